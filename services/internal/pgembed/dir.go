@@ -1,0 +1,135 @@
+package pgembed
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// serverAccount is who the server runs as. The zero value is the caller.
+type serverAccount struct {
+	name     string
+	uid, gid uint32
+	drop     bool // the caller is root and must become somebody else
+}
+
+// serverUser is the caller, or for root the first that exists of postgres and nobody.
+func serverUser() (serverAccount, error) {
+	if os.Geteuid() != 0 {
+		return serverAccount{}, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		account, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uidErr := strconv.ParseUint(account.Uid, 10, 32)
+		gid, gidErr := strconv.ParseUint(account.Gid, 10, 32)
+		if err := errors.Join(uidErr, gidErr); err != nil {
+			return serverAccount{}, fmt.Errorf("user %s: %w", name, err)
+		}
+		return serverAccount{name: name, uid: uint32(uid), gid: uint32(gid), drop: true}, nil
+	}
+	return serverAccount{}, errors.New("Postgres refuses to run as root, and there is no user postgres or nobody to run it as")
+}
+
+// own gives a file to the server's user.
+func (a serverAccount) own(path string) error {
+	if !a.drop {
+		return nil
+	}
+	if err := os.Chown(path, int(a.uid), int(a.gid)); err != nil {
+		return fmt.Errorf("give %s to the user %s: %w", path, a.name, err)
+	}
+	return nil
+}
+
+// canEnter reports whether the account may pass through a folder, by its mode bits.
+func (a serverAccount) canEnter(info fs.FileInfo) bool {
+	mode := info.Mode().Perm()
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		switch {
+		case stat.Uid == a.uid:
+			return mode&0o100 != 0
+		case stat.Gid == a.gid:
+			return mode&0o010 != 0
+		}
+	}
+	return mode&0o001 != 0
+}
+
+// prepareDir makes the folder, resolved and reachable for the server's user.
+func prepareDir(dir string, account serverAccount) (string, error) {
+	var err error
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "cagnotte-postgres-")
+	} else {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make the database folder: %w", err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", fmt.Errorf("find the database folder: %w", err)
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", fmt.Errorf("find the database folder: %w", err)
+	}
+	if !account.drop {
+		return dir, nil
+	}
+	// Others may pass through to data/, which is closed, but not list what is here.
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return "", fmt.Errorf("open the database folder to the user %s: %w", account.name, err)
+	}
+	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
+		info, err := os.Stat(parent)
+		if err != nil {
+			return "", fmt.Errorf("look at the folders above the database: %w", err)
+		}
+		if !account.canEnter(info) {
+			return "", fmt.Errorf("the user %s, whom Postgres runs as, cannot enter %s (mode %o): "+
+				"choose a database folder elsewhere, such as under /var/tmp, or run: chmod o+x %s",
+				account.name, parent, info.Mode().Perm(), parent)
+		}
+		if parent == filepath.Dir(parent) {
+			return dir, nil
+		}
+	}
+}
+
+// DefaultDir is a folder that stays the same for one working directory, that is for one checkout.
+//
+// It is .dev/<name> in the working directory. For root it is /var/tmp/cagnotte-<hash>/<name>
+// instead, hash being of the working directory: root's own folders are usually closed to the
+// user that the server runs as. /var/tmp is open to everybody, so a folder there that is not
+// root's own is refused. The parent is made, the folder itself is not.
+func DefaultDir(name string) (string, error) {
+	workDir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the working directory: %w", err)
+	}
+	if os.Geteuid() != 0 {
+		return filepath.Join(workDir, ".dev", name), nil
+	}
+	sum := sha256.Sum256([]byte(workDir))
+	parent := filepath.Join("/var/tmp", "cagnotte-"+hex.EncodeToString(sum[:8]))
+	if err := os.Mkdir(parent, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("make the folder for databases: %w", err)
+	}
+	info, err := os.Lstat(parent)
+	if err != nil {
+		return "", fmt.Errorf("look at the folder for databases: %w", err)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || stat.Uid != 0 || info.Mode().Perm()&0o022 != 0 {
+		return "", fmt.Errorf("%s is not a folder of root alone: somebody else made it; remove it", parent)
+	}
+	return filepath.Join(parent, name), nil
+}
