@@ -1,0 +1,176 @@
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cagnotte/cagnotte/services/internal/pgembed"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// URLVariable is the environment variable that names a server to use.
+const URLVariable = "CAGNOTTE_TEST_DATABASE_URL"
+
+const (
+	setupTimeout = 2 * time.Minute
+	// poolSize is above what the concurrency tests need, and small beside the server's 200.
+	poolSize = 16
+)
+
+// harness is what the tests of one binary share. It is the one global of the package: testing
+// hands TestMain nothing that could carry it to the tests.
+type harness struct {
+	once     sync.Once
+	err      error
+	server   *pgembed.Server // nil for a server given by URLVariable
+	adminURL string
+	template string
+	running  bool // Main is in charge and will stop the server
+}
+
+var shared harness
+
+// Main runs the tests, stops the server if they needed one, and exits.
+func Main(m *testing.M) {
+	shared.running = true
+	code := m.Run()
+	if err := shared.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// New returns a pool, as the service's role, on a fresh and migrated database.
+func New(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	return open(t, NewURL(t), postgres.ServiceRole)
+}
+
+// NewURL returns the owner's address of a fresh and migrated database.
+func NewURL(t testing.TB) string {
+	t.Helper()
+	if !shared.running {
+		t.Fatal("pgtest: the package needs: func TestMain(m *testing.M) { pgtest.Main(m) }")
+	}
+	shared.once.Do(func() { shared.err = shared.start() })
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	name := randomName("cagnotte_test_")
+	if err := shared.admin("CREATE DATABASE %s TEMPLATE %s STRATEGY "+cloneStrategy, name, shared.template); err != nil {
+		t.Fatalf("pgtest: clone a database: %v", err)
+	}
+	t.Cleanup(func() {
+		// FORCE: a program that the test killed may have left sessions behind.
+		if err := shared.admin("DROP DATABASE %s WITH (FORCE)", name); err != nil {
+			t.Errorf("pgtest: drop a database: %v", err)
+		}
+	})
+	return withDatabase(shared.adminURL, name)
+}
+
+// cloneStrategy is the faster of the two on a private server, where nothing waits for the disk;
+// BenchmarkClone measures both. https://www.postgresql.org/docs/current/sql-createdatabase.html
+const cloneStrategy = "FILE_COPY"
+
+// Owner returns a pool to the database of another one, as the role that owns it: the superuser on
+// a private server. For tests that tamper.
+func Owner(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {
+	t.Helper()
+	databaseURL := withDatabase(shared.adminURL, pool.Config().ConnConfig.Database)
+	parsed, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal("pgtest: the address of the database does not parse")
+	}
+	return open(t, databaseURL, parsed.User.Username())
+}
+
+func open(t testing.TB, databaseURL, role string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := postgres.Open(context.Background(), postgres.Config{URL: databaseURL, MaxConns: poolSize, Role: role})
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// start brings up the server and the template, once for a test binary.
+func (h *harness) start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	if h.adminURL = os.Getenv(URLVariable); h.adminURL == "" {
+		server, err := pgembed.Start(ctx, pgembed.Config{Settings: map[string]string{
+			// A worker inside the template would make cloning wait.
+			"autovacuum": "off",
+		}})
+		if err != nil {
+			return fmt.Errorf("pgtest: %w", err)
+		}
+		h.server = server
+		h.adminURL = server.URL("postgres")
+	} else if parsed, err := url.Parse(h.adminURL); err != nil || parsed.User.Username() == "" {
+		return errors.New("pgtest: " + URLVariable + " must look like postgres://user:password@host:5432/postgres")
+	}
+	h.template = randomName("cagnotte_template_")
+	if err := h.admin("CREATE DATABASE %s", h.template); err != nil {
+		return fmt.Errorf("pgtest: make the template: %w", err)
+	}
+	if err := postgres.Migrate(ctx, withDatabase(h.adminURL, h.template), nil); err != nil {
+		return fmt.Errorf("pgtest: %w", err)
+	}
+	return nil
+}
+
+func (h *harness) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	switch {
+	case h.server != nil:
+		return h.server.Stop(ctx)
+	case h.template != "":
+		return h.admin("DROP DATABASE %s WITH (FORCE)", h.template)
+	}
+	return nil
+}
+
+// admin runs one statement about databases; %s stands for a name. Each has its own connection,
+// because these statements are rare and tests run in parallel.
+func (h *harness) admin(statement string, names ...any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, h.adminURL)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, fmt.Sprintf(statement, names...))
+	return err
+}
+
+// randomName needs no quoting in SQL, and does not meet those of other binaries on one server.
+func randomName(prefix string) string {
+	return prefix + strings.ToLower(rand.Text()[:16])
+}
+
+// withDatabase is the same address with another database.
+func withDatabase(databaseURL, database string) string {
+	parsed, err := url.Parse(databaseURL)
+	if err != nil {
+		panic("pgtest: start checked that the address parses")
+	}
+	parsed.Path = "/" + database
+	return parsed.String()
+}
