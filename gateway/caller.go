@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/metadata"
+)
+
+// The metadata keys that tell the services who called.
+const (
+	authorizationKey = "authorization"
+	addressKey       = "cagnotte-client-address"
+	originKey        = "cagnotte-origin"
+	requestIDKey     = "cagnotte-request-id"
+)
+
+// An incoming id is kept only in this shape, so that a log line cannot be forged with it.
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
+
+// callerMetadata says who sent the request, in the words that the services' interceptors read.
+func callerMetadata(r *http.Request, requestID string, proxies []netip.Prefix) metadata.MD {
+	md := metadata.Pairs(requestIDKey, requestID)
+	if address := clientAddress(r, proxies); address.IsValid() {
+		md.Set(addressKey, address.String())
+	}
+	if origin := r.Header.Get("Origin"); printable(origin) {
+		md.Set(originKey, origin)
+	}
+	if authorization := r.Header.Get("Authorization"); printable(authorization) {
+		md.Set(authorizationKey, authorization)
+	}
+	return md
+}
+
+// requestID returns the caller's own id when it is well-formed, else a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
+		return id
+	}
+	return uuid.NewString()
+}
+
+// requestIDFrom returns the id that the gateway gave the request.
+func requestIDFrom(ctx context.Context) string {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	if ids := md.Get(requestIDKey); len(ids) == 1 {
+		return ids[0]
+	}
+	return ""
+}
+
+// clientAddress returns the peer, or, when the peer is a trusted proxy, the
+// rightmost address of X-Forwarded-For that is not one: everything left of it
+// was written by the client. Invalid when the peer has no IP address.
+func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	address := parseAddress(r.RemoteAddr)
+	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(forwarded) - 1; i >= 0 && trusted(address, proxies); i-- {
+		next := parseAddress(strings.TrimSpace(forwarded[i]))
+		if !next.IsValid() {
+			break
+		}
+		address = next
+	}
+	return address
+}
+
+func trusted(address netip.Addr, proxies []netip.Prefix) bool {
+	for _, p := range proxies {
+		if p.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseAddress reads "address", "address:port" and "[address]:port".
+func parseAddress(s string) netip.Addr {
+	if host, _, err := net.SplitHostPort(s); err == nil {
+		s = host
+	}
+	address, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Unmap().WithZone("")
+}
+
+// printable reports whether gRPC can carry the value: non-empty printable ASCII.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+)
+
+const (
+	// exportPath is ExportLedger's annotation.
+	exportPath = "/v1/{name=collectives/*}/ledger:export"
+	// chunkTimeout is how long one chunk may take to be read by the client; a long
+	// export takes as long as it must.
+	chunkTimeout = time.Minute
+	// dispositionKey is the header metadata in which the service names the file.
+	dispositionKey = "content-disposition"
+)
+
+// The path's own field is not taken from the query.
+var exportFilter = utilities.NewDoubleArray([][]string{{"name"}})
+
+// export streams the chunks of ExportLedger as they come.
+//
+// The generated route is of no use: it puts a delimiter between chunks, and ends
+// a stream that broke like one that ended, with some JSON after the last row. Here an
+// error before the first byte is answered like any other, and a later one breaks the
+// connection, so that no client takes a cut file for a whole one.
+func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerFunc {
+	client := exportsv1.NewExportsServiceClient(conn)
+	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+		request := &exportsv1.ExportLedgerRequest{Name: path["name"]}
+		if err := runtime.PopulateQueryParameters(request, r.URL.Query(), exportFilter); err != nil {
+			writeError(r.Context(), w, status.Error(codes.InvalidArgument, err.Error()))
+			return
+		}
+		stream, err := client.ExportLedger(r.Context(), request)
+		if err != nil {
+			writeError(r.Context(), w, err)
+			return
+		}
+		chunk, err := stream.Recv()
+		if err != nil && !errors.Is(err, io.EOF) {
+			writeError(r.Context(), w, err)
+			return
+		}
+		header, _ := stream.Header() // there was an answer, so there is a header
+		setExportHeaders(w.Header(), header, chunk.GetContentType())
+
+		out := http.NewResponseController(w)
+		for ; err == nil; chunk, err = stream.Recv() {
+			// A server without deadlines needs none here.
+			if derr := out.SetWriteDeadline(time.Now().Add(chunkTimeout)); derr != nil && !errors.Is(derr, http.ErrNotSupported) {
+				panic(http.ErrAbortHandler)
+			}
+			if _, werr := w.Write(chunk.GetData()); werr != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			logger.WarnContext(r.Context(), "an export broke off", "request_id", requestIDFrom(r.Context()), "code", status.Code(err).String())
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+func setExportHeaders(h http.Header, md metadata.MD, contentType string) {
+	if contentType == "" {
+		contentType = "text/csv; charset=utf-8"
+	}
+	h.Set("Content-Type", contentType)
+	if names := md.Get(dispositionKey); len(names) == 1 {
+		h.Set("Content-Disposition", names[0])
+	}
+}

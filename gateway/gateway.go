@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/cagnotte/cagnotte/gateway/asset"
+	"github.com/cagnotte/cagnotte/gateway/pages"
+	"github.com/cagnotte/cagnotte/gateway/widget"
+)
+
+// callTimeout ends a call that the services do not answer: longer than the ten
+// seconds in which starting a gift gives up on Stripe by itself.
+const callTimeout = 15 * time.Second
+
+//go:embed openapi.swagger.json
+var openAPI []byte
+
+// Options are the gateway's settings. The zero value works on loopback.
+type Options struct {
+	// PublicURL is where browsers reach the gateway, such as "https://dons.example"; with https,
+	// answers ask browsers to stay with https.
+	PublicURL string
+	// TrustedProxies are the networks whose X-Forwarded-For is believed. None when empty.
+	TrustedProxies []netip.Prefix
+	// CheckoutOrigins are where a gift may be paid: the pages' forms may redirect there and nowhere
+	// else. "https://checkout.stripe.com" when empty.
+	CheckoutOrigins []string
+	// Logger gets what no caller is told: slog.Default when nil.
+	Logger *slog.Logger
+}
+
+// New returns the whole HTTP surface over one gRPC connection, which stays the
+// caller's to close. The handler keeps nothing that another copy of it needs.
+// Reading and writing timeouts belong to the http.Server around it.
+func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
+	if conn == nil {
+		return nil, errors.New("gateway: no gRPC connection")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if len(o.CheckoutOrigins) == 0 {
+		o.CheckoutOrigins = []string{"https://checkout.stripe.com"}
+	}
+	rest, err := newREST(conn, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	site, err := pages.New(pages.Config{
+		Conn:            conn,
+		PublicURL:       o.PublicURL,
+		CheckoutOrigins: o.CheckoutOrigins,
+		Logger:          o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("/", site)
+	mux.Handle("/v1/", newCORS(conn, time.Now).wrap(rest))
+	mux.Handle("/v1/webhooks/stripe", only(http.MethodPost, receive(conn, platformEndpoint)))
+	mux.Handle("/v1/webhooks/stripe/connect", only(http.MethodPost, receive(conn, connectEndpoint)))
+	mux.Handle("/healthz", only(http.MethodGet, http.HandlerFunc(alive)))
+	mux.Handle("/readyz", only(http.MethodGet, ready(conn)))
+	mux.Handle("/openapi.json", only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300")))
+	mux.Handle("/widget.js", only(http.MethodGet, widget.Handler()))
+	return withHeaders(o, withCaller(o, mux)), nil
+}
+
+// withCaller gives the request its id and its gRPC metadata, and takes away every
+// header that could pretend to be either.
+func withCaller(o Options, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := requestID(r)
+		w.Header().Set("X-Request-Id", id)
+		ctx := metadata.NewOutgoingContext(r.Context(), callerMetadata(r, id, o.TrustedProxies))
+		r = r.Clone(ctx)
+		for name := range r.Header {
+			if strings.HasPrefix(name, "Grpc-") || strings.HasPrefix(name, "Cagnotte-") {
+				r.Header.Del(name)
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withHeaders sets what every answer carries. Pages replace the content policy by their own.
+func withHeaders(o Options, next http.Handler) http.Handler {
+	secure := strings.HasPrefix(o.PublicURL, "https://")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		// Not no-referrer: browsers then send `Origin: null` with our own forms.
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+		if secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// only answers 405 to other methods; HEAD goes with GET.
+func only(method string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
+			w.Header().Set("Allow", method)
+			writeError(r.Context(), w, errMethod)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withTimeout bounds one call.
+func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, callTimeout)
+}

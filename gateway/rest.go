@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
+)
+
+// marshalOptions write the protos' own field names, with empty strings, zeros and
+// empty lists said, and absent messages left out.
+var marshalOptions = protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}
+
+// newREST translates the annotated methods of every service.
+//
+// The generated clients go over the connection; the generated in-process servers
+// would pass by every interceptor.
+func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, error) {
+	none := func(string) (string, bool) { return "", false }
+	parameters, err := newParameters()
+	if err != nil {
+		return nil, err
+	}
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler{&runtime.JSONPb{MarshalOptions: marshalOptions}}),
+		// No header of a client's becomes metadata: the other side believes metadata.
+		runtime.WithIncomingHeaderMatcher(none),
+		runtime.WithOutgoingHeaderMatcher(none),
+		runtime.WithOutgoingTrailerMatcher(none),
+		runtime.WithMetadata(func(ctx context.Context, _ *http.Request) metadata.MD {
+			md, _ := metadata.FromOutgoingContext(ctx)
+			return md
+		}),
+		runtime.WithErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+			writeError(ctx, w, err)
+		}),
+		runtime.WithRoutingErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, status int) {
+			writeError(ctx, w, routingError(status))
+		}),
+		runtime.WithMiddlewares(parameters.refuseUnknown),
+		// A method is what it says: no form post becomes a GET, no header makes a POST a PATCH.
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithWriteContentLength(),
+	)
+	ctx := context.Background()
+	err = errors.Join(
+		accessv1.RegisterAccessServiceHandlerClient(ctx, mux, accessv1.NewAccessServiceClient(conn)),
+		campaignsv1.RegisterCampaignsServiceHandlerClient(ctx, mux, campaignsv1.NewCampaignsServiceClient(conn)),
+		collectivesv1.RegisterCollectivesServiceHandlerClient(ctx, mux, collectivesv1.NewCollectivesServiceClient(conn)),
+		donationsv1.RegisterDonationsServiceHandlerClient(ctx, mux, donationsv1.NewDonationsServiceClient(conn)),
+		ledgerv1.RegisterLedgerServiceHandlerClient(ctx, mux, ledgerv1.NewLedgerServiceClient(conn)),
+		webhooksv1.RegisterWebhooksServiceHandlerClient(ctx, mux, webhooksv1.NewWebhooksServiceClient(conn)),
+		mux.HandlePath(http.MethodGet, exportPath, export(conn, logger)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return bounded(mux), nil
+}
+
+// bounded reads the body whole before anything is called, so that what is too
+// large is told from what is not JSON, and says that answers are nobody else's to keep.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := readBody(w, r, maxJSONBytes)
+		if err != nil {
+			writeError(r.Context(), w, err)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		// grpc-gateway would add the forwarding headers as they came to the metadata.
+		r.Header.Del("X-Forwarded-For")
+		r.Header.Del("X-Forwarded-Host")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func routingError(status int) error {
+	switch status {
+	case http.StatusMethodNotAllowed:
+		return errMethod
+	case http.StatusNotFound:
+		return errNotFound
+	default:
+		return errBodyCut
+	}
+}
+
+// jsonMarshaler is grpc-gateway's JSON with two differences: an unknown field is
+// an error, and so is whatever follows the first value.
+type jsonMarshaler struct{ *runtime.JSONPb }
+
+var errTrailing = errors.New("the body holds more than one JSON value")
+
+func (m jsonMarshaler) NewDecoder(r io.Reader) runtime.Decoder {
+	decoder := m.JSONPb.NewDecoder(r)
+	return runtime.DecoderFunc(func(v any) error {
+		if err := decoder.Decode(v); err != nil {
+			return err
+		}
+		var rest any
+		if err := decoder.Decode(&rest); !errors.Is(err, io.EOF) {
+			return errTrailing
+		}
+		return nil
+	})
+}
