@@ -1,0 +1,98 @@
+package access
+
+import (
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// Authorize decides whether p may call the method ("/package.Service/Method") with
+// this request. It reads the permission table and the request, and nothing else, so
+// it can run before the request is validated. For a public method req may be nil.
+//
+// Nobody is UNAUTHENTICATED (UNAUTHENTICATED) where a key is needed. No rights are
+// NOT_FOUND about the resource that the request names, which is what the method
+// answers when that does not exist. A method without a row in the table is
+// UNIMPLEMENTED (UNKNOWN_METHOD) for everybody, which is what gRPC says of one that
+// no service has.
+func Authorize(p Principal, fullMethod string, req proto.Message) error {
+	r, ok := table[fullMethod]
+	if !ok {
+		return errs.New(codes.Unimplemented, "UNKNOWN_METHOD", "There is no method %s.", fullMethod)
+	}
+	if r.public {
+		return nil
+	}
+	if p.IsZero() {
+		return errs.New(codes.Unauthenticated, "UNAUTHENTICATED", "This needs an API key: Authorization: Bearer KEY.")
+	}
+	if r.anyKey {
+		return nil
+	}
+	name := r.resource
+	if named, ok := fieldAt(req, r.field); ok && named != "" {
+		name = named
+	}
+	if r.allow&grantOf(p.Role) == 0 {
+		return errs.NotFound(name)
+	}
+	if p.Role == RoleOperator || r.field != "" && p.Sees(collectiveOf(name)) {
+		return nil
+	}
+	return errs.NotFound(name)
+}
+
+func grantOf(r Role) grant {
+	switch r {
+	case RoleOwner:
+		return owner
+	case RoleEditor:
+		return editor
+	case RoleTreasurer:
+		return treasurer
+	case RoleAuditor:
+		return auditor
+	case RoleOperator:
+		return operator
+	}
+	return 0
+}
+
+// collectiveOf returns the collective's id in a resource name, or nothing. The name
+// has not been validated yet: it counts by its first two segments only, and those
+// are compared whole.
+func collectiveOf(name string) string {
+	rest, ok := strings.CutPrefix(name, "collectives/")
+	if !ok {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, "/")
+	return id
+}
+
+// fieldAt reads the text at a path of message fields. ok is false when the request
+// has no such field, and then there is no collective that anybody could belong to.
+func fieldAt(req proto.Message, path string) (value string, ok bool) {
+	if req == nil || path == "" {
+		return "", false
+	}
+	m := req.ProtoReflect()
+	for {
+		head, rest, more := strings.Cut(path, ".")
+		fd := m.Descriptor().Fields().ByName(protoreflect.Name(head))
+		if fd == nil || fd.IsList() || fd.IsMap() {
+			return "", false
+		}
+		if !more {
+			return m.Get(fd).String(), fd.Kind() == protoreflect.StringKind
+		}
+		if fd.Message() == nil {
+			return "", false
+		}
+		m, path = m.Get(fd).Message(), rest
+	}
+}

@@ -1,0 +1,123 @@
+package access
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+)
+
+type server struct {
+	accessv1.UnimplementedAccessServiceServer
+	service *Service
+}
+
+// NewServer returns the service as gRPC. The caller is read with [PrincipalFrom];
+// rights are the interceptors' business.
+func NewServer(s *Service) accessv1.AccessServiceServer { return &server{service: s} }
+
+func (s *server) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
+	p := PrincipalFrom(ctx)
+	answer := &accessv1.Principal{ApiKey: p.Key, DisplayName: p.DisplayName, Role: roleToProto[p.Role]}
+	if p.Collective != "" {
+		answer.Collective = "collectives/" + p.Collective
+	}
+	return answer, nil
+}
+
+// CreateApiKey ignores the output-only fields of the key that is sent.
+func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyRequest) (*accessv1.ApiKey, error) {
+	k, secret, err := s.service.Create(ctx, Key{
+		Collective:  parentCollective(req.GetParent()),
+		ID:          req.GetApiKeyId(),
+		DisplayName: req.GetApiKey().GetDisplayName(),
+		Role:        roleFromProto(req.GetApiKey().GetRole()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := keyToProto(k)
+	answer.Secret = secret
+	return answer, nil
+}
+
+func (s *server) ListApiKeys(ctx context.Context, req *accessv1.ListApiKeysRequest) (*accessv1.ListApiKeysResponse, error) {
+	var after position
+	if token := req.GetPageToken(); token != "" {
+		after.createTime = new(time.Time)
+		if err := page.Decode(token, req.GetParent(), after.createTime, &after.id); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	keys, err := s.service.list(ctx, parentCollective(req.GetParent()), after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := &accessv1.ListApiKeysResponse{}
+	if len(keys) > size {
+		keys = keys[:size]
+		last := keys[size-1]
+		answer.NextPageToken = page.Encode(req.GetParent(), last.CreateTime, last.ID)
+	}
+	for _, k := range keys {
+		answer.ApiKeys = append(answer.ApiKeys, keyToProto(k))
+	}
+	return answer, nil
+}
+
+func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyRequest) (*accessv1.ApiKey, error) {
+	collective, id, ok := parseKeyName(req.GetName())
+	if !ok {
+		return nil, errs.NotFound(req.GetName())
+	}
+	k, err := s.service.Revoke(ctx, collective, id)
+	if err != nil {
+		return nil, err
+	}
+	return keyToProto(k), nil
+}
+
+func parentCollective(parent string) string { return strings.TrimPrefix(parent, "collectives/") }
+
+func keyToProto(k Key) *accessv1.ApiKey {
+	return &accessv1.ApiKey{
+		Name:        k.Name(),
+		DisplayName: k.DisplayName,
+		Role:        roleToProto[k.Role],
+		CreateTime:  timestamp(k.CreateTime),
+		LastUseTime: timestamp(k.LastUseTime),
+		RevokeTime:  timestamp(k.RevokeTime),
+	}
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+var roleToProto = map[Role]accessv1.Role{
+	RoleOwner:     accessv1.Role_ROLE_OWNER,
+	RoleEditor:    accessv1.Role_ROLE_EDITOR,
+	RoleTreasurer: accessv1.Role_ROLE_TREASURER,
+	RoleAuditor:   accessv1.Role_ROLE_AUDITOR,
+	RoleOperator:  accessv1.Role_ROLE_OPERATOR,
+}
+
+// roleFromProto returns the empty role, which may nothing, for an unknown one.
+func roleFromProto(r accessv1.Role) Role {
+	for role, wire := range roleToProto {
+		if wire == r {
+			return role
+		}
+	}
+	return ""
+}

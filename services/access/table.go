@@ -1,0 +1,84 @@
+package access
+
+// grant is a set of roles.
+type grant uint8
+
+const (
+	owner grant = 1 << iota
+	editor
+	treasurer
+	auditor
+	operator
+)
+
+const (
+	// members are all keys of the collective.
+	members = owner | editor | treasurer | auditor
+	// bookkeepers read the money.
+	bookkeepers = owner | treasurer | auditor
+)
+
+// rule says who may call one method.
+type rule struct {
+	// public lets everybody call, without a key too.
+	public bool
+	// anyKey lets every principal call; the server answers only what is its own.
+	anyKey bool
+	// allow are the roles that may call: the operator everywhere, a member when the
+	// collective of the request is its own.
+	allow grant
+	// field is the path in the request of the resource name, whose first two segments
+	// are the collective. Empty when the method is about no collective; then only the
+	// operator can be allowed.
+	field string
+	// resource is what NOT_FOUND speaks of when the request names nothing.
+	resource string
+}
+
+// table is who may call what: one row for each RPC, in the order of the protos.
+// A method without a row cannot be called; a test holds the rows against the
+// registered services, and the whole matrix of roles against a second writing.
+var table = map[string]rule{
+	"/cagnotte.access.v1.AccessService/GetPrincipal": {anyKey: true},
+	"/cagnotte.access.v1.AccessService/CreateApiKey": {allow: owner | operator, field: "parent", resource: "apiKeys"},
+	// To see who holds a key belongs to an audit; secrets are not in the answer.
+	"/cagnotte.access.v1.AccessService/ListApiKeys":  {allow: owner | auditor | operator, field: "parent", resource: "apiKeys"},
+	"/cagnotte.access.v1.AccessService/RevokeApiKey": {allow: owner | operator, field: "name", resource: "apiKeys"},
+
+	"/cagnotte.collectives.v1.CollectivesService/CreateCollective": {allow: operator, resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/GetCollective":    {allow: members | operator, field: "name", resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":  {anyKey: true},
+	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective": {allow: owner | operator, field: "collective.name", resource: "collectives"},
+
+	"/cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  {allow: owner | editor, field: "parent", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/GetCampaign":     {public: true},
+	"/cagnotte.campaigns.v1.CampaignsService/ListCampaigns":   {public: true},
+	"/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":  {allow: owner | editor, field: "campaign.name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/PublishCampaign": {allow: owner | editor, field: "name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/PauseCampaign":   {allow: owner | editor, field: "name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/ResumeCampaign":  {allow: owner | editor, field: "name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/CloseCampaign":   {allow: owner | editor, field: "name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/CheckOrigin":     {public: true},
+
+	"/cagnotte.donations.v1.DonationsService/CreateDonation": {public: true},
+	// A gift names nobody, so the editor may see whether its campaign works.
+	"/cagnotte.donations.v1.DonationsService/GetDonation":       {allow: members | operator, field: "name", resource: "donations"},
+	"/cagnotte.donations.v1.DonationsService/ListDonations":     {allow: members | operator, field: "parent", resource: "donations"},
+	"/cagnotte.donations.v1.DonationsService/GetDonationStatus": {public: true},
+
+	// The signature is the proof.
+	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": {public: true},
+	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":         {allow: operator, resource: "webhooks/stripe/events"},
+
+	"/cagnotte.ledger.v1.LedgerService/ListAccounts":     {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
+	"/cagnotte.ledger.v1.LedgerService/ListTransactions": {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
+
+	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
+
+	// Load balancers and orchestrators have no key, and the contract is no secret.
+	"/grpc.health.v1.Health/Check":                                   {public: true},
+	"/grpc.health.v1.Health/Watch":                                   {public: true},
+	"/grpc.health.v1.Health/List":                                    {public: true},
+	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {public: true},
+	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {public: true},
+}

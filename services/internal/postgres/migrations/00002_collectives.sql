@@ -1,0 +1,49 @@
+-- The groups that raise money.
+--
+-- Safe on a live database: it makes a new table that nothing reads yet.
+
+-- +goose Up
+
+CREATE TABLE collectives.collectives (
+    -- The slug of public addresses; never changes, so other tables refer to it.
+    id             text        NOT NULL,
+    display_name   text        NOT NULL,
+    -- Where its gifts go: a connected account, or '' for the platform's own.
+    stripe_account text        NOT NULL,
+    -- Set with the first gift, in the gift's own transaction. From then on the account is fixed.
+    account_in_use boolean     NOT NULL DEFAULT false,
+    time_zone      text        NOT NULL,
+    -- Counts changes; the etag is made of it.
+    version        bigint      NOT NULL DEFAULT 1,
+    created_at     timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL,
+
+    CONSTRAINT collectives_pkey PRIMARY KEY (id),
+    CONSTRAINT collectives_id_check CHECK (id ~ '^[a-z][a-z0-9-]{1,38}[a-z0-9]$'),
+    CONSTRAINT collectives_display_name_check CHECK (char_length(display_name) BETWEEN 1 AND 120),
+    CONSTRAINT collectives_stripe_account_check CHECK (stripe_account ~ '^(acct_[A-Za-z0-9]{1,60})?$'),
+    CONSTRAINT collectives_time_zone_check CHECK (char_length(time_zone) BETWEEN 1 AND 64)
+);
+
+CREATE INDEX collectives_stripe_account_idx ON collectives.collectives (stripe_account);
+
+-- Gifts made to one account must not end in the books of another, whatever the program does.
+-- +goose StatementBegin
+CREATE FUNCTION collectives.keep_account() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the Stripe account of collective % is in use', OLD.id
+        USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'collectives_stripe_account_in_use';
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER collectives_keep_account
+    BEFORE UPDATE ON collectives.collectives
+    FOR EACH ROW
+    WHEN (OLD.account_in_use AND (NEW.stripe_account <> OLD.stripe_account OR NOT NEW.account_in_use))
+    EXECUTE FUNCTION collectives.keep_account();
+
+GRANT SELECT, INSERT ON collectives.collectives TO cagnotte_service;
+GRANT UPDATE (display_name, stripe_account, account_in_use, time_zone, version, updated_at)
+    ON collectives.collectives TO cagnotte_service;
