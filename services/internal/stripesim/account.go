@@ -1,0 +1,71 @@
+package stripesim
+
+// renderAccount shows a French association whose onboarding is over.
+func (w *world) render() object {
+	kind := "standard"
+	requirements := func() object {
+		return object{
+			"alternatives": []any{}, "current_deadline": nil, "currently_due": []any{}, "disabled_reason": nil, "errors": []any{},
+			"eventually_due": []any{}, "past_due": []any{}, "pending_verification": []any{},
+		}
+	}
+	o := object{
+		"id":     w.ID,
+		"object": "account",
+		"business_profile": object{
+			"mcc": "8398", "name": "Simulated account", "product_description": nil, "support_address": nil,
+			"support_email": nil, "support_phone": nil, "support_url": nil, "url": nil,
+		},
+		"business_type":     "non_profit",
+		"capabilities":      object{"card_payments": "active", "transfers": "active"},
+		"charges_enabled":   true,
+		"country":           "FR",
+		"created":           w.Created,
+		"default_currency":  "eur",
+		"details_submitted": true,
+		"email":             "account@example.org",
+		"external_accounts": object{
+			"object": "list", "data": []any{}, "has_more": false, "total_count": 0,
+			"url": "/v1/accounts/" + w.ID + "/external_accounts",
+		},
+		"future_requirements": requirements(),
+		"metadata":            object{},
+		"payouts_enabled":     true,
+		"requirements":        requirements(),
+		"settings": object{
+			"bacs_debit_payments": object{},
+			"branding":            object{"icon": nil, "logo": nil, "primary_color": nil, "secondary_color": nil},
+			"card_issuing":        object{"tos_acceptance": object{"date": nil, "ip": nil}},
+			"card_payments": object{
+				"decline_on":                  object{"avs_failure": false, "cvc_failure": false},
+				"statement_descriptor_prefix": "SIMULATED", "statement_descriptor_prefix_kana": nil,
+				"statement_descriptor_prefix_kanji": nil,
+			},
+			"dashboard": object{"display_name": "Simulated account", "timezone": "Europe/Paris"},
+			"payments": object{
+				"statement_descriptor": "SIMULATED", "statement_descriptor_kana": nil, "statement_descriptor_kanji": nil,
+			},
+			"payouts": object{
+				"debit_negative_balances": false, "schedule": object{"delay_days": 7, "interval": "daily"},
+				"statement_descriptor": nil,
+			},
+			"sepa_debit_payments": object{},
+		},
+		"tos_acceptance": object{"date": w.Created, "ip": nil, "user_agent": nil},
+		"type":           kind,
+	}
+	return o
+}
+
+func (s *Sim) getOwnAccount(c *call) (object, *apiError) { return c.world.render(), nil }
+
+// getAccount answers the platform about itself and its connected accounts, and a connected account about
+// itself.
+func (s *Sim) getAccount(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	w := s.worlds[id]
+	if w == nil || c.world.Connected && w != c.world {
+		return nil, noAccess(c.key, id)
+	}
+	return w.render(), nil
+}

@@ -1,0 +1,103 @@
+package stripesim
+
+import (
+	"slices"
+	"time"
+)
+
+// What can be due. A later feature adds a kind here and its function in happen.
+const (
+	dueSessionExpiry = "session_expiry"
+	dueChargeBalance = "charge_balance"
+)
+
+// due is something that will happen to an object at a time of the clock.
+type due struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"`
+	Account string    `json:"account"`
+	ID      string    `json:"id"`
+}
+
+// agenda is ordered by time; equal times keep the order in which they were added.
+type agenda []due
+
+func (a *agenda) add(d due) {
+	i, _ := slices.BinarySearchFunc(*a, d.At, func(e due, at time.Time) int {
+		if e.At.After(at) {
+			return 1
+		}
+		return -1
+	})
+	*a = slices.Insert(*a, i, d)
+}
+
+// catchUp makes everything happen that is due at now, each at its own time, so that a long jump of the clock
+// leaves the same world as the same time lived through.
+func (s *Sim) catchUp(now time.Time) {
+	for len(s.agenda) > 0 && !s.agenda[0].At.After(now) {
+		d := s.agenda[0]
+		s.agenda = s.agenda[1:]
+		s.changed = true
+		s.happen(d, d.At)
+	}
+	s.forgetOld(now)
+}
+
+func (s *Sim) happen(d due, now time.Time) {
+	w := s.worlds[d.Account]
+	switch d.Kind {
+	case dueSessionExpiry:
+		if se, ok := w.Sessions.get(d.ID); ok && se.Status == sessionOpen {
+			s.expireSession(w, se, request{}, now)
+		}
+	case dueChargeBalance:
+		if ch, ok := w.Charges.get(d.ID); ok {
+			s.settleLate(w, ch, now)
+		}
+	}
+}
+
+// SettleFees lets every balance transaction that is still to come arrive now.
+func (s *Sim) SettleFees() {
+	now := s.lock()
+	defer s.unlock()
+	rest := s.agenda[:0:0]
+	for _, d := range s.agenda {
+		if d.Kind != dueChargeBalance {
+			rest = append(rest, d)
+			continue
+		}
+		s.changed = true
+		s.happen(d, now)
+	}
+	s.agenda = rest
+}
+
+// clockMoved makes a moved clock's consequences visible before the move returns.
+func (s *Sim) clockMoved() {
+	s.lock()
+	s.unlock()
+	signal(s.wake)
+}
+
+// runAgenda makes things happen on time when nobody calls.
+func (s *Sim) runAgenda() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		now := s.lock()
+		wait := time.Hour
+		if len(s.agenda) > 0 && !s.clock.isFrozen() {
+			wait = min(wait, s.agenda[0].At.Sub(now))
+		}
+		s.unlock()
+		timer.Reset(max(wait, time.Millisecond))
+		select {
+		case <-s.stop:
+			return
+		case <-s.wake:
+		case <-timer.C:
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package stripesim
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const maxRequestBytes = 1 << 20
+
+// endpoint is one call of the API.
+type endpoint struct {
+	pattern string // of http.ServeMux
+	kind    string // of the object it answers, for expand
+	list    bool
+	params  schema
+	run     func(*call) (object, *apiError) // executes, with the world locked
+}
+
+var (
+	expandOnly = schema{"expand": opt(list(text(0), 0))}
+	noParams   = schema{}
+)
+
+func (s *Sim) endpoints() []endpoint {
+	return []endpoint{
+		{"POST /v1/checkout/sessions", "checkout.session", false, sessionCreateParams, s.createSession},
+		{"GET /v1/checkout/sessions", "checkout.session", true, sessionListParams, s.listSessions},
+		{"GET /v1/checkout/sessions/{id}", "checkout.session", false, expandOnly, s.getSession},
+		{"GET /v1/checkout/sessions/{id}/line_items", "item", true, expandOnly, s.getSessionItems},
+		{"POST /v1/checkout/sessions/{id}/expire", "checkout.session", false, expandOnly, s.expireSessionCall},
+		{"GET /v1/payment_intents/{id}", "payment_intent", false, expandOnly, s.getIntent},
+		{"GET /v1/charges", "charge", true, chargeListParams, s.listCharges},
+		{"GET /v1/charges/{id}", "charge", false, expandOnly, s.getCharge},
+		{"GET /v1/balance_transactions", "balance_transaction", true, balanceListParams, s.listBalanceTransactions},
+		{"GET /v1/balance_transactions/{id}", "balance_transaction", false, expandOnly, s.getBalanceTransaction},
+		{"GET /v1/balance", "balance", false, noParams, s.getBalance},
+		{"GET /v1/events", "event", true, eventListParams, s.listEvents},
+		{"GET /v1/events/{id}", "event", false, expandOnly, s.getEvent},
+		{"GET /v1/account", "account", false, expandOnly, s.getOwnAccount},
+		{"GET /v1/accounts/{id}", "account", false, expandOnly, s.getAccount},
+	}
+}
+
+func (s *Sim) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, e := range s.endpoints() {
+		mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, e) })
+	}
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, endpoint{}) })
+	s.pageRoutes(mux)
+	s.controlRoutes(mux)
+	return mux
+}
+
+// call is an API request on its way.
+type call struct {
+	http    *http.Request
+	request request
+	key     string // the API key
+	baseURL string
+	world   *world
+	now     time.Time
+	form    *form
+	params  params
+}
+
+// answer is what goes back.
+type answer struct {
+	status   int
+	body     []byte
+	replayed bool
+}
+
+// serveAPI takes a request through its stages: recorded, hit by a fault or not, executed, answered.
+func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e endpoint) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if err != nil {
+		http.Error(w, "the request could not be read", http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	seen := s.remember(r, body)
+	fault := s.takeFault(r)
+	s.mu.Unlock()
+	if fault.Reset {
+		panic(http.ErrAbortHandler) // closes the connection
+	}
+
+	c := &call{http: r, request: request{ID: newID("req_", 14)}, baseURL: s.cfg.BaseURL}
+	if c.baseURL == "" {
+		c.baseURL = "http://" + r.Host
+	}
+	if r.Method == http.MethodPost {
+		c.request.Key = r.Header.Get("Idempotency-Key")
+	}
+	a := s.answer(c, e, body, fault)
+	s.mu.Lock()
+	seen.Status = a.status
+	s.mu.Unlock()
+	if fault.LoseReply {
+		panic(http.ErrAbortHandler)
+	}
+
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-cache, no-store")
+	h.Set("Request-Id", c.request.ID)
+	h.Set("Stripe-Version", Version)
+	echo(h, "Stripe-Account", r.Header.Get("Stripe-Account"))
+	echo(h, "Idempotency-Key", c.request.Key)
+	if a.replayed {
+		h.Set("Idempotent-Replayed", "true")
+	}
+	if a.status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Basic realm="Stripe"`)
+	}
+	for name, value := range fault.Headers {
+		h.Set(name, value)
+	}
+	w.WriteHeader(a.status)
+	w.Write(a.body)
+}
+
+func echo(h http.Header, name, value string) {
+	if value != "" {
+		h.Set(name, value)
+	}
+}
+
+func (c *call) fail(err *apiError) answer {
+	return answer{status: err.Status, body: encode(err.render(c.request.ID))}
+}
+
+func encode(o object) []byte {
+	b, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		panic("stripesim: " + err.Error()) // objects are made of maps and plain values only
+	}
+	return b
+}
+
+// answer decides in Stripe's order: may the caller, is it a repetition, are the parameters right, then the
+// endpoint itself.
+func (s *Sim) answer(c *call, e endpoint, body []byte, fault Fault) answer {
+	if err := s.admit(c, e, body); err != nil {
+		return c.fail(err)
+	}
+	if c.request.Key != "" {
+		c.now = s.lock()
+		old, err := s.idemBegin(c, c.form.canonical())
+		var stored answer
+		if old != nil {
+			stored = answer{status: old.Status, body: old.Body, replayed: true}
+		}
+		s.unlock()
+		switch {
+		case err != nil:
+			return c.fail(err)
+		case old != nil:
+			return stored
+		}
+	}
+	if fault.Delay > 0 {
+		// The client's patience does not matter: Stripe finishes what it began.
+		select {
+		case <-time.After(fault.Delay):
+		case <-s.stop:
+		}
+	}
+	c.now = s.lock()
+	defer s.unlock()
+	if fault.Status != 0 {
+		a := c.fail(fault.apiError())
+		if fault.Status == http.StatusInternalServerError {
+			s.idemStore(c, a)
+		} else {
+			s.idemRelease(c)
+		}
+		return a
+	}
+	var err *apiError
+	if c.params, err = e.params.parse("", c.form); err == nil {
+		err = checkExpand(e.kind, e.list, c.params.strs("expand"))
+	}
+	if err != nil {
+		s.idemRelease(c)
+		return c.fail(err)
+	}
+	a := s.execute(c, e)
+	s.idemStore(c, a)
+	return a
+}
+
+func (s *Sim) execute(c *call, e endpoint) answer {
+	o, err := e.run(c)
+	if err != nil {
+		return c.fail(err)
+	}
+	c.world.expand(o, c.params.strs("expand"), c.now)
+	return answer{status: http.StatusOK, body: encode(o)}
+}
+
+// admit checks key, URL, version, account and encoding.
+func (s *Sim) admit(c *call, e endpoint, body []byte) *apiError {
+	r := c.http
+	c.key, _, _ = r.BasicAuth()
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		c.key = strings.TrimSpace(bearer)
+	}
+	if !slices.Contains(s.cfg.APIKeys, c.key) {
+		return invalidKey(c.key)
+	}
+	if e.run == nil {
+		return unknownURL(r)
+	}
+	if v := r.Header.Get("Stripe-Version"); v != "" && v != Version {
+		return invalid("", "", "Stripe-Version %s exists perhaps; only %s is simulated here.", v, Version)
+	}
+	s.mu.Lock()
+	account := r.Header.Get("Stripe-Account")
+	c.world = s.world(account)
+	s.mu.Unlock()
+	if c.world == nil {
+		return noAccess(c.key, account)
+	}
+	encoded := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		encoded = string(body)
+		kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if encoded != "" && kind != "application/x-www-form-urlencoded" {
+			return invalid("", "", "Invalid request (check that your POST content type is application/x-www-form-urlencoded).")
+		}
+	}
+	var err *apiError
+	c.form, err = parseForm(encoded)
+	return err
+}
+
+// maxRequests bounds the memory of Requests.
+const maxRequests = 100_000
+
+// Request is an API request as it came in.
+type Request struct {
+	Method         string
+	Path           string // with the query, if any
+	Account        string // Stripe-Account
+	IdempotencyKey string
+	Header         http.Header
+	Body           []byte
+	Status         int // of the answer, also of one that was lost; 0 while executing and after a reset
+	At             time.Time
+}
+
+func (s *Sim) remember(r *http.Request, body []byte) *Request {
+	if len(s.requests) >= maxRequests+maxRequests/10 { // forget in batches
+		s.requests = slices.Delete(s.requests, 0, maxRequests/10)
+	}
+	seen := &Request{
+		Method: r.Method, Path: r.URL.RequestURI(), Account: r.Header.Get("Stripe-Account"),
+		IdempotencyKey: r.Header.Get("Idempotency-Key"), Header: r.Header.Clone(), Body: body, At: s.clock.Now(),
+	}
+	s.requests = append(s.requests, seen)
+	return seen
+}
+
+// Requests returns every API request seen since New, in order of arrival; of very many the last 100,000.
+func (s *Sim) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	requests := s.requests[max(0, len(s.requests)-maxRequests):]
+	out := make([]Request, len(requests))
+	for i, r := range requests {
+		out[i] = *r
+	}
+	return out
+}

@@ -1,0 +1,174 @@
+package stripesim
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// feeDetail is one part of a balance transaction's fee.
+type feeDetail struct {
+	Amount      int64  `json:"amount"`
+	Type        string `json:"type"`
+	Description string `json:"description"`
+}
+
+// balanceTxn is one movement of an account's balance. Nothing in it changes.
+type balanceTxn struct {
+	ID          string      `json:"id"`
+	Created     int64       `json:"created"`
+	AvailableOn int64       `json:"available_on"`
+	Type        string      `json:"type"`
+	Category    string      `json:"category"` // reporting_category
+	Amount      int64       `json:"amount"`
+	Currency    string      `json:"currency"`
+	Description string      `json:"description,omitempty"`
+	Fees        []feeDetail `json:"fees,omitempty"`
+	SourceID    string      `json:"source_id"`
+}
+
+func (b *balanceTxn) key() (string, int64) { return b.ID, b.Created }
+
+func (b *balanceTxn) fee() (total int64) {
+	for _, f := range b.Fees {
+		total += f.Amount
+	}
+	return total
+}
+
+// settle gives a charge its balance transaction. It bears the charge's time even when it comes later: money
+// moved when the card was charged, only its fee was not known.
+func (w *world) settle(ch *charge) {
+	const settlementDays = 7 // of a new French account
+	b := &balanceTxn{
+		ID:          newID("txn_3", 23),
+		Created:     ch.Created,
+		AvailableOn: time.Unix(ch.Created, 0).UTC().Truncate(24*time.Hour).AddDate(0, 0, settlementDays).Unix(),
+		Type:        "charge",
+		Category:    "charge",
+		Amount:      ch.Amount,
+		Currency:    ch.Currency,
+		Description: ch.Data.Description,
+		Fees: []feeDetail{{
+			Amount:      cards[ch.Method.Number].tariff.fee(ch.Amount, ch.Currency),
+			Type:        "stripe_fee",
+			Description: "Stripe processing fees",
+		}},
+		SourceID: ch.ID,
+	}
+	w.Balance.add(b)
+	ch.BalanceID = b.ID
+}
+
+// render shows every member of a balance transaction.
+func (b *balanceTxn) render(now time.Time) object {
+	fees := make([]any, len(b.Fees))
+	for i, f := range b.Fees {
+		fees[i] = object{
+			"amount": f.Amount, "application": nil, "currency": b.Currency, "description": f.Description, "type": f.Type,
+		}
+	}
+	return object{
+		"id":                 b.ID,
+		"object":             "balance_transaction",
+		"amount":             b.Amount,
+		"available_on":       b.AvailableOn,
+		"created":            b.Created,
+		"currency":           b.Currency,
+		"description":        orNull(b.Description),
+		"exchange_rate":      nil,
+		"fee":                b.fee(),
+		"fee_details":        fees,
+		"net":                b.Amount - b.fee(),
+		"reporting_category": b.Category,
+		"source":             b.SourceID,
+		"status":             b.status(now),
+		"type":               b.Type,
+	}
+}
+
+func (b *balanceTxn) status(now time.Time) string {
+	if now.Unix() >= b.AvailableOn {
+		return "available"
+	}
+	return "pending"
+}
+
+func (s *Sim) getBalanceTransaction(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	b, ok := c.world.Balance.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "balance transaction", id, "id")
+	}
+	return b.render(c.now), nil
+}
+
+var balanceListParams = listParams(schema{
+	"currency": opt(text(3)),
+	"payout":   opt(text(0)),
+	"source":   opt(text(0)),
+	"type":     opt(text(0)),
+})
+
+func (s *Sim) listBalanceTransactions(c *call) (object, *apiError) {
+	p := c.params
+	if p.has("payout") { // there are no payouts yet
+		return nil, noSuch(http.StatusNotFound, "payout", p.str("payout"), "payout")
+	}
+	currency, source, kind := strings.ToLower(p.str("currency")), p.str("source"), p.str("type")
+	return page(&c.world.Balance, p, "/v1/balance_transactions", "balance transaction", func(b *balanceTxn) bool {
+		return (currency == "" || b.Currency == currency) && (source == "" || b.SourceID == source) && (kind == "" || b.Type == kind)
+	}, func(b *balanceTxn) object { return b.render(c.now) })
+}
+
+// getBalance sums what the balance transactions say.
+func (s *Sim) getBalance(c *call) (object, *apiError) {
+	sums := map[string]map[string]int64{"available": {"eur": 0}, "pending": {"eur": 0}}
+	for _, b := range c.world.Balance.rows {
+		sums[b.status(c.now)][b.Currency] += b.Amount - b.fee()
+	}
+	o := object{"object": "balance", "livemode": false}
+	for status, amounts := range sums {
+		list := []any{}
+		for _, currency := range slices.Sorted(maps.Keys(amounts)) {
+			list = append(list, object{
+				"amount": amounts[currency], "currency": currency, "source_types": object{"card": amounts[currency]},
+			})
+		}
+		o[status] = list
+	}
+	return o, nil
+}
+
+// BalanceTransaction is a read-only copy of a balance transaction; amounts are minor units.
+type BalanceTransaction struct {
+	ID          string    `json:"id"`
+	Type        string    `json:"type"`
+	AmountMinor int64     `json:"amount_minor"`
+	FeeMinor    int64     `json:"fee_minor"`
+	NetMinor    int64     `json:"net_minor"` // always amount - fee
+	Currency    string    `json:"currency"`  // lower case, as Stripe writes it
+	SourceID    string    `json:"source_id"`
+	Created     time.Time `json:"created"`
+}
+
+// BalanceTransactions returns the account's balance transactions ("" for the platform) that exist by now,
+// oldest first; nil for an unknown account. It is what a ledger must agree with.
+func (s *Sim) BalanceTransactions(account string) []BalanceTransaction {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return nil
+	}
+	out := make([]BalanceTransaction, 0, len(w.Balance.rows))
+	for _, b := range w.Balance.rows {
+		out = append(out, BalanceTransaction{
+			ID: b.ID, Type: b.Type, AmountMinor: b.Amount, FeeMinor: b.fee(), NetMinor: b.Amount - b.fee(),
+			Currency: b.Currency, SourceID: b.SourceID, Created: time.Unix(b.Created, 0).UTC(),
+		})
+	}
+	return out
+}

@@ -1,0 +1,217 @@
+package stripesim
+
+import (
+	"net/http"
+	"time"
+)
+
+// Year and month printed on every simulated card.
+const (
+	cardExpiryYear  = 2066
+	cardExpiryMonth = 5
+)
+
+// donor is who a payment page says is paying.
+type donor struct {
+	Email   string `json:"email"`
+	Name    string `json:"name"`
+	Country string `json:"country"`
+}
+
+func (d donor) address() object {
+	return object{"city": nil, "country": d.Country, "line1": nil, "line2": nil, "postal_code": nil, "state": nil}
+}
+
+func (d donor) billingDetails() object {
+	return object{"address": d.address(), "email": d.Email, "name": d.Name, "phone": nil}
+}
+
+// paymentMethod is a card as one attempt used it. Its number is one of the test cards.
+type paymentMethod struct {
+	ID      string `json:"id"`
+	Created int64  `json:"created"`
+	Number  Card   `json:"number"`
+	Donor   donor  `json:"donor"`
+}
+
+func (m *paymentMethod) key() (string, int64) { return m.ID, m.Created }
+
+func (m *paymentMethod) checks() object {
+	check := "pass"
+	if d := cards[m.Number].decline; d != nil && d.Code == "incorrect_cvc" {
+		check = "fail"
+	}
+	return object{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": check}
+}
+
+func (m *paymentMethod) render() object {
+	facts := cards[m.Number]
+	return object{
+		"id": m.ID, "object": "payment_method", "billing_details": m.Donor.billingDetails(),
+		"card": object{
+			"brand": facts.brand, "checks": m.checks(), "country": facts.country,
+			"exp_month": cardExpiryMonth, "exp_year": cardExpiryYear, "fingerprint": "Simulated" + m.Number.last4(),
+			"funding": "credit", "generated_from": nil, "last4": m.Number.last4(),
+			"networks":             object{"available": []string{facts.brand}, "preferred": nil},
+			"three_d_secure_usage": object{"supported": true}, "wallet": nil,
+		},
+		"created": m.Created, "customer": nil, "livemode": false, "metadata": object{}, "type": "card",
+	}
+}
+
+// charge is one attempt to move money.
+type charge struct {
+	ID        string         `json:"id"`
+	Created   int64          `json:"created"`
+	Amount    int64          `json:"amount"`
+	Currency  string         `json:"currency"`
+	Data      intentData     `json:"data"`
+	IntentID  string         `json:"intent_id"`
+	Method    *paymentMethod `json:"method"`
+	Failure   *DeclinedError `json:"failure,omitempty"`
+	BalanceID string         `json:"balance_id,omitempty"` // "" until its fee is known
+	Risk      int            `json:"risk"`
+}
+
+func (ch *charge) key() (string, int64) { return ch.ID, ch.Created }
+
+func newCharge(in *intent, m *paymentMethod, failure *DeclinedError, now time.Time) *charge {
+	return &charge{
+		ID: newID("ch_3", 23), Created: now.Unix(), Amount: in.Amount, Currency: in.Currency, Data: in.Data,
+		IntentID: in.ID, Method: m, Failure: failure, Risk: int(in.Amount % 60), // a risk that no rule acts on
+	}
+}
+
+// render shows every member of a charge.
+func (ch *charge) render() object {
+	paid := ch.Failure == nil
+	o := object{
+		"id":                              ch.ID,
+		"object":                          "charge",
+		"amount":                          ch.Amount,
+		"amount_captured":                 ch.Amount,
+		"amount_refunded":                 0,
+		"application":                     nil,
+		"application_fee":                 nil,
+		"application_fee_amount":          nil,
+		"balance_transaction":             orNull(ch.BalanceID),
+		"billing_details":                 ch.Method.Donor.billingDetails(),
+		"calculated_statement_descriptor": ch.statementDescriptor(),
+		"captured":                        paid,
+		"created":                         ch.Created,
+		"currency":                        ch.Currency,
+		"customer":                        nil,
+		"description":                     orNull(ch.Data.Description),
+		"destination":                     nil,
+		"dispute":                         nil,
+		"disputed":                        false,
+		"failure_balance_transaction":     nil,
+		"failure_code":                    nil,
+		"failure_message":                 nil,
+		"fraud_details":                   object{},
+		"invoice":                         nil,
+		"livemode":                        false,
+		"metadata":                        orEmpty(ch.Data.Metadata),
+		"on_behalf_of":                    nil,
+		"order":                           nil,
+		"outcome":                         ch.outcome(),
+		"paid":                            paid,
+		"payment_intent":                  ch.IntentID,
+		"payment_method":                  ch.Method.ID,
+		"payment_method_details":          object{"card": ch.cardDetails(), "type": "card"},
+		"radar_options":                   object{},
+		"receipt_email":                   orNull(ch.Data.ReceiptEmail),
+		"receipt_number":                  nil,
+		"receipt_url":                     nil,
+		"refunded":                        false,
+		"review":                          nil,
+		"shipping":                        nil,
+		"source":                          nil,
+		"source_transfer":                 nil,
+		"statement_descriptor":            orNull(ch.Data.StatementDescriptor),
+		"statement_descriptor_suffix":     orNull(ch.Data.StatementDescriptorSuffix),
+		"status":                          "succeeded",
+		"transfer_data":                   nil,
+		"transfer_group":                  nil,
+	}
+	if paid {
+		o["receipt_url"] = "https://pay.stripe.com/receipts/payment/" + ch.ID
+	} else {
+		o["amount_captured"] = 0
+		o["status"] = "failed"
+		o["failure_code"] = ch.Failure.Code
+		o["failure_message"] = ch.Failure.Message
+	}
+	return o
+}
+
+func (ch *charge) statementDescriptor() string {
+	const standard = "SIMULATED"
+	switch {
+	case ch.Data.StatementDescriptor != "":
+		return ch.Data.StatementDescriptor
+	case ch.Data.StatementDescriptorSuffix != "":
+		return standard + "* " + ch.Data.StatementDescriptorSuffix
+	}
+	return standard
+}
+
+func (ch *charge) outcome() object {
+	o := object{
+		"network_status": "approved_by_network", "reason": nil, "risk_level": "normal", "risk_score": ch.Risk,
+		"seller_message": "Payment complete.", "type": "authorized",
+	}
+	if ch.Failure != nil {
+		o["network_status"] = "declined_by_network"
+		o["reason"] = orNull(ch.Failure.DeclineCode)
+		o["seller_message"] = "The bank did not accept the payment: " + ch.Failure.Code + "."
+		o["type"] = "issuer_declined"
+	}
+	return o
+}
+
+func (ch *charge) cardDetails() object {
+	facts := cards[ch.Method.Number]
+	o := object{
+		"amount_authorized": ch.Amount, "brand": facts.brand, "checks": ch.Method.checks(), "country": facts.country,
+		"exp_month": cardExpiryMonth, "exp_year": cardExpiryYear,
+		"extended_authorization":    object{"status": "disabled"},
+		"fingerprint":               "Simulated" + ch.Method.Number.last4(),
+		"funding":                   "credit",
+		"incremental_authorization": object{"status": "unavailable"},
+		"installments":              nil, "last4": ch.Method.Number.last4(), "mandate": nil,
+		"multicapture": object{"status": "unavailable"}, "network": facts.brand,
+		"network_token":  object{"used": false},
+		"overcapture":    object{"maximum_amount_capturable": ch.Amount, "status": "unavailable"},
+		"three_d_secure": nil, "wallet": nil,
+	}
+	if ch.Failure != nil {
+		o["amount_authorized"] = nil
+		o["overcapture"] = object{"maximum_amount_capturable": 0, "status": "unavailable"}
+	}
+	return o
+}
+
+func (s *Sim) getCharge(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	ch, ok := c.world.Charges.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "charge", id, "id")
+	}
+	return ch.render(), nil
+}
+
+var chargeListParams = listParams(schema{
+	"payment_intent": opt(text(0)),
+	"customer":       elsewhere, "transfer_group": elsewhere,
+})
+
+func (s *Sim) listCharges(c *call) (object, *apiError) {
+	intent := c.params.str("payment_intent")
+	if _, ok := c.world.Intents.get(intent); intent != "" && !ok {
+		return nil, noSuch(http.StatusBadRequest, "payment_intent", intent, "payment_intent")
+	}
+	return page(&c.world.Charges, c.params, "/v1/charges", "charge", func(ch *charge) bool {
+		return intent == "" || ch.IntentID == intent
+	}, (*charge).render)
+}

@@ -1,0 +1,106 @@
+package stripesim
+
+import (
+	"sync"
+	"time"
+)
+
+// Clock is the time of the simulated world. It runs with wall time from wherever it was last set, unless it
+// is frozen. Moving it makes everything happen that became due, in order, before the call returns. All
+// methods are safe for concurrent use.
+type Clock struct {
+	mu        sync.Mutex
+	base      time.Time // simulated time at the moment since
+	since     time.Time // wall time, with its monotonic reading
+	frozen    bool
+	listeners map[int]func()
+	nextID    int
+}
+
+// NewClock returns a clock that shows wall time.
+func NewClock() *Clock { return NewClockAt(time.Now()) }
+
+// NewClockAt returns a clock that shows t now and runs on from there.
+func NewClockAt(t time.Time) *Clock {
+	return &Clock{base: t.UTC().Round(0), since: time.Now(), listeners: map[int]func(){}}
+}
+
+// Now returns the simulated time, in UTC.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now()
+}
+
+func (c *Clock) now() time.Time {
+	if c.frozen {
+		return c.base
+	}
+	return c.base.Add(time.Since(c.since))
+}
+
+// Set moves the clock to t. Going back is allowed and undoes nothing.
+func (c *Clock) Set(t time.Time) {
+	c.move(func(time.Time) time.Time { return t.UTC().Round(0) })
+}
+
+// Advance moves the clock forward by d.
+func (c *Clock) Advance(d time.Duration) {
+	c.move(func(now time.Time) time.Time { return now.Add(d) })
+}
+
+// Freeze stops the clock at the time it shows; Set and Advance still move it.
+func (c *Clock) Freeze() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.base, c.since, c.frozen = c.now(), time.Now(), true
+}
+
+// Unfreeze lets the clock run again from the time it shows.
+func (c *Clock) Unfreeze() {
+	c.mu.Lock()
+	c.base, c.since, c.frozen = c.now(), time.Now(), false
+	c.mu.Unlock()
+	c.notify()
+}
+
+func (c *Clock) isFrozen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frozen
+}
+
+func (c *Clock) move(to func(now time.Time) time.Time) {
+	c.mu.Lock()
+	c.base, c.since = to(c.now()), time.Now()
+	c.mu.Unlock()
+	c.notify()
+}
+
+// notify runs outside the lock, because a listener reads the clock.
+func (c *Clock) notify() {
+	c.mu.Lock()
+	listeners := make([]func(), 0, len(c.listeners))
+	for _, f := range c.listeners {
+		listeners = append(listeners, f)
+	}
+	c.mu.Unlock()
+	for _, f := range listeners {
+		f()
+	}
+}
+
+// subscribe calls f after every move until the returned function is called. One clock can drive several
+// simulators.
+func (c *Clock) subscribe(f func()) (cancel func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := c.nextID
+	c.nextID++
+	c.listeners[id] = f
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.listeners, id)
+	}
+}

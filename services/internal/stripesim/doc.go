@@ -1,0 +1,39 @@
+// Package stripesim is a stateful simulator of the part of Stripe that Cagnotte uses, spoken over HTTP in
+// API version 2023-10-16, as stripe-go v76 sends it. Flow, property, kill and browser tests run against it,
+// and so does the demo; the production program never imports it.
+//
+// # What it simulates
+//
+//   - Checkout Sessions in payment mode, paid by card, with the payment intents, charges, balance
+//     transactions and events that follow; one separate world for each connected account.
+//   - The transport: keys, idempotency, parameter checks, cursors, expansion, errors in Stripe's form.
+//   - Webhooks: signed, ordered or not, retried, late, double or lost, as [Delivery] says.
+//   - The world around: a hosted page on which a person pays (/pay/{session}), a [Clock] that can be moved,
+//     fees that arrive after their charge, and [Fault]s of the API.
+//
+// What Stripe knows and this package does not is refused with the word "simulated" in the message, never
+// ignored: a test must not pass because a parameter fell on the floor.
+//
+// # Rules that its users rely on
+//
+//   - A balance transaction's created is its charge's time, even when it becomes visible later. A sync that
+//     remembers the newest created it saw will therefore miss one, as in life.
+//   - A session has no payment intent before somebody tries to pay (API 2022-08-01 and later). A declined
+//     card leaves the session open; the same intent is tried again. A paid or expired session never changes.
+//   - The session's metadata is not copied; payment_intent_data[metadata] reaches the intent and its charges.
+//   - Every event is recorded whether or not a webhook reaches anybody; after 30 days of the clock it is gone.
+//   - In a real test account 4242424242424242 is a card of the United States. Here it is a French one, so
+//     that the common number has the common fee.
+//   - Currencies are not converted: a charge lands in the balance of its own currency.
+//
+// # How it is built
+//
+// [Sim] holds one [world] per account behind one mutex. Whatever enters (an API request, the page, a test's
+// call, a timer) takes the lock through Sim.lock, which first makes everything happen that was due on the
+// clock, and leaves through Sim.unlock, which hands new events to the dispatcher and the state to the saver.
+// Inside, time is an argument. Things to come are items of the agenda, named by kind, so that a later feature
+// (debits that confirm after days, renewals, payouts) adds a kind and its function. Objects are kept as what
+// varies and rendered as what Stripe shows: render lists every member of the real object.
+//
+// The package knows no other package of the project.
+package stripesim

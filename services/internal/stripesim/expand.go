@@ -1,0 +1,115 @@
+package stripesim
+
+import (
+	"strings"
+	"time"
+)
+
+// expandable lists, for each kind of object, the members that expand[] may name, and what they lead to. An
+// empty kind is a member that Stripe can expand and that is always null here.
+var expandable = map[string]map[string]string{
+	"checkout.session": {
+		"payment_intent": "payment_intent",
+		"line_items":     "line_items",
+		"customer":       "", "invoice": "", "payment_link": "", "setup_intent": "", "subscription": "",
+	},
+	"payment_intent": {
+		"latest_charge":  "charge",
+		"payment_method": "payment_method",
+		"application":    "", "customer": "", "invoice": "", "on_behalf_of": "", "review": "", "source": "",
+	},
+	"charge": {
+		"balance_transaction": "balance_transaction",
+		"payment_intent":      "payment_intent",
+		"refunds":             "refunds",
+		"application":         "", "application_fee": "", "customer": "", "dispute": "", "failure_balance_transaction": "",
+		"invoice": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "",
+	},
+	"balance_transaction": {"source": "charge"},
+	"payment_method":      {"customer": ""},
+}
+
+// maxExpandDepth is Stripe's, https://docs.stripe.com/expand.
+const maxExpandDepth = 4
+
+// checkExpand refuses, before anything is executed, a path that leads nowhere. Paths into a list begin with
+// "data".
+func checkExpand(kind string, isList bool, paths []string) *apiError {
+	for _, path := range paths {
+		steps := strings.Split(path, ".")
+		if len(steps) > maxExpandDepth {
+			return invalid("", "expand", "You cannot expand more than %d levels of a property. Property: %s", maxExpandDepth, path)
+		}
+		if isList {
+			if len(steps) < 2 || steps[0] != "data" {
+				return invalid("", "expand", "This property cannot be expanded (%s). You may want to try expanding 'data.%s' instead.",
+					path, path)
+			}
+			steps = steps[1:]
+		}
+		at := kind
+		for _, step := range steps {
+			target, ok := expandable[at][step]
+			if !ok {
+				return invalid("", "expand", "This property cannot be expanded (%s).", path)
+			}
+			if target == "" { // null here, whatever Stripe could show below it
+				break
+			}
+			at = target
+		}
+	}
+	return nil
+}
+
+// expand replaces ids by their objects along paths that passed checkExpand.
+func (w *world) expand(o object, paths []string, now time.Time) {
+	for _, path := range paths {
+		w.expandPath(o, strings.Split(path, "."), now)
+	}
+}
+
+func (w *world) expandPath(o object, steps []string, now time.Time) {
+	if len(steps) == 0 {
+		return
+	}
+	kind := o["object"].(string)
+	if kind == "list" {
+		for _, element := range o["data"].([]any) {
+			w.expandPath(element.(object), steps[1:], now)
+		}
+		return
+	}
+	target := expandable[kind][steps[0]]
+	if target == "line_items" || target == "refunds" { // lists that are left out unless they are asked for
+		o[steps[0]] = w.show(target, o["id"].(string), now)
+		return
+	}
+	switch v := o[steps[0]].(type) {
+	case object: // expanded by an earlier path
+		w.expandPath(v, steps[1:], now)
+	case string:
+		shown := w.show(target, v, now)
+		o[steps[0]] = shown
+		w.expandPath(shown, steps[1:], now)
+	}
+}
+
+// show renders an object that is known to exist.
+func (w *world) show(kind, id string, now time.Time) object {
+	switch kind {
+	case "payment_intent":
+		return w.Intents.byID[id].render(w)
+	case "payment_method":
+		return w.PaymentMethods.byID[id].render()
+	case "charge":
+		return w.Charges.byID[id].render()
+	case "balance_transaction":
+		return w.Balance.byID[id].render(now)
+	case "line_items":
+		return w.Sessions.byID[id].renderItems()
+	case "refunds":
+		return object{"object": "list", "data": []any{}, "has_more": false, "url": "/v1/charges/" + id + "/refunds"}
+	}
+	panic("stripesim: no kind " + kind)
+}

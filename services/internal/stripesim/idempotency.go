@@ -1,0 +1,92 @@
+package stripesim
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Bounds of idempotency keys, https://docs.stripe.com/api/idempotent_requests.
+const (
+	idemRetention = 24 * time.Hour
+	maxIdemKey    = 255
+)
+
+// idemRecord is what is remembered of a key. Status is zero while its first request is executing.
+type idemRecord struct {
+	Path    string    `json:"path"`
+	Params  string    `json:"params"`
+	Status  int       `json:"status"`
+	Body    []byte    `json:"body"`
+	Request string    `json:"request"` // id of the request that was executed
+	At      time.Time `json:"at"`
+}
+
+// idemBegin reserves the key, or returns the stored answer, or says why the key cannot be used. Errors found
+// before execution are not stored: the caller must end with idemStore or idemRelease.
+func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
+	if len(c.request.Key) > maxIdemKey {
+		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Message: fmt.Sprintf(
+			"The idempotency key is too long: %d characters, at most %d are allowed.", len(c.request.Key), maxIdemKey)}
+	}
+	name := c.idemName()
+	old, ok := s.idem[name]
+	if !ok || c.now.Sub(old.At) >= idemRetention && old.Status != 0 {
+		s.idem[name] = &idemRecord{Path: c.http.URL.Path, Params: canonical, At: c.now, Request: c.request.ID}
+		return nil, nil
+	}
+	switch key := c.request.Key; {
+	case old.Path != c.http.URL.Path:
+		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Message: fmt.Sprintf(
+			"Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). "+
+				"Try using a key other than '%s' if you meant to execute a different request.", c.http.URL.Path, old.Path, key)}
+	case old.Params != canonical:
+		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Message: fmt.Sprintf(
+			"Keys for idempotent requests can only be used with the same parameters they were first used with. "+
+				"Try using a key other than '%s' if you meant to execute a different request.", key)}
+	case old.Status == 0:
+		return nil, &apiError{Status: http.StatusConflict, Type: typeIdempotency, Code: "idempotency_key_in_use",
+			Message: fmt.Sprintf("There is currently another in-progress request using this Idempotent Key "+
+				"(that probably means you submitted twice, and the other request is still going through): %s. "+
+				"Please try again later.", key)}
+	}
+	return old, nil
+}
+
+// idemStore keeps the answer of an executed request, whatever it was.
+func (s *Sim) idemStore(c *call, a answer) {
+	if rec := s.idem[c.idemName()]; c.request.Key != "" && rec != nil {
+		rec.Status, rec.Body = a.status, a.body
+		s.changed = true
+	}
+}
+
+// idemRelease forgets a key whose request was not executed.
+func (s *Sim) idemRelease(c *call) {
+	if c.request.Key != "" {
+		delete(s.idem, c.idemName())
+	}
+}
+
+// idemName keeps accounts apart; an account id has no space.
+func (c *call) idemName() string { return c.world.ID + " " + c.request.Key }
+
+// forgetOld drops what Stripe would no longer know. Events go by the first of their table; keys, which have
+// no order, are looked through once an hour of the clock.
+func (s *Sim) forgetOld(now time.Time) {
+	for _, w := range s.worlds {
+		if w.Events.dropBefore(now.Add(-eventRetention).Unix()) > 0 {
+			s.changed = true
+		}
+	}
+	if d := now.Sub(s.swept); d >= 0 && d < time.Hour {
+		return
+	}
+	s.swept = now
+	for name, rec := range s.idem {
+		if rec.Status != 0 && now.Sub(rec.At) >= idemRetention {
+			delete(s.idem, name)
+			s.changed = true
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package stripesim
+
+import (
+	"net/http"
+	"time"
+)
+
+// States of a payment intent that a card payment goes through here.
+const (
+	intentNeedsMethod = "requires_payment_method"
+	intentSucceeded   = "succeeded"
+)
+
+// intent is a payment intent. It is made when somebody first tries to pay a session, and kept over declines.
+type intent struct {
+	ID         string         `json:"id"`
+	Created    int64          `json:"created"`
+	Amount     int64          `json:"amount"`
+	Currency   string         `json:"currency"`
+	Data       intentData     `json:"data"`
+	Secret     string         `json:"secret"`
+	Status     string         `json:"status"`
+	Late       bool           `json:"late,omitempty"` // captured asynchronously: the fee comes later
+	MethodID   string         `json:"method_id,omitempty"`
+	ChargeID   string         `json:"charge_id,omitempty"` // the last attempt
+	LastError  *DeclinedError `json:"last_error,omitempty"`
+	LastMethod string         `json:"last_method,omitempty"` // of LastError
+}
+
+func (in *intent) key() (string, int64) { return in.ID, in.Created }
+
+func newIntent(se *session, late bool, now time.Time) *intent {
+	id := newID("pi_3", 23)
+	return &intent{
+		ID: id, Created: now.Unix(), Amount: se.amount(), Currency: se.Currency, Data: se.Intent,
+		Secret: newID(id+"_secret_", 25), Status: intentNeedsMethod, Late: late,
+	}
+}
+
+// render shows every member of a payment intent.
+func (in *intent) render(w *world) object {
+	capture, received := "automatic", int64(0)
+	if in.Late {
+		capture = "automatic_async"
+	}
+	if in.Status == intentSucceeded {
+		received = in.Amount
+	}
+	return object{
+		"id":                                   in.ID,
+		"object":                               "payment_intent",
+		"amount":                               in.Amount,
+		"amount_capturable":                    0,
+		"amount_details":                       object{"tip": object{}},
+		"amount_received":                      received,
+		"application":                          nil,
+		"application_fee_amount":               nil,
+		"automatic_payment_methods":            nil,
+		"canceled_at":                          nil,
+		"cancellation_reason":                  nil,
+		"capture_method":                       capture,
+		"client_secret":                        in.Secret,
+		"confirmation_method":                  "automatic",
+		"created":                              in.Created,
+		"currency":                             in.Currency,
+		"customer":                             nil,
+		"description":                          orNull(in.Data.Description),
+		"invoice":                              nil,
+		"last_payment_error":                   in.renderLastError(w),
+		"latest_charge":                        orNull(in.ChargeID),
+		"livemode":                             false,
+		"metadata":                             orEmpty(in.Data.Metadata),
+		"next_action":                          nil,
+		"on_behalf_of":                         nil,
+		"payment_method":                       orNull(in.MethodID),
+		"payment_method_configuration_details": nil,
+		"payment_method_options": object{"card": object{
+			"installments": nil, "mandate_options": nil, "network": nil, "request_three_d_secure": "automatic",
+		}},
+		"payment_method_types":        []string{"card"},
+		"processing":                  nil,
+		"receipt_email":               orNull(in.Data.ReceiptEmail),
+		"review":                      nil,
+		"setup_future_usage":          nil,
+		"shipping":                    nil,
+		"source":                      nil,
+		"statement_descriptor":        orNull(in.Data.StatementDescriptor),
+		"statement_descriptor_suffix": orNull(in.Data.StatementDescriptorSuffix),
+		"status":                      in.Status,
+		"transfer_data":               nil,
+		"transfer_group":              nil,
+	}
+}
+
+func (in *intent) renderLastError(w *world) any {
+	if in.LastError == nil {
+		return nil
+	}
+	return object{
+		"charge":         in.ChargeID,
+		"code":           in.LastError.Code,
+		"decline_code":   in.LastError.DeclineCode,
+		"doc_url":        docURL(in.LastError.Code),
+		"message":        in.LastError.Message,
+		"payment_method": w.PaymentMethods.byID[in.LastMethod].render(),
+		"type":           typeCard,
+	}
+}
+
+func (s *Sim) getIntent(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	in, ok := c.world.Intents.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "payment_intent", id, "intent")
+	}
+	return in.render(c.world), nil
+}

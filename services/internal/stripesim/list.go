@@ -1,0 +1,90 @@
+package stripesim
+
+import (
+	"math"
+	"slices"
+)
+
+// span is a closed interval of Unix seconds.
+type span struct{ from, to int64 }
+
+var everything = span{math.MinInt64, math.MaxInt64}
+
+// listParams adds what every list accepts.
+func listParams(own schema) schema {
+	s := schema{
+		"created":        opt(timeRange),
+		"limit":          opt(integer(1, 100)),
+		"starting_after": opt(text(0)),
+		"ending_before":  opt(text(0)),
+		"expand":         opt(list(text(0), 0)),
+	}
+	for name, f := range own {
+		s[name] = f
+	}
+	return s
+}
+
+// page answers a list: newest first, ten unless told otherwise, from a cursor on. kind names the objects in
+// the error about an unknown cursor.
+func page[T record](t *table[T], p params, url, kind string, keep func(T) bool, render func(T) object) (object, *apiError) {
+	limit := 10
+	if n, ok := p.num("limit"); ok {
+		limit = int(n)
+	}
+	window := everything
+	if s, ok := p["created"].(span); ok {
+		window = s
+	}
+	after, before := p.str("starting_after"), p.str("ending_before")
+	if after != "" && before != "" {
+		return nil, invalid("", "", "You may only specify one of these parameters: starting_after, ending_before.")
+	}
+	for name, id := range map[string]string{"starting_after": after, "ending_before": before} {
+		if _, ok := t.get(id); id != "" && !ok {
+			return nil, noSuch(400, kind, id, name)
+		}
+	}
+
+	// Rows stand oldest first; a page walks towards older rows, or from ending_before towards newer ones.
+	first, step := len(t.rows)-1, -1
+	switch {
+	case after != "":
+		first = t.index(after) - 1
+	case before != "":
+		first, step = t.index(before)+1, 1
+	}
+	data, more := []any{}, false
+	for i := first; i >= 0 && i < len(t.rows); i += step {
+		row := t.rows[i]
+		if _, created := row.key(); created < window.from || created > window.to || !keep(row) {
+			continue
+		}
+		if len(data) == limit {
+			more = true
+			break
+		}
+		data = append(data, render(row))
+	}
+	if step > 0 {
+		slices.Reverse(data)
+	}
+	return object{"object": "list", "url": url, "has_more": more, "data": data}, nil
+}
+
+// index finds a row's place: a binary search to its second, then a few steps.
+func (t *table[T]) index(id string) int {
+	_, created := t.byID[id].key()
+	i, _ := slices.BinarySearchFunc(t.rows, created, func(e T, c int64) int {
+		if _, ec := e.key(); ec >= c {
+			return 1
+		}
+		return -1
+	})
+	for ; i < len(t.rows); i++ {
+		if rowID, _ := t.rows[i].key(); rowID == id {
+			break
+		}
+	}
+	return i
+}

@@ -1,0 +1,250 @@
+package stripesim
+
+import (
+	"bytes"
+	_ "embed" // the page and its stylesheet
+	"errors"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed page/page.html
+var pageHTML string
+
+//go:embed page/style.css
+var pageCSS []byte
+
+var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+
+// pagePolicy lets the page load its stylesheet and nothing else. A browser applies form-action to every
+// redirect that follows the form as well, and where the merchant's pages lead after success_url is not known
+// here, so any web origin is allowed there.
+const pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
+
+const (
+	prefilledExpiry = "05/66"
+	prefilledCVC    = "123"
+)
+
+func (s *Sim) pageRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /pay/style.css", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Write(pageCSS)
+	})
+	mux.HandleFunc("GET /pay/{session}", s.showPage)
+	mux.HandleFunc("POST /pay/{session}", s.submitPage)
+}
+
+// pageView is what the template shows.
+type pageView struct {
+	T          texts
+	Lang       string
+	Session    string
+	Items      []pageItem
+	Total      string
+	Open       bool
+	Problem    string
+	Email      string
+	EmailFixed bool
+	Card       string
+	Expiry     string
+	CVC        string
+	SubmitText string
+	Submit     string
+	CancelURL  string
+	Cards      []pageCard
+
+	Ended, EndedHint, NextURL string // when it is not open
+
+	status     string
+	successURL string
+}
+
+type pageItem struct {
+	Name, Description, Amount string
+	Quantity                  int64
+}
+
+type pageCard struct {
+	Number, Shown, What string
+	Current             bool
+}
+
+// view describes the page of a session, which may be none.
+func (s *Sim) view(r *http.Request) *pageView {
+	s.lock()
+	defer s.unlock()
+	id := r.PathValue("session")
+	_, se := s.find(id)
+	v := &pageView{Session: id, Expiry: prefilledExpiry, CVC: prefilledCVC, Email: "donor@example.org"}
+	locale := ""
+	if se != nil {
+		locale = se.Locale
+	}
+	v.Lang = language(locale, r.Header.Get("Accept-Language"))
+	v.T = catalogue[v.Lang]
+	if se == nil {
+		v.Ended, v.EndedHint = v.T.Missing, v.T.MissingHint
+		return v
+	}
+	v.status, v.successURL, v.CancelURL, v.SubmitText = se.Status, se.successURL(), se.CancelURL, se.SubmitText
+	v.Total = formatAmount(v.Lang, se.amount(), se.Currency)
+	for _, item := range se.Items {
+		v.Items = append(v.Items, pageItem{
+			Name: item.Name, Description: item.Description, Quantity: item.Quantity,
+			Amount: formatAmount(v.Lang, item.amount(), item.Currency),
+		})
+	}
+	if se.CustomerEmail != "" {
+		v.Email, v.EmailFixed = se.CustomerEmail, true
+	}
+	verb := v.T.Pay
+	switch se.SubmitType {
+	case "donate":
+		verb = v.T.Donate
+	case "book":
+		verb = v.T.Book
+	}
+	v.Submit = verb + " " + v.Total
+	switch se.Status {
+	case sessionOpen:
+		v.Open = true
+	case sessionComplete:
+		v.Ended, v.EndedHint, v.NextURL = v.T.Paid, v.T.PaidHint, v.successURL
+	case sessionExpired:
+		v.Ended, v.EndedHint, v.NextURL = v.T.Expired, v.T.ExpiredHint, v.CancelURL
+	}
+	return v
+}
+
+func (s *Sim) showPage(w http.ResponseWriter, r *http.Request) {
+	v := s.view(r)
+	v.fill(r.URL.Query().Get("card"))
+	v.write(w, v.httpStatus())
+}
+
+// httpStatus of a page that nobody submitted.
+func (v *pageView) httpStatus() int {
+	switch v.status {
+	case sessionOpen, sessionComplete:
+		return http.StatusOK
+	case sessionExpired:
+		return http.StatusGone
+	}
+	return http.StatusNotFound
+}
+
+// submitPage pays. However often it is sent, a session is paid once: whoever comes after is led to the same
+// place as the first.
+func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "the form could not be read", http.StatusBadRequest)
+		return
+	}
+	v := s.view(r)
+	card, email := r.PostForm.Get("card"), strings.TrimSpace(r.PostForm.Get("email"))
+	v.fill(card)
+	v.Expiry, v.CVC = r.PostForm.Get("expiry"), r.PostForm.Get("cvc")
+	if !v.EmailFixed {
+		v.Email = email
+	}
+	if v.Open {
+		v.Problem = v.check(s.clock.Now())
+	}
+	if v.Problem != "" {
+		v.write(w, http.StatusUnprocessableEntity)
+		return
+	}
+	err := s.pay(v.Session, Card(card), email)
+	var declined *DeclinedError
+	if errors.As(err, &declined) {
+		v.Problem = v.T.declined(declined)
+		v.write(w, http.StatusPaymentRequired)
+		return
+	}
+	// Read again: another submission, or the clock, may have been faster.
+	if v = s.view(r); v.status == sessionComplete {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Location", v.successURL) // as it is: http.Redirect would escape what the merchant wrote
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
+	v.write(w, v.httpStatus())
+}
+
+// check looks at what the form says besides the card.
+func (v *pageView) check(now time.Time) string {
+	if !isEmail(v.Email) {
+		return v.T.BadEmail
+	}
+	month, year, _ := strings.Cut(strings.ReplaceAll(v.Expiry, " ", ""), "/")
+	m, errMonth := strconv.Atoi(month)
+	y, errYear := strconv.Atoi(year)
+	if errMonth != nil || errYear != nil || len(year) != 2 || m < 1 || m > 12 ||
+		!time.Date(2000+y, time.Month(m)+1, 1, 0, 0, 0, 0, time.UTC).After(now) { // good until the month's end
+		return v.T.BadExpiry
+	}
+	if n, err := strconv.Atoi(v.CVC); err != nil || n < 0 || len(v.CVC) < 3 || len(v.CVC) > 4 {
+		return v.T.BadCVC
+	}
+	return ""
+}
+
+// fill puts a test card into the form and marks it in the list. Any other number is not shown again: it may
+// be a real one.
+func (v *pageView) fill(number string) {
+	known, _, err := Card(number).lookup()
+	if number == "" {
+		known, err = CardOK, nil
+	}
+	if err == nil {
+		v.Card = grouped(known)
+	}
+	for _, c := range []struct {
+		card Card
+		what string
+	}{
+		{CardOK, v.T.CardPaid},
+		{CardDeclined, v.T.CardRefused},
+		{CardInsufficientFunds, v.T.CardNoFunds},
+		{CardExpired, v.T.CardTooOld},
+		{CardUK, v.T.CardBritish},
+		{CardInternational, v.T.CardAbroad},
+	} {
+		v.Cards = append(v.Cards, pageCard{string(c.card), grouped(c.card), c.what, c.card == known && err == nil})
+	}
+}
+
+// grouped writes a number as it stands on a card.
+func grouped(c Card) string {
+	var b strings.Builder
+	for i, r := range string(c) {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func (v *pageView) write(w http.ResponseWriter, status int) {
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, v); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", v.Lang)
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
+}

@@ -1,0 +1,72 @@
+package stripesim
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Pay pays an open session with a card, as a donor on the hosted page would: the payment intent, the charge
+// and their events exist when it returns, webhooks follow. A card that is refused returns a *DeclinedError and
+// the session stays open; a session that is not open, or not there, a *SessionError.
+func (s *Sim) Pay(sessionID string, card Card) error {
+	return s.pay(sessionID, card, "")
+}
+
+func (s *Sim) pay(sessionID string, card Card, email string) error {
+	now := s.lock()
+	defer s.unlock()
+	w, se, err := s.findOpen(sessionID)
+	if err != nil {
+		return err
+	}
+	number, facts, err := card.lookup()
+	if err != nil {
+		return err
+	}
+	who := donor{Email: se.CustomerEmail, Name: "Simulated Donor", Country: facts.country}
+	if who.Email == "" {
+		who.Email = email
+	}
+	if who.Email == "" {
+		who.Email = "donor@example.org"
+	}
+	by := request{ID: newID("req_", 14), Key: uuid.NewString()} // the payment page is a client of the API too
+
+	in := w.Intents.byID[se.IntentID]
+	if in == nil {
+		in = newIntent(se, s.cfg.FeeDelay > 0, now)
+		w.Intents.add(in)
+		se.IntentID = in.ID
+		s.emit(w, "payment_intent.created", in.render(w), nil, by, now)
+	}
+	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), Number: number, Donor: who}
+	w.PaymentMethods.add(m)
+	ch := newCharge(in, m, facts.decline, now)
+	w.Charges.add(ch)
+	in.ChargeID = ch.ID
+	if facts.decline != nil {
+		in.LastError, in.LastMethod = facts.decline, m.ID
+		s.emit(w, "charge.failed", ch.render(), nil, by, now)
+		s.emit(w, "payment_intent.payment_failed", in.render(w), nil, by, now)
+		return facts.decline
+	}
+
+	if s.cfg.FeeDelay > 0 {
+		s.agenda.add(due{At: now.Add(s.cfg.FeeDelay), Kind: dueChargeBalance, Account: w.ID, ID: ch.ID})
+	} else {
+		w.settle(ch)
+	}
+	in.Status, in.MethodID, in.LastError, in.LastMethod = intentSucceeded, m.ID, nil, ""
+	se.Status, se.Donor = sessionComplete, &who
+	s.emit(w, "charge.succeeded", ch.render(), nil, by, now)
+	s.emit(w, "payment_intent.succeeded", in.render(w), nil, by, now)
+	s.emit(w, "checkout.session.completed", se.render(), nil, request{}, now)
+	return nil
+}
+
+// settleLate brings a charge its balance transaction and says so.
+func (s *Sim) settleLate(w *world, ch *charge, now time.Time) {
+	w.settle(ch)
+	s.emit(w, "charge.updated", ch.render(), object{"balance_transaction": nil}, request{}, now)
+}

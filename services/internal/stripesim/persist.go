@@ -1,0 +1,112 @@
+package stripesim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	stateFormat = 1
+	// saveDelay collects the changes of a burst into one write.
+	saveDelay = 100 * time.Millisecond
+)
+
+// state is the file. Faults, requests seen and the mode of delivery belong to a run and are not in it.
+type state struct {
+	Format   int                    `json:"format"`
+	Time     time.Time              `json:"time"` // of the clock
+	Platform string                 `json:"platform"`
+	Worlds   map[string]*world      `json:"worlds"`
+	Agenda   agenda                 `json:"agenda"`
+	Idem     map[string]*idemRecord `json:"idempotency"`
+}
+
+// load takes over a saved state, if there is one. It runs before anybody else knows the simulator.
+func (s *Sim) load() error {
+	data, err := os.ReadFile(s.cfg.StatePath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var st state
+	if err := json.Unmarshal(data, &st); err != nil {
+		return err
+	}
+	if st.Format != stateFormat {
+		return fmt.Errorf("format %d is not known; remove the file to begin anew", st.Format)
+	}
+	s.platform = st.Worlds[st.Platform]
+	if s.platform == nil {
+		return fmt.Errorf("account %q is missing", st.Platform)
+	}
+	s.worlds, s.agenda = st.Worlds, st.Agenda
+	if st.Idem != nil {
+		s.idem = st.Idem
+	}
+	// A demo's clock may have been ahead of the wall; objects must not come from the future.
+	if s.clock.Now().Before(st.Time) {
+		s.clock.Set(st.Time)
+	}
+	return nil
+}
+
+// save writes the state beside the file and then puts it in its place, so that a kill leaves the old or the
+// new one.
+func (s *Sim) save() error {
+	s.mu.Lock()
+	st := state{
+		Format: stateFormat, Time: s.clock.Now(), Platform: s.platform.ID, Worlds: s.worlds, Agenda: s.agenda,
+		Idem: make(map[string]*idemRecord, len(s.idem)),
+	}
+	for name, rec := range s.idem {
+		if rec.Status != 0 { // what is executing dies with the process, and so does its claim
+			st.Idem[name] = rec
+		}
+	}
+	data, err := json.Marshal(st)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.cfg.StatePath), filepath.Base(s.cfg.StatePath)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), s.cfg.StatePath)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+func (s *Sim) runSaver() {
+	for {
+		select {
+		case <-s.stop:
+			return // Close saves
+		case <-s.dirty:
+		}
+		if s.cfg.StatePath == "" {
+			continue
+		}
+		select {
+		case <-s.stop:
+			return
+		case <-time.After(saveDelay):
+		}
+		if err := s.save(); err != nil {
+			s.log.Error("stripesim: state not saved", "path", s.cfg.StatePath, "error", err)
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package stripesim
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// States of a session, https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-status.
+const (
+	sessionOpen     = "open"
+	sessionComplete = "complete"
+	sessionExpired  = "expired"
+)
+
+// session is a Checkout Session in payment mode: open, then complete or expired for ever.
+type session struct {
+	ID                string            `json:"id"`
+	Created           int64             `json:"created"`
+	ExpiresAt         int64             `json:"expires_at"`
+	Status            string            `json:"status"`
+	Currency          string            `json:"currency"`
+	Items             []lineItem        `json:"items"`
+	URL               string            `json:"url"`
+	SuccessURL        string            `json:"success_url"`
+	CancelURL         string            `json:"cancel_url,omitempty"`
+	ClientReferenceID string            `json:"client_reference_id,omitempty"`
+	CustomerEmail     string            `json:"customer_email,omitempty"`
+	Locale            string            `json:"locale,omitempty"`
+	SubmitType        string            `json:"submit_type,omitempty"`
+	BillingAddress    string            `json:"billing_address,omitempty"`
+	PromotionCodes    *bool             `json:"promotion_codes,omitempty"`
+	PhoneNumber       bool              `json:"phone_number,omitempty"`
+	SubmitText        string            `json:"submit_text,omitempty"`
+	AfterSubmitText   string            `json:"after_submit_text,omitempty"`
+	MethodTypes       []string          `json:"method_types,omitempty"` // empty: Stripe chooses
+	Metadata          map[string]string `json:"metadata,omitempty"`
+	Intent            intentData        `json:"intent"`
+	IntentID          string            `json:"intent_id,omitempty"`
+	Donor             *donor            `json:"donor,omitempty"` // once paid
+}
+
+// intentData is payment_intent_data: what the session's intent and its charges will carry.
+type intentData struct {
+	Description               string            `json:"description,omitempty"`
+	Metadata                  map[string]string `json:"metadata,omitempty"`
+	ReceiptEmail              string            `json:"receipt_email,omitempty"`
+	StatementDescriptor       string            `json:"statement_descriptor,omitempty"`
+	StatementDescriptorSuffix string            `json:"statement_descriptor_suffix,omitempty"`
+}
+
+func (se *session) key() (string, int64) { return se.ID, se.Created }
+
+// amount is the total in minor units.
+func (se *session) amount() (total int64) {
+	for _, item := range se.Items {
+		total += item.amount()
+	}
+	return total
+}
+
+func (se *session) paymentStatus() string {
+	if se.Status == sessionComplete {
+		return "paid"
+	}
+	return "unpaid"
+}
+
+// createSession opens a session. The parameters passed their schema.
+func (s *Sim) createSession(c *call) (object, *apiError) {
+	p := c.params
+	if err := checkSession(p, c.now); err != nil {
+		return nil, err
+	}
+	data := p.obj("payment_intent_data")
+	se := &session{
+		ID:                newID("cs_test_a1", 56),
+		Created:           c.now.Unix(),
+		ExpiresAt:         c.now.Add(maxSessionLife).Unix(),
+		Status:            sessionOpen,
+		SuccessURL:        p.str("success_url"),
+		CancelURL:         p.str("cancel_url"),
+		ClientReferenceID: p.str("client_reference_id"),
+		CustomerEmail:     p.str("customer_email"),
+		Locale:            p.str("locale"),
+		SubmitType:        p.str("submit_type"),
+		BillingAddress:    p.str("billing_address_collection"),
+		PhoneNumber:       p.obj("phone_number_collection").flag("enabled"),
+		SubmitText:        p.obj("custom_text").obj("submit").str("message"),
+		AfterSubmitText:   p.obj("custom_text").obj("after_submit").str("message"),
+		MethodTypes:       p.strs("payment_method_types"),
+		Metadata:          p.dict("metadata"),
+		Intent: intentData{
+			Description:               data.str("description"),
+			Metadata:                  data.dict("metadata"),
+			ReceiptEmail:              data.str("receipt_email"),
+			StatementDescriptor:       data.str("statement_descriptor"),
+			StatementDescriptorSuffix: data.str("statement_descriptor_suffix"),
+		},
+	}
+	if at, ok := p.num("expires_at"); ok {
+		se.ExpiresAt = at
+	}
+	if p.has("allow_promotion_codes") {
+		allow := p.flag("allow_promotion_codes")
+		se.PromotionCodes = &allow
+	}
+	for _, item := range p.list("line_items") {
+		se.Items = append(se.Items, newLineItem(item.(params), c.now))
+	}
+	se.Currency = se.Items[0].Currency
+	se.URL = c.baseURL + "/pay/" + se.ID
+	c.world.Sessions.add(se)
+	s.agenda.add(due{At: time.Unix(se.ExpiresAt, 0), Kind: dueSessionExpiry, Account: c.world.ID, ID: se.ID})
+	s.changed = true
+	return se.render(), nil
+}
+
+func (c *call) session() (*session, *apiError) {
+	id := c.http.PathValue("id")
+	se, ok := c.world.Sessions.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "checkout.session", id, "session")
+	}
+	return se, nil
+}
+
+func (s *Sim) getSession(c *call) (object, *apiError) {
+	se, err := c.session()
+	if err != nil {
+		return nil, err
+	}
+	return se.render(), nil
+}
+
+func (s *Sim) getSessionItems(c *call) (object, *apiError) {
+	se, err := c.session()
+	if err != nil {
+		return nil, err
+	}
+	return se.renderItems(), nil
+}
+
+func (s *Sim) expireSessionCall(c *call) (object, *apiError) {
+	se, err := c.session()
+	if err != nil {
+		return nil, err
+	}
+	if se.Status != sessionOpen {
+		return nil, invalid("", "", "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session "+
+			"has a status of %q.", se.Status)
+	}
+	s.expireSession(c.world, se, c.request, c.now)
+	return se.render(), nil
+}
+
+// expireSession ends an open session without a payment.
+func (s *Sim) expireSession(w *world, se *session, by request, now time.Time) {
+	se.Status = sessionExpired
+	s.emit(w, "checkout.session.expired", se.render(), nil, by, now)
+}
+
+var sessionListParams = listParams(schema{
+	"payment_intent": opt(text(0)),
+	"status":         opt(oneOf(sessionComplete, sessionExpired, sessionOpen)),
+	"customer":       elsewhere, "customer_details": elsewhere, "payment_link": elsewhere, "subscription": elsewhere,
+})
+
+func (s *Sim) listSessions(c *call) (object, *apiError) {
+	intent, status := c.params.str("payment_intent"), c.params.str("status")
+	return page(&c.world.Sessions, c.params, "/v1/checkout/sessions", "checkout.session", func(se *session) bool {
+		return (intent == "" || se.IntentID == intent) && (status == "" || se.Status == status)
+	}, (*session).render)
+}
+
+// Session is a read-only copy of a Checkout Session.
+type Session struct {
+	ID                string            `json:"id"`
+	Account           string            `json:"account"`        // "" for the platform's own
+	Status            string            `json:"status"`         // open, complete, expired
+	PaymentStatus     string            `json:"payment_status"` // unpaid, paid
+	AmountMinor       int64             `json:"amount_minor"`
+	Currency          string            `json:"currency"` // lower case, as Stripe writes it
+	ClientReferenceID string            `json:"client_reference_id"`
+	Metadata          map[string]string `json:"metadata"`
+	IntentMetadata    map[string]string `json:"intent_metadata"`   // payment_intent_data[metadata]
+	PaymentIntentID   string            `json:"payment_intent_id"` // "" before the first attempt to pay
+	ChargeID          string            `json:"charge_id"`         // of the last attempt
+	URL               string            `json:"url"`               // of the hosted page, while open
+	SuccessURL        string            `json:"success_url"`       // with the session's id filled in
+	CancelURL         string            `json:"cancel_url"`
+	Locale            string            `json:"locale"`
+	Created           time.Time         `json:"created"`
+	ExpiresAt         time.Time         `json:"expires_at"`
+}
+
+// Sessions returns the account's sessions ("" for the platform), oldest first; nil for an unknown account.
+func (s *Sim) Sessions(account string) []Session {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return nil
+	}
+	out := make([]Session, 0, len(w.Sessions.rows))
+	for _, se := range w.Sessions.rows {
+		c := Session{
+			ID: se.ID, Status: se.Status, PaymentStatus: se.paymentStatus(), AmountMinor: se.amount(), Currency: se.Currency,
+			ClientReferenceID: se.ClientReferenceID, Metadata: se.Metadata, IntentMetadata: se.Intent.Metadata,
+			PaymentIntentID: se.IntentID, SuccessURL: se.successURL(), CancelURL: se.CancelURL, Locale: se.Locale,
+			Created: time.Unix(se.Created, 0).UTC(), ExpiresAt: time.Unix(se.ExpiresAt, 0).UTC(),
+		}
+		if w.Connected {
+			c.Account = w.ID
+		}
+		if se.Status == sessionOpen {
+			c.URL = se.URL
+		}
+		if in, ok := w.Intents.get(se.IntentID); ok {
+			c.ChargeID = in.ChargeID
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// Expire ends an open session as if its time were over. It returns a *SessionError when the session does
+// not exist or is not open.
+func (s *Sim) Expire(sessionID string) error {
+	now := s.lock()
+	defer s.unlock()
+	w, se, err := s.findOpen(sessionID)
+	if err != nil {
+		return err
+	}
+	s.expireSession(w, se, request{}, now)
+	return nil
+}
+
+// SessionError says that a session cannot be paid or expired.
+type SessionError struct {
+	ID     string
+	Status string // "" when there is no such session
+}
+
+func (e *SessionError) Error() string {
+	if e.Status == "" {
+		return fmt.Sprintf("stripesim: no session %s", e.ID)
+	}
+	return fmt.Sprintf("stripesim: session %s is %s", e.ID, e.Status)
+}
+
+// find looks in every account, because a payment page does not know whose session it shows.
+func (s *Sim) find(sessionID string) (*world, *session) {
+	for _, w := range s.worlds {
+		if se, ok := w.Sessions.get(sessionID); ok {
+			return w, se
+		}
+	}
+	return nil, nil
+}
+
+func (s *Sim) findOpen(sessionID string) (*world, *session, error) {
+	w, se := s.find(sessionID)
+	if se == nil {
+		return nil, nil, &SessionError{ID: sessionID}
+	}
+	if se.Status != sessionOpen {
+		return nil, nil, &SessionError{ID: sessionID, Status: se.Status}
+	}
+	return w, se, nil
+}
+
+// successURL fills the id in where the merchant asked for it, unescaped as Stripe does.
+func (se *session) successURL() string {
+	return strings.ReplaceAll(se.SuccessURL, "{CHECKOUT_SESSION_ID}", se.ID)
+}

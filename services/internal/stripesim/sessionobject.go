@@ -1,0 +1,170 @@
+package stripesim
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// lineItem is one line of a session, with the price and product that price_data made.
+type lineItem struct {
+	ID          string            `json:"id"`
+	PriceID     string            `json:"price_id"`
+	ProductID   string            `json:"product_id"`
+	Created     int64             `json:"created"`
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	TaxBehavior string            `json:"tax_behavior"`
+	Currency    string            `json:"currency"`
+	UnitAmount  int64             `json:"unit_amount"`
+	Quantity    int64             `json:"quantity"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+}
+
+func newLineItem(p params, now time.Time) lineItem {
+	price := p.obj("price_data")
+	product := price.obj("product_data")
+	item := lineItem{
+		ID: newID("li_1", 23), PriceID: newID("price_1", 23), ProductID: newID("prod_", 14), Created: now.Unix(),
+		Name: product.str("name"), Description: product.str("description"), Metadata: product.dict("metadata"),
+		TaxBehavior: price.str("tax_behavior"), Currency: strings.ToLower(price.str("currency")),
+	}
+	if item.TaxBehavior == "" {
+		item.TaxBehavior = "unspecified"
+	}
+	item.UnitAmount, _ = price.num("unit_amount")
+	item.Quantity, _ = p.num("quantity")
+	return item
+}
+
+func (i lineItem) amount() int64 { return i.UnitAmount * i.Quantity }
+
+func (i lineItem) render() object {
+	return object{
+		"id": i.ID, "object": "item",
+		"amount_discount": 0, "amount_subtotal": i.amount(), "amount_tax": 0, "amount_total": i.amount(),
+		"currency": i.Currency, "description": i.Name, "quantity": i.Quantity,
+		"price": object{
+			"id": i.PriceID, "object": "price",
+			"active":         false, // a price made for one session is not for reuse
+			"billing_scheme": "per_unit", "created": i.Created, "currency": i.Currency, "custom_unit_amount": nil,
+			"livemode": false, "lookup_key": nil, "metadata": object{}, "nickname": nil, "product": i.ProductID,
+			"recurring": nil, "tax_behavior": i.TaxBehavior, "tiers_mode": nil, "transform_quantity": nil,
+			"type": "one_time", "unit_amount": i.UnitAmount, "unit_amount_decimal": strconv.FormatInt(i.UnitAmount, 10),
+		},
+	}
+}
+
+func (se *session) renderItems() object {
+	data := make([]any, len(se.Items))
+	for i, item := range se.Items {
+		data[i] = item.render()
+	}
+	return object{"object": "list", "data": data, "has_more": false, "url": "/v1/checkout/sessions/" + se.ID + "/line_items"}
+}
+
+// render shows every member of a Checkout Session.
+func (se *session) render() object {
+	amount := se.amount()
+	o := object{
+		"id":                         se.ID,
+		"object":                     "checkout.session",
+		"after_expiration":           nil,
+		"allow_promotion_codes":      se.PromotionCodes,
+		"amount_subtotal":            amount,
+		"amount_total":               amount,
+		"automatic_tax":              object{"enabled": false, "liability": nil, "status": nil},
+		"billing_address_collection": orNull(se.BillingAddress),
+		"cancel_url":                 orNull(se.CancelURL),
+		"client_reference_id":        orNull(se.ClientReferenceID),
+		"client_secret":              nil,
+		"consent":                    nil,
+		"consent_collection":         nil,
+		"created":                    se.Created,
+		"currency":                   se.Currency,
+		"currency_conversion":        nil,
+		"custom_fields":              []any{},
+		"custom_text": object{
+			"after_submit":                message(se.AfterSubmitText),
+			"shipping_address":            nil,
+			"submit":                      message(se.SubmitText),
+			"terms_of_service_acceptance": nil,
+		},
+		"customer":          nil,
+		"customer_creation": "if_required",
+		"customer_details":  se.customerDetails(),
+		"customer_email":    orNull(se.CustomerEmail),
+		"expires_at":        se.ExpiresAt,
+		"invoice":           nil,
+		"invoice_creation": object{
+			"enabled": false,
+			"invoice_data": object{
+				"account_tax_ids": nil, "custom_fields": nil, "description": nil, "footer": nil, "issuer": nil,
+				"metadata": object{}, "rendering_options": nil,
+			},
+		},
+		"livemode":                             false,
+		"locale":                               orNull(se.Locale),
+		"metadata":                             orEmpty(se.Metadata),
+		"mode":                                 modePayment,
+		"payment_intent":                       orNull(se.IntentID),
+		"payment_link":                         nil,
+		"payment_method_collection":            "if_required",
+		"payment_method_configuration_details": nil,
+		"payment_method_options":               object{"card": object{"request_three_d_secure": "automatic"}},
+		"payment_method_types":                 se.methodTypes(),
+		"payment_status":                       se.paymentStatus(),
+		"phone_number_collection":              object{"enabled": se.PhoneNumber},
+		"recovered_from":                       nil,
+		"saved_payment_method_options":         nil,
+		"setup_intent":                         nil,
+		"shipping_address_collection":          nil,
+		"shipping_cost":                        nil,
+		"shipping_details":                     nil,
+		"shipping_options":                     []any{},
+		"status":                               se.Status,
+		"submit_type":                          orNull(se.SubmitType),
+		"subscription":                         nil,
+		"success_url":                          se.SuccessURL,
+		"total_details":                        object{"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+		"ui_mode":                              "hosted",
+		"url":                                  nil,
+	}
+	if se.Status == sessionOpen {
+		o["url"] = se.URL
+	}
+	if len(se.MethodTypes) == 0 {
+		// Which methods the account's default configuration offered; its id is the same for every session.
+		o["payment_method_configuration_details"] = object{"id": "pmc_1SimulatedDefaultConfigura", "parent": nil}
+	}
+	return o
+}
+
+func (se *session) methodTypes() []string {
+	if len(se.MethodTypes) == 0 {
+		return []string{"card", "link"}
+	}
+	return se.MethodTypes
+}
+
+func (se *session) customerDetails() any {
+	switch {
+	case se.Donor != nil:
+		return object{
+			"address": se.Donor.address(), "email": se.Donor.Email, "name": se.Donor.Name, "phone": nil,
+			"tax_exempt": "none", "tax_ids": []any{},
+		}
+	case se.CustomerEmail != "":
+		return object{
+			"address": nil, "email": se.CustomerEmail, "name": nil, "phone": nil, "tax_exempt": "none", "tax_ids": nil,
+		}
+	}
+	return nil
+}
+
+func message(text string) any {
+	if text == "" {
+		return nil
+	}
+	return object{"message": text}
+}

@@ -1,0 +1,201 @@
+package stripesim
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+var locales = []string{
+	"auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hr", "hu",
+	"id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv", "th",
+	"tr", "vi", "zh", "zh-HK", "zh-TW",
+}
+
+const (
+	modePayment = "payment"
+
+	minSessionLife = 30 * time.Minute
+	maxSessionLife = 24 * time.Hour
+	// sessionSkew forgives the clocks of client and server their difference.
+	sessionSkew = time.Minute
+
+	maxAmount = 99_999_999 // eight digits, https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+)
+
+var customMessage = opt(hash(schema{"message": req(text(1200))}))
+
+// sessionCreateParams: https://docs.stripe.com/api/checkout/sessions/create?api-version=2023-10-16.
+var sessionCreateParams = schema{
+	"mode":                       req(oneOf("payment", "setup", "subscription")),
+	"success_url":                opt(text(0)),
+	"cancel_url":                 opt(text(0)),
+	"client_reference_id":        opt(text(200)),
+	"customer_email":             opt(text(800)),
+	"customer_creation":          opt(oneOf("always", "if_required")),
+	"currency":                   opt(text(3)),
+	"expires_at":                 opt(timestamp),
+	"locale":                     opt(oneOf(locales...)),
+	"metadata":                   opt(metadata),
+	"submit_type":                opt(oneOf("auto", "book", "donate", "pay")),
+	"ui_mode":                    opt(oneOf("embedded", "hosted")),
+	"billing_address_collection": opt(oneOf("auto", "required")),
+	"phone_number_collection":    opt(hash(schema{"enabled": req(boolean)})),
+	"allow_promotion_codes":      opt(boolean),
+	"payment_method_types":       opt(list(text(0), 0)),
+	"custom_text": opt(hash(schema{
+		"after_submit": customMessage, "submit": customMessage,
+		"shipping_address": elsewhere, "terms_of_service_acceptance": elsewhere,
+	})),
+	"line_items": opt(list(hash(schema{
+		"price_data": opt(hash(schema{
+			"currency":    req(text(3)),
+			"unit_amount": opt(integer(0, maxAmount)),
+			"product_data": opt(hash(schema{
+				"name":        req(text(0)),
+				"description": opt(text(0)),
+				"images":      opt(list(text(0), 8)),
+				"metadata":    opt(metadata),
+				"tax_code":    elsewhere,
+			})),
+			"recurring": opt(hash(schema{
+				"interval":       req(oneOf("day", "month", "week", "year")),
+				"interval_count": opt(integer(1, 1000)),
+			})),
+			"tax_behavior":        opt(oneOf("exclusive", "inclusive", "unspecified")),
+			"product":             elsewhere,
+			"unit_amount_decimal": elsewhere,
+		})),
+		"quantity": opt(integer(0, 999_999)),
+		"price":    elsewhere, "adjustable_quantity": elsewhere, "dynamic_tax_rates": elsewhere, "tax_rates": elsewhere,
+	}), 100)),
+	"payment_intent_data": opt(hash(schema{
+		"description":                 opt(text(1000)),
+		"metadata":                    opt(metadata),
+		"receipt_email":               opt(text(800)),
+		"statement_descriptor":        opt(text(22)),
+		"statement_descriptor_suffix": opt(text(22)),
+		"application_fee_amount":      elsewhere, "capture_method": elsewhere, "on_behalf_of": elsewhere,
+		"setup_future_usage": elsewhere, "shipping": elsewhere, "transfer_data": elsewhere, "transfer_group": elsewhere,
+	})),
+	"expand":           opt(list(text(0), 0)),
+	"after_expiration": elsewhere, "automatic_tax": elsewhere, "consent_collection": elsewhere, "custom_fields": elsewhere,
+	"customer": elsewhere, "customer_update": elsewhere, "discounts": elsewhere, "invoice_creation": elsewhere,
+	"payment_method_collection": elsewhere, "payment_method_configuration": elsewhere, "payment_method_options": elsewhere,
+	"redirect_on_completion": elsewhere, "return_url": elsewhere, "setup_intent_data": elsewhere,
+	"shipping_address_collection": elsewhere, "shipping_options": elsewhere, "subscription_data": elsewhere,
+	"tax_id_collection": elsewhere,
+}
+
+// checkSession makes the checks that need more than one parameter, or the time.
+func checkSession(p params, now time.Time) *apiError {
+	mode := p.str("mode")
+	if mode != modePayment {
+		for _, name := range []string{"customer_creation", "payment_intent_data", "submit_type"} {
+			if p.has(name) {
+				return invalid("", name, "You can not pass `%s` in `%s` mode.", name, mode)
+			}
+		}
+		return notSimulated("mode " + mode)
+	}
+	if p.str("ui_mode") == "embedded" {
+		return notSimulated("ui_mode embedded")
+	}
+	if p.str("customer_creation") == "always" {
+		return notSimulated("customer_creation always")
+	}
+	if !p.has("success_url") {
+		return missingParam("success_url")
+	}
+	for _, name := range []string{"success_url", "cancel_url"} {
+		if p.has(name) && !isWebURL(p.str(name)) {
+			return invalid("url_invalid", name, "Not a valid URL")
+		}
+	}
+	if p.has("customer_email") && !isEmail(p.str("customer_email")) {
+		return invalid("email_invalid", "customer_email", "Invalid email address: %s", p.str("customer_email"))
+	}
+	for i, kind := range p.strs("payment_method_types") {
+		if kind != "card" && kind != "link" {
+			return notSimulated(fmt.Sprintf("payment_method_types[%d] %s", i, kind))
+		}
+	}
+	if at, ok := p.num("expires_at"); ok {
+		life := time.Unix(at, 0).Sub(now)
+		if life < minSessionLife-sessionSkew {
+			return invalid("", "expires_at", "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.")
+		}
+		if life > maxSessionLife+sessionSkew {
+			return invalid("", "expires_at", "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.")
+		}
+	}
+	return checkItems(p)
+}
+
+func checkItems(p params) *apiError {
+	items := p.list("line_items")
+	if len(items) == 0 {
+		return missingParam("line_items")
+	}
+	var total int64
+	currency := strings.ToLower(p.str("currency"))
+	for i, item := range items {
+		name := fmt.Sprintf("line_items[%d]", i)
+		item := item.(params)
+		price := item.obj("price_data")
+		if price == nil {
+			return missingParam(name + "[price_data]")
+		}
+		quantity, ok := item.num("quantity")
+		if !ok {
+			return missingParam(name + "[quantity]")
+		}
+		if quantity == 0 {
+			return invalid("parameter_invalid_integer", name+"[quantity]",
+				"This value must be greater than or equal to 1 (it currently is '0').")
+		}
+		if price.has("recurring") {
+			return invalid("", name, "You specified `payment` mode but passed a recurring price. Either switch to "+
+				"`subscription` mode or use only one-time prices.")
+		}
+		if price.obj("product_data") == nil {
+			return missingParam(name + "[price_data][product_data]")
+		}
+		amount, ok := price.num("unit_amount")
+		if !ok {
+			return missingParam(name + "[price_data][unit_amount]")
+		}
+		c := strings.ToLower(price.str("currency"))
+		if !slices.Contains(currencies, c) {
+			return invalid("", name+"[price_data][currency]", "Invalid currency: %s. Stripe currently supports these currencies: %s",
+				c, strings.Join(currencies, ", "))
+		}
+		if currency != "" && currency != c {
+			return invalid("", name, "All prices on a Checkout Session must have the same currency: %s is not %s.", c, currency)
+		}
+		currency = c
+		total += amount * quantity // both are bounded, so a hundred of them fit
+	}
+	if least := minimumAmount[currency]; total < max(least, 1) {
+		return invalid("amount_too_small", "", "The Checkout Session's total amount due must add up to at least %s %s",
+			formatAmount("en", max(least, 1), currency), currency)
+	}
+	if total > maxAmount {
+		return invalid("amount_too_large", "", "The Checkout Session's total amount due must be no more than %s %s",
+			formatAmount("en", maxAmount, currency), currency)
+	}
+	return nil
+}
+
+func isWebURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// isEmail is as lenient as a payment page: something, an @, a host.
+func isEmail(s string) bool {
+	name, host, ok := strings.Cut(s, "@")
+	return ok && name != "" && host != "" && !strings.ContainsAny(s, " \t\r\n<>,;") && !strings.Contains(host, "@")
+}

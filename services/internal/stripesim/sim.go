@@ -1,0 +1,205 @@
+package stripesim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Version is the only API version spoken here.
+const Version = "2023-10-16"
+
+// Config says how a simulator behaves. The zero value works: one key, wall time, no webhook, fees at once,
+// nothing kept.
+type Config struct {
+	// APIKeys are the secret keys that are accepted; default sk_test_simulated. What a restricted key
+	// (rk_test_…) may do is not checked.
+	APIKeys []string
+	// Clock is the simulated time; default NewClock().
+	Clock *Clock
+	// BaseURL is where browsers reach this simulator, for instance http://127.0.0.1:12111. It becomes part of
+	// session.url. Empty: the address that the API request came to.
+	BaseURL string
+	// Endpoints are the webhook endpoints to begin with.
+	Endpoints []Endpoint
+	// FeeDelay is how long after a charge, on Clock, its balance transaction exists, announced by
+	// charge.updated. Zero: at once, and charge.succeeded already carries it.
+	FeeDelay time.Duration
+	// StatePath names the file that the state is loaded from and saved to: atomically, about a tenth of a
+	// second after a change and at Close. A kill loses at most what changed since. Empty: nothing is kept.
+	StatePath string
+	// Logger receives failed deliveries and saves; default: nothing is logged.
+	Logger *slog.Logger
+	// RetryBase is the wait before the first retry of a webhook, in wall time; it doubles up to 64 times
+	// itself. Default one second.
+	RetryBase time.Duration
+}
+
+// Endpoint is a webhook endpoint.
+type Endpoint struct {
+	URL string
+	// Secret is the signing secret (whsec_…). Several, separated by commas, give several v1 signatures, as
+	// Stripe does while a secret is being rolled.
+	Secret string
+	// Connect: it receives the events of connected accounts, whose envelope has "account"; otherwise the
+	// platform's own.
+	Connect bool
+}
+
+// Sim is a running simulator. Create it with New; all methods are safe for concurrent use.
+type Sim struct {
+	cfg   Config
+	clock *Clock
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	platform *world
+	worlds   map[string]*world // by account id, the platform's included
+	agenda   agenda
+	outbox   []*event               // events of the current locked section, in order
+	changed  bool                   // in the current locked section
+	idem     map[string]*idemRecord // by account and key
+	swept    time.Time              // when old keys were last looked for
+	faults   []*Fault
+	requests []*Request
+
+	hooks     *dispatcher
+	handler   http.Handler
+	wake      chan struct{} // the agenda may have a new first item
+	dirty     chan struct{} // the state must be saved
+	stop      chan struct{}
+	closeOnce sync.Once
+	running   sync.WaitGroup
+	unsub     func()
+}
+
+// New starts a simulator: its timers run and its webhooks are delivered until Close. It fails when the state
+// file exists and cannot be read.
+func New(cfg Config) (*Sim, error) {
+	if len(cfg.APIKeys) == 0 {
+		cfg.APIKeys = []string{"sk_test_simulated"}
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = NewClock()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if cfg.RetryBase <= 0 {
+		cfg.RetryBase = time.Second
+	}
+	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
+	s := &Sim{
+		cfg:    cfg,
+		clock:  cfg.Clock,
+		log:    cfg.Logger,
+		worlds: map[string]*world{},
+		idem:   map[string]*idemRecord{},
+		wake:   make(chan struct{}, 1),
+		dirty:  make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+	}
+	s.platform = newWorld(newID("acct_", 16), false, s.clock.Now())
+	s.hooks = newDispatcher(s, cfg.Endpoints)
+	if cfg.StatePath != "" {
+		if err := s.load(); err != nil {
+			return nil, fmt.Errorf("stripesim: load %s: %w", cfg.StatePath, err)
+		}
+	}
+	s.worlds[s.platform.ID] = s.platform
+	s.handler = s.routes()
+	s.unsub = s.clock.subscribe(s.clockMoved)
+	s.running.Go(s.runAgenda)
+	s.running.Go(s.runSaver)
+	s.hooks.start()
+	return s, nil
+}
+
+// Handler serves the API under /v1/, the hosted payment page under /pay/ and the control of the simulator
+// under /_sim/. It must be reachable on loopback only: the control has no password.
+func (s *Sim) Handler() http.Handler { return s.handler }
+
+// Close stops timers and deliveries, waits for what is in flight until ctx ends, and saves the state. What
+// was not delivered is delivered by the next simulator with the same state file. A second Close does nothing.
+func (s *Sim) Close(ctx context.Context) error {
+	var err error
+	s.closeOnce.Do(func() {
+		s.unsub()
+		close(s.stop)
+		err = s.hooks.close(ctx)
+		s.running.Wait()
+		if s.cfg.StatePath != "" {
+			if saveErr := s.save(); saveErr != nil {
+				err = saveErr
+			}
+		}
+	})
+	return err
+}
+
+// AddAccount registers a connected account (acct_…), with charges enabled. Requests for an account that is
+// not registered get Stripe's 403. Registering twice does nothing.
+func (s *Sim) AddAccount(id string) {
+	now := s.lock()
+	defer s.unlock()
+	if s.worlds[id] == nil {
+		s.worlds[id] = newWorld(id, true, now)
+		s.changed = true
+	}
+}
+
+// Account returns the id of the platform's own account.
+func (s *Sim) Account() string {
+	s.lock()
+	defer s.unlock()
+	return s.platform.ID
+}
+
+// SetEndpoints replaces the webhook endpoints. The first one of a kind (platform, Connect) stays the same
+// endpoint under a new URL and secret, as if it had been edited: what waits for it goes there. So does the
+// second, and so on. Deliveries of an endpoint that is gone wait until there is one in its place again.
+func (s *Sim) SetEndpoints(endpoints []Endpoint) { s.hooks.setEndpoints(endpoints) }
+
+// world returns the account's world, the platform's for "", nil when it is not registered.
+func (s *Sim) world(account string) *world {
+	if account == "" {
+		return s.platform
+	}
+	return s.worlds[account]
+}
+
+// lock enters the simulated world and returns its time, after everything due before it has happened.
+func (s *Sim) lock() time.Time {
+	s.mu.Lock()
+	now := s.clock.Now()
+	s.catchUp(now)
+	return now
+}
+
+// unlock leaves the world. Events go to the dispatcher together, so that a flow's events are all waiting
+// when the first one is chosen.
+func (s *Sim) unlock() {
+	if len(s.outbox) > 0 {
+		s.hooks.enqueue(s.outbox)
+		s.outbox = nil
+	}
+	if s.changed {
+		s.changed = false
+		signal(s.dirty)
+		signal(s.wake)
+	}
+	s.mu.Unlock()
+}
+
+// signal wakes the one reader of c, which may not be waiting just now.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,360 @@
+package stripesim
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	deliveryTimeout = 20 * time.Second
+	retryCap        = 64 // times Config.RetryBase
+	maxAttempts     = 100
+	giveUpAfter     = 3 * 24 * time.Hour // of the clock
+
+	// While shuffled, several deliveries are in flight at once, as in life.
+	shuffledInFlight = 8
+)
+
+// dispatcher delivers events to endpoints. Its lock may be taken while the world's is held, never the other
+// way round.
+type dispatcher struct {
+	sim    *Sim
+	client *http.Client
+	ctx    context.Context // ends what is in flight, when Close loses patience
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	mode    Delivery
+	dice    *dice
+	queues  []*queue
+	seq     int
+	changed chan struct{} // closed and replaced when a delivery ends or the mode changes
+	closed  bool
+	running sync.WaitGroup
+}
+
+// queue holds what waits for one endpoint. Its name survives a new URL: "platform 0", "connect 0".
+type queue struct {
+	name     string
+	endpoint Endpoint
+	items    []*item
+	inFlight int
+	wake     chan struct{}
+	stop     chan struct{}
+}
+
+// item is one delivery to be made.
+type item struct {
+	event    *event
+	delivery *delivery
+	attempt  int
+	due      time.Time // wall time
+	seq      int
+	forced   bool // by Redeliver: not held
+}
+
+func newDispatcher(s *Sim, endpoints []Endpoint) *dispatcher {
+	d := &dispatcher{
+		sim: s,
+		client: &http.Client{
+			Timeout:       deliveryTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a redirect is a failure
+			Transport:     &http.Transport{MaxIdleConnsPerHost: shuffledInFlight, IdleConnTimeout: time.Minute},
+		},
+		dice:    newDice(0),
+		changed: make(chan struct{}),
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	for _, q := range named(endpoints) {
+		d.queues = append(d.queues, q)
+	}
+	return d
+}
+
+func named(endpoints []Endpoint) []*queue {
+	var queues []*queue
+	count := map[bool]int{}
+	for _, e := range endpoints {
+		kind := "platform"
+		if e.Connect {
+			kind = "connect"
+		}
+		queues = append(queues, &queue{
+			name: fmt.Sprintf("%s %d", kind, count[e.Connect]), endpoint: e,
+			wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		})
+		count[e.Connect]++
+	}
+	return queues
+}
+
+// start resumes what an earlier simulator with the same state left undelivered.
+func (d *dispatcher) start() {
+	d.sim.mu.Lock()
+	defer d.sim.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, q := range d.queues {
+		d.open(q)
+	}
+}
+
+// open gives a queue the deliveries that wait for its name, and starts it. Both locks are held.
+func (d *dispatcher) open(q *queue) {
+	for _, w := range d.sim.worlds {
+		for _, e := range w.Events.rows {
+			for _, dl := range e.Deliveries {
+				if dl.Endpoint == q.name && dl.State == deliveryPending {
+					d.push(q, &item{event: e, delivery: dl, attempt: dl.Attempts, due: time.Now()})
+				}
+			}
+		}
+	}
+	d.running.Go(func() { d.run(q) })
+}
+
+func (d *dispatcher) setEndpoints(endpoints []Endpoint) {
+	d.sim.mu.Lock()
+	defer d.sim.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	old := map[string]*queue{}
+	for _, q := range d.queues {
+		old[q.name] = q
+	}
+	d.queues = nil
+	for _, q := range named(endpoints) {
+		if same := old[q.name]; same != nil {
+			same.endpoint = q.endpoint
+			d.queues = append(d.queues, same)
+			delete(old, q.name)
+			continue
+		}
+		d.queues = append(d.queues, q)
+		d.open(q)
+	}
+	for _, q := range old {
+		close(q.stop)
+	}
+	d.announce()
+}
+
+// enqueue takes the events of one locked section of the world.
+func (d *dispatcher) enqueue(events []*event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range events {
+		for _, q := range d.queues {
+			if q.endpoint.Connect != e.Connected {
+				continue
+			}
+			dl := &delivery{Endpoint: q.name, State: deliveryPending}
+			e.Deliveries = append(e.Deliveries, dl)
+			if d.mode.Drop || d.dice.below(d.mode.DropRate) {
+				dl.State = deliveryDropped
+				continue
+			}
+			copies := 1
+			if d.mode.Twice || d.dice.below(d.mode.TwiceRate) {
+				copies = 2
+			}
+			for range copies {
+				due := time.Now().Add(d.mode.Delay)
+				if d.mode.Shuffle {
+					due = due.Add(d.dice.upTo(shuffleWindow))
+				}
+				d.push(q, &item{event: e, delivery: dl, due: due})
+			}
+		}
+	}
+}
+
+func (d *dispatcher) push(q *queue, it *item) {
+	it.seq = d.seq
+	d.seq++
+	q.items = append(q.items, it)
+	signal(q.wake)
+}
+
+// announce tells those who wait for deliveries that something changed.
+func (d *dispatcher) announce() {
+	close(d.changed)
+	d.changed = make(chan struct{})
+	for _, q := range d.queues {
+		signal(q.wake)
+	}
+}
+
+// run hands the queue's items out as they become due.
+func (d *dispatcher) run(q *queue) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		d.mu.Lock()
+		it, wait := d.next(q, time.Now())
+		if it != nil && !d.closed {
+			q.inFlight++
+			target := q.endpoint
+			d.running.Go(func() { d.deliver(q, target, it) })
+			d.mu.Unlock()
+			continue
+		}
+		closed := d.closed
+		d.mu.Unlock()
+		if closed {
+			return
+		}
+		timer.Reset(wait)
+		select {
+		case <-q.stop:
+			return
+		case <-q.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// next removes the item to deliver now, or says how long nothing will be due.
+func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
+	const longWait = time.Hour // a wake comes sooner
+	limit := 1
+	if d.mode.Shuffle {
+		limit = shuffledInFlight
+	}
+	if q.inFlight >= limit {
+		return nil, longWait
+	}
+	wait, best, ready := longWait, -1, 0
+	for i, it := range q.items {
+		if d.mode.Hold && !it.forced {
+			continue
+		}
+		if left := it.due.Sub(now); left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		ready++
+		switch {
+		case best < 0:
+			best = i
+		case d.mode.Shuffle:
+			if d.dice.oneIn(ready) { // every ready item is equally likely
+				best = i
+			}
+		case it.seq < q.items[best].seq:
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil, wait
+	}
+	it := q.items[best]
+	q.items = append(q.items[:best], q.items[best+1:]...)
+	return it, 0
+}
+
+// deliver makes one attempt, records it, and puts the item back when it must be tried again.
+func (d *dispatcher) deliver(q *queue, target Endpoint, it *item) {
+	s := d.sim
+	s.mu.Lock()
+	body := it.event.payload()
+	s.mu.Unlock()
+
+	status, err := d.post(target, body)
+	it.attempt++
+	accepted := err == nil && status >= 200 && status < 300
+	interrupted := d.ctx.Err() != nil
+	retry := !accepted && !interrupted
+
+	s.mu.Lock()
+	if !interrupted || accepted {
+		if retry && (it.attempt >= maxAttempts || s.clock.Now().Unix()-it.event.Created > int64(giveUpAfter/time.Second)) {
+			retry = false
+			if it.delivery.State != deliveryDelivered {
+				it.delivery.State = deliveryGivenUp
+			}
+		}
+		it.delivery.Attempts++
+		it.delivery.Status = status
+		if accepted {
+			it.delivery.State = deliveryDelivered
+		}
+		s.changed = true
+	}
+	s.unlock()
+	if !accepted {
+		s.log.Warn("stripesim: webhook not accepted", "event", it.event.ID, "type", it.event.Type,
+			"attempt", it.attempt, "status", status, "error", err, "again", retry)
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q.inFlight--
+	if retry {
+		it.due = time.Now().Add(s.cfg.RetryBase << min(it.attempt-1, 6))
+		d.push(q, it)
+	}
+	d.announce()
+	signal(q.wake) // q may no longer be among the queues
+}
+
+func (d *dispatcher) post(target Endpoint, body []byte) (status int, err error) {
+	r, err := http.NewRequestWithContext(d.ctx, http.MethodPost, target.URL, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	r.Header.Set("User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
+	r.Header.Set("Stripe-Signature", sign(time.Now(), body, target.Secret))
+	resp, err := d.client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// sign is Stripe's scheme v1, https://docs.stripe.com/webhooks#verify-manually. The time is wall time, because
+// the receiver compares it with its own.
+func sign(at time.Time, body []byte, secrets string) string {
+	header := fmt.Sprintf("t=%d", at.Unix())
+	for secret := range strings.SplitSeq(secrets, ",") {
+		mac := hmac.New(sha256.New, []byte(strings.TrimSpace(secret)))
+		fmt.Fprintf(mac, "%d.%s", at.Unix(), body)
+		header += ",v1=" + hex.EncodeToString(mac.Sum(nil))
+	}
+	return header
+}
+
+// close stops handing out, waits for what is in flight until ctx ends, then interrupts it.
+func (d *dispatcher) close(ctx context.Context) error {
+	d.mu.Lock()
+	d.closed = true
+	d.announce()
+	d.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		d.running.Wait()
+		close(done)
+	}()
+	defer d.client.CloseIdleConnections()
+	defer d.cancel()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		d.cancel()
+		<-done
+		return fmt.Errorf("stripesim: webhooks were in flight: %w", ctx.Err())
+	}
+}

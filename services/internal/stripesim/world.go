@@ -1,0 +1,131 @@
+package stripesim
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// object is a Stripe object as it is shown.
+type object = map[string]any
+
+// request tells which API request caused an event; zero for what happened by itself.
+type request struct {
+	ID  string `json:"id,omitempty"`
+	Key string `json:"key,omitempty"`
+}
+
+// world is everything that belongs to one account. No account sees another's.
+type world struct {
+	ID             string                `json:"id"`
+	Connected      bool                  `json:"connected"`
+	Created        int64                 `json:"created"`
+	Sessions       table[*session]       `json:"sessions"`
+	Intents        table[*intent]        `json:"intents"`
+	PaymentMethods table[*paymentMethod] `json:"payment_methods"`
+	Charges        table[*charge]        `json:"charges"`
+	Balance        table[*balanceTxn]    `json:"balance_transactions"`
+	Events         table[*event]         `json:"events"`
+}
+
+func newWorld(id string, connected bool, now time.Time) *world {
+	return &world{ID: id, Connected: connected, Created: now.Unix()}
+}
+
+// record is a row of a table. Its id and creation time never change.
+type record interface {
+	key() (id string, created int64)
+}
+
+// table keeps rows by id and in the order of their creation; rows of one second keep the order of their
+// arrival. A row that arrives late takes the place of its creation time, where a cursor may already have
+// passed: that is how Stripe's lists behave.
+type table[T record] struct {
+	rows []T
+	byID map[string]T
+}
+
+func (t *table[T]) add(row T) {
+	id, created := row.key()
+	if t.byID == nil {
+		t.byID = map[string]T{}
+	}
+	t.byID[id] = row
+	at, _ := slices.BinarySearchFunc(t.rows, created, func(e T, c int64) int {
+		if _, ec := e.key(); ec > c {
+			return 1
+		}
+		return -1
+	})
+	t.rows = slices.Insert(t.rows, at, row)
+}
+
+func (t *table[T]) get(id string) (T, bool) {
+	row, ok := t.byID[id]
+	return row, ok
+}
+
+// dropBefore forgets the rows created before the time.
+func (t *table[T]) dropBefore(created int64) (dropped int) {
+	for dropped < len(t.rows) {
+		id, c := t.rows[dropped].key()
+		if c >= created {
+			break
+		}
+		delete(t.byID, id)
+		dropped++
+	}
+	t.rows = slices.Delete(t.rows, 0, dropped)
+	return dropped
+}
+
+// MarshalJSON writes the rows in order.
+func (t *table[T]) MarshalJSON() ([]byte, error) {
+	if t.rows == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(t.rows)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (t *table[T]) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &t.rows); err != nil {
+		return err
+	}
+	t.byID = make(map[string]T, len(t.rows))
+	for _, row := range t.rows {
+		id, _ := row.key()
+		t.byID[id] = row
+	}
+	return nil
+}
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// newID returns the prefix followed by n random characters. The small bias of the remainder does not matter:
+// nobody gains by guessing a simulated id.
+func newID(prefix string, n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	for i := range b {
+		b[i] = base62[int(b[i])%len(base62)]
+	}
+	return prefix + string(b)
+}
+
+// orNull shows an empty string as Stripe does.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// orEmpty shows a missing map as an empty one.
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
