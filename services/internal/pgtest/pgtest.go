@@ -41,10 +41,13 @@ type harness struct {
 
 var shared harness
 
-// Main runs the tests, stops the server if they needed one, and exits.
-func Main(m *testing.M) {
+// Main runs the tests, then after, stops the server if they needed one, and exits.
+func Main(m *testing.M, after ...func()) {
 	shared.running = true
 	code := m.Run()
+	for _, f := range after {
+		f()
+	}
 	if err := shared.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
 		code = max(code, 1)
