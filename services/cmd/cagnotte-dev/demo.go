@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+//go:embed demo/*.json
+var demoFiles embed.FS
+
+// demoOrder puts the village first: it is the case that everything is built around.
+var demoOrder = []string{"vallon-contre-cameras", "technopolice-marseille", "festival-technopolice"}
+
+// demo is a collective, its campaign, and how much was given to it so far.
+type demo struct {
+	CollectiveID string          `json:"collective_id"`
+	CampaignID   string          `json:"campaign_id"`
+	RawCampaign  json.RawMessage `json:"campaign"`
+	Collective   struct {
+		DisplayName string `json:"display_name"`
+	} `json:"collective"`
+	Gifts struct {
+		Count            int   `json:"count"`
+		Days             int   `json:"days"`
+		MedianMinor      int64 `json:"median_minor"`
+		AbandonedPercent int   `json:"abandoned_percent"`
+		DeclinedPercent  int   `json:"declined_percent"`
+	} `json:"gifts"`
+}
+
+func (d demo) collectiveName() string { return "collectives/" + d.CollectiveID }
+func (d demo) campaignName() string   { return d.collectiveName() + "/campaigns/" + d.CampaignID }
+
+func (d demo) page(serviceURL string) string {
+	return serviceURL + "/c/" + d.CollectiveID + "/" + d.CampaignID
+}
+
+func loadDemos() ([]demo, error) {
+	demos := make([]demo, len(demoOrder))
+	for i, name := range demoOrder {
+		raw, err := demoFiles.ReadFile("demo/" + name + ".json")
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(raw, &demos[i]); err != nil {
+			return nil, fmt.Errorf("demo/%s.json: %w", name, err)
+		}
+	}
+	return demos, nil
+}
+
+// keys are the demo's API keys. The service keeps only their hashes, so they are kept beside it.
+type keys struct {
+	Owner     string `json:"owner"`
+	Treasurer string `json:"treasurer"`
+	Operator  string `json:"operator"`
+}
+
+// seeder plays the demo's past through the real program: every gift is started over gRPC, paid at
+// the simulator, and told by signed webhooks, while the clock that both share moves from then to now.
+type seeder struct {
+	conn    grpc.ClientConnInterface
+	sim     *stripesim.Sim
+	clock   *stripesim.Clock
+	origins []string
+	random  *rand.Rand
+}
+
+// seed creates what the demo shows, and answers the keys.
+func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (keys, error) {
+	now := s.clock.Now()
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+operatorKey)
+	longest := slices.MaxFunc(demos, func(a, b demo) int { return a.Gifts.Days - b.Gifts.Days })
+	s.clock.Set(now.AddDate(0, 0, -longest.Gifts.Days))
+	for _, d := range demos {
+		if err := s.open(ctx, d); err != nil {
+			return keys{}, fmt.Errorf("%s: %w", d.CollectiveID, err)
+		}
+	}
+	for _, g := range s.plan(now, demos) {
+		s.clock.Set(g.at)
+		if err := s.give(ctx, g); err != nil {
+			return keys{}, fmt.Errorf("%s: a gift: %w", g.campaign, err)
+		}
+	}
+	s.clock.Set(now)
+
+	k := keys{Operator: operatorKey}
+	var err error
+	if k.Owner, err = s.key(ctx, demos[0], "Demo: owner", accessv1.Role_ROLE_OWNER); err != nil {
+		return keys{}, err
+	}
+	k.Treasurer, err = s.key(ctx, demos[0], "Demo: treasurer", accessv1.Role_ROLE_TREASURER)
+	return k, err
+}
+
+func (s *seeder) open(ctx context.Context, d demo) error {
+	_, err := collectivesv1.NewCollectivesServiceClient(s.conn).CreateCollective(ctx, &collectivesv1.CreateCollectiveRequest{
+		CollectiveId: d.CollectiveID,
+		Collective:   &collectivesv1.Collective{DisplayName: d.Collective.DisplayName},
+	})
+	if err != nil {
+		return err
+	}
+	campaign := &campaignsv1.Campaign{}
+	if err := protojson.Unmarshal(d.RawCampaign, campaign); err != nil {
+		return fmt.Errorf("read its campaign: %w", err)
+	}
+	campaign.AllowedOrigins = s.origins
+	client := campaignsv1.NewCampaignsServiceClient(s.conn)
+	if _, err := client.CreateCampaign(ctx, &campaignsv1.CreateCampaignRequest{
+		Parent:     d.collectiveName(),
+		CampaignId: d.CampaignID,
+		Campaign:   campaign,
+	}); err != nil {
+		return err
+	}
+	_, err = client.PublishCampaign(ctx, &campaignsv1.PublishCampaignRequest{Name: d.campaignName()})
+	return err
+}
+
+func (s *seeder) key(ctx context.Context, d demo, name string, role accessv1.Role) (string, error) {
+	created, err := accessv1.NewAccessServiceClient(s.conn).CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
+		Parent: d.collectiveName(),
+		ApiKey: &accessv1.ApiKey{DisplayName: name, Role: role},
+	})
+	return created.GetSecret(), err
+}
+
+// pastGift is one gift of the demo's past.
+type pastGift struct {
+	at                  time.Time
+	campaign, locale    string
+	amountMinor         int64
+	abandoned, declined bool
+}
+
+// plan draws the gifts, oldest first. Amounts are spread around the median as people give: in
+// round sums, a few of them large.
+func (s *seeder) plan(now time.Time, demos []demo) []pastGift {
+	round := []int64{100, 200, 300, 500, 800, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 7500, 10000, 15000, 20000, 30000, 50000}
+	var gifts []pastGift
+	for _, d := range demos {
+		for range d.Gifts.Count {
+			wanted := int64(float64(d.Gifts.MedianMinor) * math.Exp(s.random.NormFloat64()*0.8))
+			i, _ := slices.BinarySearch(round, wanted)
+			g := pastGift{
+				at:          now.Add(-time.Duration(s.random.Float64() * float64(d.Gifts.Days) * float64(24*time.Hour))),
+				campaign:    d.campaignName(),
+				locale:      "fr",
+				amountMinor: round[min(i, len(round)-1)],
+				abandoned:   s.random.IntN(100) < d.Gifts.AbandonedPercent,
+				declined:    s.random.IntN(100) < d.Gifts.DeclinedPercent,
+			}
+			if s.random.IntN(100) < 10 {
+				g.locale = "en"
+			}
+			gifts = append(gifts, g)
+		}
+	}
+	slices.SortFunc(gifts, func(a, b pastGift) int { return a.at.Compare(b.at) })
+	return gifts
+}
+
+func (s *seeder) give(ctx context.Context, g pastGift) error {
+	donation, err := donationsv1.NewDonationsServiceClient(s.conn).CreateDonation(ctx, &donationsv1.CreateDonationRequest{
+		Parent:    g.campaign,
+		Amount:    &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: g.amountMinor},
+		RequestId: uuid.NewString(),
+		Locale:    g.locale,
+	})
+	if err != nil || g.abandoned {
+		return err
+	}
+	session, err := s.sessionOf(donation)
+	if err != nil {
+		return err
+	}
+	if g.declined {
+		var declined *stripesim.DeclinedError
+		if err := s.sim.Pay(session, stripesim.CardDeclined); !errors.As(err, &declined) {
+			return fmt.Errorf("a declined card was not declined: %w", err)
+		}
+	}
+	return s.sim.Pay(session, stripesim.CardOK)
+}
+
+// sessionOf finds the payment page by its address.
+func (s *seeder) sessionOf(d *donationsv1.Donation) (string, error) {
+	for _, session := range s.sim.Sessions("") {
+		if session.URL == d.GetCheckoutUrl() {
+			return session.ID, nil
+		}
+	}
+	return "", fmt.Errorf("no session at the simulator for %s", d.GetName())
+}

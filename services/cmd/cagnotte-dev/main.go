@@ -1,0 +1,348 @@
+// Command cagnotte-dev is the whole thing on one machine and without any setting: a private
+// Postgres, a simulated Stripe, three collectives with some months of gifts, the service, and the
+// collectives' own site on another origin. It is a demo: no card is charged, no money moves.
+//
+// Its data stays in one folder between runs; `cagnotte-dev forget` removes it.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	randv2 "math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/internal/pgembed"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// The demo's addresses, all on this machine: the service's own are its defaults.
+const (
+	httpAddr   = "127.0.0.1:8080"
+	grpcAddr   = "127.0.0.1:9090"
+	adminAddr  = "127.0.0.1:9091"
+	siteAddr   = "127.0.0.1:8090"
+	stripeAddr = "127.0.0.1:12111"
+
+	serviceURL = "http://" + httpAddr
+	siteURL    = "http://" + siteAddr
+	stripeURL  = "http://" + stripeAddr
+)
+
+const (
+	simulatedKey = "sk_test_simulated"
+	// feeDelay is how late Stripe's fees arrive: seconds, as in life.
+	feeDelay     = 2 * time.Second
+	stopTimeout  = 30 * time.Second
+	startTimeout = 2 * time.Minute
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "cagnotte-dev:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	dir, err := pgembed.DefaultDir("demo")
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(args) == 0:
+		return serve(ctx, dir, stdout, stderr)
+	case len(args) == 1 && args[0] == "forget":
+		return forget(ctx, dir)
+	default:
+		return errors.New("usage: cagnotte-dev [forget]")
+	}
+}
+
+// state is what the demo keeps beside its database, written once the demo is complete.
+type state struct {
+	Keys          keys   `json:"keys"`
+	SecretKey     []byte `json:"secret_key"`
+	WebhookSecret string `json:"webhook_secret"`
+	ConnectSecret string `json:"connect_secret"`
+}
+
+// serve starts everything, prints where it is, and takes it down when ctx ends.
+func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error) {
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	// Ports first: nothing was started or written yet when one is taken.
+	site, stripe, err := listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer site.Close()
+	defer stripe.Close()
+
+	var undo stack
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		err = errors.Join(err, undo.run(stop))
+	}()
+
+	db, fresh, err := startDatabase(ctx, dir)
+	if err != nil {
+		return err
+	}
+	undo.push(db.Stop)
+	saved, err := loadState(dir, fresh)
+	if err != nil {
+		return err
+	}
+	if err := app.Migrate(ctx, db.URL("cagnotte"), nil); err != nil {
+		return err
+	}
+
+	clock := stripesim.NewClock()
+	sim, err := stripesim.New(stripesim.Config{
+		APIKeys:   []string{simulatedKey},
+		Clock:     clock,
+		BaseURL:   stripeURL,
+		FeeDelay:  feeDelay,
+		StatePath: filepath.Join(dir, "stripe.json"),
+		Logger:    logger,
+		Endpoints: []stripesim.Endpoint{
+			{URL: serviceURL + "/v1/webhooks/stripe", Secret: saved.WebhookSecret},
+			{URL: serviceURL + "/v1/webhooks/stripe/connect", Secret: saved.ConnectSecret, Connect: true},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	undo.push(sim.Close)
+	undo.push(serveHTTP(stripe, sim.Handler()))
+
+	running, err := app.Start(ctx, app.Config{
+		DatabaseURL:                 db.URL("cagnotte"),
+		StripeAPIKey:                simulatedKey,
+		StripeAPIBase:               stripeURL,
+		StripeWebhookSecrets:        []string{saved.WebhookSecret},
+		StripeConnectWebhookSecrets: []string{saved.ConnectSecret},
+		PublicURL:                   serviceURL,
+		HTTPAddr:                    httpAddr,
+		GRPCAddr:                    grpcAddr,
+		AdminAddr:                   adminAddr,
+		SecretKey:                   saved.SecretKey,
+		TrustedProxies:              []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Logger:                      logger,
+		Now:                         clock.Now,
+	})
+	if err != nil {
+		return err
+	}
+	undo.push(running.Stop)
+
+	demos, err := loadDemos()
+	if err != nil {
+		return err
+	}
+	if fresh {
+		if saved.Keys, err = seedDemo(ctx, db.URL("cagnotte"), sim, clock, demos); err != nil {
+			return fmt.Errorf("make the demo's data: %w", err)
+		}
+		if err := saved.save(dir); err != nil {
+			return err
+		}
+	}
+	handler, err := newSite(serviceURL, demos)
+	if err != nil {
+		return err
+	}
+	undo.push(serveHTTP(site, handler))
+
+	announce(stdout, demos, saved.Keys)
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(stdout, "\nStopping.")
+		return nil
+	case <-running.Done():
+		return errors.New("the service ended by itself")
+	}
+}
+
+// startDatabase starts Postgres on the demo's data. Data without a state file is a demo that was
+// interrupted while it was being made: it is made again.
+func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh bool, err error) {
+	_, statErr := os.Stat(filepath.Join(dir, "state.json"))
+	fresh = errors.Is(statErr, os.ErrNotExist)
+	db, err = pgembed.Start(ctx, pgembed.Config{Dir: filepath.Join(dir, "postgres"), Durable: true})
+	if errors.Is(err, pgembed.ErrInUse) {
+		return nil, false, fmt.Errorf("another cagnotte-dev of this checkout is running: %w", err)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if fresh {
+		err = errors.Join(recreate(ctx, db), removeIfExists(filepath.Join(dir, "stripe.json")))
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, db.Stop(context.WithoutCancel(ctx)))
+	}
+	return db, fresh, nil
+}
+
+func listen(ctx context.Context) (site, stripe net.Listener, err error) {
+	var lc net.ListenConfig
+	if site, err = lc.Listen(ctx, "tcp", siteAddr); err != nil {
+		return nil, nil, fmt.Errorf("the collective's own site: %w", err)
+	}
+	if stripe, err = lc.Listen(ctx, "tcp", stripeAddr); err != nil {
+		site.Close()
+		return nil, nil, fmt.Errorf("the simulated Stripe: %w", err)
+	}
+	return site, stripe, nil
+}
+
+func serveHTTP(l net.Listener, handler http.Handler) (stop func(context.Context) error) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	return func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if serveErr := <-done; !errors.Is(serveErr, http.ErrServerClosed) {
+			err = errors.Join(err, serveErr)
+		}
+		return err
+	}
+}
+
+func seedDemo(ctx context.Context, databaseURL string, sim *stripesim.Sim, clock *stripesim.Clock, demos []demo) (keys, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	operator, err := app.CreateOperatorKey(ctx, databaseURL, "Demo: operator")
+	if err != nil {
+		return keys{}, err
+	}
+	conn, err := grpc.NewClient(grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return keys{}, err
+	}
+	defer conn.Close()
+	s := &seeder{
+		conn:    conn,
+		sim:     sim,
+		clock:   clock,
+		origins: []string{siteURL, strings.Replace(siteURL, "127.0.0.1", "localhost", 1)},
+		// The same demo everywhere: screenshots and stories can be compared.
+		random: randv2.New(randv2.NewPCG(1789, 1905)),
+	}
+	k, err := s.seed(ctx, operator, demos)
+	if err != nil {
+		return keys{}, err
+	}
+	return k, sim.WaitDelivered(ctx)
+}
+
+func loadState(dir string, fresh bool) (state, error) {
+	if fresh {
+		s := state{SecretKey: make([]byte, 32), WebhookSecret: "whsec_" + rand.Text(), ConnectSecret: "whsec_" + rand.Text()}
+		_, err := rand.Read(s.SecretKey)
+		return s, err
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "state.json"))
+	if err != nil {
+		return state{}, err
+	}
+	var s state
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return state{}, fmt.Errorf("%s: %w", filepath.Join(dir, "state.json"), err)
+	}
+	return s, nil
+}
+
+// save writes the file whole or not at all: its presence says that the demo is complete.
+func (s state) save(dir string) error {
+	raw, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	temporary := filepath.Join(dir, "state.json.new")
+	if err := os.WriteFile(temporary, raw, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(dir, "state.json"))
+}
+
+// forget removes the demo's data, unless a demo is running on it.
+func forget(ctx context.Context, dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	// Starting the server is how to know that no other one holds the folder.
+	db, err := pgembed.Start(ctx, pgembed.Config{Dir: filepath.Join(dir, "postgres")})
+	if errors.Is(err, pgembed.ErrInUse) {
+		return fmt.Errorf("a demo is running: stop it first: %w", err)
+	}
+	if err == nil {
+		if err := db.Stop(ctx); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+func removeIfExists(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// stack undoes what was started, the last first.
+type stack []func(context.Context) error
+
+func (s *stack) push(f func(context.Context) error) { *s = append(*s, f) }
+
+func (s stack) run(ctx context.Context) (err error) {
+	for i := len(s) - 1; i >= 0; i-- {
+		err = errors.Join(err, s[i](ctx))
+	}
+	return err
+}
+
+func announce(w io.Writer, demos []demo, k keys) {
+	fmt.Fprintf(w, `
+Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
+
+  A collective's own site, with the widget   %s/
+  Its campaign's public page                 %s
+  REST, described                            %s/openapi.json
+  gRPC, with reflection                      %s
+  The simulated Stripe                       %s
+  Metrics and profiles                       http://%s/metrics
+
+  API keys of %s (Authorization: Bearer KEY)
+    owner      %s
+    treasurer  %s
+  API key of the instance
+    operator   %s
+
+  curl -H "Authorization: Bearer %s" %s/v1/%s/ledger/accounts
+
+Ctrl-C stops everything and keeps the data; make clean forgets it.
+`, siteURL, demos[0].page(serviceURL), serviceURL, grpcAddr, stripeURL, adminAddr,
+		demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, k.Treasurer, serviceURL, demos[0].collectiveName())
+}

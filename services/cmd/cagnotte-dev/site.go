@@ -1,0 +1,66 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"net/http"
+)
+
+var (
+	//go:embed site.html
+	siteHTML string
+	//go:embed site.css
+	siteCSS []byte
+)
+
+// newSite is the collectives' own site: another origin than the service, with a policy that
+// allows no more than the embedding recipe of the README asks for.
+func newSite(serviceURL string, demos []demo) (http.Handler, error) {
+	page, err := template.New("site").Parse(siteHTML)
+	if err != nil {
+		return nil, fmt.Errorf("parse site.html: %w", err)
+	}
+	policy := fmt.Sprintf("default-src 'none'; style-src 'self'; script-src %[1]s; connect-src %[1]s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", serviceURL)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		w.Write(siteCSS)
+	})
+	for i, d := range demos {
+		pattern := "GET " + sitePath(i, d)
+		if i == 0 {
+			pattern += "{$}"
+		}
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			type link struct {
+				Path, Name string
+				Current    bool
+			}
+			data := struct {
+				Lang, Collective, Campaign, Page, Service string
+				Others                                    []link
+			}{Lang: "fr", Collective: d.Collective.DisplayName, Campaign: d.campaignName(), Page: d.page(serviceURL), Service: serviceURL}
+			if r.URL.Query().Get("lang") == "en" {
+				data.Lang = "en"
+			}
+			for j, other := range demos {
+				data.Others = append(data.Others, link{sitePath(j, other), other.Collective.DisplayName, i == j})
+			}
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("Content-Security-Policy", policy)
+			w.Header().Set("Referrer-Policy", "no-referrer")
+			// The page is small and complete: an error here is a reader who left.
+			_ = page.Execute(w, data)
+		})
+	}
+	return mux, nil
+}
+
+// sitePath gives the first collective the front page.
+func sitePath(i int, d demo) string {
+	if i == 0 {
+		return "/"
+	}
+	return "/" + d.CollectiveID
+}

@@ -1,0 +1,181 @@
+// Command cagnotte is the production program: the service, its migrations, exports from the
+// command line, and the operator's first key. Settings come from the environment; the README
+// lists them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/cagnotte/cagnotte/services/internal/app"
+)
+
+const usage = `Usage: cagnotte COMMAND
+
+  serve                 run the service until SIGINT or SIGTERM
+  migrate               bring the database's schema up to this program
+  export                write a collective's ledger as a file (export -h)
+  operator create-key   create an operator's key and print it on the last line (create-key -h)
+  version               print the version
+
+Settings come from the environment: DATABASE_URL for all, the others for serve.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "cagnotte:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return errors.New("say which command")
+	}
+	logger := slog.New(slog.NewJSONHandler(stderr, nil))
+	command, args := args[0], args[1:]
+	if command == "operator" && len(args) > 0 {
+		command, args = command+" "+args[0], args[1:]
+	}
+	switch command {
+	case "serve":
+		return serve(ctx, args, getenv, logger, stderr)
+	case "migrate":
+		return migrate(ctx, args, getenv, logger, stderr)
+	case "export":
+		return export(ctx, args, getenv, stdout, stderr)
+	case "operator create-key":
+		return createKey(ctx, args, getenv, stdout, stderr)
+	case "version":
+		fmt.Fprintln(stdout, version())
+		return nil
+	case "help", "-h", "--help":
+		fmt.Fprint(stdout, usage)
+		return nil
+	default:
+		fmt.Fprint(stderr, usage)
+		return fmt.Errorf("unknown command %q", command)
+	}
+}
+
+func serve(ctx context.Context, args []string, getenv func(string) string, logger *slog.Logger, stderr io.Writer) error {
+	if err := parse(flag.NewFlagSet("serve", flag.ContinueOnError), args, stderr); err != nil {
+		return ignoreHelp(err)
+	}
+	cfg, err := app.FromEnv(getenv)
+	if err != nil {
+		return err
+	}
+	cfg.Logger = logger
+	return app.Run(ctx, cfg, func(a *app.App) {
+		logger.Info("serving", "version", version(), "http", a.HTTPAddr().String(),
+			"grpc", a.GRPCAddr().String(), "admin", a.AdminAddr().String())
+	})
+}
+
+func migrate(ctx context.Context, args []string, getenv func(string) string, logger *slog.Logger, stderr io.Writer) error {
+	if err := parse(flag.NewFlagSet("migrate", flag.ContinueOnError), args, stderr); err != nil {
+		return ignoreHelp(err)
+	}
+	url, err := app.DatabaseFromEnv(getenv)
+	if err != nil {
+		return err
+	}
+	return app.Migrate(ctx, url, logger)
+}
+
+func export(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("export", flag.ContinueOnError)
+	var req app.ExportRequest
+	flags.StringVar(&req.Collective, "collective", "", "whose share of the ledger, by its slug (required)")
+	flags.StringVar(&req.Format, "format", "CSV", "the format: CSV")
+	flags.StringVar(&req.From, "from", "", "the first day, YYYY-MM-DD; from the beginning when empty")
+	flags.StringVar(&req.To, "to", "", "the last day, included; to the end when empty")
+	file := flags.String("o", "", "the file to write; standard output when empty")
+	if err := parse(flags, args, stderr); err != nil {
+		return ignoreHelp(err)
+	}
+	if req.Collective == "" {
+		return errors.New("export: -collective is required")
+	}
+	url, err := app.DatabaseFromEnv(getenv)
+	if err != nil {
+		return err
+	}
+	if *file == "" {
+		return app.Export(ctx, url, req, stdout)
+	}
+	out, err := os.OpenFile(*file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	// Half an export must not be taken for a whole one.
+	defer func() {
+		if err = errors.Join(err, out.Close()); err != nil {
+			os.Remove(*file)
+		}
+	}()
+	return app.Export(ctx, url, req, out)
+}
+
+func createKey(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("operator create-key", flag.ContinueOnError)
+	name := flags.String("name", "operator", "whose key it is, for the list of keys")
+	if err := parse(flags, args, stderr); err != nil {
+		return ignoreHelp(err)
+	}
+	url, err := app.DatabaseFromEnv(getenv)
+	if err != nil {
+		return err
+	}
+	key, err := app.CreateOperatorKey(ctx, url, *name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "The key of %q. It is shown this once; send it as \"Authorization: Bearer KEY\".\n%s\n", *name, key)
+	return nil
+}
+
+// parse refuses what no flag takes, so that a typing error is not silently ignored.
+func parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
+	flags.SetOutput(stderr)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%s: unexpected %q", flags.Name(), flags.Arg(0))
+	}
+	return nil
+}
+
+func ignoreHelp(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	return err
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value
+		}
+	}
+	return v + " " + info.GoVersion
+}

@@ -1,0 +1,38 @@
+// Package services is the map of what runs.
+//
+//	money         leaf: amounts in whole minor units, and currencies
+//	access        who calls: API keys, roles, the one permission table
+//	collectives   who raises money: settings, Stripe account, time zone
+//	campaigns     what money is raised for: lifecycle, texts, stages, origins
+//	donations     a gift: intent, Stripe Checkout, outcome; how often a network may start one
+//	webhooks      what Stripe says: events in, applied once; balance transactions into the books
+//	ledger        the books: accounts, balanced immutable transactions, balances
+//	exports       the books as files
+//	internal/     what they share, and what wires them; see each package
+//	cmd/          cagnotte, the program; cagnotte-dev, the demo
+//
+// Services call one another as Go functions, in process, so that what must be true together commits
+// in one Postgres transaction: a function that ends in Tx works in its caller's. gRPC is the outer
+// edge, and everything from outside passes its interceptors (internal/rpc), REST and pages included.
+//
+// Each service has the same files: doc.go says what it owns and what never changes about it,
+// <noun>.go holds types and rules without proto or SQL, store.go the SQL, server.go the way from
+// proto to domain and back. The SQL schema and the proto package have the service's name.
+//
+// Who may import whom, kept by imports_test.go:
+//
+//	gateway              -> proto, money
+//	cmd/cagnotte         -> internal/app
+//	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
+//	internal/app         -> all services, gateway
+//	webhooks             -> donations, ledger, collectives
+//	donations, exports   -> campaigns, ledger, collectives
+//	campaigns            -> collectives
+//	collectives          -> access
+//	ledger, access       -> no sibling
+//	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
+//	internal/rpc         -> access, to authenticate and authorise
+//
+// A campaign's progress is what its gifts have brought. Donations know campaigns and not the other
+// way round, so app hands campaigns the function that computes it.
+package services

@@ -1,0 +1,255 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/riverqueue/river"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+
+	"github.com/cagnotte/cagnotte/gateway"
+)
+
+// healthName is the service name under which readiness is told over gRPC.
+const healthName = "cagnotte"
+
+// stopGrace is how long calls and jobs may take to end when the program stops.
+const stopGrace = 20 * time.Second
+
+// App is a running program.
+type App struct {
+	logger   *slog.Logger
+	pool     *pgxpool.Pool
+	services *services
+	health   *health.Server
+	rpc      *grpc.Server
+	conn     *grpc.ClientConn
+	http     *http.Server
+	admin    *http.Server
+	socket   string
+
+	httpAddr, grpcAddr, adminAddr net.Addr
+
+	// serving is done when a server failed or the app was stopped.
+	serving   *errgroup.Group
+	servingCx context.Context
+	// minding ends the readiness loop and the jobs.
+	stopMinding context.CancelFunc
+	minded      chan struct{}
+}
+
+// Start listens on every address and serves. The context bounds starting only; the caller
+// ends the app with Stop.
+func Start(ctx context.Context, cfg Config) (_ *App, err error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	a := &App{logger: cfg.Logger, health: health.NewServer()}
+	// Whatever was opened is closed when a later step fails.
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+
+	listeners, err := a.listen(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := a.wire(ctx, cfg, registry); err != nil {
+		return nil, err
+	}
+	handler, err := gateway.New(a.conn, gateway.Options{
+		PublicURL:       cfg.PublicURL,
+		TrustedProxies:  cfg.TrustedProxies,
+		CheckoutOrigins: checkoutOrigins(cfg),
+		Logger:          cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("app: make the gateway: %w", err)
+	}
+	a.http = newHTTPServer(handler, cfg.Logger)
+	a.admin = newHTTPServer(adminHandler(registry), cfg.Logger)
+
+	a.mind(cfg)
+	a.serve(listeners)
+	return a, nil
+}
+
+// HTTPAddr is where REST, widget and pages are served.
+func (a *App) HTTPAddr() net.Addr { return a.httpAddr }
+
+// GRPCAddr is where gRPC is served.
+func (a *App) GRPCAddr() net.Addr { return a.grpcAddr }
+
+// AdminAddr is where metrics and profiles are served.
+func (a *App) AdminAddr() net.Addr { return a.adminAddr }
+
+// Done is closed when the app no longer serves, by Stop or because a server failed.
+func (a *App) Done() <-chan struct{} { return a.servingCx.Done() }
+
+// Stop takes the app down: first it says that it is not ready, then it stops to accept and
+// lets calls and jobs end within a grace, or until ctx is done. It answers the error that
+// ended serving, if one did. Called once.
+func (a *App) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopGrace)
+	defer cancel()
+	a.health.Shutdown()
+	a.stopMinding()
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- errors.Join(a.http.Shutdown(ctx), a.admin.Shutdown(ctx)) }()
+	err := <-stopped
+	// The gateway has no call open any more; those who speak gRPC themselves get the same grace.
+	graceful := make(chan struct{})
+	go func() { a.rpc.GracefulStop(); close(graceful) }()
+	select {
+	case <-graceful:
+	case <-ctx.Done():
+		a.rpc.Stop()
+		<-graceful
+	}
+	<-a.minded
+	err = errors.Join(err, a.serving.Wait())
+	a.close()
+	return err
+}
+
+// Run starts the app, tells ready about it, and stops it when ctx is done or a server fails.
+func Run(ctx context.Context, cfg Config, ready func(*App)) error {
+	a, err := Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	ready(a)
+	select {
+	case <-ctx.Done():
+	case <-a.Done():
+	}
+	cfg.Logger.Info("stopping")
+	return a.Stop(context.WithoutCancel(ctx))
+}
+
+// listeners are what the servers accept on.
+type listeners struct{ http, grpc, admin, private net.Listener }
+
+// listen opens every address before anything else, so that a taken port is one clear line.
+func (a *App) listen(ctx context.Context, cfg Config) (l listeners, err error) {
+	var lc net.ListenConfig
+	var opened []net.Listener
+	defer func() {
+		if err != nil {
+			for _, o := range opened {
+				o.Close()
+			}
+		}
+	}()
+	for _, want := range []struct {
+		name, addr string
+		at         *net.Listener
+	}{
+		{"CAGNOTTE_HTTP_ADDR", cfg.HTTPAddr, &l.http},
+		{"CAGNOTTE_GRPC_ADDR", cfg.GRPCAddr, &l.grpc},
+		{"CAGNOTTE_ADMIN_ADDR", cfg.AdminAddr, &l.admin},
+	} {
+		listener, err := lc.Listen(ctx, "tcp", want.addr)
+		if err != nil {
+			return l, fmt.Errorf("%s: cannot listen on %s: %w", want.name, want.addr, cause(err))
+		}
+		*want.at = listener
+		opened = append(opened, listener)
+	}
+	// The directory is 0700, and so only this user can speak to the socket.
+	if a.socket, err = os.MkdirTemp("", "cagnotte-"); err != nil {
+		return l, fmt.Errorf("app: make a folder for the private socket: %w", err)
+	}
+	if l.private, err = lc.Listen(ctx, "unix", filepath.Join(a.socket, "grpc")); err != nil {
+		return l, fmt.Errorf("app: listen on the private socket: %w", err)
+	}
+	a.httpAddr, a.grpcAddr, a.adminAddr = l.http.Addr(), l.grpc.Addr(), l.admin.Addr()
+	a.conn, err = grpc.NewClient("unix:"+filepath.Join(a.socket, "grpc"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return l, fmt.Errorf("app: connect the gateway: %w", err)
+	}
+	opened = append(opened, l.private)
+	return l, nil
+}
+
+// cause is the innermost error: "address already in use" without the address twice.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+func (a *App) serve(l listeners) {
+	a.serving, a.servingCx = errgroup.WithContext(context.Background())
+	for _, s := range []struct {
+		server   *http.Server
+		listener net.Listener
+	}{{a.http, l.http}, {a.admin, l.admin}} {
+		a.serving.Go(func() error {
+			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	for _, listener := range []net.Listener{l.grpc, l.private} {
+		a.serving.Go(func() error { return a.rpc.Serve(listener) })
+	}
+}
+
+// mind keeps readiness true to the database, and starts the jobs once it is there.
+func (a *App) mind(cfg Config) {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stopMinding, a.minded = cancel, make(chan struct{})
+	go func() {
+		defer close(a.minded)
+		a.watch(ctx, cfg)
+	}()
+}
+
+func (a *App) close() {
+	if a.conn != nil {
+		a.conn.Close()
+	}
+	if a.pool != nil {
+		a.pool.Close()
+	}
+	if a.socket != "" {
+		os.RemoveAll(a.socket)
+	}
+}
+
+// checkoutOrigins is where a form of ours may lead a browser to: Stripe's payment page, or
+// the simulator's.
+func checkoutOrigins(cfg Config) []string {
+	if cfg.StripeAPIBase != "" {
+		return []string{cfg.StripeAPIBase}
+	}
+	return []string{"https://checkout.stripe.com"}
+}
+
+// jobClient inserts jobs; the one that works them is made from the same parts in watch.
+type jobClient = river.Client[pgx.Tx]
+

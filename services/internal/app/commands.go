@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// ExportRequest asks for a file of a collective's ledger.
+type ExportRequest struct {
+	// Collective is its slug.
+	Collective string
+	// Format is a format of cagnotte.exports.v1; CSV when empty.
+	Format string
+	// From and To are days, YYYY-MM-DD, both included; empty: without end.
+	From, To string
+}
+
+// DatabaseFromEnv answers DATABASE_URL, all that the commands beside serve need.
+func DatabaseFromEnv(getenv func(string) string) (string, error) {
+	url := getenv("DATABASE_URL")
+	if url == "" {
+		return "", missing("DATABASE_URL", "postgres://user:password@host/database")
+	}
+	return url, nil
+}
+
+// Migrate brings the schema up to this program. Doing it twice, or from two places at once,
+// is safe.
+func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) error {
+	return postgres.Migrate(ctx, databaseURL, logger)
+}
+
+// CreateOperatorKey creates a key of the instance and answers it, this once.
+func CreateOperatorKey(ctx context.Context, databaseURL, name string) (key string, err error) {
+	err = withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+		key, err = access.New(access.Config{Pool: pool, Now: time.Now}).CreateOperatorKey(ctx, name)
+		return err
+	})
+	return key, err
+}
+
+// Export writes the same bytes as the ExportLedger call.
+func Export(ctx context.Context, databaseURL string, req ExportRequest, w io.Writer) error {
+	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+		exporter := exports.New(exports.Config{
+			Ledger:      ledger.New(ledger.Config{Pool: pool}),
+			Collectives: collectives.New(collectives.Config{Pool: pool, Now: time.Now}),
+		})
+		return exporter.Write(ctx, w, exports.Request{
+			Collective: req.Collective,
+			Format:     req.Format,
+			From:       req.From,
+			To:         req.To,
+		})
+	})
+}
+
+// withPool runs a command against a database whose schema this program knows.
+func withPool(ctx context.Context, databaseURL string, run func(*pgxpool.Pool) error) error {
+	pool, err := postgres.Open(ctx, postgres.Config{URL: databaseURL})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	current, wanted, err := postgres.SchemaState(ctx, pool)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	if current < wanted {
+		return fmt.Errorf("%d of %d migrations are applied: run `cagnotte migrate`", current, wanted)
+	}
+	return run(pool)
+}

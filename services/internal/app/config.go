@@ -1,0 +1,176 @@
+package app
+
+import (
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Config is all that a running Cagnotte is told. FromEnv fills the first part.
+type Config struct {
+	// DatabaseURL is DATABASE_URL, a Postgres URL or keyword string.
+	DatabaseURL string
+	// StripeAPIKey is STRIPE_API_KEY; a restricted key is enough.
+	StripeAPIKey string
+	// StripeAPIBase is STRIPE_API_BASE: Stripe itself when empty, else a simulator.
+	StripeAPIBase string
+	// StripeWebhookSecrets and StripeConnectWebhookSecrets are the signing secrets of the two
+	// endpoints, several while one is being rolled; empty: that endpoint refuses everything.
+	StripeWebhookSecrets        []string
+	StripeConnectWebhookSecrets []string
+	// PublicURL is CAGNOTTE_PUBLIC_URL without a slash at its end: where browsers find us.
+	PublicURL string
+	// HTTPAddr, GRPCAddr and AdminAddr are what to listen on; port 0 picks a free one.
+	HTTPAddr, GRPCAddr, AdminAddr string
+	// SecretKey is CAGNOTTE_SECRET_KEY, at least 32 bytes.
+	SecretKey []byte
+	// TrustedProxies is CAGNOTTE_TRUSTED_PROXIES: whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+
+	// Logger gets one line a call and a job; required.
+	Logger *slog.Logger
+	// Now is the clock of the domain; time.Now when nil. The demo and tests set it together
+	// with the simulator's.
+	Now func() time.Time
+	// GiftLimit overrides how often one network may start a gift; the default when zero.
+	GiftLimit GiftLimit
+	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
+	SyncEvery time.Duration
+}
+
+// GiftLimit is how often one network may start a gift: Burst at once, then one each Interval.
+type GiftLimit struct {
+	Burst    int
+	Interval time.Duration
+}
+
+// FromEnv reads the settings. Its error names the first variable that is missing or wrong,
+// and never holds the value of a secret one.
+func FromEnv(getenv func(string) string) (Config, error) {
+	cfg := Config{
+		DatabaseURL:                 getenv("DATABASE_URL"),
+		StripeAPIKey:                getenv("STRIPE_API_KEY"),
+		StripeWebhookSecrets:        list(getenv("STRIPE_WEBHOOK_SECRET")),
+		StripeConnectWebhookSecrets: list(getenv("STRIPE_CONNECT_WEBHOOK_SECRET")),
+		HTTPAddr:                    withDefault(getenv("CAGNOTTE_HTTP_ADDR"), "127.0.0.1:8080"),
+		GRPCAddr:                    withDefault(getenv("CAGNOTTE_GRPC_ADDR"), "127.0.0.1:9090"),
+		AdminAddr:                   withDefault(getenv("CAGNOTTE_ADMIN_ADDR"), "127.0.0.1:9091"),
+	}
+	if cfg.DatabaseURL == "" {
+		return Config{}, missing("DATABASE_URL", "postgres://user:password@host/database")
+	}
+	if cfg.StripeAPIKey == "" {
+		return Config{}, missing("STRIPE_API_KEY", "a restricted key, rk_live_… or rk_test_…")
+	}
+	if !hasPrefix(cfg.StripeAPIKey, "sk_live_", "sk_test_", "rk_live_", "rk_test_") {
+		return Config{}, fmt.Errorf("STRIPE_API_KEY: must begin with rk_live_, rk_test_, sk_live_ or sk_test_")
+	}
+	if len(cfg.StripeWebhookSecrets) == 0 {
+		return Config{}, missing("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint, whsec_…")
+	}
+	for name, secrets := range map[string][]string{
+		"STRIPE_WEBHOOK_SECRET":         cfg.StripeWebhookSecrets,
+		"STRIPE_CONNECT_WEBHOOK_SECRET": cfg.StripeConnectWebhookSecrets,
+	} {
+		for _, s := range secrets {
+			if !strings.HasPrefix(s, "whsec_") {
+				return Config{}, fmt.Errorf("%s: each secret must begin with whsec_", name)
+			}
+		}
+	}
+	var err error
+	if base := getenv("STRIPE_API_BASE"); base != "" {
+		if cfg.StripeAPIBase, err = baseURL("STRIPE_API_BASE", base); err != nil {
+			return Config{}, err
+		}
+	}
+	if cfg.PublicURL, err = baseURL("CAGNOTTE_PUBLIC_URL", getenv("CAGNOTTE_PUBLIC_URL")); err != nil {
+		return Config{}, err
+	}
+	for name, addr := range map[string]string{
+		"CAGNOTTE_HTTP_ADDR":  cfg.HTTPAddr,
+		"CAGNOTTE_GRPC_ADDR":  cfg.GRPCAddr,
+		"CAGNOTTE_ADMIN_ADDR": cfg.AdminAddr,
+	} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return Config{}, fmt.Errorf("%s: %q is not host:port", name, addr)
+		}
+	}
+	if cfg.SecretKey, err = secretKey(getenv("CAGNOTTE_SECRET_KEY")); err != nil {
+		return Config{}, err
+	}
+	for _, s := range list(withDefault(getenv("CAGNOTTE_TRUSTED_PROXIES"), "127.0.0.0/8,::1/128")) {
+		prefix, err := netip.ParsePrefix(s)
+		if err != nil {
+			return Config{}, fmt.Errorf("CAGNOTTE_TRUSTED_PROXIES: %q is not a network such as 10.0.0.0/8", s)
+		}
+		cfg.TrustedProxies = append(cfg.TrustedProxies, prefix)
+	}
+	return cfg, nil
+}
+
+func missing(name, example string) error {
+	return fmt.Errorf("%s: is not set; it must be %s", name, example)
+}
+
+func secretKey(value string) ([]byte, error) {
+	if value == "" {
+		return nil, missing("CAGNOTTE_SECRET_KEY", "32 random bytes in base64: openssl rand -base64 32")
+	}
+	key, err := base64.StdEncoding.DecodeString(value)
+	if err != nil || len(key) < 32 {
+		return nil, fmt.Errorf("CAGNOTTE_SECRET_KEY: must be 32 random bytes in base64: openssl rand -base64 32")
+	}
+	return key, nil
+}
+
+// baseURL accepts scheme and host only, and plain http on this machine only: donors' pages
+// and Stripe's redirects go there.
+func baseURL(name, value string) (string, error) {
+	if value == "" {
+		return "", missing(name, "such as https://dons.example.org")
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%s: must be a scheme and a host, such as https://dons.example.org", name)
+	}
+	if u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
+		return "", fmt.Errorf("%s: must begin with https:// (http:// is for this machine only)", name)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func hasPrefix(s string, prefixes ...string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func list(s string) (items []string) {
+	for _, item := range strings.Split(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func withDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}

@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	readyEvery   = time.Second
+	readyTimeout = 2 * time.Second
+	// A job is cut off after jobTimeout. One that a killed program left running is taken up
+	// again after rescueAfter, which must be longer.
+	jobTimeout  = time.Minute
+	rescueAfter = 90 * time.Second
+	jobWorkers  = 8
+)
+
+// watch looks at the database every second until ctx is done, tells health, and starts the
+// jobs when it is first ready. Before it returns, jobs under way have ended or been cut off.
+func (a *App) watch(ctx context.Context, cfg Config) {
+	var jobs *jobClient
+	said := "starting"
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	for {
+		reason := a.unready(ctx)
+		if reason == "" && jobs == nil {
+			var err error
+			if jobs, err = a.startJobs(cfg); err != nil {
+				reason = "jobs cannot start: " + err.Error()
+			}
+		}
+		status := healthv1.HealthCheckResponse_SERVING
+		if reason != "" {
+			status = healthv1.HealthCheckResponse_NOT_SERVING
+		}
+		if ctx.Err() == nil {
+			a.health.SetServingStatus(healthName, status)
+			if reason != said {
+				said = reason
+				if reason == "" {
+					a.logger.Info("ready")
+				} else {
+					a.logger.Warn("not ready", "why", reason)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			if jobs != nil {
+				stopJobs(jobs, cfg)
+			}
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// unready says why the program cannot work, or nothing.
+func (a *App) unready(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	current, wanted, err := postgres.SchemaState(ctx, a.pool)
+	switch {
+	case err != nil:
+		return "the database does not answer"
+	case current < wanted:
+		return fmt.Sprintf("%d of %d migrations are applied: run `cagnotte migrate`", current, wanted)
+	}
+	return ""
+}
+
+// startJobs starts the one client that works jobs.
+func (a *App) startJobs(cfg Config) (*jobClient, error) {
+	workers := river.NewWorkers()
+	a.services.donations.Workers(workers)
+	a.services.webhooks.Workers(workers)
+	client, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{
+		Schema:               postgres.RiverSchema,
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
+		Workers:              workers,
+		PeriodicJobs:         append(a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs()...),
+		JobTimeout:           jobTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+		Logger:               cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Jobs outlive the context that starts them: Stop ends them.
+	return client, client.Start(context.Background())
+}
+
+func stopJobs(jobs *jobClient, cfg Config) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace/2)
+	defer cancel()
+	if err := jobs.Stop(ctx); err == nil {
+		return
+	}
+	ctx, cancel = context.WithTimeout(context.Background(), stopGrace/4)
+	defer cancel()
+	if err := jobs.StopAndCancel(ctx); err != nil {
+		cfg.Logger.Warn("jobs did not stop in time", "error", err)
+	}
+}

@@ -1,0 +1,96 @@
+package rpc
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"regexp"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/cagnotte/cagnotte/services/access"
+)
+
+// The metadata that the gateway sends. Believed on the unix socket only.
+const (
+	metadataClientAddress = "cagnotte-client-address"
+	metadataOrigin        = "cagnotte-origin"
+	metadataRequestID     = "cagnotte-request-id"
+)
+
+// Caller is what is known of who calls.
+type Caller struct {
+	// Principal is the holder of the key; the zero Principal without one.
+	Principal access.Principal
+	// Network is the caller's network, /24 for IPv4 and /48 for IPv6: enough to limit
+	// abuse, and less than an address. Invalid when unknown.
+	Network netip.Prefix
+	// Origin is the browser's Origin header; empty when there was none.
+	Origin string
+	// RequestID stands in the log and in the answer.
+	RequestID string
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context that carries the caller, for calls in process.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return access.WithPrincipal(context.WithValue(ctx, callerKey{}, c), c.Principal)
+}
+
+// CallerFrom returns the context's caller; the zero Caller when there is none.
+func CallerFrom(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
+
+// newCaller reads what the connection and, from the gateway, the metadata tell.
+func newCaller(ctx context.Context) Caller {
+	var c Caller
+	md, _ := metadata.FromIncomingContext(ctx)
+	p, ok := peer.FromContext(ctx)
+	switch {
+	case !ok:
+	case p.Addr.Network() == "unix":
+		if addr, err := netip.ParseAddr(first(md, metadataClientAddress)); err == nil {
+			c.Network = network(addr)
+		}
+		c.Origin = first(md, metadataOrigin)
+		if id := first(md, metadataRequestID); requestIDPattern.MatchString(id) {
+			c.RequestID = id
+		}
+	default:
+		if tcp, ok := p.Addr.(*net.TCPAddr); ok {
+			c.Network = network(tcp.AddrPort().Addr())
+		}
+	}
+	if c.RequestID == "" {
+		c.RequestID = uuid.NewString()
+	}
+	return c
+}
+
+// network cuts an address down to what one household or office has in common.
+func network(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, err := addr.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}
+
+func first(md metadata.MD, key string) string {
+	if values := md.Get(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}

@@ -1,0 +1,89 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/cagnotte/cagnotte/services/access"
+)
+
+const (
+	// maxMessageBytes holds the largest webhook of Stripe's and a campaign's story in
+	// twelve languages, and no more.
+	maxMessageBytes = 512 << 10
+	defaultTimeout  = 30 * time.Second
+)
+
+// Config is what the door needs. Authenticate, Logger and Metrics are required.
+type Config struct {
+	// Authenticate tells whose key it is; access.Service has it.
+	Authenticate func(ctx context.Context, key string) (access.Principal, error)
+	Logger       *slog.Logger
+	Metrics      prometheus.Registerer
+	// Timeout bounds each unary call; 30 s when zero.
+	Timeout time.Duration
+}
+
+// NewServer returns a gRPC server with the chain and reflection. The caller registers
+// the services, serves, and stops it.
+func NewServer(cfg Config) (*grpc.Server, error) {
+	validator, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("rpc: make the validator: %w", err)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	c := &chain{
+		authenticate: cfg.Authenticate,
+		validator:    validator,
+		logger:       cfg.Logger,
+		metrics:      newMetrics(cfg.Metrics),
+		timeout:      cfg.Timeout,
+	}
+	server := grpc.NewServer(
+		grpc.UnaryInterceptor(c.unary),
+		grpc.StreamInterceptor(c.stream),
+		grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.MaxConcurrentStreams(1000),
+		grpc.ConnectionTimeout(10*time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 5 * time.Minute, Time: time.Minute}),
+	)
+	reflection.Register(server)
+	return server, nil
+}
+
+type metrics struct {
+	calls *prometheus.CounterVec
+	took  *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cagnotte_rpc_calls_total",
+			Help: "Calls answered, by method and code.",
+		}, []string{"method", "code"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "cagnotte_rpc_seconds",
+			Help:    "How long calls took, by method.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
+		}, []string{"method"}),
+	}
+	r.MustRegister(m.calls, m.took)
+	return m
+}
+
+func (m *metrics) observe(method string, code codes.Code, took time.Duration) {
+	m.calls.WithLabelValues(method, code.String()).Inc()
+	m.took.WithLabelValues(method).Observe(took.Seconds())
+}
