@@ -56,6 +56,10 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	script, err := widget.Handler()
+	if err != nil {
+		return nil, err
+	}
 	site, err := pages.New(pages.Config{
 		Conn:            conn,
 		PublicURL:       o.PublicURL,
@@ -74,7 +78,7 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	mux.Handle("/healthz", only(http.MethodGet, http.HandlerFunc(alive)))
 	mux.Handle("/readyz", only(http.MethodGet, ready(conn)))
 	mux.Handle("/openapi.json", only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300")))
-	mux.Handle("/widget.js", only(http.MethodGet, widget.Handler()))
+	mux.Handle("/widget.js", only(http.MethodGet, script))
 	return withHeaders(o, withCaller(o, mux)), nil
 }
 

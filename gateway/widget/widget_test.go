@@ -1,0 +1,123 @@
+package widget
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// maxWireBytes is the bar of the project: everything that the widget loads before the click.
+const maxWireBytes = 12_000
+
+func get(t *testing.T, header ...string) *http.Response {
+	t.Helper()
+	handler, err := Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/widget.js", nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func TestScript(t *testing.T) {
+	t.Run("stays below 12 kB on the wire", func(t *testing.T) {
+		response := get(t, "Accept-Encoding", "gzip, br")
+		if got := response.Header.Get("Content-Encoding"); got != "gzip" {
+			t.Fatalf("Content-Encoding is %q", got)
+		}
+		t.Logf("%d bytes compressed", response.ContentLength)
+		if response.ContentLength <= 0 || response.ContentLength > maxWireBytes {
+			t.Errorf("it weighs %d bytes, %d at most", response.ContentLength, maxWireBytes)
+		}
+	})
+	t.Run("is plain to whoever takes no gzip", func(t *testing.T) {
+		for _, accepted := range []string{"", "br", "gzip;q=0", "gzip; q=0.0"} {
+			if got := get(t, "Accept-Encoding", accepted).Header.Get("Content-Encoding"); got != "" {
+				t.Errorf("%q got %q", accepted, got)
+			}
+		}
+	})
+	t.Run("is not sent again when it has not changed", func(t *testing.T) {
+		first := get(t, "Accept-Encoding", "gzip")
+		again := get(t, "Accept-Encoding", "gzip", "If-None-Match", first.Header.Get("ETag"))
+		if again.StatusCode != http.StatusNotModified {
+			t.Errorf("got %d", again.StatusCode)
+		}
+	})
+	t.Run("names no other server", func(t *testing.T) {
+		script, err := assemble()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := regexp.MustCompile(`https?://[a-z0-9]`).Find(script); found != nil {
+			t.Errorf("it holds an address: %s", found)
+		}
+		for _, forbidden := range []string{"innerHTML", "localStorage", "sessionStorage", "cookie =", "eval("} {
+			if bytes.Contains(script, []byte(forbidden)) {
+				t.Errorf("it holds %s", forbidden)
+			}
+		}
+	})
+}
+
+func TestCatalogues(t *testing.T) {
+	french := catalogue(t, "fr")
+	used := regexp.MustCompile(`\{\w+\}`)
+	for _, lang := range languages[1:] {
+		other := catalogue(t, lang)
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(french)), slices.Sorted(maps.Keys(other))); diff != "" {
+			t.Errorf("fr and %s have other keys:\n%s", lang, diff)
+		}
+		for key, text := range french {
+			mine, theirs := used.FindAllString(text, -1), used.FindAllString(other[key], -1)
+			slices.Sort(mine)
+			slices.Sort(theirs)
+			if !slices.Equal(mine, theirs) {
+				t.Errorf("%s: fr has %v, %s has %v", key, mine, lang, theirs)
+			}
+		}
+	}
+	t.Run("French puts a no-break space before high punctuation", func(t *testing.T) {
+		for key, text := range french {
+			if regexp.MustCompile(`[^\x{00a0}\x{202f}][!?;:»]|«[^\x{00a0}\x{202f}]`).MatchString(text) {
+				t.Errorf("%s: %q", key, text)
+			}
+		}
+	})
+	t.Run("every sentence is used", func(t *testing.T) {
+		script, err := files.ReadFile("widget.js")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key := range french {
+			if !bytes.Contains(script, []byte(`"`+key+`"`)) {
+				t.Errorf("%s is said nowhere", key)
+			}
+		}
+	})
+}
+
+func catalogue(t *testing.T, lang string) map[string]string {
+	t.Helper()
+	raw, err := files.ReadFile("strings." + lang + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words map[string]string
+	if err := json.Unmarshal(raw, &words); err != nil {
+		t.Fatal(err)
+	}
+	return words
+}
