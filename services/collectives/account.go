@@ -1,0 +1,80 @@
+package collectives
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const accountSQL = `
+SELECT
+	c.stripe_account,
+	c.account_in_use
+FROM collectives.collectives AS c
+WHERE c.id = @id`
+
+// markInUseSQL answers the account of the moment in which the row is locked: an
+// operator may have changed it since accountSQL read it.
+const markInUseSQL = `
+UPDATE collectives.collectives AS c
+SET account_in_use = true
+WHERE c.id = @id
+RETURNING c.stripe_account`
+
+// MarkInUseTx fixes the collective's Stripe account for ever and returns it, in the
+// transaction that makes a gift; if that rolls back, so does this. Only the first
+// gift writes, and locks the collective's row until it commits; the others read. A
+// missing collective is NOT_FOUND.
+func (s *Service) MarkInUseTx(ctx context.Context, tx pgx.Tx, id string) (stripeAccount string, err error) {
+	var inUse bool
+	err = tx.QueryRow(ctx, accountSQL, pgx.NamedArgs{"id": id}).Scan(&stripeAccount, &inUse)
+	if err == nil && !inUse {
+		err = tx.QueryRow(ctx, markInUseSQL, pgx.NamedArgs{"id": id}).Scan(&stripeAccount)
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", errs.NotFound(namePrefix + id)
+	}
+	return stripeAccount, postgres.Error(err)
+}
+
+const stripeAccountsSQL = `
+SELECT '' AS stripe_account
+UNION
+SELECT c.stripe_account
+FROM collectives.collectives AS c
+ORDER BY stripe_account`
+
+// StripeAccounts returns every account whose movements must be booked, each once,
+// the platform's own first.
+func (s *Service) StripeAccounts(ctx context.Context) ([]string, error) {
+	rows, err := s.pool.Query(ctx, stripeAccountsSQL)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	accounts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return accounts, postgres.Error(err)
+}
+
+const soleOwnerSQL = `
+SELECT min(c.id)
+FROM collectives.collectives AS c
+WHERE c.stripe_account = @account
+HAVING count(*) = 1`
+
+// SoleOwner returns the id of the one collective of a connected account, so that what
+// moves on it without a gift, such as a fee, can be booked to somebody. It is empty
+// when there is none or several, and for the platform's own account.
+func (s *Service) SoleOwner(ctx context.Context, account string) (id string, err error) {
+	if account == "" {
+		return "", nil
+	}
+	err = s.pool.QueryRow(ctx, soleOwnerSQL, pgx.NamedArgs{"account": account}).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return id, postgres.Error(err)
+}

@@ -1,0 +1,169 @@
+package collectives
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // a machine without a zone database must not move anybody's days
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// DefaultTimeZone is the zone of a collective that names none.
+const DefaultTimeZone = "Europe/Paris"
+
+const maxDisplayNameChars = 120
+
+// Collective is a group that raises money.
+type Collective struct {
+	// ID is the slug, which never changes.
+	ID string
+	// DisplayName is what people call it.
+	DisplayName string
+	// StripeAccount is where its gifts go; empty for the platform's own account. In the
+	// transaction of a gift use [Service.MarkInUseTx] instead.
+	StripeAccount string
+	// TimeZone is the IANA zone in which its days begin.
+	TimeZone string
+	// CreateTime is when it was created.
+	CreateTime time.Time
+	// UpdateTime is when it was last changed.
+	UpdateTime time.Time
+
+	version int64
+}
+
+// Name returns the resource name, `collectives/{collective}`.
+func (c Collective) Name() string { return namePrefix + c.ID }
+
+// Location returns the zone in which the collective's days begin. It fails only when
+// the zone was stored by a program that knew more zones than this one.
+func (c Collective) Location() (*time.Location, error) {
+	location, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		return nil, errs.Internal(err)
+	}
+	return location, nil
+}
+
+// etag is opaque to callers; it changes with every change of the collective.
+func (c Collective) etag() string { return strconv.FormatInt(c.version, 10) }
+
+const namePrefix = "collectives/"
+
+// ParseName returns the id in `collectives/{collective}`; ok is false when the name
+// is not of that form.
+func ParseName(name string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(name, namePrefix)
+	return id, ok && slugPattern.MatchString(id)
+}
+
+var (
+	slugPattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}[a-z0-9]$`)
+	accountPattern = regexp.MustCompile(`^(acct_[A-Za-z0-9]{1,60})?$`)
+)
+
+// normalise fills in what may be left out and checks the rest. The fields of its
+// errors are those of the requests.
+func (c *Collective) normalise() error {
+	if strings.TrimSpace(c.DisplayName) == "" || utf8.RuneCountInString(c.DisplayName) > maxDisplayNameChars ||
+		strings.ContainsFunc(c.DisplayName, unicode.IsControl) {
+		return errs.Invalid("collective.display_name", "must be one line of 1 to %d characters", maxDisplayNameChars)
+	}
+	if !accountPattern.MatchString(c.StripeAccount) {
+		return errs.Invalid("collective.stripe_account", "must be the id of a connected account (acct_…), or empty")
+	}
+	if c.TimeZone == "" {
+		c.TimeZone = DefaultTimeZone
+	}
+	// "Local" is the zone of whatever machine answers.
+	if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "Local" {
+		return errs.Invalid("collective.time_zone", "must be a zone of the IANA database, such as %q", DefaultTimeZone)
+	}
+	return nil
+}
+
+// sameSettings reports whether two collectives were asked for in the same words.
+func sameSettings(a, b Collective) bool {
+	return a.ID == b.ID && a.DisplayName == b.DisplayName && a.StripeAccount == b.StripeAccount && a.TimeZone == b.TimeZone
+}
+
+// Config is what a Service needs.
+type Config struct {
+	// Pool is the database.
+	Pool *pgxpool.Pool
+	// Now tells the time; time.Now when nil.
+	Now func() time.Time
+}
+
+// Service keeps the collectives. It is safe for concurrent use.
+type Service struct {
+	pool *pgxpool.Pool
+	now  func() time.Time
+}
+
+// New returns a Service.
+func New(c Config) *Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Service{pool: c.Pool, now: c.Now}
+}
+
+// Create makes a collective of c's settings. When the id exists with the same
+// settings, the existing one is returned; with others it is ALREADY_EXISTS
+// (COLLECTIVE_EXISTS). Bad settings are INVALID_ARGUMENT by field.
+func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) {
+	if !slugPattern.MatchString(c.ID) {
+		return Collective{}, errs.Invalid("collective_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
+	}
+	if err := c.normalise(); err != nil {
+		return Collective{}, err
+	}
+	c.CreateTime = s.nowMicros()
+	c.UpdateTime = c.CreateTime
+	created, inserted, err := s.insert(ctx, c)
+	if err != nil || inserted {
+		return created, err
+	}
+	existing, err := s.Get(ctx, c.ID)
+	if err != nil {
+		return Collective{}, err
+	}
+	if !sameSettings(existing, c) {
+		return Collective{}, errs.Exists("COLLECTIVE_EXISTS", "%s exists with other settings.", c.Name())
+	}
+	return existing, nil
+}
+
+// Update changes a collective in one transaction: change gets the stored one, and
+// what it leaves is checked and written. A change that changes nothing writes
+// nothing. An etag that is not empty must be the stored one's, else it is ABORTED
+// (ETAG_MISMATCH). Another Stripe account while gifts exist is FAILED_PRECONDITION
+// (STRIPE_ACCOUNT_IN_USE); a missing collective is NOT_FOUND.
+func (s *Service) Update(ctx context.Context, id, etag string, change func(*Collective) error) (Collective, error) {
+	return s.update(ctx, id, func(stored Collective) (Collective, error) {
+		if etag != "" && etag != stored.etag() {
+			return Collective{}, errs.New(codes.Aborted, "ETAG_MISMATCH", "%s was changed by somebody else; read it again.", stored.Name())
+		}
+		changed := stored
+		if err := change(&changed); err != nil {
+			return Collective{}, err
+		}
+		if err := changed.normalise(); err != nil {
+			return Collective{}, err
+		}
+		return changed, nil
+	})
+}
+
+// nowMicros is the time as Postgres keeps it, so that what is answered after a write
+// is what is read later.
+func (s *Service) nowMicros() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

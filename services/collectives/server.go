@@ -1,0 +1,127 @@
+package collectives
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fieldmask"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+)
+
+type server struct {
+	collectivesv1.UnimplementedCollectivesServiceServer
+	service *Service
+}
+
+// NewServer returns the service as gRPC.
+func NewServer(s *Service) collectivesv1.CollectivesServiceServer { return &server{service: s} }
+
+// CreateCollective ignores the output-only fields of the collective that is sent.
+func (s *server) CreateCollective(ctx context.Context, req *collectivesv1.CreateCollectiveRequest) (*collectivesv1.Collective, error) {
+	c := Collective{ID: req.GetCollectiveId()}
+	settingsFromProto(&c, req.GetCollective())
+	created, err := s.service.Create(ctx, c)
+	return answer(created, err)
+}
+
+func (s *server) GetCollective(ctx context.Context, req *collectivesv1.GetCollectiveRequest) (*collectivesv1.Collective, error) {
+	id, ok := ParseName(req.GetName())
+	if !ok {
+		return nil, errs.NotFound(req.GetName())
+	}
+	c, err := s.service.Get(ctx, id)
+	return answer(c, err)
+}
+
+func (s *server) ListCollectives(ctx context.Context, req *collectivesv1.ListCollectivesRequest) (*collectivesv1.ListCollectivesResponse, error) {
+	p := access.PrincipalFrom(ctx)
+	if p.Role != access.RoleOperator {
+		return s.own(ctx, p)
+	}
+	var after string
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, listFilter, &after); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	found, err := s.service.List(ctx, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &collectivesv1.ListCollectivesResponse{}
+	if len(found) > size {
+		found = found[:size]
+		resp.NextPageToken = page.Encode(listFilter, found[size-1].ID)
+	}
+	for _, c := range found {
+		resp.Collectives = append(resp.Collectives, toProto(c))
+	}
+	return resp, nil
+}
+
+// listFilter keeps the tokens of other lists out.
+const listFilter = "collectives"
+
+// own is a member's list: its one collective.
+func (s *server) own(ctx context.Context, p access.Principal) (*collectivesv1.ListCollectivesResponse, error) {
+	c, err := s.service.Get(ctx, p.Collective)
+	if err != nil {
+		return nil, err
+	}
+	return &collectivesv1.ListCollectivesResponse{Collectives: []*collectivesv1.Collective{toProto(c)}}, nil
+}
+
+func (s *server) UpdateCollective(ctx context.Context, req *collectivesv1.UpdateCollectiveRequest) (*collectivesv1.Collective, error) {
+	sent := req.GetCollective()
+	id, ok := ParseName(sent.GetName())
+	if !ok {
+		return nil, errs.NotFound(sent.GetName())
+	}
+	isOperator := access.PrincipalFrom(ctx).Role == access.RoleOperator
+	updated, err := s.service.Update(ctx, id, sent.GetEtag(), func(c *Collective) error {
+		account := c.StripeAccount
+		merged := toProto(*c)
+		if err := fieldmask.Apply(merged, sent, req.GetUpdateMask(), "display_name", "stripe_account", "time_zone"); err != nil {
+			return err
+		}
+		settingsFromProto(c, merged)
+		// Where the money goes is the operator's word. An owner who sends back what it
+		// has read changes nothing, and may.
+		if c.StripeAccount != account && !isOperator {
+			return errs.NotFound(c.Name())
+		}
+		return nil
+	})
+	return answer(updated, err)
+}
+
+func settingsFromProto(c *Collective, p *collectivesv1.Collective) {
+	c.DisplayName = p.GetDisplayName()
+	c.StripeAccount = p.GetStripeAccount()
+	c.TimeZone = p.GetTimeZone()
+}
+
+func answer(c Collective, err error) (*collectivesv1.Collective, error) {
+	if err != nil {
+		return nil, err
+	}
+	return toProto(c), nil
+}
+
+func toProto(c Collective) *collectivesv1.Collective {
+	return &collectivesv1.Collective{
+		Name:          c.Name(),
+		DisplayName:   c.DisplayName,
+		StripeAccount: c.StripeAccount,
+		TimeZone:      c.TimeZone,
+		CreateTime:    timestamppb.New(c.CreateTime),
+		UpdateTime:    timestamppb.New(c.UpdateTime),
+		Etag:          c.etag(),
+	}
+}
