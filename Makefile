@@ -23,3 +23,50 @@ protos:
 generate: protos ## generate Go, gateway and OpenAPI from the protos
 	$(TOOL) buf format -w proto
 	$(TOOL) buf generate --template .tools/buf.gen.yaml
+
+.PHONY: build
+build: ## build the program into .dev/bin
+	CGO_ENABLED=0 go build -trimpath -o .dev/bin/ ./services/cmd/cagnotte
+
+.PHONY: run
+run: ## start the demo: private Postgres, simulated Stripe, service, a collective's own site
+	@go build -o .dev/bin/ ./services/cmd/cagnotte-dev
+	@exec .dev/bin/cagnotte-dev
+
+.PHONY: clean
+clean: ## forget the demo's data and what was built
+	@go run ./services/cmd/cagnotte-dev forget
+	@rm -rf .dev .tools/third_party gateway/e2e/node_modules
+
+.PHONY: test
+test: ## run all tests; Postgres binaries and Go are enough, a browser is installed when possible
+	go test -shuffle=on -timeout 20m ./...
+
+.PHONY: race
+race: ## run all tests but the browser's under the race detector
+	go test -race -shuffle=on -timeout 40m $$(go list ./... | grep -v /gateway/e2e)
+
+.PHONY: bench
+bench: ## measure, each figure against a limit of the same run; writes bench.txt
+	go test -run '^$$' -bench . -timeout 15m ./services/... ./gateway/... | tee bench.txt
+
+.PHONY: lint
+lint: ## vet, staticcheck, gofumpt
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	@files=$$($(TOOL) gofumpt -l $$(git ls-files '*.go' | grep -v '\.pb\.')); \
+		if [ -n "$$files" ]; then echo "gofumpt would change:"; echo "$$files"; exit 1; fi
+
+# The commit that `buf breaking` compares with, when there is one.
+BASE ?= origin/main
+
+.PHONY: verify
+verify: generate ## check that generated code is current, lint the protos, compare them with BASE
+	@git diff --exit-code --stat -- proto gateway/openapi.swagger.json || { echo "generated code was not current; commit what make generate wrote"; exit 1; }
+	$(TOOL) buf lint
+	@if git rev-parse --verify --quiet $(BASE)^{commit} >/dev/null; then \
+		base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; \
+		git archive $(BASE) proto buf.yaml | tar -x -C "$$base"; \
+		mkdir -p "$$base/.tools"; cp -r .tools/third_party "$$base/.tools/"; \
+		echo "buf breaking --against $(BASE)"; $(TOOL) buf breaking --against "$$base"; \
+	else echo "no $(BASE): nothing to compare with"; fi
