@@ -1,0 +1,252 @@
+-- The books: what each service posts, insert-only and balanced, defended here and not in Go.
+--
+-- Safe on a live database: it only makes new objects, and reads and locks no table that exists.
+--
+-- Three things are missing on purpose:
+--   * Foreign keys from transactions and entries. Each would be a trigger per row, and would lock
+--     the one row of the book or the account that every posting shares. The triggers below check
+--     the same, once a statement; nothing that they look up can ever be removed.
+--   * A number in the transaction's row. The sealer numbers what no older running database
+--     transaction can join any more, xid below pg_snapshot_xmin, in a table of its own.
+--   * A running balance. It would be the row that all posters wait for.
+
+-- +goose Up
+
+CREATE TABLE ledger.books (
+    -- The Stripe account: '' is the platform's own, else 'acct_…'.
+    id         text        NOT NULL,
+    chart      text        NOT NULL,
+    currency   text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT books_pkey PRIMARY KEY (id),
+    CONSTRAINT books_id_length CHECK (length(id) <= 255),
+    CONSTRAINT books_currency_code CHECK (currency ~ '^[A-Z]{3}$')
+);
+
+CREATE TABLE ledger.accounts (
+    -- Four bytes in every entry, where the code would have moved with a renumbering.
+    id           integer GENERATED ALWAYS AS IDENTITY,
+    book         text    NOT NULL,
+    code         text    NOT NULL,
+    display_name text    NOT NULL,
+    type         text    NOT NULL,
+    CONSTRAINT accounts_pkey PRIMARY KEY (id),
+    CONSTRAINT accounts_code_key UNIQUE (book, code),
+    -- What roles refer to: an account of their own book.
+    CONSTRAINT accounts_book_id_key UNIQUE (book, id),
+    CONSTRAINT accounts_book_fkey FOREIGN KEY (book) REFERENCES ledger.books (id),
+    CONSTRAINT accounts_code_form CHECK (code ~ '^[0-9A-Z][0-9A-Z-]{0,31}$'),
+    CONSTRAINT accounts_display_name_length CHECK (length(display_name) BETWEEN 1 AND 255),
+    CONSTRAINT accounts_type_known CHECK (type IN ('asset', 'liability', 'equity', 'income', 'expense'))
+);
+
+-- What code calls an account. A chart that does not tell gifts from refunds gives one account
+-- both roles, so this is not a column of accounts.
+CREATE TABLE ledger.roles (
+    book       text    NOT NULL,
+    role       text    NOT NULL,
+    account_id integer NOT NULL,
+    CONSTRAINT roles_pkey PRIMARY KEY (book, role),
+    CONSTRAINT roles_account_fkey FOREIGN KEY (book, account_id) REFERENCES ledger.accounts (book, id),
+    CONSTRAINT roles_role_form CHECK (role ~ '^[a-z][a-z_]{0,39}$')
+);
+
+CREATE TABLE ledger.transactions (
+    -- Fixed widths first: no padding. The identity has gaps, and is not the order of commits.
+    id           bigint GENERATED ALWAYS AS IDENTITY,
+    effective_at timestamptz NOT NULL,
+    recorded_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    xid          xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    entry_count  smallint    NOT NULL,
+    book         text        NOT NULL,
+    reference    text        NOT NULL,
+    kind         text        NOT NULL,
+    -- SHA-256 of the content as it was asked for: the same reference again is either the same
+    -- posting or a mistake.
+    fingerprint  bytea       NOT NULL,
+    CONSTRAINT transactions_pkey PRIMARY KEY (id),
+    CONSTRAINT transactions_reference_key UNIQUE (book, reference),
+    CONSTRAINT transactions_reference_length CHECK (length(reference) BETWEEN 1 AND 255),
+    CONSTRAINT transactions_kind_form CHECK (kind ~ '^[a-z][a-z_]{0,39}$'),
+    CONSTRAINT transactions_effective_at_finite CHECK (isfinite(effective_at)),
+    CONSTRAINT transactions_fingerprint_length CHECK (length(fingerprint) = 32),
+    CONSTRAINT transactions_not_empty CHECK (entry_count > 0)
+);
+
+-- For the sealer: everything from its last position up to the oldest running transaction.
+CREATE INDEX transactions_xid_idx ON ledger.transactions (xid, id);
+
+CREATE TABLE ledger.entries (
+    transaction_id bigint      NOT NULL,
+    -- Debit positive, credit negative, in the currency's minor unit.
+    amount         bigint      NOT NULL,
+    -- The transaction's, repeated so that a collective's entries are read in order from one index.
+    effective_at   timestamptz NOT NULL,
+    account_id     integer     NOT NULL,
+    line           smallint    NOT NULL,
+    donation       uuid,
+    currency       text        NOT NULL,
+    -- The dimensions; '' belongs to none.
+    collective     text        NOT NULL,
+    campaign       text        NOT NULL,
+    CONSTRAINT entries_pkey PRIMARY KEY (transaction_id, line),
+    CONSTRAINT entries_line_positive CHECK (line > 0),
+    CONSTRAINT entries_amount_not_zero CHECK (amount <> 0),
+    CONSTRAINT entries_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT entries_campaign_of_collective CHECK (campaign = '' OR collective <> ''),
+    CONSTRAINT entries_donation_of_campaign CHECK (donation IS NULL OR campaign <> ''),
+    CONSTRAINT entries_dimensions_length CHECK (length(collective) <= 64 AND length(campaign) <= 64)
+);
+
+-- Lists and exports: a collective's share, in order of time.
+CREATE INDEX entries_time_idx ON ledger.entries (collective, effective_at, transaction_id);
+
+-- Balances and totals, as of any time, from the index alone.
+CREATE INDEX entries_balance_idx ON ledger.entries (collective, campaign, account_id)
+    INCLUDE (amount, effective_at, currency);
+
+-- Checks of what was just inserted, once a statement. The plans must not depend on how small the
+-- tables were when a session first made them: a sequential scan that was right for an empty
+-- table would be kept while it grows.
+
+-- +goose StatementBegin
+CREATE FUNCTION ledger.check_transactions() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added WHERE xid <> pg_catalog.pg_current_xact_id()) THEN
+        RAISE EXCEPTION 'a transaction carries the id of the database transaction that writes it'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'transactions_xid_own';
+    END IF;
+    -- With line 1 there, check_entries has seen to the others.
+    IF EXISTS (
+        SELECT
+        FROM added AS t
+        WHERE NOT EXISTS (
+            SELECT
+            FROM ledger.entries AS e
+            WHERE e.transaction_id = t.id
+                AND e.line = 1
+        )
+    ) THEN
+        RAISE EXCEPTION 'a transaction comes with its entries, in one statement'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'transactions_not_empty';
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION ledger.check_entries() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+DECLARE
+    broken text;
+BEGIN
+    -- Per collective, so that each share balances by itself; then the whole does too.
+    IF EXISTS (
+        SELECT
+        FROM added
+        GROUP BY transaction_id, currency, collective
+        HAVING sum(amount) <> 0
+    ) THEN
+        RAISE EXCEPTION 'the entries of a transaction sum to zero for each collective and currency'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_balanced';
+    END IF;
+    -- All lines of a transaction come at once, 1 to entry_count, which cannot change: so nothing
+    -- can be added later either.
+    SELECT checked.broken INTO broken
+    FROM (
+        SELECT CASE
+                WHEN t.id IS NULL THEN 'entries_transaction_known'
+                WHEN bool_or(a.id IS NULL OR a.book <> t.book) THEN 'entries_account_known'
+                WHEN count(*) <> t.entry_count OR max(e.line) <> t.entry_count THEN 'entries_complete'
+                WHEN bool_or(e.effective_at <> t.effective_at) THEN 'entries_effective_at_same'
+            END AS broken
+        FROM added AS e
+        LEFT JOIN ledger.transactions AS t ON t.id = e.transaction_id
+        LEFT JOIN ledger.accounts AS a ON a.id = e.account_id
+        GROUP BY e.transaction_id, t.id
+    ) AS checked
+    WHERE checked.broken IS NOT NULL
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the entries of a transaction are refused: %', broken
+            USING ERRCODE = 'check_violation', CONSTRAINT = broken;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- Changes are refused to everybody, the owner included: a correction is a reversal.
+-- +goose StatementBegin
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    RAISE EXCEPTION '% on ledger.% is refused: the books are append-only', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_TABLE_NAME || '_append_only';
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER transactions_check AFTER INSERT ON ledger.transactions
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.check_transactions();
+CREATE TRIGGER entries_check AFTER INSERT ON ledger.entries
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.check_entries();
+
+CREATE TRIGGER transactions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.transactions
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.entries
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+-- Names of accounts may be put right and roles may move; what entries point at stays.
+CREATE TRIGGER accounts_append_only BEFORE UPDATE OF id, book, code, type OR DELETE OR TRUNCATE ON ledger.accounts
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER books_append_only BEFORE UPDATE OF id, currency OR DELETE OR TRUNCATE ON ledger.books
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+-- Compares what was asked under known references with what stands there, and ends the database
+-- transaction if it differs: so a caller that ignored the error could not commit half a batch.
+-- +goose StatementBegin
+CREATE FUNCTION ledger.require_same_content(of_book text, asked_references text[], asked_fingerprints bytea[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+DECLARE
+    reused text;
+BEGIN
+    SELECT asked.reference INTO reused
+    FROM unnest(asked_references, asked_fingerprints) AS asked (reference, fingerprint)
+    LEFT JOIN ledger.transactions AS t ON t.book = of_book AND t.reference = asked.reference
+    WHERE t.fingerprint IS DISTINCT FROM asked.fingerprint
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the reference % stands for another content', reused
+            USING ERRCODE = 'unique_violation', CONSTRAINT = 'transactions_reference_reused';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- The service adds and reads. It cannot say when a row was recorded, by which database
+-- transaction, or under which id: those columns are not granted.
+GRANT SELECT ON ledger.books, ledger.accounts, ledger.roles, ledger.transactions, ledger.entries TO cagnotte_service;
+GRANT INSERT (id, chart, currency) ON ledger.books TO cagnotte_service;
+GRANT INSERT (book, code, display_name, type) ON ledger.accounts TO cagnotte_service;
+GRANT INSERT (book, role, account_id) ON ledger.roles TO cagnotte_service;
+GRANT INSERT (effective_at, entry_count, book, reference, kind, fingerprint) ON ledger.transactions TO cagnotte_service;
+GRANT INSERT (transaction_id, amount, effective_at, account_id, line, donation, currency, collective, campaign)
+    ON ledger.entries TO cagnotte_service;
+REVOKE ALL ON FUNCTION ledger.require_same_content FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.require_same_content TO cagnotte_service;

@@ -1,0 +1,38 @@
+// Package ledger keeps the books: double entry, insert-only, one book for each Stripe account.
+//
+// # What it owns
+//
+// The schema ledger. A book has a chart of accounts, which is data: the files in charts/, loaded
+// when the book is made. Code never says an account's number; it says a role, such as
+// [RoleGifts], and the book says which account plays it. A transaction has a reference that is
+// unique in its book, the business fact that it records (a balance transaction of Stripe's), and
+// entries: signed amounts in minor units, debit positive, each with its dimensions collective,
+// campaign and donation.
+//
+// # What is always true
+//
+// The database itself refuses what would break these, for the owner as for the service:
+//
+//   - The entries of a transaction sum to zero in each currency, for each collective: so the share
+//     that one collective sees of its host's book balances too.
+//   - A transaction is complete when its statement ends; nothing is added to it, changed or
+//     removed afterwards. A correction is another transaction.
+//   - A reference stands for one content. Posting it again with the same content changes nothing
+//     and says so; with another content it fails, and so does everything posted beside it.
+//
+// Two clocks are kept: when it happened (effective) and when it was written (recorded). Neither
+// is an order of writing, and nor is the transaction's id: identities become visible out of order.
+// Each transaction carries the id of the database transaction that wrote it, so that a sealer can
+// tell what no late commit can join any more.
+//
+// # Posting takes no lock
+//
+// [Service.PostTx] only inserts, in one round trip for any number of transactions; it reads
+// accounts and locks none. Two posters wait for one another only when both post the same reference.
+//
+// # Neighbours
+//
+// Imports no sibling. Donations and webhooks post in their own database transactions; exports
+// reads with [Service.StreamEntries]. Which book a collective's money is in, the program tells
+// [NewServer].
+package ledger

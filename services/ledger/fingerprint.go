@@ -1,0 +1,40 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
+
+// encodingVersion goes first, so that a later encoding can never be taken for this one.
+const encodingVersion = 1
+
+// fingerprint is the SHA-256 of the content as the caller asked for it: roles stay roles, so a
+// posting is the same posting after a role moved to another account.
+func (t *Transaction) fingerprint() [sha256.Size]byte {
+	return sha256.Sum256(t.encode(make([]byte, 0, 512)))
+}
+
+// encode appends an injective encoding: every text with its length, every number in its full
+// width, the entries with their count. No two contents share it.
+func (t *Transaction) encode(b []byte) []byte {
+	b = append(b, encodingVersion)
+	b = appendText(b, t.Reference)
+	b = appendText(b, t.Kind)
+	b = binary.BigEndian.AppendUint64(b, uint64(t.Effective.UnixMicro()))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(t.Entries)))
+	for _, e := range t.Entries {
+		b = appendText(b, string(e.Role))
+		b = appendText(b, e.Code)
+		b = binary.BigEndian.AppendUint64(b, uint64(e.Amount.Minor))
+		b = appendText(b, string(e.Amount.Currency))
+		b = appendText(b, e.Collective)
+		b = appendText(b, e.Campaign)
+		b = append(b, e.Donation[:]...)
+	}
+	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
+	return append(b, text...)
+}

@@ -1,0 +1,335 @@
+package ledger
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// ReasonReferenceReused is the reason of the error for a reference that stands for another content.
+const ReasonReferenceReused = "REFERENCE_REUSED"
+
+// refusals says what each refusal of the database means to whoever posts. The rules are the
+// migration's; Go does not repeat them.
+var refusals = map[string]*errs.Error{
+	"transactions_reference_reused":    errs.Exists(ReasonReferenceReused, "The reference stands for another content."),
+	"transactions_reference_length":    refusal("REFERENCE_INVALID", "A reference has 1 to 255 characters."),
+	"transactions_kind_form":           refusal("KIND_INVALID", "A kind is a word of small letters."),
+	"transactions_effective_at_finite": refusal("EFFECTIVE_TIME_INVALID", "A transaction happens at some time."),
+	"transactions_not_empty":           refusal("TRANSACTION_EMPTY", "A transaction has entries."),
+	"entries_amount_not_zero":          refusal("ENTRY_ZERO", "The amount of an entry is not zero."),
+	"entries_currency_code":            refusal("CURRENCY_INVALID", "A currency is three capital letters."),
+	"entries_balanced":                 refusal("UNBALANCED", "The entries sum to zero for each collective and currency."),
+	"entries_account_known":            refusal("ACCOUNT_UNKNOWN", "The book has no account for an entry."),
+	"entries_campaign_of_collective":   refusal("DIMENSIONS_INVALID", "A campaign needs its collective."),
+	"entries_donation_of_campaign":     refusal("DIMENSIONS_INVALID", "A donation needs its campaign."),
+	"entries_dimensions_length":        refusal("DIMENSIONS_INVALID", "A slug has 64 characters at most."),
+}
+
+func refusal(reason, message string) *errs.Error {
+	return errs.New(codes.InvalidArgument, reason, "%s", message)
+}
+
+const insertBookSQL = `
+INSERT INTO ledger.books (id, chart, currency)
+VALUES (@book, @chart, @currency)
+ON CONFLICT (id) DO NOTHING`
+
+const bookChartSQL = `
+SELECT chart
+FROM ledger.books
+WHERE id = @book`
+
+// What the book has stays as it is; NOT EXISTS spares the identities that a conflict would use up.
+const insertAccountsSQL = `
+INSERT INTO ledger.accounts (book, code, display_name, type)
+SELECT
+    @book,
+    c.code,
+    c.display_name,
+    c.type
+FROM unnest(
+    @codes::text[],
+    @display_names::text[],
+    @types::text[]
+) AS c (code, display_name, type)
+WHERE NOT EXISTS (
+    SELECT
+    FROM ledger.accounts AS a
+    WHERE a.book = @book
+        AND a.code = c.code
+)
+ON CONFLICT (book, code) DO NOTHING`
+
+const insertRolesSQL = `
+INSERT INTO ledger.roles (book, role, account_id)
+SELECT
+    @book,
+    c.role,
+    a.id
+FROM unnest(
+    @roles::text[],
+    @codes::text[]
+) AS c (role, code)
+JOIN ledger.accounts AS a ON a.book = @book AND a.code = c.code
+ON CONFLICT (book, role) DO NOTHING`
+
+// EnsureBookTx makes the book with the configured chart and currency if it is not there. If it
+// is, accounts and roles that its own chart has gained since are added, and nothing that
+// is there changes. It is idempotent, and safe to run twice at once: the second waits for the first.
+//
+// The book is a Stripe account's id, or empty for the platform's own.
+func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) error {
+	if _, err := tx.Exec(ctx, insertBookSQL, pgx.NamedArgs{
+		"book": book, "chart": s.chart, "currency": string(s.currency),
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	var chartName string
+	if err := tx.QueryRow(ctx, bookChartSQL, pgx.NamedArgs{"book": book}).Scan(&chartName); err != nil {
+		return postgres.Error(err)
+	}
+	chart, err := readChart(chartName)
+	if err != nil {
+		return err
+	}
+	var codes, displayNames, types, roles, roleCodes []string
+	for _, account := range chart {
+		codes = append(codes, account.code)
+		displayNames = append(displayNames, account.displayName)
+		types = append(types, string(account.accountType))
+		for _, role := range account.roles {
+			roles = append(roles, string(role))
+			roleCodes = append(roleCodes, account.code)
+		}
+	}
+	if _, err := tx.Exec(ctx, insertAccountsSQL, pgx.NamedArgs{
+		"book": book, "codes": codes, "display_names": displayNames, "types": types,
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	_, err = tx.Exec(ctx, insertRolesSQL, pgx.NamedArgs{"book": book, "roles": roles, "codes": roleCodes})
+	return postgres.Error(err)
+}
+
+// The statement posts everything or, by an error, nothing. An entry whose account the book does
+// not have gets account 0, which no account has, and is refused with the rest of them.
+const postSQL = `
+WITH posted AS (
+    INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
+    SELECT
+        t.effective_at,
+        t.entry_count,
+        @book,
+        t.reference,
+        t.kind,
+        t.fingerprint
+    FROM unnest(
+        @effective_at::timestamptz[],
+        @entry_count::smallint[],
+        @reference::text[],
+        @kind::text[],
+        @fingerprint::bytea[]
+    ) AS t (effective_at, entry_count, reference, kind, fingerprint)
+    ON CONFLICT (book, reference) DO NOTHING
+    RETURNING
+        id,
+        effective_at,
+        reference
+),
+written AS (
+    INSERT INTO ledger.entries (
+        transaction_id, amount, effective_at, account_id, line, donation, currency, collective, campaign
+    )
+    SELECT
+        p.id,
+        e.amount,
+        p.effective_at,
+        COALESCE(r.account_id, a.id, 0),
+        e.line,
+        e.donation,
+        e.currency,
+        e.collective,
+        e.campaign
+    FROM unnest(
+        @entry_reference::text[],
+        @line::smallint[],
+        @role::text[],
+        @code::text[],
+        @amount::bigint[],
+        @currency::text[],
+        @collective::text[],
+        @campaign::text[],
+        @donation::uuid[]
+    ) AS e (reference, line, role, code, amount, currency, collective, campaign, donation)
+    JOIN posted AS p ON p.reference = e.reference
+    LEFT JOIN ledger.roles AS r ON r.book = @book AND r.role = e.role
+    LEFT JOIN ledger.accounts AS a ON a.book = @book AND a.code = e.code
+)
+SELECT reference
+FROM posted`
+
+const requireSameContentSQL = `
+SELECT ledger.require_same_content(@book, @reference::text[], @fingerprint::bytea[])`
+
+// PostTx posts transactions to a book, which [Service.EnsureBookTx] made, in the caller's
+// database transaction and in one round trip; a second one follows only when some references
+// were known already. It tells for each transaction, in the order given, whether it is new: false
+// means that the same content stands under its reference, in the book or earlier in txs. So
+// posting twice is safe.
+//
+// Errors: ALREADY_EXISTS with [ReasonReferenceReused] when another content stands under a
+// reference; INVALID_ARGUMENT with a reason of its own for whatever the books refuse (UNBALANCED,
+// ACCOUNT_UNKNOWN, ENTRY_ZERO, TRANSACTION_EMPTY …). After an error nothing is posted: the database transaction can
+// only be rolled back, or back to a savepoint of the caller's.
+//
+// The only lock is on a reference that another database transaction is posting at this moment:
+// PostTx waits for its end. References are taken in one order, so two batches cannot wait for each
+// other; several calls in one database transaction can, and then Postgres gives one up (ABORTED).
+func (s *Service) PostTx(ctx context.Context, tx pgx.Tx, book string, txs []Transaction) (posted []bool, err error) {
+	b, err := newBatch(txs)
+	if err != nil || len(b.items) == 0 {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, postSQL, b.arguments(book))
+	if err != nil {
+		return nil, postgres.ErrorFor(err, refusals)
+	}
+	posted = make([]bool, len(txs))
+	var reference string
+	var fresh int
+	if _, err := pgx.ForEachRow(rows, []any{&reference}, func() error {
+		posted[b.index[reference]] = true
+		fresh++
+		return nil
+	}); err != nil {
+		return nil, postgres.ErrorFor(err, refusals)
+	}
+	if fresh == len(b.items) {
+		return posted, nil
+	}
+	// A new statement, because it must see what other database transactions committed while the
+	// posting waited for them.
+	var references []string
+	var fingerprints [][]byte
+	for _, item := range b.items {
+		if !posted[b.index[item.Reference]] {
+			references = append(references, item.Reference)
+			fingerprints = append(fingerprints, item.fingerprint[:])
+		}
+	}
+	if _, err := tx.Exec(ctx, requireSameContentSQL, pgx.NamedArgs{
+		"book": book, "reference": references, "fingerprint": fingerprints,
+	}); err != nil {
+		return nil, postgres.ErrorFor(err, refusals)
+	}
+	return posted, nil
+}
+
+// batch is what one call posts: each reference once.
+type batch struct {
+	items []batchItem
+	// index leads from a reference to its first place in the caller's list.
+	index map[string]int
+}
+
+type batchItem struct {
+	*Transaction
+	fingerprint [sha256.Size]byte
+}
+
+// maxEntries is what entry_count and line can hold.
+const maxEntries = 1<<15 - 1
+
+// newBatch drops what stands in the list twice, and orders the rest by time and reference: every
+// batch meets common references in the same order, and identities of one batch follow time.
+func newBatch(txs []Transaction) (*batch, error) {
+	b := &batch{items: make([]batchItem, 0, len(txs)), index: make(map[string]int, len(txs))}
+	seen := make(map[string][sha256.Size]byte, len(txs))
+	for i := range txs {
+		t := &txs[i]
+		if len(t.Entries) > maxEntries {
+			return nil, refusal("TRANSACTION_TOO_LARGE", fmt.Sprintf("A transaction has %d entries at most.", maxEntries))
+		}
+		sum := t.fingerprint()
+		first, again := seen[t.Reference]
+		switch {
+		case !again:
+			seen[t.Reference] = sum
+			b.index[t.Reference] = i
+			b.items = append(b.items, batchItem{t, sum})
+		case !bytes.Equal(first[:], sum[:]):
+			return nil, refusals["transactions_reference_reused"]
+		}
+	}
+	slices.SortFunc(b.items, func(x, y batchItem) int {
+		return cmp.Or(x.Effective.Compare(y.Effective), cmp.Compare(x.Reference, y.Reference))
+	})
+	return b, nil
+}
+
+// arguments turns the batch into columns.
+func (b *batch) arguments(book string) pgx.NamedArgs {
+	var (
+		n            = len(b.items)
+		effectives   = make([]time.Time, 0, n)
+		counts       = make([]int16, 0, n)
+		references   = make([]string, 0, n)
+		kinds        = make([]string, 0, n)
+		fingerprints = make([][]byte, 0, n)
+	)
+	var (
+		// A gift has four entries.
+		size            = 4 * n
+		entryReferences = make([]string, 0, size)
+		lines           = make([]int16, 0, size)
+		roles           = make([]string, 0, size)
+		accountCodes    = make([]string, 0, size)
+		amounts         = make([]int64, 0, size)
+		currencies      = make([]string, 0, size)
+		collectives     = make([]string, 0, size)
+		campaigns       = make([]string, 0, size)
+		donations       = make([]pgtype.UUID, 0, size)
+	)
+	for i := range b.items {
+		t := &b.items[i]
+		effectives = append(effectives, t.Effective)
+		counts = append(counts, int16(len(t.Entries)))
+		references = append(references, t.Reference)
+		kinds = append(kinds, t.Kind)
+		fingerprints = append(fingerprints, t.fingerprint[:])
+		for line, e := range t.Entries {
+			code := e.Code
+			if e.Role != "" {
+				code = ""
+			}
+			entryReferences = append(entryReferences, t.Reference)
+			lines = append(lines, int16(line+1))
+			roles = append(roles, string(e.Role))
+			accountCodes = append(accountCodes, code)
+			amounts = append(amounts, e.Amount.Minor)
+			currencies = append(currencies, string(e.Amount.Currency))
+			collectives = append(collectives, e.Collective)
+			campaigns = append(campaigns, e.Campaign)
+			donations = append(donations, pgtype.UUID{Bytes: e.Donation, Valid: e.Donation != uuid.Nil})
+		}
+	}
+	return pgx.NamedArgs{
+		"book": book, "effective_at": effectives, "entry_count": counts, "reference": references,
+		"kind": kinds, "fingerprint": fingerprints, "entry_reference": entryReferences, "line": lines,
+		"role": roles, "code": accountCodes, "amount": amounts, "currency": currencies,
+		"collective": collectives, "campaign": campaigns, "donation": donations,
+	}
+}
