@@ -1,0 +1,212 @@
+package stripe
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	stripego "github.com/stripe/stripe-go/v76"
+)
+
+// balancePageSize is the most that Stripe answers at once.
+const balancePageSize = 100
+
+// BalanceTransaction is one movement of an account's balance: Net = Amount - Fee, always. All three can be
+// negative. Nothing in it changes once it exists, but it can begin to exist long after Created.
+type BalanceTransaction struct {
+	ID string
+	// Type is Stripe's word, such as "charge" or "payout".
+	Type string
+	// Category is reporting_category, which tells apart what Type throws together: adjustments of disputes.
+	Category         string
+	Amount, Fee, Net int64
+	Currency         string // in upper case; the balance's, which can differ from the charge's
+	Created          time.Time
+	Fees             []Fee
+	Source           Source
+}
+
+// Fee is a part of a balance transaction's fee. It can be negative.
+type Fee struct {
+	// Type is stripe_fee, application_fee, payment_method_passthrough_fee or tax.
+	Type     string
+	Amount   int64
+	Currency string // in upper case
+}
+
+// Source is what moved the money, as far as it leads to a gift.
+type Source struct {
+	// ID and Object name it; Object is empty when Stripe did not expand it.
+	ID, Object string
+	// Charge and PaymentIntent are the payment's: of a charge itself, or of the refund or dispute about it.
+	Charge, PaymentIntent string
+	// Donation is the gift in the charge's metadata; Nil otherwise.
+	Donation uuid.UUID
+}
+
+// BalanceQuery asks for a page of balance transactions.
+type BalanceQuery struct {
+	// Since is the earliest Created to list.
+	Since time.Time
+	// After continues behind this id, towards older ones.
+	After string
+}
+
+// ListBalanceTransactions returns up to 100 balance transactions, newest first, with their sources; more
+// tells whether older ones are left in the query.
+func (c *Client) ListBalanceTransactions(ctx context.Context, account string, q BalanceQuery) (page []BalanceTransaction, more bool, err error) {
+	values := query(
+		"limit", decimal(balancePageSize),
+		"created[gte]", decimal(max(q.Since.Unix(), 0)),
+		"expand[0]", "data.source",
+	)
+	if q.After != "" {
+		values.Add("starting_after", q.After)
+	}
+	var answer struct {
+		stripego.APIResource
+		Data    []balanceObject `json:"data"`
+		HasMore bool            `json:"has_more"`
+	}
+	if err := c.get(ctx, account, "/v1/balance_transactions", values, &answer); err != nil {
+		return nil, false, err
+	}
+	for i := range answer.Data {
+		page = append(page, answer.Data[i].transaction())
+	}
+	return page, answer.HasMore, nil
+}
+
+// GetBalanceTransaction reads one balance transaction with its source.
+func (c *Client) GetBalanceTransaction(ctx context.Context, account, id string) (BalanceTransaction, error) {
+	var answer struct {
+		stripego.APIResource
+		balanceObject
+	}
+	err := c.get(ctx, account, "/v1/balance_transactions/"+url.PathEscape(id), query("expand[0]", "source"), &answer)
+	if err != nil {
+		return BalanceTransaction{}, err
+	}
+	return answer.transaction(), nil
+}
+
+// PaymentIntent is a payment with the money that it moved.
+type PaymentIntent struct {
+	ID string
+	// Status is Stripe's word, such as "succeeded".
+	Status string
+	// Balance is the latest charge's balance transaction; nil while its fee is not known.
+	Balance *BalanceTransaction
+}
+
+// GetPaymentIntent reads a payment intent with its latest charge's balance transaction.
+func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (PaymentIntent, error) {
+	var answer struct {
+		stripego.APIResource
+		ID           string `json:"id"`
+		Status       string `json:"status"`
+		LatestCharge *struct {
+			ID       string            `json:"id"`
+			Metadata map[string]string `json:"metadata"`
+			Balance  *balanceObject    `json:"balance_transaction"`
+		} `json:"latest_charge"`
+	}
+	err := c.get(ctx, account, "/v1/payment_intents/"+url.PathEscape(id),
+		query("expand[0]", "latest_charge.balance_transaction"), &answer)
+	if err != nil {
+		return PaymentIntent{}, err
+	}
+	intent := PaymentIntent{ID: answer.ID, Status: answer.Status}
+	if charge := answer.LatestCharge; charge != nil && charge.Balance != nil {
+		balance := charge.Balance.transaction()
+		balance.Source = Source{
+			ID: charge.ID, Object: objectCharge,
+			Charge: charge.ID, PaymentIntent: answer.ID, Donation: parseDonation(charge.Metadata),
+		}
+		intent.Balance = &balance
+	}
+	return intent, nil
+}
+
+type balanceObject struct {
+	ID                string `json:"id"`
+	Type              string `json:"type"`
+	ReportingCategory string `json:"reporting_category"`
+	Amount            int64  `json:"amount"`
+	Fee               int64  `json:"fee"`
+	Net               int64  `json:"net"`
+	Currency          string `json:"currency"`
+	Created           int64  `json:"created"`
+	FeeDetails        []struct {
+		Type     string `json:"type"`
+		Amount   int64  `json:"amount"`
+		Currency string `json:"currency"`
+	} `json:"fee_details"`
+	Source sourceObject `json:"source"`
+}
+
+func (o *balanceObject) transaction() BalanceTransaction {
+	t := BalanceTransaction{
+		ID: o.ID, Type: o.Type, Category: o.ReportingCategory,
+		Amount: o.Amount, Fee: o.Fee, Net: o.Net, Currency: strings.ToUpper(o.Currency),
+		Created: unix(o.Created), Source: o.Source.source(),
+	}
+	for _, f := range o.FeeDetails {
+		t.Fees = append(t.Fees, Fee{Type: f.Type, Amount: f.Amount, Currency: strings.ToUpper(f.Currency)})
+	}
+	return t
+}
+
+// sourceObject reads an id, an object of any kind, or null.
+type sourceObject struct {
+	ID            string            `json:"id"`
+	Object        string            `json:"object"`
+	Metadata      map[string]string `json:"metadata"`
+	Charge        reference         `json:"charge"`
+	PaymentIntent reference         `json:"payment_intent"`
+}
+
+// UnmarshalJSON reads an id as an object with nothing but an id.
+func (o *sourceObject) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &o.ID)
+	}
+	type plain sourceObject
+	return json.Unmarshal(data, (*plain)(o))
+}
+
+func (o *sourceObject) source() Source {
+	s := Source{ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID}
+	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
+	if o.Object == objectCharge {
+		s.Charge, s.Donation = o.ID, parseDonation(o.Metadata)
+	}
+	return s
+}
+
+// objectCharge is what a charge says that it is, whatever its id begins with: a debit's is py_….
+const objectCharge = "charge"
+
+// reference reads a member that Stripe answers as an id, as an object when expanded, or as null.
+type reference struct {
+	ID, Status string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *reference) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &r.ID)
+	}
+	var object struct {
+		ID     string `json:"id"`
+		Status string `json:"status"`
+	}
+	if err := json.Unmarshal(data, &object); err != nil {
+		return err
+	}
+	r.ID, r.Status = object.ID, object.Status
+	return nil
+}

@@ -1,0 +1,23 @@
+// Package stripe is the only one that speaks Stripe's API and checks its signatures. It stands on
+// stripe-go v76, whose API version is [APIVersion], and lets nothing of it out: results are small types that
+// hold what the services need and no more. A donor's name and address are never even decoded.
+//
+// # Calls
+//
+// A [Client] has its own backend and transport; no global of stripe-go is set. Every call takes the Stripe
+// account that it is about: "" is the platform's own, anything else becomes the Stripe-Account header. Every
+// call is bounded by Config.Timeout and by its context. No call is repeated here: the callers hold the
+// idempotency key and decide. What Go's net/http does by itself, sending a POST with an Idempotency-Key once
+// more when a reused connection breaks, is harmless, since key and body are the same.
+//
+// # Errors
+//
+// Each is an [*Error], whose Kind says what is known of the request's fate, and whose chain ends in an
+// errs.Error: UNAVAILABLE (STRIPE_UNAVAILABLE) for what can work later, NOT_FOUND or INTERNAL for what cannot.
+// Texts of Stripe's are left out, since they may quote what somebody typed.
+//
+// # Neighbours
+//
+// Donations creates and reads sessions; webhooks verifies events and lists balance transactions. The package
+// knows errs and no service.
+package stripe

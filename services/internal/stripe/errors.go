@@ -1,0 +1,117 @@
+package stripe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	stripego "github.com/stripe/stripe-go/v76"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// Kind says what is known of a failed request's fate.
+type Kind int
+
+// The kinds. Only Failed and Refused are remembered by Stripe under an idempotency key.
+const (
+	// Lost: no answer came. It may have been executed; the same key finds out.
+	Lost Kind = iota + 1
+	// Throttled: refused before execution (429). The same key works later.
+	Throttled
+	// Busy: a request with the same idempotency key is under way (409).
+	Busy
+	// Failed: Stripe failed while executing (5xx), and will say so again under the same key.
+	Failed
+	// Refused: the request is wrong, or the account may not do it (other 4xx).
+	Refused
+	// Missing: there is no such object on this account (404).
+	Missing
+)
+
+// How long a caller should wait before trying again.
+const (
+	retrySoon  = 2 * time.Second
+	retryLater = 10 * time.Second
+)
+
+// Error is a failed call. Use errors.As to look at its Kind.
+type Error struct {
+	Kind Kind
+	// Status is the HTTP status; 0 when no answer came.
+	Status int
+	// Type, Code and Param are Stripe's own words, such as invalid_request_error.
+	Type, Code, Param string
+	// RequestID finds the request in Stripe's dashboard.
+	RequestID string
+
+	classified *errs.Error
+}
+
+// Error is for logs: it holds no text of Stripe's.
+func (e *Error) Error() string {
+	return fmt.Sprintf("stripe: status %d, type %q, code %q, param %q, request %q: %v",
+		e.Status, e.Type, e.Code, e.Param, e.RequestID, e.classified)
+}
+
+// Unwrap returns what a caller of ours is told, an *errs.Error.
+func (e *Error) Unwrap() error { return e.classified }
+
+// KindOf returns the kind of a failed call in err's chain; 0 when there is none.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return 0
+}
+
+// classify reads what stripe-go returned. status is 0 when the transport failed.
+func classify(err error, status int) *Error {
+	e := &Error{Status: status}
+	var api *stripego.Error
+	if errors.As(err, &api) {
+		e.Type, e.Code, e.Param, e.RequestID = string(api.Type), string(api.Code), api.Param, api.RequestID
+	}
+	switch {
+	// A good status with an error: the answer broke off, or was not JSON.
+	case status < http.StatusBadRequest:
+		e.Kind = Lost
+		e.classified = unavailable(retrySoon, transportError(err))
+	case status == http.StatusTooManyRequests:
+		e.Kind = Throttled
+		e.classified = unavailable(retrySoon, nil)
+	case status == http.StatusConflict:
+		e.Kind = Busy
+		e.classified = unavailable(retrySoon, nil)
+	case status >= http.StatusInternalServerError:
+		e.Kind = Failed
+		e.classified = unavailable(retryLater, nil)
+	case status == http.StatusNotFound:
+		e.Kind = Missing
+		e.classified = errs.NotFound("The object at Stripe")
+	default:
+		e.Kind = Refused
+		e.classified = errs.Internal(fmt.Errorf("refused by Stripe with status %d", status))
+	}
+	return e
+}
+
+func unavailable(after time.Duration, cause error) *errs.Error {
+	return errs.Unavailable("STRIPE_UNAVAILABLE", after, cause, "Stripe does not answer; the same request can be sent again.")
+}
+
+// transportError keeps what the network said. Errors of decoding quote the body, so they are replaced.
+func transportError(err error) error {
+	var transport *url.Error
+	switch {
+	case errors.As(err, &transport):
+		return transport.Err
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return err
+	}
+	return errors.New("the answer could not be read")
+}

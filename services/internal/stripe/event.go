@@ -1,0 +1,97 @@
+package stripe
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// Event is what is kept of one of Stripe's events: enough to apply it, and nothing of who pays. What else
+// it said can be read again at Stripe by its id, for 30 days.
+type Event struct {
+	ID string
+	// Type is Stripe's word, such as "checkout.session.completed".
+	Type string
+	// Account is the connected account that it is about; "" for the platform's own.
+	Account string
+	// APIVersion is the version that the event's object is written in.
+	APIVersion string
+	Livemode   bool
+	Created    time.Time
+	Object     Object
+}
+
+// Object is what an event's object says, as far as it matters here. It is stored as JSON.
+type Object struct {
+	// Session is set for events of Checkout Sessions.
+	Session *Session `json:"session,omitempty"`
+	// PaymentIntent is the payment that a charge, refund or dispute belongs to.
+	PaymentIntent string `json:"payment_intent,omitempty"`
+}
+
+// Verify checks the Stripe-Signature header against each secret, of which there are two while one is being
+// rolled, and reads the event. A header that is wrong, or whose time is more than 300 s ago by the wall
+// clock, is INVALID_ARGUMENT (BAD_SIGNATURE); so is any header when there is no secret. The version of the
+// event is not checked: refusing it would lose it after three days of retries.
+func Verify(payload []byte, header string, secrets []string) (Event, error) {
+	if !signed(payload, header, secrets) {
+		return Event{}, errs.New(codes.InvalidArgument, "BAD_SIGNATURE", "The signature does not fit, or is too old.")
+	}
+	return parseEvent(payload)
+}
+
+func signed(payload []byte, header string, secrets []string) bool {
+	for _, secret := range secrets {
+		// An empty secret would be one that everybody knows.
+		if secret != "" && webhook.ValidatePayload(payload, header, secret) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// parseEvent reads a payload that is known to be Stripe's.
+func parseEvent(payload []byte) (Event, error) {
+	var o struct {
+		ID         string `json:"id"`
+		Type       string `json:"type"`
+		Account    string `json:"account"`
+		APIVersion string `json:"api_version"`
+		Livemode   bool   `json:"livemode"`
+		Created    int64  `json:"created"`
+		Data       struct {
+			Object json.RawMessage `json:"object"`
+		} `json:"data"`
+	}
+	err := json.Unmarshal(payload, &o)
+	if err != nil || o.ID == "" || o.Type == "" {
+		return Event{}, errs.Invalid("payload", "must be an event of Stripe's")
+	}
+	return Event{
+		ID: o.ID, Type: o.Type, Account: o.Account, APIVersion: o.APIVersion, Livemode: o.Livemode,
+		Created: unix(o.Created), Object: parseObject(o.Type, o.Data.Object),
+	}, nil
+}
+
+// parseObject is lenient: an object of a version or product that we do not know has nothing for us, and the
+// event is kept all the same.
+func parseObject(eventType string, data json.RawMessage) Object {
+	if strings.HasPrefix(eventType, "checkout.session.") {
+		var o sessionObject
+		if json.Unmarshal(data, &o) != nil {
+			return Object{}
+		}
+		session := o.session()
+		return Object{Session: &session, PaymentIntent: session.PaymentIntent}
+	}
+	var o sourceObject
+	if json.Unmarshal(data, &o) != nil {
+		return Object{}
+	}
+	return Object{PaymentIntent: o.PaymentIntent.ID}
+}

@@ -1,0 +1,194 @@
+package stripe
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	stripego "github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// SessionStatus is how far a Checkout Session is.
+type SessionStatus string
+
+// The statuses of a session, https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-status.
+const (
+	SessionOpen     SessionStatus = "open"
+	SessionComplete SessionStatus = "complete"
+	SessionExpired  SessionStatus = "expired"
+)
+
+// PaymentStatus tells whether a session's money is there. Unpaid is not failed: a debit takes days.
+type PaymentStatus string
+
+// The payment statuses that a gift's session can have.
+const (
+	Paid   PaymentStatus = "paid"
+	Unpaid PaymentStatus = "unpaid"
+)
+
+// Session is what is kept of a Checkout Session, as JSON in stored events too. It holds nothing of who pays.
+type Session struct {
+	ID string `json:"id"`
+	// URL is where it is paid; empty once it is not open.
+	URL           string        `json:"-"`
+	Status        SessionStatus `json:"status"`
+	PaymentStatus PaymentStatus `json:"payment_status"`
+	// Donation is the gift that client_reference_id or the metadata names; Nil for another product's session.
+	Donation uuid.UUID `json:"donation"`
+	// PaymentIntent is empty before somebody tried to pay.
+	PaymentIntent string `json:"payment_intent,omitempty"`
+	// IntentStatus is known when the session was read, not from an event.
+	IntentStatus string `json:"-"`
+	AmountMinor  int64  `json:"amount_minor"`
+	// Currency is in upper case.
+	Currency string `json:"currency"`
+	Livemode bool   `json:"livemode"`
+}
+
+// SessionParams asks for the Checkout Session of a gift.
+type SessionParams struct {
+	// Account is the connected account; "" for the platform's own.
+	Account string
+	// Donation is all that Stripe is told of the gift: an id that says nothing.
+	Donation uuid.UUID
+	// Attempt is part of the idempotency key: it grows when Stripe's stored failure must be left behind.
+	Attempt int
+	Amount  money.Amount
+	// Title is what the payment page shows as the thing paid for.
+	Title string
+	// Locale is the page's language, "fr" or "en".
+	Locale string
+	// ExpiresAt is when the page closes, 30 minutes to 24 hours from now, in whole seconds.
+	ExpiresAt time.Time
+	// SuccessURL and CancelURL are where the page leads to.
+	SuccessURL, CancelURL string
+}
+
+// CreateSession creates the session, or answers the one that the same parameters created before: the
+// idempotency key holds the gift, the attempt and a hash of all parameters, so that one key never has two
+// bodies even when a campaign's title changes in between.
+func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, error) {
+	donation := p.Donation.String()
+	metadata := map[string]string{metadataDonation: donation}
+	body := &form.Values{}
+	form.AppendTo(body, &stripego.CheckoutSessionParams{
+		Mode:              stripego.String("payment"),
+		SubmitType:        stripego.String("donate"),
+		CustomerCreation:  stripego.String("if_required"),
+		ClientReferenceID: &donation,
+		Metadata:          metadata,
+		// The session's own metadata does not reach the charge.
+		PaymentIntentData: &stripego.CheckoutSessionPaymentIntentDataParams{Metadata: metadata},
+		LineItems: []*stripego.CheckoutSessionLineItemParams{{
+			PriceData: &stripego.CheckoutSessionLineItemPriceDataParams{
+				Currency:    stripego.String(strings.ToLower(string(p.Amount.Currency))),
+				UnitAmount:  stripego.Int64(p.Amount.Minor),
+				ProductData: &stripego.CheckoutSessionLineItemPriceDataProductDataParams{Name: &p.Title},
+			},
+			Quantity: stripego.Int64(1),
+		}},
+		Locale:     &p.Locale,
+		ExpiresAt:  stripego.Int64(p.ExpiresAt.Unix()),
+		SuccessURL: &p.SuccessURL,
+		CancelURL:  &p.CancelURL,
+	})
+	hash := sha256.Sum256([]byte(p.Account + "\n" + body.Encode()))
+	key := fmt.Sprintf("gift-%s-%d-%s", donation, p.Attempt, hex.EncodeToString(hash[:12]))
+
+	var answer sessionAnswer
+	err := c.call(ctx, request{
+		method: http.MethodPost, path: "/v1/checkout/sessions", account: p.Account, idempotencyKey: key, body: body,
+	}, &answer)
+	if err != nil {
+		return Session{}, err
+	}
+	return answer.session(), nil
+}
+
+// GetSession reads a session with its payment intent's status.
+func (c *Client) GetSession(ctx context.Context, account, id string) (Session, error) {
+	var answer sessionAnswer
+	err := c.get(ctx, account, "/v1/checkout/sessions/"+url.PathEscape(id), query("expand[0]", "payment_intent"), &answer)
+	if err != nil {
+		return Session{}, err
+	}
+	return answer.session(), nil
+}
+
+// ExpireSession closes an open session, so that it cannot be paid any more. Refused when it is not open.
+func (c *Client) ExpireSession(ctx context.Context, account, id string) (Session, error) {
+	var answer sessionAnswer
+	err := c.call(ctx, request{
+		method: http.MethodPost, path: "/v1/checkout/sessions/" + url.PathEscape(id) + "/expire", account: account,
+		idempotencyKey: "expire-" + id,
+	}, &answer)
+	if err != nil {
+		return Session{}, err
+	}
+	return answer.session(), nil
+}
+
+// metadataDonation is the one key of metadata that we set and read.
+const metadataDonation = "donation"
+
+type sessionObject struct {
+	ID                string            `json:"id"`
+	URL               string            `json:"url"`
+	Status            SessionStatus     `json:"status"`
+	PaymentStatus     PaymentStatus     `json:"payment_status"`
+	ClientReferenceID string            `json:"client_reference_id"`
+	Metadata          map[string]string `json:"metadata"`
+	PaymentIntent     reference         `json:"payment_intent"`
+	AmountTotal       int64             `json:"amount_total"`
+	Currency          string            `json:"currency"`
+	Livemode          bool              `json:"livemode"`
+}
+
+type sessionAnswer struct {
+	stripego.APIResource
+	sessionObject
+}
+
+func (o *sessionObject) session() Session {
+	donation := parseDonation(o.Metadata)
+	if donation == uuid.Nil {
+		donation, _ = uuid.Parse(o.ClientReferenceID)
+	}
+	return Session{
+		ID:            o.ID,
+		URL:           o.URL,
+		Status:        o.Status,
+		PaymentStatus: o.PaymentStatus,
+		Donation:      donation,
+		PaymentIntent: o.PaymentIntent.ID,
+		IntentStatus:  o.PaymentIntent.Status,
+		AmountMinor:   o.AmountTotal,
+		Currency:      strings.ToUpper(o.Currency),
+		Livemode:      o.Livemode,
+	}
+}
+
+// parseDonation returns the gift that metadata names. Other products may use the same key for other
+// things: what is not a UUID is not ours.
+func parseDonation(metadata map[string]string) uuid.UUID {
+	id, err := uuid.Parse(metadata[metadataDonation])
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
+}
+
+func unix(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
