@@ -342,6 +342,7 @@ func TestDefaultDirIsStable(t *testing.T) {
 		t.Errorf("two checkouts share %q", one)
 	}
 	if os.Geteuid() == 0 {
+		os.Remove(filepath.Dir(one))
 		os.Remove(filepath.Dir(elsewhere))
 	}
 }
