@@ -1,24 +1,30 @@
 package stripesim
 
-// renderAccount shows a French association whose onboarding is over.
+// render shows a French association whose onboarding is over.
 func (w *world) render() object {
-	kind := "standard"
 	requirements := func() object {
 		return object{
 			"alternatives": []any{}, "current_deadline": nil, "currently_due": []any{}, "disabled_reason": nil, "errors": []any{},
 			"eventually_due": []any{}, "past_due": []any{}, "pending_verification": []any{},
 		}
 	}
-	o := object{
+	return object{
 		"id":     w.ID,
 		"object": "account",
 		"business_profile": object{
-			"mcc": "8398", "name": "Simulated account", "product_description": nil, "support_address": nil,
+			"annual_revenue": nil, "estimated_worker_count": nil, "mcc": "8398", "name": "Simulated account", "product_description": nil, "support_address": nil,
 			"support_email": nil, "support_phone": nil, "support_url": nil, "url": nil,
 		},
-		"business_type":     "non_profit",
-		"capabilities":      object{"card_payments": "active", "transfers": "active"},
-		"charges_enabled":   true,
+		"business_type":   "non_profit",
+		"capabilities":    object{"card_payments": "active", "transfers": "active"},
+		"charges_enabled": true,
+		"company": object{
+			"address":            object{"city": nil, "country": "FR", "line1": nil, "line2": nil, "postal_code": nil, "state": nil},
+			"directors_provided": false, "executives_provided": true, "name": "Simulated account", "owners_provided": true,
+			"phone": nil, "tax_id_provided": true,
+			"verification": object{"document": object{"back": nil, "details": nil, "details_code": nil, "front": nil}},
+		},
+		"controller":        object{"type": "account"},
 		"country":           "FR",
 		"created":           w.Created,
 		"default_currency":  "eur",
@@ -33,7 +39,7 @@ func (w *world) render() object {
 		"payouts_enabled":     true,
 		"requirements":        requirements(),
 		"settings": object{
-			"bacs_debit_payments": object{},
+			"bacs_debit_payments": object{"display_name": nil, "service_user_number": nil},
 			"branding":            object{"icon": nil, "logo": nil, "primary_color": nil, "secondary_color": nil},
 			"card_issuing":        object{"tos_acceptance": object{"date": nil, "ip": nil}},
 			"card_payments": object{
@@ -42,6 +48,7 @@ func (w *world) render() object {
 				"statement_descriptor_prefix_kanji": nil,
 			},
 			"dashboard": object{"display_name": "Simulated account", "timezone": "Europe/Paris"},
+			"invoices":  object{"default_account_tax_ids": nil},
 			"payments": object{
 				"statement_descriptor": "SIMULATED", "statement_descriptor_kana": nil, "statement_descriptor_kanji": nil,
 			},
@@ -52,9 +59,8 @@ func (w *world) render() object {
 			"sepa_debit_payments": object{},
 		},
 		"tos_acceptance": object{"date": w.Created, "ip": nil, "user_agent": nil},
-		"type":           kind,
+		"type":           "standard",
 	}
-	return o
 }
 
 func (s *Sim) getOwnAccount(c *call) (object, *apiError) { return c.world.render(), nil }

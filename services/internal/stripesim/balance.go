@@ -139,6 +139,9 @@ func (s *Sim) getBalance(c *call) (object, *apiError) {
 		}
 		o[status] = list
 	}
+	if !c.world.Connected {
+		o["connect_reserved"] = []any{object{"amount": 0, "currency": "eur"}}
+	}
 	return o, nil
 }
 

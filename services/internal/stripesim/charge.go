@@ -49,7 +49,7 @@ func (m *paymentMethod) render() object {
 	return object{
 		"id": m.ID, "object": "payment_method", "billing_details": m.Donor.billingDetails(),
 		"card": object{
-			"brand": facts.brand, "checks": m.checks(), "country": facts.country,
+			"brand": facts.brand, "checks": m.checks(), "country": facts.country, "display_brand": facts.brand,
 			"exp_month": cardExpiryMonth, "exp_year": cardExpiryYear, "fingerprint": "Simulated" + m.Number.last4(),
 			"funding": "credit", "generated_from": nil, "last4": m.Number.last4(),
 			"networks":             object{"available": []string{facts.brand}, "preferred": nil},
