@@ -1,0 +1,77 @@
+package campaigns
+
+import (
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// A verb moves a campaign, or leaves it where it is when it is already there.
+// doc.go lists the states and the errors.
+type verb func(c *Campaign, now time.Time) error
+
+func publish(c *Campaign, now time.Time) error {
+	switch {
+	case c.State == StatePublished:
+		return nil
+	case c.State == StateClosed:
+		return errClosed(c.Name)
+	case c.State == StatePaused:
+		return errs.Precondition("CAMPAIGN_NOT_DRAFT", "%s was published before; resume it.", c.Name)
+	case c.deadlinePassed(now):
+		return errDeadline(c.Name)
+	}
+	c.State, c.PublishTime = StatePublished, now
+	return nil
+}
+
+func pause(c *Campaign, _ time.Time) error {
+	switch c.State {
+	case StatePaused:
+		return nil
+	case StateClosed:
+		return errClosed(c.Name)
+	case StateDraft:
+		return errDraft(c.Name)
+	}
+	c.State = StatePaused
+	return nil
+}
+
+func resume(c *Campaign, now time.Time) error {
+	switch {
+	case c.State == StatePublished:
+		return nil
+	case c.State == StateClosed:
+		return errClosed(c.Name)
+	case c.State == StateDraft:
+		return errDraft(c.Name)
+	case c.deadlinePassed(now):
+		return errDeadline(c.Name)
+	}
+	c.State = StatePublished
+	return nil
+}
+
+func closeForEver(c *Campaign, now time.Time) error {
+	switch c.State {
+	case StateClosed:
+		return nil
+	case StateDraft:
+		return errDraft(c.Name)
+	}
+	c.State, c.CloseTime = StateClosed, now
+	return nil
+}
+
+func errClosed(n Name) error {
+	return errs.Precondition("CAMPAIGN_CLOSED", "%s is closed, for ever.", n)
+}
+
+func errDraft(n Name) error {
+	return errs.Precondition("CAMPAIGN_NOT_PUBLISHED", "%s is a draft; publish it first.", n)
+}
+
+func errDeadline(n Name) error {
+	return errs.Precondition("DEADLINE_PASSED", "The deadline of %s has passed; move it first.", n)
+}

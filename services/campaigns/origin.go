@@ -1,0 +1,91 @@
+package campaigns
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// normaliseOrigin returns an origin as browsers send it: lower case, punycode,
+// without the scheme's own port (https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin).
+// Problem says what would be right when it is not an origin that can be allowed:
+//
+//   - https only, since a page that came in the clear can be anybody's; http for
+//     loopback, where people try things out;
+//   - a host and perhaps a port: no path, no user, no wildcard;
+//   - a name and not an address, loopback aside. Addresses have many spellings, and
+//     certificates for them are rare.
+func normaliseOrigin(origin string) (normal, problem string) {
+	scheme, authority, ok := strings.Cut(origin, "://")
+	scheme = strings.ToLower(scheme)
+	if !ok || scheme != "https" && scheme != "http" {
+		return "", `must look like "https://vallon.example"`
+	}
+	if strings.ContainsAny(authority, `/\?#@`) {
+		return "", "must end after the host and port, without a slash or path"
+	}
+	host, port, problem := splitHostPort(authority, scheme)
+	if problem != "" {
+		return "", problem
+	}
+	if host, problem = normaliseHost(host); problem != "" {
+		return "", problem
+	}
+	if scheme != "https" && !isLoopback(host) {
+		return "", "must begin with https://, unless it is localhost"
+	}
+	return scheme + "://" + host + port, ""
+}
+
+// splitHostPort returns the port with its colon, or empty for the scheme's own.
+func splitHostPort(authority, scheme string) (host, port, problem string) {
+	end := strings.LastIndexByte(authority, ':')
+	// The colons of an IPv6 address stand in brackets.
+	if end < strings.LastIndexByte(authority, ']') {
+		end = -1
+	}
+	if end < 0 {
+		return authority, "", ""
+	}
+	host, port = authority[:end], authority[end+1:]
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+		return "", "", "must have a port between 1 and 65535, or none"
+	}
+	if scheme == "https" && n == 443 || scheme == "http" && n == 80 {
+		return host, "", ""
+	}
+	return host, ":" + port, ""
+}
+
+var (
+	// RFC 1123, section 2.1: labels of letters, digits and inner dashes.
+	hostPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	// Browsers take a host whose last label is a number for an IPv4 address
+	// (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+	addressPattern = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
+)
+
+const maxHostBytes = 253
+
+func normaliseHost(host string) (normal, problem string) {
+	if host == "[::1]" {
+		return host, ""
+	}
+	// Maps capitals and look-alikes of dots and digits as browsers do, so everything
+	// below looks at what it has become.
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil || len(ascii) > maxHostBytes || !hostPattern.MatchString(ascii) {
+		return "", "must name a host, without wildcards"
+	}
+	if addressPattern.MatchString(ascii) && !isLoopback(ascii) {
+		return "", "must name a host, not an address"
+	}
+	return ascii, ""
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "[::1]"
+}

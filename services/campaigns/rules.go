@@ -1,0 +1,210 @@
+package campaigns
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// smallestGiftMinor is the least that Stripe takes, for the currencies that campaigns
+// can have; all of them have two decimals.
+// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+var smallestGiftMinor = map[money.Currency]int64{
+	"AUD": 50,
+	"CAD": 50,
+	"CHF": 50,
+	"CZK": 1500,
+	"DKK": 250,
+	"EUR": 50,
+	"GBP": 30,
+	"NOK": 300,
+	"PLN": 200,
+	"RON": 200,
+	"SEK": 300,
+	"USD": 50,
+}
+
+const (
+	defaultMinimumMinor = 1_00
+	defaultMaximumMinor = 5_000_00
+	// maxGiftMinor is Stripe's: an amount has at most eight digits.
+	maxGiftMinor = 999_999_99
+	// maxGoalMinor keeps sums far from the end of int64.
+	maxGoalMinor = 10_000_000_000_000
+
+	maxTitleChars = 120
+	maxStoryChars = 20_000
+)
+
+// check collects what is wrong, so that a form can show all of it at once.
+type check struct{ fields []errs.Field }
+
+func (k *check) wrong(field, format string, args ...any) {
+	k.fields = append(k.fields, errs.Field{Field: field, Description: fmt.Sprintf(format, args...)})
+}
+
+func (k *check) err() error {
+	if len(k.fields) == 0 {
+		return nil
+	}
+	e := errs.New(codes.InvalidArgument, "INVALID_FIELD", "A field of the request is invalid.")
+	e.Fields = k.fields
+	return e
+}
+
+// normalise brings a content into the form that is stored, fills in what may be left
+// out, and checks everything that does not depend on the time or the state. Errors
+// are INVALID_ARGUMENT and name all wrong fields, as the requests spell them.
+func (c *Content) normalise() error {
+	var k check
+	c.checkTexts(&k)
+	c.Currency = c.Goal.Currency
+	smallest, known := smallestGiftMinor[c.Currency]
+	switch {
+	case c.Goal == money.Amount{}:
+		k.wrong("campaign.goal", "is required")
+	case !known:
+		k.wrong("campaign.goal.currency_code", "must be one of %s", currencyList())
+	default:
+		c.checkAmounts(&k, smallest)
+		c.checkStages(&k)
+	}
+	c.normaliseOrigins(&k)
+	c.normaliseDeadline(&k)
+	return k.err()
+}
+
+func (c *Content) normaliseDeadline(k *check) {
+	// As Postgres keeps it, so that the same request compares equal later.
+	c.Deadline = c.Deadline.UTC().Truncate(time.Microsecond)
+	first := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+	last := time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+	if !c.Deadline.IsZero() && (c.Deadline.Before(first) || c.Deadline.After(last)) {
+		k.wrong("campaign.deadline", "must be a time between the years 2000 and 9999")
+	}
+}
+
+func currencyList() string {
+	var list []string
+	for _, currency := range slices.Sorted(maps.Keys(smallestGiftMinor)) {
+		list = append(list, string(currency))
+	}
+	return strings.Join(list, ", ")
+}
+
+func (c *Content) checkTexts(k *check) {
+	if _, ok := c.Texts[French]; !ok {
+		k.wrong(`campaign.texts["fr"]`, "is required: French is the language that all others fall back to")
+	}
+	for _, lang := range slices.Sorted(maps.Keys(c.Texts)) {
+		text := c.Texts[lang]
+		if !isLine(text.Title) {
+			k.wrong(fmt.Sprintf("campaign.texts[%q].title", lang), "must be one line of 1 to %d characters", maxTitleChars)
+		}
+		if utf8.RuneCountInString(text.Story) > maxStoryChars || strings.ContainsFunc(text.Story, isStrayControl) {
+			k.wrong(fmt.Sprintf("campaign.texts[%q].story", lang), "must be text of at most %d characters", maxStoryChars)
+		}
+	}
+}
+
+func isLine(s string) bool {
+	return strings.TrimSpace(s) != "" && utf8.RuneCountInString(s) <= maxTitleChars &&
+		!strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// isStrayControl finds what no text has; Postgres cannot store a NUL in JSON at all.
+func isStrayControl(r rune) bool {
+	return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
+}
+
+// checkAmounts needs a known currency, whose smallest possible gift it is told.
+func (c *Content) checkAmounts(k *check, smallest int64) {
+	if c.Goal.Minor <= 0 || c.Goal.Minor > maxGoalMinor {
+		k.wrong("campaign.goal.amount_minor", "must be between 1 and %d", maxGoalMinor)
+	}
+	if (c.Minimum == money.Amount{}) {
+		c.Minimum = money.Amount{Minor: max(defaultMinimumMinor, smallest), Currency: c.Currency}
+	}
+	if (c.Maximum == money.Amount{}) {
+		c.Maximum = money.Amount{Minor: defaultMaximumMinor, Currency: c.Currency}
+	}
+	if c.sameCurrency(k, "campaign.minimum", c.Minimum) && c.Minimum.Minor < smallest {
+		k.wrong("campaign.minimum.amount_minor", "must be at least %d, the least that Stripe takes", smallest)
+	}
+	if c.sameCurrency(k, "campaign.maximum", c.Maximum) {
+		if c.Maximum.Minor < c.Minimum.Minor {
+			k.wrong("campaign.maximum.amount_minor", "must be at least the minimum, %d", c.Minimum.Minor)
+		} else if c.Maximum.Minor > maxGiftMinor {
+			k.wrong("campaign.maximum.amount_minor", "must be at most %d", maxGiftMinor)
+		}
+	}
+	for i, preset := range c.Presets {
+		field := fmt.Sprintf("campaign.presets[%d]", i)
+		switch {
+		case !c.sameCurrency(k, field, preset):
+		case preset.Minor < c.Minimum.Minor || preset.Minor > c.Maximum.Minor:
+			k.wrong(field+".amount_minor", "must be between minimum and maximum, %d and %d", c.Minimum.Minor, c.Maximum.Minor)
+		case i > 0 && preset.Minor <= c.Presets[i-1].Minor:
+			k.wrong(field+".amount_minor", "must be more than the preset before it")
+		}
+	}
+}
+
+func (c *Content) checkStages(k *check) {
+	// Counted down, because a sum could leave int64.
+	left := c.Goal.Minor
+	for i, stage := range c.Stages {
+		field := fmt.Sprintf("campaign.stages[%d]", i)
+		if _, ok := stage.Titles[French]; !ok {
+			k.wrong(field+`.titles["fr"]`, "is required: French is the language that all others fall back to")
+		}
+		for _, lang := range slices.Sorted(maps.Keys(stage.Titles)) {
+			if !isLine(stage.Titles[lang]) {
+				k.wrong(fmt.Sprintf("%s.titles[%q]", field, lang), "must be one line of 1 to %d characters", maxTitleChars)
+			}
+		}
+		switch {
+		case !c.sameCurrency(k, field+".amount", stage.Amount):
+		case stage.Amount.Minor <= 0:
+			k.wrong(field+".amount.amount_minor", "must be more than zero")
+		case stage.Amount.Minor > left:
+			k.wrong(field+".amount", "must keep the sum of the stages within the goal, %d", c.Goal.Minor)
+			left = 0
+		default:
+			left -= stage.Amount.Minor
+		}
+	}
+}
+
+func (c *Content) sameCurrency(k *check, field string, a money.Amount) bool {
+	if a.Currency != c.Currency {
+		k.wrong(field+".currency_code", "must be the currency of the goal, %s", c.Currency)
+	}
+	return a.Currency == c.Currency
+}
+
+func (c *Content) normaliseOrigins(k *check) {
+	origins := make([]string, 0, len(c.AllowedOrigins))
+	for i, origin := range c.AllowedOrigins {
+		field := fmt.Sprintf("campaign.allowed_origins[%d]", i)
+		normal, problem := normaliseOrigin(origin)
+		switch {
+		case problem != "":
+			k.wrong(field, "%s", problem)
+		case slices.Contains(origins, normal):
+			k.wrong(field, "repeats %q", normal)
+		default:
+			origins = append(origins, normal)
+		}
+	}
+	c.AllowedOrigins = origins
+}

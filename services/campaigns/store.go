@@ -1,0 +1,314 @@
+package campaigns
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+const getSQL = `
+SELECT
+	c.collective,
+	c.id,
+	c.texts,
+	c.currency,
+	c.goal_minor,
+	c.presets_minor,
+	c.minimum_minor,
+	c.maximum_minor,
+	c.deadline,
+	c.stages,
+	c.allowed_origins,
+	c.state,
+	c.published_at,
+	c.closed_at,
+	c.created_at,
+	c.updated_at,
+	c.version,
+	g.display_name
+FROM campaigns.campaigns AS c
+JOIN collectives.collectives AS g ON g.id = c.collective
+WHERE c.collective = @collective
+	AND c.id = @id`
+
+// Get returns one campaign in whatever state; a missing one is NOT_FOUND.
+func (s *Service) Get(ctx context.Context, name Name) (Campaign, error) {
+	rows, err := s.pool.Query(ctx, getSQL, key(name))
+	return one(rows, err, name)
+}
+
+func key(name Name) pgx.NamedArgs {
+	return pgx.NamedArgs{"collective": name.Collective, "id": name.Campaign}
+}
+
+// listSQL is a keyset page; without a time it starts at the newest.
+const listSQL = `
+SELECT
+	c.collective,
+	c.id,
+	c.texts,
+	c.currency,
+	c.goal_minor,
+	c.presets_minor,
+	c.minimum_minor,
+	c.maximum_minor,
+	c.deadline,
+	c.stages,
+	c.allowed_origins,
+	c.state,
+	c.published_at,
+	c.closed_at,
+	c.created_at,
+	c.updated_at,
+	c.version,
+	g.display_name
+FROM campaigns.campaigns AS c
+JOIN collectives.collectives AS g ON g.id = c.collective
+WHERE c.collective = @collective
+	AND (c.state <> 'draft' OR @drafts)
+	AND (c.created_at, c.id) < (COALESCE(@before_time::timestamptz, 'infinity'), @before_id)
+ORDER BY
+	c.created_at DESC,
+	c.id DESC
+LIMIT @count`
+
+// query asks for a page of one collective's campaigns, newest first.
+type query struct {
+	collective string
+	// drafts includes them.
+	drafts bool
+	// The page begins after the campaign created then, of this slug; nil: at the newest.
+	beforeTime *time.Time
+	beforeID   string
+	count      int
+}
+
+// list of a collective that does not exist is empty.
+func (s *Service) list(ctx context.Context, q query) ([]Campaign, error) {
+	rows, err := s.pool.Query(ctx, listSQL, pgx.NamedArgs{
+		"collective":  q.collective,
+		"drafts":      q.drafts,
+		"before_time": q.beforeTime,
+		"before_id":   q.beforeID,
+		"count":       q.count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scan)
+	return found, postgres.Error(err)
+}
+
+const insertSQL = `
+INSERT INTO campaigns.campaigns (
+	collective,
+	id,
+	texts,
+	currency,
+	goal_minor,
+	presets_minor,
+	minimum_minor,
+	maximum_minor,
+	deadline,
+	stages,
+	allowed_origins,
+	state,
+	created_at,
+	updated_at
+)
+VALUES (
+	@collective,
+	@id,
+	@texts,
+	@currency,
+	@goal_minor,
+	@presets_minor,
+	@minimum_minor,
+	@maximum_minor,
+	@deadline,
+	@stages,
+	@allowed_origins,
+	'draft',
+	@now,
+	@now
+)
+ON CONFLICT (collective, id) DO NOTHING`
+
+// insert reports false when the name is taken.
+func (s *Service) insert(ctx context.Context, name Name, content Content, now time.Time) (inserted bool, err error) {
+	args, err := contentArgs(name, content)
+	if err != nil {
+		return false, err
+	}
+	args["now"] = now
+	tag, err := s.pool.Exec(ctx, insertSQL, args)
+	if err != nil {
+		return false, postgres.ErrorFor(err, map[string]*errs.Error{
+			"campaigns_collective_fkey": errs.NotFound("collectives/" + name.Collective),
+		})
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// lockSQL takes the row against other updates only: gifts may go on referring to it.
+const lockSQL = getSQL + `
+FOR NO KEY UPDATE OF c`
+
+const updateSQL = `
+UPDATE campaigns.campaigns
+SET
+	texts = @texts,
+	currency = @currency,
+	goal_minor = @goal_minor,
+	presets_minor = @presets_minor,
+	minimum_minor = @minimum_minor,
+	maximum_minor = @maximum_minor,
+	deadline = @deadline,
+	stages = @stages,
+	allowed_origins = @allowed_origins,
+	state = @state,
+	published_at = @published_at,
+	closed_at = @closed_at,
+	updated_at = @updated_at,
+	version = @version
+WHERE collective = @collective
+	AND id = @id`
+
+// update runs change on the locked campaign and writes what is new.
+func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign, error) {
+	var result Campaign
+	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, lockSQL, key(name))
+		stored, err := one(rows, err, name)
+		if err != nil {
+			return err
+		}
+		now := s.nowMicros()
+		result = stored
+		if err := change(&result, now); err != nil {
+			return err
+		}
+		if result.State == stored.State && result.equal(stored.Content) {
+			result = stored
+			return nil
+		}
+		result.UpdateTime = now
+		result.version++
+		args, err := contentArgs(name, result.Content)
+		if err != nil {
+			return err
+		}
+		args["state"] = string(result.State)
+		args["published_at"] = orNull(result.PublishTime)
+		args["closed_at"] = orNull(result.CloseTime)
+		args["updated_at"] = result.UpdateTime
+		args["version"] = result.version
+		_, err = tx.Exec(ctx, updateSQL, args)
+		return postgres.Error(err)
+	})
+	if err != nil {
+		return Campaign{}, err
+	}
+	return result, nil
+}
+
+// stageRow is a stage in JSON; its currency is the campaign's.
+type stageRow struct {
+	Titles      map[string]string `json:"titles"`
+	AmountMinor int64             `json:"amount_minor"`
+}
+
+func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
+	texts, err := json.Marshal(c.Texts)
+	if err != nil {
+		return nil, errs.Internal(err)
+	}
+	stages := make([]stageRow, len(c.Stages))
+	for i, stage := range c.Stages {
+		stages[i] = stageRow{Titles: stage.Titles, AmountMinor: stage.Amount.Minor}
+	}
+	stagesJSON, err := json.Marshal(stages)
+	if err != nil {
+		return nil, errs.Internal(err)
+	}
+	presets := make([]int64, len(c.Presets))
+	for i, preset := range c.Presets {
+		presets[i] = preset.Minor
+	}
+	args := key(name)
+	args["texts"] = texts
+	args["currency"] = string(c.Currency)
+	args["goal_minor"] = c.Goal.Minor
+	args["presets_minor"] = presets
+	args["minimum_minor"] = c.Minimum.Minor
+	args["maximum_minor"] = c.Maximum.Minor
+	args["deadline"] = orNull(c.Deadline)
+	args["stages"] = stagesJSON
+	args["allowed_origins"] = c.AllowedOrigins
+	return args, nil
+}
+
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// one reads the single row of a statement about one campaign.
+func one(rows pgx.Rows, err error, name Name) (Campaign, error) {
+	if err != nil {
+		return Campaign{}, postgres.Error(err)
+	}
+	c, err := pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Campaign{}, errs.NotFound(name.String())
+	}
+	return c, postgres.Error(err)
+}
+
+// scan reads the columns of getSQL and listSQL.
+func scan(r pgx.CollectableRow) (Campaign, error) {
+	var (
+		c                           Campaign
+		texts, stages               []byte
+		presets                     []int64
+		deadline, published, closed *time.Time
+	)
+	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
+		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &c.State,
+		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName); err != nil {
+		return Campaign{}, err
+	}
+	c.Goal.Currency, c.Minimum.Currency, c.Maximum.Currency = c.Currency, c.Currency, c.Currency
+	for _, minor := range presets {
+		c.Presets = append(c.Presets, money.Amount{Minor: minor, Currency: c.Currency})
+	}
+	if err := json.Unmarshal(texts, &c.Texts); err != nil {
+		return Campaign{}, err
+	}
+	var stageRows []stageRow
+	if err := json.Unmarshal(stages, &stageRows); err != nil {
+		return Campaign{}, err
+	}
+	for _, row := range stageRows {
+		c.Stages = append(c.Stages, Stage{Titles: row.Titles, Amount: money.Amount{Minor: row.AmountMinor, Currency: c.Currency}})
+	}
+	c.Deadline, c.PublishTime, c.CloseTime = fromNull(deadline), fromNull(published), fromNull(closed)
+	c.CreateTime, c.UpdateTime = c.CreateTime.UTC(), c.UpdateTime.UTC()
+	return c, nil
+}
+
+func fromNull(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
