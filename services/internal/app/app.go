@@ -252,4 +252,3 @@ func checkoutOrigins(cfg Config) []string {
 
 // jobClient inserts jobs; the one that works them is made from the same parts in watch.
 type jobClient = river.Client[pgx.Tx]
-

@@ -7,6 +7,7 @@ package apptest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"io"
 	"log/slog"
 	"net"
@@ -162,6 +163,9 @@ func (e *Env) endpoints() []stripesim.Endpoint {
 	}
 }
 
+// Context is the test's.
+func (e *Env) Context() context.Context { return e.t.Context() }
+
 // StartApp starts the service on the same database, simulator and address, after StopApp.
 func (e *Env) StartApp() {
 	e.t.Helper()
@@ -289,4 +293,21 @@ func (l *testLog) Write(line []byte) (int, error) {
 		l.t.Logf("%s", line[:len(line)-1])
 	}
 	return len(line), nil
+}
+
+// Environ is the settings of this program as `cagnotte serve` reads them, to run it as a process
+// of its own on the same addresses, database and simulator.
+func (e *Env) Environ() []string {
+	return []string{
+		"DATABASE_URL=" + e.settings.DatabaseURL,
+		"STRIPE_API_KEY=" + e.settings.StripeAPIKey,
+		"STRIPE_API_BASE=" + e.settings.StripeAPIBase,
+		"STRIPE_WEBHOOK_SECRET=" + WebhookSecret,
+		"STRIPE_CONNECT_WEBHOOK_SECRET=" + ConnectSecret,
+		"CAGNOTTE_PUBLIC_URL=" + e.settings.PublicURL,
+		"CAGNOTTE_HTTP_ADDR=" + e.settings.HTTPAddr,
+		"CAGNOTTE_GRPC_ADDR=127.0.0.1:0",
+		"CAGNOTTE_ADMIN_ADDR=127.0.0.1:0",
+		"CAGNOTTE_SECRET_KEY=" + base64.StdEncoding.EncodeToString(e.settings.SecretKey),
+	}
 }

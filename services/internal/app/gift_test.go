@@ -1,0 +1,488 @@
+package app_test
+
+import (
+	"context"
+	"encoding/csv"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// gift asks for a gift of 20 €.
+func gift(campaign string) *donationsv1.CreateDonationRequest {
+	return &donationsv1.CreateDonationRequest{Parent: campaign, Amount: apptest.Euros(20_00), RequestId: uuid.NewString()}
+}
+
+// give starts a gift and answers it.
+func give(t *testing.T, conn grpc.ClientConnInterface, req *donationsv1.CreateDonationRequest) *donationsv1.Donation {
+	t.Helper()
+	d, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), req)
+	if err != nil {
+		t.Fatalf("start a gift: %v", err)
+	}
+	return d
+}
+
+// session finds the payment page of a gift at the simulator.
+func session(t *testing.T, e *apptest.Env, d *donationsv1.Donation) stripesim.Session {
+	t.Helper()
+	for _, s := range e.Sim.Sessions("") {
+		if s.URL == d.GetCheckoutUrl() {
+			return s
+		}
+	}
+	t.Fatalf("%s: no session at Stripe has the address %q", d.GetName(), d.GetCheckoutUrl())
+	return stripesim.Session{}
+}
+
+// pay pays a gift as its donor does.
+func pay(t *testing.T, e *apptest.Env, d *donationsv1.Donation) {
+	t.Helper()
+	if err := e.Sim.Pay(session(t, e, d).ID, stripesim.CardOK); err != nil {
+		t.Fatalf("pay %s: %v", d.GetName(), err)
+	}
+}
+
+func outcome(t *testing.T, conn grpc.ClientConnInterface, d *donationsv1.Donation) donationsv1.DonationOutcome {
+	t.Helper()
+	s, err := donationsv1.NewDonationsServiceClient(conn).GetDonationStatus(t.Context(),
+		&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
+	if err != nil {
+		t.Fatalf("status of %s: %v", d.GetName(), err)
+	}
+	return s.GetOutcome()
+}
+
+func progress(t rapid.TB, conn grpc.ClientConnInterface, campaign string) (settled, pending int64) {
+	t.Helper()
+	c, err := campaignsv1.NewCampaignsServiceClient(conn).GetCampaign(context.Background(), &campaignsv1.GetCampaignRequest{Name: campaign})
+	if err != nil {
+		t.Fatalf("read %s: %v", campaign, err)
+	}
+	return c.GetProgress().GetSettled().GetAmountMinor(), c.GetProgress().GetPending().GetAmountMinor()
+}
+
+// balances are a collective's accounts that are not zero, by code, in cents.
+func balances(t *testing.T, conn grpc.ClientConnInterface, key, collective string) map[string]int64 {
+	t.Helper()
+	list, err := ledgerv1.NewLedgerServiceClient(conn).ListAccounts(apptest.WithKey(t.Context(), key),
+		&ledgerv1.ListAccountsRequest{Parent: collective})
+	if err != nil {
+		t.Fatalf("accounts of %s: %v", collective, err)
+	}
+	out := map[string]int64{}
+	for _, a := range list.GetAccounts() {
+		for _, b := range a.GetBalances() {
+			if b.GetAmountMinor() != 0 {
+				out[a.GetCode()] += b.GetAmountMinor()
+			}
+		}
+	}
+	return out
+}
+
+// wantError checks code, reason and field of an error answer.
+func wantError(t *testing.T, err error, code codes.Code, reason, field string) {
+	t.Helper()
+	s := status.Convert(err)
+	var gotReason, gotField string
+	for _, detail := range s.Details() {
+		switch v := detail.(type) {
+		case *errdetails.ErrorInfo:
+			gotReason = v.GetReason()
+		case *errdetails.BadRequest:
+			gotField = v.GetFieldViolations()[0].GetField()
+		}
+	}
+	if s.Code() != code || gotReason != reason || field != "" && gotField != field {
+		t.Errorf("got %v %s on %q, want %v %s on %q (%v)", s.Code(), gotReason, gotField, code, reason, field, err)
+	}
+}
+
+func TestAGiftTravels(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{FeeDelay: time.Hour})
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		slug := "vallon-" + strings.ToLower(strings.TrimPrefix(t.Name(), "TestAGiftTravels/"))
+		campaign, owner := e.Campaign(slug)
+		collective := "collectives/" + slug
+		treasurer := e.Key(collective, accessv1.Role_ROLE_TREASURER)
+
+		d := give(t, conn, gift(campaign))
+		if d.GetState() != donationsv1.DonationState_DONATION_STATE_CREATED || d.GetCheckoutUrl() == "" {
+			t.Fatalf("a new gift is %v at %q", d.GetState(), d.GetCheckoutUrl())
+		}
+		if got := outcome(t, conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
+			t.Errorf("before payment the donor is told %v", got)
+		}
+		pay(t, e, d)
+		e.Eventually("the donor is told that it arrived", func() bool {
+			return outcome(t, conn, d) == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
+		})
+		if settled, pending := progress(t, conn, campaign); settled != 0 || pending != 20_00 {
+			t.Errorf("before Stripe's fee is known: settled %d, pending %d; want 0 and 2000", settled, pending)
+		}
+
+		e.Sim.SettleFees()
+		e.Eventually("the gift is booked", func() bool {
+			settled, pending := progress(t, conn, campaign)
+			return settled == 20_00 && pending == 0
+		})
+		// 1.5 % + 0.25 € of 20.00 € is 0.55 €.
+		want := map[string]int64{"75411": -20_00, "627": 55, stripeAccount(t, conn, treasurer, collective): 19_45}
+		if diff := cmp.Diff(want, balances(t, conn, treasurer, collective)); diff != "" {
+			t.Errorf("the books (-want +got):\n%s", diff)
+		}
+
+		got, err := donationsv1.NewDonationsServiceClient(conn).GetDonation(apptest.WithKey(t.Context(), owner),
+			&donationsv1.GetDonationRequest{Name: d.GetName()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.GetState() != donationsv1.DonationState_DONATION_STATE_SUCCEEDED || got.GetPayTime() == nil || got.GetBookTime() == nil || got.GetCheckoutUrl() != "" {
+			t.Errorf("members see %v", got)
+		}
+		transactions, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(t.Context(), treasurer),
+			&ledgerv1.ListTransactionsRequest{Parent: collective})
+		if err != nil || len(transactions.GetTransactions()) != 1 {
+			t.Fatalf("transactions: %v, %v", transactions, err)
+		}
+		for _, entry := range transactions.GetTransactions()[0].GetEntries() {
+			if entry.GetDonation() != d.GetName() || entry.GetCampaign() != campaign {
+				t.Errorf("an entry says %q of %q", entry.GetDonation(), entry.GetCampaign())
+			}
+		}
+	})
+}
+
+// stripeAccount finds the account for Stripe's balance: its number is the chart's business.
+func stripeAccount(t *testing.T, conn grpc.ClientConnInterface, key, collective string) string {
+	t.Helper()
+	list, err := ledgerv1.NewLedgerServiceClient(conn).ListAccounts(apptest.WithKey(t.Context(), key),
+		&ledgerv1.ListAccountsRequest{Parent: collective})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list.GetAccounts() {
+		if strings.Contains(a.GetDisplayName(), "Stripe") && a.GetType() == ledgerv1.AccountType_ACCOUNT_TYPE_ASSET {
+			return a.GetCode()
+		}
+	}
+	t.Fatal("the chart has no account for Stripe's balance")
+	return ""
+}
+
+func TestAGiftSentTwice(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon", "https://vallon.example")
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		req := gift(campaign)
+		req.ReturnUrl = "https://vallon.example/merci"
+		before := len(e.Sim.Sessions(""))
+		first := give(t, conn, req)
+		second := give(t, conn, req)
+		if diff := cmp.Diff(first.GetName()+first.GetCheckoutUrl(), second.GetName()+second.GetCheckoutUrl()); diff != "" {
+			t.Errorf("the second answer differs: %s", diff)
+		}
+		if n := len(e.Sim.Sessions("")) - before; n != 1 {
+			t.Errorf("%d sessions at Stripe, want 1", n)
+		}
+		client := donationsv1.NewDonationsServiceClient(conn)
+		for what, change := range map[string]func(*donationsv1.CreateDonationRequest){
+			"amount": func(r *donationsv1.CreateDonationRequest) { r.Amount = apptest.Euros(21_00) },
+			"locale": func(r *donationsv1.CreateDonationRequest) { r.Locale = "en" },
+			"return": func(r *donationsv1.CreateDonationRequest) { r.ReturnUrl = "" },
+		} {
+			other := proto.Clone(req).(*donationsv1.CreateDonationRequest)
+			change(other)
+			_, err := client.CreateDonation(t.Context(), other)
+			t.Run(what, func(t *testing.T) { wantError(t, err, codes.AlreadyExists, "REQUEST_ID_REUSED", "") })
+		}
+	})
+	t.Run("at the same moment", func(t *testing.T) {
+		req := gift(campaign)
+		before := len(e.Sim.Sessions(""))
+		answers := make([]string, 8)
+		var twins sync.WaitGroup
+		for i := range answers {
+			twins.Go(func() {
+				d, err := donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), req)
+				if err != nil {
+					t.Errorf("twin %d: %v", i, err)
+				}
+				answers[i] = d.GetName() + " " + d.GetCheckoutUrl()
+			})
+		}
+		twins.Wait()
+		for _, a := range answers {
+			if a != answers[0] || a == " " {
+				t.Errorf("twins were told %q and %q", answers[0], a)
+			}
+		}
+		if n := len(e.Sim.Sessions("")) - before; n != 1 {
+			t.Errorf("%d sessions at Stripe, want 1", n)
+		}
+	})
+}
+
+func TestWhatAGiftMustBe(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, owner := e.Campaign("vallon", "https://vallon.example")
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		client := donationsv1.NewDonationsServiceClient(conn)
+		for what, c := range map[string]struct {
+			change        func(*donationsv1.CreateDonationRequest)
+			code          codes.Code
+			reason, field string
+		}{
+			"too small":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 99 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount"},
+			"negative":         {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = -2000 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount"},
+			"too large":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 80001 }, codes.InvalidArgument, "AMOUNT_TOO_LARGE", "amount"},
+			"other currency":   {func(r *donationsv1.CreateDonationRequest) { r.Amount.CurrencyCode = "USD" }, codes.InvalidArgument, "CURRENCY_MISMATCH", "amount.currency_code"},
+			"no request id":    {func(r *donationsv1.CreateDonationRequest) { r.RequestId = "" }, codes.InvalidArgument, "INVALID_FIELD", "request_id"},
+			"no amount":        {func(r *donationsv1.CreateDonationRequest) { r.Amount = nil }, codes.InvalidArgument, "INVALID_FIELD", "amount"},
+			"unknown language": {func(r *donationsv1.CreateDonationRequest) { r.Locale = "xx" }, codes.InvalidArgument, "INVALID_FIELD", "locale"},
+			"foreign return":   {func(r *donationsv1.CreateDonationRequest) { r.ReturnUrl = "https://evil.example/" }, codes.InvalidArgument, "RETURN_URL_NOT_ALLOWED", "return_url"},
+			"return to script": {func(r *donationsv1.CreateDonationRequest) { r.ReturnUrl = "javascript:alert(1)" }, codes.InvalidArgument, "RETURN_URL_NOT_ALLOWED", "return_url"},
+			"no such campaign": {func(r *donationsv1.CreateDonationRequest) { r.Parent = "collectives/vallon/campaigns/none" }, codes.NotFound, "NOT_FOUND", ""},
+		} {
+			t.Run(what, func(t *testing.T) {
+				req := gift(campaign)
+				c.change(req)
+				_, err := client.CreateDonation(t.Context(), req)
+				wantError(t, err, c.code, c.reason, c.field)
+			})
+		}
+	})
+	campaigns := campaignsv1.NewCampaignsServiceClient(e.Conn)
+	asOwner := apptest.WithKey(t.Context(), owner)
+	refused := func(t *testing.T) {
+		for name, conn := range map[string]grpc.ClientConnInterface{"gRPC": e.Conn, "REST": &apptest.RESTConn{URL: e.URL}} {
+			_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), gift(campaign))
+			t.Run(name, func(t *testing.T) { wantError(t, err, codes.FailedPrecondition, "CAMPAIGN_NOT_OPEN", "") })
+		}
+	}
+	if _, err := campaigns.PauseCampaign(asOwner, &campaignsv1.PauseCampaignRequest{Name: campaign}); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("paused", refused)
+	if _, err := campaigns.CloseCampaign(asOwner, &campaignsv1.CloseCampaignRequest{Name: campaign}); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("closed", refused)
+}
+
+func TestOnlyAllowedPagesMayAsk(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon", "https://vallon.example")
+	from := func(origin string) error {
+		conn := &apptest.RESTConn{URL: e.URL, Header: http.Header{"Origin": {origin}}}
+		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), gift(campaign))
+		return err
+	}
+	if err := from("https://vallon.example"); err != nil {
+		t.Errorf("an allowed page: %v", err)
+	}
+	if err := from(e.URL); err != nil {
+		t.Errorf("our own page: %v", err)
+	}
+	wantError(t, from("https://evil.example"), codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "")
+	wantError(t, from("null"), codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "")
+}
+
+func TestStripeAwayThenBack(t *testing.T) {
+	for what, fault := range map[string]stripesim.Fault{
+		"down":        {Method: "POST", PathPrefix: "/v1/checkout/sessions", Status: 503},
+		"failing":     {Method: "POST", PathPrefix: "/v1/checkout/sessions", Status: 500},
+		"hanging":     {Method: "POST", PathPrefix: "/v1/checkout/sessions", Delay: 12 * time.Second},
+		"busy":        {Method: "POST", PathPrefix: "/v1/checkout/sessions", Status: 429},
+		"unreachable": {Method: "POST", PathPrefix: "/v1/checkout/sessions", Reset: true},
+		"mute":        {Method: "POST", PathPrefix: "/v1/checkout/sessions", LoseReply: true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			e := apptest.Start(t, apptest.Config{})
+			campaign, _ := e.Campaign("vallon")
+			req := gift(campaign)
+			e.Sim.AddFault(fault)
+
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err := donationsv1.NewDonationsServiceClient(&apptest.RESTConn{URL: e.URL}).CreateDonation(ctx, req)
+			wantError(t, err, codes.Unavailable, "STRIPE_UNAVAILABLE", "")
+			hint := false
+			for _, detail := range status.Convert(err).Details() {
+				if v, ok := detail.(*errdetails.RetryInfo); ok && v.GetRetryDelay().AsDuration() > 0 {
+					hint = true
+				}
+			}
+			if !hint {
+				t.Error("no hint when to try again")
+			}
+
+			e.Sim.ClearFaults()
+			var d *donationsv1.Donation
+			e.Eventually("the same request goes through", func() bool {
+				d, err = donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), req)
+				return err == nil
+			})
+			pay(t, e, d)
+			e.Eventually("the gift is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
+			if n := donations(t, e, campaign); n != 1 {
+				t.Errorf("%d gifts were made, want the same one continued", n)
+			}
+		})
+	}
+}
+
+func donations(t *testing.T, e *apptest.Env, campaign string) int {
+	t.Helper()
+	list, err := donationsv1.NewDonationsServiceClient(e.Conn).ListDonations(apptest.WithKey(t.Context(), e.OperatorKey),
+		&donationsv1.ListDonationsRequest{Parent: campaign, PageSize: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list.GetDonations())
+}
+
+func TestOneNetworkMayNotStartTooMany(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{Limit: app.GiftLimit{Burst: 3, Interval: time.Hour}, TrustedProxies: loopback})
+	campaign, _ := e.Campaign("vallon")
+	from := func(addr string, req *donationsv1.CreateDonationRequest) error {
+		conn := &apptest.RESTConn{URL: e.URL, Header: http.Header{"X-Forwarded-For": {addr}}}
+		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), req)
+		return err
+	}
+	first := gift(campaign)
+	for i, req := range []*donationsv1.CreateDonationRequest{first, gift(campaign), gift(campaign)} {
+		if err := from("198.51.100.7", req); err != nil {
+			t.Fatalf("gift %d: %v", i, err)
+		}
+	}
+	wantError(t, from("198.51.100.200", gift(campaign)), codes.ResourceExhausted, "TOO_MANY_GIFTS", "")
+	if err := from("198.51.100.7", first); err != nil {
+		t.Errorf("repeating a gift counts as a new one: %v", err)
+	}
+	if err := from("203.0.113.1", gift(campaign)); err != nil {
+		t.Errorf("another network suffers: %v", err)
+	}
+	e.Clock.Advance(time.Hour)
+	if err := from("198.51.100.7", gift(campaign)); err != nil {
+		t.Errorf("an hour later: %v", err)
+	}
+}
+
+func TestExportIsTheSameEverywhere(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
+	for range 3 {
+		pay(t, e, give(t, e.Conn, gift(campaign)))
+	}
+	e.Eventually("all is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 60_00 })
+
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/v1/collectives/vallon/ledger:export?format=CSV&from=2000-01-01&to=2100-01-01", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+treasurer)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	overREST, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("HTTP %d: %s, %v", resp.StatusCode, overREST, err)
+	}
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "text/csv") {
+		t.Errorf("Content-Type is %q", got)
+	}
+	if got := resp.Header.Get("Content-Disposition"); !strings.Contains(got, ".csv") {
+		t.Errorf("Content-Disposition is %q", got)
+	}
+	var byCommand strings.Builder
+	err = app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{Collective: "vallon", Format: "CSV", From: "2000-01-01", To: "2100-01-01"}, &byCommand)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(byCommand.String(), string(overREST)); diff != "" {
+		t.Errorf("REST and the command differ:\n%s", diff)
+	}
+	rows, err := csv.NewReader(strings.NewReader(string(overREST))).ReadAll()
+	if err != nil || len(rows) != 1+3*4 {
+		t.Errorf("%d rows, want a header and 3 gifts of 4 entries: %v", len(rows), err)
+	}
+}
+
+func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, owner := e.Campaign("vallon")
+	_, stranger := e.Campaign("marseille")
+	editor := e.Key("collectives/vallon", accessv1.Role_ROLE_EDITOR)
+	draft, err := campaignsv1.NewCampaignsServiceClient(e.Conn).CreateCampaign(apptest.WithKey(t.Context(), owner), &campaignsv1.CreateCampaignRequest{
+		Parent: "collectives/vallon", CampaignId: "secret",
+		Campaign: &campaignsv1.Campaign{
+			Texts: map[string]*campaignsv1.CampaignText{"fr": {Title: "En préparation"}},
+			Goal:  apptest.Euros(100_00),
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		campaigns, ledger := campaignsv1.NewCampaignsServiceClient(conn), ledgerv1.NewLedgerServiceClient(conn)
+		for who, key := range map[string]string{"nobody": "", "a stranger": stranger} {
+			ctx := t.Context()
+			if key != "" {
+				ctx = apptest.WithKey(ctx, key)
+			}
+			_, err := campaigns.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: draft.GetName()})
+			if status.Code(err) != codes.NotFound {
+				t.Errorf("%s reads a draft: %v", who, err)
+			}
+			c, err := campaigns.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: campaign})
+			if err != nil || c.GetCreateTime() != nil || c.GetEtag() != "" || c.GetAllowedOrigins() != nil {
+				t.Errorf("%s reads members' fields: %v, %v", who, c, err)
+			}
+		}
+		for who, c := range map[string]struct {
+			key  string
+			want codes.Code
+		}{
+			"nobody":               {"", codes.Unauthenticated},
+			"another's owner":      {stranger, codes.NotFound},
+			"an editor of its own": {editor, codes.NotFound},
+			"its owner":            {owner, codes.OK},
+			"a key made up":        {"cag_0000_" + strings.Repeat("x", 43), codes.Unauthenticated},
+		} {
+			ctx := t.Context()
+			if c.key != "" {
+				ctx = apptest.WithKey(ctx, c.key)
+			}
+			_, err := ledger.ListAccounts(ctx, &ledgerv1.ListAccountsRequest{Parent: "collectives/vallon"})
+			if status.Code(err) != c.want {
+				t.Errorf("%s reads the books: %v, want %v", who, err, c.want)
+			}
+		}
+	})
+}
