@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// BookOf tells the book that a collective's money is in; a collective that does not exist is
+// NOT_FOUND. It comes from outside because this package knows no collectives.
+type BookOf func(ctx context.Context, collective string) (book string, err error)
+
+type server struct {
+	ledgerv1.UnimplementedLedgerServiceServer
+	service *Service
+	bookOf  BookOf
+}
+
+// NewServer returns the service as gRPC.
+func NewServer(s *Service, bookOf BookOf) ledgerv1.LedgerServiceServer {
+	return &server{service: s, bookOf: bookOf}
+}
+
+func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsRequest) (*ledgerv1.ListAccountsResponse, error) {
+	collective, book, err := s.find(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	asOf, err := timeFromProto("as_of", req.GetAsOf())
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.service.Accounts(ctx, book, collective, asOf)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ledgerv1.ListAccountsResponse{}
+	for _, a := range accounts {
+		account := &ledgerv1.Account{
+			Name:        req.GetParent() + "/ledger/accounts/" + a.Code,
+			Code:        a.Code,
+			DisplayName: a.DisplayName,
+			Type:        typeToProto(a.Type),
+		}
+		for _, balance := range a.Balances {
+			account.Balances = append(account.Balances, moneyToProto(balance))
+		}
+		resp.Accounts = append(resp.Accounts, account)
+	}
+	return resp, nil
+}
+
+// listFilter is what a page token belongs to.
+type listFilter struct {
+	Parent, Campaign string
+	Start, End       time.Time
+}
+
+func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransactionsRequest) (*ledgerv1.ListTransactionsResponse, error) {
+	// A book is not needed: what carries the collective's name is its own. That it exists is.
+	collective, _, err := s.find(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	filter := TransactionFilter{Collective: collective}
+	if filter.Start, err = timeFromProto("start_time", req.GetStartTime()); err != nil {
+		return nil, err
+	}
+	if filter.End, err = timeFromProto("end_time", req.GetEndTime()); err != nil {
+		return nil, err
+	}
+	if req.GetCampaign() != "" {
+		var own bool
+		if filter.Campaign, own = strings.CutPrefix(req.GetCampaign(), req.GetParent()+"/campaigns/"); !own {
+			return nil, errs.Invalid("campaign", "must be a campaign of %s", req.GetParent())
+		}
+	}
+	tokenFilter := listFilter{req.GetParent(), filter.Campaign, filter.Start, filter.End}
+	var after Position
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, tokenFilter, &after.Effective, &after.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	found, err := s.service.Transactions(ctx, filter, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ledgerv1.ListTransactionsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(tokenFilter, last.Effective, last.ID)
+	}
+	for _, t := range found {
+		resp.Transactions = append(resp.Transactions, transactionToProto(req.GetParent(), t))
+	}
+	return resp, nil
+}
+
+// find returns the collective that a parent names, and its book.
+func (s *server) find(ctx context.Context, parent string) (collective, book string, err error) {
+	collective, ok := strings.CutPrefix(parent, "collectives/")
+	if !ok {
+		return "", "", errs.NotFound(parent)
+	}
+	book, err = s.bookOf(ctx, collective)
+	return collective, book, err
+}
+
+func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
+	transaction := &ledgerv1.Transaction{
+		Name:          parent + "/ledger/transactions/" + strconv.FormatInt(t.ID, 10),
+		Reference:     t.Reference,
+		Kind:          t.Kind,
+		EffectiveTime: timestamppb.New(t.Effective),
+		RecordTime:    timestamppb.New(t.Recorded),
+	}
+	for _, e := range t.Entries {
+		entry := &ledgerv1.Entry{
+			Account:            e.Code,
+			AccountDisplayName: e.DisplayName,
+			Amount:             moneyToProto(e.Amount),
+		}
+		if e.Campaign != "" {
+			entry.Campaign = parent + "/campaigns/" + e.Campaign
+		}
+		if e.Donation != uuid.Nil {
+			entry.Donation = entry.Campaign + "/donations/" + e.Donation.String()
+		}
+		transaction.Entries = append(transaction.Entries, entry)
+	}
+	return transaction
+}
+
+func moneyToProto(a money.Amount) *moneyv1.Money {
+	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
+}
+
+func typeToProto(t AccountType) ledgerv1.AccountType {
+	switch t {
+	case TypeAsset:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_ASSET
+	case TypeLiability:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_LIABILITY
+	case TypeEquity:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_EQUITY
+	case TypeIncome:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_INCOME
+	case TypeExpense:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE
+	}
+	return ledgerv1.AccountType_ACCOUNT_TYPE_UNSPECIFIED
+}
+
+// timeFromProto returns the zero time for a bound that is absent.
+func timeFromProto(field string, t *timestamppb.Timestamp) (time.Time, error) {
+	if t == nil {
+		return time.Time{}, nil
+	}
+	if t.CheckValid() != nil {
+		return time.Time{}, errs.Invalid(field, "must be a time between the years 1 and 9999")
+	}
+	if asked := t.AsTime(); !asked.IsZero() {
+		return asked, nil
+	}
+	// The first instant of the year 1 is Go's zero time, which here means no bound.
+	return time.Time{}.Add(time.Microsecond), nil
+}
