@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// maxFormDepth is more than any of Stripe's parameters needs.
+const maxFormDepth = 10
+
 // form is a tree of form-encoded parameters: a[b][0][c]=v. A node has fields or a value; which of the two a
 // parameter must have is the schema's business.
 type form struct {
@@ -31,8 +34,12 @@ func parseForm(encoded string) (*form, *apiError) {
 		if err != nil {
 			return nil, invalid("", name, "Invalid encoding of the value of %s", name)
 		}
+		steps := formPath(name)
+		if len(steps) > maxFormDepth {
+			return nil, invalid("", name, "Too many levels of nesting: %s", shorten(name))
+		}
 		node := root
-		for _, step := range formPath(name) {
+		for _, step := range steps {
 			if step == "" {
 				step = strconv.Itoa(len(node.fields))
 			}

@@ -48,6 +48,7 @@ type pageView struct {
 	Total      string
 	Open       bool
 	Problem    string
+	Wrong      string // the field that Problem is about
 	Email      string
 	EmailFixed bool
 	Card       string
@@ -154,7 +155,7 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 		v.Email = email
 	}
 	if v.Open {
-		v.Problem = v.check(s.clock.Now())
+		v.Wrong, v.Problem = v.check(s.clock.Now())
 	}
 	if v.Problem != "" {
 		v.write(w, http.StatusUnprocessableEntity)
@@ -163,7 +164,7 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 	err := s.pay(v.Session, Card(card), email)
 	var declined *DeclinedError
 	if errors.As(err, &declined) {
-		v.Problem = v.T.declined(declined)
+		v.Wrong, v.Problem = "card", v.T.declined(declined)
 		v.write(w, http.StatusPaymentRequired)
 		return
 	}
@@ -178,21 +179,21 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // check looks at what the form says besides the card.
-func (v *pageView) check(now time.Time) string {
+func (v *pageView) check(now time.Time) (field, problem string) {
 	if !isEmail(v.Email) {
-		return v.T.BadEmail
+		return "email", v.T.BadEmail
 	}
 	month, year, _ := strings.Cut(strings.ReplaceAll(v.Expiry, " ", ""), "/")
 	m, errMonth := strconv.Atoi(month)
 	y, errYear := strconv.Atoi(year)
 	if errMonth != nil || errYear != nil || len(year) != 2 || m < 1 || m > 12 ||
 		!time.Date(2000+y, time.Month(m)+1, 1, 0, 0, 0, 0, time.UTC).After(now) { // good until the month's end
-		return v.T.BadExpiry
+		return "expiry", v.T.BadExpiry
 	}
 	if n, err := strconv.Atoi(v.CVC); err != nil || n < 0 || len(v.CVC) < 3 || len(v.CVC) > 4 {
-		return v.T.BadCVC
+		return "cvc", v.T.BadCVC
 	}
-	return ""
+	return "", ""
 }
 
 // fill puts a test card into the form and marks it in the list. Any other number is not shown again: it may

@@ -131,7 +131,8 @@ func TestPage(t *testing.T) {
 			for _, value := range values {
 				form := cardForm(string(stripesim.CardOK))
 				form.Set(field, value)
-				if resp, body := post(t, se.URL, form); resp.StatusCode != 422 || !strings.Contains(body, `role="alert"`) {
+				if resp, body := post(t, se.URL, form); resp.StatusCode != 422 || !strings.Contains(body, `role="alert"`) ||
+					strings.Count(body, `aria-invalid="true"`) != 1 {
 					t.Errorf("%s %q: got %d", field, value, resp.StatusCode)
 				}
 			}

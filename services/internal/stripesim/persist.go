@@ -12,8 +12,10 @@ import (
 
 const (
 	stateFormat = 1
-	// saveDelay collects the changes of a burst into one write.
-	saveDelay = 100 * time.Millisecond
+	// saveDelay collects the changes of a burst into one write. A large state waits longer, so that saving,
+	// which stops the world while it encodes, takes a fifth of the time at most.
+	saveDelay      = 100 * time.Millisecond
+	saveDelayTimes = 4 // the duration of the last save
 )
 
 // state is the file. Faults, requests seen and the mode of delivery belong to a run and are not in it.
@@ -91,6 +93,7 @@ func (s *Sim) save() error {
 }
 
 func (s *Sim) runSaver() {
+	delay := saveDelay
 	for {
 		select {
 		case <-s.stop:
@@ -103,10 +106,12 @@ func (s *Sim) runSaver() {
 		select {
 		case <-s.stop:
 			return
-		case <-time.After(saveDelay):
+		case <-time.After(delay):
 		}
+		began := time.Now()
 		if err := s.save(); err != nil {
 			s.log.Error("stripesim: state not saved", "path", s.cfg.StatePath, "error", err)
 		}
+		delay = max(saveDelay, saveDelayTimes*time.Since(began))
 	}
 }
