@@ -45,10 +45,12 @@ func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 			"Keys for idempotent requests can only be used with the same parameters they were first used with. "+
 				"Try using a key other than '%s' if you meant to execute a different request.", key)}
 	case old.Status == 0:
-		return nil, &apiError{Status: http.StatusConflict, Type: typeIdempotency, Code: "idempotency_key_in_use",
+		return nil, &apiError{
+			Status: http.StatusConflict, Type: typeIdempotency, Code: "idempotency_key_in_use",
 			Message: fmt.Sprintf("There is currently another in-progress request using this Idempotent Key "+
 				"(that probably means you submitted twice, and the other request is still going through): %s. "+
-				"Please try again later.", key)}
+				"Please try again later.", key),
+		}
 	}
 	return old, nil
 }

@@ -73,9 +73,7 @@ func newDispatcher(s *Sim, endpoints []Endpoint) *dispatcher {
 		changed: make(chan struct{}),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	for _, q := range named(endpoints) {
-		d.queues = append(d.queues, q)
-	}
+	d.queues = named(endpoints)
 	return d
 }
 
