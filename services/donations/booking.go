@@ -1,0 +1,317 @@
+package donations
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Clue is what a balance transaction tells of the gift that it moved money for. Any part may be empty.
+type Clue struct {
+	// Donation is from the charge's metadata.
+	Donation uuid.UUID
+	// PaymentIntent and Charge are Stripe's ids.
+	PaymentIntent, Charge string
+}
+
+// Match is the gift that a clue leads to.
+type Match struct {
+	Donation uuid.UUID
+	Campaign campaigns.Name
+	Amount   money.Amount
+}
+
+// The three ways are one bitmap over three indexes. In the order of ids, so that two who book never wait for
+// one another in a circle.
+const findSQL = `
+SELECT
+	d.id,
+	d.collective,
+	d.campaign,
+	d.amount_minor,
+	d.currency,
+	coalesce(d.payment_intent_id, ''),
+	coalesce(d.charge_id, '')
+FROM donations.donations AS d
+WHERE (
+		d.id = ANY(@ids::uuid[])
+		OR d.payment_intent_id = ANY(@intents::text[])
+		OR d.charge_id = ANY(@charges::text[])
+	)
+	AND d.stripe_account = @account
+	AND d.livemode = @livemode
+ORDER BY d.id`
+
+// lockSQL is findSQL for who is going to book.
+const lockSQL = findSQL + `
+FOR NO KEY UPDATE`
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// Find returns the gift of each clue, in their order; a zero Match for none. A gift of another account or
+// livemode is none: metadata can say anything.
+func (s *Service) Find(ctx context.Context, account string, clues []Clue) ([]Match, error) {
+	return s.find(ctx, s.cfg.Pool, findSQL, account, clues)
+}
+
+// FindTx is Find, and locks the gifts until the caller's transaction ends.
+func (s *Service) FindTx(ctx context.Context, tx pgx.Tx, account string, clues []Clue) ([]Match, error) {
+	return s.find(ctx, tx, lockSQL, account, clues)
+}
+
+func (s *Service) find(ctx context.Context, q querier, sql, account string, clues []Clue) ([]Match, error) {
+	ids, intents, charges := []uuid.UUID{}, []string{}, []string{}
+	for _, c := range clues {
+		if c.Donation != uuid.Nil {
+			ids = append(ids, c.Donation)
+		}
+		if c.PaymentIntent != "" {
+			intents = append(intents, c.PaymentIntent)
+		}
+		if c.Charge != "" {
+			charges = append(charges, c.Charge)
+		}
+	}
+	rows, err := q.Query(ctx, sql, pgx.NamedArgs{
+		"ids": ids, "intents": intents, "charges": charges, "account": account, "livemode": s.cfg.Stripe.Livemode(),
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	byID, byOther := map[uuid.UUID]Match{}, map[string]Match{}
+	var m Match
+	var intent, charge string
+	_, err = pgx.ForEachRow(rows, []any{
+		&m.Donation, &m.Campaign.Collective, &m.Campaign.Campaign, &m.Amount.Minor, &m.Amount.Currency, &intent, &charge,
+	}, func() error {
+		byID[m.Donation] = m
+		byOther[intent], byOther[charge] = m, m
+		return nil
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	delete(byOther, "")
+	// A charge comes before its refunds in the same list: what it says of itself holds for them.
+	for _, c := range clues {
+		if m, ok := byID[c.Donation]; ok {
+			byOther[c.PaymentIntent], byOther[c.Charge] = m, m
+		}
+	}
+	delete(byOther, "")
+	matches := make([]Match, len(clues))
+	for i, c := range clues {
+		m, ok := byID[c.Donation]
+		if !ok {
+			m, ok = byOther[c.PaymentIntent]
+		}
+		if !ok {
+			m = byOther[c.Charge]
+		}
+		matches[i] = m
+	}
+	return matches, nil
+}
+
+// Movement is what a balance transaction means for its gift.
+type Movement struct {
+	Donation uuid.UUID
+	// PaymentIntent and Charge are remembered with the first payment.
+	PaymentIntent, Charge string
+	// At is when it happened at Stripe.
+	At time.Time
+	// Paid: the gift's money arrived.
+	Paid bool
+	// GivenBackMinor is what went back to the donor, in the gift's currency; negative when a refund failed.
+	GivenBackMinor int64
+	// Disputed: the donor's bank took it back.
+	Disputed bool
+}
+
+// A gift that is paid again, on another charge, stays booked as it was.
+const bookSQL = `
+UPDATE donations.donations AS d
+SET
+	state = CASE
+		WHEN d.state IN ('created', 'pending', 'expired', 'failed', 'canceled') THEN 'succeeded'
+		ELSE d.state
+	END,
+	payment_intent_id = coalesce(d.payment_intent_id, nullif(m.intent, '')),
+	charge_id = coalesce(d.charge_id, nullif(m.charge, '')),
+	paid_at = m.at,
+	booked_at = @now,
+	poll_at = NULL,
+	updated_at = @now
+FROM (
+	SELECT DISTINCT ON (u.id)
+		u.id,
+		u.intent,
+		u.charge,
+		u.at
+	FROM unnest(
+		@ids::uuid[],
+		@intents::text[],
+		@charges::text[],
+		@at::timestamptz[]
+	) AS u (id, intent, charge, at)
+	ORDER BY
+		u.id,
+		u.at,
+		u.charge
+) AS m
+WHERE d.id = m.id
+	AND d.booked_at IS NULL`
+
+// Only a paid gift can be given back; what came before its payment is added up all the same.
+const giveBackSQL = `
+UPDATE donations.donations AS d
+SET
+	given_back_minor = d.given_back_minor + m.minor,
+	state = CASE
+		WHEN d.state NOT IN ('succeeded', 'partially_refunded') THEN d.state
+		WHEN m.disputed THEN 'disputed'
+		WHEN d.given_back_minor + m.minor >= d.amount_minor THEN 'refunded'
+		WHEN d.given_back_minor + m.minor > 0 THEN 'partially_refunded'
+		ELSE d.state
+	END,
+	updated_at = @now
+FROM (
+	SELECT
+		u.id,
+		sum(u.minor)::bigint AS minor,
+		bool_or(u.disputed) AS disputed
+	FROM unnest(
+		@ids::uuid[],
+		@minor::bigint[],
+		@disputed::boolean[]
+	) AS u (id, minor, disputed)
+	GROUP BY u.id
+) AS m
+WHERE d.id = m.id`
+
+// BookTx notes on the gifts what was posted to the ledger for them in the same transaction. A gift whose
+// money arrived becomes succeeded whatever was known of it: every webhook may have been lost. Call it with
+// movements that are new in the ledger only, and after FindTx, which locks the gifts.
+func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) error {
+	var paid, back struct {
+		ids             []uuid.UUID
+		intents, charge []string
+		at              []time.Time
+		minor           []int64
+		disputed        []bool
+	}
+	for _, m := range movements {
+		if m.Paid {
+			paid.ids = append(paid.ids, m.Donation)
+			paid.intents = append(paid.intents, m.PaymentIntent)
+			paid.charge = append(paid.charge, m.Charge)
+			paid.at = append(paid.at, m.At)
+		}
+		if m.GivenBackMinor != 0 || m.Disputed {
+			back.ids = append(back.ids, m.Donation)
+			back.minor = append(back.minor, m.GivenBackMinor)
+			back.disputed = append(back.disputed, m.Disputed)
+		}
+	}
+	now := s.now()
+	if len(paid.ids) > 0 {
+		if _, err := tx.Exec(ctx, bookSQL, pgx.NamedArgs{
+			"ids": paid.ids, "intents": paid.intents, "charges": paid.charge, "at": paid.at, "now": now,
+		}); err != nil {
+			return postgres.Error(err)
+		}
+	}
+	if len(back.ids) > 0 {
+		if _, err := tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{
+			"ids": back.ids, "minor": back.minor, "disputed": back.disputed, "now": now,
+		}); err != nil {
+			return postgres.Error(err)
+		}
+	}
+	return nil
+}
+
+// Unbooked is a paid gift whose money has not been seen in Stripe's balance.
+type Unbooked struct {
+	Donation      uuid.UUID
+	PaymentIntent string
+	// Attempts is how often it was asked for in vain.
+	Attempts int
+}
+
+const unbookedSQL = `
+SELECT
+	d.id,
+	d.payment_intent_id,
+	d.poll_attempts
+FROM donations.donations AS d
+WHERE d.stripe_account = @account
+	AND d.livemode = @livemode
+	AND d.booked_at IS NULL
+	AND d.state = 'succeeded'
+	AND d.payment_intent_id IS NOT NULL
+	AND (d.poll_at <= @now OR d.payment_intent_id = ANY(@intents::text[]))
+ORDER BY
+	d.poll_at,
+	d.id
+LIMIT @count`
+
+// DueUnbooked returns up to count paid gifts of the account that should have been booked by now, or whose
+// payment intent is among those that something was heard of.
+func (s *Service) DueUnbooked(ctx context.Context, account string, intents []string, count int) ([]Unbooked, error) {
+	rows, err := s.cfg.Pool.Query(ctx, unbookedSQL, pgx.NamedArgs{
+		"account": account, "livemode": s.cfg.Stripe.Livemode(), "intents": intents, "count": count, "now": s.now(),
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Unbooked])
+	return due, postgres.Error(err)
+}
+
+const unbookedAccountsSQL = `
+SELECT DISTINCT d.stripe_account
+FROM donations.donations AS d
+WHERE d.livemode = @livemode
+	AND d.booked_at IS NULL
+	AND d.state = 'succeeded'
+	AND d.payment_intent_id IS NOT NULL
+	AND d.poll_at <= @now
+ORDER BY d.stripe_account`
+
+// UnbookedAccounts returns the accounts that have due unbooked gifts.
+func (s *Service) UnbookedAccounts(ctx context.Context) ([]string, error) {
+	rows, err := s.cfg.Pool.Query(ctx, unbookedAccountsSQL, pgx.NamedArgs{"livemode": s.cfg.Stripe.Livemode(), "now": s.now()})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	accounts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return accounts, postgres.Error(err)
+}
+
+const pollLaterSQL = `
+UPDATE donations.donations AS d
+SET
+	poll_attempts = d.poll_attempts + 1,
+	poll_at = @poll_at
+WHERE d.id = @id
+	AND d.booked_at IS NULL`
+
+// maxPollPause bounds the growing pause between two polls of one gift.
+const maxPollPause = time.Hour
+
+// PollLater puts the next poll of a gift off: each pause is twice the one before, an hour at most.
+func (s *Service) PollLater(ctx context.Context, u Unbooked) error {
+	wait := min(pollAfter<<min(u.Attempts, 10), maxPollPause)
+	_, err := s.cfg.Pool.Exec(ctx, pollLaterSQL, pgx.NamedArgs{"id": u.Donation, "poll_at": s.now().Add(wait)})
+	return postgres.Error(err)
+}

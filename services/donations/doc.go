@@ -1,0 +1,35 @@
+// Package donations takes gifts: from the wish to give, over Stripe Checkout, to what became of it.
+//
+// # What it owns
+//
+// The schema donations: one row for each gift that somebody started, and the limit on how often one network
+// starts gifts. Nothing in it tells who gave. What was asked for (campaign, amount, request id) and the
+// Stripe account never change; the state moves forward only, by the table in state.go, and the database
+// refuses any other step:
+//
+//	created --> pending --> succeeded --> partially_refunded --> refunded, disputed
+//	   |           |            ^
+//	   +-----------+--> expired, failed, canceled
+//
+// From an unpaid end there is still a way to succeeded, since Stripe's word that money arrived beats every
+// word that it would not.
+//
+// # Starting a gift
+//
+// [Service.Create] stores the intent and commits, then creates the Checkout Session, outside of any
+// transaction, under an idempotency key derived from the intent, its attempt and all parameters; then it
+// stores the session. Whatever breaks in between, the same request id continues the same gift: an answer that
+// was lost is fetched again under the same key, a failure that Stripe remembers is left behind by the next
+// attempt. Of two equal requests at once one waits for the other, so there is one session.
+//
+// # What became of it
+//
+// Events, sync and a donor who waits all end in two functions: [Service.ApplySessionTx] for what a session
+// says, [Service.BookTx] for what Stripe's balance says. Both lock the gift, do nothing the second time, and
+// run in the caller's transaction, so that a gift is booked in the same one as its ledger transaction.
+//
+// # Neighbours
+//
+// It imports campaigns, collectives and ledger, for what may be given to whom, and what is settled.
+// Webhooks imports it. It does not know webhooks: the job that asks Stripe for a waiting donor is its own.
+package donations

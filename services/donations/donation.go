@@ -1,0 +1,213 @@
+package donations
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Donation is one gift.
+type Donation struct {
+	ID       uuid.UUID
+	Campaign campaigns.Name
+	Amount   money.Amount
+	// Locale is the language that the donor chose, "fr" or "en".
+	Locale string
+	// ReturnURL is the page of the collective's own site to go back to; empty for none.
+	ReturnURL string
+	// StripeAccount is where the money goes; empty for the platform's own account.
+	StripeAccount string
+	Livemode      bool
+	State         State
+	// CheckoutSession is empty until Stripe answered with one.
+	CheckoutSession string
+	PaymentIntent   string
+	CreateTime      time.Time
+	UpdateTime      time.Time
+	// ExpireTime is when the payment page closes; zero before there was an attempt to open one.
+	ExpireTime time.Time
+	// PayTime and BookTime are zero until then.
+	PayTime  time.Time
+	BookTime time.Time
+
+	fingerprint  []byte
+	attempt      int
+	checkoutURL  string
+	pollAttempts int
+	lookTime     time.Time
+}
+
+// PayableURL is where the gift can be paid; empty when it cannot, at that time.
+func (d Donation) PayableURL(now time.Time) string {
+	if d.State != StateCreated || !now.Before(d.ExpireTime) {
+		return ""
+	}
+	return d.checkoutURL
+}
+
+// Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d.ID.String() }
+
+// Intent is the wish to give.
+type Intent struct {
+	Campaign campaigns.Name
+	// RequestID is made by the caller, one for each gift that somebody wants to make.
+	RequestID uuid.UUID
+	Amount    money.Amount
+	// Locale is "fr", also when empty, or "en".
+	Locale string
+	// ReturnURL is on one of the campaign's origins; empty for none.
+	ReturnURL string
+	// Origin is that of the page that asks; empty when no browser does.
+	Origin string
+	// Network is where the request comes from; invalid when unknown.
+	Network netip.Prefix
+}
+
+// fingerprint is a hash of what a request id stands for, over an injective encoding.
+func (in Intent) fingerprint() []byte {
+	h := sha256.New()
+	var number [8]byte
+	binary.BigEndian.PutUint64(number[:], uint64(in.Amount.Minor))
+	h.Write(number[:])
+	for _, text := range []string{string(in.Amount.Currency), in.Locale, in.ReturnURL} {
+		binary.BigEndian.PutUint64(number[:], uint64(len(text)))
+		h.Write(number[:])
+		h.Write([]byte(text))
+	}
+	return h.Sum(nil)
+}
+
+// Config is what a Service needs. Everything without a default is required.
+type Config struct {
+	Pool        *pgxpool.Pool
+	Campaigns   *campaigns.Service
+	Collectives *collectives.Service
+	Ledger      *ledger.Service
+	Stripe      *stripe.Client
+	// Jobs inserts jobs; it need not work them.
+	Jobs *river.Client[pgx.Tx]
+	// PublicURL is where browsers find us, without a slash at its end. Stripe leads donors back to it.
+	PublicURL string
+	// SecretKey hashes networks for the limit.
+	SecretKey []byte
+	// Limit is how often one network may start a gift; DefaultLimit when zero.
+	Limit Limit
+	// SessionLife is how long a payment page stays open: 2 h when zero, 45 min to 23 h otherwise.
+	SessionLife time.Duration
+	// Now tells the time, which must be Stripe's; time.Now when nil.
+	Now func() time.Time
+	// NewID makes ids; UUIDv7 when nil.
+	NewID func() uuid.UUID
+	// Logger gets what no caller is told; slog.Default when nil.
+	Logger *slog.Logger
+}
+
+// Service takes gifts. It is safe for concurrent use.
+type Service struct {
+	cfg          Config
+	publicOrigin string
+}
+
+const (
+	defaultSessionLife = 2 * time.Hour
+	minSessionLife     = 45 * time.Minute
+	maxSessionLife     = 23 * time.Hour
+)
+
+// New returns a Service.
+func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.NewID == nil {
+		cfg.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.SessionLife == 0 {
+		cfg.SessionLife = defaultSessionLife
+	}
+	cfg.SessionLife = min(max(cfg.SessionLife, minSessionLife), maxSessionLife)
+	if cfg.Limit == (Limit{}) {
+		cfg.Limit = DefaultLimit
+	}
+	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
+	origin, _ := originOf(cfg.PublicURL)
+	return &Service{cfg: cfg, publicOrigin: origin}
+}
+
+// now is the time as Postgres keeps it, so that what is answered after a write is what is read later.
+func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
+
+// allowed reports whether pages of the origin may start gifts to the campaign and be returned to.
+func (s *Service) allowed(c campaigns.Campaign, origin string) bool {
+	return origin == s.publicOrigin || c.AllowsOrigin(origin)
+}
+
+// checkAmount applies the campaign's currency and bounds.
+func checkAmount(c campaigns.Campaign, amount money.Amount) error {
+	switch {
+	case amount.Currency != c.Currency:
+		return wrong("CURRENCY_MISMATCH", "amount.currency_code", "must be the campaign's, "+string(c.Currency))
+	case amount.Minor < c.Minimum.Minor:
+		return wrong("AMOUNT_TOO_SMALL", "amount.amount_minor", "must be at least "+c.Minimum.String())
+	case amount.Minor > c.Maximum.Minor:
+		return wrong("AMOUNT_TOO_LARGE", "amount.amount_minor", "must be at most "+c.Maximum.String())
+	}
+	return nil
+}
+
+// checkReturnURL keeps us from leading donors to anybody's page.
+func (s *Service) checkReturnURL(c campaigns.Campaign, returnURL string) error {
+	if returnURL == "" {
+		return nil
+	}
+	if origin, ok := originOf(returnURL); !ok || !s.allowed(c, origin) {
+		return wrong("RETURN_URL_NOT_ALLOWED", "return_url", "must be on one of the campaign's allowed origins")
+	}
+	return nil
+}
+
+func wrong(reason, field, description string) error {
+	e := errs.New(codes.InvalidArgument, reason, "The gift cannot be made like this: %s %s.", field, description)
+	e.Fields = []errs.Field{{Field: field, Description: description}}
+	return e
+}
+
+// originOf returns scheme, host and port of a web address as a browser's Origin header writes them. An
+// address with a user name is refused: it looks like another one to people.
+func originOf(address string) (origin string, ok bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Host == "" || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return "", false
+	}
+	// Browsers read a backslash as a slash and drop tabs and line breaks: then the host that we checked
+	// would not be the one that they go to.
+	if strings.ContainsAny(address, "\\\t\r\n ") {
+		return "", false
+	}
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host, true
+}

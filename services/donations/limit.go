@@ -1,0 +1,81 @@
+package donations
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// Limit is how often one network may start a gift: Burst at once, then one each Interval. Repeats of a
+// request id do not count.
+type Limit struct {
+	Burst    int
+	Interval time.Duration
+}
+
+// DefaultLimit lets a village fair behind one address give, and stops whoever tries stolen cards: each try
+// needs a session, and each session counts.
+var DefaultLimit = Limit{Burst: 20, Interval: 30 * time.Second}
+
+// limitKey names a network for one day. Without the secret it cannot be found out by trying all networks,
+// and tomorrow it is another. Callers whose network is unknown share one key: a path without a limit is the
+// one that fraud moves to.
+func (s *Service) limitKey(network netip.Prefix, now time.Time) []byte {
+	mac := hmac.New(sha256.New, s.cfg.SecretKey)
+	mac.Write([]byte("donations.limits\n" + now.UTC().Format(time.DateOnly) + "\n" + network.String()))
+	return mac.Sum(nil)[:16]
+}
+
+// takeSQL is the generic cell rate algorithm in one statement: the theoretical arrival time moves on by one
+// interval for each gift, and may be at most burst intervals ahead. Of two that come at once the second waits
+// for the row and sees the first.
+const takeSQL = `
+INSERT INTO donations.limits AS l (key, tat)
+VALUES (@key, @now::timestamptz + @interval::interval)
+ON CONFLICT (key) DO UPDATE
+SET tat = greatest(l.tat, @now::timestamptz) + @interval::interval
+WHERE greatest(l.tat, @now::timestamptz) + @interval::interval <= @now::timestamptz + @ahead::interval
+RETURNING tat`
+
+const arrivalSQL = `
+SELECT l.tat
+FROM donations.limits AS l
+WHERE l.key = @key`
+
+// takeTx counts one gift of the network, or is RESOURCE_EXHAUSTED (TOO_MANY_GIFTS) with the time to wait.
+func (s *Service) takeTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, now time.Time) error {
+	key := s.limitKey(network, now)
+	ahead := time.Duration(s.cfg.Limit.Burst) * s.cfg.Limit.Interval
+	var tat time.Time
+	err := tx.QueryRow(ctx, takeSQL, pgx.NamedArgs{
+		"key": key, "now": now, "interval": s.cfg.Limit.Interval, "ahead": ahead,
+	}).Scan(&tat)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return postgres.Error(err)
+	}
+	if err := tx.QueryRow(ctx, arrivalSQL, pgx.NamedArgs{"key": key}).Scan(&tat); err != nil {
+		return postgres.Error(err)
+	}
+	e := errs.New(codes.ResourceExhausted, "TOO_MANY_GIFTS", "Many gifts were started from here; wait a little.")
+	e.RetryAfter = max(tat.Add(s.cfg.Limit.Interval).Sub(now.Add(ahead)), time.Second)
+	return e
+}
+
+const forgetLimitsSQL = `
+DELETE FROM donations.limits
+WHERE tat < @now`
+
+// forgetLimits deletes what no longer limits anybody.
+func (s *Service) forgetLimits(ctx context.Context) error {
+	_, err := s.cfg.Pool.Exec(ctx, forgetLimitsSQL, pgx.NamedArgs{"now": s.now()})
+	return postgres.Error(err)
+}

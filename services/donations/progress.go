@@ -1,0 +1,80 @@
+package donations
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// A campaign's currency cannot change once it takes gifts, so any gift of it tells which it is.
+const pendingSQL = `
+SELECT
+	n.collective,
+	n.campaign,
+	latest.currency,
+	coalesce(unbooked.amount_minor, 0)::bigint
+FROM unnest(
+	@collectives::text[],
+	@campaigns::text[]
+) AS n (collective, campaign)
+CROSS JOIN LATERAL (
+	SELECT d.currency
+	FROM donations.donations AS d
+	WHERE d.collective = n.collective
+		AND d.campaign = n.campaign
+	ORDER BY
+		d.created_at DESC,
+		d.id DESC
+	LIMIT 1
+) AS latest
+CROSS JOIN LATERAL (
+	SELECT sum(d.amount_minor) AS amount_minor
+	FROM donations.donations AS d
+	WHERE d.collective = n.collective
+		AND d.campaign = n.campaign
+		AND d.booked_at IS NULL
+		AND d.state IN ('pending', 'succeeded')
+) AS unbooked`
+
+// Progress is a campaigns.ProgressFunc: settled is what the ledger has in the campaign's currency, pending
+// what is paid or under way and not booked. What Stripe converted into another currency is in the books and
+// not in the progress.
+//
+// Settled is read first: a gift that is booked in between is missing for one reading, rather than counted
+// twice for one.
+func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
+	if len(names) == 0 {
+		return map[campaigns.Name]campaigns.Progress{}, nil
+	}
+	keys := make([]ledger.CampaignKey, len(names))
+	collectives, slugs := make([]string, len(names)), make([]string, len(names))
+	for i, n := range names {
+		keys[i] = ledger.CampaignKey{Collective: n.Collective, Campaign: n.Campaign}
+		collectives[i], slugs[i] = n.Collective, n.Campaign
+	}
+	settled, err := s.cfg.Ledger.CampaignTotals(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.cfg.Pool.Query(ctx, pendingSQL, pgx.NamedArgs{"collectives": collectives, "campaigns": slugs})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	progress := make(map[campaigns.Name]campaigns.Progress, len(names))
+	var name campaigns.Name
+	var pending money.Amount
+	_, err = pgx.ForEachRow(rows, []any{&name.Collective, &name.Campaign, &pending.Currency, &pending.Minor}, func() error {
+		key := ledger.CampaignKey{Collective: name.Collective, Campaign: name.Campaign}
+		progress[name] = campaigns.Progress{
+			Settled: money.Amount{Minor: settled[key][pending.Currency], Currency: pending.Currency},
+			Pending: pending,
+		}
+		return nil
+	})
+	return progress, postgres.Error(err)
+}

@@ -1,0 +1,131 @@
+package donations
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	// lookEvery is how often at most an open gift is looked up at Stripe while its donor waits.
+	lookEvery = 10 * time.Second
+	// upkeepEvery is how often old limits are deleted and forgotten gifts looked up.
+	upkeepEvery = 10 * time.Minute
+	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up once
+	// in overdueEvery, and overdueCount such gifts at a time.
+	overdueAfter = 10 * time.Minute
+	overdueEvery = 6 * time.Hour
+	overdueCount = 100
+)
+
+// refreshArgs asks for [Service.Refresh].
+type refreshArgs struct {
+	Donation uuid.UUID `json:"donation"`
+}
+
+// Kind names the job in River.
+func (refreshArgs) Kind() string { return "donation_refresh" }
+
+// InsertOpts: a second try comes with the donor's next question, not by itself.
+func (refreshArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
+
+// upkeepArgs asks for what must happen now and then.
+type upkeepArgs struct{}
+
+// Kind names the job in River.
+func (upkeepArgs) Kind() string { return "donations_upkeep" }
+
+// InsertOpts: the next one comes soon enough.
+func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
+
+// Workers adds the workers of this service's jobs.
+func (s *Service) Workers(w *river.Workers) {
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[refreshArgs]) error {
+		return s.Refresh(ctx, job.Args.Donation)
+	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[upkeepArgs]) error {
+		return s.upkeep(ctx)
+	}))
+}
+
+// PeriodicJobs returns what must be inserted on a timer.
+func (s *Service) PeriodicJobs() []*river.PeriodicJob {
+	return []*river.PeriodicJob{river.NewPeriodicJob(
+		river.PeriodicInterval(upkeepEvery),
+		func() (river.JobArgs, *river.InsertOpts) { return upkeepArgs{}, nil },
+		&river.PeriodicJobOpts{ID: "donations_upkeep", RunOnStart: true},
+	)}
+}
+
+const lookSQL = `
+UPDATE donations.donations AS d
+SET looked_at = @now
+WHERE d.id = @id
+	AND (d.looked_at IS NULL OR d.looked_at <= @before)`
+
+// look makes a job ask Stripe about an open gift, at most once in lookEvery.
+func (s *Service) look(ctx context.Context, d Donation) error {
+	now := s.now()
+	before := now.Add(-lookEvery)
+	if !d.State.Open() || d.CheckoutSession == "" || d.lookTime.After(before) {
+		return nil
+	}
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, lookSQL, pgx.NamedArgs{"id": d.ID, "now": now, "before": before})
+		if err != nil || tag.RowsAffected() == 0 {
+			return postgres.Error(err)
+		}
+		_, err = s.cfg.Jobs.InsertTx(ctx, tx, refreshArgs{Donation: d.ID}, nil)
+		return postgres.Error(err)
+	})
+}
+
+const overdueSQL = `
+UPDATE donations.donations AS d
+SET looked_at = @now
+WHERE d.id IN (
+	SELECT o.id
+	FROM donations.donations AS o
+	WHERE o.state IN ('created', 'pending')
+		AND o.checkout_session_id IS NOT NULL
+		AND o.session_expires_at <= @expired
+		AND (o.looked_at IS NULL OR o.looked_at <= @before)
+	ORDER BY
+		o.session_expires_at,
+		o.id
+	LIMIT @count
+	FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING d.id`
+
+// upkeep deletes limits that limit nobody, and has Stripe asked about gifts whose end was never heard of.
+func (s *Service) upkeep(ctx context.Context) error {
+	if err := s.forgetLimits(ctx); err != nil {
+		return fmt.Errorf("forget limits: %w", err)
+	}
+	now := s.now()
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, overdueSQL, pgx.NamedArgs{
+			"now": now, "expired": now.Add(-overdueAfter), "before": now.Add(-overdueEvery), "count": overdueCount,
+		})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil || len(ids) == 0 {
+			return postgres.Error(err)
+		}
+		jobs := make([]river.InsertManyParams, len(ids))
+		for i, id := range ids {
+			jobs[i].Args = refreshArgs{Donation: id}
+		}
+		_, err = s.cfg.Jobs.InsertManyFastTx(ctx, tx, jobs)
+		return postgres.Error(err)
+	})
+}

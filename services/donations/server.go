@@ -1,0 +1,190 @@
+package donations
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+type server struct {
+	donationsv1.UnimplementedDonationsServiceServer
+	service *Service
+}
+
+// NewServer returns the service as gRPC.
+func NewServer(s *Service) donationsv1.DonationsServiceServer { return &server{service: s} }
+
+func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	requestID, err := uuid.Parse(req.GetRequestId())
+	if err != nil {
+		return nil, errs.Invalid("request_id", "must be a UUID")
+	}
+	caller := rpc.CallerFrom(ctx)
+	d, err := s.service.Create(ctx, Intent{
+		Campaign:  campaign,
+		RequestID: requestID,
+		Amount: money.Amount{
+			Minor:    req.GetAmount().GetAmountMinor(),
+			Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
+		},
+		Locale:    req.GetLocale(),
+		ReturnURL: req.GetReturnUrl(),
+		Origin:    caller.Origin,
+		Network:   caller.Network,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.toProto(d), nil
+}
+
+func (s *server) GetDonation(ctx context.Context, req *donationsv1.GetDonationRequest) (*donationsv1.Donation, error) {
+	d, err := s.get(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return s.toProto(d), nil
+}
+
+// GetDonationStatus answers what is known now; what Stripe knows more is there when it is asked again.
+func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error) {
+	name, ok := strings.CutSuffix(req.GetName(), "/status")
+	if !ok {
+		return nil, errs.NotFound(req.GetName())
+	}
+	d, err := s.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.service.look(ctx, d); err != nil {
+		// The answer is right without it, and the webhook usually comes.
+		s.service.cfg.Logger.WarnContext(ctx, "cannot have Stripe asked about a gift", slog.Any("error", err))
+	}
+	return &donationsv1.DonationStatus{
+		Name:        d.Name() + "/status",
+		Amount:      moneyToProto(d.Amount),
+		Outcome:     outcomes[d.State],
+		CheckoutUrl: d.PayableURL(s.service.now()),
+		ReturnUrl:   d.ReturnURL,
+		Locale:      d.Locale,
+		CreateTime:  timestamppb.New(d.CreateTime),
+	}, nil
+}
+
+func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonationsRequest) (*donationsv1.ListDonationsResponse, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	filter := listFilter + campaign.String()
+	before := newest
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	found, err := s.service.List(ctx, campaign, before, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &donationsv1.ListDonationsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
+	}
+	for _, d := range found {
+		resp.Donations = append(resp.Donations, s.toProto(d))
+	}
+	return resp, nil
+}
+
+// listFilter keeps the tokens of other lists out.
+const listFilter = "donations of "
+
+// get reads `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+func (s *server) get(ctx context.Context, name string) (Donation, error) {
+	parent, id, ok := strings.Cut(name, "/donations/")
+	if !ok {
+		return Donation{}, errs.NotFound(name)
+	}
+	campaign, err := campaigns.ParseName(parent)
+	if err != nil {
+		return Donation{}, err
+	}
+	donation, err := uuid.Parse(id)
+	if err != nil {
+		return Donation{}, errs.NotFound(name)
+	}
+	return s.service.Get(ctx, campaign, donation)
+}
+
+func (s *server) toProto(d Donation) *donationsv1.Donation {
+	return &donationsv1.Donation{
+		Name:        d.Name(),
+		Amount:      moneyToProto(d.Amount),
+		State:       states[d.State],
+		CheckoutUrl: d.PayableURL(s.service.now()),
+		Locale:      d.Locale,
+		CreateTime:  timestamppb.New(d.CreateTime),
+		UpdateTime:  timestamppb.New(d.UpdateTime),
+		PayTime:     timestamp(d.PayTime),
+		BookTime:    timestamp(d.BookTime),
+		ExpireTime:  timestamp(d.ExpireTime),
+	}
+}
+
+var states = map[State]donationsv1.DonationState{
+	StateCreated:           donationsv1.DonationState_DONATION_STATE_CREATED,
+	StatePending:           donationsv1.DonationState_DONATION_STATE_PENDING,
+	StateSucceeded:         donationsv1.DonationState_DONATION_STATE_SUCCEEDED,
+	StateExpired:           donationsv1.DonationState_DONATION_STATE_EXPIRED,
+	StateFailed:            donationsv1.DonationState_DONATION_STATE_FAILED,
+	StateCanceled:          donationsv1.DonationState_DONATION_STATE_CANCELED,
+	StatePartiallyRefunded: donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED,
+	StateRefunded:          donationsv1.DonationState_DONATION_STATE_REFUNDED,
+	StateDisputed:          donationsv1.DonationState_DONATION_STATE_DISPUTED,
+}
+
+// outcomes says it in a donor's terms. A part given back leaves a gift received.
+var outcomes = map[State]donationsv1.DonationOutcome{
+	StateCreated:           donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN,
+	StatePending:           donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING,
+	StateSucceeded:         donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
+	StateExpired:           donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID,
+	StateFailed:            donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID,
+	StateCanceled:          donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID,
+	StatePartiallyRefunded: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
+	StateRefunded:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
+	StateDisputed:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
+}
+
+func moneyToProto(a money.Amount) *moneyv1.Money {
+	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
+}
+
+// timestamp leaves out what has not happened.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}

@@ -1,0 +1,42 @@
+package donations
+
+import "slices"
+
+// State is how far a gift has come.
+type State string
+
+// The states of a gift.
+const (
+	StateCreated           State = "created"
+	StatePending           State = "pending"
+	StateSucceeded         State = "succeeded"
+	StateExpired           State = "expired"
+	StateFailed            State = "failed"
+	StateCanceled          State = "canceled"
+	StatePartiallyRefunded State = "partially_refunded"
+	StateRefunded          State = "refunded"
+	StateDisputed          State = "disputed"
+)
+
+// next returns the states that a gift can go to from s. The trigger donations.check_change has the same table.
+func (s State) next() []State {
+	switch s {
+	case StateCreated:
+		return []State{StatePending, StateSucceeded, StateExpired, StateFailed, StateCanceled}
+	case StatePending:
+		return []State{StateSucceeded, StateFailed}
+	case StateExpired, StateFailed, StateCanceled:
+		return []State{StateSucceeded}
+	case StateSucceeded:
+		return []State{StatePartiallyRefunded, StateRefunded, StateDisputed}
+	case StatePartiallyRefunded:
+		return []State{StateRefunded, StateDisputed}
+	}
+	return nil
+}
+
+// CanBecome reports whether a gift can go from s to next in one step. Staying is no step.
+func (s State) CanBecome(next State) bool { return slices.Contains(s.next(), next) }
+
+// Open reports whether Stripe may still have something new to say about the payment.
+func (s State) Open() bool { return s == StateCreated || s == StatePending }

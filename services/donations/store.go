@@ -1,0 +1,236 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// columns is what scan reads.
+const columns = `
+	d.id,
+	d.collective,
+	d.campaign,
+	d.fingerprint,
+	d.amount_minor,
+	d.currency,
+	d.locale,
+	d.return_url,
+	d.stripe_account,
+	d.livemode,
+	d.state,
+	d.attempt,
+	d.session_expires_at,
+	coalesce(d.checkout_session_id, ''),
+	coalesce(d.checkout_url, ''),
+	coalesce(d.payment_intent_id, ''),
+	d.poll_attempts,
+	d.looked_at,
+	d.paid_at,
+	d.booked_at,
+	d.created_at,
+	d.updated_at`
+
+func scan(r pgx.CollectableRow) (Donation, error) {
+	var d Donation
+	var expires, looked, paid, booked *time.Time
+	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.Amount.Currency,
+		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
+		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts, &looked, &paid, &booked, &d.CreateTime, &d.UpdateTime)
+	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
+	d.ExpireTime, d.lookTime, d.PayTime, d.BookTime = fromNull(expires), fromNull(looked), fromNull(paid), fromNull(booked)
+	return d, err
+}
+
+func fromNull(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+const byIDSQL = `
+SELECT` + columns + `
+FROM donations.donations AS d
+WHERE d.id = @id`
+
+// byID returns pgx.ErrNoRows for a gift that does not exist.
+func (s *Service) byID(ctx context.Context, id uuid.UUID) (Donation, error) {
+	return collectOne(s.cfg.Pool.Query(ctx, byIDSQL, pgx.NamedArgs{"id": id}))
+}
+
+func collectOne(rows pgx.Rows, err error) (Donation, error) {
+	if err != nil {
+		return Donation{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scan)
+}
+
+// Get returns one gift of a campaign; one that does not exist, or is another campaign's, is NOT_FOUND.
+func (s *Service) Get(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
+	d, err := s.byID(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) || (err == nil && d.Campaign != campaign) {
+		return Donation{}, errs.NotFound(campaign.String() + "/donations/" + id.String())
+	}
+	return d, postgres.Error(err)
+}
+
+const byRequestSQL = `
+SELECT` + columns + `
+FROM donations.donations AS d
+WHERE d.collective = @collective
+	AND d.campaign = @campaign
+	AND d.request_id = @request_id`
+
+// byRequest returns pgx.ErrNoRows for a request that is new.
+func (s *Service) byRequest(ctx context.Context, campaign campaigns.Name, requestID uuid.UUID) (Donation, error) {
+	return collectOne(s.cfg.Pool.Query(ctx, byRequestSQL, pgx.NamedArgs{
+		"collective": campaign.Collective, "campaign": campaign.Campaign, "request_id": requestID,
+	}))
+}
+
+const listSQL = `
+SELECT` + columns + `
+FROM donations.donations AS d
+WHERE d.collective = @collective
+	AND d.campaign = @campaign
+	AND (d.created_at, d.id) < (@before_time, @before_id)
+ORDER BY
+	d.created_at DESC,
+	d.id DESC
+LIMIT @count`
+
+// List returns up to count gifts of a campaign, newest first, those before the given one.
+func (s *Service) List(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Donation, error) {
+	rows, err := s.cfg.Pool.Query(ctx, listSQL, pgx.NamedArgs{
+		"collective": campaign.Collective, "campaign": campaign.Campaign,
+		"before_time": before.CreateTime, "before_id": before.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scan)
+	return found, postgres.Error(err)
+}
+
+// Position is a gift's place in a list.
+type Position struct {
+	CreateTime time.Time
+	ID         uuid.UUID
+}
+
+// newest is before every gift.
+var newest = Position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
+
+const insertSQL = `
+INSERT INTO donations.donations (
+	id,
+	collective,
+	campaign,
+	request_id,
+	fingerprint,
+	amount_minor,
+	currency,
+	locale,
+	return_url,
+	stripe_account,
+	livemode,
+	created_at,
+	updated_at
+)
+VALUES (
+	@id,
+	@collective,
+	@campaign,
+	@request_id,
+	@fingerprint,
+	@amount_minor,
+	@currency,
+	@locale,
+	@return_url,
+	@stripe_account,
+	@livemode,
+	@now,
+	@now
+)
+ON CONFLICT (collective, campaign, request_id) DO NOTHING`
+
+// insertTx reports false when the request id is taken.
+func insertTx(ctx context.Context, tx pgx.Tx, d Donation, requestID uuid.UUID) (inserted bool, err error) {
+	tag, err := tx.Exec(ctx, insertSQL, pgx.NamedArgs{
+		"id":             d.ID,
+		"collective":     d.Campaign.Collective,
+		"campaign":       d.Campaign.Campaign,
+		"request_id":     requestID,
+		"fingerprint":    d.fingerprint,
+		"amount_minor":   d.Amount.Minor,
+		"currency":       string(d.Amount.Currency),
+		"locale":         d.Locale,
+		"return_url":     d.ReturnURL,
+		"stripe_account": d.StripeAccount,
+		"livemode":       d.Livemode,
+		"now":            d.CreateTime,
+	})
+	return tag.RowsAffected() == 1, postgres.Error(err)
+}
+
+const nextAttemptSQL = `
+UPDATE donations.donations AS d
+SET
+	attempt = d.attempt + 1,
+	session_expires_at = @expires_at,
+	updated_at = @now
+WHERE d.id = @id
+	AND d.attempt = @attempt
+	AND d.state = 'created'
+	AND d.checkout_session_id IS NULL`
+
+// nextAttempt leaves the attempt of d behind, unless a twin did that already or has a session. It returns
+// the gift as it is then.
+func (s *Service) nextAttempt(ctx context.Context, d Donation) (Donation, error) {
+	now := s.now()
+	_, err := s.cfg.Pool.Exec(ctx, nextAttemptSQL, pgx.NamedArgs{
+		"id": d.ID, "attempt": d.attempt, "now": now,
+		// Stripe counts in whole seconds, and what it is asked must be the same each time.
+		"expires_at": now.Add(s.cfg.SessionLife).Truncate(time.Second),
+	})
+	if err != nil {
+		return Donation{}, postgres.Error(err)
+	}
+	d, err = s.byID(ctx, d.ID)
+	return d, postgres.Error(err)
+}
+
+const storeSessionSQL = `
+UPDATE donations.donations AS d
+SET
+	checkout_session_id = @session,
+	checkout_url = @url,
+	updated_at = @now
+WHERE d.id = @id
+	AND d.state = 'created'
+	AND d.attempt = @attempt
+	AND coalesce(d.checkout_session_id, @session) = @session`
+
+// storeSession keeps the session, whether or not its caller is still there, and returns the gift as it is
+// then: a twin may have moved on to another attempt, and an event may have come first.
+func (s *Service) storeSession(ctx context.Context, d Donation, session stripe.Session) (Donation, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	_, err := s.cfg.Pool.Exec(ctx, storeSessionSQL, pgx.NamedArgs{
+		"id": d.ID, "attempt": d.attempt, "session": session.ID, "url": session.URL, "now": s.now(),
+	})
+	if err != nil {
+		return Donation{}, postgres.Error(err)
+	}
+	d, err = s.byID(ctx, d.ID)
+	return d, postgres.Error(err)
+}
