@@ -67,7 +67,7 @@ WHERE token = (
 )`
 
 // touchTimeout bounds what a slow database can cost a call for this.
-const touchTimeout = 500 * time.Millisecond
+const touchTimeout = time.Second
 
 // touch notes that the key was used. The time of last use is a help for people who
 // tidy up keys, so its failure is nobody's failure: were the database away, the

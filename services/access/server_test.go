@@ -1,0 +1,131 @@
+package access_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	"github.com/cagnotte/cagnotte/services/access"
+)
+
+func TestServerKeyLife(t *testing.T) {
+	s, _, clock := fresh(t)
+	ctx := context.Background()
+	server := access.NewServer(s)
+	created, err := server.CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
+		Parent:   "collectives/vallon",
+		ApiKeyId: "laptop",
+		// What only the service writes is not believed.
+		ApiKey: &accessv1.ApiKey{
+			Name: "apiKeys/x", DisplayName: "Laptop", Role: accessv1.Role_ROLE_TREASURER,
+			Secret: "mine", RevokeTime: timestamppb.Now(),
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &accessv1.ApiKey{
+		Name:        "collectives/vallon/apiKeys/laptop",
+		DisplayName: "Laptop",
+		Role:        accessv1.Role_ROLE_TREASURER,
+		Secret:      created.GetSecret(),
+		CreateTime:  timestamppb.New(clock.now()),
+	}
+	if diff := cmp.Diff(want, created, protocmp.Transform()); diff != "" {
+		t.Errorf("created (-want +got)\n%s", diff)
+	}
+
+	p, err := s.Authenticate(ctx, created.GetSecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := server.GetPrincipal(access.WithPrincipal(ctx, p), &accessv1.GetPrincipalRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWho := &accessv1.Principal{
+		ApiKey: "collectives/vallon/apiKeys/laptop", DisplayName: "Laptop",
+		Role: accessv1.Role_ROLE_TREASURER, Collective: "collectives/vallon",
+	}
+	if diff := cmp.Diff(wantWho, who, protocmp.Transform()); diff != "" {
+		t.Errorf("principal (-want +got)\n%s", diff)
+	}
+
+	clock.forward(time.Hour)
+	want.Secret = ""
+	want.LastUseTime, want.RevokeTime = want.CreateTime, timestamppb.New(clock.now())
+	for range 2 {
+		revoked, err := server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: "collectives/vallon/apiKeys/laptop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, revoked, protocmp.Transform()); diff != "" {
+			t.Errorf("revoked (-want +got)\n%s", diff)
+		}
+	}
+	_, err = s.Authenticate(ctx, created.GetSecret())
+	wantError(t, err, codes.Unauthenticated, "INVALID_KEY")
+
+	for _, name := range []string{"collectives/vallon/apiKeys/none", "apiKeys/laptop", "collectives/marseille/apiKeys/laptop", "collectives/vallon", "x/laptop", ""} {
+		_, err := server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: name})
+		wantError(t, err, codes.NotFound, "NOT_FOUND")
+	}
+}
+
+func TestServerListsKeysNewestFirst(t *testing.T) {
+	s, _, clock := fresh(t)
+	ctx := context.Background()
+	server := access.NewServer(s)
+	var want []string
+	for i := range 5 {
+		id := fmt.Sprintf("key-%d", i)
+		create(t, s, access.Key{Collective: "vallon", ID: id, Role: access.RoleEditor})
+		want = append([]string{"collectives/vallon/apiKeys/" + id}, want...)
+		if i != 2 { // Two keys of the same moment are told apart by their ids.
+			clock.forward(time.Second)
+		}
+	}
+	create(t, s, access.Key{Collective: "marseille", ID: "foreign", Role: access.RoleEditor})
+	create(t, s, access.Key{ID: "instance", Role: access.RoleOperator})
+
+	list := func(parent string, size int32) (names []string) {
+		t.Helper()
+		for token := ""; ; {
+			resp, err := server.ListApiKeys(ctx, &accessv1.ListApiKeysRequest{Parent: parent, PageSize: size, PageToken: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range resp.GetApiKeys() {
+				names = append(names, k.GetName())
+				if k.GetSecret() != "" {
+					t.Error("a list shows a secret")
+				}
+			}
+			if token = resp.GetNextPageToken(); token == "" {
+				return names
+			}
+		}
+	}
+	for _, size := range []int32{0, 1, 2, 5} {
+		if diff := cmp.Diff(want, list("collectives/vallon", size)); diff != "" {
+			t.Errorf("pages of %d (-want +got)\n%s", size, diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"apiKeys/instance"}, list("", 0)); diff != "" {
+		t.Errorf("of the instance (-want +got)\n%s", diff)
+	}
+
+	first, err := server.ListApiKeys(ctx, &accessv1.ListApiKeysRequest{Parent: "collectives/vallon", PageSize: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = server.ListApiKeys(ctx, &accessv1.ListApiKeysRequest{Parent: "collectives/marseille", PageToken: first.GetNextPageToken()})
+	wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
+}

@@ -1,0 +1,267 @@
+package access
+
+import (
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/health/grpc_health_v1"
+	_ "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	_ "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// matrix is the second writing of the permission table: for each method what happens
+// to nobody and to a key of the request's own collective, by role. P passes, U is
+// UNAUTHENTICATED, N is NOT_FOUND. The columns:
+// nobody, owner, editor, treasurer, auditor, operator.
+var matrix = map[string]string{
+	"cagnotte.access.v1.AccessService/GetPrincipal": "UPPPPP",
+	"cagnotte.access.v1.AccessService/CreateApiKey": "UPNNNP",
+	"cagnotte.access.v1.AccessService/ListApiKeys":  "UPNNPP",
+	"cagnotte.access.v1.AccessService/RevokeApiKey": "UPNNNP",
+
+	"cagnotte.collectives.v1.CollectivesService/CreateCollective": "UNNNNP",
+	"cagnotte.collectives.v1.CollectivesService/GetCollective":    "UPPPPP",
+	"cagnotte.collectives.v1.CollectivesService/ListCollectives":  "UPPPPP",
+	"cagnotte.collectives.v1.CollectivesService/UpdateCollective": "UPNNNP",
+
+	"cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/GetCampaign":     "PPPPPP",
+	"cagnotte.campaigns.v1.CampaignsService/ListCampaigns":   "PPPPPP",
+	"cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":  "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/PublishCampaign": "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/PauseCampaign":   "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/ResumeCampaign":  "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/CloseCampaign":   "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/CheckOrigin":     "PPPPPP",
+
+	"cagnotte.donations.v1.DonationsService/CreateDonation":    "PPPPPP",
+	"cagnotte.donations.v1.DonationsService/GetDonation":       "UPPPPP",
+	"cagnotte.donations.v1.DonationsService/ListDonations":     "UPPPPP",
+	"cagnotte.donations.v1.DonationsService/GetDonationStatus": "PPPPPP",
+
+	"cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": "PPPPPP",
+	"cagnotte.webhooks.v1.WebhooksService/ListEvents":         "UNNNNP",
+
+	"cagnotte.ledger.v1.LedgerService/ListAccounts":     "UPNPPP",
+	"cagnotte.ledger.v1.LedgerService/ListTransactions": "UPNPPP",
+	"cagnotte.exports.v1.ExportsService/ExportLedger":   "UPNPPP",
+
+	"grpc.health.v1.Health/Check":                                   "PPPPPP",
+	"grpc.health.v1.Health/Watch":                                   "PPPPPP",
+	"grpc.health.v1.Health/List":                                    "PPPPPP",
+	"grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      "PPPPPP",
+	"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "PPPPPP",
+}
+
+var columns = []Role{"", RoleOwner, RoleEditor, RoleTreasurer, RoleAuditor, RoleOperator}
+
+func TestMatrix(t *testing.T) {
+	for method, expected := range matrix {
+		r := table["/"+method]
+		req := requestOf(t, method, r.field, "collectives/vallon/campaigns/avocat")
+		for i, role := range columns {
+			want := map[byte]codes.Code{'P': codes.OK, 'U': codes.Unauthenticated, 'N': codes.NotFound}[expected[i]]
+			if got := errs.Code(Authorize(holder(role, "vallon"), "/"+method, req)); got != want {
+				t.Errorf("%s by %q of the collective: %v, want %v", method, role, got, want)
+			}
+			if role == "" || role == RoleOperator {
+				continue
+			}
+			// A key of another collective may what everybody with a key may.
+			if !r.public && !r.anyKey {
+				want = codes.NotFound
+			}
+			if got := errs.Code(Authorize(holder(role, "marseille"), "/"+method, req)); got != want {
+				t.Errorf("%s by %q of another collective: %v, want %v", method, role, got, want)
+			}
+		}
+	}
+}
+
+func holder(role Role, collective string) Principal {
+	switch role {
+	case "":
+		return Principal{}
+	case RoleOperator:
+		return Principal{Key: "apiKeys/k", Role: role}
+	}
+	return Principal{Key: keyName(collective, "k"), Role: role, Collective: collective}
+}
+
+// requestOf makes a request of the method with the name in the field.
+func requestOf(t *testing.T, method, field, name string) proto.Message {
+	t.Helper()
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(strings.ReplaceAll(method, "/", ".")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	top := dynamicpb.NewMessage(d.(protoreflect.MethodDescriptor).Input())
+	var m protoreflect.Message = top
+	for field != "" {
+		head, rest, more := strings.Cut(field, ".")
+		fd := m.Descriptor().Fields().ByName(protoreflect.Name(head))
+		if fd == nil {
+			t.Fatalf("%s: the request has no field %q", method, head)
+		}
+		if !more {
+			m.Set(fd, protoreflect.ValueOfString(name))
+			break
+		}
+		m, field = m.Mutable(fd).Message(), rest
+	}
+	return top
+}
+
+func TestTableCoversEveryMethod(t *testing.T) {
+	seen := map[string]bool{}
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		switch pkg := string(file.Package()); {
+		case strings.HasPrefix(pkg, "cagnotte."):
+		case pkg == "grpc.health.v1", pkg == "grpc.reflection.v1", pkg == "grpc.reflection.v1alpha":
+		default:
+			return true
+		}
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for j := range service.Methods().Len() {
+				method := service.Methods().Get(j)
+				name := "/" + string(service.FullName()) + "/" + string(method.Name())
+				seen[name] = true
+				r, ok := table[name]
+				if !ok {
+					t.Errorf("%s has no row in the permission table", name)
+					continue
+				}
+				checkRow(t, name, r, method)
+			}
+		}
+		return true
+	})
+	for name := range table {
+		if !seen[name] {
+			t.Errorf("%s is in the permission table, and no service has it", name)
+		}
+		if _, ok := matrix[strings.TrimPrefix(name, "/")]; !ok {
+			t.Errorf("%s is not in the matrix of this test", name)
+		}
+	}
+	if len(matrix) != len(table) {
+		t.Errorf("the matrix has %d rows, the table %d", len(matrix), len(table))
+	}
+}
+
+func checkRow(t *testing.T, name string, r rule, method protoreflect.MethodDescriptor) {
+	t.Helper()
+	switch {
+	case r.public || r.anyKey:
+		if r.public && r.anyKey || r.allow != 0 || r.field != "" {
+			t.Errorf("%s: a row that lets all in says nothing else", name)
+		}
+	case r.allow == 0:
+		t.Errorf("%s: nobody may call it", name)
+	case r.resource == "":
+		t.Errorf("%s: NOT_FOUND would speak of nothing", name)
+	case r.field == "" && r.allow != operator:
+		t.Errorf("%s: members may call it, and no field says whose it is", name)
+	case r.field != "":
+		if _, ok := fieldAt(dynamicpb.NewMessage(method.Input()), r.field); !ok {
+			t.Errorf("%s: %s has no text field %q", name, method.Input().FullName(), r.field)
+		}
+	}
+}
+
+func TestAuthorizeSpeaksOfTheResource(t *testing.T) {
+	const method = "cagnotte.collectives.v1.CollectivesService/GetCollective"
+	const name = "collectives/vallon"
+	req := requestOf(t, method, "name", name)
+	err := Authorize(holder(RoleOwner, "marseille"), "/"+method, req)
+	if got, want := err.Error(), errs.NotFound(name).Error(); got != want {
+		t.Errorf("got %q, want %q as for a missing one", got, want)
+	}
+}
+
+func TestAuthorizeComparesTheWholeCollective(t *testing.T) {
+	const method = "cagnotte.collectives.v1.CollectivesService/GetCollective"
+	for _, name := range []string{
+		"", "collectives/", "collectives", "collectives//", "vallon", "collectives/vallon-sud", "collectives/vallo",
+		"Collectives/vallon", "collectives/VALLON", "/collectives/vallon", " collectives/vallon", "x/collectives/vallon",
+		"collectives/marseille/collectives/vallon",
+	} {
+		req := requestOf(t, method, "name", name)
+		if got := errs.Code(Authorize(holder(RoleOwner, "vallon"), "/"+method, req)); got != codes.NotFound {
+			t.Errorf("%q: %v, want NOT_FOUND", name, got)
+		}
+		// Whoever holds a broken principal without a collective belongs to none.
+		if got := errs.Code(Authorize(Principal{Key: "k", Role: RoleOwner}, "/"+method, req)); got != codes.NotFound {
+			t.Errorf("%q by a principal without collective: %v, want NOT_FOUND", name, got)
+		}
+	}
+}
+
+func TestAuthorizeFailsClosed(t *testing.T) {
+	all := holder(RoleOperator, "")
+	if got := errs.As(Authorize(all, "/cagnotte.access.v1.AccessService/DropEverything", nil)); got.Code != codes.Unimplemented || got.Reason != "UNKNOWN_METHOD" {
+		t.Errorf("a method without a row: %v", got)
+	}
+	const scoped = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
+	if got := errs.Code(Authorize(holder(RoleOwner, "vallon"), scoped, nil)); got != codes.NotFound {
+		t.Errorf("no request: %v, want NOT_FOUND", got)
+	}
+	other := requestOf(t, "cagnotte.access.v1.AccessService/GetPrincipal", "", "")
+	if got := errs.Code(Authorize(holder(RoleOwner, "vallon"), scoped, other)); got != codes.NotFound {
+		t.Errorf("a request without the field: %v, want NOT_FOUND", got)
+	}
+	if got := errs.Code(Authorize(Principal{Key: "k", Role: "king", Collective: "vallon"}, scoped,
+		requestOf(t, scoped[1:], "parent", "collectives/vallon"))); got != codes.NotFound {
+		t.Errorf("an unknown role: %v, want NOT_FOUND", got)
+	}
+	// Bidirectional streams are admitted before a request is there.
+	if err := Authorize(Principal{}, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", nil); err != nil {
+		t.Errorf("reflection: %v", err)
+	}
+}
+
+func TestInstanceKeysAreTheOperators(t *testing.T) {
+	for method, field := range map[string]string{"CreateApiKey": "parent", "ListApiKeys": "parent", "RevokeApiKey": "name"} {
+		full := "cagnotte.access.v1.AccessService/" + method
+		name := map[string]string{"parent": "", "name": "apiKeys/first"}[field]
+		req := requestOf(t, full, field, name)
+		if err := Authorize(holder(RoleOperator, ""), "/"+full, req); err != nil {
+			t.Errorf("%s by the operator: %v", method, err)
+		}
+		if got := errs.Code(Authorize(holder(RoleOwner, "vallon"), "/"+full, req)); got != codes.NotFound {
+			t.Errorf("%s by an owner: %v, want NOT_FOUND", method, got)
+		}
+	}
+}
+
+// FuzzSplitKey shows that a key is taken apart in one way only.
+func FuzzSplitKey(f *testing.F) {
+	f.Add("cag_abcdefghijklmnop_" + strings.Repeat("A", secretChars))
+	f.Add("cag_a_" + strings.Repeat("_", secretChars))
+	f.Add("cag__")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, key string) {
+		token, secret, ok := splitKey(key)
+		if ok && joinKey(token, secret) != key {
+			t.Fatalf("%q was read as %q and %q", key, token, secret)
+		}
+		if ok && (len(secret) != secretChars || strings.ContainsAny(token, "_-") || token == "") {
+			t.Fatalf("%q was accepted", key)
+		}
+	})
+}
