@@ -1,0 +1,311 @@
+package collectives_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func fresh(t *testing.T) (*collectives.Service, *pgxpool.Pool) {
+	t.Helper()
+	pool := pgtest.New(t)
+	return collectives.New(collectives.Config{Pool: pool, Now: func() time.Time { return start }}), pool
+}
+
+func vallon() collectives.Collective {
+	return collectives.Collective{ID: "vallon", DisplayName: "Vallon contre caméras", StripeAccount: "acct_1vallon", TimeZone: "Europe/Paris"}
+}
+
+func mustCreate(t *testing.T, s *collectives.Service, c collectives.Collective) collectives.Collective {
+	t.Helper()
+	created, err := s.Create(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return created
+}
+
+func wantError(t *testing.T, err error, code codes.Code, reason string, fields ...string) {
+	t.Helper()
+	e := errs.As(err)
+	if e == nil || e.Code != code || e.Reason != reason {
+		t.Fatalf("got %v, want %v %s", err, code, reason)
+	}
+	var got []string
+	for _, f := range e.Fields {
+		got = append(got, f.Field)
+	}
+	if diff := cmp.Diff(fields, got); diff != "" {
+		t.Errorf("fields (-want +got)\n%s", diff)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	s, _ := fresh(t)
+	ctx := context.Background()
+	created := mustCreate(t, s, vallon())
+	want := vallon()
+	want.CreateTime, want.UpdateTime = start, start
+	if diff := cmp.Diff(want, created, cmpopts.IgnoreUnexported(collectives.Collective{})); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	t.Run("answers the same when sent twice", func(t *testing.T) {
+		if again := mustCreate(t, s, vallon()); again != created {
+			t.Errorf("got %+v, want %+v", again, created)
+		}
+	})
+	t.Run("answers the same to many at once", func(t *testing.T) {
+		c := vallon()
+		c.ID = "many"
+		results := make([]collectives.Collective, 8)
+		var calls sync.WaitGroup
+		for i := range results {
+			calls.Go(func() {
+				var err error
+				if results[i], err = s.Create(ctx, c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		for _, r := range results {
+			if r != results[0] {
+				t.Errorf("got %+v and %+v", r, results[0])
+			}
+		}
+	})
+	t.Run("refuses a taken id with other settings", func(t *testing.T) {
+		other := vallon()
+		other.DisplayName = "Another one"
+		_, err := s.Create(ctx, other)
+		wantError(t, err, codes.AlreadyExists, "COLLECTIVE_EXISTS")
+	})
+	t.Run("takes Europe/Paris for no zone, twice", func(t *testing.T) {
+		c := collectives.Collective{ID: "nozone", DisplayName: "No zone"}
+		if got := mustCreate(t, s, c); got.TimeZone != "Europe/Paris" || got != mustCreate(t, s, c) {
+			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("reads what it wrote", func(t *testing.T) {
+		got, err := s.Get(ctx, "vallon")
+		if err != nil || got != created {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		_, err = s.Get(ctx, "nowhere")
+		wantError(t, err, codes.NotFound, "NOT_FOUND")
+	})
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	s, _ := fresh(t)
+	for _, test := range []struct {
+		rule   string
+		change func(*collectives.Collective)
+		field  string
+	}{
+		{"no id", func(c *collectives.Collective) { c.ID = "" }, "collective_id"},
+		{"an id in capitals", func(c *collectives.Collective) { c.ID = "Vallon" }, "collective_id"},
+		{"no display name", func(c *collectives.Collective) { c.DisplayName = " " }, "collective.display_name"},
+		{"a display name of two lines", func(c *collectives.Collective) { c.DisplayName = "a\nb" }, "collective.display_name"},
+		{"a display name too long", func(c *collectives.Collective) { c.DisplayName = strings.Repeat("é", 121) }, "collective.display_name"},
+		{"an account that is none", func(c *collectives.Collective) { c.StripeAccount = "cus_1" }, "collective.stripe_account"},
+		{"a zone that is none", func(c *collectives.Collective) { c.TimeZone = "Europe/Rodez" }, "collective.time_zone"},
+		{"the machine's zone", func(c *collectives.Collective) { c.TimeZone = "Local" }, "collective.time_zone"},
+		{"a path for a zone", func(c *collectives.Collective) { c.TimeZone = "../../etc/passwd" }, "collective.time_zone"},
+	} {
+		t.Run("refuses "+test.rule, func(t *testing.T) {
+			c := vallon()
+			test.change(&c)
+			_, err := s.Create(context.Background(), c)
+			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", test.field)
+		})
+	}
+}
+
+func TestLocation(t *testing.T) {
+	location, err := vallon().Location()
+	if err != nil || location.String() != "Europe/Paris" {
+		t.Errorf("%v, %v", location, err)
+	}
+	if _, err := (collectives.Collective{TimeZone: "Nowhere/Land"}).Location(); errs.Code(err) != codes.Internal {
+		t.Errorf("%v, want INTERNAL", err)
+	}
+}
+
+func TestAccounts(t *testing.T) {
+	s, _ := fresh(t)
+	ctx := context.Background()
+	for id, account := range map[string]string{"one": "acct_b", "two": "acct_a", "three": "acct_a", "four": "", "five": ""} {
+		mustCreate(t, s, collectives.Collective{ID: id, DisplayName: id, StripeAccount: account})
+	}
+	accounts, err := s.StripeAccounts(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"", "acct_a", "acct_b"}, accounts); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for account, want := range map[string]string{"acct_b": "one", "acct_a": "", "acct_c": "", "": ""} {
+		if got, err := s.SoleOwner(ctx, account); err != nil || got != want {
+			t.Errorf("sole owner of %q: %q, %v; want %q", account, got, err, want)
+		}
+	}
+}
+
+func TestPlatformAccountIsThereWithoutCollectives(t *testing.T) {
+	s, _ := fresh(t)
+	accounts, err := s.StripeAccounts(context.Background())
+	if diff := cmp.Diff([]string{""}, accounts); err != nil || diff != "" {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
+}
+
+func setAccount(account string) func(*collectives.Collective) error {
+	return func(c *collectives.Collective) error {
+		c.StripeAccount = account
+		return nil
+	}
+}
+
+// markInUse makes a gift, as far as collectives can tell.
+func markInUse(t *testing.T, s *collectives.Service, pool *pgxpool.Pool, id string) (account string, err error) {
+	t.Helper()
+	err = postgres.InTx(context.Background(), pool, func(ctx context.Context, tx pgx.Tx) error {
+		account, err = s.MarkInUseTx(ctx, tx, id)
+		return err
+	})
+	return account, err
+}
+
+func TestAccountIsFixedByTheFirstGift(t *testing.T) {
+	s, pool := fresh(t)
+	ctx := context.Background()
+	mustCreate(t, s, vallon())
+	if _, err := s.Update(ctx, "vallon", "", setAccount("acct_2")); err != nil {
+		t.Fatalf("before the first gift: %v", err)
+	}
+	t.Run("a gift that rolls back fixes nothing", func(t *testing.T) {
+		boom := errors.New("boom")
+		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
+			if _, err := s.MarkInUseTx(ctx, tx, "vallon"); err != nil {
+				return err
+			}
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Fatal(err)
+		}
+		if _, err := s.Update(ctx, "vallon", "", setAccount("acct_3")); err != nil {
+			t.Errorf("%v", err)
+		}
+	})
+	before, err := s.Get(ctx, "vallon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		account, err := markInUse(t, s, pool, "vallon")
+		if err != nil || account != "acct_3" {
+			t.Fatalf("%q, %v", account, err)
+		}
+	}
+	t.Run("refuses another account", func(t *testing.T) {
+		_, err := s.Update(ctx, "vallon", "", setAccount(""))
+		wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_IN_USE")
+	})
+	t.Run("is no change that others see", func(t *testing.T) {
+		if after, err := s.Get(ctx, "vallon"); err != nil || after != before {
+			t.Errorf("got %+v, %v; want %+v", after, err, before)
+		}
+	})
+	t.Run("lets other settings change", func(t *testing.T) {
+		_, err := s.Update(ctx, "vallon", "", func(c *collectives.Collective) error {
+			c.DisplayName = "Vallon"
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("holds in the database, for its owner too", func(t *testing.T) {
+		owner := pgtest.Owner(t, pool)
+		for _, statement := range []string{
+			"UPDATE collectives.collectives SET stripe_account = '' WHERE id = 'vallon'",
+			"UPDATE collectives.collectives SET account_in_use = false WHERE id = 'vallon'",
+		} {
+			if _, err := owner.Exec(ctx, statement); !postgres.Constraint(err, "collectives_stripe_account_in_use") {
+				t.Errorf("%s: %v", statement, err)
+			}
+		}
+	})
+	t.Run("says which collective is missing", func(t *testing.T) {
+		_, err := markInUse(t, s, pool, "nowhere")
+		wantError(t, err, codes.NotFound, "NOT_FOUND")
+	})
+}
+
+// A gift and a change of the account at the same moment: whichever comes first, the
+// gift's account is the collective's for ever.
+func TestAccountRace(t *testing.T) {
+	s, pool := fresh(t)
+	ctx := context.Background()
+	for round := range 20 {
+		c := vallon()
+		c.ID = "race-" + string(rune('a'+round))
+		mustCreate(t, s, c)
+		accounts := make([]string, 4)
+		var calls sync.WaitGroup
+		for i := range accounts {
+			calls.Go(func() {
+				var err error
+				if accounts[i], err = markInUse(t, s, pool, c.ID); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Go(func() {
+			if _, err := s.Update(ctx, c.ID, "", setAccount("acct_2")); err != nil && errs.As(err).Reason != "STRIPE_ACCOUNT_IN_USE" {
+				t.Error(err)
+			}
+		})
+		calls.Wait()
+		after, err := s.Get(ctx, c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, account := range accounts {
+			if account != after.StripeAccount {
+				t.Fatalf("a gift went to %q, and the collective has %q", account, after.StripeAccount)
+			}
+		}
+	}
+}
+
+func TestServiceRoleCannotForget(t *testing.T) {
+	_, pool := fresh(t)
+	for _, statement := range []string{"DELETE FROM collectives.collectives", "UPDATE collectives.collectives SET id = 'x'"} {
+		var pgErr *pgconn.PgError
+		if _, err := pool.Exec(context.Background(), statement); !errors.As(err, &pgErr) || pgErr.Code != "42501" {
+			t.Errorf("%s: %v, want insufficient privilege", statement, err)
+		}
+	}
+}
