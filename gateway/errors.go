@@ -15,6 +15,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -71,7 +72,7 @@ func writeError(ctx context.Context, w http.ResponseWriter, err error) {
 	if id := requestIDFrom(ctx); id != "" && detail[*errdetails.RequestInfo](st) == nil {
 		attach(st, &errdetails.RequestInfo{RequestId: id})
 	}
-	body, merr := marshalOptions.Marshal(st)
+	body, merr := protojson.MarshalOptions{UseProtoNames: true}.Marshal(st)
 	if merr != nil {
 		// Every detail was packed by publicStatus from a linked type, so only a
 		// message that is not UTF-8 comes here.

@@ -62,7 +62,6 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	}
 	site, err := pages.New(pages.Config{
 		Conn:            conn,
-		PublicURL:       o.PublicURL,
 		CheckoutOrigins: o.CheckoutOrigins,
 		Logger:          o.Logger,
 	})
@@ -71,7 +70,10 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	}
 
 	mux := http.NewServeMux()
-	mux.Handle("/", site)
+	mux.Handle("/", orJSON(site))
+	mux.Handle("/{$}", site)
+	mux.Handle("/c/", site)
+	mux.Handle("/assets/", site)
 	mux.Handle("/v1/", newCORS(conn, time.Now).wrap(rest))
 	mux.Handle("/v1/webhooks/stripe", only(http.MethodPost, receive(conn, platformEndpoint)))
 	mux.Handle("/v1/webhooks/stripe/connect", only(http.MethodPost, receive(conn, connectEndpoint)))
@@ -113,6 +115,17 @@ func withHeaders(o Options, next http.Handler) http.Handler {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// orJSON gives people the page for what is missing, and programs the error that they read.
+func orJSON(site http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+			site.ServeHTTP(w, r)
+			return
+		}
+		writeError(r.Context(), w, errNotFound)
 	})
 }
 

@@ -1,25 +1,240 @@
 package pages
 
 import (
+	"bytes"
+	"context"
+	"embed"
+	"html/template"
 	"log/slog"
 	"net/http"
+	"regexp"
+	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/cagnotte/cagnotte/gateway/asset"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 )
+
+//go:embed templates/*.html style.css icon.svg
+var files embed.FS
+
+// Cache policies. Shared caches take the load of a link that goes round; browsers
+// ask each time, so that who has just given sees the progress move.
+const (
+	cachePublic  = "public, max-age=0, s-maxage=10"
+	cacheNever   = "no-store"
+	cacheForever = "public, max-age=31536000, immutable"
+)
+
+// publicMetadata is what of the caller goes on to the services: neither key nor origin.
+var publicMetadata = []string{"cagnotte-client-address", "cagnotte-request-id"}
 
 // Config is what the pages need; every field is required.
 type Config struct {
-	// Conn reaches the services.
+	// Conn reaches the services; calls carry the outgoing metadata of the request's context.
 	Conn grpc.ClientConnInterface
-	// PublicURL is where browsers find the pages.
-	PublicURL string
-	// CheckoutOrigins are where the form may redirect to.
+	// CheckoutOrigins are where the form may redirect to, such as "https://checkout.stripe.com".
 	CheckoutOrigins []string
 	// Logger gets what no visitor is told.
 	Logger *slog.Logger
 }
 
-// New returns the pages.
+// site is the pages' handler.
+type site struct {
+	campaigns       campaignsv1.CampaignsServiceClient
+	donations       donationsv1.DonationsServiceClient
+	checkoutOrigins []string
+	logger          *slog.Logger
+	catalogues      map[string]*words
+	templates       map[string]*template.Template
+	stories         *storyteller
+	foreign         *http.CrossOriginProtection
+	style, icon     string
+}
+
+// New returns the pages, or an error when one of the embedded files is broken.
 func New(c Config) (http.Handler, error) {
-	return http.NotFoundHandler(), nil
+	s := &site{
+		campaigns:       campaignsv1.NewCampaignsServiceClient(c.Conn),
+		donations:       donationsv1.NewDonationsServiceClient(c.Conn),
+		checkoutOrigins: c.CheckoutOrigins,
+		logger:          c.Logger,
+		templates:       map[string]*template.Template{},
+		stories:         newStoryteller(),
+		foreign:         http.NewCrossOriginProtection(),
+	}
+	var err error
+	if s.catalogues, err = loadCatalogues(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"campaign", "collective", "gift", "message"} {
+		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		if err != nil {
+			return nil, err
+		}
+	}
+	mux := http.NewServeMux()
+	if s.style, err = serveAsset(mux, "style.css", "text/css; charset=utf-8"); err != nil {
+		return nil, err
+	}
+	if s.icon, err = serveAsset(mux, "icon.svg", "image/svg+xml"); err != nil {
+		return nil, err
+	}
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /c/{collective}", s.collective)
+	mux.HandleFunc("GET /c/{collective}/{campaign}", s.campaign)
+	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/gifts/{donation}", s.gift)
+	mux.HandleFunc("/", s.missing)
+	return asPublic(mux), nil
+}
+
+// serveAsset routes an embedded file at an address that names its content, and
+// returns the address.
+func serveAsset(mux *http.ServeMux, name, contentType string) (string, error) {
+	body, err := files.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	file := asset.New(body, contentType, cacheForever)
+	base, extension, _ := strings.Cut(name, ".")
+	path := "/assets/" + base + "-" + file.Version() + "." + extension
+	mux.Handle("GET "+path, file)
+	return path, nil
+}
+
+// asPublic takes the caller's key and origin out of what goes on to the services.
+func asPublic(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, _ := metadata.FromOutgoingContext(r.Context())
+		kept := metadata.MD{}
+		for _, key := range publicMetadata {
+			kept.Set(key, given.Get(key)...)
+		}
+		next.ServeHTTP(w, r.WithContext(metadata.NewOutgoingContext(r.Context(), kept)))
+	})
+}
+
+// begin chooses the language and fills the frame. Without a fixed language the
+// answer depends on the browser's.
+func (s *site) begin(w http.ResponseWriter, r *http.Request) *page {
+	p := &page{Style: s.style, Icon: s.icon}
+	lang := explicitLanguage(r)
+	if lang != "" {
+		p.Query = "?lang=" + lang
+	} else {
+		w.Header().Add("Vary", "Accept-Language")
+		lang = preferredLanguage(r.Header.Get("Accept-Language"))
+	}
+	p.words = s.catalogues[lang]
+	p.OtherLanguage = r.URL.Path + "?lang=" + p.T("otherLanguageCode")
+	return p
+}
+
+// answer writes a page whole, or nothing of it.
+func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name string, p *page, cache string) {
+	var body bytes.Buffer
+	if err := s.templates[name].ExecuteTemplate(&body, "layout", p); err != nil {
+		s.logger.ErrorContext(r.Context(), "a page cannot be rendered", "template", name, "error", err)
+		http.Error(w, p.T("awayTitle"), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.Lang)
+	h.Set("Cache-Control", cache)
+	h.Set("Content-Security-Policy", s.policy(name))
+	if cache == cachePublic {
+		// What a cache hands to many must not carry the id of one request.
+		h.Del("X-Request-Id")
+	}
+	w.WriteHeader(code)
+	_, _ = w.Write(body.Bytes())
+}
+
+// policy is a page's Content-Security-Policy. Chromium applies form-action to where a
+// form's answer redirects, too, so the payment pages are named.
+func (s *site) policy(name string) string {
+	forms := "'none'"
+	if name == "campaign" {
+		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
+	}
+	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// messageView is a page of a heading, sentences and links.
+type messageView struct {
+	Heading    string
+	Paragraphs []string
+	Links      []link
+}
+
+type link struct{ URL, Text string }
+
+func (s *site) home(w http.ResponseWriter, r *http.Request) {
+	p := s.begin(w, r)
+	p.Title = p.T("siteTitle")
+	p.Content = messageView{
+		Heading:    p.Title,
+		Paragraphs: []string{p.T("homeLead"), p.T("homeText"), p.T("homePromise")},
+		Links:      []link{{"/openapi.json", p.T("homeAPI")}},
+	}
+	s.answer(w, r, http.StatusOK, "message", p, cachePublic)
+}
+
+// missing is the page for every address that leads nowhere, drafts included.
+func (s *site) missing(w http.ResponseWriter, r *http.Request) {
+	p := s.begin(w, r)
+	p.Title, p.NoIndex = p.T("missingTitle"), true
+	p.Content = messageView{
+		Heading:    p.Title,
+		Paragraphs: []string{p.T("missingText")},
+		Links:      []link{{"/" + p.Query, p.T("home")}},
+	}
+	s.answer(w, r, http.StatusNotFound, "message", p, cacheNever)
+}
+
+// failed answers an error of a call that a page needs.
+func (s *site) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch status.Code(err) {
+	case codes.NotFound, codes.InvalidArgument:
+		s.missing(w, r)
+		return
+	}
+	if !isGone(r.Context()) {
+		s.logger.WarnContext(r.Context(), "a page lacks what it shows", "code", status.Code(err).String())
+	}
+	p := s.begin(w, r)
+	p.Title, p.NoIndex = p.T("awayTitle"), true
+	p.Content = messageView{Heading: p.Title, Paragraphs: []string{p.T("awayText")}}
+	w.Header().Set("Retry-After", "10")
+	s.answer(w, r, http.StatusServiceUnavailable, "message", p, cacheNever)
+}
+
+func isGone(ctx context.Context) bool { return ctx.Err() != nil }
+
+var (
+	slugPattern     = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}[a-z0-9]$`)
+	donationPattern = regexp.MustCompile(`^[0-9a-f-]{36}$`)
+)
+
+// campaignName returns the resource name that the path speaks of; false when it cannot be one.
+func campaignName(r *http.Request) (string, bool) {
+	collective, campaign := r.PathValue("collective"), r.PathValue("campaign")
+	if !slugPattern.MatchString(collective) || !slugPattern.MatchString(campaign) {
+		return "", false
+	}
+	return "collectives/" + collective + "/campaigns/" + campaign, true
+}
+
+// slugs is the reverse of campaignName.
+func slugs(name string) (collective, campaign string) {
+	collective, campaign, _ = strings.Cut(strings.TrimPrefix(name, "collectives/"), "/campaigns/")
+	return collective, campaign
 }

@@ -11,6 +11,9 @@
 
   const CSS = "{{css}}";
   const STRINGS = "{{strings}}";
+  // Decimals of a currency as Stripe counts them; browsers' tables differ for some.
+  const NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF";
+  const THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND";
   const POLL_MS = 30_000;
   const TIMEOUT_MS = 20_000;
 
@@ -50,8 +53,7 @@
       this.lang = lang;
       this.locale = lang === "en" ? "en-GB" : "fr-FR";
       this.currency = currency;
-      const { maximumFractionDigits } = this.#format({}).resolvedOptions();
-      this.digits = maximumFractionDigits;
+      this.digits = NO_DECIMALS.includes(currency) ? 0 : THREE_DECIMALS.includes(currency) ? 3 : 2;
       this.symbol = this.#format({}).formatToParts(0).find((part) => part.type === "currency").value;
     }
 
@@ -62,8 +64,8 @@
     /** "20 €", "12,50 €": cents only where there are some. */
     money(amountMinor) {
       const unit = 10 ** this.digits;
-      const minimumFractionDigits = amountMinor % unit === 0 ? 0 : this.digits;
-      return this.#format({ minimumFractionDigits }).format(amountMinor / unit);
+      const digits = amountMinor % unit === 0 ? 0 : this.digits;
+      return this.#format({ minimumFractionDigits: digits, maximumFractionDigits: digits }).format(amountMinor / unit);
     }
 
     /** Rounded down: 99.6 % is not all of it. */
@@ -251,7 +253,7 @@
       const stages = campaign.stages ?? [];
       const page = `${base}c/${this.#name.replace("collectives/", "").replace("campaigns/", "")}?lang=${words.lang}`;
       return h("section", { class: "card", part: "card", lang: words.lang, "aria-labelledby": "title" },
-        h("div", {},
+        h("div", { class: "head" },
           h("p", { class: "collective", part: "collective" }, campaign.collective_display_name),
           h("h2", { id: "title", part: "title", lang: textLang }, campaign.texts[textLang].title),
           h("div", { class: "figures" },
@@ -263,7 +265,7 @@
           h("p", { class: "pending", part: "pending" }),
           campaign.deadline && campaign.accepting_gifts
             ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(campaign.deadline) })) : null),
-        campaign.accepting_gifts ? this.#form(page) : h("div", {},
+        campaign.accepting_gifts ? this.#form(page) : h("div", { class: "give" },
           h("p", { class: "closed", part: "closed" }, words.say(campaign.state === "CAMPAIGN_STATE_PAUSED" ? "paused" : "ended")),
           this.#more(page)),
         stages.length ? h("div", { class: "steps", part: "stages" }, h("h3", {}, words.say("stages")), h("ol", {})) : null);
@@ -282,7 +284,7 @@
       const ratio = target > 0 ? settled / target : 0;
       const find = (selector) => this.#root.querySelector(selector);
 
-      find(".raised").textContent = words.say("raised", { amount: words.money(settled) });
+      find(".raised").textContent = words.money(settled);
       find(".percent").textContent = words.percent(ratio);
       const waiting = find(".pending");
       waiting.hidden = pending <= 0;
@@ -350,7 +352,7 @@
           update();
         });
       }
-      const form = h("form", { novalidate: true },
+      const form = h("form", { class: "give", novalidate: true },
         h("fieldset", {},
           h("legend", {}, words.say("choose")),
           h("div", { class: "presets", part: "presets" }, ...radios.map((radio) =>

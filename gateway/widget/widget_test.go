@@ -8,9 +8,12 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // maxWireBytes is the bar of the project: everything that the widget loads before the click.
@@ -70,6 +73,31 @@ func TestScript(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestDecimals(t *testing.T) {
+	script, err := files.ReadFile("widget.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, decimals := range map[string]int{"NO_DECIMALS": 0, "THREE_DECIMALS": 3} {
+		list := regexp.MustCompile(name + ` = "([A-Z ]+)"`).FindSubmatch(script)
+		if list == nil {
+			t.Fatalf("%s is not in the script", name)
+		}
+		listed := strings.Fields(string(list[1]))
+		for a := 'A'; a <= 'Z'; a++ {
+			for b := 'A'; b <= 'Z'; b++ {
+				for c := 'A'; c <= 'Z'; c++ {
+					code := money.Currency([]rune{a, b, c})
+					want := code.Valid() && code.Exponent() == decimals
+					if got := slices.Contains(listed, string(code)); got != want {
+						t.Errorf("%s in %s: %v, package money says %v", code, name, got, want)
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestCatalogues(t *testing.T) {

@@ -1,0 +1,76 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+)
+
+// campaignsPerPage is how many a collective's page shows.
+const campaignsPerPage = 50
+
+// campaign shows one campaign with its form.
+func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
+	name, ok := campaignName(r)
+	if !ok {
+		s.missing(w, r)
+		return
+	}
+	c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	p := s.begin(w, r)
+	v := newCampaignView(p.words, c)
+	v.Story = s.stories.render(c.GetTexts()[v.TextLang].GetStory())
+	p.Title, p.Content = v.Title, v
+	s.answer(w, r, http.StatusOK, "campaign", p, cachePublic)
+}
+
+// collectiveView is the list of a collective's campaigns.
+type collectiveView struct {
+	Heading   string
+	Campaigns []campaignView
+	// Older is the address of the next page; empty on the last.
+	Older string
+}
+
+// collective lists a collective's campaigns, newest first. A collective without
+// public campaigns looks like one that does not exist.
+func (s *site) collective(w http.ResponseWriter, r *http.Request) {
+	collective := r.PathValue("collective")
+	if !slugPattern.MatchString(collective) {
+		s.missing(w, r)
+		return
+	}
+	list, err := s.campaigns.ListCampaigns(r.Context(), &campaignsv1.ListCampaignsRequest{
+		Parent:    "collectives/" + collective,
+		PageSize:  campaignsPerPage,
+		PageToken: r.URL.Query().Get("page"),
+	})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	if len(list.GetCampaigns()) == 0 {
+		s.missing(w, r)
+		return
+	}
+	p := s.begin(w, r)
+	v := collectiveView{}
+	for _, c := range list.GetCampaigns() {
+		v.Campaigns = append(v.Campaigns, newCampaignView(p.words, c))
+	}
+	v.Heading = p.T("collectiveTitle", "collective", v.Campaigns[0].Collective)
+	if token := list.GetNextPageToken(); token != "" {
+		query := url.Values{"page": {token}}
+		if lang := explicitLanguage(r); lang != "" {
+			query.Set("lang", lang)
+		}
+		v.Older = r.URL.Path + "?" + query.Encode()
+	}
+	p.Title, p.Content = v.Heading, v
+	s.answer(w, r, http.StatusOK, "collective", p, cachePublic)
+}

@@ -1,0 +1,115 @@
+package pages
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+)
+
+// giftView is the truth about one gift.
+type giftView struct {
+	Tone, Sign, Heading, Lead, Text string
+	// CheckoutURL is where it can still be paid, AgainPath where another gift can be made.
+	CheckoutURL, AgainPath string
+	// Waiting says that the answer may still change by itself; SelfPath asks again.
+	Waiting  bool
+	SelfPath string
+	// Settled makes the way back the page's main link.
+	Settled       bool
+	BackURL, Back string
+	// Campaign is nil when it cannot be shown; the gift's page does without.
+	Campaign *campaignView
+}
+
+// refreshSeconds are the waits before the page looks again by itself, one a look: a lost
+// webhook heals within moments, and who cancelled is left in peace after two minutes.
+var refreshSeconds = []int{3, 5, 8, 15, 30, 60}
+
+// gift tells what became of a gift, from the service's own state. Nothing in the
+// address but the gift's name counts.
+func (s *site) gift(w http.ResponseWriter, r *http.Request) {
+	name, ok := campaignName(r)
+	if !ok || !donationPattern.MatchString(r.PathValue("donation")) {
+		s.missing(w, r)
+		return
+	}
+	gift, err := s.donations.GetDonationStatus(r.Context(), &donationsv1.GetDonationStatusRequest{
+		Name: name + "/donations/" + r.PathValue("donation") + "/status",
+	})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	p := s.begin(w, r)
+	if chosen, ok := s.catalogues[gift.GetLocale()]; ok && explicitLanguage(r) == "" {
+		p.words = chosen
+		p.OtherLanguage = r.URL.Path + "?lang=" + p.T("otherLanguageCode")
+	}
+	v := newGiftView(p.words, gift)
+	collective, campaign := slugs(name)
+	v.setWayBack(p, gift.GetReturnUrl(), "/c/"+collective+"/"+campaign)
+	if v.Waiting {
+		v.SelfPath = r.URL.Path + p.Query
+		p.Refresh = nextLook(r, p.Query)
+	}
+	// The page is about the gift: without the campaign it still tells the truth.
+	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {
+		shown := newCampaignView(p.words, c)
+		v.Campaign = &shown
+	}
+	p.Title, p.NoIndex, p.Content = v.Heading, true, v
+	s.answer(w, r, http.StatusOK, "gift", p, cacheNever)
+}
+
+func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
+	collective, campaign := slugs(gift.GetName())
+	campaign, _, _ = strings.Cut(campaign, "/")
+	var v giftView
+	var key string
+	switch gift.GetOutcome() {
+	case donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
+		key, v.Tone, v.Sign, v.Settled = "received", "good", "✓", true
+	case donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING:
+		key, v.Tone, v.Sign, v.Waiting, v.Settled = "confirming", "good", "…", true, true
+	case donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID:
+		key, v.Tone, v.Sign = "notPaid", "open", "–"
+		v.AgainPath = "/c/" + collective + "/" + campaign
+	case donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK:
+		key, v.Tone, v.Sign, v.Settled = "givenBack", "open", "↩", true
+	default:
+		key, v.Tone, v.Sign, v.Waiting = "open", "open", "…", true
+		v.CheckoutURL = gift.GetCheckoutUrl()
+	}
+	v.Heading = w.T(key + "Title")
+	v.Lead = w.T(key+"Lead", "amount", w.money(gift.GetAmount()))
+	v.Text = w.T(key + "Text")
+	return v
+}
+
+// setWayBack leads to the site that the donor came from, else to the campaign's page.
+func (v *giftView) setWayBack(p *page, returnURL, campaignPath string) {
+	if u, err := url.Parse(returnURL); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
+		v.BackURL, v.Back = returnURL, p.T("backToSite", "site", u.Host)
+		return
+	}
+	v.BackURL, v.Back = campaignPath+p.Query, p.T("backToCampaign")
+}
+
+// nextLook is the content of the meta refresh, or "" after the last look. The count
+// travels in the address, so the server remembers nobody.
+func nextLook(r *http.Request, query string) string {
+	look, _ := strconv.Atoi(r.URL.Query().Get("look"))
+	if look < 0 || look >= len(refreshSeconds) {
+		return ""
+	}
+	separator := "?"
+	if query != "" {
+		separator = "&"
+	}
+	return fmt.Sprintf("%d;url=%s%s%slook=%d", refreshSeconds[look], r.URL.Path, query, separator, look+1)
+}

@@ -1,0 +1,167 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// maxFormBytes is far above two short fields.
+const maxFormBytes = 4 << 10
+
+var (
+	errNothingChosen = errors.New("no amount was chosen")
+	errNotAnAmount   = errors.New("what was typed is no amount")
+)
+
+// give starts a gift and sends the donor to its payment page. What is wrong comes
+// back as the same page, with words and what was typed.
+//
+// Each post is a gift of its own: one that is posted twice opens two payment pages, of
+// which a donor pays one, and the other expires.
+func (s *site) give(w http.ResponseWriter, r *http.Request) {
+	name, ok := campaignName(r)
+	if !ok {
+		s.missing(w, r)
+		return
+	}
+	c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	p := s.begin(w, r)
+	// Before the body is read: another site's form may only be told to go away.
+	if s.foreign.Check(r) != nil {
+		s.formAgain(w, r, p, c, http.StatusForbidden, p.T("errorOrigin"))
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+	if r.ParseForm() != nil {
+		s.formAgain(w, r, p, c, http.StatusBadRequest, p.T("errorAmount"))
+		return
+	}
+	amount, err := chosenAmount(r.PostForm, money.Currency(c.GetGoal().GetCurrencyCode()))
+	if err != nil {
+		key := "errorAmount"
+		if errors.Is(err, errNothingChosen) {
+			key = "errorChoose"
+		}
+		s.formAgain(w, r, p, c, http.StatusBadRequest, p.T(key))
+		return
+	}
+	donation, err := s.donations.CreateDonation(r.Context(), &donationsv1.CreateDonationRequest{
+		Parent:    name,
+		Amount:    &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+		RequestId: uuid.NewString(),
+		Locale:    p.Lang,
+	})
+	if err != nil {
+		code, sentence := refusal(p.words, c, err)
+		s.formAgain(w, r, p, c, code, sentence)
+		return
+	}
+	if !s.payable(donation.GetCheckoutUrl()) {
+		s.logger.ErrorContext(r.Context(), "a gift's payment page is at none of the gateway's checkout origins", "donation", donation.GetName())
+		s.formAgain(w, r, p, c, http.StatusInternalServerError, p.T("errorOther"))
+		return
+	}
+	w.Header().Set("Cache-Control", cacheNever)
+	// The redirect is still under the form-action of the page that posted; this one is for the answer's own body.
+	w.Header().Set("Location", donation.GetCheckoutUrl())
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// backFromForm serves who reloads or types the form's address.
+func (s *site) backFromForm(w http.ResponseWriter, r *http.Request) {
+	if _, ok := campaignName(r); !ok {
+		s.missing(w, r)
+		return
+	}
+	target := strings.TrimSuffix(r.URL.Path, "/give")
+	if lang := explicitLanguage(r); lang != "" {
+		target += "?lang=" + lang
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther)
+}
+
+// chosenAmount reads what was typed, else the chosen preset. Bounds are the service's affair.
+func chosenAmount(form url.Values, currency money.Currency) (money.Amount, error) {
+	if typed := strings.TrimSpace(form.Get("amount")); typed != "" {
+		amount, err := money.Parse(typed, currency)
+		if err != nil {
+			return money.Amount{}, errors.Join(errNotAnAmount, err)
+		}
+		return amount, nil
+	}
+	preset := form.Get("preset")
+	if preset == "" {
+		return money.Amount{}, errNothingChosen
+	}
+	minor, err := strconv.ParseInt(preset, 10, 64)
+	if err != nil {
+		return money.Amount{}, errNotAnAmount
+	}
+	return money.Amount{Minor: minor, Currency: currency}, nil
+}
+
+// payable reports whether the address is a payment page's: the browser would refuse
+// to follow the form anywhere else, without a word.
+func (s *site) payable(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && slices.Contains(s.checkoutOrigins, u.Scheme+"://"+u.Host)
+}
+
+// formAgain shows the campaign with an error and what was sent.
+func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *campaignsv1.Campaign, code int, sentence string) {
+	v := newCampaignView(p.words, c)
+	v.Story = s.stories.render(c.GetTexts()[v.TextLang].GetStory())
+	v.Form.Error, v.Form.Typed = sentence, r.PostForm.Get("amount")
+	for i := range v.Form.Presets {
+		v.Form.Presets[i].Checked = strconv.FormatInt(v.Form.Presets[i].Minor, 10) == r.PostForm.Get("preset")
+	}
+	p.Title, p.Content, p.NoIndex = p.T("errorTitle", "title", v.Title), v, true
+	p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
+	s.answer(w, r, code, "campaign", p, cacheNever)
+}
+
+// refusal turns the service's reason into an HTTP status and a sentence.
+func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence string) {
+	var reason string
+	wait := time.Minute
+	for _, detail := range status.Convert(err).Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			reason = d.GetReason()
+		case *errdetails.RetryInfo:
+			wait = d.GetRetryDelay().AsDuration()
+		}
+	}
+	switch reason {
+	case "AMOUNT_TOO_SMALL":
+		return http.StatusBadRequest, w.T("errorTooSmall", "minimum", w.money(c.GetMinimum()))
+	case "AMOUNT_TOO_LARGE":
+		return http.StatusBadRequest, w.T("errorTooLarge", "maximum", w.money(c.GetMaximum()))
+	case "CAMPAIGN_NOT_OPEN":
+		return http.StatusConflict, w.T("errorNotOpen")
+	case "TOO_MANY_GIFTS":
+		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.wait(wait))
+	case "STRIPE_UNAVAILABLE":
+		return http.StatusServiceUnavailable, w.T("errorStripe")
+	default:
+		return http.StatusInternalServerError, w.T("errorOther")
+	}
+}

@@ -1,0 +1,72 @@
+package pages
+
+import (
+	"bytes"
+	"html/template"
+	"regexp"
+
+	"github.com/microcosm-cc/bluemonday"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+)
+
+// linkRel goes on every link of a story: it is somebody else's text, and earns no rank.
+const linkRel = "noopener nofollow"
+
+// storyteller turns a campaign's Markdown into HTML that is safe on our page.
+//
+// Two fences: goldmark drops raw HTML, and what it writes is then cut down to a
+// list of elements. Images are not in it, since each would tell another server who reads.
+type storyteller struct {
+	markdown goldmark.Markdown
+	policy   *bluemonday.Policy
+}
+
+func newStoryteller() *storyteller {
+	policy := bluemonday.NewPolicy()
+	policy.AllowElements("p", "br", "hr", "strong", "em", "del", "ul", "ol", "li", "blockquote", "pre", "code", "h2", "h3", "h4", "h5", "h6")
+	policy.AllowAttrs("href").OnElements("a")
+	policy.AllowAttrs("rel").Matching(regexp.MustCompile("^" + linkRel + "$")).OnElements("a")
+	policy.AllowAttrs("start").Matching(bluemonday.Integer).OnElements("ol")
+	policy.AllowURLSchemes("https", "http", "mailto")
+	policy.RequireParseableURLs(true)
+	return &storyteller{
+		markdown: goldmark.New(
+			goldmark.WithExtensions(extension.Linkify, extension.Strikethrough),
+			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(fitToPage{}, 100))),
+		),
+		policy: policy,
+	}
+}
+
+// render returns the story as HTML; a text that goldmark cannot read is left out.
+func (s *storyteller) render(markdown string) template.HTML {
+	var out bytes.Buffer
+	if err := s.markdown.Convert([]byte(markdown), &out); err != nil {
+		return ""
+	}
+	// Sanitised in the same expression: nothing else in this package makes a template.HTML.
+	return template.HTML(s.policy.SanitizeBytes(out.Bytes()))
+}
+
+// fitToPage puts the story's headings below the page's own, and marks its links.
+type fitToPage struct{}
+
+// Transform implements parser.ASTTransformer.
+func (fitToPage) Transform(document *ast.Document, _ text.Reader, _ parser.Context) {
+	_ = ast.Walk(document, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		switch n := node.(type) {
+		case *ast.Heading:
+			if entering {
+				n.Level = min(n.Level+1, 6)
+			}
+		case *ast.Link, *ast.AutoLink:
+			node.SetAttributeString("rel", []byte(linkRel))
+		}
+		return ast.WalkContinue, nil
+	})
+}

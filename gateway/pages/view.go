@@ -1,0 +1,188 @@
+package pages
+
+import (
+	"html/template"
+	"strconv"
+	"strings"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+)
+
+// page is what every template gets: the frame, and one content.
+type page struct {
+	*words
+	// Title stands in the tab; Query keeps a chosen language in links ("?lang=en" or "").
+	Title, Query string
+	// Style and Icon are addresses of our own files.
+	Style, Icon string
+	// OtherLanguage is this page in the other language; empty where it has no fixed address.
+	OtherLanguage string
+	// NoIndex keeps search engines away from what is one person's.
+	NoIndex bool
+	// Refresh is the content of a meta refresh; empty for none.
+	Refresh string
+	// Content is the page's own part.
+	Content any
+}
+
+// campaignView is a campaign in one language, every text ready to print.
+type campaignView struct {
+	Collective, CollectivePath, Path string
+	Title, TextLang                  string
+	Story                            template.HTML
+	Progress                         progressView
+	Stages                           []stageView
+	Deadline                         string
+	// Accepting shows the form, else Closed says why there is none; Badge says it in a word.
+	Accepting     bool
+	Closed, Badge string
+	Form          formView
+}
+
+// formView is the donation form, with what was sent when it comes back.
+type formView struct {
+	Presets                  []presetView
+	Minimum, Maximum, Symbol string
+	Typed, Error             string
+}
+
+type presetView struct {
+	Minor   int64
+	Label   string
+	Checked bool
+}
+
+// progressView draws the bar: widths and positions are in percent of the bar, which
+// stands for the goal, or for what came in when that is more.
+type progressView struct {
+	Raised, Goal, Percent, Pending, Text string
+	Now                                  int64
+	Settled, Waiting                     string
+	Ticks                                []tickView
+}
+
+type tickView struct {
+	At   string
+	Goal bool
+}
+
+type stageView struct {
+	Number                int
+	Title, TextLang, Cost string
+	State, Remark         string
+}
+
+// newCampaignView prints a campaign. The story is left to the caller that shows it.
+func newCampaignView(w *words, c *campaignsv1.Campaign) campaignView {
+	collective, campaign := slugs(c.GetName())
+	v := campaignView{
+		Collective:     c.GetCollectiveDisplayName(),
+		CollectivePath: "/c/" + collective,
+		Path:           "/c/" + collective + "/" + campaign,
+		TextLang:       textLanguage(w, c),
+		Progress:       newProgressView(w, c),
+		Stages:         newStageViews(w, c),
+		Accepting:      c.GetAcceptingGifts(),
+	}
+	v.Title = c.GetTexts()[v.TextLang].GetTitle()
+	switch {
+	case v.Accepting:
+		if d := c.GetDeadline(); d != nil {
+			v.Deadline = w.T("deadline", "date", w.date(d.AsTime()))
+		}
+	case c.GetState() == campaignsv1.CampaignState_CAMPAIGN_STATE_PAUSED:
+		v.Closed, v.Badge = w.T("paused"), w.T("statePaused")
+	default:
+		v.Closed, v.Badge = w.T("ended"), w.T("stateEnded")
+	}
+	for _, preset := range c.GetPresets() {
+		v.Form.Presets = append(v.Form.Presets, presetView{Minor: preset.GetAmountMinor(), Label: w.money(preset)})
+	}
+	v.Form.Minimum, v.Form.Maximum = w.money(c.GetMinimum()), w.money(c.GetMaximum())
+	v.Form.Symbol = currencySymbol(w, c.GetGoal().GetCurrencyCode())
+	return v
+}
+
+// textLanguage is the reader's language where the campaign has it, else French.
+func textLanguage(w *words, c *campaignsv1.Campaign) string {
+	if _, ok := c.GetTexts()[w.Lang]; ok {
+		return w.Lang
+	}
+	return "fr"
+}
+
+func newProgressView(w *words, c *campaignsv1.Campaign) progressView {
+	goal := c.GetGoal().GetAmountMinor()
+	settled := c.GetProgress().GetSettled().GetAmountMinor()
+	pending := max(0, c.GetProgress().GetPending().GetAmountMinor())
+	currency := c.GetGoal().GetCurrencyCode()
+	print := func(minor int64) string {
+		return w.money(&moneyv1.Money{CurrencyCode: currency, AmountMinor: minor})
+	}
+	v := progressView{
+		Raised:  print(settled),
+		Goal:    w.T("goal", "goal", print(goal)),
+		Percent: w.percent(settled, goal),
+	}
+	v.Text = w.T("progress", "amount", print(settled), "goal", print(goal), "percent", v.Percent)
+	if pending > 0 {
+		v.Pending = w.T("pending", "amount", print(pending))
+		v.Text += " (" + v.Pending + ")"
+	}
+	v.Now = min(100, max(0, hundredths(settled, goal)))
+	scale := max(goal, settled+pending, 1)
+	v.Settled, v.Waiting = percentOf(settled, scale), percentOf(pending, scale)
+	var end int64
+	for _, stage := range c.GetStages() {
+		if end += stage.GetAmount().GetAmountMinor(); end < scale && end != goal {
+			v.Ticks = append(v.Ticks, tickView{At: percentOf(end, scale)})
+		}
+	}
+	if goal < scale {
+		v.Ticks = append(v.Ticks, tickView{At: percentOf(goal, scale), Goal: true})
+	}
+	return v
+}
+
+// newStageViews says of each stage whether what came in, spent in order, pays for it.
+func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
+	settled := c.GetProgress().GetSettled().GetAmountMinor()
+	var views []stageView
+	var start int64
+	for i, stage := range c.GetStages() {
+		end := start + stage.GetAmount().GetAmountMinor()
+		v := stageView{Number: i + 1, TextLang: w.Lang, Cost: w.money(stage.GetAmount())}
+		if _, ok := stage.GetTitles()[w.Lang]; !ok {
+			v.TextLang = "fr"
+		}
+		v.Title = stage.GetTitles()[v.TextLang]
+		switch {
+		case settled >= end:
+			v.State, v.Remark = "reached", w.T("reached")
+		case settled >= start:
+			v.State = "current"
+			v.Remark = w.T("missing", "amount", w.money(&moneyv1.Money{
+				CurrencyCode: stage.GetAmount().GetCurrencyCode(),
+				AmountMinor:  end - settled,
+			}))
+		default:
+			v.State, v.Remark = "upcoming", w.T("upcoming")
+		}
+		views = append(views, v)
+		start = end
+	}
+	return views
+}
+
+// percentOf writes a share for SVG, within 0 and 100, to a hundredth.
+func percentOf(part, whole int64) string {
+	share := min(100, max(0, float64(part)/float64(whole)*100))
+	return strconv.FormatFloat(share, 'f', 2, 64)
+}
+
+// currencySymbol is what stands behind the field in which an amount is typed.
+func currencySymbol(w *words, code string) string {
+	text := w.money(&moneyv1.Money{CurrencyCode: code})
+	return strings.Trim(text, "0\u00a0\u202f")
+}
