@@ -1,0 +1,120 @@
+package exports
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// csvHeader names the columns. Debit and credit are never negative, with a decimal point; one
+// of them is empty on each line. The date is that of the collective's time zone, the time is UTC.
+const csvHeader = "transaction,reference,kind,effective_date,effective_time,account,account_name," +
+	"debit,credit,currency,campaign,donation\r\n"
+
+// rowBytes is more than a row takes, as long as its texts are of the usual length.
+const rowBytes = 1 << 10
+
+// write streams the CSV. It is not encoding/csv, which gives no way to defuse a cell and
+// drops carriage returns inside cells when it ends lines with CRLF.
+func (x *export) write(ctx context.Context, w io.Writer) error {
+	buffer := make([]byte, 0, chunkBytes+rowBytes)
+	buffer = append(buffer, csvHeader...)
+	if err := x.ledger.StreamEntries(ctx, x.filter, func(row *ledger.EntryRow) error {
+		buffer = x.appendRow(buffer, row)
+		if len(buffer) < chunkBytes {
+			return nil
+		}
+		_, err := w.Write(buffer)
+		buffer = buffer[:0]
+		return err
+	}); err != nil {
+		return err
+	}
+	_, err := w.Write(buffer)
+	return err
+}
+
+func (x *export) appendRow(b []byte, row *ledger.EntryRow) []byte {
+	b = strconv.AppendInt(b, row.TransactionID, 10)
+	b = append(b, ',')
+	b = appendText(b, row.Reference)
+	b = append(b, ',')
+	b = appendText(b, row.Kind)
+	b = append(b, ',')
+	b = row.Effective.In(x.zone).AppendFormat(b, time.DateOnly)
+	b = append(b, ',')
+	b = row.Effective.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, ',')
+	b = appendText(b, row.Code)
+	b = append(b, ',')
+	b = appendText(b, row.DisplayName)
+	b = append(b, ',')
+	// A credit moves to its column and loses its sign there.
+	amount, credit := strings.CutPrefix(row.Amount.Decimal(), "-")
+	if credit {
+		b = append(b, ',')
+		b = append(b, amount...)
+	} else {
+		b = append(b, amount...)
+		b = append(b, ',')
+	}
+	b = append(b, ',')
+	b = appendText(b, string(row.Amount.Currency))
+	b = append(b, ',')
+	b = appendText(b, row.Campaign)
+	b = append(b, ',')
+	if row.Donation != uuid.Nil {
+		b = append(b, row.Donation.String()...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// appendText appends a text cell: defused, and quoted where RFC 4180 asks for it. Semicolons and
+// tabs are quoted too, since spreadsheets guess the separator.
+func appendText(b []byte, text string) []byte {
+	text = defuse(text)
+	if !strings.ContainsAny(text, "\",;\t\r\n") && !strings.HasPrefix(text, " ") && !strings.HasSuffix(text, " ") {
+		return append(b, text...)
+	}
+	b = append(b, '"')
+	for i := range len(text) {
+		if text[i] == '"' {
+			b = append(b, '"')
+		}
+		b = append(b, text[i])
+	}
+	return append(b, '"')
+}
+
+// defuse puts an apostrophe before what a spreadsheet would run as a formula, and before what
+// begins with an apostrophe: so a reader gets every text back by removing one apostrophe
+// from the front, if there is one.
+// https://owasp.org/www-community/attacks/CSV_Injection
+func defuse(text string) string {
+	if strings.HasPrefix(text, "'") || isFormula(text) {
+		return "'" + text
+	}
+	return text
+}
+
+// isFormula looks past what is not seen: spaces, controls, marks of direction, byte order marks. A
+// control at the very beginning is enough by itself.
+func isFormula(text string) bool {
+	if first, _ := utf8.DecodeRuneInString(text); text != "" && unicode.IsControl(first) {
+		return true
+	}
+	text = strings.TrimLeftFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+	})
+	first, _ := utf8.DecodeRuneInString(text)
+	// After the ASCII signs their full-width and small forms, and the true minus.
+	return text != "" && strings.ContainsRune("=+-@＝＋－＠﹦﹢﹣﹫−", first)
+}

@@ -1,0 +1,416 @@
+package exports_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/test/bufconn"
+
+	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const vallon = "vallon-contre-cameras"
+
+func open(t *testing.T, zone string) (*exports.Service, *ledger.Service, *pgxpool.Pool) {
+	t.Helper()
+	pool := pgtest.New(t)
+	groups := collectives.New(collectives.Config{Pool: pool})
+	for _, c := range []collectives.Collective{
+		{ID: vallon, DisplayName: "Vallon contre caméras", TimeZone: zone},
+		{ID: "technopolice-marseille", DisplayName: "Technopolice Marseille"},
+	} {
+		if _, err := groups.Create(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	books := ledger.New(ledger.Config{Pool: pool})
+	if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
+		return books.EnsureBookTx(ctx, tx, "")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return exports.New(exports.Config{Ledger: books, Collectives: groups}), books, pool
+}
+
+func post(t *testing.T, books *ledger.Service, pool *pgxpool.Pool, txs ...ledger.Transaction) {
+	t.Helper()
+	if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := books.PostTx(ctx, tx, "", txs)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pair moves an amount from one account to another, for a collective.
+func pair(reference, kind string, at time.Time, debit, credit ledger.AccountRole, amount money.Amount, collective, campaign string) ledger.Transaction {
+	entry := ledger.Entry{Role: debit, Amount: amount, Collective: collective, Campaign: campaign}
+	if campaign != "" {
+		entry.Donation = uuid.NewSHA1(uuid.Nil, []byte(reference))
+	}
+	other := entry
+	other.Role, other.Amount.Minor = credit, -amount.Minor
+	return ledger.Transaction{Reference: reference, Kind: kind, Effective: at, Entries: []ledger.Entry{entry, other}}
+}
+
+func eur(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
+
+// TestGolden has what a file can hold: several kinds and currencies, an entry of no campaign, a
+// reference that is a formula, and a collective that must not be in it.
+func TestGolden(t *testing.T) {
+	service, books, pool := open(t, "Europe/Paris")
+	newYear := time.Date(2025, 12, 31, 23, 30, 0, 123_000_000, time.UTC) // 2026 in Paris
+	summer := time.Date(2026, 7, 14, 21, 59, 59, 0, time.UTC)
+	post(t, books, pool,
+		pair("txn_gift", ledger.KindGift, newYear, ledger.RoleStripeBalance, ledger.RoleGifts, eur(2000), vallon, "avocate"),
+		pair("txn_fee", ledger.KindFee, newYear.Add(time.Second), ledger.RoleStripeFees, ledger.RoleStripeBalance, eur(5), vallon, ""),
+		pair(`=HYPERLINK("http://x")`, ledger.KindOther, summer, ledger.RoleBank, ledger.RoleUnknownReceipts, eur(123_456_789), vallon, ""),
+		pair("txn_yen", ledger.KindRefund, summer, ledger.RoleGifts, ledger.RoleStripeBalance, money.Amount{Minor: 700, Currency: "JPY"}, vallon, "avocate"),
+		pair("txn_other", ledger.KindGift, summer, ledger.RoleStripeBalance, ledger.RoleGifts, eur(9999), "technopolice-marseille", "recours"),
+	)
+	got := file(t, service, exports.Request{Collective: vallon})
+	const golden = "testdata/golden.csv"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	t.Run("twice gives the same bytes", func(t *testing.T) {
+		if again := file(t, service, exports.Request{Collective: vallon, Format: exports.FormatCSV}); again != got {
+			t.Error("the bytes differ")
+		}
+	})
+	t.Run("balances per currency", func(t *testing.T) {
+		records, err := csv.NewReader(strings.NewReader(got)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]money.Amount{}
+		for _, r := range records[1:] {
+			for column, sign := range map[int]int64{7: 1, 8: -1} {
+				if r[column] == "" {
+					continue
+				}
+				amount, err := money.Parse(r[column], money.Currency(r[9]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				amount.Minor = amount.Minor*sign + sums[r[9]].Minor
+				sums[r[9]] = amount
+			}
+		}
+		for currency, sum := range sums {
+			if sum.Minor != 0 {
+				t.Errorf("%s sums to %v", currency, sum)
+			}
+		}
+	})
+}
+
+func file(t *testing.T, service *exports.Service, req exports.Request) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := service.Write(t.Context(), &b, req); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestDays(t *testing.T) {
+	for _, c := range []struct {
+		zone, from, to string
+		// inside are the first and the last instant of the span.
+		first, last string
+	}{
+		{"Europe/Paris", "2026-01-01", "2026-01-01", "2025-12-31T23:00:00Z", "2026-01-01T22:59:59.999999Z"},
+		{"Europe/Paris", "2026-03-29", "2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59.999999Z"},
+		{"Pacific/Auckland", "2026-01-01", "2026-01-02", "2025-12-31T11:00:00Z", "2026-01-02T10:59:59.999999Z"},
+		// No midnight on that day, and two of them on this one.
+		{"Africa/Cairo", "2024-04-26", "2024-04-26", "2024-04-25T22:00:00Z", "2024-04-26T20:59:59.999999Z"},
+		{"America/Havana", "2026-11-01", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59.999999Z"},
+		{"UTC", "2024-02-29", "2024-02-29", "2024-02-29T00:00:00Z", "2024-02-29T23:59:59.999999Z"},
+	} {
+		t.Run(c.zone+" "+c.from, func(t *testing.T) {
+			service, books, pool := open(t, c.zone)
+			first, last := instant(t, c.first), instant(t, c.last)
+			for reference, at := range map[string]time.Time{
+				"before": first.Add(-time.Microsecond), "first": first, "last": last, "after": last.Add(time.Microsecond),
+			} {
+				post(t, books, pool, pair(reference, ledger.KindGift, at, ledger.RoleBank, ledger.RoleGifts, eur(1), vallon, ""))
+			}
+			for _, span := range []struct {
+				from, to string
+				want     string
+			}{
+				{c.from, c.to, "first last"}, {c.from, "", "first last after"}, {"", c.to, "before first last"}, {"", "", "before first last after"},
+			} {
+				got := references(t, file(t, service, exports.Request{Collective: vallon, From: span.from, To: span.to}))
+				if got != span.want {
+					t.Errorf("from %q to %q has %q, want %q", span.from, span.to, got, span.want)
+				}
+			}
+		})
+	}
+}
+
+func instant(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// references are those of a file's lines, once each.
+func references(t *testing.T, text string) string {
+	t.Helper()
+	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, r := range records[1:] {
+		if n := len(found); n == 0 || found[n-1] != r[1] {
+			found = append(found, r[1])
+		}
+	}
+	return strings.Join(found, " ")
+}
+
+func TestRefuses(t *testing.T) {
+	service, _, _ := open(t, "Europe/Paris")
+	for _, c := range []struct {
+		field string
+		req   exports.Request
+	}{
+		{"from", exports.Request{From: "2026-02-30"}},
+		{"from", exports.Request{From: "0000-01-01"}},
+		{"from", exports.Request{From: "today"}},
+		{"to", exports.Request{To: "2026-13-01"}},
+		{"to", exports.Request{To: "2026-1-1"}},
+		{"to", exports.Request{From: "2026-01-02", To: "2026-01-01"}},
+		{"format", exports.Request{Format: "PDF"}},
+		{"format", exports.Request{Format: "csv"}},
+	} {
+		c.req.Collective = vallon
+		var b bytes.Buffer
+		err := service.Write(t.Context(), &b, c.req)
+		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || len(e.Fields) != 1 || e.Fields[0].Field != c.field {
+			t.Errorf("%+v: %v", c.req, err)
+		}
+		if b.Len() > 0 {
+			t.Errorf("%+v: wrote %q", c.req, b.String())
+		}
+	}
+	if err := service.Write(t.Context(), io.Discard, exports.Request{Collective: "nobody-here"}); errs.Code(err) != codes.NotFound {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// fill posts many transactions of two entries at once, as the tests' fast way to a large book.
+func fill(t *testing.T, pool *pgxpool.Pool, transactions int) {
+	t.Helper()
+	if _, err := pgtest.Owner(t, pool).Exec(t.Context(), `
+		WITH posted AS (
+			INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
+			SELECT '2026-01-01'::timestamptz + n * interval '1 second', 2, '', 'txn_' || n, 'gift', sha256('x')
+			FROM generate_series(1, $1::integer) AS n
+			RETURNING id, effective_at
+		)
+		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, currency, collective, campaign)
+		SELECT p.id, v.amount, p.effective_at, a.id, v.line, 'EUR', 'vallon-contre-cameras', 'avocate'
+		FROM posted AS p
+		CROSS JOIN (VALUES (2000, 1, '51212'), (-2000, 2, '75411')) AS v (amount, line, code)
+		JOIN ledger.accounts AS a ON a.book = '' AND a.code = v.code`, transactions); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// meter counts what it is given and how much memory lives meanwhile.
+type meter struct {
+	bytes, lines, largest int
+	peak                  uint64
+}
+
+func (m *meter) Write(b []byte) (int, error) {
+	m.bytes += len(b)
+	m.lines += bytes.Count(b, []byte("\r\n"))
+	m.largest = max(m.largest, len(b))
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	m.peak = max(m.peak, stats.HeapAlloc)
+	return len(b), nil
+}
+
+func TestMemoryStaysFlat(t *testing.T) {
+	service, _, pool := open(t, "Europe/Paris")
+	const transactions = 100_000
+	fill(t, pool, transactions)
+	runtime.GC()
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var m meter
+	if err := service.Write(t.Context(), &m, exports.Request{Collective: vallon}); err != nil {
+		t.Fatal(err)
+	}
+	if m.lines != 2*transactions+1 {
+		t.Errorf("%d lines", m.lines)
+	}
+	if m.largest > 66<<10 {
+		t.Errorf("a chunk has %d bytes", m.largest)
+	}
+	const allowed = 2 << 20
+	if grown := int64(m.peak) - int64(before.HeapAlloc); grown > allowed {
+		t.Errorf("%d bytes were written and %d held", m.bytes, grown)
+	}
+}
+
+func TestBreaksOff(t *testing.T) {
+	service, _, pool := open(t, "Europe/Paris")
+	fill(t, pool, 5_000)
+	t.Run("with the writer's own error", func(t *testing.T) {
+		full := errors.New("the disk is full")
+		if err := service.Write(t.Context(), failing{full}, exports.Request{Collective: vallon}); !errors.Is(err, full) {
+			t.Errorf("err = %v", err)
+		}
+	})
+	t.Run("when the caller goes away", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := service.Write(ctx, io.Discard, exports.Request{Collective: vallon}); errs.Code(err) != codes.Canceled {
+			t.Errorf("err = %v", err)
+		}
+	})
+	t.Run("and leaves no connection behind", func(t *testing.T) {
+		for deadline := time.Now().Add(10 * time.Second); pool.Stat().AcquiredConns() > 0; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d connections are still in use", pool.Stat().AcquiredConns())
+			}
+		}
+	})
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestExportLedger(t *testing.T) {
+	service, _, pool := open(t, "Europe/Paris")
+	fill(t, pool, 2_000)
+	listener := bufconn.Listen(1 << 20)
+	server := grpc.NewServer()
+	exportsv1.RegisterExportsServiceServer(server, exports.NewServer(service))
+	served := make(chan error)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err := grpc.NewClient("passthrough:///ledger",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := exportsv1.NewExportsServiceClient(conn)
+
+	receive := func(req *exportsv1.ExportLedgerRequest) (text string, header metadata.MD, chunks int, err error) {
+		stream, err := client.ExportLedger(t.Context(), req)
+		if err != nil {
+			return "", nil, 0, err
+		}
+		var b strings.Builder
+		for {
+			message, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				header, err := stream.Header()
+				return b.String(), header, chunks, err
+			}
+			if err != nil {
+				return "", nil, 0, err
+			}
+			if got := message.GetContentType(); got != "text/csv; charset=utf-8; header=present" {
+				t.Errorf("content type %q", got)
+			}
+			chunks++
+			b.Write(message.GetData())
+		}
+	}
+	for _, c := range []struct {
+		from, to, fileName string
+	}{
+		{"", "", "vallon-contre-cameras-ledger.csv"},
+		{"2026-01-01", "2026-12-31", "vallon-contre-cameras-ledger-from-2026-01-01-to-2026-12-31.csv"},
+		{"2027-01-01", "", "vallon-contre-cameras-ledger-from-2027-01-01.csv"},
+	} {
+		t.Run(fmt.Sprintf("gives the bytes of Write, from %q to %q", c.from, c.to), func(t *testing.T) {
+			text, header, chunks, err := receive(&exportsv1.ExportLedgerRequest{Name: "collectives/" + vallon, From: c.from, To: c.to})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := file(t, service, exports.Request{Collective: vallon, From: c.from, To: c.to})
+			if text != want {
+				t.Errorf("%d bytes, want %d", len(text), len(want))
+			}
+			if most := len(want)/(64<<10) + 1; chunks < 1 || chunks > most {
+				t.Errorf("%d chunks, want at most %d", chunks, most)
+			}
+			if got := header.Get("content-disposition"); len(got) != 1 || got[0] != `attachment; filename="`+c.fileName+`"` {
+				t.Errorf("content-disposition %q", got)
+			}
+		})
+	}
+	for rule, req := range map[string]*exportsv1.ExportLedgerRequest{
+		"refuses a wrong day":                         {Name: "collectives/" + vallon, From: "2026-02-30"},
+		"refuses a collective that does not exist":    {Name: "collectives/nobody-here"},
+		"refuses a name that is none of a collective": {Name: vallon},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			if text, _, _, err := receive(req); err == nil || text != "" {
+				t.Errorf("text %q, err = %v", text, err)
+			}
+		})
+	}
+}
