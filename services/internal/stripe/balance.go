@@ -98,6 +98,8 @@ type PaymentIntent struct {
 	ID string
 	// Status is Stripe's word, such as "succeeded".
 	Status string
+	// Donation is the gift in its metadata; Nil otherwise.
+	Donation uuid.UUID
 	// Balance is the latest charge's balance transaction; nil while its fee is not known.
 	Balance *BalanceTransaction
 }
@@ -106,8 +108,9 @@ type PaymentIntent struct {
 func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (PaymentIntent, error) {
 	var answer struct {
 		stripego.APIResource
-		ID           string `json:"id"`
-		Status       string `json:"status"`
+		ID           string            `json:"id"`
+		Status       string            `json:"status"`
+		Metadata     map[string]string `json:"metadata"`
 		LatestCharge *struct {
 			ID       string            `json:"id"`
 			Metadata map[string]string `json:"metadata"`
@@ -119,7 +122,7 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 	if err != nil {
 		return PaymentIntent{}, err
 	}
-	intent := PaymentIntent{ID: answer.ID, Status: answer.Status}
+	intent := PaymentIntent{ID: answer.ID, Status: answer.Status, Donation: parseDonation(answer.Metadata)}
 	if charge := answer.LatestCharge; charge != nil && charge.Balance != nil {
 		balance := charge.Balance.transaction()
 		balance.Source = Source{

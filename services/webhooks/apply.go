@@ -1,0 +1,314 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// applyBatch is how many due events are looked up at once.
+const applyBatch = 200
+
+// Run brings one account in step, once: it applies all events that are due, then reads the balance to its
+// end, even while syncs wait after a failure. It is what the job does, for tests and commands. Two at once,
+// or one beside the job, do no harm.
+func (s *Service) Run(ctx context.Context, account string) error {
+	return s.pass(ctx, account, time.Time{}, true)
+}
+
+// pass applies what is due and syncs. It stops between two steps once until, by the wall clock, has passed,
+// unless that is zero. Without force a sync that waits after a failure is left out. A failure of Stripe's is
+// noted on the account and not returned: the events were applied, and the tick tries again.
+func (s *Service) pass(ctx context.Context, account string, until time.Time, force bool) error {
+	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(accounts, account) {
+		return s.ignoreAccount(ctx, account)
+	}
+	if err := s.applySessions(ctx, account, until); err != nil {
+		return err
+	}
+	hints, err := s.dueHints(ctx, account)
+	if err != nil {
+		return err
+	}
+	synced, err := s.sync(ctx, account, hints.intents, until, force)
+	if err != nil || !synced {
+		return err
+	}
+	return s.finishHints(ctx, account, hints.ids)
+}
+
+const ignoreAccountSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'ignored',
+	next_attempt_at = NULL,
+	failure_reason = @reason,
+	finished_at = @now
+WHERE e.account = @account
+	AND e.next_attempt_at IS NOT NULL`
+
+// ignoreAccount is for a connected account that no collective has, such as one that another product of the
+// operator's connected.
+func (s *Service) ignoreAccount(ctx context.Context, account string) error {
+	tag, err := s.cfg.Pool.Exec(ctx, ignoreAccountSQL, pgx.NamedArgs{"account": account, "reason": reasonUnknownAccount, "now": s.now()})
+	s.metrics.finished.WithLabelValues("ignored").Add(float64(tag.RowsAffected()))
+	return postgres.Error(err)
+}
+
+const dueSessionsSQL = `
+SELECT e.id
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.step = 'session'
+	AND e.next_attempt_at <= @now
+ORDER BY
+	e.next_attempt_at,
+	e.id
+LIMIT @count`
+
+// applySessions applies the due events one by one, so that none waits for another's failure.
+func (s *Service) applySessions(ctx context.Context, account string, until time.Time) error {
+	for {
+		ids, err := s.strings(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "now": s.now(), "count": applyBatch})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if over(until) {
+				return nil
+			}
+			if err := s.applyOne(ctx, account, id); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
+
+const eventSQL = `
+SELECT
+	e.type,
+	e.api_version,
+	e.object,
+	e.created_at,
+	e.attempts
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.id = @id
+	AND e.next_attempt_at IS NOT NULL`
+
+// lockEventSQL is eventSQL for who is going to finish the event.
+const lockEventSQL = eventSQL + `
+FOR NO KEY UPDATE`
+
+func eventOf(row pgx.Row) (Event, error) {
+	var e Event
+	err := row.Scan(&e.Type, &e.apiVersion, &e.object, &e.Created, &e.Attempts)
+	return e, err
+}
+
+// applyOne applies one event and notes the end of it: what is noted as done was done in the same
+// transaction. An error is returned only when nothing can be noted.
+func (s *Service) applyOne(ctx context.Context, account, id string) error {
+	outcome, err := s.tryEvent(ctx, account, id)
+	if err == nil {
+		if outcome != "" {
+			s.metrics.finished.WithLabelValues(outcome).Inc()
+		}
+		return nil
+	}
+	// Without a database, or without time, the event simply waits. Its fault it is not.
+	if ctx.Err() != nil || postgresAway(err) {
+		return err
+	}
+	s.metrics.finished.WithLabelValues(string(StateFailed)).Inc()
+	s.cfg.Logger.WarnContext(ctx, "an event could not be applied", "event", id, "account", account, "error", err)
+	return s.noteFailure(ctx, account, id, errs.As(err).Reason)
+}
+
+// postgresAway tells failures of the database from those of an event.
+func postgresAway(err error) bool {
+	switch errs.As(err).Reason {
+	case "DATABASE_UNAVAILABLE", "DATABASE_TIMEOUT", "TRANSACTION_CONFLICT":
+		return true
+	}
+	return false
+}
+
+// tryEvent returns "" for an event that somebody else finished.
+func (s *Service) tryEvent(ctx context.Context, account, id string) (outcome string, err error) {
+	named := pgx.NamedArgs{"account": account, "id": id}
+	e, err := eventOf(s.cfg.Pool.QueryRow(ctx, eventSQL, named))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", postgres.Error(err)
+	}
+	if e.object.Session == nil {
+		return "", errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
+	}
+	session := *e.object.Session
+	// In another version any member may mean something else: only the id is taken, and the rest read again
+	// in ours, before the transaction begins.
+	if e.apiVersion != stripe.APIVersion {
+		if session, err = s.cfg.Stripe.GetSession(ctx, account, session.ID); err != nil {
+			return "", err
+		}
+	}
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		outcome = ""
+		if _, err := eventOf(tx.QueryRow(ctx, lockEventSQL, named)); err != nil {
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
+			return postgres.Error(err)
+		}
+		ours, err := s.cfg.Donations.ApplySessionTx(ctx, tx, donations.SessionFact{
+			Account: account, Session: session, Failed: e.Type == typeAsyncFailed, At: e.Created,
+		})
+		if err != nil {
+			return err
+		}
+		state, reason := StateApplied, ""
+		if !ours {
+			state, reason = StateIgnored, reasonNotOurs
+		}
+		outcome = string(state)
+		return s.finishEventTx(ctx, tx, account, id, state, reason)
+	})
+	return outcome, err
+}
+
+const finishEventSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = @state,
+	attempts = e.attempts + 1,
+	next_attempt_at = NULL,
+	failure_reason = @reason,
+	finished_at = @now
+WHERE e.account = @account
+	AND e.id = @id`
+
+func (s *Service) finishEventTx(ctx context.Context, tx pgx.Tx, account, id string, state State, reason string) error {
+	_, err := tx.Exec(ctx, finishEventSQL, pgx.NamedArgs{
+		"account": account, "id": id, "state": string(state), "reason": reason, "now": s.now(),
+	})
+	return postgres.Error(err)
+}
+
+const noteFailureSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'failed',
+	attempts = @attempts,
+	next_attempt_at = @next_attempt_at,
+	failure_reason = @reason
+WHERE e.account = @account
+	AND e.id = @id`
+
+func (s *Service) noteFailure(ctx context.Context, account, id, reason string) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		e, err := eventOf(tx.QueryRow(ctx, lockEventSQL, pgx.NamedArgs{"account": account, "id": id}))
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		attempts := e.Attempts + 1
+		next := retryAt(s.now(), attempts)
+		if next == nil {
+			s.cfg.Logger.ErrorContext(ctx, "an event is given up", "event", id, "account", account, "reason", reason)
+		}
+		_, err = tx.Exec(ctx, noteFailureSQL, pgx.NamedArgs{
+			"account": account, "id": id, "attempts": attempts, "next_attempt_at": next, "reason": reason,
+		})
+		return postgres.Error(err)
+	})
+}
+
+// dueHints is how many hints one sync answers at most; the rest is for the next.
+const maxHints = 5000
+
+type hints struct{ ids, intents []string }
+
+const dueHintsSQL = `
+SELECT
+	e.id,
+	coalesce(e.object ->> 'payment_intent', '')
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.step = 'hint'
+	AND e.next_attempt_at IS NOT NULL
+ORDER BY
+	e.next_attempt_at,
+	e.id
+LIMIT @count`
+
+// dueHints returns what a sync that begins now answers.
+func (s *Service) dueHints(ctx context.Context, account string) (hints, error) {
+	rows, err := s.cfg.Pool.Query(ctx, dueHintsSQL, pgx.NamedArgs{"account": account, "count": maxHints})
+	if err != nil {
+		return hints{}, postgres.Error(err)
+	}
+	var h hints
+	var id, intent string
+	_, err = pgx.ForEachRow(rows, []any{&id, &intent}, func() error {
+		h.ids = append(h.ids, id)
+		if intent != "" {
+			h.intents = append(h.intents, intent)
+		}
+		return nil
+	})
+	return h, postgres.Error(err)
+}
+
+const finishHintsSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'applied',
+	attempts = e.attempts + 1,
+	next_attempt_at = NULL,
+	finished_at = @now
+WHERE e.account = @account
+	AND e.id = ANY(@ids::text[])
+	AND e.next_attempt_at IS NOT NULL`
+
+func (s *Service) finishHints(ctx context.Context, account string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	tag, err := s.cfg.Pool.Exec(ctx, finishHintsSQL, pgx.NamedArgs{"account": account, "ids": ids, "now": s.now()})
+	if err != nil {
+		return fmt.Errorf("finish hints: %w", postgres.Error(err))
+	}
+	s.metrics.finished.WithLabelValues(string(StateApplied)).Add(float64(tag.RowsAffected()))
+	return nil
+}
+
+// strings runs a query of one column of text.
+func (s *Service) strings(ctx context.Context, sql string, args pgx.NamedArgs) ([]string, error) {
+	rows, err := s.cfg.Pool.Query(ctx, sql, args)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return values, postgres.Error(err)
+}

@@ -1,0 +1,139 @@
+package webhooks
+
+import (
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// State is what became of an event.
+type State string
+
+// The states of an event.
+const (
+	// StateReceived is stored, to be applied.
+	StateReceived State = "received"
+	// StateApplied is done.
+	StateApplied State = "applied"
+	// StateIgnored has nothing for us.
+	StateIgnored State = "ignored"
+	// StateFailed was tried in vain, and is tried again until it is given up.
+	StateFailed State = "failed"
+)
+
+// Reasons why an event is ignored.
+const (
+	reasonUnknownType    = "UNKNOWN_TYPE"
+	reasonOtherLivemode  = "OTHER_LIVEMODE"
+	reasonWrongEndpoint  = "WRONG_ENDPOINT"
+	reasonUnknownAccount = "UNKNOWN_ACCOUNT"
+	reasonNotOurs        = "NOT_OURS"
+)
+
+// Event is a stored event. What it said stays inside.
+type Event struct {
+	ID         string
+	Account    string
+	Type       string
+	State      State
+	Attempts   int
+	Reason     string
+	Created    time.Time
+	Received   time.Time
+	FinishTime time.Time // zero until it is applied or ignored
+
+	apiVersion string
+	object     stripe.Object
+}
+
+// Endpoint is where an event came in. Each has secrets of its own.
+type Endpoint int
+
+// The two endpoints.
+const (
+	// EndpointPlatform gets the events of the platform's own account.
+	EndpointPlatform Endpoint = iota + 1
+	// EndpointConnect gets those of connected accounts, which name their account.
+	EndpointConnect
+)
+
+// step is what it takes to apply an event.
+type step string
+
+const (
+	stepSession step = "session"
+	stepHint    step = "hint"
+	stepNone    step = "none"
+)
+
+const (
+	typeCompleted      = "checkout.session.completed"
+	typeAsyncSucceeded = "checkout.session.async_payment_succeeded"
+	typeAsyncFailed    = "checkout.session.async_payment_failed"
+	typeExpired        = "checkout.session.expired"
+)
+
+// steps are the event types that matter. All others are stored and ignored: payment_intent.*, for instance,
+// say nothing that a session or a charge does not say as well. stripe-go v76 has no constant for some.
+var steps = map[string]step{
+	typeCompleted:      stepSession,
+	typeAsyncSucceeded: stepSession,
+	typeAsyncFailed:    stepSession,
+	typeExpired:        stepSession,
+
+	"charge.succeeded":                stepHint,
+	"charge.updated":                  stepHint,
+	"charge.captured":                 stepHint,
+	"charge.refunded":                 stepHint,
+	"charge.refund.updated":           stepHint,
+	"refund.created":                  stepHint,
+	"refund.updated":                  stepHint,
+	"refund.failed":                   stepHint,
+	"charge.dispute.created":          stepHint,
+	"charge.dispute.updated":          stepHint,
+	"charge.dispute.closed":           stepHint,
+	"charge.dispute.funds_withdrawn":  stepHint,
+	"charge.dispute.funds_reinstated": stepHint,
+	"payout.created":                  stepHint,
+	"payout.updated":                  stepHint,
+	"payout.paid":                     stepHint,
+	"payout.failed":                   stepHint,
+	"payout.canceled":                 stepHint,
+	"payout.reconciliation_completed": stepHint,
+	"topup.succeeded":                 stepHint,
+	"topup.reversed":                  stepHint,
+}
+
+// sort says what is to be done with an event; a reason that is not empty means: ignore it.
+func sort(e stripe.Event, endpoint Endpoint, livemode bool) (s step, ignore string) {
+	s, known := steps[e.Type]
+	switch {
+	// A live Connect endpoint also gets test events.
+	case e.Livemode != livemode:
+		return stepNone, reasonOtherLivemode
+	// The platform's own events never name an account. One that does was sent here by a wrong setting, and
+	// comes to the other endpoint too, or is found by the sync.
+	case (e.Account != "") != (endpoint == EndpointConnect):
+		return stepNone, reasonWrongEndpoint
+	case !known, s == stepSession && e.Object.Session == nil:
+		return stepNone, reasonUnknownType
+	}
+	return s, ""
+}
+
+const (
+	firstRetry = 5 * time.Second
+	maxRetry   = time.Hour
+	// giveUpAfter tries are about twelve hours. Money does not depend on it: the sync books what an event
+	// could not say.
+	giveUpAfter = 20
+)
+
+// retryAt is when an event that failed that often is tried again; nil when it is given up.
+func retryAt(now time.Time, attempts int) *time.Time {
+	if attempts >= giveUpAfter {
+		return nil
+	}
+	at := now.Add(min(firstRetry<<min(attempts-1, 20), maxRetry))
+	return &at
+}

@@ -1,0 +1,265 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	// jobBudget is how long a job goes on before it lets others have its place; jobTimeout is when it is cut
+	// off: ten pages from a Stripe that is slow fit in between.
+	jobBudget  = 30 * time.Second
+	jobTimeout = 3 * time.Minute
+	// passPause is between two passes of one job: in a burst it decides how many gifts a call to Stripe
+	// brings, against its limit of 25 calls a second.
+	passPause = time.Second
+	// A running job says every beat that it is alive; the ten seconds of liveJobSQL are five of them.
+	beat = 2 * time.Second
+	// maxJobRetry bounds the pause after an error that nobody expected, such as a database that is away.
+	maxJobRetry = 15 * time.Second
+	// lockClass tells our advisory locks from others'; the account's hash is the other half. Two accounts with
+	// one hash wait for one another for a moment, which does no harm.
+	lockClass = 7_236_482
+)
+
+const lockSharedSQL = `
+SELECT pg_advisory_xact_lock_shared(@class::integer, hashtext(@account))`
+
+const lockExclusiveSQL = `
+SELECT pg_advisory_xact_lock(@class::integer, hashtext(@account))`
+
+func lockArgs(account string) pgx.NamedArgs {
+	return pgx.NamedArgs{"class": lockClass, "account": account}
+}
+
+// liveJobSQL finds the account's job if it will still look for events. One that runs and has not said so for
+// ten seconds was killed with its program; River would take it up again, but much later.
+const liveJobSQL = `
+	SELECT a.job_id
+	FROM webhooks.accounts AS a
+	JOIN river.river_job AS j ON j.id = a.job_id
+	WHERE a.account = @account
+		AND (
+			j.state IN ('available', 'scheduled', 'retryable')
+			OR (j.state = 'running' AND a.alive_at > clock_timestamp() - interval '10 seconds')
+		)`
+
+// accountArgs asks to bring one account in step.
+type accountArgs struct {
+	Account string `json:"account"`
+}
+
+// Kind names the job in River.
+func (accountArgs) Kind() string { return "stripe_account" }
+
+// tickArgs asks to look which accounts need a job.
+type tickArgs struct {
+	// Start is set once a program: what was missed while none ran is looked up at once.
+	Start bool `json:"start,omitempty"`
+}
+
+// Kind names the job in River.
+func (tickArgs) Kind() string { return "stripe_tick" }
+
+// InsertOpts: the next one comes soon enough.
+func (tickArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
+
+// Workers adds the workers of this service's jobs.
+func (s *Service) Workers(w *river.Workers) {
+	river.AddWorker(w, &accountWorker{service: s})
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[tickArgs]) error {
+		return s.tick(ctx, job.Args.Start)
+	}))
+}
+
+// PeriodicJobs returns what must be inserted on a timer.
+func (s *Service) PeriodicJobs() []*river.PeriodicJob {
+	// River asks for the first one when this program begins to lead, one after the other.
+	started := false
+	return []*river.PeriodicJob{river.NewPeriodicJob(
+		river.PeriodicInterval(min(max(s.cfg.SyncEvery, time.Second), 15*time.Second)),
+		func() (river.JobArgs, *river.InsertOpts) {
+			args := tickArgs{Start: !started}
+			started = true
+			return args, nil
+		},
+		&river.PeriodicJobOpts{ID: "stripe_tick", RunOnStart: true},
+	)}
+}
+
+const addAccountSQL = `
+INSERT INTO webhooks.accounts (account)
+VALUES (@account)
+ON CONFLICT (account) DO NOTHING`
+
+const lockAccountSQL = `
+SELECT a.account
+FROM webhooks.accounts AS a
+WHERE a.account = @account
+FOR NO KEY UPDATE`
+
+const setJobSQL = `
+UPDATE webhooks.accounts AS a
+SET job_id = @job_id
+WHERE a.account = @account`
+
+// ensureJobTx inserts a job for the account unless one is live, or, with force, in any case. The caller
+// holds the account's shared advisory lock.
+func (s *Service) ensureJobTx(ctx context.Context, tx pgx.Tx, account string, force bool) error {
+	named := pgx.NamedArgs{"account": account}
+	if _, err := tx.Exec(ctx, addAccountSQL, named); err != nil {
+		return postgres.Error(err)
+	}
+	// Two that find no job come here one after the other.
+	if _, err := tx.Exec(ctx, lockAccountSQL, named); err != nil {
+		return postgres.Error(err)
+	}
+	if !force {
+		var id int64
+		err := tx.QueryRow(ctx, liveJobSQL, named).Scan(&id)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return postgres.Error(err)
+		}
+	}
+	inserted, err := s.cfg.Jobs.InsertTx(ctx, tx, accountArgs{Account: account}, nil)
+	if err != nil {
+		return postgres.Error(err)
+	}
+	_, err = tx.Exec(ctx, setJobSQL, pgx.NamedArgs{"account": account, "job_id": inserted.Job.ID})
+	return postgres.Error(err)
+}
+
+// ensureJob is ensureJobTx in a transaction of its own.
+func (s *Service) ensureJob(ctx context.Context, account string, force bool) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockSharedSQL, lockArgs(account)); err != nil {
+			return postgres.Error(err)
+		}
+		return s.ensureJobTx(ctx, tx, account, force)
+	})
+}
+
+// accountWorker brings one account in step until nothing is left.
+type accountWorker struct {
+	river.WorkerDefaults[accountArgs]
+	service *Service
+}
+
+// Timeout implements river.Worker.
+func (w *accountWorker) Timeout(*river.Job[accountArgs]) time.Duration { return jobTimeout }
+
+// NextRetry implements river.Worker: soon, because new events wait for this job.
+func (w *accountWorker) NextRetry(job *river.Job[accountArgs]) time.Time {
+	return time.Now().Add(min(time.Second<<min(job.Attempt-1, 10), maxJobRetry))
+}
+
+// Work implements river.Worker.
+func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) error {
+	s, account := w.service, job.Args.Account
+	if err := s.alive(ctx, account); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		s.beat(ctx, account)
+	}()
+	defer func() { stop(); <-beating }()
+
+	until := time.Now().Add(jobBudget)
+	for {
+		if err := s.pass(ctx, account, until, false); err != nil {
+			return fmt.Errorf("bring account %q in step: %w", account, err)
+		}
+		ended, err := s.finish(ctx, job)
+		if err != nil || ended {
+			return err
+		}
+		if time.Now().After(until) {
+			return river.JobSnooze(0)
+		}
+		timer := time.NewTimer(passPause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return river.JobSnooze(0)
+		case <-timer.C:
+		}
+	}
+}
+
+const aliveSQL = `
+UPDATE webhooks.accounts AS a
+SET alive_at = clock_timestamp()
+WHERE a.account = @account`
+
+func (s *Service) alive(ctx context.Context, account string) error {
+	_, err := s.cfg.Pool.Exec(ctx, aliveSQL, pgx.NamedArgs{"account": account})
+	return postgres.Error(err)
+}
+
+// beat says that the job is alive until ctx ends.
+func (s *Service) beat(ctx context.Context, account string) {
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := s.alive(ctx, account); err != nil && ctx.Err() == nil {
+				s.cfg.Logger.WarnContext(ctx, "a job cannot say that it is alive", "account", account, "error", err)
+			}
+		}
+	}
+}
+
+// Events of the kind 'hint' wait for a sync, and so while syncs wait after a failure: the tick sees to them.
+const leftSQL = `
+SELECT
+	a.job_id IS NOT DISTINCT FROM @job_id AND (
+		a.walk_after IS NOT NULL AND a.next_sync_at <= @now
+		OR EXISTS (
+			SELECT
+			FROM webhooks.events AS e
+			WHERE e.account = a.account
+				AND e.next_attempt_at <= @now
+				AND (e.step = 'session' OR a.next_sync_at <= @now)
+		)
+	)
+FROM webhooks.accounts AS a
+WHERE a.account = @account`
+
+// finish ends the job if nothing is left to do, or if another job has taken its place. No event can be stored
+// between the look and the commit, because whoever stores one holds the lock that we wait for.
+func (s *Service) finish(ctx context.Context, job *river.Job[accountArgs]) (ended bool, err error) {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		ended = false
+		account := job.Args.Account
+		if _, err := tx.Exec(ctx, lockExclusiveSQL, lockArgs(account)); err != nil {
+			return postgres.Error(err)
+		}
+		var left bool
+		err := tx.QueryRow(ctx, leftSQL, pgx.NamedArgs{"account": account, "job_id": job.ID, "now": s.now()}).Scan(&left)
+		if err != nil || left {
+			return postgres.Error(err)
+		}
+		// Not found: River gave the job to somebody else meanwhile, who will end it.
+		if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
+			return postgres.Error(err)
+		}
+		ended = true
+		return nil
+	})
+	return ended, err
+}

@@ -1,0 +1,192 @@
+package webhooks
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// meaning says how a balance transaction's gross amount is booked, and what it does to its gift. The other
+// side is always Stripe's balance.
+type meaning struct {
+	kind string
+	// role is the other side.
+	role ledger.AccountRole
+	// payment: it belongs to one payment. When that is no gift of ours, its other side is unknown receipts.
+	payment bool
+	// paid, back: the gift's money came, or went back.
+	paid, back bool
+	// disputed: the donor's bank took it back, or gave it again.
+	disputed bool
+}
+
+var (
+	gift     = meaning{kind: ledger.KindGift, role: ledger.RoleGifts, payment: true, paid: true}
+	refund   = meaning{kind: ledger.KindRefund, role: ledger.RoleRefunds, payment: true, back: true}
+	dispute  = meaning{kind: ledger.KindDispute, role: ledger.RoleDisputes, payment: true, disputed: true}
+	payout   = meaning{kind: ledger.KindPayout, role: ledger.RoleTransit}
+	ownFee   = meaning{kind: ledger.KindFee, role: ledger.RoleStripeFees}
+	reserved = meaning{kind: ledger.KindOther, role: ledger.RoleTransit}
+	// explain waits for the treasurer: products of Stripe's that a collective does not use by itself.
+	explain = meaning{kind: ledger.KindOther, role: ledger.RoleUnknownReceipts}
+)
+
+// meanings has every type of balance transaction that Stripe documents,
+// https://docs.stripe.com/reports/balance-transaction-types. A refund or payout that fails, and a dispute
+// that is won, are the same with the other sign. Reserves and payouts pass through transit, which returns
+// to zero when they are released or reach the bank.
+var meanings = map[string]meaning{
+	"charge":                 gift,
+	"payment":                gift,
+	"refund":                 refund,
+	"refund_failure":         refund,
+	"payment_refund":         refund,
+	"payment_failure_refund": refund,
+	"payment_reversal":       refund,
+	"issuing_dispute":        explain,
+
+	"payout":         payout,
+	"payout_cancel":  payout,
+	"payout_failure": payout,
+	"topup":          payout,
+	"topup_reversal": payout,
+
+	"stripe_fee":    ownFee,
+	"stripe_fx_fee": ownFee,
+	"tax_fee":       ownFee,
+
+	"reserve_transaction":             reserved,
+	"reserved_funds":                  reserved,
+	"payment_network_reserve_hold":    reserved,
+	"payment_network_reserve_release": reserved,
+
+	"adjustment":                    explain, // but see meaningOf
+	"advance":                       explain,
+	"advance_funding":               explain,
+	"anticipation_repayment":        explain,
+	"application_fee":               explain,
+	"application_fee_refund":        explain,
+	"climate_order_purchase":        explain,
+	"climate_order_refund":          explain,
+	"connect_collection_transfer":   explain,
+	"contribution":                  explain,
+	"issuing_authorization_hold":    explain,
+	"issuing_authorization_release": explain,
+	"issuing_transaction":           explain,
+	"obligation_inbound":            explain,
+	"obligation_outbound":           explain,
+	"obligation_payout":             explain,
+	"obligation_payout_failure":     explain,
+	"obligation_reversal_inbound":   explain,
+	"obligation_reversal_outbound":  explain,
+	"payment_unreconciled":          explain,
+	"transfer":                      explain,
+	"transfer_cancel":               explain,
+	"transfer_failure":              explain,
+	"transfer_refund":               explain,
+}
+
+// meaningOf looks a balance transaction up; documented is false for a type that Stripe has invented since.
+func meaningOf(t stripe.BalanceTransaction) (m meaning, documented bool) {
+	if t.Type == "adjustment" {
+		switch t.Category {
+		case "dispute", "dispute_reversal":
+			return dispute, true
+		case "refund_failure":
+			return refund, true
+		}
+	}
+	if m, documented = meanings[t.Type]; !documented {
+		return explain, false
+	}
+	return m, true
+}
+
+// posting is what one balance transaction becomes.
+type posting struct {
+	transaction ledger.Transaction
+	// movement is for the gift; its Donation is Nil when there is none.
+	movement donations.Movement
+	// unattributed: it is about a payment that is no gift of ours.
+	unattributed bool
+	// undocumented: its type is unknown.
+	undocumented bool
+}
+
+// empty reports whether there is nothing to book: Stripe has balance transactions of nothing.
+func (p posting) empty() bool { return len(p.transaction.Entries) == 0 }
+
+// post turns a balance transaction into its ledger transaction, which has its id as reference. owner is the
+// collective that what belongs to no gift is booked to; empty when the account has several.
+//
+// Nothing here may depend on the time or on what else is known: the same balance transaction must become
+// the same transaction each time.
+func post(t stripe.BalanceTransaction, match donations.Match, owner string) posting {
+	m, documented := meaningOf(t)
+	p := posting{undocumented: !documented}
+	dimensions := ledger.Entry{Collective: owner}
+	role, kind := m.role, m.kind
+	switch {
+	case m.payment && match.Donation != uuid.Nil:
+		dimensions = ledger.Entry{
+			Collective: match.Campaign.Collective, Campaign: match.Campaign.Campaign, Donation: match.Donation,
+		}
+		p.movement = movement(t, m, match)
+	case m.payment:
+		p.unattributed, role, kind = true, ledger.RoleUnknownReceipts, ledger.KindOther
+	}
+	currency := money.Currency(t.Currency)
+	entry := func(role ledger.AccountRole, minor int64) {
+		if minor == 0 {
+			return
+		}
+		e := dimensions
+		e.Role, e.Amount = role, money.Amount{Minor: minor, Currency: currency}
+		p.transaction.Entries = append(p.transaction.Entries, e)
+	}
+	p.transaction.Reference, p.transaction.Kind, p.transaction.Effective = t.ID, kind, t.Created
+	entry(ledger.RoleStripeBalance, t.Amount)
+	entry(role, -t.Amount)
+	for _, fee := range fees(t) {
+		entry(ledger.RoleStripeFees, fee)
+	}
+	entry(ledger.RoleStripeBalance, -t.Fee)
+	return p
+}
+
+// fees returns the parts of the fee, Stripe's, an application's, tax, as Stripe tells them. Where they do
+// not add up to the fee in its own currency, the whole is one part: the fee is what moved.
+func fees(t stripe.BalanceTransaction) []int64 {
+	var parts []int64
+	var sum int64
+	for _, f := range t.Fees {
+		if f.Currency != t.Currency {
+			return []int64{t.Fee}
+		}
+		parts = append(parts, f.Amount)
+		sum += f.Amount
+	}
+	if sum != t.Fee {
+		return []int64{t.Fee}
+	}
+	return parts
+}
+
+func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) donations.Movement {
+	move := donations.Movement{
+		Donation:      match.Donation,
+		PaymentIntent: t.Source.PaymentIntent,
+		Charge:        t.Source.Charge,
+		At:            t.Created,
+		Paid:          m.paid,
+		Disputed:      m.disputed && t.Amount < 0,
+	}
+	// Converted money cannot be compared with the gift's amount; the books have it all the same.
+	if m.back && money.Currency(t.Currency) == match.Amount.Currency {
+		move.GivenBackMinor = -t.Amount
+	}
+	return move
+}

@@ -1,0 +1,186 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// Receive stores one delivery, once by its account and id, and sees to it that a job will apply it. When it
+// returns nil the event is safe. A bad or stale signature is INVALID_ARGUMENT (BAD_SIGNATURE).
+func (s *Service) Receive(ctx context.Context, payload []byte, signature string, endpoint Endpoint) error {
+	secrets := s.cfg.Secrets
+	if endpoint == EndpointConnect {
+		secrets = s.cfg.ConnectSecrets
+	}
+	event, err := stripe.Verify(payload, signature, secrets)
+	if err != nil {
+		s.metrics.received.WithLabelValues("refused").Inc()
+		return err
+	}
+	step, ignore := sort(event, endpoint, s.cfg.Stripe.Livemode())
+	outcome := "stored"
+	if ignore != "" {
+		outcome = "ignored"
+	}
+	stored, err := s.store(ctx, event, step, ignore)
+	if err != nil {
+		return err
+	}
+	if !stored {
+		outcome = "duplicate"
+	}
+	s.metrics.received.WithLabelValues(outcome).Inc()
+	return nil
+}
+
+// storeEventSQL stores an event unless it is there already.
+const storeEventSQL = `
+INSERT INTO webhooks.events (
+	account,
+	id,
+	type,
+	step,
+	livemode,
+	api_version,
+	object,
+	state,
+	next_attempt_at,
+	failure_reason,
+	created_at,
+	received_at,
+	finished_at
+)
+VALUES (
+	@account,
+	@id,
+	@type,
+	@step,
+	@livemode,
+	@api_version,
+	@object,
+	@state,
+	@next_attempt_at,
+	@failure_reason,
+	@created_at,
+	@received_at,
+	@finished_at
+)
+ON CONFLICT (account, id) DO NOTHING
+RETURNING id`
+
+// storeBesideJobSQL stores an event only where a live job will find it. In a burst that is all that happens:
+// one statement, one commit, and no row that two events share.
+const storeBesideJobSQL = `
+INSERT INTO webhooks.events (
+	account,
+	id,
+	type,
+	step,
+	livemode,
+	api_version,
+	object,
+	state,
+	next_attempt_at,
+	failure_reason,
+	created_at,
+	received_at,
+	finished_at
+)
+SELECT
+	@account,
+	@id,
+	@type,
+	@step,
+	@livemode,
+	@api_version,
+	@object,
+	@state,
+	@next_attempt_at,
+	@failure_reason,
+	@created_at,
+	@received_at,
+	@finished_at
+WHERE EXISTS (` + liveJobSQL + `
+)
+ON CONFLICT (account, id) DO NOTHING
+RETURNING id`
+
+// store reports false for an event that was there.
+func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore string) (stored bool, err error) {
+	args := s.eventArgs(e, step, ignore)
+	if ignore != "" {
+		return returned(s.cfg.Pool.QueryRow(ctx, storeEventSQL, args))
+	}
+	// Without BEGIN the two are one transaction and one round trip. The lock is a statement of its own, since
+	// the next one must see what was committed while the lock was waited for.
+	var batch pgx.Batch
+	batch.Queue(lockSharedSQL, lockArgs(e.Account))
+	batch.Queue(storeBesideJobSQL, args)
+	results := s.cfg.Pool.SendBatch(ctx, &batch)
+	_, lockErr := results.Exec()
+	stored, err = returned(results.QueryRow())
+	if err := errors.Join(lockErr, err, results.Close()); err != nil {
+		return false, postgres.Error(err)
+	}
+	if stored {
+		return true, nil
+	}
+	return s.storeWithJob(ctx, e.Account, args)
+}
+
+// storeWithJob is for the first event after a silence, and for those that came before.
+func (s *Service) storeWithJob(ctx context.Context, account string, args pgx.NamedArgs) (stored bool, err error) {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockSharedSQL, lockArgs(account)); err != nil {
+			return postgres.Error(err)
+		}
+		var err error
+		if stored, err = returned(tx.QueryRow(ctx, storeEventSQL, args)); err != nil || !stored {
+			return err
+		}
+		return s.ensureJobTx(ctx, tx, account, false)
+	})
+	return stored, err
+}
+
+// returned reads whether an INSERT … RETURNING inserted.
+func returned(row pgx.Row) (bool, error) {
+	var id string
+	err := row.Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, postgres.Error(err)
+}
+
+func (s *Service) eventArgs(e stripe.Event, step step, ignore string) pgx.NamedArgs {
+	now := s.now()
+	args := pgx.NamedArgs{
+		"account":     e.Account,
+		"id":          e.ID,
+		"type":        e.Type,
+		"step":        string(step),
+		"livemode":    e.Livemode,
+		"api_version": e.APIVersion,
+		"object":      e.Object,
+		"state":       string(StateReceived),
+		// Due by every clock: two programs may disagree on what now is.
+		"next_attempt_at": pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true},
+		"failure_reason":  "",
+		"created_at":      e.Created,
+		"received_at":     now,
+		"finished_at":     nil,
+	}
+	if ignore != "" {
+		args["state"], args["next_attempt_at"], args["failure_reason"], args["finished_at"] = string(StateIgnored), nil, ignore, &now
+		// Nothing of what is not for us is kept.
+		args["object"] = stripe.Object{}
+	}
+	return args
+}

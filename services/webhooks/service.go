@@ -1,0 +1,66 @@
+package webhooks
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// Config is what a Service needs. Everything without a default is required.
+type Config struct {
+	Pool        *pgxpool.Pool
+	Stripe      *stripe.Client
+	Donations   *donations.Service
+	Ledger      *ledger.Service
+	Collectives *collectives.Service
+	// Jobs inserts jobs; it need not work them.
+	Jobs *river.Client[pgx.Tx]
+	// Secrets and ConnectSecrets are the signing secrets of the two endpoints, several while one is being
+	// rolled. An endpoint without any refuses everything.
+	Secrets, ConnectSecrets []string
+	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
+	SyncEvery time.Duration
+	// Now tells the time, which must be Stripe's; time.Now when nil.
+	Now func() time.Time
+	// Logger gets what nobody is told; slog.Default when nil.
+	Logger *slog.Logger
+	// Metrics is where the collectors are registered; nowhere when nil.
+	Metrics prometheus.Registerer
+}
+
+// Service keeps gifts and books in step with Stripe. It is safe for concurrent use, also by several programs.
+type Service struct {
+	cfg     Config
+	metrics *metrics
+	// ensured holds the accounts whose row and book this program has seen to.
+	ensured sync.Map
+}
+
+const defaultSyncEvery = 5 * time.Minute
+
+// New returns a Service.
+func New(cfg Config) *Service {
+	if cfg.SyncEvery <= 0 {
+		cfg.SyncEvery = defaultSyncEvery
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+}
+
+// now is the time as Postgres keeps it.
+func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
