@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -77,7 +78,8 @@ func normaliseHost(host string) (normal, problem string) {
 	// Maps capitals and look-alikes of dots and digits as browsers do, so everything
 	// below looks at what it has become.
 	ascii, err := idna.Lookup.ToASCII(host)
-	if err != nil || len(ascii) > maxHostBytes || !hostPattern.MatchString(ascii) {
+	// Bytes that are no text would become the replacement character, as an xn-- label.
+	if err != nil || !utf8.ValidString(host) || len(ascii) > maxHostBytes || !hostPattern.MatchString(ascii) {
 		return "", "must name a host, without wildcards"
 	}
 	if addressPattern.MatchString(ascii) && !isLoopback(ascii) {
