@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
@@ -148,7 +149,7 @@ func New(c Config) *Service {
 // It writes down the use of the key at most once a minute. That never makes it
 // wait for another call, and when it fails the call goes on.
 func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, error) {
-	invalid := errs.New(unauthenticated, "INVALID_KEY", "The API key is unknown or was revoked.")
+	invalid := errs.New(codes.Unauthenticated, "INVALID_KEY", "The API key is unknown or was revoked.")
 	token, secret, ok := splitKey(bearer)
 	if !ok {
 		return Principal{}, invalid

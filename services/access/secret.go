@@ -6,13 +6,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"google.golang.org/grpc/codes"
 )
 
 const (
-	unauthenticated = codes.Unauthenticated
-
 	// keyPrefix makes a leaked key findable by secret scanners.
 	keyPrefix   = "cag_"
 	secretBytes = 32

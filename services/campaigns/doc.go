@@ -40,7 +40,7 @@
 //
 // # Neighbours
 //
-// It imports collectives' table by SQL, for the name that people read, and no
+// It reads collectives' table in SQL, for the name that people read, and imports no
 // sibling in Go. Donations know campaigns and not the other way round: progress
 // comes in as a [ProgressFunc], called once for a page and not for each row.
 package campaigns

@@ -209,8 +209,10 @@ func TestParseName(t *testing.T) {
 	if err != nil || name != (Name{Collective: "vallon", Campaign: "avocat"}) || name.String() != "collectives/vallon/campaigns/avocat" {
 		t.Errorf("%+v, %v", name, err)
 	}
-	for _, bad := range []string{"", "vallon/avocat", "collectives/vallon", "collectives/vallon/campaigns/", "collectives//campaigns/avocat",
-		"collectives/vallon/campaigns/avocat/x", "collectives/vallon/gifts/avocat", "collectives/vallon/campaigns/A"} {
+	for _, bad := range []string{
+		"", "vallon/avocat", "collectives/vallon", "collectives/vallon/campaigns/", "collectives//campaigns/avocat",
+		"collectives/vallon/campaigns/avocat/x", "collectives/vallon/gifts/avocat", "collectives/vallon/campaigns/A",
+	} {
 		if _, err := ParseName(bad); errs.Code(err) != codes.NotFound {
 			t.Errorf("%q: %v, want NOT_FOUND", bad, err)
 		}
