@@ -177,8 +177,8 @@ func postBare(ctx context.Context, pool *pgxpool.Pool, txs []ledger.Transaction)
 			entryIDs = append(entryIDs, id, id, id, id)
 		}
 		_, err = tx.Exec(ctx, `
-			INSERT INTO bare.entries (transaction_id, amount, effective_at, account_id, line, donation, currency, collective, campaign)
-			SELECT e.id, e.amount, now(), 15, e.line, e.donation, 'EUR', $1, e.campaign
+			INSERT INTO bare.entries (transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign)
+			SELECT e.id, e.amount, now(), 15, e.line, false, e.donation, 'EUR', $1, e.campaign
 			FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::uuid[], $6::text[]) AS e (id, amount, line, donation, campaign)`,
 			vallon, entryIDs, amounts, lines, donations, campaigns)
 		return err

@@ -127,6 +127,16 @@ type Config struct {
 	Chart string
 	// Currency is the one that new books are kept in. Empty: EUR. Entries may be in any.
 	Currency money.Currency
+	// SecretKey is what the keys that sign checkpoints are derived from, 32 bytes or more. Empty:
+	// this service cannot seal.
+	SecretKey []byte
+	// Now dates checkpoints; time.Now when nil.
+	Now func() time.Time
+	// SealBatch is how many transactions one database transaction seals at most. Zero: 2,000.
+	SealBatch int
+	// TailLength is how many sealed transactions a balance adds up at most beyond the one that is
+	// kept. Zero: 128. Smaller is more rows, larger slower balances.
+	TailLength int
 }
 
 // Service keeps and reads the books. It is safe for concurrent use.
@@ -134,13 +144,26 @@ type Service struct {
 	pool     *pgxpool.Pool
 	chart    string
 	currency money.Currency
+	secret   []byte
+	now      func() time.Time
+
+	sealBatch, tailLength int
 }
 
 // New returns a service. A chart that does not exist is an error of the first [Service.EnsureBookTx].
 func New(cfg Config) *Service {
+	now := cfg.Now
+	if now == nil {
+		now = time.Now
+	}
 	return &Service{
 		pool:     cfg.Pool,
 		chart:    cmp.Or(cfg.Chart, DefaultChart),
 		currency: cmp.Or(cfg.Currency, money.EUR),
+		secret:   cfg.SecretKey,
+		now:      now,
+
+		sealBatch:  cmp.Or(cfg.SealBatch, 2000),
+		tailLength: cmp.Or(cfg.TailLength, 128),
 	}
 }

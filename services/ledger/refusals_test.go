@@ -18,7 +18,7 @@ import (
 const insufficientPrivilege = "42501"
 
 // raw is a posting by hand: values are lists of amount, account code, line, currency, collective,
-// campaign and what is added to the effective time.
+// campaign and what is added to the effective time, or else 'wrong' for a wrong nominal.
 func raw(count int, values ...string) string {
 	return fmt.Sprintf(`
 		WITH t AS (
@@ -26,8 +26,8 @@ func raw(count int, values ...string) string {
 			VALUES ('2026-01-01', %d, 'acct_vallon', 'raw', 'gift', sha256('x'))
 			RETURNING id, effective_at
 		)
-		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, currency, collective, campaign)
-		SELECT t.id, v.amount, t.effective_at + v.later::interval, COALESCE(a.id, 0), v.line, v.currency, v.collective, v.campaign
+		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
+		SELECT t.id, v.amount, t.effective_at + COALESCE(NULLIF(v.later, 'wrong'), '0s')::interval, COALESCE(a.id, 0), v.line, COALESCE(a.type IN ('income', 'expense'), false) <> (v.later = 'wrong'), v.currency, v.collective, v.campaign
 		FROM t
 		CROSS JOIN (VALUES %s) AS v (amount, code, line, currency, collective, campaign, later)
 		LEFT JOIN ledger.accounts AS a ON a.code = v.code AND a.book = 'acct_vallon'`,
@@ -48,8 +48,8 @@ func TestDatabaseRefuses(t *testing.T) {
 	mustPost(t, s, service, gift("txn_1", day(1), 2000))
 
 	lateEntry := `
-		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, currency, collective, campaign)
-		SELECT e.transaction_id, e.amount, e.effective_at, e.account_id, %s, e.currency, e.collective, e.campaign
+		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
+		SELECT e.transaction_id, e.amount, e.effective_at, e.account_id, %s, e.nominal, e.currency, e.collective, e.campaign
 		FROM ledger.entries AS e`
 	// Where the service has not even the right, it is told so; else both meet the constraint.
 	for _, c := range []struct {
@@ -82,13 +82,15 @@ func TestDatabaseRefuses(t *testing.T) {
 			sql: strings.ReplaceAll(raw(2, debit, credit), "VALUES ('2026-01-01', 2, 'acct_vallon'", "VALUES ('2026-01-01', 2, 'acct_nobody'")},
 		{rule: "another time in the entries", constraint: "entries_effective_at_same",
 			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'c', '', '1s')`)},
+		{rule: "another nature of the account in the entries", constraint: "entries_nominal_same",
+			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'c', '', 'wrong')`)},
 		{rule: "a currency that is no code", constraint: "entries_currency_code",
 			sql: raw(2, `(100, '51212', 1, 'eur', 'c', '', '0s')`, `(-100, '75411', 2, 'eur', 'c', '', '0s')`)},
 		{rule: "a campaign of no collective", constraint: "entries_campaign_of_collective",
 			sql: raw(2, `(100, '51212', 1, 'EUR', '', 'x', '0s')`, `(-100, '75411', 2, 'EUR', '', 'x', '0s')`)},
 		{rule: "entries of no transaction", constraint: "entries_transaction_known",
-			sql: `INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, currency, collective, campaign)
-				SELECT 999999, v.amount, '2026-01-01', a.id, v.line, 'EUR', 'c', ''
+			sql: `INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
+				SELECT 999999, v.amount, '2026-01-01', a.id, v.line, false, 'EUR', 'c', ''
 				FROM ledger.accounts AS a CROSS JOIN (VALUES (1, 1), (-1, 2)) AS v (amount, line)
 				WHERE a.code = '580' AND a.book = 'acct_vallon'`},
 		{rule: "entries added later, on new lines", constraint: "entries_complete", sql: fmt.Sprintf(lateEntry, "e.line + 4")},
@@ -102,8 +104,8 @@ func TestDatabaseRefuses(t *testing.T) {
 					INSERT INTO ledger.transactions (xid, effective_at, entry_count, book, reference, kind, fingerprint)
 					VALUES ('1', '2026-01-01', 2, 'acct_vallon', 'old', 'gift', sha256('x')) RETURNING id, effective_at
 				)
-				INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, currency, collective, campaign)
-				SELECT t.id, v.amount, t.effective_at, a.id, v.line, 'EUR', 'c', ''
+				INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
+				SELECT t.id, v.amount, t.effective_at, a.id, v.line, false, 'EUR', 'c', ''
 				FROM t JOIN ledger.accounts AS a ON a.code = '580' AND a.book = 'acct_vallon'
 				CROSS JOIN (VALUES (1, 1), (-1, 2)) AS v (amount, line)`},
 		{rule: "UPDATE of transactions", constraint: "transactions_append_only", privilege: true,

@@ -124,8 +124,9 @@ func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) erro
 	return postgres.Error(err)
 }
 
-// The statement posts everything or, by an error, nothing. An entry whose account the book does
-// not have gets account 0, which no account has, and is refused with the rest of them.
+// The statement posts everything or, by an error, nothing. An entry names its account by a role or
+// by a code, which never look alike. What the book does not have becomes account 0, which no book
+// has, and is refused with the rest.
 const postSQL = `
 WITH posted AS (
     INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
@@ -149,16 +150,33 @@ WITH posted AS (
         effective_at,
         reference
 ),
+chart AS (
+    SELECT
+        r.role AS name,
+        a.id,
+        a.type
+    FROM ledger.roles AS r
+    JOIN ledger.accounts AS a ON a.id = r.account_id
+    WHERE r.book = @book
+    UNION ALL
+    SELECT
+        a.code,
+        a.id,
+        a.type
+    FROM ledger.accounts AS a
+    WHERE a.book = @book
+),
 written AS (
     INSERT INTO ledger.entries (
-        transaction_id, amount, effective_at, account_id, line, donation, currency, collective, campaign
+        transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign
     )
     SELECT
         p.id,
         e.amount,
         p.effective_at,
-        COALESCE(r.account_id, a.id, 0),
+        COALESCE(c.id, 0),
         e.line,
+        COALESCE(c.type IN ('income', 'expense'), false),
         e.donation,
         e.currency,
         e.collective,
@@ -166,17 +184,15 @@ written AS (
     FROM unnest(
         @entry_reference::text[],
         @line::smallint[],
-        @role::text[],
-        @code::text[],
+        @account::text[],
         @amount::bigint[],
         @currency::text[],
         @collective::text[],
         @campaign::text[],
         @donation::uuid[]
-    ) AS e (reference, line, role, code, amount, currency, collective, campaign, donation)
+    ) AS e (reference, line, account, amount, currency, collective, campaign, donation)
     JOIN posted AS p ON p.reference = e.reference
-    LEFT JOIN ledger.roles AS r ON r.book = @book AND r.role = e.role
-    LEFT JOIN ledger.accounts AS a ON a.book = @book AND a.code = e.code
+    LEFT JOIN chart AS c ON c.name = e.account
 )
 SELECT reference
 FROM posted`
@@ -295,8 +311,7 @@ func (b *batch) arguments(book string) pgx.NamedArgs {
 		size            = 4 * n
 		entryReferences = make([]string, 0, size)
 		lines           = make([]int16, 0, size)
-		roles           = make([]string, 0, size)
-		accountCodes    = make([]string, 0, size)
+		accounts        = make([]string, 0, size)
 		amounts         = make([]int64, 0, size)
 		currencies      = make([]string, 0, size)
 		collectives     = make([]string, 0, size)
@@ -311,14 +326,9 @@ func (b *batch) arguments(book string) pgx.NamedArgs {
 		kinds = append(kinds, t.Kind)
 		fingerprints = append(fingerprints, t.fingerprint[:])
 		for line, e := range t.Entries {
-			code := e.Code
-			if e.Role != "" {
-				code = ""
-			}
 			entryReferences = append(entryReferences, t.Reference)
 			lines = append(lines, int16(line+1))
-			roles = append(roles, string(e.Role))
-			accountCodes = append(accountCodes, code)
+			accounts = append(accounts, cmp.Or(string(e.Role), e.Code))
 			amounts = append(amounts, e.Amount.Minor)
 			currencies = append(currencies, string(e.Amount.Currency))
 			collectives = append(collectives, e.Collective)
@@ -329,7 +339,7 @@ func (b *batch) arguments(book string) pgx.NamedArgs {
 	return pgx.NamedArgs{
 		"book": book, "effective_at": effectives, "entry_count": counts, "reference": references,
 		"kind": kinds, "fingerprint": fingerprints, "entry_reference": entryReferences, "line": lines,
-		"role": roles, "code": accountCodes, "amount": amounts, "currency": currencies,
+		"account": accounts, "amount": amounts, "currency": currencies,
 		"collective": collectives, "campaign": campaigns, "donation": donations,
 	}
 }

@@ -14,10 +14,10 @@
 
 CREATE TABLE ledger.books (
     -- The Stripe account: '' is the platform's own, else 'acct_…'.
-    id         text        NOT NULL,
-    chart      text        NOT NULL,
-    currency   text        NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    id         text COLLATE "C" NOT NULL,
+    chart      text             NOT NULL,
+    currency   text COLLATE "C" NOT NULL,
+    created_at timestamptz      NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT books_pkey PRIMARY KEY (id),
     CONSTRAINT books_id_length CHECK (length(id) <= 255),
     CONSTRAINT books_currency_code CHECK (currency ~ '^[A-Z]{3}$')
@@ -26,10 +26,10 @@ CREATE TABLE ledger.books (
 CREATE TABLE ledger.accounts (
     -- Four bytes in every entry, where the code would have moved with a renumbering.
     id           integer GENERATED ALWAYS AS IDENTITY,
-    book         text    NOT NULL,
-    code         text    NOT NULL,
-    display_name text    NOT NULL,
-    type         text    NOT NULL,
+    book         text COLLATE "C" NOT NULL,
+    code         text COLLATE "C" NOT NULL,
+    display_name text             NOT NULL,
+    type         text COLLATE "C" NOT NULL,
     CONSTRAINT accounts_pkey PRIMARY KEY (id),
     CONSTRAINT accounts_code_key UNIQUE (book, code),
     -- What roles refer to: an account of their own book.
@@ -43,9 +43,9 @@ CREATE TABLE ledger.accounts (
 -- What code calls an account. A chart that does not tell gifts from refunds gives one account
 -- both roles, so this is not a column of accounts.
 CREATE TABLE ledger.roles (
-    book       text    NOT NULL,
-    role       text    NOT NULL,
-    account_id integer NOT NULL,
+    book       text COLLATE "C" NOT NULL,
+    role       text COLLATE "C" NOT NULL,
+    account_id integer          NOT NULL,
     CONSTRAINT roles_pkey PRIMARY KEY (book, role),
     CONSTRAINT roles_account_fkey FOREIGN KEY (book, account_id) REFERENCES ledger.accounts (book, id),
     CONSTRAINT roles_role_form CHECK (role ~ '^[a-z][a-z_]{0,39}$')
@@ -54,16 +54,16 @@ CREATE TABLE ledger.roles (
 CREATE TABLE ledger.transactions (
     -- Fixed widths first: no padding. The identity has gaps, and is not the order of commits.
     id           bigint GENERATED ALWAYS AS IDENTITY,
-    effective_at timestamptz NOT NULL,
-    recorded_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    xid          xid8        NOT NULL DEFAULT pg_current_xact_id(),
-    entry_count  smallint    NOT NULL,
-    book         text        NOT NULL,
-    reference    text        NOT NULL,
-    kind         text        NOT NULL,
+    effective_at timestamptz      NOT NULL,
+    recorded_at  timestamptz      NOT NULL DEFAULT clock_timestamp(),
+    xid          xid8             NOT NULL DEFAULT pg_current_xact_id(),
+    entry_count  smallint         NOT NULL,
+    book         text COLLATE "C" NOT NULL,
+    reference    text COLLATE "C" NOT NULL,
+    kind         text COLLATE "C" NOT NULL,
     -- SHA-256 of the content as it was asked for: the same reference again is either the same
     -- posting or a mistake.
-    fingerprint  bytea       NOT NULL,
+    fingerprint  bytea            NOT NULL,
     CONSTRAINT transactions_pkey PRIMARY KEY (id),
     CONSTRAINT transactions_reference_key UNIQUE (book, reference),
     CONSTRAINT transactions_reference_length CHECK (length(reference) BETWEEN 1 AND 255),
@@ -77,18 +77,21 @@ CREATE TABLE ledger.transactions (
 CREATE INDEX transactions_xid_idx ON ledger.transactions (xid, id);
 
 CREATE TABLE ledger.entries (
-    transaction_id bigint      NOT NULL,
+    transaction_id bigint           NOT NULL,
     -- Debit positive, credit negative, in the currency's minor unit.
-    amount         bigint      NOT NULL,
+    amount         bigint           NOT NULL,
     -- The transaction's, repeated so that a collective's entries are read in order from one index.
-    effective_at   timestamptz NOT NULL,
-    account_id     integer     NOT NULL,
-    line           smallint    NOT NULL,
+    effective_at   timestamptz      NOT NULL,
+    account_id     integer          NOT NULL,
+    line           smallint         NOT NULL,
+    -- Whether the account is nominal, that is of income or expense: repeated so that totals have a
+    -- small index.
+    nominal        boolean          NOT NULL,
     donation       uuid,
-    currency       text        NOT NULL,
+    currency       text COLLATE "C" NOT NULL,
     -- The dimensions; '' belongs to none.
-    collective     text        NOT NULL,
-    campaign       text        NOT NULL,
+    collective     text COLLATE "C" NOT NULL,
+    campaign       text COLLATE "C" NOT NULL,
     CONSTRAINT entries_pkey PRIMARY KEY (transaction_id, line),
     CONSTRAINT entries_line_positive CHECK (line > 0),
     CONSTRAINT entries_amount_not_zero CHECK (amount <> 0),
@@ -98,22 +101,27 @@ CREATE TABLE ledger.entries (
     CONSTRAINT entries_dimensions_length CHECK (length(collective) <= 64 AND length(campaign) <= 64)
 );
 
--- Lists and exports: a collective's share, in order of time.
-CREATE INDEX entries_time_idx ON ledger.entries (collective, effective_at, transaction_id);
+-- A collective's share in order of time: lists, exports, and from the index alone balances as of
+-- any time. New entries come at the end of their collective, so its pages stay full and warm.
+CREATE INDEX entries_time_idx ON ledger.entries (collective, effective_at, transaction_id)
+    INCLUDE (amount, account_id, currency);
 
--- Balances and totals, as of any time, from the index alone.
-CREATE INDEX entries_balance_idx ON ledger.entries (collective, campaign, account_id)
-    INCLUDE (amount, effective_at, currency);
+-- What campaigns received, from the index alone. Half of a gift's entries are in it.
+CREATE INDEX entries_nominal_idx ON ledger.entries (collective, campaign, account_id)
+    INCLUDE (amount, currency)
+    WHERE nominal;
 
--- Checks of what was just inserted, once a statement. The plans must not depend on how small the
--- tables were when a session first made them: a sequential scan that was right for an empty
--- table would be kept while it grows.
+-- Checks of what was just inserted, once a statement. A session keeps the plan that it made first,
+-- perhaps for an empty table: reading the whole of it, by a scan or a merge, would be right
+-- then and ruin as it grows. So the plans are held to looking up what was inserted. The functions run with
+-- the rights of who inserts and name their schemas, and need no search_path of their own.
 
 -- +goose StatementBegin
 CREATE FUNCTION ledger.check_transactions() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path = ''
 SET enable_seqscan = off
+SET enable_mergejoin = off
+SET enable_hashjoin = off
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM added WHERE xid <> pg_catalog.pg_current_xact_id()) THEN
@@ -142,8 +150,9 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION ledger.check_entries() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path = ''
 SET enable_seqscan = off
+SET enable_mergejoin = off
+SET enable_hashjoin = off
 AS $$
 DECLARE
     broken text;
@@ -167,6 +176,7 @@ BEGIN
                 WHEN bool_or(a.id IS NULL OR a.book <> t.book) THEN 'entries_account_known'
                 WHEN count(*) <> t.entry_count OR max(e.line) <> t.entry_count THEN 'entries_complete'
                 WHEN bool_or(e.effective_at <> t.effective_at) THEN 'entries_effective_at_same'
+                WHEN bool_or(e.nominal <> (a.type IN ('income', 'expense'))) THEN 'entries_nominal_same'
             END AS broken
         FROM added AS e
         LEFT JOIN ledger.transactions AS t ON t.id = e.transaction_id
@@ -188,7 +198,6 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION ledger.refuse_change() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path = ''
 AS $$
 BEGIN
     RAISE EXCEPTION '% on ledger.% is refused: the books are append-only', TG_OP, TG_TABLE_NAME
@@ -220,8 +229,9 @@ CREATE TRIGGER books_append_only BEFORE UPDATE OF id, currency OR DELETE OR TRUN
 CREATE FUNCTION ledger.require_same_content(of_book text, asked_references text[], asked_fingerprints bytea[])
 RETURNS void
 LANGUAGE plpgsql
-SET search_path = ''
 SET enable_seqscan = off
+SET enable_mergejoin = off
+SET enable_hashjoin = off
 AS $$
 DECLARE
     reused text;
@@ -246,7 +256,7 @@ GRANT INSERT (id, chart, currency) ON ledger.books TO cagnotte_service;
 GRANT INSERT (book, code, display_name, type) ON ledger.accounts TO cagnotte_service;
 GRANT INSERT (book, role, account_id) ON ledger.roles TO cagnotte_service;
 GRANT INSERT (effective_at, entry_count, book, reference, kind, fingerprint) ON ledger.transactions TO cagnotte_service;
-GRANT INSERT (transaction_id, amount, effective_at, account_id, line, donation, currency, collective, campaign)
+GRANT INSERT (transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign)
     ON ledger.entries TO cagnotte_service;
 REVOKE ALL ON FUNCTION ledger.require_same_content FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger.require_same_content TO cagnotte_service;

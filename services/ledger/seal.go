@@ -1,0 +1,152 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// Seal numbers what can be numbered of a book: transactions that no running database transaction
+// can come before any more, [Config.SealBatch] of them at most. It adds them to the tree, keeps
+// balances when the tail has grown long, and signs a checkpoint; all in one database transaction, so
+// a crash repeats nothing and skips nothing. It returns how many it sealed; 0 when there was
+// nothing, or when another sealer is at the book at this moment.
+//
+// Errors: FAILED_PRECONDITION SEAL_KEY_MISSING without a secret key; FAILED_PRECONDITION
+// SEAL_POSITION_AHEAD when the database counts its transactions from a smaller number than the
+// books know, which happens when a dump is restored into another cluster.
+func (s *Service) Seal(ctx context.Context, book string) (n int, err error) {
+	if len(s.secret) == 0 {
+		return 0, errs.Precondition("SEAL_KEY_MISSING", "Sealing needs the secret key.")
+	}
+	key, err := newSealKey(s.secret, book)
+	if err != nil {
+		return 0, err
+	}
+	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		n, err = s.sealTx(ctx, tx, book, key)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// SealAll seals every book up to its end, and goes on to the next when one cannot be sealed.
+func (s *Service) SealAll(ctx context.Context) error {
+	books, err := s.Books(ctx)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, book := range books {
+		for {
+			n, err := s.Seal(ctx, book)
+			if err != nil {
+				failed = append(failed, fmt.Errorf("seal the book %q: %w", book, err))
+			}
+			if err != nil || n < s.sealBatch {
+				break
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// KeepSealing seals every book again and again until ctx is done, with a pause between the rounds.
+// A round with nothing to seal costs a few lookups for each book. Any number of programs may do
+// it at once. What fails is told to failed and tried again. Without a secret key it returns at once.
+func (s *Service) KeepSealing(ctx context.Context, pause time.Duration, failed func(error)) {
+	if len(s.secret) == 0 {
+		return
+	}
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		if err := s.SealAll(ctx); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sealed is how far a book is sealed; zero before its first seal.
+type sealed struct {
+	// number is the last one, xid and id are its transaction's.
+	number int64
+	xid    uint64
+	id     int64
+	// nextXID is one that no transaction has yet.
+	nextXID uint64
+	// balances is the number of the newest balance checkpoint, checkpoint the newest size.
+	balances, checkpoint int64
+}
+
+func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealKey) (int, error) {
+	alone, err := tryLock(ctx, tx, book)
+	if err != nil || !alone {
+		return 0, err
+	}
+	last, err := lastSealed(ctx, tx, book)
+	if err != nil {
+		return 0, err
+	}
+	if last.xid >= last.nextXID {
+		return 0, errs.New(codes.FailedPrecondition, "SEAL_POSITION_AHEAD",
+			"The books know the database transaction %d, and this cluster has only come to %d: it is not the one that they were written in. "+
+				"Stop it and raise its counter with pg_resetwal (--next-transaction-id, --epoch).", last.xid, last.nextXID)
+	}
+	leaves, err := unsealed(ctx, tx, book, last, s.sealBatch)
+	if err != nil || len(leaves) == 0 {
+		return 0, err
+	}
+	tree, err := loadRange(ctx, tx, book, last.number)
+	if err != nil {
+		return 0, err
+	}
+	var kept []subtree
+	hashes := make([][]byte, len(leaves))
+	for i := range leaves {
+		hashes[i] = rfc6962.DefaultHasher.HashLeaf(leaves[i].Encode())
+		if err := tree.Append(hashes[i], keepSubtrees(&kept)); err != nil {
+			return 0, fmt.Errorf("grow the tree: %w", err)
+		}
+	}
+	root, err := tree.GetRootHash(nil)
+	if err != nil {
+		return 0, fmt.Errorf("grow the tree: %w", err)
+	}
+	if err := insertSeals(ctx, tx, book, leaves, hashes, kept); err != nil {
+		return 0, err
+	}
+	size := int64(tree.End())
+	if size-last.balances >= int64(s.tailLength) {
+		if err := keepBalances(ctx, tx, book, last.balances, size); err != nil {
+			return 0, err
+		}
+	}
+	checkpoint := Checkpoint{
+		Origin: originOf(book), Size: size, Root: root, SignedAt: s.now().UTC().Truncate(time.Microsecond),
+	}
+	if err := key.sign(&checkpoint); err != nil {
+		return 0, err
+	}
+	path, err := consistencyPath(ctx, tx, book, last.checkpoint, size)
+	if err != nil {
+		return 0, err
+	}
+	return len(leaves), insertCheckpoint(ctx, tx, book, &checkpoint, last.checkpoint, path)
+}

@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// stride is how many levels of the tree lie between two that are stored: the leaves' hashes stand in
+// seals, and those of each 8th level above them in subtrees.
+const stride = 8
+
+var treeRanges = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+
+// querier is a pool or a transaction: rows of the tree never change, so both read the same.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// subtree is a node of the tree that is stored.
+type subtree struct {
+	level, index int64
+	hash         []byte
+}
+
+// keepSubtrees collects the nodes to store while leaves are appended.
+func keepSubtrees(kept *[]subtree) compact.VisitFn {
+	return func(id compact.NodeID, hash []byte) {
+		if id.Level > 0 && id.Level%stride == 0 {
+			*kept = append(*kept, subtree{int64(id.Level / stride), int64(id.Index), hash})
+		}
+	}
+}
+
+// loadRange returns the compact range of the book's first size leaves, to which the next one is appended.
+func loadRange(ctx context.Context, db querier, book string, size int64) (*compact.Range, error) {
+	hashes, err := nodeHashes(ctx, db, book, compact.RangeNodes(0, uint64(size), nil))
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := treeRanges.NewRange(0, uint64(size), hashes)
+	if err != nil {
+		return nil, fmt.Errorf("load the tree: %w", err)
+	}
+	return loaded, nil
+}
+
+// inclusionPath proves that the leaf of a number is in the tree of the first size leaves.
+func inclusionPath(ctx context.Context, db querier, book string, number, size int64) ([][]byte, error) {
+	nodes, err := proof.Inclusion(uint64(number-1), uint64(size))
+	if err != nil {
+		return nil, fmt.Errorf("prove an inclusion: %w", err)
+	}
+	return proofPath(ctx, db, book, nodes)
+}
+
+// consistencyPath proves that the tree of size leaves begins with the one of an earlier size. There
+// is nothing to prove from the empty tree, or from the tree itself.
+func consistencyPath(ctx context.Context, db querier, book string, from, size int64) ([][]byte, error) {
+	if from == 0 || from == size {
+		return [][]byte{}, nil
+	}
+	nodes, err := proof.Consistency(uint64(from), uint64(size))
+	if err != nil {
+		return nil, fmt.Errorf("prove a consistency: %w", err)
+	}
+	return proofPath(ctx, db, book, nodes)
+}
+
+func proofPath(ctx context.Context, db querier, book string, nodes proof.Nodes) ([][]byte, error) {
+	hashes, err := nodeHashes(ctx, db, book, nodes.IDs)
+	if err != nil {
+		return nil, err
+	}
+	path, err := nodes.Rehash(hashes, rfc6962.DefaultHasher.HashChildren)
+	if err != nil {
+		return nil, fmt.Errorf("fold a proof: %w", err)
+	}
+	return path, nil
+}
+
+const leafHashesSQL = `
+SELECT
+    n.node,
+    s.leaf_hash
+FROM unnest(
+    @nodes::bigint[],
+    @firsts::bigint[],
+    @ends::bigint[]
+) AS n (node, first, "end")
+JOIN ledger.seals AS s
+    ON s.book = @book
+    AND s.number > n.first
+    AND s.number <= n."end"
+ORDER BY
+    n.node,
+    s.number`
+
+const subtreeHashesSQL = `
+SELECT
+    n.node,
+    s.hash
+FROM unnest(
+    @nodes::bigint[],
+    @levels::smallint[],
+    @firsts::bigint[],
+    @ends::bigint[]
+) AS n (node, level, first, "end")
+JOIN ledger.subtrees AS s
+    ON s.book = @book
+    AND s.level = n.level
+    AND s.index >= n.first
+    AND s.index < n."end"
+ORDER BY
+    n.node,
+    s.index`
+
+// nodeHashes returns the hashes of complete subtrees. Each is folded from the 2^r stored ones
+// below it, r < 8: so 128 rows at most, whatever it covers.
+func nodeHashes(ctx context.Context, db querier, book string, ids []compact.NodeID) ([][]byte, error) {
+	// below are the stored hashes under each node.
+	below := make([][][]byte, len(ids))
+	read := func(sql string, wanted func(level uint) bool) error {
+		var nodes, firsts, ends []int64
+		var levels []int16
+		for i, id := range ids {
+			if level := id.Level / stride; wanted(level) {
+				shift := id.Level % stride
+				nodes, levels = append(nodes, int64(i)), append(levels, int16(level))
+				firsts, ends = append(firsts, int64(id.Index<<shift)), append(ends, int64((id.Index+1)<<shift))
+			}
+		}
+		if len(nodes) == 0 {
+			return nil
+		}
+		rows, err := db.Query(ctx, sql, pgx.NamedArgs{
+			"book": book, "nodes": nodes, "levels": levels, "firsts": firsts, "ends": ends,
+		})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		var node int64
+		var hash []byte
+		_, err = pgx.ForEachRow(rows, []any{&node, &hash}, func() error {
+			below[node] = append(below[node], hash)
+			hash = nil
+			return nil
+		})
+		return postgres.Error(err)
+	}
+	if err := read(leafHashesSQL, func(level uint) bool { return level == 0 }); err != nil {
+		return nil, err
+	}
+	if err := read(subtreeHashesSQL, func(level uint) bool { return level > 0 }); err != nil {
+		return nil, err
+	}
+	hashes := make([][]byte, len(ids))
+	for i, id := range ids {
+		row := below[i]
+		if len(row) != 1<<(id.Level%stride) {
+			return nil, fmt.Errorf("the tree of a book lacks hashes under node %d of level %d: run `cagnotte ledger verify`", id.Index, id.Level)
+		}
+		for len(row) > 1 {
+			for j := range len(row) / 2 {
+				row[j] = rfc6962.DefaultHasher.HashChildren(row[2*j], row[2*j+1])
+			}
+			row = row[:len(row)/2]
+		}
+		hashes[i] = row[0]
+	}
+	return hashes, nil
+}
