@@ -88,12 +88,17 @@ type seeder struct {
 // seed creates what the demo shows, and answers the keys.
 func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (keys, error) {
 	now := s.clock.Now()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+operatorKey)
+	asOperator := withKey(ctx, operatorKey)
 	longest := slices.MaxFunc(demos, func(a, b demo) int { return a.Gifts.Days - b.Gifts.Days })
 	s.clock.Set(now.AddDate(0, 0, -longest.Gifts.Days))
-	for _, d := range demos {
-		if err := s.open(ctx, d); err != nil {
+	k := keys{Operator: operatorKey}
+	for i, d := range demos {
+		owner, err := s.open(ctx, asOperator, d)
+		if err != nil {
 			return keys{}, fmt.Errorf("%s: %w", d.CollectiveID, err)
+		}
+		if i == 0 {
+			k.Owner = owner
 		}
 	}
 	for _, g := range s.plan(now, demos) {
@@ -104,38 +109,43 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 	}
 	s.clock.Set(now)
 
-	k := keys{Operator: operatorKey}
 	var err error
-	if k.Owner, err = s.key(ctx, demos[0], "Demo: owner", accessv1.Role_ROLE_OWNER); err != nil {
-		return keys{}, err
-	}
-	k.Treasurer, err = s.key(ctx, demos[0], "Demo: treasurer", accessv1.Role_ROLE_TREASURER)
+	k.Treasurer, err = s.key(asOperator, demos[0], "Demo: treasurer", accessv1.Role_ROLE_TREASURER)
 	return k, err
 }
 
-func (s *seeder) open(ctx context.Context, d demo) error {
-	_, err := collectivesv1.NewCollectivesServiceClient(s.conn).CreateCollective(ctx, &collectivesv1.CreateCollectiveRequest{
+// open creates a collective as the operator, and its campaign as its owner, whose key it answers.
+func (s *seeder) open(ctx, asOperator context.Context, d demo) (ownerKey string, err error) {
+	_, err = collectivesv1.NewCollectivesServiceClient(s.conn).CreateCollective(asOperator, &collectivesv1.CreateCollectiveRequest{
 		CollectiveId: d.CollectiveID,
 		Collective:   &collectivesv1.Collective{DisplayName: d.Collective.DisplayName},
 	})
 	if err != nil {
-		return err
+		return "", err
+	}
+	if ownerKey, err = s.key(asOperator, d, "Demo: owner", accessv1.Role_ROLE_OWNER); err != nil {
+		return "", err
 	}
 	campaign := &campaignsv1.Campaign{}
 	if err := protojson.Unmarshal(d.RawCampaign, campaign); err != nil {
-		return fmt.Errorf("read its campaign: %w", err)
+		return "", fmt.Errorf("read its campaign: %w", err)
 	}
 	campaign.AllowedOrigins = s.origins
+	asOwner := withKey(ctx, ownerKey)
 	client := campaignsv1.NewCampaignsServiceClient(s.conn)
-	if _, err := client.CreateCampaign(ctx, &campaignsv1.CreateCampaignRequest{
+	if _, err := client.CreateCampaign(asOwner, &campaignsv1.CreateCampaignRequest{
 		Parent:     d.collectiveName(),
 		CampaignId: d.CampaignID,
 		Campaign:   campaign,
 	}); err != nil {
-		return err
+		return "", err
 	}
-	_, err = client.PublishCampaign(ctx, &campaignsv1.PublishCampaignRequest{Name: d.campaignName()})
-	return err
+	_, err = client.PublishCampaign(asOwner, &campaignsv1.PublishCampaignRequest{Name: d.campaignName()})
+	return ownerKey, err
+}
+
+func withKey(ctx context.Context, key string) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
 }
 
 func (s *seeder) key(ctx context.Context, d demo, name string, role accessv1.Role) (string, error) {

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/cagnotte/cagnotte/services/donations"
 )
 
 // Config is all that a running Cagnotte is told. FromEnv fills the first part.
@@ -38,15 +40,9 @@ type Config struct {
 	// with the simulator's.
 	Now func() time.Time
 	// GiftLimit overrides how often one network may start a gift; the default when zero.
-	GiftLimit GiftLimit
+	GiftLimit donations.Limit
 	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
 	SyncEvery time.Duration
-}
-
-// GiftLimit is how often one network may start a gift: Burst at once, then one each Interval.
-type GiftLimit struct {
-	Burst    int
-	Interval time.Duration
 }
 
 // FromEnv reads the settings. Its error names the first variable that is missing or wrong,

@@ -23,6 +23,7 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -347,14 +348,14 @@ func TestStripeAwayThenBack(t *testing.T) {
 			})
 			pay(t, e, d)
 			e.Eventually("the gift is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
-			if n := donations(t, e, campaign); n != 1 {
+			if n := countGifts(t, e, campaign); n != 1 {
 				t.Errorf("%d gifts were made, want the same one continued", n)
 			}
 		})
 	}
 }
 
-func donations(t *testing.T, e *apptest.Env, campaign string) int {
+func countGifts(t *testing.T, e *apptest.Env, campaign string) int {
 	t.Helper()
 	list, err := donationsv1.NewDonationsServiceClient(e.Conn).ListDonations(apptest.WithKey(t.Context(), e.OperatorKey),
 		&donationsv1.ListDonationsRequest{Parent: campaign, PageSize: 200})
@@ -365,7 +366,7 @@ func donations(t *testing.T, e *apptest.Env, campaign string) int {
 }
 
 func TestOneNetworkMayNotStartTooMany(t *testing.T) {
-	e := apptest.Start(t, apptest.Config{Limit: app.GiftLimit{Burst: 3, Interval: time.Hour}, TrustedProxies: loopback})
+	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: 3, Interval: time.Hour}, TrustedProxies: loopback})
 	campaign, _ := e.Campaign("vallon")
 	from := func(addr string, req *donationsv1.CreateDonationRequest) error {
 		conn := &apptest.RESTConn{URL: e.URL, Header: http.Header{"X-Forwarded-For": {addr}}}

@@ -17,8 +17,8 @@ const (
 	readyTimeout = 2 * time.Second
 	// A job is cut off after jobTimeout. One that a killed program left running is taken up
 	// again after rescueAfter, which must be longer.
-	jobTimeout  = time.Minute
-	rescueAfter = 90 * time.Second
+	jobTimeout  = 3 * time.Minute
+	rescueAfter = 4 * time.Minute
 	jobWorkers  = 8
 )
 
@@ -89,7 +89,9 @@ func (a *App) startJobs(cfg Config) (*jobClient, error) {
 		PeriodicJobs:         append(a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs()...),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
-		Logger:               cfg.Logger,
+		// Rebuilding indexes is their owner's right, not the service's.
+		ReindexerIndexNames: []string{},
+		Logger:              cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

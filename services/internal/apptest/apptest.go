@@ -24,6 +24,7 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -44,7 +45,7 @@ type Config struct {
 	// FeeDelay is how late Stripe's fees arrive, on the simulator's clock.
 	FeeDelay time.Duration
 	// Limit is how often one network may start a gift; practically unlimited when zero.
-	Limit app.GiftLimit
+	Limit donations.Limit
 	// SyncEvery is the timer of the sync; far away when zero, so that a test sees what webhooks do.
 	SyncEvery time.Duration
 	// TrustedProxies are believed when they tell a client's address.
@@ -128,8 +129,8 @@ func Start(t testing.TB, cfg Config) *Env {
 func settings(t testing.TB, e *Env, cfg Config) app.Config {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails: https://pkg.go.dev/crypto/rand#Read
-	if cfg.Limit == (app.GiftLimit{}) {
-		cfg.Limit = app.GiftLimit{Burst: 100_000, Interval: time.Millisecond}
+	if cfg.Limit == (donations.Limit{}) {
+		cfg.Limit = donations.Limit{Burst: 100_000, Interval: time.Millisecond}
 	}
 	if cfg.SyncEvery == 0 {
 		cfg.SyncEvery = 24 * time.Hour
@@ -213,6 +214,9 @@ func (e *Env) Campaign(slug string, origins ...string) (name, ownerKey string) {
 	if err != nil {
 		e.t.Fatalf("apptest: create the collective: %v", err)
 	}
+	// The operator runs the instance and writes no campaign: its owner does.
+	ownerKey = e.Key("collectives/"+slug, accessv1.Role_ROLE_OWNER)
+	ctx = WithKey(e.t.Context(), ownerKey)
 	client := campaignsv1.NewCampaignsServiceClient(e.Conn)
 	created, err := client.CreateCampaign(ctx, &campaignsv1.CreateCampaignRequest{
 		Parent:     "collectives/" + slug,
@@ -240,7 +244,7 @@ func (e *Env) Campaign(slug string, origins ...string) (name, ownerKey string) {
 	if _, err := client.PublishCampaign(ctx, &campaignsv1.PublishCampaignRequest{Name: created.GetName()}); err != nil {
 		e.t.Fatalf("apptest: publish the campaign: %v", err)
 	}
-	return created.GetName(), e.Key("collectives/"+slug, accessv1.Role_ROLE_OWNER)
+	return created.GetName(), ownerKey
 }
 
 // Key creates a key of a collective, or of the instance when parent is empty.

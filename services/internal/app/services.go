@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
+	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/webhooks"
+)
+
+// services are those that have jobs as well as calls.
+type services struct {
+	donations *donations.Service
+	webhooks  *webhooks.Service
+}
+
+// wire makes every service from the settings and registers it behind the one door.
+func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registry) (err error) {
+	if a.pool, err = postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, Role: postgres.ServiceRole}); err != nil {
+		return err
+	}
+	client, err := stripe.New(stripe.Config{APIKey: cfg.StripeAPIKey, BaseURL: cfg.StripeAPIBase})
+	if err != nil {
+		return fmt.Errorf("STRIPE_API_KEY: %w", err)
+	}
+	jobs, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{Schema: postgres.RiverSchema, Logger: cfg.Logger})
+	if err != nil {
+		return fmt.Errorf("app: make the job client: %w", err)
+	}
+
+	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now})
+	groups := collectives.New(collectives.Config{Pool: a.pool, Now: cfg.Now})
+	causes := campaigns.New(campaigns.Config{Pool: a.pool, Now: cfg.Now})
+	books := ledger.New(ledger.Config{Pool: a.pool})
+	gifts := donations.New(donations.Config{
+		Pool:        a.pool,
+		Campaigns:   causes,
+		Collectives: groups,
+		Ledger:      books,
+		Stripe:      client,
+		Jobs:        jobs,
+		PublicURL:   cfg.PublicURL,
+		SecretKey:   cfg.SecretKey,
+		Limit:       cfg.GiftLimit,
+		Now:         cfg.Now,
+		Logger:      cfg.Logger,
+	})
+	events := webhooks.New(webhooks.Config{
+		Pool:           a.pool,
+		Donations:      gifts,
+		Collectives:    groups,
+		Ledger:         books,
+		Stripe:         client,
+		Jobs:           jobs,
+		Secrets:        cfg.StripeWebhookSecrets,
+		ConnectSecrets: cfg.StripeConnectWebhookSecrets,
+		SyncEvery:      cfg.SyncEvery,
+		Now:            cfg.Now,
+		Logger:         cfg.Logger,
+		Metrics:        registry,
+	})
+	a.services = &services{donations: gifts, webhooks: events}
+
+	if a.rpc, err = rpc.NewServer(rpc.Config{Authenticate: keys.Authenticate, Logger: cfg.Logger, Metrics: registry}); err != nil {
+		return err
+	}
+	// A collective's book is that of the Stripe account that its gifts go to.
+	bookOf := func(ctx context.Context, collective string) (string, error) {
+		c, err := groups.Get(ctx, collective)
+		return c.StripeAccount, err
+	}
+	healthv1.RegisterHealthServer(a.rpc, a.health)
+	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(keys))
+	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(groups))
+	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, gifts.Progress))
+	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(gifts))
+	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))
+	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(books, bookOf))
+	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{Ledger: books, Collectives: groups})))
+	return nil
+}
