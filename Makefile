@@ -44,7 +44,7 @@ test: ## run all tests; Postgres binaries and Go are enough, a browser is instal
 
 .PHONY: race
 race: ## run all tests but the browser's under the race detector
-	go test -race -shuffle=on -timeout 40m $$(go list ./... | grep -v /gateway/e2e)
+	go test -race -shuffle=on -timeout 40m $$(go list ./... | grep -v /app/e2e)
 
 .PHONY: bench
 bench: ## measure, each figure against a limit of the same run; writes bench.txt

@@ -28,7 +28,7 @@ type giftView struct {
 
 // refreshSeconds are the waits before the page looks again by itself, one a look: a lost
 // webhook heals within moments, and who cancelled is left in peace after two minutes.
-var refreshSeconds = []int{3, 5, 8, 15, 30, 60}
+var refreshSeconds = []int{2, 3, 5, 10, 20, 40}
 
 // gift tells what became of a gift, from the service's own state. Nothing in the
 // address but the gift's name counts.

@@ -1,0 +1,77 @@
+// Package e2e runs the browser tests: *.test.mjs, people in a real Chromium, driven by Playwright.
+//
+// It knows the running program by its addresses only. Whoever can start the whole program calls
+// [Run]; that is services/internal/app/e2e, since what starts it is internal to services. The page
+// that embeds the widget is served here, on an origin of its own, under a policy that
+// allows no more than the README asks of a host page.
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// Program is a running service and its simulated Stripe.
+type Program struct {
+	// URL is the service's, StripeURL the simulator's.
+	URL, StripeURL string
+	// Campaign is the name of an open campaign in EUR that the site's origin may embed, with a preset
+	// of 20 €, a minimum above 0.10 € and texts in French and English.
+	Campaign string
+}
+
+// Site is the collective's own page, on another origin than the service.
+type Site struct {
+	// URL is its origin, known before the campaign that must allow it.
+	URL    string
+	server *httptest.Server
+}
+
+// NewSite opens the site's port. It serves from Run on.
+func NewSite(t testing.TB) *Site {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s := &Site{URL: "http://" + server.Listener.Addr().String(), server: server}
+	t.Cleanup(server.Close)
+	return s
+}
+
+// Run runs every spec against the program. It installs what is missing where it can, and fails,
+// with the line that installs it, where it cannot.
+func Run(t *testing.T, p Program, s *Site) {
+	t.Helper()
+	s.server.Config.Handler = hostPage(p)
+	s.server.Start()
+
+	node, browser := tools(t)
+	dir := folder()
+	installPlaywright(t, dir)
+	specs, err := filepath.Glob(filepath.Join(dir, "*.test.mjs"))
+	if err != nil || len(specs) == 0 {
+		t.Fatalf("e2e: no specs in %s: %v", dir, err)
+	}
+	// One file at a time: each gift is looked for in the progress of the one campaign.
+	cmd := exec.CommandContext(t.Context(), node, append([]string{"--test", "--test-concurrency=1", "--test-reporter=spec"}, specs...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(),
+		"CAGNOTTE_URL="+p.URL,
+		"CAGNOTTE_STRIPE="+p.StripeURL,
+		"CAGNOTTE_CAMPAIGN="+p.Campaign,
+		"CAGNOTTE_SITE="+s.URL,
+		"CHROME="+browser)
+	output, err := cmd.CombinedOutput()
+	t.Logf("%s", output)
+	if err != nil {
+		t.Fatalf("e2e: the browser tests failed: %v", err)
+	}
+}
+
+// folder is where this file is, with the specs and Playwright.
+func folder() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(file)
+}

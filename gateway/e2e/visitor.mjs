@@ -1,0 +1,95 @@
+// What every spec needs: one browser, and visitors who note what a page must not do.
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const env = (name) => {
+  assert.ok(process.env[name], `${name} is not set: run these specs through go test ./services/internal/app/e2e`);
+  return process.env[name];
+};
+
+export const service = env("CAGNOTTE_URL");
+export const site = env("CAGNOTTE_SITE");
+export const stripe = env("CAGNOTTE_STRIPE");
+export const campaign = env("CAGNOTTE_CAMPAIGN");
+export const hostPage = `${site}/soutenir`;
+export const campaignPage = `${service}/c/${campaign.replace("collectives/", "").replace("campaigns/", "")}`;
+export const giftsURL = `${service}/v1/${campaign}/donations`;
+
+export const launch = () =>
+  chromium.launch({
+    executablePath: env("CHROME"),
+    args: [
+      "--no-sandbox", // as root there is none
+      "--disable-gpu",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--no-first-run",
+    ],
+  });
+
+/**
+ * Opens a fresh browser profile, runs the visit, and then checks what holds for every visit: no console error (a
+ * refused Content-Security-Policy is one), no request to a fourth origin, no cookie, nothing stored.
+ * `expected` are console errors that the visit provokes on purpose.
+ */
+export async function visit(browser, options, run) {
+  const { expected = /^$/, ...contextOptions } = options;
+  const context = await browser.newContext({ locale: "fr-FR", ...contextOptions });
+  const wrong = [];
+  context.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (protocol !== "data:" && ![service, site, stripe].includes(origin)) wrong.push(`a request to ${request.url()}`);
+  });
+  context.on("console", (message) => {
+    // A declined card is answered with 402 by the payment page, which the console calls an error.
+    const theirs = message.location().url.startsWith(stripe);
+    if (message.type() === "error" && !theirs && !expected.test(message.text())) wrong.push(`console: ${message.text()}`);
+  });
+  context.on("weberror", (error) => wrong.push(`script: ${error.error()}`));
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  try {
+    await run(page, context);
+    const cookies = await context.cookies();
+    assert.deepEqual(cookies.map((cookie) => cookie.name), [], "somebody set a cookie");
+    if (options.javaScriptEnabled !== false) {
+      const stored = await page.evaluate(() => localStorage.length + sessionStorage.length);
+      assert.equal(stored, 0, "somebody stored something");
+    }
+    assert.deepEqual(wrong, []);
+  } finally {
+    await context.close();
+  }
+}
+
+/** The amount that the service says has come in, in cents. */
+export async function raised() {
+  const answer = await fetch(`${service}/v1/${campaign}`).then((response) => response.json());
+  return Number(answer.progress?.settled?.amount_minor ?? 0);
+}
+
+/** Waits for the booked amount: webhooks and the ledger take a moment. */
+export async function raisedBecomes(cents) {
+  const deadline = Date.now() + 20_000;
+  while ((await raised()) !== cents) {
+    assert.ok(Date.now() < deadline, `the progress is ${await raised()}, not ${cents}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Text as people see it, with every kind of space made plain. */
+export const seen = async (locator) => (await locator.innerText()).replace(/[\s\u00a0\u202f]+/g, " ").trim();
+
+/** What the widget writes for an amount of euros, in French, with plain spaces. */
+export const euros = (cents) =>
+  new Intl.NumberFormat("fr-FR", { style: "currency", currency: "EUR", minimumFractionDigits: cents % 100 ? 2 : 0 })
+    .format(cents / 100)
+    .replace(/[\u00a0\u202f]/g, " ");
+
+/** Pays on the simulated Checkout with whatever card stands in the form, or this one. */
+export async function pay(page, card) {
+  await page.waitForURL((url) => url.origin === stripe);
+  if (card) await page.locator("#card").fill(card);
+  await page.locator("button[type=submit]").click();
+}
