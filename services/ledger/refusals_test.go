@@ -56,50 +56,85 @@ func TestDatabaseRefuses(t *testing.T) {
 		rule, sql, constraint string
 		privilege             bool
 	}{
-		{rule: "an unbalanced transaction", constraint: "entries_balanced",
-			sql: raw(2, debit, `(-99, '75411', 2, 'EUR', 'c', '', '0s')`)},
-		{rule: "a balance across currencies", constraint: "entries_balanced",
-			sql: raw(2, debit, `(-100, '75411', 2, 'USD', 'c', '', '0s')`)},
-		{rule: "a balance across collectives", constraint: "entries_balanced",
-			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'd', '', '0s')`)},
-		{rule: "a transaction without entries", constraint: "transactions_not_empty",
+		{
+			rule: "an unbalanced transaction", constraint: "entries_balanced",
+			sql: raw(2, debit, `(-99, '75411', 2, 'EUR', 'c', '', '0s')`),
+		},
+		{
+			rule: "a balance across currencies", constraint: "entries_balanced",
+			sql: raw(2, debit, `(-100, '75411', 2, 'USD', 'c', '', '0s')`),
+		},
+		{
+			rule: "a balance across collectives", constraint: "entries_balanced",
+			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'd', '', '0s')`),
+		},
+		{
+			rule: "a transaction without entries", constraint: "transactions_not_empty",
 			sql: `INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-				VALUES ('2026-01-01', 2, 'acct_vallon', 'empty', 'gift', sha256('x'))`},
+				VALUES ('2026-01-01', 2, 'acct_vallon', 'empty', 'gift', sha256('x'))`,
+		},
 		{rule: "a transaction of no entries", constraint: "transactions_not_empty", sql: raw(0, debit, credit)},
 		{rule: "fewer entries than announced", constraint: "entries_complete", sql: raw(3, debit, credit)},
 		{rule: "more entries than announced", constraint: "entries_complete", sql: raw(1, debit, credit)},
-		{rule: "lines with a gap", constraint: "entries_complete",
-			sql: raw(2, debit, `(-100, '75411', 3, 'EUR', 'c', '', '0s')`)},
-		{rule: "a line twice", constraint: "entries_pkey",
-			sql: raw(2, debit, `(-100, '75411', 1, 'EUR', 'c', '', '0s')`)},
-		{rule: "a zero entry", constraint: "entries_amount_not_zero",
-			sql: raw(2, `(0, '51212', 1, 'EUR', 'c', '', '0s')`, `(0, '75411', 2, 'EUR', 'c', '', '0s')`)},
-		{rule: "an account that does not exist", constraint: "entries_account_known",
-			sql: raw(2, debit, `(-100, '99999', 2, 'EUR', 'c', '', '0s')`)},
-		{rule: "an account of another book", constraint: "entries_account_known",
-			sql: strings.ReplaceAll(raw(2, debit, credit), "VALUES ('2026-01-01', 2, 'acct_vallon'", "VALUES ('2026-01-01', 2, 'acct_other'")},
-		{rule: "a book that does not exist", constraint: "entries_account_known",
-			sql: strings.ReplaceAll(raw(2, debit, credit), "VALUES ('2026-01-01', 2, 'acct_vallon'", "VALUES ('2026-01-01', 2, 'acct_nobody'")},
-		{rule: "another time in the entries", constraint: "entries_effective_at_same",
-			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'c', '', '1s')`)},
-		{rule: "another nature of the account in the entries", constraint: "entries_nominal_same",
-			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'c', '', 'wrong')`)},
-		{rule: "a currency that is no code", constraint: "entries_currency_code",
-			sql: raw(2, `(100, '51212', 1, 'eur', 'c', '', '0s')`, `(-100, '75411', 2, 'eur', 'c', '', '0s')`)},
-		{rule: "a campaign of no collective", constraint: "entries_campaign_of_collective",
-			sql: raw(2, `(100, '51212', 1, 'EUR', '', 'x', '0s')`, `(-100, '75411', 2, 'EUR', '', 'x', '0s')`)},
-		{rule: "entries of no transaction", constraint: "entries_transaction_known",
+		{
+			rule: "lines with a gap", constraint: "entries_complete",
+			sql: raw(2, debit, `(-100, '75411', 3, 'EUR', 'c', '', '0s')`),
+		},
+		{
+			rule: "a line twice", constraint: "entries_pkey",
+			sql: raw(2, debit, `(-100, '75411', 1, 'EUR', 'c', '', '0s')`),
+		},
+		{
+			rule: "a zero entry", constraint: "entries_amount_not_zero",
+			sql: raw(2, `(0, '51212', 1, 'EUR', 'c', '', '0s')`, `(0, '75411', 2, 'EUR', 'c', '', '0s')`),
+		},
+		{
+			rule: "an account that does not exist", constraint: "entries_account_known",
+			sql: raw(2, debit, `(-100, '99999', 2, 'EUR', 'c', '', '0s')`),
+		},
+		{
+			rule: "an account of another book", constraint: "entries_account_known",
+			sql: strings.ReplaceAll(raw(2, debit, credit), "VALUES ('2026-01-01', 2, 'acct_vallon'", "VALUES ('2026-01-01', 2, 'acct_other'"),
+		},
+		{
+			rule: "a book that does not exist", constraint: "entries_account_known",
+			sql: strings.ReplaceAll(raw(2, debit, credit), "VALUES ('2026-01-01', 2, 'acct_vallon'", "VALUES ('2026-01-01', 2, 'acct_nobody'"),
+		},
+		{
+			rule: "another time in the entries", constraint: "entries_effective_at_same",
+			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'c', '', '1s')`),
+		},
+		{
+			rule: "another nature of the account in the entries", constraint: "entries_nominal_same",
+			sql: raw(2, debit, `(-100, '75411', 2, 'EUR', 'c', '', 'wrong')`),
+		},
+		{
+			rule: "a currency that is no code", constraint: "entries_currency_code",
+			sql: raw(2, `(100, '51212', 1, 'eur', 'c', '', '0s')`, `(-100, '75411', 2, 'eur', 'c', '', '0s')`),
+		},
+		{
+			rule: "a campaign of no collective", constraint: "entries_campaign_of_collective",
+			sql: raw(2, `(100, '51212', 1, 'EUR', '', 'x', '0s')`, `(-100, '75411', 2, 'EUR', '', 'x', '0s')`),
+		},
+		{
+			rule: "entries of no transaction", constraint: "entries_transaction_known",
 			sql: `INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
 				SELECT 999999, v.amount, '2026-01-01', a.id, v.line, false, 'EUR', 'c', ''
 				FROM ledger.accounts AS a CROSS JOIN (VALUES (1, 1), (-1, 2)) AS v (amount, line)
-				WHERE a.code = '580' AND a.book = 'acct_vallon'`},
+				WHERE a.code = '580' AND a.book = 'acct_vallon'`,
+		},
 		{rule: "entries added later, on new lines", constraint: "entries_complete", sql: fmt.Sprintf(lateEntry, "e.line + 4")},
 		{rule: "entries added later, on the same lines", constraint: "entries_pkey", sql: fmt.Sprintf(lateEntry, "e.line")},
-		{rule: "a reference again", constraint: "transactions_reference_key",
-			sql: strings.ReplaceAll(raw(2, debit, credit), "'raw'", "'txn_1'")},
-		{rule: "an infinite time", constraint: "transactions_effective_at_finite",
-			sql: strings.ReplaceAll(raw(2, debit, credit), "'2026-01-01'", "'infinity'")},
-		{rule: "the id of another database transaction", constraint: "transactions_xid_own", privilege: true,
+		{
+			rule: "a reference again", constraint: "transactions_reference_key",
+			sql: strings.ReplaceAll(raw(2, debit, credit), "'raw'", "'txn_1'"),
+		},
+		{
+			rule: "an infinite time", constraint: "transactions_effective_at_finite",
+			sql: strings.ReplaceAll(raw(2, debit, credit), "'2026-01-01'", "'infinity'"),
+		},
+		{
+			rule: "the id of another database transaction", constraint: "transactions_xid_own", privilege: true,
 			sql: `WITH t AS (
 					INSERT INTO ledger.transactions (xid, effective_at, entry_count, book, reference, kind, fingerprint)
 					VALUES ('1', '2026-01-01', 2, 'acct_vallon', 'old', 'gift', sha256('x')) RETURNING id, effective_at
@@ -107,31 +142,54 @@ func TestDatabaseRefuses(t *testing.T) {
 				INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
 				SELECT t.id, v.amount, t.effective_at, a.id, v.line, false, 'EUR', 'c', ''
 				FROM t JOIN ledger.accounts AS a ON a.code = '580' AND a.book = 'acct_vallon'
-				CROSS JOIN (VALUES (1, 1), (-1, 2)) AS v (amount, line)`},
-		{rule: "UPDATE of transactions", constraint: "transactions_append_only", privilege: true,
-			sql: `UPDATE ledger.transactions SET kind = 'refund'`},
-		{rule: "UPDATE of entries", constraint: "entries_append_only", privilege: true,
-			sql: `UPDATE ledger.entries SET amount = -amount`},
-		{rule: "UPDATE that meets no row", constraint: "entries_append_only", privilege: true,
-			sql: `UPDATE ledger.entries SET amount = 1 WHERE false`},
-		{rule: "DELETE of transactions", constraint: "transactions_append_only", privilege: true,
-			sql: `DELETE FROM ledger.transactions`},
-		{rule: "DELETE of entries", constraint: "entries_append_only", privilege: true,
-			sql: `DELETE FROM ledger.entries`},
-		{rule: "TRUNCATE of transactions", constraint: "transactions_append_only", privilege: true,
-			sql: `TRUNCATE ledger.transactions`},
-		{rule: "TRUNCATE of entries", constraint: "entries_append_only", privilege: true,
-			sql: `TRUNCATE ledger.entries`},
-		{rule: "ON CONFLICT DO UPDATE", constraint: "transactions_append_only", privilege: true,
+				CROSS JOIN (VALUES (1, 1), (-1, 2)) AS v (amount, line)`,
+		},
+		{
+			rule: "UPDATE of transactions", constraint: "transactions_append_only", privilege: true,
+			sql: `UPDATE ledger.transactions SET kind = 'refund'`,
+		},
+		{
+			rule: "UPDATE of entries", constraint: "entries_append_only", privilege: true,
+			sql: `UPDATE ledger.entries SET amount = -amount`,
+		},
+		{
+			rule: "UPDATE that meets no row", constraint: "entries_append_only", privilege: true,
+			sql: `UPDATE ledger.entries SET amount = 1 WHERE false`,
+		},
+		{
+			rule: "DELETE of transactions", constraint: "transactions_append_only", privilege: true,
+			sql: `DELETE FROM ledger.transactions`,
+		},
+		{
+			rule: "DELETE of entries", constraint: "entries_append_only", privilege: true,
+			sql: `DELETE FROM ledger.entries`,
+		},
+		{
+			rule: "TRUNCATE of transactions", constraint: "transactions_append_only", privilege: true,
+			sql: `TRUNCATE ledger.transactions`,
+		},
+		{
+			rule: "TRUNCATE of entries", constraint: "entries_append_only", privilege: true,
+			sql: `TRUNCATE ledger.entries`,
+		},
+		{
+			rule: "ON CONFLICT DO UPDATE", constraint: "transactions_append_only", privilege: true,
 			sql: `INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
 				VALUES ('2026-01-01', 4, 'acct_vallon', 'txn_1', 'gift', sha256('x'))
-				ON CONFLICT (book, reference) DO UPDATE SET kind = 'other'`},
-		{rule: "a renumbered account", constraint: "accounts_append_only", privilege: true,
-			sql: `UPDATE ledger.accounts SET code = '1' WHERE code = '75411'`},
-		{rule: "a removed account", constraint: "accounts_append_only", privilege: true,
-			sql: `DELETE FROM ledger.accounts WHERE code = '486'`},
-		{rule: "a book in another currency", constraint: "books_append_only", privilege: true,
-			sql: `UPDATE ledger.books SET currency = 'USD'`},
+				ON CONFLICT (book, reference) DO UPDATE SET kind = 'other'`,
+		},
+		{
+			rule: "a renumbered account", constraint: "accounts_append_only", privilege: true,
+			sql: `UPDATE ledger.accounts SET code = '1' WHERE code = '75411'`,
+		},
+		{
+			rule: "a removed account", constraint: "accounts_append_only", privilege: true,
+			sql: `DELETE FROM ledger.accounts WHERE code = '486'`,
+		},
+		{
+			rule: "a book in another currency", constraint: "books_append_only", privilege: true,
+			sql: `UPDATE ledger.books SET currency = 'USD'`,
+		},
 	} {
 		t.Run("refuses "+c.rule, func(t *testing.T) {
 			_, err := service.Exec(t.Context(), c.sql)
