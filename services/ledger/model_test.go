@@ -83,8 +83,7 @@ func (m *model) draw(rt *rapid.T) ledger.Transaction {
 	tx := ledger.Transaction{
 		Reference: fmt.Sprintf("txn_%d", rapid.IntRange(0, 1<<40).Draw(rt, "reference")),
 		Kind:      rapid.SampledFrom([]string{ledger.KindGift, ledger.KindRefund, ledger.KindOther}).Draw(rt, "kind"),
-		// Few enough times that some are equal, and back-dated ones come.
-		Effective: day(1).Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "hour")) * time.Hour),
+		Effective: m.drawTime(rt),
 	}
 	for range rapid.IntRange(1, 3).Draw(rt, "pairs") {
 		entry := ledger.Entry{
@@ -107,6 +106,13 @@ func (m *model) draw(rt *rapid.T) ledger.Transaction {
 		tx.Entries = append(tx.Entries, debit, credit)
 	}
 	return tx
+}
+
+// drawTime has few enough times that some are equal, and back-dated ones come: before and after the
+// ends of days, months and years.
+func (m *model) drawTime(rt *rapid.T) time.Time {
+	n := rapid.SampledFrom([]int{-400, -1, 0, 1, 2, 31, 32, 59, 364, 365, 366, 900}).Draw(rt, "day")
+	return day(n).Add(time.Duration(rapid.IntRange(-12, 20).Draw(rt, "hour")) * time.Hour)
 }
 
 func (m *model) post(rt *rapid.T, txs []ledger.Transaction, commit bool) ([]bool, error) {
@@ -197,7 +203,7 @@ func (m *model) postEverythingAgain(rt *rapid.T) {
 
 func (m *model) checkBalances(rt *rapid.T) {
 	collective := rapid.SampledFrom(m.collectives).Draw(rt, "share")
-	cut := day(1).Add(time.Duration(rapid.IntRange(-1, 21).Draw(rt, "cut")) * time.Hour)
+	cut := m.drawTime(rt)
 	if rapid.Bool().Draw(rt, "of everything") {
 		cut = time.Time{}
 	}
@@ -267,8 +273,7 @@ func (m *model) checkTotals(rt *rapid.T) {
 func (m *model) checkTransactions(rt *rapid.T) {
 	collective := rapid.SampledFrom(m.collectives).Draw(rt, "share")
 	campaign := rapid.SampledFrom([]string{"", "appel"}).Draw(rt, "campaign")
-	start := day(1).Add(time.Duration(rapid.IntRange(-1, 10).Draw(rt, "start")) * time.Hour)
-	end := start.Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "hours")) * time.Hour)
+	start, end := m.drawTime(rt), m.drawTime(rt)
 
 	var want []ledger.Posted
 	for _, tx := range m.posted {

@@ -1,0 +1,42 @@
+package ledger
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Leaves reads what the tree of a book should be made of, from the rows and in their order.
+func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]Leaf, error) {
+	rows, err := pool.Query(ctx, `
+		SELECT s.number, t.id, t.xid, t.reference, t.kind, t.effective_at, t.recorded_at, t.fingerprint
+		FROM ledger.seals AS s
+		JOIN ledger.transactions AS t ON t.id = s.transaction_id
+		WHERE s.book = $1
+		ORDER BY t.xid, t.id`, book)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int64
+	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Leaf, error) {
+		l := Leaf{Book: book}
+		err := row.Scan(&l.Number, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
+		ids = append(ids, l.ID)
+		return l, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return leaves, fillEntries(ctx, pool, leaves, ids)
+}
+
+// InclusionPath is the proof for one number in the tree of size leaves.
+func InclusionPath(ctx context.Context, pool *pgxpool.Pool, book string, number, size int64) ([][]byte, error) {
+	return inclusionPath(ctx, pool, book, number, size)
+}
+
+// ConsistencyPath is the proof between two sizes.
+func ConsistencyPath(ctx context.Context, pool *pgxpool.Pool, book string, from, size int64) ([][]byte, error) {
+	return consistencyPath(ctx, pool, book, from, size)
+}
