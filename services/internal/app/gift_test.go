@@ -255,9 +255,9 @@ func TestWhatAGiftMustBe(t *testing.T) {
 			code          codes.Code
 			reason, field string
 		}{
-			"too small":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 99 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount"},
-			"negative":         {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = -2000 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount"},
-			"too large":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 80001 }, codes.InvalidArgument, "AMOUNT_TOO_LARGE", "amount"},
+			"too small":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 99 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount.amount_minor"},
+			"negative":         {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = -2000 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount.amount_minor"},
+			"too large":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 80001 }, codes.InvalidArgument, "AMOUNT_TOO_LARGE", "amount.amount_minor"},
 			"other currency":   {func(r *donationsv1.CreateDonationRequest) { r.Amount.CurrencyCode = "USD" }, codes.InvalidArgument, "CURRENCY_MISMATCH", "amount.currency_code"},
 			"no request id":    {func(r *donationsv1.CreateDonationRequest) { r.RequestId = "" }, codes.InvalidArgument, "INVALID_FIELD", "request_id"},
 			"no amount":        {func(r *donationsv1.CreateDonationRequest) { r.Amount = nil }, codes.InvalidArgument, "INVALID_FIELD", "amount"},

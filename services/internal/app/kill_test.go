@@ -134,8 +134,17 @@ func (p *program) kill() {
 	_ = p.cmd.Wait()
 }
 
+// stop ends it as an operator does, once it is up.
 func (p *program) stop() {
 	p.t.Helper()
+	p.e.Eventually("the program is ready", func() bool {
+		resp, err := http.Get(p.e.URL + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	if err := p.cmd.Wait(); err != nil {
 		p.t.Errorf("the program did not stop cleanly: %v", err)

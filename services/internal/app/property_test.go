@@ -16,7 +16,7 @@ import (
 )
 
 // interleavings is how many random histories TestBooksEqualStripe plays.
-const interleavings = 12
+const interleavings = 40
 
 // money is what one balance transaction of Stripe's moved, and what a ledger transaction must say.
 type money struct{ Gross, Fee int64 }
