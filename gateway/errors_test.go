@@ -63,9 +63,17 @@ func TestErrorForm(t *testing.T) {
 			code codes.Code
 			http int
 		}{
-			{codes.InvalidArgument, 400}, {codes.FailedPrecondition, 400}, {codes.Unauthenticated, 401}, {codes.PermissionDenied, 403},
-			{codes.NotFound, 404}, {codes.AlreadyExists, 409}, {codes.Aborted, 409}, {codes.ResourceExhausted, 429},
-			{codes.Internal, 500}, {codes.Unavailable, 503}, {codes.DeadlineExceeded, 504},
+			{codes.InvalidArgument, 400},
+			{codes.FailedPrecondition, 400},
+			{codes.Unauthenticated, 401},
+			{codes.PermissionDenied, 403},
+			{codes.NotFound, 404},
+			{codes.AlreadyExists, 409},
+			{codes.Aborted, 409},
+			{codes.ResourceExhausted, 429},
+			{codes.Internal, 500},
+			{codes.Unavailable, 503},
+			{codes.DeadlineExceeded, 504},
 		} {
 			failure = fail(c.code, "SOME_REASON", &errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)},
 				&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "name", Description: "odd"}}})
@@ -151,6 +159,19 @@ func TestWhatTheGatewayRefuses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("and says which methods there are", func(t *testing.T) {
+		for path, want := range map[string]string{
+			"/v1/" + campaignName:                  "GET, PATCH",
+			"/v1/" + campaignName + ":publish":     "POST",
+			donations:                              "GET, POST",
+			"/v1/collectives/vallon/ledger:export": "GET",
+			"/readyz":                              "GET",
+		} {
+			if got := send(t, "DELETE", front.URL+path, ""); got.StatusCode != 405 || got.Header.Get("Allow") != want {
+				t.Errorf("%s: got %d, Allow %q, want %q", path, got.StatusCode, got.Header.Get("Allow"), want)
+			}
+		}
+	})
 	t.Run("a form or a header that would change the method", func(t *testing.T) {
 		got := send(t, "POST", front.URL+"/v1/"+campaignName, "", "Content-Type", "application/x-www-form-urlencoded", "X-HTTP-Method-Override", "GET")
 		if got.StatusCode != http.StatusMethodNotAllowed {

@@ -29,8 +29,11 @@ import (
 // export everything. The key is the method, a space, and the path template.
 type parameters map[string][]protoreflect.Name
 
-// pathVariable finds the fields that a template binds.
-var pathVariable = regexp.MustCompile(`\{([a-z_.]+)`)
+var (
+	// pathVariable finds the fields that a template binds, pathVariableOpen their beginning in it.
+	pathVariable     = regexp.MustCompile(`\{([a-z_.]+)`)
+	pathVariableOpen = regexp.MustCompile(`\{[a-z_.]+=`)
+)
 
 func newParameters() (parameters, error) {
 	p := parameters{}
@@ -83,6 +86,22 @@ func (p parameters) add(method protoreflect.MethodDescriptor) error {
 		p[verb+" "+template] = names
 	}
 	return nil
+}
+
+// methods returns what a path takes, for the Allow header that a 405 must have
+// (RFC 9110, 15.5.6) and that grpc-gateway leaves out.
+func (p parameters) methods(path string) []string {
+	var found []string
+	for route := range p {
+		method, template, _ := strings.Cut(route, " ")
+		pattern := regexp.QuoteMeta(pathVariableOpen.ReplaceAllString(strings.ReplaceAll(template, "}", ""), ""))
+		matched, err := regexp.MatchString("^"+strings.ReplaceAll(pattern, `\*`, "[^/:]+")+"$", path)
+		if err == nil && matched && !slices.Contains(found, method) {
+			found = append(found, method)
+		}
+	}
+	slices.Sort(found)
+	return found
 }
 
 // binds reports whether the path fills the whole field.

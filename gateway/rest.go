@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -48,7 +49,10 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 		runtime.WithErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 			writeError(ctx, w, err)
 		}),
-		runtime.WithRoutingErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, status int) {
+		runtime.WithRoutingErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
+			if status == http.StatusMethodNotAllowed {
+				w.Header().Set("Allow", strings.Join(parameters.methods(r.URL.Path), ", "))
+			}
 			writeError(ctx, w, routingError(status))
 		}),
 		runtime.WithMiddlewares(parameters.refuseUnknown),

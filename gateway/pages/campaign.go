@@ -24,8 +24,8 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 	}
 	p := s.begin(w, r)
 	v := newCampaignView(p.words, c)
-	v.Story = s.stories.render(c.GetTexts()[v.TextLang].GetStory())
-	p.Title, p.Content = v.Title, v
+	v.Story = s.stories.render(typeset(v.TextLang, c.GetTexts()[v.TextLang].GetStory()))
+	p.Title, p.Description, p.Content = v.Title, v.Collective+". "+v.Progress.Text+".", v
 	s.answer(w, r, http.StatusOK, "campaign", p, cachePublic)
 }
 

@@ -87,6 +87,8 @@ func TestWords(t *testing.T) {
 		{en.date(time.Date(2026, 8, 31, 12, 0, 0, 0, time.UTC)), "31\u00a0August 2026"},
 		{fr.wait(time.Second), "2 secondes"},
 		{fr.wait(91 * time.Second), "2 minutes"},
+		{typeset("fr", "« Non ! » : 1 700 gens ; 12 000 000 €"), "«\u00a0Non\u00a0!\u00a0»\u00a0: 1\u202f700 gens\u00a0; 12\u202f000\u202f000 €"},
+		{typeset("en", "No ! 1 700"), "No ! 1 700"},
 		{currencySymbol(fr, "EUR"), "€"},
 		{currencySymbol(en, "JPY"), "¥"},
 	} {

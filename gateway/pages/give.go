@@ -128,8 +128,8 @@ func (s *site) payable(address string) bool {
 // formAgain shows the campaign with an error and what was sent.
 func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *campaignsv1.Campaign, code int, sentence string) {
 	v := newCampaignView(p.words, c)
-	v.Story = s.stories.render(c.GetTexts()[v.TextLang].GetStory())
-	v.Form.Error, v.Form.Typed = sentence, r.PostForm.Get("amount")
+	v.Story = s.stories.render(typeset(v.TextLang, c.GetTexts()[v.TextLang].GetStory()))
+	v.Form.Error, v.Form.Typed, v.Form.Wrong = sentence, r.PostForm.Get("amount"), code == http.StatusBadRequest
 	for i := range v.Form.Presets {
 		v.Form.Presets[i].Checked = strconv.FormatInt(v.Form.Presets[i].Minor, 10) == r.PostForm.Get("preset")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,25 @@ func (w *words) money(m *moneyv1.Money) string {
 		text = text[:at] + text[at+len(zeros):]
 	}
 	return text
+}
+
+var (
+	beforeHigh  = regexp.MustCompile(` ([;:!?»])`)
+	afterQuote  = regexp.MustCompile(`« `)
+	inThousands = regexp.MustCompile(`\b\d{1,3}( \d{3})+\b`)
+)
+
+// typeset makes the spaces of a French text no-break where its writer typed plain
+// ones: before high punctuation, inside of « », between thousands.
+func typeset(lang, text string) string {
+	if lang != "fr" {
+		return text
+	}
+	text = beforeHigh.ReplaceAllString(text, "\u00a0$1")
+	text = afterQuote.ReplaceAllString(text, "«\u00a0")
+	return inThousands.ReplaceAllStringFunc(text, func(number string) string {
+		return strings.ReplaceAll(number, " ", "\u202f")
+	})
 }
 
 // percent writes what share of the whole a part is.

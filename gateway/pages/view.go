@@ -12,8 +12,9 @@ import (
 // page is what every template gets: the frame, and one content.
 type page struct {
 	*words
-	// Title stands in the tab; Query keeps a chosen language in links ("?lang=en" or "").
-	Title, Query string
+	// Title stands in the tab, and Description beside it where a messenger shows the link;
+	// Query keeps a chosen language in links ("?lang=en" or "").
+	Title, Description, Query string
 	// Style and Icon are addresses of our own files.
 	Style, Icon string
 	// OtherLanguage is this page in the other language; empty where it has no fixed address.
@@ -45,6 +46,8 @@ type formView struct {
 	Presets                  []presetView
 	Minimum, Maximum, Symbol string
 	Typed, Error             string
+	// Wrong says that the error is about the amount.
+	Wrong bool
 }
 
 type presetView struct {
@@ -56,10 +59,10 @@ type presetView struct {
 // progressView draws the bar: widths and positions are in percent of the bar, which
 // stands for the goal, or for what came in when that is more.
 type progressView struct {
-	Raised, Goal, Percent, Pending, Text string
-	Now                                  int64
-	Settled, Waiting                     string
-	Ticks                                []tickView
+	Label, Text, Raised, Goal, Percent, Pending string
+	Now                                         int64
+	Settled, Waiting                            string
+	Ticks                                       []tickView
 }
 
 type tickView struct {
@@ -85,7 +88,7 @@ func newCampaignView(w *words, c *campaignsv1.Campaign) campaignView {
 		Stages:         newStageViews(w, c),
 		Accepting:      c.GetAcceptingGifts(),
 	}
-	v.Title = c.GetTexts()[v.TextLang].GetTitle()
+	v.Title = typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
 	switch {
 	case v.Accepting:
 		if d := c.GetDeadline(); d != nil {
@@ -121,6 +124,7 @@ func newProgressView(w *words, c *campaignsv1.Campaign) progressView {
 		return w.money(&moneyv1.Money{CurrencyCode: currency, AmountMinor: minor})
 	}
 	v := progressView{
+		Label:   w.T("progressTitle"),
 		Raised:  print(settled),
 		Goal:    w.T("goal", "goal", print(goal)),
 		Percent: w.percent(settled, goal),
@@ -156,7 +160,7 @@ func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
 		if _, ok := stage.GetTitles()[w.Lang]; !ok {
 			v.TextLang = "fr"
 		}
-		v.Title = stage.GetTitles()[v.TextLang]
+		v.Title = typeset(v.TextLang, stage.GetTitles()[v.TextLang])
 		switch {
 		case settled >= end:
 			v.State, v.Remark = "reached", w.T("reached")

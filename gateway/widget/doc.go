@@ -6,7 +6,7 @@
 //	</cagnotte-widget>
 //
 // The script is written by hand, for browsers as they are, and assembled here out of
-// widget.js, widget.css and one catalogue a language. It promises: nothing is loaded from
+// widget.js, words.js, widget.css and one catalogue a language. It promises: nothing is loaded from
 // elsewhere, no cookie, no storage, no HTML parsed, no inline style or script, so that a
 // host page needs no more in its content policy than
 //

@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/asset"
 )
 
-//go:embed widget.js widget.css strings.*.json
+//go:embed widget.js words.js widget.css strings.*.json
 var files embed.FS
 
 // languages are the catalogues, French first: it is what an unknown language falls back to.
@@ -31,10 +31,13 @@ func Handler() (http.Handler, error) {
 	}), nil
 }
 
-// assemble puts the style sheet and the catalogues into the script, in place of
-// two string literals, so that each source stays a valid file of its own kind.
+// assemble puts the other files into the script, in place of string literals, so that each source stays a valid file of its own kind.
 func assemble() ([]byte, error) {
 	script, err := files.ReadFile("widget.js")
+	if err != nil {
+		return nil, err
+	}
+	words, err := files.ReadFile("words.js")
 	if err != nil {
 		return nil, err
 	}
@@ -48,18 +51,22 @@ func assemble() ([]byte, error) {
 			return nil, err
 		}
 	}
+	sentences, err := json.Marshal(catalogues)
+	if err != nil {
+		return nil, fmt.Errorf("widget: the catalogues: %w", err)
+	}
+	css, err := json.Marshal(string(style))
+	if err != nil {
+		return nil, fmt.Errorf("widget: the style sheet: %w", err)
+	}
 	for _, part := range []struct {
 		placeholder string
-		value       any
-	}{{`"{{css}}"`, string(style)}, {`"{{strings}}"`, catalogues}} {
-		literal, err := json.Marshal(part.value)
-		if err != nil {
-			return nil, fmt.Errorf("widget: %s: %w", part.placeholder, err)
-		}
+		value       []byte
+	}{{`"{{css}}"`, css}, {`"{{strings}}"`, sentences}, {`"{{words.js}}";`, words}} {
 		if bytes.Count(script, []byte(part.placeholder)) != 1 {
 			return nil, fmt.Errorf("widget: the script must hold %s once", part.placeholder)
 		}
-		script = bytes.Replace(script, []byte(part.placeholder), literal, 1)
+		script = bytes.Replace(script, []byte(part.placeholder), part.value, 1)
 	}
 	return script, nil
 }

@@ -5,15 +5,12 @@
 // and stores nothing. What stands inside the element is shown until the campaign is there, and
 // when it cannot be: put a link to the campaign's page there.
 //
-// The server writes the style sheet and the two catalogues in place of the two constants.
+// The server puts the style sheet, the catalogues and words.js in place of the strings in braces.
 (() => {
   "use strict";
 
   const CSS = "{{css}}";
   const STRINGS = "{{strings}}";
-  // Decimals of a currency as Stripe counts them; browsers' tables differ for some.
-  const NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF";
-  const THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND";
   const POLL_MS = 30_000;
   const TIMEOUT_MS = 20_000;
 
@@ -47,55 +44,7 @@
 
   const minor = (money) => Number(money?.amount_minor ?? 0);
 
-  /** Money, dates and sentences of one language and currency. */
-  class Words {
-    constructor(lang, currency) {
-      this.lang = lang;
-      this.locale = lang === "en" ? "en-GB" : "fr-FR";
-      this.currency = currency;
-      this.digits = NO_DECIMALS.includes(currency) ? 0 : THREE_DECIMALS.includes(currency) ? 3 : 2;
-      this.symbol = this.#format({}).formatToParts(0).find((part) => part.type === "currency").value;
-    }
-
-    #format(options) {
-      return new Intl.NumberFormat(this.locale, { style: "currency", currency: this.currency, ...options });
-    }
-
-    /** "20 €", "12,50 €": cents only where there are some. */
-    money(amountMinor) {
-      const unit = 10 ** this.digits;
-      const digits = amountMinor % unit === 0 ? 0 : this.digits;
-      return this.#format({ minimumFractionDigits: digits, maximumFractionDigits: digits }).format(amountMinor / unit);
-    }
-
-    /** Rounded down: 99.6 % is not all of it. */
-    percent(ratio) {
-      return new Intl.NumberFormat(this.locale, { style: "percent" }).format(Math.floor(ratio * 100) / 100);
-    }
-
-    date(time) {
-      return new Intl.DateTimeFormat(this.locale, { dateStyle: "long" }).format(new Date(time));
-    }
-
-    wait(seconds) {
-      const [value, unit] = seconds > 90 ? [Math.ceil(seconds / 60), "minute"] : [seconds, "second"];
-      return new Intl.NumberFormat(this.locale, { style: "unit", unit, unitDisplay: "long" }).format(value);
-    }
-
-    say(key, values = {}) {
-      return STRINGS[this.lang][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-    }
-
-    /** What somebody typed, in minor units; null when it is no amount. "1.000" is refused: it is a
-     *  thousand to some and one to others. */
-    parse(text) {
-      const plain = text.replace(/[\s\u00a0\u202f]/g, "").replace(this.symbol, "");
-      const match = /^(\d{1,9})(?:[.,](\d*))?$/.exec(plain);
-      const cents = match?.[2] ?? "";
-      if (!match || cents.length > this.digits) return null;
-      return Number(match[1]) * 10 ** this.digits + Number(cents.padEnd(this.digits, "0"));
-    }
-  }
+  "{{words.js}}";
 
   /** An error of the API, by its reason; NETWORK when there was no answer. */
   class Failure extends Error {

@@ -76,7 +76,7 @@ func TestScript(t *testing.T) {
 }
 
 func TestDecimals(t *testing.T) {
-	script, err := files.ReadFile("widget.js")
+	script, err := assemble()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,12 +125,13 @@ func TestCatalogues(t *testing.T) {
 		}
 	})
 	t.Run("every sentence is used", func(t *testing.T) {
-		script, err := files.ReadFile("widget.js")
+		script, err := assemble()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for key := range french {
-			if !bytes.Contains(script, []byte(`"`+key+`"`)) {
+			// Once in each catalogue, and once where it is said.
+			if bytes.Count(script, []byte(`"`+key+`"`)) <= len(languages) {
 				t.Errorf("%s is said nowhere", key)
 			}
 		}

@@ -1,0 +1,218 @@
+package gateway_test
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/cagnotte/cagnotte/gateway"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+)
+
+func TestGive(t *testing.T) {
+	var asked *donationsv1.CreateDonationRequest
+	var failure error
+	b := &backend{createDonation: func(r *donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
+		asked = r
+		if failure != nil {
+			return nil, failure
+		}
+		return &donationsv1.Donation{CheckoutUrl: "https://checkout.stripe.com/c/pay/cs_1#x"}, nil
+	}}
+	front := serve(t, b, gateway.Options{})
+	post := func(t *testing.T, form url.Values, header ...string) answer {
+		t.Helper()
+		return send(t, "POST", front.URL+campaignPath+"/give?lang=fr", form.Encode(),
+			append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
+	}
+
+	t.Run("leads to the payment page, whatever way the amount is said", func(t *testing.T) {
+		for _, c := range []struct {
+			form url.Values
+			want int64
+		}{
+			{url.Values{"preset": {"2000"}}, 2000},
+			{url.Values{"amount": {"12,50"}}, 1250},
+			{url.Values{"amount": {" 1\u202f234,5 €"}}, 123450},
+			{url.Values{"amount": {"7"}, "preset": {"2000"}}, 700},
+		} {
+			got := post(t, c.form, "Sec-Fetch-Site", "same-origin")
+			if got.StatusCode != 303 || got.Header.Get("Location") != "https://checkout.stripe.com/c/pay/cs_1#x" {
+				t.Fatalf("%v: got %d to %q", c.form, got.StatusCode, got.Header.Get("Location"))
+			}
+			if asked.GetAmount().GetAmountMinor() != c.want || asked.GetAmount().GetCurrencyCode() != "EUR" {
+				t.Errorf("%v: asked for %v", c.form, asked.GetAmount())
+			}
+			if asked.GetParent() != campaignName || asked.GetLocale() != "fr" || len(asked.GetRequestId()) != 36 {
+				t.Errorf("asked for %v", asked)
+			}
+		}
+	})
+	t.Run("says in words what is wrong with the amount, and keeps it", func(t *testing.T) {
+		for _, c := range []struct {
+			form url.Values
+			says string
+		}{
+			{url.Values{}, "Choisissez un montant"},
+			{url.Values{"amount": {"vingt"}}, "Écrivez le montant en chiffres"},
+			{url.Values{"amount": {"1,234"}}, "Écrivez le montant en chiffres"},
+			{url.Values{"preset": {"2000; DROP"}}, "Écrivez le montant en chiffres"},
+		} {
+			asked = nil
+			got := post(t, c.form)
+			if got.StatusCode != 400 || asked != nil {
+				t.Errorf("%v: got %d", c.form, got.StatusCode)
+			}
+			holds(t, got.body, c.says, `role="alert"`, `value="`+c.form.Get("amount")+`"`)
+			if got.Header.Get("Cache-Control") != "no-store" {
+				t.Error("somebody's form may be kept by caches")
+			}
+		}
+	})
+	t.Run("escapes what was typed", func(t *testing.T) {
+		lacks(t, post(t, url.Values{"amount": {`"><script>`}}).body, "<script")
+	})
+	t.Run("says in words why a gift was refused", func(t *testing.T) {
+		for _, c := range []struct {
+			failure error
+			status  int
+			says    string
+		}{
+			{fail(codes.InvalidArgument, "AMOUNT_TOO_SMALL"), 400, "Le plus petit don possible est de 1\u00a0€"},
+			{fail(codes.InvalidArgument, "AMOUNT_TOO_LARGE"), 400, "Le plus grand don possible ici est de 5\u202f000\u00a0€"},
+			{fail(codes.ResourceExhausted, "TOO_MANY_GIFTS", &errdetails.RetryInfo{RetryDelay: durationpb.New(5 * time.Minute)}), 429, "Réessayez dans 5 minutes"},
+			{fail(codes.ResourceExhausted, "TOO_MANY_GIFTS", &errdetails.RetryInfo{RetryDelay: durationpb.New(20 * time.Second)}), 429, "Réessayez dans 20 secondes"},
+			{fail(codes.Unavailable, "STRIPE_UNAVAILABLE"), 503, "Le service de paiement ne répond pas"},
+			{fail(codes.FailedPrecondition, "CAMPAIGN_NOT_OPEN"), 409, "ne prend pas de dons en ce moment"},
+			{fail(codes.Internal, "INTERNAL"), 500, "Quelque chose n’a pas marché"},
+		} {
+			failure = c.failure
+			got := post(t, url.Values{"amount": {"0,10"}, "preset": {"2000"}})
+			if got.StatusCode != c.status {
+				t.Errorf("got %d, want %d", got.StatusCode, c.status)
+			}
+			holds(t, got.body, c.says, `value="0,10"`, `value="2000" checked`)
+		}
+		failure = nil
+	})
+	t.Run("refuses a form on another site", func(t *testing.T) {
+		for _, header := range [][]string{
+			{"Sec-Fetch-Site", "cross-site"},
+			{"Sec-Fetch-Site", "same-site"},
+			{"Origin", "https://evil.example"},
+			{"Origin", "null"},
+		} {
+			asked = nil
+			got := post(t, url.Values{"preset": {"2000"}}, header...)
+			if got.StatusCode != 403 || asked != nil {
+				t.Errorf("%v: got %d", header, got.StatusCode)
+			}
+		}
+	})
+	t.Run("never leads anywhere but to a payment page", func(t *testing.T) {
+		elsewhere := serve(t, &backend{createDonation: func(*donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
+			return &donationsv1.Donation{CheckoutUrl: "https://checkout.stripe.com.evil.example/"}, nil
+		}}, gateway.Options{})
+		got := send(t, "POST", elsewhere.URL+campaignPath+"/give", "preset=2000", "Content-Type", "application/x-www-form-urlencoded")
+		if got.StatusCode != 500 || got.Header.Get("Location") != "" {
+			t.Errorf("got %d to %q", got.StatusCode, got.Header.Get("Location"))
+		}
+	})
+	t.Run("leads a reload of the form's address back to the campaign", func(t *testing.T) {
+		got := send(t, "GET", front.URL+campaignPath+"/give?lang=en", "")
+		if got.StatusCode != 303 || got.Header.Get("Location") != campaignPath+"?lang=en" {
+			t.Errorf("got %d to %q", got.StatusCode, got.Header.Get("Location"))
+		}
+	})
+}
+
+func TestGiftPage(t *testing.T) {
+	gift := &donationsv1.DonationStatus{}
+	b := &backend{donationStatus: func(r *donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error) {
+		gift.Name, gift.Amount = r.GetName(), euros(2000)
+		return gift, nil
+	}}
+	front := serve(t, b, gateway.Options{})
+	page := front.URL + campaignPath + "/gifts/" + donationID
+
+	for _, c := range []struct {
+		outcome donationsv1.DonationOutcome
+		says    []string
+		silent  []string
+	}{
+		{donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED, []string{"Votre don de 20\u00a0€ est bien arrivé."}, []string{"http-equiv", "checkout.stripe.com"}},
+		{donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING, []string{"en cours de confirmation", `http-equiv="refresh"`}, []string{"bien arrivé", "checkout.stripe.com"}},
+		{donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN, []string{"Nous n’avons pas vu de paiement", "Si vous avez annulé, rien n’a été débité.", `href="https://checkout.stripe.com/c/pay/cs_1"`, `http-equiv="refresh"`}, []string{"Merci"}},
+		{donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID, []string{"n’a pas été payé", "Rien n’a été débité.", "Faire un don"}, []string{"Merci", "http-equiv"}},
+		{donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK, []string{"vous a été rendu"}, []string{"Merci", "http-equiv"}},
+	} {
+		t.Run(c.outcome.String(), func(t *testing.T) {
+			gift.Outcome, gift.ReturnUrl, gift.CheckoutUrl = c.outcome, "https://vallon.example/soutenir", ""
+			if c.outcome == donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
+				gift.CheckoutUrl = "https://checkout.stripe.com/c/pay/cs_1"
+			}
+			got := send(t, "GET", page, "")
+			holds(t, got.body, append(c.says, "noindex", `href="https://vallon.example/soutenir"`, "Retourner sur vallon.example")...)
+			lacks(t, got.body, c.silent...)
+			if got.StatusCode != 200 || got.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("got %d, Cache-Control %q", got.StatusCode, got.Header.Get("Cache-Control"))
+			}
+			if referrer := got.Header.Get("Referrer-Policy"); referrer != "same-origin" {
+				t.Errorf("the gift's address goes out with Referrer-Policy %q", referrer)
+			}
+		})
+	}
+	gift.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN
+	t.Run("looks again by itself, ever more seldom, and then leaves it to the reader", func(t *testing.T) {
+		address, looks, total := page, 0, 0
+		for {
+			got := send(t, "GET", address, "")
+			m := regexp.MustCompile(`http-equiv="refresh" content="(\d+);url=([^"]+)"`).FindStringSubmatch(got.body)
+			if m == nil {
+				holds(t, got.body, "Vérifier de nouveau")
+				break
+			}
+			looks++
+			seconds, err := time.ParseDuration(m[1] + "s")
+			if err != nil || looks > 20 {
+				t.Fatalf("look %d: %v", looks, err)
+			}
+			total += int(seconds.Seconds())
+			address = front.URL + strings.ReplaceAll(m[2], "&amp;", "&")
+		}
+		if looks < 3 || total < 60 || total > 300 {
+			t.Errorf("%d looks in %d s", looks, total)
+		}
+	})
+	t.Run("speaks the donor's language, unless another is asked for", func(t *testing.T) {
+		gift.Locale = "en"
+		holds(t, send(t, "GET", page, "", "Accept-Language", "fr").body, "No payment so far")
+		holds(t, send(t, "GET", page+"?lang=fr", "").body, "Aucun paiement")
+	})
+	t.Run("leads back to the campaign without a return address, and never to a script", func(t *testing.T) {
+		for _, address := range []string{"", "javascript:alert(1)", "//evil.example"} {
+			gift.ReturnUrl = address
+			got := send(t, "GET", page+"?lang=fr", "")
+			holds(t, got.body, `href="/c/vallon/cameras?lang=fr"`, "Retourner à la collecte")
+			lacks(t, got.body, "javascript:", "evil.example")
+		}
+	})
+	t.Run("believes nothing that the address says", func(t *testing.T) {
+		lacks(t, send(t, "GET", page+"?lang=fr&outcome=RECEIVED&status=paid&redirect_status=succeeded", "").body, "bien arrivé", "Merci")
+	})
+	t.Run("tells the truth even when the campaign cannot be shown", func(t *testing.T) {
+		b.getCampaign = func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+			return nil, fail(codes.Unavailable, "DATABASE_UNAVAILABLE")
+		}
+		if got := send(t, "GET", page+"?lang=fr", ""); got.StatusCode != 200 {
+			t.Errorf("got %d", got.StatusCode)
+		}
+	})
+}
