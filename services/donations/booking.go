@@ -171,7 +171,8 @@ FROM (
 WHERE d.id = m.id
 	AND d.booked_at IS NULL`
 
-// Only a paid gift can be given back; what came before its payment is added up all the same.
+// Only a paid gift can be given back. A long history is read from its newest end, so the refund may be known
+// before the payment: then it was added up, and counts now.
 const giveBackSQL = `
 UPDATE donations.donations AS d
 SET
@@ -196,48 +197,42 @@ FROM (
 	) AS u (id, minor, disputed)
 	GROUP BY u.id
 ) AS m
-WHERE d.id = m.id`
+WHERE d.id = m.id
+	AND (m.minor <> 0 OR m.disputed OR (d.state = 'succeeded' AND d.given_back_minor > 0))`
 
 // BookTx notes on the gifts what was posted to the ledger for them in the same transaction. A gift whose
 // money arrived becomes succeeded whatever was known of it: every webhook may have been lost. Call it with
 // movements that are new in the ledger only, and after FindTx, which locks the gifts.
 func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) error {
-	var paid, back struct {
-		ids             []uuid.UUID
-		intents, charge []string
-		at              []time.Time
+	if len(movements) == 0 {
+		return nil
+	}
+	var (
+		all, paid       []uuid.UUID
 		minor           []int64
 		disputed        []bool
-	}
+		intents, charge []string
+		at              []time.Time
+	)
 	for _, m := range movements {
+		all = append(all, m.Donation)
+		minor = append(minor, m.GivenBackMinor)
+		disputed = append(disputed, m.Disputed)
 		if m.Paid {
-			paid.ids = append(paid.ids, m.Donation)
-			paid.intents = append(paid.intents, m.PaymentIntent)
-			paid.charge = append(paid.charge, m.Charge)
-			paid.at = append(paid.at, m.At)
-		}
-		if m.GivenBackMinor != 0 || m.Disputed {
-			back.ids = append(back.ids, m.Donation)
-			back.minor = append(back.minor, m.GivenBackMinor)
-			back.disputed = append(back.disputed, m.Disputed)
+			paid = append(paid, m.Donation)
+			intents = append(intents, m.PaymentIntent)
+			charge = append(charge, m.Charge)
+			at = append(at, m.At)
 		}
 	}
 	now := s.now()
-	if len(paid.ids) > 0 {
-		if _, err := tx.Exec(ctx, bookSQL, pgx.NamedArgs{
-			"ids": paid.ids, "intents": paid.intents, "charges": paid.charge, "at": paid.at, "now": now,
-		}); err != nil {
-			return postgres.Error(err)
-		}
+	if _, err := tx.Exec(ctx, bookSQL, pgx.NamedArgs{
+		"ids": paid, "intents": intents, "charges": charge, "at": at, "now": now,
+	}); err != nil {
+		return postgres.Error(err)
 	}
-	if len(back.ids) > 0 {
-		if _, err := tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{
-			"ids": back.ids, "minor": back.minor, "disputed": back.disputed, "now": now,
-		}); err != nil {
-			return postgres.Error(err)
-		}
-	}
-	return nil
+	_, err := tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputed": disputed, "now": now})
+	return postgres.Error(err)
 }
 
 // Unbooked is a paid gift whose money has not been seen in Stripe's balance.

@@ -50,6 +50,8 @@ type env struct {
 	donations *donations.Service
 	webhooks  *Service
 	jobs      *river.Client[pgx.Tx]
+	// balance, when set, answers for the simulator what its balance cannot show yet.
+	balance *fakeBalance
 }
 
 // vallon takes gifts on the platform's account, festival on a connected one.
@@ -66,7 +68,11 @@ func newEnv(t *testing.T, sim stripesim.Config) *env {
 	if e.sim, err = stripesim.New(sim); err != nil {
 		t.Fatal(err)
 	}
-	api := httptest.NewServer(e.sim.Handler())
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.balance == nil || !e.balance.answer(w, r) {
+			e.sim.Handler().ServeHTTP(w, r)
+		}
+	}))
 	e.sim.AddAccount(connected)
 
 	client, err := stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL, Timeout: 2 * time.Second})
@@ -99,7 +105,7 @@ func (e *env) build(client *stripe.Client) {
 	groups := collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
 	causes := campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
 	var err error
-	e.ledger = ledger.New(ledger.Config{Pool: e.pool})
+	e.ledger = ledger.New(ledger.Config{Pool: e.pool, Chart: "en-plain"}) // in which each role has an account of its own
 	if e.jobs, err = river.NewClient(riverpgxv5.New(e.pool), &river.Config{Schema: postgres.RiverSchema, Logger: logger}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,267 @@
+package webhooks
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+func TestPost(t *testing.T) {
+	match := donations.Match{Donation: uuid.New(), Campaign: vallon, Amount: money.Amount{Minor: 20_00, Currency: "EUR"}}
+	stripeFee := func(minor int64) []stripe.Fee {
+		return []stripe.Fee{{Type: "stripe_fee", Amount: minor, Currency: "EUR"}}
+	}
+	type legs map[ledger.AccountRole]int64
+	for name, c := range map[string]struct {
+		in    stripe.BalanceTransaction
+		match donations.Match
+		kind  string
+		want  legs
+	}{
+		"a gift, gross, and Stripe's fee": {
+			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 55, Fees: stripeFee(55)}, match, ledger.KindGift,
+			legs{ledger.RoleStripeBalance: 19_45, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 55},
+		},
+		"a debit, whatever its id begins with": {
+			stripe.BalanceTransaction{Type: "payment", Amount: 20_00, Fee: 35, Fees: stripeFee(35)}, match, ledger.KindGift,
+			legs{ledger.RoleStripeBalance: 19_65, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 35},
+		},
+		"a fee of three parts": {
+			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 175, Fees: []stripe.Fee{
+				{Type: "application_fee", Amount: 100, Currency: "EUR"}, {Type: "stripe_fee", Amount: 62, Currency: "EUR"}, {Type: "tax", Amount: 13, Currency: "EUR"},
+			}}, match, ledger.KindGift,
+			legs{ledger.RoleStripeBalance: 18_25, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 175},
+		},
+		"a fee whose parts do not add up counts as a whole": {
+			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 60, Fees: stripeFee(55)}, match, ledger.KindGift,
+			legs{ledger.RoleStripeBalance: 19_40, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 60},
+		},
+		"a refund that returns a fee": {
+			stripe.BalanceTransaction{Type: "refund", Amount: -20_00, Fee: -30, Fees: stripeFee(-30)}, match, ledger.KindRefund,
+			legs{ledger.RoleStripeBalance: -19_70, ledger.RoleRefunds: 20_00, ledger.RoleStripeFees: -30},
+		},
+		"a refund that failed": {
+			stripe.BalanceTransaction{Type: "refund_failure", Amount: 20_00}, match, ledger.KindRefund,
+			legs{ledger.RoleStripeBalance: 20_00, ledger.RoleRefunds: -20_00},
+		},
+		"a dispute with its fee": {
+			stripe.BalanceTransaction{Type: "adjustment", Category: "dispute", Amount: -20_00, Fee: 15_00, Fees: stripeFee(15_00)}, match, ledger.KindDispute,
+			legs{ledger.RoleStripeBalance: -35_00, ledger.RoleDisputes: 20_00, ledger.RoleStripeFees: 15_00},
+		},
+		"a dispute that was won": {
+			stripe.BalanceTransaction{Type: "adjustment", Category: "dispute_reversal", Amount: 20_00, Fee: -15_00, Fees: stripeFee(-15_00)}, match, ledger.KindDispute,
+			legs{ledger.RoleStripeBalance: 35_00, ledger.RoleDisputes: -20_00, ledger.RoleStripeFees: -15_00},
+		},
+		"a payout": {
+			stripe.BalanceTransaction{Type: "payout", Amount: -100_00}, donations.Match{}, ledger.KindPayout,
+			legs{ledger.RoleStripeBalance: -100_00, ledger.RoleTransit: 100_00},
+		},
+		"a payout that Stripe takes from the bank": {
+			stripe.BalanceTransaction{Type: "payout", Amount: 5_00}, donations.Match{}, ledger.KindPayout,
+			legs{ledger.RoleStripeBalance: 5_00, ledger.RoleTransit: -5_00},
+		},
+		"a fee of the account itself": {
+			stripe.BalanceTransaction{Type: "stripe_fee", Amount: -2_00}, donations.Match{}, ledger.KindFee,
+			legs{ledger.RoleStripeBalance: -2_00, ledger.RoleStripeFees: 2_00},
+		},
+		"a payment that is no gift": {
+			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 55, Fees: stripeFee(55)}, donations.Match{}, ledger.KindOther,
+			legs{ledger.RoleStripeBalance: 19_45, ledger.RoleUnknownReceipts: -20_00, ledger.RoleStripeFees: 55},
+		},
+		"an adjustment of another kind": {
+			stripe.BalanceTransaction{Type: "adjustment", Category: "other_adjustment", Amount: 3_00}, donations.Match{}, ledger.KindOther,
+			legs{ledger.RoleStripeBalance: 3_00, ledger.RoleUnknownReceipts: -3_00},
+		},
+		"a type that nobody documented": {
+			stripe.BalanceTransaction{Type: "quantum_settlement", Amount: 7_00}, donations.Match{}, ledger.KindOther,
+			legs{ledger.RoleStripeBalance: 7_00, ledger.RoleUnknownReceipts: -7_00},
+		},
+		"nothing": {stripe.BalanceTransaction{Type: "charge"}, match, ledger.KindGift, legs{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.in.ID, c.in.Currency, c.in.Created = "txn_1", "EUR", time.Unix(1_700_000_000, 0)
+			p := post(c.in, c.match, "host")
+			got, sum := legs{}, int64(0)
+			for _, entry := range p.transaction.Entries {
+				got[entry.Role] += entry.Amount.Minor
+				sum += entry.Amount.Minor
+				wantOf := "host"
+				if c.match.Donation != uuid.Nil {
+					wantOf = vallon.Collective
+				}
+				if entry.Collective != wantOf || entry.Donation != c.match.Donation {
+					t.Errorf("entry belongs to %q, %v", entry.Collective, entry.Donation)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" || sum != 0 {
+				t.Errorf("sum %d, legs (-want +got):\n%s", sum, diff)
+			}
+			if p.transaction.Kind != c.kind || p.transaction.Reference != "txn_1" {
+				t.Errorf("kind %q, reference %q", p.transaction.Kind, p.transaction.Reference)
+			}
+			if p.undocumented != (c.in.Type == "quantum_settlement") {
+				t.Errorf("undocumented = %v", p.undocumented)
+			}
+			if again := post(c.in, c.match, "host"); !cmp.Equal(again.transaction, p.transaction) {
+				t.Error("the second time it is another transaction")
+			}
+		})
+	}
+}
+
+// fakeBalance answers lists of balance transactions, newest first, and payment intents.
+type fakeBalance struct {
+	rows    []fakeRow // newest first
+	intents map[string]string
+	// lists counts the pages that were asked for; after failAfter of them Stripe is down, unless zero.
+	lists, failAfter int
+}
+
+type fakeRow struct {
+	id, kind, category string
+	amount, fee        int64
+	created            time.Time
+	source             string // JSON
+}
+
+func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
+	if id, ok := strings.CutPrefix(r.URL.Path, "/v1/payment_intents/"); ok {
+		fmt.Fprintf(w, `{"id":%q,"status":"succeeded","metadata":{"donation":%q},"latest_charge":null}`, id, f.intents[id])
+		return true
+	}
+	if r.URL.Path != "/v1/balance_transactions" {
+		return false
+	}
+	if f.lists++; f.failAfter != 0 && f.lists > f.failAfter {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	since, _ := strconv.ParseInt(r.FormValue("created[gte]"), 10, 64)
+	rows := slices.Clone(f.rows)
+	if after := r.FormValue("starting_after"); after != "" {
+		rows = rows[1+slices.IndexFunc(rows, func(row fakeRow) bool { return row.id == after }):]
+	}
+	rows = slices.DeleteFunc(rows, func(row fakeRow) bool { return row.created.Unix() < since })
+	more := len(rows) > fullPage
+	rows = rows[:min(len(rows), fullPage)]
+	data := []json.RawMessage{}
+	for _, row := range rows {
+		if row.source == "" {
+			row.source = "null"
+		}
+		data = append(data, json.RawMessage(fmt.Sprintf(
+			`{"id":%q,"type":%q,"reporting_category":%q,"amount":%d,"fee":%d,"net":%d,"currency":"eur","created":%d,"source":%s,
+			"fee_details":[{"type":"stripe_fee","amount":%d,"currency":"eur"}]}`,
+			row.id, row.kind, row.category, row.amount, row.fee, row.amount-row.fee, row.created.Unix(), row.source, row.fee)))
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"object": "list", "has_more": more, "data": data})
+	return true
+}
+
+const fullPage = 100
+
+func TestMoneyThatGoesBack(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	whole, part, disputed := e.give(vallon), e.give(vallon), e.give(vallon)
+	now := e.clock.Now()
+	charge := func(n int, d donations.Donation) fakeRow {
+		return fakeRow{
+			id: fmt.Sprintf("txn_%d", n), kind: "charge", amount: 20_00, fee: 55, created: now,
+			source: fmt.Sprintf(`{"id":"ch_%d","object":"charge","payment_intent":"pi_%d","metadata":{"donation":%q}}`, n, n, d.ID),
+		}
+	}
+	// A dispute's id is not its charge's; the bug of others.
+	back := func(n int, kind, category, object string, amount, fee int64) fakeRow {
+		return fakeRow{
+			id: fmt.Sprintf("txn_back_%d", n), kind: kind, category: category, amount: amount, fee: fee, created: now.Add(time.Minute),
+			source: fmt.Sprintf(`{"id":"xx_%d","object":%q,"charge":"ch_%d","payment_intent":"pi_%d","metadata":{}}`, n, object, n, n),
+		}
+	}
+	e.balance = &fakeBalance{rows: []fakeRow{
+		{id: "txn_payout", kind: "payout", amount: -10_00, created: now.Add(2 * time.Minute), source: `{"id":"po_1","object":"payout"}`},
+		back(3, "adjustment", "dispute", "dispute", -20_00, 15_00),
+		back(2, "payment_refund", "refund", "refund", -5_00, 0),
+		back(1, "refund", "refund", "refund", -20_00, 0),
+		charge(3, disputed), charge(2, part), charge(1, whole),
+	}}
+	e.run("")
+	e.want(whole, donations.StateRefunded, true)
+	e.want(part, donations.StatePartiallyRefunded, true)
+	e.want(disputed, donations.StateDisputed, true)
+	if settled, _ := e.progress(vallon); settled != 15_00 {
+		t.Errorf("settled %d, want 1500", settled)
+	}
+	want := map[ledger.AccountRole]int64{
+		ledger.RoleStripeBalance: 60_00 - 3*55 - 45_00 - 15_00 - 10_00, ledger.RoleStripeFees: 3*55 + 15_00,
+		ledger.RoleGifts: -60_00, ledger.RoleRefunds: 25_00, ledger.RoleDisputes: 20_00,
+		ledger.RoleTransit: 10_00, ledger.RoleBank: 0, ledger.RoleUnknownReceipts: 0,
+	}
+	if diff := cmp.Diff(want, e.balances("")); diff != "" {
+		t.Errorf("balances (-want +got):\n%s", diff)
+	}
+}
+
+func TestALongHistoryIsReadInStepsThatLast(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(vallon)
+	now := e.clock.Now()
+	f := &fakeBalance{intents: map[string]string{"pi_1": d.ID.String()}}
+	const count = 2_450
+	for i := range count {
+		f.rows = append(f.rows, fakeRow{id: fmt.Sprintf("txn_%d", i), kind: "stripe_fee", amount: -1, created: now.Add(-time.Duration(i) * time.Minute)})
+	}
+	// The refund is in the first step, its charge in the last.
+	f.rows[3] = fakeRow{
+		id: "txn_refund", kind: "refund", amount: -20_00, created: f.rows[3].created,
+		source: `{"id":"re_1","object":"refund","charge":"ch_1","payment_intent":"pi_1"}`,
+	}
+	f.rows[count-3] = fakeRow{
+		id: "txn_charge", kind: "charge", amount: 20_00, created: f.rows[count-3].created,
+		source: fmt.Sprintf(`{"id":"ch_1","object":"charge","payment_intent":"pi_1","metadata":{"donation":%q}}`, d.ID),
+	}
+	f.failAfter = 15
+	e.balance = f
+	if err := e.webhooks.Run(t.Context(), ""); reason(err) != "STRIPE_UNAVAILABLE" {
+		t.Fatalf("err = %v", err)
+	}
+	posted := func() (n int) {
+		t.Helper()
+		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM ledger.transactions").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if got := posted(); got != stepPages*fullPage {
+		t.Errorf("%d posted by the first step", got)
+	}
+	// New ones arrive while the walk waits.
+	f.rows = append([]fakeRow{{id: "txn_new", kind: "stripe_fee", amount: -1, created: now.Add(time.Second)}}, f.rows...)
+	f.failAfter, f.lists = 0, 0
+	e.run("")
+	if got := posted(); got != count+1 {
+		t.Errorf("%d posted in the end, want %d", got, count+1)
+	}
+	if f.lists > 45 {
+		t.Errorf("%d pages were asked for", f.lists)
+	}
+	sums := e.balances("")
+	if sums[ledger.RoleRefunds] != 20_00 || sums[ledger.RoleUnknownReceipts] != 0 {
+		t.Errorf("refunds %d, unknown %d", sums[ledger.RoleRefunds], sums[ledger.RoleUnknownReceipts])
+	}
+	e.want(d, donations.StateRefunded, true)
+}
