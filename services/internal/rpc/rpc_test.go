@@ -1,0 +1,371 @@
+package rpc_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/genproto/googleapis/api/httpbody"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+)
+
+// campaigns answers with whatever the test says.
+type campaigns struct {
+	campaignsv1.UnimplementedCampaignsServiceServer
+	get func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error)
+}
+
+func (s *campaigns) GetCampaign(ctx context.Context, req *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+	return s.get(ctx, req)
+}
+
+func (s *campaigns) PublishCampaign(ctx context.Context, req *campaignsv1.PublishCampaignRequest) (*campaignsv1.Campaign, error) {
+	return s.get(ctx, &campaignsv1.GetCampaignRequest{Name: req.GetName()})
+}
+
+type exports struct {
+	exportsv1.UnimplementedExportsServiceServer
+	export func(*exportsv1.ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
+}
+
+func (s *exports) ExportLedger(req *exportsv1.ExportLedgerRequest, out grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	return s.export(req, out)
+}
+
+type door struct {
+	campaigns campaigns
+	exports   exports
+	log       lockedBuffer
+	registry  *prometheus.Registry
+	tcp, unix *grpc.ClientConn
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+var editor = access.Principal{Key: "collectives/vallon/apiKeys/k1", Role: access.RoleEditor, Collective: "vallon"}
+
+// open serves the real chain on TCP and on a unix socket, as app does.
+func open(t *testing.T) *door {
+	t.Helper()
+	d := &door{registry: prometheus.NewRegistry()}
+	server, err := rpc.NewServer(rpc.Config{
+		Authenticate: func(_ context.Context, key string) (access.Principal, error) {
+			if key == "editor-key" {
+				return editor, nil
+			}
+			return access.Principal{}, errs.New(codes.Unauthenticated, "INVALID_KEY", "The key is not valid.")
+		},
+		Logger:  slog.New(slog.NewJSONHandler(&d.log, nil)),
+		Metrics: d.registry,
+		Timeout: 500 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	campaignsv1.RegisterCampaignsServiceServer(server, &d.campaigns)
+	exportsv1.RegisterExportsServiceServer(server, &d.exports)
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	for _, l := range []net.Listener{tcp, unix} {
+		serving.Go(func() { _ = server.Serve(l) })
+	}
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	d.tcp = dial(t, tcp.Addr().String())
+	d.unix = dial(t, "unix:"+unix.Addr().String())
+	return d
+}
+
+func dial(t *testing.T, target string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+var get = &campaignsv1.GetCampaignRequest{Name: "collectives/vallon/campaigns/avocate"}
+
+func TestErrorsEndAtTheDoor(t *testing.T) {
+	d := open(t)
+	client := campaignsv1.NewCampaignsServiceClient(d.tcp)
+	fails := func(err error) *status.Status {
+		d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+			return nil, err
+		}
+		_, got := client.GetCampaign(t.Context(), get)
+		return status.Convert(got)
+	}
+
+	t.Run("a classified error sends its own words, not its cause's", func(t *testing.T) {
+		s := fails(fmt.Errorf("load: %w", &errs.Error{
+			Code: codes.FailedPrecondition, Reason: "CAMPAIGN_NOT_OPEN", Message: "The campaign is closed.",
+			Fields: []errs.Field{{Field: "parent", Description: "is closed"}}, RetryAfter: 3 * time.Second,
+			Cause: errors.New("secret cause"),
+		}))
+		if s.Code() != codes.FailedPrecondition || s.Message() != "The campaign is closed." {
+			t.Errorf("got %v %q", s.Code(), s.Message())
+		}
+		var reason, field, requestID string
+		var retry time.Duration
+		for _, detail := range s.Details() {
+			switch v := detail.(type) {
+			case *errdetails.ErrorInfo:
+				reason = v.GetReason()
+			case *errdetails.BadRequest:
+				field = v.GetFieldViolations()[0].GetField()
+			case *errdetails.RetryInfo:
+				retry = v.GetRetryDelay().AsDuration()
+			case *errdetails.RequestInfo:
+				requestID = v.GetRequestId()
+			}
+		}
+		if reason != "CAMPAIGN_NOT_OPEN" || field != "parent" || retry != 3*time.Second || requestID == "" {
+			t.Errorf("details: %q %q %v %q", reason, field, retry, requestID)
+		}
+		if strings.Contains(s.String(), "secret cause") {
+			t.Error("the cause left the process")
+		}
+		if !strings.Contains(d.log.String(), "secret cause") {
+			t.Error("the cause is not in the log")
+		}
+	})
+	t.Run("an unclassified error is INTERNAL without its text", func(t *testing.T) {
+		if s := fails(errors.New("pq: secret detail")); s.Code() != codes.Internal || strings.Contains(s.String(), "secret") {
+			t.Errorf("got %v", s)
+		}
+	})
+	t.Run("a status wrapped by a service does not pass", func(t *testing.T) {
+		err := fmt.Errorf("call: %w", status.Error(codes.NotFound, "secret of another system"))
+		if s := fails(err); s.Code() != codes.Internal || strings.Contains(s.String(), "secret") {
+			t.Errorf("got %v", s)
+		}
+	})
+	t.Run("a panic is INTERNAL, and the server lives on", func(t *testing.T) {
+		d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+			panic("secret panic")
+		}
+		for range 2 {
+			_, err := client.GetCampaign(t.Context(), get)
+			if s := status.Convert(err); s.Code() != codes.Internal || strings.Contains(s.String(), "secret") {
+				t.Errorf("got %v", s)
+			}
+		}
+	})
+	t.Run("a call that takes too long is DEADLINE_EXCEEDED", func(t *testing.T) {
+		d.campaigns.get = func(ctx context.Context, _ *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		if _, err := client.GetCampaign(t.Context(), get); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestWhoCalls(t *testing.T) {
+	d := open(t)
+	var seen rpc.Caller
+	d.campaigns.get = func(ctx context.Context, _ *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+		seen = rpc.CallerFrom(ctx)
+		return &campaignsv1.Campaign{}, nil
+	}
+	told := metadata.Pairs(
+		"cagnotte-client-address", "203.0.113.77",
+		"cagnotte-origin", "https://vallon.example",
+		"cagnotte-request-id", "request-from-gateway",
+	)
+	call := func(conn *grpc.ClientConn, md metadata.MD) (header metadata.MD, err error) {
+		_, err = campaignsv1.NewCampaignsServiceClient(conn).GetCampaign(metadata.NewOutgoingContext(t.Context(), md), get, grpc.Header(&header))
+		return header, err
+	}
+
+	t.Run("the gateway's word counts on the private socket", func(t *testing.T) {
+		header, err := call(d.unix, told)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := rpc.Caller{Network: netip.MustParsePrefix("203.0.113.0/24"), Origin: "https://vallon.example", RequestID: "request-from-gateway"}
+		if diff := cmp.Diff(want, seen, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+			t.Error(diff)
+		}
+		if got := header.Get("x-request-id"); len(got) != 1 || got[0] != "request-from-gateway" {
+			t.Errorf("x-request-id is %v", got)
+		}
+	})
+	t.Run("nobody on the network can say it", func(t *testing.T) {
+		if _, err := call(d.tcp, told); err != nil {
+			t.Fatal(err)
+		}
+		if seen.Network != netip.MustParsePrefix("127.0.0.0/24") || seen.Origin != "" || seen.RequestID == "request-from-gateway" {
+			t.Errorf("got %+v", seen)
+		}
+	})
+	t.Run("an IPv6 network is a /48, a mapped IPv4 one a /24", func(t *testing.T) {
+		for addr, want := range map[string]string{"2001:db8:1:2::3": "2001:db8:1::/48", "::ffff:203.0.113.9": "203.0.113.0/24"} {
+			if _, err := call(d.unix, metadata.Pairs("cagnotte-client-address", addr)); err != nil {
+				t.Fatal(err)
+			}
+			if seen.Network.String() != want {
+				t.Errorf("%s: got %v, want %s", addr, seen.Network, want)
+			}
+		}
+	})
+	t.Run("a request id that is not well-formed is replaced", func(t *testing.T) {
+		if _, err := call(d.unix, metadata.Pairs("cagnotte-request-id", "bad id\" x")); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(seen.RequestID, " ") || seen.RequestID == "" {
+			t.Errorf("got %q", seen.RequestID)
+		}
+	})
+	t.Run("a key names its holder, in the call and in the log", func(t *testing.T) {
+		if _, err := call(d.tcp, metadata.Pairs("authorization", "Bearer editor-key")); err != nil {
+			t.Fatal(err)
+		}
+		if seen.Principal != editor {
+			t.Errorf("got %+v", seen.Principal)
+		}
+		if log := d.log.String(); !strings.Contains(log, editor.Key) || strings.Contains(log, "editor-key") {
+			t.Error("the log must hold the key's name, and never the key")
+		}
+	})
+	t.Run("a wrong key is refused even where none is needed", func(t *testing.T) {
+		for _, header := range []string{"Bearer other", "Basic editor-key", "editor-key"} {
+			if _, err := call(d.tcp, metadata.Pairs("authorization", header)); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("%q: got %v", header, err)
+			}
+		}
+	})
+}
+
+func TestAuthoriseComesBeforeValidate(t *testing.T) {
+	d := open(t)
+	d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+		return &campaignsv1.Campaign{}, nil
+	}
+	client := campaignsv1.NewCampaignsServiceClient(d.tcp)
+	bad := &campaignsv1.PublishCampaignRequest{Name: "collectives/vallon/campaigns/NOT A SLUG"}
+
+	if _, err := client.PublishCampaign(t.Context(), bad); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("nobody with a bad request: got %v", err)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer editor-key")
+	_, err := client.PublishCampaign(ctx, bad)
+	s := status.Convert(err)
+	if s.Code() != codes.InvalidArgument {
+		t.Fatalf("an editor with a bad request: got %v", err)
+	}
+	var fields []string
+	for _, detail := range s.Details() {
+		if v, ok := detail.(*errdetails.BadRequest); ok {
+			fields = append(fields, v.GetFieldViolations()[0].GetField())
+		}
+	}
+	if diff := cmp.Diff([]string{"name"}, fields); diff != "" {
+		t.Error(diff)
+	}
+	other := &campaignsv1.PublishCampaignRequest{Name: "collectives/other/campaigns/avocate"}
+	if _, err := client.PublishCampaign(ctx, other); status.Code(err) != codes.NotFound {
+		t.Errorf("another collective's campaign: got %v", err)
+	}
+}
+
+func TestStreamsPassTheSameDoor(t *testing.T) {
+	d := open(t)
+	reached := false
+	d.exports.export = func(*exportsv1.ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+		reached = true
+		return errors.New("secret")
+	}
+	export := func(ctx context.Context, name string) error {
+		stream, err := exportsv1.NewExportsServiceClient(d.tcp).ExportLedger(ctx, &exportsv1.ExportLedgerRequest{Name: name})
+		if err != nil {
+			return err
+		}
+		_, err = stream.Recv()
+		return err
+	}
+	if err := export(t.Context(), "collectives/vallon"); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("nobody: got %v", err)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer editor-key")
+	if err := export(ctx, "collectives/vallon"); status.Code(err) != codes.NotFound {
+		t.Errorf("an editor, who may not see money: got %v", err)
+	}
+	if reached {
+		t.Error("the handler ran for a caller without rights")
+	}
+}
+
+func TestMetricsCountEveryCall(t *testing.T) {
+	d := open(t)
+	d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+		return nil, errs.NotFound("it")
+	}
+	_, _ = campaignsv1.NewCampaignsServiceClient(d.tcp).GetCampaign(t.Context(), get)
+	families, err := d.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "cagnotte_rpc_calls_total" {
+			continue
+		}
+		labels := map[string]string{}
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels[l.GetName()] = l.GetValue()
+		}
+		want := map[string]string{"code": "NotFound", "method": "/cagnotte.campaigns.v1.CampaignsService/GetCampaign"}
+		if diff := cmp.Diff(want, labels); diff != "" {
+			t.Error(diff)
+		}
+		return
+	}
+	t.Error("no cagnotte_rpc_calls_total")
+}
