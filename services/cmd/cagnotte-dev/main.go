@@ -205,15 +205,26 @@ func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh b
 }
 
 func listen(ctx context.Context) (site, stripe net.Listener, err error) {
-	var lc net.ListenConfig
-	if site, err = lc.Listen(ctx, "tcp", siteAddr); err != nil {
-		return nil, nil, fmt.Errorf("the collective's own site: %w", err)
+	if site, err = listenOn(ctx, "the collective's own site", siteAddr); err != nil {
+		return nil, nil, err
 	}
-	if stripe, err = lc.Listen(ctx, "tcp", stripeAddr); err != nil {
+	if stripe, err = listenOn(ctx, "the simulated Stripe", stripeAddr); err != nil {
 		site.Close()
-		return nil, nil, fmt.Errorf("the simulated Stripe: %w", err)
+		return nil, nil, err
 	}
 	return site, stripe, nil
+}
+
+func listenOn(ctx context.Context, who, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: %s is taken; is another demo running?", who, addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", who, err)
+	}
+	return l, nil
 }
 
 func serveHTTP(l net.Listener, handler http.Handler) (stop func(context.Context) error) {
