@@ -1,0 +1,133 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var (
+	vallon  = campaigns.Name{Collective: "vallon", Campaign: "avocate"}
+	network = netip.MustParsePrefix("192.0.2.0/24")
+)
+
+const site = "https://vallon.example"
+
+// env is the service with what it needs, and a simulator.
+type env struct {
+	t         *testing.T
+	pool      *pgxpool.Pool
+	clock     *stripesim.Clock
+	sim       *stripesim.Sim
+	campaigns *campaigns.Service
+	groups    *collectives.Service
+	gifts     *Service
+}
+
+func newEnv(t *testing.T, limit Limit) *env {
+	t.Helper()
+	e := &env{t: t, pool: pgtest.New(t), clock: stripesim.NewClock()}
+	var err error
+	if e.sim, err = stripesim.New(stripesim.Config{Clock: e.clock}); err != nil {
+		t.Fatal(err)
+	}
+	api := httptest.NewServer(e.sim.Handler())
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := e.sim.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		api.CloseClientConnections()
+		api.Close()
+	})
+	client, err := stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL, Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.DiscardHandler)
+	jobs, err := river.NewClient(riverpgxv5.New(e.pool), &river.Config{Schema: postgres.RiverSchema, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.groups = collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
+	e.campaigns = campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
+	e.gifts = New(Config{
+		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
+		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"), Limit: limit,
+		Now: e.clock.Now, Logger: logger,
+	})
+	ctx := t.Context()
+	if _, err := e.groups.Create(ctx, collectives.Collective{ID: "vallon", DisplayName: "Vallon"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.campaigns.Create(ctx, vallon, campaigns.Content{
+		Texts:    map[string]campaigns.Text{"fr": {Title: "Une avocate"}, "en": {Title: "A lawyer"}},
+		Currency: money.EUR, Goal: money.Amount{Minor: 800_00, Currency: money.EUR},
+		Minimum: money.Amount{Minor: 1_00, Currency: money.EUR}, Maximum: money.Amount{Minor: 500_00, Currency: money.EUR},
+		AllowedOrigins: []string{site},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.campaigns.Publish(ctx, vallon); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// intent is a wish to give 20 €, each time another.
+func intent() Intent {
+	return Intent{
+		Campaign: vallon, RequestID: uuid.New(), Amount: money.Amount{Minor: 20_00, Currency: money.EUR},
+		Locale: "fr", Origin: site, Network: network,
+	}
+}
+
+func (e *env) create(in Intent) Donation {
+	e.t.Helper()
+	d, err := e.gifts.Create(e.t.Context(), in)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return d
+}
+
+// wantReason fails unless err has the reason.
+func wantReason(t *testing.T, err error, reason string) *errs.Error {
+	t.Helper()
+	var classified *errs.Error
+	if !errors.As(err, &classified) || classified.Reason != reason {
+		t.Fatalf("err = %v, want %s", err, reason)
+	}
+	return classified
+}
+
+// count returns how many gifts there are.
+func (e *env) count() (n int) {
+	e.t.Helper()
+	if err := e.pool.QueryRow(e.t.Context(), "SELECT count(*) FROM donations.donations").Scan(&n); err != nil {
+		e.t.Fatal(err)
+	}
+	return n
+}

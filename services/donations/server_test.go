@@ -1,0 +1,180 @@
+package donations
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+func (e *env) server() (donationsv1.DonationsServiceServer, context.Context) {
+	return NewServer(e.gifts), rpc.WithCaller(e.t.Context(), rpc.Caller{Origin: site, Network: network})
+}
+
+func request() *donationsv1.CreateDonationRequest {
+	return &donationsv1.CreateDonationRequest{
+		Parent: vallon.String(), RequestId: uuid.NewString(), Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 20_00},
+		ReturnUrl: site + "/merci",
+	}
+}
+
+// jobs returns how many refresh jobs there are.
+func (e *env) refreshJobs() (n int) {
+	e.t.Helper()
+	if err := e.pool.QueryRow(e.t.Context(), "SELECT count(*) FROM river.river_job WHERE kind = 'donation_refresh'").Scan(&n); err != nil {
+		e.t.Fatal(err)
+	}
+	return n
+}
+
+func TestServer(t *testing.T) {
+	e := newEnv(t, Limit{})
+	server, ctx := e.server()
+	created, err := server.CreateDonation(ctx, request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if created.GetState() != donationsv1.DonationState_DONATION_STATE_CREATED || created.GetCheckoutUrl() == "" ||
+		created.GetLocale() != "fr" || created.GetExpireTime() == nil || created.GetPayTime() != nil || created.GetBookTime() != nil {
+		t.Errorf("created = %v", created)
+	}
+	got, err := server.GetDonation(ctx, &donationsv1.GetDonationRequest{Name: created.GetName()})
+	if err != nil || got.String() != created.String() {
+		t.Errorf("got = %v, %v", got, err)
+	}
+	status := func() *donationsv1.DonationStatus {
+		t.Helper()
+		s, err := server.GetDonationStatus(ctx, &donationsv1.GetDonationStatusRequest{Name: created.GetName() + "/status"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := status()
+	if first.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN || first.GetCheckoutUrl() != created.GetCheckoutUrl() ||
+		first.GetReturnUrl() != site+"/merci" || first.GetName() != created.GetName()+"/status" {
+		t.Errorf("status = %v", first)
+	}
+	t.Run("has Stripe asked once in ten seconds, however often a donor asks", func(t *testing.T) {
+		for range 5 {
+			status()
+		}
+		if n := e.refreshJobs(); n != 1 {
+			t.Errorf("%d jobs", n)
+		}
+		e.clock.Advance(lookEvery)
+		status()
+		if n := e.refreshJobs(); n != 2 {
+			t.Errorf("%d jobs after ten seconds", n)
+		}
+	})
+	t.Run("the answer heals a lost webhook", func(t *testing.T) {
+		id := uuid.MustParse(created.GetName()[len(created.GetName())-36:])
+		if err := e.gifts.Refresh(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if got := status().GetOutcome(); got != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
+			t.Errorf("unpaid: %v", got)
+		}
+		if err := e.sim.Pay(e.sim.Sessions("")[0].ID, stripesim.CardOK); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.gifts.Refresh(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		after := status()
+		if after.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED || after.GetCheckoutUrl() != "" {
+			t.Errorf("paid: %v", after)
+		}
+		before := e.refreshJobs()
+		e.clock.Advance(lookEvery)
+		status()
+		if e.refreshJobs() != before {
+			t.Error("a gift whose end is known is looked up again")
+		}
+	})
+	t.Run("a name that names nothing", func(t *testing.T) {
+		elsewhere := "collectives/vallon/campaigns/other/donations/" + created.GetName()[len(created.GetName())-36:]
+		for _, name := range []string{elsewhere, vallon.String() + "/donations/" + uuid.NewString(), vallon.String() + "/donations/x", "x"} {
+			if _, err := server.GetDonation(ctx, &donationsv1.GetDonationRequest{Name: name}); errs.Code(err) != codes.NotFound {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := server.GetDonationStatus(ctx, &donationsv1.GetDonationStatusRequest{Name: name + "/status"}); errs.Code(err) != codes.NotFound {
+				t.Errorf("%s/status: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestList(t *testing.T) {
+	e := newEnv(t, Limit{})
+	server, ctx := e.server()
+	var want []string
+	for range 5 {
+		d, err := server.CreateDonation(ctx, request())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append([]string{d.GetName()}, want...)
+	}
+	var got []string
+	req := &donationsv1.ListDonationsRequest{Parent: vallon.String(), PageSize: 2}
+	for {
+		page, err := server.ListDonations(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range page.GetDonations() {
+			got = append(got, d.GetName())
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d gifts, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("place %d: %s, want %s", i, got[i], want[i])
+		}
+	}
+	if _, err := server.ListDonations(ctx, &donationsv1.ListDonationsRequest{Parent: vallon.String(), PageToken: "forged"}); errs.Code(err) != codes.InvalidArgument {
+		t.Errorf("a forged token: %v", err)
+	}
+}
+
+func TestUpkeepLooksUpGiftsWhoseEndWasNeverHeardOf(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d := e.create(intent())
+	upkeep := func(want int) {
+		t.Helper()
+		if err := e.gifts.upkeep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := e.refreshJobs(); n != want {
+			t.Errorf("%d jobs, want %d", n, want)
+		}
+	}
+	upkeep(0)
+	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	upkeep(1)
+	upkeep(1)
+	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+		t.Fatal(err)
+	}
+	after, err := e.gifts.Get(t.Context(), vallon, d.ID)
+	if err != nil || after.State != StateExpired {
+		t.Errorf("gift = %s, %v", after.State, err)
+	}
+	e.clock.Advance(overdueEvery + time.Second)
+	upkeep(1)
+}
