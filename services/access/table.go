@@ -72,6 +72,13 @@ var table = map[string]rule{
 
 	"/cagnotte.ledger.v1.LedgerService/ListAccounts":     {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/ListTransactions": {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
+	// A checkpoint says how much is sealed, no amount and no name: anybody can watch it.
+	"/cagnotte.ledger.v1.LedgerService/GetCheckpoint":     {public: true},
+	"/cagnotte.ledger.v1.LedgerService/GetInclusionProof": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
+	// The donation's id cannot be guessed; its donor has no key.
+	"/cagnotte.ledger.v1.LedgerService/GetGiftProof": {public: true},
+	// An auditor reads all and changes nothing.
+	"/cagnotte.ledger.v1.LedgerService/ClosePeriod": {allow: owner | treasurer | operator, field: "name", resource: "ledger"},
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 

@@ -56,9 +56,13 @@ var matrix = map[string]string{
 	"cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": "PPPPPP",
 	"cagnotte.webhooks.v1.WebhooksService/ListEvents":         "UNNNNP",
 
-	"cagnotte.ledger.v1.LedgerService/ListAccounts":     "UPNPPP",
-	"cagnotte.ledger.v1.LedgerService/ListTransactions": "UPNPPP",
-	"cagnotte.exports.v1.ExportsService/ExportLedger":   "UPNPPP",
+	"cagnotte.ledger.v1.LedgerService/ListAccounts":      "UPNPPP",
+	"cagnotte.ledger.v1.LedgerService/ListTransactions":  "UPNPPP",
+	"cagnotte.ledger.v1.LedgerService/GetCheckpoint":     "PPPPPP",
+	"cagnotte.ledger.v1.LedgerService/GetInclusionProof": "UPNPPP",
+	"cagnotte.ledger.v1.LedgerService/GetGiftProof":      "PPPPPP",
+	"cagnotte.ledger.v1.LedgerService/ClosePeriod":       "UPNPNP",
+	"cagnotte.exports.v1.ExportsService/ExportLedger":    "UPNPPP",
 
 	"grpc.health.v1.Health/Check":                                   "PPPPPP",
 	"grpc.health.v1.Health/Watch":                                   "PPPPPP",

@@ -229,7 +229,7 @@ func bound(t time.Time, open pgtype.InfinityModifier) pgtype.Timestamptz {
 }
 
 // Gifts are credits, so the sum of what remains is turned round. Which books a campaign is in, and so
-// whose tails to read, its accounts tell: they are found by walking the index from one to the next.
+// whose tails to read, its nominal accounts tell: they are found by walking the index from one to the next.
 const campaignTotalsSQL = `
 WITH RECURSIVE asked AS (
     SELECT
@@ -249,6 +249,7 @@ used AS (
             FROM ledger.entries AS e
             WHERE e.collective = k.collective
                 AND e.campaign = k.campaign
+                AND e.nominal
             ORDER BY e.account_id
             LIMIT 1
         ) AS account_id
@@ -262,6 +263,7 @@ used AS (
             FROM ledger.entries AS e
             WHERE e.collective = u.collective
                 AND e.campaign = u.campaign
+                AND e.nominal
                 AND e.account_id > u.account_id
             ORDER BY e.account_id
             LIMIT 1

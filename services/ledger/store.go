@@ -28,6 +28,7 @@ var refusals = map[string]*errs.Error{
 	"transactions_reference_length":    refusal("REFERENCE_INVALID", "A reference has 1 to 255 characters."),
 	"transactions_kind_form":           refusal("KIND_INVALID", "A kind is a word of small letters."),
 	"transactions_effective_at_finite": refusal("EFFECTIVE_TIME_INVALID", "A transaction happens at some time."),
+	"transactions_period_open":         errs.Precondition(ReasonPeriodClosed, "The period that the transaction happened in is closed."),
 	"transactions_not_empty":           refusal("TRANSACTION_EMPTY", "A transaction has entries."),
 	"entries_amount_not_zero":          refusal("ENTRY_ZERO", "The amount of an entry is not zero."),
 	"entries_currency_code":            refusal("CURRENCY_INVALID", "A currency is three capital letters."),

@@ -347,6 +347,510 @@ func (x *Entry) GetDonation() string {
 	return ""
 }
 
+// A signed position of a book: its first `size` transactions, in order.
+type Checkpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the book is called in public: a hash of whose it is.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// How many transactions are sealed.
+	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// The root of the Merkle tree (RFC 6962, SHA-256) over them.
+	Root []byte `protobuf:"bytes,3,opt,name=root,proto3" json:"root,omitempty"`
+	// When it was signed.
+	SignTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=sign_time,json=signTime,proto3" json:"sign_time,omitempty"`
+	// The signed text (https://c2sp.org/tlog-checkpoint) that says all this.
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// The public key of the note. Keep it: a checkpoint proves something to who knows the key from before.
+	VerifierKey string `protobuf:"bytes,6,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	// The proof (RFC 6962, section 2.1.2) that the tree begins with the one of `from_size`.
+	ConsistencyProof [][]byte `protobuf:"bytes,7,rep,name=consistency_proof,json=consistencyProof,proto3" json:"consistency_proof,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Checkpoint) Reset() {
+	*x = Checkpoint{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Checkpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Checkpoint) ProtoMessage() {}
+
+func (x *Checkpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
+func (*Checkpoint) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Checkpoint) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Checkpoint) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetSignTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SignTime
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Checkpoint) GetVerifierKey() string {
+	if x != nil {
+		return x.VerifierKey
+	}
+	return ""
+}
+
+func (x *Checkpoint) GetConsistencyProof() [][]byte {
+	if x != nil {
+		return x.ConsistencyProof
+	}
+	return nil
+}
+
+// Where a transaction stands in a signed book.
+type InclusionProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/transactions/{transaction}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its number in the book: from 1, without gaps.
+	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// Its leaf in the tree.
+	LeafHash []byte `protobuf:"bytes,3,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
+	// What the leaf is the hash of; empty when other collectives have entries in the transaction too.
+	Leaf []byte `protobuf:"bytes,4,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	// The path from the leaf to the checkpoint's root (RFC 6962, section 2.1.1).
+	Path [][]byte `protobuf:"bytes,5,rep,name=path,proto3" json:"path,omitempty"`
+	// The checkpoint.
+	Checkpoint    *Checkpoint `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InclusionProof) Reset() {
+	*x = InclusionProof{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InclusionProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InclusionProof) ProtoMessage() {}
+
+func (x *InclusionProof) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InclusionProof.ProtoReflect.Descriptor instead.
+func (*InclusionProof) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *InclusionProof) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *InclusionProof) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *InclusionProof) GetLeafHash() []byte {
+	if x != nil {
+		return x.LeafHash
+	}
+	return nil
+}
+
+func (x *InclusionProof) GetLeaf() []byte {
+	if x != nil {
+		return x.Leaf
+	}
+	return nil
+}
+
+func (x *InclusionProof) GetPath() [][]byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *InclusionProof) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+// The proof of one gift.
+type GiftProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// All that is needed beside the verifier key to check it: the gift's transaction, its number,
+	// the path and the signed checkpoint.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// The key to check it against.
+	VerifierKey   string `protobuf:"bytes,3,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiftProof) Reset() {
+	*x = GiftProof{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiftProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiftProof) ProtoMessage() {}
+
+func (x *GiftProof) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiftProof.ProtoReflect.Descriptor instead.
+func (*GiftProof) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GiftProof) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GiftProof) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *GiftProof) GetVerifierKey() string {
+	if x != nil {
+		return x.VerifierKey
+	}
+	return ""
+}
+
+// Asks for the newest checkpoint.
+type GetCheckpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The size of a checkpoint that the caller has; the answer proves that it still holds.
+	FromSize      int64 `protobuf:"varint,2,opt,name=from_size,json=fromSize,proto3" json:"from_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckpointRequest) Reset() {
+	*x = GetCheckpointRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointRequest) ProtoMessage() {}
+
+func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetCheckpointRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetCheckpointRequest) GetFromSize() int64 {
+	if x != nil {
+		return x.FromSize
+	}
+	return 0
+}
+
+// Asks for the proof of a transaction.
+type GetInclusionProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/transactions/{transaction}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInclusionProofRequest) Reset() {
+	*x = GetInclusionProofRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInclusionProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInclusionProofRequest) ProtoMessage() {}
+
+func (x *GetInclusionProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInclusionProofRequest.ProtoReflect.Descriptor instead.
+func (*GetInclusionProofRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetInclusionProofRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks for the proof of a gift.
+type GetGiftProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetGiftProofRequest) Reset() {
+	*x = GetGiftProofRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetGiftProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetGiftProofRequest) ProtoMessage() {}
+
+func (x *GetGiftProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetGiftProofRequest.ProtoReflect.Descriptor instead.
+func (*GetGiftProofRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetGiftProofRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks to close a period.
+type ClosePeriodRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The end, excluded: what happened before is closed.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClosePeriodRequest) Reset() {
+	*x = ClosePeriodRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClosePeriodRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClosePeriodRequest) ProtoMessage() {}
+
+func (x *ClosePeriodRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClosePeriodRequest.ProtoReflect.Descriptor instead.
+func (*ClosePeriodRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ClosePeriodRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClosePeriodRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// A closed period.
+type ClosePeriodResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Up to when the collective's share is closed: later than asked when that was done before.
+	ClosedUntil   *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=closed_until,json=closedUntil,proto3" json:"closed_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClosePeriodResponse) Reset() {
+	*x = ClosePeriodResponse{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClosePeriodResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClosePeriodResponse) ProtoMessage() {}
+
+func (x *ClosePeriodResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClosePeriodResponse.ProtoReflect.Descriptor instead.
+func (*ClosePeriodResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ClosePeriodResponse) GetClosedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClosedUntil
+	}
+	return nil
+}
+
 // Asks for the accounts.
 type ListAccountsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -360,7 +864,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[3]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +876,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[3]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +889,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListAccountsRequest) GetParent() string {
@@ -413,7 +917,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[4]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +929,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[4]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +942,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -469,7 +973,7 @@ type ListTransactionsRequest struct {
 
 func (x *ListTransactionsRequest) Reset() {
 	*x = ListTransactionsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[5]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +985,7 @@ func (x *ListTransactionsRequest) String() string {
 func (*ListTransactionsRequest) ProtoMessage() {}
 
 func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[5]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +998,7 @@ func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListTransactionsRequest) GetParent() string {
@@ -552,7 +1056,7 @@ type ListTransactionsResponse struct {
 
 func (x *ListTransactionsResponse) Reset() {
 	*x = ListTransactionsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[6]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +1068,7 @@ func (x *ListTransactionsResponse) String() string {
 func (*ListTransactionsResponse) ProtoMessage() {}
 
 func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[6]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +1081,7 @@ func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
@@ -618,7 +1122,41 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x14account_display_name\x18\x02 \x01(\tR\x12accountDisplayName\x120\n" +
 	"\x06amount\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12\x1a\n" +
 	"\bcampaign\x18\x04 \x01(\tR\bcampaign\x12\x1a\n" +
-	"\bdonation\x18\x05 \x01(\tR\bdonation\"\x91\x01\n" +
+	"\bdonation\x18\x05 \x01(\tR\bdonation\"\xe9\x01\n" +
+	"\n" +
+	"Checkpoint\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04root\x18\x03 \x01(\fR\x04root\x127\n" +
+	"\tsign_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bsignTime\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12!\n" +
+	"\fverifier_key\x18\x06 \x01(\tR\vverifierKey\x12+\n" +
+	"\x11consistency_proof\x18\a \x03(\fR\x10consistencyProof\"\xc1\x01\n" +
+	"\x0eInclusionProof\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x1b\n" +
+	"\tleaf_hash\x18\x03 \x01(\fR\bleafHash\x12\x12\n" +
+	"\x04leaf\x18\x04 \x01(\fR\x04leaf\x12\x12\n" +
+	"\x04path\x18\x05 \x03(\fR\x04path\x12>\n" +
+	"\n" +
+	"checkpoint\x18\x06 \x01(\v2\x1e.cagnotte.ledger.v1.CheckpointR\n" +
+	"checkpoint\"V\n" +
+	"\tGiftProof\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12!\n" +
+	"\fverifier_key\x18\x03 \x01(\tR\vverifierKey\"\x8a\x01\n" +
+	"\x14GetCheckpointRequest\x12L\n" +
+	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12$\n" +
+	"\tfrom_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bfromSize\"\x86\x01\n" +
+	"\x18GetInclusionProofRequest\x12j\n" +
+	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\"\xbc\x01\n" +
+	"\x13GetGiftProofRequest\x12\xa4\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x8f\x01\xbaH\x8b\x01r\x88\x012\x85\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xa1\x01\n" +
+	"\x12ClosePeriodRequest\x12L\n" +
+	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
+	"\x13ClosePeriodResponse\x12=\n" +
+	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\x91\x01\n" +
 	"\x13ListAccountsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"O\n" +
@@ -643,10 +1181,14 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xcf\x02\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xc0\a\n" +
 	"\rLedgerService\x12\x95\x01\n" +
 	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\xa5\x01\n" +
-	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/ledger/transactionsB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1;ledgerv1b\x06proto3"
+	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/ledger/transactions\x12\x8d\x01\n" +
+	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger}/checkpoint\x12\xac\x01\n" +
+	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof\x12\x96\x01\n" +
+	"\fGetGiftProof\x12'.cagnotte.ledger.v1.GetGiftProofRequest\x1a\x1d.cagnotte.ledger.v1.GiftProof\">\x82\xd3\xe4\x93\x028\x126/v1/{name=collectives/*/campaigns/*/donations/*}/proof\x12\x96\x01\n" +
+	"\vClosePeriod\x12&.cagnotte.ledger.v1.ClosePeriodRequest\x1a'.cagnotte.ledger.v1.ClosePeriodResponse\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/ledger}:closePeriodB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_cagnotte_ledger_v1_ledger_proto_rawDescOnce sync.Once
@@ -661,40 +1203,60 @@ func file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
 	(AccountType)(0),                 // 0: cagnotte.ledger.v1.AccountType
 	(*Account)(nil),                  // 1: cagnotte.ledger.v1.Account
 	(*Transaction)(nil),              // 2: cagnotte.ledger.v1.Transaction
 	(*Entry)(nil),                    // 3: cagnotte.ledger.v1.Entry
-	(*ListAccountsRequest)(nil),      // 4: cagnotte.ledger.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),     // 5: cagnotte.ledger.v1.ListAccountsResponse
-	(*ListTransactionsRequest)(nil),  // 6: cagnotte.ledger.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil), // 7: cagnotte.ledger.v1.ListTransactionsResponse
-	(*v1.Money)(nil),                 // 8: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
+	(*Checkpoint)(nil),               // 4: cagnotte.ledger.v1.Checkpoint
+	(*InclusionProof)(nil),           // 5: cagnotte.ledger.v1.InclusionProof
+	(*GiftProof)(nil),                // 6: cagnotte.ledger.v1.GiftProof
+	(*GetCheckpointRequest)(nil),     // 7: cagnotte.ledger.v1.GetCheckpointRequest
+	(*GetInclusionProofRequest)(nil), // 8: cagnotte.ledger.v1.GetInclusionProofRequest
+	(*GetGiftProofRequest)(nil),      // 9: cagnotte.ledger.v1.GetGiftProofRequest
+	(*ClosePeriodRequest)(nil),       // 10: cagnotte.ledger.v1.ClosePeriodRequest
+	(*ClosePeriodResponse)(nil),      // 11: cagnotte.ledger.v1.ClosePeriodResponse
+	(*ListAccountsRequest)(nil),      // 12: cagnotte.ledger.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),     // 13: cagnotte.ledger.v1.ListAccountsResponse
+	(*ListTransactionsRequest)(nil),  // 14: cagnotte.ledger.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil), // 15: cagnotte.ledger.v1.ListTransactionsResponse
+	(*v1.Money)(nil),                 // 16: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
 }
 var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.ledger.v1.Account.type:type_name -> cagnotte.ledger.v1.AccountType
-	8,  // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
-	9,  // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
+	16, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
+	17, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
+	17, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: cagnotte.ledger.v1.Transaction.entries:type_name -> cagnotte.ledger.v1.Entry
-	8,  // 5: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
-	9,  // 6: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
-	1,  // 7: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
-	9,  // 8: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	9,  // 9: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 10: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
-	4,  // 11: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
-	6,  // 12: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
-	5,  // 13: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
-	7,  // 14: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
-	13, // [13:15] is the sub-list for method output_type
-	11, // [11:13] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 5: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
+	17, // 6: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
+	4,  // 7: cagnotte.ledger.v1.InclusionProof.checkpoint:type_name -> cagnotte.ledger.v1.Checkpoint
+	17, // 8: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
+	17, // 9: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
+	17, // 10: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
+	1,  // 11: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
+	17, // 12: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	17, // 13: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 14: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
+	12, // 15: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
+	14, // 16: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
+	7,  // 17: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
+	8,  // 18: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
+	9,  // 19: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
+	10, // 20: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
+	13, // 21: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
+	15, // 22: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
+	4,  // 23: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
+	5,  // 24: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
+	6,  // 25: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
+	11, // 26: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
+	21, // [21:27] is the sub-list for method output_type
+	15, // [15:21] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_ledger_v1_ledger_proto_init() }
@@ -708,7 +1270,7 @@ func file_cagnotte_ledger_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_ledger_v1_ledger_proto_rawDesc), len(file_cagnotte_ledger_v1_ledger_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,8 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LedgerService_ListAccounts_FullMethodName     = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
-	LedgerService_ListTransactions_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
+	LedgerService_ListAccounts_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
+	LedgerService_ListTransactions_FullMethodName  = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
+	LedgerService_GetCheckpoint_FullMethodName     = "/cagnotte.ledger.v1.LedgerService/GetCheckpoint"
+	LedgerService_GetInclusionProof_FullMethodName = "/cagnotte.ledger.v1.LedgerService/GetInclusionProof"
+	LedgerService_GetGiftProof_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/GetGiftProof"
+	LedgerService_ClosePeriod_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/ClosePeriod"
 )
 
 // LedgerServiceClient is the client API for LedgerService service.
@@ -37,6 +41,24 @@ type LedgerServiceClient interface {
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(ctx context.Context, in *ListTransactionsRequest, opts ...grpc.CallOption) (*ListTransactionsResponse, error)
+	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
+	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
+	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
+	// checkpoint; INVALID_ARGUMENT when the book has never had `from_size` transactions.
+	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*Checkpoint, error)
+	// Gets the proof that a transaction stands in the signed book, for those who may read the books.
+	// NOT_FOUND until it is sealed, some seconds after it was written.
+	GetInclusionProof(ctx context.Context, in *GetInclusionProofRequest, opts ...grpc.CallOption) (*InclusionProof, error)
+	// Gets the proof that one gift stands in the signed book, as a code that anybody can check offline
+	// (`cagnotte ledger verify-proof`) without learning of any other gift. Who knows the donation's
+	// name may ask. NOT_FOUND until it is booked and sealed.
+	GetGiftProof(ctx context.Context, in *GetGiftProofRequest, opts ...grpc.CallOption) (*GiftProof, error)
+	// Closes what happened before a time in the collective's share of the book: nothing can be posted
+	// there any more, and corrections go to the next period. It cannot be undone, and closing again
+	// changes nothing. INVALID_ARGUMENT when the time has not passed; FAILED_PRECONDITION with
+	// BOOK_MISSING before anything was posted; UNAVAILABLE with PERIOD_CLOSING, to be sent again,
+	// when a posting that began before is still open.
+	ClosePeriod(ctx context.Context, in *ClosePeriodRequest, opts ...grpc.CallOption) (*ClosePeriodResponse, error)
 }
 
 type ledgerServiceClient struct {
@@ -67,6 +89,46 @@ func (c *ledgerServiceClient) ListTransactions(ctx context.Context, in *ListTran
 	return out, nil
 }
 
+func (c *ledgerServiceClient) GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*Checkpoint, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Checkpoint)
+	err := c.cc.Invoke(ctx, LedgerService_GetCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) GetInclusionProof(ctx context.Context, in *GetInclusionProofRequest, opts ...grpc.CallOption) (*InclusionProof, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InclusionProof)
+	err := c.cc.Invoke(ctx, LedgerService_GetInclusionProof_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) GetGiftProof(ctx context.Context, in *GetGiftProofRequest, opts ...grpc.CallOption) (*GiftProof, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GiftProof)
+	err := c.cc.Invoke(ctx, LedgerService_GetGiftProof_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) ClosePeriod(ctx context.Context, in *ClosePeriodRequest, opts ...grpc.CallOption) (*ClosePeriodResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClosePeriodResponse)
+	err := c.cc.Invoke(ctx, LedgerService_ClosePeriod_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LedgerServiceServer is the server API for LedgerService service.
 // All implementations must embed UnimplementedLedgerServiceServer
 // for forward compatibility.
@@ -79,6 +141,24 @@ type LedgerServiceServer interface {
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error)
+	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
+	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
+	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
+	// checkpoint; INVALID_ARGUMENT when the book has never had `from_size` transactions.
+	GetCheckpoint(context.Context, *GetCheckpointRequest) (*Checkpoint, error)
+	// Gets the proof that a transaction stands in the signed book, for those who may read the books.
+	// NOT_FOUND until it is sealed, some seconds after it was written.
+	GetInclusionProof(context.Context, *GetInclusionProofRequest) (*InclusionProof, error)
+	// Gets the proof that one gift stands in the signed book, as a code that anybody can check offline
+	// (`cagnotte ledger verify-proof`) without learning of any other gift. Who knows the donation's
+	// name may ask. NOT_FOUND until it is booked and sealed.
+	GetGiftProof(context.Context, *GetGiftProofRequest) (*GiftProof, error)
+	// Closes what happened before a time in the collective's share of the book: nothing can be posted
+	// there any more, and corrections go to the next period. It cannot be undone, and closing again
+	// changes nothing. INVALID_ARGUMENT when the time has not passed; FAILED_PRECONDITION with
+	// BOOK_MISSING before anything was posted; UNAVAILABLE with PERIOD_CLOSING, to be sent again,
+	// when a posting that began before is still open.
+	ClosePeriod(context.Context, *ClosePeriodRequest) (*ClosePeriodResponse, error)
 	mustEmbedUnimplementedLedgerServiceServer()
 }
 
@@ -94,6 +174,18 @@ func (UnimplementedLedgerServiceServer) ListAccounts(context.Context, *ListAccou
 }
 func (UnimplementedLedgerServiceServer) ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransactions not implemented")
+}
+func (UnimplementedLedgerServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*Checkpoint, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
+}
+func (UnimplementedLedgerServiceServer) GetInclusionProof(context.Context, *GetInclusionProofRequest) (*InclusionProof, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetInclusionProof not implemented")
+}
+func (UnimplementedLedgerServiceServer) GetGiftProof(context.Context, *GetGiftProofRequest) (*GiftProof, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetGiftProof not implemented")
+}
+func (UnimplementedLedgerServiceServer) ClosePeriod(context.Context, *ClosePeriodRequest) (*ClosePeriodResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClosePeriod not implemented")
 }
 func (UnimplementedLedgerServiceServer) mustEmbedUnimplementedLedgerServiceServer() {}
 func (UnimplementedLedgerServiceServer) testEmbeddedByValue()                       {}
@@ -152,6 +244,78 @@ func _LedgerService_ListTransactions_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LedgerService_GetCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).GetCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_GetCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).GetCheckpoint(ctx, req.(*GetCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_GetInclusionProof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetInclusionProofRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).GetInclusionProof(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_GetInclusionProof_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).GetInclusionProof(ctx, req.(*GetInclusionProofRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_GetGiftProof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetGiftProofRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).GetGiftProof(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_GetGiftProof_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).GetGiftProof(ctx, req.(*GetGiftProofRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_ClosePeriod_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClosePeriodRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).ClosePeriod(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_ClosePeriod_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).ClosePeriod(ctx, req.(*ClosePeriodRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LedgerService_ServiceDesc is the grpc.ServiceDesc for LedgerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -166,6 +330,22 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTransactions",
 			Handler:    _LedgerService_ListTransactions_Handler,
+		},
+		{
+			MethodName: "GetCheckpoint",
+			Handler:    _LedgerService_GetCheckpoint_Handler,
+		},
+		{
+			MethodName: "GetInclusionProof",
+			Handler:    _LedgerService_GetInclusionProof_Handler,
+		},
+		{
+			MethodName: "GetGiftProof",
+			Handler:    _LedgerService_GetGiftProof_Handler,
+		},
+		{
+			MethodName: "ClosePeriod",
+			Handler:    _LedgerService_ClosePeriod_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -19,7 +19,7 @@ CREATE TABLE ledger.seals (
     sealed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- The gift, when the transaction is about exactly one: its donor asks for a proof by it.
     donation       uuid,
-    book           text        NOT NULL,
+    book           text COLLATE "C" NOT NULL,
     leaf_hash      bytea       NOT NULL,
     CONSTRAINT seals_pkey PRIMARY KEY (book, number),
     CONSTRAINT seals_transaction_key UNIQUE (transaction_id),
@@ -34,7 +34,7 @@ CREATE INDEX seals_donation_idx ON ledger.seals (donation, number) WHERE donatio
 CREATE TABLE ledger.subtrees (
     index bigint   NOT NULL,
     level smallint NOT NULL,
-    book  text     NOT NULL,
+    book  text COLLATE "C" NOT NULL,
     hash  bytea    NOT NULL,
     CONSTRAINT subtrees_pkey PRIMARY KEY (book, level, index),
     CONSTRAINT subtrees_position CHECK (level > 0 AND index >= 0),
@@ -46,7 +46,7 @@ CREATE TABLE ledger.checkpoints (
     -- The checkpoint before, 0 for none, and the proof that this tree begins with that one.
     previous_size bigint      NOT NULL,
     signed_at     timestamptz NOT NULL,
-    book          text        NOT NULL,
+    book          text COLLATE "C" NOT NULL,
     root          bytea       NOT NULL,
     consistency   bytea[]     NOT NULL,
     note          text        NOT NULL,
@@ -66,10 +66,10 @@ CREATE TABLE ledger.balance_keys (
     id         bigint GENERATED ALWAYS AS IDENTITY,
     account_id integer NOT NULL,
     starts_on  date    NOT NULL,
-    span       text    NOT NULL,
-    currency   text    NOT NULL,
-    collective text    NOT NULL,
-    campaign   text    NOT NULL,
+    span       text COLLATE "C" NOT NULL,
+    currency   text COLLATE "C" NOT NULL,
+    collective text COLLATE "C" NOT NULL,
+    campaign   text COLLATE "C" NOT NULL,
     CONSTRAINT balance_keys_pkey PRIMARY KEY (id),
     CONSTRAINT balance_keys_key UNIQUE (collective, span, starts_on, campaign, account_id, currency),
     CONSTRAINT balance_keys_account_fkey FOREIGN KEY (account_id) REFERENCES ledger.accounts (id),
@@ -97,7 +97,7 @@ CREATE INDEX balances_number_idx ON ledger.balances (number, key_id);
 -- Up to which number a book's balances are kept. The transactions after it are the tail.
 CREATE TABLE ledger.balance_checkpoints (
     number bigint NOT NULL,
-    book   text   NOT NULL,
+    book   text COLLATE "C" NOT NULL,
     CONSTRAINT balance_checkpoints_pkey PRIMARY KEY (book, number),
     CONSTRAINT balance_checkpoints_sealed FOREIGN KEY (book, number) REFERENCES ledger.seals (book, number)
 );
@@ -109,8 +109,8 @@ CREATE TABLE ledger.closings (
     closed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- Postings of older database transactions may be under way still; none of a later one is.
     xid        xid8        NOT NULL DEFAULT pg_current_xact_id(),
-    book       text        NOT NULL,
-    collective text        NOT NULL,
+    book       text COLLATE "C" NOT NULL,
+    collective text COLLATE "C" NOT NULL,
     CONSTRAINT closings_pkey PRIMARY KEY (book, collective, ends_at),
     CONSTRAINT closings_book_fkey FOREIGN KEY (book) REFERENCES ledger.books (id),
     -- A period that is not over would refuse the gifts of this moment; 'infinity' all of them.
@@ -125,8 +125,9 @@ CREATE INDEX closings_ends_at_idx ON ledger.closings (book, ends_at);
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION ledger.check_transactions() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path = ''
 SET enable_seqscan = off
+SET enable_mergejoin = off
+SET enable_hashjoin = off
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM added WHERE xid <> pg_catalog.pg_current_xact_id()) THEN
@@ -172,8 +173,9 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION ledger.check_seals() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path = ''
 SET enable_seqscan = off
+SET enable_mergejoin = off
+SET enable_hashjoin = off
 AS $$
 DECLARE
     broken text;
@@ -213,8 +215,9 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION ledger.check_checkpoints() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path = ''
 SET enable_seqscan = off
+SET enable_mergejoin = off
+SET enable_hashjoin = off
 AS $$
 BEGIN
     IF EXISTS (

@@ -1,0 +1,109 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// ReasonPeriodClosed is the reason of the error for a posting dated in a closed period.
+const ReasonPeriodClosed = "PERIOD_CLOSED"
+
+// closingRefusals says what the database's refusals mean to whoever closes.
+var closingRefusals = map[string]*errs.Error{
+	"closings_over": errs.Invalid("end_time", "must be a time that has passed: gifts of a period that is not over are still to come"),
+	// Written by a service that has just been asked for the collective's book.
+	"closings_book_fkey": errs.Precondition("BOOK_MISSING", "The collective has no book yet: nothing was posted."),
+}
+
+const (
+	// closingPatience is how long ClosePeriod waits for postings that are under way; they take milliseconds.
+	closingPatience = 5 * time.Second
+	closingPause    = 20 * time.Millisecond
+)
+
+const insertClosingSQL = `
+INSERT INTO ledger.closings (ends_at, book, collective)
+VALUES (@ends_at, @book, @collective)
+ON CONFLICT (book, collective, ends_at) DO NOTHING`
+
+const closingSQL = `
+SELECT
+    c.ends_at,
+    c.xid
+FROM ledger.closings AS c
+WHERE c.book = @book
+    AND c.collective = @collective
+ORDER BY c.ends_at DESC
+LIMIT 1`
+
+const olderRunningSQL = `
+SELECT pg_snapshot_xmin(pg_current_snapshot()) <= @xid`
+
+// ClosePeriod closes what happened before end, in one collective's share of a book or, when the
+// collective is empty, in all of it: from then on a posting with an entry dated there is refused
+// (PERIOD_CLOSED). A mistake found later is corrected by a reversal in the next period. It returns up to
+// when the share is closed, which is later than end if that was done before. Doing it again changes nothing.
+//
+// A closing takes no lock from the posters. Those under way may still commit, and ClosePeriod
+// returns when none is left; so what it closed stays as it is. Errors: INVALID_ARGUMENT when end is
+// in the future; UNAVAILABLE PERIOD_CLOSING when a database transaction stays open too long, and
+// then asking again waits on.
+func (s *Service) ClosePeriod(ctx context.Context, book, collective string, end time.Time) (closed time.Time, err error) {
+	args := pgx.NamedArgs{"ends_at": end, "book": book, "collective": collective}
+	var xid uint64
+	if err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, insertClosingSQL, args); err != nil {
+			return postgres.ErrorFor(err, closingRefusals)
+		}
+		return postgres.Error(tx.QueryRow(ctx, closingSQL, args).Scan(&closed, &xid))
+	}); err != nil {
+		return time.Time{}, err
+	}
+	tick := time.NewTicker(closingPause)
+	defer tick.Stop()
+	for deadline := time.Now().Add(closingPatience); ; {
+		var running bool
+		if err := s.pool.QueryRow(ctx, olderRunningSQL, pgx.NamedArgs{
+			"xid": pgtype.Uint64{Uint64: xid, Valid: true},
+		}).Scan(&running); err != nil {
+			return time.Time{}, postgres.Error(err)
+		}
+		if !running {
+			return closed.UTC(), nil
+		}
+		if time.Now().After(deadline) {
+			return time.Time{}, errs.Unavailable("PERIOD_CLOSING", closingPatience, nil,
+				"The period is closed to new postings, and one that began before is still open.")
+		}
+		select {
+		case <-ctx.Done():
+			return time.Time{}, postgres.Error(ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+const closedUntilSQL = `
+SELECT max(c.ends_at)
+FROM ledger.closings AS c
+WHERE c.book = @book
+    AND c.collective IN ('', @collective)`
+
+// ClosedUntil returns the earliest time that may be posted for a collective, zero when nothing is
+// closed. What arrives late is posted there, with its own date in its reference's document.
+func (s *Service) ClosedUntil(ctx context.Context, book, collective string) (time.Time, error) {
+	var until *time.Time
+	if err := s.pool.QueryRow(ctx, closedUntilSQL, pgx.NamedArgs{"book": book, "collective": collective}).Scan(&until); err != nil {
+		return time.Time{}, postgres.Error(err)
+	}
+	if until == nil {
+		return time.Time{}, nil
+	}
+	return until.UTC(), nil
+}

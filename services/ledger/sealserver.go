@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+func (s *server) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error) {
+	_, book, err := s.find(ctx, strings.TrimSuffix(req.GetName(), "/ledger"))
+	if err != nil {
+		return nil, err
+	}
+	c, path, err := s.service.Checkpoint(ctx, book, req.GetName()+"/checkpoint", req.GetFromSize())
+	if err != nil {
+		return nil, err
+	}
+	checkpoint := checkpointToProto(c)
+	checkpoint.ConsistencyProof = path
+	return checkpoint, nil
+}
+
+func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusionProofRequest) (*ledgerv1.InclusionProof, error) {
+	parent, last, ok := strings.Cut(req.GetName(), "/ledger/transactions/")
+	id, err := strconv.ParseInt(last, 10, 64)
+	if !ok || err != nil {
+		return nil, errs.NotFound(req.GetName())
+	}
+	collective, book, err := s.find(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	included, err := s.service.Inclusion(ctx, book, collective, req.GetName(), id)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ledgerv1.InclusionProof{
+		Name:       req.GetName(),
+		Number:     included.Number,
+		LeafHash:   included.LeafHash,
+		Path:       included.Path,
+		Checkpoint: checkpointToProto(included.Checkpoint),
+	}
+	if included.Leaf != nil {
+		resp.Leaf = included.Leaf.Encode()
+	}
+	return resp, nil
+}
+
+func (s *server) GetGiftProof(ctx context.Context, req *ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error) {
+	// collectives/C/campaigns/K/donations/D, which the request's rule made sure of.
+	parts := strings.Split(req.GetName(), "/")
+	if len(parts) != 6 {
+		return nil, errs.NotFound(req.GetName())
+	}
+	donation, err := uuid.Parse(parts[5])
+	if err != nil || donation == uuid.Nil {
+		return nil, errs.NotFound(req.GetName())
+	}
+	collective, book, err := s.find(ctx, parts[0]+"/"+parts[1])
+	if err != nil {
+		return nil, err
+	}
+	campaign := CampaignKey{Collective: collective, Campaign: parts[3]}
+	proof, verifierKey, err := s.service.Gift(ctx, book, campaign, donation, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerv1.GiftProof{Name: req.GetName(), Code: proof.Code(), VerifierKey: verifierKey}, nil
+}
+
+func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodRequest) (*ledgerv1.ClosePeriodResponse, error) {
+	collective, book, err := s.find(ctx, strings.TrimSuffix(req.GetName(), "/ledger"))
+	if err != nil {
+		return nil, err
+	}
+	end, err := timeFromProto("end_time", req.GetEndTime())
+	if err != nil {
+		return nil, err
+	}
+	closed, err := s.service.ClosePeriod(ctx, book, collective, end.Truncate(time.Microsecond))
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerv1.ClosePeriodResponse{ClosedUntil: timestamppb.New(closed)}, nil
+}
+
+func checkpointToProto(c *Checkpoint) *ledgerv1.Checkpoint {
+	return &ledgerv1.Checkpoint{
+		Origin:      c.Origin,
+		Size:        c.Size,
+		Root:        c.Root,
+		SignTime:    timestamppb.New(c.SignedAt),
+		Note:        c.Note,
+		VerifierKey: c.VerifierKey,
+	}
+}
