@@ -42,7 +42,7 @@ const (
 
 // env is the services around a simulator, without the door and without jobs that run by themselves.
 type env struct {
-	t         *testing.T
+	t         testing.TB
 	pool      *pgxpool.Pool
 	clock     *stripesim.Clock
 	sim       *stripesim.Sim
@@ -60,7 +60,7 @@ var (
 	festival = campaigns.Name{Collective: "festival", Campaign: "prix-libre"}
 )
 
-func newEnv(t *testing.T, sim stripesim.Config) *env {
+func newEnv(t testing.TB, sim stripesim.Config) *env {
 	t.Helper()
 	e := &env{t: t, pool: pgtest.New(t), clock: stripesim.NewClock()}
 	sim.Clock, sim.RetryBase = e.clock, 10*time.Millisecond
