@@ -37,7 +37,7 @@ func serverUser() (serverAccount, error) {
 		}
 		return serverAccount{name: name, uid: uint32(uid), gid: uint32(gid), drop: true}, nil
 	}
-	return serverAccount{}, errors.New("Postgres refuses to run as root, and there is no user postgres or nobody to run it as")
+	return serverAccount{}, errors.New("as root there must be a user postgres or nobody: Postgres refuses to run as root")
 }
 
 // own gives a file to the server's user.
