@@ -357,3 +357,11 @@ type failer interface {
 	Fatal(args ...any)
 	Fatalf(format string, args ...any)
 }
+
+// ctxOf is the test's context; rapid's tests have one that ends with each run.
+func ctxOf(t failer) context.Context {
+	if with, ok := t.(interface{ Context() context.Context }); ok {
+		return with.Context()
+	}
+	return context.Background()
+}

@@ -45,6 +45,7 @@ func TestSealsAgainstModel(t *testing.T) {
 			"hold":           m.hold,
 			"release":        m.release,
 			"balances":       m.checkBalances,
+			"verify":         func(rt *rapid.T) { sound(rt, m.service, m.book) },
 		})
 		if m.held != nil {
 			m.release(rt)
@@ -63,6 +64,7 @@ func TestSealsAgainstModel(t *testing.T) {
 		m.checkTotals(rt)
 		if len(m.posted) > 0 {
 			checkTree(rt, pool, m.book)
+			sound(rt, m.service, m.book)
 			m.checkProofs(rt)
 		}
 	})
