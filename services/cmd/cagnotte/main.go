@@ -23,6 +23,8 @@ const usage = `Usage: cagnotte COMMAND
   serve                 run the service until SIGINT or SIGTERM
   migrate               bring the database's schema up to this program
   export                write a collective's ledger as a file (export -h)
+  ledger verify         recompute the books and say what differs (ledger verify -h)
+  ledger verify-proof   check a donor's proof code, without a database (ledger verify-proof -h)
   operator create-key   create an operator's key and print it on the last line (create-key -h)
   version               print the version
 
@@ -45,7 +47,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger := slog.New(slog.NewJSONHandler(stderr, nil))
 	command, args := args[0], args[1:]
-	if command == "operator" && len(args) > 0 {
+	if (command == "operator" || command == "ledger") && len(args) > 0 {
 		command, args = command+" "+args[0], args[1:]
 	}
 	switch command {
@@ -55,6 +57,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return migrate(ctx, args, getenv, logger, stderr)
 	case "export":
 		return export(ctx, args, getenv, stdout, stderr)
+	case "ledger verify":
+		return verifyLedger(ctx, args, getenv, stdout, stderr)
+	case "ledger verify-proof":
+		return verifyProof(args, stdout, stderr)
 	case "operator create-key":
 		return createKey(ctx, args, getenv, stdout, stderr)
 	case "version":

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -20,12 +21,17 @@ const (
 	jobTimeout  = 3 * time.Minute
 	rescueAfter = 4 * time.Minute
 	jobWorkers  = 8
+	// sealEvery is the pause between two looks for postings to seal.
+	sealEvery = 3 * time.Second
 )
 
 // watch looks at the database every second until ctx is done, tells health, and starts the
-// jobs when it is first ready. Before it returns, jobs under way have ended or been cut off.
+// jobs and the sealer when it is first ready. Before it returns, jobs under way have ended or been
+// cut off, and so has the sealer, which loses nothing by it.
 func (a *App) watch(ctx context.Context, cfg Config) {
 	var jobs *jobClient
+	var sealer sync.WaitGroup
+	defer sealer.Wait()
 	said := "starting"
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
@@ -35,6 +41,12 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 			var err error
 			if jobs, err = a.startJobs(cfg); err != nil {
 				reason = "jobs cannot start: " + err.Error()
+			} else {
+				sealer.Go(func() {
+					a.services.ledger.KeepSealing(ctx, sealEvery, func(err error) {
+						a.logger.Warn("sealing failed, and is tried again", "error", err)
+					})
+				})
 			}
 		}
 		status := healthv1.HealthCheckResponse_SERVING

@@ -28,8 +28,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
-// services are those that have jobs as well as calls.
+// services are those that have jobs, or a loop, as well as calls.
 type services struct {
+	ledger    *ledger.Service
 	donations *donations.Service
 	webhooks  *webhooks.Service
 }
@@ -51,7 +52,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now})
 	groups := collectives.New(collectives.Config{Pool: a.pool, Now: cfg.Now})
 	causes := campaigns.New(campaigns.Config{Pool: a.pool, Now: cfg.Now})
-	books := ledger.New(ledger.Config{Pool: a.pool})
+	books := ledger.New(ledger.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now})
 	gifts := donations.New(donations.Config{
 		Pool:        a.pool,
 		Campaigns:   causes,
@@ -79,7 +80,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:         cfg.Logger,
 		Metrics:        registry,
 	})
-	a.services = &services{donations: gifts, webhooks: events}
+	a.services = &services{ledger: books, donations: gifts, webhooks: events}
 
 	if a.rpc, err = rpc.NewServer(rpc.Config{Authenticate: keys.Authenticate, Logger: cfg.Logger, Metrics: registry}); err != nil {
 		return err

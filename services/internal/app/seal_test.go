@@ -1,0 +1,96 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+// TestAGiftIsProven has the program seal by itself, and a donor check their gift with the command.
+func TestAGiftIsProven(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	donation := give(t, e.Conn, gift(campaign))
+	pay(t, e, donation)
+	books := ledgerv1.NewLedgerServiceClient(e.Conn)
+	e.Eventually("the gift is sealed", func() bool {
+		_, err := books.GetGiftProof(e.Context(), &ledgerv1.GetGiftProofRequest{Name: donation.GetName()})
+		if err != nil && status.Code(err) != codes.NotFound {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		books := ledgerv1.NewLedgerServiceClient(conn)
+		checkpoint, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		proof, err := books.GetGiftProof(t.Context(), &ledgerv1.GetGiftProofRequest{Name: donation.GetName()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if proof.GetVerifierKey() != checkpoint.GetVerifierKey() {
+			t.Errorf("the proof's key is %s, the checkpoint's %s", proof.GetVerifierKey(), checkpoint.GetVerifierKey())
+		}
+		var told strings.Builder
+		if err := app.VerifyProof(proof.GetCode(), checkpoint.GetVerifierKey(), &told); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(told.String(), donation.GetName()) || !strings.Contains(told.String(), "gift") {
+			t.Errorf("told:\n%s", told.String())
+		}
+		t.Run("who may not read the books gets no other proof", func(t *testing.T) {
+			_, err := books.GetInclusionProof(t.Context(), &ledgerv1.GetInclusionProofRequest{Name: "collectives/vallon/ledger/transactions/1"})
+			wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
+		})
+	})
+	t.Run("ledger verify finds the books sound", func(t *testing.T) {
+		var told strings.Builder
+		if err := app.VerifyLedger(t.Context(), e.DatabaseURL, nil, nil, &told); err != nil {
+			t.Errorf("%v\n%s", err, told.String())
+		}
+		if !strings.Contains(told.String(), "verifier key cagnotte-ledger-") {
+			t.Errorf("told:\n%s", told.String())
+		}
+	})
+	t.Run("ledger verify names a book that is not", func(t *testing.T) {
+		if err := app.VerifyLedger(t.Context(), e.DatabaseURL, nil, []string{"acct_nobody"}, &strings.Builder{}); err == nil {
+			t.Error("it passes")
+		}
+	})
+}
+
+func TestAPeriodIsClosedByItsTreasurer(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
+	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
+	pay(t, e, give(t, e.Conn, gift(campaign)))
+	e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled > 0 })
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		books := ledgerv1.NewLedgerServiceClient(conn)
+		req := &ledgerv1.ClosePeriodRequest{Name: "collectives/vallon/ledger", EndTime: &timestamppb.Timestamp{Seconds: 1_700_000_000}}
+		closed, err := books.ClosePeriod(apptest.WithKey(t.Context(), treasurer), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if closed.GetClosedUntil().GetSeconds() != 1_700_000_000 {
+			t.Errorf("closed until %v", closed.GetClosedUntil())
+		}
+		_, err = books.ClosePeriod(apptest.WithKey(t.Context(), auditor), req)
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		req.EndTime.Seconds = 32_000_000_000
+		_, err = books.ClosePeriod(apptest.WithKey(t.Context(), treasurer), req)
+		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "end_time")
+	})
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// SecretKeyFromEnv answers CAGNOTTE_SECRET_KEY for a command that can do without: nil when it is not set.
+func SecretKeyFromEnv(getenv func(string) string) ([]byte, error) {
+	if getenv("CAGNOTTE_SECRET_KEY") == "" {
+		return nil, nil
+	}
+	return secretKey(getenv("CAGNOTTE_SECRET_KEY"))
+}
+
+// VerifyLedger recomputes the books named, or all when there are none, and writes what it
+// finds, a line each. The error counts the differences. With a secret key the newest checkpoint
+// must be signed by it.
+func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books []string, w io.Writer) error {
+	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+		service := ledger.New(ledger.Config{Pool: pool, SecretKey: secret})
+		known, err := service.Books(ctx)
+		if err != nil {
+			return err
+		}
+		if len(books) == 0 {
+			books = known
+		}
+		differences := 0
+		for _, book := range books {
+			if !slices.Contains(known, book) {
+				return fmt.Errorf("there is no book %q", book)
+			}
+			report, err := service.Verify(ctx, book)
+			if err != nil {
+				return fmt.Errorf("book %q: %w", book, err)
+			}
+			fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
+				book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
+			if report.VerifierKey != "" {
+				fmt.Fprintf(w, "  verifier key %s\n", report.VerifierKey)
+			}
+			for _, d := range report.Differences {
+				fmt.Fprintf(w, "  %s\n", d)
+			}
+			differences += len(report.Differences)
+		}
+		if differences > 0 {
+			return fmt.Errorf("the books are not sound: %d differences", differences)
+		}
+		return nil
+	})
+}
+
+// VerifyProof checks a donor's proof code against a verifier key, without a database, and writes
+// what it proves.
+func VerifyProof(code, verifierKey string, w io.Writer) error {
+	leaf, checkpoint, err := ledger.VerifyProof(code, verifierKey)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "number %d of %d in the book signed on %s\n", leaf.Number, checkpoint.Size, checkpoint.SignedAt.UTC().Format(time.RFC3339))
+	fmt.Fprintf(w, "%s of %s, reference %s\n", leaf.Kind, leaf.Effective.UTC().Format(time.RFC3339), leaf.Reference)
+	for _, e := range leaf.Entries {
+		fmt.Fprintf(w, "  account %s: %s, collectives/%s/campaigns/%s/donations/%s\n", e.Code, e.Amount, e.Collective, e.Campaign, e.Donation)
+	}
+	return nil
+}
