@@ -168,8 +168,8 @@ END
 $$;
 -- +goose StatementEnd
 
--- Whoever seals, the numbers of a book are 1, 2, 3 … in the order of xid and id, leave nothing out,
--- and reach no transaction that a running one could still come before.
+-- Whoever seals, the numbers of a book are 1, 2, 3 … and reach no transaction that a running one could
+-- still come before. They leave nothing out that is older, and so stand in the order of xid and id.
 -- +goose StatementBegin
 CREATE FUNCTION ledger.check_seals() RETURNS trigger
 LANGUAGE plpgsql
@@ -186,7 +186,6 @@ BEGIN
                 WHEN t.id IS NULL THEN 'seals_transaction_known'
                 WHEN s.number > 1 AND p.number IS NULL THEN 'seals_gapless'
                 WHEN t.xid >= pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) THEN 'seals_settled'
-                WHEN (b.xid, b.id) >= (t.xid, t.id) THEN 'seals_ordered'
                 WHEN EXISTS (
                     SELECT
                     FROM ledger.transactions AS x
