@@ -2,7 +2,6 @@ package exports
 
 import (
 	"context"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -19,37 +18,33 @@ import (
 const csvHeader = "transaction,reference,kind,effective_date,effective_time,account,account_name," +
 	"debit,credit,currency,campaign,donation\r\n"
 
-// rowBytes is more than a row takes, as long as its texts are of the usual length.
-const rowBytes = 1 << 10
-
-// write streams the CSV. It is not encoding/csv, which gives no way to defuse a cell and
-// drops carriage returns inside cells when it ends lines with CRLF.
-func (x *export) write(ctx context.Context, w io.Writer) error {
-	buffer := make([]byte, 0, chunkBytes+rowBytes)
-	buffer = append(buffer, csvHeader...)
-	if err := x.ledger.StreamEntries(ctx, x.filter, func(row *ledger.EntryRow) error {
-		buffer = x.appendRow(buffer, row)
-		if len(buffer) < chunkBytes {
-			return nil
-		}
-		_, err := w.Write(buffer)
-		buffer = buffer[:0]
-		return err
-	}); err != nil {
-		return err
-	}
-	_, err := w.Write(buffer)
-	return err
+// csvWriter is not encoding/csv, which gives no way to defuse a cell and drops carriage returns
+// inside cells when it ends lines with CRLF.
+type csvWriter struct {
+	*chunks
+	zone *time.Location
 }
 
-func (x *export) appendRow(b []byte, row *ledger.EntryRow) []byte {
+func openCSV(_ context.Context, x *export, c *chunks) (writer, error) {
+	c.b = append(c.b, csvHeader...)
+	return csvWriter{c, x.zone}, nil
+}
+
+func (w csvWriter) end() error { return nil }
+
+func (w csvWriter) entry(row *ledger.EntryRow) error {
+	w.b = w.appendRow(w.b, row)
+	return w.spill()
+}
+
+func (w csvWriter) appendRow(b []byte, row *ledger.EntryRow) []byte {
 	b = strconv.AppendInt(b, row.TransactionID, 10)
 	b = append(b, ',')
 	b = appendText(b, row.Reference)
 	b = append(b, ',')
 	b = appendText(b, row.Kind)
 	b = append(b, ',')
-	b = row.Effective.In(x.zone).AppendFormat(b, time.DateOnly)
+	b = row.Effective.In(w.zone).AppendFormat(b, time.DateOnly)
 	b = append(b, ',')
 	b = row.Effective.UTC().AppendFormat(b, time.RFC3339Nano)
 	b = append(b, ',')

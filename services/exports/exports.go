@@ -6,16 +6,12 @@ import (
 	"sort"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
-
-// FormatCSV is comma-separated values after RFC 4180, in UTF-8, with a header line.
-const FormatCSV = "CSV"
-
-// chunkBytes is how much is written at a time: few calls, and little to hold.
-const chunkBytes = 64 << 10
 
 // Config of [New].
 type Config struct {
@@ -38,36 +34,105 @@ func New(cfg Config) *Service {
 type Request struct {
 	// Collective is a slug.
 	Collective string
-	// Format is FormatCSV, or empty for the same.
+	// Format is one of the Format constants; empty is FormatCSV.
 	Format string
-	// From and To are days, YYYY-MM-DD in the collective's time zone, both included. Empty: no bound.
+	// From and To are days, YYYY-MM-DD in the collective's time zone, both included. Empty: no
+	// bound. For FormatFEC they are the financial year's; see there.
 	From, To string
+	// SIREN is nine digits, and for the FEC only. Empty: the body has none.
+	SIREN string
+	// Version pins the content, to the one that an earlier [Header] named. Empty: as it is now.
+	Version string
+	// Offset leaves out so many bytes at the beginning, of a pinned version.
+	Offset int64
+	// Progress, when not nil, is called now and then with the entries written and about how many
+	// there are in all, and once at the end.
+	Progress func(done, total int64)
+}
+
+// Header is what is known of a file before its first byte.
+type Header struct {
+	FileName    string
+	ContentType string
+	// Version names the content: the same request with it gives the same bytes for ever, as long
+	// as the program, the collective's time zone and the accounts' names are the same.
+	Version string
+	// Size is that of the whole file in bytes, when there is an offset; else -1.
+	Size int64
 }
 
 // Write writes the file to w, in chunks of about 64 KiB. What was written before an error is
 // not a whole file: the caller must not pass it on as one.
 //
-// Errors: NOT_FOUND for the collective; INVALID_ARGUMENT naming format, from or to, before
-// anything is written; those of the database; those of w as they are.
+// Errors are those of [Service.Export], and those of w as they are.
 func (s *Service) Write(ctx context.Context, w io.Writer, req Request) error {
+	return s.Export(ctx, req, func(Header) (io.Writer, error) { return w, nil })
+}
+
+// Export writes a file to where begin says. With an offset it makes the file twice, once to learn
+// its size.
+//
+// Errors before begin is called: NOT_FOUND for the collective; INVALID_ARGUMENT naming format, from,
+// to, siren, version or offset; OUT_OF_RANGE OFFSET_BEYOND_END; FAILED_PRECONDITION EXPORT_CHANGED
+// when the version's bytes cannot be made again; those of the format, which tells them; those of the
+// database. Afterwards the last, and those of begin and its writer as they are.
+func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (io.Writer, error)) error {
 	x, err := s.prepare(ctx, req)
 	if err != nil {
 		return err
 	}
-	return x.write(ctx, w)
+	watermark, digest, err := parseVersion(req)
+	if err != nil {
+		return err
+	}
+	return s.ledger.View(ctx, watermark, func(v *ledger.View) error {
+		x.view = v
+		current, err := x.digest(ctx)
+		if err != nil {
+			return err
+		}
+		header := Header{
+			FileName: x.fileName, ContentType: x.format.contentType, Version: formatVersion(v.Watermark(), current), Size: -1,
+		}
+		if req.Offset > 0 {
+			if digest != current {
+				return errs.Precondition("EXPORT_CHANGED",
+					"The program, the time zone or the name of an account has changed since; ask for the file from its beginning.")
+			}
+			size := counter(0)
+			if err := x.write(ctx, &chunks{out: &size}, nil); err != nil {
+				return err
+			}
+			if header.Size = int64(size); req.Offset >= header.Size {
+				return errs.New(codes.OutOfRange, "OFFSET_BEYOND_END", "The file has %d bytes.", header.Size)
+			}
+		}
+		return x.write(ctx, &chunks{skip: req.Offset}, func(c *chunks) error {
+			c.out, err = begin(header)
+			return err
+		})
+	})
 }
 
 // export is a request that was found right.
 type export struct {
-	ledger   *ledger.Service
+	format   format
 	filter   ledger.Filter
+	book     string
+	title    string
+	siren    string
 	zone     *time.Location
 	fileName string
+	// first and last are the days asked for, in UTC; zero when there is no bound.
+	first, last time.Time
+	progress    func(done, total int64)
+	view        *ledger.View
 }
 
 func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
-	if req.Format != "" && req.Format != FormatCSV {
-		return nil, errs.Invalid("format", "must be %s", FormatCSV)
+	format, err := formatOf(req.Format)
+	if err != nil {
+		return nil, err
 	}
 	collective, err := s.collectives.Get(ctx, req.Collective)
 	if err != nil {
@@ -77,36 +142,57 @@ func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &export{ledger: s.ledger, zone: zone, filter: ledger.Filter{Collective: collective.ID}}
-	x.fileName = collective.ID + "-ledger"
-	if req.From != "" {
-		first, err := parseDay("from", req.From)
-		if err != nil {
-			return nil, err
-		}
-		x.filter.Start = startOfDay(first, zone)
-		x.fileName += "-from-" + req.From
+	x := &export{
+		format: format, zone: zone, book: collective.StripeAccount, title: collective.DisplayName, progress: req.Progress,
+		filter: ledger.Filter{Collective: collective.ID, InSealOrder: format.inSealOrder},
 	}
-	if req.To != "" {
-		last, err := parseDay("to", req.To)
-		if err != nil {
-			return nil, err
-		}
-		x.filter.End = startOfDay(last.AddDate(0, 0, 1), zone)
-		x.fileName += "-to-" + req.To
+	if err := x.setDays(req.From, req.To); err != nil {
+		return nil, err
 	}
-	// Written so, days sort as text.
-	if req.From != "" && req.To != "" && req.From > req.To {
-		return nil, errs.Invalid("to", "must not be before from")
+	if err := x.setSIREN(req.SIREN); err != nil {
+		return nil, err
 	}
-	x.fileName += ".csv"
+	x.fileName = format.fileName(x)
 	return x, nil
 }
 
-// parseDay returns the day in UTC. It refuses days that no calendar has, such as 2026-02-30.
+// setDays also sets the filter's bounds.
+func (x *export) setDays(from, to string) (err error) {
+	if x.last, err = parseDay("to", to); err != nil {
+		return err
+	}
+	if x.first, err = parseDay("from", from); err != nil {
+		return err
+	}
+	if x.format.needsYear {
+		if x.last.IsZero() {
+			return errs.Invalid("to", "must be the closing day of the financial year")
+		}
+		if x.first.IsZero() {
+			// The day after the previous closing; for the last of February too.
+			x.first = x.last.AddDate(0, 0, 1).AddDate(-1, 0, 0)
+		}
+	}
+	if !x.last.IsZero() && x.first.After(x.last) {
+		return errs.Invalid("to", "must not be before from")
+	}
+	if !x.first.IsZero() {
+		x.filter.Start = startOfDay(x.first, x.zone)
+	}
+	if !x.last.IsZero() {
+		x.filter.End = startOfDay(x.last.AddDate(0, 0, 1), x.zone)
+	}
+	return nil
+}
+
+// parseDay returns the day in UTC; zero for none. It refuses days that no calendar has, such as 2026-02-30.
 func parseDay(field, day string) (time.Time, error) {
+	if day == "" {
+		return time.Time{}, nil
+	}
 	t, err := time.Parse(time.DateOnly, day)
-	if err != nil || t.Year() < 1 {
+	// The first day of all is how "no bound" is kept.
+	if err != nil || t.Year() < 1 || t.IsZero() {
 		return time.Time{}, errs.Invalid(field, "must be a day of the calendar, written YYYY-MM-DD")
 	}
 	return t, nil

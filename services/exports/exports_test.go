@@ -227,6 +227,10 @@ func TestRefuses(t *testing.T) {
 		{"to", exports.Request{To: "2026-13-01"}},
 		{"to", exports.Request{To: "2026-1-1"}},
 		{"to", exports.Request{From: "2026-01-02", To: "2026-01-01"}},
+		{"siren", exports.Request{SIREN: "732829320"}},
+		{"version", exports.Request{Version: "yesterday"}},
+		{"version", exports.Request{Offset: 1}},
+		{"offset", exports.Request{Offset: -1}},
 		{"format", exports.Request{Format: "PDF"}},
 		{"format", exports.Request{Format: "csv"}},
 	} {

@@ -3,6 +3,8 @@ package exports
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"strconv"
 
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
@@ -13,8 +15,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-const contentType = "text/csv; charset=utf-8; header=present"
-
 type server struct {
 	exportsv1.UnimplementedExportsServiceServer
 	service *Service
@@ -23,35 +23,44 @@ type server struct {
 // NewServer returns the service as gRPC.
 func NewServer(s *Service) exportsv1.ExportsServiceServer { return &server{service: s} }
 
-// ExportLedger suggests a name for the file in the header content-disposition, which the gateway
-// passes on.
+// ExportLedger tells about the file in header metadata, which the gateway passes on: a name for it in
+// content-disposition, its version in cagnotte-export-version, and when only a part was asked for
+// the size of the whole in cagnotte-export-size.
 func (s *server) ExportLedger(req *exportsv1.ExportLedgerRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
 	collective, ok := collectives.ParseName(req.GetName())
 	if !ok {
 		return errs.NotFound(req.GetName())
 	}
-	x, err := s.service.prepare(stream.Context(), Request{
-		Collective: collective, Format: req.GetFormat(), From: req.GetFrom(), To: req.GetTo(),
+	return s.service.Export(stream.Context(), Request{
+		Collective: collective,
+		Format:     req.GetFormat(),
+		From:       req.GetFrom(),
+		To:         req.GetTo(),
+		SIREN:      req.GetSiren(),
+		Version:    req.GetVersion(),
+		Offset:     req.GetOffset(),
+	}, func(h Header) (io.Writer, error) {
+		// A file's name needs no escaping.
+		md := metadata.Pairs(
+			"content-disposition", fmt.Sprintf("attachment; filename=%q", h.FileName),
+			"cagnotte-export-version", h.Version,
+		)
+		if h.Size >= 0 {
+			md.Set("cagnotte-export-size", strconv.FormatInt(h.Size, 10))
+		}
+		return chunkWriter{stream, h.ContentType}, stream.SetHeader(md)
 	})
-	if err != nil {
-		return err
-	}
-	// The name is made of slugs and days, so it needs no escaping.
-	disposition := fmt.Sprintf("attachment; filename=%q", x.fileName)
-	if err := stream.SetHeader(metadata.Pairs("content-disposition", disposition)); err != nil {
-		return err
-	}
-	return x.write(stream.Context(), chunkWriter{stream})
 }
 
 // chunkWriter sends each write as a message.
 type chunkWriter struct {
-	stream grpc.ServerStreamingServer[httpbody.HttpBody]
+	stream      grpc.ServerStreamingServer[httpbody.HttpBody]
+	contentType string
 }
 
 // Write copies, because gRPC may look at a message after Send has returned.
 func (w chunkWriter) Write(b []byte) (int, error) {
-	if err := w.stream.Send(&httpbody.HttpBody{ContentType: contentType, Data: bytes.Clone(b)}); err != nil {
+	if err := w.stream.Send(&httpbody.HttpBody{ContentType: w.contentType, Data: bytes.Clone(b)}); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -33,6 +33,6 @@
 // # Neighbours
 //
 // Imports no sibling. Donations and webhooks post in their own database transactions; exports
-// reads with [Service.StreamEntries]. Which book a collective's money is in, the program tells
+// reads with [Service.View]. Which book a collective's money is in, the program tells
 // [NewServer].
 package ledger

@@ -32,6 +32,11 @@ const (
 	RoleBank AccountRole = "bank"
 	// RoleUnknownReceipts is where money waits that nobody has explained yet.
 	RoleUnknownReceipts AccountRole = "unknown_receipts"
+	// RoleSurplus is where an opening balance has the surplus of earlier years that nobody has
+	// allocated yet.
+	RoleSurplus AccountRole = "surplus"
+	// RoleDeficit is the same when the earlier years lost.
+	RoleDeficit AccountRole = "deficit"
 )
 
 // The kinds of transactions. Others may come: a kind is a word for people and filters, and no rule hangs on it.

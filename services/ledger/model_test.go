@@ -323,15 +323,18 @@ func (m *model) checkTransactions(rt *rapid.T) {
 		return
 	}
 	var streamed []ledger.Posted
-	if err := m.service.StreamEntries(m.t.Context(), ledger.Filter{Collective: collective, Start: start, End: end}, func(row *ledger.EntryRow) error {
-		if n := len(streamed); n == 0 || streamed[n-1].ID != row.TransactionID {
-			streamed = append(streamed, ledger.Posted{
-				ID: row.TransactionID, Reference: row.Reference, Kind: row.Kind, Effective: row.Effective, Recorded: row.Recorded,
-			})
-		}
-		last := &streamed[len(streamed)-1]
-		last.Entries = append(last.Entries, row.PostedEntry)
-		return nil
+	share := ledger.Filter{Collective: collective, Start: start, End: end}
+	if err := m.service.View(m.t.Context(), "", func(v *ledger.View) error {
+		return v.StreamEntries(m.t.Context(), share, func(row *ledger.EntryRow) error {
+			if n := len(streamed); n == 0 || streamed[n-1].ID != row.TransactionID {
+				streamed = append(streamed, ledger.Posted{
+					ID: row.TransactionID, Reference: row.Reference, Kind: row.Kind, Effective: row.Effective, Recorded: row.Recorded,
+				})
+			}
+			last := &streamed[len(streamed)-1]
+			last.Entries = append(last.Entries, row.PostedEntry)
+			return nil
+		})
 	}); err != nil {
 		rt.Fatal(err)
 	}

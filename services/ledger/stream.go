@@ -7,13 +7,18 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Filter says which entries [Service.StreamEntries] reads.
+// Filter says which entries of a [View] to read.
 type Filter struct {
 	Collective string
 	// Start and End bound the effective time, Start included and End not. Zero: no bound.
 	Start, End time.Time
+	// InSealOrder gives the order in which books are sealed, instead of that of effective time. It
+	// stops before what a transaction still under way could come before: so what stands at a
+	// place in one reading stands there in every later one, and new entries come at the end.
+	InSealOrder bool
 }
 
 // EntryRow is an entry with what it needs of its transaction.
@@ -25,14 +30,12 @@ type EntryRow struct {
 	Recorded      time.Time
 	// Line counts the transaction's entries from 1. Lines of other collectives are missing.
 	Line int16
+	// Type is the account's.
+	Type AccountType
 	PostedEntry
 }
 
-// An export takes as long as its reader does; the pool's limit is for questions with short answers.
-const noTimeoutSQL = `
-SET LOCAL statement_timeout = 0`
-
-const streamSQL = `
+const streamColumns = `
 SELECT
     t.id,
     t.reference,
@@ -40,44 +43,55 @@ SELECT
     t.effective_at,
     t.recorded_at,
     e.line,
+    a.type,
     a.code,
     a.display_name,
     e.amount,
     e.currency,
     e.campaign,
-    e.donation
+    e.donation`
+
+const fromShare = `
 FROM ledger.entries AS e
 JOIN ledger.transactions AS t ON t.id = e.transaction_id
 JOIN ledger.accounts AS a ON a.id = e.account_id
 WHERE e.collective = @collective
     AND e.effective_at >= @start
     AND e.effective_at < @end
+    AND pg_visible_in_snapshot(t.xid, @watermark)`
+
+const streamSQL = streamColumns + fromShare + `
 ORDER BY
     e.effective_at,
     e.transaction_id,
     e.line`
 
+const streamInSealOrderSQL = streamColumns + fromShare + `
+    AND t.xid < pg_snapshot_xmin(@watermark)
+ORDER BY
+    t.xid,
+    t.id,
+    e.line`
+
+func (v *View) arguments(f Filter) pgx.NamedArgs {
+	return pgx.NamedArgs{
+		"collective": f.Collective, "start": startOf(f.Start), "end": endOf(f.End), "watermark": string(v.watermark),
+	}
+}
+
 // StreamEntries calls fn for each entry of a collective's share, oldest first by effective time,
-// then by transaction and line. It holds one row at a time, whatever the size. The row is reused:
-// fn copies what it keeps. An error of fn ends the stream and comes back as it is.
+// then by transaction and line, or in the order of sealing. It holds one row at a time, whatever
+// the size. The row is reused: fn copies what it keeps. An error of fn ends the stream and comes back
+// as it is.
 //
-// All rows are of one snapshot, so they balance. It is no position to go on from: a transaction
-// that was not committed yet, or one that is back-dated, can appear later before rows that
-// were read. Read a span again, as a whole; do not read what is newer than the last row. Until the
-// context ends the reader holds a connection and keeps Postgres from removing old versions of rows.
-func (s *Service) StreamEntries(ctx context.Context, f Filter, fn func(*EntryRow) error) error {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return postgres.Error(err)
+// It is no position to go on from: a transaction that was not committed yet, or one that is
+// back-dated, can appear in a later view before rows that were read. Read a span again, as a whole.
+func (v *View) StreamEntries(ctx context.Context, f Filter, fn func(*EntryRow) error) error {
+	statement := streamSQL
+	if f.InSealOrder {
+		statement = streamInSealOrderSQL
 	}
-	// There is nothing to commit; a reader that went away must not keep the connection.
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := tx.Exec(ctx, noTimeoutSQL); err != nil {
-		return postgres.Error(err)
-	}
-	rows, err := tx.Query(ctx, streamSQL, pgx.NamedArgs{
-		"collective": f.Collective, "start": startOf(f.Start), "end": endOf(f.End),
-	})
+	rows, err := v.tx.Query(ctx, statement, v.arguments(f))
 	if err != nil {
 		return postgres.Error(err)
 	}
@@ -87,7 +101,7 @@ func (s *Service) StreamEntries(ctx context.Context, f Filter, fn func(*EntryRow
 		e   rawEntry
 	)
 	targets := []any{
-		&row.TransactionID, &row.Reference, &row.Kind, &row.Effective, &row.Recorded, &row.Line,
+		&row.TransactionID, &row.Reference, &row.Kind, &row.Effective, &row.Recorded, &row.Line, &row.Type,
 		&e.code, &e.displayName, &e.minor, &e.currency, &e.campaign, &e.donation,
 	}
 	for rows.Next() {
@@ -100,4 +114,61 @@ func (s *Service) StreamEntries(ctx context.Context, f Filter, fn func(*EntryRow
 		}
 	}
 	return postgres.Error(rows.Err())
+}
+
+// From the index alone: what the watermark would leave out is counted too.
+const countSQL = `
+SELECT count(*)
+FROM ledger.entries AS e
+WHERE e.collective = @collective
+    AND e.effective_at >= @start
+    AND e.effective_at < @end`
+
+// CountEntries tells about how many entries StreamEntries will give, for a progress bar.
+func (v *View) CountEntries(ctx context.Context, f Filter) (n int64, err error) {
+	arguments := v.arguments(f)
+	delete(arguments, "watermark")
+	err = v.tx.QueryRow(ctx, countSQL, arguments).Scan(&n)
+	return n, postgres.Error(err)
+}
+
+// Movement is what happened to one account in one currency.
+type Movement struct {
+	Account
+	// Before is the sum of the entries before the filter's start, Within from there to its end.
+	Before, Within money.Amount
+}
+
+const movementsSQL = `
+SELECT
+    a.code,
+    a.display_name,
+    a.type,
+    e.currency,
+    COALESCE(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
+    COALESCE(sum(e.amount) FILTER (WHERE e.effective_at >= @from), 0)::bigint` + fromShare + `
+    AND (NOT @settled OR t.xid < pg_snapshot_xmin(@watermark))
+GROUP BY
+    a.id,
+    e.currency
+ORDER BY
+    a.code,
+    a.id,
+    e.currency`
+
+// Movements sums the entries up to the filter's end by account and currency, in the order of the
+// accounts' codes. It reads them all, once. Only Balances of the accounts are empty.
+func (v *View) Movements(ctx context.Context, f Filter) ([]Movement, error) {
+	arguments := v.arguments(f)
+	arguments["from"], arguments["start"], arguments["settled"] = startOf(f.Start), startOf(time.Time{}), f.InSealOrder
+	rows, err := v.tx.Query(ctx, movementsSQL, arguments)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	movements, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Movement, err error) {
+		err = row.Scan(&m.Code, &m.DisplayName, &m.Type, &m.Before.Currency, &m.Before.Minor, &m.Within.Minor)
+		m.Within.Currency = m.Before.Currency
+		return m, err
+	})
+	return movements, postgres.Error(err)
 }

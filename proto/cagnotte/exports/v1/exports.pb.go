@@ -31,12 +31,25 @@ type ExportLedgerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The format: "CSV" (RFC 4180, UTF-8, a header line). "CSV" when empty.
+	// The format. "CSV" (RFC 4180, UTF-8, a header line) when empty; or "JSONL" (a JSON object for each entry), "XLSX"
+	// (a workbook with typed cells and totals), "HLEDGER" and "BEANCOUNT" (journals of plain text accounting), "FEC" (the
+	// French administration's file of accounting entries, with its opening balances, in euros) and "FEC_NOTICE" (the
+	// description of its fields, which goes with it).
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
-	// The first day, YYYY-MM-DD in the collective's time zone; from the beginning when empty.
+	// The first day, YYYY-MM-DD in the collective's time zone; from the beginning when empty. For the FEC, the first of the
+	// financial year; when empty, it lasts twelve months.
 	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
-	// The last day, included; to the end when empty.
-	To            string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// The last day, included; to the end when empty. For the FEC the closing day, which is required.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// The nine digits of the body's SIREN, for the FEC; empty when it has none.
+	Siren string `protobuf:"bytes,5,opt,name=siren,proto3" json:"siren,omitempty"`
+	// Pins the content to that of an earlier answer: its version, which stands in the header metadata
+	// `cagnotte-export-version` and over REST in `ETag`. The same version gives the same bytes. Now when empty.
+	Version string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	// How many bytes at the beginning to leave out; needs a version. OUT_OF_RANGE OFFSET_BEYOND_END at the end of the file or
+	// behind it; FAILED_PRECONDITION EXPORT_CHANGED when the bytes cannot be made again, because the program, the time
+	// zone or an account's name has changed. Over REST, `Range: bytes=N-` with the version or with `If-Range`.
+	Offset        int64 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -99,16 +112,41 @@ func (x *ExportLedgerRequest) GetTo() string {
 	return ""
 }
 
+func (x *ExportLedgerRequest) GetSiren() string {
+	if x != nil {
+		return x.Siren
+	}
+	return ""
+}
+
+func (x *ExportLedgerRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ExportLedgerRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
 var File_cagnotte_exports_v1_exports_proto protoreflect.FileDescriptor
 
 const file_cagnotte_exports_v1_exports_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xf6\x01\n" +
+	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xc0\x03\n" +
 	"\x13ExportLedgerRequest\x12E\n" +
-	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12$\n" +
-	"\x06format\x18\x02 \x01(\tB\f\xbaH\tr\aR\x00R\x03CSVR\x06format\x12:\n" +
+	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12V\n" +
+	"\x06format\x18\x02 \x01(\tB>\xbaH;r9R\x00R\x03CSVR\x05JSONLR\x04XLSXR\aHLEDGERR\tBEANCOUNTR\x03FECR\n" +
+	"FEC_NOTICER\x06format\x12:\n" +
 	"\x04from\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x04from\x126\n" +
-	"\x02to\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x02to2\x93\x01\n" +
+	"\x02to\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x02to\x12*\n" +
+	"\x05siren\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{9})?$R\x05siren\x12I\n" +
+	"\aversion\x18\x06 \x01(\tB/\xbaH,r*(\xf4\x80\x012$^([0-9]+:[0-9]+:[0-9,]*-[0-9a-f]+)?$R\aversion\x12\x1f\n" +
+	"\x06offset\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset2\x93\x01\n" +
 	"\x0eExportsService\x12\x80\x01\n" +
 	"\fExportLedger\x12(.cagnotte.exports.v1.ExportLedgerRequest\x1a\x14.google.api.HttpBody\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=collectives/*}/ledger:export0\x01BBZ@github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1;exportsv1b\x06proto3"
 

@@ -1,0 +1,178 @@
+package exports
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// The formats.
+const (
+	// FormatCSV is comma-separated values after RFC 4180, in UTF-8, with a header line.
+	FormatCSV = "CSV"
+	// FormatJSONL has one JSON object for each entry, one a line. https://jsonlines.org
+	FormatJSONL = "JSONL"
+)
+
+// format is a way to write books.
+type format struct {
+	contentType string
+	// fileName is made of slugs, digits and days, so it needs no escaping.
+	fileName func(*export) string
+	// needsYear: it is made for a financial year, whose closing day must be given.
+	needsYear bool
+	// inSealOrder: its entries come in the order of sealing.
+	inSealOrder bool
+	// open returns what takes the entries; nil when the file has none and is in the chunks already. What
+	// it refuses, it refuses before the first byte is sent.
+	open func(context.Context, *export, *chunks) (writer, error)
+}
+
+// writer takes the entries of a file in their order, then its end.
+type writer interface {
+	entry(*ledger.EntryRow) error
+	end() error
+}
+
+var formats = map[string]format{
+	FormatCSV:   {contentType: "text/csv; charset=utf-8; header=present", fileName: spanName(".csv"), open: openCSV},
+	FormatJSONL: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".jsonl"), open: openJSONL},
+
+	FormatHledger:   {contentType: "text/plain; charset=utf-8", fileName: spanName(".journal"), open: openHledger},
+	FormatBeancount: {contentType: "text/plain; charset=utf-8", fileName: spanName(".beancount"), open: openBeancount},
+}
+
+func formatOf(name string) (format, error) {
+	if name == "" {
+		name = FormatCSV
+	}
+	f, ok := formats[name]
+	if !ok {
+		return format{}, errs.Invalid("format", "must be one of %s", strings.Join(Formats(), ", "))
+	}
+	return f, nil
+}
+
+// Formats returns the names of all formats, sorted.
+func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
+
+// spanName names a file after its collective and days.
+func spanName(extension string) func(*export) string {
+	return func(x *export) string {
+		name := x.filter.Collective + "-ledger"
+		if !x.first.IsZero() {
+			name += "-from-" + x.first.Format(time.DateOnly)
+		}
+		if !x.last.IsZero() {
+			name += "-to-" + x.last.Format(time.DateOnly)
+		}
+		return name + extension
+	}
+}
+
+// progressEvery is how many entries pass between two calls of Progress.
+const progressEvery = 4096
+
+// write makes the file. ready is called before anything leaves the chunks, and not when it cannot be made.
+func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error) error {
+	w, err := x.format.open(ctx, x, c)
+	if err != nil {
+		return err
+	}
+	counting := ready == nil
+	if !counting {
+		if err := ready(c); err != nil {
+			return err
+		}
+	}
+	if w == nil {
+		return c.flush()
+	}
+	entry := w.entry
+	if x.progress != nil && !counting {
+		total, err := x.view.CountEntries(ctx, x.filter)
+		if err != nil {
+			return err
+		}
+		var done int64
+		entry = func(row *ledger.EntryRow) error {
+			if done++; done%progressEvery == 0 {
+				x.progress(done, max(done, total))
+			}
+			return w.entry(row)
+		}
+		defer func() { x.progress(done, done) }()
+	}
+	if err := x.view.StreamEntries(ctx, x.filter, entry); err != nil {
+		return err
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	return c.flush()
+}
+
+const (
+	// chunkBytes is how much is written at a time: few calls, and little to hold.
+	chunkBytes = 64 << 10
+	// rowBytes is more than a row takes, as long as its texts are of the usual length.
+	rowBytes = 1 << 10
+)
+
+// chunks gathers the file. Writers append to b and then spill.
+type chunks struct {
+	b   []byte
+	out io.Writer
+	// skip is how many bytes are left out still.
+	skip int64
+}
+
+// spill passes on what has gathered when it is enough.
+func (c *chunks) spill() error {
+	if len(c.b) < chunkBytes {
+		return nil
+	}
+	return c.flush()
+}
+
+func (c *chunks) flush() error {
+	_, err := c.pass(c.b)
+	// What outgrew the usual is not kept.
+	if cap(c.b) > 2*chunkBytes {
+		c.b = nil
+	}
+	c.b = slices.Grow(c.b[:0], chunkBytes+rowBytes)
+	return err
+}
+
+func (c *chunks) pass(b []byte) (int, error) {
+	left := int64(len(b))
+	skipped := min(c.skip, left)
+	if c.skip -= skipped; skipped == left {
+		return len(b), nil
+	}
+	if _, err := c.out.Write(b[skipped:]); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// Write is for writers that do not append.
+func (c *chunks) Write(b []byte) (int, error) {
+	c.b = append(c.b, b...)
+	return len(b), c.spill()
+}
+
+// counter counts the bytes that it is given.
+type counter int64
+
+func (n *counter) Write(b []byte) (int, error) {
+	*n += counter(len(b))
+	return len(b), nil
+}

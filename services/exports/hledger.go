@@ -1,0 +1,83 @@
+package exports
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// FormatHledger is a journal of hledger's that declares all it uses, so that `hledger check --strict`
+// accepts it. https://hledger.org/hledger.html
+const FormatHledger = "HLEDGER"
+
+// hledgerRoots are the names that hledger knows account types by.
+var hledgerRoots = map[ledger.AccountType]string{
+	ledger.TypeAsset:     "assets:",
+	ledger.TypeLiability: "liabilities:",
+	ledger.TypeEquity:    "equity:",
+	ledger.TypeIncome:    "income:",
+	ledger.TypeExpense:   "expenses:",
+}
+
+type hledger struct{}
+
+func openHledger(_ context.Context, x *export, c *chunks) (writer, error) {
+	c.b = append(c.b, "decimal-mark .\n\n"...)
+	return newJournal(hledger{}, x, c), nil
+}
+
+func (hledger) accountName(row *ledger.EntryRow) string {
+	return hledgerRoots[row.Type] + strings.TrimSpace(row.Code+" "+words(row.DisplayName, " "))
+}
+
+func (hledger) declareAccount(b []byte, name string) []byte {
+	b = append(b, "account "...)
+	b = append(b, name...)
+	return append(b, '\n')
+}
+
+// declareCurrency shows an amount, from which hledger takes the number of decimals. The mark stays
+// when there are none.
+func (hledger) declareCurrency(b []byte, currency money.Currency) []byte {
+	b = append(b, "commodity 1000."...)
+	b = append(b, strings.Repeat("0", currency.Exponent())...)
+	b = append(b, ' ')
+	b = append(b, currency...)
+	return append(b, '\n')
+}
+
+func (hledger) transaction(b []byte, row *ledger.EntryRow, day time.Time) []byte {
+	b = day.AppendFormat(b, time.DateOnly)
+	b = append(b, " * ("...)
+	b = appendEscaped(b, row.Reference, "();")
+	b = append(b, ") "...)
+	b = append(b, row.Kind...)
+	b = append(b, "  ; time:"...)
+	b = row.Effective.UTC().AppendFormat(b, time.RFC3339Nano)
+	return append(b, '\n')
+}
+
+func (hledger) posting(b []byte, row *ledger.EntryRow, account string) []byte {
+	b = append(b, "    "...)
+	b = append(b, account...)
+	// Two spaces end the name.
+	b = append(b, "  "...)
+	b = append(b, row.Amount.Decimal()...)
+	b = append(b, ' ')
+	b = append(b, row.Amount.Currency...)
+	if row.Campaign != "" {
+		b = append(b, "  ; campaign:"...)
+		b = append(b, row.Campaign...)
+	}
+	// A donation always has its campaign.
+	if row.Donation != uuid.Nil {
+		b = append(b, ", donation:"...)
+		b = append(b, row.Donation.String()...)
+	}
+	return append(b, '\n')
+}

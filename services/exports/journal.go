@@ -1,0 +1,110 @@
+package exports
+
+import (
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// dialect is what differs between the journals of plain text accounting, https://plaintextaccounting.org.
+// Its methods append to a text.
+type dialect interface {
+	// accountName is unique for the account's type, code and name, as far as the dialect can spell them.
+	accountName(*ledger.EntryRow) string
+	declareAccount(b []byte, name string) []byte
+	declareCurrency([]byte, money.Currency) []byte
+	// transaction begins one; its day is the collective's.
+	transaction(b []byte, row *ledger.EntryRow, day time.Time) []byte
+	posting(b []byte, row *ledger.EntryRow, account string) []byte
+}
+
+// journal writes transactions, and each account and currency before the transaction that has it first.
+type journal struct {
+	*chunks
+	dialect
+	zone       *time.Location
+	accounts   map[accountKey]string
+	declared   map[string]bool
+	currencies map[money.Currency]bool
+	// pending is the transaction that is being written, begun the id of it.
+	pending []byte
+	begun   int64
+}
+
+// accountKey tells accounts apart: two books may give one code different names or types.
+type accountKey struct {
+	kind       ledger.AccountType
+	code, name string
+}
+
+func newJournal(d dialect, x *export, c *chunks) writer {
+	return &journal{
+		chunks: c, dialect: d, zone: x.zone,
+		accounts: map[accountKey]string{}, declared: map[string]bool{}, currencies: map[money.Currency]bool{},
+	}
+}
+
+func (j *journal) entry(row *ledger.EntryRow) error {
+	if row.TransactionID != j.begun {
+		if err := j.finish(); err != nil {
+			return err
+		}
+		j.begun = row.TransactionID
+		j.pending = j.transaction(append(j.pending, '\n'), row, row.Effective.In(j.zone))
+	}
+	j.pending = j.posting(j.pending, row, j.account(row))
+	return nil
+}
+
+func (j *journal) end() error { return j.finish() }
+
+func (j *journal) finish() error {
+	j.b = append(j.b, j.pending...)
+	j.pending = j.pending[:0]
+	return j.spill()
+}
+
+// account declares what is new in the row and returns the account's name.
+func (j *journal) account(row *ledger.EntryRow) string {
+	if currency := row.Amount.Currency; !j.currencies[currency] {
+		j.currencies[currency] = true
+		j.b = j.declareCurrency(j.b, currency)
+	}
+	key := accountKey{row.Type, row.Code, row.DisplayName}
+	name, known := j.accounts[key]
+	if !known {
+		name = j.accountName(row)
+		j.accounts[key] = name
+		if !j.declared[name] {
+			j.declared[name] = true
+			j.b = j.declareAccount(j.b, name)
+		}
+	}
+	return name
+}
+
+// words keeps letters and digits, and puts a separator between: names of accounts have a narrow
+// grammar here, and people write anything.
+func words(text, separator string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}), separator)
+}
+
+// appendEscaped percent-encodes the percent sign, controls, and what is special where the text goes;
+// so two texts never become one.
+func appendEscaped(b []byte, text, special string) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(text) {
+		c := text[i]
+		if c < ' ' || c == '%' || c == 0x7f || strings.IndexByte(special, c) >= 0 {
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return b
+}

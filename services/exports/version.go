@@ -1,0 +1,64 @@
+package exports
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// A version is "watermark-digest". The watermark pins which entries there are; the digest tells whether
+// they would be written with the same bytes. Only a part of a file needs the second.
+
+func formatVersion(w ledger.Watermark, digest string) string { return string(w) + "-" + digest }
+
+func parseVersion(req Request) (w ledger.Watermark, digest string, err error) {
+	if req.Offset < 0 {
+		return "", "", errs.Invalid("offset", "must not be negative")
+	}
+	if req.Version == "" {
+		if req.Offset > 0 {
+			return "", "", errs.Invalid("version", "must be given with an offset: only then are the bytes before it the ones that you have")
+		}
+		return "", "", nil
+	}
+	watermark, digest, ok := strings.Cut(req.Version, "-")
+	if !ok || watermark == "" {
+		return "", "", errs.Invalid("version", "must be one that an export was answered with")
+	}
+	return ledger.Watermark(watermark), digest, nil
+}
+
+// digest is of all that the bytes depend on beside the request and the entries.
+func (x *export) digest(ctx context.Context) (string, error) {
+	accounts, err := x.view.Chart(ctx, x.book)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %s %q %q\n", runtime.Version(), revision(), x.zone, x.title)
+	for _, a := range accounts {
+		fmt.Fprintf(h, "%q %q %q\n", a.Code, a.DisplayName, a.Type)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8]), nil
+}
+
+// revision is the program's; empty when it was built outside version control.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}
