@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -98,20 +99,25 @@ func TestGolden(t *testing.T) {
 		pair("txn_yen", ledger.KindRefund, summer, ledger.RoleGifts, ledger.RoleStripeBalance, money.Amount{Minor: 700, Currency: "JPY"}, vallon, "avocate"),
 		pair("txn_other", ledger.KindGift, summer, ledger.RoleStripeBalance, ledger.RoleGifts, eur(9999), "technopolice-marseille", "recours"),
 	)
-	got := file(t, service, exports.Request{Collective: vallon})
-	const golden = "testdata/golden.csv"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+	for format, golden := range map[string]string{
+		exports.FormatCSV: "golden.csv", exports.FormatHledger: "golden.journal", exports.FormatBeancount: "golden.beancount",
+	} {
+		got := file(t, service, exports.Request{Collective: vallon, Format: format})
+		golden = filepath.Join("testdata", golden)
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", format, diff)
+		}
 	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	got := file(t, service, exports.Request{Collective: vallon})
 	t.Run("twice gives the same bytes", func(t *testing.T) {
 		if again := file(t, service, exports.Request{Collective: vallon, Format: exports.FormatCSV}); again != got {
 			t.Error("the bytes differ")

@@ -46,6 +46,12 @@ var formats = map[string]format{
 
 	FormatHledger:   {contentType: "text/plain; charset=utf-8", fileName: spanName(".journal"), open: openHledger},
 	FormatBeancount: {contentType: "text/plain; charset=utf-8", fileName: spanName(".beancount"), open: openBeancount},
+
+	FormatFEC: {
+		contentType: "text/plain; charset=utf-8", fileName: fecName, open: openFEC,
+		needsYear: true, inSealOrder: true,
+	},
+	FormatFECNotice: {contentType: "text/plain; charset=utf-8", fileName: fecNoticeName, open: openFECNotice, needsYear: true},
 }
 
 func formatOf(name string) (format, error) {

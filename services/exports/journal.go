@@ -32,6 +32,8 @@ type journal struct {
 	// pending is the transaction that is being written, begun the id of it.
 	pending []byte
 	begun   int64
+	// declares: declarations were written for it.
+	declares bool
 }
 
 // accountKey tells accounts apart: two books may give one code different names or types.
@@ -53,7 +55,7 @@ func (j *journal) entry(row *ledger.EntryRow) error {
 			return err
 		}
 		j.begun = row.TransactionID
-		j.pending = j.transaction(append(j.pending, '\n'), row, row.Effective.In(j.zone))
+		j.pending = j.transaction(j.pending, row, row.Effective.In(j.zone))
 	}
 	j.pending = j.posting(j.pending, row, j.account(row))
 	return nil
@@ -62,15 +64,23 @@ func (j *journal) entry(row *ledger.EntryRow) error {
 func (j *journal) end() error { return j.finish() }
 
 func (j *journal) finish() error {
+	if len(j.pending) == 0 {
+		return nil
+	}
+	// Empty lines stand between declarations and transactions.
+	if j.declares {
+		j.b = append(j.b, '\n')
+	}
 	j.b = append(j.b, j.pending...)
-	j.pending = j.pending[:0]
+	j.b = append(j.b, '\n')
+	j.pending, j.declares = j.pending[:0], false
 	return j.spill()
 }
 
 // account declares what is new in the row and returns the account's name.
 func (j *journal) account(row *ledger.EntryRow) string {
 	if currency := row.Amount.Currency; !j.currencies[currency] {
-		j.currencies[currency] = true
+		j.currencies[currency], j.declares = true, true
 		j.b = j.declareCurrency(j.b, currency)
 	}
 	key := accountKey{row.Type, row.Code, row.DisplayName}
@@ -79,7 +89,7 @@ func (j *journal) account(row *ledger.EntryRow) string {
 		name = j.accountName(row)
 		j.accounts[key] = name
 		if !j.declared[name] {
-			j.declared[name] = true
+			j.declared[name], j.declares = true, true
 			j.b = j.declareAccount(j.b, name)
 		}
 	}

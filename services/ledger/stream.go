@@ -135,8 +135,10 @@ func (v *View) CountEntries(ctx context.Context, f Filter) (n int64, err error) 
 // Movement is what happened to one account in one currency.
 type Movement struct {
 	Account
-	// Before is the sum of the entries before the filter's start, Within from there to its end.
-	Before, Within money.Amount
+	// Before is the sum of the entries before the filter's start.
+	Before money.Amount
+	// Entries is how many there are from the filter's start to its end.
+	Entries int64
 }
 
 const movementsSQL = `
@@ -146,7 +148,7 @@ SELECT
     a.type,
     e.currency,
     COALESCE(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
-    COALESCE(sum(e.amount) FILTER (WHERE e.effective_at >= @from), 0)::bigint` + fromShare + `
+    count(*) FILTER (WHERE e.effective_at >= @from)` + fromShare + `
     AND (NOT @settled OR t.xid < pg_snapshot_xmin(@watermark))
 GROUP BY
     a.id,
@@ -166,8 +168,7 @@ func (v *View) Movements(ctx context.Context, f Filter) ([]Movement, error) {
 		return nil, postgres.Error(err)
 	}
 	movements, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Movement, err error) {
-		err = row.Scan(&m.Code, &m.DisplayName, &m.Type, &m.Before.Currency, &m.Before.Minor, &m.Within.Minor)
-		m.Within.Currency = m.Before.Currency
+		err = row.Scan(&m.Code, &m.DisplayName, &m.Type, &m.Before.Currency, &m.Before.Minor, &m.Entries)
 		return m, err
 	})
 	return movements, postgres.Error(err)

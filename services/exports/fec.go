@@ -1,0 +1,230 @@
+package exports
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	_ "embed"
+	"encoding/csv"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// FormatFEC is the fichier des écritures comptables of a financial year, after article A47 A-1 of the
+// Livre des procédures fiscales: 18 columns, tabs between them, in UTF-8.
+// https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000027804775
+//
+// To is the closing day; without From the year has twelve months. Entries come in the order in which
+// books are sealed, and are numbered in it: so a number, once given, stays in every later file of the
+// year, and what was committed while an older transaction was under way is left for the next file.
+//
+// Errors: FAILED_PRECONDITION FEC_CURRENCY when the year has entries in another currency than the euro,
+// since the books keep no rates; FAILED_PRECONDITION FEC_ACCOUNT for an account whose code does
+// not begin with three digits.
+const FormatFEC = "FEC"
+
+// fecHeader names the columns, in the order of the law.
+const fecHeader = "JournalCode\tJournalLib\tEcritureNum\tEcritureDate\tCompteNum\tCompteLib\tCompAuxNum\tCompAuxLib\t" +
+	"PieceRef\tPieceDate\tEcritureLib\tDebit\tCredit\tEcritureLet\tDateLet\tValidDate\tMontantdevise\tIdevise\r\n"
+
+// fecDay is AAAAMMJJ.
+const fecDay = "20060102"
+
+// fecName is that of the law; a body without a SIREN puts ASSO in its place.
+func fecName(x *export) string {
+	return cmp.Or(x.siren, "ASSO") + "FEC" + x.last.Format(fecDay) + ".txt"
+}
+
+//go:embed journals.csv
+var journalsFile []byte
+
+// openingKind is that of the opening balances in the file of journals, otherKind that of all kinds that it lacks.
+const (
+	openingKind = "opening"
+	otherKind   = ledger.KindOther
+)
+
+// fecJournal is where the transactions of a kind are, and what they are called there.
+type fecJournal struct{ code, name, label string }
+
+// fecJournals reads the file of journals: by kind, and in its order.
+func fecJournals() (byKind map[string]fecJournal, inOrder []fecJournal, err error) {
+	lines, err := csv.NewReader(bytes.NewReader(journalsFile)).ReadAll()
+	if err != nil {
+		return nil, nil, fmt.Errorf("journals.csv: %w", err)
+	}
+	byKind = map[string]fecJournal{}
+	for _, line := range lines[1:] {
+		journal := fecJournal{line[1], line[2], line[3]}
+		byKind[line[0]], inOrder = journal, append(inOrder, journal)
+	}
+	return byKind, inOrder, nil
+}
+
+// fecWriter writes the lines. Days are kept as they are written, and so compare as text.
+type fecWriter struct {
+	*chunks
+	zone        *time.Location
+	journals    map[string]fecJournal
+	first, last string
+	// number, valid and journal are those of the transaction begun.
+	number  int64
+	begun   int64
+	valid   string
+	journal fecJournal
+}
+
+func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
+	journals, _, err := fecJournals()
+	if err != nil {
+		return nil, errs.Internal(err)
+	}
+	movements, err := x.view.Movements(ctx, x.filter)
+	if err != nil {
+		return nil, err
+	}
+	w := &fecWriter{
+		chunks: c, zone: x.zone, journals: journals, first: x.first.Format(fecDay), last: x.last.Format(fecDay),
+	}
+	w.valid = w.first
+	lines, err := x.opening(ctx, movements)
+	if err != nil {
+		return nil, err
+	}
+	if err := fecWritable(movements, lines); err != nil {
+		return nil, err
+	}
+	c.b = append(c.b, fecHeader...)
+	if len(lines) > 0 {
+		w.number, w.journal = 1, journals[openingKind]
+		for _, line := range lines {
+			w.line(line.Account, line.Before, "AN"+w.first[:4], w.first, w.journal.label)
+		}
+	}
+	return w, nil
+}
+
+// opening returns the balances that the year begins with: those of the accounts that stand in a
+// balance sheet, and in one what income and expense of all years before left. The books never
+// close those accounts by entries of their own; the body's assembly allocates the result by entries
+// on the account that the chart gives it.
+func (x *export) opening(ctx context.Context, movements []ledger.Movement) ([]ledger.Movement, error) {
+	var lines []ledger.Movement
+	result := money.Amount{Currency: money.EUR}
+	for _, m := range movements {
+		nominal := m.Type == ledger.TypeIncome || m.Type == ledger.TypeExpense
+		switch {
+		case m.Before.Minor == 0:
+		case nominal && m.Before.Currency == money.EUR:
+			var err error
+			if result, err = result.Add(m.Before); err != nil {
+				return nil, errs.Internal(err)
+			}
+		default:
+			lines = append(lines, m)
+		}
+	}
+	if result.Minor == 0 {
+		return lines, nil
+	}
+	role := ledger.RoleSurplus
+	if result.Minor > 0 {
+		role = ledger.RoleDeficit
+	}
+	account, err := x.view.Role(ctx, x.book, role)
+	if err != nil {
+		return nil, err
+	}
+	return append(lines, ledger.Movement{Account: account, Before: result}), nil
+}
+
+var fecAccount = regexp.MustCompile(`^[0-9]{3}`)
+
+// fecWritable refuses books that no FEC can hold.
+func fecWritable(movements, opening []ledger.Movement) error {
+	for _, m := range movements {
+		if m.Entries > 0 {
+			opening = append(opening, m)
+		}
+	}
+	for _, m := range opening {
+		if m.Before.Currency != money.EUR {
+			return errs.Precondition("FEC_CURRENCY", "A FEC is in euros, and the books have no rate for their entries in %s.", m.Before.Currency)
+		}
+		if !fecAccount.MatchString(m.Code) {
+			return errs.Precondition("FEC_ACCOUNT", "The code of an account in a FEC begins with three digits, unlike %q.", m.Code)
+		}
+	}
+	return nil
+}
+
+func (w *fecWriter) entry(row *ledger.EntryRow) error {
+	if row.TransactionID != w.begun {
+		w.begin(row)
+	}
+	label := w.journal.label
+	if row.Campaign != "" {
+		label += " " + row.Campaign
+	}
+	if row.Donation != uuid.Nil {
+		label += " " + row.Donation.String()
+	}
+	account := ledger.Account{Code: row.Code, DisplayName: row.DisplayName}
+	reference := cmp.Or(fecText(row.Reference), strconv.FormatInt(row.TransactionID, 10))
+	w.line(account, row.Amount, reference, row.Effective.In(w.zone).Format(fecDay), label)
+	return w.spill()
+}
+
+func (w *fecWriter) end() error { return nil }
+
+// begin sets the day of validation: that on which it was recorded and can no longer be changed. It is
+// not before the one of the number before, and inside the year as all days of the file must
+// be: what was recorded after the closing day has that one.
+func (w *fecWriter) begin(row *ledger.EntryRow) {
+	w.begun = row.TransactionID
+	w.number++
+	w.valid = min(max(w.valid, row.Recorded.In(w.zone).Format(fecDay)), w.last)
+	journal, known := w.journals[row.Kind]
+	if !known || row.Kind == openingKind {
+		journal = w.journals[otherKind]
+	}
+	w.journal = journal
+}
+
+// line leaves out the columns of subsidiary ledgers, of lettering and of currencies: all of an
+// account's entries are on the account itself, and all are in euros.
+func (w *fecWriter) line(account ledger.Account, amount money.Amount, reference, day, label string) {
+	debit, credit := strings.ReplaceAll(amount.Decimal(), ".", ","), "0,00"
+	if amount.Minor < 0 {
+		debit, credit = credit, debit[1:]
+	}
+	b := w.b
+	for i, field := range [18]string{
+		0: w.journal.code, 1: w.journal.name, 2: strconv.FormatInt(w.number, 10), 3: day,
+		4: account.Code, 5: cmp.Or(fecText(account.DisplayName), account.Code),
+		8: reference, 9: day, 10: label, 11: debit, 12: credit, 15: w.valid,
+	} {
+		if i > 0 {
+			b = append(b, '\t')
+		}
+		b = append(b, field...)
+	}
+	w.b = append(b, "\r\n"...)
+}
+
+// fecText has a space for each run of what could end a field or a line, or cannot be seen.
+func fecText(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return r == '|' || unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+}

@@ -1,0 +1,229 @@
+package exports_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+var paris, _ = time.LoadLocation("Europe/Paris")
+
+// years is what the generated books are about.
+const firstYear, lastYear = 2024, 2026
+
+func fecOf(closing int, version string) exports.Request {
+	return exports.Request{
+		Collective: vallon, Format: exports.FormatFEC, From: fmt.Sprintf("%d-01-01", closing), To: fmt.Sprintf("%d-12-31", closing), Version: version,
+	}
+}
+
+// generate posts three years of two collectives, in no order of time, and dates the records so that their order is
+// that of posting while their days are before, inside and after the years that they are about.
+func generate(t *testing.T, books *ledger.Service, pool *pgxpool.Pool, seed uint64, count int) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 0))
+	roles := []ledger.AccountRole{
+		ledger.RoleStripeBalance, ledger.RoleStripeFees, ledger.RoleGifts, ledger.RoleRefunds, ledger.RoleTransit, ledger.RoleBank, ledger.RoleUnknownReceipts,
+		ledger.RoleSurplus,
+	}
+	kinds := []string{ledger.KindGift, ledger.KindRefund, ledger.KindDispute, ledger.KindPayout, ledger.KindFee, ledger.KindOther, "cash_gift", "opening"}
+	begin := time.Date(firstYear, 1, 1, 0, 0, 0, 0, paris)
+	span := time.Date(lastYear+1, 1, 1, 0, 0, 0, 0, paris).Sub(begin)
+	var txs []ledger.Transaction
+	for i := range count {
+		at := begin.Add(time.Duration(random.Int64N(int64(span))))
+		if random.IntN(5) == 0 { // the ends of years
+			at = time.Date(firstYear+random.IntN(3), 1, 1, 0, 0, 0, 0, paris).Add(-time.Microsecond * time.Duration(random.IntN(2)))
+		}
+		if at.Before(begin) {
+			at = begin
+		}
+		one, two := roles[random.IntN(len(roles))], roles[random.IntN(len(roles))]
+		amount := eur(1 + random.Int64N(50_000))
+		collective := []string{vallon, vallon, "technopolice-marseille"}[random.IntN(3)]
+		reference := fmt.Sprintf("txn_%d%s", i, []string{"", "\t", " | ", "\r\n", "é"}[random.IntN(5)])
+		txs = append(txs, pair(reference, kinds[random.IntN(len(kinds))], at, one, two, amount, collective, []string{"", "avocate"}[random.IntN(2)]))
+	}
+	post(t, books, pool, txs...)
+	if _, err := pgtest.Owner(t, pool).Exec(t.Context(), `
+		DO $$ BEGIN
+			SET LOCAL session_replication_role = replica;
+			UPDATE ledger.transactions SET recorded_at = '2023-12-30'::timestamptz + id * interval '31 hours';
+		END $$`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// byAccount sums lines by account.
+func byAccount(lines []fecLine, wanted func(fecLine) bool) map[string]int64 {
+	sums := map[string]int64{}
+	for _, line := range lines {
+		if wanted(line) {
+			if sums[line["CompteNum"]] += line.minor(); sums[line["CompteNum"]] == 0 {
+				delete(sums, line["CompteNum"])
+			}
+		}
+	}
+	return sums
+}
+
+func TestFEC(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("books ", seed), func(t *testing.T) {
+			service, books, pool := open(t, "Europe/Paris")
+			generate(t, books, pool, seed, 1200)
+			var entries int
+			closing := map[string]int64{} // of the year before
+			for year := firstYear; year <= lastYear; year++ {
+				text, header := download(t, service, fecOf(year, ""))
+				if want := fmt.Sprintf("ASSOFEC%d1231.txt", year); header.FileName != want {
+					t.Errorf("the file is %s, want %s", header.FileName, want)
+				}
+				lines, problems := checkFEC(text, fmt.Sprint(year, "0101"), fmt.Sprint(year, "1231"))
+				if len(problems) > 0 {
+					t.Fatalf("%d: %d problems: %s", year, len(problems), strings.Join(problems[:min(5, len(problems))], "\n"))
+				}
+				opened := byAccount(lines, func(l fecLine) bool { return l["JournalCode"] == "AN" })
+				if diff := cmp.Diff(closing, carried(opened)); diff != "" {
+					t.Errorf("%d (-closed +opened):\n%s", year, diff)
+				}
+				entries += len(slices.DeleteFunc(slices.Clone(lines), func(l fecLine) bool { return l["JournalCode"] == "AN" }))
+				agree(t, books, lines, year)
+				closing = carried(byAccount(lines, func(fecLine) bool { return true }))
+			}
+			if all := len(cells(t, file(t, service, exports.Request{Collective: vallon}))); entries != all {
+				t.Errorf("the years have %d entries, the books %d", entries, all)
+			}
+		})
+	}
+}
+
+// carried is what a closing hands to the next opening: income and expense become results, and those of several
+// years, which nobody has allocated, are one.
+func carried(sums map[string]int64) map[string]int64 {
+	next := map[string]int64{}
+	for code, sum := range sums {
+		if code[0] == '6' || code[0] == '7' || code == "120" || code == "129" {
+			code = "12"
+		}
+		if next[code] += sum; next[code] == 0 {
+			delete(next, code)
+		}
+	}
+	return next
+}
+
+// agree compares the accounts of the balance sheet at the end of a year with the ledger's own balances.
+func agree(t *testing.T, books *ledger.Service, lines []fecLine, year int) {
+	t.Helper()
+	accounts, err := books.Accounts(t.Context(), "", vallon, time.Date(year+1, 1, 1, 0, 0, 0, 0, paris))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int64{}
+	for _, a := range accounts {
+		for _, balance := range a.Balances {
+			if balance.Minor != 0 && a.Code != "120" && a.Code != "129" && a.Type != ledger.TypeIncome && a.Type != ledger.TypeExpense {
+				want[a.Code] = balance.Minor
+			}
+		}
+	}
+	got := byAccount(lines, func(l fecLine) bool {
+		return l["CompteNum"][0] != '6' && l["CompteNum"][0] != '7' && l["CompteNum"][:2] != "12"
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%d (-ledger +FEC):\n%s", year, diff)
+	}
+}
+
+func TestFECKeepsItsNumbers(t *testing.T) {
+	service, books, pool := open(t, "Europe/Paris")
+	generate(t, books, pool, 9, 60)
+	before, _ := download(t, service, fecOf(lastYear, ""))
+	// Back-dated to the first day of the year, and so first by its own date.
+	post(t, books, pool, pair("txn_back", ledger.KindGift, time.Date(lastYear, 1, 1, 0, 0, 0, 0, paris), ledger.RoleBank, ledger.RoleGifts, eur(1), vallon, ""))
+	after, _ := download(t, service, fecOf(lastYear, ""))
+	if !strings.HasPrefix(after, before) || len(after) == len(before) {
+		t.Error("a late entry changed what stood in the file before it")
+	}
+}
+
+func TestFECNamesAndYears(t *testing.T) {
+	service, _, _ := open(t, "Europe/Paris")
+	for _, c := range []struct {
+		req  exports.Request
+		name string
+	}{
+		{exports.Request{To: "2026-12-31", SIREN: "732829320"}, "732829320FEC20261231.txt"},
+		{exports.Request{To: "2024-02-29"}, "ASSOFEC20240229.txt"},
+	} {
+		c.req.Collective, c.req.Format = vallon, exports.FormatFEC
+		text, header := download(t, service, c.req)
+		if header.FileName != c.name || strings.Count(text, "\r\n") != 1 {
+			t.Errorf("%s: %q", header.FileName, text)
+		}
+		c.req.Format = exports.FormatFECNotice
+		notice, header := download(t, service, c.req)
+		if header.FileName != strings.TrimSuffix(c.name, ".txt")+"-notice.txt" || !strings.Contains(notice, c.name) || !strings.Contains(notice, c.req.SIREN) {
+			t.Errorf("%s: %s", header.FileName, notice)
+		}
+		for _, column := range fecColumns {
+			if !strings.Contains(notice, " "+column+" ") {
+				t.Errorf("%s is not described", column)
+			}
+		}
+	}
+	notice, _ := download(t, service, exports.Request{Collective: vallon, Format: exports.FormatFECNotice, To: "2025-02-28"})
+	if !strings.Contains(notice, "du 01/03/2024 au 28/02/2025") {
+		t.Errorf("the year is another one: %s", notice)
+	}
+	for _, c := range []struct{ field, to, siren string }{
+		{"to", "", ""}, {"siren", "2026-12-31", "732829321"}, {"siren", "2026-12-31", "73282932"}, {"siren", "2026-12-31", "73282932x"},
+	} {
+		err := service.Write(t.Context(), io.Discard, exports.Request{Collective: vallon, Format: exports.FormatFEC, To: c.to, SIREN: c.siren})
+		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || len(e.Fields) != 1 || e.Fields[0].Field != c.field {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func TestFECRefusesWhatItCannotHold(t *testing.T) {
+	at := time.Date(lastYear, 6, 1, 12, 0, 0, 0, paris)
+	yen := pair("txn_yen", ledger.KindGift, at, ledger.RoleBank, ledger.RoleGifts, money.Amount{Minor: 700, Currency: "JPY"}, vallon, "")
+	letters := pair("txn_letters", ledger.KindGift, at, "", "", eur(5), vallon, "")
+	letters.Entries[0].Code, letters.Entries[1].Code = "5X", "530"
+	for reason, tx := range map[string]ledger.Transaction{"FEC_CURRENCY": yen, "FEC_ACCOUNT": letters} {
+		t.Run(reason, func(t *testing.T) {
+			service, books, pool := open(t, "Europe/Paris")
+			if _, err := pgtest.Owner(t, pool).Exec(t.Context(), `INSERT INTO ledger.accounts (book, code, display_name, type) VALUES ('', '5X', 'X', 'asset')`); err != nil {
+				t.Fatal(err)
+			}
+			post(t, books, pool, tx)
+			for year, want := range map[int]string{lastYear - 1: "", lastYear: reason, lastYear + 1: reason} {
+				var got string
+				// Nothing is sent of what is refused, so the writer's own error is not met.
+				if err := service.Write(t.Context(), failing{io.ErrClosedPipe}, fecOf(year, "")); !errors.Is(err, io.ErrClosedPipe) {
+					got = errs.As(err).Reason
+				}
+				if got != want {
+					t.Errorf("%d: the reason is %q, want %q", year, got, want)
+				}
+			}
+		})
+	}
+}
