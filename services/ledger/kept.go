@@ -8,9 +8,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// changedPart is what a span of numbers adds to each kept sum. It adds up per day first: four spans
-// of a handful of days are fewer rows than four of each entry.
-const changedPart = `
+// What a span of numbers adds to each kept sum. It adds up per day first: four spans of a handful of
+// days are fewer rows than four of each entry. Keys that are new are not yet in the table for the
+// statement that inserts them, so they come from what it returns.
+const insertBalancesSQL = `
 WITH by_day AS (
     SELECT
         e.account_id,
@@ -55,30 +56,36 @@ changed AS (
         d.currency,
         p.span,
         p.starts_on
-)`
-
-const insertBalanceKeysSQL = changedPart + `
-INSERT INTO ledger.balance_keys (account_id, collective, campaign, currency, span, starts_on)
-SELECT
-    c.account_id,
-    c.collective,
-    c.campaign,
-    c.currency,
-    c.span,
-    c.starts_on
-FROM changed AS c
-WHERE NOT EXISTS (
+),
+added AS (
+    INSERT INTO ledger.balance_keys (account_id, collective, campaign, currency, span, starts_on)
     SELECT
-    FROM ledger.balance_keys AS k
-    WHERE k.collective = c.collective
-        AND k.span = c.span
-        AND k.starts_on = c.starts_on
-        AND k.campaign = c.campaign
-        AND k.account_id = c.account_id
-        AND k.currency = c.currency
-)`
-
-const insertBalancesSQL = changedPart + `
+        c.account_id,
+        c.collective,
+        c.campaign,
+        c.currency,
+        c.span,
+        c.starts_on
+    FROM changed AS c
+    WHERE NOT EXISTS (
+        SELECT
+        FROM ledger.balance_keys AS k
+        WHERE k.collective = c.collective
+            AND k.span = c.span
+            AND k.starts_on = c.starts_on
+            AND k.campaign = c.campaign
+            AND k.account_id = c.account_id
+            AND k.currency = c.currency
+    )
+    RETURNING
+        id,
+        account_id,
+        collective,
+        campaign,
+        currency,
+        span,
+        starts_on
+)
 INSERT INTO ledger.balances (key_id, number, balance)
 SELECT
     k.id,
@@ -97,7 +104,14 @@ JOIN ledger.balance_keys AS k
     AND k.starts_on = c.starts_on
     AND k.campaign = c.campaign
     AND k.account_id = c.account_id
-    AND k.currency = c.currency`
+    AND k.currency = c.currency
+UNION ALL
+SELECT
+    a.id,
+    @upto,
+    c.amount
+FROM changed AS c
+JOIN added AS a USING (account_id, collective, campaign, currency, span, starts_on)`
 
 const insertBalanceCheckpointSQL = `
 INSERT INTO ledger.balance_checkpoints (number, book)
@@ -106,7 +120,7 @@ VALUES (@upto, @book)`
 // keepBalances brings the kept sums from one number up to another, under the sealer's lock.
 func keepBalances(ctx context.Context, tx pgx.Tx, book string, after, upto int64) error {
 	args := pgx.NamedArgs{"book": book, "after": after, "upto": upto}
-	for _, statement := range []string{insertBalanceKeysSQL, insertBalancesSQL, insertBalanceCheckpointSQL} {
+	for _, statement := range []string{insertBalancesSQL, insertBalanceCheckpointSQL} {
 		if _, err := tx.Exec(ctx, statement, args); err != nil {
 			return postgres.Error(err)
 		}

@@ -169,7 +169,7 @@ func TestSealWaitsForTheRunning(t *testing.T) {
 // TestSealersAtOnce has every copy of the program seal the same book while others post to it.
 func TestSealersAtOnce(t *testing.T) {
 	s, pool := openSealing(t)
-	const sealers, posters, each = 4, 4, 25
+	const sealers, posters, each = 3, 32, 12
 	var posting, group sync.WaitGroup
 	done := make(chan struct{})
 	for poster := range posters {

@@ -47,6 +47,9 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	setDefault(config, "statement_timeout", "30s")
 	setDefault(config, "lock_timeout", "5s")
 	setDefault(config, "idle_in_transaction_session_timeout", "60s")
+	// Estimates of a large ledger cross the threshold at which Postgres compiles a plan: 200 ms before
+	// a look-up of one.
+	setDefault(config, "jit", "off")
 	setRole := "SET ROLE " + pgx.Identifier{cmp.Or(cfg.Role, ServiceRole)}.Sanitize()
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, setRole); err != nil {
