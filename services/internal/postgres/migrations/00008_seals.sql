@@ -180,23 +180,46 @@ AS $$
 DECLARE
     broken text;
 BEGIN
+    -- For each book: the numbers go on from the last one, and from its transaction to the last that was
+    -- added there are as many transactions as were added, in the same order.
     SELECT checked.broken INTO broken
     FROM (
         SELECT CASE
-                WHEN t.id IS NULL THEN 'seals_transaction_known'
-                WHEN s.number > 1 AND p.number IS NULL THEN 'seals_gapless'
-                WHEN t.xid >= pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) THEN 'seals_settled'
-                WHEN EXISTS (
-                    SELECT
+                WHEN a.known <> a.count THEN 'seals_transaction_known'
+                WHEN a.last - a.first + 1 <> a.count OR (a.first > 1 AND p.number IS NULL) THEN 'seals_gapless'
+                WHEN a.last_xid >= pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) THEN 'seals_settled'
+                WHEN NOT a.ordered OR a.count <> (
+                    SELECT count(*)
                     FROM ledger.transactions AS x
-                    WHERE x.book = s.book
+                    WHERE x.book = a.book
                         AND (x.xid, x.id) > (COALESCE(b.xid, '0'), COALESCE(b.id, 0))
-                        AND (x.xid, x.id) < (t.xid, t.id)
+                        AND (x.xid, x.id) <= (a.last_xid, a.last_id)
                 ) THEN 'seals_complete'
             END AS broken
-        FROM added AS s
-        LEFT JOIN ledger.transactions AS t ON t.id = s.transaction_id AND t.book = s.book
-        LEFT JOIN ledger.seals AS p ON p.book = s.book AND p.number = s.number - 1
+        FROM (
+            SELECT
+                o.book,
+                count(*) AS count,
+                count(o.id) AS known,
+                min(o.number) AS first,
+                max(o.number) AS last,
+                (array_agg(o.xid ORDER BY o.xid DESC, o.id DESC))[1] AS last_xid,
+                (array_agg(o.id ORDER BY o.xid DESC, o.id DESC))[1] AS last_id,
+                bool_and(o.place = o.place_of_number) AS ordered
+            FROM (
+                SELECT
+                    s.book,
+                    s.number,
+                    t.xid,
+                    t.id,
+                    row_number() OVER (PARTITION BY s.book ORDER BY t.xid, t.id) AS place,
+                    row_number() OVER (PARTITION BY s.book ORDER BY s.number) AS place_of_number
+                FROM added AS s
+                LEFT JOIN ledger.transactions AS t ON t.id = s.transaction_id AND t.book = s.book
+            ) AS o
+            GROUP BY o.book
+        ) AS a
+        LEFT JOIN ledger.seals AS p ON p.book = a.book AND p.number = a.first - 1
         LEFT JOIN ledger.transactions AS b ON b.id = p.transaction_id
     ) AS checked
     WHERE checked.broken IS NOT NULL
