@@ -30,6 +30,21 @@
 // [Service.PostTx] only inserts, in one round trip for any number of transactions; it reads
 // accounts and locks none. Two posters wait for one another only when both post the same reference.
 //
+// # Sealing comes after
+//
+// A sealer, one at a time for a book, gives transactions their numbers in the order of (xid, id), as
+// soon as no running database transaction can come before them. It hashes each with its number
+// into a Merkle tree (RFC 6962), signs a checkpoint that a consistency proof ties to the one before, and
+// keeps balances: per account, collective, campaign and currency, for all of time and for each year, month
+// and day of effective time. So a balance is kept sums and a short tail, as of any time, and a
+// back-dated entry falsifies none. [Service.Verify] recomputes all of it from the rows.
+//
+// A position is an xid, which belongs to a cluster: a dump restored into another one needs its counter
+// raised first, and [Service.Seal] refuses until it is.
+//
+// A closed period ([Service.ClosePeriod]) is one collective's share of a book, or all of it. Late facts of
+// it are posted at [Service.ClosedUntil].
+//
 // # Neighbours
 //
 // Imports no sibling. Donations and webhooks post in their own database transactions; exports

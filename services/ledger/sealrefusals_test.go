@@ -53,39 +53,61 @@ func TestDatabaseRefusesSeals(t *testing.T) {
 		{rule: "a transaction twice", constraint: "seals_transaction_key", sql: seal(book, 5, "txn_003")},
 		{rule: "a transaction left out", constraint: "seals_complete", sql: seal(book, 5, "txn_005")},
 		{rule: "a transaction of another book", constraint: "seals_transaction_known", sql: seal("acct_other", 1, "txn_004")},
-		{rule: "a transaction that is not", constraint: "seals_transaction_known",
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) VALUES (5, 999999, 'acct_vallon', sha256('x'))`},
-		{rule: "two in another order", constraint: "seals_complete",
+		{
+			rule: "a transaction that is not", constraint: "seals_transaction_known",
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) VALUES (5, 999999, 'acct_vallon', sha256('x'))`,
+		},
+		{
+			rule: "two in another order", constraint: "seals_complete",
 			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash)
 				SELECT 4 + row_number() OVER (ORDER BY id DESC), id, 'acct_vallon', sha256('x')
-				FROM ledger.transactions WHERE reference IN ('txn_004', 'txn_005') AND book = 'acct_vallon'`},
-		{rule: "one that a running posting may come before", constraint: "seals_settled",
+				FROM ledger.transactions WHERE reference IN ('txn_004', 'txn_005') AND book = 'acct_vallon'`,
+		},
+		{
+			rule: "one that a running posting may come before", constraint: "seals_settled",
 			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash)
 				SELECT 4 + row_number() OVER (ORDER BY id), id, 'acct_vallon', sha256('x')
-				FROM ledger.transactions WHERE reference IN ('txn_004', 'txn_005', 'txn_006') AND book = 'acct_vallon'`},
-		{rule: "a hash that is none", constraint: "seals_leaf_hash_length",
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) SELECT 5, id, book, 'x' FROM ledger.transactions WHERE reference = 'txn_004'`},
-		{rule: "a time of sealing", constraint: "seals_pkey", privilege: true,
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, sealed_at) VALUES (4, 999999, 'acct_vallon', sha256('x'), 'epoch')`},
+				FROM ledger.transactions WHERE reference IN ('txn_004', 'txn_005', 'txn_006') AND book = 'acct_vallon'`,
+		},
+		{
+			rule: "a hash that is none", constraint: "seals_leaf_hash_length",
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) SELECT 5, id, book, 'x' FROM ledger.transactions WHERE reference = 'txn_004'`,
+		},
+		{
+			rule: "a time of sealing", constraint: "seals_pkey", privilege: true,
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, sealed_at) VALUES (4, 999999, 'acct_vallon', sha256('x'), 'epoch')`,
+		},
 		{rule: "a checkpoint of what is not sealed", constraint: "checkpoints_sealed", sql: checkpoint(9, 4)},
 		{rule: "a checkpoint that goes back", constraint: "checkpoints_chained", sql: checkpoint(3, 0)},
 		{rule: "a checkpoint that follows itself", constraint: "checkpoints_previous", sql: checkpoint(3, 3)},
 		{rule: "a checkpoint twice", constraint: "checkpoints_pkey", sql: checkpoint(4, 0)},
-		{rule: "a balance checkpoint of what is not sealed", constraint: "balance_checkpoints_sealed",
-			sql: `INSERT INTO ledger.balance_checkpoints (number, book) VALUES (9, 'acct_vallon')`},
-		{rule: "a span that does not begin with itself", constraint: "balance_keys_starts_on_span",
+		{
+			rule: "a balance checkpoint of what is not sealed", constraint: "balance_checkpoints_sealed",
+			sql: `INSERT INTO ledger.balance_checkpoints (number, book) VALUES (9, 'acct_vallon')`,
+		},
+		{
+			rule: "a span that does not begin with itself", constraint: "balance_keys_starts_on_span",
 			sql: `INSERT INTO ledger.balance_keys (account_id, starts_on, span, currency, collective, campaign)
-				SELECT min(id), '2026-01-02', 'month', 'EUR', '', '' FROM ledger.accounts`},
-		{rule: "a subtree of the leaves' level", constraint: "subtrees_position",
-			sql: `INSERT INTO ledger.subtrees (index, level, book, hash) VALUES (0, 0, 'acct_vallon', sha256('x'))`},
+				SELECT min(id), '2026-01-02', 'month', 'EUR', '', '' FROM ledger.accounts`,
+		},
+		{
+			rule: "a subtree of the leaves' level", constraint: "subtrees_position",
+			sql: `INSERT INTO ledger.subtrees (index, level, book, hash) VALUES (0, 0, 'acct_vallon', sha256('x'))`,
+		},
 		{rule: "a period that is not over", constraint: "closings_over", sql: closing("now() + interval '1 hour'")},
 		{rule: "an endless period", constraint: "closings_over", sql: closing("'-infinity'")},
-		{rule: "a closing of a book that is not", constraint: "closings_book_fkey",
-			sql: `INSERT INTO ledger.closings (ends_at, book, collective) VALUES ('2020-01-01', 'acct_nobody', '')`},
-		{rule: "a closing with an older xid", constraint: "closings_over", privilege: true,
-			sql: `INSERT INTO ledger.closings (ends_at, book, collective, xid) VALUES ('infinity', 'acct_vallon', '', '1')`},
-		{rule: "an entry dated in a closed period", constraint: "transactions_period_open",
-			sql: rawIn("2025-12-31", vallon)},
+		{
+			rule: "a closing of a book that is not", constraint: "closings_book_fkey",
+			sql: `INSERT INTO ledger.closings (ends_at, book, collective) VALUES ('2020-01-01', 'acct_nobody', '')`,
+		},
+		{
+			rule: "a closing with an older xid", constraint: "closings_over", privilege: true,
+			sql: `INSERT INTO ledger.closings (ends_at, book, collective, xid) VALUES ('infinity', 'acct_vallon', '', '1')`,
+		},
+		{
+			rule: "an entry dated in a closed period", constraint: "transactions_period_open",
+			sql: rawIn("2025-12-31", vallon),
+		},
 	}
 	refuse := func(c refused) {
 		t.Run("refuses "+c.rule, func(t *testing.T) {
@@ -114,9 +136,9 @@ func TestDatabaseRefusesSeals(t *testing.T) {
 			update = "UPDATE ledger.balance_keys SET campaign = ''"
 		}
 		for _, c := range []refused{
-			refused{"UPDATE of " + table, update, table + "_append_only", true},
-			refused{"DELETE of " + table, "DELETE FROM ledger." + table, table + "_append_only", true},
-			refused{"TRUNCATE of " + table, "TRUNCATE ledger." + table + " CASCADE", table + "_append_only", true},
+			{"UPDATE of " + table, update, table + "_append_only", true},
+			{"DELETE of " + table, "DELETE FROM ledger." + table, table + "_append_only", true},
+			{"TRUNCATE of " + table, "TRUNCATE ledger." + table + " CASCADE", table + "_append_only", true},
 		} {
 			refuse(c)
 		}

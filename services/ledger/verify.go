@@ -49,7 +49,7 @@ type verification struct {
 	kept        keptCheck
 	// before is the last sealed transaction so far.
 	before *verified
-	// inserted are the sealed positions that unsealed transactions are compared with.
+	// lastXID and lastID are the position of the last seal: what has no number must come after.
 	lastXID uint64
 	lastID  int64
 }

@@ -122,13 +122,20 @@ func TestVerify(t *testing.T) {
 			"DELETE FROM ledger.entries WHERE transaction_id = " + byNumber(11), "DELETE FROM ledger.transactions WHERE id = " + byNumber(11),
 			"DELETE FROM ledger.seals WHERE number = 11",
 		}, []string{"number 11: is missing", "checkpoint 100: has another root"}},
-		{"seals cut off at the end", []string{"DELETE FROM ledger.seals WHERE number > 290"},
-			[]string{"checkpoint 300: is larger than the book: its last number is 290", "balance checkpoint 300"}},
-		{"a transaction inserted in the past", past(9_000_000),
-			[]string{"transaction 9000000 (txn_past): was inserted in the past"}},
-		{"one inserted in the past and numbered", append(past(9_000_000),
-			"INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) VALUES (301, 9000000, 'acct_vallon', sha256('x'))"),
-			[]string{"number 301 (txn_past): was written before", "checkpoint 300: is the newest, and the numbers go on to 301"}},
+		{
+			"seals cut off at the end",
+			[]string{"DELETE FROM ledger.seals WHERE number > 290"},
+			[]string{"checkpoint 300: is larger than the book: its last number is 290", "balance checkpoint 300"},
+		},
+		{
+			"a transaction inserted in the past", past(9_000_000),
+			[]string{"transaction 9000000 (txn_past): was inserted in the past"},
+		},
+		{
+			"one inserted in the past and numbered", append(past(9_000_000),
+				"INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) VALUES (301, 9000000, 'acct_vallon', sha256('x'))"),
+			[]string{"number 301 (txn_past): was written before", "checkpoint 300: is the newest, and the numbers go on to 301"},
+		},
 		{"two that changed places", []string{
 			"CREATE TEMPORARY TABLE t ON COMMIT DROP AS SELECT number, transaction_id FROM ledger.seals WHERE number IN (20, 21)",
 			"DELETE FROM ledger.seals WHERE number IN (20, 21)",
@@ -147,19 +154,37 @@ func TestVerify(t *testing.T) {
 		{"an added kept balance", []string{
 			"INSERT INTO ledger.balances (key_id, number, balance) SELECT min(id), 250, 1 FROM ledger.balance_keys",
 		}, []string{"at number 250: is kept where no balance checkpoint is"}},
-		{"a removed balance checkpoint", []string{"DELETE FROM ledger.balance_checkpoints WHERE number = 300"},
-			[]string{"at number 300: is kept where no balance checkpoint is"}},
-		{"a changed subtree", []string{"UPDATE ledger.subtrees SET hash = sha256('x')"},
-			[]string{"subtree 0 of level 1: has another hash"}},
+		{
+			"a removed balance checkpoint",
+			[]string{"DELETE FROM ledger.balance_checkpoints WHERE number = 300"},
+			[]string{"at number 300: is kept where no balance checkpoint is"},
+		},
+		{
+			"a changed subtree",
+			[]string{"UPDATE ledger.subtrees SET hash = sha256('x')"},
+			[]string{"subtree 0 of level 1: has another hash"},
+		},
 		{"a removed subtree", []string{"DELETE FROM ledger.subtrees"}, []string{"subtree 0 of level 1: is missing"}},
-		{"an added subtree", []string{"INSERT INTO ledger.subtrees VALUES (7, 2, 'acct_vallon', sha256('x'))"},
-			[]string{"subtree 7 of level 2: is stored"}},
-		{"a changed root", []string{"UPDATE ledger.checkpoints SET root = sha256('x') WHERE size = 200"},
-			[]string{"checkpoint 200: the signed note says", "checkpoint 200: has another root", "checkpoint 300: its tree does not begin"}},
-		{"a changed note", []string{"UPDATE ledger.checkpoints SET note = replace(note, 'signed', 'Signed') WHERE size = 200"},
-			[]string{"checkpoint 200: the signature"}},
-		{"a removed checkpoint", []string{"DELETE FROM ledger.checkpoints WHERE size = 200"},
-			[]string{"checkpoint 300: follows the checkpoint 200, and the one before is 100"}},
+		{
+			"an added subtree",
+			[]string{"INSERT INTO ledger.subtrees VALUES (7, 2, 'acct_vallon', sha256('x'))"},
+			[]string{"subtree 7 of level 2: is stored"},
+		},
+		{
+			"a changed root",
+			[]string{"UPDATE ledger.checkpoints SET root = sha256('x') WHERE size = 200"},
+			[]string{"checkpoint 200: the signed note says", "checkpoint 200: has another root", "checkpoint 300: its tree does not begin"},
+		},
+		{
+			"a changed note",
+			[]string{"UPDATE ledger.checkpoints SET note = replace(note, 'signed', 'Signed') WHERE size = 200"},
+			[]string{"checkpoint 200: the signature"},
+		},
+		{
+			"a removed checkpoint",
+			[]string{"DELETE FROM ledger.checkpoints WHERE size = 200"},
+			[]string{"checkpoint 300: follows the checkpoint 200, and the one before is 100"},
+		},
 		{"all checkpoints removed", []string{"DELETE FROM ledger.checkpoints"}, []string{"checkpoints: there is none, and 300 numbers"}},
 	} {
 		t.Run("finds "+c.rule, func(t *testing.T) {
