@@ -2,6 +2,7 @@ package exports
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -34,7 +35,8 @@ type format struct {
 	open func(context.Context, *export, *chunks) (writer, error)
 }
 
-// writer takes the entries of a file in their order, then its end.
+// writer takes the entries of a file in their order, then its end. One that is an io.Closer too is closed
+// after, whether the file came to its end or not.
 type writer interface {
 	entry(*ledger.EntryRow) error
 	end() error
@@ -43,6 +45,10 @@ type writer interface {
 var formats = map[string]format{
 	FormatCSV:   {contentType: "text/csv; charset=utf-8; header=present", fileName: spanName(".csv"), open: openCSV},
 	FormatJSONL: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".jsonl"), open: openJSONL},
+
+	FormatXLSX: {
+		contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", fileName: spanName(".xlsx"), open: openXLSX,
+	},
 
 	FormatHledger:   {contentType: "text/plain; charset=utf-8", fileName: spanName(".journal"), open: openHledger},
 	FormatBeancount: {contentType: "text/plain; charset=utf-8", fileName: spanName(".beancount"), open: openBeancount},
@@ -86,10 +92,17 @@ func spanName(extension string) func(*export) string {
 const progressEvery = 4096
 
 // write makes the file. ready is called before anything leaves the chunks, and not when it cannot be made.
-func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error) error {
+func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error) (err error) {
 	w, err := x.format.open(ctx, x, c)
 	if err != nil {
 		return err
+	}
+	if closer, ok := w.(io.Closer); ok {
+		defer func() {
+			if closeErr := closer.Close(); closeErr != nil {
+				err = errors.Join(err, errs.Internal(closeErr))
+			}
+		}()
 	}
 	counting := ready == nil
 	if !counting {

@@ -1,0 +1,131 @@
+package exports
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/xuri/excelize/v2"
+
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+const totalsSheet = "Totals"
+
+var (
+	totalsColumns = []string{"account", "account_name", "account_type", "currency", "debit", "credit", "balance"}
+	totalsWidths  = []float64{10, 32, 14, 9, 16, 16, 16}
+)
+
+// totalKey is an account in one currency.
+type totalKey struct {
+	currency money.Currency
+	accountKey
+}
+
+func (k totalKey) compare(other totalKey) int {
+	return cmp.Or(
+		cmp.Compare(k.currency, other.currency), cmp.Compare(k.code, other.code),
+		cmp.Compare(k.name, other.name), cmp.Compare(k.kind, other.kind))
+}
+
+// total has the sums of both sides; neither is negative.
+type total struct{ debit, credit money.Amount }
+
+// totals are as many as there are accounts, however many entries.
+type totals map[totalKey]total
+
+func (s totals) add(row *ledger.EntryRow) error {
+	key := totalKey{row.Amount.Currency, accountKey{row.Type, row.Code, row.DisplayName}}
+	zero := money.Amount{Currency: key.currency}
+	if row.Amount.Minor > 0 {
+		return s.addTotal(key, total{row.Amount, zero})
+	}
+	credit, err := row.Amount.Neg()
+	return cmp.Or(err, s.addTotal(key, total{zero, credit}))
+}
+
+func (s totals) addTotal(key totalKey, more total) error {
+	t, known := s[key]
+	if !known {
+		s[key] = more
+		return nil
+	}
+	var debitErr, creditErr error
+	t.debit, debitErr = t.debit.Add(more.debit)
+	t.credit, creditErr = t.credit.Add(more.credit)
+	s[key] = t
+	return cmp.Or(debitErr, creditErr)
+}
+
+// writeTotals writes a row for each account and currency, and after those of a currency their sum.
+func (w *workbook) writeTotals() error {
+	for i, width := range totalsWidths {
+		column, err := excelize.ColumnNumberToName(i + 1)
+		if err != nil {
+			return err
+		}
+		if err := w.file.SetColWidth(totalsSheet, column, column, width); err != nil {
+			return err
+		}
+	}
+	if err := w.file.SetPanes(totalsSheet, frozenHeader()); err != nil {
+		return err
+	}
+	var header []excelize.Cell
+	for _, name := range totalsColumns {
+		header = append(header, excelize.Cell{StyleID: w.bold, Value: name})
+	}
+	rows := [][]excelize.Cell{header}
+	sums := totals{}
+	keys := slices.SortedFunc(maps.Keys(w.totals), totalKey.compare)
+	for i, key := range keys {
+		row, err := w.totalRow(key, w.totals[key])
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+		sum := totalKey{key.currency, accountKey{code: "Total"}}
+		if err := sums.addTotal(sum, w.totals[key]); err != nil {
+			return err
+		}
+		if i == len(keys)-1 || keys[i+1].currency != key.currency {
+			if row, err = w.totalRow(sum, sums[sum]); err != nil {
+				return err
+			}
+			rows = append(rows, row)
+		}
+	}
+	for r, row := range rows {
+		for c, cell := range row {
+			at, err := excelize.CoordinatesToCellName(c+1, r+1)
+			if err != nil {
+				return err
+			}
+			if err := w.file.SetCellValue(totalsSheet, at, cell.Value); err != nil {
+				return err
+			}
+			if err := w.file.SetCellStyle(totalsSheet, at, at, cell.StyleID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *workbook) totalRow(key totalKey, t total) ([]excelize.Cell, error) {
+	balance, err := t.debit.Sub(t.credit)
+	if err != nil {
+		return nil, err
+	}
+	row := []excelize.Cell{{Value: key.code}, {Value: key.name}, {Value: string(key.kind)}, {Value: string(key.currency)}}
+	for _, a := range []money.Amount{t.debit, t.credit, balance} {
+		cell, err := w.amount(a)
+		if err != nil {
+			return nil, err
+		}
+		row = append(row, cell)
+	}
+	return row, nil
+}
