@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -27,8 +29,9 @@ const (
 	dispositionKey = "content-disposition"
 )
 
-// The path's own field is not taken from the query.
-var exportFilter = utilities.NewDoubleArray([][]string{{"name"}})
+// The path's own field is not taken from the query, nor is the offset: a part is asked for by Range,
+// so that no answer without a Content-Range can be one.
+var exportFilter = utilities.NewDoubleArray([][]string{{"name"}, {"offset"}})
 
 // export streams the chunks of ExportLedger as they come.
 //
@@ -44,18 +47,19 @@ func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerF
 			writeError(r.Context(), w, status.Error(codes.InvalidArgument, err.Error()))
 			return
 		}
-		stream, err := client.ExportLedger(r.Context(), request)
-		if err != nil {
-			writeError(r.Context(), w, err)
-			return
+		conditional := setRange(request, r.Header)
+		stream, chunk, err := firstChunk(r.Context(), client, request)
+		if conditional && cannotContinue(err) {
+			request.Version, request.Offset = "", 0
+			stream, chunk, err = firstChunk(r.Context(), client, request)
 		}
-		chunk, err := stream.Recv()
 		if err != nil && !errors.Is(err, io.EOF) {
-			writeError(r.Context(), w, err)
+			writeError(r.Context(), w, rangeError(err))
 			return
 		}
 		header, _ := stream.Header() // there was an answer, so there is a header
 		setExportHeaders(w.Header(), header, chunk.GetContentType())
+		w.WriteHeader(setVersionHeaders(w.Header(), header, request.GetOffset()))
 
 		out := http.NewResponseController(w)
 		for ; err == nil; chunk, err = stream.Recv() {
@@ -74,9 +78,20 @@ func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerF
 	}
 }
 
+// firstChunk asks for an export and waits for its first bytes; the error is io.EOF for an empty file.
+func firstChunk(ctx context.Context, client exportsv1.ExportsServiceClient, request *exportsv1.ExportLedgerRequest) (
+	stream grpc.ServerStreamingClient[httpbody.HttpBody], chunk *httpbody.HttpBody, err error,
+) {
+	if stream, err = client.ExportLedger(ctx, request); err != nil {
+		return nil, nil, err
+	}
+	chunk, err = stream.Recv()
+	return stream, chunk, err
+}
+
 func setExportHeaders(h http.Header, md metadata.MD, contentType string) {
 	if contentType == "" {
-		contentType = "text/csv; charset=utf-8"
+		contentType = "application/octet-stream" // an empty file
 	}
 	h.Set("Content-Type", contentType)
 	if names := md.Get(dispositionKey); len(names) == 1 {
