@@ -32,8 +32,11 @@ func callerMetadata(r *http.Request, requestID string, proxies []netip.Prefix) m
 	if origin := r.Header.Get("Origin"); printable(origin) {
 		md.Set(originKey, origin)
 	}
-	if authorization := r.Header.Get("Authorization"); printable(authorization) {
-		md.Set(authorizationKey, authorization)
+	// Two of them are for the other side to refuse, not for us to choose from.
+	for _, authorization := range r.Header.Values("Authorization") {
+		if printable(authorization) {
+			md.Append(authorizationKey, authorization)
+		}
 	}
 	return md
 }

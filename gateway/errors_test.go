@@ -140,7 +140,7 @@ func TestWhatTheGatewayRefuses(t *testing.T) {
 		{"a parameter of the wrong type", "GET", "/v1/collectives/vallon/campaigns?page_size=many", "", 400, "INVALID_REQUEST", ""},
 		{"what is not JSON", "POST", donations, `amount=20`, 400, "INVALID_REQUEST", ""},
 		{"a second JSON value", "POST", donations, `{} {}`, 400, "INVALID_REQUEST", ""},
-		{"a body that is too large", "POST", donations, `{"locale":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "BODY_TOO_LARGE", ""},
+		{"a body that is too large", "POST", donations, `{"locale":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "BODY_TOO_LARGE", ""},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			got := send(t, c.method, front.URL+c.path, c.body, "Content-Type", "application/json")

@@ -16,8 +16,8 @@ import (
 const (
 	// maxEventBytes is far above Stripe's largest events, and what ReceiveStripeEvent takes.
 	maxEventBytes = 256 << 10
-	// maxJSONBytes is three times the longest story that a campaign may have.
-	maxJSONBytes = 64 << 10
+	// maxJSONBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
+	maxJSONBytes = 1 << 20
 
 	// webhookRetry is the hint when the database is away; Stripe keeps to its own plan.
 	webhookRetry = 10 * time.Second

@@ -22,7 +22,7 @@ const usage = `Usage: cagnotte COMMAND
 
   serve                 run the service until SIGINT or SIGTERM
   migrate               bring the database's schema up to this program
-  export                write a collective's ledger as a file (export -h)
+  export                write a collective's ledger as a file, in any format (export -h)
   ledger verify         recompute the books and say what differs (ledger verify -h)
   ledger verify-proof   check a donor's proof code, without a database (ledger verify-proof -h)
   operator create-key   create an operator's key and print it on the last line (create-key -h)
@@ -34,6 +34,8 @@ Settings come from the environment: DATABASE_URL for all, the others for serve.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A second Ctrl-C ends it at once.
+	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "cagnotte:", err)
 		os.Exit(1)
@@ -99,40 +101,6 @@ func migrate(ctx context.Context, args []string, getenv func(string) string, log
 		return err
 	}
 	return app.Migrate(ctx, url, logger)
-}
-
-func export(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("export", flag.ContinueOnError)
-	var req app.ExportRequest
-	flags.StringVar(&req.Collective, "collective", "", "whose share of the ledger, by its slug (required)")
-	flags.StringVar(&req.Format, "format", "CSV", "the format: CSV")
-	flags.StringVar(&req.From, "from", "", "the first day, YYYY-MM-DD; from the beginning when empty")
-	flags.StringVar(&req.To, "to", "", "the last day, included; to the end when empty")
-	file := flags.String("o", "", "the file to write; standard output when empty")
-	if err := parse(flags, args, stderr); err != nil {
-		return ignoreHelp(err)
-	}
-	if req.Collective == "" {
-		return errors.New("export: -collective is required")
-	}
-	url, err := app.DatabaseFromEnv(getenv)
-	if err != nil {
-		return err
-	}
-	if *file == "" {
-		return app.Export(ctx, url, req, stdout)
-	}
-	out, err := os.OpenFile(*file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	// Half an export must not be taken for a whole one.
-	defer func() {
-		if err = errors.Join(err, out.Close()); err != nil {
-			os.Remove(*file)
-		}
-	}()
-	return app.Export(ctx, url, req, out)
 }
 
 func createKey(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/riverqueue/river"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -26,6 +27,9 @@ import (
 
 // healthName is the service name under which readiness is told over gRPC.
 const healthName = "cagnotte"
+
+// maxConnections bounds what strangers can hold open over gRPC.
+const maxConnections = 1000
 
 // stopGrace is how long calls and jobs may take to end when the program stops.
 const stopGrace = 20 * time.Second
@@ -113,9 +117,7 @@ func (a *App) Stop(ctx context.Context) error {
 	a.health.Shutdown()
 	a.stopMinding()
 
-	stopped := make(chan error, 1)
-	go func() { stopped <- errors.Join(a.http.Shutdown(ctx), a.admin.Shutdown(ctx)) }()
-	err := <-stopped
+	err := errors.Join(a.shutDown(ctx, a.http), a.shutDown(ctx, a.admin))
 	// The gateway has no call open any more; those who speak gRPC themselves get the same grace.
 	graceful := make(chan struct{})
 	go func() { a.rpc.GracefulStop(); close(graceful) }()
@@ -128,6 +130,17 @@ func (a *App) Stop(ctx context.Context) error {
 	<-a.minded
 	err = errors.Join(err, a.serving.Wait())
 	a.close()
+	return err
+}
+
+// shutDown lets requests end, and cuts off those that outlast the grace: an export whose reader is
+// slow is no failure of the program's.
+func (a *App) shutDown(ctx context.Context, server *http.Server) error {
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.logger.Warn("requests were cut off by the stop", "grace", stopGrace)
+		return server.Close()
+	}
 	return err
 }
 
@@ -214,7 +227,7 @@ func (a *App) serve(l listeners) {
 			return nil
 		})
 	}
-	for _, listener := range []net.Listener{l.grpc, l.private} {
+	for _, listener := range []net.Listener{netutil.LimitListener(l.grpc, maxConnections), l.private} {
 		a.serving.Go(func() error { return a.rpc.Serve(listener) })
 	}
 }

@@ -69,13 +69,16 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	if len(cfg.StripeWebhookSecrets) == 0 {
 		return Config{}, missing("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint, whsec_…")
 	}
-	for name, secrets := range map[string][]string{
-		"STRIPE_WEBHOOK_SECRET":         cfg.StripeWebhookSecrets,
-		"STRIPE_CONNECT_WEBHOOK_SECRET": cfg.StripeConnectWebhookSecrets,
+	for _, setting := range []struct {
+		name    string
+		secrets []string
+	}{
+		{"STRIPE_WEBHOOK_SECRET", cfg.StripeWebhookSecrets},
+		{"STRIPE_CONNECT_WEBHOOK_SECRET", cfg.StripeConnectWebhookSecrets},
 	} {
-		for _, s := range secrets {
+		for _, s := range setting.secrets {
 			if !strings.HasPrefix(s, "whsec_") {
-				return Config{}, fmt.Errorf("%s: each secret must begin with whsec_", name)
+				return Config{}, fmt.Errorf("%s: each secret must begin with whsec_", setting.name)
 			}
 		}
 	}
@@ -88,13 +91,13 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	if cfg.PublicURL, err = baseURL("CAGNOTTE_PUBLIC_URL", getenv("CAGNOTTE_PUBLIC_URL")); err != nil {
 		return Config{}, err
 	}
-	for name, addr := range map[string]string{
-		"CAGNOTTE_HTTP_ADDR":  cfg.HTTPAddr,
-		"CAGNOTTE_GRPC_ADDR":  cfg.GRPCAddr,
-		"CAGNOTTE_ADMIN_ADDR": cfg.AdminAddr,
+	for _, setting := range []struct{ name, addr string }{
+		{"CAGNOTTE_HTTP_ADDR", cfg.HTTPAddr},
+		{"CAGNOTTE_GRPC_ADDR", cfg.GRPCAddr},
+		{"CAGNOTTE_ADMIN_ADDR", cfg.AdminAddr},
 	} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return Config{}, fmt.Errorf("%s: %q is not host:port", name, addr)
+		if _, _, err := net.SplitHostPort(setting.addr); err != nil {
+			return Config{}, fmt.Errorf("%s: %q is not host:port", setting.name, setting.addr)
 		}
 	}
 	if cfg.SecretKey, err = secretKey(getenv("CAGNOTTE_SECRET_KEY")); err != nil {

@@ -487,3 +487,22 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 		}
 	})
 }
+
+func TestTheLargestCampaignPassesBothDoors(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	_, owner := e.Campaign("vallon")
+	texts := map[string]*campaignsv1.CampaignText{}
+	for _, lang := range []string{"fr", "en", "oc", "eu", "br", "ca", "es", "it", "de", "nl", "pt", "ar"} {
+		texts[lang] = &campaignsv1.CampaignText{Title: strings.Repeat("é", 120), Story: strings.Repeat("é", 20_000)}
+	}
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		created, err := campaignsv1.NewCampaignsServiceClient(conn).CreateCampaign(apptest.WithKey(t.Context(), owner), &campaignsv1.CreateCampaignRequest{
+			Parent:     "collectives/vallon",
+			CampaignId: "in-" + strings.ToLower(strings.TrimPrefix(t.Name(), "TestTheLargestCampaignPassesBothDoors/")),
+			Campaign:   &campaignsv1.Campaign{Texts: texts, Goal: apptest.Euros(100_00)},
+		})
+		if err != nil || len(created.GetTexts()) != len(texts) {
+			t.Errorf("got %d texts: %v", len(created.GetTexts()), err)
+		}
+	})
+}

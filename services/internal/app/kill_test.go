@@ -113,7 +113,7 @@ type program struct {
 func (p *program) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], "-test.run=^$")
-	p.cmd.Env = append(os.Environ(), append(p.e.Environ(), childVariable+"=1")...)
+	p.cmd.Env = append(os.Environ(), append(p.e.Environ(), childVariable+"=1", "TMPDIR="+p.t.TempDir())...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

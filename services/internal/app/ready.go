@@ -82,7 +82,7 @@ func (a *App) unready(ctx context.Context) string {
 	current, wanted, err := postgres.SchemaState(ctx, a.pool)
 	switch {
 	case err != nil:
-		return "the database does not answer"
+		return "the database does not answer: " + err.Error()
 	case current < wanted:
 		return fmt.Sprintf("%d of %d migrations are applied: run `cagnotte migrate`", current, wanted)
 	}

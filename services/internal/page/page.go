@@ -62,7 +62,8 @@ func Decode(token string, filter any, key ...any) error {
 		return bad
 	}
 	for i, part := range parts {
-		if bytes.Equal(part, []byte("null")) || json.Unmarshal(part, key[i]) != nil {
+		// No key holds a NUL, and Postgres takes none.
+		if bytes.Equal(part, []byte("null")) || bytes.Contains(part, []byte(`\u0000`)) || json.Unmarshal(part, key[i]) != nil {
 			return bad
 		}
 	}

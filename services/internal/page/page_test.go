@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(page.Encode(filter{"collectives/vallon", 1}, "2026-01-02T03:04:05Z", "x"))
 	f.Add("")
 	f.Add("AAAAAAAAAAAA")
+	f.Add(page.Encode(filter{}, "a\x00b", "c"))
 	f.Fuzz(func(t *testing.T, token string) {
 		var a, b string
 		if err := page.Decode(token, filter{}, &a, &b); err != nil {
@@ -61,6 +63,9 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("unclear error: %v", err)
 			}
 			return
+		}
+		if strings.ContainsRune(a+b, 0) {
+			t.Fatalf("decoded a NUL: %q %q", a, b)
 		}
 		var c, d string
 		if err := page.Decode(page.Encode(filter{}, a, b), filter{}, &c, &d); err != nil || a != c || b != d {

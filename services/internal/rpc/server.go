@@ -17,10 +17,13 @@ import (
 )
 
 const (
-	// maxMessageBytes holds the largest webhook of Stripe's and a campaign's story in
-	// twelve languages, and no more.
-	maxMessageBytes = 512 << 10
-	defaultTimeout  = 30 * time.Second
+	// maxMessageBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
+	maxMessageBytes = 1 << 20
+	// Nobody keeps a connection for ever, and with it the streams of health and reflection that it has
+	// open; what is under way on one that has grown old gets the grace to end.
+	maxConnectionAge, connectionGrace = 30 * time.Minute, 15 * time.Minute
+	maxStreams                        = 100
+	defaultTimeout                    = 30 * time.Second
 )
 
 // Config is what the door needs. Authenticate, Logger and Metrics are required.
@@ -54,9 +57,14 @@ func NewServer(cfg Config) (*grpc.Server, error) {
 		grpc.UnaryInterceptor(c.unary),
 		grpc.StreamInterceptor(c.stream),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
-		grpc.MaxConcurrentStreams(1000),
+		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(10*time.Second),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 5 * time.Minute, Time: time.Minute}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle:     5 * time.Minute,
+			MaxConnectionAge:      maxConnectionAge,
+			MaxConnectionAgeGrace: connectionGrace,
+			Time:                  time.Minute,
+		}),
 	)
 	reflection.Register(server)
 	return server, nil
