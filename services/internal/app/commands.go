@@ -17,14 +17,13 @@ import (
 )
 
 // ExportRequest asks for a file of a collective's ledger.
-type ExportRequest struct {
-	// Collective is its slug.
-	Collective string
-	// Format is a format of cagnotte.exports.v1; CSV when empty.
-	Format string
-	// From and To are days, YYYY-MM-DD, both included; empty: without end.
-	From, To string
-}
+type ExportRequest = exports.Request
+
+// ExportHeader is what is known of the file before its first byte.
+type ExportHeader = exports.Header
+
+// ExportFormats returns the names of the formats, sorted.
+func ExportFormats() []string { return exports.Formats() }
 
 // DatabaseFromEnv answers DATABASE_URL, all that the commands beside serve need.
 func DatabaseFromEnv(getenv func(string) string) (string, error) {
@@ -52,17 +51,17 @@ func CreateOperatorKey(ctx context.Context, databaseURL, name string) (key strin
 
 // Export writes the same bytes as the ExportLedger call.
 func Export(ctx context.Context, databaseURL string, req ExportRequest, w io.Writer) error {
+	return ExportTo(ctx, databaseURL, req, func(ExportHeader) (io.Writer, error) { return w, nil })
+}
+
+// ExportTo writes them to where begin says, which is not called when there is nothing to write.
+func ExportTo(ctx context.Context, databaseURL string, req ExportRequest, begin func(ExportHeader) (io.Writer, error)) error {
 	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
 		exporter := exports.New(exports.Config{
 			Ledger:      ledger.New(ledger.Config{Pool: pool}),
 			Collectives: collectives.New(collectives.Config{Pool: pool, Now: time.Now}),
 		})
-		return exporter.Write(ctx, w, exports.Request{
-			Collective: req.Collective,
-			Format:     req.Format,
-			From:       req.From,
-			To:         req.To,
-		})
+		return exporter.Export(ctx, req, begin)
 	})
 }
 
