@@ -29,7 +29,7 @@ func TestCallerMetadata(t *testing.T) {
 		{"nonsense ends the list", loopback, []string{"X-Forwarded-For", "203.0.113.9, unknown"}, "cagnotte-client-address", []string{"127.0.0.1"}},
 		{"the origin goes on", nil, []string{"Origin", "https://vallon.example"}, "cagnotte-origin", []string{"https://vallon.example"}},
 		{"no origin is none", nil, nil, "cagnotte-origin", nil},
-		{"the key goes on, once", nil, []string{"Authorization", "Bearer a", "Authorization", "Bearer b"}, "authorization", []string{"Bearer a"}},
+		{"two keys go on, for the services to refuse", nil, []string{"Authorization", "Bearer a", "Authorization", "Bearer b"}, "authorization", []string{"Bearer a", "Bearer b"}},
 		{"a client cannot write our metadata", nil, []string{
 			"Cagnotte-Client-Address", "203.0.113.9",
 			"Grpc-Metadata-Cagnotte-Client-Address", "203.0.113.9",
