@@ -281,6 +281,9 @@ func TestWhoCalls(t *testing.T) {
 				t.Errorf("%q: got %v", header, err)
 			}
 		}
+		if _, err := call(d.tcp, metadata.Pairs("authorization", "Bearer editor-key", "authorization", "Bearer editor-key")); status.Code(err) != codes.Unauthenticated {
+			t.Errorf("two keys: got %v", err)
+		}
 	})
 }
 
