@@ -62,10 +62,7 @@ type accountArgs struct {
 func (accountArgs) Kind() string { return "stripe_account" }
 
 // tickArgs asks to look which accounts need a job.
-type tickArgs struct {
-	// Start is set once a program: what was missed while none ran is looked up at once.
-	Start bool `json:"start,omitempty"`
-}
+type tickArgs struct{}
 
 // Kind names the job in River.
 func (tickArgs) Kind() string { return "stripe_tick" }
@@ -76,22 +73,16 @@ func (tickArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttem
 // Workers adds the workers of this service's jobs.
 func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, &accountWorker{service: s})
-	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[tickArgs]) error {
-		return s.tick(ctx, job.Args.Start)
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[tickArgs]) error {
+		return s.tick(ctx)
 	}))
 }
 
 // PeriodicJobs returns what must be inserted on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
-	// River asks for the first one when this program begins to lead, one after the other.
-	started := false
 	return []*river.PeriodicJob{river.NewPeriodicJob(
 		river.PeriodicInterval(min(max(s.cfg.SyncEvery, time.Second), 15*time.Second)),
-		func() (river.JobArgs, *river.InsertOpts) {
-			args := tickArgs{Start: !started}
-			started = true
-			return args, nil
-		},
+		func() (river.JobArgs, *river.InsertOpts) { return tickArgs{}, nil },
 		&river.PeriodicJobOpts{ID: "stripe_tick", RunOnStart: true},
 	)}
 }

@@ -152,6 +152,37 @@ func TestAJobThatWasKilledIsReplaced(t *testing.T) {
 	}
 }
 
+// The killed program still leads, as far as the others know, so its timer is nobody's; and its job seems to run.
+func TestAStartTakesOverAtOnceWithoutALeader(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(vallon)
+	e.pay(d)
+	e.delivered()
+	if _, err := e.pool.Exec(t.Context(), `UPDATE river.river_job SET state = 'running', attempted_at = now(), attempt = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.pool.Exec(t.Context(), `UPDATE webhooks.accounts SET alive_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.pool.Exec(t.Context(), `
+		INSERT INTO river.river_leader (name, leader_id, elected_at, expires_at)
+		VALUES ('default', 'killed', now(), now() + interval '1 hour')`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // two copies start
+		if err := e.webhooks.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := time.Now()
+	e.work(true)
+	e.eventually("what the killed job left is booked", func() bool { return !e.donation(d).BookTime.IsZero() })
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	e.wantBooks("")
+}
+
 func TestTheTimerBooksWhatNoEventTold(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.webhooks.cfg.SyncEvery = time.Second

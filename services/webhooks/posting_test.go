@@ -3,6 +3,7 @@ package webhooks
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -229,9 +230,11 @@ func TestMoneyThatGoesBack(t *testing.T) {
 	want := map[ledger.AccountRole]int64{
 		ledger.RoleStripeBalance: 60_00 - 3*55 - 45_00 - 15_00 - 10_00, ledger.RoleStripeFees: 3*55 + 15_00,
 		ledger.RoleGifts: -60_00, ledger.RoleRefunds: 25_00, ledger.RoleDisputes: 20_00,
-		ledger.RoleTransit: 10_00, ledger.RoleBank: 0, ledger.RoleUnknownReceipts: 0,
+		ledger.RoleTransit: 10_00,
 	}
-	if diff := cmp.Diff(want, e.balances("")); diff != "" {
+	got := e.balances("")
+	maps.DeleteFunc(got, func(_ ledger.AccountRole, sum int64) bool { return sum == 0 })
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("balances (-want +got):\n%s", diff)
 	}
 }

@@ -41,12 +41,6 @@ WHERE e.next_attempt_at <= @now
 	AND (e.step = 'session' OR a.next_sync_at <= @now)
 ORDER BY account`
 
-const restartSQL = `
-UPDATE webhooks.accounts AS a
-SET
-	last_regular_at = NULL,
-	next_sync_at = '-infinity'`
-
 const oldestEventSQL = `
 SELECT min(e.received_at)
 FROM webhooks.events AS e
@@ -68,24 +62,42 @@ WHERE (e.account, e.id) IN (
 	LIMIT @count
 )`
 
-// tick sees to it that every account which needs a job has one. At the start of a program every account gets
-// one: a job that runs may have been killed with the program before.
-func (s *Service) tick(ctx context.Context, start bool) error {
-	if start {
-		if _, err := s.cfg.Pool.Exec(ctx, restartSQL); err != nil {
-			return postgres.Error(err)
-		}
+const restartSQL = `
+UPDATE webhooks.accounts AS a
+SET
+	last_regular_at = NULL,
+	next_sync_at = '-infinity'`
+
+// CatchUp gives every account a job, also beside one that seems to run: that one may have been killed with the
+// program before, and nobody would miss it for seconds. Call it once, when this program starts to work jobs.
+// It needs no leader among the programs, whose election waits for a killed one. Two jobs at once do no harm.
+func (s *Service) CatchUp(ctx context.Context) error {
+	if _, err := s.cfg.Pool.Exec(ctx, restartSQL); err != nil {
+		return postgres.Error(err)
 	}
 	due, err := s.dueAccounts(ctx)
 	if err != nil {
 		return err
 	}
-	// One account's trouble is not another's.
-	var failed error
-	for _, account := range due {
-		failed = errors.Join(failed, s.ensureJob(ctx, account, start))
+	return s.ensureJobs(ctx, due, true)
+}
+
+// tick sees to it that every account which needs a job has one.
+func (s *Service) tick(ctx context.Context) error {
+	due, err := s.dueAccounts(ctx)
+	if err != nil {
+		return err
 	}
-	return errors.Join(failed, s.measureOldest(ctx), s.forgetEvents(ctx))
+	return errors.Join(s.ensureJobs(ctx, due, false), s.measureOldest(ctx), s.forgetEvents(ctx))
+}
+
+// ensureJobs goes on behind an account that fails: one's trouble is not another's.
+func (s *Service) ensureJobs(ctx context.Context, accounts []string, force bool) error {
+	var failed error
+	for _, account := range accounts {
+		failed = errors.Join(failed, s.ensureJob(ctx, account, force))
+	}
+	return failed
 }
 
 func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {

@@ -39,7 +39,7 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 		reason := a.unready(ctx)
 		if reason == "" && jobs == nil {
 			var err error
-			if jobs, err = a.startJobs(cfg); err != nil {
+			if jobs, err = a.startJobs(ctx, cfg); err != nil {
 				reason = "jobs cannot start: " + err.Error()
 			} else {
 				sealer.Go(func() {
@@ -89,8 +89,8 @@ func (a *App) unready(ctx context.Context) string {
 	return ""
 }
 
-// startJobs starts the one client that works jobs.
-func (a *App) startJobs(cfg Config) (*jobClient, error) {
+// startJobs starts the one client that works jobs, and gives it what the program before may have left.
+func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	workers := river.NewWorkers()
 	a.services.donations.Workers(workers)
 	a.services.webhooks.Workers(workers)
@@ -108,8 +108,15 @@ func (a *App) startJobs(cfg Config) (*jobClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Before the start, so that a failure of it leaves no client behind that nobody stops.
+	if err := a.services.webhooks.CatchUp(ctx); err != nil {
+		return nil, err
+	}
 	// Jobs outlive the context that starts them: Stop ends them.
-	return client, client.Start(context.Background())
+	if err := client.Start(context.Background()); err != nil {
+		return nil, err
+	}
+	return client, nil
 }
 
 func stopJobs(jobs *jobClient, cfg Config) {
