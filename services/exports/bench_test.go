@@ -79,6 +79,26 @@ func BenchmarkCSV(b *testing.B) {
 	b.ReportMetric(float64(most)/(1<<20), "MiB")
 }
 
+// BenchmarkFormats streams a million entries to each format.
+func BenchmarkFormats(b *testing.B) {
+	service, _ := million(b)
+	for _, format := range exports.Formats() {
+		b.Run(format, func(b *testing.B) {
+			var most uint64
+			for b.Loop() {
+				req := exports.Request{Collective: vallon, Format: format, From: "2026-01-01", To: "2026-12-31"}
+				if err := service.Write(b.Context(), io.Discard, req); err != nil {
+					b.Fatal(err)
+				}
+				var stats runtime.MemStats
+				runtime.ReadMemStats(&stats)
+				most = max(most, stats.Sys-stats.HeapReleased)
+			}
+			b.ReportMetric(float64(most)/(1<<20), "MiB")
+		})
+	}
+}
+
 // million starts a Postgres with a million entries in it.
 func million(b *testing.B) (*exports.Service, string) {
 	b.Helper()

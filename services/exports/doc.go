@@ -1,13 +1,26 @@
 // Package exports writes the books as files that accountants take.
 //
 // It owns no data: it streams a collective's share of the ledger, one row at a time, so memory
-// stays flat whatever the size. The call ExportLedger and the command cagnotte export both end in
-// [Service.Write], and so give the same bytes. The same content gives the same bytes, always: the
-// order is that of effective time, transaction and line, and nothing in a file depends on when or
-// where it was made. No format holds a donor's name; the ledger does not know it.
+// stays flat whatever the size. One reader, [ledger.View.StreamEntries], feeds one writer for each
+// format; [Formats] has them all, and a new one is a file here and a line in the table of format.go. The
+// call ExportLedger and the command cagnotte export both end in [Service.Export], and so give the same bytes.
+// No format holds a donor's name; the ledger does not know it. Gifts are named by their opaque ids.
 //
-// Days are those of the collective's time zone. What is effective within a span of days can still
-// grow, because entries can be back-dated: export a span again as a whole.
+// # The same content gives the same bytes
 //
-// Imports ledger, which it reads, and collectives, for the time zone.
+// Nothing in a file depends on when or where it was made. Its [Header] names the version of the content: the
+// snapshot of the database that it was read from, which no later commit can change, and a digest of what else
+// the bytes depend on. A download that broke off goes on with the version and an offset; over REST that is
+// Range with If-Range. Making the rest costs as much as making the whole twice, since HTTP wants its
+// size told first.
+//
+// # Days and order
+//
+// Days are those of the collective's time zone. Entries come in the order of effective time, transaction and
+// line; in the FEC, in the order in which books are sealed. What is effective within a span of days can
+// still grow, because entries can be back-dated: without a version, export a span again as a whole.
+//
+// # Neighbours
+//
+// Imports ledger, which it reads, and collectives, for the time zone and the book.
 package exports

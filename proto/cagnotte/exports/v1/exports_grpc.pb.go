@@ -31,9 +31,10 @@ const (
 //
 // Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may.
 type ExportsServiceClient interface {
-	// Streams the entries of a span of days, oldest first. The bytes are the same for the same
-	// content, and no format holds a donor's name. An answer cut short ends in an error, never in
-	// what looks like a whole file.
+	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
+	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
+	// what looks like a whole file. FAILED_PRECONDITION FEC_CURRENCY, FEC_ACCOUNT, XLSX_TOO_LARGE when the format cannot
+	// hold the entries.
 	ExportLedger(ctx context.Context, in *ExportLedgerRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
@@ -70,9 +71,10 @@ type ExportsService_ExportLedgerClient = grpc.ServerStreamingClient[httpbody.Htt
 //
 // Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may.
 type ExportsServiceServer interface {
-	// Streams the entries of a span of days, oldest first. The bytes are the same for the same
-	// content, and no format holds a donor's name. An answer cut short ends in an error, never in
-	// what looks like a whole file.
+	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
+	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
+	// what looks like a whole file. FAILED_PRECONDITION FEC_CURRENCY, FEC_ACCOUNT, XLSX_TOO_LARGE when the format cannot
+	// hold the entries.
 	ExportLedger(*ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedExportsServiceServer()
 }
