@@ -186,6 +186,7 @@ func TestStripeInTrouble(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 			e.sim.ClearFaults()
+			e.clock.Advance(firstRetry)
 			d := e.create(in)
 			if d.PayableURL(e.clock.Now()) == "" || e.count() != 1 {
 				t.Errorf("gift = %+v, %d gifts", d, e.count())
@@ -203,6 +204,7 @@ func TestStripeInTrouble(t *testing.T) {
 		_, err := e.gifts.Create(t.Context(), in)
 		wantReason(t, err, "INTERNAL")
 		e.sim.ClearFaults()
+		e.clock.Advance(firstRetry)
 		e.create(in)
 		oneBodyPerKey(t, e)
 	})
@@ -229,6 +231,7 @@ func TestTheTitleChangesBeforeTheRetry(t *testing.T) {
 	_, err := e.gifts.Create(t.Context(), in)
 	wantReason(t, err, "STRIPE_UNAVAILABLE")
 	e.sim.ClearFaults()
+	e.clock.Advance(firstRetry)
 	if _, err := e.campaigns.Update(t.Context(), vallon, "", func(c *campaigns.Content) error {
 		c.Texts["fr"] = campaigns.Text{Title: "Un autre titre"}
 		return nil
@@ -246,6 +249,7 @@ func TestARetryHoursLater(t *testing.T) {
 	_, err := e.gifts.Create(t.Context(), in)
 	wantReason(t, err, "STRIPE_UNAVAILABLE")
 	e.sim.ClearFaults()
+	e.clock.Advance(firstRetry)
 	// The stored end of the session is too near for Stripe by now.
 	e.clock.Advance(defaultSessionLife - minSessionLeft + time.Second)
 	d := e.create(in)
@@ -271,6 +275,7 @@ func TestACallerWhoLeaves(t *testing.T) {
 		t.Fatal("no error")
 	}
 	e.sim.ClearFaults()
+	e.clock.Advance(firstRetry)
 	e.create(in)
 	if n := len(e.sim.Sessions("")); n != 1 || e.count() != 1 {
 		t.Errorf("%d sessions, %d gifts", n, e.count())

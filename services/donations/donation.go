@@ -52,6 +52,9 @@ type Donation struct {
 	checkoutURL  string
 	pollAttempts int
 	lookTime     time.Time
+	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
+	failures  int
+	retryTime time.Time
 }
 
 // PayableURL is where the gift can be paid; empty when it cannot, at that time.

@@ -11,7 +11,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
-	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 // columns is what scan reads.
@@ -33,6 +32,8 @@ const columns = `
 	coalesce(d.checkout_url, ''),
 	coalesce(d.payment_intent_id, ''),
 	d.poll_attempts,
+	d.session_failures,
+	nullif(d.retry_at, '-infinity'),
 	d.looked_at,
 	d.paid_at,
 	d.booked_at,
@@ -41,12 +42,13 @@ const columns = `
 
 func scan(r pgx.CollectableRow) (Donation, error) {
 	var d Donation
-	var expires, looked, paid, booked *time.Time
+	var expires, retry, looked, paid, booked *time.Time
 	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
-		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts, &looked, &paid, &booked, &d.CreateTime, &d.UpdateTime)
+		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts, &d.failures, &retry, &looked, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
-	d.ExpireTime, d.lookTime, d.PayTime, d.BookTime = fromNull(expires), fromNull(looked), fromNull(paid), fromNull(booked)
+	d.ExpireTime, d.retryTime, d.lookTime = fromNull(expires), fromNull(retry), fromNull(looked)
+	d.PayTime, d.BookTime = fromNull(paid), fromNull(booked)
 	return d, err
 }
 
@@ -180,57 +182,4 @@ func insertTx(ctx context.Context, tx pgx.Tx, d Donation, requestID uuid.UUID) (
 		"now":            d.CreateTime,
 	})
 	return tag.RowsAffected() == 1, postgres.Error(err)
-}
-
-const nextAttemptSQL = `
-UPDATE donations.donations AS d
-SET
-	attempt = d.attempt + 1,
-	session_expires_at = @expires_at,
-	updated_at = @now
-WHERE d.id = @id
-	AND d.attempt = @attempt
-	AND d.state = 'created'
-	AND d.checkout_session_id IS NULL`
-
-// nextAttempt leaves the attempt of d behind, unless a twin did that already or has a session. It returns
-// the gift as it is then.
-func (s *Service) nextAttempt(ctx context.Context, d Donation) (Donation, error) {
-	now := s.now()
-	_, err := s.cfg.Pool.Exec(ctx, nextAttemptSQL, pgx.NamedArgs{
-		"id": d.ID, "attempt": d.attempt, "now": now,
-		// Stripe counts in whole seconds, and what it is asked must be the same each time.
-		"expires_at": now.Add(s.cfg.SessionLife).Truncate(time.Second),
-	})
-	if err != nil {
-		return Donation{}, postgres.Error(err)
-	}
-	d, err = s.byID(ctx, d.ID)
-	return d, postgres.Error(err)
-}
-
-const storeSessionSQL = `
-UPDATE donations.donations AS d
-SET
-	checkout_session_id = @session,
-	checkout_url = @url,
-	updated_at = @now
-WHERE d.id = @id
-	AND d.state = 'created'
-	AND d.attempt = @attempt
-	AND coalesce(d.checkout_session_id, @session) = @session`
-
-// storeSession keeps the session, whether or not its caller is still there, and returns the gift as it is
-// then: a twin may have moved on to another attempt, and an event may have come first.
-func (s *Service) storeSession(ctx context.Context, d Donation, session stripe.Session) (Donation, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	_, err := s.cfg.Pool.Exec(ctx, storeSessionSQL, pgx.NamedArgs{
-		"id": d.ID, "attempt": d.attempt, "session": session.ID, "url": session.URL, "now": s.now(),
-	})
-	if err != nil {
-		return Donation{}, postgres.Error(err)
-	}
-	d, err = s.byID(ctx, d.ID)
-	return d, postgres.Error(err)
 }

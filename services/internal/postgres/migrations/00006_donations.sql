@@ -27,6 +27,11 @@ CREATE TABLE donations.donations (
     attempt             integer     NOT NULL DEFAULT 0,
     -- What is asked of Stripe in this attempt, and so part of what the key stands for.
     session_expires_at  timestamptz,
+    -- Until then one caller is creating the session, and no other may.
+    turn_ends_at        timestamptz NOT NULL DEFAULT '-infinity',
+    -- How often that failed, and when it may be tried again.
+    session_failures    integer     NOT NULL DEFAULT 0,
+    retry_at            timestamptz NOT NULL DEFAULT '-infinity',
     checkout_session_id text,
     checkout_url        text,
     payment_intent_id   text,

@@ -1,0 +1,205 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+const (
+	// createBudget bounds what one Create waits for Stripe: a donor is answered within ten seconds.
+	createBudget = 8 * time.Second
+	// turnLength is longer than createBudget: who has the turn has ended, or was killed, when it is over.
+	turnLength = 10 * time.Second
+	// storeTimeout bounds the writes that must happen even when the caller has gone away.
+	storeTimeout = 5 * time.Second
+	// Who waits for a twin's session looks after firstLook, then after twice as long each time.
+	firstLook, longestLook = 50 * time.Millisecond, time.Second
+	// firstRetry is the pause after the first failure; each one is twice the one before, longestRetry at most.
+	firstRetry, longestRetry = 2 * time.Second, 5 * time.Minute
+	// A call that finds its idempotency key in use is made again busyTries times, after busyPause and twice that.
+	busyTries, busyPause = 2, 500 * time.Millisecond
+	// minSessionLeft is Stripe's shortest session, 30 min, with a minute for the difference of two clocks. An
+	// attempt that has less left would be refused, and a new one is made.
+	minSessionLeft = 31 * time.Minute
+)
+
+// openSession gives the gift its Checkout Session, or returns the one that it has. Of all who ask at once, here
+// or in another copy of the program, one calls Stripe; the others wait for what comes of it. After a failure
+// nobody calls before a pause is over: repeats of a request are free, and must not become calls to Stripe.
+func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (Donation, error) {
+	ctx, cancel := context.WithTimeout(ctx, createBudget)
+	defer cancel()
+	for wait := firstLook; ; wait = min(2*wait, longestLook) {
+		d, mine, err := s.takeTurn(ctx, id)
+		if err != nil {
+			return Donation{}, err
+		}
+		if mine {
+			return s.callForSession(ctx, d, title)
+		}
+		if d.CheckoutSession != "" || d.State != StateCreated {
+			return d, nil
+		}
+		if left := d.retryTime.Sub(s.now()); left > 0 {
+			return Donation{}, later(left, nil)
+		}
+		if !pause(ctx, wait) {
+			return Donation{}, later(firstRetry, ctx.Err())
+		}
+	}
+}
+
+// callForSession asks Stripe, in the caller's turn. No transaction is open meanwhile.
+func (s *Service) callForSession(ctx context.Context, d Donation, title string) (Donation, error) {
+	params := s.sessionParams(d, title)
+	session, err := s.cfg.Stripe.CreateSession(ctx, params)
+	// A call that was given up, with its caller or its program, is still under way at Stripe.
+	for try := 0; try < busyTries && stripe.KindOf(err) == stripe.Busy && pause(ctx, busyPause<<try); try++ {
+		session, err = s.cfg.Stripe.CreateSession(ctx, params)
+	}
+	// What came of it is kept whether or not the caller is still there.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err == nil {
+		return s.storeSession(ctx, d, session)
+	}
+	wait := min(firstRetry<<min(d.failures, 10), longestRetry)
+	if noteErr := s.noteSessionFailure(ctx, d, stripe.KindOf(err), wait); noteErr != nil {
+		return Donation{}, errors.Join(err, noteErr)
+	}
+	switch stripe.KindOf(err) {
+	case stripe.Refused, stripe.Missing:
+		return Donation{}, errs.Internal(err)
+	}
+	return Donation{}, later(wait, err)
+}
+
+// later is UNAVAILABLE: the same request continues the gift.
+func later(wait time.Duration, cause error) error {
+	return errs.Unavailable("STRIPE_UNAVAILABLE", max(wait, time.Second), cause, "Stripe does not answer; the same request can be sent again.")
+}
+
+func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
+	// Both ways lead to the one page that says what became of the gift, from our state and not from the
+	// address that somebody came back to.
+	page := s.cfg.PublicURL + "/c/" + d.Campaign.Collective + "/" + d.Campaign.Campaign + "/gifts/" + d.ID.String() +
+		"?lang=" + d.Locale
+	return stripe.SessionParams{
+		Account:    d.StripeAccount,
+		Donation:   d.ID,
+		Attempt:    d.attempt,
+		Amount:     d.Amount,
+		Title:      title,
+		Locale:     d.Locale,
+		ExpiresAt:  d.ExpireTime,
+		SuccessURL: page,
+		CancelURL:  page,
+	}
+}
+
+// The first turn makes the first attempt; one whose session would close too soon is left behind.
+const takeTurnSQL = `
+UPDATE donations.donations AS d
+SET
+	turn_ends_at = @turn_ends_at,
+	attempt = CASE WHEN d.session_expires_at >= @near THEN d.attempt ELSE d.attempt + 1 END,
+	session_expires_at = CASE WHEN d.session_expires_at >= @near THEN d.session_expires_at ELSE @expires_at END,
+	updated_at = @now
+WHERE d.id = @id
+	AND d.state = 'created'
+	AND d.checkout_session_id IS NULL
+	AND d.turn_ends_at <= @now
+	AND d.retry_at <= @now
+RETURNING` + columns
+
+// takeTurn makes the caller the one who creates the gift's session, and returns the gift. mine is false while
+// somebody else is, during the pause after a failure, and when none is to be created any more.
+func (s *Service) takeTurn(ctx context.Context, id uuid.UUID) (d Donation, mine bool, err error) {
+	now := s.now()
+	d, err = collectOne(s.cfg.Pool.Query(ctx, takeTurnSQL, pgx.NamedArgs{
+		"id": id, "now": now, "turn_ends_at": now.Add(turnLength), "near": now.Add(minSessionLeft),
+		"expires_at": s.sessionEnd(now),
+	}))
+	if errors.Is(err, pgx.ErrNoRows) {
+		d, err = s.byID(ctx, id)
+		return d, false, postgres.Error(err)
+	}
+	return d, err == nil, postgres.Error(err)
+}
+
+// sessionEnd is when a session of an attempt that begins now closes. Stripe counts in whole seconds, and what it
+// is asked must be the same each time.
+func (s *Service) sessionEnd(now time.Time) time.Time {
+	return now.Add(s.cfg.SessionLife).Truncate(time.Second)
+}
+
+const noteSessionFailureSQL = `
+UPDATE donations.donations AS d
+SET
+	turn_ends_at = '-infinity',
+	session_failures = d.session_failures + 1,
+	retry_at = @retry_at,
+	attempt = CASE WHEN @remembered THEN d.attempt + 1 ELSE d.attempt END,
+	session_expires_at = CASE WHEN @remembered THEN @expires_at ELSE d.session_expires_at END,
+	updated_at = @now
+WHERE d.id = @id
+	AND d.session_failures = @failures
+	AND d.attempt = @attempt
+	AND d.checkout_session_id IS NULL`
+
+// noteSessionFailure ends the turn and begins the pause. Stripe repeats some answers under the same key, so
+// whoever tries again after those makes another attempt. Nothing is noted when somebody took over meanwhile
+// and noted it.
+func (s *Service) noteSessionFailure(ctx context.Context, d Donation, kind stripe.Kind, wait time.Duration) error {
+	now := s.now()
+	_, err := s.cfg.Pool.Exec(ctx, noteSessionFailureSQL, pgx.NamedArgs{
+		"id": d.ID, "failures": d.failures, "attempt": d.attempt, "now": now, "retry_at": now.Add(wait),
+		"remembered": kind == stripe.Failed || kind == stripe.Refused || kind == stripe.Missing,
+		"expires_at": s.sessionEnd(now),
+	})
+	return postgres.Error(err)
+}
+
+const storeSessionSQL = `
+UPDATE donations.donations AS d
+SET
+	checkout_session_id = @session,
+	checkout_url = @url,
+	updated_at = @now
+WHERE d.id = @id
+	AND d.state = 'created'
+	AND d.attempt = @attempt
+	AND coalesce(d.checkout_session_id, @session) = @session`
+
+// storeSession keeps the session, and returns the gift as it is then: a twin may have moved on to another
+// attempt, and an event may have come first.
+func (s *Service) storeSession(ctx context.Context, d Donation, session stripe.Session) (Donation, error) {
+	_, err := s.cfg.Pool.Exec(ctx, storeSessionSQL, pgx.NamedArgs{
+		"id": d.ID, "attempt": d.attempt, "session": session.ID, "url": session.URL, "now": s.now(),
+	})
+	if err != nil {
+		return Donation{}, postgres.Error(err)
+	}
+	d, err = s.byID(ctx, d.ID)
+	return d, postgres.Error(err)
+}
+
+// pause waits, and reports false when ctx ended before.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

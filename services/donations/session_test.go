@@ -1,0 +1,145 @@
+package donations
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// posts returns how often Stripe was asked for a session.
+func (e *env) posts() (n int) {
+	for _, r := range e.sim.Requests() {
+		if r.Method == http.MethodPost && r.Path == "/v1/checkout/sessions" {
+			n++
+		}
+	}
+	return n
+}
+
+// Repeats of a request id are not limited: so none of them may be a call to Stripe.
+func TestRepeatsAreNoCallsToStripe(t *testing.T) {
+	for name, fault := range map[string]stripesim.Fault{
+		"refused":            {Status: 403},
+		"failed":             {Status: 500},
+		"throttled":          {Status: 429},
+		"no answer":          {Reset: true},
+		"the answer is lost": {LoseReply: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, Limit{Burst: 1, Interval: time.Hour})
+			e.clock.Freeze()
+			fault.Method, fault.PathPrefix = "POST", "/v1/checkout/sessions"
+			e.sim.AddFault(fault)
+			in := intent()
+			if _, err := e.gifts.Create(t.Context(), in); err == nil {
+				t.Fatal("no error")
+			}
+			for try, wait := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+				wait *= time.Second
+				// A broken connection can be two requests: Go repeats by itself what has an idempotency key.
+				before := e.posts()
+				for range 10 {
+					_, err := e.gifts.Create(t.Context(), in)
+					if got := wantReason(t, err, "STRIPE_UNAVAILABLE"); got.RetryAfter != wait {
+						t.Errorf("after %d failures: wait %v, want %v", try+1, got.RetryAfter, wait)
+					}
+				}
+				if n := e.posts() - before; n != 0 {
+					t.Fatalf("%d calls to Stripe in the pause after %d failures", n, try+1)
+				}
+				e.clock.Advance(wait)
+				if _, err := e.gifts.Create(t.Context(), in); err == nil {
+					t.Fatal("no error")
+				}
+				if e.posts() == before {
+					t.Fatalf("not tried again after %v", wait)
+				}
+			}
+			e.sim.ClearFaults()
+			e.clock.Advance(longestRetry)
+			if d := e.create(in); d.PayableURL(e.clock.Now()) == "" {
+				t.Errorf("gift = %+v", d)
+			}
+			if n := len(e.sim.Sessions("")); n != 1 {
+				t.Errorf("%d sessions", n)
+			}
+		})
+	}
+}
+
+func TestOfManyTwinsOneCallsStripe(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 800 * time.Millisecond})
+	in := intent()
+	var running sync.WaitGroup
+	for range 50 {
+		running.Go(func() {
+			if _, err := e.gifts.Create(t.Context(), in); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+	if n := e.posts(); n != 1 {
+		t.Errorf("%d calls to Stripe, want 1", n)
+	}
+}
+
+func TestAStuckCallIsRepeatedTwice(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 409, Code: "idempotency_key_in_use"})
+	in := intent()
+	for range 3 {
+		_, err := e.gifts.Create(t.Context(), in)
+		wantReason(t, err, "STRIPE_UNAVAILABLE")
+	}
+	if n := e.posts(); n != 1+busyTries {
+		t.Errorf("%d calls to Stripe, want %d", n, 1+busyTries)
+	}
+}
+
+func TestTwinsLearnOfAFailureAtOnce(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 300 * time.Millisecond, Status: 503})
+	in := intent()
+	start := time.Now()
+	var running sync.WaitGroup
+	for range 5 {
+		running.Go(func() {
+			_, err := e.gifts.Create(t.Context(), in)
+			wantReason(t, err, "STRIPE_UNAVAILABLE")
+		})
+	}
+	running.Wait()
+	if took := time.Since(start); took > createBudget/2 || e.posts() != 1 {
+		t.Errorf("took %v and %d calls", took, e.posts())
+	}
+}
+
+// A program that is killed in its turn keeps nobody from the gift for longer than the turn.
+func TestATurnEndsWithoutItsOwner(t *testing.T) {
+	e := newEnv(t, Limit{})
+	in := intent()
+	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
+	if _, err := e.gifts.Create(t.Context(), in); err == nil {
+		t.Fatal("no error")
+	}
+	e.sim.ClearFaults()
+	e.clock.Advance(firstRetry)
+	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, mine, err := e.gifts.takeTurn(t.Context(), d.ID); err != nil || !mine {
+		t.Fatalf("nobody has the turn: %v", err)
+	}
+	if _, mine, err := e.gifts.takeTurn(t.Context(), d.ID); err != nil || mine {
+		t.Fatalf("two have the turn: %v", err)
+	}
+	e.clock.Advance(turnLength)
+	e.create(in)
+}
