@@ -35,14 +35,14 @@ func parseVersion(req Request) (w ledger.Watermark, digest string, err error) {
 	return ledger.Watermark(watermark), digest, nil
 }
 
-// digest is of all that the bytes depend on beside the request and the entries.
+// digest is of all that the bytes depend on beside the entries; the file's name stands for the request.
 func (x *export) digest(ctx context.Context) (string, error) {
 	accounts, err := x.view.Chart(ctx, x.book)
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %s %q %q\n", runtime.Version(), revision(), x.zone, x.title)
+	fmt.Fprintf(h, "%s %s %q %q %q\n", runtime.Version(), revision(), x.fileName, x.zone, x.title)
 	for _, a := range accounts {
 		fmt.Fprintf(h, "%q %q %q\n", a.Code, a.DisplayName, a.Type)
 	}
