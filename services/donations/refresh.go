@@ -8,13 +8,21 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 const (
-	// lookEvery is how often at most an open gift is looked up at Stripe while its donor waits.
-	lookEvery = 10 * time.Second
+	// An open gift is looked up at Stripe while its donor waits, often at first: once in a sixth of its age,
+	// but not in less than lookSoonest nor in more than lookLatest.
+	lookSoonest, lookLatest = 10 * time.Second, 5 * time.Minute
+	// Anybody who knows a gift's address may ask for its status, so what that asks of Stripe is bounded, for
+	// each copy of the program: refreshWorkers calls at once, and as many begun in each refreshPause. Stripe
+	// lets 25 a second pass in test mode. The queue is apart from the one that keeps the books in step.
+	refreshQueue   = "donation_refresh"
+	refreshWorkers = 2
+	refreshPause   = 250 * time.Millisecond
 	// upkeepEvery is how often old limits are deleted and forgotten gifts looked up.
 	upkeepEvery = 10 * time.Minute
 	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up once
@@ -32,8 +40,16 @@ type refreshArgs struct {
 // Kind names the job in River.
 func (refreshArgs) Kind() string { return "donation_refresh" }
 
-// InsertOpts: a second try comes with the donor's next question, not by itself.
-func (refreshArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
+// InsertOpts: a second try comes with the donor's next question, not by itself. While one job of a gift waits or
+// runs, there is no other.
+func (refreshArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{
+		ByArgs: true,
+		ByState: []rivertype.JobState{
+			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateScheduled, rivertype.JobStateRunning,
+		},
+	}}
+}
 
 // upkeepArgs asks for what must happen now and then.
 type upkeepArgs struct{}
@@ -54,6 +70,11 @@ func (s *Service) Workers(w *river.Workers) {
 	}))
 }
 
+// Queues returns the queues of its own that this service's jobs need.
+func (s *Service) Queues() map[string]river.QueueConfig {
+	return map[string]river.QueueConfig{refreshQueue: {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause}}
+}
+
 // PeriodicJobs returns what must be inserted on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(
@@ -69,10 +90,10 @@ SET looked_at = @now
 WHERE d.id = @id
 	AND (d.looked_at IS NULL OR d.looked_at <= @before)`
 
-// look makes a job ask Stripe about an open gift, at most once in lookEvery.
+// look makes a job ask Stripe about an open gift, unless one did a short while ago.
 func (s *Service) look(ctx context.Context, d Donation) error {
 	now := s.now()
-	before := now.Add(-lookEvery)
+	before := now.Add(-min(max(now.Sub(d.CreateTime)/6, lookSoonest), lookLatest))
 	if !d.State.Open() || d.CheckoutSession == "" || d.lookTime.After(before) {
 		return nil
 	}
@@ -125,7 +146,7 @@ func (s *Service) upkeep(ctx context.Context) error {
 		for i, id := range ids {
 			jobs[i].Args = refreshArgs{Donation: id}
 		}
-		_, err = s.cfg.Jobs.InsertManyFastTx(ctx, tx, jobs)
+		_, err = s.cfg.Jobs.InsertManyTx(ctx, tx, jobs)
 		return postgres.Error(err)
 	})
 }

@@ -70,11 +70,13 @@ func TestServer(t *testing.T) {
 		if n := e.refreshJobs(); n != 1 {
 			t.Errorf("%d jobs", n)
 		}
-		e.clock.Advance(lookEvery)
+		e.endRefreshJobs()
+		e.clock.Advance(lookSoonest)
 		status()
 		if n := e.refreshJobs(); n != 2 {
 			t.Errorf("%d jobs after ten seconds", n)
 		}
+		e.endRefreshJobs()
 	})
 	t.Run("the answer heals a lost webhook", func(t *testing.T) {
 		id := uuid.MustParse(created.GetName()[len(created.GetName())-36:])
@@ -95,7 +97,7 @@ func TestServer(t *testing.T) {
 			t.Errorf("paid: %v", after)
 		}
 		before := e.refreshJobs()
-		e.clock.Advance(lookEvery)
+		e.clock.Advance(lookLatest)
 		status()
 		if e.refreshJobs() != before {
 			t.Error("a gift whose end is known is looked up again")

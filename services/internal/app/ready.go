@@ -94,9 +94,11 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	workers := river.NewWorkers()
 	a.services.donations.Workers(workers)
 	a.services.webhooks.Workers(workers)
+	queues := a.services.donations.Queues()
+	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: jobWorkers}
 	client, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{
 		Schema:               postgres.RiverSchema,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
+		Queues:               queues,
 		Workers:              workers,
 		PeriodicJobs:         append(a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs()...),
 		JobTimeout:           jobTimeout,
