@@ -47,6 +47,8 @@ const (
 	KindPayout  = "payout"
 	KindFee     = "fee"
 	KindOther   = "other"
+	// KindReversal is for [Service.ReverseTx] alone; each is linked to its original.
+	KindReversal = "reversal"
 )
 
 // AccountType is what kind of account it is, in the words of the chart files.
@@ -111,7 +113,9 @@ type Posted struct {
 	Kind      string
 	Effective time.Time
 	Recorded  time.Time
-	Entries   []PostedEntry
+	// Reverses is the id of the transaction that this one takes back; zero when it is no reversal.
+	Reverses int64
+	Entries  []PostedEntry
 }
 
 // PostedEntry is an entry with its account resolved.

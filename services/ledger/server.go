@@ -62,17 +62,18 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 
 // listFilter is what a page token belongs to.
 type listFilter struct {
-	Parent, Campaign string
-	Start, End       time.Time
+	Parent, Campaign, Account, Kind, Reference string
+	Start, End                                 time.Time
 }
 
 func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransactionsRequest) (*ledgerv1.ListTransactionsResponse, error) {
-	// A book is not needed: what carries the collective's name is its own. That it exists is.
-	collective, _, err := s.find(ctx, req.GetParent())
+	collective, book, err := s.find(ctx, req.GetParent())
 	if err != nil {
 		return nil, err
 	}
-	filter := TransactionFilter{Collective: collective}
+	filter := TransactionFilter{
+		Book: book, Collective: collective, Account: req.GetAccount(), Kind: req.GetKind(), Reference: req.GetReference(),
+	}
 	if filter.Start, err = timeFromProto("start_time", req.GetStartTime()); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,9 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 			return nil, errs.Invalid("campaign", "must be a campaign of %s", req.GetParent())
 		}
 	}
-	tokenFilter := listFilter{req.GetParent(), filter.Campaign, filter.Start, filter.End}
+	tokenFilter := listFilter{
+		req.GetParent(), filter.Campaign, filter.Account, filter.Kind, filter.Reference, filter.Start, filter.End,
+	}
 	var after Position
 	if token := req.GetPageToken(); token != "" {
 		if err := page.Decode(token, tokenFilter, &after.Effective, &after.ID); err != nil {
@@ -122,11 +125,14 @@ func (s *server) find(ctx context.Context, parent string) (collective, book stri
 
 func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 	transaction := &ledgerv1.Transaction{
-		Name:          parent + "/ledger/transactions/" + strconv.FormatInt(t.ID, 10),
+		Name:          transactionName(parent, t.ID),
 		Reference:     t.Reference,
 		Kind:          t.Kind,
 		EffectiveTime: timestamppb.New(t.Effective),
 		RecordTime:    timestamppb.New(t.Recorded),
+	}
+	if t.Reverses != 0 {
+		transaction.Reverses = transactionName(parent, t.Reverses)
 	}
 	for _, e := range t.Entries {
 		entry := &ledgerv1.Entry{
@@ -143,6 +149,10 @@ func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 		transaction.Entries = append(transaction.Entries, entry)
 	}
 	return transaction
+}
+
+func transactionName(parent string, id int64) string {
+	return parent + "/ledger/transactions/" + strconv.FormatInt(id, 10)
 }
 
 func moneyToProto(a money.Amount) *moneyv1.Money {

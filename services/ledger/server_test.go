@@ -130,6 +130,17 @@ func TestListTransactions(t *testing.T) {
 		{"from a time on, included", &ledgerv1.ListTransactionsRequest{Parent: parent, StartTime: timestamppb.New(day(3))}, "txn_3:4"},
 		{"to a time, excluded", &ledgerv1.ListTransactionsRequest{Parent: parent, EndTime: timestamppb.New(day(3))}, "txn_1:4"},
 		{"of a campaign", &ledgerv1.ListTransactionsRequest{Parent: parent, Campaign: parent + "/campaigns/" + lawyer}, "txn_3:4 txn_1:4"},
+		{"on an account", &ledgerv1.ListTransactionsRequest{Parent: parent, Account: "627"}, "txn_3:4 txn_1:4"},
+		{"on an account without any", &ledgerv1.ListTransactionsRequest{Parent: parent, Account: "530"}, ""},
+		{"of a kind, in pages", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "gift", PageSize: 1}, "txn_1:4"},
+		{"of a rarer kind", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "other"}, "txn_3:4"},
+		{"of a kind that only others have", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "fee"}, ""},
+		{"with a reference", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_3"}, "txn_3:4"},
+		{"with a reference and another kind", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_3", Kind: "gift"}, ""},
+		{"not another's reference", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_2"}, ""},
+		{"of all at once", &ledgerv1.ListTransactionsRequest{
+			Parent: parent, Campaign: parent + "/campaigns/" + lawyer, Account: "75411", Kind: "other", StartTime: timestamppb.New(day(3)),
+		}, "txn_3:4"},
 		{"of a campaign without any", &ledgerv1.ListTransactionsRequest{Parent: parent, Campaign: parent + "/campaigns/recours"}, ""},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
@@ -178,9 +189,15 @@ func TestListTransactions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = list(&ledgerv1.ListTransactionsRequest{Parent: "collectives/" + marseille, PageToken: resp.GetNextPageToken()})
-		if errs.Code(err) != codes.InvalidArgument {
-			t.Errorf("err = %v", err)
+		token := resp.GetNextPageToken()
+		for _, other := range []*ledgerv1.ListTransactionsRequest{
+			{Parent: "collectives/" + marseille}, {Parent: parent, Kind: "gift"}, {Parent: parent, Account: "627"},
+			{Parent: parent, Reference: "txn_1"}, {Parent: parent, EndTime: timestamppb.New(day(9))},
+		} {
+			other.PageToken = token
+			if _, err = list(other); errs.Code(err) != codes.InvalidArgument {
+				t.Errorf("%v: err = %v", other, err)
+			}
 		}
 		if _, err := list(&ledgerv1.ListTransactionsRequest{Parent: "collectives/nobody"}); errs.Code(err) != codes.NotFound {
 			t.Errorf("err = %v", err)

@@ -15,9 +15,17 @@ import (
 
 // TransactionFilter says which transactions of a collective's share to list.
 type TransactionFilter struct {
+	// Book is needed with Kind and Reference.
+	Book       string
 	Collective string
 	// Campaign is a slug. Not empty: only transactions with an entry for it.
 	Campaign string
+	// Account is a code. Not empty: only transactions with an entry on it.
+	Account string
+	// Kind, when not empty, is the transactions' own.
+	Kind string
+	// Reference, when not empty, is the whole reference of the one transaction to find.
+	Reference string
 	// Start and End bound the effective time, Start included and End not. Zero: no bound.
 	Start, End time.Time
 }
@@ -28,29 +36,95 @@ type Position struct {
 	ID        int64
 }
 
-// Inside, entries_time_idx is read backwards until there are enough transactions.
+// What a transaction needs to be found: an entry of the collective's that is all that was asked for.
+const foundEntryPart = `
+WHERE e.collective = @collective
+        AND e.effective_at >= @start
+        AND e.effective_at < @end
+        AND (e.effective_at, e.transaction_id) < (@before_at, @before_id)
+        AND (@campaign = '' OR e.campaign = @campaign)
+        AND (@account = '' OR e.account_id IN (
+            SELECT a.id
+            FROM ledger.accounts AS a
+            WHERE a.code = @account
+        ))`
+
+// entries_time_idx is read backwards until there are enough transactions.
 const transactionsSQL = `
 WITH found AS (
     SELECT DISTINCT
         e.effective_at,
         e.transaction_id
-    FROM ledger.entries AS e
-    WHERE e.collective = @collective
-        AND e.effective_at >= @start
-        AND e.effective_at < @end
-        AND (e.effective_at, e.transaction_id) < (@before_at, @before_id)
-        AND (@campaign = '' OR e.campaign = @campaign)
+    FROM ledger.entries AS e` + foundEntryPart + `
     ORDER BY
         e.effective_at DESC,
         e.transaction_id DESC
     LIMIT @count
-)
+)` + listedPart
+
+// As above, and the kind from the transaction. Of gifts there are enough to read on until they come.
+const giftsSQL = `
+WITH found AS (
+    SELECT DISTINCT
+        e.effective_at,
+        e.transaction_id
+    FROM ledger.entries AS e
+    JOIN ledger.transactions AS t ON t.id = e.transaction_id AND t.kind = @kind` + foundEntryPart + `
+    ORDER BY
+        e.effective_at DESC,
+        e.transaction_id DESC
+    LIMIT @count
+)` + listedPart
+
+// transactions_kind_idx is read backwards until there are enough.
+const kindSQL = `
+WITH found AS (
+    SELECT
+        t.effective_at,
+        t.id AS transaction_id
+    FROM ledger.transactions AS t
+    WHERE t.book = @book
+        AND t.kind = @kind
+        AND t.kind <> 'gift'
+        AND t.effective_at >= @start
+        AND t.effective_at < @end
+        AND (t.effective_at, t.id) < (@before_at, @before_id)
+        AND EXISTS (
+            SELECT
+            FROM ledger.entries AS e` + foundEntryPart + `
+                AND e.transaction_id = t.id
+        )
+    ORDER BY
+        t.effective_at DESC,
+        t.id DESC
+    LIMIT @count
+)` + listedPart
+
+const referenceSQL = `
+WITH found AS (
+    SELECT
+        t.effective_at,
+        t.id AS transaction_id
+    FROM ledger.transactions AS t
+    WHERE t.book = @book
+        AND t.reference = @reference
+        AND (@kind = '' OR t.kind = @kind)
+        AND EXISTS (
+            SELECT
+            FROM ledger.entries AS e` + foundEntryPart + `
+                AND e.transaction_id = t.id
+        )
+    LIMIT @count
+)` + listedPart
+
+const listedPart = `
 SELECT
     t.id,
     t.reference,
     t.kind,
     t.effective_at,
     t.recorded_at,
+    COALESCE(r.original_id, 0),
     a.code,
     a.display_name,
     e.amount,
@@ -61,6 +135,7 @@ FROM found AS f
 JOIN ledger.transactions AS t ON t.id = f.transaction_id
 JOIN ledger.entries AS e ON e.transaction_id = f.transaction_id AND e.collective = @collective
 JOIN ledger.accounts AS a ON a.id = e.account_id
+LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
 ORDER BY
     f.effective_at DESC,
     f.transaction_id DESC,
@@ -74,8 +149,18 @@ func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after P
 	if after == (Position{}) {
 		before, after.ID = endOf(time.Time{}), math.MaxInt64
 	}
-	rows, err := s.pool.Query(ctx, transactionsSQL, pgx.NamedArgs{
-		"collective": f.Collective, "campaign": f.Campaign, "start": startOf(f.Start), "end": endOf(f.End),
+	statement := transactionsSQL
+	switch {
+	case f.Reference != "":
+		statement = referenceSQL
+	case f.Kind == KindGift:
+		statement = giftsSQL
+	case f.Kind != "":
+		statement = kindSQL
+	}
+	rows, err := s.pool.Query(ctx, statement, pgx.NamedArgs{
+		"book": f.Book, "collective": f.Collective, "campaign": f.Campaign, "account": f.Account,
+		"kind": f.Kind, "reference": f.Reference, "start": startOf(f.Start), "end": endOf(f.End),
 		"before_at": before, "before_id": after.ID, "count": count,
 	})
 	if err != nil {
@@ -87,7 +172,7 @@ func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after P
 		e     rawEntry
 	)
 	if _, err := pgx.ForEachRow(rows, []any{
-		&t.ID, &t.Reference, &t.Kind, &t.Effective, &t.Recorded,
+		&t.ID, &t.Reference, &t.Kind, &t.Effective, &t.Recorded, &t.Reverses,
 		&e.code, &e.displayName, &e.minor, &e.currency, &e.campaign, &e.donation,
 	}, func() error {
 		if n := len(found); n == 0 || found[n-1].ID != t.ID {

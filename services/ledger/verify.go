@@ -87,7 +87,7 @@ func (r *verified) name() string {
 // Verify recomputes everything that the books derive, from the rows of one book: that transactions
 // are complete and balanced, that numbers have no gap and follow the order of writing, that
 // every row is what was hashed, the tree, the checkpoints with their signatures and their chain,
-// the kept balances, and that nothing was added in the past or to a closed period. What differs is
+// the kept balances, the links of reversals, and that nothing was added in the past or to a closed period. What differs is
 // in the report; the error is for a database that cannot be read.
 //
 // It reads one snapshot, and holds the kept balances and the checkpoints in memory. With a secret
@@ -116,8 +116,10 @@ func (s *Service) Verify(ctx context.Context, book string) (*Report, error) {
 	if err := v.stream(ctx, tx, verifyUnsealedSQL, v.unsealed); err != nil {
 		return nil, err
 	}
-	if err := v.orphans(ctx, tx); err != nil {
-		return nil, err
+	for _, check := range []func(context.Context, pgx.Tx) error{v.orphans, v.reversals} {
+		if err := check(ctx, tx); err != nil {
+			return nil, err
+		}
 	}
 	v.endTree()
 	v.endKept()

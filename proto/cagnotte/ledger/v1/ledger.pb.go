@@ -181,14 +181,17 @@ type Transaction struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is the record of, unique in its book: a balance transaction of Stripe's, say.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
-	// What happened: "gift", "refund", "dispute", "payout", "fee", "other".
+	// What happened: "gift", "refund", "dispute", "payout", "fee", "other", "reversal".
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// When it happened, by Stripe's clock or the document's date.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
 	// When it was written.
 	RecordTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
 	// Its entries; they sum to zero in each currency.
-	Entries       []*Entry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
+	Entries []*Entry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The transaction that this one takes back (`collectives/{collective}/ledger/transactions/{transaction}`);
+	// empty when it is no reversal.
+	Reverses      string `protobuf:"bytes,7,opt,name=reverses,proto3" json:"reverses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,6 +266,13 @@ func (x *Transaction) GetEntries() []*Entry {
 		return x.Entries
 	}
 	return nil
+}
+
+func (x *Transaction) GetReverses() string {
+	if x != nil {
+		return x.Reverses
+	}
+	return ""
 }
 
 // One signed amount on one account.
@@ -750,6 +760,80 @@ func (x *GetGiftProofRequest) GetName() string {
 	return ""
 }
 
+// Asks to take a transaction back.
+type ReverseTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/transactions/{transaction}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A UUID that the caller makes once for this reversal.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// When the correction counts. Now when absent, or when the collective's periods are open again if that is later.
+	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
+	// What to take back: entries of the original's with the other sign, whole or in part; their account's
+	// `display_name` is not read. Whatever is left of the collective's share when empty.
+	Entries       []*Entry `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseTransactionRequest) Reset() {
+	*x = ReverseTransactionRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseTransactionRequest) ProtoMessage() {}
+
+func (x *ReverseTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseTransactionRequest.ProtoReflect.Descriptor instead.
+func (*ReverseTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReverseTransactionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReverseTransactionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReverseTransactionRequest) GetEffectiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveTime
+	}
+	return nil
+}
+
+func (x *ReverseTransactionRequest) GetEntries() []*Entry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
 // Asks to close a period.
 type ClosePeriodRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -763,7 +847,7 @@ type ClosePeriodRequest struct {
 
 func (x *ClosePeriodRequest) Reset() {
 	*x = ClosePeriodRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[9]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +859,7 @@ func (x *ClosePeriodRequest) String() string {
 func (*ClosePeriodRequest) ProtoMessage() {}
 
 func (x *ClosePeriodRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[9]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +872,7 @@ func (x *ClosePeriodRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosePeriodRequest.ProtoReflect.Descriptor instead.
 func (*ClosePeriodRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ClosePeriodRequest) GetName() string {
@@ -816,7 +900,7 @@ type ClosePeriodResponse struct {
 
 func (x *ClosePeriodResponse) Reset() {
 	*x = ClosePeriodResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +912,7 @@ func (x *ClosePeriodResponse) String() string {
 func (*ClosePeriodResponse) ProtoMessage() {}
 
 func (x *ClosePeriodResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +925,7 @@ func (x *ClosePeriodResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosePeriodResponse.ProtoReflect.Descriptor instead.
 func (*ClosePeriodResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ClosePeriodResponse) GetClosedUntil() *timestamppb.Timestamp {
@@ -864,7 +948,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +960,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +973,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListAccountsRequest) GetParent() string {
@@ -917,7 +1001,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1013,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1026,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -966,14 +1050,20 @@ type ListTransactionsRequest struct {
 	// How many at most: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
-	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only transactions with an entry on this account, by its code, when said. With `campaign`, one entry must be both.
+	Account string `protobuf:"bytes,7,opt,name=account,proto3" json:"account,omitempty"`
+	// Only transactions of this kind, when said.
+	Kind string `protobuf:"bytes,8,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Only the transaction with this whole reference, when said.
+	Reference     string `protobuf:"bytes,9,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListTransactionsRequest) Reset() {
 	*x = ListTransactionsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1075,7 @@ func (x *ListTransactionsRequest) String() string {
 func (*ListTransactionsRequest) ProtoMessage() {}
 
 func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1088,7 @@ func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListTransactionsRequest) GetParent() string {
@@ -1043,6 +1133,27 @@ func (x *ListTransactionsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListTransactionsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ListTransactionsRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ListTransactionsRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
 // A page of transactions.
 type ListTransactionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1056,7 +1167,7 @@ type ListTransactionsResponse struct {
 
 func (x *ListTransactionsResponse) Reset() {
 	*x = ListTransactionsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1179,7 @@ func (x *ListTransactionsResponse) String() string {
 func (*ListTransactionsResponse) ProtoMessage() {}
 
 func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1192,7 @@ func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
@@ -1108,7 +1219,7 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12!\n" +
 	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x123\n" +
 	"\x04type\x18\x04 \x01(\x0e2\x1f.cagnotte.ledger.v1.AccountTypeR\x04type\x124\n" +
-	"\bbalances\x18\x05 \x03(\v2\x18.cagnotte.money.v1.MoneyR\bbalances\"\x88\x02\n" +
+	"\bbalances\x18\x05 \x03(\v2\x18.cagnotte.money.v1.MoneyR\bbalances\"\xa4\x02\n" +
 	"\vTransaction\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\treference\x18\x02 \x01(\tR\treference\x12\x12\n" +
@@ -1116,7 +1227,8 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x0eeffective_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12;\n" +
 	"\vrecord_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordTime\x123\n" +
-	"\aentries\x18\x06 \x03(\v2\x19.cagnotte.ledger.v1.EntryR\aentries\"\xbd\x01\n" +
+	"\aentries\x18\x06 \x03(\v2\x19.cagnotte.ledger.v1.EntryR\aentries\x12\x1a\n" +
+	"\breverses\x18\a \x01(\tR\breverses\"\xbd\x01\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x120\n" +
 	"\x14account_display_name\x18\x02 \x01(\tR\x12accountDisplayName\x120\n" +
@@ -1151,7 +1263,13 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x18GetInclusionProofRequest\x12j\n" +
 	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\"\xbc\x01\n" +
 	"\x13GetGiftProofRequest\x12\xa4\x01\n" +
-	"\x04name\x18\x01 \x01(\tB\x8f\x01\xbaH\x8b\x01r\x88\x012\x85\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xa1\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x8f\x01\xbaH\x8b\x01r\x88\x012\x85\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xb2\x02\n" +
+	"\x19ReverseTransactionRequest\x12j\n" +
+	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\x12'\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12A\n" +
+	"\x0eeffective_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12=\n" +
+	"\aentries\x18\x04 \x03(\v2\x19.cagnotte.ledger.v1.EntryB\b\xbaH\x05\x92\x01\x02\x10dR\aentries\"\xa1\x01\n" +
 	"\x12ClosePeriodRequest\x12L\n" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
@@ -1161,7 +1279,7 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"O\n" +
 	"\x14ListAccountsResponse\x127\n" +
-	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xa1\x03\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xbb\x04\n" +
 	"\x17ListTransactionsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x129\n" +
 	"\n" +
@@ -1171,7 +1289,10 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\tpage_size\x18\x05 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x87\x01\n" +
+	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12=\n" +
+	"\aaccount\x18\a \x01(\tB#\xbaH r\x1e2\x1c^([0-9A-Z][0-9A-Z-]{0,31})?$R\aaccount\x121\n" +
+	"\x04kind\x18\b \x01(\tB\x1d\xbaH\x1ar\x182\x16^([a-z][a-z_]{0,39})?$R\x04kind\x12&\n" +
+	"\treference\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\treference\"\x87\x01\n" +
 	"\x18ListTransactionsResponse\x12C\n" +
 	"\ftransactions\x18\x01 \x03(\v2\x1f.cagnotte.ledger.v1.TransactionR\ftransactions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xab\x01\n" +
@@ -1181,10 +1302,11 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xc0\a\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xea\b\n" +
 	"\rLedgerService\x12\x95\x01\n" +
 	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\xa5\x01\n" +
-	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/ledger/transactions\x12\x8d\x01\n" +
+	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/ledger/transactions\x12\xa7\x01\n" +
+	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\x8d\x01\n" +
 	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger}/checkpoint\x12\xac\x01\n" +
 	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof\x12\x96\x01\n" +
 	"\fGetGiftProof\x12'.cagnotte.ledger.v1.GetGiftProofRequest\x1a\x1d.cagnotte.ledger.v1.GiftProof\">\x82\xd3\xe4\x93\x028\x126/v1/{name=collectives/*/campaigns/*/donations/*}/proof\x12\x96\x01\n" +
@@ -1203,60 +1325,65 @@ func file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
-	(AccountType)(0),                 // 0: cagnotte.ledger.v1.AccountType
-	(*Account)(nil),                  // 1: cagnotte.ledger.v1.Account
-	(*Transaction)(nil),              // 2: cagnotte.ledger.v1.Transaction
-	(*Entry)(nil),                    // 3: cagnotte.ledger.v1.Entry
-	(*Checkpoint)(nil),               // 4: cagnotte.ledger.v1.Checkpoint
-	(*InclusionProof)(nil),           // 5: cagnotte.ledger.v1.InclusionProof
-	(*GiftProof)(nil),                // 6: cagnotte.ledger.v1.GiftProof
-	(*GetCheckpointRequest)(nil),     // 7: cagnotte.ledger.v1.GetCheckpointRequest
-	(*GetInclusionProofRequest)(nil), // 8: cagnotte.ledger.v1.GetInclusionProofRequest
-	(*GetGiftProofRequest)(nil),      // 9: cagnotte.ledger.v1.GetGiftProofRequest
-	(*ClosePeriodRequest)(nil),       // 10: cagnotte.ledger.v1.ClosePeriodRequest
-	(*ClosePeriodResponse)(nil),      // 11: cagnotte.ledger.v1.ClosePeriodResponse
-	(*ListAccountsRequest)(nil),      // 12: cagnotte.ledger.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),     // 13: cagnotte.ledger.v1.ListAccountsResponse
-	(*ListTransactionsRequest)(nil),  // 14: cagnotte.ledger.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil), // 15: cagnotte.ledger.v1.ListTransactionsResponse
-	(*v1.Money)(nil),                 // 16: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
+	(AccountType)(0),                  // 0: cagnotte.ledger.v1.AccountType
+	(*Account)(nil),                   // 1: cagnotte.ledger.v1.Account
+	(*Transaction)(nil),               // 2: cagnotte.ledger.v1.Transaction
+	(*Entry)(nil),                     // 3: cagnotte.ledger.v1.Entry
+	(*Checkpoint)(nil),                // 4: cagnotte.ledger.v1.Checkpoint
+	(*InclusionProof)(nil),            // 5: cagnotte.ledger.v1.InclusionProof
+	(*GiftProof)(nil),                 // 6: cagnotte.ledger.v1.GiftProof
+	(*GetCheckpointRequest)(nil),      // 7: cagnotte.ledger.v1.GetCheckpointRequest
+	(*GetInclusionProofRequest)(nil),  // 8: cagnotte.ledger.v1.GetInclusionProofRequest
+	(*GetGiftProofRequest)(nil),       // 9: cagnotte.ledger.v1.GetGiftProofRequest
+	(*ReverseTransactionRequest)(nil), // 10: cagnotte.ledger.v1.ReverseTransactionRequest
+	(*ClosePeriodRequest)(nil),        // 11: cagnotte.ledger.v1.ClosePeriodRequest
+	(*ClosePeriodResponse)(nil),       // 12: cagnotte.ledger.v1.ClosePeriodResponse
+	(*ListAccountsRequest)(nil),       // 13: cagnotte.ledger.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),      // 14: cagnotte.ledger.v1.ListAccountsResponse
+	(*ListTransactionsRequest)(nil),   // 15: cagnotte.ledger.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),  // 16: cagnotte.ledger.v1.ListTransactionsResponse
+	(*v1.Money)(nil),                  // 17: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
 }
 var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.ledger.v1.Account.type:type_name -> cagnotte.ledger.v1.AccountType
-	16, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
-	17, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
-	17, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
+	17, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
+	18, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
+	18, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: cagnotte.ledger.v1.Transaction.entries:type_name -> cagnotte.ledger.v1.Entry
-	16, // 5: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
-	17, // 6: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
+	17, // 5: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
+	18, // 6: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
 	4,  // 7: cagnotte.ledger.v1.InclusionProof.checkpoint:type_name -> cagnotte.ledger.v1.Checkpoint
-	17, // 8: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
-	17, // 9: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
-	17, // 10: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
-	1,  // 11: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
-	17, // 12: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	17, // 13: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 14: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
-	12, // 15: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
-	14, // 16: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
-	7,  // 17: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
-	8,  // 18: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
-	9,  // 19: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
-	10, // 20: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
-	13, // 21: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
-	15, // 22: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
-	4,  // 23: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
-	5,  // 24: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
-	6,  // 25: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
-	11, // 26: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
-	21, // [21:27] is the sub-list for method output_type
-	15, // [15:21] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	18, // 8: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
+	3,  // 9: cagnotte.ledger.v1.ReverseTransactionRequest.entries:type_name -> cagnotte.ledger.v1.Entry
+	18, // 10: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
+	18, // 11: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
+	18, // 12: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
+	1,  // 13: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
+	18, // 14: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	18, // 15: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 16: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
+	13, // 17: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
+	15, // 18: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
+	10, // 19: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
+	7,  // 20: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
+	8,  // 21: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
+	9,  // 22: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
+	11, // 23: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
+	14, // 24: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
+	16, // 25: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
+	2,  // 26: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	4,  // 27: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
+	5,  // 28: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
+	6,  // 29: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
+	12, // 30: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
+	24, // [24:31] is the sub-list for method output_type
+	17, // [17:24] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_ledger_v1_ledger_proto_init() }
@@ -1270,7 +1397,7 @@ func file_cagnotte_ledger_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_ledger_v1_ledger_proto_rawDesc), len(file_cagnotte_ledger_v1_ledger_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

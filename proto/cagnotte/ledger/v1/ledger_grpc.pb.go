@@ -21,12 +21,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LedgerService_ListAccounts_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
-	LedgerService_ListTransactions_FullMethodName  = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
-	LedgerService_GetCheckpoint_FullMethodName     = "/cagnotte.ledger.v1.LedgerService/GetCheckpoint"
-	LedgerService_GetInclusionProof_FullMethodName = "/cagnotte.ledger.v1.LedgerService/GetInclusionProof"
-	LedgerService_GetGiftProof_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/GetGiftProof"
-	LedgerService_ClosePeriod_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/ClosePeriod"
+	LedgerService_ListAccounts_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
+	LedgerService_ListTransactions_FullMethodName   = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
+	LedgerService_ReverseTransaction_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ReverseTransaction"
+	LedgerService_GetCheckpoint_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/GetCheckpoint"
+	LedgerService_GetInclusionProof_FullMethodName  = "/cagnotte.ledger.v1.LedgerService/GetInclusionProof"
+	LedgerService_GetGiftProof_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/GetGiftProof"
+	LedgerService_ClosePeriod_FullMethodName        = "/cagnotte.ledger.v1.LedgerService/ClosePeriod"
 )
 
 // LedgerServiceClient is the client API for LedgerService service.
@@ -41,6 +42,12 @@ type LedgerServiceClient interface {
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(ctx context.Context, in *ListTransactionsRequest, opts ...grpc.CallOption) (*ListTransactionsResponse, error)
+	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
+	// linked to it. It is dated now, or as asked, and works when the period of the original is closed.
+	// Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_REVERSED when
+	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL, or
+	// PERIOD_CLOSED; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	ReverseTransaction(ctx context.Context, in *ReverseTransactionRequest, opts ...grpc.CallOption) (*Transaction, error)
 	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
 	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
 	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
@@ -83,6 +90,16 @@ func (c *ledgerServiceClient) ListTransactions(ctx context.Context, in *ListTran
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListTransactionsResponse)
 	err := c.cc.Invoke(ctx, LedgerService_ListTransactions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) ReverseTransaction(ctx context.Context, in *ReverseTransactionRequest, opts ...grpc.CallOption) (*Transaction, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Transaction)
+	err := c.cc.Invoke(ctx, LedgerService_ReverseTransaction_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +158,12 @@ type LedgerServiceServer interface {
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error)
+	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
+	// linked to it. It is dated now, or as asked, and works when the period of the original is closed.
+	// Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_REVERSED when
+	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL, or
+	// PERIOD_CLOSED; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	ReverseTransaction(context.Context, *ReverseTransactionRequest) (*Transaction, error)
 	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
 	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
 	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
@@ -174,6 +197,9 @@ func (UnimplementedLedgerServiceServer) ListAccounts(context.Context, *ListAccou
 }
 func (UnimplementedLedgerServiceServer) ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransactions not implemented")
+}
+func (UnimplementedLedgerServiceServer) ReverseTransaction(context.Context, *ReverseTransactionRequest) (*Transaction, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReverseTransaction not implemented")
 }
 func (UnimplementedLedgerServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*Checkpoint, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
@@ -240,6 +266,24 @@ func _LedgerService_ListTransactions_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LedgerServiceServer).ListTransactions(ctx, req.(*ListTransactionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_ReverseTransaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReverseTransactionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).ReverseTransaction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_ReverseTransaction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).ReverseTransaction(ctx, req.(*ReverseTransactionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -330,6 +374,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTransactions",
 			Handler:    _LedgerService_ListTransactions_Handler,
+		},
+		{
+			MethodName: "ReverseTransaction",
+			Handler:    _LedgerService_ReverseTransaction_Handler,
 		},
 		{
 			MethodName: "GetCheckpoint",

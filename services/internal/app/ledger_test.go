@@ -1,0 +1,62 @@
+package app_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+func TestATreasurerTakesAPostingBack(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
+	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
+	for range 2 {
+		pay(t, e, give(t, e.Conn, gift(campaign)))
+	}
+	list := &ledgerv1.ListTransactionsRequest{Parent: "collectives/vallon", Kind: "gift"}
+	var gifts []*ledgerv1.Transaction
+	e.Eventually("both are booked", func() bool {
+		resp, err := ledgerv1.NewLedgerServiceClient(e.Conn).ListTransactions(apptest.WithKey(e.Context(), auditor), list)
+		gifts = resp.GetTransactions()
+		return err == nil && len(gifts) == 2
+	})
+	taken := 0
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		books := ledgerv1.NewLedgerServiceClient(conn)
+		req := &ledgerv1.ReverseTransactionRequest{Name: gifts[taken].GetName(), RequestId: uuid.NewString()}
+		_, err := books.ReverseTransaction(apptest.WithKey(t.Context(), auditor), req)
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		_, err = books.ReverseTransaction(t.Context(), req)
+		wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
+		for range 2 {
+			reversal, err := books.ReverseTransaction(apptest.WithKey(t.Context(), treasurer), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reversal.GetReverses() != req.GetName() {
+				t.Errorf("it reverses %q", reversal.GetReverses())
+			}
+		}
+		taken++
+		resp, err := books.ListTransactions(apptest.WithKey(t.Context(), auditor), &ledgerv1.ListTransactionsRequest{Parent: "collectives/vallon", Kind: "reversal"})
+		if err != nil || len(resp.GetTransactions()) != taken {
+			t.Errorf("%d reversals, err = %v", len(resp.GetTransactions()), err)
+		}
+		resp, err = books.ListTransactions(apptest.WithKey(t.Context(), auditor), &ledgerv1.ListTransactionsRequest{
+			Parent: "collectives/vallon", Reference: gifts[0].GetReference(), Account: "75411",
+		})
+		if err != nil || len(resp.GetTransactions()) != 1 {
+			t.Errorf("%d with the reference, err = %v", len(resp.GetTransactions()), err)
+		}
+		req.RequestId = "not one"
+		_, err = books.ReverseTransaction(apptest.WithKey(t.Context(), treasurer), req)
+		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "request_id")
+	})
+}

@@ -1,0 +1,218 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	// ReasonOverReversed is the reason of the error for a reversal of more than is left.
+	ReasonOverReversed = "OVER_REVERSED"
+	// ReasonNothingToReverse is the reason when nothing is left of the original.
+	ReasonNothingToReverse = "NOTHING_TO_REVERSE"
+)
+
+// reversalRefusals says what the database's refusals mean to whoever reverses.
+var reversalRefusals = map[string]*errs.Error{
+	"reversals_within_original": errs.Precondition(ReasonOverReversed, "The reversals of a transaction take back no more than it has, on the same accounts and for the same gifts."),
+	"reversals_of_original":     errs.Precondition("REVERSAL_OF_REVERSAL", "A reversal is not reversed: post the transaction again under another reference."),
+}
+
+// Reversal is what [Service.ReverseTx] posts.
+type Reversal struct {
+	// Original is the reference of the transaction to take back, in the same book.
+	Original string
+	// Reference is the reversal's own; see [Transaction].
+	Reference string
+	// Effective is when the correction counts; in a closed period it is refused. Zero: now, or when the
+	// periods of all concerned are open again, if that is later.
+	Effective time.Time
+	// Collective is whose share to take back. Empty: all of it.
+	Collective string
+	// Entries say what to take back, a credit for each debit of the original's and a debit for each
+	// credit, with the same account, collective, campaign and donation. Empty: whatever is left.
+	Entries []Entry
+}
+
+const originalSQL = `
+SELECT t.id
+FROM ledger.transactions AS t
+WHERE t.book = @book
+    AND t.reference = @original`
+
+const lockOriginalSQL = `
+SELECT ledger.lock_original(@id)`
+
+// What was done already under the reference: its id and time, and what it reverses.
+const reversedSQL = `
+SELECT
+    t.id,
+    t.effective_at,
+    r.original_id
+FROM ledger.transactions AS t
+LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
+WHERE t.book = @book
+    AND t.reference = @reference`
+
+const leftSQL = `
+SELECT
+    a.code,
+    l.amount,
+    l.currency,
+    l.collective,
+    l.campaign,
+    l.donation
+FROM ledger.left_of(@id, @before_id) AS l
+JOIN ledger.accounts AS a ON a.id = l.account_id
+WHERE @collective = ''
+    OR l.collective = @collective
+ORDER BY
+    l.line,
+    l.debit`
+
+const openAgainSQL = `
+SELECT max(c.ends_at)
+FROM ledger.closings AS c
+WHERE c.book = @book
+    AND (c.collective = '' OR c.collective = ANY(@collectives::text[]))`
+
+const insertReversalSQL = `
+INSERT INTO ledger.reversals (transaction_id, original_id)
+SELECT
+    t.id,
+    @id
+FROM ledger.transactions AS t
+WHERE t.book = @book
+    AND t.reference = @reference`
+
+// reversed is what stands under a reversal's reference.
+type reversed struct {
+	id        int64
+	effective time.Time
+	original  int64
+}
+
+// ReverseTx takes a transaction back, wholly or in part, by another one of [KindReversal] that is linked
+// to it. It works too when the original's period is closed, since the reversal is dated in an open one. fresh is
+// false when the same was done before under the reference: then nothing changes.
+//
+// It waits for other reversals of the same original, under a lock that posting never takes; the database
+// refuses what would take back more than is left, whoever asks. tx must be READ COMMITTED. After an error
+// it can only be rolled back, as with PostTx.
+//
+// Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION OVER_REVERSED, NOTHING_TO_REVERSE,
+// REVERSAL_OF_REVERSAL or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
+func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) (fresh bool, err error) {
+	args := pgx.NamedArgs{"book": book, "original": r.Original, "reference": r.Reference, "collective": r.Collective}
+	var id int64
+	if err := tx.QueryRow(ctx, originalSQL, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
+		return false, errs.NotFound(r.Original)
+	} else if err != nil {
+		return false, postgres.Error(err)
+	}
+	args["id"] = id
+	if _, err := tx.Exec(ctx, lockOriginalSQL, args); err != nil {
+		return false, postgres.Error(err)
+	}
+	before, err := reversedAs(ctx, tx, args)
+	if err != nil {
+		return false, err
+	}
+	if before != nil && before.original != id {
+		return false, refusals["transactions_reference_reused"]
+	}
+	t := Transaction{Reference: r.Reference, Kind: KindReversal, Effective: r.Effective, Entries: r.Entries}
+	if len(t.Entries) == 0 {
+		// Asked again, it is what was left then, so that it can be compared.
+		if before != nil {
+			args["before_id"] = before.id
+		} else {
+			args["before_id"] = int64(1<<63 - 1)
+		}
+		if t.Entries, err = leftOf(ctx, tx, args); err != nil {
+			return false, err
+		}
+		if len(t.Entries) == 0 {
+			return false, errs.Precondition(ReasonNothingToReverse, "Nothing is left of the transaction to reverse.")
+		}
+	}
+	switch {
+	case !r.Effective.IsZero():
+	case before != nil:
+		t.Effective = before.effective
+	default:
+		if t.Effective, err = s.openTime(ctx, tx, book, t.Entries); err != nil {
+			return false, err
+		}
+	}
+	posted, err := s.PostTx(ctx, tx, book, []Transaction{t})
+	if err != nil {
+		return false, err
+	}
+	if posted[0] {
+		_, err := tx.Exec(ctx, insertReversalSQL, args)
+		return err == nil, postgres.ErrorFor(err, reversalRefusals)
+	}
+	// Another poster may have taken the reference since it was looked up.
+	if before, err = reversedAs(ctx, tx, args); err != nil {
+		return false, err
+	}
+	if before == nil || before.original != id {
+		return false, refusals["transactions_reference_reused"]
+	}
+	return false, nil
+}
+
+// reversedAs returns nil when nothing stands under the reference. What is no reversal has original 0.
+func reversedAs(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (*reversed, error) {
+	var found reversed
+	var original pgtype.Int8
+	err := tx.QueryRow(ctx, reversedSQL, args).Scan(&found.id, &found.effective, &original)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	found.original = original.Int64
+	return &found, postgres.Error(err)
+}
+
+func leftOf(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (entries []Entry, err error) {
+	rows, err := tx.Query(ctx, leftSQL, args)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	var e Entry
+	var donation pgtype.UUID
+	_, err = pgx.ForEachRow(rows, []any{
+		&e.Code, &e.Amount.Minor, &e.Amount.Currency, &e.Collective, &e.Campaign, &donation,
+	}, func() error {
+		e.Donation = uuid.UUID(donation.Bytes)
+		entries = append(entries, e)
+		return nil
+	})
+	return entries, postgres.Error(err)
+}
+
+// openTime is now, or the first instant that is open to all entries.
+func (s *Service) openTime(ctx context.Context, tx pgx.Tx, book string, entries []Entry) (time.Time, error) {
+	var collectives []string
+	for _, e := range entries {
+		collectives = append(collectives, e.Collective)
+	}
+	at := s.now().UTC().Truncate(time.Microsecond)
+	var open *time.Time
+	if err := tx.QueryRow(ctx, openAgainSQL, pgx.NamedArgs{"book": book, "collectives": collectives}).Scan(&open); err != nil {
+		return time.Time{}, postgres.Error(err)
+	}
+	if open != nil && open.After(at) {
+		at = open.UTC()
+	}
+	return at, nil
+}

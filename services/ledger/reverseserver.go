@@ -1,0 +1,117 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// reversalPrefix keeps references that callers choose apart from Stripe's ids: else somebody could
+// take the place of a balance transaction that is still to come.
+const reversalPrefix = "reversal:"
+
+func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTransactionRequest) (*ledgerv1.Transaction, error) {
+	parent, last, ok := strings.Cut(req.GetName(), "/ledger/transactions/")
+	id, err := strconv.ParseInt(last, 10, 64)
+	if !ok || err != nil {
+		return nil, errs.NotFound(req.GetName())
+	}
+	collective, book, err := s.find(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	original, err := s.service.referenceOf(ctx, book, collective, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errs.NotFound(req.GetName())
+	}
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	reversal := Reversal{
+		Original: original, Reference: reversalPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,
+	}
+	if reversal.Effective, err = timeFromProto("effective_time", req.GetEffectiveTime()); err != nil {
+		return nil, err
+	}
+	reversal.Effective = reversal.Effective.Truncate(time.Microsecond)
+	for i, e := range req.GetEntries() {
+		entry, err := entryFromProto(fmt.Sprintf("entries[%d]", i), parent, collective, e)
+		if err != nil {
+			return nil, err
+		}
+		reversal.Entries = append(reversal.Entries, entry)
+	}
+	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := s.service.ReverseTx(ctx, tx, book, reversal)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	found, err := s.service.Transactions(ctx, TransactionFilter{
+		Book: book, Collective: collective, Reference: reversal.Reference,
+	}, Position{}, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != 1 {
+		return nil, errs.NotFound(req.GetName())
+	}
+	return transactionToProto(parent, found[0]), nil
+}
+
+const referenceOfSQL = `
+SELECT t.reference
+FROM ledger.transactions AS t
+WHERE t.id = @id
+    AND t.book = @book
+    AND EXISTS (
+        SELECT
+        FROM ledger.entries AS e
+        WHERE e.transaction_id = t.id
+            AND e.collective = @collective
+    )`
+
+// referenceOf returns pgx.ErrNoRows when the collective has no entry in the transaction.
+func (s *Service) referenceOf(ctx context.Context, book, collective string, id int64) (reference string, err error) {
+	err = s.pool.QueryRow(ctx, referenceOfSQL, pgx.NamedArgs{"id": id, "book": book, "collective": collective}).Scan(&reference)
+	return reference, err
+}
+
+// entryFromProto reads an entry of one collective's; names of others are refused.
+func entryFromProto(field, parent, collective string, e *ledgerv1.Entry) (Entry, error) {
+	entry := Entry{
+		Code:       e.GetAccount(),
+		Amount:     money.Amount{Minor: e.GetAmount().GetAmountMinor(), Currency: money.Currency(e.GetAmount().GetCurrencyCode())},
+		Collective: collective,
+	}
+	// A role is written in small letters, an account's code never is.
+	if entry.Code == "" || entry.Code != strings.ToUpper(entry.Code) {
+		return Entry{}, errs.Invalid(field+".account", "must be the code of an account")
+	}
+	if e.GetCampaign() != "" {
+		var own bool
+		if entry.Campaign, own = strings.CutPrefix(e.GetCampaign(), parent+"/campaigns/"); !own {
+			return Entry{}, errs.Invalid(field+".campaign", "must be a campaign of %s", parent)
+		}
+	}
+	if e.GetDonation() != "" {
+		id, own := strings.CutPrefix(e.GetDonation(), e.GetCampaign()+"/donations/")
+		donation, err := uuid.Parse(id)
+		if !own || entry.Campaign == "" || err != nil {
+			return Entry{}, errs.Invalid(field+".donation", "must be a donation of the entry's campaign")
+		}
+		entry.Donation = donation
+	}
+	return entry, nil
+}

@@ -1,0 +1,68 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// The links are not hashed, but the kind of a transaction is: so a link that is gone, or one too many, shows,
+// and so does one that leads to a transaction that cannot have been meant.
+const verifyReversalsSQL = `
+SELECT
+    COALESCE(r.transaction_id, t.id),
+    CASE
+        WHEN t.id IS NULL THEN 'is a reversal, and is missing'
+        WHEN t.kind <> 'reversal' THEN 'is linked as a reversal, and is none'
+        WHEN r.original_id IS NULL THEN 'is a reversal, and does not say of what'
+        WHEN o.id IS NULL THEN 'reverses a transaction that is missing'
+        WHEN o.book <> t.book THEN 'reverses a transaction of another book'
+        WHEN o.kind = 'reversal' THEN 'reverses a reversal'
+        ELSE 'takes back, with other reversals, more than its original has'
+    END
+FROM (
+    SELECT
+        x.id,
+        x.book,
+        x.kind
+    FROM ledger.transactions AS x
+    WHERE x.book = @book
+) AS t
+FULL JOIN ledger.reversals AS r ON r.transaction_id = t.id
+LEFT JOIN ledger.transactions AS o ON o.id = r.original_id
+WHERE (t.kind = 'reversal' OR r.transaction_id IS NOT NULL)
+    AND (t.id IS NOT NULL OR NOT EXISTS (
+        SELECT
+        FROM ledger.transactions AS y
+        WHERE y.id = r.transaction_id
+    ))
+    AND (
+        t.id IS NULL
+        OR t.kind <> 'reversal'
+        OR o.id IS NULL
+        OR o.book <> t.book
+        OR o.kind = 'reversal'
+        OR EXISTS (
+            SELECT
+            FROM ledger.left_of(o.id, 9223372036854775807) AS l
+            WHERE (l.amount > 0) = l.debit
+        )
+    )
+ORDER BY 1`
+
+func (v *verification) reversals(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, verifyReversalsSQL, pgx.NamedArgs{"book": v.Book})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	var id int64
+	var what string
+	_, err = pgx.ForEachRow(rows, []any{&id, &what}, func() error {
+		v.differ(fmt.Sprintf("transaction %d", id), "%s", what)
+		return nil
+	})
+	return postgres.Error(err)
+}
