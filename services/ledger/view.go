@@ -38,10 +38,11 @@ func (v *View) Watermark() Watermark { return v.watermark }
 const noTimeoutSQL = `
 SET LOCAL statement_timeout = 0`
 
-// Compiling a plan costs more than it gains here, and a plan for a collective of average size is
-// not one for the largest.
+// A workbook is packed when all is read, and then perhaps read again. Compiling a plan costs more than it
+// gains here, and a plan for a collective of average size is not one for the largest.
 const viewSettingsSQL = `
 SELECT
+    set_config('idle_in_transaction_session_timeout', '0', true),
     set_config('jit', 'off', true),
     set_config('plan_cache_mode', 'force_custom_plan', true),
     set_config('work_mem', '32MB', true)`
