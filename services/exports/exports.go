@@ -23,11 +23,23 @@ type Config struct {
 type Service struct {
 	ledger      *ledger.Service
 	collectives *collectives.Service
+	// places has one for each export under way.
+	places chan struct{}
 }
+
+const (
+	// Each export holds a connection to the database for as long as its reader reads: maxExports of them at
+	// once leave the others to gifts, and none lasts longer than longestExport. A download that was cut off
+	// goes on with its version and an offset.
+	maxExports    = 3
+	longestExport = 15 * time.Minute
+	// retryFull is when one who was refused may try again.
+	retryFull = 10 * time.Second
+)
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{ledger: cfg.Ledger, collectives: cfg.Collectives}
+	return &Service{ledger: cfg.Ledger, collectives: cfg.Collectives, places: make(chan struct{}, maxExports)}
 }
 
 // Request asks for a file.
@@ -74,8 +86,9 @@ func (s *Service) Write(ctx context.Context, w io.Writer, req Request) error {
 //
 // Errors before begin is called: NOT_FOUND for the collective; INVALID_ARGUMENT naming format, from,
 // to, siren, version or offset; OUT_OF_RANGE OFFSET_BEYOND_END; FAILED_PRECONDITION EXPORT_CHANGED
-// when the version's bytes cannot be made again; those of the format, which tells them; those of the
-// database. Afterwards the last, and those of begin and its writer as they are.
+// when the version's bytes cannot be made again; RESOURCE_EXHAUSTED TOO_MANY_EXPORTS when three are under
+// way; those of the format, which tells them; those of the database. Afterwards the last, DEADLINE_EXCEEDED
+// after a quarter of an hour, and those of begin and its writer as they are.
 func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (io.Writer, error)) error {
 	x, err := s.prepare(ctx, req)
 	if err != nil {
@@ -85,6 +98,16 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 	if err != nil {
 		return err
 	}
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	default:
+		full := errs.New(codes.ResourceExhausted, "TOO_MANY_EXPORTS", "Other exports are under way; try again in a moment.")
+		full.RetryAfter = retryFull
+		return full
+	}
+	ctx, cancel := context.WithTimeout(ctx, longestExport)
+	defer cancel()
 	return s.ledger.View(ctx, watermark, func(v *ledger.View) error {
 		x.view = v
 		current, err := x.digest(ctx)

@@ -18,13 +18,18 @@ const (
 	connectTimeout = 5 * time.Second
 	// healthCheckPeriod is how long an idle connection that the server cut can stay in the pool.
 	healthCheckPeriod = 30 * time.Second
+	// defaultMaxConns leaves room for calls beside eight jobs and three exports, each of which can hold a
+	// connection for long, and lets four copies of the program share a Postgres of 100 connections.
+	defaultMaxConns = 20
+	// poolSizeParameter is pgxpool's own, in the address.
+	poolSizeParameter = "pool_max_conns"
 )
 
 // Config of [Open].
 type Config struct {
 	// URL is DATABASE_URL, in either of libpq's forms. Parameters in it win over ours.
 	URL string
-	// MaxConns is the size of the pool. Zero: pgx's default, that is 4 or the number of cores.
+	// MaxConns is the size of the pool, unless the URL says pool_max_conns. Zero: 20.
 	MaxConns int32
 	// Role to work as. Empty: ServiceRole.
 	Role string
@@ -40,8 +45,8 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.MaxConns > 0 {
-		config.MaxConns = cfg.MaxConns
+	if !sizesPool(cfg.URL) {
+		config.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
 	}
 	config.HealthCheckPeriod = healthCheckPeriod
 	setDefault(config, "statement_timeout", "30s")
@@ -78,6 +83,16 @@ func parseURL(databaseURL string) (*pgxpool.Config, error) {
 	setDefault(config, "application_name", "cagnotte")
 	setDefault(config, "timezone", "UTC")
 	return config, nil
+}
+
+// sizesPool reports whether an address that parses has the size of the pool in it.
+func sizesPool(databaseURL string) bool {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return false
+	}
+	_, given := config.RuntimeParams[poolSizeParameter]
+	return given
 }
 
 func setDefault(config *pgxpool.Config, parameter, value string) {

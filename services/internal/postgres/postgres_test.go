@@ -84,6 +84,7 @@ func TestOpen(t *testing.T) {
 			"statement_timeout":                   "30s",
 			"lock_timeout":                        "5s",
 			"idle_in_transaction_session_timeout": "1min",
+			"jit":                                 "off",
 			"application_name":                    "cagnotte",
 			"timezone":                            "UTC",
 		} {
@@ -94,6 +95,31 @@ func TestOpen(t *testing.T) {
 			if got != want {
 				t.Errorf("%s = %s, want %s", setting, got, want)
 			}
+		}
+	})
+
+	t.Run("has twenty connections, or as many as the URL says", func(t *testing.T) {
+		for _, test := range []struct {
+			parameters string
+			given      int32
+			want       int32
+		}{
+			{"", 0, 20},
+			{"", 3, 3},
+			{"&pool_max_conns=7", 0, 7},
+			{"&pool_max_conns=7", 3, 7},
+		} {
+			pool, err := postgres.Open(ctx, postgres.Config{URL: pgtest.NewURL(t) + test.parameters, MaxConns: test.given})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := pool.Config().MaxConns; got != test.want {
+				t.Errorf("%q and %d: %d connections, want %d", test.parameters, test.given, got, test.want)
+			}
+			if err := pool.Ping(ctx); err != nil {
+				t.Errorf("%q: %v", test.parameters, err)
+			}
+			pool.Close()
 		}
 	})
 
