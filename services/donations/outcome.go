@@ -108,7 +108,16 @@ func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) 
 	return true, postgres.Error(err)
 }
 
-// Refresh reads an open gift's session at Stripe and applies what it says. It does nothing for a gift whose
+const expireSQL = `
+UPDATE donations.donations AS d
+SET
+	state = 'expired',
+	updated_at = @now
+WHERE d.id = @id
+	AND d.state = 'created'`
+
+// Refresh reads an open gift's session at Stripe and applies what it says. A session that Stripe does not have
+// is no page to pay on: its gift has expired, unless a payment is under way. It does nothing for a gift whose
 // end is known, or that has no session.
 func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	d, err := s.byID(ctx, id)
@@ -119,6 +128,10 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 		return nil
 	}
 	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, d.CheckoutSession)
+	if stripe.KindOf(err) == stripe.Missing {
+		_, err = s.cfg.Pool.Exec(ctx, expireSQL, pgx.NamedArgs{"id": id, "now": s.now()})
+		return postgres.Error(err)
+	}
 	if err != nil {
 		return err
 	}

@@ -25,11 +25,15 @@ const (
 	refreshPause   = 250 * time.Millisecond
 	// upkeepEvery is how often old limits are deleted and forgotten gifts looked up.
 	upkeepEvery = 10 * time.Minute
-	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up once
-	// in overdueEvery, and overdueCount such gifts at a time.
-	overdueAfter = 10 * time.Minute
-	overdueEvery = 6 * time.Hour
-	overdueCount = 100
+	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up, and again
+	// each time that it has been closed for twice as long, but not in less than overdueSoonest nor in more
+	// than overdueLatest. Upkeep takes up to overdueCount such gifts, those first that wait longest for it.
+	overdueAfter   = 10 * time.Minute
+	overdueSoonest = 6 * time.Hour
+	overdueLatest  = 30 * 24 * time.Hour
+	overdueCount   = 100
+	// A gift that never got a page has expired when it is this long past the end of the last one asked for.
+	abandonedAfter = 24 * time.Hour
 )
 
 // refreshArgs asks for [Service.Refresh].
@@ -116,24 +120,43 @@ WHERE d.id IN (
 	WHERE o.state IN ('created', 'pending')
 		AND o.checkout_session_id IS NOT NULL
 		AND o.session_expires_at <= @expired
-		AND (o.looked_at IS NULL OR o.looked_at <= @before)
+		AND o.livemode = @livemode
+		AND (
+			o.looked_at IS NULL
+			OR o.looked_at + least(greatest(o.looked_at - o.session_expires_at, @soonest::interval), @latest::interval) <= @now
+		)
 	ORDER BY
-		o.session_expires_at,
+		o.looked_at NULLS FIRST,
 		o.id
 	LIMIT @count
 	FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING d.id`
 
-// upkeep deletes limits that limit nobody, and has Stripe asked about gifts whose end was never heard of.
+// A gift for which Stripe was never asked has no end of a page.
+const expireAbandonedSQL = `
+UPDATE donations.donations AS d
+SET
+	state = 'expired',
+	updated_at = @now
+WHERE d.state = 'created'
+	AND d.checkout_session_id IS NULL
+	AND coalesce(d.session_expires_at, d.created_at) <= @before`
+
+// upkeep deletes limits that limit nobody, ends gifts that nobody can pay any more, and has Stripe asked about
+// those whose end was never heard of.
 func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.forgetLimits(ctx); err != nil {
 		return fmt.Errorf("forget limits: %w", err)
 	}
 	now := s.now()
+	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {
+		return fmt.Errorf("expire gifts without a page: %w", postgres.Error(err))
+	}
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, overdueSQL, pgx.NamedArgs{
-			"now": now, "expired": now.Add(-overdueAfter), "before": now.Add(-overdueEvery), "count": overdueCount,
+			"now": now, "expired": now.Add(-overdueAfter), "soonest": overdueSoonest, "latest": overdueLatest,
+			"livemode": s.cfg.Stripe.Livemode(), "count": overdueCount,
 		})
 		if err != nil {
 			return postgres.Error(err)

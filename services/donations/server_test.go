@@ -3,7 +3,6 @@ package donations
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
@@ -152,31 +151,4 @@ func TestList(t *testing.T) {
 	if _, err := server.ListDonations(ctx, &donationsv1.ListDonationsRequest{Parent: vallon.String(), PageToken: "forged"}); errs.Code(err) != codes.InvalidArgument {
 		t.Errorf("a forged token: %v", err)
 	}
-}
-
-func TestUpkeepLooksUpGiftsWhoseEndWasNeverHeardOf(t *testing.T) {
-	e := newEnv(t, Limit{})
-	d := e.create(intent())
-	upkeep := func(want int) {
-		t.Helper()
-		if err := e.gifts.upkeep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if n := e.refreshJobs(); n != want {
-			t.Errorf("%d jobs, want %d", n, want)
-		}
-	}
-	upkeep(0)
-	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
-	upkeep(1)
-	upkeep(1)
-	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
-		t.Fatal(err)
-	}
-	after, err := e.gifts.Get(t.Context(), vallon, d.ID)
-	if err != nil || after.State != StateExpired {
-		t.Errorf("gift = %s, %v", after.State, err)
-	}
-	e.clock.Advance(overdueEvery + time.Second)
-	upkeep(1)
 }

@@ -78,9 +78,11 @@ CREATE INDEX donations_unbooked_idx ON donations.donations (collective, campaign
 CREATE INDEX donations_poll_idx ON donations.donations (stripe_account, poll_at, id)
     WHERE booked_at IS NULL AND state = 'succeeded';
 
--- Gifts whose payment page should have closed by now.
+-- Gifts whose payment page should have closed by now, and those that never got one.
 CREATE INDEX donations_open_idx ON donations.donations (session_expires_at, id)
     WHERE state IN ('created', 'pending') AND checkout_session_id IS NOT NULL;
+CREATE INDEX donations_abandoned_idx ON donations.donations (coalesce(session_expires_at, created_at))
+    WHERE state = 'created' AND checkout_session_id IS NULL;
 
 -- +goose StatementBegin
 CREATE FUNCTION donations.check_change() RETURNS trigger

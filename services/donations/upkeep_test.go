@@ -1,0 +1,160 @@
+package donations
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// upkeep runs it and returns how many gifts it had looked up.
+func (e *env) upkeep() int {
+	e.t.Helper()
+	before := e.refreshJobs()
+	if err := e.gifts.upkeep(e.t.Context()); err != nil {
+		e.t.Fatal(err)
+	}
+	n := e.refreshJobs() - before
+	e.endRefreshJobs()
+	return n
+}
+
+func (e *env) wantState(d Donation, want State) {
+	e.t.Helper()
+	if got := e.reload(d).State; got != want {
+		e.t.Errorf("gift = %s, want %s", got, want)
+	}
+}
+
+func TestUpkeepLooksUpGiftsWhoseEndWasNeverHeardOf(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d := e.create(intent())
+	if n := e.upkeep(); n != 0 {
+		t.Errorf("%d looked up while the page is open", n)
+	}
+	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	if n := e.upkeep(); n != 1 {
+		t.Errorf("%d looked up, want 1", n)
+	}
+	if n := e.upkeep(); n != 0 {
+		t.Errorf("%d looked up at once again", n)
+	}
+	for range 2 {
+		if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+			t.Fatal(err)
+		}
+		e.wantState(d, StateExpired)
+	}
+	e.clock.Advance(overdueLatest)
+	if n := e.upkeep(); n != 0 {
+		t.Errorf("%d looked up whose end is known", n)
+	}
+}
+
+// Stripe may refuse for ever, as it does for an account that was disconnected.
+func TestWhatStripeRefusesIsAskedForMoreAndMoreRarely(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.clock.Freeze()
+	d := e.create(intent())
+	closed := d.ExpireTime
+	var looks []time.Duration
+	for e.clock.Advance(defaultSessionLife + time.Hour); e.clock.Now().Sub(closed) < 100*24*time.Hour; e.clock.Advance(time.Hour) {
+		if e.upkeep() == 1 {
+			looks = append(looks, e.clock.Now().Sub(closed).Round(time.Hour))
+		}
+	}
+	// The page closed a fraction of a second before the hour, so each double is an hour late.
+	for i, want := range []time.Duration{1, 7, 15, 31, 63, 127, 255, 511, 1023, 1743} {
+		if i >= len(looks) || looks[i] != want*time.Hour {
+			t.Fatalf("looked up after %v, want %v as number %d", looks, want*time.Hour, i)
+		}
+	}
+}
+
+func TestThoseWhoWaitLongestAreLookedUpFirst(t *testing.T) {
+	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	first := e.create(intent())
+	for range overdueCount {
+		if _, err := e.pool.Exec(t.Context(), `
+			INSERT INTO donations.donations (id, collective, campaign, request_id, fingerprint, amount_minor, currency, locale,
+				return_url, stripe_account, livemode, attempt, session_expires_at, checkout_session_id, created_at, updated_at)
+			SELECT $1, collective, campaign, $1, fingerprint, amount_minor, currency, locale,
+				return_url, stripe_account, livemode, attempt, session_expires_at - interval '1 hour', 'cs_' || $1::uuid::text, created_at, updated_at
+			FROM donations.donations
+			WHERE id = $2`, uuid.New(), first.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	if n := e.upkeep(); n != overdueCount {
+		t.Fatalf("%d looked up at once, want %d", n, overdueCount)
+	}
+	e.clock.Advance(overdueLatest)
+	e.upkeep()
+	if e.reload(first).lookTime.IsZero() {
+		t.Error("the last one is never looked up")
+	}
+}
+
+func TestASessionThatStripeDoesNotHaveIsNoPageToPayOn(t *testing.T) {
+	e := newEnv(t, Limit{})
+	created, paying := e.create(intent()), e.create(intent())
+	if _, err := e.pool.Exec(t.Context(), "UPDATE donations.donations SET state = 'pending' WHERE id = $1", paying.ID); err != nil {
+		t.Fatal(err)
+	}
+	e.sim.AddFault(stripesim.Fault{Method: "GET", PathPrefix: "/v1/checkout/sessions", Status: 404})
+	for range 2 {
+		for _, d := range []Donation{created, paying} {
+			if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.wantState(created, StateExpired)
+		e.wantState(paying, StatePending)
+	}
+}
+
+func TestGiftsOfTheOtherLivemodeAreNotLookedUp(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d := e.create(intent())
+	other := uuid.New()
+	if _, err := e.pool.Exec(t.Context(), `
+		INSERT INTO donations.donations (id, collective, campaign, request_id, fingerprint, amount_minor, currency, locale,
+			return_url, stripe_account, livemode, attempt, session_expires_at, checkout_session_id, created_at, updated_at)
+		SELECT $1, collective, campaign, $1, fingerprint, amount_minor, currency, locale,
+			return_url, stripe_account, NOT livemode, attempt, session_expires_at, 'cs_other', created_at, updated_at
+		FROM donations.donations
+		WHERE id = $2`, other, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	if n := e.upkeep(); n != 1 || e.reload(d).lookTime.IsZero() {
+		t.Errorf("%d looked up, want the one of this key", n)
+	}
+}
+
+func TestAGiftThatNeverGotAPageExpires(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/checkout/sessions", Status: 503})
+	in := intent()
+	_, err := e.gifts.Create(t.Context(), in)
+	wantReason(t, err, "STRIPE_UNAVAILABLE")
+	e.sim.ClearFaults()
+	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(defaultSessionLife + abandonedAfter - time.Minute)
+	e.upkeep()
+	e.wantState(d, StateCreated)
+	e.clock.Advance(2 * time.Minute)
+	for range 2 {
+		e.upkeep()
+		e.wantState(d, StateExpired)
+	}
+	if again := e.create(in); again.State != StateExpired || len(e.sim.Sessions("")) != 0 {
+		t.Errorf("gift = %+v", again)
+	}
+}
