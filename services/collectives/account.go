@@ -65,13 +65,12 @@ FROM collectives.collectives AS c
 WHERE c.stripe_account = @account
 HAVING count(*) = 1`
 
-// SoleOwner returns the id of the one collective of a connected account, so that what
-// moves on it without a gift, such as a fee, can be booked to somebody. It is empty
-// when there is none or several, and for the platform's own account.
+// SoleOwner returns the id of the one collective of an account, the platform's own
+// included, so that what moves on it without a gift, such as a fee or a payout, can be
+// booked to somebody who reads it. It is empty when there is none or several. Ask once
+// for each movement: a collective that comes later changes the answer, and not what
+// was booked before.
 func (s *Service) SoleOwner(ctx context.Context, account string) (id string, err error) {
-	if account == "" {
-		return "", nil
-	}
 	err = s.pool.QueryRow(ctx, soleOwnerSQL, pgx.NamedArgs{"account": account}).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil

@@ -171,6 +171,23 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+func TestTheOneCollectiveOwnsWhatThePlatformsAccountMoves(t *testing.T) {
+	s, _ := fresh(t)
+	ctx := context.Background()
+	for _, step := range []struct{ create, account, want string }{
+		{"connected", "acct_a", ""},
+		{"alone", "", "alone"},
+		{"another", "", ""},
+	} {
+		mustCreate(t, s, collectives.Collective{ID: step.create, DisplayName: step.create, StripeAccount: step.account})
+		for range 2 {
+			if got, err := s.SoleOwner(ctx, ""); err != nil || got != step.want {
+				t.Errorf("after %s: sole owner %q, %v; want %q", step.create, got, err, step.want)
+			}
+		}
+	}
+}
+
 func TestPlatformAccountIsThereWithoutCollectives(t *testing.T) {
 	s, _ := fresh(t)
 	accounts, err := s.StripeAccounts(context.Background())
