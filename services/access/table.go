@@ -72,6 +72,9 @@ var table = map[string]rule{
 
 	"/cagnotte.ledger.v1.LedgerService/ListAccounts":     {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/ListTransactions": {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
+	"/cagnotte.ledger.v1.LedgerService/ListStatementLines": {
+		allow: bookkeepers | operator, field: "parent", resource: "ledger",
+	},
 	"/cagnotte.ledger.v1.LedgerService/ReverseTransaction": {
 		allow: owner | treasurer | operator, field: "name", resource: "ledger",
 	},

@@ -2,17 +2,20 @@ package ledger
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// tailPart is what the books have of a book beyond its newest balance checkpoint, sealed or not. The
-// order and the OFFSET keep Postgres on the two indexes: it cannot know how short the tail is.
+// tailPart is what the books have of a book beyond the balance checkpoint, up to a number or all there is,
+// sealed or not. The order and the OFFSET keep Postgres on the two indexes: it cannot know how
+// short the tail is.
 const tailPart = `
 tail AS (
     SELECT
@@ -28,6 +31,10 @@ tail AS (
                 COALESCE((SELECT p.xid FROM position AS p), '0'),
                 COALESCE((SELECT p.id FROM position AS p), 0)
             )
+            AND (t.xid, t.id) <= (
+                COALESCE((SELECT u.xid FROM upto AS u), '18446744073709551615'),
+                COALESCE((SELECT u.id FROM upto AS u), 9223372036854775807)
+            )
         ORDER BY
             t.book,
             t.xid,
@@ -42,13 +49,34 @@ tail AS (
             e.effective_at
         FROM ledger.entries AS e
         WHERE e.transaction_id = t.id
-            AND e.collective = @collective
+            AND e.collective = @collective`
+
+const tailEndPart = `
         OFFSET 0
     ) AS e
 )`
 
+// What bears a campaign's name; appended where the entry, or the key, is the last condition.
+const (
+	entryOfCampaignPart = `
+            AND e.campaign = @campaign`
+	keyOfCampaignPart = `
+        AND k.campaign = @campaign`
+)
+
+// The balance checkpoint is the newest up to a number, and upto where that number stands: nothing
+// when the number is beyond all, which means no bound.
 const positionPart = `
-WITH position AS (
+WITH upto AS (
+    SELECT
+        t.xid,
+        t.id
+    FROM ledger.seals AS s
+    JOIN ledger.transactions AS t ON t.id = s.transaction_id
+    WHERE s.book = @book
+        AND s.number = @number
+),
+position AS (
     SELECT
         t.xid,
         t.id
@@ -59,6 +87,7 @@ WITH position AS (
             SELECT max(b.number)
             FROM ledger.balance_checkpoints AS b
             WHERE b.book = @book
+                AND b.number <= @number
         )
 ),`
 
@@ -86,33 +115,17 @@ ORDER BY
     a.code COLLATE "C",
     b.currency`
 
-const accountsNowSQL = positionPart + tailPart + `,
-parts AS (
+const allKeysPart = `,
+keys AS (
     SELECT
+        k.id,
         k.account_id,
-        k.currency,
-        n.balance AS amount
+        k.currency
     FROM ledger.balance_keys AS k
-    CROSS JOIN LATERAL (
-        SELECT b.balance
-        FROM ledger.balances AS b
-        WHERE b.key_id = k.id
-        ORDER BY b.number DESC
-        LIMIT 1
-    ) AS n
     WHERE k.collective = @collective
-        AND k.span = 'all'
-    UNION ALL
-    SELECT
-        t.account_id,
-        t.currency,
-        t.amount
-    FROM tail AS t
-)` + sumAccountsPart
+        AND k.span = 'all'`
 
-// Whole years, months and days before the time, the part of its day from the entries themselves,
-// and of the tail what happened before that day.
-const accountsAsOfSQL = positionPart + tailPart + `,
+const yearKeysPart = `,
 keys AS (
     SELECT
         k.id,
@@ -121,7 +134,9 @@ keys AS (
     FROM ledger.balance_keys AS k
     WHERE k.collective = @collective
         AND k.span = 'year'
-        AND k.starts_on < @year::date
+        AND k.starts_on < @year::date`
+
+const monthKeysPart = `
     UNION ALL
     SELECT
         k.id,
@@ -131,7 +146,9 @@ keys AS (
     WHERE k.collective = @collective
         AND k.span = 'month'
         AND k.starts_on >= @year::date
-        AND k.starts_on < @month::date
+        AND k.starts_on < @month::date`
+
+const dayKeysPart = `
     UNION ALL
     SELECT
         k.id,
@@ -141,7 +158,10 @@ keys AS (
     WHERE k.collective = @collective
         AND k.span = 'day'
         AND k.starts_on >= @month::date
-        AND k.starts_on < @day::date
+        AND k.starts_on < @day::date`
+
+// A key's newest sum up to the number, and the tail.
+const keptPart = `
 ),
 parts AS (
     SELECT
@@ -153,9 +173,20 @@ parts AS (
         SELECT b.balance
         FROM ledger.balances AS b
         WHERE b.key_id = k.id
+            AND b.number <= @number
         ORDER BY b.number DESC
         LIMIT 1
     ) AS n
+    UNION ALL
+    SELECT
+        t.account_id,
+        t.currency,
+        t.amount
+    FROM tail AS t`
+
+// The part of the day, from the index alone unless there is a number to stop at.
+const partOfDayPart = `
+    WHERE t.effective_at < @day_start::timestamptz
     UNION ALL
     SELECT
         e.account_id,
@@ -165,27 +196,86 @@ parts AS (
     WHERE e.collective = @collective
         AND e.effective_at >= @day_start::timestamptz
         AND e.effective_at < @as_of::timestamptz
-    UNION ALL
-    SELECT
-        t.account_id,
-        t.currency,
-        t.amount
-    FROM tail AS t
-    WHERE t.effective_at < @day_start::timestamptz
-)` + sumAccountsPart
+        AND (NOT EXISTS (SELECT FROM upto) OR EXISTS (
+            SELECT
+            FROM ledger.transactions AS t
+            WHERE t.id = e.transaction_id
+                AND (t.xid, t.id) <= (SELECT u.xid, u.id FROM upto AS u)
+        ))`
 
-// Accounts returns the accounts of a book by code, with the balances of one collective's share:
-// of what had happened before asOf, or of everything when asOf is zero. Nothing is summed across
-// currencies. A book that does not exist has no accounts.
+const partsEndPart = `
+)`
+
+const accountsNowSQL = positionPart + tailPart + tailEndPart + allKeysPart + keptPart + partsEndPart + sumAccountsPart
+
+const campaignNowSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
+	allKeysPart + keyOfCampaignPart + keptPart + partsEndPart + sumAccountsPart
+
+// Whole years, months and days before the time, the part of its day from the entries themselves,
+// and of the tail what happened before that day.
+const accountsAsOfSQL = positionPart + tailPart + tailEndPart + yearKeysPart + monthKeysPart + dayKeysPart +
+	keptPart + partOfDayPart + partsEndPart + sumAccountsPart
+
+const campaignAsOfSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
+	yearKeysPart + keyOfCampaignPart + monthKeysPart + keyOfCampaignPart + dayKeysPart + keyOfCampaignPart +
+	keptPart + partOfDayPart + entryOfCampaignPart + partsEndPart + sumAccountsPart
+
+// AccountsFilter says which balances to read.
+type AccountsFilter struct {
+	Book, Collective string
+	// Campaign is a slug. Empty: the whole share.
+	Campaign string
+	// AsOf is by the clock of what happened: only entries from before it count. Zero: no bound.
+	AsOf time.Time
+	// Number is by the order of writing: only the book's first so many transactions count. Zero: all, those that
+	// have no number yet included. Times of writing are not in that order, and so there is no bound by them.
+	Number int64
+}
+
+const lastNumberSQL = `
+SELECT COALESCE(max(s.number), 0)
+FROM ledger.seals AS s
+WHERE s.book = @book`
+
+// lastNumber is how many transactions of the book are sealed.
+func (s *Service) lastNumber(ctx context.Context, book string) (n int64, err error) {
+	err = s.pool.QueryRow(ctx, lastNumberSQL, pgx.NamedArgs{"book": book}).Scan(&n)
+	return n, postgres.Error(err)
+}
+
+// Accounts is [Service.AccountsAt] for a collective's whole share, with all that was written.
+func (s *Service) Accounts(ctx context.Context, book, collective string, asOf time.Time) ([]Account, error) {
+	return s.AccountsAt(ctx, AccountsFilter{Book: book, Collective: collective, AsOf: asOf})
+}
+
+// AccountsAt returns the accounts of a book by code, with the balances of one collective's share.
+// Nothing is summed across currencies. A book that does not exist has no accounts. INVALID_ARGUMENT on
+// at_number when the book has not so many.
 //
 // It adds up kept balances and the tail after them, so what it costs does not grow with the history:
 // it does with the accounts, the campaigns, and, for a time in the past, that one day's entries.
-func (s *Service) Accounts(ctx context.Context, book, collective string, asOf time.Time) ([]Account, error) {
-	statement, args := accountsNowSQL, pgx.NamedArgs{"book": book, "collective": collective}
-	if !asOf.IsZero() {
-		statement = accountsAsOfSQL
-		year, month, day := asOf.UTC().Date()
-		args["as_of"] = asOf
+func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, error) {
+	args := pgx.NamedArgs{"book": f.Book, "collective": f.Collective, "campaign": f.Campaign, "number": int64(math.MaxInt64)}
+	if f.Number > 0 {
+		last, err := s.lastNumber(ctx, f.Book)
+		if err != nil {
+			return nil, err
+		}
+		if f.Number > last {
+			return nil, errs.Invalid("at_number", "must be %d at most, the last number of the book", last)
+		}
+		args["number"] = f.Number
+	}
+	statement := accountsNowSQL
+	if f.Campaign != "" {
+		statement = campaignNowSQL
+	}
+	if !f.AsOf.IsZero() {
+		if statement = accountsAsOfSQL; f.Campaign != "" {
+			statement = campaignAsOfSQL
+		}
+		year, month, day := f.AsOf.UTC().Date()
+		args["as_of"] = f.AsOf
 		args["year"] = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
 		args["month"] = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
 		args["day"] = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
@@ -226,190 +316,4 @@ func bound(t time.Time, open pgtype.InfinityModifier) pgtype.Timestamptz {
 		return pgtype.Timestamptz{InfinityModifier: open, Valid: true}
 	}
 	return pgtype.Timestamptz{Time: t, Valid: true}
-}
-
-// Gifts are credits, so the sum of what remains is turned round. Which books a campaign is in, and so
-// whose tails to read, its nominal accounts tell: they are found by walking the index from one to the next.
-const campaignTotalsSQL = `
-WITH RECURSIVE asked AS (
-    SELECT
-        k.collective,
-        k.campaign
-    FROM unnest(
-        @collectives::text[],
-        @campaigns::text[]
-    ) AS k (collective, campaign)
-),
-used AS (
-    SELECT
-        k.collective,
-        k.campaign,
-        (
-            SELECT e.account_id
-            FROM ledger.entries AS e
-            WHERE e.collective = k.collective
-                AND e.campaign = k.campaign
-                AND e.nominal
-            ORDER BY e.account_id
-            LIMIT 1
-        ) AS account_id
-    FROM asked AS k
-    UNION ALL
-    SELECT
-        u.collective,
-        u.campaign,
-        (
-            SELECT e.account_id
-            FROM ledger.entries AS e
-            WHERE e.collective = u.collective
-                AND e.campaign = u.campaign
-                AND e.nominal
-                AND e.account_id > u.account_id
-            ORDER BY e.account_id
-            LIMIT 1
-        )
-    FROM used AS u
-    WHERE u.account_id IS NOT NULL
-),
-books AS (
-    SELECT DISTINCT a.book
-    FROM used AS u
-    JOIN ledger.accounts AS a ON a.id = u.account_id
-),
-counted AS (
-    SELECT r.account_id
-    FROM ledger.roles AS r
-    WHERE r.role = ANY(@roles::text[])
-),
-tail AS (
-    SELECT
-        e.collective,
-        e.campaign,
-        e.account_id,
-        e.currency,
-        e.amount
-    FROM books AS b
-    LEFT JOIN LATERAL (
-        SELECT
-            t.xid,
-            t.id
-        FROM ledger.seals AS s
-        JOIN ledger.transactions AS t ON t.id = s.transaction_id
-        WHERE s.book = b.book
-            AND s.number = (
-                SELECT max(c.number)
-                FROM ledger.balance_checkpoints AS c
-                WHERE c.book = b.book
-            )
-    ) AS p ON true
-    CROSS JOIN LATERAL (
-        SELECT t.id
-        FROM ledger.transactions AS t
-        WHERE t.book = b.book
-            AND (t.xid, t.id) > (COALESCE(p.xid, '0'), COALESCE(p.id, 0))
-        ORDER BY
-            t.book,
-            t.xid,
-            t.id
-        OFFSET 0
-    ) AS t
-    CROSS JOIN LATERAL (
-        SELECT
-            e.collective,
-            e.campaign,
-            e.account_id,
-            e.currency,
-            e.amount
-        FROM ledger.entries AS e
-        WHERE e.transaction_id = t.id
-        OFFSET 0
-    ) AS e
-),
-parts AS (
-    SELECT
-        k.collective,
-        k.campaign,
-        k.account_id,
-        k.currency,
-        n.balance AS amount
-    FROM asked AS q
-    JOIN ledger.balance_keys AS k
-        ON k.collective = q.collective
-        AND k.span = 'all'
-        AND k.starts_on = '-infinity'
-        AND k.campaign = q.campaign
-    CROSS JOIN LATERAL (
-        SELECT b.balance
-        FROM ledger.balances AS b
-        WHERE b.key_id = k.id
-        ORDER BY b.number DESC
-        LIMIT 1
-    ) AS n
-    UNION ALL
-    SELECT
-        t.collective,
-        t.campaign,
-        t.account_id,
-        t.currency,
-        t.amount
-    FROM tail AS t
-    JOIN asked AS q ON q.collective = t.collective AND q.campaign = t.campaign
-)
-SELECT
-    p.collective,
-    p.campaign,
-    p.currency,
-    -sum(p.amount)::bigint
-FROM parts AS p
-WHERE p.account_id IN (
-    SELECT c.account_id
-    FROM counted AS c
-)
-GROUP BY
-    p.collective,
-    p.campaign,
-    p.currency
-ORDER BY
-    p.collective,
-    p.campaign,
-    p.currency`
-
-// CampaignTotals returns what the campaigns received, gifts minus what was refunded or taken back
-// in disputes, in minor units of each currency, positive when received. It counts what is in the books, that is settled.
-// A campaign without entries is missing. The roles must be played by
-// accounts of income or expense, as they are in every shipped chart. The index alone answers it.
-func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[CampaignKey]map[money.Currency]int64, error) {
-	// Once each, or the join would count a campaign as often as it was asked for.
-	asked := make(map[CampaignKey]bool, len(keys))
-	var collectives, campaigns []string
-	for _, key := range keys {
-		if !asked[key] {
-			asked[key] = true
-			collectives = append(collectives, key.Collective)
-			campaigns = append(campaigns, key.Campaign)
-		}
-	}
-	totals := make(map[CampaignKey]map[money.Currency]int64, len(asked))
-	rows, err := s.pool.Query(ctx, campaignTotalsSQL, pgx.NamedArgs{
-		"collectives": collectives, "campaigns": campaigns,
-		"roles": []AccountRole{RoleGifts, RoleRefunds, RoleDisputes},
-	})
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	var (
-		key      CampaignKey
-		currency money.Currency
-		minor    int64
-	)
-	if _, err := pgx.ForEachRow(rows, []any{&key.Collective, &key.Campaign, &currency, &minor}, func() error {
-		if totals[key] == nil {
-			totals[key] = map[money.Currency]int64{}
-		}
-		totals[key][currency] = minor
-		return nil
-	}); err != nil {
-		return nil, postgres.Error(err)
-	}
-	return totals, nil
 }

@@ -99,11 +99,9 @@ func entryFromProto(field, parent, collective string, e *ledgerv1.Entry) (Entry,
 	if entry.Code == "" || entry.Code != strings.ToUpper(entry.Code) {
 		return Entry{}, errs.Invalid(field+".account", "must be the code of an account")
 	}
-	if e.GetCampaign() != "" {
-		var own bool
-		if entry.Campaign, own = strings.CutPrefix(e.GetCampaign(), parent+"/campaigns/"); !own {
-			return Entry{}, errs.Invalid(field+".campaign", "must be a campaign of %s", parent)
-		}
+	var err error
+	if entry.Campaign, err = campaignOf(field+".campaign", parent, e.GetCampaign()); err != nil {
+		return Entry{}, err
 	}
 	if e.GetDonation() != "" {
 		id, own := strings.CutPrefix(e.GetDonation(), e.GetCampaign()+"/donations/")

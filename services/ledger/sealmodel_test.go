@@ -45,6 +45,7 @@ func TestSealsAgainstModel(t *testing.T) {
 			"hold":           m.hold,
 			"release":        m.release,
 			"balances":       m.checkBalances,
+			"at a number":    m.checkAtNumber,
 			"verify":         func(rt *rapid.T) { sound(rt, m.service, m.book) },
 		})
 		if m.held != nil {

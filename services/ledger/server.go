@@ -40,24 +40,33 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := s.service.Accounts(ctx, book, collective, asOf)
+	campaign, err := campaignOf("campaign", req.GetParent(), req.GetCampaign())
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.service.AccountsAt(ctx, AccountsFilter{
+		Book: book, Collective: collective, Campaign: campaign, AsOf: asOf, Number: req.GetAtNumber(),
+	})
 	if err != nil {
 		return nil, err
 	}
 	resp := &ledgerv1.ListAccountsResponse{}
 	for _, a := range accounts {
-		account := &ledgerv1.Account{
-			Name:        req.GetParent() + "/ledger/accounts/" + a.Code,
-			Code:        a.Code,
-			DisplayName: a.DisplayName,
-			Type:        typeToProto(a.Type),
-		}
-		for _, balance := range a.Balances {
-			account.Balances = append(account.Balances, moneyToProto(balance))
-		}
-		resp.Accounts = append(resp.Accounts, account)
+		resp.Accounts = append(resp.Accounts, accountToProto(req.GetParent(), a))
 	}
 	return resp, nil
+}
+
+// campaignOf returns the slug of one of the parent's campaigns; empty when none is asked for.
+func campaignOf(field, parent, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	campaign, own := strings.CutPrefix(name, parent+"/campaigns/")
+	if !own {
+		return "", errs.Invalid(field, "must be a campaign of %s", parent)
+	}
+	return campaign, nil
 }
 
 // listFilter is what a page token belongs to.
@@ -80,11 +89,8 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	if filter.End, err = timeFromProto("end_time", req.GetEndTime()); err != nil {
 		return nil, err
 	}
-	if req.GetCampaign() != "" {
-		var own bool
-		if filter.Campaign, own = strings.CutPrefix(req.GetCampaign(), req.GetParent()+"/campaigns/"); !own {
-			return nil, errs.Invalid("campaign", "must be a campaign of %s", req.GetParent())
-		}
+	if filter.Campaign, err = campaignOf("campaign", req.GetParent(), req.GetCampaign()); err != nil {
+		return nil, err
 	}
 	tokenFilter := listFilter{
 		req.GetParent(), filter.Campaign, filter.Account, filter.Kind, filter.Reference, filter.Start, filter.End,
@@ -140,16 +146,34 @@ func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 			AccountDisplayName: e.DisplayName,
 			Amount:             moneyToProto(e.Amount),
 		}
-		if e.Campaign != "" {
-			entry.Campaign = parent + "/campaigns/" + e.Campaign
-		}
-		if e.Donation != uuid.Nil {
-			entry.Donation = entry.Campaign + "/donations/" + e.Donation.String()
-		}
+		entry.Campaign, entry.Donation = dimensionNames(parent, e.Campaign, e.Donation)
 		transaction.Entries = append(transaction.Entries, entry)
 	}
 	return transaction
 }
+
+// dimensionNames are empty for what an entry does not belong to.
+func dimensionNames(parent, slug string, id uuid.UUID) (campaign, donation string) {
+	if slug != "" {
+		campaign = parent + "/campaigns/" + slug
+	}
+	if id != uuid.Nil {
+		donation = campaign + "/donations/" + id.String()
+	}
+	return campaign, donation
+}
+
+func accountToProto(parent string, a Account) *ledgerv1.Account {
+	account := &ledgerv1.Account{
+		Name: accountName(parent, a.Code), Code: a.Code, DisplayName: a.DisplayName, Type: typeToProto(a.Type),
+	}
+	for _, balance := range a.Balances {
+		account.Balances = append(account.Balances, moneyToProto(balance))
+	}
+	return account
+}
+
+func accountName(parent, code string) string { return parent + "/ledger/accounts/" + code }
 
 func transactionName(parent string, id int64) string {
 	return parent + "/ledger/transactions/" + strconv.FormatInt(id, 10)

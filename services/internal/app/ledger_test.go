@@ -60,3 +60,37 @@ func TestATreasurerTakesAPostingBack(t *testing.T) {
 		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "request_id")
 	})
 }
+
+func TestAnAuditorReadsAStatement(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
+	editor := e.Key("collectives/vallon", accessv1.Role_ROLE_EDITOR)
+	pay(t, e, give(t, e.Conn, gift(campaign)))
+	req := &ledgerv1.ListStatementLinesRequest{Parent: "collectives/vallon/ledger/accounts/75411"}
+	e.Eventually("it is sealed", func() bool {
+		resp, err := ledgerv1.NewLedgerServiceClient(e.Conn).ListStatementLines(apptest.WithKey(e.Context(), auditor), req)
+		return err == nil && len(resp.GetLines()) == 1
+	})
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		books := ledgerv1.NewLedgerServiceClient(conn)
+		resp, err := books.ListStatementLines(apptest.WithKey(t.Context(), auditor), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := resp.GetLines()[0]
+		if line.GetBalance().GetAmountMinor() != line.GetAmount().GetAmountMinor() || line.GetCampaign() != campaign || resp.GetAtNumber() != line.GetNumber() {
+			t.Errorf("answered %v", resp)
+		}
+		accounts, err := books.ListAccounts(apptest.WithKey(t.Context(), auditor), &ledgerv1.ListAccountsRequest{
+			Parent: "collectives/vallon", Campaign: campaign, AtNumber: resp.GetAtNumber(),
+		})
+		if err != nil || len(accounts.GetAccounts()) == 0 {
+			t.Errorf("accounts %v, err = %v", accounts, err)
+		}
+		_, err = books.ListStatementLines(apptest.WithKey(t.Context(), editor), req)
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		_, err = books.ListStatementLines(t.Context(), req)
+		wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
+	})
+}

@@ -941,7 +941,12 @@ type ListAccountsRequest struct {
 	// `collectives/{collective}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Balances of what had happened before this time; of everything when absent.
-	AsOf          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Balances of this campaign (`collectives/*/campaigns/*`) alone, when said.
+	Campaign string `protobuf:"bytes,3,opt,name=campaign,proto3" json:"campaign,omitempty"`
+	// Balances of the book's first so many transactions, in the order of their numbers: the books as they were
+	// when so many were sealed. Of everything when zero, and then what has no number yet counts too.
+	AtNumber      int64 `protobuf:"varint,4,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -990,6 +995,20 @@ func (x *ListAccountsRequest) GetAsOf() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ListAccountsRequest) GetCampaign() string {
+	if x != nil {
+		return x.Campaign
+	}
+	return ""
+}
+
+func (x *ListAccountsRequest) GetAtNumber() int64 {
+	if x != nil {
+		return x.AtNumber
+	}
+	return 0
+}
+
 // The accounts.
 type ListAccountsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1036,6 +1055,288 @@ func (x *ListAccountsResponse) GetAccounts() []*Account {
 	return nil
 }
 
+// Asks for a page of an account's statement.
+type ListStatementLinesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/accounts/{code}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Only what happened at or after this time, when said.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Only what happened before this time, when said.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Only the book's first so many transactions; all that are sealed when zero.
+	AtNumber int64 `protobuf:"varint,4,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
+	// How many at most: 50 when zero, 200 at most.
+	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStatementLinesRequest) Reset() {
+	*x = ListStatementLinesRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStatementLinesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStatementLinesRequest) ProtoMessage() {}
+
+func (x *ListStatementLinesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStatementLinesRequest.ProtoReflect.Descriptor instead.
+func (*ListStatementLinesRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListStatementLinesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListStatementLinesRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListStatementLinesRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ListStatementLinesRequest) GetAtNumber() int64 {
+	if x != nil {
+		return x.AtNumber
+	}
+	return 0
+}
+
+func (x *ListStatementLinesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListStatementLinesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of an account's statement.
+type ListStatementLinesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account, with its balances before the first line of the page.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The lines, oldest first.
+	Lines []*StatementLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	// Up to which of the book's transactions this states.
+	AtNumber int64 `protobuf:"varint,3,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStatementLinesResponse) Reset() {
+	*x = ListStatementLinesResponse{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStatementLinesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStatementLinesResponse) ProtoMessage() {}
+
+func (x *ListStatementLinesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStatementLinesResponse.ProtoReflect.Descriptor instead.
+func (*ListStatementLinesResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListStatementLinesResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ListStatementLinesResponse) GetLines() []*StatementLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *ListStatementLinesResponse) GetAtNumber() int64 {
+	if x != nil {
+		return x.AtNumber
+	}
+	return 0
+}
+
+func (x *ListStatementLinesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// An entry on an account, and the balance after it.
+type StatementLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/transactions/{transaction}`.
+	Transaction string `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// The transaction's number in the book.
+	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// What the transaction is the record of.
+	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
+	// What happened.
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// When it happened.
+	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
+	// Debit positive, credit negative.
+	Amount *v1.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The account's balance after it, in the same currency.
+	Balance *v1.Money `protobuf:"bytes,7,opt,name=balance,proto3" json:"balance,omitempty"`
+	// `collectives/{collective}/campaigns/{campaign}`; empty when it belongs to none.
+	Campaign string `protobuf:"bytes,8,opt,name=campaign,proto3" json:"campaign,omitempty"`
+	// `…/donations/{donation}`; empty when it belongs to none.
+	Donation      string `protobuf:"bytes,9,opt,name=donation,proto3" json:"donation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatementLine) Reset() {
+	*x = StatementLine{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatementLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatementLine) ProtoMessage() {}
+
+func (x *StatementLine) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatementLine.ProtoReflect.Descriptor instead.
+func (*StatementLine) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StatementLine) GetTransaction() string {
+	if x != nil {
+		return x.Transaction
+	}
+	return ""
+}
+
+func (x *StatementLine) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *StatementLine) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *StatementLine) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *StatementLine) GetEffectiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveTime
+	}
+	return nil
+}
+
+func (x *StatementLine) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *StatementLine) GetBalance() *v1.Money {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *StatementLine) GetCampaign() string {
+	if x != nil {
+		return x.Campaign
+	}
+	return ""
+}
+
+func (x *StatementLine) GetDonation() string {
+	if x != nil {
+		return x.Donation
+	}
+	return ""
+}
+
 // Asks for a page of transactions.
 type ListTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1063,7 +1364,7 @@ type ListTransactionsRequest struct {
 
 func (x *ListTransactionsRequest) Reset() {
 	*x = ListTransactionsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1376,7 @@ func (x *ListTransactionsRequest) String() string {
 func (*ListTransactionsRequest) ProtoMessage() {}
 
 func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1389,7 @@ func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListTransactionsRequest) GetParent() string {
@@ -1167,7 +1468,7 @@ type ListTransactionsResponse struct {
 
 func (x *ListTransactionsResponse) Reset() {
 	*x = ListTransactionsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1480,7 @@ func (x *ListTransactionsResponse) String() string {
 func (*ListTransactionsResponse) ProtoMessage() {}
 
 func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1493,7 @@ func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
@@ -1274,12 +1575,39 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
 	"\x13ClosePeriodResponse\x12=\n" +
-	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\x91\x01\n" +
+	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\xb0\x02\n" +
 	"\x13ListAccountsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12/\n" +
-	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"O\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12w\n" +
+	"\bcampaign\x18\x03 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12$\n" +
+	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\"O\n" +
 	"\x14ListAccountsResponse\x127\n" +
-	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xbb\x04\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xf8\x02\n" +
+	"\x19ListStatementLinesRequest\x12q\n" +
+	"\x06parent\x18\x01 \x01(\tBY\xbaHVrT2R^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x06parent\x129\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12$\n" +
+	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\x12'\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xd1\x01\n" +
+	"\x1aListStatementLinesResponse\x125\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.cagnotte.ledger.v1.AccountR\aaccount\x127\n" +
+	"\x05lines\x18\x02 \x03(\v2!.cagnotte.ledger.v1.StatementLineR\x05lines\x12\x1b\n" +
+	"\tat_number\x18\x03 \x01(\x03R\batNumber\x12&\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\"\xdc\x02\n" +
+	"\rStatementLine\x12 \n" +
+	"\vtransaction\x18\x01 \x01(\tR\vtransaction\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x1c\n" +
+	"\treference\x18\x03 \x01(\tR\treference\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12A\n" +
+	"\x0eeffective_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x120\n" +
+	"\x06amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x122\n" +
+	"\abalance\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyR\abalance\x12\x1a\n" +
+	"\bcampaign\x18\b \x01(\tR\bcampaign\x12\x1a\n" +
+	"\bdonation\x18\t \x01(\tR\bdonation\"\xbb\x04\n" +
 	"\x17ListTransactionsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x129\n" +
 	"\n" +
@@ -1302,9 +1630,11 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xea\b\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xa0\n" +
+	"\n" +
 	"\rLedgerService\x12\x95\x01\n" +
-	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\xa5\x01\n" +
+	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\xb3\x01\n" +
+	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\">\x82\xd3\xe4\x93\x028\x126/v1/{parent=collectives/*/ledger/accounts/*}/statement\x12\xa5\x01\n" +
 	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/ledger/transactions\x12\xa7\x01\n" +
 	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\x8d\x01\n" +
 	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger}/checkpoint\x12\xac\x01\n" +
@@ -1325,65 +1655,77 @@ func file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
-	(AccountType)(0),                  // 0: cagnotte.ledger.v1.AccountType
-	(*Account)(nil),                   // 1: cagnotte.ledger.v1.Account
-	(*Transaction)(nil),               // 2: cagnotte.ledger.v1.Transaction
-	(*Entry)(nil),                     // 3: cagnotte.ledger.v1.Entry
-	(*Checkpoint)(nil),                // 4: cagnotte.ledger.v1.Checkpoint
-	(*InclusionProof)(nil),            // 5: cagnotte.ledger.v1.InclusionProof
-	(*GiftProof)(nil),                 // 6: cagnotte.ledger.v1.GiftProof
-	(*GetCheckpointRequest)(nil),      // 7: cagnotte.ledger.v1.GetCheckpointRequest
-	(*GetInclusionProofRequest)(nil),  // 8: cagnotte.ledger.v1.GetInclusionProofRequest
-	(*GetGiftProofRequest)(nil),       // 9: cagnotte.ledger.v1.GetGiftProofRequest
-	(*ReverseTransactionRequest)(nil), // 10: cagnotte.ledger.v1.ReverseTransactionRequest
-	(*ClosePeriodRequest)(nil),        // 11: cagnotte.ledger.v1.ClosePeriodRequest
-	(*ClosePeriodResponse)(nil),       // 12: cagnotte.ledger.v1.ClosePeriodResponse
-	(*ListAccountsRequest)(nil),       // 13: cagnotte.ledger.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),      // 14: cagnotte.ledger.v1.ListAccountsResponse
-	(*ListTransactionsRequest)(nil),   // 15: cagnotte.ledger.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil),  // 16: cagnotte.ledger.v1.ListTransactionsResponse
-	(*v1.Money)(nil),                  // 17: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
+	(AccountType)(0),                   // 0: cagnotte.ledger.v1.AccountType
+	(*Account)(nil),                    // 1: cagnotte.ledger.v1.Account
+	(*Transaction)(nil),                // 2: cagnotte.ledger.v1.Transaction
+	(*Entry)(nil),                      // 3: cagnotte.ledger.v1.Entry
+	(*Checkpoint)(nil),                 // 4: cagnotte.ledger.v1.Checkpoint
+	(*InclusionProof)(nil),             // 5: cagnotte.ledger.v1.InclusionProof
+	(*GiftProof)(nil),                  // 6: cagnotte.ledger.v1.GiftProof
+	(*GetCheckpointRequest)(nil),       // 7: cagnotte.ledger.v1.GetCheckpointRequest
+	(*GetInclusionProofRequest)(nil),   // 8: cagnotte.ledger.v1.GetInclusionProofRequest
+	(*GetGiftProofRequest)(nil),        // 9: cagnotte.ledger.v1.GetGiftProofRequest
+	(*ReverseTransactionRequest)(nil),  // 10: cagnotte.ledger.v1.ReverseTransactionRequest
+	(*ClosePeriodRequest)(nil),         // 11: cagnotte.ledger.v1.ClosePeriodRequest
+	(*ClosePeriodResponse)(nil),        // 12: cagnotte.ledger.v1.ClosePeriodResponse
+	(*ListAccountsRequest)(nil),        // 13: cagnotte.ledger.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),       // 14: cagnotte.ledger.v1.ListAccountsResponse
+	(*ListStatementLinesRequest)(nil),  // 15: cagnotte.ledger.v1.ListStatementLinesRequest
+	(*ListStatementLinesResponse)(nil), // 16: cagnotte.ledger.v1.ListStatementLinesResponse
+	(*StatementLine)(nil),              // 17: cagnotte.ledger.v1.StatementLine
+	(*ListTransactionsRequest)(nil),    // 18: cagnotte.ledger.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),   // 19: cagnotte.ledger.v1.ListTransactionsResponse
+	(*v1.Money)(nil),                   // 20: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
 }
 var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.ledger.v1.Account.type:type_name -> cagnotte.ledger.v1.AccountType
-	17, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
-	18, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
-	18, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
+	20, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
+	21, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
+	21, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: cagnotte.ledger.v1.Transaction.entries:type_name -> cagnotte.ledger.v1.Entry
-	17, // 5: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
-	18, // 6: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
+	20, // 5: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
+	21, // 6: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
 	4,  // 7: cagnotte.ledger.v1.InclusionProof.checkpoint:type_name -> cagnotte.ledger.v1.Checkpoint
-	18, // 8: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
+	21, // 8: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
 	3,  // 9: cagnotte.ledger.v1.ReverseTransactionRequest.entries:type_name -> cagnotte.ledger.v1.Entry
-	18, // 10: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
-	18, // 11: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
-	18, // 12: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
+	21, // 10: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
+	21, // 11: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
+	21, // 12: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
 	1,  // 13: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
-	18, // 14: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	18, // 15: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 16: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
-	13, // 17: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
-	15, // 18: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
-	10, // 19: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
-	7,  // 20: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
-	8,  // 21: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
-	9,  // 22: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
-	11, // 23: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
-	14, // 24: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
-	16, // 25: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
-	2,  // 26: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
-	4,  // 27: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
-	5,  // 28: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
-	6,  // 29: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
-	12, // 30: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
-	24, // [24:31] is the sub-list for method output_type
-	17, // [17:24] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	21, // 14: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
+	21, // 15: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 16: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
+	17, // 17: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
+	21, // 18: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
+	20, // 19: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
+	20, // 20: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
+	21, // 21: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	21, // 22: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 23: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
+	13, // 24: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
+	15, // 25: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
+	18, // 26: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
+	10, // 27: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
+	7,  // 28: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
+	8,  // 29: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
+	9,  // 30: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
+	11, // 31: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
+	14, // 32: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
+	16, // 33: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
+	19, // 34: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
+	2,  // 35: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	4,  // 36: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
+	5,  // 37: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
+	6,  // 38: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
+	12, // 39: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
+	32, // [32:40] is the sub-list for method output_type
+	24, // [24:32] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_ledger_v1_ledger_proto_init() }
@@ -1397,7 +1739,7 @@ func file_cagnotte_ledger_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_ledger_v1_ledger_proto_rawDesc), len(file_cagnotte_ledger_v1_ledger_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

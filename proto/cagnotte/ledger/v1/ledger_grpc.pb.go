@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	LedgerService_ListAccounts_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
+	LedgerService_ListStatementLines_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ListStatementLines"
 	LedgerService_ListTransactions_FullMethodName   = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
 	LedgerService_ReverseTransaction_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ReverseTransaction"
 	LedgerService_GetCheckpoint_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/GetCheckpoint"
@@ -38,8 +39,12 @@ const (
 // carry its name, and nothing else; that share balances by itself. Treasurers, auditors, owners and
 // the operator may read. Signed amounts: debit is positive, credit is negative.
 type LedgerServiceClient interface {
-	// Lists the accounts with their balances, by code.
+	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
+	// Lists an account's entries in the order in which they happened, each with the balance that it leaves. It states
+	// what is sealed, up to a number that the next pages keep to: so no page is moved by what arrives meanwhile.
+	// NOT_FOUND when the chart has no such account; INVALID_ARGUMENT when the book has no number `at_number`.
+	ListStatementLines(ctx context.Context, in *ListStatementLinesRequest, opts ...grpc.CallOption) (*ListStatementLinesResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(ctx context.Context, in *ListTransactionsRequest, opts ...grpc.CallOption) (*ListTransactionsResponse, error)
 	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
@@ -80,6 +85,16 @@ func (c *ledgerServiceClient) ListAccounts(ctx context.Context, in *ListAccounts
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAccountsResponse)
 	err := c.cc.Invoke(ctx, LedgerService_ListAccounts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) ListStatementLines(ctx context.Context, in *ListStatementLinesRequest, opts ...grpc.CallOption) (*ListStatementLinesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStatementLinesResponse)
+	err := c.cc.Invoke(ctx, LedgerService_ListStatementLines_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +169,12 @@ func (c *ledgerServiceClient) ClosePeriod(ctx context.Context, in *ClosePeriodRe
 // carry its name, and nothing else; that share balances by itself. Treasurers, auditors, owners and
 // the operator may read. Signed amounts: debit is positive, credit is negative.
 type LedgerServiceServer interface {
-	// Lists the accounts with their balances, by code.
+	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
+	// Lists an account's entries in the order in which they happened, each with the balance that it leaves. It states
+	// what is sealed, up to a number that the next pages keep to: so no page is moved by what arrives meanwhile.
+	// NOT_FOUND when the chart has no such account; INVALID_ARGUMENT when the book has no number `at_number`.
+	ListStatementLines(context.Context, *ListStatementLinesRequest) (*ListStatementLinesResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error)
 	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
@@ -194,6 +213,9 @@ type UnimplementedLedgerServiceServer struct{}
 
 func (UnimplementedLedgerServiceServer) ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccounts not implemented")
+}
+func (UnimplementedLedgerServiceServer) ListStatementLines(context.Context, *ListStatementLinesRequest) (*ListStatementLinesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListStatementLines not implemented")
 }
 func (UnimplementedLedgerServiceServer) ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransactions not implemented")
@@ -248,6 +270,24 @@ func _LedgerService_ListAccounts_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LedgerServiceServer).ListAccounts(ctx, req.(*ListAccountsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_ListStatementLines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStatementLinesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).ListStatementLines(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_ListStatementLines_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).ListStatementLines(ctx, req.(*ListStatementLinesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -370,6 +410,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAccounts",
 			Handler:    _LedgerService_ListAccounts_Handler,
+		},
+		{
+			MethodName: "ListStatementLines",
+			Handler:    _LedgerService_ListStatementLines_Handler,
 		},
 		{
 			MethodName: "ListTransactions",
