@@ -193,26 +193,38 @@ func TestGiftPage(t *testing.T) {
 	})
 	t.Run("speaks the donor's language, unless another is asked for", func(t *testing.T) {
 		gift.Locale = "en"
-		holds(t, send(t, "GET", page, "", "Accept-Language", "fr").body, "No payment so far")
-		holds(t, send(t, "GET", page+"?lang=fr", "").body, "Aucun paiement")
+		holds(t, send(t, "GET", page+"?look=1", "", "Accept-Language", "fr").body, "No payment so far")
+		holds(t, send(t, "GET", page+"?look=1&lang=fr", "").body, "Aucun paiement")
 	})
 	t.Run("leads back to the campaign without a return address, and never to a script", func(t *testing.T) {
 		for _, address := range []string{"", "javascript:alert(1)", "//evil.example"} {
 			gift.ReturnUrl = address
-			got := send(t, "GET", page+"?lang=fr", "")
+			got := send(t, "GET", page+"?look=1&lang=fr", "")
 			holds(t, got.body, `href="/c/vallon/cameras?lang=fr"`, "Retourner à la collecte")
 			lacks(t, got.body, "javascript:", "evil.example")
 		}
 	})
 	t.Run("believes nothing that the address says", func(t *testing.T) {
-		lacks(t, send(t, "GET", page+"?lang=fr&outcome=RECEIVED&status=paid&redirect_status=succeeded", "").body, "bien arrivé", "Merci")
+		lacks(t, send(t, "GET", page+"?look=1&lang=fr&outcome=RECEIVED&status=paid&redirect_status=succeeded", "").body, "bien arrivé", "Merci")
 	})
 	t.Run("tells the truth even when the campaign cannot be shown", func(t *testing.T) {
 		b.getCampaign = func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
 			return nil, fail(codes.Unavailable, "DATABASE_UNAVAILABLE")
 		}
-		if got := send(t, "GET", page+"?lang=fr", ""); got.StatusCode != 200 {
+		if got := send(t, "GET", page+"?look=1&lang=fr", ""); got.StatusCode != 200 {
 			t.Errorf("got %d", got.StatusCode)
 		}
+	})
+	t.Run("waits a moment for the webhook of who has just paid", func(t *testing.T) {
+		asked := 0
+		b.donationStatus = func(r *donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error) {
+			asked++
+			status := &donationsv1.DonationStatus{Name: r.GetName(), Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN}
+			if asked > 2 {
+				status.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
+			}
+			return status, nil
+		}
+		holds(t, send(t, "GET", page, "").body, "bien arrivé")
 	})
 }

@@ -1,11 +1,13 @@
 package pages
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
@@ -38,9 +40,7 @@ func (s *site) gift(w http.ResponseWriter, r *http.Request) {
 		s.missing(w, r)
 		return
 	}
-	gift, err := s.donations.GetDonationStatus(r.Context(), &donationsv1.GetDonationStatusRequest{
-		Name: name + "/donations/" + r.PathValue("donation") + "/status",
-	})
+	gift, err := s.status(r.Context(), name+"/donations/"+r.PathValue("donation")+"/status", r.URL.Query().Get("look") == "")
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -64,6 +64,30 @@ func (s *site) gift(w http.ResponseWriter, r *http.Request) {
 	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
 	s.answer(w, r, http.StatusOK, "gift", p, cacheNever)
+}
+
+// A donor who has just paid is here before Stripe's webhook is. On the first look the answer may
+// take this long to change, so that nobody who paid reads first that no payment was seen.
+const (
+	firstLookWait = 1500 * time.Millisecond
+	firstLookStep = 150 * time.Millisecond
+)
+
+// status asks what became of a gift; on the first look it asks again for a moment while the gift is open.
+func (s *site) status(ctx context.Context, name string, first bool) (*donationsv1.DonationStatus, error) {
+	request := &donationsv1.GetDonationStatusRequest{Name: name}
+	until := time.Now().Add(firstLookWait)
+	for {
+		gift, err := s.donations.GetDonationStatus(ctx, request)
+		if err != nil || !first || gift.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN || time.Now().After(until) {
+			return gift, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(firstLookStep):
+		}
+	}
 }
 
 func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
