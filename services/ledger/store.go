@@ -125,25 +125,26 @@ func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) erro
 	return postgres.Error(err)
 }
 
-// The statement posts everything or, by an error, nothing. An entry names its account by a role or
-// by a code, which never look alike. What the book does not have becomes account 0, which no book
-// has, and is refused with the rest.
+// The statement posts everything or, by an error, nothing. An entry names its account by the place of
+// a role or a code, which never look alike, in a list of the names that occur: a batch looks up each
+// once. What the book does not have becomes account 0, which no book has, and is refused with
+// the rest. The arguments have numbers, because names would be searched for in the text by every call.
 const postSQL = `
 WITH posted AS (
     INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
     SELECT
         t.effective_at,
         t.entry_count,
-        @book,
+        $1,
         t.reference,
         t.kind,
         t.fingerprint
     FROM unnest(
-        @effective_at::timestamptz[],
-        @entry_count::smallint[],
-        @reference::text[],
-        @kind::text[],
-        @fingerprint::bytea[]
+        $2::timestamptz[],
+        $3::smallint[],
+        $4::text[],
+        $5::text[],
+        $6::bytea[]
     ) AS t (effective_at, entry_count, reference, kind, fingerprint)
     ON CONFLICT (book, reference) DO NOTHING
     RETURNING
@@ -153,19 +154,24 @@ WITH posted AS (
 ),
 chart AS (
     SELECT
-        r.role AS name,
+        n.place,
         a.id,
-        a.type
-    FROM ledger.roles AS r
-    JOIN ledger.accounts AS a ON a.id = r.account_id
-    WHERE r.book = @book
-    UNION ALL
-    SELECT
-        a.code,
-        a.id,
-        a.type
-    FROM ledger.accounts AS a
-    WHERE a.book = @book
+        a.type IN ('income', 'expense') AS nominal
+    FROM unnest($7::text[]) WITH ORDINALITY AS n (name, place)
+    JOIN ledger.accounts AS a ON a.id = COALESCE(
+        (
+            SELECT r.account_id
+            FROM ledger.roles AS r
+            WHERE r.book = $1
+                AND r.role = n.name
+        ),
+        (
+            SELECT c.id
+            FROM ledger.accounts AS c
+            WHERE c.book = $1
+                AND c.code = n.name
+        )
+    )
 ),
 written AS (
     INSERT INTO ledger.entries (
@@ -177,23 +183,23 @@ written AS (
         p.effective_at,
         COALESCE(c.id, 0),
         e.line,
-        COALESCE(c.type IN ('income', 'expense'), false),
+        COALESCE(c.nominal, false),
         e.donation,
         e.currency,
         e.collective,
         e.campaign
     FROM unnest(
-        @entry_reference::text[],
-        @line::smallint[],
-        @account::text[],
-        @amount::bigint[],
-        @currency::text[],
-        @collective::text[],
-        @campaign::text[],
-        @donation::uuid[]
-    ) AS e (reference, line, account, amount, currency, collective, campaign, donation)
+        $8::text[],
+        $9::smallint[],
+        $10::bigint[],
+        $11::bigint[],
+        $12::text[],
+        $13::text[],
+        $14::text[],
+        $15::uuid[]
+    ) AS e (reference, line, name, amount, currency, collective, campaign, donation)
     JOIN posted AS p ON p.reference = e.reference
-    LEFT JOIN chart AS c ON c.name = e.account
+    LEFT JOIN chart AS c ON c.place = e.name
 )
 SELECT reference
 FROM posted`
@@ -220,7 +226,7 @@ func (s *Service) PostTx(ctx context.Context, tx pgx.Tx, book string, txs []Tran
 	if err != nil || len(b.items) == 0 {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, postSQL, b.arguments(book))
+	rows, err := tx.Query(ctx, postSQL, b.arguments(book)...)
 	if err != nil {
 		return nil, postgres.ErrorFor(err, refusals)
 	}
@@ -297,8 +303,8 @@ func newBatch(txs []Transaction) (*batch, error) {
 	return b, nil
 }
 
-// arguments turns the batch into columns.
-func (b *batch) arguments(book string) pgx.NamedArgs {
+// arguments turns the batch into the columns that postSQL takes.
+func (b *batch) arguments(book string) []any {
 	var (
 		n            = len(b.items)
 		effectives   = make([]time.Time, 0, n)
@@ -312,13 +318,16 @@ func (b *batch) arguments(book string) pgx.NamedArgs {
 		size            = 4 * n
 		entryReferences = make([]string, 0, size)
 		lines           = make([]int16, 0, size)
-		accounts        = make([]string, 0, size)
+		accounts        = make([]int64, 0, size)
 		amounts         = make([]int64, 0, size)
 		currencies      = make([]string, 0, size)
 		collectives     = make([]string, 0, size)
 		campaigns       = make([]string, 0, size)
 		donations       = make([]pgtype.UUID, 0, size)
 	)
+	// The names of accounts, and their places, counted from 1 as Postgres does.
+	var names []string
+	places := make(map[string]int64)
 	for i := range b.items {
 		t := &b.items[i]
 		effectives = append(effectives, t.Effective)
@@ -327,9 +336,14 @@ func (b *batch) arguments(book string) pgx.NamedArgs {
 		kinds = append(kinds, t.Kind)
 		fingerprints = append(fingerprints, t.fingerprint[:])
 		for line, e := range t.Entries {
+			name := cmp.Or(string(e.Role), e.Code)
+			if places[name] == 0 {
+				names = append(names, name)
+				places[name] = int64(len(names))
+			}
 			entryReferences = append(entryReferences, t.Reference)
 			lines = append(lines, int16(line+1))
-			accounts = append(accounts, cmp.Or(string(e.Role), e.Code))
+			accounts = append(accounts, places[name])
 			amounts = append(amounts, e.Amount.Minor)
 			currencies = append(currencies, string(e.Amount.Currency))
 			collectives = append(collectives, e.Collective)
@@ -337,10 +351,8 @@ func (b *batch) arguments(book string) pgx.NamedArgs {
 			donations = append(donations, pgtype.UUID{Bytes: e.Donation, Valid: e.Donation != uuid.Nil})
 		}
 	}
-	return pgx.NamedArgs{
-		"book": book, "effective_at": effectives, "entry_count": counts, "reference": references,
-		"kind": kinds, "fingerprint": fingerprints, "entry_reference": entryReferences, "line": lines,
-		"account": accounts, "amount": amounts, "currency": currencies,
-		"collective": collectives, "campaign": campaigns, "donation": donations,
+	return []any{
+		book, effectives, counts, references, kinds, fingerprints, names,
+		entryReferences, lines, accounts, amounts, currencies, collectives, campaigns, donations,
 	}
 }

@@ -126,42 +126,46 @@ CREATE INDEX closings_ends_at_idx ON ledger.closings (book, ends_at);
 CREATE OR REPLACE FUNCTION ledger.check_transactions() RETURNS trigger
 LANGUAGE plpgsql
 SET enable_seqscan = off
-SET enable_mergejoin = off
-SET enable_hashjoin = off
 AS $$
+DECLARE
+    broken text;
 BEGIN
-    IF EXISTS (SELECT FROM added WHERE xid <> pg_catalog.pg_current_xact_id()) THEN
-        RAISE EXCEPTION 'a transaction carries the id of the database transaction that writes it'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'transactions_xid_own';
-    END IF;
-    -- With line 1 there, check_entries has seen to the others.
-    IF EXISTS (
-        SELECT
+    SELECT checked.broken INTO broken
+    FROM (
+        SELECT CASE
+                WHEN t.xid <> pg_catalog.pg_current_xact_id() THEN 'transactions_xid_own'
+                -- With line 1 there, check_entries has seen to the others.
+                WHEN (
+                    SELECT e.line
+                    FROM ledger.entries AS e
+                    WHERE e.transaction_id = t.id
+                        AND e.line = 1
+                ) IS NULL THEN 'transactions_not_empty'
+                WHEN (
+                    SELECT true
+                    FROM ledger.closings AS c
+                    WHERE c.book = t.book
+                        AND c.ends_at > t.effective_at
+                        AND (
+                            c.collective = ''
+                            OR (
+                                SELECT true
+                                FROM ledger.entries AS e
+                                WHERE e.transaction_id = t.id
+                                    AND e.collective = c.collective
+                                LIMIT 1
+                            )
+                        )
+                    LIMIT 1
+                ) THEN 'transactions_period_open'
+            END AS broken
         FROM added AS t
-        WHERE NOT EXISTS (
-            SELECT
-            FROM ledger.entries AS e
-            WHERE e.transaction_id = t.id
-                AND e.line = 1
-        )
-    ) THEN
-        RAISE EXCEPTION 'a transaction comes with its entries, in one statement'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'transactions_not_empty';
-    END IF;
-    IF EXISTS (
-        SELECT
-        FROM added AS t
-        JOIN ledger.closings AS c ON c.book = t.book AND c.ends_at > t.effective_at
-        WHERE c.collective = ''
-            OR EXISTS (
-                SELECT
-                FROM ledger.entries AS e
-                WHERE e.transaction_id = t.id
-                    AND e.collective = c.collective
-            )
-    ) THEN
-        RAISE EXCEPTION 'the period that a transaction happened in is closed'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'transactions_period_open';
+    ) AS checked
+    WHERE checked.broken IS NOT NULL
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a transaction is refused: %', broken
+            USING ERRCODE = 'check_violation', CONSTRAINT = broken;
     END IF;
     RETURN NULL;
 END
