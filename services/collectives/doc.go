@@ -21,6 +21,9 @@
 // changing the account at that moment; every later gift only reads. It is safe to
 // call for each gift.
 //
+// Whose account the platform's own is, and whether its money is real, stands in one row since
+// the program first ran: [Service.BindPlatform] refuses the key of another.
+//
 // # Neighbours
 //
 // Everybody but access and ledger may import it. It knows access, for the two rights

@@ -91,8 +91,8 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 	a.http = newHTTPServer(handler, cfg.Logger)
 	a.admin = newHTTPServer(adminHandler(registry), cfg.Logger)
 
-	a.mind(cfg)
 	a.serve(listeners)
+	a.mind(cfg)
 	return a, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,7 +235,9 @@ func TestStopLetsCallsEnd(t *testing.T) {
 		}
 		answer <- err
 	}()
-	e.Eventually("the call is under way", func() bool { return len(e.Sim.Requests()) > 0 })
+	e.Eventually("the call is under way", func() bool {
+		return slices.ContainsFunc(e.Sim.Requests(), func(r stripesim.Request) bool { return r.Method == http.MethodPost })
+	})
 	e.StopApp()
 	if err := <-answer; err != nil {
 		t.Errorf("a call was cut off by the stop: %v", err)

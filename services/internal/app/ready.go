@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,12 +11,17 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 const (
 	readyEvery   = time.Second
 	readyTimeout = 2 * time.Second
+	// bindTimeout is for one call to Stripe and a look at the database.
+	bindTimeout = 10 * time.Second
 	// A job is cut off after jobTimeout. One that a killed program left running is taken up
 	// again after rescueAfter, which must be longer.
 	jobTimeout  = 3 * time.Minute
@@ -26,7 +32,7 @@ const (
 )
 
 // watch looks at the database every second until ctx is done, tells health, and starts the
-// jobs and the sealer when it is first ready. Before it returns, jobs under way have ended or been
+// jobs and the sealer when it is first ready and the books are known to be of Stripe's key. Before it returns, jobs under way have ended or been
 // cut off, and so has the sealer, which loses nothing by it.
 func (a *App) watch(ctx context.Context, cfg Config) {
 	var jobs *jobClient
@@ -39,7 +45,9 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 		reason := a.unready(ctx)
 		if reason == "" && jobs == nil {
 			var err error
-			if jobs, err = a.startJobs(ctx, cfg); err != nil {
+			if err = a.bind(ctx); err != nil {
+				reason = "STRIPE_API_KEY: " + errs.As(err).Message
+			} else if jobs, err = a.startJobs(ctx, cfg); err != nil {
 				reason = "jobs cannot start: " + err.Error()
 			} else {
 				sealer.Go(func() {
@@ -87,6 +95,25 @@ func (a *App) unready(ctx context.Context) string {
 		return fmt.Sprintf("%d of %d migrations are applied: run `cagnotte migrate`", current, wanted)
 	}
 	return ""
+}
+
+// bind makes sure that the books are of the account and the mode of Stripe's key, before a job writes to them.
+// With another key's the program stops.
+func (a *App) bind(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
+	defer cancel()
+	account, err := a.services.stripe.OwnAccount(ctx)
+	if stripe.KindOf(err) == stripe.Refused {
+		a.logger.Warn("STRIPE_API_KEY may not read its own account, so only its mode is compared with the books'")
+		err = nil
+	}
+	if err == nil {
+		err = a.services.groups.BindPlatform(ctx, account, a.services.stripe.Livemode())
+	}
+	if e := errs.As(err); e != nil && e.Reason == collectives.ReasonOtherStripe {
+		a.serving.Go(func() error { return errors.New("STRIPE_API_KEY: " + e.Message) })
+	}
+	return err
 }
 
 // startJobs starts the one client that works jobs, and gives it what the program before may have left.

@@ -28,8 +28,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
-// services are those that have jobs, or a loop, as well as calls.
+// services are those that have more to do than calls: jobs, a loop, a check at the start.
 type services struct {
+	stripe    *stripe.Client
+	groups    *collectives.Service
 	ledger    *ledger.Service
 	donations *donations.Service
 	webhooks  *webhooks.Service
@@ -80,7 +82,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:         cfg.Logger,
 		Metrics:        registry,
 	})
-	a.services = &services{ledger: books, donations: gifts, webhooks: events}
+	a.services = &services{stripe: client, groups: groups, ledger: books, donations: gifts, webhooks: events}
 
 	if a.rpc, err = rpc.NewServer(rpc.Config{Authenticate: keys.Authenticate, Logger: cfg.Logger, Metrics: registry}); err != nil {
 		return err

@@ -44,6 +44,18 @@ CREATE TRIGGER collectives_keep_account
     WHEN (OLD.account_in_use AND (NEW.stripe_account <> OLD.stripe_account OR NOT NEW.account_in_use))
     EXECUTE FUNCTION collectives.keep_account();
 
+-- Whose books these are: the Stripe account of the key that the program first ran with. One row.
+CREATE TABLE collectives.platform (
+    sole           boolean NOT NULL DEFAULT true,
+    -- acct_…; '' while Stripe has not told, since the key may not read its own account.
+    stripe_account text    NOT NULL,
+    livemode       boolean NOT NULL,
+
+    CONSTRAINT platform_pkey PRIMARY KEY (sole),
+    CONSTRAINT platform_sole_check CHECK (sole)
+);
+
+GRANT SELECT, INSERT, UPDATE (stripe_account) ON collectives.platform TO cagnotte_service;
 GRANT SELECT, INSERT ON collectives.collectives TO cagnotte_service;
 GRANT UPDATE (display_name, stripe_account, account_in_use, time_zone, version, updated_at)
     ON collectives.collectives TO cagnotte_service;

@@ -1,0 +1,64 @@
+package collectives
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// ReasonOtherStripe is the reason of a key whose money does not belong in these books.
+const ReasonOtherStripe = "OTHER_STRIPE"
+
+const bindPlatformSQL = `
+INSERT INTO collectives.platform AS p (
+	stripe_account,
+	livemode
+)
+VALUES (
+	@account,
+	@livemode
+)
+ON CONFLICT (sole) DO UPDATE
+SET stripe_account = excluded.stripe_account
+WHERE p.stripe_account = ''
+	AND p.livemode = excluded.livemode`
+
+const platformSQL = `
+SELECT
+	p.stripe_account,
+	p.livemode
+FROM collectives.platform AS p`
+
+// BindPlatform makes the books those of the Stripe account of a key, the first time; later it is
+// FAILED_PRECONDITION (OTHER_STRIPE) when the key is of another account or of the other mode: its movements
+// would be mixed with what is there. account is empty when it is not known; then only the mode is compared,
+// until it is. Doing it twice is safe.
+func (s *Service) BindPlatform(ctx context.Context, account string, livemode bool) error {
+	if _, err := s.pool.Exec(ctx, bindPlatformSQL, pgx.NamedArgs{"account": account, "livemode": livemode}); err != nil {
+		return postgres.Error(err)
+	}
+	var boundAccount string
+	var boundLivemode bool
+	if err := s.pool.QueryRow(ctx, platformSQL).Scan(&boundAccount, &boundLivemode); err != nil {
+		return postgres.Error(err)
+	}
+	if livemode != boundLivemode {
+		return errs.Precondition(ReasonOtherStripe, "The key is for %s, and the books in this database are of %s.",
+			modeName(livemode), modeName(boundLivemode))
+	}
+	if account != "" && account != boundAccount {
+		return errs.Precondition(ReasonOtherStripe, "The key is of Stripe account %s, and the books in this database are of %s.",
+			account, boundAccount)
+	}
+	return nil
+}
+
+func modeName(livemode bool) string {
+	if livemode {
+		return "live mode"
+	}
+	return "test mode"
+}

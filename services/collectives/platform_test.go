@@ -1,0 +1,42 @@
+package collectives_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+)
+
+func TestTheBooksAreOfOneStripeAccountAndMode(t *testing.T) {
+	s, pool := fresh(t)
+	ctx := context.Background()
+	bind := func(account string, livemode bool) error { return s.BindPlatform(ctx, account, livemode) }
+	var calls sync.WaitGroup
+	for range 8 {
+		calls.Go(func() {
+			if err := bind("", false); err != nil {
+				t.Errorf("the first ones, at once: %v", err)
+			}
+		})
+	}
+	calls.Wait()
+	wantError(t, bind("", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	wantError(t, bind("acct_live", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	// The first key that may read its account tells which it is.
+	for range 2 {
+		if err := bind("acct_1", false); err != nil {
+			t.Error(err)
+		}
+	}
+	wantError(t, bind("acct_2", false), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	wantError(t, bind("acct_1", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	if err := bind("", false); err != nil {
+		t.Errorf("a key that may not read its account: %v", err)
+	}
+	if _, err := pool.Exec(ctx, "UPDATE collectives.platform SET livemode = true"); err == nil {
+		t.Error("the service can change the mode")
+	}
+}

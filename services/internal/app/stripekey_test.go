@@ -1,0 +1,63 @@
+package app_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+// Test mode and live mode, or two accounts, must not meet in one book.
+func TestTheProgramStopsWithAnotherStripeKey(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	e.StopApp()
+	env := map[string]string{}
+	for _, variable := range e.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		env[name] = value
+	}
+	run := func(key string) error {
+		t.Helper()
+		env["STRIPE_API_KEY"] = key
+		cfg, err := app.FromEnv(func(name string) string { return env[name] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Logger = slog.New(slog.DiscardHandler)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		return app.Run(ctx, cfg, func(*app.App) {})
+	}
+	// The simulator does not know the key: the mode is told by its name.
+	if err := run("sk_live_other"); err == nil || !strings.Contains(err.Error(), "STRIPE_API_KEY: The key is for live mode") {
+		t.Errorf("a live key on the books of test mode: %v", err)
+	}
+	owner, err := pgx.Connect(t.Context(), e.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.WithoutCancel(t.Context()))
+	var account string
+	if err := owner.QueryRow(t.Context(), "SELECT stripe_account FROM collectives.platform").Scan(&account); err != nil || !strings.HasPrefix(account, "acct_") {
+		t.Fatalf("bound to %q, %v", account, err)
+	}
+	bindTo := func(account string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), "UPDATE collectives.platform SET stripe_account = $1", account); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bindTo("acct_another")
+	err = run(apptest.APIKey)
+	if err == nil || !strings.Contains(err.Error(), account) || !strings.Contains(err.Error(), "acct_another") {
+		t.Errorf("a key of another account: %v", err)
+	}
+	bindTo(account)
+	e.StartApp()
+}
