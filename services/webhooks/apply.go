@@ -13,7 +13,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
-	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 // applyBatch is how many due events are looked up at once.
@@ -23,32 +22,26 @@ const applyBatch = 200
 // end, even while syncs wait after a failure. It is what the job does, for tests and commands. Two at once,
 // or one beside the job, do no harm.
 func (s *Service) Run(ctx context.Context, account string) error {
-	return s.pass(ctx, account, time.Time{}, true)
+	_, err := s.pass(ctx, account, time.Time{}, true)
+	return err
 }
 
 // pass applies what is due and syncs. It stops between two steps once until, by the wall clock, has passed,
 // unless that is zero. Without force a sync that waits after a failure is left out. A failure of Stripe's is
-// noted on the account and not returned: the events were applied, and the tick tries again.
-func (s *Service) pass(ctx context.Context, account string, until time.Time, force bool) error {
+// noted on the account and not returned: the events were applied, and the tick tries again. ours is false for
+// an account that no collective has.
+func (s *Service) pass(ctx context.Context, account string, until time.Time, force bool) (ours bool, err error) {
 	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !slices.Contains(accounts, account) {
-		return s.ignoreAccount(ctx, account)
+		return false, s.ignoreAccount(ctx, account)
 	}
 	if err := s.applySessions(ctx, account, until); err != nil {
-		return err
+		return true, err
 	}
-	hints, err := s.dueHints(ctx, account)
-	if err != nil {
-		return err
-	}
-	synced, err := s.sync(ctx, account, hints.intents, until, force)
-	if err != nil || !synced {
-		return err
-	}
-	return s.finishHints(ctx, account, hints.ids)
+	return true, s.sync(ctx, account, until, force)
 }
 
 const ignoreAccountSQL = `
@@ -74,7 +67,7 @@ SELECT e.id
 FROM webhooks.events AS e
 WHERE e.account = @account
 	AND e.step = 'session'
-	AND e.next_attempt_at <= @now
+	AND e.next_attempt_at <= statement_timestamp()
 ORDER BY
 	e.next_attempt_at,
 	e.id
@@ -83,7 +76,7 @@ LIMIT @count`
 // applySessions applies the due events one by one, so that none waits for another's failure.
 func (s *Service) applySessions(ctx context.Context, account string, until time.Time) error {
 	for {
-		ids, err := s.strings(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "now": s.now(), "count": applyBatch})
+		ids, err := s.strings(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "count": applyBatch})
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -103,7 +96,6 @@ func over(until time.Time) bool { return !until.IsZero() && time.Now().After(unt
 const eventSQL = `
 SELECT
 	e.type,
-	e.api_version,
 	e.object,
 	e.created_at,
 	e.attempts
@@ -118,7 +110,7 @@ FOR NO KEY UPDATE`
 
 func eventOf(row pgx.Row) (Event, error) {
 	var e Event
-	err := row.Scan(&e.Type, &e.apiVersion, &e.object, &e.Created, &e.Attempts)
+	err := row.Scan(&e.Type, &e.object, &e.Created, &e.Attempts)
 	return e, err
 }
 
@@ -164,9 +156,9 @@ func (s *Service) tryEvent(ctx context.Context, account, id string) (outcome str
 		return "", errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
 	}
 	session := *e.object.Session
-	// In another version any member may mean something else: only the id is taken, and the rest read again
-	// in ours, before the transaction begins.
-	if e.apiVersion != stripe.APIVersion {
+	// Of an event in another version only the session's id was taken; the rest is read in ours, before the
+	// transaction begins.
+	if session.Status == "" {
 		if session, err = s.cfg.Stripe.GetSession(ctx, account, session.ID); err != nil {
 			return "", err
 		}
@@ -218,7 +210,7 @@ UPDATE webhooks.events AS e
 SET
 	state = 'failed',
 	attempts = @attempts,
-	next_attempt_at = @next_attempt_at,
+	next_attempt_at = statement_timestamp() + @pause::interval,
 	failure_reason = @reason
 WHERE e.account = @account
 	AND e.id = @id`
@@ -233,26 +225,30 @@ func (s *Service) noteFailure(ctx context.Context, account, id, reason string) e
 			return postgres.Error(err)
 		}
 		attempts := e.Attempts + 1
-		next := retryAt(s.now(), attempts)
-		if next == nil {
+		pause := retryPause(attempts)
+		if pause == nil {
 			s.cfg.Logger.ErrorContext(ctx, "an event is given up", "event", id, "account", account, "reason", reason)
 		}
 		_, err = tx.Exec(ctx, noteFailureSQL, pgx.NamedArgs{
-			"account": account, "id": id, "attempts": attempts, "next_attempt_at": next, "reason": reason,
+			"account": account, "id": id, "attempts": attempts, "pause": pause, "reason": reason,
 		})
 		return postgres.Error(err)
 	})
 }
 
-// dueHints is how many hints one sync answers at most; the rest is for the next.
+// maxHints is how many hints one sync answers at most; the rest is for the next.
 const maxHints = 5000
 
-type hints struct{ ids, intents []string }
+type hints struct {
+	ids []string
+	// intents are the payments whose fee has become known: all others are to be seen in the balance, or not yet.
+	intents []string
+}
 
 const dueHintsSQL = `
 SELECT
 	e.id,
-	coalesce(e.object ->> 'payment_intent', '')
+	CASE WHEN e.type = 'charge.updated' THEN coalesce(e.object ->> 'payment_intent', '') ELSE '' END
 FROM webhooks.events AS e
 WHERE e.account = @account
 	AND e.step = 'hint'

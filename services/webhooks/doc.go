@@ -3,24 +3,48 @@
 //
 // # What it owns
 //
-// The schema webhooks: the events, each once by account and id, and a row for each Stripe account with the
-// position of its sync. Of an event only what is needed is kept; who paid is not.
+// The schema webhooks: the events, each once by account and id; a row for each Stripe account with the position
+// of its sync; and the balance transactions that are parked. Of an event only what is needed is kept; who paid
+// is not.
 //
 // # Receive
 //
 // [Service.Receive] checks the signature, stores the event and answers; no work is done and Stripe is not
-// called. Unknown types, the other livemode and events at the wrong endpoint are stored as ignored.
+// called. Unknown types and the other livemode are stored as ignored. An event at the wrong endpoint is not
+// stored, for the right one gets it too. A failed event that is sent again begins anew.
 //
 // # Apply and sync
 //
 // One River job an account does the rest, [Service.Run] in a loop. It applies each event in a transaction of
-// its own; one that fails is tried again later, visible, and holds up no other. Then it lists the balance
-// transactions that are new since the last one and posts them, with the gifts marked booked in the same
-// transaction. So events are hints: with all of them lost, the timer books everything.
+// its own; one that fails is tried again later, visible, and holds up no other. Then it syncs, the newest money
+// first:
 //
-// A balance transaction can become visible long after its creation, behind any cursor. Three things find it:
-// each sync looks a little behind the cursor, those on the timer further, once a day far; and a gift that is
-// paid and not booked is asked for by itself.
+//   - It follows the balance: lists the balance transactions from the newest down to the cursor and a little
+//     behind it, and books them, posted to the ledger with their gifts marked in the same transaction.
+//   - It polls: gifts that are paid and not booked are asked for by themselves.
+//   - It tries parked balance transactions again.
+//   - It looks back.
+//
+// So events are hints: with all of them lost, the timer books everything.
+//
+// # Looking back
+//
+// A balance transaction can become visible long after its creation, behind any cursor. One of a gift is polled
+// for. All others are found by the look back, which reads three days once a day, and thirty once a week. It has
+// a position of its own, is made in steps that last, and comes last, so that it may take as many jobs as it
+// needs. What is too much for one step of following, such as the history of a new account, is left to it.
+//
+// # Parking
+//
+// Nothing holds up what is newer. A balance transaction that the ledger refuses, or whose payment or source
+// Stripe cannot tell of now, is parked in the transaction that moves the position past it, read again and
+// tried with growing pauses until it is booked; metrics count those that wait. What happened in a period that
+// was closed meanwhile is not refused for good: it is booked where the open period begins.
+//
+// # Catching up
+//
+// [Service.CatchUp] is called when a program starts to work jobs. It gives every account a job, whatever was
+// missed while no program ran, and whatever a killed one seems to be doing still. It waits for no leader.
 //
 // # One job, and none lost
 //
@@ -29,7 +53,7 @@
 // holds the lock exclusively, only when nothing is left to apply. So an event that comes while the job runs
 // is either seen by it or gets the next one; a burst costs one cheap look for each event and no write to a
 // shared row; and a program that was killed is replaced within seconds. Two jobs at once do no harm: all that
-// they do is safe to do twice.
+// they do is safe to do twice. Pauses are kept by the database's clock, which all programs share.
 //
 // # Neighbours
 //

@@ -300,6 +300,31 @@ func reason(err error) string {
 	return ""
 }
 
+// later lets time pass for Stripe, and for what waits here by the database's clock.
+func (e *env) later(d time.Duration) {
+	e.t.Helper()
+	e.clock.Advance(d)
+	for _, sql := range []string{
+		`UPDATE webhooks.events SET next_attempt_at = next_attempt_at - $1::interval WHERE next_attempt_at IS NOT NULL`,
+		`UPDATE webhooks.parked SET next_attempt_at = next_attempt_at - $1::interval`,
+		`UPDATE webhooks.accounts SET next_sync_at = next_sync_at - $1::interval,
+			last_regular_at = last_regular_at - $1::interval, last_back_at = last_back_at - $1::interval`,
+	} {
+		if _, err := e.pool.Exec(e.t.Context(), sql, d); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+}
+
+// one reads one value from the database.
+func one[T any](e *env, sql string, args ...any) (value T) {
+	e.t.Helper()
+	if err := e.pool.QueryRow(e.t.Context(), sql, args...).Scan(&value); err != nil {
+		e.t.Fatal(err)
+	}
+	return value
+}
+
 // eventually polls until ok, or fails.
 func (e *env) eventually(what string, ok func() bool) {
 	e.t.Helper()

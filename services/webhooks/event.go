@@ -25,7 +25,6 @@ const (
 const (
 	reasonUnknownType    = "UNKNOWN_TYPE"
 	reasonOtherLivemode  = "OTHER_LIVEMODE"
-	reasonWrongEndpoint  = "WRONG_ENDPOINT"
 	reasonUnknownAccount = "UNKNOWN_ACCOUNT"
 	reasonNotOurs        = "NOT_OURS"
 )
@@ -42,8 +41,7 @@ type Event struct {
 	Received   time.Time
 	FinishTime time.Time // zero until it is applied or ignored
 
-	apiVersion string
-	object     stripe.Object
+	object stripe.Object
 }
 
 // Endpoint is where an event came in. Each has secrets of its own.
@@ -105,16 +103,12 @@ var steps = map[string]step{
 }
 
 // sort says what is to be done with an event; a reason that is not empty means: ignore it.
-func sort(e stripe.Event, endpoint Endpoint, livemode bool) (s step, ignore string) {
+func sort(e stripe.Event, livemode bool) (s step, ignore string) {
 	s, known := steps[e.Type]
 	switch {
 	// A live Connect endpoint also gets test events.
 	case e.Livemode != livemode:
 		return stepNone, reasonOtherLivemode
-	// The platform's own events never name an account. One that does was sent here by a wrong setting, and
-	// comes to the other endpoint too, or is found by the sync.
-	case (e.Account != "") != (endpoint == EndpointConnect):
-		return stepNone, reasonWrongEndpoint
 	case !known, s == stepSession && e.Object.Session == nil:
 		return stepNone, reasonUnknownType
 	}
@@ -129,11 +123,11 @@ const (
 	giveUpAfter = 20
 )
 
-// retryAt is when an event that failed that often is tried again; nil when it is given up.
-func retryAt(now time.Time, attempts int) *time.Time {
+// retryPause is how long an event that failed that often waits; nil when it is given up.
+func retryPause(attempts int) *time.Duration {
 	if attempts >= giveUpAfter {
 		return nil
 	}
-	at := now.Add(min(firstRetry<<min(attempts-1, 20), maxRetry))
-	return &at
+	pause := min(firstRetry<<min(attempts-1, 20), maxRetry)
+	return &pause
 }

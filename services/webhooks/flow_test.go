@@ -135,7 +135,7 @@ func TestTheFeeComesLate(t *testing.T) {
 func setCursor(e *env, at time.Time) error {
 	_, err := e.pool.Exec(e.t.Context(), `
 		UPDATE webhooks.accounts
-		SET synced_to = $1, last_regular_at = $1, last_deep_at = $1
+		SET synced_to = $1, last_regular_at = now(), last_back_at = now()
 		WHERE account = ''`, at)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
@@ -47,4 +48,21 @@ func foreignSession(t *testing.T, e *env, donation string) string {
 		t.Fatalf("no session: %s", w.Body)
 	}
 	return answer.ID
+}
+
+// measured returns the sum of a gauge or counter.
+func measured(t *testing.T, c prometheus.Collector) (sum float64) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return sum
 }

@@ -169,10 +169,11 @@ func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) e
 
 	until := time.Now().Add(jobBudget)
 	for {
-		if err := s.pass(ctx, account, until, false); err != nil {
+		ours, err := s.pass(ctx, account, until, false)
+		if err != nil {
 			return fmt.Errorf("bring account %q in step: %w", account, err)
 		}
-		ended, err := s.finish(ctx, job)
+		ended, err := s.finish(ctx, job, ours)
 		if err != nil || ended {
 			return err
 		}
@@ -215,17 +216,26 @@ func (s *Service) beat(ctx context.Context, account string) {
 	}
 }
 
-// Events of the kind 'hint' wait for a sync, and so while syncs wait after a failure: the tick sees to them.
+// Events of the kind 'hint' wait for a sync, as all that a sync does, and so while syncs wait after a failure:
+// the tick sees to them. Nothing is read for an account that is not ours.
 const leftSQL = `
 SELECT
 	a.job_id IS NOT DISTINCT FROM @job_id AND (
-		a.walk_after IS NOT NULL AND a.next_sync_at <= @now
-		OR EXISTS (
+		EXISTS (
 			SELECT
 			FROM webhooks.events AS e
 			WHERE e.account = a.account
-				AND e.next_attempt_at <= @now
-				AND (e.step = 'session' OR a.next_sync_at <= @now)
+				AND e.next_attempt_at <= statement_timestamp()
+				AND (e.step = 'session' OR a.next_sync_at <= statement_timestamp())
+		)
+		OR @ours AND a.next_sync_at <= statement_timestamp() AND (
+			a.back_floor IS NOT NULL
+			OR EXISTS (
+				SELECT
+				FROM webhooks.parked AS p
+				WHERE p.account = a.account
+					AND p.next_attempt_at <= statement_timestamp()
+			)
 		)
 	)
 FROM webhooks.accounts AS a
@@ -233,7 +243,7 @@ WHERE a.account = @account`
 
 // finish ends the job if nothing is left to do, or if another job has taken its place. No event can be stored
 // between the look and the commit, because whoever stores one holds the lock that we wait for.
-func (s *Service) finish(ctx context.Context, job *river.Job[accountArgs]) (ended bool, err error) {
+func (s *Service) finish(ctx context.Context, job *river.Job[accountArgs], ours bool) (ended bool, err error) {
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		ended = false
 		account := job.Args.Account
@@ -241,7 +251,7 @@ func (s *Service) finish(ctx context.Context, job *river.Job[accountArgs]) (ende
 			return postgres.Error(err)
 		}
 		var left bool
-		err := tx.QueryRow(ctx, leftSQL, pgx.NamedArgs{"account": account, "job_id": job.ID, "now": s.now()}).Scan(&left)
+		err := tx.QueryRow(ctx, leftSQL, pgx.NamedArgs{"account": account, "job_id": job.ID, "ours": ours}).Scan(&left)
 		if err != nil || left {
 			return postgres.Error(err)
 		}

@@ -215,7 +215,7 @@ func TestTickFindsAccountsInNeed(t *testing.T) {
 	if got := due(); len(got) != 0 {
 		t.Errorf("just synced: %q are due", got)
 	}
-	e.clock.Advance(defaultSyncEvery)
+	e.later(defaultSyncEvery)
 	if got := due(); len(got) != 2 {
 		t.Errorf("on the timer: %q are due, want both", got)
 	}
@@ -229,7 +229,7 @@ func TestTickFindsAccountsInNeed(t *testing.T) {
 		if got := due(); len(got) != 0 {
 			t.Errorf("in the pause: %q are due", got)
 		}
-		e.clock.Advance(2 * time.Second)
+		e.later(2 * time.Second)
 		if got := due(); len(got) != 1 {
 			t.Errorf("after the pause: %q are due, want the platform's", got)
 		}

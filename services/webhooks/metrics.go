@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // metrics are what an operator watches. An account is a Stripe account's id, "" the platform's.
 type metrics struct {
-	received     *prometheus.CounterVec // by outcome: stored, duplicate, ignored, refused
+	received     *prometheus.CounterVec // by outcome: stored, duplicate, ignored, misdirected, refused
 	finished     *prometheus.CounterVec // by outcome: applied, ignored, failed
 	syncs        *prometheus.CounterVec // by depth and outcome
 	posted       *prometheus.CounterVec // by kind
@@ -13,6 +13,8 @@ type metrics struct {
 	refused      prometheus.Counter
 	lastSync     *prometheus.GaugeVec
 	oldest       prometheus.Gauge
+	failed       prometheus.Gauge
+	parked       prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -24,7 +26,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		received: prometheus.NewCounterVec(counter("events_received_total",
-			"Deliveries of Stripe's: stored, duplicate, ignored, or refused for their signature."), []string{"outcome"}),
+			"Deliveries of Stripe's: stored, duplicate, ignored, misdirected to the other endpoint, or refused for their signature."), []string{"outcome"}),
 		finished: prometheus.NewCounterVec(counter("events_applied_total",
 			"Tries to apply an event: applied, ignored or failed."), []string{"outcome"}),
 		syncs: prometheus.NewCounterVec(counter("syncs_total",
@@ -41,9 +43,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			"When an account's balance was last read to its end."), []string{"account"}),
 		oldest: prometheus.NewGauge(gauge("oldest_unapplied_event_seconds",
 			"Age of the oldest event that is still to be applied; 0 when there is none.")),
+		failed: prometheus.NewGauge(gauge("failed_events",
+			"Events that could not be applied so far, those that were given up among them. Somebody must look.")),
+		parked: prometheus.NewGauge(gauge("parked_transactions",
+			"Balance transactions that cannot be booked so far. Somebody must look when it stays above 0.")),
 	}
 	if r != nil {
-		r.MustRegister(m.received, m.finished, m.syncs, m.posted, m.unattributed, m.unknownTypes, m.refused, m.lastSync, m.oldest)
+		r.MustRegister(m.received, m.finished, m.syncs, m.posted, m.unattributed, m.unknownTypes, m.refused, m.lastSync, m.oldest,
+			m.failed, m.parked)
 	}
 	return m
 }

@@ -1,13 +1,8 @@
 package webhooks
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -144,68 +139,11 @@ func TestPost(t *testing.T) {
 	}
 }
 
-// fakeBalance answers lists of balance transactions, newest first, and payment intents.
-type fakeBalance struct {
-	rows    []fakeRow // newest first
-	intents map[string]string
-	// lists counts the pages that were asked for; after failAfter of them Stripe is down, unless zero.
-	lists, failAfter int
-}
-
-type fakeRow struct {
-	id, kind, category string
-	amount, fee        int64
-	created            time.Time
-	source             string // JSON
-}
-
-func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
-	if id, ok := strings.CutPrefix(r.URL.Path, "/v1/payment_intents/"); ok {
-		fmt.Fprintf(w, `{"id":%q,"status":"succeeded","metadata":{"donation":%q},"latest_charge":null}`, id, f.intents[id])
-		return true
-	}
-	if r.URL.Path != "/v1/balance_transactions" {
-		return false
-	}
-	if f.lists++; f.failAfter != 0 && f.lists > f.failAfter {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return true
-	}
-	since, _ := strconv.ParseInt(r.FormValue("created[gte]"), 10, 64)
-	rows := slices.Clone(f.rows)
-	if after := r.FormValue("starting_after"); after != "" {
-		rows = rows[1+slices.IndexFunc(rows, func(row fakeRow) bool { return row.id == after }):]
-	}
-	rows = slices.DeleteFunc(rows, func(row fakeRow) bool { return row.created.Unix() < since })
-	more := len(rows) > fullPage
-	rows = rows[:min(len(rows), fullPage)]
-	data := []json.RawMessage{}
-	for _, row := range rows {
-		if row.source == "" {
-			row.source = "null"
-		}
-		data = append(data, json.RawMessage(fmt.Sprintf(
-			`{"id":%q,"type":%q,"reporting_category":%q,"amount":%d,"fee":%d,"net":%d,"currency":"eur","created":%d,"source":%s,
-			"fee_details":[{"type":"stripe_fee","amount":%d,"currency":"eur"}]}`,
-			row.id, row.kind, row.category, row.amount, row.fee, row.amount-row.fee, row.created.Unix(), row.source, row.fee)))
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"object": "list", "has_more": more, "data": data})
-	return true
-}
-
-const fullPage = 100
-
 func TestMoneyThatGoesBack(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
 	whole, part, disputed := e.give(vallon), e.give(vallon), e.give(vallon)
 	now := e.clock.Now()
-	charge := func(n int, d donations.Donation) fakeRow {
-		return fakeRow{
-			id: fmt.Sprintf("txn_%d", n), kind: "charge", amount: 20_00, fee: 55, created: now,
-			source: fmt.Sprintf(`{"id":"ch_%d","object":"charge","payment_intent":"pi_%d","metadata":{"donation":%q}}`, n, n, d.ID),
-		}
-	}
 	// A dispute's id is not its charge's; the bug of others.
 	back := func(n int, kind, category, object string, amount, fee int64) fakeRow {
 		return fakeRow{
@@ -218,7 +156,7 @@ func TestMoneyThatGoesBack(t *testing.T) {
 		back(3, "adjustment", "dispute", "dispute", -20_00, 15_00),
 		back(2, "payment_refund", "refund", "refund", -5_00, 0),
 		back(1, "refund", "refund", "refund", -20_00, 0),
-		charge(3, disputed), charge(2, part), charge(1, whole),
+		charge(3, disputed, now), charge(2, part, now), charge(1, whole, now),
 	}}
 	e.run("")
 	e.want(whole, donations.StateRefunded, true)
@@ -237,54 +175,4 @@ func TestMoneyThatGoesBack(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("balances (-want +got):\n%s", diff)
 	}
-}
-
-func TestALongHistoryIsReadInStepsThatLast(t *testing.T) {
-	e := newEnv(t, stripesim.Config{})
-	d := e.give(vallon)
-	now := e.clock.Now()
-	f := &fakeBalance{intents: map[string]string{"pi_1": d.ID.String()}}
-	const count = 2_450
-	for i := range count {
-		f.rows = append(f.rows, fakeRow{id: fmt.Sprintf("txn_%d", i), kind: "stripe_fee", amount: -1, created: now.Add(-time.Duration(i) * time.Minute)})
-	}
-	// The refund is in the first step, its charge in the last.
-	f.rows[3] = fakeRow{
-		id: "txn_refund", kind: "refund", amount: -20_00, created: f.rows[3].created,
-		source: `{"id":"re_1","object":"refund","charge":"ch_1","payment_intent":"pi_1"}`,
-	}
-	f.rows[count-3] = fakeRow{
-		id: "txn_charge", kind: "charge", amount: 20_00, created: f.rows[count-3].created,
-		source: fmt.Sprintf(`{"id":"ch_1","object":"charge","payment_intent":"pi_1","metadata":{"donation":%q}}`, d.ID),
-	}
-	f.failAfter = 15
-	e.balance = f
-	if err := e.webhooks.Run(t.Context(), ""); reason(err) != "STRIPE_UNAVAILABLE" {
-		t.Fatalf("err = %v", err)
-	}
-	posted := func() (n int) {
-		t.Helper()
-		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM ledger.transactions").Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	if got := posted(); got != stepPages*fullPage {
-		t.Errorf("%d posted by the first step", got)
-	}
-	// New ones arrive while the walk waits.
-	f.rows = append([]fakeRow{{id: "txn_new", kind: "stripe_fee", amount: -1, created: now.Add(time.Second)}}, f.rows...)
-	f.failAfter, f.lists = 0, 0
-	e.run("")
-	if got := posted(); got != count+1 {
-		t.Errorf("%d posted in the end, want %d", got, count+1)
-	}
-	if f.lists > 45 {
-		t.Errorf("%d pages were asked for", f.lists)
-	}
-	sums := e.balances("")
-	if sums[ledger.RoleRefunds] != 20_00 || sums[ledger.RoleUnknownReceipts] != 0 {
-		t.Errorf("refunds %d, unknown %d", sums[ledger.RoleRefunds], sums[ledger.RoleUnknownReceipts])
-	}
-	e.want(d, donations.StateRefunded, true)
 }

@@ -23,7 +23,13 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 		s.metrics.received.WithLabelValues("refused").Inc()
 		return err
 	}
-	step, ignore := sort(event, endpoint, s.cfg.Stripe.Livemode())
+	// The platform's own events never name an account. One that does was sent here by a wrong setting; it comes
+	// to the other endpoint too, where it must be no duplicate, or is found by the sync.
+	if (event.Account != "") != (endpoint == EndpointConnect) {
+		s.metrics.received.WithLabelValues("misdirected").Inc()
+		return nil
+	}
+	step, ignore := sort(event, s.cfg.Stripe.Livemode())
 	outcome := "stored"
 	if ignore != "" {
 		outcome = "ignored"
@@ -39,51 +45,13 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 	return nil
 }
 
-// storeEventSQL stores an event unless it is there already.
-const storeEventSQL = `
-INSERT INTO webhooks.events (
+const insertEventSQL = `
+INSERT INTO webhooks.events AS e (
 	account,
 	id,
 	type,
 	step,
 	livemode,
-	api_version,
-	object,
-	state,
-	next_attempt_at,
-	failure_reason,
-	created_at,
-	received_at,
-	finished_at
-)
-VALUES (
-	@account,
-	@id,
-	@type,
-	@step,
-	@livemode,
-	@api_version,
-	@object,
-	@state,
-	@next_attempt_at,
-	@failure_reason,
-	@created_at,
-	@received_at,
-	@finished_at
-)
-ON CONFLICT (account, id) DO NOTHING
-RETURNING id`
-
-// storeBesideJobSQL stores an event only where a live job will find it. In a burst that is all that happens:
-// one statement, one commit, and no row that two events share.
-const storeBesideJobSQL = `
-INSERT INTO webhooks.events (
-	account,
-	id,
-	type,
-	step,
-	livemode,
-	api_version,
 	object,
 	state,
 	next_attempt_at,
@@ -98,18 +66,36 @@ SELECT
 	@type,
 	@step,
 	@livemode,
-	@api_version,
 	@object,
 	@state,
 	@next_attempt_at,
 	@failure_reason,
 	@created_at,
 	@received_at,
-	@finished_at
-WHERE EXISTS (` + liveJobSQL + `
-)
-ON CONFLICT (account, id) DO NOTHING
+	@finished_at`
+
+// A failed event that is sent again begins anew: somebody has put right what was wrong, and pressed a button.
+const onceSQL = `
+ON CONFLICT (account, id) DO UPDATE
+SET
+	step = EXCLUDED.step,
+	object = EXCLUDED.object,
+	state = EXCLUDED.state,
+	attempts = 0,
+	next_attempt_at = EXCLUDED.next_attempt_at,
+	failure_reason = EXCLUDED.failure_reason,
+	finished_at = EXCLUDED.finished_at
+WHERE e.state = 'failed'
 RETURNING id`
+
+// storeEventSQL stores an event unless it is there already.
+const storeEventSQL = insertEventSQL + onceSQL
+
+// storeBesideJobSQL stores an event only where a live job will find it. In a burst that is all that happens:
+// one statement, one commit, and no row that two events share.
+const storeBesideJobSQL = insertEventSQL + `
+WHERE EXISTS (` + liveJobSQL + `
+)` + onceSQL
 
 // store reports false for an event that was there.
 func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore string) (stored bool, err error) {
@@ -162,14 +148,13 @@ func returned(row pgx.Row) (bool, error) {
 func (s *Service) eventArgs(e stripe.Event, step step, ignore string) pgx.NamedArgs {
 	now := s.now()
 	args := pgx.NamedArgs{
-		"account":     e.Account,
-		"id":          e.ID,
-		"type":        e.Type,
-		"step":        string(step),
-		"livemode":    e.Livemode,
-		"api_version": e.APIVersion,
-		"object":      e.Object,
-		"state":       string(StateReceived),
+		"account":  e.Account,
+		"id":       e.ID,
+		"type":     e.Type,
+		"step":     string(step),
+		"livemode": e.Livemode,
+		"object":   e.Object,
+		"state":    string(StateReceived),
 		// Due by every clock: two programs may disagree on what now is.
 		"next_attempt_at": pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true},
 		"failure_reason":  "",

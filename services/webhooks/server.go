@@ -70,7 +70,7 @@ type Position struct {
 // newest is before every event.
 var newest = Position{Received: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
-const listEventsSQL = `
+const selectEventsSQL = `
 SELECT
 	e.id,
 	e.account,
@@ -82,18 +82,31 @@ SELECT
 	e.received_at,
 	e.finished_at
 FROM webhooks.events AS e
-WHERE (e.received_at, e.account, e.id) < (@received_at, @account, @id)
-	AND (@state = '' OR e.state = @state)
+WHERE (e.received_at, e.account, e.id) < (@received_at, @account, @id)`
+
+const orderEventsSQL = `
 ORDER BY
 	e.received_at DESC,
 	e.account DESC,
 	e.id DESC
 LIMIT @count`
 
+const listEventsSQL = selectEventsSQL + `
+	AND (@state = '' OR e.state = @state)` + orderEventsSQL
+
+// listFailedSQL is what an operator looks for first. The state is in its text, and not an argument, so that
+// every plan of it can use the index of failed events.
+const listFailedSQL = selectEventsSQL + `
+	AND e.state = 'failed'` + orderEventsSQL
+
 // List returns up to count events, newest first, those before the given one; of one state when it is not
 // empty.
 func (s *Service) List(ctx context.Context, state State, before Position, count int) ([]Event, error) {
-	rows, err := s.cfg.Pool.Query(ctx, listEventsSQL, pgx.NamedArgs{
+	sql := listEventsSQL
+	if state == StateFailed {
+		sql = listFailedSQL
+	}
+	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
 		"state": string(state), "received_at": before.Received, "account": before.Account, "id": before.ID, "count": count,
 	})
 	if err != nil {

@@ -30,7 +30,7 @@ type Config struct {
 	Secrets, ConnectSecrets []string
 	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
 	SyncEvery time.Duration
-	// Now tells the time, which must be Stripe's; time.Now when nil.
+	// Now tells the time, which must be Stripe's, to look back from; time.Now when nil.
 	Now func() time.Time
 	// Logger gets what nobody is told; slog.Default when nil.
 	Logger *slog.Logger

@@ -6,13 +6,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// depth is how far behind the cursor a sync looks.
+// depth is how far behind the cursor a sync looks. A balance transaction bears the time of its charge, and
+// becomes visible when its fee is known: mostly within seconds, for some ways to pay within days.
 type depth struct {
 	name    string
 	overlap time.Duration
@@ -20,107 +20,112 @@ type depth struct {
 	untilKnown bool
 }
 
-// A balance transaction bears the time of its charge, and becomes visible when its fee is known: mostly
-// within seconds, for some ways to pay within days.
 var (
 	// quick follows an event.
 	quick = depth{"quick", 2 * time.Minute, true}
 	// regular is the timer's.
 	regular = depth{"regular", 15 * time.Minute, false}
-	// deep finds what came very late and belongs to no gift that is waited for.
-	deep = depth{"deep", 72 * time.Hour, false}
 )
 
 const (
-	deepEvery = 24 * time.Hour
+	// Once a day, and far once a week, a look back finds what came very late and belongs to no gift that is
+	// waited for: a debit of another product's on the same account may take 14 days.
+	backEvery  = 24 * time.Hour
+	backDaily  = 72 * time.Hour
+	backWeekly = 30 * 24 * time.Hour
 	// pollCount bounds the gifts that one sync asks for by themselves.
 	pollCount = 20
 	// maxSyncPause bounds the pause after failed syncs.
 	maxSyncPause = time.Minute
 )
 
-// sync reads the account's balance into the ledger, then asks for gifts that are paid and not booked,
-// those of the given payment intents first of all. done is false when a failure was noted, or until has
-// passed before the end. With force it does not wait after a failure, and returns it.
-func (s *Service) sync(ctx context.Context, account string, intents []string, until time.Time, force bool) (done bool, err error) {
+// sync brings the account's books in step: it follows the balance, asks for gifts that are paid and not
+// booked, by which all hints of before are answered, tries again what is parked, and looks back. The newest
+// money comes first, and one balance transaction or payment that makes trouble holds up no other. It stops
+// between two steps once until has passed. A failure of the account is noted; with force it does not wait
+// after one, and returns it.
+func (s *Service) sync(ctx context.Context, account string, until time.Time, force bool) error {
 	if err := s.ensureAccount(ctx, account); err != nil {
-		return false, err
+		return err
 	}
 	p, err := s.position(ctx, account)
 	if err != nil || (p.waits && !force) {
-		return false, err
+		return err
 	}
-	d := s.depthOf(p)
-	done, err = s.syncTo(ctx, p, d, intents, until)
-	switch {
-	case err != nil && (ctx.Err() != nil || postgresAway(err)):
-		return false, err
-	case err != nil:
-		s.metrics.syncs.WithLabelValues(d.name, "failed").Inc()
-		s.cfg.Logger.WarnContext(ctx, "a sync failed", "account", account, "failures", p.failures+1, "error", err)
-		if noteErr := s.noteSyncFailure(ctx, p, errs.As(err).Reason); noteErr != nil || !force {
-			return false, noteErr
-		}
-		return false, err
-	case done:
-		s.metrics.syncs.WithLabelValues(d.name, "done").Inc()
-		s.metrics.lastSync.WithLabelValues(account).Set(float64(s.now().Unix()))
-		return true, s.noteSync(ctx, p, d)
+	hints, err := s.dueHints(ctx, account)
+	if err != nil {
+		return err
 	}
-	s.metrics.syncs.WithLabelValues(d.name, "interrupted").Inc()
-	return false, nil
+	d := quick
+	if p.regularDue {
+		d = regular
+	}
+	if err := s.follow(ctx, p, d); err != nil {
+		return s.syncFailed(ctx, p, d.name, err, force)
+	}
+	s.metrics.syncs.WithLabelValues(d.name, "done").Inc()
+	s.metrics.lastSync.WithLabelValues(account).Set(float64(s.now().Unix()))
+	if err := s.poll(ctx, account, hints.intents, until); err != nil {
+		return err
+	}
+	if err := s.noteSync(ctx, account, d); err != nil {
+		return err
+	}
+	if err := s.finishHints(ctx, account, hints.ids); err != nil {
+		return err
+	}
+	if err := s.retryParked(ctx, account, until); err != nil {
+		return err
+	}
+	if err := s.lookBack(ctx, account, until); err != nil {
+		return s.syncFailed(ctx, p, "back", err, force)
+	}
+	return s.noteSuccess(ctx, p)
 }
 
-func (s *Service) depthOf(p position) depth {
-	now := s.now()
-	switch {
-	case now.Sub(p.deepAt) >= deepEvery:
-		return deep
-	case now.Sub(p.regularAt) >= s.cfg.SyncEvery:
-		return regular
+// syncFailed notes a failure, unless the database or time has failed, and returns it with force.
+func (s *Service) syncFailed(ctx context.Context, p position, depth string, err error, force bool) error {
+	if ctx.Err() != nil || postgresAway(err) {
+		return err
 	}
-	return quick
+	s.metrics.syncs.WithLabelValues(depth, "failed").Inc()
+	s.cfg.Logger.WarnContext(ctx, "a sync failed", "account", p.account, "failures", p.failures+1, "error", err)
+	if noteErr := s.noteSyncFailure(ctx, p, errs.As(err).Reason); noteErr != nil || !force {
+		return noteErr
+	}
+	return err
 }
 
-func (s *Service) syncTo(ctx context.Context, p position, d depth, intents []string, until time.Time) (done bool, err error) {
-	// A walk that was cut off ends first: only then is everything behind the cursor posted.
-	if p.walkAfter != "" {
-		if done, err = s.walk(ctx, &p, depth{name: d.name, overlap: d.overlap}, until); err != nil || !done {
-			return false, err
-		}
-	}
-	if done, err = s.walk(ctx, &p, d, until); err != nil || !done {
-		return false, err
-	}
-	return true, s.poll(ctx, p.account, intents)
-}
-
-// poll asks for gifts that are paid and not booked, whose balance transaction the list does not show.
-func (s *Service) poll(ctx context.Context, account string, intents []string) error {
+// poll asks for gifts that are paid and not booked, whose balance transaction the list does not show. One that
+// cannot be read waits longer and longer.
+func (s *Service) poll(ctx context.Context, account string, intents []string, until time.Time) error {
 	due, err := s.cfg.Donations.DueUnbooked(ctx, account, intents, pollCount)
 	if err != nil {
 		return err
 	}
 	for _, u := range due {
-		if err := s.pollOne(ctx, account, u); err != nil {
+		if over(until) {
+			return nil
+		}
+		intent, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, u.PaymentIntent)
+		switch {
+		case ctx.Err() != nil:
+			return err
+		case stripe.KindOf(err) == stripe.Throttled:
+			return nil // nor may the others be asked for; they stay due
+		case err != nil:
+			s.cfg.Logger.WarnContext(ctx, "a paid gift cannot be asked for", "account", account, "donation", u.Donation, "error", err)
+		case intent.Balance != nil:
+			if err := s.book(ctx, account, []stripe.BalanceTransaction{*intent.Balance}, nil, nil); err != nil {
+				return err
+			}
+		}
+		// Does nothing to a gift that is booked now.
+		if err := s.cfg.Donations.PollLater(ctx, u); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (s *Service) pollOne(ctx context.Context, account string, u donations.Unbooked) error {
-	intent, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, u.PaymentIntent)
-	if err != nil && stripe.KindOf(err) != stripe.Missing {
-		return err
-	}
-	if intent.Balance != nil {
-		if err := s.postAll(ctx, account, []stripe.BalanceTransaction{*intent.Balance}, nil); err != nil {
-			return err
-		}
-	}
-	// Does nothing to a gift that is booked now.
-	return s.cfg.Donations.PollLater(ctx, u)
 }
 
 // ensureAccount makes the account's row and its book, once a program.
@@ -142,13 +147,18 @@ func (s *Service) ensureAccount(ctx context.Context, account string) error {
 
 // position is how far an account is.
 type position struct {
-	account  string
+	account string
+	// syncedTo is the cursor: what was visible up to here is booked or parked, but for what the look back has
+	// still to read.
 	syncedTo time.Time
-	// walkAfter is empty when no walk is under way.
-	walkAfter          string
-	walkFloor, walkTop time.Time
-	regularAt, deepAt  time.Time
-	failures           int
+	// backFloor is nil when no look back is under way; backAfter is empty at the newest end.
+	backFloor *time.Time
+	backAfter string
+	// backBegins: this is the first step of one.
+	backBegins bool
+	// regularDue, backDue: the last one is long ago. backFar: none began this week.
+	regularDue, backDue, backFar bool
+	failures                     int
 	// waits: syncs failed, and the pause is not over.
 	waits bool
 }
@@ -156,58 +166,74 @@ type position struct {
 const positionSQL = `
 SELECT
 	a.synced_to,
-	coalesce(a.walk_after, ''),
-	coalesce(a.walk_floor, 'epoch'),
-	coalesce(a.walk_top, 'epoch'),
-	coalesce(a.last_regular_at, 'epoch'),
-	coalesce(a.last_deep_at, 'epoch'),
+	a.back_floor,
+	coalesce(a.back_after, ''),
+	a.last_regular_at <= statement_timestamp() - @sync_every::interval,
+	a.last_back_at <= statement_timestamp() - @back_every::interval,
+	a.last_back_at < date_trunc('week', statement_timestamp()),
 	a.sync_failures,
-	a.next_sync_at > @now
+	a.next_sync_at > statement_timestamp()
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
 func (s *Service) position(ctx context.Context, account string) (position, error) {
 	p := position{account: account}
-	err := s.cfg.Pool.QueryRow(ctx, positionSQL, pgx.NamedArgs{"account": account, "now": s.now()}).Scan(
-		&p.syncedTo, &p.walkAfter, &p.walkFloor, &p.walkTop, &p.regularAt, &p.deepAt, &p.failures, &p.waits)
+	err := s.cfg.Pool.QueryRow(ctx, positionSQL, pgx.NamedArgs{
+		"account": account, "sync_every": s.cfg.SyncEvery, "back_every": backEvery,
+	}).Scan(&p.syncedTo, &p.backFloor, &p.backAfter, &p.regularDue, &p.backDue, &p.backFar, &p.failures, &p.waits)
 	return p, postgres.Error(err)
 }
 
-// Compared with what was read, because another job may have walked on; then its position stands, and what
-// was posted beside it is posted.
+// Compared with what was read, because another job may have moved on; then its position stands, which leaves
+// out nothing either, and what was booked beside it is booked.
 const savePositionSQL = `
 UPDATE webhooks.accounts AS a
 SET
 	synced_to = @synced_to,
-	walk_after = nullif(@walk_after, ''),
-	walk_floor = CASE WHEN @walk_after <> '' THEN @walk_floor::timestamptz END,
-	walk_top = CASE WHEN @walk_after <> '' THEN @walk_top::timestamptz END
+	back_floor = @back_floor,
+	back_after = nullif(@back_after, ''),
+	last_back_at = CASE WHEN @back_begins THEN statement_timestamp() ELSE a.last_back_at END
 WHERE a.account = @account
 	AND a.synced_to = @was_synced_to
-	AND coalesce(a.walk_after, '') = @was_walk_after`
+	AND a.back_floor IS NOT DISTINCT FROM @was_back_floor
+	AND coalesce(a.back_after, '') = @was_back_after`
 
 func savePositionTx(ctx context.Context, tx pgx.Tx, was, is position) error {
 	_, err := tx.Exec(ctx, savePositionSQL, pgx.NamedArgs{
 		"account": is.account, "synced_to": is.syncedTo,
-		"walk_after": is.walkAfter, "walk_floor": is.walkFloor, "walk_top": is.walkTop,
-		"was_synced_to": was.syncedTo, "was_walk_after": was.walkAfter,
+		"back_floor": is.backFloor, "back_after": is.backAfter, "back_begins": is.backBegins,
+		"was_synced_to": was.syncedTo, "was_back_floor": was.backFloor, "was_back_after": was.backAfter,
 	})
 	return postgres.Error(err)
 }
 
 const noteSyncSQL = `
 UPDATE webhooks.accounts AS a
+SET last_regular_at = statement_timestamp()
+WHERE a.account = @account`
+
+func (s *Service) noteSync(ctx context.Context, account string, d depth) error {
+	if d.name != regular.name {
+		return nil
+	}
+	_, err := s.cfg.Pool.Exec(ctx, noteSyncSQL, pgx.NamedArgs{"account": account})
+	return postgres.Error(err)
+}
+
+const noteSuccessSQL = `
+UPDATE webhooks.accounts AS a
 SET
-	last_sync_at = @now,
-	last_regular_at = CASE WHEN @depth <> 'quick' THEN @now ELSE a.last_regular_at END,
-	last_deep_at = CASE WHEN @depth = 'deep' THEN @now ELSE a.last_deep_at END,
 	sync_failures = 0,
 	failure_reason = '',
 	next_sync_at = '-infinity'
 WHERE a.account = @account`
 
-func (s *Service) noteSync(ctx context.Context, p position, d depth) error {
-	_, err := s.cfg.Pool.Exec(ctx, noteSyncSQL, pgx.NamedArgs{"account": p.account, "depth": d.name, "now": s.now()})
+// noteSuccess ends a row of failures.
+func (s *Service) noteSuccess(ctx context.Context, p position) error {
+	if p.failures == 0 {
+		return nil
+	}
+	_, err := s.cfg.Pool.Exec(ctx, noteSuccessSQL, pgx.NamedArgs{"account": p.account})
 	return postgres.Error(err)
 }
 
@@ -216,13 +242,12 @@ UPDATE webhooks.accounts AS a
 SET
 	sync_failures = a.sync_failures + 1,
 	failure_reason = @reason,
-	next_sync_at = @next_sync_at
+	next_sync_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
 func (s *Service) noteSyncFailure(ctx context.Context, p position, reason string) error {
-	wait := min(time.Second<<min(p.failures, 10), maxSyncPause)
 	_, err := s.cfg.Pool.Exec(ctx, noteSyncFailureSQL, pgx.NamedArgs{
-		"account": p.account, "reason": reason, "next_sync_at": s.now().Add(wait),
+		"account": p.account, "reason": reason, "pause": min(time.Second<<min(p.failures, 10), maxSyncPause),
 	})
 	return postgres.Error(err)
 }

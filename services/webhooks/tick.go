@@ -17,55 +17,10 @@ const keepEvents = 90 * 24 * time.Hour
 // forgetCount bounds how many old events one tick deletes.
 const forgetCount = 1000
 
-// An account is due when it was never synced, on the timer, after a failure's pause, when a walk was cut off, and
-// when events are due that no job has taken.
-const dueAccountsSQL = `
-SELECT c.account
-FROM unnest(@accounts::text[]) AS c (account)
-LEFT JOIN webhooks.accounts AS a ON a.account = c.account
-WHERE a.account IS NULL
-	OR (
-		a.next_sync_at <= @now
-		AND (
-			a.last_regular_at IS NULL
-			OR a.last_regular_at <= @regular_before
-			OR a.sync_failures > 0
-			OR a.walk_after IS NOT NULL
-		)
-	)
-UNION
-SELECT e.account
-FROM webhooks.events AS e
-LEFT JOIN webhooks.accounts AS a ON a.account = e.account
-WHERE e.next_attempt_at <= @now
-	AND (e.step = 'session' OR a.next_sync_at <= @now)
-ORDER BY account`
-
-const oldestEventSQL = `
-SELECT min(e.received_at)
-FROM webhooks.events AS e
-WHERE e.next_attempt_at IS NOT NULL`
-
-const forgetEventsSQL = `
-DELETE FROM webhooks.events AS e
-WHERE (e.account, e.id) IN (
-	SELECT
-		o.account,
-		o.id
-	FROM webhooks.events AS o
-	WHERE o.received_at < @before
-		AND o.finished_at IS NOT NULL
-	ORDER BY
-		o.received_at,
-		o.account,
-		o.id
-	LIMIT @count
-)`
-
 const restartSQL = `
 UPDATE webhooks.accounts AS a
 SET
-	last_regular_at = NULL,
+	last_regular_at = '-infinity',
 	next_sync_at = '-infinity'`
 
 // CatchUp gives every account a job, also beside one that seems to run: that one may have been killed with the
@@ -88,7 +43,7 @@ func (s *Service) tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.ensureJobs(ctx, due, false), s.measureOldest(ctx), s.forgetEvents(ctx))
+	return errors.Join(s.ensureJobs(ctx, due, false), s.measure(ctx), s.forgetEvents(ctx))
 }
 
 // ensureJobs goes on behind an account that fails: one's trouble is not another's.
@@ -100,15 +55,41 @@ func (s *Service) ensureJobs(ctx context.Context, accounts []string, force bool)
 	return failed
 }
 
+// An account is due when it was never synced, on the timer, after a failure's pause, when a look back is under
+// way, and when there are parked balance transactions or events whose pause is over and that no job has taken.
+const dueAccountsSQL = `
+SELECT c.account
+FROM unnest(@accounts::text[]) AS c (account)
+LEFT JOIN webhooks.accounts AS a ON a.account = c.account
+WHERE a.account IS NULL
+	OR (
+		a.next_sync_at <= statement_timestamp()
+		AND (
+			a.last_regular_at <= statement_timestamp() - @sync_every::interval
+			OR a.sync_failures > 0
+			OR a.back_floor IS NOT NULL
+			OR EXISTS (
+				SELECT
+				FROM webhooks.parked AS p
+				WHERE p.account = a.account
+					AND p.next_attempt_at <= statement_timestamp()
+			)
+		)
+	)
+UNION
+SELECT e.account
+FROM webhooks.events AS e
+LEFT JOIN webhooks.accounts AS a ON a.account = e.account
+WHERE e.next_attempt_at <= statement_timestamp()
+	AND (e.step = 'session' OR a.next_sync_at <= statement_timestamp())
+ORDER BY account`
+
 func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
 	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now := s.now()
-	due, err := s.strings(ctx, dueAccountsSQL, pgx.NamedArgs{
-		"accounts": accounts, "now": now, "regular_before": now.Add(-s.cfg.SyncEvery),
-	})
+	due, err := s.strings(ctx, dueAccountsSQL, pgx.NamedArgs{"accounts": accounts, "sync_every": s.cfg.SyncEvery})
 	if err != nil {
 		return nil, err
 	}
@@ -121,18 +102,50 @@ func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
 	return slices.Compact(due), nil
 }
 
-func (s *Service) measureOldest(ctx context.Context) error {
-	var oldest *time.Time
-	if err := s.cfg.Pool.QueryRow(ctx, oldestEventSQL).Scan(&oldest); err != nil {
+const measureSQL = `
+SELECT
+	(
+		SELECT coalesce(extract(epoch FROM statement_timestamp() - min(e.received_at)), 0)::float8
+		FROM webhooks.events AS e
+		WHERE e.next_attempt_at IS NOT NULL
+	),
+	(
+		SELECT count(*)::float8
+		FROM webhooks.events AS e
+		WHERE e.state = 'failed'
+	),
+	(
+		SELECT count(*)::float8
+		FROM webhooks.parked
+	)`
+
+// measure looks at what waits for a better time, or for somebody.
+func (s *Service) measure(ctx context.Context) error {
+	var oldest, failed, parked float64
+	if err := s.cfg.Pool.QueryRow(ctx, measureSQL).Scan(&oldest, &failed, &parked); err != nil {
 		return postgres.Error(err)
 	}
-	age := 0.0
-	if oldest != nil {
-		age = max(s.now().Sub(*oldest).Seconds(), 0)
-	}
-	s.metrics.oldest.Set(age)
+	s.metrics.oldest.Set(max(oldest, 0))
+	s.metrics.failed.Set(failed)
+	s.metrics.parked.Set(parked)
 	return nil
 }
+
+const forgetEventsSQL = `
+DELETE FROM webhooks.events AS e
+WHERE (e.account, e.id) IN (
+	SELECT
+		o.account,
+		o.id
+	FROM webhooks.events AS o
+	WHERE o.received_at < @before
+		AND o.finished_at IS NOT NULL
+	ORDER BY
+		o.received_at,
+		o.account,
+		o.id
+	LIMIT @count
+)`
 
 func (s *Service) forgetEvents(ctx context.Context) error {
 	_, err := s.cfg.Pool.Exec(ctx, forgetEventsSQL, pgx.NamedArgs{"before": s.now().Add(-keepEvents), "count": forgetCount})

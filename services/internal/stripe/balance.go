@@ -80,6 +80,19 @@ func (c *Client) ListBalanceTransactions(ctx context.Context, account string, q 
 	return page, answer.HasMore, nil
 }
 
+// GetBalanceTransaction reads one, with its source.
+func (c *Client) GetBalanceTransaction(ctx context.Context, account, id string) (BalanceTransaction, error) {
+	var answer struct {
+		stripego.APIResource
+		balanceObject
+	}
+	err := c.get(ctx, account, "/v1/balance_transactions/"+url.PathEscape(id), query("expand[0]", "source"), &answer)
+	if err != nil {
+		return BalanceTransaction{}, err
+	}
+	return answer.transaction(), nil
+}
+
 // PaymentIntent is a payment with the money that it moved.
 type PaymentIntent struct {
 	ID string

@@ -18,17 +18,16 @@ type Event struct {
 	// Type is Stripe's word, such as "checkout.session.completed".
 	Type string
 	// Account is the connected account that it is about; "" for the platform's own.
-	Account string
-	// APIVersion is the version that the event's object is written in.
-	APIVersion string
-	Livemode   bool
-	Created    time.Time
-	Object     Object
+	Account  string
+	Livemode bool
+	Created  time.Time
+	Object   Object
 }
 
 // Object is what an event's object says, as far as it matters here. It is stored as JSON.
 type Object struct {
-	// Session is set for events of Checkout Sessions.
+	// Session is set for events of Checkout Sessions. It has no Status, and nothing but its ID, when the event
+	// is in another version than [APIVersion], where any member may mean something else: read it again.
 	Session *Session `json:"session,omitempty"`
 	// PaymentIntent is the payment that a charge, refund or dispute belongs to.
 	PaymentIntent string `json:"payment_intent,omitempty"`
@@ -73,25 +72,35 @@ func parseEvent(payload []byte) (Event, error) {
 		return Event{}, errs.Invalid("payload", "must be an event of Stripe's")
 	}
 	return Event{
-		ID: o.ID, Type: o.Type, Account: o.Account, APIVersion: o.APIVersion, Livemode: o.Livemode,
-		Created: unix(o.Created), Object: parseObject(o.Type, o.Data.Object),
+		ID: o.ID, Type: o.Type, Account: o.Account, Livemode: o.Livemode,
+		Created: unix(o.Created), Object: parseObject(o.Type, o.APIVersion, o.Data.Object),
 	}, nil
 }
 
-// parseObject is lenient: an object of a version or product that we do not know has nothing for us, and the
-// event is kept all the same.
-func parseObject(eventType string, data json.RawMessage) Object {
+// parseObject is lenient: an object of a version or product that we do not know has nothing for us but perhaps
+// its id, and the event is kept all the same.
+func parseObject(eventType, version string, data json.RawMessage) Object {
 	if strings.HasPrefix(eventType, "checkout.session.") {
-		var o sessionObject
-		if json.Unmarshal(data, &o) != nil {
-			return Object{}
-		}
-		session := o.session()
-		return Object{Session: &session, PaymentIntent: session.PaymentIntent}
+		return parseSession(version, data)
 	}
 	var o sourceObject
 	if json.Unmarshal(data, &o) != nil {
 		return Object{}
 	}
 	return Object{PaymentIntent: o.PaymentIntent.ID}
+}
+
+func parseSession(version string, data json.RawMessage) Object {
+	var o sessionObject
+	if version == APIVersion && json.Unmarshal(data, &o) == nil {
+		session := o.session()
+		return Object{Session: &session, PaymentIntent: session.PaymentIntent}
+	}
+	var named struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(data, &named) != nil || named.ID == "" {
+		return Object{}
+	}
+	return Object{Session: &Session{ID: named.ID}}
 }

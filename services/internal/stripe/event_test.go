@@ -76,7 +76,7 @@ func TestAnEventKeepsWhatMattersAndNobodysName(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Event{
-		ID: "evt_1", Type: "checkout.session.completed", Account: "acct_1", APIVersion: "2023-10-16", Livemode: true,
+		ID: "evt_1", Type: "checkout.session.completed", Account: "acct_1", Livemode: true,
 		Created: time.Unix(1_700_000_000, 0).UTC(),
 		Object: Object{PaymentIntent: "pi_1", Session: &Session{
 			ID: "cs_1", Status: SessionComplete, PaymentStatus: Unpaid, PaymentIntent: "pi_1", AmountMinor: 2000,
@@ -98,17 +98,19 @@ func TestAnEventKeepsWhatMattersAndNobodysName(t *testing.T) {
 
 func TestOtherProductsObjects(t *testing.T) {
 	for name, c := range map[string]struct {
-		kind, object string
-		want         Object
+		kind, version, object string
+		want                  Object
 	}{
-		"a reference that is somebody's name": {"checkout.session.completed", `{"id":"cs_1","client_reference_id":"jane@example.org"}`, Object{Session: &Session{ID: "cs_1"}}},
-		"an expanded intent":                  {"charge.updated", `{"id":"ch_1","object":"charge","payment_intent":{"id":"pi_2"}}`, Object{PaymentIntent: "pi_2"}},
-		"a dispute":                           {"charge.dispute.created", `{"id":"du_1","object":"dispute","charge":"ch_1","payment_intent":"pi_3"}`, Object{PaymentIntent: "pi_3"}},
-		"no object":                           {"charge.updated", `null`, Object{}},
-		"an object of another shape":          {"checkout.session.completed", `{"id":{"a":1}}`, Object{}},
+		"a reference that is somebody's name":       {"checkout.session.completed", APIVersion, `{"id":"cs_1","client_reference_id":"jane@example.org"}`, Object{Session: &Session{ID: "cs_1"}}},
+		"an expanded intent":                        {"charge.updated", APIVersion, `{"id":"ch_1","object":"charge","payment_intent":{"id":"pi_2"}}`, Object{PaymentIntent: "pi_2"}},
+		"a dispute":                                 {"charge.dispute.created", APIVersion, `{"id":"du_1","object":"dispute","charge":"ch_1","payment_intent":"pi_3"}`, Object{PaymentIntent: "pi_3"}},
+		"a session of another version names itself": {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
+		"a session that cannot be read, too":        {"checkout.session.completed", APIVersion, `{"id":"cs_1","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
+		"no object":                                 {"charge.updated", APIVersion, `null`, Object{}},
+		"an object of another shape":                {"checkout.session.completed", APIVersion, `{"id":{"a":1}}`, Object{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, parseObject(c.kind, json.RawMessage(c.object))); diff != "" {
+			if diff := cmp.Diff(c.want, parseObject(c.kind, c.version, json.RawMessage(c.object))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -1,0 +1,226 @@
+package webhooks
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// maxAsks bounds the payment intents that one step asks for, one after the other.
+const maxAsks = 20
+
+// item is a balance transaction on its way to the ledger.
+type item struct {
+	stripe.BalanceTransaction
+	clue donations.Clue
+	// effective is when the books have it; zero: when it happened.
+	effective time.Time
+}
+
+// book posts balance transactions and moves their gifts. When the ledger refuses the batch, each is posted by
+// itself, so that one does not hold up the others, and what is refused then is parked. In one transaction with
+// the last of it, also runs, the given ones are parked as well, and what is booked is parked no more. An error
+// is nobody's refusal: the database is away, or time is up.
+func (s *Service) book(ctx context.Context, account string, fresh []stripe.BalanceTransaction, parked []parking,
+	also func(context.Context, pgx.Tx) error,
+) error {
+	owner, err := s.cfg.Collectives.SoleOwner(ctx, account)
+	if err != nil {
+		return err
+	}
+	items, unread, err := s.clues(ctx, account, fresh)
+	if err != nil {
+		return err
+	}
+	parked = append(parked, unread...)
+	end := func(ctx context.Context, tx pgx.Tx) error {
+		if err := parkTx(ctx, tx, account, fresh, parked); err != nil || also == nil {
+			return err
+		}
+		return also(ctx, tx)
+	}
+	err = s.postBatch(ctx, account, owner, items, end)
+	if err == nil || ctx.Err() != nil || postgresAway(err) || len(items) == 0 {
+		return err
+	}
+	for _, it := range items {
+		refusal, err := s.bookOne(ctx, account, owner, it)
+		if err != nil {
+			return err
+		}
+		if refusal != "" {
+			parked = append(parked, parking{it.ID, refusal})
+		}
+	}
+	return s.postBatch(ctx, account, owner, nil, end)
+}
+
+// bookOne posts one balance transaction, and returns why the ledger refuses it. What happened in a period that
+// was closed meanwhile is booked where the open one begins; its gift keeps the time of the payment.
+func (s *Service) bookOne(ctx context.Context, account, owner string, it item) (refusal string, err error) {
+	logger := s.cfg.Logger.With("account", account, "balance_transaction", it.ID, "type", it.Type)
+	err = s.postBatch(ctx, account, owner, []item{it}, nil)
+	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
+		if it.effective, err = s.openFrom(ctx, account, owner, it); err == nil {
+			logger.WarnContext(ctx, "money of a closed period is booked in the open one", "created", it.Created, "effective", it.effective)
+			err = s.postBatch(ctx, account, owner, []item{it}, nil)
+		}
+	}
+	switch {
+	case err == nil:
+		return "", nil
+	case ctx.Err() != nil, postgresAway(err):
+		return "", err
+	case errs.As(err).Reason == ledger.ReasonReferenceReused:
+		// Another job posted it just now, and saw its gift in another light, or its period still open.
+		logger.WarnContext(ctx, "a balance transaction is booked already, in another way", "error", err)
+		return "", nil
+	}
+	s.metrics.refused.Inc()
+	logger.ErrorContext(ctx, "the ledger refuses a balance transaction: it is parked", "error", err)
+	return errs.As(err).Reason, nil
+}
+
+// openFrom is the earliest time that the books of whom the money belongs to are open.
+func (s *Service) openFrom(ctx context.Context, account, owner string, it item) (time.Time, error) {
+	matches, err := s.cfg.Donations.Find(ctx, account, []donations.Clue{it.clue})
+	if err != nil {
+		return time.Time{}, err
+	}
+	return s.cfg.Ledger.ClosedUntil(ctx, account, post(it.BalanceTransaction, matches[0], owner).transaction.Entries[0].Collective)
+}
+
+// clues finds what leads to each one's gift. A refund or a dispute names its payment only; where that is
+// unknown, since its charge is still to be read, Stripe is asked. Those that Stripe cannot tell of now are
+// left out, to be parked.
+func (s *Service) clues(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (items []item, unread []parking, err error) {
+	clues := make([]donations.Clue, len(fresh))
+	for i, t := range fresh {
+		clues[i] = donations.Clue{Donation: t.Source.Donation, PaymentIntent: t.Source.PaymentIntent, Charge: t.Source.Charge}
+	}
+	matches, err := s.cfg.Donations.Find(ctx, account, clues)
+	if err != nil {
+		return nil, nil, err
+	}
+	asked := map[string]uuid.UUID{}
+	asks := maxAsks
+	for i, t := range fresh {
+		m, _ := meaningOf(t)
+		intent := t.Source.PaymentIntent
+		if m.payment && !m.paid && intent != "" && matches[i].Donation == uuid.Nil {
+			donation, known := asked[intent]
+			if !known {
+				if asks == 0 {
+					unread = append(unread, parking{t.ID, reasonPaymentUnread})
+					continue
+				}
+				asks--
+				found, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, intent)
+				if ctx.Err() != nil {
+					return nil, nil, err
+				}
+				switch stripe.KindOf(err) {
+				case 0, stripe.Missing, stripe.Refused: // when it may not be read, it is no gift of ours
+				case stripe.Failed:
+					unread = append(unread, parking{t.ID, reasonPaymentUnread})
+					continue
+				default: // nor will Stripe tell of the others now
+					asks = 0
+					unread = append(unread, parking{t.ID, reasonPaymentUnread})
+					continue
+				}
+				donation = found.Donation
+				asked[intent] = donation
+			}
+			clues[i].Donation = donation
+		}
+		items = append(items, item{BalanceTransaction: t, clue: clues[i]})
+	}
+	return items, unread, nil
+}
+
+// postBatch is one transaction: ledger, gifts, and also.
+func (s *Service) postBatch(ctx context.Context, account, owner string, items []item, also func(context.Context, pgx.Tx) error) error {
+	var posted []posting
+	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		var err error
+		if posted, err = s.postTx(ctx, tx, account, owner, items); err != nil || also == nil {
+			return err
+		}
+		return also(ctx, tx)
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range posted {
+		s.report(ctx, account, p)
+	}
+	return nil
+}
+
+// postTx returns what was new.
+func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account, owner string, items []item) ([]posting, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	clues := make([]donations.Clue, len(items))
+	for i, it := range items {
+		clues[i] = it.clue
+	}
+	matches, err := s.cfg.Donations.FindTx(ctx, tx, account, clues)
+	if err != nil {
+		return nil, err
+	}
+	postings := make([]posting, 0, len(items))
+	transactions := make([]ledger.Transaction, 0, len(items))
+	for i, it := range items {
+		p := post(it.BalanceTransaction, matches[i], owner)
+		if p.empty() {
+			continue
+		}
+		if !it.effective.IsZero() {
+			p.transaction.Effective = it.effective
+		}
+		postings = append(postings, p)
+		transactions = append(transactions, p.transaction)
+	}
+	isNew, err := s.cfg.Ledger.PostTx(ctx, tx, account, transactions)
+	if err != nil {
+		return nil, err
+	}
+	var posted []posting
+	var movements []donations.Movement
+	for i, p := range postings {
+		if !isNew[i] {
+			continue
+		}
+		posted = append(posted, p)
+		if p.movement.Donation != uuid.Nil {
+			movements = append(movements, p.movement)
+		}
+	}
+	return posted, s.cfg.Donations.BookTx(ctx, tx, movements)
+}
+
+// report tells what was posted, after the commit.
+func (s *Service) report(ctx context.Context, account string, p posting) {
+	s.metrics.posted.WithLabelValues(p.transaction.Kind).Inc()
+	if p.unattributed {
+		s.metrics.unattributed.Inc()
+		s.cfg.Logger.WarnContext(ctx, "money that is no gift of ours was booked to unknown receipts",
+			"account", account, "balance_transaction", p.transaction.Reference)
+	}
+	if p.undocumented {
+		s.metrics.unknownTypes.Inc()
+		s.cfg.Logger.ErrorContext(ctx, "a balance transaction of an undocumented type was booked to unknown receipts",
+			"account", account, "balance_transaction", p.transaction.Reference)
+	}
+}
