@@ -22,7 +22,7 @@ import (
 // of-unsealed is posting with a sealer against posting without (the bar is 0.9); behind is what was not
 // sealed at the end of a round, against what was posted in it; sealed/s is for a backlog alone.
 func BenchmarkSeal(b *testing.B) {
-	pool := durable(b)
+	pool := durable(b).pool
 	s := ledger.New(ledger.Config{Pool: pool, SecretKey: secret})
 	ensure(b, s, pool, book)
 	for _, c := range []struct{ callers, batch int }{{32, 1}, {8, 100}} {
