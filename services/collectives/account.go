@@ -46,10 +46,15 @@ SELECT '' AS stripe_account
 UNION
 SELECT c.stripe_account
 FROM collectives.collectives AS c
+EXCEPT
+SELECT k.stripe_account
+FROM collectives.connections AS k
+WHERE NOT k.connected
 ORDER BY stripe_account`
 
 // StripeAccounts returns every account whose movements must be booked, each once,
-// the platform's own first.
+// the platform's own first. An account that is no longer connected cannot be read, and is
+// left out.
 func (s *Service) StripeAccounts(ctx context.Context) ([]string, error) {
 	rows, err := s.pool.Query(ctx, stripeAccountsSQL)
 	if err != nil {

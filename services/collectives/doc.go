@@ -21,6 +21,9 @@
 // changing the account at that moment; every later gift only reads. It is safe to
 // call for each gift.
 //
+// A connected account can be disconnected at Stripe. [Service.SetConnectedTx] notes it: until it is connected
+// again no gift is taken for its collectives, and nothing of it is read.
+//
 // Whose account the platform's own is, and whether its money is real, stands in one row since
 // the program first ran: [Service.BindPlatform] refuses the key of another.
 //

@@ -18,7 +18,7 @@ import (
 //
 //   - PERMISSION_DENIED: ORIGIN_NOT_ALLOWED
 //   - ALREADY_EXISTS: REQUEST_ID_REUSED
-//   - FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN; NOT_FOUND for a campaign that is not there
+//   - FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED; NOT_FOUND for a campaign that is not there
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, RETURN_URL_NOT_ALLOWED
 //   - RESOURCE_EXHAUSTED: TOO_MANY_GIFTS; only for a new gift
 //   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the gift stays, and the same request continues it
@@ -49,16 +49,24 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 		return d, nil
 	}
 	// It was started while the campaign was open; without a page to pay on, it can still be stopped.
-	if err := campaign.AcceptsGifts(s.now()); err != nil {
+	if err := s.accepts(ctx, campaign); err != nil {
 		return Donation{}, err
 	}
 	return s.openSession(ctx, d.ID, campaign.Title(d.Locale))
 }
 
+// accepts is an error unless the campaign is open and Stripe lets us take money for its collective.
+func (s *Service) accepts(ctx context.Context, campaign campaigns.Campaign) error {
+	if err := campaign.AcceptsGifts(s.now()); err != nil {
+		return err
+	}
+	return s.cfg.Collectives.CheckConnected(ctx, campaign.Name.Collective)
+}
+
 // start stores the intent. Of two equal requests one stores it, and both return it.
 func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Intent) (Donation, error) {
 	now := s.now()
-	if err := campaign.AcceptsGifts(now); err != nil {
+	if err := s.accepts(ctx, campaign); err != nil {
 		return Donation{}, err
 	}
 	if err := checkAmount(campaign, in.Amount); err != nil {

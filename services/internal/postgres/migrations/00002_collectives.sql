@@ -55,6 +55,18 @@ CREATE TABLE collectives.platform (
     CONSTRAINT platform_sole_check CHECK (sole)
 );
 
+-- Connected accounts that Stripe said something of: one without a row is connected.
+CREATE TABLE collectives.connections (
+    stripe_account text        NOT NULL,
+    connected      boolean     NOT NULL,
+    -- By Stripe's clock: what it says comes in any order.
+    changed_at     timestamptz NOT NULL,
+
+    CONSTRAINT connections_pkey PRIMARY KEY (stripe_account),
+    CONSTRAINT connections_stripe_account_check CHECK (stripe_account <> '')
+);
+
+GRANT SELECT, INSERT, UPDATE (connected, changed_at) ON collectives.connections TO cagnotte_service;
 GRANT SELECT, INSERT, UPDATE (stripe_account) ON collectives.platform TO cagnotte_service;
 GRANT SELECT, INSERT ON collectives.collectives TO cagnotte_service;
 GRANT UPDATE (display_name, stripe_account, account_in_use, time_zone, version, updated_at)
