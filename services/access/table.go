@@ -72,6 +72,9 @@ var table = map[string]rule{
 
 	"/cagnotte.ledger.v1.LedgerService/ListAccounts":     {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/ListTransactions": {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
+	"/cagnotte.ledger.v1.LedgerService/CreateAccount":    {allow: owner | treasurer | operator, field: "parent", resource: "ledger"},
+	// A host's chart is that of all its collectives.
+	"/cagnotte.ledger.v1.LedgerService/UpdateAccount": {allow: operator, field: "account.name", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/ListStatementLines": {
 		allow: bookkeepers | operator, field: "parent", resource: "ledger",
 	},

@@ -58,6 +58,8 @@ var matrix = map[string]string{
 
 	"cagnotte.ledger.v1.LedgerService/ListAccounts":       "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/ListTransactions":   "UPNPPP",
+	"cagnotte.ledger.v1.LedgerService/CreateAccount":      "UPNPNP",
+	"cagnotte.ledger.v1.LedgerService/UpdateAccount":      "UNNNNP",
 	"cagnotte.ledger.v1.LedgerService/ListStatementLines": "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/ReverseTransaction": "UPNPNP",
 	"cagnotte.ledger.v1.LedgerService/GetCheckpoint":      "PPPPPP",

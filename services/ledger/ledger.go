@@ -101,6 +101,8 @@ type Account struct {
 	Code        string
 	DisplayName string
 	Type        AccountType
+	// Roles are those that it plays, sorted; only read where a chart is changed.
+	Roles []AccountRole
 	// Balances are the sums of the entries, one for each currency that there are entries in, by currency.
 	Balances []money.Amount
 }
@@ -115,7 +117,9 @@ type Posted struct {
 	Recorded  time.Time
 	// Reverses is the id of the transaction that this one takes back; zero when it is no reversal.
 	Reverses int64
-	Entries  []PostedEntry
+	// Conversion is nil when there is none, or none is known.
+	Conversion *Conversion
+	Entries    []PostedEntry
 }
 
 // PostedEntry is an entry with its account resolved.

@@ -252,6 +252,9 @@ func TestDatabaseRefusesReversals(t *testing.T) {
 			}
 		})
 	}
+	if _, err := pool.Exec(t.Context(), "INSERT INTO ledger.reversals (transaction_id, original_id) VALUES (-1, -2)"); !postgres.Constraint(err, "reversals_known") {
+		t.Errorf("a link of nothing: %v", err)
+	}
 	mustReverse(t, s, pool, ledger.Reversal{Original: "txn_1", Reference: "r1"}, true)
 	for _, sql := range []string{
 		"UPDATE ledger.reversals SET original_id = original_id", "DELETE FROM ledger.reversals", "TRUNCATE ledger.reversals",

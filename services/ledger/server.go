@@ -140,6 +140,12 @@ func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 	if t.Reverses != 0 {
 		transaction.Reverses = transactionName(parent, t.Reverses)
 	}
+	if c := t.Conversion; c != nil {
+		transaction.ExchangeRate = c.Rate
+		if c.Original.Currency != "" {
+			transaction.OriginalAmount = moneyToProto(c.Original)
+		}
+	}
 	for _, e := range t.Entries {
 		entry := &ledgerv1.Entry{
 			Account:            e.Code,
@@ -166,6 +172,9 @@ func dimensionNames(parent, slug string, id uuid.UUID) (campaign, donation strin
 func accountToProto(parent string, a Account) *ledgerv1.Account {
 	account := &ledgerv1.Account{
 		Name: accountName(parent, a.Code), Code: a.Code, DisplayName: a.DisplayName, Type: typeToProto(a.Type),
+	}
+	for _, role := range a.Roles {
+		account.Roles = append(account.Roles, string(role))
 	}
 	for _, balance := range a.Balances {
 		account.Balances = append(account.Balances, moneyToProto(balance))

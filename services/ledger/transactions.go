@@ -125,6 +125,9 @@ SELECT
     t.effective_at,
     t.recorded_at,
     COALESCE(r.original_id, 0),
+    COALESCE(c.rate::text, ''),
+    COALESCE(c.original_minor, 0),
+    COALESCE(c.original_currency, ''),
     a.code,
     a.display_name,
     e.amount,
@@ -136,6 +139,7 @@ JOIN ledger.transactions AS t ON t.id = f.transaction_id
 JOIN ledger.entries AS e ON e.transaction_id = f.transaction_id AND e.collective = @collective
 JOIN ledger.accounts AS a ON a.id = e.account_id
 LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
+LEFT JOIN ledger.conversions AS c ON c.transaction_id = t.id
 ORDER BY
     f.effective_at DESC,
     f.transaction_id DESC,
@@ -169,14 +173,20 @@ func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after P
 	var (
 		found []Posted
 		t     Posted
+		c     Conversion
 		e     rawEntry
 	)
 	if _, err := pgx.ForEachRow(rows, []any{
-		&t.ID, &t.Reference, &t.Kind, &t.Effective, &t.Recorded, &t.Reverses,
+		&t.ID, &t.Reference, &t.Kind, &t.Effective, &t.Recorded, &t.Reverses, &c.Rate, &c.Original.Minor, &c.Original.Currency,
 		&e.code, &e.displayName, &e.minor, &e.currency, &e.campaign, &e.donation,
 	}, func() error {
 		if n := len(found); n == 0 || found[n-1].ID != t.ID {
 			found = append(found, t)
+			if c.Rate != "" {
+				known := c
+				known.Reference = t.Reference
+				found[n].Conversion = &known
+			}
 		}
 		last := &found[len(found)-1]
 		last.Entries = append(last.Entries, e.entry())

@@ -94,3 +94,34 @@ func TestAnAuditorReadsAStatement(t *testing.T) {
 		wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
 	})
 }
+
+func TestAChartIsItsBooks(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	e.Campaign("vallon")
+	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
+	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		books := ledgerv1.NewLedgerServiceClient(conn)
+		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon", Account: &ledgerv1.Account{
+			Code: "6228", DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
+		}}
+		for range 2 {
+			if _, err := books.CreateAccount(apptest.WithKey(t.Context(), treasurer), add); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := books.CreateAccount(apptest.WithKey(t.Context(), auditor), add)
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		change := &ledgerv1.UpdateAccountRequest{Account: &ledgerv1.Account{Name: "collectives/vallon/ledger/accounts/6228", DisplayName: "Honoraires divers"}}
+		_, err = books.UpdateAccount(apptest.WithKey(t.Context(), treasurer), change)
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		changed, err := books.UpdateAccount(apptest.WithKey(t.Context(), e.OperatorKey), change)
+		if err != nil || changed.GetDisplayName() != "Honoraires divers" {
+			t.Fatalf("changed %v, err = %v", changed, err)
+		}
+		change.Account.DisplayName = "Divers honoraires"
+		if _, err = books.UpdateAccount(apptest.WithKey(t.Context(), e.OperatorKey), change); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -104,7 +105,9 @@ type Account struct {
 	// What kind of account it is.
 	Type AccountType `protobuf:"varint,4,opt,name=type,proto3,enum=cagnotte.ledger.v1.AccountType" json:"type,omitempty"`
 	// The balance in each currency that it has entries in: the sum of its entries.
-	Balances      []*v1.Money `protobuf:"bytes,5,rep,name=balances,proto3" json:"balances,omitempty"`
+	Balances []*v1.Money `protobuf:"bytes,5,rep,name=balances,proto3" json:"balances,omitempty"`
+	// What the program posts there: "gifts", "stripe_balance" and so on. Answered where a chart is changed.
+	Roles         []string `protobuf:"bytes,6,rep,name=roles,proto3" json:"roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -174,6 +177,13 @@ func (x *Account) GetBalances() []*v1.Money {
 	return nil
 }
 
+func (x *Account) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
 // A balanced, immutable transaction.
 type Transaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -191,9 +201,14 @@ type Transaction struct {
 	Entries []*Entry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The transaction that this one takes back (`collectives/{collective}/ledger/transactions/{transaction}`);
 	// empty when it is no reversal.
-	Reverses      string `protobuf:"bytes,7,opt,name=reverses,proto3" json:"reverses,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reverses string `protobuf:"bytes,7,opt,name=reverses,proto3" json:"reverses,omitempty"`
+	// The rate that Stripe converted at, a decimal number; empty when the amount was in the entries' currency. It
+	// explains the amounts, and stands outside what is hashed.
+	ExchangeRate string `protobuf:"bytes,8,opt,name=exchange_rate,json=exchangeRate,proto3" json:"exchange_rate,omitempty"`
+	// What was paid, before the conversion; absent when it is not known.
+	OriginalAmount *v1.Money `protobuf:"bytes,9,opt,name=original_amount,json=originalAmount,proto3" json:"original_amount,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Transaction) Reset() {
@@ -273,6 +288,20 @@ func (x *Transaction) GetReverses() string {
 		return x.Reverses
 	}
 	return ""
+}
+
+func (x *Transaction) GetExchangeRate() string {
+	if x != nil {
+		return x.ExchangeRate
+	}
+	return ""
+}
+
+func (x *Transaction) GetOriginalAmount() *v1.Money {
+	if x != nil {
+		return x.OriginalAmount
+	}
+	return nil
 }
 
 // One signed amount on one account.
@@ -1055,6 +1084,116 @@ func (x *ListAccountsResponse) GetAccounts() []*Account {
 	return nil
 }
 
+// Asks to add an account.
+type CreateAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The account: its `code`, `display_name` and `type` are read.
+	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAccountRequest) Reset() {
+	*x = CreateAccountRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAccountRequest) ProtoMessage() {}
+
+func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
+func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CreateAccountRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CreateAccountRequest) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// Asks to change an account.
+type UpdateAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account: `name` says which; `display_name` and `roles` can be changed.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The fields to change; those that are set when absent.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAccountRequest) Reset() {
+	*x = UpdateAccountRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAccountRequest) ProtoMessage() {}
+
+func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
+func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *UpdateAccountRequest) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *UpdateAccountRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
 // Asks for a page of an account's statement.
 type ListStatementLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1076,7 +1215,7 @@ type ListStatementLinesRequest struct {
 
 func (x *ListStatementLinesRequest) Reset() {
 	*x = ListStatementLinesRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1227,7 @@ func (x *ListStatementLinesRequest) String() string {
 func (*ListStatementLinesRequest) ProtoMessage() {}
 
 func (x *ListStatementLinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1240,7 @@ func (x *ListStatementLinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementLinesRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementLinesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListStatementLinesRequest) GetParent() string {
@@ -1163,7 +1302,7 @@ type ListStatementLinesResponse struct {
 
 func (x *ListStatementLinesResponse) Reset() {
 	*x = ListStatementLinesResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1314,7 @@ func (x *ListStatementLinesResponse) String() string {
 func (*ListStatementLinesResponse) ProtoMessage() {}
 
 func (x *ListStatementLinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1327,7 @@ func (x *ListStatementLinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementLinesResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementLinesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListStatementLinesResponse) GetAccount() *Account {
@@ -1246,7 +1385,7 @@ type StatementLine struct {
 
 func (x *StatementLine) Reset() {
 	*x = StatementLine{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1397,7 @@ func (x *StatementLine) String() string {
 func (*StatementLine) ProtoMessage() {}
 
 func (x *StatementLine) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1410,7 @@ func (x *StatementLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatementLine.ProtoReflect.Descriptor instead.
 func (*StatementLine) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatementLine) GetTransaction() string {
@@ -1364,7 +1503,7 @@ type ListTransactionsRequest struct {
 
 func (x *ListTransactionsRequest) Reset() {
 	*x = ListTransactionsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1515,7 @@ func (x *ListTransactionsRequest) String() string {
 func (*ListTransactionsRequest) ProtoMessage() {}
 
 func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1528,7 @@ func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListTransactionsRequest) GetParent() string {
@@ -1468,7 +1607,7 @@ type ListTransactionsResponse struct {
 
 func (x *ListTransactionsResponse) Reset() {
 	*x = ListTransactionsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1619,7 @@ func (x *ListTransactionsResponse) String() string {
 func (*ListTransactionsResponse) ProtoMessage() {}
 
 func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1632,7 @@ func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
@@ -1514,13 +1653,14 @@ var File_cagnotte_ledger_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/ledger/v1/ledger.proto\x12\x12cagnotte.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x01\n" +
+	"\x1fcagnotte/ledger/v1/ledger.proto\x12\x12cagnotte.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x01\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12!\n" +
 	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x123\n" +
 	"\x04type\x18\x04 \x01(\x0e2\x1f.cagnotte.ledger.v1.AccountTypeR\x04type\x124\n" +
-	"\bbalances\x18\x05 \x03(\v2\x18.cagnotte.money.v1.MoneyR\bbalances\"\xa4\x02\n" +
+	"\bbalances\x18\x05 \x03(\v2\x18.cagnotte.money.v1.MoneyR\bbalances\x12\x1e\n" +
+	"\x05roles\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x14R\x05roles\"\x8c\x03\n" +
 	"\vTransaction\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\treference\x18\x02 \x01(\tR\treference\x12\x12\n" +
@@ -1529,7 +1669,9 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\vrecord_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordTime\x123\n" +
 	"\aentries\x18\x06 \x03(\v2\x19.cagnotte.ledger.v1.EntryR\aentries\x12\x1a\n" +
-	"\breverses\x18\a \x01(\tR\breverses\"\xbd\x01\n" +
+	"\breverses\x18\a \x01(\tR\breverses\x12#\n" +
+	"\rexchange_rate\x18\b \x01(\tR\fexchangeRate\x12A\n" +
+	"\x0foriginal_amount\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eoriginalAmount\"\xbd\x01\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x120\n" +
 	"\x14account_display_name\x18\x02 \x01(\tR\x12accountDisplayName\x120\n" +
@@ -1582,7 +1724,14 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\bcampaign\x18\x03 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12$\n" +
 	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\"O\n" +
 	"\x14ListAccountsResponse\x127\n" +
-	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xf8\x02\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xa0\x01\n" +
+	"\x14CreateAccountRequest\x12I\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12=\n" +
+	"\aaccount\x18\x02 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\"\x92\x01\n" +
+	"\x14UpdateAccountRequest\x12=\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"\xf8\x02\n" +
 	"\x19ListStatementLinesRequest\x12q\n" +
 	"\x06parent\x18\x01 \x01(\tBY\xbaHVrT2R^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x06parent\x129\n" +
 	"\n" +
@@ -1630,10 +1779,11 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xa0\n" +
-	"\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xd4\f\n" +
 	"\rLedgerService\x12\x95\x01\n" +
-	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\xb3\x01\n" +
+	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\x93\x01\n" +
+	"\rCreateAccount\x12(.cagnotte.ledger.v1.CreateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\";\x82\xd3\xe4\x93\x025:\aaccount\"*/v1/{parent=collectives/*}/ledger/accounts\x12\x9b\x01\n" +
+	"\rUpdateAccount\x12(.cagnotte.ledger.v1.UpdateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"C\x82\xd3\xe4\x93\x02=:\aaccount22/v1/{account.name=collectives/*/ledger/accounts/*}\x12\xb3\x01\n" +
 	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\">\x82\xd3\xe4\x93\x028\x126/v1/{parent=collectives/*/ledger/accounts/*}/statement\x12\xa5\x01\n" +
 	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/ledger/transactions\x12\xa7\x01\n" +
 	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\x8d\x01\n" +
@@ -1655,7 +1805,7 @@ func file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
 	(AccountType)(0),                   // 0: cagnotte.ledger.v1.AccountType
 	(*Account)(nil),                    // 1: cagnotte.ledger.v1.Account
@@ -1672,60 +1822,71 @@ var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
 	(*ClosePeriodResponse)(nil),        // 12: cagnotte.ledger.v1.ClosePeriodResponse
 	(*ListAccountsRequest)(nil),        // 13: cagnotte.ledger.v1.ListAccountsRequest
 	(*ListAccountsResponse)(nil),       // 14: cagnotte.ledger.v1.ListAccountsResponse
-	(*ListStatementLinesRequest)(nil),  // 15: cagnotte.ledger.v1.ListStatementLinesRequest
-	(*ListStatementLinesResponse)(nil), // 16: cagnotte.ledger.v1.ListStatementLinesResponse
-	(*StatementLine)(nil),              // 17: cagnotte.ledger.v1.StatementLine
-	(*ListTransactionsRequest)(nil),    // 18: cagnotte.ledger.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil),   // 19: cagnotte.ledger.v1.ListTransactionsResponse
-	(*v1.Money)(nil),                   // 20: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
+	(*CreateAccountRequest)(nil),       // 15: cagnotte.ledger.v1.CreateAccountRequest
+	(*UpdateAccountRequest)(nil),       // 16: cagnotte.ledger.v1.UpdateAccountRequest
+	(*ListStatementLinesRequest)(nil),  // 17: cagnotte.ledger.v1.ListStatementLinesRequest
+	(*ListStatementLinesResponse)(nil), // 18: cagnotte.ledger.v1.ListStatementLinesResponse
+	(*StatementLine)(nil),              // 19: cagnotte.ledger.v1.StatementLine
+	(*ListTransactionsRequest)(nil),    // 20: cagnotte.ledger.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),   // 21: cagnotte.ledger.v1.ListTransactionsResponse
+	(*v1.Money)(nil),                   // 22: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),      // 23: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 24: google.protobuf.FieldMask
 }
 var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.ledger.v1.Account.type:type_name -> cagnotte.ledger.v1.AccountType
-	20, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
-	21, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
-	21, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
+	22, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
+	23, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
+	23, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: cagnotte.ledger.v1.Transaction.entries:type_name -> cagnotte.ledger.v1.Entry
-	20, // 5: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
-	21, // 6: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
-	4,  // 7: cagnotte.ledger.v1.InclusionProof.checkpoint:type_name -> cagnotte.ledger.v1.Checkpoint
-	21, // 8: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
-	3,  // 9: cagnotte.ledger.v1.ReverseTransactionRequest.entries:type_name -> cagnotte.ledger.v1.Entry
-	21, // 10: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
-	21, // 11: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
-	21, // 12: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
-	1,  // 13: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
-	21, // 14: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
-	21, // 15: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 16: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
-	17, // 17: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
-	21, // 18: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
-	20, // 19: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
-	20, // 20: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
-	21, // 21: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	21, // 22: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 23: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
-	13, // 24: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
-	15, // 25: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
-	18, // 26: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
-	10, // 27: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
-	7,  // 28: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
-	8,  // 29: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
-	9,  // 30: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
-	11, // 31: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
-	14, // 32: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
-	16, // 33: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
-	19, // 34: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
-	2,  // 35: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
-	4,  // 36: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
-	5,  // 37: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
-	6,  // 38: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
-	12, // 39: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
-	32, // [32:40] is the sub-list for method output_type
-	24, // [24:32] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	22, // 5: cagnotte.ledger.v1.Transaction.original_amount:type_name -> cagnotte.money.v1.Money
+	22, // 6: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
+	23, // 7: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
+	4,  // 8: cagnotte.ledger.v1.InclusionProof.checkpoint:type_name -> cagnotte.ledger.v1.Checkpoint
+	23, // 9: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
+	3,  // 10: cagnotte.ledger.v1.ReverseTransactionRequest.entries:type_name -> cagnotte.ledger.v1.Entry
+	23, // 11: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
+	23, // 12: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
+	23, // 13: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
+	1,  // 14: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
+	1,  // 15: cagnotte.ledger.v1.CreateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
+	1,  // 16: cagnotte.ledger.v1.UpdateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
+	24, // 17: cagnotte.ledger.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 18: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 19: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 20: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
+	19, // 21: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
+	23, // 22: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
+	22, // 23: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
+	22, // 24: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
+	23, // 25: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 26: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 27: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
+	13, // 28: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
+	15, // 29: cagnotte.ledger.v1.LedgerService.CreateAccount:input_type -> cagnotte.ledger.v1.CreateAccountRequest
+	16, // 30: cagnotte.ledger.v1.LedgerService.UpdateAccount:input_type -> cagnotte.ledger.v1.UpdateAccountRequest
+	17, // 31: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
+	20, // 32: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
+	10, // 33: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
+	7,  // 34: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
+	8,  // 35: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
+	9,  // 36: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
+	11, // 37: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
+	14, // 38: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
+	1,  // 39: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
+	1,  // 40: cagnotte.ledger.v1.LedgerService.UpdateAccount:output_type -> cagnotte.ledger.v1.Account
+	18, // 41: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
+	21, // 42: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
+	2,  // 43: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	4,  // 44: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
+	5,  // 45: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
+	6,  // 46: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
+	12, // 47: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
+	38, // [38:48] is the sub-list for method output_type
+	28, // [28:38] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_ledger_v1_ledger_proto_init() }
@@ -1739,7 +1900,7 @@ func file_cagnotte_ledger_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_ledger_v1_ledger_proto_rawDesc), len(file_cagnotte_ledger_v1_ledger_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,8 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	LedgerService_ListAccounts_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
+	LedgerService_CreateAccount_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/CreateAccount"
+	LedgerService_UpdateAccount_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/UpdateAccount"
 	LedgerService_ListStatementLines_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ListStatementLines"
 	LedgerService_ListTransactions_FullMethodName   = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
 	LedgerService_ReverseTransaction_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ReverseTransaction"
@@ -41,6 +43,13 @@ const (
 type LedgerServiceClient interface {
 	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
+	// Adds an account to the chart of the book that the collective's money is in. The same again changes nothing, and
+	// its code and type stay for ever. ALREADY_EXISTS with ACCOUNT_EXISTS when the code has another name or type.
+	CreateAccount(ctx context.Context, in *CreateAccountRequest, opts ...grpc.CallOption) (*Account, error)
+	// Changes the name of an account, or the roles that it plays; the operator's, since a book can be several
+	// collectives'. Roles that are named move here; none is taken away. FAILED_PRECONDITION with BOOK_IN_USE when
+	// a role would move and the book has transactions.
+	UpdateAccount(ctx context.Context, in *UpdateAccountRequest, opts ...grpc.CallOption) (*Account, error)
 	// Lists an account's entries in the order in which they happened, each with the balance that it leaves. It states
 	// what is sealed, up to a number that the next pages keep to: so no page is moved by what arrives meanwhile.
 	// NOT_FOUND when the chart has no such account; INVALID_ARGUMENT when the book has no number `at_number`.
@@ -85,6 +94,26 @@ func (c *ledgerServiceClient) ListAccounts(ctx context.Context, in *ListAccounts
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAccountsResponse)
 	err := c.cc.Invoke(ctx, LedgerService_ListAccounts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) CreateAccount(ctx context.Context, in *CreateAccountRequest, opts ...grpc.CallOption) (*Account, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Account)
+	err := c.cc.Invoke(ctx, LedgerService_CreateAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) UpdateAccount(ctx context.Context, in *UpdateAccountRequest, opts ...grpc.CallOption) (*Account, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Account)
+	err := c.cc.Invoke(ctx, LedgerService_UpdateAccount_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +200,13 @@ func (c *ledgerServiceClient) ClosePeriod(ctx context.Context, in *ClosePeriodRe
 type LedgerServiceServer interface {
 	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
+	// Adds an account to the chart of the book that the collective's money is in. The same again changes nothing, and
+	// its code and type stay for ever. ALREADY_EXISTS with ACCOUNT_EXISTS when the code has another name or type.
+	CreateAccount(context.Context, *CreateAccountRequest) (*Account, error)
+	// Changes the name of an account, or the roles that it plays; the operator's, since a book can be several
+	// collectives'. Roles that are named move here; none is taken away. FAILED_PRECONDITION with BOOK_IN_USE when
+	// a role would move and the book has transactions.
+	UpdateAccount(context.Context, *UpdateAccountRequest) (*Account, error)
 	// Lists an account's entries in the order in which they happened, each with the balance that it leaves. It states
 	// what is sealed, up to a number that the next pages keep to: so no page is moved by what arrives meanwhile.
 	// NOT_FOUND when the chart has no such account; INVALID_ARGUMENT when the book has no number `at_number`.
@@ -213,6 +249,12 @@ type UnimplementedLedgerServiceServer struct{}
 
 func (UnimplementedLedgerServiceServer) ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccounts not implemented")
+}
+func (UnimplementedLedgerServiceServer) CreateAccount(context.Context, *CreateAccountRequest) (*Account, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateAccount not implemented")
+}
+func (UnimplementedLedgerServiceServer) UpdateAccount(context.Context, *UpdateAccountRequest) (*Account, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateAccount not implemented")
 }
 func (UnimplementedLedgerServiceServer) ListStatementLines(context.Context, *ListStatementLinesRequest) (*ListStatementLinesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListStatementLines not implemented")
@@ -270,6 +312,42 @@ func _LedgerService_ListAccounts_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LedgerServiceServer).ListAccounts(ctx, req.(*ListAccountsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_CreateAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).CreateAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_CreateAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).CreateAccount(ctx, req.(*CreateAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_UpdateAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).UpdateAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_UpdateAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).UpdateAccount(ctx, req.(*UpdateAccountRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -410,6 +488,14 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAccounts",
 			Handler:    _LedgerService_ListAccounts_Handler,
+		},
+		{
+			MethodName: "CreateAccount",
+			Handler:    _LedgerService_CreateAccount_Handler,
+		},
+		{
+			MethodName: "UpdateAccount",
+			Handler:    _LedgerService_UpdateAccount_Handler,
 		},
 		{
 			MethodName: "ListStatementLines",

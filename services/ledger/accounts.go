@@ -1,0 +1,108 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// accountRefusals says what the database's refusals mean to whoever changes a chart.
+var accountRefusals = map[string]*errs.Error{
+	"accounts_code_form":           errs.Invalid("account.code", "must be 1 to 32 digits, capital letters and hyphens, and not begin with a hyphen"),
+	"accounts_display_name_length": errs.Invalid("account.display_name", "must have 1 to 255 characters"),
+	"accounts_type_known":          errs.Invalid("account.type", "must be said"),
+	"roles_nominal":                errs.Invalid("account.roles", "gifts, refunds and disputes are played by accounts of income or expense"),
+	"roles_book_unused":            errs.Precondition("BOOK_IN_USE", "Roles stay with their accounts once a book has transactions: what was received is read from there."),
+}
+
+const insertAccountSQL = `
+INSERT INTO ledger.accounts (book, code, display_name, type)
+VALUES (@book, @code, @display_name, @type)
+ON CONFLICT (book, code) DO NOTHING`
+
+const accountSQL = `
+SELECT
+    a.code,
+    a.display_name,
+    a.type,
+    ARRAY(
+        SELECT r.role
+        FROM ledger.roles AS r
+        WHERE r.book = a.book
+            AND r.account_id = a.id
+        ORDER BY r.role
+    )
+FROM ledger.accounts AS a
+WHERE a.book = @book
+    AND a.code = @code`
+
+// AddAccountTx adds an account to a book's chart, which [Service.EnsureBookTx] made. The same again changes
+// nothing; its code and type stay for ever. Errors: ALREADY_EXISTS ACCOUNT_EXISTS when the code stands for
+// another name or type; INVALID_ARGUMENT for a code, name or type that none can have.
+func (s *Service) AddAccountTx(ctx context.Context, tx pgx.Tx, book string, a Account) error {
+	args := pgx.NamedArgs{"book": book, "code": a.Code, "display_name": a.DisplayName, "type": a.Type}
+	if _, err := tx.Exec(ctx, insertAccountSQL, args); err != nil {
+		return postgres.ErrorFor(err, accountRefusals)
+	}
+	there, err := readAccount(ctx, tx, book, a.Code)
+	if err != nil {
+		return err
+	}
+	if there.DisplayName != a.DisplayName || there.Type != a.Type {
+		return errs.New(codes.AlreadyExists, "ACCOUNT_EXISTS", "The chart has another account with this code.")
+	}
+	return nil
+}
+
+// readAccount reads without balances; NOT_FOUND when there is none.
+func readAccount(ctx context.Context, tx pgx.Tx, book, code string) (a Account, err error) {
+	err = tx.QueryRow(ctx, accountSQL, pgx.NamedArgs{"book": book, "code": code}).Scan(&a.Code, &a.DisplayName, &a.Type, &a.Roles)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Account{}, errs.NotFound("accounts/" + code)
+	}
+	return a, postgres.Error(err)
+}
+
+const renameAccountSQL = `
+UPDATE ledger.accounts
+SET display_name = @display_name
+WHERE book = @book
+    AND code = @code`
+
+const moveRolesSQL = `
+UPDATE ledger.roles
+SET account_id = a.id
+FROM ledger.accounts AS a
+WHERE a.book = @book
+    AND a.code = @code
+    AND roles.book = a.book
+    AND roles.role = ANY(@roles::text[])
+    AND roles.account_id <> a.id`
+
+// ChangeAccountTx gives an account another name, and moves roles to it from the accounts that played
+// them, until the book has its first transaction. So a chart is overridden for one book. It is idempotent.
+// Errors: NOT_FOUND for the account; INVALID_ARGUMENT for a name or role that is none, FAILED_PRECONDITION
+// BOOK_IN_USE.
+func (s *Service) ChangeAccountTx(ctx context.Context, tx pgx.Tx, book, code, displayName string, roles []AccountRole) error {
+	for _, role := range roles {
+		if !slices.Contains(allRoles, role) {
+			return errs.Invalid("account.roles", "%q is not a role", role)
+		}
+	}
+	if _, err := readAccount(ctx, tx, book, code); err != nil {
+		return err
+	}
+	args := pgx.NamedArgs{"book": book, "code": code, "display_name": displayName, "roles": roles}
+	for _, statement := range []string{renameAccountSQL, moveRolesSQL} {
+		if _, err := tx.Exec(ctx, statement, args); err != nil {
+			return postgres.ErrorFor(err, accountRefusals)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package ledger
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fieldmask"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountRequest) (*ledgerv1.Account, error) {
+	_, book, err := s.find(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	asked := req.GetAccount()
+	account := Account{Code: asked.GetCode(), DisplayName: asked.GetDisplayName(), Type: typeFromProto(asked.GetType())}
+	var made Account
+	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
+		// A collective may set its chart up before anything is posted.
+		if err := s.service.EnsureBookTx(ctx, tx, book); err != nil {
+			return err
+		}
+		if err := s.service.AddAccountTx(ctx, tx, book, account); err != nil {
+			return err
+		}
+		made, err = readAccount(ctx, tx, book, account.Code)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return accountToProto(req.GetParent(), made), nil
+}
+
+func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountRequest) (*ledgerv1.Account, error) {
+	sent := req.GetAccount()
+	parent, code, ok := strings.Cut(sent.GetName(), "/ledger/accounts/")
+	if !ok {
+		return nil, errs.NotFound(sent.GetName())
+	}
+	_, book, err := s.find(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	var changed *ledgerv1.Account
+	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := s.service.EnsureBookTx(ctx, tx, book); err != nil {
+			return err
+		}
+		there, err := readAccount(ctx, tx, book, code)
+		if err != nil {
+			return errs.NotFound(sent.GetName())
+		}
+		merged := accountToProto(parent, there)
+		if err := fieldmask.Apply(merged, sent, req.GetUpdateMask(), "display_name", "roles"); err != nil {
+			return err
+		}
+		roles := make([]AccountRole, len(merged.GetRoles()))
+		for i, role := range merged.GetRoles() {
+			roles[i] = AccountRole(role)
+		}
+		if err := s.service.ChangeAccountTx(ctx, tx, book, code, merged.GetDisplayName(), roles); err != nil {
+			return err
+		}
+		there, err = readAccount(ctx, tx, book, code)
+		changed = accountToProto(parent, there)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return changed, nil
+}
+
+func typeFromProto(t ledgerv1.AccountType) AccountType {
+	for _, known := range []AccountType{TypeAsset, TypeLiability, TypeEquity, TypeIncome, TypeExpense} {
+		if typeToProto(known) == t {
+			return known
+		}
+	}
+	return ""
+}
