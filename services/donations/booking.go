@@ -133,8 +133,8 @@ type Movement struct {
 	Paid bool
 	// GivenBackMinor is what went back to the donor, in the gift's currency; negative when a refund failed.
 	GivenBackMinor int64
-	// Disputed: the donor's bank took it back.
-	Disputed bool
+	// Disputes is 1 when the donor's bank took it back, -1 when that was won.
+	Disputes int
 }
 
 // A gift that is paid again, on another charge, stays booked as it was.
@@ -171,15 +171,16 @@ FROM (
 WHERE d.id = m.id
 	AND d.booked_at IS NULL`
 
-// Only a paid gift can be given back. A long history is read from its newest end, so the refund may be known
-// before the payment: then it was added up, and counts now.
+// Only a paid gift can be given back. A long history is read from its newest end, so the refund or the dispute
+// may be known before the payment: then it was added up, and counts now.
 const giveBackSQL = `
 UPDATE donations.donations AS d
 SET
 	given_back_minor = d.given_back_minor + m.minor,
+	open_disputes = d.open_disputes + m.disputes,
 	state = CASE
 		WHEN d.state NOT IN ('succeeded', 'partially_refunded') THEN d.state
-		WHEN m.disputed THEN 'disputed'
+		WHEN d.open_disputes + m.disputes > 0 THEN 'disputed'
 		WHEN d.given_back_minor + m.minor >= d.amount_minor THEN 'refunded'
 		WHEN d.given_back_minor + m.minor > 0 THEN 'partially_refunded'
 		ELSE d.state
@@ -189,16 +190,20 @@ FROM (
 	SELECT
 		u.id,
 		sum(u.minor)::bigint AS minor,
-		bool_or(u.disputed) AS disputed
+		sum(u.disputes)::integer AS disputes
 	FROM unnest(
 		@ids::uuid[],
 		@minor::bigint[],
-		@disputed::boolean[]
-	) AS u (id, minor, disputed)
+		@disputes::integer[]
+	) AS u (id, minor, disputes)
 	GROUP BY u.id
 ) AS m
 WHERE d.id = m.id
-	AND (m.minor <> 0 OR m.disputed OR (d.state = 'succeeded' AND d.given_back_minor > 0))`
+	AND (
+		m.minor <> 0
+		OR m.disputes <> 0
+		OR (d.state = 'succeeded' AND (d.given_back_minor > 0 OR d.open_disputes > 0))
+	)`
 
 // BookTx notes on the gifts what was posted to the ledger for them in the same transaction. A gift whose
 // money arrived becomes succeeded whatever was known of it: every webhook may have been lost. Call it with
@@ -210,14 +215,14 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	var (
 		all, paid       []uuid.UUID
 		minor           []int64
-		disputed        []bool
+		disputes        []int
 		intents, charge []string
 		at              []time.Time
 	)
 	for _, m := range movements {
 		all = append(all, m.Donation)
 		minor = append(minor, m.GivenBackMinor)
-		disputed = append(disputed, m.Disputed)
+		disputes = append(disputes, m.Disputes)
 		if m.Paid {
 			paid = append(paid, m.Donation)
 			intents = append(intents, m.PaymentIntent)
@@ -231,7 +236,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	}); err != nil {
 		return postgres.Error(err)
 	}
-	_, err := tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputed": disputed, "now": now})
+	_, err := tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputes": disputes, "now": now})
 	return postgres.Error(err)
 }
 

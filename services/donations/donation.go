@@ -52,6 +52,10 @@ type Donation struct {
 	checkoutURL  string
 	pollAttempts int
 	lookTime     time.Time
+	// givenBackMinor and openDisputes are what Stripe's balance says is not the collective's any more. Both can
+	// return to zero, and the state cannot.
+	givenBackMinor int64
+	openDisputes   int
 	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
 	failures  int
 	retryTime time.Time
@@ -64,6 +68,10 @@ func (d Donation) PayableURL(now time.Time) string {
 	}
 	return d.checkoutURL
 }
+
+// GivenBack reports whether a paid gift is wholly back with its donor now. The state says how far it came: a
+// refund that failed and a dispute that was won leave it, and bring the money back to the collective.
+func (d Donation) GivenBack() bool { return d.openDisputes > 0 || d.givenBackMinor >= d.Amount.Minor }
 
 // Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d.ID.String() }

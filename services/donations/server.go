@@ -79,7 +79,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 	return &donationsv1.DonationStatus{
 		Name:        d.Name() + "/status",
 		Amount:      moneyToProto(d.Amount),
-		Outcome:     outcomes[d.State],
+		Outcome:     outcome(d),
 		CheckoutUrl: d.PayableURL(s.service.now()),
 		ReturnUrl:   d.ReturnURL,
 		Locale:      d.Locale,
@@ -164,7 +164,16 @@ var states = map[State]donationsv1.DonationState{
 	StateDisputed:          donationsv1.DonationState_DONATION_STATE_DISPUTED,
 }
 
-// outcomes says it in a donor's terms. A part given back leaves a gift received.
+// outcome says it in a donor's terms. A part given back leaves a gift received, and so does what came back to
+// the collective after it was given back.
+func outcome(d Donation) donationsv1.DonationOutcome {
+	if said := outcomes[d.State]; said != donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK || d.GivenBack() {
+		return said
+	}
+	return donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
+}
+
+// outcomes is where each state leads at most.
 var outcomes = map[State]donationsv1.DonationOutcome{
 	StateCreated:           donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN,
 	StatePending:           donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING,

@@ -32,6 +32,8 @@ const columns = `
 	coalesce(d.checkout_url, ''),
 	coalesce(d.payment_intent_id, ''),
 	d.poll_attempts,
+	d.given_back_minor,
+	d.open_disputes,
 	d.session_failures,
 	nullif(d.retry_at, '-infinity'),
 	d.looked_at,
@@ -45,7 +47,8 @@ func scan(r pgx.CollectableRow) (Donation, error) {
 	var expires, retry, looked, paid, booked *time.Time
 	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
-		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts, &d.failures, &retry, &looked, &paid, &booked, &d.CreateTime, &d.UpdateTime)
+		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts,
+		&d.givenBackMinor, &d.openDisputes, &d.failures, &retry, &looked, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
 	d.ExpireTime, d.retryTime, d.lookTime = fromNull(expires), fromNull(retry), fromNull(looked)
 	d.PayTime, d.BookTime = fromNull(paid), fromNull(booked)

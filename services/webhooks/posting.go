@@ -182,7 +182,12 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 		Charge:        t.Source.Charge,
 		At:            t.Created,
 		Paid:          m.paid,
-		Disputed:      m.disputed && t.Amount < 0,
+	}
+	switch {
+	case m.disputed && t.Amount < 0:
+		move.Disputes = 1
+	case m.disputed && t.Amount > 0:
+		move.Disputes = -1
 	}
 	// Converted money cannot be compared with the gift's amount; the books have it all the same.
 	if m.back && money.Currency(t.Currency) == match.Amount.Currency {

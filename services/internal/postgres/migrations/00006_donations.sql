@@ -38,6 +38,8 @@ CREATE TABLE donations.donations (
     charge_id           text,
     -- What Stripe's balance says was given back, in the gift's own currency.
     given_back_minor    bigint      NOT NULL DEFAULT 0,
+    -- How often the donor's bank took it back, less how often that was won.
+    open_disputes       integer     NOT NULL DEFAULT 0,
     paid_at             timestamptz,
     booked_at           timestamptz,
     -- When a paid gift that is not booked is asked for at Stripe next, and how often it was.

@@ -1,0 +1,89 @@
+package donations
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// book notes each movement in a transaction of its own.
+func (e *env) book(d Donation, movements ...Movement) {
+	e.t.Helper()
+	for _, m := range movements {
+		m.Donation, m.At = d.ID, e.clock.Now()
+		if err := postgres.InTx(e.t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+			return e.gifts.BookTx(ctx, tx, []Movement{m})
+		}); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+}
+
+// The state goes forward only; whether the money is here or there can change back.
+func TestWhatBecameOfTheMoney(t *testing.T) {
+	var (
+		paid        = Movement{Paid: true, Charge: "ch_1", PaymentIntent: "pi_1"}
+		part        = Movement{GivenBackMinor: 5_00}
+		whole       = Movement{GivenBackMinor: 20_00}
+		partFailed  = Movement{GivenBackMinor: -5_00}
+		wholeFailed = Movement{GivenBackMinor: -20_00}
+		disputed    = Movement{Disputes: 1}
+		won         = Movement{Disputes: -1}
+	)
+	const (
+		open     = donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN
+		received = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
+		back     = donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK
+	)
+	for rule, c := range map[string]struct {
+		movements []Movement
+		state     State
+		outcome   donationsv1.DonationOutcome
+	}{
+		"paid":                         {[]Movement{paid}, StateSucceeded, received},
+		"refunded in part":             {[]Movement{paid, part}, StatePartiallyRefunded, received},
+		"refunded":                     {[]Movement{paid, whole}, StateRefunded, back},
+		"a refund that failed":         {[]Movement{paid, whole, wholeFailed}, StateRefunded, received},
+		"a refund that failed in part": {[]Movement{paid, whole, partFailed}, StateRefunded, received},
+		"a refund that failed and was made again": {[]Movement{paid, whole, wholeFailed, whole}, StateRefunded, back},
+		"disputed":                                    {[]Movement{paid, disputed}, StateDisputed, back},
+		"a dispute that was won":                      {[]Movement{paid, disputed, won}, StateDisputed, received},
+		"a dispute that was won, of two":              {[]Movement{paid, disputed, disputed, won}, StateDisputed, back},
+		"refunded after a dispute that was won":       {[]Movement{paid, disputed, won, whole}, StateDisputed, back},
+		"a refund known before its payment":           {[]Movement{whole, paid}, StateRefunded, back},
+		"a refund that failed before its payment":     {[]Movement{whole, wholeFailed, paid}, StateSucceeded, received},
+		"a dispute known before its payment":          {[]Movement{disputed, paid}, StateDisputed, back},
+		"a dispute won, all known before the payment": {[]Movement{disputed, won, paid}, StateSucceeded, received},
+		"a dispute won, and its loss known last":      {[]Movement{won, paid, disputed}, StateSucceeded, received},
+		"a dispute without a payment":                 {[]Movement{disputed}, StateCreated, open},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, Limit{})
+			d := e.create(intent())
+			e.book(d, c.movements...)
+			got := e.reload(d)
+			if got.State != c.state || outcome(got) != c.outcome {
+				t.Errorf("state %s and outcome %s, want %s and %s", got.State, outcome(got), c.state, c.outcome)
+			}
+			// Noted in one transaction it is the same.
+			other := e.create(intent())
+			if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+				all := make([]Movement, len(c.movements))
+				for i, m := range c.movements {
+					all[i], all[i].Donation, all[i].At = m, other.ID, e.clock.Now()
+				}
+				return e.gifts.BookTx(ctx, tx, all)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if at := e.reload(other); outcome(at) != c.outcome {
+				t.Errorf("at once: outcome %s, want %s", outcome(at), c.outcome)
+			}
+		})
+	}
+}
