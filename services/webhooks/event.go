@@ -69,6 +69,8 @@ const (
 	typeAsyncSucceeded = "checkout.session.async_payment_succeeded"
 	typeAsyncFailed    = "checkout.session.async_payment_failed"
 	typeExpired        = "checkout.session.expired"
+	typeAuthorized     = "account.application.authorized"
+	typeDeauthorized   = "account.application.deauthorized"
 )
 
 // steps are the event types that matter. All others are stored and ignored: payment_intent.*, for instance,
@@ -78,6 +80,9 @@ var steps = map[string]step{
 	typeAsyncSucceeded: stepSession,
 	typeAsyncFailed:    stepSession,
 	typeExpired:        stepSession,
+
+	typeAuthorized:   stepNone,
+	typeDeauthorized: stepNone,
 
 	"charge.succeeded":                stepHint,
 	"charge.updated":                  stepHint,
@@ -109,7 +114,8 @@ func sort(e stripe.Event, livemode bool) (s step, ignore string) {
 	// A live Connect endpoint also gets test events.
 	case e.Livemode != livemode:
 		return stepNone, reasonOtherLivemode
-	case !known, s == stepSession && e.Object.Session == nil:
+	// Only a connected account can be disconnected.
+	case !known, s == stepSession && e.Object.Session == nil, s == stepNone && e.Account == "":
 		return stepNone, reasonUnknownType
 	}
 	return s, ""

@@ -103,6 +103,9 @@ func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore s
 	if ignore != "" {
 		return returned(s.cfg.Pool.QueryRow(ctx, storeEventSQL, args))
 	}
+	if step == stepNone {
+		return s.storeConnection(ctx, e, args)
+	}
 	// Without BEGIN the two are one transaction and one round trip. The lock is a statement of its own, since
 	// the next one must see what was committed while the lock was waited for.
 	var batch pgx.Batch
@@ -118,6 +121,20 @@ func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore s
 		return true, nil
 	}
 	return s.storeWithJob(ctx, e.Account, args)
+}
+
+// storeConnection notes that an account was disconnected, or connected again, where it is received: it takes no
+// call to Stripe, and no job reads an account that is not connected.
+func (s *Service) storeConnection(ctx context.Context, e stripe.Event, args pgx.NamedArgs) (stored bool, err error) {
+	args["state"], args["next_attempt_at"], args["finished_at"] = string(StateApplied), nil, args["received_at"]
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		var err error
+		if stored, err = returned(tx.QueryRow(ctx, storeEventSQL, args)); err != nil || !stored {
+			return err
+		}
+		return s.cfg.Collectives.SetConnectedTx(ctx, tx, e.Account, e.Type == typeAuthorized, e.Created)
+	})
+	return stored, err
 }
 
 // storeWithJob is for the first event after a silence, and for those that came before.

@@ -1,0 +1,63 @@
+package webhooks
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+func TestADisconnectedAccountIsReadAgainOnceItIsBack(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	tell := func(id, kind, account string, livemode bool, at time.Time) {
+		t.Helper()
+		endpoint, named := EndpointPlatform, ""
+		if account != "" {
+			endpoint, named = EndpointConnect, fmt.Sprintf(`"account":%q,`, account)
+		}
+		e.deliver(endpoint, fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":"2023-10-16","created":%d,"livemode":%v,%s
+			"data":{"object":{"id":"ca_1","object":"application","name":"Cagnotte"}}}`, id, kind, at.Unix(), livemode, named))
+	}
+	read := func() bool {
+		t.Helper()
+		accounts, err := e.webhooks.cfg.Collectives.StripeAccounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Contains(accounts, connected)
+	}
+	now := time.Now()
+	tell("evt_live", typeDeauthorized, connected, true, now)
+	tell("evt_own", typeDeauthorized, "", false, now)
+	if !read() {
+		t.Fatal("an event that is not ours disconnected it")
+	}
+	for range 2 {
+		tell("evt_off", typeDeauthorized, connected, false, now)
+		if read() {
+			t.Error("it is still read")
+		}
+	}
+	_, err := e.donations.Create(t.Context(), intent(festival))
+	if reason(err) != "STRIPE_ACCOUNT_DISCONNECTED" {
+		t.Errorf("a gift: %v", err)
+	}
+	calls := len(e.sim.Requests())
+	e.run(connected)
+	if n := len(e.sim.Requests()) - calls; n != 0 {
+		t.Errorf("%d calls to Stripe", n)
+	}
+	for range 2 {
+		tell("evt_on", typeAuthorized, connected, false, now.Add(time.Minute))
+		tell("evt_off", typeDeauthorized, connected, false, now)
+		if !read() {
+			t.Error("it is back, and not read")
+		}
+	}
+	if n := len(e.events(StateApplied)[typeDeauthorized]); n != 1 {
+		t.Errorf("stored %d times", n)
+	}
+	e.give(festival)
+}
