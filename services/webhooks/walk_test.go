@@ -1,12 +1,16 @@
 package webhooks
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
@@ -162,5 +166,36 @@ func TestTwoJobsReadOneHistory(t *testing.T) {
 	}
 	if !one[bool](e, "SELECT back_floor IS NULL AND synced_to = $1 FROM webhooks.accounts WHERE account = ''", now.Truncate(time.Second)) {
 		t.Error("the position is not where it should be")
+	}
+}
+
+// Else what the other job handed to the look back would be lost.
+func TestAPositionThatAnotherJobMovedStands(t *testing.T) {
+	e, _ := faked(t)
+	e.run("")
+	save := func(was, is position) {
+		t.Helper()
+		if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+			return savePositionTx(ctx, tx, was, is)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	floor := e.clock.Now().UTC().Truncate(time.Second)
+	stale := position{syncedTo: time.Unix(0, 0)}
+	now := position{syncedTo: floor.Add(time.Hour), backFloor: &floor, backAfter: "txn_5"}
+	save(stale, now)
+	for name, was := range map[string]position{
+		"the cursor": {syncedTo: floor, backFloor: &floor, backAfter: "txn_5"},
+		"the floor":  {syncedTo: now.syncedTo, backAfter: "txn_5"},
+		"the place":  {syncedTo: now.syncedTo, backFloor: &floor, backAfter: "txn_9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			save(was, position{syncedTo: floor.Add(2 * time.Hour)})
+			got, err := e.webhooks.position(t.Context(), "")
+			if err != nil || !got.syncedTo.Equal(now.syncedTo) || got.backFloor == nil || got.backAfter != "txn_5" {
+				t.Errorf("position %+v, %v", got, err)
+			}
+		})
 	}
 }
