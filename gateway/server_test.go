@@ -27,6 +27,7 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
@@ -41,6 +42,7 @@ type backend struct {
 	campaignsv1.UnimplementedCampaignsServiceServer
 	donationsv1.UnimplementedDonationsServiceServer
 	exportsv1.UnimplementedExportsServiceServer
+	ledgerv1.UnimplementedLedgerServiceServer
 	webhooksv1.UnimplementedWebhooksServiceServer
 
 	getCampaign    func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error)
@@ -49,6 +51,7 @@ type backend struct {
 	createDonation func(*donationsv1.CreateDonationRequest) (*donationsv1.Donation, error)
 	donationStatus func(*donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error)
 	exportLedger   func(*exportsv1.ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
+	giftProof      func(*ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error)
 	receiveEvent   func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error)
 
 	health *health.Server
@@ -90,6 +93,13 @@ func (b *backend) GetDonationStatus(_ context.Context, r *donationsv1.GetDonatio
 		return b.donationStatus(r)
 	}
 	return &donationsv1.DonationStatus{Name: r.GetName(), Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED}, nil
+}
+
+func (b *backend) GetGiftProof(_ context.Context, r *ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error) {
+	if b.giftProof != nil {
+		return b.giftProof(r)
+	}
+	return nil, status.Error(codes.NotFound, "not sealed")
 }
 
 func (b *backend) ExportLedger(r *exportsv1.ExportLedgerRequest, s grpc.ServerStreamingServer[httpbody.HttpBody]) error {
@@ -136,6 +146,7 @@ func serve(t *testing.T, b *backend, o gateway.Options) *httptest.Server {
 	campaignsv1.RegisterCampaignsServiceServer(server, b)
 	donationsv1.RegisterDonationsServiceServer(server, b)
 	exportsv1.RegisterExportsServiceServer(server, b)
+	ledgerv1.RegisterLedgerServiceServer(server, b)
 	webhooksv1.RegisterWebhooksServiceServer(server, b)
 	grpc_health_v1.RegisterHealthServer(server, b.health)
 	served := make(chan error, 1)

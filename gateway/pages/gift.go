@@ -9,8 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 )
 
 // giftView is the truth about one gift.
@@ -24,8 +28,17 @@ type giftView struct {
 	// Settled makes the way back the page's main link.
 	Settled       bool
 	BackURL, Back string
+	// Proof is nil until the gift is sealed; ProofSoon says that it will be.
+	Proof     *proofView
+	ProofSoon bool
 	// Campaign is nil when it cannot be shown; the gift's page does without.
 	Campaign *campaignView
+}
+
+// proofView is what a donor keeps to show that the gift stands in the signed books.
+type proofView struct {
+	// Code is the proof, and Command checks it where Code is put for CODE.
+	Code, Command string
 }
 
 // refreshSeconds are the waits before the page looks again by itself, one a look: a lost
@@ -56,6 +69,10 @@ func (s *site) gift(w http.ResponseWriter, r *http.Request) {
 	if v.Waiting {
 		v.SelfPath = r.URL.Path + p.Query
 		p.Refresh = nextLook(r, p.Query)
+	}
+	if gift.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
+		v.SelfPath = r.URL.Path + p.Query
+		v.Proof, v.ProofSoon = s.proof(r.Context(), name+"/donations/"+r.PathValue("donation"))
 	}
 	// The page is about the gift: without the campaign it still tells the truth.
 	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {
@@ -88,6 +105,15 @@ func (s *site) status(ctx context.Context, name string, first bool) (*donationsv
 		case <-time.After(firstLookStep):
 		}
 	}
+}
+
+// proof is nil while the gift has none: soon when it is only not sealed yet. The page does without.
+func (s *site) proof(ctx context.Context, donation string) (proof *proofView, soon bool) {
+	p, err := s.ledger.GetGiftProof(ctx, &ledgerv1.GetGiftProofRequest{Name: donation})
+	if err != nil {
+		return nil, status.Code(err) == codes.NotFound
+	}
+	return &proofView{Code: p.GetCode(), Command: "cagnotte ledger verify-proof -key " + p.GetVerifierKey() + " CODE"}, false
 }
 
 func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {

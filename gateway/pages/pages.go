@@ -18,6 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/asset"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 )
 
 //go:embed templates/*.html style.css icon.svg
@@ -48,6 +49,7 @@ type Config struct {
 type site struct {
 	campaigns       campaignsv1.CampaignsServiceClient
 	donations       donationsv1.DonationsServiceClient
+	ledger          ledgerv1.LedgerServiceClient
 	checkoutOrigins []string
 	logger          *slog.Logger
 	catalogues      map[string]*words
@@ -62,6 +64,7 @@ func New(c Config) (http.Handler, error) {
 	s := &site{
 		campaigns:       campaignsv1.NewCampaignsServiceClient(c.Conn),
 		donations:       donationsv1.NewDonationsServiceClient(c.Conn),
+		ledger:          ledgerv1.NewLedgerServiceClient(c.Conn),
 		checkoutOrigins: c.CheckoutOrigins,
 		logger:          c.Logger,
 		templates:       map[string]*template.Template{},
