@@ -75,7 +75,7 @@ SELECT
 	@finished_at`
 
 // A failed event that is sent again begins anew: somebody has put right what was wrong, and pressed a button.
-const onceSQL = `
+const storeOnce = `
 ON CONFLICT (account, id) DO UPDATE
 SET
 	step = EXCLUDED.step,
@@ -89,13 +89,13 @@ WHERE e.state = 'failed'
 RETURNING id`
 
 // storeEventSQL stores an event unless it is there already.
-const storeEventSQL = insertEventSQL + onceSQL
+const storeEventSQL = insertEventSQL + storeOnce
 
 // storeBesideJobSQL stores an event only where a live job will find it. In a burst that is all that happens:
 // one statement, one commit, and no row that two events share.
 const storeBesideJobSQL = insertEventSQL + `
 WHERE EXISTS (` + liveJobSQL + `
-)` + onceSQL
+)` + storeOnce
 
 // store reports false for an event that was there.
 func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore string) (stored bool, err error) {

@@ -84,7 +84,7 @@ SELECT
 FROM webhooks.events AS e
 WHERE (e.received_at, e.account, e.id) < (@received_at, @account, @id)`
 
-const orderEventsSQL = `
+const newestEvents = `
 ORDER BY
 	e.received_at DESC,
 	e.account DESC,
@@ -92,12 +92,12 @@ ORDER BY
 LIMIT @count`
 
 const listEventsSQL = selectEventsSQL + `
-	AND (@state = '' OR e.state = @state)` + orderEventsSQL
+	AND (@state = '' OR e.state = @state)` + newestEvents
 
 // listFailedSQL is what an operator looks for first. The state is in its text, and not an argument, so that
 // every plan of it can use the index of failed events.
 const listFailedSQL = selectEventsSQL + `
-	AND e.state = 'failed'` + orderEventsSQL
+	AND e.state = 'failed'` + newestEvents
 
 // List returns up to count events, newest first, those before the given one; of one state when it is not
 // empty.
