@@ -20,8 +20,8 @@ import (
 const (
 	readyEvery   = time.Second
 	readyTimeout = 2 * time.Second
-	// bindTimeout is for one call to Stripe and a look at the database.
-	bindTimeout = 10 * time.Second
+	// bindTimeout is for one call to Stripe and a look at the database; readiness is not told meanwhile.
+	bindTimeout = 3 * time.Second
 	// A job is cut off after jobTimeout. One that a killed program left running is taken up
 	// again after rescueAfter, which must be longer.
 	jobTimeout  = 3 * time.Minute
@@ -32,13 +32,13 @@ const (
 )
 
 // watch looks at the database every second until ctx is done, tells health, and starts the
-// jobs and the sealer when it is first ready and the books are known to be of Stripe's key. Before it returns, jobs under way have ended or been
+// jobs and the sealer once it is ready and the books are known to be of Stripe's key. Before it returns, jobs under way have ended or been
 // cut off, and so has the sealer, which loses nothing by it.
 func (a *App) watch(ctx context.Context, cfg Config) {
 	var jobs *jobClient
 	var sealer sync.WaitGroup
 	defer sealer.Wait()
-	said := "starting"
+	said, waiting := "starting", false
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	for {
@@ -46,7 +46,11 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 		if reason == "" && jobs == nil {
 			var err error
 			if err = a.bind(ctx); err != nil {
-				reason = "STRIPE_API_KEY: " + errs.As(err).Message
+				// Pages and answers do without Stripe; what writes to the books does not.
+				if !waiting {
+					waiting = true
+					a.logger.Warn("jobs wait until Stripe tells whose its key is", "error", err)
+				}
 			} else if jobs, err = a.startJobs(ctx, cfg); err != nil {
 				reason = "jobs cannot start: " + err.Error()
 			} else {
