@@ -9,11 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -135,48 +132,6 @@ func TestRefusals(t *testing.T) {
 			t.Error("another gift")
 		}
 	})
-}
-
-func TestADisconnectedAccountTakesNoGifts(t *testing.T) {
-	e := newEnv(t, Limit{})
-	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
-		c.StripeAccount = "acct_1"
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	e.sim.AddAccount("acct_1")
-	in, unpaid := intent(), intent()
-	before := e.create(in)
-	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
-	_, err := e.gifts.Create(t.Context(), unpaid)
-	wantReason(t, err, "STRIPE_UNAVAILABLE")
-	e.sim.ClearFaults()
-	e.clock.Advance(firstRetry)
-	set := func(connected bool) {
-		t.Helper()
-		if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-			return e.groups.SetConnectedTx(ctx, tx, "acct_1", connected, e.clock.Now())
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	set(false)
-	calls, gifts := e.posts(), e.count()
-	for range 2 {
-		for _, in := range []Intent{intent(), unpaid} {
-			_, err := e.gifts.Create(t.Context(), in)
-			wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
-		}
-	}
-	if e.posts() != calls || e.count() != gifts {
-		t.Errorf("%d calls to Stripe, %d gifts more", e.posts()-calls, e.count()-gifts)
-	}
-	if e.create(in).ID != before.ID {
-		t.Error("what was started is not answered")
-	}
-	set(true)
-	e.create(unpaid)
 }
 
 func TestTwins(t *testing.T) {
