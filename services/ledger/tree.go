@@ -85,22 +85,30 @@ func proofPath(ctx context.Context, db querier, book string, nodes proof.Nodes) 
 	return path, nil
 }
 
+// The OFFSET keeps Postgres on the index: it takes spans of a join for a ninth of the table each.
 const leafHashesSQL = `
 SELECT
     n.node,
-    s.leaf_hash
+    l.leaf_hash
 FROM unnest(
     @nodes::bigint[],
     @firsts::bigint[],
     @ends::bigint[]
 ) AS n (node, first, "end")
-JOIN ledger.seals AS s
-    ON s.book = @book
-    AND s.number > n.first
-    AND s.number <= n."end"
+CROSS JOIN LATERAL (
+    SELECT
+        s.number,
+        s.leaf_hash
+    FROM ledger.seals AS s
+    WHERE s.book = @book
+        AND s.number > n.first
+        AND s.number <= n."end"
+    ORDER BY s.number
+    OFFSET 0
+) AS l
 ORDER BY
     n.node,
-    s.number`
+    l.number`
 
 const subtreeHashesSQL = `
 SELECT
