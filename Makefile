@@ -46,9 +46,16 @@ test: ## run all tests; Postgres binaries and Go are enough, a browser is instal
 race: ## run all tests but the browser's under the race detector
 	go test -race -shuffle=on -timeout 40m $$(go list ./... | grep -v /app/e2e)
 
+# One package after the other: they share the machine with the Postgres that they measure.
+BENCH := go test -p 1 -run '^$$' -timeout 15m
 .PHONY: bench
-bench: ## measure, each figure against a limit of the same run; writes bench.txt
-	go test -run '^$$' -bench . -timeout 15m ./services/... ./gateway/... | tee bench.txt
+bench: ## measure, each figure against a limit of the same run and its bar; writes bench.txt
+	{ $(BENCH) -bench 'Post|Seal$$' -benchtime 3x ./services/ledger; \
+		$(BENCH) -bench Balance -benchtime 3x ./services/ledger; \
+		$(BENCH) -bench 'CSV|Formats' -benchtime 3x ./services/exports; \
+		$(BENCH) -bench . $$(go list ./services/... ./gateway/... | grep -v -e /ledger$$ -e /exports$$ -e /e2e); \
+	} | tee /dev/stderr | awk -f .tools/bench.awk >bench.txt
+	@cat bench.txt
 
 .PHONY: lint
 lint: ## vet, staticcheck, gofumpt
