@@ -39,7 +39,7 @@ type AccessServiceClient interface {
 	// Tells who the caller is. Any valid key may ask.
 	GetPrincipal(ctx context.Context, in *GetPrincipalRequest, opts ...grpc.CallOption) (*Principal, error)
 	// Creates a key and answers its secret, this once. Sent twice with the same `api_key_id`, the
-	// second is ALREADY_EXISTS: a secret is never shown again. An owner creates keys of its
+	// second is ALREADY_EXISTS (API_KEY_EXISTS): a secret is never shown again. An owner creates keys of its
 	// collective; the operator creates any.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.
@@ -109,7 +109,7 @@ type AccessServiceServer interface {
 	// Tells who the caller is. Any valid key may ask.
 	GetPrincipal(context.Context, *GetPrincipalRequest) (*Principal, error)
 	// Creates a key and answers its secret, this once. Sent twice with the same `api_key_id`, the
-	// second is ALREADY_EXISTS: a secret is never shown again. An owner creates keys of its
+	// second is ALREADY_EXISTS (API_KEY_EXISTS): a secret is never shown again. An owner creates keys of its
 	// collective; the operator creates any.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.

@@ -40,13 +40,17 @@ const (
 //
 // Owners and editors write; every member and the operator read. Reads without a key see published,
 // paused and closed campaigns only, and only the fields that are marked public.
+//
+// A verb in the wrong state is FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT, CAMPAIGN_NOT_PUBLISHED,
+// CAMPAIGN_CLOSED, or DEADLINE_PASSED where it would open a campaign that is over.
 type CampaignsServiceClient interface {
 	// Creates a draft. The same id with the same content answers the campaign that exists; with
 	// other content it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
 	CreateCampaign(ctx context.Context, in *CreateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Answers one campaign. Public; drafts are NOT_FOUND without a key of the collective.
 	GetCampaign(ctx context.Context, in *GetCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Lists a collective's campaigns, newest first. Public, like GetCampaign.
+	// Lists a collective's campaigns, newest first. Public, like GetCampaign; empty for a collective
+	// that does not exist or has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(ctx context.Context, in *ListCampaignsRequest, opts ...grpc.CallOption) (*ListCampaignsResponse, error)
 	// Changes the masked fields of a campaign that is not closed (CAMPAIGN_CLOSED). The currency is
 	// fixed once published (CURRENCY_FIXED). A stale `etag` is ABORTED (ETAG_MISMATCH).
@@ -170,13 +174,17 @@ func (c *campaignsServiceClient) CheckOrigin(ctx context.Context, in *CheckOrigi
 //
 // Owners and editors write; every member and the operator read. Reads without a key see published,
 // paused and closed campaigns only, and only the fields that are marked public.
+//
+// A verb in the wrong state is FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT, CAMPAIGN_NOT_PUBLISHED,
+// CAMPAIGN_CLOSED, or DEADLINE_PASSED where it would open a campaign that is over.
 type CampaignsServiceServer interface {
 	// Creates a draft. The same id with the same content answers the campaign that exists; with
 	// other content it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
 	CreateCampaign(context.Context, *CreateCampaignRequest) (*Campaign, error)
 	// Answers one campaign. Public; drafts are NOT_FOUND without a key of the collective.
 	GetCampaign(context.Context, *GetCampaignRequest) (*Campaign, error)
-	// Lists a collective's campaigns, newest first. Public, like GetCampaign.
+	// Lists a collective's campaigns, newest first. Public, like GetCampaign; empty for a collective
+	// that does not exist or has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error)
 	// Changes the masked fields of a campaign that is not closed (CAMPAIGN_CLOSED). The currency is
 	// fixed once published (CURRENCY_FIXED). A stale `etag` is ABORTED (ETAG_MISMATCH).
