@@ -81,6 +81,7 @@
     AMOUNT_TOO_SMALL: "errorTooSmall",
     AMOUNT_TOO_LARGE: "errorTooLarge",
     CAMPAIGN_NOT_OPEN: "errorNotOpen",
+    STRIPE_ACCOUNT_DISCONNECTED: "errorNotOpen",
     NOT_FOUND: "errorNotOpen",
     ORIGIN_NOT_ALLOWED: "errorPage",
     RETURN_URL_NOT_ALLOWED: "errorPage",

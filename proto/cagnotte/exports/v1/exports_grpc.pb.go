@@ -34,7 +34,7 @@ type ExportsServiceClient interface {
 	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
 	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
 	// what looks like a whole file. FAILED_PRECONDITION FEC_CURRENCY, FEC_ACCOUNT, XLSX_TOO_LARGE when the format cannot
-	// hold the entries.
+	// hold the entries. RESOURCE_EXHAUSTED TOO_MANY_EXPORTS, with RetryInfo, while others run.
 	ExportLedger(ctx context.Context, in *ExportLedgerRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
@@ -74,7 +74,7 @@ type ExportsServiceServer interface {
 	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
 	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
 	// what looks like a whole file. FAILED_PRECONDITION FEC_CURRENCY, FEC_ACCOUNT, XLSX_TOO_LARGE when the format cannot
-	// hold the entries.
+	// hold the entries. RESOURCE_EXHAUSTED TOO_MANY_EXPORTS, with RetryInfo, while others run.
 	ExportLedger(*ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedExportsServiceServer()
 }
