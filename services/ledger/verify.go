@@ -233,6 +233,20 @@ func (v *verification) stream(ctx context.Context, tx pgx.Tx, sql string, each f
 
 // sealed checks a numbered transaction, and grows the tree and the sums by it.
 func (v *verification) sealed(r *verified) {
+	v.numbered(r)
+	if r.found {
+		if r.sealDonation != r.leaf.donation() {
+			v.differ(r.name(), "the seal is for another gift")
+		}
+		v.entries(r)
+		v.add(r)
+	}
+	v.grow(r.number, r.leafHash)
+	v.keepAt(r.number)
+}
+
+// numbered checks a transaction's place and hash.
+func (v *verification) numbered(r *verified) {
 	expected := int64(1)
 	if v.before != nil {
 		expected = v.before.number + 1
@@ -241,27 +255,23 @@ func (v *verification) sealed(r *verified) {
 		v.differ(fmt.Sprintf("number %d", expected), "is missing")
 		v.grow(expected, make([]byte, rfc6962.DefaultHasher.Size()))
 	}
-	v.Sealed++
-	if !r.found {
-		v.differ(r.name(), "its transaction %d is missing", r.transactionID)
-	} else {
-		if !bytes.Equal(r.leafHash, rfc6962.DefaultHasher.HashLeaf(r.leaf.Encode())) {
-			v.differ(r.name(), "its transaction, an entry or its number is not what was sealed")
-		}
-		if r.sealDonation != r.leaf.donation() {
-			v.differ(r.name(), "the seal is for another gift")
-		}
-		if r.leaf.XID < v.lastXID || r.leaf.XID == v.lastXID && r.leaf.ID <= v.lastID {
-			v.differ(r.name(), "was written before the one with the number before")
-		}
-		v.lastXID, v.lastID = r.leaf.XID, r.leaf.ID
-		v.entries(r)
-		v.add(r)
+	if expected > r.number {
+		v.differ(r.name(), "comes where number %d is expected", expected)
 	}
-	v.grow(r.number, r.leafHash)
-	v.keepAt(r.number)
+	v.Sealed++
 	last := *r
 	v.before = &last
+	if !r.found {
+		v.differ(r.name(), "its transaction %d is missing", r.transactionID)
+		return
+	}
+	if !bytes.Equal(r.leafHash, rfc6962.DefaultHasher.HashLeaf(r.leaf.Encode())) {
+		v.differ(r.name(), "its transaction, an entry or its number is not what was sealed")
+	}
+	if r.leaf.XID < v.lastXID || r.leaf.XID == v.lastXID && r.leaf.ID <= v.lastID {
+		v.differ(r.name(), "was written before the one with the number before")
+	}
+	v.lastXID, v.lastID = r.leaf.XID, r.leaf.ID
 }
 
 // unsealed checks a transaction without a number: it must be newer than all that have one.

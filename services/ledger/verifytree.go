@@ -14,7 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// treeCheck grows the tree again and compares what is stored of it.
+// treeCheck grows the tree again and compares what is stored of it; an archive stores nothing.
 type treeCheck struct {
 	grown  *compact.Range
 	size   int64
@@ -103,6 +103,9 @@ func (v *verification) grow(number int64, hash []byte) {
 	}
 	v.tree.size = number
 	for _, node := range kept {
+		if v.tree.stored == nil {
+			break
+		}
 		at := [2]int64{node.level, node.index}
 		where := fmt.Sprintf("subtree %d of level %d", node.index, node.level)
 		switch stored, ok := v.tree.stored[at]; {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/cagnotte/cagnotte/services/internal/app"
 )
@@ -18,8 +20,13 @@ func verifyLedger(ctx context.Context, args []string, getenv func(string) string
 		books = append(books, book)
 		return nil
 	})
+	file := flags.String("from-export", "", "a file that ledger archive wrote, to check instead, without a database")
+	key := flags.String("key", "", "with -from-export: the verifier key that the newest checkpoint must be signed by")
 	if err := parse(flags, args, stderr); err != nil {
 		return ignoreHelp(err)
+	}
+	if *file != "" {
+		return verifyArchive(*file, *key, stdout, stderr)
 	}
 	url, err := app.DatabaseFromEnv(getenv)
 	if err != nil {
@@ -33,6 +40,52 @@ func verifyLedger(ctx context.Context, args []string, getenv func(string) string
 		fmt.Fprintln(stderr, "CAGNOTTE_SECRET_KEY is not set: compare the verifier keys with what you know")
 	}
 	return app.VerifyLedger(ctx, url, secret, books, stdout)
+}
+
+func verifyArchive(name, key string, stdout, stderr io.Writer) error {
+	if key == "" {
+		fmt.Fprintln(stderr, "no -key: compare the verifier key with what you know")
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("ledger verify: %w", err)
+	}
+	defer file.Close()
+	return app.VerifyArchive(bufio.NewReaderSize(file, archiveBuffer), key, stdout)
+}
+
+// archiveBuffer is how much of an archive is read or written at a time, in bytes.
+const archiveBuffer = 1 << 16
+
+// archiveLedger writes to a new file, and removes it when it is not whole.
+func archiveLedger(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("ledger archive", flag.ContinueOnError)
+	book := flags.String("book", "", "the book, by its Stripe account; the platform's own when left out")
+	name := flags.String("o", "", "the file to write, which must not exist (required)")
+	if err := parse(flags, args, stderr); err != nil {
+		return ignoreHelp(err)
+	}
+	if *name == "" {
+		return errors.New("ledger archive: -o is required")
+	}
+	url, err := app.DatabaseFromEnv(getenv)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(*name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("ledger archive: %w", err)
+	}
+	defer func() {
+		if err = errors.Join(err, file.Close()); err != nil {
+			os.Remove(*name)
+		}
+	}()
+	out := bufio.NewWriterSize(file, archiveBuffer)
+	if err := app.ArchiveLedger(ctx, url, *book, out); err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 func verifyProof(args []string, stdout, stderr io.Writer) error {

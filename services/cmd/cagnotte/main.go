@@ -24,6 +24,7 @@ const usage = `Usage: cagnotte COMMAND
   migrate               bring the database's schema up to this program
   export                write a collective's ledger as a file, in any format (export -h)
   ledger verify         recompute the books and say what differs (ledger verify -h)
+  ledger archive        write all that is sealed of a book, for ledger verify -from-export (ledger archive -h)
   ledger verify-proof   check a donor's proof code, without a database (ledger verify-proof -h)
   operator create-key   create an operator's key and print it on the last line (create-key -h)
   version               print the version
@@ -61,6 +62,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return export(ctx, args, getenv, stdout, stderr)
 	case "ledger verify":
 		return verifyLedger(ctx, args, getenv, stdout, stderr)
+	case "ledger archive":
+		return archiveLedger(ctx, args, getenv, stderr)
 	case "ledger verify-proof":
 		return verifyProof(args, stdout, stderr)
 	case "operator create-key":

@@ -63,6 +63,22 @@ func TestAGiftIsProven(t *testing.T) {
 			t.Errorf("told:\n%s", told.String())
 		}
 	})
+	t.Run("ledger verify needs no database with an archive", func(t *testing.T) {
+		var archive, told strings.Builder
+		if err := app.ArchiveLedger(t.Context(), e.DatabaseURL, "", &archive); err != nil {
+			t.Fatal(err)
+		}
+		if err := app.VerifyArchive(strings.NewReader(archive.String()), "", &told); err != nil || !strings.Contains(told.String(), "0 differences") {
+			t.Errorf("%v\n%s", err, told.String())
+		}
+		forged := strings.Replace(archive.String(), `"amount_minor":"`, `"amount_minor":"1`, 1)
+		if err := app.VerifyArchive(strings.NewReader(forged), "", &told); err == nil {
+			t.Errorf("a forged archive passes:\n%s", told.String())
+		}
+		if err := app.ArchiveLedger(t.Context(), e.DatabaseURL, "acct_nobody", &archive); err == nil {
+			t.Error("there is an archive of no book")
+		}
+	})
 	t.Run("ledger verify names a book that is not", func(t *testing.T) {
 		if err := app.VerifyLedger(t.Context(), e.DatabaseURL, nil, []string{"acct_nobody"}, &strings.Builder{}); err == nil {
 			t.Error("it passes")

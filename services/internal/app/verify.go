@@ -42,21 +42,55 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 			if err != nil {
 				return fmt.Errorf("book %q: %w", book, err)
 			}
-			fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
-				book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
-			if report.VerifierKey != "" {
-				fmt.Fprintf(w, "  verifier key %s\n", report.VerifierKey)
-			}
-			for _, d := range report.Differences {
-				fmt.Fprintf(w, "  %s\n", d)
-			}
+			tell(w, report)
 			differences += len(report.Differences)
 		}
-		if differences > 0 {
-			return fmt.Errorf("the books are not sound: %d differences", differences)
-		}
-		return nil
+		return soundness(differences)
 	})
+}
+
+func tell(w io.Writer, report *ledger.Report) {
+	fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
+		report.Book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
+	if report.VerifierKey != "" {
+		fmt.Fprintf(w, "  verifier key %s\n", report.VerifierKey)
+	}
+	for _, d := range report.Differences {
+		fmt.Fprintf(w, "  %s\n", d)
+	}
+}
+
+func soundness(differences int) error {
+	if differences > 0 {
+		return fmt.Errorf("the books are not sound: %d differences", differences)
+	}
+	return nil
+}
+
+// ArchiveLedger writes all that is sealed of one book, for VerifyArchive.
+func ArchiveLedger(ctx context.Context, databaseURL, book string, w io.Writer) error {
+	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+		service := ledger.New(ledger.Config{Pool: pool})
+		known, err := service.Books(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(known, book) {
+			return fmt.Errorf("there is no book %q", book)
+		}
+		return service.WriteArchive(ctx, book, w)
+	})
+}
+
+// VerifyArchive recomputes a book from such a file, without a database, and writes what it finds as
+// VerifyLedger does. With a verifier key the newest checkpoint must be signed by it.
+func VerifyArchive(r io.Reader, verifierKey string, w io.Writer) error {
+	report, err := ledger.VerifyArchive(r, verifierKey)
+	if err != nil {
+		return err
+	}
+	tell(w, report)
+	return soundness(len(report.Differences))
 }
 
 // VerifyProof checks a donor's proof code against a verifier key, without a database, and writes

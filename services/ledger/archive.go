@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// archiveVersion is in the first line of an archive.
+const archiveVersion = 1
+
+// The types of an archive's lines, in their order in the file.
+const (
+	lineBook        = "book"
+	lineCheckpoint  = "checkpoint"
+	lineBalance     = "balance"
+	lineTransaction = "transaction"
+	lineEnd         = "end"
+)
+
+// archiveLine is a line of an archive, a JSON object; which members it has depends on its type. Numbers are
+// strings, as everywhere in the API. Times are UTC, hashes base64.
+type archiveLine struct {
+	Type string `json:"type"`
+
+	Version int    `json:"version,omitempty"`
+	Book    string `json:"book,omitempty"`
+
+	// Size of a checkpoint, and of the one before.
+	Size         int64    `json:"size,string,omitempty"`
+	PreviousSize int64    `json:"previous_size,string,omitempty"`
+	Consistency  [][]byte `json:"consistency,omitempty"`
+	Note         string   `json:"note,omitempty"`
+	VerifierKey  string   `json:"verifier_key,omitempty"`
+
+	// Number of a transaction, or the one that a balance was kept at.
+	Number      int64          `json:"number,string,omitempty"`
+	Transaction int64          `json:"transaction,string,omitempty"`
+	XID         uint64         `json:"xid,string,omitempty"`
+	Reference   string         `json:"reference,omitempty"`
+	Kind        string         `json:"kind,omitempty"`
+	Effective   *time.Time     `json:"effective_time,omitempty"`
+	Recorded    *time.Time     `json:"recorded_time,omitempty"`
+	Fingerprint []byte         `json:"fingerprint,omitempty"`
+	LeafHash    []byte         `json:"leaf_hash,omitempty"`
+	Entries     []archiveEntry `json:"entries,omitempty"`
+
+	Balance *archiveEntry `json:"balance,omitempty"`
+}
+
+// archiveEntry is an entry, or a kept balance: then without line and donation.
+type archiveEntry struct {
+	Line        int16          `json:"line,omitempty"`
+	Account     string         `json:"account"`
+	AmountMinor int64          `json:"amount_minor,string"`
+	Currency    money.Currency `json:"currency_code"`
+	Collective  string         `json:"collective,omitempty"`
+	Campaign    string         `json:"campaign,omitempty"`
+	Donation    *uuid.UUID     `json:"donation,omitempty"`
+}
+
+// The newest sum of each key of all time, at the newest balance checkpoint.
+const archiveBalancesSQL = `
+SELECT
+    (
+        SELECT max(b.number)
+        FROM ledger.balance_checkpoints AS b
+        WHERE b.book = @book
+    ),
+    a.code,
+    n.balance,
+    k.currency,
+    k.collective,
+    k.campaign
+FROM ledger.accounts AS a
+JOIN ledger.balance_keys AS k ON k.account_id = a.id AND k.span = 'all'
+CROSS JOIN LATERAL (
+    SELECT b.balance
+    FROM ledger.balances AS b
+    WHERE b.key_id = k.id
+    ORDER BY b.number DESC
+    LIMIT 1
+) AS n
+WHERE a.book = @book
+ORDER BY k.id`
+
+// WriteArchive writes all that is sealed of a book as JSON Lines: its checkpoints, the balances that are
+// kept, and each transaction with everything that was hashed. [VerifyArchive] checks it without a database. A
+// book with several collectives is in it whole, so it is for who runs the instance; one collective's
+// share could not be: the tree is over all of them. Nothing in it names a donor.
+//
+// It reads one snapshot, and holds the checkpoints in memory.
+func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) error {
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	// There is nothing to commit.
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := tx.Exec(ctx, noTimeoutSQL); err != nil {
+		return postgres.Error(err)
+	}
+	v := &verification{Report: &Report{Book: book}}
+	if err := v.loadCheckpoints(ctx, tx); err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(archiveLine{Type: lineBook, Version: archiveVersion, Book: book}); err != nil {
+		return err
+	}
+	for i := range v.checkpoints.all {
+		c := &v.checkpoints.all[i]
+		if err := encoder.Encode(archiveLine{
+			Type: lineCheckpoint, Size: c.size, PreviousSize: c.previous, Consistency: c.consistency, Note: c.note, VerifierKey: c.verifierKey,
+		}); err != nil {
+			return err
+		}
+	}
+	if err := archiveBalances(ctx, tx, book, encoder); err != nil {
+		return err
+	}
+	var failed error
+	if err := v.stream(ctx, tx, verifySealedSQL, func(r *verified) {
+		if failed == nil {
+			failed = encoder.Encode(archiveTransaction(r))
+		}
+	}); err != nil {
+		return err
+	}
+	if failed != nil {
+		return failed
+	}
+	return encoder.Encode(archiveLine{Type: lineEnd})
+}
+
+func archiveBalances(ctx context.Context, tx pgx.Tx, book string, encoder *json.Encoder) error {
+	rows, err := tx.Query(ctx, archiveBalancesSQL, pgx.NamedArgs{"book": book})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		line := archiveLine{Type: lineBalance, Balance: &archiveEntry{}}
+		b := line.Balance
+		if err := rows.Scan(&line.Number, &b.Account, &b.AmountMinor, &b.Currency, &b.Collective, &b.Campaign); err != nil {
+			return postgres.Error(err)
+		}
+		if err := encoder.Encode(line); err != nil {
+			return err
+		}
+	}
+	return postgres.Error(rows.Err())
+}
+
+func archiveTransaction(r *verified) archiveLine {
+	effective, recorded := r.leaf.Effective.UTC(), r.leaf.Recorded.UTC()
+	line := archiveLine{
+		Type: lineTransaction, Number: r.number, Transaction: r.transactionID, XID: r.leaf.XID, Reference: r.leaf.Reference,
+		Kind: r.leaf.Kind, Effective: &effective, Recorded: &recorded, Fingerprint: r.leaf.Fingerprint, LeafHash: r.leafHash,
+	}
+	for _, e := range r.leaf.Entries {
+		entry := archiveEntry{
+			Line: e.Line, Account: e.Code, AmountMinor: e.Amount.Minor, Currency: e.Amount.Currency, Collective: e.Collective, Campaign: e.Campaign,
+		}
+		if e.Donation != uuid.Nil {
+			donation := e.Donation
+			entry.Donation = &donation
+		}
+		line.Entries = append(line.Entries, entry)
+	}
+	return line
+}

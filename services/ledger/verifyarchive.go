@@ -1,0 +1,163 @@
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/google/uuid"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// maxGap is how many numbers may be missing in a row before a file is no archive.
+const maxGap = 1 << 20
+
+// archiveCheck is one run over one archive.
+type archiveCheck struct {
+	*verification
+	// keptAt is the number that the balances were kept at; zero when there are none.
+	keptAt     int64
+	kept, sums map[keptKey]int64
+}
+
+// VerifyArchive checks what [Service.WriteArchive] wrote, with nothing but the file: that numbers have no
+// gap and follow the order of writing, that transactions are balanced and are what was hashed, the tree, the
+// checkpoints with their signatures and their chain, and the kept balances. With a verifier key the newest
+// checkpoint must be signed by it; without one, compare the report's with one that was kept elsewhere.
+//
+// What differs is in the report; the error is for a file that is no archive, or not a whole one.
+func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
+	v := &archiveCheck{
+		verification: &verification{
+			Report: &Report{}, tree: treeCheck{grown: treeRanges.NewEmptyRange(0)}, checkpoints: checkpointChain{bySize: map[int64]int{}},
+		},
+		kept: map[keptKey]int64{}, sums: map[keptKey]int64{},
+	}
+	decoder := json.NewDecoder(r)
+	decoder.DisallowUnknownFields()
+	for n, ended := 1, false; ; n++ {
+		var line archiveLine
+		if err := decoder.Decode(&line); errors.Is(err, io.EOF) && ended {
+			break
+		} else if errors.Is(err, io.EOF) {
+			return nil, errors.New("the file is cut off: its last line is missing")
+		} else if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if ended || (n == 1) != (line.Type == lineBook) {
+			return nil, fmt.Errorf("line %d: a %q is not expected here", n, line.Type)
+		}
+		ended = line.Type == lineEnd
+		if err := v.line(&line); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	if v.keptAt > v.tree.size {
+		v.differ("kept balances", "are at number %d, which is missing", v.keptAt)
+	}
+	if err := v.endCheckpoints(nil); err != nil {
+		return nil, err
+	}
+	if verifierKey != "" && v.VerifierKey != verifierKey {
+		v.differ("checkpoints", "the newest is not signed by the key %s", verifierKey)
+	}
+	return v.Report, nil
+}
+
+func (v *archiveCheck) line(line *archiveLine) error {
+	switch line.Type {
+	case lineBook:
+		if line.Version != archiveVersion {
+			return fmt.Errorf("this program reads archives of version %d, not %d", archiveVersion, line.Version)
+		}
+		v.Book = line.Book
+	case lineCheckpoint:
+		return v.checkpoint(line)
+	case lineBalance:
+		if line.Balance == nil || v.Sealed > 0 {
+			return errors.New("balances come before transactions")
+		}
+		v.keptAt = line.Number
+		v.kept[keyOf(line.Balance)] = line.Balance.AmountMinor
+	case lineTransaction:
+		return v.transaction(line)
+	case lineEnd:
+	default:
+		return fmt.Errorf("%q is no type of line", line.Type)
+	}
+	return nil
+}
+
+func keyOf(e *archiveEntry) keptKey {
+	return keptKey{code: e.Account, collective: e.Collective, campaign: e.Campaign, currency: e.Currency, span: "all"}
+}
+
+// checkpoint takes root and time from the note, which openNote checks again.
+func (v *archiveCheck) checkpoint(line *archiveLine) error {
+	if v.Sealed > 0 {
+		return errors.New("checkpoints come before transactions")
+	}
+	c := signedCheckpoint{
+		size: line.Size, previous: line.PreviousSize, consistency: line.Consistency, note: line.Note, verifierKey: line.VerifierKey,
+	}
+	if opened, err := OpenCheckpoint(c.note, c.verifierKey); err == nil {
+		c.root, c.signedAt = opened.Root, opened.SignedAt
+	}
+	v.checkpoints.bySize[c.size] = len(v.checkpoints.all)
+	v.checkpoints.all = append(v.checkpoints.all, c)
+	v.Checkpoints++
+	return nil
+}
+
+func (v *archiveCheck) transaction(line *archiveLine) error {
+	if line.Effective == nil || line.Recorded == nil || len(line.LeafHash) != rfc6962.DefaultHasher.Size() {
+		return errors.New("a transaction has its times and its hash")
+	}
+	if line.Number > v.tree.size+maxGap {
+		return fmt.Errorf("the number %d is far from the one before", line.Number)
+	}
+	r := &verified{
+		number: line.Number, transactionID: line.Transaction, leafHash: line.LeafHash, found: true,
+		entryCount: int16(min(len(line.Entries), maxEntries)),
+		leaf: Leaf{
+			Book: v.Book, Number: line.Number, ID: line.Transaction, XID: line.XID, Reference: line.Reference, Kind: line.Kind,
+			Effective: *line.Effective, Recorded: *line.Recorded, Fingerprint: line.Fingerprint,
+		},
+	}
+	for i := range line.Entries {
+		e := &line.Entries[i]
+		entry := LeafEntry{
+			Line: e.Line, Code: e.Account, Amount: money.Amount{Minor: e.AmountMinor, Currency: e.Currency},
+			Collective: e.Collective, Campaign: e.Campaign,
+		}
+		if e.Donation != nil {
+			entry.Donation = uuid.UUID(*e.Donation)
+		}
+		r.leaf.Entries = append(r.leaf.Entries, entry)
+		v.sums[keyOf(e)] += e.AmountMinor
+	}
+	v.numbered(r)
+	v.entries(r)
+	v.grow(r.number, r.leafHash)
+	if r.number == v.keptAt {
+		v.compareKept()
+	}
+	return nil
+}
+
+// compareKept compares what was kept with what the entries so far sum to.
+func (v *archiveCheck) compareKept() {
+	for k, sum := range v.sums {
+		if balance, ok := v.kept[k]; !ok || balance != sum {
+			v.differ(k.String(), "is %d; the entries sum to %d", balance, sum)
+		}
+	}
+	for k, balance := range v.kept {
+		if _, ok := v.sums[k]; !ok {
+			v.differ(k.String(), "is %d, and no entry is of it", balance)
+		}
+	}
+}
