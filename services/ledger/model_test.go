@@ -63,6 +63,15 @@ type model struct {
 	codes       map[ledger.AccountRole]string
 	collectives []string
 	posted      map[string]ledger.Transaction
+	// closed is up to when each collective's share is closed; '' is the whole book's.
+	closed map[string]time.Time
+}
+
+// refused tells whether a transaction is dated in a closed period.
+func (m *model) refused(tx ledger.Transaction) bool {
+	return slices.ContainsFunc(tx.Entries, func(e ledger.Entry) bool {
+		return tx.Effective.Before(m.closed[""]) || tx.Effective.Before(m.closed[e.Collective])
+	})
 }
 
 // newModel has a book and collectives of its own, so that the runs share a database.
@@ -74,6 +83,7 @@ func newModel(t *testing.T, rt *rapid.T, pool *pgxpool.Pool) *model {
 		service:     ledger.New(ledger.Config{Pool: pool, Chart: chart}),
 		collectives: []string{"a-" + own, "b-" + own},
 		posted:      map[string]ledger.Transaction{},
+		closed:      map[string]time.Time{},
 	}
 	ensure(t, m.service, pool, m.book)
 	return m
@@ -152,6 +162,12 @@ func (m *model) all() []ledger.Transaction {
 func (m *model) postNew(rt *rapid.T) {
 	txs := rapid.SliceOfNDistinct(rapid.Custom(m.draw), 1, 5, func(tx ledger.Transaction) string { return tx.Reference }).Draw(rt, "new")
 	txs = slices.DeleteFunc(txs, func(tx ledger.Transaction) bool { _, known := m.posted[tx.Reference]; return known })
+	if slices.ContainsFunc(txs, m.refused) {
+		if _, err := m.post(rt, txs, true); reasonOf(err) != ledger.ReasonPeriodClosed {
+			rt.Fatalf("posted to a closed period: err = %v", err)
+		}
+		txs = slices.DeleteFunc(txs, m.refused)
+	}
 	m.mustPost(rt, txs)
 }
 
@@ -186,7 +202,9 @@ func (m *model) postConflict(rt *rapid.T) {
 }
 
 func (m *model) postAndAbort(rt *rapid.T) {
-	if _, err := m.post(rt, []ledger.Transaction{m.draw(rt)}, false); err != nil && errs.As(err).Reason != ledger.ReasonReferenceReused {
+	tx := m.draw(rt)
+	_, err := m.post(rt, []ledger.Transaction{tx}, false)
+	if reason := reasonOf(err); err != nil && reason != ledger.ReasonReferenceReused && (reason != ledger.ReasonPeriodClosed || !m.refused(tx)) {
 		rt.Fatal(err)
 	}
 }

@@ -44,6 +44,7 @@ func TestSealsAgainstModel(t *testing.T) {
 			"seal":           m.seal,
 			"hold":           m.hold,
 			"release":        m.release,
+			"close":          m.close,
 			"balances":       m.checkBalances,
 			"at a number":    m.checkAtNumber,
 			"verify":         func(rt *rapid.T) { sound(rt, m.service, m.book) },
@@ -95,8 +96,8 @@ func (m *sealModel) hold(rt *rapid.T) {
 	m.pending = m.draw(rt)
 	// Nobody else's: they would wait for one another.
 	m.pending.Reference = "held_" + m.pending.Reference
-	if _, known := m.posted[m.pending.Reference]; known {
-		rt.Skip("the reference is known")
+	if _, known := m.posted[m.pending.Reference]; known || m.refused(m.pending) {
+		rt.Skip("the reference is known, or the period closed")
 	}
 	held, err := m.pool.Begin(m.t.Context())
 	if err != nil {
@@ -124,6 +125,26 @@ func (m *sealModel) release(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	m.posted[m.pending.Reference] = m.pending
+}
+
+// close closes a share of the book, or all of it, and never opens what was closed.
+func (m *sealModel) close(rt *rapid.T) {
+	if m.held != nil {
+		rt.Skip("a closing waits for what is held")
+	}
+	collective := rapid.SampledFrom(append([]string{""}, m.collectives...)).Draw(rt, "whose")
+	// A few of the days that are drawn have passed; a period that is not over cannot be closed.
+	end := day(rapid.SampledFrom([]int{-401, -399, 0, 1, 2}).Draw(rt, "until"))
+	closed, err := m.service.ClosePeriod(m.t.Context(), m.book, collective, end)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if m.closed[collective].Before(end) {
+		m.closed[collective] = end
+	}
+	if !closed.Equal(m.closed[collective]) {
+		rt.Fatalf("closed until %v, want %v", closed, m.closed[collective])
+	}
 }
 
 // checkProofs verifies an inclusion and a consistency against roots computed from scratch.
