@@ -31,49 +31,30 @@ const (
 	sealEvery = 3 * time.Second
 )
 
-// watch looks at the database every second until ctx is done, tells health, and starts the
-// jobs and the sealer once it is ready and the books are known to be of Stripe's key. Before it returns, jobs under way have ended or been
-// cut off, and so has the sealer, which loses nothing by it.
+// watch looks at the database every second until ctx is done and tells health. The first time that it is ready
+// and the books are known to be of Stripe's key, it starts the jobs and the sealer. Before it returns, jobs under
+// way have ended or been cut off, and so has the sealer, which loses nothing by it.
 func (a *App) watch(ctx context.Context, cfg Config) {
 	var jobs *jobClient
 	var sealer sync.WaitGroup
 	defer sealer.Wait()
-	said, waiting := "starting", false
+	said, waits := "starting", ""
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	for {
 		reason := a.unready(ctx)
-		if reason == "" && jobs == nil {
+		if ctx.Err() == nil && reason != said {
+			said = reason
+			a.tellHealth(reason)
+		}
+		// After health was told: pages and answers do without Stripe, only what writes to the books does not.
+		if reason == "" && jobs == nil && ctx.Err() == nil {
 			var err error
-			if err = a.bind(ctx); err != nil {
-				// Pages and answers do without Stripe; what writes to the books does not.
-				if !waiting {
-					waiting = true
-					a.logger.Warn("jobs wait until Stripe tells whose its key is", "error", err)
-				}
-			} else if jobs, err = a.startJobs(ctx, cfg); err != nil {
-				reason = "jobs cannot start: " + err.Error()
-			} else {
-				sealer.Go(func() {
-					a.services.ledger.KeepSealing(ctx, sealEvery, func(err error) {
-						a.logger.Warn("sealing failed, and is tried again", "error", err)
-					})
-				})
-			}
-		}
-		status := healthv1.HealthCheckResponse_SERVING
-		if reason != "" {
-			status = healthv1.HealthCheckResponse_NOT_SERVING
-		}
-		if ctx.Err() == nil {
-			a.health.SetServingStatus(healthName, status)
-			if reason != said {
-				said = reason
-				if reason == "" {
-					a.logger.Info("ready")
-				} else {
-					a.logger.Warn("not ready", "why", reason)
-				}
+			if jobs, err = a.startJobs(ctx, cfg); err == nil {
+				sealer.Go(func() { a.seal(ctx) })
+			} else if why := err.Error(); why != waits && ctx.Err() == nil {
+				waits = why
+				a.logger.Warn("jobs wait", "why", err)
 			}
 		}
 		select {
@@ -85,6 +66,22 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 		case <-tick.C:
 		}
 	}
+}
+
+func (a *App) tellHealth(reason string) {
+	if reason == "" {
+		a.health.SetServingStatus(healthName, healthv1.HealthCheckResponse_SERVING)
+		a.logger.Info("ready")
+		return
+	}
+	a.health.SetServingStatus(healthName, healthv1.HealthCheckResponse_NOT_SERVING)
+	a.logger.Warn("not ready", "why", reason)
+}
+
+func (a *App) seal(ctx context.Context) {
+	a.services.ledger.KeepSealing(ctx, sealEvery, func(err error) {
+		a.logger.Warn("sealing failed, and is tried again", "error", err)
+	})
 }
 
 // unready says why the program cannot work, or nothing.
@@ -122,6 +119,9 @@ func (a *App) bind(ctx context.Context) error {
 
 // startJobs starts the one client that works jobs, and gives it what the program before may have left.
 func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
+	if err := a.bind(ctx); err != nil {
+		return nil, err
+	}
 	workers := river.NewWorkers()
 	a.services.donations.Workers(workers)
 	a.services.webhooks.Workers(workers)
