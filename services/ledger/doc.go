@@ -45,6 +45,19 @@
 // A closed period ([Service.ClosePeriod]) is one collective's share of a book, or all of it. Late facts of
 // it are posted at [Service.ClosedUntil].
 //
+// # Corrections, and what explains
+//
+// [Service.ReverseTx] takes a transaction back by another one that is linked to it, never by more than is
+// left. What Stripe converted keeps its rate and original amount beside it ([Conversion]): they are summed by nobody,
+// and are outside what is hashed. A chart can be its book's own: accounts are added at any time, and roles
+// move until the book has its first transaction.
+//
+// # Reading
+//
+// Balances are by account, campaign and currency, by the clock of what happened and by number; times of writing
+// are in no order, and so they bound nothing. A [Statement] keeps to a number, so its pages are of one
+// whole. [Service.WriteArchive] writes what [VerifyArchive] checks without a database.
+//
 // # Neighbours
 //
 // Imports no sibling. Donations and webhooks post in their own database transactions; exports

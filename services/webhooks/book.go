@@ -196,6 +196,15 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account, owner string, 
 	if err != nil {
 		return nil, err
 	}
+	var conversions []ledger.Conversion
+	for _, p := range postings {
+		if p.conversion.Rate != "" {
+			conversions = append(conversions, p.conversion)
+		}
+	}
+	if err := s.cfg.Ledger.KeepConversionsTx(ctx, tx, account, conversions); err != nil {
+		return nil, err
+	}
 	var posted []posting
 	var movements []donations.Movement
 	for i, p := range postings {

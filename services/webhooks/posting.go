@@ -1,6 +1,8 @@
 package webhooks
 
 import (
+	"strconv"
+
 	"github.com/google/uuid"
 
 	"github.com/cagnotte/cagnotte/services/donations"
@@ -108,6 +110,8 @@ func meaningOf(t stripe.BalanceTransaction) (m meaning, documented bool) {
 // posting is what one balance transaction becomes.
 type posting struct {
 	transaction ledger.Transaction
+	// conversion has no rate when the money came in the balance's currency.
+	conversion ledger.Conversion
 	// movement is for the gift; its Donation is Nil when there is none.
 	movement donations.Movement
 	// unattributed: it is about a payment that is no gift of ours.
@@ -126,7 +130,7 @@ func (p posting) empty() bool { return len(p.transaction.Entries) == 0 }
 // the same transaction each time.
 func post(t stripe.BalanceTransaction, match donations.Match, owner string) posting {
 	m, documented := meaningOf(t)
-	p := posting{undocumented: !documented}
+	p := posting{undocumented: !documented, conversion: conversion(t)}
 	dimensions := ledger.Entry{Collective: owner}
 	role, kind := m.role, m.kind
 	switch {
@@ -155,6 +159,23 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 	}
 	entry(ledger.RoleStripeBalance, -t.Fee)
 	return p
+}
+
+// conversion is kept beside the transaction. A rate that is none explains nothing, and must not keep the money
+// from being booked.
+func conversion(t stripe.BalanceTransaction) (c ledger.Conversion) {
+	if rate, err := strconv.ParseFloat(t.ExchangeRate, 64); err != nil || !(rate > 0 && rate < 1e9) {
+		return c
+	}
+	c.Reference, c.Rate = t.ID, t.ExchangeRate
+	if t.Source.Currency != "" && t.Source.Currency != t.Currency {
+		c.Original = money.Amount{Minor: t.Source.Amount, Currency: money.Currency(t.Source.Currency)}
+		// Refunds and disputes say how much, and the balance says which way.
+		if t.Amount < 0 {
+			c.Original.Minor = -t.Source.Amount
+		}
+	}
+	return c
 }
 
 // fees returns the parts of the fee, Stripe's, an application's, tax, as Stripe tells them. Where they do

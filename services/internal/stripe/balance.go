@@ -24,9 +24,11 @@ type BalanceTransaction struct {
 	Category         string
 	Amount, Fee, Net int64
 	Currency         string // in upper case; the balance's, which can differ from the charge's
-	Created          time.Time
-	Fees             []Fee
-	Source           Source
+	// ExchangeRate is a decimal number, what the source's currency was converted at; empty when it was not.
+	ExchangeRate string
+	Created      time.Time
+	Fees         []Fee
+	Source       Source
 }
 
 // Fee is a part of a balance transaction's fee. It can be negative.
@@ -43,6 +45,9 @@ type Source struct {
 	ID, Object string
 	// Charge and PaymentIntent are the payment's: of a charge itself, or of the refund or dispute about it.
 	Charge, PaymentIntent string
+	// Amount is the object's own, in its Currency, upper case; it has no sign. Currency is empty when Stripe did not tell.
+	Amount   int64
+	Currency string
 	// Donation is the gift in the charge's metadata; Nil otherwise.
 	Donation uuid.UUID
 }
@@ -113,6 +118,8 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 		Metadata     map[string]string `json:"metadata"`
 		LatestCharge *struct {
 			ID       string            `json:"id"`
+			Amount   int64             `json:"amount"`
+			Currency string            `json:"currency"`
 			Metadata map[string]string `json:"metadata"`
 			Balance  *balanceObject    `json:"balance_transaction"`
 		} `json:"latest_charge"`
@@ -127,7 +134,7 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 		balance := charge.Balance.transaction()
 		balance.Source = Source{
 			ID: charge.ID, Object: objectCharge,
-			Charge: charge.ID, PaymentIntent: answer.ID, Donation: parseDonation(charge.Metadata),
+			Charge: charge.ID, PaymentIntent: answer.ID, Amount: charge.Amount, Currency: strings.ToUpper(charge.Currency), Donation: parseDonation(charge.Metadata),
 		}
 		intent.Balance = &balance
 	}
@@ -135,14 +142,15 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 }
 
 type balanceObject struct {
-	ID                string `json:"id"`
-	Type              string `json:"type"`
-	ReportingCategory string `json:"reporting_category"`
-	Amount            int64  `json:"amount"`
-	Fee               int64  `json:"fee"`
-	Net               int64  `json:"net"`
-	Currency          string `json:"currency"`
-	Created           int64  `json:"created"`
+	ID                string      `json:"id"`
+	Type              string      `json:"type"`
+	ReportingCategory string      `json:"reporting_category"`
+	Amount            int64       `json:"amount"`
+	Fee               int64       `json:"fee"`
+	Net               int64       `json:"net"`
+	Currency          string      `json:"currency"`
+	Created           int64       `json:"created"`
+	ExchangeRate      json.Number `json:"exchange_rate"`
 	FeeDetails        []struct {
 		Type     string `json:"type"`
 		Amount   int64  `json:"amount"`
@@ -155,7 +163,7 @@ func (o *balanceObject) transaction() BalanceTransaction {
 	t := BalanceTransaction{
 		ID: o.ID, Type: o.Type, Category: o.ReportingCategory,
 		Amount: o.Amount, Fee: o.Fee, Net: o.Net, Currency: strings.ToUpper(o.Currency),
-		Created: unix(o.Created), Source: o.Source.source(),
+		ExchangeRate: o.ExchangeRate.String(), Created: unix(o.Created), Source: o.Source.source(),
 	}
 	for _, f := range o.FeeDetails {
 		t.Fees = append(t.Fees, Fee{Type: f.Type, Amount: f.Amount, Currency: strings.ToUpper(f.Currency)})
@@ -167,6 +175,8 @@ func (o *balanceObject) transaction() BalanceTransaction {
 type sourceObject struct {
 	ID            string            `json:"id"`
 	Object        string            `json:"object"`
+	Amount        int64             `json:"amount"`
+	Currency      string            `json:"currency"`
 	Metadata      map[string]string `json:"metadata"`
 	Charge        reference         `json:"charge"`
 	PaymentIntent reference         `json:"payment_intent"`
@@ -182,7 +192,10 @@ func (o *sourceObject) UnmarshalJSON(data []byte) error {
 }
 
 func (o *sourceObject) source() Source {
-	s := Source{ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID}
+	s := Source{
+		ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID,
+		Amount: o.Amount, Currency: strings.ToUpper(o.Currency),
+	}
 	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
 	if o.Object == objectCharge {
 		s.Charge, s.Donation = o.ID, parseDonation(o.Metadata)

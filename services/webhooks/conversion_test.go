@@ -1,0 +1,40 @@
+package webhooks
+
+import (
+	"testing"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+func TestConversion(t *testing.T) {
+	dollars := stripe.Source{Amount: 2150, Currency: "USD"}
+	for rule, c := range map[string]struct {
+		in   stripe.BalanceTransaction
+		want ledger.Conversion
+	}{
+		"is kept with what was paid": {
+			stripe.BalanceTransaction{Amount: 2000, ExchangeRate: "0.930233", Source: dollars},
+			ledger.Conversion{Reference: "txn_1", Rate: "0.930233", Original: money.Amount{Minor: 2150, Currency: "USD"}},
+		},
+		"has the sign of what moved": {
+			stripe.BalanceTransaction{Amount: -2000, ExchangeRate: "0.930233", Source: dollars},
+			ledger.Conversion{Reference: "txn_1", Rate: "0.930233", Original: money.Amount{Minor: -2150, Currency: "USD"}},
+		},
+		"is kept without what was paid, when nobody tells": {
+			stripe.BalanceTransaction{Amount: 2000, ExchangeRate: "1e-05"}, ledger.Conversion{Reference: "txn_1", Rate: "1e-05"},
+		},
+		"is none without a rate":            {stripe.BalanceTransaction{Amount: 2000, Source: dollars}, ledger.Conversion{}},
+		"is none with a rate of nothing":    {stripe.BalanceTransaction{ExchangeRate: "0", Source: dollars}, ledger.Conversion{}},
+		"is none with a rate that is none":  {stripe.BalanceTransaction{ExchangeRate: "NaN", Source: dollars}, ledger.Conversion{}},
+		"is none with a rate beyond reason": {stripe.BalanceTransaction{ExchangeRate: "1e300", Source: dollars}, ledger.Conversion{}},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			c.in.ID, c.in.Currency = "txn_1", "EUR"
+			if got := conversion(c.in); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
