@@ -191,8 +191,11 @@ func TestListTransactions(t *testing.T) {
 		}
 		token := resp.GetNextPageToken()
 		for _, other := range []*ledgerv1.ListTransactionsRequest{
-			{Parent: "collectives/" + marseille}, {Parent: parent, Kind: "gift"}, {Parent: parent, Account: "627"},
-			{Parent: parent, Reference: "txn_1"}, {Parent: parent, EndTime: timestamppb.New(day(9))},
+			{Parent: "collectives/" + marseille},
+			{Parent: parent, Kind: "gift"},
+			{Parent: parent, Account: "627"},
+			{Parent: parent, Reference: "txn_1"},
+			{Parent: parent, EndTime: timestamppb.New(day(9))},
 		} {
 			other.PageToken = token
 			if _, err = list(other); errs.Code(err) != codes.InvalidArgument {
