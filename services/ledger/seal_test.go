@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -250,6 +251,7 @@ func TestSealCrashes(t *testing.T) {
 			mustSeal(t, s, 4)
 			mustPost(t, s, pool, gifts(4, 9)...)
 			steps := 0
+			deadline := time.Now().Add(30 * time.Second)
 			for done := false; !done; {
 				steps++
 				ctx, cancel := context.WithCancel(t.Context())
@@ -263,7 +265,13 @@ func TestSealCrashes(t *testing.T) {
 				n, err := sealing(fragile).Seal(ctx, book)
 				fragile.Close()
 				cancel()
-				if done = at.n > 0; done {
+				done = at.n > 0
+				// The backend of the one before was told to end, and holds its lock until it has.
+				if done && n == 0 && err == nil && time.Now().Before(deadline) {
+					steps, done = steps-1, false
+					continue
+				}
+				if done {
 					if err != nil || n != 5 {
 						t.Fatalf("sealed %d, err = %v", n, err)
 					}
