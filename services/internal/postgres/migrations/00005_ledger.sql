@@ -52,7 +52,7 @@ CREATE TABLE ledger.roles (
 );
 
 -- What one column must be. A domain's rule is kept ready for the session, where a table's CHECK is read
--- anew for each statement: a dozen of them took a fifth of a posting's time.
+-- anew for each statement.
 CREATE DOMAIN ledger.reference AS text COLLATE "C"
     CONSTRAINT transactions_reference_length CHECK (length(VALUE) BETWEEN 1 AND 255);
 CREATE DOMAIN ledger.kind AS text COLLATE "C"
@@ -117,8 +117,8 @@ CREATE TABLE ledger.entries (
 
 -- A collective's share in order of time: lists, exports, the part of a day that a balance as of any
 -- time adds up. New entries come at the end of their collective, so its pages stay full and warm.
--- Postgres keeps the key that a transaction's entries share only once; with amounts in it, which nobody
--- could share, the index was nine times as large.
+-- Postgres keeps the key that a transaction's entries share only once; with amounts in it nobody could
+-- share it, and the index would be several times as large.
 CREATE INDEX entries_time_idx ON ledger.entries (collective, effective_at, transaction_id);
 
 -- Which accounts, and so which books, know a campaign. Half of a gift's entries are in it, and Postgres
