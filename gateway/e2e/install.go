@@ -46,8 +46,9 @@ func tools(t testing.TB) (node, browser string) {
 		t.Fatalf("e2e: the browser tests need %s; install with:\n\n  %s\n\nor set CHROME to a Chromium of yours", strings.Join(missing, ", "), install)
 	}
 	t.Logf("%s", install)
-	run(t, "", "apt-get", "update", "-q")
-	run(t, "", "apt-get", append([]string{"install", "-y", "-q", "--no-install-recommends"}, missing...)...)
+	// A new machine has no package lists yet, and tests of other packages may be installing too: one at a time.
+	run(t, "", "flock", "/tmp/cagnotte-apt.lock", "sh", "-c",
+		"apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "+strings.Join(missing, " "))
 	if node, browser = find("node"), find(browsers...); node == "" || browser == "" {
 		t.Fatalf("e2e: after %q there is still no node or no browser in PATH", install)
 	}

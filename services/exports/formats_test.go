@@ -28,16 +28,16 @@ func install(t *testing.T, tool, debianPackage string) {
 	if _, err := exec.LookPath(tool); err == nil {
 		return
 	}
-	line := []string{"apt-get", "install", "-y", debianPackage}
 	if os.Geteuid() == 0 {
-		command := exec.CommandContext(t.Context(), line[0], line[1:]...)
-		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		// A new machine has no package lists yet, and tests of other packages may be installing too: one at a time.
+		command := exec.CommandContext(t.Context(), "flock", "/tmp/cagnotte-apt.lock", "sh", "-c",
+			"apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "+debianPackage)
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Logf("%v: %s", err, out)
 		}
 	}
 	if _, err := exec.LookPath(tool); err != nil {
-		t.Fatalf("%s is missing: %s", tool, strings.Join(line, " "))
+		t.Fatalf("%s is missing: apt-get install -y %s", tool, debianPackage)
 	}
 }
 
