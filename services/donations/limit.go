@@ -22,8 +22,8 @@ type Limit struct {
 	Interval time.Duration
 }
 
-// DefaultLimit lets a village fair behind one address give, and stops whoever tries stolen cards: each try
-// needs a session, and each session counts.
+// DefaultLimit lets a village fair behind one address give, and slows down whoever tries stolen cards: it
+// counts payment pages. How many cards are tried on one page is Stripe's to limit.
 var DefaultLimit = Limit{Burst: 20, Interval: 30 * time.Second}
 
 // limitKey names a network for one day. Without the secret it cannot be found out by trying all networks,

@@ -126,19 +126,6 @@ func (c *Client) GetSession(ctx context.Context, account, id string) (Session, e
 	return answer.session(), nil
 }
 
-// ExpireSession closes an open session, so that it cannot be paid any more. Refused when it is not open.
-func (c *Client) ExpireSession(ctx context.Context, account, id string) (Session, error) {
-	var answer sessionAnswer
-	err := c.call(ctx, request{
-		method: http.MethodPost, path: "/v1/checkout/sessions/" + url.PathEscape(id) + "/expire", account: account,
-		idempotencyKey: "expire-" + id,
-	}, &answer)
-	if err != nil {
-		return Session{}, err
-	}
-	return answer.session(), nil
-}
-
 // metadataDonation is the one key of metadata that we set and read.
 const metadataDonation = "donation"
 

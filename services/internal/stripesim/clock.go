@@ -56,14 +56,6 @@ func (c *Clock) Freeze() {
 	c.base, c.since, c.frozen = c.now(), time.Now(), true
 }
 
-// Unfreeze lets the clock run again from the time it shows.
-func (c *Clock) Unfreeze() {
-	c.mu.Lock()
-	c.base, c.since, c.frozen = c.now(), time.Now(), false
-	c.mu.Unlock()
-	c.notify()
-}
-
 func (c *Clock) isFrozen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
