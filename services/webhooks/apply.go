@@ -3,7 +3,6 @@ package webhooks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -39,6 +38,9 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 		return false, s.ignoreAccount(ctx, account)
 	}
 	if err := s.applySessions(ctx, account, until); err != nil {
+		return true, err
+	}
+	if err := s.applyObjects(ctx, account, until); err != nil {
 		return true, err
 	}
 	return true, s.sync(ctx, account, until, force)
@@ -274,29 +276,6 @@ func (s *Service) dueHints(ctx context.Context, account string) (hints, error) {
 		return nil
 	})
 	return h, postgres.Error(err)
-}
-
-const finishHintsSQL = `
-UPDATE webhooks.events AS e
-SET
-	state = 'applied',
-	attempts = e.attempts + 1,
-	next_attempt_at = NULL,
-	finished_at = @now
-WHERE e.account = @account
-	AND e.id = ANY(@ids::text[])
-	AND e.next_attempt_at IS NOT NULL`
-
-func (s *Service) finishHints(ctx context.Context, account string, ids []string) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	tag, err := s.cfg.Pool.Exec(ctx, finishHintsSQL, pgx.NamedArgs{"account": account, "ids": ids, "now": s.now()})
-	if err != nil {
-		return fmt.Errorf("finish hints: %w", postgres.Error(err))
-	}
-	s.metrics.finished.WithLabelValues(string(StateApplied)).Add(float64(tag.RowsAffected()))
-	return nil
 }
 
 // strings runs a query of one column of text.

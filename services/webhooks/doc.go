@@ -16,8 +16,10 @@
 // # Apply and sync
 //
 // One River job an account does the rest, [Service.Run] in a loop. It applies each event in a transaction of
-// its own; one that fails is tried again later, visible, and holds up no other. Then it syncs, the newest money
-// first:
+// its own; one that fails is tried again later, visible, and holds up no other. An event that names an object,
+// such as a dispute, only says that there is something to read: all due events of one object are answered by
+// one reading of it (readers in object.go), so that order does not matter and nothing in another API version
+// is believed. Then it syncs, the newest money first:
 //
 //   - It follows the balance: lists the balance transactions from the newest down to the cursor and a little
 //     behind it, and books them, posted to the ledger with their gifts marked in the same transaction.

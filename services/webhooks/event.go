@@ -59,9 +59,13 @@ const (
 type step string
 
 const (
+	// stepSession moves a gift, by what the event says of its Checkout Session.
 	stepSession step = "session"
-	stepHint    step = "hint"
-	stepNone    step = "none"
+	// stepObject names an object that is to be read again, by the reader of its kind.
+	stepObject step = "object"
+	// stepHint says that money moved: the next sync sees it.
+	stepHint step = "hint"
+	stepNone step = "none"
 )
 
 const (
@@ -115,7 +119,8 @@ func sort(e stripe.Event, livemode bool) (s step, ignore string) {
 	case e.Livemode != livemode:
 		return stepNone, reasonOtherLivemode
 	// Only a connected account can be disconnected.
-	case !known, s == stepSession && e.Object.Session == nil, s == stepNone && e.Account == "":
+	case !known, s == stepSession && e.Object.Session == nil, s == stepObject && e.Object.ID == "",
+		s == stepNone && e.Account == "":
 		return stepNone, reasonUnknownType
 	}
 	return s, ""

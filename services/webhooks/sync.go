@@ -71,7 +71,7 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 	if err := s.noteSync(ctx, account, d); err != nil {
 		return err
 	}
-	if err := s.finishHints(ctx, account, hints.ids); err != nil {
+	if err := s.finishEvents(ctx, account, hints.ids, StateApplied, ""); err != nil {
 		return err
 	}
 	if err := s.retryParked(ctx, account, until); err != nil {

@@ -81,7 +81,7 @@ SELECT e.account
 FROM webhooks.events AS e
 LEFT JOIN webhooks.accounts AS a ON a.account = e.account
 WHERE e.next_attempt_at <= statement_timestamp()
-	AND (e.step = 'session' OR a.next_sync_at <= statement_timestamp())
+	AND (e.step IN ('session', 'object') OR a.next_sync_at <= statement_timestamp())
 ORDER BY account`
 
 func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {

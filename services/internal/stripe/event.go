@@ -26,6 +26,9 @@ type Event struct {
 
 // Object is what an event's object says, as far as it matters here. It is stored as JSON.
 type Object struct {
+	// ID and Kind name the object: Kind is Stripe's word, such as "dispute". Empty for Checkout Sessions.
+	ID   string `json:"id,omitempty"`
+	Kind string `json:"object,omitempty"`
 	// Session is set for events of Checkout Sessions. It has no Status, and nothing but its ID, when the event
 	// is in another version than [APIVersion], where any member may mean something else: read it again.
 	Session *Session `json:"session,omitempty"`
@@ -83,11 +86,19 @@ func parseObject(eventType, version string, data json.RawMessage) Object {
 	if strings.HasPrefix(eventType, "checkout.session.") {
 		return parseSession(version, data)
 	}
-	var o sourceObject
-	if json.Unmarshal(data, &o) != nil {
+	var named struct {
+		ID     string `json:"id"`
+		Object string `json:"object"`
+	}
+	if json.Unmarshal(data, &named) != nil {
 		return Object{}
 	}
-	return Object{PaymentIntent: o.PaymentIntent.ID}
+	object := Object{ID: named.ID, Kind: named.Object}
+	var o sourceObject
+	if json.Unmarshal(data, &o) == nil {
+		object.PaymentIntent = o.PaymentIntent.ID
+	}
+	return object
 }
 
 func parseSession(version string, data json.RawMessage) Object {

@@ -102,10 +102,11 @@ func TestOtherProductsObjects(t *testing.T) {
 		want                  Object
 	}{
 		"a reference that is somebody's name":       {"checkout.session.completed", APIVersion, `{"id":"cs_1","client_reference_id":"jane@example.org"}`, Object{Session: &Session{ID: "cs_1"}}},
-		"an expanded intent":                        {"charge.updated", APIVersion, `{"id":"ch_1","object":"charge","payment_intent":{"id":"pi_2"}}`, Object{PaymentIntent: "pi_2"}},
-		"a dispute":                                 {"charge.dispute.created", APIVersion, `{"id":"du_1","object":"dispute","charge":"ch_1","payment_intent":"pi_3"}`, Object{PaymentIntent: "pi_3"}},
+		"an expanded intent":                        {"charge.updated", APIVersion, `{"id":"ch_1","object":"charge","payment_intent":{"id":"pi_2"}}`, Object{ID: "ch_1", Kind: "charge", PaymentIntent: "pi_2"}},
+		"a dispute":                                 {"charge.dispute.created", APIVersion, `{"id":"du_1","object":"dispute","charge":"ch_1","payment_intent":"pi_3"}`, Object{ID: "du_1", Kind: "dispute", PaymentIntent: "pi_3"}},
 		"a session of another version names itself": {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
 		"a session that cannot be read, too":        {"checkout.session.completed", APIVersion, `{"id":"cs_1","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
+		"an invoice of another version":             {"invoice.paid", "2031-01-01.oak", `{"id":"in_1","object":"invoice","metadata":[],"payment_intent":7}`, Object{ID: "in_1", Kind: "invoice"}},
 		"no object":                                 {"charge.updated", APIVersion, `null`, Object{}},
 		"an object of another shape":                {"checkout.session.completed", APIVersion, `{"id":{"a":1}}`, Object{}},
 	} {
