@@ -1,15 +1,11 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,8 +34,8 @@ func TestKilled(t *testing.T) {
 	e.StopApp()
 	e.Sim.SetDelivery(stripesim.Delivery{TwiceRate: 0.3, DropRate: 0.1, Seed: seed})
 
-	program := &program{t: t, e: e}
-	program.start()
+	program := e.NewProcess()
+	program.Start()
 	paid := make([]int64, donors)
 	var giving sync.WaitGroup
 	for i := range donors {
@@ -53,12 +49,12 @@ func TestKilled(t *testing.T) {
 	}
 	for range kills {
 		time.Sleep(time.Duration(150+random.IntN(400)) * time.Millisecond)
-		program.kill()
-		program.start()
+		program.Kill()
+		program.Start()
 	}
 	giving.Wait()
 	e.Sim.SetDelivery(stripesim.Delivery{})
-	program.stop()
+	program.Stop()
 
 	e.StartApp()
 	var want int64
@@ -100,53 +96,4 @@ func giveUntilTaken(t *testing.T, e *apptest.Env, conn *apptest.RESTConn, campai
 	}
 	t.Error("a gift was never taken")
 	return 0
-}
-
-// program is the service as a process: this test binary, run again as `cagnotte serve` would be.
-type program struct {
-	t      *testing.T
-	e      *apptest.Env
-	cmd    *exec.Cmd
-	output bytes.Buffer
-}
-
-func (p *program) start() {
-	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0], "-test.run=^$")
-	p.cmd.Env = append(os.Environ(), append(p.e.Environ(), childVariable+"=1", "TMPDIR="+p.t.TempDir())...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	p.t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-		if p.t.Failed() {
-			p.t.Logf("the program said:\n%s", p.output.String())
-		}
-	})
-}
-
-// kill ends it as the kernel does when memory runs out.
-func (p *program) kill() {
-	p.t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGKILL)
-	_ = p.cmd.Wait()
-}
-
-// stop ends it as an operator does, once it is up.
-func (p *program) stop() {
-	p.t.Helper()
-	p.e.Eventually("the program is ready", func() bool {
-		resp, err := http.Get(p.e.URL + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	if err := p.cmd.Wait(); err != nil {
-		p.t.Errorf("the program did not stop cleanly: %v", err)
-	}
 }

@@ -84,7 +84,10 @@ func replay(r stripesim.Request) error {
 }
 
 // Main runs the tests of a binary that uses this package, and ends what they share.
-func Main(m *testing.M) { pgtest.Main(m, stopStripeMock) }
+func Main(m *testing.M) {
+	serveIfChild()
+	pgtest.Main(m, stopStripeMock)
+}
 
 func stopStripeMock() {
 	if contract.stop != nil {
