@@ -83,17 +83,19 @@ func Start(t testing.TB, cfg Config) *Env {
 	simulator := httptest.NewUnstartedServer(nil)
 	e.SimURL = "http://" + simulator.Listener.Addr().String()
 	var err error
+	answers := watchAnswers(t)
 	e.Sim, err = stripesim.New(stripesim.Config{
 		APIKeys:   []string{APIKey},
 		Clock:     e.Clock,
 		BaseURL:   e.SimURL,
 		FeeDelay:  cfg.FeeDelay,
 		RetryBase: 20 * time.Millisecond,
+		OnEvent:   answers.checkEvent,
 	})
 	if err != nil {
 		t.Fatalf("apptest: start the simulator: %v", err)
 	}
-	simulator.Config.Handler = e.Sim.Handler()
+	simulator.Config.Handler = answers.before(e.Sim.Handler())
 	simulator.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)

@@ -39,6 +39,9 @@ type Config struct {
 	// RetryBase is the wait before the first retry of a webhook, in wall time; it doubles up to 64 times
 	// itself. Default one second.
 	RetryBase time.Duration
+	// OnEvent, when set, is told of each event as it happens, whether or not a webhook reaches anybody; payload
+	// renders the body. It must not call the simulator.
+	OnEvent func(kind string, payload func() []byte)
 }
 
 // Endpoint is a webhook endpoint.
@@ -186,6 +189,11 @@ func (s *Sim) lock() time.Time {
 // when the first one is chosen.
 func (s *Sim) unlock() {
 	if len(s.outbox) > 0 {
+		if s.cfg.OnEvent != nil {
+			for _, e := range s.outbox {
+				s.cfg.OnEvent(e.Type, e.payload)
+			}
+		}
 		s.hooks.enqueue(s.outbox)
 		s.outbox = nil
 	}

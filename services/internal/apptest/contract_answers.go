@@ -1,0 +1,148 @@
+package apptest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// stripeDescription is read once for a test binary, as stripe-mock is started once.
+var stripeDescription = sync.OnceValues(readDescription)
+
+// enoughOfAKind bounds how many answers of one call, and events of one type, a test compares: a burst repeats
+// the same shapes thousands of times.
+const enoughOfAKind = 200
+
+// answers compares what the simulator answers and sends with Stripe's description: a shape that Stripe does
+// not have would let tests pass that life fails.
+type answers struct {
+	description *description
+
+	mu    sync.Mutex
+	seen  map[string]int
+	wrong map[string]string // the difference, and an example of where
+}
+
+// watchAnswers puts the comparison before the simulator's API, and says at the test's end what differed.
+func watchAnswers(t testing.TB) *answers {
+	t.Helper()
+	d, err := stripeDescription()
+	if err != nil {
+		t.Fatalf("apptest: %v", err)
+	}
+	a := &answers{description: d, seen: map[string]int{}, wrong: map[string]string{}}
+	t.Cleanup(func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, difference := range slices.Sorted(maps.Keys(a.wrong)) {
+			t.Errorf("apptest: the simulator is not Stripe: %s (%s)", difference, a.wrong[difference])
+		}
+	})
+	return a
+}
+
+// enough counts one more of a kind.
+func (a *answers) enough(kind string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen[kind]++
+	return a.seen[kind] > enoughOfAKind
+}
+
+func (a *answers) note(where string, differences []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, d := range differences {
+		if _, known := a.wrong[d]; !known {
+			a.wrong[d] = where
+		}
+	}
+}
+
+// before hands requests on, and looks at the answers of the API. One that was lost on purpose is not seen.
+func (a *answers) before(simulator http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/v1/") {
+			simulator.ServeHTTP(w, r)
+			return
+		}
+		copied := &copyWriter{ResponseWriter: w, status: http.StatusOK}
+		simulator.ServeHTTP(copied, r)
+		a.checkAnswer(r.Method, r.URL.Path, copied.status, copied.body.Bytes())
+	})
+}
+
+func (a *answers) checkAnswer(method, path string, status int, body []byte) {
+	route := a.description.route(path)
+	where := fmt.Sprintf("%s %s, HTTP %d", method, route, status)
+	if a.enough(where) {
+		return
+	}
+	schema := a.description.answer(method, route, status)
+	if schema == nil {
+		// What Stripe does not know may only be refused, in the form of every error.
+		if status != http.StatusNotFound && status != http.StatusUnauthorized {
+			a.note(where, []string{"no call " + method + " " + path})
+			return
+		}
+		schema = a.description.component("error")
+	}
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil {
+		a.note(where, []string{"the answer is no JSON: " + err.Error()})
+		return
+	}
+	a.note(where, a.description.differences(v, schema, ""))
+}
+
+// checkEvent compares an event, its type, its object, and the names of what was different before.
+func (a *answers) checkEvent(kind string, payload func() []byte) {
+	where := "event " + kind
+	if a.enough(where) {
+		return
+	}
+	var v map[string]any
+	if err := json.Unmarshal(payload(), &v); err != nil {
+		a.note(where, []string{"the event is no JSON: " + err.Error()})
+		return
+	}
+	a.note(where, a.description.differences(v, a.description.component("event"), ""))
+	data, _ := v["data"].(map[string]any)
+	object, _ := data["object"].(map[string]any)
+	name, _ := object["object"].(string)
+	schema := a.description.component(name)
+	if schema == nil || object == nil {
+		a.note(where, []string{fmt.Sprintf("data.object is no object of Stripe's: %q", name)})
+		return
+	}
+	a.note(where, a.description.differences(object, schema, ""))
+	previous, _ := data["previous_attributes"].(map[string]any)
+	for member := range previous {
+		if schema.Properties[member] == nil && !undescribed[name+"."+member] {
+			a.note(where, []string{name + "." + member + ": is no member, in previous_attributes"})
+		}
+	}
+}
+
+// copyWriter keeps what it writes.
+type copyWriter struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (w *copyWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *copyWriter) Write(b []byte) (int, error) {
+	w.body.Write(b)
+	return w.ResponseWriter.Write(b)
+}

@@ -1,0 +1,274 @@
+package apptest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// description is Stripe's own OpenAPI description of the API version that we speak, as stripe-mock carries it.
+// Schemas are decoded when they are first met, since most never are.
+type description struct {
+	mu      sync.Mutex
+	raw     map[string]json.RawMessage
+	decoded map[string]*schema
+	paths   map[string]map[string]operation
+}
+
+// operation is one method of a path, as far as its answers go: "200", and "default" for errors.
+type operation struct {
+	Responses map[string]struct {
+		Content map[string]struct {
+			Schema *schema `json:"schema"`
+		} `json:"content"`
+	} `json:"responses"`
+}
+
+// schema is the part of OpenAPI's schema object that Stripe's description uses for what it answers.
+type schema struct {
+	Ref        string             `json:"$ref"`
+	Type       string             `json:"type"`
+	Nullable   bool               `json:"nullable"`
+	Enum       []any              `json:"enum"`
+	MaxLength  int                `json:"maxLength"`
+	AnyOf      []*schema          `json:"anyOf"`
+	Items      *schema            `json:"items"`
+	Properties map[string]*schema `json:"properties"`
+	Required   []string           `json:"required"`
+	// Additional is absent, false, or a schema.
+	Additional json.RawMessage `json:"additionalProperties"`
+	// Open: there are values that the description does not list.
+	Open     bool   `json:"x-stripeBypassValidation"`
+	Resource string `json:"x-resourceId"`
+}
+
+// undescribed are members that recorded bodies of this API version have and its description has not. An
+// object's name is Stripe's, and a "*" stands for any.
+var undescribed = map[string]bool{
+	"balance_transaction.balance_type":                             true,
+	"charge.amount_updates":                                        true,
+	"charge.billing_details.tax_id":                                true,
+	"charge.destination":                                           true,
+	"charge.dispute":                                               true,
+	"charge.order":                                                 true,
+	"charge.outcome.advice_code":                                   true,
+	"charge.outcome.network_advice_code":                           true,
+	"charge.outcome.network_decline_code":                          true,
+	"charge.payment_method_details.card.authorization_code":        true,
+	"charge.payment_method_details.sepa_debit.expected_debit_date": true,
+	"charge.source":                                                true,
+	"checkout.session.saved_payment_method_options":                true,
+	"dispute.balance_transaction":                                  true,
+	"invoice.rendering_options":                                    true,
+	"line_item.plan":                                               true,
+	"payment_intent.source":                                        true,
+	"payout.application_fee":                                       true,
+	"payout.application_fee_amount":                                true,
+	"payout.trace_id":                                              true,
+	"price.recurring.meter":                                        true,
+	"price.recurring.trial_period_days":                            true,
+	"subscription.discounts":                                       true,
+	"subscription.invoice_settings":                                true,
+	"subscription.plan":                                            true,
+	"subscription.quantity":                                        true,
+	"subscription_item.discounts":                                  true,
+	"subscription_item.plan":                                       true,
+	"*.total_count":                                                true,
+}
+
+// readDescription reads it out of the module that the tools pin.
+func readDescription() (*description, error) {
+	dir, err := toolModule("github.com/stripe/stripe-mock")
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "embedded", "openapi", "spec3.json"))
+	if err != nil {
+		return nil, fmt.Errorf("read Stripe's description: %w", err)
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]json.RawMessage `json:"schemas"`
+		} `json:"components"`
+		Paths map[string]map[string]operation `json:"paths"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, fmt.Errorf("read Stripe's description: %w", err)
+	}
+	return &description{raw: doc.Components.Schemas, decoded: map[string]*schema{}, paths: doc.Paths}, nil
+}
+
+// toolModule answers the folder of a module that .tools/go.mod pins.
+func toolModule(module string) (string, error) {
+	_, file, _, _ := runtime.Caller(0)
+	cmd := exec.Command("go", "list", "-m", "-modfile=.tools/go.mod", "-f", "{{.Dir}}", module)
+	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..", "..")
+	out, err := cmd.Output()
+	if dir := strings.TrimSpace(string(out)); err == nil && dir != "" {
+		return dir, nil
+	}
+	return "", fmt.Errorf("%s is not in the module cache: go mod download -modfile=.tools/go.mod %[1]s (%v)", module, err)
+}
+
+// component answers a named schema, nil when there is none.
+func (d *description) component(name string) *schema {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s, ok := d.decoded[name]; ok {
+		return s
+	}
+	var s *schema
+	if json.Unmarshal(d.raw[name], &s) != nil {
+		s = nil
+	}
+	d.decoded[name] = s
+	return s
+}
+
+func (d *description) resolve(s *schema) *schema {
+	for s != nil && s.Ref != "" {
+		s = d.component(s.Ref[strings.LastIndex(s.Ref, "/")+1:])
+	}
+	return s
+}
+
+// route finds a request's path among the description's: /v1/charges/ch_1 is /v1/charges/{charge}. A path
+// without variables wins.
+func (d *description) route(path string) string {
+	if _, ok := d.paths[path]; ok {
+		return path
+	}
+	want := strings.Split(path, "/")
+	for pattern := range d.paths {
+		have := strings.Split(pattern, "/")
+		if len(have) == len(want) && fits(have, want) {
+			return pattern
+		}
+	}
+	return ""
+}
+
+func fits(pattern, path []string) bool {
+	for i, p := range pattern {
+		if p != path[i] && !strings.HasPrefix(p, "{") {
+			return false
+		}
+	}
+	return true
+}
+
+// answer answers the schema of an answer; nil when the description knows no such call.
+func (d *description) answer(method, route string, status int) *schema {
+	responses := d.paths[route][strings.ToLower(method)].Responses
+	if r, ok := responses[fmt.Sprint(status)]; ok {
+		return r.Content["application/json"].Schema
+	}
+	return responses["default"].Content["application/json"].Schema
+}
+
+// differences compares a value with its schema, and answers one line for each that is wrong.
+func (d *description) differences(v any, s *schema, path string) []string {
+	s = d.resolve(s)
+	switch {
+	case s == nil:
+		return []string{path + ": has no schema"}
+	case v == nil && (s.Nullable || s.nullableBranch(d)):
+		return nil
+	case v == nil:
+		return []string{path + ": is null"}
+	case len(s.AnyOf) > 0:
+		return d.closest(v, s.AnyOf, path)
+	}
+	wrong := []string{fmt.Sprintf("%s: %T is no %s", path, v, s.Type)}
+	switch s.Type {
+	case "object":
+		if o, ok := v.(map[string]any); ok {
+			return d.objectDifferences(o, s, path)
+		}
+	case "array":
+		list, ok := v.([]any)
+		if !ok {
+			return wrong
+		}
+		var out []string
+		for _, e := range list {
+			out = append(out, d.differences(e, s.Items, path+"[]")...)
+		}
+		return out
+	case "string":
+		text, ok := v.(string)
+		switch {
+		case !ok:
+			return wrong
+		case len(s.Enum) > 0 && !s.Open && !slices.Contains(s.Enum, v):
+			return []string{fmt.Sprintf("%s: %q is none of %v", path, text, s.Enum)}
+		case s.MaxLength > 0 && len([]rune(text)) > s.MaxLength:
+			return []string{fmt.Sprintf("%s: is longer than %d characters", path, s.MaxLength)}
+		}
+		return nil
+	case "integer":
+		if n, ok := v.(float64); ok && n == float64(int64(n)) {
+			return nil
+		}
+	case "number":
+		if _, ok := v.(float64); ok {
+			return nil
+		}
+	case "boolean":
+		if _, ok := v.(bool); ok {
+			return nil
+		}
+	case "":
+		return nil // anything
+	}
+	return wrong
+}
+
+func (s *schema) nullableBranch(d *description) bool {
+	return slices.ContainsFunc(s.AnyOf, func(b *schema) bool { b = d.resolve(b); return b != nil && b.Nullable })
+}
+
+// closest answers what is wrong with the branch that fits best: an id or the object that it names.
+func (d *description) closest(v any, branches []*schema, path string) []string {
+	var best []string
+	for i, b := range branches {
+		found := d.differences(v, b, path)
+		if i == 0 || len(found) < len(best) {
+			best = found
+		}
+	}
+	return best
+}
+
+func (d *description) objectDifferences(o map[string]any, s *schema, path string) (out []string) {
+	if s.Resource != "" {
+		path = s.Resource
+	}
+	for _, name := range s.Required {
+		if _, ok := o[name]; !ok {
+			out = append(out, path+"."+name+": is missing")
+		}
+	}
+	for name, v := range o {
+		member := path + "." + name
+		switch p := s.Properties[name]; {
+		case p != nil:
+			out = append(out, d.differences(v, p, member)...)
+		case len(s.Additional) > 0 && s.Additional[0] == '{':
+			var extra *schema
+			if err := json.Unmarshal(s.Additional, &extra); err != nil {
+				return append(out, member+": "+err.Error())
+			}
+			out = append(out, d.differences(v, extra, member)...)
+		case s.Properties != nil && !undescribed[member] && !undescribed["*."+name]:
+			out = append(out, member+": is no member")
+		}
+	}
+	return out
+}
