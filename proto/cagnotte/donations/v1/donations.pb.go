@@ -27,6 +27,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How often to give.
+type Recurrence int32
+
+const (
+	// Once.
+	Recurrence_RECURRENCE_UNSPECIFIED Recurrence = 0
+	// Once.
+	Recurrence_RECURRENCE_ONCE Recurrence = 1
+	// On the same day of each month.
+	Recurrence_RECURRENCE_MONTHLY Recurrence = 2
+)
+
+// Enum value maps for Recurrence.
+var (
+	Recurrence_name = map[int32]string{
+		0: "RECURRENCE_UNSPECIFIED",
+		1: "RECURRENCE_ONCE",
+		2: "RECURRENCE_MONTHLY",
+	}
+	Recurrence_value = map[string]int32{
+		"RECURRENCE_UNSPECIFIED": 0,
+		"RECURRENCE_ONCE":        1,
+		"RECURRENCE_MONTHLY":     2,
+	}
+)
+
+func (x Recurrence) Enum() *Recurrence {
+	p := new(Recurrence)
+	*p = x
+	return p
+}
+
+func (x Recurrence) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Recurrence) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_donations_v1_donations_proto_enumTypes[0].Descriptor()
+}
+
+func (Recurrence) Type() protoreflect.EnumType {
+	return &file_cagnotte_donations_v1_donations_proto_enumTypes[0]
+}
+
+func (x Recurrence) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Recurrence.Descriptor instead.
+func (Recurrence) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
+}
+
 // How far a gift has come. It only moves forward.
 type DonationState int32
 
@@ -92,11 +145,11 @@ func (x DonationState) String() string {
 }
 
 func (DonationState) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_donations_v1_donations_proto_enumTypes[0].Descriptor()
+	return file_cagnotte_donations_v1_donations_proto_enumTypes[1].Descriptor()
 }
 
 func (DonationState) Type() protoreflect.EnumType {
-	return &file_cagnotte_donations_v1_donations_proto_enumTypes[0]
+	return &file_cagnotte_donations_v1_donations_proto_enumTypes[1]
 }
 
 func (x DonationState) Number() protoreflect.EnumNumber {
@@ -105,7 +158,7 @@ func (x DonationState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DonationState.Descriptor instead.
 func (DonationState) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{1}
 }
 
 // What became of a gift, in a donor's terms.
@@ -157,11 +210,11 @@ func (x DonationOutcome) String() string {
 }
 
 func (DonationOutcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_donations_v1_donations_proto_enumTypes[1].Descriptor()
+	return file_cagnotte_donations_v1_donations_proto_enumTypes[2].Descriptor()
 }
 
 func (DonationOutcome) Type() protoreflect.EnumType {
-	return &file_cagnotte_donations_v1_donations_proto_enumTypes[1]
+	return &file_cagnotte_donations_v1_donations_proto_enumTypes[2]
 }
 
 func (x DonationOutcome) Number() protoreflect.EnumNumber {
@@ -170,7 +223,7 @@ func (x DonationOutcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DonationOutcome.Descriptor instead.
 func (DonationOutcome) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
 }
 
 // One gift, as members and whoever started it see it.
@@ -195,9 +248,11 @@ type Donation struct {
 	// When its money was booked in the ledger; absent until then.
 	BookTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=book_time,json=bookTime,proto3" json:"book_time,omitempty"`
 	// When the payment page closes.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
+	RecurringDonation string `protobuf:"bytes,11,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Donation) Reset() {
@@ -300,6 +355,13 @@ func (x *Donation) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Donation) GetRecurringDonation() string {
+	if x != nil {
+		return x.RecurringDonation
+	}
+	return ""
+}
+
 // What became of a gift, for the donor.
 type DonationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -316,9 +378,11 @@ type DonationStatus struct {
 	// The language that the donor chose.
 	Locale string `protobuf:"bytes,6,opt,name=locale,proto3" json:"locale,omitempty"`
 	// When the gift was started.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
+	RecurringDonation string `protobuf:"bytes,8,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *DonationStatus) Reset() {
@@ -400,6 +464,13 @@ func (x *DonationStatus) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DonationStatus) GetRecurringDonation() string {
+	if x != nil {
+		return x.RecurringDonation
+	}
+	return ""
+}
+
 // Asks to start a gift.
 type CreateDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -412,7 +483,10 @@ type CreateDonationRequest struct {
 	// The language of the payment page: "fr" when empty, or "en".
 	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
 	// The page to come back to, on one of the campaign's allowed origins; may be empty.
-	ReturnUrl     string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
+	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
+	// Whether to give once, also when not said, or each month until the donor, the collective or the campaign's
+	// end stops it. The answer is the first month's gift.
+	Recurrence    Recurrence `protobuf:"varint,6,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -480,6 +554,13 @@ func (x *CreateDonationRequest) GetReturnUrl() string {
 		return x.ReturnUrl
 	}
 	return ""
+}
+
+func (x *CreateDonationRequest) GetRecurrence() Recurrence {
+	if x != nil {
+		return x.Recurrence
+	}
+	return Recurrence_RECURRENCE_UNSPECIFIED
 }
 
 // Asks for one gift.
@@ -697,7 +778,7 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x03\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x04\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12:\n" +
@@ -712,7 +793,8 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tbook_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bbookTime\x12;\n" +
 	"\vexpire_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xaf\x02\n" +
+	"expireTime\x12-\n" +
+	"\x12recurring_donation\x18\v \x01(\tR\x11recurringDonation\"\xde\x02\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -722,7 +804,8 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"return_url\x18\x05 \x01(\tR\treturnUrl\x12\x16\n" +
 	"\x06locale\x18\x06 \x01(\tR\x06locale\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xbe\x02\n" +
+	"createTime\x12-\n" +
+	"\x12recurring_donation\x18\b \x01(\tR\x11recurringDonation\"\x8b\x03\n" +
 	"\x15CreateDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12'\n" +
@@ -731,7 +814,10 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x06locale\x18\x04 \x01(\tB\x0f\xbaH\fr\n" +
 	"R\x00R\x02frR\x02enR\x06locale\x12'\n" +
 	"\n" +
-	"return_url\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\treturnUrl\"\x9b\x01\n" +
+	"return_url\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\treturnUrl\x12K\n" +
+	"\n" +
+	"recurrence\x18\x06 \x01(\x0e2!.cagnotte.donations.v1.RecurrenceB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"recurrence\"\x9b\x01\n" +
 	"\x12GetDonationRequest\x12\x84\x01\n" +
 	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\"\xda\x01\n" +
 	"\x14ListDonationsRequest\x12p\n" +
@@ -744,7 +830,12 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tdonations\x18\x01 \x03(\v2\x1f.cagnotte.donations.v1.DonationR\tdonations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n" +
 	"\x18GetDonationStatusRequest\x12\x8b\x01\n" +
-	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/status$R\x04name*\xba\x02\n" +
+	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/status$R\x04name*U\n" +
+	"\n" +
+	"Recurrence\x12\x1a\n" +
+	"\x16RECURRENCE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fRECURRENCE_ONCE\x10\x01\x12\x16\n" +
+	"\x12RECURRENCE_MONTHLY\x10\x02*\xba\x02\n" +
 	"\rDonationState\x12\x1e\n" +
 	"\x1aDONATION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DONATION_STATE_CREATED\x10\x01\x12\x1a\n" +
@@ -781,47 +872,49 @@ func file_cagnotte_donations_v1_donations_proto_rawDescGZIP() []byte {
 	return file_cagnotte_donations_v1_donations_proto_rawDescData
 }
 
-var file_cagnotte_donations_v1_donations_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_cagnotte_donations_v1_donations_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_cagnotte_donations_v1_donations_proto_goTypes = []any{
-	(DonationState)(0),               // 0: cagnotte.donations.v1.DonationState
-	(DonationOutcome)(0),             // 1: cagnotte.donations.v1.DonationOutcome
-	(*Donation)(nil),                 // 2: cagnotte.donations.v1.Donation
-	(*DonationStatus)(nil),           // 3: cagnotte.donations.v1.DonationStatus
-	(*CreateDonationRequest)(nil),    // 4: cagnotte.donations.v1.CreateDonationRequest
-	(*GetDonationRequest)(nil),       // 5: cagnotte.donations.v1.GetDonationRequest
-	(*ListDonationsRequest)(nil),     // 6: cagnotte.donations.v1.ListDonationsRequest
-	(*ListDonationsResponse)(nil),    // 7: cagnotte.donations.v1.ListDonationsResponse
-	(*GetDonationStatusRequest)(nil), // 8: cagnotte.donations.v1.GetDonationStatusRequest
-	(*v1.Money)(nil),                 // 9: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
+	(Recurrence)(0),                  // 0: cagnotte.donations.v1.Recurrence
+	(DonationState)(0),               // 1: cagnotte.donations.v1.DonationState
+	(DonationOutcome)(0),             // 2: cagnotte.donations.v1.DonationOutcome
+	(*Donation)(nil),                 // 3: cagnotte.donations.v1.Donation
+	(*DonationStatus)(nil),           // 4: cagnotte.donations.v1.DonationStatus
+	(*CreateDonationRequest)(nil),    // 5: cagnotte.donations.v1.CreateDonationRequest
+	(*GetDonationRequest)(nil),       // 6: cagnotte.donations.v1.GetDonationRequest
+	(*ListDonationsRequest)(nil),     // 7: cagnotte.donations.v1.ListDonationsRequest
+	(*ListDonationsResponse)(nil),    // 8: cagnotte.donations.v1.ListDonationsResponse
+	(*GetDonationStatusRequest)(nil), // 9: cagnotte.donations.v1.GetDonationStatusRequest
+	(*v1.Money)(nil),                 // 10: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
 }
 var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
-	9,  // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 1: cagnotte.donations.v1.Donation.state:type_name -> cagnotte.donations.v1.DonationState
-	10, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
-	10, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
-	10, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
-	10, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
-	10, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
-	9,  // 7: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
-	1,  // 8: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
-	10, // 9: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 10: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	2,  // 11: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	4,  // 12: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	5,  // 13: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	6,  // 14: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	8,  // 15: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	2,  // 16: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	2,  // 17: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	7,  // 18: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	3,  // 19: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	10, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
+	1,  // 1: cagnotte.donations.v1.Donation.state:type_name -> cagnotte.donations.v1.DonationState
+	11, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
+	11, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
+	11, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
+	11, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
+	11, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 7: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
+	2,  // 8: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
+	11, // 9: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
+	10, // 10: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 11: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
+	3,  // 12: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	5,  // 13: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	6,  // 14: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	7,  // 15: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	9,  // 16: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 17: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	3,  // 18: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	8,  // 19: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	4,  // 20: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_donations_v1_donations_proto_init() }
@@ -834,7 +927,7 @@ func file_cagnotte_donations_v1_donations_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_donations_v1_donations_proto_rawDesc), len(file_cagnotte_donations_v1_donations_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
