@@ -26,12 +26,17 @@ func (d donor) billingDetails() object {
 	return object{"address": d.address(), "email": d.Email, "name": d.Name, "phone": nil}
 }
 
-// paymentMethod is a card as one attempt used it. Its number is one of the test cards.
+// paymentMethod is a card or a bank account as one attempt used it. Its number is a test one.
 type paymentMethod struct {
 	ID      string `json:"id"`
 	Created int64  `json:"created"`
-	Number  Card   `json:"number"`
-	Donor   donor  `json:"donor"`
+	Number  Card   `json:"number,omitempty"`
+	// IBAN is set instead of Number for a debit, whose mandate MandateID names.
+	IBAN      IBAN   `json:"iban,omitempty"`
+	MandateID string `json:"mandate_id,omitempty"`
+	// Challenged: the donor's bank asked for one more step, and got it.
+	Challenged bool  `json:"challenged,omitempty"`
+	Donor      donor `json:"donor"`
 }
 
 func (m *paymentMethod) key() (string, int64) { return m.ID, m.Created }
@@ -45,6 +50,9 @@ func (m *paymentMethod) checks() object {
 }
 
 func (m *paymentMethod) render() object {
+	if m.IBAN != "" {
+		return m.renderDebit()
+	}
 	facts := cards[m.Number]
 	return object{
 		"id": m.ID, "object": "payment_method", "billing_details": m.Donor.billingDetails(),
@@ -71,40 +79,47 @@ type charge struct {
 	Failure   *DeclinedError `json:"failure,omitempty"`
 	BalanceID string         `json:"balance_id,omitempty"` // "" until its fee is known
 	Risk      int            `json:"risk"`
+	Refunded  int64          `json:"refunded,omitempty"`   // by refunds that have not failed
+	DisputeID string         `json:"dispute_id,omitempty"` // the one dispute that it can have
 }
 
 func (ch *charge) key() (string, int64) { return ch.ID, ch.Created }
 
 func newCharge(in *intent, m *paymentMethod, failure *DeclinedError, now time.Time) *charge {
+	prefix := "ch_3"
+	if m.IBAN != "" {
+		prefix = "py_3"
+	}
 	return &charge{
-		ID: newID("ch_3", 23), Created: now.Unix(), Amount: in.Amount, Currency: in.Currency, Data: in.Data,
+		ID: newID(prefix, 23), Created: now.Unix(), Amount: in.Amount, Currency: in.Currency, Data: in.Data,
 		IntentID: in.ID, Method: m, Failure: failure, Risk: int(in.Amount % 60), // a risk that no rule acts on
+		Source: in.Source,
 	}
 }
 
 // render shows every member of a charge.
 func (ch *charge) render() object {
-	paid := ch.Failure == nil
+	paid := ch.Failure == nil && !ch.Pending
 	o := object{
 		"id":                              ch.ID,
 		"object":                          "charge",
 		"amount":                          ch.Amount,
 		"amount_captured":                 ch.Amount,
-		"amount_refunded":                 0,
+		"amount_refunded":                 ch.Refunded,
 		"application":                     nil,
 		"application_fee":                 nil,
 		"application_fee_amount":          nil,
 		"balance_transaction":             orNull(ch.BalanceID),
 		"billing_details":                 ch.Method.Donor.billingDetails(),
 		"calculated_statement_descriptor": ch.statementDescriptor(),
-		"captured":                        paid,
+		"captured":                        paid || ch.Method.IBAN != "", // a debit is, before it is paid
 		"created":                         ch.Created,
 		"currency":                        ch.Currency,
 		"customer":                        nil,
 		"description":                     orNull(ch.Data.Description),
 		"destination":                     nil,
-		"dispute":                         nil,
-		"disputed":                        false,
+		"dispute":                         orNull(ch.DisputeID),
+		"disputed":                        ch.DisputeID != "",
 		"failure_balance_transaction":     nil,
 		"failure_code":                    nil,
 		"failure_message":                 nil,
@@ -118,12 +133,12 @@ func (ch *charge) render() object {
 		"paid":                            paid,
 		"payment_intent":                  ch.IntentID,
 		"payment_method":                  ch.Method.ID,
-		"payment_method_details":          object{"card": ch.cardDetails(), "type": "card"},
+		"payment_method_details":          ch.methodDetails(),
 		"radar_options":                   object{},
 		"receipt_email":                   orNull(ch.Data.ReceiptEmail),
 		"receipt_number":                  nil,
 		"receipt_url":                     nil,
-		"refunded":                        false,
+		"refunded":                        ch.Refunded == ch.Amount,
 		"review":                          nil,
 		"shipping":                        nil,
 		"source":                          nil,
@@ -134,9 +149,15 @@ func (ch *charge) render() object {
 		"transfer_data":                   nil,
 		"transfer_group":                  nil,
 	}
-	if paid {
+	if ch.Method.IBAN != "" { // its account holder sees the creditor's name
+		o["calculated_statement_descriptor"] = nil
+	}
+	switch {
+	case paid:
 		o["receipt_url"] = "https://pay.stripe.com/receipts/payment/" + ch.ID
-	} else {
+	case ch.Pending:
+		o["status"] = "pending"
+	default:
 		o["amount_captured"] = 0
 		o["status"] = "failed"
 		o["failure_code"] = ch.Failure.Code
@@ -170,6 +191,13 @@ func (ch *charge) outcome() object {
 	return o
 }
 
+func (ch *charge) methodDetails() object {
+	if ch.Method.IBAN != "" {
+		return object{debitMethod: ch.debitDetails(), "type": debitMethod}
+	}
+	return object{"card": ch.cardDetails(), "type": "card"}
+}
+
 func (ch *charge) cardDetails() object {
 	facts := cards[ch.Method.Number]
 	o := object{
@@ -184,6 +212,12 @@ func (ch *charge) cardDetails() object {
 		"network_token":  object{"used": false},
 		"overcapture":    object{"maximum_amount_capturable": ch.Amount, "status": "unavailable"},
 		"three_d_secure": nil, "wallet": nil,
+	}
+	if ch.Method.Challenged {
+		o["three_d_secure"] = object{
+			"authentication_flow": "challenge", "electronic_commerce_indicator": "05", "exemption_indicator": nil,
+			"result": "authenticated", "result_reason": nil, "transaction_id": "simulated-" + ch.ID, "version": "2.2.0",
+		}
 	}
 	if ch.Failure != nil {
 		o["amount_authorized"] = nil

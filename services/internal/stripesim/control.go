@@ -25,6 +25,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/clock", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]time.Time{"now": s.clock.Now()})
 	})
+	s.refundControl(mux)
 	mux.HandleFunc("POST /_sim/clock/advance", control(func(_ context.Context, in struct {
 		Seconds float64 `json:"seconds"`
 	},

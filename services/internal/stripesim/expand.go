@@ -22,11 +22,19 @@ var expandable = map[string]map[string]string{
 		"balance_transaction": "balance_transaction",
 		"payment_intent":      "payment_intent",
 		"refunds":             "refunds",
-		"application":         "", "application_fee": "", "customer": "", "dispute": "", "failure_balance_transaction": "",
+		"dispute":             "dispute",
+		"application":         "", "application_fee": "", "customer": "", "failure_balance_transaction": "",
 		"invoice": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "",
 	},
-	"balance_transaction": {"source": "charge"},
-	"payment_method":      {"customer": ""},
+	"balance_transaction": {"source": "source"},
+	"refund": {
+		"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction",
+		"charge": "charge", "payment_intent": "payment_intent",
+		"source_transfer_reversal": "", "transfer_reversal": "",
+	},
+	"dispute":                   {"charge": "charge", "payment_intent": "payment_intent"},
+	"radar.early_fraud_warning": {"charge": "charge", "payment_intent": "payment_intent"},
+	"payment_method":            {"customer": ""},
 }
 
 // maxExpandDepth is Stripe's, https://docs.stripe.com/expand.
@@ -104,12 +112,44 @@ func (w *world) show(kind, id string, now time.Time) object {
 		return w.PaymentMethods.byID[id].render()
 	case "charge":
 		return w.Charges.byID[id].render()
+	case "dispute":
+		return w.Disputes.byID[id].render(w, now)
+	case "source":
+		return w.showSource(id, now)
 	case "balance_transaction":
 		return w.Balance.byID[id].render(now)
 	case "line_items":
 		return w.Sessions.byID[id].renderItems()
 	case "refunds":
-		return object{"object": "list", "data": []any{}, "has_more": false, "url": "/v1/charges/" + id + "/refunds"}
+		return w.showRefunds(id)
 	}
 	panic("stripesim: no kind " + kind)
+}
+
+// showSource renders what a balance transaction is about.
+func (w *world) showSource(id string, now time.Time) object {
+	if ch, ok := w.Charges.get(id); ok {
+		return ch.render()
+	}
+	if r, ok := w.Refunds.get(id); ok {
+		return r.render(w)
+	}
+	if d, ok := w.Disputes.get(id); ok {
+		return d.render(w, now)
+	}
+	panic("stripesim: no source " + id)
+}
+
+// showRefunds lists a charge's latest ten.
+func (w *world) showRefunds(charge string) object {
+	data, more := []any{}, false
+	for i := len(w.Refunds.rows) - 1; i >= 0 && !more; i-- {
+		if r := w.Refunds.rows[i]; r.ChargeID == charge {
+			more = len(data) == 10
+			if !more {
+				data = append(data, r.render(w))
+			}
+		}
+	}
+	return object{"object": "list", "data": data, "has_more": more, "url": "/v1/charges/" + charge + "/refunds"}
 }

@@ -21,12 +21,20 @@ type world struct {
 	ID             string                `json:"id"`
 	Connected      bool                  `json:"connected"`
 	Created        int64                 `json:"created"`
+	Debits         bool                  `json:"debits,omitempty"`   // the account offers SEPA debits
+	Exchange       map[string]exchange   `json:"exchange,omitempty"` // by the charge's currency
 	Sessions       table[*session]       `json:"sessions"`
 	Intents        table[*intent]        `json:"intents"`
 	PaymentMethods table[*paymentMethod] `json:"payment_methods"`
 	Charges        table[*charge]        `json:"charges"`
 	Balance        table[*balanceTxn]    `json:"balance_transactions"`
+	Refunds        table[*refund]        `json:"refunds"`
+	Disputes       table[*dispute]       `json:"disputes"`
+	Warnings       table[*warning]       `json:"warnings"`
 	Events         table[*event]         `json:"events"`
+	// LowBalance and RefundedFeePercent say how refunds go, see SetLowBalance and SetRefundedFee.
+	LowBalance         bool  `json:"low_balance,omitempty"`
+	RefundedFeePercent int64 `json:"refunded_fee_percent,omitempty"`
 }
 
 func newWorld(id string, connected bool, now time.Time) *world {

@@ -1,0 +1,255 @@
+package stripesim
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// States of a dispute, https://docs.stripe.com/api/disputes/object#dispute_object-status.
+const (
+	disputeInquiry       = "warning_needs_response"
+	disputeInquiryReview = "warning_under_review"
+	disputeInquiryClosed = "warning_closed"
+	disputeOpen          = "needs_response"
+	disputeReview        = "under_review"
+	disputeWon           = "won"
+	disputeLost          = "lost"
+)
+
+const (
+	// disputeFee is Stripe's, in minor units, as the recorded disputes have it.
+	disputeFee = 1500
+	// evidenceTime is how long evidence can be handed in.
+	evidenceTime = 9 * 24 * time.Hour
+)
+
+// dispute is what the payer's bank says against a charge.
+type dispute struct {
+	ID           string   `json:"id"`
+	Created      int64    `json:"created"`
+	Amount       int64    `json:"amount"`
+	Currency     string   `json:"currency"`
+	ChargeID     string   `json:"charge_id"`
+	Reason       string   `json:"reason"`
+	Status       string   `json:"status"`
+	DueBy        int64    `json:"due_by"`
+	Evidence     string   `json:"evidence,omitempty"`
+	Transactions []string `json:"transactions,omitempty"` // balance transactions, in order
+}
+
+func (d *dispute) key() (string, int64) { return d.ID, d.Created }
+
+// evidenceMembers are those of a dispute's evidence.
+var evidenceMembers = []string{
+	"access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure",
+	"cancellation_rebuttal", "customer_communication", "customer_email_address", "customer_name",
+	"customer_purchase_ip", "customer_signature", "duplicate_charge_documentation", "duplicate_charge_explanation",
+	"duplicate_charge_id", "product_description", "receipt", "refund_policy", "refund_policy_disclosure",
+	"refund_refusal_explanation", "service_date", "service_documentation", "shipping_address", "shipping_carrier",
+	"shipping_date", "shipping_documentation", "shipping_tracking_number", "uncategorized_file", "uncategorized_text",
+}
+
+// refundable: an inquiry and a dispute that was won leave the charge to its owner.
+func (d *dispute) refundable() bool {
+	return slices.Contains([]string{disputeInquiry, disputeInquiryReview, disputeInquiryClosed, disputeWon}, d.Status)
+}
+
+// disputeBars reports whether a charge cannot be refunded for its dispute.
+func (w *world) disputeBars(ch *charge) bool {
+	d, ok := w.Disputes.get(ch.DisputeID)
+	return ok && !d.refundable()
+}
+
+// render shows every member of a dispute, its balance transactions in full as Stripe does.
+func (d *dispute) render(w *world, now time.Time) object {
+	ch := w.Charges.byID[d.ChargeID]
+	evidence := object{}
+	for _, member := range evidenceMembers {
+		evidence[member] = nil
+	}
+	evidence["uncategorized_text"] = orNull(d.Evidence)
+	moved := make([]any, len(d.Transactions))
+	for i, id := range d.Transactions {
+		moved[i] = w.Balance.byID[id].render(now)
+	}
+	var first string
+	if len(d.Transactions) > 0 {
+		first = d.Transactions[0]
+	}
+	submitted := 0
+	if d.Evidence != "" {
+		submitted = 1
+	}
+	o := object{
+		"id":                   d.ID,
+		"object":               "dispute",
+		"amount":               d.Amount,
+		"balance_transaction":  orNull(first),
+		"balance_transactions": moved,
+		"charge":               d.ChargeID,
+		"created":              d.Created,
+		"currency":             d.Currency,
+		"evidence":             evidence,
+		"evidence_details": object{
+			"due_by": d.DueBy, "has_evidence": d.Evidence != "", "past_due": now.Unix() > d.DueBy && d.Evidence == "",
+			"submission_count": submitted,
+		},
+		"is_charge_refundable": d.refundable(),
+		"livemode":             false,
+		"metadata":             object{},
+		"payment_intent":       orNull(ch.IntentID),
+		"reason":               d.Reason,
+		"status":               d.Status,
+	}
+	if !ch.isDebit() {
+		o["payment_method_details"] = object{
+			"card": object{"brand": cards[ch.Method.Number].brand, "network_reason_code": "83"}, "type": "card",
+		}
+	}
+	return o
+}
+
+// withdraw takes the disputed money and the fee out of the balance.
+func (w *world) withdraw(d *dispute, now time.Time) {
+	w.moveDisputed(d, -d.Amount, disputeFee, "dispute", "Chargeback withdrawal for "+d.ChargeID, "Dispute fee", now)
+}
+
+func (w *world) moveDisputed(d *dispute, amount, fee int64, category, description, feeDescription string, now time.Time) {
+	b := &balanceTxn{
+		ID: newID("txn_1", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: "adjustment", Category: category,
+		Amount: amount, Currency: d.Currency, Description: description, SourceID: d.ID,
+	}
+	if fee != 0 {
+		b.Fees = []feeDetail{{Amount: fee, Type: "stripe_fee", Description: feeDescription}}
+	}
+	w.Balance.add(b)
+	d.Transactions = append(d.Transactions, b.ID)
+}
+
+func (s *Sim) getDispute(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	d, ok := c.world.Disputes.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "dispute", id, "id")
+	}
+	return d.render(c.world, c.now), nil
+}
+
+func (s *Sim) listDisputes(c *call) (object, *apiError) {
+	keep, err := c.world.ofPayment(c.params)
+	if err != nil {
+		return nil, err
+	}
+	return page(&c.world.Disputes, c.params, "/v1/disputes", "dispute", func(d *dispute) bool { return keep(d.ChargeID) },
+		func(d *dispute) object { return d.render(c.world, c.now) })
+}
+
+// Disputed says how a bank disputes a charge.
+type Disputed struct {
+	// AmountMinor is the disputed part; zero is the whole charge.
+	AmountMinor int64
+	// Reason is Stripe's word; "fraudulent" when empty.
+	Reason string
+	// Inquiry: the bank only asks, and no money moves.
+	Inquiry bool
+}
+
+// Dispute makes the payer's bank dispute a charge. Unless it only asks, the money and a fee are withdrawn.
+func (s *Sim) Dispute(charge string, how Disputed) (id string, err error) {
+	now := s.lock()
+	defer s.unlock()
+	w, ch, err := s.findCharge(charge)
+	if err != nil {
+		return "", err
+	}
+	amount := cmp.Or(how.AmountMinor, ch.Amount)
+	if ch.Failure != nil || ch.DisputeID != "" || ch.Refunded == ch.Amount || amount < 0 || amount > ch.Amount {
+		return "", fmt.Errorf("stripesim: %d of the charge %s cannot be disputed", amount, charge)
+	}
+	d := &dispute{
+		ID: newID("dp_1", 23), Created: now.Unix(), Amount: amount, Currency: ch.Currency, ChargeID: ch.ID,
+		Reason: cmp.Or(how.Reason, "fraudulent"), Status: disputeOpen, DueBy: now.Add(evidenceTime).Unix(),
+	}
+	if how.Inquiry {
+		d.Status = disputeInquiry
+	}
+	w.Disputes.add(d)
+	ch.DisputeID = d.ID
+	if !how.Inquiry {
+		w.withdraw(d, now)
+	}
+	s.emit(w, "charge.dispute.created", d.render(w, now), nil, request{}, now)
+	if !how.Inquiry {
+		s.emit(w, "charge.dispute.funds_withdrawn", d.render(w, now), nil, request{}, now)
+	}
+	s.lowerWarnings(w, ch, now)
+	return d.ID, nil
+}
+
+// EscalateDispute makes a dispute of an inquiry, also of a closed one: its money is withdrawn now.
+func (s *Sim) EscalateDispute(id string) error {
+	return s.moveDispute(id, []string{disputeInquiry, disputeInquiryReview, disputeInquiryClosed},
+		func(w *world, d *dispute, now time.Time) []string {
+			d.Status, d.DueBy = disputeOpen, now.Add(evidenceTime).Unix()
+			w.withdraw(d, now)
+			return []string{"charge.dispute.updated", "charge.dispute.funds_withdrawn"}
+		})
+}
+
+// SubmitEvidence answers a dispute or an inquiry, which is under review then.
+func (s *Sim) SubmitEvidence(id, text string) error {
+	return s.moveDispute(id, []string{disputeOpen, disputeInquiry}, func(_ *world, d *dispute, _ time.Time) []string {
+		d.Evidence = text
+		d.Status = map[string]string{disputeOpen: disputeReview, disputeInquiry: disputeInquiryReview}[d.Status]
+		return []string{"charge.dispute.updated"}
+	})
+}
+
+// CloseDispute ends a dispute. Won, its money comes back, and its fee as well with feeBack.
+func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
+	return s.moveDispute(id, []string{disputeOpen, disputeReview}, func(w *world, d *dispute, now time.Time) []string {
+		if !won {
+			d.Status = disputeLost
+			return []string{"charge.dispute.closed"}
+		}
+		var fee int64
+		if feeBack {
+			fee = -disputeFee
+		}
+		d.Status = disputeWon
+		w.moveDisputed(d, d.Amount, fee, "dispute_reversal", "Chargeback reversal for "+d.ChargeID, "Dispute fee refund", now)
+		return []string{"charge.dispute.closed", "charge.dispute.funds_reinstated"}
+	})
+}
+
+// CloseInquiry ends an inquiry without a dispute.
+func (s *Sim) CloseInquiry(id string) error {
+	return s.moveDispute(id, []string{disputeInquiry, disputeInquiryReview}, func(_ *world, d *dispute, _ time.Time) []string {
+		d.Status = disputeInquiryClosed
+		return []string{"charge.dispute.closed"}
+	})
+}
+
+// moveDispute lets one of the given states be left, and announces it.
+func (s *Sim) moveDispute(id string, from []string, move func(*world, *dispute, time.Time) []string) error {
+	now := s.lock()
+	defer s.unlock()
+	for _, w := range s.worlds {
+		d, ok := w.Disputes.get(id)
+		if !ok {
+			continue
+		}
+		if !slices.Contains(from, d.Status) {
+			return fmt.Errorf("stripesim: the dispute %s is %s", id, d.Status)
+		}
+		before := object{"status": d.Status}
+		for _, kind := range move(w, d, now) {
+			s.emit(w, kind, d.render(w, now), before, request{}, now)
+		}
+		return nil
+	}
+	return fmt.Errorf("stripesim: no dispute %s", id)
+}

@@ -1,0 +1,80 @@
+package stripesim
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+)
+
+// warning is a card network's early word that a payment was fraud, before any dispute.
+type warning struct {
+	ID         string `json:"id"`
+	Created    int64  `json:"created"`
+	ChargeID   string `json:"charge_id"`
+	FraudType  string `json:"fraud_type"`
+	Actionable bool   `json:"actionable"`
+}
+
+func (n *warning) key() (string, int64) { return n.ID, n.Created }
+
+func (n *warning) render(w *world) object {
+	return object{
+		"id":             n.ID,
+		"object":         "radar.early_fraud_warning",
+		"actionable":     n.Actionable,
+		"charge":         n.ChargeID,
+		"created":        n.Created,
+		"fraud_type":     n.FraudType,
+		"livemode":       false,
+		"payment_intent": orNull(w.Charges.byID[n.ChargeID].IntentID),
+	}
+}
+
+// lowerWarnings ends what the warnings of a charge ask for, once it is disputed or wholly refunded.
+func (s *Sim) lowerWarnings(w *world, ch *charge, now time.Time) {
+	if ch.DisputeID == "" && ch.Refunded < ch.Amount {
+		return
+	}
+	for _, n := range w.Warnings.rows {
+		if n.ChargeID == ch.ID && n.Actionable {
+			n.Actionable = false
+			s.emit(w, "radar.early_fraud_warning.updated", n.render(w), object{"actionable": true}, request{}, now)
+		}
+	}
+}
+
+func (s *Sim) getWarning(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	n, ok := c.world.Warnings.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "early fraud warning", id, "id")
+	}
+	return n.render(c.world), nil
+}
+
+func (s *Sim) listWarnings(c *call) (object, *apiError) {
+	keep, err := c.world.ofPayment(c.params)
+	if err != nil {
+		return nil, err
+	}
+	return page(&c.world.Warnings, c.params, "/v1/radar/early_fraud_warnings", "early fraud warning",
+		func(n *warning) bool { return keep(n.ChargeID) }, func(n *warning) object { return n.render(c.world) })
+}
+
+// WarnOfFraud makes the card network warn of a charge. fraudType is Stripe's word; made_with_stolen_card when
+// empty. It can be acted on unless the charge is disputed or wholly refunded.
+func (s *Sim) WarnOfFraud(charge, fraudType string) (id string, err error) {
+	now := s.lock()
+	defer s.unlock()
+	w, ch, err := s.findCharge(charge)
+	if err != nil {
+		return "", err
+	}
+	n := &warning{
+		ID: newID("issfr_1", 23), Created: now.Unix(), ChargeID: ch.ID,
+		FraudType: cmp.Or(fraudType, "made_with_stolen_card"), Actionable: ch.DisputeID == "" && ch.Refunded < ch.Amount,
+	}
+	w.Warnings.add(n)
+	s.emit(w, "radar.early_fraud_warning.created", n.render(w), nil, request{}, now)
+	return n.ID, nil
+}
