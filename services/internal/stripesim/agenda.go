@@ -9,6 +9,11 @@ import (
 const (
 	dueSessionExpiry = "session_expiry"
 	dueChargeBalance = "charge_balance"
+	// A payout's ways, and the time to make the automatic ones.
+	duePayoutSubmitted = "payout_submitted"
+	duePayoutPaid      = "payout_paid"
+	duePayoutDay       = "payout_day"
+	dueDebitEnd        = "debit_end"
 )
 
 // due is something that will happen to an object at a time of the clock.
@@ -54,6 +59,16 @@ func (s *Sim) happen(d due, now time.Time) {
 	case dueChargeBalance:
 		if ch, ok := w.Charges.get(d.ID); ok {
 			s.settleLate(w, ch, now)
+		}
+	case duePayoutDay:
+		s.payOutDaily(w, now)
+	case duePayoutSubmitted, duePayoutPaid:
+		if p, ok := w.Payouts.get(d.ID); ok {
+			s.advancePayout(w, p, d.Kind, now)
+		}
+	case dueDebitEnd:
+		if ch, ok := w.Charges.get(d.ID); ok {
+			s.debitAnswered(w, ch, now)
 		}
 	}
 }

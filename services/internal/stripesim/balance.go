@@ -15,7 +15,7 @@ type feeDetail struct {
 	Description string `json:"description"`
 }
 
-// balanceTxn is one movement of an account's balance. Nothing in it changes.
+// balanceTxn is one movement of an account's balance. Nothing in it changes but the payout that takes it.
 type balanceTxn struct {
 	ID          string      `json:"id"`
 	Created     int64       `json:"created"`
@@ -27,6 +27,8 @@ type balanceTxn struct {
 	Description string      `json:"description,omitempty"`
 	Fees        []feeDetail `json:"fees,omitempty"`
 	SourceID    string      `json:"source_id"`
+	PayoutID    string      `json:"payout_id,omitempty"` // the automatic payout that it is in
+	Rate        float64     `json:"rate,omitempty"`      // of exchange; zero: nothing was converted
 }
 
 func (b *balanceTxn) key() (string, int64) { return b.ID, b.Created }
@@ -40,26 +42,41 @@ func (b *balanceTxn) fee() (total int64) {
 
 // settle gives a charge its balance transaction. It bears the charge's time even when it comes later: money
 // moved when the card was charged, only its fee was not known.
+//
+// A debit's money moves when the bank has answered; its balance transaction is a payment.
 func (w *world) settle(ch *charge) {
-	const settlementDays = 7 // of a new French account
+	settlementDays, created, kind := 7, ch.Created, "charge" // of a new French account
+	if ch.Method.IBAN != "" {
+		settlementDays, created, kind = debitSettlementDays, ch.Settled, "payment"
+	}
+	amount, currency, rate := w.landing(ch)
 	b := &balanceTxn{
 		ID:          newID("txn_3", 23),
-		Created:     ch.Created,
-		AvailableOn: time.Unix(ch.Created, 0).UTC().Truncate(24*time.Hour).AddDate(0, 0, settlementDays).Unix(),
-		Type:        "charge",
+		Created:     created,
+		AvailableOn: time.Unix(created, 0).UTC().Truncate(24*time.Hour).AddDate(0, 0, settlementDays).Unix(),
+		Type:        kind,
 		Category:    "charge",
-		Amount:      ch.Amount,
-		Currency:    ch.Currency,
+		Amount:      amount,
+		Currency:    currency,
 		Description: ch.Data.Description,
 		Fees: []feeDetail{{
-			Amount:      cards[ch.Method.Number].tariff.fee(ch.Amount, ch.Currency),
+			Amount:      ch.Method.fee(amount, currency),
 			Type:        "stripe_fee",
 			Description: "Stripe processing fees",
 		}},
 		SourceID: ch.ID,
+		Rate:     rate,
 	}
 	w.Balance.add(b)
 	ch.BalanceID = b.ID
+}
+
+// fee is Stripe's for a payment by this method.
+func (m *paymentMethod) fee(amount int64, currency string) int64 {
+	if m.IBAN != "" {
+		return debitFeeMinor
+	}
+	return cards[m.Number].tariff.fee(amount, currency)
 }
 
 // render shows every member of a balance transaction.
@@ -70,6 +87,10 @@ func (b *balanceTxn) render(now time.Time) object {
 			"amount": f.Amount, "application": nil, "currency": b.Currency, "description": f.Description, "type": f.Type,
 		}
 	}
+	var rate any
+	if b.Rate != 0 {
+		rate = b.Rate
+	}
 	return object{
 		"id":                 b.ID,
 		"object":             "balance_transaction",
@@ -78,7 +99,7 @@ func (b *balanceTxn) render(now time.Time) object {
 		"created":            b.Created,
 		"currency":           b.Currency,
 		"description":        orNull(b.Description),
-		"exchange_rate":      nil,
+		"exchange_rate":      rate,
 		"fee":                b.fee(),
 		"fee_details":        fees,
 		"net":                b.Amount - b.fee(),
@@ -114,12 +135,17 @@ var balanceListParams = listParams(schema{
 
 func (s *Sim) listBalanceTransactions(c *call) (object, *apiError) {
 	p := c.params
-	if p.has("payout") { // there are no payouts yet
-		return nil, noSuch(http.StatusNotFound, "payout", p.str("payout"), "payout")
+	inside := func(*balanceTxn) bool { return true }
+	if p.has("payout") {
+		var err *apiError
+		if inside, err = c.world.insideOf(p.str("payout")); err != nil {
+			return nil, err
+		}
 	}
 	currency, source, kind := strings.ToLower(p.str("currency")), p.str("source"), p.str("type")
 	return page(&c.world.Balance, p, "/v1/balance_transactions", "balance transaction", func(b *balanceTxn) bool {
-		return (currency == "" || b.Currency == currency) && (source == "" || b.SourceID == source) && (kind == "" || b.Type == kind)
+		return (currency == "" || b.Currency == currency) && (source == "" || b.SourceID == source) && (kind == "" || b.Type == kind) &&
+			inside(b)
 	}, func(b *balanceTxn) object { return b.render(c.now) })
 }
 

@@ -16,6 +16,10 @@ const (
 	CardDeclined          Card = "4000000000000002"
 	CardInsufficientFunds Card = "4000000000009995"
 	CardExpired           Card = "4000000000000069"
+	// CardChallenged asks for 3-D Secure on every payment; CardChallengedDeclined does and is refused all the same.
+	// https://docs.stripe.com/testing#regulatory-cards
+	CardChallenged         Card = "4000002760003184"
+	CardChallengedDeclined Card = "4000008400001629"
 )
 
 // tariff is Stripe's price for a card, in hundredths of a percent on top of the fixed fee of the currency.
@@ -44,6 +48,7 @@ type cardFacts struct {
 	brand, country string
 	tariff         tariff
 	decline        *DeclinedError
+	challenge      bool // 3-D Secure: the bank asks for one more step
 }
 
 // DeclinedError says that a card was not charged, in Stripe's codes and words.
@@ -58,17 +63,23 @@ func (e *DeclinedError) Error() string {
 }
 
 func declined(code, declineCode, message string) cardFacts {
-	return cardFacts{"visa", "US", tariffInternational, &DeclinedError{code, declineCode, message}}
+	return cardFacts{"visa", "US", tariffInternational, &DeclinedError{code, declineCode, message}, false}
 }
 
 var cards = map[Card]cardFacts{
-	CardOK:             {"visa", "FR", tariffEEA, nil},
-	"4000002500000003": {"visa", "FR", tariffEEA, nil},
-	"4000002760000016": {"visa", "DE", tariffEEA, nil},
-	"5555555555554444": {"mastercard", "FR", tariffEEA, nil},
-	CardUK:             {"visa", "GB", tariffUK, nil},
-	CardInternational:  {"visa", "CA", tariffInternational, nil},
-	"378282246310005":  {"amex", "US", tariffInternational, nil},
+	CardOK:             {"visa", "FR", tariffEEA, nil, false},
+	"4000002500000003": {"visa", "FR", tariffEEA, nil, false},
+	"4000002760000016": {"visa", "DE", tariffEEA, nil, false},
+	"5555555555554444": {"mastercard", "FR", tariffEEA, nil, false},
+	CardUK:             {"visa", "GB", tariffUK, nil, false},
+	CardInternational:  {"visa", "CA", tariffInternational, nil, false},
+	"378282246310005":  {"amex", "US", tariffInternational, nil, false},
+
+	CardChallenged: {"visa", "FR", tariffEEA, nil, true},
+	CardChallengedDeclined: {
+		"visa", "US", tariffInternational,
+		&DeclinedError{"card_declined", "generic_decline", "Your card was declined."}, true,
+	},
 
 	CardDeclined:          declined("card_declined", "generic_decline", "Your card was declined."),
 	CardInsufficientFunds: declined("card_declined", "insufficient_funds", "Your card has insufficient funds."),

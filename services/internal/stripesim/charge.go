@@ -79,6 +79,9 @@ type charge struct {
 	Failure   *DeclinedError `json:"failure,omitempty"`
 	BalanceID string         `json:"balance_id,omitempty"` // "" until its fee is known
 	Risk      int            `json:"risk"`
+	Pending   bool           `json:"pending,omitempty"` // a debit that the bank has not answered
+	Settled   int64          `json:"settled,omitempty"` // when a debit was
+	Source    *sourcePrice   `json:"source,omitempty"`
 	Refunded  int64          `json:"refunded,omitempty"`   // by refunds that have not failed
 	DisputeID string         `json:"dispute_id,omitempty"` // the one dispute that it can have
 }

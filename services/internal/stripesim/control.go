@@ -40,6 +40,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 		s.SettleFees()
 		return nil
 	}))
+	s.payoutControl(mux)
 	mux.HandleFunc("POST /_sim/pay", control(func(_ context.Context, in struct {
 		Session string `json:"session"`
 		Card    Card   `json:"card"` // default CardOK
@@ -82,6 +83,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	) error {
 		return s.Redeliver(in.Event)
 	}))
+	s.methodControls(mux)
 	mux.HandleFunc("POST /_sim/faults", control(func(_ context.Context, in struct {
 		Method       string            `json:"method"`
 		PathPrefix   string            `json:"path_prefix"`

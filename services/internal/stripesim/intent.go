@@ -2,12 +2,15 @@ package stripesim
 
 import (
 	"net/http"
+	"slices"
 	"time"
 )
 
 // States of a payment intent that a card payment goes through here.
 const (
 	intentNeedsMethod = "requires_payment_method"
+	intentNeedsAction = "requires_action" // 3-D Secure: the donor's bank asks for one more step
+	intentProcessing  = "processing"      // a debit until the bank answers
 	intentSucceeded   = "succeeded"
 )
 
@@ -25,6 +28,9 @@ type intent struct {
 	ChargeID   string         `json:"charge_id,omitempty"` // the last attempt
 	LastError  *DeclinedError `json:"last_error,omitempty"`
 	LastMethod string         `json:"last_method,omitempty"` // of LastError
+	Methods    []string       `json:"methods,omitempty"`     // that the session offered; empty: card
+	Source     *sourcePrice   `json:"source,omitempty"`      // of a session in the donor's own currency
+	Challenge  string         `json:"challenge,omitempty"`   // where the step of intentNeedsAction is made
 }
 
 func (in *intent) key() (string, int64) { return in.ID, in.Created }
@@ -33,7 +39,7 @@ func newIntent(se *session, late bool, now time.Time) *intent {
 	id := newID("pi_3", 23)
 	return &intent{
 		ID: id, Created: now.Unix(), Amount: se.amount(), Currency: se.Currency, Data: se.Intent,
-		Secret: newID(id+"_secret_", 25), Status: intentNeedsMethod, Late: late,
+		Secret: newID(id+"_secret_", 25), Status: intentNeedsMethod, Late: late, Methods: se.methodTypes(), Source: se.Source,
 	}
 }
 
@@ -70,25 +76,50 @@ func (in *intent) render(w *world) object {
 		"latest_charge":                        orNull(in.ChargeID),
 		"livemode":                             false,
 		"metadata":                             orEmpty(in.Data.Metadata),
-		"next_action":                          nil,
+		"next_action":                          in.nextAction(),
 		"on_behalf_of":                         nil,
 		"payment_method":                       orNull(in.MethodID),
 		"payment_method_configuration_details": nil,
-		"payment_method_options": object{"card": object{
-			"installments": nil, "mandate_options": nil, "network": nil, "request_three_d_secure": "automatic",
-		}},
-		"payment_method_types":        []string{"card"},
-		"processing":                  nil,
-		"receipt_email":               orNull(in.Data.ReceiptEmail),
-		"review":                      nil,
-		"setup_future_usage":          nil,
-		"shipping":                    nil,
-		"source":                      nil,
-		"statement_descriptor":        orNull(in.Data.StatementDescriptor),
-		"statement_descriptor_suffix": orNull(in.Data.StatementDescriptorSuffix),
-		"status":                      in.Status,
-		"transfer_data":               nil,
-		"transfer_group":              nil,
+		"payment_method_options":               in.methodOptions(),
+		"payment_method_types":                 in.methodTypes(),
+		"processing":                           nil,
+		"receipt_email":                        orNull(in.Data.ReceiptEmail),
+		"review":                               nil,
+		"setup_future_usage":                   nil,
+		"shipping":                             nil,
+		"source":                               nil,
+		"statement_descriptor":                 orNull(in.Data.StatementDescriptor),
+		"statement_descriptor_suffix":          orNull(in.Data.StatementDescriptorSuffix),
+		"status":                               in.Status,
+		"transfer_data":                        nil,
+		"transfer_group":                       nil,
+	}
+}
+
+func (in *intent) methodTypes() []string {
+	if len(in.Methods) == 0 {
+		return []string{"card"}
+	}
+	return in.Methods
+}
+
+func (in *intent) methodOptions() object {
+	o := object{"card": object{
+		"installments": nil, "mandate_options": nil, "network": nil, "request_three_d_secure": "automatic",
+	}}
+	if slices.Contains(in.Methods, debitMethod) {
+		o[debitMethod] = object{}
+	}
+	return o
+}
+
+func (in *intent) nextAction() any {
+	if in.Status != intentNeedsAction {
+		return nil
+	}
+	return object{
+		"redirect_to_url": object{"return_url": nil, "url": in.Challenge},
+		"type":            "redirect_to_url",
 	}
 }
 
@@ -99,7 +130,7 @@ func (in *intent) renderLastError(w *world) any {
 	return object{
 		"charge":         in.ChargeID,
 		"code":           in.LastError.Code,
-		"decline_code":   in.LastError.DeclineCode,
+		"decline_code":   orNull(in.LastError.DeclineCode),
 		"doc_url":        docURL(in.LastError.Code),
 		"message":        in.LastError.Message,
 		"payment_method": w.PaymentMethods.byID[in.LastMethod].render(),

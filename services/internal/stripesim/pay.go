@@ -7,8 +7,9 @@ import (
 )
 
 // Pay pays an open session with a card, as a donor on the hosted page would: the payment intent, the charge
-// and their events exist when it returns, webhooks follow. A card that is refused returns a *DeclinedError and
-// the session stays open; a session that is not open, or not there, a *SessionError.
+// and their events exist when it returns, webhooks follow. A card that asks for one more step (3-D Secure) gets
+// it. A card that is refused returns a *DeclinedError and the session stays open; a session that is not open, or
+// not there, a *SessionError.
 func (s *Sim) Pay(sessionID string, card Card) error {
 	return s.pay(sessionID, card, "")
 }
@@ -24,29 +25,19 @@ func (s *Sim) pay(sessionID string, card Card, email string) error {
 	if err != nil {
 		return err
 	}
-	who := donor{Email: se.CustomerEmail, Name: "Simulated Donor", Country: facts.country}
-	if who.Email == "" {
-		who.Email = email
+	who := se.payer(email, facts.country)
+	by := pageRequest()
+	in := s.intentOf(w, se, by, now)
+	if facts.challenge && in.Status != intentNeedsAction {
+		s.ask(w, se, in, by, now)
 	}
-	if who.Email == "" {
-		who.Email = "donor@example.org"
-	}
-	by := request{ID: newID("req_", 14), Key: uuid.NewString()} // the payment page is a client of the API too
-
-	in := w.Intents.byID[se.IntentID]
-	if in == nil {
-		in = newIntent(se, s.cfg.FeeDelay > 0, now)
-		w.Intents.add(in)
-		se.IntentID = in.ID
-		s.emit(w, "payment_intent.created", in.render(w), nil, by, now)
-	}
-	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), Number: number, Donor: who}
+	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), Number: number, Challenged: facts.challenge, Donor: who}
 	w.PaymentMethods.add(m)
 	ch := newCharge(in, m, facts.decline, now)
 	w.Charges.add(ch)
 	in.ChargeID = ch.ID
 	if facts.decline != nil {
-		in.LastError, in.LastMethod = facts.decline, m.ID
+		in.Status, in.LastError, in.LastMethod = intentNeedsMethod, facts.decline, m.ID
 		s.emit(w, "charge.failed", ch.render(), nil, by, now)
 		s.emit(w, "payment_intent.payment_failed", in.render(w), nil, by, now)
 		return facts.decline
@@ -63,6 +54,33 @@ func (s *Sim) pay(sessionID string, card Card, email string) error {
 	s.emit(w, "payment_intent.succeeded", in.render(w), nil, by, now)
 	s.emit(w, "checkout.session.completed", se.render(), nil, request{}, now)
 	return nil
+}
+
+// pageRequest: the payment page is a client of the API too.
+func pageRequest() request { return request{ID: newID("req_", 14), Key: uuid.NewString()} }
+
+// payer is who pays a session: the address that the merchant gave counts before the one that was typed.
+func (se *session) payer(email, country string) donor {
+	who := donor{Email: se.CustomerEmail, Name: "Simulated Donor", Country: country}
+	if who.Email == "" {
+		who.Email = email
+	}
+	if who.Email == "" {
+		who.Email = "donor@example.org"
+	}
+	return who
+}
+
+// intentOf returns the session's payment intent, and makes it when nobody has tried to pay yet.
+func (s *Sim) intentOf(w *world, se *session, by request, now time.Time) *intent {
+	if in := w.Intents.byID[se.IntentID]; in != nil {
+		return in
+	}
+	in := newIntent(se, s.cfg.FeeDelay > 0, now)
+	w.Intents.add(in)
+	se.IntentID = in.ID
+	s.emit(w, "payment_intent.created", in.render(w), nil, by, now)
+	return in
 }
 
 // settleLate brings a charge its balance transaction and says so.

@@ -3,6 +3,7 @@ package stripesim
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,6 +40,14 @@ type session struct {
 	Intent            intentData        `json:"intent"`
 	IntentID          string            `json:"intent_id,omitempty"`
 	Donor             *donor            `json:"donor,omitempty"` // once paid
+	// Offered are the methods on its page, fixed when it was opened.
+	Offered       []string     `json:"offered,omitempty"`
+	Unpaid        bool         `json:"unpaid,omitempty"` // complete, and its debit under way or failed
+	Recovery      *recovery    `json:"recovery,omitempty"`
+	RecoveredFrom string       `json:"recovered_from,omitempty"`
+	Base          string       `json:"base"` // where browsers reached the simulator when it was opened
+	Source        *sourcePrice `json:"source,omitempty"`
+	Presented     int64        `json:"presented,omitempty"` // the amount in Currency when there is a Source
 }
 
 // intentData is payment_intent_data: what the session's intent and its charges will carry.
@@ -52,8 +61,15 @@ type intentData struct {
 
 func (se *session) key() (string, int64) { return se.ID, se.Created }
 
-// amount is the total in minor units.
-func (se *session) amount() (total int64) {
+// amount is what the donor is shown, in minor units of the session's currency.
+func (se *session) amount() int64 {
+	if se.Source != nil {
+		return se.Presented
+	}
+	return se.itemsAmount()
+}
+
+func (se *session) itemsAmount() (total int64) {
 	for _, item := range se.Items {
 		total += item.amount()
 	}
@@ -61,7 +77,7 @@ func (se *session) amount() (total int64) {
 }
 
 func (se *session) paymentStatus() string {
-	if se.Status == sessionComplete {
+	if se.Status == sessionComplete && !se.Unpaid {
 		return "paid"
 	}
 	return "unpaid"
@@ -75,7 +91,7 @@ func (s *Sim) createSession(c *call) (object, *apiError) {
 	}
 	data := p.obj("payment_intent_data")
 	se := &session{
-		ID:                newID("cs_test_a1", 56),
+		ID:                newSessionID(),
 		Created:           c.now.Unix(),
 		ExpiresAt:         c.now.Add(maxSessionLife).Unix(),
 		Status:            sessionOpen,
@@ -110,12 +126,30 @@ func (s *Sim) createSession(c *call) (object, *apiError) {
 		se.Items = append(se.Items, newLineItem(item.(params), c.now))
 	}
 	se.Currency = se.Items[0].Currency
-	se.URL = c.baseURL + "/pay/" + se.ID
-	c.world.Sessions.add(se)
-	s.agenda.add(due{At: time.Unix(se.ExpiresAt, 0), Kind: dueSessionExpiry, Account: c.world.ID, ID: se.ID})
-	s.changed = true
+	se.Offered = c.world.methods(se.MethodTypes, se.Currency)
+	if r := p.obj("after_expiration").obj("recovery"); r.flag("enabled") {
+		se.Recovery = &recovery{PromotionCodes: r.flag("allow_promotion_codes")}
+	}
+	se.Base = c.baseURL
+	s.open(c.world, se)
 	return se.render(), nil
 }
+
+func newSessionID() string { return newID("cs_test_a1", 56) }
+
+// methods are those that a session offers: those asked for, or the account's own.
+func (w *world) methods(asked []string, currency string) []string {
+	if len(asked) > 0 {
+		return asked
+	}
+	own := []string{"card", "link"}
+	if w.Debits && currency == "eur" {
+		own = append(own, debitMethod)
+	}
+	return own
+}
+
+func (se *session) offers(method string) bool { return slices.Contains(se.methodTypes(), method) }
 
 func (c *call) session() (*session, *apiError) {
 	id := c.http.PathValue("id")
@@ -158,6 +192,7 @@ func (s *Sim) expireSessionCall(c *call) (object, *apiError) {
 // expireSession ends an open session without a payment.
 func (s *Sim) expireSession(w *world, se *session, by request, now time.Time) {
 	se.Status = sessionExpired
+	se.Recovery.offer(se.Base, se.ID, now)
 	s.emit(w, "checkout.session.expired", se.render(), nil, by, now)
 }
 
@@ -180,6 +215,9 @@ type Session struct {
 	Account           string            `json:"account"`        // "" for the platform's own
 	Status            string            `json:"status"`         // open, complete, expired
 	PaymentStatus     string            `json:"payment_status"` // unpaid, paid
+	MethodTypes       []string          `json:"method_types"`
+	RecoveredFrom     string            `json:"recovered_from"` // the expired session that it is a copy of
+	RecoveryURL       string            `json:"recovery_url"`   // where an expired one can be recovered
 	AmountMinor       int64             `json:"amount_minor"`
 	Currency          string            `json:"currency"` // lower case, as Stripe writes it
 	ClientReferenceID string            `json:"client_reference_id"`
@@ -210,6 +248,10 @@ func (s *Sim) Sessions(account string) []Session {
 			ClientReferenceID: se.ClientReferenceID, Metadata: se.Metadata, IntentMetadata: se.Intent.Metadata,
 			PaymentIntentID: se.IntentID, SuccessURL: se.successURL(), CancelURL: se.CancelURL, Locale: se.Locale,
 			Created: time.Unix(se.Created, 0).UTC(), ExpiresAt: time.Unix(se.ExpiresAt, 0).UTC(),
+			MethodTypes: se.methodTypes(), RecoveredFrom: se.RecoveredFrom,
+		}
+		if se.Recovery != nil {
+			c.RecoveryURL = se.Recovery.URL
 		}
 		if w.Connected {
 			c.Account = w.ID

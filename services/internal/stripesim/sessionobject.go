@@ -69,7 +69,7 @@ func (se *session) render() object {
 	o := object{
 		"id":                         se.ID,
 		"object":                     "checkout.session",
-		"after_expiration":           nil,
+		"after_expiration":           se.Recovery.render(),
 		"allow_promotion_codes":      se.PromotionCodes,
 		"amount_subtotal":            amount,
 		"amount_total":               amount,
@@ -82,7 +82,7 @@ func (se *session) render() object {
 		"consent_collection":         nil,
 		"created":                    se.Created,
 		"currency":                   se.Currency,
-		"currency_conversion":        nil,
+		"currency_conversion":        se.renderConversion(),
 		"custom_fields":              []any{},
 		"custom_text": object{
 			"after_submit":                message(se.AfterSubmitText),
@@ -111,11 +111,11 @@ func (se *session) render() object {
 		"payment_link":                         nil,
 		"payment_method_collection":            "if_required",
 		"payment_method_configuration_details": nil,
-		"payment_method_options":               object{"card": object{"request_three_d_secure": "automatic"}},
+		"payment_method_options":               se.methodOptions(),
 		"payment_method_types":                 se.methodTypes(),
 		"payment_status":                       se.paymentStatus(),
 		"phone_number_collection":              object{"enabled": se.PhoneNumber},
-		"recovered_from":                       nil,
+		"recovered_from":                       orNull(se.RecoveredFrom),
 		"saved_payment_method_options":         nil,
 		"setup_intent":                         nil,
 		"shipping_address_collection":          nil,
@@ -141,10 +141,18 @@ func (se *session) render() object {
 }
 
 func (se *session) methodTypes() []string {
-	if len(se.MethodTypes) == 0 {
+	if len(se.Offered) == 0 { // of a state that was kept before there was more than one list
 		return []string{"card", "link"}
 	}
-	return se.MethodTypes
+	return se.Offered
+}
+
+func (se *session) methodOptions() object {
+	o := object{"card": object{"request_three_d_secure": "automatic"}}
+	if se.offers(debitMethod) {
+		o[debitMethod] = object{}
+	}
+	return o
 }
 
 func (se *session) customerDetails() any {

@@ -80,8 +80,11 @@ var sessionCreateParams = schema{
 		"application_fee_amount":      elsewhere, "capture_method": elsewhere, "on_behalf_of": elsewhere,
 		"setup_future_usage": elsewhere, "shipping": elsewhere, "transfer_data": elsewhere, "transfer_group": elsewhere,
 	})),
-	"expand":           opt(list(text(0), 0)),
-	"after_expiration": elsewhere, "automatic_tax": elsewhere, "consent_collection": elsewhere, "custom_fields": elsewhere,
+	"expand": opt(list(text(0), 0)),
+	"after_expiration": opt(hash(schema{
+		"recovery": opt(hash(schema{"allow_promotion_codes": opt(boolean), "enabled": req(boolean)})),
+	})),
+	"automatic_tax": elsewhere, "consent_collection": elsewhere, "custom_fields": elsewhere,
 	"customer": elsewhere, "customer_update": elsewhere, "discounts": elsewhere, "invoice_creation": elsewhere,
 	"payment_method_collection": elsewhere, "payment_method_configuration": elsewhere, "payment_method_options": elsewhere,
 	"redirect_on_completion": elsewhere, "return_url": elsewhere, "setup_intent_data": elsewhere,
@@ -118,7 +121,7 @@ func checkSession(p params, now time.Time) *apiError {
 		return invalid("email_invalid", "customer_email", "Invalid email address: %s", p.str("customer_email"))
 	}
 	for i, kind := range p.strs("payment_method_types") {
-		if kind != "card" && kind != "link" {
+		if kind != "card" && kind != "link" && kind != debitMethod {
 			return notSimulated(fmt.Sprintf("payment_method_types[%d] %s", i, kind))
 		}
 	}
@@ -176,6 +179,10 @@ func checkItems(p params) *apiError {
 			return invalid("", name, "All prices on a Checkout Session must have the same currency: %s is not %s.", c, currency)
 		}
 		currency = c
+		if c != "eur" && slices.Contains(p.strs("payment_method_types"), debitMethod) {
+			return invalid("", "payment_method_types", "The currency provided (%s) is invalid for one or more payment method "+
+				"types on this Checkout Session: the payment method type sepa_debit only supports: eur.", c)
+		}
 		total += amount * quantity // both are bounded, so a hundred of them fit
 	}
 	if least := minimumAmount[currency]; total < max(least, 1) {

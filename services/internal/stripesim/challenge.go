@@ -1,0 +1,56 @@
+package stripesim
+
+import "time"
+
+// errNotAuthenticated is a 3-D Secure step that failed. No charge is made then.
+var errNotAuthenticated = &DeclinedError{
+	Code:    "payment_intent_authentication_failure",
+	Message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+}
+
+// ask begins the step that the donor's bank wants.
+func (s *Sim) ask(w *world, se *session, in *intent, by request, now time.Time) {
+	in.Status, in.Challenge = intentNeedsAction, se.URL
+	s.emit(w, "payment_intent.requires_action", in.render(w), nil, by, now)
+}
+
+// challenge begins the step of a card that asks for one, on an open session; false for any other card.
+func (s *Sim) challenge(sessionID string, card Card) bool {
+	now := s.lock()
+	defer s.unlock()
+	w, se, err := s.findOpen(sessionID)
+	if err != nil {
+		return false
+	}
+	_, facts, err := card.lookup()
+	if err != nil || !facts.challenge {
+		return false
+	}
+	by := pageRequest()
+	if in := s.intentOf(w, se, by, now); in.Status != intentNeedsAction {
+		s.ask(w, se, in, by, now)
+	}
+	return true
+}
+
+// FailChallenge is a donor who gives the wrong answer to the bank: the session stays open. It returns a
+// *DeclinedError, or a *SessionError when the session is not open.
+func (s *Sim) FailChallenge(sessionID string, card Card) error {
+	now := s.lock()
+	defer s.unlock()
+	w, se, err := s.findOpen(sessionID)
+	if err != nil {
+		return err
+	}
+	number, _, err := card.lookup()
+	if err != nil {
+		return err
+	}
+	by := pageRequest()
+	in := s.intentOf(w, se, by, now)
+	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), Number: number, Donor: se.payer("", "")}
+	w.PaymentMethods.add(m)
+	in.Status, in.LastError, in.LastMethod = intentNeedsMethod, errNotAuthenticated, m.ID
+	s.emit(w, "payment_intent.payment_failed", in.render(w), nil, by, now)
+	return errNotAuthenticated
+}

@@ -1,0 +1,235 @@
+package stripesim
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// IBAN is the number of a test account for SEPA debits; spaces are allowed.
+// https://docs.stripe.com/payments/sepa-debit/accept-a-payment#test-your-integration
+type IBAN string
+
+// Test accounts of a French bank. What Stripe's test mode does within minutes takes days here, as it does in life:
+// five business days, or fourteen for those that Stripe calls delayed.
+const (
+	IBANPaid            IBAN = "FR1420041010050500013M02606"
+	IBANPaidLate        IBAN = "FR3020041010050500013M02609"
+	IBANRefused         IBAN = "FR8420041010050500013M02607"
+	IBANRefusedLate     IBAN = "FR7920041010050500013M02600"
+	IBANDisputed        IBAN = "FR5720041010050500013M02608" // paid; whoever simulates disputes makes one of it
+	IBANNoFunds         IBAN = "FR9720041010050000002222227"
+	debitMethod              = "sepa_debit"
+	debitDays                = 5  // business days, https://docs.stripe.com/payments/sepa-debit#timing
+	debitDaysLate            = 14 // the longest
+	debitFeeMinor            = 35 // https://stripe.com/fr/pricing/local-payment-methods
+	debitSettlementDays      = 5
+)
+
+// debitFacts is what becomes of a debit.
+type debitFacts struct {
+	days    int // business days
+	failure *DeclinedError
+}
+
+// The words are those that Stripe shows for a debit's failure.
+var (
+	debitRefused = &DeclinedError{
+		Code: "generic_could_not_process", Message: "The payment could not be processed by the customer's bank.",
+	}
+	debitNoFunds = &DeclinedError{
+		Code: "insufficient_funds", Message: "The customer's account has insufficient funds to cover this payment.",
+	}
+	debits = map[IBAN]debitFacts{
+		IBANPaid:                 {debitDays, nil},
+		IBANPaidLate:             {debitDaysLate, nil},
+		IBANRefused:              {debitDays, debitRefused},
+		IBANRefusedLate:          {debitDaysLate, debitRefused},
+		IBANDisputed:             {debitDays, nil},
+		IBANNoFunds:              {debitDays, debitNoFunds},
+		"DE89370400440532013000": {debitDays, nil},
+		"DE62370400440532013001": {debitDays, debitRefused},
+	}
+)
+
+// errNotTestIBAN says that a number is no test account's. It is not kept: it may be somebody's.
+var errNotTestIBAN = &DeclinedError{Code: "invalid_bank_account_iban", Message: "The IBAN you provided is invalid."}
+
+func (i IBAN) lookup() (IBAN, debitFacts, error) {
+	number := IBAN(strings.ToUpper(strings.Join(strings.Fields(strings.ReplaceAll(string(i), "\u00a0", " ")), "")))
+	facts, ok := debits[number]
+	if !ok {
+		return "", debitFacts{}, errNotTestIBAN
+	}
+	return number, facts, nil
+}
+
+func (i IBAN) country() string { return string(i[:2]) }
+func (i IBAN) last4() string   { return string(i[len(i)-4:]) }
+
+// bank is what the number says of bank and branch; a German one names no branch.
+func (i IBAN) bank() (bankCode string, branchCode any) {
+	if i.country() == "FR" {
+		return string(i[4:9]), string(i[9:14])
+	}
+	return string(i[4:12]), nil
+}
+
+// OfferDebits says whether the account ("" for the platform's) offers SEPA debits, as its settings in Stripe's
+// dashboard do. It holds for sessions in euros that are created from now on. An unknown account is an error.
+func (s *Sim) OfferDebits(account string, offered bool) error {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return errors.New("stripesim: no account " + account)
+	}
+	w.Debits, s.changed = offered, true
+	return nil
+}
+
+// PayByDebit completes an open session with a SEPA debit: it is unpaid until the bank's answer, which comes on
+// the clock by the IBAN. A number that is no test account's returns a *DeclinedError and the session stays open;
+// a session that is not open, not there, or does not offer debits, a *SessionError.
+func (s *Sim) PayByDebit(sessionID string, iban IBAN) error {
+	return s.payByDebit(sessionID, iban, "", "")
+}
+
+func (s *Sim) payByDebit(sessionID string, iban IBAN, name, email string) error {
+	now := s.lock()
+	defer s.unlock()
+	w, se, err := s.findOpen(sessionID)
+	if err != nil {
+		return err
+	}
+	if !se.offers(debitMethod) {
+		return &SessionError{ID: sessionID, Status: "one that offers no " + debitMethod}
+	}
+	number, facts, err := iban.lookup()
+	if err != nil {
+		return err
+	}
+	who := se.payer(email, "")
+	if name != "" {
+		who.Name = name
+	}
+	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), IBAN: number, MandateID: newID("mandate_1", 23), Donor: who}
+	by := pageRequest()
+	in := s.intentOf(w, se, by, now)
+	w.PaymentMethods.add(m)
+	ch := newCharge(in, m, nil, now)
+	ch.Pending = true
+	w.Charges.add(ch)
+	in.Status, in.MethodID, in.ChargeID, in.LastError, in.LastMethod = intentProcessing, m.ID, ch.ID, nil, ""
+	se.Status, se.Donor, se.Unpaid = sessionComplete, &who, true
+	s.agenda.add(due{At: businessDays(now, facts.days), Kind: dueDebitEnd, Account: w.ID, ID: ch.ID})
+	s.emit(w, "payment_intent.processing", in.render(w), nil, by, now)
+	s.emit(w, "charge.pending", ch.render(), nil, by, now)
+	s.emit(w, "checkout.session.completed", se.render(), nil, request{}, now)
+	return nil
+}
+
+// SettleDebit brings the bank's answer on a session's debit now, whatever its IBAN stands for. It returns a
+// *SessionError when there is none under way.
+func (s *Sim) SettleDebit(sessionID string, paid bool) error {
+	now := s.lock()
+	defer s.unlock()
+	w, se := s.find(sessionID)
+	if se == nil {
+		return &SessionError{ID: sessionID}
+	}
+	in, ok := w.Intents.get(se.IntentID)
+	if !ok || in.Status != intentProcessing {
+		return &SessionError{ID: sessionID, Status: "one without a debit under way"}
+	}
+	ch := w.Charges.byID[in.ChargeID]
+	failure := debitRefused
+	if paid {
+		failure = nil
+	}
+	s.endDebit(w, ch, failure, now)
+	return nil
+}
+
+// debitAnswered is the bank's answer on time.
+func (s *Sim) debitAnswered(w *world, ch *charge, now time.Time) {
+	if ch.Pending { // else it was answered before its time
+		s.endDebit(w, ch, debits[ch.Method.IBAN].failure, now)
+	}
+}
+
+// endDebit moves charge, intent and session to their end. A failed session looks as it did while it waited: only
+// the event, and the intent, tell.
+func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Time) {
+	s.changed = true
+	ch.Pending, ch.Failure = false, failure
+	in := w.Intents.byID[ch.IntentID]
+	if failure != nil {
+		in.Status, in.MethodID, in.LastError, in.LastMethod = intentNeedsMethod, "", failure, ch.Method.ID
+		s.emit(w, "charge.failed", ch.render(), nil, request{}, now)
+		s.emit(w, "payment_intent.payment_failed", in.render(w), nil, request{}, now)
+	} else {
+		ch.Settled = now.Unix()
+		w.settle(ch)
+		in.Status = intentSucceeded
+		s.emit(w, "charge.succeeded", ch.render(), nil, request{}, now)
+		s.emit(w, "payment_intent.succeeded", in.render(w), nil, request{}, now)
+	}
+	se := w.sessionOf(in.ID)
+	if se == nil {
+		return
+	}
+	kind := "checkout.session.async_payment_failed"
+	if failure == nil {
+		se.Unpaid = false
+		kind = "checkout.session.async_payment_succeeded"
+	}
+	s.emit(w, kind, se.render(), nil, request{}, now)
+}
+
+// sessionOf finds the session that made an intent; nil when something else did.
+func (w *world) sessionOf(intentID string) *session {
+	for i := len(w.Sessions.rows) - 1; i >= 0; i-- {
+		if w.Sessions.rows[i].IntentID == intentID {
+			return w.Sessions.rows[i]
+		}
+	}
+	return nil
+}
+
+// businessDays counts Mondays to Fridays; bank holidays are not known here.
+func businessDays(from time.Time, days int) time.Time {
+	at := from
+	for days > 0 {
+		at = at.AddDate(0, 0, 1)
+		if d := at.Weekday(); d != time.Saturday && d != time.Sunday {
+			days--
+		}
+	}
+	return at
+}
+
+// debitDetails is payment_method_details.sepa_debit of a charge.
+func (ch *charge) debitDetails() object {
+	m := ch.Method
+	bank, branch := m.IBAN.bank()
+	return object{
+		"bank_code": bank, "branch_code": branch, "country": m.IBAN.country(),
+		"fingerprint": "Simulated" + m.IBAN.last4(), "last4": m.IBAN.last4(), "mandate": m.MandateID,
+	}
+}
+
+// renderDebit is a payment method that is a bank account.
+func (m *paymentMethod) renderDebit() object {
+	bank, branch := m.IBAN.bank()
+	return object{
+		"id": m.ID, "object": "payment_method", "billing_details": m.Donor.billingDetails(),
+		"created": m.Created, "customer": nil, "livemode": false, "metadata": object{},
+		"sepa_debit": object{
+			"bank_code": bank, "branch_code": branch, "country": m.IBAN.country(),
+			"fingerprint": "Simulated" + m.IBAN.last4(), "generated_from": object{"charge": nil, "setup_attempt": nil},
+			"last4": m.IBAN.last4(),
+		},
+		"type": debitMethod,
+	}
+}

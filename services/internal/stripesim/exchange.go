@@ -1,0 +1,98 @@
+package stripesim
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// exchange is where the charges of a currency land: in the balance of another one.
+type exchange struct {
+	To   string  `json:"to"`
+	Rate float64 `json:"rate"` // units of To for one unit, in major units
+}
+
+// SetExchange makes the account's ("" for the platform's) charges of a currency land in another currency's
+// balance, at a rate in major units, as they do on an account that has no balance in the charge's currency. It
+// holds for charges that settle from now on; a rate of zero ends it. Fees are those of the balance's currency.
+func (s *Sim) SetExchange(account, from, to string, rate float64) error {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	switch {
+	case w == nil:
+		return errors.New("stripesim: no account " + account)
+	case rate < 0 || rate > 0 && from == to:
+		return errors.New("stripesim: no such exchange")
+	}
+	if w.Exchange == nil {
+		w.Exchange = map[string]exchange{}
+	}
+	w.Exchange[strings.ToLower(from)] = exchange{To: strings.ToLower(to), Rate: rate}
+	s.changed = true
+	return nil
+}
+
+// landing is what a charge brings to the balance, and the rate, which is zero when nothing is converted.
+func (w *world) landing(ch *charge) (amount int64, currency string, rate float64) {
+	if ch.Source != nil { // Adaptive Pricing: Stripe guarantees the merchant's own amount
+		return ch.Source.Amount, ch.Source.Currency, major(ch.Source.Amount, ch.Source.Currency) / major(ch.Amount, ch.Currency)
+	}
+	x := w.Exchange[ch.Currency]
+	if x.Rate == 0 {
+		return ch.Amount, ch.Currency, 0
+	}
+	return minorOf(major(ch.Amount, ch.Currency)*x.Rate, x.To), x.To, x.Rate
+}
+
+// sourcePrice is the merchant's own price of what a donor pays in another currency.
+type sourcePrice struct {
+	Amount   int64   `json:"amount"`
+	Currency string  `json:"currency"`
+	FXRate   float64 `json:"fx_rate"` // units of the donor's currency for one of the merchant's
+}
+
+// Localize shows an open session in the donor's own currency at a rate in major units, as Adaptive Pricing does
+// for a donor elsewhere: https://docs.stripe.com/payments/currencies/localize-prices/adaptive-pricing. Amounts and
+// currency of the session and of all that comes of it are the donor's then; the merchant's stand in
+// currency_conversion, and its own amount is what lands in its balance. It returns a *SessionError when the
+// session is not open.
+func (s *Sim) Localize(sessionID, currency string, rate float64) error {
+	s.lock()
+	defer s.unlock()
+	_, se, err := s.findOpen(sessionID)
+	if err != nil {
+		return err
+	}
+	source := sourcePrice{Amount: se.itemsAmount(), Currency: se.Items[0].Currency, FXRate: rate}
+	se.Currency, se.Source = strings.ToLower(currency), &source
+	se.Presented = minorOf(major(source.Amount, source.Currency)*rate, se.Currency)
+	s.changed = true
+	return nil
+}
+
+// renderConversion is currency_conversion of a session.
+func (se *session) renderConversion() any {
+	if se.Source == nil {
+		return nil
+	}
+	return object{
+		"amount_subtotal": se.Source.Amount, "amount_total": se.Source.Amount,
+		"fx_rate": strconv.FormatFloat(se.Source.FXRate, 'f', -1, 64), "source_currency": se.Source.Currency,
+	}
+}
+
+func major(minor int64, currency string) float64 {
+	if zeroDecimal[currency] {
+		return float64(minor)
+	}
+	return float64(minor) / 100
+}
+
+func minorOf(major float64, currency string) int64 {
+	if !zeroDecimal[currency] {
+		major *= 100
+	}
+	return int64(math.Round(major))
+}
