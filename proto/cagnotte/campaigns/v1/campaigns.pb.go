@@ -127,7 +127,13 @@ type Campaign struct {
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Sent back in an update, it refuses to overwrite somebody else's change.
-	Etag          string `protobuf:"bytes,18,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,18,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Public. What its cause has cost so far: the invoices in the books, paid or owed, and cheques that donors
+	// wrote to the lawyer. Answered only.
+	Spent *v1.Money `protobuf:"bytes,19,opt,name=spent,proto3" json:"spent,omitempty"`
+	// Public. What a payment by card may cost, for donors who want to add it; absent when they may not. Only the
+	// service writes it.
+	FeeEstimate   *FeeEstimate `protobuf:"bytes,20,opt,name=fee_estimate,json=feeEstimate,proto3" json:"fee_estimate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +294,76 @@ func (x *Campaign) GetEtag() string {
 	return ""
 }
 
+func (x *Campaign) GetSpent() *v1.Money {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
+
+func (x *Campaign) GetFeeEstimate() *FeeEstimate {
+	if x != nil {
+		return x.FeeEstimate
+	}
+	return nil
+}
+
+// What Stripe is expected to keep of a payment by card: a share of it, and a fixed part. An estimate: the real fee
+// is known when it is paid, and stands in the books.
+type FeeEstimate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The share in hundredths of a percent: 150 is 1.5 %.
+	BasisPoints int32 `protobuf:"varint,1,opt,name=basis_points,json=basisPoints,proto3" json:"basis_points,omitempty"`
+	// The fixed part, in the campaign's currency.
+	Fixed         *v1.Money `protobuf:"bytes,2,opt,name=fixed,proto3" json:"fixed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeeEstimate) Reset() {
+	*x = FeeEstimate{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeeEstimate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeeEstimate) ProtoMessage() {}
+
+func (x *FeeEstimate) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeeEstimate.ProtoReflect.Descriptor instead.
+func (*FeeEstimate) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FeeEstimate) GetBasisPoints() int32 {
+	if x != nil {
+		return x.BasisPoints
+	}
+	return 0
+}
+
+func (x *FeeEstimate) GetFixed() *v1.Money {
+	if x != nil {
+		return x.Fixed
+	}
+	return nil
+}
+
 // A campaign in one language.
 type CampaignText struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -301,7 +377,7 @@ type CampaignText struct {
 
 func (x *CampaignText) Reset() {
 	*x = CampaignText{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +389,7 @@ func (x *CampaignText) String() string {
 func (*CampaignText) ProtoMessage() {}
 
 func (x *CampaignText) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +402,7 @@ func (x *CampaignText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CampaignText.ProtoReflect.Descriptor instead.
 func (*CampaignText) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CampaignText) GetTitle() string {
@@ -349,14 +425,20 @@ type Stage struct {
 	// Its name by language code; "fr" is required.
 	Titles map[string]string `protobuf:"bytes,1,rep,name=titles,proto3" json:"titles,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What this step costs.
-	Amount        *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Says which stage it is, so that expenses stay with theirs when others are put before it: up to 40 letters,
+	// digits and dashes, unique in the campaign. Left empty it stays as it was for a stage of the same French
+	// title, and is made for a new one.
+	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// What was spent on it so far, part of the campaign's `spent`. Answered only.
+	Spent         *v1.Money `protobuf:"bytes,4,opt,name=spent,proto3" json:"spent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +450,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +463,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Stage) GetTitles() map[string]string {
@@ -394,6 +476,20 @@ func (x *Stage) GetTitles() map[string]string {
 func (x *Stage) GetAmount() *v1.Money {
 	if x != nil {
 		return x.Amount
+	}
+	return nil
+}
+
+func (x *Stage) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Stage) GetSpent() *v1.Money {
+	if x != nil {
+		return x.Spent
 	}
 	return nil
 }
@@ -411,7 +507,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +519,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +532,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Progress) GetSettled() *v1.Money {
@@ -468,7 +564,7 @@ type CreateCampaignRequest struct {
 
 func (x *CreateCampaignRequest) Reset() {
 	*x = CreateCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +576,7 @@ func (x *CreateCampaignRequest) String() string {
 func (*CreateCampaignRequest) ProtoMessage() {}
 
 func (x *CreateCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +589,7 @@ func (x *CreateCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CreateCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateCampaignRequest) GetParent() string {
@@ -528,7 +624,7 @@ type GetCampaignRequest struct {
 
 func (x *GetCampaignRequest) Reset() {
 	*x = GetCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +636,7 @@ func (x *GetCampaignRequest) String() string {
 func (*GetCampaignRequest) ProtoMessage() {}
 
 func (x *GetCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +649,7 @@ func (x *GetCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCampaignRequest.ProtoReflect.Descriptor instead.
 func (*GetCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetCampaignRequest) GetName() string {
@@ -578,7 +674,7 @@ type ListCampaignsRequest struct {
 
 func (x *ListCampaignsRequest) Reset() {
 	*x = ListCampaignsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +686,7 @@ func (x *ListCampaignsRequest) String() string {
 func (*ListCampaignsRequest) ProtoMessage() {}
 
 func (x *ListCampaignsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +699,7 @@ func (x *ListCampaignsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCampaignsRequest.ProtoReflect.Descriptor instead.
 func (*ListCampaignsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListCampaignsRequest) GetParent() string {
@@ -640,7 +736,7 @@ type ListCampaignsResponse struct {
 
 func (x *ListCampaignsResponse) Reset() {
 	*x = ListCampaignsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +748,7 @@ func (x *ListCampaignsResponse) String() string {
 func (*ListCampaignsResponse) ProtoMessage() {}
 
 func (x *ListCampaignsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +761,7 @@ func (x *ListCampaignsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCampaignsResponse.ProtoReflect.Descriptor instead.
 func (*ListCampaignsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListCampaignsResponse) GetCampaigns() []*Campaign {
@@ -695,7 +791,7 @@ type UpdateCampaignRequest struct {
 
 func (x *UpdateCampaignRequest) Reset() {
 	*x = UpdateCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +803,7 @@ func (x *UpdateCampaignRequest) String() string {
 func (*UpdateCampaignRequest) ProtoMessage() {}
 
 func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +816,7 @@ func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCampaignRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateCampaignRequest) GetCampaign() *Campaign {
@@ -748,7 +844,7 @@ type PublishCampaignRequest struct {
 
 func (x *PublishCampaignRequest) Reset() {
 	*x = PublishCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +856,7 @@ func (x *PublishCampaignRequest) String() string {
 func (*PublishCampaignRequest) ProtoMessage() {}
 
 func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +869,7 @@ func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PublishCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PublishCampaignRequest) GetName() string {
@@ -794,7 +890,7 @@ type PauseCampaignRequest struct {
 
 func (x *PauseCampaignRequest) Reset() {
 	*x = PauseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +902,7 @@ func (x *PauseCampaignRequest) String() string {
 func (*PauseCampaignRequest) ProtoMessage() {}
 
 func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +915,7 @@ func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PauseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PauseCampaignRequest) GetName() string {
@@ -840,7 +936,7 @@ type ResumeCampaignRequest struct {
 
 func (x *ResumeCampaignRequest) Reset() {
 	*x = ResumeCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +948,7 @@ func (x *ResumeCampaignRequest) String() string {
 func (*ResumeCampaignRequest) ProtoMessage() {}
 
 func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +961,7 @@ func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCampaignRequest.ProtoReflect.Descriptor instead.
 func (*ResumeCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResumeCampaignRequest) GetName() string {
@@ -886,7 +982,7 @@ type CloseCampaignRequest struct {
 
 func (x *CloseCampaignRequest) Reset() {
 	*x = CloseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +994,7 @@ func (x *CloseCampaignRequest) String() string {
 func (*CloseCampaignRequest) ProtoMessage() {}
 
 func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1007,7 @@ func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CloseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CloseCampaignRequest) GetName() string {
@@ -934,7 +1030,7 @@ type CheckOriginRequest struct {
 
 func (x *CheckOriginRequest) Reset() {
 	*x = CheckOriginRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1042,7 @@ func (x *CheckOriginRequest) String() string {
 func (*CheckOriginRequest) ProtoMessage() {}
 
 func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1055,7 @@ func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginRequest.ProtoReflect.Descriptor instead.
 func (*CheckOriginRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckOriginRequest) GetName() string {
@@ -987,7 +1083,7 @@ type CheckOriginResponse struct {
 
 func (x *CheckOriginResponse) Reset() {
 	*x = CheckOriginResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1095,7 @@ func (x *CheckOriginResponse) String() string {
 func (*CheckOriginResponse) ProtoMessage() {}
 
 func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1108,7 @@ func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginResponse.ProtoReflect.Descriptor instead.
 func (*CheckOriginResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckOriginResponse) GetAllowed() bool {
@@ -1026,7 +1122,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\b\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\t\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -1050,18 +1146,25 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\x12 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x1a]\n" +
+	"\x04etag\x18\x12 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12.\n" +
+	"\x05spent\x18\x13 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05spent\x12E\n" +
+	"\ffee_estimate\x18\x14 \x01(\v2\".cagnotte.campaigns.v1.FeeEstimateR\vfeeEstimate\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
-	"\x05value\x18\x02 \x01(\v2#.cagnotte.campaigns.v1.CampaignTextR\x05value:\x028\x01\"P\n" +
+	"\x05value\x18\x02 \x01(\v2#.cagnotte.campaigns.v1.CampaignTextR\x05value:\x028\x01\"`\n" +
+	"\vFeeEstimate\x12!\n" +
+	"\fbasis_points\x18\x01 \x01(\x05R\vbasisPoints\x12.\n" +
+	"\x05fixed\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05fixed\"P\n" +
 	"\fCampaignText\x12\x1f\n" +
 	"\x05title\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18xR\x05title\x12\x1f\n" +
-	"\x05story\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01R\x05story\"\xe2\x01\n" +
+	"\x05story\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01R\x05story\"\xbc\x02\n" +
 	"\x05Stage\x12d\n" +
 	"\x06titles\x18\x01 \x03(\v2(.cagnotte.campaigns.v1.Stage.TitlesEntryB\"\xbaH\x1f\x9a\x01\x1c\b\x01\x10\f\"\x0er\f2\n" +
 	"^[a-z]{2}$*\x06r\x04\x10\x01\x18xR\x06titles\x128\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x1a9\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12(\n" +
+	"\x02id\x18\x03 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x02id\x12.\n" +
+	"\x05spent\x18\x04 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05spent\x1a9\n" +
 	"\vTitlesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"r\n" +
@@ -1133,76 +1236,81 @@ func file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_campaigns_v1_campaigns_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
 	(CampaignState)(0),             // 0: cagnotte.campaigns.v1.CampaignState
 	(*Campaign)(nil),               // 1: cagnotte.campaigns.v1.Campaign
-	(*CampaignText)(nil),           // 2: cagnotte.campaigns.v1.CampaignText
-	(*Stage)(nil),                  // 3: cagnotte.campaigns.v1.Stage
-	(*Progress)(nil),               // 4: cagnotte.campaigns.v1.Progress
-	(*CreateCampaignRequest)(nil),  // 5: cagnotte.campaigns.v1.CreateCampaignRequest
-	(*GetCampaignRequest)(nil),     // 6: cagnotte.campaigns.v1.GetCampaignRequest
-	(*ListCampaignsRequest)(nil),   // 7: cagnotte.campaigns.v1.ListCampaignsRequest
-	(*ListCampaignsResponse)(nil),  // 8: cagnotte.campaigns.v1.ListCampaignsResponse
-	(*UpdateCampaignRequest)(nil),  // 9: cagnotte.campaigns.v1.UpdateCampaignRequest
-	(*PublishCampaignRequest)(nil), // 10: cagnotte.campaigns.v1.PublishCampaignRequest
-	(*PauseCampaignRequest)(nil),   // 11: cagnotte.campaigns.v1.PauseCampaignRequest
-	(*ResumeCampaignRequest)(nil),  // 12: cagnotte.campaigns.v1.ResumeCampaignRequest
-	(*CloseCampaignRequest)(nil),   // 13: cagnotte.campaigns.v1.CloseCampaignRequest
-	(*CheckOriginRequest)(nil),     // 14: cagnotte.campaigns.v1.CheckOriginRequest
-	(*CheckOriginResponse)(nil),    // 15: cagnotte.campaigns.v1.CheckOriginResponse
-	nil,                            // 16: cagnotte.campaigns.v1.Campaign.TextsEntry
-	nil,                            // 17: cagnotte.campaigns.v1.Stage.TitlesEntry
-	(*v1.Money)(nil),               // 18: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),  // 20: google.protobuf.FieldMask
+	(*FeeEstimate)(nil),            // 2: cagnotte.campaigns.v1.FeeEstimate
+	(*CampaignText)(nil),           // 3: cagnotte.campaigns.v1.CampaignText
+	(*Stage)(nil),                  // 4: cagnotte.campaigns.v1.Stage
+	(*Progress)(nil),               // 5: cagnotte.campaigns.v1.Progress
+	(*CreateCampaignRequest)(nil),  // 6: cagnotte.campaigns.v1.CreateCampaignRequest
+	(*GetCampaignRequest)(nil),     // 7: cagnotte.campaigns.v1.GetCampaignRequest
+	(*ListCampaignsRequest)(nil),   // 8: cagnotte.campaigns.v1.ListCampaignsRequest
+	(*ListCampaignsResponse)(nil),  // 9: cagnotte.campaigns.v1.ListCampaignsResponse
+	(*UpdateCampaignRequest)(nil),  // 10: cagnotte.campaigns.v1.UpdateCampaignRequest
+	(*PublishCampaignRequest)(nil), // 11: cagnotte.campaigns.v1.PublishCampaignRequest
+	(*PauseCampaignRequest)(nil),   // 12: cagnotte.campaigns.v1.PauseCampaignRequest
+	(*ResumeCampaignRequest)(nil),  // 13: cagnotte.campaigns.v1.ResumeCampaignRequest
+	(*CloseCampaignRequest)(nil),   // 14: cagnotte.campaigns.v1.CloseCampaignRequest
+	(*CheckOriginRequest)(nil),     // 15: cagnotte.campaigns.v1.CheckOriginRequest
+	(*CheckOriginResponse)(nil),    // 16: cagnotte.campaigns.v1.CheckOriginResponse
+	nil,                            // 17: cagnotte.campaigns.v1.Campaign.TextsEntry
+	nil,                            // 18: cagnotte.campaigns.v1.Stage.TitlesEntry
+	(*v1.Money)(nil),               // 19: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),  // 21: google.protobuf.FieldMask
 }
 var file_cagnotte_campaigns_v1_campaigns_proto_depIdxs = []int32{
-	16, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
-	18, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
-	18, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
-	18, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
-	18, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
-	19, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
-	3,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
+	17, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
+	19, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
+	19, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
+	19, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
+	19, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
+	20, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
+	4,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
 	0,  // 7: cagnotte.campaigns.v1.Campaign.state:type_name -> cagnotte.campaigns.v1.CampaignState
-	4,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
-	19, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
-	19, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
-	19, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	19, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	17, // 13: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
-	18, // 14: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
-	18, // 15: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
-	18, // 16: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
-	1,  // 17: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	1,  // 18: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
-	1,  // 19: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	20, // 20: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 21: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
-	5,  // 22: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
-	6,  // 23: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
-	7,  // 24: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
-	9,  // 25: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
-	10, // 26: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
-	11, // 27: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
-	12, // 28: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
-	13, // 29: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
-	14, // 30: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
-	1,  // 31: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 32: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	8,  // 33: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
-	1,  // 34: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 35: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 36: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 37: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 38: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	15, // 39: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
-	31, // [31:40] is the sub-list for method output_type
-	22, // [22:31] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	5,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
+	20, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
+	20, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
+	20, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	20, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	19, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
+	2,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
+	19, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
+	18, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
+	19, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
+	19, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
+	19, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
+	19, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
+	1,  // 21: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	1,  // 22: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
+	1,  // 23: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	21, // 24: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 25: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
+	6,  // 26: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
+	7,  // 27: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
+	8,  // 28: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
+	10, // 29: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
+	11, // 30: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
+	12, // 31: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
+	13, // 32: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
+	14, // 33: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
+	15, // 34: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
+	1,  // 35: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	1,  // 36: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	9,  // 37: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
+	1,  // 38: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	1,  // 39: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	1,  // 40: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	1,  // 41: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	1,  // 42: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	16, // 43: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
+	35, // [35:44] is the sub-list for method output_type
+	26, // [26:35] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_campaigns_v1_campaigns_proto_init() }
@@ -1216,7 +1324,7 @@ func file_cagnotte_campaigns_v1_campaigns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc), len(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -92,7 +92,7 @@ const (
 	DonationState_DONATION_STATE_PENDING DonationState = 2
 	// Paid.
 	DonationState_DONATION_STATE_SUCCEEDED DonationState = 3
-	// The payment page closed unpaid.
+	// The payment page closed unpaid. It can be opened again, and paid, for 30 days.
 	DonationState_DONATION_STATE_EXPIRED DonationState = 4
 	// A payment that was under way did not come.
 	DonationState_DONATION_STATE_FAILED DonationState = 5
@@ -251,8 +251,10 @@ type Donation struct {
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
 	RecurringDonation string `protobuf:"bytes,11,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The part of `amount` that the donor added for the payment's fee; absent when none was. What the fee is, the books say.
+	FeeCover      *v1.Money `protobuf:"bytes,12,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Donation) Reset() {
@@ -362,6 +364,13 @@ func (x *Donation) GetRecurringDonation() string {
 	return ""
 }
 
+func (x *Donation) GetFeeCover() *v1.Money {
+	if x != nil {
+		return x.FeeCover
+	}
+	return nil
+}
+
 // What became of a gift, for the donor.
 type DonationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -371,7 +380,8 @@ type DonationStatus struct {
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// What became of it.
 	Outcome DonationOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=cagnotte.donations.v1.DonationOutcome" json:"outcome,omitempty"`
-	// Where the donor can still pay; empty unless the outcome is OPEN.
+	// Where the donor can still pay: while the outcome is OPEN, and for 30 days after the payment page closed unpaid,
+	// as long as the campaign takes gifts. Empty otherwise.
 	CheckoutUrl string `protobuf:"bytes,4,opt,name=checkout_url,json=checkoutUrl,proto3" json:"checkout_url,omitempty"`
 	// The page of the collective's own site to go back to; may be empty.
 	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
@@ -381,8 +391,10 @@ type DonationStatus struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
 	RecurringDonation string `protobuf:"bytes,8,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The part of `amount` that the donor added for the payment's fee; absent when none was.
+	FeeCover      *v1.Money `protobuf:"bytes,9,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DonationStatus) Reset() {
@@ -471,6 +483,13 @@ func (x *DonationStatus) GetRecurringDonation() string {
 	return ""
 }
 
+func (x *DonationStatus) GetFeeCover() *v1.Money {
+	if x != nil {
+		return x.FeeCover
+	}
+	return nil
+}
+
 // Asks to start a gift.
 type CreateDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -486,7 +505,11 @@ type CreateDonationRequest struct {
 	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// Whether to give once, also when not said, or each month until the donor, the collective or the campaign's
 	// end stops it. The answer is the first month's gift.
-	Recurrence    Recurrence `protobuf:"varint,6,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
+	Recurrence Recurrence `protobuf:"varint,6,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
+	// Whether the donor adds the payment's fee, so that about `amount` is left of the gift. The gift is then the whole,
+	// computed here from the campaign's `fee_estimate`: the smallest sum of which, by that estimate, `amount` is left.
+	// `amount` alone must be within the campaign's bounds.
+	CoverFee      bool `protobuf:"varint,7,opt,name=cover_fee,json=coverFee,proto3" json:"cover_fee,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -561,6 +584,13 @@ func (x *CreateDonationRequest) GetRecurrence() Recurrence {
 		return x.Recurrence
 	}
 	return Recurrence_RECURRENCE_UNSPECIFIED
+}
+
+func (x *CreateDonationRequest) GetCoverFee() bool {
+	if x != nil {
+		return x.CoverFee
+	}
+	return false
 }
 
 // Asks for one gift.
@@ -778,7 +808,7 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x04\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x04\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12:\n" +
@@ -794,7 +824,8 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\vexpire_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12-\n" +
-	"\x12recurring_donation\x18\v \x01(\tR\x11recurringDonation\"\xde\x02\n" +
+	"\x12recurring_donation\x18\v \x01(\tR\x11recurringDonation\x125\n" +
+	"\tfee_cover\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\"\x95\x03\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -805,7 +836,8 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x06locale\x18\x06 \x01(\tR\x06locale\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12-\n" +
-	"\x12recurring_donation\x18\b \x01(\tR\x11recurringDonation\"\x8b\x03\n" +
+	"\x12recurring_donation\x18\b \x01(\tR\x11recurringDonation\x125\n" +
+	"\tfee_cover\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\"\xa8\x03\n" +
 	"\x15CreateDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12'\n" +
@@ -817,7 +849,8 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"return_url\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\treturnUrl\x12K\n" +
 	"\n" +
 	"recurrence\x18\x06 \x01(\x0e2!.cagnotte.donations.v1.RecurrenceB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
-	"recurrence\"\x9b\x01\n" +
+	"recurrence\x12\x1b\n" +
+	"\tcover_fee\x18\a \x01(\bR\bcoverFee\"\x9b\x01\n" +
 	"\x12GetDonationRequest\x12\x84\x01\n" +
 	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\"\xda\x01\n" +
 	"\x14ListDonationsRequest\x12p\n" +
@@ -896,25 +929,27 @@ var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	11, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
 	11, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
 	11, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 7: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
-	2,  // 8: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
-	11, // 9: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
-	10, // 10: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 11: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
-	3,  // 12: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	5,  // 13: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	6,  // 14: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	7,  // 15: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	9,  // 16: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	3,  // 17: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	3,  // 18: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	8,  // 19: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	4,  // 20: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	10, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
+	10, // 8: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
+	2,  // 9: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
+	11, // 10: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
+	10, // 11: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
+	10, // 12: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 13: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
+	3,  // 14: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	5,  // 15: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	6,  // 16: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	7,  // 17: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	9,  // 18: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 19: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	3,  // 20: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	8,  // 21: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	4,  // 22: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_donations_v1_donations_proto_init() }

@@ -36,7 +36,7 @@ type DonationsServiceClient interface {
 	// Starts a gift and answers the address where it is paid. Public; nobody's name is asked.
 	//
 	// The same `request_id` answers the same gift and the same address, however often it is sent;
-	// with another amount, recurrence, locale or return address it is ALREADY_EXISTS (REQUEST_ID_REUSED).
+	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED.
@@ -110,7 +110,7 @@ type DonationsServiceServer interface {
 	// Starts a gift and answers the address where it is paid. Public; nobody's name is asked.
 	//
 	// The same `request_id` answers the same gift and the same address, however often it is sent;
-	// with another amount, recurrence, locale or return address it is ALREADY_EXISTS (REQUEST_ID_REUSED).
+	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED.
