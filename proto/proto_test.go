@@ -23,6 +23,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
 

@@ -19,6 +19,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
@@ -67,6 +68,29 @@ var matrix = map[string]string{
 	"cagnotte.ledger.v1.LedgerService/GetGiftProof":       "PPPPPP",
 	"cagnotte.ledger.v1.LedgerService/ClosePeriod":        "UPNPNP",
 	"cagnotte.exports.v1.ExportsService/ExportLedger":     "UPNPPP",
+
+	"cagnotte.treasury.v1.TreasuryService/CreateOfflineGift":   "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/GetOfflineGift":      "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/ListOfflineGifts":    "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/BankCheques":         "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/BounceCheque":        "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/ReverseOfflineGift":  "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/ListClearingItems":   "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/CreatePledge":        "PPPPPP",
+	"cagnotte.treasury.v1.TreasuryService/GetPledge":           "PPPPPP",
+	"cagnotte.treasury.v1.TreasuryService/ListPledges":         "UPPPPP",
+	"cagnotte.treasury.v1.TreasuryService/ListPledgeMethods":   "PPPPPP",
+	"cagnotte.treasury.v1.TreasuryService/ImportBankStatement": "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/ListBankLines":       "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/MatchBankLine":       "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/UnmatchBankLine":     "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/IgnoreBankLine":      "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/GetBankPosition":     "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/CreateExpense":       "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/GetExpense":          "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/ListExpenses":        "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/PayExpense":          "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/ReverseExpense":      "UPNPNN",
 
 	"grpc.health.v1.Health/Check":                                   "PPPPPP",
 	"grpc.health.v1.Health/Watch":                                   "PPPPPP",
