@@ -45,6 +45,8 @@ func (s *Sim) endpoints() []endpoint {
 		{"GET /v1/radar/early_fraud_warnings/{id}", "radar.early_fraud_warning", false, expandOnly, s.getWarning},
 		{"GET /v1/balance_transactions", "balance_transaction", true, balanceListParams, s.listBalanceTransactions},
 		{"GET /v1/balance_transactions/{id}", "balance_transaction", false, expandOnly, s.getBalanceTransaction},
+		{"GET /v1/payouts", "payout", true, payoutListParams, s.listPayouts},
+		{"GET /v1/payouts/{id}", "payout", false, expandOnly, s.getPayout},
 		{"GET /v1/balance", "balance", false, noParams, s.getBalance},
 		{"GET /v1/events", "event", true, eventListParams, s.listEvents},
 		{"GET /v1/events/{id}", "event", false, expandOnly, s.getEvent},

@@ -28,10 +28,12 @@ type world struct {
 	PaymentMethods table[*paymentMethod] `json:"payment_methods"`
 	Charges        table[*charge]        `json:"charges"`
 	Balance        table[*balanceTxn]    `json:"balance_transactions"`
+	Payouts        table[*payout]        `json:"payouts"`
 	Refunds        table[*refund]        `json:"refunds"`
 	Disputes       table[*dispute]       `json:"disputes"`
 	Warnings       table[*warning]       `json:"warnings"`
 	Events         table[*event]         `json:"events"`
+	DailyPayouts   bool                  `json:"daily_payouts,omitempty"`
 	// LowBalance and RefundedFeePercent say how refunds go, see SetLowBalance and SetRefundedFee.
 	LowBalance         bool  `json:"low_balance,omitempty"`
 	RefundedFeePercent int64 `json:"refunded_fee_percent,omitempty"`

@@ -1,0 +1,89 @@
+package stripesim
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// SchedulePayouts switches the account's daily automatic payouts on or off; they are off to begin with. Each
+// midnight, UTC, they take what is available and in no payout yet, a payout for each currency; a negative one
+// debits the bank. Stripe lets the interval be chosen too, which is not simulated.
+func (s *Sim) SchedulePayouts(account string, on bool) error {
+	now := s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return fmt.Errorf("stripesim: no account %s", account)
+	}
+	if on && !w.DailyPayouts {
+		s.scheduleNextPayout(w, now)
+	}
+	w.DailyPayouts, s.changed = on, true
+	return nil
+}
+
+func (s *Sim) scheduleNextPayout(w *world, now time.Time) {
+	midnight := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+	s.agenda = slices.DeleteFunc(s.agenda, func(d due) bool { return d.Kind == duePayoutDay && d.Account == w.ID })
+	s.agenda.add(due{At: midnight, Kind: duePayoutDay, Account: w.ID})
+}
+
+// payOutDaily makes the day's automatic payouts.
+func (s *Sim) payOutDaily(w *world, now time.Time) {
+	if !w.DailyPayouts {
+		return
+	}
+	s.scheduleNextPayout(w, now)
+	held, sums := map[string][]*balanceTxn{}, map[string]int64{}
+	for _, b := range w.Balance.rows {
+		if b.PayoutID == "" && b.status(now) == "available" {
+			held[b.Currency] = append(held[b.Currency], b)
+			sums[b.Currency] += b.Amount - b.fee()
+		}
+	}
+	for _, currency := range slices.Sorted(maps.Keys(sums)) {
+		if sums[currency] != 0 {
+			s.addPayout(w, sums[currency], currency, held[currency], true, now)
+		}
+	}
+}
+
+// payoutControl is the part of the control that is about payouts.
+func (s *Sim) payoutControl(mux *http.ServeMux) {
+	mux.HandleFunc("GET /_sim/payouts", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, s.Payouts(r.URL.Query().Get("account")))
+	})
+	mux.HandleFunc("POST /_sim/payouts", control(func(_ context.Context, in struct {
+		Account     string `json:"account"`
+		AmountMinor int64  `json:"amount_minor"`
+		Currency    string `json:"currency"`
+	},
+	) error {
+		_, err := s.CreatePayout(in.Account, in.AmountMinor, in.Currency)
+		return err
+	}))
+	mux.HandleFunc("POST /_sim/payouts/schedule", control(func(_ context.Context, in struct {
+		Account string `json:"account"`
+		Daily   bool   `json:"daily"`
+	},
+	) error {
+		return s.SchedulePayouts(in.Account, in.Daily)
+	}))
+	mux.HandleFunc("POST /_sim/payouts/fail", control(func(_ context.Context, in struct {
+		Payout string `json:"payout"`
+		Code   string `json:"code"`
+	},
+	) error {
+		return s.FailPayout(in.Payout, in.Code)
+	}))
+	mux.HandleFunc("POST /_sim/payouts/cancel", control(func(_ context.Context, in struct {
+		Payout string `json:"payout"`
+	},
+	) error {
+		return s.CancelPayout(in.Payout)
+	}))
+}
