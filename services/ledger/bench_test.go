@@ -142,6 +142,7 @@ const limitTables = `
 		currency       text COLLATE "C" NOT NULL,
 		collective     text COLLATE "C" NOT NULL,
 		campaign       text COLLATE "C" NOT NULL,
+		xid            xid8             NOT NULL DEFAULT pg_current_xact_id(),
 		PRIMARY KEY (transaction_id, line)
 	);
 	GRANT USAGE ON SCHEMA %[1]s TO cagnotte_service;

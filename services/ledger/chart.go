@@ -23,6 +23,7 @@ var chartColumns = []string{"code", "type", "roles", "display_name"}
 var allRoles = []AccountRole{
 	RoleStripeBalance, RoleStripeFees, RoleGifts, RoleRefunds, RoleDisputes, RoleTransit, RoleBank, RoleUnknownReceipts,
 	RoleSurplus, RoleDeficit,
+	RoleCash, RoleChequesToBank, RoleSuppliers, RoleLawyerFees, RoleLitigationCosts,
 }
 
 // chartAccount is a line of a chart.

@@ -7,6 +7,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// CampaignTotalsSQL is what CampaignTotals asks.
+const CampaignTotalsSQL = campaignTotalsSQL
+
 // Leaves reads what the tree of a book should be made of, from the rows and in their order.
 func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]Leaf, error) {
 	rows, err := pool.Query(ctx, `

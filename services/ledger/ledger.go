@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -150,6 +151,8 @@ type Config struct {
 	// TailLength is how many sealed transactions a balance adds up at most beyond the one that is
 	// kept. Zero: 128. Smaller is more rows, larger slower balances.
 	TailLength int
+	// Metrics gets how long the tail is and how old. Nil: nobody does.
+	Metrics prometheus.Registerer
 }
 
 // Service keeps and reads the books. It is safe for concurrent use.
@@ -169,7 +172,7 @@ func New(cfg Config) *Service {
 	if now == nil {
 		now = time.Now
 	}
-	return &Service{
+	s := &Service{
 		pool:     cfg.Pool,
 		chart:    cmp.Or(cfg.Chart, DefaultChart),
 		currency: cmp.Or(cfg.Currency, money.EUR),
@@ -179,4 +182,8 @@ func New(cfg Config) *Service {
 		sealBatch:  cmp.Or(cfg.SealBatch, 2000),
 		tailLength: cmp.Or(cfg.TailLength, 128),
 	}
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(newTailMetrics(s))
+	}
+	return s
 }

@@ -145,6 +145,11 @@ func TestDatabaseRefuses(t *testing.T) {
 				CROSS JOIN (VALUES (1, 1), (-1, 2)) AS v (amount, line)`,
 		},
 		{
+			rule: "entries of another database transaction", constraint: "entries_xid_own", privilege: true,
+			sql: strings.NewReplacer("nominal, currency, collective, campaign)", "nominal, currency, collective, campaign, xid)",
+				"v.collective, v.campaign", "v.collective, v.campaign, '1'").Replace(raw(2, debit, credit)),
+		},
+		{
 			rule: "UPDATE of transactions", constraint: "transactions_append_only", privilege: true,
 			sql: `UPDATE ledger.transactions SET kind = 'refund'`,
 		},

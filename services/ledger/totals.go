@@ -9,8 +9,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Gifts are credits, so the sum of what remains is turned round. Which books a campaign is in, and so
-// whose tails to read, its nominal accounts tell: they are found by walking the index from one to the next.
+// Gifts are credits, so the sum of what remains is turned round. A campaign's nominal accounts are found by
+// walking the index from one to the next: they tell which books it is in, an earlier one too when its collective
+// has changed the Stripe account. Of each counted one the same index has what comes after its book's kept
+// balances; what others posted since is not touched, and nor is history.
 const campaignTotalsSQL = `
 WITH RECURSIVE asked AS (
     SELECT
@@ -52,73 +54,54 @@ used AS (
     FROM used AS u
     WHERE u.account_id IS NOT NULL
 ),
-books AS (
-    SELECT DISTINCT a.book
-    FROM used AS u
-    JOIN ledger.accounts AS a ON a.id = u.account_id
-),
 counted AS (
-    SELECT r.account_id
-    FROM ledger.roles AS r
-    WHERE r.role = ANY(@roles::text[])
-),
-tail AS (
     SELECT
-        e.collective,
-        e.campaign,
-        e.account_id,
-        e.currency,
-        e.amount
-    FROM books AS b
+        u.collective,
+        u.campaign,
+        u.account_id,
+        p.xid,
+        p.id
+    FROM used AS u
+    CROSS JOIN LATERAL (
+        SELECT a.book
+        FROM ledger.accounts AS a
+        WHERE a.id = u.account_id
+            AND EXISTS (
+                SELECT
+                FROM ledger.roles AS r
+                WHERE r.book = a.book
+                    AND r.role = ANY(@roles::text[])
+                    AND r.account_id = a.id
+            )
+        OFFSET 0
+    ) AS a
     LEFT JOIN LATERAL (
         SELECT
             t.xid,
             t.id
         FROM ledger.seals AS s
         JOIN ledger.transactions AS t ON t.id = s.transaction_id
-        WHERE s.book = b.book
+        WHERE s.book = a.book
             AND s.number = (
                 SELECT max(c.number)
                 FROM ledger.balance_checkpoints AS c
-                WHERE c.book = b.book
+                WHERE c.book = a.book
             )
     ) AS p ON true
-    CROSS JOIN LATERAL (
-        SELECT t.id
-        FROM ledger.transactions AS t
-        WHERE t.book = b.book
-            AND (t.xid, t.id) > (COALESCE(p.xid, '0'), COALESCE(p.id, 0))
-        ORDER BY
-            t.book,
-            t.xid,
-            t.id
-        OFFSET 0
-    ) AS t
-    CROSS JOIN LATERAL (
-        SELECT
-            e.collective,
-            e.campaign,
-            e.account_id,
-            e.currency,
-            e.amount
-        FROM ledger.entries AS e
-        WHERE e.transaction_id = t.id
-        OFFSET 0
-    ) AS e
 ),
 parts AS (
     SELECT
-        k.collective,
-        k.campaign,
-        k.account_id,
+        c.collective,
+        c.campaign,
         k.currency,
         n.balance AS amount
-    FROM asked AS q
+    FROM counted AS c
     JOIN ledger.balance_keys AS k
-        ON k.collective = q.collective
+        ON k.collective = c.collective
         AND k.span = 'all'
         AND k.starts_on = '-infinity'
-        AND k.campaign = q.campaign
+        AND k.campaign = c.campaign
+        AND k.account_id = c.account_id
     CROSS JOIN LATERAL (
         SELECT b.balance
         FROM ledger.balances AS b
@@ -128,13 +111,23 @@ parts AS (
     ) AS n
     UNION ALL
     SELECT
-        t.collective,
-        t.campaign,
-        t.account_id,
-        t.currency,
-        t.amount
-    FROM tail AS t
-    JOIN asked AS q ON q.collective = t.collective AND q.campaign = t.campaign
+        c.collective,
+        c.campaign,
+        e.currency,
+        e.amount
+    FROM counted AS c
+    CROSS JOIN LATERAL (
+        SELECT
+            e.currency,
+            e.amount
+        FROM ledger.entries AS e
+        WHERE e.collective = c.collective
+            AND e.campaign = c.campaign
+            AND e.account_id = c.account_id
+            AND e.nominal
+            AND (e.xid, e.transaction_id) > (COALESCE(c.xid, '0'), COALESCE(c.id, 0))
+        OFFSET 0
+    ) AS e
 )
 SELECT
     p.collective,
@@ -142,10 +135,6 @@ SELECT
     p.currency,
     -sum(p.amount)::bigint
 FROM parts AS p
-WHERE p.account_id IN (
-    SELECT c.account_id
-    FROM counted AS c
-)
 GROUP BY
     p.collective,
     p.campaign,
@@ -158,7 +147,10 @@ ORDER BY
 // CampaignTotals returns what the campaigns received, gifts minus what was refunded or taken back
 // in disputes, in minor units of each currency, positive when received. It counts what is in the books, that is settled.
 // A campaign without entries is missing. The roles must be played by
-// accounts of income or expense, as they are in every shipped chart. The index alone answers it.
+// accounts of income or expense, as they are in every shipped chart.
+//
+// It adds up kept balances and the campaigns' own entries that came after: neither history nor a long tail of
+// other campaigns' costs anything.
 func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[CampaignKey]map[money.Currency]int64, error) {
 	// Once each, or the join would count a campaign as often as it was asked for.
 	asked := make(map[CampaignKey]bool, len(keys))

@@ -148,7 +148,7 @@ SELECT
     COALESCE(a.code, ''),
     COALESCE(a.book = @book, false),
     COALESCE(e.nominal = (a.type IN ('income', 'expense')), false),
-    COALESCE(e.effective_at = t.effective_at, false),
+    COALESCE(e.effective_at = t.effective_at AND e.xid = t.xid, false),
     COALESCE(e.amount, 0),
     COALESCE(e.currency, ''),
     COALESCE(e.collective, ''),
@@ -218,7 +218,7 @@ func (v *verification) stream(ctx context.Context, tx pgx.Tx, sql string, each f
 		case !nominal:
 			current.broken = append(current.broken, fmt.Sprintf("line %d does not say the type of its account", e.Line))
 		case !sameAt:
-			current.broken = append(current.broken, fmt.Sprintf("line %d happened at another time", e.Line))
+			current.broken = append(current.broken, fmt.Sprintf("line %d happened, or was written, at another time", e.Line))
 		}
 		return nil
 	})

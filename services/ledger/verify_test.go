@@ -77,8 +77,8 @@ func TestVerify(t *testing.T) {
 			fmt.Sprintf(`INSERT INTO ledger.transactions (id, effective_at, xid, entry_count, book, reference, kind, fingerprint)
 				OVERRIDING SYSTEM VALUE
 				SELECT %d, effective_at, xid, 2, book, 'txn_past', kind, fingerprint FROM ledger.transactions WHERE id = %s`, id, byNumber(40)),
-			fmt.Sprintf(`INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign)
-				SELECT %d, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign
+			fmt.Sprintf(`INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign, xid)
+				SELECT %d, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign, xid
 				FROM ledger.entries WHERE transaction_id = %s AND line <= 2`, id, byNumber(40)),
 		}
 	}

@@ -54,7 +54,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now})
 	groups := collectives.New(collectives.Config{Pool: a.pool, Now: cfg.Now})
 	causes := campaigns.New(campaigns.Config{Pool: a.pool, Now: cfg.Now})
-	books := ledger.New(ledger.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now})
+	books := ledger.New(ledger.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now, Metrics: registry})
 	gifts := donations.New(donations.Config{
 		Pool:        a.pool,
 		Campaigns:   causes,

@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// measureTimeout is less than a scraper waits.
+const measureTimeout = 5 * time.Second
+
+// tailMetrics asks when it is scraped: a sealer that is behind has no moment at which to tell.
+type tailMetrics struct {
+	service       *Service
+	count, oldest *prometheus.Desc
+}
+
+func newTailMetrics(s *Service) *tailMetrics {
+	name := func(name string) string { return prometheus.BuildFQName("cagnotte", "ledger", name) }
+	return &tailMetrics{
+		service: s,
+		count: prometheus.NewDesc(name("unsealed_transactions"),
+			"Transactions of all books that have no number yet. Balances add them up one by one.", nil, nil),
+		oldest: prometheus.NewDesc(name("oldest_unsealed_seconds"),
+			"Age of the oldest transaction without a number, 0 when there is none. Above a minute the sealer is held up: "+
+				"it failed, it is too slow, or a database transaction is left open.", nil, nil),
+	}
+}
+
+func (m *tailMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.count; ch <- m.oldest }
+
+func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
+	defer cancel()
+	count, oldest, err := m.service.Unsealed(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(m.count, err)
+		ch <- prometheus.NewInvalidMetric(m.oldest, err)
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(m.count, prometheus.GaugeValue, float64(count))
+	ch <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, oldest.Seconds())
+}
+
+// Counted from the index alone; the oldest is the first in it.
+const unsealedTailsSQL = `
+SELECT
+    COALESCE(sum(n.count), 0)::bigint,
+    GREATEST(COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(o.recorded_at)), 0), 0)::float8
+FROM ledger.books AS b
+LEFT JOIN LATERAL (
+    SELECT
+        t.xid,
+        t.id
+    FROM ledger.seals AS s
+    JOIN ledger.transactions AS t ON t.id = s.transaction_id
+    WHERE s.book = b.id
+        AND s.number = (
+            SELECT max(m.number)
+            FROM ledger.seals AS m
+            WHERE m.book = b.id
+        )
+) AS p ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM ledger.transactions AS t
+    WHERE t.book = b.id
+        AND (t.xid, t.id) > (COALESCE(p.xid, '0'), COALESCE(p.id, 0))
+) AS n
+LEFT JOIN LATERAL (
+    SELECT t.recorded_at
+    FROM ledger.transactions AS t
+    WHERE t.book = b.id
+        AND (t.xid, t.id) > (COALESCE(p.xid, '0'), COALESCE(p.id, 0))
+    ORDER BY
+        t.xid,
+        t.id
+    LIMIT 1
+) AS o ON true`
+
+// Unsealed tells how many transactions of all books have no number yet, and how long the first of them has
+// waited; zero when there is none.
+func (s *Service) Unsealed(ctx context.Context) (count int64, oldest time.Duration, err error) {
+	var seconds float64
+	err = s.pool.QueryRow(ctx, unsealedTailsSQL).Scan(&count, &seconds)
+	return count, time.Duration(seconds * float64(time.Second)), postgres.Error(err)
+}
