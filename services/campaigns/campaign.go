@@ -114,6 +114,8 @@ type Campaign struct {
 	UpdateTime time.Time
 
 	version int64
+	// fee is the service's estimate, put in to be shown.
+	fee FeeEstimate
 }
 
 // AcceptsGifts returns nil when a gift can be started at this time, else

@@ -32,7 +32,16 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		CollectiveDisplayName: c.CollectiveDisplayName,
 		PublishTime:           timestamp(c.PublishTime),
 		CloseTime:             timestamp(c.CloseTime),
+		FeeEstimate:           feeToProto(c.fee, c.Currency),
 	}
+}
+
+// feeToProto leaves out an estimate that is not for the campaign's currency.
+func feeToProto(f FeeEstimate, currency money.Currency) *campaignsv1.FeeEstimate {
+	if !f.Holds(currency) {
+		return nil
+	}
+	return &campaignsv1.FeeEstimate{BasisPoints: int32(f.BasisPoints), Fixed: moneyToProto(f.Fixed)}
 }
 
 // memberProto is what members of the collective and the operator see: everything.

@@ -33,6 +33,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
 	"accepting_gifts": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
+	"fee_estimate": true,
 }
 
 // full is a campaign with something in every field.
@@ -41,7 +42,7 @@ func full() Campaign {
 		Name: avocat, Content: lawyer(), State: StatePublished, CollectiveDisplayName: "Vallon",
 		PublishTime: start, CloseTime: start, CreateTime: start, UpdateTime: start, version: 7,
 	}
-	c.Currency = "EUR"
+	c.Currency, c.fee = "EUR", DefaultFeeEstimate
 	return c
 }
 

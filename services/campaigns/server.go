@@ -169,6 +169,7 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 		if isMember(ctx, c.Name.Collective) {
 			form = memberProto
 		}
+		c.fee = s.service.fee
 		presented[i] = form(c, progress[c.Name], now)
 	}
 	return presented, nil

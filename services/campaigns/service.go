@@ -14,6 +14,8 @@ import (
 type Config struct {
 	// Pool is the database.
 	Pool *pgxpool.Pool
+	// FeeEstimate is what donors may add to cover the fee; nobody may when zero.
+	FeeEstimate FeeEstimate
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 }
@@ -21,6 +23,7 @@ type Config struct {
 // Service keeps the campaigns. It is safe for concurrent use.
 type Service struct {
 	pool *pgxpool.Pool
+	fee  FeeEstimate
 	now  func() time.Time
 }
 
@@ -29,8 +32,11 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{pool: c.Pool, now: c.Now}
+	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now}
 }
+
+// FeeEstimate is what a donor who covers the fee adds, by estimate.
+func (s *Service) FeeEstimate() FeeEstimate { return s.fee }
 
 // Create makes a draft. When the campaign exists with the same content, in whatever
 // state, the existing one is returned; with other content it is ALREADY_EXISTS
