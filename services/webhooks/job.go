@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 const (
@@ -159,7 +160,8 @@ func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) e
 	if err := s.alive(ctx, account); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	// No donor waits for this.
+	ctx, stop := context.WithCancel(stripe.Background(ctx))
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)

@@ -17,7 +17,8 @@ import (
 type Config struct {
 	// DatabaseURL is DATABASE_URL, a Postgres URL or keyword string.
 	DatabaseURL string
-	// StripeAPIKey is STRIPE_API_KEY; a restricted key is enough.
+	// StripeAPIKey is STRIPE_API_KEY; a restricted key is enough. Several of one mode and account,
+	// comma-separated, while it is rolled: the next is used when Stripe no longer knows the one before.
 	StripeAPIKey string
 	// StripeAPIBase is STRIPE_API_BASE: Stripe itself when empty, else a simulator.
 	StripeAPIBase string
@@ -39,6 +40,9 @@ type Config struct {
 	// Now is the clock of the domain; time.Now when nil. The demo and tests set it together
 	// with the simulator's.
 	Now func() time.Time
+	// StripeRate is how many calls to Stripe are made in a second at most; when zero what Stripe allows, and any
+	// number of a simulator.
+	StripeRate float64
 	// GiftLimit overrides how often one network may start a gift; the default when zero.
 	GiftLimit donations.Limit
 	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
@@ -63,8 +67,8 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	if cfg.StripeAPIKey == "" {
 		return Config{}, missing("STRIPE_API_KEY", "a restricted key, rk_live_… or rk_test_…")
 	}
-	if !hasPrefix(cfg.StripeAPIKey, "sk_live_", "sk_test_", "rk_live_", "rk_test_") {
-		return Config{}, fmt.Errorf("STRIPE_API_KEY: must begin with rk_live_, rk_test_, sk_live_ or sk_test_")
+	if err := checkStripeKeys(cfg.StripeAPIKey); err != nil {
+		return Config{}, err
 	}
 	if len(cfg.StripeWebhookSecrets) == 0 {
 		return Config{}, missing("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint, whsec_…")
@@ -111,6 +115,25 @@ func FromEnv(getenv func(string) string) (Config, error) {
 		cfg.TrustedProxies = append(cfg.TrustedProxies, prefix)
 	}
 	return cfg, nil
+}
+
+// checkStripeKeys wants keys, and of one mode: what they write goes into the same books.
+func checkStripeKeys(keys string) error {
+	live := 0
+	all := strings.Split(keys, ",")
+	for _, key := range all {
+		key = strings.TrimSpace(key)
+		if !hasPrefix(key, "sk_live_", "sk_test_", "rk_live_", "rk_test_") {
+			return fmt.Errorf("STRIPE_API_KEY: must begin with rk_live_, rk_test_, sk_live_ or sk_test_")
+		}
+		if hasPrefix(key, "sk_live_", "rk_live_") {
+			live++
+		}
+	}
+	if live != 0 && live != len(all) {
+		return fmt.Errorf("STRIPE_API_KEY: the keys must be all for live mode or all for test mode")
+	}
+	return nil
 }
 
 func missing(name, example string) error {

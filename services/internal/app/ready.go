@@ -98,23 +98,34 @@ func (a *App) unready(ctx context.Context) string {
 	return ""
 }
 
-// bind makes sure that the books are of the account and the mode of Stripe's key, before a job writes to them.
-// With another key's the program stops.
+// bind makes sure that the books are of the account and the mode of Stripe's keys, before a job writes to them.
+// With another's the program stops. One that Stripe does not know says nothing while there is another: it was
+// rolled, or is not in force yet.
 func (a *App) bind(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
-	account, err := a.services.stripe.OwnAccount(ctx)
-	if stripe.KindOf(err) == stripe.Refused {
-		a.logger.Warn("STRIPE_API_KEY may not read its own account, so only its mode is compared with the books'")
-		err = nil
+	keys := a.services.stripe.EachKey()
+	for _, key := range keys {
+		account, err := key.OwnAccount(ctx)
+		if stripe.Unknown(err) && len(keys) > 1 {
+			a.logger.Warn("Stripe does not know one of the keys in STRIPE_API_KEY")
+			account, err = "", nil
+		}
+		if stripe.KindOf(err) == stripe.Refused {
+			a.logger.Warn("STRIPE_API_KEY may not read its own account, so only its mode is compared with the books'")
+			err = nil
+		}
+		if err == nil {
+			err = a.services.groups.BindPlatform(ctx, account, a.services.stripe.Livemode())
+		}
+		if e := errs.As(err); e != nil && e.Reason == collectives.ReasonOtherStripe {
+			a.serving.Go(func() error { return errors.New("STRIPE_API_KEY: " + e.Message) })
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = a.services.groups.BindPlatform(ctx, account, a.services.stripe.Livemode())
-	}
-	if e := errs.As(err); e != nil && e.Reason == collectives.ReasonOtherStripe {
-		a.serving.Go(func() error { return errors.New("STRIPE_API_KEY: " + e.Message) })
-	}
-	return err
+	return nil
 }
 
 // startJobs starts the one client that works jobs, and gives it what the program before may have left.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	stripego "github.com/stripe/stripe-go/v76"
@@ -20,32 +21,59 @@ const defaultTimeout = 7 * time.Second
 
 // Config of [New].
 type Config struct {
-	// APIKey is a secret or restricted key: sk_live_…, rk_live_…, sk_test_… or rk_test_….
+	// APIKey is a secret or restricted key: sk_live_…, rk_live_…, sk_test_… or rk_test_…. While keys are rolled
+	// it is several of one mode and one account, comma-separated: the first is used until Stripe knows it no more
+	// (401), then the next.
 	APIKey string
 	// BaseURL is where the API is; Stripe's own when empty.
 	BaseURL string
 	// Timeout bounds each call, its answer's body included; 7 s when zero.
 	Timeout time.Duration
+	// Rate is how many calls a second are made at most. When zero: what Stripe's limit for the key's mode
+	// allows, and practically any number of a simulator, which is what BaseURL says.
+	Rate float64
 }
 
 // Client calls Stripe. It is safe for concurrent use.
 type Client struct {
 	backend stripego.Backend
-	key     string
+	budget  *budget
 	live    bool
+	keys    []string
+	// key is the one of keys that is used now.
+	key *atomic.Int32
 }
 
-// New returns a client. It fails when the key is not of a known form, and never prints it.
+// New returns a client. It fails when a key is not of a known form, or of another mode than the first, and
+// never prints it.
 func New(cfg Config) (*Client, error) {
-	live, err := liveKey(cfg.APIKey)
-	if err != nil {
-		return nil, err
+	keys := strings.Split(cfg.APIKey, ",")
+	var live bool
+	for i, key := range keys {
+		keys[i] = strings.TrimSpace(key)
+		mode, err := liveKey(keys[i])
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 && mode != live {
+			return nil, fmt.Errorf("stripe: the keys must be of one mode")
+		}
+		live = mode
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
 	if cfg.BaseURL == "" {
 		cfg.BaseURL = stripego.APIURL
+	}
+	limits := newBudget(testRate, testBurst)
+	switch {
+	case cfg.Rate > 0:
+		limits = newBudget(cfg.Rate, max(int(cfg.Rate*testBurst/testRate), 1))
+	case cfg.BaseURL != stripego.APIURL:
+		limits = newBudget(unlimited, unlimited)
+	case live:
+		limits = newBudget(liveRate, liveBurst)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	// All calls go to one host, and Go keeps two idle connections to a host unless told.
@@ -54,7 +82,7 @@ func New(cfg Config) (*Client, error) {
 		backend: stripego.GetBackendWithConfig(stripego.APIBackend, &stripego.BackendConfig{
 			EnableTelemetry: stripego.Bool(false),
 			HTTPClient: &http.Client{
-				Transport: statusRecorder{transport},
+				Transport: adviceRecorder{transport},
 				Timeout:   cfg.Timeout,
 				// The API never redirects; a proxy that does must not get the key.
 				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -64,13 +92,26 @@ func New(cfg Config) (*Client, error) {
 			MaxNetworkRetries: stripego.Int64(0),
 			URL:               stripego.String(cfg.BaseURL),
 		}),
-		key:  cfg.APIKey,
-		live: live,
+		budget: limits,
+		live:   live,
+		keys:   keys,
+		key:    new(atomic.Int32),
 	}, nil
 }
 
 // Livemode tells whether the key moves real money.
 func (c *Client) Livemode() bool { return c.live }
+
+// EachKey returns a client for each key, which uses that one alone, to check them: they share all else.
+func (c *Client) EachKey() []*Client {
+	clients := make([]*Client, len(c.keys))
+	for i, key := range c.keys {
+		alone := *c
+		alone.keys, alone.key = []string{key}, new(atomic.Int32)
+		clients[i] = &alone
+	}
+	return clients
+}
 
 func liveKey(key string) (live bool, err error) {
 	kind, rest, _ := strings.Cut(key, "_")
@@ -90,11 +131,33 @@ type request struct {
 	body                                  *form.Values
 }
 
-// call makes the request and decodes a good answer into result, which embeds stripego.APIResource.
+// call makes the request and decodes a good answer into result, which embeds stripego.APIResource. A key that
+// Stripe does not know any more is replaced by the next: what it refuses so was not executed.
 func (c *Client) call(ctx context.Context, r request, result stripego.LastResponseSetter) error {
-	status := new(int)
+	for {
+		at := c.key.Load()
+		heard, err := c.callWith(ctx, c.keys[at], r, result)
+		if err == nil {
+			return nil
+		}
+		if heard.status != http.StatusUnauthorized || int(at) == len(c.keys)-1 {
+			failed := classify(err, heard)
+			if failed.Kind == Throttled && failed.Code != codeLockTimeout {
+				c.budget.throttled(time.Now(), heard.retryAfter)
+			}
+			return failed
+		}
+		c.key.CompareAndSwap(at, at+1)
+	}
+}
+
+func (c *Client) callWith(ctx context.Context, key string, r request, result stripego.LastResponseSetter) (advice, error) {
+	if err := c.budget.wait(ctx); err != nil {
+		return advice{}, fmt.Errorf("%w: %w", errNoTurn, err)
+	}
+	heard := new(advice)
 	params := &stripego.Params{
-		Context: context.WithValue(ctx, statusKey{}, status),
+		Context: context.WithValue(ctx, adviceKey{}, heard),
 		Headers: http.Header{"X-Stripe-Client-User-Agent": {userAgent}},
 	}
 	if r.account != "" {
@@ -103,10 +166,8 @@ func (c *Client) call(ctx context.Context, r request, result stripego.LastRespon
 	if r.idempotencyKey != "" {
 		params.IdempotencyKey = &r.idempotencyKey
 	}
-	if err := c.backend.CallRaw(r.method, r.path, c.key, r.body, params, result); err != nil {
-		return classify(err, *status)
-	}
-	return nil
+	err := c.backend.CallRaw(r.method, r.path, key, r.body, params, result)
+	return *heard, err
 }
 
 func (c *Client) get(ctx context.Context, account, path string, query *form.Values, result stripego.LastResponseSetter) error {
@@ -122,16 +183,16 @@ func query(pairs ...string) *form.Values {
 	return values
 }
 
-type statusKey struct{}
+type adviceKey struct{}
 
-// statusRecorder notes the status of an answer for [classify]: when the body of an error is not JSON,
-// as a proxy's is not, stripe-go forgets it.
-type statusRecorder struct{ next http.RoundTripper }
+// adviceRecorder notes the head of an answer for [classify]: when the body of an error is not JSON, as a
+// proxy's is not, stripe-go forgets it.
+type adviceRecorder struct{ next http.RoundTripper }
 
-func (t statusRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t adviceRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r)
-	if status, ok := r.Context().Value(statusKey{}).(*int); ok && resp != nil {
-		*status = resp.StatusCode
+	if heard, ok := r.Context().Value(adviceKey{}).(*advice); ok && resp != nil {
+		*heard = adviceOf(resp)
 	}
 	return resp, err
 }

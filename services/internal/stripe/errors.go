@@ -69,27 +69,42 @@ func KindOf(err error) Kind {
 	return 0
 }
 
-// classify reads what stripe-go returned. status is 0 when the transport failed.
-func classify(err error, status int) *Error {
+// codeLockTimeout is the 429 about one object that is in use, and not about the limit.
+const codeLockTimeout = "lock_timeout"
+
+// errNoTurn is for a call that was not made, since the budget had no room for it in time.
+var errNoTurn = errors.New("too many calls to Stripe wait")
+
+// classify reads what stripe-go returned, and what the answer's head said; its status is 0 when there was none.
+// https://docs.stripe.com/error-low-level#http-status-code-reference
+func classify(err error, heard advice) *Error {
+	status := heard.status
 	e := &Error{Status: status}
 	var api *stripego.Error
 	if errors.As(err, &api) {
 		e.Type, e.Code, e.Param, e.RequestID = string(api.Type), string(api.Code), api.Param, api.RequestID
 	}
 	switch {
+	case errors.Is(err, errNoTurn):
+		e.Kind = Throttled
+		e.classified = unavailable(retrySoon, err)
 	// A good status with an error: the answer broke off, or was not JSON.
 	case status < http.StatusBadRequest:
 		e.Kind = Lost
 		e.classified = unavailable(retrySoon, transportError(err))
 	case status == http.StatusTooManyRequests:
 		e.Kind = Throttled
-		e.classified = unavailable(retrySoon, nil)
+		e.classified = unavailable(max(retrySoon, heard.retryAfter), nil)
 	case status == http.StatusConflict:
 		e.Kind = Busy
 		e.classified = unavailable(retrySoon, nil)
 	case status >= http.StatusInternalServerError:
 		e.Kind = Failed
-		e.classified = unavailable(retryLater, nil)
+		e.classified = unavailable(max(retryLater, heard.retryAfter), nil)
+	// Stripe knows that nothing was done, and that it is worth another try, whatever the status says.
+	case heard.shouldRetry == "true":
+		e.Kind = Throttled
+		e.classified = unavailable(max(retrySoon, heard.retryAfter), nil)
 	case status == http.StatusNotFound:
 		e.Kind = Missing
 		e.classified = errs.NotFound("The object at Stripe")

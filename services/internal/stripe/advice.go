@@ -1,0 +1,27 @@
+package stripe
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxAdvice bounds how long an answer can make us wait.
+const maxAdvice = time.Minute
+
+// advice is what an answer's head says: stripe-go keeps none of it for an answer whose body it cannot read.
+type advice struct {
+	status int
+	// retryAfter is the Retry-After header in seconds; zero when it is not there.
+	retryAfter time.Duration
+	// shouldRetry is the Stripe-Should-Retry header: Stripe knows better than the status.
+	shouldRetry string
+}
+
+func adviceOf(resp *http.Response) advice {
+	a := advice{status: resp.StatusCode, shouldRetry: resp.Header.Get("Stripe-Should-Retry")}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		a.retryAfter = min(time.Duration(seconds)*time.Second, maxAdvice)
+	}
+	return a
+}

@@ -1,0 +1,102 @@
+package stripe
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	stripego "github.com/stripe/stripe-go/v76"
+)
+
+// WebhookEndpoint is where Stripe sends events to.
+type WebhookEndpoint struct {
+	ID string
+	// URL is its address; two endpoints may have the same.
+	URL string
+	// Enabled is false when it was switched off, by somebody or by Stripe after days of failures.
+	Enabled bool
+	// APIVersion is what events are rendered in; empty: the account's default version.
+	APIVersion string
+	// Events are the types that are sent; "*" is all.
+	Events   []string
+	Livemode bool
+	// Purpose is what this program noted in its metadata when it made the endpoint; empty for others'.
+	Purpose string
+	// Secret signs its deliveries. Stripe tells it once, when the endpoint is created.
+	Secret string
+}
+
+// purposeKey is the name of Purpose in the metadata: Stripe does not say of an endpoint whether it gets the
+// events of connected accounts.
+const purposeKey = "cagnotte"
+
+type endpointObject struct {
+	stripego.APIResource
+	ID            string            `json:"id"`
+	URL           string            `json:"url"`
+	Status        string            `json:"status"`
+	APIVersion    string            `json:"api_version"`
+	EnabledEvents []string          `json:"enabled_events"`
+	Livemode      bool              `json:"livemode"`
+	Metadata      map[string]string `json:"metadata"`
+	Secret        string            `json:"secret"`
+}
+
+func (o *endpointObject) endpoint() WebhookEndpoint {
+	return WebhookEndpoint{
+		ID: o.ID, URL: o.URL, Enabled: o.Status == "enabled", APIVersion: o.APIVersion, Events: o.EnabledEvents,
+		Livemode: o.Livemode, Purpose: o.Metadata[purposeKey], Secret: o.Secret,
+	}
+}
+
+// ListWebhookEndpoints returns all endpoints of the account that the key is of. A restricted key needs the
+// permission to read them.
+func (c *Client) ListWebhookEndpoints(ctx context.Context) (endpoints []WebhookEndpoint, err error) {
+	for after := ""; ; {
+		values := query("limit", "100")
+		if after != "" {
+			values.Add("starting_after", after)
+		}
+		var answer struct {
+			stripego.APIResource
+			Data    []endpointObject `json:"data"`
+			HasMore bool             `json:"has_more"`
+		}
+		if err := c.get(ctx, "", "/v1/webhook_endpoints", values, &answer); err != nil {
+			return nil, err
+		}
+		for i := range answer.Data {
+			endpoints = append(endpoints, answer.Data[i].endpoint())
+		}
+		if !answer.HasMore || len(answer.Data) == 0 {
+			return endpoints, nil
+		}
+		after = answer.Data[len(answer.Data)-1].ID
+	}
+}
+
+// CreateWebhookEndpoint makes an endpoint of e's URL, events and purpose, in [APIVersion], and returns it with
+// its secret. With connect it gets the events of connected accounts instead of the account's own. Two calls make
+// two endpoints.
+func (c *Client) CreateWebhookEndpoint(ctx context.Context, e WebhookEndpoint, connect bool) (WebhookEndpoint, error) {
+	values := query("url", e.URL, "api_version", APIVersion, "metadata["+purposeKey+"]", e.Purpose)
+	for i, kind := range e.Events {
+		values.Add("enabled_events["+decimal(int64(i))+"]", kind)
+	}
+	if connect {
+		values.Add("connect", "true")
+	}
+	var answer endpointObject
+	err := c.call(ctx, request{method: http.MethodPost, path: "/v1/webhook_endpoints", body: values}, &answer)
+	return answer.endpoint(), err
+}
+
+// UpdateWebhookEndpoint sets an endpoint's events and switches it on. Its version cannot be changed, nor which
+// accounts it is for. Doing it twice is safe.
+func (c *Client) UpdateWebhookEndpoint(ctx context.Context, id string, events []string) error {
+	values := query("disabled", "false")
+	for i, kind := range events {
+		values.Add("enabled_events["+decimal(int64(i))+"]", kind)
+	}
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/webhook_endpoints/" + url.PathEscape(id), body: values}, &endpointObject{})
+}
