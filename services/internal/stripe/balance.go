@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	stripego "github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
 )
 
 // balancePageSize is the most that Stripe answers at once.
@@ -71,6 +72,10 @@ func (c *Client) ListBalanceTransactions(ctx context.Context, account string, q 
 	if q.After != "" {
 		values.Add("starting_after", q.After)
 	}
+	return c.listBalance(ctx, account, values)
+}
+
+func (c *Client) listBalance(ctx context.Context, account string, values *form.Values) (page []BalanceTransaction, more bool, err error) {
 	var answer struct {
 		stripego.APIResource
 		Data    []balanceObject `json:"data"`

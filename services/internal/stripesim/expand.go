@@ -35,6 +35,12 @@ var expandable = map[string]map[string]string{
 	"dispute":                   {"charge": "charge", "payment_intent": "payment_intent"},
 	"radar.early_fraud_warning": {"charge": "charge", "payment_intent": "payment_intent"},
 	"payment_method":            {"customer": ""},
+	// What moved the money, of several kinds: members that only some of them have.
+	"source": {"balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "charge": "charge"},
+	"payout": {
+		"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction",
+		"destination": "", "original_payout": "", "reversed_by": "",
+	},
 }
 
 // maxExpandDepth is Stripe's, https://docs.stripe.com/expand.
@@ -89,6 +95,9 @@ func (w *world) expandPath(o object, steps []string, now time.Time) {
 		return
 	}
 	target := expandable[kind][steps[0]]
+	if target == "" { // null here, or of another kind of source
+		return
+	}
 	if target == "line_items" || target == "refunds" { // lists that are left out unless they are asked for
 		o[steps[0]] = w.show(target, o["id"].(string), now)
 		return
@@ -136,6 +145,9 @@ func (w *world) showSource(id string, now time.Time) object {
 	}
 	if d, ok := w.Disputes.get(id); ok {
 		return d.render(w, now)
+	}
+	if p, ok := w.Payouts.get(id); ok {
+		return p.render()
 	}
 	panic("stripesim: no source " + id)
 }

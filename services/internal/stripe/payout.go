@@ -1,0 +1,106 @@
+package stripe
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	stripego "github.com/stripe/stripe-go/v76"
+)
+
+// PayoutStatus is how far a payout is.
+type PayoutStatus string
+
+// The statuses of a payout, https://docs.stripe.com/api/payouts/object#payout_object-status. One that is paid can
+// still fail, within days.
+const (
+	PayoutPending   PayoutStatus = "pending"
+	PayoutInTransit PayoutStatus = "in_transit"
+	PayoutPaid      PayoutStatus = "paid"
+	PayoutFailed    PayoutStatus = "failed"
+	PayoutCanceled  PayoutStatus = "canceled"
+)
+
+// Payout is money on its way from an account's balance to its bank account.
+type Payout struct {
+	ID string
+	// Amount is negative when the bank account is debited.
+	Amount   int64
+	Currency string // in upper case
+	Status   PayoutStatus
+	// Automatic: Stripe made it, and knows what is inside.
+	Automatic bool
+	// Reconciled: what is inside an automatic payout can be listed.
+	Reconciled bool
+	// Arrival is the day on which the bank has it, at midnight UTC. It can change until then.
+	Arrival, Created time.Time
+	// Transaction is its own balance transaction; FailureTransaction the one by which it came back, when it
+	// failed or was canceled. Empty: there is none.
+	Transaction, FailureTransaction string
+}
+
+// GetPayout reads a payout.
+func (c *Client) GetPayout(ctx context.Context, account, id string) (Payout, error) {
+	var answer struct {
+		stripego.APIResource
+		payoutObject
+	}
+	if err := c.get(ctx, account, "/v1/payouts/"+url.PathEscape(id), nil, &answer); err != nil {
+		return Payout{}, err
+	}
+	return answer.payout(), nil
+}
+
+// ListPayouts returns up to 100 payouts created at since or later, newest first, behind the payout after when it
+// is not empty; more tells whether older ones are left.
+func (c *Client) ListPayouts(ctx context.Context, account string, since time.Time, after string) (page []Payout, more bool, err error) {
+	values := query("limit", decimal(balancePageSize), "created[gte]", decimal(max(since.Unix(), 0)))
+	if after != "" {
+		values.Add("starting_after", after)
+	}
+	var answer struct {
+		stripego.APIResource
+		Data    []payoutObject `json:"data"`
+		HasMore bool           `json:"has_more"`
+	}
+	if err := c.get(ctx, account, "/v1/payouts", values, &answer); err != nil {
+		return nil, false, err
+	}
+	for i := range answer.Data {
+		page = append(page, answer.Data[i].payout())
+	}
+	return page, answer.HasMore, nil
+}
+
+// ListPayoutBalance returns up to 100 of the balance transactions inside an automatic payout that is reconciled,
+// its own among them, newest first, behind after when it is not empty; more tells whether older ones are left.
+// Their sources are not expanded. For a payout made by hand the call is Refused.
+func (c *Client) ListPayoutBalance(ctx context.Context, account, payout, after string) (page []BalanceTransaction, more bool, err error) {
+	values := query("limit", decimal(balancePageSize), "payout", payout)
+	if after != "" {
+		values.Add("starting_after", after)
+	}
+	return c.listBalance(ctx, account, values)
+}
+
+type payoutObject struct {
+	ID                        string       `json:"id"`
+	Amount                    int64        `json:"amount"`
+	Currency                  string       `json:"currency"`
+	Status                    PayoutStatus `json:"status"`
+	Automatic                 bool         `json:"automatic"`
+	ReconciliationStatus      string       `json:"reconciliation_status"`
+	ArrivalDate               int64        `json:"arrival_date"`
+	Created                   int64        `json:"created"`
+	BalanceTransaction        reference    `json:"balance_transaction"`
+	FailureBalanceTransaction reference    `json:"failure_balance_transaction"`
+}
+
+func (o *payoutObject) payout() Payout {
+	return Payout{
+		ID: o.ID, Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Status: o.Status, Automatic: o.Automatic,
+		Reconciled: o.ReconciliationStatus == "completed", Arrival: unix(o.ArrivalDate), Created: unix(o.Created),
+		Transaction: o.BalanceTransaction.ID, FailureTransaction: o.FailureBalanceTransaction.ID,
+	}
+}
