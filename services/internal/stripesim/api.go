@@ -27,7 +27,7 @@ var (
 )
 
 func (s *Sim) endpoints() []endpoint {
-	return []endpoint{
+	return append([]endpoint{
 		{"POST /v1/checkout/sessions", "checkout.session", false, sessionCreateParams, s.createSession},
 		{"GET /v1/checkout/sessions", "checkout.session", true, sessionListParams, s.listSessions},
 		{"GET /v1/checkout/sessions/{id}", "checkout.session", false, expandOnly, s.getSession},
@@ -52,7 +52,7 @@ func (s *Sim) endpoints() []endpoint {
 		{"GET /v1/events/{id}", "event", false, expandOnly, s.getEvent},
 		{"GET /v1/account", "account", false, expandOnly, s.getOwnAccount},
 		{"GET /v1/accounts/{id}", "account", false, expandOnly, s.getAccount},
-	}
+	}, s.subscriptionEndpoints()...)
 }
 
 func (s *Sim) routes() http.Handler {

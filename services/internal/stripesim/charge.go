@@ -69,21 +69,23 @@ func (m *paymentMethod) render() object {
 
 // charge is one attempt to move money.
 type charge struct {
-	ID        string         `json:"id"`
-	Created   int64          `json:"created"`
-	Amount    int64          `json:"amount"`
-	Currency  string         `json:"currency"`
-	Data      intentData     `json:"data"`
-	IntentID  string         `json:"intent_id"`
-	Method    *paymentMethod `json:"method"`
-	Failure   *DeclinedError `json:"failure,omitempty"`
-	BalanceID string         `json:"balance_id,omitempty"` // "" until its fee is known
-	Risk      int            `json:"risk"`
-	Pending   bool           `json:"pending,omitempty"` // a debit that the bank has not answered
-	Settled   int64          `json:"settled,omitempty"` // when a debit was
-	Source    *sourcePrice   `json:"source,omitempty"`
-	Refunded  int64          `json:"refunded,omitempty"`   // by refunds that have not failed
-	DisputeID string         `json:"dispute_id,omitempty"` // the one dispute that it can have
+	ID         string         `json:"id"`
+	Created    int64          `json:"created"`
+	Amount     int64          `json:"amount"`
+	Currency   string         `json:"currency"`
+	Data       intentData     `json:"data"`
+	IntentID   string         `json:"intent_id"`
+	Method     *paymentMethod `json:"method"`
+	Failure    *DeclinedError `json:"failure,omitempty"`
+	BalanceID  string         `json:"balance_id,omitempty"` // "" until its fee is known
+	Risk       int            `json:"risk"`
+	Pending    bool           `json:"pending,omitempty"` // a debit that the bank has not answered
+	Settled    int64          `json:"settled,omitempty"` // when a debit was
+	Source     *sourcePrice   `json:"source,omitempty"`
+	Refunded   int64          `json:"refunded,omitempty"`   // by refunds that have not failed
+	DisputeID  string         `json:"dispute_id,omitempty"` // the one dispute that it can have
+	CustomerID string         `json:"customer_id,omitempty"`
+	InvoiceID  string         `json:"invoice_id,omitempty"`
 }
 
 func (ch *charge) key() (string, int64) { return ch.ID, ch.Created }
@@ -95,7 +97,7 @@ func newCharge(in *intent, m *paymentMethod, failure *DeclinedError, now time.Ti
 	}
 	return &charge{
 		ID: newID(prefix, 23), Created: now.Unix(), Amount: in.Amount, Currency: in.Currency, Data: in.Data,
-		IntentID: in.ID, Method: m, Failure: failure, Risk: int(in.Amount % 60), // a risk that no rule acts on
+		IntentID: in.ID, CustomerID: in.CustomerID, InvoiceID: in.InvoiceID, Method: m, Failure: failure, Risk: int(in.Amount % 60), // a risk that no rule acts on
 		Source: in.Source,
 	}
 }
@@ -118,7 +120,7 @@ func (ch *charge) render() object {
 		"captured":                        paid || ch.Method.IBAN != "", // a debit is, before it is paid
 		"created":                         ch.Created,
 		"currency":                        ch.Currency,
-		"customer":                        nil,
+		"customer":                        orNull(ch.CustomerID),
 		"description":                     orNull(ch.Data.Description),
 		"destination":                     nil,
 		"dispute":                         orNull(ch.DisputeID),
@@ -127,7 +129,7 @@ func (ch *charge) render() object {
 		"failure_code":                    nil,
 		"failure_message":                 nil,
 		"fraud_details":                   object{},
-		"invoice":                         nil,
+		"invoice":                         orNull(ch.InvoiceID),
 		"livemode":                        false,
 		"metadata":                        orEmpty(ch.Data.Metadata),
 		"on_behalf_of":                    nil,

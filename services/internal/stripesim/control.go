@@ -26,6 +26,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 		writeJSON(w, http.StatusOK, map[string]time.Time{"now": s.clock.Now()})
 	})
 	s.refundControl(mux)
+	s.subscriptionControl(mux)
 	mux.HandleFunc("POST /_sim/clock/advance", control(func(_ context.Context, in struct {
 		Seconds float64 `json:"seconds"`
 	},

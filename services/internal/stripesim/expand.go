@@ -11,20 +11,22 @@ var expandable = map[string]map[string]string{
 	"checkout.session": {
 		"payment_intent": "payment_intent",
 		"line_items":     "line_items",
-		"customer":       "", "invoice": "", "payment_link": "", "setup_intent": "", "subscription": "",
+		"customer":       "customer", "invoice": "invoice", "subscription": "subscription",
+		"payment_link": "", "setup_intent": "",
 	},
 	"payment_intent": {
 		"latest_charge":  "charge",
 		"payment_method": "payment_method",
-		"application":    "", "customer": "", "invoice": "", "on_behalf_of": "", "review": "", "source": "",
+		"customer":       "customer", "invoice": "invoice",
+		"application": "", "on_behalf_of": "", "review": "", "source": "",
 	},
 	"charge": {
 		"balance_transaction": "balance_transaction",
 		"payment_intent":      "payment_intent",
 		"refunds":             "refunds",
 		"dispute":             "dispute",
-		"application":         "", "application_fee": "", "customer": "", "failure_balance_transaction": "",
-		"invoice": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "",
+		"application":         "", "application_fee": "", "customer": "customer", "failure_balance_transaction": "",
+		"invoice": "invoice", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "",
 	},
 	"balance_transaction": {"source": "source"},
 	"refund": {
@@ -35,6 +37,16 @@ var expandable = map[string]map[string]string{
 	"dispute":                   {"charge": "charge", "payment_intent": "payment_intent"},
 	"radar.early_fraud_warning": {"charge": "charge", "payment_intent": "payment_intent"},
 	"payment_method":            {"customer": ""},
+	"subscription": {
+		"customer": "customer", "default_payment_method": "payment_method", "latest_invoice": "invoice",
+		"application": "", "default_source": "", "on_behalf_of": "", "pending_setup_intent": "", "schedule": "", "test_clock": "",
+	},
+	"invoice": {
+		"charge": "charge", "customer": "customer", "payment_intent": "payment_intent", "subscription": "subscription",
+		"application": "", "default_payment_method": "", "default_source": "", "on_behalf_of": "", "quote": "", "test_clock": "",
+	},
+	"customer":               {"default_source": "", "test_clock": ""},
+	"billing_portal.session": {"configuration": ""},
 	// What moved the money, of several kinds: members that only some of them have.
 	"source": {"balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "charge": "charge"},
 	"payout": {
@@ -121,6 +133,12 @@ func (w *world) show(kind, id string, now time.Time) object {
 		return w.PaymentMethods.byID[id].render()
 	case "charge":
 		return w.Charges.byID[id].render()
+	case "customer":
+		return w.Customers.byID[id].render()
+	case "subscription":
+		return w.Subscriptions.byID[id].render()
+	case "invoice":
+		return w.Invoices.byID[id].render(w)
 	case "dispute":
 		return w.Disputes.byID[id].render(w, now)
 	case "source":

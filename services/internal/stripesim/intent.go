@@ -31,6 +31,9 @@ type intent struct {
 	Methods    []string       `json:"methods,omitempty"`     // that the session offered; empty: card
 	Source     *sourcePrice   `json:"source,omitempty"`      // of a session in the donor's own currency
 	Challenge  string         `json:"challenge,omitempty"`   // where the step of intentNeedsAction is made
+	// CustomerID and InvoiceID are set when it pays an invoice.
+	CustomerID string `json:"customer_id,omitempty"`
+	InvoiceID  string `json:"invoice_id,omitempty"`
 }
 
 func (in *intent) key() (string, int64) { return in.ID, in.Created }
@@ -69,9 +72,9 @@ func (in *intent) render(w *world) object {
 		"confirmation_method":                  "automatic",
 		"created":                              in.Created,
 		"currency":                             in.Currency,
-		"customer":                             nil,
+		"customer":                             orNull(in.CustomerID),
 		"description":                          orNull(in.Data.Description),
-		"invoice":                              nil,
+		"invoice":                              orNull(in.InvoiceID),
 		"last_payment_error":                   in.renderLastError(w),
 		"latest_charge":                        orNull(in.ChargeID),
 		"livemode":                             false,

@@ -38,6 +38,7 @@ func (s *Sim) pageRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /pay/{session}", s.showPage)
 	mux.HandleFunc("POST /pay/{session}", s.submitPage)
 	mux.HandleFunc("GET /recover/{session}", s.recoverPage)
+	s.portalRoutes(mux)
 }
 
 // pageView is what the template shows.

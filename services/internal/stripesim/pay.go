@@ -32,6 +32,9 @@ func (s *Sim) pay(sessionID string, card Card, email string) error {
 		s.ask(w, se, in, by, now)
 	}
 	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), Number: number, Challenged: facts.challenge, Donor: who}
+	if se.Mode == modeSubscription {
+		return s.paySubscription(w, se, m, by, now)
+	}
 	w.PaymentMethods.add(m)
 	ch := newCharge(in, m, facts.decline, now)
 	w.Charges.add(ch)
@@ -73,6 +76,9 @@ func (se *session) payer(email, country string) donor {
 
 // intentOf returns the session's payment intent, and makes it when nobody has tried to pay yet.
 func (s *Sim) intentOf(w *world, se *session, by request, now time.Time) *intent {
+	if se.Mode == modeSubscription {
+		return s.subscriptionIntent(w, se, by, now)
+	}
 	if in := w.Intents.byID[se.IntentID]; in != nil {
 		return in
 	}

@@ -53,6 +53,7 @@ func (s *Sim) Recover(sessionID string) (newID string, err error) {
 	se.Created, se.ExpiresAt, se.Status = now.Unix(), now.Add(maxSessionLife).Unix(), sessionOpen
 	se.Recovery = &recovery{PromotionCodes: old.Recovery.PromotionCodes}
 	se.IntentID, se.Donor = "", nil
+	se.CustomerID, se.SubscriptionID, se.InvoiceID = "", "", ""
 	s.open(w, &se)
 	return se.ID, nil
 }

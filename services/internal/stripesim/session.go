@@ -15,7 +15,7 @@ const (
 	sessionExpired  = "expired"
 )
 
-// session is a Checkout Session in payment mode: open, then complete or expired for ever.
+// session is a Checkout Session in payment or subscription mode: open, then complete or expired for ever.
 type session struct {
 	ID                string            `json:"id"`
 	Created           int64             `json:"created"`
@@ -39,7 +39,13 @@ type session struct {
 	Metadata          map[string]string `json:"metadata,omitempty"`
 	Intent            intentData        `json:"intent"`
 	IntentID          string            `json:"intent_id,omitempty"`
-	Donor             *donor            `json:"donor,omitempty"` // once paid
+	// Mode is payment when empty. The three ids are of what a session of a subscription has made.
+	Mode                 string            `json:"mode,omitempty"`
+	SubscriptionMetadata map[string]string `json:"subscription_metadata,omitempty"`
+	CustomerID           string            `json:"customer_id,omitempty"`
+	SubscriptionID       string            `json:"subscription_id,omitempty"`
+	InvoiceID            string            `json:"invoice_id,omitempty"`
+	Donor                *donor            `json:"donor,omitempty"` // once paid
 	// Offered are the methods on its page, fixed when it was opened.
 	Offered       []string     `json:"offered,omitempty"`
 	Unpaid        bool         `json:"unpaid,omitempty"` // complete, and its debit under way or failed
@@ -127,6 +133,10 @@ func (s *Sim) createSession(c *call) (object, *apiError) {
 	}
 	se.Currency = se.Items[0].Currency
 	se.Offered = c.world.methods(se.MethodTypes, se.Currency)
+	if p.str("mode") == modeSubscription {
+		se.Mode, se.SubscriptionMetadata = modeSubscription, p.obj("subscription_data").dict("metadata")
+		se.Offered = []string{"card", "link"} // debits of a subscription are not simulated
+	}
 	if r := p.obj("after_expiration").obj("recovery"); r.flag("enabled") {
 		se.Recovery = &recovery{PromotionCodes: r.flag("allow_promotion_codes")}
 	}

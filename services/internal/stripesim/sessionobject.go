@@ -1,7 +1,6 @@
 package stripesim
 
 import (
-	"strconv"
 	"strings"
 	"time"
 )
@@ -19,6 +18,7 @@ type lineItem struct {
 	UnitAmount  int64             `json:"unit_amount"`
 	Quantity    int64             `json:"quantity"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
+	Recurring   *recurrence       `json:"recurring,omitempty"`
 }
 
 func newLineItem(p params, now time.Time) lineItem {
@@ -34,6 +34,7 @@ func newLineItem(p params, now time.Time) lineItem {
 	}
 	item.UnitAmount, _ = price.num("unit_amount")
 	item.Quantity, _ = p.num("quantity")
+	item.Recurring = newRecurrence(price.obj("recurring"))
 	return item
 }
 
@@ -44,14 +45,7 @@ func (i lineItem) render() object {
 		"id": i.ID, "object": "item",
 		"amount_discount": 0, "amount_subtotal": i.amount(), "amount_tax": 0, "amount_total": i.amount(),
 		"currency": i.Currency, "description": i.Name, "quantity": i.Quantity,
-		"price": object{
-			"id": i.PriceID, "object": "price",
-			"active":         false, // a price made for one session is not for reuse
-			"billing_scheme": "per_unit", "created": i.Created, "currency": i.Currency, "custom_unit_amount": nil,
-			"livemode": false, "lookup_key": nil, "metadata": object{}, "nickname": nil, "product": i.ProductID,
-			"recurring": nil, "tax_behavior": i.TaxBehavior, "tiers_mode": nil, "transform_quantity": nil,
-			"type": "one_time", "unit_amount": i.UnitAmount, "unit_amount_decimal": strconv.FormatInt(i.UnitAmount, 10),
-		},
+		"price": i.renderPrice(),
 	}
 }
 
@@ -132,6 +126,9 @@ func (se *session) render() object {
 	}
 	if se.Status == sessionOpen {
 		o["url"] = se.URL
+	}
+	if se.Mode == modeSubscription {
+		se.renderSubscription(o)
 	}
 	if len(se.MethodTypes) == 0 {
 		// Which methods the account's default configuration offered; its id is the same for every session.

@@ -15,7 +15,8 @@ var locales = []string{
 }
 
 const (
-	modePayment = "payment"
+	modePayment      = "payment"
+	modeSubscription = "subscription"
 
 	minSessionLife = 30 * time.Minute
 	maxSessionLife = 24 * time.Hour
@@ -88,18 +89,26 @@ var sessionCreateParams = schema{
 	"customer": elsewhere, "customer_update": elsewhere, "discounts": elsewhere, "invoice_creation": elsewhere,
 	"payment_method_collection": elsewhere, "payment_method_configuration": elsewhere, "payment_method_options": elsewhere,
 	"redirect_on_completion": elsewhere, "return_url": elsewhere, "setup_intent_data": elsewhere,
-	"shipping_address_collection": elsewhere, "shipping_options": elsewhere, "subscription_data": elsewhere,
+	"shipping_address_collection": elsewhere, "shipping_options": elsewhere,
+	"subscription_data": subscriptionData,
 	"tax_id_collection": elsewhere,
 }
 
 // checkSession makes the checks that need more than one parameter, or the time.
 func checkSession(p params, now time.Time) *apiError {
 	mode := p.str("mode")
-	if mode != modePayment {
-		for _, name := range []string{"customer_creation", "payment_intent_data", "submit_type"} {
-			if p.has(name) {
-				return invalid("", name, "You can not pass `%s` in `%s` mode.", name, mode)
-			}
+	switch mode {
+	case modePayment:
+		if p.has("subscription_data") {
+			return invalid("", "subscription_data", "You can not pass `subscription_data` in `payment` mode.")
+		}
+	case modeSubscription:
+		if err := checkSubscriptionSession(p); err != nil {
+			return err
+		}
+	default:
+		if err := onlyInPaymentMode(p); err != nil {
+			return err
 		}
 		return notSimulated("mode " + mode)
 	}
@@ -159,9 +168,8 @@ func checkItems(p params) *apiError {
 			return invalid("parameter_invalid_integer", name+"[quantity]",
 				"This value must be greater than or equal to 1 (it currently is '0').")
 		}
-		if price.has("recurring") {
-			return invalid("", name, "You specified `payment` mode but passed a recurring price. Either switch to "+
-				"`subscription` mode or use only one-time prices.")
+		if err := checkRecurring(p.str("mode"), name, price); err != nil {
+			return err
 		}
 		if price.obj("product_data") == nil {
 			return missingParam(name + "[price_data][product_data]")

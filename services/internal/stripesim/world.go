@@ -32,6 +32,10 @@ type world struct {
 	Refunds        table[*refund]        `json:"refunds"`
 	Disputes       table[*dispute]       `json:"disputes"`
 	Warnings       table[*warning]       `json:"warnings"`
+	Customers      table[*customer]      `json:"customers"`
+	Subscriptions  table[*subscription]  `json:"subscriptions"`
+	Invoices       table[*invoice]       `json:"invoices"`
+	PortalSessions table[*portalSession] `json:"portal_sessions"`
 	Events         table[*event]         `json:"events"`
 	DailyPayouts   bool                  `json:"daily_payouts,omitempty"`
 	// LowBalance and RefundedFeePercent say how refunds go, see SetLowBalance and SetRefundedFee.

@@ -1,0 +1,63 @@
+package stripesim
+
+import (
+	"net/http"
+	"time"
+)
+
+// customer is who pays again and again. Checkout makes one for a subscription.
+type customer struct {
+	ID      string `json:"id"`
+	Created int64  `json:"created"`
+	Donor   donor  `json:"donor"`
+	// Currency is that of the first invoice, Prefix and Invoices number them.
+	Currency   string `json:"currency"`
+	Prefix     string `json:"prefix"`
+	Invoices   int    `json:"invoices"`
+	Delinquent bool   `json:"delinquent,omitempty"` // the last invoice could not be charged
+}
+
+func (cu *customer) key() (string, int64) { return cu.ID, cu.Created }
+
+func newCustomer(who donor, currency string, now time.Time) *customer {
+	return &customer{ID: newID("cus_", 14), Created: now.Unix(), Donor: who, Currency: currency, Prefix: newID("S", 7)}
+}
+
+// render shows every member of a customer.
+func (cu *customer) render() object {
+	return object{
+		"id":             cu.ID,
+		"object":         "customer",
+		"address":        cu.Donor.address(),
+		"balance":        0,
+		"created":        cu.Created,
+		"currency":       orNull(cu.Currency),
+		"default_source": nil,
+		"delinquent":     cu.Delinquent,
+		"description":    nil,
+		"discount":       nil,
+		"email":          cu.Donor.Email,
+		"invoice_prefix": cu.Prefix,
+		"invoice_settings": object{
+			"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil,
+		},
+		"livemode":              false,
+		"metadata":              object{},
+		"name":                  cu.Donor.Name,
+		"next_invoice_sequence": cu.Invoices + 1,
+		"phone":                 nil,
+		"preferred_locales":     []any{},
+		"shipping":              nil,
+		"tax_exempt":            "none",
+		"test_clock":            nil,
+	}
+}
+
+func (s *Sim) getCustomer(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	cu, ok := c.world.Customers.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "customer", id, "id")
+	}
+	return cu.render(), nil
+}

@@ -1,0 +1,200 @@
+package stripesim
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// States of an invoice, https://docs.stripe.com/invoicing/overview#invoice-statuses.
+const (
+	invoiceDraft = "draft"
+	invoiceOpen  = "open"
+	invoicePaid  = "paid"
+	invoiceVoid  = "void"
+)
+
+const (
+	dueInvoiceFinal = "invoice_final"
+	dueInvoiceRetry = "invoice_retry"
+	// draftLife is how long a renewal's invoice can still be changed.
+	draftLife = time.Hour
+)
+
+// retryAfter is when a renewal that failed is charged again, each after the one before; then the subscription is
+// canceled. Stripe chooses its times within what the account's settings allow.
+// https://docs.stripe.com/billing/revenue-recovery/smart-retries
+var retryAfter = []time.Duration{3 * 24 * time.Hour, 5 * 24 * time.Hour, 7 * 24 * time.Hour}
+
+// invoice is what one period of a subscription costs.
+type invoice struct {
+	ID                 string            `json:"id"`
+	Created            int64             `json:"created"`
+	Status             string            `json:"status"`
+	Reason             string            `json:"reason"` // billing_reason
+	Number             string            `json:"number,omitempty"`
+	CustomerID         string            `json:"customer_id"`
+	SubscriptionID     string            `json:"subscription_id"`
+	SubscriptionItemID string            `json:"subscription_item_id"`
+	LineID             string            `json:"line_id"`
+	Item               lineItem          `json:"item"`
+	Metadata           map[string]string `json:"metadata,omitempty"` // the subscription's
+	PeriodStart        int64             `json:"period_start"`
+	PeriodEnd          int64             `json:"period_end"`
+	LineStart          int64             `json:"line_start"`
+	LineEnd            int64             `json:"line_end"`
+	IntentID           string            `json:"intent_id,omitempty"`
+	ChargeID           string            `json:"charge_id,omitempty"` // of the last attempt
+	Attempts           int               `json:"attempts"`
+	AutoAdvance        bool              `json:"auto_advance"`
+	OutOfBand          bool              `json:"out_of_band,omitempty"` // paid by other means than Stripe
+	NextAttempt        int64             `json:"next_attempt,omitempty"`
+	FinalizedAt        int64             `json:"finalized_at,omitempty"`
+	PaidAt             int64             `json:"paid_at,omitempty"`
+	VoidedAt           int64             `json:"voided_at,omitempty"`
+}
+
+func (inv *invoice) key() (string, int64) { return inv.ID, inv.Created }
+
+func (inv *invoice) amount() int64 { return inv.Item.amount() }
+
+// newInvoice is a draft of the current period's, which the subscription knows as its latest. Its own period is
+// the one before, whose end made it.
+func (w *world) newInvoice(sub *subscription, reason string, now time.Time) *invoice {
+	inv := &invoice{
+		ID: newID("in_1", 23), Created: now.Unix(), Status: invoiceDraft, Reason: reason, CustomerID: sub.CustomerID,
+		SubscriptionID: sub.ID, SubscriptionItemID: sub.ItemID, LineID: newID("il_1", 23), Item: sub.Item, Metadata: sub.Metadata,
+		PeriodStart: sub.Start, PeriodEnd: sub.Start, LineStart: sub.Start, LineEnd: sub.End, AutoAdvance: true,
+	}
+	if sub.Periods > 1 {
+		inv.PeriodStart = sub.Item.Recurring.after(sub.Created, sub.Periods-2)
+	}
+	w.Invoices.add(inv)
+	sub.LatestInvoiceID = inv.ID
+	return inv
+}
+
+// finalize opens a draft: it gets its number and its payment intent.
+func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
+	cu := w.Customers.byID[inv.CustomerID]
+	cu.Invoices++
+	inv.Number = fmt.Sprintf("%s-%04d", cu.Prefix, cu.Invoices)
+	id := newID("pi_3", 23)
+	what := "Subscription update"
+	if inv.Reason == "subscription_create" {
+		what = "Subscription creation"
+	}
+	in := &intent{
+		ID: id, Created: now.Unix(), Amount: inv.amount(), Currency: inv.Item.Currency, Data: intentData{Description: what},
+		Secret: newID(id+"_secret_", 25), Status: intentNeedsMethod, Late: s.cfg.FeeDelay > 0,
+		CustomerID: inv.CustomerID, InvoiceID: inv.ID,
+	}
+	w.Intents.add(in)
+	inv.Status, inv.IntentID, inv.FinalizedAt = invoiceOpen, in.ID, now.Unix()
+	s.emit(w, "invoice.finalized", inv.render(w), nil, by, now)
+	s.emit(w, "payment_intent.created", in.render(w), nil, by, now)
+}
+
+// attempt charges an open invoice. What it leads to for the subscription is the caller's to say.
+func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *DeclinedError, by request, now time.Time) *DeclinedError {
+	in := w.Intents.byID[inv.IntentID]
+	ch := newCharge(in, m, decline, now)
+	w.Charges.add(ch)
+	in.ChargeID, inv.ChargeID = ch.ID, ch.ID
+	inv.Attempts++
+	if decline != nil {
+		in.Status, in.LastError, in.LastMethod = intentNeedsMethod, decline, m.ID
+		s.emit(w, "charge.failed", ch.render(), nil, by, now)
+		s.emit(w, "payment_intent.payment_failed", in.render(w), nil, by, now)
+		return decline
+	}
+	if s.cfg.FeeDelay > 0 {
+		s.agenda.add(due{At: now.Add(s.cfg.FeeDelay), Kind: dueChargeBalance, Account: w.ID, ID: ch.ID})
+	} else {
+		w.settle(ch)
+	}
+	in.Status, in.MethodID, in.LastError, in.LastMethod = intentSucceeded, m.ID, nil, ""
+	inv.Status, inv.PaidAt, inv.AutoAdvance, inv.NextAttempt = invoicePaid, now.Unix(), false, 0
+	s.emit(w, "charge.succeeded", ch.render(), nil, by, now)
+	s.emit(w, "payment_intent.succeeded", in.render(w), nil, by, now)
+	return nil
+}
+
+// emitPaid says it twice, as Stripe does.
+func (s *Sim) emitPaid(w *world, inv *invoice, by request, now time.Time) {
+	s.emit(w, "invoice.paid", inv.render(w), nil, by, now)
+	s.emit(w, "invoice.payment_succeeded", inv.render(w), nil, by, now)
+}
+
+// chargeFirst finalizes a renewal's draft and charges it, unless its subscription has ended meanwhile.
+func (s *Sim) chargeFirst(w *world, inv *invoice, now time.Time) {
+	if !inv.AutoAdvance || inv.Status != invoiceDraft {
+		return
+	}
+	s.finalize(w, inv, request{}, now)
+	s.renew(w, inv, now)
+}
+
+// chargeAgain is a retry of a renewal, unless it was paid or given up before its time.
+func (s *Sim) chargeAgain(w *world, inv *invoice, now time.Time) {
+	if inv.Status == invoiceOpen && inv.NextAttempt == now.Unix() {
+		s.renew(w, inv, now)
+	}
+}
+
+// renew charges a renewal with the subscription's card: no donor is there to answer a bank's question.
+func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
+	sub, cu := w.Subscriptions.byID[inv.SubscriptionID], w.Customers.byID[inv.CustomerID]
+	m := w.PaymentMethods.byID[sub.MethodID]
+	decline := cards[m.Number].decline
+	if decline == nil && cards[m.Number].challenge {
+		decline = &DeclinedError{
+			Code: "authentication_required", DeclineCode: "authentication_required",
+			Message: "Your card was declined. This transaction requires authentication.",
+		}
+	}
+	if s.attempt(w, inv, m, decline, request{}, now) == nil {
+		cu.Delinquent = false
+		s.emitPaid(w, inv, request{}, now)
+		s.setStatus(w, sub, subActive, now)
+		return
+	}
+	cu.Delinquent = true
+	inv.NextAttempt = 0
+	last := inv.Attempts > len(retryAfter)
+	if !last {
+		at := now.Add(retryAfter[inv.Attempts-1])
+		inv.NextAttempt = at.Unix()
+		s.agenda.add(due{At: time.Unix(inv.NextAttempt, 0), Kind: dueInvoiceRetry, Account: w.ID, ID: inv.ID})
+	}
+	s.emit(w, "invoice.payment_failed", inv.render(w), nil, request{}, now)
+	if last {
+		s.endSubscription(w, sub, reasonPaymentFailed, request{}, now)
+		return
+	}
+	s.setStatus(w, sub, subPastDue, now)
+}
+
+func (s *Sim) getInvoice(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	inv, ok := c.world.Invoices.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "invoice", id, "id")
+	}
+	return inv.render(c.world), nil
+}
+
+var invoiceListParams = listParams(schema{
+	"customer":          opt(text(0)),
+	"subscription":      opt(text(0)),
+	"status":            opt(oneOf("draft", "open", "paid", "uncollectible", "void")),
+	"collection_method": elsewhere, "due_date": elsewhere,
+})
+
+func (s *Sim) listInvoices(c *call) (object, *apiError) {
+	customer, subscription, status := c.params.str("customer"), c.params.str("subscription"), c.params.str("status")
+	return page(&c.world.Invoices, c.params, "/v1/invoices", "invoice", func(inv *invoice) bool {
+		return (customer == "" || inv.CustomerID == customer) && (subscription == "" || inv.SubscriptionID == subscription) &&
+			(status == "" || inv.Status == status)
+	}, func(inv *invoice) object { return inv.render(c.world) })
+}

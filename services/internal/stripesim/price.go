@@ -1,0 +1,69 @@
+package stripesim
+
+import (
+	"strconv"
+	"time"
+)
+
+// recurrence is how often a price is charged; only months are simulated.
+type recurrence struct {
+	Months int64 `json:"months"`
+}
+
+func newRecurrence(p params) *recurrence {
+	if p == nil {
+		return nil
+	}
+	r := &recurrence{Months: 1}
+	if n, ok := p.num("interval_count"); ok {
+		r.Months = n
+	}
+	return r
+}
+
+func (r *recurrence) render() any {
+	if r == nil {
+		return nil
+	}
+	return object{
+		"aggregate_usage": nil, "interval": "month", "interval_count": r.Months, "meter": nil, "trial_period_days": nil,
+		"usage_type": "licensed",
+	}
+}
+
+// after returns the time that many periods behind the anchor: the same day of the month, or the month's last
+// when it is too short. https://docs.stripe.com/billing/subscriptions/billing-cycle
+func (r *recurrence) after(anchor int64, periods int) int64 {
+	from := time.Unix(anchor, 0).UTC()
+	month := time.Date(from.Year(), from.Month(), 1, from.Hour(), from.Minute(), from.Second(), 0, time.UTC).
+		AddDate(0, int(r.Months)*periods, 0)
+	last := month.AddDate(0, 1, -1).Day()
+	return month.AddDate(0, 0, min(from.Day(), last)-1).Unix()
+}
+
+// renderPrice shows every member of the price that price_data made.
+func (i lineItem) renderPrice() object {
+	kind := "one_time"
+	if i.Recurring != nil {
+		kind = "recurring"
+	}
+	return object{
+		"id": i.PriceID, "object": "price",
+		"active":         false, // a price made for one session is not for reuse
+		"billing_scheme": "per_unit", "created": i.Created, "currency": i.Currency, "custom_unit_amount": nil,
+		"livemode": false, "lookup_key": nil, "metadata": object{}, "nickname": nil, "product": i.ProductID,
+		"recurring": i.Recurring.render(), "tax_behavior": i.TaxBehavior, "tiers_mode": nil, "transform_quantity": nil,
+		"type": kind, "unit_amount": i.UnitAmount, "unit_amount_decimal": strconv.FormatInt(i.UnitAmount, 10),
+	}
+}
+
+// renderPlan shows the same price in the older form that subscriptions and invoices still carry.
+func (i lineItem) renderPlan() object {
+	return object{
+		"id": i.PriceID, "object": "plan",
+		"active": false, "aggregate_usage": nil, "amount": i.UnitAmount, "amount_decimal": strconv.FormatInt(i.UnitAmount, 10),
+		"billing_scheme": "per_unit", "created": i.Created, "currency": i.Currency, "interval": "month",
+		"interval_count": i.Recurring.Months, "livemode": false, "metadata": object{}, "meter": nil, "nickname": nil,
+		"product": i.ProductID, "tiers_mode": nil, "transform_usage": nil, "trial_period_days": nil, "usage_type": "licensed",
+	}
+}

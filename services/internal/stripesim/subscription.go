@@ -1,0 +1,323 @@
+package stripesim
+
+import (
+	"net/http"
+	"time"
+)
+
+// States of a subscription, https://docs.stripe.com/api/subscriptions/object#subscription_object-status.
+const (
+	subIncomplete        = "incomplete"
+	subIncompleteExpired = "incomplete_expired"
+	subActive            = "active"
+	subPastDue           = "past_due"
+	subCanceled          = "canceled"
+)
+
+const (
+	dueSubscriptionCycle  = "subscription_cycle"
+	dueSubscriptionExpiry = "subscription_expiry"
+	// incompleteLife is how long a first payment may take,
+	// https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses.
+	incompleteLife = 23 * time.Hour
+)
+
+// Why a subscription was canceled.
+const (
+	reasonRequested     = "cancellation_requested"
+	reasonPaymentFailed = "payment_failed"
+)
+
+// subscription charges a customer's card each period until it is canceled.
+type subscription struct {
+	ID         string            `json:"id"`
+	Created    int64             `json:"created"`
+	Status     string            `json:"status"`
+	CustomerID string            `json:"customer_id"`
+	MethodID   string            `json:"method_id,omitempty"` // charged by renewals; "" until the first is paid
+	ItemID     string            `json:"item_id"`
+	Item       lineItem          `json:"item"`
+	Metadata   map[string]string `json:"metadata,omitempty"`
+	// Periods is how many have begun; the current one goes from Start to End.
+	Periods           int    `json:"periods"`
+	Start             int64  `json:"start"`
+	End               int64  `json:"end"`
+	CancelAtPeriodEnd bool   `json:"cancel_at_period_end,omitempty"`
+	CanceledAt        int64  `json:"canceled_at,omitempty"`
+	EndedAt           int64  `json:"ended_at,omitempty"`
+	Reason            string `json:"reason,omitempty"` // why it was canceled
+	LatestInvoiceID   string `json:"latest_invoice_id,omitempty"`
+}
+
+func (sub *subscription) key() (string, int64) { return sub.ID, sub.Created }
+
+func (sub *subscription) ended() bool {
+	return sub.Status == subCanceled || sub.Status == subIncompleteExpired
+}
+
+// startSubscription makes what the first attempt to pay a session makes: customer, subscription and its first
+// invoice, open.
+func (s *Sim) startSubscription(w *world, se *session, who donor, by request, now time.Time) *subscription {
+	cu := newCustomer(who, se.Currency, now)
+	w.Customers.add(cu)
+	sub := &subscription{
+		ID: newID("sub_1", 23), Created: now.Unix(), Status: subIncomplete, CustomerID: cu.ID, ItemID: newID("si_", 14),
+		Item: se.Items[0], Metadata: se.SubscriptionMetadata, Periods: 1, Start: now.Unix(),
+	}
+	sub.End = sub.Item.Recurring.after(sub.Created, sub.Periods)
+	w.Subscriptions.add(sub)
+	se.CustomerID, se.SubscriptionID = cu.ID, sub.ID
+	s.emit(w, "customer.created", cu.render(), nil, by, now)
+	inv := w.newInvoice(sub, "subscription_create", now)
+	se.InvoiceID = inv.ID
+	s.emit(w, "customer.subscription.created", sub.render(), nil, by, now)
+	s.emit(w, "invoice.created", inv.render(w), nil, by, now)
+	s.finalize(w, inv, by, now)
+	s.agenda.add(due{At: now.Add(incompleteLife), Kind: dueSubscriptionExpiry, Account: w.ID, ID: sub.ID})
+	return sub
+}
+
+// paySubscription is pay for a session of a subscription. A card that is refused leaves the subscription
+// incomplete, and the next attempt pays the same invoice.
+func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by request, now time.Time) error {
+	sub, inv := w.Subscriptions.byID[se.SubscriptionID], w.Invoices.byID[se.InvoiceID]
+	w.Customers.byID[se.CustomerID].Donor = m.Donor
+	w.PaymentMethods.add(m)
+	if declined := s.attempt(w, inv, m, cards[m.Number].decline, by, now); declined != nil {
+		s.emit(w, "invoice.payment_failed", inv.render(w), nil, by, now)
+		return declined
+	}
+	sub.Status, sub.MethodID = subActive, m.ID
+	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
+	s.emit(w, "customer.subscription.updated", sub.render(), object{"default_payment_method": nil, "status": subIncomplete}, by, now)
+	s.emitPaid(w, inv, by, now)
+	se.Status, se.Donor = sessionComplete, &m.Donor
+	s.emit(w, "checkout.session.completed", se.render(), nil, request{}, now)
+	return nil
+}
+
+// expireSubscription gives up a subscription whose first payment did not come.
+func (s *Sim) expireSubscription(w *world, sub *subscription, now time.Time) {
+	if sub.Status != subIncomplete {
+		return
+	}
+	sub.Status, sub.EndedAt = subIncompleteExpired, now.Unix()
+	inv := w.Invoices.byID[sub.LatestInvoiceID]
+	inv.Status, inv.VoidedAt, inv.AutoAdvance = invoiceVoid, now.Unix(), false
+	s.emit(w, "customer.subscription.updated", sub.render(), object{"status": subIncomplete}, request{}, now)
+	s.emit(w, "invoice.voided", inv.render(w), nil, request{}, now)
+}
+
+// cycle begins the next period, or ends a subscription that was to end with this one. Its invoice is a draft for
+// an hour. https://docs.stripe.com/billing/invoices/subscription#subscription-lifecycle
+func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
+	switch {
+	case sub.ended():
+		return
+	case sub.CancelAtPeriodEnd:
+		s.endSubscription(w, sub, sub.Reason, request{}, now)
+		return
+	}
+	previous := object{
+		"current_period_end": sub.End, "current_period_start": sub.Start, "latest_invoice": sub.LatestInvoiceID,
+	}
+	sub.Periods++
+	sub.Start, sub.End = sub.End, sub.Item.Recurring.after(sub.Created, sub.Periods)
+	inv := w.newInvoice(sub, "subscription_cycle", now)
+	s.agenda.add(due{At: now.Add(draftLife), Kind: dueInvoiceFinal, Account: w.ID, ID: inv.ID})
+	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
+	s.emit(w, "invoice.created", inv.render(w), nil, request{}, now)
+	s.emit(w, "customer.subscription.updated", sub.render(), previous, request{}, now)
+}
+
+// endSubscription ends it now. What is not paid stays so and is not tried again.
+func (s *Sim) endSubscription(w *world, sub *subscription, reason string, by request, now time.Time) {
+	sub.Status, sub.EndedAt, sub.Reason = subCanceled, now.Unix(), reason
+	if sub.CanceledAt == 0 {
+		sub.CanceledAt = now.Unix()
+	}
+	for _, inv := range w.Invoices.rows {
+		if inv.SubscriptionID == sub.ID && (inv.Status == invoiceOpen || inv.Status == invoiceDraft) {
+			inv.AutoAdvance, inv.NextAttempt = false, 0
+		}
+	}
+	s.emit(w, "customer.subscription.deleted", sub.render(), nil, by, now)
+}
+
+// setStatus moves a running subscription and says so.
+func (s *Sim) setStatus(w *world, sub *subscription, status string, now time.Time) {
+	if sub.Status == status {
+		return
+	}
+	previous := object{"status": sub.Status}
+	sub.Status = status
+	s.emit(w, "customer.subscription.updated", sub.render(), previous, request{}, now)
+}
+
+func (c *call) subscription() (*subscription, *apiError) {
+	id := c.http.PathValue("id")
+	sub, ok := c.world.Subscriptions.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "subscription", id, "id")
+	}
+	return sub, nil
+}
+
+func (s *Sim) getSubscription(c *call) (object, *apiError) {
+	sub, err := c.subscription()
+	if err != nil {
+		return nil, err
+	}
+	return sub.render(), nil
+}
+
+// cancelSubscription is DELETE: now, and for ever.
+func (s *Sim) cancelSubscription(c *call) (object, *apiError) {
+	sub, err := c.subscription()
+	if err == nil && sub.ended() {
+		err = noSuch(http.StatusNotFound, "subscription", sub.ID, "id")
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.endSubscription(c.world, sub, reasonRequested, c.request, c.now)
+	return sub.render(), nil
+}
+
+// subscriptionUpdateParams: https://docs.stripe.com/api/subscriptions/update?api-version=2023-10-16.
+var subscriptionUpdateParams = schema{
+	"cancel_at_period_end": opt(boolean),
+	"proration_behavior":   opt(oneOf("always_invoice", "create_prorations", "none")),
+	"items": opt(list(hash(schema{
+		"id": opt(text(0)),
+		"price_data": opt(hash(schema{
+			"currency":    req(text(3)),
+			"product":     req(text(0)),
+			"unit_amount": opt(integer(0, maxAmount)),
+			"recurring": req(hash(schema{
+				"interval": req(oneOf("day", "month", "week", "year")), "interval_count": opt(integer(1, 1000)),
+			})),
+			"tax_behavior":        opt(oneOf("exclusive", "inclusive", "unspecified")),
+			"unit_amount_decimal": elsewhere,
+		})),
+		"billing_thresholds": elsewhere, "clear_usage": elsewhere, "deleted": elsewhere, "metadata": elsewhere,
+		"price": elsewhere, "quantity": elsewhere, "tax_rates": elsewhere,
+	}), 20)),
+	"expand":            opt(list(text(0), 0)),
+	"add_invoice_items": elsewhere, "application_fee_percent": elsewhere, "automatic_tax": elsewhere,
+	"billing_cycle_anchor": elsewhere, "billing_thresholds": elsewhere, "cancel_at": elsewhere,
+	"cancellation_details": elsewhere, "collection_method": elsewhere, "coupon": elsewhere, "days_until_due": elsewhere,
+	"default_payment_method": elsewhere, "default_source": elsewhere, "default_tax_rates": elsewhere,
+	"description": elsewhere, "metadata": elsewhere, "off_session": elsewhere, "on_behalf_of": elsewhere,
+	"pause_collection": elsewhere, "payment_behavior": elsewhere, "payment_settings": elsewhere,
+	"pending_invoice_item_interval": elsewhere, "promotion_code": elsewhere, "proration_date": elsewhere,
+	"transfer_data": elsewhere, "trial_end": elsewhere, "trial_from_plan": elsewhere, "trial_settings": elsewhere,
+}
+
+// updateSubscription changes the price of what comes next, and whether the subscription ends with its period.
+func (s *Sim) updateSubscription(c *call) (object, *apiError) {
+	sub, err := c.subscription()
+	if err != nil {
+		return nil, err
+	}
+	if sub.ended() {
+		return nil, invalid("", "", "A canceled subscription can only update its cancellation_details and metadata.")
+	}
+	item, err := c.newItem(sub)
+	if err != nil {
+		return nil, err
+	}
+	previous := object{}
+	if item != nil {
+		previous["items"], previous["plan"] = sub.renderItems(), sub.Item.renderPlan()
+		sub.Item = *item
+	}
+	if c.params.has("cancel_at_period_end") && c.params.flag("cancel_at_period_end") != sub.CancelAtPeriodEnd {
+		sub.setCancelAtPeriodEnd(c.params.flag("cancel_at_period_end"), previous, c.now)
+	}
+	if len(previous) > 0 {
+		s.emit(c.world, "customer.subscription.updated", sub.render(), previous, c.request, c.now)
+	}
+	return sub.render(), nil
+}
+
+// setCancelAtPeriodEnd notes in previous what it changes.
+func (sub *subscription) setCancelAtPeriodEnd(cancel bool, previous object, now time.Time) {
+	o := sub.render()
+	for _, name := range []string{"cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_details"} {
+		previous[name] = o[name]
+	}
+	sub.CancelAtPeriodEnd, sub.CanceledAt, sub.Reason = cancel, 0, ""
+	if cancel {
+		sub.CanceledAt, sub.Reason = now.Unix(), reasonRequested
+	}
+}
+
+// newItem is the subscription's one item with another price; nil when none was sent.
+func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
+	items := c.params.list("items")
+	if len(items) == 0 {
+		return nil, nil
+	}
+	item := items[0].(params)
+	price := item.obj("price_data")
+	amount, hasAmount := price.num("unit_amount")
+	switch {
+	case len(items) > 1, !item.has("id"):
+		return nil, notSimulated("a second item")
+	case item.str("id") != sub.ItemID:
+		return nil, noSuch(http.StatusBadRequest, "subscription item", item.str("id"), "items[0][id]")
+	case price == nil:
+		return nil, nil
+	case price.str("product") != sub.Item.ProductID:
+		return nil, noSuch(http.StatusBadRequest, "product", price.str("product"), "items[0][price_data][product]")
+	case price.str("currency") != sub.Item.Currency:
+		return nil, invalid("", "items[0][price_data][currency]", "The price specified only supports `%s`. This doesn't match the "+
+			"expected currency: `%s`.", price.str("currency"), sub.Item.Currency)
+	case !hasAmount:
+		return nil, missingParam("items[0][price_data][unit_amount]")
+	case price.obj("recurring").str("interval") != "month":
+		return nil, notSimulated("an interval that is no month")
+	case c.params.str("proration_behavior") != "none":
+		return nil, notSimulated("a proration")
+	}
+	next := sub.Item
+	next.PriceID, next.Created, next.UnitAmount = newID("price_1", 23), c.now.Unix(), amount
+	if recurring := newRecurrence(price.obj("recurring")); *recurring != *sub.Item.Recurring {
+		return nil, notSimulated("another interval")
+	}
+	return &next, nil
+}
+
+// subscriptionEndpoints are the calls about subscriptions and what belongs to them.
+func (s *Sim) subscriptionEndpoints() []endpoint {
+	return []endpoint{
+		{"GET /v1/subscriptions/{id}", "subscription", false, expandOnly, s.getSubscription},
+		{"POST /v1/subscriptions/{id}", "subscription", false, subscriptionUpdateParams, s.updateSubscription},
+		{"DELETE /v1/subscriptions/{id}", "subscription", false, expandOnly, s.cancelSubscription},
+		{"GET /v1/invoices", "invoice", true, invoiceListParams, s.listInvoices},
+		{"GET /v1/invoices/{id}", "invoice", false, expandOnly, s.getInvoice},
+		{"GET /v1/customers/{id}", "customer", false, expandOnly, s.getCustomer},
+		{"POST /v1/billing_portal/sessions", "billing_portal.session", false, portalCreateParams, s.createPortalSession},
+	}
+}
+
+// happenSubscription makes what is due of a subscription or an invoice happen.
+func (s *Sim) happenSubscription(w *world, d due, now time.Time) {
+	if inv, ok := w.Invoices.get(d.ID); ok {
+		switch d.Kind {
+		case dueInvoiceFinal:
+			s.chargeFirst(w, inv, now)
+		case dueInvoiceRetry:
+			s.chargeAgain(w, inv, now)
+		}
+	}
+	if sub, ok := w.Subscriptions.get(d.ID); ok {
+		switch d.Kind {
+		case dueSubscriptionCycle:
+			s.cycle(w, sub, now)
+		case dueSubscriptionExpiry:
+			s.expireSubscription(w, sub, now)
+		}
+	}
+}
