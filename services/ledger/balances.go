@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// tailPart is what the books have of a book beyond the balance checkpoint, up to a number or all there is,
+// tailPart is what the books have of a book beyond the balance checkpoint, up to a bound or all there is,
 // sealed or not. The order and the OFFSET keep Postgres on the two indexes: it cannot know how
 // short the tail is.
 const tailPart = `
@@ -31,10 +31,8 @@ tail AS (
                 COALESCE((SELECT p.xid FROM position AS p), '0'),
                 COALESCE((SELECT p.id FROM position AS p), 0)
             )
-            AND (t.xid, t.id) <= (
-                COALESCE((SELECT u.xid FROM upto AS u), '18446744073709551615'),
-                COALESCE((SELECT u.id FROM upto AS u), 9223372036854775807)
-            )
+            AND (t.xid, t.id) <= (@upto_xid, @upto_id)
+            AND t.recorded_at < @recorded
         ORDER BY
             t.book,
             t.xid,
@@ -64,31 +62,16 @@ const (
         AND k.campaign = @campaign`
 )
 
-// The balance checkpoint is the newest up to a number, and upto where that number stands: nothing
-// when the number is beyond all, which means no bound.
+// Where the balance checkpoint stands; nowhere when there is none.
 const positionPart = `
-WITH upto AS (
+WITH position AS (
     SELECT
         t.xid,
         t.id
     FROM ledger.seals AS s
     JOIN ledger.transactions AS t ON t.id = s.transaction_id
     WHERE s.book = @book
-        AND s.number = @number
-),
-position AS (
-    SELECT
-        t.xid,
-        t.id
-    FROM ledger.seals AS s
-    JOIN ledger.transactions AS t ON t.id = s.transaction_id
-    WHERE s.book = @book
-        AND s.number = (
-            SELECT max(b.number)
-            FROM ledger.balance_checkpoints AS b
-            WHERE b.book = @book
-                AND b.number <= @number
-        )
+        AND s.number = @kept
 ),`
 
 // A chart has some dozens of accounts.
@@ -160,7 +143,7 @@ const dayKeysPart = `
         AND k.starts_on >= @month::date
         AND k.starts_on < @day::date`
 
-// A key's newest sum up to the number, and the tail.
+// A key's newest sum up to the balance checkpoint, and the tail.
 const keptPart = `
 ),
 parts AS (
@@ -173,7 +156,7 @@ parts AS (
         SELECT b.balance
         FROM ledger.balances AS b
         WHERE b.key_id = k.id
-            AND b.number <= @number
+            AND b.number <= @kept
         ORDER BY b.number DESC
         LIMIT 1
     ) AS n
@@ -184,7 +167,7 @@ parts AS (
         t.amount
     FROM tail AS t`
 
-// The part of the day, from the index alone unless there is a number to stop at.
+// The part of the day, from the index alone unless there is a bound.
 const partOfDayPart = `
     WHERE t.effective_at < @day_start::timestamptz
     UNION ALL
@@ -196,11 +179,12 @@ const partOfDayPart = `
     WHERE e.collective = @collective
         AND e.effective_at >= @day_start::timestamptz
         AND e.effective_at < @as_of::timestamptz
-        AND (NOT EXISTS (SELECT FROM upto) OR EXISTS (
+        AND (NOT @bounded OR EXISTS (
             SELECT
             FROM ledger.transactions AS t
             WHERE t.id = e.transaction_id
-                AND (t.xid, t.id) <= (SELECT u.xid, u.id FROM upto AS u)
+                AND (t.xid, t.id) <= (@upto_xid, @upto_id)
+                AND t.recorded_at < @recorded
         ))`
 
 const partsEndPart = `
@@ -227,9 +211,12 @@ type AccountsFilter struct {
 	Campaign string
 	// AsOf is by the clock of what happened: only entries from before it count. Zero: no bound.
 	AsOf time.Time
-	// Number is by the order of writing: only the book's first so many transactions count. Zero: all, those that
-	// have no number yet included. Times of writing are not in that order, and so there is no bound by them.
+	// Number is by the order of sealing: only the book's first so many transactions count. Zero: all, those that
+	// have no number yet included.
 	Number int64
+	// Recorded is by the clock of writing: only what was written before it counts. Zero: no bound. What was
+	// under way then has a time of writing from before, and counts once it is there.
+	Recorded time.Time
 }
 
 const lastNumberSQL = `
@@ -241,6 +228,81 @@ WHERE s.book = @book`
 func (s *Service) lastNumber(ctx context.Context, book string) (n int64, err error) {
 	err = s.pool.QueryRow(ctx, lastNumberSQL, pgx.NamedArgs{"book": book}).Scan(&n)
 	return n, postgres.Error(err)
+}
+
+// The order of numbers, of keeping and of xids is one: of two bounds the smaller holds. What has an xid that
+// nobody had yet when balances were kept after a time, was written after it.
+const boundsSQL = `
+SELECT
+    LEAST(
+        COALESCE((
+            SELECT max(b.number)
+            FROM ledger.balance_checkpoints AS b
+            WHERE b.book = @book
+                AND b.number <= @number
+        ), 0),
+        COALESCE((
+            SELECT b.number
+            FROM ledger.balance_checkpoints AS b
+            WHERE b.book = @book
+                AND b.kept_at <= @recorded
+            ORDER BY
+                b.kept_at DESC,
+                b.number DESC
+            LIMIT 1
+        ), 0)
+    ),
+    n.xid,
+    n.id,
+    (
+        SELECT b.next_xid
+        FROM ledger.balance_checkpoints AS b
+        WHERE b.book = @book
+            AND b.kept_at >= @recorded
+        ORDER BY
+            b.kept_at,
+            b.number
+        LIMIT 1
+    )
+FROM (VALUES (1)) AS one (row)
+LEFT JOIN (
+    SELECT
+        t.xid,
+        t.id
+    FROM ledger.seals AS s
+    JOIN ledger.transactions AS t ON t.id = s.transaction_id
+    WHERE s.book = @book
+        AND s.number = @number
+) AS n ON true`
+
+// boundsOf returns the arguments that bound what a statement adds up: kept, the number of the balance checkpoint
+// to begin with, and where the tail ends.
+func (s *Service) boundsOf(ctx context.Context, book string, number int64, recorded time.Time) (pgx.NamedArgs, error) {
+	args := pgx.NamedArgs{"book": book, "number": int64(math.MaxInt64), "recorded": endOf(recorded), "bounded": number > 0 || !recorded.IsZero()}
+	if number > 0 {
+		last, err := s.lastNumber(ctx, book)
+		if err != nil {
+			return nil, err
+		}
+		if number > last {
+			return nil, errs.Invalid("at_number", "must be %d at most, the last number of the book", last)
+		}
+		args["number"] = number
+	}
+	var kept int64
+	var xid, nextXID pgtype.Uint64
+	var id pgtype.Int8
+	if err := s.pool.QueryRow(ctx, boundsSQL, args).Scan(&kept, &xid, &id, &nextXID); err != nil {
+		return nil, postgres.Error(err)
+	}
+	if !xid.Valid {
+		xid, id = pgtype.Uint64{Uint64: math.MaxUint64, Valid: true}, pgtype.Int8{Int64: math.MaxInt64, Valid: true}
+	}
+	if nextXID.Valid && nextXID.Uint64 <= xid.Uint64 {
+		xid.Uint64, id.Int64 = nextXID.Uint64-1, math.MaxInt64
+	}
+	args["kept"], args["upto_xid"], args["upto_id"] = kept, xid, id
+	return args, nil
 }
 
 // Accounts is [Service.AccountsAt] for a collective's whole share, with all that was written.
@@ -255,17 +317,11 @@ func (s *Service) Accounts(ctx context.Context, book, collective string, asOf ti
 // It adds up kept balances and the tail after them, so what it costs does not grow with the history:
 // it does with the accounts, the campaigns, and, for a time in the past, that one day's entries.
 func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, error) {
-	args := pgx.NamedArgs{"book": f.Book, "collective": f.Collective, "campaign": f.Campaign, "number": int64(math.MaxInt64)}
-	if f.Number > 0 {
-		last, err := s.lastNumber(ctx, f.Book)
-		if err != nil {
-			return nil, err
-		}
-		if f.Number > last {
-			return nil, errs.Invalid("at_number", "must be %d at most, the last number of the book", last)
-		}
-		args["number"] = f.Number
+	args, err := s.boundsOf(ctx, f.Book, f.Number, f.Recorded)
+	if err != nil {
+		return nil, err
 	}
+	args["collective"], args["campaign"] = f.Collective, f.Campaign
 	statement := accountsNowSQL
 	if f.Campaign != "" {
 		statement = campaignNowSQL

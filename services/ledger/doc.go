@@ -54,8 +54,9 @@
 //
 // # Reading
 //
-// Balances are by account, campaign and currency, by the clock of what happened and by number; times of writing
-// are in no order, and so they bound nothing. A [Statement] keeps to a number, so its pages are of one
+// Balances are by account, campaign and currency; as of what had happened, of a number, or of what had been
+// written. Times of writing are in no order, so each balance checkpoint keeps a time and an xid that nobody
+// had then: between those two stands what may be on either side. A [Statement] keeps to a number, so its pages are of one
 // whole. [Service.WriteArchive] writes what [VerifyArchive] checks without a database.
 //
 // # Neighbours

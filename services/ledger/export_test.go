@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -9,6 +10,14 @@ import (
 
 // CampaignTotalsSQL is what CampaignTotals asks.
 const CampaignTotalsSQL = campaignTotalsSQL
+
+// AccountsNowSQL is what AccountsAt asks for a share without a bound of effective time, with BoundsOf and the share's name.
+const AccountsNowSQL = accountsNowSQL
+
+// BoundsOf are the arguments that bound what is added up.
+func (s *Service) BoundsOf(ctx context.Context, book string, number int64, recorded time.Time) (pgx.NamedArgs, error) {
+	return s.boundsOf(ctx, book, number, recorded)
+}
 
 // Leaves reads what the tree of a book should be made of, from the rows and in their order.
 func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]Leaf, error) {

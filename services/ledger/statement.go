@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -106,7 +107,7 @@ days AS (
                 SELECT
                 FROM ledger.balances AS b
                 WHERE b.key_id = k.id
-                    AND b.number <= @number
+                    AND b.number <= @kept
             )
         UNION
         SELECT (t.effective_at AT TIME ZONE 'UTC')::date
@@ -200,6 +201,11 @@ func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePo
 	if st.Number == 0 {
 		return st, nil
 	}
+	bounds, err := s.boundsOf(ctx, f.Book, st.Number, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(args, bounds)
 	if account.Balances, err = s.opening(ctx, f, st.Number, after, args); err != nil {
 		return nil, err
 	}

@@ -106,6 +106,11 @@ END
 $$;
 -- +goose StatementEnd
 
+-- Whoever records has an xid by then: so an xid that nobody had at a time tells that what bears it, or a later
+-- one, was recorded after that time.
+ALTER TABLE ledger.transactions ALTER COLUMN recorded_at
+    SET DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN clock_timestamp() END;
+
 -- When a balance checkpoint was kept, and an xid that nobody had then. Everything up to its number was
 -- recorded before; whatever has that xid or a later one was recorded after. Statements begin before
 -- they look at what there is, so both hold by the beginning of the statement.
