@@ -19,6 +19,7 @@ import (
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
@@ -69,6 +70,7 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 		collectivesv1.RegisterCollectivesServiceHandlerClient(ctx, mux, collectivesv1.NewCollectivesServiceClient(conn)),
 		donationsv1.RegisterDonationsServiceHandlerClient(ctx, mux, donationsv1.NewDonationsServiceClient(conn)),
 		ledgerv1.RegisterLedgerServiceHandlerClient(ctx, mux, ledgerv1.NewLedgerServiceClient(conn)),
+		noticesv1.RegisterNoticesServiceHandlerClient(ctx, mux, noticesv1.NewNoticesServiceClient(conn)),
 		treasuryv1.RegisterTreasuryServiceHandlerClient(ctx, mux, treasuryv1.NewTreasuryServiceClient(conn)),
 		webhooksv1.RegisterWebhooksServiceHandlerClient(ctx, mux, webhooksv1.NewWebhooksServiceClient(conn)),
 		mux.HandlePath(http.MethodGet, exportPath, export(conn, logger)),

@@ -50,6 +50,10 @@ var table = map[string]rule{
 	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":  {anyKey: true},
 	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective": {allow: owner | operator, field: "collective.name", resource: "collectives"},
 
+	"/cagnotte.notices.v1.NoticesService/ListNotices": {allow: bookkeepers | operator, field: "parent", resource: "notices"},
+	// An auditor reads all and changes nothing.
+	"/cagnotte.notices.v1.NoticesService/AcknowledgeNotice": {allow: owner | treasurer | operator, field: "name", resource: "notices"},
+
 	"/cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  {allow: owner | editor, field: "parent", resource: "campaigns"},
 	"/cagnotte.campaigns.v1.CampaignsService/GetCampaign":     {public: true},
 	"/cagnotte.campaigns.v1.CampaignsService/ListCampaigns":   {public: true},

@@ -19,6 +19,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -38,6 +39,9 @@ var matrix = map[string]string{
 	"cagnotte.collectives.v1.CollectivesService/GetCollective":    "UPPPPP",
 	"cagnotte.collectives.v1.CollectivesService/ListCollectives":  "UPPPPP",
 	"cagnotte.collectives.v1.CollectivesService/UpdateCollective": "UPNNNP",
+
+	"cagnotte.notices.v1.NoticesService/ListNotices":       "UPNPPP",
+	"cagnotte.notices.v1.NoticesService/AcknowledgeNotice": "UPNPNP",
 
 	"cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  "UPPNNN",
 	"cagnotte.campaigns.v1.CampaignsService/GetCampaign":     "PPPPPP",

@@ -2,6 +2,7 @@ package collectives
 
 import (
 	"context"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -10,10 +11,15 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 )
 
 // DefaultTimeZone is the zone of a collective that names none.
@@ -32,6 +38,8 @@ type Collective struct {
 	StripeAccount string
 	// TimeZone is the IANA zone in which its days begin.
 	TimeZone string
+	// Settings are the rest of what its members decide.
+	Settings
 	// CreateTime is when it was created.
 	CreateTime time.Time
 	// UpdateTime is when it was last changed.
@@ -87,26 +95,44 @@ func (c *Collective) normalise() error {
 	if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "Local" {
 		return errs.Invalid("collective.time_zone", "must be a zone of the IANA database, such as %q", DefaultTimeZone)
 	}
-	return nil
+	return c.Settings.normalise()
 }
 
-// sameSettings reports whether two collectives were asked for in the same words.
-func sameSettings(a, b Collective) bool {
-	return a.ID == b.ID && a.DisplayName == b.DisplayName && a.StripeAccount == b.StripeAccount && a.TimeZone == b.TimeZone
+// same reports whether two collectives were asked for in the same words. Both are normalised.
+func same(a, b Collective) bool {
+	for _, c := range []*Collective{&a, &b} {
+		c.CreateTime, c.UpdateTime, c.version = time.Time{}, time.Time{}, 0
+	}
+	return reflect.DeepEqual(a, b)
 }
 
-// Config is what a Service needs.
+// Config is what a Service needs. Everything but Pool may be left out.
 type Config struct {
 	// Pool is the database.
 	Pool *pgxpool.Pool
+	// Jobs inserts the jobs that mail notices; it need not work them. Without it, or without Mail, notices are
+	// stored and not mailed.
+	Jobs *river.Client[pgx.Tx]
+	// Mail sends the notices' mails.
+	Mail *mail.Sender
+	// OperatorEmails are where the operator's own notices are mailed to.
+	OperatorEmails []string
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
+	// NewID makes ids; UUIDv7 when nil.
+	NewID func() uuid.UUID
+	// Metrics is where the collectors are registered; nowhere when nil.
+	Metrics prometheus.Registerer
 }
 
 // Service keeps the collectives. It is safe for concurrent use.
 type Service struct {
-	pool *pgxpool.Pool
-	now  func() time.Time
+	pool           *pgxpool.Pool
+	jobs           *river.Client[pgx.Tx]
+	mail           *mail.Sender
+	operatorEmails []string
+	now            func() time.Time
+	newID          func() uuid.UUID
 }
 
 // New returns a Service.
@@ -114,7 +140,14 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{pool: c.Pool, now: c.Now}
+	if c.NewID == nil {
+		c.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	}
+	s := &Service{pool: c.Pool, jobs: c.Jobs, mail: c.Mail, operatorEmails: c.OperatorEmails, now: c.Now, newID: c.NewID}
+	if c.Metrics != nil {
+		c.Metrics.MustRegister(newNoticeMetrics(s))
+	}
+	return s
 }
 
 // Create makes a collective of c's settings. When the id exists with the same
@@ -137,7 +170,7 @@ func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) 
 	if err != nil {
 		return Collective{}, err
 	}
-	if !sameSettings(existing, c) {
+	if !same(existing, c) {
 		return Collective{}, errs.Exists("COLLECTIVE_EXISTS", "%s exists with other settings.", c.Name())
 	}
 	return existing, nil

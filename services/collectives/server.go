@@ -6,10 +6,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fieldmask"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 type server struct {
@@ -25,7 +27,7 @@ func (s *server) CreateCollective(ctx context.Context, req *collectivesv1.Create
 	c := Collective{ID: req.GetCollectiveId()}
 	settingsFromProto(&c, req.GetCollective())
 	created, err := s.service.Create(ctx, c)
-	return answer(created, err)
+	return answer(ctx, created, err)
 }
 
 func (s *server) GetCollective(ctx context.Context, req *collectivesv1.GetCollectiveRequest) (*collectivesv1.Collective, error) {
@@ -34,7 +36,7 @@ func (s *server) GetCollective(ctx context.Context, req *collectivesv1.GetCollec
 		return nil, errs.NotFound(req.GetName())
 	}
 	c, err := s.service.Get(ctx, id)
-	return answer(c, err)
+	return answer(ctx, c, err)
 }
 
 func (s *server) ListCollectives(ctx context.Context, req *collectivesv1.ListCollectivesRequest) (*collectivesv1.ListCollectivesResponse, error) {
@@ -60,7 +62,7 @@ func (s *server) ListCollectives(ctx context.Context, req *collectivesv1.ListCol
 		resp.NextPageToken = page.Encode(listFilter, found[size-1].ID)
 	}
 	for _, c := range found {
-		resp.Collectives = append(resp.Collectives, toProto(c))
+		resp.Collectives = append(resp.Collectives, visible(ctx, c))
 	}
 	return resp, nil
 }
@@ -74,7 +76,7 @@ func (s *server) own(ctx context.Context, p access.Principal) (*collectivesv1.Li
 	if err != nil {
 		return nil, err
 	}
-	return &collectivesv1.ListCollectivesResponse{Collectives: []*collectivesv1.Collective{toProto(c)}}, nil
+	return &collectivesv1.ListCollectivesResponse{Collectives: []*collectivesv1.Collective{visible(ctx, c)}}, nil
 }
 
 func (s *server) UpdateCollective(ctx context.Context, req *collectivesv1.UpdateCollectiveRequest) (*collectivesv1.Collective, error) {
@@ -85,43 +87,87 @@ func (s *server) UpdateCollective(ctx context.Context, req *collectivesv1.Update
 	}
 	isOperator := access.PrincipalFrom(ctx).Role == access.RoleOperator
 	updated, err := s.service.Update(ctx, id, sent.GetEtag(), func(c *Collective) error {
-		account := c.StripeAccount
-		merged := toProto(*c)
-		if err := fieldmask.Apply(merged, sent, req.GetUpdateMask(), "display_name", "stripe_account", "time_zone"); err != nil {
+		stored := *c
+		merged := toProto(stored)
+		if err := fieldmask.Apply(merged, sent, req.GetUpdateMask(), writable...); err != nil {
 			return err
 		}
 		settingsFromProto(c, merged)
-		// Where the money goes is the operator's word. An owner who sends back what it
+		// On whose account the money stands is the operator's word. An owner who sends back what it
 		// has read changes nothing, and may.
-		if c.StripeAccount != account && !isOperator {
+		if !isOperator && (c.StripeAccount != stored.StripeAccount || c.OwnAccountRequired != stored.OwnAccountRequired) {
 			return errs.NotFound(c.Name())
 		}
 		return nil
 	})
-	return answer(updated, err)
+	return answer(ctx, updated, err)
+}
+
+// writable are the fields that an update may change.
+var writable = []string{
+	"display_name", "stripe_account", "time_zone", "language", "alert_emails", "refund_approval", "bank_account",
+	"cheque_payee", "postal_address", "own_account_required",
 }
 
 func settingsFromProto(c *Collective, p *collectivesv1.Collective) {
 	c.DisplayName = p.GetDisplayName()
 	c.StripeAccount = p.GetStripeAccount()
 	c.TimeZone = p.GetTimeZone()
+	c.Settings = Settings{
+		Language:    p.GetLanguage(),
+		AlertEmails: p.GetAlertEmails(),
+		RefundApproval: money.Amount{
+			Minor: p.GetRefundApproval().GetAmountMinor(), Currency: money.Currency(p.GetRefundApproval().GetCurrencyCode()),
+		},
+		BankAccount: BankAccount{
+			Holder: p.GetBankAccount().GetHolder(), IBAN: p.GetBankAccount().GetIban(), BIC: p.GetBankAccount().GetBic(),
+		},
+		ChequePayee:        p.GetChequePayee(),
+		PostalAddress:      p.GetPostalAddress(),
+		OwnAccountRequired: p.GetOwnAccountRequired(),
+	}
 }
 
-func answer(c Collective, err error) (*collectivesv1.Collective, error) {
+func answer(ctx context.Context, c Collective, err error) (*collectivesv1.Collective, error) {
 	if err != nil {
 		return nil, err
 	}
-	return toProto(c), nil
+	return visible(ctx, c), nil
+}
+
+// visible is what the caller may see: the addresses of members are for who may change them.
+func visible(ctx context.Context, c Collective) *collectivesv1.Collective {
+	p := toProto(c)
+	if role := access.PrincipalFrom(ctx).Role; role != access.RoleOwner && role != access.RoleOperator {
+		p.AlertEmails = nil
+	}
+	return p
 }
 
 func toProto(c Collective) *collectivesv1.Collective {
-	return &collectivesv1.Collective{
-		Name:          c.Name(),
-		DisplayName:   c.DisplayName,
-		StripeAccount: c.StripeAccount,
-		TimeZone:      c.TimeZone,
-		CreateTime:    timestamppb.New(c.CreateTime),
-		UpdateTime:    timestamppb.New(c.UpdateTime),
-		Etag:          c.etag(),
+	p := &collectivesv1.Collective{
+		Name:               c.Name(),
+		DisplayName:        c.DisplayName,
+		StripeAccount:      c.StripeAccount,
+		TimeZone:           c.TimeZone,
+		CreateTime:         timestamppb.New(c.CreateTime),
+		UpdateTime:         timestamppb.New(c.UpdateTime),
+		Etag:               c.etag(),
+		Language:           c.Language,
+		AlertEmails:        c.AlertEmails,
+		ChequePayee:        c.ChequePayee,
+		PostalAddress:      c.PostalAddress,
+		OwnAccountRequired: c.OwnAccountRequired,
 	}
+	if c.RefundApproval.Currency != "" {
+		p.RefundApproval = moneyToProto(c.RefundApproval)
+	}
+	if c.BankAccount != (BankAccount{}) {
+		p.BankAccount = &collectivesv1.BankAccount{Holder: c.BankAccount.Holder, Iban: c.BankAccount.IBAN, Bic: c.BankAccount.BIC}
+	}
+	return p
+}
+
+func moneyToProto(a money.Amount) *moneyv1.Money {
+	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
 }

@@ -47,6 +47,7 @@ func TestServerCreateAndGet(t *testing.T) {
 	want := &collectivesv1.Collective{
 		Name: "collectives/vallon", DisplayName: "Vallon", StripeAccount: "acct_1", TimeZone: "Europe/Paris",
 		CreateTime: timestamppb.New(start), UpdateTime: timestamppb.New(start), Etag: created.GetEtag(),
+		Language: "fr",
 	}
 	if diff := cmp.Diff(want, created, protocmp.Transform()); diff != "" || created.GetEtag() == "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 const getSQL = `
@@ -16,6 +17,16 @@ SELECT
 	c.display_name,
 	c.stripe_account,
 	c.time_zone,
+	c.language,
+	c.alert_emails,
+	c.refund_approval_minor,
+	c.refund_approval_currency,
+	c.bank_holder,
+	c.bank_iban,
+	c.bank_bic,
+	c.cheque_payee,
+	c.postal_address,
+	c.own_account_required,
 	c.created_at,
 	c.updated_at,
 	c.version
@@ -34,6 +45,16 @@ SELECT
 	c.display_name,
 	c.stripe_account,
 	c.time_zone,
+	c.language,
+	c.alert_emails,
+	c.refund_approval_minor,
+	c.refund_approval_currency,
+	c.bank_holder,
+	c.bank_iban,
+	c.bank_bic,
+	c.cheque_payee,
+	c.postal_address,
+	c.own_account_required,
 	c.created_at,
 	c.updated_at,
 	c.version
@@ -58,6 +79,16 @@ INSERT INTO collectives.collectives (
 	display_name,
 	stripe_account,
 	time_zone,
+	language,
+	alert_emails,
+	refund_approval_minor,
+	refund_approval_currency,
+	bank_holder,
+	bank_iban,
+	bank_bic,
+	cheque_payee,
+	postal_address,
+	own_account_required,
 	created_at,
 	updated_at
 )
@@ -66,6 +97,16 @@ VALUES (
 	@display_name,
 	@stripe_account,
 	@time_zone,
+	@language,
+	@alert_emails,
+	@refund_approval_minor,
+	@refund_approval_currency,
+	@bank_holder,
+	@bank_iban,
+	@bank_bic,
+	@cheque_payee,
+	@postal_address,
+	@own_account_required,
 	@created_at,
 	@created_at
 )
@@ -75,19 +116,25 @@ RETURNING
 	display_name,
 	stripe_account,
 	time_zone,
+	language,
+	alert_emails,
+	refund_approval_minor,
+	refund_approval_currency,
+	bank_holder,
+	bank_iban,
+	bank_bic,
+	cheque_payee,
+	postal_address,
+	own_account_required,
 	created_at,
 	updated_at,
 	version`
 
 // insert reports false when the id is taken.
 func (s *Service) insert(ctx context.Context, c Collective) (created Collective, inserted bool, err error) {
-	rows, err := s.pool.Query(ctx, insertSQL, pgx.NamedArgs{
-		"id":             c.ID,
-		"display_name":   c.DisplayName,
-		"stripe_account": c.StripeAccount,
-		"time_zone":      c.TimeZone,
-		"created_at":     c.CreateTime,
-	})
+	named := c.namedArgs()
+	named["created_at"] = c.CreateTime
+	rows, err := s.pool.Query(ctx, insertSQL, named)
 	if err != nil {
 		return Collective{}, false, postgres.Error(err)
 	}
@@ -109,6 +156,16 @@ SET
 	display_name = @display_name,
 	stripe_account = @stripe_account,
 	time_zone = @time_zone,
+	language = @language,
+	alert_emails = @alert_emails,
+	refund_approval_minor = @refund_approval_minor,
+	refund_approval_currency = @refund_approval_currency,
+	bank_holder = @bank_holder,
+	bank_iban = @bank_iban,
+	bank_bic = @bank_bic,
+	cheque_payee = @cheque_payee,
+	postal_address = @postal_address,
+	own_account_required = @own_account_required,
 	updated_at = @updated_at,
 	version = c.version + 1
 WHERE c.id = @id
@@ -117,6 +174,16 @@ RETURNING
 	c.display_name,
 	c.stripe_account,
 	c.time_zone,
+	c.language,
+	c.alert_emails,
+	c.refund_approval_minor,
+	c.refund_approval_currency,
+	c.bank_holder,
+	c.bank_iban,
+	c.bank_bic,
+	c.cheque_payee,
+	c.postal_address,
+	c.own_account_required,
 	c.created_at,
 	c.updated_at,
 	c.version`
@@ -133,17 +200,19 @@ func (s *Service) update(ctx context.Context, id string, decide func(stored Coll
 		if err != nil {
 			return err
 		}
-		if sameSettings(stored, changed) {
+		if same(stored, changed) {
 			result = stored
 			return nil
 		}
-		rows, err = tx.Query(ctx, updateSQL, pgx.NamedArgs{
-			"id":             id,
-			"display_name":   changed.DisplayName,
-			"stripe_account": changed.StripeAccount,
-			"time_zone":      changed.TimeZone,
-			"updated_at":     s.nowMicros(),
-		})
+		// First, so that it goes to those who were told so far.
+		if stored.BankAccount != changed.BankAccount {
+			if err := s.tellBankAccountTx(ctx, tx, stored); err != nil {
+				return err
+			}
+		}
+		named := changed.namedArgs()
+		named["updated_at"] = s.nowMicros()
+		rows, err = tx.Query(ctx, updateSQL, named)
 		result, err = one(rows, err, id)
 		return err
 	})
@@ -171,9 +240,40 @@ func one(rows pgx.Rows, err error, id string) (Collective, error) {
 	return c, nil
 }
 
+// namedArgs are the columns that a collective's maker decides.
+func (c Collective) namedArgs() pgx.NamedArgs {
+	named := pgx.NamedArgs{
+		"id":                       c.ID,
+		"display_name":             c.DisplayName,
+		"stripe_account":           c.StripeAccount,
+		"time_zone":                c.TimeZone,
+		"language":                 c.Language,
+		"alert_emails":             c.AlertEmails,
+		"refund_approval_minor":    nil,
+		"refund_approval_currency": nil,
+		"bank_holder":              c.BankAccount.Holder,
+		"bank_iban":                c.BankAccount.IBAN,
+		"bank_bic":                 c.BankAccount.BIC,
+		"cheque_payee":             c.ChequePayee,
+		"postal_address":           c.PostalAddress,
+		"own_account_required":     c.OwnAccountRequired,
+	}
+	if c.RefundApproval.Currency != "" {
+		named["refund_approval_minor"], named["refund_approval_currency"] = c.RefundApproval.Minor, string(c.RefundApproval.Currency)
+	}
+	return named
+}
+
 func scan(r pgx.CollectableRow) (Collective, error) {
 	var c Collective
-	err := r.Scan(&c.ID, &c.DisplayName, &c.StripeAccount, &c.TimeZone, &c.CreateTime, &c.UpdateTime, &c.version)
+	var approvalMinor *int64
+	var approvalCurrency *string
+	err := r.Scan(&c.ID, &c.DisplayName, &c.StripeAccount, &c.TimeZone, &c.Language, &c.AlertEmails, &approvalMinor, &approvalCurrency,
+		&c.BankAccount.Holder, &c.BankAccount.IBAN, &c.BankAccount.BIC, &c.ChequePayee, &c.PostalAddress,
+		&c.OwnAccountRequired, &c.CreateTime, &c.UpdateTime, &c.version)
+	if approvalMinor != nil {
+		c.RefundApproval = money.Amount{Minor: *approvalMinor, Currency: money.Currency(*approvalCurrency)}
+	}
 	c.CreateTime, c.UpdateTime = c.CreateTime.UTC(), c.UpdateTime.UTC()
 	return c, err
 }

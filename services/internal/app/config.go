@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 )
 
 // Config is all that a running Cagnotte is told. FromEnv fills the first part.
@@ -32,8 +35,14 @@ type Config struct {
 	HTTPAddr, GRPCAddr, AdminAddr string
 	// SecretKey is CAGNOTTE_SECRET_KEY, at least 32 bytes.
 	SecretKey []byte
+	// FeeEstimate is CAGNOTTE_FEE_ESTIMATE, what a donor who covers the fee adds; nobody may when zero.
+	FeeEstimate campaigns.FeeEstimate
 	// TrustedProxies is CAGNOTTE_TRUSTED_PROXIES: whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// SMTPURL is SMTP_URL, the server that mails go out by; no mail is sent when empty.
+	SMTPURL string
+	// AlertEmails is CAGNOTTE_ALERT_EMAILS: where the operator's notices are mailed to.
+	AlertEmails []string
 
 	// Logger gets one line a call and a job; required.
 	Logger *slog.Logger
@@ -107,12 +116,24 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	if cfg.SecretKey, err = secretKey(getenv("CAGNOTTE_SECRET_KEY")); err != nil {
 		return Config{}, err
 	}
+	if cfg.FeeEstimate, err = feeEstimate(getenv("CAGNOTTE_FEE_ESTIMATE")); err != nil {
+		return Config{}, err
+	}
 	for _, s := range list(withDefault(getenv("CAGNOTTE_TRUSTED_PROXIES"), "127.0.0.0/8,::1/128")) {
 		prefix, err := netip.ParsePrefix(s)
 		if err != nil {
 			return Config{}, fmt.Errorf("CAGNOTTE_TRUSTED_PROXIES: %q is not a network such as 10.0.0.0/8", s)
 		}
 		cfg.TrustedProxies = append(cfg.TrustedProxies, prefix)
+	}
+	if cfg.SMTPURL = getenv("SMTP_URL"); cfg.SMTPURL != "" {
+		if err := mail.Check(cfg.SMTPURL); err != nil {
+			return Config{}, fmt.Errorf("SMTP_URL: %w", err)
+		}
+	}
+	cfg.AlertEmails = list(getenv("CAGNOTTE_ALERT_EMAILS"))
+	if err := collectives.CheckOperatorEmails(cfg.AlertEmails); err != nil {
+		return Config{}, fmt.Errorf("CAGNOTTE_ALERT_EMAILS: %w", err)
 	}
 	return cfg, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
@@ -134,10 +136,12 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		return nil, err
 	}
 	workers := river.NewWorkers()
+	a.services.groups.Workers(workers)
 	a.services.donations.Workers(workers)
 	a.services.webhooks.Workers(workers)
 	queues := a.services.donations.Queues()
 	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: jobWorkers}
+	maps.Copy(queues, mail.Queues())
 	client, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{
 		Schema:               postgres.RiverSchema,
 		Queues:               queues,

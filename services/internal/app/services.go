@@ -15,12 +15,14 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -52,8 +54,22 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	}
 
 	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now})
-	groups := collectives.New(collectives.Config{Pool: a.pool, Now: cfg.Now})
-	causes := campaigns.New(campaigns.Config{Pool: a.pool, Now: cfg.Now})
+	sender, err := mail.New(mail.Config{URL: cfg.SMTPURL, Now: cfg.Now, Metrics: registry})
+	if err != nil {
+		return err
+	}
+	if !sender.Enabled() {
+		a.logger.Warn("SMTP_URL is not set: no mail is sent, and members see notices only where they look")
+	}
+	groups := collectives.New(collectives.Config{
+		Pool:           a.pool,
+		Jobs:           jobs,
+		Mail:           sender,
+		OperatorEmails: cfg.AlertEmails,
+		Now:            cfg.Now,
+		Metrics:        registry,
+	})
+	causes := campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
 	books := ledger.New(ledger.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now, Metrics: registry})
 	gifts := donations.New(donations.Config{
 		Pool:        a.pool,
@@ -95,6 +111,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(keys))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(groups))
+	noticesv1.RegisterNoticesServiceServer(a.rpc, collectives.NewNoticeServer(groups))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, gifts.Progress))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(gifts))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))

@@ -10,6 +10,7 @@ package collectivesv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -43,9 +44,24 @@ type Collective struct {
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Sent back in an update, it refuses to overwrite somebody else's change.
-	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The language of mails to its members: "fr" when empty, or "en".
+	Language string `protobuf:"bytes,8,opt,name=language,proto3" json:"language,omitempty"`
+	// Where notices are mailed to, 20 bare addresses at most. Only owners and the operator see them.
+	AlertEmails []string `protobuf:"bytes,9,rep,name=alert_emails,json=alertEmails,proto3" json:"alert_emails,omitempty"`
+	// A refund above this needs a second member's approval; without it none does.
+	RefundApproval *v1.Money `protobuf:"bytes,10,opt,name=refund_approval,json=refundApproval,proto3" json:"refund_approval,omitempty"`
+	// Where donors' transfers go; absent for none.
+	BankAccount *BankAccount `protobuf:"bytes,11,opt,name=bank_account,json=bankAccount,proto3" json:"bank_account,omitempty"`
+	// To whom cheques are written; may be empty.
+	ChequePayee string `protobuf:"bytes,12,opt,name=cheque_payee,json=chequePayee,proto3" json:"cheque_payee,omitempty"`
+	// Where cheques are sent to, line by line, 7 lines at most.
+	PostalAddress []string `protobuf:"bytes,13,rep,name=postal_address,json=postalAddress,proto3" json:"postal_address,omitempty"`
+	// Says that the collective is not the operator's own. Other people's money must not stand on the platform's
+	// account, so no gift is taken before the collective has a connected one (ConnectService.StartOnboarding).
+	OwnAccountRequired bool `protobuf:"varint,14,opt,name=own_account_required,json=ownAccountRequired,proto3" json:"own_account_required,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Collective) Reset() {
@@ -127,6 +143,119 @@ func (x *Collective) GetEtag() string {
 	return ""
 }
 
+func (x *Collective) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Collective) GetAlertEmails() []string {
+	if x != nil {
+		return x.AlertEmails
+	}
+	return nil
+}
+
+func (x *Collective) GetRefundApproval() *v1.Money {
+	if x != nil {
+		return x.RefundApproval
+	}
+	return nil
+}
+
+func (x *Collective) GetBankAccount() *BankAccount {
+	if x != nil {
+		return x.BankAccount
+	}
+	return nil
+}
+
+func (x *Collective) GetChequePayee() string {
+	if x != nil {
+		return x.ChequePayee
+	}
+	return ""
+}
+
+func (x *Collective) GetPostalAddress() []string {
+	if x != nil {
+		return x.PostalAddress
+	}
+	return nil
+}
+
+func (x *Collective) GetOwnAccountRequired() bool {
+	if x != nil {
+		return x.OwnAccountRequired
+	}
+	return false
+}
+
+// An account that transfers are made to.
+type BankAccount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its holder's name, as the bank knows it.
+	Holder string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
+	// The IBAN; spaces and small letters are taken, and answered without.
+	Iban string `protobuf:"bytes,2,opt,name=iban,proto3" json:"iban,omitempty"`
+	// The BIC; may be empty, since within the European Economic Area the IBAN is enough.
+	Bic           string `protobuf:"bytes,3,opt,name=bic,proto3" json:"bic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BankAccount) Reset() {
+	*x = BankAccount{}
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BankAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BankAccount) ProtoMessage() {}
+
+func (x *BankAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BankAccount.ProtoReflect.Descriptor instead.
+func (*BankAccount) Descriptor() ([]byte, []int) {
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BankAccount) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *BankAccount) GetIban() string {
+	if x != nil {
+		return x.Iban
+	}
+	return ""
+}
+
+func (x *BankAccount) GetBic() string {
+	if x != nil {
+		return x.Bic
+	}
+	return ""
+}
+
 // Asks for a new collective.
 type CreateCollectiveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -140,7 +269,7 @@ type CreateCollectiveRequest struct {
 
 func (x *CreateCollectiveRequest) Reset() {
 	*x = CreateCollectiveRequest{}
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[1]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -152,7 +281,7 @@ func (x *CreateCollectiveRequest) String() string {
 func (*CreateCollectiveRequest) ProtoMessage() {}
 
 func (x *CreateCollectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[1]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -165,7 +294,7 @@ func (x *CreateCollectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCollectiveRequest.ProtoReflect.Descriptor instead.
 func (*CreateCollectiveRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CreateCollectiveRequest) GetCollectiveId() string {
@@ -193,7 +322,7 @@ type GetCollectiveRequest struct {
 
 func (x *GetCollectiveRequest) Reset() {
 	*x = GetCollectiveRequest{}
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[2]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -205,7 +334,7 @@ func (x *GetCollectiveRequest) String() string {
 func (*GetCollectiveRequest) ProtoMessage() {}
 
 func (x *GetCollectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[2]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -218,7 +347,7 @@ func (x *GetCollectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCollectiveRequest.ProtoReflect.Descriptor instead.
 func (*GetCollectiveRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetCollectiveRequest) GetName() string {
@@ -241,7 +370,7 @@ type ListCollectivesRequest struct {
 
 func (x *ListCollectivesRequest) Reset() {
 	*x = ListCollectivesRequest{}
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[3]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -253,7 +382,7 @@ func (x *ListCollectivesRequest) String() string {
 func (*ListCollectivesRequest) ProtoMessage() {}
 
 func (x *ListCollectivesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[3]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -266,7 +395,7 @@ func (x *ListCollectivesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCollectivesRequest.ProtoReflect.Descriptor instead.
 func (*ListCollectivesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListCollectivesRequest) GetPageSize() int32 {
@@ -296,7 +425,7 @@ type ListCollectivesResponse struct {
 
 func (x *ListCollectivesResponse) Reset() {
 	*x = ListCollectivesResponse{}
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[4]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -308,7 +437,7 @@ func (x *ListCollectivesResponse) String() string {
 func (*ListCollectivesResponse) ProtoMessage() {}
 
 func (x *ListCollectivesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[4]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -321,7 +450,7 @@ func (x *ListCollectivesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCollectivesResponse.ProtoReflect.Descriptor instead.
 func (*ListCollectivesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListCollectivesResponse) GetCollectives() []*Collective {
@@ -351,7 +480,7 @@ type UpdateCollectiveRequest struct {
 
 func (x *UpdateCollectiveRequest) Reset() {
 	*x = UpdateCollectiveRequest{}
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[5]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +492,7 @@ func (x *UpdateCollectiveRequest) String() string {
 func (*UpdateCollectiveRequest) ProtoMessage() {}
 
 func (x *UpdateCollectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[5]
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +505,7 @@ func (x *UpdateCollectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCollectiveRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCollectiveRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *UpdateCollectiveRequest) GetCollective() *Collective {
@@ -397,7 +526,7 @@ var File_cagnotte_collectives_v1_collectives_proto protoreflect.FileDescriptor
 
 const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\n" +
-	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x02\n" +
+	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x05\n" +
 	"\n" +
 	"Collective\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
@@ -408,7 +537,22 @@ const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xb2\x01\n" +
+	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12+\n" +
+	"\blanguage\x18\b \x01(\tB\x0f\xbaH\fr\n" +
+	"R\x00R\x02frR\x02enR\blanguage\x123\n" +
+	"\falert_emails\x18\t \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\x14\x18\x01\"\x04r\x02`\x01R\valertEmails\x12A\n" +
+	"\x0frefund_approval\x18\n" +
+	" \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0erefundApproval\x12G\n" +
+	"\fbank_account\x18\v \x01(\v2$.cagnotte.collectives.v1.BankAccountR\vbankAccount\x12*\n" +
+	"\fcheque_payee\x18\f \x01(\tB\a\xbaH\x04r\x02\x18xR\vchequePayee\x127\n" +
+	"\x0epostal_address\x18\r \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\a\"\x06r\x04\x10\x01\x18FR\rpostalAddress\x120\n" +
+	"\x14own_account_required\x18\x0e \x01(\bR\x12ownAccountRequired\"j\n" +
+	"\vBankAccount\x12!\n" +
+	"\x06holder\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18FR\x06holder\x12\x1d\n" +
+	"\x04iban\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x0f\x182R\x04iban\x12\x19\n" +
+	"\x03bic\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x03bic\"\xb2\x01\n" +
 	"\x17CreateCollectiveRequest\x12J\n" +
 	"\rcollective_id\x18\x01 \x01(\tB%\xbaH\"r 2\x1e^[a-z][a-z0-9-]{1,38}[a-z0-9]$R\fcollectiveId\x12K\n" +
 	"\n" +
@@ -450,37 +594,41 @@ func file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP() []byte {
 	return file_cagnotte_collectives_v1_collectives_proto_rawDescData
 }
 
-var file_cagnotte_collectives_v1_collectives_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_cagnotte_collectives_v1_collectives_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_cagnotte_collectives_v1_collectives_proto_goTypes = []any{
 	(*Collective)(nil),              // 0: cagnotte.collectives.v1.Collective
-	(*CreateCollectiveRequest)(nil), // 1: cagnotte.collectives.v1.CreateCollectiveRequest
-	(*GetCollectiveRequest)(nil),    // 2: cagnotte.collectives.v1.GetCollectiveRequest
-	(*ListCollectivesRequest)(nil),  // 3: cagnotte.collectives.v1.ListCollectivesRequest
-	(*ListCollectivesResponse)(nil), // 4: cagnotte.collectives.v1.ListCollectivesResponse
-	(*UpdateCollectiveRequest)(nil), // 5: cagnotte.collectives.v1.UpdateCollectiveRequest
-	(*timestamppb.Timestamp)(nil),   // 6: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 7: google.protobuf.FieldMask
+	(*BankAccount)(nil),             // 1: cagnotte.collectives.v1.BankAccount
+	(*CreateCollectiveRequest)(nil), // 2: cagnotte.collectives.v1.CreateCollectiveRequest
+	(*GetCollectiveRequest)(nil),    // 3: cagnotte.collectives.v1.GetCollectiveRequest
+	(*ListCollectivesRequest)(nil),  // 4: cagnotte.collectives.v1.ListCollectivesRequest
+	(*ListCollectivesResponse)(nil), // 5: cagnotte.collectives.v1.ListCollectivesResponse
+	(*UpdateCollectiveRequest)(nil), // 6: cagnotte.collectives.v1.UpdateCollectiveRequest
+	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
+	(*v1.Money)(nil),                // 8: cagnotte.money.v1.Money
+	(*fieldmaskpb.FieldMask)(nil),   // 9: google.protobuf.FieldMask
 }
 var file_cagnotte_collectives_v1_collectives_proto_depIdxs = []int32{
-	6,  // 0: cagnotte.collectives.v1.Collective.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 1: cagnotte.collectives.v1.Collective.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 2: cagnotte.collectives.v1.CreateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
-	0,  // 3: cagnotte.collectives.v1.ListCollectivesResponse.collectives:type_name -> cagnotte.collectives.v1.Collective
-	0,  // 4: cagnotte.collectives.v1.UpdateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
-	7,  // 5: cagnotte.collectives.v1.UpdateCollectiveRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 6: cagnotte.collectives.v1.CollectivesService.CreateCollective:input_type -> cagnotte.collectives.v1.CreateCollectiveRequest
-	2,  // 7: cagnotte.collectives.v1.CollectivesService.GetCollective:input_type -> cagnotte.collectives.v1.GetCollectiveRequest
-	3,  // 8: cagnotte.collectives.v1.CollectivesService.ListCollectives:input_type -> cagnotte.collectives.v1.ListCollectivesRequest
-	5,  // 9: cagnotte.collectives.v1.CollectivesService.UpdateCollective:input_type -> cagnotte.collectives.v1.UpdateCollectiveRequest
-	0,  // 10: cagnotte.collectives.v1.CollectivesService.CreateCollective:output_type -> cagnotte.collectives.v1.Collective
-	0,  // 11: cagnotte.collectives.v1.CollectivesService.GetCollective:output_type -> cagnotte.collectives.v1.Collective
-	4,  // 12: cagnotte.collectives.v1.CollectivesService.ListCollectives:output_type -> cagnotte.collectives.v1.ListCollectivesResponse
-	0,  // 13: cagnotte.collectives.v1.CollectivesService.UpdateCollective:output_type -> cagnotte.collectives.v1.Collective
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	7,  // 0: cagnotte.collectives.v1.Collective.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 1: cagnotte.collectives.v1.Collective.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 2: cagnotte.collectives.v1.Collective.refund_approval:type_name -> cagnotte.money.v1.Money
+	1,  // 3: cagnotte.collectives.v1.Collective.bank_account:type_name -> cagnotte.collectives.v1.BankAccount
+	0,  // 4: cagnotte.collectives.v1.CreateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
+	0,  // 5: cagnotte.collectives.v1.ListCollectivesResponse.collectives:type_name -> cagnotte.collectives.v1.Collective
+	0,  // 6: cagnotte.collectives.v1.UpdateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
+	9,  // 7: cagnotte.collectives.v1.UpdateCollectiveRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 8: cagnotte.collectives.v1.CollectivesService.CreateCollective:input_type -> cagnotte.collectives.v1.CreateCollectiveRequest
+	3,  // 9: cagnotte.collectives.v1.CollectivesService.GetCollective:input_type -> cagnotte.collectives.v1.GetCollectiveRequest
+	4,  // 10: cagnotte.collectives.v1.CollectivesService.ListCollectives:input_type -> cagnotte.collectives.v1.ListCollectivesRequest
+	6,  // 11: cagnotte.collectives.v1.CollectivesService.UpdateCollective:input_type -> cagnotte.collectives.v1.UpdateCollectiveRequest
+	0,  // 12: cagnotte.collectives.v1.CollectivesService.CreateCollective:output_type -> cagnotte.collectives.v1.Collective
+	0,  // 13: cagnotte.collectives.v1.CollectivesService.GetCollective:output_type -> cagnotte.collectives.v1.Collective
+	5,  // 14: cagnotte.collectives.v1.CollectivesService.ListCollectives:output_type -> cagnotte.collectives.v1.ListCollectivesResponse
+	0,  // 15: cagnotte.collectives.v1.CollectivesService.UpdateCollective:output_type -> cagnotte.collectives.v1.Collective
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_collectives_v1_collectives_proto_init() }
@@ -494,7 +642,7 @@ func file_cagnotte_collectives_v1_collectives_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_collectives_v1_collectives_proto_rawDesc), len(file_cagnotte_collectives_v1_collectives_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,9 +40,9 @@ type CollectivesServiceClient interface {
 	GetCollective(ctx context.Context, in *GetCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(ctx context.Context, in *ListCollectivesRequest, opts ...grpc.CallOption) (*ListCollectivesResponse, error)
-	// Changes the masked fields. Owner or operator; the Stripe account only by the operator, and only
-	// while no gift has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A stale `etag` is
-	// ABORTED (ETAG_MISMATCH).
+	// Changes the masked fields. Owner or operator; `stripe_account` and `own_account_required` only by the
+	// operator, and the account only while no gift has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
+	// stale `etag` is ABORTED (ETAG_MISMATCH). Another bank account is told to the alert addresses of before.
 	UpdateCollective(ctx context.Context, in *UpdateCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
 }
 
@@ -107,9 +107,9 @@ type CollectivesServiceServer interface {
 	GetCollective(context.Context, *GetCollectiveRequest) (*Collective, error)
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(context.Context, *ListCollectivesRequest) (*ListCollectivesResponse, error)
-	// Changes the masked fields. Owner or operator; the Stripe account only by the operator, and only
-	// while no gift has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A stale `etag` is
-	// ABORTED (ETAG_MISMATCH).
+	// Changes the masked fields. Owner or operator; `stripe_account` and `own_account_required` only by the
+	// operator, and the account only while no gift has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
+	// stale `etag` is ABORTED (ETAG_MISMATCH). Another bank account is told to the alert addresses of before.
 	UpdateCollective(context.Context, *UpdateCollectiveRequest) (*Collective, error)
 	mustEmbedUnimplementedCollectivesServiceServer()
 }

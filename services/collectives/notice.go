@@ -1,0 +1,143 @@
+package collectives
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// NoticeKind is what a notice says. Each kind has its texts in notices.fr.json and notices.en.json, under
+// its own word and `.subject` and `.text`.
+type NoticeKind string
+
+// The kinds.
+const (
+	// NoticeDisputeOpened: a donor's bank took a gift back. Deadline is until when evidence is taken.
+	NoticeDisputeOpened NoticeKind = "dispute_opened"
+	// NoticeDisputeClosed: a dispute ended, won or lost.
+	NoticeDisputeClosed NoticeKind = "dispute_closed"
+	// NoticeInquiryOpened: a bank asks about a gift, and no money moved.
+	NoticeInquiryOpened NoticeKind = "inquiry_opened"
+	// NoticeFraudWarning: a card's network says that a gift may be a fraud.
+	NoticeFraudWarning NoticeKind = "fraud_warning"
+	// NoticeRefundAwaitingApproval: a refund needs a second member.
+	NoticeRefundAwaitingApproval NoticeKind = "refund_awaiting_approval"
+	// NoticeRefundFailed: a refund did not reach the donor, and its money came back.
+	NoticeRefundFailed NoticeKind = "refund_failed"
+	// NoticePayoutDifference: a payout is not what its transactions sum to in the books.
+	NoticePayoutDifference NoticeKind = "payout_difference"
+	// NoticePayoutFailed: the bank refused a payout.
+	NoticePayoutFailed NoticeKind = "payout_failed"
+	// NoticeRecurringFailing: a recurring gift could not be collected.
+	NoticeRecurringFailing NoticeKind = "recurring_failing"
+	// NoticeStripeDisconnected: the Stripe account was disconnected; no gift is taken.
+	NoticeStripeDisconnected NoticeKind = "stripe_disconnected"
+	// NoticeOnboardingNeeded: Stripe wants to know something before it takes or pays out money. Deadline is
+	// until when.
+	NoticeOnboardingNeeded NoticeKind = "onboarding_needed"
+	// NoticeBankImportUnmatched: a line of a bank statement fits no pledge.
+	NoticeBankImportUnmatched NoticeKind = "bank_import_unmatched"
+	// NoticeBankAccountChanged: the account that donors are told to transfer to is another one.
+	NoticeBankAccountChanged NoticeKind = "bank_account_changed"
+)
+
+// Notice is what members of a collective, or the operator, must be told.
+type Notice struct {
+	// Collective is the collective's id; empty for the operator.
+	Collective string
+	// Kind is what it says.
+	Kind NoticeKind
+	// Key is what happened, unique in collective and kind, 1 to 200 characters: a dispute's id, say. Telling
+	// it twice is telling it once.
+	Key string
+	// Subject is the resource that it is about, by a name that says nothing of anybody; may be empty.
+	Subject string
+	// Amount is the money in question; zero for none.
+	Amount money.Amount
+	// Deadline is until when something can be done; zero for none.
+	Deadline time.Time
+
+	// The rest is filled in by the service.
+
+	// ID is the last segment of its name.
+	ID uuid.UUID
+	// CreateTime is when it was told.
+	CreateTime time.Time
+	// AcknowledgeTime is when somebody said that they saw to it; zero until then.
+	AcknowledgeTime time.Time
+	// AcknowledgedBy is the resource name of the API key that did.
+	AcknowledgedBy string
+}
+
+// Name returns the resource name, `collectives/{collective}/notices/{notice}` or `notices/{notice}`.
+func (n Notice) Name() string {
+	if n.Collective == "" {
+		return noticesPrefix + n.ID.String()
+	}
+	return namePrefix + n.Collective + "/" + noticesPrefix + n.ID.String()
+}
+
+const (
+	noticesPrefix   = "notices/"
+	maxNoticeKey    = 200
+	maxNoticeObject = 300
+)
+
+var (
+	kindPattern    = regexp.MustCompile(`^[a-z][a-z_]{1,39}$`)
+	subjectPattern = regexp.MustCompile(`^[A-Za-z0-9/_:.-]*$`)
+)
+
+// parseNoticeName splits a notice's resource name; ok is false when it is not one.
+func parseNoticeName(name string) (collective string, id uuid.UUID, ok bool) {
+	rest, scoped := strings.CutPrefix(name, namePrefix)
+	if scoped {
+		collective, rest, _ = strings.Cut(rest, "/")
+		if !slugPattern.MatchString(collective) {
+			return "", uuid.UUID{}, false
+		}
+	}
+	last, ok := strings.CutPrefix(rest, noticesPrefix)
+	id, err := uuid.Parse(last)
+	return collective, id, ok && err == nil && id.String() == last
+}
+
+// TellTx tells the members of a collective, or the operator, in the caller's transaction: the notice is
+// stored, and a job for each reader's mail with it, so that both happen when the caller commits and neither
+// when it does not. Told again under the same collective, kind and key it changes nothing. No network is used.
+//
+// A notice that cannot be one is INTERNAL: what stands in it is the program's own. A collective that is not
+// there is NOT_FOUND.
+func (s *Service) TellTx(ctx context.Context, tx pgx.Tx, n Notice) error {
+	if err := n.check(); err != nil {
+		return errs.Internal(err)
+	}
+	n.ID, n.CreateTime = s.newID(), s.nowMicros()
+	told, err := insertNoticeTx(ctx, tx, n)
+	if err != nil || !told {
+		return err
+	}
+	return s.mailTx(ctx, tx, n)
+}
+
+func (n Notice) check() error {
+	switch {
+	case !kindPattern.MatchString(string(n.Kind)):
+		return errs.Invalid("kind", "must be a word of %s", kindPattern)
+	case n.Key == "" || utf8.RuneCountInString(n.Key) > maxNoticeKey:
+		return errs.Invalid("key", "must have 1 to %d characters", maxNoticeKey)
+	case utf8.RuneCountInString(n.Subject) > maxNoticeObject || !subjectPattern.MatchString(n.Subject):
+		return errs.Invalid("subject", "must be a resource name")
+	case n.Amount.Currency == "" && n.Amount.Minor != 0:
+		return errs.Invalid("amount", "must have a currency")
+	}
+	return nil
+}

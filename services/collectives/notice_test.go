@@ -1,0 +1,152 @@
+package collectives_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc/codes"
+
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+func tell(t *testing.T, s *collectives.Service, pool *pgxpool.Pool, n collectives.Notice) {
+	t.Helper()
+	err := postgres.InTx(context.Background(), pool, func(ctx context.Context, tx pgx.Tx) error { return s.TellTx(ctx, tx, n) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func listed(t *testing.T, server noticesv1.NoticesServiceServer, req *noticesv1.ListNoticesRequest) (kinds []string) {
+	t.Helper()
+	for {
+		resp, err := server.ListNotices(operator(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range resp.GetNotices() {
+			kinds = append(kinds, n.GetKind())
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
+			return kinds
+		}
+	}
+}
+
+func TestNotices(t *testing.T) {
+	s, pool := fresh(t)
+	ctx := context.Background()
+	server := collectives.NewNoticeServer(s)
+	mustCreate(t, s, vallon())
+	dispute := collectives.Notice{
+		Collective: "vallon", Kind: collectives.NoticeDisputeOpened, Key: "dp_1",
+		Subject: "collectives/vallon/campaigns/avocate/donations/0", Amount: money.Amount{Minor: 20_00, Currency: "EUR"},
+		Deadline: start.Add(7 * 24 * time.Hour),
+	}
+	vallons := &noticesv1.ListNoticesRequest{Parent: "collectives/vallon"}
+
+	t.Run("what rolls back was not told", func(t *testing.T) {
+		boom := errors.New("boom")
+		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
+			if err := s.TellTx(ctx, tx, dispute); err != nil {
+				return err
+			}
+			return boom
+		})
+		if got := listed(t, server, vallons); !errors.Is(err, boom) || got != nil {
+			t.Errorf("%v; listed %v", err, got)
+		}
+	})
+	t.Run("told twice is told once", func(t *testing.T) {
+		tell(t, s, pool, dispute)
+		again := dispute
+		again.Amount.Minor = 1
+		tell(t, s, pool, again)
+		resp, err := server.ListNotices(operator(), vallons)
+		if err != nil || len(resp.GetNotices()) != 1 {
+			t.Fatalf("%v, %v", resp, err)
+		}
+		n := resp.GetNotices()[0]
+		if n.GetKind() != "dispute_opened" || n.GetSubject() != dispute.Subject || n.GetAmount().GetAmountMinor() != 20_00 ||
+			n.GetAmount().GetCurrencyCode() != "EUR" || !n.GetDeadline().AsTime().Equal(dispute.Deadline) ||
+			!n.GetCreateTime().AsTime().Equal(start) || n.GetAcknowledgeTime() != nil || n.GetAcknowledgedBy() != "" {
+			t.Errorf("got %v", n)
+		}
+	})
+	tell(t, s, pool, collectives.Notice{Collective: "vallon", Kind: collectives.NoticeDisputeClosed, Key: "dp_1"})
+	tell(t, s, pool, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: "po_1"})
+
+	t.Run("a list is of one collective, of the operator, or of all", func(t *testing.T) {
+		for parent, want := range map[string][]string{
+			"collectives/vallon": {"dispute_closed", "dispute_opened"},
+			"":                   {"payout_failed"},
+			"collectives/-":      {"payout_failed", "dispute_closed", "dispute_opened"},
+		} {
+			for _, size := range []int32{0, 1} {
+				if diff := cmp.Diff(want, listed(t, server, &noticesv1.ListNoticesRequest{Parent: parent, PageSize: size})); diff != "" {
+					t.Errorf("%q, %d a page (-want +got)\n%s", parent, size, diff)
+				}
+			}
+		}
+		_, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/nowhere"})
+		wantError(t, err, codes.NotFound, "NOT_FOUND")
+	})
+	t.Run("who saw to it first stays", func(t *testing.T) {
+		resp, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/-"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range resp.GetNotices()[:2] {
+			for _, key := range []string{"first", "second"} {
+				as := access.WithPrincipal(ctx, access.Principal{Key: key, Role: access.RoleOperator})
+				got, err := server.AcknowledgeNotice(as, &noticesv1.AcknowledgeNoticeRequest{Name: n.GetName()})
+				if err != nil || got.GetAcknowledgedBy() != "first" || !got.GetAcknowledgeTime().AsTime().Equal(start) {
+					t.Errorf("%s by %s: %v, %v", n.GetKind(), key, got, err)
+				}
+			}
+		}
+		want := []string{"dispute_opened"}
+		if diff := cmp.Diff(want, listed(t, server, &noticesv1.ListNoticesRequest{Parent: "collectives/-", Unacknowledged: true})); diff != "" {
+			t.Errorf("left to do (-want +got)\n%s", diff)
+		}
+	})
+	t.Run("one collective's name does not open another's notice", func(t *testing.T) {
+		resp, err := server.ListNotices(operator(), vallons)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := resp.GetNotices()[0].GetName()[len("collectives/vallon/"):]
+		for _, name := range []string{id, "collectives/marseille/" + id, "collectives/vallon/notices/x", "collectives/vallon"} {
+			_, err := server.AcknowledgeNotice(operator(), &noticesv1.AcknowledgeNoticeRequest{Name: name})
+			wantError(t, err, codes.NotFound, "NOT_FOUND")
+		}
+	})
+	t.Run("refuses what is no notice", func(t *testing.T) {
+		for name, spoil := range map[string]func(*collectives.Notice){
+			"no key":              func(n *collectives.Notice) { n.Key = "" },
+			"a kind in capitals":  func(n *collectives.Notice) { n.Kind = "Dispute" },
+			"a person's name":     func(n *collectives.Notice) { n.Subject = "Jeanne Martin" },
+			"money of no country": func(n *collectives.Notice) { n.Amount.Currency = "" },
+		} {
+			bad := dispute
+			spoil(&bad)
+			err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error { return s.TellTx(ctx, tx, bad) })
+			if err == nil {
+				t.Errorf("%s: was told", name)
+			}
+		}
+		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
+			return s.TellTx(ctx, tx, collectives.Notice{Collective: "nowhere", Kind: collectives.NoticeDisputeOpened, Key: "k"})
+		})
+		wantError(t, err, codes.NotFound, "NOT_FOUND")
+	})
+}

@@ -1,0 +1,90 @@
+package collectives
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+)
+
+type noticeServer struct {
+	noticesv1.UnimplementedNoticesServiceServer
+	service *Service
+}
+
+// NewNoticeServer returns the notices as gRPC.
+func NewNoticeServer(s *Service) noticesv1.NoticesServiceServer { return &noticeServer{service: s} }
+
+// everyCollective stands for all of them: https://google.aip.dev/159.
+const everyCollective = namePrefix + "-"
+
+func (s *noticeServer) ListNotices(ctx context.Context, req *noticesv1.ListNoticesRequest) (*noticesv1.ListNoticesResponse, error) {
+	filter := NoticeFilter{Unacknowledged: req.GetUnacknowledged(), All: req.GetParent() == everyCollective}
+	if parent := req.GetParent(); parent != "" && !filter.All {
+		var ok bool
+		if filter.Collective, ok = ParseName(parent); !ok {
+			return nil, errs.NotFound(parent)
+		}
+		// No notices of a collective that is not there would look like one that has none.
+		if _, err := s.service.Get(ctx, filter.Collective); err != nil {
+			return nil, err
+		}
+	}
+	after := firstNotices
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &after.Time, &after.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	found, err := s.service.notices(ctx, filter, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &noticesv1.ListNoticesResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
+	}
+	for _, n := range found {
+		resp.Notices = append(resp.Notices, noticeToProto(n))
+	}
+	return resp, nil
+}
+
+func (s *noticeServer) AcknowledgeNotice(ctx context.Context, req *noticesv1.AcknowledgeNoticeRequest) (*noticesv1.Notice, error) {
+	collective, id, ok := parseNoticeName(req.GetName())
+	if !ok {
+		return nil, errs.NotFound(req.GetName())
+	}
+	n, err := s.service.Acknowledge(ctx, collective, id, access.PrincipalFrom(ctx).Key)
+	if err != nil {
+		return nil, err
+	}
+	return noticeToProto(n), nil
+}
+
+func noticeToProto(n Notice) *noticesv1.Notice {
+	p := &noticesv1.Notice{
+		Name:           n.Name(),
+		Kind:           string(n.Kind),
+		Subject:        n.Subject,
+		CreateTime:     timestamppb.New(n.CreateTime),
+		AcknowledgedBy: n.AcknowledgedBy,
+	}
+	if n.Amount.Currency != "" {
+		p.Amount = moneyToProto(n.Amount)
+	}
+	if !n.Deadline.IsZero() {
+		p.Deadline = timestamppb.New(n.Deadline)
+	}
+	if !n.AcknowledgeTime.IsZero() {
+		p.AcknowledgeTime = timestamppb.New(n.AcknowledgeTime)
+	}
+	return p
+}

@@ -1,0 +1,247 @@
+package collectives
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+const insertNoticeSQL = `
+INSERT INTO collectives.notices (
+	id,
+	collective,
+	kind,
+	key,
+	subject,
+	amount_minor,
+	currency,
+	deadline,
+	created_at
+)
+VALUES (
+	@id,
+	@collective,
+	@kind,
+	@key,
+	@subject,
+	@amount_minor,
+	@currency,
+	@deadline,
+	@created_at
+)
+ON CONFLICT (collective, kind, key) DO NOTHING`
+
+// insertNoticeTx reports false for what was told before.
+func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err error) {
+	named := pgx.NamedArgs{
+		"id":           n.ID,
+		"collective":   n.Collective,
+		"kind":         string(n.Kind),
+		"key":          n.Key,
+		"subject":      n.Subject,
+		"amount_minor": nil,
+		"currency":     nil,
+		"deadline":     nil,
+		"created_at":   n.CreateTime,
+	}
+	if n.Amount.Currency != "" {
+		named["amount_minor"], named["currency"] = n.Amount.Minor, string(n.Amount.Currency)
+	}
+	if !n.Deadline.IsZero() {
+		named["deadline"] = n.Deadline
+	}
+	tag, err := tx.Exec(ctx, insertNoticeSQL, named)
+	return tag.RowsAffected() == 1, postgres.ErrorFor(err, map[string]*errs.Error{
+		"notices_collective_fkey": errs.NotFound(namePrefix + n.Collective),
+	})
+}
+
+const noticeSQL = `
+SELECT
+	n.id,
+	n.collective,
+	n.kind,
+	n.key,
+	n.subject,
+	n.amount_minor,
+	n.currency,
+	n.deadline,
+	n.created_at,
+	n.acknowledged_at,
+	n.acknowledged_by
+FROM collectives.notices AS n
+WHERE n.id = @id
+	AND n.collective = @collective`
+
+// Notice returns one notice; a missing one is NOT_FOUND.
+func (s *Service) notice(ctx context.Context, collective string, id uuid.UUID) (Notice, error) {
+	rows, err := s.pool.Query(ctx, noticeSQL, pgx.NamedArgs{"id": id, "collective": collective})
+	return oneNotice(rows, err, collective, id)
+}
+
+// NoticeFilter says which notices are listed.
+type NoticeFilter struct {
+	// Collective is whose; empty for the operator's own.
+	Collective string
+	// All takes those of every collective and the operator's, and leaves Collective out.
+	All bool
+	// Unacknowledged takes only those that nobody has seen to.
+	Unacknowledged bool
+}
+
+const listNoticesSQL = `
+SELECT
+	n.id,
+	n.collective,
+	n.kind,
+	n.key,
+	n.subject,
+	n.amount_minor,
+	n.currency,
+	n.deadline,
+	n.created_at,
+	n.acknowledged_at,
+	n.acknowledged_by
+FROM collectives.notices AS n
+WHERE n.collective = @collective
+	AND (n.acknowledged_at IS NULL OR NOT @unacknowledged)
+	AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY
+	n.created_at DESC,
+	n.id DESC
+LIMIT @count`
+
+const listAllNoticesSQL = `
+SELECT
+	n.id,
+	n.collective,
+	n.kind,
+	n.key,
+	n.subject,
+	n.amount_minor,
+	n.currency,
+	n.deadline,
+	n.created_at,
+	n.acknowledged_at,
+	n.acknowledged_by
+FROM collectives.notices AS n
+WHERE (n.acknowledged_at IS NULL OR NOT @unacknowledged)
+	AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY
+	n.created_at DESC,
+	n.id DESC
+LIMIT @count`
+
+// noticeKey is where a page of notices begins: behind the last row of the one before.
+type noticeKey struct {
+	Time time.Time
+	ID   uuid.UUID
+}
+
+// firstNotices is behind nothing: no notice is told after it.
+var firstNotices = noticeKey{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
+
+// notices returns up to count notices, newest first, those after the key.
+func (s *Service) notices(ctx context.Context, f NoticeFilter, after noticeKey, count int) ([]Notice, error) {
+	sql := listNoticesSQL
+	named := pgx.NamedArgs{
+		"collective": f.Collective, "unacknowledged": f.Unacknowledged,
+		"before_time": after.Time, "before_id": after.ID, "count": count,
+	}
+	if f.All {
+		sql = listAllNoticesSQL
+		delete(named, "collective")
+	}
+	rows, err := s.pool.Query(ctx, sql, named)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scanNotice)
+	return found, postgres.Error(err)
+}
+
+const acknowledgeNoticeSQL = `
+UPDATE collectives.notices AS n
+SET
+	acknowledged_at = @now,
+	acknowledged_by = @by
+WHERE n.id = @id
+	AND n.collective = @collective
+	AND n.acknowledged_at IS NULL`
+
+// Acknowledge notes that the holder of a key saw to a notice. Who was first stays: a second time changes
+// nothing and answers the same. A missing one is NOT_FOUND.
+func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UUID, by string) (Notice, error) {
+	_, err := s.pool.Exec(ctx, acknowledgeNoticeSQL, pgx.NamedArgs{
+		"id": id, "collective": collective, "by": by, "now": s.nowMicros(),
+	})
+	if err != nil {
+		return Notice{}, postgres.Error(err)
+	}
+	return s.notice(ctx, collective, id)
+}
+
+const openNoticesSQL = `
+SELECT
+	n.kind,
+	count(*)
+FROM collectives.notices AS n
+WHERE n.acknowledged_at IS NULL
+GROUP BY n.kind
+ORDER BY n.kind`
+
+// openNotices counts what nobody has seen to, by kind.
+func (s *Service) openNotices(ctx context.Context) (map[NoticeKind]int64, error) {
+	rows, err := s.pool.Query(ctx, openNoticesSQL)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	open := map[NoticeKind]int64{}
+	var kind NoticeKind
+	var count int64
+	_, err = pgx.ForEachRow(rows, []any{&kind, &count}, func() error {
+		open[kind] = count
+		return nil
+	})
+	return open, postgres.Error(err)
+}
+
+func oneNotice(rows pgx.Rows, err error, collective string, id uuid.UUID) (Notice, error) {
+	if err != nil {
+		return Notice{}, postgres.Error(err)
+	}
+	n, err := pgx.CollectExactlyOneRow(rows, scanNotice)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Notice{}, errs.NotFound(Notice{Collective: collective, ID: id}.Name())
+	}
+	return n, postgres.Error(err)
+}
+
+func scanNotice(r pgx.CollectableRow) (Notice, error) {
+	var n Notice
+	var minor *int64
+	var currency *string
+	var deadline, acknowledged *time.Time
+	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &deadline, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
+	if err != nil {
+		return Notice{}, err
+	}
+	n.CreateTime = n.CreateTime.UTC()
+	if minor != nil {
+		n.Amount = money.Amount{Minor: *minor, Currency: money.Currency(*currency)}
+	}
+	if deadline != nil {
+		n.Deadline = deadline.UTC()
+	}
+	if acknowledged != nil {
+		n.AcknowledgeTime = acknowledged.UTC()
+	}
+	return n, nil
+}

@@ -1,0 +1,201 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/prometheus/client_golang/prometheus"
+	gomail "github.com/wneessen/go-mail"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// Reasons of errors.
+const (
+	// ReasonRefused is an address that the server will never take.
+	ReasonRefused = "MAIL_REFUSED"
+	// ReasonUnavailable is everything that may be better later.
+	ReasonUnavailable = "MAIL_UNAVAILABLE"
+)
+
+const (
+	// sendTimeout bounds one message, from the dial to the server's last word.
+	sendTimeout     = 30 * time.Second
+	maxSubjectChars = 200
+	maxTextBytes    = 256 << 10
+)
+
+// Message is one mail to one reader.
+type Message struct {
+	// To is a bare address.
+	To string
+	// Subject is one line.
+	Subject string
+	// Text is plain text in UTF-8, lines ending in \n.
+	Text string
+	// ID makes the Message-ID: what is sent again under the same ID is known as the same mail. Letters,
+	// digits, dashes and dots, such as a UUID.
+	ID string
+}
+
+// Config is what a Sender needs.
+type Config struct {
+	// URL is SMTP_URL; see [Check].
+	URL string
+	// Now tells the time of the mails; time.Now when nil.
+	Now func() time.Time
+	// Metrics is where the collectors are registered; nowhere when nil.
+	Metrics prometheus.Registerer
+}
+
+// Sender sends mails. It is safe for concurrent use; nil is one that has no server.
+type Sender struct {
+	server   server
+	now      func() time.Time
+	messages *prometheus.CounterVec
+}
+
+// New returns a Sender, nil for an empty URL. The server is not called.
+func New(cfg Config) (*Sender, error) {
+	if cfg.URL == "" {
+		return nil, nil
+	}
+	server, err := parse(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("SMTP_URL: %w", err)
+	}
+	s := &Sender{server: server, now: cfg.Now, messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "cagnotte", Subsystem: "mail", Name: "messages_total",
+		Help: "Mails by outcome: sent, failed and tried again, or given_up. Somebody must look when one is given up.",
+	}, []string{"outcome"})}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	for _, outcome := range []string{outcomeSent, outcomeFailed, outcomeGivenUp} {
+		s.messages.WithLabelValues(outcome)
+	}
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(s.messages)
+	}
+	return s, nil
+}
+
+// Enabled reports whether there is a server.
+func (s *Sender) Enabled() bool { return s != nil }
+
+// Send sends one message and waits until the server has taken it, half a minute at most. Twice is two mails
+// of one Message-ID.
+//
+// Errors: INVALID_ARGUMENT for a message that cannot be one; FAILED_PRECONDITION (MAIL_REFUSED) when the
+// server will never take the address; UNAVAILABLE (MAIL_UNAVAILABLE) for the rest, which can be tried again.
+// None of them holds an address or a text.
+func (s *Sender) Send(ctx context.Context, m Message) error {
+	if s == nil {
+		return errs.Unavailable(ReasonUnavailable, time.Hour, nil, "No mail server is set (SMTP_URL).")
+	}
+	if err := check(m); err != nil {
+		return err
+	}
+	message, err := s.compose(m)
+	if err != nil {
+		return err
+	}
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	err = client.DialAndSendWithContext(ctx, message)
+	// Whatever goes wrong after the server took it must not send it again.
+	if message.IsDelivered() {
+		return nil
+	}
+	return classify(err)
+}
+
+// CheckAddress reports an error unless the text is one bare address that a mail can be sent to.
+func CheckAddress(address string) error {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address || parsed.Name != "" || len(address) > 254 ||
+		strings.ContainsFunc(address, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
+		return errors.New("must be a bare mail address, such as name@example.org")
+	}
+	return nil
+}
+
+// check refuses what could become another header or another reader.
+func check(m Message) error {
+	if err := CheckAddress(m.To); err != nil {
+		return errs.Invalid("to", "%v", err)
+	}
+	if m.Subject == "" || len([]rune(m.Subject)) > maxSubjectChars || strings.ContainsFunc(m.Subject, unicode.IsControl) {
+		return errs.Invalid("subject", "must be one line of 1 to %d characters", maxSubjectChars)
+	}
+	if m.Text == "" || len(m.Text) > maxTextBytes {
+		return errs.Invalid("text", "must have 1 to %d bytes", maxTextBytes)
+	}
+	if m.ID == "" || strings.Trim(m.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") != "" {
+		return errs.Invalid("id", "must be letters, digits, dashes and dots")
+	}
+	return nil
+}
+
+func (s *Sender) compose(m Message) (*gomail.Msg, error) {
+	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	message.FromMailAddress(&s.server.from)
+	if err := message.To(m.To); err != nil {
+		return nil, errs.Invalid("to", "must be a bare mail address, such as name@example.org")
+	}
+	_, domain, _ := strings.Cut(s.server.from.Address, "@")
+	message.SetMessageIDWithValue(m.ID + "@" + domain)
+	message.SetDateWithValue(s.now())
+	message.Subject(m.Subject)
+	// So that no out-of-office answers it: https://www.rfc-editor.org/rfc/rfc3834#section-5
+	message.SetGenHeader("Auto-Submitted", "auto-generated")
+	message.SetBodyString(gomail.TypeTextPlain, m.Text)
+	return message, nil
+}
+
+func (s *Sender) client() (*gomail.Client, error) {
+	options := []gomail.Option{gomail.WithPort(s.server.port), gomail.WithTimeout(sendTimeout), gomail.WithoutNoop()}
+	switch {
+	case s.server.implicitTLS:
+		options = append(options, gomail.WithSSL())
+	// A mail server on this machine offers a certificate that nobody signed.
+	case s.server.loopback:
+		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
+	default:
+		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+	}
+	if s.server.username != "" {
+		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
+			gomail.WithUsername(s.server.username), gomail.WithPassword(s.server.password))
+	}
+	client, err := gomail.NewClient(s.server.host, options...)
+	if err != nil {
+		return nil, errs.Internal(errors.New("mail: the server of SMTP_URL is refused"))
+	}
+	return client, nil
+}
+
+// classify drops the server's words, which may repeat an address, and keeps its code.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	var refused *gomail.SendError
+	if errors.As(err, &refused) && refused.ErrorCode() != 0 {
+		if refused.Reason == gomail.ErrSMTPRcptTo && !refused.IsTemp() {
+			return errs.New(codes.FailedPrecondition, ReasonRefused, "The mail server refuses the address (%d).", refused.ErrorCode())
+		}
+		return errs.Unavailable(ReasonUnavailable, firstRetry, nil, "The mail server did not take the mail (%d).", refused.ErrorCode())
+	}
+	return errs.Unavailable(ReasonUnavailable, firstRetry, nil, "The mail server does not answer.")
+}
