@@ -46,6 +46,11 @@ test: ## run all tests; Postgres binaries and Go are enough, a browser is instal
 race: ## run all tests but the browser's under the race detector
 	go test -race -shuffle=on -timeout 40m $$(go list ./... | grep -v /app/e2e)
 
+SEEDS ?= 1-5000
+.PHONY: chaos
+chaos: ## play random histories with everything going wrong, as in SEEDS=1-5000 or SEEDS=17
+	go test -timeout 24h ./services/internal/app/chaos -seeds $(SEEDS)
+
 # One package after the other: they share the machine with the Postgres that they measure.
 BENCH := go test -p 1 -run '^$$' -timeout 15m
 .PHONY: bench

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -196,7 +197,9 @@ func (a *App) listen(ctx context.Context, cfg Config) (l listeners, err error) {
 		return l, fmt.Errorf("app: listen on the private socket: %w", err)
 	}
 	a.httpAddr, a.grpcAddr, a.adminAddr = l.http.Addr(), l.grpc.Addr(), l.admin.Addr()
-	a.conn, err = grpc.NewClient("unix:"+filepath.Join(a.socket, "grpc"),
+	// A target is an address on the web: in a folder's name, # would end it.
+	target := url.URL{Scheme: "unix", Path: filepath.Join(a.socket, "grpc")}
+	a.conn, err = grpc.NewClient(target.String(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return l, fmt.Errorf("app: connect the gateway: %w", err)

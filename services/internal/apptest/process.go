@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 )
 
@@ -28,6 +29,7 @@ type child struct {
 	// ClockFile holds how far the simulator's clock is ahead of wall time, in nanoseconds.
 	ClockFile string
 	SyncEvery time.Duration
+	Limit     donations.Limit
 }
 
 // Process is the service as a process of its own that can be killed: the test binary, run again with the
@@ -47,7 +49,7 @@ type Process struct {
 func (e *Env) NewProcess() *Process {
 	e.t.Helper()
 	p := &Process{env: e, t: e.t, dir: e.t.TempDir()}
-	settings, err := json.Marshal(child{ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery})
+	settings, err := json.Marshal(child{ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Limit: e.settings.GiftLimit})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -152,7 +154,7 @@ func serve(told string) error {
 		return err
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	cfg.SyncEvery = c.SyncEvery
+	cfg.SyncEvery, cfg.GiftLimit = c.SyncEvery, c.Limit
 	cfg.Now = func() time.Time {
 		text, _ := os.ReadFile(c.ClockFile)
 		offset, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)

@@ -1,0 +1,219 @@
+// Package chaos_test plays seeded histories of everything that can happen between donors, members, Stripe and
+// the program, with all that can go wrong in between, and compares what the program has in the end with what
+// Stripe has: books, gifts, refunds, disputes, subscriptions and payouts.
+//
+// `make chaos SEEDS=1-5000` plays many; a failing one is played again by its number.
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+const (
+	// worlds play at once, each with a program, a database and a simulator of its own.
+	worlds = 3
+	// seedsPerWorld: then the world is left for a fresh one, so that old accounts do not slow the new ones.
+	seedsPerWorld = 20
+	// A history has this many steps.
+	fewestSteps, mostSteps = 15, 45
+	// settleTime is how long the program may take to come to rest.
+	settleTime = 60 * time.Second
+)
+
+func TestChaos(t *testing.T) {
+	first, last, err := seedRange(*seedsFlag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := first - 1
+	take := func() (uint64, bool) {
+		seed := atomic.AddUint64(&next, 1)
+		return seed, seed <= last
+	}
+	for i := range worlds {
+		t.Run(fmt.Sprintf("world %d", i), func(t *testing.T) {
+			t.Parallel()
+			for more := true; more; {
+				// A world's cleanup looks at all that was asked of Stripe, so it is a test of its own.
+				more = false
+				t.Run("part", func(t *testing.T) { more = playSome(t, take) })
+			}
+		})
+	}
+}
+
+// playSome plays seeds in a fresh world, and reports whether some may be left.
+func playSome(t *testing.T, take func() (uint64, bool)) bool {
+	seed, ok := take()
+	if !ok {
+		return false
+	}
+	w := newWorld(t)
+	defer w.end(t)
+	for n := 1; ; n++ {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			h := newHistory(t, w, seed)
+			defer h.report()
+			h.play()
+			h.settle()
+		})
+		if n == seedsPerWorld {
+			return true
+		}
+		if seed, ok = take(); !ok {
+			return false
+		}
+	}
+}
+
+// world is a program as a process of its own, and the Stripe that it speaks to.
+type world struct {
+	*apptest.Env
+	program *apptest.Process
+	// rest speaks to the program, whichever life it is in.
+	rest *apptest.RESTConn
+	// db is the database as its owner.
+	db *pgxpool.Pool
+}
+
+func newWorld(t *testing.T) *world {
+	e := apptest.Start(t, apptest.Config{FeeDelay: 20 * time.Second, SyncEvery: time.Second})
+	e.StopApp()
+	db, err := pgxpool.New(t.Context(), e.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	w := &world{Env: e, program: e.NewProcess(), rest: &apptest.RESTConn{URL: e.URL}, db: db}
+	w.program.Start()
+	w.program.Ready()
+	return w
+}
+
+// end looks at what no single history shows: every book verifies, and Stripe was asked properly.
+func (w *world) end(t *testing.T) {
+	w.program.Stop()
+	var said strings.Builder
+	if err := app.VerifyLedger(context.Background(), w.DatabaseURL, nil, nil, &said); err != nil {
+		t.Errorf("the books do not verify: %v\n%s", err, said.String())
+	}
+	bodies := map[string]string{}
+	for _, r := range w.Sim.Requests() {
+		if r.IdempotencyKey == "" {
+			continue
+		}
+		key := r.Account + " " + r.Path + " " + r.IdempotencyKey
+		if body, known := bodies[key]; known && body != string(r.Body) {
+			t.Errorf("one idempotency key with two bodies: %s", key)
+		}
+		bodies[key] = string(r.Body)
+	}
+}
+
+// history is what one seed makes happen: an account of its own at Stripe, with one collective and campaign.
+type history struct {
+	*world
+	t        *testing.T
+	seed     uint64
+	dice     *rand.Rand
+	account  string
+	slug     string
+	campaign string
+	owner    string // key
+	// steps is what was done, for the report.
+	steps []string
+
+	donors []*donor
+}
+
+func newHistory(t *testing.T, w *world, seed uint64) *history {
+	h := &history{
+		world: w, t: t, seed: seed, dice: rand.New(rand.NewPCG(seed, 1)),
+		account: fmt.Sprintf("acct_chaos%d", seed), slug: fmt.Sprintf("group-%d", seed),
+	}
+	w.Sim.AddAccount(h.account)
+	h.openCampaign()
+	return h
+}
+
+// play does a random number of random steps.
+func (h *history) play() {
+	steps := h.possibleSteps()
+	total := 0
+	for _, s := range steps {
+		total += s.weight
+	}
+	for range fewestSteps + h.dice.IntN(mostSteps-fewestSteps) {
+		n := h.dice.IntN(total)
+		for _, s := range steps {
+			if n -= s.weight; n < 0 {
+				h.note("%s", s.name)
+				s.do()
+				break
+			}
+		}
+	}
+}
+
+// note remembers a step, or what came of it.
+func (h *history) note(format string, args ...any) {
+	h.steps = append(h.steps, fmt.Sprintf(format, args...))
+}
+
+func (h *history) report() {
+	if h.t.Failed() {
+		h.t.Logf("play it again: make chaos SEEDS=%d\nwhat happened:\n  %s", h.seed, strings.Join(h.steps, "\n  "))
+		fmt.Fprintf(os.Stderr, "chaos: seed %d failed\n", h.seed)
+	}
+}
+
+// settle ends the history: nothing goes wrong any more, time passes, and the program comes to rest. What was
+// lost stays lost.
+func (h *history) settle() {
+	h.Sim.ClearFaults()
+	h.Sim.SetDelivery(stripesim.Delivery{})
+	h.Sim.SettleFees()
+	// All payment pages close; then the program, which may have been killed, finds everything by itself.
+	h.advance(26 * time.Hour)
+	h.Sim.SettleFees()
+	h.program.Kill()
+	h.passDatabaseTime()
+	h.program.Start()
+	h.program.Ready()
+
+	deadline, again := time.Now().Add(settleTime), time.Now().Add(settleTime/6)
+	for {
+		difference := h.difference()
+		if difference == "" {
+			return
+		}
+		now := time.Now()
+		if now.After(deadline) {
+			h.t.Fatalf("seed %d ends differently than Stripe:\n%s", h.seed, difference)
+		}
+		if now.After(again) {
+			// What waits for tomorrow has had a day.
+			h.passDatabaseTime()
+			again = now.Add(settleTime / 6)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// advance moves the clock that the program and Stripe share.
+func (h *history) advance(d time.Duration) {
+	h.program.Advance(d)
+}

@@ -1,0 +1,207 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+// difference tells what the program has otherwise than Stripe; empty when nothing is.
+func (h *history) difference() string {
+	ctx, cancel := context.WithCancel(apptest.WithKey(h.t.Context(), h.OperatorKey))
+	defer cancel()
+	var all []string
+	for _, compare := range append([]func(context.Context) string{h.compareBooks, h.compareGifts, h.compareEvents}, h.flowComparisons()...) {
+		if d := compare(ctx); d != "" {
+			all = append(all, d)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// moved is what a balance transaction did to the account's balance.
+type moved struct {
+	Net, Fee int64
+	Currency string
+}
+
+// compareBooks: one balance transaction is one ledger transaction, to the cent.
+func (h *history) compareBooks(ctx context.Context) string {
+	want, got := map[string]moved{}, map[string]moved{}
+	for _, b := range h.Sim.BalanceTransactions(h.account) {
+		want[b.ID] = moved{Net: b.NetMinor, Fee: b.FeeMinor, Currency: strings.ToUpper(b.Currency)}
+	}
+	transactions, err := h.transactions(ctx)
+	if err != nil {
+		return fmt.Sprintf("the books cannot be read: %v", err)
+	}
+	for _, tx := range transactions {
+		if !strings.HasPrefix(tx.GetReference(), "txn_") {
+			continue // what Stripe's balance does not know of
+		}
+		m := moved{}
+		for _, e := range tx.GetEntries() {
+			m.Currency = e.GetAmount().GetCurrencyCode()
+			switch e.GetAccount() {
+			case stripeBalance:
+				m.Net += e.GetAmount().GetAmountMinor()
+			case stripeFees:
+				m.Fee += e.GetAmount().GetAmountMinor()
+			}
+		}
+		if _, twice := got[tx.GetReference()]; twice {
+			return tx.GetReference() + " stands in the books twice"
+		}
+		got[tx.GetReference()] = m
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "the books (-Stripe +books):\n" + diff
+	}
+	return ""
+}
+
+// The accounts of the default chart.
+const (
+	stripeBalance = "51212"
+	stripeFees    = "627"
+)
+
+// transactions reads all of the collective's.
+func (h *history) transactions(ctx context.Context) (all []*ledgerv1.Transaction, err error) {
+	req := &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + h.slug, PageSize: 200}
+	for {
+		page, err := ledgerv1.NewLedgerServiceClient(h.rest).ListTransactions(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.GetTransactions()...)
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			return all, nil
+		}
+	}
+}
+
+// gifts reads all of the campaign's, by their ids.
+func (h *history) gifts(ctx context.Context) (map[string]*donationsv1.Donation, error) {
+	gifts := map[string]*donationsv1.Donation{}
+	req := &donationsv1.ListDonationsRequest{Parent: h.campaign, PageSize: 200}
+	for {
+		page, err := donationsv1.NewDonationsServiceClient(h.rest).ListDonations(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range page.GetDonations() {
+			gifts[d.GetName()[strings.LastIndexByte(d.GetName(), '/')+1:]] = d
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			return gifts, nil
+		}
+	}
+}
+
+// compareGifts: a gift is received when Stripe has a paid session of it, booked, and over when all its sessions
+// are.
+func (h *history) compareGifts(ctx context.Context) string {
+	gifts, err := h.gifts(ctx)
+	if err != nil {
+		return fmt.Sprintf("the gifts cannot be read: %v", err)
+	}
+	paid, sessions := map[string]bool{}, map[string]int{}
+	for _, s := range h.Sim.Sessions(h.account) {
+		sessions[s.ClientReferenceID]++
+		if s.PaymentStatus == "paid" {
+			if paid[s.ClientReferenceID] {
+				return "a gift was paid twice: " + s.ClientReferenceID
+			}
+			paid[s.ClientReferenceID] = true
+			if gifts[s.ClientReferenceID] == nil {
+				return "a paid session has no gift: " + s.ClientReferenceID
+			}
+		}
+	}
+	for id, d := range gifts {
+		switch d.GetState() {
+		case donationsv1.DonationState_DONATION_STATE_CREATED:
+			if sessions[id] > 0 {
+				return fmt.Sprintf("gift %s is still open, and Stripe knows its end", id)
+			}
+		case donationsv1.DonationState_DONATION_STATE_EXPIRED, donationsv1.DonationState_DONATION_STATE_FAILED,
+			donationsv1.DonationState_DONATION_STATE_CANCELED:
+			if paid[id] {
+				return fmt.Sprintf("gift %s is %s, and paid at Stripe", id, d.GetState())
+			}
+		case donationsv1.DonationState_DONATION_STATE_PENDING:
+			return fmt.Sprintf("gift %s is under way, after weeks", id)
+		default:
+			if !paid[id] && !h.paidOtherwise(id) {
+				return fmt.Sprintf("gift %s is %s, and not paid at Stripe", id, d.GetState())
+			}
+			if d.GetBookTime() == nil {
+				return fmt.Sprintf("gift %s is %s and not booked", id, d.GetState())
+			}
+		}
+	}
+	return ""
+}
+
+const waitingSQL = `
+SELECT
+	(
+		SELECT coalesce(string_agg(e.type || ' ' || e.failure_reason, ', ' ORDER BY e.id), '')
+		FROM webhooks.events AS e
+		WHERE e.account = @account
+			AND (e.next_attempt_at IS NOT NULL OR e.state = 'failed')
+	),
+	(
+		SELECT coalesce(string_agg(p.id || ' ' || p.reason, ', ' ORDER BY p.id), '')
+		FROM webhooks.parked AS p
+		WHERE p.account = @account
+	)`
+
+// compareEvents: nothing waits, and nothing was given up.
+func (h *history) compareEvents(ctx context.Context) string {
+	var events, parked string
+	if err := h.db.QueryRow(ctx, waitingSQL, pgx.NamedArgs{"account": h.account}).Scan(&events, &parked); err != nil {
+		return fmt.Sprintf("the events cannot be read: %v", err)
+	}
+	if events != "" || parked != "" {
+		return fmt.Sprintf("events wait: %s; balance transactions are parked: %s", events, parked)
+	}
+	return ""
+}
+
+// The database has a clock of its own, which nobody can move: so what waits by it is told that its time has
+// come, and that the program that was killed is no leader any more.
+const passTimeSQL = `
+WITH accounts AS (
+	UPDATE webhooks.accounts AS a
+	SET
+		next_sync_at = '-infinity',
+		last_regular_at = '-infinity',
+		last_back_at = '-infinity'
+), events AS (
+	UPDATE webhooks.events AS e
+	SET next_attempt_at = '-infinity'
+	WHERE e.next_attempt_at IS NOT NULL
+), parked AS (
+	UPDATE webhooks.parked AS p
+	SET next_attempt_at = '-infinity'
+), jobs AS (
+	UPDATE river.river_job AS j
+	SET scheduled_at = now()
+	WHERE j.state IN ('retryable', 'scheduled')
+)
+DELETE FROM river.river_leader`
+
+func (h *history) passDatabaseTime() {
+	if _, err := h.db.Exec(h.t.Context(), passTimeSQL); err != nil {
+		h.t.Fatalf("let time pass in the database: %v", err)
+	}
+}

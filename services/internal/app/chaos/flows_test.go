@@ -1,0 +1,60 @@
+package chaos_test
+
+import (
+	"context"
+	"time"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+// openCampaign makes the history's collective, with an account of its own at Stripe, and a campaign.
+func (h *history) openCampaign() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.OperatorKey), 30*time.Second)
+	defer cancel()
+	_, err := collectivesv1.NewCollectivesServiceClient(h.rest).CreateCollective(ctx, &collectivesv1.CreateCollectiveRequest{
+		CollectiveId: h.slug,
+		Collective:   &collectivesv1.Collective{DisplayName: "Vallon contre caméras", StripeAccount: h.account},
+	})
+	if err != nil {
+		h.t.Fatalf("create the collective: %v", err)
+	}
+	key, err := accessv1.NewAccessServiceClient(h.rest).CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
+		Parent: "collectives/" + h.slug,
+		ApiKey: &accessv1.ApiKey{DisplayName: "owner", Role: accessv1.Role_ROLE_OWNER},
+	})
+	if err != nil {
+		h.t.Fatalf("create a key: %v", err)
+	}
+	h.owner = key.GetSecret()
+	ctx, cancelOwner := context.WithTimeout(apptest.WithKey(h.t.Context(), h.owner), 30*time.Second)
+	defer cancelOwner()
+	campaigns := campaignsv1.NewCampaignsServiceClient(h.rest)
+	created, err := campaigns.CreateCampaign(ctx, &campaignsv1.CreateCampaignRequest{
+		Parent:     "collectives/" + h.slug,
+		CampaignId: "avocate",
+		Campaign: &campaignsv1.Campaign{
+			Texts: map[string]*campaignsv1.CampaignText{"fr": {Title: "Une avocate contre les caméras"}},
+			Goal:  apptest.Euros(800_00), Minimum: apptest.Euros(1_00), Maximum: apptest.Euros(800_00),
+		},
+	})
+	if err == nil {
+		_, err = campaigns.PublishCampaign(ctx, &campaignsv1.PublishCampaignRequest{Name: created.GetName()})
+	}
+	if err != nil {
+		h.t.Fatalf("open the campaign: %v", err)
+	}
+	h.campaign = created.GetName()
+}
+
+// flowSteps are the steps of the flows beside a gift by card.
+func (h *history) flowSteps() []step { return nil }
+
+// flowComparisons compare what they leave.
+func (h *history) flowComparisons() []func(context.Context) string { return nil }
+
+// paidOtherwise reports whether a gift was paid by no Checkout Session of its own.
+func (h *history) paidOtherwise(string) bool { return false }

@@ -1,0 +1,213 @@
+package chaos_test
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// step is one thing that can happen; weight is how often, beside the others.
+type step struct {
+	name   string
+	weight int
+	do     func()
+}
+
+func (h *history) possibleSteps() []step {
+	return append([]step{
+		{"somebody gives", 10, h.give},
+		{"somebody asks again", 4, h.giveAgain},
+		{"somebody pays", 10, h.pay},
+		{"a card is declined", 3, h.decline},
+		{"a page closes", 2, h.expire},
+		{"webhooks travel otherwise", 5, h.deliverOtherwise},
+		{"an event comes again", 3, h.redeliver},
+		{"Stripe has a fault", 6, h.fault},
+		{"the program does its work", 6, h.breathe},
+		{"moments pass", 4, func() { h.advance(time.Duration(1+h.dice.IntN(60)) * time.Second) }},
+		{"hours pass", 2, func() { h.advance(time.Duration(1+h.dice.IntN(30)) * time.Hour) }},
+		{"the program is restarted", 1, h.restart},
+		{"the program is killed", 2, h.kill},
+	}, h.flowSteps()...)
+}
+
+// donor is somebody who wants to give, and asks until answered.
+type donor struct {
+	request *donationsv1.CreateDonationRequest
+	// gift and page are empty until an answer came.
+	gift, page string
+}
+
+func (h *history) give() {
+	d := &donor{request: &donationsv1.CreateDonationRequest{
+		Parent: h.campaign, Amount: apptest.Euros(1_00 + h.dice.Int64N(799_00)), RequestId: uuid.NewString(),
+	}}
+	h.donors = append(h.donors, d)
+	h.ask(d)
+}
+
+func (h *history) giveAgain() {
+	if len(h.donors) > 0 {
+		h.ask(h.donors[h.dice.IntN(len(h.donors))])
+	}
+}
+
+// ask sends the donor's request. No answer is nobody's fault while things go wrong; a refusal is one.
+func (h *history) ask(d *donor) {
+	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
+	defer cancel()
+	answer, err := donationsv1.NewDonationsServiceClient(h.rest).CreateDonation(ctx, d.request)
+	if err != nil {
+		if unanswered(err) {
+			h.note("  … and is not answered")
+			return
+		}
+		h.t.Fatalf("a gift was refused: %v", err)
+	}
+	if d.gift != "" && d.gift != answer.GetName() {
+		h.t.Errorf("one request made two gifts: %s and %s", d.gift, answer.GetName())
+	}
+	d.gift = answer.GetName()
+	if url := answer.GetCheckoutUrl(); url != "" {
+		d.page = url
+	}
+}
+
+// unanswered tells that the same call may work later.
+func unanswered(err error) bool {
+	switch status.Code(err) {
+	// Unknown is what a broken connection is to the client.
+	case codes.Unavailable, codes.Unknown, codes.DeadlineExceeded, codes.Aborted, codes.Canceled:
+		return true
+	}
+	return false
+}
+
+// openPages are the sessions whose address a donor was told, and that can be paid.
+func (h *history) openPages() []stripesim.Session {
+	told := map[string]bool{}
+	for _, d := range h.donors {
+		told[d.page] = d.page != ""
+	}
+	var open []stripesim.Session
+	for _, s := range h.Sim.Sessions(h.account) {
+		if s.URL != "" && told[s.URL] {
+			open = append(open, s)
+		}
+	}
+	return open
+}
+
+// somePage draws one of them.
+func (h *history) somePage() (stripesim.Session, bool) {
+	open := h.openPages()
+	if len(open) == 0 {
+		return stripesim.Session{}, false
+	}
+	return open[h.dice.IntN(len(open))], true
+}
+
+func (h *history) pay() {
+	s, ok := h.somePage()
+	if !ok {
+		return
+	}
+	if err := h.Sim.Pay(s.ID, stripesim.CardOK); err != nil {
+		h.t.Fatalf("pay: %v", err)
+	}
+}
+
+func (h *history) decline() {
+	if s, ok := h.somePage(); ok {
+		// An error by design; the page stays open.
+		_ = h.Sim.Pay(s.ID, stripesim.CardDeclined)
+	}
+}
+
+func (h *history) expire() {
+	if s, ok := h.somePage(); ok {
+		if err := h.Sim.Expire(s.ID); err != nil {
+			h.t.Fatalf("expire: %v", err)
+		}
+	}
+}
+
+func (h *history) deliverOtherwise() {
+	mode := stripesim.Delivery{Seed: h.dice.Uint64()}
+	if h.dice.IntN(4) > 0 {
+		mode.Drop = h.dice.IntN(4) == 0
+		mode.DropRate = h.dice.Float64() / 2
+		mode.TwiceRate = h.dice.Float64()
+		mode.Shuffle = h.dice.IntN(2) == 0
+		mode.Hold = h.dice.IntN(5) == 0
+		mode.Delay = time.Duration(h.dice.IntN(20)) * time.Millisecond
+	}
+	h.note("  … %+v", mode)
+	h.Sim.SetDelivery(mode)
+}
+
+func (h *history) redeliver() {
+	if events := h.Sim.Events(h.account); len(events) > 0 {
+		if err := h.Sim.Redeliver(events[h.dice.IntN(len(events))].ID); err != nil {
+			h.t.Fatalf("redeliver: %v", err)
+		}
+	}
+}
+
+// fault makes the next calls fail in one of the ways that Stripe and networks do.
+func (h *history) fault() {
+	faults := []stripesim.Fault{
+		{Status: http.StatusTooManyRequests},
+		{Status: http.StatusTooManyRequests, Code: "lock_timeout", Headers: map[string]string{"Stripe-Should-Retry": "true"}},
+		{Status: http.StatusInternalServerError},
+		{Status: http.StatusServiceUnavailable},
+		{Reset: true},
+		{LoseReply: true},
+		{Delay: time.Duration(1+h.dice.IntN(50)) * time.Millisecond},
+	}
+	f := faults[h.dice.IntN(len(faults))]
+	f.Times = 1 + h.dice.IntN(3)
+	if h.dice.IntN(3) == 0 {
+		f.Method = http.MethodPost
+	}
+	h.note("  … %+v", f)
+	h.Sim.AddFault(f)
+}
+
+// breathe lets what is under way arrive.
+func (h *history) breathe() {
+	ctx, cancel := context.WithTimeout(h.t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_ = h.Sim.WaitDelivered(ctx)
+}
+
+func (h *history) restart() {
+	h.program.Stop()
+	h.program.Start()
+	h.program.Ready()
+}
+
+// kill ends the program at some moment of something else, or in between.
+func (h *history) kill() {
+	done := make(chan struct{})
+	something := []func(){func() {}, h.give, h.pay, h.breathe}[h.dice.IntN(4)]
+	moment := time.Duration(h.dice.IntN(30)) * time.Millisecond
+	go func() {
+		defer close(done)
+		something()
+	}()
+	time.Sleep(moment)
+	h.program.Kill()
+	<-done
+	h.program.Start()
+	h.program.Ready()
+	h.note("  … after %s", moment)
+}
