@@ -51,6 +51,8 @@ type Source struct {
 	Currency string
 	// Donation is the gift in the charge's metadata; Nil otherwise.
 	Donation uuid.UUID
+	// Invoice is what a charge paid; empty for one that paid none. Then Donation is Nil: such a charge has no metadata.
+	Invoice string
 }
 
 // BalanceQuery asks for a page of balance transactions.
@@ -110,6 +112,8 @@ type PaymentIntent struct {
 	Status string
 	// Donation is the gift in its metadata; Nil otherwise.
 	Donation uuid.UUID
+	// Invoice is what it is to pay; empty for none.
+	Invoice string
 	// Balance is the latest charge's balance transaction; nil while its fee is not known.
 	Balance *BalanceTransaction
 }
@@ -121,6 +125,7 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 		ID           string            `json:"id"`
 		Status       string            `json:"status"`
 		Metadata     map[string]string `json:"metadata"`
+		Invoice      reference         `json:"invoice"`
 		LatestCharge *struct {
 			ID       string            `json:"id"`
 			Amount   int64             `json:"amount"`
@@ -134,12 +139,12 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 	if err != nil {
 		return PaymentIntent{}, err
 	}
-	intent := PaymentIntent{ID: answer.ID, Status: answer.Status, Donation: parseDonation(answer.Metadata)}
+	intent := PaymentIntent{ID: answer.ID, Status: answer.Status, Donation: parseDonation(answer.Metadata), Invoice: answer.Invoice.ID}
 	if charge := answer.LatestCharge; charge != nil && charge.Balance != nil {
 		balance := charge.Balance.transaction()
 		balance.Source = Source{
 			ID: charge.ID, Object: objectCharge,
-			Charge: charge.ID, PaymentIntent: answer.ID, Amount: charge.Amount, Currency: strings.ToUpper(charge.Currency), Donation: parseDonation(charge.Metadata),
+			Charge: charge.ID, PaymentIntent: answer.ID, Amount: charge.Amount, Currency: strings.ToUpper(charge.Currency), Donation: parseDonation(charge.Metadata), Invoice: answer.Invoice.ID,
 		}
 		intent.Balance = &balance
 	}
@@ -185,6 +190,7 @@ type sourceObject struct {
 	Metadata      map[string]string `json:"metadata"`
 	Charge        reference         `json:"charge"`
 	PaymentIntent reference         `json:"payment_intent"`
+	Invoice       reference         `json:"invoice"`
 }
 
 // UnmarshalJSON reads an id as an object with nothing but an id.
@@ -203,7 +209,7 @@ func (o *sourceObject) source() Source {
 	}
 	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
 	if o.Object == objectCharge {
-		s.Charge, s.Donation = o.ID, parseDonation(o.Metadata)
+		s.Charge, s.Donation, s.Invoice = o.ID, parseDonation(o.Metadata), o.Invoice.ID
 	}
 	return s
 }

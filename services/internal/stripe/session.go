@@ -51,9 +51,20 @@ type Session struct {
 	// IntentStatus is known when the session was read, not from an event.
 	IntentStatus string `json:"-"`
 	AmountMinor  int64  `json:"amount_minor"`
-	// Currency is in upper case.
+	// Currency is in upper case. Both are ours, also when Stripe shows the donor a price in another currency.
 	Currency string `json:"currency"`
 	Livemode bool   `json:"livemode"`
+	// Subscription, Customer and Invoice are what a monthly gift's session made; empty until it is complete, and
+	// for a single gift. Such a session has no payment intent of its own: its invoice has.
+	Subscription string `json:"subscription,omitempty"`
+	Customer     string `json:"customer,omitempty"`
+	Invoice      string `json:"invoice,omitempty"`
+	// RecoveredFrom is the expired session that this one is a copy of.
+	RecoveredFrom string `json:"recovered_from,omitempty"`
+	// RecoveryURL is where an expired session is opened again, as often as somebody goes there, until RecoveryEnds;
+	// empty when it cannot be.
+	RecoveryURL  string    `json:"recovery_url,omitempty"`
+	RecoveryEnds time.Time `json:"recovery_ends,omitzero"`
 }
 
 // SessionParams asks for the Checkout Session of a gift.
@@ -73,6 +84,9 @@ type SessionParams struct {
 	ExpiresAt time.Time
 	// SuccessURL and CancelURL are where the page leads to.
 	SuccessURL, CancelURL string
+	// Monthly makes a subscription that charges the amount each month, and Note is what its page says about that.
+	Monthly bool
+	Note    string
 }
 
 // CreateSession creates the session, or answers the one that the same parameters created before: the
@@ -82,7 +96,7 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 	donation := p.Donation.String()
 	metadata := map[string]string{metadataDonation: donation}
 	body := &form.Values{}
-	form.AppendTo(body, &stripego.CheckoutSessionParams{
+	params := &stripego.CheckoutSessionParams{
 		Mode:              stripego.String("payment"),
 		SubmitType:        stripego.String("donate"),
 		CustomerCreation:  stripego.String("if_required"),
@@ -90,6 +104,9 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		Metadata:          metadata,
 		// The session's own metadata does not reach the charge.
 		PaymentIntentData: &stripego.CheckoutSessionPaymentIntentDataParams{Metadata: metadata},
+		AfterExpiration: &stripego.CheckoutSessionAfterExpirationParams{
+			Recovery: &stripego.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripego.Bool(true)},
+		},
 		LineItems: []*stripego.CheckoutSessionLineItemParams{{
 			PriceData: &stripego.CheckoutSessionLineItemPriceDataParams{
 				Currency:    stripego.String(strings.ToLower(string(p.Amount.Currency))),
@@ -102,7 +119,11 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		ExpiresAt:  stripego.Int64(p.ExpiresAt.Unix()),
 		SuccessURL: &p.SuccessURL,
 		CancelURL:  &p.CancelURL,
-	})
+	}
+	if p.Monthly {
+		subscribe(params, p)
+	}
+	form.AppendTo(body, params)
 	hash := sha256.Sum256([]byte(p.Account + "\n" + body.Encode()))
 	key := fmt.Sprintf("gift-%s-%d-%s", donation, p.Attempt, hex.EncodeToString(hash[:12]))
 
@@ -126,6 +147,34 @@ func (c *Client) GetSession(ctx context.Context, account, id string) (Session, e
 	return answer.session(), nil
 }
 
+// SessionOfIntent reads the session that a payment intent was made for; it has no ID when none was.
+func (c *Client) SessionOfIntent(ctx context.Context, account, intent string) (Session, error) {
+	var answer struct {
+		stripego.APIResource
+		Data []sessionObject `json:"data"`
+	}
+	err := c.get(ctx, account, "/v1/checkout/sessions", query("payment_intent", intent, "limit", "1"), &answer)
+	if err != nil || len(answer.Data) == 0 {
+		return Session{}, err
+	}
+	return answer.Data[0].session(), nil
+}
+
+// ExpireSession closes an open session: nobody can pay it any more, nor on a copy of it, unless somebody was
+// given its recovery URL. One that is not open is Refused. attempt is part of the idempotency key: it grows when
+// the answer before must be left behind.
+func (c *Client) ExpireSession(ctx context.Context, account, id string, attempt int) (Session, error) {
+	var answer sessionAnswer
+	err := c.call(ctx, request{
+		method: http.MethodPost, path: "/v1/checkout/sessions/" + url.PathEscape(id) + "/expire", account: account,
+		idempotencyKey: fmt.Sprintf("expire-%s-%d", id, attempt), body: &form.Values{},
+	}, &answer)
+	if err != nil {
+		return Session{}, err
+	}
+	return answer.session(), nil
+}
+
 // metadataDonation is the one key of metadata that we set and read.
 const metadataDonation = "donation"
 
@@ -140,6 +189,22 @@ type sessionObject struct {
 	AmountTotal       int64             `json:"amount_total"`
 	Currency          string            `json:"currency"`
 	Livemode          bool              `json:"livemode"`
+	Subscription      reference         `json:"subscription"`
+	Customer          reference         `json:"customer"`
+	Invoice           reference         `json:"invoice"`
+	RecoveredFrom     reference         `json:"recovered_from"`
+	AfterExpiration   struct {
+		Recovery struct {
+			URL       string `json:"url"`
+			ExpiresAt int64  `json:"expires_at"`
+		} `json:"recovery"`
+	} `json:"after_expiration"`
+	// CurrencyConversion is there when Stripe shows the donor a price in another currency (Adaptive Pricing); amount
+	// and currency of the session are the donor's then, and these are ours.
+	CurrencyConversion *struct {
+		AmountTotal    int64  `json:"amount_total"`
+		SourceCurrency string `json:"source_currency"`
+	} `json:"currency_conversion"`
 }
 
 type sessionAnswer struct {
@@ -152,7 +217,7 @@ func (o *sessionObject) session() Session {
 	if donation == uuid.Nil {
 		donation, _ = uuid.Parse(o.ClientReferenceID)
 	}
-	return Session{
+	s := Session{
 		ID:            o.ID,
 		URL:           o.URL,
 		Status:        o.Status,
@@ -163,7 +228,18 @@ func (o *sessionObject) session() Session {
 		AmountMinor:   o.AmountTotal,
 		Currency:      strings.ToUpper(o.Currency),
 		Livemode:      o.Livemode,
+		Subscription:  o.Subscription.ID,
+		Customer:      o.Customer.ID,
+		Invoice:       o.Invoice.ID,
+		RecoveredFrom: o.RecoveredFrom.ID,
 	}
+	if c := o.CurrencyConversion; c != nil {
+		s.AmountMinor, s.Currency = c.AmountTotal, strings.ToUpper(c.SourceCurrency)
+	}
+	if r := o.AfterExpiration.Recovery; r.URL != "" {
+		s.RecoveryURL, s.RecoveryEnds = r.URL, unix(r.ExpiresAt)
+	}
+	return s
 }
 
 // parseDonation returns the gift that metadata names. Other products may use the same key for other

@@ -1,0 +1,100 @@
+package stripe
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	stripego "github.com/stripe/stripe-go/v76"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Invoice is what is kept of an invoice: one period of a subscription, and how it was paid. Who pays is not even
+// decoded.
+type Invoice struct {
+	ID string
+	// Subscription and Customer are opaque ids; Subscription is empty for an invoice of another kind.
+	Subscription, Customer string
+	// Recurring is the monthly gift that the subscription's metadata names; Nil for another product's.
+	Recurring uuid.UUID
+	// First: it is what the subscription began with.
+	First bool
+	// Paid: its money moved through Stripe. One that was marked as paid by other means is not Paid here.
+	Paid bool
+	// Amount is what was paid.
+	Amount                money.Amount
+	PaymentIntent, Charge string
+	// PaidAt is zero until then.
+	PaidAt   time.Time
+	Livemode bool
+}
+
+// GetInvoice reads an invoice.
+func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, error) {
+	var answer struct {
+		stripego.APIResource
+		invoiceObject
+	}
+	err := c.get(ctx, account, "/v1/invoices/"+url.PathEscape(id), nil, &answer)
+	return answer.invoice(), err
+}
+
+// invoicePageSize is the most that Stripe answers at once: of a monthly gift, more than eight years.
+const invoicePageSize = 100
+
+// ListPaidInvoices returns a subscription's latest paid invoices, newest first, a hundred at most.
+func (c *Client) ListPaidInvoices(ctx context.Context, account, subscription string) ([]Invoice, error) {
+	var answer struct {
+		stripego.APIResource
+		Data []invoiceObject `json:"data"`
+	}
+	err := c.get(ctx, account, "/v1/invoices",
+		query("subscription", subscription, "status", "paid", "limit", decimal(invoicePageSize)), &answer)
+	if err != nil {
+		return nil, err
+	}
+	invoices := make([]Invoice, len(answer.Data))
+	for i := range answer.Data {
+		invoices[i] = answer.Data[i].invoice()
+	}
+	return invoices, nil
+}
+
+type invoiceObject struct {
+	ID                  string    `json:"id"`
+	Subscription        reference `json:"subscription"`
+	Customer            reference `json:"customer"`
+	BillingReason       string    `json:"billing_reason"`
+	Status              string    `json:"status"`
+	PaidOutOfBand       bool      `json:"paid_out_of_band"`
+	AmountPaid          int64     `json:"amount_paid"`
+	Currency            string    `json:"currency"`
+	PaymentIntent       reference `json:"payment_intent"`
+	Charge              reference `json:"charge"`
+	SubscriptionDetails *struct {
+		Metadata map[string]string `json:"metadata"`
+	} `json:"subscription_details"`
+	StatusTransitions struct {
+		PaidAt int64 `json:"paid_at"`
+	} `json:"status_transitions"`
+	Livemode bool `json:"livemode"`
+}
+
+func (o *invoiceObject) invoice() Invoice {
+	inv := Invoice{
+		ID: o.ID, Subscription: o.Subscription.ID, Customer: o.Customer.ID, First: o.BillingReason == "subscription_create",
+		Amount:        money.Amount{Minor: o.AmountPaid, Currency: money.Currency(strings.ToUpper(o.Currency))},
+		PaymentIntent: o.PaymentIntent.ID, Charge: o.Charge.ID, Livemode: o.Livemode,
+	}
+	inv.Paid = o.Status == "paid" && !o.PaidOutOfBand && o.AmountPaid > 0 && inv.PaymentIntent != ""
+	if o.SubscriptionDetails != nil {
+		inv.Recurring = parseRecurring(o.SubscriptionDetails.Metadata)
+	}
+	if o.StatusTransitions.PaidAt != 0 {
+		inv.PaidAt = unix(o.StatusTransitions.PaidAt)
+	}
+	return inv
+}

@@ -1,0 +1,35 @@
+package stripe
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	stripego "github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+)
+
+// CreatePortalSession answers the address of a page where a customer changes the card or ends a subscription. It
+// holds for some minutes. It takes no idempotency key: each call may make another session, and none changes
+// anything.
+func (c *Client) CreatePortalSession(ctx context.Context, account, customer, returnURL, locale string) (pageURL string, err error) {
+	body := &form.Values{}
+	form.AppendTo(body, &stripego.BillingPortalSessionParams{Customer: &customer, ReturnURL: &returnURL, Locale: &locale})
+	var answer struct {
+		stripego.APIResource
+		URL string `json:"url"`
+	}
+	err = c.call(ctx, request{method: http.MethodPost, path: "/v1/billing_portal/sessions", account: account, body: body}, &answer)
+	return answer.URL, err
+}
+
+// CustomerEmail reads the address that a customer gave to Stripe; empty when Stripe has none. It is somebody's:
+// use it at once, and keep and log it nowhere.
+func (c *Client) CustomerEmail(ctx context.Context, account, customer string) (string, error) {
+	var answer struct {
+		stripego.APIResource
+		Email string `json:"email"`
+	}
+	err := c.get(ctx, account, "/v1/customers/"+url.PathEscape(customer), nil, &answer)
+	return answer.Email, err
+}

@@ -1,0 +1,193 @@
+package stripe
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	stripego "github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// SubscriptionStatus is how a subscription stands.
+type SubscriptionStatus string
+
+// The statuses of a subscription, https://docs.stripe.com/api/subscriptions/object#subscription_object-status.
+const (
+	SubscriptionIncomplete        SubscriptionStatus = "incomplete"
+	SubscriptionIncompleteExpired SubscriptionStatus = "incomplete_expired"
+	SubscriptionTrialing          SubscriptionStatus = "trialing"
+	SubscriptionActive            SubscriptionStatus = "active"
+	SubscriptionPastDue           SubscriptionStatus = "past_due"
+	SubscriptionUnpaid            SubscriptionStatus = "unpaid"
+	SubscriptionPaused            SubscriptionStatus = "paused"
+	SubscriptionCanceled          SubscriptionStatus = "canceled"
+)
+
+// PaymentFailed is the reason of a cancellation that Stripe made because a period could not be charged.
+const PaymentFailed = "payment_failed"
+
+// Subscription is what is kept of a subscription. It holds nothing of who pays but an opaque id.
+type Subscription struct {
+	ID     string
+	Status SubscriptionStatus
+	// Recurring is the monthly gift that its metadata names; Nil for another product's subscription.
+	Recurring uuid.UUID
+	Customer  string
+	// Amount is what the next period costs; of several items it is the first one's.
+	Amount money.Amount
+	// Item and Product are what its amount is changed by.
+	Item, Product     string
+	CancelAtPeriodEnd bool
+	PeriodEnd         time.Time
+	// EndedAt is zero until it ended; EndReason is Stripe's word why it ended or will, such as PaymentFailed.
+	EndedAt   time.Time
+	EndReason string
+	Livemode  bool
+}
+
+// subscribe turns the parameters of a single gift's session into those of a monthly gift's: what Stripe takes in
+// payment mode only is left out. The subscription's metadata reaches its invoices, and nothing reaches their charges.
+func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
+	params.Mode = stripego.String("subscription")
+	params.SubmitType, params.CustomerCreation, params.PaymentIntentData = nil, nil, nil
+	params.SubscriptionData = &stripego.CheckoutSessionSubscriptionDataParams{
+		Metadata: map[string]string{metadataRecurring: p.Donation.String()},
+	}
+	params.LineItems[0].PriceData.Recurring = &stripego.CheckoutSessionLineItemPriceDataRecurringParams{
+		Interval: stripego.String("month"),
+	}
+	if p.Note != "" {
+		params.CustomText = &stripego.CheckoutSessionCustomTextParams{
+			Submit: &stripego.CheckoutSessionCustomTextSubmitParams{Message: &p.Note},
+		}
+	}
+}
+
+// GetSubscription reads a subscription.
+func (c *Client) GetSubscription(ctx context.Context, account, id string) (Subscription, error) {
+	var answer subscriptionAnswer
+	err := c.get(ctx, account, "/v1/subscriptions/"+url.PathEscape(id), nil, &answer)
+	return answer.subscription(), err
+}
+
+// SubscriptionChange is what is to be different about a subscription.
+type SubscriptionChange struct {
+	// Account is the connected account; "" for the platform's own.
+	Account string
+	// Now is the subscription as it was read.
+	Now Subscription
+	// Wish is part of the idempotency key: it grows with each wish, and when Stripe's stored failure must be left
+	// behind.
+	Wish int
+	// Amount is what each period costs from the next on; zero leaves it as it is.
+	Amount money.Amount
+	// CancelAtPeriodEnd ends it with the period that is under way.
+	CancelAtPeriodEnd bool
+}
+
+// ChangeSubscription changes a running subscription, or answers what the same change of the same wish answered
+// before. What is paid for already stays as it is: nothing is prorated. One that has ended is Refused.
+func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) (Subscription, error) {
+	params := &stripego.SubscriptionParams{ProrationBehavior: stripego.String("none")}
+	if ch.CancelAtPeriodEnd {
+		params.CancelAtPeriodEnd = stripego.Bool(true)
+	}
+	if ch.Amount.Minor > 0 {
+		params.Items = []*stripego.SubscriptionItemsParams{{
+			ID: &ch.Now.Item,
+			PriceData: &stripego.SubscriptionItemPriceDataParams{
+				Currency:   stripego.String(strings.ToLower(string(ch.Amount.Currency))),
+				Product:    &ch.Now.Product,
+				Recurring:  &stripego.SubscriptionItemPriceDataRecurringParams{Interval: stripego.String("month")},
+				UnitAmount: stripego.Int64(ch.Amount.Minor),
+			},
+		}}
+	}
+	body := &form.Values{}
+	form.AppendTo(body, params)
+	hash := sha256.Sum256([]byte(ch.Account + "\n" + body.Encode()))
+	var answer subscriptionAnswer
+	err := c.call(ctx, request{
+		method: http.MethodPost, path: "/v1/subscriptions/" + url.PathEscape(ch.Now.ID), account: ch.Account, body: body,
+		idempotencyKey: fmt.Sprintf("recurring-%s-%d-%s", ch.Now.Recurring, ch.Wish, hex.EncodeToString(hash[:12])),
+	}, &answer)
+	return answer.subscription(), err
+}
+
+// CancelSubscription ends a subscription now. One that has ended is Missing, so that it is safe to repeat.
+func (c *Client) CancelSubscription(ctx context.Context, account, id string) (Subscription, error) {
+	var answer subscriptionAnswer
+	err := c.call(ctx, request{
+		method: http.MethodDelete, path: "/v1/subscriptions/" + url.PathEscape(id), account: account,
+	}, &answer)
+	return answer.subscription(), err
+}
+
+// metadataRecurring is the one key of a subscription's metadata that we set and read. It is not that of a single
+// gift, so that no invoice's object can be taken for one.
+const metadataRecurring = "recurring_donation"
+
+func parseRecurring(metadata map[string]string) uuid.UUID {
+	id, err := uuid.Parse(metadata[metadataRecurring])
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
+}
+
+type subscriptionAnswer struct {
+	stripego.APIResource
+	ID                  string             `json:"id"`
+	Status              SubscriptionStatus `json:"status"`
+	Metadata            map[string]string  `json:"metadata"`
+	Customer            reference          `json:"customer"`
+	CancelAtPeriodEnd   bool               `json:"cancel_at_period_end"`
+	CurrentPeriodEnd    int64              `json:"current_period_end"`
+	EndedAt             int64              `json:"ended_at"`
+	CancellationDetails *struct {
+		Reason string `json:"reason"`
+	} `json:"cancellation_details"`
+	Items struct {
+		Data []struct {
+			ID       string `json:"id"`
+			Quantity int64  `json:"quantity"`
+			Price    struct {
+				Product    reference `json:"product"`
+				UnitAmount int64     `json:"unit_amount"`
+				Currency   string    `json:"currency"`
+			} `json:"price"`
+		} `json:"data"`
+	} `json:"items"`
+	Livemode bool `json:"livemode"`
+}
+
+func (a *subscriptionAnswer) subscription() Subscription {
+	sub := Subscription{
+		ID: a.ID, Status: a.Status, Recurring: parseRecurring(a.Metadata), Customer: a.Customer.ID,
+		CancelAtPeriodEnd: a.CancelAtPeriodEnd, Livemode: a.Livemode,
+	}
+	if a.CurrentPeriodEnd != 0 {
+		sub.PeriodEnd = unix(a.CurrentPeriodEnd)
+	}
+	if a.EndedAt != 0 {
+		sub.EndedAt = unix(a.EndedAt)
+	}
+	if a.CancellationDetails != nil {
+		sub.EndReason = a.CancellationDetails.Reason
+	}
+	if len(a.Items.Data) > 0 {
+		item := a.Items.Data[0]
+		sub.Item, sub.Product = item.ID, item.Price.Product.ID
+		sub.Amount = money.Amount{Minor: item.Price.UnitAmount * item.Quantity, Currency: money.Currency(strings.ToUpper(item.Price.Currency))}
+	}
+	return sub
+}
