@@ -136,7 +136,9 @@ type history struct {
 	// steps is what was done, for the report.
 	steps []string
 
-	donors []*donor
+	donors     []*donor
+	disputes   []string
+	lowBalance bool
 }
 
 func newHistory(t *testing.T, w *world, seed uint64) *history {
@@ -145,6 +147,8 @@ func newHistory(t *testing.T, w *world, seed uint64) *history {
 		account: fmt.Sprintf("acct_chaos%d", seed), slug: fmt.Sprintf("group-%d", seed),
 	}
 	w.Sim.AddAccount(h.account)
+	h.must(w.Sim.OfferDebits(h.account, true))
+	h.must(w.Sim.SchedulePayouts(h.account, h.dice.IntN(2) == 0))
 	h.openCampaign()
 	return h
 }
@@ -186,8 +190,10 @@ func (h *history) settle() {
 	h.Sim.ClearFaults()
 	h.Sim.SetDelivery(stripesim.Delivery{})
 	h.Sim.SettleFees()
-	// All payment pages close; then the program, which may have been killed, finds everything by itself.
-	h.advance(26 * time.Hour)
+	// All payment pages close, and all debits are answered; then the program, which may have been killed, finds
+	// everything by itself.
+	h.must(h.Sim.SetLowBalance(h.account, false))
+	h.advance(20 * 24 * time.Hour)
 	h.Sim.SettleFees()
 	h.program.Kill()
 	h.passDatabaseTime()

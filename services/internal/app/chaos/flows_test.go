@@ -51,10 +51,12 @@ func (h *history) openCampaign() {
 }
 
 // flowSteps are the steps of the flows beside a gift by card.
-func (h *history) flowSteps() []step { return nil }
+func (h *history) flowSteps() []step { return h.stripeSteps() }
 
 // flowComparisons compare what they leave.
-func (h *history) flowComparisons() []func(context.Context) string { return nil }
+func (h *history) flowComparisons() []func(context.Context) string {
+	return []func(context.Context) string{h.compareProgress}
+}
 
 // paidOtherwise reports whether a gift was paid by no Checkout Session of its own.
 func (h *history) paidOtherwise(string) bool { return false }

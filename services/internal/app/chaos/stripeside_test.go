@@ -1,0 +1,178 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// stripeSteps are what banks do, and members in Stripe's dashboard.
+func (h *history) stripeSteps() []step {
+	return []step{
+		{"somebody pays by debit", 4, h.payByDebit},
+		{"a bank answers a debit at once", 2, h.settleDebit},
+		{"days pass", 2, func() { h.advance(time.Duration(1+h.dice.IntN(9)) * 24 * time.Hour) }},
+		{"a gift is refunded in the dashboard", 3, h.refundInDashboard},
+		{"a refund fails", 1, h.failRefund},
+		{"Stripe's balance runs low, or not any more", 1, h.turnBalance},
+		{"a bank disputes", 3, h.dispute},
+		{"a dispute goes on", 3, h.goOnWithDispute},
+		{"a card network warns of fraud", 1, h.warn},
+		{"money is paid out by hand", 2, h.payOut},
+		{"a payout fails", 1, h.failPayout},
+	}
+}
+
+// ibans are the banks that donors have.
+var ibans = []stripesim.IBAN{
+	stripesim.IBANPaid, stripesim.IBANPaidLate, stripesim.IBANRefused, stripesim.IBANRefusedLate, stripesim.IBANNoFunds,
+}
+
+func (h *history) payByDebit() {
+	if s, ok := h.somePage(); ok {
+		if err := h.Sim.PayByDebit(s.ID, ibans[h.dice.IntN(len(ibans))]); err != nil {
+			h.t.Fatalf("pay by debit: %v", err)
+		}
+	}
+}
+
+// settleDebit takes one that is under way, if there is one.
+func (h *history) settleDebit() {
+	for _, s := range h.Sim.Sessions(h.account) {
+		if s.Status == "complete" && s.PaymentStatus == "unpaid" {
+			_ = h.Sim.SettleDebit(s.ID, h.dice.IntN(3) > 0) // an error: the bank has answered
+			return
+		}
+	}
+}
+
+// someCharge draws one that was paid.
+func (h *history) someCharge() (id string, amountMinor int64, ok bool) {
+	var paid []stripesim.BalanceTransaction
+	for _, b := range h.Sim.BalanceTransactions(h.account) {
+		if b.Type == "charge" || b.Type == "payment" {
+			paid = append(paid, b)
+		}
+	}
+	if len(paid) == 0 {
+		return "", 0, false
+	}
+	b := paid[h.dice.IntN(len(paid))]
+	return b.SourceID, b.AmountMinor, true
+}
+
+// refundInDashboard is refused by Stripe when too much has gone back.
+func (h *history) refundInDashboard() {
+	if charge, amount, ok := h.someCharge(); ok {
+		part := int64(0)
+		if h.dice.IntN(2) == 0 {
+			part = 1 + h.dice.Int64N(amount)
+		}
+		if _, err := h.Sim.Refund(charge, part); err != nil {
+			h.note("  … refused: %v", err)
+		}
+	}
+}
+
+func (h *history) failRefund() {
+	if refunds := h.Sim.Refunds(h.account); len(refunds) > 0 {
+		if err := h.Sim.FailRefund(refunds[h.dice.IntN(len(refunds))].ID, "expired_or_canceled_card"); err != nil {
+			h.note("  … not any more: %v", err)
+		}
+	}
+}
+
+func (h *history) turnBalance() {
+	h.lowBalance = !h.lowBalance
+	h.must(h.Sim.SetLowBalance(h.account, h.lowBalance))
+}
+
+func (h *history) dispute() {
+	charge, amount, ok := h.someCharge()
+	if !ok {
+		return
+	}
+	how := stripesim.Disputed{Inquiry: h.dice.IntN(4) == 0}
+	if h.dice.IntN(4) == 0 {
+		how.AmountMinor = 1 + h.dice.Int64N(amount)
+	}
+	id, err := h.Sim.Dispute(charge, how)
+	if err != nil {
+		h.note("  … not possible: %v", err)
+		return
+	}
+	h.disputes = append(h.disputes, id)
+}
+
+func (h *history) goOnWithDispute() {
+	if len(h.disputes) == 0 {
+		return
+	}
+	id := h.disputes[h.dice.IntN(len(h.disputes))]
+	if err := []func() error{
+		func() error { return h.Sim.EscalateDispute(id) },
+		func() error { return h.Sim.SubmitEvidence(id, "The donor wrote to us.") },
+		func() error { return h.Sim.CloseDispute(id, true, h.dice.IntN(2) == 0) },
+		func() error { return h.Sim.CloseDispute(id, false, false) },
+		func() error { return h.Sim.CloseInquiry(id) },
+	}[h.dice.IntN(5)](); err != nil {
+		h.note("  … not possible: %v", err)
+	}
+}
+
+func (h *history) warn() {
+	if charge, _, ok := h.someCharge(); ok {
+		_, err := h.Sim.WarnOfFraud(charge, "")
+		h.must(err)
+	}
+}
+
+func (h *history) payOut() {
+	if _, err := h.Sim.CreatePayout(h.account, 1+h.dice.Int64N(50_00), "eur"); err != nil {
+		h.note("  … refused: %v", err)
+	}
+}
+
+func (h *history) failPayout() {
+	if payouts := h.Sim.Payouts(h.account); len(payouts) > 0 {
+		id := payouts[h.dice.IntN(len(payouts))].ID
+		err := h.Sim.FailPayout(id, "account_closed")
+		if h.dice.IntN(3) == 0 {
+			err = h.Sim.CancelPayout(id)
+		}
+		if err != nil {
+			h.note("  … not any more: %v", err)
+		}
+	}
+}
+
+func (h *history) must(err error) {
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// compareProgress: settled is what gifts brought, refunds and disputes deducted.
+func (h *history) compareProgress(ctx context.Context) string {
+	var want int64
+	for _, b := range h.Sim.BalanceTransactions(h.account) {
+		switch b.Type {
+		case "charge", "payment", "refund", "payment_refund", "refund_failure", "payment_failure_refund", "adjustment":
+			want += b.AmountMinor
+		}
+	}
+	c, err := campaignsv1.NewCampaignsServiceClient(h.rest).GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: h.campaign})
+	if err != nil {
+		return fmt.Sprintf("the campaign cannot be read: %v", err)
+	}
+	if got := c.GetProgress().GetSettled().GetAmountMinor(); got != want {
+		return fmt.Sprintf("settled is %d, gifts brought %d", got, want)
+	}
+	if pending := c.GetProgress().GetPending().GetAmountMinor(); pending != 0 {
+		return fmt.Sprintf("%d are pending, after weeks", pending)
+	}
+	return ""
+}
