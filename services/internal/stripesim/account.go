@@ -1,11 +1,30 @@
 package stripesim
 
-// render shows a French association whose onboarding is over.
+// render shows a French association, by what it has told so far.
 func (w *world) render() object {
-	requirements := func() object {
+	told := w.Onboarding
+	if told == nil {
+		told = completeOnboarding()
+	}
+	due := []any{}
+	for _, requirement := range told.CurrentlyDue {
+		due = append(due, requirement)
+	}
+	var deadline, accepted any
+	if told.Deadline != 0 {
+		deadline = told.Deadline
+	}
+	capability := "inactive"
+	if told.ChargesEnabled {
+		capability = "active"
+	}
+	if told.DetailsSubmitted {
+		accepted = w.Created
+	}
+	requirements := func(due []any, deadline, disabled any) object {
 		return object{
-			"alternatives": []any{}, "current_deadline": nil, "currently_due": []any{}, "disabled_reason": nil, "errors": []any{},
-			"eventually_due": []any{}, "past_due": []any{}, "pending_verification": []any{},
+			"alternatives": []any{}, "current_deadline": deadline, "currently_due": due, "disabled_reason": disabled, "errors": []any{},
+			"eventually_due": due, "past_due": []any{}, "pending_verification": []any{},
 		}
 	}
 	return object{
@@ -16,8 +35,8 @@ func (w *world) render() object {
 			"support_email": nil, "support_phone": nil, "support_url": nil, "url": nil,
 		},
 		"business_type":   "non_profit",
-		"capabilities":    object{"card_payments": "active", "transfers": "active"},
-		"charges_enabled": true,
+		"capabilities":    object{"card_payments": capability, "transfers": capability},
+		"charges_enabled": told.ChargesEnabled,
 		"company": object{
 			"address":            object{"city": nil, "country": "FR", "line1": nil, "line2": nil, "postal_code": nil, "state": nil},
 			"directors_provided": false, "executives_provided": true, "name": "Simulated account", "owners_provided": true,
@@ -25,19 +44,19 @@ func (w *world) render() object {
 			"verification": object{"document": object{"back": nil, "details": nil, "details_code": nil, "front": nil}},
 		},
 		"controller":        object{"type": "account"},
-		"country":           "FR",
+		"country":           told.Country,
 		"created":           w.Created,
 		"default_currency":  "eur",
-		"details_submitted": true,
-		"email":             "account@example.org",
+		"details_submitted": told.DetailsSubmitted,
+		"email":             orNull(told.Email),
 		"external_accounts": object{
 			"object": "list", "data": []any{}, "has_more": false, "total_count": 0,
 			"url": "/v1/accounts/" + w.ID + "/external_accounts",
 		},
-		"future_requirements": requirements(),
-		"metadata":            object{},
-		"payouts_enabled":     true,
-		"requirements":        requirements(),
+		"future_requirements": requirements([]any{}, nil, nil),
+		"metadata":            orEmpty(told.Metadata),
+		"payouts_enabled":     told.PayoutsEnabled,
+		"requirements":        requirements(due, deadline, orNull(told.DisabledReason)),
 		"settings": object{
 			"bacs_debit_payments": object{"display_name": nil, "service_user_number": nil},
 			"branding":            object{"icon": nil, "logo": nil, "primary_color": nil, "secondary_color": nil},
@@ -58,20 +77,9 @@ func (w *world) render() object {
 			},
 			"sepa_debit_payments": object{},
 		},
-		"tos_acceptance": object{"date": w.Created, "ip": nil, "user_agent": nil},
+		"tos_acceptance": object{"date": accepted, "ip": nil, "user_agent": nil},
 		"type":           "standard",
 	}
 }
 
 func (s *Sim) getOwnAccount(c *call) (object, *apiError) { return c.world.render(), nil }
-
-// getAccount answers the platform about itself and its connected accounts, and a connected account about
-// itself.
-func (s *Sim) getAccount(c *call) (object, *apiError) {
-	id := c.http.PathValue("id")
-	w := s.worlds[id]
-	if w == nil || c.world.Connected && w != c.world {
-		return nil, noAccess(c.key, id)
-	}
-	return w.render(), nil
-}

@@ -51,8 +51,7 @@ func (s *Sim) endpoints() []endpoint {
 		{"GET /v1/events", "event", true, eventListParams, s.listEvents},
 		{"GET /v1/events/{id}", "event", false, expandOnly, s.getEvent},
 		{"GET /v1/account", "account", false, expandOnly, s.getOwnAccount},
-		{"GET /v1/accounts/{id}", "account", false, expandOnly, s.getAccount},
-	}, s.subscriptionEndpoints()...)
+	}, append(s.subscriptionEndpoints(), s.connectEndpoints()...)...)
 }
 
 func (s *Sim) routes() http.Handler {
@@ -232,7 +231,7 @@ func (s *Sim) admit(c *call, e endpoint, body []byte) *apiError {
 	}
 	s.mu.Lock()
 	account := r.Header.Get("Stripe-Account")
-	c.world = s.world(account)
+	c.world = s.accessible(account)
 	s.mu.Unlock()
 	if c.world == nil {
 		return noAccess(c.key, account)

@@ -85,6 +85,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 		return s.Redeliver(in.Event)
 	}))
 	s.methodControls(mux)
+	s.connectControls(mux)
 	mux.HandleFunc("POST /_sim/faults", control(func(_ context.Context, in struct {
 		Method       string            `json:"method"`
 		PathPrefix   string            `json:"path_prefix"`

@@ -21,6 +21,8 @@ type world struct {
 	ID             string                `json:"id"`
 	Connected      bool                  `json:"connected"`
 	Created        int64                 `json:"created"`
+	Onboarding     *onboarding           `json:"onboarding,omitempty"` // nil: complete since it was connected
+	Revoked        bool                  `json:"revoked,omitempty"`    // the platform has no access any more
 	Debits         bool                  `json:"debits,omitempty"`   // the account offers SEPA debits
 	Exchange       map[string]exchange   `json:"exchange,omitempty"` // by the charge's currency
 	Sessions       table[*session]       `json:"sessions"`
