@@ -19,7 +19,8 @@ import (
 //   - PERMISSION_DENIED: ORIGIN_NOT_ALLOWED
 //   - ALREADY_EXISTS: REQUEST_ID_REUSED
 //   - FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED; NOT_FOUND for a campaign that is not there
-//   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, RETURN_URL_NOT_ALLOWED
+//   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, FEE_COVER_UNAVAILABLE,
+//     RETURN_URL_NOT_ALLOWED
 //   - RESOURCE_EXHAUSTED: TOO_MANY_GIFTS; only for a new gift
 //   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the gift stays, and the same request continues it
 //
@@ -72,17 +73,21 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 	if err := checkAmount(campaign, in.Amount); err != nil {
 		return Donation{}, err
 	}
+	whole, feeCover, err := s.whole(in)
+	if err != nil {
+		return Donation{}, err
+	}
 	if err := s.checkReturnURL(campaign, in.ReturnURL); err != nil {
 		return Donation{}, err
 	}
 	id := s.cfg.NewID()
-	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		account, err := s.cfg.Collectives.MarkInUseTx(ctx, tx, in.Campaign.Collective)
 		if err != nil {
 			return err
 		}
 		inserted, err := insertTx(ctx, tx, Donation{
-			ID: id, Campaign: in.Campaign, Amount: in.Amount, Locale: in.Locale, ReturnURL: in.ReturnURL,
+			ID: id, Campaign: in.Campaign, Amount: whole, FeeCover: feeCover, Locale: in.Locale, ReturnURL: in.ReturnURL,
 			StripeAccount: account, Livemode: s.cfg.Stripe.Livemode(), CreateTime: now, fingerprint: in.fingerprint(),
 		}, in.RequestID)
 		if err != nil || !inserted {

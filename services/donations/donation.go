@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"google.golang.org/grpc/codes"
 
@@ -27,7 +28,9 @@ import (
 type Donation struct {
 	ID       uuid.UUID
 	Campaign campaigns.Name
+	// Amount is the whole, FeeCover the part of it that the donor added for the fee.
 	Amount   money.Amount
+	FeeCover money.Amount
 	// Locale is the language that the donor chose, "fr" or "en".
 	Locale string
 	// ReturnURL is the page of the collective's own site to go back to; empty for none.
@@ -59,6 +62,11 @@ type Donation struct {
 	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
 	failures  int
 	retryTime time.Time
+	// recoveryURL opens a page that closed unpaid again, until recoveryEnds; recoveredSession is one that somebody
+	// opened so.
+	recoveryURL, recoveredSession string
+	recoveryEnds                  time.Time
+	declines                      int
 }
 
 // PayableURL is where the gift can be paid; empty when it cannot, at that time.
@@ -67,6 +75,15 @@ func (d Donation) PayableURL(now time.Time) string {
 		return ""
 	}
 	return d.checkoutURL
+}
+
+// RecoveryURL is where a gift whose page closed unpaid can still be paid; empty when it cannot, at that time, and
+// for one whose page was closed because of the cards that were tried on it.
+func (d Donation) RecoveryURL(now time.Time) string {
+	if d.State != StateExpired || d.declines >= maxDeclines || !now.Before(d.recoveryEnds) {
+		return ""
+	}
+	return d.recoveryURL
 }
 
 // GivenBack reports whether a paid gift is wholly back with its donor now. The state says how far it came: a
@@ -81,7 +98,10 @@ type Intent struct {
 	Campaign campaigns.Name
 	// RequestID is made by the caller, one for each gift that somebody wants to make.
 	RequestID uuid.UUID
-	Amount    money.Amount
+	// Amount is what the collective is to have.
+	Amount money.Amount
+	// CoverFee: the donor adds the fee, by the campaign's estimate.
+	CoverFee bool
 	// Locale is "fr", also when empty, or "en".
 	Locale string
 	// ReturnURL is on one of the campaign's origins; empty for none.
@@ -98,7 +118,11 @@ func (in Intent) fingerprint() []byte {
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], uint64(in.Amount.Minor))
 	h.Write(number[:])
-	for _, text := range []string{string(in.Amount.Currency), in.Locale, in.ReturnURL} {
+	texts := []string{string(in.Amount.Currency), in.Locale, in.ReturnURL}
+	if in.CoverFee { // written only then, so that gifts of before there was a choice keep their fingerprint
+		texts = append(texts, "cover fee")
+	}
+	for _, text := range texts {
 		binary.BigEndian.PutUint64(number[:], uint64(len(text)))
 		h.Write(number[:])
 		h.Write([]byte(text))
@@ -129,12 +153,15 @@ type Config struct {
 	NewID func() uuid.UUID
 	// Logger gets what no caller is told; slog.Default when nil.
 	Logger *slog.Logger
+	// Metrics are registered here unless nil.
+	Metrics prometheus.Registerer
 }
 
 // Service takes gifts. It is safe for concurrent use.
 type Service struct {
 	cfg          Config
 	publicOrigin string
+	metrics      *metrics
 }
 
 const (
@@ -163,7 +190,7 @@ func New(cfg Config) *Service {
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	origin, _ := originOf(cfg.PublicURL)
-	return &Service{cfg: cfg, publicOrigin: origin}
+	return &Service{cfg: cfg, publicOrigin: origin, metrics: newMetrics(cfg.Metrics)}
 }
 
 // now is the time as Postgres keeps it, so that what is answered after a write is what is read later.
@@ -185,6 +212,28 @@ func checkAmount(c campaigns.Campaign, amount money.Amount) error {
 		return wrong("AMOUNT_TOO_LARGE", "amount.amount_minor", "must be at most "+c.Maximum.String())
 	}
 	return nil
+}
+
+// maxWholeMinor is the most that Stripe takes: eight digits,
+// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts.
+const maxWholeMinor = 99_999_999
+
+// whole adds the fee to what the collective is to have, if the donor wants to, and tells the part added.
+func (s *Service) whole(in Intent) (whole, feeCover money.Amount, err error) {
+	whole, feeCover = in.Amount, money.Amount{Currency: in.Amount.Currency}
+	if !in.CoverFee {
+		return whole, feeCover, nil
+	}
+	estimate := s.cfg.Campaigns.FeeEstimate()
+	if !estimate.Holds(in.Amount.Currency) {
+		return whole, feeCover, wrong("FEE_COVER_UNAVAILABLE", "cover_fee", "cannot be wanted, since the campaign has no fee_estimate")
+	}
+	whole = estimate.Whole(in.Amount)
+	if whole.Minor > maxWholeMinor {
+		return whole, feeCover, wrong("AMOUNT_TOO_LARGE", "amount.amount_minor", "is with the fee more than a card can pay")
+	}
+	feeCover.Minor = whole.Minor - in.Amount.Minor
+	return whole, feeCover, nil
 }
 
 // checkReturnURL keeps us from leading donors to anybody's page.

@@ -1,6 +1,7 @@
 package donations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -52,13 +53,17 @@ func (f SessionFact) state() State {
 }
 
 // The session may not be stored yet, since an event can be faster than the answer that it comes after: then
-// its client_reference_id finds the gift. A recovered session is found the same way.
+// its client_reference_id finds the gift. A recovered session is a copy of the one that expired, and found the
+// same way, or by what it is a copy of.
 const lockBySessionSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
 WHERE d.id = @id
-	OR d.checkout_session_id = @session
-ORDER BY d.checkout_session_id = @session DESC NULLS LAST
+	OR d.checkout_session_id IN (@session, @recovered_from)
+	OR d.recovered_session_id IN (@session, @recovered_from)
+ORDER BY
+	d.checkout_session_id IN (@session, @recovered_from) DESC NULLS LAST,
+	d.id
 LIMIT 1
 FOR NO KEY UPDATE`
 
@@ -67,7 +72,13 @@ UPDATE donations.donations AS d
 SET
 	state = @state,
 	checkout_session_id = coalesce(d.checkout_session_id, @session),
-	payment_intent_id = coalesce(d.payment_intent_id, nullif(@intent, '')),
+	recovered_session_id = CASE WHEN @recovered THEN @session ELSE d.recovered_session_id END,
+	recovery_url = CASE WHEN @state = 'expired' THEN nullif(@recovery_url, '') ELSE d.recovery_url END,
+	recovery_ends_at = CASE WHEN @state = 'expired' THEN @recovery_ends ELSE d.recovery_ends_at END,
+	payment_intent_id = CASE
+		WHEN @recovered THEN coalesce(nullif(@intent, ''), d.payment_intent_id)
+		ELSE coalesce(d.payment_intent_id, nullif(@intent, ''))
+	END,
 	paid_at = CASE WHEN @state = 'succeeded' THEN coalesce(d.paid_at, @at) ELSE d.paid_at END,
 	poll_at = CASE WHEN @state = 'succeeded' THEN @poll_at ELSE d.poll_at END,
 	updated_at = @now
@@ -78,7 +89,9 @@ WHERE d.id = @id`
 // repeat and in any order. ours is false for a session that belongs to no gift of this account, currency and
 // livemode. An amount that differs from the gift's is FAILED_PRECONDITION (AMOUNT_DIFFERS).
 func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) (ours bool, err error) {
-	d, err := collectOne(tx.Query(ctx, lockBySessionSQL, pgx.NamedArgs{"id": f.Session.Donation, "session": f.Session.ID}))
+	d, err := collectOne(tx.Query(ctx, lockBySessionSQL, pgx.NamedArgs{
+		"id": f.Session.Donation, "session": f.Session.ID, "recovered_from": f.Session.RecoveredFrom,
+	}))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -93,7 +106,7 @@ func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) 
 	}
 	next := f.state()
 	// An attempt that was left behind may have left a session behind too. Nobody knows its address, and its
-	// end says nothing about the gift.
+	// end says nothing about the gift. Nor does the end of a session that was opened again and not paid.
 	if next == StateExpired && d.CheckoutSession != "" && d.CheckoutSession != f.Session.ID {
 		return true, nil
 	}
@@ -101,8 +114,13 @@ func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) 
 		return true, nil
 	}
 	now := s.now()
+	var recoveryEnds *time.Time
+	if f.Session.RecoveryURL != "" {
+		recoveryEnds = &f.Session.RecoveryEnds
+	}
 	_, err = tx.Exec(ctx, applySQL, pgx.NamedArgs{
 		"id": d.ID, "state": string(next), "session": f.Session.ID, "intent": f.Session.PaymentIntent,
+		"recovered": f.Session.RecoveredFrom != "", "recovery_url": f.Session.RecoveryURL, "recovery_ends": recoveryEnds,
 		"at": f.At, "poll_at": now.Add(pollAfter), "now": now,
 	})
 	return true, postgres.Error(err)
@@ -127,7 +145,7 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	if !d.State.Open() || d.CheckoutSession == "" {
 		return nil
 	}
-	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, d.CheckoutSession)
+	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, cmp.Or(d.recoveredSession, d.CheckoutSession))
 	if stripe.KindOf(err) == stripe.Missing {
 		_, err = s.cfg.Pool.Exec(ctx, expireSQL, pgx.NamedArgs{"id": id, "now": s.now()})
 		return postgres.Error(err)
@@ -135,8 +153,5 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := s.ApplySessionTx(ctx, tx, SessionFact{Account: d.StripeAccount, Session: session, At: s.now()})
-		return err
-	})
+	return s.applySession(ctx, SessionFact{Account: d.StripeAccount, Session: session, At: s.now()})
 }

@@ -43,6 +43,7 @@ func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDona
 			Minor:    req.GetAmount().GetAmountMinor(),
 			Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
 		},
+		CoverFee:  req.GetCoverFee(),
 		Locale:    req.GetLocale(),
 		ReturnURL: req.GetReturnUrl(),
 		Origin:    caller.Origin,
@@ -79,8 +80,9 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 	return &donationsv1.DonationStatus{
 		Name:        d.Name() + "/status",
 		Amount:      moneyToProto(d.Amount),
+		FeeCover:    feeCover(d),
 		Outcome:     outcome(d),
-		CheckoutUrl: d.PayableURL(s.service.now()),
+		CheckoutUrl: s.service.whereToPay(ctx, d),
 		ReturnUrl:   d.ReturnURL,
 		Locale:      d.Locale,
 		CreateTime:  timestamppb.New(d.CreateTime),
@@ -141,6 +143,7 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 	return &donationsv1.Donation{
 		Name:        d.Name(),
 		Amount:      moneyToProto(d.Amount),
+		FeeCover:    feeCover(d),
 		State:       states[d.State],
 		CheckoutUrl: d.PayableURL(s.service.now()),
 		Locale:      d.Locale,
@@ -184,6 +187,14 @@ var outcomes = map[State]donationsv1.DonationOutcome{
 	StatePartiallyRefunded: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
 	StateRefunded:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
 	StateDisputed:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
+}
+
+// feeCover leaves out what was not added.
+func feeCover(d Donation) *moneyv1.Money {
+	if d.FeeCover.Minor == 0 {
+		return nil
+	}
+	return moneyToProto(d.FeeCover)
 }
 
 func moneyToProto(a money.Amount) *moneyv1.Money {

@@ -25,7 +25,9 @@ func (s State) next() []State {
 		return []State{StatePending, StateSucceeded, StateExpired, StateFailed, StateCanceled}
 	case StatePending:
 		return []State{StateSucceeded, StateFailed}
-	case StateExpired, StateFailed, StateCanceled:
+	case StateExpired: // a page that closed can be opened again, and then paid by a debit that takes days
+		return []State{StatePending, StateSucceeded}
+	case StateFailed, StateCanceled:
 		return []State{StateSucceeded}
 	case StateSucceeded:
 		return []State{StatePartiallyRefunded, StateRefunded, StateDisputed}

@@ -20,6 +20,7 @@ const columns = `
 	d.campaign,
 	d.fingerprint,
 	d.amount_minor,
+	d.fee_cover_minor,
 	d.currency,
 	d.locale,
 	d.return_url,
@@ -37,6 +38,10 @@ const columns = `
 	d.session_failures,
 	nullif(d.retry_at, '-infinity'),
 	d.looked_at,
+	coalesce(d.recovery_url, ''),
+	d.recovery_ends_at,
+	coalesce(d.recovered_session_id, ''),
+	d.declines,
 	d.paid_at,
 	d.booked_at,
 	d.created_at,
@@ -44,14 +49,16 @@ const columns = `
 
 func scan(r pgx.CollectableRow) (Donation, error) {
 	var d Donation
-	var expires, retry, looked, paid, booked *time.Time
-	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.Amount.Currency,
+	var expires, retry, looked, recovery, paid, booked *time.Time
+	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.FeeCover.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
 		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts,
-		&d.givenBackMinor, &d.openDisputes, &d.failures, &retry, &looked, &paid, &booked, &d.CreateTime, &d.UpdateTime)
+		&d.givenBackMinor, &d.openDisputes, &d.failures, &retry, &looked,
+		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &paid, &booked, &d.CreateTime, &d.UpdateTime)
+	d.FeeCover.Currency = d.Amount.Currency
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
 	d.ExpireTime, d.retryTime, d.lookTime = fromNull(expires), fromNull(retry), fromNull(looked)
-	d.PayTime, d.BookTime = fromNull(paid), fromNull(booked)
+	d.recoveryEnds, d.PayTime, d.BookTime = fromNull(recovery), fromNull(paid), fromNull(booked)
 	return d, err
 }
 
@@ -143,6 +150,7 @@ INSERT INTO donations.donations (
 	request_id,
 	fingerprint,
 	amount_minor,
+	fee_cover_minor,
 	currency,
 	locale,
 	return_url,
@@ -158,6 +166,7 @@ VALUES (
 	@request_id,
 	@fingerprint,
 	@amount_minor,
+	@fee_cover_minor,
 	@currency,
 	@locale,
 	@return_url,
@@ -171,18 +180,19 @@ ON CONFLICT (collective, campaign, request_id) DO NOTHING`
 // insertTx reports false when the request id is taken.
 func insertTx(ctx context.Context, tx pgx.Tx, d Donation, requestID uuid.UUID) (inserted bool, err error) {
 	tag, err := tx.Exec(ctx, insertSQL, pgx.NamedArgs{
-		"id":             d.ID,
-		"collective":     d.Campaign.Collective,
-		"campaign":       d.Campaign.Campaign,
-		"request_id":     requestID,
-		"fingerprint":    d.fingerprint,
-		"amount_minor":   d.Amount.Minor,
-		"currency":       string(d.Amount.Currency),
-		"locale":         d.Locale,
-		"return_url":     d.ReturnURL,
-		"stripe_account": d.StripeAccount,
-		"livemode":       d.Livemode,
-		"now":            d.CreateTime,
+		"id":              d.ID,
+		"collective":      d.Campaign.Collective,
+		"campaign":        d.Campaign.Campaign,
+		"request_id":      requestID,
+		"fingerprint":     d.fingerprint,
+		"amount_minor":    d.Amount.Minor,
+		"fee_cover_minor": d.FeeCover.Minor,
+		"currency":        string(d.Amount.Currency),
+		"locale":          d.Locale,
+		"return_url":      d.ReturnURL,
+		"stripe_account":  d.StripeAccount,
+		"livemode":        d.Livemode,
+		"now":             d.CreateTime,
 	})
 	return tag.RowsAffected() == 1, postgres.Error(err)
 }

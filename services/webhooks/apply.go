@@ -68,14 +68,15 @@ const dueSessionsSQL = `
 SELECT e.id
 FROM webhooks.events AS e
 WHERE e.account = @account
-	AND e.step = 'session'
+	AND e.step IN ('session', 'decline')
 	AND e.next_attempt_at <= statement_timestamp()
 ORDER BY
 	e.next_attempt_at,
 	e.id
 LIMIT @count`
 
-// applySessions applies the due events one by one, so that none waits for another's failure.
+// applySessions applies the due events of sessions and their payments one by one, so that none waits for
+// another's failure.
 func (s *Service) applySessions(ctx context.Context, account string, until time.Time) error {
 	for {
 		ids, err := s.strings(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "count": applyBatch})
@@ -153,6 +154,9 @@ func (s *Service) tryEvent(ctx context.Context, account, id string) (outcome str
 	}
 	if err != nil {
 		return "", postgres.Error(err)
+	}
+	if e.Type == typeDeclined {
+		return s.countDecline(ctx, account, id, e)
 	}
 	if e.object.Session == nil {
 		return "", errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")

@@ -61,6 +61,8 @@ type step string
 const (
 	// stepSession moves a gift, by what the event says of its Checkout Session.
 	stepSession step = "session"
+	// stepDecline counts a payment that was refused on its gift.
+	stepDecline step = "decline"
 	// stepObject names an object that is to be read again, by the reader of its kind.
 	stepObject step = "object"
 	// stepHint says that money moved: the next sync sees it.
@@ -73,17 +75,19 @@ const (
 	typeAsyncSucceeded = "checkout.session.async_payment_succeeded"
 	typeAsyncFailed    = "checkout.session.async_payment_failed"
 	typeExpired        = "checkout.session.expired"
+	typeDeclined       = "payment_intent.payment_failed"
 	typeAuthorized     = "account.application.authorized"
 	typeDeauthorized   = "account.application.deauthorized"
 )
 
-// steps are the event types that matter. All others are stored and ignored: payment_intent.*, for instance,
-// say nothing that a session or a charge does not say as well. stripe-go v76 has no constant for some.
+// steps are the event types that matter. All others are stored and ignored: payment_intent.succeeded, for instance,
+// says nothing that a session or a charge does not say as well. stripe-go v76 has no constant for some.
 var steps = map[string]step{
 	typeCompleted:      stepSession,
 	typeAsyncSucceeded: stepSession,
 	typeAsyncFailed:    stepSession,
 	typeExpired:        stepSession,
+	typeDeclined:       stepDecline,
 
 	typeAuthorized:   stepNone,
 	typeDeauthorized: stepNone,

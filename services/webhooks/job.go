@@ -228,7 +228,7 @@ SELECT
 			FROM webhooks.events AS e
 			WHERE e.account = a.account
 				AND e.next_attempt_at <= statement_timestamp()
-				AND (e.step IN ('session', 'object') OR a.next_sync_at <= statement_timestamp())
+				AND (e.step IN ('session', 'decline', 'object') OR a.next_sync_at <= statement_timestamp())
 		)
 		OR @ours AND a.next_sync_at <= statement_timestamp() AND (
 			a.back_floor IS NOT NULL

@@ -149,6 +149,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		AdminAddr:                   adminAddr,
 		SecretKey:                   saved.SecretKey,
 		TrustedProxies:              []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		FeeEstimate:                 app.DefaultFeeEstimate,
 		Logger:                      logger,
 		Now:                         clock.Now,
 	})

@@ -83,6 +83,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Limit:       cfg.GiftLimit,
 		Now:         cfg.Now,
 		Logger:      cfg.Logger,
+		Metrics:     registry,
 	})
 	events := webhooks.New(webhooks.Config{
 		Pool:           a.pool,

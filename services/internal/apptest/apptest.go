@@ -24,6 +24,7 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -152,6 +153,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 		AdminAddr:                   "127.0.0.1:0",
 		SecretKey:                   secret,
 		TrustedProxies:              cfg.TrustedProxies,
+		FeeEstimate:                 campaigns.DefaultFeeEstimate,
 		Logger:                      slog.New(slog.NewTextHandler(cfg.LogTo, nil)),
 		Now:                         e.Clock.Now,
 		GiftLimit:                   cfg.Limit,

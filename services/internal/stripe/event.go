@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stripe/stripe-go/v76/webhook"
 	"google.golang.org/grpc/codes"
 
@@ -34,6 +35,8 @@ type Object struct {
 	Session *Session `json:"session,omitempty"`
 	// PaymentIntent is the payment that a charge, refund or dispute belongs to.
 	PaymentIntent string `json:"payment_intent,omitempty"`
+	// Donation is the gift in the metadata of a payment intent; Nil otherwise.
+	Donation uuid.UUID `json:"donation,omitzero"`
 }
 
 // Verify checks the Stripe-Signature header against each secret, of which there are two while one is being
@@ -97,6 +100,9 @@ func parseObject(eventType, version string, data json.RawMessage) Object {
 	var o sourceObject
 	if json.Unmarshal(data, &o) == nil {
 		object.PaymentIntent = o.PaymentIntent.ID
+		if object.Kind == "payment_intent" {
+			object.Donation = parseDonation(o.Metadata)
+		}
 	}
 	return object
 }

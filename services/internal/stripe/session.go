@@ -104,9 +104,7 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		Metadata:          metadata,
 		// The session's own metadata does not reach the charge.
 		PaymentIntentData: &stripego.CheckoutSessionPaymentIntentDataParams{Metadata: metadata},
-		AfterExpiration: &stripego.CheckoutSessionAfterExpirationParams{
-			Recovery: &stripego.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripego.Bool(true)},
-		},
+		AfterExpiration:   recoverable(),
 		LineItems: []*stripego.CheckoutSessionLineItemParams{{
 			PriceData: &stripego.CheckoutSessionLineItemPriceDataParams{
 				Currency:    stripego.String(strings.ToLower(string(p.Amount.Currency))),
@@ -135,6 +133,14 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		return Session{}, err
 	}
 	return answer.session(), nil
+}
+
+// recoverable asks for a URL that opens the session again once it expired unpaid. Stripe copies nothing that is
+// not on the session: what leads to the gift is.
+func recoverable() *stripego.CheckoutSessionAfterExpirationParams {
+	return &stripego.CheckoutSessionAfterExpirationParams{
+		Recovery: &stripego.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripego.Bool(true)},
+	}
 }
 
 // GetSession reads a session with its payment intent's status.

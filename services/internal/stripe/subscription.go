@@ -58,7 +58,7 @@ type Subscription struct {
 // payment mode only is left out. The subscription's metadata reaches its invoices, and nothing reaches their charges.
 func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	params.Mode = stripego.String("subscription")
-	params.SubmitType, params.CustomerCreation, params.PaymentIntentData = nil, nil, nil
+	params.SubmitType, params.CustomerCreation, params.PaymentIntentData, params.AfterExpiration = nil, nil, nil, nil
 	params.SubscriptionData = &stripego.CheckoutSessionSubscriptionDataParams{
 		Metadata: map[string]string{metadataRecurring: p.Donation.String()},
 	}
