@@ -53,7 +53,7 @@ func open(t *testing.T, zone string) (*exports.Service, *ledger.Service, *pgxpoo
 			t.Fatal(err)
 		}
 	}
-	books := ledger.New(ledger.Config{Pool: pool})
+	books := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{7}, 32)})
 	if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
 		return books.EnsureBookTx(ctx, tx, "")
 	}); err != nil {

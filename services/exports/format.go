@@ -33,6 +33,8 @@ type format struct {
 	// open returns what takes the entries; nil when the file has none and is in the chunks already. What
 	// it refuses, it refuses before the first byte is sent.
 	open func(context.Context, *export, *chunks) (writer, error)
+	// all, in place of open, makes the file from other things than entries, and refuses nothing.
+	all func(context.Context, *export, *chunks) error
 }
 
 // writer takes the entries of a file in their order, then its end. One that is an io.Closer too is closed
@@ -45,6 +47,8 @@ type writer interface {
 var formats = map[string]format{
 	FormatCSV:   {contentType: "text/csv; charset=utf-8; header=present", fileName: spanName(".csv"), open: openCSV},
 	FormatJSONL: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".jsonl"), open: openJSONL},
+
+	FormatProof: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".proof.jsonl"), all: writeProof},
 
 	FormatXLSX: {
 		contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", fileName: spanName(".xlsx"), open: openXLSX,
@@ -93,6 +97,17 @@ const progressEvery = 4096
 
 // write makes the file. ready is called before anything leaves the chunks, and not when it cannot be made.
 func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error) (err error) {
+	if x.format.all != nil {
+		if ready != nil {
+			if err := ready(c); err != nil {
+				return err
+			}
+		}
+		if err := x.format.all(ctx, x, c); err != nil {
+			return err
+		}
+		return c.flush()
+	}
 	w, err := x.format.open(ctx, x, c)
 	if err != nil {
 		return err

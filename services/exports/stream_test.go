@@ -52,8 +52,9 @@ func (m *meter) Write(b []byte) (int, error) {
 }
 
 func TestMemoryStaysFlat(t *testing.T) {
-	service, _, pool := open(t, "Europe/Paris")
+	service, books, pool := open(t, "Europe/Paris")
 	fill(t, pool, 60_000)
+	seal(t, books)
 	for _, format := range exports.Formats() {
 		t.Run(format, func(t *testing.T) {
 			// A workbook keeps 16 MiB of rows before it takes a file; its buffer grows by doubling.

@@ -23,6 +23,9 @@ const (
 	lineBalance     = "balance"
 	lineTransaction = "transaction"
 	lineEnd         = "end"
+	// A share begins with its own line instead of the book's, and has gaps.
+	lineShare = "share"
+	lineGap   = "gap"
 )
 
 // archiveLine is a line of an archive, a JSON object; which members it has depends on its type. Numbers are
@@ -53,6 +56,13 @@ type archiveLine struct {
 	Entries     []archiveEntry `json:"entries,omitempty"`
 
 	Balance *archiveEntry `json:"balance,omitempty"`
+
+	// Collective is whose share it is. Shared says that not all of a transaction's entries are here.
+	Collective string `json:"collective,omitempty"`
+	Shared     bool   `json:"shared,omitempty"`
+	// Last is the last number of a gap, and Hashes those of the subtrees that make it up.
+	Last   int64    `json:"last,string,omitempty"`
+	Hashes [][]byte `json:"hashes,omitempty"`
 }
 
 // archiveEntry is an entry, or a kept balance: then without line and donation.
@@ -93,8 +103,8 @@ ORDER BY k.id`
 
 // WriteArchive writes all that is sealed of a book as JSON Lines: its checkpoints, the balances that are
 // kept, and each transaction with everything that was hashed. [VerifyArchive] checks it without a database. A
-// book with several collectives is in it whole, so it is for who runs the instance; one collective's
-// share could not be: the tree is over all of them. Nothing in it names a donor.
+// book with several collectives is in it whole, so it is for who runs the instance; [View.WriteShare] is for
+// one of them. Nothing in it names a donor.
 //
 // It reads one snapshot, and holds the checkpoints in memory.
 func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) error {

@@ -57,7 +57,8 @@
 // Balances are by account, campaign and currency; as of what had happened, of a number, or of what had been
 // written. Times of writing are in no order, so each balance checkpoint keeps a time and an xid that nobody
 // had then: between those two stands what may be on either side. A [Statement] keeps to a number, so its pages are of one
-// whole. [Service.WriteArchive] writes what [VerifyArchive] checks without a database.
+// whole. [VerifyArchive] checks without a database what [Service.WriteArchive] writes of a book, or [View.WriteShare]
+// of one collective's share, where hashes of subtrees stand for what the others posted.
 //
 // # Neighbours
 //

@@ -36,6 +36,10 @@ type Report struct {
 	Sealed, Unsealed, Checkpoints int64
 	// VerifierKey is the one of the newest checkpoint; empty before the first.
 	VerifierKey string
+	// Collective is whose share was checked; empty when it was the whole book. Of its transactions Own are
+	// proven with their entries, and Shared, which others have entries in, by their hash alone.
+	Collective  string
+	Own, Shared int64
 	// Differences is empty when all is as it must be; the first thousand of them otherwise.
 	Differences []Difference
 }
@@ -268,6 +272,11 @@ func (v *verification) numbered(r *verified) {
 	if !bytes.Equal(r.leafHash, rfc6962.DefaultHasher.HashLeaf(r.leaf.Encode())) {
 		v.differ(r.name(), "its transaction, an entry or its number is not what was sealed")
 	}
+	v.order(r)
+}
+
+// order checks that a transaction was written after the one before it.
+func (v *verification) order(r *verified) {
 	if r.leaf.XID < v.lastXID || r.leaf.XID == v.lastXID && r.leaf.ID <= v.lastID {
 		v.differ(r.name(), "was written before the one with the number before")
 	}

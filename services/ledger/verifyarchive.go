@@ -28,16 +28,19 @@ type archiveCheck struct {
 // checkpoints with their signatures and their chain, and the kept balances. With a verifier key the newest
 // checkpoint must be signed by it; without one, compare the report's with one that was kept elsewhere.
 //
+// Of a share, as [View.WriteShare] wrote it, it checks as much as a share can show: that each transaction in it is
+// balanced, is what was hashed and stands in the signed tree at its number. It cannot show that nothing of the
+// collective's was left to the hashes.
+//
 // What differs is in the report; the error is for a file that is no archive, or not a whole one.
 func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
-	v := &archiveCheck{
-		verification: &verification{
-			Report: &Report{}, tree: treeCheck{grown: treeRanges.NewEmptyRange(0)}, checkpoints: checkpointChain{bySize: map[int64]int{}},
-		},
-		kept: map[keptKey]int64{}, sums: map[keptKey]int64{},
-	}
 	decoder := json.NewDecoder(r)
 	decoder.DisallowUnknownFields()
+	var check interface {
+		line(line *archiveLine) error
+		end() error
+	}
+	var report *verification
 	for n, ended := 1, false; ; n++ {
 		var line archiveLine
 		if err := decoder.Decode(&line); errors.Is(err, io.EOF) && ended {
@@ -47,24 +50,51 @@ func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		if ended || (n == 1) != (line.Type == lineBook) {
+		if ended || (n == 1) != (line.Type == lineBook || line.Type == lineShare) {
 			return nil, fmt.Errorf("line %d: a %q is not expected here", n, line.Type)
 		}
 		ended = line.Type == lineEnd
-		if err := v.line(&line); err != nil {
+		var err error
+		switch line.Type {
+		case lineBook:
+			v := newArchiveCheck()
+			check, report = v, v.verification
+			err = v.line(&line)
+		case lineShare:
+			var v *shareCheck
+			if v, err = newShareCheck(&line); err == nil {
+				check, report = v, v.verification
+			}
+		default:
+			err = check.line(&line)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
+	if err := check.end(); err != nil {
+		return nil, err
+	}
+	if verifierKey != "" && report.VerifierKey != verifierKey {
+		report.differ("checkpoints", "the newest is not signed by the key %s", verifierKey)
+	}
+	return report.Report, nil
+}
+
+func newArchiveCheck() *archiveCheck {
+	return &archiveCheck{
+		verification: &verification{
+			Report: &Report{}, tree: treeCheck{grown: treeRanges.NewEmptyRange(0)}, checkpoints: checkpointChain{bySize: map[int64]int{}},
+		},
+		kept: map[keptKey]int64{}, sums: map[keptKey]int64{},
+	}
+}
+
+func (v *archiveCheck) end() error {
 	if v.keptAt > v.tree.size {
 		v.differ("kept balances", "are at number %d, which is missing", v.keptAt)
 	}
-	if err := v.endCheckpoints(nil); err != nil {
-		return nil, err
-	}
-	if verifierKey != "" && v.VerifierKey != verifierKey {
-		v.differ("checkpoints", "the newest is not signed by the key %s", verifierKey)
-	}
-	return v.Report, nil
+	return v.endCheckpoints(nil)
 }
 
 func (v *archiveCheck) line(line *archiveLine) error {
@@ -113,17 +143,35 @@ func (v *archiveCheck) checkpoint(line *archiveLine) error {
 }
 
 func (v *archiveCheck) transaction(line *archiveLine) error {
-	if line.Effective == nil || line.Recorded == nil || len(line.LeafHash) != rfc6962.DefaultHasher.Size() {
-		return errors.New("a transaction has its times and its hash")
+	r, err := line.verified(v.Book)
+	if err != nil {
+		return err
 	}
 	if line.Number > v.tree.size+maxGap {
 		return fmt.Errorf("the number %d is far from the one before", line.Number)
+	}
+	for i := range line.Entries {
+		v.sums[keyOf(&line.Entries[i])] += line.Entries[i].AmountMinor
+	}
+	v.numbered(r)
+	v.entries(r)
+	v.grow(r.number, r.leafHash)
+	if r.number == v.keptAt {
+		v.compareKept()
+	}
+	return nil
+}
+
+// verified is the transaction that a line tells, to be checked.
+func (line *archiveLine) verified(book string) (*verified, error) {
+	if line.Effective == nil || line.Recorded == nil || len(line.LeafHash) != rfc6962.DefaultHasher.Size() {
+		return nil, errors.New("a transaction has its times and its hash")
 	}
 	r := &verified{
 		number: line.Number, transactionID: line.Transaction, leafHash: line.LeafHash, found: true,
 		entryCount: int16(min(len(line.Entries), maxEntries)),
 		leaf: Leaf{
-			Book: v.Book, Number: line.Number, ID: line.Transaction, XID: line.XID, Reference: line.Reference, Kind: line.Kind,
+			Book: book, Number: line.Number, ID: line.Transaction, XID: line.XID, Reference: line.Reference, Kind: line.Kind,
 			Effective: *line.Effective, Recorded: *line.Recorded, Fingerprint: line.Fingerprint,
 		},
 	}
@@ -137,15 +185,8 @@ func (v *archiveCheck) transaction(line *archiveLine) error {
 			entry.Donation = uuid.UUID(*e.Donation)
 		}
 		r.leaf.Entries = append(r.leaf.Entries, entry)
-		v.sums[keyOf(e)] += e.AmountMinor
 	}
-	v.numbered(r)
-	v.entries(r)
-	v.grow(r.number, r.leafHash)
-	if r.number == v.keptAt {
-		v.compareKept()
-	}
-	return nil
+	return r, nil
 }
 
 // compareKept compares what was kept with what the entries so far sum to.

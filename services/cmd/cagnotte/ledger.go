@@ -20,7 +20,8 @@ func verifyLedger(ctx context.Context, args []string, getenv func(string) string
 		books = append(books, book)
 		return nil
 	})
-	file := flags.String("from-export", "", "a file that ledger archive wrote, to check instead, without a database")
+	file := flags.String("from-export", "", "a file to check instead, without a database: what ledger archive wrote, which is a whole book,\n"+
+		"or a collective's export in the format PROOF, of which as much is checked as a share can show")
 	key := flags.String("key", "", "with -from-export: the verifier key that the newest checkpoint must be signed by")
 	if err := parse(flags, args, stderr); err != nil {
 		return ignoreHelp(err)

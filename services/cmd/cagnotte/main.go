@@ -23,7 +23,7 @@ const usage = `Usage: cagnotte COMMAND
   serve                 run the service until SIGINT or SIGTERM
   migrate               bring the database's schema up to this program
   export                write a collective's ledger as a file, in any format (export -h)
-  ledger verify         recompute the books and say what differs (ledger verify -h)
+  ledger verify         recompute the books, or a file of them, and say what differs (ledger verify -h)
   ledger archive        write all that is sealed of a book, for ledger verify -from-export (ledger archive -h)
   ledger verify-proof   check a donor's proof code, without a database (ledger verify-proof -h)
   operator create-key   create an operator's key and print it on the last line (create-key -h)

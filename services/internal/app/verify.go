@@ -52,6 +52,10 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 func tell(w io.Writer, report *ledger.Report) {
 	fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
 		report.Book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
+	if report.Collective != "" {
+		fmt.Fprintf(w, "  share of %s: %d transactions proven with their entries, %d that others have entries in by their hash alone\n",
+			report.Collective, report.Own, report.Shared)
+	}
 	if report.VerifierKey != "" {
 		fmt.Fprintf(w, "  verifier key %s\n", report.VerifierKey)
 	}
@@ -82,7 +86,8 @@ func ArchiveLedger(ctx context.Context, databaseURL, book string, w io.Writer) e
 	})
 }
 
-// VerifyArchive recomputes a book from such a file, without a database, and writes what it finds as
+// VerifyArchive recomputes a book from such a file, or a collective's share from its export as PROOF, without a
+// database, and writes what it finds as
 // VerifyLedger does. With a verifier key the newest checkpoint must be signed by it.
 func VerifyArchive(r io.Reader, verifierKey string, w io.Writer) error {
 	report, err := ledger.VerifyArchive(r, verifierKey)

@@ -1,0 +1,142 @@
+package ledger_test
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// hosted is a book of two collectives: one gift in four is vallon's, and every fortieth transaction is for both.
+func hosted(t *testing.T) (*ledger.Service, *pgxpool.Pool) {
+	t.Helper()
+	s, pool := openSealing(t)
+	var txs []ledger.Transaction
+	for i := range 300 {
+		tx := gift(fmt.Sprintf("txn_%03d", i), day(1), int64(1000+i))
+		of := func(line int, collective, campaign string) {
+			tx.Entries[line].Collective, tx.Entries[line].Campaign = collective, campaign
+		}
+		if i%4 > 0 {
+			for line := range tx.Entries {
+				of(line, marseille, "port")
+			}
+		} else if i%40 == 0 {
+			of(2, marseille, "port")
+			of(3, marseille, "port")
+		}
+		txs = append(txs, tx)
+	}
+	mustPost(t, s, pool, txs...)
+	if err := s.SealAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, pool
+}
+
+func share(t *testing.T, s *ledger.Service, watermark ledger.Watermark, f ledger.Filter) (string, ledger.Watermark) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := s.View(t.Context(), watermark, func(v *ledger.View) error {
+		watermark = v.Watermark()
+		return v.WriteShare(t.Context(), book, f, &out)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), watermark
+}
+
+func TestShare(t *testing.T) {
+	s, pool := hosted(t)
+	ours := ledger.Filter{Collective: vallon}
+	file, watermark := share(t, s, "", ours)
+	report, err := ledger.VerifyArchive(strings.NewReader(file), "")
+	if err != nil || len(report.Differences) > 0 {
+		t.Fatalf("report %+v, err = %v", report, err)
+	}
+	if report.Collective != vallon || report.Book != book || report.Sealed != 300 || report.Own != 67 || report.Shared != 8 {
+		t.Errorf("report %+v", report)
+	}
+	t.Run("says nothing of the others", func(t *testing.T) {
+		for _, theirs := range []string{marseille, "port", "txn_001"} {
+			if strings.Contains(file, theirs) {
+				t.Errorf("%q is in it", theirs)
+			}
+		}
+	})
+	t.Run("is the same for its watermark, whatever is sealed after", func(t *testing.T) {
+		mustPost(t, s, pool, gift("txn_later", day(2), 100))
+		if err := s.SealAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := share(t, s, watermark, ours); again != file {
+			t.Error("it differs")
+		}
+		if now, _ := share(t, s, "", ours); now == file {
+			t.Error("what is new is missing")
+		}
+	})
+	t.Run("of a span of time", func(t *testing.T) {
+		span, _ := share(t, s, watermark, ledger.Filter{Collective: vallon, Start: day(2)})
+		report, err := ledger.VerifyArchive(strings.NewReader(span), report.VerifierKey)
+		if err != nil || len(report.Differences) > 0 || report.Own != 0 || report.Sealed != 300 {
+			t.Errorf("report %+v, err = %v", report, err)
+		}
+	})
+	t.Run("of a book without seals", func(t *testing.T) {
+		var out bytes.Buffer
+		if err := s.View(t.Context(), "", func(v *ledger.View) error {
+			return v.WriteShare(t.Context(), "acct_other", ours, &out)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if report, err := ledger.VerifyArchive(&out, ""); err != nil || len(report.Differences) > 0 || report.Checkpoints != 0 {
+			t.Errorf("report %+v, err = %v", report, err)
+		}
+	})
+	line := func(number int) string {
+		return regexp.MustCompile(fmt.Sprintf(`(?m)^\{"type":"transaction","number":"%d".*\n`, number)).FindString(file)
+	}
+	for _, c := range []struct{ rule, old, new, want string }{
+		{"an amount", `"amount_minor":"1004"`, `"amount_minor":"1005"`, "number 5 (txn_004): its transaction, an entry or its number is not what was sealed"},
+		{"an unbalanced transaction", `"amount_minor":"1004"`, `"amount_minor":"1005"`, "sums to 1 EUR"},
+		{"a reference", `"reference":"txn_004"`, `"reference":"txn_xxx"`, "number 5 (txn_xxx): its transaction"},
+		{"a hash with its content", regexp.MustCompile(`"leaf_hash":"[^"]*"`).FindString(line(5)), `"leaf_hash":"` + strings.Repeat("A", 43) + `="`, "another root was signed"},
+		{"a changed note", `\nsigned 20`, `\nsigned 21`, "the signature of the checkpoint"},
+		{"another book", `"book":"acct_vallon"`, `"book":"acct_other"`, "is of another book"},
+		{"another collective", `"collective":"` + vallon, `"collective":"elsewhere`, "has an entry of another collective"},
+	} {
+		t.Run("tells "+c.rule, func(t *testing.T) {
+			forged := strings.Replace(file, c.old, c.new, 1)
+			if forged == file {
+				t.Fatal("nothing was changed")
+			}
+			report, err := ledger.VerifyArchive(strings.NewReader(forged), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := fmt.Sprint(report.Differences); !strings.Contains(found, c.want) {
+				t.Errorf("found %s", found)
+			}
+		})
+	}
+	for rule, forged := range map[string]string{
+		"with a transaction removed": strings.Replace(file, line(5), "", 1),
+		"with one twice":             strings.Replace(file, line(5), line(5)+line(5), 1),
+		"cut off":                    file[:len(file)-len("{\"type\":\"end\"}\n")],
+		"of another version":         strings.Replace(file, `"version":1`, `"version":2`, 1),
+		"with a short gap":           regexp.MustCompile(`"hashes":\["[^"]*"`).ReplaceAllString(file, `"hashes":[`),
+		"with an archive's line":     strings.Replace(file, line(5), `{"type":"balance"}`+"\n", 1),
+	} {
+		t.Run("is none "+rule, func(t *testing.T) {
+			if _, err := ledger.VerifyArchive(strings.NewReader(forged), ""); err == nil {
+				t.Error("it passes")
+			}
+		})
+	}
+}
