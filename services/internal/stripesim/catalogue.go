@@ -16,6 +16,16 @@ type texts struct {
 	CardPaid, CardRefused, CardNoFunds  string
 	CardTooOld, CardBritish, CardAbroad string
 	BadExpiry, BadCVC, BadEmail         string
+	CardChallenged                      string
+	ChallengeHint                       string
+	ChallengePass, ChallengeFail        string
+	DebitHeading, DebitSubmit, Mandate  string
+	AccountHolder, TestAccounts         string
+	DebitBegun                          string
+	DebitPaid, DebitPaidLate            string
+	DebitRefused, DebitRefusedLate      string
+	DebitDisputed                       string
+	BadName, BadIBAN                    string
 	declines                            map[string]string // by decline code, then by code
 }
 
@@ -53,6 +63,24 @@ var catalogue = map[string]texts{
 		BadExpiry:     "La date d’expiration de la carte n’est pas valable. Corrigez-la et réessayez.",
 		BadCVC:        "Le code de sécurité est incomplet : ce sont les 3 ou 4 chiffres au dos de la carte.",
 		BadEmail:      "L’adresse e-mail n’est pas valable.",
+
+		CardChallenged:   "acceptée après une étape de plus (3-D Secure)",
+		ChallengeHint:    "Votre banque demande une confirmation (3-D Secure).",
+		ChallengePass:    "Confirmer",
+		ChallengeFail:    "Refuser",
+		DebitHeading:     "Payer par prélèvement SEPA",
+		DebitSubmit:      "Autoriser le prélèvement",
+		Mandate:          "Vous autorisez le bénéficiaire à débiter ce compte. La banque répond en 5 jours ouvrés environ.",
+		AccountHolder:    "Titulaire du compte",
+		TestAccounts:     "Comptes d’essai",
+		DebitBegun:       "Le prélèvement est autorisé",
+		DebitPaid:        "payé après 5 jours ouvrés",
+		DebitPaidLate:    "payé après 14 jours ouvrés",
+		DebitRefused:     "refusé après 5 jours ouvrés",
+		DebitRefusedLate: "refusé après 14 jours ouvrés",
+		DebitDisputed:    "payé, puis contesté",
+		BadName:          "Indiquez le titulaire du compte.",
+		BadIBAN:          "Ce n’est pas l’IBAN d’un compte d’essai. N’utilisez ici que ceux de la liste.",
 		declines: map[string]string{
 			"":                    "Votre carte a été refusée. Essayez avec une autre carte.",
 			"insufficient_funds":  "Votre carte n’a pas une provision suffisante. Essayez avec une autre carte.",
@@ -96,6 +124,24 @@ var catalogue = map[string]texts{
 		BadExpiry:     "The card’s expiry date is not valid. Correct it and try again.",
 		BadCVC:        "The security code is incomplete: it is the 3 or 4 digits on the back of the card.",
 		BadEmail:      "The e-mail address is not valid.",
+
+		CardChallenged:   "accepted after one more step (3-D Secure)",
+		ChallengeHint:    "Your bank asks you to confirm (3-D Secure).",
+		ChallengePass:    "Confirm",
+		ChallengeFail:    "Refuse",
+		DebitHeading:     "Pay by SEPA debit",
+		DebitSubmit:      "Authorise the debit",
+		Mandate:          "You authorise the payee to debit this account. The bank answers in about 5 working days.",
+		AccountHolder:    "Account holder",
+		TestAccounts:     "Test accounts",
+		DebitBegun:       "The debit is authorised",
+		DebitPaid:        "paid after 5 working days",
+		DebitPaidLate:    "paid after 14 working days",
+		DebitRefused:     "refused after 5 working days",
+		DebitRefusedLate: "refused after 14 working days",
+		DebitDisputed:    "paid, then disputed",
+		BadName:          "Say who holds the account.",
+		BadIBAN:          "This is not the IBAN of a test account. Use only those of the list here.",
 		declines: map[string]string{
 			"":                    "Your card was declined. Try another card.",
 			"insufficient_funds":  "Your card has insufficient funds. Try another card.",

@@ -102,7 +102,7 @@ func (s *Sim) payByDebit(sessionID string, iban IBAN, name, email string) error 
 	if err != nil {
 		return err
 	}
-	if !se.offers(debitMethod) {
+	if !se.offers(debitMethod) || se.Mode == modeSubscription { // of a subscription they are not simulated
 		return &SessionError{ID: sessionID, Status: "one that offers no " + debitMethod}
 	}
 	number, facts, err := iban.lookup()

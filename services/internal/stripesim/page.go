@@ -60,6 +60,9 @@ type pageView struct {
 	Submit     string
 	CancelURL  string
 	Cards      []pageCard
+	Debit      *debitForm
+	// Challenge: the bank of the card in the form asks for one more step.
+	Challenge bool
 
 	Ended, EndedHint, NextURL string // when it is not open
 
@@ -113,11 +116,17 @@ func (s *Sim) view(r *http.Request) *pageView {
 		verb = v.T.Book
 	}
 	v.Submit = verb + " " + v.Total
+	if se.Mode != modeSubscription && se.offers(debitMethod) {
+		v.Debit = &debitForm{}
+	}
 	switch se.Status {
 	case sessionOpen:
 		v.Open = true
 	case sessionComplete:
 		v.Ended, v.EndedHint, v.NextURL = v.T.Paid, v.T.PaidHint, v.successURL
+		if se.Unpaid {
+			v.Ended = v.T.DebitBegun
+		}
 	case sessionExpired:
 		v.Ended, v.EndedHint, v.NextURL = v.T.Expired, v.T.ExpiredHint, v.CancelURL
 	}
@@ -127,6 +136,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 func (s *Sim) showPage(w http.ResponseWriter, r *http.Request) {
 	v := s.view(r)
 	v.fill(r.URL.Query().Get("card"))
+	v.fillDebit("", r.URL.Query().Get("iban"))
 	v.write(w, v.httpStatus())
 }
 
@@ -150,8 +160,13 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := s.view(r)
+	if v.Debit != nil && r.PostForm.Has("iban") {
+		s.submitDebit(w, r, v)
+		return
+	}
 	card, email := r.PostForm.Get("card"), strings.TrimSpace(r.PostForm.Get("email"))
 	v.fill(card)
+	v.fillDebit("", "")
 	v.Expiry, v.CVC = r.PostForm.Get("expiry"), r.PostForm.Get("cvc")
 	if !v.EmailFixed {
 		v.Email = email
@@ -163,15 +178,33 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 		v.write(w, http.StatusUnprocessableEntity)
 		return
 	}
-	err := s.pay(v.Session, Card(card), email)
+	var err error
+	switch r.PostForm.Get("challenge") {
+	case "":
+		if v.Challenge = s.challenge(v.Session, Card(card)); v.Challenge {
+			v.write(w, http.StatusOK)
+			return
+		}
+		err = s.pay(v.Session, Card(card), email)
+	case "fail":
+		err = s.FailChallenge(v.Session, Card(card))
+	default:
+		err = s.pay(v.Session, Card(card), email)
+	}
 	var declined *DeclinedError
 	if errors.As(err, &declined) {
 		v.Wrong, v.Problem = "card", v.T.declined(declined)
 		v.write(w, http.StatusPaymentRequired)
 		return
 	}
-	// Read again: another submission, or the clock, may have been faster.
-	if v = s.view(r); v.status == sessionComplete {
+	s.finishPage(w, r)
+}
+
+// finishPage leads on from a session that is complete. It reads it again: another submission, or the clock, may
+// have been faster.
+func (s *Sim) finishPage(w http.ResponseWriter, r *http.Request) {
+	v := s.view(r)
+	if v.status == sessionComplete {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Location", v.successURL) // as it is: http.Redirect would escape what the merchant wrote
 		w.WriteHeader(http.StatusSeeOther)
@@ -218,6 +251,7 @@ func (v *pageView) fill(number string) {
 		{CardExpired, v.T.CardTooOld},
 		{CardUK, v.T.CardBritish},
 		{CardInternational, v.T.CardAbroad},
+		{CardChallenged, v.T.CardChallenged},
 	} {
 		v.Cards = append(v.Cards, pageCard{string(c.card), grouped(c.card), c.what, c.card == known && err == nil})
 	}
