@@ -66,6 +66,8 @@ type Text struct {
 
 // Stage is one step of a case.
 type Stage struct {
+	// ID says which stage it is, unique in its campaign.
+	ID string
 	// Titles are its names by language; French is there.
 	Titles map[string]string
 	// Amount is what the step costs.
@@ -163,17 +165,20 @@ func (c Content) equal(d Content) bool {
 		c.Maximum == d.Maximum &&
 		c.Deadline.Equal(d.Deadline) &&
 		slices.EqualFunc(c.Stages, d.Stages, func(a, b Stage) bool {
-			return a.Amount == b.Amount && maps.Equal(a.Titles, b.Titles)
+			return a.ID == b.ID && a.Amount == b.Amount && maps.Equal(a.Titles, b.Titles)
 		}) &&
 		slices.Equal(c.AllowedOrigins, d.AllowedOrigins)
 }
 
-// Progress is what has come in for a campaign, in its currency. May pass the goal.
+// Progress is what has come in for a campaign and what was spent, in its currency. May pass the goal.
 type Progress struct {
 	// Settled is booked in the ledger: gifts minus what was given back.
 	Settled money.Amount
 	// Pending is paid or under way, and not booked yet. It is not part of Settled.
 	Pending money.Amount
+	// Spent is what its cause has cost so far, and SpentByStage what of it was spent on stages, by their ids.
+	Spent        money.Amount
+	SpentByStage map[string]money.Amount
 }
 
 // ProgressFunc tells the progress of campaigns. A campaign that is missing in the

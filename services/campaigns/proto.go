@@ -17,6 +17,9 @@ var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadl
 // somebody decided that it is public.
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	content := contentToProto(c.Content)
+	for i, stage := range c.Stages {
+		content.Stages[i].Spent = &moneyv1.Money{CurrencyCode: string(c.Currency), AmountMinor: p.SpentByStage[stage.ID].Minor}
+	}
 	return &campaignsv1.Campaign{
 		Name:                  c.Name.String(),
 		Texts:                 content.Texts,
@@ -28,6 +31,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Stages:                content.Stages,
 		State:                 stateToProto[c.State],
 		Progress:              progressToProto(p, c.Currency),
+		Spent:                 &moneyv1.Money{CurrencyCode: string(c.Currency), AmountMinor: p.Spent.Minor},
 		AcceptingGifts:        c.AcceptsGifts(now) == nil,
 		CollectiveDisplayName: c.CollectiveDisplayName,
 		PublishTime:           timestamp(c.PublishTime),
@@ -70,7 +74,7 @@ func contentToProto(c Content) *campaignsv1.Campaign {
 		p.Presets = append(p.Presets, moneyToProto(preset))
 	}
 	for _, stage := range c.Stages {
-		p.Stages = append(p.Stages, &campaignsv1.Stage{Titles: stage.Titles, Amount: moneyToProto(stage.Amount)})
+		p.Stages = append(p.Stages, &campaignsv1.Stage{Id: stage.ID, Titles: stage.Titles, Amount: moneyToProto(stage.Amount)})
 	}
 	return p
 }
@@ -95,7 +99,7 @@ func contentFromProto(p *campaignsv1.Campaign) Content {
 		c.Presets = append(c.Presets, moneyFromProto(preset))
 	}
 	for _, stage := range p.GetStages() {
-		c.Stages = append(c.Stages, Stage{Titles: stage.GetTitles(), Amount: moneyFromProto(stage.GetAmount())})
+		c.Stages = append(c.Stages, Stage{ID: stage.GetId(), Titles: stage.GetTitles(), Amount: moneyFromProto(stage.GetAmount())})
 	}
 	return c
 }

@@ -33,7 +33,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
 	"accepting_gifts": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
-	"fee_estimate": true,
+	"fee_estimate": true, "spent": true,
 }
 
 // full is a campaign with something in every field.

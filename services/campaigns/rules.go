@@ -164,6 +164,7 @@ func (c *Content) checkStages(k *check) {
 	left := c.Goal.Minor
 	for i, stage := range c.Stages {
 		field := fmt.Sprintf("campaign.stages[%d]", i)
+		c.checkStageID(k, field, i)
 		if _, ok := stage.Titles[French]; !ok {
 			k.wrong(field+`.titles["fr"]`, "is required: French is the language that all others fall back to")
 		}

@@ -25,8 +25,8 @@ func lawyer() Content {
 		Maximum:  eur(500_00),
 		Deadline: time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC),
 		Stages: []Stage{
-			{Titles: map[string]string{"fr": "Mise en demeure", "en": "Formal notice"}, Amount: eur(200_00)},
-			{Titles: map[string]string{"fr": "Première instance"}, Amount: eur(600_00)},
+			{ID: "1", Titles: map[string]string{"fr": "Mise en demeure", "en": "Formal notice"}, Amount: eur(200_00)},
+			{ID: "2", Titles: map[string]string{"fr": "Première instance"}, Amount: eur(600_00)},
 		},
 		AllowedOrigins: []string{"https://vallon.example", "http://localhost:8000"},
 	}
@@ -64,6 +64,8 @@ func TestNormaliseRefuses(t *testing.T) {
 		{"a preset twice", func(c *Content) { c.Presets[1].Minor = 5_00 }, []string{"campaign.presets[1].amount_minor"}},
 		{"a stage without French", func(c *Content) { c.Stages[0].Titles = map[string]string{"en": "x"} }, []string{`campaign.stages[0].titles["fr"]`}},
 		{"a stage with an empty title", func(c *Content) { c.Stages[0].Titles["en"] = "" }, []string{`campaign.stages[0].titles["en"]`}},
+		{"two stages of one id", func(c *Content) { c.Stages[1].ID = "1" }, []string{"campaign.stages[1].id"}},
+		{"an id in capitals", func(c *Content) { c.Stages[0].ID = "A" }, []string{"campaign.stages[0].id"}},
 		{"a stage for nothing", func(c *Content) { c.Stages[1].Amount.Minor = 0 }, []string{"campaign.stages[1].amount.amount_minor"}},
 		{"stages above the goal", func(c *Content) { c.Stages[1].Amount.Minor = 600_01 }, []string{"campaign.stages[1].amount"}},
 		{"stages that would leave int64", func(c *Content) { c.Stages[0].Amount.Minor, c.Stages[1].Amount.Minor = 800_00, 1<<63-1 }, []string{"campaign.stages[1].amount"}},

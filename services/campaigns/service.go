@@ -46,6 +46,7 @@ func (s *Service) Create(ctx context.Context, name Name, content Content) (Campa
 	if !slugPattern.MatchString(name.Campaign) {
 		return Campaign{}, errs.Invalid("campaign_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
 	}
+	content.nameStages(nil)
 	if err := content.normalise(); err != nil {
 		return Campaign{}, err
 	}
@@ -80,6 +81,7 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 		if err := change(&c.Content); err != nil {
 			return err
 		}
+		c.nameStages(before.Stages)
 		if err := c.normalise(); err != nil {
 			return err
 		}

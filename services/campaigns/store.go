@@ -221,6 +221,8 @@ func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign,
 
 // stageRow is a stage in JSON; its currency is the campaign's.
 type stageRow struct {
+	// ID is missing in what was written before stages had one: then it is the stage's place, from 1.
+	ID          string            `json:"id,omitempty"`
 	Titles      map[string]string `json:"titles"`
 	AmountMinor int64             `json:"amount_minor"`
 }
@@ -232,7 +234,7 @@ func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	}
 	stages := make([]stageRow, len(c.Stages))
 	for i, stage := range c.Stages {
-		stages[i] = stageRow{Titles: stage.Titles, AmountMinor: stage.Amount.Minor}
+		stages[i] = stageRow{ID: stage.ID, Titles: stage.Titles, AmountMinor: stage.Amount.Minor}
 	}
 	stagesJSON, err := json.Marshal(stages)
 	if err != nil {
@@ -299,8 +301,9 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 		return Campaign{}, err
 	}
 	for _, row := range stageRows {
-		c.Stages = append(c.Stages, Stage{Titles: row.Titles, Amount: money.Amount{Minor: row.AmountMinor, Currency: c.Currency}})
+		c.Stages = append(c.Stages, Stage{ID: row.ID, Titles: row.Titles, Amount: money.Amount{Minor: row.AmountMinor, Currency: c.Currency}})
 	}
+	c.nameStages(nil)
 	c.Deadline, c.PublishTime, c.CloseTime = fromNull(deadline), fromNull(published), fromNull(closed)
 	c.CreateTime, c.UpdateTime = c.CreateTime.UTC(), c.UpdateTime.UTC()
 	return c, nil
