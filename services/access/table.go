@@ -73,6 +73,15 @@ var table = map[string]rule{
 	// The signature is the proof.
 	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": {public: true},
 	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":         {allow: operator, resource: "webhooks/stripe/events"},
+	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":   {allow: bookkeepers | operator, field: "name", resource: "webhookHealth"},
+	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":  {allow: operator, resource: "webhooks/stripe/health"},
+	// A name or parent that begins with webhooks/stripe is no collective's, so that it is the operator's alone.
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvent":            {allow: owner | treasurer | operator, field: "name", resource: "webhookEvents"},
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvents":           {allow: owner | treasurer | operator, field: "parent", resource: "webhookEvents"},
+	"/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions": {allow: bookkeepers | operator, field: "parent", resource: "parkedTransactions"},
+	"/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions": {
+		allow: owner | treasurer | operator, field: "parent", resource: "parkedTransactions",
+	},
 
 	"/cagnotte.ledger.v1.LedgerService/ListAccounts":     {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/ListTransactions": {allow: bookkeepers | operator, field: "parent", resource: "ledger"},

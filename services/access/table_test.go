@@ -61,6 +61,13 @@ var matrix = map[string]string{
 	"cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": "PPPPPP",
 	"cagnotte.webhooks.v1.WebhooksService/ListEvents":         "UNNNNP",
 
+	"cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":        "UPNPPP",
+	"cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":       "UNNNNP",
+	"cagnotte.webhooks.v1.WebhooksService/ReplayEvent":             "UPNPNP",
+	"cagnotte.webhooks.v1.WebhooksService/ReplayEvents":            "UPNPNP",
+	"cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions":  "UPNPPP",
+	"cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions": "UPNPNP",
+
 	"cagnotte.ledger.v1.LedgerService/ListAccounts":       "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/ListTransactions":   "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/CreateAccount":      "UPNPNP",

@@ -37,6 +37,9 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	if !slices.Contains(accounts, account) {
 		return false, s.ignoreAccount(ctx, account)
 	}
+	if err := s.hear(ctx, account, until); err != nil {
+		return true, err
+	}
 	if err := s.applySessions(ctx, account, until); err != nil {
 		return true, err
 	}

@@ -308,6 +308,7 @@ func (e *env) later(d time.Duration) {
 		`UPDATE webhooks.events SET next_attempt_at = next_attempt_at - $1::interval WHERE next_attempt_at IS NOT NULL`,
 		`UPDATE webhooks.parked SET next_attempt_at = next_attempt_at - $1::interval`,
 		`UPDATE webhooks.accounts SET next_sync_at = next_sync_at - $1::interval,
+			hear_next_at = hear_next_at - $1::interval,
 			last_regular_at = last_regular_at - $1::interval, last_back_at = last_back_at - $1::interval`,
 	} {
 		if _, err := e.pool.Exec(e.t.Context(), sql, d); err != nil {

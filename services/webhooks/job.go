@@ -75,7 +75,7 @@ func (tickArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttem
 func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, &accountWorker{service: s})
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[tickArgs]) error {
-		return s.tick(ctx)
+		return errors.Join(s.tick(ctx), s.reconnect(ctx))
 	}))
 }
 
@@ -230,6 +230,7 @@ SELECT
 				AND e.next_attempt_at <= statement_timestamp()
 				AND (e.step IN ('session', 'decline', 'object') OR a.next_sync_at <= statement_timestamp())
 		)
+		OR @ours AND a.hear_next_at <= statement_timestamp()
 		OR @ours AND a.next_sync_at <= statement_timestamp() AND (
 			a.back_floor IS NOT NULL
 			OR EXISTS (

@@ -15,6 +15,11 @@ type metrics struct {
 	oldest       prometheus.Gauge
 	failed       prometheus.Gauge
 	parked       prometheus.Gauge
+	missed       prometheus.Counter
+	hearFailures prometheus.Counter
+	delay        prometheus.Histogram
+	dead         prometheus.Gauge
+	syncFailures *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -48,9 +53,22 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		parked: prometheus.NewGauge(gauge("parked_transactions",
 			"Balance transactions that cannot be booked so far. Somebody must look when it stays above 0.")),
 	}
+	m.missed = prometheus.NewCounter(counter("missed_events_total",
+		"Events that no webhook brought and that were found in Stripe's list."))
+	m.hearFailures = prometheus.NewCounter(counter("event_list_failures_total",
+		"Readings of Stripe's list of events that failed."))
+	m.delay = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "cagnotte", Subsystem: "webhooks", Name: "delivery_delay_seconds",
+		Help:    "Time between what an event tells and its webhook, repetitions included.",
+		Buckets: []float64{0.5, 1, 2, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600, 72 * 3600},
+	})
+	m.dead = prometheus.NewGauge(gauge("dead_events",
+		"Events that were given up. Somebody must look, and replay them."))
+	m.syncFailures = prometheus.NewGaugeVec(gauge("sync_failures",
+		"Readings of an account's balance that failed in a row."), []string{"account"})
 	if r != nil {
 		r.MustRegister(m.received, m.finished, m.syncs, m.posted, m.unattributed, m.unknownTypes, m.refused, m.lastSync, m.oldest,
-			m.failed, m.parked)
+			m.failed, m.parked, m.missed, m.hearFailures, m.delay, m.dead, m.syncFailures)
 	}
 	return m
 }

@@ -34,7 +34,8 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 	if ignore != "" {
 		outcome = "ignored"
 	}
-	stored, err := s.store(ctx, event, step, ignore)
+	s.metrics.delay.Observe(max(s.now().Sub(event.Created).Seconds(), 0))
+	stored, err := s.store(ctx, event, step, ignore, false)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,8 @@ INSERT INTO webhooks.events AS e (
 	failure_reason,
 	created_at,
 	received_at,
-	finished_at
+	finished_at,
+	heard
 )
 SELECT
 	@account,
@@ -72,7 +74,8 @@ SELECT
 	@failure_reason,
 	@created_at,
 	@received_at,
-	@finished_at`
+	@finished_at,
+	@heard`
 
 // A failed event that is sent again begins anew: somebody has put right what was wrong, and pressed a button.
 const storeOnce = `
@@ -97,9 +100,10 @@ const storeBesideJobSQL = insertEventSQL + `
 WHERE EXISTS (` + liveJobSQL + `
 )` + storeOnce
 
-// store reports false for an event that was there.
-func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore string) (stored bool, err error) {
+// store reports false for an event that was there. heard: no webhook brought it.
+func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore string, heard bool) (stored bool, err error) {
 	args := s.eventArgs(e, step, ignore)
+	args["heard"] = heard
 	if ignore != "" {
 		return returned(s.cfg.Pool.QueryRow(ctx, storeEventSQL, args))
 	}

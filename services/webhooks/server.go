@@ -112,16 +112,16 @@ func (s *Service) List(ctx context.Context, state State, before Position, count 
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Event, error) {
-		var e Event
-		var finished *time.Time
-		err := r.Scan(&e.ID, &e.Account, &e.Type, &e.State, &e.Attempts, &e.Reason, &e.Created, &e.Received, &finished)
-		if finished != nil {
-			e.FinishTime = *finished
-		}
-		return e, err
-	})
+	found, err := pgx.CollectRows(rows, scanEvent)
 	return found, postgres.Error(err)
+}
+
+func scanEvent(r pgx.CollectableRow) (Event, error) {
+	var e Event
+	var finished *time.Time
+	err := r.Scan(&e.ID, &e.Account, &e.Type, &e.State, &e.Attempts, &e.Reason, &e.Created, &e.Received, &finished)
+	e.FinishTime = orZero(finished)
+	return e, err
 }
 
 var statesByProto = map[webhooksv1.EventState]State{

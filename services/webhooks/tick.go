@@ -21,6 +21,7 @@ const restartSQL = `
 UPDATE webhooks.accounts AS a
 SET
 	last_regular_at = '-infinity',
+	hear_next_at = '-infinity',
 	next_sync_at = '-infinity'`
 
 // CatchUp gives every account a job, also beside one that seems to run: that one may have been killed with the
@@ -55,13 +56,14 @@ func (s *Service) ensureJobs(ctx context.Context, accounts []string, force bool)
 	return failed
 }
 
-// An account is due when it was never synced, on the timer, after a failure's pause, when a look back is under
+// An account is due when it was never synced, on the timers, after a failure's pause, when a look back is under
 // way, and when there are parked balance transactions or events whose pause is over and that no job has taken.
 const dueAccountsSQL = `
 SELECT c.account
 FROM unnest(@accounts::text[]) AS c (account)
 LEFT JOIN webhooks.accounts AS a ON a.account = c.account
 WHERE a.account IS NULL
+	OR a.hear_next_at <= statement_timestamp()
 	OR (
 		a.next_sync_at <= statement_timestamp()
 		AND (
@@ -116,15 +118,44 @@ SELECT
 	),
 	(
 		SELECT count(*)::float8
+		FROM webhooks.events AS e
+		WHERE e.state = 'failed'
+			AND e.next_attempt_at IS NULL
+	),
+	(
+		SELECT count(*)::float8
 		FROM webhooks.parked
 	)`
 
+const failingSyncsSQL = `
+SELECT
+	a.account,
+	a.sync_failures
+FROM webhooks.accounts AS a
+WHERE a.sync_failures > 0
+ORDER BY a.account`
+
 // measure looks at what waits for a better time, or for somebody.
 func (s *Service) measure(ctx context.Context) error {
-	var oldest, failed, parked float64
-	if err := s.cfg.Pool.QueryRow(ctx, measureSQL).Scan(&oldest, &failed, &parked); err != nil {
+	var oldest, failed, dead, parked float64
+	if err := s.cfg.Pool.QueryRow(ctx, measureSQL).Scan(&oldest, &failed, &dead, &parked); err != nil {
 		return postgres.Error(err)
 	}
+	rows, err := s.cfg.Pool.Query(ctx, failingSyncsSQL)
+	if err != nil {
+		return postgres.Error(err)
+	}
+	// An account that is well again has no value.
+	s.metrics.syncFailures.Reset()
+	var account string
+	var failures int
+	if _, err := pgx.ForEachRow(rows, []any{&account, &failures}, func() error {
+		s.metrics.syncFailures.WithLabelValues(account).Set(float64(failures))
+		return nil
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	s.metrics.dead.Set(dead)
 	s.metrics.oldest.Set(max(oldest, 0))
 	s.metrics.failed.Set(failed)
 	s.metrics.parked.Set(parked)

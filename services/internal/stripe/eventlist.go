@@ -51,7 +51,7 @@ func (c *Client) ListEvents(ctx context.Context, account string, q EventQuery) (
 	for _, raw := range answer.Data {
 		event, err := parseEvent(raw)
 		if err != nil {
-			return nil, false, err
+			continue // what has no id and no type is no event
 		}
 		// Whose list it is, is whose event it is, whether or not the event says so.
 		event.Account = account

@@ -51,7 +51,7 @@ func (s *Sim) endpoints() []endpoint {
 		{"GET /v1/events", "event", true, eventListParams, s.listEvents},
 		{"GET /v1/events/{id}", "event", false, expandOnly, s.getEvent},
 		{"GET /v1/account", "account", false, expandOnly, s.getOwnAccount},
-	}, append(s.subscriptionEndpoints(), s.connectEndpoints()...)...)
+	}, slices.Concat(s.subscriptionEndpoints(), s.connectEndpoints(), s.hookEndpoints())...)
 }
 
 func (s *Sim) routes() http.Handler {
@@ -94,6 +94,9 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e endpoint) {
 	s.mu.Lock()
 	seen := s.remember(r, body)
 	fault := s.takeFault(r)
+	if s.overLimit(time.Now()) {
+		fault = Fault{Status: http.StatusTooManyRequests}
+	}
 	s.mu.Unlock()
 	if fault.Reset {
 		panic(http.ErrAbortHandler) // closes the connection
@@ -220,7 +223,10 @@ func (s *Sim) admit(c *call, e endpoint, body []byte) *apiError {
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		c.key = strings.TrimSpace(bearer)
 	}
-	if !slices.Contains(s.cfg.APIKeys, c.key) {
+	s.mu.Lock()
+	known := slices.Contains(s.cfg.APIKeys, c.key)
+	s.mu.Unlock()
+	if !known {
 		return invalidKey(c.key)
 	}
 	if e.run == nil {

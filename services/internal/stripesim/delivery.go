@@ -86,7 +86,7 @@ func (d *dispatcher) redeliver(e *event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, q := range d.queues {
-		if q.endpoint.Connect != e.Connected {
+		if q.endpoint.Connect != e.Connected || !q.endpoint.wants(e.Type) {
 			continue
 		}
 		var to *delivery

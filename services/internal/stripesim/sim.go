@@ -53,6 +53,8 @@ type Endpoint struct {
 	// Connect: it receives the events of connected accounts, whose envelope has "account"; otherwise the
 	// platform's own.
 	Connect bool
+	// Events are the types that it gets; nil: all.
+	Events []string
 }
 
 // Sim is a running simulator. Create it with New; all methods are safe for concurrent use.
@@ -71,6 +73,9 @@ type Sim struct {
 	swept    time.Time              // when old keys were last looked for
 	faults   []*Fault
 	requests []*Request
+	limit    int         // requests a second; 0: any number
+	recent   []time.Time // of the last second, while there is a limit
+	limited  int         // requests that the limit refused
 
 	hooks     *dispatcher
 	handler   http.Handler

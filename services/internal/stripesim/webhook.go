@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,14 +33,16 @@ type dispatcher struct {
 	ctx    context.Context // ends what is in flight, when Close loses patience
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	mode    Delivery
-	dice    *dice
-	queues  []*queue
-	seq     int
-	changed chan struct{} // closed and replaced when a delivery ends or the mode changes
-	closed  bool
-	running sync.WaitGroup
+	mu     sync.Mutex
+	mode   Delivery
+	dice   *dice
+	queues []*queue
+	// configured are the endpoints that New and SetEndpoints were given; the others are made through the API.
+	configured []Endpoint
+	seq        int
+	changed    chan struct{} // closed and replaced when a delivery ends or the mode changes
+	closed     bool
+	running    sync.WaitGroup
 }
 
 // queue holds what waits for one endpoint. Its name survives a new URL: "platform 0", "connect 0".
@@ -73,12 +77,16 @@ func newDispatcher(s *Sim, endpoints []Endpoint) *dispatcher {
 		changed: make(chan struct{}),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	d.queues = named(endpoints)
+	d.configured = endpoints
 	return d
 }
 
-func named(endpoints []Endpoint) []*queue {
+// named makes a queue for each endpoint; those made through the API are named by their ids.
+func named(endpoints []Endpoint, made map[string]Endpoint) []*queue {
 	var queues []*queue
+	for _, id := range slices.Sorted(maps.Keys(made)) {
+		queues = append(queues, &queue{name: id, endpoint: made[id], wake: make(chan struct{}, 1), stop: make(chan struct{})})
+	}
 	count := map[bool]int{}
 	for _, e := range endpoints {
 		kind := "platform"
@@ -100,6 +108,7 @@ func (d *dispatcher) start() {
 	defer d.sim.mu.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.queues = named(d.configured, d.sim.platform.liveHooks())
 	for _, q := range d.queues {
 		d.open(q)
 	}
@@ -122,8 +131,14 @@ func (d *dispatcher) open(q *queue) {
 func (d *dispatcher) setEndpoints(endpoints []Endpoint) {
 	d.sim.mu.Lock()
 	defer d.sim.mu.Unlock()
+	d.replace(endpoints, d.sim.platform.liveHooks())
+}
+
+// replace sets what is configured and what was made. The world is locked.
+func (d *dispatcher) replace(endpoints []Endpoint, made map[string]Endpoint) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.configured = endpoints
 	if d.closed {
 		return
 	}
@@ -132,7 +147,7 @@ func (d *dispatcher) setEndpoints(endpoints []Endpoint) {
 		old[q.name] = q
 	}
 	d.queues = nil
-	for _, q := range named(endpoints) {
+	for _, q := range named(endpoints, made) {
 		if same := old[q.name]; same != nil {
 			same.endpoint = q.endpoint
 			d.queues = append(d.queues, same)
@@ -154,7 +169,7 @@ func (d *dispatcher) enqueue(events []*event) {
 	defer d.mu.Unlock()
 	for _, e := range events {
 		for _, q := range d.queues {
-			if q.endpoint.Connect != e.Connected {
+			if q.endpoint.Connect != e.Connected || !q.endpoint.wants(e.Type) {
 				continue
 			}
 			dl := &delivery{Endpoint: q.name, State: deliveryPending}

@@ -23,8 +23,8 @@ type world struct {
 	Created        int64                 `json:"created"`
 	Onboarding     *onboarding           `json:"onboarding,omitempty"` // nil: complete since it was connected
 	Revoked        bool                  `json:"revoked,omitempty"`    // the platform has no access any more
-	Debits         bool                  `json:"debits,omitempty"`   // the account offers SEPA debits
-	Exchange       map[string]exchange   `json:"exchange,omitempty"` // by the charge's currency
+	Debits         bool                  `json:"debits,omitempty"`     // the account offers SEPA debits
+	Exchange       map[string]exchange   `json:"exchange,omitempty"`   // by the charge's currency
 	Sessions       table[*session]       `json:"sessions"`
 	Intents        table[*intent]        `json:"intents"`
 	PaymentMethods table[*paymentMethod] `json:"payment_methods"`
@@ -38,6 +38,7 @@ type world struct {
 	Subscriptions  table[*subscription]  `json:"subscriptions"`
 	Invoices       table[*invoice]       `json:"invoices"`
 	PortalSessions table[*portalSession] `json:"portal_sessions"`
+	Hooks          table[*hook]          `json:"webhook_endpoints"`
 	Events         table[*event]         `json:"events"`
 	DailyPayouts   bool                  `json:"daily_payouts,omitempty"`
 	// LowBalance and RefundedFeePercent say how refunds go, see SetLowBalance and SetRefundedFee.
@@ -80,6 +81,14 @@ func (t *table[T]) add(row T) {
 func (t *table[T]) get(id string) (T, bool) {
 	row, ok := t.byID[id]
 	return row, ok
+}
+
+// remove takes a row out.
+func (t *table[T]) remove(row T) {
+	id, _ := row.key()
+	i := t.index(id)
+	t.rows = slices.Delete(t.rows, i, i+1)
+	delete(t.byID, id)
 }
 
 // dropBefore forgets the rows created before the time.

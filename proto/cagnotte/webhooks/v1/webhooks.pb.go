@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -258,6 +259,296 @@ func (x *Event) GetFinishTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// How well one Stripe account is in step.
+type WebhookHealth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/webhookHealth`; empty in the operator's list.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The connected account; empty for the platform's own.
+	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
+	// When the newest event happened that is known, by Stripe's clock; absent when there is none.
+	LastEventTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_event_time,json=lastEventTime,proto3" json:"last_event_time,omitempty"`
+	// When it came.
+	LastReceiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_receive_time,json=lastReceiveTime,proto3" json:"last_receive_time,omitempty"`
+	// Webhooks that came in the last 24 hours.
+	ReceivedCount int64 `protobuf:"varint,5,opt,name=received_count,json=receivedCount,proto3" json:"received_count,omitempty"`
+	// Events of the last 24 hours that no webhook brought and that were found in Stripe's list.
+	MissedCount int64 `protobuf:"varint,6,opt,name=missed_count,json=missedCount,proto3" json:"missed_count,omitempty"`
+	// Half of those webhooks came within this time after what they tell; absent when none came.
+	DelayP50 *durationpb.Duration `protobuf:"bytes,7,opt,name=delay_p50,json=delayP50,proto3" json:"delay_p50,omitempty"`
+	// 99 of 100 came within this time.
+	DelayP99 *durationpb.Duration `protobuf:"bytes,8,opt,name=delay_p99,json=delayP99,proto3" json:"delay_p99,omitempty"`
+	// Events that are still to be applied, failed ones that are tried again among them.
+	WaitingCount int64 `protobuf:"varint,9,opt,name=waiting_count,json=waitingCount,proto3" json:"waiting_count,omitempty"`
+	// When the first of those came; absent when there is none.
+	WaitingSince *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=waiting_since,json=waitingSince,proto3" json:"waiting_since,omitempty"`
+	// Events that failed and are tried again.
+	FailedCount int64 `protobuf:"varint,11,opt,name=failed_count,json=failedCount,proto3" json:"failed_count,omitempty"`
+	// Events that were given up. Somebody must look, and replay them.
+	DeadCount int64 `protobuf:"varint,12,opt,name=dead_count,json=deadCount,proto3" json:"dead_count,omitempty"`
+	// Balance transactions that cannot be booked so far.
+	ParkedCount int64 `protobuf:"varint,13,opt,name=parked_count,json=parkedCount,proto3" json:"parked_count,omitempty"`
+	// When the balance was last read on the timer; absent before the first time since the start.
+	LastSyncTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_sync_time,json=lastSyncTime,proto3" json:"last_sync_time,omitempty"`
+	// Readings that failed in a row.
+	SyncFailures int32 `protobuf:"varint,15,opt,name=sync_failures,json=syncFailures,proto3" json:"sync_failures,omitempty"`
+	// Why the last one failed: a reason; empty when it did not.
+	SyncFailureReason string `protobuf:"bytes,16,opt,name=sync_failure_reason,json=syncFailureReason,proto3" json:"sync_failure_reason,omitempty"`
+	// Up to when Stripe's list of events was compared with what came, by Stripe's clock.
+	HeardUntilTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=heard_until_time,json=heardUntilTime,proto3" json:"heard_until_time,omitempty"`
+	// The newest failed events, 20 at most.
+	Failures      []*Event `protobuf:"bytes,18,rep,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookHealth) Reset() {
+	*x = WebhookHealth{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookHealth) ProtoMessage() {}
+
+func (x *WebhookHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookHealth.ProtoReflect.Descriptor instead.
+func (*WebhookHealth) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *WebhookHealth) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *WebhookHealth) GetStripeAccount() string {
+	if x != nil {
+		return x.StripeAccount
+	}
+	return ""
+}
+
+func (x *WebhookHealth) GetLastEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastEventTime
+	}
+	return nil
+}
+
+func (x *WebhookHealth) GetLastReceiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastReceiveTime
+	}
+	return nil
+}
+
+func (x *WebhookHealth) GetReceivedCount() int64 {
+	if x != nil {
+		return x.ReceivedCount
+	}
+	return 0
+}
+
+func (x *WebhookHealth) GetMissedCount() int64 {
+	if x != nil {
+		return x.MissedCount
+	}
+	return 0
+}
+
+func (x *WebhookHealth) GetDelayP50() *durationpb.Duration {
+	if x != nil {
+		return x.DelayP50
+	}
+	return nil
+}
+
+func (x *WebhookHealth) GetDelayP99() *durationpb.Duration {
+	if x != nil {
+		return x.DelayP99
+	}
+	return nil
+}
+
+func (x *WebhookHealth) GetWaitingCount() int64 {
+	if x != nil {
+		return x.WaitingCount
+	}
+	return 0
+}
+
+func (x *WebhookHealth) GetWaitingSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WaitingSince
+	}
+	return nil
+}
+
+func (x *WebhookHealth) GetFailedCount() int64 {
+	if x != nil {
+		return x.FailedCount
+	}
+	return 0
+}
+
+func (x *WebhookHealth) GetDeadCount() int64 {
+	if x != nil {
+		return x.DeadCount
+	}
+	return 0
+}
+
+func (x *WebhookHealth) GetParkedCount() int64 {
+	if x != nil {
+		return x.ParkedCount
+	}
+	return 0
+}
+
+func (x *WebhookHealth) GetLastSyncTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastSyncTime
+	}
+	return nil
+}
+
+func (x *WebhookHealth) GetSyncFailures() int32 {
+	if x != nil {
+		return x.SyncFailures
+	}
+	return 0
+}
+
+func (x *WebhookHealth) GetSyncFailureReason() string {
+	if x != nil {
+		return x.SyncFailureReason
+	}
+	return ""
+}
+
+func (x *WebhookHealth) GetHeardUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeardUntilTime
+	}
+	return nil
+}
+
+func (x *WebhookHealth) GetFailures() []*Event {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+// A balance transaction of Stripe's that cannot be booked so far.
+type ParkedTransaction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Stripe's id, such as "txn_1".
+	BalanceTransaction string `protobuf:"bytes,1,opt,name=balance_transaction,json=balanceTransaction,proto3" json:"balance_transaction,omitempty"`
+	// The connected account; empty for the platform's own.
+	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
+	// Why: a reason.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How often booking it was tried.
+	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// When it was parked.
+	ParkTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=park_time,json=parkTime,proto3" json:"park_time,omitempty"`
+	// When it is tried again.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ParkedTransaction) Reset() {
+	*x = ParkedTransaction{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedTransaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedTransaction) ProtoMessage() {}
+
+func (x *ParkedTransaction) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedTransaction.ProtoReflect.Descriptor instead.
+func (*ParkedTransaction) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ParkedTransaction) GetBalanceTransaction() string {
+	if x != nil {
+		return x.BalanceTransaction
+	}
+	return ""
+}
+
+func (x *ParkedTransaction) GetStripeAccount() string {
+	if x != nil {
+		return x.StripeAccount
+	}
+	return ""
+}
+
+func (x *ParkedTransaction) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ParkedTransaction) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *ParkedTransaction) GetParkTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ParkTime
+	}
+	return nil
+}
+
+func (x *ParkedTransaction) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
+	}
+	return nil
+}
+
 // A delivery of Stripe's.
 type ReceiveStripeEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -273,7 +564,7 @@ type ReceiveStripeEventRequest struct {
 
 func (x *ReceiveStripeEventRequest) Reset() {
 	*x = ReceiveStripeEventRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[1]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +576,7 @@ func (x *ReceiveStripeEventRequest) String() string {
 func (*ReceiveStripeEventRequest) ProtoMessage() {}
 
 func (x *ReceiveStripeEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[1]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +589,7 @@ func (x *ReceiveStripeEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveStripeEventRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveStripeEventRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ReceiveStripeEventRequest) GetPayload() []byte {
@@ -331,7 +622,7 @@ type ReceiveStripeEventResponse struct {
 
 func (x *ReceiveStripeEventResponse) Reset() {
 	*x = ReceiveStripeEventResponse{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[2]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +634,7 @@ func (x *ReceiveStripeEventResponse) String() string {
 func (*ReceiveStripeEventResponse) ProtoMessage() {}
 
 func (x *ReceiveStripeEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[2]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +647,7 @@ func (x *ReceiveStripeEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveStripeEventResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveStripeEventResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{4}
 }
 
 // Asks for a page of events.
@@ -374,7 +665,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[3]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +677,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[3]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +690,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListEventsRequest) GetState() EventState {
@@ -436,7 +727,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[4]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -448,7 +739,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[4]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -461,7 +752,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -478,11 +769,516 @@ func (x *ListEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks how well a collective's account is in step.
+type GetWebhookHealthRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/webhookHealth`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWebhookHealthRequest) Reset() {
+	*x = GetWebhookHealthRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWebhookHealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWebhookHealthRequest) ProtoMessage() {}
+
+func (x *GetWebhookHealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWebhookHealthRequest.ProtoReflect.Descriptor instead.
+func (*GetWebhookHealthRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetWebhookHealthRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks for a page of all accounts.
+type ListWebhookHealthRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most: 50 when zero, 200 at most.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWebhookHealthRequest) Reset() {
+	*x = ListWebhookHealthRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWebhookHealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWebhookHealthRequest) ProtoMessage() {}
+
+func (x *ListWebhookHealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWebhookHealthRequest.ProtoReflect.Descriptor instead.
+func (*ListWebhookHealthRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListWebhookHealthRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListWebhookHealthRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of accounts.
+type ListWebhookHealthResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The accounts, by their ids.
+	Accounts []*WebhookHealth `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWebhookHealthResponse) Reset() {
+	*x = ListWebhookHealthResponse{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWebhookHealthResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWebhookHealthResponse) ProtoMessage() {}
+
+func (x *ListWebhookHealthResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWebhookHealthResponse.ProtoReflect.Descriptor instead.
+func (*ListWebhookHealthResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListWebhookHealthResponse) GetAccounts() []*WebhookHealth {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *ListWebhookHealthResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks to apply an event anew.
+type ReplayEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/webhookEvents/{event}`, or the operator's `webhooks/stripe/events/{event}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayEventRequest) Reset() {
+	*x = ReplayEventRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayEventRequest) ProtoMessage() {}
+
+func (x *ReplayEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayEventRequest.ProtoReflect.Descriptor instead.
+func (*ReplayEventRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReplayEventRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks to apply all failed events anew.
+type ReplayEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`, or the operator's `webhooks/stripe`.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayEventsRequest) Reset() {
+	*x = ReplayEventsRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayEventsRequest) ProtoMessage() {}
+
+func (x *ReplayEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayEventsRequest.ProtoReflect.Descriptor instead.
+func (*ReplayEventsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReplayEventsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+// Says what was begun.
+type ReplayEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many events are applied anew.
+	ReplayedCount int32 `protobuf:"varint,1,opt,name=replayed_count,json=replayedCount,proto3" json:"replayed_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayEventsResponse) Reset() {
+	*x = ReplayEventsResponse{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayEventsResponse) ProtoMessage() {}
+
+func (x *ReplayEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayEventsResponse.ProtoReflect.Descriptor instead.
+func (*ReplayEventsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReplayEventsResponse) GetReplayedCount() int32 {
+	if x != nil {
+		return x.ReplayedCount
+	}
+	return 0
+}
+
+// Asks for a page of parked balance transactions.
+type ListParkedTransactionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`, or the operator's `webhooks/stripe`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many at most: 50 when zero, 200 at most.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParkedTransactionsRequest) Reset() {
+	*x = ListParkedTransactionsRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParkedTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParkedTransactionsRequest) ProtoMessage() {}
+
+func (x *ListParkedTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParkedTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*ListParkedTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListParkedTransactionsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListParkedTransactionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListParkedTransactionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of parked balance transactions.
+type ListParkedTransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transactions, the longest parked first.
+	Transactions []*ParkedTransaction `protobuf:"bytes,1,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParkedTransactionsResponse) Reset() {
+	*x = ListParkedTransactionsResponse{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParkedTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParkedTransactionsResponse) ProtoMessage() {}
+
+func (x *ListParkedTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParkedTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*ListParkedTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListParkedTransactionsResponse) GetTransactions() []*ParkedTransaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+func (x *ListParkedTransactionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks to try parked balance transactions again.
+type RetryParkedTransactionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`, or the operator's `webhooks/stripe`.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryParkedTransactionsRequest) Reset() {
+	*x = RetryParkedTransactionsRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryParkedTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryParkedTransactionsRequest) ProtoMessage() {}
+
+func (x *RetryParkedTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryParkedTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*RetryParkedTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RetryParkedTransactionsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+// Says what was begun.
+type RetryParkedTransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many are tried again.
+	RetriedCount  int32 `protobuf:"varint,1,opt,name=retried_count,json=retriedCount,proto3" json:"retried_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryParkedTransactionsResponse) Reset() {
+	*x = RetryParkedTransactionsResponse{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryParkedTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryParkedTransactionsResponse) ProtoMessage() {}
+
+func (x *RetryParkedTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryParkedTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*RetryParkedTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RetryParkedTransactionsResponse) GetRetriedCount() int32 {
+	if x != nil {
+		return x.RetriedCount
+	}
+	return 0
+}
+
 var File_cagnotte_webhooks_v1_webhooks_proto protoreflect.FileDescriptor
 
 const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\n" +
-	"#cagnotte/webhooks/v1/webhooks.proto\x12\x14cagnotte.webhooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n" +
+	"#cagnotte/webhooks/v1/webhooks.proto\x12\x14cagnotte.webhooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12%\n" +
@@ -494,7 +1290,35 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"event_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12=\n" +
 	"\freceive_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\x12;\n" +
 	"\vfinish_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTime\"\xb2\x01\n" +
+	"finishTime\"\xf1\x06\n" +
+	"\rWebhookHealth\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
+	"\x0estripe_account\x18\x02 \x01(\tR\rstripeAccount\x12B\n" +
+	"\x0flast_event_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\rlastEventTime\x12F\n" +
+	"\x11last_receive_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastReceiveTime\x12%\n" +
+	"\x0ereceived_count\x18\x05 \x01(\x03R\rreceivedCount\x12!\n" +
+	"\fmissed_count\x18\x06 \x01(\x03R\vmissedCount\x126\n" +
+	"\tdelay_p50\x18\a \x01(\v2\x19.google.protobuf.DurationR\bdelayP50\x126\n" +
+	"\tdelay_p99\x18\b \x01(\v2\x19.google.protobuf.DurationR\bdelayP99\x12#\n" +
+	"\rwaiting_count\x18\t \x01(\x03R\fwaitingCount\x12?\n" +
+	"\rwaiting_since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\fwaitingSince\x12!\n" +
+	"\ffailed_count\x18\v \x01(\x03R\vfailedCount\x12\x1d\n" +
+	"\n" +
+	"dead_count\x18\f \x01(\x03R\tdeadCount\x12!\n" +
+	"\fparked_count\x18\r \x01(\x03R\vparkedCount\x12@\n" +
+	"\x0elast_sync_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\flastSyncTime\x12#\n" +
+	"\rsync_failures\x18\x0f \x01(\x05R\fsyncFailures\x12.\n" +
+	"\x13sync_failure_reason\x18\x10 \x01(\tR\x11syncFailureReason\x12D\n" +
+	"\x10heard_until_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x0eheardUntilTime\x127\n" +
+	"\bfailures\x18\x12 \x03(\v2\x1b.cagnotte.webhooks.v1.EventR\bfailures\"\xa0\x02\n" +
+	"\x11ParkedTransaction\x12/\n" +
+	"\x13balance_transaction\x18\x01 \x01(\tR\x12balanceTransaction\x12%\n" +
+	"\x0estripe_account\x18\x02 \x01(\tR\rstripeAccount\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\battempts\x18\x04 \x01(\x05R\battempts\x127\n" +
+	"\tpark_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bparkTime\x12F\n" +
+	"\x11next_attempt_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\"\xb2\x01\n" +
 	"\x19ReceiveStripeEventRequest\x12%\n" +
 	"\apayload\x18\x01 \x01(\fB\v\xbaH\bz\x06\x10\x02\x18\x80\x80\x10R\apayload\x12&\n" +
 	"\tsignature\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tsignature\x12F\n" +
@@ -509,7 +1333,36 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"q\n" +
 	"\x12ListEventsResponse\x123\n" +
 	"\x06events\x18\x01 \x03(\v2\x1b.cagnotte.webhooks.v1.EventR\x06events\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*Q\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n" +
+	"\x17GetWebhookHealthRequest\x12S\n" +
+	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth$R\x04name\"l\n" +
+	"\x18ListWebhookHealthRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x84\x01\n" +
+	"\x19ListWebhookHealthResponse\x12?\n" +
+	"\baccounts\x18\x01 \x03(\v2#.cagnotte.webhooks.v1.WebhookHealthR\baccounts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
+	"\x12ReplayEventRequest\x12\x80\x01\n" +
+	"\x04name\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookEvents|webhooks/stripe/events)/[A-Za-z0-9_]{1,255}$R\x04name\"r\n" +
+	"\x13ReplayEventsRequest\x12[\n" +
+	"\x06parent\x18\x01 \x01(\tBC\xbaH@r>2<^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|webhooks/stripe)$R\x06parent\"=\n" +
+	"\x14ReplayEventsResponse\x12%\n" +
+	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\xce\x01\n" +
+	"\x1dListParkedTransactionsRequest\x12[\n" +
+	"\x06parent\x18\x01 \x01(\tBC\xbaH@r>2<^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|webhooks/stripe)$R\x06parent\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x95\x01\n" +
+	"\x1eListParkedTransactionsResponse\x12K\n" +
+	"\ftransactions\x18\x01 \x03(\v2'.cagnotte.webhooks.v1.ParkedTransactionR\ftransactions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n" +
+	"\x1eRetryParkedTransactionsRequest\x12[\n" +
+	"\x06parent\x18\x01 \x01(\tBC\xbaH@r>2<^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|webhooks/stripe)$R\x06parent\"F\n" +
+	"\x1fRetryParkedTransactionsResponse\x12#\n" +
+	"\rretried_count\x18\x01 \x01(\x05R\fretriedCount*Q\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\x14ENDPOINT_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ENDPOINT_PLATFORM\x10\x01\x12\x14\n" +
@@ -520,11 +1373,17 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x14EVENT_STATE_RECEIVED\x10\x01\x12\x17\n" +
 	"\x13EVENT_STATE_APPLIED\x10\x02\x12\x17\n" +
 	"\x13EVENT_STATE_IGNORED\x10\x03\x12\x16\n" +
-	"\x12EVENT_STATE_FAILED\x10\x042\x90\x02\n" +
+	"\x12EVENT_STATE_FAILED\x10\x042\xd2\v\n" +
 	"\x0fWebhooksService\x12w\n" +
 	"\x12ReceiveStripeEvent\x12/.cagnotte.webhooks.v1.ReceiveStripeEventRequest\x1a0.cagnotte.webhooks.v1.ReceiveStripeEventResponse\x12\x83\x01\n" +
 	"\n" +
-	"ListEvents\x12'.cagnotte.webhooks.v1.ListEventsRequest\x1a(.cagnotte.webhooks.v1.ListEventsResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/webhooks/stripe/eventsBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1;webhooksv1b\x06proto3"
+	"ListEvents\x12'.cagnotte.webhooks.v1.ListEventsRequest\x1a(.cagnotte.webhooks.v1.ListEventsResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/webhooks/stripe/events\x12\x96\x01\n" +
+	"\x10GetWebhookHealth\x12-.cagnotte.webhooks.v1.GetWebhookHealthRequest\x1a#.cagnotte.webhooks.v1.WebhookHealth\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=collectives/*/webhookHealth}\x12\x98\x01\n" +
+	"\x11ListWebhookHealth\x12..cagnotte.webhooks.v1.ListWebhookHealthRequest\x1a/.cagnotte.webhooks.v1.ListWebhookHealthResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/webhooks/stripe/health\x12\xc1\x01\n" +
+	"\vReplayEvent\x12(.cagnotte.webhooks.v1.ReplayEventRequest\x1a\x1b.cagnotte.webhooks.v1.Event\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{name=webhooks/stripe/events/*}:replay\"//v1/{name=collectives/*/webhookEvents/*}:replay\x12\xd2\x01\n" +
+	"\fReplayEvents\x12).cagnotte.webhooks.v1.ReplayEventsRequest\x1a*.cagnotte.webhooks.v1.ReplayEventsResponse\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{parent=webhooks/stripe}/events:replay\"//v1/{parent=collectives/*}/webhookEvents:replay\x12\xed\x01\n" +
+	"\x16ListParkedTransactions\x123.cagnotte.webhooks.v1.ListParkedTransactionsRequest\x1a4.cagnotte.webhooks.v1.ListParkedTransactionsResponse\"h\x82\xd3\xe4\x93\x02bZ1\x12//v1/{parent=webhooks/stripe}/parkedTransactions\x12-/v1/{parent=collectives/*}/parkedTransactions\x12\x82\x02\n" +
+	"\x17RetryParkedTransactions\x124.cagnotte.webhooks.v1.RetryParkedTransactionsRequest\x1a5.cagnotte.webhooks.v1.RetryParkedTransactionsResponse\"z\x82\xd3\xe4\x93\x02t:\x01*Z::\x01*\"5/v1/{parent=webhooks/stripe}/parkedTransactions:retry\"3/v1/{parent=collectives/*}/parkedTransactions:retryBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1;webhooksv1b\x06proto3"
 
 var (
 	file_cagnotte_webhooks_v1_webhooks_proto_rawDescOnce sync.Once
@@ -539,34 +1398,71 @@ func file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_webhooks_v1_webhooks_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cagnotte_webhooks_v1_webhooks_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_cagnotte_webhooks_v1_webhooks_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_cagnotte_webhooks_v1_webhooks_proto_goTypes = []any{
-	(Endpoint)(0),                      // 0: cagnotte.webhooks.v1.Endpoint
-	(EventState)(0),                    // 1: cagnotte.webhooks.v1.EventState
-	(*Event)(nil),                      // 2: cagnotte.webhooks.v1.Event
-	(*ReceiveStripeEventRequest)(nil),  // 3: cagnotte.webhooks.v1.ReceiveStripeEventRequest
-	(*ReceiveStripeEventResponse)(nil), // 4: cagnotte.webhooks.v1.ReceiveStripeEventResponse
-	(*ListEventsRequest)(nil),          // 5: cagnotte.webhooks.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 6: cagnotte.webhooks.v1.ListEventsResponse
-	(*timestamppb.Timestamp)(nil),      // 7: google.protobuf.Timestamp
+	(Endpoint)(0),                           // 0: cagnotte.webhooks.v1.Endpoint
+	(EventState)(0),                         // 1: cagnotte.webhooks.v1.EventState
+	(*Event)(nil),                           // 2: cagnotte.webhooks.v1.Event
+	(*WebhookHealth)(nil),                   // 3: cagnotte.webhooks.v1.WebhookHealth
+	(*ParkedTransaction)(nil),               // 4: cagnotte.webhooks.v1.ParkedTransaction
+	(*ReceiveStripeEventRequest)(nil),       // 5: cagnotte.webhooks.v1.ReceiveStripeEventRequest
+	(*ReceiveStripeEventResponse)(nil),      // 6: cagnotte.webhooks.v1.ReceiveStripeEventResponse
+	(*ListEventsRequest)(nil),               // 7: cagnotte.webhooks.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),              // 8: cagnotte.webhooks.v1.ListEventsResponse
+	(*GetWebhookHealthRequest)(nil),         // 9: cagnotte.webhooks.v1.GetWebhookHealthRequest
+	(*ListWebhookHealthRequest)(nil),        // 10: cagnotte.webhooks.v1.ListWebhookHealthRequest
+	(*ListWebhookHealthResponse)(nil),       // 11: cagnotte.webhooks.v1.ListWebhookHealthResponse
+	(*ReplayEventRequest)(nil),              // 12: cagnotte.webhooks.v1.ReplayEventRequest
+	(*ReplayEventsRequest)(nil),             // 13: cagnotte.webhooks.v1.ReplayEventsRequest
+	(*ReplayEventsResponse)(nil),            // 14: cagnotte.webhooks.v1.ReplayEventsResponse
+	(*ListParkedTransactionsRequest)(nil),   // 15: cagnotte.webhooks.v1.ListParkedTransactionsRequest
+	(*ListParkedTransactionsResponse)(nil),  // 16: cagnotte.webhooks.v1.ListParkedTransactionsResponse
+	(*RetryParkedTransactionsRequest)(nil),  // 17: cagnotte.webhooks.v1.RetryParkedTransactionsRequest
+	(*RetryParkedTransactionsResponse)(nil), // 18: cagnotte.webhooks.v1.RetryParkedTransactionsResponse
+	(*timestamppb.Timestamp)(nil),           // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),             // 20: google.protobuf.Duration
 }
 var file_cagnotte_webhooks_v1_webhooks_proto_depIdxs = []int32{
-	1, // 0: cagnotte.webhooks.v1.Event.state:type_name -> cagnotte.webhooks.v1.EventState
-	7, // 1: cagnotte.webhooks.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	7, // 2: cagnotte.webhooks.v1.Event.receive_time:type_name -> google.protobuf.Timestamp
-	7, // 3: cagnotte.webhooks.v1.Event.finish_time:type_name -> google.protobuf.Timestamp
-	0, // 4: cagnotte.webhooks.v1.ReceiveStripeEventRequest.endpoint:type_name -> cagnotte.webhooks.v1.Endpoint
-	1, // 5: cagnotte.webhooks.v1.ListEventsRequest.state:type_name -> cagnotte.webhooks.v1.EventState
-	2, // 6: cagnotte.webhooks.v1.ListEventsResponse.events:type_name -> cagnotte.webhooks.v1.Event
-	3, // 7: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:input_type -> cagnotte.webhooks.v1.ReceiveStripeEventRequest
-	5, // 8: cagnotte.webhooks.v1.WebhooksService.ListEvents:input_type -> cagnotte.webhooks.v1.ListEventsRequest
-	4, // 9: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:output_type -> cagnotte.webhooks.v1.ReceiveStripeEventResponse
-	6, // 10: cagnotte.webhooks.v1.WebhooksService.ListEvents:output_type -> cagnotte.webhooks.v1.ListEventsResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	1,  // 0: cagnotte.webhooks.v1.Event.state:type_name -> cagnotte.webhooks.v1.EventState
+	19, // 1: cagnotte.webhooks.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	19, // 2: cagnotte.webhooks.v1.Event.receive_time:type_name -> google.protobuf.Timestamp
+	19, // 3: cagnotte.webhooks.v1.Event.finish_time:type_name -> google.protobuf.Timestamp
+	19, // 4: cagnotte.webhooks.v1.WebhookHealth.last_event_time:type_name -> google.protobuf.Timestamp
+	19, // 5: cagnotte.webhooks.v1.WebhookHealth.last_receive_time:type_name -> google.protobuf.Timestamp
+	20, // 6: cagnotte.webhooks.v1.WebhookHealth.delay_p50:type_name -> google.protobuf.Duration
+	20, // 7: cagnotte.webhooks.v1.WebhookHealth.delay_p99:type_name -> google.protobuf.Duration
+	19, // 8: cagnotte.webhooks.v1.WebhookHealth.waiting_since:type_name -> google.protobuf.Timestamp
+	19, // 9: cagnotte.webhooks.v1.WebhookHealth.last_sync_time:type_name -> google.protobuf.Timestamp
+	19, // 10: cagnotte.webhooks.v1.WebhookHealth.heard_until_time:type_name -> google.protobuf.Timestamp
+	2,  // 11: cagnotte.webhooks.v1.WebhookHealth.failures:type_name -> cagnotte.webhooks.v1.Event
+	19, // 12: cagnotte.webhooks.v1.ParkedTransaction.park_time:type_name -> google.protobuf.Timestamp
+	19, // 13: cagnotte.webhooks.v1.ParkedTransaction.next_attempt_time:type_name -> google.protobuf.Timestamp
+	0,  // 14: cagnotte.webhooks.v1.ReceiveStripeEventRequest.endpoint:type_name -> cagnotte.webhooks.v1.Endpoint
+	1,  // 15: cagnotte.webhooks.v1.ListEventsRequest.state:type_name -> cagnotte.webhooks.v1.EventState
+	2,  // 16: cagnotte.webhooks.v1.ListEventsResponse.events:type_name -> cagnotte.webhooks.v1.Event
+	3,  // 17: cagnotte.webhooks.v1.ListWebhookHealthResponse.accounts:type_name -> cagnotte.webhooks.v1.WebhookHealth
+	4,  // 18: cagnotte.webhooks.v1.ListParkedTransactionsResponse.transactions:type_name -> cagnotte.webhooks.v1.ParkedTransaction
+	5,  // 19: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:input_type -> cagnotte.webhooks.v1.ReceiveStripeEventRequest
+	7,  // 20: cagnotte.webhooks.v1.WebhooksService.ListEvents:input_type -> cagnotte.webhooks.v1.ListEventsRequest
+	9,  // 21: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:input_type -> cagnotte.webhooks.v1.GetWebhookHealthRequest
+	10, // 22: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:input_type -> cagnotte.webhooks.v1.ListWebhookHealthRequest
+	12, // 23: cagnotte.webhooks.v1.WebhooksService.ReplayEvent:input_type -> cagnotte.webhooks.v1.ReplayEventRequest
+	13, // 24: cagnotte.webhooks.v1.WebhooksService.ReplayEvents:input_type -> cagnotte.webhooks.v1.ReplayEventsRequest
+	15, // 25: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:input_type -> cagnotte.webhooks.v1.ListParkedTransactionsRequest
+	17, // 26: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:input_type -> cagnotte.webhooks.v1.RetryParkedTransactionsRequest
+	6,  // 27: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:output_type -> cagnotte.webhooks.v1.ReceiveStripeEventResponse
+	8,  // 28: cagnotte.webhooks.v1.WebhooksService.ListEvents:output_type -> cagnotte.webhooks.v1.ListEventsResponse
+	3,  // 29: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:output_type -> cagnotte.webhooks.v1.WebhookHealth
+	11, // 30: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:output_type -> cagnotte.webhooks.v1.ListWebhookHealthResponse
+	2,  // 31: cagnotte.webhooks.v1.WebhooksService.ReplayEvent:output_type -> cagnotte.webhooks.v1.Event
+	14, // 32: cagnotte.webhooks.v1.WebhooksService.ReplayEvents:output_type -> cagnotte.webhooks.v1.ReplayEventsResponse
+	16, // 33: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:output_type -> cagnotte.webhooks.v1.ListParkedTransactionsResponse
+	18, // 34: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:output_type -> cagnotte.webhooks.v1.RetryParkedTransactionsResponse
+	27, // [27:35] is the sub-list for method output_type
+	19, // [19:27] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_webhooks_v1_webhooks_proto_init() }
@@ -580,7 +1476,7 @@ func file_cagnotte_webhooks_v1_webhooks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_webhooks_v1_webhooks_proto_rawDesc), len(file_cagnotte_webhooks_v1_webhooks_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

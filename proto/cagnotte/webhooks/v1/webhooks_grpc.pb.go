@@ -21,8 +21,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	WebhooksService_ReceiveStripeEvent_FullMethodName = "/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent"
-	WebhooksService_ListEvents_FullMethodName         = "/cagnotte.webhooks.v1.WebhooksService/ListEvents"
+	WebhooksService_ReceiveStripeEvent_FullMethodName      = "/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent"
+	WebhooksService_ListEvents_FullMethodName              = "/cagnotte.webhooks.v1.WebhooksService/ListEvents"
+	WebhooksService_GetWebhookHealth_FullMethodName        = "/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth"
+	WebhooksService_ListWebhookHealth_FullMethodName       = "/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth"
+	WebhooksService_ReplayEvent_FullMethodName             = "/cagnotte.webhooks.v1.WebhooksService/ReplayEvent"
+	WebhooksService_ReplayEvents_FullMethodName            = "/cagnotte.webhooks.v1.WebhooksService/ReplayEvents"
+	WebhooksService_ListParkedTransactions_FullMethodName  = "/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions"
+	WebhooksService_RetryParkedTransactions_FullMethodName = "/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions"
 )
 
 // WebhooksServiceClient is the client API for WebhooksService service.
@@ -37,6 +43,25 @@ type WebhooksServiceClient interface {
 	ReceiveStripeEvent(ctx context.Context, in *ReceiveStripeEventRequest, opts ...grpc.CallOption) (*ReceiveStripeEventResponse, error)
 	// Lists received events, newest first. Operator only.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
+	// Gets how well a collective's Stripe account is in step: what came, what waits, what failed.
+	// For owners, treasurers and auditors. Collectives that share an account see the same.
+	GetWebhookHealth(ctx context.Context, in *GetWebhookHealthRequest, opts ...grpc.CallOption) (*WebhookHealth, error)
+	// Lists how well each Stripe account is in step, the platform's own first. Operator only.
+	ListWebhookHealth(ctx context.Context, in *ListWebhookHealthRequest, opts ...grpc.CallOption) (*ListWebhookHealthResponse, error)
+	// Applies one failed event anew, from its first try on, and answers it. For the operator, and for owners
+	// and treasurers of the only collective of its Stripe account: FAILED_PRECONDITION with ACCOUNT_SHARED
+	// where there are others. An event that has not failed is left as it is, so sending it twice is safe.
+	ReplayEvent(ctx context.Context, in *ReplayEventRequest, opts ...grpc.CallOption) (*Event, error)
+	// Applies all failed events anew, those that were given up among them, at most 1,000 at a time. For whom
+	// ReplayEvent is, with the same errors; sending it twice is safe.
+	ReplayEvents(ctx context.Context, in *ReplayEventsRequest, opts ...grpc.CallOption) (*ReplayEventsResponse, error)
+	// Lists the balance transactions that cannot be booked so far, the longest parked first. For the operator, and
+	// for owners, treasurers and auditors of the only collective of the Stripe account: FAILED_PRECONDITION with
+	// ACCOUNT_SHARED where there are others.
+	ListParkedTransactions(ctx context.Context, in *ListParkedTransactionsRequest, opts ...grpc.CallOption) (*ListParkedTransactionsResponse, error)
+	// Tries all parked balance transactions again at once, instead of after their pause. For whom ReplayEvent
+	// is, with the same errors; sending it twice is safe.
+	RetryParkedTransactions(ctx context.Context, in *RetryParkedTransactionsRequest, opts ...grpc.CallOption) (*RetryParkedTransactionsResponse, error)
 }
 
 type webhooksServiceClient struct {
@@ -67,6 +92,66 @@ func (c *webhooksServiceClient) ListEvents(ctx context.Context, in *ListEventsRe
 	return out, nil
 }
 
+func (c *webhooksServiceClient) GetWebhookHealth(ctx context.Context, in *GetWebhookHealthRequest, opts ...grpc.CallOption) (*WebhookHealth, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WebhookHealth)
+	err := c.cc.Invoke(ctx, WebhooksService_GetWebhookHealth_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhooksServiceClient) ListWebhookHealth(ctx context.Context, in *ListWebhookHealthRequest, opts ...grpc.CallOption) (*ListWebhookHealthResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWebhookHealthResponse)
+	err := c.cc.Invoke(ctx, WebhooksService_ListWebhookHealth_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhooksServiceClient) ReplayEvent(ctx context.Context, in *ReplayEventRequest, opts ...grpc.CallOption) (*Event, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Event)
+	err := c.cc.Invoke(ctx, WebhooksService_ReplayEvent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhooksServiceClient) ReplayEvents(ctx context.Context, in *ReplayEventsRequest, opts ...grpc.CallOption) (*ReplayEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayEventsResponse)
+	err := c.cc.Invoke(ctx, WebhooksService_ReplayEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhooksServiceClient) ListParkedTransactions(ctx context.Context, in *ListParkedTransactionsRequest, opts ...grpc.CallOption) (*ListParkedTransactionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListParkedTransactionsResponse)
+	err := c.cc.Invoke(ctx, WebhooksService_ListParkedTransactions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhooksServiceClient) RetryParkedTransactions(ctx context.Context, in *RetryParkedTransactionsRequest, opts ...grpc.CallOption) (*RetryParkedTransactionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryParkedTransactionsResponse)
+	err := c.cc.Invoke(ctx, WebhooksService_RetryParkedTransactions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WebhooksServiceServer is the server API for WebhooksService service.
 // All implementations must embed UnimplementedWebhooksServiceServer
 // for forward compatibility.
@@ -79,6 +164,25 @@ type WebhooksServiceServer interface {
 	ReceiveStripeEvent(context.Context, *ReceiveStripeEventRequest) (*ReceiveStripeEventResponse, error)
 	// Lists received events, newest first. Operator only.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
+	// Gets how well a collective's Stripe account is in step: what came, what waits, what failed.
+	// For owners, treasurers and auditors. Collectives that share an account see the same.
+	GetWebhookHealth(context.Context, *GetWebhookHealthRequest) (*WebhookHealth, error)
+	// Lists how well each Stripe account is in step, the platform's own first. Operator only.
+	ListWebhookHealth(context.Context, *ListWebhookHealthRequest) (*ListWebhookHealthResponse, error)
+	// Applies one failed event anew, from its first try on, and answers it. For the operator, and for owners
+	// and treasurers of the only collective of its Stripe account: FAILED_PRECONDITION with ACCOUNT_SHARED
+	// where there are others. An event that has not failed is left as it is, so sending it twice is safe.
+	ReplayEvent(context.Context, *ReplayEventRequest) (*Event, error)
+	// Applies all failed events anew, those that were given up among them, at most 1,000 at a time. For whom
+	// ReplayEvent is, with the same errors; sending it twice is safe.
+	ReplayEvents(context.Context, *ReplayEventsRequest) (*ReplayEventsResponse, error)
+	// Lists the balance transactions that cannot be booked so far, the longest parked first. For the operator, and
+	// for owners, treasurers and auditors of the only collective of the Stripe account: FAILED_PRECONDITION with
+	// ACCOUNT_SHARED where there are others.
+	ListParkedTransactions(context.Context, *ListParkedTransactionsRequest) (*ListParkedTransactionsResponse, error)
+	// Tries all parked balance transactions again at once, instead of after their pause. For whom ReplayEvent
+	// is, with the same errors; sending it twice is safe.
+	RetryParkedTransactions(context.Context, *RetryParkedTransactionsRequest) (*RetryParkedTransactionsResponse, error)
 	mustEmbedUnimplementedWebhooksServiceServer()
 }
 
@@ -94,6 +198,24 @@ func (UnimplementedWebhooksServiceServer) ReceiveStripeEvent(context.Context, *R
 }
 func (UnimplementedWebhooksServiceServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
+}
+func (UnimplementedWebhooksServiceServer) GetWebhookHealth(context.Context, *GetWebhookHealthRequest) (*WebhookHealth, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetWebhookHealth not implemented")
+}
+func (UnimplementedWebhooksServiceServer) ListWebhookHealth(context.Context, *ListWebhookHealthRequest) (*ListWebhookHealthResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWebhookHealth not implemented")
+}
+func (UnimplementedWebhooksServiceServer) ReplayEvent(context.Context, *ReplayEventRequest) (*Event, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayEvent not implemented")
+}
+func (UnimplementedWebhooksServiceServer) ReplayEvents(context.Context, *ReplayEventsRequest) (*ReplayEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayEvents not implemented")
+}
+func (UnimplementedWebhooksServiceServer) ListParkedTransactions(context.Context, *ListParkedTransactionsRequest) (*ListParkedTransactionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListParkedTransactions not implemented")
+}
+func (UnimplementedWebhooksServiceServer) RetryParkedTransactions(context.Context, *RetryParkedTransactionsRequest) (*RetryParkedTransactionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryParkedTransactions not implemented")
 }
 func (UnimplementedWebhooksServiceServer) mustEmbedUnimplementedWebhooksServiceServer() {}
 func (UnimplementedWebhooksServiceServer) testEmbeddedByValue()                         {}
@@ -152,6 +274,114 @@ func _WebhooksService_ListEvents_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WebhooksService_GetWebhookHealth_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetWebhookHealthRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).GetWebhookHealth(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_GetWebhookHealth_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).GetWebhookHealth(ctx, req.(*GetWebhookHealthRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhooksService_ListWebhookHealth_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWebhookHealthRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).ListWebhookHealth(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_ListWebhookHealth_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).ListWebhookHealth(ctx, req.(*ListWebhookHealthRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhooksService_ReplayEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).ReplayEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_ReplayEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).ReplayEvent(ctx, req.(*ReplayEventRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhooksService_ReplayEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).ReplayEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_ReplayEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).ReplayEvents(ctx, req.(*ReplayEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhooksService_ListParkedTransactions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListParkedTransactionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).ListParkedTransactions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_ListParkedTransactions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).ListParkedTransactions(ctx, req.(*ListParkedTransactionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhooksService_RetryParkedTransactions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryParkedTransactionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).RetryParkedTransactions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_RetryParkedTransactions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).RetryParkedTransactions(ctx, req.(*RetryParkedTransactionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // WebhooksService_ServiceDesc is the grpc.ServiceDesc for WebhooksService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -166,6 +396,30 @@ var WebhooksService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListEvents",
 			Handler:    _WebhooksService_ListEvents_Handler,
+		},
+		{
+			MethodName: "GetWebhookHealth",
+			Handler:    _WebhooksService_GetWebhookHealth_Handler,
+		},
+		{
+			MethodName: "ListWebhookHealth",
+			Handler:    _WebhooksService_ListWebhookHealth_Handler,
+		},
+		{
+			MethodName: "ReplayEvent",
+			Handler:    _WebhooksService_ReplayEvent_Handler,
+		},
+		{
+			MethodName: "ReplayEvents",
+			Handler:    _WebhooksService_ReplayEvents_Handler,
+		},
+		{
+			MethodName: "ListParkedTransactions",
+			Handler:    _WebhooksService_ListParkedTransactions_Handler,
+		},
+		{
+			MethodName: "RetryParkedTransactions",
+			Handler:    _WebhooksService_RetryParkedTransactions_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,257 @@
+package stripesim
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// hook is a webhook endpoint that was made through the API.
+type hook struct {
+	ID          string            `json:"id"`
+	Created     int64             `json:"created"`
+	URL         string            `json:"url"`
+	Secret      string            `json:"secret"`
+	Connect     bool              `json:"connect"`
+	Disabled    bool              `json:"disabled"`
+	APIVersion  string            `json:"api_version"`
+	Events      []string          `json:"events"`
+	Description string            `json:"description"`
+	Metadata    map[string]string `json:"metadata"`
+}
+
+func (h *hook) key() (string, int64) { return h.ID, h.Created }
+
+// render leaves the secret out: it is told once, at creation. Whether the endpoint is for connected accounts is
+// never told.
+func (h *hook) render() object {
+	status := "enabled"
+	if h.Disabled {
+		status = "disabled"
+	}
+	metadata := object{}
+	for k, v := range h.Metadata {
+		metadata[k] = v
+	}
+	return object{
+		"id":             h.ID,
+		"object":         "webhook_endpoint",
+		"api_version":    orNull(h.APIVersion),
+		"application":    nil,
+		"created":        h.Created,
+		"description":    orNull(h.Description),
+		"enabled_events": h.Events,
+		"livemode":       false,
+		"metadata":       metadata,
+		"status":         status,
+		"url":            h.URL,
+	}
+}
+
+// endpoint is how the dispatcher sees it.
+func (h *hook) endpoint() Endpoint {
+	return Endpoint{URL: h.URL, Secret: h.Secret, Connect: h.Connect, Events: h.Events}
+}
+
+// wants tells whether an endpoint gets events of a type.
+func (e Endpoint) wants(kind string) bool {
+	return e.Events == nil || slices.Contains(e.Events, "*") || slices.Contains(e.Events, kind)
+}
+
+var (
+	hookCreateParams = schema{
+		"url":            req(address),
+		"enabled_events": req(list(text(0), 0)),
+		"api_version":    opt(oneOf(Version)),
+		"connect":        opt(boolean),
+		"description":    opt(text(5000)),
+		"metadata":       opt(metadata),
+		"expand":         opt(list(text(0), 0)),
+	}
+	hookUpdateParams = schema{
+		"url":            opt(address),
+		"enabled_events": opt(list(text(0), 0)),
+		"disabled":       opt(boolean),
+		"description":    opt(text(5000)),
+		"metadata":       opt(metadata),
+		"expand":         opt(list(text(0), 0)),
+	}
+	hookListParams = schema{
+		"limit":          opt(integer(1, 100)),
+		"starting_after": opt(text(0)),
+		"ending_before":  opt(text(0)),
+		"expand":         opt(list(text(0), 0)),
+	}
+)
+
+// address accepts what a webhook can be sent to.
+func address(name string, f *form) (any, *apiError) {
+	v, err := text(5000)(name, f)
+	if err != nil {
+		return nil, err
+	}
+	if url := v.(string); !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+		return nil, invalid("url_invalid", name, "Not a valid URL")
+	}
+	return v, nil
+}
+
+func (s *Sim) hookEndpoints() []endpoint {
+	const kind = "webhook_endpoint"
+	return []endpoint{
+		{"POST /v1/webhook_endpoints", kind, false, hookCreateParams, s.createHook},
+		{"GET /v1/webhook_endpoints", kind, true, hookListParams, s.listHooks},
+		{"GET /v1/webhook_endpoints/{id}", kind, false, expandOnly, s.getHook},
+		{"POST /v1/webhook_endpoints/{id}", kind, false, hookUpdateParams, s.updateHook},
+		{"DELETE /v1/webhook_endpoints/{id}", kind, false, noParams, s.deleteHook},
+	}
+}
+
+func (s *Sim) createHook(c *call) (object, *apiError) {
+	p := c.params
+	h := &hook{
+		ID: newID("we_1", 23), Created: c.now.Unix(), URL: p.str("url"), Secret: newID("whsec_", 32), Connect: p.flag("connect"),
+		APIVersion: p.str("api_version"), Events: p.strs("enabled_events"), Description: p.str("description"), Metadata: p.dict("metadata"),
+	}
+	c.world.Hooks.add(h)
+	s.hooksChanged()
+	o := h.render()
+	o["secret"] = h.Secret
+	return o, nil
+}
+
+func (s *Sim) listHooks(c *call) (object, *apiError) {
+	return page(&c.world.Hooks, c.params, "/v1/webhook_endpoints", "webhook endpoint", func(*hook) bool { return true }, (*hook).render)
+}
+
+func (s *Sim) hook(c *call) (*hook, *apiError) {
+	id := c.http.PathValue("id")
+	h, ok := c.world.Hooks.get(id)
+	if !ok {
+		return nil, noSuch(http.StatusNotFound, "webhook endpoint", id, "webhook_endpoint")
+	}
+	return h, nil
+}
+
+func (s *Sim) getHook(c *call) (object, *apiError) {
+	h, err := s.hook(c)
+	if err != nil {
+		return nil, err
+	}
+	return h.render(), nil
+}
+
+func (s *Sim) updateHook(c *call) (object, *apiError) {
+	h, err := s.hook(c)
+	if err != nil {
+		return nil, err
+	}
+	p := c.params
+	if p.has("url") {
+		h.URL = p.str("url")
+	}
+	if p.has("enabled_events") {
+		h.Events = p.strs("enabled_events")
+	}
+	if p.has("disabled") {
+		h.Disabled = p.flag("disabled")
+	}
+	if p.has("description") {
+		h.Description = p.str("description")
+	}
+	if p.has("metadata") {
+		if h.Metadata == nil {
+			h.Metadata = map[string]string{}
+		}
+		maps.Copy(h.Metadata, p.dict("metadata"))
+	}
+	s.hooksChanged()
+	return h.render(), nil
+}
+
+func (s *Sim) deleteHook(c *call) (object, *apiError) {
+	h, err := s.hook(c)
+	if err != nil {
+		return nil, err
+	}
+	c.world.Hooks.remove(h)
+	s.hooksChanged()
+	return object{"id": h.ID, "object": "webhook_endpoint", "deleted": true}, nil
+}
+
+// hooksChanged gives the dispatcher the endpoints as they are now. The world is locked.
+func (s *Sim) hooksChanged() {
+	s.changed = true
+	s.hooks.replace(s.hooks.configured, s.platform.liveHooks())
+}
+
+// liveHooks are the account's own endpoints that are switched on, by name.
+func (w *world) liveHooks() map[string]Endpoint {
+	live := map[string]Endpoint{}
+	for _, h := range w.Hooks.rows {
+		if !h.Disabled {
+			live[h.ID] = h.endpoint()
+		}
+	}
+	return live
+}
+
+// DisableEndpoint switches an endpoint off that was made through the API, as Stripe does after days of failures.
+func (s *Sim) DisableEndpoint(id string) {
+	s.lock()
+	defer s.unlock()
+	if h, ok := s.platform.Hooks.get(id); ok {
+		h.Disabled = true
+		s.hooksChanged()
+	}
+}
+
+// SetAPIKeys replaces the keys that are accepted, as when one is rolled or revoked.
+func (s *Sim) SetAPIKeys(keys ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.APIKeys = slices.Clone(keys)
+}
+
+// limitWindow is what Stripe counts requests in.
+const limitWindow = time.Second
+
+// SetLimit refuses, from now on, what exceeds so many requests in any second of wall time, with 429 (rate_limit);
+// zero for no limit. Stripe allows 25 in test mode and 100 in live mode, https://docs.stripe.com/rate-limits.
+func (s *Sim) SetLimit(perSecond int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit, s.recent = perSecond, nil
+}
+
+// Limited returns how many requests the limit has refused since New. What faults refuse does not count.
+func (s *Sim) Limited() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limited
+}
+
+// overLimit counts a request. The world is locked.
+func (s *Sim) overLimit(now time.Time) bool {
+	if s.limit == 0 {
+		return false
+	}
+	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return now.Sub(at) >= limitWindow })
+	if len(s.recent) >= s.limit {
+		s.limited++
+		return true
+	}
+	s.recent = append(s.recent, now)
+	return false
+}
+
+// LockTimeout is what Stripe answers for an object that something else holds: nothing was done, and it is worth
+// another try. https://docs.stripe.com/rate-limits#object-lock-timeouts
+func LockTimeout(pathPrefix string, times int) Fault {
+	return Fault{
+		PathPrefix: pathPrefix, Times: times, Status: http.StatusTooManyRequests, Code: "lock_timeout", Type: typeInvalid,
+		Headers: map[string]string{"Stripe-Should-Retry": "true"},
+	}
+}

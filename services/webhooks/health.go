@@ -1,0 +1,190 @@
+package webhooks
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	// healthWindow is how far back deliveries are counted.
+	healthWindow = 24 * time.Hour
+	// shownFailures bounds the failed events that a health shows.
+	shownFailures = 20
+)
+
+// Health is how well one Stripe account is in step.
+type Health struct {
+	Account string
+	// LastEvent and LastReceived are of the newest event; zero when there is none.
+	LastEvent, LastReceived time.Time
+	// Received came by webhook within 24 hours, Missed was found in Stripe's list.
+	Received, Missed int64
+	// DelayP50 and DelayP99 are how long webhooks took; zero when none came.
+	DelayP50, DelayP99 time.Duration
+	// Waiting are to be applied, the first of them since WaitingSince; Failed are tried again, and Dead given up.
+	Waiting, Failed, Dead int64
+	WaitingSince          time.Time
+	// Parked are balance transactions that cannot be booked.
+	Parked int64
+	// LastSync is the last reading on the timer; zero before the first since the start.
+	LastSync          time.Time
+	SyncFailures      int
+	SyncFailureReason string
+	// HeardUntil is up to when Stripe's list of events was read.
+	HeardUntil time.Time
+	// Failures are the newest failed events.
+	Failures []Event
+}
+
+const healthSQL = `
+WITH day AS (
+	SELECT
+		e.account,
+		count(*) FILTER (WHERE NOT e.heard) AS received,
+		count(*) FILTER (WHERE e.heard) AS missed,
+		percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM e.received_at - e.created_at))
+			FILTER (WHERE NOT e.heard) AS delays
+	FROM webhooks.events AS e
+	WHERE e.received_at >= @since
+		AND e.account = ANY(@accounts::text[])
+	GROUP BY e.account
+), due AS (
+	SELECT
+		e.account,
+		count(*) AS waiting,
+		min(e.received_at) AS since
+	FROM webhooks.events AS e
+	WHERE e.next_attempt_at IS NOT NULL
+		AND e.account = ANY(@accounts::text[])
+	GROUP BY e.account
+), failed AS (
+	SELECT
+		e.account,
+		count(*) FILTER (WHERE e.next_attempt_at IS NOT NULL) AS retried,
+		count(*) FILTER (WHERE e.next_attempt_at IS NULL) AS dead
+	FROM webhooks.events AS e
+	WHERE e.state = 'failed'
+		AND e.account = ANY(@accounts::text[])
+	GROUP BY e.account
+), parked AS (
+	SELECT
+		p.account,
+		count(*) AS parked
+	FROM webhooks.parked AS p
+	WHERE p.account = ANY(@accounts::text[])
+	GROUP BY p.account
+)
+SELECT
+	u.account,
+	last.created_at,
+	last.received_at,
+	coalesce(day.received, 0),
+	coalesce(day.missed, 0),
+	coalesce(day.delays, ARRAY[]::float8[]),
+	coalesce(due.waiting, 0),
+	due.since,
+	coalesce(failed.retried, 0),
+	coalesce(failed.dead, 0),
+	coalesce(parked.parked, 0),
+	nullif(a.last_regular_at, '-infinity'),
+	coalesce(a.sync_failures, 0),
+	coalesce(a.failure_reason, ''),
+	a.heard_to
+FROM unnest(@accounts::text[]) AS u (account)
+LEFT JOIN webhooks.accounts AS a ON a.account = u.account
+LEFT JOIN day ON day.account = u.account
+LEFT JOIN due ON due.account = u.account
+LEFT JOIN failed ON failed.account = u.account
+LEFT JOIN parked ON parked.account = u.account
+LEFT JOIN LATERAL (
+	SELECT
+		e.created_at,
+		e.received_at
+	FROM webhooks.events AS e
+	WHERE e.account = u.account
+	ORDER BY
+		e.received_at DESC,
+		e.id DESC
+	LIMIT 1
+) AS last ON true
+ORDER BY u.account`
+
+// Healths returns the health of each of the accounts, by their ids, without their failures.
+func (s *Service) Healths(ctx context.Context, accounts []string) ([]Health, error) {
+	rows, err := s.cfg.Pool.Query(ctx, healthSQL, pgx.NamedArgs{"accounts": accounts, "since": s.now().Add(-healthWindow)})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (h Health, err error) {
+		var event, received, waiting, synced, heard *time.Time
+		var delays []float64
+		err = r.Scan(&h.Account, &event, &received, &h.Received, &h.Missed, &delays, &h.Waiting, &waiting,
+			&h.Failed, &h.Dead, &h.Parked, &synced, &h.SyncFailures, &h.SyncFailureReason, &heard)
+		h.LastEvent, h.LastReceived, h.WaitingSince = orZero(event), orZero(received), orZero(waiting)
+		h.LastSync, h.HeardUntil = orZero(synced), orZero(heard)
+		if len(delays) == 2 {
+			h.DelayP50, h.DelayP99 = delayOf(delays[0]), delayOf(delays[1])
+		}
+		return h, err
+	})
+	return found, postgres.Error(err)
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// delayOf is never negative: Stripe's seconds are whole, and its clock is not ours.
+func delayOf(seconds float64) time.Duration {
+	return max(time.Duration(seconds*float64(time.Second)), 0)
+}
+
+const accountFailuresSQL = selectEventsSQL + `
+	AND e.state = 'failed'
+	AND e.account = @in_account` + newestEvents
+
+// Health returns the health of a collective's account. A missing collective is NOT_FOUND.
+func (s *Service) Health(ctx context.Context, collective string) (Health, error) {
+	c, err := s.cfg.Collectives.Get(ctx, collective)
+	if err != nil {
+		return Health{}, err
+	}
+	found, err := s.Healths(ctx, []string{c.StripeAccount})
+	if err != nil {
+		return Health{}, err
+	}
+	h := found[0]
+	rows, err := s.cfg.Pool.Query(ctx, accountFailuresSQL, pgx.NamedArgs{
+		"received_at": newest.Received, "account": newest.Account, "id": newest.ID, "in_account": c.StripeAccount, "count": shownFailures,
+	})
+	if err != nil {
+		return Health{}, postgres.Error(err)
+	}
+	h.Failures, err = pgx.CollectRows(rows, scanEvent)
+	return h, postgres.Error(err)
+}
+
+// soleAccount returns the account of a collective that shares it with no other, so that who acts on it
+// acts on nobody else's money; FAILED_PRECONDITION (ACCOUNT_SHARED) otherwise.
+func (s *Service) soleAccount(ctx context.Context, collective string) (account string, err error) {
+	c, err := s.cfg.Collectives.Get(ctx, collective)
+	if err != nil {
+		return "", err
+	}
+	owner, err := s.cfg.Collectives.SoleOwner(ctx, c.StripeAccount)
+	if err != nil {
+		return "", err
+	}
+	if owner != collective {
+		return "", errs.Precondition("ACCOUNT_SHARED", "Other collectives use the same Stripe account: ask the operator.")
+	}
+	return c.StripeAccount, nil
+}

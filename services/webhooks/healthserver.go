@@ -1,0 +1,179 @@
+package webhooks
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+)
+
+func (s *server) GetWebhookHealth(ctx context.Context, req *webhooksv1.GetWebhookHealthRequest) (*webhooksv1.WebhookHealth, error) {
+	h, err := s.service.Health(ctx, collectiveIn(req.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	p := healthToProto(h)
+	p.Name = req.GetName()
+	for _, e := range p.GetFailures() {
+		e.Name = strings.TrimSuffix(req.GetName(), "webhookHealth") + "webhookEvents/" + eventIn(e.GetName())
+	}
+	return p, nil
+}
+
+func (s *server) ListWebhookHealth(ctx context.Context, req *webhooksv1.ListWebhookHealthRequest) (*webhooksv1.ListWebhookHealthResponse, error) {
+	accounts, err := s.service.cfg.Collectives.StripeAccounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token := req.GetPageToken(); token != "" {
+		var after string
+		if err := page.Decode(token, healthFilter, &after); err != nil {
+			return nil, err
+		}
+		accounts = slices.DeleteFunc(accounts, func(a string) bool { return a <= after })
+	}
+	resp := &webhooksv1.ListWebhookHealthResponse{}
+	if size := page.Size(req.GetPageSize()); len(accounts) > size {
+		accounts = accounts[:size]
+		resp.NextPageToken = page.Encode(healthFilter, accounts[size-1])
+	}
+	found, err := s.service.Healths(ctx, accounts)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range found {
+		resp.Accounts = append(resp.Accounts, healthToProto(h))
+	}
+	return resp, nil
+}
+
+func (s *server) ReplayEvent(ctx context.Context, req *webhooksv1.ReplayEventRequest) (*webhooksv1.Event, error) {
+	scope, err := s.scope(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.service.ReplayOne(ctx, scope, eventIn(req.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	p := toProto(e)
+	p.Name = req.GetName()
+	return p, nil
+}
+
+func (s *server) ReplayEvents(ctx context.Context, req *webhooksv1.ReplayEventsRequest) (*webhooksv1.ReplayEventsResponse, error) {
+	scope, err := s.scope(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	count, err := s.service.Replay(ctx, scope)
+	return &webhooksv1.ReplayEventsResponse{ReplayedCount: int32(count)}, err
+}
+
+func (s *server) ListParkedTransactions(ctx context.Context, req *webhooksv1.ListParkedTransactionsRequest) (*webhooksv1.ListParkedTransactionsResponse, error) {
+	scope, err := s.scope(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	filter := parkedFilter + req.GetParent()
+	after := ParkedPosition{Since: time.Unix(0, 0)}
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &after.Since, &after.Account, &after.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	found, err := s.service.ListParked(ctx, scope, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &webhooksv1.ListParkedTransactionsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(filter, last.Since, last.Account, last.ID)
+	}
+	for _, p := range found {
+		resp.Transactions = append(resp.Transactions, &webhooksv1.ParkedTransaction{
+			BalanceTransaction: p.ID, StripeAccount: p.Account, Reason: p.Reason, Attempts: int32(p.Attempts),
+			ParkTime: timestamppb.New(p.Since), NextAttemptTime: timestamppb.New(p.Next),
+		})
+	}
+	return resp, nil
+}
+
+func (s *server) RetryParkedTransactions(ctx context.Context, req *webhooksv1.RetryParkedTransactionsRequest) (*webhooksv1.RetryParkedTransactionsResponse, error) {
+	scope, err := s.scope(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	count, err := s.service.RetryParked(ctx, scope)
+	return &webhooksv1.RetryParkedTransactionsResponse{RetriedCount: int32(count)}, err
+}
+
+// healthFilter and parkedFilter keep the tokens of other lists out.
+const (
+	healthFilter = "webhook health"
+	parkedFilter = "parked "
+)
+
+// scope is what a name gives power over. Who may use the name was decided at the door.
+func (s *server) scope(ctx context.Context, name string) (Scope, error) {
+	collective := collectiveIn(name)
+	if collective == "" {
+		return Scope{All: true}, nil
+	}
+	account, err := s.service.soleAccount(ctx, collective)
+	return Scope{Account: account}, err
+}
+
+// collectiveIn returns the collective's id in a name that was validated; empty in the operator's.
+func collectiveIn(name string) string {
+	rest, _ := strings.CutPrefix(name, "collectives/")
+	if rest == name {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, "/")
+	return id
+}
+
+func eventIn(name string) string { return name[strings.LastIndex(name, "/")+1:] }
+
+func healthToProto(h Health) *webhooksv1.WebhookHealth {
+	p := &webhooksv1.WebhookHealth{
+		StripeAccount:     h.Account,
+		LastEventTime:     orAbsent(h.LastEvent),
+		LastReceiveTime:   orAbsent(h.LastReceived),
+		ReceivedCount:     h.Received,
+		MissedCount:       h.Missed,
+		WaitingCount:      h.Waiting,
+		WaitingSince:      orAbsent(h.WaitingSince),
+		FailedCount:       h.Failed,
+		DeadCount:         h.Dead,
+		ParkedCount:       h.Parked,
+		LastSyncTime:      orAbsent(h.LastSync),
+		SyncFailures:      int32(h.SyncFailures),
+		SyncFailureReason: h.SyncFailureReason,
+		HeardUntilTime:    orAbsent(h.HeardUntil),
+	}
+	if h.Received > 0 {
+		p.DelayP50, p.DelayP99 = durationpb.New(h.DelayP50), durationpb.New(h.DelayP99)
+	}
+	for _, e := range h.Failures {
+		p.Failures = append(p.Failures, toProto(e))
+	}
+	return p
+}
+
+func orAbsent(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}

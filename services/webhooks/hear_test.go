@@ -1,0 +1,218 @@
+package webhooks
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// lists are the questions for events that Stripe was asked since a number of requests.
+func lists(e *env, since int) (asked []stripesim.Request) {
+	for _, r := range e.sim.Requests()[since:] {
+		if strings.HasPrefix(r.Path, "/v1/events?") {
+			asked = append(asked, r)
+		}
+	}
+	return asked
+}
+
+func TestEventsThatNoWebhookBroughtAreHeard(t *testing.T) {
+	for name, c := range map[string]struct {
+		account string
+		absence time.Duration
+	}{
+		"of the platform":             {"", time.Hour},
+		"of a connected account":      {connected, time.Hour},
+		"of a long absence":           {connected, 10 * 24 * time.Hour},
+		"as far back as Stripe knows": {"", 29 * 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, stripesim.Config{})
+			campaign := vallon
+			if c.account != "" {
+				campaign = festival
+			}
+			e.run(c.account)
+			paid, expired := e.give(campaign), e.give(campaign)
+			e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+			if err := e.sim.Expire(expired.CheckoutSession); err != nil {
+				t.Fatal(err)
+			}
+			e.pay(paid)
+			e.later(c.absence)
+			before := len(e.sim.Requests())
+			e.run(c.account)
+			e.want(paid, donations.StateSucceeded, true)
+			e.want(expired, donations.StateExpired, false)
+			heard := e.events(StateApplied)
+			if len(heard[typeCompleted]) != 1 || len(heard[typeExpired]) != 1 {
+				t.Errorf("heard %v", heard)
+			}
+			if got := measured(t, e.webhooks.metrics.missed); got != 2 {
+				t.Errorf("%v missed events are counted, want 2", got)
+			}
+			for _, r := range lists(e, before) {
+				if r.Account != c.account {
+					t.Errorf("asked with the account %q", r.Account)
+				}
+			}
+			t.Run("and not again before it is time", func(t *testing.T) {
+				before := len(e.sim.Requests())
+				e.run(c.account)
+				if n := len(lists(e, before)); n != 0 {
+					t.Errorf("%d questions", n)
+				}
+			})
+			t.Run("with few questions once it is in step", func(t *testing.T) {
+				before := len(e.sim.Requests())
+				e.later(defaultSyncEvery)
+				e.run(c.account)
+				if n := len(lists(e, before)); n != len(heardTypes()) {
+					t.Errorf("%d questions, want %d", n, len(heardTypes()))
+				}
+			})
+		})
+	}
+}
+
+// Only the id is taken from Stripe's list: it renders events in the version of their creation.
+func TestAHeardEventIsReadAgain(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	d := e.give(vallon)
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	e.pay(d)
+	e.later(time.Hour)
+	before := len(e.sim.Requests())
+	e.run("")
+	if !slices.ContainsFunc(e.sim.Requests()[before:], func(r stripesim.Request) bool {
+		return r.Method == http.MethodGet && strings.HasPrefix(r.Path, "/v1/checkout/sessions/"+d.CheckoutSession)
+	}) {
+		t.Error("the session was not read")
+	}
+	if got := one[string](e, "SELECT object::text FROM webhooks.events WHERE type = $1", typeCompleted); strings.Contains(got, "complete") {
+		t.Errorf("the list's rendering is kept: %s", got)
+	}
+}
+
+func TestAWebhookOnItsWayIsNotMissed(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	d := e.give(vallon)
+	e.sim.SetDelivery(stripesim.Delivery{Hold: true})
+	e.pay(d)
+	e.later(defaultSyncEvery)
+	e.clock.Advance(-defaultSyncEvery + time.Second) // the timer's pause is over, Stripe's time hardly moved
+	e.run("")
+	if got := measured(t, e.webhooks.metrics.missed); got != 0 {
+		t.Errorf("%v missed events are counted", got)
+	}
+	e.sim.SetDelivery(stripesim.Delivery{})
+	e.delivered()
+	if n := len(e.events(StateApplied)[typeCompleted]); n != 1 {
+		t.Errorf("stored %d times", n)
+	}
+}
+
+// The list is no button that somebody pressed: an event that was given up stays so.
+func TestAFailedEventIsNotBegunAnewByTheList(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	d := e.give(vallon)
+	e.pay(d)
+	e.delivered()
+	if _, err := e.pool.Exec(t.Context(), `UPDATE webhooks.events SET state = 'failed', attempts = 20, next_attempt_at = NULL,
+		finished_at = NULL WHERE type = $1`, typeCompleted); err != nil {
+		t.Fatal(err)
+	}
+	e.later(defaultSyncEvery)
+	e.run("")
+	if n := len(e.events(StateFailed)[typeCompleted]); n != 1 {
+		t.Errorf("%d failed events, want 1", n)
+	}
+}
+
+func TestAListThatFailsHoldsUpNothing(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	d := e.give(vallon)
+	e.pay(d)
+	e.delivered()
+	e.later(time.Hour)
+	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/events", Status: http.StatusServiceUnavailable, Times: 1})
+	e.run("")
+	e.want(d, donations.StateSucceeded, true)
+	if got := measured(t, e.webhooks.metrics.hearFailures); got != 1 {
+		t.Errorf("%v failures are counted", got)
+	}
+	before := len(e.sim.Requests())
+	e.later(hearAgain)
+	e.run("")
+	if n := len(lists(e, before)); n == 0 {
+		t.Error("it is not tried again")
+	}
+}
+
+// The word that an account was disconnected can be lost, and so can the word that it is back.
+func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run(connected)
+	e.later(time.Hour)
+	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/", Status: http.StatusForbidden, Code: "account_invalid"})
+	if _, err := e.webhooks.pass(t.Context(), connected, time.Time{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.donations.Create(t.Context(), intent(festival)); reason(err) != "STRIPE_ACCOUNT_DISCONNECTED" {
+		t.Errorf("a gift: %v", err)
+	}
+	e.later(hearAgain)
+	if err := e.webhooks.reconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := len(e.sim.Requests())
+	for range 2 {
+		if err := e.webhooks.reconnect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(e.sim.Requests()) - before; n != 0 {
+		t.Errorf("it is asked for %d times within the hour", n)
+	}
+	e.sim.ClearFaults()
+	e.later(reconnectEvery)
+	if err := e.webhooks.reconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.give(festival)
+}
+
+// A day with more events than a page holds, in the windows of a long absence.
+func TestManyMissedEvents(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	const gifts = 120
+	for i := range gifts {
+		d := e.give(vallon)
+		if err := e.sim.Expire(d.CheckoutSession); err != nil {
+			t.Fatal(err)
+		}
+		if i == gifts/2 {
+			e.clock.Advance(3 * 24 * time.Hour)
+		}
+	}
+	e.later(time.Hour)
+	e.run("")
+	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != gifts {
+		t.Errorf("heard %d, want %d", n, gifts)
+	}
+	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
+	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
+		t.Errorf("heard up to %v ago", behind)
+	}
+}

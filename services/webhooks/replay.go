@@ -1,0 +1,191 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// replayCount bounds the events that one call applies anew.
+const replayCount = 1000
+
+// Scope is what somebody acts on: one account, or all.
+type Scope struct {
+	All     bool
+	Account string
+}
+
+const scopedAccountsSQL = `
+SELECT a.account
+FROM webhooks.accounts AS a
+WHERE @all OR a.account = @account
+ORDER BY a.account`
+
+func (s *Service) scoped(ctx context.Context, in Scope) ([]string, error) {
+	return s.strings(ctx, scopedAccountsSQL, pgx.NamedArgs{"all": in.All, "account": in.Account})
+}
+
+const replayEventsSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'received',
+	attempts = 0,
+	next_attempt_at = '-infinity',
+	failure_reason = ''
+WHERE (e.account, e.id) IN (
+	SELECT
+		f.account,
+		f.id
+	FROM webhooks.events AS f
+	WHERE f.state = 'failed'
+		AND f.account = ANY(@accounts::text[])
+	ORDER BY
+		f.received_at DESC,
+		f.account DESC,
+		f.id DESC
+	LIMIT @count
+)
+	AND e.state = 'failed'
+RETURNING e.account`
+
+// Replay applies failed events anew, those that were given up among them, the newest first, 1,000 at most. It
+// returns how many. Twice is once.
+func (s *Service) Replay(ctx context.Context, in Scope) (int, error) {
+	accounts, err := s.scoped(ctx, in)
+	if err != nil {
+		return 0, err
+	}
+	return s.again(ctx, replayEventsSQL, pgx.NamedArgs{"accounts": accounts, "count": replayCount})
+}
+
+// again makes things due by a statement that returns their accounts, and gives those a job.
+func (s *Service) again(ctx context.Context, sql string, args pgx.NamedArgs) (int, error) {
+	accounts, err := s.strings(ctx, sql, args)
+	if err != nil {
+		return 0, err
+	}
+	count := len(accounts)
+	slices.Sort(accounts)
+	return count, s.ensureJobs(ctx, slices.Compact(accounts), false)
+}
+
+const replayEventSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'received',
+	attempts = 0,
+	next_attempt_at = '-infinity',
+	failure_reason = ''
+WHERE e.account = ANY(@accounts::text[])
+	AND e.id = @id
+	AND e.state = 'failed'
+RETURNING e.account`
+
+const namedEventSQL = `
+SELECT
+	e.id,
+	e.account,
+	e.type,
+	e.state,
+	e.attempts,
+	e.failure_reason,
+	e.created_at,
+	e.received_at,
+	e.finished_at
+FROM webhooks.events AS e
+WHERE e.account = ANY(@accounts::text[])
+	AND e.id = @id
+ORDER BY e.account
+LIMIT 1`
+
+// ReplayOne applies one failed event anew, and returns it as it is now; one that has not failed is left alone.
+// NOT_FOUND when there is none of that id in the scope.
+func (s *Service) ReplayOne(ctx context.Context, in Scope, id string) (Event, error) {
+	accounts, err := s.scoped(ctx, in)
+	if err != nil {
+		return Event{}, err
+	}
+	args := pgx.NamedArgs{"accounts": accounts, "id": id}
+	if _, err := s.again(ctx, replayEventSQL, args); err != nil {
+		return Event{}, err
+	}
+	rows, err := s.cfg.Pool.Query(ctx, namedEventSQL, args)
+	if err != nil {
+		return Event{}, postgres.Error(err)
+	}
+	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Event{}, errs.NotFound("webhookEvents/" + id)
+	}
+	return e, postgres.Error(err)
+}
+
+// Parked is a balance transaction that cannot be booked so far.
+type Parked struct {
+	ID, Account string
+	Reason      string
+	Attempts    int
+	Since, Next time.Time
+}
+
+// ParkedPosition is a parked balance transaction's place in a list.
+type ParkedPosition struct {
+	Since       time.Time
+	Account, ID string
+}
+
+const listParkedSQL = `
+SELECT
+	p.id,
+	p.account,
+	p.reason,
+	p.attempts,
+	p.parked_at,
+	p.next_attempt_at
+FROM webhooks.parked AS p
+WHERE p.account = ANY(@accounts::text[])
+	AND (p.parked_at, p.account, p.id) > (@after_since, @after_account, @after_id)
+ORDER BY
+	p.parked_at,
+	p.account,
+	p.id
+LIMIT @count`
+
+// ListParked returns up to count parked balance transactions behind a place, the longest parked first.
+func (s *Service) ListParked(ctx context.Context, in Scope, after ParkedPosition, count int) ([]Parked, error) {
+	accounts, err := s.scoped(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.cfg.Pool.Query(ctx, listParkedSQL, pgx.NamedArgs{
+		"accounts": accounts, "after_since": after.Since, "after_account": after.Account, "after_id": after.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p Parked, err error) {
+		return p, r.Scan(&p.ID, &p.Account, &p.Reason, &p.Attempts, &p.Since, &p.Next)
+	})
+	return found, postgres.Error(err)
+}
+
+const retryParkedNowSQL = `
+UPDATE webhooks.parked AS p
+SET next_attempt_at = statement_timestamp()
+WHERE p.account = ANY(@accounts::text[])
+RETURNING p.account`
+
+// RetryParked tries all parked balance transactions of the scope again at once. It returns how many there are.
+func (s *Service) RetryParked(ctx context.Context, in Scope) (int, error) {
+	accounts, err := s.scoped(ctx, in)
+	if err != nil {
+		return 0, err
+	}
+	return s.again(ctx, retryParkedNowSQL, pgx.NamedArgs{"accounts": accounts})
+}
