@@ -18,9 +18,11 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
 
@@ -41,9 +43,11 @@ func newParameters() (parameters, error) {
 		accessv1.File_cagnotte_access_v1_access_proto,
 		campaignsv1.File_cagnotte_campaigns_v1_campaigns_proto,
 		collectivesv1.File_cagnotte_collectives_v1_collectives_proto,
+		disputesv1.File_cagnotte_disputes_v1_disputes_proto,
 		donationsv1.File_cagnotte_donations_v1_donations_proto,
 		exportsv1.File_cagnotte_exports_v1_exports_proto,
 		ledgerv1.File_cagnotte_ledger_v1_ledger_proto,
+		refundsv1.File_cagnotte_refunds_v1_refunds_proto,
 		webhooksv1.File_cagnotte_webhooks_v1_webhooks_proto,
 	} {
 		for i := range file.Services().Len() {

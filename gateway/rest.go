@@ -17,9 +17,11 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
@@ -69,6 +71,8 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 		campaignsv1.RegisterCampaignsServiceHandlerClient(ctx, mux, campaignsv1.NewCampaignsServiceClient(conn)),
 		collectivesv1.RegisterCollectivesServiceHandlerClient(ctx, mux, collectivesv1.NewCollectivesServiceClient(conn)),
 		donationsv1.RegisterDonationsServiceHandlerClient(ctx, mux, donationsv1.NewDonationsServiceClient(conn)),
+		refundsv1.RegisterRefundsServiceHandlerClient(ctx, mux, refundsv1.NewRefundsServiceClient(conn)),
+		disputesv1.RegisterDisputesServiceHandlerClient(ctx, mux, disputesv1.NewDisputesServiceClient(conn)),
 		ledgerv1.RegisterLedgerServiceHandlerClient(ctx, mux, ledgerv1.NewLedgerServiceClient(conn)),
 		noticesv1.RegisterNoticesServiceHandlerClient(ctx, mux, noticesv1.NewNoticesServiceClient(conn)),
 		treasuryv1.RegisterTreasuryServiceHandlerClient(ctx, mux, treasuryv1.NewTreasuryServiceClient(conn)),

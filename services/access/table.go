@@ -70,6 +70,17 @@ var table = map[string]rule{
 	"/cagnotte.donations.v1.DonationsService/ListDonations":     {allow: members | operator, field: "parent", resource: "donations"},
 	"/cagnotte.donations.v1.DonationsService/GetDonationStatus": {public: true},
 
+	"/cagnotte.refunds.v1.RefundsService/CreateRefund":  {allow: owner | treasurer, field: "parent", resource: "refunds"},
+	"/cagnotte.refunds.v1.RefundsService/GetRefund":     {allow: bookkeepers | operator, field: "name", resource: "refunds"},
+	"/cagnotte.refunds.v1.RefundsService/ListRefunds":   {allow: bookkeepers | operator, field: "parent", resource: "refunds"},
+	"/cagnotte.refunds.v1.RefundsService/ApproveRefund": {allow: owner | treasurer, field: "name", resource: "refunds"},
+	"/cagnotte.refunds.v1.RefundsService/RejectRefund":  {allow: owner | treasurer, field: "name", resource: "refunds"},
+	"/cagnotte.refunds.v1.RefundsService/CancelRefund":  {allow: owner | treasurer, field: "name", resource: "refunds"},
+
+	"/cagnotte.disputes.v1.DisputesService/GetDispute":        {allow: bookkeepers | operator, field: "name", resource: "disputes"},
+	"/cagnotte.disputes.v1.DisputesService/ListDisputes":      {allow: bookkeepers | operator, field: "parent", resource: "disputes"},
+	"/cagnotte.disputes.v1.DisputesService/ListFraudWarnings": {allow: bookkeepers | operator, field: "parent", resource: "fraudWarnings"},
+
 	// The signature is the proof.
 	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": {public: true},
 	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":         {allow: operator, resource: "webhooks/stripe/events"},

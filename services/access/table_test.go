@@ -16,10 +16,12 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -57,6 +59,17 @@ var matrix = map[string]string{
 	"cagnotte.donations.v1.DonationsService/GetDonation":       "UPPPPP",
 	"cagnotte.donations.v1.DonationsService/ListDonations":     "UPPPPP",
 	"cagnotte.donations.v1.DonationsService/GetDonationStatus": "PPPPPP",
+
+	"cagnotte.refunds.v1.RefundsService/CreateRefund":  "UPNPNN",
+	"cagnotte.refunds.v1.RefundsService/GetRefund":     "UPNPPP",
+	"cagnotte.refunds.v1.RefundsService/ListRefunds":   "UPNPPP",
+	"cagnotte.refunds.v1.RefundsService/ApproveRefund": "UPNPNN",
+	"cagnotte.refunds.v1.RefundsService/RejectRefund":  "UPNPNN",
+	"cagnotte.refunds.v1.RefundsService/CancelRefund":  "UPNPNN",
+
+	"cagnotte.disputes.v1.DisputesService/GetDispute":        "UPNPPP",
+	"cagnotte.disputes.v1.DisputesService/ListDisputes":      "UPNPPP",
+	"cagnotte.disputes.v1.DisputesService/ListFraudWarnings": "UPNPPP",
 
 	"cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": "PPPPPP",
 	"cagnotte.webhooks.v1.WebhooksService/ListEvents":         "UNNNNP",

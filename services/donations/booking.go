@@ -125,6 +125,8 @@ func (s *Service) find(ctx context.Context, q querier, sql, account string, clue
 // Movement is what a balance transaction means for its gift.
 type Movement struct {
 	Donation uuid.UUID
+	// Account is the Stripe account whose balance moved.
+	Account string
 	// PaymentIntent and Charge are remembered with the first payment.
 	PaymentIntent, Charge string
 	// At is when it happened at Stripe.
@@ -135,6 +137,10 @@ type Movement struct {
 	GivenBackMinor int64
 	// Disputes is 1 when the donor's bank took it back, -1 when that was won.
 	Disputes int
+	// Refund and Dispute are Stripe's ids of what moved it; empty for a payment.
+	Refund, Dispute string
+	// Back: the money came back to the collective.
+	Back bool
 }
 
 // A gift that is paid again, on another charge, stays booked as it was.
@@ -237,7 +243,10 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 		return postgres.Error(err)
 	}
 	_, err := tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputes": disputes, "now": now})
-	return postgres.Error(err)
+	if err != nil {
+		return postgres.Error(err)
+	}
+	return s.followTx(ctx, tx, movements)
 }
 
 // Unbooked is a paid gift whose money has not been seen in Stripe's balance.

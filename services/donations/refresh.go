@@ -75,11 +75,15 @@ func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[upkeepArgs]) error {
 		return s.upkeep(ctx)
 	}))
+	s.followWorkersTo(w)
 }
 
 // Queues returns the queues of its own that this service's jobs need.
 func (s *Service) Queues() map[string]river.QueueConfig {
-	return map[string]river.QueueConfig{refreshQueue: {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause}}
+	return map[string]river.QueueConfig{
+		refreshQueue: {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
+		followQueue:  {MaxWorkers: followWorkers, FetchCooldown: followPause},
+	}
 }
 
 // PeriodicJobs returns what must be inserted on a timer.
@@ -155,6 +159,9 @@ func (s *Service) upkeep(ctx context.Context) error {
 	now := s.now()
 	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {
 		return fmt.Errorf("expire gifts without a page: %w", postgres.Error(err))
+	}
+	if err := s.follow(ctx); err != nil {
+		return fmt.Errorf("follow refunds and disputes: %w", err)
 	}
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, overdueSQL, pgx.NamedArgs{

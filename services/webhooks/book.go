@@ -213,6 +213,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account, owner string, 
 		}
 		posted = append(posted, p)
 		if p.movement.Donation != uuid.Nil {
+			p.movement.Account = account
 			movements = append(movements, p.movement)
 		}
 	}

@@ -22,7 +22,12 @@ type reader func(ctx context.Context, account, id string) (ours bool, err error)
 
 // readers are by the kind of object, Stripe's word, for the events whose step is stepObject.
 func (s *Service) readers() map[string]reader {
-	return map[string]reader{}
+	return map[string]reader{
+		"charge":                    s.readRefundsOfCharge,
+		"refund":                    s.readRefund,
+		"dispute":                   s.readDispute,
+		"radar.early_fraud_warning": s.readFraudWarning,
+	}
 }
 
 // dueObject is an object that events speak of, with all of those that are due.

@@ -203,6 +203,14 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 		Charge:        t.Source.Charge,
 		At:            t.Created,
 		Paid:          m.paid,
+		Back:          !m.paid && t.Amount > 0,
+	}
+	// By what the source says that it is, and never by how its id looks.
+	switch t.Source.Object {
+	case "refund":
+		move.Refund = t.Source.ID
+	case "dispute":
+		move.Dispute = t.Source.ID
 	}
 	switch {
 	case m.disputed && t.Amount < 0:

@@ -12,10 +12,12 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
@@ -115,6 +117,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	noticesv1.RegisterNoticesServiceServer(a.rpc, collectives.NewNoticeServer(groups))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, gifts.Progress))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(gifts))
+	refundsv1.RegisterRefundsServiceServer(a.rpc, donations.NewRefundServer(gifts))
+	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(gifts))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))
 	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(books, bookOf))
 	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{Ledger: books, Collectives: groups})))

@@ -1,0 +1,301 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Dispute is what a donor's bank says against a gift. What it did to the books stands in the ledger.
+type Dispute struct {
+	// ID is Stripe's.
+	ID            string
+	StripeAccount string
+	Campaign      campaigns.Name
+	Donation      uuid.UUID
+	// Amount may be a part of the gift.
+	Amount money.Amount
+	// Reason is Stripe's word.
+	Reason string
+	Status stripe.DisputeStatus
+	// DueTime is until when evidence is taken; zero once it is not.
+	DueTime time.Time
+	// Withdrawn, Reinstated and Fee are what Stripe's balance lost and got back, in its own currency; they have no
+	// currency while no money moved.
+	Withdrawn, Reinstated, Fee money.Amount
+	CreateTime, UpdateTime     time.Time
+}
+
+// Name returns the resource name, `collectives/{collective}/disputes/{dispute}`.
+func (d Dispute) Name() string { return "collectives/" + d.Campaign.Collective + "/disputes/" + d.ID }
+
+// DashboardURL is where members answer it.
+func (d Dispute) DashboardURL(livemode bool) string {
+	url := "https://dashboard.stripe.com/"
+	if d.StripeAccount != "" {
+		url += d.StripeAccount + "/"
+	}
+	if !livemode {
+		url += "test/"
+	}
+	return url + "disputes/" + d.ID
+}
+
+// disputeRank orders the statuses: what is read later at Stripe is never below. A closed inquiry can still become
+// a dispute, and a lost dispute be won on appeal.
+var disputeRank = map[stripe.DisputeStatus]int{
+	stripe.InquiryNeedsResponse: 1,
+	stripe.InquiryUnderReview:   2,
+	stripe.InquiryClosed:        3,
+	stripe.DisputeNeedsResponse: 4,
+	stripe.DisputeUnderReview:   5,
+	stripe.DisputeLost:          6,
+	stripe.DisputeWon:           7,
+}
+
+// disputeOpen reports whether Stripe will have more to say.
+func disputeOpen(s stripe.DisputeStatus) bool {
+	switch s {
+	case stripe.InquiryClosed, stripe.DisputeLost, stripe.DisputeWon:
+		return false
+	}
+	return true
+}
+
+// ReadDispute reads a dispute at Stripe and notes it. It may be called any number of times and in any order, with
+// no transaction open. Members are told of what is new, once. ours is false for one of a payment that is no gift.
+func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours bool, err error) {
+	is, err := s.cfg.Stripe.GetDispute(ctx, account, id)
+	if err != nil {
+		return false, notThere(err)
+	}
+	match, err := s.giftOf(ctx, account, is.PaymentIntent, is.Charge)
+	if err != nil || match.Donation == uuid.Nil {
+		return false, err
+	}
+	return true, postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		return s.applyDisputeTx(ctx, tx, match, account, is)
+	})
+}
+
+const disputeStatusSQL = `
+SELECT p.status
+FROM donations.disputes AS p
+WHERE p.stripe_account = @account
+	AND p.id = @id`
+
+const putDisputeSQL = `
+INSERT INTO donations.disputes AS p (
+	stripe_account,
+	id,
+	donation,
+	collective,
+	amount_minor,
+	currency,
+	reason,
+	status,
+	refundable,
+	due_at,
+	withdrawn_minor,
+	reinstated_minor,
+	fee_minor,
+	balance_currency,
+	look_at,
+	created_at,
+	updated_at
+)
+VALUES (
+	@account,
+	@id,
+	@donation,
+	@collective,
+	@amount_minor,
+	@currency,
+	@reason,
+	@status,
+	@refundable,
+	@due_at,
+	@withdrawn_minor,
+	@reinstated_minor,
+	@fee_minor,
+	@balance_currency,
+	@look_at,
+	@created_at,
+	@now
+)
+ON CONFLICT (stripe_account, id) DO UPDATE
+SET
+	amount_minor = excluded.amount_minor,
+	reason = excluded.reason,
+	status = excluded.status,
+	refundable = excluded.refundable,
+	due_at = excluded.due_at,
+	withdrawn_minor = excluded.withdrawn_minor,
+	reinstated_minor = excluded.reinstated_minor,
+	fee_minor = excluded.fee_minor,
+	balance_currency = excluded.balance_currency,
+	look_at = excluded.look_at,
+	updated_at = excluded.updated_at
+WHERE p.reinstated_minor <= excluded.reinstated_minor
+	AND p.withdrawn_minor <= excluded.withdrawn_minor
+	AND (
+		p.amount_minor,
+		p.reason,
+		p.status,
+		p.refundable,
+		p.due_at,
+		p.withdrawn_minor,
+		p.reinstated_minor,
+		p.fee_minor
+	) IS DISTINCT FROM (
+		excluded.amount_minor,
+		excluded.reason,
+		excluded.status,
+		excluded.refundable,
+		excluded.due_at,
+		excluded.withdrawn_minor,
+		excluded.reinstated_minor,
+		excluded.fee_minor
+	)`
+
+// applyDisputeTx notes a reading. One that is older than what is known changes nothing.
+func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, account string, is stripe.Dispute) error {
+	// Two readings of one dispute are noted one after the other, and a refund sees all or nothing of it.
+	d, err := lockGiftTx(ctx, tx, match.Donation)
+	if err != nil {
+		return postgres.Error(err)
+	}
+	var was stripe.DisputeStatus
+	err = tx.QueryRow(ctx, disputeStatusSQL, pgx.NamedArgs{"account": account, "id": is.ID}).Scan(&was)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return postgres.Error(err)
+	}
+	if disputeRank[is.Status] < disputeRank[was] {
+		return nil
+	}
+	now := s.now()
+	named := pgx.NamedArgs{
+		"account": account, "id": is.ID, "donation": d.ID, "collective": d.Campaign.Collective,
+		"amount_minor": is.AmountMinor, "currency": is.Currency, "reason": is.Reason, "status": string(is.Status),
+		"refundable": is.Refundable, "due_at": nil, "withdrawn_minor": is.WithdrawnMinor,
+		"reinstated_minor": is.ReinstatedMinor, "fee_minor": is.FeeMinor, "balance_currency": is.BalanceCurrency,
+		"look_at": nil, "created_at": is.Created, "now": now,
+	}
+	if disputeOpen(is.Status) {
+		named["look_at"] = now.Add(followSoonest)
+		if !is.DueBy.IsZero() {
+			named["due_at"] = is.DueBy
+		}
+	}
+	if _, err := tx.Exec(ctx, putDisputeSQL, named); err != nil || is.Status == was {
+		return postgres.Error(err)
+	}
+	return s.tellDisputeTx(ctx, tx, d, is)
+}
+
+// tellDisputeTx tells what a new status means. The end of an inquiry asks nothing of anybody.
+func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d Donation, is stripe.Dispute) error {
+	n := collectives.Notice{
+		Collective: d.Campaign.Collective, Key: is.ID,
+		Subject: Dispute{ID: is.ID, Campaign: d.Campaign}.Name(),
+		Amount:  money.Amount{Minor: is.AmountMinor, Currency: money.Currency(is.Currency)},
+	}
+	switch is.Status {
+	case stripe.InquiryNeedsResponse:
+		n.Kind, n.Deadline = collectives.NoticeInquiryOpened, is.DueBy
+	case stripe.DisputeNeedsResponse, stripe.DisputeUnderReview:
+		n.Kind, n.Deadline = collectives.NoticeDisputeOpened, is.DueBy
+	case stripe.DisputeWon, stripe.DisputeLost:
+		n.Kind, n.Key = collectives.NoticeDisputeClosed, is.ID+" "+string(is.Status)
+	default:
+		return nil
+	}
+	return s.cfg.Collectives.TellTx(ctx, tx, n)
+}
+
+// disputeSelect is what scanDispute reads.
+const disputeSelect = `
+SELECT
+	p.id,
+	p.stripe_account,
+	p.collective,
+	d.campaign,
+	p.donation,
+	p.amount_minor,
+	p.currency,
+	p.reason,
+	p.status,
+	p.due_at,
+	p.withdrawn_minor,
+	p.reinstated_minor,
+	p.fee_minor,
+	p.balance_currency,
+	p.created_at,
+	p.updated_at
+FROM donations.disputes AS p
+JOIN donations.donations AS d ON d.id = p.donation`
+
+func scanDispute(row pgx.CollectableRow) (Dispute, error) {
+	var d Dispute
+	var due *time.Time
+	var moved money.Currency
+	err := row.Scan(&d.ID, &d.StripeAccount, &d.Campaign.Collective, &d.Campaign.Campaign, &d.Donation, &d.Amount.Minor,
+		&d.Amount.Currency, &d.Reason, &d.Status, &due, &d.Withdrawn.Minor, &d.Reinstated.Minor, &d.Fee.Minor, &moved,
+		&d.CreateTime, &d.UpdateTime)
+	d.CreateTime, d.UpdateTime, d.DueTime = d.CreateTime.UTC(), d.UpdateTime.UTC(), fromNull(due)
+	d.Withdrawn.Currency, d.Reinstated.Currency, d.Fee.Currency = moved, moved, moved
+	return d, err
+}
+
+const getDisputeSQL = disputeSelect + `
+WHERE p.collective = @collective
+	AND p.id = @id`
+
+// GetDispute returns one dispute of a collective's gifts; any other is NOT_FOUND.
+func (s *Service) GetDispute(ctx context.Context, collective, id string) (Dispute, error) {
+	rows, err := s.cfg.Pool.Query(ctx, getDisputeSQL, pgx.NamedArgs{"collective": collective, "id": id})
+	if err != nil {
+		return Dispute{}, postgres.Error(err)
+	}
+	d, err := pgx.CollectExactlyOneRow(rows, scanDispute)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Dispute{}, errs.NotFound(Dispute{Campaign: campaigns.Name{Collective: collective}, ID: id}.Name())
+	}
+	return d, postgres.Error(err)
+}
+
+const listDisputesSQL = disputeSelect + `
+WHERE p.collective = @collective
+	AND (p.created_at, p.id) < (@before_time, @before_id)
+ORDER BY
+	p.created_at DESC,
+	p.id DESC
+LIMIT @count`
+
+// StripePosition is the place in a list of something that Stripe named.
+type StripePosition struct {
+	CreateTime time.Time
+	ID         string
+}
+
+// ListDisputes returns up to count disputes of a collective's gifts, newest first, those before the given one.
+func (s *Service) ListDisputes(ctx context.Context, collective string, before StripePosition, count int) ([]Dispute, error) {
+	rows, err := s.cfg.Pool.Query(ctx, listDisputesSQL, pgx.NamedArgs{
+		"collective": collective, "before_time": before.CreateTime, "before_id": before.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scanDispute)
+	return found, postgres.Error(err)
+}

@@ -1,0 +1,123 @@
+package donations
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+type disputeServer struct {
+	disputesv1.UnimplementedDisputesServiceServer
+	service *Service
+}
+
+// NewDisputeServer returns what banks and card networks say against gifts as gRPC.
+func NewDisputeServer(s *Service) disputesv1.DisputesServiceServer { return &disputeServer{service: s} }
+
+func (s *disputeServer) GetDispute(ctx context.Context, req *disputesv1.GetDisputeRequest) (*disputesv1.Dispute, error) {
+	collective, id, _ := strings.Cut(strings.TrimPrefix(req.GetName(), "collectives/"), "/disputes/")
+	d, err := s.service.GetDispute(ctx, collective, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.toProto(d), nil
+}
+
+func (s *disputeServer) ListDisputes(ctx context.Context, req *disputesv1.ListDisputesRequest) (*disputesv1.ListDisputesResponse, error) {
+	resp := &disputesv1.ListDisputesResponse{}
+	found, next, err := listOfStripe(ctx, "disputes of ", req, s.service.ListDisputes,
+		func(d Dispute) StripePosition { return StripePosition{d.CreateTime, d.ID} })
+	for _, d := range found {
+		resp.Disputes = append(resp.Disputes, s.toProto(d))
+	}
+	resp.NextPageToken = next
+	return resp, err
+}
+
+func (s *disputeServer) ListFraudWarnings(ctx context.Context, req *disputesv1.ListFraudWarningsRequest) (*disputesv1.ListFraudWarningsResponse, error) {
+	resp := &disputesv1.ListFraudWarningsResponse{}
+	found, next, err := listOfStripe(ctx, "fraud warnings of ", req, s.service.ListFraudWarnings,
+		func(w FraudWarning) StripePosition { return StripePosition{w.CreateTime, w.ID} })
+	for _, w := range found {
+		resp.FraudWarnings = append(resp.FraudWarnings, &disputesv1.FraudWarning{
+			Name:       w.Name(),
+			Donation:   Donation{Campaign: w.Campaign, ID: w.Donation}.Name(),
+			FraudType:  w.FraudType,
+			Actionable: w.Actionable,
+			CreateTime: timestamppb.New(w.CreateTime),
+		})
+	}
+	resp.NextPageToken = next
+	return resp, err
+}
+
+// listRequest is what requests for a collective's pages have in common.
+type listRequest interface {
+	GetParent() string
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// listOfStripe reads a page of what Stripe named, and the token of the next.
+func listOfStripe[T any](ctx context.Context, what string, req listRequest,
+	list func(context.Context, string, StripePosition, int) ([]T, error), position func(T) StripePosition,
+) (found []T, next string, err error) {
+	filter := what + req.GetParent()
+	before := StripePosition{CreateTime: newest.CreateTime}
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
+			return nil, "", err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	found, err = list(ctx, strings.TrimPrefix(req.GetParent(), "collectives/"), before, size+1)
+	if err != nil || len(found) <= size {
+		return found, "", err
+	}
+	found = found[:size]
+	last := position(found[size-1])
+	return found, page.Encode(filter, last.CreateTime, last.ID), nil
+}
+
+func (s *disputeServer) toProto(d Dispute) *disputesv1.Dispute {
+	return &disputesv1.Dispute{
+		Name:            d.Name(),
+		Donation:        Donation{Campaign: d.Campaign, ID: d.Donation}.Name(),
+		Amount:          moneyToProto(d.Amount),
+		State:           disputeStates[d.Status],
+		Reason:          d.Reason,
+		EvidenceDueTime: timestamp(d.DueTime),
+		Withdrawn:       movedToProto(d.Withdrawn, d.Withdrawn.Minor != 0),
+		Reinstated:      movedToProto(d.Reinstated, d.Reinstated.Minor != 0),
+		Fee:             movedToProto(d.Fee, d.Withdrawn.Minor != 0),
+		DashboardUrl:    d.DashboardURL(s.service.cfg.Stripe.Livemode()),
+		CreateTime:      timestamppb.New(d.CreateTime),
+		UpdateTime:      timestamppb.New(d.UpdateTime),
+	}
+}
+
+// movedToProto leaves out what has not happened.
+func movedToProto(a money.Amount, happened bool) *moneyv1.Money {
+	if !happened {
+		return nil
+	}
+	return moneyToProto(a)
+}
+
+var disputeStates = map[stripe.DisputeStatus]disputesv1.DisputeState{
+	stripe.InquiryNeedsResponse: disputesv1.DisputeState_DISPUTE_STATE_INQUIRY_NEEDS_RESPONSE,
+	stripe.InquiryUnderReview:   disputesv1.DisputeState_DISPUTE_STATE_INQUIRY_UNDER_REVIEW,
+	stripe.InquiryClosed:        disputesv1.DisputeState_DISPUTE_STATE_INQUIRY_CLOSED,
+	stripe.DisputeNeedsResponse: disputesv1.DisputeState_DISPUTE_STATE_NEEDS_RESPONSE,
+	stripe.DisputeUnderReview:   disputesv1.DisputeState_DISPUTE_STATE_UNDER_REVIEW,
+	stripe.DisputeWon:           disputesv1.DisputeState_DISPUTE_STATE_WON,
+	stripe.DisputeLost:          disputesv1.DisputeState_DISPUTE_STATE_LOST,
+}

@@ -1,0 +1,238 @@
+package donations
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	// What waits for Stripe's word on a refund or a dispute is looked at when it has not changed for a quarter of
+	// its age, but not in less than followSoonest nor in more than followLatest. Events come long before.
+	followSoonest, followLatest = 10 * time.Minute, 24 * time.Hour
+	// followCount bounds what one look takes up.
+	followCount = 100
+	// The queue is apart, so that a long history of refunds, each of which is asked for, delays no gift:
+	// followWorkers calls at once, and as many begun in each followPause.
+	followQueue   = "donation_follow"
+	followWorkers = 2
+	followPause   = 100 * time.Millisecond
+	// maxFollowRetry bounds the growing pause after a failure, followTries how often one job tries: the next look
+	// makes another.
+	maxFollowRetry = 5 * time.Minute
+	followTries    = 20
+)
+
+// submitRefundArgs asks for [Service.SubmitRefund].
+type submitRefundArgs struct {
+	Refund uuid.UUID `json:"refund"`
+}
+
+// Kind names the job in River.
+func (submitRefundArgs) Kind() string { return "donation_submit_refund" }
+
+// InsertOpts: while one job of a refund waits or runs, there is no other.
+func (submitRefundArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries, UniqueOpts: river.UniqueOpts{
+		ByArgs: true,
+		ByState: []rivertype.JobState{
+			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateScheduled, rivertype.JobStateRetryable,
+			rivertype.JobStateRunning,
+		},
+	}}
+}
+
+// readRefundArgs asks for [Service.ReadRefund].
+type readRefundArgs struct {
+	Account string `json:"account"`
+	Refund  string `json:"refund"`
+}
+
+// Kind names the job in River.
+func (readRefundArgs) Kind() string { return "donation_read_refund" }
+
+// InsertOpts: a second one is no repeat, since the first may have read before what made it.
+func (readRefundArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries}
+}
+
+// readDisputeArgs asks for [Service.ReadDispute].
+type readDisputeArgs struct {
+	Account string `json:"account"`
+	Dispute string `json:"dispute"`
+}
+
+// Kind names the job in River.
+func (readDisputeArgs) Kind() string { return "donation_read_dispute" }
+
+// InsertOpts: as of [readRefundArgs].
+func (readDisputeArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries}
+}
+
+// followWorker works one kind of these jobs.
+type followWorker[T river.JobArgs] struct {
+	river.WorkerDefaults[T]
+	work func(context.Context, T) error
+}
+
+// Work implements river.Worker.
+func (w *followWorker[T]) Work(ctx context.Context, job *river.Job[T]) error {
+	return w.work(ctx, job.Args)
+}
+
+// NextRetry implements river.Worker: soon at first, because somebody waits for the money.
+func (w *followWorker[T]) NextRetry(job *river.Job[T]) time.Time {
+	return time.Now().Add(min(time.Second<<min(job.Attempt-1, 10), maxFollowRetry))
+}
+
+// followWorkersTo adds the workers that follow refunds and disputes.
+func (s *Service) followWorkersTo(w *river.Workers) {
+	river.AddWorker(w, &followWorker[submitRefundArgs]{work: func(ctx context.Context, a submitRefundArgs) error {
+		return s.SubmitRefund(ctx, a.Refund)
+	}})
+	river.AddWorker(w, &followWorker[readRefundArgs]{work: func(ctx context.Context, a readRefundArgs) error {
+		_, err := s.ReadRefund(ctx, a.Account, a.Refund)
+		return err
+	}})
+	river.AddWorker(w, &followWorker[readDisputeArgs]{work: func(ctx context.Context, a readDisputeArgs) error {
+		_, err := s.ReadDispute(ctx, a.Account, a.Dispute)
+		return err
+	}})
+}
+
+const unreadRefundsSQL = `
+SELECT
+	m.account,
+	m.refund
+FROM unnest(
+	@accounts::text[],
+	@refunds::text[],
+	@back::boolean[]
+) AS m (account, refund, back)
+WHERE NOT EXISTS (
+	SELECT
+	FROM donations.refunds AS r
+	WHERE r.stripe_account = m.account
+		AND r.stripe_refund_id = m.refund
+		AND (r.state IN ('failed', 'canceled') OR (r.state = 'succeeded' AND NOT m.back))
+)
+ORDER BY
+	m.account,
+	m.refund`
+
+// followTx has Stripe asked about the refunds and disputes whose money moved, unless what is known of them says
+// so already: so they are known when every event was lost.
+func (s *Service) followTx(ctx context.Context, tx pgx.Tx, movements []Movement) error {
+	var jobs []river.InsertManyParams
+	var accounts, refunds []string
+	var back []bool
+	for _, m := range movements {
+		if m.Refund != "" {
+			accounts, refunds, back = append(accounts, m.Account), append(refunds, m.Refund), append(back, m.Back)
+		}
+		if m.Dispute != "" {
+			jobs = append(jobs, river.InsertManyParams{Args: readDisputeArgs{Account: m.Account, Dispute: m.Dispute}})
+		}
+	}
+	if len(refunds) > 0 {
+		rows, err := tx.Query(ctx, unreadRefundsSQL, pgx.NamedArgs{"accounts": accounts, "refunds": refunds, "back": back})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		var unread readRefundArgs
+		_, err = pgx.ForEachRow(rows, []any{&unread.Account, &unread.Refund}, func() error {
+			jobs = append(jobs, river.InsertManyParams{Args: unread})
+			return nil
+		})
+		if err != nil {
+			return postgres.Error(err)
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	_, err := s.cfg.Jobs.InsertManyTx(ctx, tx, jobs)
+	return postgres.Error(err)
+}
+
+const dueRefundsSQL = `
+UPDATE donations.refunds AS r
+SET look_at = @now + least(greatest((@now - r.created_at) / 4, @soonest::interval), @latest::interval)
+WHERE r.id IN (
+	SELECT o.id
+	FROM donations.refunds AS o
+	WHERE o.look_at <= @now
+	ORDER BY
+		o.look_at,
+		o.id
+	LIMIT @count
+	FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING
+	r.id,
+	r.stripe_account,
+	coalesce(r.stripe_refund_id, '')`
+
+const dueDisputesSQL = `
+UPDATE donations.disputes AS p
+SET look_at = @now + least(greatest((@now - p.created_at) / 4, @soonest::interval), @latest::interval)
+WHERE (p.stripe_account, p.id) IN (
+	SELECT
+		o.stripe_account,
+		o.id
+	FROM donations.disputes AS o
+	WHERE o.look_at <= @now
+	ORDER BY
+		o.look_at,
+		o.stripe_account,
+		o.id
+	LIMIT @count
+	FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING
+	p.stripe_account,
+	p.id`
+
+// follow has Stripe asked about refunds and disputes that nothing was heard of for long.
+func (s *Service) follow(ctx context.Context) error {
+	named := pgx.NamedArgs{"now": s.now(), "soonest": followSoonest, "latest": followLatest, "count": followCount}
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		var jobs []river.InsertManyParams
+		var id uuid.UUID
+		var account, stripeID string
+		rows, err := tx.Query(ctx, dueRefundsSQL, named)
+		if err != nil {
+			return postgres.Error(err)
+		}
+		_, err = pgx.ForEachRow(rows, []any{&id, &account, &stripeID}, func() error {
+			if stripeID == "" {
+				jobs = append(jobs, river.InsertManyParams{Args: submitRefundArgs{Refund: id}})
+			} else {
+				jobs = append(jobs, river.InsertManyParams{Args: readRefundArgs{Account: account, Refund: stripeID}})
+			}
+			return nil
+		})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if rows, err = tx.Query(ctx, dueDisputesSQL, named); err != nil {
+			return postgres.Error(err)
+		}
+		_, err = pgx.ForEachRow(rows, []any{&account, &stripeID}, func() error {
+			jobs = append(jobs, river.InsertManyParams{Args: readDisputeArgs{Account: account, Dispute: stripeID}})
+			return nil
+		})
+		if err != nil || len(jobs) == 0 {
+			return postgres.Error(err)
+		}
+		_, err = s.cfg.Jobs.InsertManyTx(ctx, tx, jobs)
+		return postgres.Error(err)
+	})
+}

@@ -1,0 +1,123 @@
+package donations
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// FraudWarning is a card network's early word that a gift was paid by fraud. To give the gift back while it is
+// actionable avoids the dispute, and its fee.
+type FraudWarning struct {
+	// ID is Stripe's.
+	ID       string
+	Campaign campaigns.Name
+	Donation uuid.UUID
+	// FraudType is Stripe's word.
+	FraudType string
+	// Actionable: the gift is neither disputed nor wholly given back.
+	Actionable bool
+	CreateTime time.Time
+}
+
+// Name returns the resource name, `collectives/{collective}/fraudWarnings/{warning}`.
+func (w FraudWarning) Name() string {
+	return "collectives/" + w.Campaign.Collective + "/fraudWarnings/" + w.ID
+}
+
+// A warning that has ended does not begin again.
+const putFraudWarningSQL = `
+INSERT INTO donations.fraud_warnings AS w (
+	stripe_account,
+	id,
+	donation,
+	collective,
+	fraud_type,
+	actionable,
+	created_at,
+	updated_at
+)
+VALUES (
+	@account,
+	@id,
+	@donation,
+	@collective,
+	@fraud_type,
+	@actionable,
+	@created_at,
+	@now
+)
+ON CONFLICT (stripe_account, id) DO UPDATE
+SET
+	actionable = excluded.actionable,
+	updated_at = excluded.updated_at
+WHERE w.actionable
+	AND NOT excluded.actionable`
+
+// ReadFraudWarning reads an early fraud warning at Stripe and notes it. It may be called any number of times and
+// in any order, with no transaction open. Members are told once, while they can do something. ours is false for
+// one of a payment that is no gift.
+func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (ours bool, err error) {
+	is, err := s.cfg.Stripe.GetFraudWarning(ctx, account, id)
+	if err != nil {
+		return false, notThere(err)
+	}
+	match, err := s.giftOf(ctx, account, is.PaymentIntent, is.Charge)
+	if err != nil || match.Donation == uuid.Nil {
+		return false, err
+	}
+	return true, postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, putFraudWarningSQL, pgx.NamedArgs{
+			"account": account, "id": is.ID, "donation": match.Donation, "collective": match.Campaign.Collective,
+			"fraud_type": is.FraudType, "actionable": is.Actionable, "created_at": is.Created, "now": s.now(),
+		})
+		if err != nil || !is.Actionable {
+			return postgres.Error(err)
+		}
+		return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+			Collective: match.Campaign.Collective, Kind: collectives.NoticeFraudWarning, Key: is.ID,
+			Subject: Donation{Campaign: match.Campaign, ID: match.Donation}.Name(), Amount: match.Amount,
+		})
+	})
+}
+
+const listFraudWarningsSQL = `
+SELECT
+	w.id,
+	w.collective,
+	d.campaign,
+	w.donation,
+	w.fraud_type,
+	w.actionable,
+	w.created_at
+FROM donations.fraud_warnings AS w
+JOIN donations.donations AS d ON d.id = w.donation
+WHERE w.collective = @collective
+	AND (w.created_at, w.id) < (@before_time, @before_id)
+ORDER BY
+	w.created_at DESC,
+	w.id DESC
+LIMIT @count`
+
+// ListFraudWarnings returns up to count warnings about a collective's gifts, newest first, those before the given
+// one.
+func (s *Service) ListFraudWarnings(ctx context.Context, collective string, before StripePosition, count int) ([]FraudWarning, error) {
+	rows, err := s.cfg.Pool.Query(ctx, listFraudWarningsSQL, pgx.NamedArgs{
+		"collective": collective, "before_time": before.CreateTime, "before_id": before.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w FraudWarning, err error) {
+		err = row.Scan(&w.ID, &w.Campaign.Collective, &w.Campaign.Campaign, &w.Donation, &w.FraudType, &w.Actionable, &w.CreateTime)
+		w.CreateTime = w.CreateTime.UTC()
+		return w, err
+	})
+	return found, postgres.Error(err)
+}

@@ -1,0 +1,195 @@
+package donations
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// CreateRefund stores the wish to give a gift back, or returns the refund of the same request id; the same with
+// another content is ALREADY_EXISTS (REQUEST_ID_REUSED). A job sends it to Stripe after the commit, unless a
+// second member must approve it first. A gift that is not there is NOT_FOUND. In this order,
+//
+//   - INVALID_ARGUMENT: CURRENCY_MISMATCH
+//   - FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE, GIFT_DISPUTED, STRIPE_ACCOUNT_DISCONNECTED,
+//     REFUND_TOO_LARGE
+func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, error) {
+	if _, err := s.Get(ctx, in.Campaign, in.Donation); err != nil {
+		return Refund{}, err
+	}
+	collective, err := s.cfg.Collectives.Get(ctx, in.Campaign.Collective)
+	if err != nil {
+		return Refund{}, err
+	}
+	// Said only when the refund is new.
+	disconnected := s.cfg.Collectives.CheckConnected(ctx, in.Campaign.Collective)
+	var refund Refund
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// Who holds the gift's row counts what goes back of it alone.
+		d, err := lockGiftTx(ctx, tx, in.Donation)
+		if err != nil {
+			return err
+		}
+		refund, err = collectRefund(tx.Query(ctx, refundByRequestSQL, pgx.NamedArgs{"donation": d.ID, "request_id": in.RequestID}))
+		switch {
+		case err == nil && !bytes.Equal(refund.fingerprint, in.fingerprint()):
+			return errs.Exists("REQUEST_ID_REUSED", "The request id stands for another refund.")
+		case !errors.Is(err, pgx.ErrNoRows):
+			return postgres.Error(err)
+		}
+		back, err := returningTx(ctx, tx, d.ID, uuid.Nil)
+		if err != nil {
+			return err
+		}
+		amount, err := d.refundAmount(in, back)
+		if err != nil {
+			return err
+		}
+		if disconnected != nil {
+			return disconnected
+		}
+		if err := d.checkLeft(back, amount.Minor); err != nil {
+			return err
+		}
+		state := RefundApproved
+		if d.needsApproval(back, amount.Minor, collective.RefundApproval) {
+			state = RefundAwaitingApproval
+		}
+		refund, err = s.insertRefundTx(ctx, tx, d, in, amount, state)
+		if err != nil {
+			return err
+		}
+		if state == RefundApproved {
+			return s.submitTx(ctx, tx, refund.ID)
+		}
+		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundAwaitingApproval, refund)
+	})
+	return refund, err
+}
+
+// refundAmount is what a request asks for: all that is left unless it says how much.
+func (d Donation) refundAmount(in RefundRequest, back returning) (money.Amount, error) {
+	amount := in.Amount
+	if amount == (money.Amount{}) {
+		amount = money.Amount{Minor: d.left(back), Currency: d.Amount.Currency}
+	}
+	if amount.Currency != d.Amount.Currency {
+		e := errs.New(codes.InvalidArgument, "CURRENCY_MISMATCH", "A gift goes back in its own currency.")
+		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be the gift's, " + string(d.Amount.Currency)}}
+		return money.Amount{}, e
+	}
+	return amount, d.checkRefundable(back)
+}
+
+// ApproveRefund lets a refund go, for a member who did not ask for it. The same member may say so again.
+// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the gift by now.
+func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
+	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil {
+		return Refund{}, err
+	}
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, d Donation, r Refund) error {
+		if r.ReviewedBy == key && r.State != RefundRejected {
+			return nil
+		}
+		if err := r.checkReview(key); err != nil {
+			return err
+		}
+		back, err := returningTx(ctx, tx, d.ID, r.ID)
+		if err == nil {
+			err = errors.Join(d.checkRefundable(back), d.checkLeft(back, r.Amount.Minor))
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.reviewTx(ctx, tx, r, RefundApproved, key); err != nil {
+			return err
+		}
+		return s.submitTx(ctx, tx, r.ID)
+	})
+}
+
+// RejectRefund ends a refund, for a member who did not ask for it. The same member may say so again.
+// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, REFUND_NOT_AWAITING_APPROVAL.
+func (s *Service) RejectRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ Donation, r Refund) error {
+		if r.ReviewedBy == key && r.State == RefundRejected {
+			return nil
+		}
+		if err := r.checkReview(key); err != nil {
+			return err
+		}
+		return s.reviewTx(ctx, tx, r, RefundRejected, key)
+	})
+}
+
+func (r Refund) checkReview(key string) error {
+	switch {
+	case r.State != RefundAwaitingApproval:
+		return errs.Precondition("REFUND_NOT_AWAITING_APPROVAL", "The refund is %s: nobody has to approve it.", r.State)
+	case r.RequestedBy == key:
+		return errs.Precondition("SECOND_MEMBER_NEEDED", "Another member than the one who asked must decide.")
+	}
+	return nil
+}
+
+// CancelRefund calls a refund off, for the member who asked for it. FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND,
+// REFUND_ALREADY_SENT.
+func (s *Service) CancelRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ Donation, r Refund) error {
+		switch {
+		case r.RequestedBy != key:
+			return errs.Precondition("ANOTHER_MEMBERS_REFUND", "Only the member who asked for a refund can call it off.")
+		case r.State == RefundCanceled:
+			return nil
+		case r.State != RefundAwaitingApproval && r.State != RefundApproved:
+			return errs.Precondition("REFUND_ALREADY_SENT", "The refund is %s: it cannot be called off.", r.State)
+		}
+		return s.moveRefundTx(ctx, tx, r, RefundCanceled, "")
+	})
+}
+
+// changeRefund locks the gift, then the refund, as all do who change one, and returns it as it is then.
+func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID,
+	change func(context.Context, pgx.Tx, Donation, Refund) error,
+) (refund Refund, err error) {
+	missing := errs.NotFound(Refund{Campaign: campaign, Donation: donation, ID: id}.Name())
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		d, err := lockGiftTx(ctx, tx, donation)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && d.Campaign != campaign {
+			return missing
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		refund, err = collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && refund.Donation != donation {
+			return missing
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if err := change(ctx, tx, d, refund); err != nil {
+			return err
+		}
+		refund, err = collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+		return postgres.Error(err)
+	})
+	return refund, err
+}
+
+// tellRefundTx tells the members of the collective, once for each kind.
+func (s *Service) tellRefundTx(ctx context.Context, tx pgx.Tx, kind collectives.NoticeKind, r Refund) error {
+	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+		Collective: r.Campaign.Collective, Kind: kind, Key: r.ID.String(), Subject: r.Name(), Amount: r.Amount,
+	})
+}

@@ -1,0 +1,187 @@
+package donations
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// ReadRefund reads a refund at Stripe and brings ours in step with it, whoever made it. It may be called any
+// number of times and in any order, with no transaction open. ours is false for one of a payment that is no gift.
+func (s *Service) ReadRefund(ctx context.Context, account, id string) (ours bool, err error) {
+	r, err := s.cfg.Stripe.GetRefund(ctx, account, id)
+	if err != nil {
+		return false, notThere(err)
+	}
+	return s.readRefunds(ctx, account, []stripe.Refund{r})
+}
+
+// ReadRefundsOfCharge is ReadRefund for all refunds of a charge, which tells no more of them than their sum.
+func (s *Service) ReadRefundsOfCharge(ctx context.Context, account, charge string) (ours bool, err error) {
+	all, err := s.cfg.Stripe.ListRefundsOfCharge(ctx, account, charge)
+	if err != nil {
+		return false, notThere(err)
+	}
+	return s.readRefunds(ctx, account, all)
+}
+
+// notThere takes what Stripe does not have for what is not ours.
+func notThere(err error) error {
+	if stripe.KindOf(err) == stripe.Missing {
+		return nil
+	}
+	return err
+}
+
+// readRefunds is for refunds of one charge.
+func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.Refund) (ours bool, err error) {
+	if len(all) == 0 {
+		return false, nil
+	}
+	match, err := s.giftOf(ctx, account, all[0].PaymentIntent, all[0].Charge)
+	if err != nil || match.Donation == uuid.Nil {
+		return false, err
+	}
+	for _, r := range all {
+		if err := s.applyRefund(ctx, match, account, r); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// giftOf finds whose gift a payment is; a zero Match for none. What is new here is asked for at Stripe, where
+// the payment names its gift.
+func (s *Service) giftOf(ctx context.Context, account, intent, charge string) (Match, error) {
+	clue := Clue{PaymentIntent: intent, Charge: charge}
+	matches, err := s.Find(ctx, account, []Clue{clue})
+	if err != nil || matches[0].Donation != uuid.Nil || intent == "" {
+		return first(matches), err
+	}
+	asked, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, intent)
+	if err != nil || asked.Donation == uuid.Nil {
+		return Match{}, notThere(err)
+	}
+	clue.Donation = asked.Donation
+	matches, err = s.Find(ctx, account, []Clue{clue})
+	return first(matches), err
+}
+
+func first(matches []Match) Match {
+	if len(matches) == 0 {
+		return Match{}
+	}
+	return matches[0]
+}
+
+const refundByStripeSQL = refundSelect + `
+WHERE r.stripe_account = @account
+	AND r.stripe_refund_id = @stripe_refund`
+
+const applyRefundSQL = `
+UPDATE donations.refunds AS r
+SET
+	state = @state,
+	stripe_refund_id = @stripe_refund,
+	failure_reason = @failure_reason,
+	look_at = @look_at,
+	updated_at = @now
+WHERE r.id = @id`
+
+const addRefundSQL = `
+INSERT INTO donations.refunds (
+	id,
+	donation,
+	collective,
+	stripe_account,
+	origin,
+	stripe_refund_id,
+	amount_minor,
+	currency,
+	reason,
+	state,
+	failure_reason,
+	look_at,
+	created_at,
+	updated_at
+)
+VALUES (
+	@id,
+	@donation,
+	@collective,
+	@account,
+	'stripe',
+	@stripe_refund,
+	@amount_minor,
+	@currency,
+	@reason,
+	@state,
+	@failure_reason,
+	@look_at,
+	@created_at,
+	@now
+)`
+
+// applyRefund notes what Stripe says of a refund of the gift. What is known, or older than what is known, changes
+// nothing. Members are told of one that failed.
+func (s *Service) applyRefund(ctx context.Context, match Match, account string, is stripe.Refund) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		d, err := lockGiftTx(ctx, tx, match.Donation)
+		if err != nil {
+			return postgres.Error(err)
+		}
+		r, err := s.knownRefundTx(ctx, tx, d, account, is)
+		if err != nil {
+			return err
+		}
+		now, next := s.now(), refundState(is.Status)
+		named := pgx.NamedArgs{
+			"id": r.ID, "stripe_refund": is.ID, "state": string(next), "failure_reason": is.FailureReason,
+			"look_at": lookAt(next, now), "now": now,
+		}
+		switch {
+		case r.ID == uuid.Nil:
+			r.ID = s.cfg.NewID()
+			r.Campaign, r.Donation = d.Campaign, d.ID
+			r.Amount.Minor, r.Amount.Currency = is.AmountMinor, d.Amount.Currency
+			named["id"], named["donation"], named["collective"], named["account"] = r.ID, d.ID, d.Campaign.Collective, account
+			named["amount_minor"], named["currency"] = is.AmountMinor, is.Currency
+			named["reason"], named["created_at"] = string(refundReason(is.Reason)), is.Created
+			_, err = tx.Exec(ctx, addRefundSQL, named)
+		case r.State.CanBecome(next):
+			_, err = tx.Exec(ctx, applyRefundSQL, named)
+		default:
+			return nil
+		}
+		if err != nil || next != RefundFailed {
+			return postgres.Error(err)
+		}
+		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundFailed, r)
+	})
+}
+
+// knownRefundTx finds our row of a refund of Stripe's; a zero Refund for one that was made elsewhere and is new.
+// Stripe's metadata can be written by anybody who may use its dashboard, so a row that it names counts only when
+// it waits for just this answer.
+func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d Donation, account string, is stripe.Refund) (Refund, error) {
+	r, err := collectRefund(tx.Query(ctx, refundByStripeSQL, pgx.NamedArgs{"account": account, "stripe_refund": is.ID}))
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return r, postgres.Error(err)
+	}
+	r, err = collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": is.Refund}))
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Refund{}, nil
+	case err != nil:
+		return Refund{}, postgres.Error(err)
+	case r.Donation != d.ID || r.State != RefundSubmitted || r.Amount.Minor != is.AmountMinor:
+		return Refund{}, nil
+	}
+	return r, nil
+}

@@ -1,0 +1,197 @@
+package donations
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+type refundServer struct {
+	refundsv1.UnimplementedRefundsServiceServer
+	service *Service
+}
+
+// NewRefundServer returns the refunds of gifts as gRPC.
+func NewRefundServer(s *Service) refundsv1.RefundsServiceServer { return &refundServer{service: s} }
+
+func (s *refundServer) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRequest) (*refundsv1.Refund, error) {
+	campaign, donation, err := parseDonationName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	requestID, err := uuid.Parse(req.GetRequestId())
+	if err != nil {
+		return nil, errs.Invalid("request_id", "must be a UUID")
+	}
+	r, err := s.service.CreateRefund(ctx, RefundRequest{
+		Campaign: campaign, Donation: donation, RequestID: requestID,
+		Amount: money.Amount{
+			Minor: req.GetAmount().GetAmountMinor(), Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
+		},
+		Reason: reasonsFromProto[req.GetReason()], Note: req.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Key,
+	})
+	return refundToProto(r, err)
+}
+
+func (s *refundServer) GetRefund(ctx context.Context, req *refundsv1.GetRefundRequest) (*refundsv1.Refund, error) {
+	campaign, donation, id, err := parseRefundName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return refundToProto(s.service.GetRefund(ctx, campaign, donation, id))
+}
+
+func (s *refundServer) ApproveRefund(ctx context.Context, req *refundsv1.ApproveRefundRequest) (*refundsv1.Refund, error) {
+	return s.change(ctx, req.GetName(), s.service.ApproveRefund)
+}
+
+func (s *refundServer) RejectRefund(ctx context.Context, req *refundsv1.RejectRefundRequest) (*refundsv1.Refund, error) {
+	return s.change(ctx, req.GetName(), s.service.RejectRefund)
+}
+
+func (s *refundServer) CancelRefund(ctx context.Context, req *refundsv1.CancelRefundRequest) (*refundsv1.Refund, error) {
+	return s.change(ctx, req.GetName(), s.service.CancelRefund)
+}
+
+func (s *refundServer) change(ctx context.Context, name string,
+	change func(context.Context, campaigns.Name, uuid.UUID, uuid.UUID, string) (Refund, error),
+) (*refundsv1.Refund, error) {
+	campaign, donation, id, err := parseRefundName(name)
+	if err != nil {
+		return nil, err
+	}
+	return refundToProto(change(ctx, campaign, donation, id, rpc.CallerFrom(ctx).Principal.Key))
+}
+
+func (s *refundServer) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequest) (*refundsv1.ListRefundsResponse, error) {
+	collective, _, ofGift := strings.Cut(strings.TrimPrefix(req.GetParent(), "collectives/"), "/")
+	donation := uuid.Nil
+	if ofGift {
+		campaign, id, err := parseDonationName(req.GetParent())
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.service.Get(ctx, campaign, id); err != nil {
+			return nil, err
+		}
+		donation = id
+	}
+	state := refundStatesFromProto[req.GetState()]
+	filter := "refunds of " + req.GetParent() + " " + string(state)
+	before := newest
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	found, err := s.service.ListRefunds(ctx, collective, donation, state, before, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &refundsv1.ListRefundsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
+	}
+	for _, r := range found {
+		p, _ := refundToProto(r, nil)
+		resp.Refunds = append(resp.Refunds, p)
+	}
+	return resp, nil
+}
+
+// parseDonationName reads `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+func parseDonationName(name string) (campaigns.Name, uuid.UUID, error) {
+	parent, id, _ := strings.Cut(name, "/donations/")
+	campaign, err := campaigns.ParseName(parent)
+	if err != nil {
+		return campaigns.Name{}, uuid.Nil, err
+	}
+	donation, err := uuid.Parse(id)
+	if err != nil {
+		return campaigns.Name{}, uuid.Nil, errs.NotFound(name)
+	}
+	return campaign, donation, nil
+}
+
+// parseRefundName reads a gift's name and `/refunds/{refund}`.
+func parseRefundName(name string) (campaign campaigns.Name, donation, refund uuid.UUID, err error) {
+	parent, id, _ := strings.Cut(name, "/refunds/")
+	if campaign, donation, err = parseDonationName(parent); err != nil {
+		return campaigns.Name{}, uuid.Nil, uuid.Nil, err
+	}
+	if refund, err = uuid.Parse(id); err != nil {
+		return campaigns.Name{}, uuid.Nil, uuid.Nil, errs.NotFound(name)
+	}
+	return campaign, donation, refund, nil
+}
+
+// refundToProto passes an error on.
+func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
+	if err != nil {
+		return nil, err
+	}
+	origin := refundsv1.RefundOrigin_REFUND_ORIGIN_MEMBER
+	if r.AtStripe {
+		origin = refundsv1.RefundOrigin_REFUND_ORIGIN_STRIPE
+	}
+	return &refundsv1.Refund{
+		Name:          r.Name(),
+		Amount:        moneyToProto(r.Amount),
+		State:         refundStates[r.State],
+		Reason:        refundReasons[r.Reason],
+		Note:          r.Note,
+		Origin:        origin,
+		Requester:     r.RequestedBy,
+		Reviewer:      r.ReviewedBy,
+		StripeRefund:  r.StripeRefund,
+		FailureReason: r.FailureReason,
+		CreateTime:    timestamppb.New(r.CreateTime),
+		UpdateTime:    timestamppb.New(r.UpdateTime),
+		SubmitTime:    timestamp(r.SubmitTime),
+	}, nil
+}
+
+var refundStates = map[RefundState]refundsv1.RefundState{
+	RefundAwaitingApproval: refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL,
+	RefundApproved:         refundsv1.RefundState_REFUND_STATE_APPROVED,
+	RefundSubmitted:        refundsv1.RefundState_REFUND_STATE_SUBMITTED,
+	RefundPending:          refundsv1.RefundState_REFUND_STATE_PENDING,
+	RefundSucceeded:        refundsv1.RefundState_REFUND_STATE_SUCCEEDED,
+	RefundFailed:           refundsv1.RefundState_REFUND_STATE_FAILED,
+	RefundRejected:         refundsv1.RefundState_REFUND_STATE_REJECTED,
+	RefundCanceled:         refundsv1.RefundState_REFUND_STATE_CANCELED,
+}
+
+var refundReasons = map[RefundReason]refundsv1.RefundReason{
+	"":                     refundsv1.RefundReason_REFUND_REASON_UNSPECIFIED,
+	ReasonRequestedByDonor: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR,
+	ReasonDuplicate:        refundsv1.RefundReason_REFUND_REASON_DUPLICATE,
+	ReasonFraudulent:       refundsv1.RefundReason_REFUND_REASON_FRAUDULENT,
+	ReasonOther:            refundsv1.RefundReason_REFUND_REASON_OTHER,
+}
+
+var (
+	refundStatesFromProto = inverted(refundStates)
+	reasonsFromProto      = inverted(refundReasons)
+)
+
+func inverted[K, V comparable](m map[K]V) map[V]K {
+	back := make(map[V]K, len(m))
+	for k, v := range m {
+		back[v] = k
+	}
+	return back
+}

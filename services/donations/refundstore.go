@@ -1,0 +1,238 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// refundSelect is what scanRefund reads.
+const refundSelect = `
+SELECT
+	r.id,
+	r.collective,
+	d.campaign,
+	r.donation,
+	r.stripe_account,
+	r.origin = 'stripe',
+	r.amount_minor,
+	r.currency,
+	r.reason,
+	r.note,
+	coalesce(r.requested_by, ''),
+	coalesce(r.reviewed_by, ''),
+	r.state,
+	coalesce(r.stripe_refund_id, ''),
+	r.failure_reason,
+	r.fingerprint,
+	r.attempt,
+	coalesce(d.payment_intent_id, ''),
+	r.submitted_at,
+	r.created_at,
+	r.updated_at
+FROM donations.refunds AS r
+JOIN donations.donations AS d ON d.id = r.donation`
+
+func scanRefund(row pgx.CollectableRow) (Refund, error) {
+	var r Refund
+	var submitted *time.Time
+	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Donation, &r.StripeAccount, &r.AtStripe,
+		&r.Amount.Minor, &r.Amount.Currency, &r.Reason, &r.Note, &r.RequestedBy, &r.ReviewedBy, &r.State, &r.StripeRefund,
+		&r.FailureReason, &r.fingerprint, &r.attempt, &r.paymentIntent, &submitted, &r.CreateTime, &r.UpdateTime)
+	r.CreateTime, r.UpdateTime, r.SubmitTime = r.CreateTime.UTC(), r.UpdateTime.UTC(), fromNull(submitted)
+	return r, err
+}
+
+func collectRefund(rows pgx.Rows, err error) (Refund, error) {
+	if err != nil {
+		return Refund{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanRefund)
+}
+
+const refundByIDSQL = refundSelect + `
+WHERE r.id = @id`
+
+const refundByRequestSQL = refundSelect + `
+WHERE r.donation = @donation
+	AND r.request_id = @request_id`
+
+// GetRefund returns one refund of a gift; one that does not exist, or is another gift's, is NOT_FOUND.
+func (s *Service) GetRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID) (Refund, error) {
+	r, err := collectRefund(s.cfg.Pool.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && (r.Campaign != campaign || r.Donation != donation) {
+		return Refund{}, errs.NotFound(Refund{Campaign: campaign, Donation: donation, ID: id}.Name())
+	}
+	return r, postgres.Error(err)
+}
+
+const listRefundsOfGiftSQL = refundSelect + `
+WHERE r.donation = @donation
+	AND (@state = '' OR r.state = @state)
+	AND (r.created_at, r.id) < (@before_time, @before_id)
+ORDER BY
+	r.created_at DESC,
+	r.id DESC
+LIMIT @count`
+
+const listRefundsSQL = refundSelect + `
+WHERE r.collective = @collective
+	AND (@state = '' OR r.state = @state)
+	AND (r.created_at, r.id) < (@before_time, @before_id)
+ORDER BY
+	r.created_at DESC,
+	r.id DESC
+LIMIT @count`
+
+// ListRefunds returns up to count refunds of a collective, newest first, those before the given one; those of
+// one gift unless donation is Nil, and those in one state unless it is empty.
+func (s *Service) ListRefunds(ctx context.Context, collective string, donation uuid.UUID, state RefundState, before Position, count int) ([]Refund, error) {
+	sql := listRefundsSQL
+	if donation != uuid.Nil {
+		sql = listRefundsOfGiftSQL
+	}
+	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
+		"collective": collective, "donation": donation, "state": string(state),
+		"before_time": before.CreateTime, "before_id": before.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scanRefund)
+	return found, postgres.Error(err)
+}
+
+const lockGiftSQL = byIDSQL + `
+FOR NO KEY UPDATE`
+
+// lockGiftTx returns pgx.ErrNoRows for a gift that does not exist.
+func lockGiftTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) {
+	return collectOne(tx.Query(ctx, lockGiftSQL, pgx.NamedArgs{"id": id}))
+}
+
+const returningSQL = `
+SELECT
+	(
+		SELECT coalesce(sum(r.amount_minor), 0)::bigint
+		FROM donations.refunds AS r
+		WHERE r.donation = @donation
+			AND r.id <> @but
+			AND r.state NOT IN ('failed', 'rejected', 'canceled')
+	),
+	EXISTS (
+		SELECT
+		FROM donations.disputes AS p
+		WHERE p.donation = @donation
+			AND NOT p.refundable
+	)`
+
+// returningTx sums up what goes back of a gift, one refund left out. The caller has locked the gift.
+func returningTx(ctx context.Context, tx pgx.Tx, donation, but uuid.UUID) (back returning, err error) {
+	err = tx.QueryRow(ctx, returningSQL, pgx.NamedArgs{"donation": donation, "but": but}).Scan(&back.minor, &back.barred)
+	return back, postgres.Error(err)
+}
+
+const insertRefundSQL = `
+INSERT INTO donations.refunds (
+	id,
+	donation,
+	collective,
+	stripe_account,
+	origin,
+	request_id,
+	fingerprint,
+	amount_minor,
+	currency,
+	reason,
+	note,
+	requested_by,
+	state,
+	look_at,
+	created_at,
+	updated_at
+)
+VALUES (
+	@id,
+	@donation,
+	@collective,
+	@account,
+	'member',
+	@request_id,
+	@fingerprint,
+	@amount_minor,
+	@currency,
+	@reason,
+	@note,
+	@requested_by,
+	@state,
+	@look_at,
+	@now,
+	@now
+)`
+
+func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d Donation, in RefundRequest, amount money.Amount, state RefundState) (Refund, error) {
+	now, id := s.now(), s.cfg.NewID()
+	_, err := tx.Exec(ctx, insertRefundSQL, pgx.NamedArgs{
+		"id": id, "donation": d.ID, "collective": d.Campaign.Collective, "account": d.StripeAccount,
+		"request_id": in.RequestID, "fingerprint": in.fingerprint(), "amount_minor": amount.Minor,
+		"currency": string(amount.Currency), "reason": string(in.Reason), "note": in.Note, "requested_by": in.Key,
+		"state": string(state), "look_at": lookAt(state, now), "now": now,
+	})
+	if err != nil {
+		return Refund{}, postgres.Error(err)
+	}
+	r, err := collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+	return r, postgres.Error(err)
+}
+
+const moveRefundSQL = `
+UPDATE donations.refunds AS r
+SET
+	state = @state,
+	failure_reason = @failure_reason,
+	look_at = @look_at,
+	updated_at = @now
+WHERE r.id = @id`
+
+// moveRefundTx takes one step that CanBecome allows. The caller has locked the gift.
+func (s *Service) moveRefundTx(ctx context.Context, tx pgx.Tx, r Refund, next RefundState, failure string) error {
+	now := s.now()
+	_, err := tx.Exec(ctx, moveRefundSQL, pgx.NamedArgs{
+		"id": r.ID, "state": string(next), "failure_reason": failure, "look_at": lookAt(next, now), "now": now,
+	})
+	return postgres.Error(err)
+}
+
+const reviewRefundSQL = `
+UPDATE donations.refunds AS r
+SET
+	state = @state,
+	reviewed_by = @key,
+	look_at = @look_at,
+	updated_at = @now
+WHERE r.id = @id`
+
+func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next RefundState, key string) error {
+	now := s.now()
+	_, err := tx.Exec(ctx, reviewRefundSQL, pgx.NamedArgs{
+		"id": r.ID, "state": string(next), "key": key, "look_at": lookAt(next, now), "now": now,
+	})
+	return postgres.Error(err)
+}
+
+// lookAt is when somebody must look at a refund that came so far just now; nil for never.
+func lookAt(state RefundState, now time.Time) *time.Time {
+	if !state.Unfinished() {
+		return nil
+	}
+	at := now.Add(followSoonest)
+	return &at
+}

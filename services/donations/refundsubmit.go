@@ -1,0 +1,135 @@
+package donations
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// submitTx has a refund sent to Stripe once the caller has committed.
+func (s *Service) submitTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	_, err := s.cfg.Jobs.InsertTx(ctx, tx, submitRefundArgs{Refund: id}, nil)
+	return postgres.Error(err)
+}
+
+const takeRefundSQL = `
+UPDATE donations.refunds AS r
+SET
+	state = 'submitted',
+	attempt = 1,
+	submitted_at = @now,
+	look_at = @look_at,
+	updated_at = @now
+WHERE r.id = @id
+	AND r.state = 'approved'`
+
+// SubmitRefund sends a refund to Stripe, which is noted before, since nobody knows what becomes of a call. A
+// refund that may have reached Stripe is looked for among the payment's refunds first; when it is not there it is
+// sent again under the same idempotency key, or, after a failure that Stripe repeats under that, under another.
+// So money goes back once, whatever is lost in between. What Stripe does not accept fails, and members are told.
+// An error means: try again.
+func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
+	now := s.now()
+	taken, err := s.cfg.Pool.Exec(ctx, takeRefundSQL, pgx.NamedArgs{"id": id, "now": now, "look_at": lookAt(RefundSubmitted, now)})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	r, err := collectRefund(s.cfg.Pool.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+	if err != nil {
+		return postgres.Error(err)
+	}
+	if r.State != RefundSubmitted {
+		return nil
+	}
+	if taken.RowsAffected() == 0 {
+		if found, err := s.findSubmitted(ctx, r); err != nil || found {
+			return err
+		}
+	}
+	made, err := s.cfg.Stripe.CreateRefund(ctx, stripe.RefundParams{
+		Account: r.StripeAccount, Refund: r.ID, Attempt: r.attempt, PaymentIntent: r.paymentIntent,
+		AmountMinor: r.Amount.Minor, Reason: r.Reason.stripe(),
+	})
+	if err == nil {
+		return s.applyRefund(ctx, Match{Donation: r.Donation}, r.StripeAccount, made)
+	}
+	if failure := refusal(err); failure != "" {
+		return s.refuse(ctx, r, failure)
+	}
+	if stripe.KindOf(err) == stripe.Failed {
+		return errors.Join(err, s.nextAttempt(ctx, r))
+	}
+	return err
+}
+
+// findSubmitted looks for a refund that an earlier call made, by the id that Stripe was told.
+func (s *Service) findSubmitted(ctx context.Context, r Refund) (found bool, err error) {
+	known, err := s.cfg.Stripe.ListRefundsOfPayment(ctx, r.StripeAccount, r.paymentIntent)
+	if err != nil {
+		return false, err
+	}
+	for _, k := range known {
+		if k.Refund == r.ID {
+			return true, s.applyRefund(ctx, Match{Donation: r.Donation}, r.StripeAccount, k)
+		}
+	}
+	return false, nil
+}
+
+// refusal is why Stripe does not accept a refund, in our words; empty for a failure that may pass, as a key
+// that may not do this is: it is the operator's to mend, and nothing is wrong with the refund.
+func refusal(err error) string {
+	var e *stripe.Error
+	if !errors.As(err, &e) || e.Kind != stripe.Refused && e.Kind != stripe.Missing {
+		return ""
+	}
+	switch {
+	case e.Code == "account_invalid":
+		return "STRIPE_ACCOUNT_DISCONNECTED"
+	case e.Status == 401, e.Status == 403:
+		return ""
+	case e.Code == "charge_disputed":
+		return "GIFT_DISPUTED"
+	case e.Code == "charge_already_refunded":
+		return "ALREADY_REFUNDED"
+	case e.Code == "balance_insufficient", e.Code == "insufficient_funds":
+		return "BALANCE_INSUFFICIENT"
+	case e.Param == "amount":
+		return "REFUND_TOO_LARGE"
+	}
+	return "REFUSED_BY_STRIPE"
+}
+
+const nextAttemptSQL = `
+UPDATE donations.refunds AS r
+SET
+	attempt = r.attempt + 1,
+	updated_at = @now
+WHERE r.id = @id
+	AND r.attempt = @attempt
+	AND r.state = 'submitted'`
+
+func (s *Service) nextAttempt(ctx context.Context, r Refund) error {
+	_, err := s.cfg.Pool.Exec(ctx, nextAttemptSQL, pgx.NamedArgs{"id": r.ID, "attempt": r.attempt, "now": s.now()})
+	return postgres.Error(err)
+}
+
+// refuse ends a refund that Stripe does not accept, unless it moved on meanwhile, and tells members.
+func (s *Service) refuse(ctx context.Context, r Refund, failure string) error {
+	_, err := s.changeRefund(ctx, r.Campaign, r.Donation, r.ID, func(ctx context.Context, tx pgx.Tx, _ Donation, r Refund) error {
+		if r.State != RefundSubmitted {
+			return nil
+		}
+		if err := s.moveRefundTx(ctx, tx, r, RefundFailed, failure); err != nil {
+			return err
+		}
+		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundFailed, r)
+	})
+	return err
+}
