@@ -75,6 +75,13 @@ func (s *Sim) happen(d due, now time.Time) {
 	}
 }
 
+// SetFeeDelay changes Config.FeeDelay for charges from now on.
+func (s *Sim) SetFeeDelay(delay time.Duration) {
+	s.lock()
+	defer s.unlock()
+	s.cfg.FeeDelay = delay
+}
+
 // SettleFees lets every balance transaction that is still to come arrive now.
 func (s *Sim) SettleFees() {
 	now := s.lock()

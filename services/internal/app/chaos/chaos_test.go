@@ -25,7 +25,7 @@ import (
 const (
 	// worlds play at once, each with a program, a database and a simulator of its own.
 	worlds = 3
-	// seedsPerWorld: then the world is left for a fresh one, so that old accounts do not slow the new ones.
+	// seedsPerWorld: a block of so many seeds has a fresh world, so that old accounts do not slow the new ones.
 	seedsPerWorld = 20
 	// A history has this many steps.
 	fewestSteps, mostSteps = 15, 45
@@ -38,44 +38,37 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := first - 1
-	take := func() (uint64, bool) {
-		seed := atomic.AddUint64(&next, 1)
-		return seed, seed <= last
-	}
+	var blocks atomic.Uint64
+	blocks.Store((first - 1) / seedsPerWorld)
 	for i := range worlds {
 		t.Run(fmt.Sprintf("world %d", i), func(t *testing.T) {
 			t.Parallel()
-			for more := true; more; {
-				// A world's cleanup looks at all that was asked of Stripe, so it is a test of its own.
-				more = false
-				t.Run("part", func(t *testing.T) { more = playSome(t, take) })
+			for {
+				block := blocks.Add(1) - 1
+				from, to := max(first, block*seedsPerWorld+1), min(last, (block+1)*seedsPerWorld)
+				if from > to {
+					return
+				}
+				// A test of its own: its cleanup ends the world, and looks at all that was asked of Stripe.
+				t.Run(fmt.Sprintf("seeds %d-%d", from, to), func(t *testing.T) {
+					playBlock(t, from, to)
+				})
 			}
 		})
 	}
 }
 
-// playSome plays seeds in a fresh world, and reports whether some may be left.
-func playSome(t *testing.T, take func() (uint64, bool)) bool {
-	seed, ok := take()
-	if !ok {
-		return false
-	}
+// playBlock plays seeds in a fresh world.
+func playBlock(t *testing.T, from, to uint64) {
 	w := newWorld(t)
 	defer w.end(t)
-	for n := 1; ; n++ {
+	for seed := from; seed <= to; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			h := newHistory(t, w, seed)
 			defer h.report()
 			h.play()
 			h.settle()
 		})
-		if n == seedsPerWorld {
-			return true
-		}
-		if seed, ok = take(); !ok {
-			return false
-		}
 	}
 }
 
@@ -90,7 +83,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	e := apptest.Start(t, apptest.Config{FeeDelay: 20 * time.Second, SyncEvery: time.Second})
+	e := apptest.Start(t, apptest.Config{SyncEvery: time.Second})
 	e.StopApp()
 	db, err := pgxpool.New(t.Context(), e.DatabaseURL)
 	if err != nil {
@@ -188,6 +181,7 @@ func (h *history) report() {
 // lost stays lost.
 func (h *history) settle() {
 	h.Sim.ClearFaults()
+	h.Sim.SetFeeDelay(0)
 	h.Sim.SetDelivery(stripesim.Delivery{})
 	h.Sim.SettleFees()
 	// All payment pages close, and all debits are answered; then the program, which may have been killed, finds

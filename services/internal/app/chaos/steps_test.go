@@ -33,7 +33,7 @@ func (h *history) possibleSteps() []step {
 		{"Stripe has a fault", 6, h.fault},
 		{"the program does its work", 6, h.breathe},
 		{"moments pass", 4, func() { h.advance(time.Duration(1+h.dice.IntN(60)) * time.Second) }},
-		{"hours pass", 2, func() { h.advance(time.Duration(1+h.dice.IntN(30)) * time.Hour) }},
+		{"hours pass", 5, func() { h.advance(time.Duration(1+h.dice.IntN(30)) * time.Hour) }},
 		{"the program is restarted", 1, h.restart},
 		{"the program is killed", 2, h.kill},
 	}, h.flowSteps()...)

@@ -15,6 +15,7 @@ func (h *history) stripeSteps() []step {
 		{"somebody pays by debit", 4, h.payByDebit},
 		{"a bank answers a debit at once", 2, h.settleDebit},
 		{"days pass", 2, func() { h.advance(time.Duration(1+h.dice.IntN(9)) * 24 * time.Hour) }},
+		{"fees come at another pace", 5, h.changeFeeDelay},
 		{"a gift is refunded in the dashboard", 3, h.refundInDashboard},
 		{"a refund fails", 1, h.failRefund},
 		{"Stripe's balance runs low, or not any more", 1, h.turnBalance},
@@ -24,6 +25,11 @@ func (h *history) stripeSteps() []step {
 		{"money is paid out by hand", 2, h.payOut},
 		{"a payout fails", 1, h.failPayout},
 	}
+}
+
+// changeFeeDelay: at once, soon, or so late that the sync has gone on meanwhile.
+func (h *history) changeFeeDelay() {
+	h.Sim.SetFeeDelay([]time.Duration{0, 20 * time.Second, 3 * time.Hour, 40 * time.Hour}[h.dice.IntN(4)])
 }
 
 // ibans are the banks that donors have.
