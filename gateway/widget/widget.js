@@ -284,12 +284,23 @@
       });
       const radios = presets.map((preset) => h("input", { type: "radio", name: "preset", value: minor(preset) }));
       const button = h("button", { part: "button" }, words.say("give"));
+      const monthly = h("input", { type: "radio", name: "often", value: "monthly" });
+      const often = [h("input", { type: "radio", name: "often", value: "once", checked: true }), monthly];
+      const cover = h("input", { type: "checkbox", id: "cover" });
+      const whole = h("span", { class: "whole" });
       const chosen = () => radios.find((radio) => radio.checked);
       const update = () => {
         const amount = input.value.trim() ? words.parse(input.value) : chosen() && Number(chosen().value);
-        if (!this.#busy) button.textContent = amount ? words.say("giveAmount", { amount: words.money(amount) }) : words.say("give");
+        const all = amount && this.#whole(amount);
+        whole.textContent = all ? words.say("whole", { amount: words.money(all) }) : "";
+        if (!this.#busy) {
+          const sum = amount && { amount: words.money(cover.checked ? all : amount) };
+          button.textContent = words.say(sum ? (monthly.checked ? "giveMonthly" : "giveAmount") : "give", sum);
+        }
+        note.textContent = words.say(monthly.checked ? "noteMonthly" : "note");
         return amount;
       };
+      const note = h("p", { class: "note", part: "note" }, words.say("note"));
       input.addEventListener("input", () => {
         for (const radio of radios) radio.checked = false;
         this.#say("");
@@ -302,17 +313,23 @@
           update();
         });
       }
+      for (const control of [...often, cover]) control.addEventListener("change", update);
       const form = h("form", { class: "give", novalidate: true },
-        h("fieldset", {},
+        h("fieldset", { class: "often", part: "often" },
           h("legend", {}, words.say("choose")),
+          ...often.map((radio) => h("label", { class: "preset" }, radio, h("span", {}, words.say(radio.value))))),
+        h("fieldset", {},
+          h("legend", { class: "hidden" }, words.say("howMuch")),
           h("div", { class: "presets", part: "presets" }, ...radios.map((radio) =>
             h("label", { class: "preset" }, radio, h("span", { part: "preset" }, words.money(Number(radio.value)))))),
           h("label", { class: "free", for: "amount" }, words.say("other")),
           h("div", { class: "field" }, input, h("span", { "aria-hidden": "true" }, words.symbol)),
-          h("p", { class: "hint", id: "bounds" }, words.say("bounds", this.#bounds()))),
+          h("p", { class: "hint", id: "bounds" }, words.say("bounds", this.#bounds())),
+          this.#campaign.fee_estimate
+            ? h("label", { class: "cover", part: "cover" }, cover, h("span", {}, words.say("cover"), " ", whole)) : null),
         h("p", { class: "error", id: "error", part: "error", role: "alert" }),
         button,
-        h("p", { class: "note", part: "note" }, words.say("note")),
+        note,
         this.#more(page));
       form.addEventListener("submit", (event) => {
         event.preventDefault();
@@ -328,9 +345,16 @@
           (typed || !radios.length ? input : chosen() ?? radios[0]).focus();
           return;
         }
-        this.#give(amount);
+        this.#give(amount, { recurrence: monthly.checked ? "RECURRENCE_MONTHLY" : undefined, cover_fee: cover.checked || undefined });
       });
       return form;
+    }
+
+    /** The sum of which, by the campaign's estimate, the amount is left when the fee is paid. The
+     *  service computes it again; this is for the eye. */
+    #whole(amount) {
+      const { basis_points = 0, fixed } = this.#campaign.fee_estimate ?? {};
+      return Math.ceil(((amount + minor(fixed)) * 10_000) / (10_000 - basis_points));
     }
 
     #bounds() {
@@ -338,12 +362,13 @@
       return { minimum: this.#words.money(minor(minimum)), maximum: this.#words.money(minor(maximum)) };
     }
 
-    async #give(amount, again = true) {
+    async #give(amount, choices, again = true) {
       const words = this.#words;
       const body = {
         amount: { currency_code: words.currency, amount_minor: String(amount) },
         locale: words.lang,
         return_url: this.#returnURL,
+        ...choices,
       };
       const gift = JSON.stringify([this.#name, body]);
       if (!this.#requests.has(gift)) this.#requests.set(gift, uuid());
@@ -354,7 +379,7 @@
         if (!donation.checkout_url && again) {
           // That gift is over, paid or expired: this is somebody's wish to give once more.
           this.#requests.delete(gift);
-          await this.#give(amount, false);
+          await this.#give(amount, choices, false);
           return;
         }
         const url = new URL(donation.checkout_url);
