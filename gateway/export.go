@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// exportPath is ExportLedger's annotation.
-	exportPath = "/v1/{name=collectives/*}/ledger:export"
+	// exportPath and bookExportPath are ExportLedger's annotations.
+	exportPath     = "/v1/{name=collectives/*}/ledger:export"
+	bookExportPath = "/v1/{name=books/*}/ledger:export"
 	// chunkTimeout is how long one chunk may take to be read by the client; a long
 	// export takes as long as it must.
 	chunkTimeout = time.Minute

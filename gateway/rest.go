@@ -17,6 +17,7 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -70,6 +71,7 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 		accessv1.RegisterAccessServiceHandlerClient(ctx, mux, accessv1.NewAccessServiceClient(conn)),
 		campaignsv1.RegisterCampaignsServiceHandlerClient(ctx, mux, campaignsv1.NewCampaignsServiceClient(conn)),
 		collectivesv1.RegisterCollectivesServiceHandlerClient(ctx, mux, collectivesv1.NewCollectivesServiceClient(conn)),
+		connectv1.RegisterConnectServiceHandlerClient(ctx, mux, connectv1.NewConnectServiceClient(conn)),
 		donationsv1.RegisterDonationsServiceHandlerClient(ctx, mux, donationsv1.NewDonationsServiceClient(conn)),
 		refundsv1.RegisterRefundsServiceHandlerClient(ctx, mux, refundsv1.NewRefundsServiceClient(conn)),
 		disputesv1.RegisterDisputesServiceHandlerClient(ctx, mux, disputesv1.NewDisputesServiceClient(conn)),
@@ -78,6 +80,7 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 		treasuryv1.RegisterTreasuryServiceHandlerClient(ctx, mux, treasuryv1.NewTreasuryServiceClient(conn)),
 		webhooksv1.RegisterWebhooksServiceHandlerClient(ctx, mux, webhooksv1.NewWebhooksServiceClient(conn)),
 		mux.HandlePath(http.MethodGet, exportPath, export(conn, logger)),
+		mux.HandlePath(http.MethodGet, bookExportPath, export(conn, logger)),
 	)
 	if err != nil {
 		return nil, err

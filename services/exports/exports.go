@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sort"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -44,8 +45,10 @@ func New(cfg Config) *Service {
 
 // Request asks for a file.
 type Request struct {
-	// Collective is a slug.
+	// Collective is a slug. Empty: what of Book belongs to no collective.
 	Collective string
+	// Book, without a collective, is a name such as `books/platform`.
+	Book string
 	// Format is one of the Format constants; empty is FormatCSV.
 	Format string
 	// From and To are days, YYYY-MM-DD in the collective's time zone, both included. Empty: no
@@ -139,10 +142,12 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 
 // export is a request that was found right.
 type export struct {
-	format   format
-	filter   ledger.Filter
-	book     string
-	title    string
+	format format
+	filter ledger.Filter
+	book   string
+	title  string
+	// name is what its file is called after: a slug, or a Stripe account's id.
+	name     string
 	siren    string
 	zone     *time.Location
 	fileName string
@@ -157,18 +162,11 @@ func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	collective, err := s.collectives.Get(ctx, req.Collective)
+	x, err := s.prepareShare(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	zone, err := collective.Location()
-	if err != nil {
-		return nil, err
-	}
-	x := &export{
-		format: format, zone: zone, book: collective.StripeAccount, title: collective.DisplayName, progress: req.Progress,
-		filter: ledger.Filter{Collective: collective.ID, InSealOrder: format.inSealOrder},
-	}
+	x.format, x.filter.InSealOrder, x.progress = format, format.inSealOrder, req.Progress
 	if err := x.setDays(req.From, req.To); err != nil {
 		return nil, err
 	}
@@ -177,6 +175,34 @@ func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
 	}
 	x.fileName = format.fileName(x)
 	return x, nil
+}
+
+// prepareShare says what is exported: its book, its title and its days.
+func (s *Service) prepareShare(ctx context.Context, req Request) (*export, error) {
+	if req.Collective == "" && req.Book != "" {
+		book, err := s.ledger.FindBook(ctx, req.Book)
+		if err != nil {
+			return nil, err
+		}
+		zone, err := collectives.Collective{TimeZone: collectives.DefaultTimeZone}.Location()
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimPrefix(req.Book, "books/")
+		return &export{zone: zone, book: book, title: name, name: name, filter: ledger.Filter{Book: book}}, nil
+	}
+	collective, err := s.collectives.Get(ctx, req.Collective)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := collective.Location()
+	if err != nil {
+		return nil, err
+	}
+	return &export{
+		zone: zone, book: collective.StripeAccount, title: collective.DisplayName, name: collective.ID,
+		filter: ledger.Filter{Collective: collective.ID},
+	}, nil
 }
 
 // setDays also sets the filter's bounds.

@@ -78,10 +78,10 @@ func formatOf(name string) (format, error) {
 // Formats returns the names of all formats, sorted.
 func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
 
-// spanName names a file after its collective and days.
+// spanName names a file after whose it is and its days.
 func spanName(extension string) func(*export) string {
 	return func(x *export) string {
-		name := x.filter.Collective + "-ledger"
+		name := x.name + "-ledger"
 		if !x.first.IsZero() {
 			name += "-from-" + x.first.Format(time.DateOnly)
 		}

@@ -1,10 +1,15 @@
 package exports_test
 
 import (
+	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
@@ -27,5 +32,30 @@ func TestProofAgreesWithTheEntries(t *testing.T) {
 	}
 	if got := report.Own + report.Shared; got != int64(len(transactions)) || got == 0 {
 		t.Errorf("%d transactions are in the proof, and %d in the entries", got, len(transactions))
+	}
+}
+
+// TestExportOfABook has what belongs to no collective, of that book alone.
+func TestExportOfABook(t *testing.T) {
+	service, books, pool := open(t, "Europe/Paris")
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	fee := pair("fee_1", ledger.KindFee, at, ledger.RoleStripeFees, ledger.RoleStripeBalance, eur(200), "", "")
+	post(t, books, pool, fee, pair("txn_1", ledger.KindGift, at, ledger.RoleStripeBalance, ledger.RoleGifts, eur(700), vallon, "avocate"))
+	seal(t, books)
+	for _, format := range exports.Formats() {
+		req := year(format)
+		req.Collective, req.Book = "", "books/platform"
+		text, header := download(t, service, req)
+		if strings.Contains(text, "txn_1") {
+			t.Errorf("%s has a collective's", format)
+		}
+		if format == exports.FormatCSV && (!strings.Contains(text, "fee_1") || !strings.HasPrefix(header.FileName, "platform-ledger")) {
+			t.Errorf("%s has not the fee, or is called %s", format, header.FileName)
+		}
+	}
+	for _, name := range []string{"books/acct_nobody", "platform", "books/"} {
+		if err := service.Write(t.Context(), io.Discard, exports.Request{Book: name}); errs.Code(err) != codes.NotFound {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

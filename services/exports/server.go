@@ -12,7 +12,6 @@ import (
 
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
-	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
 type server struct {
@@ -27,12 +26,15 @@ func NewServer(s *Service) exportsv1.ExportsServiceServer { return &server{servi
 // content-disposition, its version in cagnotte-export-version, and when only a part was asked for
 // the size of the whole in cagnotte-export-size.
 func (s *server) ExportLedger(req *exportsv1.ExportLedgerRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	var book string
 	collective, ok := collectives.ParseName(req.GetName())
 	if !ok {
-		return errs.NotFound(req.GetName())
+		// A name that is no book's either is not found.
+		collective, book = "", req.GetName()
 	}
 	return s.service.Export(stream.Context(), Request{
 		Collective: collective,
+		Book:       book,
 		Format:     req.GetFormat(),
 		From:       req.GetFrom(),
 		To:         req.GetTo(),

@@ -206,7 +206,9 @@ const campaignAsOfSQL = positionPart + tailPart + entryOfCampaignPart + tailEndP
 
 // AccountsFilter says which balances to read.
 type AccountsFilter struct {
-	Book, Collective string
+	Book string
+	// Collective is a slug. Empty: what of the book belongs to none.
+	Collective string
 	// Campaign is a slug. Empty: the whole share.
 	Campaign string
 	// AsOf is by the clock of what happened: only entries from before it count. Zero: no bound.

@@ -60,6 +60,9 @@
 // whole. [VerifyArchive] checks without a database what [Service.WriteArchive] writes of a book, or [View.WriteShare]
 // of one collective's share, where hashes of subtrees stand for what the others posted.
 //
+// A share is a collective's; what belongs to none, such as Stripe's own fees for the account, is read under the book's
+// name ([Service.FindBook]) and is the operator's. Each share balances, and together they are the book.
+//
 // # Neighbours
 //
 // Imports no sibling. Donations and webhooks post in their own database transactions; exports

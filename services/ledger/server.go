@@ -123,8 +123,12 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	return resp, nil
 }
 
-// find returns the collective that a parent names, and its book.
+// find returns the collective that a parent names, and its book; no collective when the parent is a book.
 func (s *server) find(ctx context.Context, parent string) (collective, book string, err error) {
+	if strings.HasPrefix(parent, "books/") {
+		book, err = s.service.FindBook(ctx, parent)
+		return "", book, err
+	}
 	collective, ok := strings.CutPrefix(parent, "collectives/")
 	if !ok {
 		return "", "", errs.NotFound(parent)

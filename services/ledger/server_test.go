@@ -36,6 +36,7 @@ func host(t *testing.T) ledgerv1.LedgerServiceServer {
 		e := &none.Entries[i]
 		*e = ledger.Entry{Role: e.Role, Amount: e.Amount}
 	}
+	ensure(t, s, pool, "acct_other")
 	mustPost(t, s, pool, mine, other, both, none)
 	return ledger.NewServer(s, func(_ context.Context, collective string) (string, error) {
 		if collective != vallon && collective != marseille {

@@ -12,7 +12,10 @@ import (
 
 // Filter says which entries of a [View] to read.
 type Filter struct {
+	// Collective is a slug. Empty: what of the book belongs to none.
 	Collective string
+	// Book is needed without a collective only.
+	Book string
 	// Start and End bound the effective time, Start included and End not. Zero: no bound.
 	Start, End time.Time
 	// InSealOrder gives the order in which books are sealed, instead of that of effective time. It
@@ -58,6 +61,7 @@ JOIN ledger.accounts AS a ON a.id = e.account_id
 WHERE e.collective = @collective
     AND e.effective_at >= @start
     AND e.effective_at < @end
+    AND (@collective <> '' OR t.book = @book)
     AND pg_visible_in_snapshot(t.xid, @watermark)`
 
 const streamSQL = streamColumns + fromShare + `
@@ -75,7 +79,7 @@ ORDER BY
 
 func (v *View) arguments(f Filter) pgx.NamedArgs {
 	return pgx.NamedArgs{
-		"collective": f.Collective, "start": startOf(f.Start), "end": endOf(f.End), "watermark": string(v.watermark),
+		"collective": f.Collective, "book": f.Book, "start": startOf(f.Start), "end": endOf(f.End), "watermark": string(v.watermark),
 	}
 }
 
@@ -116,7 +120,8 @@ func (v *View) StreamEntries(ctx context.Context, f Filter, fn func(*EntryRow) e
 	return postgres.Error(rows.Err())
 }
 
-// From the index alone: what the watermark would leave out is counted too.
+// From the index alone: what the watermark would leave out is counted too, and of what belongs to no collective
+// that of every book.
 const countSQL = `
 SELECT count(*)
 FROM ledger.entries AS e

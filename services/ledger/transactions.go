@@ -15,8 +15,9 @@ import (
 
 // TransactionFilter says which transactions of a collective's share to list.
 type TransactionFilter struct {
-	// Book is needed with Kind and Reference.
-	Book       string
+	// Book is needed with Kind and Reference, and without a collective.
+	Book string
+	// Collective is a slug. Empty: what of the book belongs to none.
 	Collective string
 	// Campaign is a slug. Not empty: only transactions with an entry for it.
 	Campaign string
@@ -47,6 +48,11 @@ WHERE e.collective = @collective
             SELECT a.id
             FROM ledger.accounts AS a
             WHERE a.code = @account
+        ))
+        AND (@collective <> '' OR e.account_id IN (
+            SELECT a.id
+            FROM ledger.accounts AS a
+            WHERE a.book = @book
         ))`
 
 // entries_time_idx is read backwards until there are enough transactions.

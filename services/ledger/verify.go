@@ -36,8 +36,9 @@ type Report struct {
 	Sealed, Unsealed, Checkpoints int64
 	// VerifierKey is the one of the newest checkpoint; empty before the first.
 	VerifierKey string
-	// Collective is whose share was checked; empty when it was the whole book. Of its transactions Own are
-	// proven with their entries, and Shared, which others have entries in, by their hash alone.
+	// Share is whether only a share was checked: the collective's, or with none what belongs to nobody. Of its transactions
+	// Own are proven with their entries, and Shared, which others have entries in, by their hash alone.
+	Share       bool
 	Collective  string
 	Own, Shared int64
 	// Differences is empty when all is as it must be; the first thousand of them otherwise.

@@ -18,11 +18,11 @@ type shareCheck struct {
 }
 
 func newShareCheck(line *archiveLine) (*shareCheck, error) {
-	if line.Version != archiveVersion || line.Collective == "" {
-		return nil, fmt.Errorf("this program reads shares of version %d that name their collective", archiveVersion)
+	if line.Version != archiveVersion {
+		return nil, fmt.Errorf("this program reads shares of version %d, not %d", archiveVersion, line.Version)
 	}
 	return &shareCheck{
-		verification: &verification{Report: &Report{Book: line.Book, Collective: line.Collective}},
+		verification: &verification{Report: &Report{Book: line.Book, Share: true, Collective: line.Collective}},
 		grown:        treeRanges.NewEmptyRange(0),
 	}, nil
 }

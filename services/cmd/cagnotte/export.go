@@ -17,7 +17,8 @@ import (
 func export(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("export", flag.ContinueOnError)
 	var req app.ExportRequest
-	flags.StringVar(&req.Collective, "collective", "", "whose share of the ledger, by its slug (required)")
+	flags.StringVar(&req.Collective, "collective", "", "whose share of the ledger, by its slug (required, or -book)")
+	flags.StringVar(&req.Book, "book", "", "what of a book belongs to no collective: books/platform, or books/acct_…")
 	flags.StringVar(&req.Format, "format", "CSV", "the format: "+strings.Join(app.ExportFormats(), ", "))
 	flags.StringVar(&req.From, "from", "", "the first day, YYYY-MM-DD; from the beginning when empty, for the FEC twelve months before the closing")
 	flags.StringVar(&req.To, "to", "", "the last day, included; to the end when empty; for the FEC the closing day, required")
@@ -27,8 +28,8 @@ func export(ctx context.Context, args []string, getenv func(string) string, stdo
 	if err := parse(flags, args, stderr); err != nil {
 		return ignoreHelp(err)
 	}
-	if req.Collective == "" {
-		return errors.New("export: -collective is required")
+	if (req.Collective == "") == (req.Book == "") {
+		return errors.New("export: needs -collective, or -book")
 	}
 	url, err := app.DatabaseFromEnv(getenv)
 	if err != nil {

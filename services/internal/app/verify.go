@@ -52,8 +52,8 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 func tell(w io.Writer, report *ledger.Report) {
 	fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
 		report.Book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
-	if report.Collective != "" {
-		fmt.Fprintf(w, "  share of %s: %d transactions proven with their entries, %d that others have entries in by their hash alone\n",
+	if report.Share {
+		fmt.Fprintf(w, "  share of the collective %q: %d transactions proven with their entries, %d that others have entries in by their hash alone\n",
 			report.Collective, report.Own, report.Shared)
 	}
 	if report.VerifierKey != "" {

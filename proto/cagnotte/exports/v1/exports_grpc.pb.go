@@ -29,7 +29,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may.
+// Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may. What belongs to no
+// collective is for the operator, under the book's own name: `books/platform` or `books/{stripe_account}`.
 type ExportsServiceClient interface {
 	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
 	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
@@ -69,7 +70,8 @@ type ExportsService_ExportLedgerClient = grpc.ServerStreamingClient[httpbody.Htt
 // All implementations must embed UnimplementedExportsServiceServer
 // for forward compatibility.
 //
-// Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may.
+// Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may. What belongs to no
+// collective is for the operator, under the book's own name: `books/platform` or `books/{stripe_account}`.
 type ExportsServiceServer interface {
 	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
 	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in

@@ -967,7 +967,7 @@ func (x *ClosePeriodResponse) GetClosedUntil() *timestamppb.Timestamp {
 // Asks for the accounts.
 type ListAccountsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`.
+	// `collectives/{collective}` or `books/{book}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Balances of what had happened before this time; of everything when absent.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
@@ -1207,7 +1207,7 @@ func (x *UpdateAccountRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 // Asks for a page of an account's statement.
 type ListStatementLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/ledger/accounts/{code}`.
+	// `collectives/{collective}/ledger/accounts/{code}` or `books/{book}/ledger/accounts/{code}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only what happened at or after this time, when said.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
@@ -1489,7 +1489,7 @@ func (x *StatementLine) GetDonation() string {
 // Asks for a page of transactions.
 type ListTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`.
+	// `collectives/{collective}` or `books/{book}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only what happened at or after this time, when said.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
@@ -1727,9 +1727,9 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
 	"\x13ClosePeriodResponse\x12=\n" +
-	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\xf2\x02\n" +
-	"\x13ListAccountsRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12/\n" +
+	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\x9d\x03\n" +
+	"\x13ListAccountsRequest\x12t\n" +
+	"\x06parent\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x06parent\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12w\n" +
 	"\bcampaign\x18\x03 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12$\n" +
 	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\x12@\n" +
@@ -1742,9 +1742,9 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x14UpdateAccountRequest\x12=\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\xf8\x02\n" +
-	"\x19ListStatementLinesRequest\x12q\n" +
-	"\x06parent\x18\x01 \x01(\tBY\xbaHVrT2R^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x06parent\x129\n" +
+	"updateMask\"\xa6\x03\n" +
+	"\x19ListStatementLinesRequest\x12\x9e\x01\n" +
+	"\x06parent\x18\x01 \x01(\tB\x85\x01\xbaH\x81\x01r\x7f2}^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x06parent\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12$\n" +
@@ -1767,9 +1767,9 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x06amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x122\n" +
 	"\abalance\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyR\abalance\x12\x1a\n" +
 	"\bcampaign\x18\b \x01(\tR\bcampaign\x12\x1a\n" +
-	"\bdonation\x18\t \x01(\tR\bdonation\"\xbb\x04\n" +
-	"\x17ListTransactionsRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x129\n" +
+	"\bdonation\x18\t \x01(\tR\bdonation\"\xe6\x04\n" +
+	"\x17ListTransactionsRequest\x12t\n" +
+	"\x06parent\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x06parent\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12w\n" +
@@ -1790,13 +1790,13 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xd4\f\n" +
-	"\rLedgerService\x12\x95\x01\n" +
-	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\x93\x01\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xdc\r\n" +
+	"\rLedgerService\x12\xbd\x01\n" +
+	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"Z\x82\xd3\xe4\x93\x02TZ&\x12$/v1/{parent=books/*}/ledger/accounts\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\x93\x01\n" +
 	"\rCreateAccount\x12(.cagnotte.ledger.v1.CreateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\";\x82\xd3\xe4\x93\x025:\aaccount\"*/v1/{parent=collectives/*}/ledger/accounts\x12\x9b\x01\n" +
-	"\rUpdateAccount\x12(.cagnotte.ledger.v1.UpdateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"C\x82\xd3\xe4\x93\x02=:\aaccount22/v1/{account.name=collectives/*/ledger/accounts/*}\x12\xb3\x01\n" +
-	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\">\x82\xd3\xe4\x93\x028\x126/v1/{parent=collectives/*/ledger/accounts/*}/statement\x12\xa5\x01\n" +
-	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/ledger/transactions\x12\xa7\x01\n" +
+	"\rUpdateAccount\x12(.cagnotte.ledger.v1.UpdateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"C\x82\xd3\xe4\x93\x02=:\aaccount22/v1/{account.name=collectives/*/ledger/accounts/*}\x12\xe7\x01\n" +
+	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\"r\x82\xd3\xe4\x93\x02lZ2\x120/v1/{parent=books/*/ledger/accounts/*}/statement\x126/v1/{parent=collectives/*/ledger/accounts/*}/statement\x12\xd1\x01\n" +
+	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"b\x82\xd3\xe4\x93\x02\\Z*\x12(/v1/{parent=books/*}/ledger/transactions\x12./v1/{parent=collectives/*}/ledger/transactions\x12\xa7\x01\n" +
 	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\x8d\x01\n" +
 	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger}/checkpoint\x12\xac\x01\n" +
 	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof\x12\x96\x01\n" +
