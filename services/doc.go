@@ -5,6 +5,7 @@
 //	collectives   who raises money: settings, Stripe account, time zone
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
 //	donations     a gift: intent, Stripe Checkout, outcome; how often a network may start one
+//	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
 //	webhooks      what Stripe says: events in, applied once; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances
 //	exports       the books as files
@@ -25,8 +26,10 @@
 //	cmd/cagnotte         -> internal/app
 //	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
 //	internal/app         -> all services, gateway
-//	webhooks             -> donations, ledger, collectives
-//	donations, exports   -> campaigns, ledger, collectives
+//	webhooks             -> donations, payouts, ledger, collectives
+//	exports              -> campaigns, payouts, ledger, collectives
+//	donations            -> campaigns, ledger, collectives
+//	payouts              -> ledger, collectives
 //	campaigns            -> collectives
 //	collectives          -> access
 //	ledger, access       -> no sibling

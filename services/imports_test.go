@@ -20,8 +20,9 @@ var siblings = map[string][]string{
 	"services/collectives": {"access"},
 	"services/campaigns":   {"collectives"},
 	"services/donations":   {"campaigns", "ledger", "collectives"},
-	"services/exports":     {"campaigns", "ledger", "collectives"},
-	"services/webhooks":    {"donations", "ledger", "collectives"},
+	"services/exports":     {"campaigns", "payouts", "ledger", "collectives"},
+	"services/payouts":     {"ledger", "collectives"},
+	"services/webhooks":    {"donations", "payouts", "ledger", "collectives"},
 }
 
 type goPackage struct {

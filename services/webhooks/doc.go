@@ -25,6 +25,7 @@
 //     behind it, and books them, posted to the ledger with their gifts marked in the same transaction.
 //   - It polls: gifts that are paid and not booked are asked for by themselves.
 //   - It tries parked balance transactions again.
+//   - It has package payouts bring the account's payouts in step.
 //   - It looks back.
 //
 // So events are hints: with all of them lost, the timer books everything.
@@ -59,5 +60,5 @@
 //
 // # Neighbours
 //
-// It imports donations, ledger and collectives, and nobody but the wiring imports it.
+// It imports donations, ledger, collectives and payouts, and nobody but the wiring imports it.
 package webhooks

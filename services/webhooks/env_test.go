@@ -30,6 +30,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -48,6 +49,7 @@ type env struct {
 	sim       *stripesim.Sim
 	ledger    *ledger.Service
 	donations *donations.Service
+	payouts   *payouts.Service
 	webhooks  *Service
 	jobs      *river.Client[pgx.Tx]
 	// balance, when set, answers for the simulator what its balance cannot show yet.
@@ -114,8 +116,11 @@ func (e *env) build(client *stripe.Client) {
 		PublicURL: "https://cagnotte.example", SecretKey: []byte("secret"), Now: e.clock.Now, Logger: logger,
 		Limit: donations.Limit{Burst: 10_000, Interval: time.Millisecond},
 	})
+	e.payouts = payouts.New(payouts.Config{
+		Pool: e.pool, Stripe: client, Ledger: e.ledger, Collectives: groups, Now: e.clock.Now, Logger: logger,
+	})
 	e.webhooks = New(Config{
-		Pool: e.pool, Stripe: client, Donations: e.donations, Ledger: e.ledger, Collectives: groups, Jobs: e.jobs,
+		Pool: e.pool, Stripe: client, Donations: e.donations, Ledger: e.ledger, Collectives: groups, Jobs: e.jobs, Payouts: e.payouts,
 		Secrets: []string{"whsec_old", platformSecret}, ConnectSecrets: []string{connectSecret},
 		Now: e.clock.Now, Logger: logger,
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
 // Config is what a Service needs. Everything without a default is required.
@@ -23,6 +24,7 @@ type Config struct {
 	Donations   *donations.Service
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
+	Payouts     *payouts.Service
 	// Jobs inserts jobs; it need not work them.
 	Jobs *river.Client[pgx.Tx]
 	// Secrets and ConnectSecrets are the signing secrets of the two endpoints, several while one is being

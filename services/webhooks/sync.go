@@ -40,8 +40,8 @@ const (
 )
 
 // sync brings the account's books in step: it follows the balance, asks for gifts that are paid and not
-// booked, by which all hints of before are answered, tries again what is parked, and looks back. The newest
-// money comes first, and one balance transaction or payment that makes trouble holds up no other. It stops
+// booked, by which all hints of before are answered, tries again what is parked, follows payouts to the bank, and
+// looks back. The newest money comes first, and one balance transaction or payment that makes trouble holds up no other. It stops
 // between two steps once until has passed. A failure of the account is noted; with force it does not wait
 // after one, and returns it.
 func (s *Service) sync(ctx context.Context, account string, until time.Time, force bool) error {
@@ -75,6 +75,9 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 		return err
 	}
 	if err := s.retryParked(ctx, account, until); err != nil {
+		return err
+	}
+	if err := s.syncPayouts(ctx, account, until, d, force); err != nil {
 		return err
 	}
 	if err := s.lookBack(ctx, account, until); err != nil {

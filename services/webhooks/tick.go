@@ -44,7 +44,7 @@ func (s *Service) tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.ensureJobs(ctx, due, false), s.measure(ctx), s.forgetEvents(ctx))
+	return errors.Join(s.ensureJobs(ctx, due, false), s.measure(ctx), s.cfg.Payouts.Measure(ctx), s.forgetEvents(ctx))
 }
 
 // ensureJobs goes on behind an account that fails: one's trouble is not another's.
@@ -99,7 +99,11 @@ func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	due = append(due, unbooked...)
+	payouts, err := s.cfg.Payouts.DueAccounts(ctx, accounts)
+	if err != nil {
+		return nil, err
+	}
+	due = append(append(due, unbooked...), payouts...)
 	slices.Sort(due)
 	return slices.Compact(due), nil
 }

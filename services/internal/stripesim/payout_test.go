@@ -158,8 +158,8 @@ func TestPayoutsFitTheClient(t *testing.T) {
 	}
 	for path, typ := range map[string]reflect.Type{
 		"/v1/payouts": reflect.TypeFor[stripe.PayoutList](),
-		"/v1/payouts/" + id + "?expand[]=balance_transaction.source":      reflect.TypeFor[stripe.Payout](),
-		"/v1/payouts?status=pending&arrival_date[gte]=1&created[gte]=1":   reflect.TypeFor[stripe.PayoutList](),
+		"/v1/payouts/" + id + "?expand[]=balance_transaction":           reflect.TypeFor[stripe.Payout](),
+		"/v1/payouts?status=pending&arrival_date[gte]=1&created[gte]=1": reflect.TypeFor[stripe.PayoutList](),
 	} {
 		resp, body := raw(t, http.MethodGet, url+path, "")
 		var v any

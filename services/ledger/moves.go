@@ -1,0 +1,116 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Move is what a transaction did to the accounts that money passes through on its way to the bank, for one
+// collective and currency. Amounts are in minor units, debit positive.
+type Move struct {
+	Reference  string
+	Kind       string
+	Effective  time.Time
+	Collective string
+	// Campaign and Donation are empty and Nil when the entries belong to none.
+	Campaign string
+	Donation uuid.UUID
+	Currency money.Currency
+	// Balance is Stripe's, [RoleStripeBalance]; the others are those of their roles.
+	Balance, Fees, Transit, Bank int64
+}
+
+const moveColumns = `
+SELECT
+    t.reference,
+    t.kind,
+    t.effective_at,
+    e.collective,
+    max(e.campaign),
+    max(e.donation::text)::uuid,
+    e.currency,
+    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_balance), 0)::bigint,
+    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_fees), 0)::bigint,
+    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.transit), 0)::bigint,
+    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.bank), 0)::bigint
+FROM ledger.transactions AS t
+JOIN ledger.entries AS e ON e.transaction_id = t.id
+CROSS JOIN (
+    SELECT
+        max(o.account_id) FILTER (WHERE o.role = 'stripe_balance') AS stripe_balance,
+        max(o.account_id) FILTER (WHERE o.role = 'stripe_fees') AS stripe_fees,
+        max(o.account_id) FILTER (WHERE o.role = 'transit') AS transit,
+        max(o.account_id) FILTER (WHERE o.role = 'bank') AS bank
+    FROM ledger.roles AS o
+    WHERE o.book = @book
+) AS r
+WHERE t.book = @book
+    AND pg_visible_in_snapshot(t.xid, COALESCE(NULLIF(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))`
+
+const movesSQL = moveColumns + `
+    AND t.reference = ANY(@references::text[])
+GROUP BY
+    t.id,
+    e.collective,
+    e.currency
+ORDER BY
+    t.reference,
+    e.collective,
+    e.currency`
+
+// Moves returns what the transactions under these references did, by reference, collective and currency, as of
+// a watermark; empty: now. References that the book does not have are left out.
+func (s *Service) Moves(ctx context.Context, book string, references []string, at Watermark) ([]Move, error) {
+	rows, err := s.pool.Query(ctx, movesSQL, pgx.NamedArgs{"book": book, "references": references, "watermark": string(at)})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	moves, err := pgx.CollectRows(rows, scanMove)
+	return moves, postgres.Error(err)
+}
+
+func scanMove(row pgx.CollectableRow) (m Move, err error) {
+	var donation *uuid.UUID
+	err = row.Scan(&m.Reference, &m.Kind, &m.Effective, &m.Collective, &m.Campaign, &donation, &m.Currency,
+		&m.Balance, &m.Fees, &m.Transit, &m.Bank)
+	if donation != nil {
+		m.Donation = *donation
+	}
+	return m, err
+}
+
+const namedMovesSQL = moveColumns + `
+    AND t.reference >= @prefix
+    AND t.reference < @prefix_end
+    AND e.collective = @collective
+    AND t.effective_at >= @start
+    AND t.effective_at < @end
+GROUP BY
+    t.id,
+    e.collective,
+    e.currency
+ORDER BY
+    t.effective_at,
+    t.reference,
+    e.currency`
+
+// NamedMoves returns what the transactions whose references begin with a prefix did for a collective, in the order
+// of effective time and reference. It reads no others.
+func (v *View) NamedMoves(ctx context.Context, book, prefix string, f Filter) ([]Move, error) {
+	arguments := v.arguments(f)
+	arguments["book"], arguments["prefix"] = book, prefix
+	// The next text after all that begin with the prefix, which ends in an ASCII character.
+	arguments["prefix_end"] = prefix[:len(prefix)-1] + string(prefix[len(prefix)-1]+1)
+	rows, err := v.tx.Query(ctx, namedMovesSQL, arguments)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	moves, err := pgx.CollectRows(rows, scanMove)
+	return moves, postgres.Error(err)
+}

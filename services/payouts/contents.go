@@ -1,0 +1,209 @@
+package payouts
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// content is a balance transaction inside a payout, as Stripe lists it.
+type content struct {
+	transaction, kind string
+	net, fee          int64
+}
+
+const insertContentsSQL = `
+INSERT INTO payouts.contents (
+	account,
+	payout,
+	transaction,
+	type,
+	net_minor,
+	fee_minor
+)
+SELECT
+	@account,
+	@payout,
+	c.transaction,
+	c.type,
+	c.net_minor,
+	c.fee_minor
+FROM unnest(
+	@transactions::text[],
+	@types::text[],
+	@nets::bigint[],
+	@fees::bigint[]
+) AS c (transaction, type, net_minor, fee_minor)
+ORDER BY c.transaction
+ON CONFLICT (account, payout, transaction) DO NOTHING`
+
+const saveContentsSQL = `
+UPDATE payouts.payouts AS p
+SET
+	contents_after = @after,
+	contents_read_at = CASE WHEN @whole THEN coalesce(p.contents_read_at, statement_timestamp()) ELSE p.contents_read_at END
+WHERE p.account = @account
+	AND p.id = @payout`
+
+// readContents reads what is inside an automatic payout, once Stripe says that it is whole: a page at a time,
+// each stored with how far the reading is. more is true when until has passed before the end.
+func (s *Service) readContents(ctx context.Context, p *Payout, until time.Time) (more bool, err error) {
+	for p.listable && !p.contentsRead {
+		page, left, err := s.cfg.Stripe.ListPayoutBalance(ctx, p.Account, p.ID, p.contentsAfter)
+		if s.counted(err) != nil {
+			return false, err
+		}
+		if len(page) > 0 {
+			p.contentsAfter = page[len(page)-1].ID
+		}
+		if err := s.keepContents(ctx, *p, page, !left); err != nil {
+			return false, err
+		}
+		if p.contentsRead = !left; left && over(until) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *Service) keepContents(ctx context.Context, p Payout, page []stripe.BalanceTransaction, whole bool) error {
+	var transactions, types []string
+	var nets, fees []int64
+	for _, t := range page {
+		transactions, types = append(transactions, t.ID), append(types, t.Type)
+		nets, fees = append(nets, t.Net), append(fees, t.Fee)
+	}
+	args := pgx.NamedArgs{
+		"account": p.Account, "payout": p.ID, "transactions": transactions, "types": types, "nets": nets, "fees": fees,
+		"after": p.contentsAfter, "whole": whole,
+	}
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, insertContentsSQL, args); err != nil {
+			return postgres.Error(err)
+		}
+		_, err := tx.Exec(ctx, saveContentsSQL, args)
+		return postgres.Error(err)
+	})
+}
+
+const contentsSQL = `
+SELECT
+	c.transaction,
+	c.type,
+	c.net_minor,
+	c.fee_minor
+FROM payouts.contents AS c
+WHERE c.account = @account
+	AND c.payout = @payout
+	AND c.transaction > @after
+	AND pg_visible_in_snapshot(c.xid, coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))
+ORDER BY c.transaction
+LIMIT @count`
+
+// contentsCount is how many balance transactions are looked at together.
+const contentsCount = 500
+
+// contents returns a page of what is inside, by transaction, behind after, without what came after the watermark.
+func (s *Service) contents(ctx context.Context, account, payout, after string, at ledger.Watermark, count int) ([]content, error) {
+	rows, err := s.cfg.Pool.Query(ctx, contentsSQL, pgx.NamedArgs{
+		"account": account, "payout": payout, "after": after, "watermark": string(at), "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c content, err error) {
+		return c, row.Scan(&c.transaction, &c.kind, &c.net, &c.fee)
+	})
+	return page, postgres.Error(err)
+}
+
+// booked is what the books have of one balance transaction.
+type booked struct {
+	content
+	// moves are by collective; none when it is not in the books. A payout that came back and was divided has
+	// the moves of that division.
+	moves []ledger.Move
+}
+
+// sums adds what the moves did to Stripe's balance, and the fees.
+func (b booked) sums() (net, fee int64) {
+	for _, m := range b.moves {
+		net, fee = net+m.Balance, fee+m.Fees
+	}
+	return net, fee
+}
+
+// empty reports that there was nothing to book.
+func (b booked) empty() bool { return b.net == 0 && b.fee == 0 }
+
+// booked pairs a page of contents with the books, leaving out the payout's own transaction.
+func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledger.Watermark) ([]booked, error) {
+	references := make([]string, 0, len(page))
+	for _, c := range page {
+		references = append(references, c.transaction)
+	}
+	moves, err := s.cfg.Ledger.Moves(ctx, p.Account, references, at)
+	if err != nil {
+		return nil, err
+	}
+	byReference := map[string][]ledger.Move{}
+	for _, m := range moves {
+		byReference[m.Reference] = append(byReference[m.Reference], m)
+	}
+	if err := s.divideReturned(ctx, p.Account, references, byReference, at); err != nil {
+		return nil, err
+	}
+	pairs := make([]booked, 0, len(page))
+	for _, c := range page {
+		if c.transaction != p.Transaction {
+			pairs = append(pairs, booked{c, byReference[c.transaction]})
+		}
+	}
+	return pairs, nil
+}
+
+const returnedSQL = `
+SELECT
+	p.failure_transaction,
+	s.collective,
+	s.amount_minor
+FROM payouts.payouts AS p
+JOIN payouts.shares AS s ON s.account = p.account AND s.payout = p.id
+WHERE p.account = @account
+	AND p.failure_transaction <> ''
+	AND p.failure_transaction = ANY(@references::text[])
+	AND pg_visible_in_snapshot(s.xid, coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))
+ORDER BY
+	p.failure_transaction,
+	s.collective`
+
+// divideReturned replaces the move of a payout that came back, which belongs to nobody when the account has several
+// collectives, by moves of those whose money it was.
+func (s *Service) divideReturned(ctx context.Context, account string, references []string, moves map[string][]ledger.Move, at ledger.Watermark) error {
+	rows, err := s.cfg.Pool.Query(ctx, returnedSQL, pgx.NamedArgs{"account": account, "references": references, "watermark": string(at)})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	divided := map[string][]ledger.Move{}
+	var transaction, collective string
+	var minor int64
+	if _, err := pgx.ForEachRow(rows, []any{&transaction, &collective, &minor}, func() error {
+		if of := moves[transaction]; len(of) == 1 && of[0].Collective == "" {
+			part := of[0]
+			part.Collective, part.Balance, part.Transit = collective, minor, -minor
+			divided[transaction] = append(divided[transaction], part)
+		}
+		return nil
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	for transaction, parts := range divided {
+		moves[transaction] = parts
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package payouts
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// maxFindings bounds what is noted of one payout: behind it, somebody must look at all of it anyway.
+const maxFindings = 100
+
+// comparison is what comparing a payout with the books gave.
+type comparison struct {
+	findings []Finding
+	// waiting: something inside is not in the books yet, which is no difference so far.
+	waiting bool
+}
+
+func (c *comparison) find(problem Problem, transaction string, expected, found int64) {
+	if expected != found && len(c.findings) < maxFindings {
+		c.findings = append(c.findings, Finding{Problem: problem, Transaction: transaction, Expected: expected, Found: found})
+	}
+}
+
+// reconcile compares a payout with what Stripe says is inside, and that with the books, to the cent; it notes what
+// differs, and what differs no more. compared is false while something is still on its way.
+func (s *Service) reconcile(ctx context.Context, p Payout) (compared bool, err error) {
+	if !p.Automatic {
+		return true, nil
+	}
+	if !p.contentsRead {
+		return false, nil
+	}
+	c, err := s.compare(ctx, p)
+	if err != nil || c.waiting {
+		return false, err
+	}
+	return true, s.note(ctx, p, c.findings)
+}
+
+func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err error) {
+	overdue := s.now().Sub(p.Arrival) > missingAfter
+	sum := int64(0)
+	for after := ""; ; {
+		page, err := s.contents(ctx, p.Account, p.ID, after, "", contentsCount)
+		if err != nil {
+			return c, err
+		}
+		pairs, err := s.booked(ctx, p, page, "")
+		if err != nil {
+			return c, err
+		}
+		for _, b := range pairs {
+			sum += b.net
+			net, fee := b.sums()
+			switch {
+			case len(b.moves) > 0:
+				c.find(ProblemAmount, b.transaction, b.net, net)
+				// What is a fee by itself has no fee at Stripe.
+				if b.moves[0].Kind != ledger.KindFee {
+					c.find(ProblemFee, b.transaction, b.fee, fee)
+				}
+			case b.empty():
+			case overdue:
+				c.find(ProblemMissing, b.transaction, b.net, 0)
+			default:
+				c.waiting = true
+			}
+		}
+		if len(page) < contentsCount {
+			break
+		}
+		after = page[len(page)-1].transaction
+	}
+	c.find(ProblemSum, "", p.Amount.Minor, sum)
+	own, err := s.cfg.Ledger.Moves(ctx, p.Account, []string{p.Transaction}, "")
+	switch {
+	case err != nil:
+	case len(own) > 0:
+		c.find(ProblemOwn, p.Transaction, -p.Amount.Minor, own[0].Balance)
+	case overdue:
+		c.find(ProblemMissing, p.Transaction, -p.Amount.Minor, 0)
+	default:
+		c.waiting = true
+	}
+	return c, err
+}
+
+const resolveFindingsSQL = `
+UPDATE payouts.findings AS f
+SET resolved_at = statement_timestamp()
+WHERE f.account = @account
+	AND f.payout = @payout
+	AND f.resolved_at IS NULL
+	AND NOT EXISTS (
+		SELECT
+		FROM unnest(
+			@problems::text[],
+			@transactions::text[]
+		) AS u (problem, transaction)
+		WHERE u.problem = f.problem
+			AND u.transaction = f.transaction
+	)`
+
+// Answers those that were not there before, or not any more.
+const keepFindingsSQL = `
+INSERT INTO payouts.findings AS f (
+	account,
+	payout,
+	problem,
+	transaction,
+	expected_minor,
+	found_minor
+)
+SELECT
+	@account,
+	@payout,
+	u.problem,
+	u.transaction,
+	u.expected_minor,
+	u.found_minor
+FROM unnest(
+	@problems::text[],
+	@transactions::text[],
+	@expected::bigint[],
+	@found::bigint[]
+) AS u (problem, transaction, expected_minor, found_minor)
+ORDER BY
+	u.problem,
+	u.transaction
+ON CONFLICT (account, payout, problem, transaction) DO UPDATE
+SET
+	expected_minor = EXCLUDED.expected_minor,
+	found_minor = EXCLUDED.found_minor,
+	found_at = statement_timestamp(),
+	resolved_at = NULL
+WHERE f.resolved_at IS NOT NULL
+	OR (f.expected_minor, f.found_minor) <> (EXCLUDED.expected_minor, EXCLUDED.found_minor)
+RETURNING
+	f.problem,
+	f.transaction,
+	f.found_minor - f.expected_minor`
+
+const noteReconciledSQL = `
+UPDATE payouts.payouts AS p
+SET reconciled_at = statement_timestamp()
+WHERE p.account = @account
+	AND p.id = @payout`
+
+// note stores the findings and tells those concerned when there are new ones: once for the first of them, since the
+// payout names them all.
+func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error {
+	owner, err := s.cfg.Collectives.SoleOwner(ctx, p.Account)
+	if err != nil {
+		return err
+	}
+	problems, transactions, expected, found := []string{}, []string{}, []int64{}, []int64{}
+	for _, f := range findings {
+		problems, transactions = append(problems, string(f.Problem)), append(transactions, f.Transaction)
+		expected, found = append(expected, f.Expected), append(found, f.Found)
+	}
+	args := pgx.NamedArgs{
+		"account": p.Account, "payout": p.ID,
+		"problems": problems, "transactions": transactions, "expected": expected, "found": found,
+	}
+	var fresh []Finding
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		fresh = nil
+		if _, err := tx.Exec(ctx, resolveFindingsSQL, args); err != nil {
+			return postgres.Error(err)
+		}
+		if len(findings) > 0 {
+			rows, err := tx.Query(ctx, keepFindingsSQL, args)
+			if err != nil {
+				return postgres.Error(err)
+			}
+			if fresh, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
+				return f, row.Scan(&f.Problem, &f.Transaction, &f.Found)
+			}); err != nil {
+				return postgres.Error(err)
+			}
+		}
+		if _, err := tx.Exec(ctx, noteReconciledSQL, args); err != nil || len(fresh) == 0 {
+			return postgres.Error(err)
+		}
+		return s.tellTx(ctx, tx, p.Account, owner, p.ID, collectives.Notice{
+			Kind: collectives.NoticePayoutDifference, Key: p.ID + " " + string(fresh[0].Problem) + " " + fresh[0].Transaction,
+			Amount: money.Amount{Minor: fresh[0].Found, Currency: p.Amount.Currency},
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range fresh {
+		s.cfg.Logger.ErrorContext(ctx, "a payout differs from the books",
+			"account", p.Account, "payout", p.ID, "problem", f.Problem, "balance_transaction", f.Transaction, "difference_minor", f.Found)
+	}
+	return nil
+}

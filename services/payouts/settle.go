@@ -1,0 +1,271 @@
+package payouts
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// share is a collective's part of a payout; ” belongs to none.
+type share struct {
+	collective string
+	minor      int64
+}
+
+// settle decides whose money a payout is and posts its line at the bank when it is paid, or takes the line back
+// when it has failed since. What it needs, it waits for: that the payout's own transactions are in the books, and,
+// where the account has several collectives, what is inside. settled is true when nothing is left to post now.
+func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err error) {
+	moves, err := s.cfg.Ledger.Moves(ctx, p.Account, []string{
+		p.Transaction, p.FailureTransaction, BankReference(p.ID), ReturnReference(p.ID),
+	}, "")
+	if err != nil {
+		return false, err
+	}
+	of := func(reference string) *ledger.Move {
+		for i := range moves {
+			if moves[i].Reference == reference && reference != "" {
+				return &moves[i]
+			}
+		}
+		return nil
+	}
+	own := of(p.Transaction)
+	if own == nil {
+		return false, nil
+	}
+	shares, known, err := s.shares(ctx, *p, *own)
+	if err != nil || !known {
+		return false, err
+	}
+	atBank := of(BankReference(p.ID)) != nil
+	switch {
+	case p.State == stripe.PayoutPaid && (!atBank || p.BankTime.IsZero()):
+		return true, s.bank(ctx, p, *own, shares)
+	case p.State == stripe.PayoutFailed && atBank && of(ReturnReference(p.ID)) == nil:
+		failure := of(p.FailureTransaction)
+		if failure == nil {
+			return false, nil
+		}
+		return true, s.takeBack(ctx, p, failure.Effective)
+	}
+	return true, s.keepShares(ctx, *p, shares)
+}
+
+// shares says whose money a payout is: who has its own transaction, or, when that belongs to nobody, who has what
+// is inside. Once decided it stays. known is false while that cannot be said.
+func (s *Service) shares(ctx context.Context, p Payout, own ledger.Move) (shares []share, known bool, err error) {
+	if shares, err = s.keptShares(ctx, p); err != nil || len(shares) > 0 {
+		return shares, len(shares) > 0, err
+	}
+	late := s.now().Sub(p.Arrival) > undividedAfter
+	if own.Collective != "" || !p.Automatic || (!p.contentsRead && late) {
+		return []share{{own.Collective, p.Amount.Minor}}, true, nil
+	}
+	if !p.contentsRead {
+		return nil, false, nil
+	}
+	parts := map[string]int64{}
+	rest := p.Amount.Minor
+	for after := ""; ; {
+		page, err := s.contents(ctx, p.Account, p.ID, after, "", contentsCount)
+		if err != nil {
+			return nil, false, err
+		}
+		pairs, err := s.booked(ctx, p, page, "")
+		if err != nil {
+			return nil, false, err
+		}
+		for _, b := range pairs {
+			if len(b.moves) == 0 && !b.empty() && !late {
+				return nil, false, nil
+			}
+			for _, m := range b.moves {
+				if m.Collective != "" && m.Currency == p.Amount.Currency {
+					parts[m.Collective] += m.Balance
+					rest -= m.Balance
+				}
+			}
+		}
+		if len(page) < contentsCount {
+			break
+		}
+		after = page[len(page)-1].transaction
+	}
+	for _, collective := range slices.Sorted(maps.Keys(parts)) {
+		shares = append(shares, share{collective, parts[collective]})
+	}
+	if rest != 0 || len(shares) == 0 {
+		shares = append(shares, share{"", rest})
+	}
+	return shares, true, nil
+}
+
+// lineAtBank is the transaction by which a payout reaches the bank. Whoever has the payout's own transaction, often
+// nobody, has it in transit; a collective with a share takes that out of its own balance at Stripe, which gives it
+// back to whoever the whole was taken from. So each share balances, and transit returns to zero.
+func lineAtBank(p Payout, own ledger.Move, shares []share) ledger.Transaction {
+	t := ledger.Transaction{Reference: BankReference(p.ID), Kind: ledger.KindPayout, Effective: p.Arrival}
+	entry := func(collective string, role ledger.AccountRole, minor int64) {
+		if minor != 0 {
+			t.Entries = append(t.Entries, ledger.Entry{
+				Collective: collective, Role: role, Amount: money.Amount{Minor: minor, Currency: own.Currency},
+			})
+		}
+	}
+	rest := own.Transit
+	for _, part := range shares {
+		if part.collective == own.Collective {
+			continue
+		}
+		rest -= part.minor
+		entry(part.collective, ledger.RoleStripeBalance, -part.minor)
+		entry(part.collective, ledger.RoleBank, part.minor)
+	}
+	entry(own.Collective, ledger.RoleTransit, -own.Transit)
+	entry(own.Collective, ledger.RoleStripeBalance, own.Transit-rest)
+	entry(own.Collective, ledger.RoleBank, rest)
+	return t
+}
+
+const noteBankedSQL = `
+UPDATE payouts.payouts AS p
+SET banked_at = coalesce(p.banked_at, statement_timestamp())
+WHERE p.account = @account
+	AND p.id = @payout`
+
+// bank posts a paid payout's line. Where the period of its arrival is closed, it is dated when the open one begins.
+func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
+	line := lineAtBank(*p, own, shares)
+	post := func() error {
+		return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+			if err := keepSharesTx(ctx, tx, *p, shares); err != nil {
+				return err
+			}
+			if len(line.Entries) > 0 {
+				if _, err := s.cfg.Ledger.PostTx(ctx, tx, p.Account, []ledger.Transaction{line}); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(ctx, noteBankedSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
+			return postgres.Error(err)
+		})
+	}
+	err := post()
+	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
+		for _, e := range line.Entries {
+			open, err := s.cfg.Ledger.ClosedUntil(ctx, p.Account, e.Collective)
+			if err != nil {
+				return err
+			}
+			if open.After(line.Effective) {
+				line.Effective = open
+			}
+		}
+		err = post()
+	}
+	if err != nil && errs.As(err).Reason == ledger.ReasonReferenceReused {
+		// Another job posted it just now, with its period open or its shares known.
+		_, err := s.cfg.Pool.Exec(ctx, noteBankedSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
+		return postgres.Error(err)
+	}
+	return err
+}
+
+// takeBack reverses the line of a payout that failed after it was paid, when its money came back, or as soon after
+// as the books are open.
+func (s *Service) takeBack(ctx context.Context, p *Payout, at time.Time) error {
+	reverse := func(at time.Time) error {
+		return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+			_, err := s.cfg.Ledger.ReverseTx(ctx, tx, p.Account, ledger.Reversal{
+				Original: BankReference(p.ID), Reference: ReturnReference(p.ID), Effective: at,
+			})
+			return err
+		})
+	}
+	err := reverse(at)
+	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
+		err = reverse(time.Time{})
+	}
+	if err != nil && (errs.As(err).Reason == ledger.ReasonNothingToReverse || errs.As(err).Reason == ledger.ReasonReferenceReused) {
+		// A treasurer, or another job, did it before.
+		s.cfg.Logger.WarnContext(ctx, "a failed payout's line was taken back already", "account", p.Account, "payout", p.ID, "error", err)
+		return nil
+	}
+	return err
+}
+
+const sharesSQL = `
+SELECT
+	s.collective,
+	s.amount_minor
+FROM payouts.shares AS s
+WHERE s.account = @account
+	AND s.payout = @payout
+ORDER BY s.collective`
+
+func (s *Service) keptShares(ctx context.Context, p Payout) ([]share, error) {
+	rows, err := s.cfg.Pool.Query(ctx, sharesSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	shares, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (part share, err error) {
+		return part, row.Scan(&part.collective, &part.minor)
+	})
+	return shares, postgres.Error(err)
+}
+
+const keepSharesSQL = `
+INSERT INTO payouts.shares (
+	account,
+	payout,
+	collective,
+	amount_minor
+)
+SELECT
+	@account,
+	@payout,
+	u.collective,
+	u.amount_minor
+FROM unnest(
+	@collectives::text[],
+	@amounts::bigint[]
+) AS u (collective, amount_minor)
+WHERE NOT EXISTS (
+	SELECT
+	FROM payouts.shares AS s
+	WHERE s.account = @account
+		AND s.payout = @payout
+)
+ORDER BY u.collective`
+
+// keepSharesTx stores what was decided, if nothing was before. The payout's row is locked, so that two who decide
+// at once do not mix.
+func keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) error {
+	var collectives []string
+	var amounts []int64
+	for _, part := range shares {
+		collectives, amounts = append(collectives, part.collective), append(amounts, part.minor)
+	}
+	args := pgx.NamedArgs{"account": p.Account, "id": p.ID, "payout": p.ID, "collectives": collectives, "amounts": amounts}
+	if _, err := tx.Exec(ctx, lockPayoutSQL, args); err != nil {
+		return postgres.Error(err)
+	}
+	_, err := tx.Exec(ctx, keepSharesSQL, args)
+	return postgres.Error(err)
+}
+
+func (s *Service) keepShares(ctx context.Context, p Payout, shares []share) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		return keepSharesTx(ctx, tx, p, shares)
+	})
+}

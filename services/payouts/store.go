@@ -1,0 +1,242 @@
+package payouts
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+const insertPayoutSQL = `
+INSERT INTO payouts.payouts (
+	account,
+	id,
+	amount_minor,
+	currency,
+	automatic,
+	created_at,
+	arrival_at,
+	state,
+	listable,
+	own_transaction,
+	failure_transaction
+)
+VALUES (
+	@account,
+	@id,
+	@amount_minor,
+	@currency,
+	@automatic,
+	@created_at,
+	@arrival_at,
+	@state,
+	@listable,
+	@own_transaction,
+	@failure_transaction
+)
+ON CONFLICT (account, id) DO NOTHING`
+
+const lockPayoutSQL = `
+SELECT
+	p.state,
+	p.listable
+FROM payouts.payouts AS p
+WHERE p.account = @account
+	AND p.id = @id
+FOR NO KEY UPDATE`
+
+// What is the same as before makes no work.
+const updatePayoutSQL = `
+UPDATE payouts.payouts AS p
+SET
+	state = @state,
+	arrival_at = @arrival_at,
+	listable = @listable,
+	own_transaction = @own_transaction,
+	failure_transaction = @failure_transaction,
+	next_attempt_at = statement_timestamp(),
+	attempts = 0
+WHERE p.account = @account
+	AND p.id = @id
+	AND (p.state, p.arrival_at, p.listable, p.own_transaction, p.failure_transaction)
+		IS DISTINCT FROM (@state, @arrival_at::timestamptz, @listable::boolean, @own_transaction, @failure_transaction)`
+
+// apply stores what Stripe says of a payout. What is older than what is known changes nothing. Members are told
+// of a failure.
+func (s *Service) apply(ctx context.Context, account string, p stripe.Payout) error {
+	args := pgx.NamedArgs{
+		"account": account, "id": p.ID, "amount_minor": p.Amount, "currency": p.Currency, "automatic": p.Automatic,
+		"created_at": p.Created, "arrival_at": p.Arrival, "state": string(p.Status), "listable": p.Automatic && p.Reconciled,
+		"own_transaction": p.Transaction, "failure_transaction": p.FailureTransaction,
+	}
+	var owner string
+	failed := p.Status == stripe.PayoutFailed && s.now().Sub(p.Created) < 2*watchFor
+	if failed {
+		var err error
+		if owner, err = s.cfg.Collectives.SoleOwner(ctx, account); err != nil {
+			return err
+		}
+	}
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		added, err := tx.Exec(ctx, insertPayoutSQL, args)
+		if err != nil {
+			return postgres.Error(err)
+		}
+		var state stripe.PayoutStatus
+		var listable bool
+		if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil {
+			return postgres.Error(err)
+		}
+		if rank(p.Status) < rank(state) || (rank(p.Status) == rank(state) && listable && !p.Reconciled) {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, updatePayoutSQL, args); err != nil {
+			return postgres.Error(err)
+		}
+		if !failed || (added.RowsAffected() == 0 && state == stripe.PayoutFailed) {
+			return nil
+		}
+		return s.tellTx(ctx, tx, account, owner, p.ID, collectives.Notice{
+			Kind: collectives.NoticePayoutFailed, Key: p.ID, Amount: money.Amount{Minor: p.Amount, Currency: money.Currency(p.Currency)},
+		})
+	})
+}
+
+const concernedSQL = `
+SELECT s.collective
+FROM payouts.shares AS s
+WHERE s.account = @account
+	AND s.payout = @payout
+UNION
+SELECT ''
+UNION
+SELECT @owner
+ORDER BY collective`
+
+// tellTx tells the operator, and the members of each collective that has a share; before it is known who has, of
+// the one whose account it is alone.
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, n collectives.Notice) error {
+	rows, err := tx.Query(ctx, concernedSQL, pgx.NamedArgs{"account": account, "payout": payout, "owner": owner})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	concerned, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return postgres.Error(err)
+	}
+	for _, n.Collective = range concerned {
+		n.Subject = nameOf(n.Collective, payout)
+		if err := s.cfg.Collectives.TellTx(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const selectPayout = `
+SELECT
+	p.account,
+	p.id,
+	p.amount_minor,
+	p.currency,
+	p.automatic,
+	p.created_at,
+	p.arrival_at,
+	p.state,
+	p.listable,
+	p.own_transaction,
+	p.failure_transaction,
+	p.contents_after,
+	p.contents_read_at IS NOT NULL,
+	p.banked_at,
+	p.reconciled_at,
+	p.attempts`
+
+const payoutSQL = selectPayout + `
+FROM payouts.payouts AS p
+WHERE p.account = @account
+	AND p.id = @id`
+
+// get returns a payout, NOT_FOUND when there is none.
+func (s *Service) get(ctx context.Context, account, id string) (Payout, error) {
+	rows, err := s.cfg.Pool.Query(ctx, payoutSQL, pgx.NamedArgs{"account": account, "id": id})
+	if err != nil {
+		return Payout{}, postgres.Error(err)
+	}
+	p, err := pgx.CollectExactlyOneRow(rows, scanPayout)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Payout{}, errs.NotFound(nameOf("", id))
+	}
+	return p, postgres.Error(err)
+}
+
+func scanPayout(row pgx.CollectableRow) (p Payout, err error) {
+	err = row.Scan(p.targets()...)
+	return p.read(), err
+}
+
+// targets are where the columns of selectPayout go.
+func (p *Payout) targets() []any {
+	return []any{
+		&p.Account, &p.ID, &p.Amount.Minor, &p.Amount.Currency, &p.Automatic, &p.Created, &p.Arrival, &p.State, &p.listable,
+		&p.Transaction, &p.FailureTransaction, &p.contentsAfter, &p.contentsRead, &p.bankedAt, &p.reconciledAt, &p.attempts,
+	}
+}
+
+// read completes what was scanned.
+func (p Payout) read() Payout {
+	p.Created, p.Arrival, p.Share = p.Created.UTC(), p.Arrival.UTC(), p.Amount
+	if p.bankedAt != nil {
+		p.BankTime = p.bankedAt.UTC()
+	}
+	if p.reconciledAt != nil {
+		p.ReconcileTime = p.reconciledAt.UTC()
+	}
+	return p
+}
+
+const doneSQL = `
+UPDATE payouts.payouts AS p
+SET
+	next_attempt_at = CASE WHEN @watched THEN statement_timestamp() + @every::interval END,
+	attempts = 0
+WHERE p.account = @account
+	AND p.id = @id
+	AND p.state = @state
+	AND p.listable = @listable
+	AND p.failure_transaction = @failure_transaction
+	AND p.attempts = @attempts`
+
+// done puts a payout off until it is to be compared again, or for ever. One that an event has moved meanwhile
+// stays due.
+func (s *Service) done(ctx context.Context, p Payout) error {
+	_, err := s.cfg.Pool.Exec(ctx, doneSQL, pgx.NamedArgs{
+		"account": p.Account, "id": p.ID, "state": string(p.State), "listable": p.listable,
+		"failure_transaction": p.FailureTransaction, "attempts": p.attempts,
+		"watched": s.now().Sub(p.Created) < watchFor, "every": compareEvery,
+	})
+	return postgres.Error(err)
+}
+
+const laterSQL = `
+UPDATE payouts.payouts AS p
+SET
+	next_attempt_at = statement_timestamp() + least(@first::interval * power(2, least(p.attempts, 20)), @max::interval),
+	attempts = p.attempts + 1
+WHERE p.account = @account
+	AND p.id = @id
+	AND p.attempts = @attempts`
+
+// later tries a payout again after a pause that grows.
+func (s *Service) later(ctx context.Context, p Payout) error {
+	_, err := s.cfg.Pool.Exec(ctx, laterSQL, pgx.NamedArgs{
+		"account": p.Account, "id": p.ID, "attempts": p.attempts, "first": firstPause, "max": maxPause,
+	})
+	return postgres.Error(err)
+}

@@ -1,0 +1,266 @@
+package payouts
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// Sync brings an account's payouts in step: with list it lists those that are new or may still change; then it
+// does what is due for each, reading what is inside, posting its lines at the bank, comparing. It ends between
+// two steps once until, by the wall clock, has passed, unless that is zero; with force pauses are left out.
+//
+// What Stripe does not answer is tried again later: it holds up nobody's gifts, so it is no error. An error is the
+// database's, or that time is up.
+func (s *Service) Sync(ctx context.Context, account string, until time.Time, list, force bool) error {
+	if err := s.list(ctx, account, until, list, force); err != nil {
+		return err
+	}
+	due, err := s.due(ctx, account, force)
+	if err != nil {
+		return err
+	}
+	for _, id := range due {
+		if over(until) {
+			return nil
+		}
+		if err := s.work(ctx, account, id, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read reads one payout at Stripe, again, and stores what it says, to be worked on by the next [Service.Sync]. It
+// is for events, which can come late, twice and in any order.
+func (s *Service) Read(ctx context.Context, account, id string) error {
+	p, err := s.cfg.Stripe.GetPayout(ctx, account, id)
+	if s.counted(err) != nil {
+		return err
+	}
+	return s.apply(ctx, account, p)
+}
+
+// counted counts a call of Stripe's and returns its error.
+func (s *Service) counted(err error) error {
+	outcome := "done"
+	if err != nil {
+		outcome = "failed"
+	}
+	s.metrics.reads.WithLabelValues(outcome).Inc()
+	return err
+}
+
+func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
+
+const addAccountSQL = `
+INSERT INTO payouts.accounts (account)
+VALUES (@account)
+ON CONFLICT (account) DO NOTHING`
+
+const readingSQL = `
+SELECT
+	a.listed_to,
+	a.begun_at,
+	a.floor_at,
+	a.after_payout,
+	a.failures,
+	a.next_list_at > statement_timestamp()
+FROM payouts.accounts AS a
+WHERE a.account = @account`
+
+// Compared with what was read: another job may have gone on meanwhile.
+const saveReadingSQL = `
+UPDATE payouts.accounts AS a
+SET
+	listed_to = @listed_to,
+	begun_at = @begun_at,
+	floor_at = @floor_at,
+	after_payout = @after,
+	failures = 0
+WHERE a.account = @account
+	AND a.listed_to = @was_listed_to`
+
+const noteReadingFailureSQL = `
+UPDATE payouts.accounts AS a
+SET
+	failures = a.failures + 1,
+	next_list_at = statement_timestamp() + least(@first::interval * power(2, least(a.failures, 20)), @max::interval)
+WHERE a.account = @account`
+
+// reading is how far an account's list was read.
+type reading struct {
+	listedTo     time.Time
+	begun, floor *time.Time
+	after        string
+}
+
+// list reads the payouts made since the last reading, and those that may still change. A long list, such as the
+// history of a new account, is read in steps that last.
+func (s *Service) list(ctx context.Context, account string, until time.Time, asked, force bool) error {
+	args := pgx.NamedArgs{"account": account, "first": firstPause, "max": maxPause}
+	if _, err := s.cfg.Pool.Exec(ctx, addAccountSQL, args); err != nil {
+		return postgres.Error(err)
+	}
+	var r reading
+	var failures int
+	var waits bool
+	if err := s.cfg.Pool.QueryRow(ctx, readingSQL, args).Scan(&r.listedTo, &r.begun, &r.floor, &r.after, &failures, &waits); err != nil {
+		return postgres.Error(err)
+	}
+	if (!asked && r.floor == nil && failures == 0) || (waits && !force) {
+		return nil
+	}
+	if r.floor == nil {
+		begun := s.now()
+		floor := begun.Add(-watchFor)
+		// A little before: clocks differ.
+		if known := r.listedTo.Add(-time.Hour); known.Before(floor) {
+			floor = known
+		}
+		r.begun, r.floor = &begun, &floor
+	}
+	for {
+		page, more, err := s.cfg.Stripe.ListPayouts(ctx, account, *r.floor, r.after)
+		if s.counted(err) != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			s.cfg.Logger.WarnContext(ctx, "payouts cannot be listed", "account", account, "error", err)
+			_, err := s.cfg.Pool.Exec(ctx, noteReadingFailureSQL, args)
+			return postgres.Error(err)
+		}
+		for _, p := range page {
+			if err := s.apply(ctx, account, p); err != nil {
+				return err
+			}
+		}
+		is := r
+		if more {
+			is.after = page[len(page)-1].ID
+		} else {
+			is = reading{listedTo: *r.begun}
+		}
+		if _, err := s.cfg.Pool.Exec(ctx, saveReadingSQL, pgx.NamedArgs{
+			"account": account, "was_listed_to": r.listedTo,
+			"listed_to": is.listedTo, "begun_at": is.begun, "floor_at": is.floor, "after": is.after,
+		}); err != nil {
+			return postgres.Error(err)
+		}
+		if r = is; !more || over(until) {
+			return nil
+		}
+	}
+}
+
+const dueSQL = `
+SELECT p.id
+FROM payouts.payouts AS p
+WHERE p.account = @account
+	AND (p.next_attempt_at <= statement_timestamp() OR @force AND p.next_attempt_at IS NOT NULL)
+ORDER BY
+	p.next_attempt_at,
+	p.id
+LIMIT 200`
+
+func (s *Service) due(ctx context.Context, account string, force bool) ([]string, error) {
+	rows, err := s.cfg.Pool.Query(ctx, dueSQL, pgx.NamedArgs{"account": account, "force": force})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return ids, postgres.Error(err)
+}
+
+const dueAccountsSQL = `
+SELECT p.account
+FROM payouts.payouts AS p
+WHERE p.account = ANY(@accounts::text[])
+	AND p.next_attempt_at <= statement_timestamp()
+UNION
+SELECT a.account
+FROM payouts.accounts AS a
+WHERE a.account = ANY(@accounts::text[])
+	AND (a.floor_at IS NOT NULL OR a.failures > 0)
+	AND a.next_list_at <= statement_timestamp()
+ORDER BY account`
+
+// DueAccounts returns which of the accounts [Service.Sync] has something to do for now.
+func (s *Service) DueAccounts(ctx context.Context, accounts []string) ([]string, error) {
+	rows, err := s.cfg.Pool.Query(ctx, dueAccountsSQL, pgx.NamedArgs{"accounts": accounts})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return due, postgres.Error(err)
+}
+
+// work does what is due for one payout, and says when it comes again.
+func (s *Service) work(ctx context.Context, account, id string, until time.Time) error {
+	p, err := s.get(ctx, account, id)
+	if err != nil {
+		return err
+	}
+	// What an event or a list should have told is asked for.
+	if p.overdue(s.now()) {
+		err := s.Read(ctx, account, id)
+		if err == nil {
+			p, err = s.get(ctx, account, id)
+		}
+		if err != nil {
+			return s.workFailed(ctx, p, err)
+		}
+	}
+	more, err := s.readContents(ctx, &p, until)
+	if err != nil {
+		return s.workFailed(ctx, p, err)
+	}
+	if more {
+		return nil // it stays due
+	}
+	settled, err := s.settle(ctx, &p)
+	if err != nil {
+		return s.workFailed(ctx, p, err)
+	}
+	compared, err := s.reconcile(ctx, p)
+	if err != nil {
+		return s.workFailed(ctx, p, err)
+	}
+	if settled && compared && p.final() {
+		return s.done(ctx, p)
+	}
+	return s.later(ctx, p)
+}
+
+// overdue reports that something should be known of the payout by now, and is not.
+func (p Payout) overdue(now time.Time) bool {
+	moving := p.State == stripe.PayoutPending || p.State == stripe.PayoutInTransit
+	return (moving || p.Automatic && !p.listable) && !now.Before(p.Arrival)
+}
+
+// final reports that nothing more is expected but, perhaps, a failure.
+func (p Payout) final() bool { return rank(p.State) >= rank(stripe.PayoutPaid) }
+
+// workFailed notes a failure that is not the database's.
+func (s *Service) workFailed(ctx context.Context, p Payout, err error) error {
+	if ctx.Err() != nil || postgresAway(err) {
+		return err
+	}
+	s.cfg.Logger.WarnContext(ctx, "a payout cannot be brought in step", "account", p.Account, "payout", p.ID, "error", err)
+	return errors.Join(s.later(ctx, p), ctx.Err())
+}
+
+// postgresAway tells failures of the database from those of a payout.
+func postgresAway(err error) bool {
+	switch errs.As(err).Reason {
+	case "DATABASE_UNAVAILABLE", "DATABASE_TIMEOUT", "TRANSACTION_CONFLICT":
+		return true
+	}
+	return false
+}

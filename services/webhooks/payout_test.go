@@ -1,0 +1,208 @@
+package webhooks
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/payouts"
+)
+
+const day = 24 * time.Hour
+
+// paidOut pays two gifts of 20 €, which reach the bank as one automatic payout of 38.90 €.
+func paidOut(e *env, name campaigns.Name, account string) stripesim.Payout {
+	e.t.Helper()
+	for range 2 {
+		e.pay(e.give(name))
+	}
+	e.run(account)
+	if err := e.sim.SchedulePayouts(account, true); err != nil {
+		e.t.Fatal(err)
+	}
+	e.clock.Advance(8 * day)
+	if err := e.sim.SchedulePayouts(account, false); err != nil {
+		e.t.Fatal(err)
+	}
+	list := e.sim.Payouts(account)
+	return list[len(list)-1]
+}
+
+// accounts are the balances of a whole book, by the collective and the account's code, without those that are zero.
+func (e *env) accounts(book string) map[string]int64 {
+	e.t.Helper()
+	rows, err := e.pool.Query(e.t.Context(), `
+		SELECT e.collective || ' ' || a.code, sum(e.amount)::bigint
+		FROM ledger.entries AS e JOIN ledger.accounts AS a ON a.id = e.account_id
+		WHERE a.book = $1 AND a.type = 'asset' GROUP BY 1 HAVING sum(e.amount) <> 0`, book)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer rows.Close()
+	sums := map[string]int64{}
+	for rows.Next() {
+		var key string
+		var sum int64
+		if err := rows.Scan(&key, &sum); err != nil {
+			e.t.Fatal(err)
+		}
+		sums[key] = sum
+	}
+	return sums
+}
+
+func (e *env) wantAccounts(book string, want map[string]int64) {
+	e.t.Helper()
+	if diff := cmp.Diff(want, e.accounts(book)); diff != "" {
+		e.t.Errorf("the accounts of %q: %s", book, diff)
+	}
+}
+
+// payout is one as the collective sees it.
+func (e *env) payout(collective, id string) payouts.Payout {
+	e.t.Helper()
+	p, err := e.payouts.Get(e.t.Context(), collective, id)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return p
+}
+
+func TestAPayoutReachesTheBank(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	p := paidOut(e, festival, connected)
+	e.delivered()
+	e.run(connected)
+	e.wantAccounts(connected, map[string]int64{"festival 1300": 3890})
+	if got := e.payout("festival", p.ID); got.Reconciliation != payouts.ReconciliationMatched || !got.BankTime.IsZero() || got.Share.Minor != 3890 {
+		t.Errorf("on its way it is %+v", got)
+	}
+	e.clock.Advance(2 * day)
+	e.delivered()
+	for range 2 {
+		e.run(connected)
+		e.wantAccounts(connected, map[string]int64{"festival 1100": 3890})
+	}
+	got := e.payout("festival", p.ID)
+	if got.Reconciliation != payouts.ReconciliationMatched || got.BankTime.IsZero() || len(got.Findings) > 0 {
+		t.Errorf("at the bank it is %+v", got)
+	}
+	t.Run("and comes back days later", func(t *testing.T) {
+		e.clock.Advance(3 * day)
+		if err := e.sim.FailPayout(p.ID, "account_closed"); err != nil {
+			t.Fatal(err)
+		}
+		e.delivered()
+		for range 2 {
+			e.run(connected)
+			e.wantAccounts(connected, map[string]int64{"festival 1200": 3890})
+		}
+		var notices int
+		if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM collectives.notices WHERE kind = 'payout_failed'`).Scan(&notices); err != nil || notices != 2 {
+			t.Errorf("%d were told, err = %v", notices, err)
+		}
+	})
+}
+
+func TestPayoutsNeedNoEvents(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	paidOut(e, vallon, "")
+	e.clock.Advance(3 * day)
+	e.regular("")
+	e.run("")
+	e.wantAccounts("", map[string]int64{"vallon 1100": 3890})
+	if err := e.sim.FailPayout(e.sim.Payouts("")[0].ID, "account_closed"); err != nil {
+		t.Fatal(err)
+	}
+	e.regular("")
+	e.run("")
+	e.wantAccounts("", map[string]int64{"vallon 1200": 3890})
+}
+
+// regular makes the next sync the timer's.
+func (e *env) regular(account string) {
+	e.t.Helper()
+	if _, err := e.pool.Exec(e.t.Context(), `UPDATE webhooks.accounts SET last_regular_at = '-infinity' WHERE account = $1`, account); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func TestPayoutsOutOfOrder(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	p := paidOut(e, vallon, "")
+	e.clock.Advance(2 * day)
+	e.delivered()
+	t.Run("paid before its balance transaction is booked", func(t *testing.T) {
+		if err := e.payouts.Read(t.Context(), "", p.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.payouts.Sync(t.Context(), "", time.Time{}, false, true); err != nil {
+			t.Fatal(err)
+		}
+		e.wantAccounts("", map[string]int64{"vallon 1200": 3890})
+		e.run("")
+		e.wantAccounts("", map[string]int64{"vallon 1100": 3890})
+	})
+	t.Run("by two at once", func(t *testing.T) {
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- e.payouts.Sync(context.Background(), "", time.Time{}, true, true) }()
+		}
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		e.wantAccounts("", map[string]int64{"vallon 1100": 3890})
+	})
+}
+
+func TestANegativePayout(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(vallon)
+	e.pay(d)
+	e.run("")
+	if err := e.sim.SchedulePayouts("", true); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(10 * day)
+	e.delivered()
+	e.run("")
+	if _, err := e.sim.Refund(e.sim.Sessions("")[0].ChargeID, 0); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(4 * day)
+	e.delivered()
+	e.run("")
+	e.wantAccounts("", map[string]int64{"vallon 1100": 1945 - 2000})
+	if list := e.sim.Payouts(""); len(list) != 2 || list[1].AmountMinor != -2000 {
+		t.Errorf("paid out %v", list)
+	}
+}
+
+func TestAManualPayout(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.pay(e.give(vallon))
+	e.clock.Advance(8 * day)
+	id, err := e.sim.CreatePayout("", 1000, "eur")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(3 * day)
+	e.delivered()
+	e.run("")
+	e.wantAccounts("", map[string]int64{"vallon 1200": 945, "vallon 1100": 1000})
+	p := e.payout("vallon", id)
+	lines, next, err := e.payouts.Lines(t.Context(), p, payouts.LineQuery{Collective: "vallon", Share: 1000, Count: 10})
+	if p.Reconciliation != payouts.ReconciliationNotApplicable || err != nil || next != nil {
+		t.Errorf("it is %+v, %v", p, err)
+	}
+	if diff := cmp.Diff([]payouts.Line{{Kind: payouts.LineUndetailed, Gross: 1000, Net: 1000}}, lines); diff != "" {
+		t.Error(diff)
+	}
+}
