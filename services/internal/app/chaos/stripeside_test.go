@@ -16,6 +16,7 @@ func (h *history) stripeSteps() []step {
 		{"a bank answers a debit at once", 2, h.settleDebit},
 		{"days pass", 2, func() { h.advance(time.Duration(1+h.dice.IntN(9)) * 24 * time.Hour) }},
 		{"fees come at another pace", 5, h.changeFeeDelay},
+		{"newer money comes first", 2, h.newerFirst},
 		{"a gift is refunded in the dashboard", 3, h.refundInDashboard},
 		{"a refund fails", 1, h.failRefund},
 		{"Stripe's balance runs low, or not any more", 1, h.turnBalance},
@@ -30,6 +31,18 @@ func (h *history) stripeSteps() []step {
 // changeFeeDelay: at once, soon, or so late that the sync has gone on meanwhile.
 func (h *history) changeFeeDelay() {
 	h.Sim.SetFeeDelay([]time.Duration{0, 20 * time.Second, 3 * time.Hour, 40 * time.Hour}[h.dice.IntN(4)])
+}
+
+// newerFirst: one gift's balance transaction becomes visible long after that of a later one.
+func (h *history) newerFirst() {
+	h.Sim.SetFeeDelay(40 * time.Hour)
+	h.give()
+	h.pay()
+	h.advance(time.Duration(1+h.dice.IntN(20)) * time.Hour)
+	h.Sim.SetFeeDelay(0)
+	h.give()
+	h.pay()
+	h.breathe()
 }
 
 // ibans are the banks that donors have.
