@@ -50,6 +50,10 @@ var table = map[string]rule{
 	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":  {anyKey: true},
 	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective": {allow: owner | operator, field: "collective.name", resource: "collectives"},
 
+	// Who follows the link sets the bank account that gifts are paid out to.
+	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives"},
+	"/cagnotte.connect.v1.ConnectService/GetConnection":   {allow: members | operator, field: "name", resource: "collectives"},
+
 	"/cagnotte.notices.v1.NoticesService/ListNotices": {allow: bookkeepers | operator, field: "parent", resource: "notices"},
 	// An auditor reads all and changes nothing.
 	"/cagnotte.notices.v1.NoticesService/AcknowledgeNotice": {allow: owner | treasurer | operator, field: "name", resource: "notices"},

@@ -16,6 +16,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
@@ -41,6 +42,9 @@ var matrix = map[string]string{
 	"cagnotte.collectives.v1.CollectivesService/GetCollective":    "UPPPPP",
 	"cagnotte.collectives.v1.CollectivesService/ListCollectives":  "UPPPPP",
 	"cagnotte.collectives.v1.CollectivesService/UpdateCollective": "UPNNNP",
+
+	"cagnotte.connect.v1.ConnectService/StartOnboarding": "UPNNNP",
+	"cagnotte.connect.v1.ConnectService/GetConnection":   "UPPPPP",
 
 	"cagnotte.notices.v1.NoticesService/ListNotices":       "UPNPPP",
 	"cagnotte.notices.v1.NoticesService/AcknowledgeNotice": "UPNPNP",

@@ -20,6 +20,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 // DefaultTimeZone is the zone of a collective that names none.
@@ -115,6 +116,10 @@ type Config struct {
 	Jobs *river.Client[pgx.Tx]
 	// Mail sends the notices' mails.
 	Mail *mail.Sender
+	// Stripe makes and reads connected accounts; without it neither can be done.
+	Stripe *stripe.Client
+	// PublicURL is where browsers find us, without a slash at its end: Stripe leads back to it.
+	PublicURL string
 	// OperatorEmails are where the operator's own notices are mailed to.
 	OperatorEmails []string
 	// Now tells the time; time.Now when nil.
@@ -130,6 +135,8 @@ type Service struct {
 	pool           *pgxpool.Pool
 	jobs           *river.Client[pgx.Tx]
 	mail           *mail.Sender
+	stripe         *stripe.Client
+	publicURL      string
 	operatorEmails []string
 	now            func() time.Time
 	newID          func() uuid.UUID
@@ -143,7 +150,10 @@ func New(c Config) *Service {
 	if c.NewID == nil {
 		c.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
-	s := &Service{pool: c.Pool, jobs: c.Jobs, mail: c.Mail, operatorEmails: c.OperatorEmails, now: c.Now, newID: c.NewID}
+	s := &Service{
+		pool: c.Pool, jobs: c.Jobs, mail: c.Mail, stripe: c.Stripe, publicURL: c.PublicURL,
+		operatorEmails: c.OperatorEmails, now: c.Now, newID: c.NewID,
+	}
 	if c.Metrics != nil {
 		c.Metrics.MustRegister(newNoticeMetrics(s))
 	}

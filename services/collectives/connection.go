@@ -11,7 +11,34 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
+// Connection is what is known of a collective's account at Stripe.
+type Connection struct {
+	// Collective is the collective's id; Account the account's, empty for the platform's own, of which the rest
+	// is not known.
+	Collective, Account string
+	// Connected is false after the account was disconnected from the platform.
+	Connected bool
+	// Read is false while Stripe has not told anything else.
+	Read bool
+	// ChargesEnabled: it takes payments. PayoutsEnabled: its money can go to its bank. DetailsSubmitted: its
+	// onboarding was finished once.
+	ChargesEnabled, PayoutsEnabled, DetailsSubmitted bool
+	// RequirementsDue are the codes of what Stripe wants to know; Deadline is until when, zero for no limit.
+	RequirementsDue []string
+	Deadline        time.Time
+	// DisabledReason is why something is not enabled; may be empty.
+	DisabledReason string
+	// ReadTime is when Stripe told; zero when never.
+	ReadTime time.Time
+}
+
+// setConnectedSQL answers a row when something changed.
 const setConnectedSQL = `
+WITH before AS (
+	SELECT b.connected
+	FROM collectives.connections AS b
+	WHERE b.stripe_account = @account
+)
 INSERT INTO collectives.connections AS k (
 	stripe_account,
 	connected,
@@ -26,35 +53,102 @@ ON CONFLICT (stripe_account) DO UPDATE
 SET
 	connected = excluded.connected,
 	changed_at = excluded.changed_at
-WHERE k.changed_at < excluded.changed_at`
+WHERE k.changed_at < excluded.changed_at
+RETURNING coalesce((SELECT connected FROM before), true)`
 
 // SetConnectedTx notes that a connected account was disconnected from the platform, or connected
-// again, at a time by Stripe's clock. What is older than what is known changes nothing, so it
-// is safe to repeat and in any order.
+// again, at a time by Stripe's clock, and tells members of a disconnection. What is older than what is known
+// changes nothing, so it is safe to repeat and in any order.
 func (s *Service) SetConnectedTx(ctx context.Context, tx pgx.Tx, account string, connected bool, at time.Time) error {
-	_, err := tx.Exec(ctx, setConnectedSQL, pgx.NamedArgs{"account": account, "connected": connected, "at": at})
-	return postgres.Error(err)
+	var before bool
+	err := tx.QueryRow(ctx, setConnectedSQL, pgx.NamedArgs{"account": account, "connected": connected, "at": at}).Scan(&before)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil || connected || !before {
+		return postgres.Error(err)
+	}
+	return s.tellAccountTx(ctx, tx, account, Notice{
+		Kind: NoticeStripeDisconnected, Key: account + ":" + at.UTC().Format(time.RFC3339), Subject: account,
+	})
 }
 
-const connectedSQL = `
-SELECT coalesce(k.connected, true)
+const accountCollectivesSQL = `
+SELECT c.id
+FROM collectives.collectives AS c
+WHERE c.stripe_account = @account
+ORDER BY c.id`
+
+// tellAccountTx tells the members of every collective of an account.
+func (s *Service) tellAccountTx(ctx context.Context, tx pgx.Tx, account string, n Notice) error {
+	rows, err := tx.Query(ctx, accountCollectivesSQL, pgx.NamedArgs{"account": account})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return postgres.Error(err)
+	}
+	for _, n.Collective = range ids {
+		if err := s.TellTx(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const connectionSQL = `
+SELECT
+	c.stripe_account,
+	c.own_account_required,
+	coalesce(k.connected, true),
+	k.charges_enabled,
+	k.payouts_enabled,
+	k.details_submitted,
+	coalesce(k.requirements_due, '{}'),
+	k.requirements_deadline,
+	coalesce(k.disabled_reason, ''),
+	CASE WHEN k.read_at > '-infinity' THEN k.read_at END
 FROM collectives.collectives AS c
 LEFT JOIN collectives.connections AS k ON k.stripe_account = c.stripe_account
 WHERE c.id = @id`
 
-// CheckConnected is FAILED_PRECONDITION (STRIPE_ACCOUNT_DISCONNECTED) for a collective whose account
-// is not connected any more, and NOT_FOUND for one that is not there.
-func (s *Service) CheckConnected(ctx context.Context, id string) error {
-	var connected bool
-	err := s.pool.QueryRow(ctx, connectedSQL, pgx.NamedArgs{"id": id}).Scan(&connected)
+// connection returns what is stored; ownRequired says that the platform's account will not do.
+func (s *Service) connection(ctx context.Context, id string) (k Connection, ownRequired bool, err error) {
+	var charges, payouts, details *bool
+	var deadline, read *time.Time
+	err = s.pool.QueryRow(ctx, connectionSQL, pgx.NamedArgs{"id": id}).Scan(&k.Account, &ownRequired, &k.Connected,
+		&charges, &payouts, &details, &k.RequirementsDue, &deadline, &k.DisabledReason, &read)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return errs.NotFound(namePrefix + id)
+		return Connection{}, false, errs.NotFound(namePrefix + id)
 	}
 	if err != nil {
-		return postgres.Error(err)
+		return Connection{}, false, postgres.Error(err)
 	}
-	if !connected {
+	k.Collective = id
+	if read != nil {
+		k.Read, k.ReadTime = true, read.UTC()
+		k.ChargesEnabled, k.PayoutsEnabled, k.DetailsSubmitted = *charges, *payouts, *details
+	}
+	if deadline != nil {
+		k.Deadline = deadline.UTC()
+	}
+	return k, ownRequired, nil
+}
+
+// CheckConnected is an error for a collective that cannot take gifts by Stripe now: FAILED_PRECONDITION with
+// STRIPE_ACCOUNT_DISCONNECTED when its account is not connected any more, with STRIPE_ACCOUNT_NOT_READY when
+// Stripe takes no payments for it yet, or it must have an account of its own and has none; NOT_FOUND when it is
+// not there. An account of which Stripe has told nothing yet counts as ready: Stripe itself refuses the rest.
+func (s *Service) CheckConnected(ctx context.Context, id string) error {
+	k, ownRequired, err := s.connection(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case !k.Connected:
 		return errs.Precondition("STRIPE_ACCOUNT_DISCONNECTED", "The Stripe account of %s is not connected any more.", namePrefix+id)
+	case k.Read && !k.ChargesEnabled, ownRequired && k.Account == "":
+		return errs.Precondition("STRIPE_ACCOUNT_NOT_READY", "%s has no Stripe account that takes payments yet.", namePrefix+id)
 	}
 	return nil
 }

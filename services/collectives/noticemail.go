@@ -63,6 +63,13 @@ func (s *Service) mailTx(ctx context.Context, tx pgx.Tx, n Notice) error {
 // Workers adds the workers of this service's jobs.
 func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, &noticeMailWorker{service: s})
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[accountReadArgs]) error {
+		_, err := s.ReadAccount(ctx, job.Args.Account)
+		return err
+	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[accountTickArgs]) error {
+		return s.readDue(ctx)
+	}))
 }
 
 type noticeMailWorker struct {

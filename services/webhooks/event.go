@@ -92,6 +92,8 @@ var steps = map[string]step{
 	typeAuthorized:   stepNone,
 	typeDeauthorized: stepNone,
 
+	"account.updated": stepObject,
+
 	"charge.succeeded":                  stepHint,
 	"charge.updated":                    stepHint,
 	"charge.captured":                   stepHint,
@@ -107,12 +109,12 @@ var steps = map[string]step{
 	"charge.dispute.funds_reinstated":   stepObject,
 	"radar.early_fraud_warning.created": stepObject,
 	"radar.early_fraud_warning.updated": stepObject,
-	"payout.created":                    stepObject,
-	"payout.updated":                    stepObject,
-	"payout.paid":                       stepObject,
-	"payout.failed":                     stepObject,
-	"payout.canceled":                   stepObject,
-	"payout.reconciliation_completed":   stepObject,
+	"payout.created":                    stepHint,
+	"payout.updated":                    stepHint,
+	"payout.paid":                       stepHint,
+	"payout.failed":                     stepHint,
+	"payout.canceled":                   stepHint,
+	"payout.reconciliation_completed":   stepHint,
 	"topup.succeeded":                   stepHint,
 	"topup.reversed":                    stepHint,
 }

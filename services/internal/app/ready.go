@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -146,7 +147,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		Schema:               postgres.RiverSchema,
 		Queues:               queues,
 		Workers:              workers,
-		PeriodicJobs:         append(a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs()...),
+		PeriodicJobs:         slices.Concat(a.services.groups.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs()),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		// Rebuilding indexes is their owner's right, not the service's.

@@ -12,6 +12,7 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
@@ -29,7 +30,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
-	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
@@ -68,6 +68,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Pool:           a.pool,
 		Jobs:           jobs,
 		Mail:           sender,
+		Stripe:         client,
+		PublicURL:      cfg.PublicURL,
 		OperatorEmails: cfg.AlertEmails,
 		Now:            cfg.Now,
 		Metrics:        registry,
@@ -88,15 +90,11 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:      cfg.Logger,
 		Metrics:     registry,
 	})
-	transfers := payouts.New(payouts.Config{
-		Pool: a.pool, Stripe: client, Ledger: books, Collectives: groups, Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
-	})
 	events := webhooks.New(webhooks.Config{
 		Pool:           a.pool,
 		Donations:      gifts,
 		Collectives:    groups,
 		Ledger:         books,
-		Payouts:        transfers,
 		Stripe:         client,
 		Jobs:           jobs,
 		Secrets:        cfg.StripeWebhookSecrets,
@@ -120,6 +118,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(keys))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(groups))
 	noticesv1.RegisterNoticesServiceServer(a.rpc, collectives.NewNoticeServer(groups))
+	connectv1.RegisterConnectServiceServer(a.rpc, collectives.NewConnectServer(groups))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, gifts.Progress))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(gifts))
 	refundsv1.RegisterRefundsServiceServer(a.rpc, donations.NewRefundServer(gifts))

@@ -1,0 +1,77 @@
+package collectives
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+type connectServer struct {
+	connectv1.UnimplementedConnectServiceServer
+	service *Service
+}
+
+// NewConnectServer returns collectives' accounts as gRPC.
+func NewConnectServer(s *Service) connectv1.ConnectServiceServer { return &connectServer{service: s} }
+
+const connectionSuffix = "/connection"
+
+// parseConnectionName returns the collective in `collectives/{collective}/connection`.
+func parseConnectionName(name string) (collective string, err error) {
+	parent, ok := strings.CutSuffix(name, connectionSuffix)
+	collective, valid := ParseName(parent)
+	if !ok || !valid {
+		return "", errs.NotFound(name)
+	}
+	return collective, nil
+}
+
+func (s *connectServer) StartOnboarding(ctx context.Context, req *connectv1.StartOnboardingRequest) (*connectv1.OnboardingLink, error) {
+	collective, err := parseConnectionName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	requestID, err := uuid.Parse(req.GetRequestId())
+	if err != nil {
+		return nil, errs.Invalid("request_id", "must be a UUID")
+	}
+	link, err := s.service.StartOnboarding(ctx, collective, requestID)
+	if err != nil {
+		return nil, err
+	}
+	return &connectv1.OnboardingLink{Url: link.URL, ExpireTime: timestamppb.New(link.ExpiresAt)}, nil
+}
+
+func (s *connectServer) GetConnection(ctx context.Context, req *connectv1.GetConnectionRequest) (*connectv1.Connection, error) {
+	collective, err := parseConnectionName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	k, err := s.service.Connection(ctx, collective)
+	if err != nil {
+		return nil, err
+	}
+	p := &connectv1.Connection{
+		Name:             req.GetName(),
+		StripeAccount:    k.Account,
+		Connected:        k.Connected,
+		ChargesEnabled:   k.ChargesEnabled,
+		PayoutsEnabled:   k.PayoutsEnabled,
+		DetailsSubmitted: k.DetailsSubmitted,
+		RequirementsDue:  k.RequirementsDue,
+		DisabledReason:   k.DisabledReason,
+		Livemode:         s.service.stripe.Livemode(),
+	}
+	if !k.Deadline.IsZero() {
+		p.RequirementsDeadline = timestamppb.New(k.Deadline)
+	}
+	if k.Read {
+		p.ReadTime = timestamppb.New(k.ReadTime)
+	}
+	return p, nil
+}

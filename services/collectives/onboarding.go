@@ -1,0 +1,187 @@
+package collectives
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// Where Stripe leads people back to. Neither page needs a login nor makes anything happen: a link into the
+// onboarding lets its holder set the bank account that gifts are paid out to, so only a member with a key is
+// given one, and never an address that somebody can guess.
+const (
+	returnPath  = "/stripe/back"
+	refreshPath = "/stripe/expired"
+)
+
+// storeTimeout bounds the writes that must happen even when the caller has gone away.
+const storeTimeout = 5 * time.Second
+
+// onboarding is the making of a collective's account.
+type onboarding struct {
+	id      uuid.UUID
+	attempt int
+	account string
+}
+
+// StartOnboarding gives a collective a Standard account of its own at Stripe, unless it has one, and returns a
+// link into its onboarding, which one person can follow once, for some minutes. Another request returns another
+// link; the same one the same. The account is made once, whatever is repeated within the day for which Stripe
+// remembers; who asks for the first time again after a lost answer and a day leaves an empty account behind.
+//
+//   - NOT_FOUND: no such collective
+//   - FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE, gifts went to the platform's own account, and cannot change it
+//     any more; STRIPE_ACCOUNT_DISCONNECTED, it must be connected again first; STRIPE_CONNECT_REFUSED, Stripe
+//     makes no account or no link: the platform is not set up for Connect, or does not control the account
+//   - UNAVAILABLE: STRIPE_UNAVAILABLE; the same request continues
+func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid.UUID) (stripe.AccountLink, error) {
+	k, _, err := s.connection(ctx, id)
+	if err != nil {
+		return stripe.AccountLink{}, err
+	}
+	if !k.Connected {
+		return stripe.AccountLink{}, errs.Precondition("STRIPE_ACCOUNT_DISCONNECTED", "The Stripe account of %s is not connected any more.", namePrefix+id)
+	}
+	if k.Account == "" {
+		if k.Account, err = s.openAccount(ctx, id); err != nil {
+			return stripe.AccountLink{}, err
+		}
+	}
+	link, err := s.stripe.CreateAccountLink(ctx, requestID, k.Account, s.publicURL+refreshPath, s.publicURL+returnPath)
+	return link, connectError(err)
+}
+
+// connectError says what a caller can do about a refusal.
+func connectError(err error) error {
+	if k := stripe.KindOf(err); k != stripe.Refused && k != stripe.Missing {
+		return err
+	}
+	refused := errs.Precondition("STRIPE_CONNECT_REFUSED",
+		"Stripe refuses: the platform must be set up for Connect, and the account be made by it.")
+	refused.Cause = err
+	return refused
+}
+
+// openAccount makes the collective's account at Stripe, once, and makes it the collective's.
+func (s *Service) openAccount(ctx context.Context, id string) (account string, err error) {
+	o, err := s.beginOnboarding(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	began := s.nowMicros()
+	var a stripe.Account
+	if o.account == "" {
+		a, err = s.stripe.CreateAccount(ctx, o.id, o.attempt, id)
+		// What came of it is kept whether or not the caller is still there.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer cancel()
+		if err != nil {
+			return "", errors.Join(connectError(err), s.leaveAttempt(ctx, id, o, stripe.KindOf(err)))
+		}
+		if o.account, err = s.storeAccount(ctx, id, a.ID); err != nil {
+			return "", err
+		}
+	}
+	if a.ID != o.account {
+		if a, err = s.stripe.GetAccount(ctx, o.account); err != nil {
+			return "", connectError(err)
+		}
+	}
+	// Before it is the collective's, so that no gift is taken for an account that takes no payments yet.
+	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error { return s.keepAccountTx(ctx, tx, a, began) })
+	if err != nil {
+		return "", err
+	}
+	c, err := s.Update(ctx, id, "", func(c *Collective) error {
+		// Of two at once, and of an operator meanwhile, the first decides.
+		if c.StripeAccount == "" {
+			c.StripeAccount = o.account
+		}
+		return nil
+	})
+	return c.StripeAccount, err
+}
+
+const insertOnboardingSQL = `
+INSERT INTO collectives.onboardings (
+	collective,
+	id,
+	created_at
+)
+SELECT
+	c.id,
+	@id,
+	@now
+FROM collectives.collectives AS c
+WHERE c.id = @collective
+	AND NOT c.account_in_use
+ON CONFLICT (collective) DO NOTHING`
+
+const onboardingSQL = `
+SELECT
+	o.id,
+	o.attempt,
+	o.stripe_account
+FROM collectives.onboardings AS o
+JOIN collectives.collectives AS c ON c.id = o.collective
+WHERE o.collective = @collective
+	AND NOT c.account_in_use`
+
+// beginOnboarding stores the intent before Stripe is called, so that whoever continues it uses the same key.
+func (s *Service) beginOnboarding(ctx context.Context, id string) (o onboarding, err error) {
+	_, err = s.pool.Exec(ctx, insertOnboardingSQL, pgx.NamedArgs{"collective": id, "id": s.newID(), "now": s.nowMicros()})
+	if err != nil {
+		return onboarding{}, postgres.Error(err)
+	}
+	return s.onboarding(ctx, id)
+}
+
+// onboarding reads it while the collective's account may still change.
+func (s *Service) onboarding(ctx context.Context, id string) (o onboarding, err error) {
+	err = s.pool.QueryRow(ctx, onboardingSQL, pgx.NamedArgs{"collective": id}).Scan(&o.id, &o.attempt, &o.account)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return onboarding{}, errs.Precondition("STRIPE_ACCOUNT_IN_USE",
+			"Gifts were made to the Stripe account of %s; it cannot change any more.", namePrefix+id)
+	}
+	return o, postgres.Error(err)
+}
+
+const leaveAttemptSQL = `
+UPDATE collectives.onboardings AS o
+SET attempt = @attempt + 1
+WHERE o.collective = @collective
+	AND o.attempt = @attempt
+	AND o.stripe_account = ''`
+
+// leaveAttempt makes the next try another one where Stripe would repeat its answer under the same key.
+func (s *Service) leaveAttempt(ctx context.Context, id string, o onboarding, kind stripe.Kind) error {
+	if kind != stripe.Failed && kind != stripe.Refused && kind != stripe.Missing {
+		return nil
+	}
+	_, err := s.pool.Exec(ctx, leaveAttemptSQL, pgx.NamedArgs{"collective": id, "attempt": o.attempt})
+	return postgres.Error(err)
+}
+
+const storeAccountSQL = `
+UPDATE collectives.onboardings AS o
+SET stripe_account = @account
+WHERE o.collective = @collective
+	AND o.stripe_account = ''`
+
+// storeAccount keeps the account and returns the one that is kept: a twin may have been first.
+func (s *Service) storeAccount(ctx context.Context, id, account string) (string, error) {
+	_, err := s.pool.Exec(ctx, storeAccountSQL, pgx.NamedArgs{"collective": id, "account": account})
+	if err != nil {
+		return "", postgres.Error(err)
+	}
+	o, err := s.onboarding(ctx, id)
+	return o.account, err
+}
