@@ -35,6 +35,9 @@ type Options struct {
 	// CheckoutOrigins are where a gift may be paid: the pages' forms may redirect there and nowhere
 	// else. "https://checkout.stripe.com" when empty.
 	CheckoutOrigins []string
+	// PortalOrigins are where Stripe lets donors of monthly gifts change their card: the same for the form that leads
+	// there. "https://billing.stripe.com" when empty.
+	PortalOrigins []string
 	// Logger gets what no caller is told: slog.Default when nil.
 	Logger *slog.Logger
 }
@@ -52,6 +55,9 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if len(o.CheckoutOrigins) == 0 {
 		o.CheckoutOrigins = []string{"https://checkout.stripe.com"}
 	}
+	if len(o.PortalOrigins) == 0 {
+		o.PortalOrigins = []string{"https://billing.stripe.com"}
+	}
 	rest, err := newREST(conn, o.Logger)
 	if err != nil {
 		return nil, err
@@ -63,6 +69,7 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	site, err := pages.New(pages.Config{
 		Conn:            conn,
 		CheckoutOrigins: o.CheckoutOrigins,
+		PortalOrigins:   o.PortalOrigins,
 		Logger:          o.Logger,
 	})
 	if err != nil {

@@ -25,6 +25,9 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	v := newCampaignView(p.words, c)
 	v.Story = s.stories.render(typeset(v.TextLang, c.GetTexts()[v.TextLang].GetStory()))
+	if v.Accepting && s.offersPledges(r.Context(), name) {
+		v.PledgePath = v.Path + "/pledge"
+	}
 	p.Title, p.Description, p.Content = v.Title, v.Collective+". "+v.Progress.Text+".", v
 	s.answer(w, r, http.StatusOK, "campaign", p, cachePublic)
 }

@@ -31,6 +31,10 @@ type giftView struct {
 	// Proof is nil until the gift is sealed; ProofSoon says that it will be.
 	Proof     *proofView
 	ProofSoon bool
+	// FeeCover says what of it the donor added for the fee; empty for nothing.
+	FeeCover string
+	// MonthlyPath is where the monthly gift that it is a month of is managed; empty for a single gift.
+	MonthlyPath string
 	// Campaign is nil when it cannot be shown; the gift's page does without.
 	Campaign *campaignView
 }
@@ -65,6 +69,9 @@ func (s *site) gift(w http.ResponseWriter, r *http.Request) {
 	}
 	v := newGiftView(p.words, gift)
 	collective, campaign := slugs(name)
+	if _, id, ok := strings.Cut(gift.GetRecurringDonation(), "/recurringDonations/"); ok && v.Settled {
+		v.MonthlyPath = "/c/" + collective + "/" + campaign + "/monthly/" + id
+	}
 	v.setWayBack(p, gift.GetReturnUrl(), "/c/"+collective+"/"+campaign)
 	if v.Waiting {
 		v.SelfPath = r.URL.Path + p.Query
@@ -128,7 +135,9 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 		key, v.Tone, v.Sign, v.Waiting, v.Settled = "confirming", "good", "…", true, true
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID:
 		key, v.Tone, v.Sign = "notPaid", "open", "–"
-		v.AgainPath = "/c/" + collective + "/" + campaign
+		if v.CheckoutURL = gift.GetCheckoutUrl(); v.CheckoutURL == "" {
+			v.AgainPath = "/c/" + collective + "/" + campaign
+		}
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK:
 		key, v.Tone, v.Sign, v.Settled = "givenBack", "open", "↩", true
 	default:
@@ -138,6 +147,9 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 	v.Heading = w.T(key + "Title")
 	v.Lead = w.T(key+"Lead", "amount", w.money(gift.GetAmount()))
 	v.Text = w.T(key + "Text")
+	if gift.GetFeeCover().GetAmountMinor() > 0 {
+		v.FeeCover = w.T("feeCover", "amount", w.money(gift.GetFeeCover()))
+	}
 	return v
 }
 

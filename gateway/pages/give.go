@@ -56,25 +56,23 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 	}
 	amount, err := chosenAmount(r.PostForm, money.Currency(c.GetGoal().GetCurrencyCode()))
 	if err != nil {
-		key := "errorAmount"
-		if errors.Is(err, errNothingChosen) {
-			key = "errorChoose"
-		}
-		s.formAgain(w, r, p, c, http.StatusBadRequest, p.T(key))
+		s.formAgain(w, r, p, c, http.StatusBadRequest, p.T(amountProblem(err)))
 		return
 	}
 	donation, err := s.donations.CreateDonation(r.Context(), &donationsv1.CreateDonationRequest{
-		Parent:    name,
-		Amount:    &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
-		RequestId: uuid.NewString(),
-		Locale:    p.Lang,
+		Parent:     name,
+		Amount:     &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+		RequestId:  uuid.NewString(),
+		Locale:     p.Lang,
+		CoverFee:   r.PostForm.Get("cover") != "",
+		Recurrence: recurrence(r.PostForm),
 	})
 	if err != nil {
 		code, sentence := refusal(p.words, c, err)
 		s.formAgain(w, r, p, c, code, sentence)
 		return
 	}
-	if !s.payable(donation.GetCheckoutUrl()) {
+	if !at(donation.GetCheckoutUrl(), s.checkoutOrigins) {
 		s.logger.ErrorContext(r.Context(), "a gift's payment page is at none of the gateway's checkout origins", "donation", donation.GetName())
 		s.formAgain(w, r, p, c, http.StatusInternalServerError, p.T("errorOther"))
 		return
@@ -118,11 +116,26 @@ func chosenAmount(form url.Values, currency money.Currency) (money.Amount, error
 	return money.Amount{Minor: minor, Currency: currency}, nil
 }
 
-// payable reports whether the address is a payment page's: the browser would refuse
-// to follow the form anywhere else, without a word.
-func (s *site) payable(address string) bool {
+// amountProblem is the sentence for an error of chosenAmount.
+func amountProblem(err error) string {
+	if errors.Is(err, errNothingChosen) {
+		return "errorChoose"
+	}
+	return "errorAmount"
+}
+
+func recurrence(form url.Values) donationsv1.Recurrence {
+	if form.Get("often") == "monthly" {
+		return donationsv1.Recurrence_RECURRENCE_MONTHLY
+	}
+	return donationsv1.Recurrence_RECURRENCE_ONCE
+}
+
+// at reports whether the address is on one of the origins: the browser would refuse to follow a form anywhere
+// else, without a word.
+func at(address string, origins []string) bool {
 	u, err := url.Parse(address)
-	return err == nil && slices.Contains(s.checkoutOrigins, u.Scheme+"://"+u.Host)
+	return err == nil && slices.Contains(origins, u.Scheme+"://"+u.Host)
 }
 
 // formAgain shows the campaign with an error and what was sent.
@@ -130,18 +143,19 @@ func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *cam
 	v := newCampaignView(p.words, c)
 	v.Story = s.stories.render(typeset(v.TextLang, c.GetTexts()[v.TextLang].GetStory()))
 	v.Form.Error, v.Form.Typed, v.Form.Wrong = sentence, r.PostForm.Get("amount"), code == http.StatusBadRequest
-	for i := range v.Form.Presets {
-		v.Form.Presets[i].Checked = strconv.FormatInt(v.Form.Presets[i].Minor, 10) == r.PostForm.Get("preset")
+	v.Form.check(r.PostForm.Get("preset"))
+	v.Form.Monthly, v.Form.Cover = r.PostForm.Get("often") == "monthly", r.PostForm.Get("cover") != ""
+	if s.offersPledges(r.Context(), c.GetName()) {
+		v.PledgePath = v.Path + "/pledge"
 	}
 	p.Title, p.Content, p.NoIndex = p.T("errorTitle", "title", v.Title), v, true
 	p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
 	s.answer(w, r, code, "campaign", p, cacheNever)
 }
 
-// refusal turns the service's reason into an HTTP status and a sentence.
-func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence string) {
-	var reason string
-	wait := time.Minute
+// reasonOf reads the reason of the service's error, and how long to wait: a minute when that is not said.
+func reasonOf(err error) (reason string, wait time.Duration) {
+	wait = time.Minute
 	for _, detail := range status.Convert(err).Details() {
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
@@ -150,6 +164,12 @@ func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence s
 			wait = d.GetRetryDelay().AsDuration()
 		}
 	}
+	return reason, wait
+}
+
+// refusal turns the service's reason into an HTTP status and a sentence.
+func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence string) {
+	reason, wait := reasonOf(err)
 	switch reason {
 	case "AMOUNT_TOO_SMALL":
 		return http.StatusBadRequest, w.T("errorTooSmall", "minimum", w.money(c.GetMinimum()))

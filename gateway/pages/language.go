@@ -102,6 +102,15 @@ func (w *words) percent(part, whole int64) string {
 	return share + "\u00a0%"
 }
 
+// share writes hundredths of a percent, with decimals only where there are some: "1,5 %".
+func (w *words) share(basisPoints int32) string {
+	text := strings.TrimRight(strings.TrimRight(strconv.FormatFloat(float64(basisPoints)/100, 'f', 2, 64), "0"), ".")
+	if w.Lang == "en" {
+		return text + "%"
+	}
+	return strings.Replace(text, ".", ",", 1) + "\u00a0%"
+}
+
 // hundredths rounds down: 99.6 % is not all of it. Zero of nothing.
 func hundredths(part, whole int64) int64 {
 	if whole <= 0 {

@@ -19,6 +19,8 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 )
 
 //go:embed templates/*.html style.css icon.svg
@@ -41,6 +43,8 @@ type Config struct {
 	Conn grpc.ClientConnInterface
 	// CheckoutOrigins are where the form may redirect to, such as "https://checkout.stripe.com".
 	CheckoutOrigins []string
+	// PortalOrigins are where donors of monthly gifts change their card, such as "https://billing.stripe.com".
+	PortalOrigins []string
 	// Logger gets what no visitor is told.
 	Logger *slog.Logger
 }
@@ -50,7 +54,10 @@ type site struct {
 	campaigns       campaignsv1.CampaignsServiceClient
 	donations       donationsv1.DonationsServiceClient
 	ledger          ledgerv1.LedgerServiceClient
+	recurring       recurringv1.RecurringServiceClient
+	treasury        treasuryv1.TreasuryServiceClient
 	checkoutOrigins []string
+	portalOrigins   []string
 	logger          *slog.Logger
 	catalogues      map[string]*words
 	templates       map[string]*template.Template
@@ -65,7 +72,10 @@ func New(c Config) (http.Handler, error) {
 		campaigns:       campaignsv1.NewCampaignsServiceClient(c.Conn),
 		donations:       donationsv1.NewDonationsServiceClient(c.Conn),
 		ledger:          ledgerv1.NewLedgerServiceClient(c.Conn),
+		recurring:       recurringv1.NewRecurringServiceClient(c.Conn),
+		treasury:        treasuryv1.NewTreasuryServiceClient(c.Conn),
 		checkoutOrigins: c.CheckoutOrigins,
+		portalOrigins:   c.PortalOrigins,
 		logger:          c.Logger,
 		templates:       map[string]*template.Template{},
 		stories:         newStoryteller(),
@@ -75,7 +85,7 @@ func New(c Config) (http.Handler, error) {
 	if s.catalogues, err = loadCatalogues(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "gift", "message"} {
+	for _, name := range []string{"campaign", "collective", "gift", "message", "monthly", "pledgeform", "slip"} {
 		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -94,6 +104,17 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/gifts/{donation}", s.gift)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/monthly/{recurring}", s.monthly)
+	for path, serve := range map[string]http.HandlerFunc{
+		"link": s.monthlyLink, "open": s.monthlyOpen, "change": s.monthlyChange, "stop": s.monthlyStop, "portal": s.monthlyPortal,
+	} {
+		mux.HandleFunc("POST /c/{collective}/{campaign}/monthly/{recurring}/"+path, serve)
+		mux.HandleFunc("GET /c/{collective}/{campaign}/monthly/{recurring}/"+path, s.backToMonthly)
+	}
+	mux.HandleFunc("GET /c/{collective}/{campaign}/pledge", s.pledgeForm)
+	mux.HandleFunc("POST /c/{collective}/{campaign}/pledge", s.pledge)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/pledges/{pledge}", s.slip)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/pledges/{pledge}/qr.svg", s.slipQR)
 	mux.HandleFunc("/", s.missing)
 	return asPublic(mux), nil
 }
@@ -165,8 +186,13 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 // form's answer redirects, too, so the payment pages are named.
 func (s *site) policy(name string) string {
 	forms := "'none'"
-	if name == "campaign" {
+	switch name {
+	case "campaign":
 		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
+	case "monthly":
+		forms = "'self' " + strings.Join(s.portalOrigins, " ")
+	case "gift", "pledgeform":
+		forms = "'self'"
 	}
 	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
@@ -205,8 +231,7 @@ func (s *site) missing(w http.ResponseWriter, r *http.Request) {
 
 // failed answers an error of a call that a page needs.
 func (s *site) failed(w http.ResponseWriter, r *http.Request, err error) {
-	switch status.Code(err) {
-	case codes.NotFound, codes.InvalidArgument:
+	if isNotFound(err) {
 		s.missing(w, r)
 		return
 	}
@@ -218,6 +243,11 @@ func (s *site) failed(w http.ResponseWriter, r *http.Request, err error) {
 	p.Content = messageView{Heading: p.Title, Paragraphs: []string{p.T("awayText")}}
 	w.Header().Set("Retry-After", "10")
 	s.answer(w, r, http.StatusServiceUnavailable, "message", p, cacheNever)
+}
+
+func isNotFound(err error) bool {
+	code := status.Code(err)
+	return code == codes.NotFound || code == codes.InvalidArgument
 }
 
 func isGone(ctx context.Context) bool { return ctx.Err() != nil }

@@ -35,6 +35,10 @@ type campaignView struct {
 	Progress                         progressView
 	Stages                           []stageView
 	Deadline                         string
+	// Spent says what the cause has cost so far; empty when nothing is known.
+	Spent string
+	// PledgePath is where to give otherwise than by card; empty when that is not offered.
+	PledgePath string
 	// Accepting shows the form, else Closed says why there is none; Badge says it in a word.
 	Accepting     bool
 	Closed, Badge string
@@ -48,6 +52,27 @@ type formView struct {
 	Typed, Error             string
 	// Wrong says that the error is about the amount.
 	Wrong bool
+	// Monthly and Cover are what was chosen.
+	Monthly, Cover bool
+	// FeeRate is the estimated fee, and FeeWhole what a gift of FeeExample becomes with it; empty when it cannot be
+	// covered.
+	FeeRate, FeeExample, FeeWhole string
+}
+
+// amountField is what the template of the amount's fields gets.
+type amountField struct {
+	*words
+	formView
+}
+
+// AmountField joins the page's words with a form.
+func (p *page) AmountField(f formView) amountField { return amountField{p.words, f} }
+
+// check marks the preset that was sent.
+func (f *formView) check(preset string) {
+	for i := range f.Presets {
+		f.Presets[i].Checked = strconv.FormatInt(f.Presets[i].Minor, 10) == preset
+	}
 }
 
 type presetView struct {
@@ -73,7 +98,7 @@ type tickView struct {
 type stageView struct {
 	Number                int
 	Title, TextLang, Cost string
-	State, Remark         string
+	State, Remark, Spent  string
 }
 
 // newCampaignView prints a campaign. The story is left to the caller that shows it.
@@ -104,7 +129,30 @@ func newCampaignView(w *words, c *campaignsv1.Campaign) campaignView {
 	}
 	v.Form.Minimum, v.Form.Maximum = w.money(c.GetMinimum()), w.money(c.GetMaximum())
 	v.Form.Symbol = currencySymbol(w, c.GetGoal().GetCurrencyCode())
+	v.Form.estimate(w, c)
+	if c.GetSpent().GetAmountMinor() > 0 {
+		v.Spent = w.T("spent", "amount", w.money(c.GetSpent()))
+	}
 	return v
+}
+
+// estimate says what the fee may be, by the example of a middle preset. Without a script the page cannot compute
+// it for what is typed; the payment page shows the whole before anything is charged.
+func (f *formView) estimate(w *words, c *campaignsv1.Campaign) {
+	fee := c.GetFeeEstimate()
+	if fee == nil {
+		return
+	}
+	example := c.GetMinimum()
+	if presets := c.GetPresets(); len(presets) > 0 {
+		example = presets[len(presets)/2]
+	}
+	const all = 10_000
+	left := all - int64(fee.GetBasisPoints())
+	whole := ((example.GetAmountMinor()+fee.GetFixed().GetAmountMinor())*all + left - 1) / left
+	f.FeeRate = w.share(fee.GetBasisPoints()) + " + " + w.money(fee.GetFixed())
+	f.FeeExample = w.money(example)
+	f.FeeWhole = w.money(&moneyv1.Money{CurrencyCode: example.GetCurrencyCode(), AmountMinor: whole})
 }
 
 // textLanguage is the reader's language where the campaign has it, else French.
@@ -172,6 +220,9 @@ func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
 			}))
 		default:
 			v.State, v.Remark = "upcoming", w.T("upcoming")
+		}
+		if stage.GetSpent().GetAmountMinor() > 0 {
+			v.Spent = w.T("stageSpent", "amount", w.money(stage.GetSpent()))
 		}
 		views = append(views, v)
 		start = end

@@ -1,0 +1,304 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// monthlyView is the page of a monthly gift. Its donor has no account: a link by mail is the key.
+type monthlyView struct {
+	Heading string
+	// Path is the page's address without its query; the forms' are below it.
+	Path string
+	// Lead, Facts and Error say what is known, or what went wrong.
+	Lead, Error string
+	Facts       []string
+	// Token is the link's, to be redeemed by a button: mail programs load pages too.
+	Token string
+	// AskLink offers a new link.
+	AskLink bool
+	// Manage is the token that the open page's forms carry; empty while it is not open.
+	Manage string
+	// Change, Stop and Portal are what can still be done with it.
+	Change, Stop, Portal bool
+	Typed, Symbol        string
+	Wrong                bool
+	// GiftPath is the first gift's page.
+	GiftPath string
+}
+
+// monthlyPage begins the page of the monthly gift that the request names; false when it answered already. Its
+// address may hold a link's token, and its forms a manage token: neither goes into a Referer, cache or index.
+func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string, p *page, v monthlyView, ok bool) {
+	campaign, ok := campaignName(r)
+	id := r.PathValue("recurring")
+	if !ok || !donationPattern.MatchString(id) {
+		s.missing(w, r)
+		return "", nil, v, false
+	}
+	// Origins only, and not nothing at all: browsers then send `Origin: null` with our own forms.
+	w.Header().Set("Referrer-Policy", "strict-origin")
+	p = s.begin(w, r)
+	collective, slug := slugs(campaign)
+	base := "/c/" + collective + "/" + slug
+	v = monthlyView{Heading: p.T("monthlyTitle"), Path: base + "/monthly/" + id, GiftPath: base + "/gifts/" + id + p.Query}
+	p.OtherLanguage, p.NoIndex = "", true
+	return campaign + "/recurringDonations/" + id, p, v, true
+}
+
+func (s *site) answerMonthly(w http.ResponseWriter, r *http.Request, code int, p *page, v monthlyView) {
+	p.Title, p.Content = v.Heading, v
+	s.answer(w, r, code, "monthly", p, cacheNever)
+}
+
+// monthly shows a link's button, or the way to a link. It tells nothing about the gift.
+func (s *site) monthly(w http.ResponseWriter, r *http.Request) {
+	_, p, v, ok := s.monthlyPage(w, r)
+	if !ok {
+		return
+	}
+	if v.Token = r.URL.Query().Get("token"); v.Token != "" {
+		v.Lead = p.T("monthlyOpenLead")
+	} else {
+		v.Lead, v.AskLink = p.T("monthlyLinkLead"), true
+	}
+	s.answerMonthly(w, r, http.StatusOK, p, v)
+}
+
+// monthlyForm is what all posts of the page begin with: not from another site, and readable. It reports false when
+// it answered already.
+func (s *site) monthlyForm(w http.ResponseWriter, r *http.Request) (name string, p *page, v monthlyView, ok bool) {
+	if name, p, v, ok = s.monthlyPage(w, r); !ok {
+		return name, p, v, false
+	}
+	if s.foreign.Check(r) != nil {
+		v.Error, v.AskLink = p.T("monthlyErrorOrigin"), true
+		s.answerMonthly(w, r, http.StatusForbidden, p, v)
+		return name, p, v, false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+	if r.ParseForm() != nil {
+		v.Error, v.AskLink = p.T("monthlyErrorOther"), true
+		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
+		return name, p, v, false
+	}
+	return name, p, v, true
+}
+
+// monthlyLink has a link mailed to the donor. The answer is the same whoever asks, and whether or not there is
+// such a gift.
+func (s *site) monthlyLink(w http.ResponseWriter, r *http.Request) {
+	name, p, v, ok := s.monthlyForm(w, r)
+	if !ok {
+		return
+	}
+	if _, err := s.recurring.RequestManageLink(r.Context(), &recurringv1.RequestManageLinkRequest{Name: name}); err != nil {
+		s.monthlyFailed(w, r, p, v, err)
+		return
+	}
+	v.Heading, v.Lead = p.T("monthlySentTitle"), p.T("monthlySentLead")
+	s.answerMonthly(w, r, http.StatusOK, p, v)
+}
+
+// monthlyOpen redeems a link's token and shows the gift.
+func (s *site) monthlyOpen(w http.ResponseWriter, r *http.Request) {
+	name, p, v, ok := s.monthlyForm(w, r)
+	if !ok {
+		return
+	}
+	opened, err := s.recurring.RedeemManageLink(r.Context(), &recurringv1.RedeemManageLinkRequest{Name: name, Token: r.PostForm.Get("token")})
+	if err != nil {
+		s.monthlyFailed(w, r, p, v, err)
+		return
+	}
+	v.Manage = opened.GetManageToken()
+	v.show(p.words, opened.GetRecurringDonation())
+	s.answerMonthly(w, r, http.StatusOK, p, v)
+}
+
+// monthlyChange changes what is given from the next month on.
+func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
+	name, p, v, ok := s.monthlyForm(w, r)
+	if !ok {
+		return
+	}
+	v.keep(r.PostForm)
+	campaign, err := s.campaignOf(r.Context(), name)
+	if err != nil {
+		s.monthlyFailed(w, r, p, v, err)
+		return
+	}
+	currency := money.Currency(campaign.GetGoal().GetCurrencyCode())
+	v.Symbol = currencySymbol(p.words, string(currency))
+	amount, err := chosenAmount(url.Values{"amount": {v.Typed}}, currency)
+	if err != nil {
+		v.Error, v.Wrong = p.T("errorAmount"), true
+		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
+		return
+	}
+	changed, err := s.recurring.ChangeRecurringDonation(r.Context(), &recurringv1.ChangeRecurringDonationRequest{
+		Name: name, ManageToken: v.Manage, Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+	})
+	if err != nil {
+		if code, sentence := refusal(p.words, campaign, err); code == http.StatusBadRequest {
+			v.Error, v.Wrong = sentence, true
+			s.answerMonthly(w, r, code, p, v)
+			return
+		}
+		s.monthlyFailed(w, r, p, v, err)
+		return
+	}
+	v.Heading, v.Typed = p.T("monthlyChangedTitle"), ""
+	v.show(p.words, changed)
+	s.answerMonthly(w, r, http.StatusOK, p, v)
+}
+
+// campaignOf reads the campaign of a monthly gift.
+func (s *site) campaignOf(ctx context.Context, name string) (*campaignsv1.Campaign, error) {
+	campaign, _, _ := strings.Cut(name, "/recurringDonations/")
+	return s.campaigns.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: campaign})
+}
+
+// monthlyStop ends the gift.
+func (s *site) monthlyStop(w http.ResponseWriter, r *http.Request) {
+	name, p, v, ok := s.monthlyForm(w, r)
+	if !ok {
+		return
+	}
+	v.keep(r.PostForm)
+	stopped, err := s.recurring.StopRecurringDonation(r.Context(), &recurringv1.StopRecurringDonationRequest{Name: name, ManageToken: v.Manage})
+	if err != nil {
+		s.monthlyFailed(w, r, p, v, err)
+		return
+	}
+	v.Heading = p.T("monthlyStoppedTitle")
+	v.show(p.words, stopped)
+	s.answerMonthly(w, r, http.StatusOK, p, v)
+}
+
+// monthlyPortal leads to Stripe's page for the card.
+func (s *site) monthlyPortal(w http.ResponseWriter, r *http.Request) {
+	name, p, v, ok := s.monthlyForm(w, r)
+	if !ok {
+		return
+	}
+	v.keep(r.PostForm)
+	portal, err := s.recurring.CreatePortalSession(r.Context(), &recurringv1.CreatePortalSessionRequest{Name: name, ManageToken: v.Manage})
+	if err == nil && !at(portal.GetUrl(), s.portalOrigins) {
+		err = errors.New("pages: the portal is at none of the gateway's portal origins")
+	}
+	if err != nil {
+		s.monthlyFailed(w, r, p, v, err)
+		return
+	}
+	w.Header().Set("Cache-Control", cacheNever)
+	w.Header().Set("Location", portal.GetUrl())
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// backToMonthly serves who reloads or types a form's address.
+func (s *site) backToMonthly(w http.ResponseWriter, r *http.Request) {
+	_, p, v, ok := s.monthlyPage(w, r)
+	if ok {
+		http.Redirect(w, r, v.Path+p.Query, http.StatusSeeOther)
+	}
+}
+
+// keep takes over what an open page's form sent.
+func (v *monthlyView) keep(form url.Values) {
+	v.Manage, v.Typed = form.Get("manage"), form.Get("amount")
+	v.Change, v.Stop, v.Portal = true, true, true
+}
+
+// monthlyFailed says why nothing came of it, and offers a new link where that helps.
+func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v monthlyView, err error) {
+	reason, wait := reasonOf(err)
+	code := http.StatusConflict
+	switch reason {
+	case "LINK_INVALID", "MANAGE_TOKEN_INVALID":
+		v.Error, v.AskLink, v.Manage = p.T("monthlyErrorLink"), true, ""
+	case "MAIL_NOT_CONFIGURED":
+		v.Error = p.T("monthlyErrorMail")
+	case "TOO_MANY_LINKS":
+		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorTooMany", "wait", p.wait(wait))
+	case "RECURRING_NOT_STARTED":
+		v.Error = p.T("monthlyErrorNotStarted")
+	case "RECURRING_ENDED":
+		v.Error, v.Manage = p.T("monthlyErrorEnded"), ""
+	case "STRIPE_ACCOUNT_DISCONNECTED":
+		v.Error = p.T("monthlyErrorDisconnected")
+	case "STRIPE_UNAVAILABLE":
+		code, v.Error = http.StatusServiceUnavailable, p.T("errorStripe")
+	default:
+		if isNotFound(err) {
+			s.missing(w, r)
+			return
+		}
+		s.logger.WarnContext(r.Context(), "a monthly gift's page lacks what it asked for", "code", status.Code(err).String())
+		code, v.Error = http.StatusServiceUnavailable, p.T("monthlyErrorOther")
+	}
+	s.answerMonthly(w, r, code, p, v)
+}
+
+// show says how the gift stands, and what can be done with it.
+func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
+	amount := w.money(g.GetAmount())
+	v.Symbol = currencySymbol(w, g.GetAmount().GetCurrencyCode())
+	fact := func(key string, values ...string) { v.Facts = append(v.Facts, w.T(key, values...)) }
+	day := func(t interface{ AsTime() time.Time }) string { return w.date(t.AsTime()) }
+	running := true
+	switch g.GetState() {
+	case recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED, recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_EXPIRED:
+		running = false
+		v.Lead = w.T("monthlyEnded")
+		if g.GetEndTime() != nil {
+			v.Lead = w.T("monthlyEndedOn", "date", day(g.GetEndTime()))
+		}
+	case recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CREATED:
+		v.Lead = w.T("monthlyNotStarted", "amount", amount)
+	case recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE:
+		v.Lead = w.T("monthlyGives", "amount", amount)
+		fact("monthlyPastDue")
+	default:
+		v.Lead = w.T("monthlyGives", "amount", amount)
+	}
+	if running && g.GetPeriodEndTime() != nil {
+		if g.GetCancelAtPeriodEnd() {
+			fact("monthlyLastDay", "date", day(g.GetPeriodEndTime()))
+		} else {
+			fact("monthlyNext", "date", day(g.GetPeriodEndTime()))
+		}
+	}
+	if key, ok := endReasons[g.GetEndReason()]; ok {
+		fact(key)
+	}
+	if g.GetChangePending() {
+		fact("monthlyPending")
+	}
+	if g.GetAccountDisconnected() {
+		fact("monthlyErrorDisconnected")
+	}
+	v.Change = running && !g.GetCancelAtPeriodEnd()
+	v.Stop = v.Change
+	v.Portal = running
+}
+
+// endReasons are the sentences that say why a gift ended, or will.
+var endReasons = map[recurringv1.RecurringDonationEndReason]string{
+	recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR:           "monthlyReasonDonor",
+	recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE:      "monthlyReasonCollective",
+	recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_CAMPAIGN_CLOSED: "monthlyReasonCampaign",
+	recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_PAYMENT_FAILED:  "monthlyReasonPayment",
+	recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE:       "monthlyReasonStripe",
+}
