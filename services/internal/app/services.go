@@ -30,6 +30,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
@@ -90,11 +91,15 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:      cfg.Logger,
 		Metrics:     registry,
 	})
+	transfers := payouts.New(payouts.Config{
+		Pool: a.pool, Stripe: client, Ledger: books, Collectives: groups, Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
+	})
 	events := webhooks.New(webhooks.Config{
 		Pool:           a.pool,
 		Donations:      gifts,
 		Collectives:    groups,
 		Ledger:         books,
+		Payouts:        transfers,
 		Stripe:         client,
 		Jobs:           jobs,
 		Secrets:        cfg.StripeWebhookSecrets,
