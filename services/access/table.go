@@ -85,6 +85,22 @@ var table = map[string]rule{
 	"/cagnotte.disputes.v1.DisputesService/ListDisputes":      {allow: bookkeepers | operator, field: "parent", resource: "disputes"},
 	"/cagnotte.disputes.v1.DisputesService/ListFraudWarnings": {allow: bookkeepers | operator, field: "parent", resource: "fraudWarnings"},
 
+	"/cagnotte.recurring.v1.RecurringService/GetRecurringDonation": {
+		allow: members | operator, field: "name", resource: "recurringDonations",
+	},
+	"/cagnotte.recurring.v1.RecurringService/ListRecurringDonations": {
+		allow: members | operator, field: "parent", resource: "recurringDonations",
+	},
+	"/cagnotte.recurring.v1.RecurringService/CancelRecurringDonation": {
+		allow: owner | editor | treasurer, field: "name", resource: "recurringDonations",
+	},
+	// A donor has no key: the link that is mailed is the proof, and the token after it.
+	"/cagnotte.recurring.v1.RecurringService/RequestManageLink":       {public: true},
+	"/cagnotte.recurring.v1.RecurringService/RedeemManageLink":        {public: true},
+	"/cagnotte.recurring.v1.RecurringService/ChangeRecurringDonation": {public: true},
+	"/cagnotte.recurring.v1.RecurringService/StopRecurringDonation":   {public: true},
+	"/cagnotte.recurring.v1.RecurringService/CreatePortalSession":     {public: true},
+
 	// The signature is the proof.
 	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": {public: true},
 	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":         {allow: operator, resource: "webhooks/stripe/events"},

@@ -22,6 +22,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
@@ -74,6 +75,15 @@ var matrix = map[string]string{
 	"cagnotte.disputes.v1.DisputesService/GetDispute":        "UPNPPP",
 	"cagnotte.disputes.v1.DisputesService/ListDisputes":      "UPNPPP",
 	"cagnotte.disputes.v1.DisputesService/ListFraudWarnings": "UPNPPP",
+
+	"cagnotte.recurring.v1.RecurringService/GetRecurringDonation":    "UPPPPP",
+	"cagnotte.recurring.v1.RecurringService/ListRecurringDonations":  "UPPPPP",
+	"cagnotte.recurring.v1.RecurringService/CancelRecurringDonation": "UPPPNN",
+	"cagnotte.recurring.v1.RecurringService/RequestManageLink":       "PPPPPP",
+	"cagnotte.recurring.v1.RecurringService/RedeemManageLink":        "PPPPPP",
+	"cagnotte.recurring.v1.RecurringService/ChangeRecurringDonation": "PPPPPP",
+	"cagnotte.recurring.v1.RecurringService/StopRecurringDonation":   "PPPPPP",
+	"cagnotte.recurring.v1.RecurringService/CreatePortalSession":     "PPPPPP",
 
 	"cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": "PPPPPP",
 	"cagnotte.webhooks.v1.WebhooksService/ListEvents":         "UNNNNP",

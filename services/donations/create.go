@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
@@ -86,12 +87,22 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 		if err != nil {
 			return err
 		}
+		recurring := uuid.Nil
+		if in.Monthly {
+			recurring = id
+		}
 		inserted, err := insertTx(ctx, tx, Donation{
-			ID: id, Campaign: in.Campaign, Amount: whole, FeeCover: feeCover, Locale: in.Locale, ReturnURL: in.ReturnURL,
+			Recurring: recurring,
+			ID:        id, Campaign: in.Campaign, Amount: whole, FeeCover: feeCover, Locale: in.Locale, ReturnURL: in.ReturnURL,
 			StripeAccount: account, Livemode: s.cfg.Stripe.Livemode(), CreateTime: now, fingerprint: in.fingerprint(),
 		}, in.RequestID)
 		if err != nil || !inserted {
 			return err
+		}
+		if in.Monthly {
+			if err := beginRecurringTx(ctx, tx, id); err != nil {
+				return err
+			}
 		}
 		// Last, since it holds the network's row until the commit.
 		return s.takeTx(ctx, tx, in.Network, now)

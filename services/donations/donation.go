@@ -19,6 +19,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -31,6 +32,8 @@ type Donation struct {
 	// Amount is the whole, FeeCover the part of it that the donor added for the fee.
 	Amount   money.Amount
 	FeeCover money.Amount
+	// Recurring is the monthly gift that it is a month of; Nil for a single one.
+	Recurring uuid.UUID
 	// Locale is the language that the donor chose, "fr" or "en".
 	Locale string
 	// ReturnURL is the page of the collective's own site to go back to; empty for none.
@@ -102,6 +105,8 @@ type Intent struct {
 	Amount money.Amount
 	// CoverFee: the donor adds the fee, by the campaign's estimate.
 	CoverFee bool
+	// Monthly: to be given each month. The gift is the first of them.
+	Monthly bool
 	// Locale is "fr", also when empty, or "en".
 	Locale string
 	// ReturnURL is on one of the campaign's origins; empty for none.
@@ -121,6 +126,9 @@ func (in Intent) fingerprint() []byte {
 	texts := []string{string(in.Amount.Currency), in.Locale, in.ReturnURL}
 	if in.CoverFee { // written only then, so that gifts of before there was a choice keep their fingerprint
 		texts = append(texts, "cover fee")
+	}
+	if in.Monthly {
+		texts = append(texts, "monthly")
 	}
 	for _, text := range texts {
 		binary.BigEndian.PutUint64(number[:], uint64(len(text)))
@@ -153,6 +161,8 @@ type Config struct {
 	NewID func() uuid.UUID
 	// Logger gets what no caller is told; slog.Default when nil.
 	Logger *slog.Logger
+	// Mail sends donors the links to their monthly gifts; none are sent when nil.
+	Mail *mail.Sender
 	// Metrics are registered here unless nil.
 	Metrics prometheus.Registerer
 }

@@ -53,21 +53,29 @@ WHERE l.key = @key`
 
 // takeTx counts one gift of the network, or is RESOURCE_EXHAUSTED (TOO_MANY_GIFTS) with the time to wait.
 func (s *Service) takeTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, now time.Time) error {
-	key := s.limitKey(network, now)
-	ahead := time.Duration(s.cfg.Limit.Burst) * s.cfg.Limit.Interval
-	var tat time.Time
-	err := tx.QueryRow(ctx, takeSQL, pgx.NamedArgs{
-		"key": key, "now": now, "interval": s.cfg.Limit.Interval, "ahead": ahead,
-	}).Scan(&tat)
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return postgres.Error(err)
-	}
-	if err := tx.QueryRow(ctx, arrivalSQL, pgx.NamedArgs{"key": key}).Scan(&tat); err != nil {
-		return postgres.Error(err)
+	wait, err := takeKeyTx(ctx, tx, s.limitKey(network, now), s.cfg.Limit, now)
+	if err != nil || wait == 0 {
+		return err
 	}
 	e := errs.New(codes.ResourceExhausted, "TOO_MANY_GIFTS", "Many gifts were started from here; wait a little.")
-	e.RetryAfter = max(tat.Add(s.cfg.Limit.Interval).Sub(now.Add(ahead)), time.Second)
+	e.RetryAfter = wait
 	return e
+}
+
+// takeKeyTx counts one of the key, or returns the time to wait until there may be another.
+func takeKeyTx(ctx context.Context, tx pgx.Tx, key []byte, limit Limit, now time.Time) (wait time.Duration, err error) {
+	ahead := time.Duration(limit.Burst) * limit.Interval
+	var tat time.Time
+	err = tx.QueryRow(ctx, takeSQL, pgx.NamedArgs{
+		"key": key, "now": now, "interval": limit.Interval, "ahead": ahead,
+	}).Scan(&tat)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return 0, postgres.Error(err)
+	}
+	if err := tx.QueryRow(ctx, arrivalSQL, pgx.NamedArgs{"key": key}).Scan(&tat); err != nil {
+		return 0, postgres.Error(err)
+	}
+	return max(tat.Add(limit.Interval).Sub(now.Add(ahead)), time.Second), nil
 }
 
 const forgetLimitsSQL = `

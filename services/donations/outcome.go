@@ -104,6 +104,9 @@ func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) 
 	if d.Amount.Minor != f.Session.AmountMinor {
 		return true, errs.New(codes.FailedPrecondition, "AMOUNT_DIFFERS", "The session's amount is not the gift's.")
 	}
+	if err := s.beginSubscriptionTx(ctx, tx, d, f.Session); err != nil {
+		return true, err
+	}
 	next := f.state()
 	// An attempt that was left behind may have left a session behind too. Nobody knows its address, and its
 	// end says nothing about the gift. Nor does the end of a session that was opened again and not paid.

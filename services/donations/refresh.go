@@ -72,6 +72,7 @@ func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[closeArgs]) error {
 		return s.closePage(ctx, job.Args, job.Attempt)
 	}))
+	s.recurringWorkersTo(w)
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[upkeepArgs]) error {
 		return s.upkeep(ctx)
 	}))
@@ -81,14 +82,15 @@ func (s *Service) Workers(w *river.Workers) {
 // Queues returns the queues of its own that this service's jobs need.
 func (s *Service) Queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{
-		refreshQueue: {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
-		followQueue:  {MaxWorkers: followWorkers, FetchCooldown: followPause},
+		refreshQueue:   {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
+		recurringQueue: {MaxWorkers: 1},
+		followQueue:    {MaxWorkers: followWorkers, FetchCooldown: followPause},
 	}
 }
 
 // PeriodicJobs returns what must be inserted on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
-	return []*river.PeriodicJob{river.NewPeriodicJob(
+	return []*river.PeriodicJob{recurringJob(), river.NewPeriodicJob(
 		river.PeriodicInterval(upkeepEvery),
 		func() (river.JobArgs, *river.InsertOpts) { return upkeepArgs{}, nil },
 		&river.PeriodicJobOpts{ID: "donations_upkeep", RunOnStart: true},

@@ -44,6 +44,7 @@ func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDona
 			Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
 		},
 		CoverFee:  req.GetCoverFee(),
+		Monthly:   req.GetRecurrence() == donationsv1.Recurrence_RECURRENCE_MONTHLY,
 		Locale:    req.GetLocale(),
 		ReturnURL: req.GetReturnUrl(),
 		Origin:    caller.Origin,
@@ -78,14 +79,15 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		s.service.cfg.Logger.WarnContext(ctx, "cannot have Stripe asked about a gift", slog.Any("error", err))
 	}
 	return &donationsv1.DonationStatus{
-		Name:        d.Name() + "/status",
-		Amount:      moneyToProto(d.Amount),
-		FeeCover:    feeCover(d),
-		Outcome:     outcome(d),
-		CheckoutUrl: s.service.whereToPay(ctx, d),
-		ReturnUrl:   d.ReturnURL,
-		Locale:      d.Locale,
-		CreateTime:  timestamppb.New(d.CreateTime),
+		Name:              d.Name() + "/status",
+		Amount:            moneyToProto(d.Amount),
+		FeeCover:          feeCover(d),
+		Outcome:           outcome(d),
+		CheckoutUrl:       s.service.whereToPay(ctx, d),
+		ReturnUrl:         d.ReturnURL,
+		Locale:            d.Locale,
+		CreateTime:        timestamppb.New(d.CreateTime),
+		RecurringDonation: recurringOf(d),
 	}, nil
 }
 
@@ -141,17 +143,18 @@ func (s *server) get(ctx context.Context, name string) (Donation, error) {
 
 func (s *server) toProto(d Donation) *donationsv1.Donation {
 	return &donationsv1.Donation{
-		Name:        d.Name(),
-		Amount:      moneyToProto(d.Amount),
-		FeeCover:    feeCover(d),
-		State:       states[d.State],
-		CheckoutUrl: d.PayableURL(s.service.now()),
-		Locale:      d.Locale,
-		CreateTime:  timestamppb.New(d.CreateTime),
-		UpdateTime:  timestamppb.New(d.UpdateTime),
-		PayTime:     timestamp(d.PayTime),
-		BookTime:    timestamp(d.BookTime),
-		ExpireTime:  timestamp(d.ExpireTime),
+		Name:              d.Name(),
+		Amount:            moneyToProto(d.Amount),
+		FeeCover:          feeCover(d),
+		State:             states[d.State],
+		CheckoutUrl:       d.PayableURL(s.service.now()),
+		Locale:            d.Locale,
+		CreateTime:        timestamppb.New(d.CreateTime),
+		UpdateTime:        timestamppb.New(d.UpdateTime),
+		PayTime:           timestamp(d.PayTime),
+		BookTime:          timestamp(d.BookTime),
+		ExpireTime:        timestamp(d.ExpireTime),
+		RecurringDonation: recurringOf(d),
 	}
 }
 
@@ -187,6 +190,14 @@ var outcomes = map[State]donationsv1.DonationOutcome{
 	StatePartiallyRefunded: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
 	StateRefunded:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
 	StateDisputed:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
+}
+
+// recurringOf names the monthly gift; empty for a single one.
+func recurringOf(d Donation) string {
+	if d.Recurring == uuid.Nil {
+		return ""
+	}
+	return recurringName(d.Campaign, d.Recurring)
 }
 
 // feeCover leaves out what was not added.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -90,8 +91,7 @@ func later(wait time.Duration, cause error) error {
 func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
 	// Both ways lead to the one page that says what became of the gift, from our state and not from the
 	// address that somebody came back to.
-	page := s.cfg.PublicURL + "/c/" + d.Campaign.Collective + "/" + d.Campaign.Campaign + "/gifts/" + d.ID.String() +
-		"?lang=" + d.Locale
+	page := s.giftPage(d.Campaign, d.ID, d.Locale)
 	return stripe.SessionParams{
 		Account:    d.StripeAccount,
 		Donation:   d.ID,
@@ -102,7 +102,14 @@ func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
 		ExpiresAt:  d.ExpireTime,
 		SuccessURL: page,
 		CancelURL:  page,
+		Monthly:    d.Recurring != uuid.Nil,
+		Note:       recurringNote(d),
 	}
+}
+
+// giftPage is where our pages show a gift.
+func (s *Service) giftPage(c campaigns.Name, id uuid.UUID, locale string) string {
+	return s.cfg.PublicURL + "/c/" + c.Collective + "/" + c.Campaign + "/gifts/" + id.String() + "?lang=" + locale
 }
 
 // The first turn makes the first attempt; one whose session would close too soon is left behind.

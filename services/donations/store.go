@@ -42,6 +42,7 @@ const columns = `
 	d.recovery_ends_at,
 	coalesce(d.recovered_session_id, ''),
 	d.declines,
+	coalesce(d.recurring_id, '00000000-0000-0000-0000-000000000000'),
 	d.paid_at,
 	d.booked_at,
 	d.created_at,
@@ -54,7 +55,7 @@ func scan(r pgx.CollectableRow) (Donation, error) {
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
 		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts,
 		&d.givenBackMinor, &d.openDisputes, &d.failures, &retry, &looked,
-		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &paid, &booked, &d.CreateTime, &d.UpdateTime)
+		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &d.Recurring, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.FeeCover.Currency = d.Amount.Currency
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
 	d.ExpireTime, d.retryTime, d.lookTime = fromNull(expires), fromNull(retry), fromNull(looked)
@@ -156,6 +157,7 @@ INSERT INTO donations.donations (
 	return_url,
 	stripe_account,
 	livemode,
+	recurring_id,
 	created_at,
 	updated_at
 )
@@ -172,6 +174,7 @@ VALUES (
 	@return_url,
 	@stripe_account,
 	@livemode,
+	nullif(@recurring_id::uuid, '00000000-0000-0000-0000-000000000000'),
 	@now,
 	@now
 )
@@ -192,6 +195,7 @@ func insertTx(ctx context.Context, tx pgx.Tx, d Donation, requestID uuid.UUID) (
 		"return_url":      d.ReturnURL,
 		"stripe_account":  d.StripeAccount,
 		"livemode":        d.Livemode,
+		"recurring_id":    d.Recurring,
 		"now":             d.CreateTime,
 	})
 	return tag.RowsAffected() == 1, postgres.Error(err)

@@ -14,9 +14,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// maxAsks bounds the payment intents that one step asks for, one after the other.
-const maxAsks = 20
-
 // item is a balance transaction on its way to the ledger.
 type item struct {
 	stripe.BalanceTransaction
@@ -98,9 +95,8 @@ func (s *Service) openFrom(ctx context.Context, account, owner string, it item) 
 	return s.cfg.Ledger.ClosedUntil(ctx, account, post(it.BalanceTransaction, matches[0], owner).transaction.Entries[0].Collective)
 }
 
-// clues finds what leads to each one's gift. A refund or a dispute names its payment only; where that is
-// unknown, since its charge is still to be read, Stripe is asked. Those that Stripe cannot tell of now are
-// left out, to be parked.
+// clues finds what leads to each one's gift; where nothing that is known does, Stripe is asked. Those that Stripe
+// cannot tell of now are left out, to be parked.
 func (s *Service) clues(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (items []item, unread []parking, err error) {
 	clues := make([]donations.Clue, len(fresh))
 	for i, t := range fresh {
@@ -110,37 +106,20 @@ func (s *Service) clues(ctx context.Context, account string, fresh []stripe.Bala
 	if err != nil {
 		return nil, nil, err
 	}
-	asked := map[string]uuid.UUID{}
-	asks := maxAsks
+	q := s.newQuestions(account)
 	for i, t := range fresh {
-		m, _ := meaningOf(t)
-		intent := t.Source.PaymentIntent
-		if m.payment && !m.paid && intent != "" && matches[i].Donation == uuid.Nil {
-			donation, known := asked[intent]
-			if !known {
-				if asks == 0 {
-					unread = append(unread, parking{t.ID, reasonPaymentUnread})
-					continue
-				}
-				asks--
-				found, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, intent)
-				if ctx.Err() != nil {
-					return nil, nil, err
-				}
-				switch stripe.KindOf(err) {
-				case 0, stripe.Missing, stripe.Refused: // when it may not be read, it is no gift of ours
-				case stripe.Failed:
-					unread = append(unread, parking{t.ID, reasonPaymentUnread})
-					continue
-				default: // nor will Stripe tell of the others now
-					asks = 0
-					unread = append(unread, parking{t.ID, reasonPaymentUnread})
-					continue
-				}
-				donation = found.Donation
-				asked[intent] = donation
+		if m, _ := meaningOf(t); m.payment && matches[i].Donation == uuid.Nil {
+			donation, told, err := q.giftOf(ctx, t, m)
+			if err != nil {
+				return nil, nil, err
 			}
-			clues[i].Donation = donation
+			if !told {
+				unread = append(unread, parking{t.ID, reasonPaymentUnread})
+				continue
+			}
+			if donation != uuid.Nil {
+				clues[i].Donation = donation
+			}
 		}
 		items = append(items, item{BalanceTransaction: t, clue: clues[i]})
 	}

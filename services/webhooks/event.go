@@ -115,8 +115,14 @@ var steps = map[string]step{
 	"payout.failed":                     stepObject,
 	"payout.canceled":                   stepObject,
 	"payout.reconciliation_completed":   stepObject,
-	"topup.succeeded":                   stepHint,
-	"topup.reversed":                    stepHint,
+	// invoice.payment_succeeded says what invoice.paid says, and other invoice events say nothing of money.
+	"invoice.paid":                  stepObject,
+	"invoice.payment_failed":        stepObject,
+	"customer.subscription.created": stepObject,
+	"customer.subscription.updated": stepObject,
+	"customer.subscription.deleted": stepObject,
+	"topup.succeeded":               stepHint,
+	"topup.reversed":                stepHint,
 }
 
 // sort says what is to be done with an event; a reason that is not empty means: ignore it.

@@ -23,6 +23,8 @@ type reader func(ctx context.Context, account, id string) (ours bool, err error)
 // readers are by the kind of object, Stripe's word, for the events whose step is stepObject.
 func (s *Service) readers() map[string]reader {
 	return map[string]reader{
+		"invoice":                   s.readInvoice,
+		"subscription":              s.readSubscription,
 		"payout":                    s.readPayout,
 		"account":                   s.readAccount,
 		"charge":                    s.readRefundsOfCharge,

@@ -18,6 +18,7 @@ import (
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/access"
@@ -88,6 +89,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		SecretKey:   cfg.SecretKey,
 		Limit:       cfg.GiftLimit,
 		Now:         cfg.Now,
+		Mail:        sender,
 		Logger:      cfg.Logger,
 		Metrics:     registry,
 	})
@@ -126,6 +128,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	connectv1.RegisterConnectServiceServer(a.rpc, collectives.NewConnectServer(groups))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, gifts.Progress))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(gifts))
+	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(gifts))
 	refundsv1.RegisterRefundsServiceServer(a.rpc, donations.NewRefundServer(gifts))
 	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(gifts))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))

@@ -59,6 +59,8 @@ type Subscription struct {
 func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	params.Mode = stripego.String("subscription")
 	params.SubmitType, params.CustomerCreation, params.PaymentIntentData, params.AfterExpiration = nil, nil, nil, nil
+	// Each visit to a recovery URL opens a session of its own, and would make a subscription more.
+	params.AfterExpiration = nil
 	params.SubscriptionData = &stripego.CheckoutSessionSubscriptionDataParams{
 		Metadata: map[string]string{metadataRecurring: p.Donation.String()},
 	}

@@ -1,0 +1,359 @@
+package donations
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+const (
+	// A renewal's invoice is a draft for an hour, then charged: this long after a period's end Stripe should have
+	// been heard of.
+	renewalSlack = 3 * time.Hour
+	// While a month cannot be paid, Stripe tries for days.
+	pastDueLook = 24 * time.Hour
+)
+
+const beginSubscriptionSQL = `
+UPDATE donations.recurring AS r
+SET
+	subscription_id = coalesce(r.subscription_id, @subscription),
+	customer_id = coalesce(r.customer_id, nullif(@customer, '')),
+	look_at = coalesce(r.look_at, @look_at),
+	updated_at = @now
+WHERE r.id = @id
+	AND r.subscription_id IS NULL`
+
+// An invoice that is another gift already stays that one.
+const noteFirstInvoiceSQL = `
+UPDATE donations.donations AS d
+SET
+	invoice_id = @invoice,
+	updated_at = @now
+WHERE d.id = @id
+	AND d.invoice_id IS NULL
+	AND NOT EXISTS (
+		SELECT
+		FROM donations.donations AS o
+		WHERE o.stripe_account = d.stripe_account
+			AND o.invoice_id = @invoice
+	)`
+
+// beginSubscriptionTx notes what a complete session says of its monthly gift, whose first gift the caller has
+// locked. The session has no payment intent: it is read, with how the subscription stands, when the invoice is.
+func (s *Service) beginSubscriptionTx(ctx context.Context, tx pgx.Tx, first Donation, session stripe.Session) error {
+	if first.Recurring != first.ID || session.Subscription == "" || session.Status != stripe.SessionComplete {
+		return nil
+	}
+	now := s.now()
+	if _, err := tx.Exec(ctx, beginSubscriptionSQL, pgx.NamedArgs{
+		"id": first.ID, "subscription": session.Subscription, "customer": session.Customer, "look_at": now.Add(pollAfter), "now": now,
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	if session.Invoice == "" {
+		return nil
+	}
+	_, err := tx.Exec(ctx, noteFirstInvoiceSQL, pgx.NamedArgs{"id": first.ID, "invoice": session.Invoice, "now": now})
+	return postgres.Error(err)
+}
+
+// The subscription's id finds it when somebody removed the metadata.
+const findRecurringSQL = `
+SELECT` + recurringColumns + `
+FROM donations.recurring AS r
+WHERE r.id = @id
+	OR (r.stripe_account = @account AND r.subscription_id = @subscription)
+ORDER BY
+	(r.subscription_id = @subscription) DESC NULLS LAST,
+	r.id
+LIMIT 1`
+
+// lockRecurringSQL is recurringByIDSQL for who is going to change it.
+const lockRecurringSQL = recurringByIDSQL + `
+FOR NO KEY UPDATE`
+
+const lockFirstSQL = `
+SELECT` + columns + `
+FROM donations.donations AS d
+WHERE d.id = @id
+FOR NO KEY UPDATE`
+
+// lockMonthsTx finds and locks a monthly gift, with its first gift before it: whoever locks both does so in this
+// order. It returns pgx.ErrNoRows for one that is not of this account and livemode.
+func (s *Service) lockMonthsTx(ctx context.Context, tx pgx.Tx, account string, id uuid.UUID, subscription string) (Recurring, Donation, error) {
+	found, err := oneRecurring(tx.Query(ctx, findRecurringSQL, pgx.NamedArgs{
+		"id": id, "account": account, "subscription": subscription,
+	}))
+	if err != nil {
+		return Recurring{}, Donation{}, err
+	}
+	if found.StripeAccount != account || found.Livemode != s.cfg.Stripe.Livemode() {
+		return Recurring{}, Donation{}, pgx.ErrNoRows
+	}
+	first, err := collectOne(tx.Query(ctx, lockFirstSQL, pgx.NamedArgs{"id": found.ID}))
+	if err != nil {
+		return Recurring{}, Donation{}, err
+	}
+	r, err := oneRecurring(tx.Query(ctx, lockRecurringSQL, pgx.NamedArgs{"id": found.ID}))
+	return r, first, err
+}
+
+// ApplyInvoice makes sure that a paid invoice is exactly one gift: the first is the gift that its donor started,
+// each other one of its own. It is safe to repeat and in any order with sessions, and the gift is booked when its
+// balance transaction is. ours is false for an invoice that belongs to no monthly gift of this account.
+func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.Invoice) (ours bool, err error) {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		ours = false
+		r, first, err := s.lockMonthsTx(ctx, tx, account, inv.Recurring, inv.Subscription)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if inv.Livemode != r.Livemode || inv.Amount.Currency != r.Amount.Currency {
+			return nil
+		}
+		ours = true
+		if !inv.Paid {
+			return nil
+		}
+		if err := s.payMonthTx(ctx, tx, first, inv); err != nil {
+			return err
+		}
+		return s.noteInvoiceTx(ctx, tx, r, inv)
+	})
+	return ours, err
+}
+
+const payMonthSQL = `
+UPDATE donations.donations AS d
+SET
+	state = CASE
+		WHEN d.state IN ('created', 'pending', 'expired', 'failed', 'canceled') THEN 'succeeded'
+		ELSE d.state
+	END,
+	invoice_id = @invoice,
+	payment_intent_id = coalesce(d.payment_intent_id, @intent),
+	charge_id = coalesce(d.charge_id, nullif(@charge, '')),
+	paid_at = coalesce(d.paid_at, @at),
+	poll_at = CASE WHEN d.booked_at IS NULL THEN @poll_at ELSE d.poll_at END,
+	updated_at = @now
+WHERE d.stripe_account = @account
+	AND (
+		d.invoice_id = @invoice
+		OR (@first AND d.id = @first_id AND d.invoice_id IS NULL AND d.amount_minor = @amount_minor)
+	)
+	AND (d.invoice_id IS NULL OR d.paid_at IS NULL OR d.payment_intent_id IS NULL)`
+
+// A month that brings what the first one did covers the fee as that one did. The request id is made of the
+// invoice's id, since nobody asked.
+const addMonthSQL = `
+INSERT INTO donations.donations (
+	id,
+	collective,
+	campaign,
+	request_id,
+	fingerprint,
+	amount_minor,
+	fee_cover_minor,
+	currency,
+	locale,
+	return_url,
+	stripe_account,
+	livemode,
+	state,
+	recurring_id,
+	invoice_id,
+	payment_intent_id,
+	charge_id,
+	paid_at,
+	poll_at,
+	created_at,
+	updated_at
+)
+SELECT
+	@id,
+	f.collective,
+	f.campaign,
+	@request_id,
+	@fingerprint,
+	@amount_minor,
+	CASE WHEN f.amount_minor = @amount_minor THEN f.fee_cover_minor ELSE 0 END,
+	f.currency,
+	f.locale,
+	'',
+	f.stripe_account,
+	f.livemode,
+	'succeeded',
+	f.id,
+	@invoice,
+	@intent,
+	nullif(@charge, ''),
+	@at,
+	@poll_at,
+	@now,
+	@now
+FROM donations.donations AS f
+WHERE f.id = @first_id
+	AND NOT EXISTS (
+		SELECT
+		FROM donations.donations AS o
+		WHERE o.stripe_account = f.stripe_account
+			AND o.invoice_id = @invoice
+	)`
+
+// payMonthTx marks the invoice's gift as paid, or adds it. The caller holds the lock of the first gift, so that of
+// two who do so at once the second sees what the first did.
+func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice) error {
+	now := s.now()
+	at := inv.PaidAt
+	if at.IsZero() {
+		at = now
+	}
+	fingerprint := sha256.Sum256([]byte("invoice\n" + inv.ID))
+	named := pgx.NamedArgs{
+		"account": first.StripeAccount, "first_id": first.ID, "first": inv.First,
+		"invoice": inv.ID, "intent": inv.PaymentIntent, "charge": inv.Charge, "amount_minor": inv.Amount.Minor,
+		"at": at, "poll_at": now.Add(pollAfter), "now": now,
+		"id": s.cfg.NewID(), "request_id": uuid.NewSHA1(first.ID, []byte(inv.ID)), "fingerprint": fingerprint[:],
+	}
+	tag, err := tx.Exec(ctx, payMonthSQL, named)
+	if err != nil || tag.RowsAffected() > 0 {
+		return postgres.Error(err)
+	}
+	_, err = tx.Exec(ctx, addMonthSQL, named)
+	return postgres.Error(err)
+}
+
+const noteInvoiceSQL = `
+UPDATE donations.recurring AS r
+SET
+	state = CASE WHEN r.state IN ('created', 'expired') THEN 'active' ELSE r.state END,
+	subscription_id = coalesce(r.subscription_id, @subscription),
+	customer_id = coalesce(r.customer_id, nullif(@customer, '')),
+	look_at = CASE WHEN r.state IN ('created', 'expired') THEN @look_at ELSE r.look_at END,
+	updated_at = @now
+WHERE r.id = @id
+	AND (r.state IN ('created', 'expired') OR r.customer_id IS NULL)`
+
+// noteInvoiceTx begins a monthly gift whose session was not heard of. An invoice says nothing of an end.
+func (s *Service) noteInvoiceTx(ctx context.Context, tx pgx.Tx, r Recurring, inv stripe.Invoice) error {
+	now := s.now()
+	_, err := tx.Exec(ctx, noteInvoiceSQL, pgx.NamedArgs{
+		"id": r.ID, "subscription": inv.Subscription, "customer": inv.Customer, "look_at": now.Add(pollAfter), "now": now,
+	})
+	return postgres.Error(err)
+}
+
+const applySubscriptionSQL = `
+UPDATE donations.recurring AS r
+SET
+	state = @state,
+	amount_minor = CASE WHEN @amount_minor > 0 THEN @amount_minor ELSE r.amount_minor END,
+	subscription_id = coalesce(r.subscription_id, @subscription),
+	customer_id = coalesce(r.customer_id, nullif(@customer, '')),
+	cancel_at_period_end = @cancel_at_period_end,
+	period_ends_at = @period_ends_at,
+	ended_at = @ended_at,
+	end_reason = @end_reason,
+	wanted_amount_minor = CASE WHEN @state = 'canceled' THEN NULL ELSE r.wanted_amount_minor END,
+	wanted_end = CASE WHEN @state = 'canceled' THEN NULL ELSE r.wanted_end END,
+	wish_at = CASE WHEN @state = 'canceled' THEN NULL ELSE r.wish_at END,
+	look_at = @look_at,
+	updated_at = @now
+WHERE r.id = @id`
+
+// ApplySubscription brings a monthly gift in step with its subscription, as it was just read. It is safe to
+// repeat; an end is for ever. ours is false for one that belongs to no monthly gift of this account.
+func (s *Service) ApplySubscription(ctx context.Context, account string, sub stripe.Subscription) (ours bool, err error) {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		ours = false
+		r, _, err := s.lockMonthsTx(ctx, tx, account, sub.Recurring, sub.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if sub.Livemode != r.Livemode || sub.Amount.Currency != r.Amount.Currency {
+			return nil
+		}
+		ours = true
+		if r.Subscription != "" && r.Subscription != sub.ID {
+			s.cfg.Logger.WarnContext(ctx, "a monthly gift has a second subscription at Stripe; its months are gifts, and it must be ended there",
+				slog.String("recurring", r.ID.String()), slog.String("subscription", sub.ID))
+			return nil
+		}
+		return s.applySubscriptionTx(ctx, tx, r, sub)
+	})
+	return ours, err
+}
+
+func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription) error {
+	state := recurringState(sub.Status)
+	if sub.Status == stripe.SubscriptionIncompleteExpired {
+		state = RecurringExpired
+	}
+	if state != r.State && !r.State.CanBecome(state) {
+		return nil
+	}
+	now := s.now()
+	named := pgx.NamedArgs{
+		"id": r.ID, "state": string(state), "amount_minor": sub.Amount.Minor, "subscription": sub.ID, "customer": sub.Customer,
+		"cancel_at_period_end": sub.CancelAtPeriodEnd, "period_ends_at": timeOrNull(sub.PeriodEnd),
+		"ended_at": (*time.Time)(nil), "end_reason": string(endReason(r, sub, state)), "look_at": s.nextLook(state, sub, now), "now": now,
+	}
+	if state == RecurringCanceled {
+		end := sub.EndedAt
+		if end.IsZero() {
+			end = now
+		}
+		named["ended_at"] = end
+	}
+	_, err := tx.Exec(ctx, applySubscriptionSQL, named)
+	return postgres.Error(err)
+}
+
+// endReason is whose wish it was, if it was one of ours, or what Stripe says.
+func endReason(r Recurring, sub stripe.Subscription, state RecurringState) EndReason {
+	switch {
+	case state == RecurringCanceled && sub.EndReason == stripe.PaymentFailed:
+		return EndedByFailure
+	case r.EndReason != "" && (state == RecurringCanceled || sub.CancelAtPeriodEnd || r.wantedEnd != ""):
+		return r.EndReason
+	case state == RecurringCanceled, sub.CancelAtPeriodEnd:
+		return EndedAtStripe
+	}
+	return ""
+}
+
+// nextLook is when Stripe is asked again if nothing is heard; nil for never.
+func (s *Service) nextLook(state RecurringState, sub stripe.Subscription, now time.Time) *time.Time {
+	look := now.Add(pastDueLook)
+	switch state {
+	case RecurringCanceled, RecurringExpired:
+		return nil
+	case RecurringActive:
+		if renewed := sub.PeriodEnd.Add(renewalSlack); renewed.After(now) {
+			look = renewed
+		}
+	}
+	return &look
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

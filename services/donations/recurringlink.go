@@ -1,0 +1,238 @@
+package donations
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	// linkLife is how long a mailed link is good, pageLife how long the page that it opened is.
+	linkLife, pageLife = 24 * time.Hour, 30 * time.Minute
+	kindLink, kindPage = "link", "page"
+)
+
+// How often links are asked for: by one network, and for one gift, whose donor must not be flooded with mail.
+var (
+	linkLimit     = Limit{Burst: 10, Interval: time.Minute}
+	giftLinkLimit = Limit{Burst: 3, Interval: 20 * time.Minute}
+)
+
+// linkArgs asks to mail a link. Neither the token nor the address is in it: both are made and read by the job.
+type linkArgs struct {
+	Recurring uuid.UUID `json:"recurring"`
+}
+
+// Kind names the job in River.
+func (linkArgs) Kind() string { return "donations_manage_link" }
+
+// InsertOpts: mails have a queue of their own.
+func (linkArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: mail.Queue, MaxAttempts: mail.MaxAttempts}
+}
+
+type linkWorker struct {
+	river.WorkerDefaults[linkArgs]
+	service *Service
+}
+
+// NextRetry implements river.Worker.
+func (w *linkWorker) NextRetry(job *river.Job[linkArgs]) time.Time {
+	return mail.NextRetry(job.Attempt)
+}
+
+// Work implements river.Worker.
+func (w *linkWorker) Work(ctx context.Context, job *river.Job[linkArgs]) error {
+	return w.service.mailLink(ctx, job)
+}
+
+// limitKeyOf is limitKey for what is no network's gifts.
+func (s *Service) limitKeyOf(what, whom string, now time.Time) []byte {
+	mac := hmac.New(sha256.New, s.cfg.SecretKey)
+	mac.Write([]byte("donations." + what + "\n" + now.UTC().Format(time.DateOnly) + "\n" + whom))
+	return mac.Sum(nil)[:16]
+}
+
+// RequestLink has a link mailed to the donor of a monthly gift that goes on, and says nothing of whether there is
+// one. Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED), RESOURCE_EXHAUSTED (TOO_MANY_LINKS).
+func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, network netip.Prefix) error {
+	if !s.cfg.Mail.Enabled() {
+		return errs.Precondition("MAIL_NOT_CONFIGURED", "This service sends no mail.")
+	}
+	now := s.now()
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("links", network.String(), now), linkLimit, now)
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			e := errs.New(codes.ResourceExhausted, "TOO_MANY_LINKS", "Many links were asked for from here; wait a little.")
+			e.RetryAfter = wait
+			return e
+		}
+		r, err := oneRecurring(tx.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
+		if errors.Is(err, pgx.ErrNoRows) || (err == nil && (r.Campaign != campaign || !r.running() || r.Customer == "")) {
+			return nil
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		// Who waits for a mail is told nothing else than who has no gift.
+		if wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("gift links", id.String(), now), giftLinkLimit, now); err != nil || wait > 0 {
+			return err
+		}
+		_, err = s.cfg.Jobs.InsertTx(ctx, tx, linkArgs{Recurring: id}, nil)
+		return postgres.Error(err)
+	})
+}
+
+// mailLink makes a token, reads the donor's address at Stripe and mails the link. The address is kept nowhere.
+func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error {
+	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": job.Args.Recurring}))
+	if err != nil {
+		return postgres.Error(err)
+	}
+	if err := s.changeable(ctx, r); err != nil {
+		return river.JobCancel(err)
+	}
+	campaign, err := s.cfg.Campaigns.Get(ctx, r.Campaign)
+	if err != nil {
+		return err
+	}
+	to, err := s.cfg.Stripe.CustomerEmail(ctx, r.StripeAccount, r.Customer)
+	if err != nil {
+		return err
+	}
+	if to == "" {
+		return river.JobCancel(errors.New("Stripe has no address of this donor"))
+	}
+	var token string
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		var err error
+		token, _, err = s.newTokenTx(ctx, tx, r.ID, kindLink, linkLife)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	link := s.cfg.PublicURL + "/c/" + r.Campaign.Collective + "/" + r.Campaign.Campaign + "/monthly/" + r.ID.String() +
+		"?" + url.Values{"token": {token}, "lang": {r.Locale}}.Encode()
+	subject, text := linkMail(r.Locale, campaign.Title(r.Locale), link)
+	return s.cfg.Mail.Deliver(ctx, job.JobRow, mail.Message{
+		To: to, Subject: subject, Text: text, ID: uuid.NewSHA1(r.ID, []byte(token)).String(),
+	})
+}
+
+const insertTokenSQL = `
+INSERT INTO donations.manage_tokens (
+	hash,
+	recurring,
+	kind,
+	expires_at
+)
+VALUES (
+	@hash,
+	@recurring,
+	@kind,
+	@expires_at
+)`
+
+// newTokenTx makes a token of 256 random bits and keeps its hash.
+func (s *Service) newTokenTx(ctx context.Context, tx pgx.Tx, recurring uuid.UUID, kind string, life time.Duration) (token string, expires time.Time, err error) {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails: https://pkg.go.dev/crypto/rand#Read
+	token, expires = base64.RawURLEncoding.EncodeToString(secret), s.now().Add(life)
+	_, err = tx.Exec(ctx, insertTokenSQL, pgx.NamedArgs{
+		"hash": tokenHash(token), "recurring": recurring, "kind": kind, "expires_at": expires,
+	})
+	return token, expires, postgres.Error(err)
+}
+
+func tokenHash(token string) []byte {
+	h := sha256.Sum256([]byte(token))
+	return h[:]
+}
+
+const useLinkSQL = `
+UPDATE donations.manage_tokens AS t
+SET used_at = @now
+WHERE t.hash = @hash
+	AND t.recurring = @recurring
+	AND t.kind = 'link'
+	AND t.used_at IS NULL
+	AND t.expires_at > @now`
+
+// RedeemLink takes a link's token, once, and returns the monthly gift with a token for its page. Errors: NOT_FOUND,
+// FAILED_PRECONDITION (LINK_INVALID).
+func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, token string) (r Recurring, pageToken string, expires time.Time, err error) {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, useLinkSQL, pgx.NamedArgs{"hash": tokenHash(token), "recurring": id, "now": s.now()})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if tag.RowsAffected() == 0 {
+			return errs.Precondition("LINK_INVALID", "The link was used, or is too old; ask for another.")
+		}
+		pageToken, expires, err = s.newTokenTx(ctx, tx, id, kindPage, pageLife)
+		return err
+	})
+	if err != nil {
+		return Recurring{}, "", time.Time{}, err
+	}
+	r, err = s.GetRecurring(ctx, campaign, id)
+	return r, pageToken, expires, err
+}
+
+const pageTokenSQL = `
+SELECT
+FROM donations.manage_tokens AS t
+WHERE t.hash = @hash
+	AND t.recurring = @recurring
+	AND t.kind = 'page'
+	AND t.expires_at > @now`
+
+// checkPageToken is FAILED_PRECONDITION (MANAGE_TOKEN_INVALID) unless the token was given to the donor of this gift
+// within the last half hour.
+func (s *Service) checkPageToken(ctx context.Context, id uuid.UUID, token string) error {
+	tag, err := s.cfg.Pool.Exec(ctx, pageTokenSQL, pgx.NamedArgs{"hash": tokenHash(token), "recurring": id, "now": s.now()})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	if tag.RowsAffected() == 0 {
+		return errs.Precondition("MANAGE_TOKEN_INVALID", "The page was open for too long; ask for another link.")
+	}
+	return nil
+}
+
+// PortalURL returns the address of a page at Stripe where the donor of a monthly gift changes the card. It leads
+// back to the first gift's page. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED,
+// STRIPE_ACCOUNT_DISCONNECTED; UNAVAILABLE: STRIPE_UNAVAILABLE.
+func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (string, error) {
+	r, err := s.GetRecurring(ctx, campaign, id)
+	if err != nil {
+		return "", err
+	}
+	if r.State == RecurringCanceled {
+		return "", errs.Precondition("RECURRING_ENDED", "%s has ended.", r.Name())
+	}
+	if err := s.changeable(ctx, r); err != nil {
+		return "", err
+	}
+	return s.cfg.Stripe.CreatePortalSession(ctx, r.StripeAccount, r.Customer, s.giftPage(r.Campaign, r.ID, r.Locale), r.Locale)
+}

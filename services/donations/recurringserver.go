@@ -1,0 +1,200 @@
+package donations
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+type recurringServer struct {
+	recurringv1.UnimplementedRecurringServiceServer
+	service *Service
+}
+
+// NewRecurringServer returns the part of the service that is about monthly gifts as gRPC.
+func NewRecurringServer(s *Service) recurringv1.RecurringServiceServer {
+	return &recurringServer{service: s}
+}
+
+func (s *recurringServer) GetRecurringDonation(ctx context.Context, req *recurringv1.GetRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.service.GetRecurring(ctx, campaign, id)
+	return s.answer(ctx, r, err)
+}
+
+func (s *recurringServer) ListRecurringDonations(ctx context.Context, req *recurringv1.ListRecurringDonationsRequest) (*recurringv1.ListRecurringDonationsResponse, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	filter := listRecurringFilter + campaign.String()
+	before := newest
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	found, err := s.service.ListRecurring(ctx, campaign, before, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &recurringv1.ListRecurringDonationsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
+	}
+	disconnected, err := s.disconnected(ctx, campaign.Collective)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range found {
+		resp.RecurringDonations = append(resp.RecurringDonations, recurringToProto(r, disconnected))
+	}
+	return resp, nil
+}
+
+// listRecurringFilter keeps the tokens of other lists out.
+const listRecurringFilter = "monthly gifts of "
+
+func (s *recurringServer) CancelRecurringDonation(ctx context.Context, req *recurringv1.CancelRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.service.EndRecurring(ctx, campaign, id, req.GetAtPeriodEnd(), EndedByCollective)
+	return s.answer(ctx, r, err)
+}
+
+func (s *recurringServer) RequestManageLink(ctx context.Context, req *recurringv1.RequestManageLinkRequest) (*recurringv1.RequestManageLinkResponse, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.service.RequestLink(ctx, campaign, id, rpc.CallerFrom(ctx).Network); err != nil {
+		return nil, err
+	}
+	return &recurringv1.RequestManageLinkResponse{}, nil
+}
+
+func (s *recurringServer) RedeemManageLink(ctx context.Context, req *recurringv1.RedeemManageLinkRequest) (*recurringv1.RedeemManageLinkResponse, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	r, token, expires, err := s.service.RedeemLink(ctx, campaign, id, req.GetToken())
+	answer, err := s.answer(ctx, r, err)
+	if err != nil {
+		return nil, err
+	}
+	return &recurringv1.RedeemManageLinkResponse{
+		RecurringDonation: answer, ManageToken: token, ExpireTime: timestamppb.New(expires),
+	}, nil
+}
+
+func (s *recurringServer) ChangeRecurringDonation(ctx context.Context, req *recurringv1.ChangeRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
+		return nil, err
+	}
+	r, err := s.service.ChangeRecurring(ctx, campaign, id, money.Amount{
+		Minor: req.GetAmount().GetAmountMinor(), Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
+	})
+	return s.answer(ctx, r, err)
+}
+
+func (s *recurringServer) StopRecurringDonation(ctx context.Context, req *recurringv1.StopRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
+		return nil, err
+	}
+	r, err := s.service.EndRecurring(ctx, campaign, id, false, EndedByDonor)
+	return s.answer(ctx, r, err)
+}
+
+func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurringv1.CreatePortalSessionRequest) (*recurringv1.CreatePortalSessionResponse, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
+		return nil, err
+	}
+	url, err := s.service.PortalURL(ctx, campaign, id)
+	if err != nil {
+		return nil, err
+	}
+	return &recurringv1.CreatePortalSessionResponse{Url: url}, nil
+}
+
+// disconnected reports whether nothing can be told or done about the collective's monthly gifts.
+func (s *recurringServer) disconnected(ctx context.Context, collective string) (bool, error) {
+	err := s.service.cfg.Collectives.CheckConnected(ctx, collective)
+	if err != nil && errs.As(err).Reason == "STRIPE_ACCOUNT_DISCONNECTED" {
+		return true, nil
+	}
+	return false, err
+}
+
+// answer passes an error on.
+func (s *recurringServer) answer(ctx context.Context, r Recurring, err error) (*recurringv1.RecurringDonation, error) {
+	if err != nil {
+		return nil, err
+	}
+	disconnected, err := s.disconnected(ctx, r.Campaign.Collective)
+	if err != nil {
+		return nil, err
+	}
+	return recurringToProto(r, disconnected), nil
+}
+
+func recurringToProto(r Recurring, disconnected bool) *recurringv1.RecurringDonation {
+	return &recurringv1.RecurringDonation{
+		Name:                r.Name(),
+		Amount:              moneyToProto(r.Amount),
+		State:               recurringStates[r.State],
+		Locale:              r.Locale,
+		CancelAtPeriodEnd:   r.CancelAtPeriodEnd,
+		PeriodEndTime:       timestamp(r.PeriodEnd),
+		EndTime:             timestamp(r.EndTime),
+		EndReason:           endReasons[r.EndReason],
+		CreateTime:          timestamppb.New(r.CreateTime),
+		UpdateTime:          timestamppb.New(r.UpdateTime),
+		ChangePending:       r.Pending(),
+		AccountDisconnected: disconnected,
+	}
+}
+
+var recurringStates = map[RecurringState]recurringv1.RecurringDonationState{
+	RecurringCreated:  recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CREATED,
+	RecurringActive:   recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_ACTIVE,
+	RecurringPastDue:  recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE,
+	RecurringCanceled: recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED,
+	RecurringExpired:  recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_EXPIRED,
+}
+
+var endReasons = map[EndReason]recurringv1.RecurringDonationEndReason{
+	EndedByDonor:      recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR,
+	EndedByCollective: recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE,
+	EndedByCampaign:   recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_CAMPAIGN_CLOSED,
+	EndedByFailure:    recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_PAYMENT_FAILED,
+	EndedAtStripe:     recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE,
+}

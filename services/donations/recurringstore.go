@@ -1,0 +1,129 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// recurringColumns is what scanRecurring reads.
+const recurringColumns = `
+	r.id,
+	r.collective,
+	r.campaign,
+	coalesce(r.wanted_amount_minor, r.amount_minor),
+	r.currency,
+	r.locale,
+	r.stripe_account,
+	r.livemode,
+	r.state,
+	coalesce(r.subscription_id, ''),
+	coalesce(r.customer_id, ''),
+	r.cancel_at_period_end,
+	r.period_ends_at,
+	r.ended_at,
+	r.end_reason,
+	coalesce(r.wanted_amount_minor, 0),
+	coalesce(r.wanted_end, ''),
+	r.wish,
+	r.wish_failures,
+	r.created_at,
+	r.updated_at`
+
+func scanRecurring(row pgx.CollectableRow) (Recurring, error) {
+	var r Recurring
+	var periodEnd, end *time.Time
+	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Amount.Minor, &r.Amount.Currency, &r.Locale,
+		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &end,
+		&r.EndReason, &r.wantedMinor, &r.wantedEnd, &r.wish, &r.wishFailures, &r.CreateTime, &r.UpdateTime)
+	r.PeriodEnd, r.EndTime = fromNull(periodEnd), fromNull(end)
+	r.CreateTime, r.UpdateTime = r.CreateTime.UTC(), r.UpdateTime.UTC()
+	return r, err
+}
+
+// oneRecurring returns pgx.ErrNoRows for none.
+func oneRecurring(rows pgx.Rows, err error) (Recurring, error) {
+	if err != nil {
+		return Recurring{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanRecurring)
+}
+
+const recurringByIDSQL = `
+SELECT` + recurringColumns + `
+FROM donations.recurring AS r
+WHERE r.id = @id`
+
+// GetRecurring returns one monthly gift of a campaign; one that does not exist, or is another campaign's, is
+// NOT_FOUND.
+func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Recurring, error) {
+	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
+	if errors.Is(err, pgx.ErrNoRows) || (err == nil && r.Campaign != campaign) {
+		return Recurring{}, errs.NotFound(recurringName(campaign, id))
+	}
+	return r, postgres.Error(err)
+}
+
+const listRecurringSQL = `
+SELECT` + recurringColumns + `
+FROM donations.recurring AS r
+WHERE r.collective = @collective
+	AND r.campaign = @campaign
+	AND (r.created_at, r.id) < (@before_time, @before_id)
+ORDER BY
+	r.created_at DESC,
+	r.id DESC
+LIMIT @count`
+
+// ListRecurring returns up to count monthly gifts of a campaign, newest first, those before the given one.
+func (s *Service) ListRecurring(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Recurring, error) {
+	rows, err := s.cfg.Pool.Query(ctx, listRecurringSQL, pgx.NamedArgs{
+		"collective": campaign.Collective, "campaign": campaign.Campaign,
+		"before_time": before.CreateTime, "before_id": before.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scanRecurring)
+	return found, postgres.Error(err)
+}
+
+const insertRecurringSQL = `
+INSERT INTO donations.recurring (
+	id,
+	collective,
+	campaign,
+	amount_minor,
+	currency,
+	locale,
+	stripe_account,
+	livemode,
+	created_at,
+	updated_at
+)
+SELECT
+	d.id,
+	d.collective,
+	d.campaign,
+	d.amount_minor,
+	d.currency,
+	d.locale,
+	d.stripe_account,
+	d.livemode,
+	d.created_at,
+	d.created_at
+FROM donations.donations AS d
+WHERE d.id = @id`
+
+// beginRecurringTx makes the gift that was inserted in the same transaction the first month of a monthly one.
+func beginRecurringTx(ctx context.Context, tx pgx.Tx, first uuid.UUID) error {
+	_, err := tx.Exec(ctx, insertRecurringSQL, pgx.NamedArgs{"id": first})
+	return postgres.Error(err)
+}

@@ -1,0 +1,58 @@
+package donations
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// recurringWords are what donors of monthly gifts are told, in one language.
+type recurringWords struct {
+	// note stands on Stripe's page, above the button.
+	note string
+	// subject and text are of the mail with a link; subject holds the campaign's title, text title and link.
+	subject, text string
+}
+
+var recurringCatalogue = map[string]recurringWords{
+	"fr": {
+		note: "Vous donnez ce montant chaque mois, jusqu’à ce que vous l’arrêtiez : un lien reçu par e-mail suffit, sans compte. " +
+			"Si la campagne se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
+		subject: "Votre don mensuel – %s",
+		text: `Bonjour,
+
+Voici le lien pour voir, changer ou arrêter votre don mensuel à « %s » :
+
+%s
+
+Il fonctionne une seule fois, pendant 24 heures. Si vous n’avez rien demandé, ignorez ce message : rien ne change.
+`,
+	},
+	"en": {
+		note: "You give this amount each month until you stop it: a link by e-mail is enough, without an account. " +
+			"If the campaign ends, your monthly gift stops by itself at the end of the month already paid.",
+		subject: "Your monthly gift – %s",
+		text: `Hello,
+
+Here is the link to see, change or stop your monthly gift to “%s”:
+
+%s
+
+It works once, for 24 hours. If you asked for nothing, ignore this message: nothing changes.
+`,
+	},
+}
+
+// recurringNote is empty for a single gift.
+func recurringNote(d Donation) string {
+	if d.Recurring == uuid.Nil {
+		return ""
+	}
+	return recurringCatalogue[d.Locale].note
+}
+
+// linkMail is what the mail with a link says.
+func linkMail(locale, title, link string) (subject, text string) {
+	words := recurringCatalogue[locale]
+	return fmt.Sprintf(words.subject, title), fmt.Sprintf(words.text, title, link)
+}

@@ -1,0 +1,235 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+const (
+	// recurringEvery is how often monthly gifts are looked after.
+	recurringEvery = time.Minute
+	// Of each kind of work one look takes up recurringCount; the rest is for the next.
+	recurringCount = 50
+	// The queue is apart: a donor who waits must not wait for all others' subscriptions.
+	recurringQueue = "donation_recurring"
+	// lookPause is how long Stripe is not asked again about what it was asked about, unless it says something new.
+	lookPause = 6 * time.Hour
+)
+
+// recurringArgs asks to look after monthly gifts.
+type recurringArgs struct{}
+
+// Kind names the job in River.
+func (recurringArgs) Kind() string { return "donations_recurring" }
+
+// InsertOpts: the next one comes soon enough.
+func (recurringArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: recurringQueue, MaxAttempts: 1}
+}
+
+// recurringWorkersTo adds the workers that look after monthly gifts.
+func (s *Service) recurringWorkersTo(w *river.Workers) {
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[recurringArgs]) error {
+		return s.KeepRecurring(ctx)
+	}))
+	river.AddWorker(w, &linkWorker{service: s})
+}
+
+// recurringJob is the timer of [Service.KeepRecurring].
+func recurringJob() *river.PeriodicJob {
+	return river.NewPeriodicJob(
+		river.PeriodicInterval(recurringEvery),
+		func() (river.JobArgs, *river.InsertOpts) { return recurringArgs{}, nil },
+		&river.PeriodicJobOpts{ID: "donations_recurring", RunOnStart: true},
+	)
+}
+
+// KeepRecurring ends what closed campaigns leave, carries out wishes that wait, asks Stripe about monthly gifts that
+// nothing was heard of, and deletes old tokens. It is safe to interrupt and to repeat; two at once do each thing
+// once.
+func (s *Service) KeepRecurring(ctx context.Context) error {
+	ctx = stripe.Background(ctx)
+	now := s.now()
+	if err := s.endOfClosedCampaigns(ctx, now); err != nil {
+		return fmt.Errorf("end monthly gifts of closed campaigns: %w", err)
+	}
+	if _, err := s.cfg.Pool.Exec(ctx, expireRecurringSQL, pgx.NamedArgs{"now": now}); err != nil {
+		return fmt.Errorf("expire monthly gifts: %w", postgres.Error(err))
+	}
+	if _, err := s.cfg.Pool.Exec(ctx, forgetTokensSQL, pgx.NamedArgs{"now": now}); err != nil {
+		return fmt.Errorf("forget tokens: %w", postgres.Error(err))
+	}
+	return errors.Join(
+		s.each(ctx, "a wish about a monthly gift waits", dueWishesSQL, s.fulfil),
+		s.each(ctx, "a monthly gift cannot be asked for", dueLooksSQL, s.RefreshRecurring),
+	)
+}
+
+// A month that is not paid is not waited for.
+const endClosedSQL = `
+UPDATE donations.recurring AS r
+SET
+	wanted_end = CASE WHEN r.state = 'past_due' THEN 'now' ELSE 'period_end' END,
+	end_reason = 'campaign_closed',
+	wish = r.wish + 1,
+	wish_failures = 0,
+	wish_at = @now,
+	updated_at = @now
+WHERE r.id IN (
+	SELECT o.id
+	FROM donations.recurring AS o
+	JOIN campaigns.campaigns AS c ON c.collective = o.collective AND c.id = o.campaign
+	WHERE (c.state = 'closed' OR c.deadline <= @now)
+		AND o.state IN ('active', 'past_due')
+		AND NOT o.cancel_at_period_end
+		AND o.wanted_end IS NULL
+		AND o.livemode = @livemode
+	ORDER BY o.id
+	LIMIT @count
+	FOR NO KEY UPDATE OF o SKIP LOCKED
+)`
+
+// endOfClosedCampaigns wishes the end of all monthly gifts whose campaign takes no gifts any more.
+func (s *Service) endOfClosedCampaigns(ctx context.Context, now time.Time) error {
+	const batch = 500
+	for {
+		tag, err := s.cfg.Pool.Exec(ctx, endClosedSQL, pgx.NamedArgs{"now": now, "livemode": s.cfg.Stripe.Livemode(), "count": batch})
+		if err != nil || tag.RowsAffected() < batch {
+			return postgres.Error(err)
+		}
+	}
+}
+
+const expireRecurringSQL = `
+UPDATE donations.recurring AS r
+SET
+	state = 'expired',
+	updated_at = @now
+FROM donations.donations AS d
+WHERE r.state = 'created'
+	AND d.id = r.id
+	AND d.state IN ('expired', 'failed', 'canceled')`
+
+const forgetTokensSQL = `
+DELETE FROM donations.manage_tokens
+WHERE expires_at <= @now`
+
+const dueWishesSQL = `
+SELECT r.id
+FROM donations.recurring AS r
+WHERE r.wish_at <= @now
+	AND r.livemode = @livemode
+ORDER BY
+	r.wish_at,
+	r.id
+LIMIT @count`
+
+const dueLooksSQL = `
+UPDATE donations.recurring AS r
+SET look_at = @again_at
+WHERE r.id IN (
+	SELECT o.id
+	FROM donations.recurring AS o
+	WHERE o.look_at <= @now
+		AND o.livemode = @livemode
+	ORDER BY
+		o.look_at,
+		o.id
+	LIMIT @count
+	FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING r.id`
+
+// each does the work for what the query finds due, one after the other. Stripe's limit ends the round; what else
+// fails is logged, and holds up no other.
+func (s *Service) each(ctx context.Context, failure, sql string, work func(context.Context, uuid.UUID) error) error {
+	now := s.now()
+	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
+		"now": now, "again_at": now.Add(lookPause), "livemode": s.cfg.Stripe.Livemode(), "count": recurringCount,
+	})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return postgres.Error(err)
+	}
+	for _, id := range ids {
+		err := work(ctx, id)
+		if ctx.Err() != nil || stripe.KindOf(err) == stripe.Throttled {
+			return err
+		}
+		if err != nil {
+			s.cfg.Logger.WarnContext(ctx, failure, slog.String("recurring", id.String()), slog.Any("error", err))
+		}
+	}
+	return nil
+}
+
+// RefreshRecurring reads a monthly gift's subscription and paid invoices at Stripe and applies what they say. It
+// does nothing before somebody paid, and while the collective's account is disconnected.
+func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
+	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
+	if err != nil {
+		return postgres.Error(err)
+	}
+	if r.Subscription == "" || s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective) != nil {
+		return nil
+	}
+	// Invoices first: a subscription's next look is put off once it is known.
+	invoices, err := s.cfg.Stripe.ListPaidInvoices(ctx, r.StripeAccount, r.Subscription)
+	if err != nil {
+		return err
+	}
+	known, err := s.knownInvoices(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, inv := range invoices {
+		if known[inv.ID] {
+			continue
+		}
+		if _, err := s.ApplyInvoice(ctx, r.StripeAccount, inv); err != nil {
+			return err
+		}
+	}
+	sub, err := s.readSubscription(ctx, r)
+	if err != nil {
+		return err
+	}
+	_, err = s.ApplySubscription(ctx, r.StripeAccount, sub)
+	return err
+}
+
+const knownInvoicesSQL = `
+SELECT d.invoice_id
+FROM donations.donations AS d
+WHERE d.recurring_id = @id
+	AND d.invoice_id IS NOT NULL
+	AND d.payment_intent_id IS NOT NULL
+	AND d.paid_at IS NOT NULL`
+
+// knownInvoices are those that are gifts, paid ones.
+func (s *Service) knownInvoices(ctx context.Context, r Recurring) (map[string]bool, error) {
+	rows, err := s.cfg.Pool.Query(ctx, knownInvoicesSQL, pgx.NamedArgs{"id": r.ID})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	known := map[string]bool{}
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		known[id] = true
+		return nil
+	})
+	return known, postgres.Error(err)
+}

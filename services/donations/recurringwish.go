@@ -1,0 +1,237 @@
+package donations
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// What somebody wants of a monthly gift is stored first, and then done at Stripe, at once if Stripe answers and
+// else by upkeep. So no end that a donor was promised is lost, and what is sent twice is done once.
+
+const (
+	// wishClaim is how long one who carries a wish out keeps others from it; longer than its calls take.
+	wishClaim = time.Minute
+	// Each pause after a failure is twice the one before, longestWish at most.
+	firstWish, longestWish = 15 * time.Second, time.Hour
+)
+
+const wishEndSQL = `
+UPDATE donations.recurring AS r
+SET
+	wanted_end = @end,
+	end_reason = @reason,
+	wish = r.wish + 1,
+	wish_failures = 0,
+	wish_at = @now,
+	updated_at = @now
+WHERE r.id = @id
+	AND r.state IN ('active', 'past_due')
+	AND r.wanted_end IS DISTINCT FROM 'now'
+	AND r.wanted_end IS DISTINCT FROM @end
+	AND (@end = 'now' OR NOT r.cancel_at_period_end)`
+
+// EndRecurring ends a monthly gift, now or with the month that is paid for, for the reason given: nothing more is
+// taken. It returns it as it is then: ended, or [Recurring.Pending] when Stripe does not answer, and then it will
+// be. One that has ended stays as it is. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED,
+// STRIPE_ACCOUNT_DISCONNECTED.
+func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id uuid.UUID, atPeriodEnd bool, reason EndReason) (Recurring, error) {
+	r, err := s.GetRecurring(ctx, campaign, id)
+	if err != nil || r.State == RecurringCanceled {
+		return r, err
+	}
+	if err := s.changeable(ctx, r); err != nil {
+		return Recurring{}, err
+	}
+	end := endNow
+	// Of a month that is not paid nothing is to be waited for.
+	if atPeriodEnd && r.State == RecurringActive {
+		end = endWithMonth
+	}
+	_, err = s.cfg.Pool.Exec(ctx, wishEndSQL, pgx.NamedArgs{"id": id, "end": string(end), "reason": string(reason), "now": s.now()})
+	if err != nil {
+		return Recurring{}, postgres.Error(err)
+	}
+	return s.fulfilNow(ctx, campaign, id)
+}
+
+// changeable is an error for a monthly gift about which Stripe can be told nothing.
+func (s *Service) changeable(ctx context.Context, r Recurring) error {
+	if !r.running() {
+		return errs.Precondition("RECURRING_NOT_STARTED", "Nobody has paid the first month of %s.", r.Name())
+	}
+	return s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective)
+}
+
+const wishAmountSQL = `
+UPDATE donations.recurring AS r
+SET
+	wanted_amount_minor = @amount_minor,
+	wish = r.wish + 1,
+	wish_failures = 0,
+	wish_at = @now,
+	updated_at = @now
+WHERE r.id = @id
+	AND r.state IN ('active', 'past_due')
+	AND coalesce(r.wanted_amount_minor, r.amount_minor) <> @amount_minor`
+
+// ChangeRecurring changes what is given from the next month on, within the campaign's bounds. It returns it as it
+// is then, [Recurring.Pending] when Stripe does not answer. Errors: NOT_FOUND; FAILED_PRECONDITION:
+// RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED; INVALID_ARGUMENT as of [Service.Create].
+func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id uuid.UUID, amount money.Amount) (Recurring, error) {
+	r, err := s.GetRecurring(ctx, name, id)
+	if err != nil {
+		return Recurring{}, err
+	}
+	if err := s.goesOn(ctx, r); err != nil {
+		return Recurring{}, err
+	}
+	campaign, err := s.cfg.Campaigns.Get(ctx, name)
+	if err != nil {
+		return Recurring{}, err
+	}
+	if err := checkAmount(campaign, amount); err != nil {
+		return Recurring{}, err
+	}
+	_, err = s.cfg.Pool.Exec(ctx, wishAmountSQL, pgx.NamedArgs{"id": id, "amount_minor": amount.Minor, "now": s.now()})
+	if err != nil {
+		return Recurring{}, postgres.Error(err)
+	}
+	return s.fulfilNow(ctx, name, id)
+}
+
+// goesOn is an error for a monthly gift that has no next month.
+func (s *Service) goesOn(ctx context.Context, r Recurring) error {
+	if r.State == RecurringCanceled || r.CancelAtPeriodEnd || r.wantedEnd != "" {
+		return errs.Precondition("RECURRING_ENDED", "%s has ended, or is about to.", r.Name())
+	}
+	return s.changeable(ctx, r)
+}
+
+// fulfilNow carries the wish out while its caller waits. A failure of Stripe's is none of the caller's: the wish
+// is kept.
+func (s *Service) fulfilNow(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Recurring, error) {
+	calling, cancel := context.WithTimeout(ctx, createBudget)
+	defer cancel()
+	if err := s.fulfil(calling, id); err != nil {
+		s.cfg.Logger.WarnContext(ctx, "a wish about a monthly gift waits", slog.String("recurring", id.String()), slog.Any("error", err))
+	}
+	return s.GetRecurring(ctx, campaign, id)
+}
+
+const claimWishSQL = `
+UPDATE donations.recurring AS r
+SET wish_at = @claimed_until
+WHERE r.id = @id
+	AND r.wish_at <= @now
+	AND r.state IN ('active', 'past_due')
+RETURNING` + recurringColumns
+
+// fulfil does at Stripe what is wanted and notes what came of it. It does nothing when nothing is due.
+func (s *Service) fulfil(ctx context.Context, id uuid.UUID) error {
+	now := s.now()
+	r, err := oneRecurring(s.cfg.Pool.Query(ctx, claimWishSQL, pgx.NamedArgs{"id": id, "now": now, "claimed_until": now.Add(wishClaim)}))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return postgres.Error(err)
+	}
+	sub, err := s.tellStripe(ctx, r)
+	// What came of it is kept whether or not the caller is still there.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err != nil {
+		return errors.Join(err, s.noteWishFailure(ctx, r, stripe.KindOf(err)))
+	}
+	if _, err := s.ApplySubscription(ctx, r.StripeAccount, sub); err != nil {
+		return err
+	}
+	return s.noteWishDone(ctx, r)
+}
+
+// tellStripe reads the subscription and changes what is not yet as wanted, so that what an earlier call did is not
+// done again. It returns it as it is then.
+func (s *Service) tellStripe(ctx context.Context, r Recurring) (stripe.Subscription, error) {
+	if err := s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective); err != nil {
+		return stripe.Subscription{}, err
+	}
+	sub, err := s.readSubscription(ctx, r)
+	if err != nil || sub.Status == stripe.SubscriptionCanceled {
+		return sub, err
+	}
+	if r.wantedEnd == endNow {
+		sub, err := s.cfg.Stripe.CancelSubscription(ctx, r.StripeAccount, r.Subscription)
+		if stripe.KindOf(err) == stripe.Missing { // somebody was faster
+			return s.readSubscription(ctx, r)
+		}
+		return sub, err
+	}
+	change := stripe.SubscriptionChange{Account: r.StripeAccount, Now: sub, Wish: r.wish}
+	change.Now.Recurring = r.ID
+	if r.wantedMinor != 0 && r.wantedMinor != sub.Amount.Minor {
+		change.Amount = money.Amount{Minor: r.wantedMinor, Currency: r.Amount.Currency}
+	}
+	change.CancelAtPeriodEnd = r.wantedEnd == endWithMonth && !sub.CancelAtPeriodEnd
+	if change.Amount.Minor == 0 && !change.CancelAtPeriodEnd {
+		return sub, nil
+	}
+	return s.cfg.Stripe.ChangeSubscription(ctx, change)
+}
+
+// readSubscription reads a monthly gift's subscription. One that Stripe does not have takes no money any more.
+func (s *Service) readSubscription(ctx context.Context, r Recurring) (stripe.Subscription, error) {
+	sub, err := s.cfg.Stripe.GetSubscription(ctx, r.StripeAccount, r.Subscription)
+	if stripe.KindOf(err) == stripe.Missing {
+		return stripe.Subscription{
+			ID: r.Subscription, Recurring: r.ID, Status: stripe.SubscriptionCanceled, Amount: r.Amount, Livemode: r.Livemode,
+		}, nil
+	}
+	return sub, err
+}
+
+const wishDoneSQL = `
+UPDATE donations.recurring AS r
+SET
+	wanted_amount_minor = NULL,
+	wanted_end = NULL,
+	wish_failures = 0,
+	wish_at = NULL,
+	updated_at = @now
+WHERE r.id = @id
+	AND r.wish = @wish`
+
+// noteWishDone leaves a newer wish alone.
+func (s *Service) noteWishDone(ctx context.Context, r Recurring) error {
+	_, err := s.cfg.Pool.Exec(ctx, wishDoneSQL, pgx.NamedArgs{"id": r.ID, "wish": r.wish, "now": s.now()})
+	return postgres.Error(err)
+}
+
+const wishFailedSQL = `
+UPDATE donations.recurring AS r
+SET
+	wish = CASE WHEN @remembered THEN r.wish + 1 ELSE r.wish END,
+	wish_failures = r.wish_failures + 1,
+	wish_at = @again_at
+WHERE r.id = @id
+	AND r.wish = @wish
+	AND r.wish_at IS NOT NULL`
+
+// noteWishFailure begins the pause. Stripe repeats some answers under the same key, so the next try has another.
+func (s *Service) noteWishFailure(ctx context.Context, r Recurring, kind stripe.Kind) error {
+	_, err := s.cfg.Pool.Exec(ctx, wishFailedSQL, pgx.NamedArgs{
+		"id": r.ID, "wish": r.wish, "remembered": kind == stripe.Failed || kind == stripe.Refused || kind == stripe.Missing,
+		"again_at": s.now().Add(min(firstWish<<min(r.wishFailures, 10), longestWish)),
+	})
+	return postgres.Error(err)
+}
