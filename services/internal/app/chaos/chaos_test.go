@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -130,6 +131,7 @@ type history struct {
 	steps []string
 
 	donors     []*donor
+	refunds    []*refundsv1.CreateRefundRequest
 	disputes   []string
 	lowBalance bool
 }

@@ -51,11 +51,13 @@ func (h *history) openCampaign() {
 }
 
 // flowSteps are the steps of the flows beside a gift by card.
-func (h *history) flowSteps() []step { return h.stripeSteps() }
+func (h *history) flowSteps() []step {
+	return append(h.stripeSteps(), h.refundSteps()...)
+}
 
 // flowComparisons compare what they leave.
 func (h *history) flowComparisons() []func(context.Context) string {
-	return []func(context.Context) string{h.compareProgress}
+	return []func(context.Context) string{h.compareProgress, h.compareRefunds, h.compareDisputes}
 }
 
 // paidOtherwise reports whether a gift was paid by no Checkout Session of its own.
