@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -37,15 +36,9 @@ type submitRefundArgs struct {
 // Kind names the job in River.
 func (submitRefundArgs) Kind() string { return "donation_submit_refund" }
 
-// InsertOpts: while one job of a refund waits or runs, there is no other.
+// InsertOpts: a second one does no harm, and is there when the first was killed with its program.
 func (submitRefundArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries, UniqueOpts: river.UniqueOpts{
-		ByArgs: true,
-		ByState: []rivertype.JobState{
-			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateScheduled, rivertype.JobStateRetryable,
-			rivertype.JobStateRunning,
-		},
-	}}
+	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries}
 }
 
 // readRefundArgs asks for [Service.ReadRefund].
