@@ -3,7 +3,6 @@ package mail
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/mail"
 	"net/netip"
 	"net/url"
@@ -72,5 +71,3 @@ func parse(rawURL string) (server, error) {
 	s.loopback = s.host == "localhost" || err == nil && ip.IsLoopback()
 	return s, nil
 }
-
-func (s server) address() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
