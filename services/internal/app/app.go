@@ -84,6 +84,7 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 		PublicURL:       cfg.PublicURL,
 		TrustedProxies:  cfg.TrustedProxies,
 		CheckoutOrigins: checkoutOrigins(cfg),
+		PortalOrigins:   portalOrigins(cfg),
 		Logger:          cfg.Logger,
 	})
 	if err != nil {
@@ -264,6 +265,14 @@ func checkoutOrigins(cfg Config) []string {
 		return []string{cfg.StripeAPIBase}
 	}
 	return []string{"https://checkout.stripe.com"}
+}
+
+// portalOrigins are where Stripe's billing portal is.
+func portalOrigins(cfg Config) []string {
+	if cfg.StripeAPIBase != "" {
+		return []string{cfg.StripeAPIBase}
+	}
+	return []string{"https://billing.stripe.com"}
 }
 
 // jobClient inserts jobs; the one that works them is made from the same parts in watch.

@@ -130,15 +130,20 @@ func (in *intent) renderLastError(w *world) any {
 	if in.LastError == nil {
 		return nil
 	}
-	return object{
-		"charge":         in.ChargeID,
+	o := object{
 		"code":           in.LastError.Code,
-		"decline_code":   orNull(in.LastError.DeclineCode),
 		"doc_url":        docURL(in.LastError.Code),
 		"message":        in.LastError.Message,
 		"payment_method": w.PaymentMethods.byID[in.LastMethod].render(),
 		"type":           typeCard,
 	}
+	if in.ChargeID != "" { // both are left out otherwise, and never null
+		o["charge"] = in.ChargeID
+	}
+	if in.LastError.DeclineCode != "" {
+		o["decline_code"] = in.LastError.DeclineCode
+	}
+	return o
 }
 
 func (s *Sim) getIntent(c *call) (object, *apiError) {

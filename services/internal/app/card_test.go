@@ -1,0 +1,250 @@
+package app_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+func TestADeclinedCardAndAnother(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, owner := e.Campaign("vallon")
+	d := give(t, e.Conn, gift(campaign))
+	page := session(t, e, d).ID
+	for _, card := range []stripesim.Card{stripesim.CardDeclined, stripesim.CardInsufficientFunds, stripesim.CardChallengedDeclined} {
+		var declined *stripesim.DeclinedError
+		if err := e.Sim.Pay(page, card); !errors.As(err, &declined) {
+			t.Fatalf("%s: %v", card, err)
+		}
+	}
+	if err := e.Sim.WaitDelivered(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
+		t.Errorf("after declines the donor is told %v", got)
+	}
+	if err := e.Sim.Pay(page, stripesim.CardChallenged); err != nil {
+		t.Fatal(err)
+	}
+	e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
+	if got := stateOf(t, e, owner, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_SUCCEEDED {
+		t.Errorf("the gift is %v", got)
+	}
+}
+
+// recovered lets a gift's page expire and opens it again as its donor does, by the address in the gift's status.
+func recovered(t *testing.T, e *apptest.Env, d *donationsv1.Donation) (again string) {
+	t.Helper()
+	if err := e.Sim.Expire(session(t, e, d).ID); err != nil {
+		t.Fatal(err)
+	}
+	var address string
+	e.Eventually("the gift can be paid again", func() bool {
+		s, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
+			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		address = s.GetCheckoutUrl()
+		return s.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID && address != ""
+	})
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	all := e.Sim.Sessions("")
+	again = all[len(all)-1].ID
+	if !strings.HasSuffix(resp.Request.URL.Path, again) {
+		t.Fatalf("%s leads to %s, the newest session is %s", address, resp.Request.URL, again)
+	}
+	return again
+}
+
+func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
+	e, campaign, owner := withDebits(t)
+	t.Run("and paid by card", func(t *testing.T) {
+		d := give(t, e.Conn, gift(campaign))
+		if err := e.Sim.Pay(recovered(t, e, d), stripesim.CardOK); err != nil {
+			t.Fatal(err)
+		}
+		e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
+		if got := stateOf(t, e, owner, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_SUCCEEDED {
+			t.Errorf("the gift is %v", got)
+		}
+	})
+	t.Run("and paid by a debit, of which it is told that it is under way", func(t *testing.T) {
+		d := give(t, e.Conn, gift(campaign))
+		if err := e.Sim.PayByDebit(recovered(t, e, d), stripesim.IBANRefused); err != nil {
+			t.Fatal(err)
+		}
+		e.Eventually("it is under way", func() bool {
+			return outcome(t, e.Conn, d) == donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING
+		})
+		// The bank's no is found out by asking, of the session that was opened again and not of the first.
+		e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
+		e.Clock.Advance(aWeek)
+		e.Eventually("it has failed", func() bool {
+			e.Clock.Advance(time.Minute)
+			return outcome(t, e.Conn, d) == donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID
+		})
+		e.Sim.SetDelivery(stripesim.Delivery{})
+	})
+	t.Run("and expires again, which says nothing new", func(t *testing.T) {
+		d := give(t, e.Conn, gift(campaign))
+		if err := e.Sim.Expire(recovered(t, e, d)); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Sim.WaitDelivered(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := stateOf(t, e, owner, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_EXPIRED {
+			t.Errorf("the gift is %v", got)
+		}
+	})
+}
+
+func TestADonorWhoIsShownAnotherCurrency(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, owner := e.Campaign("vallon")
+	d := give(t, e.Conn, gift(campaign))
+	page := session(t, e, d).ID
+	if err := e.Sim.Localize(page, "usd", 1.09); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Sim.Pay(page, stripesim.CardInternational); err != nil {
+		t.Fatal(err)
+	}
+	e.Eventually("the gift has succeeded", func() bool {
+		return stateOf(t, e, owner, d).GetState() == donationsv1.DonationState_DONATION_STATE_SUCCEEDED
+	})
+	e.Eventually("the campaign has its own amount", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
+}
+
+// Named after the bugs that others shipped: 18,000 card-testing attempts from one address; fraud moved to the one
+// path without a limit.
+func TestCardTestingFromOneAddress(t *testing.T) {
+	const burst = 4
+	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: burst, Interval: time.Hour}})
+	campaign, owner := e.Campaign("vallon")
+	collective, slug, _ := strings.Cut(strings.TrimPrefix(campaign, "collectives/"), "/campaigns/")
+
+	// Each way to a payment page, from the one address of this machine. It reports whether a page was opened.
+	byRPC := func(monthly bool, rest bool) func() bool {
+		return func() bool {
+			req := gift(campaign)
+			if monthly {
+				req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
+			}
+			client := donationsv1.NewDonationsServiceClient(e.Conn)
+			if rest {
+				client = donationsv1.NewDonationsServiceClient(&apptest.RESTConn{URL: e.URL})
+			}
+			_, err := client.CreateDonation(t.Context(), req)
+			if err != nil && status.Code(err) != codes.ResourceExhausted {
+				t.Errorf("refused otherwise: %v", err)
+			}
+			return err == nil
+		}
+	}
+	byForm := func(often string) func() bool {
+		return func() bool {
+			form := url.Values{"preset": {"2000"}, "often": {often}}
+			client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			resp, err := client.PostForm(e.URL+"/c/"+collective+"/"+slug+"/give", form)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusSeeOther && resp.StatusCode != http.StatusTooManyRequests {
+				t.Errorf("the form answers %d", resp.StatusCode)
+			}
+			return resp.StatusCode == http.StatusSeeOther
+		}
+	}
+	ways := map[string]func() bool{
+		"gRPC": byRPC(false, false), "REST": byRPC(false, true), "monthly by gRPC": byRPC(true, false), "monthly by REST": byRPC(true, true),
+		"the form": byForm("once"), "the monthly form": byForm("monthly"),
+	}
+	opened := 0
+	for range burst + 2 {
+		for _, way := range ways {
+			if way() {
+				opened++
+			}
+		}
+	}
+	if opened != burst || len(e.Sim.Sessions("")) != burst {
+		t.Fatalf("%d pages were opened, %d at Stripe; %d are allowed by all ways together", opened, len(e.Sim.Sessions("")), burst)
+	}
+	for name, way := range ways {
+		if way() {
+			t.Errorf("%s has a limit of its own", name)
+		}
+	}
+
+	t.Run("each page closes after some declined cards, and so does each copy of it", func(t *testing.T) {
+		e.Clock.Advance(24 * time.Hour)
+		d := give(t, e.Conn, gift(campaign))
+		page := session(t, e, d).ID
+		tried := 0
+		try := func(page string) (closed bool) {
+			var gone *stripesim.SessionError
+			if err := e.Sim.Pay(page, stripesim.CardDeclined); errors.As(err, &gone) {
+				return true
+			}
+			tried++
+			return false
+		}
+		const enough = 8
+		for range enough {
+			if try(page) {
+				t.Fatalf("closed after %d declines", tried)
+			}
+		}
+		e.Eventually("the page is closed", func() bool {
+			for _, s := range e.Sim.Sessions("") {
+				if s.ID == page {
+					return s.Status == "expired"
+				}
+			}
+			return false
+		})
+		e.Eventually("the gift has expired", func() bool {
+			return stateOf(t, e, owner, d).GetState() == donationsv1.DonationState_DONATION_STATE_EXPIRED
+		})
+		s, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
+			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
+		if err != nil || s.GetCheckoutUrl() != "" {
+			t.Errorf("whoever tried cards is led back to %q (%v)", s.GetCheckoutUrl(), err)
+		}
+		// Somebody who has the recovery URL all the same gets one try out of each copy.
+		for range 3 {
+			again, err := e.Sim.Recover(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if try(again) {
+				t.Fatal("a fresh copy is closed")
+			}
+			e.Eventually("the copy is closed after one decline", func() bool {
+				all := e.Sim.Sessions("")
+				return all[len(all)-1].Status == "expired"
+			})
+		}
+		if tried != enough+3 {
+			t.Errorf("%d cards were tried", tried)
+		}
+	})
+}
