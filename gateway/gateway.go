@@ -80,6 +80,7 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	mux.Handle("/", orJSON(site))
 	mux.Handle("/{$}", site)
 	mux.Handle("/c/", site)
+	mux.Handle("/stripe/", site)
 	mux.Handle("/assets/", site)
 	mux.Handle("/v1/", newCORS(conn, time.Now).wrap(rest))
 	mux.Handle("/v1/webhooks/stripe", only(http.MethodPost, receive(conn, platformEndpoint)))

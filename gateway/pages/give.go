@@ -175,7 +175,7 @@ func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence s
 		return http.StatusBadRequest, w.T("errorTooSmall", "minimum", w.money(c.GetMinimum()))
 	case "AMOUNT_TOO_LARGE":
 		return http.StatusBadRequest, w.T("errorTooLarge", "maximum", w.money(c.GetMaximum()))
-	case "CAMPAIGN_NOT_OPEN", "STRIPE_ACCOUNT_DISCONNECTED":
+	case "CAMPAIGN_NOT_OPEN", "STRIPE_ACCOUNT_DISCONNECTED", "STRIPE_ACCOUNT_NOT_READY":
 		return http.StatusConflict, w.T("errorNotOpen")
 	case "TOO_MANY_GIFTS":
 		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.wait(wait))

@@ -99,6 +99,8 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /stripe/back", s.stripeBack)
+	mux.HandleFunc("GET /stripe/expired", s.stripeExpired)
 	mux.HandleFunc("GET /c/{collective}", s.collective)
 	mux.HandleFunc("GET /c/{collective}/{campaign}", s.campaign)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)

@@ -82,6 +82,7 @@
     AMOUNT_TOO_LARGE: "errorTooLarge",
     CAMPAIGN_NOT_OPEN: "errorNotOpen",
     STRIPE_ACCOUNT_DISCONNECTED: "errorNotOpen",
+    STRIPE_ACCOUNT_NOT_READY: "errorNotOpen",
     NOT_FOUND: "errorNotOpen",
     ORIGIN_NOT_ALLOWED: "errorPage",
     RETURN_URL_NOT_ALLOWED: "errorPage",
