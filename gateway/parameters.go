@@ -22,6 +22,7 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
@@ -47,6 +48,7 @@ func newParameters() (parameters, error) {
 		donationsv1.File_cagnotte_donations_v1_donations_proto,
 		exportsv1.File_cagnotte_exports_v1_exports_proto,
 		ledgerv1.File_cagnotte_ledger_v1_ledger_proto,
+		payoutsv1.File_cagnotte_payouts_v1_payouts_proto,
 		refundsv1.File_cagnotte_refunds_v1_refunds_proto,
 		webhooksv1.File_cagnotte_webhooks_v1_webhooks_proto,
 	} {

@@ -21,6 +21,7 @@ import (
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -77,6 +78,7 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 		refundsv1.RegisterRefundsServiceHandlerClient(ctx, mux, refundsv1.NewRefundsServiceClient(conn)),
 		disputesv1.RegisterDisputesServiceHandlerClient(ctx, mux, disputesv1.NewDisputesServiceClient(conn)),
 		ledgerv1.RegisterLedgerServiceHandlerClient(ctx, mux, ledgerv1.NewLedgerServiceClient(conn)),
+		payoutsv1.RegisterPayoutsServiceHandlerClient(ctx, mux, payoutsv1.NewPayoutsServiceClient(conn)),
 		noticesv1.RegisterNoticesServiceHandlerClient(ctx, mux, noticesv1.NewNoticesServiceClient(conn)),
 		recurringv1.RegisterRecurringServiceHandlerClient(ctx, mux, recurringv1.NewRecurringServiceClient(conn)),
 		treasuryv1.RegisterTreasuryServiceHandlerClient(ctx, mux, treasuryv1.NewTreasuryServiceClient(conn)),

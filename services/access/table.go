@@ -133,6 +133,11 @@ var table = map[string]rule{
 	// An auditor reads all and changes nothing.
 	"/cagnotte.ledger.v1.LedgerService/ClosePeriod": {allow: owner | treasurer | operator, field: "name", resource: "ledger"},
 
+	// Under collectives/- it is the operator's: no member's collective has that name.
+	"/cagnotte.payouts.v1.PayoutsService/ListPayouts":     {allow: bookkeepers | operator, field: "parent", resource: "payouts"},
+	"/cagnotte.payouts.v1.PayoutsService/GetPayout":       {allow: bookkeepers | operator, field: "name", resource: "payouts"},
+	"/cagnotte.payouts.v1.PayoutsService/ListPayoutLines": {allow: bookkeepers | operator, field: "parent", resource: "payouts"},
+
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 
 	// The money that comes by hand is the treasurer's; an editor writes texts.

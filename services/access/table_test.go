@@ -21,6 +21,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -106,6 +107,9 @@ var matrix = map[string]string{
 	"cagnotte.ledger.v1.LedgerService/GetGiftProof":       "PPPPPP",
 	"cagnotte.ledger.v1.LedgerService/ClosePeriod":        "UPNPNP",
 	"cagnotte.exports.v1.ExportsService/ExportLedger":     "UPNPPP",
+	"cagnotte.payouts.v1.PayoutsService/ListPayouts":      "UPNPPP",
+	"cagnotte.payouts.v1.PayoutsService/GetPayout":        "UPNPPP",
+	"cagnotte.payouts.v1.PayoutsService/ListPayoutLines":  "UPNPPP",
 
 	"cagnotte.treasury.v1.TreasuryService/CreateOfflineGift":   "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/GetOfflineGift":      "UPNPPP",

@@ -17,6 +17,7 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -133,6 +134,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(gifts))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))
 	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(books, bookOf))
+	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(transfers))
 	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{Ledger: books, Collectives: groups})))
 	return nil
 }

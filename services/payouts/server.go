@@ -1,0 +1,202 @@
+package payouts
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+type server struct {
+	payoutsv1.UnimplementedPayoutsServiceServer
+	service *Service
+}
+
+// NewServer returns the service as gRPC. Who may see [Everybody]'s is the permission table's to say.
+func NewServer(s *Service) payoutsv1.PayoutsServiceServer { return &server{service: s} }
+
+// listFilter and linesFilter keep the tokens of other lists out.
+const (
+	listFilter  = "payouts "
+	linesFilter = "payout lines "
+)
+
+func (s *server) ListPayouts(ctx context.Context, req *payoutsv1.ListPayoutsRequest) (*payoutsv1.ListPayoutsResponse, error) {
+	collective, ok := strings.CutPrefix(req.GetParent(), "collectives/")
+	if !ok {
+		return nil, errs.NotFound(req.GetParent())
+	}
+	after := newest
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, listFilter+collective, &after.Arrival, &after.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	// One more than asked tells whether there is another page.
+	found, err := s.service.List(ctx, collective, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &payoutsv1.ListPayoutsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(listFilter+collective, last.Arrival, last.ID)
+	}
+	for _, p := range found {
+		resp.Payouts = append(resp.Payouts, toProto(collective, p))
+	}
+	return resp, nil
+}
+
+func (s *server) GetPayout(ctx context.Context, req *payoutsv1.GetPayoutRequest) (*payoutsv1.Payout, error) {
+	collective, p, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return toProto(collective, p), nil
+}
+
+func (s *server) find(ctx context.Context, name string) (collective string, p Payout, err error) {
+	collective, id, ok := parseName(name)
+	if !ok {
+		return "", Payout{}, errs.NotFound(name)
+	}
+	p, err = s.service.Get(ctx, collective, id)
+	return collective, p, err
+}
+
+func (s *server) ListPayoutLines(ctx context.Context, req *payoutsv1.ListPayoutLinesRequest) (*payoutsv1.ListPayoutLinesResponse, error) {
+	collective, p, err := s.find(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	q := LineQuery{Collective: collective, Share: p.Share.Minor, Count: page.Size(req.GetPageSize())}
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, linesFilter+req.GetParent(), &q.From.After, &q.From.Sum); err != nil {
+			return nil, err
+		}
+	}
+	lines, next, err := s.service.Lines(ctx, p, q)
+	if err != nil {
+		return nil, err
+	}
+	resp := &payoutsv1.ListPayoutLinesResponse{}
+	if next != nil {
+		resp.NextPageToken = page.Encode(linesFilter+req.GetParent(), next.After, next.Sum)
+	}
+	for _, l := range lines {
+		resp.Lines = append(resp.Lines, lineToProto(l, p.Amount.Currency))
+	}
+	return resp, nil
+}
+
+var statesToProto = map[stripe.PayoutStatus]payoutsv1.PayoutState{
+	stripe.PayoutPending:   payoutsv1.PayoutState_PAYOUT_STATE_PENDING,
+	stripe.PayoutInTransit: payoutsv1.PayoutState_PAYOUT_STATE_IN_TRANSIT,
+	stripe.PayoutPaid:      payoutsv1.PayoutState_PAYOUT_STATE_PAID,
+	stripe.PayoutFailed:    payoutsv1.PayoutState_PAYOUT_STATE_FAILED,
+	stripe.PayoutCanceled:  payoutsv1.PayoutState_PAYOUT_STATE_CANCELED,
+}
+
+var reconciliationsToProto = map[Reconciliation]payoutsv1.Reconciliation{
+	ReconciliationPending:       payoutsv1.Reconciliation_RECONCILIATION_PENDING,
+	ReconciliationMatched:       payoutsv1.Reconciliation_RECONCILIATION_MATCHED,
+	ReconciliationDiffers:       payoutsv1.Reconciliation_RECONCILIATION_DIFFERS,
+	ReconciliationNotApplicable: payoutsv1.Reconciliation_RECONCILIATION_NOT_APPLICABLE,
+}
+
+var problemsToProto = map[Problem]payoutsv1.Problem{
+	ProblemSum:     payoutsv1.Problem_PROBLEM_SUM,
+	ProblemOwn:     payoutsv1.Problem_PROBLEM_OWN,
+	ProblemAmount:  payoutsv1.Problem_PROBLEM_AMOUNT,
+	ProblemFee:     payoutsv1.Problem_PROBLEM_FEE,
+	ProblemMissing: payoutsv1.Problem_PROBLEM_MISSING,
+}
+
+var lineKindsToProto = map[LineKind]payoutsv1.PayoutLineKind{
+	LineGift:        payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_GIFT,
+	LineRefund:      payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_REFUND,
+	LineDispute:     payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DISPUTE,
+	LineFee:         payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_FEE,
+	LinePayout:      payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_PAYOUT,
+	LineUndetailed:  payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNDETAILED,
+	LineUnexplained: payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNEXPLAINED,
+}
+
+func toProto(collective string, p Payout) *payoutsv1.Payout {
+	out := &payoutsv1.Payout{
+		Name:               nameOf(collective, p.ID),
+		StripeAccount:      p.Account,
+		ShareAmount:        moneyToProto(p.Share.Minor, p.Share.Currency),
+		State:              statesToProto[p.State],
+		Automatic:          p.Automatic,
+		ArrivalTime:        timestamppb.New(p.Arrival),
+		CreateTime:         timestamppb.New(p.Created),
+		Transaction:        p.Transaction,
+		FailureTransaction: p.FailureTransaction,
+		Reconciliation:     reconciliationsToProto[p.Reconciliation],
+		ReconcileTime:      timeToProto(p.ReconcileTime),
+	}
+	if collective == Everybody || p.Share == p.Amount {
+		out.Amount = moneyToProto(p.Amount.Minor, p.Amount.Currency)
+	}
+	if !p.BankTime.IsZero() {
+		out.BankTransaction = BankReference(p.ID)
+	}
+	for _, f := range p.Findings {
+		out.Findings = append(out.Findings, &payoutsv1.Finding{
+			Problem:     problemsToProto[f.Problem],
+			Transaction: f.Transaction,
+			Expected:    moneyToProto(f.Expected, p.Amount.Currency),
+			Found:       moneyToProto(f.Found, p.Amount.Currency),
+			FindTime:    timestamppb.New(f.Time),
+		})
+	}
+	return out
+}
+
+func lineToProto(l Line, currency money.Currency) *payoutsv1.PayoutLine {
+	kind, known := lineKindsToProto[l.Kind]
+	if !known {
+		kind = payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_OTHER
+	}
+	out := &payoutsv1.PayoutLine{
+		Kind:          kind,
+		Transaction:   l.Transaction,
+		EffectiveTime: timeToProto(l.Time),
+		Gross:         moneyToProto(l.Gross, currency),
+		Fee:           moneyToProto(l.Fee, currency),
+		Net:           moneyToProto(l.Net, currency),
+	}
+	if l.Collective != "" {
+		out.Collective = "collectives/" + l.Collective
+	}
+	if l.Campaign != "" {
+		out.Campaign = out.Collective + "/campaigns/" + l.Campaign
+	}
+	if l.Donation != "" {
+		out.Donation = out.Campaign + "/donations/" + l.Donation
+	}
+	return out
+}
+
+func moneyToProto(minor int64, currency money.Currency) *moneyv1.Money {
+	return &moneyv1.Money{CurrencyCode: string(currency), AmountMinor: minor}
+}
+
+func timeToProto(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
