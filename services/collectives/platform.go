@@ -2,6 +2,7 @@ package collectives
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -40,16 +41,25 @@ func (s *Service) BindPlatform(ctx context.Context, account string, livemode boo
 	if _, err := s.pool.Exec(ctx, bindPlatformSQL, pgx.NamedArgs{"account": account, "livemode": livemode}); err != nil {
 		return postgres.Error(err)
 	}
+	return s.CheckPlatform(ctx, account, livemode)
+}
+
+// CheckPlatform fails as BindPlatform does, and changes nothing. Books that are not bound yet fit every key.
+func (s *Service) CheckPlatform(ctx context.Context, account string, livemode bool) error {
 	var boundAccount string
 	var boundLivemode bool
-	if err := s.pool.QueryRow(ctx, platformSQL).Scan(&boundAccount, &boundLivemode); err != nil {
+	err := s.pool.QueryRow(ctx, platformSQL).Scan(&boundAccount, &boundLivemode)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
 		return postgres.Error(err)
 	}
 	if livemode != boundLivemode {
 		return errs.Precondition(ReasonOtherStripe, "The key is for %s, and the books in this database are of %s.",
 			modeName(livemode), modeName(boundLivemode))
 	}
-	if account != "" && account != boundAccount {
+	if account != "" && boundAccount != "" && account != boundAccount {
 		return errs.Precondition(ReasonOtherStripe, "The key is of Stripe account %s, and the books in this database are of %s.",
 			account, boundAccount)
 	}

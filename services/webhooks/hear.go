@@ -16,7 +16,9 @@ const (
 	// for clocks that differ.
 	hearOverlap = 30 * time.Minute
 	// hearWindow is how much of a long absence is read before the position moves.
-	hearWindow = 12 * time.Hour
+	hearWindow = 24 * time.Hour
+	// hearFirst is how far back the first reading of an account goes: gifts may have been begun before it.
+	hearFirst = 24 * time.Hour
 	// onItsWay is how long a webhook may take before its event counts as missed.
 	onItsWay = 2 * time.Minute
 	// hearAgain is the pause after a failure.
@@ -137,13 +139,13 @@ func (s *Service) storeMissed(ctx context.Context, account string, page []stripe
 
 const heardToSQL = `
 SELECT
-	coalesce(a.heard_to, @now),
+	coalesce(a.heard_to, @first),
 	a.hear_next_at <= statement_timestamp()
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
 func (s *Service) heardTo(ctx context.Context, account string) (to time.Time, due bool, err error) {
-	err = s.cfg.Pool.QueryRow(ctx, heardToSQL, pgx.NamedArgs{"account": account, "now": s.now()}).Scan(&to, &due)
+	err = s.cfg.Pool.QueryRow(ctx, heardToSQL, pgx.NamedArgs{"account": account, "first": s.now().Add(-hearFirst)}).Scan(&to, &due)
 	return to, due, postgres.Error(err)
 }
 

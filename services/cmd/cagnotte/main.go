@@ -26,10 +26,12 @@ const usage = `Usage: cagnotte COMMAND
   ledger verify         recompute the books, or a file of them, and say what differs (ledger verify -h)
   ledger archive        write all that is sealed of a book, for ledger verify -from-export (ledger archive -h)
   ledger verify-proof   check a donor's proof code, without a database (ledger verify-proof -h)
+  stripe setup          make the webhook endpoints at Stripe, or bring them up to this program; prints new secrets
+  stripe check          say what is wrong between this installation and Stripe
   operator create-key   create an operator's key and print it on the last line (create-key -h)
   version               print the version
 
-Settings come from the environment: DATABASE_URL for all, the others for serve.
+Settings come from the environment: DATABASE_URL for most, those of Stripe for stripe, all for serve.
 `
 
 func main() {
@@ -50,7 +52,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger := slog.New(slog.NewJSONHandler(stderr, nil))
 	command, args := args[0], args[1:]
-	if (command == "operator" || command == "ledger") && len(args) > 0 {
+	if (command == "operator" || command == "ledger" || command == "stripe") && len(args) > 0 {
 		command, args = command+" "+args[0], args[1:]
 	}
 	switch command {
@@ -66,6 +68,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return archiveLedger(ctx, args, getenv, stderr)
 	case "ledger verify-proof":
 		return verifyProof(args, stdout, stderr)
+	case "stripe setup":
+		return setUpStripe(ctx, args, getenv, stdout, stderr)
+	case "stripe check":
+		return checkStripe(ctx, args, getenv, stdout, stderr)
 	case "operator create-key":
 		return createKey(ctx, args, getenv, stdout, stderr)
 	case "version":

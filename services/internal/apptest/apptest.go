@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -192,6 +193,20 @@ func (e *Env) StartApp() {
 		return resp.StatusCode == http.StatusOK
 	})
 }
+
+// SetSecrets gives the service other signing secrets, from its next start on; each may be several, separated by
+// commas.
+func (e *Env) SetSecrets(platform, connect string) {
+	e.settings.StripeWebhookSecrets = strings.Split(platform, ",")
+	e.settings.StripeConnectWebhookSecrets = strings.Split(connect, ",")
+}
+
+// SetAPIKey gives the service another key, from its next start on, or several, separated by commas.
+func (e *Env) SetAPIKey(key string) { e.settings.StripeAPIKey = key }
+
+// SetStripeRate bounds how many calls a second the service makes to the simulator, from its next start on; any
+// number until then.
+func (e *Env) SetStripeRate(perSecond float64) { e.settings.StripeRate = perSecond }
 
 // StopApp takes the service down as SIGTERM does. Simulator and database stay.
 func (e *Env) StopApp() {

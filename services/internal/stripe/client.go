@@ -102,6 +102,9 @@ func New(cfg Config) (*Client, error) {
 // Livemode tells whether the key moves real money.
 func (c *Client) Livemode() bool { return c.live }
 
+// Restricted tells whether the key that is used now is one that may do only what was allowed to it.
+func (c *Client) Restricted() bool { return strings.HasPrefix(c.keys[c.key.Load()], "rk_") }
+
 // EachKey returns a client for each key, which uses that one alone, to check them: they share all else.
 func (c *Client) EachKey() []*Client {
 	clients := make([]*Client, len(c.keys))

@@ -27,10 +27,12 @@ var Permissions = []Permission{
 	{"Events", "Read", "/v1/events"},
 	{"Payouts", "Read", "/v1/payouts"},
 	{"Disputes", "Read", "/v1/disputes"},
+	{"Early Fraud Warnings", "Read", "/v1/radar/early_fraud_warnings"},
 	{"Customers", "Read", "/v1/customers"},
 	{"Subscriptions", "Write", "/v1/subscriptions"},
 	{"Invoices", "Read", "/v1/invoices"},
 	{"Customer Portal", "Write", ""},
+	{"Account Links and Accounts (only to open accounts for collectives)", "Write", ""},
 	{"Webhook Endpoints", "Read", "/v1/webhook_endpoints"},
 }
 

@@ -51,7 +51,7 @@ func (s *Sim) endpoints() []endpoint {
 		{"GET /v1/events", "event", true, eventListParams, s.listEvents},
 		{"GET /v1/events/{id}", "event", false, expandOnly, s.getEvent},
 		{"GET /v1/account", "account", false, expandOnly, s.getOwnAccount},
-	}, slices.Concat(s.subscriptionEndpoints(), s.connectEndpoints(), s.hookEndpoints())...)
+	}, slices.Concat(s.subscriptionEndpoints(), s.connectEndpoints(), s.hookEndpoints(), s.listEndpoints())...)
 }
 
 func (s *Sim) routes() http.Handler {

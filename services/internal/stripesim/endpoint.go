@@ -123,7 +123,7 @@ func (s *Sim) createHook(c *call) (object, *apiError) {
 }
 
 func (s *Sim) listHooks(c *call) (object, *apiError) {
-	return page(&c.world.Hooks, c.params, "/v1/webhook_endpoints", "webhook endpoint", func(*hook) bool { return true }, (*hook).render)
+	return page(&c.world.Hooks, c.params, "/v1/webhook_endpoints", "webhook endpoint", all[*hook], (*hook).render)
 }
 
 func (s *Sim) hook(c *call) (*hook, *apiError) {

@@ -9,8 +9,7 @@
 ALTER TABLE webhooks.events ADD COLUMN heard boolean NOT NULL DEFAULT false;
 
 ALTER TABLE webhooks.accounts
-    -- Every event up to here, by Stripe's clock, is stored. NULL: the list was not read yet. It is then read from
-    -- that moment on: what happened before this program looked after the account is not its.
+    -- Every event up to here, by Stripe's clock, is stored. NULL: the list was not read yet.
     ADD COLUMN heard_to     timestamptz,
     -- When the list is to be read again.
     ADD COLUMN hear_next_at timestamptz NOT NULL DEFAULT '-infinity';
