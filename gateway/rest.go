@@ -92,11 +92,21 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 	return bounded(mux), nil
 }
 
+const (
+	// importSuffix ends the path of the one call whose body is large: a bank statement, 4 MiB in base64.
+	importSuffix   = "/bankStatements:import"
+	maxImportBytes = 6 << 20
+)
+
 // bounded reads the body whole before anything is called, so that what is too
 // large is told from what is not JSON, and says that answers are nobody else's to keep.
 func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := readBody(w, r, maxJSONBytes)
+		limit := int64(maxJSONBytes)
+		if strings.HasSuffix(r.URL.Path, importSuffix) {
+			limit = maxImportBytes
+		}
+		body, err := readBody(w, r, limit)
 		if err != nil {
 			writeError(r.Context(), w, err)
 			return

@@ -6,6 +6,7 @@
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
 //	donations     a gift: intent, Stripe Checkout, outcome; how often a network may start one
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
+//	treasury      what a treasurer enters: gifts by hand, pledges, bank statements, expenses
 //	webhooks      what Stripe says: events in, applied once; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances
 //	exports       the books as files
@@ -29,6 +30,7 @@
 //	webhooks             -> donations, payouts, ledger, collectives
 //	exports              -> campaigns, payouts, ledger, collectives
 //	donations            -> campaigns, ledger, collectives
+//	treasury             -> campaigns, ledger, collectives
 //	payouts              -> ledger, collectives
 //	campaigns            -> collectives
 //	collectives          -> access
@@ -37,5 +39,5 @@
 //	internal/rpc         -> access, to authenticate and authorise
 //
 // A campaign's progress is what its gifts have brought. Donations know campaigns and not the other
-// way round, so app hands campaigns the function that computes it.
+// way round, so app hands campaigns the function that computes it, and the treasury adds to it what was spent.
 package services

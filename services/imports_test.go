@@ -20,6 +20,7 @@ var siblings = map[string][]string{
 	"services/collectives": {"access"},
 	"services/campaigns":   {"collectives"},
 	"services/donations":   {"campaigns", "ledger", "collectives"},
+	"services/treasury":    {"campaigns", "ledger", "collectives"},
 	"services/exports":     {"campaigns", "payouts", "ledger", "collectives"},
 	"services/payouts":     {"ledger", "collectives"},
 	"services/webhooks":    {"donations", "payouts", "ledger", "collectives"},

@@ -76,5 +76,23 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 		}
 		return nil
 	})
-	return progress, postgres.Error(err)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	for key, totals := range settled {
+		name := campaigns.Name{Collective: key.Collective, Campaign: key.Campaign}
+		if _, told := progress[name]; told {
+			continue
+		}
+		// It has gifts that did not come through Stripe alone.
+		campaign, err := s.cfg.Campaigns.Get(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		progress[name] = campaigns.Progress{
+			Settled: money.Amount{Minor: totals[campaign.Currency], Currency: campaign.Currency},
+			Pending: money.Amount{Currency: campaign.Currency},
+		}
+	}
+	return progress, nil
 }

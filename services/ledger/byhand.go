@@ -2,8 +2,14 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // The roles of accounts that a treasurer's own entries use. Every shipped chart fills them too, and a book
@@ -36,4 +42,123 @@ const (
 // AccountTx returns an account of a book's chart with its roles, without balances; NOT_FOUND when there is none.
 func (s *Service) AccountTx(ctx context.Context, tx pgx.Tx, book, code string) (Account, error) {
 	return readAccount(ctx, tx, book, code)
+}
+
+const roleCodeSQL = `
+SELECT a.code
+FROM ledger.roles AS r
+JOIN ledger.accounts AS a ON a.book = r.book AND a.id = r.account_id
+WHERE r.book = @book
+    AND r.role = @role`
+
+// RoleCodeTx returns the code of the account that plays a role in a book; NOT_FOUND when there is no such book.
+func (s *Service) RoleCodeTx(ctx context.Context, tx pgx.Tx, book string, role AccountRole) (code string, err error) {
+	err = tx.QueryRow(ctx, roleCodeSQL, pgx.NamedArgs{"book": book, "role": string(role)}).Scan(&code)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = errs.NotFound("ledger/accounts")
+	}
+	return code, postgres.Error(err)
+}
+
+// RoleMovement is what one transaction moved on the account of a role, for one collective and in one currency.
+type RoleMovement struct {
+	TransactionID int64
+	Reference     string
+	Kind          string
+	Effective     time.Time
+	Amount        money.Amount
+}
+
+// In the order of time the entries of a collective stand in one index.
+const roleMovementsSQL = `
+SELECT
+    t.id,
+    t.reference,
+    t.kind,
+    t.effective_at,
+    e.currency,
+    sum(e.amount)::bigint
+FROM ledger.entries AS e
+JOIN ledger.transactions AS t ON t.id = e.transaction_id
+WHERE e.collective = @collective
+    AND e.effective_at >= @from
+    AND e.effective_at < @to
+    AND e.account_id = (
+        SELECT r.account_id
+        FROM ledger.roles AS r
+        WHERE r.book = @book
+            AND r.role = @role
+    )
+GROUP BY
+    t.id,
+    e.currency
+ORDER BY
+    t.effective_at,
+    t.id,
+    e.currency`
+
+// RoleMovementsTx returns what moved the account of a role in a span of effective time, the end not included, for
+// one collective. It reads all entries of the collective in the span.
+func (s *Service) RoleMovementsTx(
+	ctx context.Context, tx pgx.Tx, book, collective string, role AccountRole, from, to time.Time,
+) ([]RoleMovement, error) {
+	rows, err := tx.Query(ctx, roleMovementsSQL, pgx.NamedArgs{
+		"book": book, "collective": collective, "role": string(role), "from": from, "to": to,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scanRoleMovement)
+	return found, postgres.Error(err)
+}
+
+// By its reference when there is one, else by its id.
+const roleMovementSQL = `
+SELECT
+    t.id,
+    t.reference,
+    t.kind,
+    t.effective_at,
+    e.currency,
+    sum(e.amount)::bigint
+FROM ledger.transactions AS t
+JOIN ledger.entries AS e ON e.transaction_id = t.id
+WHERE t.book = @book
+    AND (t.reference = @reference OR t.id = @id)
+    AND e.collective = @collective
+    AND e.account_id = (
+        SELECT r.account_id
+        FROM ledger.roles AS r
+        WHERE r.book = @book
+            AND r.role = @role
+    )
+GROUP BY
+    t.id,
+    e.currency
+ORDER BY
+    t.id,
+    e.currency
+LIMIT 1`
+
+// RoleMovementTx returns what one transaction, named by its id or, when that is zero, by its reference, moved on the
+// account of a role for one collective; NOT_FOUND when it moved nothing there.
+func (s *Service) RoleMovementTx(
+	ctx context.Context, tx pgx.Tx, book, collective string, role AccountRole, id int64, reference string,
+) (RoleMovement, error) {
+	rows, err := tx.Query(ctx, roleMovementSQL, pgx.NamedArgs{
+		"book": book, "collective": collective, "role": string(role), "id": id, "reference": reference,
+	})
+	if err != nil {
+		return RoleMovement{}, postgres.Error(err)
+	}
+	found, err := pgx.CollectExactlyOneRow(rows, scanRoleMovement)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return RoleMovement{}, errs.NotFound("ledger/transactions")
+	}
+	return found, postgres.Error(err)
+}
+
+func scanRoleMovement(r pgx.CollectableRow) (m RoleMovement, err error) {
+	err = r.Scan(&m.TransactionID, &m.Reference, &m.Kind, &m.Effective, &m.Amount.Currency, &m.Amount.Minor)
+	return m, err
 }

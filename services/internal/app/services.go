@@ -21,6 +21,7 @@ import (
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
@@ -33,6 +34,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
+	"github.com/cagnotte/cagnotte/services/treasury"
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
@@ -97,6 +99,16 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	transfers := payouts.New(payouts.Config{
 		Pool: a.pool, Stripe: client, Ledger: books, Collectives: groups, Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
 	})
+	byHand := treasury.New(treasury.Config{
+		Pool:        a.pool,
+		Campaigns:   causes,
+		Collectives: groups,
+		Ledger:      books,
+		LimitTx:     gifts.LimitTx,
+		PublicURL:   cfg.PublicURL,
+		SecretKey:   cfg.SecretKey,
+		Now:         cfg.Now,
+	})
 	events := webhooks.New(webhooks.Config{
 		Pool:           a.pool,
 		Donations:      gifts,
@@ -127,14 +139,15 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(groups))
 	noticesv1.RegisterNoticesServiceServer(a.rpc, collectives.NewNoticeServer(groups))
 	connectv1.RegisterConnectServiceServer(a.rpc, collectives.NewConnectServer(groups))
-	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, gifts.Progress))
+	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, byHand.WithSpent(gifts.Progress)))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(gifts))
 	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(gifts))
 	refundsv1.RegisterRefundsServiceServer(a.rpc, donations.NewRefundServer(gifts))
 	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(gifts))
+	treasuryv1.RegisterTreasuryServiceServer(a.rpc, treasury.NewServer(byHand))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))
 	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(books, bookOf))
 	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(transfers))
-	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{Ledger: books, Collectives: groups})))
+	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{Ledger: books, Collectives: groups, Payouts: transfers})))
 	return nil
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// maxMessageBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
-	maxMessageBytes = 1 << 20
+	// maxMessageBytes holds the largest bank statement that may be imported, 4 MiB, and what is around it.
+	maxMessageBytes = 4<<20 + 64<<10
 	// Nobody keeps a connection for ever, and with it the streams of health and reflection that it has
 	// open; what is under way on one that has grown old gets the grace to end.
 	maxConnectionAge, connectionGrace = 30 * time.Minute, 15 * time.Minute

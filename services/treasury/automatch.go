@@ -1,0 +1,172 @@
+package treasury
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// A bank books what our books have on the same day, or some days later; a day earlier where zones differ.
+const (
+	daysEarlier = 1
+	daysLater   = 5
+)
+
+// recognised are the kinds of transactions that a line is taken for without asking, since nobody but the bank account
+// gets such sums: all others are suggested.
+var recognised = []string{ledger.KindPayout, ledger.KindDeposit}
+
+// matcher says what open lines are. Its lines are locked.
+type matcher struct {
+	*Service
+	tx        pgx.Tx
+	days      calendar
+	now       time.Time
+	movements []ledger.RoleMovement
+	// taken are the transactions that lines show already.
+	taken map[int64]bool
+
+	booked, recognised int
+}
+
+// matchOpenTx looks at all open lines of a collective, the oldest first: a pledge that is named and fits becomes a
+// gift; a payout or a deposit of the amount, about then, is marked; what only may be right is suggested.
+func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string, days calendar, now time.Time) (booked, marked int, err error) {
+	lines, err := all(ctx, tx, scanLine, openLinesSQL, pgx.NamedArgs{"collective": collective})
+	if err != nil || len(lines) == 0 {
+		return 0, 0, err
+	}
+	book, err := s.openBookTx(ctx, tx, collective)
+	if err != nil {
+		return 0, 0, err
+	}
+	m := &matcher{Service: s, tx: tx, days: days, now: now}
+	from := days.start(lines[0].BookedOn).AddDate(0, 0, -daysLater-1)
+	to := days.start(lines[len(lines)-1].BookedOn).AddDate(0, 0, daysEarlier+2)
+	if m.movements, err = s.cfg.Ledger.RoleMovementsTx(ctx, tx, book, collective, ledger.RoleBank, from, to); err != nil {
+		return 0, 0, err
+	}
+	ids := make([]int64, len(m.movements))
+	for i, movement := range m.movements {
+		ids[i] = movement.TransactionID
+	}
+	if m.taken, err = takenTx(ctx, tx, ids); err != nil {
+		return 0, 0, err
+	}
+	for _, l := range lines {
+		if err := m.line(ctx, l); err != nil {
+			return 0, 0, err
+		}
+	}
+	return m.booked, m.recognised, nil
+}
+
+func (m *matcher) line(ctx context.Context, l Line) error {
+	if l.Pledge != uuid.Nil && l.Amount.Minor > 0 {
+		done, err := m.byPledge(ctx, l)
+		if err != nil || done {
+			return err
+		}
+	}
+	movement, found := m.nearest(l)
+	switch {
+	case !found && l.State == LineUnmatched:
+		return nil
+	case !found:
+		// What was suggested is another line's by now.
+		l.State, l.Target, l.Transaction = LineUnmatched, "", 0
+		return moveLineTx(ctx, m.tx, l, m.now)
+	case slices.Contains(recognised, movement.Kind):
+		return m.mark(ctx, l, movement)
+	}
+	l.State, l.Target, l.Transaction = LineSuggested, TargetTransaction, movement.TransactionID
+	return moveLineTx(ctx, m.tx, l, m.now)
+}
+
+func (m *matcher) mark(ctx context.Context, l Line, movement ledger.RoleMovement) error {
+	m.taken[movement.TransactionID] = true
+	m.recognised++
+	return m.markTx(ctx, m.tx, l, movement, m.now)
+}
+
+const fulfillingGiftSQL = `
+SELECT g.id
+FROM treasury.offline_gifts AS g
+WHERE g.pledge = @pledge
+	AND g.state IN ('received', 'banked')`
+
+// byPledge books the gift of a line that names a pledge, marks the one that was entered before, or suggests the
+// pledge. done is false when the pledge says nothing about the line.
+func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
+	p, err := pledgeByID(ctx, m.tx, l.Pledge)
+	if err != nil {
+		return false, postgres.Error(err)
+	}
+	if p.Fulfilled {
+		gift, err := one(ctx, m.tx, pgx.RowTo[uuid.UUID], fulfillingGiftSQL, pgx.NamedArgs{"pledge": p.ID})
+		if err != nil {
+			return false, postgres.Error(err)
+		}
+		reference := Gift{ID: gift}.reference()
+		for _, movement := range m.movements {
+			if movement.Reference == reference && movement.Amount == l.Amount && !m.taken[movement.TransactionID] {
+				return true, m.mark(ctx, l, movement)
+			}
+		}
+		return false, nil
+	}
+	if l.Amount == p.Amount {
+		if done, err = m.book(ctx, l, p); err != nil || done {
+			return done, err
+		}
+	}
+	l.State, l.Target, l.Transaction = LineSuggested, TargetPledge, 0
+	return true, moveLineTx(ctx, m.tx, l, m.now)
+}
+
+// book makes the gift behind a savepoint: a line in a closed period is left to a member, and keeps no other back.
+func (m *matcher) book(ctx context.Context, l Line, p Pledge) (done bool, err error) {
+	savepoint, err := m.tx.Begin(ctx)
+	if err != nil {
+		return false, postgres.Error(err)
+	}
+	err = m.bookLineTx(ctx, savepoint, l, TargetPledge, p.Campaign, p.ID, p.Amount.Currency, m.days, "", m.now)
+	switch {
+	case err == nil:
+		m.booked++
+		return true, postgres.Error(savepoint.Commit(ctx))
+	case errs.Code(err) != codes.FailedPrecondition:
+		return false, err
+	}
+	return false, postgres.Error(savepoint.Rollback(ctx))
+}
+
+// nearest returns the one movement that a line may show: of its amount, about its day, the nearest. Two that are equally
+// near are none.
+func (m *matcher) nearest(l Line) (best ledger.RoleMovement, found bool) {
+	distance, several := daysLater+1, false
+	for _, movement := range m.movements {
+		if movement.Amount != l.Amount || m.taken[movement.TransactionID] {
+			continue
+		}
+		later := daysBetween(Day(movement.Effective.In(m.days.zone).Format(time.DateOnly)), l.BookedOn)
+		if later < -daysEarlier || later > daysLater {
+			continue
+		}
+		switch later = max(later, -later); {
+		case later < distance:
+			best, distance, found, several = movement, later, true, false
+		case later == distance:
+			several = true
+		}
+	}
+	return best, found && !several
+}

@@ -1,0 +1,253 @@
+package treasury
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// The part of ISO 20022's camt.053 that we read. Names are matched in any namespace, since versions 02 to 08
+// say the same with few differences. Names and accounts of payers are in the files and not in these types.
+// https://www.iso20022.org/message-set/camt
+type (
+	camtDocument struct {
+		XMLName    xml.Name        `xml:"Document"`
+		Statements []camtStatement `xml:"BkToCstmrStmt>Stmt"`
+	}
+	camtStatement struct {
+		IBAN     string        `xml:"Acct>Id>IBAN"`
+		Other    string        `xml:"Acct>Id>Othr>Id"`
+		Currency string        `xml:"Acct>Ccy"`
+		Balances []camtBalance `xml:"Bal"`
+		Entries  []camtEntry   `xml:"Ntry"`
+	}
+	camtBalance struct {
+		Code   string     `xml:"Tp>CdOrPrtry>Cd"`
+		Amount camtAmount `xml:"Amt"`
+		Sign   string     `xml:"CdtDbtInd"`
+		Date   camtDate   `xml:"Dt"`
+	}
+	camtEntry struct {
+		Reference string `xml:"AcctSvcrRef"`
+		Number    string `xml:"NtryRef"`
+		camtMovement
+		// Status is text in the old versions, and has a code in the new ones.
+		Status camtStatus `xml:"Sts"`
+		Booked camtDate   `xml:"BookgDt"`
+		Value  camtDate   `xml:"ValDt"`
+		Text   string     `xml:"AddtlNtryInf"`
+		// Details are the payments of a batch, or the one payment.
+		Details []camtDetail `xml:"NtryDtls>TxDtls"`
+	}
+	camtMovement struct {
+		Amount camtAmount `xml:"Amt"`
+		Sign   string     `xml:"CdtDbtInd"`
+	}
+	camtDetail struct {
+		Reference string `xml:"Refs>AcctSvcrRef"`
+		EndToEnd  string `xml:"Refs>EndToEndId"`
+		camtMovement
+		// InDetails is where the old versions have the amount.
+		InDetails    camtAmount `xml:"AmtDtls>TxAmt>Amt"`
+		Unstructured []string   `xml:"RmtInf>Ustrd"`
+		Structured   []string   `xml:"RmtInf>Strd>CdtrRefInf>Ref"`
+		Text         string     `xml:"AddtlTxInf"`
+	}
+	camtAmount struct {
+		Currency string `xml:"Ccy,attr"`
+		Value    string `xml:",chardata"`
+	}
+	camtStatus struct {
+		Text string `xml:",chardata"`
+		Code string `xml:"Cd"`
+	}
+	camtDate struct {
+		Date string `xml:"Dt"`
+		Time string `xml:"DtTm"`
+	}
+)
+
+// parseCAMT reads a CAMT.053 file. Go's parser follows no entity and no reference out of the file; the size is bounded
+// by the request, the number of lines here.
+func parseCAMT(content []byte) ([]*parsedStatement, error) {
+	decoder := xml.NewDecoder(bytes.NewReader(content))
+	decoder.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
+		switch strings.ToLower(label) {
+		case "iso-8859-1", "iso-8859-15", "latin1", "latin9":
+			raw, err := io.ReadAll(input)
+			return strings.NewReader(fromLatin9(raw)), err
+		}
+		return nil, errors.New("unknown")
+	}
+	var document camtDocument
+	if err := decoder.Decode(&document); err != nil {
+		line, _ := decoder.InputPos()
+		return nil, unreadable("it is no CAMT.053: its XML ends to be understood at line %d", line)
+	}
+	if len(document.Statements) == 0 {
+		return nil, unreadable("it is no CAMT.053, or holds no statement")
+	}
+	var statements []*parsedStatement
+	lines := 0
+	for i, s := range document.Statements {
+		p, err := s.parse(i + 1)
+		if err != nil {
+			return nil, err
+		}
+		if lines += len(p.lines); lines > maxStatementLines {
+			return nil, unreadable("it has more than %d movements", maxStatementLines)
+		}
+		statements = append(statements, p)
+	}
+	return statements, nil
+}
+
+func (s camtStatement) parse(number int) (*parsedStatement, error) {
+	p := &parsedStatement{account: compactAccount(s.IBAN + s.Other), currency: money.Currency(s.Currency)}
+	if p.account == "" || len(p.account) > 40 {
+		return nil, unreadable("statement %d names no account", number)
+	}
+	for _, b := range s.Balances {
+		amount, err := b.Amount.parse(b.Sign)
+		if err != nil {
+			return nil, unreadable("a balance of statement %d is no amount", number)
+		}
+		if p.currency == "" {
+			p.currency = amount.Currency
+		}
+		switch b.Code {
+		case "OPBD", "PRCD":
+			p.opening = &amount
+		case "CLBD":
+			p.closing = &amount
+			if p.closingOn, err = b.Date.day(); err != nil {
+				return nil, unreadable("the closing balance of statement %d has no day", number)
+			}
+		}
+	}
+	for i, entry := range s.Entries {
+		if strings.TrimSpace(entry.Status.Text+entry.Status.Code) != "BOOK" {
+			continue // announced only
+		}
+		lines, err := entry.parse()
+		if err != nil {
+			return nil, unreadable("entry %d of statement %d has no amount or no day", i+1, number)
+		}
+		if p.currency == "" && len(lines) > 0 {
+			p.currency = lines[0].amount.Currency
+		}
+		p.lines = append(p.lines, lines...)
+	}
+	return p, p.check()
+}
+
+// parse returns one line or, for a batch whose payments add up to it, one for each payment: each may name
+// another pledge.
+func (e camtEntry) parse() ([]parsedLine, error) {
+	whole, err := e.Amount.parse(e.Sign)
+	if err != nil {
+		return nil, err
+	}
+	on, err := e.Booked.day()
+	if err != nil {
+		if on, err = e.Value.day(); err != nil {
+			return nil, err
+		}
+	}
+	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference, e.Number), text: e.Text}
+	var parts []parsedLine
+	sum := money.Amount{Currency: whole.Currency}
+	for i, d := range e.Details {
+		line.text += " " + d.text()
+		amount, err := d.amount(e.Sign)
+		if err != nil {
+			continue
+		}
+		if sum, err = sum.Add(amount); err != nil {
+			continue
+		}
+		reference := provided(d.Reference)
+		if (reference == "" || reference == line.reference) && line.reference != "" {
+			reference = line.reference + "/" + strconv.Itoa(i+1)
+		}
+		parts = append(parts, parsedLine{bookedOn: on, amount: amount, reference: reference, text: e.Text + " " + d.text()})
+	}
+	if len(parts) > 1 && len(parts) == len(e.Details) && sum == whole {
+		return parts, nil
+	}
+	if whole.Minor == 0 {
+		return nil, nil
+	}
+	return []parsedLine{line}, nil
+}
+
+// provided is the first reference that is one; banks write NOTPROVIDED for none.
+func provided(references ...string) string {
+	for _, reference := range references {
+		reference = strings.TrimSpace(reference)
+		if reference != "" && reference != "NOTPROVIDED" && reference != "NONREF" && len(reference) <= 100 {
+			return reference
+		}
+	}
+	return ""
+}
+
+func (d camtDetail) amount(sign string) (money.Amount, error) {
+	if d.Sign != "" {
+		sign = d.Sign
+	}
+	amount, err := d.Amount.parse(sign)
+	if err != nil {
+		amount, err = d.InDetails.parse(sign)
+	}
+	if err == nil && amount.Minor == 0 {
+		err = errNoAmount
+	}
+	return amount, err
+}
+
+// text is where a payer may have written a reference.
+func (d camtDetail) text() string {
+	return strings.Join(append(append([]string{d.EndToEnd, d.Text}, d.Unstructured...), d.Structured...), " ")
+}
+
+var (
+	errNoAmount = errors.New("treasury: no amount")
+	errNoDay    = errors.New("treasury: no day")
+)
+
+func (a camtAmount) parse(sign string) (money.Amount, error) {
+	amount, err := parseDecimal(a.Value, money.Currency(a.Currency), ".")
+	if err != nil || amount.Minor < 0 {
+		return money.Amount{}, errNoAmount
+	}
+	switch strings.TrimSpace(sign) {
+	case "CRDT":
+		return amount, nil
+	case "DBIT":
+		return amount.Neg()
+	}
+	return money.Amount{}, errNoAmount
+}
+
+// day is the date, or that of the time in its own zone, as the bank writes it.
+func (d camtDate) day() (Day, error) {
+	text := strings.TrimSpace(d.Date)
+	if text == "" {
+		text = strings.TrimSpace(d.Time)
+	}
+	if len(text) < len(time.DateOnly) {
+		return "", errNoDay
+	}
+	text = text[:len(time.DateOnly)]
+	if _, err := time.Parse(time.DateOnly, text); err != nil {
+		return "", errNoDay
+	}
+	return Day(text), nil
+}

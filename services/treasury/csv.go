@@ -1,0 +1,189 @@
+package treasury
+
+import (
+	"encoding/csv"
+	"errors"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// csvFormat says how to read a CSV file. Columns are counted from 1; zero is none.
+type csvFormat struct {
+	separator   rune
+	latin9      bool
+	guess       bool // of the encoding
+	skipLines   int
+	dateLayout  string
+	decimalMark string
+
+	date, amount, debit, credit, reference int
+	text                                   []int
+}
+
+// parseCSV reads the movements of a CSV file of one account, in one currency.
+func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLine, error) {
+	text, err := f.decode(content)
+	if err != nil {
+		return nil, err
+	}
+	// What stands before the movements need not be CSV.
+	for range f.skipLines {
+		_, rest, found := strings.Cut(text, "\n")
+		if !found {
+			return nil, unreadable("it has no more than the lines to be skipped")
+		}
+		text = rest
+	}
+	reader := csv.NewReader(strings.NewReader(text))
+	reader.Comma, reader.FieldsPerRecord, reader.LazyQuotes = f.separator, -1, true
+	var lines []parsedLine
+	for {
+		record, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return lines, nil
+		}
+		if err != nil {
+			return nil, unreadable("its CSV cannot be read")
+		}
+		at, _ := reader.FieldPos(0)
+		if f.empty(record) {
+			continue
+		}
+		line, err := f.line(record, currency)
+		if err != nil {
+			return nil, unreadable("line %d %s", f.skipLines+at, err)
+		}
+		if lines = append(lines, line); len(lines) > maxStatementLines {
+			return nil, unreadable("it has more than %d movements", maxStatementLines)
+		}
+	}
+}
+
+// decode returns UTF-8, without a byte order mark.
+func (f csvFormat) decode(content []byte) (string, error) {
+	switch {
+	case f.latin9, f.guess && !utf8.Valid(content):
+		return fromLatin9(content), nil
+	case !utf8.Valid(content):
+		return "", unreadable("it is not in UTF-8")
+	}
+	return strings.TrimPrefix(string(content), "\ufeff"), nil
+}
+
+// field returns a column's text, empty when the record has none.
+func field(record []string, column int) string {
+	if column < 1 || column > len(record) {
+		return ""
+	}
+	return strings.TrimSpace(record[column-1])
+}
+
+// empty reports a line without day and amount, as stand at the end of some files.
+func (f csvFormat) empty(record []string) bool {
+	return field(record, f.date)+field(record, f.amount)+field(record, f.debit)+field(record, f.credit) == ""
+}
+
+var (
+	errLineDay     = errors.New("has no day, or one that is written in another way")
+	errLineAmount  = errors.New("has no amount, or one that is written in another way")
+	errLineAmounts = errors.New("has an amount on both sides")
+)
+
+func (f csvFormat) line(record []string, currency money.Currency) (line parsedLine, err error) {
+	on, err := time.Parse(f.dateLayout, field(record, f.date))
+	if err != nil {
+		return line, errLineDay
+	}
+	line.bookedOn = Day(on.Format(time.DateOnly))
+	if line.amount, err = f.amountOf(record, currency); err != nil {
+		return line, err
+	}
+	line.reference = provided(field(record, f.reference))
+	var texts []string
+	for _, column := range f.text {
+		texts = append(texts, field(record, column))
+	}
+	line.text = strings.Join(texts, " ")
+	return line, nil
+}
+
+func (f csvFormat) amountOf(record []string, currency money.Currency) (money.Amount, error) {
+	side := func(column int) (money.Amount, error) {
+		text := field(record, column)
+		if text == "" {
+			return money.Amount{Currency: currency}, nil
+		}
+		return parseDecimal(text, currency, f.decimalMark)
+	}
+	if f.amount > 0 {
+		amount, err := side(f.amount)
+		if err != nil || amount.Minor == 0 {
+			return money.Amount{}, errLineAmount
+		}
+		return amount, nil
+	}
+	went, err := side(f.debit)
+	if err != nil {
+		return money.Amount{}, errLineAmount
+	}
+	came, err := side(f.credit)
+	switch {
+	case err != nil, went.Minor == 0 && came.Minor == 0:
+		return money.Amount{}, errLineAmount
+	case went.Minor != 0 && came.Minor != 0:
+		return money.Amount{}, errLineAmounts
+	case went.Minor > 0:
+		return went.Neg()
+	case went.Minor < 0:
+		return went, nil
+	}
+	return came, nil
+}
+
+// parseDecimal reads an amount as banks write it: a sign before or after, blanks or the other mark between
+// groups of three, at most the currency's decimals but for zeros.
+func parseDecimal(text string, currency money.Currency, mark string) (money.Amount, error) {
+	if !currency.Valid() {
+		return money.Amount{}, errNoAmount
+	}
+	text = strings.NewReplacer(" ", "", "\u00a0", "", "\u202f", "", "\t", "", "\n", "", "\r", "", "€", "", string(currency), "", "−", "-").Replace(text)
+	negative := false
+	switch {
+	case strings.HasPrefix(text, "-"), strings.HasSuffix(text, "-"):
+		negative, text = true, strings.TrimSuffix(strings.TrimPrefix(text, "-"), "-")
+	case strings.HasPrefix(text, "+"):
+		text = text[1:]
+	}
+	whole, fraction, _ := strings.Cut(text, mark)
+	if group := map[string]string{",": ".", ".": ","}[mark]; strings.Contains(whole, group) {
+		groups := strings.Split(whole, group)
+		for i, g := range groups {
+			if len(g) > 3 || len(g) < 3 && i > 0 || g == "" {
+				return money.Amount{}, errNoAmount
+			}
+		}
+		whole = strings.Join(groups, "")
+	}
+	exponent := currency.Exponent()
+	for len(fraction) > exponent && strings.HasSuffix(fraction, "0") {
+		fraction = fraction[:len(fraction)-1]
+	}
+	if len(fraction) > exponent || whole == "" || len(whole) > 13 {
+		return money.Amount{}, errNoAmount
+	}
+	amount := money.Amount{Currency: currency}
+	for _, digit := range whole + fraction + strings.Repeat("0", exponent-len(fraction)) {
+		if digit < '0' || digit > '9' {
+			return money.Amount{}, errNoAmount
+		}
+		amount.Minor = 10*amount.Minor + int64(digit-'0')
+	}
+	if negative {
+		amount.Minor = -amount.Minor
+	}
+	return amount, nil
+}

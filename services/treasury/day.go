@@ -1,0 +1,56 @@
+package treasury
+
+import (
+	"context"
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// Day is a day of the calendar, written 2025-03-31, so that days compare as texts do.
+type Day string
+
+// calendar tells when days begin for a collective, and which is today.
+type calendar struct {
+	zone  *time.Location
+	today Day
+}
+
+func (s *Service) calendar(ctx context.Context, collective string) (calendar, error) {
+	c, err := s.cfg.Collectives.Get(ctx, collective)
+	if err != nil {
+		return calendar{}, err
+	}
+	zone, err := c.Location()
+	if err != nil {
+		return calendar{}, err
+	}
+	return calendar{zone: zone, today: Day(s.now().In(zone).Format(time.DateOnly))}, nil
+}
+
+// check is INVALID_ARGUMENT on the field for what is no day, or a day to come.
+func (c calendar) check(field string, d Day) error {
+	if _, err := time.Parse(time.DateOnly, string(d)); err != nil || d < "1900" {
+		return errs.Invalid(field, "must be a day of the calendar, such as 2025-03-31")
+	}
+	if d > c.today {
+		return errs.Invalid(field, "must not be after today, %s", c.today)
+	}
+	return nil
+}
+
+// start is when a day that was checked begins.
+func (c calendar) start(d Day) time.Time {
+	t, _ := time.ParseInLocation(time.DateOnly, string(d), c.zone)
+	return t.UTC()
+}
+
+// age is how many days have gone by since.
+func (c calendar) age(since Day) int { return daysBetween(since, c.today) }
+
+// daysBetween is how many days after one day another is.
+func daysBetween(from, to Day) int {
+	a, _ := time.Parse(time.DateOnly, string(from))
+	b, _ := time.Parse(time.DateOnly, string(to))
+	return int(b.Sub(a).Hours() / 24)
+}

@@ -1,0 +1,55 @@
+// Package treasury keeps what a treasurer enters by hand: gifts that did not come through Stripe, pledges of
+// such gifts, bank statements, and expenses.
+//
+// The design counts offline gifts among the donations. They are here because nothing of a Checkout Session
+// is true of them: they are facts on paper that a member enters, and they are compared with the bank
+// and not with Stripe. What they share with other gifts is the ledger.
+//
+// # What it owns
+//
+// The schema treasury. Money facts never change: a mistake is taken back by a reversal in the books, and
+// the row says so. States move by the tables in gift.go and in the migration.
+//
+//	offline gift   received --> banked (cheques) --> bounced        received, banked --> reversed
+//	expense        owed <--> paid        owed, paid --> reversed
+//	bank line      unmatched <--> suggested --> matched, ignored --> unmatched
+//	pledge         open, fulfilled, expired: told by its gift and by the time, and stored nowhere
+//
+// # What is always true
+//
+//   - What is written here and what is posted for it commit together. References in the books are made of the
+//     row's id, so a gift is booked once whatever happens.
+//   - An offline gift is the donation of its own id in the books: progress, proofs and exports need
+//     nothing else to count it. A pledge is no money and counts nowhere.
+//   - A bank line is stored once, whatever files it is in, and one movement in the books is one line.
+//   - Who did something twice under one request id did it once (request.go).
+//
+// # What is booked
+//
+// The accounts are roles of the book's chart; the table is that of the French association charts.
+//
+//	cash, transfer             530, 512          to 75411
+//	cheque received            5112              to 75411    then banked: 512 to 5112
+//	cheque bounced             both reversed
+//	cheque to the lawyer       6226              to 75411    or outside the books, and then counted nowhere
+//	invoice                    6226, 6227, other to 512, 530, or 401 when it is owed
+//	invoice paid later         401               to 512, 530
+//	unknown receipt            512               to 4718
+//
+// Whether a cheque written to the lawyer belongs in the books is for the accountant to say. In them it is
+// a gift and an expense at once; then the lawyer's invoice is entered for the rest alone.
+//
+// A day becomes the moment at which it begins in the collective's time zone.
+//
+// # Whom it does not know
+//
+// No donor. There is no column for a name, and of a bank statement neither names, nor accounts, nor the text that
+// payers wrote are kept: a line has its day, amount, the bank's reference, the pledge that it names,
+// and a keyed hash that recognises it in another file. The same movement in a CSV file and in a CAMT.053 file
+// does not hash alike, so an account keeps to one of the two.
+//
+// # Neighbours
+//
+// It imports campaigns, collectives and ledger. Stripe's payouts it sees in the ledger only, as movements of the
+// bank account. The limit on how often a network makes pledges is that of gifts, and app hands it over.
+package treasury

@@ -1,0 +1,304 @@
+package treasury
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// ExpenseKind is what an expense is for.
+type ExpenseKind string
+
+// The kinds of expenses.
+const (
+	ExpenseLawyer     ExpenseKind = "lawyer"
+	ExpenseLitigation ExpenseKind = "litigation"
+	// ExpenseOther is booked on the account that its Account says.
+	ExpenseOther ExpenseKind = "other"
+)
+
+// ExpenseState is where an expense stands.
+type ExpenseState string
+
+// The states; doc.go draws the ways between them.
+const (
+	ExpenseOwed     ExpenseState = "owed"
+	ExpensePaid     ExpenseState = "paid"
+	ExpenseReversed ExpenseState = "reversed"
+)
+
+// Source is what an expense is paid from.
+type Source string
+
+// The sources.
+const (
+	SourceBank Source = "bank"
+	SourceCash Source = "cash"
+)
+
+var sourceRoles = map[Source]ledger.AccountRole{SourceBank: ledger.RoleBank, SourceCash: ledger.RoleCash}
+
+// Expense is a document that says what was bought, and what was paid for it.
+type Expense struct {
+	ID         uuid.UUID
+	Collective string
+	// Campaign is the slug of the campaign that it is for, and Stage the id of its stage; empty for none.
+	Campaign, Stage string
+	Kind            ExpenseKind
+	// Account is the code in the book.
+	Account string
+	// Payee is an organisation or a professional, never a donor.
+	Payee         string
+	Document      string
+	DocumentDate  Day
+	Amount        money.Amount
+	State         ExpenseState
+	PaidOn        Day
+	Source        Source
+	BankLine      uuid.UUID
+	ReverseReason string
+	CreatedBy     string
+	CreateTime    time.Time
+	UpdateTime    time.Time
+
+	book      string
+	owedFirst bool
+	payments  int
+}
+
+// Name returns the resource name.
+func (e Expense) Name() string { return expenseName(e.Collective, e.ID) }
+
+func expenseName(collective string, id uuid.UUID) string {
+	return "collectives/" + collective + "/expenses/" + id.String()
+}
+
+// References of what is booked for an expense.
+const (
+	expenseReferencePrefix = "expense:"
+	paymentReferencePrefix = "expense-payment:"
+)
+
+func (e Expense) reference() string { return expenseReferencePrefix + e.ID.String() }
+
+// paymentReference is that of the latest payment of an expense that was owed.
+func (e Expense) paymentReference() string {
+	return fmt.Sprintf("%s%s:%d", paymentReferencePrefix, e.ID, e.payments)
+}
+
+// entry is the expense's, on an account.
+func (e Expense) entry(role ledger.AccountRole, code string) ledger.Entry {
+	return ledger.Entry{Role: role, Code: code, Amount: e.Amount, Collective: e.Collective, Campaign: e.Campaign}
+}
+
+// documentKey is a document's payee and number as they are compared: letters and digits alone, in small letters.
+func documentKey(payee, document string) string {
+	plain := func(text string) string {
+		return strings.Map(func(r rune) rune {
+			if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+				return -1
+			}
+			return unicode.ToLower(r)
+		}, text)
+	}
+	return plain(payee) + "\n" + plain(document)
+}
+
+// CreateExpense books an invoice, safely sent twice: paid when it has a PaidOn, else owed. Errors: those of the
+// proto's method.
+func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expense, error) {
+	days, err := s.calendar(ctx, e.Collective)
+	if err != nil {
+		return Expense{}, err
+	}
+	if err := s.checkExpense(ctx, &e, days); err != nil {
+		return Expense{}, err
+	}
+	parts := []string{
+		e.Campaign, e.Stage, string(e.Kind), e.Account, e.Payee, e.Document, string(e.DocumentDate),
+		string(e.Amount.Currency), strconv.FormatInt(e.Amount.Minor, 10), string(e.PaidOn), string(e.Source),
+	}
+	e.ID, e.CreatedBy = s.cfg.NewID(), r.By
+	made, err := s.once(ctx, r, e.Collective, "create_expense", e.ID, parts, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		e.CreateTime = now
+		return s.bookExpenseTx(ctx, tx, e, days)
+	})
+	if err != nil {
+		return Expense{}, err
+	}
+	return s.Expense(ctx, e.Collective, made)
+}
+
+func (s *Service) checkExpense(ctx context.Context, e *Expense, days calendar) error {
+	currency := e.Amount.Currency
+	if e.Campaign != "" {
+		campaign, err := s.booked(ctx, campaigns.Name{Collective: e.Collective, Campaign: e.Campaign})
+		if err != nil {
+			return err
+		}
+		if err := checkStage(campaign, "expense.stage", e.Stage); err != nil {
+			return err
+		}
+		currency = campaign.Currency
+	} else if e.Stage != "" {
+		return errs.Invalid("expense.stage", "needs its campaign")
+	}
+	if !currency.Valid() {
+		return errs.Invalid("expense.amount.currency_code", "must be a currency of ISO 4217")
+	}
+	if err := checkAmount("expense.amount", e.Amount, currency); err != nil {
+		return err
+	}
+	if err := days.check("expense.document_date", e.DocumentDate); err != nil {
+		return err
+	}
+	if (e.Kind == ExpenseOther) != (e.Account != "") {
+		return errs.Invalid("expense.account", "must be said when the kind is OTHER, and only then")
+	}
+	if documentKey("", e.Document) == documentKey("", "") || documentKey(e.Payee, "") == documentKey("", "") {
+		return errs.Invalid("expense.document", "payee and document must have letters or digits")
+	}
+	if e.PaidOn == "" {
+		if e.Source != "" {
+			return errs.Invalid("expense.source", "needs its pay_date")
+		}
+		e.State, e.owedFirst = ExpenseOwed, true
+		return nil
+	}
+	if err := days.check("expense.pay_date", e.PaidOn); err != nil {
+		return err
+	}
+	if e.Source == "" {
+		e.Source = SourceBank
+	}
+	e.State = ExpensePaid
+	return nil
+}
+
+// bookExpenseTx stores an expense that was checked and posts it: on the day of its payment when it was paid at
+// once, else on that of the document.
+func (s *Service) bookExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, days calendar) (err error) {
+	if e.book, err = s.openBookTx(ctx, tx, e.Collective); err != nil {
+		return err
+	}
+	if e.Account, err = s.expenseAccountTx(ctx, tx, e); err != nil {
+		return err
+	}
+	if err := insertExpenseTx(ctx, tx, e); err != nil {
+		return err
+	}
+	credit, day, field := ledger.Entry{Role: ledger.RoleSuppliers}, e.DocumentDate, "expense.document_date"
+	if !e.owedFirst {
+		credit, day, field = ledger.Entry{Role: sourceRoles[e.Source]}, e.PaidOn, "expense.pay_date"
+	}
+	return s.postTx(ctx, tx, e.book, field, pair(e.reference(), ledger.KindExpense, days.start(day), e.entry("", e.Account), credit))
+}
+
+// expenseAccountTx returns the code of the account that the expense belongs on.
+func (s *Service) expenseAccountTx(ctx context.Context, tx pgx.Tx, e Expense) (code string, err error) {
+	switch e.Kind {
+	case ExpenseLawyer:
+		return s.cfg.Ledger.RoleCodeTx(ctx, tx, e.book, ledger.RoleLawyerFees)
+	case ExpenseLitigation:
+		return s.cfg.Ledger.RoleCodeTx(ctx, tx, e.book, ledger.RoleLitigationCosts)
+	}
+	account, err := s.cfg.Ledger.AccountTx(ctx, tx, e.book, e.Account)
+	if err != nil || account.Type != ledger.TypeExpense {
+		return "", errs.Invalid("expense.account", "must be an account of expense in the book's chart")
+	}
+	return account.Code, nil
+}
+
+// PayExpense books the payment of an expense that is owed, safely sent twice. Errors: those of the proto's method.
+func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on Day, source Source) (Expense, error) {
+	days, err := s.calendar(ctx, collective)
+	if err != nil {
+		return Expense{}, err
+	}
+	if err := days.check("pay_date", on); err != nil {
+		return Expense{}, err
+	}
+	if _, err := s.once(ctx, r, collective, "pay_expense", id, []string{id.String(), string(on), string(source)},
+		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			e, err := lockExpenseTx(ctx, tx, collective, id)
+			if err != nil {
+				return err
+			}
+			if on < e.DocumentDate {
+				return errs.Invalid("pay_date", "must not be before the document's, %s", e.DocumentDate)
+			}
+			return s.payTx(ctx, tx, e, on, source, days, "pay_date", now)
+		}); err != nil {
+		return Expense{}, err
+	}
+	return s.Expense(ctx, collective, id)
+}
+
+// payTx pays an expense that is locked.
+func (s *Service) payTx(ctx context.Context, tx pgx.Tx, e Expense, on Day, source Source, days calendar, field string, now time.Time) error {
+	if e.State != ExpenseOwed {
+		return errs.Precondition("EXPENSE_NOT_OWED", "%s is not owed.", e.Name())
+	}
+	e.State, e.PaidOn, e.Source = ExpensePaid, on, source
+	e.payments++
+	if err := moveExpenseTx(ctx, tx, e, now); err != nil {
+		return err
+	}
+	return s.postTx(ctx, tx, e.book, field, pair(e.paymentReference(), ledger.KindExpensePayment, days.start(on),
+		e.entry(ledger.RoleSuppliers, ""), ledger.Entry{Role: sourceRoles[source]}))
+}
+
+// unpayTx takes back the payment of an expense that is locked and was owed first: it is owed again.
+func (s *Service) unpayTx(ctx context.Context, tx pgx.Tx, e Expense, now time.Time) error {
+	if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
+		Original: e.paymentReference(), Reference: e.paymentReference() + reversedSuffix,
+	}); err != nil {
+		return err
+	}
+	e.State, e.PaidOn, e.Source = ExpenseOwed, "", ""
+	return moveExpenseTx(ctx, tx, e, now)
+}
+
+// ReverseExpense takes back an expense and its payment, safely sent twice. Errors: those of the proto's method.
+func (s *Service) ReverseExpense(ctx context.Context, r Request, collective string, id uuid.UUID, reason string) (Expense, error) {
+	if _, err := s.once(ctx, r, collective, "reverse_expense", id, []string{id.String(), reason},
+		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			e, err := lockExpenseTx(ctx, tx, collective, id)
+			switch {
+			case err != nil:
+				return err
+			case e.State == ExpenseReversed:
+				return errs.Precondition("EXPENSE_REVERSED", "%s was reversed already.", e.Name())
+			case e.BankLine != uuid.Nil:
+				return errMatched(e.Name())
+			}
+			if e.owedFirst && e.State == ExpensePaid {
+				if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
+					Original: e.paymentReference(), Reference: e.paymentReference() + reversedSuffix,
+				}); err != nil {
+					return err
+				}
+			}
+			if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
+				Original: e.reference(), Reference: e.reference() + reversedSuffix,
+			}); err != nil {
+				return err
+			}
+			e.State, e.ReverseReason = ExpenseReversed, reason
+			return moveExpenseTx(ctx, tx, e, now)
+		}); err != nil {
+		return Expense{}, err
+	}
+	return s.Expense(ctx, collective, id)
+}

@@ -1,0 +1,224 @@
+package treasury
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Method is how a gift comes without Stripe.
+type Method string
+
+// The methods.
+const (
+	MethodCash     Method = "cash"
+	MethodTransfer Method = "transfer"
+	// MethodCheque is a cheque that the collective banks.
+	MethodCheque Method = "cheque"
+	// MethodPayeeCheque is a cheque written to the lawyer, which never reaches the collective's account.
+	MethodPayeeCheque Method = "payee_cheque"
+)
+
+// debited is the account where what came by a method is first.
+var debited = map[Method]ledger.AccountRole{
+	MethodCash:        ledger.RoleCash,
+	MethodTransfer:    ledger.RoleBank,
+	MethodCheque:      ledger.RoleChequesToBank,
+	MethodPayeeCheque: ledger.RoleLawyerFees,
+}
+
+// GiftState is how far an offline gift has come.
+type GiftState string
+
+// The states; doc.go draws the ways between them.
+const (
+	GiftReceived GiftState = "received"
+	GiftBanked   GiftState = "banked"
+	GiftBounced  GiftState = "bounced"
+	GiftReversed GiftState = "reversed"
+)
+
+// Gift is a gift that did not come through Stripe.
+type Gift struct {
+	ID         uuid.UUID
+	Campaign   campaigns.Name
+	Amount     money.Amount
+	Method     Method
+	ReceivedOn Day
+	// Document is the number of the paper; never a name.
+	Document string
+	// Pledge is uuid.Nil for none.
+	Pledge uuid.UUID
+	// OutsideBooks and Stage are for cheques to the lawyer.
+	OutsideBooks bool
+	Stage        string
+	State        GiftState
+	// Deposit and BankedOn are of a cheque that was banked; BouncedOn of one that came back.
+	Deposit       uuid.UUID
+	BankedOn      Day
+	BouncedOn     Day
+	ReverseReason string
+	// BankLine is the line of the bank's that shows it; uuid.Nil for none.
+	BankLine uuid.UUID
+	// CreatedBy is a key's name; empty when an import entered it.
+	CreatedBy  string
+	CreateTime time.Time
+	UpdateTime time.Time
+
+	book string
+}
+
+// Name returns the resource name.
+func (g Gift) Name() string { return giftName(g.Campaign, g.ID) }
+
+func giftName(c campaigns.Name, id uuid.UUID) string {
+	return c.String() + "/offlineGifts/" + id.String()
+}
+
+// reference is the gift's in its book.
+func (g Gift) reference() string { return giftReferencePrefix + g.ID.String() }
+
+const giftReferencePrefix = "offline-gift:"
+
+// CreateGift records a gift and books it, safely sent twice. What becomes of it later the caller does not set.
+// Errors: those of the proto's method.
+func (s *Service) CreateGift(ctx context.Context, r Request, g Gift) (Gift, error) {
+	campaign, err := s.booked(ctx, g.Campaign)
+	if err != nil {
+		return Gift{}, err
+	}
+	days, err := s.calendar(ctx, g.Campaign.Collective)
+	if err != nil {
+		return Gift{}, err
+	}
+	if err := s.checkGift(ctx, g, campaign, days); err != nil {
+		return Gift{}, err
+	}
+	parts := []string{
+		g.Campaign.Campaign, string(g.Amount.Currency), strconv.FormatInt(g.Amount.Minor, 10), string(g.Method), string(g.ReceivedOn),
+		g.Document, g.Pledge.String(), strconv.FormatBool(g.OutsideBooks), g.Stage,
+	}
+	g.ID, g.CreatedBy = s.cfg.NewID(), r.By
+	made, err := s.once(ctx, r, g.Campaign.Collective, "create_gift", g.ID, parts,
+		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			g.CreateTime = now
+			return s.bookGiftTx(ctx, tx, g, days.start(g.ReceivedOn), "receive_date")
+		})
+	if err != nil {
+		return Gift{}, err
+	}
+	return s.Gift(ctx, g.Campaign, made)
+}
+
+func (s *Service) checkGift(ctx context.Context, g Gift, campaign campaigns.Campaign, days calendar) error {
+	if err := checkAmount("amount", g.Amount, campaign.Currency); err != nil {
+		return err
+	}
+	if err := days.check("receive_date", g.ReceivedOn); err != nil {
+		return err
+	}
+	if g.Method != MethodPayeeCheque && (g.OutsideBooks || g.Stage != "") {
+		return errs.Invalid("method", "must be a cheque written to the lawyer for a gift outside the books or of a stage")
+	}
+	if err := checkStage(campaign, "stage", g.Stage); err != nil {
+		return err
+	}
+	if g.Pledge == uuid.Nil {
+		return nil
+	}
+	if _, err := s.Pledge(ctx, g.Campaign, g.Pledge); err != nil {
+		return errs.Invalid("pledge", "must be a pledge of the campaign")
+	}
+	return nil
+}
+
+// bookGiftTx stores a gift that was checked and posts it. field says its day.
+func (s *Service) bookGiftTx(ctx context.Context, tx pgx.Tx, g Gift, effective time.Time, field string) (err error) {
+	if g.book, err = s.openBookTx(ctx, tx, g.Campaign.Collective); err != nil {
+		return err
+	}
+	if err := insertGiftTx(ctx, tx, g); err != nil {
+		return err
+	}
+	if g.OutsideBooks {
+		return nil
+	}
+	return s.postTx(ctx, tx, g.book, field, pair(g.reference(), ledger.KindGift, effective, ledger.Entry{
+		Role: debited[g.Method], Amount: g.Amount,
+		Collective: g.Campaign.Collective, Campaign: g.Campaign.Campaign, Donation: g.ID,
+	}, ledger.Entry{Role: ledger.RoleGifts}))
+}
+
+// ReverseGift takes back a gift that was entered wrongly, safely sent twice. Errors: those of the proto's method.
+func (s *Service) ReverseGift(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, reason string) (Gift, error) {
+	if _, err := s.once(ctx, r, campaign.Collective, "reverse_gift", id, []string{id.String(), reason},
+		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			g, err := lockGiftTx(ctx, tx, campaign, id)
+			if err != nil {
+				return err
+			}
+			if g.BankLine != uuid.Nil {
+				return errMatched(g.Name())
+			}
+			return s.takeBackTx(ctx, tx, g, reason, now)
+		}); err != nil {
+		return Gift{}, err
+	}
+	return s.Gift(ctx, campaign, id)
+}
+
+// takeBackTx reverses a gift that is locked, in its state and in the books.
+func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, g Gift, reason string, now time.Time) error {
+	switch g.State {
+	case GiftReversed:
+		return errs.Precondition("GIFT_REVERSED", "%s was reversed already.", g.Name())
+	case GiftBounced:
+		return errs.Precondition("CHEQUE_BOUNCED", "%s bounced: it is out of the books already.", g.Name())
+	}
+	if !g.OutsideBooks {
+		if err := s.unbookGiftTx(ctx, tx, g, time.Time{}, ""); err != nil {
+			return err
+		}
+	}
+	g.State, g.ReverseReason = GiftReversed, reason
+	return moveGiftTx(ctx, tx, g, now)
+}
+
+// unbookGiftTx reverses the gift and, when it was banked, its place in the deposit. A zero time is now.
+func (s *Service) unbookGiftTx(ctx context.Context, tx pgx.Tx, g Gift, effective time.Time, field string) error {
+	if g.Deposit != uuid.Nil {
+		share := func(role ledger.AccountRole, minor int64) ledger.Entry {
+			return ledger.Entry{
+				Role: role, Amount: money.Amount{Minor: minor, Currency: g.Amount.Currency},
+				Collective: g.Campaign.Collective, Campaign: g.Campaign.Campaign, Donation: g.ID,
+			}
+		}
+		if err := s.reverseTx(ctx, tx, g.book, field, ledger.Reversal{
+			Original:  depositReference(g.Deposit),
+			Reference: fmt.Sprintf("%s:%s", depositReference(g.Deposit), g.ID),
+			Effective: effective,
+			Entries:   []ledger.Entry{share(ledger.RoleChequesToBank, g.Amount.Minor), share(ledger.RoleBank, -g.Amount.Minor)},
+		}); err != nil {
+			return err
+		}
+	}
+	return s.reverseTx(ctx, tx, g.book, field, ledger.Reversal{
+		Original: g.reference(), Reference: g.reference() + reversedSuffix, Effective: effective,
+	})
+}
+
+// reversedSuffix makes the reference of what takes all of a transaction back.
+const reversedSuffix = ":reversed"
+
+func errMatched(name string) error {
+	return errs.Precondition("BANK_LINE_MATCHED", "A line of the bank statement shows %s; unmatch the line.", name)
+}

@@ -1,0 +1,295 @@
+package treasury
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// pledgeLife is how long a slip is good.
+const pledgeLife = 90 * 24 * time.Hour
+
+// Pledge is a promise to give.
+type Pledge struct {
+	ID       uuid.UUID
+	Campaign campaigns.Name
+	// Reference is as people write it, CAG-7K3M-9QXT.
+	Reference  string
+	Amount     money.Amount
+	Method     Method
+	Locale     string
+	Fulfilled  bool
+	CreateTime time.Time
+	ExpireTime time.Time
+}
+
+// Name returns the resource name.
+func (p Pledge) Name() string { return pledgeName(p.Campaign, p.ID) }
+
+func pledgeName(c campaigns.Name, id uuid.UUID) string { return c.String() + "/pledges/" + id.String() }
+
+// NewPledge is the wish to make one.
+type NewPledge struct {
+	Campaign campaigns.Name
+	Amount   money.Amount
+	Method   Method
+	// Locale is "fr", also when empty, or "en".
+	Locale string
+	// Origin is that of the page that asks; empty when no browser does.
+	Origin string
+	// Network is where the request comes from; invalid when unknown.
+	Network netip.Prefix
+}
+
+// CreatePledge makes a pledge, safely sent twice: a repeat counts for no limit. Errors: those of the proto's
+// method.
+func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Pledge, error) {
+	if n.Locale == "" {
+		n.Locale = campaigns.French
+	}
+	campaign, err := s.cfg.Campaigns.Get(ctx, n.Campaign)
+	if err != nil {
+		return Pledge{}, err
+	}
+	if n.Origin != "" && n.Origin != s.cfg.PublicURL && !campaign.AllowsOrigin(n.Origin) {
+		return Pledge{}, errs.New(codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not take gifts for %s.", n.Campaign)
+	}
+	group, err := s.cfg.Collectives.Get(ctx, n.Campaign.Collective)
+	if err != nil {
+		return Pledge{}, err
+	}
+	parts := []string{
+		n.Campaign.Campaign, string(n.Amount.Currency), strconv.FormatInt(n.Amount.Minor, 10), string(n.Method), n.Locale,
+	}
+	id := s.cfg.NewID()
+	made, err := s.once(ctx, r, n.Campaign.Collective, "create_pledge", id, parts,
+		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			// Only what is new is checked: a repeat answers whatever became of the campaign.
+			if err := s.checkPledge(n, campaign, group); err != nil {
+				return err
+			}
+			if err := s.insertPledgeTx(ctx, tx, id, n, now); err != nil {
+				return err
+			}
+			// Last, since it holds the network's row until the commit.
+			return s.cfg.LimitTx(ctx, tx, n.Network)
+		})
+	if err != nil {
+		return Pledge{}, err
+	}
+	return s.Pledge(ctx, n.Campaign, made)
+}
+
+func (s *Service) checkPledge(n NewPledge, campaign campaigns.Campaign, group collectives.Collective) error {
+	if err := campaign.AcceptsGifts(s.now()); err != nil {
+		return err
+	}
+	switch {
+	case !offers(group, n.Method):
+		return errs.Precondition("PLEDGE_METHOD_UNAVAILABLE", "%s takes no pledges by this method.", group.Name())
+	case n.Amount.Currency != campaign.Currency:
+		return wrong("CURRENCY_MISMATCH", "amount.currency_code", "must be the campaign's, "+string(campaign.Currency))
+	case n.Amount.Minor < campaign.Minimum.Minor:
+		return wrong("AMOUNT_TOO_SMALL", "amount.amount_minor", "must be at least "+campaign.Minimum.String())
+	case n.Amount.Minor > campaign.Maximum.Minor:
+		return wrong("AMOUNT_TOO_LARGE", "amount.amount_minor", "must be at most "+campaign.Maximum.String())
+	}
+	return nil
+}
+
+// offers tells what a collective's settings allow: without an account nobody can transfer to it.
+func offers(c collectives.Collective, m Method) bool {
+	switch m {
+	case MethodCash:
+		return true
+	case MethodTransfer:
+		return c.BankAccount.IBAN != ""
+	case MethodCheque:
+		return c.ChequePayee != ""
+	}
+	return false
+}
+
+// PledgeMethods returns how a pledge to a campaign can be made now; none when it takes no gifts, or is not there.
+func (s *Service) PledgeMethods(ctx context.Context, name campaigns.Name) (methods []Method, err error) {
+	campaign, err := s.cfg.Campaigns.Get(ctx, name)
+	if errors.Is(err, errs.NotFound("")) {
+		return nil, nil
+	}
+	if err != nil || campaign.AcceptsGifts(s.now()) != nil {
+		return nil, err
+	}
+	group, err := s.cfg.Collectives.Get(ctx, name.Collective)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range []Method{MethodTransfer, MethodCheque, MethodCash} {
+		if offers(group, m) {
+			methods = append(methods, m)
+		}
+	}
+	return methods, nil
+}
+
+// Slip is what who made a pledge needs to keep it.
+type Slip struct {
+	// Holder, IBAN, BIC and QR are of a transfer. EPC is the text of the QR code, QR its picture; both may be empty.
+	Holder, IBAN, BIC string
+	EPC, QR           string
+	// Payee and PostalAddress are of a cheque.
+	Payee         string
+	PostalAddress []string
+}
+
+// Slip returns a pledge's slip with the collective's settings of now.
+func (s *Service) Slip(ctx context.Context, p Pledge) (slip Slip, err error) {
+	group, err := s.cfg.Collectives.Get(ctx, p.Campaign.Collective)
+	if err != nil {
+		return Slip{}, err
+	}
+	switch {
+	case p.Method == MethodTransfer && group.BankAccount.IBAN != "":
+		a := group.BankAccount
+		slip.Holder, slip.IBAN, slip.BIC = a.Holder, a.IBAN, a.BIC
+		slip.EPC = epcPayload(transfer{holder: a.Holder, iban: a.IBAN, bic: a.BIC, amount: p.Amount, remittance: p.Reference})
+		if slip.EPC != "" {
+			slip.QR, err = qrSVG(slip.EPC)
+		}
+	case p.Method == MethodCheque:
+		slip.Payee, slip.PostalAddress = group.ChequePayee, group.PostalAddress
+	}
+	return slip, err
+}
+
+const pledgeColumns = `
+	p.id,
+	p.collective,
+	p.campaign,
+	p.reference,
+	p.amount_minor,
+	p.currency,
+	p.method,
+	p.locale,
+	EXISTS (
+		SELECT
+		FROM treasury.offline_gifts AS g
+		WHERE g.pledge = p.id
+			AND g.state IN ('received', 'banked')
+	),
+	p.created_at,
+	p.expires_at`
+
+func scanPledge(r pgx.CollectableRow) (p Pledge, err error) {
+	var code string
+	if err = r.Scan(&p.ID, &p.Campaign.Collective, &p.Campaign.Campaign, &code, &p.Amount.Minor, &p.Amount.Currency, &p.Method,
+		&p.Locale, &p.Fulfilled, &p.CreateTime, &p.ExpireTime); err != nil {
+		return p, err
+	}
+	p.Reference = formatReference(code)
+	p.CreateTime, p.ExpireTime = p.CreateTime.UTC(), p.ExpireTime.UTC()
+	return p, nil
+}
+
+const pledgeSQL = `
+SELECT` + pledgeColumns + `
+FROM treasury.pledges AS p
+WHERE p.id = @id`
+
+// Pledge returns one pledge of a campaign; NOT_FOUND when there is none.
+func (s *Service) Pledge(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Pledge, error) {
+	p, err := pledgeByID(ctx, s.cfg.Pool, id)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && p.Campaign != campaign {
+		return Pledge{}, errs.NotFound(pledgeName(campaign, id))
+	}
+	return p, postgres.Error(err)
+}
+
+// pledgeByID returns pgx.ErrNoRows when there is none.
+func pledgeByID(ctx context.Context, db querier, id uuid.UUID) (Pledge, error) {
+	return one(ctx, db, scanPledge, pledgeSQL, pgx.NamedArgs{"id": id})
+}
+
+const listPledgesSQL = `
+SELECT` + pledgeColumns + `
+FROM treasury.pledges AS p
+WHERE p.collective = @collective
+	AND p.campaign = @campaign
+	AND (@reference = '' OR p.reference = @reference)
+	AND (p.created_at, p.id) < (@before_time, @before_id)
+ORDER BY
+	p.created_at DESC,
+	p.id DESC
+LIMIT @count`
+
+// Pledges returns up to count pledges of a campaign, newest first, before the given one. A reference that is not empty
+// leaves only its own; one that is none, or is mistyped, is INVALID_ARGUMENT.
+func (s *Service) Pledges(ctx context.Context, campaign campaigns.Name, reference string, before Position, count int) ([]Pledge, error) {
+	code := ""
+	if reference != "" {
+		var ok bool
+		if code, ok = parseReference(reference); !ok {
+			return nil, errs.Invalid("reference", "is no reference of ours: a character is wrong or missing")
+		}
+	}
+	return all(ctx, s.cfg.Pool, scanPledge, listPledgesSQL, pgx.NamedArgs{
+		"collective": campaign.Collective, "campaign": campaign.Campaign, "reference": code,
+		"before_time": before.Time, "before_id": before.ID, "count": count,
+	})
+}
+
+const insertPledgeSQL = `
+INSERT INTO treasury.pledges (
+	id,
+	collective,
+	campaign,
+	reference,
+	amount_minor,
+	currency,
+	method,
+	locale,
+	created_at,
+	expires_at
+)
+VALUES (
+	@id,
+	@collective,
+	@campaign,
+	@reference,
+	@amount_minor,
+	@currency,
+	@method,
+	@locale,
+	@now,
+	@expires_at
+)
+ON CONFLICT (reference) DO NOTHING`
+
+// insertPledgeTx draws references until one is free.
+func (s *Service) insertPledgeTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, n NewPledge, now time.Time) error {
+	for {
+		code, err := newReference(randomness)
+		if err != nil {
+			return errs.Internal(err)
+		}
+		tag, err := tx.Exec(ctx, insertPledgeSQL, pgx.NamedArgs{
+			"id": id, "collective": n.Campaign.Collective, "campaign": n.Campaign.Campaign, "reference": code,
+			"amount_minor": n.Amount.Minor, "currency": string(n.Amount.Currency), "method": string(n.Method), "locale": n.Locale,
+			"now": now, "expires_at": now.Add(pledgeLife),
+		})
+		if err != nil || tag.RowsAffected() == 1 {
+			return postgres.Error(err)
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package treasury
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+type server struct {
+	treasuryv1.UnimplementedTreasuryServiceServer
+	service *Service
+}
+
+// NewServer returns the service as gRPC.
+func NewServer(s *Service) treasuryv1.TreasuryServiceServer { return &server{service: s} }
+
+// request reads who asks, and the id of what is asked.
+func request(ctx context.Context, id string) (Request, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return Request{}, errs.Invalid("request_id", "must be a UUID")
+	}
+	return Request{ID: parsed, By: rpc.CallerFrom(ctx).Principal.Key}, nil
+}
+
+// collectiveID reads `collectives/{collective}`.
+func collectiveID(name string) (string, error) {
+	id, ok := collectives.ParseName(name)
+	if !ok {
+		return "", errs.NotFound(name)
+	}
+	return id, nil
+}
+
+// ofCollective reads `collectives/{collective}/{kind}/{id}`.
+func ofCollective(name, kind string) (collective string, id uuid.UUID, err error) {
+	parent, last, ok := strings.Cut(name, "/"+kind+"/")
+	if !ok {
+		return "", uuid.Nil, errs.NotFound(name)
+	}
+	if collective, err = collectiveID(parent); err != nil {
+		return "", uuid.Nil, errs.NotFound(name)
+	}
+	if id, err = uuid.Parse(last); err != nil {
+		return "", uuid.Nil, errs.NotFound(name)
+	}
+	return collective, id, nil
+}
+
+// ofCampaign reads `collectives/{collective}/campaigns/{campaign}/{kind}/{id}`.
+func ofCampaign(name, kind string) (campaign campaigns.Name, id uuid.UUID, err error) {
+	parent, last, ok := strings.Cut(name, "/"+kind+"/")
+	if !ok {
+		return campaign, uuid.Nil, errs.NotFound(name)
+	}
+	if campaign, err = campaigns.ParseName(parent); err != nil {
+		return campaign, uuid.Nil, errs.NotFound(name)
+	}
+	if id, err = uuid.Parse(last); err != nil {
+		return campaign, uuid.Nil, errs.NotFound(name)
+	}
+	return campaign, id, nil
+}
+
+// pagedRequest is a request for a page of a list.
+type pagedRequest interface {
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// paged reads a page of a list: where it begins, one row more than asked to know whether there is another, and the
+// token that leads on. The filter keeps the tokens of other lists out.
+func paged[T any](
+	req pagedRequest, filter string, first Position, list func(Position, int) ([]T, error), key func(T) (time.Time, uuid.UUID),
+) (found []T, next string, err error) {
+	at := first
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &at.Time, &at.ID); err != nil {
+			return nil, "", err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	if found, err = list(at, size+1); err != nil {
+		return nil, "", err
+	}
+	if len(found) > size {
+		found = found[:size]
+		t, id := key(found[size-1])
+		next = page.Encode(filter, t, id)
+	}
+	return found, next, nil
+}
+
+// each converts a list.
+func each[T, P any](list []T, convert func(T) P) []P {
+	converted := make([]P, len(list))
+	for i, item := range list {
+		converted[i] = convert(item)
+	}
+	return converted
+}
+
+func (d Day) time() time.Time {
+	t, _ := time.Parse(time.DateOnly, string(d))
+	return t
+}
+
+func moneyToProto(a money.Amount) *moneyv1.Money {
+	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
+}
+
+// moneyOrNone leaves out what is not known.
+func moneyOrNone(a *money.Amount) *moneyv1.Money {
+	if a == nil {
+		return nil
+	}
+	return moneyToProto(*a)
+}
+
+// moneyFromProto returns the zero Amount for an absent one.
+func moneyFromProto(m *moneyv1.Money) money.Amount {
+	return money.Amount{Minor: m.GetAmountMinor(), Currency: money.Currency(m.GetCurrencyCode())}
+}
+
+// nameOr is the name of what has an id; empty for none.
+func nameOr(id uuid.UUID, name string) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return name
+}
+
+// known returns the key of a value in a table of enums.
+func known[K, V comparable](table map[K]V, value V) (key K, ok bool) {
+	for k, v := range table {
+		if v == value {
+			return k, true
+		}
+	}
+	return key, false
+}
+
+var methods = map[Method]treasuryv1.OfflineMethod{
+	MethodCash:        treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,
+	MethodTransfer:    treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER,
+	MethodCheque:      treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE,
+	MethodPayeeCheque: treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE,
+}
+
+var giftStates = map[GiftState]treasuryv1.OfflineGiftState{
+	GiftReceived: treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_RECEIVED,
+	GiftBanked:   treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BANKED,
+	GiftBounced:  treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BOUNCED,
+	GiftReversed: treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_REVERSED,
+}
+
+func (s *server) CreateOfflineGift(ctx context.Context, req *treasuryv1.CreateOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	r, err := request(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	method, ok := known(methods, req.GetMethod())
+	if !ok {
+		return nil, errs.Invalid("method", "must be said")
+	}
+	g := Gift{
+		Campaign: campaign, Amount: moneyFromProto(req.GetAmount()), Method: method, ReceivedOn: Day(req.GetReceiveDate()),
+		Document: req.GetDocument(), OutsideBooks: req.GetOutsideBooks(), Stage: req.GetStage(),
+	}
+	if req.GetPledge() != "" {
+		of, id, err := ofCampaign(req.GetPledge(), "pledges")
+		if err != nil || of != campaign {
+			return nil, errs.Invalid("pledge", "must be a pledge of the campaign")
+		}
+		g.Pledge = id
+	}
+	return giftAnswer(s.service.CreateGift(ctx, r, g))
+}
+
+func giftAnswer(g Gift, err error) (*treasuryv1.OfflineGift, error) {
+	if err != nil {
+		return nil, err
+	}
+	return giftToProto(g), nil
+}
+
+func (s *server) GetOfflineGift(ctx context.Context, req *treasuryv1.GetOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
+	campaign, id, err := ofCampaign(req.GetName(), "offlineGifts")
+	if err != nil {
+		return nil, err
+	}
+	return giftAnswer(s.service.Gift(ctx, campaign, id))
+}
+
+func (s *server) ListOfflineGifts(ctx context.Context, req *treasuryv1.ListOfflineGiftsRequest) (*treasuryv1.ListOfflineGiftsResponse, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := paged(req, "offline gifts of "+campaign.String(), newest, func(at Position, count int) ([]Gift, error) {
+		return s.service.Gifts(ctx, campaign, at, count)
+	}, func(g Gift) (time.Time, uuid.UUID) { return g.CreateTime, g.ID })
+	return &treasuryv1.ListOfflineGiftsResponse{OfflineGifts: each(found, giftToProto), NextPageToken: next}, err
+}
+
+func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesRequest) (*treasuryv1.Deposit, error) {
+	collective, err := collectiveID(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	r, err := request(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	var cheques []cheque
+	for _, name := range req.GetCheques() {
+		campaign, id, err := ofCampaign(name, "offlineGifts")
+		if err != nil || campaign.Collective != collective {
+			return nil, errNotHeld(name)
+		}
+		cheques = append(cheques, cheque{campaign: campaign, id: id})
+	}
+	d, err := s.service.BankCheques(ctx, r, Deposit{
+		Collective: collective, BankedOn: Day(req.GetBankDate()), Document: req.GetDocument(),
+	}, cheques)
+	if err != nil {
+		return nil, err
+	}
+	return &treasuryv1.Deposit{
+		Name: d.Name(), Total: moneyToProto(d.Total), BankDate: string(d.BankedOn), Document: d.Document, Cheques: d.Cheques,
+		CreateTime: timestamppb.New(d.CreateTime),
+	}, nil
+}
+
+func (s *server) BounceCheque(ctx context.Context, req *treasuryv1.BounceChequeRequest) (*treasuryv1.OfflineGift, error) {
+	campaign, id, err := ofCampaign(req.GetName(), "offlineGifts")
+	if err != nil {
+		return nil, err
+	}
+	r, err := request(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	return giftAnswer(s.service.BounceCheque(ctx, r, campaign, id, Day(req.GetBounceDate())))
+}
+
+func (s *server) ReverseOfflineGift(ctx context.Context, req *treasuryv1.ReverseOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
+	campaign, id, err := ofCampaign(req.GetName(), "offlineGifts")
+	if err != nil {
+		return nil, err
+	}
+	r, err := request(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	return giftAnswer(s.service.ReverseGift(ctx, r, campaign, id, req.GetReason()))
+}
+
+func giftToProto(g Gift) *treasuryv1.OfflineGift {
+	group := "collectives/" + g.Campaign.Collective
+	return &treasuryv1.OfflineGift{
+		Name:          g.Name(),
+		Amount:        moneyToProto(g.Amount),
+		Method:        methods[g.Method],
+		ReceiveDate:   string(g.ReceivedOn),
+		Document:      g.Document,
+		Pledge:        nameOr(g.Pledge, pledgeName(g.Campaign, g.Pledge)),
+		OutsideBooks:  g.OutsideBooks,
+		Stage:         g.Stage,
+		State:         giftStates[g.State],
+		Deposit:       nameOr(g.Deposit, group+"/deposits/"+g.Deposit.String()),
+		BankDate:      string(g.BankedOn),
+		BounceDate:    string(g.BouncedOn),
+		ReverseReason: g.ReverseReason,
+		BankLine:      nameOr(g.BankLine, lineName(g.Campaign.Collective, g.BankLine)),
+		Creator:       g.CreatedBy,
+		CreateTime:    timestamppb.New(g.CreateTime),
+		UpdateTime:    timestamppb.New(g.UpdateTime),
+	}
+}

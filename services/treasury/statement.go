@@ -1,0 +1,97 @@
+package treasury
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// maxStatementLines bounds what one file makes us do.
+const maxStatementLines = 10_000
+
+// parsedStatement is what a file says of one account. It lives in memory only: its lines hold what payers wrote.
+type parsedStatement struct {
+	account string
+	// currency is that of the balances.
+	currency         money.Currency
+	opening, closing *money.Amount
+	// closingOn is empty when the file does not say.
+	closingOn Day
+	lines     []parsedLine
+}
+
+// parsedLine is one movement.
+type parsedLine struct {
+	bookedOn Day
+	// amount is positive for what came.
+	amount money.Amount
+	// reference is the bank's own; may be empty.
+	reference string
+	// text is all that was written to it, for finding references; it is never stored.
+	text string
+}
+
+// check completes a statement and holds its lines against its balances.
+func (p *parsedStatement) check() error {
+	sum := money.Amount{Currency: p.currency}
+	for i, line := range p.lines {
+		if line.amount.Currency != p.currency {
+			return unreadable("a movement is in another currency than the account (movement %d)", i+1)
+		}
+		var err error
+		if sum, err = sum.Add(line.amount); err != nil {
+			return unreadable("the movements are too large to add up")
+		}
+		p.closingOn = max(p.closingOn, line.bookedOn)
+	}
+	if p.closingOn == "" {
+		return unreadable("there is neither a movement nor the day of a balance")
+	}
+	if p.opening == nil || p.closing == nil {
+		return nil
+	}
+	end, err := p.opening.Add(sum)
+	if err != nil {
+		return unreadable("the balances are not in the account's currency")
+	}
+	if end != *p.closing {
+		return wrong("STATEMENT_UNBALANCED", "content", fmt.Sprintf(
+			"must add up: its lines end at %s, and it says %s; a part is missing, or was read wrongly", end, p.closing))
+	}
+	return nil
+}
+
+// unreadable is INVALID_ARGUMENT (STATEMENT_UNREADABLE). It says where and never what, which may be about a payer.
+func unreadable(format string, args ...any) error {
+	e := errs.New(codes.InvalidArgument, "STATEMENT_UNREADABLE", "The bank statement cannot be read: "+format+".", args...)
+	e.Fields = []errs.Field{{Field: "content", Description: fmt.Sprintf(format, args...)}}
+	return e
+}
+
+// compactAccount writes an account's number as it is compared: without blanks, in capitals.
+func compactAccount(text string) string {
+	return strings.ToUpper(strings.Join(strings.Fields(text), ""))
+}
+
+// latin9 are the characters in which ISO 8859-15 differs from ISO 8859-1, whose bytes are Unicode's.
+var latin9 = map[byte]rune{
+	0xA4: '€', 0xA6: 'Š', 0xA8: 'š', 0xB4: 'Ž', 0xB8: 'ž', 0xBC: 'Œ', 0xBD: 'œ', 0xBE: 'Ÿ',
+}
+
+// fromLatin9 decodes ISO 8859-15.
+func fromLatin9(content []byte) string {
+	var b strings.Builder
+	b.Grow(len(content))
+	for _, c := range content {
+		if r, ok := latin9[c]; ok {
+			b.WriteRune(r)
+		} else {
+			b.WriteRune(rune(c))
+		}
+	}
+	return b.String()
+}
