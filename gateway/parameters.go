@@ -23,6 +23,7 @@ import (
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
@@ -49,6 +50,7 @@ func newParameters() (parameters, error) {
 		exportsv1.File_cagnotte_exports_v1_exports_proto,
 		ledgerv1.File_cagnotte_ledger_v1_ledger_proto,
 		payoutsv1.File_cagnotte_payouts_v1_payouts_proto,
+		recurringv1.File_cagnotte_recurring_v1_recurring_proto,
 		refundsv1.File_cagnotte_refunds_v1_refunds_proto,
 		webhooksv1.File_cagnotte_webhooks_v1_webhooks_proto,
 	} {

@@ -52,6 +52,8 @@ type Config struct {
 	SyncEvery time.Duration
 	// TrustedProxies are believed when they tell a client's address.
 	TrustedProxies []netip.Prefix
+	// SMTPURL is where mails go, such as a Mailbox; none are sent when empty.
+	SMTPURL string
 	// LogTo receives the service's log; the test's own log when nil.
 	LogTo io.Writer
 	// HTTPAddr is where the service listens; a free port when empty.
@@ -159,6 +161,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 		Now:                         e.Clock.Now,
 		GiftLimit:                   cfg.Limit,
 		SyncEvery:                   cfg.SyncEvery,
+		SMTPURL:                     cfg.SMTPURL,
 	}
 }
 
