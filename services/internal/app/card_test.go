@@ -194,6 +194,25 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 		}
 	}
 
+	t.Run("the page of a monthly gift closes too", func(t *testing.T) {
+		e.Clock.Advance(24 * time.Hour)
+		req := gift(campaign)
+		req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
+		page := session(t, e, give(t, e.Conn, req)).ID
+		tried := 0
+		e.Eventually("it is closed", func() bool {
+			var gone *stripesim.SessionError
+			if err := e.Sim.Pay(page, stripesim.CardDeclined); errors.As(err, &gone) {
+				return true
+			}
+			tried++
+			return false
+		})
+		// Somebody very fast has some tries more, until the page is closed.
+		if tried < 8 {
+			t.Errorf("closed after %d declines", tried)
+		}
+	})
 	t.Run("each page closes after some declined cards, and so does each copy of it", func(t *testing.T) {
 		e.Clock.Advance(24 * time.Hour)
 		d := give(t, e.Conn, gift(campaign))

@@ -62,7 +62,10 @@ func TestUnpaidSEPAGiftsBookedOnCompleted(t *testing.T) {
 
 	t.Run("counts and is booked when the bank has paid, once", func(t *testing.T) {
 		e.Clock.Advance(aWeek)
-		e.Eventually("it is booked", func() bool { settled, pending := progress(t, e.Conn, campaign); return settled == 20_00 && pending == 0 })
+		e.Eventually("it is booked", func() bool {
+			settled, pending := progress(t, e.Conn, campaign)
+			return settled == 20_00 && pending == 0
+		})
 		got := stateOf(t, e, owner, d)
 		if got.GetState() != donationsv1.DonationState_DONATION_STATE_SUCCEEDED || got.GetBookTime() == nil {
 			t.Errorf("the gift is %v", got)

@@ -37,6 +37,8 @@ type Object struct {
 	PaymentIntent string `json:"payment_intent,omitempty"`
 	// Donation is the gift in the metadata of a payment intent; Nil otherwise.
 	Donation uuid.UUID `json:"donation,omitzero"`
+	// Invoice is what a payment intent pays; its own metadata names no gift then.
+	Invoice string `json:"invoice,omitempty"`
 }
 
 // Verify checks the Stripe-Signature header against each secret, of which there are two while one is being
@@ -101,7 +103,7 @@ func parseObject(eventType, version string, data json.RawMessage) Object {
 	if json.Unmarshal(data, &o) == nil {
 		object.PaymentIntent = o.PaymentIntent.ID
 		if object.Kind == "payment_intent" {
-			object.Donation = parseDonation(o.Metadata)
+			object.Donation, object.Invoice = parseDonation(o.Metadata), o.Invoice.ID
 		}
 	}
 	return object
