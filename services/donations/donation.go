@@ -62,6 +62,8 @@ type Donation struct {
 	// return to zero, and the state cannot.
 	givenBackMinor int64
 	openDisputes   int
+	// fraudWarning: a card network warned of it, and it can still be given back.
+	fraudWarning bool
 	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
 	failures  int
 	retryTime time.Time

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -194,4 +195,12 @@ func inverted[K, V comparable](m map[K]V) map[V]K {
 		back[v] = k
 	}
 	return back
+}
+
+// givenBack is absent while nothing went back.
+func givenBack(d Donation) *moneyv1.Money {
+	if d.givenBackMinor == 0 {
+		return nil
+	}
+	return moneyToProto(money.Amount{Minor: d.givenBackMinor, Currency: d.Amount.Currency})
 }

@@ -155,6 +155,9 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 		BookTime:          timestamp(d.BookTime),
 		ExpireTime:        timestamp(d.ExpireTime),
 		RecurringDonation: recurringOf(d),
+		AmountGivenBack:   givenBack(d),
+		Disputed:          d.openDisputes > 0,
+		FraudWarning:      d.fraudWarning,
 	}
 }
 

@@ -64,7 +64,7 @@ func TestDisputes(t *testing.T) {
 			t.Errorf("the dispute is %v", got)
 		}
 		k.settles(t, left)
-		if got := k.donation(t, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_DISPUTED {
+		if got := k.donation(t, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_DISPUTED || !got.GetDisputed() {
 			t.Errorf("the gift is %v", got)
 		}
 		k.refuse(t, ask(d, 0), codes.FailedPrecondition, "GIFT_DISPUTED")
@@ -178,6 +178,9 @@ func TestDisputes(t *testing.T) {
 			e.Eventually("the warning is shown", func() bool { return warning() != nil })
 			if w := warning(); w.GetDonation() != d.GetName() || !w.GetActionable() || w.GetFraudType() != "made_with_stolen_card" {
 				t.Errorf("the warning is %v", w)
+			}
+			if !k.donation(t, d).GetFraudWarning() {
+				t.Error("the gift does not show it")
 			}
 			if told := k.notices(t)["fraud_warning"]; !slices.Contains(told, d.GetName()) {
 				t.Errorf("told of %v", told)

@@ -172,7 +172,8 @@ func TestRefunds(t *testing.T) {
 		}
 		k.becomes(t, k.create(t, k.owner, ask(d, 3_00)), succeeded)
 		k.settles(t, 12_00)
-		if got := k.donation(t, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED {
+		if got := k.donation(t, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED ||
+			got.GetAmountGivenBack().GetAmountMinor() != 8_00 {
 			t.Errorf("the gift is %v", got)
 		}
 		k.refuse(t, ask(d, 12_01), codes.FailedPrecondition, "REFUND_TOO_LARGE")

@@ -252,7 +252,13 @@ type Donation struct {
 	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
 	RecurringDonation string `protobuf:"bytes,11,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
 	// The part of `amount` that the donor added for the payment's fee; absent when none was. What the fee is, the books say.
-	FeeCover      *v1.Money `protobuf:"bytes,12,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
+	FeeCover *v1.Money `protobuf:"bytes,12,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
+	// What went back to the donor by refunds, as Stripe's balance has it; absent while nothing did.
+	AmountGivenBack *v1.Money `protobuf:"bytes,13,opt,name=amount_given_back,json=amountGivenBack,proto3" json:"amount_given_back,omitempty"`
+	// The donor's bank has the money, or a part of it: a dispute is open or lost.
+	Disputed bool `protobuf:"varint,14,opt,name=disputed,proto3" json:"disputed,omitempty"`
+	// A card network says that it was paid by fraud: to give it back now avoids a dispute and its fee.
+	FraudWarning  bool `protobuf:"varint,15,opt,name=fraud_warning,json=fraudWarning,proto3" json:"fraud_warning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -369,6 +375,27 @@ func (x *Donation) GetFeeCover() *v1.Money {
 		return x.FeeCover
 	}
 	return nil
+}
+
+func (x *Donation) GetAmountGivenBack() *v1.Money {
+	if x != nil {
+		return x.AmountGivenBack
+	}
+	return nil
+}
+
+func (x *Donation) GetDisputed() bool {
+	if x != nil {
+		return x.Disputed
+	}
+	return false
+}
+
+func (x *Donation) GetFraudWarning() bool {
+	if x != nil {
+		return x.FraudWarning
+	}
+	return false
 }
 
 // What became of a gift, for the donor.
@@ -808,7 +835,7 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x04\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x05\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12:\n" +
@@ -825,7 +852,10 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12-\n" +
 	"\x12recurring_donation\x18\v \x01(\tR\x11recurringDonation\x125\n" +
-	"\tfee_cover\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\"\x95\x03\n" +
+	"\tfee_cover\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12D\n" +
+	"\x11amount_given_back\x18\r \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
+	"\bdisputed\x18\x0e \x01(\bR\bdisputed\x12#\n" +
+	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\"\x95\x03\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -930,26 +960,27 @@ var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	11, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
 	11, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
 	10, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
-	10, // 8: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
-	2,  // 9: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
-	11, // 10: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
-	10, // 11: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
-	10, // 12: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 13: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
-	3,  // 14: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	5,  // 15: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	6,  // 16: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	7,  // 17: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	9,  // 18: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	3,  // 19: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	3,  // 20: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	8,  // 21: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	4,  // 22: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	10, // 8: cagnotte.donations.v1.Donation.amount_given_back:type_name -> cagnotte.money.v1.Money
+	10, // 9: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
+	2,  // 10: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
+	11, // 11: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
+	10, // 12: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
+	10, // 13: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 14: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
+	3,  // 15: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	5,  // 16: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	6,  // 17: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	7,  // 18: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	9,  // 19: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 20: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	3,  // 21: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	8,  // 22: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	4,  // 23: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	20, // [20:24] is the sub-list for method output_type
+	16, // [16:20] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_donations_v1_donations_proto_init() }

@@ -38,7 +38,8 @@ type DonationsServiceClient interface {
 	// The same `request_id` answers the same gift and the same address, however often it is sent;
 	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
-	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again).
+	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
+	// takes no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED.
 	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
 	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same gift.
@@ -112,7 +113,8 @@ type DonationsServiceServer interface {
 	// The same `request_id` answers the same gift and the same address, however often it is sent;
 	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
-	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again).
+	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
+	// takes no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED.
 	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
 	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same gift.
