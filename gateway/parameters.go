@@ -18,10 +18,12 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -45,10 +47,12 @@ func newParameters() (parameters, error) {
 		accessv1.File_cagnotte_access_v1_access_proto,
 		campaignsv1.File_cagnotte_campaigns_v1_campaigns_proto,
 		collectivesv1.File_cagnotte_collectives_v1_collectives_proto,
+		connectv1.File_cagnotte_connect_v1_connect_proto,
 		disputesv1.File_cagnotte_disputes_v1_disputes_proto,
 		donationsv1.File_cagnotte_donations_v1_donations_proto,
 		exportsv1.File_cagnotte_exports_v1_exports_proto,
 		ledgerv1.File_cagnotte_ledger_v1_ledger_proto,
+		noticesv1.File_cagnotte_notices_v1_notices_proto,
 		payoutsv1.File_cagnotte_payouts_v1_payouts_proto,
 		recurringv1.File_cagnotte_recurring_v1_recurring_proto,
 		refundsv1.File_cagnotte_refunds_v1_refunds_proto,
