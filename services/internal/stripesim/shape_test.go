@@ -14,7 +14,7 @@ import (
 // notInClient are members that real answers have and stripe-go v76 leaves out.
 var notInClient = map[string]bool{
 	"charge.dispute": true, "charge.order": true, "charge.destination": true, "checkout.session.saved_payment_method_options": true,
-	"payment_intent.source": true, "payment_method.card.generated_from": true, "list.object": true,
+	"payment_intent.source": true, "payment_method.card.generated_from": true, "list.object": true, "dispute.balance_transaction": true,
 	"subscription.plan": true, "subscription.quantity": true, "subscription.invoice_settings": true,
 }
 
