@@ -131,12 +131,11 @@ SELECT
 		FROM webhooks.parked
 	)`
 
-const failingSyncsSQL = `
+const syncFailuresSQL = `
 SELECT
 	a.account,
 	a.sync_failures
 FROM webhooks.accounts AS a
-WHERE a.sync_failures > 0
 ORDER BY a.account`
 
 // measure looks at what waits for a better time, or for somebody.
@@ -145,11 +144,10 @@ func (s *Service) measure(ctx context.Context) error {
 	if err := s.cfg.Pool.QueryRow(ctx, measureSQL).Scan(&oldest, &failed, &dead, &parked); err != nil {
 		return postgres.Error(err)
 	}
-	rows, err := s.cfg.Pool.Query(ctx, failingSyncsSQL)
+	rows, err := s.cfg.Pool.Query(ctx, syncFailuresSQL)
 	if err != nil {
 		return postgres.Error(err)
 	}
-	// An account that is well again has no value.
 	s.metrics.syncFailures.Reset()
 	var account string
 	var failures int

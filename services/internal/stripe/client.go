@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	stripego "github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
 )
@@ -32,12 +33,15 @@ type Config struct {
 	// Rate is how many calls a second are made at most. When zero: what Stripe's limit for the key's mode
 	// allows, and practically any number of a simulator, which is what BaseURL says.
 	Rate float64
+	// Metrics is where the collectors are registered; nowhere when nil.
+	Metrics prometheus.Registerer
 }
 
 // Client calls Stripe. It is safe for concurrent use.
 type Client struct {
 	backend stripego.Backend
 	budget  *budget
+	calls   *prometheus.CounterVec
 	live    bool
 	keys    []string
 	// key is the one of keys that is used now.
@@ -93,6 +97,7 @@ func New(cfg Config) (*Client, error) {
 			URL:               stripego.String(cfg.BaseURL),
 		}),
 		budget: limits,
+		calls:  newCalls(cfg.Metrics),
 		live:   live,
 		keys:   keys,
 		key:    new(atomic.Int32),
@@ -140,6 +145,7 @@ func (c *Client) call(ctx context.Context, r request, result stripego.LastRespon
 	for {
 		at := c.key.Load()
 		heard, err := c.callWith(ctx, c.keys[at], r, result)
+		c.calls.WithLabelValues(outcome(err, heard)).Inc()
 		if err == nil {
 			return nil
 		}

@@ -1,0 +1,38 @@
+package stripe
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// newCalls counts what became of calls.
+func newCalls(r prometheus.Registerer) *prometheus.CounterVec {
+	calls := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "cagnotte", Subsystem: "stripe", Name: "calls_total",
+		Help: "Calls to Stripe, by outcome: ok, unauthorized (the key is not known), throttled, waited_in_vain (for our own " +
+			"budget), busy, failed, lost, refused, missing.",
+	}, []string{"outcome"})
+	if r != nil {
+		r.MustRegister(calls)
+	}
+	return calls
+}
+
+var outcomes = map[Kind]string{
+	Lost: "lost", Throttled: "throttled", Busy: "busy", Failed: "failed", Refused: "refused", Missing: "missing",
+}
+
+func outcome(err error, heard advice) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case heard.status == http.StatusUnauthorized:
+		return "unauthorized"
+	}
+	kind := classify(err, heard).Kind
+	if kind == Throttled && heard.status == 0 {
+		return "waited_in_vain"
+	}
+	return outcomes[kind]
+}
