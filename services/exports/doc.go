@@ -22,5 +22,5 @@
 //
 // # Neighbours
 //
-// Imports ledger, which it reads, and collectives, for the time zone and the book.
+// Imports ledger and payouts, which it reads, and collectives, for the time zone and the book.
 package exports

@@ -12,18 +12,22 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
 // Config of [New].
 type Config struct {
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
+	// Payouts is for FormatPayouts; it needs no client of Stripe's.
+	Payouts *payouts.Service
 }
 
 // Service writes exports. It is safe for concurrent use.
 type Service struct {
 	ledger      *ledger.Service
 	collectives *collectives.Service
+	payouts     *payouts.Service
 	// places has one for each export under way.
 	places chan struct{}
 }
@@ -40,7 +44,7 @@ const (
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{ledger: cfg.Ledger, collectives: cfg.Collectives, places: make(chan struct{}, maxExports)}
+	return &Service{ledger: cfg.Ledger, collectives: cfg.Collectives, payouts: cfg.Payouts, places: make(chan struct{}, maxExports)}
 }
 
 // Request asks for a file.
@@ -155,6 +159,7 @@ type export struct {
 	first, last time.Time
 	progress    func(done, total int64)
 	view        *ledger.View
+	payouts     *payouts.Service
 }
 
 func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
@@ -166,7 +171,7 @@ func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.format, x.filter.InSealOrder, x.progress = format, format.inSealOrder, req.Progress
+	x.format, x.filter.InSealOrder, x.progress, x.payouts = format, format.inSealOrder, req.Progress, s.payouts
 	if err := x.setDays(req.From, req.To); err != nil {
 		return nil, err
 	}

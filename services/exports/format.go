@@ -48,6 +48,8 @@ var formats = map[string]format{
 	FormatCSV:   {contentType: "text/csv; charset=utf-8; header=present", fileName: spanName(".csv"), open: openCSV},
 	FormatJSONL: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".jsonl"), open: openJSONL},
 
+	FormatPayouts: {contentType: "text/csv; charset=utf-8; header=present", fileName: spanName(".payouts.csv"), all: writePayouts},
+
 	FormatProof: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".proof.jsonl"), all: writeProof},
 
 	FormatXLSX: {

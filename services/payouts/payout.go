@@ -2,6 +2,7 @@ package payouts
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -139,7 +140,14 @@ const (
 func BankReference(payout string) string { return payout }
 
 // ReturnReference is the counterpart of [BankReference].
-func ReturnReference(payout string) string { return payout + "-returned" }
+func ReturnReference(payout string) string { return payout + returnedSuffix }
+
+// OfReference is the payout of such a reference, and whether it is the second one.
+func OfReference(reference string) (payout string, returned bool) {
+	return strings.CutSuffix(reference, returnedSuffix)
+}
+
+const returnedSuffix = "-returned"
 
 // ReferencePrefix is what those references begin with: Stripe's for payouts.
 const ReferencePrefix = "po_"

@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
 // ExportRequest asks for a file of a collective's ledger.
@@ -57,9 +58,12 @@ func Export(ctx context.Context, databaseURL string, req ExportRequest, w io.Wri
 // ExportTo writes them to where begin says, which is not called when there is nothing to write.
 func ExportTo(ctx context.Context, databaseURL string, req ExportRequest, begin func(ExportHeader) (io.Writer, error)) error {
 	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+		books := ledger.New(ledger.Config{Pool: pool})
+		groups := collectives.New(collectives.Config{Pool: pool, Now: time.Now})
 		exporter := exports.New(exports.Config{
-			Ledger:      ledger.New(ledger.Config{Pool: pool}),
-			Collectives: collectives.New(collectives.Config{Pool: pool, Now: time.Now}),
+			Ledger:      books,
+			Collectives: groups,
+			Payouts:     payouts.New(payouts.Config{Pool: pool, Ledger: books, Collectives: groups}),
 		})
 		return exporter.Export(ctx, req, begin)
 	})

@@ -34,7 +34,8 @@ type ExportLedgerRequest struct {
 	// The format. "CSV" (RFC 4180, UTF-8, a header line) when empty; or "JSONL" (a JSON object for each entry), "XLSX"
 	// (a workbook with typed cells and totals), "HLEDGER" and "BEANCOUNT" (journals of plain text accounting), "FEC" (the
 	// French administration's file of accounting entries, with its opening balances, in euros) and "FEC_NOTICE" (the
-	// description of its fields, which goes with it); or "PROOF" (JSON Lines of what is sealed, with the signed
+	// description of its fields, which goes with it); or "PAYOUTS" (CSV of each line at the bank that is a payout of
+	// Stripe's, with the gifts, fees, refunds and disputes inside it, which sum to it); or "PROOF" (JSON Lines of what is sealed, with the signed
 	// checkpoint, which `cagnotte ledger verify -from-export` checks without the service).
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
 	// The first day, YYYY-MM-DD in the collective's time zone; from the beginning when empty. For the FEC, the first of the
@@ -138,11 +139,11 @@ var File_cagnotte_exports_v1_exports_proto protoreflect.FileDescriptor
 
 const file_cagnotte_exports_v1_exports_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xf2\x03\n" +
+	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xfb\x03\n" +
 	"\x13ExportLedgerRequest\x12p\n" +
-	"\x04name\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x04name\x12]\n" +
-	"\x06format\x18\x02 \x01(\tBE\xbaHBr@R\x00R\x03CSVR\x05JSONLR\x04XLSXR\aHLEDGERR\tBEANCOUNTR\x03FECR\n" +
-	"FEC_NOTICER\x05PROOFR\x06format\x12:\n" +
+	"\x04name\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x04name\x12f\n" +
+	"\x06format\x18\x02 \x01(\tBN\xbaHKrIR\x00R\x03CSVR\x05JSONLR\x04XLSXR\aHLEDGERR\tBEANCOUNTR\x03FECR\n" +
+	"FEC_NOTICER\aPAYOUTSR\x05PROOFR\x06format\x12:\n" +
 	"\x04from\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x04from\x126\n" +
 	"\x02to\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x02to\x12*\n" +
 	"\x05siren\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{9})?$R\x05siren\x12I\n" +

@@ -1,0 +1,120 @@
+package exports
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/payouts"
+)
+
+// FormatPayouts is the payout report: each line of the bank's statement that is a payout of Stripe's, with the gifts,
+// fees, refunds and disputes inside it, which sum to it; as comma-separated values, like [FormatCSV]. A collective has
+// its share of each. The days are those of the bank.
+const FormatPayouts = "PAYOUTS"
+
+// payoutsHeader names the columns. Of a payout, line 0 is what the bank has, and the nets of the others sum to it.
+// Amounts have a sign and a decimal point; dates are the collective's.
+const payoutsHeader = "payout,bank_date,line,kind,date,transaction,gross,fee,net,currency,campaign,donation\r\n"
+
+// linesCount is how many balance transactions are looked at together.
+const linesCount = 500
+
+// payoutsWriter writes the report. The lines at the bank come from the view, and what is inside from whatever was
+// there when it was taken.
+type payoutsWriter struct {
+	*chunks
+	x *export
+	// move is the line at the bank that is being written, payout its id, line the next number.
+	move   ledger.Move
+	payout string
+	line   int64
+}
+
+func writePayouts(ctx context.Context, x *export, c *chunks) error {
+	c.b = append(c.b, payoutsHeader...)
+	// As many as there are days at most, however many gifts.
+	moves, err := x.view.NamedMoves(ctx, x.book, payouts.ReferencePrefix, x.filter)
+	if err != nil {
+		return err
+	}
+	for i, move := range moves {
+		if move.Bank == 0 {
+			continue
+		}
+		w := payoutsWriter{chunks: c, x: x, move: move}
+		if err := w.write(ctx); err != nil {
+			return err
+		}
+		if x.progress != nil {
+			x.progress(int64(i+1), int64(len(moves)))
+		}
+	}
+	return nil
+}
+
+func (w *payoutsWriter) write(ctx context.Context) error {
+	id, returned := payouts.OfReference(w.move.Reference)
+	w.payout = id
+	if err := w.row(payouts.Line{Kind: "bank", Time: w.move.Effective, Transaction: w.move.Reference, Net: w.move.Bank, Gross: w.move.Bank}); err != nil {
+		return err
+	}
+	if returned {
+		return w.row(payouts.Line{
+			Kind: payouts.LinePayout, Time: w.move.Effective, Transaction: payouts.BankReference(id), Net: w.move.Bank, Gross: w.move.Bank,
+		})
+	}
+	p, err := w.x.payouts.ReadPayout(ctx, w.x.book, id)
+	if err != nil {
+		return err
+	}
+	q := payouts.LineQuery{
+		Collective: w.x.filter.Collective, Share: w.move.Bank, At: w.x.view.Watermark(), Count: linesCount,
+	}
+	for {
+		lines, next, err := w.x.payouts.Lines(ctx, p, q)
+		if err != nil {
+			return err
+		}
+		for _, l := range lines {
+			if err := w.row(l); err != nil {
+				return err
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		q.From = *next
+	}
+}
+
+func (w *payoutsWriter) row(l payouts.Line) error {
+	b := appendText(w.b, w.payout)
+	b = append(b, ',')
+	b = w.move.Effective.In(w.x.zone).AppendFormat(b, time.DateOnly)
+	b = append(b, ',')
+	b = strconv.AppendInt(b, w.line, 10)
+	b = append(b, ',')
+	b = appendText(b, string(l.Kind))
+	b = append(b, ',')
+	if !l.Time.IsZero() {
+		b = l.Time.In(w.x.zone).AppendFormat(b, time.DateOnly)
+	}
+	b = append(b, ',')
+	b = appendText(b, l.Transaction)
+	for _, minor := range []int64{l.Gross, l.Fee, l.Net} {
+		b = append(b, ',')
+		b = append(b, money.Amount{Minor: minor, Currency: w.move.Currency}.Decimal()...)
+	}
+	b = append(b, ',')
+	b = appendText(b, string(w.move.Currency))
+	b = append(b, ',')
+	b = appendText(b, l.Campaign)
+	b = append(b, ',')
+	b = appendText(b, l.Donation)
+	w.b = append(b, "\r\n"...)
+	w.line++
+	return w.spill()
+}

@@ -1,0 +1,265 @@
+package webhooks
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/payouts"
+)
+
+// neighbour is another collective on the platform's account.
+var neighbour = campaigns.Name{Collective: "marseille", Campaign: "recours"}
+
+func (e *env) addNeighbour() {
+	e.t.Helper()
+	groups := collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
+	causes := campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
+	_, err := groups.Create(e.t.Context(), collectives.Collective{ID: neighbour.Collective, DisplayName: "Marseille"})
+	if err == nil {
+		_, err = causes.Create(e.t.Context(), neighbour, campaigns.Content{
+			Texts:    map[string]campaigns.Text{"fr": {Title: "Un recours"}, "en": {Title: "An appeal"}},
+			Currency: money.EUR, Goal: money.Amount{Minor: 800_00, Currency: money.EUR},
+		})
+	}
+	if err == nil {
+		_, err = causes.Publish(e.t.Context(), neighbour)
+	}
+	if err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// allLines reads what is inside a payout, a few balance transactions at a time.
+func (e *env) allLines(collective string, p payouts.Payout) (lines []payouts.Line) {
+	e.t.Helper()
+	q := payouts.LineQuery{Collective: collective, Share: p.Share.Minor, Count: 2}
+	for {
+		page, next, err := e.payouts.Lines(e.t.Context(), p, q)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		lines = append(lines, page...)
+		if next == nil {
+			return lines
+		}
+		q.From = *next
+	}
+}
+
+// kinds counts lines and sums their nets.
+func kinds(lines []payouts.Line) (kinds map[payouts.LineKind]int, sum int64) {
+	kinds = map[payouts.LineKind]int{}
+	for _, l := range lines {
+		kinds[l.Kind]++
+		sum += l.Net
+	}
+	return kinds, sum
+}
+
+func TestAPayoutOfTwoCollectives(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.addNeighbour()
+	e.pay(e.give(neighbour))
+	p := paidOut(e, vallon, "")
+	e.clock.Advance(2 * day)
+	e.delivered()
+	for range 2 {
+		e.run("")
+		e.wantAccounts("", map[string]int64{"vallon 1100": 3890, "marseille 1100": 1945})
+	}
+	t.Run("each sees its share", func(t *testing.T) {
+		for collective, want := range map[string]int64{"vallon": 3890, "marseille": 1945, payouts.Everybody: 5835} {
+			got := e.payout(collective, p.ID)
+			found, sum := kinds(e.allLines(collective, got))
+			if got.Share.Minor != want || sum != want || found[payouts.LineGift] != int(want/1945) || len(found) != 1 {
+				t.Errorf("%s has %v, with %v that sum to %d", collective, got.Share, found, sum)
+			}
+			list, err := e.payouts.List(t.Context(), collective, payouts.Position{Arrival: e.clock.Now(), ID: "z"}, 10)
+			if err != nil || len(list) != 1 || list[0].Share.Minor != want {
+				t.Errorf("%s lists %v, %v", collective, list, err)
+			}
+		}
+		if _, err := e.payouts.Get(t.Context(), "festival", p.ID); errs.As(err).Reason != "NOT_FOUND" {
+			t.Errorf("a stranger gets %v", err)
+		}
+	})
+	t.Run("what came back is divided again", func(t *testing.T) {
+		if err := e.sim.FailPayout(p.ID, "account_closed"); err != nil {
+			t.Fatal(err)
+		}
+		e.delivered()
+		e.run("")
+		e.wantAccounts("", map[string]int64{"vallon 1200": 3890, "marseille 1200": 1945})
+		if err := e.sim.SchedulePayouts("", true); err != nil {
+			t.Fatal(err)
+		}
+		e.clock.Advance(4 * day)
+		e.delivered()
+		e.run("")
+		e.wantAccounts("", map[string]int64{"vallon 1100": 3890, "marseille 1100": 1945})
+		again := e.payout("marseille", e.sim.Payouts("")[1].ID)
+		if found, sum := kinds(e.allLines("marseille", again)); sum != 1945 || found[payouts.LinePayout] != 1 || again.Reconciliation != payouts.ReconciliationMatched {
+			t.Errorf("it is %+v with %v", again, found)
+		}
+	})
+}
+
+// TestAPayoutWithEverythingInside has gifts, a partial refund and a dispute with its fee.
+func TestAPayoutWithEverythingInside(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	for range 3 {
+		e.pay(e.give(vallon))
+	}
+	sessions := e.sim.Sessions("")
+	if _, err := e.sim.Refund(sessions[0].ChargeID, 500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.sim.Dispute(sessions[1].ChargeID, stripesim.Disputed{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.sim.SchedulePayouts("", true); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(12 * day)
+	e.delivered()
+	e.run("")
+	var bank int64
+	total := map[payouts.LineKind]int{}
+	for _, made := range e.sim.Payouts("") {
+		p := e.payout("vallon", made.ID)
+		found, sum := kinds(e.allLines("vallon", p))
+		if sum != made.AmountMinor || p.Reconciliation != payouts.ReconciliationMatched {
+			t.Errorf("%d has %v that sum to %d, %+v", made.AmountMinor, found, sum, p)
+		}
+		for kind, n := range found {
+			total[kind] += n
+		}
+		bank += made.AmountMinor
+	}
+	if diff := cmp.Diff(map[payouts.LineKind]int{payouts.LineGift: 3, payouts.LineRefund: 1, payouts.LineDispute: 1}, total); diff != "" {
+		t.Error(diff)
+	}
+	e.wantAccounts("", map[string]int64{"vallon 1100": bank})
+}
+
+func TestADifferenceIsTold(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	for range 2 {
+		e.pay(e.give(vallon))
+	}
+	e.delivered()
+	e.run("")
+	owner := pgtest.Owner(t, e.pool)
+	forge := func(minor int64) (reference string) {
+		t.Helper()
+		// As a superuser can, past all triggers.
+		if _, err := owner.Exec(t.Context(), `SET session_replication_role = replica`); err != nil {
+			t.Fatal(err)
+		}
+		err := owner.QueryRow(t.Context(), `
+			UPDATE ledger.entries AS e SET amount = e.amount + $1 * sign(e.amount)::bigint
+			FROM ledger.transactions AS t
+			WHERE t.id = e.transaction_id AND e.line <= 2
+				AND t.reference = (SELECT min(f.reference) FROM ledger.transactions AS f WHERE f.kind = 'gift')
+			RETURNING t.reference`, minor).Scan(&reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reference
+	}
+	forged := forge(100)
+	if err := e.sim.SchedulePayouts("", true); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(12 * day)
+	e.delivered()
+	for range 2 {
+		e.run("")
+	}
+	id := e.sim.Payouts("")[0].ID
+	p := e.payout("vallon", id)
+	if p.Reconciliation != payouts.ReconciliationDiffers || len(p.Findings) != 1 {
+		t.Fatalf("it is %+v", p)
+	}
+	p.Findings[0].Time = time.Time{}
+	if diff := cmp.Diff(payouts.Finding{Problem: payouts.ProblemAmount, Transaction: forged, Expected: 1945, Found: 2045}, p.Findings[0]); diff != "" {
+		t.Error(diff)
+	}
+	var told []string
+	if err := e.pool.QueryRow(t.Context(), `
+		SELECT array_agg(collective || ' ' || subject ORDER BY collective) FROM collectives.notices
+		WHERE kind = 'payout_difference'`).Scan(&told); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{fmt.Sprintf(" collectives/-/payouts/%s", id), fmt.Sprintf("vallon collectives/vallon/payouts/%s", id)}, told); diff != "" {
+		t.Error(diff)
+	}
+	forge(-100)
+	e.run("")
+	if p := e.payout("vallon", id); p.Reconciliation != payouts.ReconciliationMatched || len(p.Findings) != 0 {
+		t.Errorf("put right it is %+v", p)
+	}
+}
+
+// TestWhatStaysOutOfTheBooksIsMissing at last, and not at once.
+func TestWhatStaysOutOfTheBooksIsMissing(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	p := paidOut(e, vallon, "")
+	e.clock.Advance(2 * day)
+	e.delivered()
+	// Only the payouts' part runs: the second half of the balance is not read.
+	if _, err := e.pool.Exec(t.Context(), `UPDATE webhooks.accounts SET next_sync_at = 'infinity'`); err != nil {
+		t.Fatal(err)
+	}
+	sync := func() payouts.Payout {
+		t.Helper()
+		err := errors.Join(e.payouts.Read(t.Context(), "", p.ID), e.payouts.Sync(t.Context(), "", time.Time{}, true, true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.payout(payouts.Everybody, p.ID)
+	}
+	if got := sync(); got.Reconciliation != payouts.ReconciliationPending {
+		t.Errorf("at once it is %+v", got)
+	}
+	e.clock.Advance(4 * day)
+	got := sync()
+	if got.Reconciliation != payouts.ReconciliationDiffers || len(got.Findings) != 1 || got.Findings[0].Transaction != got.Transaction {
+		t.Errorf("later it is %+v", got)
+	}
+	e.run("")
+	if got := e.payout("vallon", p.ID); got.Reconciliation != payouts.ReconciliationMatched {
+		t.Errorf("booked it is %+v", got)
+	}
+	e.wantAccounts("", map[string]int64{"vallon 1100": 3890})
+}
+
+func TestAPayoutOfAClosedPeriod(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	// Only what has passed by the database's clock can be closed.
+	e.clock.Set(time.Now().Add(-60 * day))
+	p := paidOut(e, vallon, "")
+	e.run("")
+	e.clock.Advance(5 * day)
+	closed := p.ArrivalDate.Add(day)
+	if _, err := e.ledger.ClosePeriod(t.Context(), "", "vallon", closed); err != nil {
+		t.Fatal(err)
+	}
+	e.delivered()
+	e.run("")
+	e.wantAccounts("", map[string]int64{"vallon 1100": 3890})
+	moves, err := e.ledger.Moves(t.Context(), "", []string{payouts.BankReference(p.ID)}, "")
+	if err != nil || len(moves) != 1 || !moves[0].Effective.Equal(closed) {
+		t.Errorf("posted as %v, %v", moves, err)
+	}
+}
