@@ -17,8 +17,6 @@ const (
 	hearOverlap = 30 * time.Minute
 	// hearWindow is how much of a long absence is read before the position moves.
 	hearWindow = 24 * time.Hour
-	// hearFirst is how far back the first reading of an account goes: gifts may have been begun before it.
-	hearFirst = 24 * time.Hour
 	// onItsWay is how long a webhook may take before its event counts as missed.
 	onItsWay = 2 * time.Minute
 	// hearAgain is the pause after a failure.
@@ -54,7 +52,8 @@ func (s *Service) hear(ctx context.Context, account string, until time.Time) err
 		// What is older is gone.
 		from := latest(heardTo.Add(-hearOverlap), now.Add(-stripe.KeptEvents))
 		end, last := from.Add(hearOverlap+hearWindow), false
-		if !end.Before(now) {
+		// An account of which nothing was ever heard has few events that matter, or none: they are read at once.
+		if heardTo.Unix() == 0 || !end.Before(now) {
 			end, last = time.Time{}, true
 		}
 		if err := s.hearBetween(ctx, account, from, end); err != nil {
@@ -139,13 +138,13 @@ func (s *Service) storeMissed(ctx context.Context, account string, page []stripe
 
 const heardToSQL = `
 SELECT
-	coalesce(a.heard_to, @first),
+	coalesce(a.heard_to, 'epoch'),
 	a.hear_next_at <= statement_timestamp()
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
 func (s *Service) heardTo(ctx context.Context, account string) (to time.Time, due bool, err error) {
-	err = s.cfg.Pool.QueryRow(ctx, heardToSQL, pgx.NamedArgs{"account": account, "first": s.now().Add(-hearFirst)}).Scan(&to, &due)
+	err = s.cfg.Pool.QueryRow(ctx, heardToSQL, pgx.NamedArgs{"account": account}).Scan(&to, &due)
 	return to, due, postgres.Error(err)
 }
 

@@ -185,7 +185,8 @@ WITH accounts AS (
 	SET
 		next_sync_at = '-infinity',
 		last_regular_at = '-infinity',
-		last_back_at = '-infinity'
+		last_back_at = '-infinity',
+		hear_next_at = '-infinity'
 ), events AS (
 	UPDATE webhooks.events AS e
 	SET next_attempt_at = '-infinity'
