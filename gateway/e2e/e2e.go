@@ -21,8 +21,10 @@ type Program struct {
 	// URL is the service's, StripeURL the simulator's.
 	URL, StripeURL string
 	// Campaign is the name of an open campaign in EUR that the site's origin may embed, with a preset
-	// of 20 €, a minimum above 0.10 € and texts in French and English.
+	// of 20 €, a minimum above 0.10 € and texts in French and English. It takes debits, and pledges by transfer.
 	Campaign string
+	// Mails are the texts of all mails that it sent so far, oldest first.
+	Mails func() []string
 }
 
 // Site is the collective's own page, on another origin than the service.

@@ -73,9 +73,9 @@ test("somebody gives with the keyboard alone", async () => {
       page.evaluate(() => {
         const element = document.activeElement.shadowRoot?.activeElement;
         const ring = element && getComputedStyle(element.type === "radio" ? element.nextElementSibling : element).outlineStyle;
-        return { name: element?.tagName, value: element?.value, ring };
+        return { name: element?.tagName, group: element?.name, value: element?.value, ring };
       });
-    for (let i = 0; (await focused()).name !== "INPUT"; i++) {
+    for (let i = 0; (await focused()).group !== "preset"; i++) {
       assert.ok(i < 10, "the tab key does not reach the presets");
       await page.keyboard.press("Tab");
     }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -33,6 +34,11 @@ func hostPage(p Program) http.Handler {
 		w.Header().Set("Content-Type", "text/css")
 		// Habits of host pages that must not reach into the widget.
 		_, _ = fmt.Fprint(w, "body { font-family: sans-serif; text-align: center; letter-spacing: 1px } button, input { display: none } h2 { color: red }")
+	})
+	// What a donor would find in a mailbox.
+	mux.HandleFunc("GET /mails", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(p.Mails())
 	})
 	mux.HandleFunc("GET /soutenir", func(w http.ResponseWriter, r *http.Request) {
 		lang := "fr"

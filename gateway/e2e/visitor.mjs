@@ -78,6 +78,20 @@ export async function raisedBecomes(cents) {
   }
 }
 
+/** The text of the newest mail that matches, that was not given before. Mails take a moment. */
+export async function lastMail(pattern) {
+  for (const deadline = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    const mails = await fetch(`${site}/mails`).then((response) => response.json());
+    const at = mails.findLastIndex((text, i) => i >= mailsRead && pattern.test(text));
+    if (at >= 0) {
+      mailsRead = at + 1;
+      return mails[at];
+    }
+    assert.ok(Date.now() < deadline, `no mail like ${pattern}: ${mails}`);
+  }
+}
+let mailsRead = 0;
+
 /** Text as people see it, with every kind of space made plain. */
 export const seen = async (locator) => (await locator.innerText()).replace(/[\s\u00a0\u202f]+/g, " ").trim();
 
@@ -87,9 +101,9 @@ export const euros = (cents) =>
     .format(cents / 100)
     .replace(/[\u00a0\u202f]/g, " ");
 
-/** Pays on the simulated Checkout with whatever card stands in the form, or this one. */
+/** Pays on the simulated Checkout with whatever card stands in the form, or this one. Beside it may be the form of debits. */
 export async function pay(page, card) {
   await page.waitForURL((url) => url.origin === stripe);
   if (card) await page.locator("#card").fill(card);
-  await page.locator("button[type=submit]").click();
+  await page.locator("form:has(#card) button[type=submit]").click();
 }

@@ -319,8 +319,7 @@
         h("fieldset", { class: "often", part: "often" },
           h("legend", {}, words.say("choose")),
           ...often.map((radio) => h("label", { class: "preset" }, radio, h("span", {}, words.say(radio.value))))),
-        h("fieldset", {},
-          h("legend", { class: "hidden" }, words.say("howMuch")),
+        h("fieldset", { "aria-label": words.say("howMuch") },
           h("div", { class: "presets", part: "presets" }, ...radios.map((radio) =>
             h("label", { class: "preset" }, radio, h("span", { part: "preset" }, words.money(Number(radio.value)))))),
           h("label", { class: "free", for: "amount" }, words.say("other")),
