@@ -30,6 +30,24 @@
 // says, [Service.BookTx] for what Stripe's balance says. Both lock the gift, do nothing the second time, and
 // run in the caller's transaction, so that a gift is booked in the same one as its ledger transaction.
 //
+// # Giving back
+//
+// Who asks for a refund commits a row, and a job sends it, [Service.SubmitRefund]: it is noted as submitted before
+// the call, and what may have reached Stripe is looked for by the row's id before it is sent again. Above the
+// collective's amount, summed over the gift, a second API key must approve; whoever holds two keys is two members.
+// How much is left is counted with the gift's row locked. The states are in refund.go and in the database:
+//
+//	awaiting_approval --> approved --> submitted --> pending --> succeeded
+//	        |                |            |             |           |
+//	        +--> rejected    |            +-------------+-----------+--> failed, canceled
+//	        +----------------+--> canceled
+//
+// A refund that succeeded can still fail. Refunds that were made in Stripe's dashboard get rows too; what is known
+// of any refund, dispute or fraud warning is read again at Stripe by its id, [Service.ReadRefund],
+// [Service.ReadDispute], [Service.ReadFraudWarning], after an event, when the balance moved for it, and on a timer
+// while it can change. They tell members and decide nothing about money: a gift's state and the books follow the
+// balance alone.
+//
 // # Neighbours
 //
 // It imports campaigns, collectives and ledger, for what may be given to whom, and what is settled.

@@ -3,8 +3,11 @@ package webhooks
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 func TestADisputeThatIsWonIsTakenOffAgain(t *testing.T) {
@@ -13,6 +16,27 @@ func TestADisputeThatIsWonIsTakenOffAgain(t *testing.T) {
 		m, _ := meaningOf(moved)
 		if got := movement(moved, m, donations.Match{}).Disputes; got != want {
 			t.Errorf("%d: %d, want %d", amount, got, want)
+		}
+	}
+}
+
+// Its id looks like a charge's to programs that test the beginnings of ids, and its charge is another.
+func TestADisputesIDIsNoCharges(t *testing.T) {
+	for object, want := range map[string]donations.Movement{
+		"dispute": {Dispute: "ch_looks_like", Charge: "ch_real", Disputes: 1},
+		"refund":  {Refund: "ch_looks_like", Charge: "ch_real", GivenBackMinor: 20_00},
+		"charge":  {Charge: "ch_real", Paid: true},
+	} {
+		moved := stripe.BalanceTransaction{
+			Type: map[string]string{"dispute": "adjustment", "refund": "refund", "charge": "charge"}[object], Category: object,
+			Amount: -20_00, Currency: "EUR",
+			Source: stripe.Source{ID: "ch_looks_like", Object: object, Charge: "ch_real"},
+		}
+		m, _ := meaningOf(moved)
+		got := movement(moved, m, donations.Match{Amount: money.Amount{Minor: 20_00, Currency: "EUR"}})
+		got.At = want.At
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", object, diff)
 		}
 	}
 }

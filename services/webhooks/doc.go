@@ -28,7 +28,8 @@
 //   - It has package payouts bring the account's payouts in step.
 //   - It looks back.
 //
-// So events are hints: with all of them lost, the timer books everything.
+// So events are hints: with all of them lost, the timer books everything. A refund or a dispute that the balance
+// shows is read by donations in a job of its own, so it is known as well.
 //
 // # Looking back
 //

@@ -6,6 +6,8 @@
 //
 //   - Checkout Sessions in payment mode, paid by card, with the payment intents, charges, balance
 //     transactions and events that follow; one separate world for each connected account.
+//   - Refunds, which can wait for money and fail after they succeeded; disputes and inquiries with their fees; early
+//     fraud warnings. Banks, card networks and the dashboard act through calls such as [Sim.Dispute].
 //   - The transport: keys, idempotency, parameter checks, cursors, expansion, errors in Stripe's form.
 //   - Webhooks: signed, ordered or not, retried, late, double or lost, as [Delivery] says.
 //   - The world around: a hosted page on which a person pays (/pay/{session}), a [Clock] that can be moved,
@@ -24,6 +26,8 @@
 //   - Every event is recorded whether or not a webhook reaches anybody; after 30 days of the clock it is gone.
 //   - In a real test account 4242424242424242 is a card of the United States. Here it is a French one, so
 //     that the common number has the common fee.
+//   - A charge has one dispute at most. Whether the balance covers refunds is said by [Sim.SetLowBalance], and not
+//     computed: Stripe would take what is missing from the bank account.
 //   - Currencies are not converted: a charge lands in the balance of its own currency.
 //
 // # How it is built
