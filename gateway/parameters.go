@@ -27,6 +27,7 @@ import (
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
 
@@ -56,6 +57,7 @@ func newParameters() (parameters, error) {
 		payoutsv1.File_cagnotte_payouts_v1_payouts_proto,
 		recurringv1.File_cagnotte_recurring_v1_recurring_proto,
 		refundsv1.File_cagnotte_refunds_v1_refunds_proto,
+		treasuryv1.File_cagnotte_treasury_v1_treasury_proto,
 		webhooksv1.File_cagnotte_webhooks_v1_webhooks_proto,
 	} {
 		for i := range file.Services().Len() {
