@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	// So that the details of error answers can be read.
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -204,6 +205,9 @@ func flatten(query url.Values, prefix string, m protoreflect.Message) {
 			}
 		case field.Kind() == protoreflect.EnumKind:
 			query.Add(name, string(field.Enum().Values().ByNumber(value.Enum()).Name()))
+		// In a query a mask has the fields' own names, and not those of JSON.
+		case field.Kind() == protoreflect.MessageKind && field.Message().FullName() == "google.protobuf.FieldMask":
+			query.Add(name, strings.Join(value.Message().Interface().(*fieldmaskpb.FieldMask).GetPaths(), ","))
 		case field.Kind() == protoreflect.MessageKind && strings.HasPrefix(string(field.Message().FullName()), "google.protobuf."):
 			raw, _ := protojson.Marshal(value.Message().Interface())
 			query.Add(name, strings.Trim(string(raw), `"`))
