@@ -1,0 +1,481 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+const treasuryIBAN = "FR7630006000011234567890189"
+
+// treasury is a collective with its bank account, and its treasurer.
+type treasury struct {
+	e                  *apptest.Env
+	collective         string
+	campaign           string
+	owner, key, reader string
+}
+
+func newTreasury(t *testing.T, e *apptest.Env, slug string) *treasury {
+	t.Helper()
+	y := &treasury{e: e, collective: "collectives/" + slug}
+	y.campaign, y.owner = e.Campaign(slug, "https://vallon.example")
+	y.key = e.Key(y.collective, accessv1.Role_ROLE_TREASURER)
+	y.reader = e.Key(y.collective, accessv1.Role_ROLE_AUDITOR)
+	_, err := collectivesv1.NewCollectivesServiceClient(e.Conn).UpdateCollective(apptest.WithKey(t.Context(), y.owner), &collectivesv1.UpdateCollectiveRequest{
+		Collective: &collectivesv1.Collective{
+			Name: y.collective, DisplayName: "Vallon contre caméras",
+			BankAccount: &collectivesv1.BankAccount{Holder: "Vallon contre caméras", Iban: treasuryIBAN, Bic: "AGRIFRPP"},
+			ChequePayee: "Vallon contre caméras", PostalAddress: []string{"Mairie", "12000 Vallon"},
+		},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bank_account", "cheque_payee", "postal_address"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
+func (y *treasury) ctx(t *testing.T) context.Context { return apptest.WithKey(t.Context(), y.key) }
+
+// day is one in the collective's time zone, some days ago.
+func (y *treasury) day(ago int) string {
+	zone, _ := time.LoadLocation("Europe/Paris")
+	return y.e.Clock.Now().In(zone).AddDate(0, 0, -ago).Format(time.DateOnly)
+}
+
+// cash asks to record cash.
+func (y *treasury) cash(minor int64) *treasuryv1.CreateOfflineGiftRequest {
+	return &treasuryv1.CreateOfflineGiftRequest{
+		Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(minor),
+		Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH, ReceiveDate: y.day(3), Document: "carnet 1/12",
+	}
+}
+
+func (y *treasury) cheque(minor int64) *treasuryv1.CreateOfflineGiftRequest {
+	req := y.cash(minor)
+	req.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
+	return req
+}
+
+// invoice asks to book the lawyer's, owed.
+func (y *treasury) invoice(document string, minor int64) *treasuryv1.CreateExpenseRequest {
+	return &treasuryv1.CreateExpenseRequest{
+		Parent: y.collective, RequestId: uuid.NewString(),
+		Expense: &treasuryv1.Expense{
+			Kind: treasuryv1.ExpenseKind_EXPENSE_KIND_LAWYER, Payee: "Cabinet Martin", Document: document, DocumentDate: y.day(10),
+			Amount: apptest.Euros(minor), Campaign: y.campaign, Stage: "1",
+		},
+	}
+}
+
+// books runs do twice, as when the first answer was lost, wants the same answer, and returns by how much each account
+// of the collective changed.
+func (y *treasury) books(t *testing.T, conn grpc.ClientConnInterface, do func() (proto.Message, error)) map[string]int64 {
+	t.Helper()
+	before := balances(t, conn, y.reader, y.collective)
+	first, err := do()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := do()
+	if err != nil || !proto.Equal(first, second) {
+		t.Errorf("sent twice: %v, then %v, err = %v", first, second, err)
+	}
+	changed := balances(t, conn, y.reader, y.collective)
+	for code, minor := range before {
+		changed[code] -= minor
+	}
+	for code, minor := range changed {
+		if minor == 0 {
+			delete(changed, code)
+		}
+	}
+	return changed
+}
+
+func wantBooks(t *testing.T, got, want map[string]int64) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the accounts changed otherwise (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatATreasurerEntersIsBooked(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	y := newTreasury(t, e, "vallon")
+	round := 0
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		round++
+		hand := treasuryv1.NewTreasuryServiceClient(conn)
+		ctx := y.ctx(t)
+		settled, _ := progress(t, conn, y.campaign)
+		var last *treasuryv1.OfflineGift
+		enter := func(t *testing.T, req *treasuryv1.CreateOfflineGiftRequest) map[string]int64 {
+			t.Helper()
+			return y.books(t, conn, func() (_ proto.Message, err error) { last, err = hand.CreateOfflineGift(ctx, req); return last, err })
+		}
+		reverse := func(t *testing.T) map[string]int64 {
+			t.Helper()
+			req := &treasuryv1.ReverseOfflineGiftRequest{Name: last.GetName(), RequestId: uuid.NewString(), Reason: "saisi deux fois"}
+			return y.books(t, conn, func() (proto.Message, error) { return hand.ReverseOfflineGift(ctx, req) })
+		}
+		t.Run("cash", func(t *testing.T) {
+			wantBooks(t, enter(t, y.cash(15_00)), map[string]int64{"530": 15_00, "75411": -15_00})
+			if now, _ := progress(t, conn, y.campaign); now != settled+15_00 {
+				t.Errorf("the progress is %d, want %d", now, settled+15_00)
+			}
+			wantBooks(t, reverse(t), map[string]int64{"530": -15_00, "75411": 15_00})
+			if now, _ := progress(t, conn, y.campaign); now != settled {
+				t.Errorf("the progress is %d after the reversal, want %d", now, settled)
+			}
+			_, err := hand.ReverseOfflineGift(ctx, &treasuryv1.ReverseOfflineGiftRequest{Name: last.GetName(), RequestId: uuid.NewString(), Reason: "x"})
+			wantError(t, err, codes.FailedPrecondition, "GIFT_REVERSED", "")
+		})
+		t.Run("a transfer", func(t *testing.T) {
+			req := y.cash(30_00)
+			req.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER
+			wantBooks(t, enter(t, req), map[string]int64{"51211": 30_00, "75411": -30_00})
+		})
+		t.Run("a cheque to the lawyer is a gift and an expense", func(t *testing.T) {
+			req := y.cash(40_00)
+			req.Method, req.Stage = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE, "2"
+			wantBooks(t, enter(t, req), map[string]int64{"6226": 40_00, "75411": -40_00})
+			wantBooks(t, reverse(t), map[string]int64{"6226": -40_00, "75411": 40_00})
+		})
+		t.Run("or is left outside the books", func(t *testing.T) {
+			req := y.cash(40_00)
+			req.Method, req.OutsideBooks = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE, true
+			wantBooks(t, enter(t, req), map[string]int64{})
+			wantBooks(t, reverse(t), map[string]int64{})
+		})
+		t.Run("cheques are received, banked together, and one bounces", func(t *testing.T) {
+			wantBooks(t, enter(t, y.cheque(20_00)), map[string]int64{"5112": 20_00, "75411": -20_00})
+			first := last
+			wantBooks(t, enter(t, y.cheque(5_00)), map[string]int64{"5112": 5_00, "75411": -5_00})
+			waiting := clearing(t, conn, y)
+			if len(waiting) != 2 || waiting[0].GetAgeDays() != 3 || waiting[0].GetKind() != treasuryv1.ClearingKind_CLEARING_KIND_CHEQUE {
+				t.Errorf("waiting are %v", waiting)
+			}
+			slip := &treasuryv1.BankChequesRequest{
+				Parent: y.collective, RequestId: uuid.NewString(), Cheques: []string{first.GetName(), last.GetName()}, BankDate: y.day(2), Document: "B-7",
+			}
+			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.BankCheques(ctx, slip) }), map[string]int64{"5112": -25_00, "51211": 25_00})
+			if waiting := clearing(t, conn, y); len(waiting) != 0 {
+				t.Errorf("still waiting are %v", waiting)
+			}
+			if held := balances(t, conn, y.reader, y.collective)["5112"]; held != 0 {
+				t.Errorf("5112 stands at %d", held)
+			}
+			again := proto.CloneOf(slip)
+			again.RequestId = uuid.NewString()
+			_, err := hand.BankCheques(ctx, again)
+			wantError(t, err, codes.FailedPrecondition, "CHEQUE_NOT_HELD", "")
+
+			bounce := &treasuryv1.BounceChequeRequest{Name: first.GetName(), RequestId: uuid.NewString(), BounceDate: y.day(5)}
+			_, err = hand.BounceCheque(ctx, bounce)
+			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "bounce_date")
+			bounce.BounceDate = y.day(0)
+			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.BounceCheque(ctx, bounce) }), map[string]int64{"51211": -20_00, "75411": 20_00})
+			bounce.RequestId = uuid.NewString()
+			_, err = hand.BounceCheque(ctx, bounce)
+			wantError(t, err, codes.FailedPrecondition, "CHEQUE_NOT_BANKED", "")
+			wantBooks(t, reverse(t), map[string]int64{"51211": -5_00, "75411": 5_00})
+			got, err := hand.GetOfflineGift(apptest.WithKey(t.Context(), y.reader), &treasuryv1.GetOfflineGiftRequest{Name: first.GetName()})
+			if err != nil || got.GetState() != treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BOUNCED || got.GetBankDate() != slip.GetBankDate() {
+				t.Errorf("got %v, err = %v", got, err)
+			}
+		})
+		t.Run("an invoice is owed, paid, and taken back", func(t *testing.T) {
+			req := y.invoice(fmt.Sprintf("F-2025/%d", round), 250_00)
+			var owed *treasuryv1.Expense
+			wantBooks(t, y.books(t, conn, func() (_ proto.Message, err error) { owed, err = hand.CreateExpense(ctx, req); return owed, err }),
+				map[string]int64{"6226": 250_00, "401": -250_00})
+			wantSpent(t, conn, y.campaign, 250_00, 250_00)
+
+			twin := proto.CloneOf(req)
+			twin.RequestId, twin.Expense.Document = uuid.NewString(), fmt.Sprintf("f 2025 %d", round)
+			_, err := hand.CreateExpense(ctx, twin)
+			wantError(t, err, codes.AlreadyExists, "DOCUMENT_EXISTS", "")
+
+			paid := &treasuryv1.PayExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), PayDate: y.day(1)}
+			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.PayExpense(ctx, paid) }), map[string]int64{"401": 250_00, "51211": -250_00})
+			paid.RequestId = uuid.NewString()
+			_, err = hand.PayExpense(ctx, paid)
+			wantError(t, err, codes.FailedPrecondition, "EXPENSE_NOT_OWED", "")
+
+			back := &treasuryv1.ReverseExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), Reason: "autre dossier"}
+			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.ReverseExpense(ctx, back) }), map[string]int64{"6226": -250_00, "51211": 250_00})
+			wantSpent(t, conn, y.campaign, 0, 0)
+		})
+		t.Run("costs of the court are paid at once, from the cash box", func(t *testing.T) {
+			req := y.invoice(fmt.Sprintf("huissier %d", round), 60_00)
+			req.Expense.Kind, req.Expense.PayDate, req.Expense.Source = treasuryv1.ExpenseKind_EXPENSE_KIND_LITIGATION, y.day(0), treasuryv1.PaymentSource_PAYMENT_SOURCE_CASH
+			var made *treasuryv1.Expense
+			wantBooks(t, y.books(t, conn, func() (_ proto.Message, err error) { made, err = hand.CreateExpense(ctx, req); return made, err }),
+				map[string]int64{"6227": 60_00, "530": -60_00})
+			back := &treasuryv1.ReverseExpenseRequest{Name: made.GetName(), RequestId: uuid.NewString(), Reason: "x"}
+			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.ReverseExpense(ctx, back) }), map[string]int64{"6227": -60_00, "530": 60_00})
+		})
+		t.Run("anything else goes on the account that is said", func(t *testing.T) {
+			req := y.invoice(fmt.Sprintf("agios %d", round), 3_00)
+			req.Expense.Kind, req.Expense.Account, req.Expense.PayDate = treasuryv1.ExpenseKind_EXPENSE_KIND_OTHER, "627", y.day(0)
+			req.Expense.Campaign, req.Expense.Stage = "", ""
+			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.CreateExpense(ctx, req) }), map[string]int64{"627": 3_00, "51211": -3_00})
+			req.RequestId, req.Expense.Document, req.Expense.Account = uuid.NewString(), "z"+req.GetExpense().GetDocument(), "512"
+			_, err := hand.CreateExpense(ctx, req)
+			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "expense.account")
+		})
+		t.Run("a request id stands for one thing", func(t *testing.T) {
+			req := y.cash(1_00)
+			enter(t, req)
+			req.Amount = apptest.Euros(2_00)
+			_, err := hand.CreateOfflineGift(ctx, req)
+			wantError(t, err, codes.AlreadyExists, "REQUEST_ID_REUSED", "")
+			reverse(t)
+		})
+		t.Run("days to come and other currencies are refused", func(t *testing.T) {
+			req := y.cash(1_00)
+			req.ReceiveDate = y.day(-1)
+			_, err := hand.CreateOfflineGift(ctx, req)
+			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "receive_date")
+			req = y.cash(1_00)
+			req.Amount.CurrencyCode = "CHF"
+			_, err = hand.CreateOfflineGift(ctx, req)
+			wantError(t, err, codes.InvalidArgument, "CURRENCY_MISMATCH", "amount.currency_code")
+			late := y.invoice("later", 1_00)
+			late.Expense.Stage = "cassation"
+			_, err = hand.CreateExpense(ctx, late)
+			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "expense.stage")
+		})
+		t.Run("others do not write, and editors do not read", func(t *testing.T) {
+			editor := e.Key(y.collective, accessv1.Role_ROLE_EDITOR)
+			for _, key := range []string{editor, y.reader, e.OperatorKey} {
+				_, err := hand.CreateOfflineGift(apptest.WithKey(t.Context(), key), y.cash(1_00))
+				wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+			}
+			_, err := hand.ListOfflineGifts(apptest.WithKey(t.Context(), editor), &treasuryv1.ListOfflineGiftsRequest{Parent: y.campaign})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+			_, err = hand.CreateExpense(t.Context(), y.invoice("x", 1_00))
+			wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
+		})
+	})
+	t.Run("lists go page by page", func(t *testing.T) {
+		hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
+		seen := map[string]bool{}
+		for token := ""; ; {
+			resp, err := hand.ListOfflineGifts(apptest.WithKey(t.Context(), y.reader), &treasuryv1.ListOfflineGiftsRequest{Parent: y.campaign, PageSize: 3, PageToken: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range resp.GetOfflineGifts() {
+				seen[g.GetName()] = true
+			}
+			if token = resp.GetNextPageToken(); token == "" {
+				break
+			}
+		}
+		if len(seen) != 14 {
+			t.Errorf("%d gifts, want 14", len(seen))
+		}
+	})
+	t.Run("the exports have it, and the books are sound", func(t *testing.T) {
+		for _, format := range []string{"FEC", "CSV", "HLEDGER"} {
+			var b strings.Builder
+			year := y.e.Clock.Now().Year()
+			if err := app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{
+				Collective: "vallon", Format: format, From: fmt.Sprintf("%d-01-01", year), To: fmt.Sprintf("%d-01-01", year+1),
+			}, &b); err != nil {
+				t.Errorf("%s: %v", format, err)
+			}
+			if format != "FEC" && (!strings.Contains(b.String(), "offline-gift:") || !strings.Contains(b.String(), "expense:")) {
+				t.Errorf("%s does not have it:\n%s", format, b.String())
+			}
+		}
+		var told strings.Builder
+		if err := app.VerifyLedger(t.Context(), e.DatabaseURL, nil, nil, &told); err != nil {
+			t.Errorf("%v\n%s", err, told.String())
+		}
+	})
+}
+
+func clearing(t *testing.T, conn grpc.ClientConnInterface, y *treasury) []*treasuryv1.ClearingItem {
+	t.Helper()
+	resp, err := treasuryv1.NewTreasuryServiceClient(conn).ListClearingItems(apptest.WithKey(t.Context(), y.reader),
+		&treasuryv1.ListClearingItemsRequest{Parent: y.collective})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.GetItems()
+}
+
+// wantSpent checks what the public campaign says was spent, in all and on its first stage.
+func wantSpent(t *testing.T, conn grpc.ClientConnInterface, campaign string, all, first int64) {
+	t.Helper()
+	c, err := campaignsv1.NewCampaignsServiceClient(conn).GetCampaign(t.Context(), &campaignsv1.GetCampaignRequest{Name: campaign})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, stage := c.GetSpent().GetAmountMinor(), c.GetStages()[0].GetSpent().GetAmountMinor(); got != all || stage != first {
+		t.Errorf("spent %d, %d of it on the first stage; want %d and %d", got, stage, all, first)
+	}
+}
+
+func TestAClosedPeriodNamesTheField(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	y := newTreasury(t, e, "vallon")
+	hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
+	owed, err := hand.CreateExpense(y.ctx(t), y.invoice("F-1", 10_00))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := hand.CreateOfflineGift(y.ctx(t), y.cheque(10_00))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledgerv1.NewLedgerServiceClient(e.Conn).ClosePeriod(y.ctx(t), &ledgerv1.ClosePeriodRequest{
+		Name: y.collective + "/ledger", EndTime: timestamppb.New(e.Clock.Now().Add(-time.Hour)),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = hand.CreateOfflineGift(y.ctx(t), y.cash(1_00))
+	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "receive_date")
+	_, err = hand.CreateExpense(y.ctx(t), y.invoice("F-2", 10_00))
+	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "expense.document_date")
+	_, err = hand.PayExpense(y.ctx(t), &treasuryv1.PayExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), PayDate: y.day(2)})
+	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "pay_date")
+	_, err = hand.BankCheques(y.ctx(t), &treasuryv1.BankChequesRequest{Parent: y.collective, RequestId: uuid.NewString(), Cheques: []string{held.GetName()}, BankDate: y.day(2)})
+	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "bank_date")
+	// A correction counts when the books are open again.
+	if _, err := hand.ReverseExpense(y.ctx(t), &treasuryv1.ReverseExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), Reason: "x"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnOfflineGiftIsProven(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	y := newTreasury(t, e, "vallon")
+	g, err := treasuryv1.NewTreasuryServiceClient(e.Conn).CreateOfflineGift(y.ctx(t), y.cash(12_00))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.Replace(g.GetName(), "/offlineGifts/", "/donations/", 1)
+	e.Eventually("the gift is sealed and proven", func() bool {
+		proof, err := ledgerv1.NewLedgerServiceClient(e.Conn).GetGiftProof(e.Context(), &ledgerv1.GetGiftProofRequest{Name: name})
+		return err == nil && app.VerifyProof(proof.GetCode(), proof.GetVerifierKey(), io.Discard) == nil
+	})
+}
+
+func TestAPledgeIsMade(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: 8, Interval: time.Hour}})
+	y := newTreasury(t, e, "vallon")
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		hand := treasuryv1.NewTreasuryServiceClient(conn)
+		req := &treasuryv1.CreatePledgeRequest{
+			Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(25_50), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER,
+		}
+		p, err := hand.CreatePledge(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slip := p.GetTransfer()
+		if slip.GetIban() != treasuryIBAN || slip.GetRemittanceText() != p.GetReference() || !strings.HasPrefix(slip.GetEpcQrSvg(), "<svg ") ||
+			!strings.Contains(slip.GetEpcPayload(), "\nEUR25.50\n\n\n"+p.GetReference()) {
+			t.Errorf("the slip is %v", slip)
+		}
+		again, err := hand.CreatePledge(t.Context(), req)
+		if err != nil || !proto.Equal(p, again) {
+			t.Errorf("sent twice: %v, err = %v", again, err)
+		}
+		seen, err := hand.GetPledge(t.Context(), &treasuryv1.GetPledgeRequest{Name: p.GetName()})
+		if err != nil || !proto.Equal(p, seen) {
+			t.Errorf("seen is %v, err = %v", seen, err)
+		}
+		if settled, pending := progress(t, conn, y.campaign); settled != 0 || pending != 0 {
+			t.Errorf("a promise counts: %d, %d", settled, pending)
+		}
+		written := strings.ToLower(strings.ReplaceAll(p.GetReference(), "-", " "))
+		found, err := hand.ListPledges(apptest.WithKey(t.Context(), y.reader), &treasuryv1.ListPledgesRequest{Parent: y.campaign, Reference: written})
+		if err != nil || len(found.GetPledges()) != 1 || found.GetPledges()[0].GetName() != p.GetName() {
+			t.Errorf("found %v, err = %v", found, err)
+		}
+		offered, err := hand.ListPledgeMethods(t.Context(), &treasuryv1.ListPledgeMethodsRequest{Parent: y.campaign})
+		if err != nil || len(offered.GetMethods()) != 3 {
+			t.Errorf("offered are %v, err = %v", offered, err)
+		}
+		req.RequestId, req.Method = uuid.NewString(), treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
+		if p, err = hand.CreatePledge(t.Context(), req); err != nil || len(p.GetCheque().GetPostalAddress()) != 2 || p.GetTransfer() != nil {
+			t.Errorf("by cheque: %v, err = %v", p, err)
+		}
+		req.RequestId, req.Amount = uuid.NewString(), apptest.Euros(50)
+		_, err = hand.CreatePledge(t.Context(), req)
+		wantError(t, err, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount.amount_minor")
+		_, err = hand.ListPledges(t.Context(), &treasuryv1.ListPledgesRequest{Parent: y.campaign})
+		wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
+	})
+	hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
+	req := func() *treasuryv1.CreatePledgeRequest {
+		return &treasuryv1.CreatePledgeRequest{
+			Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(5_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,
+		}
+	}
+	t.Run("from allowed pages only", func(t *testing.T) {
+		header := http.Header{"Origin": {"https://elsewhere.example"}}
+		_, err := treasuryv1.NewTreasuryServiceClient(&apptest.RESTConn{URL: e.URL, Header: header}).CreatePledge(t.Context(), req())
+		wantError(t, err, codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "")
+	})
+	t.Run("and not too many, nor then gifts, from one network", func(t *testing.T) {
+		for range 8 {
+			if _, err := hand.CreatePledge(t.Context(), req()); err != nil {
+				wantError(t, err, codes.ResourceExhausted, "TOO_MANY_GIFTS", "")
+				return
+			}
+		}
+		t.Error("nothing limits pledges")
+	})
+	t.Run("it expires, and money that comes is a gift all the same", func(t *testing.T) {
+		list, err := hand.ListPledges(apptest.WithKey(t.Context(), y.reader), &treasuryv1.ListPledgesRequest{Parent: y.campaign, PageSize: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := list.GetPledges()[0].GetName()
+		e.Clock.Advance(91 * 24 * time.Hour)
+		p, err := hand.GetPledge(t.Context(), &treasuryv1.GetPledgeRequest{Name: name})
+		if err != nil || p.GetState() != treasuryv1.PledgeState_PLEDGE_STATE_EXPIRED {
+			t.Errorf("it is %v, err = %v", p, err)
+		}
+		late := y.cash(5_00)
+		late.Pledge = name
+		if _, err := hand.CreateOfflineGift(y.ctx(t), late); err != nil {
+			t.Fatal(err)
+		}
+		if p, err = hand.GetPledge(t.Context(), &treasuryv1.GetPledgeRequest{Name: name}); err != nil || p.GetState() != treasuryv1.PledgeState_PLEDGE_STATE_FULFILLED {
+			t.Errorf("it is %v, err = %v", p, err)
+		}
+		late = y.cash(5_00)
+		late.Pledge = name
+		_, err = hand.CreateOfflineGift(y.ctx(t), late)
+		wantError(t, err, codes.FailedPrecondition, "PLEDGE_FULFILLED", "")
+	})
+}
