@@ -4,7 +4,7 @@
 //	access        who calls: API keys, roles, the one permission table
 //	collectives   who raises money: settings, Stripe account, time zone
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
-//	donations     a gift: intent, Stripe Checkout, outcome; how often a network may start one
+//	donations     a gift: intent, Stripe Checkout, outcome, refunds, disputes; how often a network may start one
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
 //	treasury      what a treasurer enters: gifts by hand, pledges, bank statements, expenses
 //	webhooks      what Stripe says: events in, applied once; balance transactions into the books

@@ -22,10 +22,11 @@ const (
 	followQueue   = "donation_follow"
 	followWorkers = 2
 	followPause   = 100 * time.Millisecond
-	// maxFollowRetry bounds the growing pause after a failure, followTries how often one job tries: the next look
-	// makes another.
+	// maxFollowRetry bounds the growing pause after a failure. A refund that cannot be sent for two minutes waits for
+	// the next look, submitTries; what the balance showed may have no row to look at yet, so it is read for hours.
 	maxFollowRetry = 5 * time.Minute
-	followTries    = 20
+	submitTries    = 8
+	readTries      = 50
 )
 
 // submitRefundArgs asks for [Service.SubmitRefund].
@@ -38,7 +39,7 @@ func (submitRefundArgs) Kind() string { return "donation_submit_refund" }
 
 // InsertOpts: a second one does no harm, and is there when the first was killed with its program.
 func (submitRefundArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries}
+	return river.InsertOpts{Queue: followQueue, MaxAttempts: submitTries}
 }
 
 // readRefundArgs asks for [Service.ReadRefund].
@@ -52,7 +53,7 @@ func (readRefundArgs) Kind() string { return "donation_read_refund" }
 
 // InsertOpts: a second one is no repeat, since the first may have read before what made it.
 func (readRefundArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries}
+	return river.InsertOpts{Queue: followQueue, MaxAttempts: readTries}
 }
 
 // readDisputeArgs asks for [Service.ReadDispute].
@@ -66,7 +67,7 @@ func (readDisputeArgs) Kind() string { return "donation_read_dispute" }
 
 // InsertOpts: as of [readRefundArgs].
 func (readDisputeArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: followQueue, MaxAttempts: followTries}
+	return river.InsertOpts{Queue: followQueue, MaxAttempts: readTries}
 }
 
 // followWorker works one kind of these jobs.

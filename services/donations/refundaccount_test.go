@@ -1,0 +1,72 @@
+package donations
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+func TestAConnectedAccountGivesItsOwnGiftsBack(t *testing.T) {
+	const account = "acct_1"
+	e := newEnv(t, Limit{})
+	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
+		c.StripeAccount = account
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	e.sim.AddAccount(account)
+	d := e.create(intent())
+	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+		t.Fatal(err)
+	}
+	r := e.refund(wish(d, 5_00))
+	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if there, here := e.sim.Refunds(account), e.sim.Refunds(""); len(there) != 1 || len(here) != 0 {
+		t.Errorf("%d refunds on its account, %d on the platform's", len(there), len(here))
+	}
+	r = e.refundIs(r.ID, RefundSucceeded)
+	// An id of one account says nothing on another.
+	if ours, err := e.gifts.ReadRefund(t.Context(), "", r.StripeRefund); ours || err != nil {
+		t.Errorf("read on the platform's account: ours %v, %v", ours, err)
+	}
+	for _, q := range e.sim.Requests() {
+		if q.Path == "/v1/refunds" && q.Account != account {
+			t.Errorf("%s %s goes to %q", q.Method, q.Path, q.Account)
+		}
+	}
+
+	t.Run("until it is disconnected", func(t *testing.T) {
+		sent := e.refund(wish(d, 5_00))
+		if err := e.sim.Deauthorize(account); err != nil {
+			t.Fatal(err)
+		}
+		// Nothing was heard of it yet: Stripe says so.
+		if err := e.gifts.SubmitRefund(t.Context(), sent.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.refundIs(sent.ID, RefundFailed); got.FailureReason != "STRIPE_ACCOUNT_DISCONNECTED" {
+			t.Errorf("it failed for %q", got.FailureReason)
+		}
+		if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+			return e.groups.SetConnectedTx(ctx, tx, account, false, e.clock.Now())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		again := wish(d, 5_00)
+		_, err := e.gifts.CreateRefund(t.Context(), again)
+		wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
+		_, err = e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
+	})
+}
