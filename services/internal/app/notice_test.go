@@ -115,7 +115,9 @@ func TestNoticesAreMailed(t *testing.T) {
 	t.Run("later, when the server is away", func(t *testing.T) {
 		box.Stop()
 		tell("collectives/village", english, 0)
-		e.Eventually("a try failed", func() bool { return strings.Contains(metrics(t, e), `cagnotte_mail_messages_total{outcome="failed"} 1`) })
+		e.Eventually("a try failed", func() bool {
+			return strings.Contains(metrics(t, e), `cagnotte_mail_messages_total{outcome="failed"} 1`)
+		})
 		box.Resume()
 		e.Eventually("the mail came", func() bool { return len(box.Mails()) == 4 })
 	})
@@ -123,7 +125,9 @@ func TestNoticesAreMailed(t *testing.T) {
 		box.Answer("RCPT TO:<une@", "550 5.1.1 <une@example.org> does not exist")
 		tell("collectives/vallon", owner, 0)
 		e.Eventually("the other mail came", func() bool { return len(box.Mails()) == 5 })
-		e.Eventually("one is given up", func() bool { return strings.Contains(metrics(t, e), `cagnotte_mail_messages_total{outcome="given_up"} 1`) })
+		e.Eventually("one is given up", func() bool {
+			return strings.Contains(metrics(t, e), `cagnotte_mail_messages_total{outcome="given_up"} 1`)
+		})
 	})
 	t.Run("no address and no text is in the log", func(t *testing.T) {
 		for _, secret := range []string{"une@", "deux@", "three@", "coordonnées", "FR76"} {

@@ -1,0 +1,124 @@
+package collectives
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// kinds reads the constants from the source, so that one that was added cannot be forgotten here.
+func kinds(t *testing.T) (all []NoticeKind) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "notice.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if typed, ok := spec.Type.(*ast.Ident); ok && typed.Name == "NoticeKind" {
+			word, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, NoticeKind(word))
+		}
+		return true
+	})
+	if len(all) < 13 {
+		t.Fatalf("found %v", all)
+	}
+	return all
+}
+
+func TestCatalogues(t *testing.T) {
+	texts := noticeTexts()
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(texts[French])), slices.Sorted(maps.Keys(texts[English]))); diff != "" {
+		t.Errorf("fr and en have other keys:\n%s", diff)
+	}
+	values := regexp.MustCompile(`\{\w+\}`)
+	for key, french := range texts[French] {
+		mine, theirs := values.FindAllString(french, -1), values.FindAllString(texts[English][key], -1)
+		slices.Sort(mine)
+		slices.Sort(theirs)
+		if !slices.Equal(mine, theirs) {
+			t.Errorf("%s: fr has %v, en %v", key, mine, theirs)
+		}
+	}
+	known := map[string]bool{}
+	for _, kind := range kinds(t) {
+		if !kindPattern.MatchString(string(kind)) {
+			t.Errorf("%q is no word", kind)
+		}
+		for _, part := range []string{".subject", ".text"} {
+			known[string(kind)+part] = true
+			if texts[French][string(kind)+part] == "" || texts[English][string(kind)+part] == "" {
+				t.Errorf("%s%s is missing", kind, part)
+			}
+		}
+	}
+	for key := range texts[French] {
+		if strings.Contains(key, ".") && !known[key] {
+			t.Errorf("%s is of no kind", key)
+		}
+	}
+}
+
+func TestWhatAMailSays(t *testing.T) {
+	paris, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := Notice{
+		Collective: "vallon", Kind: NoticeDisputeOpened, Subject: "collectives/vallon/campaigns/avocate/donations/7",
+		Amount: money.Amount{Minor: 20_50, Currency: "EUR"}, Deadline: time.Date(2026, 7, 1, 21, 59, 0, 0, time.UTC),
+		ID: uuid.MustParse("0197c0de-0000-7000-8000-000000000001"),
+	}
+	t.Run("in French, by the collective's clock", func(t *testing.T) {
+		subject, text := n.write(reader{name: "Vallon", language: French, location: paris})
+		if subject != "Vallon : une banque conteste un don" {
+			t.Errorf("subject %q", subject)
+		}
+		for _, want := range []string{
+			"Montant : 20,50\u00a0€\n", "À faire avant le 2026-07-01 23:59 (Europe/Paris)\n", "Concerne : " + n.Subject + "\n",
+			"Avis : collectives/vallon/notices/0197c0de-0000-7000-8000-000000000001\n",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in\n%s", want, text)
+			}
+		}
+	})
+	t.Run("to the operator, with what there is", func(t *testing.T) {
+		n := Notice{Kind: NoticePayoutFailed, ID: n.ID}
+		subject, text := n.write(reader{language: English, location: time.UTC})
+		if subject != "Cagnotte: a payout of Stripe’s failed" || strings.Contains(text, "Amount") || strings.Contains(text, "before") ||
+			strings.Contains(text, "About") || !strings.Contains(text, "Notice: notices/0197c0de") || !strings.Contains(text, "CAGNOTTE_ALERT_EMAILS") {
+			t.Errorf("%q\n%s", subject, text)
+		}
+	})
+	t.Run("every kind makes a subject that a mail can have", func(t *testing.T) {
+		for _, kind := range kinds(t) {
+			for _, language := range []string{French, English} {
+				n := Notice{Collective: "vallon", Kind: kind}
+				subject, _ := n.write(reader{name: strings.Repeat("é", maxDisplayNameChars), language: language, location: paris})
+				if len([]rune(subject)) > 200 || strings.Contains(subject, "{") {
+					t.Errorf("%s: %q", kind, subject)
+				}
+			}
+		}
+	})
+}
