@@ -146,6 +146,18 @@ func (a *App) shutDown(ctx context.Context, server *http.Server) error {
 	return err
 }
 
+// drain says that the app is not ready, and serves on for a while: a load balancer must look before it sends
+// nobody here any more.
+func (a *App) drain(delay time.Duration) {
+	a.health.Shutdown()
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-a.Done():
+	}
+}
+
 // Run starts the app, tells ready about it, and stops it when ctx is done or a server fails.
 func Run(ctx context.Context, cfg Config, ready func(*App)) error {
 	a, err := Start(ctx, cfg)
@@ -155,6 +167,7 @@ func Run(ctx context.Context, cfg Config, ready func(*App)) error {
 	ready(a)
 	select {
 	case <-ctx.Done():
+		a.drain(cfg.DrainDelay)
 	case <-a.Done():
 	}
 	cfg.Logger.Info("stopping")

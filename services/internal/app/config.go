@@ -37,6 +37,9 @@ type Config struct {
 	SecretKey []byte
 	// FeeEstimate is CAGNOTTE_FEE_ESTIMATE, what a donor who covers the fee adds; nobody may when zero.
 	FeeEstimate campaigns.FeeEstimate
+	// DrainDelay is CAGNOTTE_DRAIN_DELAY, such as 5s: how long the program that is told to end says that it is not
+	// ready and still serves. Zero without a load balancer; a minute at most.
+	DrainDelay time.Duration
 	// TrustedProxies is CAGNOTTE_TRUSTED_PROXIES: whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// SMTPURL is SMTP_URL, the server that mails go out by; no mail is sent when empty.
@@ -118,6 +121,11 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	}
 	if cfg.FeeEstimate, err = feeEstimate(getenv("CAGNOTTE_FEE_ESTIMATE")); err != nil {
 		return Config{}, err
+	}
+	if delay := getenv("CAGNOTTE_DRAIN_DELAY"); delay != "" {
+		if cfg.DrainDelay, err = time.ParseDuration(delay); err != nil || cfg.DrainDelay < 0 || cfg.DrainDelay > time.Minute {
+			return Config{}, fmt.Errorf("CAGNOTTE_DRAIN_DELAY: %q is no time between 0s and 60s, such as 5s", delay)
+		}
 	}
 	for _, s := range list(withDefault(getenv("CAGNOTTE_TRUSTED_PROXIES"), "127.0.0.0/8,::1/128")) {
 		prefix, err := netip.ParsePrefix(s)

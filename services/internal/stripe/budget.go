@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 const (
 	testRate, testBurst = 20, 4
 	liveRate, liveBurst = 80, 18
+	// One kind of call, such as making sessions, may come 25 times a second in live mode too.
+	eachRate, eachBurst = 20, 4
 	// unlimited is what a simulator gets.
 	unlimited = 1_000_000
 )
@@ -40,6 +43,7 @@ type budget struct {
 
 	mu     sync.Mutex
 	paused time.Time
+	each   map[string]*rate.Limiter // by kind of call
 }
 
 func newBudget(perSecond float64, burst int) *budget {
@@ -47,15 +51,38 @@ func newBudget(perSecond float64, burst int) *budget {
 		all:     rate.NewLimiter(rate.Limit(perSecond), burst),
 		floor:   rate.NewLimiter(rate.Limit(perSecond/5), 1),
 		reserve: float64(burst) / 2,
+		each:    map[string]*rate.Limiter{},
 	}
 }
 
+// of returns the limiter of a call's kind: its method and the resource that its path begins with.
+func (b *budget) of(method, path string) *rate.Limiter {
+	resource, _, _ := strings.Cut(strings.TrimPrefix(path, "/v1/"), "/")
+	kind := method + " " + resource
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.each[kind] == nil {
+		limit, burst := min(b.all.Limit(), eachRate), min(b.all.Burst(), eachBurst)
+		if b.all.Limit() == unlimited {
+			limit, burst = unlimited, unlimited
+		}
+		b.each[kind] = rate.NewLimiter(limit, burst)
+	}
+	return b.each[kind]
+}
+
 // wait returns when the call may be made, or with an error when that will not be in time.
-func (b *budget) wait(ctx context.Context) error {
+func (b *budget) wait(ctx context.Context, method, path string) error {
 	if ctx.Value(laneKey{}) == nil {
 		ctx, cancel := context.WithTimeout(ctx, maxQueue)
 		defer cancel()
+		if err := b.of(method, path).Wait(ctx); err != nil {
+			return err
+		}
 		return b.all.Wait(ctx)
+	}
+	if err := b.of(method, path).Wait(ctx); err != nil {
+		return err
 	}
 	for {
 		pause := b.holdBack(time.Now())

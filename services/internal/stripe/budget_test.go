@@ -38,6 +38,28 @@ func TestTheBudgetStaysBelowTheLimit(t *testing.T) {
 	}
 }
 
+// Stripe counts each kind of call by itself too, 25 a second in live mode as in test mode.
+func TestOneKindOfCallStaysBelowItsLimit(t *testing.T) {
+	b := newBudget(liveRate, liveBurst)
+	now := time.Unix(1_700_000_000, 0)
+	sessions := b.of(http.MethodPost, "/v1/checkout/sessions")
+	if b.of(http.MethodPost, "/v1/checkout/sessions/cs_1/expire") != sessions || b.of(http.MethodGet, "/v1/checkout/sessions/cs_1") == sessions {
+		t.Error("kinds are mixed up")
+	}
+	within := 0
+	for range 100 {
+		if sessions.ReserveN(now, 1).DelayFrom(now) < time.Second {
+			within++
+		}
+	}
+	if within > 25 {
+		t.Errorf("%d calls of one kind in a second", within)
+	}
+	if free := newBudget(unlimited, unlimited).of(http.MethodGet, "/v1/events"); free.Limit() != unlimited {
+		t.Errorf("a simulator is called %v times a second", free.Limit())
+	}
+}
+
 func TestBackgroundWorkLeavesTheWayFree(t *testing.T) {
 	b := newBudget(testRate, testBurst)
 	now := time.Unix(1_700_000_000, 0)

@@ -161,7 +161,7 @@ func (c *Client) call(ctx context.Context, r request, result stripego.LastRespon
 }
 
 func (c *Client) callWith(ctx context.Context, key string, r request, result stripego.LastResponseSetter) (advice, error) {
-	if err := c.budget.wait(ctx); err != nil {
+	if err := c.budget.wait(ctx, r.method, r.path); err != nil {
 		return advice{}, fmt.Errorf("%w: %w", errNoTurn, err)
 	}
 	heard := new(advice)
