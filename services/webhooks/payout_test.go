@@ -185,6 +185,35 @@ func TestANegativePayout(t *testing.T) {
 	}
 }
 
+// TestAPayoutOfManyGifts has more inside than Stripe lists at once, and is canceled, so that the next one has it all.
+func TestAPayoutOfManyGifts(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	const gifts = 105
+	for range gifts {
+		e.pay(e.give(vallon))
+	}
+	if err := e.sim.SchedulePayouts("", true); err != nil {
+		t.Fatal(err)
+	}
+	for len(e.sim.Payouts("")) == 0 {
+		e.clock.Advance(4 * time.Hour)
+	}
+	if err := e.sim.CancelPayout(e.sim.Payouts("")[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(4 * day)
+	e.delivered()
+	e.run("")
+	e.wantAccounts("", map[string]int64{"vallon 1100": gifts * 1945})
+	for i, made := range e.sim.Payouts("") {
+		p := e.payout("vallon", made.ID)
+		found, sum := kinds(e.allLines("vallon", p))
+		if sum != gifts*1945 || found[payouts.LineGift] != gifts*(1-i) || p.Reconciliation != payouts.ReconciliationMatched {
+			t.Errorf("%s has %v that sum to %d, %+v", p.ID, found, sum, p)
+		}
+	}
+}
+
 func TestAManualPayout(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.pay(e.give(vallon))

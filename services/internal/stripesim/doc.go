@@ -8,6 +8,8 @@
 //     transactions and events that follow; one separate world for each connected account.
 //   - Refunds, which can wait for money and fail after they succeeded; disputes and inquiries with their fees; early
 //     fraud warnings. Banks, card networks and the dashboard act through calls such as [Sim.Dispute].
+//   - Payouts: automatic ones each midnight, once [Sim.SchedulePayouts] switches them on, and those that
+//     [Sim.CreatePayout] makes; paid after two days, failed, canceled, negative.
 //   - The transport: keys, idempotency, parameter checks, cursors, expansion, errors in Stripe's form.
 //   - Webhooks: signed, ordered or not, retried, late, double or lost, as [Delivery] says.
 //   - The world around: a hosted page on which a person pays (/pay/{session}), a [Clock] that can be moved,
