@@ -29,6 +29,8 @@ import (
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
 
@@ -53,6 +55,10 @@ type backend struct {
 	exportLedger   func(*exportsv1.ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	giftProof      func(*ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error)
 	receiveEvent   func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error)
+
+	// recurring and treasury answer when they are not nil.
+	recurring recurringv1.RecurringServiceServer
+	treasury  treasuryv1.TreasuryServiceServer
 
 	health *health.Server
 
@@ -148,6 +154,12 @@ func serve(t *testing.T, b *backend, o gateway.Options) *httptest.Server {
 	exportsv1.RegisterExportsServiceServer(server, b)
 	ledgerv1.RegisterLedgerServiceServer(server, b)
 	webhooksv1.RegisterWebhooksServiceServer(server, b)
+	if b.recurring != nil {
+		recurringv1.RegisterRecurringServiceServer(server, b.recurring)
+	}
+	if b.treasury != nil {
+		treasuryv1.RegisterTreasuryServiceServer(server, b.treasury)
+	}
 	grpc_health_v1.RegisterHealthServer(server, b.health)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -72,6 +72,7 @@ func (s *site) monthly(w http.ResponseWriter, r *http.Request) {
 		v.Lead = p.T("monthlyOpenLead")
 	} else {
 		v.Lead, v.AskLink = p.T("monthlyLinkLead"), true
+		p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
 	}
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }

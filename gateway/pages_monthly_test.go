@@ -1,0 +1,185 @@
+package gateway_test
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/cagnotte/cagnotte/gateway"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+)
+
+const monthlyPath = campaignPath + "/monthly/" + donationID
+
+// monthly is a monthly gift of 20 € as the service answers it, and what was asked of it.
+type monthly struct {
+	recurringv1.UnimplementedRecurringServiceServer
+	gift  *recurringv1.RecurringDonation
+	err   error
+	asked []any
+}
+
+func newMonthly() *monthly {
+	return &monthly{gift: &recurringv1.RecurringDonation{
+		Name: campaignName + "/recurringDonations/" + donationID, Amount: euros(2000),
+		State:         recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_ACTIVE,
+		PeriodEndTime: timestamppb.New(time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)),
+	}}
+}
+
+func (m *monthly) RequestManageLink(_ context.Context, r *recurringv1.RequestManageLinkRequest) (*recurringv1.RequestManageLinkResponse, error) {
+	m.asked = append(m.asked, r)
+	return &recurringv1.RequestManageLinkResponse{}, m.err
+}
+
+func (m *monthly) RedeemManageLink(_ context.Context, r *recurringv1.RedeemManageLinkRequest) (*recurringv1.RedeemManageLinkResponse, error) {
+	m.asked = append(m.asked, r)
+	return &recurringv1.RedeemManageLinkResponse{RecurringDonation: m.gift, ManageToken: "page-token"}, m.err
+}
+
+func (m *monthly) ChangeRecurringDonation(_ context.Context, r *recurringv1.ChangeRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
+	m.asked = append(m.asked, r)
+	m.gift.Amount = r.GetAmount()
+	return m.gift, m.err
+}
+
+func (m *monthly) StopRecurringDonation(_ context.Context, r *recurringv1.StopRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
+	m.asked = append(m.asked, r)
+	m.gift.State = recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED
+	m.gift.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
+	return m.gift, m.err
+}
+
+func (m *monthly) CreatePortalSession(_ context.Context, r *recurringv1.CreatePortalSessionRequest) (*recurringv1.CreatePortalSessionResponse, error) {
+	m.asked = append(m.asked, r)
+	return &recurringv1.CreatePortalSessionResponse{Url: "https://billing.stripe.com/p/session/1"}, m.err
+}
+
+func TestMonthlyPage(t *testing.T) {
+	m := newMonthly()
+	front := serve(t, &backend{recurring: m}, gateway.Options{})
+	post := func(t *testing.T, verb string, form url.Values, header ...string) answer {
+		t.Helper()
+		return send(t, "POST", front.URL+monthlyPath+"/"+verb, form.Encode(),
+			append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
+	}
+
+	t.Run("a link shows a button and redeems nothing, since mail programs load pages too", func(t *testing.T) {
+		got := send(t, "GET", front.URL+monthlyPath+"?token=secret-1", "")
+		holds(t, got.body, `value="secret-1"`, "Ouvrir mon don mensuel", `action="`+monthlyPath+`/open"`)
+		if len(m.asked) != 0 {
+			t.Errorf("loading asked for %v", m.asked)
+		}
+		for name, want := range map[string]string{"Referrer-Policy": "strict-origin", "Cache-Control": "no-store"} {
+			if got.Header.Get(name) != want {
+				t.Errorf("%s is %q", name, got.Header.Get(name))
+			}
+		}
+		if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self' https://billing.stripe.com;") {
+			t.Errorf("the policy is %q", policy)
+		}
+		// The token stands in the form alone: no link leads on with it.
+		if strings.Count(got.body, "secret-1") != 1 || !strings.Contains(got.body, "noindex") {
+			t.Errorf("the token is in the page %d times", strings.Count(got.body, "secret-1"))
+		}
+	})
+	t.Run("without a token it offers a link, whoever asks", func(t *testing.T) {
+		holds(t, send(t, "GET", front.URL+monthlyPath, "").body, "M’envoyer un lien")
+		holds(t, post(t, "link", nil).body, "Regardez vos e-mails")
+	})
+	t.Run("opened it shows the gift and what can be done", func(t *testing.T) {
+		got := post(t, "open", url.Values{"token": {"secret-1"}})
+		holds(t, got.body, "Vous donnez 20\u00a0€ par mois.", "le 1er\u00a0décembre 2026", `name="manage" value="page-token"`, "Arrêter mon don mensuel")
+		lacks(t, got.body, "secret-1", "<script")
+	})
+	t.Run("changes the amount", func(t *testing.T) {
+		got := post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"12,50"}})
+		holds(t, got.body, "Le montant est changé", "Vous donnez 12,50\u00a0€ par mois.")
+		asked := m.asked[len(m.asked)-1].(*recurringv1.ChangeRecurringDonationRequest)
+		if asked.GetAmount().GetAmountMinor() != 1250 || asked.GetManageToken() != "page-token" {
+			t.Errorf("asked for %v", asked)
+		}
+		got = post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"douze"}})
+		if got.StatusCode != 400 {
+			t.Errorf("got %d", got.StatusCode)
+		}
+		holds(t, got.body, "en chiffres", `value="douze"`, `aria-invalid="true"`, "page-token")
+	})
+	t.Run("leads to Stripe's portal and nowhere else", func(t *testing.T) {
+		got := post(t, "portal", url.Values{"manage": {"page-token"}})
+		if got.StatusCode != 303 || got.Header.Get("Location") != "https://billing.stripe.com/p/session/1" {
+			t.Errorf("got %d to %q", got.StatusCode, got.Header.Get("Location"))
+		}
+		elsewhere := serve(t, &backend{recurring: m}, gateway.Options{PortalOrigins: []string{"https://portal.example"}})
+		if got := send(t, "POST", elsewhere.URL+monthlyPath+"/portal", "manage=x", "Content-Type", "application/x-www-form-urlencoded"); got.StatusCode != 503 {
+			t.Errorf("got %d to %q", got.StatusCode, got.Header.Get("Location"))
+		}
+	})
+	t.Run("stops", func(t *testing.T) {
+		got := post(t, "stop", url.Values{"manage": {"page-token"}})
+		holds(t, got.body, "Votre don mensuel est arrêté", "Vous l’avez demandé.")
+		lacks(t, got.body, "page-token")
+	})
+	t.Run("says each refusal in words", func(t *testing.T) {
+		for reason, want := range map[string]string{
+			"LINK_INVALID": "n’est plus valable", "MANAGE_TOKEN_INVALID": "n’est plus valable", "MAIL_NOT_CONFIGURED": "ne peut pas envoyer",
+			"RECURRING_NOT_STARTED": "pas encore commencé", "RECURRING_ENDED": "déjà arrêté", "STRIPE_ACCOUNT_DISCONNECTED": "déconnecté",
+		} {
+			m.err = fail(codes.FailedPrecondition, reason)
+			got := post(t, "stop", url.Values{"manage": {"page-token"}})
+			if got.StatusCode != 409 {
+				t.Errorf("%s: got %d", reason, got.StatusCode)
+			}
+			holds(t, got.body, want, `role="alert"`)
+		}
+		m.err = fail(codes.ResourceExhausted, "TOO_MANY_LINKS", &errdetails.RetryInfo{RetryDelay: durationpb.New(10 * time.Minute)})
+		holds(t, post(t, "link", nil).body, "10 minutes")
+		m.err = fail(codes.Unavailable, "SOMETHING_NEW")
+		holds(t, post(t, "stop", nil).body, "Réessayez dans un instant")
+		m.err = nil
+	})
+	t.Run("refuses another site's form, and leads back who reloads one", func(t *testing.T) {
+		before := len(m.asked)
+		if got := post(t, "stop", url.Values{"manage": {"page-token"}}, "Sec-Fetch-Site", "cross-site"); got.StatusCode != 403 || len(m.asked) != before {
+			t.Errorf("got %d, asked %v", got.StatusCode, m.asked[before:])
+		}
+		if got := send(t, "GET", front.URL+monthlyPath+"/stop?lang=en", ""); got.StatusCode != 303 || got.Header.Get("Location") != monthlyPath+"?lang=en" {
+			t.Errorf("got %d to %q", got.StatusCode, got.Header.Get("Location"))
+		}
+	})
+}
+
+func TestWhatDonorsSeeOfTheirWays(t *testing.T) {
+	status := &donationsv1.DonationStatus{}
+	front := serve(t, &backend{donationStatus: func(r *donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error) {
+		status.Name = r.GetName()
+		return status, nil
+	}}, gateway.Options{})
+	page := func() string { return send(t, "GET", front.URL+campaignPath+"/gifts/"+donationID+"?look=1", "").body }
+
+	t.Run("a debit is being confirmed for some days", func(t *testing.T) {
+		status = &donationsv1.DonationStatus{Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING}
+		holds(t, page(), "confirmation par votre banque", "5 jours ouvrés environ")
+	})
+	t.Run("a page that closed is opened again where that is possible", func(t *testing.T) {
+		status = &donationsv1.DonationStatus{Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID, CheckoutUrl: "https://checkout.stripe.com/r/1"}
+		holds(t, page(), `href="https://checkout.stripe.com/r/1"`)
+		status.CheckoutUrl = ""
+		holds(t, page(), `href="`+campaignPath+`"`, "Faire un don")
+	})
+	t.Run("a monthly gift says so, and leads to a link", func(t *testing.T) {
+		status = &donationsv1.DonationStatus{
+			Amount: euros(1041), FeeCover: euros(41), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
+			RecurringDonation: campaignName + "/recurringDonations/" + donationID,
+		}
+		holds(t, page(), "s’arrête avec la collecte", `action="`+monthlyPath+`/link"`, "Dont 0,41\u00a0€")
+	})
+}
