@@ -21,15 +21,42 @@
 // changing the account at that moment; every later gift only reads. It is safe to
 // call for each gift.
 //
-// A connected account can be disconnected at Stripe. [Service.SetConnectedTx] notes it: until it is connected
-// again no gift is taken for its collectives, and nothing of it is read.
+// # Connected accounts
+//
+// A collective gets a Standard account of its own by [Service.StartOnboarding]: the intent is stored, the account is
+// made at Stripe under a key of that row, and becomes the collective's; whoever fills in Stripe's form gets there by a
+// link that only a member with a key is given. What the account may do is read, never taken from an event:
+// [Service.ReadAccount] is called when an event names it, when somebody looks at one that is not ready, and once a
+// day. Of two readings the one that began later holds.
+//
+// An account can be disconnected at Stripe. [Service.SetConnectedTx] notes it, by an event or a reading: until it is
+// connected again no gift is taken for its collectives, and nothing of it is read; its books stay. Whoever makes
+// something new at Stripe for a collective asks [Service.CheckConnected] before.
+//
+// The platform's own account is for the operator's own collectives: other people's money must not stand on it. Only
+// the operator knows which these are, so a collective that is not its own is created with OwnAccountRequired, and
+// takes no gift on the platform's account. That is not the default, since it would stop the operator's own.
+//
+// # Notices
+//
+// What members must know is told by [Service.TellTx], in the transaction of what happened: once by collective, kind
+// and key. It is listed to those who may see the money, and mailed to the collective's alert addresses, each by a job
+// of its own, so that one bad address keeps no other from its mail; package mail says what is promised. A kind is a
+// constant with texts in notices.fr.json and notices.en.json. No notice holds who gave. The operator's own notices,
+// those of the collective "", are mailed to CAGNOTTE_ALERT_EMAILS in English.
+//
+// Another bank account, and other alert addresses, are told to the addresses of before the change: who steals a key
+// would change both.
+//
+// # The platform
 //
 // Whose account the platform's own is, and whether its money is real, stands in one row since
 // the program first ran: [Service.BindPlatform] refuses the key of another.
 //
 // # Neighbours
 //
-// Everybody but access and ledger may import it. It knows access, for the two rights
-// that are finer than a role: a member lists its own collective only, and the
-// Stripe account is the operator's to change. It knows no campaign and no gift.
+// Everybody but access and ledger may import it. It knows access, for the rights that are
+// finer than a role: a member lists its own collective only, the Stripe account is the operator's
+// to change, and alert addresses are for owners to see. It serves three proto packages:
+// collectives, notices and connect. It knows no campaign and no gift.
 package collectives

@@ -47,6 +47,8 @@ const (
 	NoticeBankImportUnmatched NoticeKind = "bank_import_unmatched"
 	// NoticeBankAccountChanged: the account that donors are told to transfer to is another one.
 	NoticeBankAccountChanged NoticeKind = "bank_account_changed"
+	// NoticeAlertEmailsChanged: notices are mailed to other addresses from now on.
+	NoticeAlertEmailsChanged NoticeKind = "alert_emails_changed"
 )
 
 // Notice is what members of a collective, or the operator, must be told.

@@ -2,6 +2,7 @@ package collectives
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -162,9 +163,19 @@ func validBIC(bic string) bool {
 func isLetter(c byte) bool { return c >= 'A' && c <= 'Z' }
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 
-// tellBankAccountTx tells of another bank account, as who steals a key would set one.
-func (s *Service) tellBankAccountTx(ctx context.Context, tx pgx.Tx, stored Collective) error {
-	return s.TellTx(ctx, tx, Notice{
-		Collective: stored.ID, Kind: NoticeBankAccountChanged, Key: strconv.FormatInt(stored.version, 10), Subject: stored.Name(),
-	})
+// tellChangesTx tells of another bank account, and of other readers of notices, as who steals a key would set them.
+// It comes before the change is written, so that it goes to those who were told so far.
+func (s *Service) tellChangesTx(ctx context.Context, tx pgx.Tx, stored, changed Collective) error {
+	n := Notice{Collective: stored.ID, Key: strconv.FormatInt(stored.version, 10), Subject: stored.Name()}
+	if stored.BankAccount != changed.BankAccount {
+		n.Kind = NoticeBankAccountChanged
+		if err := s.TellTx(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	if len(stored.AlertEmails) > 0 && !slices.Equal(stored.AlertEmails, changed.AlertEmails) {
+		n.Kind = NoticeAlertEmailsChanged
+		return s.TellTx(ctx, tx, n)
+	}
+	return nil
 }

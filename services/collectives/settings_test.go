@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -186,4 +188,34 @@ func TestWhoSeesAndChangesSettings(t *testing.T) {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
+}
+
+func TestWhatAThiefWouldChangeIsTold(t *testing.T) {
+	s, pool := fresh(t)
+	notices := collectives.NewNoticeServer(s)
+	mustCreate(t, s, vallon())
+	change := func(edit func(*collectives.Collective)) {
+		t.Helper()
+		if _, err := s.Update(context.Background(), "vallon", "", func(c *collectives.Collective) error { edit(c); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var want []string
+	check := func(told ...string) {
+		t.Helper()
+		want = append(told, want...)
+		if diff := cmp.Diff(want, listed(t, notices, &noticesv1.ListNoticesRequest{Parent: "collectives/vallon"}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+	change(func(c *collectives.Collective) { c.AlertEmails = settled().AlertEmails })
+	check()
+	change(func(c *collectives.Collective) { c.BankAccount = settled().BankAccount })
+	check("bank_account_changed")
+	change(func(c *collectives.Collective) { c.BankAccount = settled().BankAccount })
+	check()
+	change(func(c *collectives.Collective) { c.AlertEmails = []string{"thief@example.org"} })
+	check("alert_emails_changed")
+	tell(t, s, pool, collectives.Notice{Collective: "vallon", Kind: collectives.NoticeDisputeOpened, Key: "dp_1"})
+	check("dispute_opened")
 }

@@ -204,11 +204,8 @@ func (s *Service) update(ctx context.Context, id string, decide func(stored Coll
 			result = stored
 			return nil
 		}
-		// First, so that it goes to those who were told so far.
-		if stored.BankAccount != changed.BankAccount {
-			if err := s.tellBankAccountTx(ctx, tx, stored); err != nil {
-				return err
-			}
+		if err := s.tellChangesTx(ctx, tx, stored, changed); err != nil {
+			return err
 		}
 		named := changed.namedArgs()
 		named["updated_at"] = s.nowMicros()
