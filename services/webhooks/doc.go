@@ -45,6 +45,19 @@
 // tried with growing pauses until it is booked; metrics count those that wait. What happened in a period that
 // was closed meanwhile is not refused for good: it is booked where the open period begins.
 //
+// # Hearing
+//
+// A webhook can be lost, and with it what no balance transaction tells: a subscription that ended, a dispute, an
+// account. So Stripe's list of events is read too (hear.go), one for each account, at the start and on the timer,
+// from a position that lasts, as far back as Stripe keeps events. What is not there is stored as if it had been
+// received, by its id, since Stripe renders the list in the version of each event's creation. Hints are left out.
+// An account that answers "no access" there is noted as disconnected, and tried again every hour.
+//
+// # Health
+//
+// Members see how their account is in step and may replay what failed (health.go, replay.go). Reading is for all
+// who use the account; acting on it is for its sole collective, or the operator.
+//
 // # Catching up
 //
 // [Service.CatchUp] is called when a program starts to work jobs. It gives every account a job, whatever was
