@@ -1,0 +1,172 @@
+package treasury
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+func eur(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
+
+// camt is a statement with entries, in a version's namespace.
+func camt(version, opening, closing string, entries ...string) []byte {
+	return []byte(fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.%s"><BkToCstmrStmt><GrpHdr><MsgId>1</MsgId></GrpHdr><Stmt>
+<Id>S1</Id><Acct><Id><IBAN>FR7630006000011234567890189</IBAN></Id><Ccy>EUR</Ccy></Acct>
+<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">%s</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-03-01</Dt></Dt></Bal>
+<Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">%s</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-03-02</Dt></Dt></Bal>
+%s</Stmt></BkToCstmrStmt></Document>`, version, opening, closing, strings.Join(entries, "\n")))
+}
+
+const (
+	camtCredit = `<Ntry><Amt Ccy="EUR">25.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-03-02</Dt></BookgDt>
+<AcctSvcrRef>B-1</AcctSvcrRef><NtryDtls><TxDtls><Refs><EndToEndId>NOTPROVIDED</EndToEndId></Refs>
+<RltdPties><Dbtr><Nm>Jeanne Dupont</Nm></Dbtr><DbtrAcct><Id><IBAN>FR1420041010050500013M02606</IBAN></Id></DbtrAcct></RltdPties>
+<RmtInf><Ustrd>CAG-7K3M</Ustrd><Ustrd>9QXT</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>`
+	camtDebit = `<Ntry><Amt Ccy="EUR">90.5</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><DtTm>2026-03-02T09:00:00+01:00</DtTm></BookgDt>
+<NtryRef>N-2</NtryRef><AddtlNtryInf>PRLV</AddtlNtryInf></Ntry>`
+	camtPending = `<Ntry><Amt Ccy="EUR">1.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>PDNG</Cd></Sts><BookgDt><Dt>2026-03-02</Dt></BookgDt></Ntry>`
+	camtBatch   = `<Ntry><Amt Ccy="EUR">30.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-03-02</Dt></BookgDt><AcctSvcrRef>B-3</AcctSvcrRef>
+<NtryDtls><TxDtls><AmtDtls><TxAmt><Amt Ccy="EUR">10.00</Amt></TxAmt></AmtDtls><RmtInf><Ustrd>one</Ustrd></RmtInf></TxDtls>
+<TxDtls><Refs><AcctSvcrRef>B-3b</AcctSvcrRef></Refs><Amt Ccy="EUR">20.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><RmtInf><Ustrd>two</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>`
+)
+
+func TestCAMT(t *testing.T) {
+	for _, version := range []string{"02", "08"} {
+		parsed, err := parseCAMT(camt(version, "100.00", "64.50", camtCredit, camtDebit, camtPending, camtBatch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := parsed[0]
+		if p.account != "FR7630006000011234567890189" || *p.opening != eur(100_00) || *p.closing != eur(64_50) || p.closingOn != "2026-03-02" {
+			t.Errorf("version %s: %+v", version, p)
+		}
+		type line struct {
+			On        Day
+			Amount    money.Amount
+			Reference string
+		}
+		var got []line
+		for _, l := range p.lines {
+			got = append(got, line{l.bookedOn, l.amount, l.reference})
+		}
+		want := []line{
+			{"2026-03-02", eur(25_00), "B-1"}, {"2026-03-02", eur(-90_50), "N-2"}, {"2026-03-02", eur(10_00), "B-3/1"}, {"2026-03-02", eur(20_00), "B-3b"},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("version %s (-want +got):\n%s", version, diff)
+		}
+		if text := p.lines[0].text; !strings.Contains(text, "CAG-7K3M 9QXT") || strings.Contains(text, "Dupont") || strings.Contains(text, "3M02606") {
+			t.Errorf("the text is %q", text)
+		}
+	}
+}
+
+func TestWhatIsNoCAMT(t *testing.T) {
+	entity := strings.Replace(string(camt("02", "0", "25.00", camtCredit)), "<Document", `<!DOCTYPE d [<!ENTITY e SYSTEM "file:///etc/passwd">]><Document`, 1)
+	for rule, c := range map[string]struct {
+		content []byte
+		reason  string
+	}{
+		"nothing":                   {nil, "STATEMENT_UNREADABLE"},
+		"another file":              {[]byte("Date;Montant"), "STATEMENT_UNREADABLE"},
+		"another document":          {[]byte("<Document><Other/></Document>"), "STATEMENT_UNREADABLE"},
+		"a part":                    {camt("02", "0", "25.00", camtCredit)[:900], "STATEMENT_UNREADABLE"},
+		"an amount that is none":    {camt("02", "0", "25.00", strings.Replace(camtCredit, "25.00", "x", 1)), "STATEMENT_UNREADABLE"},
+		"a line that is missing":    {camt("02", "0", "50.00", camtCredit), "STATEMENT_UNBALANCED"},
+		"another encoding":          {bytes.Replace(camt("02", "0", "25.00", camtCredit), []byte("UTF-8"), []byte("UTF-16"), 1), "STATEMENT_UNREADABLE"},
+		"an entity of its own":      {[]byte(strings.Replace(entity, "CAG-7K3M", "&e;", 1)), "STATEMENT_UNREADABLE"},
+		"movements of two moneys":   {camt("02", "0", "25.00", strings.Replace(camtCredit, "EUR", "CHF", 1)), "STATEMENT_UNREADABLE"},
+		"a movement without a sign": {camt("02", "0", "25.00", strings.Replace(camtCredit, "CRDT", "", 1)), "STATEMENT_UNREADABLE"},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			if _, err := parseCAMT(c.content); errs.As(err) == nil || errs.As(err).Reason != c.reason {
+				t.Errorf("err = %v, want %s", err, c.reason)
+			}
+		})
+	}
+}
+
+var frenchCSV = csvFormat{separator: ';', guess: true, dateLayout: "02/01/2006", decimalMark: ",", skipLines: 1, date: 1, debit: 3, credit: 4, text: []int{2}}
+
+func TestCSV(t *testing.T) {
+	content := []byte("Date;Libell\xe9;D\xe9bit;Cr\xe9dit\r\n02/03/2026;\"VIR \xa4; CAG-7K3M-9QXT\";;\"1 234,50\"\r\n03/03/2026;PRLV;-12,5;\r\n;Solde;;\r\n")
+	lines, err := parseCSV(content, frenchCSV, money.EUR)
+	if err != nil || len(lines) != 2 {
+		t.Fatalf("%v, err = %v", lines, err)
+	}
+	if lines[0].bookedOn != "2026-03-02" || lines[0].amount != eur(1234_50) || lines[0].text != "VIR €; CAG-7K3M-9QXT" || lines[1].amount != eur(-12_50) {
+		t.Errorf("got %+v", lines)
+	}
+	for rule, text := range map[string]string{
+		"a day in another way":    "2026-03-02;x;;1,00",
+		"no amount":               "02/03/2026;x;;",
+		"both sides":              "02/03/2026;x;1,00;1,00",
+		"an amount with a word":   "02/03/2026;x;;douze",
+		"three decimals":          "02/03/2026;x;;1,005",
+		"groups of another size":  "02/03/2026;x;;1.23,00",
+		"an amount without bound": "02/03/2026;x;;" + strings.Repeat("9", 30),
+	} {
+		t.Run("refuses "+rule, func(t *testing.T) {
+			if _, err := parseCSV([]byte("h\n"+text), frenchCSV, money.EUR); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_UNREADABLE" {
+				t.Errorf("err = %v", err)
+			}
+		})
+	}
+}
+
+func TestDecimals(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1": 1_00, "1,5": 1_50, "-1,50": -1_50, "1,50-": -1_50, "+1,50": 1_50, "1 234,56": 1234_56, "1\u202f234,56": 1234_56,
+		"1.234.567,89": 1234567_89, "12,500": 12_50, "−3,00 €": -3_00, "EUR 7": 7_00,
+	} {
+		if got, err := parseDecimal(text, money.EUR, ","); err != nil || got != eur(want) {
+			t.Errorf("%q is %v, err = %v; want %d", text, got, err, want)
+		}
+	}
+	if got, err := parseDecimal("1200", "JPY", "."); err != nil || got.Minor != 1200 {
+		t.Errorf("yen: %v, %v", got, err)
+	}
+}
+
+// FuzzStatements shows that no file does harm: it is read, and then balanced, or refused in our own words.
+func FuzzStatements(f *testing.F) {
+	f.Add(camt("02", "100.00", "125.00", camtCredit))
+	f.Add(camt("08", "0", "30.00", camtBatch))
+	f.Add([]byte("Date;Libell\xe9;D\xe9bit;Cr\xe9dit\n02/03/2026;VIR;;\"1 234,50\"\n"))
+	f.Add([]byte("h\n02/03/2026;x;-;\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if statements, err := parseCAMT(content); err != nil {
+			wantOurs(t, err)
+		} else {
+			for _, s := range statements {
+				wantLines(t, s.lines)
+			}
+		}
+		if lines, err := parseCSV(content, frenchCSV, money.EUR); err != nil {
+			wantOurs(t, err)
+		} else {
+			wantLines(t, lines)
+		}
+	})
+}
+
+func wantOurs(t *testing.T, err error) {
+	if reason := errs.As(err).Reason; reason != "STATEMENT_UNREADABLE" && reason != "STATEMENT_UNBALANCED" {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func wantLines(t *testing.T, lines []parsedLine) {
+	for _, l := range lines {
+		if l.amount.Minor == 0 || !l.amount.Currency.Valid() || len(l.bookedOn) != 10 || len(l.reference) > 100 {
+			t.Errorf("a line is %+v", l)
+		}
+	}
+}
