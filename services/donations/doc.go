@@ -12,7 +12,7 @@
 //	   +-----------+--> expired, failed, canceled
 //
 // From an unpaid end there is still a way to succeeded, since Stripe's word that money arrived beats every
-// word that it would not.
+// word that it would not. From expired there is one to pending, too: see below.
 //
 // # Starting a gift
 //
@@ -23,6 +23,21 @@
 // attempt. Of equal requests at once one has the turn to call Stripe, and the others wait for what comes of it;
 // after each failure a longer pause begins, in which nobody calls. So repeats, which nothing limits, cost Stripe
 // nothing, and there is one session.
+//
+// A donor may cover the fee: what is stored, asked for and booked is the whole, computed once from the campaign's
+// estimate, and the part added is kept beside it. The fee itself is Stripe's, and stands in the books.
+//
+// # Pages that close
+//
+// A page that closes unpaid can be opened again: Stripe is asked for a recovery URL, and whoever knows the gift gets
+// it for 30 days, while the campaign takes gifts. Each visit there makes another session, a copy whose
+// recovered_from is the one that expired. It finds its gift by what it copies, else by recovered_from, and the
+// gift remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Monthly
+// gifts have no recovery: Stripe has it in payment mode only.
+//
+// Trying cards costs whoever does it pages, of which a network gets few, whatever way they are asked for. A payment
+// that is refused is counted in the transaction that finishes its event; after maxDeclines of them the page is
+// closed, and each copy of it at its first refusal.
 //
 // # What became of it
 //

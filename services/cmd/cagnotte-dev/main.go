@@ -135,6 +135,9 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		return err
 	}
 	undo.push(sim.Close)
+	if err := sim.OfferDebits("", true); err != nil {
+		return err
+	}
 	undo.push(serveHTTP(stripe, sim.Handler()))
 
 	running, err := app.Start(ctx, app.Config{

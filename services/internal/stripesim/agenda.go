@@ -14,6 +14,7 @@ const (
 	duePayoutPaid      = "payout_paid"
 	duePayoutDay       = "payout_day"
 	dueDebitEnd        = "debit_end"
+	dueDebitDispute    = "debit_dispute"
 )
 
 // due is something that will happen to an object at a time of the clock.
@@ -71,6 +72,10 @@ func (s *Sim) happen(d due, now time.Time) {
 	case dueDebitEnd:
 		if ch, ok := w.Charges.get(d.ID); ok {
 			s.debitAnswered(w, ch, now)
+		}
+	case dueDebitDispute:
+		if ch, ok := w.Charges.get(d.ID); ok {
+			s.debitDisputed(w, ch, now)
 		}
 	}
 }

@@ -17,13 +17,16 @@ const (
 	IBANPaidLate        IBAN = "FR3020041010050500013M02609"
 	IBANRefused         IBAN = "FR8420041010050500013M02607"
 	IBANRefusedLate     IBAN = "FR7920041010050500013M02600"
-	IBANDisputed        IBAN = "FR5720041010050500013M02608" // paid; whoever simulates disputes makes one of it
+	IBANDisputed        IBAN = "FR5720041010050500013M02608" // paid, then disputed by its holder without a question
 	IBANNoFunds         IBAN = "FR9720041010050000002222227"
 	debitMethod              = "sepa_debit"
 	debitDays                = 5  // business days, https://docs.stripe.com/payments/sepa-debit#timing
 	debitDaysLate            = 14 // the longest
 	debitFeeMinor            = 35 // https://stripe.com/fr/pricing/local-payment-methods
 	debitSettlementDays      = 5
+	// debitDisputeAfter is after how long the account holder of IBANDisputed claims the money back; at Stripe's test
+	// account it is at once.
+	debitDisputeAfter = 3 * 7 * 24 * time.Hour
 )
 
 // debitFacts is what becomes of a debit.
@@ -185,6 +188,15 @@ func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Ti
 		kind = "checkout.session.async_payment_succeeded"
 	}
 	s.emit(w, kind, se.render(), nil, request{}, now)
+	if failure == nil && ch.Method.IBAN == IBANDisputed {
+		s.agenda.add(due{At: now.Add(debitDisputeAfter), Kind: dueDebitDispute, Account: w.ID, ID: ch.ID})
+	}
+}
+
+// debitDisputed is the account holder's claim, for which the bank asks no reason within eight weeks.
+func (s *Sim) debitDisputed(w *world, ch *charge, now time.Time) {
+	// Nothing is left to dispute of a debit that was given back meanwhile.
+	_, _ = s.disputeCharge(w, ch, Disputed{Reason: "debit_not_authorized"}, now)
 }
 
 // sessionOf finds the session that made an intent; nil when something else did.

@@ -165,9 +165,13 @@ func (s *Sim) Dispute(charge string, how Disputed) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
+	return s.disputeCharge(w, ch, how, now)
+}
+
+func (s *Sim) disputeCharge(w *world, ch *charge, how Disputed, now time.Time) (id string, err error) {
 	amount := cmp.Or(how.AmountMinor, ch.Amount)
 	if ch.Failure != nil || ch.DisputeID != "" || ch.Refunded == ch.Amount || amount < 0 || amount > ch.Amount {
-		return "", fmt.Errorf("stripesim: %d of the charge %s cannot be disputed", amount, charge)
+		return "", fmt.Errorf("stripesim: %d of the charge %s cannot be disputed", amount, ch.ID)
 	}
 	d := &dispute{
 		ID: newID("dp_1", 23), Created: now.Unix(), Amount: amount, Currency: ch.Currency, ChargeID: ch.ID,

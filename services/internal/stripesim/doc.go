@@ -4,8 +4,12 @@
 //
 // # What it simulates
 //
-//   - Checkout Sessions in payment mode, paid by card, with the payment intents, charges, balance
-//     transactions and events that follow; one separate world for each connected account.
+//   - Checkout Sessions paid by card, with 3-D Secure, with the payment intents, charges, balance
+//     transactions and events that follow; one separate world for each connected account. Sessions that expired
+//     are recovered by their URL, or [Sim.Recover].
+//   - SEPA debits of single payments, once [Sim.OfferDebits] switches them on: unpaid until the bank answers on the
+//     clock, by the test IBAN, or [Sim.SettleDebit] does.
+//   - Prices in the donor's currency ([Sim.Localize]) and balances in another than the charge's ([Sim.SetExchange]).
 //   - Refunds, which can wait for money and fail after they succeeded; disputes and inquiries with their fees; early
 //     fraud warnings. Banks, card networks and the dashboard act through calls such as [Sim.Dispute].
 //   - Payouts: automatic ones each midnight, once [Sim.SchedulePayouts] switches them on, and those that
@@ -30,7 +34,9 @@
 //     that the common number has the common fee.
 //   - A charge has one dispute at most. Whether the balance covers refunds is said by [Sim.SetLowBalance], and not
 //     computed: Stripe would take what is missing from the bank account.
-//   - Currencies are not converted: a charge lands in the balance of its own currency.
+//   - A charge lands in the balance of its own currency unless a control says otherwise. Rates are the control's,
+//     and Stripe's fee for converting is not charged.
+//   - A debit's balance transaction has the time of the bank's answer. Only Mondays to Fridays are business days.
 //
 // # How it is built
 //

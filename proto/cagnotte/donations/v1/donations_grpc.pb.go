@@ -40,7 +40,8 @@ type DonationsServiceClient interface {
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
-	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED.
+	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
+	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
 	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
 	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same gift.
 	CreateDonation(ctx context.Context, in *CreateDonationRequest, opts ...grpc.CallOption) (*Donation, error)
@@ -115,7 +116,8 @@ type DonationsServiceServer interface {
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
-	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED.
+	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
+	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
 	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
 	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same gift.
 	CreateDonation(context.Context, *CreateDonationRequest) (*Donation, error)
