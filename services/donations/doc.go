@@ -63,6 +63,30 @@
 // while it can change. They tell members and decide nothing about money: a gift's state and the books follow the
 // balance alone.
 //
+// # Monthly gifts
+//
+// A monthly gift ([Recurring]) is a subscription at Stripe, and each of its paid invoices is one gift: the first is
+// the gift that its donor started, whose id it has, and each other one a row of its own, unique by account and
+// invoice. [Service.ApplyInvoice] makes it so, whoever calls it: an event, the sync that found the charge of an
+// invoice, or upkeep. The subscription's metadata leads there, since the charge of an invoice has none. An unpaid
+// month is no gift.
+//
+//	created --> active <--> past_due --> canceled
+//	   |                       ^
+//	   +--> expired -----------+   (paid after all)
+//
+// An end or a change is a wish that is stored, then done at Stripe after a look at how the subscription stands
+// ([Service.EndRecurring], [Service.ChangeRecurring]), and done again by upkeep until it is: see recurringwish.go.
+// Upkeep ([Service.KeepRecurring]) also wishes the end of what closed campaigns, and those past their deadline,
+// leave; a paused campaign's monthly gifts go on. Stripe is asked about those that nothing was heard of after
+// their period. While the collective's account is disconnected nothing is asked or told.
+//
+// Donors have no account: a link is mailed to the address that Stripe has, read at that moment and kept nowhere;
+// its token, of which only a hash is kept, is good once, and opens a page for half an hour. There is no recovery of
+// expired pages for monthly gifts: each visit would make a subscription more.
+//
+// Whoever locks a monthly gift and its first gift locks the first gift before it.
+//
 // # Neighbours
 //
 // It imports campaigns, collectives and ledger, for what may be given to whom, and what is settled.

@@ -31,6 +31,13 @@
 // So events are hints: with all of them lost, the timer books everything. A refund or a dispute that the balance
 // shows is read by donations in a job of its own, so it is known as well.
 //
+// # Monthly gifts
+//
+// The charge of an invoice carries no metadata. Where nothing known leads from it to a gift, its invoice is read,
+// and donations makes its month, before the batch is posted (recurring.go); invoices that cannot be read now leave
+// their balance transactions parked, also those that may not be read: a key without that permission must not turn
+// monthly gifts into unknown receipts. Events of invoices and subscriptions are read again, like all objects.
+//
 // # Looking back
 //
 // A balance transaction can become visible long after its creation, behind any cursor. One of a gift is polled

@@ -1,0 +1,370 @@
+package donations
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+var allRecurringStates = []RecurringState{
+	RecurringCreated, RecurringActive, RecurringPastDue, RecurringCanceled, RecurringExpired,
+}
+
+// The table stands twice, and the database has the last word.
+func TestTheDatabaseKnowsTheSameStepsOfMonthlyGifts(t *testing.T) {
+	e := newEnv(t, Limit{})
+	gift := e.create(intent()) // whose id no monthly gift has yet
+	ended := map[bool]string{true: "now()", false: "NULL"}
+	for _, from := range allRecurringStates {
+		for _, to := range allRecurringStates {
+			tx, err := e.pool.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = tx.Exec(t.Context(), fmt.Sprintf(`
+				INSERT INTO donations.recurring (id, collective, campaign, amount_minor, currency, locale, stripe_account, livemode, state,
+					subscription_id, ended_at, created_at, updated_at)
+				SELECT id, collective, campaign, amount_minor, currency, locale, stripe_account, livemode, '%s', 'sub_1', %s, now(), now()
+				FROM donations.donations WHERE id = '%s'`, from, ended[from == RecurringCanceled], gift.ID))
+			if err == nil {
+				_, err = tx.Exec(t.Context(), fmt.Sprintf("UPDATE donations.recurring SET state = '%s', ended_at = %s WHERE subscription_id = 'sub_1'",
+					to, ended[to == RecurringCanceled]))
+			}
+			if rollback := tx.Rollback(t.Context()); rollback != nil {
+				t.Fatal(rollback)
+			}
+			want := from.CanBecome(to) || from == to
+			if (err == nil) != want || (!want && !postgres.Constraint(err, "recurring_state_forward")) {
+				t.Errorf("%s to %s: Go allows it: %v, the database says %v", from, to, want, err)
+			}
+		}
+	}
+}
+
+func TestEveryStateOfMonthlyGiftsIsTold(t *testing.T) {
+	for _, s := range allRecurringStates {
+		if recurringStates[s] == 0 {
+			t.Errorf("%s is told to nobody", s)
+		}
+	}
+	for _, r := range []EndReason{EndedByDonor, EndedByCollective, EndedByCampaign, EndedByFailure, EndedAtStripe} {
+		if endReasons[r] == 0 {
+			t.Errorf("%s is told to nobody", r)
+		}
+	}
+}
+
+// monthly starts a monthly gift of 20 €.
+func (e *env) monthly() Donation {
+	e.t.Helper()
+	in := intent()
+	in.Monthly = true
+	return e.create(in)
+}
+
+// paidMonthly is one whose first month is paid and known, with its subscription's id.
+func (e *env) paidMonthly() (first Donation, subscription string) {
+	e.t.Helper()
+	first = e.monthly()
+	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardOK); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := e.gifts.Refresh(e.t.Context(), first.ID); err != nil {
+		e.t.Fatal(err)
+	}
+	e.refreshRecurring(first)
+	subs := e.sim.Subscriptions("")
+	return first, subs[len(subs)-1].ID
+}
+
+func (e *env) refreshRecurring(first Donation) {
+	e.t.Helper()
+	if err := e.gifts.RefreshRecurring(e.t.Context(), first.ID); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e *env) recurring(first Donation) Recurring {
+	e.t.Helper()
+	r, err := e.gifts.GetRecurring(e.t.Context(), first.Campaign, first.ID)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return r
+}
+
+func (e *env) keep() {
+	e.t.Helper()
+	if err := e.gifts.KeepRecurring(e.t.Context()); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func TestAPaidInvoiceIsOneGift(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, subscription := e.paidMonthly()
+	r := e.recurring(first)
+	invoice := func(id string) stripe.Invoice {
+		return stripe.Invoice{
+			ID: id, Subscription: subscription, Customer: r.Customer, Recurring: first.ID, Paid: true,
+			Amount: money.Amount{Minor: 20_00, Currency: money.EUR}, PaymentIntent: "pi_" + id, PaidAt: e.clock.Now(),
+		}
+	}
+	apply := func(account string, inv stripe.Invoice) bool {
+		t.Helper()
+		ours, err := e.gifts.ApplyInvoice(t.Context(), account, inv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ours
+	}
+	t.Run("however often it is applied, and at once", func(t *testing.T) {
+		before := e.count()
+		errs := make(chan error, 8)
+		for range cap(errs) {
+			go func() {
+				_, err := e.gifts.ApplyInvoice(t.Context(), "", invoice("in_twice"))
+				errs <- err
+			}()
+		}
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := e.count() - before; n != 1 {
+			t.Errorf("%d gifts, want 1", n)
+		}
+	})
+	before := e.count()
+	for what, change := range map[string]func(*stripe.Invoice){
+		"one that is not paid through Stripe":      func(inv *stripe.Invoice) { inv.Paid = false },
+		"one of the other livemode":                func(inv *stripe.Invoice) { inv.Livemode = true },
+		"one in another currency":                  func(inv *stripe.Invoice) { inv.Amount.Currency = "USD" },
+		"one of another product's subscription":    func(inv *stripe.Invoice) { inv.Recurring, inv.Subscription = uuid.Nil, "sub_other" },
+		"one of a gift that is no monthly one":     func(inv *stripe.Invoice) { inv.Recurring, inv.Subscription = e.create(intent()).ID, "sub_other" },
+		"one whose metadata names nothing of ours": func(inv *stripe.Invoice) { inv.Recurring, inv.Subscription = uuid.New(), "sub_other" },
+	} {
+		t.Run("not "+what, func(t *testing.T) {
+			inv := invoice("in_other")
+			change(&inv)
+			before := e.count()
+			if ours := apply("", inv); ours == inv.Paid || e.count() != before {
+				t.Errorf("ours: %v, and %d gifts more", ours, e.count()-before)
+			}
+		})
+	}
+	if apply("acct_other", invoice("in_other")) {
+		t.Error("another account's invoice is taken for ours")
+	}
+	if n := e.count() - before; n != 1 { // the single gift of above
+		t.Errorf("%d gifts more", n)
+	}
+	t.Run("found by its subscription when its metadata is gone", func(t *testing.T) {
+		inv := invoice("in_bare")
+		inv.Recurring = uuid.Nil
+		before := e.count()
+		if !apply("", inv) || e.count() != before+1 {
+			t.Error("it is not found")
+		}
+	})
+	t.Run("of the first invoice with another amount, beside the gift that was started", func(t *testing.T) {
+		started := e.monthly()
+		inv := invoice("in_less")
+		inv.First, inv.Recurring, inv.Subscription, inv.Amount.Minor = true, started.ID, "sub_less", 15_00
+		before := e.count()
+		if !apply("", inv) || e.count() != before+1 {
+			t.Error("the money has no gift")
+		}
+	})
+}
+
+func TestASecondSubscriptionChangesNothing(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, _ := e.paidMonthly()
+	before := e.recurring(first)
+	ours, err := e.gifts.ApplySubscription(t.Context(), "", stripe.Subscription{
+		ID: "sub_second", Status: stripe.SubscriptionCanceled, Recurring: first.ID, Amount: before.Amount,
+	})
+	if err != nil || !ours || e.recurring(first) != before {
+		t.Errorf("ours: %v, %v: %+v", ours, err, e.recurring(first))
+	}
+}
+
+func TestMonthlyGiftsOfACampaignWhoseDeadlinePassedEnd(t *testing.T) {
+	e := newEnv(t, Limit{})
+	active, subscription := e.paidMonthly()
+	due, dueSubscription := e.paidMonthly()
+	if err := e.sim.SetCard(dueSubscription, stripesim.CardDeclined); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Set(e.recurring(due).PeriodEnd.Add(2 * time.Hour))
+	e.refreshRecurring(active)
+	e.refreshRecurring(due)
+	e.keep()
+	if e.recurring(active).CancelAtPeriodEnd {
+		t.Error("it ends before the deadline")
+	}
+	if _, err := e.pool.Exec(t.Context(), "UPDATE campaigns.campaigns SET deadline = $1", e.clock.Now().Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	e.keep()
+	e.keep()
+	if r := e.recurring(active); !r.CancelAtPeriodEnd || r.State != RecurringActive || r.EndReason != EndedByCampaign || r.Pending() {
+		t.Errorf("what is paid for ends with its month: %+v", r)
+	}
+	if r := e.recurring(due); r.State != RecurringCanceled || r.EndReason != EndedByCampaign {
+		t.Errorf("a month that is not paid is not waited for: %+v", r)
+	}
+	changes := 0
+	for _, r := range e.sim.Requests() {
+		if r.Method == "POST" && strings.HasPrefix(r.Path, "/v1/subscriptions/"+subscription) {
+			changes++
+		}
+	}
+	if changes != 1 {
+		t.Errorf("Stripe was told %d times", changes)
+	}
+}
+
+func TestAWishSurvivesFailures(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, subscription := e.paidMonthly()
+	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, Status: 500})
+	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, LoseReply: true})
+	r, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
+	if err != nil || !r.Pending() || r.Amount.Minor != 30_00 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for range 2 {
+		e.clock.Advance(time.Minute)
+		e.keep()
+	}
+	if r := e.recurring(first); r.Pending() || r.Amount.Minor != 30_00 {
+		t.Errorf("%+v", r)
+	}
+	bodies := map[string]string{}
+	for _, r := range e.sim.Requests() {
+		if r.Method != "POST" || !strings.HasPrefix(r.Path, "/v1/subscriptions/"+subscription) {
+			continue
+		}
+		if body, known := bodies[r.IdempotencyKey]; known && body != string(r.Body) {
+			t.Errorf("%s has two bodies", r.IdempotencyKey)
+		}
+		bodies[r.IdempotencyKey] = string(r.Body)
+	}
+	if len(bodies) != 2 {
+		t.Errorf("%d keys: a failure that Stripe remembers is left behind by another, and a lost answer is not", len(bodies))
+	}
+}
+
+func TestMonthlyGiftsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
+	e := newEnv(t, Limit{})
+	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
+		c.StripeAccount = "acct_1"
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	e.sim.AddAccount("acct_1")
+	first := e.monthly()
+	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardOK); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.gifts.Refresh(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	e.refreshRecurring(first)
+	if r := e.recurring(first); r.State != RecurringActive || r.StripeAccount != "acct_1" {
+		t.Fatalf("%+v", r)
+	}
+	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+		return e.groups.SetConnectedTx(ctx, tx, "acct_1", false, e.clock.Now())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor)
+	wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
+	answer, err := NewRecurringServer(e.gifts).GetRecurringDonation(t.Context(), &recurringv1.GetRecurringDonationRequest{
+		Name: e.recurring(first).Name(),
+	})
+	if err != nil || !answer.GetAccountDisconnected() {
+		t.Errorf("members are told %v, %v", answer, err)
+	}
+	e.clock.Advance(40 * 24 * time.Hour)
+	before := len(e.sim.Requests())
+	e.keep()
+	if n := len(e.sim.Requests()) - before; n != 0 {
+		t.Errorf("Stripe was called %d times", n)
+	}
+}
+
+func TestAMonthlyGiftThatNobodyPaidExpires(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first := e.monthly()
+	e.clock.Advance(3 * time.Hour)
+	if err := e.gifts.Refresh(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	e.keep()
+	if r := e.recurring(first); r.State != RecurringExpired {
+		t.Errorf("it is %s", r.State)
+	}
+}
+
+func TestLinksAreLimited(t *testing.T) {
+	e := newEnv(t, Limit{})
+	err := e.gifts.RequestLink(t.Context(), vallon, uuid.New(), network)
+	wantReason(t, err, "MAIL_NOT_CONFIGURED")
+
+	first, _ := e.paidMonthly()
+	e.gifts.cfg.Mail = e.sender()
+	jobs := func() (n int) {
+		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM river.river_job WHERE kind = 'donations_manage_link'").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for i := range 5 {
+		from := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32)
+		if err := e.gifts.RequestLink(t.Context(), vallon, first.ID, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := jobs(); n != giftLinkLimit.Burst {
+		t.Errorf("%d mails to one donor, want %d", n, giftLinkLimit.Burst)
+	}
+	for range linkLimit.Burst {
+		if err := e.gifts.RequestLink(t.Context(), vallon, uuid.New(), network); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limited := wantReason(t, e.gifts.RequestLink(t.Context(), vallon, uuid.New(), network), "TOO_MANY_LINKS")
+	if limited.RetryAfter <= 0 {
+		t.Error("it does not say how long to wait")
+	}
+}
+
+// sender has a server that nobody calls.
+func (e *env) sender() *mail.Sender {
+	e.t.Helper()
+	s, err := mail.New(mail.Config{URL: "smtp://127.0.0.1:1?from=dons@example.org"})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return s
+}
