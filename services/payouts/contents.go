@@ -128,6 +128,9 @@ type booked struct {
 	// moves are by collective; none when it is not in the books. A payout that came back and was divided has
 	// the moves of that division.
 	moves []ledger.Move
+	// unclear: it is a payout that came back to an account of several collectives, and it is not known yet which,
+	// or whose that was.
+	unclear bool
 }
 
 // sums adds what the moves did to Stripe's balance, and the fees.
@@ -155,13 +158,17 @@ func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledge
 	for _, m := range moves {
 		byReference[m.Reference] = append(byReference[m.Reference], m)
 	}
-	if err := s.divideReturned(ctx, p.Account, references, byReference, at); err != nil {
+	divided, err := s.divideReturned(ctx, p.Account, references, byReference, at)
+	if err != nil {
 		return nil, err
 	}
 	pairs := make([]booked, 0, len(page))
 	for _, c := range page {
 		if c.transaction != p.Transaction {
-			pairs = append(pairs, booked{c, byReference[c.transaction]})
+			moves := byReference[c.transaction]
+			back := c.kind == "payout_failure" || c.kind == "payout_cancel"
+			unclear := back && len(moves) == 1 && moves[0].Collective == "" && !divided[c.transaction]
+			pairs = append(pairs, booked{c, moves, unclear})
 		}
 	}
 	return pairs, nil
@@ -183,16 +190,18 @@ ORDER BY
 	s.collective`
 
 // divideReturned replaces the move of a payout that came back, which belongs to nobody when the account has several
-// collectives, by moves of those whose money it was.
-func (s *Service) divideReturned(ctx context.Context, account string, references []string, moves map[string][]ledger.Move, at ledger.Watermark) error {
+// collectives, by moves of those whose money it was. It tells of which that is known.
+func (s *Service) divideReturned(ctx context.Context, account string, references []string, moves map[string][]ledger.Move, at ledger.Watermark) (known map[string]bool, err error) {
 	rows, err := s.cfg.Pool.Query(ctx, returnedSQL, pgx.NamedArgs{"account": account, "references": references, "watermark": string(at)})
 	if err != nil {
-		return postgres.Error(err)
+		return nil, postgres.Error(err)
 	}
+	known = map[string]bool{}
 	divided := map[string][]ledger.Move{}
 	var transaction, collective string
 	var minor int64
 	if _, err := pgx.ForEachRow(rows, []any{&transaction, &collective, &minor}, func() error {
+		known[transaction] = true
 		if of := moves[transaction]; len(of) == 1 && of[0].Collective == "" {
 			part := of[0]
 			part.Collective, part.Balance, part.Transit = collective, minor, -minor
@@ -200,10 +209,10 @@ func (s *Service) divideReturned(ctx context.Context, account string, references
 		}
 		return nil
 	}); err != nil {
-		return postgres.Error(err)
+		return nil, postgres.Error(err)
 	}
 	for transaction, parts := range divided {
 		moves[transaction] = parts
 	}
-	return nil
+	return known, nil
 }

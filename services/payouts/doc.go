@@ -32,8 +32,8 @@
 // whole was taken, gets it back. After that each collective's balance at Stripe is what stands there for it. The
 // line waits until Stripe tells what is inside and that is in the books, but no longer than a week after the
 // arrival: what is known then is divided, and the rest belongs to nobody, as does all of a payout that was made by
-// hand. A payout that came back is, inside a later one, divided as it was the first time. Where an account has
-// one collective, all is its own, and nothing waits.
+// hand. A payout that came back is, inside a later one, divided as it was the first time; until it is known which one
+// came back, the later one waits too. Where an account has one collective, all is its own, and nothing waits.
 //
 // # Compared
 //

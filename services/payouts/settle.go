@@ -86,7 +86,7 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.Move) (shares
 			return nil, false, err
 		}
 		for _, b := range pairs {
-			if len(b.moves) == 0 && !b.empty() && !late {
+			if (len(b.moves) == 0 && !b.empty() || b.unclear) && !late {
 				return nil, false, nil
 			}
 			for _, m := range b.moves {

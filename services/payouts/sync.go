@@ -2,7 +2,6 @@ package payouts
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -253,7 +252,7 @@ func (s *Service) workFailed(ctx context.Context, p Payout, err error) error {
 		return err
 	}
 	s.cfg.Logger.WarnContext(ctx, "a payout cannot be brought in step", "account", p.Account, "payout", p.ID, "error", err)
-	return errors.Join(s.later(ctx, p), ctx.Err())
+	return s.later(ctx, p)
 }
 
 // postgresAway tells failures of the database from those of a payout.

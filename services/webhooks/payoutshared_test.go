@@ -114,6 +114,37 @@ func TestAPayoutOfTwoCollectives(t *testing.T) {
 	})
 }
 
+// TestAReturnThatIsHeardOfLate: a payout holds what came back by another one, of which it is not known yet that it
+// failed. Whose money that was is not guessed.
+func TestAReturnThatIsHeardOfLate(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.addNeighbour()
+	e.pay(e.give(neighbour))
+	p := paidOut(e, vallon, "")
+	e.clock.Advance(2 * day)
+	e.delivered()
+	e.run("")
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	if err := errors.Join(e.sim.FailPayout(p.ID, "account_closed"), e.sim.SchedulePayouts("", true)); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(4 * day)
+	if err := e.payouts.Read(t.Context(), "", e.sim.Payouts("")[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	e.run("")
+	// The second line at the bank waits.
+	if got := e.accounts("")["vallon 1100"]; got != 3890 {
+		t.Errorf("the bank has %d of one", got)
+	}
+	e.regular("")
+	e.run("")
+	e.wantAccounts("", map[string]int64{"vallon 1100": 3890, "marseille 1100": 1945})
+	if again := e.payout("marseille", e.sim.Payouts("")[1].ID); again.Share.Minor != 1945 {
+		t.Errorf("it is %+v", again)
+	}
+}
+
 // TestAPayoutWithEverythingInside has gifts, a partial refund and a dispute with its fee.
 func TestAPayoutWithEverythingInside(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
