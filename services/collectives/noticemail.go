@@ -138,6 +138,9 @@ func (m *noticeMetrics) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
+	for _, kind := range noticeKinds() {
+		open[kind] += 0 // that there is none is told too
+	}
 	for kind, count := range open {
 		ch <- prometheus.MustNewConstMetric(m.open, prometheus.GaugeValue, float64(count), string(kind))
 	}

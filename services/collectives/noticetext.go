@@ -39,6 +39,16 @@ var noticeTexts = sync.OnceValue(func() map[string]map[string]string {
 	return all
 })
 
+// noticeKinds are those that have texts, which a test holds to be all.
+func noticeKinds() (all []NoticeKind) {
+	for key := range noticeTexts()[French] {
+		if kind, ok := strings.CutSuffix(key, ".subject"); ok {
+			all = append(all, NoticeKind(kind))
+		}
+	}
+	return all
+}
+
 // reader is for whom a notice is written.
 type reader struct {
 	// name is the collective's; empty for the operator.

@@ -63,6 +63,17 @@ type Sender struct {
 
 // New returns a Sender, nil for an empty URL. The server is not called.
 func New(cfg Config) (*Sender, error) {
+	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "cagnotte", Subsystem: "mail", Name: "messages_total",
+		Help: "Mails by outcome: sent, failed and tried again, or given_up. Somebody must look when one is given up.",
+	}, []string{"outcome"})
+	for _, outcome := range []string{outcomeSent, outcomeFailed, outcomeGivenUp} {
+		messages.WithLabelValues(outcome)
+	}
+	// Without a server too: an alert must not watch what is not there.
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(messages)
+	}
 	if cfg.URL == "" {
 		return nil, nil
 	}
@@ -70,20 +81,10 @@ func New(cfg Config) (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SMTP_URL: %w", err)
 	}
-	s := &Sender{server: server, now: cfg.Now, messages: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "cagnotte", Subsystem: "mail", Name: "messages_total",
-		Help: "Mails by outcome: sent, failed and tried again, or given_up. Somebody must look when one is given up.",
-	}, []string{"outcome"})}
-	if s.now == nil {
-		s.now = time.Now
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
-	for _, outcome := range []string{outcomeSent, outcomeFailed, outcomeGivenUp} {
-		s.messages.WithLabelValues(outcome)
-	}
-	if cfg.Metrics != nil {
-		cfg.Metrics.MustRegister(s.messages)
-	}
-	return s, nil
+	return &Sender{server: server, now: cfg.Now, messages: messages}, nil
 }
 
 // Enabled reports whether there is a server.
