@@ -120,7 +120,7 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 		return err
 	}
 	if to == "" {
-		return river.JobCancel(errors.New("Stripe has no address of this donor"))
+		return river.JobCancel(errors.New("no address of this donor is known at Stripe"))
 	}
 	var token string
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
