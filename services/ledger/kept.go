@@ -2,35 +2,66 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What a span of numbers adds to each kept sum. It adds up per day first: four spans of a handful of
+// What a span of numbers adds to each kept sum. What is being sealed comes added up already: the sealer has it in
+// hand, and reading all entries once more would be a third of its work. Of what was sealed before and
+// not kept there are few. It adds up per day first: four spans of a handful of
 // days are fewer rows than four of each entry. Keys that are new are not yet in the table for the
 // statement that inserts them, so they come from what it returns.
 const insertBalancesSQL = `
-WITH by_day AS (
+WITH parts AS (
     SELECT
         e.account_id,
         e.collective,
         e.campaign,
         e.currency,
         (e.effective_at AT TIME ZONE 'UTC')::date AS day,
-        sum(e.amount) AS amount
+        e.amount
     FROM ledger.seals AS s
     JOIN ledger.entries AS e ON e.transaction_id = s.transaction_id
     WHERE s.book = @book
         AND s.number > @after
-        AND s.number <= @upto
+        AND s.number <= @before
+    UNION ALL
+    SELECT
+        a.id,
+        n.collective,
+        n.campaign,
+        n.currency,
+        n.day,
+        n.amount
+    FROM unnest(
+        @codes::text[],
+        @collectives::text[],
+        @campaigns::text[],
+        @currencies::text[],
+        @days::date[],
+        @amounts::bigint[]
+    ) AS n (code, collective, campaign, currency, day, amount)
+    JOIN ledger.accounts AS a ON a.book = @book AND a.code = n.code
+),
+by_day AS (
+    SELECT
+        p.account_id,
+        p.collective,
+        p.campaign,
+        p.currency,
+        p.day,
+        sum(p.amount) AS amount
+    FROM parts AS p
     GROUP BY
-        e.account_id,
-        e.collective,
-        e.campaign,
-        e.currency,
-        day
+        p.account_id,
+        p.collective,
+        p.campaign,
+        p.currency,
+        p.day
 ),
 changed AS (
     SELECT
@@ -89,7 +120,7 @@ added AS (
 INSERT INTO ledger.balances (key_id, number, balance)
 SELECT
     k.id,
-    @upto,
+    @upto::bigint,
     c.amount + COALESCE((
         SELECT b.balance
         FROM ledger.balances AS b
@@ -108,7 +139,7 @@ JOIN ledger.balance_keys AS k
 UNION ALL
 SELECT
     a.id,
-    @upto,
+    @upto::bigint,
     c.amount
 FROM changed AS c
 JOIN added AS a USING (account_id, collective, campaign, currency, span, starts_on)`
@@ -117,13 +148,57 @@ const insertBalanceCheckpointSQL = `
 INSERT INTO ledger.balance_checkpoints (number, book)
 VALUES (@upto, @book)`
 
-// keepBalances brings the kept sums from one number up to another, under the sealer's lock.
-func keepBalances(ctx context.Context, tx pgx.Tx, book string, after, upto int64) error {
-	args := pgx.NamedArgs{"book": book, "after": after, "upto": upto}
+// keepBalances brings the kept sums from the number after up to that of the last of the leaves, which are
+// being sealed, under the sealer's lock.
+func keepBalances(ctx context.Context, tx pgx.Tx, book string, after int64, leaves []Leaf) error {
+	args := pgx.NamedArgs{
+		"book": book, "after": after, "before": leaves[0].Number - 1, "upto": leaves[len(leaves)-1].Number,
+	}
+	addSums(args, leaves)
 	for _, statement := range []string{insertBalancesSQL, insertBalanceCheckpointSQL} {
 		if _, err := tx.Exec(ctx, statement, args); err != nil {
 			return postgres.Error(err)
 		}
 	}
 	return nil
+}
+
+// addSums adds the leaves up by account, dimensions, currency and day, and puts the sums into args.
+func addSums(args pgx.NamedArgs, leaves []Leaf) {
+	type key struct {
+		code, collective, campaign string
+		currency                   money.Currency
+		day                        int64
+	}
+	const secondsOfDay = 24 * 60 * 60
+	places := map[key]int{}
+	var codes, collectives, campaigns, currencies []string
+	var days []time.Time
+	var sums []money.Amount
+	for i := range leaves {
+		// Rounded down before 1970 too.
+		seconds := leaves[i].Effective.Unix()
+		day := seconds - (seconds%secondsOfDay+secondsOfDay)%secondsOfDay
+		for _, e := range leaves[i].Entries {
+			k := key{e.Code, e.Collective, e.Campaign, e.Amount.Currency, day}
+			place, known := places[k]
+			if known {
+				// What does not fit goes on in a row of its own: Postgres adds rows up without a bound.
+				if sum, err := sums[place].Add(e.Amount); err == nil {
+					sums[place] = sum
+					continue
+				}
+			}
+			places[k] = len(sums)
+			codes, collectives, campaigns = append(codes, e.Code), append(collectives, e.Collective), append(campaigns, e.Campaign)
+			currencies, days = append(currencies, string(e.Amount.Currency)), append(days, time.Unix(day, 0).UTC())
+			sums = append(sums, e.Amount)
+		}
+	}
+	amounts := make([]int64, len(sums))
+	for i := range sums {
+		amounts[i] = sums[i].Minor
+	}
+	args["codes"], args["collectives"], args["campaigns"] = codes, collectives, campaigns
+	args["currencies"], args["days"], args["amounts"] = currencies, days, amounts
 }

@@ -134,7 +134,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealK
 	}
 	size := int64(tree.End())
 	if size-last.balances >= int64(s.tailLength) {
-		if err := keepBalances(ctx, tx, book, last.balances, size); err != nil {
+		if err := keepBalances(ctx, tx, book, last.balances, leaves); err != nil {
 			return 0, err
 		}
 	}
