@@ -71,7 +71,7 @@ func TestTransport(t *testing.T) {
 		{"a list takes no unknown parameter", "GET", "/v1/charges?from=1", "", nil, 400, "parameter_unknown"},
 		{"both cursors at once are refused", "GET", "/v1/events?starting_after=a&ending_before=b", "", nil, 400, "only specify one"},
 		{"a boolean is true or false", "GET", "/v1/events?delivery_success=1", "", nil, 400, "Invalid boolean"},
-		{"a missing payout is named", "GET", "/v1/balance_transactions?payout=po_1", "", nil, 404, "No such payout"},
+		{"a missing payout is named", "GET", "/v1/balance_transactions?payout=po_1", "", nil, 400, "No such payout"},
 		{"five levels are too deep", "GET", "/v1/charges?expand[]=data.payment_intent.latest_charge.payment_intent.latest_charge", "", nil, 400, "more than 4"},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
