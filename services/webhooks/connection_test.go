@@ -61,3 +61,28 @@ func TestADisconnectedAccountIsReadAgainOnceItIsBack(t *testing.T) {
 	}
 	e.give(festival)
 }
+
+func TestAnAccountIsReadAgainAndNotBelieved(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	tell := func(id, endpointAccount, object string) {
+		t.Helper()
+		endpoint, named := EndpointPlatform, ""
+		if endpointAccount != "" {
+			endpoint, named = EndpointConnect, fmt.Sprintf(`"account":%q,`, endpointAccount)
+		}
+		e.deliver(endpoint, fmt.Sprintf(`{"id":%q,"object":"event","type":"account.updated","api_version":"2020-08-27","created":%d,"livemode":false,%s
+			"data":{"object":{"id":%q,"object":"account","charges_enabled":false}}}`, id, time.Now().Unix(), named, object))
+		e.run(endpointAccount)
+	}
+	tell("evt_lies", connected, connected)
+	tell("evt_platform", "", "acct_platform")
+	tell("evt_other", connected, "acct_other")
+	if n := len(e.events(StateApplied)["account.updated"]); n != 1 {
+		t.Errorf("%d applied", n)
+	}
+	if n := len(e.events(StateIgnored)["account.updated"]); n != 2 {
+		t.Errorf("%d ignored", n)
+	}
+	// The event says that it takes no payments, and Stripe says that it does.
+	e.give(festival)
+}

@@ -104,7 +104,7 @@ func newEnv(t testing.TB, sim stripesim.Config) *env {
 func (e *env) build(client *stripe.Client) {
 	t, ctx := e.t, e.t.Context()
 	logger := slog.New(slog.DiscardHandler)
-	groups := collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
+	groups := collectives.New(collectives.Config{Pool: e.pool, Stripe: client, Now: e.clock.Now})
 	causes := campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
 	var err error
 	e.ledger = ledger.New(ledger.Config{Pool: e.pool, Chart: "en-plain"}) // in which each role has an account of its own
