@@ -30,6 +30,19 @@
 // [Service.PostTx] only inserts, in one round trip for any number of transactions; it reads
 // accounts and locks none. Two posters wait for one another only when both post the same reference.
 //
+// # Where the time goes
+//
+// A gift posted by itself takes the server about 310 µs of processor time; the same rows, raw, take 130 with keys alone and
+// 145 with all indexes. The checks are 70 to 110 of the difference, a third of that for having transition tables at all; the
+// rest is the start of one statement that does everything. By hundreds a gift takes 52 µs, against 18 and 28. In the program
+// the sync is what gathers, up to a hundred at a time, so there is no second gatherer here. Sealing takes 41 µs.
+//
+// A gift writes 2.2 kB of WAL, half of it its 13 index entries; after each checkpoint of Postgres about 1 kB more for a while,
+// because references come in no order and so touch every page of their index.
+//
+// Tried without gain: forced generic plans (it has them anyway), the tables' own rules moved into the triggers, and
+// check functions without settings of their own, whose plans turn to reading whole tables.
+//
 // # Sealing comes after
 //
 // A sealer, one at a time for a book, gives transactions their numbers in the order of (xid, id), as
