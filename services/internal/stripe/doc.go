@@ -10,6 +10,12 @@
 // idempotency key and decide. What Go's net/http does by itself, sending a POST with an Idempotency-Key once
 // more when a reused connection breaks, is harmless, since key and body are the same.
 //
+// # Budget
+//
+// A process keeps its calls below Stripe's limit (budget.go), all of them together and each kind by itself. Calls of
+// [Background] work leave the way free for donors. During the roll of a key there are two: a 401 leads from the first
+// to the next.
+//
 // # Errors
 //
 // Each is an [*Error], whose Kind says what is known of the request's fate, and whose chain ends in an

@@ -16,6 +16,7 @@
 //     [Sim.CreatePayout] makes; paid after two days, failed, canceled, negative.
 //   - The transport: keys, idempotency, parameter checks, cursors, expansion, errors in Stripe's form.
 //   - Webhooks: signed, ordered or not, retried, late, double or lost, as [Delivery] says.
+//   - Webhook endpoints made through the API, limits ([Sim.SetLimit]), keys that are rolled ([Sim.SetAPIKeys]).
 //   - The world around: a hosted page on which a person pays (/pay/{session}), a [Clock] that can be moved,
 //     fees that arrive after their charge, and [Fault]s of the API.
 //
