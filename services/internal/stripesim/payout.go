@@ -178,7 +178,7 @@ func (w *world) insideOf(id string) (inside func(*balanceTxn) bool, refused *api
 	p, ok := w.Payouts.get(id)
 	switch {
 	case !ok:
-		return nil, noSuch(http.StatusNotFound, "payout", id, "payout")
+		return nil, noSuch(http.StatusBadRequest, "payout", id, "payout")
 	case !p.Automatic:
 		return nil, invalid("", "payout", "Balance transaction history can only be filtered on automatic transfers, not manual.")
 	}
