@@ -8,7 +8,7 @@
 // # What it owns
 //
 // The schema treasury. Money facts never change: a mistake is taken back by a reversal in the books, and
-// the row says so. States move by the tables in gift.go and in the migration.
+// the row says so. States move as drawn here, and the database refuses any other step.
 //
 //	offline gift   received --> banked (cheques) --> bounced        received, banked --> reversed
 //	expense        owed <--> paid        owed, paid --> reversed

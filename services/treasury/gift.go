@@ -166,7 +166,11 @@ func (s *Service) ReverseGift(ctx context.Context, r Request, campaign campaigns
 			if err != nil {
 				return err
 			}
-			if g.BankLine != uuid.Nil {
+			shown, err := s.shownTx(ctx, tx, g)
+			if err != nil {
+				return err
+			}
+			if shown {
 				return errMatched(g.Name())
 			}
 			return s.takeBackTx(ctx, tx, g, reason, now)
@@ -174,6 +178,20 @@ func (s *Service) ReverseGift(ctx context.Context, r Request, campaign campaigns
 		return Gift{}, err
 	}
 	return s.Gift(ctx, campaign, id)
+}
+
+// shownTx reports whether a line of the bank's shows the gift, or the deposit that it was banked with: then the money
+// is there, and what is wrong is something else.
+func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, g Gift) (bool, error) {
+	if g.BankLine != uuid.Nil || g.Deposit == uuid.Nil {
+		return g.BankLine != uuid.Nil, nil
+	}
+	m, err := s.movementTx(ctx, tx, g.Campaign.Collective, 0, depositReference(g.Deposit))
+	if err != nil {
+		return false, err
+	}
+	taken, err := takenTx(ctx, tx, []int64{m.TransactionID})
+	return taken[m.TransactionID], err
 }
 
 // takeBackTx reverses a gift that is locked, in its state and in the books.

@@ -149,6 +149,10 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 			t.Errorf("the pledge is %v, err = %v", p, err)
 		}
 	})
+	t.Run("a cheque that the bank shows can bounce, and was not entered wrongly", func(t *testing.T) {
+		_, err := hand.ReverseOfflineGift(ctx, &treasuryv1.ReverseOfflineGiftRequest{Name: held.GetName(), RequestId: uuid.NewString(), Reason: "x"})
+		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")
+	})
 	match := func(amount int64, target *treasuryv1.BankLineTarget) *treasuryv1.MatchBankLineRequest {
 		return &treasuryv1.MatchBankLineRequest{Name: y.lines(t, conn)[amount].GetName(), RequestId: uuid.NewString(), Target: target}
 	}

@@ -257,8 +257,7 @@ CREATE UNIQUE INDEX bank_lines_transaction_key ON treasury.bank_lines (ledger_tr
 CREATE UNIQUE INDEX bank_lines_gift_key ON treasury.bank_lines (offline_gift) WHERE offline_gift IS NOT NULL;
 CREATE UNIQUE INDEX bank_lines_expense_key ON treasury.bank_lines (expense) WHERE expense IS NOT NULL;
 
--- What was entered does not change, and states go forward only. The same tables stand in the package's Go, and
--- a test compares them.
+-- What was entered does not change, and states go forward only, as doc.go of the package draws them.
 -- +goose StatementBegin
 CREATE FUNCTION treasury.check_offline_gift() RETURNS trigger
 LANGUAGE plpgsql
