@@ -22,7 +22,11 @@ func TestADeclinedCardAndAnother(t *testing.T) {
 	campaign, owner := e.Campaign("vallon")
 	d := give(t, e.Conn, gift(campaign))
 	page := session(t, e, d).ID
-	for _, card := range []stripesim.Card{stripesim.CardDeclined, stripesim.CardInsufficientFunds, stripesim.CardChallengedDeclined} {
+	// Each decline is told twice and counts once: five are not enough to close the page.
+	e.Sim.SetDelivery(stripesim.Delivery{Twice: true})
+	for _, card := range []stripesim.Card{
+		stripesim.CardDeclined, stripesim.CardInsufficientFunds, stripesim.CardExpired, stripesim.CardDeclined, stripesim.CardChallengedDeclined,
+	} {
 		var declined *stripesim.DeclinedError
 		if err := e.Sim.Pay(page, card); !errors.As(err, &declined) {
 			t.Fatalf("%s: %v", card, err)
