@@ -448,3 +448,25 @@ func TestMonthlyGiftsEndWithTheirCampaign(t *testing.T) {
 	m.wantBooked(1, 20_00)
 	wantBooksOfStripe(t, e, "vallon", "other")
 }
+
+// TestARefundLeadsToItsMonth gives a month back before its payment is in Stripe's balance, and loses every event:
+// the refund names a payment without metadata, and its invoice leads to the gift.
+func TestARefundLeadsToItsMonth(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{SyncEvery: 300 * time.Millisecond, FeeDelay: 24 * time.Hour})
+	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
+	m := payMonthly(t, e, "vallon")
+	var charge string
+	for _, event := range e.Sim.Events("") {
+		if event.Type == "charge.succeeded" {
+			charge = event.ObjectID
+		}
+	}
+	if _, err := e.Sim.Refund(charge, 8_00); err != nil {
+		t.Fatal(err)
+	}
+	e.Eventually("the refund finds the month", func() bool {
+		return m.gifts()[0].GetState() == donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED
+	})
+	e.Sim.SettleFees()
+	e.Eventually("both are booked", func() bool { settled, _ := progress(t, e.Conn, m.campaign); return settled == 12_00 })
+}
