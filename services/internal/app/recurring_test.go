@@ -185,7 +185,9 @@ func TestTheFirstMonthInEveryOrder(t *testing.T) {
 		{invoice, balance, session},
 		{balance, session, invoice},
 		{balance, invoice, session},
-		{session}, {invoice}, {balance},
+		{session},
+		{invoice},
+		{balance},
 	} {
 		t.Run(strings.Join(order, " then "), func(t *testing.T) {
 			e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
