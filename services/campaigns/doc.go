@@ -23,6 +23,7 @@
 //   - One currency for all amounts of a campaign, fixed once it is published
 //     (CURRENCY_FIXED): sums over its gifts must mean something.
 //   - French is there in every text. It is the language that all others fall back to.
+//   - A stage keeps its id, also when others are put before it: expenses name it.
 //   - An origin is stored in the form that browsers send, so that asking whether a
 //     page may call is a comparison and nothing cleverer.
 //
