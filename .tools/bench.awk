@@ -17,6 +17,8 @@ BEGIN {
 	at_most("CSV", "of-copy", 1.5, "1,000,000 entries to CSV, to \\copy", "s", "copy-s")
 	at_most("CSV", "MiB", 64, "memory of it, MiB")
 	at_least("Receive/receive", "ratio", 0.6, "webhooks stored, to inserts")
+	at_least("Burst", "ratio", 0.6, "webhooks over HTTP in a burst, to pgbench", "accepted/s", "limit/s")
+	at_most("Burst", "calls/gift", 0.1, "calls to Stripe for a gift of a burst")
 }
 
 function at_least(name, unit, bar, what, measured, limit) { add(name, unit, bar, what, measured, limit, 1) }

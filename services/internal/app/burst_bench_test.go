@@ -1,0 +1,239 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/pgembed"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+var burstGifts = flag.Int("gifts", 20_000, "how many gifts a burst is")
+
+const (
+	// burstSenders is how many connections the events come by.
+	burstSenders = 32
+	// burstRate is what Stripe allows of requests in a second in its test mode, and less than in live mode.
+	burstRate = 25
+)
+
+// BenchmarkBurst has everybody pay at once: so many gifts to one campaign are paid, and then all their events come
+// over HTTP, each signed, by 32 connections. One iteration is one burst:
+//
+//	go test ./services/internal/app -run '^$' -bench Burst -benchtime 1x -args -gifts 20000
+//
+// accepted/s are deliveries that were answered 2xx, which means stored; limit/s is pgbench inserting the same row, one a
+// commit, by as many connections into the same Postgres, which is durable, and ratio the one to the other (the bar is 0.6). booked/s
+// are gifts from the first delivery until the campaign's total has them all. calls/gift counts requests to Stripe
+// in that time (at most 0.1), and refused those beyond 25 in a second, of which there are none. Making the
+// payment pages takes one call for each gift, before, and is not in it.
+func BenchmarkBurst(b *testing.B) {
+	for b.Loop() {
+		e := apptest.Start(b, apptest.Config{DatabaseURL: durable(b), NoContract: true, LogTo: io.Discard})
+		e.Sim.SetEndpoints(nil)
+		campaign, _ := e.Campaign("vallon")
+		giveBurst(b, e, campaign)
+		e.StopApp()
+		e.SetStripeRate(burstRate)
+		// Its catch-up ends before the payments, or it would find them by itself, as after any time away.
+		e.StartApp()
+		waitQuiet(b, e)
+		payBurst(b, e)
+		e.Sim.SetLimit(burstRate)
+		before, refused := len(e.Sim.Requests()), e.Sim.Limited()
+
+		events := e.Sim.Events("")
+		start := time.Now()
+		inParallel(len(events), func(i int) {
+			payload := events[i].Payload
+			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, e.URL+"/v1/webhooks/stripe", bytes.NewReader(payload))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			req.Header.Set("Stripe-Signature", sign(payload, apptest.WebhookSecret, e.Clock.Now()))
+			req.Header.Set("Content-Type", "application/json; charset=utf-8")
+			resp, err := burstClient.Do(req)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				b.Errorf("HTTP %d", resp.StatusCode)
+			}
+		})
+		accepted := float64(len(events)) / time.Since(start).Seconds()
+		for {
+			if settled, _ := progress(b, e.Conn, campaign); settled == int64(*burstGifts)*20_00 {
+				break
+			}
+			if time.Since(start) > 10*time.Minute {
+				b.Fatal("the gifts are not booked")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		booked := float64(*burstGifts) / time.Since(start).Seconds()
+		calls := float64(len(e.Sim.Requests()) - before)
+		limit := eventLimit(b, e.DatabaseURL)
+
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(accepted, "accepted/s")
+		b.ReportMetric(limit, "limit/s")
+		b.ReportMetric(accepted/limit, "ratio")
+		b.ReportMetric(booked, "booked/s")
+		b.ReportMetric(calls/float64(*burstGifts), "calls/gift")
+		b.ReportMetric(float64(e.Sim.Limited()-refused), "refused")
+	}
+}
+
+// durable starts a private Postgres that loses nothing, and returns its database's address.
+func durable(b *testing.B) string {
+	b.Helper()
+	server, err := pgembed.Start(b.Context(), pgembed.Config{Durable: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := server.Stop(context.WithoutCancel(b.Context())); err != nil {
+			b.Error(err)
+		}
+	})
+	if err := app.Migrate(b.Context(), server.URL("postgres"), nil); err != nil {
+		b.Fatal(err)
+	}
+	return server.URL("postgres")
+}
+
+// burstClient keeps as many connections as there are senders.
+var burstClient = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: burstSenders}}
+
+// inParallel calls do for 0 to n-1, by the senders.
+func inParallel(n int, do func(i int)) {
+	var group sync.WaitGroup
+	for sender := range burstSenders {
+		group.Go(func() {
+			for i := sender; i < n; i += burstSenders {
+				do(i)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// giveBurst starts the gifts.
+func giveBurst(b *testing.B, e *apptest.Env, campaign string) {
+	b.Helper()
+	client := donationsv1.NewDonationsServiceClient(e.Conn)
+	inParallel(*burstGifts, func(int) {
+		if _, err := client.CreateDonation(b.Context(), gift(campaign)); err != nil {
+			b.Error(err)
+		}
+	})
+	if b.Failed() {
+		b.FailNow()
+	}
+}
+
+// waitQuiet waits until Stripe has not been asked anything for a while.
+func waitQuiet(b *testing.B, e *apptest.Env) {
+	b.Helper()
+	const quiet = 3 * time.Second
+	asked, since := len(e.Sim.Requests()), time.Now()
+	for start := time.Now(); time.Since(since) < quiet; time.Sleep(quiet / 10) {
+		if now := len(e.Sim.Requests()); now != asked {
+			asked, since = now, time.Now()
+		}
+		if time.Since(start) > time.Minute {
+			b.Fatal("the program does not come to rest")
+		}
+	}
+}
+
+// payBurst pays them, and nothing of it is told yet.
+func payBurst(b *testing.B, e *apptest.Env) {
+	b.Helper()
+	for _, s := range e.Sim.Sessions("") {
+		if err := e.Sim.Pay(s.ID, stripesim.CardOK); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// eventLimitScript is one event in one commit, with the columns that a delivery stores; what is in them is one
+// stored event's, but for its id.
+const eventLimitScript = `
+\set a random(1, 1000000000)
+\set b random(1, 1000000000)
+INSERT INTO limit_events (id, %[1]s) SELECT 'evt_' || :a || '-' || :b, %[1]s FROM limit_event;
+`
+
+var eventLimitRate = regexp.MustCompile(`tps = ([0-9.]+) `)
+
+// eventLimit returns how many of the events that were stored pgbench inserts in a second, into a table with the same
+// columns and indexes.
+func eventLimit(b *testing.B, databaseURL string) float64 {
+	b.Helper()
+	conn, err := pgx.Connect(b.Context(), databaseURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close(b.Context())
+	if _, err := conn.Exec(b.Context(), `
+		CREATE TABLE limit_events (LIKE webhooks.events INCLUDING ALL);
+		CREATE TABLE limit_event AS SELECT * FROM webhooks.events LIMIT 1`); err != nil {
+		b.Fatal(err)
+	}
+	var bin, columns string
+	if err := conn.QueryRow(b.Context(), `
+		SELECT
+			(SELECT setting FROM pg_config WHERE name = 'BINDIR'),
+			(
+				SELECT string_agg(quote_ident(attname), ', ')
+				FROM pg_attribute
+				WHERE attrelid = 'limit_event'::regclass
+					AND attnum > 0
+					AND attname <> 'id'
+			)`).Scan(&bin, &columns); err != nil {
+		b.Fatal(err)
+	}
+	server, err := url.Parse(databaseURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	password, _ := server.User.Password()
+	cmd := exec.CommandContext(b.Context(), filepath.Join(bin, "pgbench"), "--no-vacuum", "--protocol=prepared", "--file=-",
+		fmt.Sprintf("--client=%d", burstSenders), "--jobs=2", "--time=3",
+		"--host="+server.Hostname(), "--port="+server.Port(), "--username="+server.User.Username(), strings.TrimPrefix(server.Path, "/"))
+	cmd.Env = []string{"PGPASSWORD=" + password}
+	cmd.Stdin = strings.NewReader(fmt.Sprintf(eventLimitScript, columns))
+	output, err := cmd.CombinedOutput()
+	match := eventLimitRate.FindSubmatch(output)
+	if err != nil || match == nil {
+		b.Fatalf("pgbench: %v: %s", err, output)
+	}
+	rate, err := strconv.ParseFloat(string(match[1]), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return rate
+}
