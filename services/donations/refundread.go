@@ -57,7 +57,7 @@ func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.
 }
 
 // giftOf finds whose gift a payment is; a zero Match for none. What is new here is asked for at Stripe, where
-// the payment names its gift.
+// the payment names its gift, or the invoice of a month, which becomes a gift then.
 func (s *Service) giftOf(ctx context.Context, account, intent, charge string) (Match, error) {
 	clue := Clue{PaymentIntent: intent, Charge: charge}
 	matches, err := s.Find(ctx, account, []Clue{clue})
@@ -65,10 +65,23 @@ func (s *Service) giftOf(ctx context.Context, account, intent, charge string) (M
 		return first(matches), err
 	}
 	asked, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, intent)
-	if err != nil || asked.Donation == uuid.Nil {
+	if err != nil {
 		return Match{}, notThere(err)
 	}
-	clue.Donation = asked.Donation
+	switch {
+	case asked.Donation != uuid.Nil:
+		clue.Donation = asked.Donation
+	case asked.Invoice == "":
+		return Match{}, nil
+	default:
+		inv, err := s.cfg.Stripe.GetInvoice(ctx, account, asked.Invoice)
+		if err != nil {
+			return Match{}, notThere(err)
+		}
+		if ours, err := s.ApplyInvoice(ctx, account, inv); err != nil || !ours {
+			return Match{}, err
+		}
+	}
 	matches, err = s.Find(ctx, account, []Clue{clue})
 	return first(matches), err
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -134,6 +135,7 @@ type history struct {
 	refunds    []*refundsv1.CreateRefundRequest
 	disputes   []string
 	lowBalance bool
+	unheard    time.Duration
 }
 
 func newHistory(t *testing.T, w *world, seed uint64) *history {
@@ -215,7 +217,41 @@ func (h *history) settle() {
 	}
 }
 
+// mostUnheard is how long the program may hear nothing: Stripe forgets events after 30 days.
+const mostUnheard = 25 * 24 * time.Hour
+
 // advance moves the clock that the program and Stripe share.
 func (h *history) advance(d time.Duration) {
-	h.program.Advance(d)
+	for d > 0 {
+		part := min(d, mostUnheard)
+		if h.unheard += part; h.unheard > mostUnheard {
+			h.hear()
+			h.unheard = part
+		}
+		h.program.Advance(part)
+		d -= part
+	}
+}
+
+const heardSQL = `
+SELECT coalesce(bool_and(a.heard_to > @since), false)
+FROM webhooks.accounts AS a
+WHERE a.account = @account`
+
+// hear lets the program read Stripe's list of events once: no fault lasts for weeks.
+func (h *history) hear() {
+	h.t.Helper()
+	h.Sim.ClearFaults()
+	args := pgx.NamedArgs{"account": h.account, "since": h.Clock.Now().Add(-time.Minute)}
+	h.passDatabaseTime()
+	for deadline := time.Now().Add(settleTime); ; time.Sleep(20 * time.Millisecond) {
+		var heard bool
+		h.must(h.db.QueryRow(h.t.Context(), heardSQL, args).Scan(&heard))
+		if heard {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatal("the program does not read Stripe's events")
+		}
+	}
 }

@@ -98,7 +98,7 @@ func (h *history) gifts(ctx context.Context) (map[string]*donationsv1.Donation, 
 			return nil, err
 		}
 		for _, d := range page.GetDonations() {
-			gifts[d.GetName()[strings.LastIndexByte(d.GetName(), '/')+1:]] = d
+			gifts[last(d.GetName())] = d
 		}
 		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
 			return gifts, nil
@@ -106,8 +106,8 @@ func (h *history) gifts(ctx context.Context) (map[string]*donationsv1.Donation, 
 	}
 }
 
-// compareGifts: a gift is received when Stripe has a paid session of it, booked, and over when all its sessions
-// are.
+// compareGifts: a gift is received when Stripe has a paid session of it, or it is a month of a monthly one, and
+// then it is booked; it is over when all its sessions are.
 func (h *history) compareGifts(ctx context.Context) string {
 	gifts, err := h.gifts(ctx)
 	if err != nil {
@@ -140,7 +140,7 @@ func (h *history) compareGifts(ctx context.Context) string {
 		case donationsv1.DonationState_DONATION_STATE_PENDING:
 			return fmt.Sprintf("gift %s is under way, after weeks", id)
 		default:
-			if !paid[id] && !h.paidOtherwise(id) {
+			if !paid[id] && d.GetRecurringDonation() == "" {
 				return fmt.Sprintf("gift %s is %s, and not paid at Stripe", id, d.GetState())
 			}
 			if d.GetBookTime() == nil {
@@ -194,6 +194,13 @@ WITH accounts AS (
 ), parked AS (
 	UPDATE webhooks.parked AS p
 	SET next_attempt_at = '-infinity'
+), payouts AS (
+	UPDATE payouts.payouts AS p
+	SET next_attempt_at = '-infinity'
+	WHERE p.next_attempt_at IS NOT NULL
+), lists AS (
+	UPDATE payouts.accounts AS a
+	SET next_list_at = '-infinity'
 ), jobs AS (
 	UPDATE river.river_job AS j
 	SET scheduled_at = now()

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
@@ -52,13 +53,10 @@ func (h *history) openCampaign() {
 
 // flowSteps are the steps of the flows beside a gift by card.
 func (h *history) flowSteps() []step {
-	return append(h.stripeSteps(), h.refundSteps()...)
+	return slices.Concat(h.stripeSteps(), h.refundSteps(), h.monthlySteps())
 }
 
 // flowComparisons compare what they leave.
 func (h *history) flowComparisons() []func(context.Context) string {
-	return []func(context.Context) string{h.compareProgress, h.compareRefunds, h.compareDisputes}
+	return []func(context.Context) string{h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareMonthly, h.comparePayouts}
 }
-
-// paidOtherwise reports whether a gift was paid by no Checkout Session of its own.
-func (h *history) paidOtherwise(string) bool { return false }

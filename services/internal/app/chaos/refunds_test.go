@@ -133,6 +133,7 @@ func (h *history) compareDisputes(ctx context.Context) string {
 type stripeObject struct {
 	ID, Status string
 	Amount     int64
+	Paid       int64 `json:"amount_paid"` // of an invoice
 }
 
 // atStripe lists objects of the history's account; it has less than a page of each.

@@ -106,6 +106,16 @@ func (h *history) openPages() []stripesim.Session {
 	return open
 }
 
+// pageOf is the donor's own.
+func (h *history) pageOf(d *donor) (stripesim.Session, bool) {
+	for _, s := range h.openPages() {
+		if s.URL == d.page {
+			return s, true
+		}
+	}
+	return stripesim.Session{}, false
+}
+
 // somePage draws one of them.
 func (h *history) somePage() (stripesim.Session, bool) {
 	open := h.openPages()
