@@ -73,11 +73,49 @@ type (
 	}
 )
 
+// camtTokens bounds what a file makes us keep: empty elements of a few bytes become structs of hundreds.
+type camtTokens struct {
+	*xml.Decoder
+	depth int
+	kept  map[string]int
+}
+
+const (
+	// maxCAMTDepth is more than twice that of the deepest element that we read.
+	maxCAMTDepth = 40
+	// maxCAMTKept lets each line have its entry, its detail and some lines of remarks.
+	maxCAMTKept = 4 * maxStatementLines
+)
+
+var errTooMuch = errors.New("treasury: a file of more elements than movements need")
+
+// Token implements xml.TokenReader; the decoder around it matches ends with beginnings.
+func (r *camtTokens) Token() (xml.Token, error) {
+	token, err := r.RawToken()
+	switch element := token.(type) {
+	case xml.StartElement:
+		r.depth++
+		switch name := element.Name.Local; name {
+		case "Stmt", "Bal", "Ntry", "TxDtls", "Ustrd", "Ref":
+			r.kept[name]++
+			if r.kept[name] > maxCAMTKept {
+				return nil, errTooMuch
+			}
+		}
+		if r.depth > maxCAMTDepth {
+			return nil, errTooMuch
+		}
+	case xml.EndElement:
+		r.depth--
+	}
+	return token, err
+}
+
 // parseCAMT reads a CAMT.053 file. Go's parser follows no entity and no reference out of the file; the size is bounded
-// by the request, the number of lines here.
+// by the request, the number of lines and of what else is kept here.
 func parseCAMT(content []byte) ([]*parsedStatement, error) {
-	decoder := xml.NewDecoder(bytes.NewReader(content))
-	decoder.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
+	tokens := &camtTokens{Decoder: xml.NewDecoder(bytes.NewReader(content)), kept: map[string]int{}}
+	tokens.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
 		switch strings.ToLower(label) {
 		case "iso-8859-1", "iso-8859-15", "latin1", "latin9":
 			raw, err := io.ReadAll(input)
@@ -86,8 +124,11 @@ func parseCAMT(content []byte) ([]*parsedStatement, error) {
 		return nil, errors.New("unknown")
 	}
 	var document camtDocument
-	if err := decoder.Decode(&document); err != nil {
-		line, _ := decoder.InputPos()
+	if err := xml.NewTokenDecoder(tokens).Decode(&document); err != nil {
+		line, _ := tokens.InputPos()
+		if errors.Is(err, errTooMuch) {
+			return nil, unreadable("it holds more at line %d than %d movements need", line, maxStatementLines)
+		}
 		return nil, unreadable("it is no CAMT.053: its XML ends to be understood at line %d", line)
 	}
 	if len(document.Statements) == 0 {
@@ -160,11 +201,12 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			return nil, err
 		}
 	}
-	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference, e.Number), text: e.Text}
+	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference, e.Number)}
+	texts := []string{e.Text}
 	var parts []parsedLine
 	sum := money.Amount{Currency: whole.Currency}
 	for i, d := range e.Details {
-		line.text += " " + d.text()
+		texts = append(texts, d.text())
 		amount, err := d.amount(e.Sign)
 		if err != nil {
 			continue
@@ -184,6 +226,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 	if whole.Minor == 0 {
 		return nil, nil
 	}
+	line.text = strings.Join(texts, " ")
 	return []parsedLine{line}, nil
 }
 

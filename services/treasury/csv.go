@@ -24,6 +24,27 @@ type csvFormat struct {
 	text                                   []int
 }
 
+// maxRecordBytes is far above any line of a bank's.
+const maxRecordBytes = 64 << 10
+
+// recordSource ends a record that goes on for ever, as behind a quote that nobody closes, and with it the memory of
+// its columns.
+type recordSource struct {
+	text *strings.Reader
+	left int
+}
+
+var errLongRecord = errors.New("treasury: a line without end")
+
+func (s *recordSource) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, errLongRecord
+	}
+	n, err := s.text.Read(p[:min(len(p), s.left)])
+	s.left -= n
+	return n, err
+}
+
 // parseCSV reads the movements of a CSV file of one account, in one currency.
 func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLine, error) {
 	text, err := f.decode(content)
@@ -38,18 +59,22 @@ func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLin
 		}
 		text = rest
 	}
-	reader := csv.NewReader(strings.NewReader(text))
+	source := &recordSource{text: strings.NewReader(text)}
+	reader := csv.NewReader(source)
 	reader.Comma, reader.FieldsPerRecord, reader.LazyQuotes = f.separator, -1, true
 	var lines []parsedLine
+	last := 0
 	for {
+		source.left = maxRecordBytes
 		record, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			return lines, nil
 		}
 		if err != nil {
-			return nil, unreadable("its CSV cannot be read")
+			return nil, unreadable("its CSV cannot be read behind line %d", f.skipLines+last)
 		}
 		at, _ := reader.FieldPos(0)
+		last = at
 		if f.empty(record) {
 			continue
 		}
