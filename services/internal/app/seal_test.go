@@ -79,6 +79,16 @@ func TestAGiftIsProven(t *testing.T) {
 			t.Error("there is an archive of no book")
 		}
 	})
+	t.Run("a collective checks its own export without the database", func(t *testing.T) {
+		var share, told strings.Builder
+		if err := app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{Collective: "vallon", Format: "PROOF"}, &share); err != nil {
+			t.Fatal(err)
+		}
+		if err := app.VerifyArchive(strings.NewReader(share.String()), "", &told); err != nil || !strings.Contains(told.String(), "share of the collective") ||
+			strings.Contains(told.String(), " 0 transactions proven") {
+			t.Errorf("%s, err = %v", told.String(), err)
+		}
+	})
 	t.Run("ledger verify names a book that is not", func(t *testing.T) {
 		if err := app.VerifyLedger(t.Context(), e.DatabaseURL, nil, []string{"acct_nobody"}, &strings.Builder{}); err == nil {
 			t.Error("it passes")
