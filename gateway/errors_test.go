@@ -159,6 +159,16 @@ func TestWhatTheGatewayRefuses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a bank statement that comes without a key, and is large as only statements are", func(t *testing.T) {
+		path := front.URL + "/v1/collectives/vallon/bankStatements:import"
+		statement := `{"content":"` + strings.Repeat("QUFB", 1<<18) + `"}`
+		if got := send(t, "POST", path, statement); got.StatusCode != 413 {
+			t.Errorf("without a key: got %d", got.StatusCode)
+		}
+		if got := send(t, "POST", path, statement, "Authorization", "Bearer key"); got.StatusCode == 413 {
+			t.Error("with a key: got 413")
+		}
+	})
 	t.Run("and says which methods there are", func(t *testing.T) {
 		for path, want := range map[string]string{
 			"/v1/" + campaignName:                  "GET, PATCH",

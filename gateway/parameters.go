@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,21 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
-	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
-	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
-	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
-	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
-	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
-	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
-	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
-	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
-	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
-	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
-	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
-	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
-	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
+	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 // parameters knows, for each annotated route, which query parameters mean
@@ -42,34 +29,23 @@ var (
 	pathVariableOpen = regexp.MustCompile(`\{[a-z_.]+=`)
 )
 
+// newParameters reads all of our protos that the program holds, and so those of every route.
 func newParameters() (parameters, error) {
 	p := parameters{}
-	for _, file := range []protoreflect.FileDescriptor{
-		accessv1.File_cagnotte_access_v1_access_proto,
-		campaignsv1.File_cagnotte_campaigns_v1_campaigns_proto,
-		collectivesv1.File_cagnotte_collectives_v1_collectives_proto,
-		connectv1.File_cagnotte_connect_v1_connect_proto,
-		disputesv1.File_cagnotte_disputes_v1_disputes_proto,
-		donationsv1.File_cagnotte_donations_v1_donations_proto,
-		exportsv1.File_cagnotte_exports_v1_exports_proto,
-		ledgerv1.File_cagnotte_ledger_v1_ledger_proto,
-		noticesv1.File_cagnotte_notices_v1_notices_proto,
-		payoutsv1.File_cagnotte_payouts_v1_payouts_proto,
-		recurringv1.File_cagnotte_recurring_v1_recurring_proto,
-		refundsv1.File_cagnotte_refunds_v1_refunds_proto,
-		treasuryv1.File_cagnotte_treasury_v1_treasury_proto,
-		webhooksv1.File_cagnotte_webhooks_v1_webhooks_proto,
-	} {
+	var err error
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if !strings.HasPrefix(string(file.Package()), "cagnotte.") {
+			return true
+		}
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
 			for j := range methods.Len() {
-				if err := p.add(methods.Get(j)); err != nil {
-					return nil, err
-				}
+				err = errors.Join(err, p.add(methods.Get(j)))
 			}
 		}
-	}
-	return p, nil
+		return true
+	})
+	return p, err
 }
 
 // add reads a method's google.api.http rule and its additional bindings.
