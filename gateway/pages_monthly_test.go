@@ -142,6 +142,12 @@ func TestMonthlyPage(t *testing.T) {
 		}
 		m.err = fail(codes.ResourceExhausted, "TOO_MANY_LINKS", &errdetails.RetryInfo{RetryDelay: durationpb.New(10 * time.Minute)})
 		holds(t, post(t, "link", nil).body, "10 minutes")
+		m.err = fail(codes.ResourceExhausted, "TOO_MANY_CHANGES", &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)})
+		got := post(t, "portal", url.Values{"manage": {"page-token"}})
+		holds(t, got.body, "beaucoup de changements", "page-token")
+		if got.StatusCode != 429 {
+			t.Errorf("got %d", got.StatusCode)
+		}
 		m.err = fail(codes.Unavailable, "SOMETHING_NEW")
 		holds(t, post(t, "stop", nil).body, "Réessayez dans un instant")
 		m.err = nil

@@ -233,6 +233,8 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 		v.Error = p.T("monthlyErrorMail")
 	case "TOO_MANY_LINKS":
 		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorTooMany", "wait", p.wait(wait))
+	case "TOO_MANY_CHANGES":
+		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorManyChanges", "wait", p.wait(wait))
 	case "RECURRING_NOT_STARTED":
 		v.Error = p.T("monthlyErrorNotStarted")
 	case "RECURRING_ENDED":

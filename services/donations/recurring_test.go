@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -357,6 +359,68 @@ func TestLinksAreLimited(t *testing.T) {
 	if limited.RetryAfter <= 0 {
 		t.Error("it does not say how long to wait")
 	}
+}
+
+// TestALinkOpensItsOwnGiftAlone tries a link on other names, and many at once.
+func TestALinkOpensItsOwnGiftAlone(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, _ := e.paidMonthly()
+	var token string
+	err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
+		token, _, err = e.gifts.newTokenTx(ctx, tx, first.ID, kindLink, linkLife)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := vallon
+	elsewhere.Campaign = "another"
+	_, _, _, err = e.gifts.RedeemLink(t.Context(), elsewhere, first.ID, token)
+	wantReason(t, err, "LINK_INVALID")
+	_, _, _, err = e.gifts.RedeemLink(t.Context(), vallon, uuid.New(), token)
+	wantReason(t, err, "LINK_INVALID")
+
+	var opened atomic.Int32
+	var page atomic.Value
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() {
+			if _, token, _, err := e.gifts.RedeemLink(t.Context(), vallon, first.ID, token); err == nil {
+				opened.Add(1)
+				page.Store(token)
+			}
+		})
+	}
+	asking.Wait()
+	if opened.Load() != 1 {
+		t.Fatalf("a link opened %d times", opened.Load())
+	}
+	var kept int
+	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM donations.manage_tokens AS t WHERE strpos(t::text, $1) > 0 OR strpos(t::text, $2) > 0",
+		token, page.Load()).Scan(&kept); err != nil || kept != 0 {
+		t.Errorf("%d tokens are kept as they are, %v", kept, err)
+	}
+
+	t.Run("and its page asks Stripe now and then", func(t *testing.T) {
+		before := len(e.sim.Requests())
+		ask := func() error {
+			_, err := NewRecurringServer(e.gifts).CreatePortalSession(t.Context(), &recurringv1.CreatePortalSessionRequest{
+				Name: e.recurring(first).Name(), ManageToken: page.Load().(string),
+			})
+			return err
+		}
+		for range pageLimit.Burst {
+			if err := ask(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if limited := wantReason(t, ask(), "TOO_MANY_CHANGES"); limited.RetryAfter <= 0 {
+			t.Error("it does not say how long to wait")
+		}
+		if n := len(e.sim.Requests()) - before; n > pageLimit.Burst+1 {
+			t.Errorf("Stripe was called %d times", n)
+		}
+	})
 }
 
 // sender has a server that nobody calls.

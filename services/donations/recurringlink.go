@@ -28,10 +28,12 @@ const (
 	kindLink, kindPage = "link", "page"
 )
 
-// How often links are asked for: by one network, and for one gift, whose donor must not be flooded with mail.
+// How often links are asked for, by one network and for one gift: whoever knows its address may ask, and its donor
+// must not be flooded with mail. And how often the page of one gift asks something of Stripe, whose calls all share.
 var (
 	linkLimit     = Limit{Burst: 10, Interval: time.Minute}
-	giftLinkLimit = Limit{Burst: 3, Interval: 20 * time.Minute}
+	giftLinkLimit = Limit{Burst: 3, Interval: 4 * time.Hour}
+	pageLimit     = Limit{Burst: 10, Interval: time.Minute}
 )
 
 // linkArgs asks to mail a link. Neither the token nor the address is in it: both are made and read by the job.
@@ -176,13 +178,22 @@ WHERE t.hash = @hash
 	AND t.recurring = @recurring
 	AND t.kind = 'link'
 	AND t.used_at IS NULL
-	AND t.expires_at > @now`
+	AND t.expires_at > @now
+	AND EXISTS (
+		SELECT
+		FROM donations.recurring AS r
+		WHERE r.id = t.recurring
+			AND r.collective = @collective
+			AND r.campaign = @campaign
+	)`
 
-// RedeemLink takes a link's token, once, and returns the monthly gift with a token for its page. Errors: NOT_FOUND,
-// FAILED_PRECONDITION (LINK_INVALID).
+// RedeemLink takes a link's token, once, and returns the monthly gift with a token for its page. Errors:
+// FAILED_PRECONDITION (LINK_INVALID), for a gift that is not there too.
 func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, token string) (r Recurring, pageToken string, expires time.Time, err error) {
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, useLinkSQL, pgx.NamedArgs{"hash": tokenHash(token), "recurring": id, "now": s.now()})
+		tag, err := tx.Exec(ctx, useLinkSQL, pgx.NamedArgs{
+			"hash": tokenHash(token), "recurring": id, "collective": campaign.Collective, "campaign": campaign.Campaign, "now": s.now(),
+		})
 		if err != nil {
 			return postgres.Error(err)
 		}
@@ -218,6 +229,21 @@ func (s *Service) checkPageToken(ctx context.Context, id uuid.UUID, token string
 		return errs.Precondition("MANAGE_TOKEN_INVALID", "The page was open for too long; ask for another link.")
 	}
 	return nil
+}
+
+// limitPage counts one thing that an open page asks of Stripe, or is RESOURCE_EXHAUSTED (TOO_MANY_CHANGES) with the
+// time to wait.
+func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
+	now := s.now()
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("gift pages", id.String(), now), pageLimit, now)
+		if err != nil || wait == 0 {
+			return err
+		}
+		e := errs.New(codes.ResourceExhausted, "TOO_MANY_CHANGES", "Much was asked for here; wait a little.")
+		e.RetryAfter = wait
+		return e
+	})
 }
 
 // PortalURL returns the address of a page at Stripe where the donor of a monthly gift changes the card. It leads

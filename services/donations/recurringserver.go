@@ -112,6 +112,9 @@ func (s *recurringServer) ChangeRecurringDonation(ctx context.Context, req *recu
 	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
 		return nil, err
 	}
+	if err := s.service.limitPage(ctx, id); err != nil {
+		return nil, err
+	}
 	r, err := s.service.ChangeRecurring(ctx, campaign, id, money.Amount{
 		Minor: req.GetAmount().GetAmountMinor(), Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
 	})
@@ -136,6 +139,9 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 		return nil, err
 	}
 	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
+		return nil, err
+	}
+	if err := s.service.limitPage(ctx, id); err != nil {
 		return nil, err
 	}
 	url, err := s.service.PortalURL(ctx, campaign, id)

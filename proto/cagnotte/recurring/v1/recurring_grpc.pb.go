@@ -54,7 +54,8 @@ type RecurringServiceClient interface {
 	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet), STRIPE_ACCOUNT_DISCONNECTED.
 	CancelRecurringDonation(ctx context.Context, in *CancelRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Mails its donor a link that opens the monthly gift, to the address that Stripe has. Public; the answer is the
-	// same whether or not there is such a gift. Each call makes another link; of one gift three an hour are mailed.
+	// same whether or not there is such a gift. Each call makes another link; of one gift three are mailed at once,
+	// and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
 	// It is good for 24 hours and once. The page behind it should redeem the token when its reader
@@ -72,6 +73,7 @@ type RecurringServiceClient interface {
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown, or over: ask for another link), RECURRING_NOT_STARTED,
 	// RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
+	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(ctx context.Context, in *ChangeRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Ends a monthly gift for its donor: nothing more is taken. Public; the manage token is the proof. One that has
 	// ended stays as it is.
@@ -82,7 +84,7 @@ type RecurringServiceClient interface {
 	// proof. The page leads back to the first gift's page of ours.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
-	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo.
+	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
 	CreatePortalSession(ctx context.Context, in *CreatePortalSessionRequest, opts ...grpc.CallOption) (*CreatePortalSessionResponse, error)
 }
 
@@ -197,7 +199,8 @@ type RecurringServiceServer interface {
 	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet), STRIPE_ACCOUNT_DISCONNECTED.
 	CancelRecurringDonation(context.Context, *CancelRecurringDonationRequest) (*RecurringDonation, error)
 	// Mails its donor a link that opens the monthly gift, to the address that Stripe has. Public; the answer is the
-	// same whether or not there is such a gift. Each call makes another link; of one gift three an hour are mailed.
+	// same whether or not there is such a gift. Each call makes another link; of one gift three are mailed at once,
+	// and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
 	// It is good for 24 hours and once. The page behind it should redeem the token when its reader
@@ -215,6 +218,7 @@ type RecurringServiceServer interface {
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown, or over: ask for another link), RECURRING_NOT_STARTED,
 	// RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
+	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(context.Context, *ChangeRecurringDonationRequest) (*RecurringDonation, error)
 	// Ends a monthly gift for its donor: nothing more is taken. Public; the manage token is the proof. One that has
 	// ended stays as it is.
@@ -225,7 +229,7 @@ type RecurringServiceServer interface {
 	// proof. The page leads back to the first gift's page of ours.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
-	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo.
+	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
 	CreatePortalSession(context.Context, *CreatePortalSessionRequest) (*CreatePortalSessionResponse, error)
 	mustEmbedUnimplementedRecurringServiceServer()
 }
