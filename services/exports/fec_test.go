@@ -39,9 +39,12 @@ func generate(t *testing.T, books *ledger.Service, pool *pgxpool.Pool, seed uint
 	random := rand.New(rand.NewPCG(seed, 0))
 	roles := []ledger.AccountRole{
 		ledger.RoleStripeBalance, ledger.RoleStripeFees, ledger.RoleGifts, ledger.RoleRefunds, ledger.RoleTransit, ledger.RoleBank, ledger.RoleUnknownReceipts,
-		ledger.RoleSurplus,
+		ledger.RoleSurplus, ledger.RoleCash, ledger.RoleChequesToBank, ledger.RoleSuppliers, ledger.RoleLawyerFees, ledger.RoleLitigationCosts,
 	}
-	kinds := []string{ledger.KindGift, ledger.KindRefund, ledger.KindDispute, ledger.KindPayout, ledger.KindFee, ledger.KindOther, "cash_gift", "opening"}
+	kinds := []string{
+		ledger.KindGift, ledger.KindRefund, ledger.KindDispute, ledger.KindPayout, ledger.KindFee, ledger.KindOther, ledger.KindDeposit,
+		ledger.KindExpense, ledger.KindExpensePayment, ledger.KindReceipt, ledger.KindReversal, "cash_gift", "opening",
+	}
 	begin := time.Date(firstYear, 1, 1, 0, 0, 0, 0, paris)
 	span := time.Date(lastYear+1, 1, 1, 0, 0, 0, 0, paris).Sub(begin)
 	var txs []ledger.Transaction

@@ -59,11 +59,16 @@ func motley(t *testing.T, books *ledger.Service, pool *pgxpool.Pool) {
 	roles := []ledger.AccountRole{
 		ledger.RoleGifts, ledger.RoleRefunds, ledger.RoleDisputes, ledger.RoleStripeFees, ledger.RoleTransit, ledger.RoleBank,
 		ledger.RoleUnknownReceipts, ledger.RoleSurplus, ledger.RoleDeficit,
+		ledger.RoleCash, ledger.RoleChequesToBank, ledger.RoleSuppliers, ledger.RoleLawyerFees, ledger.RoleLitigationCosts,
 	}
 	references := []string{
 		"txn_plain", "(a) ; b | c", "100 %", `say "no"\`, "two\r\nlines\tand tabs", "=1+1", " edges ", "été ≠ 夏 😀", "<&>'",
+		"offline-gift:1", "deposit:1", "expense:1", "expense-payment:1:1", "bank-line:1:1",
 	}
-	kinds := []string{ledger.KindGift, ledger.KindRefund, ledger.KindDispute, ledger.KindFee, ledger.KindPayout, ledger.KindOther, "cash_gift"}
+	kinds := []string{
+		ledger.KindGift, ledger.KindRefund, ledger.KindDispute, ledger.KindFee, ledger.KindPayout, ledger.KindOther, ledger.KindDeposit,
+		ledger.KindExpense, ledger.KindExpensePayment, ledger.KindReceipt, ledger.KindReversal, "cash_gift",
+	}
 	var txs []ledger.Transaction
 	for i, role := range roles {
 		for j, amount := range []money.Amount{eur(1), eur(-999_999_999_99), {Minor: 700, Currency: "JPY"}} {
@@ -156,7 +161,7 @@ func TestHledger(t *testing.T) {
 	})
 	t.Run("has every reference, and a gift's id", func(t *testing.T) {
 		codes := strings.Split(strings.TrimSpace(output(t, "hledger", "codes", "-f", path)), "\n")
-		if len(codes) != 28 {
+		if len(codes) != 43 {
 			t.Errorf("%d references: %q", len(codes), codes)
 		}
 		id := uuid.NewSHA1(uuid.Nil, []byte("txn_plain0")).String()

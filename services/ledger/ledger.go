@@ -151,6 +151,9 @@ type Config struct {
 	// TailLength is how many sealed transactions a balance adds up at most beyond the one that is
 	// kept. Zero: 128. Smaller is more rows, larger slower balances.
 	TailLength int
+	// ReversedElsewhere begins the references of transactions that ReverseTransaction refuses, since whoever posted them
+	// keeps more than the books say and takes back both.
+	ReversedElsewhere []string
 	// Metrics gets how long the tail is and how old. Nil: nobody does.
 	Metrics prometheus.Registerer
 }
@@ -164,6 +167,7 @@ type Service struct {
 	now      func() time.Time
 
 	sealBatch, tailLength int
+	reversedElsewhere     []string
 }
 
 // New returns a service. A chart that does not exist is an error of the first [Service.EnsureBookTx].
@@ -181,6 +185,8 @@ func New(cfg Config) *Service {
 
 		sealBatch:  cmp.Or(cfg.SealBatch, 2000),
 		tailLength: cmp.Or(cfg.TailLength, 128),
+
+		reversedElsewhere: cfg.ReversedElsewhere,
 	}
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(newTailMetrics(s))

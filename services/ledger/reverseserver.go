@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,9 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	}
 	if err != nil {
 		return nil, postgres.Error(err)
+	}
+	if slices.ContainsFunc(s.service.reversedElsewhere, func(prefix string) bool { return strings.HasPrefix(original, prefix) }) {
+		return nil, errs.Precondition("REVERSED_ELSEWHERE", "This was entered by hand: take back the gift, the expense or the bank line itself.")
 	}
 	reversal := Reversal{
 		Original: original, Reference: reversalPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,

@@ -1,6 +1,7 @@
 package payouts
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"time"
@@ -172,6 +173,9 @@ type Config struct {
 	Stripe      *stripe.Client
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
+	// Banked is called after a line at the bank of a collective's was posted or taken back: a statement may have shown it
+	// before. Its error is logged. Nil: nobody asks.
+	Banked func(ctx context.Context, collective string) error
 	// Now tells the time, which must be Stripe's; time.Now when nil.
 	Now func() time.Time
 	// Logger gets what nobody is told; slog.Default when nil.

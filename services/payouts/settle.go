@@ -50,15 +50,31 @@ func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err erro
 	atBank := of(BankReference(p.ID)) != nil
 	switch {
 	case p.State == stripe.PayoutPaid && (!atBank || p.BankTime.IsZero()):
-		return true, s.bank(ctx, p, *own, shares)
+		return true, s.moved(ctx, *p, shares, s.bank(ctx, p, *own, shares))
 	case p.State == stripe.PayoutFailed && atBank && of(ReturnReference(p.ID)) == nil:
 		failure := of(p.FailureTransaction)
 		if failure == nil {
 			return false, nil
 		}
-		return true, s.takeBack(ctx, p, failure.Effective)
+		return true, s.moved(ctx, *p, shares, s.takeBack(ctx, p, failure.Effective))
 	}
 	return true, s.keepShares(ctx, *p, shares)
+}
+
+// moved tells those who wait for a line at the bank, unless err is why there is none.
+func (s *Service) moved(ctx context.Context, p Payout, shares []share, err error) error {
+	if err != nil || s.cfg.Banked == nil {
+		return err
+	}
+	for _, part := range shares {
+		if part.collective == "" {
+			continue
+		}
+		if err := s.cfg.Banked(ctx, part.collective); err != nil {
+			s.cfg.Logger.WarnContext(ctx, "nobody looked for a payout in the bank statements", "payout", p.ID, "collective", part.collective, "error", err)
+		}
+	}
+	return nil
 }
 
 // shares says whose money a payout is: who has its own transaction, or, when that belongs to nobody, who has what

@@ -2,6 +2,7 @@ package treasury
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,10 +32,31 @@ type matcher struct {
 	days      calendar
 	now       time.Time
 	movements []ledger.RoleMovement
-	// taken are the transactions that lines show already.
+	// taken are the transactions that lines show already, or that nothing is left of.
 	taken map[int64]bool
 
 	booked, recognised int
+}
+
+// Recognise looks at the open lines of a collective again, after something was booked that a line may have shown
+// before. Doing it twice changes nothing.
+func (s *Service) Recognise(ctx context.Context, collective string) error {
+	open, err := s.openLines(ctx, collective)
+	if err != nil || open == 0 {
+		return err
+	}
+	days, err := s.calendar(ctx, collective)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockBankSQL, pgx.NamedArgs{"collective": collective}); err != nil {
+			return postgres.Error(err)
+		}
+		_, _, err := s.matchOpenTx(ctx, tx, collective, days, now)
+		return err
+	})
 }
 
 // matchOpenTx looks at all open lines of a collective, the oldest first: a pledge that is named and fits becomes a
@@ -59,6 +81,9 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 		ids[i] = movement.TransactionID
 	}
 	if m.taken, err = takenTx(ctx, tx, ids); err != nil {
+		return 0, 0, err
+	}
+	if err := m.leaveEmptyDeposits(ctx); err != nil {
 		return 0, 0, err
 	}
 	for _, l := range lines {
@@ -87,11 +112,20 @@ func (m *matcher) line(ctx context.Context, l Line) error {
 	case slices.Contains(recognised, movement.Kind):
 		return m.mark(ctx, l, movement)
 	}
+	return m.suggest(ctx, l, movement)
+}
+
+func (m *matcher) suggest(ctx context.Context, l Line, movement ledger.RoleMovement) error {
 	l.State, l.Target, l.Transaction = LineSuggested, TargetTransaction, movement.TransactionID
 	return moveLineTx(ctx, m.tx, l, m.now)
 }
 
+// mark says that a line shows a movement, unless a member has taken back what was said of the line: then it is for
+// members to say.
 func (m *matcher) mark(ctx context.Context, l Line, movement ledger.RoleMovement) error {
+	if l.attempt > 0 {
+		return m.suggest(ctx, l, movement)
+	}
 	m.taken[movement.TransactionID] = true
 	m.recognised++
 	return m.markTx(ctx, m.tx, l, movement, m.now)
@@ -123,7 +157,7 @@ func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 		}
 		return false, nil
 	}
-	if l.Amount == p.Amount {
+	if l.Amount == p.Amount && l.attempt == 0 {
 		if done, err = m.book(ctx, l, p); err != nil || done {
 			return done, err
 		}
@@ -169,4 +203,33 @@ func (m *matcher) nearest(l Line) (best ledger.RoleMovement, found bool) {
 		}
 	}
 	return best, found && !several
+}
+
+const emptyDepositsSQL = `
+SELECT d.id
+FROM treasury.deposits AS d
+WHERE d.id = ANY(@deposits::uuid[])
+	AND NOT EXISTS (
+		SELECT
+		FROM treasury.offline_gifts AS g
+		WHERE g.deposit = d.id
+			AND g.state <> 'reversed'
+	)`
+
+// leaveEmptyDeposits takes out the slips that were entered wrongly: every cheque of theirs was taken back, so the
+// bank never saw them. One whose cheques bounced it did see.
+func (m *matcher) leaveEmptyDeposits(ctx context.Context) error {
+	deposits := map[uuid.UUID]int64{}
+	for _, movement := range m.movements {
+		if id, ok := idAfter(movement.Reference, depositReferencePrefix); ok && movement.Kind == ledger.KindDeposit {
+			deposits[id] = movement.TransactionID
+		}
+	}
+	empty, err := all(ctx, m.tx, pgx.RowTo[uuid.UUID], emptyDepositsSQL, pgx.NamedArgs{
+		"deposits": slices.Collect(maps.Keys(deposits)),
+	})
+	for _, id := range empty {
+		m.taken[deposits[id]] = true
+	}
+	return err
 }

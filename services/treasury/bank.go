@@ -81,6 +81,7 @@ func (s *Service) ImportStatement(ctx context.Context, r Request, f StatementFil
 			return postgres.Error(err)
 		}
 		for i, p := range parsed {
+			p.form = f.form()
 			if err := s.keepStatementTx(ctx, tx, f.Collective, hash[:], i+1, p, r.By, now); err != nil {
 				return err
 			}
@@ -106,6 +107,14 @@ func text(a *money.Amount) string {
 		return ""
 	}
 	return a.String()
+}
+
+// form tells what the keys of a file's lines are made of: files of two forms do not recognise each other's lines.
+func (f StatementFile) form() string {
+	if f.CSV == nil {
+		return "camt.053"
+	}
+	return fmt.Sprintf("csv %d %v", f.CSV.reference, f.CSV.text)
 }
 
 // parse reads the file and checks that it is about the collective's account, when that is known, and not about
@@ -179,6 +188,9 @@ func (s *Service) keepStatementTx(
 	if err != nil || !inserted {
 		return err
 	}
+	if err := sameFormTx(ctx, tx, collective, p); err != nil {
+		return err
+	}
 	pledges, err := pledgesOfTx(ctx, tx, collective, p.lines)
 	if err != nil {
 		return err
@@ -189,6 +201,36 @@ func (s *Service) keepStatementTx(
 	}
 	_, err = tx.Exec(ctx, countNewLinesSQL, pgx.NamedArgs{"id": id, "new_lines": fresh})
 	return postgres.Error(err)
+}
+
+const otherFormSQL = `
+SELECT coalesce(to_char(max(l.booked_on), 'YYYY-MM-DD'), '')
+FROM treasury.bank_lines AS l
+JOIN treasury.statements AS s ON s.id = l.statement
+WHERE l.collective = @collective
+	AND l.account = @account
+	AND l.booked_on = ANY(@days::text[]::date[])
+	AND s.form <> @form
+	AND s.form <> ''`
+
+// sameFormTx refuses a statement about days whose lines came in another form: the same movements would be stored, and
+// perhaps booked, a second time.
+func sameFormTx(ctx context.Context, tx pgx.Tx, collective string, p *parsedStatement) error {
+	var days []string
+	for _, line := range p.lines {
+		days = append(days, string(line.bookedOn))
+	}
+	var until Day
+	if err := tx.QueryRow(ctx, otherFormSQL, pgx.NamedArgs{
+		"collective": collective, "account": p.account, "days": days, "form": p.form,
+	}).Scan(&until); err != nil {
+		return postgres.Error(err)
+	}
+	if until == "" {
+		return nil
+	}
+	return wrong("STATEMENT_FORM_CHANGED", "content", fmt.Sprintf(
+		"must begin after %s: the lines until then came from a file of another form, or with other columns, and would be counted twice", until))
 }
 
 const referencedSQL = `
@@ -255,6 +297,8 @@ type Line struct {
 	CreateTime   time.Time
 	UpdateTime   time.Time
 
+	// attempt grows whenever a receipt is booked and whenever what was said is taken back: so each booking has a reference
+	// of its own, and what was taken back is not said again without a member.
 	attempt int
 }
 
@@ -292,4 +336,8 @@ func lineName(collective string, id uuid.UUID) string {
 func (l Line) open() bool { return l.State == LineUnmatched || l.State == LineSuggested }
 
 // receiptReference is that of what the line's latest match booked as an unknown receipt.
-func (l Line) receiptReference() string { return fmt.Sprintf("bank-line:%s:%d", l.ID, l.attempt) }
+func (l Line) receiptReference() string {
+	return fmt.Sprintf("%s%s:%d", receiptReferencePrefix, l.ID, l.attempt)
+}
+
+const receiptReferencePrefix = "bank-line:"

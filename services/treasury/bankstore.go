@@ -20,6 +20,7 @@ INSERT INTO treasury.statements (
 	account,
 	file_hash,
 	ordinal,
+	form,
 	currency,
 	opening_minor,
 	closing_minor,
@@ -35,6 +36,7 @@ VALUES (
 	@account,
 	@file_hash,
 	@ordinal,
+	@form,
 	@currency,
 	@opening_minor,
 	@closing_minor,
@@ -51,7 +53,7 @@ func insertStatementTx(
 	ctx context.Context, tx pgx.Tx, id uuid.UUID, collective string, hash []byte, ordinal int, p *parsedStatement, by string, now time.Time,
 ) (inserted bool, err error) {
 	tag, err := tx.Exec(ctx, insertStatementSQL, pgx.NamedArgs{
-		"id": id, "collective": collective, "account": p.account, "file_hash": hash, "ordinal": ordinal,
+		"id": id, "collective": collective, "account": p.account, "file_hash": hash, "ordinal": ordinal, "form": p.form,
 		"currency": string(p.currency), "opening_minor": nullMinor(p.opening), "closing_minor": nullMinor(p.closing),
 		"closing_on": string(p.closingOn), "lines": len(p.lines), "created_by": by, "now": now,
 	})

@@ -34,8 +34,9 @@ type (
 		Date   camtDate   `xml:"Dt"`
 	}
 	camtEntry struct {
+		// Reference is the bank's for ever. NtryRef is not read: with many banks it counts the entries of one file, and would
+		// make a stranger of the same entry in the next.
 		Reference string `xml:"AcctSvcrRef"`
-		Number    string `xml:"NtryRef"`
 		camtMovement
 		// Status is text in the old versions, and has a code in the new ones.
 		Status camtStatus `xml:"Sts"`
@@ -201,7 +202,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			return nil, err
 		}
 	}
-	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference, e.Number)}
+	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference)}
 	texts := []string{e.Text}
 	var parts []parsedLine
 	sum := money.Amount{Currency: whole.Currency}
@@ -230,15 +231,13 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 	return []parsedLine{line}, nil
 }
 
-// provided is the first reference that is one; banks write NOTPROVIDED for none.
-func provided(references ...string) string {
-	for _, reference := range references {
-		reference = strings.TrimSpace(reference)
-		if reference != "" && reference != "NOTPROVIDED" && reference != "NONREF" && len(reference) <= 100 {
-			return reference
-		}
+// provided is a reference that is one; banks write NOTPROVIDED for none.
+func provided(reference string) string {
+	reference = strings.TrimSpace(reference)
+	if reference == "NOTPROVIDED" || reference == "NONREF" || len(reference) > 100 {
+		return ""
 	}
-	return ""
+	return reference
 }
 
 func (d camtDetail) amount(sign string) (money.Amount, error) {

@@ -67,6 +67,9 @@ func (s *Service) BankCheques(ctx context.Context, r Request, d Deposit, cheques
 		d.CreateTime = now
 		return s.depositTx(ctx, tx, d, cheques, days, r.By)
 	})
+	if err == nil {
+		err = s.Recognise(ctx, d.Collective)
+	}
 	if err != nil {
 		return Deposit{}, err
 	}

@@ -134,6 +134,9 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 		e.CreateTime = now
 		return s.bookExpenseTx(ctx, tx, e, days)
 	})
+	if err == nil && e.Source == SourceBank {
+		err = s.Recognise(ctx, e.Collective)
+	}
 	if err != nil {
 		return Expense{}, err
 	}
@@ -241,6 +244,11 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 			return s.payTx(ctx, tx, e, on, source, days, "pay_date", now)
 		}); err != nil {
 		return Expense{}, err
+	}
+	if source == SourceBank {
+		if err := s.Recognise(ctx, collective); err != nil {
+			return Expense{}, err
+		}
 	}
 	return s.Expense(ctx, collective, id)
 }

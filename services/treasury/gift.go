@@ -113,6 +113,9 @@ func (s *Service) CreateGift(ctx context.Context, r Request, g Gift) (Gift, erro
 			g.CreateTime = now
 			return s.bookGiftTx(ctx, tx, g, days.start(g.ReceivedOn), "receive_date")
 		})
+	if err == nil && g.Method == MethodTransfer {
+		err = s.Recognise(ctx, g.Campaign.Collective)
+	}
 	if err != nil {
 		return Gift{}, err
 	}

@@ -244,6 +244,8 @@ func (s *Service) UnmatchLine(ctx context.Context, r Request, collective string,
 			if err := s.unbookLineTx(ctx, tx, l, reason, now); err != nil {
 				return err
 			}
+			// What a member took back, no later file books again.
+			l.attempt++
 			l.State, l.Target, l.Gift, l.Expense, l.Transaction, l.IgnoreReason = LineUnmatched, "", uuid.Nil, uuid.Nil, 0, ""
 			return moveLineTx(ctx, tx, l, now)
 		}); err != nil {

@@ -16,6 +16,8 @@ const maxStatementLines = 10_000
 // parsedStatement is what a file says of one account. It lives in memory only: its lines hold what payers wrote.
 type parsedStatement struct {
 	account string
+	// form is that of the file; see [StatementFile].
+	form string
 	// currency is that of the balances.
 	currency         money.Currency
 	opening, closing *money.Amount

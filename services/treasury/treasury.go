@@ -77,14 +77,18 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, book, field string, t l
 	return dated(err, field)
 }
 
-// reverseTx takes back what is left of a transaction. One that was taken back in the ledger itself is left
-// alone: what remains to be done is to say so here.
+// reverseTx takes back all of a transaction, or the entries that are said.
 func (s *Service) reverseTx(ctx context.Context, tx pgx.Tx, book, field string, r ledger.Reversal) error {
 	_, err := s.cfg.Ledger.ReverseTx(ctx, tx, book, r)
-	if e := errs.As(err); e != nil && e.Reason == ledger.ReasonNothingToReverse {
-		return nil
-	}
 	return dated(err, field)
+}
+
+// References begins what is booked here. It is reversed here alone, by its own method: so a gift, an expense and what
+// was spent never say something else than the books.
+func References() []string {
+	return []string{
+		giftReferencePrefix, depositReferencePrefix, expenseReferencePrefix, paymentReferencePrefix, receiptReferencePrefix,
+	}
 }
 
 // dated names the field whose day is in a closed period.

@@ -80,7 +80,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Metrics:        registry,
 	})
 	causes := campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
-	books := ledger.New(ledger.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now, Metrics: registry})
+	books := ledger.New(ledger.Config{
+		Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: treasury.References(), Metrics: registry,
+	})
 	gifts := donations.New(donations.Config{
 		Pool:        a.pool,
 		Campaigns:   causes,
@@ -96,9 +98,6 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:      cfg.Logger,
 		Metrics:     registry,
 	})
-	transfers := payouts.New(payouts.Config{
-		Pool: a.pool, Stripe: client, Ledger: books, Collectives: groups, Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
-	})
 	byHand := treasury.New(treasury.Config{
 		Pool:        a.pool,
 		Campaigns:   causes,
@@ -108,6 +107,10 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		PublicURL:   cfg.PublicURL,
 		SecretKey:   cfg.SecretKey,
 		Now:         cfg.Now,
+	})
+	transfers := payouts.New(payouts.Config{
+		Pool: a.pool, Stripe: client, Ledger: books, Collectives: groups, Banked: byHand.Recognise,
+		Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
 	})
 	events := webhooks.New(webhooks.Config{
 		Pool:           a.pool,

@@ -214,9 +214,21 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 				map[string]int64{"6226": 250_00, "401": -250_00})
 			wantSpent(t, conn, y.campaign, 250_00, 250_00)
 
+			booked, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(t.Context(), y.reader), &ledgerv1.ListTransactionsRequest{
+				Parent: y.collective, Reference: "expense:" + owed.GetName()[strings.LastIndexByte(owed.GetName(), '/')+1:],
+			})
+			if err != nil || len(booked.GetTransactions()) != 1 {
+				t.Fatalf("%v, err = %v", booked, err)
+			}
+			_, err = ledgerv1.NewLedgerServiceClient(conn).ReverseTransaction(ctx, &ledgerv1.ReverseTransactionRequest{
+				Name: booked.GetTransactions()[0].GetName(), RequestId: uuid.NewString(),
+			})
+			wantError(t, err, codes.FailedPrecondition, "REVERSED_ELSEWHERE", "")
+			wantSpent(t, conn, y.campaign, 250_00, 250_00)
+
 			twin := proto.CloneOf(req)
 			twin.RequestId, twin.Expense.Document = uuid.NewString(), fmt.Sprintf("f 2025 %d", round)
-			_, err := hand.CreateExpense(ctx, twin)
+			_, err = hand.CreateExpense(ctx, twin)
 			wantError(t, err, codes.AlreadyExists, "DOCUMENT_EXISTS", "")
 
 			paid := &treasuryv1.PayExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), PayDate: y.day(1)}

@@ -295,3 +295,32 @@ func TestAPayoutOnTheBankStatementIsRecognised(t *testing.T) {
 		t.Errorf("it is matched to %q, want %q", got, booked.GetTransactions()[0].GetName())
 	}
 }
+
+func TestAPayoutIsRecognisedOnAStatementFromBefore(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	y := newTreasury(t, e, "vallon")
+	pay(t, e, give(t, e.Conn, gift(y.campaign)))
+	e.Eventually("the gift is booked", func() bool { settled, _ := progress(t, e.Conn, y.campaign); return settled == 20_00 })
+	if err := e.Sim.SchedulePayouts("", true); err != nil {
+		t.Fatal(err)
+	}
+	for range 12 {
+		if len(e.Sim.Payouts("")) > 0 {
+			break
+		}
+		e.Clock.Advance(day)
+	}
+	payout := e.Sim.Payouts("")[0]
+	// The bank may write the day before.
+	written := payout.ArrivalDate.Add(-day)
+	e.Clock.Set(written.Add(day / 2))
+	line := fmt.Sprintf("%s;VIR STRIPE;%d,%02d", written.Format("02/01/2006"), payout.AmountMinor/100, payout.AmountMinor%100)
+	done, err := treasuryv1.NewTreasuryServiceClient(e.Conn).ImportBankStatement(y.ctx(t), y.csv(line))
+	if err != nil || done.GetOpenLineCount() != 1 {
+		t.Fatalf("%v, err = %v", done, err)
+	}
+	e.Clock.Advance(2 * day)
+	e.Eventually("the line shows the payout", func() bool {
+		return y.lines(t, e.Conn)[payout.AmountMinor].GetState() == lineMatched
+	})
+}

@@ -191,7 +191,10 @@ type Transaction struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is the record of, unique in its book: a balance transaction of Stripe's, say.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
-	// What happened: "gift", "refund", "dispute", "payout", "fee", "other", "reversal".
+	// What happened: "gift" (by Stripe or by hand), "refund", "dispute", "payout" (away from Stripe's balance, back to it,
+	// or its line at the bank), "fee", "deposit" (cheques that were banked), "expense" (an invoice), "expense_payment" (of
+	// one that was owed), "receipt" (money that came and is not explained), "other", "reversal". Exports say the same; new
+	// kinds may be added.
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// When it happened, by Stripe's clock or the document's date.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`

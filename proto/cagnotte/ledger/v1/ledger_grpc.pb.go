@@ -61,8 +61,9 @@ type LedgerServiceClient interface {
 	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
 	// linked to it. It is dated now, or as asked, and works when the period of the original is closed.
 	// Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_REVERSED when
-	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL, or
-	// PERIOD_CLOSED; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL,
+	// PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered, which the methods of TreasuryService take
+	// back with all that was said of it; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
 	ReverseTransaction(ctx context.Context, in *ReverseTransactionRequest, opts ...grpc.CallOption) (*Transaction, error)
 	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
 	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
@@ -220,8 +221,9 @@ type LedgerServiceServer interface {
 	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
 	// linked to it. It is dated now, or as asked, and works when the period of the original is closed.
 	// Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_REVERSED when
-	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL, or
-	// PERIOD_CLOSED; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL,
+	// PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered, which the methods of TreasuryService take
+	// back with all that was said of it; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
 	ReverseTransaction(context.Context, *ReverseTransactionRequest) (*Transaction, error)
 	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
 	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one

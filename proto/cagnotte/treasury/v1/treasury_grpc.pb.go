@@ -98,9 +98,12 @@ type TreasuryServiceClient interface {
 	// currency, becomes a gift at once; one that Stripe's payout or a deposit of cheques explains is marked.
 	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
 	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
-	// looked at again.
+	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
+	// only suggested from then on.
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
-	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's).
+	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
+	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for reference
+	// and text: the same movement would be stored twice).
 	ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(ctx context.Context, in *ListBankLinesRequest, opts ...grpc.CallOption) (*ListBankLinesResponse, error)
@@ -411,9 +414,12 @@ type TreasuryServiceServer interface {
 	// currency, becomes a gift at once; one that Stripe's payout or a deposit of cheques explains is marked.
 	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
 	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
-	// looked at again.
+	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
+	// only suggested from then on.
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
-	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's).
+	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
+	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for reference
+	// and text: the same movement would be stored twice).
 	ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(context.Context, *ListBankLinesRequest) (*ListBankLinesResponse, error)

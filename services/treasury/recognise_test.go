@@ -1,0 +1,207 @@
+package treasury
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// read imports a CSV file of these lines.
+func (s *Service) read(t *testing.T, lines ...string) Imported {
+	t.Helper()
+	done, err := s.ImportStatement(t.Context(), ask(), StatementFile{
+		Collective: "vallon", Content: []byte("h\n" + strings.Join(lines, "\n") + "\n"), CSV: &frenchCSV, Currency: money.EUR,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// line returns the one line of an amount.
+func (s *Service) line(t *testing.T, minor int64) Line {
+	t.Helper()
+	lines, err := s.Lines(t.Context(), "vallon", "", "", newest, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines = slices.DeleteFunc(lines, func(l Line) bool { return l.Amount.Minor != minor })
+	if len(lines) != 1 {
+		t.Fatalf("%d lines of %d", len(lines), minor)
+	}
+	return lines[0]
+}
+
+func TestWhatAMemberTookBackIsNotSaidAgain(t *testing.T) {
+	s, _ := open(t)
+	p := s.promise(t, 25_00)
+	c := s.give(t, MethodCheque, 70_00)
+	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, c.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	if done := s.read(t, "02/03/2026;"+p.Reference+";;25,00", "03/03/2026;REMISE;;70,00"); done.Booked != 1 || done.Recognised != 1 {
+		t.Fatalf("%+v", done)
+	}
+	for _, minor := range []int64{25_00, 70_00} {
+		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", s.line(t, minor).ID, "another's"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := s.read(t, "04/03/2026;autre;;1,00")
+	if done.Booked != 0 || done.Recognised != 0 || s.balance(t, "51211") != 70_00 {
+		t.Errorf("%+v; the bank stands at %d", done, s.balance(t, "51211"))
+	}
+	if l := s.line(t, 25_00); l.State != LineSuggested || l.Target != TargetPledge {
+		t.Errorf("the pledge's line is %v of %v", l.State, l.Target)
+	}
+	if l := s.line(t, 70_00); l.State != LineSuggested || l.Target != TargetTransaction {
+		t.Errorf("the deposit's line is %v of %v", l.State, l.Target)
+	}
+	if _, err := s.MatchLine(t.Context(), ask(), "vallon", s.line(t, 25_00).ID, Target{Kind: TargetPledge, Campaign: vallon, ID: p.ID}); err != nil || s.balance(t, "51211") != 95_00 {
+		t.Errorf("a member may say it: err = %v, the bank stands at %d", err, s.balance(t, "51211"))
+	}
+}
+
+func TestALineFindsWhatIsBookedAfterIt(t *testing.T) {
+	s, _ := open(t)
+	s.read(t, "02/03/2026;REMISE;;70,00", "02/03/2026;VIR;;30,00", "02/03/2026;PRLV;12,00;", "02/03/2026;PRLV;13,00;")
+	c := s.give(t, MethodCheque, 70_00)
+	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, c.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	if l := s.line(t, 70_00); l.State != LineMatched {
+		t.Errorf("the deposit's line is %v", l.State)
+	}
+	s.give(t, MethodTransfer, 30_00)
+	e := Expense{Collective: "vallon", Kind: ExpenseLawyer, Payee: "Martin", Document: "F-1", DocumentDate: someDay, Amount: eur(12_00)}
+	e.PaidOn = someDay
+	if _, err := s.CreateExpense(t.Context(), ask(), e); err != nil {
+		t.Fatal(err)
+	}
+	e.PaidOn, e.Document, e.Amount = "", "F-2", eur(13_00)
+	owed, err := s.CreateExpense(t.Context(), ask(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PayExpense(t.Context(), ask(), "vallon", owed.ID, someDay, SourceBank); err != nil {
+		t.Fatal(err)
+	}
+	for _, minor := range []int64{30_00, -12_00, -13_00} {
+		if l := s.line(t, minor); l.State != LineSuggested || l.Target != TargetTransaction {
+			t.Errorf("%d: the line is %v of %v", minor, l.State, l.Target)
+		}
+	}
+}
+
+func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
+	s, _ := open(t)
+	var banked [2]Gift
+	for i := range banked {
+		banked[i] = s.give(t, MethodCheque, 70_00)
+		if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, banked[i].ID}}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			if _, err := s.ReverseGift(t.Context(), ask(), vallon, banked[i].ID, "wrong"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if done := s.read(t, "02/03/2026;REMISE;;70,00"); done.Recognised != 1 {
+		t.Fatalf("%+v", done)
+	}
+	if _, err := s.ReverseGift(t.Context(), ask(), vallon, banked[1].ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
+		t.Errorf("the line shows the other slip: %v", err)
+	}
+}
+
+func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
+	s, _ := open(t)
+	read := func(content string, format *csvFormat) error {
+		_, err := s.ImportStatement(t.Context(), ask(), StatementFile{Collective: "vallon", Content: []byte(content), CSV: format, Currency: money.EUR})
+		return err
+	}
+	file := func(minor, number string) string {
+		return string(camt("02", "100.00", minor, strings.ReplaceAll(camtDebit, "N-2", number)))
+	}
+	if err := read(file("9.50", "1"), nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("an entry that has another number in another file is the same", func(t *testing.T) {
+		if err := read(file("9.50", "7"), nil); err != nil {
+			t.Fatal(err)
+		}
+		s.line(t, -90_50)
+	})
+	for rule, c := range map[string]struct {
+		content string
+		format  csvFormat
+		reason  string
+	}{
+		"a day of the other form":              {"h\n02/03/2026;PRLV;90,50;\n", frenchCSV, "STATEMENT_FORM_CHANGED"},
+		"also when a later one is in the file": {"h\n03/03/2026;VIR;;5,00\n02/03/2026;PRLV;90,50;\n", frenchCSV, "STATEMENT_FORM_CHANGED"},
+		"later days":                           {"h\n03/03/2026;VIR;;5,00\n", frenchCSV, ""},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			err := read(c.content, &c.format)
+			if e := errs.As(err); e != nil && e.Reason != c.reason || (err == nil) != (c.reason == "") {
+				t.Errorf("err = %v, want %q", err, c.reason)
+			}
+		})
+	}
+	t.Run("and to the same columns", func(t *testing.T) {
+		if err := read("h\n03/03/2026;VIR;;5,00\n04/03/2026;VIR;;6,00\n", &frenchCSV); err != nil {
+			t.Fatal(err)
+		}
+		other := frenchCSV
+		other.reference = 2
+		if err := read("h\n04/03/2026;VIR;;6,00\n", &other); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_FORM_CHANGED" {
+			t.Errorf("err = %v", err)
+		}
+	})
+	if lines, err := s.Lines(t.Context(), "vallon", "", "", newest, 100); err != nil || len(lines) != 3 {
+		t.Errorf("%d lines, err = %v", len(lines), err)
+	}
+}
+
+func TestALineBooksForItsOwnCollectiveAlone(t *testing.T) {
+	s, _ := open(t)
+	other := campaigns.Name{Collective: "marseille", Campaign: "avocate"}
+	if _, err := s.cfg.Collectives.Create(t.Context(), collectives.Collective{
+		ID: other.Collective, DisplayName: "Marseille",
+		Settings: collectives.Settings{BankAccount: collectives.BankAccount{Holder: "Marseille", IBAN: "FR1420041010050500013M02606"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.cfg.Campaigns.Create(t.Context(), other, campaigns.Content{
+		Texts: map[string]campaigns.Text{"fr": {Title: "Une avocate"}}, Goal: eur(800_00), Minimum: eur(1_00), Maximum: eur(800_00),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.cfg.Campaigns.Publish(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := s.CreatePledge(t.Context(), ask(), NewPledge{Campaign: other, Amount: eur(25_00), Method: MethodTransfer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done := s.read(t, "02/03/2026;"+theirs.Reference+";;25,00"); done.Booked != 0 || s.line(t, 25_00).Pledge != uuid.Nil {
+		t.Errorf("%+v", done)
+	}
+	if p, err := s.Pledge(t.Context(), other, theirs.ID); err != nil || p.Fulfilled {
+		t.Errorf("%+v, err = %v", p, err)
+	}
+	t.Run("and a pledge that came twice is fulfilled once", func(t *testing.T) {
+		ours := s.promise(t, 40_00)
+		if done := s.read(t, "02/03/2026;"+ours.Reference+";;40,00", "03/03/2026;"+ours.Reference+";;40,00"); done.Booked != 1 || done.Open != 2 {
+			t.Errorf("%+v", done)
+		}
+	})
+}
