@@ -171,7 +171,7 @@ func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, don
 		if err != nil {
 			return postgres.Error(err)
 		}
-		refund, err = collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+		refund, err = collectRefund(tx.Query(ctx, lockRefundSQL, pgx.NamedArgs{"id": id}))
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && refund.Donation != donation {
 			return missing
 		}

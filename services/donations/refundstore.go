@@ -61,6 +61,10 @@ func collectRefund(rows pgx.Rows, err error) (Refund, error) {
 const refundByIDSQL = refundSelect + `
 WHERE r.id = @id`
 
+// lockRefundSQL is refundByIDSQL for who is going to change it: a job takes what is approved without the gift's lock.
+const lockRefundSQL = refundByIDSQL + `
+FOR NO KEY UPDATE OF r`
+
 const refundByRequestSQL = refundSelect + `
 WHERE r.donation = @donation
 	AND r.request_id = @request_id`
@@ -118,14 +122,17 @@ func lockGiftTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) 
 	return collectOne(tx.Query(ctx, lockGiftSQL, pgx.NamedArgs{"id": id}))
 }
 
+// What went back in the donor's own currency, from Stripe's dashboard, counts once the balance shows it.
 const returningSQL = `
 SELECT
 	(
 		SELECT coalesce(sum(r.amount_minor), 0)::bigint
 		FROM donations.refunds AS r
+		JOIN donations.donations AS d ON d.id = r.donation
 		WHERE r.donation = @donation
 			AND r.id <> @but
 			AND r.state NOT IN ('failed', 'rejected', 'canceled')
+			AND r.currency = d.currency
 	),
 	EXISTS (
 		SELECT

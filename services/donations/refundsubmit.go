@@ -52,6 +52,13 @@ func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 	}
+	failure, err := s.checkPayment(ctx, r)
+	if err != nil {
+		return err
+	}
+	if failure != "" {
+		return s.refuse(ctx, r, failure)
+	}
 	made, err := s.cfg.Stripe.CreateRefund(ctx, stripe.RefundParams{
 		Account: r.StripeAccount, Refund: r.ID, Attempt: r.attempt, PaymentIntent: r.paymentIntent,
 		AmountMinor: r.Amount.Minor, Reason: r.Reason.stripe(),
@@ -59,13 +66,28 @@ func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
 	if err == nil {
 		return s.applyRefund(ctx, Match{Donation: r.Donation}, r.StripeAccount, made)
 	}
-	if failure := refusal(err); failure != "" {
+	if failure = refusal(err); failure != "" {
 		return s.refuse(ctx, r, failure)
 	}
 	if stripe.KindOf(err) == stripe.Failed {
 		return errors.Join(err, s.nextAttempt(ctx, r))
 	}
 	return err
+}
+
+// checkPayment is why a refund is not sent: Stripe takes its amount for one in the payment's currency, which is the
+// donor's own when the price was shown in that.
+func (s *Service) checkPayment(ctx context.Context, r Refund) (failure string, err error) {
+	payment, err := s.cfg.Stripe.GetPaymentIntent(ctx, r.StripeAccount, r.paymentIntent)
+	switch {
+	case err != nil && refusal(err) != "":
+		return refusal(err), nil
+	case err != nil:
+		return "", err
+	case payment.Currency != string(r.Amount.Currency):
+		return "PAID_IN_ANOTHER_CURRENCY", nil
+	}
+	return "", nil
 }
 
 // findSubmitted looks for a refund that an earlier call made, by the id that Stripe was told.

@@ -110,6 +110,8 @@ type PaymentIntent struct {
 	ID string
 	// Status is Stripe's word, such as "succeeded".
 	Status string
+	// Currency is what was paid in, upper case: the donor's own when Stripe showed the price in that.
+	Currency string
 	// Donation is the gift in its metadata; Nil otherwise.
 	Donation uuid.UUID
 	// Invoice is what it is to pay; empty for none.
@@ -124,6 +126,7 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 		stripego.APIResource
 		ID           string            `json:"id"`
 		Status       string            `json:"status"`
+		Currency     string            `json:"currency"`
 		Metadata     map[string]string `json:"metadata"`
 		Invoice      reference         `json:"invoice"`
 		LatestCharge *struct {
@@ -139,7 +142,10 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 	if err != nil {
 		return PaymentIntent{}, err
 	}
-	intent := PaymentIntent{ID: answer.ID, Status: answer.Status, Donation: parseDonation(answer.Metadata), Invoice: answer.Invoice.ID}
+	intent := PaymentIntent{
+		ID: answer.ID, Status: answer.Status, Currency: strings.ToUpper(answer.Currency),
+		Donation: parseDonation(answer.Metadata), Invoice: answer.Invoice.ID,
+	}
 	if charge := answer.LatestCharge; charge != nil && charge.Balance != nil {
 		balance := charge.Balance.transaction()
 		balance.Source = Source{

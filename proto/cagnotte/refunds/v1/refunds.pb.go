@@ -240,8 +240,9 @@ type Refund struct {
 	// Stripe's id, re_…; empty until Stripe has answered.
 	StripeRefund string `protobuf:"bytes,9,opt,name=stripe_refund,json=stripeRefund,proto3" json:"stripe_refund,omitempty"`
 	// Why it failed, for a state of FAILED: GIFT_DISPUTED, ALREADY_REFUNDED, REFUND_TOO_LARGE, BALANCE_INSUFFICIENT
-	// and REFUSED_BY_STRIPE say that Stripe did not accept it; other words, in lower case, are Stripe's own, such
-	// as expired_or_canceled_card.
+	// and REFUSED_BY_STRIPE say that Stripe did not accept it, and PAID_IN_ANOTHER_CURRENCY that the donor paid in
+	// their own currency, so that it can go back from Stripe's dashboard only; other words, in lower case, are
+	// Stripe's own, such as expired_or_canceled_card.
 	FailureReason string `protobuf:"bytes,10,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
 	// When it was asked for.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`

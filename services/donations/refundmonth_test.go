@@ -1,0 +1,98 @@
+package donations
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+)
+
+// lastCharge is the charge that succeeded last at Stripe.
+func (e *env) lastCharge() (charge string) {
+	e.t.Helper()
+	for _, event := range e.sim.Events("") {
+		if event.Type == "charge.succeeded" {
+			charge = event.ObjectID
+		}
+	}
+	if charge == "" {
+		e.t.Fatal("nothing was charged")
+	}
+	return charge
+}
+
+// A warning and an inquiry move no money: when they are not attributed at once, nothing brings them back.
+func TestAWarningAboutAMonthThatNobodyToldOf(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.paidMonthly()
+	charged := e.lastCharge()
+	e.clock.Advance(33 * 24 * time.Hour)
+	e.sim.Subscriptions("") // lets the time pass at Stripe
+	renewed := e.lastCharge()
+	if renewed == charged || e.count() != 1 {
+		t.Fatalf("charged %s, then %s; %d gifts", charged, renewed, e.count())
+	}
+	id, err := e.sim.WarnOfFraud(renewed, "made_with_stolen_card")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := e.gifts.ReadFraudWarning(t.Context(), "", id); err != nil || !ours {
+		t.Fatalf("ours %v, %v", ours, err)
+	}
+	if e.count() != 2 {
+		t.Errorf("%d gifts, want the month too", e.count())
+	}
+	all, err := e.gifts.ListFraudWarnings(t.Context(), vallon.Collective, StripePosition{CreateTime: newest.CreateTime}, 10)
+	if err != nil || len(all) != 1 || all[0].ID != id {
+		t.Errorf("warnings %+v, %v", all, err)
+	}
+}
+
+// Stripe takes the amount of a refund for one in the payment's currency: 5 € of a gift that was paid in pounds would
+// go back as £5.
+func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d := e.create(intent())
+	if err := e.sim.Localize(d.CheckoutSession, "gbp", 0.86); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardInternational); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+		t.Fatal(err)
+	}
+	r := e.refund(wish(d, 5_00))
+	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.refundIs(r.ID, RefundFailed); got.FailureReason != "PAID_IN_ANOTHER_CURRENCY" {
+		t.Errorf("it failed for %q", got.FailureReason)
+	}
+	if all := e.sim.Refunds(""); len(all) != 0 {
+		t.Errorf("at Stripe: %+v", all)
+	}
+
+	// In the dashboard it can go back: £4.30, which are no 4.30 €.
+	id, err := e.sim.Refund(e.lastCharge(), 4_30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
+		t.Fatalf("ours %v, %v", ours, err)
+	}
+	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+		back, err := returningTx(ctx, tx, d.ID, uuid.Nil)
+		if back.minor != 0 {
+			t.Errorf("%d cents of pounds count as cents of euros", back.minor)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,70 @@
+package donations
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+)
+
+// waitForLock returns once somebody waits for a lock of this database.
+func (e *env) waitForLock() {
+	e.t.Helper()
+	const sql = `
+SELECT EXISTS (
+	SELECT
+	FROM pg_stat_activity AS a
+	WHERE a.datname = current_database()
+		AND a.wait_event_type = 'Lock'
+)`
+	owner := pgtest.Owner(e.t, e.pool) // the service sees of others that they are there, and no more
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		var waits bool
+		if err := owner.QueryRow(e.t.Context(), sql).Scan(&waits); err != nil {
+			e.t.Fatal(err)
+		}
+		if waits {
+			return
+		}
+	}
+	e.t.Fatal("nobody waits for a lock")
+}
+
+// Said to be called off, it would be money that goes back all the same, and of which the row says the opposite.
+func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d, _ := e.paid()
+	r := e.refund(wish(d, 5_00))
+	// The job has taken it, and is about to say so.
+	job, err := e.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = job.Rollback(context.WithoutCancel(t.Context())) }()
+	now := e.gifts.now()
+	tag, err := job.Exec(t.Context(), takeRefundSQL, pgx.NamedArgs{"id": r.ID, "now": now, "look_at": lookAt(RefundSubmitted, now)})
+	if err != nil || tag.RowsAffected() != 1 {
+		t.Fatalf("taken %v, %v", tag, err)
+	}
+	called := make(chan error, 1)
+	go func() {
+		_, err := e.gifts.CancelRefund(t.Context(), d.Campaign, d.ID, r.ID, treasurerKey)
+		called <- err
+	}()
+	e.waitForLock()
+	if err := job.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, <-called, "REFUND_ALREADY_SENT")
+	e.refundIs(r.ID, RefundSubmitted)
+	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	e.refundIs(r.ID, RefundSucceeded)
+	if all := e.refundsOf(d); len(all) != 1 || len(e.sim.Refunds("")) != 1 {
+		t.Errorf("%d refunds here, %d at Stripe", len(all), len(e.sim.Refunds("")))
+	}
+}
