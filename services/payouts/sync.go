@@ -137,7 +137,12 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 		}
 		for _, p := range page {
 			if err := s.apply(ctx, account, p); err != nil {
-				return err
+				if ctx.Err() != nil || postgresAway(err) {
+					return err
+				}
+				// Such as one of a status that is new to us: it holds up no other, nor the account's books.
+				s.metrics.reads.WithLabelValues("failed").Inc()
+				s.cfg.Logger.ErrorContext(ctx, "a payout cannot be kept", "account", account, "payout", p.ID, "status", p.Status, "error", err)
 			}
 		}
 		is := r
