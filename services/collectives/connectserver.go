@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -39,6 +40,12 @@ func (s *connectServer) StartOnboarding(ctx context.Context, req *connectv1.Star
 	requestID, err := uuid.Parse(req.GetRequestId())
 	if err != nil {
 		return nil, errs.Invalid("request_id", "must be a UUID")
+	}
+	// A link into a shared account would let one collective set where the money of all is paid out.
+	if access.PrincipalFrom(ctx).Role != access.RoleOperator {
+		if err := s.service.checkOwnAccount(ctx, collective); err != nil {
+			return nil, err
+		}
 	}
 	link, err := s.service.StartOnboarding(ctx, collective, requestID)
 	if err != nil {

@@ -371,3 +371,26 @@ func TestTwoAccountsDoNotSeeEachOther(t *testing.T) {
 		t.Errorf("calls for %v", seen)
 	}
 }
+
+// TestASharedAccountIsTheOperatorsToOpen: whoever follows a link sets where gifts are paid out, those of others too.
+func TestASharedAccountIsTheOperatorsToOpen(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	_, owner := e.Campaign("vallon")
+	_, guest := e.Campaign("guest")
+	account := connected(t, e, owner, "collectives/vallon")
+	_, err := collectivesv1.NewCollectivesServiceClient(e.Conn).UpdateCollective(apptest.WithKey(t.Context(), e.OperatorKey),
+		&collectivesv1.UpdateCollectiveRequest{
+			Collective: &collectivesv1.Collective{Name: "collectives/guest", DisplayName: "Guest", StripeAccount: account},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"stripe_account"}},
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, collective := range map[string]string{owner: "collectives/vallon", guest: "collectives/guest"} {
+		_, err := onboard(t, e.Conn, key, collective, uuid.NewString())
+		wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_SHARED", "")
+		if _, err := onboard(t, e.Conn, e.OperatorKey, collective, uuid.NewString()); err != nil {
+			t.Errorf("the operator: %v", err)
+		}
+	}
+}
