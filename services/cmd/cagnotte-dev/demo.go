@@ -20,7 +20,6 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -83,7 +82,12 @@ type seeder struct {
 	clock   *stripesim.Clock
 	origins []string
 	random  *rand.Rand
+	// byCard is the campaign of each payment page that was paid by card, once.
+	byCard map[string]string
 }
+
+// payoutDays is for how long Stripe has paid out to the bank, each day.
+const payoutDays = 10
 
 // seed creates what the demo shows, and answers the keys.
 func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (keys, error) {
@@ -92,6 +96,7 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 	longest := slices.MaxFunc(demos, func(a, b demo) int { return a.Gifts.Days - b.Gifts.Days })
 	s.clock.Set(now.AddDate(0, 0, -longest.Gifts.Days))
 	k := keys{Operator: operatorKey}
+	s.byCard = map[string]string{}
 	for i, d := range demos {
 		owner, err := s.open(ctx, asOperator, d)
 		if err != nil {
@@ -99,19 +104,37 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 		}
 		if i == 0 {
 			k.Owner = owner
+			if err := s.settle(withKey(ctx, owner), d); err != nil {
+				return keys{}, fmt.Errorf("%s: its settings: %w", d.CollectiveID, err)
+			}
 		}
 	}
+	paidOut := false
 	for _, g := range s.plan(now, demos) {
+		if start := now.AddDate(0, 0, -payoutDays); !paidOut && g.at.After(start) {
+			s.clock.Set(start)
+			if err := s.sim.SchedulePayouts("", true); err != nil {
+				return keys{}, err
+			}
+			paidOut = true
+		}
 		s.clock.Set(g.at)
 		if err := s.give(ctx, g); err != nil {
 			return keys{}, fmt.Errorf("%s: a gift: %w", g.campaign, err)
 		}
 	}
 	s.clock.Set(now)
-
+	if err := s.goBack(demos[0]); err != nil {
+		return keys{}, err
+	}
 	var err error
-	k.Treasurer, err = s.key(asOperator, demos[0], "Demo: treasurer", accessv1.Role_ROLE_TREASURER)
-	return k, err
+	if k.Treasurer, err = s.key(asOperator, demos[0], "Demo: treasurer", accessv1.Role_ROLE_TREASURER); err != nil {
+		return keys{}, err
+	}
+	if err := s.byHand(withKey(ctx, k.Treasurer), demos[0], now); err != nil {
+		return keys{}, fmt.Errorf("%s: what its treasurer enters: %w", demos[0].CollectiveID, err)
+	}
+	return k, nil
 }
 
 // open creates a collective as the operator, and its campaign as its owner, whose key it answers.
@@ -162,6 +185,7 @@ type pastGift struct {
 	campaign, locale    string
 	amountMinor         int64
 	abandoned, declined bool
+	monthly, byDebit    bool
 }
 
 // plan draws the gifts, oldest first. Amounts are spread around the median as people give: in
@@ -186,17 +210,29 @@ func (s *seeder) plan(now time.Time, demos []demo) []pastGift {
 			}
 			gifts = append(gifts, g)
 		}
+		day := func(ago int) time.Time { return now.AddDate(0, 0, -ago).Add(-time.Hour) }
+		gifts = append(gifts,
+			pastGift{at: day(70), campaign: d.campaignName(), locale: "fr", amountMinor: 500, monthly: true},
+			pastGift{at: day(40), campaign: d.campaignName(), locale: "fr", amountMinor: 1000, monthly: true},
+			// It is confirmed in some days.
+			pastGift{at: day(1), campaign: d.campaignName(), locale: "fr", amountMinor: 2500, byDebit: true},
+		)
 	}
 	slices.SortFunc(gifts, func(a, b pastGift) int { return a.at.Compare(b.at) })
 	return gifts
 }
 
 func (s *seeder) give(ctx context.Context, g pastGift) error {
+	recurrence := donationsv1.Recurrence_RECURRENCE_ONCE
+	if g.monthly {
+		recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
+	}
 	donation, err := donationsv1.NewDonationsServiceClient(s.conn).CreateDonation(ctx, &donationsv1.CreateDonationRequest{
-		Parent:    g.campaign,
-		Amount:    &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: g.amountMinor},
-		RequestId: uuid.NewString(),
-		Locale:    g.locale,
+		Parent:     g.campaign,
+		Amount:     euros(g.amountMinor),
+		RequestId:  uuid.NewString(),
+		Locale:     g.locale,
+		Recurrence: recurrence,
 	})
 	if err != nil || g.abandoned {
 		return err
@@ -204,6 +240,12 @@ func (s *seeder) give(ctx context.Context, g pastGift) error {
 	session, err := s.sessionOf(donation)
 	if err != nil {
 		return err
+	}
+	if g.byDebit {
+		return s.sim.PayByDebit(session, stripesim.IBANPaid)
+	}
+	if !g.monthly {
+		s.byCard[session] = g.campaign
 	}
 	if g.declined {
 		var declined *stripesim.DeclinedError
