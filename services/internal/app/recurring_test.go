@@ -18,6 +18,7 @@ import (
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/mailtest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -324,7 +325,7 @@ func TestMembersEndAMonthlyGift(t *testing.T) {
 }
 
 // openLink asks for a link and returns the token in the mail.
-func openLink(t *testing.T, m *months, box *apptest.Mailbox) string {
+func openLink(t *testing.T, m *months, box *mailtest.Server) string {
 	t.Helper()
 	before := len(box.Mails())
 	if _, err := m.client.RequestManageLink(t.Context(), &recurringv1.RequestManageLinkRequest{Name: m.name()}); err != nil {
@@ -343,8 +344,8 @@ func openLink(t *testing.T, m *months, box *apptest.Mailbox) string {
 }
 
 func TestADonorManagesAMonthlyGiftByALink(t *testing.T) {
-	box := apptest.StartMailbox(t)
-	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL})
+	box := mailtest.Start(t)
+	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL()})
 	m := payMonthly(t, e, "vallon")
 	m.wantBooked(1, 20_00)
 	ctx := t.Context()

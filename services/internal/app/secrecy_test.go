@@ -23,6 +23,7 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/mailtest"
 )
 
 // browse sends a form, or asks for a page when form is nil, and answers the page and where it leads.
@@ -52,8 +53,8 @@ func browse(t *testing.T, address string, form url.Values) (page, location strin
 // TestNobodyIsNamedAndNoSecretIsKept looks through the log, the metrics and every row of the database, after donors
 // and payers were all over the place.
 func TestNobodyIsNamedAndNoSecretIsKept(t *testing.T) {
-	box, written := apptest.StartMailbox(t), &log{}
-	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL, LogTo: written})
+	box, written := mailtest.Start(t), &log{}
+	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL(), LogTo: written})
 	m := payMonthly(t, e, "monthly")
 	m.wantBooked(1, 20_00)
 	token := openLink(t, m, box)

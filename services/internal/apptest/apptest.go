@@ -52,7 +52,7 @@ type Config struct {
 	SyncEvery time.Duration
 	// TrustedProxies are believed when they tell a client's address.
 	TrustedProxies []netip.Prefix
-	// SMTPURL is where mails go, such as a Mailbox; none are sent when empty.
+	// SMTPURL is where mails go, such as those of mailtest; none are sent when empty.
 	SMTPURL string
 	// LogTo receives the service's log; the test's own log when nil.
 	LogTo io.Writer

@@ -9,14 +9,15 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/e2e"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/mailtest"
 )
 
 func TestMain(m *testing.M) { apptest.Main(m) }
 
 func TestBrowser(t *testing.T) {
 	site := e2e.NewSite(t)
-	mailbox := apptest.StartMailbox(t)
-	program := apptest.Start(t, apptest.Config{SMTPURL: mailbox.URL})
+	mailbox := mailtest.Start(t)
+	program := apptest.Start(t, apptest.Config{SMTPURL: mailbox.URL()})
 	campaign, owner := program.Campaign("vallon-contre-cameras", site.URL)
 	if err := program.Sim.OfferDebits("", true); err != nil {
 		t.Fatal(err)
