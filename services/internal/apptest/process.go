@@ -118,7 +118,7 @@ func (p *Process) Advance(d time.Duration) {
 
 func (p *Process) writeClock(ahead time.Duration) {
 	p.t.Helper()
-	offset := p.env.Clock.Now().Add(ahead).Sub(time.Now())
+	offset := time.Until(p.env.Clock.Now().Add(ahead))
 	name := filepath.Join(p.dir, "clock")
 	err := os.WriteFile(name+".new", []byte(strconv.FormatInt(int64(offset), 10)), 0o600)
 	if err == nil {
