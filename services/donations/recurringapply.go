@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
@@ -320,8 +321,22 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 		}
 		named["ended_at"] = end
 	}
-	_, err := tx.Exec(ctx, applySubscriptionSQL, named)
-	return postgres.Error(err)
+	if _, err := tx.Exec(ctx, applySubscriptionSQL, named); err != nil {
+		return postgres.Error(err)
+	}
+	return s.tellUnpaidTx(ctx, tx, r, sub)
+}
+
+// tellUnpaidTx tells members, once a period, that it could not be collected. A paused subscription asks for nothing.
+func (s *Service) tellUnpaidTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription) error {
+	if sub.Status != stripe.SubscriptionPastDue && sub.Status != stripe.SubscriptionUnpaid {
+		return nil
+	}
+	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+		Collective: r.Campaign.Collective, Kind: collectives.NoticeRecurringFailing,
+		Key:     r.ID.String() + " " + sub.PeriodEnd.UTC().Format(time.DateOnly),
+		Subject: r.Name(), Amount: r.Amount,
+	})
 }
 
 // endReason is whose wish it was, if it was one of ours, or what Stripe says.

@@ -15,6 +15,7 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
@@ -272,6 +273,12 @@ func TestAMonthThatCannotBePaid(t *testing.T) {
 		setCard(m, stripesim.CardInsufficientFunds)
 		m.nextMonth()
 		m.becomes("the month is due", isPastDue)
+		told, err := noticesv1.NewNoticesServiceClient(e.Conn).ListNotices(apptest.WithKey(t.Context(), m.owner),
+			&noticesv1.ListNoticesRequest{Parent: "collectives/ends"})
+		if err != nil || len(told.GetNotices()) != 1 || told.GetNotices()[0].GetKind() != "recurring_failing" ||
+			told.GetNotices()[0].GetSubject() != m.name() {
+			t.Errorf("members are told %v, %v", told, err)
+		}
 		e.Clock.Advance(20 * 24 * time.Hour)
 		m.becomes("it ended", func(r *recurringv1.RecurringDonation) bool {
 			return r.GetState() == recurringCanceled && r.GetEndTime() != nil &&
