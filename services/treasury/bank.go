@@ -87,8 +87,10 @@ func (s *Service) ImportStatement(ctx context.Context, r Request, f StatementFil
 			}
 		}
 		var err error
-		done.Booked, done.Recognised, err = s.matchOpenTx(ctx, tx, f.Collective, days, now)
-		return err
+		if done.Booked, done.Recognised, err = s.matchOpenTx(ctx, tx, f.Collective, days, now); err != nil {
+			return err
+		}
+		return s.tellOpenCreditsTx(ctx, tx, f.Collective, hash[:])
 	})
 	if err != nil {
 		return Imported{}, err

@@ -1,0 +1,43 @@
+package treasury
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+)
+
+const openCreditsSQL = `
+SELECT s.id
+FROM treasury.statements AS s
+WHERE s.collective = @collective
+	AND s.file_hash = @file_hash
+	AND EXISTS (
+		SELECT
+		FROM treasury.bank_lines AS l
+		WHERE l.collective = s.collective
+			AND l.statement = s.id
+			AND l.state IN ('unmatched', 'suggested')
+			AND l.amount_minor > 0
+	)
+ORDER BY s.id`
+
+// tellOpenCreditsTx tells members of each statement of a file that brought money which nobody has matched yet. The
+// same file again tells nothing, and a line of two files belongs to the first.
+func (s *Service) tellOpenCreditsTx(ctx context.Context, tx pgx.Tx, collective string, hash []byte) error {
+	statements, err := all(ctx, tx, pgx.RowTo[uuid.UUID], openCreditsSQL, pgx.NamedArgs{"collective": collective, "file_hash": hash})
+	if err != nil {
+		return err
+	}
+	for _, id := range statements {
+		if err := s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+			Collective: collective, Kind: collectives.NoticeBankImportUnmatched, Key: id.String(),
+			Subject: Statement{ID: id, Collective: collective}.Name(),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
