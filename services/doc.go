@@ -2,12 +2,12 @@
 //
 //	money         leaf: amounts in whole minor units, and currencies
 //	access        who calls: API keys, roles, the one permission table
-//	collectives   who raises money: settings, Stripe account, time zone
+//	collectives   who raises money: settings, Stripe account and its onboarding, time zone, notices and their mails
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
-//	donations     a gift: intent, Stripe Checkout, outcome, refunds, disputes; how often a network may start one
+//	donations     a gift, once or monthly: intent, Stripe Checkout, outcome, refunds, disputes; how often a network may start one
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
 //	treasury      what a treasurer enters: gifts by hand, pledges, bank statements, expenses
-//	webhooks      what Stripe says: events in, applied once; balance transactions into the books
+//	webhooks      what Stripe says: events in, applied once, heard again when lost; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances
 //	exports       the books as files
 //	internal/     what they share, and what wires them; see each package
@@ -40,4 +40,5 @@
 //
 // A campaign's progress is what its gifts have brought. Donations know campaigns and not the other
 // way round, so app hands campaigns the function that computes it, and the treasury adds to it what was spent.
+// In the same way payouts get the treasury's function that looks for a line of the bank's, once it is booked.
 package services

@@ -22,6 +22,9 @@
 //   - An offline gift is the donation of its own id in the books: progress, proofs and exports need
 //     nothing else to count it. A pledge is no money and counts nowhere.
 //   - A bank line is stored once, whatever files it is in, and one movement in the books is one line.
+//   - Lines are looked at again whenever the bank account moves in the books, payouts included. What a member took
+//     back is only suggested from then on: no file books it a second time.
+//   - What is booked here is reversed here alone; the ledger refuses it (References).
 //   - Who did something twice under one request id did it once (request.go).
 //
 // # What is booked
@@ -45,8 +48,8 @@
 //
 // No donor. There is no column for a name, and of a bank statement neither names, nor accounts, nor the text that
 // payers wrote are kept: a line has its day, amount, the bank's reference, the pledge that it names,
-// and a keyed hash that recognises it in another file. The same movement in a CSV file and in a CAMT.053 file
-// does not hash alike, so an account keeps to one of the two.
+// and a keyed hash that recognises it in another file. The same movement in a CSV file and in a CAMT.053 file, or under
+// other columns, does not hash alike: a file of another form is refused on days that have lines already.
 //
 // # Neighbours
 //
