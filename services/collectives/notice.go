@@ -22,28 +22,30 @@ type NoticeKind string
 const (
 	// NoticeDisputeOpened: a donor's bank took a gift back. Deadline is until when evidence is taken.
 	NoticeDisputeOpened NoticeKind = "dispute_opened"
-	// NoticeDisputeClosed: a dispute ended, won or lost.
-	NoticeDisputeClosed NoticeKind = "dispute_closed"
+	// NoticeDisputeWon: a dispute ended, and its money comes back.
+	NoticeDisputeWon NoticeKind = "dispute_won"
+	// NoticeDisputeLost: a dispute ended, and its money is the donor's again.
+	NoticeDisputeLost NoticeKind = "dispute_lost"
 	// NoticeInquiryOpened: a bank asks about a gift, and no money moved.
 	NoticeInquiryOpened NoticeKind = "inquiry_opened"
 	// NoticeFraudWarning: a card's network says that a gift may be a fraud.
 	NoticeFraudWarning NoticeKind = "fraud_warning"
 	// NoticeRefundAwaitingApproval: a refund needs a second member.
 	NoticeRefundAwaitingApproval NoticeKind = "refund_awaiting_approval"
-	// NoticeRefundFailed: a refund did not reach the donor, and its money came back.
+	// NoticeRefundFailed: a refund was not made, or came back: the donor does not have its money.
 	NoticeRefundFailed NoticeKind = "refund_failed"
 	// NoticePayoutDifference: a payout is not what its transactions sum to in the books.
 	NoticePayoutDifference NoticeKind = "payout_difference"
 	// NoticePayoutFailed: the bank refused a payout.
 	NoticePayoutFailed NoticeKind = "payout_failed"
-	// NoticeRecurringFailing: a recurring gift could not be collected.
+	// NoticeRecurringFailing: a month of a monthly gift could not be collected. It is told once a period.
 	NoticeRecurringFailing NoticeKind = "recurring_failing"
 	// NoticeStripeDisconnected: the Stripe account was disconnected; no gift is taken.
 	NoticeStripeDisconnected NoticeKind = "stripe_disconnected"
 	// NoticeOnboardingNeeded: Stripe wants to know something before it takes or pays out money. Deadline is
 	// until when.
 	NoticeOnboardingNeeded NoticeKind = "onboarding_needed"
-	// NoticeBankImportUnmatched: a line of a bank statement fits no pledge.
+	// NoticeBankImportUnmatched: a bank statement brought money that is not matched. It is told once a statement.
 	NoticeBankImportUnmatched NoticeKind = "bank_import_unmatched"
 	// NoticeBankAccountChanged: the account that donors are told to transfer to is another one.
 	NoticeBankAccountChanged NoticeKind = "bank_account_changed"

@@ -82,14 +82,14 @@ func TestNotices(t *testing.T) {
 			t.Errorf("got %v", n)
 		}
 	})
-	tell(t, s, pool, collectives.Notice{Collective: "vallon", Kind: collectives.NoticeDisputeClosed, Key: "dp_1"})
+	tell(t, s, pool, collectives.Notice{Collective: "vallon", Kind: collectives.NoticeDisputeWon, Key: "dp_1"})
 	tell(t, s, pool, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: "po_1"})
 
 	t.Run("a list is of one collective, of the operator, or of all", func(t *testing.T) {
 		for parent, want := range map[string][]string{
-			"collectives/vallon": {"dispute_closed", "dispute_opened"},
+			"collectives/vallon": {"dispute_won", "dispute_opened"},
 			"":                   {"payout_failed"},
-			"collectives/-":      {"payout_failed", "dispute_closed", "dispute_opened"},
+			"collectives/-":      {"payout_failed", "dispute_won", "dispute_opened"},
 		} {
 			for _, size := range []int32{0, 1} {
 				if diff := cmp.Diff(want, listed(t, server, &noticesv1.ListNoticesRequest{Parent: parent, PageSize: size})); diff != "" {

@@ -59,6 +59,13 @@ func TestCatalogues(t *testing.T) {
 			t.Errorf("%s: fr has %v, en %v", key, mine, theirs)
 		}
 	}
+	t.Run("French puts a no-break space before high punctuation", func(t *testing.T) {
+		for key, text := range texts[French] {
+			if regexp.MustCompile(`[^\x{00a0}][!?;:»]|«[^\x{00a0}]`).MatchString(text) {
+				t.Errorf("%s: %q", key, text)
+			}
+		}
+	})
 	known := map[string]bool{}
 	for _, kind := range kinds(t) {
 		if !kindPattern.MatchString(string(kind)) {
@@ -90,12 +97,12 @@ func TestWhatAMailSays(t *testing.T) {
 	}
 	t.Run("in French, by the collective's clock", func(t *testing.T) {
 		subject, text := n.write(reader{name: "Vallon", language: French, location: paris})
-		if subject != "Vallon : une banque conteste un don" {
+		if subject != "Vallon\u00a0: une banque conteste un don" {
 			t.Errorf("subject %q", subject)
 		}
 		for _, want := range []string{
-			"Montant : 20,50\u00a0€\n", "À faire avant le 2026-07-01 23:59 (Europe/Paris)\n", "Concerne : " + n.Subject + "\n",
-			"Avis : collectives/vallon/notices/0197c0de-0000-7000-8000-000000000001\n",
+			"Montant\u00a0: 20,50\u00a0€\n", "À faire avant le 2026-07-01 23:59 (Europe/Paris)\n", "Concerne\u00a0: " + n.Subject + "\n",
+			"Avis\u00a0: collectives/vallon/notices/0197c0de-0000-7000-8000-000000000001\n",
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%q is not in\n%s", want, text)
@@ -105,7 +112,7 @@ func TestWhatAMailSays(t *testing.T) {
 	t.Run("to the operator, with what there is", func(t *testing.T) {
 		n := Notice{Kind: NoticePayoutFailed, ID: n.ID}
 		subject, text := n.write(reader{language: English, location: time.UTC})
-		if subject != "Cagnotte: a payout of Stripe’s failed" || strings.Contains(text, "Amount") || strings.Contains(text, "before") ||
+		if subject != "Cagnotte: a Stripe payout failed" || strings.Contains(text, "Amount") || strings.Contains(text, "before") ||
 			strings.Contains(text, "About") || !strings.Contains(text, "Notice: notices/0197c0de") || !strings.Contains(text, "CAGNOTTE_ALERT_EMAILS") {
 			t.Errorf("%q\n%s", subject, text)
 		}

@@ -215,8 +215,10 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d Donation, is s
 		n.Kind, n.Deadline = collectives.NoticeInquiryOpened, is.DueBy
 	case stripe.DisputeNeedsResponse, stripe.DisputeUnderReview:
 		n.Kind, n.Deadline = collectives.NoticeDisputeOpened, is.DueBy
-	case stripe.DisputeWon, stripe.DisputeLost:
-		n.Kind, n.Key = collectives.NoticeDisputeClosed, is.ID+" "+string(is.Status)
+	case stripe.DisputeWon:
+		n.Kind = collectives.NoticeDisputeWon
+	case stripe.DisputeLost:
+		n.Kind = collectives.NoticeDisputeLost
 	default:
 		return nil
 	}

@@ -351,7 +351,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		}
 	}
 	var told int
-	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_closed'").Scan(&told); err != nil || told != 5 {
+	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_won'").Scan(&told); err != nil || told != 5 {
 		t.Errorf("told of the end of %d, %v", told, err)
 	}
 	// A dispute that is won bars nothing.

@@ -86,7 +86,7 @@ func TestDisputes(t *testing.T) {
 		}
 		name := k.collective + "/disputes/" + id
 		told := k.notices(t)
-		if diff := cmp.Diff([][]string{{name}, {name}}, [][]string{told["dispute_opened"], told["dispute_closed"]}); diff != "" {
+		if diff := cmp.Diff([][]string{{name}, {name}}, [][]string{told["dispute_opened"], told["dispute_won"]}); diff != "" {
 			t.Errorf("told (-want +got):\n%s", diff)
 		}
 		// The money is the collective's again, and can be given back.
@@ -281,9 +281,8 @@ func TestDisputesTwiceLateAndOutOfOrder(t *testing.T) {
 		k.disputed(t, id, state)
 	}
 	k.settles(t, 40_00)
-	told := k.notices(t)["dispute_closed"]
-	if len(told) != 4 {
-		t.Errorf("told of the end of %v", told)
+	if told := k.notices(t); len(told["dispute_won"]) != 2 || len(told["dispute_lost"]) != 2 {
+		t.Errorf("told %v", told)
 	}
 }
 
@@ -303,7 +302,7 @@ func TestDisputesOfWhichNoEventComes(t *testing.T) {
 	e.StopApp()
 	e.StartApp()
 	k.disputed(t, id, lost)
-	if told := k.notices(t); len(told["dispute_opened"]) != 1 || len(told["dispute_closed"]) != 1 {
+	if told := k.notices(t); len(told["dispute_opened"]) != 1 || len(told["dispute_lost"]) != 1 {
 		t.Errorf("told of %v", told)
 	}
 }

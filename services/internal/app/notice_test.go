@@ -104,8 +104,8 @@ func TestNoticesAreMailed(t *testing.T) {
 			}
 		}
 		want := map[string]string{
-			"une@example.org":   "Vallon contre caméras : les coordonnées bancaires du collectif ont changé",
-			"deux@example.org":  "Vallon contre caméras : les coordonnées bancaires du collectif ont changé",
+			"une@example.org":   "Vallon contre caméras\u00a0: les coordonnées bancaires du collectif ont changé",
+			"deux@example.org":  "Vallon contre caméras\u00a0: les coordonnées bancaires du collectif ont changé",
 			"three@example.org": "Vallon contre caméras: the collective’s bank account was changed",
 		}
 		if diff := cmp.Diff(want, got); diff != "" || len(ids) != 3 {
