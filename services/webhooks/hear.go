@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	hearOverlap = 30 * time.Minute
 	// hearWindow is how much of a long absence is read before the position moves.
 	hearWindow = 24 * time.Hour
+	// pagesAtOnce is how much of an account of which nothing was ever heard is read at once: what takes longer than
+	// a job may is read in windows, which last.
+	pagesAtOnce = 20
 	// onItsWay is how long a webhook may take before its event counts as missed.
 	onItsWay = 2 * time.Minute
 	// hearAgain is the pause after a failure.
@@ -47,17 +51,25 @@ func (s *Service) hear(ctx context.Context, account string, until time.Time) err
 	if err != nil || !due {
 		return err
 	}
+	atOnce := heardTo.Unix() == 0
 	for {
 		now := s.now()
 		// What is older is gone.
 		from := latest(heardTo.Add(-hearOverlap), now.Add(-stripe.KeptEvents))
-		end, last := from.Add(hearOverlap+hearWindow), false
-		// An account of which nothing was ever heard has few events that matter, or none: they are read at once.
-		if heardTo.Unix() == 0 || !end.Before(now) {
+		end, last, pages := from.Add(hearOverlap+hearWindow), false, math.MaxInt
+		// An account of which nothing was ever heard mostly has few events that matter, or none.
+		if atOnce {
+			pages = s.atOnce
+		}
+		if atOnce || !end.Before(now) {
 			end, last = time.Time{}, true
 		}
-		if err := s.hearBetween(ctx, account, from, end); err != nil {
+		whole, err := s.hearBetween(ctx, account, from, end, pages)
+		if err != nil {
 			return s.hearingFailed(ctx, account, err)
+		}
+		if atOnce = false; !whole {
+			continue
 		}
 		heardTo = end
 		pause := time.Duration(0)
@@ -80,17 +92,21 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// hearBetween stores the events of a window; one without an end goes on to the newest.
-func (s *Service) hearBetween(ctx context.Context, account string, from, end time.Time) error {
+// hearBetween stores the events of a window; one without an end goes on to the newest. whole is false when that
+// takes more than so many pages.
+func (s *Service) hearBetween(ctx context.Context, account string, from, end time.Time, pages int) (whole bool, err error) {
 	for _, types := range heardTypes() {
 		q := stripe.EventQuery{Since: from, Before: end, Types: types}
 		for {
+			if pages--; pages < 0 {
+				return false, nil
+			}
 			page, more, err := s.cfg.Stripe.ListEvents(ctx, account, q)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if err := s.storeMissed(ctx, account, page); err != nil {
-				return err
+				return false, err
 			}
 			if !more || len(page) == 0 {
 				break
@@ -98,7 +114,7 @@ func (s *Service) hearBetween(ctx context.Context, account string, from, end tim
 			q.After = page[len(page)-1].ID
 		}
 	}
-	return nil
+	return true, nil
 }
 
 const knownEventsSQL = `

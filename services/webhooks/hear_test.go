@@ -216,3 +216,35 @@ func TestManyMissedEvents(t *testing.T) {
 		t.Errorf("heard up to %v ago", behind)
 	}
 }
+
+// Read at once, each job would begin anew and be cut off again, before anything of the account is applied.
+func TestAnAccountWithALongPastIsHeardInWindowsThatLast(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	var gifts []donations.Donation
+	for range 3 {
+		d := e.give(vallon)
+		if err := e.sim.Expire(d.CheckoutSession); err != nil {
+			t.Fatal(err)
+		}
+		gifts = append(gifts, d)
+		e.clock.Advance(4 * 24 * time.Hour)
+	}
+	e.webhooks.atOnce = 1
+	// A job whose time is up.
+	if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
+	if behind := e.webhooks.now().Sub(heardTo); behind < 20*24*time.Hour {
+		t.Errorf("one window ends %v ago", behind)
+	}
+	e.run("")
+	for _, d := range gifts {
+		e.want(d, donations.StateExpired, false)
+	}
+	heardTo = one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
+	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
+		t.Errorf("heard up to %v ago", behind)
+	}
+}

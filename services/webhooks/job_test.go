@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -234,4 +235,31 @@ func TestTickFindsAccountsInNeed(t *testing.T) {
 			t.Errorf("after the pause: %q are due, want the platform's", got)
 		}
 	})
+}
+
+// Nothing can be read of it, so a job would find nothing to do, every few seconds for ever.
+func TestADisconnectedAccountWithAnUnbookedGiftGetsNoJob(t *testing.T) {
+	e := newEnv(t, stripesim.Config{FeeDelay: 30 * 24 * time.Hour})
+	d := e.give(festival)
+	e.pay(d)
+	e.run(connected)
+	e.want(d, donations.StateSucceeded, false)
+	e.later(time.Hour)
+	due := func() bool {
+		t.Helper()
+		accounts, err := e.webhooks.dueAccounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Contains(accounts, connected)
+	}
+	if !due() {
+		t.Error("a gift that is not booked needs nobody")
+	}
+	if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+		t.Fatal(err)
+	}
+	if due() {
+		t.Error("it is due, and cannot be read")
+	}
 }

@@ -46,6 +46,8 @@ type Service struct {
 	metrics *metrics
 	// ensured holds the accounts whose row and book this program has seen to.
 	ensured sync.Map
+	// atOnce is how many pages of events are read without a window.
+	atOnce int
 }
 
 const defaultSyncEvery = 5 * time.Minute
@@ -61,7 +63,7 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics), atOnce: pagesAtOnce}
 }
 
 // now is the time as Postgres keeps it.

@@ -83,7 +83,7 @@ SELECT e.account
 FROM webhooks.events AS e
 LEFT JOIN webhooks.accounts AS a ON a.account = e.account
 WHERE e.next_attempt_at <= statement_timestamp()
-	AND (e.step IN ('session', 'object') OR a.next_sync_at <= statement_timestamp())
+	AND (e.step IN ('session', 'decline', 'object') OR a.next_sync_at <= statement_timestamp())
 ORDER BY account`
 
 func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
@@ -103,7 +103,12 @@ func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	due = append(append(due, unbooked...), payouts...)
+	for _, account := range unbooked {
+		if slices.Contains(accounts, account) { // of one that was disconnected nothing can be read
+			due = append(due, account)
+		}
+	}
+	due = append(due, payouts...)
 	slices.Sort(due)
 	return slices.Compact(due), nil
 }
