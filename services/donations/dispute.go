@@ -63,6 +63,14 @@ var disputeRank = map[stripe.DisputeStatus]int{
 	stripe.DisputeWon:           7,
 }
 
+// rankOf takes a status that is new to us for one of a dispute that goes on: the last word is one of those known.
+func rankOf(s stripe.DisputeStatus) int {
+	if rank, known := disputeRank[s]; known || s == "" {
+		return rank
+	}
+	return disputeRank[stripe.DisputeUnderReview]
+}
+
 // disputeOpen reports whether Stripe will have more to say.
 func disputeOpen(s stripe.DisputeStatus) bool {
 	switch s {
@@ -180,7 +188,7 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, ac
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return postgres.Error(err)
 	}
-	if disputeRank[is.Status] < disputeRank[was] {
+	if rankOf(is.Status) < rankOf(was) {
 		return nil
 	}
 	now := s.now()
