@@ -20,7 +20,7 @@ import (
 //   - PERMISSION_DENIED: ORIGIN_NOT_ALLOWED
 //   - ALREADY_EXISTS: REQUEST_ID_REUSED
 //   - FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED, STRIPE_ACCOUNT_NOT_READY; NOT_FOUND for a
-//     campaign that is not there
+//     campaign that is not there, or a draft
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, FEE_COVER_UNAVAILABLE,
 //     RETURN_URL_NOT_ALLOWED
 //   - RESOURCE_EXHAUSTED: TOO_MANY_GIFTS; only for a new gift
@@ -32,6 +32,9 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 		in.Locale = campaigns.French
 	}
 	campaign, err := s.cfg.Campaigns.Get(ctx, in.Campaign)
+	if err == nil && campaign.State == campaigns.StateDraft {
+		err = errs.NotFound(in.Campaign.String()) // nobody is told that there is one
+	}
 	if err != nil {
 		return Donation{}, err
 	}

@@ -60,6 +60,9 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 		n.Locale = campaigns.French
 	}
 	campaign, err := s.cfg.Campaigns.Get(ctx, n.Campaign)
+	if err == nil && campaign.State == campaigns.StateDraft {
+		err = errs.NotFound(n.Campaign.String()) // nobody is told that there is one
+	}
 	if err != nil {
 		return Pledge{}, err
 	}

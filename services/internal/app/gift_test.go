@@ -23,6 +23,7 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
@@ -450,6 +451,29 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("another site's page learns of a draft what it learns of nothing", func(t *testing.T) {
+		for _, call := range []string{"donations", "pledges"} {
+			for _, name := range []string{draft.GetName(), "collectives/vallon/campaigns/nothing"} {
+				body := `{"request_id":"` + uuid.NewString() + `","amount":{"currency_code":"EUR","amount_minor":"500"}`
+				if call == "pledges" {
+					body += `,"method":"OFFLINE_METHOD_CASH"`
+				}
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+"/v1/"+name+"/"+call, strings.NewReader(body+"}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Origin", "https://elsewhere.example")
+				resp, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusNotFound {
+					t.Errorf("%s of %s: %d", call, name, resp.StatusCode)
+				}
+			}
+		}
+	})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		campaigns, ledger := campaignsv1.NewCampaignsServiceClient(conn), ledgerv1.NewLedgerServiceClient(conn)
 		for who, key := range map[string]string{"nobody": "", "a stranger": stranger} {
@@ -466,6 +490,12 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 				t.Errorf("%s reads members' fields: %v, %v", who, c, err)
 			}
 		}
+		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), gift(draft.GetName()))
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		_, err = treasuryv1.NewTreasuryServiceClient(conn).CreatePledge(t.Context(), &treasuryv1.CreatePledgeRequest{
+			Parent: draft.GetName(), RequestId: uuid.NewString(), Amount: apptest.Euros(5_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,
+		})
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		for who, c := range map[string]struct {
 			key  string
 			want codes.Code

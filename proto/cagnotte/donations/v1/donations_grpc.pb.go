@@ -37,7 +37,7 @@ type DonationsServiceClient interface {
 	//
 	// The same `request_id` answers the same gift and the same address, however often it is sent;
 	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
-	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
+	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
@@ -113,7 +113,7 @@ type DonationsServiceServer interface {
 	//
 	// The same `request_id` answers the same gift and the same address, however often it is sent;
 	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
-	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (draft, paused, closed or past its deadline),
+	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
