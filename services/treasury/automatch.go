@@ -21,8 +21,8 @@ const (
 	daysLater   = 5
 )
 
-// recognised are the kinds of transactions that a line is taken for without asking, since nobody but the bank account
-// gets such sums: all others are suggested.
+// recognised are the kinds of transactions that a line is taken for without asking, when no other line may be theirs:
+// all others are suggested.
 var recognised = []string{ledger.KindPayout, ledger.KindDeposit}
 
 // matcher says what open lines are. Its lines are locked.
@@ -34,6 +34,8 @@ type matcher struct {
 	movements []ledger.RoleMovement
 	// taken are the transactions that lines show already, or that nothing is left of.
 	taken map[int64]bool
+	// rest are the lines of which no pledge says what they are.
+	rest []Line
 
 	booked, recognised int
 }
@@ -60,7 +62,8 @@ func (s *Service) Recognise(ctx context.Context, collective string) error {
 }
 
 // matchOpenTx looks at all open lines of a collective, the oldest first: a pledge that is named and fits becomes a
-// gift; a payout or a deposit of the amount, about then, is marked; what only may be right is suggested.
+// gift; a payout or a deposit of the amount, about then, is marked when no other line may show it; what only may be
+// right is suggested.
 func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string, days calendar, now time.Time) (booked, marked int, err error) {
 	lines, err := all(ctx, tx, scanLine, openLinesSQL, pgx.NamedArgs{"collective": collective})
 	if err != nil || len(lines) == 0 {
@@ -87,20 +90,26 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 		return 0, 0, err
 	}
 	for _, l := range lines {
-		if err := m.line(ctx, l); err != nil {
+		done := false
+		if l.Pledge != uuid.Nil && l.Amount.Minor > 0 {
+			if done, err = m.byPledge(ctx, l); err != nil {
+				return 0, 0, err
+			}
+		}
+		if !done {
+			m.rest = append(m.rest, l)
+		}
+	}
+	for _, l := range m.rest {
+		if err := m.byMovement(ctx, l); err != nil {
 			return 0, 0, err
 		}
 	}
 	return m.booked, m.recognised, nil
 }
 
-func (m *matcher) line(ctx context.Context, l Line) error {
-	if l.Pledge != uuid.Nil && l.Amount.Minor > 0 {
-		done, err := m.byPledge(ctx, l)
-		if err != nil || done {
-			return err
-		}
-	}
+// byMovement says that a line is a movement in the books, or may be.
+func (m *matcher) byMovement(ctx context.Context, l Line) error {
 	movement, found := m.nearest(l)
 	switch {
 	case !found && l.State == LineUnmatched:
@@ -109,10 +118,18 @@ func (m *matcher) line(ctx context.Context, l Line) error {
 		// What was suggested is another line's by now.
 		l.State, l.Target, l.Transaction = LineUnmatched, "", 0
 		return moveLineTx(ctx, m.tx, l, m.now)
-	case slices.Contains(recognised, movement.Kind):
+	case slices.Contains(recognised, movement.Kind) && !m.rivals(l, movement):
 		return m.mark(ctx, l, movement)
 	}
 	return m.suggest(ctx, l, movement)
+}
+
+// rivals reports whether another line may show the movement as well: a transfer of what was on a slip of cheques, say.
+func (m *matcher) rivals(l Line, movement ledger.RoleMovement) bool {
+	return slices.ContainsFunc(m.rest, func(other Line) bool {
+		_, near := m.distance(other, movement)
+		return other.ID != l.ID && near
+	})
 }
 
 func (m *matcher) suggest(ctx context.Context, l Line, movement ledger.RoleMovement) error {
@@ -188,14 +205,11 @@ func (m *matcher) book(ctx context.Context, l Line, p Pledge) (done bool, err er
 func (m *matcher) nearest(l Line) (best ledger.RoleMovement, found bool) {
 	distance, several := daysLater+1, false
 	for _, movement := range m.movements {
-		if movement.Amount != l.Amount || m.taken[movement.TransactionID] {
+		later, near := m.distance(l, movement)
+		if !near || m.taken[movement.TransactionID] {
 			continue
 		}
-		later := daysBetween(Day(movement.Effective.In(m.days.zone).Format(time.DateOnly)), l.BookedOn)
-		if later < -daysEarlier || later > daysLater {
-			continue
-		}
-		switch later = max(later, -later); {
+		switch {
 		case later < distance:
 			best, distance, found, several = movement, later, true, false
 		case later == distance:
@@ -203,6 +217,12 @@ func (m *matcher) nearest(l Line) (best ledger.RoleMovement, found bool) {
 		}
 	}
 	return best, found && !several
+}
+
+// distance is how many days lie between a line and a movement; near is false when it cannot show it.
+func (m *matcher) distance(l Line, movement ledger.RoleMovement) (days int, near bool) {
+	later := daysBetween(Day(movement.Effective.In(m.days.zone).Format(time.DateOnly)), l.BookedOn)
+	return max(later, -later), movement.Amount == l.Amount && later >= -daysEarlier && later <= daysLater
 }
 
 const emptyDepositsSQL = `

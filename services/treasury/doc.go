@@ -51,6 +51,11 @@
 // and a keyed hash that recognises it in another file. The same movement in a CSV file and in a CAMT.053 file, or under
 // other columns, does not hash alike: a file of another form is refused on days that have lines already.
 //
+// # What it does not do
+//
+// A line is matched to a collective's own share. Where collectives share a bank account, lines that are others', or a
+// payout that was divided, are ignored with that reason, and the bank position shows their sum.
+//
 // # Neighbours
 //
 // It imports campaigns, collectives and ledger. Stripe's payouts it sees in the ledger only, as movements of the

@@ -100,6 +100,33 @@ func TestALineFindsWhatIsBookedAfterIt(t *testing.T) {
 	}
 }
 
+func TestTwoLinesThatMayBeOneSlipAreForAMember(t *testing.T) {
+	s, _ := open(t)
+	c := s.give(t, MethodCheque, 50_00)
+	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, c.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	p := s.promise(t, 50_00)
+	if done := s.read(t, "03/03/2026;VIR DON;;50,00", "04/03/2026;REMISE;;50,00"); done.Recognised != 0 || done.Open != 2 {
+		t.Errorf("%+v", done)
+	}
+	if done := s.read(t, "03/03/2026;VIR "+p.Reference+";;50,00"); done.Booked != 1 || done.Recognised != 0 || done.Open != 2 {
+		t.Errorf("a line that names a pledge is no rival, and takes no slip: %+v", done)
+	}
+	lines, err := s.Lines(t.Context(), "vallon", LineSuggested, "", newest, 10)
+	if err != nil || len(lines) != 2 {
+		t.Fatalf("%d are suggested, err = %v", len(lines), err)
+	}
+	// The member says which is the gift; the other is the slip then.
+	transfer := slices.IndexFunc(lines, func(l Line) bool { return l.BookedOn == "2026-03-03" })
+	if _, err := s.MatchLine(t.Context(), ask(), "vallon", lines[transfer].ID, Target{Kind: TargetCampaign, Campaign: vallon}); err != nil {
+		t.Fatal(err)
+	}
+	if done := s.read(t, "05/03/2026;autre;;1,00"); done.Recognised != 1 || done.Open != 1 {
+		t.Errorf("%+v", done)
+	}
+}
+
 func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	s, _ := open(t)
 	var banked [2]Gift
