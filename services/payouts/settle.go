@@ -160,10 +160,17 @@ WHERE p.account = @account
 	AND p.id = @payout`
 
 // bank posts a paid payout's line. Where the period of its arrival is closed, it is dated when the open one begins.
+// One that has failed meanwhile has none, and is still due.
 func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
 	line := lineAtBank(*p, own, shares)
 	post := func() error {
 		return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+			var state stripe.PayoutStatus
+			var listable bool
+			args := pgx.NamedArgs{"account": p.Account, "id": p.ID}
+			if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil || state != stripe.PayoutPaid {
+				return postgres.Error(err)
+			}
 			if err := keepSharesTx(ctx, tx, *p, shares); err != nil {
 				return err
 			}

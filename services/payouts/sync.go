@@ -245,7 +245,9 @@ func (s *Service) work(ctx context.Context, account, id string, until time.Time)
 // overdue reports that something should be known of the payout by now, and is not.
 func (p Payout) overdue(now time.Time) bool {
 	moving := p.State == stripe.PayoutPending || p.State == stripe.PayoutInTransit
-	return (moving || p.Automatic && !p.listable) && !now.Before(p.Arrival)
+	// By which balance transactions it went and came back, Stripe may know later than that it did.
+	unnamed := p.Transaction == "" || p.State == stripe.PayoutFailed && p.FailureTransaction == ""
+	return unnamed || (moving || p.Automatic && !p.listable) && !now.Before(p.Arrival)
 }
 
 // final reports that nothing more is expected but, perhaps, a failure.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
 // A status that Stripe has invented since holds up neither the other payouts nor the account's books, which are read
@@ -39,5 +40,58 @@ func TestAPayoutOfAnUnknownStatusHoldsUpNothing(t *testing.T) {
 	}
 	if err := e.Read(t.Context(), "", "po_old"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Without the balance transaction by which it came back its line at the bank could never be taken back.
+func TestAFailureWhoseBalanceTransactionComesLater(t *testing.T) {
+	e := newEnv(t)
+	failed := e.said("po_1", stripe.PayoutFailed)
+	failed.Created, failed.Arrival = e.now().Add(-2*watchFor), e.now().Add(-2*watchFor) // too old to be listed
+	if err := e.apply(t.Context(), "", failed); err != nil {
+		t.Fatal(err)
+	}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":"po_1","object":"payout","amount":1000,"currency":"eur","status":"failed","automatic":true,
+			"reconciliation_status":"in_progress","arrival_date":1700000000,"created":1700000000,
+			"balance_transaction":"txn_po_1","failure_balance_transaction":{"id":"txn_back","object":"balance_transaction"}}`))
+	}))
+	t.Cleanup(api.Close)
+	var err error
+	if e.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Sync(t.Context(), "", time.Time{}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := e.get(t.Context(), "", "po_1"); err != nil || p.FailureTransaction != "txn_back" {
+		t.Errorf("it came back by %q, %v", p.FailureTransaction, err)
+	}
+}
+
+// Of two jobs, one has read that it was paid, the other that it failed since: a line that was posted behind the second
+// would stand for ever, once nobody looks at the payout any more.
+func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
+	e := newEnv(t)
+	if err := e.apply(t.Context(), "", e.said("po_1", stripe.PayoutPaid)); err != nil {
+		t.Fatal(err)
+	}
+	paid, err := e.get(t.Context(), "", "po_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.apply(t.Context(), "", e.said("po_1", stripe.PayoutFailed)); err != nil {
+		t.Fatal(err)
+	}
+	own := ledger.Move{Reference: paid.Transaction, Collective: "vallon", Currency: "EUR", Balance: -1000, Transit: 1000}
+	if err := e.bank(t.Context(), &paid, own, []share{{"vallon", 1000}}); err != nil {
+		t.Fatal(err)
+	}
+	moves, err := e.cfg.Ledger.Moves(t.Context(), "", []string{BankReference("po_1")}, "")
+	if err != nil || len(moves) != 0 {
+		t.Errorf("at the bank: %+v, %v", moves, err)
+	}
+	if due, err := e.due(t.Context(), "", false); err != nil || len(due) != 1 {
+		t.Errorf("due are %q, %v", due, err)
 	}
 }
