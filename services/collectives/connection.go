@@ -136,6 +136,12 @@ func (s *Service) connection(ctx context.Context, id string) (k Connection, ownR
 	return k, ownRequired, nil
 }
 
+// Disconnected is the FAILED_PRECONDITION (STRIPE_ACCOUNT_DISCONNECTED) of a collective whose account cannot be
+// called any more.
+func Disconnected(id string) error {
+	return errs.Precondition("STRIPE_ACCOUNT_DISCONNECTED", "The Stripe account of %s is not connected any more.", namePrefix+id)
+}
+
 // CheckConnected is an error for a collective that cannot take gifts by Stripe now: FAILED_PRECONDITION with
 // STRIPE_ACCOUNT_DISCONNECTED when its account is not connected any more, with STRIPE_ACCOUNT_NOT_READY when
 // Stripe takes no payments for it yet, or it must have an account of its own and has none; NOT_FOUND when it is
@@ -146,7 +152,7 @@ func (s *Service) CheckConnected(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	case !k.Connected:
-		return errs.Precondition("STRIPE_ACCOUNT_DISCONNECTED", "The Stripe account of %s is not connected any more.", namePrefix+id)
+		return Disconnected(id)
 	case k.Read && !k.ChargesEnabled, ownRequired && k.Account == "":
 		return errs.Precondition("STRIPE_ACCOUNT_NOT_READY", "%s has no Stripe account that takes payments yet.", namePrefix+id)
 	}

@@ -47,7 +47,7 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 		return stripe.AccountLink{}, err
 	}
 	if !k.Connected {
-		return stripe.AccountLink{}, errs.Precondition("STRIPE_ACCOUNT_DISCONNECTED", "The Stripe account of %s is not connected any more.", namePrefix+id)
+		return stripe.AccountLink{}, Disconnected(id)
 	}
 	if k.Account == "" {
 		if k.Account, err = s.openAccount(ctx, id); err != nil {

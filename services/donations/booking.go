@@ -266,7 +266,7 @@ FROM donations.donations AS d
 WHERE d.stripe_account = @account
 	AND d.livemode = @livemode
 	AND d.booked_at IS NULL
-	AND d.state = 'succeeded'
+	AND d.state IN ('succeeded', 'partially_refunded', 'refunded', 'disputed')
 	AND d.payment_intent_id IS NOT NULL
 	AND (d.poll_at <= @now OR d.payment_intent_id = ANY(@intents::text[]))
 ORDER BY
@@ -292,7 +292,7 @@ SELECT DISTINCT d.stripe_account
 FROM donations.donations AS d
 WHERE d.livemode = @livemode
 	AND d.booked_at IS NULL
-	AND d.state = 'succeeded'
+	AND d.state IN ('succeeded', 'partially_refunded', 'refunded', 'disputed')
 	AND d.payment_intent_id IS NOT NULL
 	AND d.poll_at <= @now
 ORDER BY d.stripe_account`

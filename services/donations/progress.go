@@ -38,7 +38,7 @@ CROSS JOIN LATERAL (
 	WHERE d.collective = n.collective
 		AND d.campaign = n.campaign
 		AND d.booked_at IS NULL
-		AND d.state IN ('pending', 'succeeded')
+		AND d.state IN ('pending', 'succeeded', 'partially_refunded', 'refunded', 'disputed')
 ) AS unbooked`
 
 // Progress is a campaigns.ProgressFunc: settled is what the ledger has in the campaign's currency, pending

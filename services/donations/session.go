@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -75,6 +76,10 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 	wait := min(firstRetry<<min(d.failures, 10), longestRetry)
 	if noteErr := s.noteSessionFailure(ctx, d, stripe.KindOf(err), wait); noteErr != nil {
 		return Donation{}, errors.Join(err, noteErr)
+	}
+	// The collective took our access back, and the event of it is still on its way.
+	if d.StripeAccount != "" && stripe.Disconnected(err) {
+		return Donation{}, collectives.Disconnected(d.Campaign.Collective)
 	}
 	switch stripe.KindOf(err) {
 	case stripe.Refused, stripe.Missing:

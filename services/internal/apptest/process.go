@@ -30,6 +30,8 @@ type child struct {
 	ClockFile string
 	SyncEvery time.Duration
 	Limit     donations.Limit
+	// StripeRate is how many calls a second it makes to the simulator; any when zero.
+	StripeRate float64
 }
 
 // Process is the service as a process of its own that can be killed: the test binary, run again with the
@@ -49,7 +51,10 @@ type Process struct {
 func (e *Env) NewProcess() *Process {
 	e.t.Helper()
 	p := &Process{env: e, t: e.t, dir: e.t.TempDir()}
-	settings, err := json.Marshal(child{ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Limit: e.settings.GiftLimit})
+	settings, err := json.Marshal(child{
+		ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Limit: e.settings.GiftLimit,
+		StripeRate: e.settings.StripeRate,
+	})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -154,7 +159,7 @@ func serve(told string) error {
 		return err
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	cfg.SyncEvery, cfg.GiftLimit = c.SyncEvery, c.Limit
+	cfg.SyncEvery, cfg.GiftLimit, cfg.StripeRate = c.SyncEvery, c.Limit, c.StripeRate
 	cfg.Now = func() time.Time {
 		text, _ := os.ReadFile(c.ClockFile)
 		offset, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)

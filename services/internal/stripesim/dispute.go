@@ -147,6 +147,29 @@ func (s *Sim) listDisputes(c *call) (object, *apiError) {
 		func(d *dispute) object { return d.render(c.world, c.now) })
 }
 
+// DisputeCopy is a read-only copy of a dispute; the amount is in minor units.
+type DisputeCopy struct {
+	ID          string `json:"id"`
+	ChargeID    string `json:"charge_id"`
+	AmountMinor int64  `json:"amount_minor"`
+	Status      string `json:"status"`
+}
+
+// Disputes returns the account's disputes ("" for the platform), oldest first; nil for an unknown account.
+func (s *Sim) Disputes(account string) []DisputeCopy {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return nil
+	}
+	out := make([]DisputeCopy, 0, len(w.Disputes.rows))
+	for _, d := range w.Disputes.rows {
+		out = append(out, DisputeCopy{ID: d.ID, ChargeID: d.ChargeID, AmountMinor: d.Amount, Status: d.Status})
+	}
+	return out
+}
+
 // Disputed says how a bank disputes a charge.
 type Disputed struct {
 	// AmountMinor is the disputed part; zero is the whole charge.

@@ -234,3 +234,26 @@ func (s *Sim) Subscriptions(account string) []Subscription {
 	}
 	return out
 }
+
+// Invoice is a read-only copy of an invoice; the amount is in minor units.
+type Invoice struct {
+	ID             string `json:"id"`
+	SubscriptionID string `json:"subscription_id"`
+	AmountMinor    int64  `json:"amount_minor"`
+	Status         string `json:"status"`
+}
+
+// Invoices returns the account's invoices ("" for the platform), oldest first; nil for an unknown account.
+func (s *Sim) Invoices(account string) []Invoice {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return nil
+	}
+	out := make([]Invoice, 0, len(w.Invoices.rows))
+	for _, inv := range w.Invoices.rows {
+		out = append(out, Invoice{ID: inv.ID, SubscriptionID: inv.SubscriptionID, AmountMinor: inv.amount(), Status: inv.Status})
+	}
+	return out
+}

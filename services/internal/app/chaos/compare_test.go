@@ -178,7 +178,7 @@ func (h *history) compareEvents(ctx context.Context) string {
 }
 
 // The database has a clock of its own, which nobody can move: so what waits by it is told that its time has
-// come, and that the program that was killed is no leader any more.
+// come.
 const passTimeSQL = `
 WITH accounts AS (
 	UPDATE webhooks.accounts AS a
@@ -187,29 +187,42 @@ WITH accounts AS (
 		last_regular_at = '-infinity',
 		last_back_at = '-infinity',
 		hear_next_at = '-infinity'
+	WHERE a.account = @account
 ), events AS (
 	UPDATE webhooks.events AS e
 	SET next_attempt_at = '-infinity'
-	WHERE e.next_attempt_at IS NOT NULL
+	WHERE e.account = @account
+		AND e.next_attempt_at IS NOT NULL
 ), parked AS (
 	UPDATE webhooks.parked AS p
 	SET next_attempt_at = '-infinity'
+	WHERE p.account = @account
 ), payouts AS (
 	UPDATE payouts.payouts AS p
 	SET next_attempt_at = '-infinity'
-	WHERE p.next_attempt_at IS NOT NULL
+	WHERE p.account = @account
+		AND p.next_attempt_at IS NOT NULL
 ), lists AS (
 	UPDATE payouts.accounts AS a
 	SET next_list_at = '-infinity'
-), jobs AS (
-	UPDATE river.river_job AS j
-	SET scheduled_at = now()
-	WHERE j.state IN ('retryable', 'scheduled')
+	WHERE a.account = @account
 )
-DELETE FROM river.river_leader`
+UPDATE river.river_job AS j
+SET scheduled_at = now()
+WHERE j.state IN ('retryable', 'scheduled')`
 
 func (h *history) passDatabaseTime() {
-	if _, err := h.db.Exec(h.t.Context(), passTimeSQL); err != nil {
+	if _, err := h.db.Exec(h.t.Context(), passTimeSQL, pgx.NamedArgs{"account": h.account}); err != nil {
 		h.t.Fatalf("let time pass in the database: %v", err)
+	}
+}
+
+// A program that was killed is said to be the leader until its term is over; that time passes too.
+const endTermSQL = `
+DELETE FROM river.river_leader`
+
+func (h *history) endTerm() {
+	if _, err := h.db.Exec(h.t.Context(), endTermSQL); err != nil {
+		h.t.Fatalf("end the leader's term: %v", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -23,16 +25,18 @@ func (h *history) openCampaign() {
 	if err != nil {
 		h.t.Fatalf("create the collective: %v", err)
 	}
-	key, err := accessv1.NewAccessServiceClient(h.rest).CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
-		Parent: "collectives/" + h.slug,
-		ApiKey: &accessv1.ApiKey{DisplayName: "owner", Role: accessv1.Role_ROLE_OWNER},
-	})
-	if err != nil {
-		h.t.Fatalf("create a key: %v", err)
-	}
-	h.owner = key.GetSecret()
+	h.owner, h.treasurer = h.key(ctx, accessv1.Role_ROLE_OWNER), h.key(ctx, accessv1.Role_ROLE_TREASURER)
 	ctx, cancelOwner := context.WithTimeout(apptest.WithKey(h.t.Context(), h.owner), 30*time.Second)
 	defer cancelOwner()
+	if h.dice.IntN(2) == 0 { // large refunds need two members
+		_, err := collectivesv1.NewCollectivesServiceClient(h.rest).UpdateCollective(ctx, &collectivesv1.UpdateCollectiveRequest{
+			Collective: &collectivesv1.Collective{
+				Name: "collectives/" + h.slug, DisplayName: "Vallon contre caméras", RefundApproval: apptest.Euros(100_00),
+			},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"refund_approval"}},
+		})
+		h.must(err)
+	}
 	campaigns := campaignsv1.NewCampaignsServiceClient(h.rest)
 	created, err := campaigns.CreateCampaign(ctx, &campaignsv1.CreateCampaignRequest{
 		Parent:     "collectives/" + h.slug,
@@ -51,12 +55,23 @@ func (h *history) openCampaign() {
 	h.campaign = created.GetName()
 }
 
+// key makes one of the history's collective.
+func (h *history) key(ctx context.Context, role accessv1.Role) string {
+	h.t.Helper()
+	key, err := accessv1.NewAccessServiceClient(h.rest).CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
+		Parent: "collectives/" + h.slug,
+		ApiKey: &accessv1.ApiKey{DisplayName: role.String(), Role: role},
+	})
+	h.must(err)
+	return key.GetSecret()
+}
+
 // flowSteps are the steps of the flows beside a gift by card.
 func (h *history) flowSteps() []step {
-	return slices.Concat(h.stripeSteps(), h.refundSteps(), h.monthlySteps())
+	return slices.Concat(h.stripeSteps(), h.refundSteps(), h.monthlySteps(), h.memberSteps())
 }
 
 // flowComparisons compare what they leave.
 func (h *history) flowComparisons() []func(context.Context) string {
-	return []func(context.Context) string{h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareMonthly, h.comparePayouts}
+	return []func(context.Context) string{h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareMonthly, h.comparePayouts, h.compareOffline}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // seedsFlag is what `make chaos SEEDS=…` sets.
-var seedsFlag = flag.String("seeds", "1-160", "the seeds to play: one, as in 17, or a range, as in 1-5000")
+var seedsFlag = flag.String("seeds", "1-200", "the seeds to play: one, as in 17, or a range, as in 1-5000")
 
 func TestMain(m *testing.M) { apptest.Main(m) }
 

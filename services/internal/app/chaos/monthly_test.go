@@ -111,10 +111,13 @@ func (h *history) compareMonthly(ctx context.Context) string {
 			continue // its first month was never paid
 		}
 		m := &month{Status: sub.Status, NextMinor: sub.AmountMinor}
-		for _, invoice := range h.atStripe("/v1/invoices?limit=100&subscription=" + sub.ID) {
-			if invoice.Status == "paid" {
-				m.Paid = append(m.Paid, invoice.Paid)
+		for _, invoice := range h.Sim.Invoices(h.account) {
+			if invoice.SubscriptionID == sub.ID && invoice.Status == "paid" {
+				m.Paid = append(m.Paid, invoice.AmountMinor)
 			}
+		}
+		if h.closed && sub.Status == "active" && !sub.CancelAtPeriodEnd {
+			return "the campaign is closed, and a monthly gift goes on"
 		}
 		slices.Sort(m.Paid)
 		want[sub.Metadata["recurring_donation"]] = m

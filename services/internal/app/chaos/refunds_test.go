@@ -2,9 +2,7 @@ package chaos_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +20,7 @@ func (h *history) refundSteps() []step {
 	return []step{
 		{"the treasurer gives a gift back", 4, h.refund},
 		{"the treasurer asks again", 2, h.refundAgain},
+		{"another member looks at refunds", 3, h.reviewRefunds},
 	}
 }
 
@@ -63,6 +62,28 @@ func (h *history) askRefund(req *refundsv1.CreateRefundRequest) {
 	}
 }
 
+// reviewRefunds approves or rejects what waits for a second member.
+func (h *history) reviewRefunds() {
+	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.treasurer), 12*time.Second)
+	defer cancel()
+	client := refundsv1.NewRefundsServiceClient(h.rest)
+	waiting, err := client.ListRefunds(ctx, &refundsv1.ListRefundsRequest{
+		Parent: "collectives/" + h.slug, State: refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL,
+	})
+	if err != nil {
+		h.note("  … %v", status.Code(err))
+		return
+	}
+	for _, r := range waiting.GetRefunds() {
+		if h.dice.IntN(4) == 0 {
+			_, err = client.RejectRefund(ctx, &refundsv1.RejectRefundRequest{Name: r.GetName()})
+		} else {
+			_, err = client.ApproveRefund(ctx, &refundsv1.ApproveRefundRequest{Name: r.GetName()})
+		}
+		h.note("  … %v", status.Code(err))
+	}
+}
+
 // went is a refund as both sides should see it.
 type went struct {
 	AmountMinor int64
@@ -70,10 +91,12 @@ type went struct {
 }
 
 var refundStatus = map[refundsv1.RefundState]string{
-	refundsv1.RefundState_REFUND_STATE_PENDING:   "pending",
-	refundsv1.RefundState_REFUND_STATE_SUCCEEDED: "succeeded",
-	refundsv1.RefundState_REFUND_STATE_FAILED:    "failed",
-	refundsv1.RefundState_REFUND_STATE_CANCELED:  "canceled",
+	refundsv1.RefundState_REFUND_STATE_PENDING:           "pending",
+	refundsv1.RefundState_REFUND_STATE_SUCCEEDED:         "succeeded",
+	refundsv1.RefundState_REFUND_STATE_FAILED:            "failed",
+	refundsv1.RefundState_REFUND_STATE_CANCELED:          "canceled",
+	refundsv1.RefundState_REFUND_STATE_REJECTED:          "rejected",
+	refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL: "awaiting approval",
 }
 
 // compareRefunds: whoever made it, each refund of Stripe's is known as it is there, and none is on its way that
@@ -111,8 +134,8 @@ func (h *history) compareRefunds(ctx context.Context) string {
 // compareDisputes: each is known as it is at Stripe.
 func (h *history) compareDisputes(ctx context.Context) string {
 	want, got := map[string]went{}, map[string]went{}
-	for _, d := range h.atStripe("/v1/disputes?limit=100") {
-		want[d.ID] = went{d.Amount, d.Status}
+	for _, d := range h.Sim.Disputes(h.account) {
+		want[d.ID] = went{d.AmountMinor, d.Status}
 	}
 	page, err := disputesv1.NewDisputesServiceClient(h.rest).ListDisputes(ctx, &disputesv1.ListDisputesRequest{
 		Parent: "collectives/" + h.slug, PageSize: 200,
@@ -127,35 +150,6 @@ func (h *history) compareDisputes(ctx context.Context) string {
 		return "disputes (-Stripe +ours):\n" + diff
 	}
 	return ""
-}
-
-// stripeObject is what most of Stripe's objects have.
-type stripeObject struct {
-	ID, Status string
-	Amount     int64
-	Paid       int64 `json:"amount_paid"` // of an invoice
-}
-
-// atStripe lists objects of the history's account; it has less than a page of each.
-func (h *history) atStripe(path string) []stripeObject {
-	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.SimURL+path, nil)
-	h.must(err)
-	req.SetBasicAuth(apptest.APIKey, "")
-	req.Header.Set("Stripe-Account", h.account)
-	req.Header.Set("Stripe-Version", "2023-10-16")
-	resp, err := http.DefaultClient.Do(req)
-	h.must(err)
-	defer resp.Body.Close()
-	var list struct {
-		Data    []stripeObject
-		HasMore bool `json:"has_more"`
-	}
-	h.must(json.NewDecoder(resp.Body).Decode(&list))
-	if resp.StatusCode != http.StatusOK || list.HasMore {
-		h.t.Fatalf("%s: HTTP %d, more: %t", path, resp.StatusCode, list.HasMore)
-	}
-	return list.Data
 }
 
 var disputeStatus = map[disputesv1.DisputeState]string{

@@ -23,6 +23,8 @@ func (h *history) stripeSteps() []step {
 		{"a bank disputes", 3, h.dispute},
 		{"a dispute goes on", 3, h.goOnWithDispute},
 		{"a card network warns of fraud", 1, h.warn},
+		{"a closed page is opened again", 2, h.recover},
+		{"the account is disconnected, or connected again", 1, h.turnConnection},
 		{"money is paid out by hand", 2, h.payOut},
 		{"a payout fails", 1, h.failPayout},
 	}
@@ -55,6 +57,41 @@ func (h *history) payByDebit() {
 		if err := h.Sim.PayByDebit(s.ID, ibans[h.dice.IntN(len(ibans))]); err != nil {
 			h.note("  … not offered: %v", err) // for a monthly gift
 		}
+	}
+}
+
+// recover goes back to a page that expired, of a gift that nobody has paid and no other page of which is open.
+func (h *history) recover() {
+	taken, expired := map[string]bool{}, []stripesim.Session{}
+	sessions := h.Sim.Sessions(h.account)
+	for _, s := range sessions {
+		taken[s.ClientReferenceID] = taken[s.ClientReferenceID] || s.Status != "expired"
+	}
+	for _, s := range sessions {
+		if s.Status == "expired" && !taken[s.ClientReferenceID] {
+			expired = append(expired, s)
+		}
+	}
+	if len(expired) == 0 {
+		return
+	}
+	id, err := h.Sim.Recover(expired[h.dice.IntN(len(expired))].ID)
+	if err != nil {
+		h.note("  … not possible: %v", err)
+		return
+	}
+	if h.dice.IntN(3) > 0 {
+		h.must(h.Sim.Pay(id, stripesim.CardOK))
+	}
+}
+
+// turnConnection: the collective takes our access to its account away, and gives it back.
+func (h *history) turnConnection() {
+	h.disconnected, h.wasDisconnected = !h.disconnected, true
+	if h.disconnected {
+		h.must(h.Sim.Deauthorize(h.account))
+	} else {
+		h.must(h.Sim.Authorize(h.account))
 	}
 }
 
@@ -186,6 +223,15 @@ func (h *history) compareProgress(ctx context.Context) string {
 	c, err := campaignsv1.NewCampaignsServiceClient(h.rest).GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: h.campaign})
 	if err != nil {
 		return fmt.Sprintf("the campaign cannot be read: %v", err)
+	}
+	offline, err := h.offlineGifts(ctx)
+	if err != nil {
+		return fmt.Sprintf("the offline gifts cannot be read: %v", err)
+	}
+	for _, g := range offline {
+		if counts(g) {
+			want += g.GetAmount().GetAmountMinor()
+		}
 	}
 	if got := c.GetProgress().GetSettled().GetAmountMinor(); got != want {
 		return fmt.Sprintf("settled is %d, gifts brought %d", got, want)
