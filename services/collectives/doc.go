@@ -1,4 +1,5 @@
-// Package collectives owns the groups that raise money, and their settings.
+// Package collectives owns the groups that raise money: their settings, their Stripe accounts, and what their members
+// must be told.
 //
 // A collective's id is its slug: it stands in public addresses, never changes, and
 // is what the tables of all services refer to. Collectives are not deleted, since

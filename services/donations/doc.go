@@ -2,8 +2,9 @@
 //
 // # What it owns
 //
-// The schema donations: one row for each gift that somebody started, and the limit on how often one network
-// starts gifts. Nothing in it tells who gave. What was asked for (campaign, amount, request id) and the
+// The schema donations: one row for each gift that somebody started, and for each monthly gift; what became of gifts
+// later, which is refunds, disputes and early fraud warnings; the tokens of donors' links; and the limit on how often
+// one network starts gifts. Nothing in it tells who gave. What was asked for (campaign, amount, request id) and the
 // Stripe account never change; the state moves forward only, by the table in state.go, and the database
 // refuses any other step:
 //
@@ -69,7 +70,7 @@
 // the gift that its donor started, whose id it has, and each other one a row of its own, unique by account and
 // invoice. [Service.ApplyInvoice] makes it so, whoever calls it: an event, the sync that found the charge of an
 // invoice, or upkeep. The subscription's metadata leads there, since the charge of an invoice has none. An unpaid
-// month is no gift.
+// month is no gift: members are told of it once.
 //
 //	created --> active <--> past_due --> canceled
 //	   |                       ^
@@ -89,6 +90,7 @@
 //
 // # Neighbours
 //
-// It imports campaigns, collectives and ledger, for what may be given to whom, and what is settled.
-// Webhooks imports it. It does not know webhooks: the job that asks Stripe for a waiting donor is its own.
+// It imports campaigns, collectives and ledger, for what may be given to whom, whom to tell, and what is settled.
+// Webhooks imports it. It does not know webhooks: the jobs that ask Stripe for a waiting donor, send refunds and keep
+// monthly gifts are its own. It serves four proto packages: donations, recurring, refunds and disputes.
 package donations

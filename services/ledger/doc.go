@@ -78,7 +78,7 @@
 //
 // # Neighbours
 //
-// Imports no sibling. Donations and webhooks post in their own database transactions; exports
-// reads with [Service.View]. Which book a collective's money is in, the program tells
+// Imports no sibling. Webhooks, payouts and treasury post in their own database transactions, and donations reads what
+// is settled; exports reads with [Service.View]. Which book a collective's money is in, the program tells
 // [NewServer].
 package ledger

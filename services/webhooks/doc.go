@@ -3,8 +3,8 @@
 //
 // # What it owns
 //
-// The schema webhooks: the events, each once by account and id; a row for each Stripe account with the position
-// of its sync; and the balance transactions that are parked. Of an event only what is needed is kept; who paid
+// The schema webhooks: the events, each once by account and id; a row for each Stripe account with the positions
+// of its sync and of its list of events; and the balance transactions that are parked. Of an event only what is needed is kept; who paid
 // is not.
 //
 // # Receive
@@ -81,5 +81,6 @@
 //
 // # Neighbours
 //
-// It imports donations, ledger, collectives and payouts, and nobody but the wiring imports it.
+// It imports donations, ledger, collectives and payouts, and nobody but the wiring imports it. What an object means is
+// said by its owner: gifts, refunds and disputes by donations, payouts by payouts, accounts by collectives.
 package webhooks

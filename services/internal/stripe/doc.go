@@ -1,6 +1,7 @@
 // Package stripe is the only one that speaks Stripe's API and checks its signatures. It stands on
 // stripe-go v76, whose API version is [APIVersion], and lets nothing of it out: results are small types that
-// hold what the services need and no more. A donor's name and address are never even decoded.
+// hold what the services need and no more. A donor's name and postal address are never even decoded; the e-mail address
+// is by [Client.CustomerEmail] alone, for a mail that the donor asked for.
 //
 // # Calls
 //
@@ -24,6 +25,7 @@
 //
 // # Neighbours
 //
-// Donations creates and reads sessions; webhooks verifies events and lists balance transactions. The package
-// knows errs and no service.
+// One file is one noun of Stripe's. Donations sells sessions, refunds, and changes subscriptions; webhooks verifies
+// events and lists balance transactions; payouts reads payouts; collectives makes and reads connected accounts; the
+// program sets up webhook endpoints and tries out keys. The package knows errs and money, and no service.
 package stripe

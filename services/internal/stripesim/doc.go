@@ -10,6 +10,9 @@
 //   - SEPA debits of single payments, once [Sim.OfferDebits] switches them on: unpaid until the bank answers on the
 //     clock, by the test IBAN, or [Sim.SettleDebit] does.
 //   - Prices in the donor's currency ([Sim.Localize]) and balances in another than the charge's ([Sim.SetExchange]).
+//   - Subscriptions by Checkout, renewed on the clock by their invoices, which are tried again and given up as Stripe
+//     does; the billing portal, where a person changes the card or ends one.
+//   - Standard accounts made by Connect, with their onboarding page, what Stripe still wants to know, and their end.
 //   - Refunds, which can wait for money and fail after they succeeded; disputes and inquiries with their fees; early
 //     fraud warnings. Banks, card networks and the dashboard act through calls such as [Sim.Dispute].
 //   - Payouts: automatic ones each midnight, once [Sim.SchedulePayouts] switches them on, and those that
@@ -44,8 +47,8 @@
 // [Sim] holds one [world] per account behind one mutex. Whatever enters (an API request, the page, a test's
 // call, a timer) takes the lock through Sim.lock, which first makes everything happen that was due on the
 // clock, and leaves through Sim.unlock, which hands new events to the dispatcher and the state to the saver.
-// Inside, time is an argument. Things to come are items of the agenda, named by kind, so that a later feature
-// (debits that confirm after days, renewals, payouts) adds a kind and its function. Objects are kept as what
+// Inside, time is an argument. Things to come, such as debits that confirm after days, renewals and
+// payouts, are items of the agenda, named by kind; a new feature adds a kind and its function. Objects are kept as what
 // varies and rendered as what Stripe shows: render lists every member of the real object.
 //
 // The package knows no other package of the project.
