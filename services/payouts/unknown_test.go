@@ -47,13 +47,14 @@ func TestAPayoutOfAnUnknownStatusHoldsUpNothing(t *testing.T) {
 func TestAFailureWhoseBalanceTransactionComesLater(t *testing.T) {
 	e := newEnv(t)
 	failed := e.said("po_1", stripe.PayoutFailed)
+	failed.Automatic = false                                                            // nothing inside is waited for
 	failed.Created, failed.Arrival = e.now().Add(-2*watchFor), e.now().Add(-2*watchFor) // too old to be listed
 	if err := e.apply(t.Context(), "", failed); err != nil {
 		t.Fatal(err)
 	}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"id":"po_1","object":"payout","amount":1000,"currency":"eur","status":"failed","automatic":true,
-			"reconciliation_status":"in_progress","arrival_date":1700000000,"created":1700000000,
+		_, _ = w.Write([]byte(`{"id":"po_1","object":"payout","amount":1000,"currency":"eur","status":"failed","automatic":false,
+			"reconciliation_status":"not_applicable","arrival_date":1700000000,"created":1700000000,
 			"balance_transaction":"txn_po_1","failure_balance_transaction":{"id":"txn_back","object":"balance_transaction"}}`))
 	}))
 	t.Cleanup(api.Close)
