@@ -49,6 +49,10 @@ const (
 	NoticeBankImportUnmatched NoticeKind = "bank_import_unmatched"
 	// NoticeBankAccountChanged: the account that donors are told to transfer to is another one.
 	NoticeBankAccountChanged NoticeKind = "bank_account_changed"
+	// NoticeChequeDetailsChanged: cheques are made out to somebody else, or sent elsewhere.
+	NoticeChequeDetailsChanged NoticeKind = "cheque_details_changed"
+	// NoticeRefundApprovalChanged: another limit, or none, says which refunds need a second member.
+	NoticeRefundApprovalChanged NoticeKind = "refund_approval_changed"
 	// NoticeAlertEmailsChanged: notices are mailed to other addresses from now on.
 	NoticeAlertEmailsChanged NoticeKind = "alert_emails_changed"
 )
