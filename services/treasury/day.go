@@ -14,6 +14,8 @@ type Day string
 type calendar struct {
 	zone  *time.Location
 	today Day
+	// open is the first moment that may be booked, for what is booked late; else zero, and closed periods refuse.
+	open time.Time
 }
 
 func (s *Service) calendar(ctx context.Context, collective string) (calendar, error) {
@@ -39,9 +41,12 @@ func (c calendar) check(field string, d Day) error {
 	return nil
 }
 
-// start is when a day that was checked begins.
+// start is when a day that was checked begins, or when the books are open again.
 func (c calendar) start(d Day) time.Time {
 	t, _ := time.ParseInLocation(time.DateOnly, string(d), c.zone)
+	if t.Before(c.open) {
+		return c.open
+	}
 	return t.UTC()
 }
 

@@ -251,7 +251,16 @@ func TestALineInAClosedPeriodKeepsNoOtherBack(t *testing.T) {
 	}
 	lines, err := s.Lines(t.Context(), "vallon", LineSuggested, "", newest, 10)
 	if err != nil || len(lines) != 1 || lines[0].Pledge != late.ID {
-		t.Errorf("%+v, err = %v", lines, err)
+		t.Fatalf("%+v, err = %v", lines, err)
+	}
+	// A member may say it all the same: it counts when the books are open again.
+	before := s.balance(t, "51211")
+	l, err := s.MatchLine(t.Context(), ask(), "vallon", lines[0].ID, Target{Kind: TargetPledge, Campaign: vallon, ID: late.ID})
+	if err != nil || s.balance(t, "51211") != before+11_00 {
+		t.Fatalf("err = %v, the bank stands at %d", err, s.balance(t, "51211"))
+	}
+	if g, err := s.Gift(t.Context(), vallon, l.Gift); err != nil || g.ReceivedOn != "2026-02-27" {
+		t.Errorf("the gift is of %s, err = %v", g.ReceivedOn, err)
 	}
 }
 

@@ -107,7 +107,8 @@ type TreasuryServiceClient interface {
 	ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(ctx context.Context, in *ListBankLinesRequest, opts ...grpc.CallOption) (*ListBankLinesResponse, error)
-	// Says what a line is, and books what is not booked yet. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
+	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
+	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
 	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
 	// direction is another), TRANSACTION_MATCHED.
 	MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
@@ -423,7 +424,8 @@ type TreasuryServiceServer interface {
 	ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(context.Context, *ListBankLinesRequest) (*ListBankLinesResponse, error)
-	// Says what a line is, and books what is not booked yet. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
+	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
+	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
 	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
 	// direction is another), TRANSACTION_MATCHED.
 	MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error)
