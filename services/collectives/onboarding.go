@@ -58,7 +58,7 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 	return link, connectError(err)
 }
 
-// checkOwnAccount is FAILED_PRECONDITION (STRIPE_ACCOUNT_SHARED) for a collective whose account is another's too.
+// checkOwnAccount is FAILED_PRECONDITION (ACCOUNT_SHARED) for a collective whose account is another's too.
 func (s *Service) checkOwnAccount(ctx context.Context, id string) error {
 	k, _, err := s.connection(ctx, id)
 	if err != nil || k.Account == "" {
@@ -68,7 +68,7 @@ func (s *Service) checkOwnAccount(ctx context.Context, id string) error {
 	if err != nil || owner == id {
 		return err
 	}
-	return errs.Precondition("STRIPE_ACCOUNT_SHARED", "The Stripe account of %s is not its alone; the operator opens it.", namePrefix+id)
+	return errs.Precondition("ACCOUNT_SHARED", "The Stripe account of %s is not its alone; the operator opens it.", namePrefix+id)
 }
 
 // connectError says what a caller can do about a refusal.

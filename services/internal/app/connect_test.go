@@ -388,7 +388,7 @@ func TestASharedAccountIsTheOperatorsToOpen(t *testing.T) {
 	}
 	for key, collective := range map[string]string{owner: "collectives/vallon", guest: "collectives/guest"} {
 		_, err := onboard(t, e.Conn, key, collective, uuid.NewString())
-		wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_SHARED", "")
+		wantError(t, err, codes.FailedPrecondition, "ACCOUNT_SHARED", "")
 		if _, err := onboard(t, e.Conn, e.OperatorKey, collective, uuid.NewString()); err != nil {
 			t.Errorf("the operator: %v", err)
 		}

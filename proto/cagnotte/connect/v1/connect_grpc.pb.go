@@ -36,7 +36,7 @@ type ConnectServiceClient interface {
 	// else. It works once, for some minutes; another `request_id` answers another link, the same one the same.
 	//
 	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (gifts went to the platform's own account),
-	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), STRIPE_ACCOUNT_SHARED (other collectives have the same
+	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), ACCOUNT_SHARED (other collectives have the same
 	// account: it is the operator's to open), STRIPE_CONNECT_REFUSED (the platform is not set up for Connect, or did
 	// not make the account). UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again
 	// continues.
@@ -85,7 +85,7 @@ type ConnectServiceServer interface {
 	// else. It works once, for some minutes; another `request_id` answers another link, the same one the same.
 	//
 	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (gifts went to the platform's own account),
-	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), STRIPE_ACCOUNT_SHARED (other collectives have the same
+	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), ACCOUNT_SHARED (other collectives have the same
 	// account: it is the operator's to open), STRIPE_CONNECT_REFUSED (the platform is not set up for Connect, or did
 	// not make the account). UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again
 	// continues.
