@@ -246,7 +246,8 @@ func TestADisputesIDUsedAsACharges(t *testing.T) {
 }
 
 func TestDisputesTwiceLateAndOutOfOrder(t *testing.T) {
-	e := apptest.Start(t, apptest.Config{})
+	// Some events are lost, and then it is the timer that finds the money.
+	e := apptest.Start(t, apptest.Config{SyncEvery: time.Second})
 	k := newDesk(t, e, "vallon")
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -44,6 +44,9 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 			}
 			return h
 		}
+		if err := e.Sim.WaitDelivered(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		e.Eventually("all is applied", func() bool { h := health(); return h.GetReceivedCount() > 0 && h.GetWaitingCount() == 0 })
 		if h := health(); h.GetName() != name || h.GetLastEventTime() == nil || h.GetDelayP99() == nil || h.GetDeadCount() != 0 {
 			t.Errorf("healthy: %v", h)

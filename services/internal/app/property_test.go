@@ -25,6 +25,14 @@ type money struct{ Gross, Fee int64 }
 // balance transactions, one to one and to the cent.
 func wantBooksOfStripe(t rapid.TB, e *apptest.Env, collectives ...string) {
 	t.Helper()
+	if diff := booksAgainstStripe(t, e, collectives...); diff != "" {
+		t.Fatalf("the books differ from Stripe's balance transactions (-Stripe +books):\n%s", diff)
+	}
+}
+
+// booksAgainstStripe tells what differs; empty when nothing does.
+func booksAgainstStripe(t rapid.TB, e *apptest.Env, collectives ...string) string {
+	t.Helper()
 	want := map[string]money{}
 	for _, bt := range e.Sim.BalanceTransactions("") {
 		want[bt.ID] = money{Gross: bt.AmountMinor, Fee: bt.FeeMinor}
@@ -49,9 +57,7 @@ func wantBooksOfStripe(t rapid.TB, e *apptest.Env, collectives ...string) {
 			}
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatalf("the books differ from Stripe's balance transactions (-Stripe +books):\n%s", diff)
-	}
+	return cmp.Diff(want, got)
 }
 
 // moved reads a gift's transaction back, and checks that it balances.

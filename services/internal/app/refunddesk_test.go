@@ -115,9 +115,8 @@ func (k *desk) settles(t *testing.T, minor int64) {
 	t.Helper()
 	k.e.Eventually("the campaign's progress follows", func() bool {
 		settled, _ := progress(t, k.e.Conn, k.campaign)
-		return settled == minor
+		return settled == minor && booksAgainstStripe(t, k.e, k.slug) == ""
 	})
-	wantBooksOfStripe(t, k.e, k.slug)
 }
 
 // notices are the subjects that members were told of, by kind.
