@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -85,4 +86,35 @@ func TestAnAccountIsReadAgainAndNotBelieved(t *testing.T) {
 	}
 	// The event says that it takes no payments, and Stripe says that it does.
 	e.give(festival)
+}
+
+// A warning moves no money, and Stripe's list brings no event that is stored: without another try it is lost.
+func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(festival)
+	e.pay(d)
+	e.delivered()
+	e.run(connected)
+	e.want(d, donations.StateSucceeded, true)
+	sessions := e.sim.Sessions(connected)
+	if _, err := e.sim.WarnOfFraud(sessions[len(sessions)-1].ChargeID, "made_with_stolen_card"); err != nil {
+		t.Fatal(err)
+	}
+	e.delivered()
+	set := func(is bool) {
+		t.Helper()
+		if err := e.webhooks.setConnected(t.Context(), connected, is); err != nil {
+			t.Fatal(err)
+		}
+		e.run(connected)
+	}
+	warnings := func() int { return one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings") }
+	set(false)
+	if n := warnings(); n != 0 || len(e.events(StateIgnored)["radar.early_fraud_warning.created"]) != 1 {
+		t.Errorf("%d warnings of an account that is disconnected", n)
+	}
+	set(true)
+	if n := warnings(); n != 1 {
+		t.Errorf("%d warnings once it is back, want 1", n)
+	}
 }

@@ -136,7 +136,7 @@ func (s *Service) storeConnection(ctx context.Context, e stripe.Event, args pgx.
 		if stored, err = returned(tx.QueryRow(ctx, storeEventSQL, args)); err != nil || !stored {
 			return err
 		}
-		return s.cfg.Collectives.SetConnectedTx(ctx, tx, e.Account, e.Type == typeAuthorized, e.Created)
+		return s.setConnectedTx(ctx, tx, e.Account, e.Type == typeAuthorized, e.Created)
 	})
 	return stored, err
 }
