@@ -166,6 +166,23 @@ func TestFECKeepsItsNumbers(t *testing.T) {
 	}
 }
 
+func TestFECSaysWhatWasTakenBack(t *testing.T) {
+	service, books, pool := open(t, "Europe/Paris")
+	at := time.Date(lastYear, 6, 1, 12, 0, 0, 0, paris)
+	post(t, books, pool, pair("expense:1", ledger.KindExpense, at, ledger.RoleLawyerFees, ledger.RoleSuppliers, eur(7), vallon, ""),
+		pair("expense:1:reversed", ledger.KindReversal, at, ledger.RoleSuppliers, ledger.RoleLawyerFees, eur(7), vallon, ""))
+	text, _ := download(t, service, fecOf(lastYear, ""))
+	lines, problems := checkFEC(text, fmt.Sprint(lastYear, "0101"), fmt.Sprint(lastYear, "1231"))
+	if len(problems) > 0 || len(lines) != 4 {
+		t.Fatalf("%d lines: %q", len(lines), problems)
+	}
+	for i, want := range []string{"ACH Facture", "ACH Facture", "OD Extourne", "OD Extourne"} {
+		if got := lines[i]["JournalCode"] + " " + lines[i]["EcritureLib"]; got != want {
+			t.Errorf("line %d is %q, want %q", i, got, want)
+		}
+	}
+}
+
 func TestFECNamesAndYears(t *testing.T) {
 	service, _, _ := open(t, "Europe/Paris")
 	for _, c := range []struct {
@@ -184,6 +201,9 @@ func TestFECNamesAndYears(t *testing.T) {
 		notice, header := download(t, service, c.req)
 		if header.FileName != strings.TrimSuffix(c.name, ".txt")+"-notice.txt" || !strings.Contains(notice, c.name) || !strings.Contains(notice, c.req.SIREN) {
 			t.Errorf("%s: %s", header.FileName, notice)
+		}
+		if strings.Count(notice, "Opérations diverses") != 1 {
+			t.Errorf("the journal of several kinds is not there once:\n%s", notice)
 		}
 		for _, column := range fecColumns {
 			if !strings.Contains(notice, " "+column+" ") {

@@ -3,6 +3,7 @@ package exports
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -30,7 +31,10 @@ func openFECNotice(_ context.Context, x *export, c *chunks) (writer, error) {
 	}
 	var journals []journal
 	for _, j := range inOrder {
-		journals = append(journals, journal{j.code, j.name})
+		// A journal may be that of several kinds.
+		if named := (journal{j.code, j.name}); !slices.Contains(journals, named) {
+			journals = append(journals, named)
+		}
 	}
 	const day = "02/01/2006"
 	if err := notice.Execute(c, map[string]any{
