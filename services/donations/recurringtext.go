@@ -21,11 +21,11 @@ var recurringCatalogue = map[string]recurringWords{
 		subject: "Votre don mensuel – %s",
 		text: `Bonjour,
 
-Voici le lien pour voir, changer ou arrêter votre don mensuel à « %s » :
+Voici le lien pour voir, changer ou arrêter votre don mensuel à « %s » :
 
 %s
 
-Il fonctionne une seule fois, pendant 24 heures. Si vous n’avez rien demandé, ignorez ce message : rien ne change.
+Il ne fonctionne qu’une seule fois, et pendant 24 heures. Si vous ne l’avez pas demandé, vous pouvez ignorer ce message : rien ne changera.
 `,
 	},
 	"en": {
@@ -38,7 +38,7 @@ Here is the link to see, change or stop your monthly gift to “%s”:
 
 %s
 
-It works once, for 24 hours. If you asked for nothing, ignore this message: nothing changes.
+It works once, and for 24 hours. If you did not ask for it, you can ignore this message: nothing will change.
 `,
 	},
 }
