@@ -44,10 +44,8 @@ func TestArchive(t *testing.T) {
 			t.Errorf("found %v, err = %v", report, err)
 		}
 	})
-	line := func(number int) string {
-		return regexp.MustCompile(fmt.Sprintf(`(?m)^\{"type":"transaction","number":"%d".*\n`, number)).FindString(archive)
-	}
-	for _, c := range []struct{ rule, old, new, want string }{
+	line := func(number int) string { return lineOf(archive, number) }
+	wantTold(t, archive, []forgery{
 		{"an amount", line(7), strings.Replace(line(7), `"amount_minor":"106"`, `"amount_minor":"206"`, 1), "number 7 (txn_006): its transaction, an entry or its number is not what was sealed"},
 		{"an unbalanced transaction", line(7), strings.Replace(line(7), `"amount_minor":"106"`, `"amount_minor":"206"`, 1), "sums to 100 EUR"},
 		{"a kept balance", `"balance":{"account":"75411","amount_minor":"-`, `"balance":{"account":"75411","amount_minor":"-1`, "kept balance of account 75411"},
@@ -56,22 +54,8 @@ func TestArchive(t *testing.T) {
 		{"a transaction twice", line(9), line(9) + line(9), "comes where number 10 is expected"},
 		{"a changed note", `\nsigned 20`, `\nsigned 21`, "the signature of the checkpoint"},
 		{"a removed checkpoint", archive[strings.Index(archive, `{"type":"checkpoint","size":"200"`):strings.Index(archive, `{"type":"checkpoint","size":"300"`)], "", "checkpoint 300: follows the checkpoint 200"},
-	} {
-		t.Run("tells "+c.rule, func(t *testing.T) {
-			forged := strings.Replace(archive, c.old, c.new, 1)
-			if forged == archive {
-				t.Fatal("nothing was changed")
-			}
-			report, err := ledger.VerifyArchive(strings.NewReader(forged), "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if found := fmt.Sprint(report.Differences); !strings.Contains(found, c.want) {
-				t.Errorf("found %s", found)
-			}
-		})
-	}
-	for rule, forged := range map[string]string{
+	})
+	wantRefused(t, map[string]string{
 		"cut off":                   archive[:len(archive)-len("{\"type\":\"end\"}\n")],
 		"cut in a line":             archive[:len(archive)/2],
 		"of another version":        strings.Replace(archive, `"version":1`, `"version":2`, 1),
@@ -80,11 +64,45 @@ func TestArchive(t *testing.T) {
 		"with an unknown member":    strings.Replace(archive, `"kind":`, `"donor":"x","kind":`, 1),
 		"with a number far away":    strings.Replace(archive, `"number":"9"`, `"number":"9000000000000"`, 1),
 		"with nothing in it at all": "",
-	} {
+	})
+}
+
+// forgery is one change of a file, and what it must be told by.
+type forgery struct{ rule, old, new, want string }
+
+// wantTold makes each change by itself, and expects the check to tell it.
+func wantTold(t *testing.T, file string, forgeries []forgery) {
+	t.Helper()
+	for _, f := range forgeries {
+		t.Run("tells "+f.rule, func(t *testing.T) {
+			forged := strings.Replace(file, f.old, f.new, 1)
+			if forged == file {
+				t.Fatal("nothing was changed")
+			}
+			report, err := ledger.VerifyArchive(strings.NewReader(forged), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := fmt.Sprint(report.Differences); !strings.Contains(found, f.want) {
+				t.Errorf("found %s", found)
+			}
+		})
+	}
+}
+
+// wantRefused says that none of the files, by what was done to them, is an archive.
+func wantRefused(t *testing.T, files map[string]string) {
+	t.Helper()
+	for rule, forged := range files {
 		t.Run("is none "+rule, func(t *testing.T) {
 			if _, err := ledger.VerifyArchive(strings.NewReader(forged), ""); err == nil {
 				t.Error("it passes")
 			}
 		})
 	}
+}
+
+// lineOf returns the line of the transaction of a number.
+func lineOf(file string, number int) string {
+	return regexp.MustCompile(fmt.Sprintf(`(?m)^\{"type":"transaction","number":"%d".*\n`, number)).FindString(file)
 }
