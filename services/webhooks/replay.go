@@ -88,16 +88,7 @@ WHERE e.account = ANY(@accounts::text[])
 RETURNING e.account`
 
 const namedEventSQL = `
-SELECT
-	e.id,
-	e.account,
-	e.type,
-	e.state,
-	e.attempts,
-	e.failure_reason,
-	e.created_at,
-	e.received_at,
-	e.finished_at
+SELECT` + eventColumns + `
 FROM webhooks.events AS e
 WHERE e.account = ANY(@accounts::text[])
 	AND e.id = @id

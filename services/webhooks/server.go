@@ -70,8 +70,8 @@ type Position struct {
 // newest is before every event.
 var newest = Position{Received: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
-const selectEventsSQL = `
-SELECT
+// eventColumns is what scanEvent reads.
+const eventColumns = `
 	e.id,
 	e.account,
 	e.type,
@@ -80,7 +80,10 @@ SELECT
 	e.failure_reason,
 	e.created_at,
 	e.received_at,
-	e.finished_at
+	e.finished_at`
+
+const selectEventsSQL = `
+SELECT` + eventColumns + `
 FROM webhooks.events AS e
 WHERE (e.received_at, e.account, e.id) < (@received_at, @account, @id)`
 
