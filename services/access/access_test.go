@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/access"
-	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 )
 
@@ -63,21 +63,6 @@ func create(t *testing.T, s *access.Service, k access.Key) (access.Key, string) 
 		t.Fatal(err)
 	}
 	return created, secret
-}
-
-func wantError(t *testing.T, err error, code codes.Code, reason string, fields ...string) {
-	t.Helper()
-	e := errs.As(err)
-	if e == nil || e.Code != code || e.Reason != reason {
-		t.Fatalf("got %v, want %v %s", err, code, reason)
-	}
-	var got []string
-	for _, f := range e.Fields {
-		got = append(got, f.Field)
-	}
-	if diff := cmp.Diff(fields, got); diff != "" {
-		t.Errorf("fields (-want +got)\n%s", diff)
-	}
 }
 
 func TestKeyOpensItsCollective(t *testing.T) {
@@ -153,7 +138,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			p, err := s.Authenticate(ctx, key)
-			wantError(t, err, codes.Unauthenticated, "INVALID_KEY")
+			errstest.Want(t, err, codes.Unauthenticated, "INVALID_KEY")
 			if !p.IsZero() {
 				t.Errorf("and says who it is: %+v", p)
 			}
@@ -188,7 +173,7 @@ func TestCreateRefuses(t *testing.T) {
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			_, secret, err := s.Create(ctx, test.key)
-			wantError(t, err, test.code, test.reason, test.fields...)
+			errstest.Want(t, err, test.code, test.reason, test.fields...)
 			if secret != "" {
 				t.Error("and gives a secret")
 			}
@@ -221,7 +206,7 @@ func TestRevoke(t *testing.T) {
 	t.Run("answers alike for a missing key and for one of another collective", func(t *testing.T) {
 		_, missing := s.Revoke(ctx, "vallon", "k-0")
 		_, foreign := s.Revoke(ctx, "vallon", "k-2")
-		wantError(t, missing, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, missing, codes.NotFound, "NOT_FOUND")
 		if strings.ReplaceAll(missing.Error(), "k-0", "k-2") != foreign.Error() {
 			t.Errorf("missing: %v; foreign: %v", missing, foreign)
 		}

@@ -13,6 +13,7 @@ import (
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
 
 func TestServerKeyLife(t *testing.T) {
@@ -71,11 +72,11 @@ func TestServerKeyLife(t *testing.T) {
 		}
 	}
 	_, err = s.Authenticate(ctx, created.GetSecret())
-	wantError(t, err, codes.Unauthenticated, "INVALID_KEY")
+	errstest.Want(t, err, codes.Unauthenticated, "INVALID_KEY")
 
 	for _, name := range []string{"collectives/vallon/apiKeys/none", "apiKeys/laptop", "collectives/marseille/apiKeys/laptop", "collectives/vallon", "x/laptop", ""} {
 		_, err := server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: name})
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	}
 }
 
@@ -127,5 +128,5 @@ func TestServerListsKeysNewestFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = server.ListApiKeys(ctx, &accessv1.ListApiKeysRequest{Parent: "collectives/marseille", PageToken: first.GetNextPageToken()})
-	wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
+	errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
 }

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"pgregory.net/rapid"
+
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
 
 // ways is the second writing of the lifecycle: from a state, by a verb, to a state or
@@ -37,7 +39,7 @@ func TestLifecycle(t *testing.T) {
 			to, allowed := ways[model.State][word], true
 			if _, isState := ways[State(to)]; !isState {
 				allowed = false
-				wantError(t, err, codes.FailedPrecondition, to)
+				errstest.Want(t, err, codes.FailedPrecondition, to)
 			} else if err != nil {
 				t.Fatalf("%s from %s: %v", word, model.State, err)
 			}
@@ -68,7 +70,7 @@ func TestDeadlineOfVerbs(t *testing.T) {
 	t.Run("publish refuses one that has passed", func(t *testing.T) {
 		clock.set(content.Deadline)
 		_, err := s.Publish(context.Background(), avocat)
-		wantError(t, err, codes.FailedPrecondition, "DEADLINE_PASSED")
+		errstest.Want(t, err, codes.FailedPrecondition, "DEADLINE_PASSED")
 	})
 	clock.set(start)
 	must(t, s.Publish, avocat)
@@ -77,13 +79,13 @@ func TestDeadlineOfVerbs(t *testing.T) {
 	must(t, s.Pause, avocat)
 	t.Run("resume refuses one that has passed", func(t *testing.T) {
 		_, err := s.Resume(context.Background(), avocat)
-		wantError(t, err, codes.FailedPrecondition, "DEADLINE_PASSED")
+		errstest.Want(t, err, codes.FailedPrecondition, "DEADLINE_PASSED")
 	})
 	t.Run("close needs none", func(t *testing.T) { must(t, s.Close, avocat) })
 	t.Run("verbs say what is missing", func(t *testing.T) {
 		for _, verb := range []func(context.Context, Name) (Campaign, error){s.Publish, s.Pause, s.Resume, s.Close} {
 			_, err := verb(context.Background(), Name{Collective: "vallon", Campaign: "none"})
-			wantError(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 		}
 	})
 }

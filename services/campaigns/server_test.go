@@ -18,6 +18,7 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
@@ -91,7 +92,7 @@ func TestServerListPages(t *testing.T) {
 	} {
 		t.Run("refuses "+rule, func(t *testing.T) {
 			_, err := server.ListCampaigns(nobody, req)
-			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
+			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
 		})
 	}
 }
@@ -191,16 +192,16 @@ func TestServerWrites(t *testing.T) {
 	for _, path := range []string{"state", "progress", "publish_time", "create_time", "accepting_gifts", "colour", "texts.fr"} {
 		t.Run("refuses the path "+path, func(t *testing.T) {
 			_, err := update(&campaignsv1.Campaign{}, path)
-			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "update_mask")
+			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "update_mask")
 		})
 	}
 	t.Run("names the field of a stored amount that the new one leaves behind", func(t *testing.T) {
 		_, err := update(&campaignsv1.Campaign{Minimum: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 10_00}}, "minimum")
-		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "campaign.presets[0].amount_minor")
+		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "campaign.presets[0].amount_minor")
 	})
 	t.Run("refuses a stale etag", func(t *testing.T) {
 		_, err := update(&campaignsv1.Campaign{Etag: created.GetEtag()}, "deadline")
-		wantError(t, err, codes.Aborted, "ETAG_MISMATCH")
+		errstest.Want(t, err, codes.Aborted, "ETAG_MISMATCH")
 	})
 
 	name := avocat.String()
@@ -232,14 +233,14 @@ func TestServerWrites(t *testing.T) {
 	t.Run("says what is missing", func(t *testing.T) {
 		for _, name := range []string{"collectives/vallon/campaigns/none", "nonsense"} {
 			_, err := server.PublishCampaign(editor, &campaignsv1.PublishCampaignRequest{Name: name})
-			wantError(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 			_, err = server.UpdateCampaign(editor, &campaignsv1.UpdateCampaignRequest{Campaign: &campaignsv1.Campaign{Name: name}})
-			wantError(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 			_, err = server.GetCampaign(editor, &campaignsv1.GetCampaignRequest{Name: name})
-			wantError(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 		}
 		_, err := server.CreateCampaign(editor, &campaignsv1.CreateCampaignRequest{Parent: "collectives/nowhere", CampaignId: "avocat", Campaign: sent})
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	})
 }
 

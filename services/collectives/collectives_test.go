@@ -17,6 +17,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -47,21 +48,6 @@ func mustCreate(t *testing.T, s *collectives.Service, c collectives.Collective) 
 // equal compares all that is stored and told of a collective.
 func equal(a, b collectives.Collective) bool {
 	return cmp.Equal(a, b, cmp.AllowUnexported(collectives.Collective{}))
-}
-
-func wantError(t *testing.T, err error, code codes.Code, reason string, fields ...string) {
-	t.Helper()
-	e := errs.As(err)
-	if e == nil || e.Code != code || e.Reason != reason {
-		t.Fatalf("got %v, want %v %s", err, code, reason)
-	}
-	var got []string
-	for _, f := range e.Fields {
-		got = append(got, f.Field)
-	}
-	if diff := cmp.Diff(fields, got); diff != "" {
-		t.Errorf("fields (-want +got)\n%s", diff)
-	}
 }
 
 func TestCreate(t *testing.T) {
@@ -102,7 +88,7 @@ func TestCreate(t *testing.T) {
 		other := vallon()
 		other.DisplayName = "Another one"
 		_, err := s.Create(ctx, other)
-		wantError(t, err, codes.AlreadyExists, "COLLECTIVE_EXISTS")
+		errstest.Want(t, err, codes.AlreadyExists, "COLLECTIVE_EXISTS")
 	})
 	t.Run("takes Europe/Paris for no zone, twice", func(t *testing.T) {
 		c := collectives.Collective{ID: "nozone", DisplayName: "No zone"}
@@ -116,7 +102,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		_, err = s.Get(ctx, "nowhere")
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	})
 }
 
@@ -141,7 +127,7 @@ func TestSettingsAreChecked(t *testing.T) {
 			c := vallon()
 			test.change(&c)
 			_, err := s.Create(context.Background(), c)
-			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", test.field)
+			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", test.field)
 		})
 	}
 }
@@ -252,7 +238,7 @@ func TestAccountIsFixedByTheFirstGift(t *testing.T) {
 	}
 	t.Run("refuses another account", func(t *testing.T) {
 		_, err := s.Update(ctx, "vallon", "", setAccount(""))
-		wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_IN_USE")
+		errstest.Want(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_IN_USE")
 	})
 	t.Run("is no change that others see", func(t *testing.T) {
 		if after, err := s.Get(ctx, "vallon"); err != nil || !equal(after, before) {
@@ -281,7 +267,7 @@ func TestAccountIsFixedByTheFirstGift(t *testing.T) {
 	})
 	t.Run("says which collective is missing", func(t *testing.T) {
 		_, err := markInUse(t, s, pool, "nowhere")
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -37,7 +38,7 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 				t.Error(err)
 			}
 		} else {
-			wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
+			errstest.Want(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
 		}
 		got, err := s.StripeAccounts(ctx)
 		if diff := cmp.Diff(accounts, got); err != nil || diff != "" {
@@ -64,5 +65,5 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 		set(false, start.Add(time.Hour))
 		check(true)
 	})
-	wantError(t, s.CheckConnected(ctx, "nowhere"), codes.NotFound, "NOT_FOUND")
+	errstest.Want(t, s.CheckConnected(ctx, "nowhere"), codes.NotFound, "NOT_FOUND")
 }

@@ -14,6 +14,7 @@ import (
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -98,7 +99,7 @@ func TestNotices(t *testing.T) {
 			}
 		}
 		_, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/nowhere"})
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	})
 	t.Run("who saw to it first stays", func(t *testing.T) {
 		resp, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/-"})
@@ -127,7 +128,7 @@ func TestNotices(t *testing.T) {
 		id := resp.GetNotices()[0].GetName()[len("collectives/vallon/"):]
 		for _, name := range []string{id, "collectives/marseille/" + id, "collectives/vallon/notices/x", "collectives/vallon"} {
 			_, err := server.AcknowledgeNotice(operator(), &noticesv1.AcknowledgeNoticeRequest{Name: name})
-			wantError(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 		}
 	})
 	t.Run("refuses what is no notice", func(t *testing.T) {
@@ -147,6 +148,6 @@ func TestNotices(t *testing.T) {
 		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
 			return s.TellTx(ctx, tx, collectives.Notice{Collective: "nowhere", Kind: collectives.NoticeDisputeOpened, Key: "k"})
 		})
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	})
 }

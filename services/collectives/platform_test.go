@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
 
 func TestTheBooksAreOfOneStripeAccountAndMode(t *testing.T) {
@@ -23,16 +24,16 @@ func TestTheBooksAreOfOneStripeAccountAndMode(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	wantError(t, bind("", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
-	wantError(t, bind("acct_live", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	errstest.Want(t, bind("", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	errstest.Want(t, bind("acct_live", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
 	// The first key that may read its account tells which it is.
 	for range 2 {
 		if err := bind("acct_1", false); err != nil {
 			t.Error(err)
 		}
 	}
-	wantError(t, bind("acct_2", false), codes.FailedPrecondition, collectives.ReasonOtherStripe)
-	wantError(t, bind("acct_1", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	errstest.Want(t, bind("acct_2", false), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	errstest.Want(t, bind("acct_1", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
 	if err := bind("", false); err != nil {
 		t.Errorf("a key that may not read its account: %v", err)
 	}

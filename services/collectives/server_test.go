@@ -17,6 +17,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
 
 func as(role access.Role, collective string) context.Context {
@@ -61,7 +62,7 @@ func TestServerCreateAndGet(t *testing.T) {
 	}
 	for _, name := range []string{"collectives/nowhere", "vallon", "collectives/vallon/x", ""} {
 		_, err := server.GetCollective(operator(), &collectivesv1.GetCollectiveRequest{Name: name})
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	}
 }
 
@@ -100,7 +101,7 @@ func TestServerList(t *testing.T) {
 		}
 	}
 	_, err := server.ListCollectives(operator(), &collectivesv1.ListCollectivesRequest{PageToken: "forged"})
-	wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
+	errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
 }
 
 func TestServerUpdate(t *testing.T) {
@@ -138,7 +139,7 @@ func TestServerUpdate(t *testing.T) {
 	})
 	t.Run("refuses the account to an owner, like what is missing", func(t *testing.T) {
 		_, err := update(owner, &collectivesv1.Collective{StripeAccount: "acct_mine"}, "stripe_account")
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	})
 	t.Run("gives the account to the operator", func(t *testing.T) {
 		got, err := update(operator(), &collectivesv1.Collective{StripeAccount: "acct_2"}, "stripe_account")
@@ -149,20 +150,20 @@ func TestServerUpdate(t *testing.T) {
 	for _, path := range []string{"create_time", "update_time", "colour", "display_name.x"} {
 		t.Run("refuses the path "+path, func(t *testing.T) {
 			_, err := update(operator(), &collectivesv1.Collective{}, path)
-			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "update_mask")
+			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "update_mask")
 		})
 	}
 	t.Run("checks what it would write", func(t *testing.T) {
 		_, err := update(owner, &collectivesv1.Collective{}, "display_name")
-		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "collective.display_name")
+		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "collective.display_name")
 	})
 	t.Run("refuses a stale etag", func(t *testing.T) {
 		_, err := update(owner, &collectivesv1.Collective{DisplayName: "x", Etag: created.GetEtag()}, "display_name", "etag")
-		wantError(t, err, codes.Aborted, "ETAG_MISMATCH")
+		errstest.Want(t, err, codes.Aborted, "ETAG_MISMATCH")
 	})
 	t.Run("says that a collective is missing", func(t *testing.T) {
 		_, err := server.UpdateCollective(operator(), &collectivesv1.UpdateCollectiveRequest{Collective: &collectivesv1.Collective{Name: "collectives/nowhere"}})
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 	})
 	t.Run("lets one of many with the same etag win", func(t *testing.T) {
 		read, err := server.GetCollective(owner, &collectivesv1.GetCollectiveRequest{Name: "collectives/vallon"})

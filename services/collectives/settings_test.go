@@ -16,6 +16,7 @@ import (
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -112,7 +113,7 @@ func TestSettingsThatCannotBe(t *testing.T) {
 			c := vallon()
 			test.spoil(&c)
 			_, err := s.Create(context.Background(), c)
-			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "collective."+test.field)
+			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "collective."+test.field)
 		})
 	}
 }
@@ -167,7 +168,7 @@ func TestWhoSeesAndChangesSettings(t *testing.T) {
 			Collective: &collectivesv1.Collective{Name: "collectives/vallon"},
 			UpdateMask: mask("own_account_required"),
 		})
-		wantError(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
 		got, err := server.UpdateCollective(operator(), &collectivesv1.UpdateCollectiveRequest{
 			Collective: &collectivesv1.Collective{Name: "collectives/vallon"},
 			UpdateMask: mask("own_account_required"),
