@@ -62,7 +62,8 @@
 // of any refund, dispute or fraud warning is read again at Stripe by its id, [Service.ReadRefund],
 // [Service.ReadDispute], [Service.ReadFraudWarning], after an event, when the balance moved for it, and on a timer
 // while it can change. They tell members and decide nothing about money: a gift's state and the books follow the
-// balance alone.
+// balance alone. Stripe takes a refund's amount for one in the payment's currency: a gift that was paid in its donor's
+// own currency is given back in the dashboard only.
 //
 // # Monthly gifts
 //

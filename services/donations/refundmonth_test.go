@@ -86,6 +86,23 @@ func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
 	if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
+	if id, err = e.sim.Refund(e.lastCharge(), 1_00); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.sim.FailRefund(id, "expired_or_canceled_card"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil {
+		t.Fatal(err)
+	}
+	var told string
+	if err := e.pool.QueryRow(t.Context(), `
+		SELECT n.currency
+		FROM collectives.notices AS n
+		WHERE n.kind = 'refund_failed'
+			AND n.amount_minor = 100`).Scan(&told); err != nil || told != "GBP" {
+		t.Errorf("members are told of %q, %v", told, err)
+	}
 	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
 		back, err := returningTx(ctx, tx, d.ID, uuid.Nil)
 		if back.minor != 0 {

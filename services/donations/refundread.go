@@ -10,6 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // ReadRefund reads a refund at Stripe and brings ours in step with it, whoever made it. It may be called any
@@ -162,7 +163,7 @@ func (s *Service) applyRefund(ctx context.Context, match Match, account string, 
 		case r.ID == uuid.Nil:
 			r.ID = s.cfg.NewID()
 			r.Campaign, r.Donation = d.Campaign, d.ID
-			r.Amount.Minor, r.Amount.Currency = is.AmountMinor, d.Amount.Currency
+			r.Amount.Minor, r.Amount.Currency = is.AmountMinor, money.Currency(is.Currency)
 			named["id"], named["donation"], named["collective"], named["account"] = r.ID, d.ID, d.Campaign.Collective, account
 			named["amount_minor"], named["currency"] = is.AmountMinor, is.Currency
 			named["reason"], named["created_at"] = string(refundReason(is.Reason)), is.Created

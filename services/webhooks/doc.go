@@ -58,7 +58,8 @@
 // account. So Stripe's list of events is read too (hear.go), one for each account, at the start and on the timer,
 // from a position that lasts, as far back as Stripe keeps events. What is not there is stored as if it had been
 // received, by its id, since Stripe renders the list in the version of each event's creation. Hints are left out.
-// An account that answers "no access" there is noted as disconnected, and tried again every hour.
+// A long past is read in windows that last, since a job is cut off. An account that answers "no access" there is noted
+// as disconnected, and tried again every hour; the events that waited for it wait again once it is back.
 //
 // # Health
 //
