@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,6 +105,9 @@ func csvFromProto(p *treasuryv1.CsvFormat) (*csvFormat, error) {
 	}
 	for _, column := range p.GetTextColumns() {
 		f.text = append(f.text, int(column))
+	}
+	if slices.Contains(f.text, f.reference) {
+		return nil, errs.Invalid("csv.reference_column", "must be none of text_columns: it is kept, and what payers wrote is not")
 	}
 	if (f.amount > 0) == (f.debit > 0 || f.credit > 0) {
 		return nil, errs.Invalid("csv.amount_column", "must be said, or debit_column and credit_column instead")

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -231,10 +232,14 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 	return []parsedLine{line}, nil
 }
 
-// provided is a reference that is one; banks write NOTPROVIDED for none.
+// provided is a reference that is one; banks write NOTPROVIDED for none. It is stored, and words are not: they may be
+// a payer's name, which some banks and wrong columns put there.
 func provided(reference string) string {
 	reference = strings.TrimSpace(reference)
-	if reference == "NOTPROVIDED" || reference == "NONREF" || len(reference) > 100 {
+	word := !strings.ContainsAny(reference, "0123456789") || strings.ContainsFunc(reference, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	})
+	if word || len(reference) > 100 {
 		return ""
 	}
 	return reference

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -83,5 +84,21 @@ func TestXMLHasNoEntities(t *testing.T) {
 		if _, err := parseCAMT([]byte(content)); !unreadableHere(err) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestReferencesNameNobody: what is stored of a line is a number, whatever stands in its place.
+func TestReferencesNameNobody(t *testing.T) {
+	for reference, want := range map[string]string{
+		" B-1 ": "B-1", "2026/0412.7": "2026/0412.7", "": "", "NOTPROVIDED": "", "NONREF": "", "JEANNE DUPONT": "", "DUPONT": "",
+		"VIR JEANNE DUPONT 12": "", "1\x00": "", strings.Repeat("1", 101): "",
+	} {
+		if got := provided(reference); got != want {
+			t.Errorf("%q is %q, want %q", reference, got, want)
+		}
+	}
+	format := &treasuryv1.CsvFormat{DateColumn: 1, AmountColumn: 3, TextColumns: []int32{2}, ReferenceColumn: 2}
+	if _, err := csvFromProto(format); err == nil {
+		t.Error("the column of texts is taken for that of references")
 	}
 }

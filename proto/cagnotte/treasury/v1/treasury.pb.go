@@ -1616,7 +1616,8 @@ type CsvFormat struct {
 	DebitColumn int32 `protobuf:"varint,9,opt,name=debit_column,json=debitColumn,proto3" json:"debit_column,omitempty"`
 	// The column of what came; its sign is not read.
 	CreditColumn int32 `protobuf:"varint,10,opt,name=credit_column,json=creditColumn,proto3" json:"credit_column,omitempty"`
-	// The column of the bank's own reference.
+	// The column of the bank's own reference; none of `text_columns`. What has blanks or no digit is not kept: it may be a
+	// name.
 	ReferenceColumn int32 `protobuf:"varint,11,opt,name=reference_column,json=referenceColumn,proto3" json:"reference_column,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
