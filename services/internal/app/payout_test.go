@@ -66,6 +66,9 @@ func TestPayouts(t *testing.T) {
 	if got := e.Sim.Payouts(""); len(got) != 2 || got[0].AmountMinor != -500 || got[1].AmountMinor != 2*1945 {
 		t.Fatalf("paid out %v", got)
 	}
+	e.Eventually("the later one is compared", func() bool { // which is after its line at the bank
+		return listPayouts(t, e.Conn, treasurer, collective)[0].GetReconciliation() == payoutsv1.Reconciliation_RECONCILIATION_MATCHED
+	})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		api := payoutsv1.NewPayoutsServiceClient(conn)
 		list := listPayouts(t, conn, treasurer, collective)
