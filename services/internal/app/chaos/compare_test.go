@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,12 +14,22 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// difference tells what the program has otherwise than Stripe; empty when nothing is.
-func (h *history) difference() string {
-	ctx, cancel := context.WithCancel(apptest.WithKey(h.t.Context(), h.OperatorKey))
-	defer cancel()
+// comparisons are of what the program has with what Stripe has, the cheapest first; each tells what differs.
+func (h *history) comparisons() []func(context.Context) string {
+	return append([]func(context.Context) string{h.compareEvents, h.compareBooks, h.compareGifts}, h.flowComparisons()...)
+}
+
+// different reports whether anything is.
+func (h *history) different() bool {
+	ctx := apptest.WithKey(h.t.Context(), h.OperatorKey)
+	return slices.ContainsFunc(h.comparisons(), func(compare func(context.Context) string) bool { return compare(ctx) != "" })
+}
+
+// differences tells all that is.
+func (h *history) differences() string {
+	ctx := apptest.WithKey(h.t.Context(), h.OperatorKey)
 	var all []string
-	for _, compare := range append([]func(context.Context) string{h.compareBooks, h.compareGifts, h.compareEvents}, h.flowComparisons()...) {
+	for _, compare := range h.comparisons() {
 		if d := compare(ctx); d != "" {
 			all = append(all, d)
 		}

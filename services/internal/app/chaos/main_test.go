@@ -13,7 +13,13 @@ import (
 // seedsFlag is what `make chaos SEEDS=…` sets.
 var seedsFlag = flag.String("seeds", "1-200", "the seeds to play: one, as in 17, or a range, as in 1-5000")
 
-func TestMain(m *testing.M) { apptest.Main(m) }
+func TestMain(m *testing.M) {
+	// Histories mostly wait, so more worlds than processors play at once.
+	if err := flag.Set("test.parallel", strconv.Itoa(worlds)); err != nil {
+		panic(err)
+	}
+	apptest.Main(m)
+}
 
 // seedRange reads seedsFlag.
 func seedRange(text string) (first, last uint64, err error) {
