@@ -25,6 +25,7 @@ func BenchmarkReceive(b *testing.B) {
 	}{
 		{"insert", func(id string) error {
 			args := e.webhooks.eventArgs(stripe.Event{ID: id, Type: "charge.succeeded", Created: time.Unix(1, 0)}, stepHint, "")
+			args["heard"] = false
 			var stored string
 			return e.pool.QueryRow(b.Context(), storeEventSQL, args).Scan(&stored)
 		}},
