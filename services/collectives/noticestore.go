@@ -63,8 +63,8 @@ func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err er
 	})
 }
 
-const noticeSQL = `
-SELECT
+// noticeColumns are what a Notice is read from.
+const noticeColumns = `
 	n.id,
 	n.collective,
 	n.kind,
@@ -75,7 +75,10 @@ SELECT
 	n.deadline,
 	n.created_at,
 	n.acknowledged_at,
-	n.acknowledged_by
+	n.acknowledged_by`
+
+const noticeSQL = `
+SELECT` + noticeColumns + `
 FROM collectives.notices AS n
 WHERE n.id = @id
 	AND n.collective = @collective`
@@ -97,18 +100,7 @@ type NoticeFilter struct {
 }
 
 const listNoticesSQL = `
-SELECT
-	n.id,
-	n.collective,
-	n.kind,
-	n.key,
-	n.subject,
-	n.amount_minor,
-	n.currency,
-	n.deadline,
-	n.created_at,
-	n.acknowledged_at,
-	n.acknowledged_by
+SELECT` + noticeColumns + `
 FROM collectives.notices AS n
 WHERE n.collective = @collective
 	AND (n.acknowledged_at IS NULL OR NOT @unacknowledged)
@@ -119,18 +111,7 @@ ORDER BY
 LIMIT @count`
 
 const listAllNoticesSQL = `
-SELECT
-	n.id,
-	n.collective,
-	n.kind,
-	n.key,
-	n.subject,
-	n.amount_minor,
-	n.currency,
-	n.deadline,
-	n.created_at,
-	n.acknowledged_at,
-	n.acknowledged_by
+SELECT` + noticeColumns + `
 FROM collectives.notices AS n
 WHERE (n.acknowledged_at IS NULL OR NOT @unacknowledged)
 	AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)

@@ -11,8 +11,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-const getSQL = `
-SELECT
+// columns are what a Collective is read from.
+const columns = `
 	c.id,
 	c.display_name,
 	c.stripe_account,
@@ -29,7 +29,10 @@ SELECT
 	c.own_account_required,
 	c.created_at,
 	c.updated_at,
-	c.version
+	c.version`
+
+const getSQL = `
+SELECT` + columns + `
 FROM collectives.collectives AS c
 WHERE c.id = @id`
 
@@ -40,24 +43,7 @@ func (s *Service) Get(ctx context.Context, id string) (Collective, error) {
 }
 
 const listSQL = `
-SELECT
-	c.id,
-	c.display_name,
-	c.stripe_account,
-	c.time_zone,
-	c.language,
-	c.alert_emails,
-	c.refund_approval_minor,
-	c.refund_approval_currency,
-	c.bank_holder,
-	c.bank_iban,
-	c.bank_bic,
-	c.cheque_payee,
-	c.postal_address,
-	c.own_account_required,
-	c.created_at,
-	c.updated_at,
-	c.version
+SELECT` + columns + `
 FROM collectives.collectives AS c
 WHERE c.id > @after
 ORDER BY c.id
@@ -169,24 +155,7 @@ SET
 	updated_at = @updated_at,
 	version = c.version + 1
 WHERE c.id = @id
-RETURNING
-	c.id,
-	c.display_name,
-	c.stripe_account,
-	c.time_zone,
-	c.language,
-	c.alert_emails,
-	c.refund_approval_minor,
-	c.refund_approval_currency,
-	c.bank_holder,
-	c.bank_iban,
-	c.bank_bic,
-	c.cheque_payee,
-	c.postal_address,
-	c.own_account_required,
-	c.created_at,
-	c.updated_at,
-	c.version`
+RETURNING` + columns
 
 func (s *Service) update(ctx context.Context, id string, decide func(stored Collective) (Collective, error)) (Collective, error) {
 	var result Collective
