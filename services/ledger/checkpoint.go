@@ -93,6 +93,10 @@ func OpenCheckpoint(signed, verifierKey string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the signature of the checkpoint: %w", err)
 	}
+	// The last character has bits that say nothing, which note.Open leaves unread.
+	if _, err := base64.StdEncoding.Strict().DecodeString(opened.Sigs[0].Base64); err != nil {
+		return nil, errors.New("the signature of the checkpoint is not written as it was signed")
+	}
 	wrong := errors.New("the text of the checkpoint is not origin, size, root and time")
 	lines := strings.Split(opened.Text, "\n")
 	if len(lines) != 5 || lines[0] != verifier.Name() {
