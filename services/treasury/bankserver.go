@@ -137,11 +137,7 @@ func (s *server) ListBankLines(ctx context.Context, req *treasuryv1.ListBankLine
 }
 
 func (s *server) MatchBankLine(ctx context.Context, req *treasuryv1.MatchBankLineRequest) (*treasuryv1.BankLine, error) {
-	collective, id, err := ofCollective(req.GetName(), "bankLines")
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
+	collective, id, r, err := ofCollectiveChanged(ctx, req, "bankLines")
 	if err != nil {
 		return nil, err
 	}
@@ -188,11 +184,7 @@ func transactionPrefix(collective string) string {
 }
 
 func (s *server) UnmatchBankLine(ctx context.Context, req *treasuryv1.UnmatchBankLineRequest) (*treasuryv1.BankLine, error) {
-	collective, id, err := ofCollective(req.GetName(), "bankLines")
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
+	collective, id, r, err := ofCollectiveChanged(ctx, req, "bankLines")
 	if err != nil {
 		return nil, err
 	}
@@ -200,23 +192,14 @@ func (s *server) UnmatchBankLine(ctx context.Context, req *treasuryv1.UnmatchBan
 }
 
 func (s *server) IgnoreBankLine(ctx context.Context, req *treasuryv1.IgnoreBankLineRequest) (*treasuryv1.BankLine, error) {
-	collective, id, err := ofCollective(req.GetName(), "bankLines")
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
+	collective, id, r, err := ofCollectiveChanged(ctx, req, "bankLines")
 	if err != nil {
 		return nil, err
 	}
 	return lineAnswer(s.service.IgnoreLine(ctx, r, collective, id, req.GetReason()))
 }
 
-func lineAnswer(l Line, err error) (*treasuryv1.BankLine, error) {
-	if err != nil {
-		return nil, err
-	}
-	return lineToProto(l), nil
-}
+var lineAnswer = answer(lineToProto)
 
 func lineToProto(l Line) *treasuryv1.BankLine {
 	named := campaigns.Name{Collective: l.Collective, Campaign: l.PledgeCampaign}

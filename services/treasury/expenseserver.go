@@ -68,12 +68,7 @@ func ownCampaign(field, collective, name string) (slug string, err error) {
 	return campaign.Campaign, nil
 }
 
-func expenseAnswer(e Expense, err error) (*treasuryv1.Expense, error) {
-	if err != nil {
-		return nil, err
-	}
-	return expenseToProto(e), nil
-}
+var expenseAnswer = answer(expenseToProto)
 
 func (s *server) GetExpense(ctx context.Context, req *treasuryv1.GetExpenseRequest) (*treasuryv1.Expense, error) {
 	collective, id, err := ofCollective(req.GetName(), "expenses")
@@ -99,11 +94,7 @@ func (s *server) ListExpenses(ctx context.Context, req *treasuryv1.ListExpensesR
 }
 
 func (s *server) PayExpense(ctx context.Context, req *treasuryv1.PayExpenseRequest) (*treasuryv1.Expense, error) {
-	collective, id, err := ofCollective(req.GetName(), "expenses")
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
+	collective, id, r, err := ofCollectiveChanged(ctx, req, "expenses")
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +106,7 @@ func (s *server) PayExpense(ctx context.Context, req *treasuryv1.PayExpenseReque
 }
 
 func (s *server) ReverseExpense(ctx context.Context, req *treasuryv1.ReverseExpenseRequest) (*treasuryv1.Expense, error) {
-	collective, id, err := ofCollective(req.GetName(), "expenses")
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
+	collective, id, r, err := ofCollectiveChanged(ctx, req, "expenses")
 	if err != nil {
 		return nil, err
 	}

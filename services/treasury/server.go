@@ -74,6 +74,30 @@ func ofCampaign(name, kind string) (campaign campaigns.Name, id uuid.UUID, err e
 	return campaign, id, nil
 }
 
+// change is a request that changes one thing.
+type change interface {
+	GetName() string
+	GetRequestId() string
+}
+
+// ofCollectiveChanged reads what of a collective's a request changes, and the request's own id.
+func ofCollectiveChanged(ctx context.Context, req change, kind string) (collective string, id uuid.UUID, r Request, err error) {
+	if collective, id, err = ofCollective(req.GetName(), kind); err != nil {
+		return collective, id, r, err
+	}
+	r, err = request(ctx, req.GetRequestId())
+	return collective, id, r, err
+}
+
+// ofCampaignChanged reads what of a campaign's a request changes, and the request's own id.
+func ofCampaignChanged(ctx context.Context, req change, kind string) (campaign campaigns.Name, id uuid.UUID, r Request, err error) {
+	if campaign, id, err = ofCampaign(req.GetName(), kind); err != nil {
+		return campaign, id, r, err
+	}
+	r, err = request(ctx, req.GetRequestId())
+	return campaign, id, r, err
+}
+
 // pagedRequest is a request for a page of a list.
 type pagedRequest interface {
 	GetPageSize() int32
@@ -110,6 +134,16 @@ func each[T, P any](list []T, convert func(T) P) []P {
 		converted[i] = convert(item)
 	}
 	return converted
+}
+
+// answer converts what a call of the service returns.
+func answer[T, P any](convert func(T) *P) func(T, error) (*P, error) {
+	return func(item T, err error) (*P, error) {
+		if err != nil {
+			return nil, err
+		}
+		return convert(item), nil
+	}
 }
 
 func (d Day) time() time.Time {
@@ -193,12 +227,7 @@ func (s *server) CreateOfflineGift(ctx context.Context, req *treasuryv1.CreateOf
 	return giftAnswer(s.service.CreateGift(ctx, r, g))
 }
 
-func giftAnswer(g Gift, err error) (*treasuryv1.OfflineGift, error) {
-	if err != nil {
-		return nil, err
-	}
-	return giftToProto(g), nil
-}
+var giftAnswer = answer(giftToProto)
 
 func (s *server) GetOfflineGift(ctx context.Context, req *treasuryv1.GetOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
 	campaign, id, err := ofCampaign(req.GetName(), "offlineGifts")
@@ -249,11 +278,7 @@ func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesReq
 }
 
 func (s *server) BounceCheque(ctx context.Context, req *treasuryv1.BounceChequeRequest) (*treasuryv1.OfflineGift, error) {
-	campaign, id, err := ofCampaign(req.GetName(), "offlineGifts")
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
+	campaign, id, r, err := ofCampaignChanged(ctx, req, "offlineGifts")
 	if err != nil {
 		return nil, err
 	}
@@ -261,11 +286,7 @@ func (s *server) BounceCheque(ctx context.Context, req *treasuryv1.BounceChequeR
 }
 
 func (s *server) ReverseOfflineGift(ctx context.Context, req *treasuryv1.ReverseOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
-	campaign, id, err := ofCampaign(req.GetName(), "offlineGifts")
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
+	campaign, id, r, err := ofCampaignChanged(ctx, req, "offlineGifts")
 	if err != nil {
 		return nil, err
 	}
