@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
@@ -82,5 +84,57 @@ func TestADisputeOfAnUnknownStatus(t *testing.T) {
 		if got, err := e.gifts.GetDispute(t.Context(), vallon.Collective, "dp_1"); err != nil || got.Status != c.want {
 			t.Errorf("after %s it is %s, want %s: %v", c.said, got.Status, c.want, err)
 		}
+	}
+}
+
+// charge.refunded tells how much went back in all, and not by which refunds: they are listed by their charge, and each
+// is known by its id, however often the sum is told.
+func TestASumOfRefundsLeadsToEachOfThem(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d, charge := e.paid()
+	want := map[string]int64{}
+	for _, minor := range []int64{5_00, 3_00, 3_00} {
+		id, err := e.sim.Refund(charge, minor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[id] = minor
+		for range 2 {
+			if ours, err := e.gifts.ReadRefundsOfCharge(t.Context(), "", charge); err != nil || !ours {
+				t.Fatalf("ours %v: %v", ours, err)
+			}
+		}
+		got := map[string]int64{}
+		for _, r := range e.refundsOf(d) {
+			got[r.StripeRefund] += r.Amount.Minor
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("refunds (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// A live Connect endpoint gets test events too, and metadata can name any gift.
+func TestTheOtherLivemodeMovesNoGift(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d := e.create(intent())
+	page := stripe.Session{ID: d.CheckoutSession, Donation: d.ID, Status: stripe.SessionComplete, PaymentStatus: stripe.Paid, PaymentIntent: "pi_1"}
+	page.Livemode = true
+	if after, ours := e.say(d, page, false); ours || after.State != StateCreated {
+		t.Errorf("a live session is ours: %v, and the gift %s", ours, after.State)
+	}
+	live := e.gifts.cfg
+	live.Metrics = nil
+	var err error
+	if live.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_live_simulated", BaseURL: "http://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	matches, err := New(live).Find(t.Context(), "", []Clue{{Donation: d.ID}})
+	if err != nil || matches[0].Donation != uuid.Nil {
+		t.Errorf("live money finds %v, %v", matches, err)
+	}
+	page.Livemode = false
+	if after, ours := e.say(d, page, false); !ours || after.State != StateSucceeded {
+		t.Errorf("its own session is ours: %v, and the gift %s", ours, after.State)
 	}
 }

@@ -1,12 +1,15 @@
 package webhooks
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -39,4 +42,23 @@ func TestADisputesIDIsNoCharges(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", object, diff)
 		}
 	}
+}
+
+// Stripe may leave out whose payment intent a dispute or a refund is about: its charge says so, and never its own id.
+func TestMoneyThatNamesItsChargeAloneFindsItsGift(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	disputed, refunded := e.give(vallon), e.give(vallon)
+	now := e.clock.Now()
+	source := func(object string, n int) string {
+		return fmt.Sprintf(`{"id":"xx_%d","object":%q,"charge":"ch_%d","payment_intent":null,"metadata":{}}`, n, object, n)
+	}
+	e.balance = &fakeBalance{rows: []fakeRow{
+		{id: "txn_refund", kind: "refund", category: "refund", amount: -20_00, created: now.Add(time.Minute), source: source("refund", 2)},
+		{id: "txn_dispute", kind: "adjustment", category: "dispute", amount: -20_00, fee: 15_00, created: now.Add(time.Minute), source: source("dispute", 1)},
+		charge(2, refunded, now), charge(1, disputed, now),
+	}}
+	e.run("")
+	e.want(disputed, donations.StateDisputed, true)
+	e.want(refunded, donations.StateRefunded, true)
 }

@@ -105,6 +105,7 @@ func TestOtherProductsObjects(t *testing.T) {
 		"an expanded intent":                        {"charge.updated", APIVersion, `{"id":"ch_1","object":"charge","payment_intent":{"id":"pi_2"}}`, Object{ID: "ch_1", Kind: "charge", PaymentIntent: "pi_2"}},
 		"a dispute":                                 {"charge.dispute.created", APIVersion, `{"id":"du_1","object":"dispute","charge":"ch_1","payment_intent":"pi_3"}`, Object{ID: "du_1", Kind: "dispute", PaymentIntent: "pi_3"}},
 		"a session of another version names itself": {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
+		"even one that reads like ours":             {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","payment_status":"paid","amount_total":2000,"currency":"eur"}`, Object{Session: &Session{ID: "cs_1"}}},
 		"a session that cannot be read, too":        {"checkout.session.completed", APIVersion, `{"id":"cs_1","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
 		"an invoice of another version":             {"invoice.paid", "2031-01-01.oak", `{"id":"in_1","object":"invoice","metadata":[],"payment_intent":7}`, Object{ID: "in_1", Kind: "invoice"}},
 		"no object":                                 {"charge.updated", APIVersion, `null`, Object{}},
