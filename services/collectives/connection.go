@@ -142,19 +142,29 @@ func Disconnected(id string) error {
 	return errs.Precondition("STRIPE_ACCOUNT_DISCONNECTED", "The Stripe account of %s is not connected any more.", namePrefix+id)
 }
 
-// CheckConnected is an error for a collective that cannot take gifts by Stripe now: FAILED_PRECONDITION with
-// STRIPE_ACCOUNT_DISCONNECTED when its account is not connected any more, with STRIPE_ACCOUNT_NOT_READY when
-// Stripe takes no payments for it yet, or it must have an account of its own and has none; NOT_FOUND when it is
-// not there. An account of which Stripe has told nothing yet counts as ready: Stripe itself refuses the rest.
+// CheckConnected is an error for a collective about whose account Stripe can be told and asked nothing: Disconnected,
+// or NOT_FOUND when it is not there. It is not about papers that Stripe still wants: gifts are given back, and monthly
+// gifts ended, all the same.
 func (s *Service) CheckConnected(ctx context.Context, id string) error {
-	k, ownRequired, err := s.connection(ctx, id)
-	switch {
-	case err != nil:
-		return err
-	case !k.Connected:
-		return Disconnected(id)
-	case k.Read && !k.ChargesEnabled, ownRequired && k.Account == "":
-		return errs.Precondition("STRIPE_ACCOUNT_NOT_READY", "%s has no Stripe account that takes payments yet.", namePrefix+id)
+	_, _, err := s.connected(ctx, id)
+	return err
+}
+
+func (s *Service) connected(ctx context.Context, id string) (k Connection, ownRequired bool, err error) {
+	k, ownRequired, err = s.connection(ctx, id)
+	if err == nil && !k.Connected {
+		err = Disconnected(id)
 	}
-	return nil
+	return k, ownRequired, err
+}
+
+// CheckTakesGifts is CheckConnected, and FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY) for a collective for which Stripe
+// takes no payments now, or that must have an account of its own and has none. An account of which Stripe has told
+// nothing yet counts as ready: Stripe itself refuses the rest.
+func (s *Service) CheckTakesGifts(ctx context.Context, id string) error {
+	k, ownRequired, err := s.connected(ctx, id)
+	if err == nil && (k.Read && !k.ChargesEnabled || ownRequired && k.Account == "") {
+		err = errs.Precondition("STRIPE_ACCOUNT_NOT_READY", "%s has no Stripe account that takes payments yet.", namePrefix+id)
+	}
+	return err
 }

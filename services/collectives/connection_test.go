@@ -39,6 +39,7 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 			}
 		} else {
 			errstest.Want(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
+			errstest.Want(t, s.CheckTakesGifts(ctx, "vallon"), codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
 		}
 		got, err := s.StripeAccounts(ctx)
 		if diff := cmp.Diff(accounts, got); err != nil || diff != "" {

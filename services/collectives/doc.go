@@ -31,8 +31,9 @@
 // day. Of two readings the one that began later holds.
 //
 // An account can be disconnected at Stripe. [Service.SetConnectedTx] notes it, by an event or a reading: until it is
-// connected again no gift is taken for its collectives, and nothing of it is read; its books stay. Whoever makes
-// something new at Stripe for a collective asks [Service.CheckConnected] before.
+// connected again no gift is taken for its collectives, and nothing of it is read; its books stay. Whoever tells
+// Stripe something for a collective asks [Service.CheckConnected] before, and who takes gifts
+// [Service.CheckTakesGifts]: an account from which Stripe wants papers takes none, and gives back.
 //
 // The platform's own account is for the operator's own collectives: other people's money must not stand on it. Only
 // the operator knows which these are, so a collective that is not its own is created with OwnAccountRequired, and

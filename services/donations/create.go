@@ -66,7 +66,7 @@ func (s *Service) accepts(ctx context.Context, campaign campaigns.Campaign) erro
 	if err := campaign.AcceptsGifts(s.now()); err != nil {
 		return err
 	}
-	return s.cfg.Collectives.CheckConnected(ctx, campaign.Name.Collective)
+	return s.cfg.Collectives.CheckTakesGifts(ctx, campaign.Name.Collective)
 }
 
 // start stores the intent. Of two equal requests one stores it, and both return it.
