@@ -3,6 +3,7 @@ package donations
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -293,6 +294,11 @@ func TestMonthlyGiftsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 	e.refreshRecurring(first)
 	if r := e.recurring(first); r.State != RecurringActive || r.StripeAccount != "acct_1" {
 		t.Fatalf("%+v", r)
+	}
+	// A wish that Stripe did not take waits meanwhile.
+	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/subscriptions", Status: http.StatusInternalServerError, Times: 1})
+	if r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor); err != nil || !r.Pending() {
+		t.Fatalf("%+v, %v", r, err)
 	}
 	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
 		return e.groups.SetConnectedTx(ctx, tx, "acct_1", false, e.clock.Now())

@@ -1,0 +1,35 @@
+package donations
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// A monthly gift ends with its campaign: that is said on the page where it begins, before anything is paid.
+func TestTheEndWithTheCampaignIsSaidBeforehand(t *testing.T) {
+	e := newEnv(t, Limit{})
+	for locale, words := range map[string]string{
+		"fr": "Si la campagne se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
+		"en": "If the campaign ends, your monthly gift stops by itself at the end of the month already paid.",
+	} {
+		in := intent()
+		in.Monthly, in.Locale = true, locale
+		e.create(in)
+		said := ""
+		for _, r := range e.sim.Requests() {
+			if r.Method != http.MethodPost || r.Path != "/v1/checkout/sessions" {
+				continue
+			}
+			form, err := url.ParseQuery(string(r.Body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said = form.Get("custom_text[submit][message]") // of the latest
+		}
+		if !strings.Contains(said, words) {
+			t.Errorf("in %s the page says %q", locale, said)
+		}
+	}
+}
