@@ -338,12 +338,13 @@ func (e *Env) Environ() []string {
 		"DATABASE_URL=" + e.settings.DatabaseURL,
 		"STRIPE_API_KEY=" + e.settings.StripeAPIKey,
 		"STRIPE_API_BASE=" + e.settings.StripeAPIBase,
-		"STRIPE_WEBHOOK_SECRET=" + WebhookSecret,
-		"STRIPE_CONNECT_WEBHOOK_SECRET=" + ConnectSecret,
+		"STRIPE_WEBHOOK_SECRET=" + strings.Join(e.settings.StripeWebhookSecrets, ","),
+		"STRIPE_CONNECT_WEBHOOK_SECRET=" + strings.Join(e.settings.StripeConnectWebhookSecrets, ","),
 		"CAGNOTTE_PUBLIC_URL=" + e.settings.PublicURL,
 		"CAGNOTTE_HTTP_ADDR=" + e.settings.HTTPAddr,
 		"CAGNOTTE_GRPC_ADDR=127.0.0.1:0",
 		"CAGNOTTE_ADMIN_ADDR=127.0.0.1:0",
 		"CAGNOTTE_SECRET_KEY=" + base64.StdEncoding.EncodeToString(e.settings.SecretKey),
+		"SMTP_URL=" + e.settings.SMTPURL,
 	}
 }

@@ -115,7 +115,7 @@ func startStripeMock() {
 		_ = cmd.Wait()
 	}
 	contract.url = "http://" + plain
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", plain)
 		if err == nil {
 			conn.Close()

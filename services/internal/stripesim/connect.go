@@ -195,6 +195,19 @@ func (s *Sim) CompleteOnboarding(account string) error {
 	return s.SetAccountState(account, AccountState{ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true})
 }
 
+// AccountsMade returns the ids of the accounts that were made through the API with this in their metadata, sorted.
+func (s *Sim) AccountsMade(key, value string) (ids []string) {
+	s.lock()
+	defer s.unlock()
+	for id, w := range s.worlds {
+		if w.Onboarding != nil && w.Onboarding.Metadata[key] == value {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // Deauthorize takes the platform's access to an account away, as its owner does in the dashboard: the last that
 // the platform hears of it is account.application.deauthorized. Authorize gives it back.
 func (s *Sim) Deauthorize(account string) error { return s.setRevoked(account, true) }
