@@ -13,14 +13,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// openCampaign makes the history's collective, with an account of its own at Stripe, and a campaign.
-func (h *history) openCampaign() {
+// openCampaign makes the history's collective and a campaign. Without an account it takes no gift until it has one.
+func (h *history) openCampaign(account string) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.OperatorKey), 30*time.Second)
 	defer cancel()
 	_, err := collectivesv1.NewCollectivesServiceClient(h.rest).CreateCollective(ctx, &collectivesv1.CreateCollectiveRequest{
 		CollectiveId: h.slug,
-		Collective:   &collectivesv1.Collective{DisplayName: "Vallon contre caméras", StripeAccount: h.account},
+		Collective:   &collectivesv1.Collective{DisplayName: "Vallon contre caméras", StripeAccount: account, OwnAccountRequired: true},
 	})
 	if err != nil {
 		h.t.Fatalf("create the collective: %v", err)
@@ -28,15 +28,17 @@ func (h *history) openCampaign() {
 	h.owner, h.treasurer = h.key(ctx, accessv1.Role_ROLE_OWNER), h.key(ctx, accessv1.Role_ROLE_TREASURER)
 	ctx, cancelOwner := context.WithTimeout(apptest.WithKey(h.t.Context(), h.owner), 30*time.Second)
 	defer cancelOwner()
-	if h.dice.IntN(2) == 0 { // large refunds need two members
-		_, err := collectivesv1.NewCollectivesServiceClient(h.rest).UpdateCollective(ctx, &collectivesv1.UpdateCollectiveRequest{
-			Collective: &collectivesv1.Collective{
-				Name: "collectives/" + h.slug, DisplayName: "Vallon contre caméras", RefundApproval: apptest.Euros(100_00),
-			},
-			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"refund_approval"}},
-		})
-		h.must(err)
+	settings := &collectivesv1.Collective{
+		Name: "collectives/" + h.slug, DisplayName: "Vallon contre caméras",
+		BankAccount: &collectivesv1.BankAccount{Holder: "Vallon contre caméras", Iban: iban},
 	}
+	if h.dice.IntN(2) == 0 { // large refunds need two members
+		settings.RefundApproval = apptest.Euros(100_00)
+	}
+	_, err = collectivesv1.NewCollectivesServiceClient(h.rest).UpdateCollective(ctx, &collectivesv1.UpdateCollectiveRequest{
+		Collective: settings, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"refund_approval", "bank_account"}},
+	})
+	h.must(err)
 	campaigns := campaignsv1.NewCampaignsServiceClient(h.rest)
 	created, err := campaigns.CreateCampaign(ctx, &campaignsv1.CreateCampaignRequest{
 		Parent:     "collectives/" + h.slug,
@@ -66,12 +68,19 @@ func (h *history) key(ctx context.Context, role accessv1.Role) string {
 	return key.GetSecret()
 }
 
-// flowSteps are the steps of the flows beside a gift by card.
-func (h *history) flowSteps() []step {
-	return slices.Concat(h.stripeSteps(), h.refundSteps(), h.monthlySteps(), h.memberSteps())
+// families are the steps by what they are about. One of them is what a history is mostly about: so each flow meets
+// itself, and not only the others.
+func (h *history) families() [][]step {
+	return [][]step{
+		h.giftSteps(), h.stripeSteps(), h.refundSteps(), slices.Concat(h.monthlySteps(), h.linkSteps()), slices.Concat(h.paperSteps(), h.bankSteps()),
+		slices.Concat(h.memberSteps(), h.operatorSteps(), h.accountSteps()),
+	}
 }
 
 // flowComparisons compare what they leave.
 func (h *history) flowComparisons() []func(context.Context) string {
-	return []func(context.Context) string{h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareMonthly, h.comparePayouts, h.compareOffline}
+	return []func(context.Context) string{
+		h.compareConnection, h.comparePaper, h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareMonthly,
+		h.compareWishes, h.comparePayouts,
+	}
 }

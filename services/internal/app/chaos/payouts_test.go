@@ -16,11 +16,12 @@ const (
 	bank    = "51211"
 )
 
-// comparePayouts: each is known as it is, what is inside agrees with the books, the bank has what was paid, and
-// in transit is what is on its way.
+// comparePayouts: each is known as it is, what is inside agrees with the books, the bank has what was paid
+// and what paper says, and in transit is what is on its way.
 func (h *history) comparePayouts(ctx context.Context) string {
 	want, got := map[string]went{}, map[string]went{}
-	var atBank, onItsWay int64
+	var onItsWay int64
+	atBank := h.paper.balances()[bank]
 	for _, p := range h.Sim.Payouts(h.account) {
 		want[p.ID] = went{p.AmountMinor, p.Status}
 		switch p.Status {

@@ -55,7 +55,7 @@ func (h *history) askRefund(req *refundsv1.CreateRefundRequest) {
 	_, err := refundsv1.NewRefundsServiceClient(h.rest).CreateRefund(ctx, req)
 	switch {
 	case err == nil:
-	case unanswered(err), status.Code(err) == codes.FailedPrecondition:
+	case h.unanswered(err), status.Code(err) == codes.FailedPrecondition:
 		h.note("  … not now: %v", status.Code(err))
 	default:
 		h.t.Fatalf("a refund was refused: %v", err)

@@ -21,8 +21,9 @@ type step struct {
 	do     func()
 }
 
-func (h *history) possibleSteps() []step {
-	return append([]step{
+// giftSteps are those of a gift by card, and of all that can go wrong with everything.
+func (h *history) giftSteps() []step {
+	return []step{
 		{"somebody gives", 10, h.give},
 		{"somebody asks again", 4, h.giveAgain},
 		{"somebody pays", 10, h.pay},
@@ -36,7 +37,7 @@ func (h *history) possibleSteps() []step {
 		{"hours pass", 5, func() { h.advance(time.Duration(1+h.dice.IntN(30)) * time.Hour) }},
 		{"the program is restarted", 1, h.restart},
 		{"the program is killed", 2, h.kill},
-	}, h.flowSteps()...)
+	}
 }
 
 // donor is somebody who wants to give, and asks until answered.
@@ -68,11 +69,11 @@ func (h *history) ask(d *donor) {
 	defer cancel()
 	answer, err := donationsv1.NewDonationsServiceClient(h.rest).CreateDonation(ctx, d.request)
 	if err != nil {
-		if unanswered(err) {
+		if h.unanswered(err) {
 			h.note("  … and is not answered")
 			return
 		}
-		if status.Code(err) == codes.FailedPrecondition && (h.closed || h.wasDisconnected) {
+		if status.Code(err) == codes.FailedPrecondition && (h.closed || h.wasDisconnected || h.wasUnready) {
 			h.note("  … and is refused: %v", err)
 			return
 		}
@@ -88,8 +89,10 @@ func (h *history) ask(d *donor) {
 }
 
 // unanswered tells that the same call may work later.
-func unanswered(err error) bool {
+func (h *history) unanswered(err error) bool {
 	switch status.Code(err) {
+	case codes.Internal:
+		return h.keys.locked()
 	// Unknown is what a broken connection is to the client.
 	case codes.Unavailable, codes.Unknown, codes.DeadlineExceeded, codes.Aborted, codes.Canceled:
 		return true
@@ -182,7 +185,8 @@ func (h *history) redeliver() {
 func (h *history) fault() {
 	faults := []stripesim.Fault{
 		{Status: http.StatusTooManyRequests},
-		{Status: http.StatusTooManyRequests, Code: "lock_timeout", Headers: map[string]string{"Stripe-Should-Retry": "true"}},
+		stripesim.LockTimeout("", 0),
+		keyInUse,
 		{Status: http.StatusInternalServerError},
 		{Status: http.StatusServiceUnavailable},
 		{Reset: true},
@@ -213,9 +217,14 @@ func (h *history) restart() {
 
 // kill ends the program at some moment of something else, or in between.
 func (h *history) kill() {
+	something := []func(){func() {}, h.give, h.pay, h.breathe}
+	h.killDuring(something[h.dice.IntN(len(something))], 30)
+}
+
+// killDuring ends the program some of so many milliseconds after something began, and starts it again.
+func (h *history) killDuring(something func(), milliseconds int) {
+	moment := time.Duration(h.dice.IntN(milliseconds)) * time.Millisecond
 	done := make(chan struct{})
-	something := []func(){func() {}, h.give, h.pay, h.breathe}[h.dice.IntN(4)]
-	moment := time.Duration(h.dice.IntN(30)) * time.Millisecond
 	go func() {
 		defer close(done)
 		something()

@@ -24,7 +24,6 @@ func (h *history) stripeSteps() []step {
 		{"a dispute goes on", 3, h.goOnWithDispute},
 		{"a card network warns of fraud", 1, h.warn},
 		{"a closed page is opened again", 2, h.recover},
-		{"the account is disconnected, or connected again", 1, h.turnConnection},
 		{"money is paid out by hand", 2, h.payOut},
 		{"a payout fails", 1, h.failPayout},
 	}
@@ -224,17 +223,16 @@ func (h *history) compareProgress(ctx context.Context) string {
 	if err != nil {
 		return fmt.Sprintf("the campaign cannot be read: %v", err)
 	}
-	offline, err := h.offlineGifts(ctx)
-	if err != nil {
-		return fmt.Sprintf("the offline gifts cannot be read: %v", err)
-	}
-	for _, g := range offline {
-		if counts(g) {
-			want += g.GetAmount().GetAmountMinor()
+	for _, g := range h.paper.gifts {
+		if g.counts() {
+			want += g.minor
 		}
 	}
 	if got := c.GetProgress().GetSettled().GetAmountMinor(); got != want {
 		return fmt.Sprintf("settled is %d, gifts brought %d", got, want)
+	}
+	if got, spent := c.GetSpent().GetAmountMinor(), h.paper.spent(); got != spent {
+		return fmt.Sprintf("spent is %d, on paper it is %d", got, spent)
 	}
 	if pending := c.GetProgress().GetPending().GetAmountMinor(); pending != 0 {
 		return fmt.Sprintf("%d are pending, after weeks", pending)

@@ -1,0 +1,195 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+// Short for the proto's.
+const (
+	lineUnmatched = treasuryv1.BankLineState_BANK_LINE_STATE_UNMATCHED
+	lineSuggested = treasuryv1.BankLineState_BANK_LINE_STATE_SUGGESTED
+	lineMatched   = treasuryv1.BankLineState_BANK_LINE_STATE_MATCHED
+	lineIgnored   = treasuryv1.BankLineState_BANK_LINE_STATE_IGNORED
+)
+
+func isOpen(l *treasuryv1.BankLine) bool {
+	return l.GetState() == lineUnmatched || l.GetState() == lineSuggested
+}
+
+// bankLines reads all that the program has, and notes the gifts that it made of some by itself.
+func (h *history) bankLines(ctx context.Context) (all []*treasuryv1.BankLine, err error) {
+	req := &treasuryv1.ListBankLinesRequest{Parent: "collectives/" + h.slug, PageSize: 200}
+	for {
+		page, err := treasuryv1.NewTreasuryServiceClient(h.rest).ListBankLines(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.GetBankLines()...)
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	for _, l := range all {
+		if l.GetState() == lineMatched && l.GetTarget().GetPledge() != "" && len(h.paper.wants) == 0 {
+			if err := h.noteBooked(l); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// noteBooked notes the gift that a line became. Without a member a line becomes one only when it names the pledge, has
+// its amount, the pledge has no other gift, and nobody took back before what was said of the line.
+func (h *history) noteBooked(l *treasuryv1.BankLine) error {
+	name := l.GetTarget().GetOfflineGift()
+	if slices.ContainsFunc(h.paper.gifts, func(g *paperGift) bool { return g.name == name }) {
+		return nil
+	}
+	p := h.pledgeNamed(l.GetTarget().GetPledge())
+	switch {
+	case p == nil, l.GetPledge() != p.name, l.GetAmount().GetAmountMinor() != p.minor():
+		return fmt.Errorf("%v became a gift by itself", l)
+	case h.paper.bank.takenBack[l.GetName()]:
+		return fmt.Errorf("%v became a gift again, after a member took that back", l)
+	case h.fulfilled(p):
+		return fmt.Errorf("%v became a second gift of its pledge", l)
+	}
+	h.paper.gifts = append(h.paper.gifts, &paperGift{name: name, minor: p.minor(), method: byTransfer, state: giftReceived, pledge: p})
+	return nil
+}
+
+func (h *history) pledgeNamed(name string) *pledge {
+	for _, p := range h.paper.pledges {
+		if name != "" && p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// fulfilled reports whether there is a gift of the pledge.
+func (h *history) fulfilled(p *pledge) bool {
+	return slices.ContainsFunc(h.paper.gifts, func(g *paperGift) bool { return g.pledge == p && g.counts() })
+}
+
+// someLine draws one of the program's that are so.
+func (h *history) someLine(is func(*treasuryv1.BankLine) bool) (*treasuryv1.BankLine, bool) {
+	if !h.answered() {
+		return nil, false
+	}
+	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.treasurer), 12*time.Second)
+	defer cancel()
+	lines, err := h.bankLines(ctx)
+	if err != nil {
+		if !h.unanswered(err) {
+			h.t.Errorf("the bank lines cannot be read: %v", err)
+		}
+		return nil, false
+	}
+	lines = slices.DeleteFunc(lines, func(l *treasuryv1.BankLine) bool { return !is(l) })
+	if len(lines) == 0 {
+		return nil, false
+	}
+	return lines[h.dice.IntN(len(lines))], true
+}
+
+// explainLine says what an open line is. What the program finds out meanwhile is said by a refusal.
+func (h *history) explainLine() {
+	l, ok := h.someLine(isOpen)
+	if !ok {
+		return
+	}
+	if h.dice.IntN(6) == 0 {
+		req := &treasuryv1.IgnoreBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
+		h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+			_, err := client.IgnoreBankLine(ctx, req)
+			if err != nil {
+				return h.refused("to ignore a line", err, "BANK_LINE_NOT_OPEN")
+			}
+			return nil
+		})
+		return
+	}
+	target, note := h.targetFor(l)
+	if target == nil {
+		return
+	}
+	req := &treasuryv1.MatchBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Target: target}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		matched, err := client.MatchBankLine(ctx, req)
+		if err != nil {
+			return h.refused("a match", err, "BANK_LINE_NOT_OPEN", "PLEDGE_FULFILLED", "TRANSACTION_MATCHED", "BANK_LINE_DIFFERS")
+		}
+		note(matched)
+		return nil
+	})
+}
+
+// targetFor draws what a line may be, and how it is noted once the program has it so; nil for nothing.
+func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget, func(*treasuryv1.BankLine)) {
+	minor, nothing := l.GetAmount().GetAmountMinor(), func(*treasuryv1.BankLine) {}
+	suggested := l.GetTarget().GetTransaction()
+	switch {
+	case suggested != "" && h.dice.IntN(3) > 0:
+		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Transaction{Transaction: suggested}}, nothing
+	case minor < 0:
+		e, ok := h.someInvoice(func(e *invoice) bool { return e.state == invoiceOwed && e.minor() == -minor })
+		if !ok {
+			return nil, nil
+		}
+		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Expense{Expense: e.name}},
+			func(*treasuryv1.BankLine) { e.state, e.source = invoicePaid, fromBank }
+	case h.dice.IntN(3) == 0:
+		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
+			func(l *treasuryv1.BankLine) { h.paper.receipts[l.GetName()] = minor }
+	}
+	g := &paperGift{minor: minor, method: byTransfer}
+	booked := func(l *treasuryv1.BankLine) {
+		if g.name == "" {
+			g.name, g.state = l.GetTarget().GetOfflineGift(), giftReceived
+			h.paper.gifts = append(h.paper.gifts, g)
+		}
+	}
+	if p := h.pledgeNamed(l.GetPledge()); p != nil && !h.fulfilled(p) {
+		g.pledge = p
+		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Pledge{Pledge: p.name}}, booked
+	}
+	return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Campaign{Campaign: h.campaign}}, booked
+}
+
+// takeLineBack takes back what was said of a line, and with it what was booked for it.
+func (h *history) takeLineBack() {
+	l, ok := h.someLine(func(l *treasuryv1.BankLine) bool { return !isOpen(l) })
+	if !ok {
+		return
+	}
+	req := &treasuryv1.UnmatchBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		if _, err := client.UnmatchBankLine(ctx, req); err != nil {
+			return h.refused("to take a match back", err)
+		}
+		h.paper.bank.takenBack[l.GetName()] = true
+		delete(h.paper.receipts, l.GetName())
+		target := l.GetTarget()
+		for _, g := range h.paper.gifts {
+			if (target.GetPledge() != "" || target.GetCampaign() != "") && g.name == target.GetOfflineGift() {
+				g.state = giftReversed
+			}
+		}
+		for _, e := range h.paper.invoices {
+			if e.name == target.GetExpense() {
+				e.state = invoiceOwed
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,218 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+// linkSteps are what donors do with their monthly gifts by links that are mailed to them.
+func (h *history) linkSteps() []step {
+	return []step{
+		{"a donor asks for a link", 3, h.askForLink},
+		{"a donor opens a link", 3, h.openLink},
+		{"a donor changes the amount", 3, h.changeMonthly},
+		{"a donor stops", 1, h.stopMonthly},
+		{"the program is killed amid a donor's wish", 1, func() {
+			h.killDuring([]func(){h.changeMonthly, h.changeMonthly, h.stopMonthly}[h.dice.IntN(3)], 30)
+		}},
+	}
+}
+
+// monthlyGift is a donor's own, as the donor has it.
+type monthlyGift struct {
+	name string
+	// asked is when the donor first asked for a link; zero before.
+	asked time.Time
+	// page proves the donor's page until pageEnds; empty while there is none.
+	page     string
+	pageEnds time.Time
+	// wishes are the amounts that the donor may have got: the last that was answered, and those that were not.
+	wishes []int64
+	// stopped: the donor was told that it ends.
+	stopped bool
+}
+
+// someMonthly draws a monthly gift whose donor was answered to, whether or not it was ever paid.
+func (h *history) someMonthly(is func(*monthlyGift) bool) (*monthlyGift, bool) {
+	for _, d := range h.donors {
+		if d.request.GetRecurrence() != donationsv1.Recurrence_RECURRENCE_MONTHLY || d.gift == "" {
+			continue
+		}
+		name := h.campaign + "/recurringDonations/" + last(d.gift)
+		if !slices.ContainsFunc(h.monthly, func(m *monthlyGift) bool { return m.name == name }) {
+			h.monthly = append(h.monthly, &monthlyGift{name: name, wishes: []int64{d.request.GetAmount().GetAmountMinor()}})
+		}
+	}
+	some := slices.DeleteFunc(slices.Clone(h.monthly), func(m *monthlyGift) bool { return !is(m) })
+	if len(some) == 0 {
+		return nil, false
+	}
+	return some[h.dice.IntN(len(some))], true
+}
+
+// mailWait is how long a donor looks for the mail at once; later ones are found later.
+const mailWait = 300 * time.Millisecond
+
+func (h *history) askForLink() {
+	m, ok := h.someMonthly(func(*monthlyGift) bool { return true })
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
+	defer cancel()
+	if m.asked.IsZero() {
+		m.asked = h.Clock.Now()
+	}
+	_, err := recurringv1.NewRecurringServiceClient(h.rest).RequestManageLink(ctx, &recurringv1.RequestManageLinkRequest{Name: m.name})
+	if err != nil {
+		if !h.unanswered(err) && reasonOf(err) != "TOO_MANY_LINKS" {
+			h.t.Fatalf("a link was refused: %v", err)
+		}
+		h.note("  … %s", reasonOf(err))
+		return
+	}
+	before := len(h.mailed(m))
+	for deadline := time.Now().Add(mailWait); len(h.mailed(m)) == before && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+var linkInMail = regexp.MustCompile(`http\S+/monthly/\S+`)
+
+// mailed are the tokens that a donor was mailed, the newest last.
+func (h *history) mailed(m *monthlyGift) (tokens []string) {
+	for _, mail := range h.box.Mails() {
+		link, err := url.Parse(linkInMail.FindString(mail.Text))
+		if err == nil && strings.HasSuffix(link.Path, "/monthly/"+last(m.name)) {
+			tokens = append(tokens, link.Query().Get("token"))
+		}
+	}
+	return tokens
+}
+
+// openLink opens one of a donor's links: each is good once, and for a day.
+func (h *history) openLink() {
+	m, ok := h.someMonthly(func(m *monthlyGift) bool { return len(h.mailed(m)) > 0 })
+	if !ok {
+		return
+	}
+	tokens := h.mailed(m)
+	token := tokens[len(tokens)-1]
+	if h.dice.IntN(4) == 0 {
+		token = tokens[h.dice.IntN(len(tokens))]
+	}
+	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
+	defer cancel()
+	used, fresh := h.usedLinks[token], h.Clock.Now().Before(m.asked.Add(23*time.Hour))
+	h.usedLinks[token] = true
+	opened, err := recurringv1.NewRecurringServiceClient(h.rest).RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name, Token: token})
+	switch {
+	case err == nil && used:
+		h.t.Error("a link was good twice")
+	case err == nil:
+		m.page, m.pageEnds = opened.GetManageToken(), opened.GetExpireTime().AsTime()
+	case h.unanswered(err):
+		h.note("  … and is not answered")
+	case reasonOf(err) == "LINK_INVALID" && (used || !fresh):
+		h.note("  … it is good no more")
+	default:
+		h.t.Fatalf("a link was refused: %v", err)
+	}
+}
+
+// withPage draws a gift whose page is open.
+func (h *history) withPage() (*monthlyGift, bool) {
+	return h.someMonthly(func(m *monthlyGift) bool { return m.page != "" })
+}
+
+func (h *history) changeMonthly() {
+	m, ok := h.withPage()
+	if !ok {
+		return
+	}
+	minor := 1_00 + h.dice.Int64N(99_00)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
+	defer cancel()
+	changed, err := recurringv1.NewRecurringServiceClient(h.rest).ChangeRecurringDonation(ctx, &recurringv1.ChangeRecurringDonationRequest{
+		Name: m.name, ManageToken: m.page, Amount: apptest.Euros(minor),
+	})
+	switch {
+	case err == nil:
+		m.wishes = []int64{minor}
+		h.note("  … to %d, pending: %v", minor, changed.GetChangePending())
+	case h.unanswered(err):
+		m.wishes = append(m.wishes, minor)
+		h.note("  … and is not answered")
+	default:
+		h.pageRefused(m, err)
+	}
+}
+
+func (h *history) stopMonthly() {
+	m, ok := h.withPage()
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
+	defer cancel()
+	_, err := recurringv1.NewRecurringServiceClient(h.rest).StopRecurringDonation(ctx, &recurringv1.StopRecurringDonationRequest{
+		Name: m.name, ManageToken: m.page,
+	})
+	switch {
+	case err == nil:
+		m.stopped = true
+	case h.unanswered(err):
+		h.note("  … and is not answered")
+	default:
+		h.pageRefused(m, err)
+	}
+}
+
+// pageRefused: the page was open for too long, or there is nothing to change by now.
+func (h *history) pageRefused(m *monthlyGift, err error) {
+	reason := reasonOf(err)
+	switch reason {
+	case "MANAGE_TOKEN_INVALID":
+		if h.Clock.Now().Before(m.pageEnds.Add(-time.Minute)) {
+			h.t.Errorf("a page was refused %s before its end", m.pageEnds.Sub(h.Clock.Now()))
+		}
+		m.page = ""
+	case "RECURRING_ENDED", "TOO_MANY_CHANGES", "STRIPE_ACCOUNT_DISCONNECTED", "STRIPE_ACCOUNT_NOT_READY":
+	default:
+		h.t.Fatalf("a donor's wish was refused: %v", err)
+	}
+	h.note("  … %s", reason)
+}
+
+// compareWishes: a monthly gift that goes on is of what its donor wanted last, and one that its donor stopped does not.
+func (h *history) compareWishes(ctx context.Context) string {
+	monthly, err := h.monthlyGifts(ctx)
+	if err != nil {
+		return fmt.Sprintf("the monthly gifts cannot be read: %v", err)
+	}
+	for _, r := range monthly {
+		for _, m := range h.monthly {
+			if m.name != r.GetName() || r.GetState() == recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED {
+				continue
+			}
+			switch {
+			case m.stopped:
+				return fmt.Sprintf("%s is %s, and its donor was told that it ends", m.name, r.GetState())
+			case r.GetChangePending():
+				return fmt.Sprintf("%s waits to be changed", m.name)
+			case !slices.Contains(m.wishes, r.GetAmount().GetAmountMinor()):
+				return fmt.Sprintf("%s is of %v, and its donor wants one of %d", m.name, r.GetAmount(), m.wishes)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,366 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+)
+
+// paper is what happened without Stripe, as the treasurer's own papers have it: the program must end with the same.
+type paper struct {
+	// wants are what the treasurer has asked for and not been answered to, in order.
+	wants    []want
+	gifts    []*paperGift
+	pledges  []*pledge
+	invoices []*invoice
+	// receipts are amounts that nobody could explain, by the name of their bank line.
+	receipts map[string]int64
+	bank     bankAccount
+}
+
+// want is something that the treasurer asks for until it is answered, sometimes once more, and notes then. It returns
+// the error that left it unanswered.
+type want func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error
+
+// wanted asks for something once all that came before was answered: so the papers are right when the next is chosen.
+func (h *history) wanted(w want) {
+	h.paper.wants = append(h.paper.wants, w)
+	h.answered()
+}
+
+// answered asks again for what was not answered, and reports whether all is.
+func (h *history) answered() bool {
+	for len(h.paper.wants) > 0 {
+		for range 1 + h.dice.IntN(2) {
+			ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.treasurer), 12*time.Second)
+			err := h.paper.wants[0](ctx, treasuryv1.NewTreasuryServiceClient(h.rest))
+			cancel()
+			if err != nil {
+				h.note("  … and is not answered")
+				return false
+			}
+		}
+		h.paper.wants = h.paper.wants[1:]
+	}
+	return true
+}
+
+// refused tells what an error is: unanswered returns it, a refusal for one of the reasons is noted, and any other
+// is nothing that a treasurer should be told.
+func (h *history) refused(what string, err error, reasons ...string) (unanswered error) {
+	if h.unanswered(err) {
+		return err
+	}
+	if reason := reasonOf(err); slices.Contains(reasons, reason) {
+		h.note("  … %s: %s", what, reason)
+		return nil
+	}
+	h.t.Fatalf("%s was refused: %v", what, err)
+	return nil
+}
+
+// reasonOf is the word for programs in a refusal.
+func reasonOf(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
+		}
+	}
+	return ""
+}
+
+// paperSteps are what a treasurer enters.
+func (h *history) paperSteps() []step {
+	return []step{
+		{"the treasurer enters a gift on paper", 3, h.giveOnPaper},
+		{"the treasurer takes a gift on paper back", 1, h.reverseGift},
+		{"cheques are banked", 1, h.bankCheques},
+		{"a cheque bounces", 1, h.bounceCheque},
+		{"the treasurer enters an invoice", 2, h.enterInvoice},
+		{"an invoice is paid", 1, h.payInvoice},
+		{"the treasurer takes an invoice back", 1, h.reverseInvoice},
+	}
+}
+
+// paperGift is a gift without Stripe: one that the treasurer entered, or that a line of the bank's became.
+type paperGift struct {
+	name   string
+	minor  int64
+	method treasuryv1.OfflineMethod
+	state  treasuryv1.OfflineGiftState
+	pledge *pledge
+	// deposit is the line of the slip that a cheque was banked with.
+	deposit *bankLine
+}
+
+// Short for the proto's.
+const (
+	byCash        = treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH
+	byTransfer    = treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER
+	byCheque      = treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
+	byPayeeCheque = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE
+
+	giftReceived = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_RECEIVED
+	giftBanked   = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BANKED
+	giftBounced  = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BOUNCED
+	giftReversed = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_REVERSED
+)
+
+// counts reports whether the collective has the gift.
+func (g *paperGift) counts() bool { return g.state == giftReceived || g.state == giftBanked }
+
+// today is the collective's.
+func (h *history) today() string { return h.Clock.Now().In(paris).Format(time.DateOnly) }
+
+var paris = func() *time.Location {
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		panic(err) // the program has its zones in itself
+	}
+	return zone
+}()
+
+func (h *history) giveOnPaper() {
+	g := &paperGift{
+		minor:  1 + h.dice.Int64N(200_00),
+		method: []treasuryv1.OfflineMethod{byCash, byTransfer, byCheque, byCheque, byPayeeCheque}[h.dice.IntN(5)],
+	}
+	req := &treasuryv1.CreateOfflineGiftRequest{
+		Parent: h.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(g.minor), Method: g.method, ReceiveDate: h.today(),
+	}
+	if p, ok := h.somePledge(); ok && g.method != byPayeeCheque && h.dice.IntN(4) == 0 {
+		g.pledge, req.Pledge = p, p.name
+	}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		made, err := client.CreateOfflineGift(ctx, req)
+		if err != nil {
+			return h.refused("a gift on paper", err, "PLEDGE_FULFILLED")
+		}
+		if g.name == "" {
+			h.paper.gifts = append(h.paper.gifts, g)
+			g.name, g.state = made.GetName(), giftReceived
+			if g.method == byTransfer && h.dice.IntN(2) == 0 {
+				h.bankBooks(&bankLine{minor: g.minor, text: "VIREMENT RECU"})
+			}
+		}
+		if g.name != made.GetName() {
+			h.t.Errorf("one request made two gifts: %s and %s", g.name, made.GetName())
+		}
+		return nil
+	})
+}
+
+// someGift draws one of those that are so.
+func (h *history) someGift(is func(*paperGift) bool) (*paperGift, bool) {
+	some := slices.DeleteFunc(slices.Clone(h.paper.gifts), func(g *paperGift) bool { return !is(g) })
+	if len(some) == 0 {
+		return nil, false
+	}
+	return some[h.dice.IntN(len(some))], true
+}
+
+// reverseGift is refused while the bank shows the money.
+func (h *history) reverseGift() {
+	if !h.answered() {
+		return
+	}
+	g, ok := h.someGift((*paperGift).counts)
+	if !ok {
+		return
+	}
+	req := &treasuryv1.ReverseOfflineGiftRequest{Name: g.name, RequestId: uuid.NewString(), Reason: "entered twice"}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		if _, err := client.ReverseOfflineGift(ctx, req); err != nil {
+			return h.refused("a reversal", err, "BANK_LINE_MATCHED")
+		}
+		g.state = giftReversed
+		return nil
+	})
+}
+
+func (h *history) bankCheques() {
+	if !h.answered() {
+		return
+	}
+	req := &treasuryv1.BankChequesRequest{
+		Parent: "collectives/" + h.slug, RequestId: uuid.NewString(), BankDate: h.today(), Document: "R-" + uuid.NewString()[:8],
+	}
+	slip := &bankLine{text: "REMISE DE CHEQUES", deposit: true}
+	var cheques []*paperGift
+	for _, g := range h.paper.gifts {
+		if g.method == byCheque && g.state == giftReceived && h.dice.IntN(3) > 0 {
+			cheques, req.Cheques, slip.minor = append(cheques, g), append(req.Cheques, g.name), slip.minor+g.minor
+		}
+	}
+	if len(cheques) == 0 {
+		return
+	}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		deposit, err := client.BankCheques(ctx, req)
+		if err != nil {
+			return h.refused("a deposit", err)
+		}
+		if deposit.GetTotal().GetAmountMinor() != slip.minor {
+			h.t.Errorf("%s is of %v, its cheques are of %d", deposit.GetName(), deposit.GetTotal(), slip.minor)
+		}
+		if cheques[0].state == giftReceived {
+			h.bankBooks(slip)
+			for _, g := range cheques {
+				g.state, g.deposit = giftBanked, slip
+			}
+		}
+		return nil
+	})
+}
+
+func (h *history) bounceCheque() {
+	if !h.answered() {
+		return
+	}
+	g, ok := h.someGift(func(g *paperGift) bool { return g.state == giftBanked })
+	if !ok {
+		return
+	}
+	req := &treasuryv1.BounceChequeRequest{Name: g.name, RequestId: uuid.NewString(), BounceDate: h.today()}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		if _, err := client.BounceCheque(ctx, req); err != nil {
+			return h.refused("a cheque that bounced", err)
+		}
+		if g.state == giftBanked {
+			h.bankBooks(&bankLine{minor: -g.minor, text: "CHEQUE IMPAYE"})
+		}
+		g.state = giftBounced
+		return nil
+	})
+}
+
+// invoice is an expense.
+type invoice struct {
+	name    string
+	expense *treasuryv1.Expense
+	state   treasuryv1.ExpenseState
+	source  treasuryv1.PaymentSource
+}
+
+// Short for the proto's.
+const (
+	invoiceOwed     = treasuryv1.ExpenseState_EXPENSE_STATE_OWED
+	invoicePaid     = treasuryv1.ExpenseState_EXPENSE_STATE_PAID
+	invoiceReversed = treasuryv1.ExpenseState_EXPENSE_STATE_REVERSED
+
+	fromBank = treasuryv1.PaymentSource_PAYMENT_SOURCE_BANK
+	fromCash = treasuryv1.PaymentSource_PAYMENT_SOURCE_CASH
+)
+
+func (e *invoice) minor() int64 { return e.expense.GetAmount().GetAmountMinor() }
+
+// enterInvoice enters a new one, owed or paid; or, by mistake, one that is in the books.
+func (h *history) enterInvoice() {
+	if !h.answered() {
+		return
+	}
+	e := &invoice{state: invoiceOwed, expense: &treasuryv1.Expense{
+		Kind:  []treasuryv1.ExpenseKind{treasuryv1.ExpenseKind_EXPENSE_KIND_LAWYER, treasuryv1.ExpenseKind_EXPENSE_KIND_LITIGATION}[h.dice.IntN(2)],
+		Payee: "Cabinet Martin", Document: fmt.Sprintf("F-%d", len(h.paper.invoices)+1), DocumentDate: h.today(),
+		Amount: apptest.Euros(1 + h.dice.Int64N(500_00)),
+	}}
+	if h.dice.IntN(2) == 0 {
+		e.expense.Campaign = h.campaign
+	}
+	if h.dice.IntN(2) == 0 {
+		e.state, e.source = invoicePaid, []treasuryv1.PaymentSource{fromBank, fromCash}[h.dice.IntN(2)]
+		e.expense.PayDate, e.expense.Source = h.today(), e.source
+	}
+	known := false
+	if old, ok := h.someInvoice(func(e *invoice) bool { return e.state != invoiceReversed }); ok && h.dice.IntN(5) == 0 {
+		e.expense.Document, known = " "+old.expense.GetDocument(), true
+	}
+	req := &treasuryv1.CreateExpenseRequest{Parent: "collectives/" + h.slug, RequestId: uuid.NewString(), Expense: e.expense}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		made, err := client.CreateExpense(ctx, req)
+		switch {
+		case err != nil && known:
+			return h.refused("an invoice that is in the books", err, "DOCUMENT_EXISTS")
+		case err != nil:
+			return h.refused("an invoice", err)
+		case known:
+			h.t.Errorf("%s was entered twice", made.GetDocument())
+		case e.name == "":
+			e.name = made.GetName()
+			h.paper.invoices = append(h.paper.invoices, e)
+			h.bankPays(e)
+		case e.name != made.GetName():
+			h.t.Errorf("one request made two expenses: %s and %s", e.name, made.GetName())
+		}
+		return nil
+	})
+}
+
+// bankPays shows a payment from the bank, sooner or later.
+func (h *history) bankPays(e *invoice) {
+	if e.state == invoicePaid && e.source == fromBank {
+		h.bankBooks(&bankLine{minor: -e.minor(), text: "VIR CABINET MARTIN"})
+	}
+}
+
+// someInvoice draws one of those that are so.
+func (h *history) someInvoice(is func(*invoice) bool) (*invoice, bool) {
+	some := slices.DeleteFunc(slices.Clone(h.paper.invoices), func(e *invoice) bool { return !is(e) })
+	if len(some) == 0 {
+		return nil, false
+	}
+	return some[h.dice.IntN(len(some))], true
+}
+
+func (h *history) payInvoice() {
+	if !h.answered() {
+		return
+	}
+	e, ok := h.someInvoice(func(e *invoice) bool { return e.state == invoiceOwed })
+	if !ok {
+		return
+	}
+	source := []treasuryv1.PaymentSource{fromBank, fromCash}[h.dice.IntN(2)]
+	if h.dice.IntN(3) == 0 { // the bank has paid it, and its line will say so
+		h.bankBooks(&bankLine{minor: -e.minor(), text: "VIR CABINET MARTIN"})
+		return
+	}
+	req := &treasuryv1.PayExpenseRequest{Name: e.name, RequestId: uuid.NewString(), PayDate: h.today(), Source: source}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		if _, err := client.PayExpense(ctx, req); err != nil {
+			return h.refused("a payment", err)
+		}
+		if e.state == invoiceOwed {
+			e.state, e.source = invoicePaid, source
+			h.bankPays(e)
+		}
+		return nil
+	})
+}
+
+// reverseInvoice is refused while the bank shows its payment.
+func (h *history) reverseInvoice() {
+	if !h.answered() {
+		return
+	}
+	e, ok := h.someInvoice(func(e *invoice) bool { return e.state != invoiceReversed })
+	if !ok {
+		return
+	}
+	req := &treasuryv1.ReverseExpenseRequest{Name: e.name, RequestId: uuid.NewString(), Reason: "entered wrongly"}
+	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
+		if _, err := client.ReverseExpense(ctx, req); err != nil {
+			return h.refused("a reversal", err, "BANK_LINE_MATCHED")
+		}
+		e.state = invoiceReversed
+		return nil
+	})
+}

@@ -1,0 +1,294 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+)
+
+// finishPaper has everything answered, and the whole of the bank's statement imported.
+func (h *history) finishPaper() {
+	h.t.Helper()
+	deadline := time.Now().Add(settleTime)
+	all := func() {
+		for !h.answered() {
+			if time.Now().After(deadline) {
+				h.t.Fatal("the treasurer is not answered")
+			}
+			time.Sleep(settlePause)
+		}
+	}
+	all()
+	h.bankTakesPayouts()
+	if lines := h.paper.bank.lines; len(lines) > 0 {
+		h.bringStatement(lines[0].day, lines[len(lines)-1].day, false)
+		all()
+	}
+}
+
+// The accounts of the default chart that paper moves.
+const (
+	cash      = "530"
+	cheques   = "5112"
+	donated   = "75411"
+	suppliers = "401"
+	lawyer    = "6226"
+	court     = "6227"
+	unknown   = "4718"
+)
+
+// byHand are the references of what the treasurer books.
+var byHand = []string{"offline-gift:", "deposit:", "expense:", "expense-payment:", "bank-line:"}
+
+// balances are the papers', by account.
+func (p *paper) balances() map[string]int64 {
+	b := map[string]int64{}
+	move := func(debit, credit string, minor int64) {
+		b[debit] += minor
+		b[credit] -= minor
+	}
+	for _, g := range p.gifts {
+		switch {
+		case !g.counts():
+		case g.state == giftBanked || g.method == byTransfer:
+			move(bank, donated, g.minor)
+		case g.method == byCash:
+			move(cash, donated, g.minor)
+		case g.method == byCheque:
+			move(cheques, donated, g.minor)
+		case g.method == byPayeeCheque:
+			move(lawyer, donated, g.minor)
+		}
+	}
+	for _, e := range p.invoices {
+		spent, from := lawyer, suppliers
+		if e.expense.GetKind() == treasuryv1.ExpenseKind_EXPENSE_KIND_LITIGATION {
+			spent = court
+		}
+		switch {
+		case e.state == invoiceReversed:
+			continue
+		case e.state == invoicePaid && e.source == fromCash:
+			from = cash
+		case e.state == invoicePaid:
+			from = bank
+		}
+		move(spent, from, e.minor())
+	}
+	for _, minor := range p.receipts {
+		move(bank, unknown, minor)
+	}
+	return b
+}
+
+// spent is what the campaign's cause has cost.
+func (p *paper) spent() (minor int64) {
+	for _, e := range p.invoices {
+		if e.state != invoiceReversed && e.expense.GetCampaign() != "" {
+			minor += e.minor()
+		}
+	}
+	for _, g := range p.gifts {
+		if g.method == byPayeeCheque && g.counts() {
+			minor += g.minor
+		}
+	}
+	return minor
+}
+
+// comparePaper: what was entered is in the lists once, as it is by now, and in the books to the cent.
+func (h *history) comparePaper(ctx context.Context) string {
+	// What lines became by themselves is noted first.
+	if diff := h.compareBank(ctx); diff != "" {
+		return diff
+	}
+	transactions, err := h.transactions(ctx)
+	if err != nil {
+		return fmt.Sprintf("the books cannot be read: %v", err)
+	}
+	booked := map[string]int64{}
+	for _, tx := range transactions {
+		if slices.ContainsFunc(byHand, func(prefix string) bool { return strings.HasPrefix(tx.GetReference(), prefix) }) {
+			for _, e := range tx.GetEntries() {
+				booked[e.GetAccount()] += e.GetAmount().GetAmountMinor()
+			}
+		}
+	}
+	noted := h.paper.balances()
+	for _, b := range []map[string]int64{noted, booked} {
+		for account, minor := range b {
+			if minor == 0 {
+				delete(b, account)
+			}
+		}
+	}
+	if diff := cmp.Diff(noted, booked); diff != "" {
+		return "booked by hand (-noted +books):\n" + diff
+	}
+	if diff := h.comparePaperGifts(ctx); diff != "" {
+		return diff
+	}
+	return h.compareInvoices(ctx)
+}
+
+// entered is something that the treasurer entered as both sides should see it.
+type entered struct {
+	AmountMinor        int64
+	State, How, Pledge string
+}
+
+func (h *history) comparePaperGifts(ctx context.Context) string {
+	want, got := map[string]entered{}, map[string]entered{}
+	for _, g := range h.paper.gifts {
+		want[g.name] = entered{AmountMinor: g.minor, State: g.state.String(), How: g.method.String()}
+		if g.pledge != nil {
+			want[g.name] = entered{AmountMinor: g.minor, State: g.state.String(), How: g.method.String(), Pledge: g.pledge.name}
+		}
+	}
+	req := &treasuryv1.ListOfflineGiftsRequest{Parent: h.campaign, PageSize: 200}
+	for {
+		page, err := treasuryv1.NewTreasuryServiceClient(h.rest).ListOfflineGifts(ctx, req)
+		if err != nil {
+			return fmt.Sprintf("the gifts on paper cannot be read: %v", err)
+		}
+		for _, g := range page.GetOfflineGifts() {
+			got[g.GetName()] = entered{g.GetAmount().GetAmountMinor(), g.GetState().String(), g.GetMethod().String(), g.GetPledge()}
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "gifts on paper (-noted +ours):\n" + diff
+	}
+	return ""
+}
+
+func (h *history) compareInvoices(ctx context.Context) string {
+	want, got := map[string]entered{}, map[string]entered{}
+	for _, e := range h.paper.invoices {
+		want[e.name] = entered{AmountMinor: e.minor(), State: e.state.String()}
+		if e.state == invoicePaid {
+			want[e.name] = entered{AmountMinor: e.minor(), State: e.state.String(), How: e.source.String()}
+		}
+	}
+	req := &treasuryv1.ListExpensesRequest{Parent: "collectives/" + h.slug, PageSize: 200}
+	for {
+		page, err := treasuryv1.NewTreasuryServiceClient(h.rest).ListExpenses(ctx, req)
+		if err != nil {
+			return fmt.Sprintf("the expenses cannot be read: %v", err)
+		}
+		for _, e := range page.GetExpenses() {
+			got[e.GetName()] = entered{AmountMinor: e.GetAmount().GetAmountMinor(), State: e.GetState().String()}
+			if e.GetState() == invoicePaid {
+				got[e.GetName()] = entered{AmountMinor: e.GetAmount().GetAmountMinor(), State: e.GetState().String(), How: e.GetSource().String()}
+			}
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "expenses (-noted +ours):\n" + diff
+	}
+	return ""
+}
+
+// atBank is a line as both sides should see it.
+type atBank struct {
+	Day         string
+	AmountMinor int64
+	Reference   string
+	Pledge      string
+}
+
+// compareBank: each line that the bank booked is there once, whatever files it was in; what names an open pledge in its
+// amount is its gift; what Stripe paid out is recognised; and the position is the bank's.
+func (h *history) compareBank(ctx context.Context) string {
+	lines, err := h.bankLines(ctx)
+	if err != nil {
+		return fmt.Sprintf("the bank lines: %v", err)
+	}
+	want, got := map[atBank]int{}, map[atBank]int{}
+	var atTheBank int64 = openingMinor
+	for _, l := range h.paper.bank.lines {
+		if !l.imported {
+			continue
+		}
+		atTheBank += l.minor
+		line := atBank{Day: l.day, AmountMinor: l.minor, Reference: l.reference}
+		if l.pledge != nil {
+			line.Pledge = l.pledge.name
+		}
+		want[line]++
+	}
+	shown := map[string]bool{}
+	var open int64
+	for _, l := range lines {
+		got[atBank{l.GetBookDate(), l.GetAmount().GetAmountMinor(), l.GetBankReference(), l.GetPledge()}]++
+		if transaction := l.GetTarget().GetTransaction(); transaction != "" && l.GetState() == lineMatched {
+			if shown[transaction] {
+				return transaction + " is shown by two lines of the bank's"
+			}
+			shown[transaction] = true
+		}
+		if !isOpen(l) {
+			continue
+		}
+		open += l.GetAmount().GetAmountMinor()
+		if p := h.pledgeNamed(l.GetPledge()); p != nil && p.minor() == l.GetAmount().GetAmountMinor() && !h.fulfilled(p) && !h.paper.bank.takenBack[l.GetName()] {
+			return fmt.Sprintf("%v names an open pledge, and is no gift", l)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "lines of the bank's (-bank +ours):\n" + diff
+	}
+	if diff := h.compareRecognised(lines); diff != "" {
+		return diff
+	}
+	position, err := treasuryv1.NewTreasuryServiceClient(h.rest).GetBankPosition(ctx, &treasuryv1.GetBankPositionRequest{
+		Name: "collectives/" + h.slug + "/bankPosition",
+	})
+	if err != nil {
+		return fmt.Sprintf("the position at the bank cannot be read: %v", err)
+	}
+	if len(lines) > 0 && (position.GetStatementBalance().GetAmountMinor() != atTheBank || position.GetOpenLines().GetAmountMinor() != open) {
+		return fmt.Sprintf("the bank has %d, and %d is in open lines; the position is %v", atTheBank, open, position)
+	}
+	return ""
+}
+
+// compareRecognised: a payout that is no other movement's double is known when the bank shows it in time.
+func (h *history) compareRecognised(lines []*treasuryv1.BankLine) string {
+	amounts := map[int64]int{}
+	for _, l := range h.paper.bank.lines {
+		amounts[l.minor]++
+	}
+	for _, g := range h.paper.gifts {
+		amounts[g.minor]++
+	}
+	payouts := h.Sim.Payouts(h.account)
+	for _, p := range payouts {
+		if h.paper.bank.payouts[p.ID] == nil {
+			amounts[p.AmountMinor]++
+		}
+	}
+	for _, p := range payouts {
+		line := h.paper.bank.payouts[p.ID]
+		if p.Status != "paid" || line == nil || !line.onTime || amounts[p.AmountMinor] > 1 {
+			continue
+		}
+		for _, l := range lines {
+			if l.GetBankReference() == line.reference && isOpen(l) && !h.paper.bank.takenBack[l.GetName()] {
+				return fmt.Sprintf("%v is not known as %s", l, p.ID)
+			}
+		}
+	}
+	return ""
+}
