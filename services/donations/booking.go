@@ -255,13 +255,16 @@ type Unbooked struct {
 	PaymentIntent string
 	// Attempts is how often it was asked for in vain.
 	Attempts int
+	// At is about when it was paid.
+	At time.Time
 }
 
 const unbookedSQL = `
 SELECT
 	d.id,
 	d.payment_intent_id,
-	d.poll_attempts
+	d.poll_attempts,
+	coalesce(d.paid_at, d.created_at)
 FROM donations.donations AS d
 WHERE d.stripe_account = @account
 	AND d.livemode = @livemode
@@ -307,20 +310,36 @@ func (s *Service) UnbookedAccounts(ctx context.Context) ([]string, error) {
 	return accounts, postgres.Error(err)
 }
 
+// Locked in the order of ids, as by who books.
 const pollLaterSQL = `
+WITH unbooked AS (
+	SELECT o.id
+	FROM donations.donations AS o
+	WHERE o.id = ANY(@ids::uuid[])
+		AND o.booked_at IS NULL
+	ORDER BY o.id
+	FOR NO KEY UPDATE
+)
 UPDATE donations.donations AS d
 SET
 	poll_attempts = d.poll_attempts + 1,
-	poll_at = @poll_at
-WHERE d.id = @id
-	AND d.booked_at IS NULL`
+	poll_at = u.poll_at
+FROM unnest(
+	@ids::uuid[],
+	@poll_at::timestamptz[]
+) AS u (id, poll_at)
+JOIN unbooked ON unbooked.id = u.id
+WHERE d.id = u.id`
 
 // maxPollPause bounds the growing pause between two polls of one gift.
 const maxPollPause = time.Hour
 
-// PollLater puts the next poll of a gift off: each pause is twice the one before, an hour at most.
-func (s *Service) PollLater(ctx context.Context, u Unbooked) error {
-	wait := min(pollAfter<<min(u.Attempts, 10), maxPollPause)
-	_, err := s.cfg.Pool.Exec(ctx, pollLaterSQL, pgx.NamedArgs{"id": u.Donation, "poll_at": s.now().Add(wait)})
+// PollLater puts the next poll of gifts off: each pause is twice the one before, an hour at most.
+func (s *Service) PollLater(ctx context.Context, asked []Unbooked) error {
+	ids, at := make([]uuid.UUID, len(asked)), make([]time.Time, len(asked))
+	for i, u := range asked {
+		ids[i], at[i] = u.Donation, s.now().Add(min(pollAfter<<min(u.Attempts, 10), maxPollPause))
+	}
+	_, err := s.cfg.Pool.Exec(ctx, pollLaterSQL, pgx.NamedArgs{"ids": ids, "poll_at": at})
 	return postgres.Error(err)
 }

@@ -46,6 +46,9 @@
 // says, [Service.BookTx] for what Stripe's balance says. Both lock the gift, do nothing the second time, and
 // run in the caller's transaction, so that a gift is booked in the same one as its ledger transaction.
 //
+// Gifts that nothing was heard of after their page's end are looked up by upkeep, more and more rarely, and a debit that
+// is under way from its second day on (overdue.go): all that are due are read by the pages of Stripe's list.
+//
 // # Giving back
 //
 // Who asks for a refund commits a row, and a job sends it, [Service.SubmitRefund]: it is noted as submitted before

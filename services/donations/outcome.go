@@ -137,6 +137,9 @@ SET
 WHERE d.id = @id
 	AND d.state = 'created'`
 
+// session is the one to ask Stripe about; empty for none.
+func (d Donation) session() string { return cmp.Or(d.recoveredSession, d.CheckoutSession) }
+
 // Refresh reads an open gift's session at Stripe and applies what it says. A session that Stripe does not have
 // is no page to pay on: its gift has expired, unless a payment is under way. It does nothing for a gift whose
 // end is known, or that has no session.
@@ -148,7 +151,7 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	if !d.State.Open() || d.CheckoutSession == "" {
 		return nil
 	}
-	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, cmp.Or(d.recoveredSession, d.CheckoutSession))
+	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, d.session())
 	if stripe.KindOf(err) == stripe.Missing {
 		_, err = s.cfg.Pool.Exec(ctx, expireSQL, pgx.NamedArgs{"id": id, "now": s.now()})
 		return postgres.Error(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 const (
@@ -25,13 +26,6 @@ const (
 	refreshPause   = 250 * time.Millisecond
 	// upkeepEvery is how often old limits are deleted and forgotten gifts looked up.
 	upkeepEvery = 10 * time.Minute
-	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up, and again
-	// each time that it has been closed for twice as long, but not in less than overdueSoonest nor in more
-	// than overdueLatest. Upkeep takes up to overdueCount such gifts, those first that wait longest for it.
-	overdueAfter   = 10 * time.Minute
-	overdueSoonest = 6 * time.Hour
-	overdueLatest  = 30 * 24 * time.Hour
-	overdueCount   = 100
 	// A gift that never got a page has expired when it is this long past the end of the last one asked for.
 	abandonedAfter = 24 * time.Hour
 )
@@ -68,6 +62,9 @@ func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAtt
 func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[refreshArgs]) error {
 		return s.Refresh(ctx, job.Args.Donation)
+	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[overdueArgs]) error {
+		return s.refreshMany(stripe.Background(ctx), job.Args.Account, job.Args.Donations)
 	}))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[closeArgs]) error {
 		return s.closePage(ctx, job.Args, job.Attempt)
@@ -120,28 +117,6 @@ func (s *Service) look(ctx context.Context, d Donation) error {
 	})
 }
 
-const overdueSQL = `
-UPDATE donations.donations AS d
-SET looked_at = @now
-WHERE d.id IN (
-	SELECT o.id
-	FROM donations.donations AS o
-	WHERE o.state IN ('created', 'pending')
-		AND o.checkout_session_id IS NOT NULL
-		AND o.session_expires_at <= @expired
-		AND o.livemode = @livemode
-		AND (
-			o.looked_at IS NULL
-			OR o.looked_at + least(greatest(o.looked_at - o.session_expires_at, @soonest::interval), @latest::interval) <= @now
-		)
-	ORDER BY
-		o.looked_at NULLS FIRST,
-		o.id
-	LIMIT @count
-	FOR NO KEY UPDATE SKIP LOCKED
-)
-RETURNING d.id`
-
 // A gift for which Stripe was never asked has no end of a page.
 const expireAbandonedSQL = `
 UPDATE donations.donations AS d
@@ -165,23 +140,8 @@ func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.follow(ctx); err != nil {
 		return fmt.Errorf("follow refunds and disputes: %w", err)
 	}
-	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, overdueSQL, pgx.NamedArgs{
-			"now": now, "expired": now.Add(-overdueAfter), "soonest": overdueSoonest, "latest": overdueLatest,
-			"livemode": s.cfg.Stripe.Livemode(), "count": overdueCount,
-		})
-		if err != nil {
-			return postgres.Error(err)
-		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-		if err != nil || len(ids) == 0 {
-			return postgres.Error(err)
-		}
-		jobs := make([]river.InsertManyParams, len(ids))
-		for i, id := range ids {
-			jobs[i].Args = refreshArgs{Donation: id}
-		}
-		_, err = s.cfg.Jobs.InsertManyTx(ctx, tx, jobs)
-		return postgres.Error(err)
-	})
+	if err := s.lookAtOverdue(ctx); err != nil {
+		return fmt.Errorf("look at overdue gifts: %w", err)
+	}
+	return nil
 }

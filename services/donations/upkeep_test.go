@@ -10,14 +10,17 @@ import (
 )
 
 // upkeep runs it and returns how many gifts it had looked up.
-func (e *env) upkeep() int {
+func (e *env) upkeep() (n int) {
 	e.t.Helper()
-	before := e.refreshJobs()
 	if err := e.gifts.upkeep(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}
-	n := e.refreshJobs() - before
-	e.endRefreshJobs()
+	if err := e.pool.QueryRow(e.t.Context(), `
+		WITH jobs AS (DELETE FROM river.river_job WHERE kind = 'donations_overdue' RETURNING args)
+		SELECT coalesce(sum(jsonb_array_length(args -> 'donations')), 0)::integer
+		FROM jobs`).Scan(&n); err != nil {
+		e.t.Fatal(err)
+	}
 	return n
 }
 
@@ -71,6 +74,65 @@ func TestWhatStripeRefusesIsAskedForMoreAndMoreRarely(t *testing.T) {
 			t.Fatalf("looked up after %v, want %v as number %d", looks, want*time.Hour, i)
 		}
 	}
+}
+
+// A debit takes days, and Stripe tells when it came.
+func TestADebitUnderWayIsAskedForSeldom(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.clock.Freeze()
+	d := e.create(intent())
+	if _, err := e.pool.Exec(t.Context(), "UPDATE donations.donations SET state = 'pending' WHERE id = $1", d.ID); err != nil {
+		t.Fatal(err)
+	}
+	looks := 0
+	for began := e.clock.Now(); e.clock.Now().Sub(began) < 14*24*time.Hour; e.clock.Advance(time.Hour) {
+		looks += e.upkeep()
+	}
+	if looks != 4 {
+		t.Errorf("%d times in the fourteen days that it may take, want 4", looks)
+	}
+}
+
+func TestManyOverdueGiftsAreReadAPageAtATime(t *testing.T) {
+	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	var ids []uuid.UUID
+	for i := range 30 {
+		d := e.create(intent())
+		ids = append(ids, d.ID)
+		if i%3 == 0 {
+			if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	gone := Donation{ID: uuid.New()}
+	if _, err := e.pool.Exec(t.Context(), `
+		INSERT INTO donations.donations (id, collective, campaign, request_id, fingerprint, amount_minor, currency, locale,
+			return_url, stripe_account, livemode, attempt, session_expires_at, checkout_session_id, created_at, updated_at)
+		SELECT $1, collective, campaign, $1, fingerprint, amount_minor, currency, locale,
+			return_url, stripe_account, livemode, attempt, session_expires_at, 'cs_gone', created_at, updated_at
+		FROM donations.donations
+		WHERE id = $2`, gone.ID, ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	for range 2 {
+		before := len(e.sim.Requests())
+		if err := e.gifts.refreshMany(t.Context(), "", append(ids, gone.ID)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(e.sim.Requests()) - before; n > 2 {
+			t.Errorf("%d calls, want a page, and one for the session that Stripe does not have", n)
+		}
+	}
+	for i, id := range ids {
+		want := StateExpired
+		if i%3 == 0 {
+			want = StateSucceeded
+		}
+		e.wantState(Donation{ID: id}, want)
+	}
+	e.wantState(gone, StateExpired)
 }
 
 func TestThoseWhoWaitLongestAreLookedUpFirst(t *testing.T) {

@@ -12,10 +12,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// applyBatch is how many due events are looked up at once.
-const applyBatch = 200
+// applyBatch is how many due events are looked up at once: the more of them, the denser they stand in Stripe's lists.
+const applyBatch = 2000
 
 // Run brings one account in step, once: it applies all events that are due, then reads the balance to its
 // end, even while syncs wait after a failure. It is what the job does, for tests and commands. Two at once,
@@ -67,35 +68,78 @@ func (s *Service) ignoreAccount(ctx context.Context, account string) error {
 	return postgres.Error(err)
 }
 
+// The oldest first: what happened together was mostly begun together, and is read together.
 const dueSessionsSQL = `
-SELECT e.id
+SELECT
+	e.id,
+	e.object
 FROM webhooks.events AS e
 WHERE e.account = @account
 	AND e.step IN ('session', 'decline')
 	AND e.next_attempt_at <= statement_timestamp()
 ORDER BY
 	e.next_attempt_at,
+	e.created_at,
 	e.id
 LIMIT @count`
+
+// dueSession is an event of a session or its payment.
+type dueSession struct {
+	id     string
+	object stripe.Object
+}
 
 // applySessions applies the due events of sessions and their payments one by one, so that none waits for
 // another's failure.
 func (s *Service) applySessions(ctx context.Context, account string, until time.Time) error {
 	for {
-		ids, err := s.strings(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "count": applyBatch})
-		if err != nil || len(ids) == 0 {
+		rows, err := s.cfg.Pool.Query(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "count": applyBatch})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e dueSession, err error) {
+			return e, row.Scan(&e.id, &e.object)
+		})
+		if err != nil || len(due) == 0 {
+			return postgres.Error(err)
+		}
+		read, err := s.readSessions(ctx, account, due)
+		if err != nil {
 			return err
 		}
-		for _, id := range ids {
+		for _, e := range due {
 			if over(until) {
 				return nil
 			}
-			if err := s.applyOne(ctx, account, id); err != nil {
+			if err := s.applyOne(ctx, account, e.id, read); err != nil {
 				return err
 			}
 		}
 	}
 }
+
+// readSessions reads the sessions that events only name, as after a time away, a page at a time. The events were
+// stored before, so what is read is not older than what they say. What is not met, or not now, is read by itself when
+// its event is applied.
+func (s *Service) readSessions(ctx context.Context, account string, due []dueSession) (map[string]stripe.Session, error) {
+	var wanted []stripe.Wanted
+	for _, e := range due {
+		if unread(e.object.Session) {
+			wanted = append(wanted, stripe.Wanted{ID: e.object.Session.ID, Created: e.object.Session.Created})
+		}
+	}
+	read, err := s.cfg.Stripe.FindSessions(ctx, account, wanted)
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	if err != nil {
+		s.cfg.Logger.WarnContext(ctx, "the list of sessions cannot be read", "account", account, "error", err)
+	}
+	return read, nil
+}
+
+// unread: of an event in another version only the session's id was taken; the rest is to be read in ours.
+func unread(session *stripe.Session) bool { return session != nil && session.Status == "" }
 
 func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
 
@@ -121,9 +165,9 @@ func eventOf(row pgx.Row) (Event, error) {
 }
 
 // applyOne applies one event and notes the end of it: what is noted as done was done in the same
-// transaction. An error is returned only when nothing can be noted.
-func (s *Service) applyOne(ctx context.Context, account, id string) error {
-	outcome, err := s.tryEvent(ctx, account, id)
+// transaction. Sessions among read are not read again. An error is returned only when nothing can be noted.
+func (s *Service) applyOne(ctx context.Context, account, id string, read map[string]stripe.Session) error {
+	outcome, err := s.tryEvent(ctx, account, id, read)
 	if err == nil {
 		if outcome != "" {
 			s.metrics.finished.WithLabelValues(outcome).Inc()
@@ -149,7 +193,7 @@ func postgresAway(err error) bool {
 }
 
 // tryEvent returns "" for an event that somebody else finished.
-func (s *Service) tryEvent(ctx context.Context, account, id string) (outcome string, err error) {
+func (s *Service) tryEvent(ctx context.Context, account, id string, read map[string]stripe.Session) (outcome string, err error) {
 	named := pgx.NamedArgs{"account": account, "id": id}
 	e, err := eventOf(s.cfg.Pool.QueryRow(ctx, eventSQL, named))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -165,11 +209,12 @@ func (s *Service) tryEvent(ctx context.Context, account, id string) (outcome str
 		return "", errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
 	}
 	session := *e.object.Session
-	// Of an event in another version only the session's id was taken; the rest is read in ours, before the
-	// transaction begins.
-	if session.Status == "" {
-		if session, err = s.cfg.Stripe.GetSession(ctx, account, session.ID); err != nil {
-			return "", err
+	if unread(&session) {
+		var known bool
+		if session, known = read[e.object.Session.ID]; !known {
+			if session, err = s.cfg.Stripe.GetSession(ctx, account, e.object.Session.ID); err != nil {
+				return "", err
+			}
 		}
 	}
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
-	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 // depth is how far behind the cursor a sync looks. A balance transaction bears the time of its charge, and
@@ -33,8 +32,6 @@ const (
 	backEvery  = 24 * time.Hour
 	backDaily  = 72 * time.Hour
 	backWeekly = 30 * 24 * time.Hour
-	// pollCount bounds the gifts that one sync asks for by themselves.
-	pollCount = 20
 	// maxSyncPause bounds the pause after failed syncs.
 	maxSyncPause = time.Minute
 )
@@ -97,38 +94,6 @@ func (s *Service) syncFailed(ctx context.Context, p position, depth string, err 
 		return noteErr
 	}
 	return err
-}
-
-// poll asks for gifts that are paid and not booked, whose balance transaction the list does not show. One that
-// cannot be read waits longer and longer.
-func (s *Service) poll(ctx context.Context, account string, intents []string, until time.Time) error {
-	due, err := s.cfg.Donations.DueUnbooked(ctx, account, intents, pollCount)
-	if err != nil {
-		return err
-	}
-	for _, u := range due {
-		if over(until) {
-			return nil
-		}
-		intent, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, u.PaymentIntent)
-		switch {
-		case ctx.Err() != nil:
-			return err
-		case stripe.KindOf(err) == stripe.Throttled:
-			return nil // nor may the others be asked for; they stay due
-		case err != nil:
-			s.cfg.Logger.WarnContext(ctx, "a paid gift cannot be asked for", "account", account, "donation", u.Donation, "error", err)
-		case intent.Balance != nil:
-			if err := s.book(ctx, account, []stripe.BalanceTransaction{*intent.Balance}, nil, nil); err != nil {
-				return err
-			}
-		}
-		// Does nothing to a gift that is booked now.
-		if err := s.cfg.Donations.PollLater(ctx, u); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // ensureAccount makes the account's row and its book, once a program.

@@ -12,9 +12,6 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 )
 
-// balancePageSize is the most that Stripe answers at once.
-const balancePageSize = 100
-
 // BalanceTransaction is one movement of an account's balance: Net = Amount - Fee, always. All three can be
 // negative. Nothing in it changes once it exists, but it can begin to exist long after Created.
 type BalanceTransaction struct {
@@ -67,7 +64,7 @@ type BalanceQuery struct {
 // tells whether older ones are left in the query.
 func (c *Client) ListBalanceTransactions(ctx context.Context, account string, q BalanceQuery) (page []BalanceTransaction, more bool, err error) {
 	values := query(
-		"limit", decimal(balancePageSize),
+		"limit", decimal(pageSize),
 		"created[gte]", decimal(max(q.Since.Unix(), 0)),
 		"expand[0]", "data.source",
 	)
@@ -129,32 +126,42 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 		Currency     string            `json:"currency"`
 		Metadata     map[string]string `json:"metadata"`
 		Invoice      reference         `json:"invoice"`
-		LatestCharge *struct {
-			ID       string            `json:"id"`
-			Amount   int64             `json:"amount"`
-			Currency string            `json:"currency"`
-			Metadata map[string]string `json:"metadata"`
-			Balance  *balanceObject    `json:"balance_transaction"`
-		} `json:"latest_charge"`
+		LatestCharge *chargeObject     `json:"latest_charge"`
 	}
 	err := c.get(ctx, account, "/v1/payment_intents/"+url.PathEscape(id),
 		query("expand[0]", "latest_charge.balance_transaction"), &answer)
 	if err != nil {
 		return PaymentIntent{}, err
 	}
-	intent := PaymentIntent{
+	return PaymentIntent{
 		ID: answer.ID, Status: answer.Status, Currency: strings.ToUpper(answer.Currency),
-		Donation: parseDonation(answer.Metadata), Invoice: answer.Invoice.ID,
+		Donation: parseDonation(answer.Metadata), Invoice: answer.Invoice.ID, Balance: answer.LatestCharge.balance(),
+	}, nil
+}
+
+// chargeObject is a charge whose balance transaction was expanded.
+type chargeObject struct {
+	ID            string            `json:"id"`
+	Created       int64             `json:"created"`
+	Amount        int64             `json:"amount"`
+	Currency      string            `json:"currency"`
+	Metadata      map[string]string `json:"metadata"`
+	PaymentIntent reference         `json:"payment_intent"`
+	Invoice       reference         `json:"invoice"`
+	Balance       *balanceObject    `json:"balance_transaction"`
+}
+
+// balance is nil while the charge has none, and when there is no charge.
+func (o *chargeObject) balance() *BalanceTransaction {
+	if o == nil || o.Balance == nil {
+		return nil
 	}
-	if charge := answer.LatestCharge; charge != nil && charge.Balance != nil {
-		balance := charge.Balance.transaction()
-		balance.Source = Source{
-			ID: charge.ID, Object: objectCharge,
-			Charge: charge.ID, PaymentIntent: answer.ID, Amount: charge.Amount, Currency: strings.ToUpper(charge.Currency), Donation: parseDonation(charge.Metadata), Invoice: answer.Invoice.ID,
-		}
-		intent.Balance = &balance
+	balance := o.Balance.transaction()
+	balance.Source = Source{
+		ID: o.ID, Object: objectCharge, Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
+		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Invoice: o.Invoice.ID,
 	}
-	return intent, nil
+	return &balance
 }
 
 type balanceObject struct {

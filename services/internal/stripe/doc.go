@@ -17,6 +17,8 @@
 // [Background] work leave the way free for donors. During the roll of a key there are two: a 401 leads from the first
 // to the next.
 //
+// Many objects are read by the pages of their list rather than each by itself (find.go).
+//
 // # Errors
 //
 // Each is an [*Error], whose Kind says what is known of the request's fate, and whose chain ends in an

@@ -30,8 +30,9 @@ type Object struct {
 	// ID and Kind name the object: Kind is Stripe's word, such as "dispute". Empty for Checkout Sessions.
 	ID   string `json:"id,omitempty"`
 	Kind string `json:"object,omitempty"`
-	// Session is set for events of Checkout Sessions. It has no Status, and nothing but its ID, when the event
-	// is in another version than [APIVersion], where any member may mean something else: read it again.
+	// Session is set for events of Checkout Sessions. It has no Status, and nothing but its ID and when it was
+	// made, when the event is in another version than [APIVersion], where any member may mean something else: read
+	// it again. Its time is good for where to look for it only.
 	Session *Session `json:"session,omitempty"`
 	// PaymentIntent is the payment that a charge, refund or dispute belongs to.
 	PaymentIntent string `json:"payment_intent,omitempty"`
@@ -116,10 +117,15 @@ func parseSession(version string, data json.RawMessage) Object {
 		return Object{Session: &session, PaymentIntent: session.PaymentIntent}
 	}
 	var named struct {
-		ID string `json:"id"`
+		ID      string `json:"id"`
+		Created any    `json:"created"`
 	}
 	if json.Unmarshal(data, &named) != nil || named.ID == "" {
 		return Object{}
 	}
-	return Object{Session: &Session{ID: named.ID}}
+	session := Session{ID: named.ID}
+	if seconds, ok := named.Created.(float64); ok {
+		session.Created = unix(int64(seconds))
+	}
+	return Object{Session: &session}
 }

@@ -14,9 +14,6 @@ const MaxEventTypes = 20
 // KeptEvents is how long Stripe can be asked for an event.
 const KeptEvents = 30 * 24 * time.Hour
 
-// eventPageSize is the most that Stripe answers at once.
-const eventPageSize = 100
-
 // EventQuery asks for a page of events.
 type EventQuery struct {
 	// Since and Before bound Created: at or after the one, before the other. Before may be zero: no bound.
@@ -28,9 +25,10 @@ type EventQuery struct {
 }
 
 // ListEvents returns up to 100 events of an account, newest first; more tells whether older ones are left in the
-// query. Stripe renders them in the version of their creation, so of their objects only the ids are read.
+// query. Stripe renders them in the version of their creation, so of their objects only the ids are read, and where to look
+// for them.
 func (c *Client) ListEvents(ctx context.Context, account string, q EventQuery) (page []Event, more bool, err error) {
-	values := query("limit", decimal(eventPageSize), "created[gte]", decimal(max(q.Since.Unix(), 0)))
+	values := query("limit", decimal(pageSize), "created[gte]", decimal(max(q.Since.Unix(), 0)))
 	if !q.Before.IsZero() {
 		values.Add("created[lt]", decimal(q.Before.Unix()))
 	}
@@ -55,8 +53,8 @@ func (c *Client) ListEvents(ctx context.Context, account string, q EventQuery) (
 		}
 		// Whose list it is, is whose event it is, whether or not the event says so.
 		event.Account = account
-		if event.Object.Session != nil {
-			event.Object = Object{Session: &Session{ID: event.Object.Session.ID}}
+		if session := event.Object.Session; session != nil {
+			event.Object = Object{Session: &Session{ID: session.ID, Created: session.Created}}
 		}
 		page = append(page, event)
 	}

@@ -42,17 +42,15 @@ func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, e
 	return answer.invoice(), err
 }
 
-// invoicePageSize is the most that Stripe answers at once: of a monthly gift, more than eight years.
-const invoicePageSize = 100
-
-// ListPaidInvoices returns a subscription's latest paid invoices, newest first, a hundred at most.
+// ListPaidInvoices returns a subscription's latest paid invoices, newest first, a hundred at most: more than eight
+// years of a monthly gift.
 func (c *Client) ListPaidInvoices(ctx context.Context, account, subscription string) ([]Invoice, error) {
 	var answer struct {
 		stripego.APIResource
 		Data []invoiceObject `json:"data"`
 	}
 	err := c.get(ctx, account, "/v1/invoices",
-		query("subscription", subscription, "status", "paid", "limit", decimal(invoicePageSize)), &answer)
+		query("subscription", subscription, "status", "paid", "limit", decimal(pageSize)), &answer)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (c *Client) GetPayout(ctx context.Context, account, id string) (Payout, err
 // ListPayouts returns up to 100 payouts created at since or later, newest first, behind the payout after when it
 // is not empty; more tells whether older ones are left.
 func (c *Client) ListPayouts(ctx context.Context, account string, since time.Time, after string) (page []Payout, more bool, err error) {
-	values := query("limit", decimal(balancePageSize), "created[gte]", decimal(max(since.Unix(), 0)))
+	values := query("limit", decimal(pageSize), "created[gte]", decimal(max(since.Unix(), 0)))
 	if after != "" {
 		values.Add("starting_after", after)
 	}
@@ -77,7 +77,7 @@ func (c *Client) ListPayouts(ctx context.Context, account string, since time.Tim
 // its own among them, newest first, behind after when it is not empty; more tells whether older ones are left.
 // Their sources are not expanded. For a payout made by hand the call is Refused.
 func (c *Client) ListPayoutBalance(ctx context.Context, account, payout, after string) (page []BalanceTransaction, more bool, err error) {
-	values := query("limit", decimal(balancePageSize), "payout", payout)
+	values := query("limit", decimal(pageSize), "payout", payout)
 	if after != "" {
 		values.Add("starting_after", after)
 	}

@@ -105,7 +105,7 @@ func (c *Client) ListRefundsOfPayment(ctx context.Context, account, intent strin
 
 func (c *Client) listRefunds(ctx context.Context, account, of, id string) (all []Refund, err error) {
 	for after := ""; ; {
-		values := query(of, id, "limit", decimal(refundPageSize))
+		values := query(of, id, "limit", decimal(pageSize))
 		if after != "" {
 			values.Add("starting_after", after)
 		}
@@ -126,9 +126,6 @@ func (c *Client) listRefunds(ctx context.Context, account, of, id string) (all [
 		after = answer.Data[len(answer.Data)-1].ID
 	}
 }
-
-// refundPageSize is the most that Stripe answers at once.
-const refundPageSize = 100
 
 // metadataRefund is the one key of a refund's metadata that we set and read.
 const metadataRefund = "refund"

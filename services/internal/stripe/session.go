@@ -40,6 +40,8 @@ const (
 // Session is what is kept of a Checkout Session, as JSON in stored events too. It holds nothing of who pays.
 type Session struct {
 	ID string `json:"id"`
+	// Created is when Stripe made it; zero when that was not told.
+	Created time.Time `json:"created,omitzero"`
 	// URL is where it is paid; empty once it is not open.
 	URL           string        `json:"-"`
 	Status        SessionStatus `json:"status"`
@@ -186,6 +188,7 @@ const metadataDonation = "donation"
 
 type sessionObject struct {
 	ID                string            `json:"id"`
+	Created           int64             `json:"created"`
 	URL               string            `json:"url"`
 	Status            SessionStatus     `json:"status"`
 	PaymentStatus     PaymentStatus     `json:"payment_status"`
@@ -238,6 +241,9 @@ func (o *sessionObject) session() Session {
 		Customer:      o.Customer.ID,
 		Invoice:       o.Invoice.ID,
 		RecoveredFrom: o.RecoveredFrom.ID,
+	}
+	if o.Created != 0 {
+		s.Created = unix(o.Created)
 	}
 	if c := o.CurrencyConversion; c != nil {
 		s.AmountMinor, s.Currency = c.AmountTotal, strings.ToUpper(c.SourceCurrency)

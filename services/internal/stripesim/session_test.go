@@ -288,6 +288,20 @@ func TestLists(t *testing.T) {
 		}
 		equal(t, sessions(&stripe.CheckoutSessionListParams{PaymentIntent: &se.PaymentIntent.ID}), ids[3:4])
 	})
+	t.Run("go on behind a cursor within a time range, and expand a session's payment down to the money", func(t *testing.T) {
+		p := &stripe.CheckoutSessionListParams{CreatedRange: &stripe.RangeQueryParams{
+			GreaterThanOrEqual: clock.Now().Add(-20 * time.Second).Unix(), LesserThanOrEqual: clock.Now().Add(-10 * time.Second).Unix(),
+		}}
+		p.Limit, p.Single, p.StartingAfter = stripe.Int64(100), true, &ids[12]
+		p.AddExpand("data.payment_intent.latest_charge.balance_transaction")
+		equal(t, sessions(p), ids[13:20])
+		i := api.CheckoutSessions.List(p)
+		for i.Next() {
+			if moved := i.CheckoutSession().PaymentIntent.LatestCharge.BalanceTransaction; moved.Amount != 2000 {
+				t.Errorf("got %+v", moved)
+			}
+		}
+	})
 	t.Run("refuse an unknown cursor and a limit over 100", func(t *testing.T) {
 		p := &stripe.BalanceTransactionListParams{}
 		p.StartingAfter = stripe.String("txn_none")

@@ -1,0 +1,134 @@
+package donations
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+const (
+	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up, and again
+	// each time that it has been closed for twice as long, but not in less than overdueSoonest nor in more
+	// than overdueLatest. Of a debit, which takes days, the pauses are debitSoonest at least. Upkeep takes up to
+	// overdueCount such gifts, those first that wait longest for it.
+	overdueAfter   = 10 * time.Minute
+	overdueSoonest = 6 * time.Hour
+	debitSoonest   = 24 * time.Hour
+	overdueLatest  = 30 * 24 * time.Hour
+	overdueCount   = 100
+)
+
+// overdueArgs asks to look up an account's gifts whose pages closed.
+type overdueArgs struct {
+	Account   string      `json:"account"`
+	Donations []uuid.UUID `json:"donations"`
+}
+
+// Kind names the job in River.
+func (overdueArgs) Kind() string { return "donations_overdue" }
+
+// InsertOpts: of the same queue as the questions of donors, which bounds what all of them ask of Stripe. The gifts
+// become overdue again.
+func (overdueArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1}
+}
+
+const overdueSQL = `
+UPDATE donations.donations AS d
+SET looked_at = @now
+WHERE d.id IN (
+	SELECT o.id
+	FROM donations.donations AS o
+	CROSS JOIN LATERAL (
+		SELECT CASE o.state WHEN 'pending' THEN @debit_soonest::interval ELSE @soonest::interval END AS soonest
+	) AS pause
+	WHERE o.state IN ('created', 'pending')
+		AND o.checkout_session_id IS NOT NULL
+		AND o.session_expires_at <= @expired
+		AND o.livemode = @livemode
+		AND (
+			(o.looked_at IS NULL AND (o.state = 'created' OR o.session_expires_at + pause.soonest <= @now))
+			OR o.looked_at + least(greatest(o.looked_at - o.session_expires_at, pause.soonest), @latest::interval) <= @now
+		)
+	ORDER BY
+		o.looked_at NULLS FIRST,
+		o.id
+	LIMIT @count
+	FOR NO KEY UPDATE OF o SKIP LOCKED
+)
+RETURNING
+	d.stripe_account,
+	d.id`
+
+// lookAtOverdue has Stripe asked about the gifts whose end was never heard of.
+func (s *Service) lookAtOverdue(ctx context.Context) error {
+	now := s.now()
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, overdueSQL, pgx.NamedArgs{
+			"now": now, "expired": now.Add(-overdueAfter), "soonest": overdueSoonest, "debit_soonest": debitSoonest,
+			"latest": overdueLatest, "livemode": s.cfg.Stripe.Livemode(), "count": overdueCount,
+		})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		byAccount := map[string][]uuid.UUID{}
+		var account string
+		var id uuid.UUID
+		if _, err := pgx.ForEachRow(rows, []any{&account, &id}, func() error {
+			byAccount[account] = append(byAccount[account], id)
+			return nil
+		}); err != nil || len(byAccount) == 0 {
+			return postgres.Error(err)
+		}
+		var jobs []river.InsertManyParams
+		for account, ids := range byAccount {
+			jobs = append(jobs, river.InsertManyParams{Args: overdueArgs{Account: account, Donations: ids}})
+		}
+		_, err = s.cfg.Jobs.InsertManyTx(ctx, tx, jobs)
+		return postgres.Error(err)
+	})
+}
+
+// refreshMany is [Service.Refresh] of many gifts of one account, whose sessions are read a page at a time, and by
+// themselves where they are not met. Stripe's limit ends it; what else fails holds up no other.
+func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UUID) error {
+	gifts := make([]Donation, 0, len(ids))
+	wanted := make([]stripe.Wanted, 0, len(ids))
+	for _, id := range ids {
+		d, err := s.byID(ctx, id)
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if !d.State.Open() {
+			continue
+		}
+		gifts = append(gifts, d)
+		wanted = append(wanted, stripe.Wanted{ID: d.session(), Created: d.CreateTime})
+	}
+	met, err := s.cfg.Stripe.FindSessions(ctx, account, wanted)
+	if err != nil {
+		return err
+	}
+	for _, d := range gifts {
+		session, isMet := met[d.session()]
+		if isMet {
+			err = s.applySession(ctx, SessionFact{Account: account, Session: session, At: s.now()})
+		} else {
+			err = s.Refresh(ctx, d.ID)
+		}
+		if ctx.Err() != nil || stripe.KindOf(err) == stripe.Throttled {
+			return err
+		}
+		if err != nil {
+			s.cfg.Logger.WarnContext(ctx, "an overdue gift cannot be looked up", slog.String("donation", d.ID.String()), slog.Any("error", err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package stripe
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	stripego "github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+)
+
+const (
+	// pageSize is the most that Stripe answers at once.
+	pageSize = 100
+	// handful is how many objects are read one by one rather than looked for in a list.
+	handful = 3
+	// findSlack is how far off the time of a [Wanted] may be. In a burst it is pages: 25 sessions a second are made.
+	findSlack = 5 * time.Second
+	// dryPages of a list may bring nothing that is wanted before each must have brought one.
+	dryPages = 3
+)
+
+// Wanted is an object that is to be read, and about when Stripe made it. A time that is wrong, or zero, does no
+// harm: the object is not found in its list, and must be read by itself.
+type Wanted struct {
+	ID      string
+	Created time.Time
+}
+
+// listed is an object in a list: the id that it is wanted by, its own, by which the list goes on behind it, and when
+// it was made.
+type listed[T any] struct {
+	wanted, id string
+	created    int64
+	value      T
+}
+
+// find reads objects by the pages of their list, newest first, instead of each by itself, and returns those that it
+// met by their ids. Each page begins at the newest one that is still wanted, and another is read only as long as
+// those before have brought one each, but for dryPages: with all that must be read by themselves afterwards it never
+// takes more than so many calls more than there are wanted, and in a burst it takes one for a hundred. A handful is
+// left alone. With an error come those that were met before it.
+func find[T any](wanted []Wanted, list func(window *form.Values) (page []listed[T], more bool, err error)) (map[string]T, error) {
+	found := map[string]T{}
+	left := slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return w.Created.Unix() <= 0 })
+	slices.SortFunc(left, func(a, b Wanted) int { return b.Created.Compare(a.Created) })
+	after := ""
+	for pages := 0; len(left) > handful && pages < len(found)+dryPages; pages++ {
+		newest, oldest := left[0].Created.Add(findSlack), left[len(left)-1].Created.Add(-findSlack)
+		window := query("limit", decimal(pageSize), "created[gte]", decimal(max(oldest.Unix(), 0)))
+		if after == "" {
+			window.Add("created[lte]", decimal(newest.Unix()))
+		} else {
+			window.Add("starting_after", after)
+		}
+		page, more, err := list(window)
+		if err != nil || len(page) == 0 {
+			return found, err
+		}
+		met := make(map[string]bool, len(left))
+		for _, w := range left {
+			met[w.ID] = false
+		}
+		for _, o := range page {
+			// Of several charges of one payment the newest counts, which comes first.
+			if done, isWanted := met[o.wanted]; isWanted && !done {
+				met[o.wanted], found[o.wanted] = true, o.value
+			}
+		}
+		last := page[len(page)-1]
+		end := unix(last.created)
+		left = slices.DeleteFunc(left, func(w Wanted) bool { return met[w.ID] || w.Created.Add(-findSlack).After(end) })
+		if !more || len(left) == 0 {
+			return found, nil
+		}
+		// Where nothing is wanted for a while, the list is not read through.
+		if after = last.id; left[0].Created.Add(findSlack).Before(end) {
+			after = ""
+		}
+	}
+	return found, nil
+}
+
+// FindSessions reads many sessions by the pages of their list, with their payment intents' status, and returns those
+// that it met by their ids: read the others by themselves with [Client.GetSession]. One that the list shows open is
+// left out too, for who looks for it has reason to believe that it is not.
+// https://docs.stripe.com/api/checkout/sessions/list
+func (c *Client) FindSessions(ctx context.Context, account string, wanted []Wanted) (map[string]Session, error) {
+	found, err := find(wanted, func(window *form.Values) ([]listed[Session], bool, error) {
+		window.Add("expand[0]", "data.payment_intent")
+		var answer struct {
+			stripego.APIResource
+			Data    []sessionObject `json:"data"`
+			HasMore bool            `json:"has_more"`
+		}
+		if err := c.get(ctx, account, "/v1/checkout/sessions", window, &answer); err != nil {
+			return nil, false, err
+		}
+		page := make([]listed[Session], len(answer.Data))
+		for i := range answer.Data {
+			o := &answer.Data[i]
+			page[i] = listed[Session]{o.ID, o.ID, o.Created, o.session()}
+		}
+		return page, answer.HasMore, nil
+	})
+	for id, session := range found {
+		if session.Status == SessionOpen {
+			delete(found, id)
+		}
+	}
+	return found, err
+}
+
+// FindPayments reads the latest charges of many payment intents by the pages of the charges' list, and returns the
+// balance transaction of each that it met by its payment intent's id; nil while its fee is not known. It is wanted by
+// about when it was paid. Read the others by themselves with [Client.GetPaymentIntent].
+// https://docs.stripe.com/api/charges/list
+func (c *Client) FindPayments(ctx context.Context, account string, wanted []Wanted) (map[string]*BalanceTransaction, error) {
+	return find(wanted, func(window *form.Values) ([]listed[*BalanceTransaction], bool, error) {
+		window.Add("expand[0]", "data.balance_transaction")
+		var answer struct {
+			stripego.APIResource
+			Data    []chargeObject `json:"data"`
+			HasMore bool           `json:"has_more"`
+		}
+		if err := c.get(ctx, account, "/v1/charges", window, &answer); err != nil {
+			return nil, false, err
+		}
+		page := make([]listed[*BalanceTransaction], len(answer.Data))
+		for i := range answer.Data {
+			o := &answer.Data[i]
+			page[i] = listed[*BalanceTransaction]{o.PaymentIntent.ID, o.ID, o.Created, o.balance()}
+		}
+		return page, answer.HasMore, nil
+	})
+}
