@@ -36,8 +36,11 @@ type child struct {
 
 // Process is the service as a process of its own that can be killed: the test binary, run again with the
 // settings that `cagnotte serve` would read. It shares database, address and clock with its Env, whose own App
-// must be stopped.
+// must be stopped, unless the process is a second copy beside it, with an address of its own.
 type Process struct {
+	// URL is where its HTTP is reached: the Env's own, until Listen.
+	URL string
+
 	env   *Env
 	t     testing.TB
 	dir   string
@@ -50,7 +53,7 @@ type Process struct {
 // NewProcess returns a Process that is not started. It is killed when the test ends.
 func (e *Env) NewProcess() *Process {
 	e.t.Helper()
-	p := &Process{env: e, t: e.t, dir: e.t.TempDir()}
+	p := &Process{URL: e.URL, env: e, t: e.t, dir: e.t.TempDir()}
 	settings, err := json.Marshal(child{
 		ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Limit: e.settings.GiftLimit,
 		StripeRate: e.settings.StripeRate,
@@ -69,11 +72,18 @@ func (e *Env) NewProcess() *Process {
 	return p
 }
 
+// Listen gives it an address of its own, from its next start on: it is then a second copy beside the Env's App.
+func (p *Process) Listen() {
+	p.t.Helper()
+	p.URL = "http://" + freeAddr(p.t)
+}
+
 // Start starts it. It does not wait until it is ready: Ready does.
 func (p *Process) Start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], "-test.run=^$")
-	p.cmd.Env = append(os.Environ(), append(p.env.Environ(), childVariable+"="+p.child, "TMPDIR="+p.dir)...)
+	p.cmd.Env = append(os.Environ(), append(p.env.Environ(), childVariable+"="+p.child, "TMPDIR="+p.dir,
+		"CAGNOTTE_HTTP_ADDR="+strings.TrimPrefix(p.URL, "http://"))...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatalf("apptest: start the program: %v", err)
@@ -84,7 +94,7 @@ func (p *Process) Start() {
 func (p *Process) Ready() {
 	p.t.Helper()
 	p.env.Eventually("the program is ready", func() bool {
-		resp, err := http.Get(p.env.URL + "/readyz")
+		resp, err := http.Get(p.URL + "/readyz")
 		if err != nil {
 			return false
 		}
