@@ -14,6 +14,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
+// ReasonPositionAhead is the reason when the database counts its transactions from a smaller number than the books
+// know.
+const ReasonPositionAhead = "SEAL_POSITION_AHEAD"
+
 // Seal numbers what can be numbered of a book: transactions that no running database transaction
 // can come before any more, [Config.SealBatch] of them at most. It adds them to the tree, keeps
 // balances when the tail has grown long, and signs a checkpoint; all in one database transaction, so
@@ -95,6 +99,12 @@ type sealed struct {
 	balances, checkpoint int64
 }
 
+func errPositionAhead(known, next uint64) error {
+	return errs.New(codes.FailedPrecondition, ReasonPositionAhead,
+		"The books know the database transaction %d, and this cluster has only come to %d: it is not the one that they were written in. "+
+			"Stop it and raise its counter with pg_resetwal (--next-transaction-id, --epoch).", known, next)
+}
+
 func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealKey) (int, error) {
 	alone, err := tryLock(ctx, tx, book)
 	if err != nil || !alone {
@@ -105,9 +115,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealK
 		return 0, err
 	}
 	if last.xid >= last.nextXID {
-		return 0, errs.New(codes.FailedPrecondition, "SEAL_POSITION_AHEAD",
-			"The books know the database transaction %d, and this cluster has only come to %d: it is not the one that they were written in. "+
-				"Stop it and raise its counter with pg_resetwal (--next-transaction-id, --epoch).", last.xid, last.nextXID)
+		return 0, errPositionAhead(last.xid, last.nextXID)
 	}
 	leaves, err := unsealed(ctx, tx, book, last, s.sealBatch)
 	if err != nil || len(leaves) == 0 {

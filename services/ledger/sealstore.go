@@ -27,6 +27,42 @@ func (s *Service) Books(ctx context.Context) ([]string, error) {
 	return books, postgres.Error(err)
 }
 
+const newestXIDSQL = `
+SELECT
+    newest.xid,
+    pg_snapshot_xmax(pg_current_snapshot())
+FROM ledger.books AS b
+CROSS JOIN LATERAL (
+    SELECT t.xid
+    FROM ledger.transactions AS t
+    WHERE t.book = b.id
+    ORDER BY
+        t.xid DESC,
+        t.id DESC
+    LIMIT 1
+) AS newest
+ORDER BY
+    newest.xid DESC,
+    b.id
+LIMIT 1`
+
+// CheckCounter refuses a cluster that counts its transactions from a smaller number than the books know, as after a
+// dump was restored into another one. What is posted there would stand before what is sealed, and never be numbered
+// nor counted: so ask before the first posting.
+//
+// Errors: FAILED_PRECONDITION SEAL_POSITION_AHEAD.
+func (s *Service) CheckCounter(ctx context.Context) error {
+	var newest, next uint64
+	err := s.pool.QueryRow(ctx, newestXIDSQL).Scan(&newest, &next)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err == nil && newest >= next {
+		return errPositionAhead(newest, next)
+	}
+	return postgres.Error(err)
+}
+
 // The lock ends with the database transaction, after its commit can be seen: so the next sealer starts
 // where this one ended, and a sealer that died holds nothing.
 const lockBookSQL = `

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -257,5 +258,40 @@ func TestStopLetsCallsEnd(t *testing.T) {
 	e.StartApp()
 	if err := e.Conn.Invoke(t.Context(), "/cagnotte.none.v1.NoService/None", &healthv1.HealthCheckRequest{}, &healthv1.HealthCheckResponse{}); status.Code(err) != codes.Unimplemented {
 		t.Errorf("a method that is not there: %v", err)
+	}
+}
+
+// A dump that was restored into another cluster: what would be posted there before its counter is raised could never
+// be sealed.
+func TestAClusterThatCountsFromLessStopsTheProgram(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	newDesk(t, e, "vallon").gift(t, 20_00)
+	e.StopApp()
+	owner, err := pgx.Connect(t.Context(), e.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(t.Context())
+	for _, statement := range []string{
+		`SET session_replication_role = replica`,
+		`UPDATE ledger.transactions SET xid = '99999999999'`,
+	} {
+		if _, err := owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := map[string]string{}
+	for _, setting := range e.Environ() {
+		name, value, _ := strings.Cut(setting, "=")
+		env[name] = value
+	}
+	cfg, err := app.FromEnv(func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	err = app.Run(t.Context(), cfg, func(*app.App) {})
+	if err == nil || !strings.Contains(err.Error(), "pg_resetwal") {
+		t.Errorf("the program ended with %v", err)
 	}
 }

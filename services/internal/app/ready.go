@@ -18,6 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
 const (
@@ -46,6 +47,9 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 	defer tick.Stop()
 	for {
 		reason := a.unready(ctx)
+		if reason == "" && jobs == nil {
+			reason = a.behind(ctx)
+		}
 		if ctx.Err() == nil && reason != said {
 			said = reason
 			a.tellHealth(reason)
@@ -99,6 +103,21 @@ func (a *App) unready(ctx context.Context) string {
 		return fmt.Sprintf("%d of %d migrations are applied: run `cagnotte migrate`", current, wanted)
 	}
 	return ""
+}
+
+// behind stops the program on a cluster that counts its transactions from less than the books know, and says so: what
+// it posted there could never be sealed.
+func (a *App) behind(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	err := a.services.ledger.CheckCounter(ctx)
+	if err == nil {
+		return ""
+	}
+	if e := errs.As(err); e.Reason == ledger.ReasonPositionAhead {
+		a.serving.Go(func() error { return errors.New("DATABASE_URL: " + e.Message) })
+	}
+	return "the books: " + err.Error()
 }
 
 // bind makes sure that the books are of the account and the mode of Stripe's keys, before a job writes to them.
