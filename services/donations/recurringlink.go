@@ -113,10 +113,6 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	if err := s.changeable(ctx, r); err != nil {
 		return river.JobCancel(err)
 	}
-	campaign, err := s.cfg.Campaigns.Get(ctx, r.Campaign)
-	if err != nil {
-		return err
-	}
 	to, err := s.cfg.Stripe.CustomerEmail(ctx, r.StripeAccount, r.Customer)
 	if err != nil {
 		return err
@@ -135,7 +131,7 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	}
 	link := s.cfg.PublicURL + "/c/" + r.Campaign.Collective + "/" + r.Campaign.Campaign + "/monthly/" + r.ID.String() +
 		"?" + url.Values{"token": {token}, "lang": {r.Locale}}.Encode()
-	subject, text := linkMail(r.Locale, campaign.Title(r.Locale), link)
+	subject, text := linkMail(r.Locale, link)
 	return s.cfg.Mail.Deliver(ctx, job.JobRow, mail.Message{
 		To: to, Subject: subject, Text: text, ID: uuid.NewSHA1(r.ID, []byte(token)).String(),
 	})

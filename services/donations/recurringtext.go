@@ -10,7 +10,8 @@ import (
 type recurringWords struct {
 	// note stands on Stripe's page, above the button.
 	note string
-	// subject and text are of the mail with a link; subject holds the campaign's title, text title and link.
+	// subject and text are of the mail with a link, which text holds. Neither has the campaign's title: subjects and
+	// first lines are shown on locked screens.
 	subject, text string
 }
 
@@ -18,10 +19,10 @@ var recurringCatalogue = map[string]recurringWords{
 	"fr": {
 		note: "Vous donnez ce montant chaque mois, jusqu’à ce que vous l’arrêtiez : un lien reçu par e-mail suffit, sans compte. " +
 			"Si la campagne se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
-		subject: "Votre don mensuel – %s",
+		subject: "Le lien que vous avez demandé",
 		text: `Bonjour,
 
-Voici le lien pour voir, changer ou arrêter votre don mensuel à « %s » :
+Voici le lien que vous avez demandé. Il permet de voir, de changer ou d’arrêter votre don mensuel :
 
 %s
 
@@ -31,10 +32,10 @@ Il ne fonctionne qu’une seule fois, et pendant 24 heures. Si vous ne l’avez 
 	"en": {
 		note: "You give this amount each month until you stop it: a link by e-mail is enough, without an account. " +
 			"If the campaign ends, your monthly gift stops by itself at the end of the month already paid.",
-		subject: "Your monthly gift – %s",
+		subject: "The link that you asked for",
 		text: `Hello,
 
-Here is the link to see, change or stop your monthly gift to “%s”:
+Here is the link that you asked for. It lets you see, change or stop your monthly gift:
 
 %s
 
@@ -52,7 +53,7 @@ func recurringNote(d Donation) string {
 }
 
 // linkMail is what the mail with a link says.
-func linkMail(locale, title, link string) (subject, text string) {
+func linkMail(locale, link string) (subject, text string) {
 	words := recurringCatalogue[locale]
-	return fmt.Sprintf(words.subject, title), fmt.Sprintf(words.text, title, link)
+	return words.subject, fmt.Sprintf(words.text, link)
 }

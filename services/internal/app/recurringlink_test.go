@@ -26,6 +26,9 @@ func openLink(t *testing.T, m *months, box *mailtest.Server) string {
 	if got.To != "donor@example.org" || !strings.Contains(got.Text, m.e.URL+"/c/"+m.slug+"/avocate/monthly/") {
 		t.Fatalf("the mail is %+v", got)
 	}
+	if said := got.Subject() + got.Text; strings.Contains(said, "caméras") {
+		t.Errorf("the mail tells who reads over a shoulder what is given to: %q", said)
+	}
 	link, err := url.Parse(regexp.MustCompile(`http\S+`).FindString(got.Text))
 	if err != nil {
 		t.Fatal(err)
