@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
 
 func TestGive(t *testing.T) {
@@ -169,6 +170,20 @@ func TestGiftPage(t *testing.T) {
 			}
 		})
 	}
+	t.Run("says who took it back when a bank did", func(t *testing.T) {
+		gift.Outcome, gift.Disputed = donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK, true
+		got := send(t, "GET", page, "")
+		holds(t, got.body, "Votre banque a repris ce don", "Le paiement de 20\u00a0€ a été contesté")
+		lacks(t, got.body, "vous a été rendu", "Merci")
+		gift.Disputed = false
+	})
+	t.Run("says what of it went back", func(t *testing.T) {
+		gift.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
+		gift.AmountGivenBack = &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 550}
+		holds(t, send(t, "GET", page, "").body, "est bien arrivé", "Une partie vous a été rendue\u00a0: 5,50\u00a0€. Il reste un don de 14,50\u00a0€.")
+		gift.AmountGivenBack = nil
+		lacks(t, send(t, "GET", page, "").body, "Une partie")
+	})
 	gift.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN
 	t.Run("looks again by itself, ever more seldom, and then leaves it to the reader", func(t *testing.T) {
 		address, looks, total := page, 0, 0

@@ -93,7 +93,7 @@ func TestMonthlyPage(t *testing.T) {
 	})
 	t.Run("without a token it offers a link, whoever asks", func(t *testing.T) {
 		holds(t, send(t, "GET", front.URL+monthlyPath, "").body, "M’envoyer un lien")
-		holds(t, post(t, "link", nil).body, "Regardez vos e-mails")
+		holds(t, post(t, "link", nil).body, "Regardez vos e‑mails")
 	})
 	t.Run("opened it shows the gift and what can be done", func(t *testing.T) {
 		got := post(t, "open", url.Values{"token": {"secret-1"}})

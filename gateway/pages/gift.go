@@ -15,6 +15,7 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
 
 // giftView is the truth about one gift.
@@ -31,8 +32,8 @@ type giftView struct {
 	// Proof is nil until the gift is sealed; ProofSoon says that it will be.
 	Proof     *proofView
 	ProofSoon bool
-	// FeeCover says what of it the donor added for the fee; empty for nothing.
-	FeeCover string
+	// FeeCover says what of it the donor added for the fee, PartBack what of it went back; empty for nothing.
+	FeeCover, PartBack string
 	// MonthlyPath is where the monthly gift that it is a month of is managed; empty for a single gift.
 	MonthlyPath string
 	// Campaign is nil when it cannot be shown; the gift's page does without.
@@ -140,6 +141,9 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 		}
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK:
 		key, v.Tone, v.Sign, v.Settled = "givenBack", "open", "↩", true
+		if gift.GetDisputed() {
+			key = "takenBack"
+		}
 	default:
 		key, v.Tone, v.Sign, v.Waiting = "open", "open", "…", true
 		v.CheckoutURL = gift.GetCheckoutUrl()
@@ -149,6 +153,10 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 	v.Text = w.T(key + "Text")
 	if gift.GetFeeCover().GetAmountMinor() > 0 {
 		v.FeeCover = w.T("feeCover", "amount", w.money(gift.GetFeeCover()))
+	}
+	if back := gift.GetAmountGivenBack(); back.GetAmountMinor() > 0 && gift.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
+		rest := &moneyv1.Money{CurrencyCode: back.GetCurrencyCode(), AmountMinor: gift.GetAmount().GetAmountMinor() - back.GetAmountMinor()}
+		v.PartBack = w.T("partBack", "amount", w.money(back), "rest", w.money(rest))
 	}
 	return v
 }

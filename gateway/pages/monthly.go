@@ -108,7 +108,7 @@ func (s *site) monthlyLink(w http.ResponseWriter, r *http.Request) {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
-	v.Heading, v.Lead = p.T("monthlySentTitle"), p.T("monthlySentLead")
+	v.Heading, v.Lead, v.Facts = p.T("monthlySentTitle"), p.T("monthlySentLead"), []string{p.T("monthlySentHint")}
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
 

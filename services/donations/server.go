@@ -88,6 +88,8 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		Locale:            d.Locale,
 		CreateTime:        timestamppb.New(d.CreateTime),
 		RecurringDonation: recurringOf(d),
+		AmountGivenBack:   givenBack(d),
+		Disputed:          d.openDisputes > 0,
 	}, nil
 }
 

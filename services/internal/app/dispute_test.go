@@ -67,6 +67,11 @@ func TestDisputes(t *testing.T) {
 		if got := k.donation(t, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_DISPUTED || !got.GetDisputed() {
 			t.Errorf("the gift is %v", got)
 		}
+		seen, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
+			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
+		if err != nil || seen.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK || !seen.GetDisputed() {
+			t.Errorf("the donor is told %v, %v", seen, err)
+		}
 		k.refuse(t, ask(d, 0), codes.FailedPrecondition, "GIFT_DISPUTED")
 		if err := e.Sim.SubmitEvidence(id, "winning_evidence"); err != nil {
 			t.Fatal(err)

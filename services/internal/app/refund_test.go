@@ -43,6 +43,11 @@ func TestRefunds(t *testing.T) {
 			got.GetAmountGivenBack().GetAmountMinor() != 8_00 {
 			t.Errorf("the gift is %v", got)
 		}
+		told, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
+			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
+		if err != nil || told.GetAmountGivenBack().GetAmountMinor() != 8_00 || told.GetDisputed() {
+			t.Errorf("the donor is told %v, %v", told, err)
+		}
 		k.refuse(t, ask(d, 12_01), codes.FailedPrecondition, "REFUND_TOO_LARGE")
 		rest := k.becomes(t, k.create(t, k.treasurer, ask(d, 0)), succeeded)
 		if rest.GetAmount().GetAmountMinor() != 12_00 {

@@ -419,7 +419,12 @@ type DonationStatus struct {
 	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
 	RecurringDonation string `protobuf:"bytes,8,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
 	// The part of `amount` that the donor added for the payment's fee; absent when none was.
-	FeeCover      *v1.Money `protobuf:"bytes,9,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
+	FeeCover *v1.Money `protobuf:"bytes,9,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
+	// What went back to the donor by refunds; absent while nothing did.
+	AmountGivenBack *v1.Money `protobuf:"bytes,10,opt,name=amount_given_back,json=amountGivenBack,proto3" json:"amount_given_back,omitempty"`
+	// The donor's bank has the money, or a part of it: a dispute is open or lost. It says so where the outcome is
+	// GIVEN_BACK, and nobody gave it.
+	Disputed      bool `protobuf:"varint,11,opt,name=disputed,proto3" json:"disputed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +520,20 @@ func (x *DonationStatus) GetFeeCover() *v1.Money {
 		return x.FeeCover
 	}
 	return nil
+}
+
+func (x *DonationStatus) GetAmountGivenBack() *v1.Money {
+	if x != nil {
+		return x.AmountGivenBack
+	}
+	return nil
+}
+
+func (x *DonationStatus) GetDisputed() bool {
+	if x != nil {
+		return x.Disputed
+	}
+	return false
 }
 
 // Asks to start a gift.
@@ -855,7 +874,7 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tfee_cover\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12D\n" +
 	"\x11amount_given_back\x18\r \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
 	"\bdisputed\x18\x0e \x01(\bR\bdisputed\x12#\n" +
-	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\"\x95\x03\n" +
+	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\"\xf7\x03\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -867,7 +886,10 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12-\n" +
 	"\x12recurring_donation\x18\b \x01(\tR\x11recurringDonation\x125\n" +
-	"\tfee_cover\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\"\xa8\x03\n" +
+	"\tfee_cover\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12D\n" +
+	"\x11amount_given_back\x18\n" +
+	" \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
+	"\bdisputed\x18\v \x01(\bR\bdisputed\"\xa8\x03\n" +
 	"\x15CreateDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12'\n" +
@@ -965,22 +987,23 @@ var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	2,  // 10: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
 	11, // 11: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
 	10, // 12: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
-	10, // 13: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 14: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
-	3,  // 15: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	5,  // 16: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	6,  // 17: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	7,  // 18: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	9,  // 19: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	3,  // 20: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	3,  // 21: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	8,  // 22: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	4,  // 23: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	20, // [20:24] is the sub-list for method output_type
-	16, // [16:20] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	10, // 13: cagnotte.donations.v1.DonationStatus.amount_given_back:type_name -> cagnotte.money.v1.Money
+	10, // 14: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 15: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
+	3,  // 16: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	5,  // 17: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	6,  // 18: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	7,  // 19: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	9,  // 20: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 21: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	3,  // 22: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	8,  // 23: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	4,  // 24: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	21, // [21:25] is the sub-list for method output_type
+	17, // [17:21] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_donations_v1_donations_proto_init() }
