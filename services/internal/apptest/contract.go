@@ -101,32 +101,52 @@ func startStripeMock() {
 		contract.err = err
 		return
 	}
-	// Both addresses, or it opens a port to the world for the one that is not said.
-	plain, secure := loopbackPort(), loopbackPort()
+	// Somebody else may take the ports between the look and the start.
+	for range 5 {
+		if contract.err = runStripeMock(binary, loopbackPort(), loopbackPort()); contract.err == nil {
+			return
+		}
+	}
+}
+
+// runStripeMock needs both addresses, or it opens a port to the world for the one that is not said.
+func runStripeMock(binary, plain, secure string) error {
 	cmd := exec.Command(binary, "-http-addr", plain, "-https-addr", secure)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
-		contract.err = fmt.Errorf("start stripe-mock: %w", err)
-		return
+		return fmt.Errorf("start stripe-mock: %w", err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
 	contract.stop = func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 	}
 	contract.url = "http://" + plain
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := net.Dial("tcp", plain)
-		if err == nil {
-			conn.Close()
-			return
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		select {
+		case <-ended:
+			return fmt.Errorf("stripe-mock ended: %s", output.String())
+		case <-time.After(20 * time.Millisecond):
 		}
-		if time.Now().After(deadline) {
-			contract.stop()
-			contract.err = fmt.Errorf("stripe-mock does not answer: %s", output.String())
-			return
+		// Whoever answers is it, or it would end.
+		resp, err := http.Get(contract.url)
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		select {
+		case <-ended:
+		case <-time.After(100 * time.Millisecond):
+			return nil
 		}
 	}
+	contract.stop()
+	return fmt.Errorf("stripe-mock does not answer: %s", output.String())
 }
 
 // buildStripeMock answers the pinned version's binary, which Go builds once into its cache.
