@@ -171,9 +171,9 @@ func TestAMonthlyGiftGoesOn(t *testing.T) {
 	})
 }
 
-// TestTheFirstMonthInEveryOrder delivers what Stripe says of a first month in every order, each word twice: the
-// first invoice was lost by others because it came before the session.
-func TestTheFirstMonthInEveryOrder(t *testing.T) {
+// Named after a bug that others shipped: the first invoice was lost because it came before the session. What Stripe says
+// of a first month is delivered in every order, each word twice.
+func TestTheFirstInvoiceIsNotLostWhenItComesBeforeTheSession(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{FeeDelay: 24 * time.Hour})
 	const session, invoice, balance = "checkout.session.completed", "invoice.paid", "charge.updated"
 	var slugs []string
