@@ -95,3 +95,24 @@ func TestWebhookAddressesDoNotRedirect(t *testing.T) {
 		}
 	}
 }
+
+// The address that Stripe leads back to is a hint: whoever opens it, with whatever in it, has paid nothing.
+func TestTheLandingPageProvesNothing(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	d := give(t, e.Conn, gift(campaign))
+	collective, slug, _ := strings.Cut(strings.TrimPrefix(campaign, "collectives/"), "/campaigns/")
+	id := d.GetName()[strings.LastIndex(d.GetName(), "/")+1:]
+	for _, query := range []string{"", "?lang=en", "?session_id=" + session(t, e, d).ID + "&payment_status=paid&redirect_status=succeeded"} {
+		status, _, _ := follow(t, http.MethodGet, e.URL+"/c/"+collective+"/"+slug+"/gifts/"+id+query)
+		if status != http.StatusOK {
+			t.Fatalf("the page answers %d", status)
+		}
+	}
+	if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
+		t.Errorf("the donor is told %v", got)
+	}
+	if settled, pending := progress(t, e.Conn, campaign); settled != 0 || pending != 0 {
+		t.Errorf("settled %d, pending %d", settled, pending)
+	}
+}
