@@ -3,7 +3,9 @@ package donations
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -136,5 +138,28 @@ func TestTheOtherLivemodeMovesNoGift(t *testing.T) {
 	page.Livemode = false
 	if after, ours := e.say(d, page, false); !ours || after.State != StateSucceeded {
 		t.Errorf("its own session is ours: %v, and the gift %s", ours, after.State)
+	}
+}
+
+// Idempotency keys are kept for a day or so (https://docs.stripe.com/api/idempotent_requests): a refund whose answer was
+// lost before that is looked for, and not made again.
+func TestARefundWhoseKeyStripeForgotIsNotMadeTwice(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d, _ := e.paid()
+	r := e.refund(wish(d, 5_00))
+	// Twice, since Go asks again by itself where a connection breaks that it used before.
+	e.sim.AddFault(stripesim.Fault{Method: http.MethodPost, PathPrefix: "/v1/refunds", Times: 2, LoseReply: true})
+	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err == nil {
+		t.Fatal("the answer was not lost")
+	}
+	e.refundIs(r.ID, RefundSubmitted)
+	e.sim.ClearFaults()
+	e.clock.Advance(31 * 24 * time.Hour)
+	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	e.refundIs(r.ID, RefundSucceeded)
+	if made := e.sim.Refunds(""); len(made) != 1 {
+		t.Errorf("Stripe made %d refunds", len(made))
 	}
 }
