@@ -105,10 +105,10 @@ func (s *Sim) payByDebit(sessionID string, iban IBAN, name, email string) error 
 	if err != nil {
 		return err
 	}
-	if !se.offers(debitMethod) || se.Mode == modeSubscription { // of a subscription they are not simulated
+	if !se.offers(debitMethod) {
 		return &SessionError{ID: sessionID, Status: "one that offers no " + debitMethod}
 	}
-	number, facts, err := iban.lookup()
+	number, _, err := iban.lookup()
 	if err != nil {
 		return err
 	}
@@ -120,16 +120,26 @@ func (s *Sim) payByDebit(sessionID string, iban IBAN, name, email string) error 
 	by := pageRequest()
 	in := s.intentOf(w, se, by, now)
 	w.PaymentMethods.add(m)
+	se.Status, se.Donor, se.Unpaid = sessionComplete, &who, true
+	if se.Mode == modeSubscription {
+		s.debitFirst(w, se, m, by, now)
+	} else {
+		s.beginDebit(w, in, m, by, now)
+	}
+	s.emit(w, "checkout.session.completed", se.render(), nil, request{}, now)
+	return nil
+}
+
+// beginDebit sends an intent's debit to the bank.
+func (s *Sim) beginDebit(w *world, in *intent, m *paymentMethod, by request, now time.Time) *charge {
 	ch := newCharge(in, m, nil, now)
 	ch.Pending = true
 	w.Charges.add(ch)
 	in.Status, in.MethodID, in.ChargeID, in.LastError, in.LastMethod = intentProcessing, m.ID, ch.ID, nil, ""
-	se.Status, se.Donor, se.Unpaid = sessionComplete, &who, true
-	s.agenda.add(due{At: businessDays(now, facts.days), Kind: dueDebitEnd, Account: w.ID, ID: ch.ID})
+	s.agenda.add(due{At: businessDays(now, debits[m.IBAN].days), Kind: dueDebitEnd, Account: w.ID, ID: ch.ID})
 	s.emit(w, "payment_intent.processing", in.render(w), nil, by, now)
 	s.emit(w, "charge.pending", ch.render(), nil, by, now)
-	s.emit(w, "checkout.session.completed", se.render(), nil, request{}, now)
-	return nil
+	return ch
 }
 
 // SettleDebit brings the bank's answer on a session's debit now, whatever its IBAN stands for. It returns a
@@ -141,17 +151,25 @@ func (s *Sim) SettleDebit(sessionID string, paid bool) error {
 	if se == nil {
 		return &SessionError{ID: sessionID}
 	}
-	in, ok := w.Intents.get(se.IntentID)
+	intentID := se.IntentID
+	if inv, ok := w.Invoices.get(se.InvoiceID); ok {
+		intentID = inv.IntentID
+	}
+	in, ok := w.Intents.get(intentID)
 	if !ok || in.Status != intentProcessing {
 		return &SessionError{ID: sessionID, Status: "one without a debit under way"}
 	}
+	s.settleDebit(w, in, paid, now)
+	return nil
+}
+
+func (s *Sim) settleDebit(w *world, in *intent, paid bool, now time.Time) {
 	ch := w.Charges.byID[in.ChargeID]
 	failure := debitRefused
 	if paid {
 		failure = nil
 	}
 	s.endDebit(w, ch, failure, now)
-	return nil
 }
 
 // debitAnswered is the bank's answer on time.
@@ -178,7 +196,13 @@ func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Ti
 		s.emit(w, "charge.succeeded", ch.render(), nil, request{}, now)
 		s.emit(w, "payment_intent.succeeded", in.render(w), nil, request{}, now)
 	}
-	se := w.sessionOf(in.ID)
+	if failure == nil && ch.Method.IBAN == IBANDisputed {
+		s.agenda.add(due{At: now.Add(debitDisputeAfter), Kind: dueDebitDispute, Account: w.ID, ID: ch.ID})
+	}
+	if inv, ok := w.Invoices.get(in.InvoiceID); ok {
+		s.endInvoiceDebit(w, inv, failure == nil, now)
+	}
+	se := w.sessionOf(in)
 	if se == nil {
 		return
 	}
@@ -188,9 +212,6 @@ func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Ti
 		kind = "checkout.session.async_payment_succeeded"
 	}
 	s.emit(w, kind, se.render(), nil, request{}, now)
-	if failure == nil && ch.Method.IBAN == IBANDisputed {
-		s.agenda.add(due{At: now.Add(debitDisputeAfter), Kind: dueDebitDispute, Account: w.ID, ID: ch.ID})
-	}
 }
 
 // debitDisputed is the account holder's claim, for which the bank asks no reason within eight weeks.
@@ -199,11 +220,16 @@ func (s *Sim) debitDisputed(w *world, ch *charge, now time.Time) {
 	_, _ = s.disputeCharge(w, ch, Disputed{Reason: "debit_not_authorized"}, now)
 }
 
-// sessionOf finds the session that made an intent; nil when something else did.
-func (w *world) sessionOf(intentID string) *session {
+// sessionOf finds the session that made an intent, or the invoice that it is to pay; nil when something else did, and
+// when a later attempt pays the invoice.
+func (w *world) sessionOf(in *intent) *session {
+	inv, ok := w.Invoices.get(in.InvoiceID)
+	if ok && inv.Attempts > 1 {
+		return nil
+	}
 	for i := len(w.Sessions.rows) - 1; i >= 0; i-- {
-		if w.Sessions.rows[i].IntentID == intentID {
-			return w.Sessions.rows[i]
+		if se := w.Sessions.rows[i]; se.IntentID == in.ID || ok && se.InvoiceID == inv.ID {
+			return se
 		}
 	}
 	return nil

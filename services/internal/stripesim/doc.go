@@ -7,8 +7,8 @@
 //   - Checkout Sessions paid by card, with 3-D Secure, with the payment intents, charges, balance
 //     transactions and events that follow; one separate world for each connected account. Sessions that expired
 //     are recovered by their URL, or [Sim.Recover].
-//   - SEPA debits of single payments, once [Sim.OfferDebits] switches them on: unpaid until the bank answers on the
-//     clock, by the test IBAN, or [Sim.SettleDebit] does.
+//   - SEPA debits, also of subscriptions (subscriptiondebit.go), once [Sim.OfferDebits] switches them on: unpaid until
+//     the bank answers on the clock, by the test IBAN, or [Sim.SettleDebit] does.
 //   - Prices in the donor's currency ([Sim.Localize]) and balances in another than the charge's ([Sim.SetExchange]).
 //   - Subscriptions by Checkout, renewed on the clock by their invoices, which are tried again and given up as Stripe
 //     does; the billing portal, where a person changes the card or ends one.

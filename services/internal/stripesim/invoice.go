@@ -8,10 +8,11 @@ import (
 
 // States of an invoice, https://docs.stripe.com/invoicing/overview#invoice-statuses.
 const (
-	invoiceDraft = "draft"
-	invoiceOpen  = "open"
-	invoicePaid  = "paid"
-	invoiceVoid  = "void"
+	invoiceDraft   = "draft"
+	invoiceOpen    = "open"
+	invoicePaid    = "paid"
+	invoiceVoid    = "void"
+	invoiceGivenUp = "uncollectible"
 )
 
 const (
@@ -52,6 +53,8 @@ type invoice struct {
 	FinalizedAt        int64             `json:"finalized_at,omitempty"`
 	PaidAt             int64             `json:"paid_at,omitempty"`
 	VoidedAt           int64             `json:"voided_at,omitempty"`
+	GivenUpAt          int64             `json:"given_up_at,omitempty"` // marked as uncollectible
+	Source             *sourcePrice      `json:"source,omitempty"`      // of one in the donor's own currency
 }
 
 func (inv *invoice) key() (string, int64) { return inv.ID, inv.Created }
@@ -65,6 +68,11 @@ func (w *world) newInvoice(sub *subscription, reason string, now time.Time) *inv
 		ID: newID("in_1", 23), Created: now.Unix(), Status: invoiceDraft, Reason: reason, CustomerID: sub.CustomerID,
 		SubscriptionID: sub.ID, SubscriptionItemID: sub.ItemID, LineID: newID("il_1", 23), Item: sub.Item, Metadata: sub.Metadata,
 		PeriodStart: sub.Start, PeriodEnd: sub.Start, LineStart: sub.Start, LineEnd: sub.End, AutoAdvance: true,
+	}
+	if fx := sub.Presented; fx != nil {
+		inv.Source = &sourcePrice{Amount: inv.amount(), Currency: sub.Item.Currency, FXRate: fx.Rate}
+		inv.Item.UnitAmount = minorOf(major(inv.Item.UnitAmount, inv.Item.Currency)*fx.Rate, fx.To)
+		inv.Item.Currency = fx.To
 	}
 	if sub.Periods > 1 {
 		inv.PeriodStart = sub.Item.Recurring.after(sub.Created, sub.Periods-2)
@@ -87,7 +95,10 @@ func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 	in := &intent{
 		ID: id, Created: now.Unix(), Amount: inv.amount(), Currency: inv.Item.Currency, Data: intentData{Description: what},
 		Secret: newID(id+"_secret_", 25), Status: intentNeedsMethod, Late: s.cfg.FeeDelay > 0,
-		CustomerID: inv.CustomerID, InvoiceID: inv.ID,
+		CustomerID: inv.CustomerID, InvoiceID: inv.ID, Source: inv.Source,
+	}
+	if w.Debits {
+		in.Methods = w.methods(nil, in.Currency)
 	}
 	w.Intents.add(in)
 	inv.Status, inv.IntentID, inv.FinalizedAt = invoiceOpen, in.ID, now.Unix()
@@ -95,7 +106,7 @@ func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 	s.emit(w, "payment_intent.created", in.render(w), nil, by, now)
 }
 
-// attempt charges an open invoice. What it leads to for the subscription is the caller's to say.
+// attempt charges an open invoice's card. What it leads to for the subscription is the caller's to say.
 func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *DeclinedError, by request, now time.Time) *DeclinedError {
 	in := w.Intents.byID[inv.IntentID]
 	ch := newCharge(in, m, decline, now)
@@ -138,14 +149,19 @@ func (s *Sim) chargeFirst(w *world, inv *invoice, now time.Time) {
 // chargeAgain is a retry of a renewal, unless it was paid or given up before its time.
 func (s *Sim) chargeAgain(w *world, inv *invoice, now time.Time) {
 	if inv.Status == invoiceOpen && inv.NextAttempt == now.Unix() {
+		inv.NextAttempt = 0
 		s.renew(w, inv, now)
 	}
 }
 
-// renew charges a renewal with the subscription's card: no donor is there to answer a bank's question.
+// renew charges a renewal with the subscription's card or debit: no donor is there to answer a bank's question.
 func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
-	sub, cu := w.Subscriptions.byID[inv.SubscriptionID], w.Customers.byID[inv.CustomerID]
+	sub := w.Subscriptions.byID[inv.SubscriptionID]
 	m := w.PaymentMethods.byID[sub.MethodID]
+	if m.IBAN != "" {
+		s.debitInvoice(w, inv, m, request{}, now)
+		return
+	}
 	decline := cards[m.Number].decline
 	if decline == nil && cards[m.Number].challenge {
 		decline = &DeclinedError{
@@ -154,13 +170,17 @@ func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
 		}
 	}
 	if s.attempt(w, inv, m, decline, request{}, now) == nil {
-		cu.Delinquent = false
+		w.Customers.byID[inv.CustomerID].Delinquent = false
 		s.emitPaid(w, inv, request{}, now)
 		s.setStatus(w, sub, subActive, now)
 		return
 	}
-	cu.Delinquent = true
-	inv.NextAttempt = 0
+	s.invoiceFailed(w, sub, inv, now)
+}
+
+// invoiceFailed says that an attempt failed, and begins the wait for the next, or ends the subscription after the last.
+func (s *Sim) invoiceFailed(w *world, sub *subscription, inv *invoice, now time.Time) {
+	w.Customers.byID[inv.CustomerID].Delinquent = true
 	last := inv.Attempts > len(retryAfter)
 	if !last {
 		at := now.Add(retryAfter[inv.Attempts-1])

@@ -116,7 +116,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 		verb = v.T.Book
 	}
 	v.Submit = verb + " " + v.Total
-	if se.Mode != modeSubscription && se.offers(debitMethod) {
+	if se.offers(debitMethod) {
 		v.Debit = &debitForm{}
 	}
 	switch se.Status {

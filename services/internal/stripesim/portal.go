@@ -81,12 +81,17 @@ func (s *Sim) SetCard(subscriptionID string, card Card) error {
 	}
 	who := w.Customers.byID[sub.CustomerID].Donor
 	who.Country = facts.country
-	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), Number: number, Donor: who}
+	s.setMethod(w, sub, &paymentMethod{Number: number, Donor: who}, now)
+	return nil
+}
+
+// setMethod gives a subscription another card or bank account.
+func (s *Sim) setMethod(w *world, sub *subscription, m *paymentMethod, now time.Time) {
+	m.ID, m.Created = newID("pm_1", 23), now.Unix()
 	w.PaymentMethods.add(m)
 	previous := object{"default_payment_method": orNull(sub.MethodID)}
 	sub.MethodID = m.ID
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, pageRequest(), now)
-	return nil
 }
 
 // findRunning looks in every account.

@@ -135,7 +135,6 @@ func (s *Sim) createSession(c *call) (object, *apiError) {
 	se.Offered = c.world.methods(se.MethodTypes, se.Currency)
 	if p.str("mode") == modeSubscription {
 		se.Mode, se.SubscriptionMetadata = modeSubscription, p.obj("subscription_data").dict("metadata")
-		se.Offered = []string{"card", "link"} // debits of a subscription are not simulated
 	}
 	if r := p.obj("after_expiration").obj("recovery"); r.flag("enabled") {
 		se.Recovery = &recovery{PromotionCodes: r.flag("allow_promotion_codes")}

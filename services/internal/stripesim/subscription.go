@@ -47,6 +47,8 @@ type subscription struct {
 	EndedAt           int64  `json:"ended_at,omitempty"`
 	Reason            string `json:"reason,omitempty"` // why it was canceled
 	LatestInvoiceID   string `json:"latest_invoice_id,omitempty"`
+	// Presented is the donor's own currency, when it is not the price's (Adaptive Pricing).
+	Presented *exchange `json:"presented,omitempty"`
 }
 
 func (sub *subscription) key() (string, int64) { return sub.ID, sub.Created }
@@ -65,6 +67,9 @@ func (s *Sim) startSubscription(w *world, se *session, who donor, by request, no
 		Item: se.Items[0], Metadata: se.SubscriptionMetadata, Periods: 1, Start: now.Unix(),
 	}
 	sub.End = sub.Item.Recurring.after(sub.Created, sub.Periods)
+	if se.Source != nil {
+		sub.Presented = &exchange{To: se.Currency, Rate: se.Source.FXRate}
+	}
 	w.Subscriptions.add(sub)
 	se.CustomerID, se.SubscriptionID = cu.ID, sub.ID
 	s.emit(w, "customer.created", cu.render(), nil, by, now)
@@ -87,22 +92,27 @@ func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by reques
 		s.emit(w, "invoice.payment_failed", inv.render(w), nil, by, now)
 		return declined
 	}
-	sub.Status, sub.MethodID = subActive, m.ID
-	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
-	s.emit(w, "customer.subscription.updated", sub.render(), object{"default_payment_method": nil, "status": subIncomplete}, by, now)
+	s.activate(w, sub, m, by, now)
 	s.emitPaid(w, inv, by, now)
 	se.Status, se.Donor = sessionComplete, &m.Donor
 	s.emit(w, "checkout.session.completed", se.render(), nil, request{}, now)
 	return nil
 }
 
+// activate begins a subscription whose first payment came, or is under way.
+func (s *Sim) activate(w *world, sub *subscription, m *paymentMethod, by request, now time.Time) {
+	sub.Status, sub.MethodID = subActive, m.ID
+	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
+	s.emit(w, "customer.subscription.updated", sub.render(), object{"default_payment_method": nil, "status": subIncomplete}, by, now)
+}
+
 // expireSubscription gives up a subscription whose first payment did not come.
 func (s *Sim) expireSubscription(w *world, sub *subscription, now time.Time) {
-	if sub.Status != subIncomplete {
+	inv := w.Invoices.byID[sub.LatestInvoiceID]
+	if sub.Status != subIncomplete || w.Intents.byID[inv.IntentID].Status == intentProcessing {
 		return
 	}
 	sub.Status, sub.EndedAt = subIncompleteExpired, now.Unix()
-	inv := w.Invoices.byID[sub.LatestInvoiceID]
 	inv.Status, inv.VoidedAt, inv.AutoAdvance = invoiceVoid, now.Unix(), false
 	s.emit(w, "customer.subscription.updated", sub.render(), object{"status": subIncomplete}, request{}, now)
 	s.emit(w, "invoice.voided", inv.render(w), nil, request{}, now)

@@ -162,7 +162,7 @@ func (inv *invoice) render(w *world) object {
 		"statement_descriptor":             nil,
 		"status":                           inv.Status,
 		"status_transitions": object{
-			"finalized_at": timeOrNull(inv.FinalizedAt), "marked_uncollectible_at": nil,
+			"finalized_at": timeOrNull(inv.FinalizedAt), "marked_uncollectible_at": timeOrNull(inv.GivenUpAt),
 			"paid_at": timeOrNull(inv.PaidAt), "voided_at": timeOrNull(inv.VoidedAt),
 		},
 		"subscription":           inv.SubscriptionID,

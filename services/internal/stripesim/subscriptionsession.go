@@ -19,11 +19,6 @@ func checkSubscriptionSession(p params) *apiError {
 	if len(p.list("line_items")) > 1 {
 		return notSimulated("a subscription of more than one item")
 	}
-	for _, method := range p.strs("payment_method_types") {
-		if method == debitMethod {
-			return notSimulated("a subscription by " + debitMethod)
-		}
-	}
 	return nil
 }
 

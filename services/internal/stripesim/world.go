@@ -24,6 +24,7 @@ type world struct {
 	Onboarding     *onboarding           `json:"onboarding,omitempty"` // nil: complete since it was connected
 	Revoked        bool                  `json:"revoked,omitempty"`    // the platform has no access any more
 	Debits         bool                  `json:"debits,omitempty"`     // the account offers SEPA debits
+	HoldFirst      bool                  `json:"hold_first,omitempty"` // see HoldFirstDebits
 	Exchange       map[string]exchange   `json:"exchange,omitempty"`   // by the charge's currency
 	Sessions       table[*session]       `json:"sessions"`
 	Intents        table[*intent]        `json:"intents"`
