@@ -86,6 +86,18 @@
 // leave; a paused campaign's monthly gifts go on. Stripe is asked about those that nothing was heard of after
 // their period. While the collective's account is disconnected nothing is asked or told.
 //
+// An end "with the month" that comes while the next month's invoice is a draft, an hour, is an end at once: the month
+// that is paid for is over, and cancel_at_period_end would hold for the one after, with the draft taken. Stripe deletes
+// no draft of a subscription, and to finalize it in order to void it could charge it in between; canceling stops the
+// collection of all its invoices in one call. What was charged before the wish came stays a gift, as it is a debit that
+// is at the bank already.
+//
+// A debit takes days, of a first month and of each renewal. Nothing fails meanwhile, and a first month that the bank
+// refused has failed only when its invoice says that nobody will try again: its donor must not be asked twice. Money
+// that arrived pays its month whatever became of the invoice, which members may have voided or given up while the
+// debit was at the bank: so no charge waits for an invoice to be paid. A month that was paid in the donor's own
+// currency is what it brought in the campaign's.
+//
 // Donors have no account: a link is mailed to the address that Stripe has, read at that moment and kept nowhere;
 // its token, of which only a hash is kept, is good once, and opens a page for half an hour. There is no recovery of
 // expired pages for monthly gifts: each visit would make a subscription more.

@@ -26,7 +26,8 @@ type SessionFact struct {
 	Account string
 	Session stripe.Session
 	// Failed: a debit that was under way did not come (checkout.session.async_payment_failed). The session
-	// itself looks like one whose debit is still under way.
+	// itself looks like one whose debit is still under way. Of a monthly gift's first debit Stripe may make another
+	// try: its invoice tells when it is given up.
 	Failed bool
 	// At is when it happened.
 	At time.Time
@@ -44,6 +45,8 @@ func (f SessionFact) state() State {
 		case f.Session.PaymentStatus != stripe.Unpaid:
 			return ""
 		// Unpaid is not failed: a debit takes days.
+		case f.Session.Subscription != "":
+			return StatePending
 		case f.Failed || f.Session.IntentStatus == "requires_payment_method" || f.Session.IntentStatus == "canceled":
 			return StateFailed
 		}
@@ -141,8 +144,8 @@ WHERE d.id = @id
 func (d Donation) session() string { return cmp.Or(d.recoveredSession, d.CheckoutSession) }
 
 // Refresh reads an open gift's session at Stripe and applies what it says. A session that Stripe does not have
-// is no page to pay on: its gift has expired, unless a payment is under way. It does nothing for a gift whose
-// end is known, or that has no session.
+// is no page to pay on: its gift has expired, unless a payment is under way. A first month by debit is decided by
+// its invoice. It does nothing for a gift whose end is known, or that has no session.
 func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	d, err := s.byID(ctx, id)
 	if err != nil {
@@ -159,5 +162,14 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	return s.applySession(ctx, SessionFact{Account: d.StripeAccount, Session: session, At: s.now()})
+	fact := SessionFact{Account: d.StripeAccount, Session: session, At: s.now()}
+	if err := s.applySession(ctx, fact); err != nil || session.Invoice == "" || fact.state() != StatePending {
+		return err
+	}
+	inv, err := s.cfg.Stripe.GetInvoice(ctx, d.StripeAccount, session.Invoice)
+	if err != nil {
+		return err
+	}
+	_, err = s.ApplyInvoice(ctx, d.StripeAccount, inv)
+	return err
 }

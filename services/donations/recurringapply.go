@@ -11,8 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 const (
@@ -108,10 +110,37 @@ func (s *Service) lockMonthsTx(ctx context.Context, tx pgx.Tx, account string, i
 	return r, first, err
 }
 
+// errForeignInvoice: what it brought is known from the balance only.
+var errForeignInvoice = errors.New("donations: a month in the donor's own currency")
+
 // ApplyInvoice makes sure that a paid invoice is exactly one gift: the first is the gift that its donor started,
 // each other one of its own. It is safe to repeat and in any order with sessions, and the gift is booked when its
-// balance transaction is. ours is false for an invoice that belongs to no monthly gift of this account.
+// balance transaction is. An unpaid one is no gift; a first one that nobody will collect any more is a debit that
+// failed. ours is false for an invoice that belongs to no monthly gift of this account. It must not be called in a
+// transaction: what Stripe converted is asked for, and UNAVAILABLE (FEE_UNKNOWN) while it is not known.
 func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.Invoice) (ours bool, err error) {
+	ours, err = s.applyPaidInvoice(ctx, account, inv, nil)
+	if !errors.Is(err, errForeignInvoice) {
+		return ours, err
+	}
+	intent, askErr := s.cfg.Stripe.GetPaymentIntent(ctx, account, inv.PaymentIntent)
+	switch {
+	case askErr != nil:
+		return true, askErr
+	case intent.Balance == nil:
+		return true, errs.Unavailable("FEE_UNKNOWN", pollAfter, err, "What a month brought is not known yet.")
+	}
+	return s.applyPaidInvoice(ctx, account, inv, intent.Balance)
+}
+
+// applyPaidInvoice is ApplyInvoice with what the invoice's payment brought, if that is known: money that arrived pays
+// a month whatever became of its invoice, which members may have taken back while a debit was at the bank.
+func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stripe.Invoice, brought *stripe.BalanceTransaction) (ours bool, err error) {
+	if brought != nil && !inv.Paid {
+		inv.Paid, inv.PaidAt = true, brought.Created
+		inv.Amount = money.Amount{Minor: brought.Source.Amount, Currency: money.Currency(brought.Source.Currency)}
+		inv.PaymentIntent, inv.Charge = brought.Source.PaymentIntent, brought.Source.Charge
+	}
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		ours = false
 		r, first, err := s.lockMonthsTx(ctx, tx, account, inv.Recurring, inv.Subscription)
@@ -121,12 +150,23 @@ func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.I
 		if err != nil {
 			return postgres.Error(err)
 		}
-		if inv.Livemode != r.Livemode || inv.Amount.Currency != r.Amount.Currency {
+		if inv.Livemode != r.Livemode {
 			return nil
 		}
 		ours = true
 		if !inv.Paid {
-			return nil
+			return s.failFirstTx(ctx, tx, first, inv)
+		}
+		if inv.Amount.Currency != r.Amount.Currency {
+			// The donor was shown a price in another currency. The month is what it brought, or else was asked for.
+			switch {
+			case brought == nil:
+				return errForeignInvoice
+			case brought.Currency == string(r.Amount.Currency):
+				inv.Amount = money.Amount{Minor: brought.Amount, Currency: r.Amount.Currency}
+			default:
+				inv.Amount = r.Amount
+			}
 		}
 		if err := s.payMonthTx(ctx, tx, first, inv); err != nil {
 			return err
@@ -134,6 +174,25 @@ func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.I
 		return s.noteInvoiceTx(ctx, tx, r, inv)
 	})
 	return ours, err
+}
+
+const failFirstSQL = `
+UPDATE donations.donations AS d
+SET
+	state = 'failed',
+	updated_at = @now
+WHERE d.id = @id
+	AND d.invoice_id = @invoice
+	AND d.state = 'pending'`
+
+// failFirstTx notes that a first month will not come. A debit that the bank refused may be tried again, so the word
+// is the invoice's and not the session's: while Stripe still collects it, the donor must not be asked a second time.
+func (s *Service) failFirstTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice) error {
+	if !inv.GivenUp {
+		return nil
+	}
+	_, err := tx.Exec(ctx, failFirstSQL, pgx.NamedArgs{"id": first.ID, "invoice": inv.ID, "now": s.now()})
+	return postgres.Error(err)
 }
 
 const payMonthSQL = `
@@ -304,6 +363,9 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	state := recurringState(sub.Status)
 	if sub.Status == stripe.SubscriptionIncompleteExpired {
 		state = RecurringExpired
+		if r.running() { // its first month came all the same, too late for Stripe
+			state = RecurringCanceled
+		}
 	}
 	if state != r.State && !r.State.CanBecome(state) {
 		return nil

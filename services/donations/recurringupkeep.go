@@ -195,6 +195,13 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
+	sub, err := s.readSubscription(ctx, r)
+	if err != nil {
+		return err
+	}
+	if latest := sub.Latest; latest.ID != "" && !latest.Paid {
+		invoices = append(invoices, latest)
+	}
 	for _, inv := range invoices {
 		if known[inv.ID] {
 			continue
@@ -202,10 +209,6 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 		if _, err := s.ApplyInvoice(ctx, r.StripeAccount, inv); err != nil {
 			return err
 		}
-	}
-	sub, err := s.readSubscription(ctx, r)
-	if err != nil {
-		return err
 	}
 	_, err = s.ApplySubscription(ctx, r.StripeAccount, sub)
 	return err

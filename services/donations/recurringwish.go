@@ -170,7 +170,9 @@ func (s *Service) tellStripe(ctx context.Context, r Recurring) (stripe.Subscript
 	if err != nil || sub.Status == stripe.SubscriptionCanceled {
 		return sub, err
 	}
-	if r.wantedEnd == endNow {
+	// For an hour after a period's end the next month's invoice is a draft. The month that is paid for is over then, and
+	// Stripe would take another before it ends the subscription with that: so the end is now, which takes nothing.
+	if r.wantedEnd == endNow || r.wantedEnd == endWithMonth && sub.Latest.Draft {
 		sub, err := s.cfg.Stripe.CancelSubscription(ctx, r.StripeAccount, r.Subscription)
 		if stripe.KindOf(err) == stripe.Missing { // somebody was faster
 			return s.readSubscription(ctx, r)

@@ -57,43 +57,6 @@ func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.
 	return true, nil
 }
 
-// giftOf finds whose gift a payment is; a zero Match for none. What is new here is asked for at Stripe, where
-// the payment names its gift, or the invoice of a month, which becomes a gift then.
-func (s *Service) giftOf(ctx context.Context, account, intent, charge string) (Match, error) {
-	clue := Clue{PaymentIntent: intent, Charge: charge}
-	matches, err := s.Find(ctx, account, []Clue{clue})
-	if err != nil || matches[0].Donation != uuid.Nil || intent == "" {
-		return first(matches), err
-	}
-	asked, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, intent)
-	if err != nil {
-		return Match{}, notThere(err)
-	}
-	switch {
-	case asked.Donation != uuid.Nil:
-		clue.Donation = asked.Donation
-	case asked.Invoice == "":
-		return Match{}, nil
-	default:
-		inv, err := s.cfg.Stripe.GetInvoice(ctx, account, asked.Invoice)
-		if err != nil {
-			return Match{}, notThere(err)
-		}
-		if ours, err := s.ApplyInvoice(ctx, account, inv); err != nil || !ours {
-			return Match{}, err
-		}
-	}
-	matches, err = s.Find(ctx, account, []Clue{clue})
-	return first(matches), err
-}
-
-func first(matches []Match) Match {
-	if len(matches) == 0 {
-		return Match{}
-	}
-	return matches[0]
-}
-
 const refundByStripeSQL = refundSelect + `
 WHERE r.stripe_account = @account
 	AND r.stripe_refund_id = @stripe_refund`

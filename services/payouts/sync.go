@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
@@ -137,7 +136,7 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 		}
 		for _, p := range page {
 			if err := s.apply(ctx, account, p); err != nil {
-				if ctx.Err() != nil || postgresAway(err) {
+				if ctx.Err() != nil || postgres.Away(err) {
 					return err
 				}
 				// Such as one of a status that is new to us: it holds up no other, nor the account's books.
@@ -255,18 +254,9 @@ func (p Payout) final() bool { return rank(p.State) >= rank(stripe.PayoutPaid) }
 
 // workFailed notes a failure that is not the database's.
 func (s *Service) workFailed(ctx context.Context, p Payout, err error) error {
-	if ctx.Err() != nil || postgresAway(err) {
+	if ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
 	s.cfg.Logger.WarnContext(ctx, "a payout cannot be brought in step", "account", p.Account, "payout", p.ID, "error", err)
 	return s.later(ctx, p)
-}
-
-// postgresAway tells failures of the database from those of a payout.
-func postgresAway(err error) bool {
-	switch errs.As(err).Reason {
-	case "DATABASE_UNAVAILABLE", "DATABASE_TIMEOUT", "TRANSACTION_CONFLICT":
-		return true
-	}
-	return false
 }

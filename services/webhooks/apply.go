@@ -175,21 +175,12 @@ func (s *Service) applyOne(ctx context.Context, account, id string, read map[str
 		return nil
 	}
 	// Without a database, or without time, the event simply waits. Its fault it is not.
-	if ctx.Err() != nil || postgresAway(err) {
+	if ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
 	s.metrics.finished.WithLabelValues(string(StateFailed)).Inc()
 	s.cfg.Logger.WarnContext(ctx, "an event could not be applied", "event", id, "account", account, "error", err)
 	return s.noteFailure(ctx, account, id, errs.As(err).Reason)
-}
-
-// postgresAway tells failures of the database from those of an event.
-func postgresAway(err error) bool {
-	switch errs.As(err).Reason {
-	case "DATABASE_UNAVAILABLE", "DATABASE_TIMEOUT", "TRANSACTION_CONFLICT":
-		return true
-	}
-	return false
 }
 
 // tryEvent returns "" for an event that somebody else finished.

@@ -45,7 +45,7 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 		return also(ctx, tx)
 	}
 	err = s.postBatch(ctx, account, owner, items, end)
-	if err == nil || ctx.Err() != nil || postgresAway(err) || len(items) == 0 {
+	if err == nil || ctx.Err() != nil || postgres.Away(err) || len(items) == 0 {
 		return err
 	}
 	for _, it := range items {
@@ -74,7 +74,7 @@ func (s *Service) bookOne(ctx context.Context, account, owner string, it item) (
 	switch {
 	case err == nil:
 		return "", nil
-	case ctx.Err() != nil, postgresAway(err):
+	case ctx.Err() != nil, postgres.Away(err):
 		return "", err
 	case errs.As(err).Reason == ledger.ReasonReferenceReused:
 		// Another job posted it just now, and saw its gift in another light, or its period still open.
@@ -106,10 +106,14 @@ func (s *Service) clues(ctx context.Context, account string, fresh []stripe.Bala
 	if err != nil {
 		return nil, nil, err
 	}
-	q := s.newQuestions(account)
+	lookup := s.cfg.Donations.NewLookup(account)
 	for i, t := range fresh {
 		if m, _ := meaningOf(t); m.payment && matches[i].Donation == uuid.Nil {
-			donation, told, err := q.giftOf(ctx, t, m)
+			payment := donations.Payment{Intent: t.Source.PaymentIntent}
+			if m.paid {
+				payment.Invoice, payment.Money = t.Source.Invoice, &t
+			}
+			donation, told, err := lookup.Gift(ctx, payment)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -103,7 +103,7 @@ func (s *Service) applyObject(ctx context.Context, account string, o dueObject) 
 		}
 		return s.finishEvents(ctx, account, o.events, state, reason)
 	}
-	if ctx.Err() != nil || postgresAway(err) {
+	if ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
 	s.metrics.finished.WithLabelValues(string(StateFailed)).Add(float64(len(o.events)))

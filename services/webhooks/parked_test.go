@@ -171,12 +171,12 @@ func TestAPaymentThatCannotBeReadHoldsUpNothing(t *testing.T) {
 
 func TestOneStepAsksForFewPayments(t *testing.T) {
 	e, f := faked(t)
-	const count = 2*maxAsks + 5
+	const count = 2*donations.MaxAsks + 5
 	for i := range count {
 		f.rows = append(f.rows, foreign(i, e.clock.Now()))
 	}
 	e.run("")
-	if f.asked != maxAsks {
+	if f.asked != donations.MaxAsks {
 		t.Errorf("%d were asked for at once", f.asked)
 	}
 	for range 2 {

@@ -85,7 +85,7 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 
 // syncFailed notes a failure, unless the database or time has failed, and returns it with force.
 func (s *Service) syncFailed(ctx context.Context, p position, depth string, err error, force bool) error {
-	if ctx.Err() != nil || postgresAway(err) {
+	if ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
 	s.metrics.syncs.WithLabelValues(depth, "failed").Inc()

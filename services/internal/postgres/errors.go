@@ -95,6 +95,15 @@ func connectionLost(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
+// Away tells failures of the database from those of what it was asked for: the same may work later.
+func Away(err error) bool {
+	switch errs.As(err).Reason {
+	case "DATABASE_UNAVAILABLE", "DATABASE_TIMEOUT", "TRANSACTION_CONFLICT":
+		return true
+	}
+	return false
+}
+
 // Constraint reports whether err is a violation of the named constraint: unique, foreign key,
 // check, exclusion, or one that a trigger raised under that name.
 func Constraint(err error, name string) bool {

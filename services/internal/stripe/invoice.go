@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"strings"
 	"time"
@@ -22,8 +23,14 @@ type Invoice struct {
 	Recurring uuid.UUID
 	// First: it is what the subscription began with.
 	First bool
+	// Draft: it is not asked for yet, as a renewal's in its first hour.
+	Draft bool
 	// Paid: its money moved through Stripe. One that was marked as paid by other means is not Paid here.
 	Paid bool
+	// UnderWay: a debit of it is at the bank. Known of an invoice that was read by its id or with its subscription.
+	UnderWay bool
+	// GivenUp: it was not paid, and nothing is under way or will be tried.
+	GivenUp bool
 	// Amount is what was paid.
 	Amount                money.Amount
 	PaymentIntent, Charge string
@@ -32,13 +39,13 @@ type Invoice struct {
 	Livemode bool
 }
 
-// GetInvoice reads an invoice.
+// GetInvoice reads an invoice, with how its payment stands.
 func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, error) {
 	var answer struct {
 		stripego.APIResource
 		invoiceObject
 	}
-	err := c.get(ctx, account, "/v1/invoices/"+url.PathEscape(id), nil, &answer)
+	err := c.get(ctx, account, "/v1/invoices/"+url.PathEscape(id), query("expand[0]", "payment_intent"), &answer)
 	return answer.invoice(), err
 }
 
@@ -72,6 +79,7 @@ type invoiceObject struct {
 	Currency            string    `json:"currency"`
 	PaymentIntent       reference `json:"payment_intent"`
 	Charge              reference `json:"charge"`
+	NextPaymentAttempt  int64     `json:"next_payment_attempt"`
 	SubscriptionDetails *struct {
 		Metadata map[string]string `json:"metadata"`
 	} `json:"subscription_details"`
@@ -81,6 +89,15 @@ type invoiceObject struct {
 	Livemode bool `json:"livemode"`
 }
 
+// UnmarshalJSON reads an id as an invoice with nothing but an id.
+func (o *invoiceObject) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &o.ID)
+	}
+	type plain invoiceObject
+	return json.Unmarshal(data, (*plain)(o))
+}
+
 func (o *invoiceObject) invoice() Invoice {
 	inv := Invoice{
 		ID: o.ID, Subscription: o.Subscription.ID, Customer: o.Customer.ID, First: o.BillingReason == "subscription_create",
@@ -88,6 +105,13 @@ func (o *invoiceObject) invoice() Invoice {
 		PaymentIntent: o.PaymentIntent.ID, Charge: o.Charge.ID, Livemode: o.Livemode,
 	}
 	inv.Paid = o.Status == "paid" && !o.PaidOutOfBand && o.AmountPaid > 0 && inv.PaymentIntent != ""
+	inv.Draft, inv.UnderWay = o.Status == "draft", o.Status != "paid" && o.PaymentIntent.Status == "processing"
+	switch o.Status {
+	case "void", "uncollectible":
+		inv.GivenUp = !inv.UnderWay
+	case "open":
+		inv.GivenUp = !inv.UnderWay && o.NextPaymentAttempt == 0
+	}
 	if o.SubscriptionDetails != nil {
 		inv.Recurring = parseRecurring(o.SubscriptionDetails.Metadata)
 	}

@@ -51,7 +51,9 @@ type Subscription struct {
 	// EndedAt is zero until it ended; EndReason is Stripe's word why it ended or will, such as PaymentFailed.
 	EndedAt   time.Time
 	EndReason string
-	Livemode  bool
+	// Latest is the invoice of the period that began last, known when the subscription was read.
+	Latest   Invoice
+	Livemode bool
 }
 
 // subscribe turns the parameters of a single gift's session into those of a monthly gift's: what Stripe takes in
@@ -74,10 +76,10 @@ func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	}
 }
 
-// GetSubscription reads a subscription.
+// GetSubscription reads a subscription with its latest invoice, and how the payment of that stands.
 func (c *Client) GetSubscription(ctx context.Context, account, id string) (Subscription, error) {
 	var answer subscriptionAnswer
-	err := c.get(ctx, account, "/v1/subscriptions/"+url.PathEscape(id), nil, &answer)
+	err := c.get(ctx, account, "/v1/subscriptions/"+url.PathEscape(id), query("expand[0]", "latest_invoice.payment_intent"), &answer)
 	return answer.subscription(), err
 }
 
@@ -155,6 +157,7 @@ type subscriptionAnswer struct {
 	CancelAtPeriodEnd   bool               `json:"cancel_at_period_end"`
 	CurrentPeriodEnd    int64              `json:"current_period_end"`
 	EndedAt             int64              `json:"ended_at"`
+	LatestInvoice       invoiceObject      `json:"latest_invoice"`
 	CancellationDetails *struct {
 		Reason string `json:"reason"`
 	} `json:"cancellation_details"`
@@ -175,7 +178,7 @@ type subscriptionAnswer struct {
 func (a *subscriptionAnswer) subscription() Subscription {
 	sub := Subscription{
 		ID: a.ID, Status: a.Status, Recurring: parseRecurring(a.Metadata), Customer: a.Customer.ID,
-		CancelAtPeriodEnd: a.CancelAtPeriodEnd, Livemode: a.Livemode,
+		CancelAtPeriodEnd: a.CancelAtPeriodEnd, Livemode: a.Livemode, Latest: a.LatestInvoice.invoice(),
 	}
 	if a.CurrentPeriodEnd != 0 {
 		sub.PeriodEnd = unix(a.CurrentPeriodEnd)

@@ -1,0 +1,303 @@
+package donations
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+const aWeek = 7 * 24 * time.Hour
+
+// debitMonthly is a monthly gift whose first month is at the bank, and known to be.
+func (e *env) debitMonthly(iban stripesim.IBAN) (first Donation) {
+	e.t.Helper()
+	if err := e.sim.OfferDebits("", true); err != nil {
+		e.t.Fatal(err)
+	}
+	first = e.monthly()
+	if err := e.sim.PayByDebit(first.CheckoutSession, iban); err != nil {
+		e.t.Fatal(err)
+	}
+	e.wantFirst(first, StatePending)
+	return first
+}
+
+// wantFirst asks Stripe about the first month, as a donor who waits makes the program do.
+func (e *env) wantFirst(first Donation, want State) {
+	e.t.Helper()
+	if err := e.gifts.Refresh(e.t.Context(), first.ID); err != nil {
+		e.t.Fatal(err)
+	}
+	d, err := e.gifts.byID(e.t.Context(), first.ID)
+	if err != nil || d.State != want {
+		e.t.Errorf("the first month is %s, want %s: %v", d.State, want, err)
+	}
+}
+
+func (e *env) latestInvoice() string {
+	all := e.sim.Subscriptions("")
+	return all[len(all)-1].LatestInvoiceID
+}
+
+// lookUp asks whose gift the payment of an invoice is, as the sync does that found its money.
+func (e *env) lookUp(invoice string, charged stripesim.BalanceTransaction) {
+	e.t.Helper()
+	money, err := e.gifts.cfg.Stripe.GetBalanceTransaction(e.t.Context(), "", charged.ID)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	_, told, err := e.gifts.NewLookup("").Gift(e.t.Context(), Payment{Intent: money.Source.PaymentIntent, Invoice: invoice, Money: &money})
+	if err != nil || !told {
+		e.t.Fatalf("told %v, %v", told, err)
+	}
+}
+
+// months are the amounts of the paid months, and the states of all.
+func (e *env) months() (paid []int64, states []State) {
+	e.t.Helper()
+	rows, err := e.pool.Query(e.t.Context(), `
+		SELECT d.amount_minor, d.state, d.paid_at IS NOT NULL
+		FROM donations.donations AS d
+		WHERE d.recurring_id IS NOT NULL
+		ORDER BY d.created_at, d.id`)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var minor int64
+		var state State
+		var is bool
+		if err := rows.Scan(&minor, &state, &is); err != nil {
+			e.t.Fatal(err)
+		}
+		if states = append(states, state); is {
+			paid = append(paid, minor)
+		}
+	}
+	return paid, states
+}
+
+func TestAFirstMonthByDebitIsPendingUntilItIsGivenUp(t *testing.T) {
+	t.Run("while Stripe tries again it has not failed", func(t *testing.T) {
+		e := newEnv(t, Limit{})
+		first := e.debitMonthly(stripesim.IBANRefused)
+		e.clock.Advance(aWeek)
+		if ok := e.applySession(first, true); !ok {
+			t.Fatal("the session's word is nobody's")
+		}
+		e.wantFirst(first, StatePending)
+		e.refreshRecurring(first)
+		if r := e.recurring(first); r.State != RecurringPastDue {
+			t.Errorf("the monthly gift is %s", r.State)
+		}
+		pending, err := e.gifts.byID(t.Context(), first.ID)
+		if page := e.gifts.whereToPay(t.Context(), pending); err != nil || page != "" {
+			t.Errorf("it can be paid a second time, on %q: %v", page, err)
+		}
+		e.clock.Advance(4 * 24 * time.Hour) // the second debit is at the bank
+		if err := e.sim.SettleInvoice(e.latestInvoice(), true); err != nil {
+			t.Fatal(err)
+		}
+		e.wantFirst(first, StateSucceeded)
+		if paid, _ := e.months(); len(paid) != 1 {
+			t.Errorf("%d months are paid", len(paid))
+		}
+	})
+	for _, hold := range []bool{false, true} {
+		e := newEnv(t, Limit{})
+		if err := e.sim.HoldFirstDebits("", hold); err != nil {
+			t.Fatal(err)
+		}
+		first := e.debitMonthly(stripesim.IBANRefused)
+		e.clock.Advance(15 * aWeek)
+		e.wantFirst(first, StateFailed)
+		e.refreshRecurring(first)
+		e.keep()
+		if r := e.recurring(first); r.running() || r.State == RecurringCreated {
+			t.Errorf("held %v, given up, it is %s", hold, r.State)
+		}
+	}
+}
+
+// applySession has the session say what the event of a debit's answer does.
+func (e *env) applySession(first Donation, failed bool) bool {
+	e.t.Helper()
+	session, err := e.gifts.cfg.Stripe.GetSession(e.t.Context(), "", first.CheckoutSession)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return e.gifts.applySession(e.t.Context(), SessionFact{Session: session, Failed: failed, At: e.clock.Now()}) == nil
+}
+
+func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first := e.debitMonthly(stripesim.IBANPaid)
+	e.clock.Advance(aWeek)
+	e.wantFirst(first, StateSucceeded)
+	e.refreshRecurring(first)
+
+	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
+	e.sim.Subscriptions("") // lets the time pass at Stripe
+	voided := e.latestInvoice()
+	if err := e.sim.VoidInvoice(voided); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.sim.SettleInvoice(voided, true); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", voided)
+	if err != nil || inv.Paid {
+		t.Fatalf("the invoice is %+v, %v", inv, err)
+	}
+	brought := e.sim.BalanceTransactions("")
+	for range 2 {
+		e.lookUp(voided, brought[len(brought)-1])
+	}
+	if paid, _ := e.months(); len(paid) != 2 || paid[1] != 20_00 {
+		t.Fatalf("paid months %v", paid)
+	}
+	t.Run("and is no second gift when the invoice becomes paid after all", func(t *testing.T) {
+		inv.Paid, inv.PaidAt, inv.Amount.Minor = true, e.clock.Now(), 20_00
+		if ours, err := e.gifts.ApplyInvoice(t.Context(), "", inv); err != nil || !ours {
+			t.Fatal(ours, err)
+		}
+		if paid, _ := e.months(); len(paid) != 2 {
+			t.Errorf("paid months %v", paid)
+		}
+	})
+	t.Run("nor what a refund of it leads to", func(t *testing.T) {
+		id, err := e.sim.Refund(brought[len(brought)-1].SourceID, 5_00)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
+			t.Errorf("ours %v, %v", ours, err)
+		}
+	})
+	t.Run("found by its refund first", func(t *testing.T) {
+		e.clock.Set(e.sim.Subscriptions("")[0].PeriodEnd.Add(2 * time.Hour))
+		e.sim.Subscriptions("")
+		voided := e.latestInvoice()
+		if err := e.sim.VoidInvoice(voided); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.sim.SettleInvoice(voided, true); err != nil {
+			t.Fatal(err)
+		}
+		brought := e.sim.BalanceTransactions("")
+		id, err := e.sim.Refund(brought[len(brought)-1].SourceID, 5_00)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
+			t.Errorf("ours %v, %v", ours, err)
+		}
+		if paid, _ := e.months(); len(paid) != 3 {
+			t.Errorf("paid months %v", paid)
+		}
+	})
+}
+
+// Amount and currency of such a month's invoice are the donor's; the gift's are the campaign's.
+func TestMonthsInTheDonorsCurrency(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first := e.monthly()
+	if err := e.sim.Localize(first.CheckoutSession, "gbp", 0.86); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardInternational); err != nil {
+		t.Fatal(err)
+	}
+	e.wantFirst(first, StateSucceeded)
+	e.refreshRecurring(first)
+	if _, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
+	e.refreshRecurring(first)
+	if paid, states := e.months(); len(paid) != 2 || paid[0] != 20_00 || paid[1] != 30_00 || states[0] != StateSucceeded {
+		t.Errorf("paid %v, %v", paid, states)
+	}
+
+	t.Run("wait for what they brought", func(t *testing.T) {
+		e.sim.SetFeeDelay(time.Hour)
+		e.clock.Set(e.recurring(first).PeriodEnd.Add(90 * time.Minute))
+		e.sim.Subscriptions("")
+		inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
+		if err != nil || !inv.Paid || inv.Amount != (money.Amount{Minor: 25_80, Currency: "GBP"}) {
+			t.Fatalf("the invoice is %+v, %v", inv, err)
+		}
+		_, err = e.gifts.ApplyInvoice(t.Context(), "", inv)
+		wantReason(t, err, "FEE_UNKNOWN")
+		e.sim.SettleFees()
+		if ours, err := e.gifts.ApplyInvoice(t.Context(), "", inv); err != nil || !ours {
+			t.Fatal(ours, err)
+		}
+		if paid, _ := e.months(); len(paid) != 3 || paid[2] != 30_00 {
+			t.Errorf("paid %v", paid)
+		}
+	})
+	t.Run("are what was asked for when the balance is in a third currency", func(t *testing.T) {
+		before := e.count()
+		inv := stripe.Invoice{
+			ID: "in_third", Recurring: first.ID, Paid: true, PaymentIntent: "pi_third",
+			Amount: money.Amount{Minor: 25_80, Currency: "GBP"}, PaidAt: e.clock.Now(),
+		}
+		ours, err := e.gifts.applyPaidInvoice(t.Context(), "", inv, &stripe.BalanceTransaction{Amount: 32_00, Currency: "USD"})
+		if paid, _ := e.months(); err != nil || !ours || e.count() != before+1 || paid[len(paid)-1] != 30_00 {
+			t.Errorf("%v, %v: paid %v", ours, err, paid)
+		}
+	})
+}
+
+func TestAnEndWithTheMonthTakesNoDraft(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, subscription := e.paidMonthly()
+	e.clock.Set(e.recurring(first).PeriodEnd.Add(10 * time.Minute))
+	r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor)
+	if err != nil || r.State != RecurringCanceled || r.EndReason != EndedByDonor || r.Pending() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	e.clock.Advance(5 * aWeek)
+	if n := len(e.sim.BalanceTransactions("")); n != 1 {
+		t.Errorf("%d payments: the draft was taken", n)
+	}
+	if sub := e.sim.Subscriptions("")[0]; sub.ID != subscription || sub.Status != "canceled" {
+		t.Errorf("at Stripe it is %+v", sub)
+	}
+
+	t.Run("and once it is taken, that month is the last", func(t *testing.T) {
+		first, _ := e.paidMonthly()
+		before := len(e.sim.BalanceTransactions(""))
+		e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
+		e.refreshRecurring(first)
+		r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor)
+		if err != nil || r.State != RecurringActive || !r.CancelAtPeriodEnd {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		e.clock.Advance(9 * aWeek)
+		if n := len(e.sim.BalanceTransactions("")); n != before+1 {
+			t.Errorf("%d payments more", n-before)
+		}
+	})
+}
+
+// A payment that nothing leads to is looked for in vain, once.
+func TestAPaymentOfNobodys(t *testing.T) {
+	e := newEnv(t, Limit{})
+	lookup := e.gifts.NewLookup("")
+	for range 3 {
+		if donation, told, err := lookup.Gift(t.Context(), Payment{Intent: "pi_nobody"}); donation != uuid.Nil || !told || err != nil {
+			t.Errorf("%s, %v, %v", donation, told, err)
+		}
+	}
+	if n := len(e.sim.Requests()); n != 1 {
+		t.Errorf("Stripe was asked %d times", n)
+	}
+}
