@@ -100,6 +100,14 @@ func TestMonthlyPage(t *testing.T) {
 		holds(t, got.body, "Vous donnez 20\u00a0€ par mois.", "le 1er\u00a0décembre 2026", `name="manage" value="page-token"`, "Arrêter mon don mensuel")
 		lacks(t, got.body, "secret-1", "<script")
 	})
+	t.Run("says that a debit is at the bank, and not that it failed", func(t *testing.T) {
+		was := m.gift.GetState()
+		m.gift.DebitPending, m.gift.State = true, recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE
+		got := post(t, "open", url.Values{"token": {"secret-2"}})
+		holds(t, got.body, "chez votre banque", "ni à donner une seconde fois")
+		lacks(t, got.body, "n’a pas abouti")
+		m.gift.DebitPending, m.gift.State = false, was
+	})
 	t.Run("changes the amount", func(t *testing.T) {
 		got := post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"12,50"}})
 		holds(t, got.body, "Le montant est changé", "Vous donnez 12,50\u00a0€ par mois.")

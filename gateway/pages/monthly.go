@@ -272,9 +272,14 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 		v.Lead = w.T("monthlyNotStarted", "amount", amount)
 	case recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE:
 		v.Lead = w.T("monthlyGives", "amount", amount)
-		fact("monthlyPastDue")
+		if !g.GetDebitPending() {
+			fact("monthlyPastDue")
+		}
 	default:
 		v.Lead = w.T("monthlyGives", "amount", amount)
+	}
+	if g.GetDebitPending() {
+		fact("monthlyDebit")
 	}
 	if running && g.GetPeriodEndTime() != nil {
 		if g.GetCancelAtPeriodEnd() {

@@ -29,6 +29,8 @@ type Recurring struct {
 	// CancelAtPeriodEnd: it ends at PeriodEnd, which is zero until somebody paid.
 	CancelAtPeriodEnd bool
 	PeriodEnd         time.Time
+	// DebitPending: a debit of the latest month is at the bank.
+	DebitPending bool
 	// EndTime is zero until it ended; EndReason says why it did, or will.
 	EndTime    time.Time
 	EndReason  EndReason

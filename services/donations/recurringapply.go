@@ -21,7 +21,7 @@ const (
 	// A renewal's invoice is a draft for an hour, then charged: this long after a period's end Stripe should have
 	// been heard of.
 	renewalSlack = 3 * time.Hour
-	// While a month cannot be paid, Stripe tries for days.
+	// While a month cannot be paid, Stripe tries for days; so long a debit takes.
 	pastDueLook = 24 * time.Hour
 )
 
@@ -301,12 +301,14 @@ SET
 	state = CASE WHEN r.state IN ('created', 'expired') THEN 'active' ELSE r.state END,
 	subscription_id = coalesce(r.subscription_id, @subscription),
 	customer_id = coalesce(r.customer_id, nullif(@customer, '')),
+	debit_pending = false,
 	look_at = CASE WHEN r.state IN ('created', 'expired') THEN @look_at ELSE r.look_at END,
 	updated_at = @now
 WHERE r.id = @id
-	AND (r.state IN ('created', 'expired') OR r.customer_id IS NULL)`
+	AND (r.state IN ('created', 'expired') OR r.customer_id IS NULL OR r.debit_pending)`
 
-// noteInvoiceTx begins a monthly gift whose session was not heard of. An invoice says nothing of an end.
+// noteInvoiceTx begins a monthly gift whose session was not heard of, and ends the wait for a debit. An invoice says
+// nothing of an end.
 func (s *Service) noteInvoiceTx(ctx context.Context, tx pgx.Tx, r Recurring, inv stripe.Invoice) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, noteInvoiceSQL, pgx.NamedArgs{
@@ -324,6 +326,7 @@ SET
 	customer_id = coalesce(r.customer_id, nullif(@customer, '')),
 	cancel_at_period_end = @cancel_at_period_end,
 	period_ends_at = @period_ends_at,
+	debit_pending = @debit_pending,
 	ended_at = @ended_at,
 	end_reason = @end_reason,
 	wanted_amount_minor = CASE WHEN @state = 'canceled' THEN NULL ELSE r.wanted_amount_minor END,
@@ -373,7 +376,7 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	now := s.now()
 	named := pgx.NamedArgs{
 		"id": r.ID, "state": string(state), "amount_minor": sub.Amount.Minor, "subscription": sub.ID, "customer": sub.Customer,
-		"cancel_at_period_end": sub.CancelAtPeriodEnd, "period_ends_at": timeOrNull(sub.PeriodEnd),
+		"cancel_at_period_end": sub.CancelAtPeriodEnd, "period_ends_at": timeOrNull(sub.PeriodEnd), "debit_pending": sub.Latest.UnderWay,
 		"ended_at": (*time.Time)(nil), "end_reason": string(endReason(r, sub, state)), "look_at": s.nextLook(state, sub, now), "now": now,
 	}
 	if state == RecurringCanceled {
@@ -421,7 +424,7 @@ func (s *Service) nextLook(state RecurringState, sub stripe.Subscription, now ti
 	case RecurringCanceled, RecurringExpired:
 		return nil
 	case RecurringActive:
-		if renewed := sub.PeriodEnd.Add(renewalSlack); renewed.After(now) {
+		if renewed := sub.PeriodEnd.Add(renewalSlack); renewed.After(now) && !sub.Latest.UnderWay {
 			look = renewed
 		}
 	}

@@ -186,6 +186,7 @@ func recurringToProto(r Recurring, disconnected bool) *recurringv1.RecurringDona
 		UpdateTime:          timestamppb.New(r.UpdateTime),
 		ChangePending:       r.Pending(),
 		AccountDisconnected: disconnected,
+		DebitPending:        r.DebitPending,
 	}
 }
 

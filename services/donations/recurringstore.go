@@ -28,6 +28,7 @@ const recurringColumns = `
 	coalesce(r.customer_id, ''),
 	r.cancel_at_period_end,
 	r.period_ends_at,
+	r.debit_pending,
 	r.ended_at,
 	r.end_reason,
 	coalesce(r.wanted_amount_minor, 0),
@@ -41,7 +42,7 @@ func scanRecurring(row pgx.CollectableRow) (Recurring, error) {
 	var r Recurring
 	var periodEnd, end *time.Time
 	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Amount.Minor, &r.Amount.Currency, &r.Locale,
-		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &end,
+		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &r.DebitPending, &end,
 		&r.EndReason, &r.wantedMinor, &r.wantedEnd, &r.wish, &r.wishFailures, &r.CreateTime, &r.UpdateTime)
 	r.PeriodEnd, r.EndTime = fromNull(periodEnd), fromNull(end)
 	r.CreateTime, r.UpdateTime = r.CreateTime.UTC(), r.UpdateTime.UTC()

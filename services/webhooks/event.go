@@ -76,6 +76,7 @@ const (
 	typeAsyncFailed    = "checkout.session.async_payment_failed"
 	typeExpired        = "checkout.session.expired"
 	typeDeclined       = "payment_intent.payment_failed"
+	typeProcessing     = "payment_intent.processing"
 	typeAuthorized     = "account.application.authorized"
 	typeDeauthorized   = "account.application.deauthorized"
 )
@@ -88,6 +89,8 @@ var steps = map[string]step{
 	typeAsyncFailed:    stepSession,
 	typeExpired:        stepSession,
 	typeDeclined:       stepDecline,
+	// A debit is at the bank. Of a single gift its session says so.
+	typeProcessing: stepObject,
 
 	typeAuthorized:   stepNone,
 	typeDeauthorized: stepNone,
@@ -134,6 +137,7 @@ func sort(e stripe.Event, livemode bool) (s step, ignore string) {
 		return stepNone, reasonOtherLivemode
 	// Only a connected account can be disconnected.
 	case !known, s == stepSession && e.Object.Session == nil, s == stepObject && e.Object.ID == "",
+		e.Type == typeProcessing && e.Object.Invoice == "",
 		s == stepNone && e.Account == "":
 		return stepNone, reasonUnknownType
 	}

@@ -24,6 +24,7 @@ type reader func(ctx context.Context, account, id string) (ours bool, err error)
 func (s *Service) readers() map[string]reader {
 	return map[string]reader{
 		"invoice":                   s.readInvoice,
+		"payment_intent":            s.readPayment,
 		"subscription":              s.readSubscription,
 		"payout":                    s.readPayout,
 		"account":                   s.readAccount,

@@ -23,6 +23,18 @@ func (s *Service) readInvoice(ctx context.Context, account, id string) (ours boo
 	return s.readSubscription(ctx, account, inv.Subscription)
 }
 
+// readPayment tells how the month of a debit stands that is at the bank.
+func (s *Service) readPayment(ctx context.Context, account, id string) (ours bool, err error) {
+	intent, err := s.cfg.Stripe.GetPaymentIntent(ctx, account, id)
+	if stripe.KindOf(err) == stripe.Missing || err == nil && intent.Invoice == "" {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return s.readInvoice(ctx, account, intent.Invoice)
+}
+
 // readSubscription brings a monthly gift in step.
 func (s *Service) readSubscription(ctx context.Context, account, id string) (ours bool, err error) {
 	sub, err := s.cfg.Stripe.GetSubscription(ctx, account, id)

@@ -58,7 +58,9 @@ func isActive(r *recurringv1.RecurringDonation) bool { return r.GetState() == re
 func TestMonthsByDebit(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	m := debitMonthly(t, e, "vallon", stripesim.IBANPaid)
-	m.becomes("it goes on", isActive)
+	m.becomes("it goes on, and a debit is at the bank", func(r *recurringv1.RecurringDonation) bool {
+		return isActive(r) && r.GetDebitPending()
+	})
 	if settled, pending := progress(t, e.Conn, m.campaign); settled != 0 || pending != 20_00 {
 		t.Errorf("settled %d, pending %d; the debit is under way", settled, pending)
 	}
@@ -68,11 +70,10 @@ func TestMonthsByDebit(t *testing.T) {
 	e.Clock.Advance(aWeek)
 	m.wantBooked(1, 20_00)
 	m.firstBecomes(donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED)
+	m.becomes("nothing is at the bank", func(r *recurringv1.RecurringDonation) bool { return !r.GetDebitPending() })
 
 	m.nextMonth()
-	if err := e.Sim.WaitDelivered(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	m.becomes("the renewal is at the bank", (*recurringv1.RecurringDonation).GetDebitPending)
 	m.wantBooked(1, 20_00)
 	if r := m.get(); !isActive(r) || m.failing() != 0 {
 		t.Errorf("while the renewal is at the bank it is %v, and told as failing %d times", r.GetState(), m.failing())
@@ -99,7 +100,9 @@ func TestAFirstMonthsDebitThatTheBankRefuses(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	m := debitMonthly(t, e, "vallon", stripesim.IBANRefused)
 	e.Clock.Advance(aWeek)
-	m.becomes("the month is due", func(r *recurringv1.RecurringDonation) bool { return r.GetState() == recurringPastDue })
+	m.becomes("the month is due", func(r *recurringv1.RecurringDonation) bool {
+		return r.GetState() == recurringPastDue && !r.GetDebitPending()
+	})
 	if err := e.Sim.WaitDelivered(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ type Subscription struct {
 	// EndedAt is zero until it ended; EndReason is Stripe's word why it ended or will, such as PaymentFailed.
 	EndedAt   time.Time
 	EndReason string
-	// Latest is the invoice of the period that began last, known when the subscription was read.
+	// Latest is the invoice of the period that began last, with how its payment stands.
 	Latest   Invoice
 	Livemode bool
 }
@@ -76,10 +76,13 @@ func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	}
 }
 
+// latestPayment is expanded in each answer: how the latest month stands is told by its payment.
+const latestPayment = "latest_invoice.payment_intent"
+
 // GetSubscription reads a subscription with its latest invoice, and how the payment of that stands.
 func (c *Client) GetSubscription(ctx context.Context, account, id string) (Subscription, error) {
 	var answer subscriptionAnswer
-	err := c.get(ctx, account, "/v1/subscriptions/"+url.PathEscape(id), query("expand[0]", "latest_invoice.payment_intent"), &answer)
+	err := c.get(ctx, account, "/v1/subscriptions/"+url.PathEscape(id), query("expand[0]", latestPayment), &answer)
 	return answer.subscription(), err
 }
 
@@ -102,6 +105,7 @@ type SubscriptionChange struct {
 // before. What is paid for already stays as it is: nothing is prorated. One that has ended is Refused.
 func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) (Subscription, error) {
 	params := &stripego.SubscriptionParams{ProrationBehavior: stripego.String("none")}
+	params.AddExpand(latestPayment)
 	if ch.CancelAtPeriodEnd {
 		params.CancelAtPeriodEnd = stripego.Bool(true)
 	}
@@ -131,7 +135,7 @@ func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) 
 func (c *Client) CancelSubscription(ctx context.Context, account, id string) (Subscription, error) {
 	var answer subscriptionAnswer
 	err := c.call(ctx, request{
-		method: http.MethodDelete, path: "/v1/subscriptions/" + url.PathEscape(id), account: account,
+		method: http.MethodDelete, path: "/v1/subscriptions/" + url.PathEscape(id), account: account, body: query("expand[0]", latestPayment),
 	}, &answer)
 	return answer.subscription(), err
 }

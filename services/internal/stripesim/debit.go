@@ -202,7 +202,7 @@ func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Ti
 	if inv, ok := w.Invoices.get(in.InvoiceID); ok {
 		s.endInvoiceDebit(w, inv, failure == nil, now)
 	}
-	se := w.sessionOf(in)
+	se := w.sessionOf(ch)
 	if se == nil {
 		return
 	}
@@ -220,15 +220,10 @@ func (s *Sim) debitDisputed(w *world, ch *charge, now time.Time) {
 	_, _ = s.disputeCharge(w, ch, Disputed{Reason: "debit_not_authorized"}, now)
 }
 
-// sessionOf finds the session that made an intent, or the invoice that it is to pay; nil when something else did, and
-// when a later attempt pays the invoice.
-func (w *world) sessionOf(in *intent) *session {
-	inv, ok := w.Invoices.get(in.InvoiceID)
-	if ok && inv.Attempts > 1 {
-		return nil
-	}
+// sessionOf finds the session on whose page a debit was begun; nil when it was begun elsewhere, as a later attempt is.
+func (w *world) sessionOf(ch *charge) *session {
 	for i := len(w.Sessions.rows) - 1; i >= 0; i-- {
-		if se := w.Sessions.rows[i]; se.IntentID == in.ID || ok && se.InvoiceID == inv.ID {
+		if se := w.Sessions.rows[i]; se.IntentID == ch.IntentID || se.DebitID == ch.ID {
 			return se
 		}
 	}

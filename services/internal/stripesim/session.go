@@ -45,7 +45,8 @@ type session struct {
 	CustomerID           string            `json:"customer_id,omitempty"`
 	SubscriptionID       string            `json:"subscription_id,omitempty"`
 	InvoiceID            string            `json:"invoice_id,omitempty"`
-	Donor                *donor            `json:"donor,omitempty"` // once paid
+	DebitID              string            `json:"debit_id,omitempty"` // the charge of its first month, when that is a debit
+	Donor                *donor            `json:"donor,omitempty"`    // once paid
 	// Offered are the methods on its page, fixed when it was opened.
 	Offered       []string     `json:"offered,omitempty"`
 	Unpaid        bool         `json:"unpaid,omitempty"` // complete, and its debit under way or failed

@@ -39,7 +39,7 @@ func (s *Sim) debitFirst(w *world, se *session, m *paymentMethod, by request, no
 	sub, inv := w.Subscriptions.byID[se.SubscriptionID], w.Invoices.byID[se.InvoiceID]
 	w.Customers.byID[se.CustomerID].Donor = m.Donor
 	s.debitInvoice(w, inv, m, by, now)
-	sub.MethodID = m.ID
+	se.DebitID, sub.MethodID = inv.ChargeID, m.ID
 	if !w.HoldFirst {
 		s.activate(w, sub, m, by, now)
 	}

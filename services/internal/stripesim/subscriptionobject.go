@@ -241,6 +241,10 @@ type Invoice struct {
 	SubscriptionID string `json:"subscription_id"`
 	AmountMinor    int64  `json:"amount_minor"`
 	Status         string `json:"status"`
+	// Charged: its payment arrived, whatever became of the invoice. Collecting: a debit is at the bank, or another
+	// attempt is to come.
+	Charged    bool `json:"charged"`
+	Collecting bool `json:"collecting"`
 }
 
 // Invoices returns the account's invoices ("" for the platform), oldest first; nil for an unknown account.
@@ -253,7 +257,11 @@ func (s *Sim) Invoices(account string) []Invoice {
 	}
 	out := make([]Invoice, 0, len(w.Invoices.rows))
 	for _, inv := range w.Invoices.rows {
-		out = append(out, Invoice{ID: inv.ID, SubscriptionID: inv.SubscriptionID, AmountMinor: inv.amount(), Status: inv.Status})
+		c := Invoice{ID: inv.ID, SubscriptionID: inv.SubscriptionID, AmountMinor: inv.amount(), Status: inv.Status}
+		if in, ok := w.Intents.get(inv.IntentID); ok {
+			c.Charged, c.Collecting = in.Status == intentSucceeded, in.Status == intentProcessing || inv.NextAttempt != 0
+		}
+		out = append(out, c)
 	}
 	return out
 }

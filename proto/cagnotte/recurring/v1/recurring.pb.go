@@ -186,8 +186,11 @@ type RecurringDonation struct {
 	// Whether the collective's Stripe account is disconnected: then nothing can be told or done about it here, and
 	// the rest is what was last known.
 	AccountDisconnected bool `protobuf:"varint,12,opt,name=account_disconnected,json=accountDisconnected,proto3" json:"account_disconnected,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Whether a debit of the latest month is at the donor's bank: that takes about five working days, and until then
+	// the month is neither given nor failed.
+	DebitPending  bool `protobuf:"varint,13,opt,name=debit_pending,json=debitPending,proto3" json:"debit_pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecurringDonation) Reset() {
@@ -300,6 +303,13 @@ func (x *RecurringDonation) GetChangePending() bool {
 func (x *RecurringDonation) GetAccountDisconnected() bool {
 	if x != nil {
 		return x.AccountDisconnected
+	}
+	return false
+}
+
+func (x *RecurringDonation) GetDebitPending() bool {
+	if x != nil {
+		return x.DebitPending
 	}
 	return false
 }
@@ -950,7 +960,7 @@ var File_cagnotte_recurring_v1_recurring_proto protoreflect.FileDescriptor
 
 const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/recurring/v1/recurring.proto\x12\x15cagnotte.recurring.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x05\n" +
+	"%cagnotte/recurring/v1/recurring.proto\x12\x15cagnotte.recurring.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x05\n" +
 	"\x11RecurringDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12C\n" +
@@ -967,7 +977,8 @@ const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12%\n" +
 	"\x0echange_pending\x18\v \x01(\bR\rchangePending\x121\n" +
-	"\x14account_disconnected\x18\f \x01(\bR\x13accountDisconnected\"\xad\x01\n" +
+	"\x14account_disconnected\x18\f \x01(\bR\x13accountDisconnected\x12#\n" +
+	"\rdebit_pending\x18\r \x01(\bR\fdebitPending\"\xad\x01\n" +
 	"\x1bGetRecurringDonationRequest\x12\x8d\x01\n" +
 	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\"\xe3\x01\n" +
 	"\x1dListRecurringDonationsRequest\x12p\n" +

@@ -190,6 +190,7 @@ func newHistory(t *testing.T, w *world, seed uint64) *history {
 		h.openCampaign(h.account)
 	}
 	h.must(w.Sim.OfferDebits(h.account, true))
+	h.must(w.Sim.HoldFirstDebits(h.account, h.dice.IntN(3) == 0))
 	h.must(w.Sim.SchedulePayouts(h.account, h.dice.IntN(2) == 0))
 	h.paper = paper{receipts: map[string]int64{}, bank: bankAccount{
 		camt: h.dice.IntN(2) == 0, payouts: map[string]*bankLine{}, returned: map[string]*bankLine{}, takenBack: map[string]bool{},

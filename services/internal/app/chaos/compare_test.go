@@ -124,7 +124,7 @@ func (h *history) compareGifts(ctx context.Context) string {
 	if err != nil {
 		return fmt.Sprintf("the gifts cannot be read: %v", err)
 	}
-	paid, sessions := map[string]bool{}, map[string]int{}
+	paid, sessions, collected := map[string]bool{}, map[string]int{}, h.firstMonthsUnderWay()
 	for _, s := range h.Sim.Sessions(h.account) {
 		sessions[s.ClientReferenceID]++
 		if s.PaymentStatus == "paid" {
@@ -145,11 +145,13 @@ func (h *history) compareGifts(ctx context.Context) string {
 			}
 		case donationsv1.DonationState_DONATION_STATE_EXPIRED, donationsv1.DonationState_DONATION_STATE_FAILED,
 			donationsv1.DonationState_DONATION_STATE_CANCELED:
-			if paid[id] {
-				return fmt.Sprintf("gift %s is %s, and paid at Stripe", id, d.GetState())
+			if paid[id] || collected[id] {
+				return fmt.Sprintf("gift %s is %s, and paid at Stripe or still collected", id, d.GetState())
 			}
 		case donationsv1.DonationState_DONATION_STATE_PENDING:
-			return fmt.Sprintf("gift %s is under way, after weeks", id)
+			if !collected[id] {
+				return fmt.Sprintf("gift %s is under way, after weeks", id)
+			}
 		default:
 			if !paid[id] && d.GetRecurringDonation() == "" {
 				return fmt.Sprintf("gift %s is %s, and not paid at Stripe", id, d.GetState())

@@ -21,7 +21,9 @@ func (h *history) monthlySteps() []step {
 	return []step{
 		{"somebody gives every month", 4, h.giveMonthly},
 		{"a month passes", 2, func() { h.advance(31 * 24 * time.Hour) }},
-		{"a donor's card changes", 2, h.changeCard},
+		{"a donor's card or bank account changes", 2, h.changeMethod},
+		{"a bank answers a month's debit at once", 2, h.settleMonth},
+		{"a member closes a month's invoice", 1, h.closeInvoice},
 		{"a donor ends it at Stripe", 1, h.endInPortal},
 		{"the collective ends it", 1, h.endMonthly},
 	}
@@ -34,9 +36,12 @@ func (h *history) giveMonthly() {
 	}}
 	h.donors = append(h.donors, d)
 	h.ask(d)
-	if s, ok := h.pageOf(d); ok && h.dice.IntN(2) == 0 {
-		if err := h.Sim.Pay(s.ID, stripesim.CardOK); err != nil {
-			h.t.Fatalf("pay the first month: %v", err)
+	if s, ok := h.pageOf(d); ok {
+		switch h.dice.IntN(4) {
+		case 0:
+			h.must(h.Sim.Pay(s.ID, stripesim.CardOK))
+		case 1:
+			h.must(h.Sim.PayByDebit(s.ID, h.someIBAN()))
 		}
 	}
 }
@@ -50,14 +55,78 @@ func (h *history) someSubscription() (stripesim.Subscription, bool) {
 	return all[h.dice.IntN(len(all))], true
 }
 
-// changeCard: to one that is refused, or one that is paid.
-func (h *history) changeCard() {
+// changeMethod: to a card that is refused, one that is paid, or some bank account.
+func (h *history) changeMethod() {
 	if sub, ok := h.someSubscription(); ok {
-		card := []stripesim.Card{stripesim.CardOK, stripesim.CardInsufficientFunds}[h.dice.IntN(2)]
-		if err := h.Sim.SetCard(sub.ID, card); err != nil {
+		var err error
+		switch h.dice.IntN(4) {
+		case 0:
+			err = h.Sim.SetCard(sub.ID, stripesim.CardOK)
+		case 1:
+			err = h.Sim.SetCard(sub.ID, stripesim.CardInsufficientFunds)
+		default:
+			err = h.Sim.SetIBAN(sub.ID, h.someIBAN())
+		}
+		if err != nil {
 			h.note("  … not possible: %v", err)
 		}
 	}
+}
+
+// openInvoice draws one that is not of a subscription's first month while that is held.
+func (h *history) openInvoice() (stripesim.Invoice, bool) {
+	began := map[string]bool{}
+	for _, sub := range h.Sim.Subscriptions(h.account) {
+		began[sub.ID] = !strings.HasPrefix(sub.Status, "incomplete")
+	}
+	var open []stripesim.Invoice
+	for _, inv := range h.Sim.Invoices(h.account) {
+		if inv.Status == "open" && began[inv.SubscriptionID] {
+			open = append(open, inv)
+		}
+	}
+	if len(open) == 0 {
+		return stripesim.Invoice{}, false
+	}
+	return open[h.dice.IntN(len(open))], true
+}
+
+func (h *history) settleMonth() {
+	if inv, ok := h.openInvoice(); ok {
+		if err := h.Sim.SettleInvoice(inv.ID, h.dice.IntN(3) > 0); err != nil {
+			h.note("  … not possible: %v", err)
+		}
+	}
+}
+
+// closeInvoice, perhaps while its debit is at the bank.
+func (h *history) closeInvoice() {
+	if inv, ok := h.openInvoice(); ok {
+		end := []func(string) error{h.Sim.VoidInvoice, h.Sim.GiveInvoiceUp}[h.dice.IntN(2)]
+		h.must(end(inv.ID))
+	}
+}
+
+// firstMonthsUnderWay are the gifts whose first month Stripe still collects: a debit is at the bank, or to be tried
+// again.
+func (h *history) firstMonthsUnderWay() map[string]bool {
+	gift, seen, under := map[string]string{}, map[string]bool{}, map[string]bool{}
+	for _, s := range h.Sim.Subscriptions(h.account) {
+		gift[s.ID] = s.Metadata["recurring_donation"]
+	}
+	completed := map[string]bool{} // a card that was declined on an open page is tried by the donor
+	for _, s := range h.Sim.Sessions(h.account) {
+		completed[s.ClientReferenceID] = completed[s.ClientReferenceID] || s.Status == "complete"
+	}
+	for _, inv := range h.Sim.Invoices(h.account) {
+		if id := gift[inv.SubscriptionID]; !seen[inv.SubscriptionID] {
+			seen[inv.SubscriptionID] = true
+			if inv.Collecting && !inv.Charged && completed[id] {
+				under[id] = true
+			}
+		}
+	}
+	return under
 }
 
 func (h *history) endInPortal() {
@@ -103,7 +172,7 @@ var monthlyStatus = map[recurringv1.RecurringDonationState]string{
 	recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED: "canceled",
 }
 
-// compareMonthly: each subscription is known as it is, and each paid invoice is one gift.
+// compareMonthly: each subscription is known as it is, and each month that was charged is one gift.
 func (h *history) compareMonthly(ctx context.Context) string {
 	want, got := map[string]*month{}, map[string]*month{}
 	for _, sub := range h.Sim.Subscriptions(h.account) {
@@ -112,7 +181,7 @@ func (h *history) compareMonthly(ctx context.Context) string {
 		}
 		m := &month{Status: sub.Status, NextMinor: sub.AmountMinor}
 		for _, invoice := range h.Sim.Invoices(h.account) {
-			if invoice.SubscriptionID == sub.ID && invoice.Status == "paid" {
+			if invoice.SubscriptionID == sub.ID && invoice.Charged {
 				m.Paid = append(m.Paid, invoice.AmountMinor)
 			}
 		}
