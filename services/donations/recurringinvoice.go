@@ -1,0 +1,222 @@
+package donations
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// errForeignInvoice: what it brought is known from the balance only.
+var errForeignInvoice = errors.New("donations: a month in the donor's own currency")
+
+// ApplyInvoice makes sure that a paid invoice is exactly one gift: the first is the gift that its donor started,
+// each other one of its own. It is safe to repeat and in any order with sessions, and the gift is booked when its
+// balance transaction is. An unpaid one is no gift; a first one that nobody will collect any more is a debit that
+// failed. ours is false for an invoice that belongs to no monthly gift of this account. It must not be called in a
+// transaction: what Stripe converted is asked for, and UNAVAILABLE (FEE_UNKNOWN) while it is not known.
+func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.Invoice) (ours bool, err error) {
+	ours, err = s.applyPaidInvoice(ctx, account, inv, nil)
+	if !errors.Is(err, errForeignInvoice) {
+		return ours, err
+	}
+	intent, askErr := s.cfg.Stripe.GetPaymentIntent(ctx, account, inv.PaymentIntent)
+	switch {
+	case askErr != nil:
+		return true, askErr
+	case intent.Balance == nil:
+		return true, errs.Unavailable("FEE_UNKNOWN", pollAfter, err, "What a month brought is not known yet.")
+	}
+	return s.applyPaidInvoice(ctx, account, inv, intent.Balance)
+}
+
+// applyPaidInvoice is ApplyInvoice with what the invoice's payment brought, if that is known: money that arrived pays
+// a month whatever became of its invoice, which members may have taken back while a debit was at the bank.
+func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stripe.Invoice, brought *stripe.BalanceTransaction) (ours bool, err error) {
+	if brought != nil && !inv.Paid {
+		inv.Paid, inv.PaidAt = true, brought.Created
+		inv.Amount = money.Amount{Minor: brought.Source.Amount, Currency: money.Currency(brought.Source.Currency)}
+		inv.PaymentIntent, inv.Charge = brought.Source.PaymentIntent, brought.Source.Charge
+	}
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		ours = false
+		r, first, err := s.lockMonthsTx(ctx, tx, account, inv.Recurring, inv.Subscription)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if inv.Livemode != r.Livemode {
+			return nil
+		}
+		ours = true
+		if !inv.Paid {
+			return s.failFirstTx(ctx, tx, first, inv)
+		}
+		if inv.Amount.Currency != r.Amount.Currency {
+			// The donor was shown a price in another currency. The month is what it brought, or else was asked for.
+			switch {
+			case brought == nil:
+				return errForeignInvoice
+			case brought.Currency == string(r.Amount.Currency):
+				inv.Amount = money.Amount{Minor: brought.Amount, Currency: r.Amount.Currency}
+			default:
+				inv.Amount = r.Amount
+			}
+		}
+		if err := s.payMonthTx(ctx, tx, first, inv); err != nil {
+			return err
+		}
+		return s.noteInvoiceTx(ctx, tx, r, inv)
+	})
+	return ours, err
+}
+
+const failFirstSQL = `
+UPDATE donations.donations AS d
+SET
+	state = 'failed',
+	updated_at = @now
+WHERE d.id = @id
+	AND d.invoice_id = @invoice
+	AND d.state = 'pending'`
+
+// failFirstTx notes that a first month will not come. A debit that the bank refused may be tried again, so the word
+// is the invoice's and not the session's: while Stripe still collects it, the donor must not be asked a second time.
+func (s *Service) failFirstTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice) error {
+	if !inv.GivenUp {
+		return nil
+	}
+	_, err := tx.Exec(ctx, failFirstSQL, pgx.NamedArgs{"id": first.ID, "invoice": inv.ID, "now": s.now()})
+	return postgres.Error(err)
+}
+
+const payMonthSQL = `
+UPDATE donations.donations AS d
+SET
+	state = CASE
+		WHEN d.state IN ('created', 'pending', 'expired', 'failed', 'canceled') THEN 'succeeded'
+		ELSE d.state
+	END,
+	invoice_id = @invoice,
+	payment_intent_id = coalesce(d.payment_intent_id, @intent),
+	charge_id = coalesce(d.charge_id, nullif(@charge, '')),
+	paid_at = coalesce(d.paid_at, @at),
+	poll_at = CASE WHEN d.booked_at IS NULL THEN @poll_at ELSE d.poll_at END,
+	updated_at = @now
+WHERE d.stripe_account = @account
+	AND (
+		d.invoice_id = @invoice
+		OR (@first AND d.id = @first_id AND d.invoice_id IS NULL AND d.amount_minor = @amount_minor)
+	)
+	AND (d.invoice_id IS NULL OR d.paid_at IS NULL OR d.payment_intent_id IS NULL)`
+
+// A month that brings what the first one did covers the fee as that one did. The request id is made of the
+// invoice's id, since nobody asked.
+const addMonthSQL = `
+INSERT INTO donations.donations (
+	id,
+	collective,
+	campaign,
+	request_id,
+	fingerprint,
+	amount_minor,
+	fee_cover_minor,
+	currency,
+	locale,
+	return_url,
+	stripe_account,
+	livemode,
+	state,
+	recurring_id,
+	invoice_id,
+	payment_intent_id,
+	charge_id,
+	paid_at,
+	poll_at,
+	created_at,
+	updated_at
+)
+SELECT
+	@id,
+	f.collective,
+	f.campaign,
+	@request_id,
+	@fingerprint,
+	@amount_minor,
+	CASE WHEN f.amount_minor = @amount_minor THEN f.fee_cover_minor ELSE 0 END,
+	f.currency,
+	f.locale,
+	'',
+	f.stripe_account,
+	f.livemode,
+	'succeeded',
+	f.id,
+	@invoice,
+	@intent,
+	nullif(@charge, ''),
+	@at,
+	@poll_at,
+	@now,
+	@now
+FROM donations.donations AS f
+WHERE f.id = @first_id
+	AND NOT EXISTS (
+		SELECT
+		FROM donations.donations AS o
+		WHERE o.stripe_account = f.stripe_account
+			AND o.invoice_id = @invoice
+	)`
+
+// payMonthTx marks the invoice's gift as paid, or adds it. The caller holds the lock of the first gift, so that of
+// two who do so at once the second sees what the first did.
+func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice) error {
+	now := s.now()
+	at := inv.PaidAt
+	if at.IsZero() {
+		at = now
+	}
+	fingerprint := sha256.Sum256([]byte("invoice\n" + inv.ID))
+	named := pgx.NamedArgs{
+		"account": first.StripeAccount, "first_id": first.ID, "first": inv.First,
+		"invoice": inv.ID, "intent": inv.PaymentIntent, "charge": inv.Charge, "amount_minor": inv.Amount.Minor,
+		"at": at, "poll_at": now.Add(pollAfter), "now": now,
+		"id": s.cfg.NewID(), "request_id": uuid.NewSHA1(first.ID, []byte(inv.ID)), "fingerprint": fingerprint[:],
+	}
+	tag, err := tx.Exec(ctx, payMonthSQL, named)
+	if err != nil || tag.RowsAffected() > 0 {
+		return postgres.Error(err)
+	}
+	_, err = tx.Exec(ctx, addMonthSQL, named)
+	return postgres.Error(err)
+}
+
+const noteInvoiceSQL = `
+UPDATE donations.recurring AS r
+SET
+	state = CASE WHEN r.state IN ('created', 'expired') THEN 'active' ELSE r.state END,
+	subscription_id = coalesce(r.subscription_id, @subscription),
+	customer_id = coalesce(r.customer_id, nullif(@customer, '')),
+	debit_pending = false,
+	look_at = CASE WHEN r.state IN ('created', 'expired') THEN @look_at ELSE r.look_at END,
+	updated_at = @now
+WHERE r.id = @id
+	AND (r.state IN ('created', 'expired') OR r.customer_id IS NULL OR r.debit_pending)`
+
+// noteInvoiceTx begins a monthly gift whose session was not heard of, and ends the wait for a debit. An invoice says
+// nothing of an end.
+func (s *Service) noteInvoiceTx(ctx context.Context, tx pgx.Tx, r Recurring, inv stripe.Invoice) error {
+	now := s.now()
+	_, err := tx.Exec(ctx, noteInvoiceSQL, pgx.NamedArgs{
+		"id": r.ID, "subscription": inv.Subscription, "customer": inv.Customer, "look_at": now.Add(pollAfter), "now": now,
+	})
+	return postgres.Error(err)
+}
