@@ -23,7 +23,7 @@ test("somebody gives every month in the widget, changes the amount by a mailed l
     await raisedBecomes(start + 500);
 
     await page.getByRole("button", { name: "M’envoyer un lien" }).click();
-    await page.getByRole("heading", { name: "Regardez vos e-mails" }).waitFor();
+    await page.getByRole("heading", { name: "Regardez vos e‑mails" }).waitFor();
     const link = (await lastMail(/monthly/)).match(/http\S+\?\S*token=\S+/)[0];
     const seenByServer = [];
     page.on("request", (request) => seenByServer.push(`${request.url()} ${request.headers().referer ?? ""}`));
