@@ -20,6 +20,7 @@ var hostTemplate = template.Must(template.New("host").Parse(`<!doctype html>
 <body>
 <h1>Notre village, sans caméras</h1>
 <cagnotte-widget campaign="{{.Campaign}}"><a href="{{.Page}}">Donner</a></cagnotte-widget>
+<p>Prochaine réunion jeudi, sur la place.</p>
 </body>
 </html>
 `))

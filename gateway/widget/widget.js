@@ -108,7 +108,7 @@
     constructor() {
       super();
       this.#root.adoptedStyleSheets = [sheet];
-      this.#root.append(h("slot"));
+      this.#root.append(h("div", { class: "room" }, h("slot")));
     }
 
     connectedCallback() {
