@@ -179,7 +179,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	}
 	undo.push(serveHTTP(site, handler))
 
-	announce(stdout, demos, saved.Keys)
+	announce(stdout, demos, saved.Keys, db.URL("cagnotte"))
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nStopping.")
@@ -340,7 +340,7 @@ func (s stack) run(ctx context.Context) (err error) {
 	return err
 }
 
-func announce(w io.Writer, demos []demo, k keys) {
+func announce(w io.Writer, demos []demo, k keys, databaseURL string) {
 	fmt.Fprintf(w, `
 Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
 
@@ -358,8 +358,9 @@ Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
     operator   %s
 
   curl -H "Authorization: Bearer %s" %s/v1/%s/ledger/accounts
+  export DATABASE_URL='%s'
 
 Ctrl-C stops everything and keeps the data; make clean forgets it.
 `, siteURL, demos[0].page(serviceURL), serviceURL, grpcAddr, stripeURL, adminAddr,
-		demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, k.Treasurer, serviceURL, demos[0].collectiveName())
+		demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, k.Treasurer, serviceURL, demos[0].collectiveName(), databaseURL)
 }

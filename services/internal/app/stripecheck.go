@@ -54,7 +54,7 @@ func StripeCheck(ctx context.Context, getenv func(string) string, out io.Writer)
 	c.mail(getenv("SMTP_URL"))
 	c.database(ctx, s.client, getenv("DATABASE_URL"))
 	if c.failed > 0 {
-		return fmt.Errorf("%d things must be mended", c.failed)
+		return fmt.Errorf("to be mended: %d", c.failed)
 	}
 	return nil
 }
