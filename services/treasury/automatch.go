@@ -41,12 +41,9 @@ type matcher struct {
 }
 
 // Recognise looks at the open lines of a collective again, after something was booked that a line may have shown
-// before. Doing it twice changes nothing.
+// before. Doing it twice changes nothing. It waits for an import that is under way, whose lines nobody sees yet: that
+// one may have read the books before the booking.
 func (s *Service) Recognise(ctx context.Context, collective string) error {
-	open, err := s.openLines(ctx, collective)
-	if err != nil || open == 0 {
-		return err
-	}
 	days, err := s.calendar(ctx, collective)
 	if err != nil {
 		return err
