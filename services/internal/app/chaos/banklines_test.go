@@ -106,7 +106,11 @@ func (h *history) someLine(is func(*treasuryv1.BankLine) bool) (*treasuryv1.Bank
 func (h *history) explainLine() {
 	l, ok := h.someLine(isOpen)
 	if !ok {
-		return
+		h.transfer()
+		h.importStatement()
+		if l, ok = h.someLine(isOpen); !ok {
+			return
+		}
 	}
 	if h.dice.IntN(6) == 0 {
 		req := &treasuryv1.IgnoreBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
@@ -168,9 +172,13 @@ func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget,
 
 // takeLineBack takes back what was said of a line, and with it what was booked for it.
 func (h *history) takeLineBack() {
-	l, ok := h.someLine(func(l *treasuryv1.BankLine) bool { return !isOpen(l) })
+	explained := func(l *treasuryv1.BankLine) bool { return !isOpen(l) }
+	l, ok := h.someLine(explained)
 	if !ok {
-		return
+		h.explainLine()
+		if l, ok = h.someLine(explained); !ok {
+			return
+		}
 	}
 	req := &treasuryv1.UnmatchBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {

@@ -12,6 +12,7 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
 // linkSteps are what donors do with their monthly gifts by links that are mailed to them.
@@ -62,10 +63,18 @@ func (h *history) someMonthly(is func(*monthlyGift) bool) (*monthlyGift, bool) {
 // mailWait is how long a donor looks for the mail at once; later ones are found later.
 const mailWait = 300 * time.Millisecond
 
+// askForLink: when no monthly gift goes on, one is begun before.
 func (h *history) askForLink() {
-	m, ok := h.someMonthly(func(*monthlyGift) bool { return true })
+	m, ok := h.someMonthly(h.goesOn)
 	if !ok {
-		return
+		h.giveMonthly()
+		if s, open := h.pageOf(h.donors[len(h.donors)-1]); open {
+			h.must(h.Sim.Pay(s.ID, stripesim.CardOK))
+			h.breathe()
+		}
+		if m, ok = h.someMonthly(h.goesOn); !ok {
+			return
+		}
 	}
 	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
 	defer cancel()
@@ -86,6 +95,13 @@ func (h *history) askForLink() {
 	}
 }
 
+// goesOn reports whether Stripe takes money for a gift.
+func (h *history) goesOn(m *monthlyGift) bool {
+	return slices.ContainsFunc(h.Sim.Subscriptions(h.account), func(sub stripesim.Subscription) bool {
+		return sub.Metadata["recurring_donation"] == last(m.name) && sub.Status != "canceled"
+	})
+}
+
 var linkInMail = regexp.MustCompile(`http\S+/monthly/\S+`)
 
 // mailed are the tokens that a donor was mailed, the newest last.
@@ -101,9 +117,13 @@ func (h *history) mailed(m *monthlyGift) (tokens []string) {
 
 // openLink opens one of a donor's links: each is good once, and for a day.
 func (h *history) openLink() {
-	m, ok := h.someMonthly(func(m *monthlyGift) bool { return len(h.mailed(m)) > 0 })
+	mailed := func(m *monthlyGift) bool { return len(h.mailed(m)) > 0 }
+	m, ok := h.someMonthly(mailed)
 	if !ok {
-		return
+		h.askForLink()
+		if m, ok = h.someMonthly(mailed); !ok {
+			return
+		}
 	}
 	tokens := h.mailed(m)
 	token := tokens[len(tokens)-1]
@@ -129,9 +149,14 @@ func (h *history) openLink() {
 	}
 }
 
-// withPage draws a gift whose page is open.
+// withPage draws a gift whose page is open, or opens one.
 func (h *history) withPage() (*monthlyGift, bool) {
-	return h.someMonthly(func(m *monthlyGift) bool { return m.page != "" })
+	open := func(m *monthlyGift) bool { return m.page != "" }
+	if m, ok := h.someMonthly(open); ok {
+		return m, true
+	}
+	h.openLink()
+	return h.someMonthly(open)
 }
 
 func (h *history) changeMonthly() {

@@ -225,9 +225,13 @@ func (h *history) bounceCheque() {
 	if !h.answered() {
 		return
 	}
-	g, ok := h.someGift(func(g *paperGift) bool { return g.state == giftBanked })
+	banked := func(g *paperGift) bool { return g.state == giftBanked }
+	g, ok := h.someGift(banked)
 	if !ok {
-		return
+		h.bankCheques()
+		if g, ok = h.someGift(banked); !ok || !h.answered() {
+			return
+		}
 	}
 	req := &treasuryv1.BounceChequeRequest{Name: g.name, RequestId: uuid.NewString(), BounceDate: h.today()}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
@@ -351,9 +355,13 @@ func (h *history) reverseInvoice() {
 	if !h.answered() {
 		return
 	}
-	e, ok := h.someInvoice(func(e *invoice) bool { return e.state != invoiceReversed })
+	stands := func(e *invoice) bool { return e.state != invoiceReversed }
+	e, ok := h.someInvoice(stands)
 	if !ok {
-		return
+		h.enterInvoice()
+		if e, ok = h.someInvoice(stands); !ok || !h.answered() {
+			return
+		}
 	}
 	req := &treasuryv1.ReverseExpenseRequest{Name: e.name, RequestId: uuid.NewString(), Reason: "entered wrongly"}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
