@@ -58,11 +58,17 @@ func inTxOnce(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Conte
 	// After a commit this does nothing; after a panic it is what frees the connection. A caller
 	// that has gone away must not keep the rollback from being sent.
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := fn(ctx, tx); err != nil {
+	if err := fn(context.WithValue(ctx, inTxKey{}, true), tx); err != nil {
 		return err
 	}
 	return Error(tx.Commit(ctx))
 }
+
+type inTxKey struct{}
+
+// InTransaction reports whether ctx is the one that InTx gave to its function. Who calls over the network refuses to
+// then: locks would be held for as long as somebody else takes to answer.
+func InTransaction(ctx context.Context) bool { return ctx.Value(inTxKey{}) != nil }
 
 // gaveUp reports whether Postgres rolled the transaction back because of others, so that the same
 // transaction can work when run again.

@@ -11,6 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	stripego "github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // APIVersion is the version that requests are made in and answers are read in. Events may come in
@@ -140,8 +143,12 @@ type request struct {
 }
 
 // call makes the request and decodes a good answer into result, which embeds stripego.APIResource. A key that
-// Stripe does not know any more is replaced by the next: what it refuses so was not executed.
+// Stripe does not know any more is replaced by the next: what it refuses so was not executed. A call from inside a
+// database transaction is not made.
 func (c *Client) call(ctx context.Context, r request, result stripego.LastResponseSetter) error {
+	if postgres.InTransaction(ctx) {
+		return errs.Internal(fmt.Errorf("%s %s is called inside a database transaction", r.method, r.path))
+	}
 	for {
 		at := c.key.Load()
 		heard, err := c.callWith(ctx, c.keys[at], r, result)

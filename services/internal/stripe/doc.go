@@ -9,7 +9,8 @@
 // account that it is about: "" is the platform's own, anything else becomes the Stripe-Account header. Every
 // call is bounded by Config.Timeout and by its context. No call is repeated here: the callers hold the
 // idempotency key and decide. What Go's net/http does by itself, sending a POST with an Idempotency-Key once
-// more when a reused connection breaks, is harmless, since key and body are the same.
+// more when a reused connection breaks, is harmless, since key and body are the same. None is made inside a database
+// transaction: it is refused.
 //
 // # Budget
 //
@@ -29,5 +30,5 @@
 //
 // One file is one noun of Stripe's. Donations sells sessions, refunds, and changes subscriptions; webhooks verifies
 // events and lists balance transactions; payouts reads payouts; collectives makes and reads connected accounts; the
-// program sets up webhook endpoints and tries out keys. The package knows errs and money, and no service.
+// program sets up webhook endpoints and tries out keys. The package knows errs, money and postgres, and no service.
 package stripe
