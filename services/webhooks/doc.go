@@ -75,13 +75,15 @@
 // # Few calls
 //
 // Stripe takes 25 calls a second of a test key, and donors need them. What is to be read of many is read by the pages
-// of Stripe's lists, a hundred at once, each page beginning at the newest object that is still wanted
-// ([stripe.Client.FindSessions], [stripe.Client.FindPayments]): sessions that events only name, by when Stripe says
-// that they were made, and the charges of gifts without a fee, by when they were paid. A handful, and what is not met
-// there, is read one by one, so that the worst case costs three calls more than that alone. What is met is applied as
-// if it had been read by itself; it is read after its event was stored, so it is not older. In a burst whose webhooks
-// were all lost, a gift by card, by debit, with a late fee or never paid costs less than a tenth of a call over its
-// whole life (internal/app counts them).
+// of Stripe's lists, a hundred at once, each page beginning at the newest object that is still wanted (find.go in
+// internal/stripe): sessions, invoices and subscriptions that events only name, by when Stripe says that they were made,
+// and the charges of gifts without a fee, by when they were paid. A handful, and what is not met there, is read one by
+// one, so that the worst case costs three calls more than that alone. What is met is applied as if it had been read by
+// itself; it is read after its event was stored, so it is not older. A subscription that is changed in the moment
+// between is put right by the event of its change. In a burst whose webhooks were all lost, a gift costs less than a
+// tenth of a call over its whole life, whether by card, by debit, with a late fee, monthly or never paid (internal/app
+// counts them). What is still read by itself: refunds, disputes, warnings, payouts, and the subscription of an invoice
+// that was not paid; and donations asks, two calls each, about monthly gifts whose renewal was not heard of.
 //
 // # One job, and none lost
 //

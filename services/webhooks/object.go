@@ -3,6 +3,8 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,10 +12,11 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 // objectBatch is how many objects are looked up at once.
-const objectBatch = 100
+const objectBatch = 500
 
 // reader reads an object again at Stripe, by its id, and brings our side in step with it. It is called with no
 // transaction open, more than once and in any order. ours is false for an object that no collective's gift has
@@ -38,6 +41,7 @@ func (s *Service) readers() map[string]reader {
 // dueObject is an object that events speak of, with all of those that are due.
 type dueObject struct {
 	kind, id string
+	created  time.Time // about
 	events   []string
 }
 
@@ -46,6 +50,7 @@ const dueObjectsSQL = `
 SELECT
 	coalesce(e.object ->> 'object', ''),
 	coalesce(e.object ->> 'id', ''),
+	coalesce(max(e.object ->> 'created')::timestamptz, 'epoch'),
 	array_agg(e.id ORDER BY e.id)
 FROM webhooks.events AS e
 WHERE e.account = @account
@@ -60,23 +65,68 @@ ORDER BY
 	e.object ->> 'id'
 LIMIT @count`
 
-// applyObjects reads each object that due events name, one by one, so that none waits for another's failure.
-// An event that comes during a reading is read for anew.
+// applyObjects reads each object that due events name and applies it by itself, so that none waits for another's
+// failure; those of which there are many are read by pages. An event that comes during a reading is read for anew.
 func (s *Service) applyObjects(ctx context.Context, account string, until time.Time) error {
 	for {
 		due, err := s.dueObjects(ctx, account)
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		for _, o := range due {
+		// By kind, each read right before it is applied: what happens to it meanwhile shall be little.
+		slices.SortStableFunc(due, func(a, b dueObject) int { return strings.Compare(a.kind, b.kind) })
+		var met map[string]application
+		for i, o := range due {
 			if over(until) {
 				return nil
 			}
-			if err := s.applyObject(ctx, account, o); err != nil {
+			if i == 0 || o.kind != due[i-1].kind {
+				if met, err = s.readObjects(ctx, account, o.kind, due[i:]); err != nil {
+					return err
+				}
+			}
+			if err := s.applyObject(ctx, account, o, met[o.id]); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// application applies an object that was read.
+type application func(context.Context) (ours bool, err error)
+
+// readObjects reads those of one kind by the pages of their list, where there is one worth it. What is not met, or not
+// now, is read by itself.
+func (s *Service) readObjects(ctx context.Context, account, kind string, due []dueObject) (map[string]application, error) {
+	var wanted []stripe.Wanted
+	for _, o := range due {
+		if o.kind == kind {
+			wanted = append(wanted, stripe.Wanted{ID: o.id, Created: o.created})
+		}
+	}
+	met := map[string]application{}
+	var err error
+	switch kind {
+	case "invoice":
+		var found map[string]stripe.Invoice
+		found, err = s.cfg.Stripe.FindInvoices(ctx, account, wanted)
+		for id, inv := range found {
+			met[id] = func(ctx context.Context) (bool, error) { return s.applyInvoice(ctx, account, inv) }
+		}
+	case "subscription":
+		var found map[string]stripe.Subscription
+		found, err = s.cfg.Stripe.FindSubscriptions(ctx, account, wanted)
+		for id, sub := range found {
+			met[id] = func(ctx context.Context) (bool, error) { return s.cfg.Donations.ApplySubscription(ctx, account, sub) }
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	if err != nil {
+		s.cfg.Logger.WarnContext(ctx, "a list cannot be read", "kind", kind, "account", account, "error", err)
+	}
+	return met, nil
 }
 
 func (s *Service) dueObjects(ctx context.Context, account string) ([]dueObject, error) {
@@ -85,16 +135,18 @@ func (s *Service) dueObjects(ctx context.Context, account string) ([]dueObject, 
 		return nil, postgres.Error(err)
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o dueObject, err error) {
-		return o, row.Scan(&o.kind, &o.id, &o.events)
+		return o, row.Scan(&o.kind, &o.id, &o.created, &o.events)
 	})
 	return due, postgres.Error(err)
 }
 
-// applyObject brings one object in step and notes the end of its events. An error is returned only when nothing
-// can be noted.
-func (s *Service) applyObject(ctx context.Context, account string, o dueObject) error {
+// applyObject brings one object in step, which is read unless it was met, and notes the end of its events. An error is
+// returned only when nothing can be noted.
+func (s *Service) applyObject(ctx context.Context, account string, o dueObject, met application) error {
 	ours, err := false, error(errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no object that is known."))
-	if read, known := s.readers()[o.kind]; known {
+	if met != nil {
+		ours, err = met(ctx)
+	} else if read, known := s.readers()[o.kind]; known {
 		ours, err = read(ctx, account, o.id)
 	}
 	if err == nil {

@@ -140,6 +140,49 @@ func TestSessionsAreReadByThemselvesWhenTheirListFails(t *testing.T) {
 	}
 }
 
+// Each month renews all monthly gifts that were begun together on one day.
+func TestManyMonthsAreReadByPages(t *testing.T) {
+	const many = 40
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	for range many {
+		in := intent(vallon)
+		in.Monthly = true
+		d, err := e.donations.Create(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.pay(d)
+	}
+	for months, away := range []time.Duration{time.Hour, 32 * 24 * time.Hour} {
+		e.later(away)
+		if months == 1 { // some end before the renewal is heard of
+			for _, sub := range e.sim.Subscriptions("")[:5] {
+				if err := e.sim.CancelInPortal(sub.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		before := len(e.sim.Requests())
+		e.run("")
+		for _, resource := range []string{"invoices", "subscriptions"} {
+			if pages, singles := reads(e, before, resource); pages != 1 || singles != 0 {
+				t.Errorf("after month %d %s are read by %d pages and %d singly", months, resource, pages, singles)
+			}
+		}
+		if settled, pending := e.progress(vallon); settled != int64(months+1)*many*20_00 || pending != 0 {
+			t.Errorf("after month %d settled %d, pending %d", months, settled, pending)
+		}
+		e.wantBooks("")
+	}
+	ending := one[int](e, "SELECT count(*)::integer FROM donations.recurring WHERE cancel_at_period_end AND state = 'active'")
+	active := one[int](e, "SELECT count(*)::integer FROM donations.recurring WHERE state = 'active'")
+	if ending != 5 || active != many {
+		t.Errorf("%d are active, of them %d until the period ends", active, ending)
+	}
+}
+
 func TestManyGiftsWithoutAFeeArePolledByPages(t *testing.T) {
 	e := newEnv(t, stripesim.Config{FeeDelay: 100 * time.Hour})
 	var gifts []donations.Donation

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
@@ -23,6 +24,7 @@ func TestAGiftWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) {
 	byCard := func(e *apptest.Env, session string) error { return e.Sim.Pay(session, stripesim.CardOK) }
 	for name, c := range map[string]struct {
 		feeDelay time.Duration
+		monthly  bool
 		pay      func(e *apptest.Env, session string) error
 		// away are the times that the program is down; it catches up after each.
 		away []time.Duration
@@ -39,6 +41,9 @@ func TestAGiftWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) {
 		"by debit": {
 			pay:  func(e *apptest.Env, session string) error { return e.Sim.PayByDebit(session, stripesim.IBANPaid) },
 			away: []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour, 2 * 24 * time.Hour, aWeek}, want: "succeeded, booked",
+		},
+		"of a first month": {
+			monthly: true, pay: byCard, away: []time.Duration{time.Hour}, want: "succeeded, booked",
 		},
 		"that nobody paid": {
 			pay:  func(*apptest.Env, string) error { return nil },
@@ -63,7 +68,11 @@ func TestAGiftWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) {
 			}
 			quiet := catchUps()
 			for range gifts {
-				give(t, e.Conn, gift(campaign))
+				req := gift(campaign)
+				if c.monthly {
+					req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
+				}
+				give(t, e.Conn, req)
 			}
 			for _, session := range e.Sim.Sessions("") {
 				if err := c.pay(e, session.ID); err != nil {

@@ -30,6 +30,8 @@ type Object struct {
 	// ID and Kind name the object: Kind is Stripe's word, such as "dispute". Empty for Checkout Sessions.
 	ID   string `json:"id,omitempty"`
 	Kind string `json:"object,omitempty"`
+	// Created is when Stripe made the object, good for where to look for it only; zero for Checkout Sessions.
+	Created time.Time `json:"created,omitzero"`
 	// Session is set for events of Checkout Sessions. It has no Status, and nothing but its ID and when it was
 	// made, when the event is in another version than [APIVersion], where any member may mean something else: read
 	// it again. Its time is good for where to look for it only.
@@ -93,13 +95,14 @@ func parseObject(eventType, version string, data json.RawMessage) Object {
 		return parseSession(version, data)
 	}
 	var named struct {
-		ID     string `json:"id"`
-		Object string `json:"object"`
+		ID      string `json:"id"`
+		Object  string `json:"object"`
+		Created any    `json:"created"`
 	}
 	if json.Unmarshal(data, &named) != nil {
 		return Object{}
 	}
-	object := Object{ID: named.ID, Kind: named.Object}
+	object := Object{ID: named.ID, Kind: named.Object, Created: createdOf(named.Created)}
 	var o sourceObject
 	if json.Unmarshal(data, &o) == nil {
 		object.PaymentIntent = o.PaymentIntent.ID
@@ -123,9 +126,14 @@ func parseSession(version string, data json.RawMessage) Object {
 	if json.Unmarshal(data, &named) != nil || named.ID == "" {
 		return Object{}
 	}
-	session := Session{ID: named.ID}
-	if seconds, ok := named.Created.(float64); ok {
-		session.Created = unix(int64(seconds))
+	return Object{Session: &Session{ID: named.ID, Created: createdOf(named.Created)}}
+}
+
+// createdOf reads a time of an object in any version; zero for what is none.
+func createdOf(member any) time.Time {
+	seconds, ok := member.(float64)
+	if !ok {
+		return time.Time{}
 	}
-	return Object{Session: &session}
+	return unix(int64(seconds))
 }

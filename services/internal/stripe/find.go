@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -81,33 +82,37 @@ func find[T any](wanted []Wanted, list func(window *form.Values) (page []listed[
 	return found, nil
 }
 
+// findIn is find in a list of the API, with what is asked of it besides. show tells what an object says.
+func findIn[O, T any](ctx context.Context, c *Client, account, path string, wanted []Wanted, show func(*O) listed[T], params ...string) (map[string]T, error) {
+	return find(wanted, func(window *form.Values) ([]listed[T], bool, error) {
+		for i := 0; i < len(params); i += 2 {
+			window.Add(params[i], params[i+1])
+		}
+		var answer struct {
+			stripego.APIResource
+			Data    []O  `json:"data"`
+			HasMore bool `json:"has_more"`
+		}
+		if err := c.get(ctx, account, path, window, &answer); err != nil {
+			return nil, false, err
+		}
+		page := make([]listed[T], len(answer.Data))
+		for i := range answer.Data {
+			page[i] = show(&answer.Data[i])
+		}
+		return page, answer.HasMore, nil
+	})
+}
+
 // FindSessions reads many sessions by the pages of their list, with their payment intents' status, and returns those
 // that it met by their ids: read the others by themselves with [Client.GetSession]. One that the list shows open is
 // left out too, for who looks for it has reason to believe that it is not.
 // https://docs.stripe.com/api/checkout/sessions/list
 func (c *Client) FindSessions(ctx context.Context, account string, wanted []Wanted) (map[string]Session, error) {
-	found, err := find(wanted, func(window *form.Values) ([]listed[Session], bool, error) {
-		window.Add("expand[0]", "data.payment_intent")
-		var answer struct {
-			stripego.APIResource
-			Data    []sessionObject `json:"data"`
-			HasMore bool            `json:"has_more"`
-		}
-		if err := c.get(ctx, account, "/v1/checkout/sessions", window, &answer); err != nil {
-			return nil, false, err
-		}
-		page := make([]listed[Session], len(answer.Data))
-		for i := range answer.Data {
-			o := &answer.Data[i]
-			page[i] = listed[Session]{o.ID, o.ID, o.Created, o.session()}
-		}
-		return page, answer.HasMore, nil
-	})
-	for id, session := range found {
-		if session.Status == SessionOpen {
-			delete(found, id)
-		}
-	}
+	found, err := findIn(ctx, c, account, "/v1/checkout/sessions", wanted, func(o *sessionObject) listed[Session] {
+		return listed[Session]{o.ID, o.ID, o.Created, o.session()}
+	}, "expand[0]", "data.payment_intent")
+	maps.DeleteFunc(found, func(_ string, session Session) bool { return session.Status == SessionOpen })
 	return found, err
 }
 
@@ -116,21 +121,23 @@ func (c *Client) FindSessions(ctx context.Context, account string, wanted []Want
 // about when it was paid. Read the others by themselves with [Client.GetPaymentIntent].
 // https://docs.stripe.com/api/charges/list
 func (c *Client) FindPayments(ctx context.Context, account string, wanted []Wanted) (map[string]*BalanceTransaction, error) {
-	return find(wanted, func(window *form.Values) ([]listed[*BalanceTransaction], bool, error) {
-		window.Add("expand[0]", "data.balance_transaction")
-		var answer struct {
-			stripego.APIResource
-			Data    []chargeObject `json:"data"`
-			HasMore bool           `json:"has_more"`
-		}
-		if err := c.get(ctx, account, "/v1/charges", window, &answer); err != nil {
-			return nil, false, err
-		}
-		page := make([]listed[*BalanceTransaction], len(answer.Data))
-		for i := range answer.Data {
-			o := &answer.Data[i]
-			page[i] = listed[*BalanceTransaction]{o.PaymentIntent.ID, o.ID, o.Created, o.balance()}
-		}
-		return page, answer.HasMore, nil
-	})
+	return findIn(ctx, c, account, "/v1/charges", wanted, func(o *chargeObject) listed[*BalanceTransaction] {
+		return listed[*BalanceTransaction]{o.PaymentIntent.ID, o.ID, o.Created, o.balance()}
+	}, "expand[0]", "data.balance_transaction")
+}
+
+// FindInvoices reads many invoices by the pages of their list, with how their payments stand, and returns those that it met by their ids: read the
+// others by themselves with [Client.GetInvoice]. https://docs.stripe.com/api/invoices/list
+func (c *Client) FindInvoices(ctx context.Context, account string, wanted []Wanted) (map[string]Invoice, error) {
+	return findIn(ctx, c, account, "/v1/invoices", wanted, func(o *invoiceObject) listed[Invoice] {
+		return listed[Invoice]{o.ID, o.ID, o.Created, o.invoice()}
+	}, "expand[0]", "data.payment_intent")
+}
+
+// FindSubscriptions is FindInvoices for subscriptions with their latest invoices, those that ended too.
+// https://docs.stripe.com/api/subscriptions/list
+func (c *Client) FindSubscriptions(ctx context.Context, account string, wanted []Wanted) (map[string]Subscription, error) {
+	return findIn(ctx, c, account, "/v1/subscriptions", wanted, func(o *subscriptionObject) listed[Subscription] {
+		return listed[Subscription]{o.ID, o.ID, o.Created, o.subscription()}
+	}, "status", "all", "expand[0]", "data."+latestPayment)
 }

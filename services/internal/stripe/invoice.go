@@ -70,6 +70,7 @@ func (c *Client) ListPaidInvoices(ctx context.Context, account, subscription str
 
 type invoiceObject struct {
 	ID                  string    `json:"id"`
+	Created             int64     `json:"created"`
 	Subscription        reference `json:"subscription"`
 	Customer            reference `json:"customer"`
 	BillingReason       string    `json:"billing_reason"`

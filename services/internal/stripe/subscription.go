@@ -154,7 +154,12 @@ func parseRecurring(metadata map[string]string) uuid.UUID {
 
 type subscriptionAnswer struct {
 	stripego.APIResource
+	subscriptionObject
+}
+
+type subscriptionObject struct {
 	ID                  string             `json:"id"`
+	Created             int64              `json:"created"`
 	Status              SubscriptionStatus `json:"status"`
 	Metadata            map[string]string  `json:"metadata"`
 	Customer            reference          `json:"customer"`
@@ -179,22 +184,22 @@ type subscriptionAnswer struct {
 	Livemode bool `json:"livemode"`
 }
 
-func (a *subscriptionAnswer) subscription() Subscription {
+func (o *subscriptionObject) subscription() Subscription {
 	sub := Subscription{
-		ID: a.ID, Status: a.Status, Recurring: parseRecurring(a.Metadata), Customer: a.Customer.ID,
-		CancelAtPeriodEnd: a.CancelAtPeriodEnd, Livemode: a.Livemode, Latest: a.LatestInvoice.invoice(),
+		ID: o.ID, Status: o.Status, Recurring: parseRecurring(o.Metadata), Customer: o.Customer.ID,
+		CancelAtPeriodEnd: o.CancelAtPeriodEnd, Livemode: o.Livemode, Latest: o.LatestInvoice.invoice(),
 	}
-	if a.CurrentPeriodEnd != 0 {
-		sub.PeriodEnd = unix(a.CurrentPeriodEnd)
+	if o.CurrentPeriodEnd != 0 {
+		sub.PeriodEnd = unix(o.CurrentPeriodEnd)
 	}
-	if a.EndedAt != 0 {
-		sub.EndedAt = unix(a.EndedAt)
+	if o.EndedAt != 0 {
+		sub.EndedAt = unix(o.EndedAt)
 	}
-	if a.CancellationDetails != nil {
-		sub.EndReason = a.CancellationDetails.Reason
+	if o.CancellationDetails != nil {
+		sub.EndReason = o.CancellationDetails.Reason
 	}
-	if len(a.Items.Data) > 0 {
-		item := a.Items.Data[0]
+	if len(o.Items.Data) > 0 {
+		item := o.Items.Data[0]
 		sub.Item, sub.Product = item.ID, item.Price.Product.ID
 		sub.Amount = money.Amount{Minor: item.Price.UnitAmount * item.Quantity, Currency: money.Currency(strings.ToUpper(item.Price.Currency))}
 	}

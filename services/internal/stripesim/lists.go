@@ -11,10 +11,6 @@ func (s *Sim) listEndpoints() []endpoint {
 		{"GET /v1/customers", "customer", true, plain, func(c *call) (object, *apiError) {
 			return page(&c.world.Customers, c.params, "/v1/customers", "customer", all[*customer], (*customer).render)
 		}},
-		{"GET /v1/subscriptions", "subscription", true, plain, func(c *call) (object, *apiError) {
-			return page(&c.world.Subscriptions, c.params, "/v1/subscriptions", "subscription",
-				func(sub *subscription) bool { return !sub.ended() }, (*subscription).render)
-		}},
 	}
 }
 

@@ -194,6 +194,29 @@ func (s *Sim) cancelSubscription(c *call) (object, *apiError) {
 	return sub.render(), nil
 }
 
+// subscriptionListParams: https://docs.stripe.com/api/subscriptions/list?api-version=2023-10-16.
+var subscriptionListParams = listParams(schema{
+	"status":   opt(oneOf(subActive, "all", subCanceled, "ended", subIncomplete, subIncompleteExpired, subPastDue, "paused", "trialing", "unpaid")),
+	"customer": elsewhere, "price": elsewhere, "automatic_tax": elsewhere, "collection_method": elsewhere,
+	"current_period_end": elsewhere, "current_period_start": elsewhere, "test_clock": elsewhere,
+})
+
+// listSubscriptions leaves out those that ended, unless they are asked for.
+func (s *Sim) listSubscriptions(c *call) (object, *apiError) {
+	status := c.params.str("status")
+	return page(&c.world.Subscriptions, c.params, "/v1/subscriptions", "subscription", func(sub *subscription) bool {
+		switch status {
+		case "":
+			return !sub.ended()
+		case "all":
+			return true
+		case "ended":
+			return sub.ended()
+		}
+		return sub.Status == status
+	}, (*subscription).render)
+}
+
 // subscriptionUpdateParams: https://docs.stripe.com/api/subscriptions/update?api-version=2023-10-16.
 var subscriptionUpdateParams = schema{
 	"cancel_at_period_end": opt(boolean),
@@ -302,6 +325,7 @@ func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 // subscriptionEndpoints are the calls about subscriptions and what belongs to them.
 func (s *Sim) subscriptionEndpoints() []endpoint {
 	return []endpoint{
+		{"GET /v1/subscriptions", "subscription", true, subscriptionListParams, s.listSubscriptions},
 		{"GET /v1/subscriptions/{id}", "subscription", false, expandOnly, s.getSubscription},
 		{"POST /v1/subscriptions/{id}", "subscription", false, subscriptionUpdateParams, s.updateSubscription},
 		{"DELETE /v1/subscriptions/{id}", "subscription", false, expandOnly, s.cancelSubscription},
