@@ -94,21 +94,26 @@ func parseObject(eventType, version string, data json.RawMessage) Object {
 	if strings.HasPrefix(eventType, "checkout.session.") {
 		return parseSession(version, data)
 	}
-	var named struct {
-		ID      string `json:"id"`
-		Object  string `json:"object"`
-		Created any    `json:"created"`
+	// The id alone, as a balance transaction may have it, is no object here.
+	type plain sourceObject
+	var o struct {
+		plain
+		Created any `json:"created"`
 	}
-	if json.Unmarshal(data, &named) != nil {
-		return Object{}
-	}
-	object := Object{ID: named.ID, Kind: named.Object, Created: createdOf(named.Created)}
-	var o sourceObject
-	if json.Unmarshal(data, &o) == nil {
-		object.PaymentIntent = o.PaymentIntent.ID
-		if object.Kind == "payment_intent" {
-			object.Donation, object.Invoice = parseDonation(o.Metadata), o.Invoice.ID
+	if json.Unmarshal(data, &o) != nil {
+		var named struct {
+			ID      string `json:"id"`
+			Object  string `json:"object"`
+			Created any    `json:"created"`
 		}
+		if json.Unmarshal(data, &named) != nil {
+			return Object{}
+		}
+		return Object{ID: named.ID, Kind: named.Object, Created: createdOf(named.Created)}
+	}
+	object := Object{ID: o.ID, Kind: o.Object, Created: createdOf(o.Created), PaymentIntent: o.PaymentIntent.ID}
+	if object.Kind == "payment_intent" {
+		object.Donation, object.Invoice = parseDonation(o.Metadata), o.Invoice.ID
 	}
 	return object
 }
