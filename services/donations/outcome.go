@@ -3,7 +3,6 @@ package donations
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,79 +56,197 @@ func (f SessionFact) state() State {
 
 // The session may not be stored yet, since an event can be faster than the answer that it comes after: then
 // its client_reference_id finds the gift. A recovered session is a copy of the one that expired, and found the
-// same way, or by what it is a copy of.
-const lockBySessionSQL = `
+// same way, or by what it is a copy of. In the order of ids, as all who lock several gifts.
+const lockBySessionsSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
-WHERE d.id = @id
-	OR d.checkout_session_id IN (@session, @recovered_from)
-	OR d.recovered_session_id IN (@session, @recovered_from)
-ORDER BY
-	d.checkout_session_id IN (@session, @recovered_from) DESC NULLS LAST,
-	d.id
-LIMIT 1
+WHERE d.id = ANY(@ids::uuid[])
+	OR d.checkout_session_id = ANY(@sessions::text[])
+	OR d.recovered_session_id = ANY(@sessions::text[])
+ORDER BY d.id
 FOR NO KEY UPDATE`
+
+// lockBySessionsTx returns the gift of each fact, locked, in their order; a zero Donation for none.
+func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Donation, error) {
+	ids, sessions := []uuid.UUID{}, []string{}
+	for _, f := range facts {
+		if f.Session.Donation != uuid.Nil {
+			ids = append(ids, f.Session.Donation)
+		}
+		sessions = append(sessions, f.Session.ID)
+		if f.Session.RecoveredFrom != "" {
+			sessions = append(sessions, f.Session.RecoveredFrom)
+		}
+	}
+	rows, err := tx.Query(ctx, lockBySessionsSQL, pgx.NamedArgs{"ids": ids, "sessions": sessions})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	locked, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	gifts := make([]Donation, len(facts))
+	for i, f := range facts {
+		best := 0
+		for _, d := range locked {
+			if fit := d.fit(f.Session); fit > best {
+				gifts[i], best = d, fit
+			}
+		}
+	}
+	return gifts, nil
+}
+
+// fit says how surely a session is the gift's; 0 when it is not. The session that the gift has says more than
+// what a session says of itself.
+func (d Donation) fit(session stripe.Session) int {
+	is := func(id string) bool { return id != "" && (id == session.ID || id == session.RecoveredFrom) }
+	switch {
+	case is(d.CheckoutSession):
+		return 3
+	case !is(d.recoveredSession) && d.ID != session.Donation:
+		return 0
+	case d.CheckoutSession != "":
+		return 2
+	}
+	return 1
+}
 
 const applySQL = `
 UPDATE donations.donations AS d
 SET
-	state = @state,
-	checkout_session_id = coalesce(d.checkout_session_id, @session),
-	recovered_session_id = CASE WHEN @recovered THEN @session ELSE d.recovered_session_id END,
-	recovery_url = CASE WHEN @state = 'expired' THEN nullif(@recovery_url, '') ELSE d.recovery_url END,
-	recovery_ends_at = CASE WHEN @state = 'expired' THEN @recovery_ends ELSE d.recovery_ends_at END,
+	state = f.state,
+	checkout_session_id = coalesce(d.checkout_session_id, f.session),
+	recovered_session_id = CASE WHEN f.recovered THEN f.session ELSE d.recovered_session_id END,
+	recovery_url = CASE WHEN f.state = 'expired' THEN nullif(f.recovery_url, '') ELSE d.recovery_url END,
+	recovery_ends_at = CASE WHEN f.state = 'expired' THEN f.recovery_ends ELSE d.recovery_ends_at END,
 	payment_intent_id = CASE
-		WHEN @recovered THEN coalesce(nullif(@intent, ''), d.payment_intent_id)
-		ELSE coalesce(d.payment_intent_id, nullif(@intent, ''))
+		WHEN f.recovered THEN coalesce(nullif(f.intent, ''), d.payment_intent_id)
+		ELSE coalesce(d.payment_intent_id, nullif(f.intent, ''))
 	END,
-	paid_at = CASE WHEN @state = 'succeeded' THEN coalesce(d.paid_at, @at) ELSE d.paid_at END,
-	poll_at = CASE WHEN @state = 'succeeded' THEN @poll_at ELSE d.poll_at END,
+	paid_at = CASE WHEN f.state = 'succeeded' THEN coalesce(d.paid_at, f.at) ELSE d.paid_at END,
+	poll_at = CASE WHEN f.state = 'succeeded' THEN @poll_at ELSE d.poll_at END,
 	updated_at = @now
-WHERE d.id = @id`
+FROM unnest(
+	@ids::uuid[],
+	@states::text[],
+	@sessions::text[],
+	@recovered::boolean[],
+	@intents::text[],
+	@recovery_urls::text[],
+	@recovery_ends::timestamptz[],
+	@at::timestamptz[]
+) AS f (id, state, session, recovered, intent, recovery_url, recovery_ends, at)
+WHERE d.id = f.id`
 
 // ApplySessionTx moves a gift as far as the fact proves, in the caller's transaction, and locks it until the
 // end of that. A fact that is known, older or weaker than what is known changes nothing, so it is safe to
 // repeat and in any order. ours is false for a session that belongs to no gift of this account, currency and
 // livemode. An amount that differs from the gift's is FAILED_PRECONDITION (AMOUNT_DIFFERS).
 func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) (ours bool, err error) {
-	d, err := collectOne(tx.Query(ctx, lockBySessionSQL, pgx.NamedArgs{
-		"id": f.Session.Donation, "session": f.Session.ID, "recovered_from": f.Session.RecoveredFrom,
-	}))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+	all, err := s.ApplySessionsTx(ctx, tx, []SessionFact{f})
+	return err == nil && all[0], err
+}
+
+// ApplySessionsTx is ApplySessionTx for several facts, which may be about the same gift; ours are in their order.
+// One that is refused refuses all.
+func (s *Service) ApplySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) (ours []bool, err error) {
+	ours = make([]bool, len(facts))
+	left := make([]int, len(facts))
+	for i := range left {
+		left[i] = i
 	}
+	for len(left) > 0 {
+		if left, err = s.applyRoundTx(ctx, tx, facts, left, ours); err != nil {
+			return nil, err
+		}
+	}
+	return ours, nil
+}
+
+// applyRoundTx applies of the facts at the places the first one of each gift, by which the next of them is judged,
+// and returns the places of the others.
+func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFact, places []int, ours []bool) (left []int, err error) {
+	round := make([]SessionFact, len(places))
+	for i, place := range places {
+		round[i] = facts[place]
+	}
+	gifts, err := lockBySessionsTx(ctx, tx, round)
 	if err != nil {
-		return false, postgres.Error(err)
+		return nil, err
 	}
+	seen := map[uuid.UUID]bool{}
+	var moves sessionMoves
+	for i, d := range gifts {
+		switch {
+		case d.ID == uuid.Nil:
+			continue
+		case seen[d.ID]:
+			left = append(left, places[i])
+			continue
+		}
+		seen[d.ID] = true
+		var moved bool
+		if ours[places[i]], moved, err = s.judgeTx(ctx, tx, d, round[i]); err != nil {
+			return nil, err
+		}
+		if moved {
+			moves.add(d, round[i])
+		}
+	}
+	return left, moves.applyTx(ctx, tx, s.now())
+}
+
+// judgeTx tells whether a fact is about the gift, and whether it moves it.
+func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionFact) (ours, moves bool, err error) {
 	if d.StripeAccount != f.Account || d.Livemode != f.Session.Livemode || string(d.Amount.Currency) != f.Session.Currency {
-		return false, nil
+		return false, false, nil
 	}
 	if d.Amount.Minor != f.Session.AmountMinor {
-		return true, errs.New(codes.FailedPrecondition, "AMOUNT_DIFFERS", "The session's amount is not the gift's.")
+		return true, false, errs.New(codes.FailedPrecondition, "AMOUNT_DIFFERS", "The session's amount is not the gift's.")
 	}
 	if err := s.beginSubscriptionTx(ctx, tx, d, f.Session); err != nil {
-		return true, err
+		return true, false, err
 	}
 	next := f.state()
 	// An attempt that was left behind may have left a session behind too. Nobody knows its address, and its
 	// end says nothing about the gift. Nor does the end of a session that was opened again and not paid.
 	if next == StateExpired && d.CheckoutSession != "" && d.CheckoutSession != f.Session.ID {
-		return true, nil
+		return true, false, nil
 	}
-	if !d.State.CanBecome(next) {
-		return true, nil
-	}
-	now := s.now()
-	var recoveryEnds *time.Time
+	return true, d.State.CanBecome(next), nil
+}
+
+// sessionMoves are the arrays of applySQL.
+type sessionMoves struct {
+	ids                             []uuid.UUID
+	states, sessions, intents, urls []string
+	recovered                       []bool
+	ends                            []*time.Time
+	at                              []time.Time
+}
+
+func (m *sessionMoves) add(d Donation, f SessionFact) {
+	var ends *time.Time
 	if f.Session.RecoveryURL != "" {
-		recoveryEnds = &f.Session.RecoveryEnds
+		ends = &f.Session.RecoveryEnds
 	}
-	_, err = tx.Exec(ctx, applySQL, pgx.NamedArgs{
-		"id": d.ID, "state": string(next), "session": f.Session.ID, "intent": f.Session.PaymentIntent,
-		"recovered": f.Session.RecoveredFrom != "", "recovery_url": f.Session.RecoveryURL, "recovery_ends": recoveryEnds,
-		"at": f.At, "poll_at": now.Add(pollAfter), "now": now,
+	m.ids, m.states, m.at = append(m.ids, d.ID), append(m.states, string(f.state())), append(m.at, f.At)
+	m.sessions, m.intents = append(m.sessions, f.Session.ID), append(m.intents, f.Session.PaymentIntent)
+	m.recovered = append(m.recovered, f.Session.RecoveredFrom != "")
+	m.urls, m.ends = append(m.urls, f.Session.RecoveryURL), append(m.ends, ends)
+}
+
+func (m *sessionMoves) applyTx(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	if len(m.ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, applySQL, pgx.NamedArgs{
+		"ids": m.ids, "states": m.states, "sessions": m.sessions, "recovered": m.recovered, "intents": m.intents,
+		"recovery_urls": m.urls, "recovery_ends": m.ends, "at": m.at, "poll_at": now.Add(pollAfter), "now": now,
 	})
-	return true, postgres.Error(err)
+	return postgres.Error(err)
 }
 
 const expireSQL = `

@@ -15,8 +15,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// applyBatch is how many due events are looked up at once: the more of them, the denser they stand in Stripe's lists.
-const applyBatch = 2000
+const (
+	// applyBatch is how many due events are looked up at once: the more of them, the denser they stand in Stripe's lists.
+	applyBatch = 2000
+	// applyAtOnce is how many of them are applied in one transaction.
+	applyAtOnce = 200
+)
 
 // Run brings one account in step, once: it applies all events that are due, then reads the balance to its
 // end, even while syncs wait after a failure. It is what the job does, for tests and commands. Two at once,
@@ -72,7 +76,9 @@ func (s *Service) ignoreAccount(ctx context.Context, account string) error {
 const dueSessionsSQL = `
 SELECT
 	e.id,
-	e.object
+	e.type,
+	e.object,
+	e.created_at
 FROM webhooks.events AS e
 WHERE e.account = @account
 	AND e.step IN ('session', 'decline')
@@ -83,172 +89,202 @@ ORDER BY
 	e.id
 LIMIT @count`
 
-// dueSession is an event of a session or its payment.
-type dueSession struct {
-	id     string
-	object stripe.Object
+func (s *Service) dueSessions(ctx context.Context, account string) ([]Event, error) {
+	rows, err := s.cfg.Pool.Query(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "count": applyBatch})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Event, err error) {
+		return e, row.Scan(&e.ID, &e.Type, &e.object, &e.Created)
+	})
+	return due, postgres.Error(err)
 }
 
-// applySessions applies the due events of sessions and their payments one by one, so that none waits for
-// another's failure.
+// applySessions applies the due events of sessions and their payments: together those of which all is known, and the
+// others one by one, as all when one of them is refused, so that none waits for another's failure.
 func (s *Service) applySessions(ctx context.Context, account string, until time.Time) error {
 	for {
-		rows, err := s.cfg.Pool.Query(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "count": applyBatch})
-		if err != nil {
-			return postgres.Error(err)
-		}
-		due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e dueSession, err error) {
-			return e, row.Scan(&e.id, &e.object)
-		})
+		due, err := s.dueSessions(ctx, account)
 		if err != nil || len(due) == 0 {
-			return postgres.Error(err)
-		}
-		read, err := s.readSessions(ctx, account, due)
-		if err != nil {
 			return err
 		}
-		for _, e := range due {
+		if err := s.readSessions(ctx, account, due); err != nil {
+			return err
+		}
+		for events := range slices.Chunk(due, applyAtOnce) {
 			if over(until) {
 				return nil
 			}
-			if err := s.applyOne(ctx, account, e.id, read); err != nil {
-				return err
+			alone := slices.DeleteFunc(slices.Clone(events), Event.whole)
+			err := s.applyTogether(ctx, account, slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !e.whole() }))
+			if err != nil {
+				if ctx.Err() != nil || postgres.Away(err) {
+					return err
+				}
+				alone = events
+			}
+			for _, e := range alone {
+				if over(until) {
+					return nil
+				}
+				if err := s.applyOne(ctx, account, e); err != nil {
+					return err
+				}
 			}
 		}
 	}
 }
 
-// readSessions reads the sessions that events only name, as after a time away, a page at a time. The events were
+// readSessions completes the events that only name a session, as after a time away, by its pages. The events were
 // stored before, so what is read is not older than what they say. What is not met, or not now, is read by itself when
 // its event is applied.
-func (s *Service) readSessions(ctx context.Context, account string, due []dueSession) (map[string]stripe.Session, error) {
+func (s *Service) readSessions(ctx context.Context, account string, due []Event) error {
 	var wanted []stripe.Wanted
 	for _, e := range due {
-		if unread(e.object.Session) {
-			wanted = append(wanted, stripe.Wanted{ID: e.object.Session.ID, Created: e.object.Session.Created})
+		if session := e.object.Session; session != nil && !e.whole() {
+			wanted = append(wanted, stripe.Wanted{ID: session.ID, Created: session.Created})
 		}
 	}
 	read, err := s.cfg.Stripe.FindSessions(ctx, account, wanted)
 	if ctx.Err() != nil {
-		return nil, err
+		return err
 	}
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "the list of sessions cannot be read", "account", account, "error", err)
 	}
-	return read, nil
+	for i, e := range due {
+		if e.object.Session == nil || e.whole() {
+			continue
+		}
+		if session, met := read[e.object.Session.ID]; met {
+			due[i].object.Session = &session
+		}
+	}
+	return nil
 }
-
-// unread: of an event in another version only the session's id was taken; the rest is to be read in ours.
-func unread(session *stripe.Session) bool { return session != nil && session.Status == "" }
 
 func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
 
-const eventSQL = `
-SELECT
-	e.type,
-	e.object,
-	e.created_at,
-	e.attempts
-FROM webhooks.events AS e
-WHERE e.account = @account
-	AND e.id = @id
-	AND e.next_attempt_at IS NOT NULL`
-
-// lockEventSQL is eventSQL for who is going to finish the event.
-const lockEventSQL = eventSQL + `
-FOR NO KEY UPDATE`
-
-func eventOf(row pgx.Row) (Event, error) {
-	var e Event
-	err := row.Scan(&e.Type, &e.object, &e.Created, &e.Attempts)
-	return e, err
-}
+// whole reports whether all of the event's session is known: of one in another version only the id was taken.
+func (e Event) whole() bool { return e.object.Session != nil && e.object.Session.Status != "" }
 
 // applyOne applies one event and notes the end of it: what is noted as done was done in the same
-// transaction. Sessions among read are not read again. An error is returned only when nothing can be noted.
-func (s *Service) applyOne(ctx context.Context, account, id string, read map[string]stripe.Session) error {
-	outcome, err := s.tryEvent(ctx, account, id, read)
-	if err == nil {
-		if outcome != "" {
-			s.metrics.finished.WithLabelValues(outcome).Inc()
-		}
-		return nil
-	}
+// transaction. An error is returned only when nothing can be noted.
+func (s *Service) applyOne(ctx context.Context, account string, e Event) error {
+	err := s.tryEvent(ctx, account, e)
 	// Without a database, or without time, the event simply waits. Its fault it is not.
-	if ctx.Err() != nil || postgres.Away(err) {
+	if err == nil || ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
 	s.metrics.finished.WithLabelValues(string(StateFailed)).Inc()
-	s.cfg.Logger.WarnContext(ctx, "an event could not be applied", "event", id, "account", account, "error", err)
-	return s.noteFailure(ctx, account, id, errs.As(err).Reason)
+	s.cfg.Logger.WarnContext(ctx, "an event could not be applied", "event", e.ID, "account", account, "error", err)
+	return s.noteFailure(ctx, account, e.ID, errs.As(err).Reason)
 }
 
-// tryEvent returns "" for an event that somebody else finished.
-func (s *Service) tryEvent(ctx context.Context, account, id string, read map[string]stripe.Session) (outcome string, err error) {
-	named := pgx.NamedArgs{"account": account, "id": id}
-	e, err := eventOf(s.cfg.Pool.QueryRow(ctx, eventSQL, named))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", nil
-	}
-	if err != nil {
-		return "", postgres.Error(err)
-	}
-	if e.Type == typeDeclined {
-		return s.countDecline(ctx, account, id, e)
-	}
-	if e.object.Session == nil {
-		return "", errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
-	}
-	session := *e.object.Session
-	if unread(&session) {
-		var known bool
-		if session, known = read[e.object.Session.ID]; !known {
-			if session, err = s.cfg.Stripe.GetSession(ctx, account, e.object.Session.ID); err != nil {
-				return "", err
-			}
-		}
-	}
-	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		outcome = ""
-		if _, err := eventOf(tx.QueryRow(ctx, lockEventSQL, named)); err != nil {
-			if errors.Is(err, pgx.ErrNoRows) {
-				return nil
-			}
-			return postgres.Error(err)
-		}
-		ours, err := s.cfg.Donations.ApplySessionTx(ctx, tx, donations.SessionFact{
-			Account: account, Session: session, Failed: e.Type == typeAsyncFailed, At: e.Created,
-		})
+func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
+	switch {
+	case e.Type == typeDeclined:
+		return s.countDecline(ctx, account, e)
+	case e.object.Session == nil:
+		return errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
+	case !e.whole():
+		// The rest is read in our version, before the transaction begins.
+		session, err := s.cfg.Stripe.GetSession(ctx, account, e.object.Session.ID)
 		if err != nil {
 			return err
 		}
-		state, reason := StateApplied, ""
-		if !ours {
-			state, reason = StateIgnored, reasonNotOurs
-		}
-		outcome = string(state)
-		return s.finishEventTx(ctx, tx, account, id, state, reason)
-	})
-	return outcome, err
+		e.object.Session = &session
+	}
+	return s.applyTogether(ctx, account, []Event{e})
 }
 
-const finishEventSQL = `
-UPDATE webhooks.events AS e
-SET
-	state = @state,
-	attempts = e.attempts + 1,
-	next_attempt_at = NULL,
-	failure_reason = @reason,
-	finished_at = @now
+// In the order of ids, so that two who apply the same never wait for one another in a circle.
+const lockEventsSQL = `
+SELECT e.id
+FROM webhooks.events AS e
 WHERE e.account = @account
-	AND e.id = @id`
+	AND e.id = ANY(@ids::text[])
+	AND e.next_attempt_at IS NOT NULL
+ORDER BY e.id
+FOR NO KEY UPDATE`
 
-func (s *Service) finishEventTx(ctx context.Context, tx pgx.Tx, account, id string, state State, reason string) error {
-	_, err := tx.Exec(ctx, finishEventSQL, pgx.NamedArgs{
-		"account": account, "id": id, "state": string(state), "reason": reason, "now": s.now(),
-	})
-	return postgres.Error(err)
+// lockEventsTx locks the events that nobody has finished, and returns them in their order.
+func lockEventsTx(ctx context.Context, tx pgx.Tx, account string, events []Event) ([]Event, error) {
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = e.ID
+	}
+	rows, err := tx.Query(ctx, lockEventsSQL, pgx.NamedArgs{"account": account, "ids": ids})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	locked, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(locked, e.ID) }), nil
 }
+
+// applyTogether applies events whose sessions are known in one transaction, but those that somebody else finished.
+// One that is refused refuses all.
+func (s *Service) applyTogether(ctx context.Context, account string, events []Event) error {
+	return s.finishing(ctx, account, events, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
+		facts := make([]donations.SessionFact, len(due))
+		for i, e := range due {
+			facts[i] = donations.SessionFact{
+				Account: account, Session: *e.object.Session, Failed: e.Type == typeAsyncFailed, At: e.Created,
+			}
+		}
+		return s.cfg.Donations.ApplySessionsTx(ctx, tx, facts)
+	})
+}
+
+// finishing applies events and notes the end of them in one transaction, so that each counts once; those that
+// somebody else finished are left out. do tells of each whether it is for us.
+func (s *Service) finishing(ctx context.Context, account string, events []Event,
+	do func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error),
+) error {
+	if len(events) == 0 {
+		return nil
+	}
+	var applied, ignored []string
+	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		due, err := lockEventsTx(ctx, tx, account, events)
+		if err != nil {
+			return err
+		}
+		ours, err := do(ctx, tx, due)
+		if err != nil {
+			return err
+		}
+		applied, ignored = nil, nil
+		for i, e := range due {
+			if ours[i] {
+				applied = append(applied, e.ID)
+			} else {
+				ignored = append(ignored, e.ID)
+			}
+		}
+		if _, err := s.finishEventsTx(ctx, tx, account, applied, StateApplied, ""); err != nil {
+			return err
+		}
+		_, err = s.finishEventsTx(ctx, tx, account, ignored, StateIgnored, reasonNotOurs)
+		return err
+	})
+	if err == nil {
+		s.metrics.finished.WithLabelValues(string(StateApplied)).Add(float64(len(applied)))
+		s.metrics.finished.WithLabelValues(string(StateIgnored)).Add(float64(len(ignored)))
+	}
+	return err
+}
+
+const lockAttemptsSQL = `
+SELECT e.attempts
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.id = @id
+	AND e.next_attempt_at IS NOT NULL
+FOR NO KEY UPDATE`
 
 const noteFailureSQL = `
 UPDATE webhooks.events AS e
@@ -262,14 +298,15 @@ WHERE e.account = @account
 
 func (s *Service) noteFailure(ctx context.Context, account, id, reason string) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		e, err := eventOf(tx.QueryRow(ctx, lockEventSQL, pgx.NamedArgs{"account": account, "id": id}))
+		var attempts int
+		err := tx.QueryRow(ctx, lockAttemptsSQL, pgx.NamedArgs{"account": account, "id": id}).Scan(&attempts)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return postgres.Error(err)
 		}
-		attempts := e.Attempts + 1
+		attempts++
 		pause := retryPause(attempts)
 		if pause == nil {
 			s.cfg.Logger.ErrorContext(ctx, "an event is given up", "event", id, "account", account, "reason", reason)

@@ -6,17 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
 // BenchmarkReceive stores events beside a live job, as in a burst, and prints the ratio to inserting the
-// same row, one a commit, without signature, lock or job.
+// same row, one a commit, without signature, lock or job. What comes at once shares a commit, so it may pass 1.
 func BenchmarkReceive(b *testing.B) {
 	e := newEnv(b, stripesim.Config{})
 	e.deliver(EndpointPlatform, chargeEvent("evt_first"))
+	object := stripe.Object{ID: "ch_x", Kind: "charge", PaymentIntent: "pi_x"}
+	at := time.Unix(1_700_000_000, 0)
 	var n atomic.Int64
 	rate := map[string]float64{}
 	for _, c := range []struct {
@@ -24,10 +24,10 @@ func BenchmarkReceive(b *testing.B) {
 		one  func(id string) error
 	}{
 		{"insert", func(id string) error {
-			args := e.webhooks.eventArgs(stripe.Event{ID: id, Type: "charge.succeeded", Created: time.Unix(1, 0)}, stepHint, "")
-			args["heard"] = false
-			var stored string
-			return e.pool.QueryRow(b.Context(), storeEventSQL, args).Scan(&stored)
+			_, err := e.pool.Exec(b.Context(), `
+				INSERT INTO webhooks.events (account, id, type, step, livemode, object, state, next_attempt_at, created_at, received_at)
+				VALUES ('', $1, 'charge.succeeded', 'hint', false, $2, 'received', '-infinity', $3, $3)`, id, object, at)
+			return err
 		}},
 		{"receive", func(id string) error {
 			body := []byte(chargeEvent(id))
@@ -38,7 +38,7 @@ func BenchmarkReceive(b *testing.B) {
 			b.SetParallelism(16)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if err := c.one(fmt.Sprintf("evt_bench_%d", n.Add(1))); err != nil && err != pgx.ErrNoRows {
+					if err := c.one(fmt.Sprintf("evt_bench_%d", n.Add(1))); err != nil {
 						b.Error(err)
 						return
 					}

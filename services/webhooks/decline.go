@@ -2,12 +2,10 @@ package webhooks
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
@@ -27,34 +25,17 @@ func (s *Service) declinedGift(ctx context.Context, account string, o stripe.Obj
 	return invoice.Recurring, nil // the id of the first month's gift too
 }
 
-// countDecline counts a refused payment on its gift, in the transaction that finishes the event, so that each
-// event counts once. It returns "" for an event that somebody else finished.
-func (s *Service) countDecline(ctx context.Context, account, id string, e Event) (outcome string, err error) {
+// countDecline counts a refused payment on its gift, in the transaction that finishes the event.
+func (s *Service) countDecline(ctx context.Context, account string, e Event) error {
 	donation, err := s.declinedGift(ctx, account, e.object)
 	if err != nil {
-		return "", err
+		return err
 	}
-	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		outcome = ""
-		if _, err := eventOf(tx.QueryRow(ctx, lockEventSQL, pgx.NamedArgs{"account": account, "id": id})); err != nil {
-			if errors.Is(err, pgx.ErrNoRows) {
-				return nil
-			}
-			return postgres.Error(err)
+	return s.finishing(ctx, account, []Event{e}, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
+		ours = make([]bool, len(due))
+		if len(due) > 0 && donation != uuid.Nil {
+			ours[0], err = s.cfg.Donations.CountDeclineTx(ctx, tx, account, donation, e.object.ID)
 		}
-		ours := false
-		if donation != uuid.Nil {
-			var err error
-			if ours, err = s.cfg.Donations.CountDeclineTx(ctx, tx, account, donation, e.object.ID); err != nil {
-				return err
-			}
-		}
-		state, reason := StateApplied, ""
-		if !ours {
-			state, reason = StateIgnored, reasonNotOurs
-		}
-		outcome = string(state)
-		return s.finishEventTx(ctx, tx, account, id, state, reason)
+		return ours, err
 	})
-	return outcome, err
 }

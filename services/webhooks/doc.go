@@ -13,10 +13,21 @@
 // called. Unknown types and the other livemode are stored as ignored. An event at the wrong endpoint is not
 // stored, for the right one gets it too. A failed event that is sent again begins anew.
 //
+// What comes at once shares a statement and a commit (intake.go, storeevents.go): while one batch is under way the
+// next one gathers, and each delivery is answered after its own commit. One that cannot be stored fails alone: then
+// all of its batch are tried one by one. An account whose job is just ending can hold up those of others for the
+// moment of its commit.
+//
+// What 4,000 gifts and their 16,000 events cost from the first delivery until the last gift was booked, by the
+// BenchmarkBurst of internal/app, before and after deliveries were stored and sessions applied together: 22.1 and 12.9
+// seconds of CPU, of which Postgres 9.6 and 2.6; 16,000 and 1,800 commits of deliveries. Of the program's own
+// time while they are accepted, HTTP has 24 %, reading JSON 20 %, applying and booking beside it 10 %, storing 4 %.
+//
 // # Apply and sync
 //
-// One River job an account does the rest, [Service.Run] in a loop. It applies each event in a transaction of
-// its own; one that fails is tried again later, visible, and holds up no other. An event that names an object,
+// One River job an account does the rest, [Service.Run] in a loop. It applies events of sessions together, and when
+// one of them is refused each in a transaction of its own; one that fails is tried again later, visible, and holds
+// up no other. An event that names an object,
 // such as a dispute, only says that there is something to read: all due events of one object are answered by
 // one reading of it (readers in object.go), so that order does not matter and nothing in another API version
 // is believed. Then it syncs, the newest money first:
@@ -90,8 +101,8 @@
 // A job is live while it waits, or runs and says so every other second. The receiver, holding a shared
 // advisory lock of the account, inserts a job only when none is live; the job ends, in the transaction that
 // holds the lock exclusively, only when nothing is left to apply. So an event that comes while the job runs
-// is either seen by it or gets the next one; a burst costs one cheap look for each event and no write to a
-// shared row; and a program that was killed is replaced within seconds. Two jobs at once do no harm: all that
+// is either seen by it or gets the next one; a burst costs one cheap look for each batch of events and no write to
+// a shared row; and a program that was killed is replaced within seconds. Two jobs at once do no harm: all that
 // they do is safe to do twice. Pauses are kept by the database's clock, which all programs share.
 //
 // # Neighbours

@@ -23,7 +23,7 @@ const (
 	// passPause is between two passes of one job: in a burst it decides how many gifts a call to Stripe
 	// brings, against its limit of 25 calls a second.
 	passPause = time.Second
-	// A running job says every beat that it is alive; the ten seconds of liveJobSQL are five of them.
+	// A running job says every beat that it is alive; the ten seconds of liveJobs are five of them.
 	beat = 2 * time.Second
 	// maxJobRetry bounds the pause after an error that nobody expected, such as a database that is away.
 	maxJobRetry = 15 * time.Second
@@ -33,26 +33,31 @@ const (
 )
 
 const lockSharedSQL = `
-SELECT pg_advisory_xact_lock_shared(@class::integer, hashtext(@account))`
+SELECT pg_advisory_xact_lock_shared(@class::integer, hashtext(u.account))
+FROM unnest(@accounts::text[]) AS u (account)`
 
 const lockExclusiveSQL = `
-SELECT pg_advisory_xact_lock(@class::integer, hashtext(@account))`
+SELECT pg_advisory_xact_lock(@class::integer, hashtext(u.account))
+FROM unnest(@accounts::text[]) AS u (account)`
 
-func lockArgs(account string) pgx.NamedArgs {
-	return pgx.NamedArgs{"class": lockClass, "account": account}
+// lockArgs are for several accounts in one order, which is that of the array.
+func lockArgs(accounts ...string) pgx.NamedArgs {
+	return pgx.NamedArgs{"class": lockClass, "accounts": accounts}
 }
 
-// liveJobSQL finds the account's job if it will still look for events. One that runs and has not said so for
-// ten seconds was killed with its program; River would take it up again, but much later.
+// liveJobs are the jobs that will still look for events. One that runs and has not said so for ten seconds was
+// killed with its program; River would take it up again, but much later.
+const liveJobs = `
+FROM webhooks.accounts AS a
+JOIN river.river_job AS j ON j.id = a.job_id
+WHERE (
+		j.state IN ('available', 'scheduled', 'retryable')
+		OR (j.state = 'running' AND a.alive_at > clock_timestamp() - interval '10 seconds')
+	)`
+
 const liveJobSQL = `
-	SELECT a.job_id
-	FROM webhooks.accounts AS a
-	JOIN river.river_job AS j ON j.id = a.job_id
-	WHERE a.account = @account
-		AND (
-			j.state IN ('available', 'scheduled', 'retryable')
-			OR (j.state = 'running' AND a.alive_at > clock_timestamp() - interval '10 seconds')
-		)`
+SELECT a.job_id` + liveJobs + `
+	AND a.account = @account`
 
 // accountArgs asks to bring one account in step.
 type accountArgs struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -181,16 +182,27 @@ WHERE e.account = @account
 	AND e.id = ANY(@ids::text[])
 	AND e.next_attempt_at IS NOT NULL`
 
-func (s *Service) finishEvents(ctx context.Context, account string, ids []string, state State, reason string) error {
+// execer is a pool or a transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// finishEventsTx notes the end of events, but of those that somebody else finished, and returns of how many.
+func (s *Service) finishEventsTx(ctx context.Context, in execer, account string, ids []string, state State, reason string) (int64, error) {
 	if len(ids) == 0 {
-		return nil
+		return 0, nil
 	}
-	tag, err := s.cfg.Pool.Exec(ctx, finishEventsSQL, pgx.NamedArgs{
+	tag, err := in.Exec(ctx, finishEventsSQL, pgx.NamedArgs{
 		"account": account, "ids": ids, "state": string(state), "reason": reason, "now": s.now(),
 	})
 	if err != nil {
-		return fmt.Errorf("finish events: %w", postgres.Error(err))
+		return 0, fmt.Errorf("finish events: %w", postgres.Error(err))
 	}
-	s.metrics.finished.WithLabelValues(string(state)).Add(float64(tag.RowsAffected()))
-	return nil
+	return tag.RowsAffected(), nil
+}
+
+func (s *Service) finishEvents(ctx context.Context, account string, ids []string, state State, reason string) error {
+	n, err := s.finishEventsTx(ctx, s.cfg.Pool, account, ids, state, reason)
+	s.metrics.finished.WithLabelValues(string(state)).Add(float64(n))
+	return err
 }

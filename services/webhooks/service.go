@@ -44,6 +44,8 @@ type Config struct {
 type Service struct {
 	cfg     Config
 	metrics *metrics
+	// intake gathers the deliveries of this program.
+	intake intake
 	// ensured holds the accounts whose row and book this program has seen to.
 	ensured sync.Map
 	// atOnce is how many pages of events are read without a window.
@@ -63,7 +65,9 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics), atOnce: pagesAtOnce}
+	s := &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics), atOnce: pagesAtOnce}
+	s.intake.write = s.storeBatch
+	return s
 }
 
 // now is the time as Postgres keeps it.

@@ -1,0 +1,119 @@
+package donations
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// What sessions say at once comes to the same as one after the other, in that order. Each history is told to two
+// sets of gifts, in which the gifts of one place are twins.
+func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
+	const gifts, histories, longest = 3, 25, 8
+	e := newEnv(t, Limit{Burst: 10_000, Interval: time.Millisecond})
+	type told struct {
+		State, Ours     string
+		Session, Intent string
+		Recovered, Paid bool
+		RecoveryURL     bool
+	}
+	for seed := range uint64(histories) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		at := e.gifts.now()
+		var history []SessionFact
+		var places []int
+		for range 1 + random.IntN(longest) {
+			place := random.IntN(gifts)
+			f := SessionFact{At: at.Add(-time.Duration(random.IntN(100)) * time.Second), Failed: random.IntN(4) == 0}
+			f.Session.Status = []stripe.SessionStatus{stripe.SessionExpired, stripe.SessionComplete, stripe.SessionComplete}[random.IntN(3)]
+			f.Session.PaymentStatus = []stripe.PaymentStatus{stripe.Paid, stripe.Unpaid}[random.IntN(2)]
+			f.Session.PaymentIntent = []string{"", "pi_a", "pi_b"}[random.IntN(3)]
+			if f.Session.Status == stripe.SessionExpired && random.IntN(2) == 0 {
+				f.Session.RecoveryURL, f.Session.RecoveryEnds = "https://stripe.example/again", at.Add(time.Hour)
+			}
+			history, places = append(history, f), append(places, place)
+		}
+		kinds := make([]int, len(history))
+		for i := range kinds {
+			kinds[i] = random.IntN(5)
+		}
+		tell := func(together bool) []told {
+			t.Helper()
+			donations := make([]Donation, gifts)
+			for i := range donations {
+				donations[i] = e.create(intent())
+			}
+			facts := make([]SessionFact, len(history))
+			for i, f := range history {
+				d := donations[places[i]]
+				f.Session.ID, f.Session.Donation = d.CheckoutSession, d.ID
+				f.Session.AmountMinor, f.Session.Currency = d.Amount.Minor, string(d.Amount.Currency)
+				if f.Session.PaymentIntent != "" {
+					f.Session.PaymentIntent += d.ID.String()
+				}
+				switch kinds[i] {
+				case 0: // a session opened again, which names its gift by what it copies
+					f.Session.ID, f.Session.RecoveredFrom = "cs_again"+d.ID.String(), d.CheckoutSession
+				case 1: // the same, and nothing else names it
+					f.Session.ID, f.Session.RecoveredFrom, f.Session.Donation = "cs_copy"+d.ID.String(), d.CheckoutSession, uuid.Nil
+				case 2: // another's, by its currency
+					f.Session.Currency = "CHF"
+				}
+				facts[i] = f
+			}
+			var ours []bool
+			err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
+				if together {
+					ours, err = e.gifts.ApplySessionsTx(ctx, tx, facts)
+					return err
+				}
+				ours = make([]bool, len(facts))
+				for i, f := range facts {
+					if ours[i], err = e.gifts.ApplySessionTx(ctx, tx, f); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := make([]told, gifts)
+			for i, d := range donations {
+				got, err := e.gifts.byID(t.Context(), d.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				after[i] = told{
+					State: string(got.State), Recovered: got.recoveredSession != "", Paid: !got.PayTime.IsZero(),
+					RecoveryURL: got.recoveryURL != "",
+				}
+				if len(got.PaymentIntent) > 4 {
+					after[i].Intent = got.PaymentIntent[:4]
+				}
+				if len(got.recoveredSession) > 7 {
+					after[i].Session = got.recoveredSession[:7]
+				}
+				for place, is := range ours {
+					if places[place] == i && is {
+						after[i].Ours += "+"
+					} else if places[place] == i {
+						after[i].Ours += "-"
+					}
+				}
+			}
+			return after
+		}
+		if diff := cmp.Diff(tell(false), tell(true)); diff != "" {
+			t.Fatalf("history %d: (-one by one +together):\n%s", seed, diff)
+		}
+	}
+}

@@ -1,0 +1,305 @@
+package webhooks
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// eventKey is what an event is stored once by.
+type eventKey struct{ account, id string }
+
+// eventRow is an event as it is stored. It is to be applied if it is received, and needs no job otherwise.
+type eventRow struct {
+	eventKey
+	kind     string
+	step     step
+	livemode bool
+	object   stripe.Object
+	state    State
+	reason   string
+	created  time.Time
+	received time.Time
+	heard    bool
+}
+
+// due is when the row is to be applied: by every clock, since two programs may disagree on what now is.
+func (r eventRow) due() pgtype.Timestamptz {
+	return pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: r.state == StateReceived}
+}
+
+// finished is when nothing was left to do.
+func (r eventRow) finished() pgtype.Timestamptz {
+	return pgtype.Timestamptz{Time: r.received, Valid: r.state != StateReceived}
+}
+
+// rowsArgs is rows as arrays, each event once, in the order of their keys: so two who store the same never wait
+// for one another in a circle.
+func rowsArgs(rows []eventRow) pgx.NamedArgs {
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b eventRow) int {
+		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.id, b.id))
+	})
+	rows = slices.CompactFunc(rows, func(a, b eventRow) bool { return a.eventKey == b.eventKey })
+	return pgx.NamedArgs{
+		"accounts":  column(rows, func(r eventRow) string { return r.account }),
+		"ids":       column(rows, func(r eventRow) string { return r.id }),
+		"types":     column(rows, func(r eventRow) string { return r.kind }),
+		"steps":     column(rows, func(r eventRow) string { return string(r.step) }),
+		"livemodes": column(rows, func(r eventRow) bool { return r.livemode }),
+		"objects":   column(rows, func(r eventRow) stripe.Object { return r.object }),
+		"states":    column(rows, func(r eventRow) string { return string(r.state) }),
+		"due":       column(rows, eventRow.due),
+		"reasons":   column(rows, func(r eventRow) string { return r.reason }),
+		"created":   column(rows, func(r eventRow) time.Time { return r.created }),
+		"received":  column(rows, func(r eventRow) time.Time { return r.received }),
+		"finished":  column(rows, eventRow.finished),
+		"heard":     column(rows, func(r eventRow) bool { return r.heard }),
+	}
+}
+
+func column[T any](rows []eventRow, of func(eventRow) T) []T {
+	values := make([]T, len(rows))
+	for i, r := range rows {
+		values[i] = of(r)
+	}
+	return values
+}
+
+// givenEvents are the rows of rowsArgs.
+const givenEvents = `
+FROM unnest(
+	@accounts::text[],
+	@ids::text[],
+	@types::text[],
+	@steps::text[],
+	@livemodes::boolean[],
+	@objects::jsonb[],
+	@states::text[],
+	@due::timestamptz[],
+	@reasons::text[],
+	@created::timestamptz[],
+	@received::timestamptz[],
+	@finished::timestamptz[],
+	@heard::boolean[]
+) AS g (
+	account,
+	id,
+	type,
+	step,
+	livemode,
+	object,
+	state,
+	next_attempt_at,
+	failure_reason,
+	created_at,
+	received_at,
+	finished_at,
+	heard
+)`
+
+const insertEvents = `
+INSERT INTO webhooks.events AS e (
+	account,
+	id,
+	type,
+	step,
+	livemode,
+	object,
+	state,
+	next_attempt_at,
+	failure_reason,
+	created_at,
+	received_at,
+	finished_at,
+	heard
+)
+SELECT
+	g.account,
+	g.id,
+	g.type,
+	g.step,
+	g.livemode,
+	g.object,
+	g.state,
+	g.next_attempt_at,
+	g.failure_reason,
+	g.created_at,
+	g.received_at,
+	g.finished_at,
+	g.heard` + givenEvents
+
+// What is there is not locked: a duplicate waits for nobody who applies it.
+const storeOnce = `
+ON CONFLICT (account, id) DO NOTHING
+RETURNING
+	e.account,
+	e.id`
+
+// storeEventsSQL stores events unless they are there already.
+const storeEventsSQL = insertEvents + storeOnce
+
+// storeBesideJobSQL stores them only where a live job will find them, or where they need none. In a burst that is
+// all that happens: one statement and one commit for all that came at once, and no row that two events share.
+const storeBesideJobSQL = insertEvents + `
+WHERE g.next_attempt_at IS NULL
+	OR g.account IN (
+		SELECT a.account` + liveJobs + `
+			AND a.account = ANY(@accounts::text[])
+	)` + storeOnce
+
+// A failed event that is sent again begins anew: somebody has put right what was wrong, and pressed a button.
+const beginAnewSQL = `
+UPDATE webhooks.events AS e
+SET
+	step = g.step,
+	object = g.object,
+	state = g.state,
+	attempts = 0,
+	next_attempt_at = g.next_attempt_at,
+	failure_reason = g.failure_reason,
+	finished_at = g.finished_at` + givenEvents + `
+WHERE e.account = g.account
+	AND e.id = g.id
+	AND e.state = 'failed'
+RETURNING
+	e.account,
+	e.id`
+
+// storeBatch stores deliveries. Those that a live job will find are stored at once; the others together with a job.
+// Where one of them cannot be stored, each is tried by itself, so that it fails alone.
+func (s *Service) storeBatch(ctx context.Context, batch []*delivery) {
+	rest, err := s.storeBesideJob(ctx, batch)
+	if err == nil && len(rest) > 0 {
+		err = s.storeWithJob(ctx, rest)
+	}
+	if err == nil {
+		return
+	}
+	alone := len(rest) > 1 && ctx.Err() == nil && !postgres.Away(err)
+	for _, d := range rest {
+		if d.err = err; alone {
+			d.err = s.storeWithJob(ctx, []*delivery{d})
+		}
+	}
+}
+
+// storeBesideJob returns those that are there, or that need a job first. After an error that is all of them.
+func (s *Service) storeBesideJob(ctx context.Context, batch []*delivery) (rest []*delivery, err error) {
+	rows := rowsOf(batch)
+	// Without BEGIN the two are one transaction and one round trip. The locks are a statement of their own, since
+	// the next one must see what was committed while they were waited for.
+	var both pgx.Batch
+	both.Queue(lockSharedSQL, lockArgs(accountsOf(rows)...))
+	both.Queue(storeBesideJobSQL, rowsArgs(rows))
+	results := s.cfg.Pool.SendBatch(ctx, &both)
+	_, err = results.Exec()
+	stored := map[eventKey]bool{}
+	if err == nil {
+		err = collectKeys(stored)(results.Query())
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return batch, postgres.Error(err)
+	}
+	return settle(batch, stored, false), nil
+}
+
+// storeWithJob is for the first events after a silence, and for those that came before.
+func (s *Service) storeWithJob(ctx context.Context, batch []*delivery) error {
+	rows := rowsOf(batch)
+	var stored map[eventKey]bool
+	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockSharedSQL, lockArgs(accountsOf(rows)...)); err != nil {
+			return postgres.Error(err)
+		}
+		var err error
+		if stored, err = storeTx(ctx, tx, rows); err != nil {
+			return err
+		}
+		kept := slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool { return !stored[r.eventKey] })
+		for _, account := range accountsOf(kept) {
+			if err := s.ensureJobTx(ctx, tx, account, false); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	settle(batch, stored, true)
+	return nil
+}
+
+// storeTx stores events, those that have failed anew, and tells which; the others were there.
+func storeTx(ctx context.Context, tx pgx.Tx, rows []eventRow) (stored map[eventKey]bool, err error) {
+	stored = map[eventKey]bool{}
+	if err := collectKeys(stored)(tx.Query(ctx, storeEventsSQL, rowsArgs(rows))); err != nil {
+		return nil, postgres.Error(err)
+	}
+	there := slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool { return stored[r.eventKey] })
+	if len(there) == 0 {
+		return stored, nil
+	}
+	err = collectKeys(stored)(tx.Query(ctx, beginAnewSQL, rowsArgs(there)))
+	return stored, postgres.Error(err)
+}
+
+// settle tells the deliveries that were stored, or all when all are settled, and returns the others. Of the same
+// event twice the first was stored, and the second is a duplicate.
+func settle(batch []*delivery, stored map[eventKey]bool, all bool) (rest []*delivery) {
+	for _, d := range batch {
+		if d.stored = stored[d.eventKey]; d.stored || all {
+			d.err = nil
+			delete(stored, d.eventKey)
+			continue
+		}
+		rest = append(rest, d)
+	}
+	return rest
+}
+
+func rowsOf(batch []*delivery) []eventRow {
+	rows := make([]eventRow, len(batch))
+	for i, d := range batch {
+		rows[i] = d.eventRow
+	}
+	return rows
+}
+
+// accountsOf returns the accounts that have something to be applied, sorted.
+func accountsOf(rows []eventRow) []string {
+	accounts := []string{}
+	for _, r := range rows {
+		if r.state == StateReceived {
+			accounts = append(accounts, r.account)
+		}
+	}
+	slices.Sort(accounts)
+	return slices.Compact(accounts)
+}
+
+// collectKeys adds the keys that a statement returns.
+func collectKeys(to map[eventKey]bool) func(pgx.Rows, error) error {
+	return func(rows pgx.Rows, err error) error {
+		if err != nil {
+			return err
+		}
+		var key eventKey
+		_, err = pgx.ForEachRow(rows, []any{&key.account, &key.id}, func() error {
+			to[key] = true
+			return nil
+		})
+		return err
+	}
+}
