@@ -45,6 +45,10 @@ const (
 // are gifts from the first delivery until the campaign's total has them all. calls/gift counts requests to Stripe
 // in that time (at most 0.1), and refused those beyond 25 in a second, of which there are none. Making the
 // payment pages takes one call for each gift, before, and is not in it.
+//
+// While deliveries are accepted the job applies and books them, and the senders send them, on the cores that pgbench has
+// for itself: so the ratio is lower than what acceptance alone would reach. It means little on a machine that others
+// use, where one program gets less of the cores than thirty-two backends do.
 func BenchmarkBurst(b *testing.B) {
 	for b.Loop() {
 		e := apptest.Start(b, apptest.Config{DatabaseURL: durable(b), NoContract: true, LogTo: io.Discard})
@@ -90,7 +94,7 @@ func BenchmarkBurst(b *testing.B) {
 			if time.Since(start) > 10*time.Minute {
 				b.Fatal("the gifts are not booked")
 			}
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
 		}
 		booked := float64(*burstGifts) / time.Since(start).Seconds()
 		calls := float64(len(e.Sim.Requests()) - before)
