@@ -70,6 +70,9 @@ type Notice struct {
 	Subject string
 	// Amount is the money in question; zero for none.
 	Amount money.Amount
+	// Transactions are the balance transactions in question, by Stripe's ids: the first maxNoticeTransactions
+	// are kept, and what the notice is about has them all.
+	Transactions []string
 	// Deadline is until when something can be done; zero for none.
 	Deadline time.Time
 
@@ -97,6 +100,8 @@ const (
 	noticesPrefix   = "notices/"
 	maxNoticeKey    = 200
 	maxNoticeObject = 300
+	// maxNoticeTransactions are as many as somebody looks up by hand.
+	maxNoticeTransactions = 20
 )
 
 var (
@@ -129,6 +134,7 @@ func (s *Service) TellTx(ctx context.Context, tx pgx.Tx, n Notice) error {
 		return errs.Internal(err)
 	}
 	n.ID, n.CreateTime = s.newID(), s.nowMicros()
+	n.Transactions = n.Transactions[:min(len(n.Transactions), maxNoticeTransactions)]
 	told, err := insertNoticeTx(ctx, tx, n)
 	if err != nil || !told {
 		return err

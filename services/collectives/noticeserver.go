@@ -74,6 +74,7 @@ func noticeToProto(n Notice) *noticesv1.Notice {
 		Name:           n.Name(),
 		Kind:           string(n.Kind),
 		Subject:        n.Subject,
+		Transactions:   n.Transactions,
 		CreateTime:     timestamppb.New(n.CreateTime),
 		AcknowledgedBy: n.AcknowledgedBy,
 	}

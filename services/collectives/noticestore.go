@@ -22,6 +22,7 @@ INSERT INTO collectives.notices (
 	subject,
 	amount_minor,
 	currency,
+	transactions,
 	deadline,
 	created_at
 )
@@ -33,6 +34,7 @@ VALUES (
 	@subject,
 	@amount_minor,
 	@currency,
+	@transactions,
 	@deadline,
 	@created_at
 )
@@ -48,6 +50,7 @@ func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err er
 		"subject":      n.Subject,
 		"amount_minor": nil,
 		"currency":     nil,
+		"transactions": append([]string{}, n.Transactions...),
 		"deadline":     nil,
 		"created_at":   n.CreateTime,
 	}
@@ -72,6 +75,7 @@ const noticeColumns = `
 	n.subject,
 	n.amount_minor,
 	n.currency,
+	n.transactions,
 	n.deadline,
 	n.created_at,
 	n.acknowledged_at,
@@ -210,7 +214,7 @@ func scanNotice(r pgx.CollectableRow) (Notice, error) {
 	var minor *int64
 	var currency *string
 	var deadline, acknowledged *time.Time
-	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &deadline, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
+	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
 	if err != nil {
 		return Notice{}, err
 	}

@@ -70,6 +70,9 @@ func (n Notice) write(to reader) (subject, text string) {
 	if n.Amount.Currency != "" {
 		facts = append(facts, say("amount", "{amount}", n.Amount.Format(money.Language(to.language))))
 	}
+	if len(n.Transactions) > 0 {
+		facts = append(facts, say("transactions", "{transactions}", strings.Join(n.Transactions, ", ")))
+	}
 	if !n.Deadline.IsZero() {
 		// One form for all languages, in which no month can be taken for a day.
 		facts = append(facts, say("deadline", "{deadline}", n.Deadline.In(to.location).Format("2006-01-02 15:04"), "{zone}", to.location.String()))

@@ -93,7 +93,8 @@ func TestWhatAMailSays(t *testing.T) {
 	n := Notice{
 		Collective: "vallon", Kind: NoticeDisputeOpened, Subject: "collectives/vallon/campaigns/avocate/donations/7",
 		Amount: money.Amount{Minor: 20_50, Currency: "EUR"}, Deadline: time.Date(2026, 7, 1, 21, 59, 0, 0, time.UTC),
-		ID: uuid.MustParse("0197c0de-0000-7000-8000-000000000001"),
+		Transactions: []string{"txn_1", "txn_2"},
+		ID:           uuid.MustParse("0197c0de-0000-7000-8000-000000000001"),
 	}
 	t.Run("in French, by the collective's clock", func(t *testing.T) {
 		subject, text := n.write(reader{name: "Vallon", language: French, location: paris})
@@ -101,7 +102,7 @@ func TestWhatAMailSays(t *testing.T) {
 			t.Errorf("subject %q", subject)
 		}
 		for _, want := range []string{
-			"Montant\u00a0: 20,50\u00a0€\n", "À faire avant le 2026-07-01 23:59 (Europe/Paris)\n", "Concerne\u00a0: " + n.Subject + "\n",
+			"Montant\u00a0: 20,50\u00a0€\n", "Mouvements chez Stripe\u00a0: txn_1, txn_2\n", "À faire avant le 2026-07-01 23:59 (Europe/Paris)\n", "Concerne\u00a0: " + n.Subject + "\n",
 			"Avis\u00a0: collectives/vallon/notices/0197c0de-0000-7000-8000-000000000001\n",
 		} {
 			if !strings.Contains(text, want) {
@@ -113,7 +114,7 @@ func TestWhatAMailSays(t *testing.T) {
 		n := Notice{Kind: NoticePayoutFailed, ID: n.ID}
 		subject, text := n.write(reader{language: English, location: time.UTC})
 		if subject != "Cagnotte: a Stripe payout failed" || strings.Contains(text, "Amount") || strings.Contains(text, "before") ||
-			strings.Contains(text, "About") || !strings.Contains(text, "Notice: notices/0197c0de") || !strings.Contains(text, "CAGNOTTE_ALERT_EMAILS") {
+			strings.Contains(text, "About") || strings.Contains(text, "Transactions") || !strings.Contains(text, "Notice: notices/0197c0de") || !strings.Contains(text, "CAGNOTTE_ALERT_EMAILS") {
 			t.Errorf("%q\n%s", subject, text)
 		}
 	})

@@ -2,6 +2,7 @@ package payouts
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -152,6 +153,17 @@ SET reconciled_at = statement_timestamp()
 WHERE p.account = @account
 	AND p.id = @payout`
 
+// inQuestion names the transactions of findings, each once; a finding about the payout as a whole names none.
+func inQuestion(findings []Finding) []string {
+	named := []string{}
+	for _, f := range findings {
+		if f.Transaction != "" && !slices.Contains(named, f.Transaction) {
+			named = append(named, f.Transaction)
+		}
+	}
+	return named
+}
+
 // note stores the findings and tells those concerned when there are new ones: once for the first of them, since the
 // payout names them all.
 func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error {
@@ -190,7 +202,7 @@ func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error 
 		}
 		return s.tellTx(ctx, tx, p.Account, owner, p.ID, collectives.Notice{
 			Kind: collectives.NoticePayoutDifference, Key: p.ID + " " + string(fresh[0].Problem) + " " + fresh[0].Transaction,
-			Amount: money.Amount{Minor: fresh[0].Found, Currency: p.Amount.Currency},
+			Amount: money.Amount{Minor: fresh[0].Found, Currency: p.Amount.Currency}, Transactions: inQuestion(fresh),
 		})
 	})
 	if err != nil {

@@ -120,7 +120,7 @@ SELECT @owner
 ORDER BY collective`
 
 // tellTx tells the operator, and the members of each collective that has a share; before it is known who has, of
-// the one whose account it is alone.
+// the one whose account it is alone. Who sees a share only is not told which transactions.
 func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, n collectives.Notice) error {
 	rows, err := tx.Query(ctx, concernedSQL, pgx.NamedArgs{"account": account, "payout": payout, "owner": owner})
 	if err != nil {
@@ -130,9 +130,13 @@ func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout 
 	if err != nil {
 		return postgres.Error(err)
 	}
-	for _, n.Collective = range concerned {
-		n.Subject = nameOf(n.Collective, payout)
-		if err := s.cfg.Collectives.TellTx(ctx, tx, n); err != nil {
+	for _, collective := range concerned {
+		told := n
+		told.Collective, told.Subject = collective, nameOf(collective, payout)
+		if collective != "" && collective != owner {
+			told.Transactions = nil
+		}
+		if err := s.cfg.Collectives.TellTx(ctx, tx, told); err != nil {
 			return err
 		}
 	}

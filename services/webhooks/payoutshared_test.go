@@ -228,11 +228,12 @@ func TestADifferenceIsTold(t *testing.T) {
 	}
 	var told []string
 	if err := e.pool.QueryRow(t.Context(), `
-		SELECT array_agg(collective || ' ' || subject ORDER BY collective) FROM collectives.notices
+		SELECT array_agg(concat_ws(' ', collective, subject, array_to_string(transactions, ' ')) ORDER BY collective) FROM collectives.notices
 		WHERE kind = 'payout_difference'`).Scan(&told); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{fmt.Sprintf(" collectives/-/payouts/%s", id), fmt.Sprintf("vallon collectives/vallon/payouts/%s", id)}, told); diff != "" {
+	want := []string{fmt.Sprintf(" collectives/-/payouts/%s %s", id, forged), fmt.Sprintf("vallon collectives/vallon/payouts/%s %s", id, forged)}
+	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error(diff)
 	}
 	forge(-100)

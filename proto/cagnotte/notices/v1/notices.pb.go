@@ -46,8 +46,11 @@ type Notice struct {
 	AcknowledgeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=acknowledge_time,json=acknowledgeTime,proto3" json:"acknowledge_time,omitempty"`
 	// The API key with which they said so; empty until then.
 	AcknowledgedBy string `protobuf:"bytes,8,opt,name=acknowledged_by,json=acknowledgedBy,proto3" json:"acknowledged_by,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Stripe's ids of the balance transactions in question, the first 20 of them; what the subject names has
+	// them all. Empty where it is not about any.
+	Transactions  []string `protobuf:"bytes,9,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Notice) Reset() {
@@ -134,6 +137,13 @@ func (x *Notice) GetAcknowledgedBy() string {
 		return x.AcknowledgedBy
 	}
 	return ""
+}
+
+func (x *Notice) GetTransactions() []string {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
 }
 
 // Asks for a page of notices.
@@ -315,7 +325,7 @@ var File_cagnotte_notices_v1_notices_proto protoreflect.FileDescriptor
 
 const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x02\n" +
+	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x03\n" +
 	"\x06Notice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -325,7 +335,8 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12E\n" +
 	"\x10acknowledge_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x0facknowledgeTime\x12'\n" +
-	"\x0facknowledged_by\x18\b \x01(\tR\x0eacknowledgedBy\"\xe0\x01\n" +
+	"\x0facknowledged_by\x18\b \x01(\tR\x0eacknowledgedBy\x12\"\n" +
+	"\ftransactions\x18\t \x03(\tR\ftransactions\"\xe0\x01\n" +
 	"\x12ListNoticesRequest\x12P\n" +
 	"\x06parent\x18\x01 \x01(\tB8\xbaH5r321^(collectives/([a-z][a-z0-9-]{1,38}[a-z0-9]|-))?$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
