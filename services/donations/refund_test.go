@@ -217,7 +217,7 @@ func TestWhyStripeRefuses(t *testing.T) {
 		"something else":              {&stripe.Error{Kind: stripe.Refused, Status: 400}, "REFUSED_BY_STRIPE"},
 		"a payment that is not there": {&stripe.Error{Kind: stripe.Missing, Status: 404}, "REFUSED_BY_STRIPE"},
 		"a key that may not":          {&stripe.Error{Kind: stripe.Refused, Status: 403, Code: "more_permissions_required"}, ""},
-		"a wrong key":                 {&stripe.Error{Kind: stripe.Refused, Status: 401}, ""},
+		"a wrong key":                 {&stripe.Error{Kind: stripe.Unauthorized, Status: 401}, ""},
 		"a failure":                   {&stripe.Error{Kind: stripe.Failed, Status: 500}, ""},
 		"a lost answer":               {&stripe.Error{Kind: stripe.Lost}, ""},
 		"our own trouble":             {errors.New("no database"), ""},

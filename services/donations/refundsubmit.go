@@ -3,6 +3,7 @@ package donations
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -114,7 +115,7 @@ func refusal(err error) string {
 	switch {
 	case e.Code == "account_invalid":
 		return "STRIPE_ACCOUNT_DISCONNECTED"
-	case e.Status == 401, e.Status == 403:
+	case e.Status == http.StatusForbidden:
 		return ""
 	case e.Code == "charge_disputed":
 		return "GIFT_DISPUTED"

@@ -122,7 +122,7 @@ func TestAKeyThatIsRolledIsReplacedByTheNext(t *testing.T) {
 		t.Errorf("asked with %v, want %v", asked, want)
 	}
 	known = ""
-	if err := ask(); KindOf(err) != Refused || !Unknown(err) {
+	if err := ask(); KindOf(err) != Unauthorized || !Unknown(err) {
 		t.Errorf("with no key left: %v", err)
 	}
 	if _, err := New(Config{APIKey: "rk_test_a,rk_live_b"}); err == nil {

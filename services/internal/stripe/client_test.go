@@ -153,6 +153,7 @@ func TestErrors(t *testing.T) {
 		"an error without an error": {raw(500, `{"who":"jane@example.org"}`), Failed, codes.Unavailable},
 		"wrong":                     {stripeError(400, "invalid_request_error", "parameter_missing"), Refused, codes.Internal},
 		"no rights":                 {stripeError(403, "invalid_request_error", "account_invalid"), Refused, codes.Internal},
+		"a revoked key":             {stripeError(401, "invalid_request_error", "api_key_expired"), Unauthorized, codes.Unavailable},
 		"not there":                 {stripeError(404, "invalid_request_error", "resource_missing"), Missing, codes.NotFound},
 		"not JSON":                  {raw(200, "jane@example.org"), Lost, codes.Unavailable},
 		"cut off":                   {raw(200, `{"id":"jane@example.org`), Lost, codes.Unavailable},

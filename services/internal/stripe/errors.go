@@ -30,6 +30,9 @@ const (
 	Refused
 	// Missing: there is no such object on this account (404).
 	Missing
+	// Unauthorized: none of the keys is known to Stripe (401), and nothing was looked at. The same key works once the
+	// operator has set one that is.
+	Unauthorized
 )
 
 // How long a caller should wait before trying again.
@@ -105,6 +108,9 @@ func classify(err error, heard advice) *Error {
 	case heard.shouldRetry == "true":
 		e.Kind = Throttled
 		e.classified = unavailable(max(retrySoon, heard.retryAfter), nil)
+	case status == http.StatusUnauthorized:
+		e.Kind = Unauthorized
+		e.classified = unavailable(retryLater, errors.New("the API key is not known to Stripe"))
 	case status == http.StatusNotFound:
 		e.Kind = Missing
 		e.classified = errs.NotFound("The object at Stripe")

@@ -1,10 +1,6 @@
 package stripe
 
-import (
-	"net/http"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // newCalls counts what became of calls.
 func newCalls(r prometheus.Registerer) *prometheus.CounterVec {
@@ -21,14 +17,12 @@ func newCalls(r prometheus.Registerer) *prometheus.CounterVec {
 
 var outcomes = map[Kind]string{
 	Lost: "lost", Throttled: "throttled", Busy: "busy", Failed: "failed", Refused: "refused", Missing: "missing",
+	Unauthorized: "unauthorized",
 }
 
 func outcome(err error, heard advice) string {
-	switch {
-	case err == nil:
+	if err == nil {
 		return "ok"
-	case heard.status == http.StatusUnauthorized:
-		return "unauthorized"
 	}
 	kind := classify(err, heard).Kind
 	if kind == Throttled && heard.status == 0 {

@@ -45,7 +45,7 @@ func (c *Client) Probe(ctx context.Context, p Permission) (allowed, tried bool, 
 	var answer struct{ stripego.APIResource }
 	err = c.get(ctx, "", p.path, query("limit", "1"), &answer)
 	var refused *Error
-	if errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden) {
+	if errors.As(err, &refused) && (refused.Kind == Unauthorized || refused.Status == http.StatusForbidden) {
 		return false, true, nil
 	}
 	return err == nil, true, err
@@ -53,8 +53,7 @@ func (c *Client) Probe(ctx context.Context, p Permission) (allowed, tried bool, 
 
 // Unknown tells of an error that Stripe does not know the key, or no longer.
 func Unknown(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusUnauthorized
+	return KindOf(err) == Unauthorized
 }
 
 // Disconnected tells of an error that the connected account gave no access, or took it back.

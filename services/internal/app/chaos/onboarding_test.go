@@ -86,7 +86,7 @@ func (h *history) startOnboarding(request string) {
 			h.t.Errorf("one request has two links, %s and %s", h.link, again.GetUrl())
 		}
 	// What the program knows of the connection may be of before.
-	case h.unanswered(err), h.wasDisconnected && status.Code(err) == codes.FailedPrecondition, h.keys.locked():
+	case h.unanswered(err), h.wasDisconnected && status.Code(err) == codes.FailedPrecondition:
 		h.note("  … %s", reasonOf(err))
 	default:
 		h.t.Fatalf("a link was refused: %v", err)

@@ -91,8 +91,6 @@ func (h *history) ask(d *donor) {
 // unanswered tells that the same call may work later.
 func (h *history) unanswered(err error) bool {
 	switch status.Code(err) {
-	case codes.Internal:
-		return h.keys.locked()
 	// Unknown is what a broken connection is to the client.
 	case codes.Unavailable, codes.Unknown, codes.DeadlineExceeded, codes.Aborted, codes.Canceled:
 		return true
