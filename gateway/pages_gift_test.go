@@ -173,7 +173,7 @@ func TestGiftPage(t *testing.T) {
 	t.Run("says who took it back when a bank did", func(t *testing.T) {
 		gift.Outcome, gift.Disputed = donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK, true
 		got := send(t, "GET", page, "")
-		holds(t, got.body, "Votre banque a repris ce don", "Le paiement de 20\u00a0€ a été contesté")
+		holds(t, got.body, "Ce don a été contesté", "Le paiement de 20\u00a0€ a été contesté")
 		lacks(t, got.body, "vous a été rendu", "Merci")
 		gift.Disputed = false
 	})
