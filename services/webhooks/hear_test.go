@@ -191,6 +191,18 @@ func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
 	e.give(festival)
 }
 
+// Who opens an account and takes it away at once leaves nothing behind that could be read.
+func TestAnAccountDisconnectedBeforeItWasEverReadIsTriedAgain(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.webhooks.reconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.give(festival)
+}
+
 // A day with more events than a page holds, in the windows of a long absence.
 func TestManyMissedEvents(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})

@@ -35,6 +35,11 @@ func (s *Service) reconnect(ctx context.Context) error {
 	if err != nil || len(gone) == 0 {
 		return err
 	}
+	for _, account := range gone { // one may have been disconnected before it was ever read
+		if err := s.ensureAccount(ctx, account); err != nil {
+			return err
+		}
+	}
 	due, err := s.strings(ctx, dueReconnectsSQL, pgx.NamedArgs{"accounts": gone, "count": reconnectCount})
 	if err != nil {
 		return err

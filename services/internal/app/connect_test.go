@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -77,6 +78,25 @@ func follow(t *testing.T, method, url string) (status int, location, body string
 		t.Fatal(err)
 	}
 	return resp.StatusCode, resp.Header.Get("Location"), string(text)
+}
+
+// Stripe remembers a failure of its own under an idempotency key, for a day.
+func TestAFailureOfStripesDoesNotKeepALinkFromItsRequest(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	_, owner := e.Campaign("vallon")
+	requestID := uuid.NewString()
+	e.Sim.AddFault(stripesim.Fault{Method: http.MethodPost, PathPrefix: "/v1/account_links", Times: 1, Status: http.StatusInternalServerError})
+	if _, err := onboard(t, e.Conn, owner, "collectives/vallon", requestID); status.Code(err) != codes.Unavailable {
+		t.Fatalf("Stripe fails, and the answer is %v", err)
+	}
+	link, err := onboard(t, e.Conn, owner, "collectives/vallon", requestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := onboard(t, e.Conn, owner, "collectives/vallon", requestID)
+	if err != nil || !proto.Equal(link, again) {
+		t.Errorf("the same request: %v, %v; want %v", again, err, link)
+	}
 }
 
 func TestFromNoAccountToTheFirstGift(t *testing.T) {

@@ -16,10 +16,15 @@ type advice struct {
 	retryAfter time.Duration
 	// shouldRetry is the Stripe-Should-Retry header: Stripe knows better than the status.
 	shouldRetry string
+	// replayed is the Idempotent-Replayed header: the answer was given before, under the same idempotency key.
+	replayed bool
 }
 
 func adviceOf(resp *http.Response) advice {
-	a := advice{status: resp.StatusCode, shouldRetry: resp.Header.Get("Stripe-Should-Retry")}
+	a := advice{
+		status: resp.StatusCode, shouldRetry: resp.Header.Get("Stripe-Should-Retry"),
+		replayed: resp.Header.Get("Idempotent-Replayed") == "true",
+	}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		a.retryAfter = min(time.Duration(seconds)*time.Second, maxAdvice)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -59,27 +60,37 @@ func (c *Client) CreateAccount(ctx context.Context, onboarding uuid.UUID, attemp
 	return answer.account(), nil
 }
 
+// maxLinkTries bounds the failures that one request for a link is remembered by.
+const maxLinkTries = 10
+
 // CreateAccountLink makes a link into an account's onboarding. The idempotency key holds the request and a hash
-// of all parameters, so the same request answers the same link, also when it has expired.
+// of all parameters, so the same request answers the same link, also when it has expired. A failure that Stripe
+// remembers under a key leads to the next key: what a link leads to is there already, and a second link harms nobody.
 func (c *Client) CreateAccountLink(ctx context.Context, requestID uuid.UUID, account, refreshURL, returnURL string) (AccountLink, error) {
 	body := &form.Values{}
 	form.AppendTo(body, &stripego.AccountLinkParams{
 		Account: &account, RefreshURL: &refreshURL, ReturnURL: &returnURL, Type: stripego.String("account_onboarding"),
 	})
 	hash := sha256.Sum256([]byte(body.Encode()))
-	var answer struct {
-		stripego.APIResource
-		URL       string `json:"url"`
-		ExpiresAt int64  `json:"expires_at"`
+	var err error
+	for try := range maxLinkTries {
+		var answer struct {
+			stripego.APIResource
+			URL       string `json:"url"`
+			ExpiresAt int64  `json:"expires_at"`
+		}
+		err = c.call(ctx, request{
+			method: http.MethodPost, path: "/v1/account_links", body: body,
+			idempotencyKey: fmt.Sprintf("accountlink-%s-%s-%d", requestID, hex.EncodeToString(hash[:12]), try),
+		}, &answer)
+		if err == nil {
+			return AccountLink{URL: answer.URL, ExpiresAt: unix(answer.ExpiresAt)}, nil
+		}
+		if failed := new(Error); !errors.As(err, &failed) || !failed.Replayed {
+			break
+		}
 	}
-	err := c.call(ctx, request{
-		method: http.MethodPost, path: "/v1/account_links", body: body,
-		idempotencyKey: fmt.Sprintf("accountlink-%s-%s", requestID, hex.EncodeToString(hash[:12])),
-	}, &answer)
-	if err != nil {
-		return AccountLink{}, err
-	}
-	return AccountLink{URL: answer.URL, ExpiresAt: unix(answer.ExpiresAt)}, nil
+	return AccountLink{}, err
 }
 
 // GetAccount reads a connected account. One that took its access back is an error that is [Disconnected].

@@ -50,6 +50,8 @@ type Error struct {
 	Type, Code, Param string
 	// RequestID finds the request in Stripe's dashboard.
 	RequestID string
+	// Replayed: this is how an earlier call under the same idempotency key ended; nothing was tried now.
+	Replayed bool
 
 	classified *errs.Error
 }
@@ -82,7 +84,7 @@ var errNoTurn = errors.New("too many calls to Stripe wait")
 // https://docs.stripe.com/error-low-level#http-status-code-reference
 func classify(err error, heard advice) *Error {
 	status := heard.status
-	e := &Error{Status: status}
+	e := &Error{Status: status, Replayed: heard.replayed}
 	var api *stripego.Error
 	if errors.As(err, &api) {
 		e.Type, e.Code, e.Param, e.RequestID = string(api.Type), string(api.Code), api.Param, api.RequestID
