@@ -126,8 +126,9 @@ func (c *Client) FindPayments(ctx context.Context, account string, wanted []Want
 	}, "expand[0]", "data.balance_transaction")
 }
 
-// FindInvoices reads many invoices by the pages of their list, with how their payments stand, and returns those that it met by their ids: read the
-// others by themselves with [Client.GetInvoice]. https://docs.stripe.com/api/invoices/list
+// FindInvoices reads many invoices by the pages of their list, with how their payments stand, and returns those that
+// it met by their ids: read the others by themselves with [Client.GetInvoice].
+// https://docs.stripe.com/api/invoices/list
 func (c *Client) FindInvoices(ctx context.Context, account string, wanted []Wanted) (map[string]Invoice, error) {
 	return findIn(ctx, c, account, "/v1/invoices", wanted, func(o *invoiceObject) listed[Invoice] {
 		return listed[Invoice]{o.ID, o.ID, o.Created, o.invoice()}
