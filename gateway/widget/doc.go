@@ -14,7 +14,8 @@
 //
 // and 12 kB at most on the wire. A host page adapts it by custom properties
 // (--cagnotte-accent, --cagnotte-on-accent, --cagnotte-background, --cagnotte-text,
-// --cagnotte-muted, --cagnotte-border, --cagnotte-field for what can be filled in, --cagnotte-error, --cagnotte-radius, --cagnotte-font)
-// and by ::part (card, collective, title, raised, goal, percent, bar, settled, waiting, pending,
-// deadline, stages, stage, presets, preset, amount, button, error, note, link, closed).
+// --cagnotte-muted, --cagnotte-border, --cagnotte-field for what can be filled in,
+// --cagnotte-error, --cagnotte-radius, --cagnotte-font) and by ::part (card, collective, title,
+// raised, goal, percent, bar, settled, waiting, pending, deadline, stages, stage, presets, preset,
+// amount, button, error, note, link, closed).
 package widget
