@@ -162,8 +162,8 @@ func (c *checkup) endpoint(s stripeSettings, e stripeEndpoint, all []stripe.Webh
 			c.fail("%s (%s) is of the other mode than the key", found.ID, address)
 		}
 		if found.APIVersion != stripe.APIVersion {
-			c.warn("%s (%s) renders events in API version %s: each costs a call; delete it and run `cagnotte stripe setup`",
-				found.ID, address, orDefault(found.APIVersion))
+			c.warn("%s (%s) renders events in %s: each costs a call; delete it and run `cagnotte stripe setup`",
+				found.ID, address, rendering(found.APIVersion))
 		}
 		if lacks := difference(webhooks.EventTypes(e.kind), found.Events); len(lacks) > 0 {
 			c.fail("%s (%s) does not send %s: run `cagnotte stripe setup`", found.ID, address, strings.Join(lacks, ", "))

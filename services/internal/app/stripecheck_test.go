@@ -65,7 +65,7 @@ func TestStripeCheckNamesWhatIsWrongWithEndpoints(t *testing.T) {
 		"of the account's version": {func(p map[string]any) []map[string]any {
 			p["api_version"] = nil
 			return []map[string]any{p}
-		}, "renders events in API version of the account's default", false},
+		}, "renders events in the account's default API version", false},
 		"without refunds": {func(p map[string]any) []map[string]any {
 			p["enabled_events"] = []string{"charge.succeeded"}
 			return []map[string]any{p}

@@ -83,8 +83,8 @@ func (s stripeSettings) setUp(ctx context.Context, e stripeEndpoint, existing []
 	}
 	found := at[0]
 	if found.APIVersion != stripe.APIVersion {
-		return fmt.Errorf("%s (%s) renders events in API version %s, which cannot be changed: delete it at Stripe, then run this again",
-			found.ID, url, orDefault(found.APIVersion))
+		return fmt.Errorf("%s (%s) renders events in %s, which cannot be changed: delete it at Stripe, then run this again",
+			found.ID, url, rendering(found.APIVersion))
 	}
 	if found.Enabled && len(difference(types, found.Events)) == 0 && len(difference(found.Events, types)) == 0 {
 		fmt.Fprintf(out, "# %s (%s) is in order\n", found.ID, url)
@@ -121,9 +121,10 @@ func difference(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) || slices.Contains(b, "*") })
 }
 
-func orDefault(version string) string {
+// rendering names the version that an endpoint renders events in.
+func rendering(version string) string {
 	if version == "" {
-		return "of the account's default"
+		return "the account's default API version"
 	}
-	return version
+	return "API version " + version
 }
