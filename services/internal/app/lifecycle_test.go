@@ -290,7 +290,9 @@ func TestAClusterThatCountsFromLessStopsTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	err = app.Run(t.Context(), cfg, func(*app.App) {})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = app.Run(ctx, cfg, func(*app.App) {})
 	if err == nil || !strings.Contains(err.Error(), "pg_resetwal") {
 		t.Errorf("the program ended with %v", err)
 	}

@@ -211,7 +211,7 @@ func (h *history) pageRefused(m *monthlyGift, err error) {
 			h.t.Errorf("a page was refused %s before its end", m.pageEnds.Sub(h.Clock.Now()))
 		}
 		m.page = ""
-	case "RECURRING_ENDED", "TOO_MANY_CHANGES", "STRIPE_ACCOUNT_DISCONNECTED", "STRIPE_ACCOUNT_NOT_READY":
+	case "RECURRING_ENDED", "TOO_MANY_CHANGES", "STRIPE_ACCOUNT_DISCONNECTED":
 	default:
 		h.t.Fatalf("a donor's wish was refused: %v", err)
 	}
