@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,37 @@ func TestRetriesThenTheEnd(t *testing.T) {
 	}
 	if n := len(sim.BalanceTransactions("")); n != 1 {
 		t.Errorf("%d payments, want 1", n)
+	}
+}
+
+// Those that ended are listed only for who asks: https://docs.stripe.com/api/subscriptions/list.
+func TestSubscriptionsAreListedByStatus(t *testing.T) {
+	sim, url := serve(t, stripesim.Config{})
+	api := newClient(url, testKey, 0)
+	for range 2 {
+		pay(t, sim, create(t, api, monthly(2000)).ID)
+	}
+	goesOn, ended := sim.Subscriptions("")[0].ID, sim.Subscriptions("")[1].ID
+	if _, err := api.Subscriptions.Cancel(ended, nil); err != nil {
+		t.Fatal(err)
+	}
+	for status, want := range map[string][]string{
+		"": {goesOn}, "all": {ended, goesOn}, "ended": {ended}, "canceled": {ended}, "active": {goesOn}, "past_due": nil,
+	} {
+		p := &stripe.SubscriptionListParams{}
+		if status != "" {
+			p.Status = &status
+		}
+		var got []string
+		i := api.Subscriptions.List(p)
+		for i.Next() {
+			got = append(got, i.Subscription().ID)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if err := i.Err(); err != nil || !slices.Equal(got, want) {
+			t.Errorf("of status %q are %v, %v; want %v", status, got, err, want)
+		}
 	}
 }
 
