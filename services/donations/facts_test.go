@@ -116,6 +116,26 @@ func TestASumOfRefundsLeadsToEachOfThem(t *testing.T) {
 	}
 }
 
+// What may not be read is no answer: else the refund would be taken for nobody's, and its event for done.
+func TestARefundWhosePaymentMayNotBeReadWaits(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d := e.create(intent())
+	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); err != nil {
+		t.Fatal(err)
+	}
+	refund, err := e.sim.Refund(e.sim.Sessions("")[0].ChargeID, 5_00)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.sim.AddFault(stripesim.Fault{Method: http.MethodGet, PathPrefix: "/v1/payment_intents", Status: http.StatusForbidden})
+	_, err = e.gifts.ReadRefund(t.Context(), "", refund)
+	wantReason(t, err, "PAYMENT_UNREAD")
+	e.sim.ClearFaults()
+	if ours, err := e.gifts.ReadRefund(t.Context(), "", refund); err != nil || !ours {
+		t.Errorf("ours %v: %v", ours, err)
+	}
+}
+
 // A live Connect endpoint gets test events too, and metadata can name any gift.
 func TestTheOtherLivemodeMovesNoGift(t *testing.T) {
 	e := newEnv(t, Limit{})

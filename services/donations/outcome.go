@@ -279,14 +279,20 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	fact := SessionFact{Account: d.StripeAccount, Session: session, At: s.now()}
+	return s.applyRead(ctx, d.StripeAccount, session)
+}
+
+// applyRead applies an open gift's session that was asked for, and, while it has a debit under way, the invoice that
+// tells more of it.
+func (s *Service) applyRead(ctx context.Context, account string, session stripe.Session) error {
+	fact := SessionFact{Account: account, Session: session, At: s.now()}
 	if err := s.applySession(ctx, fact); err != nil || session.Invoice == "" || fact.state() != StatePending {
 		return err
 	}
-	inv, err := s.cfg.Stripe.GetInvoice(ctx, d.StripeAccount, session.Invoice)
+	inv, err := s.cfg.Stripe.GetInvoice(ctx, account, session.Invoice)
 	if err != nil {
 		return err
 	}
-	_, err = s.ApplyInvoice(ctx, d.StripeAccount, inv)
+	_, err = s.ApplyInvoice(ctx, account, inv)
 	return err
 }

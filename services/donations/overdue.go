@@ -119,7 +119,7 @@ func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UU
 	for _, d := range gifts {
 		session, isMet := met[d.session()]
 		if isMet {
-			err = s.applySession(ctx, SessionFact{Account: account, Session: session, At: s.now()})
+			err = s.applyRead(ctx, account, session)
 		} else {
 			err = s.Refresh(ctx, d.ID)
 		}

@@ -35,6 +35,8 @@ type Lookup struct {
 	asks, invoiceAsks int
 	gifts             map[string]uuid.UUID
 	months            map[string]bool
+	// refused: of a payment it was told that it is none of ours, because it may not be read.
+	refused bool
 }
 
 // NewLookup begins a step that looks up payments of the account.
@@ -70,7 +72,9 @@ func (l *Lookup) Gift(ctx context.Context, p Payment) (donation uuid.UUID, told 
 		return uuid.Nil, false, err
 	}
 	switch stripe.KindOf(err) {
-	case 0, stripe.Missing, stripe.Refused:
+	case 0, stripe.Missing:
+	case stripe.Refused:
+		l.refused = true
 	case stripe.Failed:
 		return uuid.Nil, false, nil
 	default: // nor will Stripe tell of the others now
@@ -129,18 +133,20 @@ func (l *Lookup) makeMonth(ctx context.Context, p Payment) (told bool, err error
 }
 
 // giftOf finds whose gift a payment is; a zero Match for none. What is new here is asked for at Stripe. When Stripe
-// cannot tell now, it is an error, UNAVAILABLE (PAYMENT_UNREAD).
+// cannot tell now, or the payment may not be read, it is an error, UNAVAILABLE (PAYMENT_UNREAD): money can be booked to
+// unknown receipts, but a refund or a dispute that is taken for nobody's is forgotten.
 func (s *Service) giftOf(ctx context.Context, account, intent, charge string) (Match, error) {
 	clue := Clue{PaymentIntent: intent, Charge: charge}
 	matches, err := s.Find(ctx, account, []Clue{clue})
 	if err != nil || matches[0].Donation != uuid.Nil || intent == "" {
 		return first(matches), err
 	}
-	donation, told, err := s.NewLookup(account).Gift(ctx, Payment{Intent: intent})
+	lookup := s.NewLookup(account)
+	donation, told, err := lookup.Gift(ctx, Payment{Intent: intent})
 	if err != nil {
 		return Match{}, err
 	}
-	if !told {
+	if !told || lookup.refused {
 		return Match{}, errs.Unavailable("PAYMENT_UNREAD", firstRetry, nil, "Stripe does not tell now whose payment it is.")
 	}
 	clue.Donation = donation

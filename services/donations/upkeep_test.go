@@ -135,6 +135,24 @@ func TestManyOverdueGiftsAreReadAPageAtATime(t *testing.T) {
 	e.wantState(gone, StateExpired)
 }
 
+// The session of a debit that was refused looks like one whose debit is still under way, in a list too.
+func TestManyOverdueFirstMonthsByDebitAreDecidedByTheirInvoices(t *testing.T) {
+	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	var ids []uuid.UUID
+	for range 5 {
+		ids = append(ids, e.debitMonthly(stripesim.IBANRefused).ID)
+	}
+	e.clock.Advance(15 * aWeek)
+	for range 2 {
+		if err := e.gifts.refreshMany(t.Context(), "", ids); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			e.wantState(Donation{ID: id}, StateFailed)
+		}
+	}
+}
+
 func TestThoseWhoWaitLongestAreLookedUpFirst(t *testing.T) {
 	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
 	first := e.create(intent())
