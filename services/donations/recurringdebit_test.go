@@ -256,6 +256,32 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 	})
 }
 
+// What comes back from another currency may be some cents off.
+func TestAFirstMonthInTheDonorsCurrencyThatIsFasterThanItsSession(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first := e.monthly()
+	if err := e.sim.Localize(first.CheckoutSession, "gbp", 0.86); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardInternational); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
+	if err != nil || !inv.First || inv.Amount.Currency != "GBP" {
+		t.Fatalf("the invoice is %+v, %v", inv, err)
+	}
+	for range 2 {
+		ours, err := e.gifts.applyPaidInvoice(t.Context(), "", inv, &stripe.BalanceTransaction{Amount: 20_01, Currency: "EUR"})
+		if err != nil || !ours {
+			t.Fatal(ours, err)
+		}
+		e.wantFirst(first, StateSucceeded)
+		if paid, states := e.months(); len(states) != 1 || len(paid) != 1 || paid[0] != 20_00 {
+			t.Errorf("paid %v, %v: it is another gift", paid, states)
+		}
+	}
+}
+
 func TestAnEndWithTheMonthTakesNoDraft(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()

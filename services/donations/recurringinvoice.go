@@ -62,8 +62,11 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 			return s.failFirstTx(ctx, tx, first, inv)
 		}
 		if inv.Amount.Currency != r.Amount.Currency {
-			// The donor was shown a price in another currency. The month is what it brought, or else was asked for.
+			// The donor was shown a price in another currency. The first month is what was agreed on, or it would be
+			// another gift beside that; each other one is what it brought, or else was asked for.
 			switch {
+			case inv.First:
+				inv.Amount = first.Amount
 			case brought == nil:
 				return errForeignInvoice
 			case brought.Currency == string(r.Amount.Currency):
