@@ -96,7 +96,7 @@
 // refused has failed only when its invoice says that nobody will try again: its donor must not be asked twice. Money
 // that arrived pays its month whatever became of the invoice, which members may have voided or given up while the
 // debit was at the bank: so no charge waits for an invoice to be paid. A month that was paid in the donor's own
-// currency is what it brought in the campaign's.
+// currency is what it brought in the campaign's; the first one is what was agreed on.
 //
 // Donors have no account: a link is mailed to the address that Stripe has, read at that moment and kept nowhere;
 // its token, of which only a hash is kept, is good once, and opens a page for half an hour. There is no recovery of
