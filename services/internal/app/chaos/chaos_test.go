@@ -165,7 +165,8 @@ type history struct {
 	refunds  []*refundsv1.CreateRefundRequest
 	disputes []string
 	paper    paper
-	// monthly are the donors' own monthly gifts, and usedLinks the tokens of links that they opened.
+	// monthly are the donors' own monthly gifts, and usedLinks the tokens of links that they tried: true where it opened,
+	// false where nobody knows, since the call was not answered.
 	monthly   []*monthlyGift
 	usedLinks map[string]bool
 	// link is the last that leads into Stripe's form; accountState is what Stripe says of the account.

@@ -132,17 +132,19 @@ func (h *history) openLink() {
 	}
 	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
 	defer cancel()
-	used, fresh := h.usedLinks[token], h.Clock.Now().Before(m.asked.Add(23*time.Hour))
-	h.usedLinks[token] = true
+	used, tried := h.usedLinks[token]
+	fresh := h.Clock.Now().Before(m.asked.Add(23 * time.Hour))
+	h.usedLinks[token] = used
 	opened, err := recurringv1.NewRecurringServiceClient(h.rest).RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name, Token: token})
 	switch {
 	case err == nil && used:
 		h.t.Error("a link was good twice")
 	case err == nil:
+		h.usedLinks[token] = true
 		m.page, m.pageEnds = opened.GetManageToken(), opened.GetExpireTime().AsTime()
 	case h.unanswered(err):
 		h.note("  … and is not answered")
-	case reasonOf(err) == "LINK_INVALID" && (used || !fresh):
+	case reasonOf(err) == "LINK_INVALID" && (tried || !fresh):
 		h.note("  … it is good no more")
 	default:
 		h.t.Fatalf("a link was refused: %v", err)
