@@ -142,7 +142,13 @@ func (s *Service) storeMissed(ctx context.Context, account string, page []stripe
 		missed := s.now().Sub(e.Created) > onItsWay
 		stored, err := s.store(ctx, e, step, ignore, missed)
 		if err != nil {
-			return err
+			if ctx.Err() != nil || postgres.Away(err) {
+				return err
+			}
+			// One that the database will never take must not keep the account's others, nor its money.
+			s.metrics.hearFailures.Inc()
+			s.cfg.Logger.ErrorContext(ctx, "an event cannot be stored", "event", e.ID, "type", e.Type, "account", account, "error", err)
+			continue
 		}
 		if stored && missed && ignore == "" {
 			s.metrics.missed.Inc()

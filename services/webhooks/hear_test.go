@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -226,6 +227,30 @@ func TestManyMissedEvents(t *testing.T) {
 	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
 	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
 		t.Errorf("heard up to %v ago", behind)
+	}
+}
+
+func TestAnEventThatCannotBeStoredKeepsNoOther(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	for range 2 {
+		if err := e.sim.Expire(e.give(vallon).CheckoutSession); err != nil {
+			t.Fatal(err)
+		}
+	}
+	owner := pgtest.Owner(t, e.pool)
+	refused := e.sim.Events("")[0].ID
+	if _, err := owner.Exec(t.Context(), `ALTER TABLE webhooks.events ADD CONSTRAINT events_refused CHECK (id <> '`+refused+`')`); err != nil {
+		t.Fatal(err)
+	}
+	e.later(time.Hour)
+	e.run("")
+	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE heard"); n != 1 {
+		t.Errorf("heard %d, want 1", n)
+	}
+	if got := measured(t, e.webhooks.metrics.hearFailures); got != 1 {
+		t.Errorf("%v failures are counted, want 1", got)
 	}
 }
 
