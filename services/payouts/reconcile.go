@@ -30,18 +30,18 @@ func (c *comparison) find(problem Problem, transaction string, expected, found i
 
 // reconcile compares a payout with what Stripe says is inside, and that with the books, to the cent; it notes what
 // differs, and what differs no more. compared is false while something is still on its way.
-func (s *Service) reconcile(ctx context.Context, p Payout) (compared bool, err error) {
+func (s *Service) reconcile(ctx context.Context, p Payout) (compared, differs bool, err error) {
 	if !p.Automatic {
-		return true, nil
+		return true, false, nil
 	}
 	if !p.contentsRead {
-		return false, nil
+		return false, false, nil
 	}
 	c, err := s.compare(ctx, p)
 	if err != nil || c.waiting {
-		return false, err
+		return false, false, err
 	}
-	return true, s.note(ctx, p, c.findings)
+	return true, len(c.findings) > 0, s.note(ctx, p, c.findings)
 }
 
 func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err error) {

@@ -217,13 +217,14 @@ WHERE p.account = @account
 	AND p.failure_transaction = @failure_transaction
 	AND p.attempts = @attempts`
 
-// done puts a payout off until it is to be compared again, or for ever. One that an event has moved meanwhile
+// done puts a payout off until it is to be compared again, or for ever: an old one when nothing differs, since what
+// was missing may come at last, after months without access to the account. One that an event has moved meanwhile
 // stays due.
-func (s *Service) done(ctx context.Context, p Payout) error {
+func (s *Service) done(ctx context.Context, p Payout, differs bool) error {
 	_, err := s.cfg.Pool.Exec(ctx, doneSQL, pgx.NamedArgs{
 		"account": p.Account, "id": p.ID, "state": string(p.State), "listable": p.listable,
 		"failure_transaction": p.FailureTransaction, "attempts": p.attempts,
-		"watched": s.now().Sub(p.Created) < watchFor, "every": compareEvery,
+		"watched": differs || s.now().Sub(p.Created) < watchFor, "every": compareEvery,
 	})
 	return postgres.Error(err)
 }

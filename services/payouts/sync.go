@@ -231,12 +231,12 @@ func (s *Service) work(ctx context.Context, account, id string, until time.Time)
 	if err != nil {
 		return s.workFailed(ctx, p, err)
 	}
-	compared, err := s.reconcile(ctx, p)
+	compared, differs, err := s.reconcile(ctx, p)
 	if err != nil {
 		return s.workFailed(ctx, p, err)
 	}
 	if settled && compared && p.final() {
-		return s.done(ctx, p)
+		return s.done(ctx, p, differs)
 	}
 	return s.later(ctx, p)
 }

@@ -236,6 +236,9 @@ func TestADifferenceIsTold(t *testing.T) {
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error(diff)
 	}
+	// However old it is by then, it is looked at until it is put right.
+	e.clock.Advance(60 * day)
+	e.run("")
 	forge(-100)
 	e.run("")
 	if p := e.payout("vallon", id); p.Reconciliation != payouts.ReconciliationMatched || len(p.Findings) != 0 {
