@@ -121,17 +121,16 @@ func (a *App) behind(ctx context.Context) string {
 }
 
 // bind makes sure that the books are of the account and the mode of Stripe's keys, before a job writes to them.
-// With another's the program stops. One that Stripe does not know says nothing while there is another: it was
-// rolled, or is not in force yet.
+// With another's the program stops. Of one that Stripe does not know only the mode is compared: it was rolled, or is
+// not in force yet, and what needs no Stripe goes on.
 func (a *App) bind(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
-	keys := a.services.stripe.EachKey()
-	for _, key := range keys {
+	for _, key := range a.services.stripe.EachKey() {
 		account, err := key.OwnAccount(ctx)
-		if stripe.Unknown(err) && len(keys) > 1 {
-			a.logger.Warn("Stripe does not know one of the keys in STRIPE_API_KEY")
-			account, err = "", nil
+		if stripe.Unknown(err) {
+			a.logger.Warn("Stripe does not know a key in STRIPE_API_KEY, so only its mode is compared with the books'")
+			err = nil
 		}
 		if stripe.KindOf(err) == stripe.Refused {
 			a.logger.Warn("STRIPE_API_KEY may not read its own account, so only its mode is compared with the books'")
