@@ -73,6 +73,23 @@ func column[T any](rows []eventRow, of func(eventRow) T) []T {
 	return values
 }
 
+// storedColumns are what an event is stored with.
+const storedColumns = `
+	account,
+	id,
+	type,
+	step,
+	livemode,
+	object,
+	state,
+	next_attempt_at,
+	failure_reason,
+	created_at,
+	received_at,
+	finished_at,
+	heard
+`
+
 // givenEvents are the rows of rowsArgs.
 const givenEvents = `
 FROM unnest(
@@ -89,38 +106,10 @@ FROM unnest(
 	@received::timestamptz[],
 	@finished::timestamptz[],
 	@heard::boolean[]
-) AS g (
-	account,
-	id,
-	type,
-	step,
-	livemode,
-	object,
-	state,
-	next_attempt_at,
-	failure_reason,
-	created_at,
-	received_at,
-	finished_at,
-	heard
-)`
+) AS g (` + storedColumns + `)`
 
 const insertEvents = `
-INSERT INTO webhooks.events AS e (
-	account,
-	id,
-	type,
-	step,
-	livemode,
-	object,
-	state,
-	next_attempt_at,
-	failure_reason,
-	created_at,
-	received_at,
-	finished_at,
-	heard
-)
+INSERT INTO webhooks.events AS e (` + storedColumns + `)
 SELECT
 	g.account,
 	g.id,

@@ -53,13 +53,5 @@ func TestTwoCopies(t *testing.T) {
 	giving.Wait()
 	other.Stop()
 
-	var want int64
-	for _, p := range paid {
-		want += p
-	}
-	e.Eventually("what was paid is booked", func() bool {
-		settled, pending := progress(t, e.Conn, campaign)
-		return settled == want && pending == 0
-	})
-	wantBooksOfStripe(t, e, "vallon")
+	wantBooked(t, e, campaign, paid)
 }

@@ -57,6 +57,12 @@ func TestKilled(t *testing.T) {
 	program.Stop()
 
 	e.StartApp()
+	wantBooked(t, e, campaign, paid)
+}
+
+// wantBooked waits until the campaign has all that was paid, and wants the books to be Stripe's.
+func wantBooked(t *testing.T, e *apptest.Env, campaign string, paid []int64) {
+	t.Helper()
 	var want int64
 	for _, p := range paid {
 		want += p
