@@ -437,3 +437,45 @@ func (e *env) sender() *mail.Sender {
 	}
 	return s
 }
+
+// Two amounts that were on their way to Stripe together would leave the one that came last, and not the one that the
+// donor wanted last.
+func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, _ := e.paidMonthly()
+	want := func(minor int64) Recurring {
+		t.Helper()
+		r, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: minor, Currency: money.EUR})
+		if err != nil || r.Amount.Minor != minor {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		return r
+	}
+	for _, last := range []int64{20_00, 25_00} { // also the one that Stripe has before
+		e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, Status: http.StatusServiceUnavailable})
+		if r := want(30_00); !r.Pending() {
+			t.Fatalf("%+v", r)
+		}
+		// Somebody takes it to Stripe, and is there when the donor wants something else.
+		e.clock.Advance(time.Minute)
+		now := e.gifts.now()
+		r, err := oneRecurring(e.pool.Query(t.Context(), claimWishSQL, pgx.NamedArgs{"id": first.ID, "now": now, "claimed_until": now.Add(wishClaim)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := want(last); !r.Pending() {
+			t.Errorf("%d goes to Stripe beside another", last)
+		}
+		if _, err := e.gifts.tellStripe(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.gifts.noteWishDone(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		e.clock.Advance(wishClaim)
+		e.keep()
+		if r := e.recurring(first); r.Pending() || r.Amount.Minor != last || e.sim.Subscriptions("")[0].AmountMinor != last {
+			t.Errorf("%+v, and at Stripe %+v; want %d", r, e.sim.Subscriptions("")[0], last)
+		}
+	}
+}

@@ -314,6 +314,28 @@ func TestAnEndWithTheMonthTakesNoDraft(t *testing.T) {
 	})
 }
 
+// An end "with the month" says something of a month that is paid for: Stripe goes on trying to charge another one.
+func TestAnEndWithTheMonthWaitsForNoneThatCouldNotBeCharged(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, subscription := e.paidMonthly()
+	if err := e.sim.SetCard(subscription, stripesim.CardInsufficientFunds); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour)) // of which nothing is heard
+	if _, err := e.campaigns.Close(t.Context(), vallon); err != nil {
+		t.Fatal(err)
+	}
+	e.keep()
+	if r := e.recurring(first); r.State != RecurringCanceled || r.EndReason != EndedByCampaign {
+		t.Errorf("%+v", r)
+	}
+	_ = e.sim.SetCard(subscription, stripesim.CardOK) // an error: it has ended
+	e.clock.Advance(2 * aWeek)
+	if n := len(e.sim.BalanceTransactions("")); n != 1 {
+		t.Errorf("%d payments: a month was taken for a campaign that is closed", n)
+	}
+}
+
 // A payment that nothing leads to is looked for in vain, once.
 func TestAPaymentOfNobodys(t *testing.T) {
 	e := newEnv(t, Limit{})

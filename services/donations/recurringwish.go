@@ -17,7 +17,8 @@ import (
 )
 
 // What somebody wants of a monthly gift is stored first, and then done at Stripe, at once if Stripe answers and
-// else by upkeep. So no end that a donor was promised is lost, and what is sent twice is done once.
+// nobody else is at it, and else by upkeep. So no end that a donor was promised is lost, and what is sent twice is
+// done once.
 
 const (
 	// wishClaim is how long one who carries a wish out keeps others from it; longer than its calls take.
@@ -73,13 +74,14 @@ func (s *Service) changeable(ctx context.Context, r Recurring) error {
 	return s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective)
 }
 
+// While another amount may be on its way to Stripe this one waits, or that would be the last there.
 const wishAmountSQL = `
 UPDATE donations.recurring AS r
 SET
 	wanted_amount_minor = @amount_minor,
 	wish = r.wish + 1,
 	wish_failures = 0,
-	wish_at = @now,
+	wish_at = CASE WHEN r.wish_at > @now THEN least(r.wish_at, @claimed_until) ELSE @now END,
 	updated_at = @now
 WHERE r.id = @id
 	AND r.state IN ('active', 'past_due')
@@ -103,7 +105,10 @@ func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id u
 	if err := checkAmount(campaign, amount); err != nil {
 		return Recurring{}, err
 	}
-	_, err = s.cfg.Pool.Exec(ctx, wishAmountSQL, pgx.NamedArgs{"id": id, "amount_minor": amount.Minor, "now": s.now()})
+	now := s.now()
+	_, err = s.cfg.Pool.Exec(ctx, wishAmountSQL, pgx.NamedArgs{
+		"id": id, "amount_minor": amount.Minor, "now": now, "claimed_until": now.Add(wishClaim),
+	})
 	if err != nil {
 		return Recurring{}, postgres.Error(err)
 	}
@@ -171,8 +176,9 @@ func (s *Service) tellStripe(ctx context.Context, r Recurring) (stripe.Subscript
 		return sub, err
 	}
 	// For an hour after a period's end the next month's invoice is a draft. The month that is paid for is over then, and
-	// Stripe would take another before it ends the subscription with that: so the end is now, which takes nothing.
-	if r.wantedEnd == endNow || r.wantedEnd == endWithMonth && sub.Latest.Draft {
+	// Stripe would take another before it ends the subscription with that: so the end is now, which takes nothing. Nor is
+	// a month waited for that could not be charged, also when nobody had heard of it.
+	if r.wantedEnd == endNow || r.wantedEnd == endWithMonth && (sub.Latest.Draft || recurringState(sub.Status) != RecurringActive) {
 		sub, err := s.cfg.Stripe.CancelSubscription(ctx, r.StripeAccount, r.Subscription)
 		if stripe.KindOf(err) == stripe.Missing { // somebody was faster
 			return s.readSubscription(ctx, r)
