@@ -2,6 +2,8 @@ package donations
 
 import (
 	"context"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -131,8 +133,8 @@ type Movement struct {
 	PaymentIntent, Charge string
 	// At is when it happened at Stripe.
 	At time.Time
-	// Paid: the gift's money arrived.
-	Paid bool
+	// PaidMinor is the gift's amount when its money arrived; zero otherwise.
+	PaidMinor int64
 	// GivenBackMinor is what went back to the donor, in the gift's currency; negative when a refund failed.
 	GivenBackMinor int64
 	// Disputes is 1 when the donor's bank took it back, -1 when that was won.
@@ -143,7 +145,7 @@ type Movement struct {
 	Back bool
 }
 
-// A gift that is paid again, on another charge, stays booked as it was.
+// A gift that is paid again, on another charge, stays booked as it was, and is not returned.
 const bookSQL = `
 UPDATE donations.donations AS d
 SET
@@ -175,7 +177,8 @@ FROM (
 		u.charge
 ) AS m
 WHERE d.id = m.id
-	AND d.booked_at IS NULL`
+	AND d.booked_at IS NULL
+RETURNING d.id`
 
 // Only a paid gift can be given back. A long history is read from its newest end, so the refund or the dispute
 // may be known before the payment: then it was added up, and counts now.
@@ -229,7 +232,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 		all = append(all, m.Donation)
 		minor = append(minor, m.GivenBackMinor)
 		disputes = append(disputes, m.Disputes)
-		if m.Paid {
+		if m.PaidMinor > 0 {
 			paid = append(paid, m.Donation)
 			intents = append(intents, m.PaymentIntent)
 			charge = append(charge, m.Charge)
@@ -237,12 +240,30 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 		}
 	}
 	now := s.now()
-	if _, err := tx.Exec(ctx, bookSQL, pgx.NamedArgs{
+	rows, err := tx.Query(ctx, bookSQL, pgx.NamedArgs{
 		"ids": paid, "intents": intents, "charges": charge, "at": at, "now": now,
-	}); err != nil {
+	})
+	if err != nil {
 		return postgres.Error(err)
 	}
-	_, err := tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputes": disputes, "now": now})
+	booked, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return postgres.Error(err)
+	}
+	for i, m := range movements {
+		if m.PaidMinor == 0 {
+			continue
+		}
+		if first := slices.Index(booked, m.Donation); first >= 0 {
+			booked = slices.Delete(booked, first, first+1)
+			continue
+		}
+		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
+		// and the gift is still there.
+		s.cfg.Logger.WarnContext(ctx, "a gift was paid once more", slog.String("donation", m.Donation.String()), slog.String("charge", m.Charge))
+		minor[i] -= m.PaidMinor
+	}
+	_, err = tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputes": disputes, "now": now})
 	if err != nil {
 		return postgres.Error(err)
 	}

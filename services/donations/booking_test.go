@@ -26,7 +26,8 @@ func (e *env) book(d Donation, movements ...Movement) {
 // The state goes forward only; whether the money is here or there can change back.
 func TestWhatBecameOfTheMoney(t *testing.T) {
 	var (
-		paid        = Movement{Paid: true, Charge: "ch_1", PaymentIntent: "pi_1"}
+		paid        = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
+		again       = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}
 		part        = Movement{GivenBackMinor: 5_00}
 		whole       = Movement{GivenBackMinor: 20_00}
 		partFailed  = Movement{GivenBackMinor: -5_00}
@@ -50,16 +51,19 @@ func TestWhatBecameOfTheMoney(t *testing.T) {
 		"a refund that failed":         {[]Movement{paid, whole, wholeFailed}, StateRefunded, received},
 		"a refund that failed in part": {[]Movement{paid, whole, partFailed}, StateRefunded, received},
 		"a refund that failed and was made again": {[]Movement{paid, whole, wholeFailed, whole}, StateRefunded, back},
-		"disputed":                                    {[]Movement{paid, disputed}, StateDisputed, back},
-		"a dispute that was won":                      {[]Movement{paid, disputed, won}, StateDisputed, received},
-		"a dispute that was won, of two":              {[]Movement{paid, disputed, disputed, won}, StateDisputed, back},
-		"refunded after a dispute that was won":       {[]Movement{paid, disputed, won, whole}, StateDisputed, back},
-		"a refund known before its payment":           {[]Movement{whole, paid}, StateRefunded, back},
-		"a refund that failed before its payment":     {[]Movement{whole, wholeFailed, paid}, StateSucceeded, received},
-		"a dispute known before its payment":          {[]Movement{disputed, paid}, StateDisputed, back},
-		"a dispute won, all known before the payment": {[]Movement{disputed, won, paid}, StateSucceeded, received},
-		"a dispute won, and its loss known last":      {[]Movement{won, paid, disputed}, StateSucceeded, received},
-		"a dispute without a payment":                 {[]Movement{disputed}, StateCreated, open},
+		"disputed":                                      {[]Movement{paid, disputed}, StateDisputed, back},
+		"a dispute that was won":                        {[]Movement{paid, disputed, won}, StateDisputed, received},
+		"a dispute that was won, of two":                {[]Movement{paid, disputed, disputed, won}, StateDisputed, back},
+		"refunded after a dispute that was won":         {[]Movement{paid, disputed, won, whole}, StateDisputed, back},
+		"a refund known before its payment":             {[]Movement{whole, paid}, StateRefunded, back},
+		"a refund that failed before its payment":       {[]Movement{whole, wholeFailed, paid}, StateSucceeded, received},
+		"a dispute known before its payment":            {[]Movement{disputed, paid}, StateDisputed, back},
+		"a dispute won, all known before the payment":   {[]Movement{disputed, won, paid}, StateSucceeded, received},
+		"a dispute won, and its loss known last":        {[]Movement{won, paid, disputed}, StateSucceeded, received},
+		"paid twice, and given back once":               {[]Movement{paid, again, whole}, StateSucceeded, received},
+		"paid twice, and given back twice":              {[]Movement{paid, again, whole, whole}, StateRefunded, back},
+		"given back once, and then known as paid twice": {[]Movement{whole, paid, again}, StateRefunded, received},
+		"a dispute without a payment":                   {[]Movement{disputed}, StateCreated, open},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()

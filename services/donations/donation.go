@@ -59,7 +59,7 @@ type Donation struct {
 	pollAttempts int
 	lookTime     time.Time
 	// givenBackMinor and openDisputes are what Stripe's balance says is not the collective's any more. Both can
-	// return to zero, and the state cannot.
+	// return to zero, and the state cannot. The first is below zero while a gift is there twice.
 	givenBackMinor int64
 	openDisputes   int
 	// fraudWarning: a card network warned of it, and it can still be given back.

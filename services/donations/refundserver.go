@@ -197,9 +197,9 @@ func inverted[K, V comparable](m map[K]V) map[V]K {
 	return back
 }
 
-// givenBack is absent while nothing went back.
+// givenBack is absent while nothing of the gift went back.
 func givenBack(d Donation) *moneyv1.Money {
-	if d.givenBackMinor == 0 {
+	if d.givenBackMinor <= 0 {
 		return nil
 	}
 	return moneyToProto(money.Amount{Minor: d.givenBackMinor, Currency: d.Amount.Currency})

@@ -202,7 +202,6 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 		PaymentIntent: t.Source.PaymentIntent,
 		Charge:        t.Source.Charge,
 		At:            t.Created,
-		Paid:          m.paid,
 		Back:          !m.paid && t.Amount > 0,
 	}
 	// By what the source says that it is, and never by how its id looks.
@@ -213,6 +212,8 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 		move.Dispute = t.Source.ID
 	}
 	switch {
+	case m.paid:
+		move.PaidMinor = match.Amount.Minor
 	case m.disputed && t.Amount < 0:
 		move.Disputes = 1
 	case m.disputed && t.Amount > 0:

@@ -86,6 +86,37 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 			t.Errorf("the gift is %v", got)
 		}
 	})
+	t.Run("twice, and both are paid", func(t *testing.T) {
+		before, _ := progress(t, e.Conn, campaign)
+		settles := func(more int64) {
+			t.Helper()
+			e.Eventually("the books have it", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == before+more })
+		}
+		d := give(t, e.Conn, gift(campaign))
+		closed := session(t, e, d).ID
+		first := recovered(t, e, d)
+		second, err := e.Sim.Recover(closed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, page := range []string{first, second} {
+			if err := e.Sim.Pay(page, stripesim.CardOK); err != nil {
+				t.Fatal(err)
+			}
+			settles(int64(i+1) * 20_00)
+		}
+		all := e.Sim.BalanceTransactions("")
+		if _, err := e.Sim.Refund(all[len(all)-1].SourceID, 0); err != nil {
+			t.Fatal(err)
+		}
+		settles(20_00)
+		if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
+			t.Errorf("its donor, who has one of two payments back, is told %v", got)
+		}
+		if got := stateOf(t, e, owner, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_SUCCEEDED || got.GetAmountGivenBack() != nil {
+			t.Errorf("members see %v", got)
+		}
+	})
 	t.Run("and paid by a debit, of which it is told that it is under way", func(t *testing.T) {
 		d := give(t, e.Conn, gift(campaign))
 		if err := e.Sim.PayByDebit(recovered(t, e, d), stripesim.IBANRefused); err != nil {
