@@ -67,6 +67,8 @@ type RoleMovement struct {
 	Kind          string
 	Effective     time.Time
 	Amount        money.Amount
+	// Reversed: a reversal took it back since, wholly or in part.
+	Reversed bool
 }
 
 // In the order of time the entries of a collective stand in one index.
@@ -77,7 +79,12 @@ SELECT
     t.kind,
     t.effective_at,
     e.currency,
-    sum(e.amount)::bigint
+    sum(e.amount)::bigint,
+    EXISTS (
+        SELECT
+        FROM ledger.reversals AS v
+        WHERE v.original_id = t.id
+    )
 FROM ledger.entries AS e
 JOIN ledger.transactions AS t ON t.id = e.transaction_id
 WHERE e.collective = @collective
@@ -120,7 +127,12 @@ SELECT
     t.kind,
     t.effective_at,
     e.currency,
-    sum(e.amount)::bigint
+    sum(e.amount)::bigint,
+    EXISTS (
+        SELECT
+        FROM ledger.reversals AS v
+        WHERE v.original_id = t.id
+    )
 FROM ledger.transactions AS t
 JOIN ledger.entries AS e ON e.transaction_id = t.id
 WHERE t.book = @book
@@ -159,6 +171,6 @@ func (s *Service) RoleMovementTx(
 }
 
 func scanRoleMovement(r pgx.CollectableRow) (m RoleMovement, err error) {
-	err = r.Scan(&m.TransactionID, &m.Reference, &m.Kind, &m.Effective, &m.Amount.Currency, &m.Amount.Minor)
+	err = r.Scan(&m.TransactionID, &m.Reference, &m.Kind, &m.Effective, &m.Amount.Currency, &m.Amount.Minor, &m.Reversed)
 	return m, err
 }

@@ -76,14 +76,7 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 	if m.movements, err = s.cfg.Ledger.RoleMovementsTx(ctx, tx, book, collective, ledger.RoleBank, from, to); err != nil {
 		return 0, 0, err
 	}
-	ids := make([]int64, len(m.movements))
-	for i, movement := range m.movements {
-		ids[i] = movement.TransactionID
-	}
-	if m.taken, err = takenTx(ctx, tx, ids); err != nil {
-		return 0, 0, err
-	}
-	if err := m.leaveEmptyDeposits(ctx); err != nil {
+	if m.taken, err = takenTx(ctx, tx, m.movements); err != nil {
 		return 0, 0, err
 	}
 	for _, l := range lines {
@@ -171,6 +164,12 @@ func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 		}
 		return false, nil
 	}
+	switch entered, found, err := m.entered(ctx, l); {
+	case err != nil:
+		return false, err
+	case found:
+		return true, m.suggest(ctx, l, entered)
+	}
 	if l.Amount == p.Amount && l.attempt == 0 {
 		if done, err = m.book(ctx, l, p); err != nil || done {
 			return done, err
@@ -178,6 +177,30 @@ func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 	}
 	l.State, l.Target, l.Transaction = LineSuggested, TargetPledge, 0
 	return true, moveLineTx(ctx, m.tx, l, m.now)
+}
+
+const pledgedSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM treasury.offline_gifts AS g
+	WHERE g.id = @gift
+		AND g.pledge IS NOT NULL
+)`
+
+// entered returns a gift of the line's amount that a member entered about its day and without a pledge, and that no
+// line shows: to book the line as well might count the money twice.
+func (m *matcher) entered(ctx context.Context, l Line) (gift ledger.RoleMovement, found bool, err error) {
+	for _, movement := range m.movements {
+		id, ok := idAfter(movement.Reference, giftReferencePrefix)
+		if _, near := m.distance(l, movement); !ok || !near || m.taken[movement.TransactionID] {
+			continue
+		}
+		var pledged bool
+		if err := m.tx.QueryRow(ctx, pledgedSQL, pgx.NamedArgs{"gift": id}).Scan(&pledged); err != nil || !pledged {
+			return movement, err == nil, postgres.Error(err)
+		}
+	}
+	return gift, false, nil
 }
 
 // book makes the gift behind a savepoint: a line in a closed period is left to a member, and keeps no other back.
@@ -222,6 +245,12 @@ func (m *matcher) distance(l Line, movement ledger.RoleMovement) (days int, near
 	return max(later, -later), movement.Amount == l.Amount && later >= -daysEarlier && later <= daysLater
 }
 
+const takenSQL = `
+SELECT l.ledger_transaction
+FROM treasury.bank_lines AS l
+WHERE l.ledger_transaction = ANY(@transactions::bigint[])
+	AND l.state = 'matched'`
+
 const emptyDepositsSQL = `
 SELECT d.id
 FROM treasury.deposits AS d
@@ -233,20 +262,34 @@ WHERE d.id = ANY(@deposits::uuid[])
 			AND g.state <> 'reversed'
 	)`
 
-// leaveEmptyDeposits takes out the slips that were entered wrongly: every cheque of theirs was taken back, so the
-// bank never saw them. One whose cheques bounced it did see.
-func (m *matcher) leaveEmptyDeposits(ctx context.Context) error {
-	deposits := map[uuid.UUID]int64{}
-	for _, movement := range m.movements {
-		if id, ok := idAfter(movement.Reference, depositReferencePrefix); ok && movement.Kind == ledger.KindDeposit {
-			deposits[id] = movement.TransactionID
+// undone reports a movement that was entered wrongly and taken back, so the bank never saw it. A payout that came back
+// it did see, and a slip whose cheques bounced.
+func undone(m ledger.RoleMovement) bool {
+	return m.Reversed && m.Kind != ledger.KindPayout && m.Kind != ledger.KindDeposit
+}
+
+// takenTx returns those of the movements that no other line can show: a line shows them already, or they are undone;
+// so is a slip of which every cheque was taken back.
+func takenTx(ctx context.Context, tx pgx.Tx, movements []ledger.RoleMovement) (map[int64]bool, error) {
+	taken, deposits := map[int64]bool{}, map[uuid.UUID]int64{}
+	ids := make([]int64, len(movements))
+	for i, m := range movements {
+		ids[i] = m.TransactionID
+		taken[m.TransactionID] = undone(m)
+		if id, ok := idAfter(m.Reference, depositReferencePrefix); ok && m.Kind == ledger.KindDeposit {
+			deposits[id] = m.TransactionID
 		}
 	}
-	empty, err := all(ctx, m.tx, pgx.RowTo[uuid.UUID], emptyDepositsSQL, pgx.NamedArgs{
-		"deposits": slices.Collect(maps.Keys(deposits)),
-	})
-	for _, id := range empty {
-		m.taken[deposits[id]] = true
+	shown, err := all(ctx, tx, pgx.RowTo[int64], takenSQL, pgx.NamedArgs{"transactions": ids})
+	if err != nil {
+		return nil, err
 	}
-	return err
+	for _, id := range shown {
+		taken[id] = true
+	}
+	empty, err := all(ctx, tx, pgx.RowTo[uuid.UUID], emptyDepositsSQL, pgx.NamedArgs{"deposits": slices.Collect(maps.Keys(deposits))})
+	for _, id := range empty {
+		taken[deposits[id]] = true
+	}
+	return taken, err
 }

@@ -72,6 +72,7 @@ func (s *Service) ImportStatement(ctx context.Context, r Request, f StatementFil
 	if err != nil {
 		return Imported{}, err
 	}
+	s.setKeys(parsed)
 	hash := sha256.Sum256(f.Content)
 	parts := []string{string(hash[:]), f.Account, string(f.Currency), fmt.Sprintf("%+v", f.CSV), text(f.Opening), text(f.Closing)}
 	var done Imported
@@ -116,7 +117,7 @@ func (f StatementFile) form() string {
 	if f.CSV == nil {
 		return "camt.053"
 	}
-	return fmt.Sprintf("csv %d %v", f.CSV.reference, f.CSV.text)
+	return fmt.Sprintf("csv %d %d %v", f.CSV.date, f.CSV.reference, f.CSV.text)
 }
 
 // parse reads the file and checks that it is about the collective's account, when that is known, and not about
@@ -154,50 +155,56 @@ func (f StatementFile) parse(iban string, today Day) (parsed []*parsedStatement,
 const lockBankSQL = `
 SELECT pg_advisory_xact_lock(hashtextextended('cagnotte treasury bank ' || @collective::text, 0))`
 
-// lineKeys returns what makes each line the same in another file: account, day, amount, the bank's reference or,
-// without one, what was written to it; and its place among those of its day that are alike. The hash is keyed, because what
-// was written holds names, and a hash of names can be found out by trying them.
-func (s *Service) lineKeys(account string, lines []parsedLine) [][]byte {
-	keys := make([][]byte, len(lines))
-	alike := map[string]int{}
-	for i, line := range lines {
-		words := line.reference
-		if words == "" {
-			words = bare(line.text)
+// setKeys says what makes each line the same in another file: account, day, amount, the bank's reference or,
+// without one, what was written to it; and its place among those of its day that are alike, also in the statements of the file
+// that go on from one another. The hash is keyed, because what was written holds names, and a hash of names can be
+// found out by trying them.
+func (s *Service) setKeys(statements []*parsedStatement) {
+	var alike map[string]int
+	for i, p := range statements {
+		if i == 0 || !p.follows(statements[i-1]) {
+			alike = map[string]int{}
 		}
-		var content []byte
-		for _, part := range []string{
-			"treasury.bank_lines", account, string(line.bookedOn), string(line.amount.Currency),
-			strconv.FormatInt(line.amount.Minor, 10), strconv.FormatBool(line.reference != ""), words,
-		} {
-			content = binary.BigEndian.AppendUint64(content, uint64(len(part)))
-			content = append(content, part...)
+		p.keys = make([][]byte, len(p.lines))
+		for i, line := range p.lines {
+			words := line.reference
+			if words == "" {
+				words = bare(line.text)
+			}
+			var content []byte
+			for _, part := range []string{
+				"treasury.bank_lines", p.account, string(line.bookedOn), string(line.amount.Currency),
+				strconv.FormatInt(line.amount.Minor, 10), strconv.FormatBool(line.reference != ""), words,
+			} {
+				content = binary.BigEndian.AppendUint64(content, uint64(len(part)))
+				content = append(content, part...)
+			}
+			alike[string(content)]++
+			mac := hmac.New(sha256.New, s.cfg.SecretKey)
+			mac.Write(binary.BigEndian.AppendUint64(content, uint64(alike[string(content)])))
+			p.keys[i] = mac.Sum(nil)
 		}
-		alike[string(content)]++
-		mac := hmac.New(sha256.New, s.cfg.SecretKey)
-		mac.Write(binary.BigEndian.AppendUint64(content, uint64(alike[string(content)])))
-		keys[i] = mac.Sum(nil)
 	}
-	return keys
 }
 
 // keepStatementTx stores a statement, unless this file was imported before, and those of its lines that are new.
 func (s *Service) keepStatementTx(
 	ctx context.Context, tx pgx.Tx, collective string, hash []byte, ordinal int, p *parsedStatement, by string, now time.Time,
 ) error {
+	// Before a file is told to be known: read in another way, it is another one.
+	if err := sameFormTx(ctx, tx, collective, p); err != nil {
+		return err
+	}
 	id := s.cfg.NewID()
 	inserted, err := insertStatementTx(ctx, tx, id, collective, hash, ordinal, p, by, now)
 	if err != nil || !inserted {
-		return err
-	}
-	if err := sameFormTx(ctx, tx, collective, p); err != nil {
 		return err
 	}
 	pledges, err := pledgesOfTx(ctx, tx, collective, p.lines)
 	if err != nil {
 		return err
 	}
-	fresh, err := s.insertLinesTx(ctx, tx, id, collective, p, s.lineKeys(p.account, p.lines), pledges, now)
+	fresh, err := s.insertLinesTx(ctx, tx, id, collective, p, pledges, now)
 	if err != nil || fresh == 0 {
 		return err
 	}
@@ -248,7 +255,7 @@ func pledgesOfTx(ctx context.Context, tx pgx.Tx, collective string, lines []pars
 	named := make([][]string, len(lines))
 	var references []string
 	for i, line := range lines {
-		if line.amount.Minor > 0 {
+		if line.amount.Minor > 0 && !line.reversal {
 			named[i] = findReferences(line.text + " " + line.reference)
 			references = append(references, named[i]...)
 		}

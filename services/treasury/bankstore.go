@@ -145,7 +145,7 @@ ON CONFLICT (collective, account, line_key) DO NOTHING`
 
 // insertLinesTx stores the lines that are new and returns how many they were.
 func (s *Service) insertLinesTx(
-	ctx context.Context, tx pgx.Tx, statement uuid.UUID, collective string, p *parsedStatement, keys [][]byte, pledges []uuid.UUID, now time.Time,
+	ctx context.Context, tx pgx.Tx, statement uuid.UUID, collective string, p *parsedStatement, pledges []uuid.UUID, now time.Time,
 ) (int64, error) {
 	var (
 		ids        []uuid.UUID
@@ -163,7 +163,7 @@ func (s *Service) insertLinesTx(
 	}
 	tag, err := tx.Exec(ctx, insertLinesSQL, pgx.NamedArgs{
 		"collective": collective, "account": p.account, "statement": statement, "currency": string(p.currency), "now": now,
-		"ids": ids, "line_keys": keys, "booked_on": days, "amounts": amounts, "bank_references": references, "pledges": named,
+		"ids": ids, "line_keys": p.keys, "booked_on": days, "amounts": amounts, "bank_references": references, "pledges": named,
 	})
 	return tag.RowsAffected(), postgres.Error(err)
 }
@@ -305,20 +305,4 @@ func moveLineTx(ctx context.Context, tx pgx.Tx, l Line, now time.Time) error {
 		"ledger_transaction": transaction, "ignore_reason": l.IgnoreReason, "attempt": l.attempt, "now": now,
 	})
 	return postgres.ErrorFor(err, lineRefusals)
-}
-
-const matchedTransactionsSQL = `
-SELECT l.ledger_transaction
-FROM treasury.bank_lines AS l
-WHERE l.ledger_transaction = ANY(@transactions::bigint[])
-	AND l.state = 'matched'`
-
-// takenTx returns those of the transactions that a line shows already.
-func takenTx(ctx context.Context, tx pgx.Tx, transactions []int64) (map[int64]bool, error) {
-	ids, err := all(ctx, tx, pgx.RowTo[int64], matchedTransactionsSQL, pgx.NamedArgs{"transactions": transactions})
-	taken := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		taken[id] = true
-	}
-	return taken, err
 }

@@ -39,6 +39,8 @@ type (
 		// make a stranger of the same entry in the next.
 		Reference string `xml:"AcctSvcrRef"`
 		camtMovement
+		// Reversal: it takes back another entry, with the sign that it has itself.
+		Reversal bool `xml:"RvslInd"`
 		// Status is text in the old versions, and has a code in the new ones.
 		Status camtStatus `xml:"Sts"`
 		Booked camtDate   `xml:"BookgDt"`
@@ -119,7 +121,7 @@ func parseCAMT(content []byte) ([]*parsedStatement, error) {
 	tokens := &camtTokens{Decoder: xml.NewDecoder(bytes.NewReader(content)), kept: map[string]int{}}
 	tokens.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
 		switch strings.ToLower(label) {
-		case "iso-8859-1", "iso-8859-15", "latin1", "latin9":
+		case "iso-8859-1", "iso-8859-15", "latin1", "latin9", "windows-1252", "us-ascii":
 			raw, err := io.ReadAll(input)
 			return strings.NewReader(fromLatin9(raw)), err
 		}
@@ -203,7 +205,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			return nil, err
 		}
 	}
-	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference)}
+	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal}
 	texts := []string{e.Text}
 	var parts []parsedLine
 	sum := money.Amount{Currency: whole.Currency}
@@ -220,7 +222,9 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 		if (reference == "" || reference == line.reference) && line.reference != "" {
 			reference = line.reference + "/" + strconv.Itoa(i+1)
 		}
-		parts = append(parts, parsedLine{bookedOn: on, amount: amount, reference: reference, text: e.Text + " " + d.text()})
+		part := line
+		part.amount, part.reference, part.text = amount, reference, e.Text+" "+d.text()
+		parts = append(parts, part)
 	}
 	if len(parts) > 1 && len(parts) == len(e.Details) && sum == whole {
 		return parts, nil

@@ -45,7 +45,9 @@ func (s *recordSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// parseCSV reads the movements of a CSV file of one account, in one currency.
+// parseCSV reads the movements of a CSV file of one account, in one currency. Some banks put no quotes, and what payers
+// write between their columns as it is: read as quotes, those of payers would swallow lines. Such a file is no CSV for a
+// strict reader, and is read again with its quotes as letters, which no day and no amount has.
 func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLine, error) {
 	text, err := f.decode(content)
 	if err != nil {
@@ -59,18 +61,29 @@ func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLin
 		}
 		text = rest
 	}
+	lines, err := f.lines(text, currency)
+	if errors.Is(err, errQuotes) {
+		lines, err = f.lines(strings.ReplaceAll(text, `"`, `'`), currency)
+	}
+	return lines, err
+}
+
+var errQuotes = errors.New("treasury: quotes that are none")
+
+func (f csvFormat) lines(text string, currency money.Currency) (lines []parsedLine, err error) {
 	source := &recordSource{text: strings.NewReader(text)}
 	reader := csv.NewReader(source)
-	reader.Comma, reader.FieldsPerRecord, reader.LazyQuotes = f.separator, -1, true
-	var lines []parsedLine
+	reader.Comma, reader.FieldsPerRecord = f.separator, -1
 	last := 0
 	for {
 		source.left = maxRecordBytes
 		record, err := reader.Read()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return lines, nil
-		}
-		if err != nil {
+		case err != nil && strings.Contains(text, `"`):
+			return nil, errQuotes
+		case err != nil:
 			return nil, unreadable("its CSV cannot be read behind line %d", f.skipLines+last)
 		}
 		at, _ := reader.FieldPos(0)

@@ -193,7 +193,7 @@ func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, g Gift) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	taken, err := takenTx(ctx, tx, []int64{m.TransactionID})
+	taken, err := takenTx(ctx, tx, []ledger.RoleMovement{m})
 	return taken[m.TransactionID], err
 }
 

@@ -94,6 +94,8 @@ func errDiffers(format string, args ...any) error {
 	return errs.Precondition("BANK_LINE_DIFFERS", format, args...)
 }
 
+func errReversed() error { return errDiffers("What the transaction booked was reversed.") }
+
 // bookLineTx makes a gift of a line that is locked: what came, whatever was pledged.
 func (s *Service) bookLineTx(
 	ctx context.Context, tx pgx.Tx, l Line, kind TargetKind, campaign campaigns.Name, pledge uuid.UUID, currency money.Currency,
@@ -176,6 +178,9 @@ func (s *Service) markLineTx(ctx context.Context, tx pgx.Tx, l Line, transaction
 	if m.Amount != l.Amount {
 		return errDiffers("The transaction moved the bank account by %s.", m.Amount)
 	}
+	if undone(m) {
+		return errReversed()
+	}
 	return s.markTx(ctx, tx, l, m, now)
 }
 
@@ -232,7 +237,7 @@ func lockTargetTx(ctx context.Context, tx pgx.Tx, l Line) error {
 	}
 	state, err := one(ctx, tx, pgx.RowTo[string], statement, pgx.NamedArgs{"gift": l.Gift, "expense": l.Expense})
 	if err == nil && (state == string(GiftReversed) || state == string(ExpenseReversed)) {
-		return errDiffers("What the transaction booked was reversed.")
+		return errReversed()
 	}
 	return postgres.Error(err)
 }

@@ -114,10 +114,12 @@ func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
 	if _, err := importing.Exec(t.Context(), lockBankSQL, pgx.NamedArgs{"collective": "vallon"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.keepStatementTx(t.Context(), importing, "vallon", []byte(strings.Repeat("f", 32)), 1, &parsedStatement{
+	p := &parsedStatement{
 		account: "FR7630006000011234567890189", currency: money.EUR, closingOn: someDay,
 		lines: []parsedLine{{bookedOn: someDay, amount: eur(30_00), text: "VIR"}},
-	}, "", s.now()); err != nil {
+	}
+	s.setKeys([]*parsedStatement{p})
+	if err := s.keepStatementTx(t.Context(), importing, "vallon", []byte(strings.Repeat("f", 32)), 1, p, "", s.now()); err != nil {
 		t.Fatal(err)
 	}
 	given := make(chan error, 1)
@@ -183,6 +185,60 @@ func TestTwoLinesThatMayBeOneSlipAreForAMember(t *testing.T) {
 	}
 }
 
+func TestATransferEnteredWithoutItsPledgeIsNotBookedTwice(t *testing.T) {
+	s, _ := open(t)
+	p, other := s.promise(t, 25_00), s.promise(t, 25_00)
+	wrong := s.give(t, MethodTransfer, 25_00)
+	if _, err := s.ReverseGift(t.Context(), ask(), vallon, wrong.ID, "another's"); err != nil {
+		t.Fatal(err)
+	}
+	entered := s.give(t, MethodTransfer, 25_00)
+	if _, err := s.CreateGift(t.Context(), ask(), Gift{
+		Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: someDay, Pledge: other.ID,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if done := s.read(t, "02/03/2026;"+p.Reference+";;25,00"); done.Booked != 0 || done.Open != 1 {
+		t.Errorf("%+v", done)
+	}
+	l := s.line(t, 25_00)
+	if l.State != LineSuggested || l.Target != TargetTransaction {
+		t.Fatalf("the line is %v of %v", l.State, l.Target)
+	}
+	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := s.Gift(t.Context(), vallon, entered.ID); err != nil || g.BankLine != l.ID || s.balance(t, "51211") != 50_00 {
+		t.Errorf("the gift is %+v, err = %v; the bank stands at %d", g, err, s.balance(t, "51211"))
+	}
+	t.Run("and once it has its line, the next one is booked", func(t *testing.T) {
+		if done := s.read(t, "03/03/2026;"+p.Reference+";;25,00"); done.Booked != 1 || s.balance(t, "51211") != 75_00 {
+			t.Errorf("%+v; the bank stands at %d", done, s.balance(t, "51211"))
+		}
+	})
+}
+
+func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
+	s, _ := open(t)
+	s.read(t, "02/03/2026;VIR;;44,00")
+	l := s.line(t, 44_00)
+	booked, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetUnknownReceipt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "another's"); err != nil {
+		t.Fatal(err)
+	}
+	s.read(t, "03/03/2026;autre;;1,00")
+	if l = s.line(t, 44_00); l.State != LineUnmatched {
+		t.Errorf("the line is %v of %v, transaction %d", l.State, l.Target, l.Transaction)
+	}
+	_, err = s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: booked.Transaction})
+	if errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_DIFFERS" {
+		t.Errorf("a member says that it is what was taken back: err = %v", err)
+	}
+}
+
 func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	s, _ := open(t)
 	var banked [2]Gift
@@ -239,14 +295,22 @@ func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 			}
 		})
 	}
-	t.Run("and to the same columns", func(t *testing.T) {
-		if err := read("h\n03/03/2026;VIR;;5,00\n04/03/2026;VIR;;6,00\n", &frenchCSV); err != nil {
+	t.Run("and to the same columns, also for the same file", func(t *testing.T) {
+		same := "h\n03/03/2026;VIR;;5,00;04/03/2026\n04/03/2026;VIR;;6,00;04/03/2026\n"
+		if err := read(same, &frenchCSV); err != nil {
 			t.Fatal(err)
 		}
-		other := frenchCSV
-		other.reference = 2
-		if err := read("h\n04/03/2026;VIR;;6,00\n", &other); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_FORM_CHANGED" {
-			t.Errorf("err = %v", err)
+		referenced, untold, dated := frenchCSV, frenchCSV, frenchCSV
+		referenced.reference, untold.text, dated.date = 2, nil, 5
+		for _, other := range []csvFormat{referenced, untold, dated} {
+			for _, content := range []string{same, "h\n04/03/2026;VIR;;6,00;04/03/2026\n"} {
+				if err := read(content, &other); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_FORM_CHANGED" {
+					t.Errorf("%+v: err = %v", other, err)
+				}
+			}
+		}
+		if err := read(same, &frenchCSV); err != nil {
+			t.Errorf("as before: %v", err)
 		}
 	})
 	if lines, err := s.Lines(t.Context(), "vallon", "", "", newest, 100); err != nil || len(lines) != 3 {

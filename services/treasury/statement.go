@@ -24,6 +24,13 @@ type parsedStatement struct {
 	// closingOn is empty when the file does not say.
 	closingOn Day
 	lines     []parsedLine
+	// keys are those of the lines; see [Service.setKeys].
+	keys [][]byte
+}
+
+// follows reports whether a statement goes on where another one ends, so that no movement is in both.
+func (p *parsedStatement) follows(other *parsedStatement) bool {
+	return p.account == other.account && p.opening != nil && other.closing != nil && *p.opening == *other.closing
 }
 
 // parsedLine is one movement.
@@ -35,6 +42,8 @@ type parsedLine struct {
 	reference string
 	// text is all that was written to it, for finding references; it is never stored.
 	text string
+	// reversal: it takes back another movement. What comes back of what we paid is no gift.
+	reversal bool
 }
 
 // check completes a statement and holds its lines against its balances.
@@ -79,9 +88,11 @@ func compactAccount(text string) string {
 	return strings.ToUpper(strings.Join(strings.Fields(text), ""))
 }
 
-// latin9 are the characters in which ISO 8859-15 differs from ISO 8859-1, whose bytes are Unicode's.
+// latin9 are the characters in which ISO 8859-15 differs from ISO 8859-1, whose bytes are Unicode's; and, where both
+// have none, the euro of Windows-1252, since amounts are written with it and many files say that they are the one
+// and are the other.
 var latin9 = map[byte]rune{
-	0xA4: '€', 0xA6: 'Š', 0xA8: 'š', 0xB4: 'Ž', 0xB8: 'ž', 0xBC: 'Œ', 0xBD: 'œ', 0xBE: 'Ÿ',
+	0x80: '€', 0xA4: '€', 0xA6: 'Š', 0xA8: 'š', 0xB4: 'Ž', 0xB8: 'ž', 0xBC: 'Œ', 0xBD: 'œ', 0xBE: 'Ÿ',
 }
 
 // fromLatin9 decodes ISO 8859-15.

@@ -121,6 +121,29 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+func TestCSVWithQuotesThatAreLetters(t *testing.T) {
+	columns := csvFormat{separator: ';', guess: true, dateLayout: "02/01/2006", decimalMark: ",", date: 1, amount: 3, text: []int{2}}
+	for rule, c := range map[string]struct{ text, want string }{
+		"quotes of the bank":         {"\ufeff\"02/03/2026\";\"VIR;\nDON \"\"x\"\"\";\"20,00\"\n", "2000 VIR;\nDON \"x\"|"},
+		"quotes of payers":           {"02/03/2026;\"AMIS\" DON;20,00\n03/03/2026;\"MARTIN\";30,00\n", "2000 'AMIS' DON|3000 'MARTIN'|"},
+		"one that nobody closes":     {"02/03/2026;\"AMIS DON;20,00\n03/03/2026;MARTIN;30,00\n", "2000 'AMIS DON|3000 MARTIN|"},
+		"a euro of Windows-1252":     {"02/03/2026;VIR;20,00 \x80\n", "2000 VIR|"},
+		"both kinds are for nobody":  {"\"02/03/2026\";\"AMIS\" DON;20,00\n", ""},
+		"nor is a separator in both": {"02/03/2026;\"VIR; 12\";20,00\n03/03/2026;\"AMIS\" DON;30,00\n", ""},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			lines, err := parseCSV([]byte(c.text), columns, money.EUR)
+			var got strings.Builder
+			for _, l := range lines {
+				fmt.Fprintf(&got, "%d %s|", l.amount.Minor, l.text)
+			}
+			if got.String() != c.want || (err == nil) != (c.want != "") {
+				t.Errorf("got %q, err = %v; want %q", got.String(), err, c.want)
+			}
+		})
+	}
+}
+
 func TestDecimals(t *testing.T) {
 	for text, want := range map[string]int64{
 		"1": 1_00, "1,5": 1_50, "-1,50": -1_50, "1,50-": -1_50, "+1,50": 1_50, "1 234,56": 1234_56, "1\u202f234,56": 1234_56,

@@ -95,22 +95,23 @@ type TreasuryServiceClient interface {
 	ListPledgeMethods(ctx context.Context, in *ListPledgeMethodsRequest, opts ...grpc.CallOption) (*ListPledgeMethodsResponse, error)
 	// Reads a bank statement: CAMT.053, or CSV. Each of its lines is stored once, whatever files it comes in; a
 	// file that was imported before answers the statement of then. A credit that names a pledge, in its amount and
-	// currency, becomes a gift at once; one that Stripe's payout or a deposit of cheques explains is marked.
+	// currency, becomes a gift at once, unless a member entered a gift of that amount about then without its pledge; one
+	// that Stripe's payout or a deposit of cheques explains is marked.
 	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
 	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
 	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
 	// only suggested from then on.
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
 	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
-	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for reference
-	// and text: the same movement would be stored twice).
+	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
+	// reference and text: the same movement would be stored twice).
 	ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(ctx context.Context, in *ListBankLinesRequest, opts ...grpc.CallOption) (*ListBankLinesResponse, error)
 	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
 	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
 	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
-	// direction is another), TRANSACTION_MATCHED.
+	// direction is another, or it was taken back), TRANSACTION_MATCHED.
 	MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
 	// Takes a match or an ignoring back; what the match booked is reversed. FAILED_PRECONDITION:
 	// BANK_LINE_OPEN.
@@ -412,22 +413,23 @@ type TreasuryServiceServer interface {
 	ListPledgeMethods(context.Context, *ListPledgeMethodsRequest) (*ListPledgeMethodsResponse, error)
 	// Reads a bank statement: CAMT.053, or CSV. Each of its lines is stored once, whatever files it comes in; a
 	// file that was imported before answers the statement of then. A credit that names a pledge, in its amount and
-	// currency, becomes a gift at once; one that Stripe's payout or a deposit of cheques explains is marked.
+	// currency, becomes a gift at once, unless a member entered a gift of that amount about then without its pledge; one
+	// that Stripe's payout or a deposit of cheques explains is marked.
 	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
 	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
 	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
 	// only suggested from then on.
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
 	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
-	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for reference
-	// and text: the same movement would be stored twice).
+	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
+	// reference and text: the same movement would be stored twice).
 	ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(context.Context, *ListBankLinesRequest) (*ListBankLinesResponse, error)
 	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
 	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
 	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
-	// direction is another), TRANSACTION_MATCHED.
+	// direction is another, or it was taken back), TRANSACTION_MATCHED.
 	MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error)
 	// Takes a match or an ignoring back; what the match booked is reversed. FAILED_PRECONDITION:
 	// BANK_LINE_OPEN.

@@ -1,0 +1,55 @@
+package treasury
+
+import (
+	"strings"
+	"testing"
+)
+
+// take imports a CAMT.053 file.
+func (s *Service) take(t *testing.T, content string) Imported {
+	t.Helper()
+	done, err := s.ImportStatement(t.Context(), ask(), StatementFile{Collective: "vallon", Content: []byte(content)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// Two givers of 20 € who write nothing are two lines, whatever statements they are in; a movement that is in two
+// statements is one.
+func TestLinesThatAreAlike(t *testing.T) {
+	alike := strings.Replace(camtCredit, "<AcctSvcrRef>B-1</AcctSvcrRef>", "", 1)
+	const tail = "</BkToCstmrStmt></Document>"
+	first, second := string(camt("08", "100.00", "150.00", alike, alike)), string(camt("08", "150.00", "175.00", alike))
+	both := strings.TrimSuffix(first, tail) + second[strings.Index(second, "<Stmt>"):]
+	twice := strings.TrimSuffix(first, tail) + first[strings.Index(first, "<Stmt>"):]
+	s, _ := open(t)
+	for _, step := range []struct {
+		rule, content string
+		open          int
+	}{
+		{"two in one", first, 2},
+		{"the statement twice in a file", twice, 2},
+		{"a third in the statement that goes on", both, 3},
+		{"which comes alone too", second, 3},
+		{"and all again", both + "\n", 3},
+	} {
+		if done := s.take(t, step.content); done.Open != step.open {
+			t.Errorf("%s: %d lines are open, want %d", step.rule, done.Open, step.open)
+		}
+	}
+}
+
+func TestWhatComesBackOfAPaymentIsNoGift(t *testing.T) {
+	s, _ := open(t)
+	p := s.promise(t, 25_00)
+	named := strings.Replace(camtCredit, "<Ustrd>CAG-7K3M</Ustrd><Ustrd>9QXT</Ustrd>", "<Ustrd>"+p.Reference+"</Ustrd>", 1)
+	back := strings.Replace(named, "<Sts>", "<RvslInd>true</RvslInd><Sts>", 1)
+	if done := s.take(t, string(camt("08", "100.00", "125.00", back))); done.Booked != 0 || done.Open != 1 {
+		t.Errorf("what came back: %+v", done)
+	}
+	came := strings.Replace(strings.Replace(named, "<Sts>", "<RvslInd>false</RvslInd><Sts>", 1), "B-1", "B-2", 1)
+	if done := s.take(t, string(camt("08", "125.00", "150.00", came))); done.Booked != 1 {
+		t.Errorf("what came: %+v", done)
+	}
+}
