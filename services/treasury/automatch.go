@@ -241,8 +241,11 @@ func (m *matcher) nearest(l Line) (best ledger.RoleMovement, found bool) {
 
 // distance is how many days lie between a line and a movement; near is false when it cannot show it.
 func (m *matcher) distance(l Line, movement ledger.RoleMovement) (days int, near bool) {
+	if movement.Amount != l.Amount {
+		return 0, false
+	}
 	later := daysBetween(Day(movement.Effective.In(m.days.zone).Format(time.DateOnly)), l.BookedOn)
-	return max(later, -later), movement.Amount == l.Amount && later >= -daysEarlier && later <= daysLater
+	return max(later, -later), later >= -daysEarlier && later <= daysLater
 }
 
 const takenSQL = `

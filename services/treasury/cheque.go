@@ -148,6 +148,9 @@ func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaign
 		}); err != nil {
 		return Gift{}, err
 	}
+	if err := s.Recognise(ctx, campaign.Collective); err != nil {
+		return Gift{}, err
+	}
 	return s.Gift(ctx, campaign, id)
 }
 

@@ -25,11 +25,33 @@ func TestEPCPayload(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("needs no BIC, whose line stays", func(t *testing.T) {
+		slip := slipOf(25_05, money.EUR)
+		slip.bic = ""
+		if got := epcPayload(slip); got != strings.Replace(want, "AGRIFRPP", "", 1) {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("is never longer than 331 bytes", func(t *testing.T) {
+		slip := slipOf(maxEPCMinor, money.EUR)
+		slip.holder = strings.Repeat("é", 70)
+		fixed := len(epcPayload(slip)) - len(slip.remittance)
+		for length, fits := range map[int]bool{maxEPCBytes - fixed: true, maxEPCBytes - fixed + 1: false} {
+			slip.remittance = strings.Repeat("x", length)
+			if got := epcPayload(slip); (len(got) == maxEPCBytes) != fits || (got == "") == fits {
+				t.Errorf("of %d bytes it is %q", fixed+length, got)
+			}
+		}
+		slip.remittance = strings.Repeat("x", maxEPCBytes-fixed)
+		if _, err := qrSVG(epcPayload(slip)); err != nil {
+			t.Errorf("the longest has no picture: %v", err)
+		}
+	})
 	t.Run("keeps every text in its line, and the holder to 70 characters", func(t *testing.T) {
 		slip := slipOf(1, money.EUR)
 		slip.holder = "A\nB " + strings.Repeat("é", 100)
 		lines := strings.Split(epcPayload(slip), "\n")
-		if len(lines) != 11 || len([]rune(lines[5])) != 70 || !strings.HasPrefix(lines[5], "A B ") || lines[7] != "EUR0.01" {
+		if len(lines) != 11 || lines[4] != "AGRIFRPP" || len([]rune(lines[5])) != 70 || !strings.HasPrefix(lines[5], "A B ") || lines[7] != "EUR0.01" {
 			t.Errorf("got %q", lines)
 		}
 	})

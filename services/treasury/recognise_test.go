@@ -239,6 +239,30 @@ func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
 	}
 }
 
+func TestAChequeThatCameBackIsItsLine(t *testing.T) {
+	s, _ := open(t)
+	kept, back := s.give(t, MethodCheque, 70_00), s.give(t, MethodCheque, 30_00)
+	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, kept.ID}, {vallon, back.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	if done := s.read(t, "03/03/2026;REMISE;;100,00", "06/03/2026;IMPAYE;30,00;"); done.Recognised != 1 {
+		t.Fatalf("%+v", done)
+	}
+	if _, err := s.BounceCheque(t.Context(), ask(), vallon, back.ID, "2026-03-06"); err != nil {
+		t.Fatal(err)
+	}
+	l := s.line(t, -30_00)
+	if l.State != LineSuggested || l.Target != TargetTransaction {
+		t.Fatalf("the line is %v of %v", l.State, l.Target)
+	}
+	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
+		t.Fatal(err)
+	}
+	if bank, held, gifts := s.balance(t, "51211"), s.balance(t, "5112"), s.balance(t, "75411"); bank != 70_00 || held != 0 || gifts != -70_00 {
+		t.Errorf("the bank stands at %d, cheques at %d, gifts at %d", bank, held, gifts)
+	}
+}
+
 func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	s, _ := open(t)
 	var banked [2]Gift
