@@ -18,25 +18,32 @@ FROM collectives.collectives AS c
 WHERE c.id = @id`
 
 // markInUseSQL answers the account of the moment in which the row is locked: an
-// operator may have changed it since accountSQL read it.
+// operator may have changed it since accountSQL read it. It answers none for a
+// collective whose money must not stand on the platform's account.
 const markInUseSQL = `
 UPDATE collectives.collectives AS c
 SET account_in_use = true
 WHERE c.id = @id
+	AND NOT (c.own_account_required AND c.stripe_account = '')
 RETURNING c.stripe_account`
 
 // MarkInUseTx fixes the collective's Stripe account for ever and returns it, in the
 // transaction that makes a gift; if that rolls back, so does this. Only the first
 // gift writes, and locks the collective's row until it commits; the others read. A
-// missing collective is NOT_FOUND.
+// missing collective is NOT_FOUND; one that must have an account of its own and has none
+// is FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY), also for gifts that Stripe has no part
+// in: its money would stand in the platform's book, and it could not get its own any more.
 func (s *Service) MarkInUseTx(ctx context.Context, tx pgx.Tx, id string) (stripeAccount string, err error) {
 	var inUse bool
 	err = tx.QueryRow(ctx, accountSQL, pgx.NamedArgs{"id": id}).Scan(&stripeAccount, &inUse)
-	if err == nil && !inUse {
-		err = tx.QueryRow(ctx, markInUseSQL, pgx.NamedArgs{"id": id}).Scan(&stripeAccount)
-	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", errs.NotFound(namePrefix + id)
+	}
+	if err == nil && !inUse {
+		err = tx.QueryRow(ctx, markInUseSQL, pgx.NamedArgs{"id": id}).Scan(&stripeAccount)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return "", notReady(id)
+		}
 	}
 	return stripeAccount, postgres.Error(err)
 }

@@ -164,7 +164,11 @@ func (s *Service) connected(ctx context.Context, id string) (k Connection, ownRe
 func (s *Service) CheckTakesGifts(ctx context.Context, id string) error {
 	k, ownRequired, err := s.connected(ctx, id)
 	if err == nil && (k.Read && !k.ChargesEnabled || ownRequired && k.Account == "") {
-		err = errs.Precondition("STRIPE_ACCOUNT_NOT_READY", "%s has no Stripe account that takes payments yet.", namePrefix+id)
+		err = notReady(id)
 	}
 	return err
+}
+
+func notReady(id string) error {
+	return errs.Precondition("STRIPE_ACCOUNT_NOT_READY", "%s has no Stripe account that takes payments yet.", namePrefix+id)
 }

@@ -37,7 +37,8 @@
 //
 // The platform's own account is for the operator's own collectives: other people's money must not stand on it. Only
 // the operator knows which these are, so a collective that is not its own is created with OwnAccountRequired, and
-// takes no gift on the platform's account. That is not the default, since it would stop the operator's own.
+// takes no gift on the platform's account, nor any other money in its book: [Service.MarkInUseTx] refuses it. That is
+// not the default, since it would stop the operator's own.
 //
 // # Notices
 //

@@ -281,6 +281,42 @@ func TestATransferEnteredByHandIsItsLine(t *testing.T) {
 	}
 }
 
+// The book of a collective is fixed by the first money in it: that of the platform must not be the one of somebody
+// else's collective, whose own account came too late then.
+func TestOthersMoneyIsNotBookedOnThePlatformsAccount(t *testing.T) {
+	s, _ := open(t)
+	set := func(change func(*collectives.Collective)) {
+		t.Helper()
+		if _, err := s.cfg.Collectives.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error { change(c); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(func(c *collectives.Collective) { c.OwnAccountRequired = true })
+	p := s.promise(t, 25_00)
+	file := StatementFile{Collective: "vallon", Content: []byte("h\n02/03/2026;" + p.Reference + ";;25,00"), CSV: &frenchCSV, Currency: money.EUR}
+	for rule, enter := range map[string]func() error{
+		"a gift": func() error {
+			_, err := s.CreateGift(t.Context(), ask(), Gift{Campaign: vallon, Amount: eur(5_00), Method: MethodCash, ReceivedOn: someDay})
+			return err
+		},
+		"an invoice": func() error {
+			_, err := s.CreateExpense(t.Context(), ask(), Expense{
+				Collective: "vallon", Kind: ExpenseLawyer, Payee: "Martin", Document: "1", DocumentDate: someDay, Amount: eur(5_00),
+			})
+			return err
+		},
+		"a bank statement": func() error { _, err := s.ImportStatement(t.Context(), ask(), file); return err },
+	} {
+		if err := enter(); errs.As(err) == nil || errs.As(err).Reason != "STRIPE_ACCOUNT_NOT_READY" {
+			t.Errorf("%s: err = %v", rule, err)
+		}
+	}
+	set(func(c *collectives.Collective) { c.StripeAccount = "acct_vallon" })
+	if done, err := s.ImportStatement(t.Context(), ask(), file); err != nil || done.Booked != 1 {
+		t.Errorf("once it has its account: %+v, err = %v", done, err)
+	}
+}
+
 func TestSpentIsWhatTheBooksHave(t *testing.T) {
 	s, _ := open(t)
 	s.give(t, MethodPayeeCheque, 40_00)

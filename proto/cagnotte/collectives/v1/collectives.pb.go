@@ -58,7 +58,8 @@ type Collective struct {
 	// Where cheques are sent to, line by line, 7 lines at most.
 	PostalAddress []string `protobuf:"bytes,13,rep,name=postal_address,json=postalAddress,proto3" json:"postal_address,omitempty"`
 	// Says that the collective is not the operator's own. Other people's money must not stand on the platform's
-	// account, so no gift is taken before the collective has a connected one (ConnectService.StartOnboarding).
+	// account, so no gift is taken before the collective has a connected one (ConnectService.StartOnboarding), and
+	// nothing that a treasurer enters is booked.
 	OwnAccountRequired bool `protobuf:"varint,14,opt,name=own_account_required,json=ownAccountRequired,proto3" json:"own_account_required,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache

@@ -56,8 +56,10 @@ const (
 //
 // Every write has a `request_id`: the same one with the same content changes nothing and answers what it
 // made, as it is now; with other content it is ALREADY_EXISTS (REQUEST_ID_REUSED). A day in a closed period is
-// FAILED_PRECONDITION (PERIOD_CLOSED), a day to come INVALID_ARGUMENT; both name the field. No text here
-// may hold a donor's name: nothing can check that, and the books are kept for ten years.
+// FAILED_PRECONDITION (PERIOD_CLOSED), a day to come INVALID_ARGUMENT; both name the field. Nothing is booked for a
+// collective that must have a Stripe account of its own before it has one: FAILED_PRECONDITION
+// (STRIPE_ACCOUNT_NOT_READY). No text here may hold a donor's name: nothing can check that, and the books are kept
+// for ten years.
 type TreasuryServiceClient interface {
 	// Records a gift in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
 	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
@@ -374,8 +376,10 @@ func (c *treasuryServiceClient) ReverseExpense(ctx context.Context, in *ReverseE
 //
 // Every write has a `request_id`: the same one with the same content changes nothing and answers what it
 // made, as it is now; with other content it is ALREADY_EXISTS (REQUEST_ID_REUSED). A day in a closed period is
-// FAILED_PRECONDITION (PERIOD_CLOSED), a day to come INVALID_ARGUMENT; both name the field. No text here
-// may hold a donor's name: nothing can check that, and the books are kept for ten years.
+// FAILED_PRECONDITION (PERIOD_CLOSED), a day to come INVALID_ARGUMENT; both name the field. Nothing is booked for a
+// collective that must have a Stripe account of its own before it has one: FAILED_PRECONDITION
+// (STRIPE_ACCOUNT_NOT_READY). No text here may hold a donor's name: nothing can check that, and the books are kept
+// for ten years.
 type TreasuryServiceServer interface {
 	// Records a gift in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
 	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
