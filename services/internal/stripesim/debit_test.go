@@ -246,6 +246,32 @@ func TestOtherCurrencies(t *testing.T) {
 		if b := all[len(all)-1]; b.AmountMinor != 2000 || b.Currency != "eur" {
 			t.Errorf("the balance is %+v", b)
 		}
+		if err := sim.Localize(se.ID, "usd", 1.2); err == nil {
+			t.Error("a page that was paid is shown in another currency")
+		}
+	})
+	t.Run("and what goes back leaves the merchant's balance", func(t *testing.T) {
+		charge := latestSession(sim).ChargeID
+		refund, err := sim.Refund(charge, 550)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.FailRefund(refund, "lost_or_stolen_card"); err != nil {
+			t.Fatal(err)
+		}
+		dispute, err := sim.Dispute(charge, stripesim.Disputed{AmountMinor: 1100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.CloseDispute(dispute, true, false); err != nil {
+			t.Fatal(err)
+		}
+		all := sim.BalanceTransactions("")
+		for i, b := range all[len(all)-4:] {
+			if want := []int64{-500, 500, -1000, 1000}[i]; b.AmountMinor != want || b.Currency != "eur" {
+				t.Errorf("%s moves %d %s, want %d eur", b.Type, b.AmountMinor, b.Currency, want)
+			}
+		}
 	})
 }
 

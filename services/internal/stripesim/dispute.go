@@ -118,9 +118,10 @@ func (w *world) withdraw(d *dispute, now time.Time) {
 }
 
 func (w *world) moveDisputed(d *dispute, amount, fee int64, category, description, feeDescription string, now time.Time) {
+	amount, currency, rate := w.goesBack(w.Charges.byID[d.ChargeID], amount)
 	b := &balanceTxn{
 		ID: newID("txn_1", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: "adjustment", Category: category,
-		Amount: amount, Currency: d.Currency, Description: description, SourceID: d.ID,
+		Amount: amount, Currency: currency, Rate: rate, Description: description, SourceID: d.ID,
 	}
 	if fee != 0 {
 		b.Fees = []feeDetail{{Amount: fee, Type: "stripe_fee", Description: feeDescription}}

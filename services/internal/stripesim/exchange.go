@@ -46,6 +46,15 @@ func (w *world) landing(ch *charge) (amount int64, currency string, rate float64
 	return minorOf(major(ch.Amount, ch.Currency)*x.Rate, x.To), x.To, x.Rate
 }
 
+// goesBack is what a part of a charge takes out of the balance that it landed in, at the rate at which it came.
+func (w *world) goesBack(ch *charge, part int64) (amount int64, currency string, rate float64) {
+	landed, currency, rate := w.landing(ch)
+	if rate != 0 {
+		part = int64(math.Round(float64(part) * float64(landed) / float64(ch.Amount)))
+	}
+	return part, currency, rate
+}
+
 // sourcePrice is the merchant's own price of what a donor pays in another currency.
 type sourcePrice struct {
 	Amount   int64   `json:"amount"`
@@ -57,17 +66,21 @@ type sourcePrice struct {
 // for a donor elsewhere: https://docs.stripe.com/payments/currencies/localize-prices/adaptive-pricing. Amounts and
 // currency of the session and of all that comes of it are the donor's then; the merchant's stand in
 // currency_conversion, and its own amount is what lands in its balance. It returns a *SessionError when the
-// session is not open.
+// session is not open, or somebody tried to pay it.
 func (s *Sim) Localize(sessionID, currency string, rate float64) error {
 	s.lock()
 	defer s.unlock()
-	_, se, err := s.findOpen(sessionID)
+	w, se, err := s.findOpen(sessionID)
 	if err != nil {
 		return err
+	}
+	if se.IntentID != "" || se.SubscriptionID != "" {
+		return &SessionError{ID: sessionID, Status: "one that was tried in its own currency"}
 	}
 	source := sourcePrice{Amount: se.itemsAmount(), Currency: se.Items[0].Currency, FXRate: rate}
 	se.Currency, se.Source = strings.ToLower(currency), &source
 	se.Presented = minorOf(major(source.Amount, source.Currency)*rate, se.Currency)
+	se.Offered = w.methods(se.MethodTypes, se.Currency)
 	s.changed = true
 	return nil
 }

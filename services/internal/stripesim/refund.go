@@ -169,9 +169,10 @@ func (w *world) payRefund(r *refund, now time.Time) {
 	if ch.isDebit() {
 		kind = "payment_refund"
 	}
+	amount, currency, rate := w.goesBack(ch, -r.Amount)
 	b := &balanceTxn{
 		ID: newID("txn_3", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: kind, Category: "refund",
-		Amount: -r.Amount, Currency: r.Currency, Description: "REFUND FOR CHARGE", SourceID: r.ID,
+		Amount: amount, Currency: currency, Rate: rate, Description: "REFUND FOR CHARGE", SourceID: r.ID,
 	}
 	if ch.Data.Description != "" {
 		b.Description += " (" + ch.Data.Description + ")"
@@ -281,10 +282,10 @@ func (s *Sim) FailRefund(id, reason string) error {
 			return fmt.Errorf("stripesim: the refund %s is %s", id, r.Status)
 		}
 		before := object{"status": r.Status}
-		if r.BalanceID != "" {
+		if gone, ok := w.Balance.get(r.BalanceID); ok {
 			b := &balanceTxn{
 				ID: newID("txn_3", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: "refund_failure", Category: "refund_failure",
-				Amount: r.Amount, Currency: r.Currency, Description: "REFUND FAILURE", SourceID: r.ID,
+				Amount: -gone.Amount, Currency: gone.Currency, Rate: gone.Rate, Description: "REFUND FAILURE", SourceID: r.ID,
 			}
 			w.Balance.add(b)
 			r.FailureID = b.ID

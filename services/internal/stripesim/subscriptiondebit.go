@@ -93,14 +93,17 @@ func (s *Sim) SettleInvoice(invoiceID string, paid bool) error {
 	return nil
 }
 
-// SetIBAN changes the account that a subscription's renewals debit. An unknown or ended subscription, and a number
-// that is no test account's, are errors.
+// SetIBAN changes the account that a subscription's renewals debit. An unknown or ended subscription, one that is
+// paid in another currency, and a number that is no test account's, are errors.
 func (s *Sim) SetIBAN(subscriptionID string, iban IBAN) error {
 	now := s.lock()
 	defer s.unlock()
 	w, sub, err := s.findRunning(subscriptionID)
 	if err != nil {
 		return err
+	}
+	if sub.Presented != nil {
+		return fmt.Errorf("stripesim: subscription %s is paid in %s", subscriptionID, sub.Presented.To)
 	}
 	number, _, err := iban.lookup()
 	if err != nil {

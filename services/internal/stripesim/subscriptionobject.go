@@ -235,11 +235,13 @@ func (s *Sim) Subscriptions(account string) []Subscription {
 	return out
 }
 
-// Invoice is a read-only copy of an invoice; the amount is in minor units.
+// Invoice is a read-only copy of an invoice; amounts are in minor units. PriceMinor is what it is in the merchant's
+// currency.
 type Invoice struct {
 	ID             string `json:"id"`
 	SubscriptionID string `json:"subscription_id"`
 	AmountMinor    int64  `json:"amount_minor"`
+	PriceMinor     int64  `json:"price_minor"`
 	Status         string `json:"status"`
 	// Charged: its payment arrived, whatever became of the invoice. Collecting: a debit is at the bank, or another
 	// attempt is to come.
@@ -257,7 +259,10 @@ func (s *Sim) Invoices(account string) []Invoice {
 	}
 	out := make([]Invoice, 0, len(w.Invoices.rows))
 	for _, inv := range w.Invoices.rows {
-		c := Invoice{ID: inv.ID, SubscriptionID: inv.SubscriptionID, AmountMinor: inv.amount(), Status: inv.Status}
+		c := Invoice{ID: inv.ID, SubscriptionID: inv.SubscriptionID, AmountMinor: inv.amount(), PriceMinor: inv.amount(), Status: inv.Status}
+		if inv.Source != nil {
+			c.PriceMinor = inv.Source.Amount
+		}
 		if in, ok := w.Intents.get(inv.IntentID); ok {
 			c.Charged, c.Collecting = in.Status == intentSucceeded, in.Status == intentProcessing || inv.NextAttempt != 0
 		}

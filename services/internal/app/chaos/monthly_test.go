@@ -20,6 +20,7 @@ import (
 func (h *history) monthlySteps() []step {
 	return []step{
 		{"somebody gives every month", 4, h.giveMonthly},
+		{"somebody elsewhere gives every month", 2, h.giveMonthlyElsewhere},
 		{"a month passes", 2, func() { h.advance(31 * 24 * time.Hour) }},
 		{"a donor's card or bank account changes", 2, h.changeMethod},
 		{"a bank answers a month's debit at once", 2, h.settleMonth},
@@ -30,13 +31,7 @@ func (h *history) monthlySteps() []step {
 }
 
 func (h *history) giveMonthly() {
-	d := &donor{request: &donationsv1.CreateDonationRequest{
-		Parent: h.campaign, Amount: apptest.Euros(1_00 + h.dice.Int64N(99_00)), RequestId: uuid.NewString(),
-		Recurrence: donationsv1.Recurrence_RECURRENCE_MONTHLY,
-	}}
-	h.donors = append(h.donors, d)
-	h.ask(d)
-	if s, ok := h.pageOf(d); ok {
+	if s, ok := h.beginMonthly(); ok {
 		switch h.dice.IntN(4) {
 		case 0:
 			h.must(h.Sim.Pay(s.ID, stripesim.CardOK))
@@ -44,6 +39,30 @@ func (h *history) giveMonthly() {
 			h.must(h.Sim.PayByDebit(s.ID, h.someIBAN()))
 		}
 	}
+}
+
+// giveMonthlyElsewhere is by a donor who is shown a price in another currency, which each month is paid in.
+func (h *history) giveMonthlyElsewhere() {
+	if s, ok := h.beginMonthly(); ok {
+		h.must(h.Sim.Localize(s.ID, "gbp", elsewhereRate))
+		if h.dice.IntN(4) > 0 {
+			h.must(h.Sim.Pay(s.ID, stripesim.CardInternational))
+		}
+	}
+}
+
+// elsewhereRate is how many pounds a euro is.
+const elsewhereRate = 0.8637
+
+// beginMonthly is how far a donor comes without paying.
+func (h *history) beginMonthly() (page stripesim.Session, open bool) {
+	d := &donor{request: &donationsv1.CreateDonationRequest{
+		Parent: h.campaign, Amount: apptest.Euros(1_00 + h.dice.Int64N(99_00)), RequestId: uuid.NewString(),
+		Recurrence: donationsv1.Recurrence_RECURRENCE_MONTHLY,
+	}}
+	h.donors = append(h.donors, d)
+	h.ask(d)
+	return h.pageOf(d)
 }
 
 // someSubscription draws one of the account's.
@@ -182,7 +201,7 @@ func (h *history) compareMonthly(ctx context.Context) string {
 		m := &month{Status: sub.Status, NextMinor: sub.AmountMinor}
 		for _, invoice := range h.Sim.Invoices(h.account) {
 			if invoice.SubscriptionID == sub.ID && invoice.Charged {
-				m.Paid = append(m.Paid, invoice.AmountMinor)
+				m.Paid = append(m.Paid, invoice.PriceMinor)
 			}
 		}
 		if h.closed && sub.Status == "active" && !sub.CancelAtPeriodEnd {

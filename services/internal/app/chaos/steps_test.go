@@ -25,6 +25,7 @@ type step struct {
 func (h *history) giftSteps() []step {
 	return []step{
 		{"somebody gives", 10, h.give},
+		{"somebody elsewhere gives", 2, h.giveElsewhere},
 		{"somebody asks again", 4, h.giveAgain},
 		{"somebody pays", 10, h.pay},
 		{"a card is declined", 3, h.decline},
@@ -55,6 +56,14 @@ func (h *history) give() {
 	d.request.Amount.AmountMinor = min(d.request.Amount.AmountMinor, 780_00) // with the fee, below the campaign's maximum
 	h.donors = append(h.donors, d)
 	h.ask(d)
+}
+
+// giveElsewhere is by a donor who is shown a price in another currency.
+func (h *history) giveElsewhere() {
+	h.give()
+	if s, ok := h.pageOf(h.donors[len(h.donors)-1]); ok {
+		h.must(h.Sim.Localize(s.ID, "gbp", elsewhereRate))
+	}
 }
 
 func (h *history) giveAgain() {
