@@ -3,7 +3,9 @@ package webhooks
 import (
 	"testing"
 
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -37,4 +39,36 @@ func TestConversion(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A campaign's currency need not be its account's balance's: what went back is told by the refund then.
+func TestWhatGoesBackOfConvertedMoney(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	if err := e.sim.SetExchange("", "eur", "chf", 0.93); err != nil {
+		t.Fatal(err)
+	}
+	d := e.give(vallon)
+	e.pay(d)
+	e.run("")
+	charge := e.sim.BalanceTransactions("")[0].SourceID
+	back := func(minor int64) string {
+		t.Helper()
+		id, err := e.sim.Refund(charge, minor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.run("")
+		return id
+	}
+	part := back(5_00)
+	e.want(d, donations.StatePartiallyRefunded, true)
+	if err := e.sim.FailRefund(part, "lost_or_stolen_card"); err != nil {
+		t.Fatal(err)
+	}
+	e.run("")
+	back(15_00)
+	e.want(d, donations.StatePartiallyRefunded, true)
+	back(5_00)
+	e.want(d, donations.StateRefunded, true)
+	e.wantBooks("")
 }

@@ -219,9 +219,13 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 	case m.disputed && t.Amount > 0:
 		move.Disputes = -1
 	}
-	// Converted money cannot be compared with the gift's amount; the books have it all the same.
-	if m.back && money.Currency(t.Currency) == match.Amount.Currency {
+	// Converted money cannot be compared with the gift's amount, but what the refund says of itself.
+	switch original := conversion(t).Original; {
+	case !m.back:
+	case money.Currency(t.Currency) == match.Amount.Currency:
 		move.GivenBackMinor = -t.Amount
+	case original.Currency == match.Amount.Currency:
+		move.GivenBackMinor = -original.Minor
 	}
 	return move
 }
