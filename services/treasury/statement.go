@@ -62,12 +62,17 @@ func (p *parsedStatement) check() error {
 	if p.closingOn == "" {
 		return unreadable("there is neither a movement nor the day of a balance")
 	}
+	for _, balance := range []*money.Amount{p.opening, p.closing} {
+		if balance != nil && balance.Currency != p.currency {
+			return unreadable("the balances are not in the account's currency")
+		}
+	}
 	if p.opening == nil || p.closing == nil {
 		return nil
 	}
 	end, err := p.opening.Add(sum)
 	if err != nil {
-		return unreadable("the balances are not in the account's currency")
+		return unreadable("the movements are too large to add up")
 	}
 	if end != *p.closing {
 		return wrong("STATEMENT_UNBALANCED", "content", fmt.Sprintf(

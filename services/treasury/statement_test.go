@@ -83,6 +83,10 @@ func TestWhatIsNoCAMT(t *testing.T) {
 		"another encoding":          {bytes.Replace(camt("02", "0", "25.00", camtCredit), []byte("UTF-8"), []byte("UTF-16"), 1), "STATEMENT_UNREADABLE"},
 		"an entity of its own":      {[]byte(strings.Replace(entity, "CAG-7K3M", "&e;", 1)), "STATEMENT_UNREADABLE"},
 		"movements of two moneys":   {camt("02", "0", "25.00", strings.Replace(camtCredit, "EUR", "CHF", 1)), "STATEMENT_UNREADABLE"},
+		"one balance, in another money": {
+			[]byte(strings.NewReplacer("OPBD", "ITBD", `<Amt Ccy="EUR">26`, `<Amt Ccy="CHF">26`).Replace(string(camt("02", "0", "26.00", camtCredit)))),
+			"STATEMENT_UNREADABLE",
+		},
 		"a movement without a sign": {camt("02", "0", "25.00", strings.Replace(camtCredit, "CRDT", "", 1)), "STATEMENT_UNREADABLE"},
 	} {
 		t.Run(rule, func(t *testing.T) {
