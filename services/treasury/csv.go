@@ -46,8 +46,8 @@ func (s *recordSource) Read(p []byte) (int, error) {
 }
 
 // parseCSV reads the movements of a CSV file of one account, in one currency. Some banks put no quotes, and what payers
-// write between their columns as it is: read as quotes, those of payers would swallow lines. Such a file is no CSV for a
-// strict reader, and is read again with its quotes as letters, which no day and no amount has.
+// write between their columns as it is: taken for the bank's, a payer's quotes swallow lines. So a file that is no CSV, or
+// has more movements when quotes are letters, which no day and no amount has, is read so.
 func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLine, error) {
 	text, err := f.decode(content)
 	if err != nil {
@@ -62,13 +62,17 @@ func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLin
 		text = rest
 	}
 	lines, err := f.lines(text, currency)
-	if errors.Is(err, errQuotes) {
-		lines, err = f.lines(strings.ReplaceAll(text, `"`, `'`), currency)
+	if !strings.Contains(text, `"`) || err != nil && !errors.Is(err, errNoCSV) {
+		return lines, err
 	}
-	return lines, err
+	letters, errLetters := f.lines(strings.ReplaceAll(text, `"`, `'`), currency)
+	if err != nil || errLetters == nil && len(letters) > len(lines) {
+		return letters, errLetters
+	}
+	return lines, nil
 }
 
-var errQuotes = errors.New("treasury: quotes that are none")
+var errNoCSV = errors.New("treasury: no CSV")
 
 func (f csvFormat) lines(text string, currency money.Currency) (lines []parsedLine, err error) {
 	source := &recordSource{text: strings.NewReader(text)}
@@ -81,10 +85,8 @@ func (f csvFormat) lines(text string, currency money.Currency) (lines []parsedLi
 		switch {
 		case errors.Is(err, io.EOF):
 			return lines, nil
-		case err != nil && strings.Contains(text, `"`):
-			return nil, errQuotes
 		case err != nil:
-			return nil, unreadable("its CSV cannot be read behind line %d", f.skipLines+last)
+			return nil, errors.Join(unreadable("its CSV cannot be read behind line %d", f.skipLines+last), errNoCSV)
 		}
 		at, _ := reader.FieldPos(0)
 		last = at

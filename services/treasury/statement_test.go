@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -74,15 +75,15 @@ func TestWhatIsNoCAMT(t *testing.T) {
 		content []byte
 		reason  string
 	}{
-		"nothing":                   {nil, "STATEMENT_UNREADABLE"},
-		"another file":              {[]byte("Date;Montant"), "STATEMENT_UNREADABLE"},
-		"another document":          {[]byte("<Document><Other/></Document>"), "STATEMENT_UNREADABLE"},
-		"a part":                    {camt("02", "0", "25.00", camtCredit)[:900], "STATEMENT_UNREADABLE"},
-		"an amount that is none":    {camt("02", "0", "25.00", strings.Replace(camtCredit, "25.00", "x", 1)), "STATEMENT_UNREADABLE"},
-		"a line that is missing":    {camt("02", "0", "50.00", camtCredit), "STATEMENT_UNBALANCED"},
-		"another encoding":          {bytes.Replace(camt("02", "0", "25.00", camtCredit), []byte("UTF-8"), []byte("UTF-16"), 1), "STATEMENT_UNREADABLE"},
-		"an entity of its own":      {[]byte(strings.Replace(entity, "CAG-7K3M", "&e;", 1)), "STATEMENT_UNREADABLE"},
-		"movements of two moneys":   {camt("02", "0", "25.00", strings.Replace(camtCredit, "EUR", "CHF", 1)), "STATEMENT_UNREADABLE"},
+		"nothing":                 {nil, "STATEMENT_UNREADABLE"},
+		"another file":            {[]byte("Date;Montant"), "STATEMENT_UNREADABLE"},
+		"another document":        {[]byte("<Document><Other/></Document>"), "STATEMENT_UNREADABLE"},
+		"a part":                  {camt("02", "0", "25.00", camtCredit)[:900], "STATEMENT_UNREADABLE"},
+		"an amount that is none":  {camt("02", "0", "25.00", strings.Replace(camtCredit, "25.00", "x", 1)), "STATEMENT_UNREADABLE"},
+		"a line that is missing":  {camt("02", "0", "50.00", camtCredit), "STATEMENT_UNBALANCED"},
+		"another encoding":        {bytes.Replace(camt("02", "0", "25.00", camtCredit), []byte("UTF-8"), []byte("UTF-16"), 1), "STATEMENT_UNREADABLE"},
+		"an entity of its own":    {[]byte(strings.Replace(entity, "CAG-7K3M", "&e;", 1)), "STATEMENT_UNREADABLE"},
+		"movements of two moneys": {camt("02", "0", "25.00", strings.Replace(camtCredit, "EUR", "CHF", 1)), "STATEMENT_UNREADABLE"},
 		"one balance, in another money": {
 			[]byte(strings.NewReplacer("OPBD", "ITBD", `<Amt Ccy="EUR">26`, `<Amt Ccy="CHF">26`).Replace(string(camt("02", "0", "26.00", camtCredit)))),
 			"STATEMENT_UNREADABLE",
@@ -146,6 +147,36 @@ func TestCSVWithQuotesThatAreLetters(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever payers write, a bank that puts no quotes loses no line by them.
+func TestCSVWithoutQuotes(t *testing.T) {
+	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1}
+	rapid.Check(t, func(t *rapid.T) {
+		columns.text, columns.amount = []int{2}, 3
+		textLast := rapid.Bool().Draw(t, "text last")
+		if textLast {
+			columns.text, columns.amount = []int{3}, 2
+		}
+		labels := rapid.SliceOfN(rapid.StringOfN(rapid.SampledFrom([]rune(`""A '`)), 0, 5, -1), 1, 6).Draw(t, "labels")
+		var file strings.Builder
+		for i, label := range labels {
+			amount := fmt.Sprintf("%d,00", i+1)
+			if textLast {
+				label, amount = amount, label
+			}
+			fmt.Fprintf(&file, "02/03/2026;%s;%s\r\n", label, amount)
+		}
+		lines, err := parseCSV([]byte(file.String()), columns, money.EUR)
+		if err != nil || len(lines) != len(labels) {
+			t.Fatalf("%d of %d lines of %q, err = %v", len(lines), len(labels), file.String(), err)
+		}
+		for i, line := range lines {
+			if line.amount != eur(int64(i+1)*100) || bare(line.text) != bare(labels[i]) {
+				t.Errorf("%q is %+v", labels[i], line)
+			}
+		}
+	})
 }
 
 func TestDecimals(t *testing.T) {
