@@ -104,7 +104,8 @@ type Campaign struct {
 	Minimum *v1.Money `protobuf:"bytes,5,opt,name=minimum,proto3" json:"minimum,omitempty"`
 	// Public. The largest gift; 5,000.00 when absent, 999,999.99 at most.
 	Maximum *v1.Money `protobuf:"bytes,6,opt,name=maximum,proto3" json:"maximum,omitempty"`
-	// Public. When it stops to take gifts; absent: never by itself.
+	// Public. When it stops to take gifts, and its monthly gifts end with the month that is paid for, also when it is
+	// moved later; absent: never by itself.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// Public. The steps of the case, in order; their amounts add up to the goal at most.
 	Stages []*Stage `protobuf:"bytes,8,rep,name=stages,proto3" json:"stages,omitempty"`

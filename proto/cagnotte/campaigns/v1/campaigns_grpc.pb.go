@@ -61,7 +61,8 @@ type CampaignsServiceClient interface {
 	PauseCampaign(ctx context.Context, in *PauseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Opens a paused campaign again. Resuming a published campaign changes nothing.
 	ResumeCampaign(ctx context.Context, in *ResumeCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Ends a campaign for ever; the page stays. Closing a closed campaign changes nothing.
+	// Ends a campaign for ever; the page stays. Its monthly gifts end with the month that is paid for, as their donors
+	// were told. Closing a closed campaign changes nothing.
 	CloseCampaign(ctx context.Context, in *CloseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Tells whether a page of this origin may call the campaign from a browser. Public: the gateway
 	// asks it to answer CORS requests.
@@ -195,7 +196,8 @@ type CampaignsServiceServer interface {
 	PauseCampaign(context.Context, *PauseCampaignRequest) (*Campaign, error)
 	// Opens a paused campaign again. Resuming a published campaign changes nothing.
 	ResumeCampaign(context.Context, *ResumeCampaignRequest) (*Campaign, error)
-	// Ends a campaign for ever; the page stays. Closing a closed campaign changes nothing.
+	// Ends a campaign for ever; the page stays. Its monthly gifts end with the month that is paid for, as their donors
+	// were told. Closing a closed campaign changes nothing.
 	CloseCampaign(context.Context, *CloseCampaignRequest) (*Campaign, error)
 	// Tells whether a page of this origin may call the campaign from a browser. Public: the gateway
 	// asks it to answer CORS requests.
