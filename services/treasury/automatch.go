@@ -50,8 +50,8 @@ func (s *Service) Recognise(ctx context.Context, collective string) error {
 	}
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockBankSQL, pgx.NamedArgs{"collective": collective}); err != nil {
-			return postgres.Error(err)
+		if err := lockBankTx(ctx, tx, collective); err != nil {
+			return err
 		}
 		_, _, err := s.matchOpenTx(ctx, tx, collective, days, now)
 		return err

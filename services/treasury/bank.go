@@ -78,8 +78,8 @@ func (s *Service) ImportStatement(ctx context.Context, r Request, f StatementFil
 	var done Imported
 	_, err = s.once(ctx, r, f.Collective, "import_statement", s.cfg.NewID(), parts, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		done = Imported{}
-		if _, err := tx.Exec(ctx, lockBankSQL, pgx.NamedArgs{"collective": f.Collective}); err != nil {
-			return postgres.Error(err)
+		if err := lockBankTx(ctx, tx, f.Collective); err != nil {
+			return err
 		}
 		for i, p := range parsed {
 			p.form = f.form()
@@ -151,9 +151,15 @@ func (f StatementFile) parse(iban string, today Day) (parsed []*parsedStatement,
 	return parsed, nil
 }
 
-// The imports and matches of one collective come one after the other. The lock ends with the transaction.
 const lockBankSQL = `
 SELECT pg_advisory_xact_lock(hashtextextended('cagnotte treasury bank ' || @collective::text, 0))`
+
+// lockBankTx lets the imports, the matches and the reversals of one collective come one after the other: so no line shows
+// what is being taken back. It is taken before any row is locked, and ends with the transaction.
+func lockBankTx(ctx context.Context, tx pgx.Tx, collective string) error {
+	_, err := tx.Exec(ctx, lockBankSQL, pgx.NamedArgs{"collective": collective})
+	return postgres.Error(err)
+}
 
 // setKeys says what makes each line the same in another file: account, day, amount, the bank's reference or,
 // without one, what was written to it; and its place among those of its day that are alike, also in the statements of the file

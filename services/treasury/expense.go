@@ -282,6 +282,9 @@ func (s *Service) unpayTx(ctx context.Context, tx pgx.Tx, e Expense, now time.Ti
 func (s *Service) ReverseExpense(ctx context.Context, r Request, collective string, id uuid.UUID, reason string) (Expense, error) {
 	if _, err := s.once(ctx, r, collective, "reverse_expense", id, []string{id.String(), reason},
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			if err := lockBankTx(ctx, tx, collective); err != nil {
+				return err
+			}
 			e, err := lockExpenseTx(ctx, tx, collective, id)
 			switch {
 			case err != nil:

@@ -165,6 +165,9 @@ func (s *Service) bookGiftTx(ctx context.Context, tx pgx.Tx, g Gift, effective t
 func (s *Service) ReverseGift(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, reason string) (Gift, error) {
 	if _, err := s.once(ctx, r, campaign.Collective, "reverse_gift", id, []string{id.String(), reason},
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			if err := lockBankTx(ctx, tx, campaign.Collective); err != nil {
+				return err
+			}
 			g, err := lockGiftTx(ctx, tx, campaign, id)
 			if err != nil {
 				return err

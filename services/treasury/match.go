@@ -10,7 +10,6 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -83,8 +82,8 @@ func (s *Service) MatchLine(ctx context.Context, r Request, collective string, i
 
 // lockLineTx locks a line, after the collective's imports and matches.
 func (s *Service) lockLineTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Line, error) {
-	if _, err := tx.Exec(ctx, lockBankSQL, pgx.NamedArgs{"collective": collective}); err != nil {
-		return Line{}, postgres.Error(err)
+	if err := lockBankTx(ctx, tx, collective); err != nil {
+		return Line{}, err
 	}
 	return oneLine(ctx, tx, lockLineSQL, collective, id)
 }
@@ -93,8 +92,6 @@ func (s *Service) lockLineTx(ctx context.Context, tx pgx.Tx, collective string, 
 func errDiffers(format string, args ...any) error {
 	return errs.Precondition("BANK_LINE_DIFFERS", format, args...)
 }
-
-func errReversed() error { return errDiffers("What the transaction booked was reversed.") }
 
 // bookLineTx makes a gift of a line that is locked: what came, whatever was pledged.
 func (s *Service) bookLineTx(
@@ -179,7 +176,7 @@ func (s *Service) markLineTx(ctx context.Context, tx pgx.Tx, l Line, transaction
 		return errDiffers("The transaction moved the bank account by %s.", m.Amount)
 	}
 	if undone(m) {
-		return errReversed()
+		return errDiffers("What the transaction booked was reversed.")
 	}
 	return s.markTx(ctx, tx, l, m, now)
 }
@@ -195,9 +192,6 @@ func (s *Service) markTx(ctx context.Context, tx pgx.Tx, l Line, m ledger.RoleMo
 			l.Expense = id
 		}
 	}
-	if err := lockTargetTx(ctx, tx, l); err != nil {
-		return err
-	}
 	l.State, l.Target, l.Transaction = LineMatched, TargetTransaction, m.TransactionID
 	return moveLineTx(ctx, tx, l, now)
 }
@@ -211,35 +205,6 @@ func idAfter(reference, prefix string) (uuid.UUID, bool) {
 	rest, _, _ = strings.Cut(rest, ":")
 	id, err := uuid.Parse(rest)
 	return id, err == nil
-}
-
-// A gift or an expense that is being reversed waits for the line, and the line for it.
-const lockGiftRowSQL = `
-SELECT g.state
-FROM treasury.offline_gifts AS g
-WHERE g.id = @gift
-FOR NO KEY UPDATE`
-
-const lockExpenseRowSQL = `
-SELECT e.state
-FROM treasury.expenses AS e
-WHERE e.id = @expense
-FOR NO KEY UPDATE`
-
-// lockTargetTx locks what a line is going to show, and is an error when it is not in the books any more.
-func lockTargetTx(ctx context.Context, tx pgx.Tx, l Line) error {
-	statement := lockGiftRowSQL
-	switch {
-	case l.Expense != uuid.Nil:
-		statement = lockExpenseRowSQL
-	case l.Gift == uuid.Nil:
-		return nil
-	}
-	state, err := one(ctx, tx, pgx.RowTo[string], statement, pgx.NamedArgs{"gift": l.Gift, "expense": l.Expense})
-	if err == nil && (state == string(GiftReversed) || state == string(ExpenseReversed)) {
-		return errReversed()
-	}
-	return postgres.Error(err)
 }
 
 // UnmatchLine takes back what was said of a line, and what was booked for it, safely sent twice. Errors: those of the

@@ -1,14 +1,11 @@
 package treasury
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
@@ -100,61 +97,6 @@ func TestALineFindsWhatIsBookedAfterIt(t *testing.T) {
 		if l := s.line(t, minor); l.State != LineSuggested || l.Target != TargetTransaction {
 			t.Errorf("%d: the line is %v of %v", minor, l.State, l.Target)
 		}
-	}
-}
-
-// The import has looked at the books before the gift was booked, and commits after.
-func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
-	s, pool := open(t)
-	importing, err := pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer importing.Rollback(context.WithoutCancel(t.Context()))
-	if _, err := importing.Exec(t.Context(), lockBankSQL, pgx.NamedArgs{"collective": "vallon"}); err != nil {
-		t.Fatal(err)
-	}
-	p := &parsedStatement{
-		account: "FR7630006000011234567890189", currency: money.EUR, closingOn: someDay,
-		lines: []parsedLine{{bookedOn: someDay, amount: eur(30_00), text: "VIR"}},
-	}
-	s.setKeys([]*parsedStatement{p})
-	if err := s.keepStatementTx(t.Context(), importing, "vallon", []byte(strings.Repeat("f", 32)), 1, p, "", s.now()); err != nil {
-		t.Fatal(err)
-	}
-	given := make(chan error, 1)
-	go func() {
-		_, err := s.CreateGift(t.Context(), ask(), Gift{Campaign: vallon, Amount: eur(30_00), Method: MethodTransfer, ReceivedOn: someDay})
-		given <- err
-	}()
-	for deadline, waits := time.Now().Add(20*time.Second), false; !waits; time.Sleep(5 * time.Millisecond) {
-		const waitingSQL = `
-SELECT EXISTS (
-	SELECT
-	FROM pg_locks AS l
-	WHERE l.locktype = 'advisory'
-		AND NOT l.granted
-		AND l.database = (
-			SELECT d.oid
-			FROM pg_database AS d
-			WHERE d.datname = current_database()
-		)
-)`
-		if err := pool.QueryRow(t.Context(), waitingSQL).Scan(&waits); err != nil {
-			t.Fatal(err)
-		}
-		if len(given) > 0 || time.Now().After(deadline) {
-			t.Fatal("the gift does not wait for the import")
-		}
-	}
-	if err := importing.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-given; err != nil {
-		t.Fatal(err)
-	}
-	if l := s.line(t, 30_00); l.State != LineSuggested || l.Target != TargetTransaction {
-		t.Errorf("the line is %v of %v", l.State, l.Target)
 	}
 }
 
