@@ -262,11 +262,13 @@ func TestAFailureThatStripeRepeatsIsLeftBehind(t *testing.T) {
 	d, _ := e.paid()
 	r := e.refund(wish(d, 5_00))
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/refunds", Times: 1, Status: 500})
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
-		t.Fatalf("err = %v", err)
-	}
-	if got := e.refundIs(r.ID, RefundSubmitted); got.attempt != 2 {
-		t.Errorf("attempt %d", got.attempt)
+	for attempt := range 2 { // the first may still be under way; when Stripe repeats itself it is not
+		if err := e.gifts.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
+			t.Fatalf("err = %v", err)
+		}
+		if got := e.refundIs(r.ID, RefundSubmitted); got.attempt != attempt+1 {
+			t.Errorf("attempt %d, want %d", got.attempt, attempt+1)
+		}
 	}
 	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)

@@ -1,13 +1,20 @@
 package donations
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
 
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 // waitForLock returns once somebody waits for a lock of this database.
@@ -66,5 +73,46 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 	e.refundIs(r.ID, RefundSucceeded)
 	if all := e.refundsOf(d); len(all) != 1 || len(e.sim.Refunds("")) != 1 {
 		t.Errorf("%d refunds here, %d at Stripe", len(all), len(e.sim.Refunds("")))
+	}
+}
+
+// What stands before Stripe gives up on a call that goes on behind it.
+func TestARefundThatIsMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d, _ := e.paid()
+	r := e.refund(wish(d, 5_00))
+	late := make(chan *http.Request, 1)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodPost && req.URL.Path == "/v1/refunds" {
+			body, err := io.ReadAll(req.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			again := req.Clone(context.WithoutCancel(req.Context()))
+			req.Body, again.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
+			select {
+			case late <- again:
+				w.WriteHeader(http.StatusBadGateway)
+				return
+			default:
+			}
+		}
+		e.sim.Handler().ServeHTTP(w, req)
+	}))
+	t.Cleanup(front.Close)
+	var err error
+	if e.gifts.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: front.URL}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.gifts.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
+		t.Fatalf("err = %v", err)
+	}
+	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	e.refundIs(r.ID, RefundSucceeded)
+	e.sim.Handler().ServeHTTP(httptest.NewRecorder(), <-late)
+	if all := e.sim.Refunds(""); len(all) != 1 {
+		t.Errorf("at Stripe: %+v", all)
 	}
 }

@@ -32,7 +32,7 @@ WHERE r.id = @id
 
 // SubmitRefund sends a refund to Stripe, which is noted before, since nobody knows what becomes of a call. A
 // refund that may have reached Stripe is looked for among the payment's refunds first; when it is not there it is
-// sent again under the same idempotency key, or, after a failure that Stripe repeats under that, under another.
+// sent again under the same idempotency key, or, once Stripe repeats a failure under that, under another.
 // So money goes back once, whatever is lost in between. What Stripe does not accept fails, and members are told.
 // An error means: try again.
 func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
@@ -70,7 +70,8 @@ func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
 	if failure = refusal(err); failure != "" {
 		return s.refuse(ctx, r, failure)
 	}
-	if stripe.KindOf(err) == stripe.Failed {
+	// A failure that is no repetition may be of what stands before Stripe, and the refund be made behind it.
+	if failed := new(stripe.Error); errors.As(err, &failed) && failed.Kind == stripe.Failed && failed.Replayed {
 		return errors.Join(err, s.nextAttempt(ctx, r))
 	}
 	return err
