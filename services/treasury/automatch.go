@@ -66,14 +66,10 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 	if err != nil || len(lines) == 0 {
 		return 0, 0, err
 	}
-	book, err := s.openBookTx(ctx, tx, collective)
-	if err != nil {
-		return 0, 0, err
-	}
 	m := &matcher{Service: s, tx: tx, days: days, now: now}
 	from := days.start(lines[0].BookedOn).AddDate(0, 0, -daysLater-1)
 	to := days.start(lines[len(lines)-1].BookedOn).AddDate(0, 0, daysEarlier+2)
-	if m.movements, err = s.cfg.Ledger.RoleMovementsTx(ctx, tx, book, collective, ledger.RoleBank, from, to); err != nil {
+	if m.movements, err = s.cfg.Ledger.RoleMovementsTx(ctx, tx, days.book, collective, ledger.RoleBank, from, to); err != nil {
 		return 0, 0, err
 	}
 	if m.taken, err = takenTx(ctx, tx, m.movements); err != nil {

@@ -14,6 +14,8 @@ type Day string
 type calendar struct {
 	zone  *time.Location
 	today Day
+	// book is what the collective's money stands in, for who only reads: until there is some, it may become another.
+	book string
 	// open is the first moment that may be booked, for what is booked late; else zero, and closed periods refuse.
 	open time.Time
 }
@@ -27,7 +29,7 @@ func (s *Service) calendar(ctx context.Context, collective string) (calendar, er
 	if err != nil {
 		return calendar{}, err
 	}
-	return calendar{zone: zone, today: Day(s.now().In(zone).Format(time.DateOnly))}, nil
+	return calendar{zone: zone, today: Day(s.now().In(zone).Format(time.DateOnly)), book: c.StripeAccount}, nil
 }
 
 // check is INVALID_ARGUMENT on the field for what is no day, or a day to come.

@@ -34,12 +34,8 @@ func (s *Service) MatchLine(ctx context.Context, r Request, collective string, i
 	if err != nil {
 		return Line{}, err
 	}
-	group, err := s.cfg.Collectives.Get(ctx, collective)
-	if err != nil {
-		return Line{}, err
-	}
 	// What the bank shows of a closed period was never booked, or was a receipt that is explained only now.
-	if days.open, err = s.cfg.Ledger.ClosedUntil(ctx, group.StripeAccount, collective); err != nil {
+	if days.open, err = s.cfg.Ledger.ClosedUntil(ctx, days.book, collective); err != nil {
 		return Line{}, err
 	}
 	currency := money.Currency("")

@@ -305,7 +305,13 @@ func TestOthersMoneyIsNotBookedOnThePlatformsAccount(t *testing.T) {
 			})
 			return err
 		},
-		"a bank statement": func() error { _, err := s.ImportStatement(t.Context(), ask(), file); return err },
+		"a bank line": func() error {
+			if done, err := s.ImportStatement(t.Context(), ask(), file); err != nil || done.Booked != 0 || done.Open != 1 {
+				t.Errorf("%+v, err = %v", done, err)
+			}
+			_, err := s.MatchLine(t.Context(), ask(), "vallon", s.line(t, 25_00).ID, Target{Kind: TargetPledge, Campaign: vallon, ID: p.ID})
+			return err
+		},
 	} {
 		if err := enter(); errs.As(err) == nil || errs.As(err).Reason != "STRIPE_ACCOUNT_NOT_READY" {
 			t.Errorf("%s: err = %v", rule, err)
@@ -314,6 +320,19 @@ func TestOthersMoneyIsNotBookedOnThePlatformsAccount(t *testing.T) {
 	set(func(c *collectives.Collective) { c.StripeAccount = "acct_vallon" })
 	if done, err := s.ImportStatement(t.Context(), ask(), file); err != nil || done.Booked != 1 {
 		t.Errorf("once it has its account: %+v, err = %v", done, err)
+	}
+}
+
+func TestABankStatementBooksNothingByItself(t *testing.T) {
+	s, _ := open(t)
+	if done := s.read(t, "02/03/2026;VIR;;7,00"); done.Open != 1 {
+		t.Fatalf("%+v", done)
+	}
+	if _, err := s.cfg.Collectives.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
+		c.StripeAccount = "acct_vallon"
+		return nil
+	}); err != nil {
+		t.Errorf("its account is fixed before there is money in its book: %v", err)
 	}
 }
 
