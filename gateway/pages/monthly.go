@@ -281,15 +281,16 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	if g.GetDebitPending() {
 		fact("monthlyDebit")
 	}
-	if running && g.GetPeriodEndTime() != nil {
-		if g.GetCancelAtPeriodEnd() {
-			fact("monthlyLastDay", "date", day(g.GetPeriodEndTime()))
-		} else {
-			fact("monthlyNext", "date", day(g.GetPeriodEndTime()))
-		}
+	reason, ends := endReasons[g.GetEndReason()]
+	switch {
+	case !running || g.GetPeriodEndTime() == nil:
+	case g.GetCancelAtPeriodEnd():
+		fact("monthlyLastDay", "date", day(g.GetPeriodEndTime()))
+	case !ends: // nor when Stripe is still to hear that it does
+		fact("monthlyNext", "date", day(g.GetPeriodEndTime()))
 	}
-	if key, ok := endReasons[g.GetEndReason()]; ok {
-		fact(key)
+	if ends {
+		fact(reason)
 	}
 	if g.GetChangePending() {
 		fact("monthlyPending")
@@ -297,8 +298,8 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	if g.GetAccountDisconnected() {
 		fact("monthlyErrorDisconnected")
 	}
-	v.Change = running && !g.GetCancelAtPeriodEnd()
-	v.Stop = v.Change
+	v.Stop = running && !g.GetCancelAtPeriodEnd()
+	v.Change = v.Stop && !ends
 	v.Portal = running
 }
 
