@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // waitForLock returns once somebody waits for a lock of this database.
@@ -114,5 +118,33 @@ func TestARefundThatIsMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
 	e.sim.Handler().ServeHTTP(httptest.NewRecorder(), <-late)
 	if all := e.sim.Refunds(""); len(all) != 1 {
 		t.Errorf("at Stripe: %+v", all)
+	}
+}
+
+// Who asks for many small refunds at the same moment evades the second member no more than who asks for a large one.
+func TestRefundsAskedForAtOnceCountTogether(t *testing.T) {
+	e := newEnv(t, Limit{})
+	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
+		c.RefundApproval = money.Amount{Minor: 10_00, Currency: money.EUR}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := e.paid()
+	var asking sync.WaitGroup
+	for range 5 {
+		asking.Go(func() {
+			if _, err := e.gifts.CreateRefund(t.Context(), wish(d, 4_00)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	asking.Wait()
+	states := map[RefundState]int{}
+	for _, r := range e.refundsOf(d) {
+		states[r.State]++
+	}
+	if want := map[RefundState]int{RefundApproved: 2, RefundAwaitingApproval: 3}; !maps.Equal(states, want) {
+		t.Errorf("%v, want %v", states, want)
 	}
 }
