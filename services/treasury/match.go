@@ -73,6 +73,10 @@ func (s *Service) MatchLine(ctx context.Context, r Request, collective string, i
 	}); err != nil {
 		return Line{}, err
 	}
+	// Other lines were thought to be what this one is.
+	if err := s.Recognise(ctx, collective); err != nil {
+		return Line{}, err
+	}
 	return s.Line(ctx, collective, id)
 }
 
