@@ -107,7 +107,7 @@ func (m *matcher) byMovement(ctx context.Context, l Line) error {
 	case slices.Contains(recognised, movement.Kind) && !m.rivals(l, movement):
 		return m.mark(ctx, l, movement)
 	}
-	return m.suggest(ctx, l, movement)
+	return m.suggest(ctx, l, TargetTransaction, movement.TransactionID)
 }
 
 // rivals reports whether another line may show the movement as well: a transfer of what was on a slip of cheques, say.
@@ -118,8 +118,12 @@ func (m *matcher) rivals(l Line, movement ledger.RoleMovement) bool {
 	})
 }
 
-func (m *matcher) suggest(ctx context.Context, l Line, movement ledger.RoleMovement) error {
-	l.State, l.Target, l.Transaction = LineSuggested, TargetTransaction, movement.TransactionID
+// suggest writes what a line may be, unless that is what it has.
+func (m *matcher) suggest(ctx context.Context, l Line, target TargetKind, transaction int64) error {
+	if l.State == LineSuggested && l.Target == target && l.Transaction == transaction {
+		return nil
+	}
+	l.State, l.Target, l.Transaction = LineSuggested, target, transaction
 	return moveLineTx(ctx, m.tx, l, m.now)
 }
 
@@ -127,7 +131,7 @@ func (m *matcher) suggest(ctx context.Context, l Line, movement ledger.RoleMovem
 // members to say.
 func (m *matcher) mark(ctx context.Context, l Line, movement ledger.RoleMovement) error {
 	if l.attempt > 0 {
-		return m.suggest(ctx, l, movement)
+		return m.suggest(ctx, l, TargetTransaction, movement.TransactionID)
 	}
 	m.taken[movement.TransactionID] = true
 	m.recognised++
@@ -164,15 +168,14 @@ func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 	case err != nil:
 		return false, err
 	case found:
-		return true, m.suggest(ctx, l, entered)
+		return true, m.suggest(ctx, l, TargetTransaction, entered.TransactionID)
 	}
 	if l.Amount == p.Amount && l.attempt == 0 {
 		if done, err = m.book(ctx, l, p); err != nil || done {
 			return done, err
 		}
 	}
-	l.State, l.Target, l.Transaction = LineSuggested, TargetPledge, 0
-	return true, moveLineTx(ctx, m.tx, l, m.now)
+	return true, m.suggest(ctx, l, TargetPledge, 0)
 }
 
 const pledgedSQL = `

@@ -23,7 +23,8 @@
 //     nothing else to count it. A pledge is no money and counts nowhere.
 //   - A bank line is stored once, whatever files it is in, and one movement in the books is one line.
 //   - Lines are looked at again whenever the bank account moves in the books, payouts included. What a member took
-//     back is only suggested from then on: no file books it a second time.
+//     back is only suggested from then on: no file books it a second time. Nor does one book what may be a gift that a
+//     member entered without its pledge.
 //   - What is booked here is reversed here alone; the ledger refuses it (References).
 //   - Who did something twice under one request id did it once (request.go).
 //
