@@ -78,3 +78,25 @@ func (s *Sim) WarnOfFraud(charge, fraudType string) (id string, err error) {
 	s.emit(w, "radar.early_fraud_warning.created", n.render(w), nil, request{}, now)
 	return n.ID, nil
 }
+
+// Warning is a read-only copy of an early fraud warning.
+type Warning struct {
+	ID         string `json:"id"`
+	ChargeID   string `json:"charge_id"`
+	Actionable bool   `json:"actionable"`
+}
+
+// Warnings returns the account's early fraud warnings ("" for the platform), oldest first; nil for an unknown account.
+func (s *Sim) Warnings(account string) []Warning {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return nil
+	}
+	out := make([]Warning, 0, len(w.Warnings.rows))
+	for _, n := range w.Warnings.rows {
+		out = append(out, Warning{ID: n.ID, ChargeID: n.ChargeID, Actionable: n.Actionable})
+	}
+	return out
+}

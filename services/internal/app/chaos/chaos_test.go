@@ -10,7 +10,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,7 +136,7 @@ func (w *world) end(t *testing.T) {
 	if n := w.Sim.Limited(); n > 0 { // never, without a limit
 		t.Errorf("%d calls were above Stripe's limit", n)
 	}
-	bodies := map[string]string{}
+	bodies, made := map[string]string{}, map[string]string{}
 	for _, r := range w.Sim.Requests() {
 		if r.IdempotencyKey == "" {
 			continue
@@ -144,8 +146,20 @@ func (w *world) end(t *testing.T) {
 			t.Errorf("one idempotency key with two bodies: %s", key)
 		}
 		bodies[key] = string(r.Body)
+		if !slices.Contains(creations, r.Path) || r.Status != http.StatusOK {
+			continue
+		}
+		what := r.Account + " " + r.Path + " " + string(r.Body)
+		if before, known := made[what]; known && before != key {
+			t.Errorf("what Stripe made under %s is asked for again under %s", before, key)
+		}
+		made[what] = key
 	}
 }
+
+// creations are the calls each of which makes something else; their bodies name the row that it is made for. So one
+// that Stripe has answered, whoever got the answer, is sent again under its key only.
+var creations = []string{"/v1/checkout/sessions", "/v1/refunds", "/v1/accounts"}
 
 // history is what one seed makes happen: an account of its own at Stripe, with one collective and campaign.
 type history struct {

@@ -80,7 +80,7 @@ func (h *history) families() [][]step {
 // flowComparisons compare what they leave.
 func (h *history) flowComparisons() []func(context.Context) string {
 	return []func(context.Context) string{
-		h.compareConnection, h.comparePaper, h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareMonthly,
-		h.compareWishes, h.comparePayouts,
+		h.compareConnection, h.comparePaper, h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareWarnings,
+		h.compareFates, h.compareMonthly, h.compareWishes, h.comparePayouts,
 	}
 }

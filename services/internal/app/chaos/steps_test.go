@@ -33,6 +33,7 @@ func (h *history) giftSteps() []step {
 		{"webhooks travel otherwise", 5, h.deliverOtherwise},
 		{"an event comes again", 3, h.redeliver},
 		{"Stripe has a fault", 6, h.fault},
+		{"the answer to a gift is lost", 5, h.loseSession},
 		{"the program does its work", 6, h.breathe},
 		{"moments pass", 4, func() { h.advance(time.Duration(1+h.dice.IntN(60)) * time.Second) }},
 		{"hours pass", 5, func() { h.advance(time.Duration(1+h.dice.IntN(30)) * time.Hour) }},
@@ -207,6 +208,21 @@ func (h *history) fault() {
 	}
 	h.note("  … %+v", f)
 	h.Sim.AddFault(f)
+}
+
+// lostAnswers are more than one, since Go's net/http asks again by itself where a connection breaks that it used before.
+const lostAnswers = 2
+
+// loseSession: Stripe makes the page of a gift, nobody learns of it, and the donor asks again.
+func (h *history) loseSession() {
+	h.Sim.AddFault(stripesim.Fault{
+		Method: http.MethodPost, PathPrefix: "/v1/checkout/sessions", Times: lostAnswers, LoseReply: true,
+	})
+	h.give()
+	for range lostAnswers {
+		h.advance(time.Minute) // the pause after a failure
+		h.ask(h.donors[len(h.donors)-1])
+	}
 }
 
 // breathe lets what is under way arrive.

@@ -1,0 +1,155 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+)
+
+// fate is what became of a charge, by the account's balance.
+type fate struct {
+	// backMinor is with the donor by refunds, and everBackMinor was, also by those that failed.
+	backMinor, everBackMinor int64
+	// disputes are those whose money is at the donor's bank, and everDisputed were.
+	disputes, everDisputed int
+}
+
+// state is how far a paid gift has come with so much of it gone.
+func (f fate) state(giftMinor int64) donationsv1.DonationState {
+	switch {
+	case f.disputes > 0:
+		return donationsv1.DonationState_DONATION_STATE_DISPUTED
+	case f.backMinor >= giftMinor:
+		return donationsv1.DonationState_DONATION_STATE_REFUNDED
+	case f.backMinor > 0:
+		return donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED
+	}
+	return donationsv1.DonationState_DONATION_STATE_SUCCEEDED
+}
+
+// states are those that a gift may have. It goes forward only: what came back to the collective, and what was
+// disputed when all had gone back, may have been seen in between, or not.
+func (f fate) states(giftMinor int64) []donationsv1.DonationState {
+	may := []donationsv1.DonationState{f.state(giftMinor)}
+	if f.everDisputed > f.disputes {
+		may = append(may, donationsv1.DonationState_DONATION_STATE_DISPUTED)
+	}
+	if f.everBackMinor > f.backMinor {
+		may = append(may, donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED)
+	}
+	if f.everBackMinor >= giftMinor && (f.everBackMinor > f.backMinor || f.everDisputed > 0) {
+		may = append(may, donationsv1.DonationState_DONATION_STATE_REFUNDED)
+	}
+	return may
+}
+
+// fates are by the charge.
+func (h *history) fates() map[string]fate {
+	refunded, disputed, fates := map[string]string{}, map[string]string{}, map[string]fate{}
+	for _, r := range h.Sim.Refunds(h.account) {
+		refunded[r.ID] = r.ChargeID
+	}
+	for _, d := range h.Sim.Disputes(h.account) {
+		disputed[d.ID] = d.ChargeID
+	}
+	for _, b := range h.Sim.BalanceTransactions(h.account) {
+		switch refund, dispute := refunded[b.SourceID], disputed[b.SourceID]; {
+		case b.Type == "charge" || b.Type == "payment":
+			fates[b.SourceID] = fate{}
+		case refund != "":
+			f := fates[refund]
+			f.backMinor -= b.AmountMinor
+			f.everBackMinor += max(0, -b.AmountMinor)
+			fates[refund] = f
+		case dispute != "" && b.AmountMinor < 0:
+			f := fates[dispute]
+			f.disputes, f.everDisputed = f.disputes+1, f.everDisputed+1
+			fates[dispute] = f
+		case dispute != "":
+			f := fates[dispute]
+			f.disputes--
+			fates[dispute] = f
+		}
+	}
+	return fates
+}
+
+const chargesSQL = `
+SELECT
+	d.id::text,
+	coalesce(d.charge_id, '')
+FROM donations.donations AS d
+WHERE d.stripe_account = @account
+	AND d.booked_at IS NOT NULL`
+
+// compareFates: each charge is one gift, whose state and what it says of refunds, disputes and warnings is what became
+// of the charge.
+func (h *history) compareFates(ctx context.Context) string {
+	gifts, err := h.gifts(ctx)
+	if err != nil {
+		return fmt.Sprintf("the gifts cannot be read: %v", err)
+	}
+	rows, err := h.db.Query(ctx, chargesSQL, pgx.NamedArgs{"account": h.account})
+	if err != nil {
+		return fmt.Sprintf("the charges cannot be read: %v", err)
+	}
+	var id, charge string
+	gift := map[string]*donationsv1.Donation{}
+	if _, err := pgx.ForEachRow(rows, []any{&id, &charge}, func() error { gift[charge] = gifts[id]; return nil }); err != nil {
+		return fmt.Sprintf("the charges cannot be read: %v", err)
+	}
+	for _, s := range h.Sim.Sessions(h.account) {
+		if d := gift[s.ChargeID]; s.PaymentStatus == "paid" && s.ChargeID != "" && last(d.GetName()) != s.ClientReferenceID {
+			return fmt.Sprintf("the charge of gift %s is said to be of %s", s.ClientReferenceID, d.GetName())
+		}
+	}
+	warned := map[string]bool{}
+	for _, n := range h.Sim.Warnings(h.account) {
+		warned[n.ChargeID] = warned[n.ChargeID] || n.Actionable
+	}
+	fates := h.fates()
+	if len(fates) != len(gift) {
+		return fmt.Sprintf("%d gifts of %d charges", len(gift), len(fates))
+	}
+	for charge, f := range fates {
+		d := gift[charge]
+		if may := f.states(d.GetAmount().GetAmountMinor()); !slices.Contains(may, d.GetState()) {
+			return fmt.Sprintf("gift %s is %s, and may be %v: %+v", d.GetName(), d.GetState(), may, f)
+		}
+		if got := d.GetAmountGivenBack().GetAmountMinor(); got != f.backMinor {
+			return fmt.Sprintf("of gift %s went %d back, Stripe says %d", d.GetName(), got, f.backMinor)
+		}
+		if d.GetDisputed() != (f.disputes > 0) || d.GetFraudWarning() != warned[charge] {
+			return fmt.Sprintf("gift %s is disputed %v and warned of %v; at Stripe %v and %v",
+				d.GetName(), d.GetDisputed(), d.GetFraudWarning(), f.disputes > 0, warned[charge])
+		}
+	}
+	return ""
+}
+
+// compareWarnings: each early fraud warning is known, and whether something can still be done.
+func (h *history) compareWarnings(ctx context.Context) string {
+	want, got := map[string]bool{}, map[string]bool{}
+	for _, n := range h.Sim.Warnings(h.account) {
+		want[n.ID] = n.Actionable
+	}
+	page, err := disputesv1.NewDisputesServiceClient(h.rest).ListFraudWarnings(ctx, &disputesv1.ListFraudWarningsRequest{
+		Parent: "collectives/" + h.slug, PageSize: 200,
+	})
+	if err != nil {
+		return fmt.Sprintf("the warnings cannot be read: %v", err)
+	}
+	for _, n := range page.GetFraudWarnings() {
+		got[last(n.GetName())] = n.GetActionable()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "early fraud warnings (-Stripe +ours):\n" + diff
+	}
+	return ""
+}
