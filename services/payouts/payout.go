@@ -187,8 +187,8 @@ type Config struct {
 // Service keeps payouts in step with Stripe and the books with payouts. It is safe for concurrent use, also by
 // several programs.
 type Service struct {
-	cfg     Config
-	metrics *metrics
+	cfg   Config
+	reads *prometheus.CounterVec
 }
 
 // New returns a Service.
@@ -199,7 +199,11 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+	s := &Service{cfg: cfg, reads: newReads(cfg.Metrics)}
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(&gauges{service: s})
+	}
+	return s
 }
 
 // now is the time as Postgres keeps it.

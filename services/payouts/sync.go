@@ -51,7 +51,7 @@ func (s *Service) counted(err error) error {
 	if err != nil {
 		outcome = "failed"
 	}
-	s.metrics.reads.WithLabelValues(outcome).Inc()
+	s.reads.WithLabelValues(outcome).Inc()
 	return err
 }
 
@@ -140,7 +140,7 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 					return err
 				}
 				// Such as one of a status that is new to us: it holds up no other, nor the account's books.
-				s.metrics.reads.WithLabelValues("failed").Inc()
+				s.reads.WithLabelValues("failed").Inc()
 				s.cfg.Logger.ErrorContext(ctx, "a payout cannot be kept", "account", account, "payout", p.ID, "status", p.Status, "error", err)
 			}
 		}

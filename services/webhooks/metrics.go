@@ -2,7 +2,7 @@ package webhooks
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are what an operator watches. An account is a Stripe account's id, "" the platform's.
+// metrics count what this program does; what waits, gauges tell. An account is a Stripe account's id, "" the platform's.
 type metrics struct {
 	received     *prometheus.CounterVec // by outcome: stored, duplicate, ignored, misdirected, refused
 	finished     *prometheus.CounterVec // by outcome: applied, ignored, failed
@@ -11,23 +11,14 @@ type metrics struct {
 	unattributed prometheus.Counter
 	unknownTypes prometheus.Counter
 	refused      prometheus.Counter
-	lastSync     *prometheus.GaugeVec
-	oldest       prometheus.Gauge
-	failed       prometheus.Gauge
-	parked       prometheus.Gauge
 	missed       prometheus.Counter
 	hearFailures prometheus.Counter
 	delay        prometheus.Histogram
-	dead         prometheus.Gauge
-	syncFailures *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Namespace: "cagnotte", Subsystem: "webhooks", Name: name, Help: help}
-	}
-	gauge := func(name, help string) prometheus.GaugeOpts {
-		return prometheus.GaugeOpts{Namespace: "cagnotte", Subsystem: "webhooks", Name: name, Help: help}
 	}
 	m := &metrics{
 		received: prometheus.NewCounterVec(counter("events_received_total",
@@ -44,14 +35,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			"Balance transactions of a type that Stripe did not document. Somebody must look.")),
 		refused: prometheus.NewCounter(counter("refused_transactions_total",
 			"Tries to post a balance transaction that the ledger refused. Somebody must look.")),
-		lastSync: prometheus.NewGaugeVec(gauge("last_sync_timestamp_seconds",
-			"When an account's balance was last read to its end."), []string{"account"}),
-		oldest: prometheus.NewGauge(gauge("oldest_unapplied_event_seconds",
-			"Age of the oldest event that is still to be applied; 0 when there is none.")),
-		failed: prometheus.NewGauge(gauge("failed_events",
-			"Events that could not be applied so far, those that were given up among them. Somebody must look.")),
-		parked: prometheus.NewGauge(gauge("parked_transactions",
-			"Balance transactions that cannot be booked so far. Somebody must look when it stays above 0.")),
 	}
 	m.missed = prometheus.NewCounter(counter("missed_events_total",
 		"Events that no webhook brought and that were found in Stripe's list."))
@@ -62,13 +45,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Help:    "Time between what an event tells and its webhook, repetitions included.",
 		Buckets: []float64{0.5, 1, 2, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600, 72 * 3600},
 	})
-	m.dead = prometheus.NewGauge(gauge("dead_events",
-		"Events that were given up. Somebody must look, and replay them."))
-	m.syncFailures = prometheus.NewGaugeVec(gauge("sync_failures",
-		"Readings of an account's balance that failed in a row."), []string{"account"})
+	for _, outcome := range []string{"stored", "duplicate", "ignored", "misdirected", "refused"} {
+		m.received.WithLabelValues(outcome) // from 0 on: Prometheus sees no increase in what begins with the first
+	}
 	if r != nil {
-		r.MustRegister(m.received, m.finished, m.syncs, m.posted, m.unattributed, m.unknownTypes, m.refused, m.lastSync, m.oldest,
-			m.failed, m.parked, m.missed, m.hearFailures, m.delay, m.dead, m.syncFailures)
+		r.MustRegister(m.received, m.finished, m.syncs, m.posted, m.unattributed, m.unknownTypes, m.refused, m.missed,
+			m.hearFailures, m.delay)
 	}
 	return m
 }

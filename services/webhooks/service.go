@@ -67,6 +67,9 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics), atOnce: pagesAtOnce}
 	s.intake.write = s.storeBatch
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(newGauges(s))
+	}
 	return s
 }
 

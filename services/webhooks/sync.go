@@ -61,7 +61,6 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 		return s.syncFailed(ctx, p, d.name, err, force)
 	}
 	s.metrics.syncs.WithLabelValues(d.name, "done").Inc()
-	s.metrics.lastSync.WithLabelValues(account).Set(float64(s.now().Unix()))
 	if err := s.poll(ctx, account, hints.intents, until); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (s *Service) tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.ensureJobs(ctx, due, false), s.measure(ctx), s.cfg.Payouts.Measure(ctx), s.forgetEvents(ctx))
+	return errors.Join(s.ensureJobs(ctx, due, false), s.forgetEvents(ctx))
 }
 
 // ensureJobs goes on behind an account that fails: one's trouble is not another's.
@@ -111,62 +111,6 @@ func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
 	due = append(due, payouts...)
 	slices.Sort(due)
 	return slices.Compact(due), nil
-}
-
-const measureSQL = `
-SELECT
-	(
-		SELECT coalesce(extract(epoch FROM statement_timestamp() - min(e.received_at)), 0)::float8
-		FROM webhooks.events AS e
-		WHERE e.next_attempt_at IS NOT NULL
-	),
-	(
-		SELECT count(*)::float8
-		FROM webhooks.events AS e
-		WHERE e.state = 'failed'
-	),
-	(
-		SELECT count(*)::float8
-		FROM webhooks.events AS e
-		WHERE e.state = 'failed'
-			AND e.next_attempt_at IS NULL
-	),
-	(
-		SELECT count(*)::float8
-		FROM webhooks.parked
-	)`
-
-const syncFailuresSQL = `
-SELECT
-	a.account,
-	a.sync_failures
-FROM webhooks.accounts AS a
-ORDER BY a.account`
-
-// measure looks at what waits for a better time, or for somebody.
-func (s *Service) measure(ctx context.Context) error {
-	var oldest, failed, dead, parked float64
-	if err := s.cfg.Pool.QueryRow(ctx, measureSQL).Scan(&oldest, &failed, &dead, &parked); err != nil {
-		return postgres.Error(err)
-	}
-	rows, err := s.cfg.Pool.Query(ctx, syncFailuresSQL)
-	if err != nil {
-		return postgres.Error(err)
-	}
-	s.metrics.syncFailures.Reset()
-	var account string
-	var failures int
-	if _, err := pgx.ForEachRow(rows, []any{&account, &failures}, func() error {
-		s.metrics.syncFailures.WithLabelValues(account).Set(float64(failures))
-		return nil
-	}); err != nil {
-		return postgres.Error(err)
-	}
-	s.metrics.dead.Set(dead)
-	s.metrics.oldest.Set(max(oldest, 0))
-	s.metrics.failed.Set(failed)
-	s.metrics.parked.Set(parked)
-	return nil
 }
 
 const forgetEventsSQL = `

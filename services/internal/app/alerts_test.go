@@ -13,7 +13,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-var metricName = regexp.MustCompile(`\b(cagnotte_[a-z_]+|up)\b`)
+var (
+	metricName = regexp.MustCompile(`\b(cagnotte_[a-z_]+|up)\b`)
+	// oneOutcome is a counter of which one value is watched.
+	oneOutcome = regexp.MustCompile(`\bcagnotte_[a-z_]+\{outcome="[a-z_]+"\}`)
+)
 
 // An alert on a metric that nobody has never fires.
 func TestEveryAlertWatchesWhatTheProgramTells(t *testing.T) {
@@ -52,6 +56,10 @@ func TestEveryAlertWatchesWhatTheProgramTells(t *testing.T) {
 			if len(names) == 0 {
 				t.Errorf("%s watches nothing: %s", rule.Alert, rule.Expr)
 			}
+			// Prometheus sees no increase in what begins with the first: it is told from 0 on.
+			for _, series := range oneOutcome.FindAllString(rule.Expr, -1) {
+				watched[series] = rule.Alert
+			}
 			for _, name := range names {
 				if name = strings.TrimSuffix(name, "_bucket"); name != "up" {
 					watched[name] = rule.Alert
@@ -63,8 +71,6 @@ func TestEveryAlertWatchesWhatTheProgramTells(t *testing.T) {
 		t.Errorf("%d alerts", len(seen))
 	}
 	e := apptest.Start(t, apptest.Config{})
-	// What is counted by outcome has no value before it happened once.
-	deliver(t, e, "/v1/webhooks/stripe", []byte("{}"), "t=1,v1=00")
 	var missing []string
 	defer func() {
 		if t.Failed() {
@@ -83,7 +89,7 @@ func TestEveryAlertWatchesWhatTheProgramTells(t *testing.T) {
 		}
 		missing = nil
 		for name, alert := range watched {
-			if !strings.Contains(string(told), "# TYPE "+name+" ") {
+			if !strings.Contains(string(told), "\n"+name+" ") && !strings.Contains(string(told), "# TYPE "+name+" ") {
 				missing = append(missing, alert+" watches "+name)
 			}
 		}

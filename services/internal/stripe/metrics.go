@@ -9,6 +9,10 @@ func newCalls(r prometheus.Registerer) *prometheus.CounterVec {
 		Help: "Calls to Stripe, by outcome: ok, unauthorized (the key is not known), throttled, waited_in_vain (for our own " +
 			"budget), busy, failed, lost, refused, missing.",
 	}, []string{"outcome"})
+	for _, outcome := range outcomes {
+		calls.WithLabelValues(outcome) // from 0 on: Prometheus sees no increase in what begins with the first
+	}
+	calls.WithLabelValues("waited_in_vain")
 	if r != nil {
 		r.MustRegister(calls)
 	}

@@ -1,0 +1,117 @@
+package webhooks
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// measureTimeout keeps a slow database from keeping all other figures.
+const measureTimeout = 2 * time.Second
+
+// gauges look when they are scraped at what waits for a better time, or for somebody: so every copy of the program
+// tells the same, also while no job runs.
+type gauges struct {
+	service                      *Service
+	oldest, failed, dead, parked *prometheus.Desc
+	lastSync, syncFailures       *prometheus.Desc
+}
+
+func newGauges(s *Service) *gauges {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("cagnotte_webhooks_"+name, help, labels, nil)
+	}
+	return &gauges{
+		service: s,
+		oldest:  desc("oldest_unapplied_event_seconds", "Age of the oldest event that is still to be applied; 0 when there is none."),
+		failed:  desc("failed_events", "Events that could not be applied so far, those that were given up among them. Somebody must look."),
+		dead:    desc("dead_events", "Events that were given up. Somebody must look, and replay them."),
+		parked:  desc("parked_transactions", "Balance transactions that cannot be booked so far. Somebody must look when it stays above 0."),
+		lastSync: desc("last_sync_timestamp_seconds",
+			"When the timer last had an account's balance read to its end; 0 when not since the start. Of connected accounts.", "account"),
+		syncFailures: desc("sync_failures", "Readings of an account's balance that failed in a row. Of connected accounts.", "account"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{g.oldest, g.failed, g.dead, g.parked, g.lastSync, g.syncFailures} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector. When the database does not answer it says nothing.
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
+	defer cancel()
+	if err := g.collect(ctx, func(d *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}); err != nil {
+		g.service.cfg.Logger.WarnContext(ctx, "what waits cannot be measured", "error", err)
+	}
+}
+
+const measureSQL = `
+SELECT
+	(
+		SELECT coalesce(extract(epoch FROM statement_timestamp() - min(e.received_at)), 0)::float8
+		FROM webhooks.events AS e
+		WHERE e.next_attempt_at IS NOT NULL
+	),
+	(
+		SELECT count(*)::float8
+		FROM webhooks.events AS e
+		WHERE e.state = 'failed'
+	),
+	(
+		SELECT count(*)::float8
+		FROM webhooks.events AS e
+		WHERE e.state = 'failed'
+			AND e.next_attempt_at IS NULL
+	),
+	(
+		SELECT count(*)::float8
+		FROM webhooks.parked
+	)`
+
+// Nothing is read of an account that is disconnected, and nobody can do anything about it.
+const measureAccountsSQL = `
+SELECT
+	a.account,
+	coalesce(extract(epoch FROM nullif(a.last_regular_at, '-infinity')), 0)::float8,
+	a.sync_failures::float8
+FROM webhooks.accounts AS a
+WHERE a.account = ANY(@accounts::text[])
+ORDER BY a.account`
+
+func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, value float64, labels ...string)) error {
+	s := g.service
+	var oldest, failed, dead, parked float64
+	if err := s.cfg.Pool.QueryRow(ctx, measureSQL).Scan(&oldest, &failed, &dead, &parked); err != nil {
+		return postgres.Error(err)
+	}
+	tell(g.oldest, max(oldest, 0))
+	tell(g.failed, failed)
+	tell(g.dead, dead)
+	tell(g.parked, parked)
+	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := s.cfg.Pool.Query(ctx, measureAccountsSQL, pgx.NamedArgs{"accounts": accounts})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	var account string
+	var synced, failures float64
+	_, err = pgx.ForEachRow(rows, []any{&account, &synced, &failures}, func() error {
+		tell(g.lastSync, synced, account)
+		tell(g.syncFailures, failures, account)
+		return nil
+	})
+	return postgres.Error(err)
+}
