@@ -117,7 +117,7 @@ func (f StatementFile) form() string {
 	if f.CSV == nil {
 		return "camt.053"
 	}
-	return fmt.Sprintf("csv %d %d %v", f.CSV.date, f.CSV.reference, f.CSV.text)
+	return fmt.Sprintf("csv %s %d %d %v", f.Currency, f.CSV.date, f.CSV.reference, f.CSV.text)
 }
 
 // parse reads the file and checks that it is about the collective's account, when that is known, and not about

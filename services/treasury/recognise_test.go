@@ -274,6 +274,11 @@ func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 				}
 			}
 		}
+		if _, err := s.ImportStatement(t.Context(), ask(), StatementFile{
+			Collective: "vallon", Content: []byte(same), CSV: &frenchCSV, Currency: "CHF",
+		}); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_FORM_CHANGED" {
+			t.Errorf("in another money: err = %v", err)
+		}
 		if err := read(same, &frenchCSV); err != nil {
 			t.Errorf("as before: %v", err)
 		}

@@ -106,7 +106,7 @@ type TreasuryServiceClient interface {
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
 	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
 	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
-	// reference and text: the same movement would be stored twice).
+	// reference and text or in another currency: the same movement would be stored twice).
 	ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(ctx context.Context, in *ListBankLinesRequest, opts ...grpc.CallOption) (*ListBankLinesResponse, error)
@@ -426,7 +426,7 @@ type TreasuryServiceServer interface {
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
 	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
 	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
-	// reference and text: the same movement would be stored twice).
+	// reference and text or in another currency: the same movement would be stored twice).
 	ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error)
 	// Lists bank lines, newest first.
 	ListBankLines(context.Context, *ListBankLinesRequest) (*ListBankLinesResponse, error)
