@@ -3,6 +3,7 @@ package donations
 import (
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -137,6 +138,8 @@ type Movement struct {
 	PaidMinor int64
 	// GivenBackMinor is what went back to the donor, in the gift's currency; negative when a refund failed.
 	GivenBackMinor int64
+	// GivenBackIn is the same in the currency that the donor paid in; the zero Amount when that is the gift's.
+	GivenBackIn money.Amount
 	// Disputes is 1 when the donor's bank took it back, -1 when that was won.
 	Disputes int
 	// Refund and Dispute are Stripe's ids of what moved it; empty for a payment.
@@ -251,6 +254,11 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 		return postgres.Error(err)
 	}
 	for i, m := range movements {
+		if m.GivenBackIn.Currency != "" {
+			if minor[i], err = s.partTx(ctx, tx, m); err != nil {
+				return err
+			}
+		}
 		if m.PaidMinor == 0 {
 			continue
 		}
@@ -268,6 +276,21 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 		return postgres.Error(err)
 	}
 	return s.followTx(ctx, tx, movements)
+}
+
+// partTx is how much of a gift went back that was paid in its donor's own currency. Stripe converts what goes back at
+// the rate of its day, https://docs.stripe.com/currencies/disputes-refunds: the books have that, and the donor has back
+// what was paid.
+func (s *Service) partTx(ctx context.Context, tx pgx.Tx, m Movement) (minor int64, err error) {
+	d, err := lockGiftTx(ctx, tx, m.Donation)
+	if err != nil {
+		return 0, postgres.Error(err)
+	}
+	paid, err := s.cfg.Ledger.PaidInTx(ctx, tx, d.Campaign.Collective, d.ID, d.PayTime, m.GivenBackIn.Currency)
+	if err != nil || paid == 0 {
+		return m.GivenBackMinor, err
+	}
+	return int64(math.Round(float64(m.GivenBackIn.Minor) / float64(paid) * float64(d.Amount.Minor))), nil
 }
 
 // Unbooked is a paid gift whose money has not been seen in Stripe's balance.

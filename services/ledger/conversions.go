@@ -2,7 +2,10 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
@@ -63,4 +66,27 @@ func (s *Service) KeepConversionsTx(ctx context.Context, tx pgx.Tx, book string,
 	return postgres.ErrorFor(err, map[string]*errs.Error{
 		"conversions_rate_positive": invalid, "conversions_currency_code": invalid, "conversions_original_whole": invalid,
 	})
+}
+
+const paidInSQL = `
+SELECT c.original_minor
+FROM ledger.entries AS e
+JOIN ledger.conversions AS c ON c.transaction_id = e.transaction_id
+WHERE e.collective = @collective
+    AND e.effective_at = @at
+    AND e.donation = @donation
+    AND c.original_currency = @currency
+    AND c.original_minor > 0
+LIMIT 1`
+
+// PaidInTx returns what a gift that was booked at that time was in another currency, before it was converted; 0 when
+// that is not known.
+func (s *Service) PaidInTx(ctx context.Context, tx pgx.Tx, collective string, donation uuid.UUID, at time.Time, in money.Currency) (minor int64, err error) {
+	err = tx.QueryRow(ctx, paidInSQL, pgx.NamedArgs{
+		"collective": collective, "at": at, "donation": donation, "currency": string(in),
+	}).Scan(&minor)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return minor, postgres.Error(err)
 }

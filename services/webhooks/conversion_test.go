@@ -72,3 +72,32 @@ func TestWhatGoesBackOfConvertedMoney(t *testing.T) {
 	e.want(d, donations.StateRefunded, true)
 	e.wantBooks("")
 }
+
+// Stripe takes back at another rate than it gave, and the donor gets what was paid: the gift is wholly back then.
+func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	for _, rate := range []float64{1.1, 1.2} { // it came at 1.16
+		d := e.give(vallon)
+		if err := e.sim.Localize(d.CheckoutSession, "gbp", 0.86); err != nil {
+			t.Fatal(err)
+		}
+		e.pay(d)
+		e.run("")
+		all := e.sim.BalanceTransactions("")
+		charge := all[len(all)-1].SourceID
+		if err := e.sim.SetExchange("", "gbp", "eur", rate); err != nil {
+			t.Fatal(err)
+		}
+		for _, state := range []donations.State{donations.StatePartiallyRefunded, donations.StateRefunded} {
+			if _, err := e.sim.Refund(charge, 8_60); err != nil {
+				t.Fatal(err)
+			}
+			e.run("")
+			e.want(d, state, true)
+		}
+		if !e.donation(d).GivenBack() {
+			t.Errorf("at %v a part is still there", rate)
+		}
+	}
+	e.wantBooks("")
+}

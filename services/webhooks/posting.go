@@ -224,6 +224,7 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 	case !m.back:
 	case money.Currency(t.Currency) == match.Amount.Currency:
 		move.GivenBackMinor = -t.Amount
+		move.GivenBackIn = money.Amount{Minor: -original.Minor, Currency: original.Currency}
 	case original.Currency == match.Amount.Currency:
 		move.GivenBackMinor = -original.Minor
 	}

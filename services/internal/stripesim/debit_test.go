@@ -250,10 +250,16 @@ func TestOtherCurrencies(t *testing.T) {
 			t.Error("a page that was paid is shown in another currency")
 		}
 	})
-	t.Run("and what goes back leaves the merchant's balance", func(t *testing.T) {
+	t.Run("and what goes back leaves the merchant's balance at the rate of its day, or else as it came", func(t *testing.T) {
 		charge := latestSession(sim).ChargeID
+		if err := sim.SetExchange("", "usd", "eur", 0.8); err != nil {
+			t.Fatal(err)
+		}
 		refund, err := sim.Refund(charge, 550)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.SetExchange("", "usd", "eur", 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := sim.FailRefund(refund, "lost_or_stolen_card"); err != nil {
@@ -268,7 +274,7 @@ func TestOtherCurrencies(t *testing.T) {
 		}
 		all := sim.BalanceTransactions("")
 		for i, b := range all[len(all)-4:] {
-			if want := []int64{-500, 500, -1000, 1000}[i]; b.AmountMinor != want || b.Currency != "eur" {
+			if want := []int64{-440, 440, -1000, 1000}[i]; b.AmountMinor != want || b.Currency != "eur" {
 				t.Errorf("%s moves %d %s, want %d eur", b.Type, b.AmountMinor, b.Currency, want)
 			}
 		}

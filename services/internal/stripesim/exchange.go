@@ -46,8 +46,12 @@ func (w *world) landing(ch *charge) (amount int64, currency string, rate float64
 	return minorOf(major(ch.Amount, ch.Currency)*x.Rate, x.To), x.To, x.Rate
 }
 
-// goesBack is what a part of a charge takes out of the balance that it landed in, at the rate at which it came.
+// goesBack is what a part of a charge takes out of the balance that it landed in: at the rate of [Sim.SetExchange], else
+// at that at which it came. https://docs.stripe.com/currencies/disputes-refunds
 func (w *world) goesBack(ch *charge, part int64) (amount int64, currency string, rate float64) {
+	if x := w.Exchange[ch.Currency]; x.Rate != 0 {
+		return minorOf(major(part, ch.Currency)*x.Rate, x.To), x.To, x.Rate
+	}
 	landed, currency, rate := w.landing(ch)
 	if rate != 0 {
 		part = int64(math.Round(float64(part) * float64(landed) / float64(ch.Amount)))
