@@ -33,8 +33,9 @@
 // A page that closes unpaid can be opened again: Stripe is asked for a recovery URL, and whoever knows the gift gets
 // it for 30 days, while the campaign takes gifts. Each visit there makes another session, a copy whose
 // recovered_from is the one that expired. It finds its gift by what it copies, else by recovered_from, and the
-// gift remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Monthly
-// gifts have no recovery: Stripe has it in payment mode only.
+// gift remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Two of them
+// can be paid: the books have both, and the gift is received until both are given back. Monthly gifts have no
+// recovery: Stripe has it in payment mode only.
 //
 // Trying cards costs whoever does it pages, of which a network gets few, whatever way they are asked for. A payment
 // that is refused is counted in the transaction that finishes its event; after maxDeclines of them the page is
@@ -66,7 +67,8 @@
 // [Service.ReadDispute], [Service.ReadFraudWarning], after an event, when the balance moved for it, and on a timer
 // while it can change. They tell members and decide nothing about money: a gift's state and the books follow the
 // balance alone. Stripe takes a refund's amount for one in the payment's currency: a gift that was paid in its donor's
-// own currency is given back in the dashboard only.
+// own currency is given back in the dashboard only, and how much of it is told by what was paid, since Stripe converts
+// it at the rate of the day.
 //
 // # Monthly gifts
 //
