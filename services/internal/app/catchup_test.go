@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
@@ -49,6 +50,91 @@ func TestEveryWebhookLostForTenDaysThenAStart(t *testing.T) {
 		&webhooksv1.GetWebhookHealthRequest{Name: "collectives/vallon/webhookHealth"})
 	if err != nil || health.GetMissedCount() == 0 || health.GetReceivedCount() != 0 {
 		t.Errorf("the owner is told %v, %v", health, err)
+	}
+}
+
+// Stripe keeps its events for 30 days: what happened in 29 without the program, of every kind, ends equal.
+func TestTwentyNineDaysWithoutTheProgram(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, owner := e.Campaign("vallon")
+	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
+	for _, err := range []error{e.Sim.OfferDebits("", true), e.Sim.SchedulePayouts("", true)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	monthly := payMonthly(t, e, "lyon")
+	monthly.wantBooked(1, 20_00)
+	e.Clock.Advance(5 * day)
+	refunded, disputed, won, late, debited := give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign)),
+		give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign))
+	pages := map[string]string{}
+	for name, d := range map[string]*donationsv1.Donation{"refunded": refunded, "disputed": disputed, "won": won, "late": late, "debited": debited} {
+		pages[name] = session(t, e, d).ID
+	}
+	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
+	e.StopApp()
+	for _, name := range []string{"refunded", "disputed", "won", "late"} {
+		if err := e.Sim.Pay(pages[name], stripesim.CardOK); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Sim.PayByDebit(pages["debited"], stripesim.IBANPaid); err != nil {
+		t.Fatal(err)
+	}
+	charge := map[string]string{}
+	for _, s := range e.Sim.Sessions("") {
+		charge[s.ID] = s.ChargeID
+	}
+	e.Clock.Advance(5 * day)
+	if _, err := e.Sim.Refund(charge[pages["refunded"]], 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Sim.Dispute(charge[pages["disputed"]], stripesim.Disputed{}); err != nil {
+		t.Fatal(err)
+	}
+	id, err := e.Sim.Dispute(charge[pages["won"]], stripesim.Disputed{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Clock.Advance(10 * day)
+	if err := e.Sim.CloseDispute(id, true, true); err != nil {
+		t.Fatal(err)
+	}
+	e.Clock.Advance(14*day + 23*time.Hour)
+	e.Sim.SetDelivery(stripesim.Delivery{})
+	e.StartApp()
+
+	e.Eventually("each payout is at the bank, and the balance is Stripe's", func() bool {
+		var balance, paidOut, onItsWay int64
+		for _, b := range e.Sim.BalanceTransactions("") {
+			balance += b.NetMinor
+		}
+		for _, p := range e.Sim.Payouts("") {
+			if p.Status == "paid" {
+				paidOut += p.AmountMinor
+			} else {
+				onItsWay += p.AmountMinor
+			}
+		}
+		got := map[string]int64{}
+		for _, c := range []struct{ key, name string }{{treasurer, "vallon"}, {monthly.owner, "lyon"}} {
+			for account, minor := range balances(t, e.Conn, c.key, "collectives/"+c.name) {
+				got[account] += minor
+			}
+		}
+		return paidOut != 0 && got["51212"] == balance && got[bank] == paidOut && got[transit] == onItsWay
+	})
+	monthly.wantBooked(2, 40_00)
+	for _, c := range []struct {
+		gift     *donationsv1.Donation
+		back     int64
+		disputed bool
+	}{{refunded, 20_00, false}, {disputed, 0, true}, {won, 0, false}, {late, 0, false}, {debited, 0, false}} {
+		e.Eventually("a gift is as at Stripe", func() bool {
+			d := stateOf(t, e, owner, c.gift)
+			return d.GetBookTime() != nil && d.GetAmountGivenBack().GetAmountMinor() == c.back && d.GetDisputed() == c.disputed
+		})
 	}
 }
 
