@@ -124,9 +124,10 @@ func (h *history) compareGifts(ctx context.Context) string {
 	if err != nil {
 		return fmt.Sprintf("the gifts cannot be read: %v", err)
 	}
-	paid, sessions, collected := map[string]bool{}, map[string]int{}, h.firstMonthsUnderWay()
+	paid, tried, sessions, collected := map[string]bool{}, map[string]bool{}, map[string]int{}, h.firstMonthsUnderWay()
 	for _, s := range h.Sim.Sessions(h.account) {
 		sessions[s.ClientReferenceID]++
+		tried[s.ClientReferenceID] = tried[s.ClientReferenceID] || s.Status == "complete"
 		if s.PaymentStatus == "paid" {
 			if paid[s.ClientReferenceID] {
 				return "a gift was paid twice: " + s.ClientReferenceID
@@ -147,6 +148,9 @@ func (h *history) compareGifts(ctx context.Context) string {
 			donationsv1.DonationState_DONATION_STATE_CANCELED:
 			if paid[id] || collected[id] {
 				return fmt.Sprintf("gift %s is %s, and paid at Stripe or still collected", id, d.GetState())
+			}
+			if d.GetState() == donationsv1.DonationState_DONATION_STATE_FAILED && !tried[id] {
+				return fmt.Sprintf("gift %s failed, and its page closed", id)
 			}
 		case donationsv1.DonationState_DONATION_STATE_PENDING:
 			if !collected[id] {
