@@ -128,20 +128,23 @@ var steps = map[string]step{
 	"topup.reversed":                stepHint,
 }
 
-// sort says what is to be done with an event; a reason that is not empty means: ignore it.
-func sort(e stripe.Event, livemode bool) (s step, ignore string) {
+// sort says what is to be done with an event, and what its object says if that is needed; a reason that is not empty
+// means: ignore it.
+func sort(e stripe.Event, livemode bool) (s step, o stripe.Object, ignore string) {
 	s, known := steps[e.Type]
 	switch {
 	// A live Connect endpoint also gets test events.
 	case e.Livemode != livemode:
-		return stepNone, reasonOtherLivemode
+		return stepNone, o, reasonOtherLivemode
 	// Only a connected account can be disconnected.
-	case !known, s == stepSession && e.Object.Session == nil, s == stepObject && e.Object.ID == "",
-		e.Type == typeProcessing && e.Object.Invoice == "",
-		s == stepNone && e.Account == "":
-		return stepNone, reasonUnknownType
+	case !known, s == stepNone && e.Account == "":
+		return stepNone, o, reasonUnknownType
 	}
-	return s, ""
+	o = e.Object()
+	if s == stepSession && o.Session == nil || s == stepObject && o.ID == "" || e.Type == typeProcessing && o.Invoice == "" {
+		return stepNone, stripe.Object{}, reasonUnknownType
+	}
+	return s, o, ""
 }
 
 const (

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -88,7 +89,12 @@ func TestWhatEventsAreUsedFor(t *testing.T) {
 		// Another product's.
 		"issuing_card.created": stepNone,
 	} {
-		got, ignored := sort(stripe.Event{Type: kind, Object: stripe.Object{ID: "xx_1"}}, false)
+		body := fmt.Appendf(nil, `{"id":"evt_1","type":%q,"data":{"object":{"id":"xx_1","object":"xx"}}}`, kind)
+		event, err := stripe.Verify(body, sign(body, platformSecret, time.Now()), []string{platformSecret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, ignored := sort(event, false)
 		if want == stepNone {
 			if ignored != reasonUnknownType {
 				t.Errorf("%s is %q, and not ignored: %q", kind, got, ignored)

@@ -138,9 +138,9 @@ func (s *Service) storeMissed(ctx context.Context, account string, page []stripe
 		if slices.Contains(known, e.ID) {
 			continue
 		}
-		step, ignore := sort(e, s.cfg.Stripe.Livemode())
+		step, object, ignore := sort(e, s.cfg.Stripe.Livemode())
 		missed := s.now().Sub(e.Created) > onItsWay
-		stored, err := s.store(ctx, e, step, ignore, missed)
+		stored, err := s.store(ctx, e, step, object, ignore, missed)
 		if err != nil {
 			if ctx.Err() != nil || postgres.Away(err) {
 				return err

@@ -27,13 +27,13 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 		s.metrics.received.WithLabelValues("misdirected").Inc()
 		return nil
 	}
-	step, ignore := sort(event, s.cfg.Stripe.Livemode())
+	step, object, ignore := sort(event, s.cfg.Stripe.Livemode())
 	outcome := "stored"
 	if ignore != "" {
 		outcome = "ignored"
 	}
 	s.metrics.delay.Observe(max(s.now().Sub(event.Created).Seconds(), 0))
-	stored, err := s.store(ctx, event, step, ignore, false)
+	stored, err := s.store(ctx, event, step, object, ignore, false)
 	if err != nil {
 		return err
 	}
@@ -45,15 +45,14 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 }
 
 // store reports false for an event that was there. heard: no webhook brought it.
-func (s *Service) store(ctx context.Context, e stripe.Event, step step, ignore string, heard bool) (stored bool, err error) {
+func (s *Service) store(ctx context.Context, e stripe.Event, step step, object stripe.Object, ignore string, heard bool) (stored bool, err error) {
 	row := eventRow{
-		eventKey: eventKey{e.Account, e.ID}, kind: e.Type, step: step, livemode: e.Livemode, object: e.Object,
+		eventKey: eventKey{e.Account, e.ID}, kind: e.Type, step: step, livemode: e.Livemode, object: object,
 		state: StateReceived, created: e.Created, received: s.now(), heard: heard,
 	}
 	switch {
 	case ignore != "":
-		// Nothing of what is not for us is kept.
-		row.state, row.reason, row.object = StateIgnored, ignore, stripe.Object{}
+		row.state, row.reason = StateIgnored, ignore
 	case step == stepNone:
 		return s.storeConnection(ctx, row)
 	}

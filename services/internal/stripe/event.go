@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stripe/stripe-go/v76/webhook"
+	"github.com/tidwall/gjson"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -22,8 +23,13 @@ type Event struct {
 	Account  string
 	Livemode bool
 	Created  time.Time
-	Object   Object
+
+	version string
+	object  json.RawMessage
 }
+
+// Object returns what the event's object says.
+func (e Event) Object() Object { return parseObject(e.Type, e.version, e.object) }
 
 // Object is what an event's object says, as far as it matters here. It is stored as JSON.
 type Object struct {
@@ -65,27 +71,33 @@ func signed(payload []byte, header string, secrets []string) bool {
 	return false
 }
 
-// parseEvent reads a payload that is known to be Stripe's.
+// parseEvent reads a payload that is known to be Stripe's. Of most events nothing but the envelope is ever looked at,
+// so what is in it is left as it is until [Event.Object].
 func parseEvent(payload []byte) (Event, error) {
-	var o struct {
-		ID         string `json:"id"`
-		Type       string `json:"type"`
-		Account    string `json:"account"`
-		APIVersion string `json:"api_version"`
-		Livemode   bool   `json:"livemode"`
-		Created    int64  `json:"created"`
-		Data       struct {
-			Object json.RawMessage `json:"object"`
-		} `json:"data"`
-	}
-	err := json.Unmarshal(payload, &o)
-	if err != nil || o.ID == "" || o.Type == "" {
+	var e Event
+	gjson.ParseBytes(payload).ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "id":
+			e.ID = value.Str
+		case "type":
+			e.Type = value.Str
+		case "account":
+			e.Account = value.Str
+		case "api_version":
+			e.version = value.Str
+		case "livemode":
+			e.Livemode = value.Bool()
+		case "created":
+			e.Created = unix(value.Int())
+		case "data":
+			e.object = json.RawMessage(value.Get("object").Raw)
+		}
+		return true
+	})
+	if e.ID == "" || e.Type == "" || !gjson.ValidBytes(payload) {
 		return Event{}, errs.Invalid("payload", "must be an event of Stripe's")
 	}
-	return Event{
-		ID: o.ID, Type: o.Type, Account: o.Account, Livemode: o.Livemode,
-		Created: unix(o.Created), Object: parseObject(o.Type, o.APIVersion, o.Data.Object),
-	}, nil
+	return e, nil
 }
 
 // parseObject is lenient: an object of a version or product that we do not know has nothing for us but perhaps
