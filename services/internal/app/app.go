@@ -7,9 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,11 +16,10 @@ import (
 	"github.com/riverqueue/river"
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 
 	"github.com/cagnotte/cagnotte/gateway"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
 // healthName is the service name under which readiness is told over gRPC.
@@ -41,11 +37,9 @@ type App struct {
 	pool     *pgxpool.Pool
 	services *services
 	health   *health.Server
-	rpc      *grpc.Server
-	conn     *grpc.ClientConn
+	rpc      *rpc.Server
 	http     *http.Server
 	admin    *http.Server
-	socket   string
 
 	httpAddr, grpcAddr, adminAddr net.Addr
 
@@ -80,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.wire(ctx, cfg, registry); err != nil {
 		return nil, err
 	}
-	handler, err := gateway.New(a.conn, gateway.Options{
+	handler, err := gateway.New(a.rpc.Conn(), gateway.Options{
 		PublicURL:       cfg.PublicURL,
 		TrustedProxies:  cfg.TrustedProxies,
 		CheckoutOrigins: checkoutOrigins(cfg),
@@ -175,7 +169,7 @@ func Run(ctx context.Context, cfg Config, ready func(*App)) error {
 }
 
 // listeners are what the servers accept on.
-type listeners struct{ http, grpc, admin, private net.Listener }
+type listeners struct{ http, grpc, admin net.Listener }
 
 // listen opens every address before anything else, so that a taken port is one clear line.
 func (a *App) listen(ctx context.Context, cfg Config) (l listeners, err error) {
@@ -203,22 +197,7 @@ func (a *App) listen(ctx context.Context, cfg Config) (l listeners, err error) {
 		*want.at = listener
 		opened = append(opened, listener)
 	}
-	// The directory is 0700, and so only this user can speak to the socket.
-	if a.socket, err = os.MkdirTemp("", "cagnotte-"); err != nil {
-		return l, fmt.Errorf("app: make a folder for the private socket: %w", err)
-	}
-	if l.private, err = lc.Listen(ctx, "unix", filepath.Join(a.socket, "grpc")); err != nil {
-		return l, fmt.Errorf("app: listen on the private socket: %w", err)
-	}
 	a.httpAddr, a.grpcAddr, a.adminAddr = l.http.Addr(), l.grpc.Addr(), l.admin.Addr()
-	// A target is an address on the web: in a folder's name, # would end it.
-	target := url.URL{Scheme: "unix", Path: filepath.Join(a.socket, "grpc")}
-	a.conn, err = grpc.NewClient(target.String(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return l, fmt.Errorf("app: connect the gateway: %w", err)
-	}
-	opened = append(opened, l.private)
 	return l, nil
 }
 
@@ -244,9 +223,7 @@ func (a *App) serve(l listeners) {
 			return nil
 		})
 	}
-	for _, listener := range []net.Listener{netutil.LimitListener(l.grpc, maxConnections), l.private} {
-		a.serving.Go(func() error { return a.rpc.Serve(listener) })
-	}
+	a.serving.Go(func() error { return a.rpc.Serve(netutil.LimitListener(l.grpc, maxConnections)) })
 }
 
 // mind keeps readiness true to the database, and starts the jobs once it is there.
@@ -260,14 +237,8 @@ func (a *App) mind(cfg Config) {
 }
 
 func (a *App) close() {
-	if a.conn != nil {
-		a.conn.Close()
-	}
 	if a.pool != nil {
 		a.pool.Close()
-	}
-	if a.socket != "" {
-		os.RemoveAll(a.socket)
 	}
 }
 

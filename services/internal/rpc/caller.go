@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 )
 
-// The metadata that the gateway sends. Believed on the unix socket only.
+// The metadata that the gateway sends. Believed in process only.
 const (
 	metadataClientAddress = "cagnotte-client-address"
 	metadataOrigin        = "cagnotte-origin"
@@ -32,6 +32,9 @@ type Caller struct {
 	// RequestID stands in the log and in the answer.
 	RequestID string
 }
+
+// inProcess is the network of a peer that calls by [Server.Conn].
+const inProcess = "inproc"
 
 type callerKey struct{}
 
@@ -55,7 +58,7 @@ func newCaller(ctx context.Context) Caller {
 	p, ok := peer.FromContext(ctx)
 	switch {
 	case !ok:
-	case p.Addr.Network() == "unix":
+	case p.Addr.Network() == inProcess:
 		if addr, err := netip.ParseAddr(first(md, metadataClientAddress)); err == nil {
 			c.Network = network(addr)
 		}

@@ -16,6 +16,6 @@
 // without rights learns nothing from the kind of its error.
 //
 // What the gateway knows of the browser arrives as metadata, and is believed
-// only on the private unix socket: a gRPC client on the network cannot choose
+// only in process: a gRPC client on the network cannot choose
 // its own address. The package knows access and the errors, no other service.
 package rpc

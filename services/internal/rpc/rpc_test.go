@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -59,7 +58,8 @@ type door struct {
 	exports   exports
 	log       lockedBuffer
 	registry  *prometheus.Registry
-	tcp, unix *grpc.ClientConn
+	tcp       *grpc.ClientConn
+	inProcess grpc.ClientConnInterface
 }
 
 type lockedBuffer struct {
@@ -81,7 +81,7 @@ func (b *lockedBuffer) String() string {
 
 var editor = access.Principal{Key: "collectives/vallon/apiKeys/k1", Role: access.RoleEditor, Collective: "vallon"}
 
-// open serves the real chain on TCP and on a unix socket, as app does.
+// open serves the real chain on TCP and in process, as app does.
 func open(t *testing.T) *door {
 	t.Helper()
 	d := &door{registry: prometheus.NewRegistry()}
@@ -105,17 +105,11 @@ func open(t *testing.T) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unix, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var serving sync.WaitGroup
-	for _, l := range []net.Listener{tcp, unix} {
-		serving.Go(func() { _ = server.Serve(l) })
-	}
+	serving.Go(func() { _ = server.Serve(tcp) })
 	t.Cleanup(func() { server.Stop(); serving.Wait() })
 	d.tcp = dial(t, tcp.Addr().String())
-	d.unix = dial(t, "unix:"+unix.Addr().String())
+	d.inProcess = server.Conn()
 	return d
 }
 
@@ -220,13 +214,13 @@ func TestWhoCalls(t *testing.T) {
 		"cagnotte-origin", "https://vallon.example",
 		"cagnotte-request-id", "request-from-gateway",
 	)
-	call := func(conn *grpc.ClientConn, md metadata.MD) (header metadata.MD, err error) {
+	call := func(conn grpc.ClientConnInterface, md metadata.MD) (header metadata.MD, err error) {
 		_, err = campaignsv1.NewCampaignsServiceClient(conn).GetCampaign(metadata.NewOutgoingContext(t.Context(), md), get, grpc.Header(&header))
 		return header, err
 	}
 
-	t.Run("the gateway's word counts on the private socket", func(t *testing.T) {
-		header, err := call(d.unix, told)
+	t.Run("the gateway's word counts in process", func(t *testing.T) {
+		header, err := call(d.inProcess, told)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +242,7 @@ func TestWhoCalls(t *testing.T) {
 	})
 	t.Run("an IPv6 network is a /48, a mapped IPv4 one a /24", func(t *testing.T) {
 		for addr, want := range map[string]string{"2001:db8:1:2::3": "2001:db8:1::/48", "::ffff:203.0.113.9": "203.0.113.0/24"} {
-			if _, err := call(d.unix, metadata.Pairs("cagnotte-client-address", addr)); err != nil {
+			if _, err := call(d.inProcess, metadata.Pairs("cagnotte-client-address", addr)); err != nil {
 				t.Fatal(err)
 			}
 			if seen.Network.String() != want {
@@ -257,7 +251,7 @@ func TestWhoCalls(t *testing.T) {
 		}
 	})
 	t.Run("a request id that is not well-formed is replaced", func(t *testing.T) {
-		if _, err := call(d.unix, metadata.Pairs("cagnotte-request-id", "bad id\" x")); err != nil {
+		if _, err := call(d.inProcess, metadata.Pairs("cagnotte-request-id", "bad id\" x")); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(seen.RequestID, " ") || seen.RequestID == "" {

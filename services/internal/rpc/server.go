@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"buf.build/go/protovalidate"
+	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -36,9 +37,24 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// NewServer returns a gRPC server with the chain and reflection. The caller registers
-// the services, serves, and stops it.
-func NewServer(cfg Config) (*grpc.Server, error) {
+// Server is a gRPC server with the chain and reflection, whose services can be called in process as well.
+type Server struct {
+	*grpc.Server
+	inProcess inprocgrpc.Channel
+}
+
+// RegisterService implements grpc.ServiceRegistrar.
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	s.Server.RegisterService(desc, impl)
+	s.inProcess.RegisterService(desc, impl)
+}
+
+// Conn calls the services through the chain and no socket. What its metadata says of the caller is believed, so it is
+// the gateway's alone. Calls end with the context that they were made with; Stop does not wait for them.
+func (s *Server) Conn() grpc.ClientConnInterface { return &s.inProcess }
+
+// NewServer returns a server. The caller registers the services, serves, and stops it.
+func NewServer(cfg Config) (*Server, error) {
 	validator, err := protovalidate.New()
 	if err != nil {
 		return nil, fmt.Errorf("rpc: make the validator: %w", err)
@@ -53,7 +69,7 @@ func NewServer(cfg Config) (*grpc.Server, error) {
 		metrics:      newMetrics(cfg.Metrics),
 		timeout:      cfg.Timeout,
 	}
-	server := grpc.NewServer(
+	server := &Server{Server: grpc.NewServer(
 		grpc.UnaryInterceptor(c.unary),
 		grpc.StreamInterceptor(c.stream),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
@@ -65,8 +81,9 @@ func NewServer(cfg Config) (*grpc.Server, error) {
 			MaxConnectionAgeGrace: connectionGrace,
 			Time:                  time.Minute,
 		}),
-	)
-	reflection.Register(server)
+	)}
+	server.inProcess.WithServerUnaryInterceptor(c.unary).WithServerStreamInterceptor(c.stream)
+	reflection.Register(server.Server)
 	return server, nil
 }
 
