@@ -280,7 +280,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 
 // partTx is how much of a gift went back that was paid in its donor's own currency. Stripe converts what goes back at
 // the rate of its day, https://docs.stripe.com/currencies/disputes-refunds: the books have that, and the donor has back
-// what was paid.
+// what was paid. A part is rounded up, so that parts which are all that was paid are all of the gift.
 func (s *Service) partTx(ctx context.Context, tx pgx.Tx, m Movement) (minor int64, err error) {
 	d, err := lockGiftTx(ctx, tx, m.Donation)
 	if err != nil {
@@ -290,7 +290,9 @@ func (s *Service) partTx(ctx context.Context, tx pgx.Tx, m Movement) (minor int6
 	if err != nil || paid == 0 {
 		return m.GivenBackMinor, err
 	}
-	return int64(math.Round(float64(m.GivenBackIn.Minor) / float64(paid) * float64(d.Amount.Minor))), nil
+	const noise = 1e-6 // of floats
+	part := float64(m.GivenBackIn.Minor) * float64(d.Amount.Minor) / float64(paid)
+	return int64(math.Copysign(math.Ceil(math.Abs(part)-noise), part)), nil
 }
 
 // Unbooked is a paid gift whose money has not been seen in Stripe's balance.
