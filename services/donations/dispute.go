@@ -51,8 +51,8 @@ func (d Dispute) DashboardURL(livemode bool) string {
 	return url + "disputes/" + d.ID
 }
 
-// disputeRank orders the statuses: what is read later at Stripe is never below. A closed inquiry can still become
-// a dispute, and a lost dispute be won on appeal.
+// disputeRank orders the statuses: what is read later at Stripe is never below, unless money was withdrawn since. A
+// closed inquiry can still become a dispute, and a lost dispute be won on appeal.
 var disputeRank = map[stripe.DisputeStatus]int{
 	stripe.InquiryNeedsResponse: 1,
 	stripe.InquiryUnderReview:   2,
@@ -97,7 +97,9 @@ func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours boo
 }
 
 const disputeStatusSQL = `
-SELECT p.status
+SELECT
+	p.status,
+	p.withdrawn_minor
 FROM donations.disputes AS p
 WHERE p.stripe_account = @account
 	AND p.id = @id`
@@ -184,11 +186,12 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, ac
 		return postgres.Error(err)
 	}
 	var was stripe.DisputeStatus
-	err = tx.QueryRow(ctx, disputeStatusSQL, pgx.NamedArgs{"account": account, "id": is.ID}).Scan(&was)
+	var withdrawn int64
+	err = tx.QueryRow(ctx, disputeStatusSQL, pgx.NamedArgs{"account": account, "id": is.ID}).Scan(&was, &withdrawn)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return postgres.Error(err)
 	}
-	if rankOf(is.Status) < rankOf(was) {
+	if is.WithdrawnMinor < withdrawn || is.WithdrawnMinor == withdrawn && rankOf(is.Status) < rankOf(was) {
 		return nil
 	}
 	now := s.now()

@@ -360,6 +360,26 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 	if _, err := e.gifts.CreateRefund(t.Context(), wish(d, 5_00)); err != nil {
 		t.Error(err)
 	}
+	t.Run("money that goes once more after it was won is news", func(t *testing.T) {
+		won := life[len(life)-1]
+		lost := stripe.Dispute{Status: stripe.DisputeLost, WithdrawnMinor: 40_00, ReinstatedMinor: 20_00, BalanceCurrency: "EUR"}
+		for _, is := range []stripe.Dispute{won, lost, won} { // the last of them was read before
+			is.ID, is.AmountMinor, is.Currency, is.Created = "dp_0", 20_00, "EUR", e.clock.Now()
+			err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+				return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := e.gifts.GetDispute(t.Context(), vallon.Collective, "dp_0")
+		if err != nil || got.Status != stripe.DisputeLost || got.Withdrawn.Minor != 40_00 {
+			t.Errorf("it is %+v, %v", got, err)
+		}
+		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_lost'").Scan(&told); err != nil || told != 1 {
+			t.Errorf("told of it %d times, %v", told, err)
+		}
+	})
 }
 
 func TestAnApprovalLooksAgain(t *testing.T) {
