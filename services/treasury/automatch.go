@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -264,10 +265,10 @@ WHERE d.id = ANY(@deposits::uuid[])
 			AND g.state <> 'reversed'
 	)`
 
-// undone reports a movement that was entered wrongly and taken back, so the bank never saw it. A payout that came back
-// it did see, and a slip whose cheques bounced.
+// undone reports a movement that was entered wrongly and taken back, or its taking back: the bank never saw either. A
+// payout that came back it did see, and a slip whose cheques bounced.
 func undone(m ledger.RoleMovement) bool {
-	return m.Reversed && m.Kind != ledger.KindPayout && m.Kind != ledger.KindDeposit
+	return m.Reversed && m.Kind != ledger.KindPayout && m.Kind != ledger.KindDeposit || strings.HasSuffix(m.Reference, reversedSuffix)
 }
 
 // takenTx returns those of the movements that no other line can show: a line shows them already, or they are undone;

@@ -178,6 +178,10 @@ func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
 	if errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_DIFFERS" {
 		t.Errorf("a member says that it is what was taken back: err = %v", err)
 	}
+	s.read(t, s.now().Format("02/01/2006")+";LOYER;44,00;")
+	if rent := s.line(t, -44_00); rent.State != LineUnmatched {
+		t.Errorf("money that went is %v of %v, as if it were the taking back", rent.State, rent.Target)
+	}
 }
 
 func TestAChequeThatCameBackIsItsLine(t *testing.T) {
