@@ -283,8 +283,8 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 // what was paid. A part is rounded up, so that parts which are all that was paid are all of the gift.
 func (s *Service) partTx(ctx context.Context, tx pgx.Tx, m Movement) (minor int64, err error) {
 	d, err := lockGiftTx(ctx, tx, m.Donation)
-	if err != nil {
-		return 0, postgres.Error(err)
+	if err != nil || d.BookTime.IsZero() {
+		return m.GivenBackMinor, postgres.Error(err)
 	}
 	paid, err := s.cfg.Ledger.PaidInTx(ctx, tx, d.Campaign.Collective, d.ID, d.PayTime, m.GivenBackIn.Currency)
 	if err != nil || paid == 0 {

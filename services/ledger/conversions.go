@@ -73,14 +73,17 @@ SELECT c.original_minor
 FROM ledger.entries AS e
 JOIN ledger.conversions AS c ON c.transaction_id = e.transaction_id
 WHERE e.collective = @collective
-    AND e.effective_at = @at
+    AND e.effective_at >= @at
     AND e.donation = @donation
     AND c.original_currency = @currency
     AND c.original_minor > 0
+ORDER BY
+    e.effective_at,
+    e.transaction_id
 LIMIT 1`
 
-// PaidInTx returns what a gift that was booked at that time was in another currency, before it was converted; 0 when
-// that is not known.
+// PaidInTx returns what a gift that was paid at that time, and booked then or after its period was closed, was in
+// another currency, before it was converted; 0 when that is not known.
 func (s *Service) PaidInTx(ctx context.Context, tx pgx.Tx, collective string, donation uuid.UUID, at time.Time, in money.Currency) (minor int64, err error) {
 	err = tx.QueryRow(ctx, paidInSQL, pgx.NamedArgs{
 		"collective": collective, "at": at, "donation": donation, "currency": string(in),

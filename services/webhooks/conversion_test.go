@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -76,13 +77,19 @@ func TestWhatGoesBackOfConvertedMoney(t *testing.T) {
 // Stripe takes back at another rate than it gave, and the donor gets what was paid: the gift is wholly back then.
 func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
-	for _, rate := range []float64{1, 1.2} { // it came at 1.11
+	e.clock.Advance(-time.Hour)
+	for _, rate := range []float64{1.2, 1} { // it came at 1.11
 		const paid, parts = 18_00, 6
 		d := e.give(vallon)
 		if err := e.sim.Localize(d.CheckoutSession, "gbp", 0.9); err != nil {
 			t.Fatal(err)
 		}
 		e.pay(d)
+		if rate == 1 { // and its period is closed before it is booked
+			if _, err := e.ledger.ClosePeriod(t.Context(), "", vallon.Collective, e.clock.Now().Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		e.run("")
 		all := e.sim.BalanceTransactions("")
 		charge := all[len(all)-1].SourceID
