@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// intakeBatch bounds what one statement stores: more than the deliveries that one gateway has under way.
+	// intakeBatch bounds what one statement stores; what comes beyond it is the next batch.
 	intakeBatch = 200
 	// intakeTimeout bounds it in time. It is no caller's, since nobody who goes away may take the others with him.
 	intakeTimeout = 15 * time.Second

@@ -114,7 +114,7 @@ func (a *App) Stop(ctx context.Context) error {
 	a.stopMinding()
 
 	err := errors.Join(a.shutDown(ctx, a.http), a.shutDown(ctx, a.admin))
-	// The gateway has no call open any more; those who speak gRPC themselves get the same grace.
+	// The gateway has no call open any more that anybody waits for; those who speak gRPC themselves get the same grace.
 	graceful := make(chan struct{})
 	go func() { a.rpc.GracefulStop(); close(graceful) }()
 	select {

@@ -81,14 +81,19 @@ func (b *lockedBuffer) String() string {
 
 var editor = access.Principal{Key: "collectives/vallon/apiKeys/k1", Role: access.RoleEditor, Collective: "vallon"}
 
+var treasurer = access.Principal{Key: "collectives/vallon/apiKeys/k2", Role: access.RoleTreasurer, Collective: "vallon"}
+
 // open serves the real chain on TCP and in process, as app does.
 func open(t *testing.T) *door {
 	t.Helper()
 	d := &door{registry: prometheus.NewRegistry()}
 	server, err := rpc.NewServer(rpc.Config{
 		Authenticate: func(_ context.Context, key string) (access.Principal, error) {
-			if key == "editor-key" {
+			switch key {
+			case "editor-key":
 				return editor, nil
+			case "treasurer-key":
+				return treasurer, nil
 			}
 			return access.Principal{}, errs.New(codes.Unauthenticated, "INVALID_KEY", "The key is not valid.")
 		},
@@ -127,7 +132,13 @@ var get = &campaignsv1.GetCampaignRequest{Name: "collectives/vallon/campaigns/av
 
 func TestErrorsEndAtTheDoor(t *testing.T) {
 	d := open(t)
-	client := campaignsv1.NewCampaignsServiceClient(d.tcp)
+	for way, conn := range map[string]grpc.ClientConnInterface{"TCP": d.tcp, "in process": d.inProcess} {
+		t.Run(way, func(t *testing.T) { errorsEnd(t, d, conn) })
+	}
+}
+
+func errorsEnd(t *testing.T, d *door, conn grpc.ClientConnInterface) {
+	client := campaignsv1.NewCampaignsServiceClient(conn)
 	fails := func(err error) *status.Status {
 		d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
 			return nil, err
@@ -338,6 +349,58 @@ func TestStreamsPassTheSameDoor(t *testing.T) {
 	if reached {
 		t.Error("the handler ran for a caller without rights")
 	}
+}
+
+func TestStreamsInProcess(t *testing.T) {
+	d := open(t)
+	client := exportsv1.NewExportsServiceClient(d.inProcess)
+
+	t.Run("one refused before it was asked for anything says why", func(t *testing.T) {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer other")
+		desc := &exportsv1.ExportsService_ServiceDesc.Streams[0]
+		for range 20 {
+			stream, err := d.inProcess.NewStream(ctx, desc, exportsv1.ExportsService_ExportLedger_FullMethodName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Header(); err != nil { // the chain has ended
+				t.Fatal(err)
+			}
+			if err := stream.SendMsg(&exportsv1.ExportLedgerRequest{}); err != nil {
+				t.Fatalf("the request cannot be sent: %v", err)
+			}
+			if err := stream.RecvMsg(&httpbody.HttpBody{}); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+	t.Run("one whose reader goes away ends", func(t *testing.T) {
+		sent, ended := 0, make(chan error)
+		d.exports.export = func(_ *exportsv1.ExportLedgerRequest, out grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+			var err error
+			for ; err == nil; sent++ {
+				err = out.Send(&httpbody.HttpBody{Data: []byte("row")})
+			}
+			ended <- err
+			return err
+		}
+		ctx, leave := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer treasurer-key"))
+		stream, err := client.ExportLedger(ctx, &exportsv1.ExportLedgerRequest{Name: "collectives/vallon"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const read = 10
+		for range read {
+			if chunk, err := stream.Recv(); err != nil || string(chunk.GetData()) != "row" {
+				t.Fatalf("got %v, %v", chunk, err)
+			}
+		}
+		leave()
+		<-ended
+		if sent > read+3 {
+			t.Errorf("%d chunks were made for a reader of %d", sent, read)
+		}
+	})
 }
 
 func TestMetricsCountEveryCall(t *testing.T) {

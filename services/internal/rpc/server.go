@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -40,7 +42,28 @@ type Config struct {
 // Server is a gRPC server with the chain and reflection, whose services can be called in process as well.
 type Server struct {
 	*grpc.Server
-	inProcess inprocgrpc.Channel
+	inProcess channel
+}
+
+// channel lets who asked hear why a stream was refused, as a connection does: grpchan answers io.EOF to who sends the
+// one request of a call that has ended, and generated code gives up with it.
+type channel struct{ inprocgrpc.Channel }
+
+func (c *channel) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := c.Channel.NewStream(ctx, desc, method, opts...)
+	if err != nil || desc.ClientStreams {
+		return stream, err
+	}
+	return oneRequest{stream}, nil
+}
+
+type oneRequest struct{ grpc.ClientStream }
+
+func (s oneRequest) SendMsg(m any) error {
+	if err := s.ClientStream.SendMsg(m); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil // RecvMsg says how the call ended
 }
 
 // RegisterService implements grpc.ServiceRegistrar.
