@@ -57,3 +57,12 @@ func TestADisconnectedAccountRaisesNoAlert(t *testing.T) {
 		t.Errorf("its last reading, at %v, gets older for ever", at)
 	}
 }
+
+// The other figures of a scrape are told all the same.
+func TestWithoutADatabaseNothingIsSaidToWait(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.pool.Close()
+	if told := e.gauges(); len(told) != 0 {
+		t.Errorf("got %v", told)
+	}
+}
