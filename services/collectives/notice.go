@@ -30,6 +30,8 @@ const (
 	NoticeInquiryOpened NoticeKind = "inquiry_opened"
 	// NoticeFraudWarning: a card's network says that a gift may be a fraud.
 	NoticeFraudWarning NoticeKind = "fraud_warning"
+	// NoticePaidTwice: one gift was paid once more, since its payment page was opened again.
+	NoticePaidTwice NoticeKind = "paid_twice"
 	// NoticeRefundAwaitingApproval: a refund needs a second member.
 	NoticeRefundAwaitingApproval NoticeKind = "refund_awaiting_approval"
 	// NoticeRefundFailed: a refund was not made, or came back: the donor does not have its money.

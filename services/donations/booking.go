@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -268,14 +269,29 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 		}
 		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
 		// and the gift is still there.
-		s.cfg.Logger.WarnContext(ctx, "a gift was paid once more", slog.String("donation", m.Donation.String()), slog.String("charge", m.Charge))
 		minor[i] -= m.PaidMinor
+		if err := s.tellPaidTwiceTx(ctx, tx, m); err != nil {
+			return err
+		}
 	}
 	_, err = tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputes": disputes, "now": now})
 	if err != nil {
 		return postgres.Error(err)
 	}
 	return s.followTx(ctx, tx, movements)
+}
+
+// tellPaidTwiceTx tells members, who may ask the donor which of the payments was meant.
+func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) error {
+	s.cfg.Logger.WarnContext(ctx, "a gift was paid once more", slog.String("donation", m.Donation.String()), slog.String("charge", m.Charge))
+	d, err := lockGiftTx(ctx, tx, m.Donation)
+	if err != nil {
+		return postgres.Error(err)
+	}
+	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+		Collective: d.Campaign.Collective, Kind: collectives.NoticePaidTwice, Key: d.ID.String() + " " + m.Charge,
+		Subject: d.Name(), Amount: money.Amount{Minor: m.PaidMinor, Currency: d.Amount.Currency},
+	})
 }
 
 // partTx is how much of a gift went back that was paid in its donor's own currency. Stripe converts what goes back at

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -104,6 +105,12 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			settles(int64(i+1) * 20_00)
+		}
+		told, err := noticesv1.NewNoticesServiceClient(e.Conn).ListNotices(apptest.WithKey(t.Context(), owner),
+			&noticesv1.ListNoticesRequest{Parent: "collectives/vallon"})
+		if err != nil || len(told.GetNotices()) != 1 || told.GetNotices()[0].GetKind() != "paid_twice" ||
+			told.GetNotices()[0].GetSubject() != d.GetName() || told.GetNotices()[0].GetAmount().GetAmountMinor() != 20_00 {
+			t.Errorf("members are told %v, %v", told, err)
 		}
 		all := e.Sim.BalanceTransactions("")
 		if _, err := e.Sim.Refund(all[len(all)-1].SourceID, 0); err != nil {
