@@ -123,6 +123,9 @@ func (a *App) Stop(ctx context.Context) error {
 		a.rpc.Stop()
 		<-graceful
 	}
+	if a.rpc.Wait(ctx) != nil {
+		a.logger.Warn("calls were cut off by the stop", "grace", stopGrace)
+	}
 	<-a.minded
 	err = errors.Join(err, a.serving.Wait())
 	a.close()

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +62,7 @@ type door struct {
 	registry  *prometheus.Registry
 	tcp       *grpc.ClientConn
 	inProcess grpc.ClientConnInterface
+	server    *rpc.Server
 }
 
 type lockedBuffer struct {
@@ -114,7 +117,7 @@ func open(t *testing.T) *door {
 	serving.Go(func() { _ = server.Serve(tcp) })
 	t.Cleanup(func() { server.Stop(); serving.Wait() })
 	d.tcp = dial(t, tcp.Addr().String())
-	d.inProcess = server.Conn()
+	d.server, d.inProcess = server, server.Conn()
 	return d
 }
 
@@ -401,6 +404,49 @@ func TestStreamsInProcess(t *testing.T) {
 			t.Errorf("%d chunks were made for a reader of %d", sent, read)
 		}
 	})
+}
+
+func TestCallsInProcessAreBoundedAndWaitedFor(t *testing.T) {
+	const bound, callers = 100, 120
+	d := open(t)
+	client := campaignsv1.NewCampaignsServiceClient(d.inProcess)
+	var begun atomic.Int32
+	release := make(chan struct{})
+	d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+		begun.Add(1)
+		<-release
+		return &campaignsv1.Campaign{}, nil
+	}
+	left, leave := context.WithCancel(t.Context())
+	var calling sync.WaitGroup
+	for i := range callers {
+		calling.Go(func() {
+			ctx := t.Context()
+			if i < bound/2 {
+				ctx = left
+			}
+			if _, err := client.GetCampaign(ctx, get); err != nil && ctx != left {
+				t.Error(err)
+			}
+		})
+	}
+	for deadline := time.Now().Add(10 * time.Second); begun.Load() < bound; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d have begun", begun.Load())
+		}
+	}
+	leave()
+	if err := d.server.Wait(left); err == nil || begun.Load() != bound {
+		t.Errorf("%d are under way, and waiting for them ends with %v", begun.Load(), err)
+	}
+	close(release)
+	calling.Wait()
+	if err := d.server.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.GetCampaign(left, get); status.Code(err) != codes.Canceled {
+		t.Errorf("after the end a call ends with %v", err)
+	}
 }
 
 func TestMetricsCountEveryCall(t *testing.T) {

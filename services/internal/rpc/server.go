@@ -11,10 +11,12 @@ import (
 	"buf.build/go/protovalidate"
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
 
 	"github.com/cagnotte/cagnotte/services/access"
 )
@@ -47,7 +49,32 @@ type Server struct {
 
 // channel lets who asked hear why a stream was refused, as a connection does: grpchan answers io.EOF to who sends the
 // one request of a call that has ended, and generated code gives up with it.
-type channel struct{ inprocgrpc.Channel }
+type channel struct {
+	inprocgrpc.Channel
+	// calls bounds how many are under way, as a connection's streams are bounded: the rest waits, and leaves the
+	// database to those, and to the jobs.
+	calls *semaphore.Weighted
+}
+
+func (c *channel) unary(next grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if err := c.calls.Acquire(ctx, 1); err != nil {
+			return nil, status.FromContextError(err).Err()
+		}
+		defer c.calls.Release(1)
+		return next(ctx, req, info, handler)
+	}
+}
+
+func (c *channel) stream(next grpc.StreamServerInterceptor) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if err := c.calls.Acquire(ss.Context(), 1); err != nil {
+			return status.FromContextError(err).Err()
+		}
+		defer c.calls.Release(1)
+		return next(srv, ss, info, handler)
+	}
+}
 
 func (c *channel) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	stream, err := c.Channel.NewStream(ctx, desc, method, opts...)
@@ -73,8 +100,12 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 }
 
 // Conn calls the services through the chain and no socket. What its metadata says of the caller is believed, so it is
-// the gateway's alone. Calls end with the context that they were made with; Stop does not wait for them.
+// the gateway's alone. Calls end with the context that they were made with.
 func (s *Server) Conn() grpc.ClientConnInterface { return &s.inProcess }
+
+// Wait returns when no call in process is under way any more, also none whose caller has left, or with ctx's error.
+// No other begins after it.
+func (s *Server) Wait(ctx context.Context) error { return s.inProcess.calls.Acquire(ctx, maxStreams) }
 
 // NewServer returns a server. The caller registers the services, serves, and stops it.
 func NewServer(cfg Config) (*Server, error) {
@@ -105,7 +136,9 @@ func NewServer(cfg Config) (*Server, error) {
 			Time:                  time.Minute,
 		}),
 	)}
-	server.inProcess.WithServerUnaryInterceptor(c.unary).WithServerStreamInterceptor(c.stream)
+	inside := &server.inProcess
+	inside.calls = semaphore.NewWeighted(maxStreams)
+	inside.WithServerUnaryInterceptor(inside.unary(c.unary)).WithServerStreamInterceptor(inside.stream(c.stream))
 	reflection.Register(server.Server)
 	return server, nil
 }
