@@ -18,10 +18,9 @@
 // all of its batch are tried one by one. An account whose job is just ending can hold up those of others for the
 // moment of its commit.
 //
-// What 4,000 gifts and their 16,000 events cost from the first delivery until the last gift was booked, by the
-// BenchmarkBurst of internal/app, before and after deliveries were stored and sessions applied together: 22.1 and 12.9
-// seconds of CPU, of which Postgres 9.6 and 2.6; 16,000 and 1,800 commits of deliveries. Of the program's own
-// time while they are accepted, HTTP has 24 %, reading JSON 20 %, applying and booking beside it 10 %, storing 4 %.
+// Of an event nothing is read but the envelope until its type asks for more, and of most none does. The burst of
+// internal/app (10,000 gifts, two cores that senders, Postgres and program share) has 6,500 deliveries a second accepted
+// with the job held, .61 of what pgbench inserts one a commit, and 4,250 while the job applies and books them beside.
 //
 // # Apply and sync
 //
