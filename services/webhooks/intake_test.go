@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +32,7 @@ func TestIntake(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Error("who went away ended the write of others")
 		}
+		runtime.Gosched() // as a database would, it lets others come
 		mu.Lock()
 		batches++
 		for _, d := range batch {
