@@ -242,6 +242,7 @@ func TestADisconnectedAccountWithAnUnbookedGiftGetsNoJob(t *testing.T) {
 	e := newEnv(t, stripesim.Config{FeeDelay: 30 * 24 * time.Hour})
 	d := e.give(festival)
 	e.pay(d)
+	e.delivered() // an event that came later would be another reason
 	e.run(connected)
 	e.want(d, donations.StateSucceeded, false)
 	e.later(time.Hour)
