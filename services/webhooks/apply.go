@@ -42,6 +42,9 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	if !slices.Contains(accounts, account) {
 		return false, s.ignoreAccount(ctx, account)
 	}
+	if err := s.reviveEvents(ctx, account); err != nil {
+		return true, err
+	}
 	if err := s.hear(ctx, account, until); err != nil {
 		return true, err
 	}
@@ -65,10 +68,30 @@ WHERE e.account = @account
 	AND e.next_attempt_at IS NOT NULL`
 
 // ignoreAccount is for a connected account that no collective has, such as one that another product of the
-// operator's connected.
+// operator's connected, or that is disconnected.
 func (s *Service) ignoreAccount(ctx context.Context, account string) error {
 	tag, err := s.cfg.Pool.Exec(ctx, ignoreAccountSQL, pgx.NamedArgs{"account": account, "reason": reasonUnknownAccount, "now": s.now()})
 	s.metrics.finished.WithLabelValues("ignored").Add(float64(tag.RowsAffected()))
+	return postgres.Error(err)
+}
+
+// The reason is a constant, as in the index.
+const reviveEventsSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'received',
+	attempts = 0,
+	next_attempt_at = '-infinity',
+	failure_reason = '',
+	finished_at = NULL
+WHERE e.account = @account
+	AND e.failure_reason = 'UNKNOWN_ACCOUNT'`
+
+// reviveEvents lets wait again what was ignored while no collective had the account: Stripe's list does not bring
+// what is here, and some of it moved no money. It is done whenever the account is read, and not when it is connected
+// again, which more than one place finds out, perhaps right before somebody else ignores the last of it.
+func (s *Service) reviveEvents(ctx context.Context, account string) error {
+	_, err := s.cfg.Pool.Exec(ctx, reviveEventsSQL, pgx.NamedArgs{"account": account})
 	return postgres.Error(err)
 }
 

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -90,31 +91,45 @@ func TestAnAccountIsReadAgainAndNotBelieved(t *testing.T) {
 
 // A warning moves no money, and Stripe's list brings no event that is stored: without another try it is lost.
 func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
-	e := newEnv(t, stripesim.Config{})
-	d := e.give(festival)
-	e.pay(d)
-	e.delivered()
-	e.run(connected)
-	e.want(d, donations.StateSucceeded, true)
-	sessions := e.sim.Sessions(connected)
-	if _, err := e.sim.WarnOfFraud(sessions[len(sessions)-1].ChargeID, "made_with_stolen_card"); err != nil {
-		t.Fatal(err)
-	}
-	e.delivered()
-	set := func(is bool) {
-		t.Helper()
-		if err := e.webhooks.setConnected(t.Context(), connected, is); err != nil {
-			t.Fatal(err)
-		}
-		e.run(connected)
-	}
-	warnings := func() int { return one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings") }
-	set(false)
-	if n := warnings(); n != 0 || len(e.events(StateIgnored)["radar.early_fraud_warning.created"]) != 1 {
-		t.Errorf("%d warnings of an account that is disconnected", n)
-	}
-	set(true)
-	if n := warnings(); n != 1 {
-		t.Errorf("%d warnings once it is back, want 1", n)
+	for name, comeBack := range map[string]func(*testing.T, *env) error{
+		"as Stripe's event says": func(t *testing.T, e *env) error {
+			return e.webhooks.setConnected(t.Context(), connected, true)
+		},
+		"as a reading of the account shows": func(t *testing.T, e *env) error {
+			_, err := e.webhooks.cfg.Collectives.ReadAccount(t.Context(), connected)
+			return err
+		},
+		"while a job still ignores them": func(t *testing.T, e *env) error {
+			return errors.Join(e.webhooks.setConnected(t.Context(), connected, true), e.webhooks.ignoreAccount(t.Context(), connected))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, stripesim.Config{})
+			d := e.give(festival)
+			e.pay(d)
+			e.delivered()
+			e.run(connected)
+			e.want(d, donations.StateSucceeded, true)
+			sessions := e.sim.Sessions(connected)
+			if _, err := e.sim.WarnOfFraud(sessions[len(sessions)-1].ChargeID, "made_with_stolen_card"); err != nil {
+				t.Fatal(err)
+			}
+			e.delivered()
+			warnings := func() int { return one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings") }
+			if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+				t.Fatal(err)
+			}
+			e.run(connected)
+			if n := warnings(); n != 0 || len(e.events(StateIgnored)["radar.early_fraud_warning.created"]) != 1 {
+				t.Errorf("%d warnings of an account that is disconnected", n)
+			}
+			if err := comeBack(t, e); err != nil {
+				t.Fatal(err)
+			}
+			e.run(connected)
+			if n := warnings(); n != 1 {
+				t.Errorf("%d warnings once it is back, want 1", n)
+			}
+		})
 	}
 }

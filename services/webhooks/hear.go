@@ -205,6 +205,6 @@ func (s *Service) hearingFailed(ctx context.Context, account string, cause error
 
 func (s *Service) setConnected(ctx context.Context, account string, is bool) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.setConnectedTx(ctx, tx, account, is, s.now())
+		return s.cfg.Collectives.SetConnectedTx(ctx, tx, account, is, s.now())
 	})
 }

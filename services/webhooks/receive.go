@@ -70,7 +70,7 @@ func (s *Service) storeConnection(ctx context.Context, row eventRow) (stored boo
 		if stored = keys[row.eventKey]; err != nil || !stored {
 			return err
 		}
-		return s.setConnectedTx(ctx, tx, row.account, row.kind == typeAuthorized, row.created)
+		return s.cfg.Collectives.SetConnectedTx(ctx, tx, row.account, row.kind == typeAuthorized, row.created)
 	})
 	return stored, err
 }

@@ -59,25 +59,3 @@ func (s *Service) reconnect(ctx context.Context) error {
 	}
 	return failed
 }
-
-const reviveEventsSQL = `
-UPDATE webhooks.events AS e
-SET
-	state = 'received',
-	attempts = 0,
-	next_attempt_at = '-infinity',
-	failure_reason = '',
-	finished_at = NULL
-WHERE e.account = @account
-	AND e.state = 'ignored'
-	AND e.failure_reason = @reason`
-
-// setConnectedTx notes that an account was disconnected, or connected again. What waited to be applied when it was
-// disconnected waits again then: Stripe's list does not bring what is here, and some of it moved no money.
-func (s *Service) setConnectedTx(ctx context.Context, tx pgx.Tx, account string, connected bool, at time.Time) error {
-	if err := s.cfg.Collectives.SetConnectedTx(ctx, tx, account, connected, at); err != nil || !connected {
-		return err
-	}
-	_, err := tx.Exec(ctx, reviveEventsSQL, pgx.NamedArgs{"account": account, "reason": reasonUnknownAccount})
-	return postgres.Error(err)
-}
