@@ -204,16 +204,23 @@ func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
 	})
 }
 
+// monthlyInPounds begins a monthly gift whose donor pays in another currency than the campaign's.
+func (e *env) monthlyInPounds() (first Donation) {
+	e.t.Helper()
+	first = e.monthly()
+	if err := e.sim.Localize(first.CheckoutSession, "gbp", 0.86); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardInternational); err != nil {
+		e.t.Fatal(err)
+	}
+	return first
+}
+
 // Amount and currency of such a month's invoice are the donor's; the gift's are the campaign's.
 func TestMonthsInTheDonorsCurrency(t *testing.T) {
 	e := newEnv(t, Limit{})
-	first := e.monthly()
-	if err := e.sim.Localize(first.CheckoutSession, "gbp", 0.86); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardInternational); err != nil {
-		t.Fatal(err)
-	}
+	first := e.monthlyInPounds()
 	e.wantFirst(first, StateSucceeded)
 	e.refreshRecurring(first)
 	if _, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil {
@@ -259,13 +266,7 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 // What comes back from another currency may be some cents off.
 func TestAFirstMonthInTheDonorsCurrencyThatIsFasterThanItsSession(t *testing.T) {
 	e := newEnv(t, Limit{})
-	first := e.monthly()
-	if err := e.sim.Localize(first.CheckoutSession, "gbp", 0.86); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardInternational); err != nil {
-		t.Fatal(err)
-	}
+	first := e.monthlyInPounds()
 	inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
 	if err != nil || !inv.First || inv.Amount.Currency != "GBP" {
 		t.Fatalf("the invoice is %+v, %v", inv, err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -78,12 +77,19 @@ func BenchmarkBurst(b *testing.B) {
 		booked := float64(*burstGifts) / time.Since(start).Seconds()
 		calls := float64(len(e.Sim.Requests()) - before)
 		refused = e.Sim.Limited() - refused
-		holdJob(b, e.DatabaseURL)
+		db, err := pgx.Connect(b.Context(), e.DatabaseURL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		holdJob(b, db)
 		// The limit is measured before and after, for machines are not as fast from one minute to the next.
-		limit := eventLimit(b, e.DatabaseURL)
-		forgetEvents(b, e.DatabaseURL)
+		limit := eventLimit(b, db)
+		forgetEvents(b, db)
 		alone := deliverAll(b, e)
-		limit = (limit + eventLimit(b, e.DatabaseURL)) / 2
+		limit = (limit + eventLimit(b, db)) / 2
+		if err := db.Close(b.Context()); err != nil {
+			b.Error(err)
+		}
 
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(accepted, "accepted/s")
@@ -147,13 +153,8 @@ func deliverAll(b *testing.B, e *apptest.Env) float64 {
 
 // holdJob makes the account's job one that is snoozed: it is live, so no other is made, and
 // rests.
-func holdJob(b *testing.B, databaseURL string) {
+func holdJob(b *testing.B, conn *pgx.Conn) {
 	b.Helper()
-	conn, err := pgx.Connect(b.Context(), databaseURL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close(b.Context())
 	for start := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 		held, err := conn.Exec(b.Context(), `
 			UPDATE river.river_job AS j
@@ -176,13 +177,8 @@ func holdJob(b *testing.B, databaseURL string) {
 	}
 }
 
-func forgetEvents(b *testing.B, databaseURL string) {
+func forgetEvents(b *testing.B, conn *pgx.Conn) {
 	b.Helper()
-	conn, err := pgx.Connect(b.Context(), databaseURL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close(b.Context())
 	if _, err := conn.Exec(b.Context(), `TRUNCATE webhooks.events`); err != nil {
 		b.Fatal(err)
 	}
@@ -252,13 +248,8 @@ var eventLimitRate = regexp.MustCompile(`tps = ([0-9.]+) `)
 
 // eventLimit returns how many of the events that were stored pgbench inserts in a second, into a table with the same
 // columns and indexes.
-func eventLimit(b *testing.B, databaseURL string) float64 {
+func eventLimit(b *testing.B, conn *pgx.Conn) float64 {
 	b.Helper()
-	conn, err := pgx.Connect(b.Context(), databaseURL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close(b.Context())
 	if _, err := conn.Exec(b.Context(), `
 		DROP TABLE IF EXISTS
 			limit_events,
@@ -280,15 +271,11 @@ func eventLimit(b *testing.B, databaseURL string) float64 {
 			)`).Scan(&bin, &columns); err != nil {
 		b.Fatal(err)
 	}
-	server, err := url.Parse(databaseURL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	password, _ := server.User.Password()
+	server := conn.Config()
 	cmd := exec.CommandContext(b.Context(), filepath.Join(bin, "pgbench"), "--no-vacuum", "--protocol=prepared", "--file=-",
 		fmt.Sprintf("--client=%d", burstSenders), "--jobs=2", "--time=3",
-		"--host="+server.Hostname(), "--port="+server.Port(), "--username="+server.User.Username(), strings.TrimPrefix(server.Path, "/"))
-	cmd.Env = []string{"PGPASSWORD=" + password}
+		"--host="+server.Host, fmt.Sprintf("--port=%d", server.Port), "--username="+server.User, server.Database)
+	cmd.Env = []string{"PGPASSWORD=" + server.Password}
 	cmd.Stdin = strings.NewReader(fmt.Sprintf(eventLimitScript, columns))
 	output, err := cmd.CombinedOutput()
 	match := eventLimitRate.FindSubmatch(output)
