@@ -137,7 +137,10 @@ type Movement struct {
 	At time.Time
 	// PaidMinor is the gift's amount when its money arrived; zero otherwise.
 	PaidMinor int64
-	// GivenBackMinor is what went back to the donor, in the gift's currency; negative when a refund failed.
+	// PaidIn is what the donor paid in another currency than the balance's; the zero Amount when there is none.
+	PaidIn money.Amount
+	// GivenBackMinor is what went back to the donor, in the gift's currency, as far as that is known; negative when a
+	// refund failed.
 	GivenBackMinor int64
 	// GivenBackIn is the same in the currency that the donor paid in; the zero Amount when that is the gift's.
 	GivenBackIn money.Amount
@@ -256,7 +259,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	}
 	for i, m := range movements {
 		if m.GivenBackIn.Currency != "" {
-			if minor[i], err = s.partTx(ctx, tx, m); err != nil {
+			if minor[i], err = s.partTx(ctx, tx, m.Donation, m.GivenBackIn, m.GivenBackMinor); err != nil {
 				return err
 			}
 		}
@@ -265,6 +268,11 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 		}
 		if first := slices.Index(booked, m.Donation); first >= 0 {
 			booked = slices.Delete(booked, first, first+1)
+			if m.PaidIn.Currency != "" {
+				if minor[i], err = s.partsBeforeTx(ctx, tx, m); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
@@ -296,19 +304,45 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 
 // partTx is how much of a gift went back that was paid in its donor's own currency. Stripe converts what goes back at
 // the rate of its day, https://docs.stripe.com/currencies/disputes-refunds: the books have that, and the donor has back
-// what was paid. A part is rounded up, so that parts which are all that was paid are all of the gift.
-func (s *Service) partTx(ctx context.Context, tx pgx.Tx, m Movement) (minor int64, err error) {
-	d, err := lockGiftTx(ctx, tx, m.Donation)
+// what was paid. A part is rounded up, so that parts which are all that was paid are all of the gift. Until the payment
+// is booked, it is what the books have.
+func (s *Service) partTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, back money.Amount, inBooks int64) (minor int64, err error) {
+	d, err := lockGiftTx(ctx, tx, donation)
 	if err != nil || d.BookTime.IsZero() {
-		return m.GivenBackMinor, postgres.Error(err)
+		return inBooks, postgres.Error(err)
 	}
-	paid, err := s.cfg.Ledger.PaidInTx(ctx, tx, d.Campaign.Collective, d.ID, d.PayTime, m.GivenBackIn.Currency)
+	paid, err := s.cfg.Ledger.PaidInTx(ctx, tx, d.Campaign.Collective, d.ID, d.PayTime, back.Currency)
 	if err != nil || paid == 0 {
-		return m.GivenBackMinor, err
+		return inBooks, err
 	}
 	const noise = 1e-6 // of floats
-	part := float64(m.GivenBackIn.Minor) * float64(d.Amount.Minor) / float64(paid)
+	part := float64(back.Minor) * float64(d.Amount.Minor) / float64(paid)
 	return int64(math.Copysign(math.Ceil(math.Abs(part)-noise), part)), nil
+}
+
+// partsBeforeTx is what the refunds that were booked before their payment, which is booked now, count more than they
+// did then.
+func (s *Service) partsBeforeTx(ctx context.Context, tx pgx.Tx, m Movement) (minor int64, err error) {
+	d, err := lockGiftTx(ctx, tx, m.Donation)
+	if err != nil {
+		return 0, postgres.Error(err)
+	}
+	before, err := s.cfg.Ledger.RefundedBeforeTx(ctx, tx, m.Account, d.Campaign.Collective, d.ID, d.PayTime, m.PaidIn.Currency)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range before {
+		inBooks := int64(0)
+		if r.Booked.Currency == d.Amount.Currency {
+			inBooks = r.Booked.Minor
+		}
+		part, err := s.partTx(ctx, tx, d.ID, r.Original, inBooks)
+		if err != nil {
+			return 0, err
+		}
+		minor += part - inBooks
+	}
+	return minor, nil
 }
 
 // Unbooked is a paid gift whose money has not been seen in Stripe's balance.

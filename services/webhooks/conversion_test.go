@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -112,4 +113,63 @@ func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
 		}
 	}
 	e.wantBooks("")
+}
+
+// The balance is read from its newest end, so a refund may be booked before its payment: what that was tells how much of
+// the gift went back.
+func TestARefundThatIsBookedBeforeItsConvertedPayment(t *testing.T) {
+	const paid = 18_00 // pounds, for 20 €
+	pounds := func(id, kind, currency string, amount, source int64, at time.Time, d donations.Donation) stripe.BalanceTransaction {
+		object := "charge"
+		if amount < 0 {
+			object = "refund"
+		}
+		return stripe.BalanceTransaction{
+			ID: id, Type: kind, Category: kind, Amount: amount, Currency: currency, Created: at, ExchangeRate: "1.1",
+			Source: stripe.Source{
+				ID: object + id, Object: object, Donation: d.ID, Charge: "ch_" + d.ID.String(), PaymentIntent: "pi_" + d.ID.String(),
+				Amount: source, Currency: "GBP",
+			},
+		}
+	}
+	for rule, c := range map[string]struct {
+		currency string
+		// parts went back before the payment is booked, with it, and after it.
+		before, with, after []int64
+		state               donations.State
+		back                int64
+	}{
+		"all before":                           {"EUR", []int64{paid}, nil, nil, donations.StateRefunded, 20_00},
+		"a part before":                        {"EUR", []int64{paid / 2}, nil, nil, donations.StatePartiallyRefunded, 10_00},
+		"parts before, with and after":         {"EUR", []int64{3_00, 3_00}, []int64{6_00}, []int64{6_00}, donations.StateRefunded, 20_02},
+		"all before, in a third currency":      {"CHF", []int64{paid}, nil, nil, donations.StateRefunded, 20_00},
+		"a part with, in a third currency":     {"CHF", nil, []int64{paid / 2}, nil, donations.StatePartiallyRefunded, 10_00},
+		"parts around it, in a third currency": {"CHF", []int64{6_00}, nil, []int64{12_00}, donations.StateRefunded, 20_01},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, stripesim.Config{})
+			e.run("") // which opens the books
+			d, at, n := e.give(vallon), e.clock.Now().Truncate(time.Second), 0
+			refunds := func(parts []int64) (all []stripe.BalanceTransaction) {
+				for _, part := range parts {
+					n++
+					all = append(all, pounds(fmt.Sprintf("txn_back_%d", n), "refund", c.currency, -part, part, at.Add(time.Duration(n)*time.Minute), d))
+				}
+				return all
+			}
+			payment := pounds("txn_paid", "charge", c.currency, 20_00, paid, at, d)
+			for _, batch := range [][]stripe.BalanceTransaction{refunds(c.before), append(refunds(c.with), payment), refunds(c.after)} {
+				for range 2 {
+					if err := e.webhooks.book(t.Context(), "", batch, nil, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			e.want(d, c.state, true)
+			if back := one[int64](e, "SELECT given_back_minor FROM donations.donations WHERE id = $1", d.ID); back != c.back {
+				t.Errorf("%d went back, want %d", back, c.back)
+			}
+		})
+	}
 }

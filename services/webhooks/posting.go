@@ -211,22 +211,25 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 	case "dispute":
 		move.Dispute = t.Source.ID
 	}
+	original := conversion(t).Original
 	switch {
 	case m.paid:
-		move.PaidMinor = match.Amount.Minor
+		move.PaidMinor, move.PaidIn = match.Amount.Minor, original
 	case m.disputed && t.Amount < 0:
 		move.Disputes = 1
 	case m.disputed && t.Amount > 0:
 		move.Disputes = -1
 	}
 	// Converted money cannot be compared with the gift's amount, but what the refund says of itself.
-	switch original := conversion(t).Original; {
+	switch {
 	case !m.back:
-	case money.Currency(t.Currency) == match.Amount.Currency:
-		move.GivenBackMinor = -t.Amount
-		move.GivenBackIn = money.Amount{Minor: -original.Minor, Currency: original.Currency}
 	case original.Currency == match.Amount.Currency:
 		move.GivenBackMinor = -original.Minor
+	default:
+		if money.Currency(t.Currency) == match.Amount.Currency {
+			move.GivenBackMinor = -t.Amount
+		}
+		move.GivenBackIn = money.Amount{Minor: -original.Minor, Currency: original.Currency}
 	}
 	return move
 }
