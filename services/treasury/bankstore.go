@@ -254,6 +254,18 @@ func (s *Service) Lines(ctx context.Context, collective string, state LineState,
 	})
 }
 
+// What is like a transfer that a member enters.
+const alikeLinesSQL = `
+SELECT` + lineColumns + `
+FROM treasury.bank_lines AS l
+WHERE l.collective = @collective
+	AND l.booked_on BETWEEN @day::date - @days::integer AND @day::date + @days::integer
+	AND l.amount_minor = @amount_minor
+	AND l.currency = @currency
+ORDER BY
+	l.booked_on,
+	l.id`
+
 const openLinesSQL = `
 SELECT` + lineColumns + `
 FROM treasury.bank_lines AS l

@@ -67,6 +67,8 @@ type Gift struct {
 	BankedOn      Day
 	BouncedOn     Day
 	ReverseReason string
+	// Another says of a transfer that is recorded that it is none that a line of the bank's shows already.
+	Another bool
 	// BankLine is the line of the bank's that shows it; uuid.Nil for none.
 	BankLine uuid.UUID
 	// CreatedBy is a key's name; empty when an import entered it.
@@ -107,9 +109,15 @@ func (s *Service) CreateGift(ctx context.Context, r Request, g Gift) (Gift, erro
 		g.Campaign.Campaign, string(g.Amount.Currency), strconv.FormatInt(g.Amount.Minor, 10), string(g.Method), string(g.ReceivedOn),
 		g.Document, g.Pledge.String(), strconv.FormatBool(g.OutsideBooks), g.Stage,
 	}
+	if g.Another {
+		parts = append(parts, "another")
+	}
 	g.ID, g.CreatedBy = s.cfg.NewID(), r.By
 	made, err := s.once(ctx, r, g.Campaign.Collective, "create_gift", g.ID, parts,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			if err := s.checkUnbookedTx(ctx, tx, g, days); err != nil {
+				return err
+			}
 			g.CreateTime = now
 			return s.bookGiftTx(ctx, tx, g, days.start(g.ReceivedOn), "receive_date")
 		})
@@ -142,6 +150,57 @@ func (s *Service) checkGift(ctx context.Context, g Gift, campaign campaigns.Camp
 		return errs.Invalid("pledge", "must be a pledge of the campaign")
 	}
 	return nil
+}
+
+// checkUnbookedTx refuses a transfer that a line of the bank's seems to show and that is booked by it: of its amount, about
+// its day, and no other line of them is open for it. What else was entered and is shown by no line takes one each.
+func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, g Gift, days calendar) error {
+	if g.Method != MethodTransfer || g.Another {
+		return nil
+	}
+	if err := lockBankTx(ctx, tx, g.Campaign.Collective); err != nil {
+		return err
+	}
+	lines, err := all(ctx, tx, scanLine, alikeLinesSQL, pgx.NamedArgs{
+		"collective": g.Campaign.Collective, "amount_minor": g.Amount.Minor, "currency": string(g.Amount.Currency),
+		"day": string(g.ReceivedOn), "days": daysLater,
+	})
+	if err != nil {
+		return err
+	}
+	var booked *Line
+	left := 0
+	for _, l := range lines {
+		switch {
+		case l.open():
+			left++
+		case l.Gift != uuid.Nil, l.Target == TargetUnknownReceipt:
+			booked = &l
+		}
+	}
+	if booked == nil {
+		return nil
+	}
+	day := days.start(g.ReceivedOn)
+	movements, err := s.cfg.Ledger.RoleMovementsTx(ctx, tx, days.book, g.Campaign.Collective, ledger.RoleBank,
+		day.AddDate(0, 0, -daysLater), day.AddDate(0, 0, daysLater+1))
+	if err != nil {
+		return err
+	}
+	taken, err := takenTx(ctx, tx, movements)
+	if err != nil {
+		return err
+	}
+	for _, m := range movements {
+		if m.Amount == g.Amount && !taken[m.TransactionID] {
+			left--
+		}
+	}
+	if left > 0 {
+		return nil
+	}
+	return errs.Precondition("BANK_LINE_BOOKED",
+		"%s of %s shows %s and is booked already; unmatch it, or say that this is another transfer.", booked.Name(), booked.BookedOn, booked.Amount)
 }
 
 // bookGiftTx stores a gift that was checked and posts it. field says its day.

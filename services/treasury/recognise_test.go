@@ -326,3 +326,91 @@ func TestALineBooksForItsOwnCollectiveAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
+	s, _ := open(t)
+	gift := Gift{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-04"}
+	enter := func(g Gift) error {
+		_, err := s.CreateGift(t.Context(), ask(), g)
+		return err
+	}
+	refused := func(l Line) {
+		t.Helper()
+		if e := errs.As(enter(gift)); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, l.Name()) {
+			t.Errorf("err = %v, want %s", e, l.Name())
+		}
+	}
+	match := func(l Line, target Target) {
+		t.Helper()
+		if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := s.promise(t, 25_00)
+	s.read(t, "02/03/2026;"+p.Reference+";;25,00")
+	l := s.line(t, 25_00)
+	t.Run("that became its pledge's gift", func(*testing.T) { refused(l) })
+	for rule, target := range map[string]Target{
+		"that a member called a gift":     {Kind: TargetCampaign, Campaign: vallon},
+		"that a member could not explain": {Kind: TargetUnknownReceipt},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
+				t.Fatal(err)
+			}
+			match(l, target)
+			refused(l)
+		})
+	}
+	if s.balance(t, "51211") != 25_00 {
+		t.Fatalf("the bank stands at %d", s.balance(t, "51211"))
+	}
+	t.Run("not what no line of them can be", func(t *testing.T) {
+		for _, other := range []Gift{
+			{Campaign: vallon, Amount: eur(25_00), Method: MethodCash, ReceivedOn: "2026-03-04"},
+			{Campaign: vallon, Amount: eur(24_00), Method: MethodTransfer, ReceivedOn: "2026-03-04"},
+			{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-08"},
+		} {
+			if err := enter(other); err != nil {
+				t.Errorf("%+v: %v", other, err)
+			}
+		}
+	})
+	t.Run("one for each line that is open", func(t *testing.T) {
+		s, _ := open(t)
+		s.read(t, "02/03/2026;A;;25,00")
+		first := s.line(t, 25_00)
+		if _, err := s.MatchLine(t.Context(), ask(), "vallon", first.ID, Target{Kind: TargetCampaign, Campaign: vallon}); err != nil {
+			t.Fatal(err)
+		}
+		s.read(t, "03/03/2026;B;;25,00")
+		r := ask()
+		for range 2 { // sent twice
+			if _, err := s.CreateGift(t.Context(), r, gift); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := s.CreateGift(t.Context(), ask(), gift)
+		if e := errs.As(err); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, first.Name()) {
+			t.Errorf("err = %v", err)
+		}
+	})
+	t.Run("unless it is said to be another, once", func(t *testing.T) {
+		another, r, before := gift, ask(), s.balance(t, "51211")
+		if _, err := s.CreateGift(t.Context(), r, gift); err == nil {
+			t.Fatal("it is booked")
+		}
+		another.Another = true
+		for range 2 {
+			if _, err := s.CreateGift(t.Context(), r, another); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.balance(t, "51211") != before+25_00 {
+			t.Errorf("the bank stands at %d", s.balance(t, "51211"))
+		}
+		if _, err := s.CreateGift(t.Context(), r, gift); errs.As(err) == nil || errs.As(err).Reason != "REQUEST_ID_REUSED" {
+			t.Errorf("err = %v", err)
+		}
+	})
+}

@@ -215,7 +215,7 @@ func (s *server) CreateOfflineGift(ctx context.Context, req *treasuryv1.CreateOf
 	}
 	g := Gift{
 		Campaign: campaign, Amount: moneyFromProto(req.GetAmount()), Method: method, ReceivedOn: Day(req.GetReceiveDate()),
-		Document: req.GetDocument(), OutsideBooks: req.GetOutsideBooks(), Stage: req.GetStage(),
+		Document: req.GetDocument(), OutsideBooks: req.GetOutsideBooks(), Stage: req.GetStage(), Another: req.GetAnother(),
 	}
 	if req.GetPledge() != "" {
 		of, id, err := ofCampaign(req.GetPledge(), "pledges")

@@ -2050,7 +2050,9 @@ type CreateOfflineGiftRequest struct {
 	// say; false is the safe answer, because then it stands in the books, is counted, and can be reversed.
 	OutsideBooks bool `protobuf:"varint,8,opt,name=outside_books,json=outsideBooks,proto3" json:"outside_books,omitempty"`
 	// For a cheque written to the lawyer: the stage that it paid for, by its id; may be empty.
-	Stage         string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
+	Stage string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
+	// For a transfer that was refused with BANK_LINE_BOOKED: says that it is another one than the line's.
+	Another       bool `protobuf:"varint,10,opt,name=another,proto3" json:"another,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2146,6 +2148,13 @@ func (x *CreateOfflineGiftRequest) GetStage() string {
 		return x.Stage
 	}
 	return ""
+}
+
+func (x *CreateOfflineGiftRequest) GetAnother() bool {
+	if x != nil {
+		return x.Another
+	}
+	return false
 }
 
 // Asks for one offline gift.
@@ -4124,7 +4133,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\vcreate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\x86\x05\n" +
+	"updateTime\"\xa0\x05\n" +
 	"\x18CreateOfflineGiftRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\n" +
@@ -4136,7 +4145,9 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\bdocument\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\x12\x89\x01\n" +
 	"\x06pledge\x18\a \x01(\tBq\xbaHnrl2j^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36})?$R\x06pledge\x12#\n" +
 	"\routside_books\x18\b \x01(\bR\foutsideBooks\x12.\n" +
-	"\x05stage\x18\t \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x05stage\"\xa1\x01\n" +
+	"\x05stage\x18\t \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x05stage\x12\x18\n" +
+	"\aanother\x18\n" +
+	" \x01(\bR\aanother\"\xa1\x01\n" +
 	"\x15GetOfflineGiftRequest\x12\x87\x01\n" +
 	"\x04name\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineGifts/[0-9a-f-]{36}$R\x04name\"\xdd\x01\n" +
 	"\x17ListOfflineGiftsRequest\x12p\n" +

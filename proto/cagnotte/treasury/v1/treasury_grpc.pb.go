@@ -63,7 +63,8 @@ const (
 type TreasuryServiceClient interface {
 	// Records a gift in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
 	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
-	// PLEDGE_FULFILLED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
+	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateOfflineGift(ctx context.Context, in *CreateOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error)
 	// Answers one offline gift.
 	GetOfflineGift(ctx context.Context, in *GetOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error)
@@ -383,7 +384,8 @@ func (c *treasuryServiceClient) ReverseExpense(ctx context.Context, in *ReverseE
 type TreasuryServiceServer interface {
 	// Records a gift in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
 	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
-	// PLEDGE_FULFILLED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
+	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateOfflineGift(context.Context, *CreateOfflineGiftRequest) (*OfflineGift, error)
 	// Answers one offline gift.
 	GetOfflineGift(context.Context, *GetOfflineGiftRequest) (*OfflineGift, error)

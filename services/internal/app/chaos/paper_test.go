@@ -142,7 +142,7 @@ func (h *history) giveOnPaper() {
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
 		made, err := client.CreateOfflineGift(ctx, req)
 		if err != nil {
-			return h.refused("a gift on paper", err, "PLEDGE_FULFILLED")
+			return h.refused("a gift on paper", err, "PLEDGE_FULFILLED", "BANK_LINE_BOOKED")
 		}
 		if g.name == "" {
 			h.paper.gifts = append(h.paper.gifts, g)
