@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ type (
 		camtMovement
 		// Reversal: it takes back another entry, with the sign that it has itself.
 		Reversal bool `xml:"RvslInd"`
+		camtCode
 		// Status is text in the old versions, and has a code in the new ones.
 		Status camtStatus `xml:"Sts"`
 		Booked camtDate   `xml:"BookgDt"`
@@ -54,6 +56,9 @@ type (
 		Sign   string     `xml:"CdtDbtInd"`
 	}
 	camtDetail struct {
+		// Returned is there for what came back: many banks say it here and nowhere else.
+		Returned *struct{} `xml:"RtrInf"`
+		camtCode
 		Reference string `xml:"Refs>AcctSvcrRef"`
 		EndToEnd  string `xml:"Refs>EndToEndId"`
 		camtMovement
@@ -62,6 +67,9 @@ type (
 		Unstructured []string   `xml:"RmtInf>Ustrd"`
 		Structured   []string   `xml:"RmtInf>Strd>CdtrRefInf>Ref"`
 		Text         string     `xml:"AddtlTxInf"`
+	}
+	camtCode struct {
+		SubFamily string `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
 	}
 	camtAmount struct {
 		Currency string `xml:"Ccy,attr"`
@@ -205,7 +213,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			return nil, err
 		}
 	}
-	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal}
+	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal || e.back()}
 	texts := []string{e.Text}
 	var parts []parsedLine
 	sum := money.Amount{Currency: whole.Currency}
@@ -224,6 +232,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 		}
 		part := line
 		part.amount, part.reference, part.text = amount, reference, e.Text+" "+d.text()
+		part.reversal = line.reversal || d.back()
 		parts = append(parts, part)
 	}
 	if len(parts) > 1 && len(parts) == len(e.Details) && sum == whole {
@@ -233,6 +242,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 		return nil, nil
 	}
 	line.text = strings.Join(texts, " ")
+	line.reversal = line.reversal || slices.ContainsFunc(e.Details, camtDetail.back)
 	return []parsedLine{line}, nil
 }
 
@@ -248,6 +258,18 @@ func provided(reference string) string {
 	}
 	return reference
 }
+
+// back reports the code of a transfer or a debit that came back, or was called back.
+// https://www.iso20022.org/catalogue-messages/additional-content-messages/external-code-sets
+func (c camtCode) back() bool {
+	switch strings.TrimSpace(c.SubFamily) {
+	case "RRTN", "RPCR", "PRDD", "UPDD":
+		return true
+	}
+	return false
+}
+
+func (d camtDetail) back() bool { return d.Returned != nil || d.camtCode.back() }
 
 func (d camtDetail) amount(sign string) (money.Amount, error) {
 	if d.Sign != "" {

@@ -1,6 +1,7 @@
 package treasury
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -44,9 +45,24 @@ func TestWhatComesBackOfAPaymentIsNoGift(t *testing.T) {
 	s, _ := open(t)
 	p := s.promise(t, 25_00)
 	named := strings.Replace(camtCredit, "<Ustrd>CAG-7K3M</Ustrd><Ustrd>9QXT</Ustrd>", "<Ustrd>"+p.Reference+"</Ustrd>", 1)
-	back := strings.Replace(named, "<Sts>", "<RvslInd>true</RvslInd><Sts>", 1)
-	if done := s.take(t, string(camt("08", "100.00", "125.00", back))); done.Booked != 0 || done.Open != 1 {
-		t.Errorf("what came back: %+v", done)
+	code := "<BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>ICDT</Cd><SubFmlyCd>RRTN</SubFmlyCd></Fmly></Domn></BkTxCd>"
+	marks := []struct{ before, mark string }{
+		{"<Sts>", "<RvslInd>true</RvslInd>"},
+		{"<NtryDtls>", code},
+		{"</TxDtls>", "<RtrInf><Rsn><Cd>AC04</Cd></Rsn></RtrInf>"},
+		{"</TxDtls>", "<RtrInf/>"},
+		{"</TxDtls>", code},
+	}
+	for i, c := range marks {
+		back := strings.Replace(strings.Replace(named, c.before, c.mark+c.before, 1), "B-1", fmt.Sprintf("B-1%d", i), 1)
+		if done := s.take(t, string(camt("08", "100.00", "125.00", back))); done.Booked != 0 || done.Open != i+1 {
+			t.Errorf("what came back, by %s: %+v", c.mark, done)
+		}
+	}
+	batch := strings.Replace(strings.Replace(camtBatch, "one", p.Reference, 1), "</TxDtls>", "<RtrInf/></TxDtls>", 1)
+	parsed, err := parseCAMT(camt("08", "100.00", "130.00", batch))
+	if err != nil || len(parsed[0].lines) != 2 || !parsed[0].lines[0].reversal || parsed[0].lines[1].reversal {
+		t.Errorf("one of a batch: %+v, err = %v", parsed, err)
 	}
 	came := strings.Replace(strings.Replace(named, "<Sts>", "<RvslInd>false</RvslInd><Sts>", 1), "B-1", "B-2", 1)
 	if done := s.take(t, string(camt("08", "125.00", "150.00", came))); done.Booked != 1 {
