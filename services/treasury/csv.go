@@ -47,7 +47,8 @@ func (s *recordSource) Read(p []byte) (int, error) {
 
 // parseCSV reads the movements of a CSV file of one account, in one currency. Some banks put no quotes, and what payers
 // write between their columns as it is: taken for the bank's, a payer's quotes swallow lines. So a file that is no CSV, or
-// has more movements when quotes are letters, which no day and no amount has, is read so.
+// has more movements when quotes are letters, which no day and no amount has, is read so. Others quote every field, and
+// leave the quotes in it as they are: no CSV either, and read so when all lines have as many fields.
 func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLine, error) {
 	text, err := f.decode(content)
 	if err != nil {
@@ -65,11 +66,42 @@ func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLin
 	if !strings.Contains(text, `"`) || err != nil && !errors.Is(err, errNoCSV) {
 		return lines, err
 	}
+	if doubled, ok := f.doubleQuotes(text); ok && err != nil {
+		return f.lines(doubled, currency)
+	}
 	letters, errLetters := f.lines(strings.ReplaceAll(text, `"`, `'`), currency)
-	if err != nil || errLetters == nil && len(letters) > len(lines) {
+	if errLetters == nil && len(letters) > len(lines) || err != nil && !strings.HasPrefix(text, `"`) {
 		return letters, errLetters
 	}
-	return lines, nil
+	return lines, err
+}
+
+// doubleQuotes doubles the quotes within the fields of lines whose every field is quoted; ok is false when one is not, or
+// when they differ in how many fields they have: then a quote may be the bank's or a payer's.
+func (f csvFormat) doubleQuotes(text string) (doubled string, ok bool) {
+	between := `"` + string(f.separator) + `"`
+	lines := strings.Split(text, "\n")
+	fields := 0
+	for i, line := range lines {
+		line = strings.TrimSuffix(line, "\r")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		line, opened := strings.CutPrefix(line, `"`)
+		line, closed := strings.CutSuffix(line, `"`)
+		if fields == 0 {
+			fields = strings.Count(line, between)
+		}
+		if !opened || !closed || strings.Count(line, between) != fields {
+			return "", false
+		}
+		values := strings.Split(line, between)
+		for j, value := range values {
+			values[j] = strings.ReplaceAll(value, `"`, `""`)
+		}
+		lines[i] = `"` + strings.Join(values, between) + `"`
+	}
+	return strings.Join(lines, "\n"), true
 }
 
 var errNoCSV = errors.New("treasury: no CSV")
@@ -86,7 +118,11 @@ func (f csvFormat) lines(text string, currency money.Currency) (lines []parsedLi
 		case errors.Is(err, io.EOF):
 			return lines, nil
 		case err != nil:
-			return nil, errors.Join(unreadable("its CSV cannot be read behind line %d", f.skipLines+last), errNoCSV)
+			at, column := last, 0
+			if wrong := (*csv.ParseError)(nil); errors.As(err, &wrong) {
+				at, column = wrong.Line, wrong.Column
+			}
+			return nil, errors.Join(unreadable("its CSV cannot be read at line %d, column %d", f.skipLines+at, column), errNoCSV)
 		}
 		at, _ := reader.FieldPos(0)
 		last = at

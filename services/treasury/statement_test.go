@@ -129,12 +129,15 @@ func TestCSV(t *testing.T) {
 func TestCSVWithQuotesThatAreLetters(t *testing.T) {
 	columns := csvFormat{separator: ';', guess: true, dateLayout: "02/01/2006", decimalMark: ",", date: 1, amount: 3, text: []int{2}}
 	for rule, c := range map[string]struct{ text, want string }{
-		"quotes of the bank":         {"\ufeff\"02/03/2026\";\"VIR;\nDON \"\"x\"\"\";\"20,00\"\n", "2000 VIR;\nDON \"x\"|"},
-		"quotes of payers":           {"02/03/2026;\"AMIS\" DON;20,00\n03/03/2026;\"MARTIN\";30,00\n", "2000 'AMIS' DON|3000 'MARTIN'|"},
-		"one that nobody closes":     {"02/03/2026;\"AMIS DON;20,00\n03/03/2026;MARTIN;30,00\n", "2000 'AMIS DON|3000 MARTIN|"},
-		"a euro of Windows-1252":     {"02/03/2026;VIR;20,00 \x80\n", "2000 VIR|"},
-		"both kinds are for nobody":  {"\"02/03/2026\";\"AMIS\" DON;20,00\n", ""},
-		"nor is a separator in both": {"02/03/2026;\"VIR; 12\";20,00\n03/03/2026;\"AMIS\" DON;30,00\n", ""},
+		"quotes of the bank":          {"\ufeff\"02/03/2026\";\"VIR;\nDON \"\"x\"\"\";\"20,00\"\n", "2000 VIR;\nDON \"x\"|"},
+		"quotes of payers":            {"02/03/2026;\"AMIS\" DON;20,00\n03/03/2026;\"MARTIN\";30,00\n", "2000 'AMIS' DON|3000 'MARTIN'|"},
+		"one that nobody closes":      {"02/03/2026;\"AMIS DON;20,00\n03/03/2026;MARTIN;30,00\n", "2000 'AMIS DON|3000 MARTIN|"},
+		"a euro of Windows-1252":      {"02/03/2026;VIR;20,00 \x80\n", "2000 VIR|"},
+		"payers' in every field's":    {"\"02/03/2026\";\"LES \"AMIS\"\";\"20,00\"\r\n\"03/03/2026\";\"12\" ; x\";\"30,00\"\r\n\r\n", "2000 LES \"AMIS\"|3000 12\" ; x|"},
+		"one more field of a payer's": {"\"02/03/2026\";\"A\"B\";\"20,00\"\n\"03/03/2026\";\"A\";\"5,00\";\"30,00\"\n", ""},
+		"a field without":             {"\"02/03/2026\";\"A\"B\";\"20,00\"\n\"03/03/2026\";A\"B;\"30,00\"\n", ""},
+		"both kinds are for nobody":   {"\"02/03/2026\";\"AMIS\" DON;20,00\n", ""},
+		"nor is a separator in both":  {"02/03/2026;\"VIR; 12\";20,00\n03/03/2026;\"AMIS\" DON;30,00\n", ""},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			lines, err := parseCSV([]byte(c.text), columns, money.EUR)
@@ -149,23 +152,50 @@ func TestCSVWithQuotesThatAreLetters(t *testing.T) {
 	}
 }
 
+func TestAQuoteThatCannotBeReadIsFound(t *testing.T) {
+	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1, amount: 3, text: []int{2}, skipLines: 1}
+	_, err := parseCSV([]byte("h\n\"02/03/2026\";\"A\";\"20,00\"\n\"02/03/2026\";\"A \"B\";\"C\"\";\"30,00\"\n"), columns, money.EUR)
+	if err == nil || !strings.Contains(err.Error(), "line 3, column 17") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// A bank that quotes every field loses no line by what payers write, and invents none: it is read as it stands, or refused.
+func TestCSVWithEveryFieldQuoted(t *testing.T) {
+	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1, amount: 3, text: []int{2}}
+	rapid.Check(t, func(t *rapid.T) {
+		labels := rapid.SliceOfN(rapid.StringOfN(rapid.SampledFrom([]rune(`""A; `)), 0, 6, -1), 2, 6).Draw(t, "labels")
+		var file strings.Builder
+		for i, label := range labels {
+			fmt.Fprintf(&file, "\"02/03/2026\";\"%s\";\"%d,00\"\n", label, i+1)
+		}
+		lines, err := parseCSV([]byte(file.String()), columns, money.EUR)
+		if err != nil {
+			return
+		}
+		if len(lines) != len(labels) {
+			t.Fatalf("%d of %d lines of %q", len(lines), len(labels), file.String())
+		}
+		for i, line := range lines {
+			if line.amount != eur(int64(i+1)*100) {
+				t.Errorf("%q is %+v", labels[i], line)
+			}
+		}
+	})
+}
+
 // Whatever payers write, a bank that puts no quotes loses no line by them.
 func TestCSVWithoutQuotes(t *testing.T) {
 	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1}
 	rapid.Check(t, func(t *rapid.T) {
-		columns.text, columns.amount = []int{2}, 3
-		textLast := rapid.Bool().Draw(t, "text last")
-		if textLast {
-			columns.text, columns.amount = []int{3}, 2
-		}
+		at := rapid.IntRange(1, 3).Draw(t, "column of the text")
+		columns.text, columns.date, columns.amount = []int{at}, 1+at%3, 1+(at+1)%3
 		labels := rapid.SliceOfN(rapid.StringOfN(rapid.SampledFrom([]rune(`""A '`)), 0, 5, -1), 1, 6).Draw(t, "labels")
 		var file strings.Builder
 		for i, label := range labels {
-			amount := fmt.Sprintf("%d,00", i+1)
-			if textLast {
-				label, amount = amount, label
-			}
-			fmt.Fprintf(&file, "02/03/2026;%s;%s\r\n", label, amount)
+			record := make([]string, 3)
+			record[at-1], record[columns.date-1], record[columns.amount-1] = label, "02/03/2026", fmt.Sprintf("%d,00", i+1)
+			file.WriteString(strings.Join(record, ";") + "\r\n")
 		}
 		lines, err := parseCSV([]byte(file.String()), columns, money.EUR)
 		if err != nil || len(lines) != len(labels) {
