@@ -10,7 +10,7 @@
 // # In step
 //
 // [Service.Read] stores what Stripe says of a payout that an event names. [Service.Sync] lists, on the timer, what
-// was made since the last listing and all of the last sixteen days, so that every event may get lost; then does
+// was made since the last listing or within sixteen days before it, so that every event may get lost; then does
 // what is due for each payout: ask for what should be known by now, read what is inside once Stripe says that it
 // is whole, post, compare. All of it can be done twice, in any order and by two programs at once. What must be waited for is
 // tried again with growing pauses, by the database's clock.

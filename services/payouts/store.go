@@ -68,7 +68,7 @@ WHERE p.account = @account
 		IS DISTINCT FROM (@state, @arrival_at::timestamptz, @listable::boolean, @own_transaction, @failure_transaction)`
 
 // apply stores what Stripe says of a payout. What is older than what is known changes nothing. Members are told
-// of a failure.
+// of a failure, but not of those in the history of a new account.
 func (s *Service) apply(ctx context.Context, account string, p stripe.Payout) error {
 	args := pgx.NamedArgs{
 		"account": account, "id": p.ID, "amount_minor": p.Amount, "currency": p.Currency, "automatic": p.Automatic,
@@ -76,7 +76,7 @@ func (s *Service) apply(ctx context.Context, account string, p stripe.Payout) er
 		"own_transaction": p.Transaction, "failure_transaction": p.FailureTransaction,
 	}
 	var owner string
-	failed := p.Status == stripe.PayoutFailed && s.now().Sub(p.Created) < 2*watchFor
+	failed := p.Status == stripe.PayoutFailed
 	if failed {
 		var err error
 		if owner, err = s.cfg.Collectives.SoleOwner(ctx, account); err != nil {
@@ -99,7 +99,8 @@ func (s *Service) apply(ctx context.Context, account string, p stripe.Payout) er
 		if _, err := tx.Exec(ctx, updatePayoutSQL, args); err != nil {
 			return postgres.Error(err)
 		}
-		if !failed || (added.RowsAffected() == 0 && state == stripe.PayoutFailed) {
+		known, old := added.RowsAffected() == 0, s.now().Sub(p.Created) > 2*watchFor
+		if !failed || known && state == stripe.PayoutFailed || !known && old {
 			return nil
 		}
 		return s.tellTx(ctx, tx, account, owner, p.ID, collectives.Notice{

@@ -116,12 +116,8 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 		return nil
 	}
 	if r.floor == nil {
-		begun := s.now()
-		floor := begun.Add(-watchFor)
-		// A little before: clocks differ.
-		if known := r.listedTo.Add(-time.Hour); known.Before(floor) {
-			floor = known
-		}
+		// What could still change when it was listed last may have changed since, however long ago that is.
+		begun, floor := s.now(), r.listedTo.Add(-watchFor)
 		r.begun, r.floor = &begun, &floor
 	}
 	for {

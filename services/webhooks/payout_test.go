@@ -124,6 +124,33 @@ func TestPayoutsNeedNoEvents(t *testing.T) {
 	e.wantAccounts("", map[string]int64{"vallon 1200": 3890})
 }
 
+// Of an account that was out of reach for longer than Stripe keeps events nothing but the list tells.
+func TestAPayoutThatFailedWhileTheAccountWasDisconnected(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	p := paidOut(e, festival, connected)
+	e.clock.Advance(2 * day)
+	e.regular(connected)
+	e.run(connected)
+	e.wantAccounts(connected, map[string]int64{"festival 1100": 3890})
+	if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+		t.Fatal(err)
+	}
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	if err := e.sim.FailPayout(p.ID, "account_closed"); err != nil {
+		t.Fatal(err)
+	}
+	e.clock.Advance(40 * day)
+	if err := e.webhooks.setConnected(t.Context(), connected, true); err != nil {
+		t.Fatal(err)
+	}
+	e.regular(connected)
+	e.run(connected)
+	e.wantAccounts(connected, map[string]int64{"festival 1200": 3890})
+	if told := one[int](e, `SELECT count(*)::integer FROM collectives.notices WHERE kind = 'payout_failed'`); told != 2 {
+		t.Errorf("%d were told, want the operator and the collective", told)
+	}
+}
+
 // regular makes the next sync the timer's.
 func (e *env) regular(account string) {
 	e.t.Helper()
