@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -18,8 +20,11 @@ import (
 const (
 	// recurringEvery is how often monthly gifts are looked after.
 	recurringEvery = time.Minute
-	// Of each kind of work one look takes up recurringCount; the rest is for the next.
-	recurringCount = 50
+	// Of each kind of work recurringCount is taken up at a time, until nothing is due or the next look is, and
+	// recurringAtOnce of it is done at once: a campaign that closes may leave thousands, and those that are renewed
+	// meanwhile are charged an hour later.
+	recurringCount  = 50
+	recurringAtOnce = 4
 	// The queue is apart: a donor who waits must not wait for all others' subscriptions.
 	recurringQueue = "donation_recurring"
 	// lookPause is how long Stripe is not asked again about what it was asked about, unless it says something new.
@@ -124,6 +129,7 @@ const forgetTokensSQL = `
 DELETE FROM donations.manage_tokens
 WHERE expires_at <= @now`
 
+// Of wishes of one time, as a campaign that closes leaves them, first those about which Stripe takes money next.
 const dueWishesSQL = `
 SELECT r.id
 FROM donations.recurring AS r
@@ -131,6 +137,8 @@ WHERE r.wish_at <= @now
 	AND r.livemode = @livemode
 ORDER BY
 	r.wish_at,
+	r.state = 'past_due' DESC,
+	r.period_ends_at,
 	r.id
 LIMIT @count`
 
@@ -150,27 +158,47 @@ WHERE r.id IN (
 )
 RETURNING r.id`
 
-// each does the work for what the query finds due, one after the other. Stripe's limit ends the round; what else
-// fails is logged, and holds up no other.
+// each does the work for all that the query finds due. Stripe's limit ends the round, and so do failures only; what
+// else fails is logged, and holds up no other.
 func (s *Service) each(ctx context.Context, failure, sql string, work func(context.Context, uuid.UUID) error) error {
-	now := s.now()
-	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
-		"now": now, "again_at": now.Add(lookPause), "livemode": s.cfg.Stripe.Livemode(), "count": recurringCount,
-	})
-	if err != nil {
-		return postgres.Error(err)
+	named := pgx.NamedArgs{
+		"now": s.now(), "again_at": s.now().Add(lookPause), "livemode": s.cfg.Stripe.Livemode(), "count": recurringCount,
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil {
-		return postgres.Error(err)
-	}
-	for _, id := range ids {
-		err := work(ctx, id)
-		if ctx.Err() != nil || stripe.KindOf(err) == stripe.Throttled {
-			return err
-		}
+	for began := time.Now(); time.Since(began) < recurringEvery; {
+		rows, err := s.cfg.Pool.Query(ctx, sql, named)
 		if err != nil {
-			s.cfg.Logger.WarnContext(ctx, failure, slog.String("recurring", id.String()), slog.Any("error", err))
+			return postgres.Error(err)
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil {
+			return postgres.Error(err)
+		}
+		var done atomic.Bool
+		var batch errgroup.Group
+		batch.SetLimit(recurringAtOnce)
+		limited, stop := context.WithCancel(ctx)
+		for _, id := range ids {
+			batch.Go(func() error {
+				if limited.Err() != nil {
+					return nil
+				}
+				err := work(ctx, id)
+				switch {
+				case err == nil:
+					done.Store(true)
+				case ctx.Err() != nil || stripe.KindOf(err) == stripe.Throttled:
+					stop()
+					return err
+				default:
+					s.cfg.Logger.WarnContext(ctx, failure, slog.String("recurring", id.String()), slog.Any("error", err))
+				}
+				return nil
+			})
+		}
+		err = batch.Wait()
+		stop()
+		if err != nil || len(ids) < recurringCount || !done.Load() {
+			return err
 		}
 	}
 	return nil

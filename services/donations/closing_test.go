@@ -1,0 +1,83 @@
+package donations
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// A month that is renewed when its campaign closes is charged an hour later, so what waits for the next minute's work
+// may cost somebody a month.
+func TestAClosingWithMoreMonthlyGiftsThanABatchIsDoneInOneGo(t *testing.T) {
+	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	var all []Donation
+	for range 2*recurringCount + 1 {
+		first, _ := e.paidMonthly()
+		all = append(all, first)
+	}
+	if _, err := e.campaigns.Close(t.Context(), vallon); err != nil {
+		t.Fatal(err)
+	}
+	before := len(e.sim.Requests())
+	e.keep()
+	for _, first := range all {
+		if r := e.recurring(first); !r.CancelAtPeriodEnd || r.Pending() || r.EndReason != EndedByCampaign {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if n := len(e.sim.Requests()) - before; n != 2*len(all) {
+		t.Errorf("%d calls for %d monthly gifts", n, len(all))
+	}
+	e.clock.Advance(9 * aWeek)
+	if n := len(e.sim.BalanceTransactions("")); n != len(all) {
+		t.Errorf("%d payments: months were taken for a campaign that is closed", n)
+	}
+}
+
+func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
+	e := newEnv(t, Limit{})
+	var want []uuid.UUID
+	now := e.clock.Now()
+	for _, read := range []struct {
+		status stripe.SubscriptionStatus
+		ends   time.Time
+	}{
+		{stripe.SubscriptionActive, now.AddDate(0, 1, 0)},
+		{stripe.SubscriptionActive, now.AddDate(0, 0, 2)},
+		{stripe.SubscriptionActive, now.Add(-time.Minute)}, // renewed, and not heard of
+		{stripe.SubscriptionPastDue, now.AddDate(0, 1, 0)}, // Stripe tries any time
+	} {
+		first, subscription := e.paidMonthly()
+		if _, err := e.gifts.ApplySubscription(t.Context(), "", stripe.Subscription{
+			ID: subscription, Status: read.status, Recurring: first.ID, Amount: first.Amount, PeriodEnd: read.ends,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, first.ID)
+	}
+	slices.Reverse(want)
+	if _, err := e.campaigns.Close(t.Context(), vallon); err != nil {
+		t.Fatal(err)
+	}
+	now = e.clock.Now()
+	if err := e.gifts.endOfClosedCampaigns(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := e.pool.Query(t.Context(), dueWishesSQL, pgx.NamedArgs{"now": now, "livemode": false, "count": recurringCount})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
