@@ -22,9 +22,9 @@
 //   - An offline gift is the donation of its own id in the books: progress, proofs and exports need
 //     nothing else to count it. A pledge is no money and counts nowhere.
 //   - A bank line is stored once, whatever files it is in, and one movement in the books is one line.
-//   - Lines are looked at again whenever the bank account moves in the books, payouts included. What a member took
-//     back is only suggested from then on: no file books it a second time. Nor does one book what may be a gift that a
-//     member entered without its pledge.
+//   - Lines are looked at again whenever the bank account moves in the books, payouts included, and every hour, since
+//     a program can die in between. What a member took back is only suggested from then on: no file books it a second
+//     time. Nor does one book what may be a gift that a member entered without its pledge.
 //   - A transfer that is entered by hand although a line like it was booked is refused, until the member says that it is
 //     another one.
 //   - What is booked here is reversed here alone; the ledger refuses it (References).

@@ -158,14 +158,17 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	a.services.groups.Workers(workers)
 	a.services.donations.Workers(workers)
 	a.services.webhooks.Workers(workers)
+	a.services.treasury.Workers(workers)
 	queues := a.services.donations.Queues()
 	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: jobWorkers}
 	maps.Copy(queues, mail.Queues())
 	client, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{
-		Schema:               postgres.RiverSchema,
-		Queues:               queues,
-		Workers:              workers,
-		PeriodicJobs:         slices.Concat(a.services.groups.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs()),
+		Schema:  postgres.RiverSchema,
+		Queues:  queues,
+		Workers: workers,
+		PeriodicJobs: slices.Concat(
+			a.services.groups.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.treasury.PeriodicJobs(),
+		),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		// Rebuilding indexes is their owner's right, not the service's.

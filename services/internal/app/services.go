@@ -45,6 +45,7 @@ type services struct {
 	ledger    *ledger.Service
 	donations *donations.Service
 	webhooks  *webhooks.Service
+	treasury  *treasury.Service
 }
 
 // wire makes every service from the settings and registers it behind the one door.
@@ -127,7 +128,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:         cfg.Logger,
 		Metrics:        registry,
 	})
-	a.services = &services{stripe: client, groups: groups, ledger: books, donations: gifts, webhooks: events}
+	a.services = &services{stripe: client, groups: groups, ledger: books, donations: gifts, webhooks: events, treasury: byHand}
 
 	if a.rpc, err = rpc.NewServer(rpc.Config{Authenticate: keys.Authenticate, Logger: cfg.Logger, Metrics: registry}); err != nil {
 		return err

@@ -1,11 +1,13 @@
 package app_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -320,7 +322,25 @@ func TestAPayoutIsRecognisedOnAStatementFromBefore(t *testing.T) {
 		t.Fatalf("%v, err = %v", done, err)
 	}
 	e.Clock.Advance(2 * day)
-	e.Eventually("the line shows the payout", func() bool {
-		return y.lines(t, e.Conn)[payout.AmountMinor].GetState() == lineMatched
+	shown := func() bool { return y.lines(t, e.Conn)[payout.AmountMinor].GetState() == lineMatched }
+	e.Eventually("the line shows the payout", shown)
+
+	t.Run("though the program died before it looked", func(t *testing.T) {
+		e.StopApp()
+		db, err := pgx.Connect(t.Context(), e.DatabaseURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close(context.WithoutCancel(t.Context()))
+		if _, err := db.Exec(t.Context(), `
+			UPDATE treasury.bank_lines AS l
+			SET
+				state = 'unmatched',
+				target = '',
+				ledger_transaction = NULL`); err != nil {
+			t.Fatal(err)
+		}
+		e.StartApp()
+		e.Eventually("the line shows the payout", shown)
 	})
 }
