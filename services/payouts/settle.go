@@ -162,7 +162,8 @@ WHERE p.account = @account
 // bank posts a paid payout's line. Where the period of its arrival is closed, it is dated when the open one begins.
 // One that has failed meanwhile has none, and is still due.
 func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
-	line := lineAtBank(*p, own, shares)
+	var line ledger.Transaction
+	effective := p.Arrival
 	post := func() error {
 		return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 			var state stripe.PayoutStatus
@@ -171,15 +172,18 @@ func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares [
 			if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil || state != stripe.PayoutPaid {
 				return postgres.Error(err)
 			}
-			if err := keepSharesTx(ctx, tx, *p, shares); err != nil {
+			kept, err := s.keepSharesTx(ctx, tx, *p, shares)
+			if err != nil {
 				return err
 			}
+			line = lineAtBank(*p, own, kept)
+			line.Effective = effective
 			if len(line.Entries) > 0 {
 				if _, err := s.cfg.Ledger.PostTx(ctx, tx, p.Account, []ledger.Transaction{line}); err != nil {
 					return err
 				}
 			}
-			_, err := tx.Exec(ctx, noteBankedSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
+			_, err = tx.Exec(ctx, noteBankedSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
 			return postgres.Error(err)
 		})
 	}
@@ -190,14 +194,14 @@ func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares [
 			if err != nil {
 				return err
 			}
-			if open.After(line.Effective) {
-				line.Effective = open
+			if open.After(effective) {
+				effective = open
 			}
 		}
 		err = post()
 	}
 	if err != nil && errs.As(err).Reason == ledger.ReasonReferenceReused {
-		// Another job posted it just now, with its period open or its shares known.
+		// Another job posted it just now, with its period open.
 		_, err := s.cfg.Pool.Exec(ctx, noteBankedSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
 		return postgres.Error(err)
 	}
@@ -237,7 +241,10 @@ WHERE s.account = @account
 ORDER BY s.collective`
 
 func (s *Service) keptShares(ctx context.Context, p Payout) ([]share, error) {
-	rows, err := s.cfg.Pool.Query(ctx, sharesSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
+	return scanShares(s.cfg.Pool.Query(ctx, sharesSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID}))
+}
+
+func scanShares(rows pgx.Rows, err error) ([]share, error) {
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
@@ -271,9 +278,9 @@ WHERE NOT EXISTS (
 )
 ORDER BY u.collective`
 
-// keepSharesTx stores what was decided, if nothing was before. The payout's row is locked, so that two who decide
-// at once do not mix.
-func keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) error {
+// keepSharesTx stores what was decided, if nothing was before, and returns what is kept. The payout's row is locked, so
+// that two who decide at once do not mix.
+func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) ([]share, error) {
 	var collectives []string
 	var amounts []int64
 	for _, part := range shares {
@@ -281,14 +288,17 @@ func keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) erro
 	}
 	args := pgx.NamedArgs{"account": p.Account, "id": p.ID, "payout": p.ID, "collectives": collectives, "amounts": amounts}
 	if _, err := tx.Exec(ctx, lockPayoutSQL, args); err != nil {
-		return postgres.Error(err)
+		return nil, postgres.Error(err)
 	}
-	_, err := tx.Exec(ctx, keepSharesSQL, args)
-	return postgres.Error(err)
+	if _, err := tx.Exec(ctx, keepSharesSQL, args); err != nil {
+		return nil, postgres.Error(err)
+	}
+	return scanShares(tx.Query(ctx, sharesSQL, args))
 }
 
 func (s *Service) keepShares(ctx context.Context, p Payout, shares []share) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		return keepSharesTx(ctx, tx, p, shares)
+		_, err := s.keepSharesTx(ctx, tx, p, shares)
+		return err
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
@@ -94,5 +96,35 @@ func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 	}
 	if due, err := e.due(t.Context(), "", false); err != nil || len(due) != 1 {
 		t.Errorf("due are %q, %v", due, err)
+	}
+}
+
+// Of two jobs that divide a payout at once, one may know more. Its line at the bank is what is kept.
+func TestTheLineAtTheBankIsDividedAsItIsKept(t *testing.T) {
+	e := newEnv(t)
+	if err := e.apply(t.Context(), "", e.said("po_1", stripe.PayoutPaid)); err != nil {
+		t.Fatal(err)
+	}
+	paid, err := e.get(t.Context(), "", "po_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.keepShares(t.Context(), paid, []share{{"", 400}, {"vallon", 600}}); err != nil {
+		t.Fatal(err)
+	}
+	own := ledger.Move{Reference: paid.Transaction, Currency: "EUR", Balance: -1000, Transit: 1000}
+	if err := e.bank(t.Context(), &paid, own, []share{{"", 1000}}); err != nil {
+		t.Fatal(err)
+	}
+	moves, err := e.cfg.Ledger.Moves(t.Context(), "", []string{BankReference("po_1")}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for _, m := range moves {
+		got[m.Collective] = m.Bank
+	}
+	if diff := cmp.Diff(map[string]int64{"": 400, "vallon": 600}, got); diff != "" {
+		t.Errorf("at the bank: %s", diff)
 	}
 }
