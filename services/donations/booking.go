@@ -188,7 +188,8 @@ WHERE d.id = m.id
 RETURNING d.id`
 
 // Only a paid gift can be given back. A long history is read from its newest end, so the refund or the dispute
-// may be known before the payment: then it was added up, and counts now.
+// may be known before the payment: then it was added up, and counts now. A dispute takes one payment: of a gift that was
+// paid twice, which is below zero given back, the other is there.
 const giveBackSQL = `
 UPDATE donations.donations AS d
 SET
@@ -196,7 +197,8 @@ SET
 	open_disputes = d.open_disputes + m.disputes,
 	state = CASE
 		WHEN d.state NOT IN ('succeeded', 'partially_refunded') THEN d.state
-		WHEN d.open_disputes + m.disputes > 0 THEN 'disputed'
+		WHEN d.open_disputes + m.disputes > 0
+			AND d.given_back_minor + m.minor + (d.open_disputes + m.disputes - 1) * d.amount_minor >= 0 THEN 'disputed'
 		WHEN d.given_back_minor + m.minor >= d.amount_minor THEN 'refunded'
 		WHEN d.given_back_minor + m.minor > 0 THEN 'partially_refunded'
 		ELSE d.state

@@ -63,6 +63,13 @@ func TestWhatBecameOfTheMoney(t *testing.T) {
 		"paid twice, and given back once":               {[]Movement{paid, again, whole}, StateSucceeded, received},
 		"paid twice, and given back twice":              {[]Movement{paid, again, whole, whole}, StateRefunded, back},
 		"given back once, and then known as paid twice": {[]Movement{whole, paid, again}, StateRefunded, received},
+		"paid twice, and disputed once":                 {[]Movement{paid, again, disputed}, StateSucceeded, received},
+		"paid twice, and disputed twice":                {[]Movement{paid, again, disputed, disputed}, StateDisputed, back},
+		"paid twice, one won, one lost":                 {[]Movement{paid, again, disputed, disputed, won}, StateDisputed, received},
+		"paid twice, one disputed, one given back":      {[]Movement{paid, again, disputed, whole}, StateDisputed, back},
+		"paid twice, one given back, one disputed":      {[]Movement{paid, again, whole, disputed}, StateDisputed, back},
+		"disputed, and then known as paid twice":        {[]Movement{paid, disputed, again}, StateDisputed, received},
+		"disputed for a part, after another went back":  {[]Movement{paid, part, disputed}, StateDisputed, back},
 		"a dispute without a payment":                   {[]Movement{disputed}, StateCreated, open},
 	} {
 		t.Run(rule, func(t *testing.T) {

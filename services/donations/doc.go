@@ -34,8 +34,8 @@
 // it for 30 days, while the campaign takes gifts. Each visit there makes another session, a copy whose
 // recovered_from is the one that expired. It finds its gift by what it copies, else by recovered_from, and the
 // gift remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Two of them
-// can be paid: the books have both, and the gift is received until both are given back. Monthly gifts have no
-// recovery: Stripe has it in payment mode only.
+// can be paid: the books have both, and the gift is received until both are given back or disputed. Monthly gifts
+// have no recovery: Stripe has it in payment mode only.
 //
 // Trying cards costs whoever does it pages, of which a network gets few, whatever way they are asked for. A payment
 // that is refused is counted in the transaction that finishes its event; after maxDeclines of them the page is

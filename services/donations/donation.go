@@ -92,8 +92,11 @@ func (d Donation) RecoveryURL(now time.Time) string {
 }
 
 // GivenBack reports whether a paid gift is wholly back with its donor now. The state says how far it came: a
-// refund that failed and a dispute that was won leave it, and bring the money back to the collective.
-func (d Donation) GivenBack() bool { return d.openDisputes > 0 || d.givenBackMinor >= d.Amount.Minor }
+// refund that failed and a dispute that was won leave it, and bring the money back to the collective. A dispute takes
+// one payment, and a gift may be there twice.
+func (d Donation) GivenBack() bool {
+	return d.givenBackMinor+int64(d.openDisputes)*d.Amount.Minor >= d.Amount.Minor
+}
 
 // Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d.ID.String() }
