@@ -279,7 +279,7 @@ WHERE NOT EXISTS (
 ORDER BY u.collective`
 
 // keepSharesTx stores what was decided, if nothing was before, and returns what is kept. The payout's row is locked, so
-// that two who decide at once do not mix.
+// that two who decide at once do not mix. Of a payout that had failed before, those with a share are told now.
 func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) ([]share, error) {
 	var collectives []string
 	var amounts []int64
@@ -287,11 +287,19 @@ func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares 
 		collectives, amounts = append(collectives, part.collective), append(amounts, part.minor)
 	}
 	args := pgx.NamedArgs{"account": p.Account, "id": p.ID, "payout": p.ID, "collectives": collectives, "amounts": amounts}
-	if _, err := tx.Exec(ctx, lockPayoutSQL, args); err != nil {
+	var state stripe.PayoutStatus
+	var listable bool
+	if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil {
 		return nil, postgres.Error(err)
 	}
-	if _, err := tx.Exec(ctx, keepSharesSQL, args); err != nil {
+	tag, err := tx.Exec(ctx, keepSharesSQL, args)
+	if err != nil {
 		return nil, postgres.Error(err)
+	}
+	if tag.RowsAffected() > 0 && state == stripe.PayoutFailed && !s.history(p.Created) {
+		if err := s.tellFailedTx(ctx, tx, p.Account, "", p.ID, p.Amount); err != nil {
+			return nil, err
+		}
 	}
 	return scanShares(tx.Query(ctx, sharesSQL, args))
 }

@@ -3,6 +3,7 @@ package payouts
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -99,14 +100,20 @@ func (s *Service) apply(ctx context.Context, account string, p stripe.Payout) er
 		if _, err := tx.Exec(ctx, updatePayoutSQL, args); err != nil {
 			return postgres.Error(err)
 		}
-		known, old := added.RowsAffected() == 0, s.now().Sub(p.Created) > 2*watchFor
-		if !failed || known && state == stripe.PayoutFailed || !known && old {
+		known := added.RowsAffected() == 0
+		if !failed || known && state == stripe.PayoutFailed || !known && s.history(p.Created) {
 			return nil
 		}
-		return s.tellTx(ctx, tx, account, owner, p.ID, collectives.Notice{
-			Kind: collectives.NoticePayoutFailed, Key: p.ID, Amount: money.Amount{Minor: p.Amount, Currency: money.Currency(p.Currency)},
-		})
+		return s.tellFailedTx(ctx, tx, account, owner, p.ID, money.Amount{Minor: p.Amount, Currency: money.Currency(p.Currency)})
 	})
+}
+
+// history reports that a payout was made so long ago that, if it is new to us, nobody is told of it.
+func (s *Service) history(created time.Time) bool { return s.now().Sub(created) > 2*watchFor }
+
+// tellFailedTx tells of a failure those who were not told before.
+func (s *Service) tellFailedTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, amount money.Amount) error {
+	return s.tellTx(ctx, tx, account, owner, payout, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: payout, Amount: amount})
 }
 
 const concernedSQL = `

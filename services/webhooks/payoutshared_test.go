@@ -145,6 +145,29 @@ func TestAReturnThatIsHeardOfLate(t *testing.T) {
 	}
 }
 
+// Whose money it is may be known only after it is known to have failed, such as after a night without the program.
+func TestEachCollectiveIsToldOfAFailureHeardLate(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.addNeighbour()
+	e.pay(e.give(neighbour))
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	p := paidOut(e, vallon, "")
+	if err := e.sim.FailPayout(p.ID, "account_closed"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		e.regular("")
+		e.run("")
+	}
+	got := map[string]int64{}
+	for _, collective := range []string{"vallon", "marseille", ""} {
+		got[collective] = one[int64](e, `SELECT count(*) FROM collectives.notices WHERE kind = 'payout_failed' AND coalesce(collective, '') = '`+collective+`'`)
+	}
+	if diff := cmp.Diff(map[string]int64{"vallon": 1, "marseille": 1, "": 1}, got); diff != "" {
+		t.Errorf("told were: %s", diff)
+	}
+}
+
 // TestAPayoutWithEverythingInside has gifts, a partial refund and a dispute with its fee.
 func TestAPayoutWithEverythingInside(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
