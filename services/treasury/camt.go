@@ -38,11 +38,12 @@ type (
 	camtEntry struct {
 		// Reference is the bank's for ever. NtryRef is not read: with many banks it counts the entries of one file, and would
 		// make a stranger of the same entry in the next.
-		Reference string `xml:"AcctSvcrRef"`
-		camtMovement
+		Reference string     `xml:"AcctSvcrRef"`
+		Amount    camtAmount `xml:"Amt"`
+		Sign      string     `xml:"CdtDbtInd"`
 		// Reversal: it takes back another entry, with the sign that it has itself.
-		Reversal bool `xml:"RvslInd"`
-		camtCode
+		Reversal bool         `xml:"RvslInd"`
+		Back     camtBackCode `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
 		// Status is text in the old versions, and has a code in the new ones.
 		Status camtStatus `xml:"Sts"`
 		Booked camtDate   `xml:"BookgDt"`
@@ -51,25 +52,19 @@ type (
 		// Details are the payments of a batch, or the one payment.
 		Details []camtDetail `xml:"NtryDtls>TxDtls"`
 	}
-	camtMovement struct {
-		Amount camtAmount `xml:"Amt"`
-		Sign   string     `xml:"CdtDbtInd"`
-	}
 	camtDetail struct {
 		// Returned is there for what came back: many banks say it here and nowhere else.
-		Returned *struct{} `xml:"RtrInf"`
-		camtCode
-		Reference string `xml:"Refs>AcctSvcrRef"`
-		EndToEnd  string `xml:"Refs>EndToEndId"`
-		camtMovement
+		Returned  camtThere    `xml:"RtrInf"`
+		Back      camtBackCode `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
+		Reference string       `xml:"Refs>AcctSvcrRef"`
+		EndToEnd  string       `xml:"Refs>EndToEndId"`
+		Amount    camtAmount   `xml:"Amt"`
+		Sign      camtSign     `xml:"CdtDbtInd"`
 		// InDetails is where the old versions have the amount.
 		InDetails    camtAmount `xml:"AmtDtls>TxAmt>Amt"`
 		Unstructured []string   `xml:"RmtInf>Ustrd"`
 		Structured   []string   `xml:"RmtInf>Strd>CdtrRefInf>Ref"`
 		Text         string     `xml:"AddtlTxInf"`
-	}
-	camtCode struct {
-		SubFamily string `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
 	}
 	camtAmount struct {
 		Currency string `xml:"Ccy,attr"`
@@ -213,7 +208,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			return nil, err
 		}
 	}
-	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal || e.back()}
+	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal || bool(e.Back)}
 	texts := []string{e.Text}
 	var parts []parsedLine
 	sum := money.Amount{Currency: whole.Currency}
@@ -259,21 +254,48 @@ func provided(reference string) string {
 	return reference
 }
 
-// back reports the code of a transfer or a debit that came back, or was called back.
-// https://www.iso20022.org/catalogue-messages/additional-content-messages/external-code-sets
-func (c camtCode) back() bool {
-	switch strings.TrimSpace(c.SubFamily) {
-	case "RRTN", "RPCR", "PRDD", "UPDD":
-		return true
+// camtSign is the first letter of a detail's sign, since a file may have many; zero when it has none.
+type camtSign byte
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *camtSign) UnmarshalText(text []byte) error {
+	switch sign := strings.TrimSpace(string(text)); sign {
+	case "CRDT", "DBIT":
+		*s = camtSign(sign[0])
+	case "":
+		*s = 0
+	default:
+		*s = '?'
 	}
-	return false
+	return nil
 }
 
-func (d camtDetail) back() bool { return d.Returned != nil || d.camtCode.back() }
+// camtThere tells that there is an element, whatever is in it.
+type camtThere bool
+
+// UnmarshalXML implements xml.Unmarshaler.
+func (t *camtThere) UnmarshalXML(d *xml.Decoder, _ xml.StartElement) error {
+	*t = true
+	return d.Skip()
+}
+
+// camtBackCode tells that a transfer or a debit came back, or was called back.
+// https://www.iso20022.org/catalogue-messages/additional-content-messages/external-code-sets
+type camtBackCode bool
+
+// UnmarshalXML implements xml.Unmarshaler.
+func (c *camtBackCode) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	var code string
+	err := d.DecodeElement(&code, &start)
+	*c = camtBackCode(slices.Contains([]string{"RRTN", "RPCR", "PRDD", "UPDD"}, strings.TrimSpace(code)))
+	return err
+}
+
+func (d camtDetail) back() bool { return bool(d.Returned) || bool(d.Back) }
 
 func (d camtDetail) amount(sign string) (money.Amount, error) {
-	if d.Sign != "" {
-		sign = d.Sign
+	if d.Sign != 0 {
+		sign = map[camtSign]string{'C': "CRDT", 'D': "DBIT"}[d.Sign]
 	}
 	amount, err := d.Amount.parse(sign)
 	if err != nil {

@@ -64,6 +64,10 @@ func TestWhatComesBackOfAPaymentIsNoGift(t *testing.T) {
 	if err != nil || len(parsed[0].lines) != 2 || !parsed[0].lines[0].reversal || parsed[0].lines[1].reversal {
 		t.Errorf("one of a batch: %+v, err = %v", parsed, err)
 	}
+	mixed := strings.NewReplacer(`"EUR">30.00`, `"EUR">10.00`, "<TxDtls><AmtDtls>", "<TxDtls><CdtDbtInd> DBIT </CdtDbtInd><AmtDtls>").Replace(camtBatch)
+	if parsed, err = parseCAMT(camt("08", "100.00", "110.00", mixed)); err != nil || len(parsed[0].lines) != 2 || parsed[0].lines[0].amount != eur(-10_00) {
+		t.Errorf("a batch of both signs: %+v, err = %v", parsed, err)
+	}
 	came := strings.Replace(strings.Replace(named, "<Sts>", "<RvslInd>false</RvslInd><Sts>", 1), "B-1", "B-2", 1)
 	if done := s.take(t, string(camt("08", "125.00", "150.00", came))); done.Booked != 1 {
 		t.Errorf("what came: %+v", done)
