@@ -201,6 +201,6 @@ func TestWhatDonorsSeeOfTheirWays(t *testing.T) {
 			Amount: euros(1041), FeeCover: euros(41), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
 			RecurringDonation: campaignName + "/recurringDonations/" + donationID,
 		}
-		holds(t, page(), "s’arrête avec la collecte", `action="`+monthlyPath+`/link"`, "Dont 0,41\u00a0€")
+		holds(t, page(), "jusqu’à ce que vous l’arrêtiez ou que la collecte se termine", `action="`+monthlyPath+`/link"`, "Dont 0,41\u00a0€")
 	})
 }
