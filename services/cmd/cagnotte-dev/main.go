@@ -153,6 +153,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		SecretKey:                   saved.SecretKey,
 		TrustedProxies:              []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		FeeEstimate:                 app.DefaultFeeEstimate,
+		SMTPURL:                     os.Getenv("SMTP_URL"),
 		Logger:                      logger,
 		Now:                         clock.Now,
 	})
