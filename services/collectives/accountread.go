@@ -65,22 +65,22 @@ func (s *Service) ReadAccount(ctx context.Context, account string) (ours bool, e
 	return ours, err
 }
 
-const readConnectedSQL = `
+const knownConnectedSQL = `
 SELECT coalesce(
 	(
-		SELECT k.connected
+		SELECT k.connected = @connected::boolean OR k.read_at > @at::timestamptz
 		FROM collectives.connections AS k
 		WHERE k.stripe_account = @account
 	),
-	true
+	@connected::boolean
 )`
 
 // setReadConnectedTx notes what a reading showed when it is another thing than what is known: events say it
-// with Stripe's own time, which is better.
+// with Stripe's own time, which is better. It does nothing after a reading that began later and was answered.
 func (s *Service) setReadConnectedTx(ctx context.Context, tx pgx.Tx, account string, connected bool, at time.Time) error {
 	var known bool
-	err := tx.QueryRow(ctx, readConnectedSQL, pgx.NamedArgs{"account": account}).Scan(&known)
-	if err != nil || known == connected {
+	err := tx.QueryRow(ctx, knownConnectedSQL, pgx.NamedArgs{"account": account, "connected": connected, "at": at}).Scan(&known)
+	if err != nil || known {
 		return postgres.Error(err)
 	}
 	return s.SetConnectedTx(ctx, tx, account, connected, at)

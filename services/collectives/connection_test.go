@@ -2,6 +2,8 @@ package collectives_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
@@ -67,4 +70,42 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 		check(true)
 	})
 	errstest.Want(t, s.CheckConnected(ctx, "nowhere"), codes.NotFound, "NOT_FOUND")
+}
+
+// An account that is connected again while an earlier reading, which was refused, is on its way back.
+func TestOfTwoReadingsTheOneThatBeganLaterHolds(t *testing.T) {
+	_, pool := fresh(t)
+	account := vallon().StripeAccount
+	var inner func()
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if read := inner; read != nil {
+			inner = nil
+			read()
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error":{"type":"invalid_request_error","code":"account_invalid"}}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"id":"` + account + `","object":"account","charges_enabled":true,"payouts_enabled":true,"details_submitted":true}`))
+	}))
+	t.Cleanup(api.Close)
+	client, err := stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := start
+	s := collectives.New(collectives.Config{Pool: pool, Stripe: client, Now: func() time.Time {
+		now = now.Add(time.Second)
+		return now
+	}})
+	mustCreate(t, s, vallon())
+	read := func() {
+		if _, err := s.ReadAccount(t.Context(), account); err != nil {
+			t.Error(err)
+		}
+	}
+	inner = read
+	read()
+	if err := s.CheckTakesGifts(t.Context(), "vallon"); err != nil {
+		t.Error(err)
+	}
 }
