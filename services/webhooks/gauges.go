@@ -19,6 +19,7 @@ type gauges struct {
 	service                      *Service
 	oldest, failed, dead, parked *prometheus.Desc
 	lastSync, syncFailures       *prometheus.Desc
+	lastEvent, lastDelivery      *prometheus.Desc
 }
 
 func newGauges(s *Service) *gauges {
@@ -34,12 +35,18 @@ func newGauges(s *Service) *gauges {
 		lastSync: desc("last_sync_timestamp_seconds",
 			"When the timer last had an account's balance read to its end; 0 when not since the start. Of connected accounts.", "account"),
 		syncFailures: desc("sync_failures", "Readings of an account's balance that failed in a row. Of connected accounts.", "account"),
+		lastEvent: desc("last_event_timestamp_seconds",
+			"When Stripe made the newest event of an account that is known, however it came; 0 when none came within a day.", "account"),
+		lastDelivery: desc("last_delivery_timestamp_seconds",
+			"When this copy last took an event of an account from a webhook, a repeated one included; its start before the first.", "account"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.oldest, g.failed, g.dead, g.parked, g.lastSync, g.syncFailures} {
+	for _, d := range []*prometheus.Desc{
+		g.oldest, g.failed, g.dead, g.parked, g.lastSync, g.syncFailures, g.lastEvent, g.lastDelivery,
+	} {
 		ch <- d
 	}
 }
@@ -88,6 +95,24 @@ FROM webhooks.accounts AS a
 WHERE a.account = ANY(@accounts::text[])
 ORDER BY a.account`
 
+// One reading of a day's end of an index: the newest event of each account, one by one, would read the whole of it for
+// an account that is quiet. Stripe's list is read back further than that after a downtime, and its events come now.
+const measureEventsSQL = `
+SELECT
+	u.account,
+	coalesce(extract(epoch FROM last.created_at), 0)::float8
+FROM unnest(@accounts::text[]) AS u (account)
+LEFT JOIN (
+	SELECT
+		e.account,
+		max(e.created_at) AS created_at
+	FROM webhooks.events AS e
+	WHERE e.received_at > @since
+	GROUP BY e.account
+) AS last ON last.account = u.account
+ORDER BY u.account`
+
+// collect tells of accounts that a collective has, of which there are hundreds at most: nobody else can make series.
 func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, value float64, labels ...string)) error {
 	s := g.service
 	var oldest, failed, dead, parked float64
@@ -108,9 +133,25 @@ func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, valu
 	}
 	var account string
 	var synced, failures float64
-	_, err = pgx.ForEachRow(rows, []any{&account, &synced, &failures}, func() error {
+	if _, err = pgx.ForEachRow(rows, []any{&account, &synced, &failures}, func() error {
 		tell(g.lastSync, synced, account)
 		tell(g.syncFailures, failures, account)
+		return nil
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	rows, err = s.cfg.Pool.Query(ctx, measureEventsSQL, pgx.NamedArgs{"accounts": accounts, "since": s.now().Add(-healthWindow)})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	var made float64
+	_, err = pgx.ForEachRow(rows, []any{&account, &made}, func() error {
+		taken := s.began
+		if at, known := s.delivered.Load(account); known {
+			taken = at.(time.Time)
+		}
+		tell(g.lastEvent, made, account)
+		tell(g.lastDelivery, float64(taken.UnixMilli())/1000, account)
 		return nil
 	})
 	return postgres.Error(err)

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -55,6 +56,34 @@ func TestADisconnectedAccountRaisesNoAlert(t *testing.T) {
 	}
 	if at, told := e.gauges()["last_sync_timestamp_seconds "+connected]; told {
 		t.Errorf("its last reading, at %v, gets older for ever", at)
+	}
+}
+
+// The webhooks of one account can stop while those of the others come: its endpoint is another.
+func TestAnAccountWhoseWebhooksStoppedIsToldByItsLastDelivery(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.pay(e.give(festival))
+	e.delivered()
+	e.run(connected)
+	told := e.gauges()
+	event, delivery := told["last_event_timestamp_seconds "+connected], told["last_delivery_timestamp_seconds "+connected]
+	if event == 0 || delivery < event {
+		t.Errorf("the newest event is of %v, and webhooks came until %v", event, delivery)
+	}
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	e.later(2 * time.Hour)
+	e.pay(e.give(festival))
+	e.later(time.Minute)
+	e.run(connected)
+	told = e.gauges()
+	if is := told["last_delivery_timestamp_seconds "+connected]; is != delivery {
+		t.Errorf("no webhook came, and the last one is said to be of %v instead of %v", is, delivery)
+	}
+	if is := told["last_event_timestamp_seconds "+connected]; is-delivery < time.Hour.Seconds() {
+		t.Errorf("the event from Stripe's list is not told: %v", is)
+	}
+	if is, told := told["last_event_timestamp_seconds "]; is != 0 || !told {
+		t.Errorf("of the platform there was none, and %v is told", is)
 	}
 }
 

@@ -41,6 +41,7 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 		outcome = "duplicate"
 	}
 	s.metrics.received.WithLabelValues(outcome).Inc()
+	s.delivered.Store(event.Account, s.now())
 	return nil
 }
 

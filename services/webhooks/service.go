@@ -48,6 +48,9 @@ type Service struct {
 	intake intake
 	// ensured holds the accounts whose row and book this program has seen to.
 	ensured sync.Map
+	// delivered is when this program last took an event of an account from a webhook, and began when it began.
+	delivered sync.Map
+	began     time.Time
 	// atOnce is how many pages of events are read without a window.
 	atOnce int
 }
@@ -66,6 +69,7 @@ func New(cfg Config) *Service {
 		cfg.Logger = slog.Default()
 	}
 	s := &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics), atOnce: pagesAtOnce}
+	s.began = s.now()
 	s.intake.write = s.storeBatch
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(newGauges(s))
