@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -254,16 +253,46 @@ FROM treasury.bank_lines AS l
 WHERE l.ledger_transaction = ANY(@transactions::bigint[])
 	AND l.state = 'matched'`
 
-const emptyDepositsSQL = `
-SELECT d.id
-FROM treasury.deposits AS d
-WHERE d.id = ANY(@deposits::uuid[])
-	AND NOT EXISTS (
-		SELECT
-		FROM treasury.offline_gifts AS g
-		WHERE g.deposit = d.id
-			AND g.state <> 'reversed'
-	)`
+const takenBackChequesSQL = `
+SELECT
+	g.deposit,
+	g.id,
+	g.amount_minor
+FROM treasury.offline_gifts AS g
+WHERE g.deposit = ANY(@deposits::uuid[])
+	AND g.state = 'reversed'
+ORDER BY g.id`
+
+// chequesTx takes off the slips what was entered on them wrongly and taken back, and its taking back: the bank saw neither.
+func chequesTx(ctx context.Context, tx pgx.Tx, movements []ledger.RoleMovement) error {
+	at := map[string]int{}
+	var deposits []uuid.UUID
+	for i, m := range movements {
+		if id, ok := idAfter(m.Reference, depositReferencePrefix); ok {
+			at[m.Reference] = i
+			deposits = append(deposits, id)
+		}
+	}
+	if len(deposits) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, takenBackChequesSQL, pgx.NamedArgs{"deposits": deposits})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	var deposit, gift uuid.UUID
+	var minor int64
+	_, err = pgx.ForEachRow(rows, []any{&deposit, &gift, &minor}, func() error {
+		if i, ok := at[depositReference(deposit)]; ok {
+			movements[i].Amount.Minor -= minor
+		}
+		if i, ok := at[chequeReference(deposit, gift)]; ok {
+			movements[i].Amount.Minor += minor
+		}
+		return nil
+	})
+	return postgres.Error(err)
+}
 
 // undone reports a movement that was entered wrongly and taken back, or its taking back: the bank never saw either. A
 // payout that came back it did see, and a slip whose cheques bounced.
@@ -274,25 +303,18 @@ func undone(m ledger.RoleMovement) bool {
 // takenTx returns those of the movements that no other line can show: a line shows them already, or they are undone;
 // so is a slip of which every cheque was taken back.
 func takenTx(ctx context.Context, tx pgx.Tx, movements []ledger.RoleMovement) (map[int64]bool, error) {
-	taken, deposits := map[int64]bool{}, map[uuid.UUID]int64{}
+	if err := chequesTx(ctx, tx, movements); err != nil {
+		return nil, err
+	}
+	taken := map[int64]bool{}
 	ids := make([]int64, len(movements))
 	for i, m := range movements {
 		ids[i] = m.TransactionID
-		taken[m.TransactionID] = undone(m)
-		if id, ok := idAfter(m.Reference, depositReferencePrefix); ok && m.Kind == ledger.KindDeposit {
-			deposits[id] = m.TransactionID
-		}
+		taken[m.TransactionID] = undone(m) || m.Amount.Minor == 0
 	}
 	shown, err := all(ctx, tx, pgx.RowTo[int64], takenSQL, pgx.NamedArgs{"transactions": ids})
-	if err != nil {
-		return nil, err
-	}
 	for _, id := range shown {
 		taken[id] = true
-	}
-	empty, err := all(ctx, tx, pgx.RowTo[uuid.UUID], emptyDepositsSQL, pgx.NamedArgs{"deposits": slices.Collect(maps.Keys(deposits))})
-	for _, id := range empty {
-		taken[deposits[id]] = true
 	}
 	return taken, err
 }

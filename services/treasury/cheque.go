@@ -35,6 +35,11 @@ func (d Deposit) Name() string { return "collectives/" + d.Collective + "/deposi
 // depositReference is a deposit's in its book.
 func depositReference(id uuid.UUID) string { return depositReferencePrefix + id.String() }
 
+// chequeReference is that of what takes one cheque off a deposit.
+func chequeReference(deposit, gift uuid.UUID) string {
+	return depositReference(deposit) + ":" + gift.String()
+}
+
 const depositReferencePrefix = "deposit:"
 
 func errNotHeld(name string) error {

@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -242,6 +241,10 @@ func (s *Service) ReverseGift(ctx context.Context, r Request, campaign campaigns
 		}); err != nil {
 		return Gift{}, err
 	}
+	// A slip may be what the bank shows only now.
+	if err := s.Recognise(ctx, campaign.Collective); err != nil {
+		return Gift{}, err
+	}
 	return s.Gift(ctx, campaign, id)
 }
 
@@ -287,7 +290,7 @@ func (s *Service) unbookGiftTx(ctx context.Context, tx pgx.Tx, g Gift, effective
 		}
 		if err := s.reverseTx(ctx, tx, g.book, field, ledger.Reversal{
 			Original:  depositReference(g.Deposit),
-			Reference: fmt.Sprintf("%s:%s", depositReference(g.Deposit), g.ID),
+			Reference: chequeReference(g.Deposit, g.ID),
 			Effective: effective,
 			Entries:   []ledger.Entry{share(ledger.RoleChequesToBank, g.Amount.Minor), share(ledger.RoleBank, -g.Amount.Minor)},
 		}); err != nil {

@@ -172,7 +172,11 @@ func (s *Service) markLineTx(ctx context.Context, tx pgx.Tx, l Line, transaction
 	if err != nil {
 		return errs.Invalid("target.transaction", "must be a transaction of the collective's that moved the bank account")
 	}
-	if m.Amount != l.Amount {
+	seen := []ledger.RoleMovement{m}
+	if err := chequesTx(ctx, tx, seen); err != nil {
+		return err
+	}
+	if m = seen[0]; m.Amount != l.Amount {
 		return errDiffers("The transaction moved the bank account by %s.", m.Amount)
 	}
 	if undone(m) {

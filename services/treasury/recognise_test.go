@@ -230,6 +230,40 @@ func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	}
 }
 
+func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
+	s, _ := open(t)
+	kept, wrong := s.give(t, MethodCheque, 70_00), s.give(t, MethodCheque, 30_00)
+	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, kept.ID}, {vallon, wrong.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	today := s.now().Format("02/01/2006")
+	if done := s.read(t, "03/03/2026;REMISE;;70,00", today+";LOYER;30,00;"); done.Recognised != 0 {
+		t.Fatalf("%+v", done)
+	}
+	if _, err := s.ReverseGift(t.Context(), ask(), vallon, wrong.ID, "not on the slip"); err != nil {
+		t.Fatal(err)
+	}
+	l := s.line(t, 70_00)
+	if l.State != LineMatched || l.Target != TargetTransaction {
+		t.Errorf("the slip's line is %v of %v", l.State, l.Target)
+	}
+	if rent := s.line(t, -30_00); rent.State != LineUnmatched {
+		t.Errorf("money that went is %v of %v, as if it were the taking off", rent.State, rent.Target)
+	}
+	if _, err := s.ReverseGift(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
+		t.Errorf("the line shows the other cheque: %v", err)
+	}
+	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
+		t.Errorf("a member says it: %v", err)
+	}
+	if bank, held, gifts := s.balance(t, "51211"), s.balance(t, "5112"), s.balance(t, "75411"); bank != 70_00 || held != 0 || gifts != -70_00 {
+		t.Errorf("the bank stands at %d, cheques at %d, gifts at %d", bank, held, gifts)
+	}
+}
+
 func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 	s, _ := open(t)
 	read := func(content string, format *csvFormat) error {
