@@ -285,3 +285,24 @@ func TestAnAccountWithALongPastIsHeardInWindowsThatLast(t *testing.T) {
 		t.Errorf("heard up to %v ago", behind)
 	}
 }
+
+// A warning moves no money, and no reading of anything else shows it: without the list nobody would ever know of it.
+func TestAFraudWarningThatNoWebhookBroughtIsHeard(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(festival)
+	e.pay(d)
+	e.delivered()
+	e.run(connected)
+	e.want(d, donations.StateSucceeded, true)
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	sessions := e.sim.Sessions(connected)
+	warning, err := e.sim.WarnOfFraud(sessions[len(sessions)-1].ChargeID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.later(time.Hour)
+	e.run(connected)
+	if n := one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings"); n != 1 {
+		t.Errorf("%d warnings are known, want %s", n, warning)
+	}
+}
