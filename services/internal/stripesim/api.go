@@ -79,9 +79,10 @@ type call struct {
 
 // answer is what goes back.
 type answer struct {
-	status   int
-	body     []byte
-	replayed bool
+	status    int
+	body      []byte
+	replayed  bool
+	malformed string
 }
 
 // serveAPI takes a request through its stages: recorded, hit by a fault or not, executed, answered.
@@ -110,7 +111,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e endpoint) {
 	}
 	a := s.answer(c, e, body, fault)
 	s.mu.Lock()
-	seen.Status = a.status
+	seen.Status, seen.Malformed = a.status, a.malformed
 	s.mu.Unlock()
 	if fault.LoseReply {
 		panic(http.ErrAbortHandler)
@@ -143,7 +144,11 @@ func echo(h http.Header, name, value string) {
 }
 
 func (c *call) fail(err *apiError) answer {
-	return answer{status: err.Status, body: encode(err.render(c.request.ID))}
+	a := answer{status: err.Status, body: encode(err.render(c.request.ID))}
+	if err.Malformed {
+		a.malformed = err.Message
+	}
+	return a
 }
 
 func encode(o object) []byte {
@@ -267,6 +272,8 @@ type Request struct {
 	Body           []byte
 	Status         int // of the answer, also of one that was lost; 0 while executing and after a reset
 	At             time.Time
+	// Malformed is why the request could be right in no state of Stripe's; empty unless it was refused for that.
+	Malformed string
 }
 
 func (s *Sim) remember(r *http.Request, body []byte) *Request {

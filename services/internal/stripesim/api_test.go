@@ -173,3 +173,38 @@ func TestFaults(t *testing.T) {
 		}
 	})
 }
+
+// Who watches the requests must tell a wrong one from one that came at the wrong time.
+func TestAMalformedRequestIsToldFromOneAtTheWrongTime(t *testing.T) {
+	sim, url := serve(t, stripesim.Config{})
+	api := newClient(url, testKey, 0)
+	se := create(t, api, gift(2000))
+	pay(t, sim, se.ID)
+	charge := sim.Sessions("")[0].ChargeID
+	for _, c := range []struct {
+		what, method, path, body string
+		status                   int
+		malformed                bool
+	}{
+		{"a first refund", http.MethodPost, "/v1/refunds", "charge=" + charge, http.StatusOK, false},
+		{"a second refund", http.MethodPost, "/v1/refunds", "charge=" + charge, http.StatusBadRequest, false},
+		{"the end of a page that was paid", http.MethodPost, "/v1/checkout/sessions/" + se.ID + "/expire", "", http.StatusBadRequest, false},
+		{"what is not there", http.MethodGet, "/v1/charges/ch_1", "", http.StatusNotFound, false},
+		{"an unknown parameter", http.MethodPost, "/v1/refunds", "charge=" + charge + "&donor=me", http.StatusBadRequest, true},
+		{"a missing parameter", http.MethodPost, "/v1/checkout/sessions", "mode=payment", http.StatusBadRequest, true},
+		{"a page of too many", http.MethodGet, "/v1/charges?limit=101", "", http.StatusBadRequest, true},
+		{"an unknown address", http.MethodGet, "/v1/chargers", "", http.StatusNotFound, true},
+	} {
+		resp, _ := raw(t, c.method, url+c.path, c.body)
+		seen := sim.Requests()
+		last := seen[len(seen)-1]
+		if resp.StatusCode != c.status || (last.Malformed != "") != c.malformed {
+			t.Errorf("%s: %d, %q", c.what, resp.StatusCode, last.Malformed)
+		}
+	}
+	sim.AddFault(stripesim.Fault{Status: http.StatusBadRequest, Times: 1})
+	raw(t, http.MethodGet, url+"/v1/charges", "")
+	if seen := sim.Requests(); seen[len(seen)-1].Malformed != "" {
+		t.Error("a fault that was asked for is nobody's")
+	}
+}

@@ -22,6 +22,8 @@ type apiError struct {
 	DeclineCode string
 	Param       string
 	Message     string
+	// Malformed: no state of Stripe's would make this request right, so whoever sent it is wrong.
+	Malformed bool
 }
 
 func (e *apiError) render(requestID string) object {
@@ -47,8 +49,15 @@ func docURL(code string) string {
 	return "https://stripe.com/docs/error-codes/" + strings.ReplaceAll(code, "_", "-")
 }
 
-// invalid is a 400 about one parameter; code may be empty, as it often is at Stripe.
+// invalid is a 400 about one parameter of a malformed request; code may be empty, as it often is at Stripe.
 func invalid(code, param, format string, args ...any) *apiError {
+	e := refused(code, param, format, args...)
+	e.Malformed = true
+	return e
+}
+
+// refused is a 400 for the state that things are in.
+func refused(code, param, format string, args ...any) *apiError {
 	return &apiError{
 		Status:  http.StatusBadRequest,
 		Type:    typeInvalid,
@@ -71,7 +80,7 @@ func notSimulated(param string) *apiError {
 // noSuch says that an object does not exist in the account. Stripe answers 404 when the id stands in the
 // path, 400 when it is a parameter.
 func noSuch(status int, kind, id, param string) *apiError {
-	e := invalid("resource_missing", param, "No such %s: '%s'", kind, id)
+	e := refused("resource_missing", param, "No such %s: '%s'", kind, id)
 	e.Status = status
 	return e
 }
@@ -99,8 +108,9 @@ func noAccess(key, account string) *apiError {
 
 func unknownURL(r *http.Request) *apiError {
 	return &apiError{
-		Status: http.StatusNotFound,
-		Type:   typeInvalid,
+		Status:    http.StatusNotFound,
+		Type:      typeInvalid,
+		Malformed: true,
 		Message: fmt.Sprintf("Unrecognized request URL (%s: %s). Please see https://stripe.com/docs or "+
 			"we can help at https://support.stripe.com/.", r.Method, r.URL.Path),
 	}

@@ -26,7 +26,7 @@ type idemRecord struct {
 // before execution are not stored: the caller must end with idemStore or idemRelease.
 func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 	if len(c.request.Key) > maxIdemKey {
-		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Message: fmt.Sprintf(
+		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Malformed: true, Message: fmt.Sprintf(
 			"The idempotency key is too long: %d characters, at most %d are allowed.", len(c.request.Key), maxIdemKey)}
 	}
 	name := c.idemName()
@@ -37,11 +37,11 @@ func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 	}
 	switch key := c.request.Key; {
 	case old.Path != c.http.URL.Path:
-		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Message: fmt.Sprintf(
+		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Malformed: true, Message: fmt.Sprintf(
 			"Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). "+
 				"Try using a key other than '%s' if you meant to execute a different request.", c.http.URL.Path, old.Path, key)}
 	case old.Params != canonical:
-		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Message: fmt.Sprintf(
+		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Malformed: true, Message: fmt.Sprintf(
 			"Keys for idempotent requests can only be used with the same parameters they were first used with. "+
 				"Try using a key other than '%s' if you meant to execute a different request.", key)}
 	case old.Status == 0:

@@ -117,7 +117,7 @@ func (w *world) refundedCharge(p params) (*charge, *apiError) {
 		if ch, ok := w.Charges.get(in.ChargeID); ok && ch.Failure == nil {
 			return ch, nil
 		}
-		return nil, invalid("", "", "This PaymentIntent (%s) does not have a successful charge to refund.", intent)
+		return nil, refused("", "", "This PaymentIntent (%s) does not have a successful charge to refund.", intent)
 	}
 	return nil, invalid("parameter_missing", "", "One of the following params should be provided for this request: payment_intent or charge.")
 }
@@ -127,13 +127,13 @@ func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, me
 	left := ch.Amount - ch.Refunded
 	switch {
 	case ch.Failure != nil:
-		return nil, invalid("charge_not_refundable", "", "Charge %s was not paid; there is nothing to refund.", ch.ID)
+		return nil, refused("charge_not_refundable", "", "Charge %s was not paid; there is nothing to refund.", ch.ID)
 	case w.disputeBars(ch):
-		return nil, invalid("charge_disputed", "", "Charge %s has been charged back; cannot issue a refund.", ch.ID)
+		return nil, refused("charge_disputed", "", "Charge %s has been charged back; cannot issue a refund.", ch.ID)
 	case left == 0:
-		return nil, invalid("charge_already_refunded", "", "Charge %s has already been refunded.", ch.ID)
+		return nil, refused("charge_already_refunded", "", "Charge %s has already been refunded.", ch.ID)
 	case amount > left:
-		return nil, invalid("", "amount", "Refund amount (%s) is greater than unrefunded amount on charge (%s)",
+		return nil, refused("", "amount", "Refund amount (%s) is greater than unrefunded amount on charge (%s)",
 			inWords(amount, ch.Currency), inWords(left, ch.Currency))
 	}
 	prefix := "re_3"

@@ -192,7 +192,7 @@ func (s *Sim) expireSessionCall(c *call) (object, *apiError) {
 		return nil, err
 	}
 	if se.Status != sessionOpen {
-		return nil, invalid("", "", "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session "+
+		return nil, refused("", "", "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session "+
 			"has a status of %q.", se.Status)
 	}
 	s.expireSession(c.world, se, c.request, c.now)

@@ -254,7 +254,7 @@ func (s *Sim) updateSubscription(c *call) (object, *apiError) {
 		return nil, err
 	}
 	if sub.ended() {
-		return nil, invalid("", "", "A canceled subscription can only update its cancellation_details and metadata.")
+		return nil, refused("", "", "A canceled subscription can only update its cancellation_details and metadata.")
 	}
 	item, err := c.newItem(sub)
 	if err != nil {
