@@ -72,17 +72,24 @@ func TestAFailureWhoseBalanceTransactionComesLater(t *testing.T) {
 	}
 }
 
+// paid is a payout that Stripe says is paid.
+func (e *env) paid(t *testing.T, id string) Payout {
+	t.Helper()
+	if err := e.apply(t.Context(), "", e.said(id, stripe.PayoutPaid)); err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.get(t.Context(), "", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // Of two jobs, one has read that it was paid, the other that it failed since: a line that was posted behind the second
 // would stand for ever, once nobody looks at the payout any more.
 func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 	e := newEnv(t)
-	if err := e.apply(t.Context(), "", e.said("po_1", stripe.PayoutPaid)); err != nil {
-		t.Fatal(err)
-	}
-	paid, err := e.get(t.Context(), "", "po_1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	paid := e.paid(t, "po_1")
 	if err := e.apply(t.Context(), "", e.said("po_1", stripe.PayoutFailed)); err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +109,7 @@ func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 // Of two jobs that divide a payout at once, one may know more. Its line at the bank is what is kept.
 func TestTheLineAtTheBankIsDividedAsItIsKept(t *testing.T) {
 	e := newEnv(t)
-	if err := e.apply(t.Context(), "", e.said("po_1", stripe.PayoutPaid)); err != nil {
-		t.Fatal(err)
-	}
-	paid, err := e.get(t.Context(), "", "po_1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	paid := e.paid(t, "po_1")
 	if err := e.keepShares(t.Context(), paid, []share{{"", 400}, {"vallon", 600}}); err != nil {
 		t.Fatal(err)
 	}

@@ -178,6 +178,18 @@ func (e *env) pay(d donations.Donation) {
 	}
 }
 
+// paidGift is one to the collective with an account of its own, paid and booked; charge is Stripe's.
+func (e *env) paidGift() (charge string) {
+	e.t.Helper()
+	d := e.give(festival)
+	e.pay(d)
+	e.delivered()
+	e.run(connected)
+	e.want(d, donations.StateSucceeded, true)
+	sessions := e.sim.Sessions(connected)
+	return sessions[len(sessions)-1].ChargeID
+}
+
 // delivered waits until all webhooks have come.
 func (e *env) delivered() {
 	e.t.Helper()
