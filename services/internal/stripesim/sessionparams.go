@@ -137,7 +137,8 @@ func checkSession(p params, now time.Time) *apiError {
 	if at, ok := p.num("expires_at"); ok {
 		life := time.Unix(at, 0).Sub(now)
 		if life < minSessionLife-sessionSkew {
-			return invalid("", "expires_at", "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.")
+			// It may have been right when it was sent: a request can be long on its way.
+			return refused("", "expires_at", "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.")
 		}
 		if life > maxSessionLife+sessionSkew {
 			return invalid("", "expires_at", "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.")
