@@ -3,6 +3,8 @@ package payouts
 import (
 	"context"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -138,14 +140,15 @@ ON CONFLICT (account, payout, problem, transaction) DO UPDATE
 SET
 	expected_minor = EXCLUDED.expected_minor,
 	found_minor = EXCLUDED.found_minor,
-	found_at = statement_timestamp(),
+	found_at = CASE WHEN f.resolved_at IS NULL THEN f.found_at ELSE statement_timestamp() END,
 	resolved_at = NULL
 WHERE f.resolved_at IS NOT NULL
 	OR (f.expected_minor, f.found_minor) <> (EXCLUDED.expected_minor, EXCLUDED.found_minor)
 RETURNING
 	f.problem,
 	f.transaction,
-	f.found_minor - f.expected_minor`
+	f.found_minor - f.expected_minor,
+	f.found_at`
 
 const noteReconciledSQL = `
 UPDATE payouts.payouts AS p
@@ -192,7 +195,7 @@ func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error 
 				return postgres.Error(err)
 			}
 			if fresh, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
-				return f, row.Scan(&f.Problem, &f.Transaction, &f.Found)
+				return f, row.Scan(&f.Problem, &f.Transaction, &f.Found, &f.Time)
 			}); err != nil {
 				return postgres.Error(err)
 			}
@@ -201,7 +204,9 @@ func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error 
 			return postgres.Error(err)
 		}
 		return s.tellTx(ctx, tx, p.Account, owner, p.ID, collectives.Notice{
-			Kind: collectives.NoticePayoutDifference, Key: p.ID + " " + string(fresh[0].Problem) + " " + fresh[0].Transaction,
+			Kind: collectives.NoticePayoutDifference,
+			// With its time, so that one that was put right and is back is told again.
+			Key:    strings.Join([]string{p.ID, string(fresh[0].Problem), fresh[0].Transaction, fresh[0].Time.UTC().Format(time.RFC3339Nano)}, " "),
 			Amount: money.Amount{Minor: fresh[0].Found, Currency: p.Amount.Currency}, Transactions: inQuestion(fresh),
 		})
 	})

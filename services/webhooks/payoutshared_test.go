@@ -267,6 +267,17 @@ func TestADifferenceIsTold(t *testing.T) {
 	if p := e.payout("vallon", id); p.Reconciliation != payouts.ReconciliationMatched || len(p.Findings) != 0 {
 		t.Errorf("put right it is %+v", p)
 	}
+	// Nobody looks at what was told of once and put right.
+	forge(100)
+	if _, err := e.pool.Exec(t.Context(), `UPDATE payouts.payouts SET next_attempt_at = '-infinity'`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		e.run("")
+	}
+	if n := one[int](e, `SELECT count(*)::integer FROM collectives.notices WHERE kind = 'payout_difference'`); n != 2*len(want) {
+		t.Errorf("told %d times in all once it is back, want %d", n, 2*len(want))
+	}
 }
 
 // TestWhatStaysOutOfTheBooksIsMissing at last, and not at once.
