@@ -241,7 +241,7 @@ func (s *Service) work(ctx context.Context, account, id string, until time.Time)
 func (p Payout) overdue(now time.Time) bool {
 	moving := p.State == stripe.PayoutPending || p.State == stripe.PayoutInTransit
 	// By which balance transactions it went and came back, Stripe may know later than that it did.
-	unnamed := p.Transaction == "" || p.State == stripe.PayoutFailed && p.FailureTransaction == ""
+	unnamed := p.Transaction == "" || rank(p.State) > rank(stripe.PayoutPaid) && p.FailureTransaction == ""
 	return unnamed || (moving || p.Automatic && !p.listable) && !now.Before(p.Arrival)
 }
 

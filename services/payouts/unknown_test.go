@@ -47,28 +47,32 @@ func TestAPayoutOfAnUnknownStatusHoldsUpNothing(t *testing.T) {
 
 // Without the balance transaction by which it came back its line at the bank could never be taken back.
 func TestAFailureWhoseBalanceTransactionComesLater(t *testing.T) {
-	e := newEnv(t)
-	failed := e.said("po_1", stripe.PayoutFailed)
-	failed.Automatic = false                                                            // nothing inside is waited for
-	failed.Created, failed.Arrival = e.now().Add(-2*watchFor), e.now().Add(-2*watchFor) // too old to be listed
-	if err := e.apply(t.Context(), "", failed); err != nil {
-		t.Fatal(err)
-	}
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"id":"po_1","object":"payout","amount":1000,"currency":"eur","status":"failed","automatic":false,
-			"reconciliation_status":"not_applicable","arrival_date":1700000000,"created":1700000000,
-			"balance_transaction":"txn_po_1","failure_balance_transaction":{"id":"txn_back","object":"balance_transaction"}}`))
-	}))
-	t.Cleanup(api.Close)
-	var err error
-	if e.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL}); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Sync(t.Context(), "", time.Time{}, false, false); err != nil {
-		t.Fatal(err)
-	}
-	if p, err := e.get(t.Context(), "", "po_1"); err != nil || p.FailureTransaction != "txn_back" {
-		t.Errorf("it came back by %q, %v", p.FailureTransaction, err)
+	for _, state := range []stripe.PayoutStatus{stripe.PayoutFailed, stripe.PayoutCanceled} {
+		t.Run(string(state), func(t *testing.T) {
+			e := newEnv(t)
+			failed := e.said("po_1", state)
+			failed.Automatic = false                                                            // nothing inside is waited for
+			failed.Created, failed.Arrival = e.now().Add(-2*watchFor), e.now().Add(-2*watchFor) // too old to be listed
+			if err := e.apply(t.Context(), "", failed); err != nil {
+				t.Fatal(err)
+			}
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(`{"id":"po_1","object":"payout","amount":1000,"currency":"eur","status":"` + string(state) + `","automatic":false,
+					"reconciliation_status":"not_applicable","arrival_date":1700000000,"created":1700000000,
+					"balance_transaction":"txn_po_1","failure_balance_transaction":{"id":"txn_back","object":"balance_transaction"}}`))
+			}))
+			t.Cleanup(api.Close)
+			var err error
+			if e.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL}); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Sync(t.Context(), "", time.Time{}, false, false); err != nil {
+				t.Fatal(err)
+			}
+			if p, err := e.get(t.Context(), "", "po_1"); err != nil || p.FailureTransaction != "txn_back" {
+				t.Errorf("it came back by %q, %v", p.FailureTransaction, err)
+			}
+		})
 	}
 }
 
