@@ -1,34 +1,44 @@
 package webhooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
+// tellConnection delivers an event of the application's.
+func (e *env) tellConnection(id, kind, account string, livemode bool, at time.Time) {
+	e.t.Helper()
+	endpoint, named := EndpointPlatform, ""
+	if account != "" {
+		endpoint, named = EndpointConnect, fmt.Sprintf(`"account":%q,`, account)
+	}
+	e.deliver(endpoint, fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":"2023-10-16","created":%d,"livemode":%v,%s
+		"data":{"object":{"id":"ca_1","object":"application","name":"Cagnotte"}}}`, id, kind, at.Unix(), livemode, named))
+}
+
+// readsConnected tells whether the connected account is read.
+func (e *env) readsConnected() bool {
+	e.t.Helper()
+	accounts, err := e.webhooks.cfg.Collectives.StripeAccounts(e.t.Context())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return slices.Contains(accounts, connected)
+}
+
 func TestADisconnectedAccountIsReadAgainOnceItIsBack(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
-	tell := func(id, kind, account string, livemode bool, at time.Time) {
-		t.Helper()
-		endpoint, named := EndpointPlatform, ""
-		if account != "" {
-			endpoint, named = EndpointConnect, fmt.Sprintf(`"account":%q,`, account)
-		}
-		e.deliver(endpoint, fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":"2023-10-16","created":%d,"livemode":%v,%s
-			"data":{"object":{"id":"ca_1","object":"application","name":"Cagnotte"}}}`, id, kind, at.Unix(), livemode, named))
-	}
-	read := func() bool {
-		t.Helper()
-		accounts, err := e.webhooks.cfg.Collectives.StripeAccounts(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return slices.Contains(accounts, connected)
-	}
+	tell, read := e.tellConnection, e.readsConnected
 	now := time.Now()
 	tell("evt_live", typeDeauthorized, connected, true, now)
 	tell("evt_own", typeDeauthorized, "", false, now)
@@ -92,14 +102,14 @@ func TestAnAccountIsReadAgainAndNotBelieved(t *testing.T) {
 func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
 	for name, comeBack := range map[string]func(*testing.T, *env) error{
 		"as Stripe's event says": func(t *testing.T, e *env) error {
-			return e.webhooks.setConnected(t.Context(), connected, true)
+			return e.webhooks.setConnected(t.Context(), connected, true, e.webhooks.now())
 		},
 		"as a reading of the account shows": func(t *testing.T, e *env) error {
 			_, err := e.webhooks.cfg.Collectives.ReadAccount(t.Context(), connected)
 			return err
 		},
 		"while a job still ignores them": func(t *testing.T, e *env) error {
-			return errors.Join(e.webhooks.setConnected(t.Context(), connected, true), e.webhooks.ignoreAccount(t.Context(), connected))
+			return errors.Join(e.webhooks.setConnected(t.Context(), connected, true, e.webhooks.now()), e.webhooks.ignoreAccount(t.Context(), connected))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +119,7 @@ func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
 			}
 			e.delivered()
 			warnings := func() int { return one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings") }
-			if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+			if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 				t.Fatal(err)
 			}
 			e.run(connected)
@@ -122,6 +132,110 @@ func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
 			e.run(connected)
 			if n := warnings(); n != 1 {
 				t.Errorf("%d warnings once it is back, want 1", n)
+			}
+		})
+	}
+}
+
+// Stripe's time has seconds only.
+func TestOfTwoWordsWithinASecondStripeTellsWhichHolds(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run(connected)
+	at := e.clock.Now().Add(time.Second)
+	e.tellConnection("evt_off", typeDeauthorized, connected, false, at)
+	e.tellConnection("evt_on", typeAuthorized, connected, false, at)
+	e.clock.Advance(2 * time.Second)
+	if err := e.webhooks.reconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !e.readsConnected() {
+		t.Error("it is connected, and not read before the next try")
+	}
+	e.run(connected)
+	if err := e.sim.Deauthorize(connected); err != nil {
+		t.Fatal(err)
+	}
+	at = e.clock.Now().Add(time.Second)
+	e.tellConnection("evt_on_again", typeAuthorized, connected, false, at)
+	e.tellConnection("evt_off_again", typeDeauthorized, connected, false, at)
+	e.clock.Advance(2 * time.Second)
+	if _, err := e.webhooks.pass(t.Context(), connected, time.Time{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if e.readsConnected() {
+		t.Error("it is disconnected, and read")
+	}
+}
+
+// What it did while it was disconnected no webhook brought, nor does a movement of money show all of it.
+func TestWhatAnAccountDidMeanwhileIsHeardOnceItIsBack(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	charge := e.paidGift()
+	e.tellConnection("evt_off", typeDeauthorized, connected, false, e.clock.Now())
+	e.later(defaultSyncEvery)
+	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/account", Status: http.StatusForbidden, Code: "account_invalid"})
+	if err := e.webhooks.reconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	if _, err := e.sim.WarnOfFraud(charge, ""); err != nil {
+		t.Fatal(err)
+	}
+	e.later(reconnectEvery / 2)
+	e.sim.ClearFaults()
+	e.tellConnection("evt_on", typeAuthorized, connected, false, e.clock.Now())
+	e.run(connected)
+	if n := one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings"); n != 1 {
+		t.Errorf("%d warnings are known, want 1", n)
+	}
+}
+
+// An answer can be on its way for as long as a call may take.
+func TestAnAnswerOfBeforeAWordOfTheConnectionIsOld(t *testing.T) {
+	for name, c := range map[string]struct {
+		// read tells whether the account is read before, and must be in the end.
+		read        bool
+		first, last string
+		status      int
+		body        string
+		ask         func(*Service, context.Context) error
+	}{
+		"a refusal": {
+			true, typeDeauthorized, typeAuthorized, http.StatusForbidden, `{"error":{"type":"invalid_request_error","code":"account_invalid"}}`,
+			func(s *Service, ctx context.Context) error { return s.hear(ctx, connected, time.Time{}) },
+		},
+		"an account that answers": {
+			false, typeAuthorized, typeDeauthorized, http.StatusOK, `{"id":"` + connected + `","object":"account"}`,
+			(*Service).reconnect,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, stripesim.Config{})
+			if !c.read {
+				e.tellConnection("evt_before", typeDeauthorized, connected, false, e.clock.Now().Add(-time.Minute))
+			}
+			var asked atomic.Int32
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if asked.Add(1) == 1 {
+					for i, kind := range []string{c.first, c.last} {
+						e.clock.Advance(2 * time.Second)
+						e.tellConnection(fmt.Sprint("evt_", i), kind, connected, false, e.clock.Now())
+					}
+					e.clock.Advance(2 * time.Second)
+				}
+				w.WriteHeader(c.status)
+				_, _ = w.Write([]byte(c.body))
+			}))
+			t.Cleanup(api.Close)
+			var err error
+			if e.webhooks.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.ask(e.webhooks, t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if asked.Load() == 0 || e.readsConnected() != c.read {
+				t.Errorf("asked %d times, the account is read: %v", asked.Load(), !c.read)
 			}
 		})
 	}

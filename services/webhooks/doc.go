@@ -70,7 +70,8 @@
 // received, by its id, since Stripe renders the list in the version of each event's creation: whoever relied on the
 // objects in it would be wrong about every account whose own version is not ours. Hints are left out.
 // A long past is read in windows that last, since a job is cut off. An account that answers "no access" there is noted
-// as disconnected, and tried again every hour; the events that waited for it wait again once it is back.
+// as disconnected, and tried again every hour, and whenever Stripe says something of its connection; the events that
+// waited for it wait again once it is back.
 //
 // # Health
 //

@@ -51,7 +51,7 @@ func TestADisconnectedAccountRaisesNoAlert(t *testing.T) {
 	if told := e.gauges(); told["last_sync_timestamp_seconds "+connected] == 0 {
 		t.Errorf("it was read, and that is not told: %v", told)
 	}
-	if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+	if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 		t.Fatal(err)
 	}
 	if at, told := e.gauges()["last_sync_timestamp_seconds "+connected]; told {

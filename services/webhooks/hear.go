@@ -66,7 +66,7 @@ func (s *Service) hear(ctx context.Context, account string, until time.Time) err
 		}
 		whole, err := s.hearBetween(ctx, account, from, end, pages)
 		if err != nil {
-			return s.hearingFailed(ctx, account, err)
+			return s.hearingFailed(ctx, account, now, err)
 		}
 		if atOnce = false; !whole {
 			continue
@@ -189,22 +189,22 @@ SET hear_next_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
 // hearingFailed notes a failure of Stripe's and is nil then. An account that takes our access back without a
-// word of it reaching us says so here.
-func (s *Service) hearingFailed(ctx context.Context, account string, cause error) error {
+// word of it reaching us says so here; what has been heard of it since the question began is newer.
+func (s *Service) hearingFailed(ctx context.Context, account string, began time.Time, cause error) error {
 	if ctx.Err() != nil || stripe.KindOf(cause) == 0 {
 		return cause
 	}
 	s.metrics.hearFailures.Inc()
 	s.cfg.Logger.WarnContext(ctx, "Stripe's list of events cannot be read", "account", account, "error", cause)
 	if account != "" && stripe.Disconnected(cause) {
-		return s.setConnected(ctx, account, false)
+		return s.setConnected(ctx, account, false, began)
 	}
 	_, err := s.cfg.Pool.Exec(ctx, hearLaterSQL, pgx.NamedArgs{"account": account, "pause": hearAgain})
 	return postgres.Error(err)
 }
 
-func (s *Service) setConnected(ctx context.Context, account string, is bool) error {
+func (s *Service) setConnected(ctx context.Context, account string, is bool, at time.Time) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.cfg.Collectives.SetConnectedTx(ctx, tx, account, is, s.now())
+		return s.cfg.Collectives.SetConnectedTx(ctx, tx, account, is, at)
 	})
 }

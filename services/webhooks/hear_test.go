@@ -195,7 +195,7 @@ func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
 // Who opens an account and takes it away at once leaves nothing behind that could be read.
 func TestAnAccountDisconnectedBeforeItWasEverReadIsTriedAgain(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
-	if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+	if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.webhooks.reconnect(t.Context()); err != nil {

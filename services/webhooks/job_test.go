@@ -257,7 +257,7 @@ func TestADisconnectedAccountWithAnUnbookedGiftGetsNoJob(t *testing.T) {
 	if !due() {
 		t.Error("a gift that is not booked needs nobody")
 	}
-	if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+	if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 		t.Fatal(err)
 	}
 	if due() {

@@ -132,7 +132,7 @@ func TestAPayoutThatFailedWhileTheAccountWasDisconnected(t *testing.T) {
 	e.regular(connected)
 	e.run(connected)
 	e.wantAccounts(connected, map[string]int64{"festival 1100": 3890})
-	if err := e.webhooks.setConnected(t.Context(), connected, false); err != nil {
+	if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 		t.Fatal(err)
 	}
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
@@ -140,7 +140,7 @@ func TestAPayoutThatFailedWhileTheAccountWasDisconnected(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.clock.Advance(40 * day)
-	if err := e.webhooks.setConnected(t.Context(), connected, true); err != nil {
+	if err := e.webhooks.setConnected(t.Context(), connected, true, e.webhooks.now()); err != nil {
 		t.Fatal(err)
 	}
 	e.regular(connected)

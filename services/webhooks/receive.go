@@ -62,14 +62,23 @@ func (s *Service) store(ctx context.Context, e stripe.Event, step step, object s
 	return d.stored, d.err
 }
 
+const hearSoonSQL = `
+UPDATE webhooks.accounts AS a
+SET hear_next_at = '-infinity'
+WHERE a.account = @account`
+
 // storeConnection notes that an account was disconnected, or connected again, where it is received: it takes no
-// call to Stripe, and no job reads an account that is not connected.
+// call to Stripe, and no job reads an account that is not connected. Of two within a second nobody can tell which was
+// the last, so Stripe is asked next; and what was missed in between is heard.
 func (s *Service) storeConnection(ctx context.Context, row eventRow) (stored bool, err error) {
 	row.state = StateApplied
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		keys, err := storeTx(ctx, tx, []eventRow{row})
 		if stored = keys[row.eventKey]; err != nil || !stored {
 			return err
+		}
+		if _, err := tx.Exec(ctx, hearSoonSQL, pgx.NamedArgs{"account": row.account}); err != nil {
+			return postgres.Error(err)
 		}
 		return s.cfg.Collectives.SetConnectedTx(ctx, tx, row.account, row.kind == typeAuthorized, row.created)
 	})

@@ -46,12 +46,13 @@ func (s *Service) reconnect(ctx context.Context) error {
 	}
 	var failed error
 	for _, account := range due {
+		began := s.now()
 		_, err := s.cfg.Stripe.ConnectedAccount(stripe.Background(ctx), account)
 		if ctx.Err() != nil {
 			return err
 		}
 		if err == nil {
-			failed = errors.Join(failed, s.setConnected(ctx, account, true))
+			failed = errors.Join(failed, s.setConnected(ctx, account, true, began))
 			continue
 		}
 		_, err = s.cfg.Pool.Exec(ctx, hearLaterSQL, pgx.NamedArgs{"account": account, "pause": reconnectEvery})
