@@ -54,9 +54,9 @@ func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
 		{stripe.SubscriptionPastDue, now.AddDate(0, 1, 0)}, // Stripe tries any time
 	} {
 		first, subscription := e.paidMonthly()
-		if _, err := e.gifts.ApplySubscription(t.Context(), "", stripe.Subscription{
+		if _, err := e.gifts.applySubscription(t.Context(), "", stripe.Subscription{
 			ID: subscription, Status: read.status, Recurring: first.ID, Amount: first.Amount, PeriodEnd: read.ends,
-		}); err != nil {
+		}, e.recurring(first).version); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, first.ID)

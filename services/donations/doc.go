@@ -86,7 +86,8 @@
 // ([Service.EndRecurring], [Service.ChangeRecurring]), and done again by upkeep until it is: see recurringwish.go.
 // Upkeep ([Service.KeepRecurring]) also wishes the end of what closed campaigns, and those past their deadline,
 // leave; a paused campaign's monthly gifts go on. Stripe is asked about those that nothing was heard of after
-// their period. While the collective's account is disconnected nothing is asked or told.
+// their period. Readings have no order of their own: one counts only for the version of the row that was there before
+// it began, else the subscription is read again. While the collective's account is disconnected nothing is asked or told.
 //
 // An end "with the month" that comes while the next month's invoice is a draft, an hour, is an end at once: the month
 // that is paid for is over, and cancel_at_period_end would hold for the one after, with the draft taken. Stripe deletes

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -43,6 +45,8 @@ type env struct {
 	campaigns *campaigns.Service
 	groups    *collectives.Service
 	gifts     *Service
+	// meanwhile, if it is set, runs once Stripe has done what a request wants, before the answer arrives.
+	meanwhile func(*http.Request)
 }
 
 func newEnv(t *testing.T, limit Limit) *env {
@@ -52,7 +56,16 @@ func newEnv(t *testing.T, limit Limit) *env {
 	if e.sim, err = stripesim.New(stripesim.Config{Clock: e.clock}); err != nil {
 		t.Fatal(err)
 	}
-	api := httptest.NewServer(e.sim.Handler())
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		e.sim.Handler().ServeHTTP(answer, r)
+		if e.meanwhile != nil {
+			e.meanwhile(r)
+		}
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -42,6 +42,8 @@ type Recurring struct {
 	wantedEnd    wantedEnd
 	wish         int
 	wishFailures int
+	// version is another after each change.
+	version string
 }
 
 // Name returns the resource name, `…/recurringDonations/{recurring_donation}`.

@@ -199,9 +199,9 @@ func TestASecondSubscriptionChangesNothing(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
 	before := e.recurring(first)
-	ours, err := e.gifts.ApplySubscription(t.Context(), "", stripe.Subscription{
+	ours, err := e.gifts.applySubscription(t.Context(), "", stripe.Subscription{
 		ID: "sub_second", Status: stripe.SubscriptionCanceled, Recurring: first.ID, Amount: before.Amount,
-	})
+	}, before.version)
 	if err != nil || !ours || e.recurring(first) != before {
 		t.Errorf("ours: %v, %v: %+v", ours, err, e.recurring(first))
 	}

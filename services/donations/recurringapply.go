@@ -126,11 +126,73 @@ SET
 	updated_at = @now
 WHERE r.id = @id`
 
-// ApplySubscription brings a monthly gift in step with its subscription, as it was just read. It is safe to
-// repeat; an end is for ever. ours is false for one that belongs to no monthly gift of this account.
-func (s *Service) ApplySubscription(ctx context.Context, account string, sub stripe.Subscription) (ours bool, err error) {
+const subscriptionVersionsSQL = `
+SELECT
+	r.subscription_id,
+	r.xmin::text
+FROM donations.recurring AS r
+WHERE r.stripe_account = @account
+	AND r.subscription_id = ANY(@subscriptions::text[])`
+
+// subscriptionVersions returns which version of its monthly gift a reading of each subscription will be later than.
+// One that no gift knows has none.
+func (s *Service) subscriptionVersions(ctx context.Context, account string, subscriptions ...string) (map[string]string, error) {
+	rows, err := s.cfg.Pool.Query(ctx, subscriptionVersionsSQL, pgx.NamedArgs{"account": account, "subscriptions": subscriptions})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	versions := map[string]string{}
+	var id, version string
+	_, err = pgx.ForEachRow(rows, []any{&id, &version}, func() error {
+		versions[id] = version
+		return nil
+	})
+	return versions, postgres.Error(err)
+}
+
+// ReadSubscription reads a subscription at Stripe and brings its monthly gift in step with it. It is safe to repeat.
+// ours is false for one that belongs to no monthly gift of this account, or that Stripe does not have.
+func (s *Service) ReadSubscription(ctx context.Context, account, id string) (ours bool, err error) {
+	versions, err := s.subscriptionVersions(ctx, account, id)
+	if err != nil {
+		return false, err
+	}
+	sub, err := s.cfg.Stripe.GetSubscription(ctx, account, id)
+	if stripe.KindOf(err) == stripe.Missing {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return s.applySubscription(ctx, account, sub, versions[id])
+}
+
+// FindSubscriptions reads many subscriptions by the pages of their list, and returns those that it met, by their ids,
+// each with what [Service.ReadSubscription] does after its reading. With an error come those that were met before it.
+func (s *Service) FindSubscriptions(ctx context.Context, account string, wanted []stripe.Wanted) (map[string]func(context.Context) (ours bool, err error), error) {
+	ids := make([]string, len(wanted))
+	for i, w := range wanted {
+		ids[i] = w.ID
+	}
+	versions, err := s.subscriptionVersions(ctx, account, ids...)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.cfg.Stripe.FindSubscriptions(ctx, account, wanted)
+	met := make(map[string]func(context.Context) (bool, error), len(found))
+	for id, sub := range found {
+		met[id] = func(ctx context.Context) (bool, error) { return s.applySubscription(ctx, account, sub, versions[id]) }
+	}
+	return met, err
+}
+
+// applySubscription brings a monthly gift in step with its subscription as it was read. The gift must be of the version
+// that it was before that reading began: one that changed meanwhile may know more, of an end or of another amount, so
+// the subscription is read again. An end is for ever, and never old.
+func (s *Service) applySubscription(ctx context.Context, account string, sub stripe.Subscription, version string) (ours bool, err error) {
+	old := false
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		ours = false
+		ours, old = false, false
 		r, _, err := s.lockMonthsTx(ctx, tx, account, sub.Recurring, sub.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -147,9 +209,15 @@ func (s *Service) ApplySubscription(ctx context.Context, account string, sub str
 				slog.String("recurring", r.ID.String()), slog.String("subscription", sub.ID))
 			return nil
 		}
+		if old = r.Subscription != "" && r.version != version && sub.Status != stripe.SubscriptionCanceled; old {
+			return nil
+		}
 		return s.applySubscriptionTx(ctx, tx, r, sub)
 	})
-	return ours, err
+	if err != nil || !old {
+		return ours, err
+	}
+	return s.ReadSubscription(ctx, account, sub.ID)
 }
 
 func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription) error {

@@ -36,14 +36,15 @@ const recurringColumns = `
 	r.wish,
 	r.wish_failures,
 	r.created_at,
-	r.updated_at`
+	r.updated_at,
+	r.xmin::text`
 
 func scanRecurring(row pgx.CollectableRow) (Recurring, error) {
 	var r Recurring
 	var periodEnd, end *time.Time
 	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Amount.Minor, &r.Amount.Currency, &r.Locale,
 		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &r.DebitPending, &end,
-		&r.EndReason, &r.wantedMinor, &r.wantedEnd, &r.wish, &r.wishFailures, &r.CreateTime, &r.UpdateTime)
+		&r.EndReason, &r.wantedMinor, &r.wantedEnd, &r.wish, &r.wishFailures, &r.CreateTime, &r.UpdateTime, &r.version)
 	r.PeriodEnd, r.EndTime = fromNull(periodEnd), fromNull(end)
 	r.CreateTime, r.UpdateTime = r.CreateTime.UTC(), r.UpdateTime.UTC()
 	return r, err

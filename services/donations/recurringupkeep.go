@@ -223,13 +223,6 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	sub, err := s.readSubscription(ctx, r)
-	if err != nil {
-		return err
-	}
-	if latest := sub.Latest; latest.ID != "" && !latest.Paid {
-		invoices = append(invoices, latest)
-	}
 	for _, inv := range invoices {
 		if known[inv.ID] {
 			continue
@@ -238,7 +231,20 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 	}
-	_, err = s.ApplySubscription(ctx, r.StripeAccount, sub)
+	versions, err := s.subscriptionVersions(ctx, r.StripeAccount, r.Subscription)
+	if err != nil {
+		return err
+	}
+	sub, err := s.readSubscription(ctx, r)
+	if err != nil {
+		return err
+	}
+	if latest := sub.Latest; latest.ID != "" && !latest.Paid && !known[latest.ID] {
+		if _, err := s.ApplyInvoice(ctx, r.StripeAccount, latest); err != nil {
+			return err
+		}
+	}
+	_, err = s.applySubscription(ctx, r.StripeAccount, sub, versions[r.Subscription])
 	return err
 }
 

@@ -159,7 +159,7 @@ func (s *Service) fulfil(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return errors.Join(err, s.noteWishFailure(ctx, r, stripe.KindOf(err)))
 	}
-	if _, err := s.ApplySubscription(ctx, r.StripeAccount, sub); err != nil {
+	if _, err := s.applySubscription(ctx, r.StripeAccount, sub, r.version); err != nil {
 		return err
 	}
 	return s.noteWishDone(ctx, r)
@@ -175,15 +175,8 @@ func (s *Service) tellStripe(ctx context.Context, r Recurring) (stripe.Subscript
 	if err != nil || sub.Status == stripe.SubscriptionCanceled {
 		return sub, err
 	}
-	// For an hour after a period's end the next month's invoice is a draft. The month that is paid for is over then, and
-	// Stripe would take another before it ends the subscription with that: so the end is now, which takes nothing. Nor is
-	// a month waited for that could not be charged, also when nobody had heard of it.
-	if r.wantedEnd == endNow || r.wantedEnd == endWithMonth && (sub.Latest.Draft || recurringState(sub.Status) != RecurringActive) {
-		sub, err := s.cfg.Stripe.CancelSubscription(ctx, r.StripeAccount, r.Subscription)
-		if stripe.KindOf(err) == stripe.Missing { // somebody was faster
-			return s.readSubscription(ctx, r)
-		}
-		return sub, err
+	if r.endsNow(sub) {
+		return s.cancel(ctx, r)
 	}
 	change := stripe.SubscriptionChange{Account: r.StripeAccount, Now: sub, Wish: r.wish}
 	change.Now.Recurring = r.ID
@@ -194,7 +187,27 @@ func (s *Service) tellStripe(ctx context.Context, r Recurring) (stripe.Subscript
 	if change.Amount.Minor == 0 && !change.CancelAtPeriodEnd {
 		return sub, nil
 	}
-	return s.cfg.Stripe.ChangeSubscription(ctx, change)
+	sub, err = s.cfg.Stripe.ChangeSubscription(ctx, change)
+	if err == nil && r.endsNow(sub) { // it was renewed after it was read
+		return s.cancel(ctx, r)
+	}
+	return sub, err
+}
+
+// endsNow reports whether a wanted end is one at once. For an hour after a period's end the next month's invoice is a
+// draft. The month that is paid for is over then, and Stripe would take another before it ends the subscription with
+// that: so the end is now, which takes nothing. Nor is a month waited for that could not be charged, also when nobody
+// had heard of it.
+func (r Recurring) endsNow(sub stripe.Subscription) bool {
+	return r.wantedEnd == endNow || r.wantedEnd == endWithMonth && (sub.Latest.Draft || recurringState(sub.Status) != RecurringActive)
+}
+
+func (s *Service) cancel(ctx context.Context, r Recurring) (stripe.Subscription, error) {
+	sub, err := s.cfg.Stripe.CancelSubscription(ctx, r.StripeAccount, r.Subscription)
+	if stripe.KindOf(err) == stripe.Missing { // somebody was faster
+		return s.readSubscription(ctx, r)
+	}
+	return sub, err
 }
 
 // readSubscription reads a monthly gift's subscription. One that Stripe does not have takes no money any more.

@@ -29,7 +29,7 @@ func (s *Service) readers() map[string]reader {
 	return map[string]reader{
 		"invoice":                   s.readInvoice,
 		"payment_intent":            s.readPayment,
-		"subscription":              s.readSubscription,
+		"subscription":              s.cfg.Donations.ReadSubscription,
 		"payout":                    s.readPayout,
 		"account":                   s.readAccount,
 		"charge":                    s.readRefundsOfCharge,
@@ -115,10 +115,10 @@ func (s *Service) readObjects(ctx context.Context, account, kind string, due []d
 			met[id] = func(ctx context.Context) (bool, error) { return s.applyInvoice(ctx, account, inv) }
 		}
 	case "subscription":
-		var found map[string]stripe.Subscription
-		found, err = s.cfg.Stripe.FindSubscriptions(ctx, account, wanted)
-		for id, sub := range found {
-			met[id] = func(ctx context.Context) (bool, error) { return s.cfg.Donations.ApplySubscription(ctx, account, sub) }
+		var found map[string]func(context.Context) (bool, error)
+		found, err = s.cfg.Donations.FindSubscriptions(ctx, account, wanted)
+		for id, apply := range found {
+			met[id] = apply
 		}
 	}
 	if ctx.Err() != nil {

@@ -25,7 +25,7 @@ func (s *Service) applyInvoice(ctx context.Context, account string, inv stripe.I
 	if err != nil || !ours || inv.Paid {
 		return ours, err
 	}
-	return s.readSubscription(ctx, account, inv.Subscription)
+	return s.cfg.Donations.ReadSubscription(ctx, account, inv.Subscription)
 }
 
 // readPayment tells how the month of a debit stands that is at the bank.
@@ -38,16 +38,4 @@ func (s *Service) readPayment(ctx context.Context, account, id string) (ours boo
 		return false, err
 	}
 	return s.readInvoice(ctx, account, intent.Invoice)
-}
-
-// readSubscription brings a monthly gift in step.
-func (s *Service) readSubscription(ctx context.Context, account, id string) (ours bool, err error) {
-	sub, err := s.cfg.Stripe.GetSubscription(ctx, account, id)
-	if stripe.KindOf(err) == stripe.Missing {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return s.cfg.Donations.ApplySubscription(ctx, account, sub)
 }
