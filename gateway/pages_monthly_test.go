@@ -134,7 +134,7 @@ func TestMonthlyPage(t *testing.T) {
 	t.Run("promises no next gift once its end is wished, before Stripe has heard of it", func(t *testing.T) {
 		m.gift.ChangePending, m.gift.EndReason = true, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
 		got := post(t, "open", url.Values{"token": {"secret-3"}})
-		holds(t, got.body, "Vous l’avez demandé.", "Votre demande est enregistrée", "Arrêter mon don mensuel")
+		holds(t, got.body, "Vous l’avez demandé.", "C’est enregistré", "Arrêter mon don mensuel")
 		lacks(t, got.body, "le 1er\u00a0décembre 2026", "Changer le montant")
 		m.gift.ChangePending, m.gift.EndReason = false, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_UNSPECIFIED
 	})

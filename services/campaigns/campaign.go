@@ -133,6 +133,9 @@ func (c Campaign) AcceptsGifts(now time.Time) error {
 	return nil
 }
 
+// Over reports whether it takes no gifts any more at this time: closed, or past the deadline.
+func (c Campaign) Over(now time.Time) bool { return c.State == StateClosed || c.deadlinePassed(now) }
+
 func (c Campaign) deadlinePassed(now time.Time) bool {
 	return !c.Deadline.IsZero() && !now.Before(c.Deadline)
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // A month that is renewed when its campaign closes is charged an hour later, so what waits for the next minute's work
@@ -79,5 +81,45 @@ func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// A page that says when the next gift is due says what is not so, until upkeep comes.
+func TestTheEndOfACampaignIsToldAtOnce(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, _ := e.paidMonthly()
+	server := NewRecurringServer(e.gifts)
+	told := func() []*recurringv1.RecurringDonation {
+		t.Helper()
+		one, err := server.GetRecurringDonation(t.Context(), &recurringv1.GetRecurringDonationRequest{Name: e.recurring(first).Name()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := server.ListRecurringDonations(t.Context(), &recurringv1.ListRecurringDonationsRequest{Parent: vallon.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(list.GetRecurringDonations(), one)
+	}
+	for _, r := range told() {
+		if r.GetEndReason() != 0 || r.GetChangePending() {
+			t.Errorf("it ends before the campaign: %v", r)
+		}
+	}
+	if _, err := e.campaigns.Close(t.Context(), vallon); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range told() {
+		if r.GetEndReason() != recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_CAMPAIGN_CLOSED || !r.GetChangePending() {
+			t.Errorf("%v", r)
+		}
+	}
+	_, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
+	wantReason(t, err, "RECURRING_ENDED")
+	e.keep()
+	for _, r := range told() {
+		if !r.GetCancelAtPeriodEnd() || r.GetChangePending() {
+			t.Errorf("%v", r)
+		}
 	}
 }

@@ -63,14 +63,39 @@ SELECT` + recurringColumns + `
 FROM donations.recurring AS r
 WHERE r.id = @id`
 
-// GetRecurring returns one monthly gift of a campaign; one that does not exist, or is another campaign's, is
-// NOT_FOUND.
+// GetRecurring returns one monthly gift of a campaign, with the end that comes of the campaign's; one that does not
+// exist, or is another campaign's, is NOT_FOUND.
 func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Recurring, error) {
 	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
 	if errors.Is(err, pgx.ErrNoRows) || (err == nil && r.Campaign != campaign) {
 		return Recurring{}, errs.NotFound(recurringName(campaign, id))
 	}
-	return r, postgres.Error(err)
+	if err != nil {
+		return Recurring{}, postgres.Error(err)
+	}
+	found := []Recurring{r}
+	err = s.foresee(ctx, campaign, found)
+	return found[0], err
+}
+
+// foresee notes the end that upkeep is about to wish of a campaign's monthly gifts once that is over, as endClosedSQL
+// does: until then nobody shall be told of a next month.
+func (s *Service) foresee(ctx context.Context, name campaigns.Name, found []Recurring) error {
+	if len(found) == 0 {
+		return nil
+	}
+	campaign, err := s.cfg.Campaigns.Get(ctx, name)
+	if err != nil || !campaign.Over(s.now()) {
+		return err
+	}
+	for i := range found {
+		r := &found[i]
+		if !r.running() || r.CancelAtPeriodEnd || r.wantedEnd != "" || r.Livemode != s.cfg.Stripe.Livemode() {
+			continue
+		}
+		r.EndReason, r.wantedEnd = EndedByCampaign, endWithMonth
+	}
+	return nil
 }
 
 const listRecurringSQL = `
@@ -84,7 +109,8 @@ ORDER BY
 	r.id DESC
 LIMIT @count`
 
-// ListRecurring returns up to count monthly gifts of a campaign, newest first, those before the given one.
+// ListRecurring returns up to count monthly gifts of a campaign as GetRecurring does, newest first, those before the
+// given one.
 func (s *Service) ListRecurring(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Recurring, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listRecurringSQL, pgx.NamedArgs{
 		"collective": campaign.Collective, "campaign": campaign.Campaign,
@@ -94,7 +120,10 @@ func (s *Service) ListRecurring(ctx context.Context, campaign campaigns.Name, be
 		return nil, postgres.Error(err)
 	}
 	found, err := pgx.CollectRows(rows, scanRecurring)
-	return found, postgres.Error(err)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	return found, s.foresee(ctx, campaign, found)
 }
 
 const insertRecurringSQL = `
