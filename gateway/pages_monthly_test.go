@@ -110,16 +110,16 @@ func TestMonthlyPage(t *testing.T) {
 	})
 	t.Run("changes the amount", func(t *testing.T) {
 		got := post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"12,50"}})
-		holds(t, got.body, "Le montant est changé", "Vous donnez 12,50\u00a0€ par mois.")
+		holds(t, got.body, "Le montant est changé", "Vous donnez 12,50\u00a0€ par mois.", `name="gives" value="1250"`)
 		asked := m.asked[len(m.asked)-1].(*recurringv1.ChangeRecurringDonationRequest)
 		if asked.GetAmount().GetAmountMinor() != 1250 || asked.GetManageToken() != "page-token" {
 			t.Errorf("asked for %v", asked)
 		}
-		got = post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"douze"}})
+		got = post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"douze"}, "gives": {"1250"}})
 		if got.StatusCode != 400 {
 			t.Errorf("got %d", got.StatusCode)
 		}
-		holds(t, got.body, "en chiffres", `value="douze"`, `aria-invalid="true"`, "page-token")
+		holds(t, got.body, "en chiffres", `value="douze"`, `aria-invalid="true"`, "page-token", "Vous donnez 12,50\u00a0€ par mois.", `name="gives" value="1250"`)
 	})
 	t.Run("leads to Stripe's portal and nowhere else", func(t *testing.T) {
 		got := post(t, "portal", url.Values{"manage": {"page-token"}})

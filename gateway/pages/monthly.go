@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,8 @@ type monthlyView struct {
 	Change, Stop, Portal bool
 	Typed, Symbol        string
 	Wrong                bool
+	// Gives is what it gives, in minor units. The form brings it back, for the page of an amount that is wrong.
+	Gives int64
 	// GiftPath is the first gift's page.
 	GiftPath string
 }
@@ -144,7 +147,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	v.Symbol = currencySymbol(p.words, string(currency))
 	amount, err := chosenAmount(url.Values{"amount": {v.Typed}}, currency)
 	if err != nil {
-		v.Error, v.Wrong = p.T("errorAmount"), true
+		v.refuse(p.words, p.T("errorAmount"), currency)
 		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
 		return
 	}
@@ -153,7 +156,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		if code, sentence := refusal(p.words, campaign, err); code == http.StatusBadRequest {
-			v.Error, v.Wrong = sentence, true
+			v.refuse(p.words, sentence, currency)
 			s.answerMonthly(w, r, code, p, v)
 			return
 		}
@@ -219,7 +222,16 @@ func (s *site) backToMonthly(w http.ResponseWriter, r *http.Request) {
 // keep takes over what an open page's form sent.
 func (v *monthlyView) keep(form url.Values) {
 	v.Manage, v.Typed = form.Get("manage"), form.Get("amount")
+	v.Gives, _ = strconv.ParseInt(form.Get("gives"), 10, 64)
 	v.Change, v.Stop, v.Portal = true, true, true
+}
+
+// refuse says what is wrong with the amount typed, and what stays as it is.
+func (v *monthlyView) refuse(w *words, sentence string, currency money.Currency) {
+	v.Error, v.Wrong = sentence, true
+	if v.Gives > 0 {
+		v.Lead = w.T("monthlyGives", "amount", w.money(&moneyv1.Money{CurrencyCode: string(currency), AmountMinor: v.Gives}))
+	}
 }
 
 // monthlyFailed says why nothing came of it, and offers a new link where that helps.
@@ -256,6 +268,7 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 
 // show says how the gift stands, and what can be done with it.
 func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
+	v.Gives = g.GetAmount().GetAmountMinor()
 	amount := w.money(g.GetAmount())
 	v.Symbol = currencySymbol(w, g.GetAmount().GetCurrencyCode())
 	fact := func(key string, values ...string) { v.Facts = append(v.Facts, w.T(key, values...)) }
