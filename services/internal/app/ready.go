@@ -121,32 +121,44 @@ func (a *App) behind(ctx context.Context) string {
 }
 
 // bind makes sure that the books are of the account and the mode of Stripe's keys, before a job writes to them.
-// With another's the program stops. Of one that Stripe does not know only the mode is compared: it was rolled, or is
-// not in force yet, and what needs no Stripe goes on.
+// Of one that Stripe does not know only the mode is compared: it was rolled, or is not in force yet, and is looked at
+// again before it is used. What needs no Stripe goes on.
 func (a *App) bind(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
 	for _, key := range a.services.stripe.EachKey() {
-		account, err := key.OwnAccount(ctx)
+		err := a.bindKey(ctx, key)
 		if stripe.Unknown(err) {
 			a.logger.Warn("Stripe does not know a key in STRIPE_API_KEY, so only its mode is compared with the books'")
-			err = nil
-		}
-		if stripe.KindOf(err) == stripe.Refused {
-			a.logger.Warn("STRIPE_API_KEY may not read its own account, so only its mode is compared with the books'")
-			err = nil
-		}
-		if err == nil {
-			err = a.services.groups.BindPlatform(ctx, account, a.services.stripe.Livemode())
-		}
-		if e := errs.As(err); e != nil && e.Reason == collectives.ReasonOtherStripe {
-			a.serving.Go(func() error { return errors.New("STRIPE_API_KEY: " + e.Message) })
+			err = a.bindTo(ctx, "")
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// bindKey is bind for one key, which is an error that [stripe.Unknown] knows if Stripe does not know it.
+func (a *App) bindKey(ctx context.Context, key *stripe.Client) error {
+	account, err := key.OwnAccount(ctx)
+	if stripe.KindOf(err) == stripe.Refused {
+		a.logger.Warn("STRIPE_API_KEY may not read its own account, so only its mode is compared with the books'")
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.bindTo(ctx, account)
+}
+
+// bindTo binds the books to a key's account. With another's the program stops.
+func (a *App) bindTo(ctx context.Context, account string) error {
+	err := a.services.groups.BindPlatform(ctx, account, a.services.stripe.Livemode())
+	if e := errs.As(err); e != nil && e.Reason == collectives.ReasonOtherStripe {
+		a.serving.Go(func() error { return errors.New("STRIPE_API_KEY: " + e.Message) })
+	}
+	return err
 }
 
 // startJobs starts the one client that works jobs, and gives it what the program before may have left.

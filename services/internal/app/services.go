@@ -53,7 +53,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	if a.pool, err = postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, Role: postgres.ServiceRole}); err != nil {
 		return err
 	}
-	client, err := stripe.New(stripe.Config{APIKey: cfg.StripeAPIKey, BaseURL: cfg.StripeAPIBase, Rate: cfg.StripeRate, Metrics: registry})
+	client, err := stripe.New(stripe.Config{
+		APIKey: cfg.StripeAPIKey, Fits: a.bindKey, BaseURL: cfg.StripeAPIBase, Rate: cfg.StripeRate, Metrics: registry,
+	})
 	if err != nil {
 		return fmt.Errorf("STRIPE_API_KEY: %w", err)
 	}

@@ -3,14 +3,19 @@ package app_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
 // Test mode and live mode, or two accounts, must not meet in one book.
@@ -62,4 +67,46 @@ func TestTheProgramStopsWithAnotherStripeKey(t *testing.T) {
 	}
 	bindTo(account)
 	e.StartApp()
+}
+
+// Nobody could tell whose it is when the program began.
+func TestAKeyThatComesIntoForceLaterIsLookedAtBeforeItIsUsed(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	owner, err := pgx.Connect(t.Context(), e.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.WithoutCancel(t.Context()))
+	const other = "sk_test_other"
+	e.StopApp()
+	e.SetAPIKey(apptest.APIKey + "," + other)
+	e.StartApp()
+	usedOther := func(r stripesim.Request) bool { return strings.HasSuffix(r.Header.Get("Authorization"), other) }
+	e.Eventually("both keys are looked at", func() bool { return slices.ContainsFunc(e.Sim.Requests(), usedOther) })
+	give(t, e.Conn, gift(campaign))
+	// From here on they are of two accounts.
+	if _, err := owner.Exec(t.Context(), "UPDATE collectives.platform SET stripe_account = 'acct_another'"); err != nil {
+		t.Fatal(err)
+	}
+	e.Sim.SetAPIKeys(other)
+	_, err = donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), gift(campaign))
+	if status.Code(err) != codes.Unavailable || strings.Contains(err.Error(), "acct_") {
+		t.Errorf("a gift: %v", err)
+	}
+	select {
+	case <-e.App.Done():
+	case <-t.Context().Done():
+	case <-time.After(20 * time.Second):
+		t.Error("the program goes on")
+	}
+	err, e.App = e.App.Stop(context.WithoutCancel(t.Context())), nil
+	if err == nil || !strings.Contains(err.Error(), "STRIPE_API_KEY: The key is of Stripe account") {
+		t.Errorf("the program ended with %v", err)
+	}
+	for _, r := range e.Sim.Requests() {
+		if usedOther(r) && r.Path != "/v1/account" {
+			t.Errorf("with the other account's key: %s %s", r.Method, r.Path)
+		}
+	}
 }

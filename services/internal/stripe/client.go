@@ -29,6 +29,9 @@ type Config struct {
 	// it is several of one mode and one account, comma-separated: the first is used until Stripe knows it no more
 	// (401), then the next.
 	APIKey string
+	// Fits, when set, is asked about a key, by a client that uses it alone, before it takes the place of one that Stripe
+	// does not know any more. After an error it does not.
+	Fits func(ctx context.Context, key *Client) error
 	// BaseURL is where the API is; Stripe's own when empty.
 	BaseURL string
 	// Timeout bounds each call, its answer's body included; 7 s when zero.
@@ -48,7 +51,8 @@ type Client struct {
 	live    bool
 	keys    []string
 	// key is the one of keys that is used now.
-	key *atomic.Int32
+	key  *atomic.Int32
+	fits func(ctx context.Context, key *Client) error
 }
 
 // New returns a client. It fails when a key is not of a known form, or of another mode than the first, and
@@ -104,6 +108,7 @@ func New(cfg Config) (*Client, error) {
 		live:   live,
 		keys:   keys,
 		key:    new(atomic.Int32),
+		fits:   cfg.Fits,
 	}, nil
 }
 
@@ -156,15 +161,29 @@ func (c *Client) call(ctx context.Context, r request, result stripego.LastRespon
 		if err == nil {
 			return nil
 		}
-		if heard.status != http.StatusUnauthorized || int(at) == len(c.keys)-1 {
+		next := c.after(ctx, at, heard)
+		if next == at {
 			failed := classify(err, heard)
 			if failed.Kind == Throttled && failed.Code != codeLockTimeout {
 				c.budget.throttled(time.Now(), heard.retryAfter)
 			}
 			return failed
 		}
-		c.key.CompareAndSwap(at, at+1)
+		c.key.CompareAndSwap(at, next)
 	}
+}
+
+// after returns the key that takes the place of one after an answer: the next one that fits, or itself.
+func (c *Client) after(ctx context.Context, at int32, heard advice) int32 {
+	if heard.status != http.StatusUnauthorized {
+		return at
+	}
+	for i, key := range c.EachKey()[at+1:] {
+		if c.fits == nil || c.fits(ctx, key) == nil {
+			return at + 1 + int32(i)
+		}
+	}
+	return at
 }
 
 func (c *Client) callWith(ctx context.Context, key string, r request, result stripego.LastResponseSetter) (advice, error) {

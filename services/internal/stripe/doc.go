@@ -16,7 +16,7 @@
 //
 // A process keeps its calls below Stripe's limit (budget.go), all of them together and each kind by itself. Calls of
 // [Background] work leave the way free for donors. During the roll of a key there are two: a 401 leads from the first
-// to the next.
+// to the next, once whoever keeps the books has seen whose it is.
 //
 // Many objects are read by the pages of their list rather than each by itself (find.go).
 //
