@@ -85,7 +85,7 @@
 // An end or a change is a wish that is stored, then done at Stripe after a look at how the subscription stands
 // ([Service.EndRecurring], [Service.ChangeRecurring]), and done again by upkeep until it is: see recurringwish.go.
 // Upkeep ([Service.KeepRecurring]) also wishes the end of what closed campaigns, and those past their deadline,
-// leave; a paused campaign's monthly gifts go on. Stripe is asked about those that nothing was heard of after
+// leave, at once where the last month was refused meanwhile; a paused campaign's monthly gifts go on. Stripe is asked about those that nothing was heard of after
 // their period. Readings have no order of their own: one counts only for the version of the row that was there before
 // it began, else the subscription is read again. While the collective's account is disconnected nothing is asked or told.
 //

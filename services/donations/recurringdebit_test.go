@@ -350,3 +350,35 @@ func TestAPaymentOfNobodys(t *testing.T) {
 		t.Errorf("Stripe was asked %d times", n)
 	}
 }
+
+// A campaign that closes while a month is at the bank ends the gift with that month. Once the bank refuses it, the month
+// is not paid for, and Stripe would debit it again.
+func TestAMonthThatFailsAfterItsCampaignClosedIsNotTriedAgain(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first := e.debitMonthly(stripesim.IBANPaid)
+	e.clock.Advance(aWeek)
+	e.wantFirst(first, StateSucceeded)
+	e.refreshRecurring(first)
+	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
+	e.refreshRecurring(first)
+	if _, err := e.campaigns.Close(t.Context(), vallon); err != nil {
+		t.Fatal(err)
+	}
+	e.keep()
+	if r := e.recurring(first); !r.DebitPending || !r.CancelAtPeriodEnd || r.State != RecurringActive {
+		t.Fatalf("%+v", r)
+	}
+	if err := e.sim.SettleInvoice(e.latestInvoice(), false); err != nil {
+		t.Fatal(err)
+	}
+	before := len(e.sim.BalanceTransactions(""))
+	e.refreshRecurring(first)
+	e.keep()
+	if r := e.recurring(first); r.State != RecurringCanceled || r.EndReason != EndedByCampaign {
+		t.Errorf("%+v", r)
+	}
+	e.clock.Advance(5 * aWeek)
+	if n := len(e.sim.BalanceTransactions("")) - before; n != 0 {
+		t.Errorf("%d payments more: a month was taken for a campaign that is closed", n)
+	}
+}

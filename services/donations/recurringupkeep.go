@@ -80,12 +80,12 @@ func (s *Service) KeepRecurring(ctx context.Context) error {
 	)
 }
 
-// A month that is not paid is not waited for.
+// A month that is not paid is not waited for, nor one that was at the bank and was refused after the end was wished.
 const endClosedSQL = `
 UPDATE donations.recurring AS r
 SET
 	wanted_end = CASE WHEN r.state = 'past_due' THEN 'now' ELSE 'period_end' END,
-	end_reason = 'campaign_closed',
+	end_reason = coalesce(nullif(r.end_reason, ''), 'campaign_closed'),
 	wish = r.wish + 1,
 	wish_failures = 0,
 	wish_at = @now,
@@ -96,7 +96,7 @@ WHERE r.id IN (
 	JOIN campaigns.campaigns AS c ON c.collective = o.collective AND c.id = o.campaign
 	WHERE (c.state = 'closed' OR c.deadline <= @now)
 		AND o.state IN ('active', 'past_due')
-		AND NOT o.cancel_at_period_end
+		AND (NOT o.cancel_at_period_end OR o.state = 'past_due')
 		AND o.wanted_end IS NULL
 		AND o.livemode = @livemode
 	ORDER BY o.id
