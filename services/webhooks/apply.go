@@ -45,7 +45,12 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	if err := s.reviveEvents(ctx, account); err != nil {
 		return true, err
 	}
-	if err := s.hear(ctx, account, until); err != nil {
+	// The list of a long absence leaves the half of a job to what came since: a gift that is paid now waits for no list.
+	hearUntil := until
+	if !until.IsZero() {
+		hearUntil = until.Add(-jobBudget / 2)
+	}
+	if err := s.hear(ctx, account, hearUntil); err != nil {
 		return true, err
 	}
 	if err := s.applySessions(ctx, account, until); err != nil {

@@ -192,6 +192,21 @@ func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
 	e.give(festival)
 }
 
+func TestAFailureOfStripesIsNoWordOfTheConnection(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
+		t.Fatal(err)
+	}
+	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/account", Status: http.StatusServiceUnavailable, Times: 1})
+	for range 2 {
+		if err := e.webhooks.reconnect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		e.later(hearAgain)
+	}
+	e.give(festival)
+}
+
 // Who opens an account and takes it away at once leaves nothing behind that could be read.
 func TestAnAccountDisconnectedBeforeItWasEverReadIsTriedAgain(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
@@ -283,6 +298,25 @@ func TestAnAccountWithALongPastIsHeardInWindowsThatLast(t *testing.T) {
 	heardTo = one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
 	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
 		t.Errorf("heard up to %v ago", behind)
+	}
+}
+
+// What is heard of weeks takes job after job.
+func TestALongAbsenceKeepsNoNewGiftWaiting(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	e.later(20 * 24 * time.Hour)
+	d := e.give(vallon)
+	e.pay(d)
+	e.delivered()
+	// Less than the half of a job is left.
+	if _, err := e.webhooks.pass(t.Context(), "", time.Now().Add(jobBudget/2-time.Second), false); err != nil {
+		t.Fatal(err)
+	}
+	e.want(d, donations.StateSucceeded, true)
+	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
+	if behind := e.webhooks.now().Sub(heardTo); behind < 10*24*time.Hour {
+		t.Errorf("and all was heard up to %v ago before it", behind)
 	}
 }
 

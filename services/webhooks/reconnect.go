@@ -55,7 +55,11 @@ func (s *Service) reconnect(ctx context.Context) error {
 			failed = errors.Join(failed, s.setConnected(ctx, account, true, began))
 			continue
 		}
-		_, err = s.cfg.Pool.Exec(ctx, hearLaterSQL, pgx.NamedArgs{"account": account, "pause": reconnectEvery})
+		pause := reconnectEvery
+		if !stripe.Disconnected(err) { // it may be back
+			pause = hearAgain
+		}
+		_, err = s.cfg.Pool.Exec(ctx, hearLaterSQL, pgx.NamedArgs{"account": account, "pause": pause})
 		failed = errors.Join(failed, postgres.Error(err))
 	}
 	return failed
