@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -477,5 +479,29 @@ func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
 		if r := e.recurring(first); r.Pending() || r.Amount.Minor != last || e.sim.Subscriptions("")[0].AmountMinor != last {
 			t.Errorf("%+v, and at Stripe %+v; want %d", r, e.sim.Subscriptions("")[0], last)
 		}
+	}
+}
+
+// Members can have a subscription cost its price several times, in Stripe's dashboard. The donor's word is the whole.
+func TestAnAmountWantedIsTheWhole(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, subscription := e.paidMonthly()
+	sub, err := e.gifts.cfg.Stripe.GetSubscription(t.Context(), "", subscription)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice := url.Values{"items[0][id]": {sub.Item}, "items[0][quantity]": {"2"}, "proration_behavior": {"none"}}
+	request := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/subscriptions/"+subscription, strings.NewReader(twice.Encode()))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Authorization", "Bearer sk_test_simulated")
+	answer := httptest.NewRecorder()
+	e.sim.Handler().ServeHTTP(answer, request)
+	e.refreshRecurring(first)
+	if r := e.recurring(first); r.Amount.Minor != 40_00 {
+		t.Fatalf("%+v, and at Stripe %s", r, answer.Body)
+	}
+	r, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 10_00, Currency: money.EUR})
+	if err != nil || r.Amount.Minor != 10_00 || e.sim.Subscriptions("")[0].AmountMinor != 10_00 {
+		t.Errorf("%+v, %v, and at Stripe %+v", r, err, e.sim.Subscriptions("")[0])
 	}
 }

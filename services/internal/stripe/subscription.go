@@ -111,7 +111,8 @@ func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) 
 	}
 	if ch.Amount.Minor > 0 {
 		params.Items = []*stripego.SubscriptionItemsParams{{
-			ID: &ch.Now.Item,
+			ID:       &ch.Now.Item,
+			Quantity: stripego.Int64(1), // members may have made it another: the amount is the whole
 			PriceData: &stripego.SubscriptionItemPriceDataParams{
 				Currency:   stripego.String(strings.ToLower(string(ch.Amount.Currency))),
 				Product:    &ch.Now.Product,

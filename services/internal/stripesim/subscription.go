@@ -233,8 +233,9 @@ var subscriptionUpdateParams = schema{
 			"tax_behavior":        opt(oneOf("exclusive", "inclusive", "unspecified")),
 			"unit_amount_decimal": elsewhere,
 		})),
+		"quantity":           opt(integer(0, 999_999)),
 		"billing_thresholds": elsewhere, "clear_usage": elsewhere, "deleted": elsewhere, "metadata": elsewhere,
-		"price": elsewhere, "quantity": elsewhere, "tax_rates": elsewhere,
+		"price": elsewhere, "tax_rates": elsewhere,
 	}), 20)),
 	"expand":            opt(list(text(0), 0)),
 	"add_invoice_items": elsewhere, "application_fee_percent": elsewhere, "automatic_tax": elsewhere,
@@ -286,7 +287,7 @@ func (sub *subscription) setCancelAtPeriodEnd(cancel bool, previous object, now 
 	}
 }
 
-// newItem is the subscription's one item with another price; nil when none was sent.
+// newItem is the subscription's one item with another price or quantity; nil when neither was sent.
 func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 	items := c.params.list("items")
 	if len(items) == 0 {
@@ -295,11 +296,20 @@ func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 	item := items[0].(params)
 	price := item.obj("price_data")
 	amount, hasAmount := price.num("unit_amount")
+	quantity, hasQuantity := item.num("quantity")
+	next := sub.Item
+	if hasQuantity {
+		next.Quantity = quantity
+	}
 	switch {
 	case len(items) > 1, !item.has("id"):
 		return nil, notSimulated("a second item")
 	case item.str("id") != sub.ItemID:
 		return nil, noSuch(http.StatusBadRequest, "subscription item", item.str("id"), "items[0][id]")
+	case hasQuantity && c.params.str("proration_behavior") != "none":
+		return nil, notSimulated("a proration")
+	case price == nil && hasQuantity:
+		return &next, nil
 	case price == nil:
 		return nil, nil
 	case price.str("product") != sub.Item.ProductID:
@@ -314,7 +324,6 @@ func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 	case c.params.str("proration_behavior") != "none":
 		return nil, notSimulated("a proration")
 	}
-	next := sub.Item
 	next.PriceID, next.Created, next.UnitAmount = newID("price_1", 23), c.now.Unix(), amount
 	if recurring := newRecurrence(price.obj("recurring")); *recurring != *sub.Item.Recurring {
 		return nil, notSimulated("another interval")
