@@ -18,9 +18,9 @@ const (
 	hearOverlap = 30 * time.Minute
 	// hearWindow is how much of a long absence is read before the position moves.
 	hearWindow = 24 * time.Hour
-	// pagesAtOnce is how much of an account of which nothing was ever heard is read at once: what takes longer than
-	// a job may is read in windows, which last.
-	pagesAtOnce = 20
+	// pagesAtOnce is how much is read at once: what takes longer than a job may is read in windows, which last. One that
+	// has more is made shorter, by hearLess.
+	pagesAtOnce, hearLess = 20, 16
 	// onItsWay is how long a webhook may take before its event counts as missed.
 	onItsWay = 2 * time.Minute
 	// hearAgain is the pause after a failure.
@@ -51,27 +51,33 @@ func (s *Service) hear(ctx context.Context, account string, until time.Time) err
 	if err != nil || !due {
 		return err
 	}
-	atOnce := heardTo.Unix() == 0
+	// What was just read is not read again for the next window.
+	overlap, window := hearOverlap, hearWindow
+	if heardTo.Unix() == 0 {
+		// An account of which nothing was ever heard mostly has few events that matter, or none.
+		window = stripe.KeptEvents
+	}
 	for {
 		now := s.now()
 		// What is older is gone.
-		from := latest(heardTo.Add(-hearOverlap), now.Add(-stripe.KeptEvents))
-		end, last, pages := from.Add(hearOverlap+hearWindow), false, math.MaxInt
-		// An account of which nothing was ever heard mostly has few events that matter, or none.
-		if atOnce {
-			pages = s.atOnce
-		}
-		if atOnce || !end.Before(now) {
+		from := latest(heardTo.Add(-overlap), now.Add(-stripe.KeptEvents))
+		window = min(window, now.Sub(heardTo))
+		end, last, pages := from.Add(overlap+window), false, s.atOnce
+		if !end.Before(now) {
 			end, last = time.Time{}, true
+		}
+		if window <= hearOverlap { // as much is read twice anyway
+			pages = math.MaxInt
 		}
 		whole, err := s.hearBetween(ctx, account, from, end, pages)
 		if err != nil {
 			return s.hearingFailed(ctx, account, now, err)
 		}
-		if atOnce = false; !whole {
+		if !whole {
+			window /= hearLess
 			continue
 		}
-		heardTo = end
+		heardTo, overlap, window = end, 0, min(2*window, hearWindow)
 		pause := time.Duration(0)
 		if last {
 			heardTo, pause = now, s.cfg.SyncEvery

@@ -291,12 +291,49 @@ func TestAnAccountWithALongPastIsHeardInWindowsThatLast(t *testing.T) {
 	if behind := e.webhooks.now().Sub(heardTo); behind < 20*24*time.Hour {
 		t.Errorf("one window ends %v ago", behind)
 	}
+	e.webhooks.atOnce = pagesAtOnce
 	e.run("")
 	for _, d := range gifts {
 		e.want(d, donations.StateExpired, false)
 	}
 	heardTo = one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
 	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
+		t.Errorf("heard up to %v ago", behind)
+	}
+}
+
+// The list of a day on which everybody's monthly gift is debited can be too long for a job, which would begin anew.
+func TestADayOfManyEventsIsHeardInShorterWindows(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+	const gifts = 12
+	for range gifts {
+		if err := e.sim.Expire(e.give(vallon).CheckoutSession); err != nil {
+			t.Fatal(err)
+		}
+		e.clock.Advance(time.Hour)
+	}
+	e.later(24 * time.Hour)
+	began := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
+	heardTo := func() time.Duration {
+		t.Helper()
+		return one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''").Sub(began)
+	}
+	e.webhooks.atOnce = 1 // fewer than the questions that each window takes
+	// A job whose time is up.
+	if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if got := heardTo(); got <= 0 || got > time.Hour {
+		t.Errorf("heard %v of a day", got)
+	}
+	e.webhooks.atOnce = pagesAtOnce
+	e.run("")
+	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != gifts {
+		t.Errorf("heard %d, want %d", n, gifts)
+	}
+	if behind := e.webhooks.now().Sub(began) - heardTo(); behind > time.Minute {
 		t.Errorf("heard up to %v ago", behind)
 	}
 }

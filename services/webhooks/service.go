@@ -51,7 +51,7 @@ type Service struct {
 	// delivered is when this program last took an event of an account from a webhook, and began when it began.
 	delivered sync.Map
 	began     time.Time
-	// atOnce is how many pages of events are read without a window.
+	// atOnce is how many pages of events a window may have.
 	atOnce int
 }
 
