@@ -25,7 +25,9 @@ type Deposit struct {
 	// Document is the number of the slip.
 	Document string
 	// Cheques are the names of the gifts, in order.
-	Cheques    []string
+	Cheques []string
+	// Another says of a slip that is recorded that it is none that a line of the bank's shows already.
+	Another    bool
 	CreateTime time.Time
 }
 
@@ -67,8 +69,14 @@ func (s *Service) BankCheques(ctx context.Context, r Request, d Deposit, cheques
 	for _, c := range cheques {
 		parts = append(parts, giftName(c.campaign, c.id))
 	}
+	if d.Another {
+		parts = append(parts, "another")
+	}
 	d.ID = s.cfg.NewID()
 	made, err := s.once(ctx, r, d.Collective, "bank_cheques", d.ID, parts, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		if err := lockBankTx(ctx, tx, d.Collective); err != nil {
+			return err
+		}
 		d.CreateTime = now
 		return s.depositTx(ctx, tx, d, cheques, days, r.By)
 	})
@@ -113,6 +121,11 @@ func (s *Service) depositTx(ctx context.Context, tx pgx.Tx, d Deposit, cheques [
 		t.Entries = append(t.Entries, pair("", "", time.Time{}, held, ledger.Entry{Role: ledger.RoleChequesToBank}).Entries...)
 		g.State, g.Deposit, g.BankedOn = GiftBanked, d.ID, d.BankedOn
 		gifts = append(gifts, g)
+	}
+	if !d.Another {
+		if err := s.checkUnbookedTx(ctx, tx, d.Collective, d.Total, d.BankedOn, days); err != nil {
+			return err
+		}
 	}
 	if err := insertDepositTx(ctx, tx, d, book, by); err != nil {
 		return err

@@ -25,8 +25,8 @@
 //   - Lines are looked at again whenever the bank account moves in the books, payouts included, and every hour, since
 //     a program can die in between. What a member took back is only suggested from then on: no file books it a second
 //     time. Nor does one book what may be a gift that a member entered without its pledge.
-//   - A transfer that is entered by hand although a line like it was booked is refused, until the member says that it is
-//     another one.
+//   - A transfer that is entered by hand, or a slip, although a line like it was booked is refused, until the member says
+//     that it is another one.
 //   - What is booked here is reversed here alone; the ledger refuses it (References).
 //   - Who did something twice under one request id did it once (request.go).
 //

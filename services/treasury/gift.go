@@ -114,8 +114,13 @@ func (s *Service) CreateGift(ctx context.Context, r Request, g Gift) (Gift, erro
 	g.ID, g.CreatedBy = s.cfg.NewID(), r.By
 	made, err := s.once(ctx, r, g.Campaign.Collective, "create_gift", g.ID, parts,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			if err := s.checkUnbookedTx(ctx, tx, g, days); err != nil {
-				return err
+			if g.Method == MethodTransfer && !g.Another {
+				if err := lockBankTx(ctx, tx, g.Campaign.Collective); err != nil {
+					return err
+				}
+				if err := s.checkUnbookedTx(ctx, tx, g.Campaign.Collective, g.Amount, g.ReceivedOn, days); err != nil {
+					return err
+				}
 			}
 			g.CreateTime = now
 			return s.bookGiftTx(ctx, tx, g, days.start(g.ReceivedOn), "receive_date")
@@ -151,18 +156,13 @@ func (s *Service) checkGift(ctx context.Context, g Gift, campaign campaigns.Camp
 	return nil
 }
 
-// checkUnbookedTx refuses a transfer that a line of the bank's seems to show and that is booked by it: of its amount, about
-// its day, and no other line of them is open for it. What else was entered and is shown by no line takes one each.
-func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, g Gift, days calendar) error {
-	if g.Method != MethodTransfer || g.Another {
-		return nil
-	}
-	if err := lockBankTx(ctx, tx, g.Campaign.Collective); err != nil {
-		return err
-	}
+// checkUnbookedTx refuses a transfer or a slip that a line of the bank's seems to show and that is booked by it: of its
+// amount, about its day, and no other line of them is open for it. What else was entered and is shown by no line takes one
+// each. The collective's bank is locked.
+func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective string, amount money.Amount, on Day, days calendar) error {
 	lines, err := all(ctx, tx, scanLine, alikeLinesSQL, pgx.NamedArgs{
-		"collective": g.Campaign.Collective, "amount_minor": g.Amount.Minor, "currency": string(g.Amount.Currency),
-		"day": string(g.ReceivedOn), "days": daysLater,
+		"collective": collective, "amount_minor": amount.Minor, "currency": string(amount.Currency),
+		"day": string(on), "days": daysLater,
 	})
 	if err != nil {
 		return err
@@ -180,8 +180,8 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, g Gift, days c
 	if booked == nil {
 		return nil
 	}
-	day := days.start(g.ReceivedOn)
-	movements, err := s.cfg.Ledger.RoleMovementsTx(ctx, tx, days.book, g.Campaign.Collective, ledger.RoleBank,
+	day := days.start(on)
+	movements, err := s.cfg.Ledger.RoleMovementsTx(ctx, tx, days.book, collective, ledger.RoleBank,
 		day.AddDate(0, 0, -daysLater), day.AddDate(0, 0, daysLater+1))
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, g Gift, days c
 		return err
 	}
 	for _, m := range movements {
-		if m.Amount == g.Amount && !taken[m.TransactionID] {
+		if m.Amount == amount && !taken[m.TransactionID] {
 			left--
 		}
 	}
@@ -199,7 +199,7 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, g Gift, days c
 		return nil
 	}
 	return errs.Precondition("BANK_LINE_BOOKED",
-		"%s of %s shows %s and is booked already; unmatch it, or say that this is another transfer.", booked.Name(), booked.BookedOn, booked.Amount)
+		"%s of %s shows %s and is booked already; unmatch it, or say that this is another.", booked.Name(), booked.BookedOn, booked.Amount)
 }
 
 // bookGiftTx stores a gift that was checked and posts it. field says its day.

@@ -448,3 +448,70 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
+	s, _ := open(t)
+	slip := []cheque{{vallon, s.give(t, MethodCheque, 40_00).ID}, {vallon, s.give(t, MethodCheque, 30_00).ID}}
+	s.read(t, "04/03/2026;REMISE;;70,00")
+	l := s.line(t, 70_00)
+	bank := func(r Request, another bool) error {
+		_, err := s.BankCheques(t.Context(), r, Deposit{Collective: "vallon", BankedOn: someDay, Another: another}, slip)
+		return err
+	}
+	match := func(target Target) {
+		t.Helper()
+		if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := ask()
+	for rule, target := range map[string]Target{
+		"that a member called a gift":     {Kind: TargetCampaign, Campaign: vallon},
+		"that a member could not explain": {Kind: TargetUnknownReceipt},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			match(target)
+			if e := errs.As(bank(r, false)); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, l.Name()) {
+				t.Errorf("err = %v, want %s", e, l.Name())
+			}
+			if s.balance(t, "51211") != 70_00 || s.balance(t, "5112") != 70_00 {
+				t.Errorf("the bank stands at %d, cheques at %d", s.balance(t, "51211"), s.balance(t, "5112"))
+			}
+			if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	t.Run("unless it is said to be another, once", func(t *testing.T) {
+		match(Target{Kind: TargetCampaign, Campaign: vallon})
+		for range 2 {
+			if err := bank(r, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.balance(t, "51211") != 140_00 {
+			t.Errorf("the bank stands at %d", s.balance(t, "51211"))
+		}
+		if e := errs.As(bank(r, false)); e == nil || e.Reason != "REQUEST_ID_REUSED" {
+			t.Errorf("err = %v", e)
+		}
+	})
+	t.Run("not once the line is open again", func(t *testing.T) {
+		s, _ := open(t)
+		held := s.give(t, MethodCheque, 70_00)
+		s.read(t, "04/03/2026;REMISE;;70,00")
+		l := s.line(t, 70_00)
+		if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetCampaign, Campaign: vallon}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "a slip"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, held.ID}}); err != nil {
+			t.Fatal(err)
+		}
+		if l = s.line(t, 70_00); l.State != LineSuggested || l.Target != TargetTransaction || s.balance(t, "51211") != 70_00 {
+			t.Errorf("the line is %v of %v, the bank stands at %d", l.State, l.Target, s.balance(t, "51211"))
+		}
+	})
+}

@@ -266,7 +266,7 @@ func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesReq
 		cheques = append(cheques, cheque{campaign: campaign, id: id})
 	}
 	d, err := s.service.BankCheques(ctx, r, Deposit{
-		Collective: collective, BankedOn: Day(req.GetBankDate()), Document: req.GetDocument(),
+		Collective: collective, BankedOn: Day(req.GetBankDate()), Document: req.GetDocument(), Another: req.GetAnother(),
 	}, cheques)
 	if err != nil {
 		return nil, err

@@ -2334,7 +2334,9 @@ type BankChequesRequest struct {
 	// The day on which they were banked; not before any of them was received.
 	BankDate string `protobuf:"bytes,4,opt,name=bank_date,json=bankDate,proto3" json:"bank_date,omitempty"`
 	// The number of the slip; may be empty.
-	Document      string `protobuf:"bytes,5,opt,name=document,proto3" json:"document,omitempty"`
+	Document string `protobuf:"bytes,5,opt,name=document,proto3" json:"document,omitempty"`
+	// For a slip that was refused with BANK_LINE_BOOKED: says that it is another one than the line's.
+	Another       bool `protobuf:"varint,6,opt,name=another,proto3" json:"another,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2402,6 +2404,13 @@ func (x *BankChequesRequest) GetDocument() string {
 		return x.Document
 	}
 	return ""
+}
+
+func (x *BankChequesRequest) GetAnother() bool {
+	if x != nil {
+		return x.Another
+	}
+	return false
 }
 
 // Asks to record that a cheque bounced.
@@ -4158,14 +4167,15 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8a\x01\n" +
 	"\x18ListOfflineGiftsResponse\x12F\n" +
 	"\roffline_gifts\x18\x01 \x03(\v2!.cagnotte.treasury.v1.OfflineGiftR\fofflineGifts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x03\n" +
 	"\x12BankChequesRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x99\x01\n" +
 	"\acheques\x18\x03 \x03(\tB\x7f\xbaH|\x92\x01y\b\x01\x10\xc8\x01\x18\x01\"prn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineGifts/[0-9a-f-]{36}$R\acheques\x12@\n" +
 	"\tbank_date\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bbankDate\x12#\n" +
-	"\bdocument\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\"\x8e\x02\n" +
+	"\bdocument\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\x12\x18\n" +
+	"\aanother\x18\x06 \x01(\bR\aanother\"\x8e\x02\n" +
 	"\x13BounceChequeRequest\x12\x87\x01\n" +
 	"\x04name\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineGifts/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +

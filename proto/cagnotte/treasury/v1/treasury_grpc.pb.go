@@ -71,7 +71,8 @@ type TreasuryServiceClient interface {
 	// Lists a campaign's offline gifts, those entered last first.
 	ListOfflineGifts(ctx context.Context, in *ListOfflineGiftsRequest, opts ...grpc.CallOption) (*ListOfflineGiftsResponse, error)
 	// Banks cheques on one deposit slip: from the cheques to bank to the bank account. FAILED_PRECONDITION:
-	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's.
+	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's; BANK_LINE_BOOKED
+	// when a line of the bank statement seems to show this slip and was booked as something else; the message names it.
 	// INVALID_ARGUMENT: CURRENCY_MISMATCH when they are in several currencies.
 	BankCheques(ctx context.Context, in *BankChequesRequest, opts ...grpc.CallOption) (*Deposit, error)
 	// Records that the bank sent a banked cheque back: the gift and its place in the deposit are reversed.
@@ -392,7 +393,8 @@ type TreasuryServiceServer interface {
 	// Lists a campaign's offline gifts, those entered last first.
 	ListOfflineGifts(context.Context, *ListOfflineGiftsRequest) (*ListOfflineGiftsResponse, error)
 	// Banks cheques on one deposit slip: from the cheques to bank to the bank account. FAILED_PRECONDITION:
-	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's.
+	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's; BANK_LINE_BOOKED
+	// when a line of the bank statement seems to show this slip and was booked as something else; the message names it.
 	// INVALID_ARGUMENT: CURRENCY_MISMATCH when they are in several currencies.
 	BankCheques(context.Context, *BankChequesRequest) (*Deposit, error)
 	// Records that the bank sent a banked cheque back: the gift and its place in the deposit are reversed.

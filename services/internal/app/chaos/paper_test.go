@@ -206,7 +206,7 @@ func (h *history) bankCheques() {
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
 		deposit, err := client.BankCheques(ctx, req)
 		if err != nil {
-			return h.refused("a deposit", err)
+			return h.refused("a deposit", err, "BANK_LINE_BOOKED")
 		}
 		if deposit.GetTotal().GetAmountMinor() != slip.minor {
 			h.t.Errorf("%s is of %v, its cheques are of %d", deposit.GetName(), deposit.GetTotal(), slip.minor)
