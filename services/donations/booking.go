@@ -3,8 +3,6 @@ package donations
 import (
 	"context"
 	"log/slog"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -160,8 +158,8 @@ SET
 		WHEN d.state IN ('created', 'pending', 'expired', 'failed', 'canceled') THEN 'succeeded'
 		ELSE d.state
 	END,
-	payment_intent_id = coalesce(d.payment_intent_id, nullif(m.intent, '')),
-	charge_id = coalesce(d.charge_id, nullif(m.charge, '')),
+	payment_intent_id = coalesce(nullif(m.intent, ''), d.payment_intent_id),
+	charge_id = coalesce(nullif(m.charge, ''), d.charge_id),
 	paid_at = m.at,
 	booked_at = @now,
 	poll_at = NULL,
@@ -185,7 +183,9 @@ FROM (
 ) AS m
 WHERE d.id = m.id
 	AND d.booked_at IS NULL
-RETURNING d.id`
+RETURNING
+	d.id,
+	m.charge`
 
 // Only a paid gift can be given back. A long history is read from its newest end, so the refund or the dispute
 // may be known before the payment: then it was added up, and counts now. A dispute takes one payment: of a gift that was
@@ -230,65 +230,63 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	if len(movements) == 0 {
 		return nil
 	}
-	var (
-		all, paid       []uuid.UUID
-		minor           []int64
-		disputes        []int
-		intents, charge []string
-		at              []time.Time
-	)
-	for _, m := range movements {
-		all = append(all, m.Donation)
-		minor = append(minor, m.GivenBackMinor)
-		disputes = append(disputes, m.Disputes)
-		if m.PaidMinor > 0 {
-			paid = append(paid, m.Donation)
-			intents = append(intents, m.PaymentIntent)
-			charge = append(charge, m.Charge)
-			at = append(at, m.At)
-		}
-	}
-	now := s.now()
-	rows, err := tx.Query(ctx, bookSQL, pgx.NamedArgs{
-		"ids": paid, "intents": intents, "charges": charge, "at": at, "now": now,
-	})
+	first, err := s.bookFirstTx(ctx, tx, movements)
 	if err != nil {
-		return postgres.Error(err)
+		return err
 	}
-	booked, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	minor, err := keepTx(ctx, tx, movements, first)
 	if err != nil {
-		return postgres.Error(err)
+		return err
 	}
+	ids, disputes := make([]uuid.UUID, len(movements)), make([]int, len(movements))
 	for i, m := range movements {
-		if m.GivenBackIn.Currency != "" {
-			if minor[i], err = s.partTx(ctx, tx, m.Donation, m.GivenBackIn, m.GivenBackMinor); err != nil {
+		ids[i], disputes[i] = m.Donation, m.Disputes
+		if m.PaidMinor > 0 && !first[i] {
+			if err := s.tellPaidTwiceTx(ctx, tx, m); err != nil {
 				return err
 			}
 		}
-		if m.PaidMinor == 0 {
-			continue
-		}
-		if first := slices.Index(booked, m.Donation); first >= 0 {
-			booked = slices.Delete(booked, first, first+1)
-			if m.PaidIn.Currency != "" {
-				if minor[i], err = s.partsBeforeTx(ctx, tx, m); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
-		// and the gift is still there.
-		minor[i] -= m.PaidMinor
-		if err := s.tellPaidTwiceTx(ctx, tx, m); err != nil {
-			return err
-		}
 	}
-	_, err = tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": all, "minor": minor, "disputes": disputes, "now": now})
+	_, err = tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": ids, "minor": minor, "disputes": disputes, "now": s.now()})
 	if err != nil {
 		return postgres.Error(err)
 	}
 	return s.followTx(ctx, tx, movements)
+}
+
+// bookFirstTx notes the first payment of each gift, and tells which movements that is.
+func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Movement) (first []bool, err error) {
+	var (
+		ids              []uuid.UUID
+		intents, charges []string
+		at               []time.Time
+	)
+	for _, m := range movements {
+		if m.PaidMinor > 0 {
+			ids, at = append(ids, m.Donation), append(at, m.At)
+			intents, charges = append(intents, m.PaymentIntent), append(charges, m.Charge)
+		}
+	}
+	rows, err := tx.Query(ctx, bookSQL, pgx.NamedArgs{
+		"ids": ids, "intents": intents, "charges": charges, "at": at, "now": s.now(),
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	booked := map[uuid.UUID]string{}
+	var id uuid.UUID
+	var charge string
+	if _, err = pgx.ForEachRow(rows, []any{&id, &charge}, func() error { booked[id] = charge; return nil }); err != nil {
+		return nil, postgres.Error(err)
+	}
+	first = make([]bool, len(movements))
+	for i, m := range movements {
+		if charge, isNew := booked[m.Donation]; isNew && m.PaidMinor > 0 && charge == m.Charge {
+			first[i] = true
+			delete(booked, m.Donation)
+		}
+	}
+	return first, nil
 }
 
 // tellPaidTwiceTx tells members, who may ask the donor which of the payments was meant.
@@ -302,49 +300,6 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 		Collective: d.Campaign.Collective, Kind: collectives.NoticePaidTwice, Key: d.ID.String() + " " + m.Charge,
 		Subject: d.Name(), Amount: money.Amount{Minor: m.PaidMinor, Currency: d.Amount.Currency},
 	})
-}
-
-// partTx is how much of a gift went back that was paid in its donor's own currency. Stripe converts what goes back at
-// the rate of its day, https://docs.stripe.com/currencies/disputes-refunds: the books have that, and the donor has back
-// what was paid. A part is rounded up, so that parts which are all that was paid are all of the gift. Until the payment
-// is booked, it is what the books have.
-func (s *Service) partTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, back money.Amount, inBooks int64) (minor int64, err error) {
-	d, err := lockGiftTx(ctx, tx, donation)
-	if err != nil || d.BookTime.IsZero() {
-		return inBooks, postgres.Error(err)
-	}
-	paid, err := s.cfg.Ledger.PaidInTx(ctx, tx, d.Campaign.Collective, d.ID, d.PayTime, back.Currency)
-	if err != nil || paid == 0 {
-		return inBooks, err
-	}
-	const noise = 1e-6 // of floats
-	part := float64(back.Minor) * float64(d.Amount.Minor) / float64(paid)
-	return int64(math.Copysign(math.Ceil(math.Abs(part)-noise), part)), nil
-}
-
-// partsBeforeTx is what the refunds that were booked before their payment, which is booked now, count more than they
-// did then.
-func (s *Service) partsBeforeTx(ctx context.Context, tx pgx.Tx, m Movement) (minor int64, err error) {
-	d, err := lockGiftTx(ctx, tx, m.Donation)
-	if err != nil {
-		return 0, postgres.Error(err)
-	}
-	before, err := s.cfg.Ledger.RefundedBeforeTx(ctx, tx, m.Account, d.Campaign.Collective, d.ID, d.PayTime, m.PaidIn.Currency)
-	if err != nil {
-		return 0, err
-	}
-	for _, r := range before {
-		inBooks := int64(0)
-		if r.Booked.Currency == d.Amount.Currency {
-			inBooks = r.Booked.Minor
-		}
-		part, err := s.partTx(ctx, tx, d.ID, r.Original, inBooks)
-		if err != nil {
-			return 0, err
-		}
-		minor += part - inBooks
-	}
-	return minor, nil
 }
 
 // Unbooked is a paid gift whose money has not been seen in Stripe's balance.

@@ -110,6 +110,7 @@ INSERT INTO donations.disputes AS p (
 	id,
 	donation,
 	collective,
+	payment_intent_id,
 	amount_minor,
 	currency,
 	reason,
@@ -129,6 +130,7 @@ VALUES (
 	@id,
 	@donation,
 	@collective,
+	@intent,
 	@amount_minor,
 	@currency,
 	@reason,
@@ -145,6 +147,7 @@ VALUES (
 )
 ON CONFLICT (stripe_account, id) DO UPDATE
 SET
+	payment_intent_id = excluded.payment_intent_id,
 	amount_minor = excluded.amount_minor,
 	reason = excluded.reason,
 	status = excluded.status,
@@ -197,7 +200,7 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, ac
 	now := s.now()
 	named := pgx.NamedArgs{
 		"account": account, "id": is.ID, "donation": d.ID, "collective": d.Campaign.Collective,
-		"amount_minor": is.AmountMinor, "currency": is.Currency, "reason": is.Reason, "status": string(is.Status),
+		"intent": is.PaymentIntent, "amount_minor": is.AmountMinor, "currency": is.Currency, "reason": is.Reason, "status": string(is.Status),
 		"refundable": is.Refundable, "due_at": nil, "withdrawn_minor": is.WithdrawnMinor,
 		"reinstated_minor": is.ReinstatedMinor, "fee_minor": is.FeeMinor, "balance_currency": is.BalanceCurrency,
 		"look_at": nil, "created_at": is.Created, "now": now,

@@ -34,8 +34,9 @@
 // it for 30 days, while the campaign takes gifts. Each visit there makes another session, a copy whose
 // recovered_from is the one that expired. It finds its gift by what it copies, else by recovered_from, and the
 // gift remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Two of them
-// can be paid: the books have both, and the gift is received until both are given back or disputed. Monthly gifts
-// have no recovery: Stripe has it in payment mode only.
+// can be paid: the books have both, and the gift is received until both are given back or disputed. The one that was
+// booked first is the gift's own, and the table payments has what else is to be known of each (payments.go). Monthly
+// gifts have no recovery: Stripe has it in payment mode only.
 //
 // Trying cards costs whoever does it pages, of which a network gets few, whatever way they are asked for. A payment
 // that is refused is counted in the transaction that finishes its event; after maxDeclines of them the page is
@@ -55,7 +56,9 @@
 // Who asks for a refund commits a row, and a job sends it, [Service.SubmitRefund]: it is noted as submitted before
 // the call, and what may have reached Stripe is looked for by the row's id before it is sent again. Above the
 // collective's amount, summed over the gift, a second API key must approve; whoever holds two keys is two members.
-// How much is left is counted with the gift's row locked. The states are in refund.go and in the database:
+// How much is left is counted with the gift's row locked, of each payment by itself: a refund is of one payment, and of a
+// gift that was paid twice of one besides its own, as long as that has enough left and is not disputed. Which one it is
+// is told once, when it is asked for, and never changes. The states are in refund.go and in the database:
 //
 //	awaiting_approval --> approved --> submitted --> pending --> succeeded
 //	        |                |            |             |           |

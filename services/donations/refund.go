@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -135,8 +134,9 @@ type Refund struct {
 	// SubmitTime is zero until it was first sent.
 	SubmitTime time.Time
 
-	fingerprint   []byte
-	attempt       int
+	fingerprint []byte
+	attempt     int
+	// paymentIntent is that of the payment that it is of.
 	paymentIntent string
 }
 
@@ -170,49 +170,4 @@ func (in RefundRequest) fingerprint() []byte {
 		h.Write([]byte(text))
 	}
 	return h.Sum(nil)
-}
-
-// returning is what is known of a gift's way back.
-type returning struct {
-	// minor is the sum of its refunds that are alive: asked for, under way, or succeeded.
-	minor int64
-	// barred: a dispute leaves nothing to refund, also one whose money has not been seen to move.
-	barred bool
-}
-
-// left is how much of a gift can still be given back. What Stripe's balance says went back and what is known of
-// its refunds overlap, and either can be first to know of one made at Stripe: the larger counts. Stripe itself
-// refuses what both do not know yet.
-func (d Donation) left(r returning) int64 { return d.Amount.Minor - max(d.givenBackMinor, r.minor) }
-
-// checkRefundable is FAILED_PRECONDITION for a gift that Stripe would not give back.
-func (d Donation) checkRefundable(r returning) error {
-	switch {
-	case d.PayTime.IsZero():
-		return errs.Precondition("GIFT_NOT_PAID", "The gift is not paid, so there is nothing to give back.")
-	case d.PaymentIntent == "":
-		return errs.Precondition("GIFT_NOT_AT_STRIPE", "The gift did not come through Stripe, and cannot go back through it.")
-	case d.openDisputes > 0 || r.barred:
-		return errs.Precondition("GIFT_DISPUTED", "The donor's bank disputes the gift, so the money goes its own way.")
-	}
-	return nil
-}
-
-// checkLeft is FAILED_PRECONDITION for more than is left.
-func (d Donation) checkLeft(r returning, minor int64) error {
-	if left := d.left(r); minor > left || left <= 0 {
-		return errs.Precondition("REFUND_TOO_LARGE", "Only %s of the gift is left to give back.",
-			money.Amount{Minor: max(left, 0), Currency: d.Amount.Currency})
-	}
-	return nil
-}
-
-// needsApproval reports whether a second member must agree that so much more of the gift goes back. All that
-// goes back of one gift counts together, so that many small refunds are one large one. A threshold in another
-// currency than the gift's says nothing about it, so then everything needs approval; without one nothing does.
-func (d Donation) needsApproval(r returning, minor int64, threshold money.Amount) bool {
-	if threshold.Currency == "" {
-		return false
-	}
-	return threshold.Currency != d.Amount.Currency || max(d.givenBackMinor, r.minor)+minor > threshold.Minor
 }

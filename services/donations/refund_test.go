@@ -190,14 +190,14 @@ func TestWhatIsLeftAndWhoMustAgree(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			d := Donation{Amount: eur(20_00), givenBackMinor: c.balance}
-			back := returning{minor: c.refunds}
-			if got := d.left(back); got != c.left {
+			all := d.withOwn([]returning{{refundsMinor: c.refunds}})
+			if got := d.left(all[0]); got != c.left {
 				t.Errorf("%d left, want %d", got, c.left)
 			}
-			if got := d.needsApproval(back, c.ask, c.threshold); got != c.approval {
+			if got := d.needsApproval(all, c.ask, c.threshold); got != c.approval {
 				t.Errorf("approval %v, want %v", got, c.approval)
 			}
-			if err := d.checkLeft(back, c.ask); (err != nil) != (c.ask > c.left) {
+			if _, err := d.choose(all, c.ask); (err != nil) != (c.ask > c.left) {
 				t.Errorf("%d: %v", c.ask, err)
 			}
 		})

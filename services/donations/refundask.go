@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -47,25 +48,19 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 		case !errors.Is(err, pgx.ErrNoRows):
 			return postgres.Error(err)
 		}
-		back, err := returningTx(ctx, tx, d.ID, uuid.Nil)
+		all, err := returningTx(ctx, tx, d, uuid.Nil)
 		if err != nil {
 			return err
 		}
-		amount, err := d.refundAmount(in, back)
+		payment, amount, err := d.refundOf(in, all, disconnected)
 		if err != nil {
-			return err
-		}
-		if disconnected != nil {
-			return disconnected
-		}
-		if err := d.checkLeft(back, amount.Minor); err != nil {
 			return err
 		}
 		state := RefundApproved
-		if d.needsApproval(back, amount.Minor, collective.RefundApproval) {
+		if d.needsApproval(all, amount.Minor, collective.RefundApproval) {
 			state = RefundAwaitingApproval
 		}
-		refund, err = s.insertRefundTx(ctx, tx, d, in, amount, state)
+		refund, err = s.insertRefundTx(ctx, tx, d, in, payment.intent, amount, state)
 		if err != nil {
 			return err
 		}
@@ -77,18 +72,26 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 	return refund, err
 }
 
-// refundAmount is what a request asks for: all that is left unless it says how much.
-func (d Donation) refundAmount(in RefundRequest, back returning) (money.Amount, error) {
-	amount := in.Amount
-	if amount == (money.Amount{}) {
-		amount = money.Amount{Minor: d.left(back), Currency: d.Amount.Currency}
-	}
-	if amount.Currency != d.Amount.Currency {
+// refundOf is the payment that a request is of, and how much: all that is left of it unless the request says how much.
+// A refund is of one payment: of a gift that was paid twice, of one besides the first, as long as enough of that is left.
+func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error) (payment returning, amount money.Amount, err error) {
+	amount = in.Amount
+	if amount != (money.Amount{}) && amount.Currency != d.Amount.Currency {
 		e := errs.New(codes.InvalidArgument, "CURRENCY_MISMATCH", "A gift goes back in its own currency.")
 		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be the gift's, " + string(d.Amount.Currency)}}
-		return money.Amount{}, e
+		return payment, amount, e
 	}
-	return amount, d.checkRefundable(back)
+	open, err := d.checkRefundable(d.payments(all))
+	if err == nil {
+		err = disconnected
+	}
+	if err != nil {
+		return payment, amount, err
+	}
+	if payment, err = d.choose(open, amount.Minor); err == nil && amount == (money.Amount{}) {
+		amount = money.Amount{Minor: d.left(payment), Currency: d.Amount.Currency}
+	}
+	return payment, amount, err
 }
 
 // ApproveRefund lets a refund go, for a member who did not ask for it. The same member may say so again.
@@ -104,9 +107,13 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 		if err := r.checkReview(key); err != nil {
 			return err
 		}
-		back, err := returningTx(ctx, tx, d.ID, r.ID)
+		all, err := returningTx(ctx, tx, d, r.ID)
+		if err != nil {
+			return err
+		}
+		open, err := d.checkRefundable(r.payment(all))
 		if err == nil {
-			err = errors.Join(d.checkRefundable(back), d.checkLeft(back, r.Amount.Minor))
+			_, err = d.choose(open, r.Amount.Minor)
 		}
 		if err != nil {
 			return err
@@ -116,6 +123,15 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 		}
 		return s.submitTx(ctx, tx, r.ID)
 	})
+}
+
+// payment is the one that the refund is of.
+func (r Refund) payment(all []returning) []returning {
+	own := returning{intent: r.paymentIntent}
+	if i := slices.IndexFunc(all, own.same); i >= 0 {
+		own = all[i]
+	}
+	return []returning{own}
 }
 
 // RejectRefund ends a refund, for a member who did not ask for it. The same member may say so again.

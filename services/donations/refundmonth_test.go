@@ -104,9 +104,11 @@ func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
 		t.Errorf("members are told of %q, %v", told, err)
 	}
 	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-		back, err := returningTx(ctx, tx, d.ID, uuid.Nil)
-		if back.minor != 0 {
-			t.Errorf("%d cents of pounds count as cents of euros", back.minor)
+		all, err := returningTx(ctx, tx, d, uuid.Nil)
+		for _, r := range all {
+			if r.refundsMinor != 0 {
+				t.Errorf("%d cents of pounds count as cents of euros", r.refundsMinor)
+			}
 		}
 		return err
 	}); err != nil {

@@ -77,6 +77,7 @@ INSERT INTO donations.refunds (
 	donation,
 	collective,
 	stripe_account,
+	payment_intent_id,
 	origin,
 	stripe_refund_id,
 	amount_minor,
@@ -93,6 +94,7 @@ VALUES (
 	@donation,
 	@collective,
 	@account,
+	@intent,
 	'stripe',
 	@stripe_refund,
 	@amount_minor,
@@ -128,7 +130,7 @@ func (s *Service) applyRefund(ctx context.Context, match Match, account string, 
 			r.Campaign, r.Donation = d.Campaign, d.ID
 			r.Amount.Minor, r.Amount.Currency = is.AmountMinor, money.Currency(is.Currency)
 			named["id"], named["donation"], named["collective"], named["account"] = r.ID, d.ID, d.Campaign.Collective, account
-			named["amount_minor"], named["currency"] = is.AmountMinor, is.Currency
+			named["intent"], named["amount_minor"], named["currency"] = is.PaymentIntent, is.AmountMinor, is.Currency
 			named["reason"], named["created_at"] = string(refundReason(is.Reason)), is.Created
 			_, err = tx.Exec(ctx, addRefundSQL, named)
 		case r.State.CanBecome(next):
@@ -157,7 +159,7 @@ func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d Donation, acco
 		return Refund{}, nil
 	case err != nil:
 		return Refund{}, postgres.Error(err)
-	case r.Donation != d.ID || r.State != RefundSubmitted || r.Amount.Minor != is.AmountMinor:
+	case r.Donation != d.ID || r.State != RefundSubmitted || r.Amount.Minor != is.AmountMinor || r.paymentIntent != is.PaymentIntent:
 		return Refund{}, nil
 	}
 	return r, nil

@@ -162,6 +162,7 @@ func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 		CreateTime:    timestamppb.New(r.CreateTime),
 		UpdateTime:    timestamppb.New(r.UpdateTime),
 		SubmitTime:    timestamp(r.SubmitTime),
+		PaymentIntent: r.paymentIntent,
 	}, nil
 }
 

@@ -34,7 +34,7 @@ SELECT
 	r.failure_reason,
 	r.fingerprint,
 	r.attempt,
-	coalesce(d.payment_intent_id, ''),
+	coalesce(nullif(r.payment_intent_id, ''), d.payment_intent_id, ''),
 	r.submitted_at,
 	r.created_at,
 	r.updated_at
@@ -122,37 +122,13 @@ func lockGiftTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) 
 	return collectOne(tx.Query(ctx, lockGiftSQL, pgx.NamedArgs{"id": id}))
 }
 
-// What went back in the donor's own currency, from Stripe's dashboard, counts once the balance shows it.
-const returningSQL = `
-SELECT
-	(
-		SELECT coalesce(sum(r.amount_minor), 0)::bigint
-		FROM donations.refunds AS r
-		JOIN donations.donations AS d ON d.id = r.donation
-		WHERE r.donation = @donation
-			AND r.id <> @but
-			AND r.state NOT IN ('failed', 'rejected', 'canceled')
-			AND r.currency = d.currency
-	),
-	EXISTS (
-		SELECT
-		FROM donations.disputes AS p
-		WHERE p.donation = @donation
-			AND NOT p.refundable
-	)`
-
-// returningTx sums up what goes back of a gift, one refund left out. The caller has locked the gift.
-func returningTx(ctx context.Context, tx pgx.Tx, donation, but uuid.UUID) (back returning, err error) {
-	err = tx.QueryRow(ctx, returningSQL, pgx.NamedArgs{"donation": donation, "but": but}).Scan(&back.minor, &back.barred)
-	return back, postgres.Error(err)
-}
-
 const insertRefundSQL = `
 INSERT INTO donations.refunds (
 	id,
 	donation,
 	collective,
 	stripe_account,
+	payment_intent_id,
 	origin,
 	request_id,
 	fingerprint,
@@ -171,6 +147,7 @@ VALUES (
 	@donation,
 	@collective,
 	@account,
+	@intent,
 	'member',
 	@request_id,
 	@fingerprint,
@@ -185,10 +162,10 @@ VALUES (
 	@now
 )`
 
-func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d Donation, in RefundRequest, amount money.Amount, state RefundState) (Refund, error) {
+func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d Donation, in RefundRequest, intent string, amount money.Amount, state RefundState) (Refund, error) {
 	now, id := s.now(), s.cfg.NewID()
 	_, err := tx.Exec(ctx, insertRefundSQL, pgx.NamedArgs{
-		"id": id, "donation": d.ID, "collective": d.Campaign.Collective, "account": d.StripeAccount,
+		"id": id, "donation": d.ID, "collective": d.Campaign.Collective, "account": d.StripeAccount, "intent": intent,
 		"request_id": in.RequestID, "fingerprint": in.fingerprint(), "amount_minor": amount.Minor,
 		"currency": string(amount.Currency), "reason": string(in.Reason), "note": in.Note, "requested_by": in.Key,
 		"state": string(state), "look_at": lookAt(state, now), "now": now,

@@ -141,10 +141,10 @@ func TestARefundThatIsBookedBeforeItsConvertedPayment(t *testing.T) {
 	}{
 		"all before":                           {"EUR", []int64{paid}, nil, nil, donations.StateRefunded, 20_00},
 		"a part before":                        {"EUR", []int64{paid / 2}, nil, nil, donations.StatePartiallyRefunded, 10_00},
-		"parts before, with and after":         {"EUR", []int64{3_00, 3_00}, []int64{6_00}, []int64{6_00}, donations.StateRefunded, 20_02},
+		"parts before, with and after":         {"EUR", []int64{3_00, 3_00}, []int64{6_00}, []int64{6_00}, donations.StateRefunded, 20_00},
 		"all before, in a third currency":      {"CHF", []int64{paid}, nil, nil, donations.StateRefunded, 20_00},
 		"a part with, in a third currency":     {"CHF", nil, []int64{paid / 2}, nil, donations.StatePartiallyRefunded, 10_00},
-		"parts around it, in a third currency": {"CHF", []int64{6_00}, nil, []int64{12_00}, donations.StateRefunded, 20_01},
+		"parts around it, in a third currency": {"CHF", []int64{6_00}, nil, []int64{12_00}, donations.StateRefunded, 20_00},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
@@ -171,5 +171,85 @@ func TestARefundThatIsBookedBeforeItsConvertedPayment(t *testing.T) {
 				t.Errorf("%d went back, want %d", back, c.back)
 			}
 		})
+	}
+}
+
+// Each of two payments of a gift has its own rate, and counts by itself. The state does not go back when what went back
+// turns out to be of another payment.
+func TestRefundsOfTwoConvertedPayments(t *testing.T) {
+	move := func(id, intent, original string, amount, source int64, at time.Time, d donations.Donation) stripe.BalanceTransaction {
+		kind := "charge"
+		if amount < 0 {
+			kind = "refund"
+		}
+		return stripe.BalanceTransaction{
+			ID: id, Type: kind, Category: kind, Amount: amount, Currency: "EUR", Created: at, ExchangeRate: "1.1",
+			Source: stripe.Source{
+				ID: kind + id, Object: kind, Donation: d.ID, Charge: "ch_" + intent, PaymentIntent: intent, Amount: source, Currency: original,
+			},
+		}
+	}
+	for rule, c := range map[string]struct {
+		order []string
+		state donations.State
+		back  int64
+	}{
+		"the refund of the second before it":            {[]string{"first", "second back", "second"}, donations.StateRefunded, 0},
+		"all of both before them":                       {[]string{"first back", "second back", "first", "second"}, donations.StateRefunded, 20_00},
+		"all of both after them":                        {[]string{"first", "second", "first back", "second back"}, donations.StateRefunded, 20_00},
+		"half of the second before, and half after":     {[]string{"first", "second half", "second", "second half again"}, donations.StatePartiallyRefunded, 0},
+		"the second is booked first, and goes back":     {[]string{"second back", "second", "first"}, donations.StateRefunded, 0},
+		"half of the first, whose rate was another one": {[]string{"second", "first", "first half"}, donations.StateSucceeded, -10_00},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, stripesim.Config{})
+			e.run("")
+			d, at := e.give(vallon), e.clock.Now().Truncate(time.Second)
+			all := map[string]stripe.BalanceTransaction{
+				"first":             move("txn_first", "pi_first", "GBP", 20_00, 18_00, at, d),
+				"second":            move("txn_second", "pi_second", "GBP", 20_30, 17_00, at.Add(time.Hour), d),
+				"first back":        move("txn_first_back", "pi_first", "GBP", -19_50, 18_00, at.Add(2*time.Hour), d),
+				"first half":        move("txn_first_half", "pi_first", "GBP", -9_75, 9_00, at.Add(2*time.Hour), d),
+				"second back":       move("txn_second_back", "pi_second", "GBP", -20_70, 17_00, at.Add(3*time.Hour), d),
+				"second half":       move("txn_second_half", "pi_second", "GBP", -10_35, 8_50, at.Add(3*time.Hour), d),
+				"second half again": move("txn_second_half_again", "pi_second", "GBP", -10_20, 8_50, at.Add(4*time.Hour), d),
+			}
+			for _, name := range c.order {
+				for range 2 {
+					if err := e.webhooks.book(t.Context(), "", []stripe.BalanceTransaction{all[name]}, nil, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			e.want(d, c.state, true)
+			if back := one[int64](e, "SELECT given_back_minor FROM donations.donations WHERE id = $1", d.ID); back != c.back {
+				t.Errorf("%d went back, want %d", back, c.back)
+			}
+		})
+	}
+}
+
+// What was paid in the gift's own currency is told by the refund itself, whatever the balance's currency is.
+func TestARefundThatIsBookedBeforeItsPaymentInAnotherBalance(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	d, at := e.give(vallon), e.clock.Now().Truncate(time.Second)
+	source := stripe.Source{ID: "re_1", Object: "refund", Donation: d.ID, Charge: "ch_1", PaymentIntent: "pi_1", Amount: 10_00, Currency: "EUR"}
+	back := stripe.BalanceTransaction{
+		ID: "txn_back", Type: "refund", Category: "refund", Amount: -9_00, Currency: "CHF", Created: at.Add(time.Minute), ExchangeRate: "0.9", Source: source,
+	}
+	source.ID, source.Object, source.Amount = "ch_1", "charge", 20_00
+	paid := stripe.BalanceTransaction{
+		ID: "txn_paid", Type: "charge", Category: "charge", Amount: 18_60, Currency: "CHF", Created: at, ExchangeRate: "0.93", Source: source,
+	}
+	for _, m := range []stripe.BalanceTransaction{back, paid} {
+		if err := e.webhooks.book(t.Context(), "", []stripe.BalanceTransaction{m}, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.want(d, donations.StatePartiallyRefunded, true)
+	if back := one[int64](e, "SELECT given_back_minor FROM donations.donations WHERE id = $1", d.ID); back != 10_00 {
+		t.Errorf("%d went back, want 10.00", back)
 	}
 }

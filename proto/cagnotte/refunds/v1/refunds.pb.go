@@ -249,7 +249,9 @@ type Refund struct {
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When it was first sent to Stripe; absent until then, and for one made at Stripe.
-	SubmitTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	// Stripe's id of the payment that it is of, pi_….
+	PaymentIntent string `protobuf:"bytes,14,opt,name=payment_intent,json=paymentIntent,proto3" json:"payment_intent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,12 +377,19 @@ func (x *Refund) GetSubmitTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Refund) GetPaymentIntent() string {
+	if x != nil {
+		return x.PaymentIntent
+	}
+	return ""
+}
+
 // Asks to give a gift back.
 type CreateRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The gift, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How much, in the gift's currency; all that is left of it when absent.
+	// How much, in the gift's currency; all that is left of it when absent: of one payment, if it was paid twice.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Why.
 	Reason RefundReason `protobuf:"varint,3,opt,name=reason,proto3,enum=cagnotte.refunds.v1.RefundReason" json:"reason,omitempty"`
@@ -774,7 +783,7 @@ var File_cagnotte_refunds_v1_refunds_proto protoreflect.FileDescriptor
 
 const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/refunds/v1/refunds.proto\x12\x13cagnotte.refunds.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x04\n" +
+	"!cagnotte/refunds/v1/refunds.proto\x12\x13cagnotte.refunds.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x04\n" +
 	"\x06Refund\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x126\n" +
@@ -792,7 +801,8 @@ const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12;\n" +
 	"\vsubmit_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"submitTime\"\xb3\x03\n" +
+	"submitTime\x12%\n" +
+	"\x0epayment_intent\x18\x0e \x01(\tR\rpaymentIntent\"\xb3\x03\n" +
 	"\x13CreateRefundRequest\x12\x88\x01\n" +
 	"\x06parent\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x06parent\x12\x82\x01\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyBP\xbaHM\xba\x01J\n" +

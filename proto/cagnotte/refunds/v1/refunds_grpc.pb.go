@@ -36,6 +36,9 @@ const (
 // Gives gifts back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
 // dashboard.
 //
+// A gift that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
+// gift's first, as long as that has enough left and is not disputed, else of the first.
+//
 // Above the collective's `refund_approval`, counted over all that goes back of one gift, a second member must
 // approve: the holder of another key than the one that asked.
 type RefundsServiceClient interface {
@@ -45,8 +48,8 @@ type RefundsServiceClient interface {
 	// The same `request_id` answers the same refund, however often it is sent; with another amount, reason or
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE (it did not come through Stripe), GIFT_DISPUTED (the
-	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left, counting refunds that are
-	// under way), STRIPE_ACCOUNT_DISCONNECTED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
+	// that are under way), STRIPE_ACCOUNT_DISCONNECTED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(ctx context.Context, in *CreateRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Answers one refund to who reads the money.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*Refund, error)
@@ -141,6 +144,9 @@ func (c *refundsServiceClient) CancelRefund(ctx context.Context, in *CancelRefun
 // Gives gifts back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
 // dashboard.
 //
+// A gift that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
+// gift's first, as long as that has enough left and is not disputed, else of the first.
+//
 // Above the collective's `refund_approval`, counted over all that goes back of one gift, a second member must
 // approve: the holder of another key than the one that asked.
 type RefundsServiceServer interface {
@@ -150,8 +156,8 @@ type RefundsServiceServer interface {
 	// The same `request_id` answers the same refund, however often it is sent; with another amount, reason or
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE (it did not come through Stripe), GIFT_DISPUTED (the
-	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left, counting refunds that are
-	// under way), STRIPE_ACCOUNT_DISCONNECTED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
+	// that are under way), STRIPE_ACCOUNT_DISCONNECTED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(context.Context, *CreateRefundRequest) (*Refund, error)
 	// Answers one refund to who reads the money.
 	GetRefund(context.Context, *GetRefundRequest) (*Refund, error)

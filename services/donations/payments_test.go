@@ -1,0 +1,187 @@
+package donations
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Two payments of one gift go back each by itself: what is known of one says nothing about the other.
+func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
+	var (
+		paid         = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
+		again        = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}
+		againInUSD   = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00, PaidIn: money.Amount{Minor: 22_00, Currency: "USD"}}
+		ofNobody     = Movement{Charge: "ch_2", PaidMinor: 20_00}
+		back         = Movement{Charge: "ch_1", PaymentIntent: "pi_1", GivenBackMinor: 20_00}
+		againBack    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 20_00}
+		againPart    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 15_00}
+		againFailed  = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: -20_00}
+		disputed     = Movement{Charge: "ch_1", PaymentIntent: "pi_1", Disputes: 1}
+		againClaimed = Movement{Charge: "ch_2", PaymentIntent: "pi_2", Disputes: 1}
+		againWon     = Movement{Charge: "ch_2", PaymentIntent: "pi_2", Disputes: -1}
+	)
+	type ask struct {
+		minor int64
+		want  string // the payment, and how much, or why not
+	}
+	for rule, c := range map[string]struct {
+		movements []Movement
+		asks      []ask
+	}{
+		"the second first, then the gift": {
+			[]Movement{paid, again},
+			[]ask{{0, "pi_2 20.00 EUR"}, {0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}},
+		},
+		"one that has enough left": {
+			[]Movement{paid, again},
+			[]ask{{15_00, "pi_2 15.00 EUR"}, {6_00, "pi_1 6.00 EUR"}, {14_01, "REFUND_TOO_LARGE"}, {0, "pi_2 5.00 EUR"}, {14_00, "pi_1 14.00 EUR"}, {1, "REFUND_TOO_LARGE"}},
+		},
+		"never more than one payment":                          {[]Movement{paid, again}, []ask{{20_01, "REFUND_TOO_LARGE"}}},
+		"not the one that went back":                           {[]Movement{paid, again, againBack}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"nor the gift's own, when that went back":              {[]Movement{paid, again, back}, []ask{{0, "pi_2 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"nor what is left of one":                              {[]Movement{paid, again, againPart}, []ask{{6_00, "pi_1 6.00 EUR"}, {0, "pi_2 5.00 EUR"}}},
+		"again, after a refund that failed":                    {[]Movement{paid, again, againBack, againFailed}, []ask{{0, "pi_2 20.00 EUR"}}},
+		"whatever was known first":                             {[]Movement{againPart, paid, again}, []ask{{0, "pi_2 5.00 EUR"}}},
+		"one whose payment is not known holds back no other":   {[]Movement{paid, againBack}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"not one that is disputed":                             {[]Movement{paid, again, againClaimed}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"nor the gift's own":                                   {[]Movement{paid, again, disputed}, []ask{{0, "pi_2 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"none when both are":                                   {[]Movement{paid, again, disputed, againClaimed}, []ask{{0, "GIFT_DISPUTED"}}},
+		"one that was won again":                               {[]Movement{paid, again, againClaimed, againWon}, []ask{{0, "pi_2 20.00 EUR"}}},
+		"not one in another currency, which the dashboard has": {[]Movement{paid, againInUSD}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"not one that has no payment intent":                   {[]Movement{paid, ofNobody}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, Limit{})
+			d := e.create(intent())
+			e.book(d, c.movements...)
+			for _, ask := range c.asks {
+				in := wish(d, ask.minor)
+				if ask.minor == 0 {
+					in.Amount = money.Amount{}
+				}
+				for range 2 { // sent twice is once
+					r, err := e.gifts.CreateRefund(t.Context(), in)
+					if err != nil {
+						wantReason(t, err, ask.want)
+					} else if got := r.paymentIntent + " " + r.Amount.String(); got != ask.want {
+						t.Fatalf("%d goes from %s, want %s", ask.minor, got, ask.want)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
+	twice := func(t *testing.T) (*env, Donation) {
+		e := newEnv(t, Limit{})
+		d := e.create(intent())
+		e.book(d, Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}, Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00})
+		return e, d
+	}
+	t.Run("a refund that was made in the dashboard, before its money is seen to move", func(t *testing.T) {
+		for payment, other := range map[string]string{"pi_1": "pi_2", "pi_2": "pi_1"} {
+			e, d := twice(t)
+			if err := e.gifts.applyRefund(t.Context(), Match{Donation: d.ID}, "", stripe.Refund{
+				ID: "re_1", PaymentIntent: payment, AmountMinor: 20_00, Currency: "EUR", Status: stripe.RefundSucceeded, Created: e.clock.Now(),
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if r := e.refund(wish(d, 20_00)); r.paymentIntent != other {
+				t.Errorf("of %s one is back, the next one is of %s", payment, r.paymentIntent)
+			}
+			_, err := e.gifts.CreateRefund(t.Context(), wish(d, 1))
+			wantReason(t, err, "REFUND_TOO_LARGE")
+		}
+	})
+	t.Run("a dispute, before its money is seen to move", func(t *testing.T) {
+		for payment, other := range map[string]string{"pi_1": "pi_2", "pi_2": "pi_1"} {
+			e, d := twice(t)
+			if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+				return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", stripe.Dispute{
+					ID: "dp_1", PaymentIntent: payment, AmountMinor: 20_00, Currency: "EUR", Status: stripe.DisputeNeedsResponse, Created: e.clock.Now(),
+				})
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if r := e.refund(wish(d, 20_00)); r.paymentIntent != other {
+				t.Errorf("%s is disputed, and the refund is of %s", payment, r.paymentIntent)
+			}
+		}
+	})
+	t.Run("an answer about another payment is not that of a refund that waits", func(t *testing.T) {
+		e, d := twice(t)
+		r := e.refund(wish(d, 5_00))
+		if err := e.exec("UPDATE donations.refunds SET state = 'submitted', attempt = 1, submitted_at = now()"); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.gifts.applyRefund(t.Context(), Match{Donation: d.ID}, "", stripe.Refund{
+			ID: "re_1", PaymentIntent: "pi_1", Refund: r.ID, AmountMinor: 5_00, Currency: "EUR", Status: stripe.RefundSucceeded, Created: e.clock.Now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		e.refundIs(r.ID, RefundSubmitted)
+	})
+	t.Run("all that goes back counts for who must agree", func(t *testing.T) {
+		e, d := twice(t)
+		if err := e.exec("UPDATE collectives.collectives SET refund_approval_minor = 2500, refund_approval_currency = 'EUR'"); err != nil {
+			t.Fatal(err)
+		}
+		if r := e.refund(wish(d, 20_00)); r.State != RefundApproved {
+			t.Errorf("the first is %s", r.State)
+		}
+		r := e.refund(wish(d, 10_00))
+		if r.State != RefundAwaitingApproval || r.paymentIntent != "pi_1" {
+			t.Fatalf("the second is %s, of %s", r.State, r.paymentIntent)
+		}
+		// What goes back meanwhile of the other payment leaves this one alone; of its own it does not.
+		e.book(d, Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 20_00})
+		e.book(d, Movement{Charge: "ch_1", PaymentIntent: "pi_1", GivenBackMinor: 10_01})
+		_, err := e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		wantReason(t, err, "REFUND_TOO_LARGE")
+		e.book(d, Movement{Charge: "ch_1", PaymentIntent: "pi_1", GivenBackMinor: -1})
+		for range 2 {
+			if r, err = e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey); err != nil || r.State != RefundApproved {
+				t.Errorf("%s, %v", r.State, err)
+			}
+		}
+	})
+}
+
+// A list of Stripe's has the newest first, and a session may tell of the other payment.
+func TestWhichPaymentIsTheGiftsOwn(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d := e.create(intent())
+	if err := e.exec("UPDATE donations.donations SET state = 'succeeded', paid_at = now(), payment_intent_id = 'pi_2'"); err != nil {
+		t.Fatal(err)
+	}
+	at := e.clock.Now()
+	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+		return e.gifts.BookTx(ctx, tx, []Movement{
+			{Donation: d.ID, Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00, At: at.Add(time.Minute)},
+			{Donation: d.ID, Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00, At: at},
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var key string
+	if err := e.pool.QueryRow(t.Context(), "SELECT n.key FROM collectives.notices AS n WHERE n.kind = 'paid_twice'").Scan(&key); err != nil || key != d.ID.String()+" ch_2" {
+		t.Errorf("members are told of %q, %v", key, err)
+	}
+	if got := e.reload(d); got.PaymentIntent != "pi_1" {
+		t.Errorf("the gift's own payment is %s", got.PaymentIntent)
+	}
+	for _, want := range []string{"pi_2", "pi_1"} {
+		if r := e.refund(wish(d, 20_00)); r.paymentIntent != want {
+			t.Errorf("goes from %s, want %s", r.paymentIntent, want)
+		}
+	}
+}
