@@ -189,8 +189,10 @@ func TestAMalformedRequestIsToldFromOneAtTheWrongTime(t *testing.T) {
 		{"a first refund", http.MethodPost, "/v1/refunds", "charge=" + charge, http.StatusOK, false},
 		{"a second refund", http.MethodPost, "/v1/refunds", "charge=" + charge, http.StatusBadRequest, false},
 		{"the end of a page that was paid", http.MethodPost, "/v1/checkout/sessions/" + se.ID + "/expire", "", http.StatusBadRequest, false},
-		{"a page that would have been open for 30 minutes when it was asked for", http.MethodPost, "/v1/checkout/sessions",
-			"mode=payment&success_url=https://don.example/merci&expires_at=1", http.StatusBadRequest, false},
+		{
+			"a page that would have been open for 30 minutes when it was asked for", http.MethodPost, "/v1/checkout/sessions",
+			"mode=payment&success_url=https://don.example/merci&expires_at=1", http.StatusBadRequest, false,
+		},
 		{"what is not there", http.MethodGet, "/v1/charges/ch_1", "", http.StatusNotFound, false},
 		{"an unknown parameter", http.MethodPost, "/v1/refunds", "charge=" + charge + "&donor=me", http.StatusBadRequest, true},
 		{"a missing parameter", http.MethodPost, "/v1/checkout/sessions", "mode=payment", http.StatusBadRequest, true},
