@@ -69,9 +69,9 @@
 // from a position that lasts, as far back as Stripe keeps events. What is not there is stored as if it had been
 // received, by its id, since Stripe renders the list in the version of each event's creation: whoever relied on the
 // objects in it would be wrong about every account whose own version is not ours. Hints are left out.
-// A long past is read in windows that last, shorter ones where much happened, since a job is cut off. An account that answers "no access" there is noted
-// as disconnected, and tried again every hour, and whenever Stripe says something of its connection; the events that
-// waited for it wait again once it is back.
+// A long past is read in windows that last, shorter ones where much happened, since a job is cut off. An account that
+// answers "no access" there is noted as disconnected, and tried again every hour, and whenever Stripe says something of
+// its connection; the events that waited for it wait again once it is back.
 //
 // # Health
 //
