@@ -303,7 +303,6 @@ WHERE id = @id`
 var lineRefusals = map[string]*errs.Error{
 	"bank_lines_transaction_key": errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this transaction already."),
 	"bank_lines_gift_key":        errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this gift already."),
-	"bank_lines_expense_key":     errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this payment already."),
 }
 
 // moveLineTx writes what is known of a line that is locked.

@@ -79,7 +79,7 @@ FROM (
 		'expense',
 		e.id,
 		e.campaign,
-		e.amount_minor,
+		e.amount_minor - e.part_paid_minor,
 		e.currency,
 		e.documented_on,
 		e.document

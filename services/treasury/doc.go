@@ -11,7 +11,7 @@
 // the row says so. States move as drawn here, and the database refuses any other step.
 //
 //	offline gift   received --> banked (cheques) --> bounced        received, banked --> reversed
-//	expense        owed <--> paid        owed, paid --> reversed
+//	expense        owed <--> paid        owed, paid --> reversed        (paid in part, it is owed)
 //	bank line      unmatched <--> suggested --> matched, ignored --> unmatched
 //	pledge         open, fulfilled, expired: told by its gift and by the time, and stored nowhere
 //
@@ -39,7 +39,7 @@
 //	cheque bounced             both reversed
 //	cheque to the lawyer       6226              to 75411    or outside the books, and then counted nowhere
 //	invoice                    6226, 6227, other to 512, 530, or 401 when it is owed
-//	invoice paid later         401               to 512, 530
+//	invoice paid later         401               to 512, 530, at once or in instalments
 //	unknown receipt            512               to 4718
 //
 // Whether a cheque written to the lawyer belongs in the books is for the accountant to say. In them it is

@@ -59,14 +59,18 @@ type Expense struct {
 	// Account is the code in the book.
 	Account string
 	// Payee is an organisation or a professional, never a donor.
-	Payee         string
-	Document      string
-	DocumentDate  Day
-	Amount        money.Amount
-	State         ExpenseState
-	PaidOn        Day
-	Source        Source
-	BankLine      uuid.UUID
+	Payee        string
+	Document     string
+	DocumentDate Day
+	Amount       money.Amount
+	State        ExpenseState
+	// Remaining is what is still to be paid while it is owed.
+	Remaining money.Amount
+	// PaidOn and Source are of its last payment; empty while it is owed.
+	PaidOn Day
+	Source Source
+	// BankLines are the lines of the bank's that show its payments, in the order of their days.
+	BankLines     []uuid.UUID
 	ReverseReason string
 	CreatedBy     string
 	CreateTime    time.Time
@@ -74,7 +78,9 @@ type Expense struct {
 
 	book      string
 	owedFirst bool
-	payments  int
+	// payments is how many were ever booked for what was owed, and lastLine the day of the last of BankLines.
+	payments int
+	lastLine Day
 }
 
 // Name returns the resource name.
@@ -92,9 +98,9 @@ const (
 
 func (e Expense) reference() string { return expenseReferencePrefix + e.ID.String() }
 
-// paymentReference is that of the latest payment of an expense that was owed.
-func (e Expense) paymentReference() string {
-	return fmt.Sprintf("%s%s:%d", paymentReferencePrefix, e.ID, e.payments)
+// paymentReference is that of a payment of an expense that was owed; they are counted from one.
+func (e Expense) paymentReference(payment int) string {
+	return fmt.Sprintf("%s%s:%d", paymentReferencePrefix, e.ID, payment)
 }
 
 // entry is the expense's, on an account.
@@ -223,7 +229,7 @@ func (s *Service) expenseAccountTx(ctx context.Context, tx pgx.Tx, e Expense) (c
 	return account.Code, nil
 }
 
-// PayExpense books the payment of an expense that is owed, safely sent twice. Errors: those of the proto's method.
+// PayExpense books the payment of what is still owed of an expense, safely sent twice. Errors: those of the proto's method.
 func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on Day, source Source) (Expense, error) {
 	days, err := s.calendar(ctx, collective)
 	if err != nil {
@@ -241,7 +247,8 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 			if on < e.DocumentDate {
 				return errs.Invalid("pay_date", "must not be before the document's, %s", e.DocumentDate)
 			}
-			return s.payTx(ctx, tx, e, on, source, days, "pay_date", now)
+			_, err = s.payTx(ctx, tx, e, e.Remaining, on, source, days, "pay_date", now)
+			return err
 		}); err != nil {
 		return Expense{}, err
 	}
@@ -253,32 +260,48 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 	return s.Expense(ctx, collective, id)
 }
 
-// payTx pays an expense that is locked.
-func (s *Service) payTx(ctx context.Context, tx pgx.Tx, e Expense, on Day, source Source, days calendar, field string, now time.Time) error {
-	if e.State != ExpenseOwed {
-		return errs.Precondition("EXPENSE_NOT_OWED", "%s is not owed.", e.Name())
+// payTx pays some of an expense that is locked, or all that is left of it, and returns the payment's reference.
+func (s *Service) payTx(
+	ctx context.Context, tx pgx.Tx, e Expense, amount money.Amount, on Day, source Source, days calendar, field string, now time.Time,
+) (reference string, err error) {
+	switch {
+	case e.State != ExpenseOwed:
+		return "", errs.Precondition("EXPENSE_NOT_OWED", "%s is not owed.", e.Name())
+	case amount.Currency != e.Amount.Currency || amount.Minor <= 0 || amount.Minor > e.Remaining.Minor:
+		return "", errDiffers("A payment of %s is money that went, at most the %s that are left.", e.Name(), e.Remaining)
 	}
-	e.State, e.PaidOn, e.Source = ExpensePaid, on, source
 	e.payments++
-	if err := moveExpenseTx(ctx, tx, e, now); err != nil {
-		return err
+	reference = e.paymentReference(e.payments)
+	if e.Remaining.Minor -= amount.Minor; e.Remaining.Minor == 0 {
+		// Instalments may be matched in any order.
+		e.State, e.PaidOn, e.Source = ExpensePaid, max(on, e.lastLine), source
 	}
-	return s.postTx(ctx, tx, e.book, field, pair(e.paymentReference(), ledger.KindExpensePayment, days.start(on),
-		e.entry(ledger.RoleSuppliers, ""), ledger.Entry{Role: sourceRoles[source]}))
+	if err := moveExpenseTx(ctx, tx, e, now); err != nil {
+		return "", err
+	}
+	paid := e.entry(ledger.RoleSuppliers, "")
+	paid.Amount = amount
+	return reference, s.postTx(ctx, tx, e.book, field,
+		pair(reference, ledger.KindExpensePayment, days.start(on), paid, ledger.Entry{Role: sourceRoles[source]}))
 }
 
-// unpayTx takes back the payment of an expense that is locked and was owed first: it is owed again.
-func (s *Service) unpayTx(ctx context.Context, tx pgx.Tx, e Expense, now time.Time) error {
+// unpayTx takes back what a line paid of an expense that is locked: so much of it is owed again.
+func (s *Service) unpayTx(ctx context.Context, tx pgx.Tx, e Expense, l Line, now time.Time) error {
+	m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, e.book, e.Collective, ledger.RoleBank, l.Transaction, "")
+	if err != nil {
+		return err
+	}
 	if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
-		Original: e.paymentReference(), Reference: e.paymentReference() + reversedSuffix,
+		Original: m.Reference, Reference: m.Reference + reversedSuffix,
 	}); err != nil {
 		return err
 	}
+	e.Remaining.Minor -= l.Amount.Minor
 	e.State, e.PaidOn, e.Source = ExpenseOwed, "", ""
 	return moveExpenseTx(ctx, tx, e, now)
 }
 
-// ReverseExpense takes back an expense and its payment, safely sent twice. Errors: those of the proto's method.
+// ReverseExpense takes back an expense and its payments, safely sent twice. Errors: those of the proto's method.
 func (s *Service) ReverseExpense(ctx context.Context, r Request, collective string, id uuid.UUID, reason string) (Expense, error) {
 	if _, err := s.once(ctx, r, collective, "reverse_expense", id, []string{id.String(), reason},
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
@@ -291,12 +314,14 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 				return err
 			case e.State == ExpenseReversed:
 				return errs.Precondition("EXPENSE_REVERSED", "%s was reversed already.", e.Name())
-			case e.BankLine != uuid.Nil:
+			case len(e.BankLines) > 0:
 				return errMatched(e.Name())
 			}
-			if e.owedFirst && e.State == ExpensePaid {
+			// Those that lines paid and that were taken back with them are reversed already: again changes nothing.
+			for n := range e.payments {
+				payment := e.paymentReference(n + 1)
 				if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
-					Original: e.paymentReference(), Reference: e.paymentReference() + reversedSuffix,
+					Original: payment, Reference: payment + reversedSuffix,
 				}); err != nil {
 					return err
 				}
@@ -307,6 +332,7 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 				return err
 			}
 			e.State, e.ReverseReason = ExpenseReversed, reason
+			e.Remaining.Minor = 0
 			return moveExpenseTx(ctx, tx, e, now)
 		}); err != nil {
 		return Expense{}, err

@@ -114,27 +114,33 @@ func (s *server) ReverseExpense(ctx context.Context, req *treasuryv1.ReverseExpe
 }
 
 func expenseToProto(e Expense) *treasuryv1.Expense {
+	lines := each(e.BankLines, func(id uuid.UUID) string { return lineName(e.Collective, id) })
 	campaign := ""
 	if e.Campaign != "" {
 		campaign = campaigns.Name{Collective: e.Collective, Campaign: e.Campaign}.String()
 	}
-	return &treasuryv1.Expense{
-		Name:          e.Name(),
-		Kind:          expenseKinds[e.Kind],
-		Account:       e.Account,
-		Payee:         e.Payee,
-		Document:      e.Document,
-		DocumentDate:  string(e.DocumentDate),
-		Amount:        moneyToProto(e.Amount),
-		Campaign:      campaign,
-		Stage:         e.Stage,
-		State:         expenseStates[e.State],
-		PayDate:       string(e.PaidOn),
-		Source:        sources[e.Source],
-		BankLine:      nameOr(e.BankLine, lineName(e.Collective, e.BankLine)),
-		ReverseReason: e.ReverseReason,
-		Creator:       e.CreatedBy,
-		CreateTime:    timestamppb.New(e.CreateTime),
-		UpdateTime:    timestamppb.New(e.UpdateTime),
+	p := &treasuryv1.Expense{
+		Name:            e.Name(),
+		Kind:            expenseKinds[e.Kind],
+		Account:         e.Account,
+		Payee:           e.Payee,
+		Document:        e.Document,
+		DocumentDate:    string(e.DocumentDate),
+		Amount:          moneyToProto(e.Amount),
+		Campaign:        campaign,
+		Stage:           e.Stage,
+		State:           expenseStates[e.State],
+		PayDate:         string(e.PaidOn),
+		Source:          sources[e.Source],
+		RemainingAmount: moneyToProto(e.Remaining),
+		BankLines:       lines,
+		ReverseReason:   e.ReverseReason,
+		Creator:         e.CreatedBy,
+		CreateTime:      timestamppb.New(e.CreateTime),
+		UpdateTime:      timestamppb.New(e.UpdateTime),
 	}
+	if len(lines) > 0 {
+		p.BankLine = lines[len(lines)-1]
+	}
+	return p
 }

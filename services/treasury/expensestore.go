@@ -30,11 +30,23 @@ const expenseColumns = `
 	e.payments,
 	coalesce(to_char(e.paid_on, 'YYYY-MM-DD'), ''),
 	e.source,
-	coalesce((
+	CASE e.state
+		WHEN 'owed' THEN e.amount_minor - e.part_paid_minor
+		ELSE 0
+	END,
+	ARRAY(
 		SELECT l.id
 		FROM treasury.bank_lines AS l
 		WHERE l.expense = e.id
-	), '00000000-0000-0000-0000-000000000000'),
+		ORDER BY
+			l.booked_on,
+			l.id
+	),
+	coalesce((
+		SELECT to_char(max(l.booked_on), 'YYYY-MM-DD')
+		FROM treasury.bank_lines AS l
+		WHERE l.expense = e.id
+	), ''),
 	e.reverse_reason,
 	e.created_by,
 	e.created_at,
@@ -42,8 +54,9 @@ const expenseColumns = `
 
 func scanExpense(r pgx.CollectableRow) (e Expense, err error) {
 	err = r.Scan(&e.ID, &e.Collective, &e.Campaign, &e.Stage, &e.book, &e.Kind, &e.Account, &e.Payee, &e.Document, &e.DocumentDate,
-		&e.Amount.Minor, &e.Amount.Currency, &e.State, &e.owedFirst, &e.payments, &e.PaidOn, &e.Source, &e.BankLine,
-		&e.ReverseReason, &e.CreatedBy, &e.CreateTime, &e.UpdateTime)
+		&e.Amount.Minor, &e.Amount.Currency, &e.State, &e.owedFirst, &e.payments, &e.PaidOn, &e.Source, &e.Remaining.Minor,
+		&e.BankLines, &e.lastLine, &e.ReverseReason, &e.CreatedBy, &e.CreateTime, &e.UpdateTime)
+	e.Remaining.Currency = e.Amount.Currency
 	e.CreateTime, e.UpdateTime = e.CreateTime.UTC(), e.UpdateTime.UTC()
 	return e, err
 }
@@ -193,6 +206,7 @@ UPDATE treasury.expenses
 SET
 	state = @state,
 	payments = @payments,
+	part_paid_minor = @part_paid_minor,
 	paid_on = @paid_on,
 	source = @source,
 	reverse_reason = @reverse_reason,
@@ -201,9 +215,13 @@ WHERE id = @id`
 
 // moveExpenseTx writes where an expense that is locked has come to.
 func moveExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, now time.Time) error {
+	partPaid := int64(0)
+	if e.State == ExpenseOwed {
+		partPaid = e.Amount.Minor - e.Remaining.Minor
+	}
 	_, err := tx.Exec(ctx, moveExpenseSQL, pgx.NamedArgs{
 		"id": e.ID, "state": string(e.State), "payments": e.payments, "paid_on": nullDay(e.PaidOn), "source": string(e.Source),
-		"reverse_reason": e.ReverseReason, "now": now,
+		"part_paid_minor": partPaid, "reverse_reason": e.ReverseReason, "now": now,
 	})
 	return postgres.Error(err)
 }

@@ -131,21 +131,19 @@ func (s *Service) movementTx(ctx context.Context, tx pgx.Tx, collective string, 
 	return s.cfg.Ledger.RoleMovementTx(ctx, tx, book, collective, ledger.RoleBank, id, reference)
 }
 
-// payByLineTx makes a line that is locked the payment of an expense that is owed.
+// payByLineTx makes a line that is locked a payment of an expense that is owed: of all that is left of it, or an instalment.
 func (s *Service) payByLineTx(ctx context.Context, tx pgx.Tx, l Line, expense uuid.UUID, days calendar, now time.Time) error {
 	e, err := lockExpenseTx(ctx, tx, l.Collective, expense)
 	if err != nil {
 		return errs.Invalid("target.expense", "must be an expense of the collective's")
 	}
-	if l.Amount.Currency != e.Amount.Currency || l.Amount.Minor != -e.Amount.Minor {
-		return errDiffers("The payment of %s is %s that went.", e.Name(), e.Amount)
-	}
-	if err := s.payTx(ctx, tx, e, l.BookedOn, SourceBank, days, "name", now); err != nil {
+	went := money.Amount{Minor: -l.Amount.Minor, Currency: l.Amount.Currency}
+	reference, err := s.payTx(ctx, tx, e, went, l.BookedOn, SourceBank, days, "name", now)
+	if err != nil {
 		return err
 	}
-	e.payments++
 	l.Expense = e.ID
-	return s.matchedTx(ctx, tx, l, TargetExpense, e.paymentReference(), now)
+	return s.matchedTx(ctx, tx, l, TargetExpense, reference, now)
 }
 
 // bookReceiptTx books a line that is locked as a receipt that nobody can explain yet.
@@ -250,7 +248,7 @@ func (s *Service) unbookLineTx(ctx context.Context, tx pgx.Tx, l Line, reason st
 		if err != nil {
 			return err
 		}
-		return s.unpayTx(ctx, tx, e, now)
+		return s.unpayTx(ctx, tx, e, l, now)
 	case TargetUnknownReceipt:
 		book, err := s.openBookTx(ctx, tx, l.Collective)
 		if err != nil {

@@ -113,6 +113,7 @@ func TestTheDatabaseDefendsWhatWasEntered(t *testing.T) {
 		`UPDATE treasury.offline_gifts SET state = 'reversed'`:                                                                            "offline_gifts_reversed",
 		`UPDATE treasury.expenses SET amount_minor = 1`:                                                                                   "expenses_immutable",
 		`UPDATE treasury.expenses SET payments = -1`:                                                                                      "expenses_immutable",
+		`UPDATE treasury.expenses SET part_paid_minor = 500`:                                                                              "expenses_part_paid",
 		`UPDATE treasury.expenses SET state = 'paid'`:                                                                                     "expenses_paid",
 		`UPDATE treasury.bank_lines SET amount_minor = 1`:                                                                                 "bank_lines_immutable",
 		`UPDATE treasury.bank_lines SET state = 'matched', target = 'transaction'`:                                                        "bank_lines_matched",

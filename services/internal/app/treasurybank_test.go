@@ -200,8 +200,14 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_DIFFERS", "")
 	})
 	t.Run("the payment of an invoice", func(t *testing.T) {
-		_, err := hand.MatchBankLine(ctx, match(-2_50, toExpense))
+		wantBooks(t, matched(t, match(-2_50, toExpense)), map[string]int64{"401": 2_50, "51211": -2_50})
+		part, err := hand.GetExpense(ctx, &treasuryv1.GetExpenseRequest{Name: owed.GetName()})
+		if err != nil || part.GetRemainingAmount().GetAmountMinor() != 87_50 || len(part.GetBankLines()) != 1 || part.GetBankLine() != part.GetBankLines()[0] {
+			t.Errorf("an instalment leaves %v, err = %v", part, err)
+		}
+		_, err = hand.MatchBankLine(ctx, match(-90_00, toExpense))
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_DIFFERS", "")
+		wantBooks(t, unmatched(t, -2_50), map[string]int64{"401": -2_50, "51211": 2_50})
 		wantBooks(t, matched(t, match(-90_00, toExpense)), map[string]int64{"401": 90_00, "51211": -90_00})
 		_, err = hand.ReverseExpense(ctx, &treasuryv1.ReverseExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), Reason: "x"})
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")

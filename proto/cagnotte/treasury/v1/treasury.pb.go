@@ -1862,11 +1862,11 @@ type Expense struct {
 	Stage string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Where it stands.
 	State ExpenseState `protobuf:"varint,10,opt,name=state,proto3,enum=cagnotte.treasury.v1.ExpenseState" json:"state,omitempty"`
-	// The day on which it was paid; empty while it is owed.
+	// The day on which it was paid, in full; empty while it is owed.
 	PayDate string `protobuf:"bytes,11,opt,name=pay_date,json=payDate,proto3" json:"pay_date,omitempty"`
 	// What it was paid from.
 	Source PaymentSource `protobuf:"varint,12,opt,name=source,proto3,enum=cagnotte.treasury.v1.PaymentSource" json:"source,omitempty"`
-	// `collectives/{collective}/bankLines/{line}` that shows the payment; empty for none.
+	// `collectives/{collective}/bankLines/{line}` that shows the payment, the last one when several do; empty for none.
 	BankLine string `protobuf:"bytes,13,opt,name=bank_line,json=bankLine,proto3" json:"bank_line,omitempty"`
 	// Why it was reversed; empty otherwise.
 	ReverseReason string `protobuf:"bytes,14,opt,name=reverse_reason,json=reverseReason,proto3" json:"reverse_reason,omitempty"`
@@ -1875,7 +1875,11 @@ type Expense struct {
 	// When it was entered.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What is still to be paid while it is owed, which may be less than its amount when lines have paid some of it.
+	RemainingAmount *v1.Money `protobuf:"bytes,18,opt,name=remaining_amount,json=remainingAmount,proto3" json:"remaining_amount,omitempty"`
+	// `collectives/{collective}/bankLines/{line}` that show its payments, in the order of their days.
+	BankLines     []string `protobuf:"bytes,19,rep,name=bank_lines,json=bankLines,proto3" json:"bank_lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2025,6 +2029,20 @@ func (x *Expense) GetCreateTime() *timestamppb.Timestamp {
 func (x *Expense) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Expense) GetRemainingAmount() *v1.Money {
+	if x != nil {
+		return x.RemainingAmount
+	}
+	return nil
+}
+
+func (x *Expense) GetBankLines() []string {
+	if x != nil {
+		return x.BankLines
 	}
 	return nil
 }
@@ -3844,7 +3862,7 @@ func (x *ListExpensesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks to book the payment of an expense.
+// Asks to book the payment of what is still owed of an expense.
 type PayExpenseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The expense's name.
@@ -4121,7 +4139,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
 	"open_lines\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\topenLines\x12&\n" +
 	"\x0fopen_line_count\x18\a \x01(\x05R\ropenLineCount\x12=\n" +
-	"\rignored_lines\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\fignoredLines\"\xa4\a\n" +
+	"\rignored_lines\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\fignoredLines\"\x88\b\n" +
 	"\aExpense\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.cagnotte.treasury.v1.ExpenseKindR\x04kind\x12=\n" +
@@ -4142,7 +4160,10 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\vcreate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xa0\x05\n" +
+	"updateTime\x12C\n" +
+	"\x10remaining_amount\x18\x12 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0fremainingAmount\x12\x1d\n" +
+	"\n" +
+	"bank_lines\x18\x13 \x03(\tR\tbankLines\"\xa0\x05\n" +
 	"\x18CreateOfflineGiftRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\n" +
@@ -4475,73 +4496,74 @@ var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
 	8,  // 33: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
 	51, // 34: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
 	51, // 35: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
-	50, // 36: cagnotte.treasury.v1.CreateOfflineGiftRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 37: cagnotte.treasury.v1.CreateOfflineGiftRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	9,  // 38: cagnotte.treasury.v1.ListOfflineGiftsResponse.offline_gifts:type_name -> cagnotte.treasury.v1.OfflineGift
-	11, // 39: cagnotte.treasury.v1.ListClearingItemsResponse.items:type_name -> cagnotte.treasury.v1.ClearingItem
-	50, // 40: cagnotte.treasury.v1.CreatePledgeRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 41: cagnotte.treasury.v1.CreatePledgeRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	12, // 42: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
-	0,  // 43: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
-	18, // 44: cagnotte.treasury.v1.ImportBankStatementRequest.csv:type_name -> cagnotte.treasury.v1.CsvFormat
-	50, // 45: cagnotte.treasury.v1.ImportBankStatementRequest.opening_balance:type_name -> cagnotte.money.v1.Money
-	50, // 46: cagnotte.treasury.v1.ImportBankStatementRequest.closing_balance:type_name -> cagnotte.money.v1.Money
-	15, // 47: cagnotte.treasury.v1.ImportBankStatementResponse.bank_statements:type_name -> cagnotte.treasury.v1.BankStatement
-	4,  // 48: cagnotte.treasury.v1.ListBankLinesRequest.state:type_name -> cagnotte.treasury.v1.BankLineState
-	16, // 49: cagnotte.treasury.v1.ListBankLinesResponse.bank_lines:type_name -> cagnotte.treasury.v1.BankLine
-	17, // 50: cagnotte.treasury.v1.MatchBankLineRequest.target:type_name -> cagnotte.treasury.v1.BankLineTarget
-	20, // 51: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
-	20, // 52: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
-	8,  // 53: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	21, // 54: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:input_type -> cagnotte.treasury.v1.CreateOfflineGiftRequest
-	22, // 55: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:input_type -> cagnotte.treasury.v1.GetOfflineGiftRequest
-	23, // 56: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:input_type -> cagnotte.treasury.v1.ListOfflineGiftsRequest
-	25, // 57: cagnotte.treasury.v1.TreasuryService.BankCheques:input_type -> cagnotte.treasury.v1.BankChequesRequest
-	26, // 58: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
-	27, // 59: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:input_type -> cagnotte.treasury.v1.ReverseOfflineGiftRequest
-	28, // 60: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
-	30, // 61: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
-	31, // 62: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
-	32, // 63: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
-	34, // 64: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
-	36, // 65: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:input_type -> cagnotte.treasury.v1.ImportBankStatementRequest
-	38, // 66: cagnotte.treasury.v1.TreasuryService.ListBankLines:input_type -> cagnotte.treasury.v1.ListBankLinesRequest
-	40, // 67: cagnotte.treasury.v1.TreasuryService.MatchBankLine:input_type -> cagnotte.treasury.v1.MatchBankLineRequest
-	41, // 68: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:input_type -> cagnotte.treasury.v1.UnmatchBankLineRequest
-	42, // 69: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:input_type -> cagnotte.treasury.v1.IgnoreBankLineRequest
-	43, // 70: cagnotte.treasury.v1.TreasuryService.GetBankPosition:input_type -> cagnotte.treasury.v1.GetBankPositionRequest
-	44, // 71: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
-	45, // 72: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
-	46, // 73: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
-	48, // 74: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
-	49, // 75: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
-	9,  // 76: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	9,  // 77: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	24, // 78: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:output_type -> cagnotte.treasury.v1.ListOfflineGiftsResponse
-	10, // 79: cagnotte.treasury.v1.TreasuryService.BankCheques:output_type -> cagnotte.treasury.v1.Deposit
-	9,  // 80: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineGift
-	9,  // 81: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	29, // 82: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
-	12, // 83: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
-	12, // 84: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
-	33, // 85: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
-	35, // 86: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
-	37, // 87: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:output_type -> cagnotte.treasury.v1.ImportBankStatementResponse
-	39, // 88: cagnotte.treasury.v1.TreasuryService.ListBankLines:output_type -> cagnotte.treasury.v1.ListBankLinesResponse
-	16, // 89: cagnotte.treasury.v1.TreasuryService.MatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	16, // 90: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	16, // 91: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	19, // 92: cagnotte.treasury.v1.TreasuryService.GetBankPosition:output_type -> cagnotte.treasury.v1.BankPosition
-	20, // 93: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
-	20, // 94: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
-	47, // 95: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
-	20, // 96: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
-	20, // 97: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
-	76, // [76:98] is the sub-list for method output_type
-	54, // [54:76] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	50, // 36: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
+	50, // 37: cagnotte.treasury.v1.CreateOfflineGiftRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 38: cagnotte.treasury.v1.CreateOfflineGiftRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
+	9,  // 39: cagnotte.treasury.v1.ListOfflineGiftsResponse.offline_gifts:type_name -> cagnotte.treasury.v1.OfflineGift
+	11, // 40: cagnotte.treasury.v1.ListClearingItemsResponse.items:type_name -> cagnotte.treasury.v1.ClearingItem
+	50, // 41: cagnotte.treasury.v1.CreatePledgeRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 42: cagnotte.treasury.v1.CreatePledgeRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
+	12, // 43: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
+	0,  // 44: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
+	18, // 45: cagnotte.treasury.v1.ImportBankStatementRequest.csv:type_name -> cagnotte.treasury.v1.CsvFormat
+	50, // 46: cagnotte.treasury.v1.ImportBankStatementRequest.opening_balance:type_name -> cagnotte.money.v1.Money
+	50, // 47: cagnotte.treasury.v1.ImportBankStatementRequest.closing_balance:type_name -> cagnotte.money.v1.Money
+	15, // 48: cagnotte.treasury.v1.ImportBankStatementResponse.bank_statements:type_name -> cagnotte.treasury.v1.BankStatement
+	4,  // 49: cagnotte.treasury.v1.ListBankLinesRequest.state:type_name -> cagnotte.treasury.v1.BankLineState
+	16, // 50: cagnotte.treasury.v1.ListBankLinesResponse.bank_lines:type_name -> cagnotte.treasury.v1.BankLine
+	17, // 51: cagnotte.treasury.v1.MatchBankLineRequest.target:type_name -> cagnotte.treasury.v1.BankLineTarget
+	20, // 52: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
+	20, // 53: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
+	8,  // 54: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	21, // 55: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:input_type -> cagnotte.treasury.v1.CreateOfflineGiftRequest
+	22, // 56: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:input_type -> cagnotte.treasury.v1.GetOfflineGiftRequest
+	23, // 57: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:input_type -> cagnotte.treasury.v1.ListOfflineGiftsRequest
+	25, // 58: cagnotte.treasury.v1.TreasuryService.BankCheques:input_type -> cagnotte.treasury.v1.BankChequesRequest
+	26, // 59: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
+	27, // 60: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:input_type -> cagnotte.treasury.v1.ReverseOfflineGiftRequest
+	28, // 61: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
+	30, // 62: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
+	31, // 63: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
+	32, // 64: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
+	34, // 65: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
+	36, // 66: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:input_type -> cagnotte.treasury.v1.ImportBankStatementRequest
+	38, // 67: cagnotte.treasury.v1.TreasuryService.ListBankLines:input_type -> cagnotte.treasury.v1.ListBankLinesRequest
+	40, // 68: cagnotte.treasury.v1.TreasuryService.MatchBankLine:input_type -> cagnotte.treasury.v1.MatchBankLineRequest
+	41, // 69: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:input_type -> cagnotte.treasury.v1.UnmatchBankLineRequest
+	42, // 70: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:input_type -> cagnotte.treasury.v1.IgnoreBankLineRequest
+	43, // 71: cagnotte.treasury.v1.TreasuryService.GetBankPosition:input_type -> cagnotte.treasury.v1.GetBankPositionRequest
+	44, // 72: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
+	45, // 73: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
+	46, // 74: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
+	48, // 75: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
+	49, // 76: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
+	9,  // 77: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
+	9,  // 78: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
+	24, // 79: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:output_type -> cagnotte.treasury.v1.ListOfflineGiftsResponse
+	10, // 80: cagnotte.treasury.v1.TreasuryService.BankCheques:output_type -> cagnotte.treasury.v1.Deposit
+	9,  // 81: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineGift
+	9,  // 82: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
+	29, // 83: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
+	12, // 84: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
+	12, // 85: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
+	33, // 86: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
+	35, // 87: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
+	37, // 88: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:output_type -> cagnotte.treasury.v1.ImportBankStatementResponse
+	39, // 89: cagnotte.treasury.v1.TreasuryService.ListBankLines:output_type -> cagnotte.treasury.v1.ListBankLinesResponse
+	16, // 90: cagnotte.treasury.v1.TreasuryService.MatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
+	16, // 91: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
+	16, // 92: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:output_type -> cagnotte.treasury.v1.BankLine
+	19, // 93: cagnotte.treasury.v1.TreasuryService.GetBankPosition:output_type -> cagnotte.treasury.v1.BankPosition
+	20, // 94: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
+	20, // 95: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
+	47, // 96: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
+	20, // 97: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
+	20, // 98: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
+	77, // [77:99] is the sub-list for method output_type
+	55, // [55:77] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_treasury_v1_treasury_proto_init() }

@@ -115,7 +115,8 @@ type TreasuryServiceClient interface {
 	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
 	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
 	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
-	// direction is another, or it was taken back), TRANSACTION_MATCHED.
+	// direction is another, or it was taken back; of an expense a line may pay a part, and no more than what is left),
+	// TRANSACTION_MATCHED.
 	MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
 	// Takes a match or an ignoring back; what the match booked is reversed. FAILED_PRECONDITION:
 	// BANK_LINE_OPEN.
@@ -132,7 +133,7 @@ type TreasuryServiceClient interface {
 	GetExpense(ctx context.Context, in *GetExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(ctx context.Context, in *ListExpensesRequest, opts ...grpc.CallOption) (*ListExpensesResponse, error)
-	// Books the payment of an expense that is owed. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
+	// Books the payment of an expense that is owed, or of what lines have left of it. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
 	PayExpense(ctx context.Context, in *PayExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Takes back an expense that was entered wrongly, and its payment, by reversal. FAILED_PRECONDITION:
 	// EXPENSE_REVERSED, BANK_LINE_MATCHED when a line of the bank statement shows the payment: unmatch that one.
@@ -437,7 +438,8 @@ type TreasuryServiceServer interface {
 	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
 	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
 	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
-	// direction is another, or it was taken back), TRANSACTION_MATCHED.
+	// direction is another, or it was taken back; of an expense a line may pay a part, and no more than what is left),
+	// TRANSACTION_MATCHED.
 	MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error)
 	// Takes a match or an ignoring back; what the match booked is reversed. FAILED_PRECONDITION:
 	// BANK_LINE_OPEN.
@@ -454,7 +456,7 @@ type TreasuryServiceServer interface {
 	GetExpense(context.Context, *GetExpenseRequest) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(context.Context, *ListExpensesRequest) (*ListExpensesResponse, error)
-	// Books the payment of an expense that is owed. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
+	// Books the payment of an expense that is owed, or of what lines have left of it. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
 	PayExpense(context.Context, *PayExpenseRequest) (*Expense, error)
 	// Takes back an expense that was entered wrongly, and its payment, by reversal. FAILED_PRECONDITION:
 	// EXPENSE_REVERSED, BANK_LINE_MATCHED when a line of the bank statement shows the payment: unmatch that one.

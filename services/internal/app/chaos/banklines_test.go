@@ -146,12 +146,16 @@ func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget,
 	case suggested != "" && h.dice.IntN(3) > 0:
 		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Transaction{Transaction: suggested}}, nothing
 	case minor < 0:
-		e, ok := h.someInvoice(func(e *invoice) bool { return e.state == invoiceOwed && e.minor() == -minor })
+		e, ok := h.someInvoice(func(e *invoice) bool { return e.state == invoiceOwed && e.left() >= -minor })
 		if !ok {
 			return nil, nil
 		}
 		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Expense{Expense: e.name}},
-			func(*treasuryv1.BankLine) { e.state, e.source = invoicePaid, fromBank }
+			func(l *treasuryv1.BankLine) {
+				if e.lines[l.GetName()] = -minor; e.left() == 0 {
+					e.state, e.source = invoicePaid, fromBank
+				}
+			}
 	case h.dice.IntN(3) == 0:
 		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
 			func(l *treasuryv1.BankLine) { h.paper.receipts[l.GetName()] = minor }
@@ -196,6 +200,7 @@ func (h *history) takeLineBack() {
 		for _, e := range h.paper.invoices {
 			if e.name == target.GetExpense() {
 				e.state = invoiceOwed
+				delete(e.lines, l.GetName())
 			}
 		}
 		return nil

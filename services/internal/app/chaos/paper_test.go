@@ -251,7 +251,11 @@ type invoice struct {
 	name    string
 	expense *treasuryv1.Expense
 	state   treasuryv1.ExpenseState
-	source  treasuryv1.PaymentSource
+	// source is of the last payment.
+	source treasuryv1.PaymentSource
+	// byHand is what the treasurer paid from each source, and lines what each of the bank's lines did.
+	byHand map[treasuryv1.PaymentSource]int64
+	lines  map[string]int64
 }
 
 // Short for the proto's.
@@ -266,12 +270,35 @@ const (
 
 func (e *invoice) minor() int64 { return e.expense.GetAmount().GetAmountMinor() }
 
+// fromLines is what the bank's lines have paid.
+func (e *invoice) fromLines() (minor int64) {
+	for _, part := range e.lines {
+		minor += part
+	}
+	return minor
+}
+
+// left is what is not paid.
+func (e *invoice) left() int64 {
+	return e.minor() - e.byHand[fromBank] - e.byHand[fromCash] - e.fromLines()
+}
+
+// payByHand pays what is left of an invoice.
+func (h *history) payByHand(e *invoice, source treasuryv1.PaymentSource) {
+	left := e.left()
+	e.state, e.source = invoicePaid, source
+	e.byHand[source] += left
+	if source == fromBank {
+		h.bankBooks(&bankLine{minor: -left, text: "VIR CABINET MARTIN"})
+	}
+}
+
 // enterInvoice enters a new one, owed or paid; or, by mistake, one that is in the books.
 func (h *history) enterInvoice() {
 	if !h.answered() {
 		return
 	}
-	e := &invoice{state: invoiceOwed, expense: &treasuryv1.Expense{
+	e := &invoice{state: invoiceOwed, byHand: map[treasuryv1.PaymentSource]int64{}, lines: map[string]int64{}, expense: &treasuryv1.Expense{
 		Kind:  []treasuryv1.ExpenseKind{treasuryv1.ExpenseKind_EXPENSE_KIND_LAWYER, treasuryv1.ExpenseKind_EXPENSE_KIND_LITIGATION}[h.dice.IntN(2)],
 		Payee: "Cabinet Martin", Document: fmt.Sprintf("F-%d", len(h.paper.invoices)+1), DocumentDate: h.today(),
 		Amount: apptest.Euros(1 + h.dice.Int64N(500_00)),
@@ -280,8 +307,7 @@ func (h *history) enterInvoice() {
 		e.expense.Campaign = h.campaign
 	}
 	if h.dice.IntN(2) == 0 {
-		e.state, e.source = invoicePaid, []treasuryv1.PaymentSource{fromBank, fromCash}[h.dice.IntN(2)]
-		e.expense.PayDate, e.expense.Source = h.today(), e.source
+		e.expense.PayDate, e.expense.Source = h.today(), []treasuryv1.PaymentSource{fromBank, fromCash}[h.dice.IntN(2)]
 	}
 	known := false
 	if old, ok := h.someInvoice(func(e *invoice) bool { return e.state != invoiceReversed }); ok && h.dice.IntN(5) == 0 {
@@ -300,19 +326,14 @@ func (h *history) enterInvoice() {
 		case e.name == "":
 			e.name = made.GetName()
 			h.paper.invoices = append(h.paper.invoices, e)
-			h.bankPays(e)
+			if source := made.GetSource(); source != 0 {
+				h.payByHand(e, source)
+			}
 		case e.name != made.GetName():
 			h.t.Errorf("one request made two expenses: %s and %s", e.name, made.GetName())
 		}
 		return nil
 	})
-}
-
-// bankPays shows a payment from the bank, sooner or later.
-func (h *history) bankPays(e *invoice) {
-	if e.state == invoicePaid && e.source == fromBank {
-		h.bankBooks(&bankLine{minor: -e.minor(), text: "VIR CABINET MARTIN"})
-	}
 }
 
 // someInvoice draws one of those that are so.
@@ -334,7 +355,14 @@ func (h *history) payInvoice() {
 	}
 	source := []treasuryv1.PaymentSource{fromBank, fromCash}[h.dice.IntN(2)]
 	if h.dice.IntN(3) == 0 { // the bank has paid it, and its line will say so
-		h.bankBooks(&bankLine{minor: -e.minor(), text: "VIR CABINET MARTIN"})
+		parts := []int64{e.left()}
+		if h.dice.IntN(2) == 0 && parts[0] > 1 { // in two instalments
+			first := 1 + h.dice.Int64N(parts[0]-1)
+			parts = []int64{first, parts[0] - first}
+		}
+		for _, part := range parts {
+			h.bankBooks(&bankLine{minor: -part, text: "VIR CABINET MARTIN"})
+		}
 		return
 	}
 	req := &treasuryv1.PayExpenseRequest{Name: e.name, RequestId: uuid.NewString(), PayDate: h.today(), Source: source}
@@ -343,8 +371,7 @@ func (h *history) payInvoice() {
 			return h.refused("a payment", err)
 		}
 		if e.state == invoiceOwed {
-			e.state, e.source = invoicePaid, source
-			h.bankPays(e)
+			h.payByHand(e, source)
 		}
 		return nil
 	})
@@ -369,6 +396,7 @@ func (h *history) reverseInvoice() {
 			return h.refused("a reversal", err, "BANK_LINE_MATCHED")
 		}
 		e.state = invoiceReversed
+		clear(e.byHand)
 		return nil
 	})
 }

@@ -67,19 +67,16 @@ func (p *paper) balances() map[string]int64 {
 		}
 	}
 	for _, e := range p.invoices {
-		spent, from := lawyer, suppliers
+		if e.state == invoiceReversed {
+			continue
+		}
+		spent := lawyer
 		if e.expense.GetKind() == treasuryv1.ExpenseKind_EXPENSE_KIND_LITIGATION {
 			spent = court
 		}
-		switch {
-		case e.state == invoiceReversed:
-			continue
-		case e.state == invoicePaid && e.source == fromCash:
-			from = cash
-		case e.state == invoicePaid:
-			from = bank
-		}
-		move(spent, from, e.minor())
+		move(spent, suppliers, e.left())
+		move(spent, cash, e.byHand[fromCash])
+		move(spent, bank, e.byHand[fromBank]+e.fromLines())
 	}
 	for _, minor := range p.receipts {
 		move(bank, unknown, minor)
