@@ -63,7 +63,7 @@ func (h *history) fates() map[string]fate {
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
 		switch refund, dispute := refunded[b.SourceID], disputed[b.SourceID]; {
 		case b.Type == "charge" || b.Type == "payment":
-			fates[b.SourceID] = fate{}
+			fates[b.SourceID] = fates[b.SourceID] // of one second, a refund's may come first
 		case refund != "":
 			f := fates[refund]
 			f.backMinor -= b.AmountMinor
