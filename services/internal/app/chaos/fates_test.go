@@ -63,7 +63,10 @@ func (h *history) fates() map[string]fate {
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
 		switch refund, dispute := refunded[b.SourceID], disputed[b.SourceID]; {
 		case b.Type == "charge" || b.Type == "payment":
-			fates[b.SourceID] = fates[b.SourceID] // of one second, a refund's may come first
+			// Of one second, a refund's may come first.
+			if _, known := fates[b.SourceID]; !known {
+				fates[b.SourceID] = fate{}
+			}
 		case refund != "":
 			f := fates[refund]
 			f.backMinor -= b.AmountMinor
