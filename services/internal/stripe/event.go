@@ -2,6 +2,8 @@ package stripe
 
 import (
 	"encoding/json"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,19 +102,58 @@ func parseEvent(payload []byte) (Event, error) {
 	return e, nil
 }
 
+// plainSource is a sourceObject that is no id alone, as a balance transaction may have it: that is no object here.
+type plainSource sourceObject
+
+// What is read of an event's object, by the names of its members.
+var (
+	sessionMembers = memberNames(reflect.TypeFor[sessionObject]())
+	sourceMembers  = append(memberNames(reflect.TypeFor[sourceObject]()), "created")
+)
+
+// memberNames returns the names in the JSON tags of a struct.
+func memberNames(of reflect.Type) []string {
+	var names []string
+	for field := range of.Fields() {
+		names = append(names, field.Tag.Get("json"))
+	}
+	return names
+}
+
+// members returns an object with no other members than those named, since of Stripe's sixty a handful is read, and
+// encoding/json looks three times at each. What is no object is returned as it is.
+func members(data []byte, names []string) []byte {
+	object := gjson.ParseBytes(data)
+	if !object.IsObject() {
+		return data
+	}
+	kept := make([]byte, 1, 1024)
+	kept[0] = '{'
+	object.ForEach(func(name, value gjson.Result) bool {
+		if slices.Contains(names, name.Str) {
+			if len(kept) > 1 {
+				kept = append(kept, ',')
+			}
+			kept = append(kept, name.Raw...)
+			kept = append(kept, ':')
+			kept = append(kept, value.Raw...)
+		}
+		return true
+	})
+	return append(kept, '}')
+}
+
 // parseObject is lenient: an object of a version or product that we do not know has nothing for us but perhaps
 // its id, and the event is kept all the same.
 func parseObject(eventType, version string, data json.RawMessage) Object {
 	if strings.HasPrefix(eventType, "checkout.session.") {
 		return parseSession(version, data)
 	}
-	// The id alone, as a balance transaction may have it, is no object here.
-	type plain sourceObject
 	var o struct {
-		plain
+		plainSource
 		Created any `json:"created"`
 	}
-	if json.Unmarshal(data, &o) != nil {
+	if json.Unmarshal(members(data, sourceMembers), &o) != nil {
 		var named struct {
 			ID      string `json:"id"`
 			Object  string `json:"object"`
@@ -132,7 +173,7 @@ func parseObject(eventType, version string, data json.RawMessage) Object {
 
 func parseSession(version string, data json.RawMessage) Object {
 	var o sessionObject
-	if version == APIVersion && json.Unmarshal(data, &o) == nil {
+	if version == APIVersion && json.Unmarshal(members(data, sessionMembers), &o) == nil {
 		session := o.session()
 		return Object{Session: &session, PaymentIntent: session.PaymentIntent}
 	}
