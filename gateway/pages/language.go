@@ -104,7 +104,7 @@ func (w *words) percent(part, whole int64) string {
 
 // share writes hundredths of a percent, with decimals only where there are some: "1,5 %".
 func (w *words) share(basisPoints int32) string {
-	text := strings.TrimRight(strings.TrimRight(strconv.FormatFloat(float64(basisPoints)/100, 'f', 2, 64), "0"), ".")
+	text := strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%02d", basisPoints/100, basisPoints%100), "0"), ".")
 	if w.Lang == "en" {
 		return text + "%"
 	}

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"fmt"
 	"html/template"
 	"strconv"
 	"strings"
@@ -232,8 +233,9 @@ func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
 
 // percentOf writes a share for SVG, within 0 and 100, to a hundredth.
 func percentOf(part, whole int64) string {
-	share := min(100, max(0, float64(part)/float64(whole)*100))
-	return strconv.FormatFloat(share, 'f', 2, 64)
+	part = min(max(part, 0), whole)
+	share := part/whole*100_00 + (part%whole*100_00+whole/2)/whole
+	return fmt.Sprintf("%d.%02d", share/100, share%100)
 }
 
 // currencySymbol is what stands behind the field in which an amount is typed.

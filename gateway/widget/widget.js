@@ -354,7 +354,8 @@
      *  service computes it again; this is for the eye. */
     #whole(amount) {
       const { basis_points = 0, fixed } = this.#campaign.fee_estimate ?? {};
-      return Math.ceil(((amount + minor(fixed)) * 10_000) / (10_000 - basis_points));
+      const all = (amount + minor(fixed)) * 10_000, share = 10_000 - basis_points, rest = all % share;
+      return (all - rest) / share + (rest ? 1 : 0);
     }
 
     #bounds() {

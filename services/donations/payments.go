@@ -2,7 +2,6 @@ package donations
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"github.com/google/uuid"
@@ -55,9 +54,11 @@ func (p *kept) part() int64 {
 	if p.paidInMinor == 0 {
 		return 0
 	}
-	const noise = 1e-6 // of floats
-	part := float64(p.givenBackInMinor) * float64(p.gift.Minor) / float64(p.paidInMinor)
-	return int64(math.Copysign(math.Ceil(math.Abs(part)-noise), part))
+	part, err := p.gift.Part(p.givenBackInMinor, p.paidInMinor)
+	if err != nil { // no payment is so large, and nothing goes back beyond it
+		return p.gift.Minor
+	}
+	return part.Minor
 }
 
 const keptSQL = `

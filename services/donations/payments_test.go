@@ -156,6 +156,24 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 	})
 }
 
+// What went back is counted to the cent, away from nothing, also where a float would not tell the difference.
+func TestWhatWentBackIsCountedInIntegers(t *testing.T) {
+	for _, c := range []struct{ gift, paidIn, back, want int64 }{
+		{20_00, 18_00, 18_00, 20_00},
+		{20_00, 18_00, 9_00, 10_00},
+		{20_00, 18_00, 1, 2},
+		{20_00, 18_00, -9_00, -10_00},
+		{20_00, 30_000_001, 15_000, 1},                   // 0.99999997
+		{20_00, 29_999_999, 15_000, 2},                   // 1.00000003
+		{99_999_999, 99_999_998, 99_999_997, 99_999_998}, // 99,999,997.99999999
+	} {
+		p := kept{gift: money.Amount{Minor: c.gift, Currency: money.EUR}, paidInMinor: c.paidIn, givenBackInMinor: c.back}
+		if got := p.part(); got != c.want {
+			t.Errorf("%d of %d, of %d: %d, want %d", c.back, c.paidIn, c.gift, got, c.want)
+		}
+	}
+}
+
 // A list of Stripe's has the newest first, and a session may tell of the other payment.
 func TestWhichPaymentIsTheGiftsOwn(t *testing.T) {
 	e := newEnv(t, Limit{})

@@ -72,6 +72,27 @@ func (a Amount) Mul(n int64) (Amount, error) {
 	return Amount{signed(low, negative), a.Currency}, nil
 }
 
+// Part returns part of whole of a, rounded away from zero, so that no part of something is nothing. A negative part
+// has the negative amount. Errors: ErrWeights unless whole is positive, ErrOverflow.
+func (a Amount) Part(part, whole int64) (Amount, error) {
+	if whole <= 0 {
+		return Amount{}, ErrWeights
+	}
+	// 128 bits in between.
+	high, low := bits.Mul64(magnitude(a.Minor), magnitude(part))
+	if high >= uint64(whole) {
+		return Amount{}, ErrOverflow
+	}
+	quotient, remainder := bits.Div64(high, low, uint64(whole))
+	if quotient >= math.MaxInt64 {
+		return Amount{}, ErrOverflow
+	}
+	if remainder > 0 {
+		quotient++
+	}
+	return Amount{signed(quotient, (a.Minor < 0) != (part < 0)), a.Currency}, nil
+}
+
 // Split divides a in proportion to the weights, by largest remainder: the parts sum to a exactly,
 // each is within one minor unit of its exact share, and a part of weight zero is zero. Of equal
 // remainders the earlier part gets the unit, so equal input gives equal output. A negative

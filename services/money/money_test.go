@@ -92,6 +92,43 @@ func TestArithmeticAtTheEnds(t *testing.T) {
 	}
 }
 
+// A part agrees with that of unlimited integers, away from zero.
+func TestPart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, part, whole := amounts.Draw(t, "a"), rapid.Int64().Draw(t, "part"), rapid.Int64Min(1).Draw(t, "whole")
+		product := new(big.Int).Mul(big.NewInt(a.Minor), big.NewInt(part))
+		want, rest := new(big.Int).QuoRem(product, big.NewInt(whole), new(big.Int))
+		want.Add(want, big.NewInt(int64(rest.Sign())))
+		got, err := a.Part(part, whole)
+		if new(big.Int).Abs(want).Cmp(big.NewInt(math.MaxInt64)) >= 0 {
+			if err == nil && big.NewInt(got.Minor).Cmp(want) != 0 {
+				t.Fatalf("%v, want %v", got, want)
+			}
+			return
+		}
+		if err != nil || big.NewInt(got.Minor).Cmp(want) != 0 || got.Currency != a.Currency {
+			t.Fatalf("%v, %v; want %v", got, err, want)
+		}
+	})
+	for _, c := range []struct{ amount, part, whole, want int64 }{
+		{20_00, 18_00, 18_00, 20_00},
+		{20_00, 1, 18_00, 2},
+		{20_00, -1, 18_00, -2},
+		{20_00, 0, 18_00, 0},
+		// A float has no room for these: the product is one above 2^53, or far above it.
+		{9_007_199_254_740_993, 1, 1, 9_007_199_254_740_993},
+		{94_906_267, 94_906_267, 94_906_267, 94_906_267},
+		{99_999_999_999, 99_999_999_998, 99_999_999_999, 99_999_999_998},
+	} {
+		if got, err := (Amount{c.amount, EUR}).Part(c.part, c.whole); err != nil || got.Minor != c.want {
+			t.Errorf("%d/%d of %d is %v, %v; want %d", c.part, c.whole, c.amount, got, err, c.want)
+		}
+	}
+	if _, err := (Amount{1, EUR}).Part(1, 0); !errors.Is(err, ErrWeights) {
+		t.Errorf("of nothing: %v", err)
+	}
+}
+
 func TestCurrenciesDoNotMix(t *testing.T) {
 	euros, yen := Amount{1, EUR}, Amount{1, "JPY"}
 	if _, err := euros.Add(yen); !errors.Is(err, ErrCurrencyMismatch) {

@@ -119,7 +119,7 @@ func (s *Service) booked(ctx context.Context, name campaigns.Name) (campaigns.Ca
 
 // checkAmount is an error unless an amount is positive, in the currency, and no slip of the keyboard.
 func checkAmount(field string, amount money.Amount, currency money.Currency) error {
-	const most = 1e13
+	const most = 10_000_000_000_000
 	switch {
 	case amount.Currency != currency:
 		return wrong("CURRENCY_MISMATCH", field+".currency_code", "must be "+string(currency))

@@ -1,7 +1,8 @@
 package webhooks
 
 import (
-	"strconv"
+	"math/big"
+	"regexp"
 
 	"github.com/google/uuid"
 
@@ -161,10 +162,20 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 	return p
 }
 
+// ratePattern is a JSON number that is not negative, with an exponent that no computer minds.
+var (
+	ratePattern = regexp.MustCompile(`^[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?$`)
+	maxRate     = big.NewRat(1_000_000_000, 1)
+)
+
 // conversion is kept beside the transaction. A rate that is none explains nothing, and must not keep the money
 // from being booked.
 func conversion(t stripe.BalanceTransaction) (c ledger.Conversion) {
-	if rate, err := strconv.ParseFloat(t.ExchangeRate, 64); err != nil || !(rate > 0 && rate < 1e9) {
+	rate, isNumber := new(big.Rat), ratePattern.MatchString(t.ExchangeRate)
+	if isNumber {
+		rate.SetString(t.ExchangeRate)
+	}
+	if rate.Sign() <= 0 || rate.Cmp(maxRate) >= 0 {
 		return c
 	}
 	c.Reference, c.Rate = t.ID, t.ExchangeRate

@@ -2,7 +2,7 @@ package stripesim
 
 import (
 	"errors"
-	"math"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -37,24 +37,24 @@ func (s *Sim) SetExchange(account, from, to string, rate float64) error {
 // landing is what a charge brings to the balance, and the rate, which is zero when nothing is converted.
 func (w *world) landing(ch *charge) (amount int64, currency string, rate float64) {
 	if ch.Source != nil { // Adaptive Pricing: Stripe guarantees the merchant's own amount
-		return ch.Source.Amount, ch.Source.Currency, major(ch.Source.Amount, ch.Source.Currency) / major(ch.Amount, ch.Currency)
+		return ch.Source.Amount, ch.Source.Currency, rateOf(ch)
 	}
 	x := w.Exchange[ch.Currency]
 	if x.Rate == 0 {
 		return ch.Amount, ch.Currency, 0
 	}
-	return minorOf(major(ch.Amount, ch.Currency)*x.Rate, x.To), x.To, x.Rate
+	return convert(ch.Amount, ch.Currency, x.To, x.Rate), x.To, x.Rate
 }
 
 // goesBack is what a part of a charge takes out of the balance that it landed in: at the rate of [Sim.SetExchange], else
 // at that at which it came. https://docs.stripe.com/currencies/disputes-refunds
 func (w *world) goesBack(ch *charge, part int64) (amount int64, currency string, rate float64) {
 	if x := w.Exchange[ch.Currency]; x.Rate != 0 {
-		return minorOf(major(part, ch.Currency)*x.Rate, x.To), x.To, x.Rate
+		return convert(part, ch.Currency, x.To, x.Rate), x.To, x.Rate
 	}
 	landed, currency, rate := w.landing(ch)
 	if rate != 0 {
-		part = int64(math.Round(float64(part) * float64(landed) / float64(ch.Amount)))
+		part = rounded(new(big.Rat).Mul(big.NewRat(part, 1), big.NewRat(landed, ch.Amount)))
 	}
 	return part, currency, rate
 }
@@ -83,7 +83,7 @@ func (s *Sim) Localize(sessionID, currency string, rate float64) error {
 	}
 	source := sourcePrice{Amount: se.itemsAmount(), Currency: se.Items[0].Currency, FXRate: rate}
 	se.Currency, se.Source = strings.ToLower(currency), &source
-	se.Presented = minorOf(major(source.Amount, source.Currency)*rate, se.Currency)
+	se.Presented = convert(source.Amount, source.Currency, se.Currency, rate)
 	se.Offered = w.methods(se.MethodTypes, se.Currency)
 	s.changed = true
 	return nil
@@ -100,16 +100,34 @@ func (se *session) renderConversion() any {
 	}
 }
 
-func major(minor int64, currency string) float64 {
-	if zeroDecimal[currency] {
-		return float64(minor)
-	}
-	return float64(minor) / 100
+// rateOf is that at which a donor's own currency became the merchant's.
+func rateOf(ch *charge) float64 {
+	rate, _ := new(big.Rat).Quo(major(ch.Source.Amount, ch.Source.Currency), major(ch.Amount, ch.Currency)).Float64()
+	return rate
 }
 
-func minorOf(major float64, currency string) int64 {
-	if !zeroDecimal[currency] {
-		major *= 100
+// convert is exact up to the rounding to minor units: the rate is the decimal number that it is written as.
+func convert(minor int64, from, to string, rate float64) int64 {
+	exact, _ := new(big.Rat).SetString(strconv.FormatFloat(rate, 'f', -1, 64))
+	converted := exact.Mul(exact, major(minor, from))
+	if !zeroDecimal[to] {
+		converted.Mul(converted, big.NewRat(100, 1))
 	}
-	return int64(math.Round(major))
+	return rounded(converted)
+}
+
+func major(minor int64, currency string) *big.Rat {
+	if zeroDecimal[currency] {
+		return big.NewRat(minor, 1)
+	}
+	return big.NewRat(minor, 100)
+}
+
+// rounded is the nearest integer; a half goes away from zero.
+func rounded(exact *big.Rat) int64 {
+	minor, err := strconv.ParseInt(exact.FloatString(0), 10, 64)
+	if err != nil {
+		panic("stripesim: an amount beyond all amounts: " + exact.String())
+	}
+	return minor
 }

@@ -71,7 +71,7 @@ func (w *world) newInvoice(sub *subscription, reason string, now time.Time) *inv
 	}
 	if fx := sub.Presented; fx != nil {
 		inv.Source = &sourcePrice{Amount: inv.amount(), Currency: sub.Item.Currency, FXRate: fx.Rate}
-		inv.Item.UnitAmount = minorOf(major(inv.Item.UnitAmount, inv.Item.Currency)*fx.Rate, fx.To)
+		inv.Item.UnitAmount = convert(inv.Item.UnitAmount, inv.Item.Currency, fx.To, fx.Rate)
 		inv.Item.Currency = fx.To
 	}
 	if sub.Periods > 1 {
