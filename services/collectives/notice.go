@@ -40,6 +40,15 @@ const (
 	NoticePayoutDifference NoticeKind = "payout_difference"
 	// NoticePayoutFailed: the bank refused a payout.
 	NoticePayoutFailed NoticeKind = "payout_failed"
+	// NoticeStripeMoneyParked: Stripe moved money in a way that cannot be read, so it is not in the books.
+	NoticeStripeMoneyParked NoticeKind = "stripe_money_parked"
+	// NoticeStripeMoneyUnexplained: Stripe moved money, and somebody must say what for. It is told once a kind and day.
+	NoticeStripeMoneyUnexplained NoticeKind = "stripe_money_unexplained"
+	// NoticeStripeTopUp: money came from the bank account to the Stripe balance, or went back; a bank line is to be
+	// matched with it.
+	NoticeStripeTopUp NoticeKind = "stripe_top_up"
+	// NoticeStripeBalanceDiffers: the Stripe account in the books is not what Stripe says that its balance is.
+	NoticeStripeBalanceDiffers NoticeKind = "stripe_balance_differs"
 	// NoticeRecurringFailing: a month of a monthly gift could not be collected. It is told once a period.
 	NoticeRecurringFailing NoticeKind = "recurring_failing"
 	// NoticeStripeDisconnected: the Stripe account was disconnected; no gift is taken.

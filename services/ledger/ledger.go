@@ -46,8 +46,10 @@ const (
 	KindRefund  = "refund"
 	KindDispute = "dispute"
 	KindPayout  = "payout"
-	KindFee     = "fee"
-	KindOther   = "other"
+	// KindTopUp is money on its way from the bank to Stripe's balance, or back, that no payout of Stripe's moved.
+	KindTopUp = "top_up"
+	KindFee   = "fee"
+	KindOther = "other"
 	// KindReversal is for [Service.ReverseTx] alone; each is linked to its original.
 	KindReversal = "reversal"
 )

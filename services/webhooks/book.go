@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,13 +34,17 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 	if err != nil {
 		return err
 	}
-	items, unread, err := s.clues(ctx, account, fresh)
+	readable, odd := s.readable(ctx, account, fresh)
+	items, unread, err := s.clues(ctx, account, readable)
 	if err != nil {
 		return err
 	}
-	parked = append(parked, unread...)
+	parked = slices.Concat(parked, odd, unread)
 	end := func(ctx context.Context, tx pgx.Tx) error {
-		if err := parkTx(ctx, tx, account, fresh, parked); err != nil || also == nil {
+		if err := parkTx(ctx, tx, account, fresh, parked); err != nil {
+			return err
+		}
+		if err := s.tellOddTx(ctx, tx, owner, parked); err != nil || also == nil {
 			return err
 		}
 		return also(ctx, tx)
@@ -54,7 +59,7 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 			return err
 		}
 		if refusal != "" {
-			parked = append(parked, parking{it.ID, refusal})
+			parked = append(parked, park(it.BalanceTransaction, refusal))
 		}
 	}
 	return s.postBatch(ctx, account, owner, nil, end)
@@ -118,7 +123,7 @@ func (s *Service) clues(ctx context.Context, account string, fresh []stripe.Bala
 				return nil, nil, err
 			}
 			if !told {
-				unread = append(unread, parking{t.ID, reasonPaymentUnread})
+				unread = append(unread, park(t, reasonPaymentUnread))
 				continue
 			}
 			if donation != uuid.Nil {

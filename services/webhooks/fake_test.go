@@ -35,6 +35,7 @@ type fakeRow struct {
 	created            time.Time
 	source             string // JSON
 	currency           string // eur when empty
+	raw                string // the whole answer, instead of all that
 }
 
 func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
@@ -83,6 +84,9 @@ func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
 
 // json is the row as Stripe answers it; bare: with its source's id alone.
 func (row fakeRow) json(bare bool) json.RawMessage {
+	if row.raw != "" {
+		return json.RawMessage(row.raw)
+	}
 	source := cmp.Or(row.source, "null")
 	if bare {
 		source = `"bare_1"`

@@ -2,27 +2,93 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // retryCount bounds the parked balance transactions that one pass tries again.
 const retryCount = 20
 
-// parking is a balance transaction that cannot be booked now, and why: a reason of the ledger's, or of these.
-type parking struct{ id, reason string }
+// parking is a balance transaction that cannot be booked now, and why: a reason of the ledger's, or of these. What it
+// moved is nil when Stripe did not tell.
+type parking struct {
+	id, reason string
+	moved      *money.Amount
+}
+
+// park is a parking of a balance transaction that was read.
+func park(t stripe.BalanceTransaction, reason string) parking {
+	p := parking{id: t.ID, reason: reason}
+	if t.Unreadable == "" {
+		p.moved = &money.Amount{Minor: t.Net, Currency: money.Currency(t.Currency)}
+	}
+	return p
+}
 
 const (
 	// reasonPaymentUnread: its payment, which leads to its gift, could not be read at Stripe.
 	reasonPaymentUnread = "PAYMENT_UNREAD"
 	// reasonSourceUnread: Stripe named what moved the money by its id only.
 	reasonSourceUnread = "SOURCE_UNREAD"
+	// reasonUnexpectedShape: Stripe's answer is not of the shape that it documents, so that nobody can tell whose money it is.
+	reasonUnexpectedShape = "UNEXPECTED_SHAPE"
 )
+
+// readable parks those of which a member that matters is not of Stripe's shape, and returns the others.
+func (s *Service) readable(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (good []stripe.BalanceTransaction, odd []parking) {
+	for _, t := range fresh {
+		member := t.Unreadable
+		// What moved the money of a payout is known from its type.
+		if m, _ := meaningOf(t); m.payment && member == "" && t.Source.Unreadable != "" {
+			member = "source." + t.Source.Unreadable
+		}
+		if member == "" {
+			good = append(good, t)
+			continue
+		}
+		s.cfg.Logger.ErrorContext(ctx, "a balance transaction is not of Stripe's shape: it is parked",
+			"account", account, "balance_transaction", t.ID, "type", t.Type, "member", member)
+		odd = append(odd, park(t, reasonUnexpectedShape))
+	}
+	return good, odd
+}
+
+// tellOddTx tells the operator, and the collective that has the account alone, of what is parked for its shape: no try
+// will book it before the program knows the shape.
+func (s *Service) tellOddTx(ctx context.Context, tx pgx.Tx, owner string, parked []parking) error {
+	for _, p := range parked {
+		if p.reason != reasonUnexpectedShape {
+			continue
+		}
+		n := collectives.Notice{Kind: collectives.NoticeStripeMoneyParked, Key: p.id, Transactions: []string{p.id}}
+		if p.moved != nil {
+			n.Amount = *p.moved
+		}
+		if err := s.tellTx(ctx, tx, n, owner, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellTx tells each reader once: a collective, or the operator, who is "".
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n collectives.Notice, readers ...string) error {
+	slices.Sort(readers)
+	for _, n.Collective = range slices.Compact(readers) {
+		if err := s.cfg.Collectives.TellTx(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 const parkedAmongSQL = `
 SELECT p.id
@@ -46,21 +112,29 @@ INSERT INTO webhooks.parked AS p (
 	account,
 	id,
 	reason,
+	net_minor,
+	currency,
 	next_attempt_at
 )
 SELECT
 	@account,
 	u.id,
 	u.reason,
+	u.net_minor,
+	u.currency,
 	statement_timestamp() + @first::interval
 FROM unnest(
 	@parked::text[],
-	@reasons::text[]
-) AS u (id, reason)
+	@reasons::text[],
+	@nets::bigint[],
+	@currencies::text[]
+) AS u (id, reason, net_minor, currency)
 ORDER BY u.id
 ON CONFLICT (account, id) DO UPDATE
 SET
 	reason = EXCLUDED.reason,
+	net_minor = coalesce(EXCLUDED.net_minor, p.net_minor),
+	currency = coalesce(EXCLUDED.currency, p.currency),
 	attempts = p.attempts + 1,
 	next_attempt_at = statement_timestamp() + least(@first::interval * power(2, least(p.attempts, 20)), @max::interval)`
 
@@ -70,11 +144,20 @@ func parkTx(ctx context.Context, tx pgx.Tx, account string, tried []stripe.Balan
 	for _, t := range tried {
 		ids = append(ids, t.ID)
 	}
+	var nets []*int64
+	var currencies []*string
 	for _, p := range parked {
 		parkedIDs, reasons = append(parkedIDs, p.id), append(reasons, p.reason)
+		var net *int64
+		var currency *string
+		if p.moved != nil {
+			net, currency = &p.moved.Minor, (*string)(&p.moved.Currency)
+		}
+		nets, currencies = append(nets, net), append(currencies, currency)
 	}
 	named := pgx.NamedArgs{
-		"account": account, "ids": ids, "parked": parkedIDs, "reasons": reasons, "first": firstRetry, "max": maxRetry,
+		"account": account, "ids": ids, "parked": parkedIDs, "reasons": reasons, "nets": nets, "currencies": currencies,
+		"first": firstRetry, "max": maxRetry,
 	}
 	if len(ids) > 0 {
 		if _, err := tx.Exec(ctx, unparkSQL, named); err != nil {
@@ -116,7 +199,7 @@ func (s *Service) retryParked(ctx context.Context, account string, until time.Ti
 			err = s.book(ctx, account, []stripe.BalanceTransaction{t}, nil, nil)
 		} else {
 			s.cfg.Logger.WarnContext(ctx, "a parked balance transaction cannot be read", "account", account, "balance_transaction", id, "error", err)
-			err = s.book(ctx, account, nil, []parking{{id, errs.As(err).Reason}}, nil)
+			err = s.book(ctx, account, nil, []parking{{id: id, reason: errs.As(err).Reason}}, nil)
 		}
 		if err != nil {
 			return err

@@ -24,18 +24,26 @@ type meaning struct {
 	paid, back bool
 	// disputed: the donor's bank took it back, or gave it again.
 	disputed bool
+	// family: what is held back and released by these types is one pot; empty for what is no hold.
+	family string
 }
 
 var (
-	gift     = meaning{kind: ledger.KindGift, role: ledger.RoleGifts, payment: true, paid: true}
-	refund   = meaning{kind: ledger.KindRefund, role: ledger.RoleRefunds, payment: true, back: true}
-	dispute  = meaning{kind: ledger.KindDispute, role: ledger.RoleDisputes, payment: true, disputed: true}
-	payout   = meaning{kind: ledger.KindPayout, role: ledger.RoleTransit}
-	ownFee   = meaning{kind: ledger.KindFee, role: ledger.RoleStripeFees}
-	reserved = meaning{kind: ledger.KindOther, role: ledger.RoleTransit}
+	gift    = meaning{kind: ledger.KindGift, role: ledger.RoleGifts, payment: true, paid: true}
+	refund  = meaning{kind: ledger.KindRefund, role: ledger.RoleRefunds, payment: true, back: true}
+	dispute = meaning{kind: ledger.KindDispute, role: ledger.RoleDisputes, payment: true, disputed: true}
+	payout  = meaning{kind: ledger.KindPayout, role: ledger.RoleTransit}
+	ownFee  = meaning{kind: ledger.KindFee, role: ledger.RoleStripeFees}
+	// topUp passes through transit: its other side is a line of the bank's statement.
+	topUp = meaning{kind: ledger.KindTopUp, role: ledger.RoleTransit}
 	// explain waits for the treasurer: products of Stripe's that a collective does not use by itself.
 	explain = meaning{kind: ledger.KindOther, role: ledger.RoleUnknownReceipts}
 )
+
+// hold is money that Stripe holds back, or releases. All of one family is one pot, which is empty in the end.
+func hold(family string) meaning {
+	return meaning{kind: ledger.KindOther, role: ledger.RoleTransit, family: family}
+}
 
 // meanings has every type of balance transaction that Stripe documents,
 // https://docs.stripe.com/reports/balance-transaction-types. A refund or payout that fails, and a dispute
@@ -54,42 +62,58 @@ var meanings = map[string]meaning{
 	"payout":         payout,
 	"payout_cancel":  payout,
 	"payout_failure": payout,
-	"topup":          payout,
-	"topup_reversal": payout,
+
+	"topup":                     topUp,
+	"topup_reversal":            topUp,
+	"inbound_transfer":          topUp,
+	"inbound_transfer_reversal": topUp,
 
 	"stripe_fee":    ownFee,
 	"stripe_fx_fee": ownFee,
 	"tax_fee":       ownFee,
+	// What Stripe gives towards its fees, and takes for the taxes on them.
+	"fee_credit_funding": ownFee,
+	"tax_fund":           ownFee,
 
-	"reserve_transaction":             reserved,
-	"reserved_funds":                  reserved,
-	"payment_network_reserve_hold":    reserved,
-	"payment_network_reserve_release": reserved,
+	"reserve_transaction":             hold("reserve"),
+	"reserved_funds":                  hold("reserve"),
+	"reserve_hold":                    hold("reserve"),
+	"reserve_release":                 hold("reserve"),
+	"payment_network_reserve_hold":    hold("payment_network_reserve"),
+	"payment_network_reserve_release": hold("payment_network_reserve"),
+	"payout_minimum_balance_hold":     hold("minimum_balance"),
+	"payout_minimum_balance_release":  hold("minimum_balance"),
+	"issuing_authorization_hold":      hold("issuing_authorization"),
+	"issuing_authorization_release":   hold("issuing_authorization"),
 
-	"adjustment":                    explain, // but see meaningOf
-	"advance":                       explain,
-	"advance_funding":               explain,
-	"anticipation_repayment":        explain,
-	"application_fee":               explain,
-	"application_fee_refund":        explain,
-	"climate_order_purchase":        explain,
-	"climate_order_refund":          explain,
-	"connect_collection_transfer":   explain,
-	"contribution":                  explain,
-	"issuing_authorization_hold":    explain,
-	"issuing_authorization_release": explain,
-	"issuing_transaction":           explain,
-	"obligation_inbound":            explain,
-	"obligation_outbound":           explain,
-	"obligation_payout":             explain,
-	"obligation_payout_failure":     explain,
-	"obligation_reversal_inbound":   explain,
-	"obligation_reversal_outbound":  explain,
-	"payment_unreconciled":          explain,
-	"transfer":                      explain,
-	"transfer_cancel":               explain,
-	"transfer_failure":              explain,
-	"transfer_refund":               explain,
+	// Money that Stripe lends and takes back: it is owed until then, and on the account of what is to be explained it
+	// comes to nothing when all is paid back.
+	"advance":                explain,
+	"advance_funding":        explain,
+	"anticipation_repayment": explain,
+	// What was bought with the balance from another user of Stripe's, only its buyer knows.
+	"stripe_balance_payment_debit":          explain,
+	"stripe_balance_payment_debit_reversal": explain,
+
+	"adjustment":                   explain, // but see meaningOf
+	"application_fee":              explain,
+	"application_fee_refund":       explain,
+	"climate_order_purchase":       explain,
+	"climate_order_refund":         explain,
+	"connect_collection_transfer":  explain,
+	"contribution":                 explain,
+	"issuing_transaction":          explain,
+	"obligation_inbound":           explain,
+	"obligation_outbound":          explain,
+	"obligation_payout":            explain,
+	"obligation_payout_failure":    explain,
+	"obligation_reversal_inbound":  explain,
+	"obligation_reversal_outbound": explain,
+	"payment_unreconciled":         explain,
+	"transfer":                     explain,
+	"transfer_cancel":              explain,
+	"transfer_failure":             explain,
+	"transfer_refund":              explain,
 }
 
 // meaningOf looks a balance transaction up; documented is false for a type that Stripe has invented since.
@@ -100,6 +124,8 @@ func meaningOf(t stripe.BalanceTransaction) (m meaning, documented bool) {
 			return dispute, true
 		case "refund_failure":
 			return refund, true
+		case "fee", "tax":
+			return ownFee, true
 		}
 	}
 	if m, documented = meanings[t.Type]; !documented {

@@ -94,6 +94,12 @@ func TestPost(t *testing.T) {
 			ledger.KindOther,
 			legs{ledger.RoleStripeBalance: 19_45, ledger.RoleUnknownReceipts: -20_00, ledger.RoleStripeFees: 55},
 		},
+		"an adjustment of fees": {
+			stripe.BalanceTransaction{Type: "adjustment", Category: "fee", Amount: 3_00},
+			donations.Match{},
+			ledger.KindFee,
+			legs{ledger.RoleStripeBalance: 3_00, ledger.RoleStripeFees: -3_00},
+		},
 		"an adjustment of another kind": {
 			stripe.BalanceTransaction{Type: "adjustment", Category: "other_adjustment", Amount: 3_00},
 			donations.Match{},

@@ -86,8 +86,8 @@ func (s *Service) bookStep(ctx context.Context, r reading, was, is position) err
 	var parked []parking
 	for _, t := range r.fresh {
 		// Without its source, nobody can tell whose money it is. Read by itself, it has one; parking does that.
-		if m, _ := meaningOf(t); m.payment && t.Source.ID != "" && t.Source.Object == "" {
-			parked = append(parked, parking{t.ID, reasonSourceUnread})
+		if m, _ := meaningOf(t); m.payment && t.Source.ID != "" && t.Source.Object == "" && t.Source.Unreadable == "" {
+			parked = append(parked, park(t, reasonSourceUnread))
 			continue
 		}
 		fresh = append(fresh, t)
@@ -155,6 +155,6 @@ func (s *Service) fresh(ctx context.Context, account string, page []stripe.Balan
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(page), func(t stripe.BalanceTransaction) bool {
-		return known[t.ID] || (t.Amount == 0 && t.Fee == 0) || slices.Contains(parked, t.ID)
+		return known[t.ID] || (t.Amount == 0 && t.Fee == 0 && t.Unreadable == "") || slices.Contains(parked, t.ID)
 	}), nil
 }

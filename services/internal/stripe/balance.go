@@ -27,6 +27,8 @@ type BalanceTransaction struct {
 	Created      time.Time
 	Fees         []Fee
 	Source       Source
+	// Unreadable names a member of it that is not of Stripe's shape, so that nobody can tell what moved; empty: none.
+	Unreadable string
 }
 
 // Fee is a part of a balance transaction's fee. It can be negative.
@@ -41,6 +43,10 @@ type Fee struct {
 type Source struct {
 	// ID and Object name it; Object is empty when Stripe did not expand it.
 	ID, Object string
+	// Created is when Stripe made it; zero when it is not known.
+	Created time.Time
+	// Original is the earlier object of its kind that it takes back, such as the payout of a reversal; empty for none.
+	Original string
 	// Charge and PaymentIntent are the payment's: of a charge itself, or of the refund or dispute about it.
 	Charge, PaymentIntent string
 	// Amount is the object's own, in its Currency, upper case; it has no sign. Currency is empty when Stripe did not tell.
@@ -50,6 +56,8 @@ type Source struct {
 	Donation uuid.UUID
 	// Invoice is what a charge paid; empty for one that paid none. Then Donation is Nil: such a charge has no metadata.
 	Invoice string
+	// Unreadable names a member that is not of Stripe's shape; what it would have said is left out. Empty: none.
+	Unreadable string
 }
 
 // BalanceQuery asks for a page of balance transactions.
@@ -84,7 +92,9 @@ func (c *Client) listBalance(ctx context.Context, account string, values *form.V
 		return nil, false, err
 	}
 	for i := range answer.Data {
-		page = append(page, answer.Data[i].transaction())
+		if answer.Data[i].ID != "" { // without one it could be neither booked nor parked
+			page = append(page, answer.Data[i].transaction())
+		}
 	}
 	return page, answer.HasMore, nil
 }
@@ -121,12 +131,12 @@ type PaymentIntent struct {
 func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (PaymentIntent, error) {
 	var answer struct {
 		stripego.APIResource
-		ID           string            `json:"id"`
-		Status       string            `json:"status"`
-		Currency     string            `json:"currency"`
-		Metadata     map[string]string `json:"metadata"`
-		Invoice      reference         `json:"invoice"`
-		LatestCharge *chargeObject     `json:"latest_charge"`
+		ID           string        `json:"id"`
+		Status       string        `json:"status"`
+		Currency     string        `json:"currency"`
+		Metadata     metadata      `json:"metadata"`
+		Invoice      reference     `json:"invoice"`
+		LatestCharge *chargeObject `json:"latest_charge"`
 	}
 	err := c.get(ctx, account, "/v1/payment_intents/"+url.PathEscape(id),
 		query("expand[0]", "latest_charge.balance_transaction"), &answer)
@@ -141,14 +151,14 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 
 // chargeObject is a charge whose balance transaction was expanded.
 type chargeObject struct {
-	ID            string            `json:"id"`
-	Created       int64             `json:"created"`
-	Amount        int64             `json:"amount"`
-	Currency      string            `json:"currency"`
-	Metadata      map[string]string `json:"metadata"`
-	PaymentIntent reference         `json:"payment_intent"`
-	Invoice       reference         `json:"invoice"`
-	Balance       *balanceObject    `json:"balance_transaction"`
+	ID            string         `json:"id"`
+	Created       int64          `json:"created"`
+	Amount        int64          `json:"amount"`
+	Currency      string         `json:"currency"`
+	Metadata      metadata       `json:"metadata"`
+	PaymentIntent reference      `json:"payment_intent"`
+	Invoice       reference      `json:"invoice"`
+	Balance       *balanceObject `json:"balance_transaction"`
 }
 
 // balance is nil while the charge has none, and when there is no charge.
@@ -158,12 +168,13 @@ func (o *chargeObject) balance() *BalanceTransaction {
 	}
 	balance := o.Balance.transaction()
 	balance.Source = Source{
-		ID: o.ID, Object: objectCharge, Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
+		ID: o.ID, Object: objectCharge, Created: unix(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
 		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Invoice: o.Invoice.ID,
 	}
 	return &balance
 }
 
+// balanceObject keeps what is of Stripe's shape, whatever else it holds: one that is not must hold up no other.
 type balanceObject struct {
 	ID                string      `json:"id"`
 	Type              string      `json:"type"`
@@ -174,19 +185,50 @@ type balanceObject struct {
 	Currency          string      `json:"currency"`
 	Created           int64       `json:"created"`
 	ExchangeRate      json.Number `json:"exchange_rate"`
-	FeeDetails        []struct {
-		Type     string `json:"type"`
-		Amount   int64  `json:"amount"`
-		Currency string `json:"currency"`
-	} `json:"fee_details"`
-	Source sourceObject `json:"source"`
+	FeeDetails        []feeObject `json:"fee_details"`
+
+	Source     sourceObject `json:"source"`
+	unreadable string
+}
+
+type feeObject struct {
+	Type     string `json:"type"`
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It fails for nothing.
+func (o *balanceObject) UnmarshalJSON(data []byte) error {
+	type plain balanceObject
+	err := json.Unmarshal(data, (*plain)(o))
+	if err != nil {
+		*o = balanceObject{}
+		m := salvage(data)
+		m.must("id", &o.ID)
+		m.must("type", &o.Type)
+		m.must("amount", &o.Amount)
+		m.must("fee", &o.Fee)
+		m.must("net", &o.Net)
+		m.must("currency", &o.Currency)
+		m.must("created", &o.Created)
+		// Without these it can be booked. A fee that nobody divides is one.
+		m.may("reporting_category", &o.ReportingCategory)
+		m.may("exchange_rate", &o.ExchangeRate)
+		m.may("fee_details", &o.FeeDetails)
+		m.may("source", &o.Source)
+		o.unreadable = m.unreadable
+	}
+	if o.unreadable == "" && o.Net != o.Amount-o.Fee {
+		o.unreadable = "net"
+	}
+	return nil
 }
 
 func (o *balanceObject) transaction() BalanceTransaction {
 	t := BalanceTransaction{
 		ID: o.ID, Type: o.Type, Category: o.ReportingCategory,
 		Amount: o.Amount, Fee: o.Fee, Net: o.Net, Currency: strings.ToUpper(o.Currency),
-		ExchangeRate: o.ExchangeRate.String(), Created: unix(o.Created), Source: o.Source.source(),
+		ExchangeRate: o.ExchangeRate.String(), Created: unix(o.Created), Source: o.Source.source(), Unreadable: o.unreadable,
 	}
 	for _, f := range o.FeeDetails {
 		t.Fees = append(t.Fees, Fee{Type: f.Type, Amount: f.Amount, Currency: strings.ToUpper(f.Currency)})
@@ -194,35 +236,111 @@ func (o *balanceObject) transaction() BalanceTransaction {
 	return t
 }
 
-// sourceObject reads an id, an object of any kind, or null.
-type sourceObject struct {
-	ID            string            `json:"id"`
-	Object        string            `json:"object"`
-	Amount        int64             `json:"amount"`
-	Currency      string            `json:"currency"`
-	Metadata      map[string]string `json:"metadata"`
-	Charge        reference         `json:"charge"`
-	PaymentIntent reference         `json:"payment_intent"`
-	Invoice       reference         `json:"invoice"`
+// salvaged reads the members of an object one by one, so that one of another shape does not hide the others.
+type salvaged struct {
+	raw map[string]json.RawMessage
+	// unreadable is the first that must be read and cannot be.
+	unreadable string
 }
 
-// UnmarshalJSON reads an id as an object with nothing but an id.
+func salvage(data []byte) *salvaged {
+	m := &salvaged{}
+	if err := json.Unmarshal(data, &m.raw); err != nil {
+		m.unreadable = "object"
+	}
+	return m
+}
+
+// may reads a member; into is not changed when it is of another shape.
+func (m *salvaged) may(name string, into any) (ok bool) {
+	raw, there := m.raw[name]
+	return !there || json.Unmarshal(raw, into) == nil
+}
+
+func (m *salvaged) must(name string, into any) {
+	if !m.may(name, into) && m.unreadable == "" {
+		m.unreadable = name
+	}
+}
+
+// metadata is what an account's owner wrote on an object. What is no text there is left out.
+type metadata map[string]string
+
+// UnmarshalJSON implements json.Unmarshaler. It fails for nothing.
+func (m *metadata) UnmarshalJSON(data []byte) error {
+	*m = nil
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(data, &raw) != nil {
+		return nil
+	}
+	for key, value := range raw {
+		var text string
+		if json.Unmarshal(value, &text) == nil {
+			if *m == nil {
+				*m = metadata{}
+			}
+			(*m)[key] = text
+		}
+	}
+	return nil
+}
+
+// sourceObject reads an id, an object of any kind, or null.
+type sourceObject struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	Created        int64             `json:"created"`
+	Amount         int64             `json:"amount"`
+	Currency       string            `json:"currency"`
+	Metadata       map[string]string `json:"metadata"`
+	Charge         reference         `json:"charge"`
+	PaymentIntent  reference         `json:"payment_intent"`
+	Invoice        reference         `json:"invoice"`
+	OriginalPayout reference         `json:"original_payout"`
+	Transfer       reference         `json:"transfer"`
+
+	unreadable string
+}
+
+// UnmarshalJSON reads an id as an object with nothing but an id. It fails for nothing.
 func (o *sourceObject) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		return json.Unmarshal(data, &o.ID)
 	}
 	type plain sourceObject
-	return json.Unmarshal(data, (*plain)(o))
+	if json.Unmarshal(data, (*plain)(o)) != nil {
+		*o = sourceObject{}
+		m := salvage(data)
+		m.must("id", &o.ID)
+		m.must("object", &o.Object)
+		m.must("amount", &o.Amount)
+		m.must("currency", &o.Currency)
+		m.must("metadata", &o.Metadata)
+		m.must("charge", &o.Charge)
+		m.must("payment_intent", &o.PaymentIntent)
+		m.must("invoice", &o.Invoice)
+		m.may("created", &o.Created)
+		m.may("original_payout", &o.OriginalPayout)
+		m.may("transfer", &o.Transfer)
+		o.unreadable = m.unreadable
+	}
+	return nil
 }
 
 func (o *sourceObject) source() Source {
 	s := Source{
 		ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID,
-		Amount: o.Amount, Currency: strings.ToUpper(o.Currency),
+		Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Original: o.OriginalPayout.ID, Unreadable: o.unreadable,
+	}
+	if o.Created > 0 {
+		s.Created = unix(o.Created)
 	}
 	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
-	if o.Object == objectCharge {
+	switch o.Object {
+	case objectCharge:
 		s.Charge, s.Donation, s.Invoice = o.ID, parseDonation(o.Metadata), o.Invoice.ID
+	case "transfer_reversal":
+		s.Original = o.Transfer.ID
 	}
 	return s
 }

@@ -131,16 +131,16 @@ func (c *Client) listRefunds(ctx context.Context, account, of, id string) (all [
 const metadataRefund = "refund"
 
 type refundObject struct {
-	ID            string            `json:"id"`
-	Charge        reference         `json:"charge"`
-	PaymentIntent reference         `json:"payment_intent"`
-	Metadata      map[string]string `json:"metadata"`
-	Amount        int64             `json:"amount"`
-	Currency      string            `json:"currency"`
-	Status        RefundStatus      `json:"status"`
-	Reason        string            `json:"reason"`
-	FailureReason string            `json:"failure_reason"`
-	Created       int64             `json:"created"`
+	ID            string       `json:"id"`
+	Charge        reference    `json:"charge"`
+	PaymentIntent reference    `json:"payment_intent"`
+	Metadata      metadata     `json:"metadata"`
+	Amount        int64        `json:"amount"`
+	Currency      string       `json:"currency"`
+	Status        RefundStatus `json:"status"`
+	Reason        string       `json:"reason"`
+	FailureReason string       `json:"failure_reason"`
+	Created       int64        `json:"created"`
 }
 
 type refundAnswer struct {
