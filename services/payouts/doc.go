@@ -19,7 +19,7 @@
 //
 // The payout's own balance transaction is posted like every other, Stripe's balance to transit, and so is the one
 // by which a failed or canceled one comes back. In between stands the bank: when a payout is paid, a transaction
-// under [BankReference] takes it from transit to the bank, dated at its arrival; when a paid one fails, a reversal
+// under [BankReference] takes it from transit to the bank, on the day of its arrival; when a paid one fails, a reversal
 // under [ReturnReference] takes that back, dated when the money came back. Negative payouts are the same with the
 // other sign. So the bank's account has exactly the lines of the bank's statement, and transit returns to zero.
 //
@@ -37,7 +37,7 @@
 //
 // # Compared
 //
-// For each automatic payout, what is inside must sum to it, and each balance transaction inside must stand in the
+// For each automatic payout, what is inside must sum to it, with or without a fee that it costs itself, and each balance transaction inside must stand in the
 // books with the same net and fee; so must its own. What is not in the books yet is no difference until three days
 // after the arrival. A difference is stored as a [Finding] that names the transaction, told to the operator and to
 // members of the collectives concerned, counted by a metric, and looked at again every day: when it is gone, it is

@@ -49,10 +49,16 @@ func (s *Service) reconcile(ctx context.Context, p Payout) (compared, differs bo
 func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err error) {
 	overdue := s.now().Sub(p.Arrival) > missingAfter
 	sum := int64(0)
+	own := content{transaction: p.Transaction, net: -p.Amount.Minor}
 	for after := ""; ; {
 		page, err := s.contents(ctx, p.Account, p.ID, after, "", contentsCount)
 		if err != nil {
 			return c, err
+		}
+		for _, inside := range page {
+			if inside.transaction == p.Transaction {
+				own = inside
+			}
 		}
 		pairs, err := s.booked(ctx, p, page, "")
 		if err != nil {
@@ -80,14 +86,26 @@ func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err erro
 		}
 		after = page[len(page)-1].transaction
 	}
-	c.find(ProblemSum, "", p.Amount.Minor, sum)
-	own, err := s.cfg.Ledger.Moves(ctx, p.Account, []string{p.Transaction}, "")
+	// A fee of the payout itself is not part of its amount: Stripe takes it out of what is inside, or of what stays.
+	if sum != p.Amount.Minor+own.fee {
+		c.find(ProblemSum, "", p.Amount.Minor, sum)
+	}
+	moved := own.net + own.fee
+	c.find(ProblemOwn, p.Transaction, -p.Amount.Minor, moved)
+	moves, err := s.cfg.Ledger.Moves(ctx, p.Account, []string{p.Transaction}, "")
 	switch {
 	case err != nil:
-	case len(own) > 0:
-		c.find(ProblemOwn, p.Transaction, -p.Amount.Minor, own[0].Balance)
+	case len(moves) > 0:
+		var net, fee int64
+		for _, m := range moves {
+			net, fee = net+m.Balance, fee+m.Fees
+		}
+		if moved == -p.Amount.Minor {
+			c.find(ProblemOwn, p.Transaction, own.net, net)
+		}
+		c.find(ProblemFee, p.Transaction, own.fee, fee)
 	case overdue:
-		c.find(ProblemMissing, p.Transaction, -p.Amount.Minor, 0)
+		c.find(ProblemMissing, p.Transaction, own.net, 0)
 	default:
 		c.waiting = true
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -130,7 +131,7 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.Move) (shares
 // nobody, has it in transit; a collective with a share takes that out of its own balance at Stripe, which gives it
 // back to whoever the whole was taken from. So each share balances, and transit returns to zero.
 func lineAtBank(p Payout, own ledger.Move, shares []share) ledger.Transaction {
-	t := ledger.Transaction{Reference: BankReference(p.ID), Kind: ledger.KindPayout, Effective: p.Arrival}
+	t := ledger.Transaction{Reference: BankReference(p.ID), Kind: ledger.KindPayout}
 	entry := func(collective string, role ledger.AccountRole, minor int64) {
 		if minor != 0 {
 			t.Entries = append(t.Entries, ledger.Entry{
@@ -159,11 +160,38 @@ SET banked_at = coalesce(p.banked_at, statement_timestamp())
 WHERE p.account = @account
 	AND p.id = @payout`
 
+// arrivalOf is when a payout is at the bank: Stripe says a day of the calendar and no time, so it is that day for all whose
+// money it is, wherever they are. It is the first moment that is in that day for each of them.
+func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shares []share) (time.Time, error) {
+	var at time.Time
+	year, month, day := p.Arrival.UTC().Date()
+	for _, part := range append([]share{{own.Collective, 0}}, shares...) {
+		of := collectives.Collective{TimeZone: collectives.DefaultTimeZone} // the operator's days
+		if part.collective != "" {
+			var err error
+			if of, err = s.cfg.Collectives.Get(ctx, part.collective); err != nil {
+				return time.Time{}, err
+			}
+		}
+		zone, err := of.Location()
+		if err != nil {
+			return time.Time{}, err
+		}
+		if start := time.Date(year, month, day, 0, 0, 0, 0, zone); start.After(at) {
+			at = start.UTC()
+		}
+	}
+	return at, nil
+}
+
 // bank posts a paid payout's line. Where the period of its arrival is closed, it is dated when the open one begins.
 // One that has failed meanwhile has none, and is still due.
 func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
 	var line ledger.Transaction
-	effective := p.Arrival
+	effective, err := s.arrivalOf(ctx, *p, own, shares)
+	if err != nil {
+		return err
+	}
 	post := func() error {
 		return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 			var state stripe.PayoutStatus
@@ -187,7 +215,7 @@ func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares [
 			return postgres.Error(err)
 		})
 	}
-	err := post()
+	err = post()
 	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
 		for _, e := range line.Entries {
 			open, err := s.cfg.Ledger.ClosedUntil(ctx, p.Account, e.Collective)
@@ -281,12 +309,12 @@ ORDER BY u.collective`
 // keepSharesTx stores what was decided, if nothing was before, and returns what is kept. The payout's row is locked, so
 // that two who decide at once do not mix. Of a payout that had failed before, those with a share are told now.
 func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) ([]share, error) {
-	var collectives []string
+	var whose []string
 	var amounts []int64
 	for _, part := range shares {
-		collectives, amounts = append(collectives, part.collective), append(amounts, part.minor)
+		whose, amounts = append(whose, part.collective), append(amounts, part.minor)
 	}
-	args := pgx.NamedArgs{"account": p.Account, "id": p.ID, "payout": p.ID, "collectives": collectives, "amounts": amounts}
+	args := pgx.NamedArgs{"account": p.Account, "id": p.ID, "payout": p.ID, "collectives": whose, "amounts": amounts}
 	var state stripe.PayoutStatus
 	var listable bool
 	if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil {

@@ -1,6 +1,7 @@
 package payouts
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,7 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
@@ -131,5 +134,34 @@ func TestTheLineAtTheBankIsDividedAsItIsKept(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int64{"": 400, "vallon": 600}, got); diff != "" {
 		t.Errorf("at the bank: %s", diff)
+	}
+}
+
+// Of a payout that costs something Stripe's list may sum to its amount or to that and the fee. Anything else differs.
+func TestTheFeeOfAPayoutIsNoDifference(t *testing.T) {
+	for inside, want := range map[int64]int{1000: 0, 1025: 0, 1010: 1, 975: 1} {
+		e := newEnv(t)
+		p := e.paid(t, "po_1")
+		post := func(reference string, entries ...ledger.Entry) {
+			t.Helper()
+			if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+				_, err := e.cfg.Ledger.PostTx(ctx, tx, "", []ledger.Transaction{{Reference: reference, Kind: ledger.KindOther, Effective: e.now(), Entries: entries}})
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		post(p.Transaction, ledger.Entry{Role: ledger.RoleStripeBalance, Amount: eur(-1025)},
+			ledger.Entry{Role: ledger.RoleStripeFees, Amount: eur(25)}, ledger.Entry{Role: ledger.RoleTransit, Amount: eur(1000)})
+		post("txn_in", ledger.Entry{Role: ledger.RoleStripeBalance, Amount: eur(inside)}, ledger.Entry{Role: ledger.RoleUnknownReceipts, Amount: eur(-inside)})
+		if err := e.keepContents(t.Context(), p, []stripe.BalanceTransaction{
+			{ID: p.Transaction, Type: "payout", Net: -1025, Fee: 25}, {ID: "txn_in", Type: "charge", Net: inside},
+		}, true); err != nil {
+			t.Fatal(err)
+		}
+		c, err := e.compare(t.Context(), p)
+		if err != nil || len(c.findings) != want || c.waiting {
+			t.Errorf("%d inside: %+v, %v", inside, c, err)
+		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
@@ -260,5 +262,79 @@ func TestAManualPayout(t *testing.T) {
 	}
 	if diff := cmp.Diff([]payouts.Line{{Kind: payouts.LineUndetailed, Gross: 1000, Net: 1000}}, lines); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The fee of an automatic payout is no part of its amount, and no difference.
+func TestAPayoutWithAFeeOfItsOwn(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	if err := e.sim.SetPayoutFee("", 25); err != nil {
+		t.Fatal(err)
+	}
+	p := paidOut(e, vallon, "")
+	e.clock.Advance(2 * day)
+	e.delivered()
+	for range 2 {
+		e.run("")
+	}
+	e.wantAccounts("", map[string]int64{"vallon 1100": 3865})
+	if got := e.payout("vallon", p.ID); got.Reconciliation != payouts.ReconciliationMatched || p.AmountMinor != 3865 {
+		t.Errorf("of %d it is %+v", p.AmountMinor, got)
+	}
+	if fees := e.balances("")[ledger.RoleStripeFees]; fees != 2*55+25 {
+		t.Errorf("fees %d", fees)
+	}
+}
+
+// inZone sets where a collective's days begin.
+func (e *env) inZone(collective, zone string) {
+	e.t.Helper()
+	groups := collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
+	if _, err := groups.Update(e.t.Context(), collective, "", func(c *collectives.Collective) error {
+		c.TimeZone = zone
+		return nil
+	}); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// Stripe says a day, and no time: it is that day west of Greenwich too, and so in that year's books.
+func TestAPayoutArrivesOnItsDayEverywhere(t *testing.T) {
+	for _, zones := range [][2]string{
+		{"America/Martinique", "America/Martinique"},
+		{"Pacific/Tahiti", "America/Cayenne"},
+		{"Europe/Paris", "America/Guadeloupe"},
+		{"Indian/Reunion", "Pacific/Noumea"},
+		{"Pacific/Noumea", "America/Cayenne"},
+	} {
+		t.Run(zones[0]+" and "+zones[1], func(t *testing.T) {
+			e := newEnv(t, stripesim.Config{})
+			e.addNeighbour()
+			e.inZone("vallon", zones[0])
+			e.inZone("marseille", zones[1])
+			e.clock.Set(time.Date(2027, 12, 23, 10, 0, 0, 0, time.UTC)) // paid out on the 30th, arrives on the 1st
+			e.pay(e.give(neighbour))
+			p := paidOut(e, vallon, "")
+			e.clock.Advance(3 * day)
+			e.delivered()
+			e.run("")
+			moves, err := e.ledger.Moves(t.Context(), "", []string{payouts.BankReference(p.ID)}, "")
+			if err != nil || len(moves) < 2 {
+				t.Fatalf("posted as %v, %v", moves, err)
+			}
+			want := p.ArrivalDate.Format(time.DateOnly)
+			if want != "2028-01-01" {
+				t.Fatalf("it arrives on %s", want)
+			}
+			for _, zone := range zones {
+				location, err := time.LoadLocation(zone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := moves[0].Effective.In(location).Format(time.DateOnly); got != want {
+					t.Errorf("in %s it is at the bank on %s, want %s", zone, got, want)
+				}
+			}
+		})
 	}
 }

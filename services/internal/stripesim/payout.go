@@ -95,6 +95,9 @@ func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balance
 	}
 	own := w.addPayoutMove(p, "payout", "payout", -amount, now)
 	p.BalanceID = own.ID
+	if automatic && w.PayoutFee > 0 {
+		own.Fees = []feeDetail{{Amount: w.PayoutFee, Type: "stripe_fee", Description: "Payout fee"}}
+	}
 	if automatic {
 		p.Reconciliation = reconciliationInProgress
 		for _, b := range append(held, own) {

@@ -47,9 +47,22 @@ func (s *Sim) payOutDaily(w *world, now time.Time) {
 	}
 	for _, currency := range slices.Sorted(maps.Keys(sums)) {
 		if sums[currency] != 0 {
-			s.addPayout(w, sums[currency], currency, held[currency], true, now)
+			s.addPayout(w, sums[currency]-w.PayoutFee, currency, held[currency], true, now)
 		}
 	}
+}
+
+// SetPayoutFee lets each later automatic payout of the account cost so many minor units, which its own balance
+// transaction bears: the bank gets what is available without it.
+func (s *Sim) SetPayoutFee(account string, minor int64) error {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil || minor < 0 {
+		return fmt.Errorf("stripesim: no account %s, or a fee of %d", account, minor)
+	}
+	w.PayoutFee, s.changed = minor, true
+	return nil
 }
 
 // payoutControl is the part of the control that is about payouts.

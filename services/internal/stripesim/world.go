@@ -42,6 +42,8 @@ type world struct {
 	Hooks          table[*hook]          `json:"webhook_endpoints"`
 	Events         table[*event]         `json:"events"`
 	DailyPayouts   bool                  `json:"daily_payouts,omitempty"`
+	// PayoutFee is in minor units, see SetPayoutFee.
+	PayoutFee int64 `json:"payout_fee,omitempty"`
 	// LowBalance and RefundedFeePercent say how refunds go, see SetLowBalance and SetRefundedFee.
 	LowBalance         bool  `json:"low_balance,omitempty"`
 	RefundedFeePercent int64 `json:"refunded_fee_percent,omitempty"`
