@@ -142,8 +142,11 @@ type Movement struct {
 	GivenBackMinor int64
 	// GivenBackIn is the same in the currency that the donor paid in; the zero Amount when that is the gift's.
 	GivenBackIn money.Amount
-	// Disputes is 1 when the donor's bank took it back, -1 when that was won.
-	Disputes int
+	// DisputedMinor is what the donor's bank took, in the gift's currency, as far as that is known; negative when it came
+	// back.
+	DisputedMinor int64
+	// DisputedIn is the same in the currency that the donor paid in; the zero Amount when that is the gift's.
+	DisputedIn money.Amount
 	// Refund and Dispute are Stripe's ids of what moved it; empty for a payment.
 	Refund, Dispute string
 	// Back: the money came back to the collective.
@@ -187,40 +190,41 @@ RETURNING
 	d.id,
 	m.charge`
 
-// Only a paid gift can be given back. A long history is read from its newest end, so the refund or the dispute
-// may be known before the payment: then it was added up, and counts now. A dispute takes one payment: of a gift that was
-// paid twice, which is below zero given back, the other is there.
+// A paid gift is what the balance has of it, whatever became of it before and in whatever order that is known. A long
+// history is read from its newest end, so the refund or the dispute may be known before the payment: then it was added
+// up, and counts now. A dispute takes one payment: of a gift that was paid twice, which is below zero given back, the
+// other is there.
 const giveBackSQL = `
 UPDATE donations.donations AS d
 SET
 	given_back_minor = d.given_back_minor + m.minor,
-	open_disputes = d.open_disputes + m.disputes,
+	disputed_minor = d.disputed_minor + m.disputed,
 	state = CASE
-		WHEN d.state NOT IN ('succeeded', 'partially_refunded') THEN d.state
-		WHEN d.open_disputes + m.disputes > 0
-			AND d.given_back_minor + m.minor + (d.open_disputes + m.disputes - 1) * d.amount_minor >= 0 THEN 'disputed'
+		WHEN d.state NOT IN ('succeeded', 'partially_refunded', 'refunded', 'disputed') THEN d.state
+		WHEN d.disputed_minor + m.disputed > 0
+			AND d.given_back_minor + m.minor + d.disputed_minor + m.disputed > 0 THEN 'disputed'
 		WHEN d.given_back_minor + m.minor >= d.amount_minor THEN 'refunded'
 		WHEN d.given_back_minor + m.minor > 0 THEN 'partially_refunded'
-		ELSE d.state
+		ELSE 'succeeded'
 	END,
 	updated_at = @now
 FROM (
 	SELECT
 		u.id,
 		sum(u.minor)::bigint AS minor,
-		sum(u.disputes)::integer AS disputes
+		sum(u.disputed)::bigint AS disputed
 	FROM unnest(
 		@ids::uuid[],
 		@minor::bigint[],
-		@disputes::integer[]
-	) AS u (id, minor, disputes)
+		@disputed::bigint[]
+	) AS u (id, minor, disputed)
 	GROUP BY u.id
 ) AS m
 WHERE d.id = m.id
 	AND (
 		m.minor <> 0
-		OR m.disputes <> 0
-		OR (d.state = 'succeeded' AND (d.given_back_minor > 0 OR d.open_disputes > 0))
+		OR m.disputed <> 0
+		OR (d.state = 'succeeded' AND (d.given_back_minor > 0 OR d.disputed_minor > 0))
 	)`
 
 // BookTx notes on the gifts what was posted to the ledger for them in the same transaction. A gift whose
@@ -234,20 +238,20 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	if err != nil {
 		return err
 	}
-	minor, err := keepTx(ctx, tx, movements, first)
+	minor, disputed, err := keepTx(ctx, tx, movements, first)
 	if err != nil {
 		return err
 	}
-	ids, disputes := make([]uuid.UUID, len(movements)), make([]int, len(movements))
+	ids := make([]uuid.UUID, len(movements))
 	for i, m := range movements {
-		ids[i], disputes[i] = m.Donation, m.Disputes
+		ids[i] = m.Donation
 		if m.PaidMinor > 0 && !first[i] {
 			if err := s.tellPaidTwiceTx(ctx, tx, m); err != nil {
 				return err
 			}
 		}
 	}
-	_, err = tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": ids, "minor": minor, "disputes": disputes, "now": s.now()})
+	_, err = tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": ids, "minor": minor, "disputed": disputed, "now": s.now()})
 	if err != nil {
 		return postgres.Error(err)
 	}

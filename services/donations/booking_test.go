@@ -23,7 +23,7 @@ func (e *env) book(d Donation, movements ...Movement) {
 	}
 }
 
-// The state goes forward only; whether the money is here or there can change back.
+// The state of a paid gift is what the balance has of it, whatever became of it before.
 func TestWhatBecameOfTheMoney(t *testing.T) {
 	var (
 		paid        = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
@@ -32,8 +32,9 @@ func TestWhatBecameOfTheMoney(t *testing.T) {
 		whole       = Movement{GivenBackMinor: 20_00}
 		partFailed  = Movement{GivenBackMinor: -5_00}
 		wholeFailed = Movement{GivenBackMinor: -20_00}
-		disputed    = Movement{Disputes: 1}
-		won         = Movement{Disputes: -1}
+		disputed    = Movement{DisputedMinor: 20_00}
+		won         = Movement{DisputedMinor: -20_00}
+		claimed     = Movement{DisputedMinor: 8_00}
 	)
 	const (
 		open     = donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN
@@ -48,29 +49,36 @@ func TestWhatBecameOfTheMoney(t *testing.T) {
 		"paid":                         {[]Movement{paid}, StateSucceeded, received},
 		"refunded in part":             {[]Movement{paid, part}, StatePartiallyRefunded, received},
 		"refunded":                     {[]Movement{paid, whole}, StateRefunded, back},
-		"a refund that failed":         {[]Movement{paid, whole, wholeFailed}, StateRefunded, received},
-		"a refund that failed in part": {[]Movement{paid, whole, partFailed}, StateRefunded, received},
+		"a refund that failed":         {[]Movement{paid, whole, wholeFailed}, StateSucceeded, received},
+		"a refund that failed in part": {[]Movement{paid, whole, partFailed}, StatePartiallyRefunded, received},
 		"a refund that failed and was made again": {[]Movement{paid, whole, wholeFailed, whole}, StateRefunded, back},
-		"disputed":                                      {[]Movement{paid, disputed}, StateDisputed, back},
-		"a dispute that was won":                        {[]Movement{paid, disputed, won}, StateDisputed, received},
-		"a dispute that was won, of two":                {[]Movement{paid, disputed, disputed, won}, StateDisputed, back},
-		"refunded after a dispute that was won":         {[]Movement{paid, disputed, won, whole}, StateDisputed, back},
-		"a refund known before its payment":             {[]Movement{whole, paid}, StateRefunded, back},
-		"a refund that failed before its payment":       {[]Movement{whole, wholeFailed, paid}, StateSucceeded, received},
-		"a dispute known before its payment":            {[]Movement{disputed, paid}, StateDisputed, back},
-		"a dispute won, all known before the payment":   {[]Movement{disputed, won, paid}, StateSucceeded, received},
-		"a dispute won, and its loss known last":        {[]Movement{won, paid, disputed}, StateSucceeded, received},
-		"paid twice, and given back once":               {[]Movement{paid, again, whole}, StateSucceeded, received},
-		"paid twice, and given back twice":              {[]Movement{paid, again, whole, whole}, StateRefunded, back},
-		"given back once, and then known as paid twice": {[]Movement{whole, paid, again}, StateRefunded, received},
-		"paid twice, and disputed once":                 {[]Movement{paid, again, disputed}, StateSucceeded, received},
-		"paid twice, and disputed twice":                {[]Movement{paid, again, disputed, disputed}, StateDisputed, back},
-		"paid twice, one won, one lost":                 {[]Movement{paid, again, disputed, disputed, won}, StateDisputed, received},
-		"paid twice, one disputed, one given back":      {[]Movement{paid, again, disputed, whole}, StateDisputed, back},
-		"paid twice, one given back, one disputed":      {[]Movement{paid, again, whole, disputed}, StateDisputed, back},
-		"disputed, and then known as paid twice":        {[]Movement{paid, disputed, again}, StateDisputed, received},
-		"disputed for a part, after another went back":  {[]Movement{paid, part, disputed}, StateDisputed, back},
-		"a dispute without a payment":                   {[]Movement{disputed}, StateCreated, open},
+		"disputed":               {[]Movement{paid, disputed}, StateDisputed, back},
+		"a dispute that was won": {[]Movement{paid, disputed, won}, StateSucceeded, received},
+		"a dispute that was won, of a gift refunded in part": {[]Movement{paid, part, disputed, won}, StatePartiallyRefunded, received},
+		"a dispute of a part":                                {[]Movement{paid, claimed}, StateDisputed, received},
+		"a dispute whose money came back in part":            {[]Movement{paid, disputed, {DisputedMinor: -8_00}}, StateDisputed, received},
+		"a dispute after a full refund":                      {[]Movement{paid, whole, disputed}, StateDisputed, back},
+		"a dispute after a full refund, won":                 {[]Movement{paid, whole, disputed, won}, StateRefunded, back},
+		"a refund that failed after a dispute was lost":      {[]Movement{paid, whole, disputed, wholeFailed}, StateDisputed, back},
+		"one that failed after a dispute was won":            {[]Movement{paid, whole, disputed, won, wholeFailed}, StateSucceeded, received},
+		"a dispute that was won, of two":                     {[]Movement{paid, disputed, disputed, won}, StateDisputed, back},
+		"refunded after a dispute that was won":              {[]Movement{paid, disputed, won, whole}, StateRefunded, back},
+		"a refund known before its payment":                  {[]Movement{whole, paid}, StateRefunded, back},
+		"a refund that failed before its payment":            {[]Movement{whole, wholeFailed, paid}, StateSucceeded, received},
+		"a dispute known before its payment":                 {[]Movement{disputed, paid}, StateDisputed, back},
+		"a dispute won, all known before the payment":        {[]Movement{disputed, won, paid}, StateSucceeded, received},
+		"a dispute won, and its loss known last":             {[]Movement{won, paid, disputed}, StateSucceeded, received},
+		"paid twice, and given back once":                    {[]Movement{paid, again, whole}, StateSucceeded, received},
+		"paid twice, and given back twice":                   {[]Movement{paid, again, whole, whole}, StateRefunded, back},
+		"given back once, and then known as paid twice":      {[]Movement{whole, paid, again}, StateSucceeded, received},
+		"paid twice, and disputed once":                      {[]Movement{paid, again, disputed}, StateSucceeded, received},
+		"paid twice, and disputed twice":                     {[]Movement{paid, again, disputed, disputed}, StateDisputed, back},
+		"paid twice, one won, one lost":                      {[]Movement{paid, again, disputed, disputed, won}, StateSucceeded, received},
+		"paid twice, one disputed, one given back":           {[]Movement{paid, again, disputed, whole}, StateDisputed, back},
+		"paid twice, one given back, one disputed":           {[]Movement{paid, again, whole, disputed}, StateDisputed, back},
+		"disputed, and then known as paid twice":             {[]Movement{paid, disputed, again}, StateSucceeded, received},
+		"disputed for a part, after another went back":       {[]Movement{paid, part, disputed}, StateDisputed, back},
+		"a dispute without a payment":                        {[]Movement{disputed}, StateCreated, open},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
@@ -92,8 +100,8 @@ func TestWhatBecameOfTheMoney(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			if at := e.reload(other); outcome(at) != c.outcome {
-				t.Errorf("at once: outcome %s, want %s", outcome(at), c.outcome)
+			if at := e.reload(other); at.State != c.state || outcome(at) != c.outcome {
+				t.Errorf("at once: state %s and outcome %s, want %s and %s", at.State, outcome(at), c.state, c.outcome)
 			}
 		})
 	}

@@ -5,12 +5,20 @@
 // The schema donations: one row for each gift that somebody started, and for each monthly gift; what became of gifts
 // later, which is refunds, disputes and early fraud warnings; the tokens of donors' links; and the limit on how often
 // one network starts gifts. Nothing in it tells who gave. What was asked for (campaign, amount, request id) and the
-// Stripe account never change; the state moves forward only, by the table in state.go, and the database
-// refuses any other step:
+// Stripe account never change; the state moves by the table in state.go, and the database refuses any other step:
 //
-//	created --> pending --> succeeded --> partially_refunded --> refunded, disputed
+//	created --> pending --> succeeded <--> partially_refunded <--> refunded <--> disputed
 //	   |           |            ^
 //	   +-----------+--> expired, failed, canceled
+//
+// A paid gift stays paid. Among the four states of one, the balance decides, by all that moved so far and whatever the
+// order: a refund that fails and a dispute that is won bring the gift back to what it is.
+//
+//	went by refunds   is at a bank by disputes   state                the donor is told
+//	nothing           nothing                    succeeded            received
+//	a part            nothing                    partially_refunded   received
+//	all               nothing                    refunded             given back
+//	any               some                       disputed             given back, once both took all of it; else received
 //
 // From an unpaid end there is still a way to succeeded, since Stripe's word that money arrived beats every
 // word that it would not. From expired there is one to pending, too: see below.

@@ -58,10 +58,10 @@ type Donation struct {
 	checkoutURL  string
 	pollAttempts int
 	lookTime     time.Time
-	// givenBackMinor and openDisputes are what Stripe's balance says is not the collective's any more. Both can
-	// return to zero, and the state cannot. The first is below zero while a gift is there twice.
-	givenBackMinor int64
-	openDisputes   int
+	// givenBackMinor and disputedMinor are what Stripe's balance says is not the collective's any more: by refunds, and by
+	// disputes that are open or lost. The first is below zero while a gift is there twice; together they are above the
+	// gift when it was paid back twice.
+	givenBackMinor, disputedMinor int64
 	// fraudWarning: a card network warned of it, and it can still be given back.
 	fraudWarning bool
 	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
@@ -91,12 +91,9 @@ func (d Donation) RecoveryURL(now time.Time) string {
 	return d.recoveryURL
 }
 
-// GivenBack reports whether a paid gift is wholly back with its donor now. The state says how far it came: a
-// refund that failed and a dispute that was won leave it, and bring the money back to the collective. A dispute takes
-// one payment, and a gift may be there twice.
-func (d Donation) GivenBack() bool {
-	return d.givenBackMinor+int64(d.openDisputes)*d.Amount.Minor >= d.Amount.Minor
-}
+// GivenBack reports whether a paid gift is wholly back with its donor now. A dispute takes one payment, or a part of it,
+// and a gift may be there twice.
+func (d Donation) GivenBack() bool { return d.givenBackMinor+d.disputedMinor >= d.Amount.Minor }
 
 // Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d.ID.String() }

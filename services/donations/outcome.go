@@ -215,7 +215,8 @@ func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionF
 	if next == StateExpired && d.CheckoutSession != "" && d.CheckoutSession != f.Session.ID {
 		return true, false, nil
 	}
-	return true, d.State.CanBecome(next), nil
+	// Of a paid gift a session has nothing to tell: what became of it is the balance's to say.
+	return true, !d.State.Paid() && d.State.CanBecome(next), nil
 }
 
 // sessionMoves are the arrays of applySQL.

@@ -22,39 +22,50 @@ type paymentKey struct {
 type kept struct {
 	gift money.Amount
 	// surplus: the gift was paid already.
-	surplus        bool
-	givenBackMinor int64
-	openDisputes   int
-	// paidInMinor and givenBackInMinor are in the currency that the donor paid in, if that is not the gift's.
-	paidInMinor, givenBackInMinor int64
+	surplus bool
+	// givenBack went by refunds, disputed by disputes.
+	givenBack, disputed gone
+	// paidInMinor is in the currency that the donor paid in, if that is not the gift's.
+	paidInMinor int64
 }
+
+// gone is what went from a payment one way: of the gift, and in the currency that the donor paid in, if that is not the
+// gift's.
+type gone struct{ minor, inMinor int64 }
 
 // add notes a movement. Of what was paid in the donor's own currency the books have what Stripe converts, at the rate
 // of each day, https://docs.stripe.com/currencies/disputes-refunds, and the donor has back what was paid: so its part
 // of that is what went back of the gift. Until the payment is booked, it is what the books have.
 func (p *kept) add(m Movement) {
-	p.openDisputes += m.Disputes
 	if m.PaidIn.Currency != "" && m.PaidIn.Currency != p.gift.Currency {
 		p.paidInMinor = m.PaidIn.Minor
-		if p.givenBackInMinor != 0 {
-			p.givenBackMinor = p.part()
+		for _, g := range []*gone{&p.givenBack, &p.disputed} {
+			if g.inMinor != 0 {
+				g.minor = p.part(g.inMinor)
+			}
 		}
 	}
-	before := p.part()
-	p.givenBackInMinor += m.GivenBackIn.Minor
-	if m.GivenBackIn.Currency != "" && p.paidInMinor > 0 {
-		p.givenBackMinor += p.part() - before
+	p.goes(&p.givenBack, m.GivenBackMinor, m.GivenBackIn)
+	p.goes(&p.disputed, m.DisputedMinor, m.DisputedIn)
+}
+
+// goes adds what the books have, or, where it is known, what the donor has.
+func (p *kept) goes(g *gone, minor int64, in money.Amount) {
+	before := p.part(g.inMinor)
+	g.inMinor += in.Minor
+	if in.Currency != "" && p.paidInMinor > 0 {
+		g.minor += p.part(g.inMinor) - before
 	} else {
-		p.givenBackMinor += m.GivenBackMinor
+		g.minor += minor
 	}
 }
 
-// part is what went back, rounded up, so that all that was paid is all of the gift.
-func (p *kept) part() int64 {
+// part is how much of the gift so much of what was paid is, rounded up, so that all that was paid is all of the gift.
+func (p *kept) part(inMinor int64) int64 {
 	if p.paidInMinor == 0 {
 		return 0
 	}
-	part, err := p.gift.Part(p.givenBackInMinor, p.paidInMinor)
+	part, err := p.gift.Part(inMinor, p.paidInMinor)
 	if err != nil { // no payment is so large, and nothing goes back beyond it
 		return p.gift.Minor
 	}
@@ -69,9 +80,10 @@ SELECT
 	d.currency,
 	coalesce(p.surplus, false),
 	coalesce(p.given_back_minor, 0),
-	coalesce(p.open_disputes, 0),
+	coalesce(p.disputed_minor, 0),
 	coalesce(p.paid_in_minor, 0),
-	coalesce(p.given_back_in_minor, 0)
+	coalesce(p.given_back_in_minor, 0),
+	coalesce(p.disputed_in_minor, 0)
 FROM unnest(
 	@donations::uuid[],
 	@intents::text[]
@@ -85,39 +97,45 @@ INSERT INTO donations.payments (
 	payment_intent_id,
 	surplus,
 	given_back_minor,
-	open_disputes,
+	disputed_minor,
 	paid_in_minor,
-	given_back_in_minor
+	given_back_in_minor,
+	disputed_in_minor
 )
 SELECT
 	k.donation,
 	k.intent,
 	k.surplus,
 	k.given_back_minor,
-	k.open_disputes,
+	k.disputed_minor,
 	k.paid_in_minor,
-	k.given_back_in_minor
+	k.given_back_in_minor,
+	k.disputed_in_minor
 FROM unnest(
 	@donations::uuid[],
 	@intents::text[],
 	@surplus::boolean[],
 	@given_back::bigint[],
-	@disputes::integer[],
+	@disputed::bigint[],
 	@paid_in::bigint[],
-	@given_back_in::bigint[]
-) AS k (donation, intent, surplus, given_back_minor, open_disputes, paid_in_minor, given_back_in_minor)
+	@given_back_in::bigint[],
+	@disputed_in::bigint[]
+) AS k (
+	donation, intent, surplus, given_back_minor, disputed_minor, paid_in_minor, given_back_in_minor, disputed_in_minor
+)
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET
 	surplus = excluded.surplus,
 	given_back_minor = excluded.given_back_minor,
-	open_disputes = excluded.open_disputes,
+	disputed_minor = excluded.disputed_minor,
 	paid_in_minor = excluded.paid_in_minor,
-	given_back_in_minor = excluded.given_back_in_minor`
+	given_back_in_minor = excluded.given_back_in_minor,
+	disputed_in_minor = excluded.disputed_in_minor`
 
-// keepTx notes movements on the payments that they are of, and returns what each gives back of its gift. The first
-// payment of a gift that nothing went back of needs no note. The caller has locked the gifts.
-func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) (minor []int64, err error) {
-	minor = make([]int64, len(movements))
+// keepTx notes movements on the payments that they are of, and returns what each gives back of its gift, and what a bank
+// takes by it. The first payment of a gift that nothing went back of needs no note. The caller has locked the gifts.
+func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) (minor, disputed []int64, err error) {
+	minor, disputed = make([]int64, len(movements)), make([]int64, len(movements))
 	var donations []uuid.UUID
 	var intents []string
 	for i, m := range movements {
@@ -128,7 +146,7 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 	payments := map[paymentKey]*kept{}
 	if len(donations) > 0 {
 		if payments, err = readKeptTx(ctx, tx, donations, intents); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for i, m := range movements {
@@ -136,9 +154,9 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 		if p == nil { // nobody tells of which payment it is, or there is nothing to tell
 			p = &kept{}
 		}
-		before := p.givenBackMinor
+		givenBack, taken := p.givenBack.minor, p.disputed.minor
 		p.add(m)
-		minor[i] = p.givenBackMinor - before
+		minor[i], disputed[i] = p.givenBack.minor-givenBack, p.disputed.minor-taken
 		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
 		// and the gift is still there.
 		if m.PaidMinor > 0 && !first[i] {
@@ -146,7 +164,7 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 			minor[i] -= m.PaidMinor
 		}
 	}
-	return minor, writeKeptTx(ctx, tx, payments)
+	return minor, disputed, writeKeptTx(ctx, tx, payments)
 }
 
 func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents []string) (map[paymentKey]*kept, error) {
@@ -158,8 +176,8 @@ func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents [
 	var key paymentKey
 	var p kept
 	_, err = pgx.ForEachRow(rows, []any{
-		&key.donation, &key.intent, &p.gift.Minor, &p.gift.Currency, &p.surplus, &p.givenBackMinor, &p.openDisputes,
-		&p.paidInMinor, &p.givenBackInMinor,
+		&key.donation, &key.intent, &p.gift.Minor, &p.gift.Currency, &p.surplus, &p.givenBack.minor, &p.disputed.minor,
+		&p.paidInMinor, &p.givenBack.inMinor, &p.disputed.inMinor,
 	}, func() error {
 		found := p
 		payments[key] = &found
@@ -175,16 +193,16 @@ func writeKeptTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*kept) 
 	var donations []uuid.UUID
 	var intents []string
 	var surplus []bool
-	var givenBack, paidIn, givenBackIn []int64
-	var disputes []int
+	var givenBack, disputed, paidIn, givenBackIn, disputedIn []int64
 	for key, p := range payments {
 		donations, intents, surplus = append(donations, key.donation), append(intents, key.intent), append(surplus, p.surplus)
-		givenBack, disputes = append(givenBack, p.givenBackMinor), append(disputes, p.openDisputes)
-		paidIn, givenBackIn = append(paidIn, p.paidInMinor), append(givenBackIn, p.givenBackInMinor)
+		givenBack, disputed = append(givenBack, p.givenBack.minor), append(disputed, p.disputed.minor)
+		paidIn = append(paidIn, p.paidInMinor)
+		givenBackIn, disputedIn = append(givenBackIn, p.givenBack.inMinor), append(disputedIn, p.disputed.inMinor)
 	}
 	_, err := tx.Exec(ctx, keepSQL, pgx.NamedArgs{
-		"donations": donations, "intents": intents, "surplus": surplus, "given_back": givenBack, "disputes": disputes,
-		"paid_in": paidIn, "given_back_in": givenBackIn,
+		"donations": donations, "intents": intents, "surplus": surplus, "given_back": givenBack, "disputed": disputed,
+		"paid_in": paidIn, "given_back_in": givenBackIn, "disputed_in": disputedIn,
 	})
 	return postgres.Error(err)
 }
@@ -200,8 +218,8 @@ type returning struct {
 	// balanceMinor is what Stripe's balance says went back, refundsMinor the sum of the refunds that are alive: asked
 	// for, under way, or succeeded.
 	balanceMinor, refundsMinor int64
-	// disputes is what the balance knows of.
-	disputes int
+	// disputedMinor is what the balance says that banks took.
+	disputedMinor int64
 	// barred: a dispute leaves nothing to refund, also one whose money has not been seen to move.
 	barred bool
 }
@@ -218,7 +236,7 @@ SELECT
 	bool_or(w.converted),
 	sum(w.balance_minor)::bigint,
 	sum(w.refunds_minor)::bigint,
-	sum(w.disputes)::integer,
+	sum(w.disputed_minor)::bigint,
 	bool_or(w.barred)
 FROM (
 	SELECT
@@ -227,7 +245,7 @@ FROM (
 		p.paid_in_minor > 0 AS converted,
 		p.given_back_minor AS balance_minor,
 		0::bigint AS refunds_minor,
-		p.open_disputes AS disputes,
+		p.disputed_minor,
 		false AS barred
 	FROM donations.payments AS p
 	WHERE p.donation = @donation
@@ -273,7 +291,7 @@ func returningTx(ctx context.Context, tx pgx.Tx, d Donation, but uuid.UUID) ([]r
 		return nil, postgres.Error(err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r returning, err error) {
-		err = row.Scan(&r.intent, &r.surplus, &r.converted, &r.balanceMinor, &r.refundsMinor, &r.disputes, &r.barred)
+		err = row.Scan(&r.intent, &r.surplus, &r.converted, &r.balanceMinor, &r.refundsMinor, &r.disputedMinor, &r.barred)
 		return r, err
 	})
 	return d.withOwn(found), postgres.Error(err)
@@ -286,10 +304,10 @@ func (d Donation) withOwn(others []returning) []returning {
 		own = others[i]
 		others = slices.Delete(others, i, i+1)
 	}
-	own.surplus, own.balanceMinor, own.disputes = false, d.givenBackMinor, d.openDisputes
+	own.surplus, own.balanceMinor, own.disputedMinor = false, d.givenBackMinor, d.disputedMinor
 	after := 0
 	for _, r := range others {
-		own.balanceMinor, own.disputes = own.balanceMinor-r.balanceMinor, own.disputes-r.disputes
+		own.balanceMinor, own.disputedMinor = own.balanceMinor-r.balanceMinor, own.disputedMinor-r.disputedMinor
 		if r.surplus {
 			own.balanceMinor += d.Amount.Minor
 			after++
@@ -323,7 +341,7 @@ func (d Donation) checkRefundable(payments []returning) (open []returning, err e
 		return nil, errs.Precondition("GIFT_NOT_AT_STRIPE", "The gift did not come through Stripe, and cannot go back through it.")
 	}
 	for _, r := range payments {
-		if r.disputes <= 0 && !r.barred {
+		if r.disputedMinor <= 0 && !r.barred {
 			open = append(open, r)
 		}
 	}

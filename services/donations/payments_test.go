@@ -23,9 +23,9 @@ func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
 		againBack    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 20_00}
 		againPart    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 15_00}
 		againFailed  = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: -20_00}
-		disputed     = Movement{Charge: "ch_1", PaymentIntent: "pi_1", Disputes: 1}
-		againClaimed = Movement{Charge: "ch_2", PaymentIntent: "pi_2", Disputes: 1}
-		againWon     = Movement{Charge: "ch_2", PaymentIntent: "pi_2", Disputes: -1}
+		disputed     = Movement{Charge: "ch_1", PaymentIntent: "pi_1", DisputedMinor: 20_00}
+		againClaimed = Movement{Charge: "ch_2", PaymentIntent: "pi_2", DisputedMinor: 20_00}
+		againWon     = Movement{Charge: "ch_2", PaymentIntent: "pi_2", DisputedMinor: -20_00}
 	)
 	type ask struct {
 		minor int64
@@ -167,8 +167,8 @@ func TestWhatWentBackIsCountedInIntegers(t *testing.T) {
 		{20_00, 29_999_999, 15_000, 2},                   // 1.00000003
 		{99_999_999, 99_999_998, 99_999_997, 99_999_998}, // 99,999,997.99999999
 	} {
-		p := kept{gift: money.Amount{Minor: c.gift, Currency: money.EUR}, paidInMinor: c.paidIn, givenBackInMinor: c.back}
-		if got := p.part(); got != c.want {
+		p := kept{gift: money.Amount{Minor: c.gift, Currency: money.EUR}, paidInMinor: c.paidIn}
+		if got := p.part(c.back); got != c.want {
 			t.Errorf("%d of %d, of %d: %d, want %d", c.back, c.paidIn, c.gift, got, c.want)
 		}
 	}

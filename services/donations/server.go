@@ -89,7 +89,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		CreateTime:        timestamppb.New(d.CreateTime),
 		RecurringDonation: recurringOf(d),
 		AmountGivenBack:   givenBack(d),
-		Disputed:          d.openDisputes > 0,
+		Disputed:          d.disputedMinor > 0,
 	}, nil
 }
 
@@ -158,7 +158,7 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 		ExpireTime:        timestamp(d.ExpireTime),
 		RecurringDonation: recurringOf(d),
 		AmountGivenBack:   givenBack(d),
-		Disputed:          d.openDisputes > 0,
+		Disputed:          d.disputedMinor > 0,
 		FraudWarning:      d.fraudWarning,
 	}
 }

@@ -18,7 +18,8 @@ const (
 	StateDisputed          State = "disputed"
 )
 
-// next returns the states that a gift can go to from s. The trigger donations.check_change has the same table.
+// next returns the states that a gift can go to from s. The trigger donations.check_change has the same table. Among
+// the states of a paid one the balance decides, see giveBackSQL; nothing else leads there.
 func (s State) next() []State {
 	switch s {
 	case StateCreated:
@@ -32,13 +33,26 @@ func (s State) next() []State {
 	case StateSucceeded:
 		return []State{StatePartiallyRefunded, StateRefunded, StateDisputed}
 	case StatePartiallyRefunded:
-		return []State{StateRefunded, StateDisputed}
+		return []State{StateSucceeded, StateRefunded, StateDisputed}
+	case StateRefunded:
+		return []State{StateSucceeded, StatePartiallyRefunded, StateDisputed}
+	case StateDisputed:
+		return []State{StateSucceeded, StatePartiallyRefunded, StateRefunded}
 	}
 	return nil
 }
 
 // CanBecome reports whether a gift can go from s to next in one step. Staying is no step.
 func (s State) CanBecome(next State) bool { return slices.Contains(s.next(), next) }
+
+// Paid reports whether the money arrived, whatever became of it since.
+func (s State) Paid() bool {
+	switch s {
+	case StateSucceeded, StatePartiallyRefunded, StateRefunded, StateDisputed:
+		return true
+	}
+	return false
+}
 
 // Open reports whether Stripe may still have something new to say about the payment.
 func (s State) Open() bool { return s == StateCreated || s == StatePending }

@@ -34,7 +34,7 @@ const columns = `
 	coalesce(d.payment_intent_id, ''),
 	d.poll_attempts,
 	d.given_back_minor,
-	d.open_disputes,
+	d.disputed_minor,
 	EXISTS (
 		SELECT
 		FROM donations.fraud_warnings AS w
@@ -60,7 +60,7 @@ func scan(r pgx.CollectableRow) (Donation, error) {
 	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.FeeCover.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
 		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts,
-		&d.givenBackMinor, &d.openDisputes, &d.fraudWarning, &d.failures, &retry, &looked,
+		&d.givenBackMinor, &d.disputedMinor, &d.fraudWarning, &d.failures, &retry, &looked,
 		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &d.Recurring, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.FeeCover.Currency = d.Amount.Currency
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()

@@ -14,10 +14,10 @@ import (
 )
 
 func TestADisputeThatIsWonIsTakenOffAgain(t *testing.T) {
-	for amount, want := range map[int64]int{-20_00: 1, 20_00: -1, 0: 0} {
+	for amount, want := range map[int64]int64{-20_00: 20_00, 20_00: -20_00, 0: 0} {
 		moved := stripe.BalanceTransaction{Type: "adjustment", Category: "dispute", Amount: amount, Currency: "EUR"}
 		m, _ := meaningOf(moved)
-		if got := movement(moved, m, donations.Match{}).Disputes; got != want {
+		if got := movement(moved, m, donations.Match{Amount: money.Amount{Minor: 20_00, Currency: "EUR"}}).DisputedMinor; got != want {
 			t.Errorf("%d: %d, want %d", amount, got, want)
 		}
 	}
@@ -26,7 +26,7 @@ func TestADisputeThatIsWonIsTakenOffAgain(t *testing.T) {
 // Its id looks like a charge's to programs that test the beginnings of ids, and its charge is another.
 func TestADisputesIDIsNoCharges(t *testing.T) {
 	for object, want := range map[string]donations.Movement{
-		"dispute": {Dispute: "ch_looks_like", Charge: "ch_real", Disputes: 1},
+		"dispute": {Dispute: "ch_looks_like", Charge: "ch_real", DisputedMinor: 20_00},
 		"refund":  {Refund: "ch_looks_like", Charge: "ch_real", GivenBackMinor: 20_00},
 		"charge":  {Charge: "ch_real", PaidMinor: 20_00},
 	} {

@@ -252,21 +252,25 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 	switch {
 	case m.paid:
 		move.PaidMinor, move.PaidIn = match.Amount.Minor, original
-	case m.disputed && t.Amount < 0:
-		move.Disputes = 1
-	case m.disputed && t.Amount > 0:
-		move.Disputes = -1
-	}
-	// Converted money cannot be compared with the gift's amount, but what the refund says of itself.
-	switch {
-	case !m.back:
-	case original.Currency == match.Amount.Currency:
-		move.GivenBackMinor = -original.Minor
-	default:
-		if money.Currency(t.Currency) == match.Amount.Currency {
-			move.GivenBackMinor = -t.Amount
-		}
-		move.GivenBackIn = money.Amount{Minor: -original.Minor, Currency: original.Currency}
+	case m.back:
+		move.GivenBackMinor, move.GivenBackIn = gone(t, original, match)
+	case m.disputed:
+		move.DisputedMinor, move.DisputedIn = gone(t, original, match)
 	}
 	return move
+}
+
+// gone is what went of the gift, in its currency and in the one that the donor paid in. Converted money cannot be
+// compared with the gift's amount, but what the refund or the dispute says of itself.
+func gone(t stripe.BalanceTransaction, original money.Amount, match donations.Match) (minor int64, in money.Amount) {
+	switch {
+	case t.Amount == 0: // a fee alone
+		return 0, money.Amount{}
+	case original.Currency == match.Amount.Currency:
+		return -original.Minor, money.Amount{}
+	}
+	if money.Currency(t.Currency) == match.Amount.Currency {
+		minor = -t.Amount
+	}
+	return minor, money.Amount{Minor: -original.Minor, Currency: original.Currency}
 }

@@ -80,7 +80,8 @@ func (Recurrence) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
 }
 
-// How far a gift has come. It only moves forward.
+// How far a gift has come. Until it is paid it moves forward only. A paid one is what Stripe's balance has of it now: a
+// refund that fails and a dispute that is won bring it back to SUCCEEDED or PARTIALLY_REFUNDED.
 type DonationState int32
 
 const (
@@ -98,11 +99,11 @@ const (
 	DonationState_DONATION_STATE_FAILED DonationState = 5
 	// Called off before it was paid.
 	DonationState_DONATION_STATE_CANCELED DonationState = 6
-	// Paid, and a part given back.
+	// Paid, and a part is back with the donor by refunds.
 	DonationState_DONATION_STATE_PARTIALLY_REFUNDED DonationState = 7
-	// Paid, and all of it given back.
+	// Paid, and all of it is back with the donor by refunds.
 	DonationState_DONATION_STATE_REFUNDED DonationState = 8
-	// Paid, and the donor's bank took it back.
+	// Paid, and the donor's bank has it, or a part of it: a dispute is open or lost.
 	DonationState_DONATION_STATE_DISPUTED DonationState = 9
 )
 

@@ -3,7 +3,6 @@ package chaos_test
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -14,18 +13,18 @@ import (
 
 // fate is what became of a charge, by the account's balance.
 type fate struct {
-	// backMinor is with the donor by refunds, and everBackMinor was, also by those that failed.
-	backMinor, everBackMinor int64
+	// backMinor is with the donor by refunds.
+	backMinor int64
 	// roundedMinor is by how much a gift may say more: each part that was converted is rounded up by itself.
 	roundedMinor int64
-	// disputes are those whose money is at the donor's bank, and everDisputed were.
-	disputes, everDisputed int
+	// disputedMinor is at the donor's bank by disputes.
+	disputedMinor int64
 }
 
 // state is how far a paid gift has come with so much of it gone.
 func (f fate) state(giftMinor int64) donationsv1.DonationState {
 	switch {
-	case f.disputes > 0:
+	case f.disputedMinor > 0:
 		return donationsv1.DonationState_DONATION_STATE_DISPUTED
 	case f.backMinor >= giftMinor:
 		return donationsv1.DonationState_DONATION_STATE_REFUNDED
@@ -33,22 +32,6 @@ func (f fate) state(giftMinor int64) donationsv1.DonationState {
 		return donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED
 	}
 	return donationsv1.DonationState_DONATION_STATE_SUCCEEDED
-}
-
-// states are those that a gift may have. It goes forward only: what came back to the collective, and what was
-// disputed when all had gone back, may have been seen in between, or not.
-func (f fate) states(giftMinor int64) []donationsv1.DonationState {
-	may := []donationsv1.DonationState{f.state(giftMinor), f.state(giftMinor - f.roundedMinor)}
-	if f.everDisputed > f.disputes {
-		may = append(may, donationsv1.DonationState_DONATION_STATE_DISPUTED)
-	}
-	if f.everBackMinor > f.backMinor {
-		may = append(may, donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED)
-	}
-	if f.everBackMinor >= giftMinor && (f.everBackMinor > f.backMinor || f.everDisputed > 0) {
-		may = append(may, donationsv1.DonationState_DONATION_STATE_REFUNDED)
-	}
-	return may
 }
 
 // fates are by the charge.
@@ -70,18 +53,13 @@ func (h *history) fates() map[string]fate {
 		case refund != "":
 			f := fates[refund]
 			f.backMinor -= b.AmountMinor
-			f.everBackMinor += max(0, -b.AmountMinor)
 			if b.AmountMinor != asked[b.SourceID] && b.AmountMinor != -asked[b.SourceID] {
 				f.roundedMinor++
 			}
 			fates[refund] = f
-		case dispute != "" && b.AmountMinor < 0:
-			f := fates[dispute]
-			f.disputes, f.everDisputed = f.disputes+1, f.everDisputed+1
-			fates[dispute] = f
 		case dispute != "":
 			f := fates[dispute]
-			f.disputes--
+			f.disputedMinor -= b.AmountMinor
 			fates[dispute] = f
 		}
 	}
@@ -127,15 +105,16 @@ func (h *history) compareFates(ctx context.Context) string {
 	}
 	for charge, f := range fates {
 		d := gift[charge]
-		if may := f.states(d.GetAmount().GetAmountMinor()); !slices.Contains(may, d.GetState()) {
-			return fmt.Sprintf("gift %s is %s, and may be %v: %+v", d.GetName(), d.GetState(), may, f)
+		amount := d.GetAmount().GetAmountMinor()
+		if got := d.GetState(); got != f.state(amount) && got != f.state(amount-f.roundedMinor) {
+			return fmt.Sprintf("gift %s is %s, and should be %s: %+v", d.GetName(), got, f.state(amount), f)
 		}
 		if got := d.GetAmountGivenBack().GetAmountMinor(); got < f.backMinor || got > f.backMinor+f.roundedMinor {
 			return fmt.Sprintf("of gift %s went %d back, Stripe says %d", d.GetName(), got, f.backMinor)
 		}
-		if d.GetDisputed() != (f.disputes > 0) || d.GetFraudWarning() != warned[charge] {
+		if d.GetDisputed() != (f.disputedMinor > 0) || d.GetFraudWarning() != warned[charge] {
 			return fmt.Sprintf("gift %s is disputed %v and warned of %v; at Stripe %v and %v",
-				d.GetName(), d.GetDisputed(), d.GetFraudWarning(), f.disputes > 0, warned[charge])
+				d.GetName(), d.GetDisputed(), d.GetFraudWarning(), f.disputedMinor > 0, warned[charge])
 		}
 	}
 	return ""
