@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -25,13 +26,20 @@ type monthly struct {
 	gift  *recurringv1.RecurringDonation
 	err   error
 	asked []any
+	// stopPending: Stripe cannot be told of a stop now.
+	stopPending bool
 }
+
+var (
+	december = timestamppb.New(time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC))
+	march    = timestamppb.New(time.Date(2027, 3, 9, 12, 0, 0, 0, time.UTC))
+)
 
 func newMonthly() *monthly {
 	return &monthly{gift: &recurringv1.RecurringDonation{
 		Name: campaignName + "/recurringDonations/" + donationID, Amount: euros(2000),
 		State:         recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_ACTIVE,
-		PeriodEndTime: timestamppb.New(time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)),
+		PeriodEndTime: december, NextDebitTime: december,
 	}}
 }
 
@@ -53,7 +61,11 @@ func (m *monthly) ChangeRecurringDonation(_ context.Context, r *recurringv1.Chan
 
 func (m *monthly) StopRecurringDonation(_ context.Context, r *recurringv1.StopRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	m.asked = append(m.asked, r)
-	m.gift.State = recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED
+	if m.stopPending {
+		m.gift.NextDebitTime = nil
+	} else {
+		m.gift.State = recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED
+	}
 	m.gift.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
 	return m.gift, m.err
 }
@@ -132,11 +144,61 @@ func TestMonthlyPage(t *testing.T) {
 		}
 	})
 	t.Run("promises no next gift once its end is wished, before Stripe has heard of it", func(t *testing.T) {
-		m.gift.ChangePending, m.gift.EndReason = true, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
+		m.gift.ChangePending, m.gift.NextDebitTime = true, nil
+		m.gift.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
 		got := post(t, "open", url.Values{"token": {"secret-3"}})
-		holds(t, got.body, "Vous l’avez demandé.", "C’est enregistré", "Arrêter mon don mensuel")
-		lacks(t, got.body, "le 1er\u00a0décembre 2026", "Changer le montant")
+		holds(t, got.body, "Il va s’arrêter.", "Vous l’avez demandé.", "C’est enregistré")
+		lacks(t, got.body, "le 1er\u00a0décembre 2026", "Changer le montant", "Arrêter mon don mensuel")
+		m.gift.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE
+		holds(t, post(t, "open", url.Values{"token": {"secret-3"}}).body, "Le collectif l’a demandé.", "Arrêter mon don mensuel")
 		m.gift.ChangePending, m.gift.EndReason = false, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_UNSPECIFIED
+		m.gift.NextDebitTime = december
+	})
+	open := func(t *testing.T, change func(*recurringv1.RecurringDonation)) string {
+		t.Helper()
+		was := proto.CloneOf(m.gift)
+		change(m.gift)
+		defer func() { m.gift = was }()
+		return post(t, "open", url.Values{"token": {"secret-4"}}).body
+	}
+	t.Run("tells an end on a day that members chose at Stripe", func(t *testing.T) {
+		later := open(t, func(g *recurringv1.RecurringDonation) {
+			g.CancelTime, g.EndReason = march, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE
+		})
+		holds(t, later, "Prochain don\u00a0: le 1er\u00a0décembre 2026.", "Il s’arrête le 9\u00a0mars 2027.", "arrêté chez Stripe", "Changer le montant", "Arrêter mon don")
+		lacks(t, later, "Rien de plus ne sera débité.</p>")
+		sooner := open(t, func(g *recurringv1.RecurringDonation) {
+			g.CancelTime, g.NextDebitTime, g.CancelAtPeriodEnd = timestamppb.New(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)), nil, true
+			g.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE
+		})
+		holds(t, sooner, "Il s’arrête le 20\u00a0novembre 2026. Rien de plus ne sera débité.")
+		lacks(t, sooner, "Prochain don", "Changer le montant", "Arrêter mon don")
+	})
+	t.Run("promises nothing while Stripe tries the last month again, and can be stopped", func(t *testing.T) {
+		got := open(t, func(g *recurringv1.RecurringDonation) {
+			g.CancelTime, g.NextDebitTime, g.CancelAtPeriodEnd = december, nil, true
+			g.State = recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE
+			g.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE
+		})
+		holds(t, got, "Il s’arrête le 1er\u00a0décembre 2026.</p>", "Stripe réessaie", "Arrêter mon don")
+	})
+	t.Run("tells a pause", func(t *testing.T) {
+		until := open(t, func(g *recurringv1.RecurringDonation) { g.Paused, g.ResumeTime, g.NextDebitTime = true, march, march })
+		holds(t, until, "en pause jusqu’au 9\u00a0mars 2027", "Prochain don\u00a0: le 9\u00a0mars 2027.", "Changer le montant", "Arrêter mon don")
+		forever := open(t, func(g *recurringv1.RecurringDonation) { g.Paused, g.NextDebitTime = true, nil })
+		holds(t, forever, "tant que le collectif ne l’a pas repris", "Changer le montant", "Arrêter mon don")
+		lacks(t, forever, "Prochain don")
+	})
+	t.Run("while the account is disconnected takes a wish, and does not say that it is done", func(t *testing.T) {
+		lacks(t, open(t, func(g *recurringv1.RecurringDonation) { g.AccountDisconnected = true }), "Continuer chez Stripe")
+		was := proto.CloneOf(m.gift)
+		m.gift.AccountDisconnected, m.gift.ChangePending = true, true
+		holds(t, post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"30"}}).body, "Votre demande est enregistrée</h1>", "dès qu’il sera reconnecté")
+		m.stopPending = true
+		got := post(t, "stop", url.Values{"manage": {"page-token"}}).body
+		holds(t, got, "Votre demande d’arrêt est enregistrée", "un débit reste possible")
+		lacks(t, got, "Votre don mensuel est arrêté", "Prochain don")
+		m.gift, m.stopPending = was, false
 	})
 	t.Run("stops", func(t *testing.T) {
 		got := post(t, "stop", url.Values{"manage": {"page-token"}})

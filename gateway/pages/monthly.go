@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
@@ -164,6 +165,9 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Heading, v.Typed = p.T("monthlyChangedTitle"), ""
+	if changed.GetChangePending() {
+		v.Heading = p.T("monthlyChangeNotedTitle")
+	}
 	v.show(p.words, changed)
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
@@ -187,6 +191,9 @@ func (s *site) monthlyStop(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Heading = p.T("monthlyStoppedTitle")
+	if stopped.GetChangePending() {
+		v.Heading = p.T("monthlyStopNotedTitle")
+	}
 	v.show(p.words, stopped)
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
@@ -295,25 +302,52 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 		fact("monthlyDebit")
 	}
 	reason, ends := endReasons[g.GetEndReason()]
-	switch {
-	case !running || g.GetPeriodEndTime() == nil:
-	case g.GetCancelAtPeriodEnd():
-		fact("monthlyLastDay", "date", day(g.GetPeriodEndTime()))
-	case !ends: // nor when Stripe is still to hear that it does
-		fact("monthlyNext", "date", day(g.GetPeriodEndTime()))
+	if running {
+		v.tellNext(w, g, ends)
 	}
 	if ends {
 		fact(reason)
 	}
-	if g.GetChangePending() {
+	switch {
+	case g.GetAccountDisconnected() && g.GetChangePending():
+		fact("monthlyPendingDisconnected")
+	case g.GetAccountDisconnected() && running:
+		fact("monthlyDisconnected")
+	case g.GetChangePending():
 		fact("monthlyPending")
 	}
-	if g.GetAccountDisconnected() {
-		fact("monthlyErrorDisconnected")
+	pastDue := g.GetState() == recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE
+	byDonor := g.GetEndReason() == recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
+	// While a month is tried again, an end with the month does not end that.
+	v.Stop = running && (!g.GetCancelAtPeriodEnd() || pastDue) && !(byDonor && g.GetChangePending())
+	v.Change = running && (g.GetNextDebitTime() != nil || g.GetPaused() && !ends)
+	v.Portal = running && !g.GetAccountDisconnected()
+}
+
+// tellNext says what comes next of a gift that goes on: a pause, the next month, its end. ends: somebody wants its end.
+func (v *monthlyView) tellNext(w *words, g *recurringv1.RecurringDonation, ends bool) {
+	fact := func(key string, at *timestamppb.Timestamp) {
+		v.Facts = append(v.Facts, w.T(key, "date", w.date(at.AsTime())))
 	}
-	v.Stop = running && !g.GetCancelAtPeriodEnd()
-	v.Change = v.Stop && !ends
-	v.Portal = running
+	switch {
+	case g.GetPaused() && g.GetResumeTime() != nil:
+		fact("monthlyPausedUntil", g.GetResumeTime())
+	case g.GetPaused():
+		v.Facts = append(v.Facts, w.T("monthlyPaused"))
+	}
+	if next := g.GetNextDebitTime(); next != nil {
+		fact("monthlyNext", next)
+	}
+	switch end := g.GetCancelTime(); {
+	case end != nil && (g.GetNextDebitTime() != nil || g.GetState() == recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE):
+		fact("monthlyEndsOn", end)
+	case end != nil:
+		fact("monthlyLastDay", end)
+	case g.GetCancelAtPeriodEnd():
+		fact("monthlyLastDay", g.GetPeriodEndTime())
+	case ends: // Stripe is still to hear of it
+		v.Facts = append(v.Facts, w.T("monthlyEnding"))
+	}
 }
 
 // endReasons are the sentences that say why a gift ended, or will.

@@ -51,6 +51,19 @@ const (
 	NoticeStripeBalanceDiffers NoticeKind = "stripe_balance_differs"
 	// NoticeRecurringFailing: a month of a monthly gift could not be collected. It is told once a period.
 	NoticeRecurringFailing NoticeKind = "recurring_failing"
+	// NoticeRecurringEndedByDonor and the next three: a monthly donation ended. Since is when it began.
+	NoticeRecurringEndedByDonor NoticeKind = "recurring_ended_by_donor"
+	// NoticeRecurringEndedByCollective: a member ended it.
+	NoticeRecurringEndedByCollective NoticeKind = "recurring_ended_by_collective"
+	// NoticeRecurringEndedUnpaid: its months could not be collected any more.
+	NoticeRecurringEndedUnpaid NoticeKind = "recurring_ended_unpaid"
+	// NoticeRecurringEndedAtStripe: a member ended it in Stripe's dashboard, or its donor on Stripe's page.
+	NoticeRecurringEndedAtStripe NoticeKind = "recurring_ended_at_stripe"
+	// NoticeRecurringEndedWithCampaign: all monthly donations of a campaign that is over end. Amount is what they
+	// brought a month.
+	NoticeRecurringEndedWithCampaign NoticeKind = "recurring_ended_with_campaign"
+	// NoticeRecurringEndedMany: so many ended on a day that the others of that day are not told one by one.
+	NoticeRecurringEndedMany NoticeKind = "recurring_ended_many"
 	// NoticeStripeDisconnected: the Stripe account was disconnected; no gift is taken.
 	NoticeStripeDisconnected NoticeKind = "stripe_disconnected"
 	// NoticeOnboardingNeeded: Stripe wants to know something before it takes or pays out money. Deadline is
@@ -86,6 +99,8 @@ type Notice struct {
 	Transactions []string
 	// Deadline is until when something can be done; zero for none.
 	Deadline time.Time
+	// Since is when what it is about began; zero where that does not matter.
+	Since time.Time
 
 	// The rest is filled in by the service.
 

@@ -84,6 +84,9 @@ func noticeToProto(n Notice) *noticesv1.Notice {
 	if !n.Deadline.IsZero() {
 		p.Deadline = timestamppb.New(n.Deadline)
 	}
+	if !n.Since.IsZero() {
+		p.SinceTime = timestamppb.New(n.Since)
+	}
 	if !n.AcknowledgeTime.IsZero() {
 		p.AcknowledgeTime = timestamppb.New(n.AcknowledgeTime)
 	}

@@ -24,6 +24,7 @@ INSERT INTO collectives.notices (
 	currency,
 	transactions,
 	deadline,
+	since,
 	created_at
 )
 VALUES (
@@ -36,6 +37,7 @@ VALUES (
 	@currency,
 	@transactions,
 	@deadline,
+	@since,
 	@created_at
 )
 ON CONFLICT (collective, kind, key) DO NOTHING`
@@ -52,6 +54,7 @@ func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err er
 		"currency":     nil,
 		"transactions": append([]string{}, n.Transactions...),
 		"deadline":     nil,
+		"since":        nil,
 		"created_at":   n.CreateTime,
 	}
 	if n.Amount.Currency != "" {
@@ -59,6 +62,9 @@ func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err er
 	}
 	if !n.Deadline.IsZero() {
 		named["deadline"] = n.Deadline
+	}
+	if !n.Since.IsZero() {
+		named["since"] = n.Since
 	}
 	tag, err := tx.Exec(ctx, insertNoticeSQL, named)
 	return tag.RowsAffected() == 1, postgres.ErrorFor(err, map[string]*errs.Error{
@@ -77,6 +83,7 @@ const noticeColumns = `
 	n.currency,
 	n.transactions,
 	n.deadline,
+	n.since,
 	n.created_at,
 	n.acknowledged_at,
 	n.acknowledged_by`
@@ -213,8 +220,8 @@ func scanNotice(r pgx.CollectableRow) (Notice, error) {
 	var n Notice
 	var minor *int64
 	var currency *string
-	var deadline, acknowledged *time.Time
-	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
+	var deadline, since, acknowledged *time.Time
+	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &since, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
 	if err != nil {
 		return Notice{}, err
 	}
@@ -224,6 +231,9 @@ func scanNotice(r pgx.CollectableRow) (Notice, error) {
 	}
 	if deadline != nil {
 		n.Deadline = deadline.UTC()
+	}
+	if since != nil {
+		n.Since = since.UTC()
 	}
 	if acknowledged != nil {
 		n.AcknowledgeTime = acknowledged.UTC()

@@ -77,6 +77,9 @@ func (n Notice) write(to reader) (subject, text string) {
 		// One form for all languages, in which no month can be taken for a day.
 		facts = append(facts, say("deadline", "{deadline}", n.Deadline.In(to.location).Format("2006-01-02 15:04"), "{zone}", to.location.String()))
 	}
+	if !n.Since.IsZero() {
+		facts = append(facts, say("since", "{since}", n.Since.In(to.location).Format(time.DateOnly)))
+	}
 	if n.Subject != "" {
 		facts = append(facts, say("about", "{subject}", n.Subject))
 	}

@@ -26,9 +26,16 @@ type Recurring struct {
 	State         RecurringState
 	// Subscription and Customer are empty until somebody paid.
 	Subscription, Customer string
-	// CancelAtPeriodEnd: it ends at PeriodEnd, which is zero until somebody paid.
+	// CancelAtPeriodEnd: it ends at PeriodEnd, which is zero until somebody paid, or before.
 	CancelAtPeriodEnd bool
 	PeriodEnd         time.Time
+	// CancelTime is when it is to end, by Stripe's word; zero for not. Members can choose a day in Stripe's dashboard.
+	CancelTime time.Time
+	// Paused: members paused it in Stripe's dashboard, until ResumeTime, or for as long as they want when that is zero.
+	Paused     bool
+	ResumeTime time.Time
+	// NextDebit is when the next month is taken; zero when none is, or not known yet.
+	NextDebit time.Time
 	// DebitPending: a debit of the latest month is at the bank.
 	DebitPending bool
 	// EndTime is zero until it ended; EndReason says why it did, or will.

@@ -116,6 +116,10 @@ SET
 	customer_id = coalesce(r.customer_id, nullif(@customer, '')),
 	cancel_at_period_end = @cancel_at_period_end,
 	period_ends_at = @period_ends_at,
+	cancel_at = @cancel_at,
+	paused = @paused,
+	resumes_at = @resumes_at,
+	next_debit_at = @next_debit_at,
 	debit_pending = @debit_pending,
 	ended_at = @ended_at,
 	end_reason = @end_reason,
@@ -234,8 +238,10 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	now := s.now()
 	named := pgx.NamedArgs{
 		"id": r.ID, "state": string(state), "amount_minor": sub.Amount.Minor, "subscription": sub.ID, "customer": sub.Customer,
-		"cancel_at_period_end": sub.CancelAtPeriodEnd, "period_ends_at": timeOrNull(sub.PeriodEnd), "debit_pending": sub.Latest.UnderWay,
-		"ended_at": (*time.Time)(nil), "end_reason": string(endReason(r, sub, state)), "look_at": s.nextLook(state, sub, now), "now": now,
+		"cancel_at_period_end": sub.EndsWithPeriod(), "period_ends_at": timeOrNull(sub.PeriodEnd), "cancel_at": timeOrNull(sub.CancelAt),
+		"paused": sub.Paused, "resumes_at": timeOrNull(sub.ResumesAt), "next_debit_at": timeOrNull(sub.NextDebit()),
+		"debit_pending": sub.Latest.UnderWay,
+		"ended_at":      (*time.Time)(nil), "end_reason": string(endReason(r, sub, state)), "look_at": s.nextLook(state, sub, now), "now": now,
 	}
 	if state == RecurringCanceled {
 		end := sub.EndedAt
@@ -247,7 +253,24 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	if _, err := tx.Exec(ctx, applySubscriptionSQL, named); err != nil {
 		return postgres.Error(err)
 	}
+	if err := s.holdEndTx(ctx, tx, r, sub, state); err != nil {
+		return err
+	}
+	if err := s.tellEndTx(ctx, tx, r, sub, state); err != nil {
+		return err
+	}
 	return s.tellUnpaidTx(ctx, tx, r, sub)
+}
+
+// holdEndTx has one that was to end with the month that is paid for end at once when that month's debit was refused
+// after all: Stripe would try it again until then, and donors were told that nothing more is taken. An end that was
+// set in Stripe's dashboard is no promise of ours.
+func (s *Service) holdEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription, state RecurringState) error {
+	if state != RecurringPastDue || !sub.EndsWithPeriod() || r.EndReason == "" || r.EndReason == EndedAtStripe {
+		return nil
+	}
+	_, err := tx.Exec(ctx, wishEndSQL, pgx.NamedArgs{"id": r.ID, "end": string(endNow), "reason": string(r.EndReason), "now": s.now()})
+	return postgres.Error(err)
 }
 
 // tellUnpaidTx tells members, once a period, that it could not be collected. A paused subscription asks for nothing.
@@ -267,9 +290,9 @@ func endReason(r Recurring, sub stripe.Subscription, state RecurringState) EndRe
 	switch {
 	case state == RecurringCanceled && sub.EndReason == stripe.PaymentFailed:
 		return EndedByFailure
-	case r.EndReason != "" && (state == RecurringCanceled || sub.CancelAtPeriodEnd || r.wantedEnd != ""):
+	case r.EndReason != "" && (state == RecurringCanceled || sub.Ends() || r.wantedEnd != ""):
 		return r.EndReason
-	case state == RecurringCanceled, sub.CancelAtPeriodEnd:
+	case state == RecurringCanceled, sub.Ends():
 		return EndedAtStripe
 	}
 	return ""
@@ -284,6 +307,11 @@ func (s *Service) nextLook(state RecurringState, sub stripe.Subscription, now ti
 	case RecurringActive:
 		if renewed := sub.PeriodEnd.Add(renewalSlack); renewed.After(now) && !sub.Latest.UnderWay {
 			look = renewed
+		}
+		for _, changes := range []time.Time{sub.CancelAt, sub.ResumesAt} {
+			if at := changes.Add(renewalSlack); at.After(now) && at.Before(look) {
+				look = at
+			}
 		}
 	}
 	return &look

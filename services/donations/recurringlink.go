@@ -72,10 +72,15 @@ func (s *Service) limitKeyOf(what, whom string, now time.Time) []byte {
 }
 
 // RequestLink has a link mailed to the donor of a monthly gift that goes on, and says nothing of whether there is
-// one. Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED), RESOURCE_EXHAUSTED (TOO_MANY_LINKS).
+// one. Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED, and STRIPE_ACCOUNT_DISCONNECTED, whatever gift is asked for,
+// since only Stripe knows the address), RESOURCE_EXHAUSTED (TOO_MANY_LINKS).
 func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, network netip.Prefix) error {
 	if !s.cfg.Mail.Enabled() {
 		return errs.Precondition("MAIL_NOT_CONFIGURED", "This service sends no mail.")
+	}
+	// A collective that is not there has no account, and answers as one that has no such gift.
+	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil && errs.As(err).Code != codes.NotFound {
+		return err
 	}
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -110,8 +115,11 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	if err != nil {
 		return postgres.Error(err)
 	}
-	if err := s.changeable(ctx, r); err != nil {
+	if err := r.started(); err != nil {
 		return river.JobCancel(err)
+	}
+	if err := s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective); err != nil {
+		return err // it may be back before the mail is given up
 	}
 	to, err := s.cfg.Stripe.CustomerEmail(ctx, r.StripeAccount, r.Customer)
 	if err != nil {
@@ -167,9 +175,8 @@ func tokenHash(token string) []byte {
 	return h[:]
 }
 
-const useLinkSQL = `
-UPDATE donations.manage_tokens AS t
-SET used_at = @now
+// linkHolds is what a link's token must fulfil.
+const linkHolds = `
 WHERE t.hash = @hash
 	AND t.recurring = @recurring
 	AND t.kind = 'link'
@@ -183,27 +190,62 @@ WHERE t.hash = @hash
 			AND r.campaign = @campaign
 	)`
 
-// RedeemLink takes a link's token, once, and returns the monthly gift with a token for its page. Errors:
-// FAILED_PRECONDITION (LINK_INVALID), for a gift that is not there too.
-func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, token string) (r Recurring, pageToken string, expires time.Time, err error) {
+const linkHoldsSQL = `
+SELECT
+FROM donations.manage_tokens AS t` + linkHolds
+
+const useLinkSQL = `
+UPDATE donations.manage_tokens AS t
+SET used_at = @now` + linkHolds
+
+// Opened is what a link opens.
+type Opened struct {
+	Recurring Recurring
+	// Disconnected: the collective's Stripe account is, so that a wish waits until it is connected again.
+	Disconnected bool
+	// Token is the open page's, until ExpireTime.
+	Token      string
+	ExpireTime time.Time
+}
+
+// RedeemLink takes a link's token, once, and returns the monthly gift with a token for its page. All that the answer
+// needs is read before the link is used up, so that a failing read leaves it good. Errors: FAILED_PRECONDITION
+// (LINK_INVALID), for a gift that is not there too.
+func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, token string) (Opened, error) {
+	invalid := errs.Precondition("LINK_INVALID", "The link was used, or is too old; ask for another.")
+	named := pgx.NamedArgs{
+		"hash": tokenHash(token), "recurring": id, "collective": campaign.Collective, "campaign": campaign.Campaign, "now": s.now(),
+	}
+	tag, err := s.cfg.Pool.Exec(ctx, linkHoldsSQL, named)
+	if err != nil {
+		return Opened{}, postgres.Error(err)
+	}
+	if tag.RowsAffected() == 0 {
+		return Opened{}, invalid
+	}
+	var o Opened
+	if o.Recurring, err = s.GetRecurring(ctx, campaign, id); err != nil {
+		return Opened{}, err
+	}
+	if o.Disconnected, err = s.disconnected(ctx, campaign.Collective); err != nil {
+		return Opened{}, err
+	}
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, useLinkSQL, pgx.NamedArgs{
-			"hash": tokenHash(token), "recurring": id, "collective": campaign.Collective, "campaign": campaign.Campaign, "now": s.now(),
-		})
+		// Of two at once the second waits here for the first, and finds it used.
+		tag, err := tx.Exec(ctx, useLinkSQL, named)
 		if err != nil {
 			return postgres.Error(err)
 		}
 		if tag.RowsAffected() == 0 {
-			return errs.Precondition("LINK_INVALID", "The link was used, or is too old; ask for another.")
+			return invalid
 		}
-		pageToken, expires, err = s.newTokenTx(ctx, tx, id, kindPage, pageLife)
+		o.Token, o.ExpireTime, err = s.newTokenTx(ctx, tx, id, kindPage, pageLife)
 		return err
 	})
 	if err != nil {
-		return Recurring{}, "", time.Time{}, err
+		return Opened{}, err
 	}
-	r, err = s.GetRecurring(ctx, campaign, id)
-	return r, pageToken, expires, err
+	return o, nil
 }
 
 const pageTokenSQL = `

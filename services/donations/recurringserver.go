@@ -56,7 +56,7 @@ func (s *recurringServer) ListRecurringDonations(ctx context.Context, req *recur
 		last := found[size-1]
 		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
 	}
-	disconnected, err := s.disconnected(ctx, campaign.Collective)
+	disconnected, err := s.service.disconnected(ctx, campaign.Collective)
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +94,13 @@ func (s *recurringServer) RedeemManageLink(ctx context.Context, req *recurringv1
 	if err != nil {
 		return nil, err
 	}
-	r, token, expires, err := s.service.RedeemLink(ctx, campaign, id, req.GetToken())
-	answer, err := s.answer(ctx, r, err)
+	opened, err := s.service.RedeemLink(ctx, campaign, id, req.GetToken())
 	if err != nil {
 		return nil, err
 	}
 	return &recurringv1.RedeemManageLinkResponse{
-		RecurringDonation: answer, ManageToken: token, ExpireTime: timestamppb.New(expires),
+		RecurringDonation: recurringToProto(opened.Recurring, opened.Disconnected),
+		ManageToken:       opened.Token, ExpireTime: timestamppb.New(opened.ExpireTime),
 	}, nil
 }
 
@@ -151,9 +151,9 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 	return &recurringv1.CreatePortalSessionResponse{Url: url}, nil
 }
 
-// disconnected reports whether nothing can be told or done about the collective's monthly gifts.
-func (s *recurringServer) disconnected(ctx context.Context, collective string) (bool, error) {
-	err := s.service.cfg.Collectives.CheckConnected(ctx, collective)
+// disconnected reports whether Stripe can be told and asked nothing about the collective's monthly gifts.
+func (s *Service) disconnected(ctx context.Context, collective string) (bool, error) {
+	err := s.cfg.Collectives.CheckConnected(ctx, collective)
 	if err != nil && errs.As(err).Reason == "STRIPE_ACCOUNT_DISCONNECTED" {
 		return true, nil
 	}
@@ -165,7 +165,7 @@ func (s *recurringServer) answer(ctx context.Context, r Recurring, err error) (*
 	if err != nil {
 		return nil, err
 	}
-	disconnected, err := s.disconnected(ctx, r.Campaign.Collective)
+	disconnected, err := s.service.disconnected(ctx, r.Campaign.Collective)
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +187,10 @@ func recurringToProto(r Recurring, disconnected bool) *recurringv1.RecurringDona
 		ChangePending:       r.Pending(),
 		AccountDisconnected: disconnected,
 		DebitPending:        r.DebitPending,
+		CancelTime:          timestamp(r.CancelTime),
+		Paused:              r.Paused,
+		ResumeTime:          timestamp(r.ResumeTime),
+		NextDebitTime:       timestamp(r.NextDebit),
 	}
 }
 

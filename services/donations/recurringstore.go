@@ -28,6 +28,10 @@ const recurringColumns = `
 	coalesce(r.customer_id, ''),
 	r.cancel_at_period_end,
 	r.period_ends_at,
+	r.cancel_at,
+	r.paused,
+	r.resumes_at,
+	CASE WHEN r.wanted_end IS NULL THEN r.next_debit_at END,
 	r.debit_pending,
 	r.ended_at,
 	r.end_reason,
@@ -41,11 +45,12 @@ const recurringColumns = `
 
 func scanRecurring(row pgx.CollectableRow) (Recurring, error) {
 	var r Recurring
-	var periodEnd, end *time.Time
+	var periodEnd, cancel, resume, next, end *time.Time
 	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Amount.Minor, &r.Amount.Currency, &r.Locale,
-		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &r.DebitPending, &end,
-		&r.EndReason, &r.wantedMinor, &r.wantedEnd, &r.wish, &r.wishFailures, &r.CreateTime, &r.UpdateTime, &r.version)
-	r.PeriodEnd, r.EndTime = fromNull(periodEnd), fromNull(end)
+		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &cancel,
+		&r.Paused, &resume, &next, &r.DebitPending, &end, &r.EndReason, &r.wantedMinor, &r.wantedEnd, &r.wish, &r.wishFailures, &r.CreateTime, &r.UpdateTime, &r.version)
+	r.PeriodEnd, r.CancelTime, r.ResumeTime = fromNull(periodEnd), fromNull(cancel), fromNull(resume)
+	r.NextDebit, r.EndTime = fromNull(next), fromNull(end)
 	r.CreateTime, r.UpdateTime = r.CreateTime.UTC(), r.UpdateTime.UTC()
 	return r, err
 }
@@ -93,7 +98,7 @@ func (s *Service) foresee(ctx context.Context, name campaigns.Name, found []Recu
 		if !r.running() || r.CancelAtPeriodEnd || r.wantedEnd != "" || r.Livemode != s.cfg.Stripe.Livemode() {
 			continue
 		}
-		r.EndReason, r.wantedEnd = EndedByCampaign, endWithMonth
+		r.EndReason, r.wantedEnd, r.NextDebit = EndedByCampaign, endWithMonth, time.Time{}
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
@@ -85,7 +88,7 @@ const endClosedSQL = `
 UPDATE donations.recurring AS r
 SET
 	wanted_end = CASE WHEN r.state = 'past_due' THEN 'now' ELSE 'period_end' END,
-	end_reason = coalesce(nullif(r.end_reason, ''), 'campaign_closed'),
+	end_reason = CASE WHEN r.cancel_at_period_end AND r.end_reason <> '' THEN r.end_reason ELSE 'campaign_closed' END,
 	wish = r.wish + 1,
 	wish_failures = 0,
 	wish_at = @now,
@@ -102,15 +105,36 @@ WHERE r.id IN (
 	ORDER BY o.id
 	LIMIT @count
 	FOR NO KEY UPDATE OF o SKIP LOCKED
-)`
+)
+RETURNING
+	r.collective,
+	r.campaign`
 
-// endOfClosedCampaigns wishes the end of all monthly gifts whose campaign takes no gifts any more.
+// endOfClosedCampaigns wishes the end of all monthly gifts whose campaign takes no gifts any more, and tells members.
 func (s *Service) endOfClosedCampaigns(ctx context.Context, now time.Time) error {
 	const batch = 500
 	for {
-		tag, err := s.cfg.Pool.Exec(ctx, endClosedSQL, pgx.NamedArgs{"now": now, "livemode": s.cfg.Stripe.Livemode(), "count": batch})
-		if err != nil || tag.RowsAffected() < batch {
-			return postgres.Error(err)
+		count := 0
+		err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, endClosedSQL, pgx.NamedArgs{"now": now, "livemode": s.cfg.Stripe.Livemode(), "count": batch})
+			if err != nil {
+				return postgres.Error(err)
+			}
+			ended, err := pgx.CollectRows(rows, pgx.RowToStructByPos[campaigns.Name])
+			if err != nil {
+				return postgres.Error(err)
+			}
+			count = len(ended)
+			slices.SortFunc(ended, func(a, b campaigns.Name) int { return strings.Compare(a.String(), b.String()) })
+			for _, campaign := range slices.Compact(ended) {
+				if err := s.tellClosedTx(ctx, tx, campaign); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || count < batch {
+			return err
 		}
 	}
 }
@@ -134,7 +158,7 @@ const dueWishesSQL = `
 SELECT r.id
 FROM donations.recurring AS r
 WHERE r.wish_at <= @now
-	AND r.livemode = @livemode
+	AND r.livemode = @livemode` + connectedOnly + `
 ORDER BY
 	r.wish_at,
 	r.state = 'past_due' DESC,

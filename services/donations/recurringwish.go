@@ -43,15 +43,15 @@ WHERE r.id = @id
 	AND (@end = 'now' OR NOT r.cancel_at_period_end)`
 
 // EndRecurring ends a monthly gift, now or with the month that is paid for, for the reason given: nothing more is
-// taken. It returns it as it is then: ended, or [Recurring.Pending] when Stripe does not answer, and then it will
-// be. One that has ended stays as it is. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED,
-// STRIPE_ACCOUNT_DISCONNECTED.
+// taken. It returns it as it is then: ended, or [Recurring.Pending] when Stripe does not answer or the account is
+// disconnected, and then it will be. One that has ended stays as it is. Errors: NOT_FOUND; FAILED_PRECONDITION:
+// RECURRING_NOT_STARTED.
 func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id uuid.UUID, atPeriodEnd bool, reason EndReason) (Recurring, error) {
 	r, err := s.GetRecurring(ctx, campaign, id)
 	if err != nil || r.State == RecurringCanceled {
 		return r, err
 	}
-	if err := s.changeable(ctx, r); err != nil {
+	if err := r.started(); err != nil {
 		return Recurring{}, err
 	}
 	end := endNow
@@ -66,10 +66,18 @@ func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id 
 	return s.fulfilNow(ctx, campaign, id)
 }
 
-// changeable is an error for a monthly gift about which Stripe can be told nothing.
-func (s *Service) changeable(ctx context.Context, r Recurring) error {
+// started is an error for a monthly gift of which Stripe has nothing that could be changed.
+func (r Recurring) started() error {
 	if !r.running() {
 		return errs.Precondition("RECURRING_NOT_STARTED", "Nobody has paid the first month of %s.", r.Name())
+	}
+	return nil
+}
+
+// changeable is an error for a monthly gift about which Stripe can be asked nothing now.
+func (s *Service) changeable(ctx context.Context, r Recurring) error {
+	if err := r.started(); err != nil {
+		return err
 	}
 	return s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective)
 }
@@ -88,14 +96,14 @@ WHERE r.id = @id
 	AND coalesce(r.wanted_amount_minor, r.amount_minor) <> @amount_minor`
 
 // ChangeRecurring changes what is given from the next month on, within the campaign's bounds. It returns it as it
-// is then, [Recurring.Pending] when Stripe does not answer. Errors: NOT_FOUND; FAILED_PRECONDITION:
-// RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED; INVALID_ARGUMENT as of [Service.Create].
+// is then, [Recurring.Pending] when Stripe does not answer or the account is disconnected. Errors: NOT_FOUND;
+// FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED; INVALID_ARGUMENT as of [Service.Create].
 func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id uuid.UUID, amount money.Amount) (Recurring, error) {
 	r, err := s.GetRecurring(ctx, name, id)
 	if err != nil {
 		return Recurring{}, err
 	}
-	if err := s.goesOn(ctx, r); err != nil {
+	if err := r.goesOn(); err != nil {
 		return Recurring{}, err
 	}
 	campaign, err := s.cfg.Campaigns.Get(ctx, name)
@@ -116,11 +124,11 @@ func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id u
 }
 
 // goesOn is an error for a monthly gift that has no next month.
-func (s *Service) goesOn(ctx context.Context, r Recurring) error {
+func (r Recurring) goesOn() error {
 	if r.State == RecurringCanceled || r.CancelAtPeriodEnd || r.wantedEnd != "" {
 		return errs.Precondition("RECURRING_ENDED", "%s has ended, or is about to.", r.Name())
 	}
-	return s.changeable(ctx, r)
+	return r.started()
 }
 
 // fulfilNow carries the wish out while its caller waits. A failure of Stripe's is none of the caller's: the wish
@@ -134,12 +142,22 @@ func (s *Service) fulfilNow(ctx context.Context, campaign campaigns.Name, id uui
 	return s.GetRecurring(ctx, campaign, id)
 }
 
+// connectedOnly leaves out what Stripe can be told nothing about now. A wish waits as it is meanwhile, and is due the
+// moment that the account is connected again.
+const connectedOnly = `
+	AND NOT EXISTS (
+		SELECT
+		FROM collectives.connections AS k
+		WHERE k.stripe_account = r.stripe_account
+			AND NOT k.connected
+	)`
+
 const claimWishSQL = `
 UPDATE donations.recurring AS r
 SET wish_at = @claimed_until
 WHERE r.id = @id
 	AND r.wish_at <= @now
-	AND r.state IN ('active', 'past_due')
+	AND r.state IN ('active', 'past_due')` + connectedOnly + `
 RETURNING` + recurringColumns
 
 // fulfil does at Stripe what is wanted and notes what came of it. It does nothing when nothing is due.
@@ -156,7 +174,10 @@ func (s *Service) fulfil(ctx context.Context, id uuid.UUID) error {
 	// What came of it is kept whether or not the caller is still there.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	if err != nil {
+	switch {
+	case r.StripeAccount != "" && stripe.Disconnected(err):
+		return errors.Join(err, s.keepWish(ctx, r, now))
+	case err != nil:
 		return errors.Join(err, s.noteWishFailure(ctx, r, stripe.KindOf(err)))
 	}
 	if _, err := s.applySubscription(ctx, r.StripeAccount, sub, r.version); err != nil {
@@ -168,9 +189,6 @@ func (s *Service) fulfil(ctx context.Context, id uuid.UUID) error {
 // tellStripe reads the subscription and changes what is not yet as wanted, so that what an earlier call did is not
 // done again. It returns it as it is then.
 func (s *Service) tellStripe(ctx context.Context, r Recurring) (stripe.Subscription, error) {
-	if err := s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective); err != nil {
-		return stripe.Subscription{}, err
-	}
 	sub, err := s.readSubscription(ctx, r)
 	if err != nil || sub.Status == stripe.SubscriptionCanceled {
 		return sub, err
@@ -183,7 +201,7 @@ func (s *Service) tellStripe(ctx context.Context, r Recurring) (stripe.Subscript
 	if r.wantedMinor != 0 && r.wantedMinor != sub.Amount.Minor {
 		change.Amount = money.Amount{Minor: r.wantedMinor, Currency: r.Amount.Currency}
 	}
-	change.CancelAtPeriodEnd = r.wantedEnd == endWithMonth && !sub.CancelAtPeriodEnd
+	change.CancelAtPeriodEnd = r.wantedEnd == endWithMonth && !sub.EndsWithPeriod()
 	if change.Amount.Minor == 0 && !change.CancelAtPeriodEnd {
 		return sub, nil
 	}
@@ -255,4 +273,23 @@ func (s *Service) noteWishFailure(ctx context.Context, r Recurring, kind stripe.
 		"again_at": s.now().Add(min(firstWish<<min(r.wishFailures, 10), longestWish)),
 	})
 	return postgres.Error(err)
+}
+
+const keepWishSQL = `
+UPDATE donations.recurring AS r
+SET wish_at = @now
+WHERE r.id = @id
+	AND r.wish = @wish
+	AND r.wish_at IS NOT NULL`
+
+// keepWish is for an account that took our access back before anybody heard of it. That is noted, as of when Stripe was
+// asked, and the wish is no failure: it is due again with the connection.
+func (s *Service) keepWish(ctx context.Context, r Recurring, asked time.Time) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := s.cfg.Collectives.SetConnectedTx(ctx, tx, r.StripeAccount, false, asked); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, keepWishSQL, pgx.NamedArgs{"id": r.ID, "wish": r.wish, "now": s.now()})
+		return postgres.Error(err)
+	})
 }

@@ -45,15 +45,57 @@ type Subscription struct {
 	// Amount is what the next period costs; of several items it is the first one's.
 	Amount money.Amount
 	// Item and Product are what its amount is changed by.
-	Item, Product     string
+	Item, Product string
+	// Anchor is when its periods were counted from, PeriodEnd when the one under way ends.
+	Anchor, PeriodEnd time.Time
 	CancelAtPeriodEnd bool
-	PeriodEnd         time.Time
+	// CancelAt is when it is to end; zero for not. Members can choose any day in Stripe's dashboard.
+	CancelAt time.Time
+	// Paused: members had its collection paused. Its invoices are not collected until ResumesAt, or until they end the
+	// pause when that is zero. https://docs.stripe.com/billing/subscriptions/pause-payment
+	Paused    bool
+	ResumesAt time.Time
 	// EndedAt is zero until it ended; EndReason is Stripe's word why it ended or will, such as PaymentFailed.
 	EndedAt   time.Time
 	EndReason string
 	// Latest is the invoice of the period that began last, with how its payment stands.
 	Latest   Invoice
 	Livemode bool
+}
+
+// EndsWithPeriod reports whether no period follows the one under way.
+func (s Subscription) EndsWithPeriod() bool {
+	return s.CancelAtPeriodEnd || !s.CancelAt.IsZero() && !s.CancelAt.After(s.PeriodEnd)
+}
+
+// Ends reports whether it is to end, with this period or on another day.
+func (s Subscription) Ends() bool { return s.CancelAtPeriodEnd || !s.CancelAt.IsZero() }
+
+// NextDebit is when the next period is charged, as far as is known; zero when none will be. A pause leaves out the
+// periods that begin before it is over.
+func (s Subscription) NextDebit() time.Time {
+	next := s.PeriodEnd
+	switch {
+	case next.IsZero(), s.EndsWithPeriod(), s.Paused && s.ResumesAt.IsZero():
+		return time.Time{}
+	case s.Status == SubscriptionCanceled, s.Status == SubscriptionIncomplete, s.Status == SubscriptionIncompleteExpired:
+		return time.Time{}
+	}
+	for s.Paused && next.Before(s.ResumesAt) {
+		next = monthAfter(next, max(s.Anchor.Day(), s.PeriodEnd.Day()))
+	}
+	if !s.CancelAt.IsZero() && !s.CancelAt.After(next) {
+		return time.Time{}
+	}
+	return next
+}
+
+// monthAfter is the day of the next month, or the last one when that is too short,
+// https://docs.stripe.com/billing/subscriptions/billing-cycle.
+func monthAfter(t time.Time, day int) time.Time {
+	first := time.Date(t.Year(), t.Month()+1, 1, t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
+	last := first.AddDate(0, 1, -1).Day()
+	return first.AddDate(0, 0, min(day, last)-1)
 }
 
 // subscribe turns the parameters of a single gift's session into those of a monthly gift's: what Stripe takes in
@@ -159,15 +201,20 @@ type subscriptionAnswer struct {
 }
 
 type subscriptionObject struct {
-	ID                  string             `json:"id"`
-	Created             int64              `json:"created"`
-	Status              SubscriptionStatus `json:"status"`
-	Metadata            map[string]string  `json:"metadata"`
-	Customer            reference          `json:"customer"`
-	CancelAtPeriodEnd   bool               `json:"cancel_at_period_end"`
-	CurrentPeriodEnd    int64              `json:"current_period_end"`
-	EndedAt             int64              `json:"ended_at"`
-	LatestInvoice       invoiceObject      `json:"latest_invoice"`
+	ID                string             `json:"id"`
+	Created           int64              `json:"created"`
+	Status            SubscriptionStatus `json:"status"`
+	Metadata          map[string]string  `json:"metadata"`
+	Customer          reference          `json:"customer"`
+	CancelAtPeriodEnd bool               `json:"cancel_at_period_end"`
+	CancelAt          int64              `json:"cancel_at"`
+	Anchor            int64              `json:"billing_cycle_anchor"`
+	CurrentPeriodEnd  int64              `json:"current_period_end"`
+	EndedAt           int64              `json:"ended_at"`
+	LatestInvoice     invoiceObject      `json:"latest_invoice"`
+	PauseCollection   *struct {
+		ResumesAt int64 `json:"resumes_at"`
+	} `json:"pause_collection"`
 	CancellationDetails *struct {
 		Reason string `json:"reason"`
 	} `json:"cancellation_details"`
@@ -185,16 +232,23 @@ type subscriptionObject struct {
 	Livemode bool `json:"livemode"`
 }
 
+// unixOrZero is unix of a time that may not be there.
+func unixOrZero(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return unix(seconds)
+}
+
 func (o *subscriptionObject) subscription() Subscription {
 	sub := Subscription{
 		ID: o.ID, Status: o.Status, Recurring: parseRecurring(o.Metadata), Customer: o.Customer.ID,
 		CancelAtPeriodEnd: o.CancelAtPeriodEnd, Livemode: o.Livemode, Latest: o.LatestInvoice.invoice(),
 	}
-	if o.CurrentPeriodEnd != 0 {
-		sub.PeriodEnd = unix(o.CurrentPeriodEnd)
-	}
-	if o.EndedAt != 0 {
-		sub.EndedAt = unix(o.EndedAt)
+	sub.Anchor, sub.PeriodEnd = unixOrZero(o.Anchor), unixOrZero(o.CurrentPeriodEnd)
+	sub.CancelAt, sub.EndedAt = unixOrZero(o.CancelAt), unixOrZero(o.EndedAt)
+	if o.PauseCollection != nil {
+		sub.Paused, sub.ResumesAt = true, unixOrZero(o.PauseCollection.ResumesAt)
 	}
 	if o.CancellationDetails != nil {
 		sub.EndReason = o.CancellationDetails.Reason

@@ -57,7 +57,7 @@ func (s *Sim) happen(d due, now time.Time) {
 		if se, ok := w.Sessions.get(d.ID); ok && se.Status == sessionOpen {
 			s.expireSession(w, se, request{}, now)
 		}
-	case dueSubscriptionCycle, dueSubscriptionExpiry, dueInvoiceFinal, dueInvoiceRetry:
+	case dueSubscriptionCycle, dueSubscriptionExpiry, dueSubscriptionEnd, dueSubscriptionResume, dueInvoiceFinal, dueInvoiceRetry:
 		s.happenSubscription(w, d, now)
 	case dueChargeBalance:
 		if ch, ok := w.Charges.get(d.ID); ok {

@@ -43,6 +43,8 @@ type subscription struct {
 	Start             int64  `json:"start"`
 	End               int64  `json:"end"`
 	CancelAtPeriodEnd bool   `json:"cancel_at_period_end,omitempty"`
+	CancelAt          int64  `json:"cancel_at,omitempty"` // another end than the period's
+	Pause             *pause `json:"pause,omitempty"`
 	CanceledAt        int64  `json:"canceled_at,omitempty"`
 	EndedAt           int64  `json:"ended_at,omitempty"`
 	Reason            string `json:"reason,omitempty"` // why it was canceled
@@ -124,10 +126,11 @@ func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
 	switch {
 	case sub.ended():
 		return
-	case sub.CancelAtPeriodEnd:
+	case sub.CancelAtPeriodEnd, sub.CancelAt != 0 && sub.CancelAt <= now.Unix():
 		s.endSubscription(w, sub, sub.Reason, request{}, now)
 		return
 	}
+	s.resumeOnTime(w, sub, now)
 	previous := object{
 		"current_period_end": sub.End, "current_period_start": sub.Start, "latest_invoice": sub.LatestInvoiceID,
 	}
@@ -137,6 +140,9 @@ func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
 	s.agenda.add(due{At: now.Add(draftLife), Kind: dueInvoiceFinal, Account: w.ID, ID: inv.ID})
 	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
 	s.emit(w, "invoice.created", inv.render(w), nil, request{}, now)
+	if sub.Pause != nil {
+		s.leaveUncollected(w, sub, inv, now)
+	}
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, request{}, now)
 }
 
@@ -281,7 +287,7 @@ func (sub *subscription) setCancelAtPeriodEnd(cancel bool, previous object, now 
 	for _, name := range []string{"cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_details"} {
 		previous[name] = o[name]
 	}
-	sub.CancelAtPeriodEnd, sub.CanceledAt, sub.Reason = cancel, 0, ""
+	sub.CancelAtPeriodEnd, sub.CancelAt, sub.CanceledAt, sub.Reason = cancel, 0, 0, ""
 	if cancel {
 		sub.CanceledAt, sub.Reason = now.Unix(), reasonRequested
 	}
@@ -361,6 +367,10 @@ func (s *Sim) happenSubscription(w *world, d due, now time.Time) {
 			s.cycle(w, sub, now)
 		case dueSubscriptionExpiry:
 			s.expireSubscription(w, sub, now)
+		case dueSubscriptionEnd:
+			s.endOnTime(w, sub, now)
+		case dueSubscriptionResume:
+			s.resumeOnTime(w, sub, now)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // render shows every member of a subscription.
 func (sub *subscription) render() object {
-	var cancelAt any
+	cancelAt := timeOrNull(sub.CancelAt)
 	if sub.CancelAtPeriodEnd {
 		cancelAt = sub.End
 	}
@@ -45,7 +45,7 @@ func (sub *subscription) render() object {
 		"metadata":                          orEmpty(sub.Metadata),
 		"next_pending_invoice_item_invoice": nil,
 		"on_behalf_of":                      nil,
-		"pause_collection":                  nil,
+		"pause_collection":                  sub.Pause.render(),
 		"payment_settings": object{
 			"payment_method_options": nil, "payment_method_types": nil, "save_default_payment_method": "off",
 		},
@@ -212,8 +212,11 @@ type Subscription struct {
 	AmountMinor       int64             `json:"amount_minor"` // of the next invoice
 	Metadata          map[string]string `json:"metadata"`
 	CancelAtPeriodEnd bool              `json:"cancel_at_period_end"`
-	PeriodEnd         time.Time         `json:"period_end"`
-	LatestInvoiceID   string            `json:"latest_invoice_id"`
+	// CancelAt is when it is to end, with its period or at another time; zero for not. Paused: it collects nothing.
+	CancelAt        time.Time `json:"cancel_at,omitzero"`
+	Paused          bool      `json:"paused,omitempty"`
+	PeriodEnd       time.Time `json:"period_end"`
+	LatestInvoiceID string    `json:"latest_invoice_id"`
 }
 
 // Subscriptions returns the account's subscriptions ("" for the platform), oldest first; nil for an unknown
@@ -227,10 +230,19 @@ func (s *Sim) Subscriptions(account string) []Subscription {
 	}
 	out := make([]Subscription, 0, len(w.Subscriptions.rows))
 	for _, sub := range w.Subscriptions.rows {
-		out = append(out, Subscription{
+		cancelAt := sub.CancelAt
+		if sub.CancelAtPeriodEnd {
+			cancelAt = sub.End
+		}
+		c := Subscription{
 			ID: sub.ID, Status: sub.Status, CustomerID: sub.CustomerID, AmountMinor: sub.Item.amount(), Metadata: sub.Metadata,
 			CancelAtPeriodEnd: sub.CancelAtPeriodEnd, PeriodEnd: time.Unix(sub.End, 0).UTC(), LatestInvoiceID: sub.LatestInvoiceID,
-		})
+			Paused: sub.Pause != nil,
+		}
+		if cancelAt != 0 {
+			c.CancelAt = time.Unix(cancelAt, 0).UTC()
+		}
+		out = append(out, c)
 	}
 	return out
 }

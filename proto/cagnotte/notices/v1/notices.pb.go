@@ -48,7 +48,9 @@ type Notice struct {
 	AcknowledgedBy string `protobuf:"bytes,8,opt,name=acknowledged_by,json=acknowledgedBy,proto3" json:"acknowledged_by,omitempty"`
 	// Stripe's ids of the balance transactions in question, the first 20 of them; what the subject names has
 	// them all. Empty where it is not about any.
-	Transactions  []string `protobuf:"bytes,9,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	Transactions []string `protobuf:"bytes,9,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	// Since when what it is about went on, such as a monthly donation that ended; absent where that does not matter.
+	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,6 +144,13 @@ func (x *Notice) GetAcknowledgedBy() string {
 func (x *Notice) GetTransactions() []string {
 	if x != nil {
 		return x.Transactions
+	}
+	return nil
+}
+
+func (x *Notice) GetSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SinceTime
 	}
 	return nil
 }
@@ -325,7 +334,7 @@ var File_cagnotte_notices_v1_notices_proto protoreflect.FileDescriptor
 
 const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x03\n" +
+	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x03\n" +
 	"\x06Notice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -336,7 +345,9 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"createTime\x12E\n" +
 	"\x10acknowledge_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x0facknowledgeTime\x12'\n" +
 	"\x0facknowledged_by\x18\b \x01(\tR\x0eacknowledgedBy\x12\"\n" +
-	"\ftransactions\x18\t \x03(\tR\ftransactions\"\xe0\x01\n" +
+	"\ftransactions\x18\t \x03(\tR\ftransactions\x129\n" +
+	"\n" +
+	"since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"\xe0\x01\n" +
 	"\x12ListNoticesRequest\x12P\n" +
 	"\x06parent\x18\x01 \x01(\tB8\xbaH5r321^(collectives/([a-z][a-z0-9-]{1,38}[a-z0-9]|-))?$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -379,16 +390,17 @@ var file_cagnotte_notices_v1_notices_proto_depIdxs = []int32{
 	5, // 1: cagnotte.notices.v1.Notice.deadline:type_name -> google.protobuf.Timestamp
 	5, // 2: cagnotte.notices.v1.Notice.create_time:type_name -> google.protobuf.Timestamp
 	5, // 3: cagnotte.notices.v1.Notice.acknowledge_time:type_name -> google.protobuf.Timestamp
-	0, // 4: cagnotte.notices.v1.ListNoticesResponse.notices:type_name -> cagnotte.notices.v1.Notice
-	1, // 5: cagnotte.notices.v1.NoticesService.ListNotices:input_type -> cagnotte.notices.v1.ListNoticesRequest
-	3, // 6: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:input_type -> cagnotte.notices.v1.AcknowledgeNoticeRequest
-	2, // 7: cagnotte.notices.v1.NoticesService.ListNotices:output_type -> cagnotte.notices.v1.ListNoticesResponse
-	0, // 8: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:output_type -> cagnotte.notices.v1.Notice
-	7, // [7:9] is the sub-list for method output_type
-	5, // [5:7] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 4: cagnotte.notices.v1.Notice.since_time:type_name -> google.protobuf.Timestamp
+	0, // 5: cagnotte.notices.v1.ListNoticesResponse.notices:type_name -> cagnotte.notices.v1.Notice
+	1, // 6: cagnotte.notices.v1.NoticesService.ListNotices:input_type -> cagnotte.notices.v1.ListNoticesRequest
+	3, // 7: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:input_type -> cagnotte.notices.v1.AcknowledgeNoticeRequest
+	2, // 8: cagnotte.notices.v1.NoticesService.ListNotices:output_type -> cagnotte.notices.v1.ListNoticesResponse
+	0, // 9: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:output_type -> cagnotte.notices.v1.Notice
+	8, // [8:10] is the sub-list for method output_type
+	6, // [6:8] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_notices_v1_notices_proto_init() }

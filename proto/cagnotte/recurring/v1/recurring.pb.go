@@ -169,7 +169,7 @@ type RecurringDonation struct {
 	State RecurringDonationState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.recurring.v1.RecurringDonationState" json:"state,omitempty"`
 	// The language that the donor chose, "fr" or "en".
 	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
-	// Whether it ends when the month that is paid for does.
+	// Whether it ends when the month that is paid for does, or before: no other month is taken.
 	CancelAtPeriodEnd bool `protobuf:"varint,5,opt,name=cancel_at_period_end,json=cancelAtPeriodEnd,proto3" json:"cancel_at_period_end,omitempty"`
 	// When the month that is paid for, or should be, ends; absent before the first is paid.
 	PeriodEndTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=period_end_time,json=periodEndTime,proto3" json:"period_end_time,omitempty"`
@@ -183,12 +183,21 @@ type RecurringDonation struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Whether a change or an end is wanted that Stripe has not been told of yet.
 	ChangePending bool `protobuf:"varint,11,opt,name=change_pending,json=changePending,proto3" json:"change_pending,omitempty"`
-	// Whether the collective's Stripe account is disconnected: then nothing can be told or done about it here, and
-	// the rest is what was last known.
+	// Whether the collective's Stripe account is disconnected: then the rest is what was last known, and a change or an
+	// end that is wanted is carried out once it is connected again.
 	AccountDisconnected bool `protobuf:"varint,12,opt,name=account_disconnected,json=accountDisconnected,proto3" json:"account_disconnected,omitempty"`
 	// Whether a debit of the latest month is at the donor's bank: that takes about five working days, and until then
 	// the month is neither given nor failed.
-	DebitPending  bool `protobuf:"varint,13,opt,name=debit_pending,json=debitPending,proto3" json:"debit_pending,omitempty"`
+	DebitPending bool `protobuf:"varint,13,opt,name=debit_pending,json=debitPending,proto3" json:"debit_pending,omitempty"`
+	// When it is to end, by Stripe's word; absent when it is not. Members can choose a day in Stripe's dashboard, which
+	// may be months away.
+	CancelTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
+	// Whether members paused it in Stripe's dashboard: no month is taken until `resume_time`.
+	Paused bool `protobuf:"varint,15,opt,name=paused,proto3" json:"paused,omitempty"`
+	// When the pause is over; absent for as long as members want.
+	ResumeTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=resume_time,json=resumeTime,proto3" json:"resume_time,omitempty"`
+	// When the next month is taken; absent when none is: it ended, is to end before, or is paused with no end.
+	NextDebitTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=next_debit_time,json=nextDebitTime,proto3" json:"next_debit_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +321,34 @@ func (x *RecurringDonation) GetDebitPending() bool {
 		return x.DebitPending
 	}
 	return false
+}
+
+func (x *RecurringDonation) GetCancelTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelTime
+	}
+	return nil
+}
+
+func (x *RecurringDonation) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *RecurringDonation) GetResumeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResumeTime
+	}
+	return nil
+}
+
+func (x *RecurringDonation) GetNextDebitTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextDebitTime
+	}
+	return nil
 }
 
 // Asks for one monthly gift.
@@ -960,7 +997,7 @@ var File_cagnotte_recurring_v1_recurring_proto protoreflect.FileDescriptor
 
 const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/recurring/v1/recurring.proto\x12\x15cagnotte.recurring.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x05\n" +
+	"%cagnotte/recurring/v1/recurring.proto\x12\x15cagnotte.recurring.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\a\n" +
 	"\x11RecurringDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12C\n" +
@@ -978,7 +1015,13 @@ const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"updateTime\x12%\n" +
 	"\x0echange_pending\x18\v \x01(\bR\rchangePending\x121\n" +
 	"\x14account_disconnected\x18\f \x01(\bR\x13accountDisconnected\x12#\n" +
-	"\rdebit_pending\x18\r \x01(\bR\fdebitPending\"\xad\x01\n" +
+	"\rdebit_pending\x18\r \x01(\bR\fdebitPending\x12;\n" +
+	"\vcancel_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"cancelTime\x12\x16\n" +
+	"\x06paused\x18\x0f \x01(\bR\x06paused\x12;\n" +
+	"\vresume_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"resumeTime\x12B\n" +
+	"\x0fnext_debit_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\rnextDebitTime\"\xad\x01\n" +
 	"\x1bGetRecurringDonationRequest\x12\x8d\x01\n" +
 	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\"\xe3\x01\n" +
 	"\x1dListRecurringDonationsRequest\x12p\n" +
@@ -1081,31 +1124,34 @@ var file_cagnotte_recurring_v1_recurring_proto_depIdxs = []int32{
 	1,  // 4: cagnotte.recurring.v1.RecurringDonation.end_reason:type_name -> cagnotte.recurring.v1.RecurringDonationEndReason
 	16, // 5: cagnotte.recurring.v1.RecurringDonation.create_time:type_name -> google.protobuf.Timestamp
 	16, // 6: cagnotte.recurring.v1.RecurringDonation.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 7: cagnotte.recurring.v1.ListRecurringDonationsResponse.recurring_donations:type_name -> cagnotte.recurring.v1.RecurringDonation
-	2,  // 8: cagnotte.recurring.v1.RedeemManageLinkResponse.recurring_donation:type_name -> cagnotte.recurring.v1.RecurringDonation
-	16, // 9: cagnotte.recurring.v1.RedeemManageLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
-	15, // 10: cagnotte.recurring.v1.ChangeRecurringDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	3,  // 11: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:input_type -> cagnotte.recurring.v1.GetRecurringDonationRequest
-	4,  // 12: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:input_type -> cagnotte.recurring.v1.ListRecurringDonationsRequest
-	6,  // 13: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:input_type -> cagnotte.recurring.v1.CancelRecurringDonationRequest
-	7,  // 14: cagnotte.recurring.v1.RecurringService.RequestManageLink:input_type -> cagnotte.recurring.v1.RequestManageLinkRequest
-	9,  // 15: cagnotte.recurring.v1.RecurringService.RedeemManageLink:input_type -> cagnotte.recurring.v1.RedeemManageLinkRequest
-	11, // 16: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:input_type -> cagnotte.recurring.v1.ChangeRecurringDonationRequest
-	12, // 17: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:input_type -> cagnotte.recurring.v1.StopRecurringDonationRequest
-	13, // 18: cagnotte.recurring.v1.RecurringService.CreatePortalSession:input_type -> cagnotte.recurring.v1.CreatePortalSessionRequest
-	2,  // 19: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	5,  // 20: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:output_type -> cagnotte.recurring.v1.ListRecurringDonationsResponse
-	2,  // 21: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	8,  // 22: cagnotte.recurring.v1.RecurringService.RequestManageLink:output_type -> cagnotte.recurring.v1.RequestManageLinkResponse
-	10, // 23: cagnotte.recurring.v1.RecurringService.RedeemManageLink:output_type -> cagnotte.recurring.v1.RedeemManageLinkResponse
-	2,  // 24: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	2,  // 25: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	14, // 26: cagnotte.recurring.v1.RecurringService.CreatePortalSession:output_type -> cagnotte.recurring.v1.CreatePortalSessionResponse
-	19, // [19:27] is the sub-list for method output_type
-	11, // [11:19] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 7: cagnotte.recurring.v1.RecurringDonation.cancel_time:type_name -> google.protobuf.Timestamp
+	16, // 8: cagnotte.recurring.v1.RecurringDonation.resume_time:type_name -> google.protobuf.Timestamp
+	16, // 9: cagnotte.recurring.v1.RecurringDonation.next_debit_time:type_name -> google.protobuf.Timestamp
+	2,  // 10: cagnotte.recurring.v1.ListRecurringDonationsResponse.recurring_donations:type_name -> cagnotte.recurring.v1.RecurringDonation
+	2,  // 11: cagnotte.recurring.v1.RedeemManageLinkResponse.recurring_donation:type_name -> cagnotte.recurring.v1.RecurringDonation
+	16, // 12: cagnotte.recurring.v1.RedeemManageLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
+	15, // 13: cagnotte.recurring.v1.ChangeRecurringDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	3,  // 14: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:input_type -> cagnotte.recurring.v1.GetRecurringDonationRequest
+	4,  // 15: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:input_type -> cagnotte.recurring.v1.ListRecurringDonationsRequest
+	6,  // 16: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:input_type -> cagnotte.recurring.v1.CancelRecurringDonationRequest
+	7,  // 17: cagnotte.recurring.v1.RecurringService.RequestManageLink:input_type -> cagnotte.recurring.v1.RequestManageLinkRequest
+	9,  // 18: cagnotte.recurring.v1.RecurringService.RedeemManageLink:input_type -> cagnotte.recurring.v1.RedeemManageLinkRequest
+	11, // 19: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:input_type -> cagnotte.recurring.v1.ChangeRecurringDonationRequest
+	12, // 20: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:input_type -> cagnotte.recurring.v1.StopRecurringDonationRequest
+	13, // 21: cagnotte.recurring.v1.RecurringService.CreatePortalSession:input_type -> cagnotte.recurring.v1.CreatePortalSessionRequest
+	2,  // 22: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	5,  // 23: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:output_type -> cagnotte.recurring.v1.ListRecurringDonationsResponse
+	2,  // 24: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	8,  // 25: cagnotte.recurring.v1.RecurringService.RequestManageLink:output_type -> cagnotte.recurring.v1.RequestManageLinkResponse
+	10, // 26: cagnotte.recurring.v1.RecurringService.RedeemManageLink:output_type -> cagnotte.recurring.v1.RedeemManageLinkResponse
+	2,  // 27: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	2,  // 28: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	14, // 29: cagnotte.recurring.v1.RecurringService.CreatePortalSession:output_type -> cagnotte.recurring.v1.CreatePortalSessionResponse
+	22, // [22:30] is the sub-list for method output_type
+	14, // [14:22] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_recurring_v1_recurring_proto_init() }

@@ -43,7 +43,9 @@ const (
 // are to be told so before they begin.
 //
 // A wish to change or end one is kept, and carried out at Stripe at once if Stripe answers, and else as soon
-// as it does: `change_pending` says that it is still to be done. So a wish can be sent any number of times.
+// as it does: `change_pending` says that it is still to be done. So a wish can be sent any number of times. While the
+// collective's Stripe account is disconnected it is kept as well, and carried out once the account is connected again;
+// Stripe may charge a month before that.
 type RecurringServiceClient interface {
 	// Answers one monthly gift to members.
 	GetRecurringDonation(ctx context.Context, in *GetRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
@@ -51,7 +53,7 @@ type RecurringServiceClient interface {
 	ListRecurringDonations(ctx context.Context, in *ListRecurringDonationsRequest, opts ...grpc.CallOption) (*ListRecurringDonationsResponse, error)
 	// Ends a monthly gift for the collective. One that has ended stays as it is.
 	//
-	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet), STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet).
 	CancelRecurringDonation(ctx context.Context, in *CancelRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Mails its donor a link that opens the monthly gift, to the address that Stripe has. Public; the answer is the
 	// same whether or not there is such a gift. Each call makes another link; of one gift three are mailed at once,
@@ -61,9 +63,11 @@ type RecurringServiceClient interface {
 	// It is good for 24 hours and once. The page behind it should redeem the token when its reader
 	// presses a button, not when it is loaded: mail programs load pages too.
 	//
-	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED. RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
+	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
+	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(ctx context.Context, in *RequestManageLinkRequest, opts ...grpc.CallOption) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the gift with a token to manage it for 30 minutes. Public.
+	// Takes the token of a link, and answers the gift with a token to manage it for 30 minutes. Public. The link is used
+	// up by an answer alone: after an error that is not LINK_INVALID it is still good.
 	//
 	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another gift, used, or older than 24 hours: ask for another).
 	RedeemManageLink(ctx context.Context, in *RedeemManageLinkRequest, opts ...grpc.CallOption) (*RedeemManageLinkResponse, error)
@@ -71,14 +75,14 @@ type RecurringServiceClient interface {
 	// manage token is the proof.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown, or over: ask for another link), RECURRING_NOT_STARTED,
-	// RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
+	// RECURRING_ENDED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(ctx context.Context, in *ChangeRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Ends a monthly gift for its donor: nothing more is taken. Public; the manage token is the proof. One that has
 	// ended stays as it is.
 	//
-	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED.
 	StopRecurringDonation(ctx context.Context, in *StopRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Answers the address of a page at Stripe where the donor changes the card. Public; the manage token is the
 	// proof. The page leads back to the first gift's page of ours.
@@ -188,7 +192,9 @@ func (c *recurringServiceClient) CreatePortalSession(ctx context.Context, in *Cr
 // are to be told so before they begin.
 //
 // A wish to change or end one is kept, and carried out at Stripe at once if Stripe answers, and else as soon
-// as it does: `change_pending` says that it is still to be done. So a wish can be sent any number of times.
+// as it does: `change_pending` says that it is still to be done. So a wish can be sent any number of times. While the
+// collective's Stripe account is disconnected it is kept as well, and carried out once the account is connected again;
+// Stripe may charge a month before that.
 type RecurringServiceServer interface {
 	// Answers one monthly gift to members.
 	GetRecurringDonation(context.Context, *GetRecurringDonationRequest) (*RecurringDonation, error)
@@ -196,7 +202,7 @@ type RecurringServiceServer interface {
 	ListRecurringDonations(context.Context, *ListRecurringDonationsRequest) (*ListRecurringDonationsResponse, error)
 	// Ends a monthly gift for the collective. One that has ended stays as it is.
 	//
-	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet), STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet).
 	CancelRecurringDonation(context.Context, *CancelRecurringDonationRequest) (*RecurringDonation, error)
 	// Mails its donor a link that opens the monthly gift, to the address that Stripe has. Public; the answer is the
 	// same whether or not there is such a gift. Each call makes another link; of one gift three are mailed at once,
@@ -206,9 +212,11 @@ type RecurringServiceServer interface {
 	// It is good for 24 hours and once. The page behind it should redeem the token when its reader
 	// presses a button, not when it is loaded: mail programs load pages too.
 	//
-	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED. RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
+	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
+	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(context.Context, *RequestManageLinkRequest) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the gift with a token to manage it for 30 minutes. Public.
+	// Takes the token of a link, and answers the gift with a token to manage it for 30 minutes. Public. The link is used
+	// up by an answer alone: after an error that is not LINK_INVALID it is still good.
 	//
 	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another gift, used, or older than 24 hours: ask for another).
 	RedeemManageLink(context.Context, *RedeemManageLinkRequest) (*RedeemManageLinkResponse, error)
@@ -216,14 +224,14 @@ type RecurringServiceServer interface {
 	// manage token is the proof.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown, or over: ask for another link), RECURRING_NOT_STARTED,
-	// RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
+	// RECURRING_ENDED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(context.Context, *ChangeRecurringDonationRequest) (*RecurringDonation, error)
 	// Ends a monthly gift for its donor: nothing more is taken. Public; the manage token is the proof. One that has
 	// ended stays as it is.
 	//
-	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED.
 	StopRecurringDonation(context.Context, *StopRecurringDonationRequest) (*RecurringDonation, error)
 	// Answers the address of a page at Stripe where the donor changes the card. Public; the manage token is the
 	// proof. The page leads back to the first gift's page of ours.
