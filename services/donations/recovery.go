@@ -10,7 +10,8 @@ import (
 
 // A payment page closes after some hours, and people come back after days. So Stripe is asked to keep a
 // recovery URL (https://docs.stripe.com/payments/checkout/abandoned-carts): each visit there opens a copy of the
-// session, with an id of its own, for the same gift. We give it to whoever asks for the gift's status.
+// session, with an id of its own, for the same gift. We give it to whoever asks for the gift's status. The database
+// forgets it when the gift is paid or under way (donations.forget_links), and upkeep when it is over.
 
 // whereToPay is the page on which the gift can be paid, or opened again to be paid; empty for none. A closed
 // campaign's pages are not opened again.
@@ -32,4 +33,34 @@ func (s *Service) applySession(ctx context.Context, f SessionFact) error {
 		_, err := s.ApplySessionTx(ctx, tx, f)
 		return err
 	})
+}
+
+// forgetLinksCount bounds what one statement of upkeep forgets.
+const forgetLinksCount = 1000
+
+const forgetLinksSQL = `
+UPDATE donations.donations AS d
+SET
+	recovery_url = NULL,
+	recovery_ends_at = NULL
+WHERE d.id IN (
+	SELECT o.id
+	FROM donations.donations AS o
+	WHERE o.recovery_url IS NOT NULL
+		AND o.recovery_ends_at <= @now
+	ORDER BY
+		o.recovery_ends_at,
+		o.id
+	LIMIT @count
+	FOR NO KEY UPDATE SKIP LOCKED
+)`
+
+// forgetLinks deletes the recovery links that are over.
+func (s *Service) forgetLinks(ctx context.Context) error {
+	for {
+		tag, err := s.cfg.Pool.Exec(ctx, forgetLinksSQL, pgx.NamedArgs{"now": s.now(), "count": forgetLinksCount})
+		if err != nil || tag.RowsAffected() < forgetLinksCount {
+			return postgres.Error(err)
+		}
+	}
 }

@@ -127,11 +127,14 @@ WHERE d.state = 'created'
 	AND d.checkout_session_id IS NULL
 	AND coalesce(d.session_expires_at, d.created_at) <= @before`
 
-// upkeep deletes limits that limit nobody, ends gifts that nobody can pay any more, and has Stripe asked about
+// upkeep deletes limits that limit nobody and links that are over, ends gifts that nobody can pay any more, and has Stripe asked about
 // those whose end was never heard of.
 func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.forgetLimits(ctx); err != nil {
 		return fmt.Errorf("forget limits: %w", err)
+	}
+	if err := s.forgetLinks(ctx); err != nil {
+		return fmt.Errorf("forget recovery links: %w", err)
 	}
 	now := s.now()
 	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {

@@ -193,8 +193,12 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 
 func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
 
-// whole reports whether all of the event's session is known: of one in another version only the id was taken.
-func (e Event) whole() bool { return e.object.Session != nil && e.object.Session.Status != "" }
+// whole reports whether all of the event's session is known: of one in another version only the id was taken, and the
+// link that opens an expired one again is not stored with an event.
+func (e Event) whole() bool {
+	session := e.object.Session
+	return session != nil && session.Status != "" && (session.RecoveryEnds.IsZero() || session.RecoveryURL != "")
+}
 
 // applyOne applies one event and notes the end of it: what is noted as done was done in the same
 // transaction. An error is returned only when nothing can be noted.

@@ -3,9 +3,11 @@ package app_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +128,12 @@ func metricsOf(t *testing.T, e *apptest.Env) string {
 // everyRow is all that all tables of the program hold, those of its jobs too.
 func everyRow(t *testing.T, e *apptest.Env) string {
 	t.Helper()
+	return strings.Join(slices.Collect(maps.Values(everyTable(t, e))), "\n")
+}
+
+// everyTable is what each table of the program holds, those of its jobs too.
+func everyTable(t *testing.T, e *apptest.Env) map[string]string {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), e.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +151,7 @@ func everyRow(t *testing.T, e *apptest.Env) string {
 	if err != nil || len(tables) < 20 {
 		t.Fatalf("tables %v, %v", tables, err)
 	}
-	var all strings.Builder
+	all := map[string]string{}
 	for _, table := range tables {
 		rows, err := conn.Query(t.Context(), "SELECT t::text FROM "+table+" AS t")
 		if err != nil {
@@ -153,9 +161,9 @@ func everyRow(t *testing.T, e *apptest.Env) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.WriteString(strings.Join(texts, "\n"))
+		all[table] = strings.Join(texts, "\n")
 	}
-	return all.String()
+	return all
 }
 
 // TestNamesThatLieAboutTheirCollective asks for what is another collective's by a name that says it is one's own: the

@@ -64,8 +64,8 @@ type Session struct {
 	// RecoveredFrom is the expired session that this one is a copy of.
 	RecoveredFrom string `json:"recovered_from,omitempty"`
 	// RecoveryURL is where an expired session is opened again, as often as somebody goes there, until RecoveryEnds;
-	// empty when it cannot be.
-	RecoveryURL  string    `json:"recovery_url,omitempty"`
+	// empty when it cannot be. It is in no stored event, which would keep it for longer than it is good for.
+	RecoveryURL  string    `json:"-"`
 	RecoveryEnds time.Time `json:"recovery_ends,omitzero"`
 }
 
