@@ -51,7 +51,12 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 	}
 	if k.Account == "" {
 		if k.Account, err = s.openAccount(ctx, id); err != nil {
-			return stripe.AccountLink{}, err
+			// Of two at once the other may have finished, and a gift been made to the account since.
+			is, _, readErr := s.connection(ctx, id)
+			if readErr != nil || is.Account == "" {
+				return stripe.AccountLink{}, err
+			}
+			k.Account = is.Account
 		}
 	}
 	link, err := s.stripe.CreateAccountLink(ctx, requestID, k.Account, s.publicURL+refreshPath, s.publicURL+returnPath)
