@@ -70,7 +70,8 @@
 // from a position that lasts, as far back as Stripe keeps events. What is not there is stored as if it had been
 // received, by its id, since Stripe renders the list in the version of each event's creation: whoever relied on the
 // objects in it would be wrong about every account whose own version is not ours. Hints are left out.
-// A long past is read in windows that last, shorter ones where much happened, since a job is cut off. An account that
+// Where a reading is, is kept after each page, since a job is cut off: a list that is too long for one goes on in the
+// next, however much happened in however short a time. An account that
 // answers "no access" there is noted as disconnected, and tried again every hour, and whenever Stripe says something of
 // its connection; the events that waited for it wait again once it is back.
 //

@@ -33,7 +33,7 @@ func newGauges(s *Service) *gauges {
 		dead:    desc("dead_events", "Events that were given up. Somebody must look, and replay them."),
 		parked:  desc("parked_transactions", "Balance transactions that cannot be booked so far. Somebody must look when it stays above 0."),
 		lastSync: desc("last_sync_timestamp_seconds",
-			"When the timer last had an account's balance read to its end; 0 when not since the start. Of connected accounts.", "account"),
+			"When the timer, or a start, last had an account's balance read to its end; when it was first seen, before the first time. Of connected accounts.", "account"),
 		syncFailures: desc("sync_failures", "Readings of an account's balance that failed in a row. Of connected accounts.", "account"),
 		lastEvent: desc("last_event_timestamp_seconds",
 			"When Stripe made the newest event of an account that is known, however it came; 0 when none came within a day.", "account"),
@@ -85,11 +85,12 @@ SELECT
 		FROM webhooks.parked
 	)`
 
-// Nothing is read of an account that is disconnected, and nobody can do anything about it.
+// Nothing is read of an account that is disconnected, and nobody can do anything about it. One that was never read was
+// first seen when its row was made, which is when its first look back counts from.
 const measureAccountsSQL = `
 SELECT
 	a.account,
-	coalesce(extract(epoch FROM nullif(a.last_regular_at, '-infinity')), 0)::float8,
+	extract(epoch FROM coalesce(nullif(a.last_regular_at, '-infinity'), a.last_back_at))::float8,
 	a.sync_failures::float8
 FROM webhooks.accounts AS a
 WHERE a.account = ANY(@accounts::text[])

@@ -1,6 +1,8 @@
 package webhooks
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +58,50 @@ func TestADisconnectedAccountRaisesNoAlert(t *testing.T) {
 	}
 	if at, told := e.gauges()["last_sync_timestamp_seconds "+connected]; told {
 		t.Errorf("its last reading, at %v, gets older for ever", at)
+	}
+}
+
+// A start asks for a reading of the balance, and does not forget when the last one was: while Stripe is away nobody is
+// called out of bed five minutes after each start.
+func TestAStartMakesNoBalanceStale(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run(connected)
+	read := e.gauges()["last_sync_timestamp_seconds "+connected]
+	if age := float64(time.Now().Unix()) - read; age > 60 {
+		t.Fatalf("it was read just now, and %v s ago is told", age)
+	}
+	if err := e.webhooks.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/", Status: http.StatusServiceUnavailable})
+	if _, err := e.webhooks.pass(t.Context(), connected, time.Time{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if told := e.gauges()["last_sync_timestamp_seconds "+connected]; told != read {
+		t.Errorf("it was read at %v, and %v is told", read, told)
+	}
+	e.later(2 * time.Minute) // the pauses after the failures
+	if due, err := e.webhooks.dueAccounts(t.Context()); err != nil || !slices.Contains(due, connected) {
+		t.Errorf("the reading that the start asked for is forgotten: %v, %v", due, err)
+	}
+	e.sim.ClearFaults()
+	e.run(connected)
+	if told := e.gauges()["last_sync_timestamp_seconds "+connected]; told <= read {
+		t.Errorf("it was read again, and %v is told as before", told)
+	}
+	if due, err := e.webhooks.dueAccounts(t.Context()); err != nil || slices.Contains(due, connected) {
+		t.Errorf("what the start asked for is done, and due are %v, %v", due, err)
+	}
+}
+
+// One that nobody has read yet is late from when it was first seen.
+func TestAnAccountThatWasNeverReadIsNotStaleAtOnce(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	if err := e.webhooks.ensureAccount(t.Context(), connected); err != nil {
+		t.Fatal(err)
+	}
+	if age := float64(time.Now().Unix()) - e.gauges()["last_sync_timestamp_seconds "+connected]; age > 60 {
+		t.Errorf("it is %v s late", age)
 	}
 }
 

@@ -31,7 +31,7 @@ type Health struct {
 	WaitingSince          time.Time
 	// Parked are balance transactions that cannot be booked.
 	Parked int64
-	// LastSync is the last reading on the timer; zero before the first since the start.
+	// LastSync is the last reading on the timer; zero before the first.
 	LastSync          time.Time
 	SyncFailures      int
 	SyncFailureReason string

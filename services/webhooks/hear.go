@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"math"
 	"slices"
 	"time"
 
@@ -16,11 +15,6 @@ const (
 	// hearOverlap is how far behind the position the list is read again: for events that became visible late, and
 	// for clocks that differ.
 	hearOverlap = 30 * time.Minute
-	// hearWindow is how much of a long absence is read before the position moves.
-	hearWindow = 24 * time.Hour
-	// pagesAtOnce is how much is read at once: what takes longer than a job may is read in windows, which last. One that
-	// has more is made shorter, by hearLess.
-	pagesAtOnce, hearLess = 20, 16
 	// onItsWay is how long a webhook may take before its event counts as missed.
 	onItsWay = 2 * time.Minute
 	// hearAgain is the pause after a failure.
@@ -40,55 +34,88 @@ func heardTypes() [][]string {
 	return slices.Collect(slices.Chunk(types, stripe.MaxEventTypes))
 }
 
-// hear finds the events that no webhook brought: it reads Stripe's list since the last time, in windows that
-// last, and stores what is not there as if it had been received. It stops between two windows once until has
-// passed. A failure of Stripe's is noted and tried again later; what came by itself is applied meanwhile.
+// hearing is how far an account's list was read: up to to, when no reading is under way.
+type hearing struct {
+	account string
+	to      time.Time
+	due     bool
+	// from is where the reading that is under way ends, towards older events, and began when it began; types are those
+	// that it has come to, behind the event after, or from the newest one on. The types are nil when none is under way.
+	from, began time.Time
+	types       []string
+	after       string
+}
+
+// hear finds the events that no webhook brought: it reads Stripe's list since the last time, the newest first, and
+// stores what is not there as if it had been received. Where it is, is kept after each page, so that a list that is too
+// long for a job is read in as many as it takes. It stops between two pages once until has passed. A failure of
+// Stripe's is noted and tried again later; what came by itself is applied meanwhile.
 func (s *Service) hear(ctx context.Context, account string, until time.Time) error {
 	if err := s.ensureAccount(ctx, account); err != nil {
 		return err
 	}
-	heardTo, due, err := s.heardTo(ctx, account)
-	if err != nil || !due {
+	h, err := s.hearing(ctx, account)
+	if err != nil || !h.due {
 		return err
 	}
-	// What was just read is not read again for the next window.
-	overlap, window := hearOverlap, hearWindow
-	if heardTo.Unix() == 0 {
-		// An account of which nothing was ever heard mostly has few events that matter, or none.
-		window = stripe.KeptEvents
-	}
 	for {
-		now := s.now()
-		// What is older is gone.
-		from := latest(heardTo.Add(-overlap), now.Add(-stripe.KeptEvents))
-		window = min(window, now.Sub(heardTo))
-		end, last, pages := from.Add(overlap+window), false, s.atOnce
-		if !end.Before(now) {
-			end, last = time.Time{}, true
+		asked := s.now()
+		if !slices.ContainsFunc(heardTypes(), func(types []string) bool { return slices.Equal(types, h.types) }) {
+			h.begin(asked)
 		}
-		if window <= hearOverlap { // as much is read twice anyway
-			pages = math.MaxInt
+		page, more, err := s.cfg.Stripe.ListEvents(ctx, account, stripe.EventQuery{Since: h.from, Types: h.types, After: h.after})
+		if kind := stripe.KindOf(err); h.after != "" && (kind == stripe.Missing || kind == stripe.Refused) {
+			h.types, h.after = nil, "" // Stripe has forgotten where we were
+			if err := s.saveHearing(ctx, h); err != nil {
+				return err
+			}
 		}
-		whole, err := s.hearBetween(ctx, account, from, end, pages)
 		if err != nil {
-			return s.hearingFailed(ctx, account, now, err)
+			return s.hearingFailed(ctx, account, asked, err)
 		}
-		if !whole {
-			window /= hearLess
-			continue
-		}
-		heardTo, overlap, window = end, 0, min(2*window, hearWindow)
-		pause := time.Duration(0)
-		if last {
-			heardTo, pause = now, s.cfg.SyncEvery
-		}
-		if err := s.noteHeard(ctx, account, heardTo, pause); err != nil {
+		if err := s.storeMissed(ctx, account, page); err != nil {
 			return err
 		}
-		if last || over(until) {
-			return nil
+		switch {
+		case more && len(page) > 0:
+			h.after = page[len(page)-1].ID
+		case h.next():
+		default:
+			// What happened while a long reading was under way is read now.
+			pause := s.cfg.SyncEvery
+			if s.now().Sub(h.began) > hearOverlap {
+				pause = 0
+			}
+			if err := s.noteHeard(ctx, h, pause); err != nil || pause > 0 {
+				return err
+			}
+			h.to, h.types, h.after = h.began, nil, ""
+			if over(until) {
+				return nil
+			}
+			continue
+		}
+		if err := s.saveHearing(ctx, h); err != nil || over(until) {
+			return err
 		}
 	}
+}
+
+// begin begins a reading. What is older than Stripe keeps events is gone.
+func (h *hearing) begin(now time.Time) {
+	h.from, h.began = latest(h.to.Add(-hearOverlap), now.Add(-stripe.KeptEvents)), now
+	h.types, h.after = heardTypes()[0], ""
+}
+
+// next goes on to the next types, and reports false when there are none.
+func (h *hearing) next() bool {
+	all := heardTypes()
+	at := slices.IndexFunc(all, func(types []string) bool { return slices.Equal(types, h.types) }) + 1
+	if at == len(all) {
+		return false
+	}
+	h.types, h.after = all[at], ""
+	return true
 }
 
 func latest(a, b time.Time) time.Time {
@@ -96,31 +123,6 @@ func latest(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// hearBetween stores the events of a window; one without an end goes on to the newest. whole is false when that
-// takes more than so many pages.
-func (s *Service) hearBetween(ctx context.Context, account string, from, end time.Time, pages int) (whole bool, err error) {
-	for _, types := range heardTypes() {
-		q := stripe.EventQuery{Since: from, Before: end, Types: types}
-		for {
-			if pages--; pages < 0 {
-				return false, nil
-			}
-			page, more, err := s.cfg.Stripe.ListEvents(ctx, account, q)
-			if err != nil {
-				return false, err
-			}
-			if err := s.storeMissed(ctx, account, page); err != nil {
-				return false, err
-			}
-			if !more || len(page) == 0 {
-				break
-			}
-			q.After = page[len(page)-1].ID
-		}
-	}
-	return true, nil
 }
 
 const knownEventsSQL = `
@@ -164,16 +166,38 @@ func (s *Service) storeMissed(ctx context.Context, account string, page []stripe
 	return nil
 }
 
-const heardToSQL = `
+const hearingSQL = `
 SELECT
 	coalesce(a.heard_to, 'epoch'),
-	a.hear_next_at <= statement_timestamp()
+	a.hear_next_at <= statement_timestamp(),
+	coalesce(a.hear_from, 'epoch'),
+	coalesce(a.hear_began, 'epoch'),
+	a.hear_types,
+	coalesce(a.hear_after, '')
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
-func (s *Service) heardTo(ctx context.Context, account string) (to time.Time, due bool, err error) {
-	err = s.cfg.Pool.QueryRow(ctx, heardToSQL, pgx.NamedArgs{"account": account}).Scan(&to, &due)
-	return to, due, postgres.Error(err)
+func (s *Service) hearing(ctx context.Context, account string) (hearing, error) {
+	h := hearing{account: account}
+	err := s.cfg.Pool.QueryRow(ctx, hearingSQL, pgx.NamedArgs{"account": account}).Scan(&h.to, &h.due, &h.from, &h.began, &h.types, &h.after)
+	return h, postgres.Error(err)
+}
+
+const saveHearingSQL = `
+UPDATE webhooks.accounts AS a
+SET
+	hear_from = CASE WHEN @types::text[] IS NOT NULL THEN @from::timestamptz END,
+	hear_began = CASE WHEN @types::text[] IS NOT NULL THEN @began::timestamptz END,
+	hear_types = @types::text[],
+	hear_after = nullif(@after, '')
+WHERE a.account = @account`
+
+// saveHearing keeps where a reading is. Of two jobs at once the last one's place stays; what it reads again is there.
+func (s *Service) saveHearing(ctx context.Context, h hearing) error {
+	_, err := s.cfg.Pool.Exec(ctx, saveHearingSQL, pgx.NamedArgs{
+		"account": h.account, "from": h.from, "began": h.began, "types": h.types, "after": h.after,
+	})
+	return postgres.Error(err)
 }
 
 // Two jobs at once may both have heard; what one of them heard is heard.
@@ -181,11 +205,16 @@ const noteHeardSQL = `
 UPDATE webhooks.accounts AS a
 SET
 	heard_to = greatest(a.heard_to, @heard_to),
-	hear_next_at = statement_timestamp() + @pause::interval
+	hear_next_at = statement_timestamp() + @pause::interval,
+	hear_from = NULL,
+	hear_began = NULL,
+	hear_types = NULL,
+	hear_after = NULL
 WHERE a.account = @account`
 
-func (s *Service) noteHeard(ctx context.Context, account string, to time.Time, pause time.Duration) error {
-	_, err := s.cfg.Pool.Exec(ctx, noteHeardSQL, pgx.NamedArgs{"account": account, "heard_to": to, "pause": pause})
+// noteHeard ends a reading: everything that happened before it began is stored.
+func (s *Service) noteHeard(ctx context.Context, h hearing, pause time.Duration) error {
+	_, err := s.cfg.Pool.Exec(ctx, noteHeardSQL, pgx.NamedArgs{"account": h.account, "heard_to": h.began, "pause": pause})
 	return postgres.Error(err)
 }
 

@@ -269,72 +269,90 @@ func TestAnEventThatCannotBeStoredKeepsNoOther(t *testing.T) {
 	}
 }
 
-// Read at once, each job would begin anew and be cut off again, before anything of the account is applied.
-func TestAnAccountWithALongPastIsHeardInWindowsThatLast(t *testing.T) {
-	e := newEnv(t, stripesim.Config{})
-	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	var gifts []donations.Donation
-	for range 3 {
-		d := e.give(vallon)
-		if err := e.sim.Expire(d.CheckoutSession); err != nil {
-			t.Fatal(err)
-		}
-		gifts = append(gifts, d)
-		e.clock.Advance(4 * 24 * time.Hour)
-	}
-	e.webhooks.atOnce = 1
-	// A job whose time is up.
-	if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
-	if behind := e.webhooks.now().Sub(heardTo); behind < 20*24*time.Hour {
-		t.Errorf("one window ends %v ago", behind)
-	}
-	e.webhooks.atOnce = pagesAtOnce
-	e.run("")
-	for _, d := range gifts {
-		e.want(d, donations.StateExpired, false)
-	}
-	heardTo = one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
-	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
-		t.Errorf("heard up to %v ago", behind)
-	}
-}
-
-// The list of a day on which everybody's monthly gift is debited can be too long for a job, which would begin anew.
-func TestADayOfManyEventsIsHeardInShorterWindows(t *testing.T) {
+// Read at once, each job would begin anew and be cut off again, before anything of the account is applied: so many events
+// in so short a time that no window could be made shorter.
+func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	const gifts = 12
+	const gifts = 230 // three pages
 	for range gifts {
 		if err := e.sim.Expire(e.give(vallon).CheckoutSession); err != nil {
 			t.Fatal(err)
 		}
-		e.clock.Advance(time.Hour)
 	}
-	e.later(24 * time.Hour)
-	began := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
-	heardTo := func() time.Duration {
-		t.Helper()
-		return one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''").Sub(began)
+	e.later(time.Hour)
+	began, before := e.webhooks.now(), len(e.sim.Requests())
+	stored := func() int {
+		return one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired)
 	}
-	e.webhooks.atOnce = 1 // fewer than the questions that each window takes
-	// A job whose time is up.
-	if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
-		t.Fatal(err)
+	jobs, last := 0, -1
+	for one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''").Before(began) {
+		if jobs++; jobs > 20 {
+			t.Fatalf("%d of %d events are heard after %d jobs", stored(), gifts, jobs)
+		}
+		// A job whose time is up, and another one beside it that reads nothing new.
+		if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if stored() < last {
+			t.Fatal("events were lost")
+		}
+		last = stored()
+		e.clock.Advance(time.Second)
 	}
-	if got := heardTo(); got <= 0 || got > time.Hour {
-		t.Errorf("heard %v of a day", got)
+	if stored() != gifts || jobs < 3 {
+		t.Errorf("%d of %d events are heard, in %d jobs", stored(), gifts, jobs)
 	}
-	e.webhooks.atOnce = pagesAtOnce
-	e.run("")
-	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != gifts {
-		t.Errorf("heard %d, want %d", n, gifts)
+	pages := map[string]bool{}
+	for _, r := range lists(e, before) {
+		if pages[r.Path] {
+			t.Errorf("asked twice: %s", r.Path)
+		}
+		pages[r.Path] = true
 	}
-	if behind := e.webhooks.now().Sub(began) - heardTo(); behind > time.Minute {
-		t.Errorf("heard up to %v ago", behind)
+	if len(pages) != jobs {
+		t.Errorf("%d questions in %d jobs", len(pages), jobs)
+	}
+}
+
+// The event behind which a reading goes on is gone when it was left for too long, and the types may be others after an
+// update: then it begins anew.
+func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
+	for what, spoil := range map[string]string{
+		"an event that Stripe forgot":      "UPDATE webhooks.accounts SET hear_after = 'evt_forgotten'",
+		"types of the program before":      "UPDATE webhooks.accounts SET hear_types = '{payout.paid}'",
+		"a reading of the program before":  "UPDATE webhooks.accounts SET hear_from = NULL, hear_began = NULL, hear_types = NULL, hear_after = NULL",
+		"a reading that began long before": "UPDATE webhooks.accounts SET hear_began = hear_began - interval '3 days'",
+	} {
+		t.Run(what, func(t *testing.T) {
+			e := newEnv(t, stripesim.Config{})
+			e.run("")
+			e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+			const gifts = 110
+			for range gifts {
+				if err := e.sim.Expire(e.give(vallon).CheckoutSession); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e.later(time.Hour)
+			if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.pool.Exec(t.Context(), spoil); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				e.run("")
+				e.later(hearAgain)
+			}
+			if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != gifts {
+				t.Errorf("heard %d, want %d", n, gifts)
+			}
+			if behind := e.webhooks.now().Sub(one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")); behind > 2*hearAgain+time.Minute {
+				t.Errorf("heard up to %v ago", behind)
+			}
+		})
 	}
 }
 

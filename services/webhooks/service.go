@@ -51,8 +51,6 @@ type Service struct {
 	// delivered is when this program last took an event of an account from a webhook, and began when it began.
 	delivered sync.Map
 	began     time.Time
-	// atOnce is how many pages of events a window may have.
-	atOnce int
 }
 
 const defaultSyncEvery = 5 * time.Minute
@@ -68,7 +66,7 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics), atOnce: pagesAtOnce}
+	s := &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
 	s.began = s.now()
 	s.intake.write = s.storeBatch
 	if cfg.Metrics != nil {

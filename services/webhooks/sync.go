@@ -135,7 +135,7 @@ SELECT
 	a.synced_to,
 	a.back_floor,
 	coalesce(a.back_after, ''),
-	a.last_regular_at <= statement_timestamp() - @sync_every::interval,
+	a.last_regular_at <= statement_timestamp() - @sync_every::interval OR a.sync_asked,
 	a.last_back_at <= statement_timestamp() - @back_every::interval,
 	a.last_back_at < date_trunc('week', statement_timestamp()),
 	a.sync_failures,
@@ -176,7 +176,9 @@ func savePositionTx(ctx context.Context, tx pgx.Tx, was, is position) error {
 
 const noteSyncSQL = `
 UPDATE webhooks.accounts AS a
-SET last_regular_at = statement_timestamp()
+SET
+	last_regular_at = statement_timestamp(),
+	sync_asked = false
 WHERE a.account = @account`
 
 func (s *Service) noteSync(ctx context.Context, account string, d depth) error {

@@ -20,7 +20,7 @@ const forgetCount = 1000
 const restartSQL = `
 UPDATE webhooks.accounts AS a
 SET
-	last_regular_at = '-infinity',
+	sync_asked = true,
 	hear_next_at = '-infinity',
 	next_sync_at = '-infinity'`
 
@@ -68,6 +68,7 @@ WHERE a.account IS NULL
 		a.next_sync_at <= statement_timestamp()
 		AND (
 			a.last_regular_at <= statement_timestamp() - @sync_every::interval
+			OR a.sync_asked
 			OR a.sync_failures > 0
 			OR a.back_floor IS NOT NULL
 			OR EXISTS (

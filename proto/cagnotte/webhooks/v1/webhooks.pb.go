@@ -288,7 +288,7 @@ type WebhookHealth struct {
 	DeadCount int64 `protobuf:"varint,12,opt,name=dead_count,json=deadCount,proto3" json:"dead_count,omitempty"`
 	// Balance transactions that cannot be booked so far.
 	ParkedCount int64 `protobuf:"varint,13,opt,name=parked_count,json=parkedCount,proto3" json:"parked_count,omitempty"`
-	// When the balance was last read on the timer; absent before the first time since the start.
+	// When the balance was last read on the timer; absent before the first time.
 	LastSyncTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_sync_time,json=lastSyncTime,proto3" json:"last_sync_time,omitempty"`
 	// Readings that failed in a row.
 	SyncFailures int32 `protobuf:"varint,15,opt,name=sync_failures,json=syncFailures,proto3" json:"sync_failures,omitempty"`
