@@ -32,7 +32,6 @@ tail AS (
                 COALESCE((SELECT p.id FROM position AS p), 0)
             )
             AND (t.xid, t.id) <= (@upto_xid, @upto_id)
-            AND t.recorded_at < @recorded
         ORDER BY
             t.book,
             t.xid,
@@ -184,7 +183,6 @@ const partOfDayPart = `
             FROM ledger.transactions AS t
             WHERE t.id = e.transaction_id
                 AND (t.xid, t.id) <= (@upto_xid, @upto_id)
-                AND t.recorded_at < @recorded
         ))`
 
 const partsEndPart = `
@@ -216,9 +214,6 @@ type AccountsFilter struct {
 	// Number is by the order of sealing: only the book's first so many transactions count. Zero: all, those that
 	// have no number yet included.
 	Number int64
-	// Recorded is by the clock of writing: only what was written before it counts. Zero: no bound. What was
-	// under way then has a time of writing from before, and counts once it is there.
-	Recorded time.Time
 }
 
 const lastNumberSQL = `
@@ -232,40 +227,17 @@ func (s *Service) lastNumber(ctx context.Context, book string) (n int64, err err
 	return n, postgres.Error(err)
 }
 
-// The order of numbers, of keeping and of xids is one: of two bounds the smaller holds. What has an xid that
-// nobody had yet when balances were kept after a time, was written after it.
+// The newest balance checkpoint up to the number, and the position of the number's transaction.
 const boundsSQL = `
 SELECT
-    LEAST(
-        COALESCE((
-            SELECT max(b.number)
-            FROM ledger.balance_checkpoints AS b
-            WHERE b.book = @book
-                AND b.number <= @number
-        ), 0),
-        COALESCE((
-            SELECT b.number
-            FROM ledger.balance_checkpoints AS b
-            WHERE b.book = @book
-                AND b.kept_at <= @recorded
-            ORDER BY
-                b.kept_at DESC,
-                b.number DESC
-            LIMIT 1
-        ), 0)
-    ),
-    n.xid,
-    n.id,
-    (
-        SELECT b.next_xid
+    COALESCE((
+        SELECT max(b.number)
         FROM ledger.balance_checkpoints AS b
         WHERE b.book = @book
-            AND b.kept_at >= @recorded
-        ORDER BY
-            b.kept_at,
-            b.number
-        LIMIT 1
-    )
+            AND b.number <= @number
+    ), 0),
+    n.xid,
+    n.id
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN (
     SELECT
@@ -279,8 +251,8 @@ LEFT JOIN (
 
 // boundsOf returns the arguments that bound what a statement adds up: kept, the number of the balance checkpoint
 // to begin with, and where the tail ends.
-func (s *Service) boundsOf(ctx context.Context, book string, number int64, recorded time.Time) (pgx.NamedArgs, error) {
-	args := pgx.NamedArgs{"book": book, "number": int64(math.MaxInt64), "recorded": endOf(recorded), "bounded": number > 0 || !recorded.IsZero()}
+func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.NamedArgs, error) {
+	args := pgx.NamedArgs{"book": book, "number": int64(math.MaxInt64), "bounded": number > 0}
 	if number > 0 {
 		last, err := s.lastNumber(ctx, book)
 		if err != nil {
@@ -292,16 +264,13 @@ func (s *Service) boundsOf(ctx context.Context, book string, number int64, recor
 		args["number"] = number
 	}
 	var kept int64
-	var xid, nextXID pgtype.Uint64
+	var xid pgtype.Uint64
 	var id pgtype.Int8
-	if err := s.pool.QueryRow(ctx, boundsSQL, args).Scan(&kept, &xid, &id, &nextXID); err != nil {
+	if err := s.pool.QueryRow(ctx, boundsSQL, args).Scan(&kept, &xid, &id); err != nil {
 		return nil, postgres.Error(err)
 	}
 	if !xid.Valid {
 		xid, id = pgtype.Uint64{Uint64: math.MaxUint64, Valid: true}, pgtype.Int8{Int64: math.MaxInt64, Valid: true}
-	}
-	if nextXID.Valid && nextXID.Uint64 <= xid.Uint64 {
-		xid.Uint64, id.Int64 = nextXID.Uint64-1, math.MaxInt64
 	}
 	args["kept"], args["upto_xid"], args["upto_id"] = kept, xid, id
 	return args, nil
@@ -319,7 +288,7 @@ func (s *Service) Accounts(ctx context.Context, book, collective string, asOf ti
 // It adds up kept balances and the tail after them, so what it costs does not grow with the history:
 // it does with the accounts, the campaigns, and, for a time in the past, that one day's entries.
 func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, error) {
-	args, err := s.boundsOf(ctx, f.Book, f.Number, f.Recorded)
+	args, err := s.boundsOf(ctx, f.Book, f.Number)
 	if err != nil {
 		return nil, err
 	}

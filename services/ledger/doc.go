@@ -81,10 +81,9 @@
 //
 // # Reading
 //
-// Balances are by account, campaign and currency; as of what had happened, of a number, or of what had been
-// written. Times of writing are in no order, so each balance checkpoint keeps a time and an xid that nobody
-// had then: between those two stands what may be on either side. A [Statement] keeps to a number, so its pages are of one
-// whole. [VerifyArchive] checks without a database what [Service.WriteArchive] writes of a book, or [View.WriteShare]
+// Balances are by account, campaign and currency; as of what had happened, or of a number. There are none as of a time
+// of writing, since those times are in no order: the books as somebody found them are those of a number. A [Statement] keeps
+// to a number, so its pages are of one whole. [VerifyArchive] checks without a database what [Service.WriteArchive] writes of a book, or [View.WriteShare]
 // of one collective's share, where hashes of subtrees stand for what the others posted.
 //
 // A share is a collective's; what belongs to none, such as Stripe's own fees for the account, is read under the book's

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,8 +14,8 @@ const CampaignTotalsSQL = campaignTotalsSQL
 const AccountsNowSQL = accountsNowSQL
 
 // BoundsOf are the arguments that bound what is added up.
-func (s *Service) BoundsOf(ctx context.Context, book string, number int64, recorded time.Time) (pgx.NamedArgs, error) {
-	return s.boundsOf(ctx, book, number, recorded)
+func (s *Service) BoundsOf(ctx context.Context, book string, number int64) (pgx.NamedArgs, error) {
+	return s.boundsOf(ctx, book, number)
 }
 
 // Leaves reads what the tree of a book should be made of, from the rows and in their order.

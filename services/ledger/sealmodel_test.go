@@ -47,7 +47,6 @@ func TestSealsAgainstModel(t *testing.T) {
 			"close":          m.close,
 			"balances":       m.checkBalances,
 			"at a number":    m.checkAtNumber,
-			"as recorded":    m.checkRecorded,
 			"verify":         func(rt *rapid.T) { sound(rt, m.service, m.book) },
 		})
 		if m.held != nil {

@@ -40,16 +40,12 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 	if err != nil {
 		return nil, err
 	}
-	recorded, err := timeFromProto("recorded_as_of", req.GetRecordedAsOf())
-	if err != nil {
-		return nil, err
-	}
 	campaign, err := campaignOf("campaign", req.GetParent(), req.GetCampaign())
 	if err != nil {
 		return nil, err
 	}
 	accounts, err := s.service.AccountsAt(ctx, AccountsFilter{
-		Book: book, Collective: collective, Campaign: campaign, AsOf: asOf, Number: req.GetAtNumber(), Recorded: recorded,
+		Book: book, Collective: collective, Campaign: campaign, AsOf: asOf, Number: req.GetAtNumber(),
 	})
 	if err != nil {
 		return nil, err

@@ -201,7 +201,7 @@ func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePo
 	if st.Number == 0 {
 		return st, nil
 	}
-	bounds, err := s.boundsOf(ctx, f.Book, st.Number, time.Time{})
+	bounds, err := s.boundsOf(ctx, f.Book, st.Number)
 	if err != nil {
 		return nil, err
 	}

@@ -147,3 +147,37 @@ func TestTheTailIsMeasured(t *testing.T) {
 		t.Errorf("nothing waits, and the oldest is %v old, %v", oldest, err)
 	}
 }
+
+func TestBalancesAtANumberTouchNoHistory(t *testing.T) {
+	s, pool := openSealing(t)
+	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret, SealBatch: 100, TailLength: 100})
+	number := int64(0)
+	grow := func(times int) {
+		t.Helper()
+		for range times {
+			bulk(t, pool, lawyer, 100)
+			number += 100
+			if err := few.SealAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := pgtest.Owner(t, pool).Exec(t.Context(), "VACUUM ANALYZE ledger.transactions, ledger.entries, ledger.seals, ledger.balances"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touched := func() int {
+		t.Helper()
+		arguments, err := s.BoundsOf(t.Context(), book, number/2+30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arguments["collective"] = vallon
+		return buffers(t, pool, ledger.AccountsNowSQL, arguments)
+	}
+	grow(5)
+	before := touched()
+	grow(50)
+	if after := touched(); after > 2*before {
+		t.Errorf("with ten times the history it touches %d blocks, not %d", after, before)
+	}
+}

@@ -978,10 +978,7 @@ type ListAccountsRequest struct {
 	Campaign string `protobuf:"bytes,3,opt,name=campaign,proto3" json:"campaign,omitempty"`
 	// Balances of the book's first so many transactions, in the order of their numbers: the books as they were
 	// when so many were sealed. Of everything when zero, and then what has no number yet counts too.
-	AtNumber int64 `protobuf:"varint,4,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
-	// Balances of what had been written before this time, whenever it happened: the books as somebody found them then.
-	// With `as_of` or `at_number` only what is within both counts. Of everything when absent.
-	RecordedAsOf  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=recorded_as_of,json=recordedAsOf,proto3" json:"recorded_as_of,omitempty"`
+	AtNumber      int64 `protobuf:"varint,4,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1042,13 +1039,6 @@ func (x *ListAccountsRequest) GetAtNumber() int64 {
 		return x.AtNumber
 	}
 	return 0
-}
-
-func (x *ListAccountsRequest) GetRecordedAsOf() *timestamppb.Timestamp {
-	if x != nil {
-		return x.RecordedAsOf
-	}
-	return nil
 }
 
 // The accounts.
@@ -1730,13 +1720,12 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
 	"\x13ClosePeriodResponse\x12=\n" +
-	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\x9d\x03\n" +
+	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\xf1\x02\n" +
 	"\x13ListAccountsRequest\x12t\n" +
 	"\x06parent\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x06parent\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12w\n" +
 	"\bcampaign\x18\x03 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12$\n" +
-	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\x12@\n" +
-	"\x0erecorded_as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\frecordedAsOf\"O\n" +
+	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumberJ\x04\b\x05\x10\x06R\x0erecorded_as_of\"O\n" +
 	"\x14ListAccountsResponse\x127\n" +
 	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xa0\x01\n" +
 	"\x14CreateAccountRequest\x12I\n" +
@@ -1862,46 +1851,45 @@ var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	23, // 11: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
 	23, // 12: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
 	23, // 13: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
-	23, // 14: cagnotte.ledger.v1.ListAccountsRequest.recorded_as_of:type_name -> google.protobuf.Timestamp
-	1,  // 15: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
-	1,  // 16: cagnotte.ledger.v1.CreateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
-	1,  // 17: cagnotte.ledger.v1.UpdateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
-	24, // 18: cagnotte.ledger.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	23, // 19: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 20: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 21: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
-	19, // 22: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
-	23, // 23: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
-	22, // 24: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
-	22, // 25: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
-	23, // 26: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 27: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 28: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
-	13, // 29: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
-	15, // 30: cagnotte.ledger.v1.LedgerService.CreateAccount:input_type -> cagnotte.ledger.v1.CreateAccountRequest
-	16, // 31: cagnotte.ledger.v1.LedgerService.UpdateAccount:input_type -> cagnotte.ledger.v1.UpdateAccountRequest
-	17, // 32: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
-	20, // 33: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
-	10, // 34: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
-	7,  // 35: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
-	8,  // 36: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
-	9,  // 37: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
-	11, // 38: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
-	14, // 39: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
-	1,  // 40: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
-	1,  // 41: cagnotte.ledger.v1.LedgerService.UpdateAccount:output_type -> cagnotte.ledger.v1.Account
-	18, // 42: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
-	21, // 43: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
-	2,  // 44: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
-	4,  // 45: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
-	5,  // 46: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
-	6,  // 47: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
-	12, // 48: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
-	39, // [39:49] is the sub-list for method output_type
-	29, // [29:39] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	1,  // 14: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
+	1,  // 15: cagnotte.ledger.v1.CreateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
+	1,  // 16: cagnotte.ledger.v1.UpdateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
+	24, // 17: cagnotte.ledger.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 18: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 19: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 20: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
+	19, // 21: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
+	23, // 22: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
+	22, // 23: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
+	22, // 24: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
+	23, // 25: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 26: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 27: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
+	13, // 28: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
+	15, // 29: cagnotte.ledger.v1.LedgerService.CreateAccount:input_type -> cagnotte.ledger.v1.CreateAccountRequest
+	16, // 30: cagnotte.ledger.v1.LedgerService.UpdateAccount:input_type -> cagnotte.ledger.v1.UpdateAccountRequest
+	17, // 31: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
+	20, // 32: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
+	10, // 33: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
+	7,  // 34: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
+	8,  // 35: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
+	9,  // 36: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
+	11, // 37: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
+	14, // 38: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
+	1,  // 39: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
+	1,  // 40: cagnotte.ledger.v1.LedgerService.UpdateAccount:output_type -> cagnotte.ledger.v1.Account
+	18, // 41: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
+	21, // 42: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
+	2,  // 43: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	4,  // 44: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
+	5,  // 45: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
+	6,  // 46: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
+	12, // 47: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
+	38, // [38:48] is the sub-list for method output_type
+	28, // [28:38] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_ledger_v1_ledger_proto_init() }
