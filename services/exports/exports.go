@@ -218,6 +218,13 @@ func (x *export) setDays(from, to string) (err error) {
 	if x.first, err = parseDay("from", from); err != nil {
 		return err
 	}
+	if x.format.whole && !(x.first.IsZero() && x.last.IsZero()) {
+		field := "from"
+		if x.first.IsZero() {
+			field = "to"
+		}
+		return errs.Invalid(field, "must be left out: this format is always of the whole share")
+	}
 	if x.format.needsYear {
 		if x.last.IsZero() {
 			return errs.Invalid("to", "must be the closing day of the financial year")

@@ -28,6 +28,8 @@ type format struct {
 	fileName func(*export) string
 	// needsYear: it is made for a financial year, whose closing day must be given.
 	needsYear bool
+	// whole: it is of all time, and days are refused.
+	whole bool
 	// inSealOrder: its entries come in the order of sealing.
 	inSealOrder bool
 	// open returns what takes the entries; nil when the file has none and is in the chunks already. What
@@ -50,7 +52,7 @@ var formats = map[string]format{
 
 	FormatPayouts: {contentType: "text/csv; charset=utf-8; header=present", fileName: spanName(".payouts.csv"), all: writePayouts},
 
-	FormatProof: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".proof.jsonl"), all: writeProof},
+	FormatProof: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".proof.jsonl"), all: writeProof, whole: true},
 
 	FormatXLSX: {
 		contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", fileName: spanName(".xlsx"), open: openXLSX,

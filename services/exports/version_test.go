@@ -17,8 +17,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// year asks for 2026 in a format.
+// year asks for 2026 in a format; a proof is of all time.
 func year(format string) exports.Request {
+	if format == exports.FormatProof {
+		return exports.Request{Collective: vallon, Format: format}
+	}
 	return exports.Request{Collective: vallon, Format: format, From: "2026-01-01", To: "2026-12-31"}
 }
 

@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -14,7 +17,7 @@ import (
 )
 
 // archiveVersion is in the first line of an archive.
-const archiveVersion = 1
+const archiveVersion = 2
 
 // The types of an archive's lines, in their order in the file.
 const (
@@ -52,14 +55,17 @@ type archiveLine struct {
 	Effective   *time.Time     `json:"effective_time,omitempty"`
 	Recorded    *time.Time     `json:"recorded_time,omitempty"`
 	Fingerprint []byte         `json:"fingerprint,omitempty"`
+	Salt        []byte         `json:"salt,omitempty"`
 	LeafHash    []byte         `json:"leaf_hash,omitempty"`
 	Entries     []archiveEntry `json:"entries,omitempty"`
 
 	Balance *archiveEntry `json:"balance,omitempty"`
 
-	// Collective is whose share it is. Shared says that not all of a transaction's entries are here.
-	Collective string `json:"collective,omitempty"`
-	Shared     bool   `json:"shared,omitempty"`
+	// Collective is whose share it is, and Share, beside its checkpoint, how many transactions it has. Others are the hashes
+	// of what others have in a transaction.
+	Collective string      `json:"collective,omitempty"`
+	Share      *shareProof `json:"share,omitempty"`
+	Others     [][]byte    `json:"others,omitempty"`
 	// Last is the last number of a gap, and Hashes those of the subtrees that make it up.
 	Last   int64    `json:"last,string,omitempty"`
 	Hashes [][]byte `json:"hashes,omitempty"`
@@ -99,7 +105,11 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS n
 WHERE a.book = @book
-ORDER BY k.id`
+ORDER BY
+    a.code COLLATE "C",
+    k.collective COLLATE "C",
+    k.campaign COLLATE "C",
+    k.currency COLLATE "C"`
 
 // WriteArchive writes all that is sealed of a book as JSON Lines: its checkpoints, the balances that are
 // kept, and each transaction with everything that was hashed. [VerifyArchive] checks it without a database. A
@@ -171,12 +181,24 @@ func archiveBalances(ctx context.Context, tx pgx.Tx, book string, encoder *json.
 }
 
 func archiveTransaction(r *verified) archiveLine {
-	effective, recorded := r.leaf.Effective.UTC(), r.leaf.Recorded.UTC()
+	line := archiveHead(&r.leaf.LeafHead, r.leaf.Entries)
+	line.Fingerprint, line.Salt, line.LeafHash = r.leaf.Fingerprint, r.leaf.Salt, r.leafHash
+	return line
+}
+
+func archiveShare(s *LeafShare, hash []byte) archiveLine {
+	line := archiveHead(&s.LeafHead, s.Entries)
+	line.Salt, line.LeafHash, line.Others = s.Salt, hash, s.Others
+	return line
+}
+
+func archiveHead(h *LeafHead, entries []LeafEntry) archiveLine {
+	effective, recorded := h.Effective.UTC(), h.Recorded.UTC()
 	line := archiveLine{
-		Type: lineTransaction, Number: r.number, Transaction: r.transactionID, XID: r.leaf.XID, Reference: r.leaf.Reference,
-		Kind: r.leaf.Kind, Effective: &effective, Recorded: &recorded, Fingerprint: r.leaf.Fingerprint, LeafHash: r.leafHash,
+		Type: lineTransaction, Number: h.Number, Transaction: h.ID, XID: h.XID, Reference: h.Reference,
+		Kind: h.Kind, Effective: &effective, Recorded: &recorded,
 	}
-	for _, e := range r.leaf.Entries {
+	for _, e := range entries {
 		entry := archiveEntry{
 			Line: e.Line, Account: e.Code, AmountMinor: e.Amount.Minor, Currency: e.Amount.Currency, Collective: e.Collective, Campaign: e.Campaign,
 		}
@@ -187,4 +209,56 @@ func archiveTransaction(r *verified) archiveLine {
 		line.Entries = append(line.Entries, entry)
 	}
 	return line
+}
+
+// only is the line with nothing but the members that one of its type has.
+func (line *archiveLine) only() (archiveLine, error) {
+	l := archiveLine{Type: line.Type}
+	switch line.Type {
+	case lineBook:
+		l.Version, l.Book = line.Version, line.Book
+	case lineShare:
+		l.Version, l.Book, l.Collective = line.Version, line.Book, line.Collective
+	case lineCheckpoint:
+		l.Size, l.PreviousSize, l.Consistency = line.Size, line.PreviousSize, line.Consistency
+		l.Note, l.VerifierKey, l.Share = line.Note, line.VerifierKey, line.Share
+	case lineBalance:
+		l.Number = line.Number
+		if b := line.Balance; b != nil {
+			l.Balance = &archiveEntry{Account: b.Account, AmountMinor: b.AmountMinor, Currency: b.Currency, Collective: b.Collective, Campaign: b.Campaign}
+		}
+	case lineTransaction:
+		l.Number, l.Transaction, l.XID, l.Reference, l.Kind = line.Number, line.Transaction, line.XID, line.Reference, line.Kind
+		l.Effective, l.Recorded, l.Fingerprint, l.Salt = line.Effective, line.Recorded, line.Fingerprint, line.Salt
+		l.LeafHash, l.Entries, l.Others = line.LeafHash, line.Entries, line.Others
+	case lineGap:
+		l.Number, l.Last, l.Hashes = line.Number, line.Last, line.Hashes
+	case lineEnd:
+	default:
+		return l, fmt.Errorf("%q is no type of line", line.Type)
+	}
+	return l, nil
+}
+
+// parseLine reads a line that is written as this program writes it, to the byte: JSON has many ways to say one
+// thing, and some that two readers take for two things, such as a member that comes twice.
+func parseLine(data []byte) (*archiveLine, error) {
+	var line archiveLine
+	if err := json.Unmarshal(data, &line); err != nil {
+		return nil, err
+	}
+	only, err := line.only()
+	if err != nil {
+		return nil, err
+	}
+	var again bytes.Buffer
+	encoder := json.NewEncoder(&again)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(only); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(again.Bytes(), data) {
+		return nil, errors.New("is not written as the program writes it")
+	}
+	return &line, nil
 }

@@ -34,13 +34,13 @@ func TestArchive(t *testing.T) {
 			t.Errorf("another key: found %v, err = %v", report, err)
 		}
 	})
-	t.Run("of an empty book", func(t *testing.T) {
+	t.Run("of an empty book proves nothing", func(t *testing.T) {
 		ensure(t, s, pool, "acct_other")
 		var empty bytes.Buffer
 		if err := s.WriteArchive(t.Context(), "acct_other", &empty); err != nil {
 			t.Fatal(err)
 		}
-		if report, err := ledger.VerifyArchive(&empty, ""); err != nil || len(report.Differences) > 0 {
+		if report, err := ledger.VerifyArchive(&empty, ""); err != nil || !strings.Contains(fmt.Sprint(report.Differences), "nothing is proven") {
 			t.Errorf("found %v, err = %v", report, err)
 		}
 	})
@@ -58,7 +58,7 @@ func TestArchive(t *testing.T) {
 	wantRefused(t, map[string]string{
 		"cut off":                   archive[:len(archive)-len("{\"type\":\"end\"}\n")],
 		"cut in a line":             archive[:len(archive)/2],
-		"of another version":        strings.Replace(archive, `"version":1`, `"version":2`, 1),
+		"of another version":        strings.Replace(archive, `"version":2`, `"version":1`, 1),
 		"with something behind":     archive + line(9),
 		"without its first line":    archive[strings.Index(archive, "\n")+1:],
 		"with an unknown member":    strings.Replace(archive, `"kind":`, `"donor":"x","kind":`, 1),

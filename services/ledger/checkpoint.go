@@ -21,7 +21,9 @@ type Checkpoint struct {
 	Origin string
 	Size   int64
 	// Root is the root of the Merkle tree (RFC 6962, section 2.1) over the leaves 1 to Size.
-	Root     []byte
+	Root []byte
+	// Shares is the root of the tree over the collectives that have entries in them, with how many transactions each.
+	Shares   []byte
 	SignedAt time.Time
 	// Note is the signed text (https://c2sp.org/signed-note) that says all this.
 	Note string
@@ -71,10 +73,11 @@ func newSealKey(secret []byte, book string) (*sealKey, error) {
 }
 
 // sign fills Note and VerifierKey. The text is https://c2sp.org/tlog-checkpoint: origin, size and
-// root, and the time in an extension line.
+// root, and in extension lines the time and the root of the shares.
 func (k *sealKey) sign(c *Checkpoint) error {
-	text := fmt.Sprintf("%s\n%d\n%s\nsigned %s\n",
-		c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root), c.SignedAt.UTC().Format(time.RFC3339Nano))
+	text := fmt.Sprintf("%s\n%d\n%s\nsigned %s\nshares %s\n",
+		c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root), c.SignedAt.UTC().Format(time.RFC3339Nano),
+		base64.StdEncoding.EncodeToString(c.Shares))
 	signed, err := note.Sign(&note.Note{Text: text}, k.signer)
 	if err != nil {
 		return fmt.Errorf("sign a checkpoint: %w", err)
@@ -97,9 +100,9 @@ func OpenCheckpoint(signed, verifierKey string) (*Checkpoint, error) {
 	if _, err := base64.StdEncoding.Strict().DecodeString(opened.Sigs[0].Base64); err != nil {
 		return nil, errors.New("the signature of the checkpoint is not written as it was signed")
 	}
-	wrong := errors.New("the text of the checkpoint is not origin, size, root and time")
+	wrong := errors.New("the text of the checkpoint is not origin, size, root, time and shares")
 	lines := strings.Split(opened.Text, "\n")
-	if len(lines) != 5 || lines[0] != verifier.Name() {
+	if len(lines) != 6 || lines[0] != verifier.Name() {
 		return nil, wrong
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
@@ -114,7 +117,12 @@ func OpenCheckpoint(signed, verifierKey string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, wrong
 	}
+	encoded, ok := strings.CutPrefix(lines[4], "shares ")
+	shares, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if !ok || err != nil || len(shares) != sha256.Size {
+		return nil, wrong
+	}
 	return &Checkpoint{
-		Origin: lines[0], Size: size, Root: root, SignedAt: signedAt, Note: signed, VerifierKey: verifierKey,
+		Origin: lines[0], Size: size, Root: root, Shares: shares, SignedAt: signedAt, Note: signed, VerifierKey: verifierKey,
 	}, nil
 }

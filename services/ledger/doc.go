@@ -69,6 +69,10 @@
 // A position is an xid, which belongs to a cluster: a dump restored into another one needs its counter
 // raised first, and [Service.Seal] refuses until it is.
 //
+// A leaf commits to each collective's entries apart, under a salt that only the sealer's tables know: so a collective's
+// amounts are proven without those of the others, and nobody can guess these. Each checkpoint also signs how many
+// transactions each collective has, by the root of a second tree: so it is proven that none of them is missing.
+//
 // A closed period ([Service.ClosePeriod]) is one collective's share of a book, or all of it. Late facts of
 // it are posted at [Service.ClosedUntil].
 //

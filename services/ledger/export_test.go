@@ -21,7 +21,7 @@ func (s *Service) BoundsOf(ctx context.Context, book string, number int64) (pgx.
 // Leaves reads what the tree of a book should be made of, from the rows and in their order.
 func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]Leaf, error) {
 	rows, err := pool.Query(ctx, `
-		SELECT s.number, t.id, t.xid, t.reference, t.kind, t.effective_at, t.recorded_at, t.fingerprint
+		SELECT s.number, t.id, t.xid, t.reference, t.kind, t.effective_at, t.recorded_at, t.fingerprint, s.salt
 		FROM ledger.seals AS s
 		JOIN ledger.transactions AS t ON t.id = s.transaction_id
 		WHERE s.book = $1
@@ -31,8 +31,8 @@ func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]Leaf, error
 	}
 	var ids []int64
 	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Leaf, error) {
-		l := Leaf{Book: book}
-		err := row.Scan(&l.Number, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
+		l := Leaf{LeafHead: LeafHead{Book: book}}
+		err := row.Scan(&l.Number, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint, &l.Salt)
 		ids = append(ids, l.ID)
 		return l, err
 	})

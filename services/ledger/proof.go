@@ -18,9 +18,9 @@ import (
 )
 
 // Proof shows that one transaction stands in a signed book. What it says of the others are hashes
-// of contents with references that nobody can guess.
+// that nobody can guess the contents of.
 type Proof struct {
-	// Leaf is the encoding of the transaction, see [DecodeLeaf].
+	// Leaf is the encoding of the transaction with the donor's collective's entries, see [DecodeLeafShare].
 	Leaf []byte
 	// Number is the transaction's place, from 1.
 	Number int64
@@ -31,7 +31,7 @@ type Proof struct {
 }
 
 // proofHeader begins a proof code, and names its version.
-const proofHeader = "cagnotte-proof-1."
+const proofHeader = "cagnotte-proof-2."
 
 // maxPath is more than a tree of 2^63 leaves needs.
 const maxPath = 64
@@ -73,7 +73,7 @@ func parseProof(code string) (*Proof, error) {
 // VerifyProof checks a proof code against a verifier key, with nothing but these: that the key signed
 // the checkpoint, that the path leads from the transaction to the checkpoint's root, and that the
 // transaction is of the key's book and says the same number. It returns what is proven.
-func VerifyProof(code, verifierKey string) (*Leaf, *Checkpoint, error) {
+func VerifyProof(code, verifierKey string) (*LeafShare, *Checkpoint, error) {
 	p, err := parseProof(code)
 	if err != nil {
 		return nil, nil, err
@@ -82,7 +82,7 @@ func VerifyProof(code, verifierKey string) (*Leaf, *Checkpoint, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	leaf, err := DecodeLeaf(p.Leaf)
+	leaf, err := DecodeLeafShare(p.Leaf)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the transaction in the proof: %w", err)
 	}
@@ -90,7 +90,7 @@ func VerifyProof(code, verifierKey string) (*Leaf, *Checkpoint, error) {
 		return nil, nil, errors.New("the transaction in the proof has another number or is of another book")
 	}
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(p.Number-1), uint64(checkpoint.Size),
-		rfc6962.DefaultHasher.HashLeaf(p.Leaf), p.Path, checkpoint.Root); err != nil {
+		leaf.Hash(), p.Path, checkpoint.Root); err != nil {
 		return nil, nil, errors.New("the path does not lead to the signed root: this transaction is not in the book")
 	}
 	return leaf, checkpoint, nil
@@ -108,7 +108,8 @@ SELECT
     t.effective_at,
     t.recorded_at,
     t.fingerprint,
-    s.leaf_hash
+    s.leaf_hash,
+    s.salt
 FROM ledger.seals AS s
 JOIN ledger.transactions AS t ON t.id = s.transaction_id
 WHERE s.book = @book
@@ -128,7 +129,7 @@ func sealedLeaf(ctx context.Context, db querier, book, name string, id int64, do
 	}
 	var hash []byte
 	leaf, err := pgx.CollectOneRow(rows, func(row pgx.CollectableRow) (l Leaf, err error) {
-		err = row.Scan(&l.Book, &l.Number, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint, &hash)
+		err = row.Scan(&l.Book, &l.Number, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint, &hash, &l.Salt)
 		return l, err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -147,8 +148,8 @@ type Inclusion struct {
 	LeafHash   []byte
 	Path       [][]byte
 	Checkpoint *Checkpoint
-	// Leaf is the content; nil when another collective has entries in it too.
-	Leaf *Leaf
+	// Leaf is the transaction with the collective's entries.
+	Leaf *LeafShare
 }
 
 // Checkpoint returns the newest of a book: NOT_FOUND before the first. When from is not zero, path proves
@@ -174,11 +175,11 @@ func (s *Service) Inclusion(ctx context.Context, book, collective, name string, 
 	if err != nil {
 		return nil, err
 	}
-	own, all := leaf.share(func(e *LeafEntry) bool { return e.Collective == collective })
-	if !own {
+	own := leaf.Share(collective)
+	if own == nil {
 		return nil, errs.NotFound(name)
 	}
-	return s.include(ctx, name, leaf, hash, all)
+	return s.include(ctx, name, own, hash)
 }
 
 // Gift proves the gift that a donation became. It is public: the donation's id is known to the donor
@@ -195,11 +196,11 @@ func (s *Service) Gift(ctx context.Context, book string, campaign CampaignKey, d
 	if !all {
 		return nil, "", errs.NotFound(name)
 	}
-	included, err := s.include(ctx, name, leaf, hash, true)
+	included, err := s.include(ctx, name, leaf.Share(campaign.Collective), hash)
 	if err != nil {
 		return nil, "", err
 	}
-	p = &Proof{Leaf: leaf.Encode(), Number: leaf.Number, Path: included.Path, Checkpoint: included.Checkpoint.Note}
+	p = &Proof{Leaf: included.Leaf.Encode(), Number: leaf.Number, Path: included.Path, Checkpoint: included.Checkpoint.Note}
 	return p, included.Checkpoint.VerifierKey, nil
 }
 
@@ -216,7 +217,7 @@ func (l *Leaf) share(mine func(*LeafEntry) bool) (some, all bool) {
 	return some, all
 }
 
-func (s *Service) include(ctx context.Context, name string, leaf *Leaf, hash []byte, withLeaf bool) (*Inclusion, error) {
+func (s *Service) include(ctx context.Context, name string, leaf *LeafShare, hash []byte) (*Inclusion, error) {
 	c, err := newestCheckpoint(ctx, s.pool, leaf.Book)
 	if err != nil {
 		return nil, err
@@ -229,9 +230,5 @@ func (s *Service) include(ctx context.Context, name string, leaf *Leaf, hash []b
 	if err != nil {
 		return nil, err
 	}
-	included := &Inclusion{Number: leaf.Number, LeafHash: hash, Path: path, Checkpoint: c}
-	if withLeaf {
-		included.Leaf = leaf
-	}
-	return included, nil
+	return &Inclusion{Number: leaf.Number, LeafHash: hash, Path: path, Checkpoint: c, Leaf: leaf}, nil
 }

@@ -2,12 +2,12 @@ package ledger
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/transparency-dev/merkle/rfc6962"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -128,7 +128,10 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealK
 	var kept []subtree
 	hashes := make([][]byte, len(leaves))
 	for i := range leaves {
-		hashes[i] = rfc6962.DefaultHasher.HashLeaf(leaves[i].Encode())
+		leaves[i].Salt = make([]byte, saltSize)
+		// It never fails: https://pkg.go.dev/crypto/rand#Read
+		_, _ = rand.Read(leaves[i].Salt)
+		hashes[i] = leaves[i].Hash()
 		if err := tree.Append(hashes[i], keepSubtrees(&kept)); err != nil {
 			return 0, fmt.Errorf("grow the tree: %w", err)
 		}
@@ -146,8 +149,12 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealK
 			return 0, err
 		}
 	}
+	shares, err := countShares(ctx, tx, book, leaves)
+	if err != nil {
+		return 0, err
+	}
 	checkpoint := Checkpoint{
-		Origin: originOf(book), Size: size, Root: root, SignedAt: s.now().UTC().Truncate(time.Microsecond),
+		Origin: originOf(book), Size: size, Root: root, Shares: shares, SignedAt: s.now().UTC().Truncate(time.Microsecond),
 	}
 	if err := key.sign(&checkpoint); err != nil {
 		return 0, err

@@ -32,8 +32,8 @@ func TestDatabaseRefusesSeals(t *testing.T) {
 	mustPost(t, s, service, gifts(6, 7)...)
 
 	seal := func(book string, number int, reference string) string {
-		return fmt.Sprintf(`INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash)
-			SELECT %d, id, '%s', sha256('x') FROM ledger.transactions WHERE reference = '%s'`, number, book, reference)
+		return fmt.Sprintf(`INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt)
+			SELECT %d, id, '%s', sha256('x'), sha256('y') FROM ledger.transactions WHERE reference = '%s'`, number, book, reference)
 	}
 	checkpoint := func(size, previous int) string {
 		return fmt.Sprintf(`INSERT INTO ledger.checkpoints (size, previous_size, signed_at, book, root, consistency, note, verifier_key)
@@ -55,27 +55,40 @@ func TestDatabaseRefusesSeals(t *testing.T) {
 		{rule: "a transaction of another book", constraint: "seals_transaction_known", sql: seal("acct_other", 1, "txn_004")},
 		{
 			rule: "a transaction that is not", constraint: "seals_transaction_known",
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) VALUES (5, 999999, 'acct_vallon', sha256('x'))`,
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt) VALUES (5, 999999, 'acct_vallon', sha256('x'), sha256('y'))`,
 		},
 		{
 			rule: "two in another order", constraint: "seals_complete",
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash)
-				SELECT 4 + row_number() OVER (ORDER BY id DESC), id, 'acct_vallon', sha256('x')
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt)
+				SELECT 4 + row_number() OVER (ORDER BY id DESC), id, 'acct_vallon', sha256('x'), sha256('y')
 				FROM ledger.transactions WHERE reference IN ('txn_004', 'txn_005') AND book = 'acct_vallon'`,
 		},
 		{
 			rule: "one that a running posting may come before", constraint: "seals_settled",
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash)
-				SELECT 4 + row_number() OVER (ORDER BY id), id, 'acct_vallon', sha256('x')
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt)
+				SELECT 4 + row_number() OVER (ORDER BY id), id, 'acct_vallon', sha256('x'), sha256('y')
 				FROM ledger.transactions WHERE reference IN ('txn_004', 'txn_005', 'txn_006') AND book = 'acct_vallon'`,
 		},
 		{
 			rule: "a hash that is none", constraint: "seals_leaf_hash_length",
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) SELECT 5, id, book, 'x' FROM ledger.transactions WHERE reference = 'txn_004'`,
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt) SELECT 5, id, book, 'x', sha256('y') FROM ledger.transactions WHERE reference = 'txn_004'`,
+		},
+		{
+			rule: "a salt that is none", constraint: "seals_salt_length",
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt)
+				SELECT 5, id, book, sha256('x'), '' FROM ledger.transactions WHERE reference = 'txn_004'`,
+		},
+		{
+			rule: "a count of what is not sealed", constraint: "shares_sealed",
+			sql: `INSERT INTO ledger.shares (number, count, book, collective, hash) VALUES (9, 1, 'acct_vallon', 'c', sha256('x'))`,
+		},
+		{
+			rule: "a count of more than there are", constraint: "shares_count_range",
+			sql: `INSERT INTO ledger.shares (number, count, book, collective, hash) VALUES (4, 5, 'acct_vallon', 'c', sha256('x'))`,
 		},
 		{
 			rule: "a time of sealing", constraint: "seals_pkey", privilege: true,
-			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, sealed_at) VALUES (4, 999999, 'acct_vallon', sha256('x'), 'epoch')`,
+			sql: `INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt, sealed_at) VALUES (4, 999999, 'acct_vallon', sha256('x'), sha256('y'), 'epoch')`,
 		},
 		{rule: "a checkpoint of what is not sealed", constraint: "checkpoints_sealed", sql: checkpoint(9, 4)},
 		{rule: "a checkpoint that goes back", constraint: "checkpoints_chained", sql: checkpoint(3, 0)},
@@ -129,7 +142,7 @@ func TestDatabaseRefusesSeals(t *testing.T) {
 	}
 	for table, column := range map[string]string{
 		"seals": "number", "subtrees": "level", "checkpoints": "size", "balance_keys": "id", "balances": "balance",
-		"balance_checkpoints": "number", "closings": "ends_at",
+		"balance_checkpoints": "number", "closings": "ends_at", "shares": "count",
 	} {
 		update := fmt.Sprintf("UPDATE ledger.%s SET %s = %s", table, column, column)
 		if table == "balance_keys" {

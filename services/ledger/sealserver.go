@@ -41,17 +41,14 @@ func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusi
 	if err != nil {
 		return nil, err
 	}
-	resp := &ledgerv1.InclusionProof{
+	return &ledgerv1.InclusionProof{
 		Name:       req.GetName(),
 		Number:     included.Number,
 		LeafHash:   included.LeafHash,
+		Leaf:       included.Leaf.Encode(),
 		Path:       included.Path,
 		Checkpoint: checkpointToProto(included.Checkpoint),
-	}
-	if included.Leaf != nil {
-		resp.Leaf = included.Leaf.Encode()
-	}
-	return resp, nil
+	}, nil
 }
 
 func (s *server) GetGiftProof(ctx context.Context, req *ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error) {

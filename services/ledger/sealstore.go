@@ -163,7 +163,7 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	number := last.number
 	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Leaf, error) {
 		number++
-		l := Leaf{Book: book, Number: number}
+		l := Leaf{LeafHead: LeafHead{Book: book, Number: number}}
 		err := row.Scan(&l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
 		ids = append(ids, l.ID)
 		return l, err
@@ -195,19 +195,21 @@ func fillEntries(ctx context.Context, db querier, leaves []Leaf, ids []int64) er
 }
 
 const insertSealsSQL = `
-INSERT INTO ledger.seals (number, transaction_id, donation, book, leaf_hash)
+INSERT INTO ledger.seals (number, transaction_id, donation, book, leaf_hash, salt)
 SELECT
     l.number,
     l.transaction_id,
     l.donation,
     @book,
-    l.hash
+    l.hash,
+    l.salt
 FROM unnest(
     @numbers::bigint[],
     @ids::bigint[],
     @donations::uuid[],
-    @hashes::bytea[]
-) AS l (number, transaction_id, donation, hash)`
+    @hashes::bytea[],
+    @salts::bytea[]
+) AS l (number, transaction_id, donation, hash, salt)`
 
 const insertSubtreesSQL = `
 INSERT INTO ledger.subtrees (index, level, book, hash)
@@ -225,13 +227,14 @@ FROM unnest(
 func insertSeals(ctx context.Context, tx pgx.Tx, book string, leaves []Leaf, hashes [][]byte, kept []subtree) error {
 	var numbers, ids []int64
 	var donations []pgtype.UUID
+	var salts [][]byte
 	for i := range leaves {
 		donation := leaves[i].donation()
-		numbers, ids = append(numbers, leaves[i].Number), append(ids, leaves[i].ID)
+		numbers, ids, salts = append(numbers, leaves[i].Number), append(ids, leaves[i].ID), append(salts, leaves[i].Salt)
 		donations = append(donations, pgtype.UUID{Bytes: donation, Valid: donation != uuid.Nil})
 	}
 	if _, err := tx.Exec(ctx, insertSealsSQL, pgx.NamedArgs{
-		"book": book, "numbers": numbers, "ids": ids, "donations": donations, "hashes": hashes,
+		"book": book, "numbers": numbers, "ids": ids, "donations": donations, "hashes": hashes, "salts": salts,
 	}); err != nil {
 		return postgres.Error(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/transparency-dev/merkle/compact"
@@ -33,6 +32,7 @@ const shareSQL = `
 SELECT
     s.number,
     s.leaf_hash,
+    s.salt,
     t.id,
     t.xid,
     t.reference,
@@ -52,8 +52,6 @@ CROSS JOIN LATERAL (
         t.fingerprint
     FROM ledger.transactions AS t
     WHERE t.id = s.transaction_id
-        AND t.effective_at >= @start
-        AND t.effective_at < @end
     OFFSET 0
 ) AS t
 CROSS JOIN LATERAL (
@@ -68,23 +66,22 @@ WHERE s.book = @book
 ORDER BY s.number`
 
 // WriteShare writes a collective's share of what is sealed of a book, as JSON Lines that [VerifyArchive] checks
-// without a database: the newest signed checkpoint, every transaction of the collective's with all that was hashed, and
-// for what lies between them nothing but hashes of subtrees, as few as there can be. With them the tree's root
-// can be computed from the file alone, and it must be the one that was signed.
+// without a database: the newest signed checkpoint, how many transactions the collective has in it, every one of them as
+// it was hashed, and for what lies between them nothing but hashes of subtrees, as few as there can be. With them the tree's
+// root can be computed from the file alone, and it must be the one that was signed.
 //
-// A transaction in which others have entries too, or nobody, is told with its hash and the collective's own entries: it
-// is in the tree, and its entries cannot be recomputed by who may not see the others. Nothing in the file
-// names a donor. Transactions that happened outside the filter's times are left to the hashes.
+// A transaction in which others have entries too is told with the collective's own; what the others have is in it as
+// hashes, which are salted, so that nobody can guess it. Nothing in the file names a donor. It is always the whole share: of a
+// part nobody could tell what was left out of it from what was hidden.
 //
 // It holds a span of numbers at a time, whatever the size. An error of w comes back as it is.
-func (v *View) WriteShare(ctx context.Context, book string, f Filter, w io.Writer) error {
+func (v *View) WriteShare(ctx context.Context, book, collective string, w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(archiveLine{Type: lineShare, Version: archiveVersion, Book: book, Collective: f.Collective}); err != nil {
+	if err := encoder.Encode(archiveLine{Type: lineShare, Version: archiveVersion, Book: book, Collective: collective}); err != nil {
 		return err
 	}
-	args := v.arguments(f)
-	args["book"] = book
+	args := pgx.NamedArgs{"book": book, "collective": collective, "watermark": string(v.watermark)}
 	checkpoint := archiveLine{Type: lineCheckpoint}
 	err := v.tx.QueryRow(ctx, shareCheckpointSQL, args).Scan(&checkpoint.Size, &checkpoint.Note, &checkpoint.VerifierKey)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -92,6 +89,9 @@ func (v *View) WriteShare(ctx context.Context, book string, f Filter, w io.Write
 	}
 	if err != nil {
 		return postgres.Error(err)
+	}
+	if checkpoint.Share, err = proveShare(ctx, v.tx, book, collective, checkpoint.Size); err != nil {
+		return err
 	}
 	if err := encoder.Encode(checkpoint); err != nil {
 		return err
@@ -136,10 +136,9 @@ func (v *View) shareSpan(ctx context.Context, args pgx.NamedArgs) ([]archiveLine
 	var ids []int64
 	var leaves []Leaf
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r verified, err error) {
-		l := &r.leaf
-		err = row.Scan(&r.number, &r.leafHash, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
-		r.transactionID = l.ID
-		ids, leaves = append(ids, l.ID), append(leaves, *l)
+		var l Leaf
+		err = row.Scan(&r.number, &r.leafHash, &l.Salt, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
+		ids, leaves = append(ids, l.ID), append(leaves, l)
 		return r, err
 	})
 	if err != nil {
@@ -150,15 +149,9 @@ func (v *View) shareSpan(ctx context.Context, args pgx.NamedArgs) ([]archiveLine
 	}
 	lines := make([]archiveLine, len(found))
 	for i := range found {
-		found[i].leaf.Entries = leaves[i].Entries
-		lines[i] = archiveTransaction(&found[i])
-		others := func(e archiveEntry) bool { return e.Collective != args["collective"] }
-		if slices.ContainsFunc(lines[i].Entries, others) {
-			lines[i].Shared = true
-			lines[i].Entries = slices.DeleteFunc(lines[i].Entries, others)
-			// It is of the whole content.
-			lines[i].Fingerprint = nil
-		}
+		leaf := &leaves[i]
+		leaf.Book, leaf.Number = args["book"].(string), found[i].number
+		lines[i] = archiveShare(leaf.Share(args["collective"].(string)), found[i].leafHash)
 	}
 	return lines, nil
 }

@@ -13,11 +13,11 @@ import (
 )
 
 // hosted is a book of two collectives: one gift in four is vallon's, and every fortieth transaction is for both.
-func hosted(t *testing.T) (*ledger.Service, *pgxpool.Pool) {
+func hosted(t *testing.T, count int) (*ledger.Service, *pgxpool.Pool) {
 	t.Helper()
 	s, pool := openSealing(t)
 	var txs []ledger.Transaction
-	for i := range 300 {
+	for i := range count {
 		tx := gift(fmt.Sprintf("txn_%03d", i), day(1), int64(1000+i))
 		of := func(line int, collective, campaign string) {
 			tx.Entries[line].Collective, tx.Entries[line].Campaign = collective, campaign
@@ -39,12 +39,12 @@ func hosted(t *testing.T) (*ledger.Service, *pgxpool.Pool) {
 	return s, pool
 }
 
-func share(t *testing.T, s *ledger.Service, watermark ledger.Watermark, f ledger.Filter) (string, ledger.Watermark) {
+func share(t *testing.T, s *ledger.Service, watermark ledger.Watermark, collective string) (string, ledger.Watermark) {
 	t.Helper()
 	var out bytes.Buffer
 	if err := s.View(t.Context(), watermark, func(v *ledger.View) error {
 		watermark = v.Watermark()
-		return v.WriteShare(t.Context(), book, f, &out)
+		return v.WriteShare(t.Context(), book, collective, &out)
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +52,13 @@ func share(t *testing.T, s *ledger.Service, watermark ledger.Watermark, f ledger
 }
 
 func TestShare(t *testing.T) {
-	s, pool := hosted(t)
-	ours := ledger.Filter{Collective: vallon}
-	file, watermark := share(t, s, "", ours)
+	s, pool := hosted(t, 300)
+	file, watermark := share(t, s, "", vallon)
 	report, err := ledger.VerifyArchive(strings.NewReader(file), "")
 	if err != nil || len(report.Differences) > 0 {
 		t.Fatalf("report %+v, err = %v", report, err)
 	}
-	if report.Collective != vallon || report.Book != book || report.Sealed != 300 || report.Own != 67 || report.Shared != 8 {
+	if report.Collective != vallon || report.Book != book || report.Sealed != 300 || report.Own != 75 {
 		t.Errorf("report %+v", report)
 	}
 	t.Run("says nothing of the others", func(t *testing.T) {
@@ -74,28 +73,21 @@ func TestShare(t *testing.T) {
 		if err := s.SealAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := share(t, s, watermark, ours); again != file {
+		if again, _ := share(t, s, watermark, vallon); again != file {
 			t.Error("it differs")
 		}
-		if now, _ := share(t, s, "", ours); now == file {
+		if now, _ := share(t, s, "", vallon); now == file {
 			t.Error("what is new is missing")
 		}
 	})
-	t.Run("of a span of time", func(t *testing.T) {
-		span, _ := share(t, s, watermark, ledger.Filter{Collective: vallon, Start: day(2)})
-		report, err := ledger.VerifyArchive(strings.NewReader(span), report.VerifierKey)
-		if err != nil || len(report.Differences) > 0 || report.Own != 0 || report.Sealed != 300 {
-			t.Errorf("report %+v, err = %v", report, err)
-		}
-	})
-	t.Run("of a book without seals", func(t *testing.T) {
+	t.Run("of a book without seals, which proves nothing", func(t *testing.T) {
 		var out bytes.Buffer
 		if err := s.View(t.Context(), "", func(v *ledger.View) error {
-			return v.WriteShare(t.Context(), "acct_other", ours, &out)
+			return v.WriteShare(t.Context(), "acct_other", vallon, &out)
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if report, err := ledger.VerifyArchive(&out, ""); err != nil || len(report.Differences) > 0 || report.Checkpoints != 0 {
+		if report, err := ledger.VerifyArchive(&out, ""); err != nil || !strings.Contains(fmt.Sprint(report.Differences), "nothing is proven") {
 			t.Errorf("report %+v, err = %v", report, err)
 		}
 	})
@@ -113,7 +105,7 @@ func TestShare(t *testing.T) {
 		"with a transaction removed": strings.Replace(file, line(5), "", 1),
 		"with one twice":             strings.Replace(file, line(5), line(5)+line(5), 1),
 		"cut off":                    file[:len(file)-len("{\"type\":\"end\"}\n")],
-		"of another version":         strings.Replace(file, `"version":1`, `"version":2`, 1),
+		"of another version":         strings.Replace(file, `"version":2`, `"version":1`, 1),
 		"with a short gap":           regexp.MustCompile(`"hashes":\["[^"]*"`).ReplaceAllString(file, `"hashes":[`),
 		"with an archive's line":     strings.Replace(file, line(5), `{"type":"balance"}`+"\n", 1),
 	})

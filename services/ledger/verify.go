@@ -36,11 +36,13 @@ type Report struct {
 	Sealed, Unsealed, Checkpoints int64
 	// VerifierKey is the one of the newest checkpoint; empty before the first.
 	VerifierKey string
-	// Share is whether only a share was checked: the collective's, or with none what belongs to nobody. Of its transactions
-	// Own are proven with their entries, and Shared, which others have entries in, by their hash alone.
-	Share       bool
-	Collective  string
-	Own, Shared int64
+	// SignedAt is when the newest checkpoint was signed; zero before the first.
+	SignedAt time.Time
+	// Share is whether only a share was checked: the collective's, or with none what belongs to nobody. It has Own
+	// transactions, and when nothing differs these are all that it has among the Sealed.
+	Share      bool
+	Collective string
+	Own        int64
 	// Differences is empty when all is as it must be; the first thousand of them otherwise.
 	Differences []Difference
 }
@@ -51,6 +53,7 @@ type verification struct {
 	closings    []closing
 	checkpoints checkpointChain
 	tree        treeCheck
+	shares      sharesCheck
 	kept        keptCheck
 	// before is the last sealed transaction so far.
 	before *verified
@@ -110,7 +113,7 @@ func (s *Service) Verify(ctx context.Context, book string) (*Report, error) {
 		return nil, postgres.Error(err)
 	}
 	v := &verification{Report: &Report{Book: book}}
-	for _, load := range []func(context.Context, pgx.Tx) error{v.loadClosings, v.loadCheckpoints, v.loadSubtrees, v.loadKept} {
+	for _, load := range []func(context.Context, pgx.Tx) error{v.loadClosings, v.loadCheckpoints, v.loadSubtrees, v.loadShares, v.loadKept} {
 		if err := load(ctx, tx); err != nil {
 			return nil, err
 		}
@@ -127,6 +130,7 @@ func (s *Service) Verify(ctx context.Context, book string) (*Report, error) {
 		}
 	}
 	v.endTree()
+	v.endShares()
 	v.endKept()
 	if err := v.endCheckpoints(s.secret); err != nil {
 		return nil, err
@@ -139,6 +143,7 @@ SELECT
     COALESCE(s.number, 0),
     COALESCE(s.transaction_id, t.id),
     s.leaf_hash,
+    s.salt,
     s.donation,
     t.id IS NOT NULL AND t.book = @book,
     COALESCE(t.xid, '0'),
@@ -196,7 +201,7 @@ func (v *verification) stream(ctx context.Context, tx pgx.Tx, sql string, each f
 		sealDonation, donation   pgtype.UUID
 	)
 	_, err = pgx.ForEachRow(rows, []any{
-		&r.number, &r.transactionID, &r.leafHash, &sealDonation, &r.found, &r.leaf.XID, &r.entryCount,
+		&r.number, &r.transactionID, &r.leafHash, &r.leaf.Salt, &sealDonation, &r.found, &r.leaf.XID, &r.entryCount,
 		&r.leaf.Reference, &r.leaf.Kind, &r.leaf.Effective, &r.leaf.Recorded, &r.leaf.Fingerprint,
 		&e.Line, &account, &e.Code, &ownBook, &nominal, &sameAt,
 		&e.Amount.Minor, &e.Amount.Currency, &e.Collective, &e.Campaign, &donation,
@@ -208,6 +213,7 @@ func (v *verification) stream(ctx context.Context, tx pgx.Tx, sql string, each f
 			current = r
 			current.sealDonation = uuid.UUID(sealDonation.Bytes)
 			current.leafHash, current.leaf.Fingerprint = bytes.Clone(r.leafHash), bytes.Clone(r.leaf.Fingerprint)
+			current.leaf.Salt = bytes.Clone(r.leaf.Salt)
 			current.leaf.Book, current.leaf.Number, current.leaf.ID = v.Book, r.number, r.transactionID
 			current.leaf.Entries, current.accounts, current.broken = nil, nil, nil
 		}
@@ -245,6 +251,7 @@ func (v *verification) sealed(r *verified) {
 		}
 		v.entries(r)
 		v.add(r)
+		v.shares.count(&r.leaf)
 	}
 	v.grow(r.number, r.leafHash)
 	v.keepAt(r.number)
@@ -270,18 +277,18 @@ func (v *verification) numbered(r *verified) {
 		v.differ(r.name(), "its transaction %d is missing", r.transactionID)
 		return
 	}
-	if !bytes.Equal(r.leafHash, rfc6962.DefaultHasher.HashLeaf(r.leaf.Encode())) {
+	if !bytes.Equal(r.leafHash, r.leaf.Hash()) {
 		v.differ(r.name(), "its transaction, an entry or its number is not what was sealed")
 	}
-	v.order(r)
+	v.order(r.name(), &r.leaf.LeafHead)
 }
 
 // order checks that a transaction was written after the one before it.
-func (v *verification) order(r *verified) {
-	if r.leaf.XID < v.lastXID || r.leaf.XID == v.lastXID && r.leaf.ID <= v.lastID {
-		v.differ(r.name(), "was written before the one with the number before")
+func (v *verification) order(name string, h *LeafHead) {
+	if h.XID < v.lastXID || h.XID == v.lastXID && h.ID <= v.lastID {
+		v.differ(name, "was written before the one with the number before")
 	}
-	v.lastXID, v.lastID = r.leaf.XID, r.leaf.ID
+	v.lastXID, v.lastID = h.XID, h.ID
 }
 
 // unsealed checks a transaction without a number: it must be newer than all that have one.
@@ -301,27 +308,34 @@ func (v *verification) entries(r *verified) {
 	if int(r.entryCount) != len(r.leaf.Entries) {
 		v.differ(r.name(), "has %d of %d entries", len(r.leaf.Entries), r.entryCount)
 	}
-	type share struct {
-		collective string
-		currency   money.Currency
-	}
-	sums := map[share]int64{}
 	for i, e := range r.leaf.Entries {
 		if int(e.Line) != i+1 && int(r.entryCount) == len(r.leaf.Entries) {
 			v.differ(r.name(), "has line %d at place %d", e.Line, i+1)
 		}
-		sums[share{e.Collective, e.Amount.Currency}] += e.Amount.Minor
 	}
-	for of, sum := range sums {
-		if sum != 0 {
-			v.differ(r.name(), "sums to %d %s for the collective %q, not to zero", sum, of.currency, of.collective)
-		}
-	}
+	v.balanced(r.name(), r.leaf.Entries)
 	for _, c := range v.closings {
 		if r.leaf.XID > c.xid && r.leaf.Effective.Before(c.ends) {
 			if some, _ := r.leaf.share(func(e *LeafEntry) bool { return e.Collective == c.collective }); some || c.collective == "" {
 				v.differ(r.name(), "was posted to the period that was closed until %s", c.ends.UTC().Format(time.RFC3339))
 			}
+		}
+	}
+}
+
+// balanced checks that entries sum to zero for each collective and currency.
+func (v *verification) balanced(name string, entries []LeafEntry) {
+	type share struct {
+		collective string
+		currency   money.Currency
+	}
+	sums := map[share]int64{}
+	for _, e := range entries {
+		sums[share{e.Collective, e.Amount.Currency}] += e.Amount.Minor
+	}
+	for of, sum := range sums {
+		if sum != 0 {
+			v.differ(name, "sums to %d %s for the collective %q, not to zero", sum, of.currency, of.collective)
 		}
 	}
 }

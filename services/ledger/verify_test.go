@@ -109,6 +109,24 @@ func TestVerify(t *testing.T) {
 		{"a row changed with its hash", []string{
 			"UPDATE ledger.seals SET leaf_hash = sha256('forged') WHERE number = 150",
 		}, []string{"number 150 (txn_149): its transaction", "checkpoint 200: has another root than the seals give: the first that changed is between the numbers 101 and 200"}},
+		{"a changed salt", []string{
+			"UPDATE ledger.seals SET salt = sha256('forged') WHERE number = 150",
+		}, []string{"number 150 (txn_149): its transaction"}},
+		{"a changed fingerprint", []string{
+			"UPDATE ledger.transactions SET fingerprint = sha256('forged') WHERE id = " + byNumber(8),
+		}, []string{"number 8 (txn_007): its transaction"}},
+		{"a changed count of a collective", []string{
+			"UPDATE ledger.shares SET count = count - 1 WHERE number = 200",
+		}, []string{`count of the collective "vallon-contre-cameras" at number 200: is 199; there are 200 transactions`}},
+		{"a changed hash of a count", []string{
+			"UPDATE ledger.shares SET hash = sha256('forged') WHERE number = 200",
+		}, []string{`at number 200: has another hash than its transactions give`}},
+		{"a removed count", []string{
+			"DELETE FROM ledger.shares WHERE number = 200",
+		}, []string{`at number 200: is missing; there are 200 transactions`}},
+		{"added counts", []string{
+			"INSERT INTO ledger.shares VALUES (200, 3, 'acct_vallon', 'other', sha256('x')), (250, 3, 'acct_vallon', 'other', sha256('x'))",
+		}, []string{`"other" at number 200: is stored, and no`, `"other" at number 250: is stored where no`}},
 		{"a removed transaction", []string{
 			"DELETE FROM ledger.entries WHERE transaction_id = " + byNumber(10), "DELETE FROM ledger.transactions WHERE id = " + byNumber(10),
 		}, []string{"number 10: its transaction"}},
@@ -133,13 +151,13 @@ func TestVerify(t *testing.T) {
 		},
 		{
 			"one inserted in the past and numbered", append(past(9_000_000),
-				"INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) VALUES (301, 9000000, 'acct_vallon', sha256('x'))"),
+				"INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt) VALUES (301, 9000000, 'acct_vallon', sha256('x'), sha256('y'))"),
 			[]string{"number 301 (txn_past): was written before", "checkpoint 300: is the newest, and the numbers go on to 301"},
 		},
 		{"two that changed places", []string{
 			"CREATE TEMPORARY TABLE t ON COMMIT DROP AS SELECT number, transaction_id FROM ledger.seals WHERE number IN (20, 21)",
 			"DELETE FROM ledger.seals WHERE number IN (20, 21)",
-			"INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash) SELECT 41 - number, transaction_id, 'acct_vallon', sha256('x') FROM t",
+			"INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt) SELECT 41 - number, transaction_id, 'acct_vallon', sha256('x'), sha256('y') FROM t",
 		}, []string{"number 21 (txn_019): was written before the one with the number before"}},
 		{"a posting to a closed period", []string{
 			"UPDATE ledger.transactions SET effective_at = '2025-12-31' WHERE reference = 'txn_300'",

@@ -1,13 +1,14 @@
 package ledger
 
 import (
-	"encoding/json"
+	"bufio"
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/google/uuid"
-	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -15,11 +16,26 @@ import (
 // maxGap is how many numbers may be missing in a row before a file is no archive.
 const maxGap = 1 << 20
 
+// maxLine is more than a transaction of as many entries as there can be takes, in bytes.
+const maxLine = 64 << 20
+
+// wholeLines splits like [bufio.ScanLines] and keeps the end of each line, so that none without one passes.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		return end + 1, data[:end+1], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
 // archiveCheck is one run over one archive.
 type archiveCheck struct {
 	*verification
 	// keptAt is the number that the balances were kept at; zero when there are none.
 	keptAt     int64
+	keptLast   keptKey
 	kept, sums map[keptKey]int64
 }
 
@@ -28,45 +44,52 @@ type archiveCheck struct {
 // checkpoints with their signatures and their chain, and the kept balances. With a verifier key the newest
 // checkpoint must be signed by it; without one, compare the report's with one that was kept elsewhere.
 //
-// Of a share, as [View.WriteShare] wrote it, it checks as much as a share can show: that each transaction in it is
-// balanced, is what was hashed and stands in the signed tree at its number. It cannot show that nothing of the
-// collective's was left to the hashes.
+// Of a share, as [View.WriteShare] wrote it, it checks that each transaction in it is balanced, is what was hashed and
+// stands in the signed tree at its number, and that there are as many as were signed: so nothing of the
+// collective's was left to the hashes of what is others'.
 //
-// What differs is in the report; the error is for a file that is no archive, or not a whole one.
+// Nothing is proven without a signed checkpoint. An older file of the same book is proven too: the report says when its
+// checkpoint was signed. What differs is in the report; the error is for a file that is no archive, not a whole one, or not
+// written as this program writes it.
 func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
-	decoder := json.NewDecoder(r)
-	decoder.DisallowUnknownFields()
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	lines.Split(wholeLines)
 	var check interface {
 		line(line *archiveLine) error
 		end() error
 	}
 	var report *verification
 	for n, ended := 1, false; ; n++ {
-		var line archiveLine
-		if err := decoder.Decode(&line); errors.Is(err, io.EOF) && ended {
+		if !lines.Scan() {
+			if err := lines.Err(); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+			if !ended {
+				return nil, errors.New("the file is cut off: its last line is missing")
+			}
 			break
-		} else if errors.Is(err, io.EOF) {
-			return nil, errors.New("the file is cut off: its last line is missing")
-		} else if err != nil {
+		}
+		line, err := parseLine(lines.Bytes())
+		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if ended || (n == 1) != (line.Type == lineBook || line.Type == lineShare) {
 			return nil, fmt.Errorf("line %d: a %q is not expected here", n, line.Type)
 		}
 		ended = line.Type == lineEnd
-		var err error
 		switch line.Type {
 		case lineBook:
 			v := newArchiveCheck()
 			check, report = v, v.verification
-			err = v.line(&line)
+			err = v.line(line)
 		case lineShare:
 			var v *shareCheck
-			if v, err = newShareCheck(&line); err == nil {
+			if v, err = newShareCheck(line); err == nil {
 				check, report = v, v.verification
 			}
 		default:
-			err = check.line(&line)
+			err = check.line(line)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
@@ -91,6 +114,10 @@ func newArchiveCheck() *archiveCheck {
 }
 
 func (v *archiveCheck) end() error {
+	if len(v.checkpoints.all) == 0 {
+		v.differ("checkpoints", "there is none, so nothing is proven")
+		return nil
+	}
 	if v.keptAt > v.tree.size {
 		v.differ("kept balances", "are at number %d, which is missing", v.keptAt)
 	}
@@ -107,17 +134,26 @@ func (v *archiveCheck) line(line *archiveLine) error {
 	case lineCheckpoint:
 		return v.checkpoint(line)
 	case lineBalance:
-		if line.Balance == nil || v.Sealed > 0 {
-			return errors.New("balances come before transactions")
-		}
-		v.keptAt = line.Number
-		v.kept[keyOf(line.Balance)] = line.Balance.AmountMinor
+		return v.balance(line)
 	case lineTransaction:
 		return v.transaction(line)
 	case lineEnd:
 	default:
-		return fmt.Errorf("%q is no type of line", line.Type)
+		return fmt.Errorf("an archive has no line of type %q", line.Type)
 	}
+	return nil
+}
+
+// balance takes one that was kept. All are of one number, each of another key, in their order.
+func (v *archiveCheck) balance(line *archiveLine) error {
+	if line.Balance == nil || v.Sealed > 0 {
+		return errors.New("balances come before transactions")
+	}
+	key := keyOf(line.Balance)
+	if line.Number < 1 || len(v.kept) > 0 && (line.Number != v.keptAt || key.compare(&v.keptLast) <= 0) {
+		return errors.New("the balances are not those of one number, each once, in their order")
+	}
+	v.keptAt, v.keptLast, v.kept[key] = line.Number, key, line.Balance.AmountMinor
 	return nil
 }
 
@@ -127,11 +163,14 @@ func keyOf(e *archiveEntry) keptKey {
 
 // checkpoint takes root and time from the note, which openNote checks again.
 func (v *archiveCheck) checkpoint(line *archiveLine) error {
-	if v.Sealed > 0 {
-		return errors.New("checkpoints come before transactions")
+	if v.Sealed > 0 || len(v.kept) > 0 || line.Share != nil {
+		return errors.New("checkpoints come before balances and transactions, and tell no share")
 	}
 	c := signedCheckpoint{
 		size: line.Size, previous: line.PreviousSize, consistency: line.Consistency, note: line.Note, verifierKey: line.VerifierKey,
+	}
+	if _, twice := v.checkpoints.bySize[c.size]; twice {
+		return fmt.Errorf("the checkpoint %d comes twice", c.size)
 	}
 	if opened, err := OpenCheckpoint(c.note, c.verifierKey); err == nil {
 		c.root, c.signedAt = opened.Root, opened.SignedAt
@@ -155,6 +194,7 @@ func (v *archiveCheck) transaction(line *archiveLine) error {
 	}
 	v.numbered(r)
 	v.entries(r)
+	v.shares.count(&r.leaf)
 	v.grow(r.number, r.leafHash)
 	if r.number == v.keptAt {
 		v.compareKept()
@@ -162,19 +202,19 @@ func (v *archiveCheck) transaction(line *archiveLine) error {
 	return nil
 }
 
-// verified is the transaction that a line tells, to be checked.
-func (line *archiveLine) verified(book string) (*verified, error) {
-	if line.Effective == nil || line.Recorded == nil || len(line.LeafHash) != rfc6962.DefaultHasher.Size() {
-		return nil, errors.New("a transaction has its times and its hash")
+// head is what a line tells of a transaction beside its entries.
+func (line *archiveLine) head(book string) (LeafHead, error) {
+	if line.Effective == nil || line.Recorded == nil || len(line.LeafHash) != sha256.Size {
+		return LeafHead{}, errors.New("a transaction has its times and its hash")
 	}
-	r := &verified{
-		number: line.Number, transactionID: line.Transaction, leafHash: line.LeafHash, found: true,
-		entryCount: int16(min(len(line.Entries), maxEntries)),
-		leaf: Leaf{
-			Book: book, Number: line.Number, ID: line.Transaction, XID: line.XID, Reference: line.Reference, Kind: line.Kind,
-			Effective: *line.Effective, Recorded: *line.Recorded, Fingerprint: line.Fingerprint,
-		},
-	}
+	return LeafHead{
+		Book: book, Number: line.Number, ID: line.Transaction, XID: line.XID, Reference: line.Reference, Kind: line.Kind,
+		Effective: *line.Effective, Recorded: *line.Recorded,
+	}, nil
+}
+
+func (line *archiveLine) leafEntries() []LeafEntry {
+	entries := make([]LeafEntry, 0, len(line.Entries))
 	for i := range line.Entries {
 		e := &line.Entries[i]
 		entry := LeafEntry{
@@ -184,9 +224,38 @@ func (line *archiveLine) verified(book string) (*verified, error) {
 		if e.Donation != nil {
 			entry.Donation = uuid.UUID(*e.Donation)
 		}
-		r.leaf.Entries = append(r.leaf.Entries, entry)
+		entries = append(entries, entry)
 	}
-	return r, nil
+	return entries
+}
+
+// verified is the transaction that a line of an archive tells, to be checked.
+func (line *archiveLine) verified(book string) (*verified, error) {
+	head, err := line.head(book)
+	if err != nil {
+		return nil, err
+	}
+	if len(line.Salt) != saltSize || len(line.Others) > 0 {
+		return nil, errors.New("a transaction of an archive is whole, and has its salt")
+	}
+	return &verified{
+		number: line.Number, transactionID: line.Transaction, leafHash: line.LeafHash, found: true,
+		entryCount: int16(min(len(line.Entries), maxEntries)),
+		leaf:       Leaf{LeafHead: head, Fingerprint: line.Fingerprint, Salt: line.Salt, Entries: line.leafEntries()},
+	}, nil
+}
+
+// share is the transaction that a line of a share tells, to be checked.
+func (line *archiveLine) share(book, collective string) (*LeafShare, error) {
+	head, err := line.head(book)
+	if err != nil {
+		return nil, err
+	}
+	if line.Fingerprint != nil {
+		return nil, errors.New("the fingerprint is of all entries, and no part of a share")
+	}
+	s := &LeafShare{LeafHead: head, Collective: collective, Salt: line.Salt, Entries: line.leafEntries(), Others: line.Others}
+	return s, s.check()
 }
 
 // compareKept compares what was kept with what the entries so far sum to.

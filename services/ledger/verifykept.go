@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -26,6 +27,12 @@ func (k keptKey) String() string {
 		of += " from " + k.start
 	}
 	return of
+}
+
+// compare orders the sums of all of time as an archive has them.
+func (k *keptKey) compare(other *keptKey) int {
+	return cmp.Or(cmp.Compare(k.code, other.code), cmp.Compare(k.collective, other.collective),
+		cmp.Compare(k.campaign, other.campaign), cmp.Compare(k.currency, other.currency))
 }
 
 // keptCheck adds the sums up again.

@@ -2,12 +2,12 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
 
 	"github.com/transparency-dev/merkle/compact"
-	"github.com/transparency-dev/merkle/rfc6962"
 )
 
 // shareCheck is one run over one collective's share.
@@ -15,6 +15,9 @@ type shareCheck struct {
 	*verification
 	grown  *compact.Range
 	signed *Checkpoint
+	proof  *shareProof
+	// salt is that of the last transaction so far.
+	salt []byte
 }
 
 func newShareCheck(line *archiveLine) (*shareCheck, error) {
@@ -38,14 +41,17 @@ func (v *shareCheck) line(line *archiveLine) error {
 	case lineEnd:
 		return nil
 	}
-	return fmt.Errorf("%q is no type of line of a share", line.Type)
+	return fmt.Errorf("a share has no line of type %q", line.Type)
 }
 
 func (v *shareCheck) checkpoint(line *archiveLine) error {
-	if v.signed != nil || v.grown.End() > 0 {
+	switch {
+	case v.signed != nil || v.grown.End() > 0:
 		return errors.New("a share has one checkpoint, before its transactions")
+	case line.PreviousSize != 0 || line.Consistency != nil:
+		return errors.New("the checkpoint of a share stands alone")
 	}
-	v.signed = &Checkpoint{}
+	v.signed, v.proof = &Checkpoint{}, line.Share
 	v.Checkpoints, v.VerifierKey, v.Sealed = 1, line.VerifierKey, line.Size
 	where := fmt.Sprintf("checkpoint %d", line.Size)
 	opened, err := OpenCheckpoint(line.Note, line.VerifierKey)
@@ -57,35 +63,33 @@ func (v *shareCheck) checkpoint(line *archiveLine) error {
 	case opened.Size != line.Size:
 		v.differ(where, "is signed for the size %d", opened.Size)
 	default:
-		v.signed = opened
+		v.signed, v.SignedAt = opened, opened.SignedAt
 	}
 	return nil
 }
 
 func (v *shareCheck) transaction(line *archiveLine) error {
-	r, err := line.verified(v.Book)
+	s, err := line.share(v.Book, v.Collective)
 	if err != nil {
 		return err
 	}
 	if v.signed == nil || line.Number != int64(v.grown.End())+1 {
 		return fmt.Errorf("the number %d is not the one after %d", line.Number, v.grown.End())
 	}
+	name := fmt.Sprintf("number %d (%s)", s.Number, s.Reference)
 	for i := range line.Entries {
 		if line.Entries[i].Collective != v.Collective {
-			v.differ(r.name(), "has an entry of another collective")
+			v.differ(name, "has an entry of another collective")
 		}
 	}
-	if line.Shared {
-		v.Shared++
-	} else {
-		v.Own++
-		if !bytes.Equal(r.leafHash, rfc6962.DefaultHasher.HashLeaf(r.leaf.Encode())) {
-			v.differ(r.name(), "its transaction, an entry or its number is not what was sealed")
-		}
-		v.entries(r)
+	v.Own++
+	if !bytes.Equal(line.LeafHash, s.Hash()) {
+		v.differ(name, "its transaction, an entry or its number is not what was sealed")
 	}
-	v.order(r)
-	return v.grown.Append(r.leafHash, nil)
+	v.balanced(name, s.Entries)
+	v.order(name, &s.LeafHead)
+	v.salt = s.Salt
+	return v.grown.Append(line.LeafHash, nil)
 }
 
 func (v *shareCheck) gap(line *archiveLine) error {
@@ -93,8 +97,8 @@ func (v *shareCheck) gap(line *archiveLine) error {
 		return fmt.Errorf("the numbers %d to %d do not follow %d", line.Number, line.Last, v.grown.End())
 	}
 	for _, hash := range line.Hashes {
-		if len(hash) != rfc6962.DefaultHasher.Size() {
-			return errors.New("a hash has 32 bytes")
+		if len(hash) != sha256.Size {
+			return fmt.Errorf("a hash has %d bytes", sha256.Size)
 		}
 	}
 	hashes, err := treeRanges.NewRange(uint64(line.Number-1), uint64(line.Last), line.Hashes)
@@ -104,9 +108,13 @@ func (v *shareCheck) gap(line *archiveLine) error {
 	return v.grown.AppendRange(hashes, nil)
 }
 
-// end compares the root that the file gives with the one that was signed.
+// end compares the root that the file gives with the one that was signed, and how many transactions there are.
 func (v *shareCheck) end() error {
-	if v.signed == nil || len(v.signed.Root) == 0 {
+	if v.signed == nil {
+		v.differ("checkpoint", "there is none, so nothing is proven")
+		return nil
+	}
+	if len(v.signed.Root) == 0 {
 		return nil
 	}
 	where := fmt.Sprintf("checkpoint %d", v.signed.Size)
@@ -120,6 +128,18 @@ func (v *shareCheck) end() error {
 	}
 	if !bytes.Equal(root, v.signed.Root) {
 		v.differ(where, "another root was signed than the file gives")
+	}
+	where = "number of transactions"
+	switch {
+	case v.proof == nil || v.Own == 0:
+		v.differ(where, "nothing of the collective's is shown, and so nothing is proven of it")
+	case v.Own != v.proof.Count:
+		v.differ(where, "the collective has %d, and the file shows %d", v.proof.Count, v.Own)
+	}
+	if v.proof != nil {
+		if err := v.proof.verify(v.Collective, v.salt, v.signed.Shares); err != nil {
+			v.differ(where, "%v", err)
+		}
 	}
 	return nil
 }

@@ -28,9 +28,11 @@ type checkpointChain struct {
 }
 
 type signedCheckpoint struct {
-	size, previous    int64
-	signedAt          time.Time
-	root, grown       []byte
+	size, previous int64
+	signedAt       time.Time
+	root, grown    []byte
+	// shares is the root over the collectives that was signed.
+	shares            []byte
 	consistency       [][]byte
 	note, verifierKey string
 }
@@ -123,6 +125,7 @@ func (v *verification) grow(number int64, hash []byte) {
 			return
 		}
 		v.checkpoints.all[i].grown = root
+		v.sharesAt(&v.checkpoints.all[i])
 	}
 }
 
@@ -164,7 +167,7 @@ func (v *verification) endCheckpoints(secret []byte) error {
 	if before.size < v.tree.size {
 		v.differ(fmt.Sprintf("checkpoint %d", before.size), "is the newest, and the numbers go on to %d", v.tree.size)
 	}
-	v.VerifierKey = before.verifierKey
+	v.VerifierKey, v.SignedAt = before.verifierKey, before.signedAt
 	if len(secret) > 0 {
 		key, err := newSealKey(secret, v.Book)
 		if err != nil {
@@ -184,6 +187,8 @@ func (v *verification) openNote(where string, c *signedCheckpoint) {
 		v.differ(where, "%v", err)
 	case opened.Origin != originOf(v.Book) || opened.Size != c.size || !bytes.Equal(opened.Root, c.root) || !opened.SignedAt.Equal(c.signedAt):
 		v.differ(where, "the signed note says another book, size, root or time")
+	case c.shares != nil && bytes.Equal(c.grown, c.root) && !bytes.Equal(opened.Shares, c.shares):
+		v.differ(where, "other counts of the collectives' transactions were signed than there are")
 	}
 }
 

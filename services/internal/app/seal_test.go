@@ -63,16 +63,26 @@ func TestAGiftIsProven(t *testing.T) {
 			t.Errorf("told:\n%s", told.String())
 		}
 	})
+	key := func(t *testing.T) string {
+		checkpoint, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return checkpoint.GetVerifierKey()
+	}
 	t.Run("ledger verify needs no database with an archive", func(t *testing.T) {
 		var archive, told strings.Builder
 		if err := app.ArchiveLedger(t.Context(), e.DatabaseURL, "", &archive); err != nil {
 			t.Fatal(err)
 		}
-		if err := app.VerifyArchive(strings.NewReader(archive.String()), "", &told); err != nil || !strings.Contains(told.String(), "0 differences") {
+		if err := app.VerifyArchive(strings.NewReader(archive.String()), key(t), &told); err != nil || !strings.Contains(told.String(), "0 differences") {
 			t.Errorf("%v\n%s", err, told.String())
 		}
+		if err := app.VerifyArchive(strings.NewReader(archive.String()), "", &told); err == nil || !strings.Contains(err.Error(), key(t)) {
+			t.Errorf("without a key: err = %v", err)
+		}
 		forged := strings.Replace(archive.String(), `"amount_minor":"`, `"amount_minor":"1`, 1)
-		if err := app.VerifyArchive(strings.NewReader(forged), "", &told); err == nil {
+		if err := app.VerifyArchive(strings.NewReader(forged), key(t), &told); err == nil {
 			t.Errorf("a forged archive passes:\n%s", told.String())
 		}
 		if err := app.ArchiveLedger(t.Context(), e.DatabaseURL, "acct_nobody", &archive); err == nil {
@@ -84,9 +94,14 @@ func TestAGiftIsProven(t *testing.T) {
 		if err := app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{Collective: "vallon", Format: "PROOF"}, &share); err != nil {
 			t.Fatal(err)
 		}
-		if err := app.VerifyArchive(strings.NewReader(share.String()), "", &told); err != nil || !strings.Contains(told.String(), "share of the collective") ||
-			strings.Contains(told.String(), " 0 transactions proven") {
+		if err := app.VerifyArchive(strings.NewReader(share.String()), key(t), &told); err != nil || !strings.Contains(told.String(), "share of the collective") ||
+			!strings.Contains(told.String(), " 1 transactions proven with all their entries") {
 			t.Errorf("%s, err = %v", told.String(), err)
+		}
+		told.Reset()
+		doubled := strings.ReplaceAll(share.String(), `"amount_minor":"`, `"amount_minor":"2`)
+		if err := app.VerifyArchive(strings.NewReader(doubled), key(t), &told); err == nil || !strings.Contains(told.String(), "nothing of it is proven") {
+			t.Errorf("a forged share: %s, err = %v", told.String(), err)
 		}
 	})
 	t.Run("ledger verify names a book that is not", func(t *testing.T) {

@@ -52,12 +52,18 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 func tell(w io.Writer, report *ledger.Report) {
 	fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
 		report.Book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
-	if report.Share {
-		fmt.Fprintf(w, "  share of the collective %q: %d transactions proven with their entries, %d that others have entries in by their hash alone\n",
-			report.Collective, report.Own, report.Shared)
+	switch {
+	case report.Share && len(report.Differences) > 0:
+		fmt.Fprintf(w, "  share of the collective %q: %d transactions, and nothing of it is proven\n", report.Collective, report.Own)
+	case report.Share:
+		fmt.Fprintf(w, "  share of the collective %q: %d transactions proven with all their entries; it has no others among the %d\n",
+			report.Collective, report.Own, report.Sealed)
 	}
 	if report.VerifierKey != "" {
 		fmt.Fprintf(w, "  verifier key %s\n", report.VerifierKey)
+	}
+	if !report.SignedAt.IsZero() {
+		fmt.Fprintf(w, "  newest checkpoint signed on %s\n", report.SignedAt.UTC().Format(time.RFC3339))
 	}
 	for _, d := range report.Differences {
 		fmt.Fprintf(w, "  %s\n", d)
@@ -87,15 +93,22 @@ func ArchiveLedger(ctx context.Context, databaseURL, book string, w io.Writer) e
 }
 
 // VerifyArchive recomputes a book from such a file, or a collective's share from its export as PROOF, without a
-// database, and writes what it finds as
-// VerifyLedger does. With a verifier key the newest checkpoint must be signed by it.
+// database, and writes what it finds as VerifyLedger does. The newest checkpoint must be signed by the verifier key.
+// Without one it writes the same, and ends with an error: who makes a key of their own can sign any file with it.
 func VerifyArchive(r io.Reader, verifierKey string, w io.Writer) error {
 	report, err := ledger.VerifyArchive(r, verifierKey)
 	if err != nil {
 		return err
 	}
 	tell(w, report)
-	return soundness(len(report.Differences))
+	if err := soundness(len(report.Differences)); err != nil {
+		return err
+	}
+	if verifierKey == "" {
+		return fmt.Errorf("nothing is proven yet: the file is sound if the book's verifier key is %s. Compare it with the one you know, and give it with -key",
+			report.VerifierKey)
+	}
+	return nil
 }
 
 // VerifyProof checks a donor's proof code against a verifier key, without a database, and writes

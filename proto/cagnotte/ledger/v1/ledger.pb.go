@@ -498,7 +498,8 @@ type InclusionProof struct {
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	// Its leaf in the tree.
 	LeafHash []byte `protobuf:"bytes,3,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
-	// What the leaf is the hash of; empty when other collectives have entries in the transaction too.
+	// The transaction with the collective's entries, from which the leaf's hash can be computed. What others have in it
+	// is in there as hashes.
 	Leaf []byte `protobuf:"bytes,4,opt,name=leaf,proto3" json:"leaf,omitempty"`
 	// The path from the leaf to the checkpoint's root (RFC 6962, section 2.1.1).
 	Path [][]byte `protobuf:"bytes,5,rep,name=path,proto3" json:"path,omitempty"`
