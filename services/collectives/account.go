@@ -3,6 +3,7 @@ package collectives
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -74,18 +75,67 @@ func (s *Service) StripeAccounts(ctx context.Context) ([]string, error) {
 const soleOwnerSQL = `
 SELECT min(c.id)
 FROM collectives.collectives AS c
-WHERE c.stripe_account = @account
+WHERE c.stripe_account = @account` + mayUsePart + `
 HAVING count(*) = 1`
 
-// SoleOwner returns the id of the one collective of an account, the platform's own
-// included, so that what moves on it without a gift, such as a fee or a payout, can be
-// booked to somebody who reads it. It is empty when there is none or several. Ask once
-// for each movement: a collective that comes later changes the answer, and not what
-// was booked before.
+// Whoever must have an account of its own has no money on the platform's, but what it had there before.
+const mayUsePart = `
+	AND NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)`
+
+// SoleOwner returns the id of the one collective that may use an account, the platform's own
+// included. It is empty when there is none or several. A collective that comes later changes the
+// answer: whose a movement of money is, is asked of [Service.Owners].
 func (s *Service) SoleOwner(ctx context.Context, account string) (id string, err error) {
 	err = s.pool.QueryRow(ctx, soleOwnerSQL, pgx.NamedArgs{"account": account}).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}
 	return id, postgres.Error(err)
+}
+
+const ownersSQL = `
+SELECT
+	c.id,
+	c.created_at
+FROM collectives.collectives AS c
+WHERE c.stripe_account = @account` + mayUsePart + `
+ORDER BY
+	c.created_at,
+	c.id`
+
+// Owners are the collectives that may use an account, the first to be there first.
+type Owners []owner
+
+type owner struct {
+	id    string
+	since time.Time
+}
+
+// Owners returns the collectives that may use an account, the platform's own included.
+func (s *Service) Owners(ctx context.Context, account string) (Owners, error) {
+	rows, err := s.pool.Query(ctx, ownersSQL, pgx.NamedArgs{"account": account})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o owner, err error) {
+		return o, row.Scan(&o.id, &o.since)
+	})
+	return found, postgres.Error(err)
+}
+
+// At returns the id of the one collective whose that is which moved on the account at a time and belongs to no gift,
+// such as a fee or a payout; empty for several, and when nobody may use the account. Who came later does not count, so
+// the answer does not depend on when it is asked. What moved before anybody was there is of those who came.
+func (o Owners) At(t time.Time) string {
+	there := 0
+	for there < len(o) && !o[there].since.After(t) {
+		there++
+	}
+	if there == 0 {
+		there = len(o)
+	}
+	if there != 1 {
+		return ""
+	}
+	return o[0].id
 }

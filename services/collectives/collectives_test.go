@@ -317,3 +317,44 @@ func TestServiceRoleCannotForget(t *testing.T) {
 		}
 	}
 }
+
+// Whose that is which moves on an account does not depend on who comes later, nor on who may not use it.
+func TestWhoCameLaterOwnsNothingOfBefore(t *testing.T) {
+	_, pool := fresh(t)
+	ctx := context.Background()
+	began := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	create := func(at time.Duration, c collectives.Collective) {
+		t.Helper()
+		s := collectives.New(collectives.Config{Pool: pool, Now: func() time.Time { return began.Add(at) }})
+		c.DisplayName = c.ID
+		mustCreate(t, s, c)
+	}
+	hosted := collectives.Collective{ID: "hosted"}
+	hosted.OwnAccountRequired = true
+	create(0, hosted)
+	create(time.Hour, collectives.Collective{ID: "alpha"})
+	s := collectives.New(collectives.Config{Pool: pool})
+	for _, step := range []struct {
+		then string
+		want map[time.Duration]string
+	}{
+		{"alpha alone", map[time.Duration]string{0: "alpha", time.Hour: "alpha", 9 * time.Hour: "alpha"}},
+		{"beta came", map[time.Duration]string{time.Hour: "alpha", 2*time.Hour - 1: "alpha", 2 * time.Hour: "", 9 * time.Hour: "", 0: ""}},
+	} {
+		owners, err := s.Owners(ctx, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range step.want {
+			if got := owners.At(began.Add(at)); got != want {
+				t.Errorf("%s: after %s it is %q, want %q", step.then, at, got, want)
+			}
+		}
+		if got, err := s.SoleOwner(ctx, ""); err != nil || (step.then == "alpha alone") != (got == "alpha") {
+			t.Errorf("%s: the one collective is %q, %v", step.then, got, err)
+		}
+		if step.then == "alpha alone" {
+			create(2*time.Hour, collectives.Collective{ID: "beta"})
+		}
+	}
+}

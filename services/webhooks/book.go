@@ -2,12 +2,14 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -30,7 +32,7 @@ type item struct {
 func (s *Service) book(ctx context.Context, account string, fresh []stripe.BalanceTransaction, parked []parking,
 	also func(context.Context, pgx.Tx) error,
 ) error {
-	owner, err := s.cfg.Collectives.SoleOwner(ctx, account)
+	owners, err := s.cfg.Collectives.Owners(ctx, account)
 	if err != nil {
 		return err
 	}
@@ -44,17 +46,17 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 		if err := parkTx(ctx, tx, account, fresh, parked); err != nil {
 			return err
 		}
-		if err := s.tellOddTx(ctx, tx, owner, parked); err != nil || also == nil {
+		if err := s.tellOddTx(ctx, tx, owners, parked); err != nil || also == nil {
 			return err
 		}
 		return also(ctx, tx)
 	}
-	err = s.postBatch(ctx, account, owner, items, end)
+	err = s.postBatch(ctx, account, owners, items, end)
 	if err == nil || ctx.Err() != nil || postgres.Away(err) || len(items) == 0 {
 		return err
 	}
 	for _, it := range items {
-		refusal, err := s.bookOne(ctx, account, owner, it)
+		refusal, err := s.bookOne(ctx, account, owners, it)
 		if err != nil {
 			return err
 		}
@@ -62,18 +64,18 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 			parked = append(parked, park(it.BalanceTransaction, refusal))
 		}
 	}
-	return s.postBatch(ctx, account, owner, nil, end)
+	return s.postBatch(ctx, account, owners, nil, end)
 }
 
 // bookOne posts one balance transaction, and returns why the ledger refuses it. What happened in a period that
 // was closed meanwhile is booked where the open one begins; its gift keeps the time of the payment.
-func (s *Service) bookOne(ctx context.Context, account, owner string, it item) (refusal string, err error) {
+func (s *Service) bookOne(ctx context.Context, account string, owners collectives.Owners, it item) (refusal string, err error) {
 	logger := s.cfg.Logger.With("account", account, "balance_transaction", it.ID, "type", it.Type)
-	err = s.postBatch(ctx, account, owner, []item{it}, nil)
+	err = s.postBatch(ctx, account, owners, []item{it}, nil)
 	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
-		if it.effective, err = s.openFrom(ctx, account, owner, it); err == nil {
+		if it.effective, err = s.openFrom(ctx, account, owners, it); err == nil {
 			logger.WarnContext(ctx, "money of a closed period is booked in the open one", "created", it.Created, "effective", it.effective)
-			err = s.postBatch(ctx, account, owner, []item{it}, nil)
+			err = s.postBatch(ctx, account, owners, []item{it}, nil)
 		}
 	}
 	switch {
@@ -91,14 +93,39 @@ func (s *Service) bookOne(ctx context.Context, account, owner string, it item) (
 	return errs.As(err).Reason, nil
 }
 
-// openFrom is the earliest time that the books of whom the money belongs to are open.
-func (s *Service) openFrom(ctx context.Context, account, owner string, it item) (time.Time, error) {
-	matches, err := s.cfg.Donations.Find(ctx, account, []donations.Clue{it.clue})
-	if err != nil {
+// openFrom is the earliest time that the books of those to whom the money belongs are open.
+func (s *Service) openFrom(ctx context.Context, account string, owners collectives.Owners, it item) (time.Time, error) {
+	var whose []string
+	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		postings, err := s.prepareTx(ctx, tx, account, owners, []item{it})
+		if err != nil {
+			return err
+		}
+		for _, p := range postings {
+			for _, e := range p.transaction.Entries {
+				whose = append(whose, e.Collective)
+			}
+		}
+		return errOnlyAsked
+	})
+	if err != nil && !errors.Is(err, errOnlyAsked) {
 		return time.Time{}, err
 	}
-	return s.cfg.Ledger.ClosedUntil(ctx, account, post(it.BalanceTransaction, matches[0], owner).transaction.Entries[0].Collective)
+	var open time.Time
+	for _, collective := range whose {
+		until, err := s.cfg.Ledger.ClosedUntil(ctx, account, collective)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if until.After(open) {
+			open = until
+		}
+	}
+	return open, nil
 }
+
+// errOnlyAsked rolls back what was decided just to know it.
+var errOnlyAsked = errors.New("webhooks: nothing is to be kept")
 
 // clues finds what leads to each one's gift; where nothing that is known does, Stripe is asked. Those that Stripe
 // cannot tell of now are left out, to be parked.
@@ -136,11 +163,11 @@ func (s *Service) clues(ctx context.Context, account string, fresh []stripe.Bala
 }
 
 // postBatch is one transaction: ledger, gifts, and also.
-func (s *Service) postBatch(ctx context.Context, account, owner string, items []item, also func(context.Context, pgx.Tx) error) error {
+func (s *Service) postBatch(ctx context.Context, account string, owners collectives.Owners, items []item, also func(context.Context, pgx.Tx) error) error {
 	var posted []posting
 	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
-		if posted, err = s.postTx(ctx, tx, account, owner, items); err != nil || also == nil {
+		if posted, err = s.postTx(ctx, tx, account, owners, items); err != nil || also == nil {
 			return err
 		}
 		return also(ctx, tx)
@@ -155,30 +182,17 @@ func (s *Service) postBatch(ctx context.Context, account, owner string, items []
 }
 
 // postTx returns what was new.
-func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account, owner string, items []item) ([]posting, error) {
+func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, items []item) ([]posting, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
-	clues := make([]donations.Clue, len(items))
-	for i, it := range items {
-		clues[i] = it.clue
-	}
-	matches, err := s.cfg.Donations.FindTx(ctx, tx, account, clues)
+	postings, err := s.prepareTx(ctx, tx, account, owners, items)
 	if err != nil {
 		return nil, err
 	}
-	postings := make([]posting, 0, len(items))
-	transactions := make([]ledger.Transaction, 0, len(items))
-	for i, it := range items {
-		p := post(it.BalanceTransaction, matches[i], owner)
-		if p.empty() {
-			continue
-		}
-		if !it.effective.IsZero() {
-			p.transaction.Effective = it.effective
-		}
-		postings = append(postings, p)
-		transactions = append(transactions, p.transaction)
+	transactions := make([]ledger.Transaction, len(postings))
+	for i, p := range postings {
+		transactions[i] = p.transaction
 	}
 	isNew, err := s.cfg.Ledger.PostTx(ctx, tx, account, transactions)
 	if err != nil {
@@ -206,6 +220,30 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account, owner string, 
 		}
 	}
 	return posted, s.cfg.Donations.BookTx(ctx, tx, movements)
+}
+
+// prepareTx says what items become in the books, and decides whose they are; nothing for what is nothing.
+func (s *Service) prepareTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, items []item) ([]posting, error) {
+	clues := make([]donations.Clue, len(items))
+	for i, it := range items {
+		clues[i] = it.clue
+	}
+	matches, err := s.cfg.Donations.FindTx(ctx, tx, account, clues)
+	if err != nil {
+		return nil, err
+	}
+	postings := make([]posting, 0, len(items))
+	for i, it := range items {
+		p := post(it.BalanceTransaction, matches[i], "")
+		if p.empty() {
+			continue
+		}
+		if !it.effective.IsZero() {
+			p.transaction.Effective = it.effective
+		}
+		postings = append(postings, p)
+	}
+	return s.ownTx(ctx, tx, account, owners, postings)
 }
 
 // report tells what was posted, after the commit.

@@ -4,7 +4,8 @@
 // # What it owns
 //
 // The schema webhooks: the events, each once by account and id; a row for each Stripe account with the positions
-// of its sync and of its list of events; and the balance transactions that are parked. Of an event only what is needed is kept; who paid
+// of its sync and of its list of events; the balance transactions that are parked; and whose that is which belongs to no
+// donation. Of an event only what is needed is kept; who paid
 // is not.
 //
 // # Receive
@@ -56,11 +57,20 @@
 // a position of its own, is made in steps that last, and comes last, so that it may take as many jobs as it
 // needs. What is too much for one step of following, such as the history of a new account, is left to it.
 //
+// # Whose
+//
+// What belongs to no donation is the collective's that could use the account alone when it happened, and nobody's where
+// there were several (owner.go). That is decided once, for the payment, payout or other object that Stripe names, and
+// holds for all that comes back of it, whoever has come meanwhile and whichever of the two is read first. What is held
+// back and released bears no name: all holds of one kind and currency are a pot, and a release is theirs whose money was
+// held, so that each one's transit returns to zero.
+//
 // # Parking
 //
 // Nothing holds up what is newer. A balance transaction that the ledger refuses, or whose payment or source
 // Stripe cannot tell of now, is parked in the transaction that moves the position past it, read again and
-// tried with growing pauses until it is booked; metrics count those that wait. What happened in a period that
+// tried with growing pauses until it is booked; metrics count those that wait. So is one of a shape that Stripe does not
+// document, where it hides whose money it is, and those who must act are told. What happened in a period that
 // was closed meanwhile is not refused for good: it is booked where the open period begins.
 //
 // # Hearing

@@ -63,7 +63,7 @@ func (s *Service) readable(ctx context.Context, account string, fresh []stripe.B
 
 // tellOddTx tells the operator, and the collective that has the account alone, of what is parked for its shape: no try
 // will book it before the program knows the shape.
-func (s *Service) tellOddTx(ctx context.Context, tx pgx.Tx, owner string, parked []parking) error {
+func (s *Service) tellOddTx(ctx context.Context, tx pgx.Tx, owners collectives.Owners, parked []parking) error {
 	for _, p := range parked {
 		if p.reason != reasonUnexpectedShape {
 			continue
@@ -72,7 +72,7 @@ func (s *Service) tellOddTx(ctx context.Context, tx pgx.Tx, owner string, parked
 		if p.moved != nil {
 			n.Amount = *p.moved
 		}
-		if err := s.tellTx(ctx, tx, n, owner, ""); err != nil {
+		if err := s.tellTx(ctx, tx, n, owners.At(s.now()), ""); err != nil {
 			return err
 		}
 	}

@@ -136,6 +136,8 @@ func meaningOf(t stripe.BalanceTransaction) (m meaning, documented bool) {
 
 // posting is what one balance transaction becomes.
 type posting struct {
+	// of is the balance transaction.
+	of          stripe.BalanceTransaction
 	transaction ledger.Transaction
 	// conversion has no rate when the money came in the balance's currency.
 	conversion ledger.Conversion
@@ -151,13 +153,13 @@ type posting struct {
 func (p posting) empty() bool { return len(p.transaction.Entries) == 0 }
 
 // post turns a balance transaction into its ledger transaction, which has its id as reference. owner is the
-// collective that what belongs to no gift is booked to; empty when the account has several.
+// collective that what belongs to no gift is booked to; empty for nobody's.
 //
 // Nothing here may depend on the time or on what else is known: the same balance transaction must become
 // the same transaction each time.
 func post(t stripe.BalanceTransaction, match donations.Match, owner string) posting {
 	m, documented := meaningOf(t)
-	p := posting{undocumented: !documented, conversion: conversion(t)}
+	p := posting{of: t, undocumented: !documented, conversion: conversion(t)}
 	dimensions := ledger.Entry{Collective: owner}
 	role, kind := m.role, m.kind
 	switch {

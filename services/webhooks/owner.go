@@ -1,0 +1,320 @@
+package webhooks
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// part is what of a balance transaction is a collective's, or nobody's, who is "".
+type part struct {
+	collective string
+	minor      int64
+}
+
+// linksOf are the objects of Stripe's that a balance transaction moved money for, by which all that belongs together is
+// known: of a refund or a dispute the payment, of a payout that came back the payout. Empty: it bears no name.
+func linksOf(t stripe.BalanceTransaction) (links []string) {
+	for _, id := range []string{t.Source.Charge, t.Source.PaymentIntent} {
+		if id != "" {
+			links = append(links, id)
+		}
+	}
+	if id := cmp.Or(t.Source.Original, t.Source.ID); len(links) == 0 && id != "" {
+		links = append(links, id)
+	}
+	return links
+}
+
+// since is when the money first moved, as far as the balance transaction tells: its payout may be seen after its return.
+func since(t stripe.BalanceTransaction) time.Time {
+	links := linksOf(t)
+	if len(links) > 0 && links[0] == t.Source.ID && !t.Source.Created.IsZero() {
+		return t.Source.Created
+	}
+	return t.Created
+}
+
+const ownersSQL = `
+SELECT
+	o.object,
+	o.collective
+FROM webhooks.owners AS o
+WHERE o.account = @account
+	AND o.object = ANY(@objects::text[])`
+
+// In the order of objects, so that two who decide never wait for one another in a circle.
+const keepOwnersSQL = `
+INSERT INTO webhooks.owners (
+	account,
+	object,
+	collective
+)
+SELECT
+	@account,
+	u.object,
+	u.collective
+FROM unnest(
+	@objects::text[],
+	@collectives::text[]
+) AS u (object, collective)
+ORDER BY u.object
+ON CONFLICT (account, object) DO NOTHING`
+
+// ownersTx says whose balance transactions are that belong to no donation: whoever the first of what belongs together
+// was decided to be, or else the one who may use the account alone. It is decided once.
+func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, ts []stripe.BalanceTransaction) ([]string, error) {
+	var objects []string
+	for _, t := range ts {
+		objects = append(objects, linksOf(t)...)
+	}
+	whose := make([]string, len(ts))
+	for {
+		kept, err := readOwners(ctx, tx, account, objects)
+		if err != nil {
+			return nil, err
+		}
+		fresh := map[string]string{}
+		for i, t := range ts {
+			links := linksOf(t)
+			known := slices.IndexFunc(links, func(id string) bool { _, ok := kept[id]; return ok })
+			if whose[i] = owners.At(since(t)); known >= 0 {
+				whose[i] = kept[links[known]]
+			}
+			for _, id := range links {
+				if _, ok := kept[id]; !ok {
+					kept[id], fresh[id] = whose[i], whose[i]
+				}
+			}
+		}
+		if len(fresh) == 0 {
+			return whose, nil
+		}
+		named := pgx.NamedArgs{"account": account}
+		named["objects"], named["collectives"] = columns(fresh)
+		tag, err := tx.Exec(ctx, keepOwnersSQL, named)
+		if err != nil {
+			return nil, postgres.Error(err)
+		}
+		if tag.RowsAffected() == int64(len(fresh)) {
+			return whose, nil
+		}
+		// Another job decided first, and its word holds.
+	}
+}
+
+func columns(m map[string]string) (keys, values []string) {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		keys, values = append(keys, key), append(values, m[key])
+	}
+	return keys, values
+}
+
+func readOwners(ctx context.Context, tx pgx.Tx, account string, objects []string) (map[string]string, error) {
+	kept := map[string]string{}
+	if len(objects) == 0 {
+		return kept, nil
+	}
+	rows, err := tx.Query(ctx, ownersSQL, pgx.NamedArgs{"account": account, "objects": objects})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	var object, collective string
+	_, err = pgx.ForEachRow(rows, []any{&object, &collective}, func() error {
+		kept[object] = collective
+		return nil
+	})
+	return kept, postgres.Error(err)
+}
+
+// ownTx books to somebody what belongs to no donation. What holds back or releases money and was booked before is left out.
+func (s *Service) ownTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, postings []posting) ([]posting, error) {
+	var linked []int
+	var ts []stripe.BalanceTransaction
+	known := map[int]bool{}
+	for i, p := range postings {
+		m, _ := meaningOf(p.of)
+		switch {
+		case p.transaction.Entries[0].Donation != uuid.Nil:
+		case m.family != "":
+			parts, before, err := holdTx(ctx, tx, account, m.family, owners.At(p.of.Created), p.of)
+			if err != nil {
+				return nil, err
+			}
+			known[i] = before
+			postings[i].divide(parts)
+		default:
+			linked, ts = append(linked, i), append(ts, p.of)
+		}
+	}
+	whose, err := s.ownersTx(ctx, tx, account, owners, ts)
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range linked {
+		postings[i].divide([]part{{whose[j], postings[i].of.Amount}})
+	}
+	kept := postings[:0]
+	for i, p := range postings {
+		if !known[i] {
+			kept = append(kept, p)
+		}
+	}
+	return kept, nil
+}
+
+// divide books a transaction that belongs to nobody to those whose it is. The first has its fee.
+func (p *posting) divide(parts []part) {
+	if len(parts) == 0 {
+		return
+	}
+	for i := range p.transaction.Entries {
+		p.transaction.Entries[i].Collective = parts[0].collective
+	}
+	if len(parts) == 1 {
+		return
+	}
+	// The first two are the gross amount and its other side.
+	gross, fees := p.transaction.Entries[:2], p.transaction.Entries[2:]
+	var entries []ledger.Entry
+	for _, of := range parts {
+		if of.minor == 0 {
+			continue
+		}
+		for i, sign := range []int64{1, -1} {
+			e := gross[i]
+			e.Collective, e.Amount.Minor = of.collective, sign*of.minor
+			entries = append(entries, e)
+		}
+	}
+	p.transaction.Entries = append(entries, fees...)
+}
+
+// lockHoldsSQL lets one at a time take from the pots of an account.
+const lockHoldsSQL = `
+SELECT pg_advisory_xact_lock(@class::integer, hashtext(@account))`
+
+const holdsClass = lockClass + 1
+
+const knownHoldSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM webhooks.holds AS h
+	WHERE h.account = @account
+		AND h.transaction = @transaction
+)`
+
+// What is of the same source, or of the same amount, belongs together before what is merely older.
+const openHoldsSQL = `
+SELECT
+	h.transaction,
+	h.collective,
+	h.left_minor
+FROM webhooks.holds AS h
+WHERE h.account = @account
+	AND h.family = @family
+	AND h.currency = @currency
+	AND h.left_minor <> 0
+	AND (h.left_minor > 0) = (@amount::bigint < 0)
+ORDER BY
+	h.source = @source AND h.source <> '' DESC,
+	h.left_minor = -@amount::bigint DESC,
+	h.created_at,
+	h.transaction
+LIMIT 1000`
+
+const takeHoldSQL = `
+UPDATE webhooks.holds AS h
+SET left_minor = @left_minor
+WHERE h.account = @account
+	AND h.transaction = @transaction`
+
+const keepHoldSQL = `
+INSERT INTO webhooks.holds (
+	account,
+	transaction,
+	family,
+	currency,
+	source,
+	collective,
+	left_minor,
+	created_at
+)
+VALUES (
+	@account,
+	@transaction,
+	@family,
+	@currency,
+	@source,
+	@collective,
+	@left_minor,
+	@created_at
+)`
+
+// holdTx says whose a balance transaction is that holds money back or releases it: those from whom, or for whom, the same
+// pot was filled before; the rest is owner's. known: it was booked before. In whatever order they are seen, the pot of
+// each comes to nothing when all is released.
+func holdTx(ctx context.Context, tx pgx.Tx, account, family, owner string, t stripe.BalanceTransaction) (parts []part, known bool, err error) {
+	args := pgx.NamedArgs{
+		"class": holdsClass, "account": account, "transaction": t.ID, "family": family, "currency": t.Currency,
+		"source": t.Source.ID, "collective": owner, "amount": t.Amount, "created_at": t.Created,
+	}
+	if _, err := tx.Exec(ctx, lockHoldsSQL, args); err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	if err := tx.QueryRow(ctx, knownHoldSQL, args).Scan(&known); err != nil || known {
+		return nil, known, postgres.Error(err)
+	}
+	rows, err := tx.Query(ctx, openHoldsSQL, args)
+	if err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	type open struct {
+		transaction, collective string
+		left                    int64
+	}
+	pot, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o open, err error) {
+		return o, row.Scan(&o.transaction, &o.collective, &o.left)
+	})
+	if err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	sums, left := map[string]int64{}, t.Amount
+	for _, o := range pot {
+		taken := -o.left
+		if left > 0 && taken > left || left < 0 && taken < left {
+			taken = left
+		}
+		if taken == 0 {
+			break
+		}
+		left -= taken
+		sums[o.collective] += taken
+		if _, err := tx.Exec(ctx, takeHoldSQL, pgx.NamedArgs{
+			"account": account, "transaction": o.transaction, "left_minor": o.left + taken,
+		}); err != nil {
+			return nil, false, postgres.Error(err)
+		}
+	}
+	args["left_minor"] = left
+	if _, err := tx.Exec(ctx, keepHoldSQL, args); err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	if sums[owner] += left; sums[owner] == 0 && len(sums) > 1 {
+		delete(sums, owner)
+	}
+	for _, collective := range slices.Sorted(maps.Keys(sums)) {
+		parts = append(parts, part{collective, sums[collective]})
+	}
+	return parts, false, nil
+}
