@@ -8,6 +8,13 @@ GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 module_dir = $$(go mod download -json $(1) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')
 
+# Go, npm and the browser keep files under HOME. Where there is none to write into, they get one here.
+ifneq ($(shell test -d "$${HOME:-}" -a -w "$${HOME:-}" && echo yes),yes)
+export HOME := $(CURDIR)/.dev/home
+export GOFLAGS := $(GOFLAGS) -modcacherw
+$(shell mkdir -p "$(HOME)")
+endif
+
 .PHONY: help
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
@@ -30,20 +37,27 @@ build: ## build the program into .dev/bin
 
 .PHONY: run
 run: ## start the demo: private Postgres, simulated Stripe, service, a collective's own site
-	@go build -o .dev/bin/ ./services/cmd/cagnotte-dev
+	@go build -buildvcs=false -o .dev/bin/ ./services/cmd/cagnotte-dev
 	@exec .dev/bin/cagnotte-dev
 
 .PHONY: clean
 clean: ## forget the demo's data and what was built
-	@go run ./services/cmd/cagnotte-dev forget
+	@go run -buildvcs=false ./services/cmd/cagnotte-dev forget
 	@rm -rf .dev .tools/third_party gateway/e2e/node_modules
 
+# What a test would miss after ten minutes is missed here at once: programs of other people, and the network. Go and
+# npm fetch the rest, no root needed.
+.PHONY: programs
+programs: ## get what the tests call: as root on Debian it is installed, otherwise one line says how
+	@.tools/need node npm chromium hledger bean-check promtool
+	@$(TOOL) -n stripe-mock >/dev/null
+
 .PHONY: test
-test: ## run all tests; Postgres binaries and Go are enough, a browser is installed when possible
+test: programs ## run all tests, browser included; as root on Debian, Go and Postgres are enough
 	go test -shuffle=on -timeout 20m ./...
 
 .PHONY: race
-race: ## run all tests but the browser's under the race detector
+race: programs ## run all tests but the browser's under the race detector
 	go test -race -shuffle=on -timeout 40m $$(go list ./... | grep -v /app/e2e)
 
 SEEDS ?= 1-5000

@@ -1,10 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -19,55 +19,36 @@ var browsers = []string{
 	"/Applications/Chromium.app/Contents/MacOS/Chromium",
 }
 
-// tools finds node and a browser. As root on Debian it installs what is missing; anywhere else the
-// test fails with the line that does: a browser test that skips tells nobody anything.
+// tools finds node and a browser. What is missing is installed where that is possible, and fails the test with the line
+// that installs it where not: a browser test that skips tells nobody anything.
 func tools(t testing.TB) (node, browser string) {
 	t.Helper()
-	var missing []string
-	if node = find("node"); node == "" || find("npm") == "" {
-		missing = append(missing, "nodejs", "npm")
-	}
+	run(t, folder(), "../../.tools/need", "node", "npm", "chromium")
 	if browser = os.Getenv("CHROME"); browser == "" {
 		browser = find(browsers...)
 	}
-	if browser == "" {
-		missing = append(missing, "chromium")
-	}
-	if len(missing) == 0 {
-		return node, browser
-	}
-	install := "apt-get install -y " + strings.Join(missing, " ")
-	if os.Geteuid() != 0 || find("apt-get") == "" {
-		if runtime.GOOS == "darwin" {
-			install = "brew install node && brew install --cask google-chrome"
-		} else {
-			install = "sudo " + install
-		}
-		t.Fatalf("e2e: the browser tests need %s; install with:\n\n  %s\n\nor set CHROME to a Chromium of yours", strings.Join(missing, ", "), install)
-	}
-	t.Logf("%s", install)
-	// A new machine has no package lists yet, and tests of other packages may be installing too: one at a time.
-	run(t, "", "flock", "/tmp/cagnotte-apt.lock", "sh", "-c",
-		"apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "+strings.Join(missing, " "))
-	if node, browser = find("node"), find(browsers...); node == "" || browser == "" {
-		t.Fatalf("e2e: after %q there is still no node or no browser in PATH", install)
+	if node = find("node"); node == "" || browser == "" {
+		t.Fatalf("e2e: there is no node or no browser in PATH: %q, %q", node, browser)
 	}
 	return node, browser
 }
 
-// installPlaywright runs npm ci unless what is installed is as new as the lock file.
+// installPlaywright runs npm ci unless what is installed is what the lock file says. A copy of that is kept beside it,
+// since the times of files say when somebody checked them out, and no more.
 func installPlaywright(t testing.TB, dir string) {
 	t.Helper()
-	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
+	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// npm writes this file at the end of an install.
-	installed, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
-	if err == nil && !installed.ModTime().Before(lock.ModTime()) {
+	copied := filepath.Join(dir, "node_modules", ".installed-lock.json")
+	if installed, err := os.ReadFile(copied); err == nil && bytes.Equal(installed, lock) {
 		return
 	}
 	run(t, dir, "npm", "ci", "--no-audit", "--no-fund")
+	if err := os.WriteFile(copied, lock, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // find returns the first of the names that can be run, or "".
@@ -84,7 +65,6 @@ func run(t testing.TB, dir, name string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("e2e: %s %s: %v\n%s", name, strings.Join(args, " "), err, output)
 	}

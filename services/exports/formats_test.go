@@ -21,23 +21,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// install makes sure that a tool of Debian's is there. A missing one is installed where that is
-// possible, and fails the test with the line that installs it where not.
-func install(t *testing.T, tool, debianPackage string) {
+// need makes sure that a program is there. A missing one is installed where that is possible, and fails the test with
+// the line that installs it where not.
+func need(t *testing.T, program string) {
 	t.Helper()
-	if _, err := exec.LookPath(tool); err == nil {
-		return
-	}
-	if os.Geteuid() == 0 {
-		// A new machine has no package lists yet, and tests of other packages may be installing too: one at a time.
-		command := exec.CommandContext(t.Context(), "flock", "/tmp/cagnotte-apt.lock", "sh", "-c",
-			"apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "+debianPackage)
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Logf("%v: %s", err, out)
-		}
-	}
-	if _, err := exec.LookPath(tool); err != nil {
-		t.Fatalf("%s is missing: apt-get install -y %s", tool, debianPackage)
+	if out, err := exec.CommandContext(t.Context(), "../../.tools/need", program).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }
 
@@ -141,7 +130,7 @@ func cells(t *testing.T, text string) [][]string {
 }
 
 func TestHledger(t *testing.T) {
-	install(t, "hledger", "hledger")
+	need(t, "hledger")
 	service, books, pool := open(t, "Europe/Paris")
 	motley(t, books, pool)
 	path := written(t, service, exports.Request{Collective: vallon, Format: exports.FormatHledger})
@@ -172,7 +161,7 @@ func TestHledger(t *testing.T) {
 }
 
 func TestBeancount(t *testing.T) {
-	install(t, "bean-check", "beancount")
+	need(t, "bean-check")
 	service, books, pool := open(t, "Europe/Paris")
 	motley(t, books, pool)
 	path := written(t, service, exports.Request{Collective: vallon, Format: exports.FormatBeancount})

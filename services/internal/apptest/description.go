@@ -1,6 +1,7 @@
 package apptest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -104,16 +105,22 @@ func readDescription() (*description, error) {
 	return &description{raw: doc.Components.Schemas, decoded: map[string]*schema{}, paths: doc.Paths}, nil
 }
 
-// toolModule answers the folder of a module that .tools/go.mod pins.
+// toolModule answers the folder of a module that .tools/go.mod pins, after fetching it where it is not in the cache yet.
 func toolModule(module string) (string, error) {
 	_, file, _, _ := runtime.Caller(0)
-	cmd := exec.Command("go", "list", "-m", "-modfile=.tools/go.mod", "-f", "{{.Dir}}", module)
+	cmd := exec.Command("go", "mod", "download", "-modfile=.tools/go.mod", "-json", module)
 	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..", "..")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if dir := strings.TrimSpace(string(out)); err == nil && dir != "" {
-		return dir, nil
+	if err != nil { // the reason stands in either
+		return "", fmt.Errorf("fetch %s: %w: %s%s", module, err, stderr.String(), out)
 	}
-	return "", fmt.Errorf("%s is not in the module cache: go mod download -modfile=.tools/go.mod %[1]s (%v)", module, err)
+	var found struct{ Dir string }
+	if err := json.Unmarshal(out, &found); err != nil {
+		return "", fmt.Errorf("fetch %s: %w", module, err)
+	}
+	return found.Dir, nil
 }
 
 // component answers a named schema, nil when there is none.
