@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -44,6 +45,7 @@ type Config struct {
 // Server is a gRPC server with the chain and reflection, whose services can be called in process as well.
 type Server struct {
 	*grpc.Server
+	metrics   *metrics
 	inProcess channel
 }
 
@@ -95,6 +97,7 @@ func (s oneRequest) SendMsg(m any) error {
 
 // RegisterService implements grpc.ServiceRegistrar.
 func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	s.metrics.expect(desc)
 	s.Server.RegisterService(desc, impl)
 	s.inProcess.RegisterService(desc, impl)
 }
@@ -123,7 +126,7 @@ func NewServer(cfg Config) (*Server, error) {
 		metrics:      newMetrics(cfg.Metrics),
 		timeout:      cfg.Timeout,
 	}
-	server := &Server{Server: grpc.NewServer(
+	server := &Server{metrics: c.metrics, Server: grpc.NewServer(
 		grpc.UnaryInterceptor(c.unary),
 		grpc.StreamInterceptor(c.stream),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
@@ -162,6 +165,25 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	r.MustRegister(m.calls, m.took)
 	return m
+}
+
+// ours are the codes of failures that are the server's and not the caller's.
+var ours = []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Unknown, codes.DataLoss}
+
+// expect tells the failures of a service's methods from 0 on: Prometheus sees no increase in what begins with the first,
+// and that may be the donation on which an alert has to come.
+func (m *metrics) expect(desc *grpc.ServiceDesc) {
+	expect := func(method string) {
+		for _, code := range slices.Concat(ours, []codes.Code{codes.OK}) {
+			m.calls.WithLabelValues("/"+desc.ServiceName+"/"+method, code.String())
+		}
+	}
+	for _, method := range desc.Methods {
+		expect(method.MethodName)
+	}
+	for _, stream := range desc.Streams {
+		expect(stream.StreamName)
+	}
 }
 
 func (m *metrics) observe(method string, code codes.Code, took time.Duration) {
