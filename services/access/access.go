@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -10,10 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // Role is what a key may do. The zero Role may nothing.
@@ -44,6 +47,8 @@ type Principal struct {
 	Role Role
 	// Collective is the id of the key's collective; empty for the operator.
 	Collective string
+	// Member is the name of the key that stands for the whole member; see [Key.Member].
+	Member string
 }
 
 // IsZero reports whether p is nobody.
@@ -85,6 +90,20 @@ type Key struct {
 	LastUseTime time.Time
 	// RevokeTime is when it was revoked; zero while it works.
 	RevokeTime time.Time
+	// Maker is the resource name of the key that made it; empty for the command line.
+	Maker string
+	// Root is the id of the key, of the same collective, that stands for the member; empty for the key itself.
+	Root string
+}
+
+// Member returns the resource name of the key that stands for whoever holds this one: the first key of a chain of keys of
+// which each made the next. A key that the operator or the command line made begins a member of its own. It never changes,
+// whatever is revoked.
+func (k Key) Member() string { return keyName(k.Collective, cmp.Or(k.Root, k.ID)) }
+
+// MadeByOperator reports whether the key was made by the operator's key, or on the command line.
+func (k Key) MadeByOperator() bool {
+	return k.Maker == "" || strings.HasPrefix(k.Maker, "apiKeys/")
 }
 
 // Name returns the key's resource name.
@@ -118,6 +137,16 @@ type Config struct {
 	Now func() time.Time
 	// Random makes secrets and ids; crypto/rand when nil.
 	Random io.Reader
+	// Tell tells the other members of a key that was made or revoked, in the same transaction; nobody is told when nil.
+	Tell func(ctx context.Context, tx pgx.Tx, change KeyChange) error
+}
+
+// KeyChange is a key that was made or revoked just now.
+type KeyChange struct {
+	// Key is the key as it is now: it has a RevokeTime when it was revoked.
+	Key Key
+	// By is who did it; nobody for the command line.
+	By Principal
 }
 
 // Service keeps the keys and checks them. It is safe for concurrent use and keeps
@@ -127,11 +156,15 @@ type Service struct {
 	pool   *pgxpool.Pool
 	now    func() time.Time
 	random io.Reader
+	tell   func(ctx context.Context, tx pgx.Tx, change KeyChange) error
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	s := &Service{pool: c.Pool, now: c.Now, random: c.Random}
+	s := &Service{pool: c.Pool, now: c.Now, random: c.Random, tell: c.Tell}
+	if s.tell == nil {
+		s.tell = func(context.Context, pgx.Tx, KeyChange) error { return nil }
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -149,7 +182,7 @@ func New(c Config) *Service {
 // It writes down the use of the key at most once a minute. That never makes it
 // wait for another call, and when it fails the call goes on.
 func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, error) {
-	invalid := errs.New(codes.Unauthenticated, "INVALID_KEY", "The API key is unknown or was revoked.")
+	invalid := invalidKey()
 	token, secret, ok := splitKey(bearer)
 	if !ok {
 		return Principal{}, invalid
@@ -172,7 +205,12 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, e
 		DisplayName: row.key.DisplayName,
 		Role:        row.key.Role,
 		Collective:  row.key.Collective,
+		Member:      row.key.Member(),
 	}, nil
+}
+
+func invalidKey() error {
+	return errs.New(codes.Unauthenticated, "INVALID_KEY", "The API key is unknown or was revoked.")
 }
 
 // useInterval is how exactly a key's last use is known: the busiest key costs one
@@ -182,6 +220,9 @@ const useInterval = time.Minute
 // Create makes a key and returns it with its secret, which is kept nowhere. An
 // empty id is made up. An id that is taken is ALREADY_EXISTS (API_KEY_EXISTS), a
 // missing collective NOT_FOUND, a role of the wrong kind INVALID_ARGUMENT.
+//
+// The caller in the context is its maker, and a maker that was revoked meanwhile is
+// UNAUTHENTICATED (INVALID_KEY). Other members are told in the same transaction.
 func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	if err := checkRole(k); err != nil {
 		return Key{}, "", err
@@ -204,7 +245,24 @@ func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	}
 	k.CreateTime = s.now().UTC().Truncate(time.Microsecond)
 	k.LastUseTime, k.RevokeTime = time.Time{}, time.Time{}
-	if err := s.insert(ctx, k, token, hashSecret(secret)); err != nil {
+	by := PrincipalFrom(ctx)
+	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		k.Maker, k.Root = by.Key, ""
+		if by.Key != "" {
+			maker, err := HoldTx(ctx, tx, by.Key)
+			if err != nil {
+				return err
+			}
+			if maker.Role != RoleOperator {
+				k.Root = cmp.Or(maker.Root, maker.ID)
+			}
+		}
+		if err := insertTx(ctx, tx, k, token, hashSecret(secret)); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, KeyChange{Key: k, By: by})
+	})
+	if err != nil {
 		return Key{}, "", err
 	}
 	return k, joinKey(token, secret), nil
@@ -218,10 +276,31 @@ func (s *Service) CreateOperatorKey(ctx context.Context, displayName string) (st
 	return secret, err
 }
 
-// Revoke ends a key for ever. A second time it changes nothing and answers the
-// same. A missing one is NOT_FOUND.
-func (s *Service) Revoke(ctx context.Context, collective, id string) (Key, error) {
-	return s.revoke(ctx, collective, id, s.now().UTC().Truncate(time.Microsecond))
+// Revoke ends a key for ever, and tells other members in the same transaction. A
+// second time it changes nothing and answers the same. A missing one is NOT_FOUND.
+// A caller in the context whose own key was revoked meanwhile is UNAUTHENTICATED
+// (INVALID_KEY): of two keys that revoke each other, one stays.
+func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err error) {
+	by := PrincipalFrom(ctx)
+	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := lockRevocationsTx(ctx, tx, collective); err != nil {
+			return err
+		}
+		if by.Key != "" {
+			if _, err := HoldTx(ctx, tx, by.Key); err != nil {
+				return err
+			}
+		}
+		var revoked bool
+		if k, revoked, err = revokeTx(ctx, tx, collective, id, s.now().UTC().Truncate(time.Microsecond)); err != nil || !revoked {
+			return err
+		}
+		return s.tell(ctx, tx, KeyChange{Key: k, By: by})
+	})
+	if err != nil {
+		return Key{}, err
+	}
+	return k, nil
 }
 
 // checkRole keeps the two kinds of keys apart, so that no owner can make itself

@@ -74,7 +74,7 @@ func TestKeyOpensItsCollective(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := access.Principal{Key: "collectives/vallon/apiKeys/k-" + string(role), DisplayName: "Laptop", Role: role, Collective: "vallon"}
+		want := access.Principal{Key: "collectives/vallon/apiKeys/k-" + string(role), DisplayName: "Laptop", Role: role, Collective: "vallon", Member: "collectives/vallon/apiKeys/k-" + string(role)}
 		if got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}

@@ -94,7 +94,17 @@ func keyToProto(k Key) *accessv1.ApiKey {
 		CreateTime:  timestamp(k.CreateTime),
 		LastUseTime: timestamp(k.LastUseTime),
 		RevokeTime:  timestamp(k.RevokeTime),
+		Maker:       maker(k),
+		Member:      k.Member(),
 	}
+}
+
+// maker keeps the names of the instance's keys from the members of a collective, who may not list them.
+func maker(k Key) string {
+	if k.Collective != "" && k.MadeByOperator() {
+		return ""
+	}
+	return k.Maker
 }
 
 func timestamp(t time.Time) *timestamppb.Timestamp {

@@ -38,6 +38,7 @@ func TestServerKeyLife(t *testing.T) {
 		Role:        accessv1.Role_ROLE_TREASURER,
 		Secret:      created.GetSecret(),
 		CreateTime:  timestamppb.New(clock.now()),
+		Member:      "collectives/vallon/apiKeys/laptop",
 	}
 	if diff := cmp.Diff(want, created, protocmp.Transform()); diff != "" {
 		t.Errorf("created (-want +got)\n%s", diff)

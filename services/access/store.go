@@ -27,6 +27,8 @@ SELECT
 	k.created_at,
 	k.last_used_at,
 	k.revoked_at,
+	k.maker,
+	k.member,
 	k.secret_hash
 FROM access.api_keys AS k
 WHERE k.token = @token`
@@ -90,7 +92,9 @@ INSERT INTO access.api_keys (
 	id,
 	display_name,
 	role,
-	created_at
+	created_at,
+	maker,
+	member
 )
 VALUES (
 	@token,
@@ -99,11 +103,13 @@ VALUES (
 	@id,
 	@display_name,
 	@role,
-	@created_at
+	@created_at,
+	@maker,
+	@member
 )`
 
-func (s *Service) insert(ctx context.Context, k Key, token string, hash [sha256.Size]byte) error {
-	_, err := s.pool.Exec(ctx, insertKeySQL, pgx.NamedArgs{
+func insertTx(ctx context.Context, tx pgx.Tx, k Key, token string, hash [sha256.Size]byte) error {
+	_, err := tx.Exec(ctx, insertKeySQL, pgx.NamedArgs{
 		"token":        token,
 		"secret_hash":  hash[:],
 		"collective":   k.Collective,
@@ -111,6 +117,8 @@ func (s *Service) insert(ctx context.Context, k Key, token string, hash [sha256.
 		"display_name": k.DisplayName,
 		"role":         string(k.Role),
 		"created_at":   k.CreateTime,
+		"maker":        k.Maker,
+		"member":       k.Root,
 	})
 	return postgres.ErrorFor(err, map[string]*errs.Error{
 		"api_keys_name_key":        errs.Exists("API_KEY_EXISTS", "%s exists; its secret is not shown again.", k.Name()),
@@ -118,12 +126,73 @@ func (s *Service) insert(ctx context.Context, k Key, token string, hash [sha256.
 	})
 }
 
-// revokeSQL keeps the time of the first revocation.
+const keyByNameSQL = `
+SELECT
+	k.collective,
+	k.id,
+	k.display_name,
+	k.role,
+	k.created_at,
+	k.last_used_at,
+	k.revoked_at,
+	k.maker,
+	k.member
+FROM access.api_keys AS k
+WHERE COALESCE(k.collective, '') = @collective
+	AND k.id = @id`
+
+// KeyTx returns the key of a resource name, whether it works or was revoked; one that is not there is NOT_FOUND.
+func KeyTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
+	return keyTx(ctx, tx, keyByNameSQL, name)
+}
+
+// holdSQL lets a revocation wait, and writing down the last use go on elsewhere: that skips locked rows.
+const holdSQL = keyByNameSQL + `
+FOR SHARE OF k`
+
+// HoldTx returns the key of a resource name and keeps it from being revoked until the transaction ends. One that was
+// revoked since the call was let in is UNAUTHENTICATED (INVALID_KEY). Whoever decides something that a revoked key must
+// not decide calls it in the transaction that writes the decision.
+func HoldTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
+	k, err := keyTx(ctx, tx, holdSQL, name)
+	if err == nil && !k.RevokeTime.IsZero() {
+		err = invalidKey()
+	}
+	return k, err
+}
+
+func keyTx(ctx context.Context, tx pgx.Tx, sql, name string) (Key, error) {
+	collective, id, ok := parseKeyName(name)
+	if !ok {
+		return Key{}, errs.NotFound(name)
+	}
+	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"collective": collective, "id": id})
+	if err != nil {
+		return Key{}, postgres.Error(err)
+	}
+	k, err := pgx.CollectExactlyOneRow(rows, rowToKey)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Key{}, errs.NotFound(name)
+	}
+	return k, postgres.Error(err)
+}
+
+const lockRevocationsSQL = `
+SELECT pg_advisory_xact_lock(hashtextextended('cagnotte access revoke ' || @collective::text, 0))`
+
+// lockRevocationsTx lets the revocations of one collective come one after the other: two keys that revoke each other
+// would else wait for each other's rows.
+func lockRevocationsTx(ctx context.Context, tx pgx.Tx, collective string) error {
+	_, err := tx.Exec(ctx, lockRevocationsSQL, pgx.NamedArgs{"collective": collective})
+	return postgres.Error(err)
+}
+
 const revokeSQL = `
 UPDATE access.api_keys AS k
-SET revoked_at = COALESCE(k.revoked_at, @now)
+SET revoked_at = @now
 WHERE COALESCE(k.collective, '') = @collective
 	AND k.id = @id
+	AND k.revoked_at IS NULL
 RETURNING
 	k.collective,
 	k.id,
@@ -131,18 +200,43 @@ RETURNING
 	k.role,
 	k.created_at,
 	k.last_used_at,
-	k.revoked_at`
+	k.revoked_at,
+	k.maker,
+	k.member`
 
-func (s *Service) revoke(ctx context.Context, collective, id string, now time.Time) (Key, error) {
-	rows, err := s.pool.Query(ctx, revokeSQL, pgx.NamedArgs{"collective": collective, "id": id, "now": now})
+// revokeTx reports false for a key that was revoked before, whose time stays.
+func revokeTx(ctx context.Context, tx pgx.Tx, collective, id string, now time.Time) (k Key, revoked bool, err error) {
+	rows, err := tx.Query(ctx, revokeSQL, pgx.NamedArgs{"collective": collective, "id": id, "now": now})
 	if err != nil {
-		return Key{}, postgres.Error(err)
+		return Key{}, false, postgres.Error(err)
 	}
-	k, err := pgx.CollectExactlyOneRow(rows, rowToKey)
+	k, err = pgx.CollectExactlyOneRow(rows, rowToKey)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Key{}, errs.NotFound(keyName(collective, id))
+		k, err = KeyTx(ctx, tx, keyName(collective, id))
+		return k, false, err
 	}
-	return k, postgres.Error(err)
+	return k, err == nil, postgres.Error(err)
+}
+
+const otherMembersSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM access.api_keys AS k
+	WHERE COALESCE(k.collective, '') = @collective
+		AND COALESCE(NULLIF(k.member, ''), k.id) <> @member
+		AND k.role = ANY(@roles::text[])
+		AND k.revoked_at IS NULL
+)`
+
+// OtherMemberTx reports whether a key of the collective (the instance, when empty) and of one of the roles works that is
+// of another member than the one of this name.
+func OtherMemberTx(ctx context.Context, tx pgx.Tx, collective, member string, roles ...Role) (other bool, err error) {
+	of, id, _ := parseKeyName(member)
+	if of != collective {
+		id = ""
+	}
+	err = tx.QueryRow(ctx, otherMembersSQL, pgx.NamedArgs{"collective": collective, "member": id, "roles": roles}).Scan(&other)
+	return other, postgres.Error(err)
 }
 
 // listKeysSQL is a keyset page; without a key the page starts at infinity.
@@ -154,7 +248,9 @@ SELECT
 	k.role,
 	k.created_at,
 	k.last_used_at,
-	k.revoked_at
+	k.revoked_at,
+	k.maker,
+	k.member
 FROM access.api_keys AS k
 WHERE COALESCE(k.collective, '') = @collective
 	AND (k.created_at, k.id) < (COALESCE(@before_time::timestamptz, 'infinity'), @before_id)
@@ -193,7 +289,7 @@ func scanKey(r pgx.CollectableRow, rest ...any) (Key, error) {
 		collective        *string
 		lastUsed, revoked *time.Time
 	)
-	columns := []any{&collective, &k.ID, &k.DisplayName, &k.Role, &k.CreateTime, &lastUsed, &revoked}
+	columns := []any{&collective, &k.ID, &k.DisplayName, &k.Role, &k.CreateTime, &lastUsed, &revoked, &k.Maker, &k.Root}
 	if err := r.Scan(append(columns, rest...)...); err != nil {
 		return Key{}, err
 	}

@@ -79,6 +79,14 @@ const (
 	NoticeRefundApprovalChanged NoticeKind = "refund_approval_changed"
 	// NoticeAlertEmailsChanged: notices are mailed to other addresses from now on.
 	NoticeAlertEmailsChanged NoticeKind = "alert_emails_changed"
+	// NoticeStripeAccountChanged: donations go to another Stripe account.
+	NoticeStripeAccountChanged NoticeKind = "stripe_account_changed"
+	// NoticeOnboardingStarted: somebody was given a link with which to say to Stripe where money is paid out to.
+	NoticeOnboardingStarted NoticeKind = "onboarding_started"
+	// NoticeKeyCreated: there is another API key.
+	NoticeKeyCreated NoticeKind = "key_created"
+	// NoticeKeyRevoked: an API key works no more.
+	NoticeKeyRevoked NoticeKind = "key_revoked"
 )
 
 // Notice is what members of a collective, or the operator, must be told.
@@ -101,6 +109,8 @@ type Notice struct {
 	Deadline time.Time
 	// Since is when what it is about began; zero where that does not matter.
 	Since time.Time
+	// Change is what somebody changed; nil when the notice is about no change of theirs.
+	Change *Change
 
 	// The rest is filled in by the service.
 
@@ -156,6 +166,11 @@ func parseNoticeName(name string) (collective string, id uuid.UUID, ok bool) {
 // A notice that cannot be one is INTERNAL: what stands in it is the program's own. A collective that is not
 // there is NOT_FOUND.
 func (s *Service) TellTx(ctx context.Context, tx pgx.Tx, n Notice) error {
+	return s.tellTx(ctx, tx, n)
+}
+
+// tellTx is TellTx that mails to some more addresses as well.
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n Notice, alsoTo ...string) error {
 	if err := n.check(); err != nil {
 		return errs.Internal(err)
 	}
@@ -165,7 +180,7 @@ func (s *Service) TellTx(ctx context.Context, tx pgx.Tx, n Notice) error {
 	if err != nil || !told {
 		return err
 	}
-	return s.mailTx(ctx, tx, n)
+	return s.mailTx(ctx, tx, n, alsoTo...)
 }
 
 func (n Notice) check() error {

@@ -23,6 +23,8 @@ type noticeMailArgs struct {
 	Collective string    `json:"collective"`
 	Notice     uuid.UUID `json:"notice"`
 	To         string    `json:"to"`
+	// Operator: it goes to the operator, who is told of a collective's change too.
+	Operator bool `json:"operator,omitempty"`
 }
 
 // Kind names the job in River.
@@ -38,23 +40,35 @@ SELECT c.alert_emails
 FROM collectives.collectives AS c
 WHERE c.id = @id`
 
-// mailTx makes a job for each reader. Without a mail server there is none: the notice is read by RPC.
-func (s *Service) mailTx(ctx context.Context, tx pgx.Tx, n Notice) error {
+// mailTx makes a job for each reader. Without a mail server there is none: the notice is read by RPC. Of a change the
+// operator is told as well, and so are the addresses that come in addition; each address once.
+func (s *Service) mailTx(ctx context.Context, tx pgx.Tx, n Notice, alsoTo ...string) error {
 	if !s.mail.Enabled() || s.jobs == nil {
 		return nil
 	}
-	addresses := s.operatorEmails
+	var addresses []string
 	if n.Collective != "" {
 		if err := tx.QueryRow(ctx, alertEmailsSQL, pgx.NamedArgs{"id": n.Collective}).Scan(&addresses); err != nil {
 			return postgres.Error(err)
 		}
 	}
-	if len(addresses) == 0 {
-		return nil
+	var jobs []river.InsertManyParams
+	seen := map[string]bool{}
+	add := func(operator bool, all ...string) {
+		for _, to := range all {
+			if !seen[to] {
+				jobs = append(jobs, river.InsertManyParams{Args: noticeMailArgs{Collective: n.Collective, Notice: n.ID, To: to, Operator: operator}})
+			}
+			seen[to] = true
+		}
 	}
-	jobs := make([]river.InsertManyParams, len(addresses))
-	for i, to := range addresses {
-		jobs[i].Args = noticeMailArgs{Collective: n.Collective, Notice: n.ID, To: to}
+	add(false, addresses...)
+	add(false, alsoTo...)
+	if n.Collective == "" || n.Change != nil {
+		add(true, s.operatorEmails...)
+	}
+	if len(jobs) == 0 {
+		return nil
 	}
 	_, err := s.jobs.InsertManyFastTx(ctx, tx, jobs)
 	return postgres.Error(err)
@@ -89,7 +103,7 @@ func (w *noticeMailWorker) Work(ctx context.Context, job *river.Job[noticeMailAr
 	if err != nil {
 		return err
 	}
-	to, err := s.readerOf(ctx, n)
+	to, err := s.readerOf(ctx, n, job.Args.Operator)
 	if err != nil {
 		return err
 	}
@@ -101,13 +115,16 @@ func (w *noticeMailWorker) Work(ctx context.Context, job *river.Job[noticeMailAr
 	})
 }
 
-func (s *Service) readerOf(ctx context.Context, n Notice) (reader, error) {
+func (s *Service) readerOf(ctx context.Context, n Notice, operator bool) (reader, error) {
 	if n.Collective == "" {
-		return reader{language: English, location: time.UTC}, nil
+		return reader{language: English, location: time.UTC, operator: true}, nil
 	}
 	c, err := s.Get(ctx, n.Collective)
 	if err != nil {
 		return reader{}, err
+	}
+	if operator {
+		return reader{name: c.DisplayName, language: English, location: time.UTC, operator: true}, nil
 	}
 	location, err := c.Location()
 	return reader{name: c.DisplayName, language: c.Language, location: location}, err

@@ -52,7 +52,7 @@ func (s *noticeServer) ListNotices(ctx context.Context, req *noticesv1.ListNotic
 		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
 	}
 	for _, n := range found {
-		resp.Notices = append(resp.Notices, noticeToProto(n))
+		resp.Notices = append(resp.Notices, noticeToProto(ctx, n))
 	}
 	return resp, nil
 }
@@ -62,14 +62,14 @@ func (s *noticeServer) AcknowledgeNotice(ctx context.Context, req *noticesv1.Ack
 	if !ok {
 		return nil, errs.NotFound(req.GetName())
 	}
-	n, err := s.service.Acknowledge(ctx, collective, id, access.PrincipalFrom(ctx).Key)
+	n, err := s.service.Acknowledge(ctx, collective, id, access.PrincipalFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return noticeToProto(n), nil
+	return noticeToProto(ctx, n), nil
 }
 
-func noticeToProto(n Notice) *noticesv1.Notice {
+func noticeToProto(ctx context.Context, n Notice) *noticesv1.Notice {
 	p := &noticesv1.Notice{
 		Name:           n.Name(),
 		Kind:           string(n.Kind),
@@ -89,6 +89,16 @@ func noticeToProto(n Notice) *noticesv1.Notice {
 	}
 	if !n.AcknowledgeTime.IsZero() {
 		p.AcknowledgeTime = timestamppb.New(n.AcknowledgeTime)
+	}
+	if c := n.Change; c != nil {
+		role := access.PrincipalFrom(ctx).Role
+		// The instance's keys are for the operator to see, and members' addresses for owners.
+		if !c.byOperator() || role == access.RoleOperator {
+			p.Actor, p.ActorDisplayName = c.Key, c.DisplayName
+		}
+		if n.Kind != NoticeAlertEmailsChanged || role == access.RoleOwner || role == access.RoleOperator {
+			p.Before, p.After = c.Before, c.After
+		}
 	}
 	return p
 }

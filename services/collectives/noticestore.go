@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -25,6 +26,11 @@ INSERT INTO collectives.notices (
 	transactions,
 	deadline,
 	since,
+	actor,
+	actor_display_name,
+	actor_member,
+	value_before,
+	value_after,
 	created_at
 )
 VALUES (
@@ -38,6 +44,11 @@ VALUES (
 	@transactions,
 	@deadline,
 	@since,
+	@actor,
+	@actor_display_name,
+	@actor_member,
+	@value_before,
+	@value_after,
 	@created_at
 )
 ON CONFLICT (collective, kind, key) DO NOTHING`
@@ -56,6 +67,12 @@ func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err er
 		"deadline":     nil,
 		"since":        nil,
 		"created_at":   n.CreateTime,
+
+		"actor": nil, "actor_display_name": nil, "actor_member": nil, "value_before": nil, "value_after": nil,
+	}
+	if c := n.Change; c != nil {
+		named["actor"], named["actor_display_name"], named["actor_member"] = c.Key, c.DisplayName, c.Member
+		named["value_before"], named["value_after"] = c.Before, c.After
 	}
 	if n.Amount.Currency != "" {
 		named["amount_minor"], named["currency"] = n.Amount.Minor, string(n.Amount.Currency)
@@ -84,6 +101,11 @@ const noticeColumns = `
 	n.transactions,
 	n.deadline,
 	n.since,
+	n.actor,
+	n.actor_display_name,
+	n.actor_member,
+	n.value_before,
+	n.value_after,
 	n.created_at,
 	n.acknowledged_at,
 	n.acknowledged_by`
@@ -94,7 +116,10 @@ FROM collectives.notices AS n
 WHERE n.id = @id
 	AND n.collective = @collective`
 
-// Notice returns one notice; a missing one is NOT_FOUND.
+const lockNoticeSQL = noticeSQL + `
+FOR NO KEY UPDATE`
+
+// notice returns one notice; a missing one is NOT_FOUND.
 func (s *Service) notice(ctx context.Context, collective string, id uuid.UUID) (Notice, error) {
 	rows, err := s.pool.Query(ctx, noticeSQL, pgx.NamedArgs{"id": id, "collective": collective})
 	return oneNotice(rows, err, collective, id)
@@ -168,16 +193,47 @@ WHERE n.id = @id
 	AND n.collective = @collective
 	AND n.acknowledged_at IS NULL`
 
-// Acknowledge notes that the holder of a key saw to a notice. Who was first stays: a second time changes
-// nothing and answers the same. A missing one is NOT_FOUND.
-func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UUID, by string) (Notice, error) {
-	_, err := s.pool.Exec(ctx, acknowledgeNoticeSQL, pgx.NamedArgs{
-		"id": id, "collective": collective, "by": by, "now": s.nowMicros(),
+// Acknowledge notes that a member saw to a notice. Who was first stays: a second time changes nothing and answers the
+// same. A missing one is NOT_FOUND. What a member changed itself another one sees to, as long as there is another who can:
+// else it is FAILED_PRECONDITION (SECOND_MEMBER_NEEDED).
+func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UUID, by access.Principal) (n Notice, err error) {
+	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		named := pgx.NamedArgs{"id": id, "collective": collective}
+		rows, err := tx.Query(ctx, lockNoticeSQL, named)
+		if n, err = oneNotice(rows, err, collective, id); err != nil || !n.AcknowledgeTime.IsZero() {
+			return err
+		}
+		if err := n.checkAcknowledgeTx(ctx, tx, by); err != nil {
+			return err
+		}
+		named["by"], named["now"] = by.Key, s.nowMicros()
+		if _, err := tx.Exec(ctx, acknowledgeNoticeSQL, named); err != nil {
+			return postgres.Error(err)
+		}
+		n.AcknowledgeTime, n.AcknowledgedBy = s.nowMicros(), by.Key
+		return nil
 	})
 	if err != nil {
-		return Notice{}, postgres.Error(err)
+		return Notice{}, err
 	}
-	return s.notice(ctx, collective, id)
+	return n, nil
+}
+
+// checkAcknowledgeTx keeps who changed something from putting the notice of it away.
+func (n Notice) checkAcknowledgeTx(ctx context.Context, tx pgx.Tx, by access.Principal) error {
+	c := n.Change
+	if c == nil || c.Member != by.Member && !(c.byOperator() && by.Role == access.RoleOperator) {
+		return nil
+	}
+	able := []access.Role{access.RoleOwner, access.RoleTreasurer}
+	if n.Collective == "" {
+		able = []access.Role{access.RoleOperator}
+	}
+	other, err := access.OtherMemberTx(ctx, tx, n.Collective, c.Member, able...)
+	if err != nil || !other {
+		return err
+	}
+	return errs.Precondition("SECOND_MEMBER_NEEDED", "Another member must see to what you changed yourself.")
 }
 
 const openNoticesSQL = `
@@ -221,11 +277,16 @@ func scanNotice(r pgx.CollectableRow) (Notice, error) {
 	var minor *int64
 	var currency *string
 	var deadline, since, acknowledged *time.Time
-	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &since, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
+	var actor, label, member, before, after *string
+	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &since,
+		&actor, &label, &member, &before, &after, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
 	if err != nil {
 		return Notice{}, err
 	}
 	n.CreateTime = n.CreateTime.UTC()
+	if actor != nil {
+		n.Change = &Change{Key: *actor, DisplayName: *label, Member: *member, Before: *before, After: *after}
+	}
 	if minor != nil {
 		n.Amount = money.Amount{Minor: *minor, Currency: money.Currency(*currency)}
 	}

@@ -55,6 +55,8 @@ type reader struct {
 	name     string
 	language string
 	location *time.Location
+	// operator: it is the operator who reads.
+	operator bool
 }
 
 // write says a notice in its reader's language. It says no more than the notice holds.
@@ -63,10 +65,16 @@ func (n Notice) write(to reader) (subject, text string) {
 	say := func(key string, values ...string) string { return strings.NewReplacer(values...).Replace(texts[key]) }
 	who, footer := to.name, texts["footer"]
 	if n.Collective == "" {
-		who, footer = texts["operator"], texts["operatorFooter"]
+		who = texts["operator"]
+	}
+	if n.Collective == "" || to.operator {
+		footer = texts["operatorFooter"]
 	}
 	subject = say("subject", "{collective}", who, "{what}", texts[string(n.Kind)+".subject"])
 	facts := []string{}
+	if n.Change != nil {
+		facts = append(facts, n.changeFacts(to, texts, say)...)
+	}
 	if n.Amount.Currency != "" {
 		facts = append(facts, say("amount", "{amount}", n.Amount.Format(money.Language(to.language))))
 	}
@@ -85,4 +93,36 @@ func (n Notice) write(to reader) (subject, text string) {
 	}
 	facts = append(facts, say("notice", "{notice}", n.Name()))
 	return subject, texts[string(n.Kind)+".text"] + "\n\n" + strings.Join(facts, "\n") + "\n\n-- \n" + footer + "\n"
+}
+
+// changeFacts are who changed something, and from what to what. The names of the instance's keys are the operator's.
+func (n Notice) changeFacts(to reader, texts map[string]string, say func(key string, values ...string) string) []string {
+	c := *n.Change
+	by := texts["theOperator"]
+	if c.Key != "" && (!c.byOperator() || to.operator) {
+		by = say("key", "{label}", c.DisplayName, "{key}", c.Key)
+	}
+	facts := []string{say("by", "{by}", by)}
+	if n.Kind == NoticeOnboardingStarted {
+		return facts
+	}
+	value := func(v string) string {
+		switch {
+		case v != "" && (n.Kind == NoticeKeyCreated || n.Kind == NoticeKeyRevoked):
+			role, label, _ := strings.Cut(v, " ")
+			return say("labelled", "{label}", label, "{role}", texts["role_"+role])
+		case v != "":
+			return v
+		case n.Kind == NoticeStripeAccountChanged:
+			return texts["platformAccount"]
+		}
+		return texts["none"]
+	}
+	if n.Kind != NoticeKeyCreated {
+		facts = append(facts, say("before", "{before}", value(c.Before)))
+	}
+	if n.Kind != NoticeKeyRevoked {
+		facts = append(facts, say("after", "{after}", value(c.After)))
+	}
+	return facts
 }

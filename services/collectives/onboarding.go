@@ -34,7 +34,8 @@ type onboarding struct {
 // StartOnboarding gives a collective a Standard account of its own at Stripe, unless it has one, and returns a
 // link into its onboarding, which one person can follow once, for some minutes. Another request returns another
 // link; the same one the same. The account is made once, whatever is repeated within the day for which Stripe
-// remembers; who asks for the first time again after a lost answer and a day leaves an empty account behind.
+// remembers; who asks for the first time again after a lost answer and a day leaves an empty account behind. Members and
+// the operator are told of the link.
 //
 //   - NOT_FOUND: no such collective
 //   - FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE, gifts went to the platform's own account, and cannot change it
@@ -58,6 +59,9 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 			}
 			k.Account = is.Account
 		}
+	}
+	if err := s.tellOnboarding(ctx, id, k.Account, requestID); err != nil {
+		return stripe.AccountLink{}, err
 	}
 	link, err := s.stripe.CreateAccountLink(ctx, requestID, k.Account, s.publicURL+refreshPath, s.publicURL+returnPath)
 	return link, connectError(err)

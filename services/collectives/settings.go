@@ -1,14 +1,9 @@
 package collectives
 
 import (
-	"context"
-	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -162,29 +157,3 @@ func validBIC(bic string) bool {
 
 func isLetter(c byte) bool { return c >= 'A' && c <= 'Z' }
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
-
-// tellChangesTx tells of other places where money is sent to, of another limit of refunds, and of other readers of
-// notices, as who steals a key would set them. It comes before the change is written, so that it goes to those who
-// were told so far.
-func (s *Service) tellChangesTx(ctx context.Context, tx pgx.Tx, stored, changed Collective) error {
-	n := Notice{Collective: stored.ID, Key: strconv.FormatInt(stored.version, 10), Subject: stored.Name()}
-	for _, change := range []struct {
-		kind    NoticeKind
-		differs bool
-	}{
-		{NoticeBankAccountChanged, stored.BankAccount != changed.BankAccount},
-		{NoticeChequeDetailsChanged, stored.ChequePayee != changed.ChequePayee || !slices.Equal(stored.PostalAddress, changed.PostalAddress)},
-		// To set the first limit takes nothing away from anybody.
-		{NoticeRefundApprovalChanged, stored.RefundApproval.Currency != "" && stored.RefundApproval != changed.RefundApproval},
-		{NoticeAlertEmailsChanged, len(stored.AlertEmails) > 0 && !slices.Equal(stored.AlertEmails, changed.AlertEmails)},
-	} {
-		if !change.differs {
-			continue
-		}
-		n.Kind = change.kind
-		if err := s.TellTx(ctx, tx, n); err != nil {
-			return err
-		}
-	}
-	return nil
-}

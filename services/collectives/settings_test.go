@@ -210,7 +210,7 @@ func TestWhatAThiefWouldChangeIsTold(t *testing.T) {
 		}
 	}
 	change(func(c *collectives.Collective) { c.AlertEmails = settled().AlertEmails })
-	check()
+	check("alert_emails_changed")
 	change(func(c *collectives.Collective) { c.BankAccount = settled().BankAccount })
 	check("bank_account_changed")
 	change(func(c *collectives.Collective) { c.BankAccount = settled().BankAccount })
@@ -220,7 +220,7 @@ func TestWhatAThiefWouldChangeIsTold(t *testing.T) {
 	change(func(c *collectives.Collective) { c.PostalAddress = []string{"Ailleurs"} })
 	check("cheque_details_changed")
 	change(func(c *collectives.Collective) { c.RefundApproval = money.Amount{Minor: 50_00, Currency: money.EUR} })
-	check()
+	check("refund_approval_changed")
 	change(func(c *collectives.Collective) { c.RefundApproval = money.Amount{} })
 	check("refund_approval_changed")
 	change(func(c *collectives.Collective) { c.AlertEmails = []string{"thief@example.org"} })

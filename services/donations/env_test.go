@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -95,6 +96,9 @@ func newEnv(t *testing.T, limit Limit) *env {
 	if _, err := e.groups.Create(ctx, collectives.Collective{ID: "vallon", DisplayName: "Vallon"}); err != nil {
 		t.Fatal(err)
 	}
+	for _, id := range []string{"one", "two"} {
+		e.key(ctx, id)
+	}
 	if _, err := e.campaigns.Create(ctx, vallon, campaigns.Content{
 		Texts:    map[string]campaigns.Text{"fr": {Title: "Une avocate"}, "en": {Title: "A lawyer"}},
 		Currency: money.EUR, Goal: money.Amount{Minor: 800_00, Currency: money.EUR},
@@ -107,6 +111,17 @@ func newEnv(t *testing.T, limit Limit) *env {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// key makes a key of the collective; its maker is the caller in ctx.
+func (e *env) key(ctx context.Context, id string) (name string) {
+	e.t.Helper()
+	keys := access.New(access.Config{Pool: e.pool, Now: e.clock.Now, Tell: e.groups.TellKeyTx})
+	k, _, err := keys.Create(ctx, access.Key{Collective: "vallon", ID: id, DisplayName: id, Role: access.RoleOwner})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return k.Name()
 }
 
 // intent is a wish to give 20 €, each time another.

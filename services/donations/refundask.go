@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -94,8 +95,10 @@ func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error
 	return payment, amount, err
 }
 
-// ApproveRefund lets a refund go, for a member who did not ask for it. The same member may say so again.
-// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the gift by now.
+// ApproveRefund lets a refund go, for a member who did not ask for it, by a key that is older than the request. The same
+// key may say so again. That the key which asked was revoked meanwhile changes nothing: the second member decides.
+// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the gift
+// by now.
 func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
 	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil {
 		return Refund{}, err
@@ -104,7 +107,8 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 		if r.ReviewedBy == key && r.State != RefundRejected {
 			return nil
 		}
-		if err := r.checkReview(key); err != nil {
+		review, err := s.reviewByTx(ctx, tx, r, key, r.CreateTime)
+		if err != nil {
 			return err
 		}
 		all, err := returningTx(ctx, tx, d, r.ID)
@@ -118,7 +122,7 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 		if err != nil {
 			return err
 		}
-		if err := s.reviewTx(ctx, tx, r, RefundApproved, key); err != nil {
+		if err := s.reviewTx(ctx, tx, r, RefundApproved, review); err != nil {
 			return err
 		}
 		return s.submitTx(ctx, tx, r.ID)
@@ -141,29 +145,35 @@ func (s *Service) RejectRefund(ctx context.Context, campaign campaigns.Name, don
 		if r.ReviewedBy == key && r.State == RefundRejected {
 			return nil
 		}
-		if err := r.checkReview(key); err != nil {
+		review, err := s.reviewByTx(ctx, tx, r, key, time.Time{})
+		if err != nil {
 			return err
 		}
-		return s.reviewTx(ctx, tx, r, RefundRejected, key)
+		return s.reviewTx(ctx, tx, r, RefundRejected, review)
 	})
 }
 
-func (r Refund) checkReview(key string) error {
-	switch {
-	case r.State != RefundAwaitingApproval:
-		return errs.Precondition("REFUND_NOT_AWAITING_APPROVAL", "The refund is %s: nobody has to approve it.", r.State)
-	case r.RequestedBy == key:
-		return errs.Precondition("SECOND_MEMBER_NEEDED", "Another member than the one who asked must decide.")
+// review is who decides about a refund, and for whom the keys stand.
+type review struct{ key, asker, second string }
+
+// reviewByTx is an error unless the key may decide about the refund; see [collectives.Service.CheckSecondMemberTx].
+func (s *Service) reviewByTx(ctx context.Context, tx pgx.Tx, r Refund, key string, since time.Time) (review, error) {
+	if r.State != RefundAwaitingApproval {
+		return review{}, errs.Precondition("REFUND_NOT_AWAITING_APPROVAL", "The refund is %s: nobody has to approve it.", r.State)
 	}
-	return nil
+	asker, second, err := s.cfg.Collectives.CheckSecondMemberTx(ctx, tx, r.RequestedBy, key, since)
+	return review{key: key, asker: asker, second: second}, err
 }
 
-// CancelRefund calls a refund off, for the member who asked for it. FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND,
+// CancelRefund calls a refund off, for the member who asked for it, by any key of theirs. FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND,
 // REFUND_ALREADY_SENT.
 func (s *Service) CancelRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
 	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ Donation, r Refund) error {
+		same, err := s.cfg.Collectives.SameMemberTx(ctx, tx, r.RequestedBy, key)
 		switch {
-		case r.RequestedBy != key:
+		case err != nil:
+			return err
+		case !same:
 			return errs.Precondition("ANOTHER_MEMBERS_REFUND", "Only the member who asked for a refund can call it off.")
 		case r.State == RefundCanceled:
 			return nil

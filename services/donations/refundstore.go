@@ -200,14 +200,17 @@ UPDATE donations.refunds AS r
 SET
 	state = @state,
 	reviewed_by = @key,
+	requested_member = @asker,
+	reviewed_member = @second,
 	look_at = @look_at,
 	updated_at = @now
 WHERE r.id = @id`
 
-func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next RefundState, key string) error {
+func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next RefundState, by review) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, reviewRefundSQL, pgx.NamedArgs{
-		"id": r.ID, "state": string(next), "key": key, "look_at": lookAt(next, now), "now": now,
+		"id": r.ID, "state": string(next), "key": by.key, "asker": by.asker, "second": by.second,
+		"look_at": lookAt(next, now), "now": now,
 	})
 	return postgres.Error(err)
 }

@@ -64,7 +64,6 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		return fmt.Errorf("app: make the job client: %w", err)
 	}
 
-	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now})
 	sender, err := mail.New(mail.Config{URL: cfg.SMTPURL, Now: cfg.Now, Metrics: registry})
 	if err != nil {
 		return err
@@ -82,6 +81,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Now:            cfg.Now,
 		Metrics:        registry,
 	})
+	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: groups.TellKeyTx})
 	causes := campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
 	books := ledger.New(ledger.Config{
 		Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: treasury.References(), Metrics: registry,

@@ -54,6 +54,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// SMTPURL is where mails go, such as those of mailtest; none are sent when empty.
 	SMTPURL string
+	// AlertEmails are the operator's.
+	AlertEmails []string
 	// LogTo receives the service's log; the test's own log when nil.
 	LogTo io.Writer
 	// NoContract spares a benchmark the comparison of its many requests and answers with Stripe's description.
@@ -175,6 +177,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 		GiftLimit:                   cfg.Limit,
 		SyncEvery:                   cfg.SyncEvery,
 		SMTPURL:                     cfg.SMTPURL,
+		AlertEmails:                 cfg.AlertEmails,
 	}
 }
 

@@ -135,25 +135,6 @@ func (c *chain) admit(ctx context.Context, method string, req any) error {
 	return c.validate(msg)
 }
 
-func (c *chain) validate(msg proto.Message) error {
-	err := c.validator.Validate(msg)
-	if err == nil {
-		return nil
-	}
-	violated, ok := err.(*protovalidate.ValidationError)
-	if !ok {
-		return errs.Internal(fmt.Errorf("validate %s: %w", msg.ProtoReflect().Descriptor().FullName(), err))
-	}
-	e := errs.New(codes.InvalidArgument, "INVALID_FIELD", "A field of the request is invalid.")
-	for _, v := range violated.Violations {
-		e.Fields = append(e.Fields, errs.Field{
-			Field:       protovalidate.FieldPathString(v.Proto.GetField()),
-			Description: v.Proto.GetMessage(),
-		})
-	}
-	return e
-}
-
 // observe logs who called what and how it ended: never what was said.
 func (c *call) observe(e *errs.Error) {
 	took := time.Since(c.start)

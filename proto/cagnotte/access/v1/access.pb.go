@@ -107,7 +107,12 @@ type ApiKey struct {
 	// When it was last used, to the minute; absent when never.
 	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	// When it was revoked; absent while it works.
-	RevokeTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	// The name of the key that made it. Empty when the operator made it, or the command line.
+	Maker string `protobuf:"bytes,8,opt,name=maker,proto3" json:"maker,omitempty"`
+	// The name of the key that stands for the member who holds it: the first of the chain of keys of which each made the
+	// next. Keys with the same are one member: what needs a second member needs a key with another.
+	Member        string `protobuf:"bytes,9,opt,name=member,proto3" json:"member,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -189,6 +194,20 @@ func (x *ApiKey) GetRevokeTime() *timestamppb.Timestamp {
 		return x.RevokeTime
 	}
 	return nil
+}
+
+func (x *ApiKey) GetMaker() string {
+	if x != nil {
+		return x.Maker
+	}
+	return ""
+}
+
+func (x *ApiKey) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
 }
 
 // The caller as the service sees it.
@@ -534,7 +553,7 @@ var File_cagnotte_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/access/v1/access.proto\x12\x12cagnotte.access.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x02\n" +
+	"\x1fcagnotte/access/v1/access.proto\x12\x12cagnotte.access.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x03\n" +
 	"\x06ApiKey\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\vdisplayName\x128\n" +
@@ -545,7 +564,9 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"createTime\x12>\n" +
 	"\rlast_use_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12;\n" +
 	"\vrevoke_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"revokeTime\"\x95\x01\n" +
+	"revokeTime\x12\x14\n" +
+	"\x05maker\x18\b \x01(\tR\x05maker\x12\x16\n" +
+	"\x06member\x18\t \x01(\tR\x06member\"\x95\x01\n" +
 	"\tPrincipal\x12\x17\n" +
 	"\aapi_key\x18\x01 \x01(\tR\x06apiKey\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12,\n" +

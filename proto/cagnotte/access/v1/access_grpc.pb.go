@@ -40,12 +40,13 @@ type AccessServiceClient interface {
 	GetPrincipal(ctx context.Context, in *GetPrincipalRequest, opts ...grpc.CallOption) (*Principal, error)
 	// Creates a key and answers its secret, this once. Sent twice with the same `api_key_id`, the
 	// second is ALREADY_EXISTS (API_KEY_EXISTS): a secret is never shown again. An owner creates keys of its
-	// collective; the operator creates any.
+	// collective, which count as one member with its own; each key that the operator creates is a member. Other
+	// members are told.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
-	// Revokes a key for ever. Revoking a revoked key changes nothing. The last owner key of a
-	// collective may be revoked: the operator can create another.
+	// Revokes a key for ever, and no key that it made. Revoking a revoked key changes nothing. The last owner key of a
+	// collective may be revoked: the operator can create another. Other members are told.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 }
 
@@ -110,12 +111,13 @@ type AccessServiceServer interface {
 	GetPrincipal(context.Context, *GetPrincipalRequest) (*Principal, error)
 	// Creates a key and answers its secret, this once. Sent twice with the same `api_key_id`, the
 	// second is ALREADY_EXISTS (API_KEY_EXISTS): a secret is never shown again. An owner creates keys of its
-	// collective; the operator creates any.
+	// collective, which count as one member with its own; each key that the operator creates is a member. Other
+	// members are told.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
-	// Revokes a key for ever. Revoking a revoked key changes nothing. The last owner key of a
-	// collective may be revoked: the operator can create another.
+	// Revokes a key for ever, and no key that it made. Revoking a revoked key changes nothing. The last owner key of a
+	// collective may be revoked: the operator can create another. Other members are told.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*ApiKey, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }

@@ -50,7 +50,16 @@ type Notice struct {
 	// them all. Empty where it is not about any.
 	Transactions []string `protobuf:"bytes,9,rep,name=transactions,proto3" json:"transactions,omitempty"`
 	// Since when what it is about went on, such as a monthly donation that ended; absent where that does not matter.
-	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	SinceTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	// Who changed something: the name of the API key. Empty for the operator, whose keys only the operator sees, and for
+	// what is no change of a member's.
+	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
+	// What people call that key.
+	ActorDisplayName string `protobuf:"bytes,11,opt,name=actor_display_name,json=actorDisplayName,proto3" json:"actor_display_name,omitempty"`
+	// What it was before; empty for nothing. An IBAN is shortened, and so are addresses, which only owners and the operator see.
+	Before string `protobuf:"bytes,12,opt,name=before,proto3" json:"before,omitempty"`
+	// What it is now, written in the same way.
+	After         string `protobuf:"bytes,13,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,6 +162,34 @@ func (x *Notice) GetSinceTime() *timestamppb.Timestamp {
 		return x.SinceTime
 	}
 	return nil
+}
+
+func (x *Notice) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Notice) GetActorDisplayName() string {
+	if x != nil {
+		return x.ActorDisplayName
+	}
+	return ""
+}
+
+func (x *Notice) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *Notice) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
 }
 
 // Asks for a page of notices.
@@ -334,7 +371,7 @@ var File_cagnotte_notices_v1_notices_proto protoreflect.FileDescriptor
 
 const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x03\n" +
+	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x04\n" +
 	"\x06Notice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -347,7 +384,12 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\x0facknowledged_by\x18\b \x01(\tR\x0eacknowledgedBy\x12\"\n" +
 	"\ftransactions\x18\t \x03(\tR\ftransactions\x129\n" +
 	"\n" +
-	"since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"\xe0\x01\n" +
+	"since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x12\x14\n" +
+	"\x05actor\x18\n" +
+	" \x01(\tR\x05actor\x12,\n" +
+	"\x12actor_display_name\x18\v \x01(\tR\x10actorDisplayName\x12\x16\n" +
+	"\x06before\x18\f \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\r \x01(\tR\x05after\"\xe0\x01\n" +
 	"\x12ListNoticesRequest\x12P\n" +
 	"\x06parent\x18\x01 \x01(\tB8\xbaH5r321^(collectives/([a-z][a-z0-9-]{1,38}[a-z0-9]|-))?$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +

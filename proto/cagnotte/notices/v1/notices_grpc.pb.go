@@ -35,7 +35,8 @@ type NoticesServiceClient interface {
 	// Lists notices, newest first, to owners, treasurers, auditors and the operator.
 	ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error)
 	// Notes that the caller saw to a notice. Owner, treasurer or operator. Who was first stays: a second time
-	// changes nothing and answers the same.
+	// changes nothing and answers the same. Of a change that a member made another one says so, while there is another
+	// who can (FAILED_PRECONDITION, SECOND_MEMBER_NEEDED).
 	AcknowledgeNotice(ctx context.Context, in *AcknowledgeNoticeRequest, opts ...grpc.CallOption) (*Notice, error)
 }
 
@@ -77,7 +78,8 @@ type NoticesServiceServer interface {
 	// Lists notices, newest first, to owners, treasurers, auditors and the operator.
 	ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error)
 	// Notes that the caller saw to a notice. Owner, treasurer or operator. Who was first stays: a second time
-	// changes nothing and answers the same.
+	// changes nothing and answers the same. Of a change that a member made another one says so, while there is another
+	// who can (FAILED_PRECONDITION, SECOND_MEMBER_NEEDED).
 	AcknowledgeNotice(context.Context, *AcknowledgeNoticeRequest) (*Notice, error)
 	mustEmbedUnimplementedNoticesServiceServer()
 }

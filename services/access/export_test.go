@@ -1,0 +1,15 @@
+package access
+
+// Roles are those that may call a method; "" stands for everybody.
+func Roles(fullMethod string) (roles []Role) {
+	r := table[fullMethod]
+	if r.public || r.anyKey {
+		return []Role{""}
+	}
+	for _, role := range []Role{RoleOwner, RoleEditor, RoleTreasurer, RoleAuditor, RoleOperator} {
+		if r.allow&grantOf(role) != 0 {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
