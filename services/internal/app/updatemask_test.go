@@ -16,7 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -39,7 +38,6 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, owner := e.Campaign("vallon")
 	const collective = "collectives/vallon"
-	treasurer := e.Key(collective, accessv1.Role_ROLE_TREASURER)
 	deadline := e.Clock.Now().Add(time.Hour)
 
 	resources := map[string]*updated{
@@ -106,8 +104,8 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.stored = read
-	account, err := ledgerv1.NewLedgerServiceClient(e.Conn).CreateAccount(apptest.WithKey(t.Context(), treasurer), &ledgerv1.CreateAccountRequest{
-		Parent: collective, Account: &ledgerv1.Account{Code: "62261", DisplayName: "Expert"},
+	account, err := ledgerv1.NewLedgerServiceClient(e.Conn).CreateAccount(apptest.WithKey(t.Context(), e.OperatorKey), &ledgerv1.CreateAccountRequest{
+		Parent: collective, Account: &ledgerv1.Account{Code: "754111", DisplayName: "Dons en ligne", Type: ledgerv1.AccountType_ACCOUNT_TYPE_INCOME},
 	})
 	if err != nil {
 		t.Fatal(err)
