@@ -7,6 +7,12 @@
 // for ever, and remembers to the minute when it was last used. Keys belong to one
 // collective (owner, editor, treasurer, auditor) or to the instance (operator).
 //
+// A key remembers which key made it. Keys of which one made the other, directly or through others, are one member's
+// ([Key.Member]), whatever is revoked later; a key that the operator or the command line made begins a member of its own.
+// So the holder of one key cannot be a second member by making another. Who made a key is told to who may list keys, and
+// the names of the operator's keys to the operator alone. Others are told of each key that is made or revoked, in the same
+// transaction (Config.Tell). What a key decides that must not stand when it was revoked meanwhile holds it ([HoldTx]).
+//
 // May they: [Authorize] reads the one permission table, in table.go. It is the
 // only place where rights are decided; a method without a row cannot be called.
 // The collective is taken from the request itself, by the field that the row

@@ -87,9 +87,17 @@ func (s *Service) tellChangesTx(ctx context.Context, tx pgx.Tx, stored, changed 
 	return nil
 }
 
-// TellKeyTx tells of an API key that was made or revoked; it is access.Config's Tell.
+// TellKeyTx tells of an API key that was made or revoked; it is access.Config's Tell. Of the first one, which the operator
+// makes for a collective, there is nobody to tell.
 func (s *Service) TellKeyTx(ctx context.Context, tx pgx.Tx, change access.KeyChange) error {
 	k := change.Key
+	if k.RevokeTime.IsZero() && k.MadeByOperator() {
+		others, err := access.OtherMemberTx(ctx, tx, k.Collective, k.Member(), access.RoleOwner, access.RoleEditor,
+			access.RoleTreasurer, access.RoleAuditor, access.RoleOperator)
+		if err != nil || !others {
+			return err
+		}
+	}
 	label := string(k.Role) + " " + k.DisplayName
 	n := Notice{Collective: k.Collective, Kind: NoticeKeyCreated, Key: k.ID, Subject: k.Name()}
 	if k.RevokeTime.IsZero() {

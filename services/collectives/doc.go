@@ -48,8 +48,11 @@
 // constant with texts in notices.fr.json and notices.en.json. No notice holds who gave. The operator's own notices,
 // those of the collective "", are mailed to CAGNOTTE_ALERT_EMAILS in English.
 //
-// Another bank account, and other alert addresses, are told to the addresses of before the change: who steals a key
-// would change both.
+// What guards the money is told when a member changes it: the refund limit, the alert addresses, the bank account, the
+// details for cheques, the Stripe account, links into its onboarding, keys (change.go). Such a notice says who, by the
+// key's label and name, and from what to what, shortened. It is mailed to the addresses of before the change and of
+// after it, and to the operator: who steals a key would change them all. Who changed something does not acknowledge the
+// notice while another member can.
 //
 // # The platform
 //

@@ -206,12 +206,10 @@ func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UU
 		if err := n.checkAcknowledgeTx(ctx, tx, by); err != nil {
 			return err
 		}
-		named["by"], named["now"] = by.Key, s.nowMicros()
-		if _, err := tx.Exec(ctx, acknowledgeNoticeSQL, named); err != nil {
-			return postgres.Error(err)
-		}
 		n.AcknowledgeTime, n.AcknowledgedBy = s.nowMicros(), by.Key
-		return nil
+		named["by"], named["now"] = n.AcknowledgedBy, n.AcknowledgeTime
+		_, err = tx.Exec(ctx, acknowledgeNoticeSQL, named)
+		return postgres.Error(err)
 	})
 	if err != nil {
 		return Notice{}, err

@@ -63,7 +63,8 @@
 //
 // Who asks for a refund commits a row, and a job sends it, [Service.SubmitRefund]: it is noted as submitted before
 // the call, and what may have reached Stripe is looked for by the row's id before it is sent again. Above the
-// collective's amount, summed over the gift, a second API key must approve; whoever holds two keys is two members.
+// collective's amount, summed over the gift, a second member must approve, with a key that is older than the request. Keys
+// of which one made the other are one member's (package access).
 // How much is left is counted with the gift's row locked, of each payment by itself: a refund is of one payment, and of a
 // gift that was paid twice of one besides its own, as long as that has enough left and is not disputed. Which one it is
 // is told once, when it is asked for, and never changes. The states are in refund.go and in the database:

@@ -57,11 +57,11 @@ type RefundsServiceClient interface {
 	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
 	// Approves a refund as the second member, which sends it to Stripe. Approving it again with the same key
 	// changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the key that asked), REFUND_NOT_AWAITING_APPROVAL, GIFT_DISPUTED,
-	// REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked: keys of which one made the other are one member's),
+	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, GIFT_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
 	ApproveRefund(ctx context.Context, in *ApproveRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Rejects a refund as the second member; it ends. Rejecting it again with the same key changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the key that asked), REFUND_NOT_AWAITING_APPROVAL.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked), REFUND_NOT_AWAITING_APPROVAL.
 	RejectRefund(ctx context.Context, in *RejectRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Calls a refund off, with the key that asked for it, before it is sent to Stripe. Calling it off again changes
 	// nothing.
@@ -165,11 +165,11 @@ type RefundsServiceServer interface {
 	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
 	// Approves a refund as the second member, which sends it to Stripe. Approving it again with the same key
 	// changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the key that asked), REFUND_NOT_AWAITING_APPROVAL, GIFT_DISPUTED,
-	// REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked: keys of which one made the other are one member's),
+	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, GIFT_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
 	ApproveRefund(context.Context, *ApproveRefundRequest) (*Refund, error)
 	// Rejects a refund as the second member; it ends. Rejecting it again with the same key changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the key that asked), REFUND_NOT_AWAITING_APPROVAL.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked), REFUND_NOT_AWAITING_APPROVAL.
 	RejectRefund(context.Context, *RejectRefundRequest) (*Refund, error)
 	// Calls a refund off, with the key that asked for it, before it is sent to Stripe. Calling it off again changes
 	// nothing.

@@ -1,0 +1,108 @@
+package donations
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// awaiting is a refund that needs a second member.
+func (e *env) awaiting() (Donation, Refund) {
+	e.t.Helper()
+	if _, err := e.groups.Update(e.t.Context(), "vallon", "", func(c *collectives.Collective) error {
+		c.RefundApproval = money.Amount{Minor: 1_00, Currency: money.EUR}
+		return nil
+	}); err != nil {
+		e.t.Fatal(err)
+	}
+	d, _ := e.paid()
+	r := e.refund(wish(d, 5_00))
+	if r.State != RefundAwaitingApproval {
+		e.t.Fatalf("it is %s", r.State)
+	}
+	return d, r
+}
+
+// A key that was let in, and is revoked before its approval is written, approves nothing.
+func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
+	e := newEnv(t, Limit{})
+	d, r := e.awaiting()
+	revocation, err := e.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = revocation.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := revocation.Exec(t.Context(), "UPDATE access.api_keys SET revoked_at = now() WHERE id = 'two'"); err != nil {
+		t.Fatal(err)
+	}
+	approved := make(chan error, 1)
+	go func() {
+		_, err := e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		approved <- err
+	}()
+	e.waitForLock()
+	if err := revocation.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, <-approved, "INVALID_KEY")
+	e.refundIs(r.ID, RefundAwaitingApproval)
+}
+
+// Of many who decide at once one does: the money goes back once, or not at all.
+func TestManyDecideAtOnce(t *testing.T) {
+	e := newEnv(t, Limit{})
+	third := e.key(t.Context(), "three")
+	d, r := e.awaiting()
+	var calls sync.WaitGroup
+	var mu sync.Mutex
+	decided := map[RefundState]bool{}
+	decide := func(change func(key string) (Refund, error), keys ...string) {
+		for _, key := range keys {
+			calls.Go(func() {
+				got, err := change(key)
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					decided[got.State] = true
+				} else if reason := errs.As(err).Reason; reason != "REFUND_NOT_AWAITING_APPROVAL" && reason != "SECOND_MEMBER_NEEDED" {
+					t.Errorf("%s: %v", key, err)
+				}
+			})
+		}
+	}
+	decide(func(key string) (Refund, error) { return e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key) }, ownerKey, third, treasurerKey)
+	decide(func(key string) (Refund, error) { return e.gifts.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key) }, ownerKey, third, treasurerKey)
+	calls.Wait()
+	if len(decided) != 1 || decided[RefundAwaitingApproval] {
+		t.Fatalf("decided %v", decided)
+	}
+	var jobs, asker int
+	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM river.river_job WHERE kind = $1", submitRefundArgs{}.Kind()).Scan(&jobs); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[bool]int{true: 1, false: 0}[decided[RefundApproved]]; jobs != want {
+		t.Errorf("%d jobs send it, decided %v", jobs, decided)
+	}
+	err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM donations.refunds WHERE reviewed_by = requested_by OR reviewed_member = requested_member").Scan(&asker)
+	if err != nil || asker != 0 {
+		t.Errorf("%d were reviewed by who asked, %v", asker, err)
+	}
+}
+
+// The database refuses what the program must never do.
+func TestTheDatabaseKnowsTheSecondMember(t *testing.T) {
+	e := newEnv(t, Limit{})
+	_, r := e.awaiting()
+	for what, sql := range map[string]string{
+		"another key of the same member": "UPDATE donations.refunds SET state = 'approved', reviewed_by = 'collectives/vallon/apiKeys/x', requested_member = 'm', reviewed_member = 'm' WHERE id = $1",
+		"a key of nobody":                "UPDATE donations.refunds SET state = 'approved', reviewed_by = 'collectives/vallon/apiKeys/x' WHERE id = $1",
+	} {
+		if _, err := e.pool.Exec(t.Context(), sql, r.ID); err == nil {
+			t.Errorf("%s approved", what)
+		}
+	}
+}
