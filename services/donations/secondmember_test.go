@@ -74,8 +74,12 @@ func TestManyDecideAtOnce(t *testing.T) {
 			})
 		}
 	}
-	decide(func(key string) (Refund, error) { return e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key) }, ownerKey, third, treasurerKey)
-	decide(func(key string) (Refund, error) { return e.gifts.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key) }, ownerKey, third, treasurerKey)
+	decide(func(key string) (Refund, error) {
+		return e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+	}, ownerKey, third, treasurerKey)
+	decide(func(key string) (Refund, error) {
+		return e.gifts.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+	}, ownerKey, third, treasurerKey)
 	calls.Wait()
 	if len(decided) != 1 || decided[RefundAwaitingApproval] {
 		t.Fatalf("decided %v", decided)
