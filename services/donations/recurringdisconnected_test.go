@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -177,6 +178,18 @@ func TestMonthlyGiftsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 		e.gifts.cfg.Mail = e.sender()
 		for _, id := range []Donation{first, {ID: e.gifts.cfg.NewID()}} {
 			wantReason(t, e.gifts.RequestLink(t.Context(), vallon, id.ID, network), "STRIPE_ACCOUNT_DISCONNECTED")
+		}
+		if _, err := e.campaigns.Create(t.Context(), campaigns.Name{Collective: "vallon", Campaign: "secret"}, campaigns.Content{
+			Texts: map[string]campaigns.Text{"fr": {Title: "Un brouillon"}}, Currency: money.EUR,
+			Goal: money.Amount{Minor: 800_00, Currency: money.EUR}, Minimum: money.Amount{Minor: 1_00, Currency: money.EUR},
+			Maximum: money.Amount{Minor: 500_00, Currency: money.EUR},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, hidden := range []string{"secret", "nowhere"} { // nor does anybody learn which campaigns there are
+			if err := e.gifts.RequestLink(t.Context(), campaigns.Name{Collective: "vallon", Campaign: hidden}, first.ID, network); err != nil {
+				t.Errorf("%s: %v", hidden, err)
+			}
 		}
 	})
 	e.connect(true)

@@ -78,8 +78,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 	if !s.cfg.Mail.Enabled() {
 		return errs.Precondition("MAIL_NOT_CONFIGURED", "This service sends no mail.")
 	}
-	// A collective that is not there has no account, and answers as one that has no such gift.
-	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil && errs.As(err).Code != codes.NotFound {
+	if err := s.checkPublished(ctx, campaign); err != nil {
 		return err
 	}
 	now := s.now()
@@ -107,6 +106,19 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 		_, err = s.cfg.Jobs.InsertTx(ctx, tx, linkArgs{Recurring: id}, nil)
 		return postgres.Error(err)
 	})
+}
+
+// checkPublished is CheckConnected for a campaign that everybody can see. Of others it says nothing, not even that they
+// are there.
+func (s *Service) checkPublished(ctx context.Context, name campaigns.Name) error {
+	campaign, err := s.cfg.Campaigns.Get(ctx, name)
+	switch {
+	case err != nil && errs.As(err).Code == codes.NotFound, err == nil && campaign.State == campaigns.StateDraft:
+		return nil
+	case err != nil:
+		return err
+	}
+	return s.cfg.Collectives.CheckConnected(ctx, name.Collective)
 }
 
 // mailLink makes a token, reads the donor's address at Stripe and mails the link. The address is kept nowhere.

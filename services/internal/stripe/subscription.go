@@ -78,7 +78,8 @@ func (s Subscription) NextDebit() time.Time {
 	switch {
 	case next.IsZero(), s.EndsWithPeriod(), s.Paused && s.ResumesAt.IsZero():
 		return time.Time{}
-	case s.Status == SubscriptionCanceled, s.Status == SubscriptionIncomplete, s.Status == SubscriptionIncompleteExpired:
+	// Only these are charged: one that is unpaid makes drafts that nobody collects.
+	case s.Status != SubscriptionActive && s.Status != SubscriptionTrialing && s.Status != SubscriptionPastDue:
 		return time.Time{}
 	}
 	for s.Paused && next.Before(s.ResumesAt) {
