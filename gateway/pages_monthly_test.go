@@ -165,7 +165,7 @@ func TestMonthlyPage(t *testing.T) {
 		later := open(t, func(g *recurringv1.RecurringDonation) {
 			g.CancelTime, g.EndReason = march, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE
 		})
-		holds(t, later, "Prochain don\u00a0: le 1er\u00a0décembre 2026.", "Il s’arrête le 9\u00a0mars 2027.", "arrêté chez Stripe", "Changer le montant", "Arrêter mon don")
+		holds(t, later, "Prochain don\u00a0: le 1er\u00a0décembre 2026.", "Il s’arrête le 9\u00a0mars 2027.", "Cette fin a été choisie chez Stripe.", "Changer le montant", "Arrêter mon don")
 		lacks(t, later, "Rien de plus ne sera débité.</p>")
 		sooner := open(t, func(g *recurringv1.RecurringDonation) {
 			g.CancelTime, g.NextDebitTime, g.CancelAtPeriodEnd = timestamppb.New(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)), nil, true
@@ -190,7 +190,9 @@ func TestMonthlyPage(t *testing.T) {
 		lacks(t, forever, "Prochain don")
 	})
 	t.Run("while the account is disconnected takes a wish, and does not say that it is done", func(t *testing.T) {
-		lacks(t, open(t, func(g *recurringv1.RecurringDonation) { g.AccountDisconnected = true }), "Continuer chez Stripe")
+		ahead := open(t, func(g *recurringv1.RecurringDonation) { g.AccountDisconnected = true })
+		holds(t, ahead, "Ce sera fait dès que le compte du collectif sera reconnecté", "Arrêter mon don")
+		lacks(t, ahead, "Continuer chez Stripe", "Rien de plus ne sera débité")
 		was := proto.CloneOf(m.gift)
 		m.gift.AccountDisconnected, m.gift.ChangePending = true, true
 		holds(t, post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"30"}}).body, "Votre demande est enregistrée</h1>", "dès qu’il sera reconnecté")

@@ -32,10 +32,10 @@ type monthlyView struct {
 	AskLink bool
 	// Manage is the token that the open page's forms carry; empty while it is not open.
 	Manage string
-	// Change, Stop and Portal are what can still be done with it.
-	Change, Stop, Portal bool
-	Typed, Symbol        string
-	Wrong                bool
+	// Change, Stop and Portal are what can still be done with it; Later: once the account is connected again.
+	Change, Stop, Portal, Later bool
+	Typed, Symbol               string
+	Wrong                       bool
 	// Gives is what it gives, in minor units. The form brings it back, for the page of an amount that is wrong.
 	Gives int64
 	// GiftPath is the first gift's page.
@@ -305,7 +305,10 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	if running {
 		v.tellNext(w, g, ends)
 	}
-	if ends {
+	switch {
+	case running && g.GetEndReason() == recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE:
+		fact("monthlyReasonStripeAhead")
+	case ends:
 		fact(reason)
 	}
 	switch {
@@ -321,7 +324,7 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	// While a month is tried again, an end with the month does not end that.
 	v.Stop = running && (!g.GetCancelAtPeriodEnd() || pastDue) && !(byDonor && g.GetChangePending())
 	v.Change = running && (g.GetNextDebitTime() != nil || g.GetPaused() && !ends)
-	v.Portal = running && !g.GetAccountDisconnected()
+	v.Portal, v.Later = running && !g.GetAccountDisconnected(), g.GetAccountDisconnected()
 }
 
 // tellNext says what comes next of a gift that goes on: a pause, the next month, its end. ends: somebody wants its end.
