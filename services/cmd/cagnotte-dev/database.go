@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/cagnotte/cagnotte/services/internal/pgembed"
 )
@@ -22,4 +25,26 @@ func recreate(ctx context.Context, db *pgembed.Server) error {
 		}
 	}
 	return nil
+}
+
+// serviceLogin makes the role that the service logs in as, as an installation does: it owns nothing. It answers its
+// address, with the password that the private Postgres has already.
+func serviceLogin(ctx context.Context, db *pgembed.Server) (string, error) {
+	const role = "cagnotte_demo"
+	address, err := url.Parse(db.URL("cagnotte"))
+	if err != nil {
+		return "", errors.New("the address of the private Postgres does not parse")
+	}
+	conn, err := pgx.Connect(ctx, address.String())
+	if err != nil {
+		return "", fmt.Errorf("reach the private Postgres: %w", err)
+	}
+	defer conn.Close(ctx)
+	password, _ := address.User.Password()
+	address.User = url.UserPassword(role, password)
+	_, err = conn.Exec(ctx, `CREATE ROLE `+role+` LOGIN IN ROLE cagnotte_service PASSWORD '`+password+`'`)
+	if exists := new(pgconn.PgError); err != nil && !(errors.As(err, &exists) && exists.Code == "42710") {
+		return "", fmt.Errorf("make the role of the service: %w", err)
+	}
+	return address.String(), nil
 }

@@ -118,6 +118,10 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		return err
 	}
 
+	databaseURL, err := serviceLogin(ctx, db)
+	if err != nil {
+		return err
+	}
 	clock := stripesim.NewClock()
 	sim, err := stripesim.New(stripesim.Config{
 		APIKeys:   []string{simulatedKey},
@@ -141,7 +145,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	undo.push(serveHTTP(stripe, sim.Handler()))
 
 	running, err := app.Start(ctx, app.Config{
-		DatabaseURL:                 db.URL("cagnotte"),
+		DatabaseURL:                 databaseURL,
 		StripeAPIKey:                simulatedKey,
 		StripeAPIBase:               stripeURL,
 		StripeWebhookSecrets:        []string{saved.WebhookSecret},
@@ -180,7 +184,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	}
 	undo.push(serveHTTP(site, handler))
 
-	announce(stdout, demos, saved.Keys, db.URL("cagnotte"))
+	announce(stdout, demos, saved.Keys, databaseURL)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nStopping.")

@@ -40,6 +40,7 @@ const (
 // way have ended or been cut off, and so has the sealer, which loses nothing by it.
 func (a *App) watch(ctx context.Context, cfg Config) {
 	var jobs *jobClient
+	var looked bool
 	var sealer sync.WaitGroup
 	defer sealer.Wait()
 	said, waits := "starting", ""
@@ -53,6 +54,9 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 		if ctx.Err() == nil && reason != said {
 			said = reason
 			a.tellHealth(reason)
+		}
+		if reason == "" && !looked {
+			looked = a.lookAtLogin(ctx)
 		}
 		// After health was told: pages and answers do without Stripe, only what writes to the books does not.
 		if reason == "" && jobs == nil && ctx.Err() == nil {
@@ -83,6 +87,19 @@ func (a *App) tellHealth(reason string) {
 	}
 	a.health.SetServingStatus(healthName, healthv1.HealthCheckResponse_NOT_SERVING)
 	a.logger.Warn("not ready", "why", reason)
+}
+
+// lookAtLogin warns when DATABASE_URL is the owner's: whoever got hold of the program could change the books. It
+// reports whether the database answered.
+func (a *App) lookAtLogin(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	owns, err := postgres.LoginOwns(ctx, a.pool)
+	if owns {
+		a.logger.Warn("DATABASE_URL logs in as a role that can change the tables of the books, as their owner or a superuser can: " +
+			"give `serve` one that is a member of " + postgres.ServiceRole + " and owns nothing")
+	}
+	return err == nil
 }
 
 func (a *App) seal(ctx context.Context) {

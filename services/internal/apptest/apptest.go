@@ -220,6 +220,9 @@ func (e *Env) SetSecrets(platform, connect string) {
 	e.settings.StripeConnectWebhookSecrets = strings.Split(connect, ",")
 }
 
+// SetDatabaseURL has the service log in by another address, from its next start on; by the owner's until then.
+func (e *Env) SetDatabaseURL(address string) { e.settings.DatabaseURL = address }
+
 // SetAPIKey gives the service another key, from its next start on, or several, separated by commas.
 func (e *Env) SetAPIKey(key string) { e.settings.StripeAPIKey = key }
 

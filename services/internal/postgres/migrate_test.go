@@ -134,6 +134,53 @@ func TestMigrateSaysWhatAnOwnerWithoutRightsMustAskFor(t *testing.T) {
 	}
 }
 
+// The roles are those of deploy/README.md: one owns the database and migrates, one serves and owns nothing.
+func TestLoginOwns(t *testing.T) {
+	server := freshCluster(t)
+	execute(t, server.URL("postgres"),
+		"CREATE ROLE cagnotte_owner LOGIN PASSWORD 'test'", "CREATE ROLE cagnotte_serve LOGIN PASSWORD 'test'",
+		"CREATE ROLE cagnotte_service NOLOGIN", "GRANT cagnotte_service TO cagnotte_owner, cagnotte_serve",
+		"CREATE DATABASE cagnotte OWNER cagnotte_owner")
+	as := func(role string) string {
+		address, err := url.Parse(server.URL("cagnotte"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		address.User = url.UserPassword(role, "test")
+		return address.String()
+	}
+	if err := postgres.Migrate(testContext(t), as("cagnotte_owner"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if current, wanted := state(t, openService(t, as("cagnotte_serve"))); current != wanted {
+		t.Errorf("who serves sees the state %d of %d", current, wanted)
+	}
+	execute(t, server.URL("cagnotte"),
+		"CREATE ROLE member LOGIN PASSWORD 'test' IN ROLE cagnotte_service, cagnotte_owner",
+		"CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'test' IN ROLE cagnotte_service",
+		"CREATE ROLE schemas LOGIN PASSWORD 'test' IN ROLE cagnotte_service", "CREATE SCHEMA more AUTHORIZATION schemas",
+		"CREATE ROLE tables LOGIN PASSWORD 'test' IN ROLE cagnotte_service", "ALTER TABLE campaigns.campaigns OWNER TO tables")
+	for _, c := range []struct {
+		role, url string
+		want      bool
+	}{
+		{"who serves", as("cagnotte_serve"), false},
+		{"the owner of the database", as("cagnotte_owner"), true},
+		{"a member of the owner", as("member"), true},
+		{"who may create roles", as("maker"), true},
+		{"the owner of a schema", as("schemas"), true},
+		{"the owner of a table", as("tables"), true},
+		{"a superuser", server.URL("cagnotte"), true},
+	} {
+		if owns, err := postgres.LoginOwns(testContext(t), openService(t, c.url)); err != nil || owns != c.want {
+			t.Errorf("%s owns: %v (%v), want %v", c.role, owns, err, c.want)
+		}
+	}
+	if _, err := postgres.LoginOwns(testContext(t), openService(t, awayURL(t))); errs.Code(err) != codes.Unavailable {
+		t.Errorf("without a database: %v, want UNAVAILABLE", err)
+	}
+}
+
 func TestMigrateTellsWhenTheDatabaseIsAway(t *testing.T) {
 	if err := postgres.Migrate(testContext(t), awayURL(t), nil); errs.Code(err) != codes.Unavailable {
 		t.Errorf("err = %v, want UNAVAILABLE", err)
