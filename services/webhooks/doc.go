@@ -39,6 +39,7 @@
 //   - It tries parked balance transactions again.
 //   - It has package payouts bring the account's payouts in step.
 //   - It looks back.
+//   - On the timer, it compares the books with the balance.
 //
 // So events are hints: with all of them lost, the timer books everything. A refund or a dispute that the balance
 // shows is read by donations in a job of its own, so it is known as well.
@@ -72,6 +73,13 @@
 // tried with growing pauses until it is booked; metrics count those that wait. So is one of a shape that Stripe does not
 // document, where it hides whose money it is, and those who must act are told. What happened in a period that
 // was closed meanwhile is not refused for good: it is booked where the open period begins.
+//
+// # Compared
+//
+// Once an hour what the books have at Stripe is compared with Stripe's own balance, available and pending, for each account
+// and currency (balance.go): the balance is read, then what is new in it, then both, and again when money moved meanwhile.
+// What is parked counts, for it is in sight. A difference that comparisons in a row show is told, to the operator and to
+// the collective that has the account alone, and a metric counts it until both are equal again.
 //
 // # Hearing
 //

@@ -54,6 +54,9 @@ type env struct {
 	jobs      *river.Client[pgx.Tx]
 	// balance, when set, answers for the simulator what its balance cannot show yet.
 	balance *fakeBalance
+	// refuse, when set, says which requests are answered 403; asked, when set, is called after an answer.
+	refuse func(*http.Request) bool
+	asked  func(*http.Request)
 }
 
 // vallon takes gifts on the platform's account, festival on a connected one.
@@ -71,8 +74,13 @@ func newEnv(t testing.TB, sim stripesim.Config) *env {
 		t.Fatal(err)
 	}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if e.balance == nil || !e.balance.answer(w, r) {
+		if e.refuse != nil && e.refuse(r) {
+			w.WriteHeader(http.StatusForbidden)
+		} else if e.balance == nil || !e.balance.answer(w, r) {
 			e.sim.Handler().ServeHTTP(w, r)
+		}
+		if e.asked != nil {
+			e.asked(r)
 		}
 	}))
 	e.sim.AddAccount(connected)
@@ -326,7 +334,9 @@ func (e *env) later(d time.Duration) {
 		`UPDATE webhooks.parked SET next_attempt_at = next_attempt_at - $1::interval`,
 		`UPDATE webhooks.accounts SET next_sync_at = next_sync_at - $1::interval,
 			hear_next_at = hear_next_at - $1::interval,
+			compare_next_at = compare_next_at - $1::interval,
 			last_regular_at = last_regular_at - $1::interval, last_back_at = last_back_at - $1::interval`,
+		`UPDATE webhooks.balances SET compared_at = compared_at - $1::interval`,
 	} {
 		if _, err := e.pool.Exec(e.t.Context(), sql, d); err != nil {
 			e.t.Fatal(err)

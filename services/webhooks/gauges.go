@@ -19,6 +19,7 @@ type gauges struct {
 	service                      *Service
 	oldest, failed, dead, parked *prometheus.Desc
 	lastSync, syncFailures       *prometheus.Desc
+	balanceDifferences           *prometheus.Desc
 	lastEvent, lastDelivery      *prometheus.Desc
 }
 
@@ -35,6 +36,8 @@ func newGauges(s *Service) *gauges {
 		lastSync: desc("last_sync_timestamp_seconds",
 			"When the timer, or a start, last had an account's balance read to its end; when it was first seen, before the first time. Of connected accounts.", "account"),
 		syncFailures: desc("sync_failures", "Readings of an account's balance that failed in a row. Of connected accounts.", "account"),
+		balanceDifferences: desc("balance_differences",
+			"Currencies in which the books differ from Stripe's balance, as comparisons in a row said. Of connected accounts. Somebody must look.", "account"),
 		lastEvent: desc("last_event_timestamp_seconds",
 			"When Stripe made the newest event of an account that is known, however it came; 0 when none came within a day.", "account"),
 		lastDelivery: desc("last_delivery_timestamp_seconds",
@@ -45,7 +48,7 @@ func newGauges(s *Service) *gauges {
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		g.oldest, g.failed, g.dead, g.parked, g.lastSync, g.syncFailures, g.lastEvent, g.lastDelivery,
+		g.oldest, g.failed, g.dead, g.parked, g.lastSync, g.syncFailures, g.balanceDifferences, g.lastEvent, g.lastDelivery,
 	} {
 		ch <- d
 	}
@@ -91,7 +94,13 @@ const measureAccountsSQL = `
 SELECT
 	a.account,
 	extract(epoch FROM coalesce(nullif(a.last_regular_at, '-infinity'), a.last_back_at))::float8,
-	a.sync_failures::float8
+	a.sync_failures::float8,
+	(
+		SELECT count(*)::float8
+		FROM webhooks.balances AS b
+		WHERE b.account = a.account
+			AND b.told_minor IS NOT NULL
+	)
 FROM webhooks.accounts AS a
 WHERE a.account = ANY(@accounts::text[])
 ORDER BY a.account`
@@ -133,8 +142,9 @@ func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, valu
 		return postgres.Error(err)
 	}
 	var account string
-	var synced, failures float64
-	if _, err = pgx.ForEachRow(rows, []any{&account, &synced, &failures}, func() error {
+	var synced, failures, differences float64
+	if _, err = pgx.ForEachRow(rows, []any{&account, &synced, &failures, &differences}, func() error {
+		tell(g.balanceDifferences, differences, account)
 		tell(g.lastSync, synced, account)
 		tell(g.syncFailures, failures, account)
 		return nil

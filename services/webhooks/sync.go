@@ -37,8 +37,8 @@ const (
 )
 
 // sync brings the account's books in step: it follows the balance, asks for gifts that are paid and not
-// booked, by which all hints of before are answered, tries again what is parked, follows payouts to the bank, and
-// looks back. The newest money comes first, and one balance transaction or payment that makes trouble holds up no other. It stops
+// booked, by which all hints of before are answered, tries again what is parked, follows payouts to the bank, looks back,
+// and on the timer compares the books with the balance. The newest money comes first, and one balance transaction or payment that makes trouble holds up no other. It stops
 // between two steps once until has passed. A failure of the account is noted; with force it does not wait
 // after one, and returns it.
 func (s *Service) sync(ctx context.Context, account string, until time.Time, force bool) error {
@@ -78,6 +78,11 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 	}
 	if err := s.lookBack(ctx, account, until); err != nil {
 		return s.syncFailed(ctx, p, "back", err, force)
+	}
+	if d.name == regular.name {
+		if err := s.compare(ctx, account); err != nil {
+			return err
+		}
 	}
 	return s.noteSuccess(ctx, p)
 }

@@ -168,7 +168,7 @@ func (o *chargeObject) balance() *BalanceTransaction {
 	}
 	balance := o.Balance.transaction()
 	balance.Source = Source{
-		ID: o.ID, Object: objectCharge, Created: unix(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
+		ID: o.ID, Object: objectCharge, Created: madeAt(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
 		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Invoice: o.Invoice.ID,
 	}
 	return &balance
@@ -327,13 +327,19 @@ func (o *sourceObject) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// madeAt is zero for what Stripe did not tell.
+func madeAt(seconds int64) time.Time {
+	if seconds <= 0 {
+		return time.Time{}
+	}
+	return unix(seconds)
+}
+
 func (o *sourceObject) source() Source {
 	s := Source{
 		ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID,
 		Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Original: o.OriginalPayout.ID, Unreadable: o.unreadable,
-	}
-	if o.Created > 0 {
-		s.Created = unix(o.Created)
+		Created: madeAt(o.Created),
 	}
 	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
 	switch o.Object {

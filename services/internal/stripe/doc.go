@@ -29,6 +29,6 @@
 // # Neighbours
 //
 // One file is one noun of Stripe's. Donations sells sessions, refunds, and changes subscriptions; webhooks verifies
-// events and lists balance transactions; payouts reads payouts; collectives makes and reads connected accounts; the
+// events, lists balance transactions and reads the balance; payouts reads payouts; collectives makes and reads connected accounts; the
 // program sets up webhook endpoints and tries out keys. The package knows errs, money and postgres, and no service.
 package stripe

@@ -1,0 +1,239 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+const (
+	// compareEvery is how often the books are compared with Stripe's balance; a difference is looked at again with the next
+	// sync on the timer.
+	compareEvery = time.Hour
+	// compareTries bounds how often one comparison is begun anew since money moved meanwhile: three calls each.
+	compareTries = 3
+	// A difference is told when comparisons in a row show it: two when nothing was booked between them, and some more where
+	// something always is, since what is on its way can be of the same amount twice.
+	seenQuiet, seenBusy = 2, 4
+	// compareApart is how long after the last one a comparison counts as another: two jobs may run at once.
+	compareApart = time.Minute
+)
+
+const compareDueSQL = `
+SELECT a.compare_next_at <= statement_timestamp() AND a.back_floor IS NULL
+FROM webhooks.accounts AS a
+WHERE a.account = @account`
+
+const compareLaterSQL = `
+UPDATE webhooks.accounts AS a
+SET compare_next_at = statement_timestamp() + @pause::interval
+WHERE a.account = @account`
+
+// compare looks whether the books have what Stripe says that its balance is, when it is time to. What Stripe does not
+// answer now is asked for later; the books do not wait for it. It is called after a sync: what a look back has still to
+// read is no difference.
+func (s *Service) compare(ctx context.Context, account string) error {
+	var due bool
+	if err := s.cfg.Pool.QueryRow(ctx, compareDueSQL, pgx.NamedArgs{"account": account}).Scan(&due); err != nil || !due {
+		return postgres.Error(err)
+	}
+	pause := compareEvery
+	stripes, books, still, err := s.readBoth(ctx, account)
+	switch {
+	case err != nil && (ctx.Err() != nil || postgres.Away(err)):
+		return err
+	case err != nil:
+		s.cfg.Logger.WarnContext(ctx, "the balance cannot be compared with the books", "account", account, "error", err)
+	case !still:
+		pause = 0
+	default:
+		again, err := s.noteBalances(ctx, account, stripes, books)
+		if err != nil {
+			return err
+		}
+		if again {
+			pause = 0
+		}
+	}
+	_, err = s.cfg.Pool.Exec(ctx, compareLaterSQL, pgx.NamedArgs{"account": account, "pause": pause})
+	return postgres.Error(err)
+}
+
+// readBoth reads the balance, then what is new in it into the books, then both: when the balance is what it was, the
+// books have had the chance to have all of it. still is false when money moved each time.
+func (s *Service) readBoth(ctx context.Context, account string) (stripes, books map[money.Currency]int64, still bool, err error) {
+	for range compareTries {
+		before, err := s.cfg.Stripe.Balance(ctx, account)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		p, err := s.position(ctx, account)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		if err := s.follow(ctx, p, quick); err != nil {
+			return nil, nil, false, err
+		}
+		if books, err = s.booksBalance(ctx, account); err != nil {
+			return nil, nil, false, err
+		}
+		after, err := s.cfg.Stripe.Balance(ctx, account)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		if maps.Equal(before, after) {
+			stripes = map[money.Currency]int64{}
+			for currency, minor := range after {
+				stripes[money.Currency(currency)] = minor
+			}
+			return stripes, books, true, nil
+		}
+	}
+	return nil, nil, false, nil
+}
+
+const parkedSumsSQL = `
+SELECT
+	p.currency,
+	sum(p.net_minor)::bigint
+FROM webhooks.parked AS p
+WHERE p.account = @account
+	AND p.currency IS NOT NULL
+GROUP BY p.currency`
+
+// booksBalance is what the books have at Stripe, with what is parked, which is in sight by itself.
+func (s *Service) booksBalance(ctx context.Context, account string) (map[money.Currency]int64, error) {
+	books, err := s.cfg.Ledger.RoleBalance(ctx, account, ledger.RoleStripeBalance)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.cfg.Pool.Query(ctx, parkedSumsSQL, pgx.NamedArgs{"account": account})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	var currency money.Currency
+	var minor int64
+	_, err = pgx.ForEachRow(rows, []any{&currency, &minor}, func() error {
+		books[currency] += minor
+		return nil
+	})
+	return books, postgres.Error(err)
+}
+
+const lockBalanceSQL = `
+SELECT
+	b.books_minor,
+	b.difference_minor,
+	b.seen,
+	b.told_minor,
+	b.compared_at <= clock_timestamp() - @apart::interval
+FROM webhooks.balances AS b
+WHERE b.account = @account
+	AND b.currency = @currency
+FOR NO KEY UPDATE`
+
+const keepBalanceSQL = `
+INSERT INTO webhooks.balances AS b (
+	account,
+	currency,
+	books_minor,
+	difference_minor,
+	seen,
+	told_minor
+)
+VALUES (
+	@account,
+	@currency,
+	@books_minor,
+	@difference_minor,
+	@seen,
+	@told_minor
+)
+ON CONFLICT (account, currency) DO UPDATE
+SET
+	books_minor = excluded.books_minor,
+	difference_minor = excluded.difference_minor,
+	seen = excluded.seen,
+	told_minor = excluded.told_minor,
+	compared_at = clock_timestamp()`
+
+// noteBalances keeps what a comparison said, tells of differences that last, and ends those that are gone. again: one is
+// to be looked at soon.
+func (s *Service) noteBalances(ctx context.Context, account string, stripes, books map[money.Currency]int64) (again bool, err error) {
+	owner, err := s.cfg.Collectives.SoleOwner(ctx, account)
+	if err != nil {
+		return false, err
+	}
+	currencies := maps.Clone(books)
+	maps.Copy(currencies, stripes)
+	for _, currency := range slices.Sorted(maps.Keys(currencies)) {
+		soon, err := s.noteBalance(ctx, account, owner, currency, stripes[currency], books[currency])
+		if err != nil {
+			return false, err
+		}
+		again = again || soon
+	}
+	return again, nil
+}
+
+func (s *Service) noteBalance(ctx context.Context, account, owner string, currency money.Currency, stripes, books int64) (again bool, err error) {
+	difference := stripes - books
+	told := false
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		again, told = false, false
+		var before struct {
+			books, difference int64
+			seen              int
+			told              *int64
+			apart             bool
+		}
+		args := pgx.NamedArgs{"account": account, "currency": string(currency), "apart": compareApart}
+		err := tx.QueryRow(ctx, lockBalanceSQL, args).Scan(&before.books, &before.difference, &before.seen, &before.told, &before.apart)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return postgres.Error(err)
+		}
+		isSame := err == nil && before.difference == difference
+		if isSame && difference != 0 && !before.apart {
+			again = before.told == nil || *before.told != difference
+			return nil
+		}
+		seen, lasting := 1, before.told
+		if isSame && before.seen < seenBusy {
+			seen = before.seen + 1
+		} else if isSame {
+			seen = before.seen
+		}
+		confirmed := seen >= seenBusy || seen >= seenQuiet && isSame && before.books == books
+		switch {
+		case difference == 0:
+			lasting = nil
+		case confirmed && (lasting == nil || *lasting != difference):
+			lasting, told = &difference, true
+		}
+		again = difference != 0 && (lasting == nil || *lasting != difference)
+		args["books_minor"], args["difference_minor"], args["seen"], args["told_minor"] = books, difference, seen, lasting
+		if _, err := tx.Exec(ctx, keepBalanceSQL, args); err != nil || !told {
+			return postgres.Error(err)
+		}
+		return s.tellTx(ctx, tx, collectives.Notice{
+			Kind:   collectives.NoticeStripeBalanceDiffers,
+			Key:    fmt.Sprintf("%s %s %s", account, currency, s.now().Format(time.RFC3339Nano)),
+			Amount: money.Amount{Minor: difference, Currency: currency}, Subject: account,
+		}, owner, "")
+	})
+	if err == nil && told {
+		s.cfg.Logger.ErrorContext(ctx, "the books differ from Stripe's balance",
+			"account", account, "currency", currency, "stripe_minor", stripes, "books_minor", books)
+	}
+	return again, err
+}
