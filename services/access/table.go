@@ -125,6 +125,9 @@ var table = map[string]rule{
 	"/cagnotte.ledger.v1.LedgerService/ReverseTransaction": {
 		allow: owner | treasurer | operator, field: "name", resource: "ledger",
 	},
+	"/cagnotte.ledger.v1.LedgerService/ReclassifyTransaction": {
+		allow: owner | treasurer | operator, field: "name", resource: "ledger",
+	},
 	// A checkpoint says how much is sealed, no amount and no name: anybody can watch it.
 	"/cagnotte.ledger.v1.LedgerService/GetCheckpoint":     {public: true},
 	"/cagnotte.ledger.v1.LedgerService/GetInclusionProof": {allow: bookkeepers | operator, field: "name", resource: "ledger"},

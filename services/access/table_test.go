@@ -102,6 +102,7 @@ var matrix = map[string]string{
 	"cagnotte.ledger.v1.LedgerService/UpdateAccount":      "UNNNNP",
 	"cagnotte.ledger.v1.LedgerService/ListStatementLines": "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/ReverseTransaction": "UPNPNP",
+	"cagnotte.ledger.v1.LedgerService/ReclassifyTransaction": "UPNPNP",
 	"cagnotte.ledger.v1.LedgerService/GetCheckpoint":      "PPPPPP",
 	"cagnotte.ledger.v1.LedgerService/GetInclusionProof":  "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/GetGiftProof":       "PPPPPP",

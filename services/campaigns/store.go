@@ -38,6 +38,20 @@ JOIN collectives.collectives AS g ON g.id = c.collective
 WHERE c.collective = @collective
 	AND c.id = @id`
 
+const publishedSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM campaigns.campaigns AS c
+	WHERE c.collective = @collective
+		AND c.published_at IS NOT NULL
+)`
+
+// Published reports whether a collective has ever published a campaign, and so is known to all.
+func (s *Service) Published(ctx context.Context, collective string) (published bool, err error) {
+	err = s.pool.QueryRow(ctx, publishedSQL, pgx.NamedArgs{"collective": collective}).Scan(&published)
+	return published, postgres.Error(err)
+}
+
 // Get returns one campaign in whatever state; a missing one is NOT_FOUND.
 func (s *Service) Get(ctx context.Context, name Name) (Campaign, error) {
 	rows, err := s.pool.Query(ctx, getSQL, key(name))

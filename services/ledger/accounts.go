@@ -21,9 +21,25 @@ var accountRefusals = map[string]*errs.Error{
 	"roles_book_unused":            errs.Precondition("BOOK_IN_USE", "Roles stay with their accounts once a book has transactions: what was received is read from there."),
 }
 
+// maxAccounts is how many a chart may have. An account stays for ever, and every list of balances has all of them.
+const maxAccounts = 300
+
+// One after the other, so that no two add the last one.
+const lockChartSQL = `
+SELECT pg_advisory_xact_lock(hashtextextended('cagnotte ledger chart ' || @book, 0))`
+
 const insertAccountSQL = `
 INSERT INTO ledger.accounts (book, code, display_name, type)
-VALUES (@book, @code, @display_name, @type)
+SELECT
+    @book,
+    @code,
+    @display_name,
+    @type
+WHERE (
+    SELECT count(*)
+    FROM ledger.accounts AS a
+    WHERE a.book = @book
+) < @max_accounts
 ON CONFLICT (book, code) DO NOTHING`
 
 const accountSQL = `
@@ -44,13 +60,20 @@ WHERE a.book = @book
 
 // AddAccountTx adds an account to a book's chart, which [Service.EnsureBookTx] made. The same again changes
 // nothing; its code and type stay for ever. Errors: ALREADY_EXISTS ACCOUNT_EXISTS when the code stands for
-// another name or type; INVALID_ARGUMENT for a code, name or type that none can have.
+// another name or type; INVALID_ARGUMENT for a code, name or type that none can have; FAILED_PRECONDITION CHART_FULL.
 func (s *Service) AddAccountTx(ctx context.Context, tx pgx.Tx, book string, a Account) error {
-	args := pgx.NamedArgs{"book": book, "code": a.Code, "display_name": a.DisplayName, "type": a.Type}
-	if _, err := tx.Exec(ctx, insertAccountSQL, args); err != nil {
-		return postgres.ErrorFor(err, accountRefusals)
+	args := pgx.NamedArgs{
+		"book": book, "code": a.Code, "display_name": a.DisplayName, "type": string(a.Type), "max_accounts": maxAccounts,
+	}
+	for _, statement := range []string{lockChartSQL, insertAccountSQL} {
+		if _, err := tx.Exec(ctx, statement, args); err != nil {
+			return postgres.ErrorFor(err, accountRefusals)
+		}
 	}
 	there, err := readAccount(ctx, tx, book, a.Code)
+	if errs.Code(err) == codes.NotFound {
+		return errs.Precondition("CHART_FULL", "The chart has %d accounts, and no more can be added.", maxAccounts)
+	}
 	if err != nil {
 		return err
 	}

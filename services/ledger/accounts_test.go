@@ -2,7 +2,11 @@ package ledger_test
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
@@ -158,4 +162,42 @@ func TestConversions(t *testing.T) {
 	total(t, s, 3000)
 	mustSeal(t, s, 3)
 	sound(t, s, book)
+}
+
+func TestAChartHasAnEnd(t *testing.T) {
+	s, pool := open(t)
+	add := func(code string) error {
+		return postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
+			return s.AddAccountTx(ctx, tx, book, ledger.Account{Code: code, DisplayName: "Divers", Type: ledger.TypeExpense})
+		})
+	}
+	accounts, err := s.Accounts(t.Context(), book, vallon, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := 300 - len(accounts)
+	for n := range left - 1 {
+		if err := add(fmt.Sprintf("62280%03d", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	var added atomic.Int64
+	for n := range 6 {
+		all.Go(func() {
+			switch err := add(fmt.Sprintf("62281%03d", n)); {
+			case err == nil:
+				added.Add(1)
+			case reasonOf(err) != "CHART_FULL":
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if added.Load() != 1 {
+		t.Errorf("%d were added in the last place", added.Load())
+	}
+	if err := add("62280000"); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
 }

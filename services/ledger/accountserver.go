@@ -13,8 +13,11 @@ import (
 )
 
 func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountRequest) (*ledgerv1.Account, error) {
-	_, book, err := s.find(ctx, req.GetParent())
+	collective, book, err := s.find(ctx, req.GetParent())
 	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.MayAddAccount(ctx, collective); err != nil {
 		return nil, err
 	}
 	asked := req.GetAccount()

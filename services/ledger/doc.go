@@ -79,7 +79,8 @@
 // # Corrections, and what explains
 //
 // [Service.ReverseTx] takes a transaction back by another one that is linked to it, never by more than is
-// left. What Stripe converted keeps its rate and original amount beside it ([Conversion]): they are summed by nobody,
+// left. Whoever posted it asks for that. A bookkeeper corrects what Stripe reported by [Service.ReclassifyTx], which moves
+// amounts between income, expense and what is unexplained, and never touches money or a donation. What Stripe converted keeps its rate and original amount beside it ([Conversion]): they are summed by nobody,
 // and are outside what is hashed. A chart can be its book's own: accounts are added at any time, and roles
 // move until the book has its first transaction.
 //

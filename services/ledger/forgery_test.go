@@ -295,8 +295,8 @@ func TestNoForgedShareIsProven(t *testing.T) {
 		})
 	}
 	t.Run("nor the same under another key", func(t *testing.T) {
-		other, pool := openSealing(t)
-		other = ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{9}, 32)})
+		_, pool := openSealing(t)
+		other := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{9}, 32)})
 		mustPost(t, other, pool, gift("txn_forged", day(1), 100_000_000))
 		if err := other.SealAll(t.Context()); err != nil {
 			t.Fatal(err)

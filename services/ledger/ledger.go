@@ -120,6 +120,8 @@ type Posted struct {
 	Recorded  time.Time
 	// Reverses is the id of the transaction that this one takes back; zero when it is no reversal.
 	Reverses int64
+	// Reclassifies is the id of the transaction that this one corrects; zero when it is no reclassification.
+	Reclassifies int64
 	// Conversion is nil when there is none, or none is known.
 	Conversion *Conversion
 	Entries    []PostedEntry
@@ -153,8 +155,8 @@ type Config struct {
 	// TailLength is how many sealed transactions a balance adds up at most beyond the one that is
 	// kept. Zero: 128. Smaller is more rows, larger slower balances.
 	TailLength int
-	// ReversedElsewhere begins the references of transactions that ReverseTransaction refuses, since whoever posted them
-	// keeps more than the books say and takes back both.
+	// ReversedElsewhere begins the references of transactions that are not reclassified, since whoever posted them keeps more
+	// than the books say, and takes back both.
 	ReversedElsewhere []string
 	// Metrics gets how long the tail is and how old. Nil: nobody does.
 	Metrics prometheus.Registerer

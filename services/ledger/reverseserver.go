@@ -2,10 +2,7 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,24 +20,16 @@ import (
 const reversalPrefix = "reversal:"
 
 func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTransactionRequest) (*ledgerv1.Transaction, error) {
-	parent, last, ok := strings.Cut(req.GetName(), "/ledger/transactions/")
-	id, err := strconv.ParseInt(last, 10, 64)
-	if !ok || err != nil {
-		return nil, errs.NotFound(req.GetName())
-	}
-	collective, book, err := s.find(ctx, parent)
+	parent, collective, book, original, err := s.original(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	original, err := s.service.referenceOf(ctx, book, collective, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errs.NotFound(req.GetName())
-	}
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	if slices.ContainsFunc(s.service.reversedElsewhere, func(prefix string) bool { return strings.HasPrefix(original, prefix) }) {
-		return nil, errs.Precondition("REVERSED_ELSEWHERE", "This was entered by hand: take back the gift, the expense or the bank line itself.")
+	// Whatever else is in the books, somebody keeps more of it than the books say: Stripe its balance, a donation its state,
+	// the treasury what was entered.
+	if !strings.HasPrefix(original, reclassificationPrefix) {
+		return nil, errs.Precondition("REVERSED_ELSEWHERE",
+			"Only a reclassification is taken back here. What Stripe reported is corrected by Stripe, or reclassified; "+
+				"what was entered by hand is taken back where it was entered.")
 	}
 	reversal := Reversal{
 		Original: original, Reference: reversalPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,
@@ -57,21 +46,11 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 		reversal.Entries = append(reversal.Entries, entry)
 	}
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := s.service.ReverseTx(ctx, tx, book, reversal)
-		return err
+		return s.service.takeBackTx(ctx, tx, book, reversal)
 	}); err != nil {
 		return nil, err
 	}
-	found, err := s.service.Transactions(ctx, TransactionFilter{
-		Book: book, Collective: collective, Reference: reversal.Reference,
-	}, Position{}, 1)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) != 1 {
-		return nil, errs.NotFound(req.GetName())
-	}
-	return transactionToProto(parent, found[0]), nil
+	return s.posted(ctx, parent, collective, book, reversal.Reference)
 }
 
 const referenceOfSQL = `

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -14,11 +15,12 @@ import (
 )
 
 func (s *server) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error) {
-	_, book, err := s.find(ctx, strings.TrimSuffix(req.GetName(), "/ledger"))
+	name := req.GetName() + "/checkpoint"
+	_, book, err := s.findPublic(ctx, strings.TrimSuffix(req.GetName(), "/ledger"), name)
 	if err != nil {
 		return nil, err
 	}
-	c, path, err := s.service.Checkpoint(ctx, book, req.GetName()+"/checkpoint", req.GetFromSize())
+	c, path, err := s.service.Checkpoint(ctx, book, name, req.GetFromSize())
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +63,7 @@ func (s *server) GetGiftProof(ctx context.Context, req *ledgerv1.GetGiftProofReq
 	if err != nil || donation == uuid.Nil {
 		return nil, errs.NotFound(req.GetName())
 	}
-	collective, book, err := s.find(ctx, parts[0]+"/"+parts[1])
+	collective, book, err := s.findPublic(ctx, parts[0]+"/"+parts[1], req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +73,19 @@ func (s *server) GetGiftProof(ctx context.Context, req *ledgerv1.GetGiftProofReq
 		return nil, err
 	}
 	return &ledgerv1.GiftProof{Name: req.GetName(), Code: proof.Code(), VerifierKey: verifierKey}, nil
+}
+
+// findPublic finds a collective for anybody. That there is none, that nobody may know of it yet and that it has not what is
+// asked for are one answer, under the name that was asked for.
+func (s *server) findPublic(ctx context.Context, parent, name string) (collective, book string, err error) {
+	collective, ok := strings.CutPrefix(parent, "collectives/")
+	if !ok {
+		return "", "", errs.NotFound(name)
+	}
+	if book, err = s.cfg.PublicBookOf(ctx, collective); errs.Code(err) == codes.NotFound {
+		return "", "", errs.NotFound(name)
+	}
+	return collective, book, err
 }
 
 func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodRequest) (*ledgerv1.ClosePeriodResponse, error) {

@@ -20,15 +20,26 @@ import (
 // NOT_FOUND. It comes from outside because this package knows no collectives.
 type BookOf func(ctx context.Context, collective string) (book string, err error)
 
+// ServerConfig is what the calls need to know of others, which this package does not know. All of it is required.
+type ServerConfig struct {
+	BookOf BookOf
+	// PublicBookOf is the same for calls that anybody may make: NOT_FOUND too for a collective that the caller may not know of.
+	PublicBookOf BookOf
+	// MayAddAccount returns an error when the caller may not add to the chart that a collective's book has.
+	MayAddAccount func(ctx context.Context, collective string) error
+	// KnowsCampaign returns NOT_FOUND when the collective has no such campaign.
+	KnowsCampaign func(ctx context.Context, collective, campaign string) error
+}
+
 type server struct {
 	ledgerv1.UnimplementedLedgerServiceServer
 	service *Service
-	bookOf  BookOf
+	cfg     ServerConfig
 }
 
 // NewServer returns the service as gRPC.
-func NewServer(s *Service, bookOf BookOf) ledgerv1.LedgerServiceServer {
-	return &server{service: s, bookOf: bookOf}
+func NewServer(s *Service, cfg ServerConfig) ledgerv1.LedgerServiceServer {
+	return &server{service: s, cfg: cfg}
 }
 
 func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsRequest) (*ledgerv1.ListAccountsResponse, error) {
@@ -129,7 +140,7 @@ func (s *server) find(ctx context.Context, parent string) (collective, book stri
 	if !ok {
 		return "", "", errs.NotFound(parent)
 	}
-	book, err = s.bookOf(ctx, collective)
+	book, err = s.cfg.BookOf(ctx, collective)
 	return collective, book, err
 }
 
@@ -143,6 +154,9 @@ func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 	}
 	if t.Reverses != 0 {
 		transaction.Reverses = transactionName(parent, t.Reverses)
+	}
+	if t.Reclassifies != 0 {
+		transaction.Reclassifies = transactionName(parent, t.Reclassifies)
 	}
 	if c := t.Conversion; c != nil {
 		transaction.ExchangeRate = c.Rate

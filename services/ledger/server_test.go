@@ -38,7 +38,7 @@ func host(t *testing.T) ledgerv1.LedgerServiceServer {
 	}
 	ensure(t, s, pool, "acct_other")
 	mustPost(t, s, pool, mine, other, both, none)
-	return ledger.NewServer(s, func(_ context.Context, collective string) (string, error) {
+	return serverFor(s, func(_ context.Context, collective string) (string, error) {
 		if collective != vallon && collective != marseille {
 			return "", errs.NotFound("collectives/" + collective)
 		}

@@ -131,6 +131,7 @@ SELECT
     t.effective_at,
     t.recorded_at,
     COALESCE(r.original_id, 0),
+    COALESCE(m.original_id, 0),
     COALESCE(c.rate::text, ''),
     COALESCE(c.original_minor, 0),
     COALESCE(c.original_currency, ''),
@@ -145,6 +146,7 @@ JOIN ledger.transactions AS t ON t.id = f.transaction_id
 JOIN ledger.entries AS e ON e.transaction_id = f.transaction_id AND e.collective = @collective
 JOIN ledger.accounts AS a ON a.id = e.account_id
 LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
+LEFT JOIN ledger.reclassifications AS m ON m.transaction_id = t.id
 LEFT JOIN ledger.conversions AS c ON c.transaction_id = t.id
 ORDER BY
     f.effective_at DESC,
@@ -183,7 +185,7 @@ func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after P
 		e     rawEntry
 	)
 	if _, err := pgx.ForEachRow(rows, []any{
-		&t.ID, &t.Reference, &t.Kind, &t.Effective, &t.Recorded, &t.Reverses, &c.Rate, &c.Original.Minor, &c.Original.Currency,
+		&t.ID, &t.Reference, &t.Kind, &t.Effective, &t.Recorded, &t.Reverses, &t.Reclassifies, &c.Rate, &c.Original.Minor, &c.Original.Currency,
 		&e.code, &e.displayName, &e.minor, &e.currency, &e.campaign, &e.donation,
 	}, func() error {
 		if n := len(found); n == 0 || found[n-1].ID != t.ID {

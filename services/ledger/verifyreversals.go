@@ -53,16 +53,37 @@ WHERE (t.kind = 'reversal' OR r.transaction_id IS NOT NULL)
     )
 ORDER BY 1`
 
+const verifyReclassificationsSQL = `
+SELECT
+    t.id,
+    CASE
+        WHEN r.original_id IS NULL THEN 'is a reclassification, and does not say of what'
+        WHEN t.kind <> 'reclassification' THEN 'is linked as a reclassification, and is none'
+        ELSE 'reclassifies a transaction that is missing, or of another book'
+    END
+FROM ledger.transactions AS t
+LEFT JOIN ledger.reclassifications AS r ON r.transaction_id = t.id
+LEFT JOIN ledger.transactions AS o ON o.id = r.original_id
+WHERE t.book = @book
+    AND (t.kind = 'reclassification' OR r.transaction_id IS NOT NULL)
+    AND (t.kind <> 'reclassification' OR o.id IS NULL OR o.book <> t.book)
+ORDER BY t.id`
+
+// reversals checks the links of both kinds of corrections.
 func (v *verification) reversals(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, verifyReversalsSQL, pgx.NamedArgs{"book": v.Book})
-	if err != nil {
-		return postgres.Error(err)
+	for _, statement := range []string{verifyReversalsSQL, verifyReclassificationsSQL} {
+		rows, err := tx.Query(ctx, statement, pgx.NamedArgs{"book": v.Book})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		var id int64
+		var what string
+		if _, err = pgx.ForEachRow(rows, []any{&id, &what}, func() error {
+			v.differ(fmt.Sprintf("transaction %d", id), "%s", what)
+			return nil
+		}); err != nil {
+			return postgres.Error(err)
+		}
 	}
-	var id int64
-	var what string
-	_, err = pgx.ForEachRow(rows, []any{&id, &what}, func() error {
-		v.differ(fmt.Sprintf("transaction %d", id), "%s", what)
-		return nil
-	})
-	return postgres.Error(err)
+	return nil
 }

@@ -1,64 +1,136 @@
 package app_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-func TestATreasurerTakesAPostingBack(t *testing.T) {
+// TestATreasurerCorrectsABooking pays a gift, and a poster that nobody has explained: what Stripe reported stays, and the
+// poster's income is moved.
+func TestATreasurerCorrectsABooking(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
 	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
-	for range 2 {
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+	donation := give(t, e.Conn, gift(campaign))
+	pay(t, e, donation)
+	buyPoster(t, e)
+	list := func(ctx context.Context, conn grpc.ClientConnInterface, req *ledgerv1.ListTransactionsRequest) []*ledgerv1.Transaction {
+		req.Parent = "collectives/vallon"
+		resp, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(ctx, auditor), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.GetTransactions()
 	}
-	list := &ledgerv1.ListTransactionsRequest{Parent: "collectives/vallon", Kind: "gift"}
-	var gifts []*ledgerv1.Transaction
+	var given, posters []*ledgerv1.Transaction
 	e.Eventually("both are booked", func() bool {
-		resp, err := ledgerv1.NewLedgerServiceClient(e.Conn).ListTransactions(apptest.WithKey(e.Context(), auditor), list)
-		gifts = resp.GetTransactions()
-		return err == nil && len(gifts) == 2
+		given = list(e.Context(), e.Conn, &ledgerv1.ListTransactionsRequest{Kind: "gift", Account: "75411"})
+		posters = list(e.Context(), e.Conn, &ledgerv1.ListTransactionsRequest{Account: "4718"})
+		return len(given) == 1 && len(posters) == 1
 	})
-	taken := 0
+	before, _ := progress(t, e.Conn, campaign)
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		books := ledgerv1.NewLedgerServiceClient(conn)
-		req := &ledgerv1.ReverseTransactionRequest{Name: gifts[taken].GetName(), RequestId: uuid.NewString()}
-		_, err := books.ReverseTransaction(apptest.WithKey(t.Context(), auditor), req)
+		for _, stripes := range []*ledgerv1.Transaction{given[0], posters[0]} {
+			req := &ledgerv1.ReverseTransactionRequest{Name: stripes.GetName(), RequestId: uuid.NewString()}
+			_, err := books.ReverseTransaction(apptest.WithKey(t.Context(), treasurer), req)
+			wantError(t, err, codes.FailedPrecondition, "REVERSED_ELSEWHERE", "")
+		}
+		move := &ledgerv1.ReclassifyTransactionRequest{
+			Name: posters[0].GetName(), RequestId: uuid.NewString(),
+			From:      &ledgerv1.Entry{Account: "4718", Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: -500}},
+			ToAccount: "75411", ToCampaign: campaign,
+		}
+		_, err := books.ReclassifyTransaction(apptest.WithKey(t.Context(), auditor), move)
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
-		_, err = books.ReverseTransaction(t.Context(), req)
+		_, err = books.ReclassifyTransaction(t.Context(), move)
 		wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
+		var moved *ledgerv1.Transaction
 		for range 2 {
-			reversal, err := books.ReverseTransaction(apptest.WithKey(t.Context(), treasurer), req)
-			if err != nil {
+			if moved, err = books.ReclassifyTransaction(apptest.WithKey(t.Context(), treasurer), move); err != nil {
 				t.Fatal(err)
 			}
-			if reversal.GetReverses() != req.GetName() {
-				t.Errorf("it reverses %q", reversal.GetReverses())
+		}
+		if moved.GetReclassifies() != move.GetName() {
+			t.Errorf("it corrects %q", moved.GetReclassifies())
+		}
+		if settled, _ := progress(t, conn, campaign); settled != before+500 {
+			t.Errorf("progress went from %d to %d", before, settled)
+		}
+		move.ToCampaign = "collectives/vallon/campaigns/none"
+		_, err = books.ReclassifyTransaction(apptest.WithKey(t.Context(), treasurer), move)
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		back := &ledgerv1.ReverseTransactionRequest{Name: moved.GetName(), RequestId: uuid.NewString()}
+		_, err = books.ReverseTransaction(apptest.WithKey(t.Context(), auditor), back)
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		for range 2 {
+			reversal, err := books.ReverseTransaction(apptest.WithKey(t.Context(), treasurer), back)
+			if err != nil || reversal.GetReverses() != moved.GetName() {
+				t.Errorf("it reverses %q, err = %v", reversal.GetReverses(), err)
 			}
 		}
-		taken++
-		resp, err := books.ListTransactions(apptest.WithKey(t.Context(), auditor), &ledgerv1.ListTransactionsRequest{Parent: "collectives/vallon", Kind: "reversal"})
-		if err != nil || len(resp.GetTransactions()) != taken {
-			t.Errorf("%d reversals, err = %v", len(resp.GetTransactions()), err)
+		if settled, _ := progress(t, conn, campaign); settled != before {
+			t.Errorf("progress went from %d to %d", before, settled)
 		}
-		resp, err = books.ListTransactions(apptest.WithKey(t.Context(), auditor), &ledgerv1.ListTransactionsRequest{
-			Parent: "collectives/vallon", Reference: gifts[0].GetReference(), Account: "75411",
-		})
-		if err != nil || len(resp.GetTransactions()) != 1 {
-			t.Errorf("%d with the reference, err = %v", len(resp.GetTransactions()), err)
+		got, err := donationsv1.NewDonationsServiceClient(conn).GetDonation(apptest.WithKey(t.Context(), auditor), &donationsv1.GetDonationRequest{Name: donation.GetName()})
+		if err != nil || got.GetState() != donationsv1.DonationState_DONATION_STATE_SUCCEEDED {
+			t.Errorf("the donation is %v, err = %v", got.GetState(), err)
 		}
-		req.RequestId = "not one"
-		_, err = books.ReverseTransaction(apptest.WithKey(t.Context(), treasurer), req)
+		back.RequestId = "not one"
+		_, err = books.ReverseTransaction(apptest.WithKey(t.Context(), treasurer), back)
 		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "request_id")
 	})
+}
+
+// buyPoster pays 5 € on the platform's account for something that the service knows nothing of.
+func buyPoster(t *testing.T, e *apptest.Env) {
+	t.Helper()
+	form := url.Values{
+		"mode": {"payment"}, "success_url": {"https://shop.example"},
+		"line_items[0][quantity]":                       {"1"},
+		"line_items[0][price_data][currency]":           {"eur"},
+		"line_items[0][price_data][unit_amount]":        {"500"},
+		"line_items[0][price_data][product_data][name]": {"A poster"},
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.SimURL+"/v1/checkout/sessions", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", "Bearer sk_test_simulated")
+	req.Header.Set("Stripe-Version", stripesim.Version)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var session struct{ ID string }
+	if err := json.NewDecoder(resp.Body).Decode(&session); err != nil || session.ID == "" {
+		t.Fatalf("no session: %v", err)
+	}
+	if err := e.Sim.Pay(session.ID, stripesim.CardOK); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAnAuditorReadsAStatement(t *testing.T) {
@@ -122,6 +194,102 @@ func TestAChartIsItsBooks(t *testing.T) {
 		change.Account.DisplayName = "Divers honoraires"
 		if _, err = books.UpdateAccount(apptest.WithKey(t.Context(), e.OperatorKey), change); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestAChartOfSeveralIsTheOperators adds a second collective to a book.
+func TestAChartOfSeveralIsTheOperators(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	e.Campaign("vallon")
+	e.Campaign("marseille")
+	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		books := ledgerv1.NewLedgerServiceClient(conn)
+		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon", Account: &ledgerv1.Account{
+			Code: "6228", DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
+		}}
+		_, err := books.CreateAccount(apptest.WithKey(t.Context(), treasurer), add)
+		wantError(t, err, codes.FailedPrecondition, "SHARED_CHART", "")
+		if _, err := books.CreateAccount(apptest.WithKey(t.Context(), e.OperatorKey), add); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTheCheckpointTellsOfNobodyUnpublished compares the answers for a collective that has published nothing with those for
+// one that is not, to the byte over REST.
+func TestTheCheckpointTellsOfNobodyUnpublished(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{})
+	campaign, _ := e.Campaign("vallon")
+	pay(t, e, give(t, e.Conn, gift(campaign)))
+	ledgers := ledgerv1.NewLedgerServiceClient(e.Conn)
+	e.Eventually("the book has a checkpoint", func() bool {
+		_, err := ledgers.GetCheckpoint(e.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger"})
+		return err == nil
+	})
+	// Both names are of one length.
+	const hidden, absent = "secrete", "absente"
+	if _, err := collectivesv1.NewCollectivesServiceClient(e.Conn).CreateCollective(apptest.WithKey(t.Context(), e.OperatorKey), &collectivesv1.CreateCollectiveRequest{
+		CollectiveId: hidden, Collective: &collectivesv1.Collective{DisplayName: "Secrète"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	auditor := e.Key("collectives/"+hidden, accessv1.Role_ROLE_AUDITOR)
+	donation := "/campaigns/avocate/donations/" + uuid.NewString()
+	answer := func(t *testing.T, path string) string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.App.HTTPAddr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
+		}
+		// These are another's at each answer.
+		id := resp.Header.Get("X-Request-Id")
+		for _, own := range []string{"X-Request-Id", "Date", "Grpc-Metadata-X-Request-Id"} {
+			resp.Header.Del(own)
+		}
+		var headers strings.Builder
+		if err := resp.Header.Write(&headers); err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("%d\n%s\n%s", resp.StatusCode, headers.String(), body)
+		if id != "" {
+			text = strings.ReplaceAll(text, id, "ID")
+		}
+		return text
+	}
+	for _, path := range []string{"/v1/collectives/%s/ledger/checkpoint", "/v1/collectives/%s" + donation + "/proof"} {
+		got := answer(t, fmt.Sprintf(path, hidden))
+		want := strings.ReplaceAll(answer(t, fmt.Sprintf(path, absent)), absent, hidden)
+		if got != want {
+			t.Errorf("%s: answers differ:\n%s\nand for one that is not:\n%s", path, got, want)
+		}
+	}
+	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+		books := ledgerv1.NewLedgerServiceClient(conn)
+		var answers []string
+		for _, collective := range []string{hidden, absent} {
+			_, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/" + collective + "/ledger"})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+			answers = append(answers, strings.ReplaceAll(status.Convert(err).Message(), collective, "X"))
+			_, err = books.GetGiftProof(t.Context(), &ledgerv1.GetGiftProofRequest{Name: "collectives/" + collective + donation})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+			answers = append(answers, strings.ReplaceAll(status.Convert(err).Message(), collective, "X"))
+		}
+		if answers[0] != answers[2] || answers[1] != answers[3] {
+			t.Errorf("answers are %q", answers)
+		}
+		if _, err := books.GetCheckpoint(apptest.WithKey(t.Context(), auditor), &ledgerv1.GetCheckpointRequest{Name: "collectives/" + hidden + "/ledger"}); err != nil {
+			t.Errorf("its own auditor: %v", err)
 		}
 	})
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
@@ -140,6 +141,33 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		c, err := groups.Get(ctx, collective)
 		return c.StripeAccount, err
 	}
+	// A collective is known to all when it has published a campaign, and before to its own members.
+	publicBookOf := func(ctx context.Context, collective string) (string, error) {
+		book, err := bookOf(ctx, collective)
+		if err != nil || access.PrincipalFrom(ctx).Sees(collective) {
+			return book, err
+		}
+		published, err := causes.Published(ctx, collective)
+		if err == nil && !published {
+			err = errs.NotFound("collectives/" + collective)
+		}
+		return book, err
+	}
+	// The chart of a book with several collectives is everybody's.
+	mayAddAccount := func(ctx context.Context, collective string) error {
+		if access.PrincipalFrom(ctx).Role == access.RoleOperator {
+			return nil
+		}
+		book, err := bookOf(ctx, collective)
+		if err != nil {
+			return err
+		}
+		sole, err := groups.SoleOwner(ctx, book)
+		if err == nil && sole != collective {
+			err = errs.Precondition("SHARED_CHART", "Several collectives have this book, and so this chart: the operator adds accounts to it.")
+		}
+		return err
+	}
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(keys))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(groups))
@@ -152,7 +180,13 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(gifts))
 	treasuryv1.RegisterTreasuryServiceServer(a.rpc, treasury.NewServer(byHand))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))
-	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(books, bookOf))
+	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(books, ledger.ServerConfig{
+		BookOf: bookOf, PublicBookOf: publicBookOf, MayAddAccount: mayAddAccount,
+		KnowsCampaign: func(ctx context.Context, collective, campaign string) error {
+			_, err := causes.Get(ctx, campaigns.Name{Collective: collective, Campaign: campaign})
+			return err
+		},
+	}))
 	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(transfers))
 	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{Ledger: books, Collectives: groups, Payouts: transfers})))
 	return nil

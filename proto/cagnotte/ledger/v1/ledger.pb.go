@@ -193,7 +193,7 @@ type Transaction struct {
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
 	// What happened: "gift" (by Stripe or by hand), "refund", "dispute", "payout" (away from Stripe's balance, back to it,
 	// or its line at the bank), "fee", "deposit" (cheques that were banked), "expense" (an invoice), "expense_payment" (of
-	// one that was owed), "receipt" (money that came and is not explained), "other", "reversal". Exports say the same; new
+	// one that was owed), "receipt" (money that came and is not explained), "other", "reversal", "reclassification". Exports say the same; new
 	// kinds may be added.
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// When it happened, by Stripe's clock or the document's date.
@@ -210,8 +210,11 @@ type Transaction struct {
 	ExchangeRate string `protobuf:"bytes,8,opt,name=exchange_rate,json=exchangeRate,proto3" json:"exchange_rate,omitempty"`
 	// What was paid, before the conversion; absent when it is not known.
 	OriginalAmount *v1.Money `protobuf:"bytes,9,opt,name=original_amount,json=originalAmount,proto3" json:"original_amount,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The transaction that this one corrects (`collectives/{collective}/ledger/transactions/{transaction}`); empty when it is no
+	// reclassification.
+	Reclassifies  string `protobuf:"bytes,10,opt,name=reclassifies,proto3" json:"reclassifies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Transaction) Reset() {
@@ -305,6 +308,13 @@ func (x *Transaction) GetOriginalAmount() *v1.Money {
 		return x.OriginalAmount
 	}
 	return nil
+}
+
+func (x *Transaction) GetReclassifies() string {
+	if x != nil {
+		return x.Reclassifies
+	}
+	return ""
 }
 
 // One signed amount on one account.
@@ -867,6 +877,98 @@ func (x *ReverseTransactionRequest) GetEntries() []*Entry {
 	return nil
 }
 
+// Asks to move an amount.
+type ReclassifyTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/transactions/{transaction}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A UUID that the caller makes once for this reclassification.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// When the correction counts. Now when absent, or when the collective's periods are open again if that is later.
+	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
+	// What to move: an entry of the transaction's that belongs to no donation, or a part of it, with its account, its campaign
+	// and its sign; the account's `display_name` is not read.
+	From *Entry `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// The code of the account that the amount belongs on; the same one when only the campaign changes.
+	ToAccount string `protobuf:"bytes,5,opt,name=to_account,json=toAccount,proto3" json:"to_account,omitempty"`
+	// The campaign that the amount belongs to (`collectives/{collective}/campaigns/{campaign}`); none when empty.
+	ToCampaign    string `protobuf:"bytes,6,opt,name=to_campaign,json=toCampaign,proto3" json:"to_campaign,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReclassifyTransactionRequest) Reset() {
+	*x = ReclassifyTransactionRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReclassifyTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReclassifyTransactionRequest) ProtoMessage() {}
+
+func (x *ReclassifyTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReclassifyTransactionRequest.ProtoReflect.Descriptor instead.
+func (*ReclassifyTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReclassifyTransactionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReclassifyTransactionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReclassifyTransactionRequest) GetEffectiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveTime
+	}
+	return nil
+}
+
+func (x *ReclassifyTransactionRequest) GetFrom() *Entry {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ReclassifyTransactionRequest) GetToAccount() string {
+	if x != nil {
+		return x.ToAccount
+	}
+	return ""
+}
+
+func (x *ReclassifyTransactionRequest) GetToCampaign() string {
+	if x != nil {
+		return x.ToCampaign
+	}
+	return ""
+}
+
 // Asks to close a period.
 type ClosePeriodRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -880,7 +982,7 @@ type ClosePeriodRequest struct {
 
 func (x *ClosePeriodRequest) Reset() {
 	*x = ClosePeriodRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +994,7 @@ func (x *ClosePeriodRequest) String() string {
 func (*ClosePeriodRequest) ProtoMessage() {}
 
 func (x *ClosePeriodRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[10]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1007,7 @@ func (x *ClosePeriodRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosePeriodRequest.ProtoReflect.Descriptor instead.
 func (*ClosePeriodRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ClosePeriodRequest) GetName() string {
@@ -933,7 +1035,7 @@ type ClosePeriodResponse struct {
 
 func (x *ClosePeriodResponse) Reset() {
 	*x = ClosePeriodResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1047,7 @@ func (x *ClosePeriodResponse) String() string {
 func (*ClosePeriodResponse) ProtoMessage() {}
 
 func (x *ClosePeriodResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[11]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1060,7 @@ func (x *ClosePeriodResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosePeriodResponse.ProtoReflect.Descriptor instead.
 func (*ClosePeriodResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ClosePeriodResponse) GetClosedUntil() *timestamppb.Timestamp {
@@ -986,7 +1088,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1100,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[12]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1113,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListAccountsRequest) GetParent() string {
@@ -1053,7 +1155,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1167,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1180,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1101,7 +1203,7 @@ type CreateAccountRequest struct {
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1215,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1228,7 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateAccountRequest) GetParent() string {
@@ -1156,7 +1258,7 @@ type UpdateAccountRequest struct {
 
 func (x *UpdateAccountRequest) Reset() {
 	*x = UpdateAccountRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1270,7 @@ func (x *UpdateAccountRequest) String() string {
 func (*UpdateAccountRequest) ProtoMessage() {}
 
 func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1283,7 @@ func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UpdateAccountRequest) GetAccount() *Account {
@@ -1219,7 +1321,7 @@ type ListStatementLinesRequest struct {
 
 func (x *ListStatementLinesRequest) Reset() {
 	*x = ListStatementLinesRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1333,7 @@ func (x *ListStatementLinesRequest) String() string {
 func (*ListStatementLinesRequest) ProtoMessage() {}
 
 func (x *ListStatementLinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1346,7 @@ func (x *ListStatementLinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementLinesRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementLinesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListStatementLinesRequest) GetParent() string {
@@ -1306,7 +1408,7 @@ type ListStatementLinesResponse struct {
 
 func (x *ListStatementLinesResponse) Reset() {
 	*x = ListStatementLinesResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1420,7 @@ func (x *ListStatementLinesResponse) String() string {
 func (*ListStatementLinesResponse) ProtoMessage() {}
 
 func (x *ListStatementLinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1433,7 @@ func (x *ListStatementLinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementLinesResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementLinesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListStatementLinesResponse) GetAccount() *Account {
@@ -1389,7 +1491,7 @@ type StatementLine struct {
 
 func (x *StatementLine) Reset() {
 	*x = StatementLine{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1503,7 @@ func (x *StatementLine) String() string {
 func (*StatementLine) ProtoMessage() {}
 
 func (x *StatementLine) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1516,7 @@ func (x *StatementLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatementLine.ProtoReflect.Descriptor instead.
 func (*StatementLine) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StatementLine) GetTransaction() string {
@@ -1507,7 +1609,7 @@ type ListTransactionsRequest struct {
 
 func (x *ListTransactionsRequest) Reset() {
 	*x = ListTransactionsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +1621,7 @@ func (x *ListTransactionsRequest) String() string {
 func (*ListTransactionsRequest) ProtoMessage() {}
 
 func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +1634,7 @@ func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListTransactionsRequest) GetParent() string {
@@ -1611,7 +1713,7 @@ type ListTransactionsResponse struct {
 
 func (x *ListTransactionsResponse) Reset() {
 	*x = ListTransactionsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1725,7 @@ func (x *ListTransactionsResponse) String() string {
 func (*ListTransactionsResponse) ProtoMessage() {}
 
 func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1738,7 @@ func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
@@ -1664,7 +1766,7 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x123\n" +
 	"\x04type\x18\x04 \x01(\x0e2\x1f.cagnotte.ledger.v1.AccountTypeR\x04type\x124\n" +
 	"\bbalances\x18\x05 \x03(\v2\x18.cagnotte.money.v1.MoneyR\bbalances\x12\x1e\n" +
-	"\x05roles\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x14R\x05roles\"\x8c\x03\n" +
+	"\x05roles\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x14R\x05roles\"\xb0\x03\n" +
 	"\vTransaction\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\treference\x18\x02 \x01(\tR\treference\x12\x12\n" +
@@ -1675,7 +1777,9 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\aentries\x18\x06 \x03(\v2\x19.cagnotte.ledger.v1.EntryR\aentries\x12\x1a\n" +
 	"\breverses\x18\a \x01(\tR\breverses\x12#\n" +
 	"\rexchange_rate\x18\b \x01(\tR\fexchangeRate\x12A\n" +
-	"\x0foriginal_amount\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eoriginalAmount\"\xbd\x01\n" +
+	"\x0foriginal_amount\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eoriginalAmount\x12\"\n" +
+	"\freclassifies\x18\n" +
+	" \x01(\tR\freclassifies\"\xbd\x01\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x120\n" +
 	"\x14account_display_name\x18\x02 \x01(\tR\x12accountDisplayName\x120\n" +
@@ -1716,7 +1820,17 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12A\n" +
 	"\x0eeffective_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12=\n" +
-	"\aentries\x18\x04 \x03(\v2\x19.cagnotte.ledger.v1.EntryB\b\xbaH\x05\x92\x01\x02\x10dR\aentries\"\xa1\x01\n" +
+	"\aentries\x18\x04 \x03(\v2\x19.cagnotte.ledger.v1.EntryB\b\xbaH\x05\x92\x01\x02\x10dR\aentries\"\xec\x03\n" +
+	"\x1cReclassifyTransactionRequest\x12j\n" +
+	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\x12'\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12A\n" +
+	"\x0eeffective_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x125\n" +
+	"\x04from\x18\x04 \x01(\v2\x19.cagnotte.ledger.v1.EntryB\x06\xbaH\x03\xc8\x01\x01R\x04from\x12?\n" +
+	"\n" +
+	"to_account\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^[0-9A-Z][0-9A-Z-]{0,31}$R\ttoAccount\x12|\n" +
+	"\vto_campaign\x18\x06 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\n" +
+	"toCampaign\"\xa1\x01\n" +
 	"\x12ClosePeriodRequest\x12L\n" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
@@ -1783,14 +1897,15 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xdc\r\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\x8f\x0f\n" +
 	"\rLedgerService\x12\xbd\x01\n" +
 	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"Z\x82\xd3\xe4\x93\x02TZ&\x12$/v1/{parent=books/*}/ledger/accounts\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\x93\x01\n" +
 	"\rCreateAccount\x12(.cagnotte.ledger.v1.CreateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\";\x82\xd3\xe4\x93\x025:\aaccount\"*/v1/{parent=collectives/*}/ledger/accounts\x12\x9b\x01\n" +
 	"\rUpdateAccount\x12(.cagnotte.ledger.v1.UpdateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"C\x82\xd3\xe4\x93\x02=:\aaccount22/v1/{account.name=collectives/*/ledger/accounts/*}\x12\xe7\x01\n" +
 	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\"r\x82\xd3\xe4\x93\x02lZ2\x120/v1/{parent=books/*/ledger/accounts/*}/statement\x126/v1/{parent=collectives/*/ledger/accounts/*}/statement\x12\xd1\x01\n" +
 	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"b\x82\xd3\xe4\x93\x02\\Z*\x12(/v1/{parent=books/*}/ledger/transactions\x12./v1/{parent=collectives/*}/ledger/transactions\x12\xa7\x01\n" +
-	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\x8d\x01\n" +
+	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\xb0\x01\n" +
+	"\x15ReclassifyTransaction\x120.cagnotte.ledger.v1.ReclassifyTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"D\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{name=collectives/*/ledger/transactions/*}:reclassify\x12\x8d\x01\n" +
 	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger}/checkpoint\x12\xac\x01\n" +
 	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof\x12\x96\x01\n" +
 	"\fGetGiftProof\x12'.cagnotte.ledger.v1.GetGiftProofRequest\x1a\x1d.cagnotte.ledger.v1.GiftProof\">\x82\xd3\xe4\x93\x028\x126/v1/{name=collectives/*/campaigns/*/donations/*}/proof\x12\x96\x01\n" +
@@ -1809,88 +1924,93 @@ func file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
-	(AccountType)(0),                   // 0: cagnotte.ledger.v1.AccountType
-	(*Account)(nil),                    // 1: cagnotte.ledger.v1.Account
-	(*Transaction)(nil),                // 2: cagnotte.ledger.v1.Transaction
-	(*Entry)(nil),                      // 3: cagnotte.ledger.v1.Entry
-	(*Checkpoint)(nil),                 // 4: cagnotte.ledger.v1.Checkpoint
-	(*InclusionProof)(nil),             // 5: cagnotte.ledger.v1.InclusionProof
-	(*GiftProof)(nil),                  // 6: cagnotte.ledger.v1.GiftProof
-	(*GetCheckpointRequest)(nil),       // 7: cagnotte.ledger.v1.GetCheckpointRequest
-	(*GetInclusionProofRequest)(nil),   // 8: cagnotte.ledger.v1.GetInclusionProofRequest
-	(*GetGiftProofRequest)(nil),        // 9: cagnotte.ledger.v1.GetGiftProofRequest
-	(*ReverseTransactionRequest)(nil),  // 10: cagnotte.ledger.v1.ReverseTransactionRequest
-	(*ClosePeriodRequest)(nil),         // 11: cagnotte.ledger.v1.ClosePeriodRequest
-	(*ClosePeriodResponse)(nil),        // 12: cagnotte.ledger.v1.ClosePeriodResponse
-	(*ListAccountsRequest)(nil),        // 13: cagnotte.ledger.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),       // 14: cagnotte.ledger.v1.ListAccountsResponse
-	(*CreateAccountRequest)(nil),       // 15: cagnotte.ledger.v1.CreateAccountRequest
-	(*UpdateAccountRequest)(nil),       // 16: cagnotte.ledger.v1.UpdateAccountRequest
-	(*ListStatementLinesRequest)(nil),  // 17: cagnotte.ledger.v1.ListStatementLinesRequest
-	(*ListStatementLinesResponse)(nil), // 18: cagnotte.ledger.v1.ListStatementLinesResponse
-	(*StatementLine)(nil),              // 19: cagnotte.ledger.v1.StatementLine
-	(*ListTransactionsRequest)(nil),    // 20: cagnotte.ledger.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil),   // 21: cagnotte.ledger.v1.ListTransactionsResponse
-	(*v1.Money)(nil),                   // 22: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),      // 23: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 24: google.protobuf.FieldMask
+	(AccountType)(0),                     // 0: cagnotte.ledger.v1.AccountType
+	(*Account)(nil),                      // 1: cagnotte.ledger.v1.Account
+	(*Transaction)(nil),                  // 2: cagnotte.ledger.v1.Transaction
+	(*Entry)(nil),                        // 3: cagnotte.ledger.v1.Entry
+	(*Checkpoint)(nil),                   // 4: cagnotte.ledger.v1.Checkpoint
+	(*InclusionProof)(nil),               // 5: cagnotte.ledger.v1.InclusionProof
+	(*GiftProof)(nil),                    // 6: cagnotte.ledger.v1.GiftProof
+	(*GetCheckpointRequest)(nil),         // 7: cagnotte.ledger.v1.GetCheckpointRequest
+	(*GetInclusionProofRequest)(nil),     // 8: cagnotte.ledger.v1.GetInclusionProofRequest
+	(*GetGiftProofRequest)(nil),          // 9: cagnotte.ledger.v1.GetGiftProofRequest
+	(*ReverseTransactionRequest)(nil),    // 10: cagnotte.ledger.v1.ReverseTransactionRequest
+	(*ReclassifyTransactionRequest)(nil), // 11: cagnotte.ledger.v1.ReclassifyTransactionRequest
+	(*ClosePeriodRequest)(nil),           // 12: cagnotte.ledger.v1.ClosePeriodRequest
+	(*ClosePeriodResponse)(nil),          // 13: cagnotte.ledger.v1.ClosePeriodResponse
+	(*ListAccountsRequest)(nil),          // 14: cagnotte.ledger.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),         // 15: cagnotte.ledger.v1.ListAccountsResponse
+	(*CreateAccountRequest)(nil),         // 16: cagnotte.ledger.v1.CreateAccountRequest
+	(*UpdateAccountRequest)(nil),         // 17: cagnotte.ledger.v1.UpdateAccountRequest
+	(*ListStatementLinesRequest)(nil),    // 18: cagnotte.ledger.v1.ListStatementLinesRequest
+	(*ListStatementLinesResponse)(nil),   // 19: cagnotte.ledger.v1.ListStatementLinesResponse
+	(*StatementLine)(nil),                // 20: cagnotte.ledger.v1.StatementLine
+	(*ListTransactionsRequest)(nil),      // 21: cagnotte.ledger.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),     // 22: cagnotte.ledger.v1.ListTransactionsResponse
+	(*v1.Money)(nil),                     // 23: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),        // 24: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 25: google.protobuf.FieldMask
 }
 var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.ledger.v1.Account.type:type_name -> cagnotte.ledger.v1.AccountType
-	22, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
-	23, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
-	23, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
+	23, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
+	24, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
+	24, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: cagnotte.ledger.v1.Transaction.entries:type_name -> cagnotte.ledger.v1.Entry
-	22, // 5: cagnotte.ledger.v1.Transaction.original_amount:type_name -> cagnotte.money.v1.Money
-	22, // 6: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
-	23, // 7: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
+	23, // 5: cagnotte.ledger.v1.Transaction.original_amount:type_name -> cagnotte.money.v1.Money
+	23, // 6: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
+	24, // 7: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
 	4,  // 8: cagnotte.ledger.v1.InclusionProof.checkpoint:type_name -> cagnotte.ledger.v1.Checkpoint
-	23, // 9: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
+	24, // 9: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
 	3,  // 10: cagnotte.ledger.v1.ReverseTransactionRequest.entries:type_name -> cagnotte.ledger.v1.Entry
-	23, // 11: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
-	23, // 12: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
-	23, // 13: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
-	1,  // 14: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
-	1,  // 15: cagnotte.ledger.v1.CreateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
-	1,  // 16: cagnotte.ledger.v1.UpdateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
-	24, // 17: cagnotte.ledger.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	23, // 18: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 19: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 20: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
-	19, // 21: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
-	23, // 22: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
-	22, // 23: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
-	22, // 24: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
-	23, // 25: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 26: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 27: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
-	13, // 28: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
-	15, // 29: cagnotte.ledger.v1.LedgerService.CreateAccount:input_type -> cagnotte.ledger.v1.CreateAccountRequest
-	16, // 30: cagnotte.ledger.v1.LedgerService.UpdateAccount:input_type -> cagnotte.ledger.v1.UpdateAccountRequest
-	17, // 31: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
-	20, // 32: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
-	10, // 33: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
-	7,  // 34: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
-	8,  // 35: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
-	9,  // 36: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
-	11, // 37: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
-	14, // 38: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
-	1,  // 39: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
-	1,  // 40: cagnotte.ledger.v1.LedgerService.UpdateAccount:output_type -> cagnotte.ledger.v1.Account
-	18, // 41: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
-	21, // 42: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
-	2,  // 43: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
-	4,  // 44: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
-	5,  // 45: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
-	6,  // 46: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
-	12, // 47: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
-	38, // [38:48] is the sub-list for method output_type
-	28, // [28:38] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	24, // 11: cagnotte.ledger.v1.ReclassifyTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
+	3,  // 12: cagnotte.ledger.v1.ReclassifyTransactionRequest.from:type_name -> cagnotte.ledger.v1.Entry
+	24, // 13: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
+	24, // 14: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
+	24, // 15: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
+	1,  // 16: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
+	1,  // 17: cagnotte.ledger.v1.CreateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
+	1,  // 18: cagnotte.ledger.v1.UpdateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
+	25, // 19: cagnotte.ledger.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 20: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
+	24, // 21: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 22: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
+	20, // 23: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
+	24, // 24: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
+	23, // 25: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
+	23, // 26: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
+	24, // 27: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	24, // 28: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 29: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
+	14, // 30: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
+	16, // 31: cagnotte.ledger.v1.LedgerService.CreateAccount:input_type -> cagnotte.ledger.v1.CreateAccountRequest
+	17, // 32: cagnotte.ledger.v1.LedgerService.UpdateAccount:input_type -> cagnotte.ledger.v1.UpdateAccountRequest
+	18, // 33: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
+	21, // 34: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
+	10, // 35: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
+	11, // 36: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:input_type -> cagnotte.ledger.v1.ReclassifyTransactionRequest
+	7,  // 37: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
+	8,  // 38: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
+	9,  // 39: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
+	12, // 40: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
+	15, // 41: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
+	1,  // 42: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
+	1,  // 43: cagnotte.ledger.v1.LedgerService.UpdateAccount:output_type -> cagnotte.ledger.v1.Account
+	19, // 44: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
+	22, // 45: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
+	2,  // 46: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	2,  // 47: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	4,  // 48: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
+	5,  // 49: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
+	6,  // 50: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
+	13, // 51: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
+	41, // [41:52] is the sub-list for method output_type
+	30, // [30:41] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_ledger_v1_ledger_proto_init() }
@@ -1904,7 +2024,7 @@ func file_cagnotte_ledger_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_ledger_v1_ledger_proto_rawDesc), len(file_cagnotte_ledger_v1_ledger_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

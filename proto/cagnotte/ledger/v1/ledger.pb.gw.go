@@ -524,6 +524,51 @@ func local_request_LedgerService_ReverseTransaction_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
+func request_LedgerService_ReclassifyTransaction_0(ctx context.Context, marshaler runtime.Marshaler, client LedgerServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReclassifyTransactionRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ReclassifyTransaction(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_LedgerService_ReclassifyTransaction_0(ctx context.Context, marshaler runtime.Marshaler, server LedgerServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReclassifyTransactionRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.ReclassifyTransaction(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_LedgerService_GetCheckpoint_0 = &utilities.DoubleArray{Encoding: map[string]int{"name": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
 func request_LedgerService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client LedgerServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -886,6 +931,26 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_LedgerService_ReverseTransaction_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_LedgerService_ReclassifyTransaction_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ReclassifyTransaction", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/transactions/*}:reclassify"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_LedgerService_ReclassifyTransaction_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_LedgerService_ReclassifyTransaction_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_LedgerService_GetCheckpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1159,6 +1224,23 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_LedgerService_ReverseTransaction_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_LedgerService_ReclassifyTransaction_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ReclassifyTransaction", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/transactions/*}:reclassify"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_LedgerService_ReclassifyTransaction_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_LedgerService_ReclassifyTransaction_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_LedgerService_GetCheckpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1231,33 +1313,35 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 }
 
 var (
-	pattern_LedgerService_ListAccounts_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "accounts"}, ""))
-	pattern_LedgerService_ListAccounts_1       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "books", "parent", "ledger", "accounts"}, ""))
-	pattern_LedgerService_CreateAccount_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "accounts"}, ""))
-	pattern_LedgerService_UpdateAccount_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "accounts", "account.name"}, ""))
-	pattern_LedgerService_ListStatementLines_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "accounts", "parent", "statement"}, ""))
-	pattern_LedgerService_ListStatementLines_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "books", "ledger", "accounts", "parent", "statement"}, ""))
-	pattern_LedgerService_ListTransactions_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "transactions"}, ""))
-	pattern_LedgerService_ListTransactions_1   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "books", "parent", "ledger", "transactions"}, ""))
-	pattern_LedgerService_ReverseTransaction_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "transactions", "name"}, "reverse"))
-	pattern_LedgerService_GetCheckpoint_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3, 2, 4}, []string{"v1", "collectives", "ledger", "name", "checkpoint"}, ""))
-	pattern_LedgerService_GetInclusionProof_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "transactions", "name", "inclusionProof"}, ""))
-	pattern_LedgerService_GetGiftProof_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4, 2, 5}, []string{"v1", "collectives", "campaigns", "donations", "name", "proof"}, ""))
-	pattern_LedgerService_ClosePeriod_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "ledger", "name"}, "closePeriod"))
+	pattern_LedgerService_ListAccounts_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "accounts"}, ""))
+	pattern_LedgerService_ListAccounts_1          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "books", "parent", "ledger", "accounts"}, ""))
+	pattern_LedgerService_CreateAccount_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "accounts"}, ""))
+	pattern_LedgerService_UpdateAccount_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "accounts", "account.name"}, ""))
+	pattern_LedgerService_ListStatementLines_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "accounts", "parent", "statement"}, ""))
+	pattern_LedgerService_ListStatementLines_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "books", "ledger", "accounts", "parent", "statement"}, ""))
+	pattern_LedgerService_ListTransactions_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "transactions"}, ""))
+	pattern_LedgerService_ListTransactions_1      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "books", "parent", "ledger", "transactions"}, ""))
+	pattern_LedgerService_ReverseTransaction_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "transactions", "name"}, "reverse"))
+	pattern_LedgerService_ReclassifyTransaction_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "transactions", "name"}, "reclassify"))
+	pattern_LedgerService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3, 2, 4}, []string{"v1", "collectives", "ledger", "name", "checkpoint"}, ""))
+	pattern_LedgerService_GetInclusionProof_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "transactions", "name", "inclusionProof"}, ""))
+	pattern_LedgerService_GetGiftProof_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4, 2, 5}, []string{"v1", "collectives", "campaigns", "donations", "name", "proof"}, ""))
+	pattern_LedgerService_ClosePeriod_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "ledger", "name"}, "closePeriod"))
 )
 
 var (
-	forward_LedgerService_ListAccounts_0       = runtime.ForwardResponseMessage
-	forward_LedgerService_ListAccounts_1       = runtime.ForwardResponseMessage
-	forward_LedgerService_CreateAccount_0      = runtime.ForwardResponseMessage
-	forward_LedgerService_UpdateAccount_0      = runtime.ForwardResponseMessage
-	forward_LedgerService_ListStatementLines_0 = runtime.ForwardResponseMessage
-	forward_LedgerService_ListStatementLines_1 = runtime.ForwardResponseMessage
-	forward_LedgerService_ListTransactions_0   = runtime.ForwardResponseMessage
-	forward_LedgerService_ListTransactions_1   = runtime.ForwardResponseMessage
-	forward_LedgerService_ReverseTransaction_0 = runtime.ForwardResponseMessage
-	forward_LedgerService_GetCheckpoint_0      = runtime.ForwardResponseMessage
-	forward_LedgerService_GetInclusionProof_0  = runtime.ForwardResponseMessage
-	forward_LedgerService_GetGiftProof_0       = runtime.ForwardResponseMessage
-	forward_LedgerService_ClosePeriod_0        = runtime.ForwardResponseMessage
+	forward_LedgerService_ListAccounts_0          = runtime.ForwardResponseMessage
+	forward_LedgerService_ListAccounts_1          = runtime.ForwardResponseMessage
+	forward_LedgerService_CreateAccount_0         = runtime.ForwardResponseMessage
+	forward_LedgerService_UpdateAccount_0         = runtime.ForwardResponseMessage
+	forward_LedgerService_ListStatementLines_0    = runtime.ForwardResponseMessage
+	forward_LedgerService_ListStatementLines_1    = runtime.ForwardResponseMessage
+	forward_LedgerService_ListTransactions_0      = runtime.ForwardResponseMessage
+	forward_LedgerService_ListTransactions_1      = runtime.ForwardResponseMessage
+	forward_LedgerService_ReverseTransaction_0    = runtime.ForwardResponseMessage
+	forward_LedgerService_ReclassifyTransaction_0 = runtime.ForwardResponseMessage
+	forward_LedgerService_GetCheckpoint_0         = runtime.ForwardResponseMessage
+	forward_LedgerService_GetInclusionProof_0     = runtime.ForwardResponseMessage
+	forward_LedgerService_GetGiftProof_0          = runtime.ForwardResponseMessage
+	forward_LedgerService_ClosePeriod_0           = runtime.ForwardResponseMessage
 )

@@ -21,16 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LedgerService_ListAccounts_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
-	LedgerService_CreateAccount_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/CreateAccount"
-	LedgerService_UpdateAccount_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/UpdateAccount"
-	LedgerService_ListStatementLines_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ListStatementLines"
-	LedgerService_ListTransactions_FullMethodName   = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
-	LedgerService_ReverseTransaction_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ReverseTransaction"
-	LedgerService_GetCheckpoint_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/GetCheckpoint"
-	LedgerService_GetInclusionProof_FullMethodName  = "/cagnotte.ledger.v1.LedgerService/GetInclusionProof"
-	LedgerService_GetGiftProof_FullMethodName       = "/cagnotte.ledger.v1.LedgerService/GetGiftProof"
-	LedgerService_ClosePeriod_FullMethodName        = "/cagnotte.ledger.v1.LedgerService/ClosePeriod"
+	LedgerService_ListAccounts_FullMethodName          = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
+	LedgerService_CreateAccount_FullMethodName         = "/cagnotte.ledger.v1.LedgerService/CreateAccount"
+	LedgerService_UpdateAccount_FullMethodName         = "/cagnotte.ledger.v1.LedgerService/UpdateAccount"
+	LedgerService_ListStatementLines_FullMethodName    = "/cagnotte.ledger.v1.LedgerService/ListStatementLines"
+	LedgerService_ListTransactions_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
+	LedgerService_ReverseTransaction_FullMethodName    = "/cagnotte.ledger.v1.LedgerService/ReverseTransaction"
+	LedgerService_ReclassifyTransaction_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ReclassifyTransaction"
+	LedgerService_GetCheckpoint_FullMethodName         = "/cagnotte.ledger.v1.LedgerService/GetCheckpoint"
+	LedgerService_GetInclusionProof_FullMethodName     = "/cagnotte.ledger.v1.LedgerService/GetInclusionProof"
+	LedgerService_GetGiftProof_FullMethodName          = "/cagnotte.ledger.v1.LedgerService/GetGiftProof"
+	LedgerService_ClosePeriod_FullMethodName           = "/cagnotte.ledger.v1.LedgerService/ClosePeriod"
 )
 
 // LedgerServiceClient is the client API for LedgerService service.
@@ -58,13 +59,21 @@ type LedgerServiceClient interface {
 	ListStatementLines(ctx context.Context, in *ListStatementLinesRequest, opts ...grpc.CallOption) (*ListStatementLinesResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(ctx context.Context, in *ListTransactionsRequest, opts ...grpc.CallOption) (*ListTransactionsResponse, error)
-	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
-	// linked to it. It is dated now, or as asked, and works when the period of the original is closed.
-	// Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_REVERSED when
-	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL,
-	// PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered, which the methods of TreasuryService take
-	// back with all that was said of it; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	// Takes a reclassification back, wholly or in part, by another transaction that is linked to it. It is dated now, or as
+	// asked, and works when the period of the original is closed. Sent again with the same `request_id`, it answers the same.
+	// FAILED_PRECONDITION with OVER_REVERSED when more would be taken back than is left, NOTHING_TO_REVERSE when nothing
+	// is, PERIOD_CLOSED, or REVERSED_ELSEWHERE for everything that is no reclassification: what Stripe reported is corrected by
+	// Stripe or reclassified, and the methods of TreasuryService take back what a treasurer entered; ALREADY_EXISTS with
+	// REFERENCE_REUSED when the `request_id` stands for something else.
 	ReverseTransaction(ctx context.Context, in *ReverseTransactionRequest, opts ...grpc.CallOption) (*Transaction, error)
+	// Moves an amount of a transaction that Stripe reported to another account or campaign, by another transaction that is
+	// linked to it: only between accounts of income and expense and the receipts that nobody has explained. Money stays where it
+	// is, so the books go on to agree with Stripe's; and what belongs to a donation stays, so progress goes on to agree with the
+	// donations. Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_RECLASSIFIED
+	// when more would be moved than stands there, MONEY_ACCOUNT for an account that money stands on, NO_ORIGINAL for a
+	// correction, PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered; NOT_FOUND for the transaction or the
+	// campaign; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	ReclassifyTransaction(ctx context.Context, in *ReclassifyTransactionRequest, opts ...grpc.CallOption) (*Transaction, error)
 	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
 	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
 	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
@@ -153,6 +162,16 @@ func (c *ledgerServiceClient) ReverseTransaction(ctx context.Context, in *Revers
 	return out, nil
 }
 
+func (c *ledgerServiceClient) ReclassifyTransaction(ctx context.Context, in *ReclassifyTransactionRequest, opts ...grpc.CallOption) (*Transaction, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Transaction)
+	err := c.cc.Invoke(ctx, LedgerService_ReclassifyTransaction_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ledgerServiceClient) GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*Checkpoint, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Checkpoint)
@@ -218,13 +237,21 @@ type LedgerServiceServer interface {
 	ListStatementLines(context.Context, *ListStatementLinesRequest) (*ListStatementLinesResponse, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error)
-	// Takes a transaction's share of the collective back, wholly or in part, by another transaction that is
-	// linked to it. It is dated now, or as asked, and works when the period of the original is closed.
-	// Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_REVERSED when
-	// more would be taken back than is left, NOTHING_TO_REVERSE when nothing is, REVERSAL_OF_REVERSAL,
-	// PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered, which the methods of TreasuryService take
-	// back with all that was said of it; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	// Takes a reclassification back, wholly or in part, by another transaction that is linked to it. It is dated now, or as
+	// asked, and works when the period of the original is closed. Sent again with the same `request_id`, it answers the same.
+	// FAILED_PRECONDITION with OVER_REVERSED when more would be taken back than is left, NOTHING_TO_REVERSE when nothing
+	// is, PERIOD_CLOSED, or REVERSED_ELSEWHERE for everything that is no reclassification: what Stripe reported is corrected by
+	// Stripe or reclassified, and the methods of TreasuryService take back what a treasurer entered; ALREADY_EXISTS with
+	// REFERENCE_REUSED when the `request_id` stands for something else.
 	ReverseTransaction(context.Context, *ReverseTransactionRequest) (*Transaction, error)
+	// Moves an amount of a transaction that Stripe reported to another account or campaign, by another transaction that is
+	// linked to it: only between accounts of income and expense and the receipts that nobody has explained. Money stays where it
+	// is, so the books go on to agree with Stripe's; and what belongs to a donation stays, so progress goes on to agree with the
+	// donations. Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_RECLASSIFIED
+	// when more would be moved than stands there, MONEY_ACCOUNT for an account that money stands on, NO_ORIGINAL for a
+	// correction, PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered; NOT_FOUND for the transaction or the
+	// campaign; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	ReclassifyTransaction(context.Context, *ReclassifyTransactionRequest) (*Transaction, error)
 	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
 	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
 	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
@@ -270,6 +297,9 @@ func (UnimplementedLedgerServiceServer) ListTransactions(context.Context, *ListT
 }
 func (UnimplementedLedgerServiceServer) ReverseTransaction(context.Context, *ReverseTransactionRequest) (*Transaction, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReverseTransaction not implemented")
+}
+func (UnimplementedLedgerServiceServer) ReclassifyTransaction(context.Context, *ReclassifyTransactionRequest) (*Transaction, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReclassifyTransaction not implemented")
 }
 func (UnimplementedLedgerServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*Checkpoint, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
@@ -412,6 +442,24 @@ func _LedgerService_ReverseTransaction_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LedgerService_ReclassifyTransaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReclassifyTransactionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).ReclassifyTransaction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_ReclassifyTransaction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).ReclassifyTransaction(ctx, req.(*ReclassifyTransactionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LedgerService_GetCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetCheckpointRequest)
 	if err := dec(in); err != nil {
@@ -514,6 +562,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReverseTransaction",
 			Handler:    _LedgerService_ReverseTransaction_Handler,
+		},
+		{
+			MethodName: "ReclassifyTransaction",
+			Handler:    _LedgerService_ReclassifyTransaction_Handler,
 		},
 		{
 			MethodName: "GetCheckpoint",

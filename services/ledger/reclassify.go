@@ -1,0 +1,218 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// KindReclassification is for [Service.ReclassifyTx] alone; each is linked to what it corrects.
+const KindReclassification = "reclassification"
+
+// ReasonOverReclassified is the reason of the error for moving more than an entry has left.
+const ReasonOverReclassified = "OVER_RECLASSIFIED"
+
+// reclassificationRefusals says what the database's refusals mean to whoever reclassifies.
+var reclassificationRefusals = map[string]*errs.Error{
+	"reclassifications_of_original": errs.Precondition("NO_ORIGINAL", "A correction is not corrected: reclassify the original again, or take the correction back."),
+	"reclassifications_no_money": errs.Precondition("MONEY_ACCOUNT",
+		"Only amounts on accounts of income and expense, and receipts that nobody has explained, are reclassified: where money stands, Stripe and the bank say."),
+}
+
+// Reclassification is what [Service.ReclassifyTx] posts.
+type Reclassification struct {
+	// Original is the reference of the transaction to correct, in the same book.
+	Original string
+	// Reference is the reclassification's own; see [Transaction].
+	Reference string
+	// Effective is when the correction counts; in a closed period it is refused. Zero: now, or when the periods of the
+	// collective are open again, if that is later.
+	Effective  time.Time
+	Collective string
+	// Amount is what to move, with the sign that the original's entry has.
+	Amount money.Amount
+	// FromCode and FromCampaign say where the amount stands, ToCode and ToCampaign where it belongs. A campaign may be empty.
+	FromCode, FromCampaign, ToCode, ToCampaign string
+}
+
+// A transaction with its reversals, its reclassifications and their reversals.
+const familyPart = `
+WITH family AS (
+    SELECT @id::bigint AS id
+    UNION
+    SELECT r.transaction_id
+    FROM ledger.reversals AS r
+    WHERE r.original_id = @id
+    UNION
+    SELECT c.transaction_id
+    FROM ledger.reclassifications AS c
+    WHERE c.original_id = @id
+    UNION
+    SELECT r.transaction_id
+    FROM ledger.reclassifications AS c
+    JOIN ledger.reversals AS r ON r.original_id = c.transaction_id
+    WHERE c.original_id = @id
+)`
+
+// What they have in one place together, without what belongs to donations.
+const reclassifiableSQL = familyPart + `
+SELECT COALESCE(sum(e.amount), 0)::bigint
+FROM family AS f
+JOIN ledger.entries AS e ON e.transaction_id = f.id
+JOIN ledger.accounts AS a ON a.id = e.account_id
+WHERE a.code = @code
+    AND e.collective = @collective
+    AND e.campaign = @campaign
+    AND e.currency = @currency
+    AND e.donation IS NULL`
+
+const correctedSQL = `
+SELECT r.original_id
+FROM ledger.reclassifications AS r
+JOIN ledger.transactions AS t ON t.id = r.transaction_id
+WHERE t.book = @book
+    AND t.reference = @original`
+
+// Whether less than nothing is left where a reclassification, whose second line says so, had moved its amount.
+const movedOnSQL = familyPart + `
+SELECT EXISTS (
+    SELECT
+    FROM ledger.transactions AS t
+    JOIN ledger.entries AS m ON m.transaction_id = t.id AND m.line = 2
+    WHERE t.book = @book
+        AND t.reference = @original
+        AND sign(m.amount) * (
+            SELECT sum(e.amount)
+            FROM family AS f
+            JOIN ledger.entries AS e ON e.transaction_id = f.id
+            WHERE e.account_id = m.account_id
+                AND e.collective = m.collective
+                AND e.campaign = m.campaign
+                AND e.currency = m.currency
+                AND e.donation IS NULL
+        ) < 0
+)`
+
+// takeBackTx reverses a reclassification, unless its amount was moved on since: then that is taken back first.
+func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) error {
+	args := pgx.NamedArgs{"book": book, "original": r.Original}
+	var id int64
+	if err := tx.QueryRow(ctx, correctedSQL, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
+		return errs.NotFound(r.Original)
+	} else if err != nil {
+		return postgres.Error(err)
+	}
+	args["id"] = id
+	if _, err := tx.Exec(ctx, lockOriginalSQL, args); err != nil {
+		return postgres.Error(err)
+	}
+	if _, err := s.ReverseTx(ctx, tx, book, r); err != nil {
+		return err
+	}
+	var movedOn bool
+	if err := tx.QueryRow(ctx, movedOnSQL, args).Scan(&movedOn); err != nil {
+		return postgres.Error(err)
+	}
+	if movedOn {
+		return errs.Precondition(ReasonOverReversed, "The amount was moved on since: take that back first.")
+	}
+	return nil
+}
+
+const reclassifiedSQL = `
+SELECT
+    t.effective_at,
+    COALESCE(c.original_id, 0)
+FROM ledger.transactions AS t
+LEFT JOIN ledger.reclassifications AS c ON c.transaction_id = t.id
+WHERE t.book = @book
+    AND t.reference = @reference`
+
+const insertReclassificationSQL = `
+INSERT INTO ledger.reclassifications (transaction_id, original_id)
+SELECT
+    t.id,
+    @id
+FROM ledger.transactions AS t
+WHERE t.book = @book
+    AND t.reference = @reference`
+
+// ReclassifyTx moves an amount of a transaction to another account or campaign of the same collective, by another
+// transaction that is linked to it. It never touches an account that money stands on, such as Stripe's balance, nor what
+// belongs to a donation: where that counts, the donation says. No more is moved than stands there, after all that
+// was moved and taken back before.
+//
+// It waits for other corrections of the same original. tx must be READ COMMITTED. After an error it can only be rolled
+// back. The same again changes nothing.
+//
+// Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION OVER_RECLASSIFIED, MONEY_ACCOUNT, NO_ORIGINAL
+// or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
+func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Reclassification) error {
+	args := pgx.NamedArgs{
+		"book": book, "original": r.Original, "reference": r.Reference, "collective": r.Collective,
+		"code": r.FromCode, "campaign": r.FromCampaign, "currency": string(r.Amount.Currency),
+	}
+	var id int64
+	if err := tx.QueryRow(ctx, originalSQL, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
+		return errs.NotFound(r.Original)
+	} else if err != nil {
+		return postgres.Error(err)
+	}
+	args["id"] = id
+	if _, err := tx.Exec(ctx, lockOriginalSQL, args); err != nil {
+		return postgres.Error(err)
+	}
+	from := Entry{
+		Code: r.FromCode, Amount: money.Amount{Minor: -r.Amount.Minor, Currency: r.Amount.Currency},
+		Collective: r.Collective, Campaign: r.FromCampaign,
+	}
+	to := Entry{Code: r.ToCode, Amount: r.Amount, Collective: r.Collective, Campaign: r.ToCampaign}
+	t := Transaction{Reference: r.Reference, Kind: KindReclassification, Effective: r.Effective, Entries: []Entry{from, to}}
+	var before time.Time
+	var original int64
+	err := tx.QueryRow(ctx, reclassifiedSQL, args).Scan(&before, &original)
+	known := err == nil
+	switch {
+	case err != nil && !errors.Is(err, pgx.ErrNoRows):
+		return postgres.Error(err)
+	case known && original != id:
+		return refusals["transactions_reference_reused"]
+	case known && t.Effective.IsZero():
+		t.Effective = before
+	case known:
+	default:
+		var stands int64
+		if err := tx.QueryRow(ctx, reclassifiableSQL, args).Scan(&stands); err != nil {
+			return postgres.Error(err)
+		}
+		if stands > 0 && (r.Amount.Minor < 0 || r.Amount.Minor > stands) || stands < 0 && (r.Amount.Minor > 0 || r.Amount.Minor < stands) || stands == 0 {
+			return errs.Precondition(ReasonOverReclassified,
+				"Of this transaction %s stand on the account %s for that campaign, without what belongs to donations: no more than that can be moved, with the same sign.",
+				money.Amount{Minor: stands, Currency: r.Amount.Currency}, r.FromCode)
+		}
+		if t.Effective.IsZero() {
+			if t.Effective, err = s.openTime(ctx, tx, book, t.Entries); err != nil {
+				return err
+			}
+		}
+	}
+	posted, err := s.PostTx(ctx, tx, book, []Transaction{t})
+	if err != nil {
+		return err
+	}
+	if !posted[0] {
+		// Somebody else may have taken the reference meanwhile, for something that has no link.
+		if !known {
+			return refusals["transactions_reference_reused"]
+		}
+		return nil
+	}
+	_, err = tx.Exec(ctx, insertReclassificationSQL, args)
+	return postgres.ErrorFor(err, reclassificationRefusals)
+}
