@@ -32,6 +32,8 @@ const (
 	NoticeFraudWarning NoticeKind = "fraud_warning"
 	// NoticePaidTwice: one gift was paid once more, since its payment page was opened again.
 	NoticePaidTwice NoticeKind = "paid_twice"
+	// NoticePaymentRefused: a payment names a gift that it is not of, or brought another amount than that was to bring.
+	NoticePaymentRefused NoticeKind = "payment_refused"
 	// NoticeRefundAwaitingApproval: a refund needs a second member.
 	NoticeRefundAwaitingApproval NoticeKind = "refund_awaiting_approval"
 	// NoticeRefundFailed: a refund was not made, or came back: the donor does not have its money.

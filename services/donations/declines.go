@@ -108,7 +108,7 @@ func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) er
 	if session.ID == "" && d.State == StateCreated {
 		session = stripe.Session{ID: d.CheckoutSession, Status: stripe.SessionOpen}
 	}
-	if session.ID == "" || session.Status != stripe.SessionOpen {
+	if !d.made(session) || session.Status != stripe.SessionOpen {
 		return nil
 	}
 	session, err = s.cfg.Stripe.ExpireSession(ctx, d.StripeAccount, session.ID, attempt)

@@ -40,7 +40,7 @@
 //
 // A page that closes unpaid can be opened again: Stripe is asked for a recovery URL, and whoever knows the gift gets
 // it for 30 days, while the campaign takes gifts. Each visit there makes another session, a copy whose
-// recovered_from is the one that expired. It finds its gift by what it copies, else by recovered_from, and the
+// recovered_from is the one that expired, by which it finds its gift. The
 // gift remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Two of them
 // can be paid: the books have both, and the gift is received until both are given back or disputed. The one that was
 // booked first is the gift's own, and the table payments has what else is to be known of each (payments.go). Monthly
@@ -49,6 +49,13 @@
 // Trying cards costs whoever does it pages, of which a network gets few, whatever way they are asked for. A payment
 // that is refused is counted in the transaction that finishes its event; after maxDeclines of them the page is
 // closed, and each copy of it at its first refusal.
+//
+// # Whose a payment is
+//
+// Only a payment on the gift's own page, or on a copy of it, is the gift's, and only with the amount that the page asks
+// for. Metadata and client_reference_id say where to look, since whoever may use the account can write them; a session
+// whose id is known here proves it ([Service.Find], [Lookup], attribution.go). What claims to be a gift's and is not is
+// booked to nobody, members are told, and the gift stays as it is ([Service.RefuseTx]).
 //
 // # What became of it
 //
@@ -87,8 +94,8 @@
 // A monthly gift ([Recurring]) is a subscription at Stripe, and each of its paid invoices is one gift: the first is
 // the gift that its donor started, whose id it has, and each other one a row of its own, unique by account and
 // invoice. [Service.ApplyInvoice] makes it so, whoever calls it: an event, the sync that found the charge of an
-// invoice, or upkeep. The subscription's metadata leads there, since the charge of an invoice has none. An unpaid
-// month is no gift: members are told of it once.
+// invoice, or upkeep. The subscription's id leads there, by what the first month's session said, which is read when an
+// invoice comes before its event. An unpaid month is no gift: members are told of it once.
 //
 //	created --> active <--> past_due --> canceled
 //	   |                       ^

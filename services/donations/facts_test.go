@@ -151,7 +151,7 @@ func TestTheOtherLivemodeMovesNoGift(t *testing.T) {
 	if live.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_live_simulated", BaseURL: "http://127.0.0.1:1"}); err != nil {
 		t.Fatal(err)
 	}
-	matches, err := New(live).Find(t.Context(), "", []Clue{{Donation: d.ID}})
+	matches, err := New(live).Find(t.Context(), "", []Clue{{PaymentIntent: "pi_1"}})
 	if err != nil || matches[0].Donation != uuid.Nil {
 		t.Errorf("live money finds %v, %v", matches, err)
 	}

@@ -3,6 +3,7 @@ package donations
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,9 @@ import (
 // pollAfter is how long a paid gift may stay unbooked before its payment is asked for by itself. The sync
 // that follows every event books it long before, unless its fee comes late.
 const pollAfter = time.Minute
+
+// reasonAmountDiffers: a session of ours asks for another amount than we did.
+const reasonAmountDiffers = "AMOUNT_DIFFERS"
 
 // SessionFact is what Stripe said about a session, in an event or when asked.
 type SessionFact struct {
@@ -54,31 +58,26 @@ func (f SessionFact) state() State {
 	return ""
 }
 
-// The session may not be stored yet, since an event can be faster than the answer that it comes after: then
-// its client_reference_id finds the gift. A recovered session is a copy of the one that expired, and found the
-// same way, or by what it is a copy of. In the order of ids, as all who lock several gifts.
+// In the order of ids, as all who lock several gifts.
 const lockBySessionsSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
-WHERE d.id = ANY(@ids::uuid[])
-	OR d.checkout_session_id = ANY(@sessions::text[])
+WHERE d.checkout_session_id = ANY(@sessions::text[])
 	OR d.recovered_session_id = ANY(@sessions::text[])
 ORDER BY d.id
 FOR NO KEY UPDATE`
 
-// lockBySessionsTx returns the gift of each fact, locked, in their order; a zero Donation for none.
+// lockBySessionsTx returns the gift of each fact, locked, in their order; a zero Donation for none. What a session says
+// of itself is not asked: see attribution.go.
 func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Donation, error) {
-	ids, sessions := []uuid.UUID{}, []string{}
+	sessions := []string{}
 	for _, f := range facts {
-		if f.Session.Donation != uuid.Nil {
-			ids = append(ids, f.Session.Donation)
-		}
 		sessions = append(sessions, f.Session.ID)
 		if f.Session.RecoveredFrom != "" {
 			sessions = append(sessions, f.Session.RecoveredFrom)
 		}
 	}
-	rows, err := tx.Query(ctx, lockBySessionsSQL, pgx.NamedArgs{"ids": ids, "sessions": sessions})
+	rows, err := tx.Query(ctx, lockBySessionsSQL, pgx.NamedArgs{"sessions": sessions})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
@@ -88,36 +87,17 @@ func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Do
 	}
 	gifts := make([]Donation, len(facts))
 	for i, f := range facts {
-		best := 0
-		for _, d := range locked {
-			if fit := d.fit(f.Session); fit > best {
-				gifts[i], best = d, fit
-			}
+		if at := slices.IndexFunc(locked, func(d Donation) bool { return d.made(f.Session) }); at >= 0 {
+			gifts[i] = locked[at]
 		}
 	}
 	return gifts, nil
-}
-
-// fit says how surely a session is the gift's; 0 when it is not. The session that the gift has says more than
-// what a session says of itself.
-func (d Donation) fit(session stripe.Session) int {
-	is := func(id string) bool { return id != "" && (id == session.ID || id == session.RecoveredFrom) }
-	switch {
-	case is(d.CheckoutSession):
-		return 3
-	case !is(d.recoveredSession) && d.ID != session.Donation:
-		return 0
-	case d.CheckoutSession != "":
-		return 2
-	}
-	return 1
 }
 
 const applySQL = `
 UPDATE donations.donations AS d
 SET
 	state = f.state,
-	checkout_session_id = coalesce(d.checkout_session_id, f.session),
 	recovered_session_id = CASE WHEN f.recovered THEN f.session ELSE d.recovered_session_id END,
 	recovery_url = CASE WHEN f.state = 'expired' THEN nullif(f.recovery_url, '') ELSE d.recovery_url END,
 	recovery_ends_at = CASE WHEN f.state = 'expired' THEN f.recovery_ends ELSE d.recovery_ends_at END,
@@ -142,7 +122,7 @@ WHERE d.id = f.id`
 
 // ApplySessionTx moves a gift as far as the fact proves, in the caller's transaction, and locks it until the
 // end of that. A fact that is known, older or weaker than what is known changes nothing, so it is safe to
-// repeat and in any order. ours is false for a session that belongs to no gift of this account, currency and
+// repeat and in any order. ours is false for a session that was made for no gift of this account, currency and
 // livemode. An amount that differs from the gift's is FAILED_PRECONDITION (AMOUNT_DIFFERS).
 func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) (ours bool, err error) {
 	all, err := s.ApplySessionsTx(ctx, tx, []SessionFact{f})
@@ -178,6 +158,7 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 	}
 	seen := map[uuid.UUID]bool{}
 	var moves sessionMoves
+	var notes paymentNotes
 	for i, d := range gifts {
 		switch {
 		case d.ID == uuid.Nil:
@@ -194,6 +175,12 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 		if moved {
 			moves.add(d, round[i])
 		}
+		if ours[places[i]] {
+			notes.addSession(d, round[i].Session, moved)
+		}
+	}
+	if err := notes.writeTx(ctx, tx); err != nil {
+		return nil, err
 	}
 	return left, moves.applyTx(ctx, tx, s.now())
 }
@@ -204,7 +191,7 @@ func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionF
 		return false, false, nil
 	}
 	if d.Amount.Minor != f.Session.AmountMinor {
-		return true, false, errs.New(codes.FailedPrecondition, "AMOUNT_DIFFERS", "The session's amount is not the gift's.")
+		return true, false, errs.New(codes.FailedPrecondition, reasonAmountDiffers, "The session's amount is not the gift's.")
 	}
 	if err := s.beginSubscriptionTx(ctx, tx, d, f.Session); err != nil {
 		return true, false, err

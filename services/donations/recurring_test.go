@@ -185,27 +185,49 @@ func TestAPaidInvoiceIsOneGift(t *testing.T) {
 			t.Error("it is not found")
 		}
 	})
-	t.Run("of the first invoice with another amount, beside the gift that was started", func(t *testing.T) {
-		started := e.monthly()
-		inv := invoice("in_less")
-		inv.First, inv.Recurring, inv.Subscription, inv.Amount.Minor = true, started.ID, "sub_less", 15_00
-		before := e.count()
-		if !apply("", inv) || e.count() != before+1 {
-			t.Error("the money has no gift")
-		}
-	})
 }
 
-func TestASecondSubscriptionChangesNothing(t *testing.T) {
+// Metadata can be written by whoever may use the account: a subscription is a monthly gift's when its first month's
+// session made it.
+func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
 	before := e.recurring(first)
-	ours, err := e.gifts.applySubscription(t.Context(), "", stripe.Subscription{
-		ID: "sub_second", Status: stripe.SubscriptionCanceled, Recurring: first.ID, Amount: before.Amount,
-	}, before.version)
-	if err != nil || !ours || e.recurring(first) != before {
-		t.Errorf("ours: %v, %v: %+v", ours, err, e.recurring(first))
+	t.Run("changes nothing of one that has its own", func(t *testing.T) {
+		ours, err := e.gifts.applySubscription(t.Context(), "", stripe.Subscription{
+			ID: "sub_second", Status: stripe.SubscriptionCanceled, Recurring: first.ID, Amount: before.Amount,
+		}, before.version)
+		if err != nil || ours || e.recurring(first) != before {
+			t.Errorf("ours: %v, %v: %+v", ours, err, e.recurring(first))
+		}
+	})
+	invoice := stripe.Invoice{
+		ID: "in_forged", Subscription: "sub_forged", Paid: true, First: true, Amount: first.Amount, PaymentIntent: "pi_forged", PaidAt: e.clock.Now(),
 	}
+	for rule, recurring := range map[string]Donation{"pays no month of one that has its own": first, "nor of one that nobody paid": e.monthly()} {
+		t.Run(rule, func(t *testing.T) {
+			invoice.Recurring = recurring.ID
+			count, was := e.count(), e.reload(recurring)
+			if ours, err := e.gifts.ApplyInvoice(t.Context(), "", invoice); ours || (err != nil) != (recurring.ID != first.ID) {
+				t.Errorf("ours: %v, %v", ours, err)
+			}
+			if now := e.reload(recurring); e.count() != count || now.State != was.State || now.PaymentIntent != was.PaymentIntent {
+				t.Errorf("%d gifts more: %+v", e.count()-count, now)
+			}
+		})
+	}
+	t.Run("and is told of once that one's page has closed", func(t *testing.T) {
+		started := e.monthly()
+		invoice.Recurring = started.ID
+		_, err := e.gifts.ApplyInvoice(t.Context(), "", invoice)
+		wantReason(t, err, "SESSION_OPEN")
+		if err := e.sim.Expire(started.CheckoutSession); err != nil {
+			t.Fatal(err)
+		}
+		if ours, err := e.gifts.ApplyInvoice(t.Context(), "", invoice); ours || err != nil {
+			t.Errorf("ours: %v, %v", ours, err)
+		}
+	})
 }
 
 func TestMonthlyGiftsOfACampaignWhoseDeadlinePassedEnd(t *testing.T) {

@@ -3,10 +3,8 @@ package donations
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
@@ -66,16 +64,12 @@ func (s *Service) beginSubscriptionTx(ctx context.Context, tx pgx.Tx, first Dona
 	return postgres.Error(err)
 }
 
-// The subscription's id finds it when somebody removed the metadata.
+// By what the session of the first month said, and by no metadata: see attribution.go.
 const findRecurringSQL = `
 SELECT` + recurringColumns + `
 FROM donations.recurring AS r
-WHERE r.id = @id
-	OR (r.stripe_account = @account AND r.subscription_id = @subscription)
-ORDER BY
-	(r.subscription_id = @subscription) DESC NULLS LAST,
-	r.id
-LIMIT 1`
+WHERE r.stripe_account = @account
+	AND r.subscription_id = @subscription`
 
 // lockRecurringSQL is recurringByIDSQL for who is going to change it.
 const lockRecurringSQL = recurringByIDSQL + `
@@ -89,14 +83,14 @@ FOR NO KEY UPDATE`
 
 // lockMonthsTx finds and locks a monthly gift, with its first gift before it: whoever locks both does so in this
 // order. It returns pgx.ErrNoRows for one that is not of this account and livemode.
-func (s *Service) lockMonthsTx(ctx context.Context, tx pgx.Tx, account string, id uuid.UUID, subscription string) (Recurring, Donation, error) {
+func (s *Service) lockMonthsTx(ctx context.Context, tx pgx.Tx, account, subscription string) (Recurring, Donation, error) {
 	found, err := oneRecurring(tx.Query(ctx, findRecurringSQL, pgx.NamedArgs{
-		"id": id, "account": account, "subscription": subscription,
+		"account": account, "subscription": subscription,
 	}))
 	if err != nil {
 		return Recurring{}, Donation{}, err
 	}
-	if found.StripeAccount != account || found.Livemode != s.cfg.Stripe.Livemode() {
+	if found.Livemode != s.cfg.Stripe.Livemode() {
 		return Recurring{}, Donation{}, pgx.ErrNoRows
 	}
 	first, err := collectOne(tx.Query(ctx, lockFirstSQL, pgx.NamedArgs{"id": found.ID}))
@@ -194,10 +188,13 @@ func (s *Service) FindSubscriptions(ctx context.Context, account string, wanted 
 // that it was before that reading began: one that changed meanwhile may know more, of an end or of another amount, so
 // the subscription is read again. An end is for ever, and never old.
 func (s *Service) applySubscription(ctx context.Context, account string, sub stripe.Subscription, version string) (ours bool, err error) {
+	if err := s.adopt(ctx, account, sub.Recurring, sub.ID); err != nil {
+		return false, err
+	}
 	old := false
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		ours, old = false, false
-		r, _, err := s.lockMonthsTx(ctx, tx, account, sub.Recurring, sub.ID)
+		r, _, err := s.lockMonthsTx(ctx, tx, account, sub.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -208,12 +205,7 @@ func (s *Service) applySubscription(ctx context.Context, account string, sub str
 			return nil
 		}
 		ours = true
-		if r.Subscription != "" && r.Subscription != sub.ID {
-			s.cfg.Logger.WarnContext(ctx, "a monthly gift has a second subscription at Stripe; its months are gifts, and it must be ended there",
-				slog.String("recurring", r.ID.String()), slog.String("subscription", sub.ID))
-			return nil
-		}
-		if old = r.Subscription != "" && r.version != version && sub.Status != stripe.SubscriptionCanceled; old {
+		if old = r.version != version && sub.Status != stripe.SubscriptionCanceled; old {
 			return nil
 		}
 		return s.applySubscriptionTx(ctx, tx, r, sub)

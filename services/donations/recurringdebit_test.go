@@ -51,7 +51,7 @@ func (e *env) lookUp(invoice string, charged stripesim.BalanceTransaction) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	_, told, err := e.gifts.NewLookup("").Gift(e.t.Context(), Payment{Intent: money.Source.PaymentIntent, Invoice: invoice, Money: &money})
+	_, told, err := e.gifts.NewLookup("").Ask(e.t.Context(), Payment{Intent: money.Source.PaymentIntent, Invoice: invoice, Money: &money})
 	if err != nil || !told {
 		e.t.Fatalf("told %v, %v", told, err)
 	}
@@ -253,7 +253,7 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 	t.Run("are what was asked for when the balance is in a third currency", func(t *testing.T) {
 		before := e.count()
 		inv := stripe.Invoice{
-			ID: "in_third", Recurring: first.ID, Paid: true, PaymentIntent: "pi_third",
+			ID: "in_third", Subscription: e.recurring(first).Subscription, Recurring: first.ID, Paid: true, PaymentIntent: "pi_third",
 			Amount: money.Amount{Minor: 25_80, Currency: "GBP"}, PaidAt: e.clock.Now(),
 		}
 		ours, err := e.gifts.applyPaidInvoice(t.Context(), "", inv, &stripe.BalanceTransaction{Amount: 32_00, Currency: "USD"})
@@ -342,8 +342,8 @@ func TestAPaymentOfNobodys(t *testing.T) {
 	e := newEnv(t, Limit{})
 	lookup := e.gifts.NewLookup("")
 	for range 3 {
-		if donation, told, err := lookup.Gift(t.Context(), Payment{Intent: "pi_nobody"}); donation != uuid.Nil || !told || err != nil {
-			t.Errorf("%s, %v, %v", donation, told, err)
+		if claim, told, err := lookup.Ask(t.Context(), Payment{Intent: "pi_nobody"}); claim != uuid.Nil || !told || err != nil {
+			t.Errorf("%s, %v, %v", claim, told, err)
 		}
 	}
 	if n := len(e.sim.Requests()); n != 1 {

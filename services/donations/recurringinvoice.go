@@ -45,9 +45,13 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 		inv.Amount = money.Amount{Minor: brought.Source.Amount, Currency: money.Currency(brought.Source.Currency)}
 		inv.PaymentIntent, inv.Charge = brought.Source.PaymentIntent, brought.Source.Charge
 	}
+	if err := s.adopt(ctx, account, inv.Recurring, inv.Subscription); err != nil {
+		return false, err
+	}
+	asked := inv.Amount
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		ours = false
-		r, first, err := s.lockMonthsTx(ctx, tx, account, inv.Recurring, inv.Subscription)
+		r, first, err := s.lockMonthsTx(ctx, tx, account, inv.Subscription)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -75,7 +79,7 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 				inv.Amount = r.Amount
 			}
 		}
-		if err := s.payMonthTx(ctx, tx, first, inv); err != nil {
+		if err := s.payMonthTx(ctx, tx, first, inv, asked); err != nil {
 			return err
 		}
 		return s.noteInvoiceTx(ctx, tx, r, inv)
@@ -179,9 +183,15 @@ WHERE f.id = @first_id
 			AND o.invoice_id = @invoice
 	)`
 
-// payMonthTx marks the invoice's gift as paid, or adds it. The caller holds the lock of the first gift, so that of
+const monthSQL = `
+SELECT d.id
+FROM donations.donations AS d
+WHERE d.stripe_account = @account
+	AND d.invoice_id = @invoice`
+
+// payMonthTx marks the invoice's gift as paid, or adds it; asked is in the donor's own currency. The caller holds the lock of the first gift, so that of
 // two who do so at once the second sees what the first did.
-func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice) error {
+func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice, asked money.Amount) error {
 	now := s.now()
 	at := inv.PaidAt
 	if at.IsZero() {
@@ -195,11 +205,19 @@ func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv
 		"id": s.cfg.NewID(), "request_id": uuid.NewSHA1(first.ID, []byte(inv.ID)), "fingerprint": fingerprint[:],
 	}
 	tag, err := tx.Exec(ctx, payMonthSQL, named)
-	if err != nil || tag.RowsAffected() > 0 {
+	if err == nil && tag.RowsAffected() == 0 {
+		_, err = tx.Exec(ctx, addMonthSQL, named)
+	}
+	if err != nil || asked.Currency == first.Amount.Currency {
 		return postgres.Error(err)
 	}
-	_, err = tx.Exec(ctx, addMonthSQL, named)
-	return postgres.Error(err)
+	var month uuid.UUID
+	if err := tx.QueryRow(ctx, monthSQL, named).Scan(&month); err != nil {
+		return postgres.Error(err)
+	}
+	var notes paymentNotes
+	notes.add(month, inv.PaymentIntent, asked)
+	return notes.writeTx(ctx, tx)
 }
 
 const noteInvoiceSQL = `

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
@@ -180,15 +181,21 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "the list of sessions cannot be read", "account", account, "error", err)
 	}
+	var named []uuid.UUID
 	for i, e := range due {
-		if e.object.Session == nil || e.whole() {
+		if e.object.Session == nil {
 			continue
 		}
-		if session, met := read[e.object.Session.ID]; met {
+		if session, met := read[e.object.Session.ID]; met && !e.whole() {
 			due[i].object.Session = &session
 		}
+		named = append(named, due[i].object.Session.Donation)
 	}
-	return nil
+	interrupted, err := s.cfg.Donations.Interrupted(ctx, account, named)
+	for i, e := range due {
+		due[i].apart = e.object.Session != nil && interrupted[e.object.Session.Donation]
+	}
+	return err
 }
 
 func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
@@ -197,7 +204,7 @@ func over(until time.Time) bool { return !until.IsZero() && time.Now().After(unt
 // link that opens an expired one again is not stored with an event.
 func (e Event) whole() bool {
 	session := e.object.Session
-	return session != nil && session.Status != "" && (session.RecoveryEnds.IsZero() || session.RecoveryURL != "")
+	return session != nil && session.Status != "" && !e.apart && (session.RecoveryEnds.IsZero() || session.RecoveryURL != "")
 }
 
 // applyOne applies one event and notes the end of it: what is noted as done was done in the same
@@ -219,13 +226,22 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 		return s.countDecline(ctx, account, e)
 	case e.object.Session == nil:
 		return errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
-	case !e.whole():
+	}
+	e.apart = false
+	if !e.whole() {
 		// The rest is read in our version, before the transaction begins.
 		session, err := s.cfg.Stripe.GetSession(ctx, account, e.object.Session.ID)
 		if err != nil {
 			return err
 		}
 		e.object.Session = &session
+	}
+	interrupted, err := s.cfg.Donations.Interrupted(ctx, account, []uuid.UUID{e.object.Session.Donation})
+	if err == nil && interrupted[e.object.Session.Donation] {
+		err = s.cfg.Donations.ContinuePage(ctx, e.object.Session.Donation)
+	}
+	if err != nil {
+		return err
 	}
 	return s.applyTogether(ctx, account, []Event{e})
 }

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 type item struct {
 	stripe.BalanceTransaction
 	clue donations.Clue
+	// claim is the gift that its payment says that it is of; Nil when it says nothing, or nobody had to ask.
+	claim uuid.UUID
 	// effective is when the books have it; zero: when it happened.
 	effective time.Time
 }
@@ -127,25 +130,37 @@ func (s *Service) openFrom(ctx context.Context, account string, owners collectiv
 // errOnlyAsked rolls back what was decided just to know it.
 var errOnlyAsked = errors.New("webhooks: nothing is to be kept")
 
-// clues finds what leads to each one's gift; where nothing that is known does, Stripe is asked. Those that Stripe
+// clues makes sure that what leads to each one's gift is known; where nothing does, Stripe is asked. Those that Stripe
 // cannot tell of now are left out, to be parked.
 func (s *Service) clues(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (items []item, unread []parking, err error) {
 	clues := make([]donations.Clue, len(fresh))
 	for i, t := range fresh {
-		clues[i] = donations.Clue{Donation: t.Source.Donation, PaymentIntent: t.Source.PaymentIntent, Charge: t.Source.Charge}
+		clues[i] = donations.Clue{PaymentIntent: t.Source.PaymentIntent, Charge: t.Source.Charge}
 	}
 	matches, err := s.cfg.Donations.Find(ctx, account, clues)
 	if err != nil {
 		return nil, nil, err
 	}
-	lookup := s.cfg.Donations.NewLookup(account)
+	unknown := map[int]donations.Payment{}
 	for i, t := range fresh {
-		if m, _ := meaningOf(t); m.payment && matches[i].Donation == uuid.Nil {
-			payment := donations.Payment{Intent: t.Source.PaymentIntent}
-			if m.paid {
-				payment.Invoice, payment.Money = t.Source.Invoice, &t
-			}
-			donation, told, err := lookup.Gift(ctx, payment)
+		m, _ := meaningOf(t)
+		if !m.payment || matches[i].Donation != uuid.Nil {
+			continue
+		}
+		payment := donations.Payment{Intent: t.Source.PaymentIntent}
+		if m.paid {
+			payment.Invoice, payment.Claim, payment.Money = t.Source.Invoice, t.Source.Donation, &t
+		}
+		unknown[i] = payment
+	}
+	lookup := s.cfg.Donations.NewLookup(account)
+	if err := lookup.Prepare(ctx, slices.Collect(maps.Values(unknown))); err != nil {
+		return nil, nil, err
+	}
+	for i, t := range fresh {
+		it := item{BalanceTransaction: t, clue: clues[i]}
+		if payment, ask := unknown[i]; ask {
+			claim, told, err := lookup.Ask(ctx, payment)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -153,11 +168,11 @@ func (s *Service) clues(ctx context.Context, account string, fresh []stripe.Bala
 				unread = append(unread, park(t, reasonPaymentUnread))
 				continue
 			}
-			if donation != uuid.Nil {
-				clues[i].Donation = donation
+			if payment.Money != nil {
+				it.claim = claim
 			}
 		}
-		items = append(items, item{BalanceTransaction: t, clue: clues[i]})
+		items = append(items, it)
 	}
 	return items, unread, nil
 }
@@ -209,15 +224,22 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 	}
 	var posted []posting
 	var movements []donations.Movement
+	var strangers []donations.Stranger
 	for i, p := range postings {
 		if !isNew[i] {
 			continue
 		}
 		posted = append(posted, p)
+		if p.stranger.Donation != uuid.Nil {
+			strangers = append(strangers, p.stranger)
+		}
 		if p.movement.Donation != uuid.Nil {
 			p.movement.Account = account
 			movements = append(movements, p.movement)
 		}
+	}
+	if err := s.cfg.Donations.RefuseTx(ctx, tx, account, strangers); err != nil {
+		return nil, err
 	}
 	return posted, s.cfg.Donations.BookTx(ctx, tx, movements)
 }
@@ -237,6 +259,9 @@ func (s *Service) prepareTx(ctx context.Context, tx pgx.Tx, account string, owne
 		p := post(it.BalanceTransaction, matches[i], "")
 		if p.empty() {
 			continue
+		}
+		if p.stranger.Donation == uuid.Nil && p.unattributed {
+			p.stranger = stranger(it.BalanceTransaction, it.claim)
 		}
 		if !it.effective.IsZero() {
 			p.transaction.Effective = it.effective

@@ -151,6 +151,7 @@ func TestARefundThatIsBookedBeforeItsConvertedPayment(t *testing.T) {
 			e := newEnv(t, stripesim.Config{})
 			e.run("") // which opens the books
 			d, at, n := e.give(vallon), e.clock.Now().Truncate(time.Second), 0
+			e.paysFor(d, "pi_"+d.ID.String(), money.Amount{Minor: paid, Currency: "GBP"})
 			refunds := func(parts []int64) (all []stripe.BalanceTransaction) {
 				for _, part := range parts {
 					n++
@@ -205,6 +206,8 @@ func TestRefundsOfTwoConvertedPayments(t *testing.T) {
 			e := newEnv(t, stripesim.Config{})
 			e.run("")
 			d, at := e.give(vallon), e.clock.Now().Truncate(time.Second)
+			e.paysFor(d, "pi_first", money.Amount{Minor: 18_00, Currency: "GBP"})
+			e.paysFor(d, "pi_second", money.Amount{Minor: 17_00, Currency: "GBP"})
 			all := map[string]stripe.BalanceTransaction{
 				"first":             move("txn_first", "pi_first", "GBP", 20_00, 18_00, at, d),
 				"second":            move("txn_second", "pi_second", "GBP", 20_30, 17_00, at.Add(time.Hour), d),
@@ -234,6 +237,7 @@ func TestARefundThatIsBookedBeforeItsPaymentInAnotherBalance(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	d, at := e.give(vallon), e.clock.Now().Truncate(time.Second)
+	e.paysFor(d, "pi_1", money.Amount{})
 	source := stripe.Source{ID: "re_1", Object: "refund", Donation: d.ID, Charge: "ch_1", PaymentIntent: "pi_1", Amount: 10_00, Currency: "EUR"}
 	back := stripe.BalanceTransaction{
 		ID: "txn_back", Type: "refund", Category: "refund", Amount: -9_00, Currency: "CHF", Created: at.Add(time.Minute), ExchangeRate: "0.9", Source: source,

@@ -6,14 +6,20 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
 // declinedGift is the gift whose payment was refused, or Nil. The first month's payment belongs to an invoice, which
-// leads to it; those of later months are tried by Stripe and not by anybody at a page.
+// leads to it; those of later months are tried by Stripe and not by anybody at a page. Nothing proves yet that the
+// invoice is the gift's, whose session tells when it is complete; a decline moves no money, and closes its page at worst.
 func (s *Service) declinedGift(ctx context.Context, account string, o stripe.Object) (uuid.UUID, error) {
-	if o.Donation != uuid.Nil || o.Invoice == "" {
-		return o.Donation, nil
+	if o.Invoice == "" {
+		if o.Donation == uuid.Nil {
+			return uuid.Nil, nil
+		}
+		match, err := s.cfg.Donations.PaymentOf(ctx, account, donations.Payment{Intent: o.ID, Claim: o.Donation})
+		return match.Donation, err
 	}
 	invoice, err := s.cfg.Stripe.GetInvoice(ctx, account, o.Invoice)
 	if stripe.KindOf(err) == stripe.Missing {

@@ -49,7 +49,8 @@
 // The charge of an invoice carries no metadata. Where nothing known leads from it to a gift, donations is asked, which
 // reads its invoice and makes its month, before the batch is posted ([donations.Lookup]); invoices that cannot be read
 // now leave their balance transactions parked, also those that may not be read: a key without that permission must not
-// turn monthly gifts into unknown receipts. Events of invoices and subscriptions are read again, like all objects.
+// turn monthly gifts into unknown receipts. So do the sessions of single gifts whose events were lost: what a charge's
+// metadata says is never believed. Events of invoices and subscriptions are read again, like all objects.
 //
 // # Looking back
 //

@@ -42,6 +42,8 @@ type Event struct {
 	FinishTime time.Time // zero until it is applied or ignored
 
 	object stripe.Object
+	// apart: it names a gift whose own page is not known yet, which is asked for before.
+	apart bool
 }
 
 // Endpoint is where an event came in. Each has secrets of its own.

@@ -11,14 +11,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/cagnotte/cagnotte/services/donations"
 )
 
 // fakeBalance answers lists of balance transactions, newest first, and payment intents.
 type fakeBalance struct {
-	mu      sync.Mutex
-	rows    []fakeRow // newest first
-	intents map[string]string
+	mu   sync.Mutex
+	rows []fakeRow // newest first
+	// intents are payments on copies of gifts' pages.
+	intents map[string]donations.Donation
 	// refuse is the status that asking for a payment intent answers.
 	refuse map[string]int
 	// bare are the rows whose source a list does not expand.
@@ -36,6 +39,8 @@ type fakeRow struct {
 	source             string // JSON
 	currency           string // eur when empty
 	raw                string // the whole answer, instead of all that
+	// of is the gift on whose page it was paid.
+	of donations.Donation
 }
 
 func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
@@ -47,7 +52,11 @@ func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
 			w.WriteHeader(status)
 			return true
 		}
-		fmt.Fprintf(w, `{"id":%q,"status":"succeeded","metadata":{"donation":%q},"latest_charge":null}`, id, f.intents[id])
+		fmt.Fprintf(w, `{"id":%q,"status":"succeeded","metadata":{"donation":%q},"latest_charge":null}`, id, f.intents[id].ID)
+		return true
+	}
+	if id := r.URL.Query().Get("payment_intent"); id != "" && r.URL.Path == "/v1/checkout/sessions" {
+		f.answerSessions(w, id)
 		return true
 	}
 	if id, ok := strings.CutPrefix(r.URL.Path, "/v1/balance_transactions/"); ok {
@@ -82,6 +91,26 @@ func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// answerSessions answers with the page that a payment was made on.
+func (f *fakeBalance) answerSessions(w http.ResponseWriter, intent string) {
+	d, page, origin := f.intents[intent], "cs_copy_"+intent, ""
+	for _, row := range f.rows {
+		if row.of.ID != uuid.Nil && strings.Contains(row.source, fmt.Sprintf(`"payment_intent":%q`, intent)) {
+			d, page = row.of, row.of.CheckoutSession
+		}
+	}
+	if d.ID == uuid.Nil {
+		fmt.Fprint(w, `{"object":"list","data":[]}`)
+		return
+	}
+	if page != d.CheckoutSession {
+		origin = d.CheckoutSession
+	}
+	fmt.Fprintf(w, `{"object":"list","data":[{"id":%q,"object":"checkout.session","status":"complete","payment_status":"paid",
+		"payment_intent":%q,"recovered_from":%q,"amount_total":%d,"currency":%q,"livemode":false}]}`,
+		page, intent, origin, d.Amount.Minor, strings.ToLower(string(d.Amount.Currency)))
+}
+
 // json is the row as Stripe answers it; bare: with its source's id alone.
 func (row fakeRow) json(bare bool) json.RawMessage {
 	if row.raw != "" {
@@ -100,7 +129,7 @@ func (row fakeRow) json(bare bool) json.RawMessage {
 // charge is the payment of a gift.
 func charge(n int, d donations.Donation, at time.Time) fakeRow {
 	return fakeRow{
-		id: fmt.Sprintf("txn_%d", n), kind: "charge", amount: 20_00, fee: 55, created: at,
+		id: fmt.Sprintf("txn_%d", n), kind: "charge", amount: 20_00, fee: 55, created: at, of: d,
 		source: fmt.Sprintf(`{"id":"ch_%d","object":"charge","payment_intent":"pi_%d","metadata":{"donation":%q}}`, n, n, d.ID),
 	}
 }

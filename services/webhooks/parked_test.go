@@ -28,7 +28,7 @@ func faked(t *testing.T) (*env, *fakeBalance) {
 	t.Helper()
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	e.balance = &fakeBalance{intents: map[string]string{}, refuse: map[string]int{}, bare: map[string]bool{}}
+	e.balance = &fakeBalance{intents: map[string]donations.Donation{}, refuse: map[string]int{}, bare: map[string]bool{}}
 	return e, e.balance
 }
 
@@ -138,7 +138,7 @@ func TestAPaymentThatCannotBeReadHoldsUpNothing(t *testing.T) {
 			e, f := faked(t)
 			now := e.clock.Now()
 			d := e.give(vallon)
-			f.rows = []fakeRow{charge(1, d, now), foreign(1, now)}
+			f.rows = []fakeRow{foreign(1, now), charge(1, d, now)}
 			f.refuse["pi_foreign_1"] = c.status
 			e.run("")
 			e.want(d, donations.StateSucceeded, true)
@@ -151,7 +151,7 @@ func TestAPaymentThatCannotBeReadHoldsUpNothing(t *testing.T) {
 			}
 			e.wantParked("txn_foreign_1", reasonPaymentUnread)
 			// It was our gift's all the time.
-			f.intents["pi_foreign_1"] = d.ID.String()
+			f.intents["pi_foreign_1"] = d
 			delete(f.refuse, "pi_foreign_1")
 			e.later(firstRetry)
 			for range 2 {

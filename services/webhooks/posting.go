@@ -145,6 +145,8 @@ type posting struct {
 	movement donations.Movement
 	// unattributed: it is about a payment that is no gift of ours.
 	unattributed bool
+	// stranger is a payment that looks like a gift's and is none; its Donation is Nil when there is none.
+	stranger donations.Stranger
 	// undocumented: its type is unknown.
 	undocumented bool
 }
@@ -162,6 +164,9 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 	p := posting{of: t, undocumented: !documented, conversion: conversion(t)}
 	dimensions := ledger.Entry{Collective: owner}
 	role, kind := m.role, m.kind
+	if m.paid && match.Donation != uuid.Nil && !match.IsPaidBy(paid(t)) {
+		p.stranger, match = stranger(t, match.Donation), donations.Match{}
+	}
 	switch {
 	case m.payment && match.Donation != uuid.Nil:
 		dimensions = ledger.Entry{
@@ -188,6 +193,18 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 	}
 	entry(ledger.RoleStripeBalance, -t.Fee)
 	return p
+}
+
+// paid is what the donor paid; what arrived when Stripe does not tell.
+func paid(t stripe.BalanceTransaction) money.Amount {
+	if t.Source.Currency == "" {
+		return money.Amount{Minor: t.Amount, Currency: money.Currency(t.Currency)}
+	}
+	return money.Amount{Minor: t.Source.Amount, Currency: money.Currency(t.Source.Currency)}
+}
+
+func stranger(t stripe.BalanceTransaction, claim uuid.UUID) donations.Stranger {
+	return donations.Stranger{Donation: claim, PaymentIntent: t.Source.PaymentIntent, Transaction: t.ID, Paid: paid(t)}
 }
 
 // ratePattern is a JSON number that is not negative, with an exponent that no computer minds.

@@ -17,7 +17,8 @@ import (
 )
 
 func TestPost(t *testing.T) {
-	match := donations.Match{Donation: uuid.New(), Campaign: vallon, Amount: money.Amount{Minor: 20_00, Currency: "EUR"}}
+	twenty := money.Amount{Minor: 20_00, Currency: "EUR"}
+	match := donations.Match{Donation: uuid.New(), Campaign: vallon, Amount: twenty, Asked: twenty}
 	stripeFee := func(minor int64) []stripe.Fee {
 		return []stripe.Fee{{Type: "stripe_fee", Amount: minor, Currency: "EUR"}}
 	}
@@ -100,6 +101,16 @@ func TestPost(t *testing.T) {
 			ledger.KindFee,
 			legs{ledger.RoleStripeBalance: 3_00, ledger.RoleStripeFees: -3_00},
 		},
+		"a gift's payment that brought another amount": {
+			stripe.BalanceTransaction{Type: "charge", Amount: 50, Fee: 26, Fees: stripeFee(26)},
+			match, ledger.KindOther,
+			legs{ledger.RoleStripeBalance: 24, ledger.RoleUnknownReceipts: -50, ledger.RoleStripeFees: 26},
+		},
+		"a gift's payment of the same number in another currency": {
+			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Source: stripe.Source{Amount: 20_00, Currency: "USD"}},
+			match, ledger.KindOther,
+			legs{ledger.RoleStripeBalance: 20_00, ledger.RoleUnknownReceipts: -20_00},
+		},
 		"an adjustment of another kind": {
 			stripe.BalanceTransaction{Type: "adjustment", Category: "other_adjustment", Amount: 3_00},
 			donations.Match{},
@@ -112,7 +123,7 @@ func TestPost(t *testing.T) {
 			ledger.KindOther,
 			legs{ledger.RoleStripeBalance: 7_00, ledger.RoleUnknownReceipts: -7_00},
 		},
-		"nothing": {stripe.BalanceTransaction{Type: "charge"}, match, ledger.KindGift, legs{}},
+		"nothing": {stripe.BalanceTransaction{Type: "charge"}, donations.Match{}, ledger.KindOther, legs{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.in.ID, c.in.Currency, c.in.Created = "txn_1", "EUR", time.Unix(1_700_000_000, 0)
@@ -122,10 +133,11 @@ func TestPost(t *testing.T) {
 				got[entry.Role] += entry.Amount.Minor
 				sum += entry.Amount.Minor
 				wantOf := "host"
-				if c.match.Donation != uuid.Nil {
-					wantOf = vallon.Collective
+				wantDonation := uuid.Nil
+				if c.match.Donation != uuid.Nil && c.kind != ledger.KindOther {
+					wantOf, wantDonation = vallon.Collective, c.match.Donation
 				}
-				if entry.Collective != wantOf || entry.Donation != c.match.Donation {
+				if entry.Collective != wantOf || entry.Donation != wantDonation {
 					t.Errorf("entry belongs to %q, %v", entry.Collective, entry.Donation)
 				}
 			}

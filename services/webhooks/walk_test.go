@@ -18,7 +18,7 @@ func TestALongHistoryIsReadInStepsThatLast(t *testing.T) {
 	e, f := faked(t)
 	d := e.give(vallon)
 	now := e.clock.Now()
-	f.intents["pi_1"] = d.ID.String()
+	f.intents["pi_1"] = d
 	const count = 2_450
 	f.rows = old("old", count, now)
 	// The refund is in the first step, its charge in the last.

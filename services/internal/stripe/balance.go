@@ -52,7 +52,8 @@ type Source struct {
 	// Amount is the object's own, in its Currency, upper case; it has no sign. Currency is empty when Stripe did not tell.
 	Amount   int64
 	Currency string
-	// Donation is the gift in the charge's metadata; Nil otherwise.
+	// Donation is the gift in the charge's metadata; Nil otherwise. Whoever may use the account can write that, so it
+	// proves nothing.
 	Donation uuid.UUID
 	// Invoice is what a charge paid; empty for one that paid none. Then Donation is Nil: such a charge has no metadata.
 	Invoice string
@@ -119,7 +120,7 @@ type PaymentIntent struct {
 	Status string
 	// Currency is what was paid in, upper case: the donor's own when Stripe showed the price in that.
 	Currency string
-	// Donation is the gift in its metadata; Nil otherwise.
+	// Donation is the gift in its metadata; Nil otherwise. It proves nothing, as that of a [Source].
 	Donation uuid.UUID
 	// Invoice is what it is to pay; empty for none.
 	Invoice string

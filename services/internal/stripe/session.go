@@ -46,7 +46,8 @@ type Session struct {
 	URL           string        `json:"-"`
 	Status        SessionStatus `json:"status"`
 	PaymentStatus PaymentStatus `json:"payment_status"`
-	// Donation is the gift that client_reference_id or the metadata names; Nil for another product's session.
+	// Donation is the gift that the metadata or client_reference_id names; Nil for none. Whoever may use the account can
+	// write both, so it proves nothing: a session is known by its ID.
 	Donation uuid.UUID `json:"donation"`
 	// PaymentIntent is empty before somebody tried to pay.
 	PaymentIntent string `json:"payment_intent,omitempty"`
@@ -55,7 +56,10 @@ type Session struct {
 	AmountMinor  int64  `json:"amount_minor"`
 	// Currency is in upper case. Both are ours, also when Stripe shows the donor a price in another currency.
 	Currency string `json:"currency"`
-	Livemode bool   `json:"livemode"`
+	// ShownMinor and ShownCurrency are what the donor is asked for where Stripe shows the price in another currency.
+	ShownMinor    int64  `json:"shown_minor,omitempty"`
+	ShownCurrency string `json:"shown_currency,omitempty"`
+	Livemode      bool   `json:"livemode"`
 	// Subscription, Customer and Invoice are what a monthly gift's session made; empty until it is complete, and
 	// for a single gift. Such a session has no payment intent of its own: its invoice has.
 	Subscription string `json:"subscription,omitempty"`
@@ -161,8 +165,9 @@ func (c *Client) SessionOfIntent(ctx context.Context, account, intent string) (S
 		stripego.APIResource
 		Data []sessionObject `json:"data"`
 	}
-	err := c.get(ctx, account, "/v1/checkout/sessions", query("payment_intent", intent, "limit", "1"), &answer)
-	if err != nil || len(answer.Data) == 0 {
+	err := c.get(ctx, account, "/v1/checkout/sessions",
+		query("payment_intent", intent, "limit", "1", "expand[0]", "data.payment_intent"), &answer)
+	if err != nil || len(answer.Data) == 0 || answer.Data[0].PaymentIntent.ID != intent {
 		return Session{}, err
 	}
 	return answer.Data[0].session(), nil
@@ -246,6 +251,7 @@ func (o *sessionObject) session() Session {
 		s.Created = unix(o.Created)
 	}
 	if c := o.CurrencyConversion; c != nil {
+		s.ShownMinor, s.ShownCurrency = s.AmountMinor, s.Currency
 		s.AmountMinor, s.Currency = c.AmountTotal, strings.ToUpper(c.SourceCurrency)
 	}
 	if r := o.AfterExpiration.Recovery; r.URL != "" {

@@ -1,0 +1,296 @@
+package webhooks
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// large is a gift of 10,000 €, whose page nobody pays.
+func (e *env) large(name campaigns.Name) donations.Donation {
+	e.t.Helper()
+	if _, err := e.pool.Exec(e.t.Context(), "UPDATE campaigns.campaigns SET maximum_minor = 1000000"); err != nil {
+		e.t.Fatal(err)
+	}
+	in := intent(name)
+	in.Amount.Minor = 10_000_00
+	d, err := e.donations.Create(e.t.Context(), in)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return d
+}
+
+// refused are the notices of payments that are not what they say, by the balance transaction.
+func (e *env) refused() map[string]money.Amount {
+	e.t.Helper()
+	rows, err := e.pool.Query(e.t.Context(), `
+		SELECT n.key, n.amount_minor, n.currency FROM collectives.notices AS n WHERE n.kind = 'payment_refused'`)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer rows.Close()
+	told := map[string]money.Amount{}
+	for rows.Next() {
+		var key string
+		var amount money.Amount
+		if err := rows.Scan(&key, &amount.Minor, &amount.Currency); err != nil {
+			e.t.Fatal(err)
+		}
+		told[key] = amount
+	}
+	return told
+}
+
+// Whoever may use an account writes on it what they like. Named after an attack: 0.50 € passed for a gift of 10,000 €.
+func TestAPaymentThatOnlyNamesAGift(t *testing.T) {
+	for name, c := range map[string]struct {
+		campaign campaigns.Name
+		account  string
+		minor    int64
+		// reference is client_reference_id, metadata is metadata[donation], of the session and its payment.
+		reference, metadata bool
+		drop                bool
+	}{
+		"0.50 € for one of 10,000 €, by metadata":                     {campaign: festival, account: connected, minor: 50, metadata: true},
+		"the same, when every webhook is lost":                        {campaign: festival, account: connected, minor: 50, metadata: true, drop: true},
+		"all of its amount, by metadata":                              {campaign: festival, account: connected, minor: 10_000_00, metadata: true},
+		"all of its amount, when every webhook is lost":               {campaign: festival, account: connected, minor: 10_000_00, metadata: true, drop: true},
+		"another product's payment on a shared account, by reference": {campaign: vallon, minor: 10_000_00, reference: true},
+		"the same, by both":                                           {campaign: vallon, minor: 10_000_00, reference: true, metadata: true},
+		"the same, by both, when every webhook is lost":               {campaign: vallon, minor: 10_000_00, reference: true, metadata: true, drop: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, stripesim.Config{})
+			e.sim.SetDelivery(stripesim.Delivery{Drop: c.drop})
+			d := e.large(c.campaign)
+			foreign := foreignSessionOf(t, e, c.account, d.ID, c.minor, c.reference, c.metadata)
+			if err := e.sim.Pay(foreign, stripesim.CardOK); err != nil {
+				t.Fatal(err)
+			}
+			charge := e.sim.Sessions(c.account)[1].ChargeID
+			step := func() {
+				t.Helper()
+				e.delivered()
+				for range 2 {
+					e.run(c.account)
+				}
+				e.want(d, donations.StateCreated, false)
+				e.wantBooks(c.account)
+				if settled, pending := e.progress(c.campaign); settled+pending != 0 {
+					t.Errorf("settled %d, pending %d", settled, pending)
+				}
+			}
+			step()
+			if got := e.balances(c.account)[ledger.RoleUnknownReceipts]; got != -c.minor {
+				t.Errorf("unknown receipts %d, want %d", got, -c.minor)
+			}
+			told := e.refused()
+			paid := e.sim.BalanceTransactions(c.account)[0].ID
+			if want := (money.Amount{Minor: c.minor, Currency: money.EUR}); c.metadata && (len(told) != 1 || told[paid] != want) || !c.metadata && len(told) != 0 {
+				t.Errorf("members are told of %v", told)
+			}
+
+			t.Run("and goes back", func(t *testing.T) {
+				if _, err := e.sim.Refund(charge, c.minor/2); err != nil {
+					t.Fatal(err)
+				}
+				step()
+				if _, err := e.sim.Refund(charge, c.minor-c.minor/2); err != nil {
+					t.Fatal(err)
+				}
+				step()
+				if n := one[int](e, "SELECT count(*) FROM donations.refunds"); n != 0 {
+					t.Errorf("the gift has %d refunds", n)
+				}
+				if len(e.refused()) != len(told) {
+					t.Errorf("members are told of %v", e.refused())
+				}
+			})
+			t.Run("and its own page is paid all the same, once", func(t *testing.T) {
+				e.pay(d)
+				e.delivered()
+				for range 2 {
+					e.run(c.account)
+				}
+				e.want(d, donations.StateSucceeded, true)
+				if settled, pending := e.progress(c.campaign); settled != 10_000_00 || pending != 0 {
+					t.Errorf("settled %d, pending %d", settled, pending)
+				}
+				e.wantBooks(c.account)
+			})
+		})
+	}
+}
+
+// A dispute of a foreign payment is none of the gift's, either.
+func TestADisputeOfAPaymentThatOnlyNamesAGift(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(vallon)
+	e.pay(d)
+	foreign := foreignSessionOf(t, e, "", d.ID, 20_00, true, true)
+	if err := e.sim.Pay(foreign, stripesim.CardOK); err != nil {
+		t.Fatal(err)
+	}
+	e.delivered()
+	e.run("")
+	e.want(d, donations.StateSucceeded, true)
+	if _, err := e.sim.Dispute(e.sim.Sessions("")[1].ChargeID, stripesim.Disputed{}); err != nil {
+		t.Fatal(err)
+	}
+	e.delivered()
+	for range 2 {
+		e.run("")
+	}
+	e.want(d, donations.StateSucceeded, true)
+	if n := one[int](e, "SELECT count(*) FROM donations.disputes"); n != 0 {
+		t.Errorf("the gift has %d disputes", n)
+	}
+	if n := one[int](e, "SELECT count(*) FROM collectives.notices WHERE kind = 'paid_twice'"); n != 0 {
+		t.Error("members are told that the gift was paid twice")
+	}
+	if settled, _ := e.progress(vallon); settled != 20_00 {
+		t.Errorf("settled %d", settled)
+	}
+	e.wantBooks("")
+}
+
+// A charge on a gift's own page that brings another amount than the page asked for is not the gift, nor is its refund.
+func TestAGiftsPaymentThatBringsAnotherAmount(t *testing.T) {
+	e, f := faked(t)
+	d := e.give(vallon)
+	now := e.clock.Now()
+	less := charge(1, d, now)
+	less.amount = 50
+	f.rows = []fakeRow{less}
+	e.run("")
+	f.rows = append([]fakeRow{{
+		id: "txn_back", kind: "refund", category: "refund", amount: -50, created: now.Add(time.Minute),
+		source: `{"id":"re_1","object":"refund","charge":"ch_1","payment_intent":"pi_1"}`,
+	}}, f.rows...)
+	for range 2 {
+		e.run("")
+		if got := e.donation(d); !got.BookTime.IsZero() || got.GivenBack() {
+			t.Errorf("%+v", got)
+		}
+		sums := e.balances("")
+		if sums[ledger.RoleUnknownReceipts] != 0 || sums[ledger.RoleGifts] != 0 || sums[ledger.RoleRefunds] != 0 {
+			t.Errorf("%v", sums)
+		}
+		if told := e.refused(); len(told) != 1 || told["txn_1"].Minor != 50 {
+			t.Errorf("members are told of %v", told)
+		}
+	}
+}
+
+// With every webhook lost, the payments of copies of a page are found by Stripe's own word of what they are copies of.
+func TestACopyOfAPageIsFoundWithoutWebhooks(t *testing.T) {
+	for _, copies := range []int{1, 3} {
+		t.Run(fmt.Sprint(copies), func(t *testing.T) {
+			e := newEnv(t, stripesim.Config{})
+			e.sim.SetDelivery(stripesim.Delivery{Drop: true})
+			e.run("")
+			d := e.give(vallon)
+			page := d.CheckoutSession
+			for range copies {
+				if err := e.sim.Expire(page); err != nil {
+					t.Fatal(err)
+				}
+				again, err := e.sim.Recover(page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				page = again
+			}
+			if err := e.sim.Pay(page, stripesim.CardOK); err != nil {
+				t.Fatal(err)
+			}
+			// Its events are not in Stripe's list any more.
+			e.later(40 * 24 * time.Hour)
+			for range 2 {
+				e.run("")
+			}
+			e.want(d, donations.StateSucceeded, true)
+			e.wantBooks("")
+			if told := e.refused(); len(told) != 0 {
+				t.Errorf("members are told of %v", told)
+			}
+		})
+	}
+}
+
+// Cards that are refused on another product's pages close no gift's.
+func TestDeclinesThatOnlyNameAGift(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(vallon)
+	foreign := foreignSessionOf(t, e, "", d.ID, 20_00, true, true)
+	for range 10 {
+		_ = e.sim.Pay(foreign, stripesim.CardDeclined)
+	}
+	e.delivered()
+	e.run("")
+	if n := one[int](e, "SELECT declines FROM donations.donations WHERE id = $1", d.ID); n != 0 {
+		t.Errorf("%d declines are counted", n)
+	}
+	for range 3 {
+		_ = e.sim.Pay(d.CheckoutSession, stripesim.CardDeclined)
+	}
+	e.delivered()
+	e.run("")
+	if n := one[int](e, "SELECT declines FROM donations.donations WHERE id = $1", d.ID); n != 3 {
+		t.Errorf("%d declines are counted, want 3", n)
+	}
+}
+
+// A subscription of another product's, or forged, pays no months.
+func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
+	for _, drop := range []bool{false, true} {
+		t.Run(map[bool]string{false: "with webhooks", true: "without"}[drop], func(t *testing.T) {
+			e := newEnv(t, stripesim.Config{})
+			e.sim.SetDelivery(stripesim.Delivery{Drop: drop})
+			in := intent(festival)
+			in.Monthly = true
+			d, err := e.donations.Create(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			form := foreignForm(uuid.Nil, 50, false, false)
+			form.Set("mode", "subscription")
+			form.Set("line_items[0][price_data][recurring][interval]", "month")
+			form.Set("subscription_data[metadata][recurring_donation]", d.ID.String())
+			forged := postSession(t, e, connected, form)
+			if err := e.sim.Pay(forged, stripesim.CardOK); err != nil {
+				t.Fatal(err)
+			}
+			e.delivered()
+			e.run(connected)
+			e.want(d, donations.StateCreated, false)
+			e.pay(d)
+			e.delivered()
+			e.later(time.Hour)
+			for range 2 {
+				e.run(connected)
+			}
+			e.want(d, donations.StateSucceeded, true)
+			if n := one[int](e, "SELECT count(*) FROM donations.donations"); n != 1 {
+				t.Errorf("%d gifts", n)
+			}
+			e.wantBooks(connected)
+			if got := e.balances(connected)[ledger.RoleUnknownReceipts]; got != -50 {
+				t.Errorf("unknown receipts %d", got)
+			}
+			if told := e.refused(); len(told) != 1 {
+				t.Errorf("members are told of %v", told)
+			}
+		})
+	}
+}
