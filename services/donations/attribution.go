@@ -202,7 +202,6 @@ INSERT INTO donations.payments AS p (
 	payment_intent_id,
 	surplus,
 	given_back_minor,
-	open_disputes,
 	paid_in_minor,
 	given_back_in_minor,
 	paid_in_currency
@@ -211,7 +210,6 @@ SELECT
 	n.donation,
 	n.intent,
 	false,
-	0,
 	0,
 	max(n.paid_in),
 	0,
@@ -638,7 +636,6 @@ INSERT INTO donations.payments AS p (
 	payment_intent_id,
 	surplus,
 	given_back_minor,
-	open_disputes,
 	paid_in_minor,
 	given_back_in_minor,
 	differs
@@ -647,7 +644,6 @@ VALUES (
 	@donation,
 	@intent,
 	false,
-	0,
 	0,
 	0,
 	0,

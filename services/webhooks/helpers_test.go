@@ -79,8 +79,8 @@ func postSession(t *testing.T, e *env, account string, form url.Values) string {
 func (e *env) paysFor(d donations.Donation, intent string, asked money.Amount) {
 	e.t.Helper()
 	_, err := e.pool.Exec(e.t.Context(), `
-		INSERT INTO donations.payments (donation, payment_intent_id, surplus, given_back_minor, open_disputes, paid_in_minor, given_back_in_minor, paid_in_currency)
-		VALUES ($1, $2, false, 0, 0, $3, 0, $4)`, d.ID, intent, asked.Minor, asked.Currency)
+		INSERT INTO donations.payments (donation, payment_intent_id, surplus, given_back_minor, paid_in_minor, given_back_in_minor, paid_in_currency)
+		VALUES ($1, $2, false, 0, $3, 0, $4)`, d.ID, intent, asked.Minor, asked.Currency)
 	if err != nil {
 		e.t.Fatal(err)
 	}
