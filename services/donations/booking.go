@@ -24,6 +24,8 @@ type Movement struct {
 	At time.Time
 	// PaidMinor is the gift's amount when its money arrived; zero otherwise.
 	PaidMinor int64
+	// SettledIn is the balance's currency, in which a payment is in the books.
+	SettledIn money.Currency
 	// PaidIn is what the donor paid in another currency than the balance's; the zero Amount when there is none.
 	PaidIn money.Amount
 	// GivenBackMinor is what went back to the donor, in the gift's currency, as far as that is known; negative when a
@@ -54,6 +56,7 @@ SET
 	charge_id = coalesce(nullif(m.charge, ''), d.charge_id),
 	paid_at = m.at,
 	booked_at = @now,
+	settled_currency = nullif(m.currency, d.currency),
 	poll_at = NULL,
 	updated_at = @now
 FROM (
@@ -61,13 +64,15 @@ FROM (
 		u.id,
 		u.intent,
 		u.charge,
+		nullif(u.currency, '') AS currency,
 		u.at
 	FROM unnest(
 		@ids::uuid[],
 		@intents::text[],
 		@charges::text[],
+		@currencies::text[],
 		@at::timestamptz[]
-	) AS u (id, intent, charge, at)
+	) AS u (id, intent, charge, currency, at)
 	ORDER BY
 		u.id,
 		u.at,
@@ -152,16 +157,18 @@ func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Moveme
 	var (
 		ids              []uuid.UUID
 		intents, charges []string
+		currencies       []string
 		at               []time.Time
 	)
 	for _, m := range movements {
 		if m.PaidMinor > 0 {
+			currencies = append(currencies, string(m.SettledIn))
 			ids, at = append(ids, m.Donation), append(at, m.At)
 			intents, charges = append(intents, m.PaymentIntent), append(charges, m.Charge)
 		}
 	}
 	rows, err := tx.Query(ctx, bookSQL, pgx.NamedArgs{
-		"ids": ids, "intents": intents, "charges": charges, "at": at, "now": s.now(),
+		"ids": ids, "intents": intents, "charges": charges, "currencies": currencies, "at": at, "now": s.now(),
 	})
 	if err != nil {
 		return nil, postgres.Error(err)

@@ -17,7 +17,8 @@ SELECT
 	n.collective,
 	n.campaign,
 	latest.currency,
-	coalesce(unbooked.amount_minor, 0)::bigint
+	coalesce(unbooked.amount_minor, 0)::bigint,
+	coalesce(converted.amount_minor, 0)::bigint
 FROM unnest(
 	@collectives::text[],
 	@campaigns::text[]
@@ -39,11 +40,18 @@ CROSS JOIN LATERAL (
 		AND d.campaign = n.campaign
 		AND d.booked_at IS NULL
 		AND d.state IN ('pending', 'succeeded', 'partially_refunded', 'refunded', 'disputed')
-) AS unbooked`
+) AS unbooked
+CROSS JOIN LATERAL (
+	SELECT sum(d.amount_minor - d.given_back_minor - d.disputed_minor) AS amount_minor
+	FROM donations.donations AS d
+	WHERE d.collective = n.collective
+		AND d.campaign = n.campaign
+		AND d.settled_currency IS NOT NULL
+) AS converted`
 
 // Progress is a campaigns.ProgressFunc: settled is what the ledger has in the campaign's currency, pending
-// what is paid or under way and not booked. What Stripe converted into another currency is in the books and
-// not in the progress.
+// what is paid or under way and not booked. What landed in a balance of another currency is in the books in that one,
+// and counts here with what the donors gave, as far as it is still there.
 //
 // Settled is read first: a gift that is booked in between is missing for one reading, rather than counted
 // twice for one.
@@ -68,10 +76,11 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 	progress := make(map[campaigns.Name]campaigns.Progress, len(names))
 	var name campaigns.Name
 	var pending money.Amount
-	_, err = pgx.ForEachRow(rows, []any{&name.Collective, &name.Campaign, &pending.Currency, &pending.Minor}, func() error {
+	var converted int64
+	_, err = pgx.ForEachRow(rows, []any{&name.Collective, &name.Campaign, &pending.Currency, &pending.Minor, &converted}, func() error {
 		key := ledger.CampaignKey{Collective: name.Collective, Campaign: name.Campaign}
 		progress[name] = campaigns.Progress{
-			Settled: money.Amount{Minor: settled[key][pending.Currency], Currency: pending.Currency},
+			Settled: money.Amount{Minor: settled[key][pending.Currency] + converted, Currency: pending.Currency},
 			Pending: pending,
 		}
 		return nil

@@ -43,6 +43,53 @@ func TestConversion(t *testing.T) {
 	}
 }
 
+// A campaign in dollars on an account that settles in euros shows what its donors gave, less what went back.
+func TestTheProgressOfACampaignInAnotherCurrencyThanItsBalance(t *testing.T) {
+	e := newEnv(t, stripesim.Config{FeeDelay: time.Minute})
+	if err := e.sim.SetExchange("", "eur", "chf", 0.93); err != nil {
+		t.Fatal(err)
+	}
+	want := func(settled, pending int64) {
+		t.Helper()
+		e.delivered()
+		for range 2 {
+			e.run("")
+		}
+		if s, p := e.progress(vallon); s != settled || p != pending {
+			t.Errorf("settled %d, pending %d; want %d and %d", s, p, settled, pending)
+		}
+	}
+	first, second := e.give(vallon), e.give(vallon)
+	e.pay(first)
+	want(0, 20_00)
+	e.later(time.Minute)
+	want(20_00, 0)
+	e.pay(second)
+	e.later(2 * time.Minute)
+	want(40_00, 0)
+	charge := e.sim.BalanceTransactions("")[0].SourceID
+	back, err := e.sim.Refund(charge, 5_00)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(35_00, 0)
+	if err := e.sim.FailRefund(back, "lost_or_stolen_card"); err != nil {
+		t.Fatal(err)
+	}
+	want(40_00, 0)
+	if _, err := e.sim.Dispute(e.sim.BalanceTransactions("")[1].SourceID, stripesim.Disputed{}); err != nil {
+		t.Fatal(err)
+	}
+	want(20_00, 0)
+	// What lands in the campaign's own currency counts as before, beside it.
+	if err := e.sim.SetExchange("", "eur", "chf", 0); err != nil {
+		t.Fatal(err)
+	}
+	e.pay(e.give(vallon))
+	e.later(2 * time.Minute)
+	want(40_00, 0)
+}
+
 // A campaign's currency need not be its account's balance's: what went back is told by the refund then.
 func TestWhatGoesBackOfConvertedMoney(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})

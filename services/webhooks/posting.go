@@ -270,7 +270,7 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 	original := conversion(t).Original
 	switch {
 	case m.paid:
-		move.PaidMinor, move.PaidIn = match.Amount.Minor, original
+		move.PaidMinor, move.PaidIn, move.SettledIn = match.Amount.Minor, original, money.Currency(t.Currency)
 	case m.back:
 		move.GivenBackMinor, move.GivenBackIn = gone(t, original, match)
 	case m.disputed:
