@@ -26,7 +26,7 @@ type Movement struct {
 	PaidMinor int64
 	// SettledIn is the balance's currency, in which a payment is in the books.
 	SettledIn money.Currency
-	// PaidIn is what the donor paid in another currency than the balance's; the zero Amount when there is none.
+	// PaidIn is what the donor paid in another currency than the gift's; the zero Amount when that is the gift's.
 	PaidIn money.Amount
 	// GivenBackMinor is what went back to the donor, in the gift's currency, as far as that is known; negative when a
 	// refund failed.
@@ -196,9 +196,13 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 	if err != nil {
 		return postgres.Error(err)
 	}
+	paid := m.PaidIn
+	if paid.Currency == "" {
+		paid = money.Amount{Minor: m.PaidMinor, Currency: d.Amount.Currency}
+	}
 	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
 		Collective: d.Campaign.Collective, Kind: collectives.NoticePaidTwice, Key: d.ID.String() + " " + m.Charge,
-		Subject: d.Name(), Amount: money.Amount{Minor: m.PaidMinor, Currency: d.Amount.Currency},
+		Subject: d.Name(), Amount: paid,
 	})
 }
 

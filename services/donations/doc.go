@@ -85,9 +85,9 @@
 // of any refund, dispute or fraud warning is read again at Stripe by its id, [Service.ReadRefund],
 // [Service.ReadDispute], [Service.ReadFraudWarning], after an event, when the balance moved for it, and on a timer
 // while it can change. They tell members and decide nothing about money: a gift's state and the books follow the
-// balance alone. Stripe takes a refund's amount for one in the payment's currency: a gift that was paid in its donor's
-// own currency is given back in the dashboard only, and how much of it is told by what was paid, since Stripe converts
-// it at the rate of the day.
+// balance alone. Stripe takes a refund's amount for one in the payment's currency: what was paid in its donor's own
+// currency is given back in that, and how much of the gift it is, is told by what was paid, since Stripe converts it at
+// the rate of the day.
 //
 // # Monthly gifts
 //

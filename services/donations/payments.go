@@ -1,6 +1,7 @@
 package donations
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -25,8 +26,9 @@ type kept struct {
 	surplus bool
 	// givenBack went by refunds, disputed by disputes.
 	givenBack, disputed gone
-	// paidInMinor is in the currency that the donor paid in, if that is not the gift's.
-	paidInMinor int64
+	// paidInMinor is in the currency that the donor paid in, if that is not the gift's; paidInCurrency is that.
+	paidInMinor    int64
+	paidInCurrency money.Currency
 }
 
 // gone is what went from a payment one way: of the gift, and in the currency that the donor paid in, if that is not the
@@ -38,7 +40,7 @@ type gone struct{ minor, inMinor int64 }
 // of that is what went back of the gift. Until the payment is booked, it is what the books have.
 func (p *kept) add(m Movement) {
 	if m.PaidIn.Currency != "" && m.PaidIn.Currency != p.gift.Currency {
-		p.paidInMinor = m.PaidIn.Minor
+		p.paidInMinor, p.paidInCurrency = m.PaidIn.Minor, m.PaidIn.Currency
 		for _, g := range []*gone{&p.givenBack, &p.disputed} {
 			if g.inMinor != 0 {
 				g.minor = p.part(g.inMinor)
@@ -82,6 +84,7 @@ SELECT
 	coalesce(p.given_back_minor, 0),
 	coalesce(p.disputed_minor, 0),
 	coalesce(p.paid_in_minor, 0),
+	coalesce(p.paid_in_currency, ''),
 	coalesce(p.given_back_in_minor, 0),
 	coalesce(p.disputed_in_minor, 0)
 FROM unnest(
@@ -99,6 +102,7 @@ INSERT INTO donations.payments (
 	given_back_minor,
 	disputed_minor,
 	paid_in_minor,
+	paid_in_currency,
 	given_back_in_minor,
 	disputed_in_minor
 )
@@ -109,6 +113,7 @@ SELECT
 	k.given_back_minor,
 	k.disputed_minor,
 	k.paid_in_minor,
+	k.paid_in_currency,
 	k.given_back_in_minor,
 	k.disputed_in_minor
 FROM unnest(
@@ -118,10 +123,12 @@ FROM unnest(
 	@given_back::bigint[],
 	@disputed::bigint[],
 	@paid_in::bigint[],
+	@paid_in_currencies::text[],
 	@given_back_in::bigint[],
 	@disputed_in::bigint[]
 ) AS k (
-	donation, intent, surplus, given_back_minor, disputed_minor, paid_in_minor, given_back_in_minor, disputed_in_minor
+	donation, intent, surplus, given_back_minor, disputed_minor, paid_in_minor, paid_in_currency, given_back_in_minor,
+	disputed_in_minor
 )
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET
@@ -129,6 +136,7 @@ SET
 	given_back_minor = excluded.given_back_minor,
 	disputed_minor = excluded.disputed_minor,
 	paid_in_minor = excluded.paid_in_minor,
+	paid_in_currency = excluded.paid_in_currency,
 	given_back_in_minor = excluded.given_back_in_minor,
 	disputed_in_minor = excluded.disputed_in_minor`
 
@@ -177,7 +185,7 @@ func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents [
 	var p kept
 	_, err = pgx.ForEachRow(rows, []any{
 		&key.donation, &key.intent, &p.gift.Minor, &p.gift.Currency, &p.surplus, &p.givenBack.minor, &p.disputed.minor,
-		&p.paidInMinor, &p.givenBack.inMinor, &p.disputed.inMinor,
+		&p.paidInMinor, &p.paidInCurrency, &p.givenBack.inMinor, &p.disputed.inMinor,
 	}, func() error {
 		found := p
 		payments[key] = &found
@@ -191,18 +199,18 @@ func writeKeptTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*kept) 
 		return nil
 	}
 	var donations []uuid.UUID
-	var intents []string
+	var intents, currencies []string
 	var surplus []bool
 	var givenBack, disputed, paidIn, givenBackIn, disputedIn []int64
 	for key, p := range payments {
 		donations, intents, surplus = append(donations, key.donation), append(intents, key.intent), append(surplus, p.surplus)
 		givenBack, disputed = append(givenBack, p.givenBack.minor), append(disputed, p.disputed.minor)
-		paidIn = append(paidIn, p.paidInMinor)
+		paidIn, currencies = append(paidIn, p.paidInMinor), append(currencies, string(p.paidInCurrency))
 		givenBackIn, disputedIn = append(givenBackIn, p.givenBack.inMinor), append(disputedIn, p.disputed.inMinor)
 	}
 	_, err := tx.Exec(ctx, keepSQL, pgx.NamedArgs{
 		"donations": donations, "intents": intents, "surplus": surplus, "given_back": givenBack, "disputed": disputed,
-		"paid_in": paidIn, "given_back_in": givenBackIn, "disputed_in": disputedIn,
+		"paid_in": paidIn, "paid_in_currencies": currencies, "given_back_in": givenBackIn, "disputed_in": disputedIn,
 	})
 	return postgres.Error(err)
 }
@@ -213,28 +221,37 @@ type returning struct {
 	intent string
 	// surplus: the gift was paid already.
 	surplus bool
-	// converted: it was paid in another currency than the gift's.
-	converted bool
-	// balanceMinor is what Stripe's balance says went back, refundsMinor the sum of the refunds that are alive: asked
-	// for, under way, or succeeded.
-	balanceMinor, refundsMinor int64
+	// paid is what the donor paid, which is what Stripe gives back: the gift's amount, or that in the donor's own currency.
+	paid money.Amount
+	// balanceMinor is what Stripe's balance says went back of the gift, balanceInMinor the same as part of what was paid in
+	// another currency. refundsMinor is the sum of the refunds that are alive, asked for, under way, or succeeded, in the
+	// currency of paid.
+	balanceMinor, balanceInMinor, refundsMinor int64
 	// disputedMinor is what the balance says that banks took.
 	disputedMinor int64
 	// barred: a dispute leaves nothing to refund, also one whose money has not been seen to move.
 	barred bool
 }
 
-// back is how much of the payment goes back. What Stripe's balance says and what is known of its refunds overlap, and
+// back is how much of what was paid goes back. What Stripe's balance says and what is known of its refunds overlap, and
 // either can be first to know of one made at Stripe: the larger counts. Stripe itself refuses what both do not know yet.
-func (r returning) back() int64 { return max(r.balanceMinor, r.refundsMinor) }
+func (d Donation) back(r returning) money.Amount {
+	balance := r.balanceMinor
+	if r.paid.Currency != d.Amount.Currency {
+		balance = r.balanceInMinor
+	}
+	return money.Amount{Minor: max(balance, r.refundsMinor), Currency: r.paid.Currency}
+}
 
-// What went back in the donor's own currency, from Stripe's dashboard, counts once the balance shows it.
+// A payment that was converted before anybody kept its currency goes back in Stripe's dashboard only.
 const returningSQL = `
 SELECT
 	w.intent,
 	bool_or(w.surplus) AS surplus,
-	bool_or(w.converted),
+	max(w.paid_in_minor),
+	max(w.paid_in_currency),
 	sum(w.balance_minor)::bigint,
+	sum(w.balance_in_minor)::bigint,
 	sum(w.refunds_minor)::bigint,
 	sum(w.disputed_minor)::bigint,
 	bool_or(w.barred)
@@ -242,33 +259,48 @@ FROM (
 	SELECT
 		p.payment_intent_id AS intent,
 		p.surplus,
-		p.paid_in_minor > 0 AS converted,
+		p.paid_in_minor,
+		p.paid_in_currency,
 		p.given_back_minor AS balance_minor,
+		p.given_back_in_minor AS balance_in_minor,
 		0::bigint AS refunds_minor,
 		p.disputed_minor,
 		false AS barred
 	FROM donations.payments AS p
 	WHERE p.donation = @donation
+		AND NOT p.differs
 	UNION ALL
 	SELECT
-		coalesce(nullif(r.payment_intent_id, ''), d.payment_intent_id, ''),
+		r.intent,
 		false,
-		false,
+		0,
+		'',
+		0,
 		0,
 		r.amount_minor,
 		0,
 		false
-	FROM donations.refunds AS r
-	JOIN donations.donations AS d ON d.id = r.donation
-	WHERE r.donation = @donation
-		AND r.id <> @but
-		AND r.state NOT IN ('failed', 'rejected', 'canceled')
-		AND r.currency = d.currency
+	FROM (
+		SELECT
+			coalesce(nullif(r.payment_intent_id, ''), d.payment_intent_id, '') AS intent,
+			r.amount_minor,
+			r.currency,
+			d.currency AS own_currency
+		FROM donations.refunds AS r
+		JOIN donations.donations AS d ON d.id = r.donation
+		WHERE r.donation = @donation
+			AND r.id <> @but
+			AND r.state NOT IN ('failed', 'rejected', 'canceled')
+	) AS r
+	LEFT JOIN donations.payments AS p ON p.donation = @donation AND p.payment_intent_id = r.intent
+	WHERE r.currency = coalesce(nullif(p.paid_in_currency, ''), r.own_currency)
 	UNION ALL
 	SELECT
 		coalesce(nullif(p.payment_intent_id, ''), d.payment_intent_id, ''),
 		false,
-		false,
+		0,
+		'',
+		0,
 		0,
 		0,
 		0,
@@ -291,7 +323,11 @@ func returningTx(ctx context.Context, tx pgx.Tx, d Donation, but uuid.UUID) ([]r
 		return nil, postgres.Error(err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r returning, err error) {
-		err = row.Scan(&r.intent, &r.surplus, &r.converted, &r.balanceMinor, &r.refundsMinor, &r.disputedMinor, &r.barred)
+		err = row.Scan(&r.intent, &r.surplus, &r.paid.Minor, &r.paid.Currency, &r.balanceMinor, &r.balanceInMinor,
+			&r.refundsMinor, &r.disputedMinor, &r.barred)
+		if r.paid.Minor == 0 {
+			r.paid = d.Amount
+		}
 		return r, err
 	})
 	return d.withOwn(found), postgres.Error(err)
@@ -299,7 +335,7 @@ func returningTx(ctx context.Context, tx pgx.Tx, d Donation, but uuid.UUID) ([]r
 
 // withOwn sets the gift's own payment among the others: it has what the balance says of the gift and of none of them.
 func (d Donation) withOwn(others []returning) []returning {
-	own := returning{intent: d.PaymentIntent}
+	own := returning{intent: d.PaymentIntent, paid: d.Amount}
 	if i := slices.IndexFunc(others, own.same); i >= 0 {
 		own = others[i]
 		others = slices.Delete(others, i, i+1)
@@ -318,19 +354,20 @@ func (d Donation) withOwn(others []returning) []returning {
 
 func (r returning) same(other returning) bool { return r.intent == other.intent }
 
-// payments are those that a refund can be of: what Stripe shows in another currency goes back in its dashboard only, so
-// where there is a choice it is left out.
+// payments are those that a refund can be of.
 func (d Donation) payments(all []returning) (some []returning) {
 	for _, r := range all {
-		if r.intent == d.PaymentIntent || r.surplus && !r.converted {
+		if r.intent == d.PaymentIntent || r.surplus {
 			some = append(some, r)
 		}
 	}
 	return some
 }
 
-// left is how much of a payment can still be given back.
-func (d Donation) left(r returning) int64 { return d.Amount.Minor - r.back() }
+// left is how much of a payment can still be given back, in the currency that the donor paid in.
+func (d Donation) left(r returning) money.Amount {
+	return money.Amount{Minor: r.paid.Minor - d.back(r).Minor, Currency: r.paid.Currency}
+}
 
 // checkRefundable returns the payments that Stripe would give back, FAILED_PRECONDITION when there is none.
 func (d Donation) checkRefundable(payments []returning) (open []returning, err error) {
@@ -351,30 +388,84 @@ func (d Donation) checkRefundable(payments []returning) (open []returning, err e
 	return open, nil
 }
 
-// choose returns the first of the payments that has so much left, or anything for zero. FAILED_PRECONDITION for more
-// than is left of each.
-func (d Donation) choose(open []returning, minor int64) (returning, error) {
-	var most int64
+// choose returns the first of the payments in the amount's currency that has so much left, or that has anything left for
+// the zero Amount. FAILED_PRECONDITION for more than is left of each.
+func (d Donation) choose(open []returning, amount money.Amount) (returning, error) {
+	most := money.Amount{Currency: cmp.Or(amount.Currency, d.Amount.Currency)}
 	for _, r := range open {
 		left := d.left(r)
-		if left >= max(minor, 1) {
+		if amount.Currency != "" && left.Currency != amount.Currency {
+			continue
+		}
+		if left.Minor >= max(amount.Minor, 1) {
 			return r, nil
 		}
-		most = max(most, left)
+		if left.Currency == most.Currency {
+			most.Minor = max(most.Minor, left.Minor)
+		}
 	}
-	return returning{}, errs.Precondition("REFUND_TOO_LARGE", "Only %s of the gift is left to give back at once.",
-		money.Amount{Minor: most, Currency: d.Amount.Currency})
+	return returning{}, errs.Precondition("REFUND_TOO_LARGE", "Only %s of the gift is left to give back at once.", most)
 }
 
 // needsApproval reports whether a second member must agree that so much more of the gift goes back. All that
 // goes back of one gift counts together, so that many small refunds are one large one. A threshold in another
-// currency than the gift's says nothing about it, so then everything needs approval; without one nothing does.
-func (d Donation) needsApproval(all []returning, minor int64, threshold money.Amount) bool {
+// currency than what goes back says nothing about it, so then everything needs approval; without one nothing does.
+func (d Donation) needsApproval(all []returning, amount, threshold money.Amount) bool {
 	if threshold.Currency == "" {
 		return false
 	}
 	for _, r := range all {
-		minor += max(r.back(), 0)
+		back := d.back(r)
+		if back.Minor <= 0 {
+			continue
+		}
+		if back.Currency != threshold.Currency {
+			return true
+		}
+		amount.Minor += back.Minor
 	}
-	return threshold.Currency != d.Amount.Currency || minor > threshold.Minor
+	return amount.Currency != threshold.Currency || amount.Minor > threshold.Minor
+}
+
+// SurplusPayment is a payment of a gift that was paid already: its page was opened again, and paid there as well.
+type SurplusPayment struct {
+	PaymentIntent string
+	// Paid is in the currency that the donor paid in, and GivenBack what refunds brought back of it.
+	Paid, GivenBack money.Amount
+}
+
+const surplusPaymentsSQL = `
+SELECT
+	p.donation,
+	p.payment_intent_id,
+	CASE WHEN p.paid_in_currency = '' THEN d.amount_minor ELSE p.paid_in_minor END,
+	CASE WHEN p.paid_in_currency = '' THEN p.given_back_minor ELSE p.given_back_in_minor END,
+	coalesce(nullif(p.paid_in_currency, ''), d.currency)
+FROM donations.payments AS p
+JOIN donations.donations AS d ON d.id = p.donation
+WHERE p.donation = ANY(@donations::uuid[])
+	AND p.surplus
+ORDER BY
+	p.donation,
+	p.payment_intent_id`
+
+// SurplusPayments returns those of each of the gifts that has any.
+func (s *Service) SurplusPayments(ctx context.Context, gifts ...Donation) (map[uuid.UUID][]SurplusPayment, error) {
+	ids := make([]uuid.UUID, len(gifts))
+	for i, d := range gifts {
+		ids[i] = d.ID
+	}
+	rows, err := s.cfg.Pool.Query(ctx, surplusPaymentsSQL, pgx.NamedArgs{"donations": ids})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	surplus := map[uuid.UUID][]SurplusPayment{}
+	var id uuid.UUID
+	var p SurplusPayment
+	_, err = pgx.ForEachRow(rows, []any{&id, &p.PaymentIntent, &p.Paid.Minor, &p.GivenBack.Minor, &p.Paid.Currency}, func() error {
+		p.GivenBack.Currency = p.Paid.Currency
+		surplus[id] = append(surplus[id], p)
+		return nil
+	})
+	return surplus, postgres.Error(err)
 }

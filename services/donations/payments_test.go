@@ -15,17 +15,18 @@ import (
 // Two payments of one gift go back each by itself: what is known of one says nothing about the other.
 func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
 	var (
-		paid         = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
-		again        = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}
-		againInUSD   = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00, PaidIn: money.Amount{Minor: 22_00, Currency: "USD"}}
-		ofNobody     = Movement{Charge: "ch_2", PaidMinor: 20_00}
-		back         = Movement{Charge: "ch_1", PaymentIntent: "pi_1", GivenBackMinor: 20_00}
-		againBack    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 20_00}
-		againPart    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 15_00}
-		againFailed  = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: -20_00}
-		disputed     = Movement{Charge: "ch_1", PaymentIntent: "pi_1", DisputedMinor: 20_00}
-		againClaimed = Movement{Charge: "ch_2", PaymentIntent: "pi_2", DisputedMinor: 20_00}
-		againWon     = Movement{Charge: "ch_2", PaymentIntent: "pi_2", DisputedMinor: -20_00}
+		paid           = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
+		again          = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}
+		againInUSD     = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00, PaidIn: money.Amount{Minor: 22_00, Currency: "USD"}}
+		againBackInUSD = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackIn: money.Amount{Minor: 15_00, Currency: "USD"}}
+		ofNobody       = Movement{Charge: "ch_2", PaidMinor: 20_00}
+		back           = Movement{Charge: "ch_1", PaymentIntent: "pi_1", GivenBackMinor: 20_00}
+		againBack      = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 20_00}
+		againPart      = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: 15_00}
+		againFailed    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", GivenBackMinor: -20_00}
+		disputed       = Movement{Charge: "ch_1", PaymentIntent: "pi_1", DisputedMinor: 20_00}
+		againClaimed   = Movement{Charge: "ch_2", PaymentIntent: "pi_2", DisputedMinor: 20_00}
+		againWon       = Movement{Charge: "ch_2", PaymentIntent: "pi_2", DisputedMinor: -20_00}
 	)
 	type ask struct {
 		minor int64
@@ -43,19 +44,27 @@ func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
 			[]Movement{paid, again},
 			[]ask{{15_00, "pi_2 15.00 EUR"}, {6_00, "pi_1 6.00 EUR"}, {14_01, "REFUND_TOO_LARGE"}, {0, "pi_2 5.00 EUR"}, {14_00, "pi_1 14.00 EUR"}, {1, "REFUND_TOO_LARGE"}},
 		},
-		"never more than one payment":                          {[]Movement{paid, again}, []ask{{20_01, "REFUND_TOO_LARGE"}}},
-		"not the one that went back":                           {[]Movement{paid, again, againBack}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
-		"nor the gift's own, when that went back":              {[]Movement{paid, again, back}, []ask{{0, "pi_2 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
-		"nor what is left of one":                              {[]Movement{paid, again, againPart}, []ask{{6_00, "pi_1 6.00 EUR"}, {0, "pi_2 5.00 EUR"}}},
-		"again, after a refund that failed":                    {[]Movement{paid, again, againBack, againFailed}, []ask{{0, "pi_2 20.00 EUR"}}},
-		"whatever was known first":                             {[]Movement{againPart, paid, again}, []ask{{0, "pi_2 5.00 EUR"}}},
-		"one whose payment is not known holds back no other":   {[]Movement{paid, againBack}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
-		"not one that is disputed":                             {[]Movement{paid, again, againClaimed}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
-		"nor the gift's own":                                   {[]Movement{paid, again, disputed}, []ask{{0, "pi_2 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
-		"none when both are":                                   {[]Movement{paid, again, disputed, againClaimed}, []ask{{0, "GIFT_DISPUTED"}}},
-		"one that was won again":                               {[]Movement{paid, again, againClaimed, againWon}, []ask{{0, "pi_2 20.00 EUR"}}},
-		"not one in another currency, which the dashboard has": {[]Movement{paid, againInUSD}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
-		"not one that has no payment intent":                   {[]Movement{paid, ofNobody}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"never more than one payment":                        {[]Movement{paid, again}, []ask{{20_01, "REFUND_TOO_LARGE"}}},
+		"not the one that went back":                         {[]Movement{paid, again, againBack}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"nor the gift's own, when that went back":            {[]Movement{paid, again, back}, []ask{{0, "pi_2 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"nor what is left of one":                            {[]Movement{paid, again, againPart}, []ask{{6_00, "pi_1 6.00 EUR"}, {0, "pi_2 5.00 EUR"}}},
+		"again, after a refund that failed":                  {[]Movement{paid, again, againBack, againFailed}, []ask{{0, "pi_2 20.00 EUR"}}},
+		"whatever was known first":                           {[]Movement{againPart, paid, again}, []ask{{0, "pi_2 5.00 EUR"}}},
+		"one whose payment is not known holds back no other": {[]Movement{paid, againBack}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"not one that is disputed":                           {[]Movement{paid, again, againClaimed}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"nor the gift's own":                                 {[]Movement{paid, again, disputed}, []ask{{0, "pi_2 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
+		"none when both are":                                 {[]Movement{paid, again, disputed, againClaimed}, []ask{{0, "GIFT_DISPUTED"}}},
+		"one that was won again":                             {[]Movement{paid, again, againClaimed, againWon}, []ask{{0, "pi_2 20.00 EUR"}}},
+		"one in another currency in that, and as much as was paid": {
+			[]Movement{paid, againInUSD}, []ask{{0, "pi_2 22.00 USD"}, {20_01, "REFUND_TOO_LARGE"}, {0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}},
+		},
+		"what is left of one in another currency": {
+			[]Movement{paid, againInUSD, againBackInUSD}, []ask{{0, "pi_2 7.00 USD"}, {20_00, "pi_1 20.00 EUR"}},
+		},
+		"an amount of the one in its own currency": {
+			[]Movement{paid, againInUSD}, []ask{{20_00, "pi_1 20.00 EUR"}, {0, "pi_2 22.00 USD"}},
+		},
+		"not one that has no payment intent": {[]Movement{paid, ofNobody}, []ask{{0, "pi_1 20.00 EUR"}, {0, "REFUND_TOO_LARGE"}}},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()

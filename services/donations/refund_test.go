@@ -190,14 +190,14 @@ func TestWhatIsLeftAndWhoMustAgree(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			d := Donation{Amount: eur(20_00), givenBackMinor: c.balance}
-			all := d.withOwn([]returning{{refundsMinor: c.refunds}})
-			if got := d.left(all[0]); got != c.left {
+			all := d.withOwn([]returning{{refundsMinor: c.refunds, paid: d.Amount}})
+			if got := d.left(all[0]).Minor; got != c.left {
 				t.Errorf("%d left, want %d", got, c.left)
 			}
-			if got := d.needsApproval(all, c.ask, c.threshold); got != c.approval {
+			if got := d.needsApproval(all, eur(c.ask), c.threshold); got != c.approval {
 				t.Errorf("approval %v, want %v", got, c.approval)
 			}
-			if _, err := d.choose(all, c.ask); (err != nil) != (c.ask > c.left) {
+			if _, err := d.choose(all, eur(c.ask)); (err != nil) != (c.ask > c.left) {
 				t.Errorf("%d: %v", c.ask, err)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +59,7 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 			return err
 		}
 		state := RefundApproved
-		if d.needsApproval(all, amount.Minor, collective.RefundApproval) {
+		if d.needsApproval(all, amount, collective.RefundApproval) {
 			state = RefundAwaitingApproval
 		}
 		refund, err = s.insertRefundTx(ctx, tx, d, in, payment.intent, amount, state)
@@ -77,20 +78,27 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 // A refund is of one payment: of a gift that was paid twice, of one besides the first, as long as enough of that is left.
 func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error) (payment returning, amount money.Amount, err error) {
 	amount = in.Amount
-	if amount != (money.Amount{}) && amount.Currency != d.Amount.Currency {
-		e := errs.New(codes.InvalidArgument, "CURRENCY_MISMATCH", "A gift goes back in its own currency.")
-		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be the gift's, " + string(d.Amount.Currency)}}
+	payments := d.payments(all)
+	currencies := []string{}
+	for _, r := range payments {
+		if code := string(r.paid.Currency); code != "" && !slices.Contains(currencies, code) {
+			currencies = append(currencies, code)
+		}
+	}
+	if amount != (money.Amount{}) && !slices.Contains(currencies, string(amount.Currency)) {
+		e := errs.New(codes.InvalidArgument, "CURRENCY_MISMATCH", "A payment goes back in the currency that it was paid in.")
+		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be what was paid in: " + strings.Join(currencies, " or ")}}
 		return payment, amount, e
 	}
-	open, err := d.checkRefundable(d.payments(all))
+	open, err := d.checkRefundable(payments)
 	if err == nil {
 		err = disconnected
 	}
 	if err != nil {
 		return payment, amount, err
 	}
-	if payment, err = d.choose(open, amount.Minor); err == nil && amount == (money.Amount{}) {
-		amount = money.Amount{Minor: d.left(payment), Currency: d.Amount.Currency}
+	if payment, err = d.choose(open, amount); err == nil && amount == (money.Amount{}) {
+		amount = d.left(payment)
 	}
 	return payment, amount, err
 }
@@ -117,7 +125,7 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 		}
 		open, err := d.checkRefundable(r.payment(all))
 		if err == nil {
-			_, err = d.choose(open, r.Amount.Minor)
+			_, err = d.choose(open, r.Amount)
 		}
 		if err != nil {
 			return err
@@ -131,7 +139,7 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 
 // payment is the one that the refund is of.
 func (r Refund) payment(all []returning) []returning {
-	own := returning{intent: r.paymentIntent}
+	own := returning{intent: r.paymentIntent, paid: r.Amount}
 	if i := slices.IndexFunc(all, own.same); i >= 0 {
 		own = all[i]
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // lastCharge is the charge that succeeded last at Stripe.
@@ -67,18 +68,21 @@ func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
 	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
-	r := e.refund(wish(d, 5_00))
+	_, err := e.gifts.CreateRefund(t.Context(), wish(d, 5_00))
+	wantReason(t, err, "CURRENCY_MISMATCH")
+	// £2.00 of £17.20.
+	pounds := wish(d, 0)
+	pounds.Amount = money.Amount{Minor: 2_00, Currency: "GBP"}
+	r := e.refund(pounds)
 	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got := e.refundIs(r.ID, RefundFailed); got.FailureReason != "PAID_IN_ANOTHER_CURRENCY" {
-		t.Errorf("it failed for %q", got.FailureReason)
-	}
-	if all := e.sim.Refunds(""); len(all) != 0 {
+	e.refundIs(r.ID, RefundSucceeded)
+	if all := e.sim.Refunds(""); len(all) != 1 || all[0].AmountMinor != 2_00 {
 		t.Errorf("at Stripe: %+v", all)
 	}
 
-	// In the dashboard it can go back: £4.30, which are no 4.30 €.
+	// In the dashboard £4.30, which are no 4.30 €.
 	id, err := e.sim.Refund(e.lastCharge(), 4_30)
 	if err != nil {
 		t.Fatal(err)
@@ -103,12 +107,11 @@ func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
 			AND n.amount_minor = 100`).Scan(&told); err != nil || told != "GBP" {
 		t.Errorf("members are told of %q, %v", told, err)
 	}
+	d = e.reload(d)
 	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
 		all, err := returningTx(ctx, tx, d, uuid.Nil)
-		for _, r := range all {
-			if r.refundsMinor != 0 {
-				t.Errorf("%d cents of pounds count as cents of euros", r.refundsMinor)
-			}
+		if len(all) != 1 || d.left(all[0]) != (money.Amount{Minor: 17_20 - 2_00 - 4_30, Currency: "GBP"}) {
+			t.Errorf("%v is left of %+v", d.left(all[0]), all)
 		}
 		return err
 	}); err != nil {

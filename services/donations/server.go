@@ -61,7 +61,8 @@ func (s *server) GetDonation(ctx context.Context, req *donationsv1.GetDonationRe
 	if err != nil {
 		return nil, err
 	}
-	return s.toProto(d), nil
+	answer := s.toProto(d)
+	return answer, s.withSurplus(ctx, []*donationsv1.Donation{answer}, d)
 }
 
 // GetDonationStatus answers what is known now; what Stripe knows more is there when it is asked again.
@@ -120,7 +121,7 @@ func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonatio
 	for _, d := range found {
 		resp.Donations = append(resp.Donations, s.toProto(d))
 	}
-	return resp, nil
+	return resp, s.withSurplus(ctx, resp.GetDonations(), found...)
 }
 
 // listFilter keeps the tokens of other lists out.
@@ -161,6 +162,21 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 		Disputed:          d.disputedMinor > 0,
 		FraudWarning:      d.fraudWarning,
 	}
+}
+
+// withSurplus adds the surplus payments of gifts to what is answered of them.
+func (s *server) withSurplus(ctx context.Context, answers []*donationsv1.Donation, gifts ...Donation) error {
+	surplus, err := s.service.SurplusPayments(ctx, gifts...)
+	for i, d := range gifts {
+		for _, p := range surplus[d.ID] {
+			payment := &donationsv1.SurplusPayment{PaymentIntent: p.PaymentIntent, Amount: moneyToProto(p.Paid)}
+			if p.GivenBack.Minor != 0 {
+				payment.AmountGivenBack = moneyToProto(p.GivenBack)
+			}
+			answers[i].SurplusPayments = append(answers[i].SurplusPayments, payment)
+		}
+	}
+	return err
 }
 
 var states = map[State]donationsv1.DonationState{

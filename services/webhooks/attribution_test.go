@@ -294,3 +294,96 @@ func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
 		})
 	}
 }
+
+// A gift that is paid once more in another currency: what was paid is told and shown, and goes back.
+func TestAGiftThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	d := e.give(vallon)
+	if err := e.sim.Expire(d.CheckoutSession); err != nil {
+		t.Fatal(err)
+	}
+	var pages [2]string
+	for i := range pages {
+		var err error
+		if pages[i], err = e.sim.Recover(d.CheckoutSession); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.sim.Localize(pages[1], "usd", 1.1); err != nil {
+		t.Fatal(err)
+	}
+	for i, page := range pages {
+		if err := e.sim.Pay(page, stripesim.CardOK); err != nil {
+			t.Fatal(err)
+		}
+		e.delivered()
+		e.run("")
+		e.want(d, donations.StateSucceeded, true)
+		if told := one[string](e, "SELECT coalesce(string_agg(amount_minor || ' ' || currency, ','), '') FROM collectives.notices WHERE kind = 'paid_twice'"); told != []string{"", "2200 USD"}[i] {
+			t.Errorf("members are told of %q", told)
+		}
+	}
+	dollars := func(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: "USD"} }
+	surplus := func(back int64) {
+		t.Helper()
+		all, err := e.donations.SurplusPayments(t.Context(), d)
+		if err != nil || len(all[d.ID]) != 1 || all[d.ID][0].Paid != dollars(22_00) || all[d.ID][0].GivenBack != dollars(back) {
+			t.Errorf("surplus payments %+v, %v", all, err)
+		}
+	}
+	surplus(0)
+	for _, part := range []struct{ ask, back int64 }{{5_00, 5_00}, {0, 22_00}} {
+		in := donations.RefundRequest{
+			Campaign: d.Campaign, Donation: d.ID, RequestID: uuid.New(), Reason: donations.ReasonDuplicate, Key: "collectives/vallon/apiKeys/one",
+		}
+		if part.ask > 0 {
+			in.Amount = dollars(part.ask)
+		}
+		r, err := e.donations.CreateRefund(t.Context(), in)
+		if err != nil || r.Amount.Currency != "USD" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		e.delivered()
+		e.run("")
+		e.want(d, donations.StateSucceeded, true)
+		surplus(part.back)
+		if e.donation(d).GivenBack() {
+			t.Error("the gift is given back")
+		}
+	}
+	if settled, _ := e.progress(vallon); settled != 20_00 {
+		t.Errorf("settled %d", settled)
+	}
+	e.wantBooks("")
+}
+
+// A refund of the second payment may be known before that payment: it leaves the gift as it is.
+func TestARefundOfASurplusPaymentThatIsBookedBeforeIt(t *testing.T) {
+	e, f := faked(t)
+	d, now := e.give(vallon), e.clock.Now()
+	f.rows = []fakeRow{charge(1, d, now)}
+	e.run("")
+	e.want(d, donations.StateSucceeded, true)
+	f.intents["pi_2"] = d
+	f.rows = append([]fakeRow{{
+		id: "txn_back", kind: "refund", category: "refund", amount: -20_00, created: now.Add(time.Minute),
+		source: `{"id":"re_1","object":"refund","charge":"ch_2","payment_intent":"pi_2"}`,
+	}}, f.rows...)
+	e.run("")
+	second := charge(2, d, now)
+	second.of = donations.Donation{}
+	f.rows = append([]fakeRow{second}, f.rows...)
+	for range 2 {
+		e.run("")
+		e.want(d, donations.StateSucceeded, true)
+		if e.donation(d).GivenBack() {
+			t.Error("the gift is given back")
+		}
+	}
+	if settled, _ := e.progress(vallon); settled != 20_00 {
+		t.Errorf("settled %d", settled)
+	}
+}

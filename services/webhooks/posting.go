@@ -270,7 +270,10 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 	original := conversion(t).Original
 	switch {
 	case m.paid:
-		move.PaidMinor, move.PaidIn, move.SettledIn = match.Amount.Minor, original, money.Currency(t.Currency)
+		move.PaidMinor, move.SettledIn = match.Amount.Minor, money.Currency(t.Currency)
+		if match.Asked.Currency != match.Amount.Currency {
+			move.PaidIn = match.Asked
+		}
 	case m.back:
 		move.GivenBackMinor, move.GivenBackIn = gone(t, original, match)
 	case m.disputed:
@@ -287,6 +290,8 @@ func gone(t stripe.BalanceTransaction, original money.Amount, match donations.Ma
 		return 0, money.Amount{}
 	case original.Currency == match.Amount.Currency:
 		return -original.Minor, money.Amount{}
+	case original.Currency == "" && money.Currency(t.Currency) != match.Amount.Currency: // the balance has what the donor paid
+		return 0, money.Amount{Minor: -t.Amount, Currency: money.Currency(t.Currency)}
 	}
 	if money.Currency(t.Currency) == match.Amount.Currency {
 		minor = -t.Amount

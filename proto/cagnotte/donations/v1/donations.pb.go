@@ -259,9 +259,12 @@ type Donation struct {
 	// The donor's bank has the money, or a part of it: a dispute is open or lost.
 	Disputed bool `protobuf:"varint,14,opt,name=disputed,proto3" json:"disputed,omitempty"`
 	// A card network says that it was paid by fraud: to give it back now avoids a dispute and its fee.
-	FraudWarning  bool `protobuf:"varint,15,opt,name=fraud_warning,json=fraudWarning,proto3" json:"fraud_warning,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FraudWarning bool `protobuf:"varint,15,opt,name=fraud_warning,json=fraudWarning,proto3" json:"fraud_warning,omitempty"`
+	// Payments besides the first, each in the currency that it was paid in: the payment page was opened again, and paid
+	// there as well. A refund without an amount gives them back first.
+	SurplusPayments []*SurplusPayment `protobuf:"bytes,16,rep,name=surplus_payments,json=surplusPayments,proto3" json:"surplus_payments,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Donation) Reset() {
@@ -399,6 +402,77 @@ func (x *Donation) GetFraudWarning() bool {
 	return false
 }
 
+func (x *Donation) GetSurplusPayments() []*SurplusPayment {
+	if x != nil {
+		return x.SurplusPayments
+	}
+	return nil
+}
+
+// A payment of a donation that was paid already.
+type SurplusPayment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Stripe's id, pi_….
+	PaymentIntent string `protobuf:"bytes,1,opt,name=payment_intent,json=paymentIntent,proto3" json:"payment_intent,omitempty"`
+	// What was paid, in the currency that the donor paid in.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What went back of it by refunds, as Stripe's balance has it; absent while nothing did.
+	AmountGivenBack *v1.Money `protobuf:"bytes,3,opt,name=amount_given_back,json=amountGivenBack,proto3" json:"amount_given_back,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *SurplusPayment) Reset() {
+	*x = SurplusPayment{}
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurplusPayment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurplusPayment) ProtoMessage() {}
+
+func (x *SurplusPayment) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurplusPayment.ProtoReflect.Descriptor instead.
+func (*SurplusPayment) Descriptor() ([]byte, []int) {
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SurplusPayment) GetPaymentIntent() string {
+	if x != nil {
+		return x.PaymentIntent
+	}
+	return ""
+}
+
+func (x *SurplusPayment) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *SurplusPayment) GetAmountGivenBack() *v1.Money {
+	if x != nil {
+		return x.AmountGivenBack
+	}
+	return nil
+}
+
 // What became of a gift, for the donor.
 type DonationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -432,7 +506,7 @@ type DonationStatus struct {
 
 func (x *DonationStatus) Reset() {
 	*x = DonationStatus{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +518,7 @@ func (x *DonationStatus) String() string {
 func (*DonationStatus) ProtoMessage() {}
 
 func (x *DonationStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +531,7 @@ func (x *DonationStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DonationStatus.ProtoReflect.Descriptor instead.
 func (*DonationStatus) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DonationStatus) GetName() string {
@@ -563,7 +637,7 @@ type CreateDonationRequest struct {
 
 func (x *CreateDonationRequest) Reset() {
 	*x = CreateDonationRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +649,7 @@ func (x *CreateDonationRequest) String() string {
 func (*CreateDonationRequest) ProtoMessage() {}
 
 func (x *CreateDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +662,7 @@ func (x *CreateDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDonationRequest.ProtoReflect.Descriptor instead.
 func (*CreateDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateDonationRequest) GetParent() string {
@@ -651,7 +725,7 @@ type GetDonationRequest struct {
 
 func (x *GetDonationRequest) Reset() {
 	*x = GetDonationRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +737,7 @@ func (x *GetDonationRequest) String() string {
 func (*GetDonationRequest) ProtoMessage() {}
 
 func (x *GetDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +750,7 @@ func (x *GetDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDonationRequest.ProtoReflect.Descriptor instead.
 func (*GetDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetDonationRequest) GetName() string {
@@ -701,7 +775,7 @@ type ListDonationsRequest struct {
 
 func (x *ListDonationsRequest) Reset() {
 	*x = ListDonationsRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +787,7 @@ func (x *ListDonationsRequest) String() string {
 func (*ListDonationsRequest) ProtoMessage() {}
 
 func (x *ListDonationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +800,7 @@ func (x *ListDonationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDonationsRequest.ProtoReflect.Descriptor instead.
 func (*ListDonationsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListDonationsRequest) GetParent() string {
@@ -763,7 +837,7 @@ type ListDonationsResponse struct {
 
 func (x *ListDonationsResponse) Reset() {
 	*x = ListDonationsResponse{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +849,7 @@ func (x *ListDonationsResponse) String() string {
 func (*ListDonationsResponse) ProtoMessage() {}
 
 func (x *ListDonationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +862,7 @@ func (x *ListDonationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDonationsResponse.ProtoReflect.Descriptor instead.
 func (*ListDonationsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDonationsResponse) GetDonations() []*Donation {
@@ -816,7 +890,7 @@ type GetDonationStatusRequest struct {
 
 func (x *GetDonationStatusRequest) Reset() {
 	*x = GetDonationStatusRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +902,7 @@ func (x *GetDonationStatusRequest) String() string {
 func (*GetDonationStatusRequest) ProtoMessage() {}
 
 func (x *GetDonationStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +915,7 @@ func (x *GetDonationStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDonationStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDonationStatusRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetDonationStatusRequest) GetName() string {
@@ -855,7 +929,7 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x05\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x06\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12:\n" +
@@ -875,7 +949,12 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tfee_cover\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12D\n" +
 	"\x11amount_given_back\x18\r \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
 	"\bdisputed\x18\x0e \x01(\bR\bdisputed\x12#\n" +
-	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\"\xf7\x03\n" +
+	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\x12P\n" +
+	"\x10surplus_payments\x18\x10 \x03(\v2%.cagnotte.donations.v1.SurplusPaymentR\x0fsurplusPayments\"\xaf\x01\n" +
+	"\x0eSurplusPayment\x12%\n" +
+	"\x0epayment_intent\x18\x01 \x01(\tR\rpaymentIntent\x120\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12D\n" +
+	"\x11amount_given_back\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\"\xf7\x03\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -959,52 +1038,56 @@ func file_cagnotte_donations_v1_donations_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_donations_v1_donations_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_cagnotte_donations_v1_donations_proto_goTypes = []any{
 	(Recurrence)(0),                  // 0: cagnotte.donations.v1.Recurrence
 	(DonationState)(0),               // 1: cagnotte.donations.v1.DonationState
 	(DonationOutcome)(0),             // 2: cagnotte.donations.v1.DonationOutcome
 	(*Donation)(nil),                 // 3: cagnotte.donations.v1.Donation
-	(*DonationStatus)(nil),           // 4: cagnotte.donations.v1.DonationStatus
-	(*CreateDonationRequest)(nil),    // 5: cagnotte.donations.v1.CreateDonationRequest
-	(*GetDonationRequest)(nil),       // 6: cagnotte.donations.v1.GetDonationRequest
-	(*ListDonationsRequest)(nil),     // 7: cagnotte.donations.v1.ListDonationsRequest
-	(*ListDonationsResponse)(nil),    // 8: cagnotte.donations.v1.ListDonationsResponse
-	(*GetDonationStatusRequest)(nil), // 9: cagnotte.donations.v1.GetDonationStatusRequest
-	(*v1.Money)(nil),                 // 10: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
+	(*SurplusPayment)(nil),           // 4: cagnotte.donations.v1.SurplusPayment
+	(*DonationStatus)(nil),           // 5: cagnotte.donations.v1.DonationStatus
+	(*CreateDonationRequest)(nil),    // 6: cagnotte.donations.v1.CreateDonationRequest
+	(*GetDonationRequest)(nil),       // 7: cagnotte.donations.v1.GetDonationRequest
+	(*ListDonationsRequest)(nil),     // 8: cagnotte.donations.v1.ListDonationsRequest
+	(*ListDonationsResponse)(nil),    // 9: cagnotte.donations.v1.ListDonationsResponse
+	(*GetDonationStatusRequest)(nil), // 10: cagnotte.donations.v1.GetDonationStatusRequest
+	(*v1.Money)(nil),                 // 11: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
 }
 var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
-	10, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
+	11, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
 	1,  // 1: cagnotte.donations.v1.Donation.state:type_name -> cagnotte.donations.v1.DonationState
-	11, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
-	11, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
-	11, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
-	11, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
-	11, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
-	10, // 8: cagnotte.donations.v1.Donation.amount_given_back:type_name -> cagnotte.money.v1.Money
-	10, // 9: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
-	2,  // 10: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
-	11, // 11: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
-	10, // 12: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
-	10, // 13: cagnotte.donations.v1.DonationStatus.amount_given_back:type_name -> cagnotte.money.v1.Money
-	10, // 14: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 15: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
-	3,  // 16: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	5,  // 17: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	6,  // 18: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	7,  // 19: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	9,  // 20: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	3,  // 21: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	3,  // 22: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	8,  // 23: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	4,  // 24: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	12, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
+	12, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
+	12, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
+	12, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
+	12, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
+	11, // 8: cagnotte.donations.v1.Donation.amount_given_back:type_name -> cagnotte.money.v1.Money
+	4,  // 9: cagnotte.donations.v1.Donation.surplus_payments:type_name -> cagnotte.donations.v1.SurplusPayment
+	11, // 10: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
+	11, // 11: cagnotte.donations.v1.SurplusPayment.amount_given_back:type_name -> cagnotte.money.v1.Money
+	11, // 12: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
+	2,  // 13: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
+	12, // 14: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
+	11, // 15: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
+	11, // 16: cagnotte.donations.v1.DonationStatus.amount_given_back:type_name -> cagnotte.money.v1.Money
+	11, // 17: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 18: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
+	3,  // 19: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	6,  // 20: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	7,  // 21: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	8,  // 22: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	10, // 23: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 24: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	3,  // 25: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	9,  // 26: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	5,  // 27: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	24, // [24:28] is the sub-list for method output_type
+	20, // [20:24] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_donations_v1_donations_proto_init() }
@@ -1018,7 +1101,7 @@ func file_cagnotte_donations_v1_donations_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_donations_v1_donations_proto_rawDesc), len(file_cagnotte_donations_v1_donations_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

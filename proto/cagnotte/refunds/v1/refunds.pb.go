@@ -223,7 +223,7 @@ type Refund struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}/refunds/{refund}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What goes back, in the gift's currency.
+	// What goes back, in the currency that the payment was paid in.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How far it is.
 	State RefundState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.refunds.v1.RefundState" json:"state,omitempty"`
@@ -240,9 +240,8 @@ type Refund struct {
 	// Stripe's id, re_…; empty until Stripe has answered.
 	StripeRefund string `protobuf:"bytes,9,opt,name=stripe_refund,json=stripeRefund,proto3" json:"stripe_refund,omitempty"`
 	// Why it failed, for a state of FAILED: GIFT_DISPUTED, ALREADY_REFUNDED, REFUND_TOO_LARGE, BALANCE_INSUFFICIENT
-	// and REFUSED_BY_STRIPE say that Stripe did not accept it, and PAID_IN_ANOTHER_CURRENCY that the donor paid in
-	// their own currency, so that it can go back from Stripe's dashboard only; other words, in lower case, are
-	// Stripe's own, such as expired_or_canceled_card.
+	// and REFUSED_BY_STRIPE say that Stripe did not accept it, and PAID_IN_ANOTHER_CURRENCY that the payment is in
+	// another currency than the refund; other words, in lower case, are Stripe's own, such as expired_or_canceled_card.
 	FailureReason string `protobuf:"bytes,10,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
 	// When it was asked for.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -389,7 +388,8 @@ type CreateRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The gift, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How much, in the gift's currency; all that is left of it when absent: of one payment, if it was paid twice.
+	// How much, in the currency that the payment was paid in, which is the gift's unless Stripe showed the donor another
+	// one; all that is left of it when absent: of one payment, if it was paid twice.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Why.
 	Reason RefundReason `protobuf:"varint,3,opt,name=reason,proto3,enum=cagnotte.refunds.v1.RefundReason" json:"reason,omitempty"`
