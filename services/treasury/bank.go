@@ -51,6 +51,10 @@ type StatementFile struct {
 // Imported is what became of a file.
 type Imported struct {
 	Statements []Statement
+	// LeftOut are the other accounts in the file.
+	LeftOut []string
+	// NotBooked is how many lines of a CSV file are no money yet, or never were, by its column of states.
+	NotBooked int
 	// Booked lines became gifts, Recognised ones were in the books already.
 	Booked, Recognised int
 	// Open is how many lines of the collective nobody has matched or ignored.
@@ -68,16 +72,16 @@ func (s *Service) ImportStatement(ctx context.Context, r Request, f StatementFil
 	if err != nil {
 		return Imported{}, err
 	}
-	parsed, err := f.parse(group.BankAccount.IBAN, days.today)
+	parsed, aside, err := f.parse(group.BankAccount.IBAN, days.today)
 	if err != nil {
 		return Imported{}, err
 	}
 	s.setKeys(parsed)
 	hash := sha256.Sum256(f.Content)
 	parts := []string{string(hash[:]), f.Account, string(f.Currency), fmt.Sprintf("%+v", f.CSV), text(f.Opening), text(f.Closing)}
-	var done Imported
+	done := aside
 	_, err = s.once(ctx, r, f.Collective, "import_statement", s.cfg.NewID(), parts, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-		done = Imported{}
+		done = aside
 		if err := lockBankTx(ctx, tx, f.Collective); err != nil {
 			return err
 		}
@@ -121,34 +125,35 @@ func (f StatementFile) form() string {
 }
 
 // parse reads the file and checks that it is about the collective's account, when that is known, and not about
-// days to come.
-func (f StatementFile) parse(iban string, today Day) (parsed []*parsedStatement, err error) {
+// days to come. aside says what of the file is not in the statements.
+func (f StatementFile) parse(iban string, today Day) (parsed []*parsedStatement, aside Imported, err error) {
+	account := compactAccount(cmp.Or(f.Account, iban))
+	if iban != "" && account != iban {
+		return nil, aside, errOtherAccount()
+	}
 	if f.CSV == nil {
-		parsed, err = parseCAMT(f.Content)
+		parsed, aside.LeftOut, err = parseCAMT(f.Content, account)
 	} else {
-		p := &parsedStatement{
-			account: compactAccount(cmp.Or(f.Account, iban)), currency: f.Currency, opening: f.Opening, closing: f.Closing,
+		if account == "" {
+			return nil, aside, errs.Invalid("account", "must say which account it is: the collective's settings have none")
 		}
-		if p.account == "" {
-			return nil, errs.Invalid("account", "must say which account it is: the collective's settings have none")
-		}
-		if p.lines, err = parseCSV(f.Content, *f.CSV, f.Currency); err == nil {
+		var content csvContent
+		p := &parsedStatement{account: account, currency: f.Currency, opening: f.Opening, closing: f.Closing}
+		if content, err = readCSV(f.Content, *f.CSV, f.Currency); err == nil {
+			p.lines, aside.LeftOut, aside.NotBooked = content.lines, content.leftOut, content.notBooked
 			err = p.check()
 		}
 		parsed = append(parsed, p)
 	}
 	if err != nil {
-		return nil, err
+		return nil, Imported{}, err
 	}
 	for _, p := range parsed {
-		if iban != "" && p.account != iban {
-			return nil, wrong("BANK_ACCOUNT_MISMATCH", "content", "must be about the account of the collective's settings")
-		}
 		if p.closingOn > today {
-			return nil, unreadable("it is about days to come: the days may be written in another way")
+			return nil, Imported{}, unreadable("it is about days to come: the days may be written in another way")
 		}
 	}
-	return parsed, nil
+	return parsed, aside, nil
 }
 
 const lockBankSQL = `

@@ -41,6 +41,7 @@ var dateLayouts = map[string]string{
 	"dd-mm-yyyy": "02-01-2006",
 	"dd.mm.yyyy": "02.01.2006",
 	"dd/mm/yy":   "02/01/06",
+	"yyyymmdd":   "20060102",
 	"mm/dd/yyyy": "01/02/2006",
 }
 
@@ -77,6 +78,8 @@ func (s *server) ImportBankStatement(
 		BookedLineCount:     int32(done.Booked),
 		RecognisedLineCount: int32(done.Recognised),
 		OpenLineCount:       int32(done.Open),
+		LeftOutAccounts:     done.LeftOut,
+		NotBookedLineCount:  int32(done.NotBooked),
 	}, nil
 }
 
@@ -89,12 +92,20 @@ func balance(m *moneyv1.Money) *money.Amount {
 	return &a
 }
 
+var csvEncodings = map[treasuryv1.CsvEncoding]csvEncoding{
+	treasuryv1.CsvEncoding_CSV_ENCODING_UNSPECIFIED:  guessEncoding,
+	treasuryv1.CsvEncoding_CSV_ENCODING_UTF_8:        utf8Encoding,
+	treasuryv1.CsvEncoding_CSV_ENCODING_ISO_8859_15:  latin9Encoding,
+	treasuryv1.CsvEncoding_CSV_ENCODING_WINDOWS_1252: windows1252Encoding,
+}
+
 func csvFromProto(p *treasuryv1.CsvFormat) (*csvFormat, error) {
 	f := &csvFormat{
 		separator:   []rune(cmp.Or(p.GetSeparator(), ";"))[0],
-		latin9:      p.GetEncoding() == treasuryv1.CsvEncoding_CSV_ENCODING_ISO_8859_15,
-		guess:       p.GetEncoding() == treasuryv1.CsvEncoding_CSV_ENCODING_UNSPECIFIED,
+		encoding:    csvEncodings[p.GetEncoding()],
 		skipLines:   int(p.GetSkipLines()),
+		header:      strings.TrimSpace(p.GetHeader()),
+		section:     strings.TrimSpace(p.GetSection()),
 		dateLayout:  dateLayouts[p.GetDateFormat()],
 		decimalMark: cmp.Or(p.GetDecimalMark(), ","),
 		date:        int(p.GetDateColumn()),
@@ -102,6 +113,12 @@ func csvFromProto(p *treasuryv1.CsvFormat) (*csvFormat, error) {
 		debit:       int(p.GetDebitColumn()),
 		credit:      int(p.GetCreditColumn()),
 		reference:   int(p.GetReferenceColumn()),
+		sign:        int(p.GetSignColumn()),
+		debitWord:   strings.TrimSpace(p.GetDebitWord()),
+		creditWord:  strings.TrimSpace(p.GetCreditWord()),
+		state:       int(p.GetStateColumn()),
+		booked:      p.GetBookedStates(),
+		fee:         int(p.GetFeeColumn()),
 	}
 	for _, column := range p.GetTextColumns() {
 		f.text = append(f.text, int(column))
@@ -111,6 +128,22 @@ func csvFromProto(p *treasuryv1.CsvFormat) (*csvFormat, error) {
 	}
 	if (f.amount > 0) == (f.debit > 0 || f.credit > 0) {
 		return nil, errs.Invalid("csv.amount_column", "must be said, or debit_column and credit_column instead")
+	}
+	switch {
+	case f.sign > 0 && f.amount == 0:
+		return nil, errs.Invalid("csv.sign_column", "must stand beside amount_column")
+	case f.sign > 0 && (f.debitWord == "" || f.creditWord == "" || strings.EqualFold(f.debitWord, f.creditWord)):
+		return nil, errs.Invalid("csv.debit_word", "must be said with sign_column, and credit_word, which is another one")
+	case slices.Contains(creditWords, strings.ToLower(f.debitWord)), slices.Contains(debitWords, strings.ToLower(f.creditWord)):
+		return nil, errs.Invalid("csv.debit_word", "must be the word for money that went, and credit_word that for money that came")
+	case f.sign == 0 && f.debitWord+f.creditWord != "":
+		return nil, errs.Invalid("csv.sign_column", "must be said with debit_word and credit_word")
+	case (f.state > 0) != (len(f.booked) > 0):
+		return nil, errs.Invalid("csv.booked_states", "must be said with state_column, and not without it")
+	case f.header != "" && f.skipLines > 0:
+		return nil, errs.Invalid("csv.skip_lines", "must be left out when header is said")
+	case f.section != "" && f.header == "":
+		return nil, errs.Invalid("csv.section", "must be said with header only")
 	}
 	return f, nil
 }

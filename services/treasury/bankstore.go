@@ -158,7 +158,7 @@ func (s *Service) insertLinesTx(
 		ids = append(ids, s.cfg.NewID())
 		days = append(days, string(line.bookedOn))
 		amounts = append(amounts, line.amount.Minor)
-		references = append(references, line.reference)
+		references = append(references, nameless(line.reference))
 		named = append(named, nullID(pledges[i]))
 	}
 	tag, err := tx.Exec(ctx, insertLinesSQL, pgx.NamedArgs{

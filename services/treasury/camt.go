@@ -5,12 +5,15 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -41,7 +44,8 @@ type (
 		Reference string     `xml:"AcctSvcrRef"`
 		Amount    camtAmount `xml:"Amt"`
 		Sign      string     `xml:"CdtDbtInd"`
-		// Reversal: it takes back another entry, with the sign that it has itself.
+		// Reversal: it takes back another entry. Its sign is its own by the standard, and that of the entry it takes back with
+		// some programs; see [camtStatement.parse].
 		Reversal bool         `xml:"RvslInd"`
 		Back     camtBackCode `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
 		// Status is text in the old versions, and has a code in the new ones.
@@ -118,49 +122,112 @@ func (r *camtTokens) Token() (xml.Token, error) {
 	return token, err
 }
 
-// parseCAMT reads a CAMT.053 file. Go's parser follows no entity and no reference out of the file; the size is bounded
-// by the request, the number of lines and of what else is kept here.
-func parseCAMT(content []byte) ([]*parsedStatement, error) {
-	tokens := &camtTokens{Decoder: xml.NewDecoder(bytes.NewReader(content)), kept: map[string]int{}}
-	tokens.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
-		switch strings.ToLower(label) {
-		case "iso-8859-1", "iso-8859-15", "latin1", "latin9", "windows-1252", "us-ascii":
-			raw, err := io.ReadAll(input)
-			return strings.NewReader(fromLatin9(raw)), err
+// parseCAMT reads the statements of one account in a CAMT.053 file, and names the other accounts in it, which are left
+// out. The account may be empty when the file has one only. Some banks join several documents, one behind the other.
+// Go's parser follows no entity and no reference out of the file; the size is bounded by the request, the number of lines
+// and of what else is kept here.
+func parseCAMT(content []byte, account string) (statements []*parsedStatement, leftOut []string, err error) {
+	all, err := readCAMT(content)
+	if err != nil {
+		return nil, nil, err
+	}
+	var accounts []string
+	for i, s := range all {
+		of := s.account()
+		if of == "" || len(of) > 40 {
+			return nil, nil, unreadable("statement %d names no account", i+1)
 		}
-		return nil, errors.New("unknown")
-	}
-	var document camtDocument
-	if err := xml.NewTokenDecoder(tokens).Decode(&document); err != nil {
-		line, _ := tokens.InputPos()
-		if errors.Is(err, errTooMuch) {
-			return nil, unreadable("it holds more at line %d than %d movements need", line, maxStatementLines)
+		if !slices.Contains(accounts, of) {
+			accounts = append(accounts, of)
 		}
-		return nil, unreadable("it is no CAMT.053: its XML ends to be understood at line %d", line)
 	}
-	if len(document.Statements) == 0 {
-		return nil, unreadable("it is no CAMT.053, or holds no statement")
+	switch {
+	case account == "" && len(accounts) > 1:
+		return nil, nil, wrong("STATEMENT_ACCOUNTS", "account", "must say which account is meant, since the file has several: "+strings.Join(accounts, ", "))
+	case account == "":
+		account = accounts[0]
+	case !slices.Contains(accounts, account):
+		return nil, nil, errOtherAccount()
 	}
-	var statements []*parsedStatement
 	lines := 0
-	for i, s := range document.Statements {
+	for i, s := range all {
+		if s.account() != account {
+			continue
+		}
 		p, err := s.parse(i + 1)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if lines += len(p.lines); lines > maxStatementLines {
-			return nil, unreadable("it has more than %d movements", maxStatementLines)
+			return nil, nil, unreadable("it has more than %d movements", maxStatementLines)
 		}
 		statements = append(statements, p)
 	}
-	return statements, nil
+	return statements, slices.DeleteFunc(accounts, func(a string) bool { return a == account }), nil
 }
 
-func (s camtStatement) parse(number int) (*parsedStatement, error) {
-	p := &parsedStatement{account: compactAccount(s.IBAN + s.Other), currency: money.Currency(s.Currency)}
-	if p.account == "" || len(p.account) > 40 {
-		return nil, unreadable("statement %d names no account", number)
+// camtEncoding is what the first line of a document says of its encoding.
+var camtEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']`)
+
+// readCAMT reads all documents of a file.
+func readCAMT(content []byte) (statements []camtStatement, err error) {
+	kept := map[string]int{}
+	for at := 0; ; {
+		part := content[at:]
+		if len(statements) > 0 {
+			part = bytes.TrimLeft(part, " \t\r\n")
+			if part = bytes.TrimPrefix(part, []byte("\ufeff")); len(bytes.TrimSpace(part)) == 0 {
+				return statements, nil
+			}
+			at = len(content) - len(part)
+		}
+		label := ""
+		if said := camtEncoding.FindSubmatch(part); said != nil {
+			label = strings.ToLower(string(said[1]))
+		}
+		text, bytesOf := part, func(decoded int) int { return decoded }
+		switch label {
+		case "iso-8859-1", "latin1", "windows-1252", "us-ascii":
+			text = []byte(fromWindows1252(part))
+		case "iso-8859-15", "latin9":
+			text = []byte(fromLatin9(part))
+		}
+		if len(text) != len(part) { // each byte of the file is one character
+			bytesOf = func(decoded int) int { return utf8.RuneCount(text[:decoded]) }
+		}
+		first := 1 + bytes.Count(content[:at], []byte("\n"))
+		tokens := &camtTokens{Decoder: xml.NewDecoder(bytes.NewReader(text)), kept: kept}
+		tokens.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
+			switch strings.ToLower(label) {
+			case "iso-8859-1", "iso-8859-15", "latin1", "latin9", "windows-1252", "us-ascii":
+				return input, nil // decoded already
+			}
+			return nil, errors.New("unknown")
+		}
+		if len(statements) > 0 && part[0] != '<' {
+			return nil, unreadable("something else than a document begins at line %d", first)
+		}
+		var document camtDocument
+		if err := xml.NewTokenDecoder(tokens).Decode(&document); err != nil {
+			line, _ := tokens.InputPos()
+			if errors.Is(err, errTooMuch) {
+				return nil, unreadable("it holds more at line %d than %d movements need", first+line-1, maxStatementLines)
+			}
+			return nil, unreadable("it is no CAMT.053: its XML ends to be understood at line %d", first+line-1)
+		}
+		if len(document.Statements) == 0 {
+			return nil, unreadable("the document at line %d is no CAMT.053, or holds no statement", first)
+		}
+		statements = append(statements, document.Statements...)
+		at += bytesOf(int(tokens.InputOffset()))
 	}
+}
+
+// account is that which the statement is about.
+func (s camtStatement) account() string { return compactAccount(s.IBAN + s.Other) }
+
+func (s camtStatement) parse(number int) (*parsedStatement, error) {
+	p := &parsedStatement{account: s.account(), currency: money.Currency(s.Currency)}
 	for _, b := range s.Balances {
 		amount, err := b.Amount.parse(b.Sign)
 		if err != nil {
@@ -192,7 +259,31 @@ func (s camtStatement) parse(number int) (*parsedStatement, error) {
 		}
 		p.lines = append(p.lines, lines...)
 	}
-	return p, p.check()
+	err := p.check()
+	if !slices.ContainsFunc(p.lines, func(l parsedLine) bool { return l.reverses }) {
+		return p, err
+	}
+	if p.opening == nil || p.closing == nil {
+		return nil, unreadable("statement %d takes a movement back, and has no balances that tell which way its money went", number)
+	}
+	if err != nil && errs.As(err).Reason == "STATEMENT_UNBALANCED" {
+		if other := p.turned(); other.check() == nil {
+			return other, nil
+		}
+	}
+	return p, err
+}
+
+// turned is the statement with the money of what takes back another movement going the other way.
+func (p *parsedStatement) turned() *parsedStatement {
+	other := *p
+	other.lines = slices.Clone(p.lines)
+	for i := range other.lines {
+		if l := &other.lines[i]; l.reverses {
+			l.amount.Minor = -l.amount.Minor
+		}
+	}
+	return &other
 }
 
 // parse returns one line or, for a batch whose payments add up to it, one for each payment: each may name
@@ -208,7 +299,7 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			return nil, err
 		}
 	}
-	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal || bool(e.Back)}
+	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal || bool(e.Back), reverses: e.Reversal}
 	texts := []string{e.Text}
 	var parts []parsedLine
 	sum := money.Amount{Currency: whole.Currency}
@@ -241,8 +332,8 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 	return []parsedLine{line}, nil
 }
 
-// provided is a reference that is one; banks write NOTPROVIDED for none. It is stored, and words are not: they may be
-// a payer's name, which some banks and wrong columns put there.
+// provided is a reference that is one, and tells a movement from others; banks write NOTPROVIDED for none. What of it is
+// stored is another matter: see [nameless].
 func provided(reference string) string {
 	reference = strings.TrimSpace(reference)
 	word := !strings.ContainsAny(reference, "0123456789") || strings.ContainsFunc(reference, func(r rune) bool {
@@ -319,7 +410,8 @@ var (
 
 func (a camtAmount) parse(sign string) (money.Amount, error) {
 	amount, err := parseDecimal(a.Value, money.Currency(a.Currency), ".")
-	if err != nil || amount.Minor < 0 {
+	// A comma is none of the schema's: it may be meant for decimals.
+	if err != nil || amount.Minor < 0 || strings.Contains(a.Value, ",") {
 		return money.Amount{}, errNoAmount
 	}
 	switch strings.TrimSpace(sign) {

@@ -3,7 +3,10 @@ package treasury
 import (
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,15 +16,43 @@ import (
 
 // csvFormat says how to read a CSV file. Columns are counted from 1; zero is none.
 type csvFormat struct {
-	separator   rune
-	latin9      bool
-	guess       bool // of the encoding
-	skipLines   int
-	dateLayout  string
-	decimalMark string
+	separator rune
+	encoding  csvEncoding
+	skipLines int
+	// header is the line above the movements, instead of skipLines; section a text above that of the account meant.
+	header, section string
+	dateLayout      string
+	decimalMark     string
 
 	date, amount, debit, credit, reference int
 	text                                   []int
+	// sign is the column that says which way the money went, by one of the words.
+	sign                  int
+	debitWord, creditWord string
+	// state is the column that says whether a line is money, and booked its words for that.
+	state  int
+	booked []string
+	// fee is the column of what the bank took besides.
+	fee int
+}
+
+// csvEncoding is how a file's text is written.
+type csvEncoding int
+
+const (
+	guessEncoding csvEncoding = iota
+	utf8Encoding
+	latin9Encoding
+	windows1252Encoding
+)
+
+// csvContent is what a file holds of the account meant.
+type csvContent struct {
+	lines []parsedLine
+	// notBooked is how many lines are no money by their state.
+	notBooked int
+	// leftOut are the other accounts in the file.
+	leftOut []string
 }
 
 // maxRecordBytes is far above any line of a bank's.
@@ -45,35 +76,101 @@ func (s *recordSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// parseCSV reads the movements of a CSV file of one account, in one currency. Some banks put no quotes, and what payers
+// readCSV reads the movements of a CSV file of one account, in one currency. Some banks put no quotes, and what payers
 // write between their columns as it is: taken for the bank's, a payer's quotes swallow lines. So a file that is no CSV, or
 // has more movements when quotes are letters, which no day and no amount has, is read so. Others quote every field, and
 // leave the quotes in it as they are: no CSV either, and read so when all lines have as many fields.
-func parseCSV(content []byte, f csvFormat, currency money.Currency) ([]parsedLine, error) {
+func readCSV(content []byte, f csvFormat, currency money.Currency) (csvContent, error) {
 	text, err := f.decode(content)
 	if err != nil {
-		return nil, err
+		return csvContent{}, err
 	}
 	// What stands before the movements need not be CSV.
 	for range f.skipLines {
 		_, rest, found := strings.Cut(text, "\n")
 		if !found {
-			return nil, unreadable("it has no more than the lines to be skipped")
+			return csvContent{}, unreadable("it has no more than the lines to be skipped")
 		}
 		text = rest
 	}
-	lines, err := f.lines(text, currency)
+	read, err := f.read(text, currency)
 	if !strings.Contains(text, `"`) || err != nil && !errors.Is(err, errNoCSV) {
-		return lines, err
+		return read, err
 	}
 	if doubled, ok := f.doubleQuotes(text); ok && err != nil {
-		return f.lines(doubled, currency)
+		return f.read(doubled, currency)
 	}
-	letters, errLetters := f.lines(strings.ReplaceAll(text, `"`, `'`), currency)
-	if errLetters == nil && len(letters) > len(lines) || err != nil && !strings.HasPrefix(text, `"`) {
+	letters, errLetters := f.read(strings.ReplaceAll(text, `"`, `'`), currency)
+	if errLetters == nil && len(letters.lines)+letters.notBooked > len(read.lines)+read.notBooked || err != nil && !strings.HasPrefix(text, `"`) {
 		return letters, errLetters
 	}
-	return lines, err
+	return read, err
+}
+
+// read reads the movements below the header of the account meant, or all when the format has no header.
+func (f csvFormat) read(text string, currency money.Currency) (csvContent, error) {
+	if f.header == "" {
+		part, err := f.movements(text, f.skipLines, false, currency)
+		return part.csvContent, err
+	}
+	rows := strings.SplitAfter(text, "\n")
+	var headers []int
+	for i, row := range rows {
+		if f.sameHeader(row) {
+			headers = append(headers, i)
+		}
+	}
+	if len(headers) == 0 {
+		return csvContent{}, wrong("STATEMENT_UNREADABLE", "csv.header", "must stand in the file, as a line of its own")
+	}
+	var chosen []csvContent
+	var leftOut []string
+	above := strings.Join(rows[:headers[0]], "")
+	for i, at := range headers {
+		end, more := len(rows), i+1 < len(headers)
+		if more {
+			end = headers[i+1]
+		}
+		part, err := f.movements(strings.Join(rows[at+1:end], ""), at+1, more, currency)
+		switch {
+		case err != nil:
+			return csvContent{}, err
+		case i > 0 && strings.TrimSpace(above) == "":
+			return csvContent{}, unreadable("nothing above its line %d says whose the movements below it are", at+1)
+		case f.section == "" && len(headers) > 1:
+			return csvContent{}, wrong("STATEMENT_ACCOUNTS", "csv.section", fmt.Sprintf(
+				"must say which account is meant, by its number as it stands above its movements: the file has %d", len(headers)))
+		case strings.Contains(above, f.section):
+			chosen = append(chosen, part.csvContent)
+		default:
+			leftOut = append(leftOut, accountIn(above, at+1))
+		}
+		above = strings.Join(rows[min(at+1+part.rows, end):end], "")
+	}
+	if len(chosen) != 1 {
+		return csvContent{}, wrong("STATEMENT_ACCOUNTS", "csv.section", fmt.Sprintf(
+			"must stand above the movements of one account: it stands above those of %d", len(chosen)))
+	}
+	chosen[0].leftOut = leftOut
+	return chosen[0], nil
+}
+
+// sameHeader compares without quotes, and without what some banks put at the ends of their lines.
+func (f csvFormat) sameHeader(row string) bool {
+	plain := func(s string) string {
+		return strings.TrimRight(strings.TrimSpace(strings.NewReplacer(`"`, "", `'`, "").Replace(s)), string(f.separator)+" ")
+	}
+	return plain(row) == plain(f.header)
+}
+
+var accountNumber = regexp.MustCompile(`[0-9A-Z]*[0-9]{8,}`)
+
+// accountIn is how an account may be called that is left out: by the number above its movements, else by their place.
+func accountIn(above string, line int) string {
+	if number := accountNumber.FindString(above); number != "" {
+		return number
+	}
+	return fmt.Sprintf("line %d", line)
 }
 
 // doubleQuotes doubles the quotes within the fields of lines whose every field is quoted; ok is false when one is not, or
@@ -106,49 +203,140 @@ func (f csvFormat) doubleQuotes(text string) (doubled string, ok bool) {
 
 var errNoCSV = errors.New("treasury: no CSV")
 
-func (f csvFormat) lines(text string, currency money.Currency) (lines []parsedLine, err error) {
+// csvPart is a part of a file: movements, and rows behind them that belong to the next part.
+type csvPart struct {
+	csvContent
+	// rows is how many rows of text the movements take.
+	rows int
+}
+
+// movements reads a part that begins after so many lines of the file. When more parts follow, it ends where the first
+// record is no movement; none may come after that.
+func (f csvFormat) movements(text string, before int, more bool, currency money.Currency) (part csvPart, err error) {
 	source := &recordSource{text: strings.NewReader(text)}
 	reader := csv.NewReader(source)
 	reader.Comma, reader.FieldsPerRecord = f.separator, -1
-	last := 0
+	words := wordColumns{}
+	last, ended := 0, false
 	for {
 		source.left = maxRecordBytes
 		record, err := reader.Read()
 		switch {
 		case errors.Is(err, io.EOF):
-			return lines, nil
+			if !ended {
+				part.rows = strings.Count(text, "\n") + 1
+			}
+			return part, words.check(f)
 		case err != nil:
 			at, column := last, 0
 			if wrong := (*csv.ParseError)(nil); errors.As(err, &wrong) {
 				at, column = wrong.Line, wrong.Column
 			}
-			return nil, errors.Join(unreadable("its CSV cannot be read at line %d, column %d", f.skipLines+at, column), errNoCSV)
+			return part, errors.Join(unreadable("its CSV cannot be read at line %d, column %d", before+at, column), errNoCSV)
 		}
 		at, _ := reader.FieldPos(0)
 		last = at
-		if f.empty(record) {
+		switch {
+		case more && f.otherwise(record, currency):
+			if !ended {
+				ended, part.rows = true, at-1
+			}
+			continue
+		case f.empty(record):
+			continue
+		case ended:
+			return part, unreadable("line %d is a movement below a line that is none", before+at)
+		}
+		booked, err := f.isBooked(record)
+		if err == nil && !booked {
+			part.notBooked++
 			continue
 		}
-		line, err := f.line(record, currency)
-		if err != nil {
-			return nil, unreadable("line %d %s", f.skipLines+at, err)
+		var line parsedLine
+		if err == nil {
+			line, err = f.line(record, currency)
 		}
-		if lines = append(lines, line); len(lines) > maxStatementLines {
-			return nil, unreadable("it has more than %d movements", maxStatementLines)
+		if err != nil {
+			return part, unreadable("line %d %s", before+at, err)
+		}
+		words.add(record, line.amount.Minor > 0)
+		part.lines = append(part.lines, line)
+		fee, err := f.feeOf(record, line)
+		if err != nil {
+			return part, unreadable("line %d %s", before+at, err)
+		}
+		if fee.amount.Minor != 0 {
+			part.lines = append(part.lines, fee)
+		}
+		if len(part.lines) > maxStatementLines {
+			return part, unreadable("it has more than %d movements", maxStatementLines)
 		}
 	}
+}
+
+// otherwise reports a record that has something, and neither a day nor an amount: what stands above the next account.
+func (f csvFormat) otherwise(record []string, currency money.Currency) bool {
+	if _, err := f.day(record); err == nil {
+		return false
+	}
+	if _, err := f.amountOf(record, currency); err == nil {
+		return false
+	}
+	return strings.TrimSpace(strings.Join(record, "")) != ""
+}
+
+// isBooked reports whether the state of a line says that it is money.
+func (f csvFormat) isBooked(record []string) (bool, error) {
+	if f.state == 0 {
+		return true, nil
+	}
+	state := field(record, f.state)
+	if state == "" {
+		return false, errLineState
+	}
+	return slices.ContainsFunc(f.booked, func(word string) bool { return strings.EqualFold(word, state) }), nil
+}
+
+// feeOf is the movement of the fee that the bank took with a line; of zero when there is none. It always went.
+func (f csvFormat) feeOf(record []string, line parsedLine) (parsedLine, error) {
+	text := field(record, f.fee)
+	if text == "" {
+		return parsedLine{}, nil
+	}
+	amount, err := parseDecimal(text, line.amount.Currency, f.decimalMark)
+	if err != nil {
+		return parsedLine{}, errLineFee
+	}
+	fee := parsedLine{bookedOn: line.bookedOn, amount: amount, text: line.text, reversal: true}
+	if fee.amount.Minor > 0 {
+		fee.amount.Minor = -fee.amount.Minor
+	}
+	if line.reference != "" {
+		fee.reference = line.reference + "/fee"
+	}
+	return fee, nil
 }
 
 // decode returns UTF-8, without a byte order mark.
 func (f csvFormat) decode(content []byte) (string, error) {
 	switch {
-	case f.latin9, f.guess && !utf8.Valid(content):
+	case f.encoding == latin9Encoding:
 		return fromLatin9(content), nil
-	case !utf8.Valid(content):
+	case f.encoding == windows1252Encoding:
+		return fromWindows1252(content), nil
+	case utf8.Valid(content):
+	case f.encoding == utf8Encoding:
 		return "", unreadable("it is not in UTF-8")
+	case slices.ContainsFunc(content, isC1):
+		return fromWindows1252(content), nil
+	default:
+		return fromLatin9(content), nil
 	}
 	return strings.TrimPrefix(string(content), "\ufeff"), nil
 }
+
+// isC1 reports a byte for which only Windows-1252 has a character.
+func isC1(c byte) bool { return c >= 0x80 && c < 0xA0 }
 
 // field returns a column's text, empty when the record has none.
 func field(record []string, column int) string {
@@ -167,14 +355,16 @@ var (
 	errLineDay     = errors.New("has no day, or one that is written in another way")
 	errLineAmount  = errors.New("has no amount, or one that is written in another way")
 	errLineAmounts = errors.New("has an amount on both sides")
+	errLineSign    = errors.New("has neither of the words for money that went and that came")
+	errLineSigned  = errors.New("has a signed amount beside a word for its direction")
+	errLineState   = errors.New("has no state")
+	errLineFee     = errors.New("has a fee that is written in another way")
 )
 
 func (f csvFormat) line(record []string, currency money.Currency) (line parsedLine, err error) {
-	on, err := time.Parse(f.dateLayout, field(record, f.date))
-	if err != nil {
-		return line, errLineDay
+	if line.bookedOn, err = f.day(record); err != nil {
+		return line, err
 	}
-	line.bookedOn = Day(on.Format(time.DateOnly))
 	if line.amount, err = f.amountOf(record, currency); err != nil {
 		return line, err
 	}
@@ -185,6 +375,22 @@ func (f csvFormat) line(record []string, currency money.Currency) (line parsedLi
 	}
 	line.text = strings.Join(texts, " ")
 	return line, nil
+}
+
+// timeOfDay is what may stand behind a day.
+var timeOfDay = regexp.MustCompile(`^[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(UTC|Z|[+-][0-9]{2}:?[0-9]{2}))?$`)
+
+// day is the day as the bank writes it, with a time of that day behind it or none.
+func (f csvFormat) day(record []string) (Day, error) {
+	text := field(record, f.date)
+	if n := len(f.dateLayout); len(text) > n && timeOfDay.MatchString(text[n:]) {
+		text = text[:n]
+	}
+	on, err := time.Parse(f.dateLayout, text)
+	if err != nil {
+		return "", errLineDay
+	}
+	return Day(on.Format(time.DateOnly)), nil
 }
 
 func (f csvFormat) amountOf(record []string, currency money.Currency) (money.Amount, error) {
@@ -200,7 +406,19 @@ func (f csvFormat) amountOf(record []string, currency money.Currency) (money.Amo
 		if err != nil || amount.Minor == 0 {
 			return money.Amount{}, errLineAmount
 		}
-		return amount, nil
+		if f.sign == 0 {
+			return amount, nil
+		}
+		word := field(record, f.sign)
+		switch {
+		case amount.Minor < 0:
+			return money.Amount{}, errLineSigned
+		case strings.EqualFold(word, f.creditWord):
+			return amount, nil
+		case strings.EqualFold(word, f.debitWord):
+			return amount.Neg()
+		}
+		return money.Amount{}, errLineSign
 	}
 	went, err := side(f.debit)
 	if err != nil {
@@ -221,7 +439,7 @@ func (f csvFormat) amountOf(record []string, currency money.Currency) (money.Amo
 }
 
 // parseDecimal reads an amount as banks write it: a sign before or after, blanks or the other mark between
-// groups of three, at most the currency's decimals but for zeros.
+// groups of three, at most the currency's decimals but for zeros, zeros in front or none.
 func parseDecimal(text string, currency money.Currency, mark string) (money.Amount, error) {
 	if !currency.Valid() {
 		return money.Amount{}, errNoAmount
@@ -244,11 +462,15 @@ func parseDecimal(text string, currency money.Currency, mark string) (money.Amou
 		}
 		whole = strings.Join(groups, "")
 	}
+	if whole == "" && fraction == "" {
+		return money.Amount{}, errNoAmount
+	}
+	whole = strings.TrimLeft(whole, "0")
 	exponent := currency.Exponent()
 	for len(fraction) > exponent && strings.HasSuffix(fraction, "0") {
 		fraction = fraction[:len(fraction)-1]
 	}
-	if len(fraction) > exponent || whole == "" || len(whole) > 13 {
+	if len(fraction) > exponent || len(whole) > 13 {
 		return money.Amount{}, errNoAmount
 	}
 	amount := money.Amount{Currency: currency}

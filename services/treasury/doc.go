@@ -50,7 +50,7 @@
 // # Whom it does not know
 //
 // No donor. There is no column for a name, and of a bank statement neither names, nor accounts, nor the text that
-// payers wrote are kept: a line has its day, amount, the bank's reference, the pledge that it names,
+// payers wrote are kept: a line has its day, amount, the bank's reference where that can be no name, the pledge that it names,
 // and a keyed hash that recognises it in another file. The same movement in a CSV file and in a CAMT.053 file, or under
 // other columns, does not hash alike: a file of another form is refused on days that have lines already.
 //

@@ -60,12 +60,12 @@ func TestWhatComesBackOfAPaymentIsNoGift(t *testing.T) {
 		}
 	}
 	batch := strings.Replace(strings.Replace(camtBatch, "one", p.Reference, 1), "</TxDtls>", "<RtrInf/></TxDtls>", 1)
-	parsed, err := parseCAMT(camt("08", "100.00", "130.00", batch))
+	parsed, err := statementsOf(camt("08", "100.00", "130.00", batch))
 	if err != nil || len(parsed[0].lines) != 2 || !parsed[0].lines[0].reversal || parsed[0].lines[1].reversal {
 		t.Errorf("one of a batch: %+v, err = %v", parsed, err)
 	}
 	mixed := strings.NewReplacer(`"EUR">30.00`, `"EUR">10.00`, "<TxDtls><AmtDtls>", "<TxDtls><CdtDbtInd> DBIT </CdtDbtInd><AmtDtls>").Replace(camtBatch)
-	if parsed, err = parseCAMT(camt("08", "100.00", "110.00", mixed)); err != nil || len(parsed[0].lines) != 2 || parsed[0].lines[0].amount != eur(-10_00) {
+	if parsed, err = statementsOf(camt("08", "100.00", "110.00", mixed)); err != nil || len(parsed[0].lines) != 2 || parsed[0].lines[0].amount != eur(-10_00) {
 		t.Errorf("a batch of both signs: %+v, err = %v", parsed, err)
 	}
 	came := strings.Replace(strings.Replace(named, "<Sts>", "<RvslInd>false</RvslInd><Sts>", 1), "B-1", "B-2", 1)

@@ -2,6 +2,7 @@ package treasury
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -44,6 +45,8 @@ type parsedLine struct {
 	text string
 	// reversal: it takes back another movement. What comes back of what we paid is no gift.
 	reversal bool
+	// reverses: the file says of it by a mark that it takes back another, and so leaves open whose sign it has.
+	reverses bool
 }
 
 // check completes a statement and holds its lines against its balances.
@@ -91,6 +94,43 @@ func unreadable(format string, args ...any) error {
 // compactAccount writes an account's number as it is compared: without blanks, in capitals.
 func compactAccount(text string) string {
 	return strings.ToUpper(strings.Join(strings.Fields(text), ""))
+}
+
+// errOtherAccount is INVALID_ARGUMENT (BANK_ACCOUNT_MISMATCH).
+func errOtherAccount() error {
+	return wrong("BANK_ACCOUNT_MISMATCH", "content", "must be about the account of the collective's settings")
+}
+
+// namelessForm is a reference that can be no name: digits, with two letters at most that do not stand together, or a
+// UUID. The table treasury.bank_lines has the same rule.
+var namelessForm = regexp.MustCompile(
+	`^([0-9./:_-]*[A-Za-z]?[0-9./:_-]*[0-9][0-9./:_-]*[A-Za-z]?[0-9./:_-]*|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$`)
+
+// nameless is what of the bank's reference is stored: nothing, unless it can be no name. Banks and wrong columns put
+// payers' names there. What names a pledge, a payout or an invoice is kept as a link to that.
+func nameless(reference string) string {
+	if !namelessForm.MatchString(reference) {
+		return ""
+	}
+	return reference
+}
+
+// windows1252 are the characters that Windows-1252 has where ISO 8859-1 has controls.
+const windows1252 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ"
+
+// fromWindows1252 decodes Windows-1252, and with it ISO 8859-1 and US-ASCII, which many files say and are not.
+func fromWindows1252(content []byte) string {
+	upper := []rune(windows1252)
+	var b strings.Builder
+	b.Grow(len(content))
+	for _, c := range content {
+		if c >= 0x80 && c < 0xA0 {
+			b.WriteRune(upper[c-0x80])
+		} else {
+			b.WriteRune(rune(c))
+		}
+	}
+	return b.String()
 }
 
 // latin9 are the characters in which ISO 8859-15 differs from ISO 8859-1, whose bytes are Unicode's; and, where both

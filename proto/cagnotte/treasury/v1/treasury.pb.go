@@ -328,12 +328,14 @@ func (BankLineState) EnumDescriptor() ([]byte, []int) {
 type CsvEncoding int32
 
 const (
-	// UTF-8 when the file is that, else ISO 8859-15.
+	// UTF-8 when the file is that, else Windows-1252 when it has a character of only that, else ISO 8859-15.
 	CsvEncoding_CSV_ENCODING_UNSPECIFIED CsvEncoding = 0
 	// UTF-8.
 	CsvEncoding_CSV_ENCODING_UTF_8 CsvEncoding = 1
 	// ISO 8859-15, "Latin 9", as many French banks write.
 	CsvEncoding_CSV_ENCODING_ISO_8859_15 CsvEncoding = 2
+	// Windows-1252, as programs on Windows write.
+	CsvEncoding_CSV_ENCODING_WINDOWS_1252 CsvEncoding = 3
 )
 
 // Enum value maps for CsvEncoding.
@@ -342,11 +344,13 @@ var (
 		0: "CSV_ENCODING_UNSPECIFIED",
 		1: "CSV_ENCODING_UTF_8",
 		2: "CSV_ENCODING_ISO_8859_15",
+		3: "CSV_ENCODING_WINDOWS_1252",
 	}
 	CsvEncoding_value = map[string]int32{
-		"CSV_ENCODING_UNSPECIFIED": 0,
-		"CSV_ENCODING_UTF_8":       1,
-		"CSV_ENCODING_ISO_8859_15": 2,
+		"CSV_ENCODING_UNSPECIFIED":  0,
+		"CSV_ENCODING_UTF_8":        1,
+		"CSV_ENCODING_ISO_8859_15":  2,
+		"CSV_ENCODING_WINDOWS_1252": 3,
 	}
 )
 
@@ -1602,7 +1606,8 @@ type CsvFormat struct {
 	Encoding CsvEncoding `protobuf:"varint,2,opt,name=encoding,proto3,enum=cagnotte.treasury.v1.CsvEncoding" json:"encoding,omitempty"`
 	// How many lines stand before the first movement.
 	SkipLines int32 `protobuf:"varint,3,opt,name=skip_lines,json=skipLines,proto3" json:"skip_lines,omitempty"`
-	// How days are written: "dd/mm/yyyy" when empty, "yyyy-mm-dd", "dd-mm-yyyy", "dd.mm.yyyy", "dd/mm/yy" or "mm/dd/yyyy".
+	// How days are written: "dd/mm/yyyy" when empty, "yyyy-mm-dd", "dd-mm-yyyy", "dd.mm.yyyy", "dd/mm/yy", "mm/dd/yyyy" or
+	// "yyyymmdd". A time behind the day is taken, and not read.
 	DateFormat string `protobuf:"bytes,4,opt,name=date_format,json=dateFormat,proto3" json:"date_format,omitempty"`
 	// Where the decimals begin: "," when empty, or ".".
 	DecimalMark string `protobuf:"bytes,5,opt,name=decimal_mark,json=decimalMark,proto3" json:"decimal_mark,omitempty"`
@@ -1616,11 +1621,31 @@ type CsvFormat struct {
 	DebitColumn int32 `protobuf:"varint,9,opt,name=debit_column,json=debitColumn,proto3" json:"debit_column,omitempty"`
 	// The column of what came; its sign is not read.
 	CreditColumn int32 `protobuf:"varint,10,opt,name=credit_column,json=creditColumn,proto3" json:"credit_column,omitempty"`
-	// The column of the bank's own reference; none of `text_columns`. What has blanks or no digit is not kept: it may be a
-	// name.
+	// The column of the bank's own reference; none of `text_columns`. It tells a line from others. It is kept only when it
+	// can be no name: digits with two single letters at most, or a UUID.
 	ReferenceColumn int32 `protobuf:"varint,11,opt,name=reference_column,json=referenceColumn,proto3" json:"reference_column,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The column that says which way the money went, where `amount_column` has no signs. A file with a column of such words
+	// is refused without it.
+	SignColumn int32 `protobuf:"varint,12,opt,name=sign_column,json=signColumn,proto3" json:"sign_column,omitempty"`
+	// What stands in `sign_column` for money that went: "Af", "Debet".
+	DebitWord string `protobuf:"bytes,13,opt,name=debit_word,json=debitWord,proto3" json:"debit_word,omitempty"`
+	// What stands in `sign_column` for money that came: "Bij", "Credit".
+	CreditWord string `protobuf:"bytes,14,opt,name=credit_word,json=creditWord,proto3" json:"credit_word,omitempty"`
+	// The column that says how far a movement is: "COMPLETED", "PENDING". A file with a column of such words is refused
+	// without it when not all lines are booked.
+	StateColumn int32 `protobuf:"varint,15,opt,name=state_column,json=stateColumn,proto3" json:"state_column,omitempty"`
+	// What stands in `state_column` for money that moved. Lines in other states are left out, and counted in the answer.
+	BookedStates []string `protobuf:"bytes,16,rep,name=booked_states,json=bookedStates,proto3" json:"booked_states,omitempty"`
+	// The column of the fee that the bank took besides the amount; each becomes a movement of its own.
+	FeeColumn int32 `protobuf:"varint,17,opt,name=fee_column,json=feeColumn,proto3" json:"fee_column,omitempty"`
+	// The line above the movements, as it stands in the file, instead of `skip_lines`: for files that begin with other
+	// lines, of which there are not always as many.
+	Header string `protobuf:"bytes,18,opt,name=header,proto3" json:"header,omitempty"`
+	// For a file of several accounts, each below a header of its own: a text that stands above that of the account meant,
+	// such as its number.
+	Section       string `protobuf:"bytes,19,opt,name=section,proto3" json:"section,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CsvFormat) Reset() {
@@ -1728,6 +1753,62 @@ func (x *CsvFormat) GetReferenceColumn() int32 {
 		return x.ReferenceColumn
 	}
 	return 0
+}
+
+func (x *CsvFormat) GetSignColumn() int32 {
+	if x != nil {
+		return x.SignColumn
+	}
+	return 0
+}
+
+func (x *CsvFormat) GetDebitWord() string {
+	if x != nil {
+		return x.DebitWord
+	}
+	return ""
+}
+
+func (x *CsvFormat) GetCreditWord() string {
+	if x != nil {
+		return x.CreditWord
+	}
+	return ""
+}
+
+func (x *CsvFormat) GetStateColumn() int32 {
+	if x != nil {
+		return x.StateColumn
+	}
+	return 0
+}
+
+func (x *CsvFormat) GetBookedStates() []string {
+	if x != nil {
+		return x.BookedStates
+	}
+	return nil
+}
+
+func (x *CsvFormat) GetFeeColumn() int32 {
+	if x != nil {
+		return x.FeeColumn
+	}
+	return 0
+}
+
+func (x *CsvFormat) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *CsvFormat) GetSection() string {
+	if x != nil {
+		return x.Section
+	}
+	return ""
 }
 
 // The bank account in the books beside what the bank says.
@@ -3042,7 +3123,8 @@ type ImportBankStatementRequest struct {
 	//	*ImportBankStatementRequest_Camt053
 	//	*ImportBankStatementRequest_Csv
 	Format isImportBankStatementRequest_Format `protobuf_oneof:"format"`
-	// For CSV, which account it is about: the collective's IBAN when empty.
+	// Which account it is about: the collective's IBAN when empty. A CAMT.053 says itself, and needs it only when it has
+	// several accounts and the collective has no IBAN.
 	Account string `protobuf:"bytes,6,opt,name=account,proto3" json:"account,omitempty"`
 	// For CSV, the currency of its amounts: "EUR" when empty.
 	CurrencyCode string `protobuf:"bytes,7,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
@@ -3187,8 +3269,12 @@ type ImportBankStatementResponse struct {
 	RecognisedLineCount int32 `protobuf:"varint,3,opt,name=recognised_line_count,json=recognisedLineCount,proto3" json:"recognised_line_count,omitempty"`
 	// How many lines of the collective are open now.
 	OpenLineCount int32 `protobuf:"varint,4,opt,name=open_line_count,json=openLineCount,proto3" json:"open_line_count,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The other accounts in the file, which were left out.
+	LeftOutAccounts []string `protobuf:"bytes,5,rep,name=left_out_accounts,json=leftOutAccounts,proto3" json:"left_out_accounts,omitempty"`
+	// How many lines of a CSV file were left out since they are not booked.
+	NotBookedLineCount int32 `protobuf:"varint,6,opt,name=not_booked_line_count,json=notBookedLineCount,proto3" json:"not_booked_line_count,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *ImportBankStatementResponse) Reset() {
@@ -3245,6 +3331,20 @@ func (x *ImportBankStatementResponse) GetRecognisedLineCount() int32 {
 func (x *ImportBankStatementResponse) GetOpenLineCount() int32 {
 	if x != nil {
 		return x.OpenLineCount
+	}
+	return 0
+}
+
+func (x *ImportBankStatementResponse) GetLeftOutAccounts() []string {
+	if x != nil {
+		return x.LeftOutAccounts
+	}
+	return nil
+}
+
+func (x *ImportBankStatementResponse) GetNotBookedLineCount() int32 {
+	if x != nil {
+		return x.NotBookedLineCount
 	}
 	return 0
 }
@@ -4103,18 +4203,18 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\vtransaction\x18\x04 \x01(\tBQ\xbaHNrL2J^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[0-9]{1,19}$H\x00R\vtransaction\x122\n" +
 	"\x0funknown_receipt\x18\x05 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x0eunknownReceipt\x12!\n" +
 	"\foffline_gift\x18\x06 \x01(\tR\vofflineGiftB\x0f\n" +
-	"\x06target\x12\x05\xbaH\x02\b\x01\"\xf8\x04\n" +
+	"\x06target\x12\x05\xbaH\x02\b\x01\"\xd4\a\n" +
 	"\tCsvFormat\x121\n" +
 	"\tseparator\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x00R\x01;R\x01,R\x01\tR\x01|R\tseparator\x12G\n" +
 	"\bencoding\x18\x02 \x01(\x0e2!.cagnotte.treasury.v1.CsvEncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x12(\n" +
 	"\n" +
-	"skip_lines\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tskipLines\x12n\n" +
-	"\vdate_format\x18\x04 \x01(\tBM\xbaHJrHR\x00R\n" +
+	"skip_lines\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tskipLines\x12x\n" +
+	"\vdate_format\x18\x04 \x01(\tBW\xbaHTrRR\x00R\n" +
 	"dd/mm/yyyyR\n" +
 	"yyyy-mm-ddR\n" +
 	"dd-mm-yyyyR\n" +
 	"dd.mm.yyyyR\bdd/mm/yyR\n" +
-	"mm/dd/yyyyR\n" +
+	"mm/dd/yyyyR\byyyymmddR\n" +
 	"dateFormat\x120\n" +
 	"\fdecimal_mark\x18\x05 \x01(\tB\r\xbaH\n" +
 	"r\bR\x00R\x01,R\x01.R\vdecimalMark\x12*\n" +
@@ -4127,7 +4227,21 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\fdebit_column\x18\t \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vdebitColumn\x12.\n" +
 	"\rcredit_column\x18\n" +
 	" \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\fcreditColumn\x124\n" +
-	"\x10reference_column\x18\v \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\x0freferenceColumn\"\xa7\x03\n" +
+	"\x10reference_column\x18\v \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\x0freferenceColumn\x12*\n" +
+	"\vsign_column\x18\f \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\n" +
+	"signColumn\x12&\n" +
+	"\n" +
+	"debit_word\x18\r \x01(\tB\a\xbaH\x04r\x02\x18(R\tdebitWord\x12(\n" +
+	"\vcredit_word\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18(R\n" +
+	"creditWord\x12,\n" +
+	"\fstate_column\x18\x0f \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vstateColumn\x125\n" +
+	"\rbooked_states\x18\x10 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\n" +
+	"\"\x06r\x04\x10\x01\x18(R\fbookedStates\x12(\n" +
+	"\n" +
+	"fee_column\x18\x11 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tfeeColumn\x12 \n" +
+	"\x06header\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06header\x12!\n" +
+	"\asection\x18\x13 \x01(\tB\a\xbaH\x04r\x02\x18dR\asection\"\xa7\x03\n" +
 	"\fBankPosition\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\fbook_balance\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\vbookBalance\x12E\n" +
@@ -4253,12 +4367,14 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\rcurrency_code\x18\a \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{3})?$R\fcurrencyCode\x12A\n" +
 	"\x0fopening_balance\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eopeningBalance\x12A\n" +
 	"\x0fclosing_balance\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eclosingBalanceB\x0f\n" +
-	"\x06format\x12\x05\xbaH\x02\b\x01\"\xf3\x01\n" +
+	"\x06format\x12\x05\xbaH\x02\b\x01\"\xd2\x02\n" +
 	"\x1bImportBankStatementResponse\x12L\n" +
 	"\x0fbank_statements\x18\x01 \x03(\v2#.cagnotte.treasury.v1.BankStatementR\x0ebankStatements\x12*\n" +
 	"\x11booked_line_count\x18\x02 \x01(\x05R\x0fbookedLineCount\x122\n" +
 	"\x15recognised_line_count\x18\x03 \x01(\x05R\x13recognisedLineCount\x12&\n" +
-	"\x0fopen_line_count\x18\x04 \x01(\x05R\ropenLineCount\"\x9b\x02\n" +
+	"\x0fopen_line_count\x18\x04 \x01(\x05R\ropenLineCount\x12*\n" +
+	"\x11left_out_accounts\x18\x05 \x03(\tR\x0fleftOutAccounts\x121\n" +
+	"\x15not_booked_line_count\x18\x06 \x01(\x05R\x12notBookedLineCount\"\x9b\x02\n" +
 	"\x14ListBankLinesRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -4346,11 +4462,12 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x19BANK_LINE_STATE_UNMATCHED\x10\x01\x12\x1d\n" +
 	"\x19BANK_LINE_STATE_SUGGESTED\x10\x02\x12\x1b\n" +
 	"\x17BANK_LINE_STATE_MATCHED\x10\x03\x12\x1b\n" +
-	"\x17BANK_LINE_STATE_IGNORED\x10\x04*a\n" +
+	"\x17BANK_LINE_STATE_IGNORED\x10\x04*\x80\x01\n" +
 	"\vCsvEncoding\x12\x1c\n" +
 	"\x18CSV_ENCODING_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CSV_ENCODING_UTF_8\x10\x01\x12\x1c\n" +
-	"\x18CSV_ENCODING_ISO_8859_15\x10\x02*y\n" +
+	"\x18CSV_ENCODING_ISO_8859_15\x10\x02\x12\x1d\n" +
+	"\x19CSV_ENCODING_WINDOWS_1252\x10\x03*y\n" +
 	"\vExpenseKind\x12\x1c\n" +
 	"\x18EXPENSE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13EXPENSE_KIND_LAWYER\x10\x01\x12\x1b\n" +

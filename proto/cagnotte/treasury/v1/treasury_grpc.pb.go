@@ -106,7 +106,8 @@ type TreasuryServiceClient interface {
 	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
 	// only suggested from then on.
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
-	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
+	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_ACCOUNTS (it has several
+	// accounts, and nothing says which is meant), STATEMENT_FORM_CHANGED (it has
 	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
 	// reference and text or in another currency: the same movement would be stored twice).
 	ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error)
@@ -429,7 +430,8 @@ type TreasuryServiceServer interface {
 	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
 	// only suggested from then on.
 	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
-	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_FORM_CHANGED (it has
+	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_ACCOUNTS (it has several
+	// accounts, and nothing says which is meant), STATEMENT_FORM_CHANGED (it has
 	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
 	// reference and text or in another currency: the same movement would be stored twice).
 	ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error)
