@@ -54,7 +54,7 @@ programs: ## get what the tests call: as root on Debian it is installed, otherwi
 
 .PHONY: test
 test: programs ## run all tests, browser included; as root on Debian, Go and Postgres are enough
-	go test -shuffle=on -timeout 20m ./...
+	go test -shuffle=on -timeout 30m ./...
 
 .PHONY: race
 race: programs ## run all tests but the browser's under the race detector

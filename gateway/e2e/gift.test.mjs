@@ -67,6 +67,7 @@ test("somebody cancels, is told that nothing was charged, and can still pay", as
 
 test("somebody gives with the keyboard alone", async () => {
   await visit(browser, {}, async (page) => {
+    const start = await raised();
     await page.goto(hostPage);
     await page.getByRole("radio", { name: "20 €" }).waitFor();
     const focused = () =>
@@ -92,6 +93,7 @@ test("somebody gives with the keyboard alone", async () => {
     await page.keyboard.press("Enter");
     await pay(page);
     await arrived(page);
+    await raisedBecomes(start + 2000);
   });
 });
 
@@ -117,11 +119,13 @@ test("somebody without JavaScript follows the link, gives on the campaign's page
 
 test("somebody reads English all the way", async () => {
   await visit(browser, { locale: "en-GB" }, async (page) => {
+    const start = await raised();
     await page.goto(`${hostPage}?lang=en`);
     await page.getByRole("radio", { name: "€20" }).check();
     await page.getByRole("button", { name: "Give €20" }).click();
     await pay(page);
     await page.getByText("Your gift of €20 has arrived.").waitFor();
+    await raisedBecomes(start + 2000);
     await page.getByRole("link", { name: `Back to ${new URL(site).host}` }).waitFor();
   });
 });

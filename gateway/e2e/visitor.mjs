@@ -15,6 +15,9 @@ export const hostPage = `${site}/soutenir`;
 export const campaignPage = `${service}/c/${campaign.replace("collectives/", "").replace("campaigns/", "")}`;
 export const giftsURL = `${service}/v1/${campaign}/donations`;
 
+/** How long anything may take that comes at last, on a machine that has much else to do. */
+const patience = 60_000;
+
 export const launch = () =>
   chromium.launch({
     executablePath: env("CHROME"),
@@ -48,7 +51,7 @@ export async function visit(browser, options, run) {
   });
   context.on("weberror", (error) => wrong.push(`script: ${error.error()}`));
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(patience);
   try {
     await run(page, context);
     const cookies = await context.cookies();
@@ -69,9 +72,12 @@ export async function raised() {
   return Number(answer.progress?.settled?.amount_minor ?? 0);
 }
 
-/** Waits for the booked amount: webhooks and the ledger take a moment. */
+/**
+ * Waits for the booked amount: webhooks and the ledger take a moment. Every visit that pays ends so, or the next one
+ * would take what is booked late for its own.
+ */
 export async function raisedBecomes(cents) {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + patience;
   while ((await raised()) !== cents) {
     assert.ok(Date.now() < deadline, `the progress is ${await raised()}, not ${cents}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -80,7 +86,7 @@ export async function raisedBecomes(cents) {
 
 /** The text of the newest mail that matches, that was not given before. Mails take a moment. */
 export async function lastMail(pattern) {
-  for (const deadline = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+  for (const deadline = Date.now() + patience; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
     const mails = await fetch(`${site}/mails`).then((response) => response.json());
     const at = mails.findLastIndex((text, i) => i >= mailsRead && pattern.test(text));
     if (at >= 0) {

@@ -53,12 +53,14 @@ test("somebody gives every month in the widget, changes the amount by a mailed l
 
 test("somebody changes the card of a monthly gift at Stripe, without JavaScript", async () => {
   await visit(browser, { javaScriptEnabled: false }, async (page) => {
+    const start = await raised();
     await page.goto(campaignPage);
     await page.getByRole("radio", { name: "Chaque mois" }).check();
     await page.getByLabel("Autre montant").fill("8");
     await page.getByRole("button", { name: "Continuer vers le paiement" }).click();
     await pay(page);
     await page.getByText("est bien arrivé").waitFor();
+    await raisedBecomes(start + 800);
     await page.getByRole("button", { name: "M’envoyer un lien" }).click();
     await page.goto((await lastMail(/monthly/)).match(/http\S+\?\S*token=\S+/)[0]);
     await page.getByRole("button", { name: "Ouvrir mon don mensuel" }).click();
