@@ -1,0 +1,120 @@
+// Package places bounds how much is under way at once: in all, and for each of those who ask, so that one of them
+// cannot take everything. It is the one mechanism for that in the program. A place may be a call, a connection or a
+// byte of a body that is held in memory.
+//
+// Nothing is shared between copies of the program: what a copy can hold is its own affair. What must hold for all
+// copies together, such as a refund's limit, is never a matter of places.
+package places
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Config of [New].
+type Config struct {
+	// All is how many places there are. Each is how many of them one may have; All when zero.
+	All, Each int64
+	// Wait is how long one waits for a place; when zero, whoever finds none is refused at once.
+	Wait time.Duration
+	// Line is how many places may be waited for. Each may wait for its share of it.
+	Line int64
+}
+
+// Set is a number of places. It is safe for concurrent use.
+type Set struct {
+	cfg Config
+	all room
+
+	mu   sync.Mutex
+	each map[string]*share
+}
+
+// New returns a set whose places are all free.
+func New(cfg Config) *Set {
+	if cfg.Each <= 0 || cfg.Each > cfg.All {
+		cfg.Each = cfg.All
+	}
+	if cfg.Wait <= 0 {
+		cfg.Line = 0
+	}
+	return &Set{cfg: cfg, all: newRoom(cfg.All, cfg.Line), each: map[string]*share{}}
+}
+
+// room is places, and a line in front of them.
+type room struct{ places, entry *semaphore.Weighted }
+
+func newRoom(places, line int64) room {
+	return room{places: semaphore.NewWeighted(places), entry: semaphore.NewWeighted(places + line)}
+}
+
+// share is the room of one, kept while somebody is in it.
+type share struct {
+	room
+	users int
+}
+
+// Take takes n places for whom, and returns what gives them back, to be called once. Whoever asks without a name has
+// no share, and is bound by the others' number alone. ok is false when there was no place within the time, when the
+// line is full, and when ctx ended.
+func (s *Set) Take(ctx context.Context, whom string, n int64) (release func(), ok bool) {
+	if n > s.cfg.Each {
+		return nil, false
+	}
+	if s.cfg.Wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.cfg.Wait)
+		defer cancel()
+	}
+	leaveShare := func() {}
+	if whom != "" {
+		mine := s.share(whom)
+		leave, ok := s.enter(ctx, mine.room, n)
+		if !ok {
+			s.drop(whom, mine)
+			return nil, false
+		}
+		leaveShare = func() { leave(); s.drop(whom, mine) }
+	}
+	leaveAll, ok := s.enter(ctx, s.all, n)
+	if !ok {
+		leaveShare()
+		return nil, false
+	}
+	return func() { leaveAll(); leaveShare() }, true
+}
+
+func (s *Set) enter(ctx context.Context, r room, n int64) (leave func(), ok bool) {
+	if !r.entry.TryAcquire(n) {
+		return nil, false
+	}
+	if !r.places.TryAcquire(n) && (s.cfg.Wait <= 0 || r.places.Acquire(ctx, n) != nil) {
+		r.entry.Release(n)
+		return nil, false
+	}
+	return func() { r.places.Release(n); r.entry.Release(n) }, true
+}
+
+// share returns the room of one. Its line is the part of the whole that its places are.
+func (s *Set) share(whom string) *share {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mine := s.each[whom]
+	if mine == nil {
+		mine = &share{room: newRoom(s.cfg.Each, s.cfg.Line*s.cfg.Each/s.cfg.All)}
+		s.each[whom] = mine
+	}
+	mine.users++
+	return mine
+}
+
+func (s *Set) drop(whom string, mine *share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if mine.users--; mine.users == 0 {
+		delete(s.each, whom)
+	}
+}
