@@ -29,7 +29,8 @@
 // transaction, under an idempotency key derived from the intent, its attempt and all parameters; then it
 // stores the session. Whatever breaks in between, the same request id continues the same gift: an answer that
 // was lost is fetched again under the same key, a failure that Stripe remembers is left behind by the next
-// attempt. Of equal requests at once one has the turn to call Stripe, and the others wait for what comes of it;
+// attempt. Of equal requests at once one has the turn to call Stripe, and two others wait for what comes of it in each
+// copy of the program, while the rest is told to come again;
 // after each failure a longer pause begins, in which nobody calls. So repeats, which nothing limits, cost Stripe
 // nothing, and there is one session.
 //

@@ -20,6 +20,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
+	"github.com/cagnotte/cagnotte/services/internal/places"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -174,6 +175,8 @@ type Service struct {
 	cfg          Config
 	publicOrigin string
 	metrics      *metrics
+	// twins are who wait for the session of one gift.
+	twins *places.Set
 }
 
 const (
@@ -202,7 +205,7 @@ func New(cfg Config) *Service {
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	origin, _ := originOf(cfg.PublicURL)
-	return &Service{cfg: cfg, publicOrigin: origin, metrics: newMetrics(cfg.Metrics)}
+	return &Service{cfg: cfg, publicOrigin: origin, metrics: newMetrics(cfg.Metrics), twins: places.New(places.Config{All: allTwins, Each: maxTwins})}
 }
 
 // now is the time as Postgres keeps it, so that what is answered after a write is what is read later.

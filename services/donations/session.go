@@ -22,6 +22,10 @@ const (
 	turnLength = 10 * time.Second
 	// storeTimeout bounds the writes that must happen even when the caller has gone away.
 	storeTimeout = 5 * time.Second
+	// maxTwins is how many of equal requests wait in this process, the one that calls Stripe included.
+	maxTwins = 3
+	// allTwins is more than are ever there: the calls that wait for Stripe have places of their own.
+	allTwins = 10_000
 	// Who waits for a twin's session looks after firstLook, then after twice as long each time.
 	firstLook, longestLook = 50 * time.Millisecond, time.Second
 	// firstRetry is the pause after the first failure; each one is twice the one before, longestRetry at most.
@@ -36,7 +40,14 @@ const (
 // openSession gives the gift its Checkout Session, or returns the one that it has. Of all who ask at once, here
 // or in another copy of the program, one calls Stripe; the others wait for what comes of it. After a failure
 // nobody calls before a pause is over: repeats of a request are free, and must not become calls to Stripe.
+//
+// Of one gift maxTwins wait at most; the rest is told at once to come again.
 func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (Donation, error) {
+	leave, ok := s.twins.Take(ctx, id.String(), 1)
+	if !ok {
+		return Donation{}, later(firstRetry, errors.New("others wait for the same gift already"))
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, createBudget)
 	defer cancel()
 	for wait := firstLook; ; wait = min(2*wait, longestLook) {
@@ -74,7 +85,10 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 		return s.storeSession(ctx, d, session)
 	}
 	wait := min(firstRetry<<min(d.failures, 10), longestRetry)
-	if noteErr := s.noteSessionFailure(ctx, d, stripe.KindOf(err), wait); noteErr != nil {
+	if stripe.NotMade(err) {
+		wait = firstRetry // nothing was tried, and it says nothing of this gift
+	}
+	if noteErr := s.noteSessionFailure(ctx, d, err, wait); noteErr != nil {
 		return Donation{}, errors.Join(err, noteErr)
 	}
 	// The collective took our access back, and the event of it is still on its way.
@@ -157,7 +171,7 @@ const noteSessionFailureSQL = `
 UPDATE donations.donations AS d
 SET
 	turn_ends_at = '-infinity',
-	session_failures = d.session_failures + 1,
+	session_failures = CASE WHEN @made THEN d.session_failures + 1 ELSE d.session_failures END,
 	retry_at = @retry_at,
 	attempt = CASE WHEN @remembered THEN d.attempt + 1 ELSE d.attempt END,
 	session_expires_at = CASE WHEN @remembered THEN @expires_at ELSE d.session_expires_at END,
@@ -170,10 +184,11 @@ WHERE d.id = @id
 // noteSessionFailure ends the turn and begins the pause. Stripe repeats some answers under the same key, so
 // whoever tries again after those makes another attempt. Nothing is noted when somebody took over meanwhile
 // and noted it.
-func (s *Service) noteSessionFailure(ctx context.Context, d Donation, kind stripe.Kind, wait time.Duration) error {
-	now := s.now()
+func (s *Service) noteSessionFailure(ctx context.Context, d Donation, failure error, wait time.Duration) error {
+	now, kind := s.now(), stripe.KindOf(failure)
 	_, err := s.cfg.Pool.Exec(ctx, noteSessionFailureSQL, pgx.NamedArgs{
 		"id": d.ID, "failures": d.failures, "attempt": d.attempt, "now": now, "retry_at": now.Add(wait),
+		"made":       !stripe.NotMade(failure),
 		"remembered": kind == stripe.Failed || kind == stripe.Refused || kind == stripe.Missing,
 		"expires_at": s.sessionEnd(now),
 	})

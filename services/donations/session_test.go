@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -78,7 +81,7 @@ func TestOfManyTwinsOneCallsStripe(t *testing.T) {
 	var running sync.WaitGroup
 	for range 50 {
 		running.Go(func() {
-			if _, err := e.gifts.Create(t.Context(), in); err != nil {
+			if _, err := e.patiently(in); err != nil {
 				t.Error(err)
 			}
 		})
@@ -86,6 +89,74 @@ func TestOfManyTwinsOneCallsStripe(t *testing.T) {
 	running.Wait()
 	if n := e.posts(); n != 1 {
 		t.Errorf("%d calls to Stripe, want 1", n)
+	}
+}
+
+// patiently is Create by one who comes again when others wait for the same gift already.
+func (e *env) patiently(in Intent) (Donation, error) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		d, err := e.gifts.Create(e.t.Context(), in)
+		if errs.Code(err) != codes.Unavailable || time.Now().After(deadline) {
+			return d, err
+		}
+	}
+}
+
+func TestOfManyTwinsAFewWait(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
+	in := intent()
+	_, err := e.gifts.Create(t.Context(), in)
+	wantReason(t, err, "STRIPE_UNAVAILABLE")
+	e.sim.ClearFaults()
+	e.clock.Advance(firstRetry)
+	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// So many wait already.
+	leave, ok := e.gifts.twins.Take(t.Context(), d.ID.String(), maxTwins)
+	if !ok {
+		t.Fatal("nobody can wait")
+	}
+	before := e.posts()
+	for range 3 {
+		_, err := e.gifts.Create(t.Context(), in)
+		if told := wantReason(t, err, "STRIPE_UNAVAILABLE"); told.RetryAfter <= 0 {
+			t.Errorf("told to wait %v", told.RetryAfter)
+		}
+	}
+	if n := e.posts() - before; n != 0 {
+		t.Errorf("%d calls to Stripe", n)
+	}
+	e.create(intent()) // another gift is not kept waiting
+	leave()
+	e.create(in)
+}
+
+// A breaker that keeps a call back says nothing of the gift, whose pause stays short.
+func TestACallThatIsKeptBackIsNoFailureOfTheGift(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
+	for range 5 {
+		_, err := e.gifts.Create(t.Context(), intent())
+		wantReason(t, err, "STRIPE_UNAVAILABLE")
+	}
+	in, before := intent(), e.posts()
+	for range 4 {
+		_, err := e.gifts.Create(t.Context(), in)
+		wantReason(t, err, "STRIPE_UNAVAILABLE")
+		e.clock.Advance(firstRetry)
+	}
+	if n := e.posts() - before; n != 0 {
+		t.Errorf("%d calls reached Stripe behind its back", n)
+	}
+	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.failures != 0 {
+		t.Errorf("%d failures are noted of a gift that Stripe never heard of", d.failures)
 	}
 }
 

@@ -45,11 +45,12 @@ type Config struct {
 
 // Client calls Stripe. It is safe for concurrent use.
 type Client struct {
-	backend stripego.Backend
-	budget  *budget
-	calls   *prometheus.CounterVec
-	live    bool
-	keys    []string
+	backend  stripego.Backend
+	budget   *budget
+	breakers *breakers
+	calls    *prometheus.CounterVec
+	live     bool
+	keys     []string
 	// key is the one of keys that is used now.
 	key  *atomic.Int32
 	fits func(ctx context.Context, key *Client) error
@@ -103,12 +104,13 @@ func New(cfg Config) (*Client, error) {
 			MaxNetworkRetries: stripego.Int64(0),
 			URL:               stripego.String(cfg.BaseURL),
 		}),
-		budget: limits,
-		calls:  newCalls(cfg.Metrics),
-		live:   live,
-		keys:   keys,
-		key:    new(atomic.Int32),
-		fits:   cfg.Fits,
+		budget:   limits,
+		breakers: &breakers{openFor: openFor},
+		calls:    newCalls(cfg.Metrics),
+		live:     live,
+		keys:     keys,
+		key:      new(atomic.Int32),
+		fits:     cfg.Fits,
 	}, nil
 }
 
@@ -156,7 +158,7 @@ func (c *Client) call(ctx context.Context, r request, result stripego.LastRespon
 	}
 	for {
 		at := c.key.Load()
-		heard, err := c.callWith(ctx, c.keys[at], r, result)
+		heard, err := c.breakers.guard(ctx, r.account, func() (advice, error) { return c.callWith(ctx, c.keys[at], r, result) })
 		c.calls.WithLabelValues(outcome(err, heard)).Inc()
 		if err == nil {
 			return nil

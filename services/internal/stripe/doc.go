@@ -18,6 +18,10 @@
 // [Background] work leave the way free for donors. During the roll of a key there are two: a 401 leads from the first
 // to the next, once whoever keeps the books has seen whose it is.
 //
+// When Stripe leaves several calls of one account in a row unanswered, no more are made for a while that somebody would
+// wait for (breaker.go): they fail at once with the error that they would have ended in. Then one is tried. It is by
+// account, since what is wrong with one is no other's affair, and in each process by itself.
+//
 // Many objects are read by the pages of their list rather than each by itself (find.go).
 //
 // # Errors

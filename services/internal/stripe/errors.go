@@ -52,6 +52,8 @@ type Error struct {
 	RequestID string
 	// Replayed: this is how an earlier call under the same idempotency key ended; nothing was tried now.
 	Replayed bool
+	// NotMade: the call was kept back here, and Stripe never saw it.
+	NotMade bool
 
 	classified *errs.Error
 }
@@ -74,6 +76,12 @@ func KindOf(err error) Kind {
 	return 0
 }
 
+// NotMade reports whether the failed call in err's chain was kept back here, so that nothing is known of Stripe by it.
+func NotMade(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.NotMade
+}
+
 // codeLockTimeout is the 429 about one object that is in use, and not about the limit.
 const codeLockTimeout = "lock_timeout"
 
@@ -90,8 +98,11 @@ func classify(err error, heard advice) *Error {
 		e.Type, e.Code, e.Param, e.RequestID = string(api.Type), string(api.Code), api.Param, api.RequestID
 	}
 	switch {
+	case errors.Is(err, errOpen):
+		e.Kind, e.NotMade = Throttled, true
+		e.classified = unavailable(openFor, err)
 	case errors.Is(err, errNoTurn):
-		e.Kind = Throttled
+		e.Kind, e.NotMade = Throttled, true
 		e.classified = unavailable(retrySoon, err)
 	// A good status with an error: the answer broke off, or was not JSON.
 	case status < http.StatusBadRequest:
