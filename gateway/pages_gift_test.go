@@ -200,7 +200,15 @@ func TestGiftPage(t *testing.T) {
 				t.Fatalf("look %d: %v", looks, err)
 			}
 			total += int(seconds.Seconds())
-			address = front.URL + strings.ReplaceAll(m[2], "&amp;", "&")
+			base, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, err := base.Parse(strings.ReplaceAll(m[2], "&amp;", "&"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			address = next.String()
 		}
 		if looks < 3 || total < 60 || total > 300 {
 			t.Errorf("%d looks in %d s", looks, total)

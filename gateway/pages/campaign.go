@@ -24,7 +24,7 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 	}
 	p := s.begin(w, r)
 	v := newCampaignView(p.words, c)
-	v.Story = s.stories.render(typeset(v.TextLang, c.GetTexts()[v.TextLang].GetStory()))
+	v.Story = s.stories.render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	if v.Accepting && s.offersPledges(r.Context(), name) {
 		v.PledgePath = v.Path + "/pledge"
 	}
@@ -72,7 +72,7 @@ func (s *site) collective(w http.ResponseWriter, r *http.Request) {
 		if lang := explicitLanguage(r); lang != "" {
 			query.Set("lang", lang)
 		}
-		v.Older = r.URL.Path + "?" + query.Encode()
+		v.Older = "/c/" + collective + "?" + query.Encode()
 	}
 	p.Title, p.Content = v.Heading, v
 	s.answer(w, r, http.StatusOK, "collective", p, cachePublic)

@@ -66,7 +66,7 @@ func (s *site) gift(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	if chosen, ok := s.catalogues[gift.GetLocale()]; ok && explicitLanguage(r) == "" {
 		p.words = chosen
-		p.OtherLanguage = r.URL.Path + "?lang=" + p.T("otherLanguageCode")
+		p.OtherLanguage = p.inOtherLanguage()
 	}
 	v := newGiftView(p.words, gift)
 	collective, campaign := slugs(name)
@@ -75,11 +75,11 @@ func (s *site) gift(w http.ResponseWriter, r *http.Request) {
 	}
 	v.setWayBack(p, gift.GetReturnUrl(), "/c/"+collective+"/"+campaign)
 	if v.Waiting {
-		v.SelfPath = r.URL.Path + p.Query
-		p.Refresh = nextLook(r, p.Query)
+		v.SelfPath = p.again()
+		p.Refresh = nextLook(r, p)
 	}
 	if gift.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
-		v.SelfPath = r.URL.Path + p.Query
+		v.SelfPath = p.again()
 		v.Proof, v.ProofSoon = s.proof(r.Context(), name+"/donations/"+r.PathValue("donation"))
 	}
 	// The page is about the gift: without the campaign it still tells the truth.
@@ -172,14 +172,14 @@ func (v *giftView) setWayBack(p *page, returnURL, campaignPath string) {
 
 // nextLook is the content of the meta refresh, or "" after the last look. The count
 // travels in the address, so the server remembers nobody.
-func nextLook(r *http.Request, query string) string {
+func nextLook(r *http.Request, p *page) string {
 	look, _ := strconv.Atoi(r.URL.Query().Get("look"))
 	if look < 0 || look >= len(refreshSeconds) {
 		return ""
 	}
-	separator := "?"
-	if query != "" {
+	separator := ""
+	if p.Query != "" {
 		separator = "&"
 	}
-	return fmt.Sprintf("%d;url=%s%s%slook=%d", refreshSeconds[look], r.URL.Path, query, separator, look+1)
+	return fmt.Sprintf("%d;url=%s%slook=%d", refreshSeconds[look], p.again(), separator, look+1)
 }

@@ -49,7 +49,6 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 		s.formAgain(w, r, p, c, http.StatusForbidden, p.T("errorOrigin"))
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if r.ParseForm() != nil {
 		s.formAgain(w, r, p, c, http.StatusBadRequest, p.T("errorAmount"))
 		return
@@ -85,11 +84,13 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 
 // backFromForm serves who reloads or types the form's address.
 func (s *site) backFromForm(w http.ResponseWriter, r *http.Request) {
-	if _, ok := campaignName(r); !ok {
+	name, ok := campaignName(r)
+	if !ok {
 		s.missing(w, r)
 		return
 	}
-	target := strings.TrimSuffix(r.URL.Path, "/give")
+	collective, campaign := slugs(name)
+	target := "/c/" + collective + "/" + campaign
 	if lang := explicitLanguage(r); lang != "" {
 		target += "?lang=" + lang
 	}
@@ -141,7 +142,7 @@ func at(address string, origins []string) bool {
 // formAgain shows the campaign with an error and what was sent.
 func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *campaignsv1.Campaign, code int, sentence string) {
 	v := newCampaignView(p.words, c)
-	v.Story = s.stories.render(typeset(v.TextLang, c.GetTexts()[v.TextLang].GetStory()))
+	v.Story = s.stories.render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	v.Form.Error, v.Form.Typed, v.Form.Wrong = sentence, r.PostForm.Get("amount"), code == http.StatusBadRequest
 	v.Form.check(r.PostForm.Get("preset"))
 	v.Form.Monthly, v.Form.Cover = r.PostForm.Get("often") == "monthly", r.PostForm.Get("cover") != ""
@@ -179,7 +180,7 @@ func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence s
 		return http.StatusConflict, w.T("errorNotOpen")
 	case "TOO_MANY_GIFTS":
 		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.wait(wait))
-	case "STRIPE_UNAVAILABLE":
+	case "STRIPE_UNAVAILABLE", "TOO_BUSY":
 		return http.StatusServiceUnavailable, w.T("errorStripe")
 	default:
 		return http.StatusInternalServerError, w.T("errorOther")

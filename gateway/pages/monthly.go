@@ -92,7 +92,6 @@ func (s *site) monthlyForm(w http.ResponseWriter, r *http.Request) (name string,
 		s.answerMonthly(w, r, http.StatusForbidden, p, v)
 		return name, p, v, false
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if r.ParseForm() != nil {
 		v.Error, v.AskLink = p.T("monthlyErrorOther"), true
 		s.answerMonthly(w, r, http.StatusBadRequest, p, v)

@@ -135,7 +135,7 @@ func serveAsset(mux *http.ServeMux, name, contentType string) (string, error) {
 	return path, nil
 }
 
-// asPublic takes the caller's key and origin out of what goes on to the services.
+// asPublic takes the caller's key and origin out of what goes on to the services, and bounds what a form may hold.
 func asPublic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given, _ := metadata.FromOutgoingContext(r.Context())
@@ -143,7 +143,9 @@ func asPublic(next http.Handler) http.Handler {
 		for _, key := range publicMetadata {
 			kept.Set(key, given.Get(key)...)
 		}
-		next.ServeHTTP(w, r.WithContext(metadata.NewOutgoingContext(r.Context(), kept)))
+		r = r.WithContext(metadata.NewOutgoingContext(r.Context(), kept))
+		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -159,8 +161,20 @@ func (s *site) begin(w http.ResponseWriter, r *http.Request) *page {
 		lang = preferredLanguage(r.Header.Get("Accept-Language"))
 	}
 	p.words = s.catalogues[lang]
-	p.OtherLanguage = r.URL.Path + "?lang=" + p.T("otherLanguageCode")
+	p.OtherLanguage = p.inOtherLanguage()
 	return p
+}
+
+// inOtherLanguage is the address of the page itself in the other language. It holds no path: one that begins with two
+// slashes would lead to another site, and whoever made the address chose the path.
+func (p *page) inOtherLanguage() string { return "?lang=" + p.T("otherLanguageCode") }
+
+// again is the address of the page itself, in its language.
+func (p *page) again() string {
+	if p.Query == "" {
+		return "?"
+	}
+	return p.Query
 }
 
 // answer writes a page whole, or nothing of it.

@@ -111,7 +111,6 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusForbidden, p.T("errorOriginPledge"), false)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if r.ParseForm() != nil {
 		again(http.StatusBadRequest, p.T("errorAmount"), true)
 		return
@@ -179,11 +178,11 @@ func (s *site) slip(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	if chosen, ok := s.catalogues[pledge.GetLocale()]; ok && explicitLanguage(r) == "" {
 		p.words = chosen
-		p.OtherLanguage = r.URL.Path + "?lang=" + p.T("otherLanguageCode")
+		p.OtherLanguage = p.inOtherLanguage()
 	}
 	v := newSlipView(p.words, c, pledge)
 	if pledge.GetTransfer().GetEpcQrSvg() != "" && v.Open {
-		v.QRPath = r.URL.Path + "/qr.svg"
+		v.QRPath = v.Path + "/pledges/" + r.PathValue("pledge") + "/qr.svg"
 	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
 	s.answer(w, r, http.StatusOK, "slip", p, cacheNever)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html/template"
 	"regexp"
+	"sync"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
@@ -21,10 +22,26 @@ const linkRel = "noopener nofollow"
 //
 // Two fences: goldmark drops raw HTML, and what it writes is then cut down to a
 // list of elements. Images are not in it, since each would tell another server who reads.
+//
+// A text that is made for it can take long to read, so each is read once, and one at a time: what it becomes depends on
+// the text alone, and is kept.
 type storyteller struct {
 	markdown goldmark.Markdown
 	policy   *bluemonday.Policy
+
+	mu   sync.Mutex
+	told map[story]template.HTML
+	// size is how many bytes told holds.
+	size int
+	// telling lets one story be read at a time.
+	telling sync.Mutex
 }
+
+// story is a text in its language.
+type story struct{ lang, markdown string }
+
+// maxTold bounds the memory of stories; beyond it all are read again.
+const maxTold = 16 << 20
 
 func newStoryteller() *storyteller {
 	policy := bluemonday.NewPolicy()
@@ -40,11 +57,40 @@ func newStoryteller() *storyteller {
 			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(fitToPage{}, 100))),
 		),
 		policy: policy,
+		told:   map[story]template.HTML{},
 	}
 }
 
 // render returns the story as HTML; a text that goldmark cannot read is left out.
-func (s *storyteller) render(markdown string) template.HTML {
+func (s *storyteller) render(lang, markdown string) template.HTML {
+	key := story{lang, markdown}
+	if html, ok := s.known(key); ok {
+		return html
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if html, ok := s.known(key); ok { // somebody else waited for the same
+		return html
+	}
+	html := s.read(typeset(lang, markdown))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.size += len(markdown) + len(html); s.size > maxTold {
+		clear(s.told)
+		s.size = len(markdown) + len(html)
+	}
+	s.told[key] = html
+	return html
+}
+
+func (s *storyteller) known(key story) (html template.HTML, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	html, ok = s.told[key]
+	return html, ok
+}
+
+func (s *storyteller) read(markdown string) template.HTML {
 	var out bytes.Buffer
 	if err := s.markdown.Convert([]byte(markdown), &out); err != nil {
 		return ""
