@@ -74,6 +74,25 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	return address
 }
 
+// networkFrom is the network of who sent the request, whose share of the budget it takes: as much of its address as one
+// household or office has in common. Empty when it is unknown.
+func networkFrom(ctx context.Context) string {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	addresses := md.Get(addressKey)
+	if len(addresses) != 1 {
+		return ""
+	}
+	address, err := netip.ParseAddr(addresses[0])
+	if err != nil {
+		return ""
+	}
+	bits := 48
+	if address.Is4() {
+		bits = 24
+	}
+	return netip.PrefixFrom(address, bits).Masked().String()
+}
+
 func trusted(address netip.Addr, proxies []netip.Prefix) bool {
 	for _, p := range proxies {
 		if p.Contains(address) {

@@ -62,6 +62,7 @@ var (
 	errNotFound     = failure(http.StatusNotFound, codes.NotFound, "NO_SUCH_ADDRESS", "There is nothing at this address.")
 	errMethod       = failure(http.StatusMethodNotAllowed, codes.Unimplemented, "METHOD_NOT_ALLOWED", "This address does not take this method.")
 	errBodyTooLarge = failure(http.StatusRequestEntityTooLarge, codes.InvalidArgument, "BODY_TOO_LARGE", "The request's body is too large.")
+	errBusy         = retryable(failure(http.StatusServiceUnavailable, codes.Unavailable, "TOO_BUSY", "Too many requests are under way; the same one can be sent again."), 2*time.Second)
 	errBodyCut      = failure(http.StatusBadRequest, codes.InvalidArgument, "BODY_UNREADABLE", "The request's body broke off.")
 )
 

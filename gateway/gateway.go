@@ -16,6 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/asset"
 	"github.com/cagnotte/cagnotte/gateway/pages"
 	"github.com/cagnotte/cagnotte/gateway/widget"
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
 
 // callTimeout ends a call that the services do not answer: longer than the ten
@@ -38,6 +39,8 @@ type Options struct {
 	// PortalOrigins are where Stripe lets donors of monthly gifts change their card: the same for the form that leads
 	// there. "https://billing.stripe.com" when empty.
 	PortalOrigins []string
+	// Bodies is the process's budget of what requests may hold in memory; unlimited when nil.
+	Bodies Budget
 	// Logger gets what no caller is told: slog.Default when nil.
 	Logger *slog.Logger
 }
@@ -58,7 +61,29 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if len(o.PortalOrigins) == 0 {
 		o.PortalOrigins = []string{"https://billing.stripe.com"}
 	}
-	rest, err := newREST(conn, o.Logger)
+	all, err := routes(conn, o)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, r := range all {
+		mux.Handle(r.pattern, r.handler)
+	}
+	return withHeaders(o, withCaller(o, mux)), nil
+}
+
+// route is one address, or many that begin alike.
+type route struct {
+	pattern string
+	// takes says what body the address reads.
+	takes   body
+	handler http.Handler
+}
+
+// routes are all addresses. A test holds them against a list.
+func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
+	b := &bodies{budget: o.Bodies, keys: accessv1.NewAccessServiceClient(conn)}
+	rest, err := newREST(conn, b, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -75,21 +100,20 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-
-	mux := http.NewServeMux()
-	mux.Handle("/", orJSON(site))
-	mux.Handle("/{$}", site)
-	mux.Handle("/c/", site)
-	mux.Handle("/stripe/", site)
-	mux.Handle("/assets/", site)
-	mux.Handle("/v1/", newCORS(conn, time.Now).wrap(rest))
-	mux.Handle("/v1/webhooks/stripe", only(http.MethodPost, receive(conn, platformEndpoint)))
-	mux.Handle("/v1/webhooks/stripe/connect", only(http.MethodPost, receive(conn, connectEndpoint)))
-	mux.Handle("/healthz", only(http.MethodGet, http.HandlerFunc(alive)))
-	mux.Handle("/readyz", only(http.MethodGet, ready(conn)))
-	mux.Handle("/openapi.json", only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300")))
-	mux.Handle("/widget.js", only(http.MethodGet, script))
-	return withHeaders(o, withCaller(o, mux)), nil
+	return []route{
+		{"/", noBody, orJSON(site)},
+		{"/{$}", noBody, site},
+		{"/c/", formBody, site},
+		{"/stripe/", noBody, site},
+		{"/assets/", noBody, site},
+		{"/v1/", jsonBody, newCORS(conn, time.Now).wrap(rest)},
+		{"/v1/webhooks/stripe", eventBody, only(http.MethodPost, receive(conn, b, platformEndpoint))},
+		{"/v1/webhooks/stripe/connect", eventBody, only(http.MethodPost, receive(conn, b, connectEndpoint))},
+		{"/healthz", noBody, only(http.MethodGet, http.HandlerFunc(alive))},
+		{"/readyz", noBody, only(http.MethodGet, ready(conn))},
+		{"/openapi.json", noBody, only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300"))},
+		{"/widget.js", noBody, only(http.MethodGet, script)},
+	}, nil
 }
 
 // withCaller gives the request its id and its gRPC metadata, and takes away every

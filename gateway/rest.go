@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -37,7 +36,7 @@ var marshalOptions = protojson.MarshalOptions{UseProtoNames: true, EmitDefaultVa
 //
 // The generated clients go over the connection; the generated in-process servers
 // would pass by every interceptor.
-func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, error) {
+func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (http.Handler, error) {
 	none := func(string) (string, bool) { return "", false }
 	parameters, err := newParameters()
 	if err != nil {
@@ -89,36 +88,7 @@ func newREST(conn grpc.ClientConnInterface, logger *slog.Logger) (http.Handler, 
 	if err != nil {
 		return nil, err
 	}
-	return bounded(mux), nil
-}
-
-const (
-	// importSuffix ends the path of the one call whose body is large: a bank statement, 4 MiB in base64.
-	importSuffix   = "/bankStatements:import"
-	maxImportBytes = 6 << 20
-)
-
-// bounded reads the body whole before anything is called, so that what is too
-// large is told from what is not JSON, and says that answers are nobody else's to keep.
-func bounded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limit := int64(maxJSONBytes)
-		// Nobody without a key imports anything, and so nobody makes us hold as much.
-		if strings.HasSuffix(r.URL.Path, importSuffix) && r.Header.Get("Authorization") != "" {
-			limit = maxImportBytes
-		}
-		body, err := readBody(w, r, limit)
-		if err != nil {
-			writeError(r.Context(), w, err)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		// grpc-gateway would add the forwarding headers as they came to the metadata.
-		r.Header.Del("X-Forwarded-For")
-		r.Header.Del("X-Forwarded-Host")
-		w.Header().Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
+	return b.whole(mux), nil
 }
 
 func routingError(status int) error {

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/cagnotte/cagnotte/gateway"
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
@@ -56,7 +57,8 @@ type backend struct {
 	giftProof      func(*ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error)
 	receiveEvent   func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error)
 
-	// recurring and treasury answer when they are not nil.
+	// access, recurring and treasury answer when they are not nil.
+	access    accessv1.AccessServiceServer
 	recurring recurringv1.RecurringServiceServer
 	treasury  treasuryv1.TreasuryServiceServer
 
@@ -154,6 +156,9 @@ func serve(t *testing.T, b *backend, o gateway.Options) *httptest.Server {
 	exportsv1.RegisterExportsServiceServer(server, b)
 	ledgerv1.RegisterLedgerServiceServer(server, b)
 	webhooksv1.RegisterWebhooksServiceServer(server, b)
+	if b.access != nil {
+		accessv1.RegisterAccessServiceServer(server, b.access)
+	}
 	if b.recurring != nil {
 		recurringv1.RegisterRecurringServiceServer(server, b.recurring)
 	}

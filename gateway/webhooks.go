@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -14,11 +13,6 @@ import (
 )
 
 const (
-	// maxEventBytes is far above Stripe's largest events, and what ReceiveStripeEvent takes.
-	maxEventBytes = 256 << 10
-	// maxJSONBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
-	maxJSONBytes = 1 << 20
-
 	// webhookRetry is the hint when the database is away; Stripe keeps to its own plan.
 	webhookRetry = 10 * time.Second
 
@@ -29,14 +23,15 @@ const (
 // receive passes one of Stripe's deliveries on, byte by byte as it came: the
 // signature is over the raw body. Any answer but 2xx makes Stripe send it again
 // (https://docs.stripe.com/webhooks#retries).
-func receive(conn grpc.ClientConnInterface, endpoint webhooksv1.Endpoint) http.Handler {
+func receive(conn grpc.ClientConnInterface, b *bodies, endpoint webhooksv1.Endpoint) http.Handler {
 	client := webhooksv1.NewWebhooksServiceClient(conn)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		payload, err := readBody(w, r, maxEventBytes)
+		payload, release, err := b.read(w, r, maxEventBytes)
 		if err != nil {
 			writeError(r.Context(), w, err)
 			return
 		}
+		defer release()
 		ctx, cancel := withTimeout(r.Context())
 		defer cancel()
 		_, err = client.ReceiveStripeEvent(ctx, &webhooksv1.ReceiveStripeEventRequest{
@@ -54,17 +49,4 @@ func receive(conn grpc.ClientConnInterface, endpoint webhooksv1.Endpoint) http.H
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"received":true}`+"\n")
 	})
-}
-
-// readBody returns the whole body, or a 413 beyond limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err == nil {
-		return body, nil
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, errBodyTooLarge
-	}
-	return nil, errBodyCut
 }

@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+)
+
+// body says what an address reads. The services have the same bounds for messages, in package rpc.
+type body string
+
+const (
+	noBody body = "nothing"
+	// formBody is a form of our own pages, which bound it.
+	formBody body = "a form"
+	// jsonBody is up to maxPublicBytes without a key, and what the call needs with one that is known.
+	jsonBody body = "JSON"
+	// eventBody is one of Stripe's deliveries.
+	eventBody body = "an event"
+)
+
+const (
+	// maxPublicBytes is far above a donation, with its addresses.
+	maxPublicBytes = 16 << 10
+	// maxJSONBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
+	maxJSONBytes = 1 << 20
+	// importSuffix ends the path of the one call whose body is large: a bank statement, 4 MiB in base64.
+	importSuffix   = "/bankStatements:import"
+	maxImportBytes = 6 << 20
+	// maxEventBytes is far above Stripe's largest events, and what ReceiveStripeEvent takes.
+	maxEventBytes = 256 << 10
+)
+
+// Budget is how many bytes the bodies of requests may hold at once. Take takes n of them for somebody, and returns what
+// gives them back; ok is false when there are none. package places has one.
+type Budget interface {
+	Take(ctx context.Context, whom string, n int64) (release func(), ok bool)
+}
+
+// bodies reads the bodies of requests.
+type bodies struct {
+	budget Budget
+	keys   accessv1.AccessServiceClient
+}
+
+// whole reads the body whole before anything is called, so that what is too large is told from what is not JSON, and
+// says that answers are nobody else's to keep. Before it reads more than anybody may send, it asks whether the key is one.
+func (b *bodies) whole(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limit := int64(maxPublicBytes)
+		if r.Header.Get("Authorization") != "" && (r.ContentLength < 0 || r.ContentLength > limit) {
+			if _, err := b.keys.GetPrincipal(r.Context(), &accessv1.GetPrincipalRequest{}); err != nil {
+				writeError(r.Context(), w, err)
+				return
+			}
+			limit = maxJSONBytes
+			if strings.HasSuffix(r.URL.Path, importSuffix) {
+				limit = maxImportBytes
+			}
+		}
+		body, release, err := b.read(w, r, limit)
+		if err != nil {
+			writeError(r.Context(), w, err)
+			return
+		}
+		defer release()
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		// grpc-gateway would add the forwarding headers as they came to the metadata.
+		r.Header.Del("X-Forwarded-For")
+		r.Header.Del("X-Forwarded-Host")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// read returns the whole body, a 413 beyond limit bytes, or a 503 beyond the budget. What is held beyond maxPublicBytes
+// is taken from the budget as it arrives, until the caller releases it; how many smaller bodies there are is bounded by
+// the number of connections.
+func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), err error) {
+	if r.ContentLength > limit {
+		return nil, nil, errBodyTooLarge
+	}
+	var held []func()
+	giveBack := func() {
+		for _, release := range held {
+			release()
+		}
+	}
+	defer func() {
+		if err != nil {
+			giveBack()
+		}
+	}()
+	in := http.MaxBytesReader(w, r.Body, limit)
+	body = make([]byte, 0, min(max(r.ContentLength+1, 512), maxPublicBytes))
+	for {
+		n, err := in.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		var tooLarge *http.MaxBytesError
+		switch {
+		case errors.Is(err, io.EOF):
+			return body, giveBack, nil
+		case errors.As(err, &tooLarge):
+			return nil, nil, errBodyTooLarge
+		case err != nil:
+			return nil, nil, errBodyCut
+		case len(body) < cap(body):
+			continue
+		}
+		larger := 2 * cap(body)
+		if larger > maxPublicBytes && b.budget != nil {
+			release, ok := b.budget.Take(r.Context(), networkFrom(r.Context()), int64(cap(body)))
+			if !ok {
+				return nil, nil, errBusy
+			}
+			held = append(held, release)
+		}
+		body = append(make([]byte, 0, larger), body...)
+	}
+}

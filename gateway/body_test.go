@@ -1,0 +1,206 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/cagnotte/cagnotte/gateway"
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
+)
+
+// counted is a body that tells how much of it was read.
+type counted struct {
+	left int
+	read atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), c.left)
+	for i := range n {
+		p[i] = ' '
+	}
+	c.left -= n
+	c.read.Add(int64(n))
+	return n, nil
+}
+
+// post sends a body of so many bytes straight to the handler, its length told or not.
+func post(t *testing.T, handler http.Handler, path string, size int, told bool, headers ...string) (answer *answerRecorder, read int64) {
+	t.Helper()
+	body := &counted{left: size}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://dons.example"+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.RemoteAddr = "192.0.2.1:1000"
+	r.ContentLength = -1
+	if told {
+		r.ContentLength = int64(size)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer = &answerRecorder{header: http.Header{}, status: http.StatusOK}
+	handler.ServeHTTP(answer, r)
+	return answer, body.read.Load()
+}
+
+type answerRecorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answerRecorder) Header() http.Header         { return a.header }
+func (a *answerRecorder) Write(p []byte) (int, error) { return a.body.Write(p) }
+func (a *answerRecorder) WriteHeader(status int)      { a.status = status }
+
+// budget counts what is taken of it.
+type budget struct{ all, taken, most int64 }
+
+func (b *budget) Take(_ context.Context, _ string, n int64) (func(), bool) {
+	if b.taken+n > b.all {
+		return nil, false
+	}
+	b.taken += n
+	b.most = max(b.most, b.taken)
+	return func() { b.taken -= n }, true
+}
+
+func TestNoLargeBodyIsReadBeforeTheKeyIsKnown(t *testing.T) {
+	b := &backend{receiveEvent: func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error) {
+		return &webhooksv1.ReceiveStripeEventResponse{}, nil
+	}, access: &keys{}}
+	held := &budget{all: 32 << 20}
+	handler := serve(t, b, gateway.Options{Bodies: held}).Config.Handler
+	const importPath, campaigns, donations = "/v1/collectives/vallon/bankStatements:import", "/v1/collectives/vallon/campaigns", "/v1/" + campaignName + "/donations"
+	key, nonsense := "Bearer key", "Bearer nonsense"
+	const passed = 0 // on to the services, whatever they say
+	for _, c := range []struct {
+		name, path, authorization string
+		size                      int
+		want                      int
+		// mostRead is what may be read of it at most.
+		mostRead int64
+	}{
+		{"an import with a key that is none", importPath, nonsense, 5 << 20, 401, 0},
+		{"an import without one", importPath, "", 5 << 20, 413, 17 << 10},
+		{"an import with one", importPath, key, 5 << 20, passed, 5 << 20},
+		{"an import that is too large", importPath, key, 7 << 20, 413, 6<<20 + 1},
+		{"a campaign with a key that is none", campaigns, nonsense, 900 << 10, 401, 0},
+		{"a campaign with one", campaigns, key, 900 << 10, passed, 900 << 10},
+		{"a campaign that is too large", campaigns, key, 2 << 20, 413, 1<<20 + 1},
+		{"a donation of 15 kB", donations, "", 15 << 10, passed, 15 << 10},
+		{"a donation of 17 kB", donations, "", 17 << 10, 413, 17 << 10},
+		{"an event", "/v1/webhooks/stripe", "", 200 << 10, passed, 200 << 10},
+		{"an event that is too large", "/v1/webhooks/stripe", "", 300 << 10, 413, 256<<10 + 1},
+		{"a form", "/c/vallon/cameras/give", "", 100 << 10, 400, 5 << 10},
+	} {
+		for _, told := range []bool{true, false} {
+			headers := []string{"Content-Type", "application/json"}
+			if strings.HasSuffix(c.path, "/give") {
+				headers = []string{"Content-Type", "application/x-www-form-urlencoded"}
+			}
+			if c.authorization != "" {
+				headers = append(headers, "Authorization", c.authorization)
+			}
+			got, read := post(t, handler, c.path, c.size, told, headers...)
+			wrong := got.status != c.want
+			if c.want == passed {
+				wrong = slices.Contains([]int{401, 413, 503}, got.status)
+			}
+			if wrong || read > c.mostRead {
+				t.Errorf("%s, length told %v: HTTP %d after %d bytes, want %d after %d at most: %s", c.name, told, got.status, read, c.want, c.mostRead, got.body.String())
+			}
+			if held.taken != 0 {
+				t.Fatalf("%s: %d bytes are not given back", c.name, held.taken)
+			}
+		}
+	}
+	if held.most < 5<<20 {
+		t.Errorf("the budget held %d bytes at most, of a body of 5 MiB", held.most)
+	}
+
+	t.Run("beyond the budget one is told to come again", func(t *testing.T) {
+		held.all = 1 << 20
+		got, read := post(t, handler, importPath, 5<<20, true, "Authorization", key)
+		if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body.String(), "TOO_BUSY") || read > 2<<20 {
+			t.Errorf("HTTP %d after %d bytes: %s", got.status, read, got.body.String())
+		}
+		if got, _ := post(t, handler, donations, 1000, true); got.status == 503 {
+			t.Errorf("a small body: HTTP %d", got.status)
+		}
+	})
+}
+
+// keys knows one key.
+type keys struct {
+	accessv1.UnimplementedAccessServiceServer
+}
+
+func (*keys) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	if !slices.Equal(md.Get("authorization"), []string{"Bearer key"}) {
+		refused, err := status.New(codes.Unauthenticated, "unknown").WithDetails(&errdetails.ErrorInfo{Reason: "INVALID_KEY", Domain: "cagnotte"})
+		if err != nil {
+			return nil, err
+		}
+		return nil, refused.Err()
+	}
+	return &accessv1.Principal{}, nil
+}
+
+// No link of ours leads to another site because of the path that somebody asked for.
+func TestLinksStayOnThisSite(t *testing.T) {
+	front := serve(t, &backend{}, gateway.Options{})
+	link := regexp.MustCompile(`(?:href|src|action)="([^"]*)"|;url=([^"]*)"`)
+	for _, path := range []string{
+		"/%2Fevil.example/x", "/%2f%2fevil.example", "//evil.example/x", "/%5Cevil.example/x", "/c/%2Fevil.example", "/c/vallon/%2F%2Fevil.example",
+		"/c//evil.example", "/assets/%2Fevil.example", "/stripe//evil.example", "/;@evil.example", "/c/vallon/cameras/give/%2Fevil.example",
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front.URL, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.Opaque = path // as it is, and not as Go would clean it
+		r.Header.Set("Accept", "text/html")
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets := []string{resp.Header.Get("Location")}
+		for _, found := range link.FindAllStringSubmatch(string(body), -1) {
+			targets = append(targets, found[1]+found[2])
+		}
+		for _, target := range targets {
+			to, err := r.URL.Parse(strings.ReplaceAll(target, `\`, "/"))
+			if target == "" {
+				continue
+			}
+			if err != nil || strings.HasPrefix(target, "//") || to.Host != "" && to.Host != r.URL.Host {
+				t.Errorf("GET %s leads to %q", path, target)
+			}
+		}
+	}
+}
