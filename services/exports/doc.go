@@ -16,6 +16,12 @@
 // Range with If-Range. Making the rest costs as much as making the whole twice, since HTTP wants its
 // size told first.
 //
+// # Readers
+//
+// An export holds a connection to the database while its reader reads. So there are places, six in all and two for one
+// collective or book, and a slowest speed: who reads slower is cut off, and goes on from there (exports.go, pace.go).
+// Both are of one process; they protect it and its connections.
+//
 // # Days and order
 //
 // Days are those of the collective's time zone. Entries come in the order of effective time, transaction and

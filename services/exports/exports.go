@@ -11,6 +11,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/places"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
 )
@@ -21,6 +22,8 @@ type Config struct {
 	Collectives *collectives.Service
 	// Payouts is for FormatPayouts; it needs no client of Stripe's.
 	Payouts *payouts.Service
+	// Pace is the slowest that a reader may be; as slow as it likes when zero.
+	Pace Pace
 }
 
 // Service writes exports. It is safe for concurrent use.
@@ -29,22 +32,26 @@ type Service struct {
 	collectives *collectives.Service
 	payouts     *payouts.Service
 	// places has one for each export under way.
-	places chan struct{}
+	places *places.Set
+	pace   Pace
 }
 
 const (
 	// Each export holds a connection to the database for as long as its reader reads: maxExports of them at
-	// once leave the others to gifts, and none lasts longer than longestExport. A download that was cut off
-	// goes on with its version and an offset.
-	maxExports    = 3
-	longestExport = 15 * time.Minute
+	// once leave the others to gifts, of one collective or book maxOfOne at most, and none lasts longer than
+	// longestExport. A download that was cut off goes on with its version and an offset.
+	maxExports, maxOfOne = 6, 2
+	longestExport        = 15 * time.Minute
 	// retryFull is when one who was refused may try again.
 	retryFull = 10 * time.Second
 )
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{ledger: cfg.Ledger, collectives: cfg.Collectives, payouts: cfg.Payouts, places: make(chan struct{}, maxExports)}
+	return &Service{
+		ledger: cfg.Ledger, collectives: cfg.Collectives, payouts: cfg.Payouts, pace: cfg.Pace,
+		places: places.New(places.Config{All: maxExports, Each: maxOfOne}),
+	}
 }
 
 // Request asks for a file.
@@ -93,9 +100,11 @@ func (s *Service) Write(ctx context.Context, w io.Writer, req Request) error {
 //
 // Errors before begin is called: NOT_FOUND for the collective; INVALID_ARGUMENT naming format, from,
 // to, siren, version or offset; OUT_OF_RANGE OFFSET_BEYOND_END; FAILED_PRECONDITION EXPORT_CHANGED
-// when the version's bytes cannot be made again; RESOURCE_EXHAUSTED TOO_MANY_EXPORTS when three are under
-// way; those of the format, which tells them; those of the database. Afterwards the last, DEADLINE_EXCEEDED
-// after a quarter of an hour, and those of begin and its writer as they are.
+// when the version's bytes cannot be made again; RESOURCE_EXHAUSTED TOO_MANY_EXPORTS when two of the same
+// collective or book, or six in all, are under way; those of the format, which tells them; those of the database. Afterwards
+// the last, DEADLINE_EXCEEDED after a quarter of an hour, DEADLINE_EXCEEDED EXPORT_READ_TOO_SLOWLY when whoever reads is
+// slower than [Pace], and those of begin and its writer as they are. A write that was given up for one of these may still
+// be under way when Export returns; it is the last.
 func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (io.Writer, error)) error {
 	x, err := s.prepare(ctx, req)
 	if err != nil {
@@ -105,14 +114,13 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 	if err != nil {
 		return err
 	}
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	default:
+	leave, ok := s.places.Take(ctx, req.Collective+" "+req.Book, 1)
+	if !ok {
 		full := errs.New(codes.ResourceExhausted, "TOO_MANY_EXPORTS", "Other exports are under way; try again in a moment.")
 		full.RetryAfter = retryFull
 		return full
 	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, longestExport)
 	defer cancel()
 	return s.ledger.View(ctx, watermark, func(v *ledger.View) error {
@@ -138,7 +146,10 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 			}
 		}
 		return x.write(ctx, &chunks{skip: req.Offset}, func(c *chunks) error {
-			c.out, err = begin(header)
+			out, err := begin(header)
+			if c.out = out; s.pace.Window > 0 {
+				c.out = &paced{ctx: ctx, out: out, pace: s.pace}
+			}
 			return err
 		})
 	})

@@ -43,6 +43,12 @@ const vallon = "vallon-contre-cameras"
 
 func open(t *testing.T, zone string) (*exports.Service, *ledger.Service, *pgxpool.Pool) {
 	t.Helper()
+	return openPaced(t, zone, exports.Pace{})
+}
+
+// openPaced is open with a slowest speed of readers.
+func openPaced(t *testing.T, zone string, pace exports.Pace) (*exports.Service, *ledger.Service, *pgxpool.Pool) {
+	t.Helper()
 	pool := pgtest.New(t)
 	groups := collectives.New(collectives.Config{Pool: pool})
 	for _, c := range []collectives.Collective{
@@ -59,7 +65,7 @@ func open(t *testing.T, zone string) (*exports.Service, *ledger.Service, *pgxpoo
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return exports.New(exports.Config{Ledger: books, Collectives: groups}), books, pool
+	return exports.New(exports.Config{Ledger: books, Collectives: groups, Pace: pace}), books, pool
 }
 
 func post(t *testing.T, books *ledger.Service, pool *pgxpool.Pool, txs ...ledger.Transaction) {

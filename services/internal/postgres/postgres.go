@@ -18,9 +18,9 @@ const (
 	connectTimeout = 5 * time.Second
 	// healthCheckPeriod is how long an idle connection that the server cut can stay in the pool.
 	healthCheckPeriod = 30 * time.Second
-	// defaultMaxConns leaves room for calls beside eight jobs and three exports, each of which can hold a
+	// defaultMaxConns leaves room for calls beside eight jobs and six exports, each of which can hold a
 	// connection for long, and lets four copies of the program share a Postgres of 100 connections.
-	defaultMaxConns = 20
+	defaultMaxConns = 23
 	// poolSizeParameter is pgxpool's own, in the address.
 	poolSizeParameter = "pool_max_conns"
 )
@@ -29,7 +29,7 @@ const (
 type Config struct {
 	// URL is DATABASE_URL, in either of libpq's forms. Parameters in it win over ours.
 	URL string
-	// MaxConns is the size of the pool, unless the URL says pool_max_conns. Zero: 20.
+	// MaxConns is the size of the pool, unless the URL says pool_max_conns. Zero: 23.
 	MaxConns int32
 	// Role to work as. Empty: ServiceRole.
 	Role string

@@ -1,0 +1,68 @@
+package exports
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// Pace is the slowest that a reader may be: Bytes within each Window. Only the time counts in which a reader is waited
+// for; what the database takes is not the reader's.
+type Pace struct {
+	Bytes  int64
+	Window time.Duration
+}
+
+// DefaultPace is for readers over the network: 16 KiB a second: less than a poor telephone line has, and a minute for those that stall.
+var DefaultPace = Pace{Bytes: 1 << 20, Window: time.Minute}
+
+// paced writes to out, and gives up when that takes what it gets too slowly.
+type paced struct {
+	ctx  context.Context
+	out  io.Writer
+	pace Pace
+	// written and waited are of the window that runs.
+	written int64
+	waited  time.Duration
+}
+
+// Write implements io.Writer. A write that does not return is left behind: it ends with the call that it belongs to.
+func (p *paced) Write(b []byte) (int, error) {
+	began := time.Now()
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	// A copy, since the caller goes on with b when this write is given up.
+	b = bytes.Clone(b)
+	go func() {
+		n, err := p.out.Write(b)
+		done <- result{n, err}
+	}()
+	timer := time.NewTimer(p.pace.Window - p.waited)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		p.waited += time.Since(began)
+		if p.written += int64(r.n); p.written >= p.pace.Bytes {
+			p.written, p.waited = 0, 0
+		}
+		if r.err == nil && p.waited >= p.pace.Window {
+			return r.n, errReadTooSlowly
+		}
+		return r.n, r.err
+	case <-timer.C:
+		return 0, errReadTooSlowly
+	case <-p.ctx.Done():
+		return 0, p.ctx.Err()
+	}
+}
+
+var errReadTooSlowly = errs.New(codes.DeadlineExceeded, "EXPORT_READ_TOO_SLOWLY",
+	"The file is read too slowly, and others wait; go on from where it broke off, with its version and an offset.")
