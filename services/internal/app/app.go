@@ -14,19 +14,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/riverqueue/river"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/health"
 
 	"github.com/cagnotte/cagnotte/gateway"
+	"github.com/cagnotte/cagnotte/services/internal/places"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
 // healthName is the service name under which readiness is told over gRPC.
 const healthName = "cagnotte"
-
-// maxConnections bounds what strangers can hold open over gRPC.
-const maxConnections = 1000
 
 // stopGrace is how long calls and jobs may take to end when the program stops.
 const stopGrace = 20 * time.Second
@@ -38,8 +35,10 @@ type App struct {
 	services *services
 	health   *health.Server
 	rpc      *rpc.Server
-	http     *http.Server
-	admin    *http.Server
+	// bodies is the budget of bytes that requests may hold, of both ports together.
+	bodies *places.Set
+	http   *http.Server
+	admin  *http.Server
 
 	httpAddr, grpcAddr, adminAddr net.Addr
 
@@ -57,7 +56,7 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	a := &App{logger: cfg.Logger, health: health.NewServer()}
+	a := &App{logger: cfg.Logger, health: health.NewServer(), bodies: rpc.NewBodies()}
 	// Whatever was opened is closed when a later step fails.
 	defer func() {
 		if err != nil {
@@ -79,6 +78,7 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 		TrustedProxies:  cfg.TrustedProxies,
 		CheckoutOrigins: checkoutOrigins(cfg),
 		PortalOrigins:   portalOrigins(cfg),
+		Bodies:          a.bodies,
 		Logger:          cfg.Logger,
 	})
 	if err != nil {
@@ -200,6 +200,8 @@ func (a *App) listen(ctx context.Context, cfg Config) (l listeners, err error) {
 		*want.at = listener
 		opened = append(opened, listener)
 	}
+	l.http = limitConnections(l.http, httpConnections, cfg.TrustedProxies)
+	l.grpc = limitConnections(l.grpc, grpcConnections, cfg.TrustedProxies)
 	a.httpAddr, a.grpcAddr, a.adminAddr = l.http.Addr(), l.grpc.Addr(), l.admin.Addr()
 	return l, nil
 }
@@ -226,7 +228,7 @@ func (a *App) serve(l listeners) {
 			return nil
 		})
 	}
-	a.serving.Go(func() error { return a.rpc.Serve(netutil.LimitListener(l.grpc, maxConnections)) })
+	a.serving.Go(func() error { return a.rpc.Serve(l.grpc) })
 }
 
 // mind keeps readiness true to the database, and starts the jobs once it is there.

@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
 // Config is all that a running Cagnotte is told. FromEnv fills the first part.
@@ -57,6 +58,8 @@ type Config struct {
 	StripeRate float64
 	// GiftLimit overrides how often one network may start a gift; the default when zero.
 	GiftLimit donations.Limit
+	// WriteLimit overrides how often one key may change something; the default when zero.
+	WriteLimit rpc.WriteLimit
 	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
 	SyncEvery time.Duration
 }

@@ -133,7 +133,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	})
 	a.services = &services{stripe: client, groups: groups, ledger: books, donations: gifts, webhooks: events, treasury: byHand}
 
-	if a.rpc, err = rpc.NewServer(rpc.Config{Authenticate: keys.Authenticate, Logger: cfg.Logger, Metrics: registry}); err != nil {
+	if a.rpc, err = rpc.NewServer(rpc.Config{
+		Authenticate: keys.Authenticate, Logger: cfg.Logger, Metrics: registry, Bodies: a.bodies, WriteLimit: cfg.WriteLimit,
+	}); err != nil {
 		return err
 	}
 	// A collective's book is that of the Stripe account that its gifts go to.
@@ -188,6 +190,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		},
 	}))
 	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(transfers))
-	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{Ledger: books, Collectives: groups, Payouts: transfers})))
+	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{
+		Ledger: books, Collectives: groups, Payouts: transfers, Pace: exports.DefaultPace,
+	})))
 	return nil
 }

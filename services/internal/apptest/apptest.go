@@ -29,6 +29,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -48,6 +49,8 @@ type Config struct {
 	FeeDelay time.Duration
 	// Limit is how often one network may start a gift; practically unlimited when zero.
 	Limit donations.Limit
+	// WriteLimit is how often one key may change something; practically unlimited when zero.
+	WriteLimit rpc.WriteLimit
 	// SyncEvery is the timer of the sync; far away when zero, so that a test sees what webhooks do.
 	SyncEvery time.Duration
 	// TrustedProxies are believed when they tell a client's address.
@@ -153,6 +156,9 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 	if cfg.Limit == (donations.Limit{}) {
 		cfg.Limit = donations.Limit{Burst: 100_000, Interval: time.Millisecond}
 	}
+	if cfg.WriteLimit == (rpc.WriteLimit{}) {
+		cfg.WriteLimit = rpc.WriteLimit{PerSecond: 100_000, Burst: 100_000}
+	}
 	if cfg.SyncEvery == 0 {
 		cfg.SyncEvery = 24 * time.Hour
 	}
@@ -175,6 +181,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 		Logger:                      slog.New(slog.NewTextHandler(cfg.LogTo, nil)),
 		Now:                         e.Clock.Now,
 		GiftLimit:                   cfg.Limit,
+		WriteLimit:                  cfg.WriteLimit,
 		SyncEvery:                   cfg.SyncEvery,
 		SMTPURL:                     cfg.SMTPURL,
 		AlertEmails:                 cfg.AlertEmails,

@@ -58,7 +58,7 @@ func newCaller(ctx context.Context) Caller {
 	p, ok := peer.FromContext(ctx)
 	switch {
 	case !ok:
-	case p.Addr.Network() == inProcess:
+	case isInProcess(ctx):
 		if addr, err := netip.ParseAddr(first(md, metadataClientAddress)); err == nil {
 			c.Network = network(addr)
 		}
@@ -75,6 +75,12 @@ func newCaller(ctx context.Context) Caller {
 		c.RequestID = uuid.NewString()
 	}
 	return c
+}
+
+// isInProcess reports whether the peer called by [Server.Conn].
+func isInProcess(ctx context.Context) bool {
+	p, ok := peer.FromContext(ctx)
+	return ok && p.Addr.Network() == inProcess
 }
 
 // network cuts an address down to what one household or office has in common.

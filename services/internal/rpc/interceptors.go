@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -16,21 +18,23 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/places"
 )
 
-// chain is the order of doc.go. A unary call runs it around its handler; a
-// stream runs the last two steps when its request arrives.
+// chain is the order of doc.go. A unary call in process runs it around its handler. Over the network every call is a
+// stream to it, so that no request is read before its caller is known; the last steps come when the request arrives.
 type chain struct {
 	authenticate func(ctx context.Context, key string) (access.Principal, error)
 	validator    protovalidate.Validator
 	logger       *slog.Logger
 	metrics      *metrics
-	timeout      time.Duration
+	bounds       bounds
+	writers      *writers
+	// bodies is the budget of bytes that requests may hold, and healthBodies the one of health alone.
+	bodies, healthBodies *places.Set
 }
 
 func (c *chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	ctx, call := c.begin(ctx, info.FullMethod)
 	defer func() {
 		if err = call.end(recover(), err); err != nil {
@@ -40,46 +44,97 @@ func (c *chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	if ctx, err = call.identify(ctx); err != nil {
 		return nil, err
 	}
-	if err = c.admit(ctx, info.FullMethod, req); err != nil {
+	ctx = call.limitTime(ctx)
+	leave, err := call.admit(ctx, req)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	return handler(ctx, req)
 }
 
-func (c *chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+// stream runs a stream in process.
+func (c *chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return c.run(srv, ss, info, handler, func(_ context.Context, _ *call, m any) error { return ss.RecvMsg(m) })
+}
+
+// network runs a call that came over the network. What its caller may send before it is read is taken from the budget
+// as long as it lasts.
+func (c *chain) network(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return c.run(srv, ss, info, handler, func(ctx context.Context, call *call, m any) error {
+		if call.received {
+			return c.readMessage(ctx, call.bound.maxBytes, m)
+		}
+		return c.inTime(ctx, call.bound.maxBytes, m)
+	})
+}
+
+func (c *chain) run(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
+	receive func(ctx context.Context, call *call, m any) error,
+) (err error) {
 	ctx, call := c.begin(ss.Context(), info.FullMethod)
+	leave := func() {}
+	// The place is kept until the call has ended, and given back after a panic too.
+	defer func() { leave() }()
 	defer func() { err = call.end(recover(), err) }()
+	if !call.inProcess {
+		budget := c.bodies
+		if call.bound == c.bounds[ClassHealth] {
+			budget = c.healthBodies
+		}
+		release, ok := budget.Take(ctx, call.caller.Network.String(), streamWindow)
+		if !ok {
+			return errBusy
+		}
+		defer release()
+	}
 	if ctx, err = call.identify(ctx); err != nil {
 		return err
 	}
-	return handler(srv, &admittedStream{ServerStream: ss, ctx: ctx, admit: func(req any) error {
-		return c.admit(ctx, info.FullMethod, req)
+	if !info.IsClientStream && !info.IsServerStream {
+		ctx = call.limitTime(ctx)
+	}
+	return handler(srv, &admittedStream{ServerStream: ss, ctx: ctx, receive: func(m any) error {
+		if err := receive(ctx, call, m); errors.Is(err, io.EOF) && !info.IsClientStream {
+			return errs.New(codes.InvalidArgument, "NO_MESSAGE", "The call came without its message.")
+		} else if err != nil {
+			return err
+		}
+		if call.received {
+			return c.check(ctx, info.FullMethod, m)
+		}
+		call.received = true
+		left, err := call.admit(ctx, m)
+		if err == nil {
+			leave = left
+		}
+		return err
 	}})
 }
 
 // admittedStream lets no request reach the handler unadmitted.
 type admittedStream struct {
 	grpc.ServerStream
-	ctx   context.Context
-	admit func(req any) error
+	ctx     context.Context
+	receive func(m any) error
 }
 
 func (s *admittedStream) Context() context.Context { return s.ctx }
 
-func (s *admittedStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil {
-		return err
-	}
-	return s.admit(m)
-}
+func (s *admittedStream) RecvMsg(m any) error { return s.receive(m) }
 
 // call is one call on its way through the chain.
 type call struct {
 	chain  *chain
 	ctx    context.Context
+	cancel context.CancelFunc
 	method string
 	start  time.Time
 	caller Caller
+	// bound is what its class may use; without a key until the key is known.
+	bound *bound
+	// inProcess: it came by [Server.Conn]. received: its first message is there.
+	inProcess, received bool
 }
 
 // begin is steps 2 and 5; end, deferred, is steps 1, 3 and 4.
@@ -88,11 +143,21 @@ func (c *chain) begin(ctx context.Context, method string) (context.Context, *cal
 	ctx = WithCaller(ctx, caller)
 	// Fails only when the stream is already broken, and then nobody reads it.
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", caller.RequestID))
-	return ctx, &call{chain: c, ctx: ctx, method: method, start: time.Now(), caller: caller}
+	return ctx, &call{
+		chain: c, ctx: ctx, cancel: func() {}, method: method, start: time.Now(), caller: caller,
+		bound: c.bounds.of(method, false), inProcess: isInProcess(ctx),
+	}
+}
+
+// limitTime bounds a call that is no stream, until its end.
+func (c *call) limitTime(ctx context.Context) context.Context {
+	c.ctx, c.cancel = context.WithTimeout(ctx, c.bound.timeout)
+	return c.ctx
 }
 
 // end turns a panic and an error into a status, logs and measures.
 func (c *call) end(panicked any, err error) error {
+	defer c.cancel()
 	if panicked != nil {
 		err = errs.Internal(fmt.Errorf("panic: %v\n%s", panicked, debug.Stack()))
 	}
@@ -108,23 +173,50 @@ func (c *call) end(panicked any, err error) error {
 // identify is step 6. Without a key the caller is nobody, and public methods stay open.
 func (c *call) identify(ctx context.Context) (context.Context, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	values := md.Get("authorization")
-	if len(values) == 0 {
-		return ctx, nil
+	if values := md.Get("authorization"); len(values) > 0 {
+		scheme, key, ok := strings.Cut(values[0], " ")
+		if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
+			return ctx, errs.New(codes.Unauthenticated, "INVALID_KEY", "Send one header \"Authorization: Bearer KEY\".")
+		}
+		var err error
+		if c.caller.Principal, err = c.lookUp(ctx, strings.TrimSpace(key)); err != nil {
+			return ctx, err
+		}
+		c.bound = c.chain.bounds.of(c.method, true)
+		ctx = WithCaller(ctx, c.caller)
 	}
-	scheme, key, ok := strings.Cut(values[0], " ")
-	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
-		return ctx, errs.New(codes.Unauthenticated, "INVALID_KEY", "Send one header \"Authorization: Bearer KEY\".")
-	}
-	var err error
-	if c.caller.Principal, err = c.chain.authenticate(ctx, strings.TrimSpace(key)); err != nil {
-		return ctx, err
-	}
-	return WithCaller(ctx, c.caller), nil
+	return ctx, access.AuthorizeUnread(c.caller.Principal, c.method)
 }
 
-// admit is steps 7 and 8.
-func (c *chain) admit(ctx context.Context, method string, req any) error {
+// lookUp asks whose a key is. Keys that are none have places of their own to be found out in.
+func (c *call) lookUp(ctx context.Context, key string) (access.Principal, error) {
+	keys := c.chain.bounds[classKeys]
+	ctx, cancel := context.WithTimeout(ctx, keys.timeout)
+	defer cancel()
+	leave, err := keys.enter(ctx, nil)
+	if err != nil {
+		return access.Principal{}, err
+	}
+	defer leave()
+	return c.chain.authenticate(ctx, key)
+}
+
+// admit is steps 7 to 10. What it returns gives the call's place back.
+func (c *call) admit(ctx context.Context, req any) (leave func(), err error) {
+	if err := c.chain.check(ctx, c.method, req); err != nil {
+		return nil, err
+	}
+	if p := c.caller.Principal; !p.IsZero() && kinds[c.method].writes() {
+		if err := c.chain.writers.count(p, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	msg, _ := req.(proto.Message)
+	return c.bound.enter(ctx, msg)
+}
+
+// check is steps 7 and 8.
+func (c *chain) check(ctx context.Context, method string, req any) error {
 	msg, ok := req.(proto.Message)
 	if !ok {
 		return errs.Internal(fmt.Errorf("%s: request is a %T", method, req))

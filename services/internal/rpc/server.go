@@ -20,16 +20,22 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/internal/places"
 )
 
 const (
-	// maxMessageBytes holds the largest bank statement that may be imported, 4 MiB, and what is around it.
-	maxMessageBytes = 4<<20 + 64<<10
 	// Nobody keeps a connection for ever, and with it the streams of health and reflection that it has
-	// open; what is under way on one that has grown old gets the grace to end.
-	maxConnectionAge, connectionGrace = 30 * time.Minute, 15 * time.Minute
-	maxStreams                        = 100
-	defaultTimeout                    = 30 * time.Second
+	// open; what is under way on one that has grown old gets the grace to end. One on which nothing happens is closed.
+	maxConnectionAge, connectionGrace, maxIdle = 30 * time.Minute, 15 * time.Minute, 2 * time.Minute
+	// A client may ask as often whether we are there.
+	minPing = 30 * time.Second
+	// maxStreams is how many calls one connection may have under way, maxHeaderBytes what their headers may hold.
+	maxStreams, maxHeaderBytes = 100, 16 * kilobyte
+	// BodyBytes is what the bodies of all requests may hold at once, and BodyShare the part of it of one network.
+	BodyBytes, BodyShare = 64 * megabyte, 16 * megabyte
+	healthBytes          = 8 * megabyte
+	// allCalls is more calls than are ever under way in process.
+	allCalls = 1 << 30
 )
 
 // Config is what the door needs. Authenticate, Logger and Metrics are required.
@@ -38,23 +44,31 @@ type Config struct {
 	Authenticate func(ctx context.Context, key string) (access.Principal, error)
 	Logger       *slog.Logger
 	Metrics      prometheus.Registerer
-	// Timeout bounds each unary call; 30 s when zero.
+	// Timeout bounds each unary call, where its class does not bound it more.
 	Timeout time.Duration
+	// Bodies is the budget of bytes that requests may hold, which the gateway shares; NewBodies when nil.
+	Bodies *places.Set
+	// WriteLimit is how often one key may write; DefaultWriteLimit when zero.
+	WriteLimit WriteLimit
 }
 
 // Server is a gRPC server with the chain and reflection, whose services can be called in process as well.
 type Server struct {
 	*grpc.Server
-	metrics   *metrics
+	chain     *chain
 	inProcess channel
+}
+
+// NewBodies returns the budget for what the bodies of requests hold in memory, by the caller's network.
+func NewBodies() *places.Set {
+	return places.New(places.Config{All: BodyBytes, Each: BodyShare, Wait: 2 * time.Second, Line: BodyBytes})
 }
 
 // channel lets who asked hear why a stream was refused, as a connection does: grpchan answers io.EOF to who sends the
 // one request of a call that has ended, and generated code gives up with it.
 type channel struct {
 	inprocgrpc.Channel
-	// calls bounds how many are under way, as a connection's streams are bounded: the rest waits, and leaves the
-	// database to those, and to the jobs.
+	// calls are those under way, to be waited for.
 	calls *semaphore.Weighted
 }
 
@@ -97,9 +111,32 @@ func (s oneRequest) SendMsg(m any) error {
 
 // RegisterService implements grpc.ServiceRegistrar.
 func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
-	s.metrics.expect(desc)
-	s.Server.RegisterService(desc, impl)
+	s.chain.metrics.expect(desc)
+	s.Server.RegisterService(s.chain.streaming(desc), impl)
 	s.inProcess.RegisterService(desc, impl)
+}
+
+// streaming makes a stream of each method. On the wire nothing changes; but grpc reads a method's request before it asks
+// the chain, and a stream's when its handler does.
+func (c *chain) streaming(desc *grpc.ServiceDesc) *grpc.ServiceDesc {
+	all := *desc
+	all.Methods, all.Streams = nil, slices.Clone(desc.Streams)
+	for _, method := range desc.Methods {
+		info := &grpc.StreamServerInfo{FullMethod: "/" + desc.ServiceName + "/" + method.MethodName}
+		handle := func(srv any, ss grpc.ServerStream) error {
+			resp, err := method.Handler(srv, ss.Context(), ss.RecvMsg, nil)
+			if err != nil {
+				return err
+			}
+			return ss.SendMsg(resp)
+		}
+		all.Streams = append(all.Streams, grpc.StreamDesc{
+			StreamName: method.MethodName,
+			// grpc has no stream interceptor for a stream that goes neither way.
+			Handler: func(srv any, ss grpc.ServerStream) error { return c.network(srv, ss, info, handle) },
+		})
+	}
+	return &all
 }
 
 // Conn calls the services through the chain and no socket. What its metadata says of the caller is believed, so it is
@@ -108,7 +145,7 @@ func (s *Server) Conn() grpc.ClientConnInterface { return &s.inProcess }
 
 // Wait returns when no call in process is under way any more, also none whose caller has left, or with ctx's error.
 // No other begins after it.
-func (s *Server) Wait(ctx context.Context) error { return s.inProcess.calls.Acquire(ctx, maxStreams) }
+func (s *Server) Wait(ctx context.Context) error { return s.inProcess.calls.Acquire(ctx, allCalls) }
 
 // NewServer returns a server. The caller registers the services, serves, and stops it.
 func NewServer(cfg Config) (*Server, error) {
@@ -116,31 +153,35 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc: make the validator: %w", err)
 	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
+	if cfg.Bodies == nil {
+		cfg.Bodies = NewBodies()
 	}
 	c := &chain{
 		authenticate: cfg.Authenticate,
 		validator:    validator,
 		logger:       cfg.Logger,
 		metrics:      newMetrics(cfg.Metrics),
-		timeout:      cfg.Timeout,
+		bounds:       newBounds(cfg.Timeout),
+		writers:      newWriters(cfg.WriteLimit),
+		bodies:       cfg.Bodies,
+		healthBodies: places.New(places.Config{All: healthBytes, Each: healthBytes / 8}),
 	}
-	server := &Server{metrics: c.metrics, Server: grpc.NewServer(
-		grpc.UnaryInterceptor(c.unary),
-		grpc.StreamInterceptor(c.stream),
-		grpc.MaxRecvMsgSize(maxMessageBytes),
+	server := &Server{chain: c, Server: grpc.NewServer(
+		grpc.StreamInterceptor(c.network),
+		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionIdle:     5 * time.Minute,
+			MaxConnectionIdle:     maxIdle,
 			MaxConnectionAge:      maxConnectionAge,
 			MaxConnectionAgeGrace: connectionGrace,
 			Time:                  time.Minute,
 		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)}
 	inside := &server.inProcess
-	inside.calls = semaphore.NewWeighted(maxStreams)
+	inside.calls = semaphore.NewWeighted(allCalls)
 	inside.WithServerUnaryInterceptor(inside.unary(c.unary)).WithServerStreamInterceptor(inside.stream(c.stream))
 	reflection.Register(server.Server)
 	return server, nil

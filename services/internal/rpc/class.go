@@ -1,0 +1,334 @@
+package rpc
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/places"
+)
+
+// Class is what calls have in common that share their places, so that no other class can take them.
+type Class string
+
+// The classes; doc.go has them as a table.
+const (
+	// ClassHealth answers from memory and needs no place: readiness is told whatever else is full.
+	ClassHealth Class = "health"
+	// ClassWebhooks is what Stripe tells us.
+	ClassWebhooks Class = "webhooks"
+	// ClassPublic is what anybody may do without a key, and ClassPublicStripe the part of it that waits for Stripe.
+	ClassPublic       Class = "public"
+	ClassPublicStripe Class = "public, waits for Stripe"
+	// ClassMembers is what is done with a key, and ClassMembersStripe the part of it that waits for Stripe.
+	ClassMembers       Class = "members"
+	ClassMembersStripe Class = "members, waits for Stripe"
+	// ClassImports is the few calls with a large message.
+	ClassImports Class = "imports"
+	// ClassExports streams a file. Its places are those of package exports, for each holds a connection to the database.
+	ClassExports Class = "exports"
+	// ClassOpen are streams that somebody keeps open.
+	ClassOpen Class = "open"
+
+	// classKeys is looking up whose a key is, before a call has any other class.
+	classKeys Class = "keys"
+)
+
+// limits are what a class may use. The zero value of a number is no bound of its own.
+type limits struct {
+	places places.Config
+	// share is whose share of the places a call takes.
+	share func(caller Caller, req proto.Message) string
+	// maxBytes is the largest message. REST has the same bounds for bodies, in package gateway.
+	maxBytes int
+	// timeout is how long a call may take.
+	timeout time.Duration
+	// full is the answer to those for whom there is no place.
+	full error
+}
+
+const (
+	kilobyte, megabyte = 1 << 10, 1 << 20
+
+	// maxPublicBytes is far above a donation with its addresses.
+	maxPublicBytes = 16 * kilobyte
+	// maxMemberBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
+	maxMemberBytes = 1*megabyte + 64*kilobyte
+	// maxEventBytes holds an event of 256 KiB and its signature.
+	maxEventBytes = 264 * kilobyte
+	// maxImportBytes holds the largest bank statement that may be imported, 4 MiB, and what is around it.
+	maxImportBytes = 4*megabyte + 64*kilobyte
+)
+
+var (
+	errBusy = errs.Unavailable("TOO_BUSY", 2*time.Second, nil, "Too many calls are under way; the same request can be sent again.")
+	// errStripeBusy is the answer that there is when Stripe is away, since that is what fills these places.
+	errStripeBusy = errs.Unavailable("STRIPE_UNAVAILABLE", 2*time.Second, nil, "Stripe does not answer; the same request can be sent again.")
+)
+
+// classes says what each class may use.
+var classes = map[Class]limits{
+	ClassHealth: {maxBytes: 4 * kilobyte, timeout: 5 * time.Second},
+	ClassWebhooks: {
+		places:   places.Config{All: 32, Wait: 5 * time.Second, Line: 512},
+		maxBytes: maxEventBytes, timeout: 15 * time.Second, full: errBusy,
+	},
+	ClassPublic: {
+		places: places.Config{All: 64, Each: 32, Wait: 3 * time.Second, Line: 2048}, share: byNetwork,
+		maxBytes: maxPublicBytes, timeout: 15 * time.Second, full: errBusy,
+	},
+	ClassPublicStripe: {
+		places: places.Config{All: 24, Each: 12, Wait: 2 * time.Second, Line: 96}, share: byCollective,
+		maxBytes: maxPublicBytes, timeout: 15 * time.Second, full: errStripeBusy,
+	},
+	ClassMembers: {
+		places: places.Config{All: 32, Each: 8, Wait: 5 * time.Second, Line: 256}, share: byKey,
+		maxBytes: maxMemberBytes, timeout: 30 * time.Second, full: errBusy,
+	},
+	ClassMembersStripe: {
+		places: places.Config{All: 8, Each: 4, Wait: 2 * time.Second, Line: 32}, share: byCollective,
+		maxBytes: maxMemberBytes, timeout: 30 * time.Second, full: errStripeBusy,
+	},
+	ClassImports: {
+		places: places.Config{All: 2, Each: 1, Wait: 10 * time.Second, Line: 8}, share: byCollective,
+		maxBytes: maxImportBytes, timeout: time.Minute, full: errBusy,
+	},
+	ClassExports: {maxBytes: maxPublicBytes},
+	ClassOpen: {
+		places: places.Config{All: 64, Each: 8}, share: byNetwork, maxBytes: 4 * kilobyte, full: errBusy,
+	},
+	classKeys: {
+		places: places.Config{All: 16, Each: 8, Wait: 5 * time.Second, Line: 512}, share: byNetwork, timeout: 5 * time.Second, full: errBusy,
+	},
+}
+
+// kind is what a method is, whoever calls it.
+type kind int
+
+const (
+	// read changes nothing, write does. What is done without a key is bounded by where it comes from, by the services.
+	read kind = iota + 1
+	write
+	// waits is a write that waits for Stripe's answer.
+	waits
+	// large is a write with a large message.
+	large
+	webhook
+	file
+	open
+	alive
+)
+
+// kinds has a row for each method; a test holds the rows against the contract.
+var kinds = map[string]kind{
+	"/cagnotte.access.v1.AccessService/GetPrincipal": read,
+	"/cagnotte.access.v1.AccessService/CreateApiKey": write,
+	"/cagnotte.access.v1.AccessService/ListApiKeys":  read,
+	"/cagnotte.access.v1.AccessService/RevokeApiKey": write,
+
+	"/cagnotte.collectives.v1.CollectivesService/CreateCollective": write,
+	"/cagnotte.collectives.v1.CollectivesService/GetCollective":    read,
+	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":  read,
+	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective": write,
+
+	"/cagnotte.connect.v1.ConnectService/StartOnboarding": waits,
+	"/cagnotte.connect.v1.ConnectService/GetConnection":   read,
+
+	"/cagnotte.notices.v1.NoticesService/ListNotices":       read,
+	"/cagnotte.notices.v1.NoticesService/AcknowledgeNotice": write,
+
+	"/cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  write,
+	"/cagnotte.campaigns.v1.CampaignsService/GetCampaign":     read,
+	"/cagnotte.campaigns.v1.CampaignsService/ListCampaigns":   read,
+	"/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":  write,
+	"/cagnotte.campaigns.v1.CampaignsService/PublishCampaign": write,
+	"/cagnotte.campaigns.v1.CampaignsService/PauseCampaign":   write,
+	"/cagnotte.campaigns.v1.CampaignsService/ResumeCampaign":  write,
+	"/cagnotte.campaigns.v1.CampaignsService/CloseCampaign":   write,
+	"/cagnotte.campaigns.v1.CampaignsService/CheckOrigin":     read,
+
+	"/cagnotte.donations.v1.DonationsService/CreateDonation":    waits,
+	"/cagnotte.donations.v1.DonationsService/GetDonation":       read,
+	"/cagnotte.donations.v1.DonationsService/ListDonations":     read,
+	"/cagnotte.donations.v1.DonationsService/GetDonationStatus": read,
+
+	"/cagnotte.refunds.v1.RefundsService/CreateRefund":  write,
+	"/cagnotte.refunds.v1.RefundsService/GetRefund":     read,
+	"/cagnotte.refunds.v1.RefundsService/ListRefunds":   read,
+	"/cagnotte.refunds.v1.RefundsService/ApproveRefund": write,
+	"/cagnotte.refunds.v1.RefundsService/RejectRefund":  write,
+	"/cagnotte.refunds.v1.RefundsService/CancelRefund":  write,
+
+	"/cagnotte.disputes.v1.DisputesService/GetDispute":        read,
+	"/cagnotte.disputes.v1.DisputesService/ListDisputes":      read,
+	"/cagnotte.disputes.v1.DisputesService/ListFraudWarnings": read,
+
+	"/cagnotte.recurring.v1.RecurringService/GetRecurringDonation":    read,
+	"/cagnotte.recurring.v1.RecurringService/ListRecurringDonations":  read,
+	"/cagnotte.recurring.v1.RecurringService/CancelRecurringDonation": waits,
+	"/cagnotte.recurring.v1.RecurringService/RequestManageLink":       write,
+	"/cagnotte.recurring.v1.RecurringService/RedeemManageLink":        write,
+	"/cagnotte.recurring.v1.RecurringService/ChangeRecurringDonation": waits,
+	"/cagnotte.recurring.v1.RecurringService/StopRecurringDonation":   waits,
+	"/cagnotte.recurring.v1.RecurringService/CreatePortalSession":     waits,
+
+	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent":      webhook,
+	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":              read,
+	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":        read,
+	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":       read,
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvent":             write,
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvents":            write,
+	"/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions":  read,
+	"/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions": write,
+
+	"/cagnotte.ledger.v1.LedgerService/ListAccounts":       read,
+	"/cagnotte.ledger.v1.LedgerService/ListTransactions":   read,
+	"/cagnotte.ledger.v1.LedgerService/CreateAccount":      write,
+	"/cagnotte.ledger.v1.LedgerService/UpdateAccount":      write,
+	"/cagnotte.ledger.v1.LedgerService/ListStatementLines": read,
+	"/cagnotte.ledger.v1.LedgerService/ReverseTransaction": write,
+	"/cagnotte.ledger.v1.LedgerService/GetCheckpoint":      read,
+	"/cagnotte.ledger.v1.LedgerService/GetInclusionProof":  read,
+	"/cagnotte.ledger.v1.LedgerService/GetGiftProof":       read,
+	"/cagnotte.ledger.v1.LedgerService/ClosePeriod":        write,
+
+	"/cagnotte.payouts.v1.PayoutsService/ListPayouts":     read,
+	"/cagnotte.payouts.v1.PayoutsService/GetPayout":       read,
+	"/cagnotte.payouts.v1.PayoutsService/ListPayoutLines": read,
+
+	"/cagnotte.exports.v1.ExportsService/ExportLedger": file,
+
+	"/cagnotte.treasury.v1.TreasuryService/CreateOfflineGift":   write,
+	"/cagnotte.treasury.v1.TreasuryService/GetOfflineGift":      read,
+	"/cagnotte.treasury.v1.TreasuryService/ListOfflineGifts":    read,
+	"/cagnotte.treasury.v1.TreasuryService/BankCheques":         write,
+	"/cagnotte.treasury.v1.TreasuryService/BounceCheque":        write,
+	"/cagnotte.treasury.v1.TreasuryService/ReverseOfflineGift":  write,
+	"/cagnotte.treasury.v1.TreasuryService/ListClearingItems":   read,
+	"/cagnotte.treasury.v1.TreasuryService/CreatePledge":        write,
+	"/cagnotte.treasury.v1.TreasuryService/GetPledge":           read,
+	"/cagnotte.treasury.v1.TreasuryService/ListPledges":         read,
+	"/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods":   read,
+	"/cagnotte.treasury.v1.TreasuryService/ImportBankStatement": large,
+	"/cagnotte.treasury.v1.TreasuryService/ListBankLines":       read,
+	"/cagnotte.treasury.v1.TreasuryService/MatchBankLine":       write,
+	"/cagnotte.treasury.v1.TreasuryService/UnmatchBankLine":     write,
+	"/cagnotte.treasury.v1.TreasuryService/IgnoreBankLine":      write,
+	"/cagnotte.treasury.v1.TreasuryService/GetBankPosition":     read,
+	"/cagnotte.treasury.v1.TreasuryService/CreateExpense":       write,
+	"/cagnotte.treasury.v1.TreasuryService/GetExpense":          read,
+	"/cagnotte.treasury.v1.TreasuryService/ListExpenses":        read,
+	"/cagnotte.treasury.v1.TreasuryService/PayExpense":          write,
+	"/cagnotte.treasury.v1.TreasuryService/ReverseExpense":      write,
+
+	"/grpc.health.v1.Health/Check": alive,
+	"/grpc.health.v1.Health/List":  alive,
+	"/grpc.health.v1.Health/Watch": open,
+
+	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      open,
+	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": open,
+}
+
+// writes reports whether a method changes something.
+func (k kind) writes() bool { return k == write || k == waits || k == large }
+
+// Writes reports whether a method changes something, and so has a rate when it is called with a key.
+func Writes(method string) bool { return kinds[method].writes() }
+
+// ClassOf says in which class a call of a method is, with a key and without one; false for a method that there is not.
+func ClassOf(method string, withKey bool) (Class, bool) {
+	byWhom := func(public, members Class) Class {
+		if withKey {
+			return members
+		}
+		return public
+	}
+	switch kinds[method] {
+	case read, write:
+		return byWhom(ClassPublic, ClassMembers), true
+	case waits:
+		return byWhom(ClassPublicStripe, ClassMembersStripe), true
+	case large:
+		return byWhom(ClassPublic, ClassImports), true
+	case webhook:
+		return ClassWebhooks, true
+	case file:
+		return byWhom(ClassPublic, ClassExports), true
+	case open:
+		return ClassOpen, true
+	case alive:
+		return ClassHealth, true
+	}
+	return "", false
+}
+
+func byNetwork(caller Caller, _ proto.Message) string { return caller.Network.String() }
+
+func byKey(caller Caller, _ proto.Message) string { return caller.Principal.Key }
+
+// byCollective is the collective that a request is about, by the name or the parent in it.
+func byCollective(_ Caller, req proto.Message) string {
+	fields := req.ProtoReflect().Descriptor().Fields()
+	for _, name := range []protoreflect.Name{"parent", "name"} {
+		if field := fields.ByName(name); field != nil && field.Kind() == protoreflect.StringKind && !field.IsList() {
+			segments := strings.SplitN(req.ProtoReflect().Get(field).String(), "/", 3)
+			return strings.Join(segments[:min(2, len(segments))], "/")
+		}
+	}
+	return ""
+}
+
+// bounds are the limits of every class, and the places that are taken of them.
+type bounds map[Class]*bound
+
+type bound struct {
+	limits
+	set *places.Set
+}
+
+func newBounds(longest time.Duration) bounds {
+	all := bounds{}
+	for class, l := range classes {
+		b := &bound{limits: l}
+		if longest > 0 && (b.timeout == 0 || b.timeout > longest) {
+			b.timeout = longest
+		}
+		if l.places.All > 0 {
+			b.set = places.New(l.places)
+		}
+		all[class] = b
+	}
+	return all
+}
+
+// of returns the bounds of a call. A method that nobody may call is refused by access; it has the public's until then.
+func (b bounds) of(method string, withKey bool) *bound {
+	class, ok := ClassOf(method, withKey)
+	if !ok {
+		class = ClassPublic
+	}
+	return b[class]
+}
+
+// enter takes a place for a call and returns what gives it back, or is the answer to who found none.
+func (b *bound) enter(ctx context.Context, req proto.Message) (leave func(), err error) {
+	if b.set == nil {
+		return func() {}, nil
+	}
+	whom := ""
+	if b.share != nil {
+		whom = b.share(CallerFrom(ctx), req)
+	}
+	leave, ok := b.set.Take(ctx, whom, 1)
+	if ok {
+		return leave, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return nil, b.full
+}

@@ -1,0 +1,104 @@
+package rpc
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+const (
+	// streamWindow is what a caller can send on a call before somebody reads: HTTP/2's smallest window, and one that
+	// does not grow.
+	streamWindow = 64 * kilobyte
+	// messageTimeout is how long a message may take to arrive.
+	messageTimeout = 10 * time.Second
+)
+
+var (
+	errTooLarge   = errs.New(codes.InvalidArgument, "MESSAGE_TOO_LARGE", "The message is larger than this call takes.")
+	errTooSlow    = errs.New(codes.DeadlineExceeded, "MESSAGE_TOO_SLOW", "The message did not arrive in time.")
+	errCompressed = errs.New(codes.Unimplemented, "COMPRESSED", "Messages must be sent without compression.")
+)
+
+// messageReader is what grpc's own stream reads by. Its public interface has one largest size for all methods, set for
+// the server; a caller without a key could make us hold as much as an import. So the size, which comes first, is looked
+// at here. TestAMessageIsReadUpToItsMethodsSize fails should grpc change it.
+type messageReader interface {
+	ReadMessageHeader(header []byte) error
+	Read(n int) (mem.BufferSlice, error)
+}
+
+// readMessage reads a call's next message from the network into m, or is an error before more than its size was read.
+// Its bytes are taken from the budget until it is there. io.EOF tells that there is none.
+func (c *chain) readMessage(ctx context.Context, most int, m any) error {
+	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(messageReader)
+	if !ok {
+		return errs.Internal(errors.New("the stream of this version of grpc cannot be read"))
+	}
+	msg, ok := m.(proto.Message)
+	if !ok {
+		return errs.Internal(fmt.Errorf("the message is a %T", m))
+	}
+	// One byte that tells of compression, and the size:
+	// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
+	var header [5]byte
+	if err := stream.ReadMessageHeader(header[:]); err != nil {
+		return readError(err)
+	}
+	if header[0] != 0 {
+		return errCompressed
+	}
+	size := int64(binary.BigEndian.Uint32(header[1:]))
+	if size > int64(most) {
+		return errTooLarge
+	}
+	release, ok := c.bodies.Take(ctx, CallerFrom(ctx).Network.String(), size)
+	if !ok {
+		return errBusy
+	}
+	defer release()
+	data, err := stream.Read(int(size))
+	if err != nil {
+		return readError(err)
+	}
+	defer data.Free()
+	if err := proto.Unmarshal(data.Materialize(), msg); err != nil {
+		return errs.New(codes.InvalidArgument, "UNREADABLE", "The message cannot be read.")
+	}
+	return nil
+}
+
+func readError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return err
+	}
+	e := errs.New(codes.Canceled, "CANCELED", "The message broke off.")
+	e.Cause = err
+	return e
+}
+
+// inTime is readMessage within messageTimeout: what still reads then ends with the call.
+func (c *chain) inTime(ctx context.Context, most int, m any) error {
+	read := make(chan error, 1)
+	go func() { read <- c.readMessage(ctx, most, m) }()
+	timer := time.NewTimer(messageTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-read:
+		return err
+	case <-timer.C:
+		return errTooSlow
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,81 @@
+package rpc
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// WriteLimit is how often one key may change something: Burst at once, then PerSecond. All keys of a collective may
+// together do so twice as often.
+type WriteLimit struct {
+	PerSecond float64
+	Burst     int
+}
+
+// DefaultWriteLimit lets a treasurer's script enter a box of receipts, and no key fill the books.
+var DefaultWriteLimit = WriteLimit{PerSecond: 10, Burst: 300}
+
+// rememberedWriters bounds the memory of who has written lately.
+const rememberedWriters = 10_000
+
+// writers counts writes by key and by collective. It protects this process and the database behind it, so each copy of
+// the program counts by itself: with three copies a key may write three times as often. No rule about money is kept here.
+type writers struct {
+	limit WriteLimit
+
+	mu   sync.Mutex
+	seen map[string]*rate.Limiter
+}
+
+func newWriters(limit WriteLimit) *writers {
+	if limit == (WriteLimit{}) {
+		limit = DefaultWriteLimit
+	}
+	return &writers{limit: limit, seen: map[string]*rate.Limiter{}}
+}
+
+// count counts a write, or is RESOURCE_EXHAUSTED (TOO_MANY_WRITES) with the time to wait.
+func (w *writers) count(p access.Principal, now time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.seen) >= rememberedWriters {
+		w.forget(now)
+	}
+	key := w.of(p.Key, 1).ReserveN(now, 1)
+	wait := key.DelayFrom(now)
+	if p.Collective != "" && wait == 0 {
+		collective := w.of("collectives/"+p.Collective, 2).ReserveN(now, 1)
+		if wait = collective.DelayFrom(now); wait > 0 {
+			collective.CancelAt(now)
+		}
+	}
+	if wait == 0 {
+		return nil
+	}
+	key.CancelAt(now)
+	e := errs.New(codes.ResourceExhausted, "TOO_MANY_WRITES", "This key, or its collective, changes too much at once; wait a little.")
+	e.RetryAfter = max(wait, time.Second)
+	return e
+}
+
+func (w *writers) of(whom string, times int) *rate.Limiter {
+	if w.seen[whom] == nil {
+		w.seen[whom] = rate.NewLimiter(rate.Limit(w.limit.PerSecond*float64(times)), w.limit.Burst*times)
+	}
+	return w.seen[whom]
+}
+
+// forget drops those whose limit is as if they had never written.
+func (w *writers) forget(now time.Time) {
+	for whom, l := range w.seen {
+		if l.TokensAt(now) >= float64(l.Burst()) {
+			delete(w.seen, whom)
+		}
+	}
+}
