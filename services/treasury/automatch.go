@@ -36,6 +36,9 @@ type matcher struct {
 	taken map[int64]bool
 	// rest are the lines of which no pledge says what they are.
 	rest []Line
+	// topUps are read when a line is left that may show one.
+	topUps     []ledger.RoleMovement
+	topUpsRead bool
 
 	booked, recognised int
 }
@@ -97,6 +100,15 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 // byMovement says that a line is a movement in the books, or may be.
 func (m *matcher) byMovement(ctx context.Context, l Line) error {
 	movement, found := m.nearest(l)
+	if !found {
+		topUp, found, err := m.topUp(ctx, l)
+		if err != nil {
+			return err
+		}
+		if found {
+			return m.suggest(ctx, l, TargetTransaction, topUp.TransactionID)
+		}
+	}
 	switch {
 	case !found && l.State == LineUnmatched:
 		return nil
@@ -243,7 +255,7 @@ func (m *matcher) distance(l Line, movement ledger.RoleMovement) (days int, near
 	if movement.Amount != l.Amount {
 		return 0, false
 	}
-	later := daysBetween(Day(movement.Effective.In(m.days.zone).Format(time.DateOnly)), l.BookedOn)
+	later := daysBetween(m.days.of(movement.Effective), l.BookedOn)
 	return max(later, -later), later >= -daysEarlier && later <= daysLater
 }
 

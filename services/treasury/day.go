@@ -52,6 +52,9 @@ func (c calendar) start(d Day) time.Time {
 	return t.UTC()
 }
 
+// of is the day that a moment is in.
+func (c calendar) of(t time.Time) Day { return Day(t.In(c.zone).Format(time.DateOnly)) }
+
 // age is how many days have gone by since.
 func (c calendar) age(since Day) int { return daysBetween(since, c.today) }
 

@@ -27,6 +27,8 @@
 //     time. Nor does one book what may be a gift that a member entered without its pledge.
 //   - A transfer that is entered by hand, or a slip, although a line like it was booked is refused, until the member says
 //     that it is another one.
+//   - Stripe tells its own side alone of a top-up of its balance: the line that shows it books the bank's side, when a
+//     member says so (topup.go).
 //   - What is booked here is reversed here alone; the ledger refuses it (References).
 //   - Who did something twice under one request id did it once (request.go).
 //

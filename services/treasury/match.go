@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -67,7 +68,7 @@ func (s *Service) MatchLine(ctx context.Context, r Request, collective string, i
 		case TargetExpense:
 			return s.payByLineTx(ctx, tx, l, t.ID, days, now)
 		case TargetTransaction:
-			return s.markLineTx(ctx, tx, l, t.Transaction, now)
+			return s.markLineTx(ctx, tx, l, t.Transaction, days, now)
 		}
 		return s.bookReceiptTx(ctx, tx, l, days, now)
 	}); err != nil {
@@ -164,11 +165,15 @@ func (s *Service) bookReceiptTx(ctx context.Context, tx pgx.Tx, l Line, days cal
 	return s.matchedTx(ctx, tx, l, TargetUnknownReceipt, l.receiptReference(), now)
 }
 
-// markLineTx says that a transaction in the books is what a line that is locked shows. Nothing is booked.
-func (s *Service) markLineTx(ctx context.Context, tx pgx.Tx, l Line, transaction int64, now time.Time) error {
+// markLineTx says that a transaction in the books is what a line that is locked shows. Nothing is booked, but the bank's
+// side of a top-up.
+func (s *Service) markLineTx(ctx context.Context, tx pgx.Tx, l Line, transaction int64, days calendar, now time.Time) error {
 	m, err := s.movementTx(ctx, tx, l.Collective, transaction, "")
+	if errs.Code(err) == codes.NotFound {
+		return s.bookTopUpTx(ctx, tx, l, transaction, days, now)
+	}
 	if err != nil {
-		return errs.Invalid("target.transaction", "must be a transaction of the collective's that moved the bank account")
+		return err
 	}
 	seen := []ledger.RoleMovement{m}
 	if err := chequesTx(ctx, tx, seen); err != nil {
@@ -249,6 +254,8 @@ func (s *Service) unbookLineTx(ctx context.Context, tx pgx.Tx, l Line, reason st
 			return err
 		}
 		return s.unpayTx(ctx, tx, e, l, now)
+	case TargetTransaction:
+		return s.unbookTopUpTx(ctx, tx, l)
 	case TargetUnknownReceipt:
 		book, err := s.openBookTx(ctx, tx, l.Collective)
 		if err != nil {

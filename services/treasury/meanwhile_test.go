@@ -95,7 +95,7 @@ func TestASlipThatALineIsShowingMeanwhileIsNotTakenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.markLineTx(t.Context(), matching, l, slip.TransactionID, s.now()); err != nil {
+	if err := s.markLineTx(t.Context(), matching, l, slip.TransactionID, calendar{}, s.now()); err != nil {
 		t.Fatal(err)
 	}
 	reversed := make(chan error, 1)

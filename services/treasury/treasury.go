@@ -88,6 +88,7 @@ func (s *Service) reverseTx(ctx context.Context, tx pgx.Tx, book, field string, 
 func References() []string {
 	return []string{
 		giftReferencePrefix, depositReferencePrefix, expenseReferencePrefix, paymentReferencePrefix, receiptReferencePrefix,
+		topUpReferencePrefix,
 	}
 }
 

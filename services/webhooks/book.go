@@ -241,6 +241,9 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 	if err := s.cfg.Donations.RefuseTx(ctx, tx, account, strangers); err != nil {
 		return nil, err
 	}
+	if err := s.tellMoneyTx(ctx, tx, posted); err != nil {
+		return nil, err
+	}
 	return posted, s.cfg.Donations.BookTx(ctx, tx, movements)
 }
 

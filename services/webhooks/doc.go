@@ -65,7 +65,8 @@
 // there were several (owner.go). That is decided once, for the payment, payout or other object that Stripe names, and
 // holds for all that comes back of it, whoever has come meanwhile and whichever of the two is read first. What is held
 // back and released bears no name: all holds of one kind and currency are a pot, and a release is theirs whose money was
-// held, so that each one's transit returns to zero.
+// held, so that each one's transit returns to zero. What only a person can explain, or match with a line of the bank, is
+// told to those whose it is.
 //
 // # Parking
 //

@@ -233,3 +233,33 @@ func TestTypesThatStripeAddedSince(t *testing.T) {
 		t.Errorf("unknown types: %s", diff)
 	}
 }
+
+// Who must clear it is told: of each top-up, and of what no rule explains once a type and day.
+func TestWhoMustClearMoneyIsTold(t *testing.T) {
+	e, f := faked(t)
+	e.clock.Advance(48 * time.Hour)
+	now := e.clock.Now().Truncate(24 * time.Hour).Add(12 * time.Hour)
+	row := func(id, kind string, amount int64, at time.Time) fakeRow {
+		return fakeRow{id: id, kind: kind, amount: amount, created: at}
+	}
+	f.rows = []fakeRow{
+		row("txn_7", "topup", 9_00, now), row("txn_6", "quantum_settlement", 7_00, now), row("txn_5", "quantum_settlement", 6_00, now),
+		row("txn_4", "transfer", -4_00, now), row("txn_3", "stripe_fee", -1_00, now), row("txn_2", "topup", 2_00, now.Add(-time.Hour)),
+		row("txn_1", "quantum_settlement", 1_00, now.Add(-24*time.Hour)),
+	}
+	for range 2 {
+		e.run("")
+	}
+	got := one[string](e, `
+		SELECT string_agg(concat_ws(' ', collective, kind, amount_minor, array_to_string(transactions, ' ')), '; ' ORDER BY kind, collective, key)
+		FROM collectives.notices`)
+	want := " stripe_money_unexplained 100 txn_1;  stripe_money_unexplained 600 txn_5; " +
+		"vallon stripe_money_unexplained 100 txn_1; vallon stripe_money_unexplained 600 txn_5; vallon stripe_money_unexplained -400 txn_4; " +
+		"vallon stripe_top_up 200 txn_2; vallon stripe_top_up 900 txn_7"
+	if got != want {
+		t.Errorf("told\n%s, want\n%s", got, want)
+	}
+	if got := e.balances("")[ledger.RoleStripeBalance]; got != 9_00+7_00+6_00-4_00-1_00+2_00+1_00 {
+		t.Errorf("the balance is %d", got)
+	}
+}

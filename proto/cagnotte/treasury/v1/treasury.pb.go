@@ -1577,7 +1577,8 @@ type BankLineTarget_Expense struct {
 
 type BankLineTarget_Transaction struct {
 	// A transaction in the books that moved the bank account by this amount already, such as a payout, a deposit
-	// of cheques, an expense that was entered as paid: nothing is booked.
+	// of cheques, an expense that was entered as paid: nothing is booked. Or a top-up of the Stripe balance, or money
+	// that came back from it without a payout: the bank's side of it is booked, dated as the line.
 	// `collectives/{collective}/ledger/transactions/{transaction}`.
 	Transaction string `protobuf:"bytes,4,opt,name=transaction,proto3,oneof"`
 }
