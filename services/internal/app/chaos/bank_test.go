@@ -121,7 +121,7 @@ func (h *history) someTransfer() *bankLine {
 		}
 	}
 	if h.dice.IntN(2) == 0 {
-		l.reference = fmt.Sprintf("BK%06d", len(h.paper.bank.lines))
+		l.reference = fmt.Sprintf("B%06d", len(h.paper.bank.lines))
 	}
 	return l
 }
@@ -155,7 +155,7 @@ func (h *history) bankTakesPayouts() {
 		case p.Status == "paid" && bank.payouts[p.ID] == nil:
 			bank.payouts[p.ID] = &bankLine{
 				day: p.ArrivalDate.In(paris).Format(time.DateOnly), minor: p.AmountMinor, text: "STRIPE PAYOUT",
-				reference: fmt.Sprintf("BK%06d", len(bank.lines)),
+				reference: fmt.Sprintf("B%06d", len(bank.lines)),
 			}
 			h.bankBooks(bank.payouts[p.ID])
 		case p.Status == "failed" && bank.payouts[p.ID] != nil && bank.returned[p.ID] == nil:
