@@ -177,6 +177,19 @@ func TestGiftPage(t *testing.T) {
 		lacks(t, got.body, "vous a été rendu", "Merci")
 		gift.Disputed = false
 	})
+	t.Run("says that it went back twice, and how", func(t *testing.T) {
+		euros := func(minor int64) *moneyv1.Money { return &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: minor} }
+		gift.Outcome, gift.Disputed = donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK, true
+		gift.AmountGivenBack, gift.AmountDisputed = euros(2000), euros(2000)
+		got := send(t, "GET", page, "")
+		holds(t, got.body, "Ce don vous a été rendu", "deux fois\u00a0: 20\u00a0€ par notre remboursement, et 20\u00a0€ par votre banque")
+		lacks(t, got.body, "a été contesté", "Merci", "Une partie")
+		gift.AmountGivenBack = euros(500)
+		holds(t, send(t, "GET", page, "").body, "a été contesté", "deux fois\u00a0: 5\u00a0€ par notre remboursement")
+		gift.Outcome, gift.AmountGivenBack, gift.AmountDisputed = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED, nil, euros(800)
+		holds(t, send(t, "GET", page, "").body, "est bien arrivé", "reprise par votre banque\u00a0: 8\u00a0€. Il reste un don de 12\u00a0€.")
+		gift.Disputed, gift.AmountDisputed = false, nil
+	})
 	t.Run("says what of it went back", func(t *testing.T) {
 		gift.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
 		gift.AmountGivenBack = &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 550}

@@ -32,8 +32,8 @@ type giftView struct {
 	// Proof is nil until the gift is sealed; ProofSoon says that it will be.
 	Proof     *proofView
 	ProofSoon bool
-	// FeeCover says what of it the donor added for the fee, PartBack what of it went back; empty for nothing.
-	FeeCover, PartBack string
+	// FeeCover says what of it the donor added for the fee, Returned what of it went back, also twice; empty for nothing.
+	FeeCover, Returned string
 	// MonthlyPath is where the monthly gift that it is a month of is managed; empty for a single gift.
 	MonthlyPath string
 	// Campaign is nil when it cannot be shown; the gift's page does without.
@@ -129,6 +129,8 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 	campaign, _, _ = strings.Cut(campaign, "/")
 	var v giftView
 	var key string
+	back, taken := gift.GetAmountGivenBack().GetAmountMinor(), gift.GetAmountDisputed().GetAmountMinor()
+	rest := gift.GetAmount().GetAmountMinor() - back - taken
 	switch gift.GetOutcome() {
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
 		key, v.Tone, v.Sign, v.Settled = "received", "good", "✓", true
@@ -141,7 +143,7 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 		}
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK:
 		key, v.Tone, v.Sign, v.Settled = "givenBack", "open", "↩", true
-		if gift.GetDisputed() {
+		if gift.GetDisputed() && back < gift.GetAmount().GetAmountMinor() {
 			key = "takenBack"
 		}
 	default:
@@ -154,9 +156,17 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 	if gift.GetFeeCover().GetAmountMinor() > 0 {
 		v.FeeCover = w.T("feeCover", "amount", w.money(gift.GetFeeCover()))
 	}
-	if back := gift.GetAmountGivenBack(); back.GetAmountMinor() > 0 && gift.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
-		rest := &moneyv1.Money{CurrencyCode: back.GetCurrencyCode(), AmountMinor: gift.GetAmount().GetAmountMinor() - back.GetAmountMinor()}
-		v.PartBack = w.T("partBack", "amount", w.money(back), "rest", w.money(rest))
+	part := func(minor int64) string {
+		return w.money(&moneyv1.Money{CurrencyCode: gift.GetAmount().GetCurrencyCode(), AmountMinor: minor})
+	}
+	switch {
+	case rest < 0:
+		v.Returned = w.T("backTwice", "refunded", part(back), "taken", part(taken))
+	case gift.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
+	case taken > 0:
+		v.Returned = w.T("partTaken", "amount", part(back+taken), "rest", part(rest))
+	case back > 0:
+		v.Returned = w.T("partBack", "amount", part(back), "rest", part(rest))
 	}
 	return v
 }

@@ -26,6 +26,11 @@ const (
 	NoticeDisputeWon NoticeKind = "dispute_won"
 	// NoticeDisputeLost: a dispute ended, and its money is the donor's again.
 	NoticeDisputeLost NoticeKind = "dispute_lost"
+	// NoticeDisputeReinstated: the money of a dispute came back, and the dispute is not won.
+	NoticeDisputeReinstated NoticeKind = "dispute_reinstated"
+	// NoticePaidBackTwice: a donation was refunded, and the donor's bank took it back as well. Amount is what went back
+	// beyond what was paid.
+	NoticePaidBackTwice NoticeKind = "paid_back_twice"
 	// NoticeInquiryOpened: a bank asks about a gift, and no money moved.
 	NoticeInquiryOpened NoticeKind = "inquiry_opened"
 	// NoticeFraudWarning: a card's network says that a gift may be a fraud.

@@ -18,8 +18,8 @@ type Movement struct {
 	Donation uuid.UUID
 	// Account is the Stripe account whose balance moved.
 	Account string
-	// PaymentIntent and Charge are remembered with the first payment.
-	PaymentIntent, Charge string
+	// PaymentIntent, Charge and Method are remembered with the first payment; Method is Stripe's word, such as sepa_debit.
+	PaymentIntent, Charge, Method string
 	// At is when it happened at Stripe.
 	At time.Time
 	// PaidMinor is the gift's amount when its money arrived; zero otherwise.
@@ -54,6 +54,7 @@ SET
 	END,
 	payment_intent_id = coalesce(nullif(m.intent, ''), d.payment_intent_id),
 	charge_id = coalesce(nullif(m.charge, ''), d.charge_id),
+	payment_method = m.method,
 	paid_at = m.at,
 	booked_at = @now,
 	settled_currency = nullif(m.currency, d.currency),
@@ -65,14 +66,16 @@ FROM (
 		u.intent,
 		u.charge,
 		nullif(u.currency, '') AS currency,
+		u.method,
 		u.at
 	FROM unnest(
 		@ids::uuid[],
 		@intents::text[],
 		@charges::text[],
 		@currencies::text[],
+		@methods::text[],
 		@at::timestamptz[]
-	) AS u (id, intent, charge, currency, at)
+	) AS u (id, intent, charge, currency, method, at)
 	ORDER BY
 		u.id,
 		u.at,
@@ -132,7 +135,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	if err != nil {
 		return err
 	}
-	minor, disputed, err := keepTx(ctx, tx, movements, first)
+	minor, disputed, twice, err := keepTx(ctx, tx, movements, first)
 	if err != nil {
 		return err
 	}
@@ -149,26 +152,29 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	if err != nil {
 		return postgres.Error(err)
 	}
+	if err := s.tellPaidBackTwiceTx(ctx, tx, twice); err != nil {
+		return err
+	}
 	return s.followTx(ctx, tx, movements)
 }
 
 // bookFirstTx notes the first payment of each gift, and tells which movements that is.
 func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Movement) (first []bool, err error) {
 	var (
-		ids              []uuid.UUID
-		intents, charges []string
-		currencies       []string
-		at               []time.Time
+		ids                       []uuid.UUID
+		intents, charges, methods []string
+		currencies                []string
+		at                        []time.Time
 	)
 	for _, m := range movements {
 		if m.PaidMinor > 0 {
 			currencies = append(currencies, string(m.SettledIn))
 			ids, at = append(ids, m.Donation), append(at, m.At)
-			intents, charges = append(intents, m.PaymentIntent), append(charges, m.Charge)
+			intents, charges, methods = append(intents, m.PaymentIntent), append(charges, m.Charge), append(methods, m.Method)
 		}
 	}
 	rows, err := tx.Query(ctx, bookSQL, pgx.NamedArgs{
-		"ids": ids, "intents": intents, "charges": charges, "currencies": currencies, "at": at, "now": s.now(),
+		"ids": ids, "intents": intents, "charges": charges, "currencies": currencies, "methods": methods, "at": at, "now": s.now(),
 	})
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -204,6 +210,24 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 		Collective: d.Campaign.Collective, Kind: collectives.NoticePaidTwice, Key: d.ID.String() + " " + m.Charge,
 		Subject: d.Name(), Amount: paid,
 	})
+}
+
+// tellPaidBackTwiceTx tells members what went back beyond what was paid: nobody else will ask for it again.
+func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []backTwice) error {
+	for _, b := range all {
+		d, err := lockGiftTx(ctx, tx, b.donation)
+		if err != nil {
+			return postgres.Error(err)
+		}
+		s.cfg.Logger.WarnContext(ctx, "a donation was paid back twice", slog.String("donation", d.ID.String()), slog.String("by", b.by))
+		if err := s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+			Collective: d.Campaign.Collective, Kind: collectives.NoticePaidBackTwice, Key: d.ID.String() + " " + b.by,
+			Subject: d.Name(), Amount: money.Amount{Minor: b.minor, Currency: d.Amount.Currency},
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Unbooked is a paid gift whose money has not been seen in Stripe's balance.

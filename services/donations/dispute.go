@@ -3,6 +3,7 @@ package donations
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,16 +52,17 @@ func (d Dispute) DashboardURL(livemode bool) string {
 	return url + "disputes/" + d.ID
 }
 
-// disputeRank orders the statuses: what is read later at Stripe is never below, unless money was withdrawn since. A
-// closed inquiry can still become a dispute, and a lost dispute be won on appeal.
+// disputeRank orders the statuses: what is read later at Stripe is never below, unless money moved since. A closed
+// inquiry can still become a dispute, and a lost dispute be won on appeal.
 var disputeRank = map[stripe.DisputeStatus]int{
 	stripe.InquiryNeedsResponse: 1,
 	stripe.InquiryUnderReview:   2,
 	stripe.InquiryClosed:        3,
 	stripe.DisputeNeedsResponse: 4,
 	stripe.DisputeUnderReview:   5,
-	stripe.DisputeLost:          6,
-	stripe.DisputeWon:           7,
+	stripe.DisputePrevented:     6,
+	stripe.DisputeLost:          7,
+	stripe.DisputeWon:           8,
 }
 
 // rankOf takes a status that is new to us for one of a dispute that goes on: the last word is one of those known.
@@ -74,7 +76,7 @@ func rankOf(s stripe.DisputeStatus) int {
 // disputeOpen reports whether Stripe will have more to say.
 func disputeOpen(s stripe.DisputeStatus) bool {
 	switch s {
-	case stripe.InquiryClosed, stripe.DisputeLost, stripe.DisputeWon:
+	case stripe.InquiryClosed, stripe.DisputePrevented, stripe.DisputeLost, stripe.DisputeWon:
 		return false
 	}
 	return true
@@ -99,7 +101,8 @@ func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours boo
 const disputeStatusSQL = `
 SELECT
 	p.status,
-	p.withdrawn_minor
+	p.withdrawn_minor,
+	p.reinstated_minor
 FROM donations.disputes AS p
 WHERE p.stripe_account = @account
 	AND p.id = @id`
@@ -188,13 +191,13 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, ac
 	if err != nil {
 		return postgres.Error(err)
 	}
-	var was stripe.DisputeStatus
-	var withdrawn int64
-	err = tx.QueryRow(ctx, disputeStatusSQL, pgx.NamedArgs{"account": account, "id": is.ID}).Scan(&was, &withdrawn)
+	var was stripe.Dispute
+	err = tx.QueryRow(ctx, disputeStatusSQL, pgx.NamedArgs{"account": account, "id": is.ID}).
+		Scan(&was.Status, &was.WithdrawnMinor, &was.ReinstatedMinor)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return postgres.Error(err)
 	}
-	if is.WithdrawnMinor < withdrawn || is.WithdrawnMinor == withdrawn && rankOf(is.Status) < rankOf(was) {
+	if olderDispute(is, was) {
 		return nil
 	}
 	now := s.now()
@@ -211,18 +214,38 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, ac
 			named["due_at"] = is.DueBy
 		}
 	}
-	if _, err := tx.Exec(ctx, putDisputeSQL, named); err != nil || is.Status == was {
+	if _, err := tx.Exec(ctx, putDisputeSQL, named); err != nil {
 		return postgres.Error(err)
 	}
-	return s.tellDisputeTx(ctx, tx, d, is)
+	return s.tellDisputeTx(ctx, tx, d, is, was)
 }
 
-// tellDisputeTx tells what a new status means. The end of an inquiry asks nothing of anybody.
-func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d Donation, is stripe.Dispute) error {
+// olderDispute reports whether a reading was made before another one. Sums of money only grow, so they tell first.
+func olderDispute(is, was stripe.Dispute) bool {
+	if is.WithdrawnMinor == was.WithdrawnMinor && is.ReinstatedMinor == was.ReinstatedMinor {
+		return rankOf(is.Status) < rankOf(was.Status)
+	}
+	return is.WithdrawnMinor < was.WithdrawnMinor || is.ReinstatedMinor < was.ReinstatedMinor
+}
+
+// tellDisputeTx tells what a new status means, and money that came back without the dispute being won. The end of an
+// inquiry, and a dispute that was prevented, ask nothing of anybody.
+func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d Donation, is, was stripe.Dispute) error {
 	n := collectives.Notice{
 		Collective: d.Campaign.Collective, Key: is.ID,
 		Subject: Dispute{ID: is.ID, Campaign: d.Campaign}.Name(),
 		Amount:  money.Amount{Minor: is.AmountMinor, Currency: money.Currency(is.Currency)},
+	}
+	if is.ReinstatedMinor > was.ReinstatedMinor && is.Status != stripe.DisputeWon {
+		back := n
+		back.Kind, back.Key = collectives.NoticeDisputeReinstated, fmt.Sprint(is.ID, " ", is.ReinstatedMinor)
+		back.Amount = money.Amount{Minor: is.ReinstatedMinor - was.ReinstatedMinor, Currency: money.Currency(is.BalanceCurrency)}
+		if err := s.cfg.Collectives.TellTx(ctx, tx, back); err != nil {
+			return err
+		}
+	}
+	if is.Status == was.Status {
+		return nil
 	}
 	switch is.Status {
 	case stripe.InquiryNeedsResponse:

@@ -120,4 +120,5 @@ var disputeStates = map[stripe.DisputeStatus]disputesv1.DisputeState{
 	stripe.DisputeUnderReview:   disputesv1.DisputeState_DISPUTE_STATE_UNDER_REVIEW,
 	stripe.DisputeWon:           disputesv1.DisputeState_DISPUTE_STATE_WON,
 	stripe.DisputeLost:          disputesv1.DisputeState_DISPUTE_STATE_LOST,
+	stripe.DisputePrevented:     disputesv1.DisputeState_DISPUTE_STATE_PREVENTED,
 }

@@ -82,11 +82,24 @@
 //	        +--> rejected    |            +-------------+-----------+--> failed, canceled
 //	        +----------------+--> canceled
 //
+// A bank can take a SEPA debit back as well, for eight weeks without a reason and for thirteen months as not authorised:
+// who asks for the refund of one must say that this is known, and is told until when. What goes back both ways is a loss,
+// of which members are told by a notice of its own; a campaign's progress counts such a gift as nothing.
+//
 // A refund that succeeded can still fail. Refunds that were made in Stripe's dashboard get rows too; what is known
 // of any refund, dispute or fraud warning is read again at Stripe by its id, [Service.ReadRefund],
 // [Service.ReadDispute], [Service.ReadFraudWarning], after an event, when the balance moved for it, and on a timer
 // while it can change. They tell members and decide nothing about money: a gift's state and the books follow the
-// balance alone. Stripe takes a refund's amount for one in the payment's currency: what was paid in its donor's own
+// balance alone. Of a dispute, sums of money that moved tell which reading is the later one, and then its status:
+//
+//	warning_needs_response --> warning_under_review --> warning_closed   an inquiry: no money moves
+//	             |                       |                   |
+//	             +-----------------------+-------------------+--> needs_response --> under_review --> lost --> won
+//	prevented: it ended before it began: no money moves, nothing is to be answered
+//
+// Money can come back while it is under review or lost; the gift counts again then, and the dispute keeps its status.
+//
+// Stripe takes a refund's amount for one in the payment's currency: what was paid in its donor's own
 // currency is given back in that, and how much of the gift it is, is told by what was paid, since Stripe converts it at
 // the rate of the day.
 //

@@ -46,8 +46,10 @@ type Donation struct {
 	// CheckoutSession is empty until Stripe answered with one.
 	CheckoutSession string
 	PaymentIntent   string
-	CreateTime      time.Time
-	UpdateTime      time.Time
+	// PaymentMethod is how it was paid, Stripe's word, such as card or sepa_debit; empty until its money is booked.
+	PaymentMethod string
+	CreateTime    time.Time
+	UpdateTime    time.Time
 	// ExpireTime is when the payment page closes; zero before there was an attempt to open one.
 	ExpireTime time.Time
 	// PayTime and BookTime are zero until then.

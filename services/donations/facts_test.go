@@ -64,16 +64,16 @@ func TestAWholeThatIsTooLargeForStripe(t *testing.T) {
 	}
 }
 
-// Stripe invents statuses, such as "prevented".
+// Stripe invents statuses.
 func TestADisputeOfAnUnknownStatus(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d, _ := e.paid()
 	for _, c := range []struct{ said, want stripe.DisputeStatus }{
 		{stripe.DisputeNeedsResponse, stripe.DisputeNeedsResponse},
-		{"prevented", "prevented"},
-		{stripe.DisputeNeedsResponse, "prevented"},
+		{"arbitrated", "arbitrated"},
+		{stripe.DisputeNeedsResponse, "arbitrated"},
 		{stripe.DisputeWon, stripe.DisputeWon},
-		{"prevented", stripe.DisputeWon},
+		{"arbitrated", stripe.DisputeWon},
 	} {
 		err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
 			return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", stripe.Dispute{

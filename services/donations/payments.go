@@ -29,6 +29,26 @@ type kept struct {
 	// paidInMinor is in the currency that the donor paid in, if that is not the gift's; paidInCurrency is that.
 	paidInMinor    int64
 	paidInCurrency money.Currency
+	// method is how a surplus payment was made.
+	method string
+	// wasTwiceMinor is twice as it was read; by is what moved last.
+	wasTwiceMinor int64
+	by            string
+}
+
+// backTwice is what of one payment went back beyond what was paid, and Stripe's id of what did it.
+type backTwice struct {
+	donation uuid.UUID
+	minor    int64
+	by       string
+}
+
+// twice is what went back beyond what was paid: by a refund, and by the donor's bank as well.
+func (p *kept) twice() int64 {
+	if p.paidInMinor > 0 { // without the rounding of each part
+		return max(0, p.part(p.givenBack.inMinor+p.disputed.inMinor-p.paidInMinor))
+	}
+	return max(0, p.givenBack.minor+p.disputed.minor-p.gift.Minor)
 }
 
 // gone is what went from a payment one way: of the gift, and in the currency that the donor paid in, if that is not the
@@ -49,6 +69,9 @@ func (p *kept) add(m Movement) {
 	}
 	p.goes(&p.givenBack, m.GivenBackMinor, m.GivenBackIn)
 	p.goes(&p.disputed, m.DisputedMinor, m.DisputedIn)
+	if by := cmp.Or(m.Dispute, m.Refund); by != "" {
+		p.by = by
+	}
 }
 
 // goes adds what the books have, or, where it is known, what the donor has.
@@ -86,7 +109,8 @@ SELECT
 	coalesce(p.paid_in_minor, 0),
 	coalesce(p.paid_in_currency, ''),
 	coalesce(p.given_back_in_minor, 0),
-	coalesce(p.disputed_in_minor, 0)
+	coalesce(p.disputed_in_minor, 0),
+	coalesce(p.payment_method, '')
 FROM unnest(
 	@donations::uuid[],
 	@intents::text[]
@@ -104,7 +128,8 @@ INSERT INTO donations.payments (
 	paid_in_minor,
 	paid_in_currency,
 	given_back_in_minor,
-	disputed_in_minor
+	disputed_in_minor,
+	payment_method
 )
 SELECT
 	k.donation,
@@ -115,7 +140,8 @@ SELECT
 	k.paid_in_minor,
 	k.paid_in_currency,
 	k.given_back_in_minor,
-	k.disputed_in_minor
+	k.disputed_in_minor,
+	k.payment_method
 FROM unnest(
 	@donations::uuid[],
 	@intents::text[],
@@ -125,10 +151,11 @@ FROM unnest(
 	@paid_in::bigint[],
 	@paid_in_currencies::text[],
 	@given_back_in::bigint[],
-	@disputed_in::bigint[]
+	@disputed_in::bigint[],
+	@methods::text[]
 ) AS k (
 	donation, intent, surplus, given_back_minor, disputed_minor, paid_in_minor, paid_in_currency, given_back_in_minor,
-	disputed_in_minor
+	disputed_in_minor, payment_method
 )
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET
@@ -138,11 +165,13 @@ SET
 	paid_in_minor = excluded.paid_in_minor,
 	paid_in_currency = excluded.paid_in_currency,
 	given_back_in_minor = excluded.given_back_in_minor,
-	disputed_in_minor = excluded.disputed_in_minor`
+	disputed_in_minor = excluded.disputed_in_minor,
+	payment_method = excluded.payment_method`
 
-// keepTx notes movements on the payments that they are of, and returns what each gives back of its gift, and what a bank
-// takes by it. The first payment of a gift that nothing went back of needs no note. The caller has locked the gifts.
-func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) (minor, disputed []int64, err error) {
+// keepTx notes movements on the payments that they are of, and returns what each gives back of its gift, what a bank
+// takes by it, and the payments of which more than before went back twice. The first payment of a gift that nothing went
+// back of needs no note. The caller has locked the gifts.
+func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) (minor, disputed []int64, twice []backTwice, err error) {
 	minor, disputed = make([]int64, len(movements)), make([]int64, len(movements))
 	var donations []uuid.UUID
 	var intents []string
@@ -154,7 +183,7 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 	payments := map[paymentKey]*kept{}
 	if len(donations) > 0 {
 		if payments, err = readKeptTx(ctx, tx, donations, intents); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	for i, m := range movements {
@@ -168,11 +197,16 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
 		// and the gift is still there.
 		if m.PaidMinor > 0 && !first[i] {
-			p.surplus = true
+			p.surplus, p.method = true, m.Method
 			minor[i] -= m.PaidMinor
 		}
 	}
-	return minor, disputed, writeKeptTx(ctx, tx, payments)
+	for key, p := range payments {
+		if now := p.twice(); now > p.wasTwiceMinor {
+			twice = append(twice, backTwice{key.donation, now, p.by})
+		}
+	}
+	return minor, disputed, twice, writeKeptTx(ctx, tx, payments)
 }
 
 func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents []string) (map[paymentKey]*kept, error) {
@@ -185,9 +219,10 @@ func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents [
 	var p kept
 	_, err = pgx.ForEachRow(rows, []any{
 		&key.donation, &key.intent, &p.gift.Minor, &p.gift.Currency, &p.surplus, &p.givenBack.minor, &p.disputed.minor,
-		&p.paidInMinor, &p.paidInCurrency, &p.givenBack.inMinor, &p.disputed.inMinor,
+		&p.paidInMinor, &p.paidInCurrency, &p.givenBack.inMinor, &p.disputed.inMinor, &p.method,
 	}, func() error {
 		found := p
+		found.wasTwiceMinor = p.twice()
 		payments[key] = &found
 		return nil
 	})
@@ -199,18 +234,20 @@ func writeKeptTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*kept) 
 		return nil
 	}
 	var donations []uuid.UUID
-	var intents, currencies []string
+	var intents, currencies, methods []string
 	var surplus []bool
 	var givenBack, disputed, paidIn, givenBackIn, disputedIn []int64
 	for key, p := range payments {
 		donations, intents, surplus = append(donations, key.donation), append(intents, key.intent), append(surplus, p.surplus)
 		givenBack, disputed = append(givenBack, p.givenBack.minor), append(disputed, p.disputed.minor)
 		paidIn, currencies = append(paidIn, p.paidInMinor), append(currencies, string(p.paidInCurrency))
+		methods = append(methods, p.method)
 		givenBackIn, disputedIn = append(givenBackIn, p.givenBack.inMinor), append(disputedIn, p.disputed.inMinor)
 	}
 	_, err := tx.Exec(ctx, keepSQL, pgx.NamedArgs{
 		"donations": donations, "intents": intents, "surplus": surplus, "given_back": givenBack, "disputed": disputed,
 		"paid_in": paidIn, "paid_in_currencies": currencies, "given_back_in": givenBackIn, "disputed_in": disputedIn,
+		"methods": methods,
 	})
 	return postgres.Error(err)
 }
@@ -221,6 +258,8 @@ type returning struct {
 	intent string
 	// surplus: the gift was paid already.
 	surplus bool
+	// method is how it was paid, Stripe's word; empty when that is not known.
+	method string
 	// paid is what the donor paid, which is what Stripe gives back: the gift's amount, or that in the donor's own currency.
 	paid money.Amount
 	// balanceMinor is what Stripe's balance says went back of the gift, balanceInMinor the same as part of what was paid in
@@ -248,6 +287,7 @@ const returningSQL = `
 SELECT
 	w.intent,
 	bool_or(w.surplus) AS surplus,
+	max(w.method),
 	max(w.paid_in_minor),
 	max(w.paid_in_currency),
 	sum(w.balance_minor)::bigint,
@@ -259,6 +299,7 @@ FROM (
 	SELECT
 		p.payment_intent_id AS intent,
 		p.surplus,
+		p.payment_method AS method,
 		p.paid_in_minor,
 		p.paid_in_currency,
 		p.given_back_minor AS balance_minor,
@@ -273,6 +314,7 @@ FROM (
 	SELECT
 		r.intent,
 		false,
+		'',
 		0,
 		'',
 		0,
@@ -298,6 +340,7 @@ FROM (
 	SELECT
 		coalesce(nullif(p.payment_intent_id, ''), d.payment_intent_id, ''),
 		false,
+		'',
 		0,
 		'',
 		0,
@@ -323,7 +366,7 @@ func returningTx(ctx context.Context, tx pgx.Tx, d Donation, but uuid.UUID) ([]r
 		return nil, postgres.Error(err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r returning, err error) {
-		err = row.Scan(&r.intent, &r.surplus, &r.paid.Minor, &r.paid.Currency, &r.balanceMinor, &r.balanceInMinor,
+		err = row.Scan(&r.intent, &r.surplus, &r.method, &r.paid.Minor, &r.paid.Currency, &r.balanceMinor, &r.balanceInMinor,
 			&r.refundsMinor, &r.disputedMinor, &r.barred)
 		if r.paid.Minor == 0 {
 			r.paid = d.Amount
@@ -340,7 +383,7 @@ func (d Donation) withOwn(others []returning) []returning {
 		own = others[i]
 		others = slices.Delete(others, i, i+1)
 	}
-	own.surplus, own.balanceMinor, own.disputedMinor = false, d.givenBackMinor, d.disputedMinor
+	own.surplus, own.method, own.balanceMinor, own.disputedMinor = false, d.PaymentMethod, d.givenBackMinor, d.disputedMinor
 	after := 0
 	for _, r := range others {
 		own.balanceMinor, own.disputedMinor = own.balanceMinor-r.balanceMinor, own.disputedMinor-r.disputedMinor

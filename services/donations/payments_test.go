@@ -2,11 +2,13 @@ package donations
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -163,6 +165,62 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A payment that goes back by a refund and through a bank is told of once, with what is missing, whatever comes first and
+// however many payments the gift has.
+func TestAPaymentThatGoesBackTwice(t *testing.T) {
+	var (
+		paid     = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
+		again    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}
+		inUSD    = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00, PaidIn: money.Amount{Minor: 22_01, Currency: "USD"}}
+		back     = Movement{PaymentIntent: "pi_1", GivenBackMinor: 20_00, Refund: "re_1"}
+		part     = Movement{PaymentIntent: "pi_1", GivenBackMinor: 5_00, Refund: "re_1"}
+		failed   = Movement{PaymentIntent: "pi_1", GivenBackMinor: -20_00, Refund: "re_1", Back: true}
+		claimed  = Movement{PaymentIntent: "pi_1", DisputedMinor: 20_00, Dispute: "dp_1"}
+		won      = Movement{PaymentIntent: "pi_1", DisputedMinor: -20_00, Dispute: "dp_1", Back: true}
+		dollars  = func(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: "USD"} }
+		half     = Movement{PaymentIntent: "pi_1", GivenBackMinor: 9_80, GivenBackIn: dollars(11_00), Refund: "re_1"}
+		theRest  = Movement{PaymentIntent: "pi_1", DisputedMinor: 9_90, DisputedIn: dollars(11_01), Dispute: "dp_1"}
+		allInUSD = Movement{PaymentIntent: "pi_1", DisputedMinor: 19_00, DisputedIn: dollars(22_01), Dispute: "dp_1"}
+	)
+	for rule, c := range map[string]struct {
+		movements []Movement
+		told      []int64
+		progress  int64
+	}{
+		"by a refund alone":                          {[]Movement{paid, back}, nil, 0},
+		"refunded, then claimed":                     {[]Movement{paid, back, claimed}, []int64{20_00}, 20_00},
+		"claimed, then refunded":                     {[]Movement{paid, claimed, back}, []int64{20_00}, 20_00},
+		"both before the payment":                    {[]Movement{claimed, back, paid}, []int64{20_00}, 20_00},
+		"a part refunded, and all claimed":           {[]Movement{paid, part, claimed}, []int64{5_00}, 5_00},
+		"until the refund fails":                     {[]Movement{paid, back, claimed, failed}, []int64{20_00}, 0},
+		"until the dispute is won":                   {[]Movement{paid, back, claimed, won}, []int64{20_00}, 0},
+		"not after the dispute was won":              {[]Movement{paid, claimed, won, back}, nil, 0},
+		"one of two":                                 {[]Movement{paid, again, back, claimed}, []int64{20_00}, 0},
+		"half and half, each rounded up":             {[]Movement{inUSD, half, theRest}, nil, 1},
+		"in another currency, by what the donor has": {[]Movement{inUSD, half, allInUSD}, []int64{10_00}, 10_00},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, Limit{})
+			d := e.create(intent())
+			e.book(d, c.movements...)
+			rows, err := e.pool.Query(t.Context(), "SELECT amount_minor FROM collectives.notices WHERE kind = 'paid_back_twice'")
+			if err != nil {
+				t.Fatal(err)
+			}
+			told, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+			if err != nil || !slices.Equal(told, c.told) {
+				t.Errorf("told of %v, %v; want %v", told, err, c.told)
+			}
+			// The books of these movements are empty, so progress is what is not counted below zero.
+			progress, err := e.gifts.Progress(t.Context(), []campaigns.Name{vallon})
+			if got := progress[vallon].Settled.Minor; err != nil || got != c.progress {
+				t.Errorf("progress adds %d, %v; want %d", got, err, c.progress)
+			}
+		})
+	}
 }
 
 // What went back is counted to the cent, away from nothing, also where a float would not tell the difference.

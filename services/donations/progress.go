@@ -18,7 +18,8 @@ SELECT
 	n.campaign,
 	latest.currency,
 	coalesce(unbooked.amount_minor, 0)::bigint,
-	coalesce(converted.amount_minor, 0)::bigint
+	coalesce(converted.amount_minor, 0)::bigint,
+	coalesce(twice.amount_minor, 0)::bigint
 FROM unnest(
 	@collectives::text[],
 	@campaigns::text[]
@@ -42,19 +43,28 @@ CROSS JOIN LATERAL (
 		AND d.state IN ('pending', 'succeeded', 'partially_refunded', 'refunded', 'disputed')
 ) AS unbooked
 CROSS JOIN LATERAL (
-	SELECT sum(d.amount_minor - d.given_back_minor - d.disputed_minor) AS amount_minor
+	SELECT sum(greatest(d.amount_minor - d.given_back_minor - d.disputed_minor, 0)) AS amount_minor
 	FROM donations.donations AS d
 	WHERE d.collective = n.collective
 		AND d.campaign = n.campaign
 		AND d.settled_currency IS NOT NULL
-) AS converted`
+) AS converted
+CROSS JOIN LATERAL (
+	SELECT sum(d.given_back_minor + d.disputed_minor - d.amount_minor) AS amount_minor
+	FROM donations.donations AS d
+	WHERE d.collective = n.collective
+		AND d.campaign = n.campaign
+		AND d.settled_currency IS NULL
+		AND d.given_back_minor + d.disputed_minor > d.amount_minor
+) AS twice`
 
 // Progress is a campaigns.ProgressFunc: settled is what the ledger has in the campaign's currency, pending
 // what is paid or under way and not booked. What landed in a balance of another currency is in the books in that one,
-// and counts here with what the donors gave, as far as it is still there.
+// and counts here with what the donors gave, as far as it is still there. A gift that was paid back twice is a loss of the
+// collective's, and takes nothing from what others gave: it counts as nothing, while the books have what is missing.
 //
 // Settled is read first: a gift that is booked in between is missing for one reading, rather than counted
-// twice for one.
+// twice for one. What goes back for the second time in between is settled for one reading.
 func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
 	if len(names) == 0 {
 		return map[campaigns.Name]campaigns.Progress{}, nil
@@ -76,11 +86,13 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 	progress := make(map[campaigns.Name]campaigns.Progress, len(names))
 	var name campaigns.Name
 	var pending money.Amount
-	var converted int64
-	_, err = pgx.ForEachRow(rows, []any{&name.Collective, &name.Campaign, &pending.Currency, &pending.Minor, &converted}, func() error {
+	var converted, twice int64
+	_, err = pgx.ForEachRow(rows, []any{
+		&name.Collective, &name.Campaign, &pending.Currency, &pending.Minor, &converted, &twice,
+	}, func() error {
 		key := ledger.CampaignKey{Collective: name.Collective, Campaign: name.Campaign}
 		progress[name] = campaigns.Progress{
-			Settled: money.Amount{Minor: settled[key][pending.Currency] + converted, Currency: pending.Currency},
+			Settled: money.Amount{Minor: settled[key][pending.Currency] + converted + twice, Currency: pending.Currency},
 			Pending: pending,
 		}
 		return nil

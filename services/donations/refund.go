@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -133,6 +134,8 @@ type Refund struct {
 	CreateTime, UpdateTime time.Time
 	// SubmitTime is zero until it was first sent.
 	SubmitTime time.Time
+	// Claim is until when the donor's bank can take the same payment back.
+	Claim Claim
 
 	fingerprint []byte
 	attempt     int
@@ -156,6 +159,42 @@ type RefundRequest struct {
 	Note   string
 	// Key is the resource name of the API key that asks.
 	Key string
+	// AllowDebit: it may be of a SEPA debit, which the donor's bank can take back as well.
+	AllowDebit bool
+}
+
+// Claim is until when a donor's bank can take a payment back, whatever else became of it; zero for one that is no SEPA
+// debit. https://docs.stripe.com/payments/sepa-debit#disputed-payments
+type Claim struct {
+	// Any is without a reason: eight weeks. Unauthorized is when the donor says that the debit was none of theirs:
+	// thirteen months.
+	Any, Unauthorized time.Time
+}
+
+// methodDebit is Stripe's word for a SEPA debit.
+const methodDebit = "sepa_debit"
+
+// claimOf is the claim on what was paid by the method at that time.
+func claimOf(method string, paid time.Time) Claim {
+	if method != methodDebit || paid.IsZero() {
+		return Claim{}
+	}
+	return Claim{Any: paid.AddDate(0, 0, 8*7), Unauthorized: paid.AddDate(0, 13, 0)}
+}
+
+// check is FAILED_PRECONDITION (DEBIT_CAN_BE_CLAIMED) while the bank can still take the payment back.
+func (c Claim) check(now time.Time) error {
+	switch {
+	case !now.Before(c.Unauthorized): // also when there is none
+		return nil
+	case now.Before(c.Any):
+		return errs.Precondition("DEBIT_CAN_BE_CLAIMED", "The donation was paid by SEPA debit. Until %s the donor’s bank can take it back as well, "+
+			"without giving a reason, and until %s if the donor says that they did not authorise it: then it is paid back twice. Ask the donor not "+
+			"to claim it at their bank, and set allow_debit to refund it all the same.", c.Any.Format(time.DateOnly), c.Unauthorized.Format(time.DateOnly))
+	}
+	return errs.Precondition("DEBIT_CAN_BE_CLAIMED", "The donation was paid by SEPA debit. Until %s the donor’s bank can take it back as well, if "+
+		"the donor says that they did not authorise it: then it is paid back twice. Ask the donor not to claim it at their bank, and set "+
+		"allow_debit to refund it all the same.", c.Unauthorized.Format(time.DateOnly))
 }
 
 // fingerprint is a hash of what a request id stands for, over an injective encoding.

@@ -335,6 +335,9 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		{Status: stripe.DisputeUnderReview, WithdrawnMinor: 20_00, FeeMinor: 15_00, BalanceCurrency: "EUR"},
 		{Status: stripe.DisputeWon, Refundable: true, WithdrawnMinor: 20_00, ReinstatedMinor: 20_00, BalanceCurrency: "EUR"},
 	}
+	if rankOf(stripe.DisputePrevented) <= rankOf(stripe.InquiryClosed) || disputeOpen(stripe.DisputePrevented) {
+		t.Error("a dispute that was prevented goes on")
+	}
 	for i, order := range [][]int{{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {2, 4, 0, 4, 3}, {4, 4, 1}, {3, 0, 2, 4, 2}} {
 		id := fmt.Sprintf("dp_%d", i)
 		for _, n := range order {
@@ -360,6 +363,30 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 	if _, err := e.gifts.CreateRefund(t.Context(), wish(d, 5_00)); err != nil {
 		t.Error(err)
 	}
+	t.Run("money that came back tells which reading is the later one", func(t *testing.T) {
+		lost := stripe.Dispute{Status: stripe.DisputeLost, WithdrawnMinor: 20_00, BalanceCurrency: "EUR"}
+		again := stripe.Dispute{Status: stripe.DisputeUnderReview, WithdrawnMinor: 20_00, ReinstatedMinor: 20_00, BalanceCurrency: "EUR"}
+		for i, order := range [][]stripe.Dispute{{lost, again}, {again, lost}, {lost, again, again, lost}} {
+			id := fmt.Sprintf("dp_reinstated_%d", i)
+			for _, is := range order {
+				is.ID, is.AmountMinor, is.Currency, is.Created = id, 20_00, "EUR", e.clock.Now()
+				err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
+					return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := e.gifts.GetDispute(t.Context(), vallon.Collective, id)
+			if err != nil || got.Status != stripe.DisputeUnderReview || got.Reinstated.Minor != 20_00 {
+				t.Errorf("it is %+v, %v", got, err)
+			}
+		}
+		var reinstated int
+		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_reinstated'").Scan(&reinstated); err != nil || reinstated != 3 {
+			t.Errorf("told of it %d times, %v", reinstated, err)
+		}
+	})
 	t.Run("money that goes once more after it was won is news", func(t *testing.T) {
 		won := life[len(life)-1]
 		lost := stripe.Dispute{Status: stripe.DisputeLost, WithdrawnMinor: 40_00, ReinstatedMinor: 20_00, BalanceCurrency: "EUR"}
@@ -376,7 +403,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		if err != nil || got.Status != stripe.DisputeLost || got.Withdrawn.Minor != 40_00 {
 			t.Errorf("it is %+v, %v", got, err)
 		}
-		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_lost'").Scan(&told); err != nil || told != 1 {
+		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_lost' AND key = 'dp_0'").Scan(&told); err != nil || told != 1 {
 			t.Errorf("told of it %d times, %v", told, err)
 		}
 	})

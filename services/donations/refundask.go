@@ -25,7 +25,7 @@ import (
 //
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH
 //   - FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE, GIFT_DISPUTED, STRIPE_ACCOUNT_DISCONNECTED,
-//     REFUND_TOO_LARGE
+//     REFUND_TOO_LARGE, DEBIT_CAN_BE_CLAIMED
 func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, error) {
 	if _, err := s.Get(ctx, in.Campaign, in.Donation); err != nil {
 		return Refund{}, err
@@ -57,6 +57,11 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 		payment, amount, err := d.refundOf(in, all, disconnected)
 		if err != nil {
 			return err
+		}
+		if !in.AllowDebit {
+			if err := d.claim(payment, s.now()).check(s.now()); err != nil {
+				return err
+			}
 		}
 		state := RefundApproved
 		if d.needsApproval(all, amount, collective.RefundApproval) {
@@ -101,6 +106,15 @@ func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error
 		amount = d.left(payment)
 	}
 	return payment, amount, err
+}
+
+// claim is until when a bank can take one of the gift's payments back. When a surplus one was made is not kept: it is
+// taken for new.
+func (d Donation) claim(payment returning, now time.Time) Claim {
+	if payment.surplus {
+		return claimOf(payment.method, now)
+	}
+	return claimOf(payment.method, d.PayTime)
 }
 
 // ApproveRefund lets a refund go, for a member who did not ask for it, by a key that is older than the request. The same

@@ -39,6 +39,7 @@ func (s *refundServer) CreateRefund(ctx context.Context, req *refundsv1.CreateRe
 			Minor: req.GetAmount().GetAmountMinor(), Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
 		},
 		Reason: reasonsFromProto[req.GetReason()], Note: req.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Key,
+		AllowDebit: req.GetAllowDebit(),
 	})
 	return refundToProto(r, err)
 }
@@ -163,6 +164,9 @@ func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 		UpdateTime:    timestamppb.New(r.UpdateTime),
 		SubmitTime:    timestamp(r.SubmitTime),
 		PaymentIntent: r.paymentIntent,
+
+		BankClaimEndTime:         timestamp(r.Claim.Any),
+		UnauthorizedClaimEndTime: timestamp(r.Claim.Unauthorized),
 	}, nil
 }
 
@@ -196,6 +200,16 @@ func inverted[K, V comparable](m map[K]V) map[V]K {
 		back[v] = k
 	}
 	return back
+}
+
+// disputed is absent while no bank has any of the gift. One that was paid twice is below zero given back, and a bank takes
+// the other payment first.
+func disputed(d Donation) *moneyv1.Money {
+	minor := d.disputedMinor + min(0, d.givenBackMinor)
+	if minor <= 0 {
+		return nil
+	}
+	return moneyToProto(money.Amount{Minor: minor, Currency: d.Amount.Currency})
 }
 
 // givenBack is absent while nothing of the gift went back.

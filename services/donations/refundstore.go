@@ -35,6 +35,14 @@ SELECT
 	r.fingerprint,
 	r.attempt,
 	coalesce(nullif(r.payment_intent_id, ''), d.payment_intent_id, ''),
+	coalesce((
+		SELECT nullif(p.payment_method, '')
+		FROM donations.payments AS p
+		WHERE p.donation = r.donation
+			AND p.payment_intent_id = r.payment_intent_id
+			AND p.surplus
+	), d.payment_method),
+	d.paid_at,
 	r.submitted_at,
 	r.created_at,
 	r.updated_at
@@ -43,10 +51,12 @@ JOIN donations.donations AS d ON d.id = r.donation`
 
 func scanRefund(row pgx.CollectableRow) (Refund, error) {
 	var r Refund
-	var submitted *time.Time
+	var method string
+	var paid, submitted *time.Time
 	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Donation, &r.StripeAccount, &r.AtStripe,
 		&r.Amount.Minor, &r.Amount.Currency, &r.Reason, &r.Note, &r.RequestedBy, &r.ReviewedBy, &r.State, &r.StripeRefund,
-		&r.FailureReason, &r.fingerprint, &r.attempt, &r.paymentIntent, &submitted, &r.CreateTime, &r.UpdateTime)
+		&r.FailureReason, &r.fingerprint, &r.attempt, &r.paymentIntent, &method, &paid, &submitted, &r.CreateTime, &r.UpdateTime)
+	r.Claim = claimOf(method, fromNull(paid))
 	r.CreateTime, r.UpdateTime, r.SubmitTime = r.CreateTime.UTC(), r.UpdateTime.UTC(), fromNull(submitted)
 	return r, err
 }

@@ -91,6 +91,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		RecurringDonation: recurringOf(d),
 		AmountGivenBack:   givenBack(d),
 		Disputed:          d.disputedMinor > 0,
+		AmountDisputed:    disputed(d),
 	}, nil
 }
 
@@ -160,7 +161,9 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 		RecurringDonation: recurringOf(d),
 		AmountGivenBack:   givenBack(d),
 		Disputed:          d.disputedMinor > 0,
+		AmountDisputed:    disputed(d),
 		FraudWarning:      d.fraudWarning,
+		PaymentMethod:     d.PaymentMethod,
 	}
 }
 
@@ -191,8 +194,7 @@ var states = map[State]donationsv1.DonationState{
 	StateDisputed:          donationsv1.DonationState_DONATION_STATE_DISPUTED,
 }
 
-// outcome says it in a donor's terms. A part given back leaves a gift received, and so does what came back to
-// the collective after it was given back.
+// outcome says it in a donor's terms. A part that went back, by a refund or to the donor's bank, leaves a gift received.
 func outcome(d Donation) donationsv1.DonationOutcome {
 	if said := outcomes[d.State]; said != donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK || d.GivenBack() {
 		return said

@@ -32,6 +32,7 @@ const columns = `
 	coalesce(d.checkout_session_id, ''),
 	coalesce(d.checkout_url, ''),
 	coalesce(d.payment_intent_id, ''),
+	d.payment_method,
 	d.poll_attempts,
 	d.given_back_minor,
 	d.disputed_minor,
@@ -59,7 +60,7 @@ func scan(r pgx.CollectableRow) (Donation, error) {
 	var expires, retry, looked, recovery, paid, booked *time.Time
 	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.FeeCover.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
-		&d.checkoutURL, &d.PaymentIntent, &d.pollAttempts,
+		&d.checkoutURL, &d.PaymentIntent, &d.PaymentMethod, &d.pollAttempts,
 		&d.givenBackMinor, &d.disputedMinor, &d.fraudWarning, &d.failures, &retry, &looked,
 		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &d.Recurring, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.FeeCover.Currency = d.Amount.Currency

@@ -257,6 +257,7 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 		Donation:      match.Donation,
 		PaymentIntent: t.Source.PaymentIntent,
 		Charge:        t.Source.Charge,
+		Method:        t.Source.Method,
 		At:            t.Created,
 		Back:          !m.paid && t.Amount > 0,
 	}

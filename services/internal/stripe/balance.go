@@ -55,6 +55,8 @@ type Source struct {
 	// Donation is the gift in the charge's metadata; Nil otherwise. Whoever may use the account can write that, so it
 	// proves nothing.
 	Donation uuid.UUID
+	// Method is how a charge was paid, Stripe's word, such as card or sepa_debit; empty when Stripe did not tell.
+	Method string
 	// Invoice is what a charge paid; empty for one that paid none. Then Donation is Nil: such a charge has no metadata.
 	Invoice string
 	// Unreadable names a member that is not of Stripe's shape; what it would have said is left out. Empty: none.
@@ -159,6 +161,7 @@ type chargeObject struct {
 	Metadata      metadata       `json:"metadata"`
 	PaymentIntent reference      `json:"payment_intent"`
 	Invoice       reference      `json:"invoice"`
+	Method        methodObject   `json:"payment_method_details"`
 	Balance       *balanceObject `json:"balance_transaction"`
 }
 
@@ -170,7 +173,7 @@ func (o *chargeObject) balance() *BalanceTransaction {
 	balance := o.Balance.transaction()
 	balance.Source = Source{
 		ID: o.ID, Object: objectCharge, Created: madeAt(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
-		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Invoice: o.Invoice.ID,
+		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Method: o.Method.Type, Invoice: o.Invoice.ID,
 	}
 	return &balance
 }
@@ -299,8 +302,23 @@ type sourceObject struct {
 	Invoice        reference         `json:"invoice"`
 	OriginalPayout reference         `json:"original_payout"`
 	Transfer       reference         `json:"transfer"`
+	Method         methodObject      `json:"payment_method_details"`
 
 	unreadable string
+}
+
+// methodObject is how something was paid.
+type methodObject struct{ Type string }
+
+// UnmarshalJSON reads the type, and nothing of the card or the bank account. It fails for nothing.
+func (m *methodObject) UnmarshalJSON(data []byte) error {
+	var object struct {
+		Type string `json:"type"`
+	}
+	if json.Unmarshal(data, &object) == nil {
+		m.Type = object.Type
+	}
+	return nil
 }
 
 // UnmarshalJSON reads an id as an object with nothing but an id. It fails for nothing.
@@ -323,6 +341,7 @@ func (o *sourceObject) UnmarshalJSON(data []byte) error {
 		m.may("created", &o.Created)
 		m.may("original_payout", &o.OriginalPayout)
 		m.may("transfer", &o.Transfer)
+		m.may("payment_method_details", &o.Method)
 		o.unreadable = m.unreadable
 	}
 	return nil
@@ -345,7 +364,7 @@ func (o *sourceObject) source() Source {
 	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
 	switch o.Object {
 	case objectCharge:
-		s.Charge, s.Donation, s.Invoice = o.ID, parseDonation(o.Metadata), o.Invoice.ID
+		s.Charge, s.Donation, s.Invoice, s.Method = o.ID, parseDonation(o.Metadata), o.Invoice.ID, o.Method.Type
 	case "transfer_reversal":
 		s.Original = o.Transfer.ID
 	}

@@ -22,6 +22,8 @@ const (
 	DisputeUnderReview   DisputeStatus = "under_review"
 	DisputeWon           DisputeStatus = "won"
 	DisputeLost          DisputeStatus = "lost"
+	// DisputePrevented ended before it began: no money moved, and nothing is to be answered.
+	DisputePrevented DisputeStatus = "prevented"
 )
 
 // Dispute is what is kept of a dispute: nothing of its evidence, which tells of the payer.

@@ -216,7 +216,7 @@ func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Ti
 
 // debitDisputed is the account holder's claim, for which the bank asks no reason within eight weeks.
 func (s *Sim) debitDisputed(w *world, ch *charge, now time.Time) {
-	// Nothing is left to dispute of a debit that was given back meanwhile.
+	// The bank does not know whether it was refunded. An error: somebody disputed it before.
 	_, _ = s.disputeCharge(w, ch, Disputed{Reason: "debit_not_authorized"}, now)
 }
 

@@ -17,6 +17,7 @@ const (
 	disputeReview        = "under_review"
 	disputeWon           = "won"
 	disputeLost          = "lost"
+	disputePrevented     = "prevented"
 )
 
 const (
@@ -71,6 +72,10 @@ func (d *dispute) render(w *world, now time.Time) object {
 		evidence[member] = nil
 	}
 	evidence["uncategorized_text"] = orNull(d.Evidence)
+	var dueBy any // nothing is to be answered of one that was prevented
+	if d.Status != disputePrevented {
+		dueBy = d.DueBy
+	}
 	moved := make([]any, len(d.Transactions))
 	for i, id := range d.Transactions {
 		moved[i] = w.Balance.byID[id].render(now)
@@ -94,7 +99,7 @@ func (d *dispute) render(w *world, now time.Time) object {
 		"currency":             d.Currency,
 		"evidence":             evidence,
 		"evidence_details": object{
-			"due_by": d.DueBy, "has_evidence": d.Evidence != "", "past_due": now.Unix() > d.DueBy && d.Evidence == "",
+			"due_by": dueBy, "has_evidence": d.Evidence != "", "past_due": dueBy != nil && now.Unix() > d.DueBy && d.Evidence == "",
 			"submission_count": submitted,
 		},
 		"is_charge_refundable": d.refundable(),
@@ -179,9 +184,12 @@ type Disputed struct {
 	Reason string
 	// Inquiry: the bank only asks, and no money moves.
 	Inquiry bool
+	// Prevented: it ended before it began, and no money moves.
+	Prevented bool
 }
 
-// Dispute makes the payer's bank dispute a charge. Unless it only asks, the money and a fee are withdrawn.
+// Dispute makes the payer's bank dispute a charge, also one that was refunded: then its money goes back twice. Unless
+// the bank only asks, or the dispute is prevented, the money and a fee are withdrawn.
 func (s *Sim) Dispute(charge string, how Disputed) (id string, err error) {
 	now := s.lock()
 	defer s.unlock()
@@ -194,24 +202,30 @@ func (s *Sim) Dispute(charge string, how Disputed) (id string, err error) {
 
 func (s *Sim) disputeCharge(w *world, ch *charge, how Disputed, now time.Time) (id string, err error) {
 	amount := cmp.Or(how.AmountMinor, ch.Amount)
-	if ch.Failure != nil || ch.DisputeID != "" || ch.Refunded == ch.Amount || amount < 0 || amount > ch.Amount {
+	if ch.Failure != nil || ch.Pending || ch.DisputeID != "" || amount < 0 || amount > ch.Amount {
 		return "", fmt.Errorf("stripesim: %d of the charge %s cannot be disputed", amount, ch.ID)
 	}
 	d := &dispute{
 		ID: newID("dp_1", 23), Created: now.Unix(), Amount: amount, Currency: ch.Currency, ChargeID: ch.ID,
 		Reason: cmp.Or(how.Reason, "fraudulent"), Status: disputeOpen, DueBy: now.Add(evidenceTime).Unix(),
 	}
-	if how.Inquiry {
+	events := []string{"charge.dispute.created"}
+	switch {
+	case how.Inquiry:
 		d.Status = disputeInquiry
+	case how.Prevented:
+		d.Status = disputePrevented
+		events = append(events, "charge.dispute.closed")
+	default:
+		events = append(events, "charge.dispute.funds_withdrawn")
 	}
 	w.Disputes.add(d)
 	ch.DisputeID = d.ID
-	if !how.Inquiry {
+	if d.Status == disputeOpen {
 		w.withdraw(d, now)
 	}
-	s.emit(w, "charge.dispute.created", d.render(w, now), nil, request{}, now)
-	if !how.Inquiry {
-		s.emit(w, "charge.dispute.funds_withdrawn", d.render(w, now), nil, request{}, now)
+	for _, kind := range events {
+		s.emit(w, kind, d.render(w, now), nil, request{}, now)
 	}
 	s.lowerWarnings(w, ch, now)
 	return d.ID, nil
@@ -236,11 +250,25 @@ func (s *Sim) SubmitEvidence(id, text string) error {
 	})
 }
 
-// CloseDispute ends a dispute. Won, its money comes back, and its fee as well with feeBack.
+// CloseDispute ends a dispute, also one that was lost and is won on appeal. Won, its money comes back unless it is back
+// already, and its fee as well with feeBack. Lost, money that came back in between goes once more.
 func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
-	return s.moveDispute(id, []string{disputeOpen, disputeReview}, func(w *world, d *dispute, now time.Time) []string {
-		if !won {
+	from := []string{disputeOpen, disputeReview}
+	if won {
+		from = append(from, disputeLost)
+	}
+	return s.moveDispute(id, from, func(w *world, d *dispute, now time.Time) []string {
+		back := w.reinstated(d)
+		switch {
+		case !won && back:
 			d.Status = disputeLost
+			w.moveDisputed(d, -d.Amount, 0, "dispute", "Chargeback withdrawal for "+d.ChargeID, "", now)
+			return []string{"charge.dispute.closed", "charge.dispute.funds_withdrawn"}
+		case !won:
+			d.Status = disputeLost
+			return []string{"charge.dispute.closed"}
+		case back:
+			d.Status = disputeWon
 			return []string{"charge.dispute.closed"}
 		}
 		var fee int64
@@ -248,9 +276,31 @@ func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 			fee = -disputeFee
 		}
 		d.Status = disputeWon
-		w.moveDisputed(d, d.Amount, fee, "dispute_reversal", "Chargeback reversal for "+d.ChargeID, "Dispute fee refund", now)
+		w.reinstate(d, fee, now)
 		return []string{"charge.dispute.closed", "charge.dispute.funds_reinstated"}
 	})
+}
+
+// ReinstateDispute gives the money of a dispute back while it is under review, or after it was lost, and leaves its
+// status as it is.
+func (s *Sim) ReinstateDispute(id string) error {
+	return s.moveDispute(id, []string{disputeReview, disputeLost}, func(w *world, d *dispute, now time.Time) []string {
+		if w.reinstated(d) {
+			return nil
+		}
+		w.reinstate(d, 0, now)
+		return []string{"charge.dispute.funds_reinstated"}
+	})
+}
+
+func (w *world) reinstate(d *dispute, fee int64, now time.Time) {
+	w.moveDisputed(d, d.Amount, fee, "dispute_reversal", "Chargeback reversal for "+d.ChargeID, "Dispute fee refund", now)
+}
+
+// reinstated reports whether the last thing that happened to the money is that it came back.
+func (w *world) reinstated(d *dispute) bool {
+	n := len(d.Transactions)
+	return n > 0 && w.Balance.byID[d.Transactions[n-1]].Amount > 0
 }
 
 // CloseInquiry ends an inquiry without a dispute.

@@ -217,6 +217,71 @@ func TestDisputesOfCharges(t *testing.T) {
 		}
 	})
 
+	t.Run("move no money when they are prevented, and ask nothing", func(t *testing.T) {
+		charge := charged(t, sim, api)
+		before := sumOf(sim)
+		id, err := sim.Dispute(charge, stripesim.Disputed{Prevented: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := api.Disputes.Get(id, nil)
+		if err != nil || d.Status != "prevented" || len(d.BalanceTransactions) != 0 || d.EvidenceDetails.DueBy != 0 || d.IsChargeRefundable || sumOf(sim) != before {
+			t.Errorf("%+v, %v", d, err)
+		}
+		if err := sim.CloseDispute(id, true, false); err == nil {
+			t.Error("it is won")
+		}
+	})
+
+	t.Run("take what was refunded once more", func(t *testing.T) {
+		charge := charged(t, sim, api)
+		before := sumOf(sim)
+		if _, err := sim.Refund(charge, 0); err != nil {
+			t.Fatal(err)
+		}
+		id, err := sim.Dispute(charge, stripesim.Disputed{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.CloseDispute(id, false, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := sumOf(sim) - before; got != -2000-2000-1500 {
+			t.Errorf("moved %d", got)
+		}
+	})
+
+	t.Run("give the money back under review, and once only", func(t *testing.T) {
+		for won, want := range map[bool]int64{true: -1500, false: -2000 - 1500} {
+			charge := charged(t, sim, api)
+			before := sumOf(sim)
+			id, err := sim.Dispute(charge, stripesim.Disputed{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sim.ReinstateDispute(id); err == nil {
+				t.Error("it is not under review")
+			}
+			if err := sim.SubmitEvidence(id, "evidence"); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := sim.ReinstateDispute(id); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d, err := api.Disputes.Get(id, nil); err != nil || d.Status != "under_review" || sumOf(sim)-before != -1500 {
+				t.Errorf("%+v, %v: moved %d", d, err, sumOf(sim)-before)
+			}
+			if err := sim.CloseDispute(id, won, false); err != nil {
+				t.Fatal(err)
+			}
+			if got := sumOf(sim) - before; got != want {
+				t.Errorf("won %v: moved %d, want %d", won, got, want)
+			}
+		}
+	})
+
 	t.Run("begin as inquiries without money, which can grow", func(t *testing.T) {
 		before := sumOf(sim)
 		charge := charged(t, sim, api)

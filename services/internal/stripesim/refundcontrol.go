@@ -37,10 +37,19 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 		AmountMinor int64  `json:"amount_minor"`
 		Reason      string `json:"reason"`
 		Inquiry     bool   `json:"inquiry"`
+		Prevented   bool   `json:"prevented"`
 	},
 	) error {
-		_, err := s.Dispute(in.Charge, Disputed{AmountMinor: in.AmountMinor, Reason: in.Reason, Inquiry: in.Inquiry})
+		_, err := s.Dispute(in.Charge, Disputed{
+			AmountMinor: in.AmountMinor, Reason: in.Reason, Inquiry: in.Inquiry, Prevented: in.Prevented,
+		})
 		return err
+	}))
+	mux.HandleFunc("POST /_sim/dispute/reinstate", control(func(_ context.Context, in struct {
+		Dispute string `json:"dispute"`
+	},
+	) error {
+		return s.ReinstateDispute(in.Dispute)
 	}))
 	mux.HandleFunc("POST /_sim/dispute/escalate", control(func(_ context.Context, in struct {
 		Dispute string `json:"dispute"`

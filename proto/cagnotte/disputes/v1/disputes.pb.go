@@ -43,10 +43,12 @@ const (
 	DisputeState_DISPUTE_STATE_NEEDS_RESPONSE DisputeState = 4
 	// Evidence was handed in.
 	DisputeState_DISPUTE_STATE_UNDER_REVIEW DisputeState = 5
-	// The bank gave the money again.
+	// It was decided for the collective, and the money comes back.
 	DisputeState_DISPUTE_STATE_WON DisputeState = 6
-	// The bank keeps the money.
+	// It was decided for the donor. `reinstated` tells whether money came back all the same.
 	DisputeState_DISPUTE_STATE_LOST DisputeState = 7
+	// It ended before it began: no money moved, and nothing is to be answered.
+	DisputeState_DISPUTE_STATE_PREVENTED DisputeState = 8
 )
 
 // Enum value maps for DisputeState.
@@ -60,6 +62,7 @@ var (
 		5: "DISPUTE_STATE_UNDER_REVIEW",
 		6: "DISPUTE_STATE_WON",
 		7: "DISPUTE_STATE_LOST",
+		8: "DISPUTE_STATE_PREVENTED",
 	}
 	DisputeState_value = map[string]int32{
 		"DISPUTE_STATE_UNSPECIFIED":            0,
@@ -70,6 +73,7 @@ var (
 		"DISPUTE_STATE_UNDER_REVIEW":           5,
 		"DISPUTE_STATE_WON":                    6,
 		"DISPUTE_STATE_LOST":                   7,
+		"DISPUTE_STATE_PREVENTED":              8,
 	}
 )
 
@@ -663,7 +667,7 @@ const file_cagnotte_disputes_v1_disputes_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
 	"\x19ListFraudWarningsResponse\x12I\n" +
 	"\x0efraud_warnings\x18\x01 \x03(\v2\".cagnotte.disputes.v1.FraudWarningR\rfraudWarnings\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x92\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xaf\x02\n" +
 	"\fDisputeState\x12\x1d\n" +
 	"\x19DISPUTE_STATE_UNSPECIFIED\x10\x00\x12(\n" +
 	"$DISPUTE_STATE_INQUIRY_NEEDS_RESPONSE\x10\x01\x12&\n" +
@@ -672,7 +676,8 @@ const file_cagnotte_disputes_v1_disputes_proto_rawDesc = "" +
 	"\x1cDISPUTE_STATE_NEEDS_RESPONSE\x10\x04\x12\x1e\n" +
 	"\x1aDISPUTE_STATE_UNDER_REVIEW\x10\x05\x12\x15\n" +
 	"\x11DISPUTE_STATE_WON\x10\x06\x12\x16\n" +
-	"\x12DISPUTE_STATE_LOST\x10\a2\xd3\x03\n" +
+	"\x12DISPUTE_STATE_LOST\x10\a\x12\x1b\n" +
+	"\x17DISPUTE_STATE_PREVENTED\x10\b2\xd3\x03\n" +
 	"\x0fDisputesService\x12\x81\x01\n" +
 	"\n" +
 	"GetDispute\x12'.cagnotte.disputes.v1.GetDisputeRequest\x1a\x1d.cagnotte.disputes.v1.Dispute\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{name=collectives/*/disputes/*}\x12\x92\x01\n" +

@@ -263,8 +263,13 @@ type Donation struct {
 	// Payments besides the first, each in the currency that it was paid in: the payment page was opened again, and paid
 	// there as well. A refund without an amount gives them back first.
 	SurplusPayments []*SurplusPayment `protobuf:"bytes,16,rep,name=surplus_payments,json=surplusPayments,proto3" json:"surplus_payments,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What the donor's bank has of it by disputes that are open or lost; absent while it has nothing. Together with
+	// `amount_given_back` it can be more than `amount`: then the donation was paid back twice.
+	AmountDisputed *v1.Money `protobuf:"bytes,17,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
+	// How it was paid, Stripe's word, such as `card` or `sepa_debit`; empty until its money is booked.
+	PaymentMethod string `protobuf:"bytes,18,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Donation) Reset() {
@@ -409,6 +414,20 @@ func (x *Donation) GetSurplusPayments() []*SurplusPayment {
 	return nil
 }
 
+func (x *Donation) GetAmountDisputed() *v1.Money {
+	if x != nil {
+		return x.AmountDisputed
+	}
+	return nil
+}
+
+func (x *Donation) GetPaymentMethod() string {
+	if x != nil {
+		return x.PaymentMethod
+	}
+	return ""
+}
+
 // A payment of a donation that was paid already.
 type SurplusPayment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -499,9 +518,11 @@ type DonationStatus struct {
 	AmountGivenBack *v1.Money `protobuf:"bytes,10,opt,name=amount_given_back,json=amountGivenBack,proto3" json:"amount_given_back,omitempty"`
 	// The donor's bank has the money, or a part of it: a dispute is open or lost. It says so where the outcome is
 	// GIVEN_BACK, and nobody gave it.
-	Disputed      bool `protobuf:"varint,11,opt,name=disputed,proto3" json:"disputed,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Disputed bool `protobuf:"varint,11,opt,name=disputed,proto3" json:"disputed,omitempty"`
+	// What the donor's bank has of it; absent while it has nothing.
+	AmountDisputed *v1.Money `protobuf:"bytes,12,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DonationStatus) Reset() {
@@ -609,6 +630,13 @@ func (x *DonationStatus) GetDisputed() bool {
 		return x.Disputed
 	}
 	return false
+}
+
+func (x *DonationStatus) GetAmountDisputed() *v1.Money {
+	if x != nil {
+		return x.AmountDisputed
+	}
+	return nil
 }
 
 // Asks to start a gift.
@@ -929,7 +957,7 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x06\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\a\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12:\n" +
@@ -950,11 +978,13 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x11amount_given_back\x18\r \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
 	"\bdisputed\x18\x0e \x01(\bR\bdisputed\x12#\n" +
 	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\x12P\n" +
-	"\x10surplus_payments\x18\x10 \x03(\v2%.cagnotte.donations.v1.SurplusPaymentR\x0fsurplusPayments\"\xaf\x01\n" +
+	"\x10surplus_payments\x18\x10 \x03(\v2%.cagnotte.donations.v1.SurplusPaymentR\x0fsurplusPayments\x12A\n" +
+	"\x0famount_disputed\x18\x11 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\x12%\n" +
+	"\x0epayment_method\x18\x12 \x01(\tR\rpaymentMethod\"\xaf\x01\n" +
 	"\x0eSurplusPayment\x12%\n" +
 	"\x0epayment_intent\x18\x01 \x01(\tR\rpaymentIntent\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12D\n" +
-	"\x11amount_given_back\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\"\xf7\x03\n" +
+	"\x11amount_given_back\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\"\xba\x04\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -969,7 +999,8 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tfee_cover\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12D\n" +
 	"\x11amount_given_back\x18\n" +
 	" \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
-	"\bdisputed\x18\v \x01(\bR\bdisputed\"\xa8\x03\n" +
+	"\bdisputed\x18\v \x01(\bR\bdisputed\x12A\n" +
+	"\x0famount_disputed\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\"\xa8\x03\n" +
 	"\x15CreateDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12'\n" +
@@ -1065,29 +1096,31 @@ var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	11, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
 	11, // 8: cagnotte.donations.v1.Donation.amount_given_back:type_name -> cagnotte.money.v1.Money
 	4,  // 9: cagnotte.donations.v1.Donation.surplus_payments:type_name -> cagnotte.donations.v1.SurplusPayment
-	11, // 10: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
-	11, // 11: cagnotte.donations.v1.SurplusPayment.amount_given_back:type_name -> cagnotte.money.v1.Money
-	11, // 12: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
-	2,  // 13: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
-	12, // 14: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
-	11, // 15: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
-	11, // 16: cagnotte.donations.v1.DonationStatus.amount_given_back:type_name -> cagnotte.money.v1.Money
-	11, // 17: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 18: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
-	3,  // 19: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	6,  // 20: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	7,  // 21: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	8,  // 22: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	10, // 23: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	3,  // 24: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	3,  // 25: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	9,  // 26: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	5,  // 27: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	24, // [24:28] is the sub-list for method output_type
-	20, // [20:24] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	11, // 10: cagnotte.donations.v1.Donation.amount_disputed:type_name -> cagnotte.money.v1.Money
+	11, // 11: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
+	11, // 12: cagnotte.donations.v1.SurplusPayment.amount_given_back:type_name -> cagnotte.money.v1.Money
+	11, // 13: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
+	2,  // 14: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
+	12, // 15: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
+	11, // 16: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
+	11, // 17: cagnotte.donations.v1.DonationStatus.amount_given_back:type_name -> cagnotte.money.v1.Money
+	11, // 18: cagnotte.donations.v1.DonationStatus.amount_disputed:type_name -> cagnotte.money.v1.Money
+	11, // 19: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 20: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
+	3,  // 21: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	6,  // 22: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	7,  // 23: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	8,  // 24: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	10, // 25: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 26: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	3,  // 27: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	9,  // 28: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	5,  // 29: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	26, // [26:30] is the sub-list for method output_type
+	22, // [22:26] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_donations_v1_donations_proto_init() }

@@ -251,8 +251,13 @@ type Refund struct {
 	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
 	// Stripe's id of the payment that it is of, pi_….
 	PaymentIntent string `protobuf:"bytes,14,opt,name=payment_intent,json=paymentIntent,proto3" json:"payment_intent,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Until when the donor's bank can take the same payment back without giving a reason: eight weeks for a SEPA debit.
+	// Absent for another way to pay.
+	BankClaimEndTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=bank_claim_end_time,json=bankClaimEndTime,proto3" json:"bank_claim_end_time,omitempty"`
+	// Until when it can if the donor says that the debit was not authorised: thirteen months. Absent for another way to pay.
+	UnauthorizedClaimEndTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=unauthorized_claim_end_time,json=unauthorizedClaimEndTime,proto3" json:"unauthorized_claim_end_time,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *Refund) Reset() {
@@ -383,6 +388,20 @@ func (x *Refund) GetPaymentIntent() string {
 	return ""
 }
 
+func (x *Refund) GetBankClaimEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BankClaimEndTime
+	}
+	return nil
+}
+
+func (x *Refund) GetUnauthorizedClaimEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UnauthorizedClaimEndTime
+	}
+	return nil
+}
+
 // Asks to give a gift back.
 type CreateRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -396,7 +415,11 @@ type CreateRefundRequest struct {
 	// What the books should say of it; may be empty. Never who gave.
 	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	// A UUID made by the caller, one for each refund that somebody wants to make, kept for repeats.
-	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Refunds a SEPA debit although the donor's bank can take it back as well, for eight weeks without a reason, and for
+	// thirteen months as not authorised. Without it such a refund is FAILED_PRECONDITION (DEBIT_CAN_BE_CLAIMED). If both
+	// happen, the donation is paid back twice, and members are told by a notice, `paid_back_twice`.
+	AllowDebit    bool `protobuf:"varint,6,opt,name=allow_debit,json=allowDebit,proto3" json:"allow_debit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -464,6 +487,13 @@ func (x *CreateRefundRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateRefundRequest) GetAllowDebit() bool {
+	if x != nil {
+		return x.AllowDebit
+	}
+	return false
 }
 
 // Asks for one refund.
@@ -783,7 +813,7 @@ var File_cagnotte_refunds_v1_refunds_proto protoreflect.FileDescriptor
 
 const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/refunds/v1/refunds.proto\x12\x13cagnotte.refunds.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x04\n" +
+	"!cagnotte/refunds/v1/refunds.proto\x12\x13cagnotte.refunds.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x06\n" +
 	"\x06Refund\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x126\n" +
@@ -802,7 +832,9 @@ const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"updateTime\x12;\n" +
 	"\vsubmit_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"submitTime\x12%\n" +
-	"\x0epayment_intent\x18\x0e \x01(\tR\rpaymentIntent\"\xb3\x03\n" +
+	"\x0epayment_intent\x18\x0e \x01(\tR\rpaymentIntent\x12I\n" +
+	"\x13bank_claim_end_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x10bankClaimEndTime\x12Y\n" +
+	"\x1bunauthorized_claim_end_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x18unauthorizedClaimEndTime\"\xd4\x03\n" +
 	"\x13CreateRefundRequest\x12\x88\x01\n" +
 	"\x06parent\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x06parent\x12\x82\x01\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyBP\xbaHM\xba\x01J\n" +
@@ -811,7 +843,9 @@ const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06reason\x12\x1c\n" +
 	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04note\x12'\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\xb2\x01\n" +
+	"request_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1f\n" +
+	"\vallow_debit\x18\x06 \x01(\bR\n" +
+	"allowDebit\"\xb2\x01\n" +
 	"\x10GetRefundRequest\x12\x9d\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x88\x01\xbaH\x84\x01r\x81\x012\x7f^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/refunds/[0-9a-f-]{36}$R\x04name\"\xb6\x02\n" +
 	"\x12ListRefundsRequest\x12\x8b\x01\n" +
@@ -895,27 +929,29 @@ var file_cagnotte_refunds_v1_refunds_proto_depIdxs = []int32{
 	12, // 4: cagnotte.refunds.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
 	12, // 5: cagnotte.refunds.v1.Refund.update_time:type_name -> google.protobuf.Timestamp
 	12, // 6: cagnotte.refunds.v1.Refund.submit_time:type_name -> google.protobuf.Timestamp
-	11, // 7: cagnotte.refunds.v1.CreateRefundRequest.amount:type_name -> cagnotte.money.v1.Money
-	1,  // 8: cagnotte.refunds.v1.CreateRefundRequest.reason:type_name -> cagnotte.refunds.v1.RefundReason
-	0,  // 9: cagnotte.refunds.v1.ListRefundsRequest.state:type_name -> cagnotte.refunds.v1.RefundState
-	3,  // 10: cagnotte.refunds.v1.ListRefundsResponse.refunds:type_name -> cagnotte.refunds.v1.Refund
-	4,  // 11: cagnotte.refunds.v1.RefundsService.CreateRefund:input_type -> cagnotte.refunds.v1.CreateRefundRequest
-	5,  // 12: cagnotte.refunds.v1.RefundsService.GetRefund:input_type -> cagnotte.refunds.v1.GetRefundRequest
-	6,  // 13: cagnotte.refunds.v1.RefundsService.ListRefunds:input_type -> cagnotte.refunds.v1.ListRefundsRequest
-	8,  // 14: cagnotte.refunds.v1.RefundsService.ApproveRefund:input_type -> cagnotte.refunds.v1.ApproveRefundRequest
-	9,  // 15: cagnotte.refunds.v1.RefundsService.RejectRefund:input_type -> cagnotte.refunds.v1.RejectRefundRequest
-	10, // 16: cagnotte.refunds.v1.RefundsService.CancelRefund:input_type -> cagnotte.refunds.v1.CancelRefundRequest
-	3,  // 17: cagnotte.refunds.v1.RefundsService.CreateRefund:output_type -> cagnotte.refunds.v1.Refund
-	3,  // 18: cagnotte.refunds.v1.RefundsService.GetRefund:output_type -> cagnotte.refunds.v1.Refund
-	7,  // 19: cagnotte.refunds.v1.RefundsService.ListRefunds:output_type -> cagnotte.refunds.v1.ListRefundsResponse
-	3,  // 20: cagnotte.refunds.v1.RefundsService.ApproveRefund:output_type -> cagnotte.refunds.v1.Refund
-	3,  // 21: cagnotte.refunds.v1.RefundsService.RejectRefund:output_type -> cagnotte.refunds.v1.Refund
-	3,  // 22: cagnotte.refunds.v1.RefundsService.CancelRefund:output_type -> cagnotte.refunds.v1.Refund
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	12, // 7: cagnotte.refunds.v1.Refund.bank_claim_end_time:type_name -> google.protobuf.Timestamp
+	12, // 8: cagnotte.refunds.v1.Refund.unauthorized_claim_end_time:type_name -> google.protobuf.Timestamp
+	11, // 9: cagnotte.refunds.v1.CreateRefundRequest.amount:type_name -> cagnotte.money.v1.Money
+	1,  // 10: cagnotte.refunds.v1.CreateRefundRequest.reason:type_name -> cagnotte.refunds.v1.RefundReason
+	0,  // 11: cagnotte.refunds.v1.ListRefundsRequest.state:type_name -> cagnotte.refunds.v1.RefundState
+	3,  // 12: cagnotte.refunds.v1.ListRefundsResponse.refunds:type_name -> cagnotte.refunds.v1.Refund
+	4,  // 13: cagnotte.refunds.v1.RefundsService.CreateRefund:input_type -> cagnotte.refunds.v1.CreateRefundRequest
+	5,  // 14: cagnotte.refunds.v1.RefundsService.GetRefund:input_type -> cagnotte.refunds.v1.GetRefundRequest
+	6,  // 15: cagnotte.refunds.v1.RefundsService.ListRefunds:input_type -> cagnotte.refunds.v1.ListRefundsRequest
+	8,  // 16: cagnotte.refunds.v1.RefundsService.ApproveRefund:input_type -> cagnotte.refunds.v1.ApproveRefundRequest
+	9,  // 17: cagnotte.refunds.v1.RefundsService.RejectRefund:input_type -> cagnotte.refunds.v1.RejectRefundRequest
+	10, // 18: cagnotte.refunds.v1.RefundsService.CancelRefund:input_type -> cagnotte.refunds.v1.CancelRefundRequest
+	3,  // 19: cagnotte.refunds.v1.RefundsService.CreateRefund:output_type -> cagnotte.refunds.v1.Refund
+	3,  // 20: cagnotte.refunds.v1.RefundsService.GetRefund:output_type -> cagnotte.refunds.v1.Refund
+	7,  // 21: cagnotte.refunds.v1.RefundsService.ListRefunds:output_type -> cagnotte.refunds.v1.ListRefundsResponse
+	3,  // 22: cagnotte.refunds.v1.RefundsService.ApproveRefund:output_type -> cagnotte.refunds.v1.Refund
+	3,  // 23: cagnotte.refunds.v1.RefundsService.RejectRefund:output_type -> cagnotte.refunds.v1.Refund
+	3,  // 24: cagnotte.refunds.v1.RefundsService.CancelRefund:output_type -> cagnotte.refunds.v1.Refund
+	19, // [19:25] is the sub-list for method output_type
+	13, // [13:19] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_refunds_v1_refunds_proto_init() }

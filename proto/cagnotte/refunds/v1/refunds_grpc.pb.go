@@ -49,7 +49,8 @@ type RefundsServiceClient interface {
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE (it did not come through Stripe), GIFT_DISPUTED (the
 	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
-	// that are under way), STRIPE_ACCOUNT_DISCONNECTED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// that are under way), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, so that the
+	// donor's bank can take it back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(ctx context.Context, in *CreateRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Answers one refund to who reads the money.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*Refund, error)
@@ -157,7 +158,8 @@ type RefundsServiceServer interface {
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE (it did not come through Stripe), GIFT_DISPUTED (the
 	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
-	// that are under way), STRIPE_ACCOUNT_DISCONNECTED. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// that are under way), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, so that the
+	// donor's bank can take it back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(context.Context, *CreateRefundRequest) (*Refund, error)
 	// Answers one refund to who reads the money.
 	GetRefund(context.Context, *GetRefundRequest) (*Refund, error)

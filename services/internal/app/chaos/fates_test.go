@@ -41,7 +41,7 @@ func (h *history) fates() map[string]fate {
 		refunded[r.ID], asked[r.ID] = r.ChargeID, r.AmountMinor
 	}
 	for _, d := range h.Sim.Disputes(h.account) {
-		disputed[d.ID] = d.ChargeID
+		disputed[d.ID], asked[d.ID] = d.ChargeID, d.AmountMinor
 	}
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
 		switch refund, dispute := refunded[b.SourceID], disputed[b.SourceID]; {
@@ -60,6 +60,9 @@ func (h *history) fates() map[string]fate {
 		case dispute != "":
 			f := fates[dispute]
 			f.disputedMinor -= b.AmountMinor
+			if b.AmountMinor != asked[b.SourceID] && b.AmountMinor != -asked[b.SourceID] {
+				f.roundedMinor++
+			}
 			fates[dispute] = f
 		}
 	}
@@ -111,6 +114,9 @@ func (h *history) compareFates(ctx context.Context) string {
 		}
 		if got := d.GetAmountGivenBack().GetAmountMinor(); got < f.backMinor || got > f.backMinor+f.roundedMinor {
 			return fmt.Sprintf("of gift %s went %d back, Stripe says %d", d.GetName(), got, f.backMinor)
+		}
+		if got := d.GetAmountDisputed().GetAmountMinor(); got < f.disputedMinor || got > f.disputedMinor+f.roundedMinor {
+			return fmt.Sprintf("of gift %s banks have %d, Stripe says %d", d.GetName(), got, f.disputedMinor)
 		}
 		if d.GetDisputed() != (f.disputedMinor > 0) || d.GetFraudWarning() != warned[charge] {
 			return fmt.Sprintf("gift %s is disputed %v and warned of %v; at Stripe %v and %v",

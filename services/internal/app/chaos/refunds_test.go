@@ -35,6 +35,7 @@ func (h *history) refund() {
 	}
 	req := &refundsv1.CreateRefundRequest{
 		Parent: d.gift, Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, RequestId: uuid.NewString(),
+		AllowDebit: true,
 	}
 	if h.dice.IntN(2) == 0 {
 		req.Amount = apptest.Euros(1 + h.dice.Int64N(d.request.GetAmount().GetAmountMinor()))
@@ -160,4 +161,5 @@ var disputeStatus = map[disputesv1.DisputeState]string{
 	disputesv1.DisputeState_DISPUTE_STATE_UNDER_REVIEW:           "under_review",
 	disputesv1.DisputeState_DISPUTE_STATE_WON:                    "won",
 	disputesv1.DisputeState_DISPUTE_STATE_LOST:                   "lost",
+	disputesv1.DisputeState_DISPUTE_STATE_PREVENTED:              "prevented",
 }

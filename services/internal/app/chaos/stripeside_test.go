@@ -49,6 +49,7 @@ func (h *history) newerFirst() {
 // ibans are the banks that donors have.
 var ibans = []stripesim.IBAN{
 	stripesim.IBANPaid, stripesim.IBANPaidLate, stripesim.IBANRefused, stripesim.IBANRefusedLate, stripesim.IBANNoFunds,
+	stripesim.IBANDisputed,
 }
 
 func (h *history) someIBAN() stripesim.IBAN { return ibans[h.dice.IntN(len(ibans))] }
@@ -153,6 +154,7 @@ func (h *history) dispute() {
 		return
 	}
 	how := stripesim.Disputed{Inquiry: h.dice.IntN(4) == 0}
+	how.Prevented = !how.Inquiry && h.dice.IntN(5) == 0
 	if h.dice.IntN(4) == 0 {
 		how.AmountMinor = 1 + h.dice.Int64N(amount)
 	}
@@ -175,7 +177,8 @@ func (h *history) goOnWithDispute() {
 		func() error { return h.Sim.CloseDispute(id, true, h.dice.IntN(2) == 0) },
 		func() error { return h.Sim.CloseDispute(id, false, false) },
 		func() error { return h.Sim.CloseInquiry(id) },
-	}[h.dice.IntN(5)](); err != nil {
+		func() error { return h.Sim.ReinstateDispute(id) },
+	}[h.dice.IntN(6)](); err != nil {
 		h.note("  … not possible: %v", err)
 	}
 }
@@ -212,7 +215,8 @@ func (h *history) must(err error) {
 	}
 }
 
-// compareProgress: settled is what gifts brought, refunds and disputes deducted.
+// compareProgress: settled is what gifts brought, refunds and disputes deducted. One that was paid back twice takes
+// nothing from the others.
 func (h *history) compareProgress(ctx context.Context) string {
 	var want int64
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
@@ -230,6 +234,13 @@ func (h *history) compareProgress(ctx context.Context) string {
 			want += g.minor
 		}
 	}
+	gifts, err := h.gifts(ctx)
+	if err != nil {
+		return fmt.Sprintf("the gifts cannot be read: %v", err)
+	}
+	for _, d := range gifts {
+		want += max(0, d.GetAmountGivenBack().GetAmountMinor()+d.GetAmountDisputed().GetAmountMinor()-d.GetAmount().GetAmountMinor())
+	}
 	if got := c.GetProgress().GetSettled().GetAmountMinor(); got != want {
 		return fmt.Sprintf("settled is %d, gifts brought %d", got, want)
 	}
@@ -237,10 +248,6 @@ func (h *history) compareProgress(ctx context.Context) string {
 		return fmt.Sprintf("spent is %d, on paper it is %d", got, spent)
 	}
 	collected := h.firstMonthsUnderWay()
-	gifts, err := h.gifts(ctx)
-	if err != nil {
-		return fmt.Sprintf("the gifts cannot be read: %v", err)
-	}
 	var pending int64
 	for id := range collected {
 		pending += gifts[id].GetAmount().GetAmountMinor()
