@@ -32,7 +32,7 @@ SELECT EXISTS (
 		AND a.wait_event_type = 'Lock'
 )`
 	owner := pgtest.Owner(e.t, e.pool) // the service sees of others that they are there, and no more
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		var waits bool
 		if err := owner.QueryRow(e.t.Context(), sql).Scan(&waits); err != nil {
 			e.t.Fatal(err)

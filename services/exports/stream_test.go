@@ -99,7 +99,7 @@ func TestBreaksOff(t *testing.T) {
 		}
 	})
 	t.Run("and leaves no connection behind", func(t *testing.T) {
-		for deadline := time.Now().Add(10 * time.Second); pool.Stat().AcquiredConns() > 0; {
+		for deadline := time.Now().Add(time.Minute); pool.Stat().AcquiredConns() > 0; {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d connections are still in use", pool.Stat().AcquiredConns())
 			}

@@ -139,7 +139,7 @@ func TestTwoAtOnce(t *testing.T) {
 func waitForWaiter(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	owner := pgtest.Owner(t, pool)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		var waiting bool
 		if err := owner.QueryRow(t.Context(), `
 			SELECT EXISTS (

@@ -62,7 +62,7 @@ func TestPostersAndSealer(t *testing.T) {
 // sealRest seals until nothing is left: what another test's database holds open passes.
 func sealRest(t *testing.T, s *ledger.Service) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if err := s.SealAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}

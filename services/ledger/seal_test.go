@@ -256,7 +256,7 @@ func TestSealCrashes(t *testing.T) {
 			mustSeal(t, s, 4)
 			mustPost(t, s, pool, gifts(4, 9)...)
 			steps := 0
-			deadline := time.Now().Add(30 * time.Second)
+			deadline := time.Now().Add(time.Minute)
 			for done := false; !done; {
 				steps++
 				ctx, cancel := context.WithCancel(t.Context())

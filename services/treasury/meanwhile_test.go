@@ -15,7 +15,7 @@ import (
 // untilWaits returns once somebody waits for an advisory lock, who must not have ended.
 func untilWaits(t *testing.T, pool *pgxpool.Pool, ended <-chan error) {
 	t.Helper()
-	for deadline, waits := time.Now().Add(20*time.Second), false; !waits; time.Sleep(5 * time.Millisecond) {
+	for deadline, waits := time.Now().Add(time.Minute), false; !waits; time.Sleep(5 * time.Millisecond) {
 		const waitingSQL = `
 SELECT EXISTS (
 	SELECT

@@ -356,7 +356,7 @@ func one[T any](e *env, sql string, args ...any) (value T) {
 // eventually polls until ok, or fails.
 func (e *env) eventually(what string, ok func() bool) {
 	e.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			e.t.Fatalf("never: %s", what)

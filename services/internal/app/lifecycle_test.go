@@ -150,7 +150,7 @@ func TestReadiness(t *testing.T) {
 	ready := func() bool { return httpStatus(t, base+"/readyz") == http.StatusOK && grpcReady() }
 	within := func(what string, holds func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("never came true: %s", what)
 			}

@@ -37,8 +37,8 @@ const (
 	fewestSteps, mostSteps = 15, 45
 	// favouriteWeight is how much likelier the steps are that a history is about.
 	favouriteWeight = 4
-	// settleTime is how long the program may take to come to rest.
-	settleTime = 90 * time.Second
+	// settleTime is how long the program may take to come to rest, on a machine that has much else to do.
+	settleTime = 5 * time.Minute
 	// settlePause is between two looks: looking takes time from the program.
 	settlePause = 50 * time.Millisecond
 	// daysLength: what waits by the database's clock, which nobody can move, is told so often that its time has come.
