@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
@@ -24,6 +25,8 @@ type Config struct {
 	Payouts *payouts.Service
 	// Pace is the slowest that a reader may be; as slow as it likes when zero.
 	Pace Pace
+	// Documents are the papers of what a collective entered by hand, by the ids that references in its book have. Nil: none.
+	Documents ReadDocuments
 }
 
 // Service writes exports. It is safe for concurrent use.
@@ -31,6 +34,7 @@ type Service struct {
 	ledger      *ledger.Service
 	collectives *collectives.Service
 	payouts     *payouts.Service
+	documents   ReadDocuments
 	// places has one for each export under way.
 	places *places.Set
 	pace   Pace
@@ -49,7 +53,7 @@ const (
 // New returns a service.
 func New(cfg Config) *Service {
 	return &Service{
-		ledger: cfg.Ledger, collectives: cfg.Collectives, payouts: cfg.Payouts, pace: cfg.Pace,
+		ledger: cfg.Ledger, collectives: cfg.Collectives, payouts: cfg.Payouts, documents: cfg.Documents, pace: cfg.Pace,
 		places: places.New(places.Config{All: maxExports, Each: maxOfOne}),
 	}
 }
@@ -171,6 +175,9 @@ type export struct {
 	progress    func(done, total int64)
 	view        *ledger.View
 	payouts     *payouts.Service
+	// documents are read where the format tells of them.
+	readDocuments ReadDocuments
+	documents     map[uuid.UUID]Document
 }
 
 func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
@@ -183,6 +190,7 @@ func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
 		return nil, err
 	}
 	x.format, x.filter.InSealOrder, x.progress, x.payouts = format, format.inSealOrder, req.Progress, s.payouts
+	x.readDocuments = s.documents
 	if err := x.setDays(req.From, req.To); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ import (
 //
 // To is the closing day; without From the year has twelve months. Entries come in the order in which
 // books are sealed, and are numbered in it: so a number, once given, stays in every later file of the
-// year, and what was committed while an older transaction was under way is left for the next file.
+// year, and what is not sealed, which takes seconds, is left for the next file: the seal is the validation.
 //
 // Errors: FAILED_PRECONDITION FEC_CURRENCY when the year has entries in another currency than the euro,
 // since the books keep no rates; FAILED_PRECONDITION FEC_ACCOUNT for an account whose code does
@@ -74,6 +74,7 @@ func fecJournals() (byKind map[string]fecJournal, inOrder []fecJournal, err erro
 // fecWriter writes the lines. Days are kept as they are written, and so compare as text.
 type fecWriter struct {
 	*chunks
+	export      *export
 	zone        *time.Location
 	journals    map[string]fecJournal
 	first, last string
@@ -82,6 +83,8 @@ type fecWriter struct {
 	begun   int64
 	valid   string
 	journal fecJournal
+	// piece and pieceDay are the paper's.
+	piece, pieceDay string
 }
 
 func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
@@ -94,7 +97,7 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 		return nil, err
 	}
 	w := &fecWriter{
-		chunks: c, zone: x.zone, journals: journals, first: x.first.Format(fecDay), last: x.last.Format(fecDay),
+		chunks: c, export: x, zone: x.zone, journals: journals, first: x.first.Format(fecDay), last: x.last.Format(fecDay),
 	}
 	w.valid = w.first
 	lines, err := x.opening(ctx, movements)
@@ -108,7 +111,7 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 	if len(lines) > 0 {
 		w.number, w.journal = 1, journals[openingKind]
 		for _, line := range lines {
-			w.line(line.Account, line.Before, "AN"+w.first[:4], w.first, w.journal.label)
+			w.line(line.Account, line.Before, "AN"+w.first[:4], w.first, w.first, w.journal.label)
 		}
 	}
 	return w, nil
@@ -180,20 +183,26 @@ func (w *fecWriter) entry(row *ledger.EntryRow) error {
 		label += " " + row.Donation.String()
 	}
 	account := ledger.Account{Code: row.Code, DisplayName: row.DisplayName}
-	reference := cmp.Or(fecText(row.Reference), strconv.FormatInt(row.TransactionID, 10))
-	w.line(account, row.Amount, reference, row.Effective.In(w.zone).Format(fecDay), label)
+	w.line(account, row.Amount, w.piece, w.pieceDay, row.Effective.In(w.zone).Format(fecDay), label)
 	return w.spill()
 }
 
 func (w *fecWriter) end() error { return nil }
 
-// begin sets the day of validation: that on which it was recorded and can no longer be changed. It is
-// not before the one of the number before, and inside the year as all days of the file must
-// be: what was recorded after the closing day has that one.
+// begin sets the day of validation: that of the seal, since which the transaction can no longer be changed without showing. It
+// is not before the transaction's own nor before that of the number before, and inside the year as all days of the file
+// must be: what was sealed after the closing day has that one. The paper's day is its own, unless it is of another year.
 func (w *fecWriter) begin(row *ledger.EntryRow) {
 	w.begun = row.TransactionID
 	w.number++
-	w.valid = min(max(w.valid, row.Recorded.In(w.zone).Format(fecDay)), w.last)
+	day := row.Effective.In(w.zone).Format(fecDay)
+	w.valid = min(max(w.valid, day, row.Sealed.In(w.zone).Format(fecDay)), w.last)
+	piece, pieceDay := w.export.piece(cmp.Or(row.Corrects, row.Reference))
+	w.piece = cmp.Or(fecText(piece), strconv.FormatInt(row.TransactionID, 10))
+	w.pieceDay = strings.ReplaceAll(pieceDay, "-", "")
+	if w.pieceDay < w.first || w.pieceDay > w.last {
+		w.pieceDay = day
+	}
 	journal, known := w.journals[row.Kind]
 	if !known || row.Kind == openingKind {
 		journal = w.journals[otherKind]
@@ -203,7 +212,7 @@ func (w *fecWriter) begin(row *ledger.EntryRow) {
 
 // line leaves out the columns of subsidiary ledgers, of lettering and of currencies: all of an
 // account's entries are on the account itself, and all are in euros.
-func (w *fecWriter) line(account ledger.Account, amount money.Amount, reference, day, label string) {
+func (w *fecWriter) line(account ledger.Account, amount money.Amount, piece, pieceDay, day, label string) {
 	debit, credit := strings.ReplaceAll(amount.Decimal(), ".", ","), "0,00"
 	if amount.Minor < 0 {
 		debit, credit = credit, debit[1:]
@@ -212,7 +221,7 @@ func (w *fecWriter) line(account ledger.Account, amount money.Amount, reference,
 	for i, field := range [18]string{
 		0: w.journal.code, 1: w.journal.name, 2: strconv.FormatInt(w.number, 10), 3: day,
 		4: account.Code, 5: cmp.Or(fecText(account.DisplayName), account.Code),
-		8: reference, 9: day, 10: label, 11: debit, 12: credit, 15: w.valid,
+		8: piece, 9: pieceDay, 10: label, 11: debit, 12: credit, 15: w.valid,
 	} {
 		if i > 0 {
 			b = append(b, '\t')

@@ -1,22 +1,29 @@
 package exports_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -67,6 +74,20 @@ func generate(t *testing.T, books *ledger.Service, pool *pgxpool.Pool, seed uint
 		DO $$ BEGIN
 			SET LOCAL session_replication_role = replica;
 			UPDATE ledger.transactions SET recorded_at = '2023-12-30'::timestamptz + id * interval '31 hours';
+		END $$`); err != nil {
+		t.Fatal(err)
+	}
+	seal(t, books)
+	// One checkpoint signs all: the days are those of many.
+	if _, err := pgtest.Owner(t, pool).Exec(t.Context(), `
+		DO $$ BEGIN
+			SET LOCAL session_replication_role = replica;
+			INSERT INTO ledger.checkpoints (size, previous_size, signed_at, book, root, consistency, note, verifier_key)
+			SELECT s.number, s.number - 1, '2023-12-30'::timestamptz + s.number * interval '31 hours', c.book, c.root, c.consistency, c.note, c.verifier_key
+			FROM ledger.seals AS s
+			JOIN ledger.checkpoints AS c ON c.book = s.book
+			WHERE s.number < c.size
+			ON CONFLICT DO NOTHING;
 		END $$`); err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +181,10 @@ func TestFECKeepsItsNumbers(t *testing.T) {
 	before, _ := download(t, service, fecOf(lastYear, ""))
 	// Back-dated to the first day of the year, and so first by its own date.
 	post(t, books, pool, pair("txn_back", ledger.KindGift, time.Date(lastYear, 1, 1, 0, 0, 0, 0, paris), ledger.RoleBank, ledger.RoleGifts, eur(1), vallon, ""))
+	if unsealed, _ := download(t, service, fecOf(lastYear, "")); unsealed != before {
+		t.Error("what is not sealed is in the file")
+	}
+	seal(t, books)
 	after, _ := download(t, service, fecOf(lastYear, ""))
 	if !strings.HasPrefix(after, before) || len(after) == len(before) {
 		t.Error("a late entry changed what stood in the file before it")
@@ -171,6 +196,7 @@ func TestFECSaysWhatWasTakenBack(t *testing.T) {
 	at := time.Date(lastYear, 6, 1, 12, 0, 0, 0, paris)
 	post(t, books, pool, pair("expense:1", ledger.KindExpense, at, ledger.RoleLawyerFees, ledger.RoleSuppliers, eur(7), vallon, ""),
 		pair("expense:1:reversed", ledger.KindReversal, at, ledger.RoleSuppliers, ledger.RoleLawyerFees, eur(7), vallon, ""))
+	seal(t, books)
 	text, _ := download(t, service, fecOf(lastYear, ""))
 	lines, problems := checkFEC(text, fmt.Sprint(lastYear, "0101"), fmt.Sprint(lastYear, "1231"))
 	if len(problems) > 0 || len(lines) != 4 {
@@ -180,6 +206,87 @@ func TestFECSaysWhatWasTakenBack(t *testing.T) {
 		if got := lines[i]["JournalCode"] + " " + lines[i]["EcritureLib"]; got != want {
 			t.Errorf("line %d is %q, want %q", i, got, want)
 		}
+	}
+}
+
+// TestFECNamesThePapers looks at the three columns that tell of the paper and of the validation.
+func TestFECNamesThePapers(t *testing.T) {
+	_, books, pool := open(t, "Europe/Paris")
+	id := func(n int) string { return fmt.Sprintf("01890a5d-ac96-774b-bcce-b302099a80%02x", n) }
+	at := time.Date(lastYear, 6, 1, 12, 0, 0, 0, paris)
+	posted := func(reference, kind string) ledger.Transaction {
+		return pair(reference, kind, at, ledger.RoleLawyerFees, ledger.RoleUnknownReceipts, eur(7), vallon, "")
+	}
+	post(t, books, pool,
+		posted("txn_stripe", ledger.KindFee), posted("payout:po_1", ledger.KindPayout), posted("payout:po_1:returned", ledger.KindPayout),
+		posted("expense:"+id(1), ledger.KindExpense), posted("expense-payment:"+id(1)+":1", ledger.KindExpensePayment),
+		posted("expense:"+id(1)+":reversed", ledger.KindReversal),
+		posted("offline-gift:"+id(2), ledger.KindGift), posted("deposit:"+id(3), ledger.KindDeposit), posted("deposit:"+id(3)+":"+id(2), ledger.KindDeposit),
+		posted("expense:"+id(4), ledger.KindExpense), posted("bank-line:"+id(5), ledger.KindReceipt))
+	if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
+		return books.ReclassifyTx(ctx, tx, "", ledger.Reclassification{
+			Original: "txn_stripe", Reference: "reclassification:" + id(6), Effective: at, Collective: vallon, Amount: eur(7),
+			FromCode: "6226", ToCode: "6227",
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := books.ReverseTx(ctx, tx, "", ledger.Reversal{
+			Original: "reclassification:" + id(6), Reference: "reversal:" + id(7), Effective: at, Collective: vallon,
+		})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	signed := time.Date(lastYear, 6, 4, 23, 30, 0, 0, paris)
+	sealer := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{7}, 32), Now: func() time.Time { return signed }})
+	if err := sealer.SealAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	service := exports.New(exports.Config{
+		Ledger: books, Collectives: collectives.New(collectives.Config{Pool: pool}),
+		Documents: func(_ context.Context, collective string) (map[uuid.UUID]exports.Document, error) {
+			if collective != vallon {
+				return nil, errors.New("another's papers were asked for")
+			}
+			return map[uuid.UUID]exports.Document{
+				uuid.MustParse(id(1)): {Number: "F-2026/17", Day: "2026-05-12"},
+				uuid.MustParse(id(2)): {Number: "CAG-ABCD-EFGH", Day: "2026-05-30"},
+				uuid.MustParse(id(3)): {Day: "2026-05-31"},
+				// Of the year before.
+				uuid.MustParse(id(4)): {Number: "F|2025\t9", Day: "2025-12-30"},
+				uuid.MustParse(id(5)): {Day: "2026-05-29"},
+			}, nil
+		},
+	})
+	text, _ := download(t, service, fecOf(lastYear, ""))
+	lines, problems := checkFEC(text, fmt.Sprint(lastYear, "0101"), fmt.Sprint(lastYear, "1231"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var got []string
+	for i, line := range lines {
+		if i%2 == 0 {
+			got = append(got, line["PieceRef"]+" "+line["PieceDate"])
+		}
+		if line["ValidDate"] != "20260604" || line["EcritureDate"] != "20260601" {
+			t.Errorf("line %d was validated on %s, and is of %s", i, line["ValidDate"], line["EcritureDate"])
+		}
+	}
+	want := []string{
+		"txn_stripe 20260601", "po_1 20260601", "po_1 20260601",
+		"F-2026/17 20260512", "F-2026/17 20260512", "F-2026/17 20260512",
+		"CAG-ABCD-EFGH 20260530", "REM-099A8003 20260531", "REM-099A8003 20260531",
+		"F 2025 9 20260601", "REL-099A8005 20260529", "txn_stripe 20260601", "txn_stripe 20260601",
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if uuids := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-`).FindAllString(text, -1); len(uuids) > 0 {
+		t.Errorf("ids of our own are in it: %v", uuids)
 	}
 }
 
@@ -237,6 +344,7 @@ func TestFECRefusesWhatItCannotHold(t *testing.T) {
 				t.Fatal(err)
 			}
 			post(t, books, pool, tx)
+			seal(t, books)
 			for year, want := range map[int]string{lastYear - 1: "", lastYear: reason, lastYear + 1: reason} {
 				var got string
 				// Nothing is sent of what is refused, so the writer's own error is not met.

@@ -30,8 +30,10 @@ type format struct {
 	needsYear bool
 	// whole: it is of all time, and days are refused.
 	whole bool
-	// inSealOrder: its entries come in the order of sealing.
+	// inSealOrder: its entries come in the order of sealing, as far as they are sealed.
 	inSealOrder bool
+	// documents: it names the papers behind the entries.
+	documents bool
 	// open returns what takes the entries; nil when the file has none and is in the chunks already. What
 	// it refuses, it refuses before the first byte is sent.
 	open func(context.Context, *export, *chunks) (writer, error)
@@ -63,7 +65,7 @@ var formats = map[string]format{
 
 	FormatFEC: {
 		contentType: "text/plain; charset=utf-8", fileName: fecName, open: openFEC,
-		needsYear: true, inSealOrder: true,
+		needsYear: true, inSealOrder: true, documents: true,
 	},
 	FormatFECNotice: {contentType: "text/plain; charset=utf-8", fileName: fecNoticeName, open: openFECNotice, needsYear: true},
 }

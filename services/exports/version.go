@@ -41,7 +41,11 @@ func (x *export) digest(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := x.loadDocuments(ctx); err != nil {
+		return "", err
+	}
 	h := sha256.New()
+	x.hashDocuments(h)
 	fmt.Fprintf(h, "%s %s %q %q %q\n", runtime.Version(), revision(), x.fileName, x.zone, x.title)
 	for _, a := range accounts {
 		fmt.Fprintf(h, "%q %q %q\n", a.Code, a.DisplayName, a.Type)

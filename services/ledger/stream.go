@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -18,9 +19,8 @@ type Filter struct {
 	Book string
 	// Start and End bound the effective time, Start included and End not. Zero: no bound.
 	Start, End time.Time
-	// InSealOrder gives the order in which books are sealed, instead of that of effective time. It
-	// stops before what a transaction still under way could come before: so what stands at a
-	// place in one reading stands there in every later one, and new entries come at the end.
+	// InSealOrder gives the order in which books are sealed, instead of that of effective time, and only what is
+	// sealed: so what stands at a place in one reading stands there in every later one, and new entries come at the end.
 	InSealOrder bool
 }
 
@@ -31,6 +31,11 @@ type EntryRow struct {
 	Kind          string
 	Effective     time.Time
 	Recorded      time.Time
+	// Sealed is when the first checkpoint was signed that covers it; zero unless the order is that of sealing.
+	Sealed time.Time
+	// Corrects is the reference of the transaction that this one takes back or reclassifies; empty when it does not, and unless the
+	// order is that of sealing.
+	Corrects string
 	// Line counts the transaction's entries from 1. Lines of other collectives are missing.
 	Line int16
 	// Type is the account's.
@@ -54,24 +59,51 @@ SELECT
     e.campaign,
     e.donation`
 
-const fromShare = `
+const fromPart = `
 FROM ledger.entries AS e
 JOIN ledger.transactions AS t ON t.id = e.transaction_id
-JOIN ledger.accounts AS a ON a.id = e.account_id
+JOIN ledger.accounts AS a ON a.id = e.account_id`
+
+const ofSharePart = `
 WHERE e.collective = @collective
     AND e.effective_at >= @start
     AND e.effective_at < @end
     AND (@collective <> '' OR t.book = @book)
     AND pg_visible_in_snapshot(t.xid, @watermark)`
 
-const streamSQL = streamColumns + fromShare + `
+const fromShare = fromPart + ofSharePart
+
+const streamSQL = streamColumns + `,
+    NULL::timestamptz,
+    ''` + fromShare + `
 ORDER BY
     e.effective_at,
     e.transaction_id,
     e.line`
 
-const streamInSealOrderSQL = streamColumns + fromShare + `
-    AND t.xid < pg_snapshot_xmin(@watermark)
+// The first checkpoint of the watermark's that has the transaction in it.
+const sealPart = `
+    SELECT c.signed_at
+    FROM ledger.seals AS s
+    JOIN ledger.checkpoints AS c
+        ON c.book = s.book
+        AND c.size >= s.number
+        AND pg_visible_in_snapshot(c.xid, @watermark)
+    WHERE s.transaction_id = t.id
+    ORDER BY c.size
+    LIMIT 1`
+
+// A correction of a correction is one of the first.
+const streamInSealOrderSQL = streamColumns + `,
+    k.signed_at,
+    COALESCE(oo.reference, o.reference, '')` + fromPart + `
+CROSS JOIN LATERAL (` + sealPart + `
+) AS k
+LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
+LEFT JOIN ledger.reclassifications AS m ON m.transaction_id = t.id
+LEFT JOIN ledger.transactions AS o ON o.id = COALESCE(r.original_id, m.original_id)
+LEFT JOIN ledger.reclassifications AS mm ON mm.transaction_id = o.id
+LEFT JOIN ledger.transactions AS oo ON oo.id = mm.original_id` + ofSharePart + `
 ORDER BY
     t.xid,
     t.id,
@@ -101,18 +133,19 @@ func (v *View) StreamEntries(ctx context.Context, f Filter, fn func(*EntryRow) e
 	}
 	defer rows.Close()
 	var (
-		row EntryRow
-		e   rawEntry
+		row    EntryRow
+		e      rawEntry
+		sealed pgtype.Timestamptz
 	)
 	targets := []any{
 		&row.TransactionID, &row.Reference, &row.Kind, &row.Effective, &row.Recorded, &row.Line, &row.Type,
-		&e.code, &e.displayName, &e.minor, &e.currency, &e.campaign, &e.donation,
+		&e.code, &e.displayName, &e.minor, &e.currency, &e.campaign, &e.donation, &sealed, &row.Corrects,
 	}
 	for rows.Next() {
 		if err := rows.Scan(targets...); err != nil {
 			return postgres.Error(err)
 		}
-		row.PostedEntry = e.entry()
+		row.Sealed, row.PostedEntry = sealed.Time, e.entry()
 		if err := fn(&row); err != nil {
 			return err
 		}
@@ -154,7 +187,8 @@ SELECT
     e.currency,
     COALESCE(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
     count(*) FILTER (WHERE e.effective_at >= @from)` + fromShare + `
-    AND (NOT @settled OR t.xid < pg_snapshot_xmin(@watermark))
+    AND (NOT @sealed OR EXISTS (` + sealPart + `
+    ))
 GROUP BY
     a.id,
     e.currency
@@ -167,7 +201,7 @@ ORDER BY
 // accounts' codes. It reads them all, once. Only Balances of the accounts are empty.
 func (v *View) Movements(ctx context.Context, f Filter) ([]Movement, error) {
 	arguments := v.arguments(f)
-	arguments["from"], arguments["start"], arguments["settled"] = startOf(f.Start), startOf(time.Time{}), f.InSealOrder
+	arguments["from"], arguments["start"], arguments["sealed"] = startOf(f.Start), startOf(time.Time{}), f.InSealOrder
 	rows, err := v.tx.Query(ctx, movementsSQL, arguments)
 	if err != nil {
 		return nil, postgres.Error(err)

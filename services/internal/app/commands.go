@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cagnotte/cagnotte/services/access"
@@ -15,6 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
+	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
 // ExportRequest asks for a file of a collective's ledger.
@@ -64,9 +66,25 @@ func ExportTo(ctx context.Context, databaseURL string, req ExportRequest, begin 
 			Ledger:      books,
 			Collectives: groups,
 			Payouts:     payouts.New(payouts.Config{Pool: pool, Ledger: books, Collectives: groups}),
+			Documents:   documentsOf(pool),
 		})
 		return exporter.Export(ctx, req, begin)
 	})
+}
+
+// documentsOf reads the papers that the treasury knows, for exports, which do not know the treasury.
+func documentsOf(pool *pgxpool.Pool) exports.ReadDocuments {
+	return func(ctx context.Context, collective string) (map[uuid.UUID]exports.Document, error) {
+		known, err := treasury.Documents(ctx, pool, collective)
+		if err != nil {
+			return nil, err
+		}
+		documents := make(map[uuid.UUID]exports.Document, len(known))
+		for id, d := range known {
+			documents[id] = exports.Document{Number: d.Number, Day: string(d.On)}
+		}
+		return documents, nil
+	}
 }
 
 // withPool runs a command against a database whose schema this program knows.

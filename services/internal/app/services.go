@@ -191,7 +191,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	}))
 	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(transfers))
 	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{
-		Ledger: books, Collectives: groups, Payouts: transfers, Pace: exports.DefaultPace,
+		Ledger: books, Collectives: groups, Payouts: transfers, Documents: documentsOf(a.pool), Pace: exports.DefaultPace,
 	})))
 	return nil
 }

@@ -1,0 +1,78 @@
+package treasury
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// Document is the paper that something entered by hand was booked from.
+type Document struct {
+	// Number is what stands on it; empty when it has none.
+	Number string
+	On     Day
+}
+
+// A line of the bank's is on a statement, which has a day and no number; what the bank calls it can be a person's name.
+const documentsSQL = `
+SELECT
+    d.id,
+    d.document,
+    to_char(d.on_day, 'YYYY-MM-DD')
+FROM (
+    SELECT
+        g.id,
+        COALESCE(NULLIF(g.document, ''), p.reference, '') AS document,
+        g.received_on AS on_day
+    FROM treasury.offline_gifts AS g
+    LEFT JOIN treasury.pledges AS p ON p.id = g.pledge
+    WHERE g.collective = @collective
+    UNION ALL
+    SELECT
+        s.id,
+        s.document,
+        s.banked_on
+    FROM treasury.deposits AS s
+    WHERE s.collective = @collective
+    UNION ALL
+    SELECT
+        e.id,
+        e.document,
+        e.documented_on
+    FROM treasury.expenses AS e
+    WHERE e.collective = @collective
+    UNION ALL
+    SELECT
+        l.id,
+        '',
+        l.booked_on
+    FROM treasury.bank_lines AS l
+    WHERE l.collective = @collective
+        AND l.ledger_transaction IS NOT NULL
+) AS d
+ORDER BY d.id`
+
+// Documents returns the papers of all that a collective entered by hand, by the id that the references in its book have.
+func Documents(ctx context.Context, pool *pgxpool.Pool, collective string) (map[uuid.UUID]Document, error) {
+	rows, err := pool.Query(ctx, documentsSQL, pgx.NamedArgs{"collective": collective})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	documents := map[uuid.UUID]Document{}
+	var id uuid.UUID
+	var d Document
+	_, err = pgx.ForEachRow(rows, []any{&id, &d.Number, &d.On}, func() error {
+		if validReference(d.Number) {
+			d.Number = formatReference(d.Number)
+		}
+		d.Number = strings.TrimSpace(d.Number)
+		documents[id] = d
+		return nil
+	})
+	return documents, postgres.Error(err)
+}
