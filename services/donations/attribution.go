@@ -272,8 +272,6 @@ type Lookup struct {
 	sessions map[string]stripe.Session
 	// told are the payments, and read the invoices, of which all is known.
 	told, read map[string]bool
-	// refused: of a payment it was told that it is none of ours, because it may not be read.
-	refused bool
 }
 
 // NewLookup begins a step that looks up payments of the account.
@@ -425,7 +423,8 @@ func (l *Lookup) failed(err error) bool {
 	return true
 }
 
-// readIntent completes what is known of a payment. One that may not be read is taken for nobody's.
+// readIntent completes what is known of a payment. Of one that may not be read nobody can tell whose it is: a key without
+// that permission must not turn refunds and disputes into unknown receipts.
 func (l *Lookup) readIntent(ctx context.Context, p *Payment) (told bool, err error) {
 	if !l.may(&l.asks) {
 		return false, nil
@@ -434,8 +433,6 @@ func (l *Lookup) readIntent(ctx context.Context, p *Payment) (told bool, err err
 	switch {
 	case ctx.Err() != nil:
 		return false, err
-	case stripe.KindOf(err) == stripe.Refused:
-		l.refused = true
 	case l.failed(err):
 		return false, nil
 	}
@@ -572,7 +569,7 @@ func (s *Service) donationOf(ctx context.Context, account string, p Payment, clu
 	if err != nil {
 		return Match{}, err
 	}
-	if !told || lookup.refused {
+	if !told {
 		return Match{}, errs.Unavailable("PAYMENT_UNREAD", firstRetry, nil, "Stripe does not tell now whose payment it is.")
 	}
 	matches, err = s.Find(ctx, account, []Clue{clue})
