@@ -50,6 +50,8 @@ type Match struct {
 	Amount   money.Amount
 	// Asked is what the payment's page asked for: the Amount, or that in the donor's own currency.
 	Asked money.Amount
+	// UnderWay: the payment is in transit in the books, since its bank had not answered. Booked: it arrived there.
+	UnderWay, Booked bool
 }
 
 // IsPaidBy reports whether a payment of so much is the donation's. Another amount is not, nor a part of it.
@@ -66,10 +68,13 @@ SELECT
 	d.currency,
 	coalesce(d.payment_intent_id, ''),
 	coalesce(d.charge_id, ''),
+	d.booked_at IS NOT NULL,
 	ARRAY(SELECT p.payment_intent_id FROM donations.payments AS p WHERE p.donation = d.id ORDER BY 1),
 	ARRAY(SELECT p.paid_in_minor FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
 	ARRAY(SELECT p.paid_in_currency FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
-	ARRAY(SELECT p.differs FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id)
+	ARRAY(SELECT p.differs FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
+	ARRAY(SELECT p.surplus FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
+	ARRAY(SELECT p.under_way FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id)
 FROM donations.donations AS d
 WHERE (
 		d.payment_intent_id = ANY(@intents::text[])
@@ -127,16 +132,20 @@ func (s *Service) find(ctx context.Context, q querier, sql, account string, clue
 		others         []string
 		paidIn         []int64
 		currencies     []money.Currency
+		booked         bool
 		differs        []bool
+		surplus        []bool
+		underWay       []bool
 	)
 	_, err = pgx.ForEachRow(rows, []any{
 		&m.Donation, &m.Campaign.Collective, &m.Campaign.Campaign, &m.Amount.Minor, &m.Amount.Currency, &intent, &charge,
-		&others, &paidIn, &currencies, &differs,
+		&booked, &others, &paidIn, &currencies, &differs, &surplus, &underWay,
 	}, func() error {
-		m.Asked = m.Amount
+		m.Asked, m.Booked = m.Amount, booked
 		byIntent[intent], byCharge[charge] = m, m
 		for i, other := range others {
 			of := m
+			of.UnderWay, of.Booked = underWay[i], surplus[i] || booked && other == intent
 			if currencies[i] != "" {
 				of.Asked = money.Amount{Minor: paidIn[i], Currency: currencies[i]}
 			}
@@ -648,6 +657,35 @@ VALUES (
 )
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET differs = true`
+
+const holdPaymentSQL = `
+INSERT INTO donations.payments AS p (
+	donation,
+	payment_intent_id,
+	surplus,
+	given_back_minor,
+	paid_in_minor,
+	given_back_in_minor,
+	under_way
+)
+VALUES (
+	@donation,
+	@intent,
+	false,
+	0,
+	0,
+	0,
+	@under_way
+)
+ON CONFLICT (donation, payment_intent_id) DO UPDATE
+SET under_way = excluded.under_way`
+
+// HoldTx remembers that a payment is in transit in the books, or is there no more. The caller posts that in the same
+// transaction, and has locked the donation, whose state it leaves to what the payment's session says.
+func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, intent string, underWay bool) error {
+	_, err := tx.Exec(ctx, holdPaymentSQL, pgx.NamedArgs{"donation": donation, "intent": intent, "under_way": underWay})
+	return postgres.Error(err)
+}
 
 // RefuseTx leaves the donations as they are whose payments these are not, and tells members of each. The caller books
 // the money to nobody in the same transaction. Those that name no donation of the account are nobody's business.

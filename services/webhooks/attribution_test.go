@@ -9,6 +9,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -385,5 +386,91 @@ func TestARefundOfASurplusPaymentThatIsBookedBeforeIt(t *testing.T) {
 	}
 	if settled, _ := e.progress(vallon); settled != 20_00 {
 		t.Errorf("settled %d", settled)
+	}
+}
+
+// Stripe has some debits in its balance before the bank has answered. They are under way, and then received or not paid;
+// never received and given back.
+func TestADebitThatIsInTheBalanceWhileItIsPending(t *testing.T) {
+	for name, c := range map[string]struct {
+		paid bool
+		// order of what is booked: the payment while it is pending, its arrival, its failure, and the payment seen after it.
+		order   []string
+		state   donations.State
+		settled int64
+	}{
+		"arrives":                        {true, []string{"pending", "arrived"}, donations.StateSucceeded, 20_00},
+		"fails":                          {false, []string{"pending", "failure"}, donations.StateFailed, 0},
+		"fails, and both are seen later": {false, []string{"failed", "failure"}, donations.StateFailed, 0},
+		"fails, and its return is seen before it":        {false, []string{"failure", "failed"}, donations.StateFailed, 0},
+		"arrives, and was not seen before":               {true, []string{"arrived"}, donations.StateSucceeded, 20_00},
+		"is asked for again while it is still under way": {true, []string{"pending", "pending", "arrived", "arrived"}, donations.StateSucceeded, 20_00},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, stripesim.Config{FeeDelay: 40 * 24 * time.Hour})
+			if err := e.sim.OfferDebits("", true); err != nil {
+				t.Fatal(err)
+			}
+			e.run("")
+			d := e.give(vallon)
+			if err := e.sim.PayByDebit(d.CheckoutSession, stripesim.IBANPaid); err != nil {
+				t.Fatal(err)
+			}
+			e.delivered()
+			e.run("")
+			intent := e.donation(d).PaymentIntent
+			at := e.clock.Now().Truncate(time.Second)
+			source := stripe.Source{ID: "py_1", Object: "charge", Charge: "py_1", PaymentIntent: intent, Amount: 20_00, Currency: "EUR"}
+			payment := stripe.BalanceTransaction{ID: "txn_1", Type: "payment", Category: "charge", Amount: 20_00, Fee: 35, Net: 19_65, Currency: "EUR", Created: at}
+			all := map[string]stripe.BalanceTransaction{}
+			for name, status := range map[string]stripe.ChargeStatus{"pending": stripe.ChargePending, "arrived": stripe.ChargeSucceeded, "failed": stripe.ChargeFailed} {
+				payment.Source, payment.Source.Status = source, status
+				all[name] = payment
+			}
+			failure := payment
+			failure.ID, failure.Type, failure.Category, failure.Amount, failure.Fee, failure.Net = "txn_2", "payment_failure_refund", "refund", -20_00, 0, -20_00
+			failure.Source = stripe.Source{ID: "pyr_1", Object: "refund", Charge: "py_1", PaymentIntent: intent, Amount: 20_00, Currency: "EUR"}
+			failure.Created = at.Add(time.Hour)
+			all["failure"] = failure
+
+			for i, name := range c.order {
+				if i == len(c.order)-1 || name != "pending" {
+					e.answered(d, c.paid)
+				}
+				if err := e.webhooks.book(t.Context(), "", []stripe.BalanceTransaction{all[name]}, nil, nil); err != nil {
+					t.Fatal(err)
+				}
+				if name == "pending" {
+					e.want(d, donations.StatePending, false)
+					if settled, pending := e.progress(vallon); settled != 0 || pending != 20_00 {
+						t.Errorf("settled %d, pending %d", settled, pending)
+					}
+				}
+			}
+			e.want(d, c.state, c.paid)
+			if settled, pending := e.progress(vallon); settled != c.settled || pending != 0 {
+				t.Errorf("settled %d, pending %d", settled, pending)
+			}
+			sums := e.balances("")
+			if sums[ledger.RoleTransit] != 0 || sums[ledger.RoleGifts] != -c.settled || sums[ledger.RoleRefunds] != 0 || sums[ledger.RoleStripeBalance] != c.settled-35 {
+				t.Errorf("the books: %v", sums)
+			}
+		})
+	}
+}
+
+// answered brings the bank's answer on a debit, once.
+func (e *env) answered(d donations.Donation, paid bool) {
+	e.t.Helper()
+	if e.donation(d).State != donations.StatePending {
+		return
+	}
+	if err := e.sim.SettleDebit(d.CheckoutSession, paid); err != nil {
+		e.t.Fatal(err)
+	}
+	e.delivered()
+	if err := e.webhooks.applySessions(e.t.Context(), "", time.Time{}); err != nil {
+		e.t.Fatal(err)
 	}
 }

@@ -233,6 +233,11 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 		if p.stranger.Donation != uuid.Nil {
 			strangers = append(strangers, p.stranger)
 		}
+		if p.held != uuid.Nil {
+			if err := s.cfg.Donations.HoldTx(ctx, tx, p.held, p.of.Source.PaymentIntent, p.underWay); err != nil {
+				return nil, err
+			}
+		}
 		if p.movement.Donation != uuid.Nil {
 			p.movement.Account = account
 			movements = append(movements, p.movement)

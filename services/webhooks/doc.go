@@ -52,6 +52,12 @@
 // turn monthly gifts into unknown receipts. So do the sessions of single gifts whose events were lost: what a charge's
 // metadata says is never believed. Events of invoices and subscriptions are read again, like all objects.
 //
+// # Debits that are in the balance early
+//
+// Stripe has some debits in its balance while their bank has not answered, and takes them out again when they fail.
+// Until then their money is in transit in the books and the gift is under way. The answer moves no money at Stripe: what
+// arrived is posted under the balance transaction's id and "_arrived", when the paid gift is polled.
+//
 // # Looking back
 //
 // A balance transaction can become visible long after its creation, behind any cursor. One of a gift is polled

@@ -145,6 +145,9 @@ type posting struct {
 	movement donations.Movement
 	// unattributed: it is about a payment that is no gift of ours.
 	unattributed bool
+	// held is the gift whose payment passes through transit, under way when it comes there; Nil for none.
+	held     uuid.UUID
+	underWay bool
 	// stranger is a payment that looks like a gift's and is none; its Donation is Nil when there is none.
 	stranger donations.Stranger
 	// undocumented: its type is unknown.
@@ -172,7 +175,19 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 		dimensions = ledger.Entry{
 			Collective: match.Campaign.Collective, Campaign: match.Campaign.Campaign, Donation: match.Donation,
 		}
-		p.movement = movement(t, m, match)
+		switch {
+		case m.paid && match.UnderWay:
+			return arrival(p, t, dimensions, movement(t, m, match))
+		case t.Source.PaymentIntent == "":
+			p.movement = movement(t, m, match)
+		case m.paid && (t.Source.Status == stripe.ChargePending || t.Source.Status == stripe.ChargeFailed):
+			p.held, p.underWay = match.Donation, t.Source.Status == stripe.ChargePending
+			role, kind = ledger.RoleTransit, ledger.KindOther
+		case t.Type == "payment_failure_refund" && !match.Booked:
+			p.held, role, kind = match.Donation, ledger.RoleTransit, ledger.KindOther
+		default:
+			p.movement = movement(t, m, match)
+		}
 	case m.payment:
 		p.unattributed, role, kind = true, ledger.RoleUnknownReceipts, ledger.KindOther
 	}
@@ -192,6 +207,25 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 		entry(ledger.RoleStripeFees, fee)
 	}
 	entry(ledger.RoleStripeBalance, -t.Fee)
+	return p
+}
+
+// arrivalSuffix makes the reference of an arrival from that of its balance transaction, of which Stripe has one alone.
+const arrivalSuffix = "_arrived"
+
+// arrival turns what came into transit into the gift, once its bank has answered. Some debits are in Stripe's balance
+// before, and go out of it again when they fail: until then the gift is under way, and is not received.
+// https://docs.stripe.com/reports/balance-transaction-types
+func arrival(p posting, t stripe.BalanceTransaction, dimensions ledger.Entry, move donations.Movement) posting {
+	if t.Source.Status == stripe.ChargePending || t.Source.Status == stripe.ChargeFailed {
+		return p // nothing new
+	}
+	p.conversion, p.movement, p.held = ledger.Conversion{}, move, move.Donation
+	p.transaction.Reference, p.transaction.Kind, p.transaction.Effective = t.ID+arrivalSuffix, ledger.KindGift, t.Created
+	from, to := dimensions, dimensions
+	from.Role, from.Amount = ledger.RoleTransit, money.Amount{Minor: t.Amount, Currency: money.Currency(t.Currency)}
+	to.Role, to.Amount = ledger.RoleGifts, money.Amount{Minor: -t.Amount, Currency: money.Currency(t.Currency)}
+	p.transaction.Entries = []ledger.Entry{from, to}
 	return p
 }
 

@@ -57,11 +57,23 @@ type Source struct {
 	Donation uuid.UUID
 	// Method is how a charge was paid, Stripe's word, such as card or sepa_debit; empty when Stripe did not tell.
 	Method string
+	// Status is a charge's: pending while its bank has not answered, then succeeded or failed; empty for what is no charge.
+	Status ChargeStatus
 	// Invoice is what a charge paid; empty for one that paid none. Then Donation is Nil: such a charge has no metadata.
 	Invoice string
 	// Unreadable names a member that is not of Stripe's shape; what it would have said is left out. Empty: none.
 	Unreadable string
 }
+
+// ChargeStatus is how far a charge is.
+type ChargeStatus string
+
+// The statuses of a charge, https://docs.stripe.com/api/charges/object#charge_object-status.
+const (
+	ChargePending   ChargeStatus = "pending"
+	ChargeSucceeded ChargeStatus = "succeeded"
+	ChargeFailed    ChargeStatus = "failed"
+)
 
 // BalanceQuery asks for a page of balance transactions.
 type BalanceQuery struct {
@@ -156,6 +168,7 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 type chargeObject struct {
 	ID            string         `json:"id"`
 	Created       int64          `json:"created"`
+	Status        ChargeStatus   `json:"status"`
 	Amount        int64          `json:"amount"`
 	Currency      string         `json:"currency"`
 	Metadata      metadata       `json:"metadata"`
@@ -174,6 +187,7 @@ func (o *chargeObject) balance() *BalanceTransaction {
 	balance.Source = Source{
 		ID: o.ID, Object: objectCharge, Created: madeAt(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
 		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Method: o.Method.Type, Invoice: o.Invoice.ID,
+		Status: o.Status,
 	}
 	return &balance
 }
@@ -294,6 +308,7 @@ type sourceObject struct {
 	ID             string            `json:"id"`
 	Object         string            `json:"object"`
 	Created        int64             `json:"created"`
+	Status         ChargeStatus      `json:"status"`
 	Amount         int64             `json:"amount"`
 	Currency       string            `json:"currency"`
 	Metadata       map[string]string `json:"metadata"`
@@ -339,6 +354,7 @@ func (o *sourceObject) UnmarshalJSON(data []byte) error {
 		m.must("payment_intent", &o.PaymentIntent)
 		m.must("invoice", &o.Invoice)
 		m.may("created", &o.Created)
+		m.may("status", &o.Status)
 		m.may("original_payout", &o.OriginalPayout)
 		m.may("transfer", &o.Transfer)
 		m.may("payment_method_details", &o.Method)
@@ -364,7 +380,7 @@ func (o *sourceObject) source() Source {
 	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
 	switch o.Object {
 	case objectCharge:
-		s.Charge, s.Donation, s.Invoice, s.Method = o.ID, parseDonation(o.Metadata), o.Invoice.ID, o.Method.Type
+		s.Charge, s.Donation, s.Invoice, s.Method, s.Status = o.ID, parseDonation(o.Metadata), o.Invoice.ID, o.Method.Type, o.Status
 	case "transfer_reversal":
 		s.Original = o.Transfer.ID
 	}
