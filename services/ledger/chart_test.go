@@ -2,6 +2,9 @@ package ledger_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -28,6 +31,18 @@ func TestCharts(t *testing.T) {
 		for _, a := range accounts {
 			codes[chart] = append(codes[chart], a.Code)
 		}
+		// Every role that code has a name for.
+		for _, role := range roleConstants(t) {
+			if err := s.View(t.Context(), "", func(v *ledger.View) error {
+				account, err := v.Role(t.Context(), chart, role)
+				if err == nil && !slices.Contains(codes[chart], account.Code) {
+					t.Errorf("%s: nothing plays %s", chart, role)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if !slices.IsSorted(codes[chart]) {
 			t.Errorf("%s is not in the order of its codes: %v", chart, codes[chart])
 		}
@@ -47,6 +62,28 @@ func TestCharts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// roleConstants reads the roles from the package's source, so that none is forgotten here.
+func roleConstants(t *testing.T) (roles []ledger.AccountRole) {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`(?m)^\tRole[A-Z]\w* AccountRole = "([a-z_]+)"$`).FindAllStringSubmatch(string(text), -1) {
+			roles = append(roles, ledger.AccountRole(found[1]))
+		}
+	}
+	if len(roles) < 15 {
+		t.Fatalf("only the roles %v were found", roles)
+	}
+	return roles
 }
 
 func TestEnsureBook(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
 // Config is all that a running Cagnotte is told. FromEnv fills the first part.
@@ -38,6 +40,9 @@ type Config struct {
 	SecretKey []byte
 	// FeeEstimate is CAGNOTTE_FEE_ESTIMATE, what a donor who covers the fee adds; nobody may when zero.
 	FeeEstimate campaigns.FeeEstimate
+	// Chart is CAGNOTTE_CHART, the name of the chart of accounts that a book begins with, one of [ledger.Charts]. A book keeps the one
+	// that it began with. Empty: [ledger.DefaultChart].
+	Chart string
 	// DrainDelay is CAGNOTTE_DRAIN_DELAY, such as 5s: how long the program that is told to end says that it is not
 	// ready and still serves. Zero without a load balancer; a minute at most.
 	DrainDelay time.Duration
@@ -124,6 +129,9 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	}
 	if cfg.FeeEstimate, err = feeEstimate(getenv("CAGNOTTE_FEE_ESTIMATE")); err != nil {
 		return Config{}, err
+	}
+	if cfg.Chart = getenv("CAGNOTTE_CHART"); cfg.Chart != "" && !slices.Contains(ledger.Charts(), cfg.Chart) {
+		return Config{}, fmt.Errorf("CAGNOTTE_CHART: %q is none of the charts of accounts %s", cfg.Chart, strings.Join(ledger.Charts(), ", "))
 	}
 	if delay := getenv("CAGNOTTE_DRAIN_DELAY"); delay != "" {
 		if cfg.DrainDelay, err = time.ParseDuration(delay); err != nil || cfg.DrainDelay < 0 || cfg.DrainDelay > time.Minute {

@@ -20,8 +20,11 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
 // TestATreasurerCorrectsABooking pays a gift, and a poster that nobody has explained: what Stripe reported stays, and the
@@ -292,4 +295,59 @@ func TestTheCheckpointTellsOfNobodyUnpublished(t *testing.T) {
 			t.Errorf("its own auditor: %v", err)
 		}
 	})
+}
+
+// TestEachChartTakesAWholeFlow gives online, pays out, and enters by hand in each chart, and looks at where it went.
+func TestEachChartTakesAWholeFlow(t *testing.T) {
+	wants := map[string]map[string]int64{
+		"fr-associations-2025": {"75411": -40_00, "627": 0, "530": 20_00, "6226": 250_00, "401": -250_00},
+		"fr-associations-2018": {"75411": -40_00, "627": 0, "530": 20_00, "6226": 250_00, "401": -250_00},
+		"en-plain":             {"4000": -40_00, "5000": 0, "1000": 20_00, "5200": 250_00, "2000": -250_00},
+	}
+	if len(wants) != len(ledger.Charts()) {
+		t.Errorf("there are the charts %v", ledger.Charts())
+	}
+	t.Run("a chart that is not stops the start", func(t *testing.T) {
+		e := apptest.Start(t, apptest.Config{})
+		_, err := app.FromEnv(settingsOf(e, map[string]string{"CAGNOTTE_CHART": "klingon"}))
+		if err == nil || !strings.Contains(err.Error(), "CAGNOTTE_CHART") || !strings.Contains(err.Error(), "en-plain") {
+			t.Errorf("err = %v", err)
+		}
+		cfg, err := app.FromEnv(settingsOf(e, map[string]string{"CAGNOTTE_CHART": "fr-associations-2018"}))
+		if err != nil || cfg.Chart != "fr-associations-2018" {
+			t.Errorf("the chart is %q, err = %v", cfg.Chart, err)
+		}
+	})
+	for chart, want := range wants {
+		t.Run(chart, func(t *testing.T) {
+			e := apptest.Start(t, apptest.Config{Chart: chart})
+			y := newTreasury(t, e, "vallon")
+			pay(t, e, give(t, e.Conn, gift(y.campaign)))
+			hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
+			if _, err := hand.CreateOfflineGift(y.ctx(t), y.cash(20_00)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := hand.CreateExpense(y.ctx(t), y.invoice("F-1", 250_00)); err != nil {
+				t.Fatal(err)
+			}
+			e.Eventually("all is booked", func() bool {
+				settled, _ := progress(t, e.Conn, y.campaign)
+				return settled == 40_00
+			})
+			got := balances(t, e.Conn, y.reader, y.collective)
+			for code, minor := range want {
+				if balance := got[code]; minor != 0 && balance != minor || minor == 0 && balance <= 0 {
+					t.Errorf("%s has %d, want %d: %v", code, balance, minor, got)
+				}
+			}
+			if chart != "en-plain" {
+				return
+			}
+			var told strings.Builder
+			e.Eventually("the books are sealed and sound", func() bool {
+				told.Reset()
+				return app.VerifyLedger(t.Context(), e.DatabaseURL, nil, nil, &told) == nil && strings.Contains(told.String(), " 0 waiting")
+			})
+		})
+	}
 }

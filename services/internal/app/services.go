@@ -85,7 +85,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: groups.TellKeyTx})
 	causes := campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
 	books := ledger.New(ledger.Config{
-		Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: treasury.References(), Metrics: registry,
+		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: treasury.References(), Metrics: registry,
 	})
 	gifts := donations.New(donations.Config{
 		Pool:        a.pool,

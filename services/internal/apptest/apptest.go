@@ -61,6 +61,8 @@ type Config struct {
 	AlertEmails []string
 	// LogTo receives the service's log; the test's own log when nil.
 	LogTo io.Writer
+	// Chart is the chart of accounts that books begin with; the default one when empty.
+	Chart string
 	// NoContract spares a benchmark the comparison of its many requests and answers with Stripe's description.
 	NoContract bool
 	// DatabaseURL is the owner's address of a database with the schema; a new one of the tests' server, which
@@ -178,6 +180,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 		SecretKey:                   secret,
 		TrustedProxies:              cfg.TrustedProxies,
 		FeeEstimate:                 campaigns.DefaultFeeEstimate,
+		Chart:                       cfg.Chart,
 		Logger:                      slog.New(slog.NewTextHandler(cfg.LogTo, nil)),
 		Now:                         e.Clock.Now,
 		GiftLimit:                   cfg.Limit,
