@@ -28,7 +28,7 @@ func TestADisputesIDIsNoCharges(t *testing.T) {
 	for object, want := range map[string]donations.Movement{
 		"dispute": {Dispute: "ch_looks_like", Charge: "ch_real", DisputedMinor: 20_00},
 		"refund":  {Refund: "ch_looks_like", Charge: "ch_real", GivenBackMinor: 20_00},
-		"charge":  {Charge: "ch_real", PaidMinor: 20_00},
+		"charge":  {Charge: "ch_real", PaidMinor: 20_00, SettledIn: "EUR"},
 	} {
 		moved := stripe.BalanceTransaction{
 			Type: map[string]string{"dispute": "adjustment", "refund": "refund", "charge": "charge"}[object], Category: object,
