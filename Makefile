@@ -30,6 +30,7 @@ protos:
 generate: protos ## generate Go, gateway and OpenAPI from the protos
 	$(TOOL) buf format -w proto
 	$(TOOL) buf generate --template .tools/buf.gen.yaml
+	$(TOOL) buf build proto --as-file-descriptor-set --exclude-imports -o gateway/reference/contract.binpb.gz
 
 .PHONY: build
 build: ## build the program into .dev/bin
@@ -88,7 +89,7 @@ BASE ?= origin/main
 
 .PHONY: verify
 verify: generate ## check that generated code is current, lint the protos, compare them with BASE
-	@git diff --exit-code --stat -- proto gateway/openapi.swagger.json || { echo "generated code was not current; commit what make generate wrote"; exit 1; }
+	@git diff --exit-code --stat -- proto gateway/openapi.swagger.json gateway/reference/contract.binpb.gz || { echo "generated code was not current; commit what make generate wrote"; exit 1; }
 	$(TOOL) buf lint
 	@if git rev-parse --verify --quiet $(BASE)^{commit} >/dev/null; then \
 		base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; \

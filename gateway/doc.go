@@ -20,6 +20,6 @@
 //	errors.go     the one form of every error
 //
 // Sub-packages: asset serves one embedded file well, widget holds the script for
-// other people's sites, pages the public pages, e2e the browser tests. The gateway
+// other people's sites, pages the public pages, reference the pages about the API, e2e the browser tests. The gateway
 // imports the protos and services/money of this module, and no service.
 package gateway

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/gateway/asset"
 	"github.com/cagnotte/cagnotte/gateway/pages"
+	"github.com/cagnotte/cagnotte/gateway/reference"
 	"github.com/cagnotte/cagnotte/gateway/widget"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
@@ -100,6 +101,10 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 	if err != nil {
 		return nil, err
 	}
+	api, err := reference.Handler(orJSON(site))
+	if err != nil {
+		return nil, err
+	}
 	return []route{
 		{"/", noBody, orJSON(site)},
 		{"/{$}", noBody, site},
@@ -111,6 +116,8 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 		{"/v1/webhooks/stripe/connect", eventBody, only(http.MethodPost, receive(conn, b, connectEndpoint))},
 		{"/healthz", noBody, only(http.MethodGet, http.HandlerFunc(alive))},
 		{"/readyz", noBody, only(http.MethodGet, ready(conn))},
+		{"/api", noBody, only(http.MethodGet, api)},
+		{"/api/", noBody, only(http.MethodGet, api)},
 		{"/openapi.json", noBody, only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300"))},
 		{"/widget.js", noBody, only(http.MethodGet, script)},
 	}, nil

@@ -228,7 +228,7 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	p.Content = messageView{
 		Heading:    p.Title,
 		Paragraphs: []string{p.T("homeLead"), p.T("homeText"), p.T("homePromise")},
-		Links:      []link{{"/openapi.json", p.T("homeAPI")}},
+		Links:      []link{{"/api", p.T("homeAPI")}},
 	}
 	s.answer(w, r, http.StatusOK, "message", p, cachePublic)
 }

@@ -1,0 +1,315 @@
+package reference
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+)
+
+//go:embed contract.binpb.gz
+var contract []byte
+
+// group is one proto package: what one page tells.
+type group struct {
+	Name     string // "donations"
+	Services []service
+	Messages []message
+	Enums    []enum
+}
+
+type service struct {
+	Name    string
+	Text    template.HTML
+	Methods []method
+}
+
+type method struct {
+	Name    string
+	Summary string
+	Text    template.HTML
+	Errors  []failure
+	Routes  []route
+	GRPC    string // "cagnotte.donations.v1.DonationsService/CreateDonation"
+	Fields  []field
+	Answer  *reference
+	Stream  bool
+	Curl    string
+}
+
+// route is one way to call a method over HTTP.
+type route struct{ Verb, Path string }
+
+type message struct {
+	Name   string
+	Text   template.HTML
+	Fields []field
+}
+
+type enum struct {
+	Name   string
+	Text   template.HTML
+	Values []value
+}
+
+type value struct {
+	Name string
+	Text template.HTML
+}
+
+type field struct {
+	Name     string
+	Type     string
+	Link     string // the address of the type, when it is one of the contract's
+	Where    string // "path", "query" or "body"; empty outside of requests
+	Required bool
+	Text     template.HTML
+}
+
+// reference is a type of the contract with its address.
+type reference struct{ Name, Link string }
+
+// loadContract reads the embedded descriptors into one group for each proto package that has something to tell.
+func loadContract() ([]group, error) {
+	files, err := readFiles()
+	if err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	var groups []group
+	for _, f := range files {
+		g := group{Name: packageName(f)}
+		requests := map[protoreflect.FullName]bool{}
+		for i := range f.Services().Len() {
+			s := f.Services().Get(i)
+			told := service{Name: string(s.Name()), Text: render(commentOf(s))}
+			for j := range s.Methods().Len() {
+				m := s.Methods().Get(j)
+				requests[m.Input().FullName()] = true
+				if told.Methods, err = appendMethod(told.Methods, m); err != nil {
+					return nil, fmt.Errorf("reference: %s: %w", m.FullName(), err)
+				}
+			}
+			g.Services = append(g.Services, told)
+		}
+		for i := range f.Messages().Len() {
+			if m := f.Messages().Get(i); !requests[m.FullName()] {
+				g.Messages = append(g.Messages, message{
+					Name: string(m.Name()), Text: render(commentOf(m)), Fields: fieldsOf(m, nil),
+				})
+			}
+		}
+		for i := range f.Enums().Len() {
+			g.Enums = append(g.Enums, enumOf(f.Enums().Get(i)))
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+// readFiles unpacks the descriptors. What they import stands in the program already.
+func readFiles() ([]protoreflect.FileDescriptor, error) {
+	z, err := gzip.NewReader(bytes.NewReader(contract))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		return nil, err
+	}
+	set := &descriptorpb.FileDescriptorSet{}
+	if err := proto.Unmarshal(raw, set); err != nil {
+		return nil, err
+	}
+	var files []protoreflect.FileDescriptor
+	for _, described := range set.GetFile() {
+		f, err := protodesc.NewFile(described, protoregistry.GlobalFiles)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b protoreflect.FileDescriptor) int {
+		return strings.Compare(string(a.Package()), string(b.Package()))
+	})
+	return files, nil
+}
+
+func appendMethod(methods []method, m protoreflect.MethodDescriptor) ([]method, error) {
+	rules := rulesOf(m)
+	if len(rules) == 0 {
+		// Only the program itself calls it, such as for Stripe's webhooks.
+		return methods, nil
+	}
+	told := method{
+		Name:   string(m.Name()),
+		GRPC:   string(m.Parent().FullName()) + "/" + string(m.Name()),
+		Stream: m.IsStreamingServer(),
+	}
+	comment := commentOf(m)
+	told.Summary = firstSentence(comment)
+	comment, told.Errors = splitErrors(comment)
+	told.Text = render(comment)
+	for _, r := range rules {
+		verb, path := verbAndPath(r)
+		told.Routes = append(told.Routes, route{verb, path})
+	}
+	told.Fields = fieldsOf(m.Input(), rules[0])
+	if full := m.Output().FullName(); strings.HasPrefix(string(full), "cagnotte.") {
+		told.Answer = &reference{string(m.Output().Name()), linkTo(m.Output())}
+	}
+	var err error
+	told.Curl, err = curlOf(m, rules[0], isPublic(comment))
+	return append(methods, told), err
+}
+
+// rulesOf returns the HTTP rule of a method and its additional bindings, the first one first.
+func rulesOf(m protoreflect.MethodDescriptor) []*annotations.HttpRule {
+	rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
+	if rule == nil {
+		return nil
+	}
+	return append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...)
+}
+
+func verbAndPath(r *annotations.HttpRule) (verb, path string) {
+	switch p := r.GetPattern().(type) {
+	case *annotations.HttpRule_Get:
+		return "GET", p.Get
+	case *annotations.HttpRule_Post:
+		return "POST", p.Post
+	case *annotations.HttpRule_Patch:
+		return "PATCH", p.Patch
+	case *annotations.HttpRule_Put:
+		return "PUT", p.Put
+	case *annotations.HttpRule_Delete:
+		return "DELETE", p.Delete
+	}
+	return "", ""
+}
+
+// fieldsOf lists the fields of a message; with a rule, also where in a request each of them stands.
+func fieldsOf(m protoreflect.MessageDescriptor, rule *annotations.HttpRule) []field {
+	var fields []field
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i)
+		told := field{
+			Name:     string(f.Name()),
+			Required: constraintsOf(f).GetRequired(),
+			Text:     render(commentOf(f)),
+		}
+		told.Type, told.Link = typeOf(f)
+		if rule != nil {
+			told.Where = placeOf(string(f.Name()), rule)
+			told.Required = told.Required || told.Where == "path"
+		}
+		fields = append(fields, told)
+	}
+	return fields
+}
+
+// placeOf says where a field of a request travels.
+func placeOf(name string, rule *annotations.HttpRule) string {
+	_, path := verbAndPath(rule)
+	switch body := rule.GetBody(); {
+	case strings.Contains(path, "{"+name+"=") || strings.Contains(path, "{"+name+"}"):
+		return "path"
+	case body == "*" || body == name:
+		return "body"
+	}
+	return "query"
+}
+
+// typeOf names a field's type as JSON has it.
+func typeOf(f protoreflect.FieldDescriptor) (name, link string) {
+	switch {
+	case f.IsMap():
+		name, link = typeOf(f.MapValue())
+		return "object of " + name, link
+	case f.Message() != nil:
+		switch f.Message().FullName() {
+		case "google.protobuf.Timestamp":
+			name = "time (RFC 3339)"
+		case "google.protobuf.FieldMask":
+			name = "field names, with commas"
+		default:
+			name, link = string(f.Message().Name()), linkTo(f.Message())
+		}
+	case f.Enum() != nil:
+		name, link = string(f.Enum().Name()), linkTo(f.Enum())
+	case f.Kind() == protoreflect.Int64Kind || f.Kind() == protoreflect.Uint64Kind:
+		name = "whole number, as a string"
+	case f.Kind() == protoreflect.BytesKind:
+		name = "bytes, in base64"
+	case f.Kind() == protoreflect.BoolKind:
+		name = "true or false"
+	case f.Kind() == protoreflect.StringKind:
+		name = "string"
+	default:
+		name = "number"
+	}
+	if f.IsList() {
+		name = "list of " + name
+	}
+	if limit := limitOf(f); limit != "" {
+		name += ", " + limit
+	}
+	return name, link
+}
+
+// limitOf says in words what the contract bounds, as far as a caller must know it before the error does.
+func limitOf(f protoreflect.FieldDescriptor) string {
+	c := constraintsOf(f)
+	switch {
+	case c.GetString().GetUuid():
+		return "a UUID"
+	case c.GetString().GetMaxLen() > 0:
+		return "up to " + strconv.FormatUint(c.GetString().GetMaxLen(), 10) + " characters"
+	case c.GetRepeated().GetMaxItems() > 0:
+		return "up to " + strconv.FormatUint(c.GetRepeated().GetMaxItems(), 10)
+	case c.GetBytes().GetMaxLen() > 0:
+		return "up to " + strconv.FormatUint(c.GetBytes().GetMaxLen(), 10) + " bytes"
+	}
+	return ""
+}
+
+func constraintsOf(f protoreflect.FieldDescriptor) *validate.FieldRules {
+	rules, _ := proto.GetExtension(f.Options(), validate.E_Field).(*validate.FieldRules)
+	return rules
+}
+
+func enumOf(e protoreflect.EnumDescriptor) enum {
+	told := enum{Name: string(e.Name()), Text: render(commentOf(e))}
+	for i := range e.Values().Len() {
+		v := e.Values().Get(i)
+		told.Values = append(told.Values, value{string(v.Name()), render(commentOf(v))})
+	}
+	return told
+}
+
+func commentOf(d protoreflect.Descriptor) string {
+	return strings.TrimSpace(d.ParentFile().SourceLocations().ByDescriptor(d).LeadingComments)
+}
+
+// packageName is the noun of a package: "donations" of cagnotte.donations.v1.
+func packageName(f protoreflect.FileDescriptor) string { return string(f.Package().Parent().Name()) }
+
+// linkTo is the address of a message or an enum of ours; empty for any other.
+func linkTo(d protoreflect.Descriptor) string {
+	if !strings.HasPrefix(string(d.FullName()), "cagnotte.") {
+		return ""
+	}
+	return "/api/" + packageName(d.ParentFile()) + "#" + string(d.Name())
+}

@@ -1,0 +1,78 @@
+package reference
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+
+	"github.com/cagnotte/cagnotte/gateway/asset"
+)
+
+//go:embed templates/*.html style.css
+var files embed.FS
+
+// contentPolicy lets the pages load their style sheet and nothing else.
+const contentPolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// view is what a template shows.
+type view struct {
+	Title  string
+	Style  string
+	Groups []group // all of them, for the way round
+	Group  group   // the one that a page is about
+}
+
+// Handler serves /api and what is below it, to GET and HEAD, and hands what is not there to missing.
+// It errs when the embedded contract cannot be read.
+func Handler(missing http.Handler) (http.Handler, error) {
+	groups, err := loadContract()
+	if err != nil {
+		return nil, err
+	}
+	sheet, err := files.ReadFile("style.css")
+	if err != nil {
+		return nil, err
+	}
+	style := asset.New(sheet, "text/css; charset=utf-8", "public, max-age=31536000, immutable")
+	mux := http.NewServeMux()
+	stylePath := "/api/style-" + style.Version() + ".css"
+	mux.Handle("GET "+stylePath, style)
+
+	index := view{Title: "The API of Cagnotte", Style: stylePath, Groups: groups}
+	if err := handlePage(mux, "/api", "index.html", index); err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		page := view{Title: g.Name + " in the API of Cagnotte", Style: stylePath, Groups: groups, Group: g}
+		if err := handlePage(mux, "/api/"+g.Name, "group.html", page); err != nil {
+			return nil, err
+		}
+	}
+	mux.Handle("/", missing)
+	return withPolicy(mux), nil
+}
+
+// handlePage renders a page and routes its address, which may end in a slash.
+func handlePage(mux *http.ServeMux, path, name string, v view) error {
+	t, err := template.ParseFS(files, "templates/layout.html", "templates/"+name)
+	if err != nil {
+		return err
+	}
+	var body bytes.Buffer
+	if err := t.ExecuteTemplate(&body, "layout", v); err != nil {
+		return fmt.Errorf("reference: render %s: %w", path, err)
+	}
+	page := asset.New(body.Bytes(), "text/html; charset=utf-8", "public, max-age=300")
+	mux.Handle("GET "+path, page)
+	mux.Handle("GET "+path+"/{$}", http.RedirectHandler(path, http.StatusMovedPermanently))
+	return nil
+}
+
+func withPolicy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", contentPolicy)
+		next.ServeHTTP(w, r)
+	})
+}

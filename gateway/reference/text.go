@@ -1,0 +1,80 @@
+package reference
+
+import (
+	"html/template"
+	"regexp"
+	"strings"
+)
+
+// failure is a gRPC code with the reasons that stand behind it.
+type failure struct {
+	Code string
+	Text template.HTML
+}
+
+var (
+	// errorStart finds where a comment begins to list errors: a code of gRPC's and a colon.
+	errorStart = regexp.MustCompile(`\b(CANCELLED|INVALID_ARGUMENT|DEADLINE_EXCEEDED|NOT_FOUND|ALREADY_EXISTS|PERMISSION_DENIED|` +
+		`RESOURCE_EXHAUSTED|FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|UNAUTHENTICATED): `)
+	quoted      = regexp.MustCompile("`([^`]+)`")
+	reasonName  = regexp.MustCompile(`\b[A-Z]{2,}(?:_[A-Z]+)+\b`)
+	publicMark  = regexp.MustCompile(`\bPublic[.;:,]`)
+	sentenceEnd = regexp.MustCompile(`[.;:](\s|$)`)
+)
+
+// splitErrors takes the list of errors out of a method's comment.
+func splitErrors(comment string) (rest string, errors []failure) {
+	starts := errorStart.FindAllStringSubmatchIndex(comment, -1)
+	if len(starts) == 0 {
+		return comment, nil
+	}
+	for i, at := range starts {
+		end := len(comment)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		errors = append(errors, failure{comment[at[2]:at[3]], inline(comment[at[1]:end])})
+	}
+	return strings.TrimSpace(comment[:starts[0][0]]), errors
+}
+
+// firstSentence is what the list of all calls says of one.
+func firstSentence(comment string) string {
+	paragraph, _, _ := strings.Cut(comment, "\n\n")
+	paragraph = strings.Join(strings.Fields(paragraph), " ")
+	if at := sentenceEnd.FindStringIndex(paragraph); at != nil {
+		paragraph = paragraph[:at[0]]
+	}
+	return strings.ReplaceAll(paragraph, "`", "") + "."
+}
+
+// isPublic reports whether a comment says that no key is needed.
+func isPublic(comment string) bool {
+	return publicMark.MatchString(comment)
+}
+
+// render makes paragraphs of a comment.
+func render(comment string) template.HTML {
+	var out strings.Builder
+	for paragraph := range strings.SplitSeq(comment, "\n\n") {
+		if strings.TrimSpace(paragraph) != "" {
+			out.WriteString("<p>" + string(inline(paragraph)) + "</p>")
+		}
+	}
+	// Escaped piece by piece in inline.
+	return template.HTML(out.String()) //nolint:gosec
+}
+
+// inline escapes a text and sets what is code as code.
+func inline(text string) template.HTML {
+	text = template.HTMLEscapeString(strings.Join(strings.Fields(text), " "))
+	var out strings.Builder
+	last := 0
+	for _, at := range quoted.FindAllStringSubmatchIndex(text, -1) {
+		out.WriteString(reasonName.ReplaceAllString(text[last:at[0]], "<code>$0</code>"))
+		out.WriteString("<code>" + text[at[2]:at[3]] + "</code>")
+		last = at[1]
+	}
+	out.WriteString(reasonName.ReplaceAllString(text[last:], "<code>$0</code>"))
+	return template.HTML(out.String()) //nolint:gosec
+}
