@@ -16,6 +16,8 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/{$}":                        noBody,    // a page; no call
 		"/c/":                         formBody,  // pages: public calls, and those that wait for Stripe
 		"/stripe/":                    noBody,    // pages; no call
+		"/api":                        noBody,    // files; no call
+		"/api/":                       noBody,    // files; no call
 		"/assets/":                    noBody,    // files; no call
 		"/v1/":                        jsonBody,  // REST: each call of the contract
 		"/v1/webhooks/stripe":         eventBody, // ReceiveStripeEvent
