@@ -32,7 +32,7 @@ func seen(t *testing.T, s *ledger.Service, watermark ledger.Watermark, inSealOrd
 }
 
 // TestViewInSealOrder begins database transactions in one order, posts in another, commits in a third and dates in a
-// fourth; after each commit the view's order is a beginning of what is sealed in the end.
+// fourth; after each commit and sealing the view's order is what is sealed, and a beginning of what is in the end.
 func TestViewInSealOrder(t *testing.T) {
 	s, pool := openSealing(t)
 	const count = 5
@@ -54,20 +54,29 @@ func TestViewInSealOrder(t *testing.T) {
 		}
 	}
 	var orders [][]string
-	pinned := map[ledger.Watermark][]string{}
+	pinned, pinnedOrders := map[ledger.Watermark][]string{}, map[ledger.Watermark][]string{}
 	for n, i := range []int{1, 4, 0, 2, 3} {
 		if err := running[i].Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		order, _ := seen(t, s, "", true)
-		orders = append(orders, order)
+		unsealed, _ := seen(t, s, "", true)
+		if n > 0 && !slices.Equal(unsealed, orders[n-1]) {
+			t.Errorf("what is not sealed is in %v", unsealed)
+		}
+		if err := s.SealAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		order, at := seen(t, s, "", true)
+		orders, pinnedOrders[at] = append(orders, order), order
+		if sealed := numbered(t, pool, book); !slices.Equal(order, sealed) {
+			t.Errorf("the order is %v, and the books are sealed as %v", order, sealed)
+		}
 		all, watermark := seen(t, s, "", false)
 		if len(all) != n+1 {
 			t.Errorf("after %d commits a view shows %v", n+1, all)
 		}
 		pinned[watermark] = all
 	}
-	mustSeal(t, s, count)
 	want := numbered(t, pool, book)
 	for i, order := range orders {
 		if !slices.Equal(order, want[:len(order)]) {
@@ -76,6 +85,11 @@ func TestViewInSealOrder(t *testing.T) {
 	}
 	if last := orders[count-1]; len(last) != count {
 		t.Errorf("nothing runs, and the order is %v", last)
+	}
+	for watermark, before := range pinnedOrders {
+		if after, _ := seen(t, s, watermark, true); !slices.Equal(after, before) {
+			t.Errorf("at %s the order was %v, and is %v", watermark, before, after)
+		}
 	}
 	for watermark, before := range pinned {
 		if after, at := seen(t, s, watermark, false); !slices.Equal(after, before) || at != watermark {

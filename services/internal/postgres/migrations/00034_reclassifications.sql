@@ -8,9 +8,7 @@
 CREATE TABLE ledger.reclassifications (
     transaction_id bigint NOT NULL,
     original_id    bigint NOT NULL,
-    CONSTRAINT reclassifications_pkey PRIMARY KEY (transaction_id),
-    CONSTRAINT reclassifications_transaction_fkey FOREIGN KEY (transaction_id) REFERENCES ledger.transactions (id),
-    CONSTRAINT reclassifications_original_fkey FOREIGN KEY (original_id) REFERENCES ledger.transactions (id)
+    CONSTRAINT reclassifications_pkey PRIMARY KEY (transaction_id)
 );
 
 CREATE INDEX reclassifications_original_idx ON ledger.reclassifications (original_id, transaction_id);
@@ -29,6 +27,7 @@ BEGIN
     SELECT checked.broken INTO broken
     FROM (
         SELECT CASE
+                WHEN t.id IS NULL OR o.id IS NULL THEN 'reclassifications_known'
                 WHEN t.kind <> 'reclassification' OR t.xid <> pg_catalog.pg_current_xact_id() THEN 'reclassifications_kind'
                 WHEN t.book <> o.book THEN 'reclassifications_same_book'
                 WHEN o.kind IN ('reversal', 'reclassification') THEN 'reclassifications_of_original'
@@ -54,8 +53,8 @@ BEGIN
                 ) THEN 'reclassifications_no_donation'
             END AS broken
         FROM added AS n
-        JOIN ledger.transactions AS t ON t.id = n.transaction_id
-        JOIN ledger.transactions AS o ON o.id = n.original_id
+        LEFT JOIN ledger.transactions AS t ON t.id = n.transaction_id
+        LEFT JOIN ledger.transactions AS o ON o.id = n.original_id
     ) AS checked
     WHERE checked.broken IS NOT NULL
     LIMIT 1;
