@@ -48,6 +48,8 @@ type env struct {
 	gifts     *Service
 	// meanwhile, if it is set, runs once Stripe has done what a request wants, before the answer arrives.
 	meanwhile func(*http.Request)
+	// stripeURL is where the simulator answers.
+	stripeURL string
 }
 
 func newEnv(t *testing.T, limit Limit) *env {
@@ -76,6 +78,7 @@ func newEnv(t *testing.T, limit Limit) *env {
 		api.CloseClientConnections()
 		api.Close()
 	})
+	e.stripeURL = api.URL
 	client, err := stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: api.URL, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -35,6 +36,14 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t, Limit{Burst: 1, Interval: time.Hour})
 			e.clock.Freeze()
+			// The donation's pauses are by the test's clock; the client's own would be by the machine's.
+			var err error
+			e.gifts.cfg.Stripe, err = stripe.New(stripe.Config{
+				APIKey: "sk_test_simulated", BaseURL: e.stripeURL, Timeout: time.Second, Pause: time.Nanosecond,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			fault.Method, fault.PathPrefix = "POST", "/v1/checkout/sessions"
 			e.sim.AddFault(fault)
 			in := intent()

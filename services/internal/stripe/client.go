@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -36,6 +37,8 @@ type Config struct {
 	BaseURL string
 	// Timeout bounds each call, its answer's body included; 7 s when zero.
 	Timeout time.Duration
+	// Pause is how long an account's calls are kept back after several in a row went unanswered; 10 s when zero.
+	Pause time.Duration
 	// Rate is how many calls a second are made at most. When zero: what Stripe's limit for the key's mode
 	// allows, and practically any number of a simulator, which is what BaseURL says.
 	Rate float64
@@ -105,7 +108,7 @@ func New(cfg Config) (*Client, error) {
 			URL:               stripego.String(cfg.BaseURL),
 		}),
 		budget:   limits,
-		breakers: &breakers{openFor: openFor},
+		breakers: &breakers{openFor: cmp.Or(cfg.Pause, openFor)},
 		calls:    newCalls(cfg.Metrics),
 		live:     live,
 		keys:     keys,
