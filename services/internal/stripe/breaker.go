@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 const (
@@ -30,58 +32,32 @@ type breakers struct {
 	of map[string]*breaker
 }
 
-// breaker is closed while calls are answered. After failuresInARow it is open until a time; from then on one call at a
-// time is let through, until one is answered.
-type breaker struct {
-	failures int
-	until    time.Time
-	trying   bool
-}
+// breaker is closed while calls are answered. After failuresInARow it is open for a while; from then on one call at a
+// time is let through, until one is answered. A call counts only in the state that it was begun in.
+type breaker = gobreaker.TwoStepCircuitBreaker[any]
 
-// Outcomes of a call, as the breaker counts them.
+// Outcomes of a call, as the breaker counts them. After errNothing it stays as it is.
 var (
 	errFailed  = errors.New("failed")
 	errNothing = errors.New("says nothing of Stripe")
 )
 
-// enter reports whether a call may be made, and whether it is the one that tries.
-func (b *breakers) enter(account string) (is *breaker, trying, ok bool) {
+// account returns the breaker of an account.
+func (b *breakers) account(account string) *breaker {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.of == nil || len(b.of) > rememberedAccounts {
 		b.of = map[string]*breaker{}
 	}
 	if b.of[account] == nil {
-		b.of[account] = &breaker{}
+		b.of[account] = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+			MaxRequests: 1,
+			Timeout:     b.openFor,
+			ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= failuresInARow },
+			IsExcluded:  func(said error) bool { return said == errNothing },
+		})
 	}
-	is = b.of[account]
-	if is.failures < failuresInARow {
-		return is, false, true
-	}
-	if is.trying || time.Now().Before(is.until) {
-		return is, false, false
-	}
-	is.trying = true
-	return is, true, true
-}
-
-// leave counts what became of a call. One that was begun before the breaker opened does not close it.
-func (b *breakers) leave(is *breaker, trying bool, verdict error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	open := is.failures >= failuresInARow
-	if trying {
-		is.trying = false
-	}
-	switch {
-	case open && !trying, verdict == errNothing:
-	case verdict == nil:
-		is.failures = 0
-	default:
-		if is.failures++; is.failures >= failuresInARow {
-			is.until = time.Now().Add(b.openFor)
-		}
-	}
+	return b.of[account]
 }
 
 // guard makes the call unless the account's breaker is open; then it is errOpen.
@@ -89,12 +65,12 @@ func (b *breakers) guard(ctx context.Context, account string, call func() (advic
 	if ctx.Value(laneKey{}) != nil {
 		return call()
 	}
-	is, trying, ok := b.enter(account)
-	if !ok {
+	leave, err := b.account(account).Allow()
+	if err != nil {
 		return advice{}, errOpen
 	}
 	began, said := time.Now(), errNothing
-	defer func() { b.leave(is, trying, said) }() // after a panic too
+	defer func() { leave(said) }() // after a panic too
 	heard, err = call()
 	said = verdict(ctx, heard, err, time.Since(began))
 	return heard, err

@@ -126,3 +126,57 @@ func TestAnswersDoNotOpenTheBreaker(t *testing.T) {
 		}
 	}
 }
+
+// What Stripe answered before it fell silent does not say that it speaks again.
+func TestACallBegunBeforeDoesNotCloseTheBreaker(t *testing.T) {
+	slow, answer := make(chan struct{}), make(chan struct{})
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/payment_intents/pi_slow" {
+			close(slow)
+			<-answer
+			_, _ = w.Write([]byte(`{"id":"pi_slow","object":"payment_intent"}`))
+			return
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	ended := make(chan error)
+	go func() {
+		_, err := c.GetPaymentIntent(t.Context(), "acct_1", "pi_slow")
+		ended <- err
+	}()
+	<-slow
+	for range failuresInARow {
+		_, _ = c.GetPaymentIntent(t.Context(), "acct_1", "pi_1")
+	}
+	close(answer)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.GetPaymentIntent(t.Context(), "acct_1", "pi_1"); !NotMade(err) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// A caller who leaves while its call is the one that tries must not keep the account closed.
+func TestACallThatSaysNothingLeavesTheTryToTheNext(t *testing.T) {
+	s := &silent{}
+	c := serve(t, s.ServeHTTP)
+	c.breakers.openFor = time.Millisecond
+	guard := func(said error) error {
+		_, err := c.breakers.guard(t.Context(), "acct_1", func() (advice, error) { return advice{}, said })
+		return err
+	}
+	for range failuresInARow {
+		_ = guard(context.DeadlineExceeded)
+	}
+	for deadline := time.Now().Add(10 * time.Second); guard(errNoTurn) != errNoTurn; {
+		if time.Now().After(deadline) {
+			t.Fatal("no call is tried again")
+		}
+	}
+	for range failuresInARow {
+		if err := s.ask(t.Context(), c, "acct_1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
