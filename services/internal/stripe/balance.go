@@ -185,7 +185,7 @@ func (o *chargeObject) balance() *BalanceTransaction {
 	}
 	balance := o.Balance.transaction()
 	balance.Source = Source{
-		ID: o.ID, Object: objectCharge, Created: madeAt(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
+		ID: o.ID, Object: objectCharge, Created: unixOrZero(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
 		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Method: o.Method.Type, Invoice: o.Invoice.ID,
 		Status: o.Status,
 	}
@@ -363,19 +363,11 @@ func (o *sourceObject) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// madeAt is zero for what Stripe did not tell.
-func madeAt(seconds int64) time.Time {
-	if seconds <= 0 {
-		return time.Time{}
-	}
-	return unix(seconds)
-}
-
 func (o *sourceObject) source() Source {
 	s := Source{
 		ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID,
 		Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Original: o.OriginalPayout.ID, Unreadable: o.unreadable,
-		Created: madeAt(o.Created),
+		Created: unixOrZero(o.Created),
 	}
 	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
 	switch o.Object {

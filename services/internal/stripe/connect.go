@@ -116,12 +116,9 @@ type accountAnswer struct {
 }
 
 func (o *accountAnswer) account() Account {
-	a := Account{
+	return Account{
 		ID: o.ID, ChargesEnabled: o.ChargesEnabled, PayoutsEnabled: o.PayoutsEnabled, DetailsSubmitted: o.DetailsSubmitted,
 		RequirementsDue: o.Requirements.CurrentlyDue, DisabledReason: o.Requirements.DisabledReason,
+		Deadline: unixOrZero(o.Requirements.CurrentDeadline),
 	}
-	if o.Requirements.CurrentDeadline != 0 {
-		a.Deadline = unix(o.Requirements.CurrentDeadline)
-	}
-	return a
 }

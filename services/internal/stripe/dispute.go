@@ -76,9 +76,7 @@ func (c *Client) GetDispute(ctx context.Context, account, id string) (Dispute, e
 		ID: answer.ID, Charge: answer.Charge.ID, PaymentIntent: answer.PaymentIntent.ID, AmountMinor: answer.Amount,
 		Currency: strings.ToUpper(answer.Currency), Reason: answer.Reason, Status: answer.Status,
 		Refundable: answer.Refundable, Created: unix(answer.Created), Livemode: answer.Livemode,
-	}
-	if answer.EvidenceDetails.DueBy > 0 {
-		d.DueBy = unix(answer.EvidenceDetails.DueBy)
+		DueBy: unixOrZero(answer.EvidenceDetails.DueBy),
 	}
 	for _, moved := range answer.BalanceTransactions {
 		d.BalanceCurrency = strings.ToUpper(moved.Currency)

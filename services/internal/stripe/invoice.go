@@ -104,6 +104,7 @@ func (o *invoiceObject) invoice() Invoice {
 		ID: o.ID, Subscription: o.Subscription.ID, Customer: o.Customer.ID, First: o.BillingReason == "subscription_create",
 		Amount:        money.Amount{Minor: o.AmountPaid, Currency: money.Currency(strings.ToUpper(o.Currency))},
 		PaymentIntent: o.PaymentIntent.ID, Charge: o.Charge.ID, Livemode: o.Livemode,
+		PaidAt: unixOrZero(o.StatusTransitions.PaidAt),
 	}
 	inv.Paid = o.Status == "paid" && !o.PaidOutOfBand && o.AmountPaid > 0 && inv.PaymentIntent != ""
 	inv.Draft, inv.UnderWay = o.Status == "draft", o.Status != "paid" && o.PaymentIntent.Status == "processing"
@@ -115,9 +116,6 @@ func (o *invoiceObject) invoice() Invoice {
 	}
 	if o.SubscriptionDetails != nil {
 		inv.Recurring = parseRecurring(o.SubscriptionDetails.Metadata)
-	}
-	if o.StatusTransitions.PaidAt != 0 {
-		inv.PaidAt = unix(o.StatusTransitions.PaidAt)
 	}
 	return inv
 }

@@ -246,9 +246,7 @@ func (o *sessionObject) session() Session {
 		Customer:      o.Customer.ID,
 		Invoice:       o.Invoice.ID,
 		RecoveredFrom: o.RecoveredFrom.ID,
-	}
-	if o.Created != 0 {
-		s.Created = unix(o.Created)
+		Created:       unixOrZero(o.Created),
 	}
 	if c := o.CurrencyConversion; c != nil {
 		s.ShownMinor, s.ShownCurrency = s.AmountMinor, s.Currency
@@ -271,5 +269,13 @@ func parseDonation(metadata map[string]string) uuid.UUID {
 }
 
 func unix(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
+
+// unixOrZero is unix of a time that may not be there.
+func unixOrZero(seconds int64) time.Time {
+	if seconds <= 0 {
+		return time.Time{}
+	}
+	return unix(seconds)
+}
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -233,14 +233,6 @@ type subscriptionObject struct {
 	Livemode bool `json:"livemode"`
 }
 
-// unixOrZero is unix of a time that may not be there.
-func unixOrZero(seconds int64) time.Time {
-	if seconds == 0 {
-		return time.Time{}
-	}
-	return unix(seconds)
-}
-
 func (o *subscriptionObject) subscription() Subscription {
 	sub := Subscription{
 		ID: o.ID, Status: o.Status, Recurring: parseRecurring(o.Metadata), Customer: o.Customer.ID,
