@@ -98,13 +98,13 @@ func TestOpen(t *testing.T) {
 		}
 	})
 
-	t.Run("has twenty connections, or as many as the URL says", func(t *testing.T) {
+	t.Run("has twenty-three connections, or as many as the URL says", func(t *testing.T) {
 		for _, test := range []struct {
 			parameters string
 			given      int32
 			want       int32
 		}{
-			{"", 0, 20},
+			{"", 0, 23},
 			{"", 3, 3},
 			{"&pool_max_conns=7", 0, 7},
 			{"&pool_max_conns=7", 3, 7},
