@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -666,7 +667,9 @@ INSERT INTO donations.payments AS p (
 	given_back_minor,
 	paid_in_minor,
 	given_back_in_minor,
-	under_way
+	under_way,
+	held_at,
+	poll_at
 )
 VALUES (
 	@donation,
@@ -675,15 +678,26 @@ VALUES (
 	0,
 	0,
 	0,
-	@under_way
+	@under_way,
+	@at,
+	@poll_at
 )
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
-SET under_way = excluded.under_way`
+SET
+	under_way = excluded.under_way,
+	held_at = excluded.held_at,
+	poll_at = excluded.poll_at,
+	poll_attempts = 0`
 
-// HoldTx remembers that a payment is in transit in the books, or is there no more. The caller posts that in the same
-// transaction, and has locked the donation, whose state it leaves to what the payment's session says.
-func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, intent string, underWay bool) error {
-	_, err := tx.Exec(ctx, holdPaymentSQL, pgx.NamedArgs{"donation": donation, "intent": intent, "under_way": underWay})
+// HoldTx remembers that a payment of about then is in transit in the books, and asks for it until it is there no more.
+// The caller posts that in the same transaction, and has locked the donation, whose state it leaves to what the
+// payment's session says.
+func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, intent string, underWay bool, at time.Time) error {
+	named := pgx.NamedArgs{"donation": donation, "intent": intent, "under_way": underWay, "at": at, "poll_at": (*time.Time)(nil)}
+	if underWay {
+		named["poll_at"] = s.now().Add(pollAfter)
+	}
+	_, err := tx.Exec(ctx, holdPaymentSQL, named)
 	return postgres.Error(err)
 }
 

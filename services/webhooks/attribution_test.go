@@ -474,3 +474,80 @@ func (e *env) answered(d donations.Donation, paid bool) {
 		e.t.Fatal(err)
 	}
 }
+
+// A page that is visited again opens a page of its own, and one donation can be paid on both: by card, and by a debit
+// that Stripe has in its balance before the bank has answered. No state of the donation's tells of the second.
+func TestASecondPaymentThatIsInTheBalanceWhileItIsPending(t *testing.T) {
+	e := newEnv(t, stripesim.Config{})
+	e.run("")
+	d := e.give(vallon)
+	e.pay(d)
+	e.delivered()
+	e.run("")
+	e.want(d, donations.StateSucceeded, true)
+	e.paysFor(d, "pi_second", money.Amount{})
+	charge := stripe.BalanceTransaction{
+		ID: "txn_second", Type: "payment", Category: "charge", Amount: 20_00, Net: 20_00, Currency: "EUR", Created: e.clock.Now().Truncate(time.Second),
+		Source: stripe.Source{
+			ID: "py_second", Object: "charge", Charge: "py_second", PaymentIntent: "pi_second", Amount: 20_00, Currency: "EUR",
+			Status: stripe.ChargePending,
+		},
+	}
+	book := func() {
+		t.Helper()
+		if err := e.webhooks.book(t.Context(), "", []stripe.BalanceTransaction{charge}, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	book()
+	polled := func() bool {
+		t.Helper()
+		accounts, err := e.donations.UnbookedAccounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		due, err := e.donations.DueUnbooked(t.Context(), "", nil, 10)
+		if err != nil || len(accounts) != len(due) {
+			t.Fatalf("accounts %q, due %v: %v", accounts, due, err)
+		}
+		if len(due) == 0 {
+			return false
+		}
+		if due[0].Donation != d.ID || due[0].PaymentIntent != "pi_second" || !due[0].At.Equal(charge.Created) || len(due) != 1 {
+			t.Errorf("polled: %+v", due)
+		}
+		if err := e.donations.PollLater(t.Context(), due); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	}
+	if polled() {
+		t.Error("polled at once")
+	}
+	e.clock.Advance(2 * time.Minute)
+	if !polled() {
+		t.Error("nobody asks whether it arrived")
+	}
+	if polled() {
+		t.Error("polled again at once")
+	}
+	e.clock.Advance(2 * time.Hour)
+	if !polled() {
+		t.Error("nobody asks again")
+	}
+	if due, err := e.donations.DueUnbooked(t.Context(), "", []string{"pi_second"}, 10); err != nil || len(due) != 1 {
+		t.Errorf("heard of, polled: %+v, %v", due, err)
+	}
+	charge.Source.Status = stripe.ChargeSucceeded
+	book()
+	if sums := e.balances(""); sums[ledger.RoleTransit] != 0 || sums[ledger.RoleGifts] != -40_00 {
+		t.Errorf("the books: %v", sums)
+	}
+	if n := one[int](e, "SELECT count(*) FROM collectives.notices AS n WHERE n.kind = 'paid_twice'"); n != 1 {
+		t.Errorf("members are told %d times", n)
+	}
+	e.clock.Advance(2 * time.Hour)
+	if polled() {
+		t.Error("polled though it arrived")
+	}
+}
