@@ -689,15 +689,45 @@ SET
 	poll_at = excluded.poll_at,
 	poll_attempts = 0`
 
-// HoldTx remembers that a payment of about then is in transit in the books, and asks for it until it is there no more.
-// The caller posts that in the same transaction, and has locked the donation, whose state it leaves to what the
-// payment's session says.
-func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, intent string, underWay bool, at time.Time) error {
-	named := pgx.NamedArgs{"donation": donation, "intent": intent, "under_way": underWay, "at": at, "poll_at": (*time.Time)(nil)}
-	if underWay {
-		named["poll_at"] = s.now().Add(pollAfter)
+// A month after the first has no session that says so.
+const failMonthSQL = `
+UPDATE donations.donations AS d
+SET
+	state = 'failed',
+	updated_at = @now
+WHERE d.id = @donation
+	AND d.recurring_id <> d.id
+	AND d.payment_intent_id = @intent
+	AND d.state = 'pending'`
+
+// Transit is how far a payment is that passes through transit in the books.
+type Transit int
+
+// The stages of a [Transit].
+const (
+	// TransitUnderWay: its bank has not answered.
+	TransitUnderWay Transit = iota
+	// TransitArrived: it is received.
+	TransitArrived
+	// TransitFailed: it went out of transit as it came.
+	TransitFailed
+)
+
+// HoldTx remembers how far a payment of about then is in transit, and asks for it until it is there no more. The caller
+// posts that in the same transaction, and has locked the donation, whose state it leaves to what the payment's session
+// says; that of a month after the first, which has none, to the books.
+func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, intent string, transit Transit, at time.Time) error {
+	now := s.now()
+	named := pgx.NamedArgs{
+		"donation": donation, "intent": intent, "under_way": transit == TransitUnderWay, "at": at, "poll_at": (*time.Time)(nil), "now": now,
+	}
+	if transit == TransitUnderWay {
+		named["poll_at"] = now.Add(pollAfter)
 	}
 	_, err := tx.Exec(ctx, holdPaymentSQL, named)
+	if err == nil && transit == TransitFailed {
+		_, err = tx.Exec(ctx, failMonthSQL, named)
+	}
 	return postgres.Error(err)
 }
 

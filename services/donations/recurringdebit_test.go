@@ -382,3 +382,67 @@ func TestAMonthThatFailsAfterItsCampaignClosedIsNotTriedAgain(t *testing.T) {
 		t.Errorf("%d payments more: a month was taken for a campaign that is closed", n)
 	}
 }
+
+// Stripe has some debits in its balance before the bank has answered. A month of one is not paid until then.
+func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
+	for name, c := range map[string]struct {
+		statuses []stripe.ChargeStatus
+		want     State
+	}{
+		"is under way":          {[]stripe.ChargeStatus{stripe.ChargePending, stripe.ChargePending}, StatePending},
+		"arrives":               {[]stripe.ChargeStatus{stripe.ChargePending, stripe.ChargeSucceeded}, StateSucceeded},
+		"fails":                 {[]stripe.ChargeStatus{stripe.ChargePending, stripe.ChargeFailed}, StateFailed},
+		"is seen when it fails": {[]stripe.ChargeStatus{stripe.ChargeFailed}, StateFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, Limit{})
+			first := e.debitMonthly(stripesim.IBANPaid)
+			e.clock.Advance(aWeek)
+			e.wantFirst(first, StateSucceeded)
+			e.refreshRecurring(first)
+			e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
+			e.sim.Subscriptions("")
+			inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
+			if err != nil || inv.Paid || !inv.UnderWay {
+				t.Fatalf("the invoice is %+v, %v", inv, err)
+			}
+			for _, status := range c.statuses {
+				brought := &stripe.BalanceTransaction{
+					ID: "txn_month", Type: "payment", Amount: 20_00, Net: 20_00, Currency: "EUR", Created: e.clock.Now(),
+					Source: stripe.Source{
+						ID: "py_month", Object: "charge", Charge: "py_month", PaymentIntent: inv.PaymentIntent, Amount: 20_00, Currency: "EUR", Status: status,
+					},
+				}
+				if ours, err := e.gifts.applyPaidInvoice(t.Context(), "", inv, brought); err != nil || !ours {
+					t.Fatal(ours, err)
+				}
+				matches, err := e.gifts.Find(t.Context(), "", []Clue{{PaymentIntent: inv.PaymentIntent}})
+				if err != nil || !matches[0].IsPaidBy(money.Amount{Minor: 20_00, Currency: money.EUR}) {
+					t.Errorf("%s, found %+v, %v", status, matches, err)
+				}
+			}
+			if _, states := e.months(); len(states) != 2 || states[1] != c.want {
+				t.Errorf("the months are %v, want %s", states, c.want)
+			}
+			if r := e.recurring(first); r.State != RecurringActive {
+				t.Errorf("the monthly donation is %s", r.State)
+			}
+			t.Run("and is paid by its invoice", func(t *testing.T) {
+				if err := e.sim.SettleInvoice(inv.ID, true); err != nil {
+					t.Fatal(err)
+				}
+				paid, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", inv.ID)
+				if err != nil || !paid.Paid {
+					t.Fatalf("the invoice is %+v, %v", paid, err)
+				}
+				if _, err := e.gifts.ApplyInvoice(t.Context(), "", paid); err != nil {
+					t.Fatal(err)
+				}
+				if _, states := e.months(); len(states) != 2 || states[1] != StateSucceeded {
+					t.Errorf("the months are %v", states)
+				}
+			})
+		})
+	}
+}

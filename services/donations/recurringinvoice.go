@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -40,7 +41,14 @@ func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.I
 // applyPaidInvoice is ApplyInvoice with what the invoice's payment brought, if that is known: money that arrived pays
 // a month whatever became of its invoice, which members may have taken back while a debit was at the bank.
 func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stripe.Invoice, brought *stripe.BalanceTransaction) (ours bool, err error) {
+	state := StateSucceeded
 	if brought != nil && !inv.Paid {
+		switch brought.Source.Status { // some debits are in the balance before their bank has answered
+		case stripe.ChargePending:
+			state = StatePending
+		case stripe.ChargeFailed:
+			state = StateFailed
+		}
 		inv.Paid, inv.PaidAt = true, brought.Created
 		inv.Amount = money.Amount{Minor: brought.Source.Amount, Currency: money.Currency(brought.Source.Currency)}
 		inv.PaymentIntent, inv.Charge = brought.Source.PaymentIntent, brought.Source.Charge
@@ -79,7 +87,7 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 				inv.Amount = r.Amount
 			}
 		}
-		if err := s.payMonthTx(ctx, tx, first, inv, asked); err != nil {
+		if err := s.payMonthTx(ctx, tx, first, inv, asked, state); err != nil || state != StateSucceeded {
 			return err
 		}
 		return s.noteInvoiceTx(ctx, tx, r, inv)
@@ -106,18 +114,20 @@ func (s *Service) failFirstTx(ctx context.Context, tx pgx.Tx, first Donation, in
 	return postgres.Error(err)
 }
 
+// What is not paid yet is known by its payment all the same. Whether a first month fails, its invoice says.
 const payMonthSQL = `
 UPDATE donations.donations AS d
 SET
 	state = CASE
-		WHEN d.state IN ('created', 'pending', 'expired', 'failed', 'canceled') THEN 'succeeded'
+		WHEN @state = 'succeeded' AND d.state IN ('created', 'pending', 'expired', 'failed', 'canceled') THEN 'succeeded'
+		WHEN @state = 'failed' AND d.state = 'pending' AND d.recurring_id <> d.id THEN 'failed'
 		ELSE d.state
 	END,
 	invoice_id = @invoice,
 	payment_intent_id = coalesce(d.payment_intent_id, @intent),
 	charge_id = coalesce(d.charge_id, nullif(@charge, '')),
-	paid_at = coalesce(d.paid_at, @at),
-	poll_at = CASE WHEN d.booked_at IS NULL THEN @poll_at ELSE d.poll_at END,
+	paid_at = coalesce(d.paid_at, @at::timestamptz),
+	poll_at = CASE WHEN d.booked_at IS NULL AND @at::timestamptz IS NOT NULL THEN @poll_at::timestamptz ELSE d.poll_at END,
 	updated_at = @now
 WHERE d.stripe_account = @account
 	AND (
@@ -165,13 +175,13 @@ SELECT
 	'',
 	f.stripe_account,
 	f.livemode,
-	'succeeded',
+	@state,
 	f.id,
 	@invoice,
 	@intent,
 	nullif(@charge, ''),
 	@at,
-	@poll_at,
+	CASE WHEN @at::timestamptz IS NOT NULL THEN @poll_at::timestamptz END,
 	@now,
 	@now
 FROM donations.donations AS f
@@ -189,19 +199,23 @@ FROM donations.donations AS d
 WHERE d.stripe_account = @account
 	AND d.invoice_id = @invoice`
 
-// payMonthTx marks the invoice's gift as paid, or adds it; asked is in the donor's own currency. The caller holds the lock of the first gift, so that of
+// payMonthTx marks the invoice's gift as paid, or adds it, in a state of before that while its debit is at the bank or
+// has failed; asked is in the donor's own currency. The caller holds the lock of the first gift, so that of
 // two who do so at once the second sees what the first did.
-func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice, asked money.Amount) error {
+func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice, asked money.Amount, state State) error {
 	now := s.now()
-	at := inv.PaidAt
-	if at.IsZero() {
-		at = now
+	var at *time.Time
+	if state == StateSucceeded {
+		at = &now
+		if !inv.PaidAt.IsZero() {
+			at = &inv.PaidAt
+		}
 	}
 	fingerprint := sha256.Sum256([]byte("invoice\n" + inv.ID))
 	named := pgx.NamedArgs{
 		"account": first.StripeAccount, "first_id": first.ID, "first": inv.First,
 		"invoice": inv.ID, "intent": inv.PaymentIntent, "charge": inv.Charge, "amount_minor": inv.Amount.Minor,
-		"at": at, "poll_at": now.Add(pollAfter), "now": now,
+		"at": at, "state": string(state), "poll_at": now.Add(pollAfter), "now": now,
 		"id": s.cfg.NewID(), "request_id": uuid.NewSHA1(first.ID, []byte(inv.ID)), "fingerprint": fingerprint[:],
 	}
 	tag, err := tx.Exec(ctx, payMonthSQL, named)

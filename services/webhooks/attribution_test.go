@@ -551,3 +551,79 @@ func TestASecondPaymentThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 		t.Error("polled though it arrived")
 	}
 }
+
+// The same of a month after the first, which no session speaks of: the books say when it failed.
+func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
+	for name, order := range map[string][]string{
+		"fails":                          {"pending", "failure"},
+		"fails, and both are seen later": {"failed", "failure"},
+		"arrives":                        {"pending", "arrived"},
+		"fails, and a second debit of the month arrives": {"pending", "failure", "again", "again arrived"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, stripesim.Config{FeeDelay: 60 * 24 * time.Hour})
+			if err := e.sim.OfferDebits("", true); err != nil {
+				t.Fatal(err)
+			}
+			e.run("")
+			in := intent(vallon)
+			in.Monthly = true
+			first, err := e.donations.Create(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := e.sim.PayByDebit(first.CheckoutSession, stripesim.IBANPaid); err != nil {
+				t.Fatal(err)
+			}
+			e.clock.Advance(7 * 24 * time.Hour)
+			e.clock.Set(e.sim.Subscriptions("")[0].PeriodEnd.Add(2 * time.Hour))
+			invoice := e.sim.Subscriptions("")[0].LatestInvoiceID
+			inv, err := e.webhooks.cfg.Stripe.GetInvoice(t.Context(), "", invoice)
+			if err != nil || !inv.UnderWay {
+				t.Fatalf("the invoice is %+v, %v", inv, err)
+			}
+			at := e.clock.Now().Truncate(time.Second)
+			payment := func(n int, status stripe.ChargeStatus) stripe.BalanceTransaction {
+				id := fmt.Sprintf("py_%d", n)
+				return stripe.BalanceTransaction{
+					ID: fmt.Sprintf("txn_%d", n), Type: "payment", Category: "charge", Amount: 20_00, Net: 20_00, Currency: "EUR", Created: at,
+					Source: stripe.Source{
+						ID: id, Object: "charge", Charge: id, PaymentIntent: inv.PaymentIntent, Invoice: invoice, Amount: 20_00, Currency: "EUR", Status: status,
+					},
+				}
+			}
+			failure := stripe.BalanceTransaction{
+				ID: "txn_failure", Type: "payment_failure_refund", Category: "refund", Amount: -20_00, Net: -20_00, Currency: "EUR", Created: at.Add(time.Hour),
+				Source: stripe.Source{ID: "pyr_1", Object: "refund", Charge: "py_1", PaymentIntent: inv.PaymentIntent, Amount: 20_00, Currency: "EUR"},
+			}
+			all := map[string]stripe.BalanceTransaction{
+				"pending": payment(1, stripe.ChargePending), "failed": payment(1, stripe.ChargeFailed), "arrived": payment(1, stripe.ChargeSucceeded),
+				"again": payment(2, stripe.ChargePending), "again arrived": payment(2, stripe.ChargeSucceeded), "failure": failure,
+			}
+			want := map[string]donations.State{
+				"pending": donations.StatePending, "arrived": donations.StateSucceeded, "failure": donations.StateFailed, "failed": donations.StateFailed,
+				"again": donations.StateFailed, "again arrived": donations.StateSucceeded,
+			}
+			settled := int64(0)
+			for _, name := range order {
+				if err := e.webhooks.book(t.Context(), "", []stripe.BalanceTransaction{all[name]}, nil, nil); err != nil {
+					t.Fatal(err)
+				}
+				got := one[donations.State](e, "SELECT d.state FROM donations.donations AS d WHERE d.recurring_id <> d.id")
+				if got != want[name] {
+					t.Errorf("%s, and the month is %s", name, got)
+				}
+				if want[name] == donations.StateSucceeded {
+					settled = 20_00
+				}
+			}
+			if sums := e.balances(""); sums[ledger.RoleTransit] != 0 || sums[ledger.RoleGifts] != -settled || sums[ledger.RoleUnknownReceipts] != 0 {
+				t.Errorf("the books: %v", sums)
+			}
+			if got, _ := e.progress(vallon); got != settled {
+				t.Errorf("settled %d, want %d", got, settled)
+			}
+		})
+	}
+}

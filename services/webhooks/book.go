@@ -234,7 +234,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 			strangers = append(strangers, p.stranger)
 		}
 		if p.held != uuid.Nil {
-			if err := s.cfg.Donations.HoldTx(ctx, tx, p.held, p.of.Source.PaymentIntent, p.underWay, p.of.Created); err != nil {
+			if err := s.cfg.Donations.HoldTx(ctx, tx, p.held, p.of.Source.PaymentIntent, p.transit, p.of.Created); err != nil {
 				return nil, err
 			}
 		}

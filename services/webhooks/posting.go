@@ -145,9 +145,9 @@ type posting struct {
 	movement donations.Movement
 	// unattributed: it is about a payment that is no gift of ours.
 	unattributed bool
-	// held is the gift whose payment passes through transit, under way when it comes there; Nil for none.
-	held     uuid.UUID
-	underWay bool
+	// held is the gift whose payment passes through transit, and how far that is; Nil for none.
+	held    uuid.UUID
+	transit donations.Transit
 	// stranger is a payment that looks like a gift's and is none; its Donation is Nil when there is none.
 	stranger donations.Stranger
 	// undocumented: its type is unknown.
@@ -181,10 +181,13 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 		case t.Source.PaymentIntent == "":
 			p.movement = movement(t, m, match)
 		case m.paid && (t.Source.Status == stripe.ChargePending || t.Source.Status == stripe.ChargeFailed):
-			p.held, p.underWay = match.Donation, t.Source.Status == stripe.ChargePending
+			p.held = match.Donation
+			if t.Source.Status == stripe.ChargeFailed {
+				p.transit = donations.TransitFailed
+			}
 			role, kind = ledger.RoleTransit, ledger.KindOther
 		case t.Type == "payment_failure_refund" && !match.Booked:
-			p.held, role, kind = match.Donation, ledger.RoleTransit, ledger.KindOther
+			p.held, p.transit, role, kind = match.Donation, donations.TransitFailed, ledger.RoleTransit, ledger.KindOther
 		default:
 			p.movement = movement(t, m, match)
 		}
@@ -220,7 +223,7 @@ func arrival(p posting, t stripe.BalanceTransaction, dimensions ledger.Entry, mo
 	if t.Source.Status == stripe.ChargePending || t.Source.Status == stripe.ChargeFailed {
 		return p // nothing new
 	}
-	p.conversion, p.movement, p.held = ledger.Conversion{}, move, move.Donation
+	p.conversion, p.movement, p.held, p.transit = ledger.Conversion{}, move, move.Donation, donations.TransitArrived
 	p.transaction.Reference, p.transaction.Kind, p.transaction.Effective = t.ID+arrivalSuffix, ledger.KindGift, t.Created
 	from, to := dimensions, dimensions
 	from.Role, from.Amount = ledger.RoleTransit, money.Amount{Minor: t.Amount, Currency: money.Currency(t.Currency)}
