@@ -56,7 +56,8 @@
 //
 // Stripe has some debits in its balance while their bank has not answered, and takes them out again when they fail.
 // Until then their money is in transit in the books and the gift is under way. The answer moves no money at Stripe: what
-// arrived is posted under the balance transaction's id and "_arrived", when the paid gift is polled.
+// arrived is posted under the balance transaction's id and "_arrived", when the paid gift, or the payment itself, is
+// polled. A month after the first, which no session speaks of, fails when its money goes out again.
 //
 // # Looking back
 //
