@@ -247,8 +247,12 @@ func (s camtStatement) parse(number int) (*parsedStatement, error) {
 		}
 	}
 	for i, entry := range s.Entries {
-		if strings.TrimSpace(entry.Status.Text+entry.Status.Code) != "BOOK" {
+		switch strings.TrimSpace(entry.Status.Text + entry.Status.Code) {
+		case "BOOK":
+		case "PDNG", "INFO", "FUTR":
 			continue // announced only
+		default:
+			return nil, unreadable("entry %d of statement %d does not say whether it is booked", i+1, number)
 		}
 		lines, err := entry.parse()
 		if err != nil {

@@ -438,13 +438,21 @@ func (f csvFormat) amountOf(record []string, currency money.Currency) (money.Amo
 	return came, nil
 }
 
-// parseDecimal reads an amount as banks write it: a sign before or after, blanks or the other mark between
-// groups of three, at most the currency's decimals but for zeros, zeros in front or none.
+// parseDecimal reads an amount as banks write it: a sign and the currency before or after, blanks or the other mark
+// between groups of three, at most the currency's decimals but for zeros, zeros in front or none.
 func parseDecimal(text string, currency money.Currency, mark string) (money.Amount, error) {
 	if !currency.Valid() {
 		return money.Amount{}, errNoAmount
 	}
-	text = strings.NewReplacer(" ", "", "\u00a0", "", "\u202f", "", "\t", "", "\n", "", "\r", "", "€", "", string(currency), "", "−", "-").Replace(text)
+	// The currency stands at an end: between digits it may be meant for the decimal mark.
+	plain := func(text string) string {
+		text = strings.Trim(text, "\u00a0\u202f \t\r\n")
+		for _, sign := range []string{"€", string(currency)} {
+			text = strings.TrimSuffix(strings.TrimPrefix(text, sign), sign)
+		}
+		return strings.Trim(text, "\u00a0\u202f \t\r\n")
+	}
+	text = plain(strings.ReplaceAll(text, "−", "-"))
 	negative := false
 	switch {
 	case strings.HasPrefix(text, "-"), strings.HasSuffix(text, "-"):
@@ -452,8 +460,11 @@ func parseDecimal(text string, currency money.Currency, mark string) (money.Amou
 	case strings.HasPrefix(text, "+"):
 		text = text[1:]
 	}
+	text = plain(text)
 	whole, fraction, _ := strings.Cut(text, mark)
-	if group := map[string]string{",": ".", ".": ","}[mark]; strings.Contains(whole, group) {
+	group := map[string]string{",": ".", ".": ","}[mark]
+	whole = strings.NewReplacer(" ", group, "\u00a0", group, "\u202f", group).Replace(whole)
+	if strings.Contains(whole, group) {
 		groups := strings.Split(whole, group)
 		for i, g := range groups {
 			if len(g) > 3 || len(g) < 3 && i > 0 || g == "" {

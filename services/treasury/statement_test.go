@@ -100,7 +100,9 @@ func TestWhatIsNoCAMT(t *testing.T) {
 			[]byte(strings.NewReplacer("OPBD", "ITBD", `<Amt Ccy="EUR">26`, `<Amt Ccy="CHF">26`).Replace(string(camt("02", "0", "26.00", camtCredit)))),
 			"STATEMENT_UNREADABLE",
 		},
-		"a movement without a sign": {camt("02", "0", "25.00", strings.Replace(camtCredit, "CRDT", "", 1)), "STATEMENT_UNREADABLE"},
+		"a movement without a state":   {camt("02", "0", "0", strings.Replace(camtCredit, "<Sts>BOOK</Sts>", "", 1)), "STATEMENT_UNREADABLE"},
+		"one of a state of the bank's": {camt("02", "0", "0", strings.Replace(camtCredit, "BOOK", "<Prtry>BOOKED</Prtry>", 1)), "STATEMENT_UNREADABLE"},
+		"a movement without a sign":    {camt("02", "0", "25.00", strings.Replace(camtCredit, "CRDT", "", 1)), "STATEMENT_UNREADABLE"},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			if _, err := statementsOf(c.content); errs.As(err) == nil || errs.As(err).Reason != c.reason {
@@ -224,10 +226,17 @@ func TestCSVWithoutQuotes(t *testing.T) {
 func TestDecimals(t *testing.T) {
 	for text, want := range map[string]int64{
 		"1": 1_00, "1,5": 1_50, "-1,50": -1_50, "1,50-": -1_50, "+1,50": 1_50, "1 234,56": 1234_56, "1\u202f234,56": 1234_56,
-		"1.234.567,89": 1234567_89, "12,500": 12_50, "000000000000149,87": 149_87, ",50": 50, "+5,00": 5_00, "-,05": -5, "0": 0, "−3,00 €": -3_00, "EUR 7": 7_00,
+		"1.234.567,89": 1234567_89, "12,500": 12_50, "000000000000149,87": 149_87, ",50": 50, "+5,00": 5_00, "-,05": -5, "0": 0, "−3,00 €": -3_00, "EUR 7": 7_00, "- 5,00": -5_00, "€ -5,00": -5_00, "-5,00 EUR": -5_00,
 	} {
 		if got, err := parseDecimal(text, money.EUR, ","); err != nil || got != eur(want) {
 			t.Errorf("%q is %v, err = %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"", "-", ",", "12€50", "12EUR50", "12 50", "10\n20", "10,00 20,00", "1 23,00", "1  234,00", "5,0 0", "--5", "+-5", "(5)", "1e3", "0x10", "1'234,00", "1.50", "1,505",
+	} {
+		if got, err := parseDecimal(text, money.EUR, ","); err == nil {
+			t.Errorf("%q is %v", text, got)
 		}
 	}
 	if got, err := parseDecimal("1200", "JPY", "."); err != nil || got.Minor != 1200 {
