@@ -88,6 +88,7 @@
     RETURN_URL_NOT_ALLOWED: "errorPage",
     TOO_MANY_GIFTS: "errorTooMany",
     STRIPE_UNAVAILABLE: "errorStripe",
+    TOO_BUSY: "errorStripe",
     UNAVAILABLE: "errorNetwork",
     NETWORK: "errorNetwork",
   };

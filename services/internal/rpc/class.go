@@ -43,6 +43,9 @@ type limits struct {
 	places places.Config
 	// share is whose share of the places a call takes.
 	share func(caller Caller, req proto.Message) string
+	// network is the part of the places, and of the line, that calls of one network may take. It is for a class whose share
+	// is by what a call is about: that is the caller's to choose, and so is no bound for it.
+	network int64
 	// maxBytes is the largest message. REST has the same bounds for bodies, in package gateway.
 	maxBytes int
 	// timeout is how long a call may take.
@@ -82,19 +85,19 @@ var classes = map[Class]limits{
 		maxBytes: maxPublicBytes, timeout: 15 * time.Second, full: errBusy,
 	},
 	ClassPublicStripe: {
-		places: places.Config{All: 24, Each: 12, Wait: 2 * time.Second, Line: 96}, share: byCollective,
+		places: places.Config{All: 24, Each: 12, Wait: 2 * time.Second, Line: 96}, share: byCollective, network: 10,
 		maxBytes: maxPublicBytes, timeout: 15 * time.Second, full: errStripeBusy,
 	},
 	ClassMembers: {
-		places: places.Config{All: 32, Each: 8, Wait: 5 * time.Second, Line: 256}, share: byKey,
+		places: places.Config{All: 32, Each: 8, Wait: 5 * time.Second, Line: 256}, share: byMembers,
 		maxBytes: maxMemberBytes, timeout: 30 * time.Second, full: errBusy,
 	},
 	ClassMembersStripe: {
-		places: places.Config{All: 8, Each: 4, Wait: 2 * time.Second, Line: 32}, share: byCollective,
+		places: places.Config{All: 8, Each: 4, Wait: 2 * time.Second, Line: 32}, share: byMembers,
 		maxBytes: maxMemberBytes, timeout: 30 * time.Second, full: errStripeBusy,
 	},
 	ClassImports: {
-		places: places.Config{All: 2, Each: 1, Wait: 10 * time.Second, Line: 8}, share: byCollective,
+		places: places.Config{All: 2, Each: 1, Wait: 10 * time.Second, Line: 8}, share: byMembers,
 		maxBytes: maxImportBytes, timeout: time.Minute, full: errBusy,
 	},
 	ClassExports: {maxBytes: maxPublicBytes},
@@ -268,7 +271,14 @@ func ClassOf(method string, withKey bool) (Class, bool) {
 
 func byNetwork(caller Caller, _ proto.Message) string { return caller.Network.String() }
 
-func byKey(caller Caller, _ proto.Message) string { return caller.Principal.Key }
+// byMembers is the caller's own collective, whatever the request is about: its owners make as many keys as they like. The
+// operator's keys have a share each.
+func byMembers(caller Caller, _ proto.Message) string {
+	if of := caller.Principal.Collective; of != "" {
+		return "collectives/" + of
+	}
+	return caller.Principal.Key
+}
 
 // byCollective is the collective that a request is about, by the name or the parent in it.
 func byCollective(_ Caller, req proto.Message) string {
@@ -287,7 +297,8 @@ type bounds map[Class]*bound
 
 type bound struct {
 	limits
-	set *places.Set
+	// door is those in the set and its line, by network; nil where the set's share is the caller's.
+	set, door *places.Set
 }
 
 func newBounds(longest time.Duration) bounds {
@@ -299,6 +310,10 @@ func newBounds(longest time.Duration) bounds {
 		}
 		if l.places.All > 0 {
 			b.set = places.New(l.places)
+		}
+		if l.network > 0 {
+			all := l.places.All + l.places.Line
+			b.door = places.New(places.Config{All: all, Each: l.network, Wait: l.places.Wait, Line: 2 * all})
 		}
 		all[class] = b
 	}
@@ -319,13 +334,20 @@ func (b *bound) enter(ctx context.Context, req proto.Message) (leave func(), err
 	if b.set == nil {
 		return func() {}, nil
 	}
-	whom := ""
+	caller, whom := CallerFrom(ctx), ""
 	if b.share != nil {
-		whom = b.share(CallerFrom(ctx), req)
+		whom = b.share(caller, req)
 	}
-	leave, ok := b.set.Take(ctx, whom, 1)
+	goOut, ok := func() {}, true
+	if b.door != nil {
+		goOut, ok = b.door.Take(ctx, byNetwork(caller, req), 1)
+	}
 	if ok {
-		return leave, nil
+		giveBack, ok := b.set.Take(ctx, whom, 1)
+		if ok {
+			return func() { giveBack(); goOut() }, nil
+		}
+		goOut()
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func donation(collective string) *donationsv1.CreateDonationRequest {
 func TestCallsThatWaitForStripeLeaveTheOthersTheirPlaces(t *testing.T) {
 	d := openWith(t, rpc.Config{})
 	g := newGate()
-	d.donations.create = func() (*donationsv1.Donation, error) { g.pass(); return &donationsv1.Donation{}, nil }
+	d.donations.create = func(context.Context) (*donationsv1.Donation, error) { g.pass(); return &donationsv1.Donation{}, nil }
 	d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
 		return &campaignsv1.Campaign{}, nil
 	}
@@ -103,9 +104,9 @@ func TestCallsThatWaitForStripeLeaveTheOthersTheirPlaces(t *testing.T) {
 	answers := make(chan error, 2*callers)
 	var calling sync.WaitGroup
 	start := func(collective string) {
-		for range callers {
+		for i := range callers {
 			calling.Go(func() {
-				_, err := client.CreateDonation(t.Context(), donation(collective))
+				_, err := client.CreateDonation(from(t.Context(), fmt.Sprintf("192.0.%d.1", i)), donation(collective))
 				answers <- err
 			})
 		}
@@ -149,6 +150,99 @@ func TestCallsThatWaitForStripeLeaveTheOthersTheirPlaces(t *testing.T) {
 		}
 	}
 	close(g.open)
+	calling.Wait()
+}
+
+// What a public call is about is the caller's to choose: it must not be the only bound.
+func TestOneNetworkCannotTakeAllThatWaitsForStripe(t *testing.T) {
+	for rule, collective := range map[string]func(i int) string{
+		"of one collective": func(int) string { return "vallon" },
+		"of all of them":    func(i int) string { return fmt.Sprintf("vallon-%d", i) },
+	} {
+		t.Run(rule, func(t *testing.T) {
+			d := openWith(t, rpc.Config{})
+			one, others := newGate(), newGate()
+			letGo := sync.OnceFunc(func() { close(one.open); close(others.open) })
+			defer letGo()
+			d.donations.create = func(ctx context.Context) (*donationsv1.Donation, error) {
+				if rpc.CallerFrom(ctx).Network.String() == "192.0.2.0/24" {
+					one.pass()
+				} else {
+					others.pass()
+				}
+				return &donationsv1.Donation{}, nil
+			}
+			client := donationsv1.NewDonationsServiceClient(d.inProcess)
+			const network, callers = 10, 150
+			var calling sync.WaitGroup
+			refused := make(chan error, callers)
+			for i := range callers {
+				calling.Go(func() {
+					_, err := client.CreateDonation(from(t.Context(), "192.0.2.7"), donation(collective(i)))
+					if err != nil {
+						refused <- err
+					}
+				})
+			}
+			one.hold(t, network)
+			calling.Go(func() {
+				if _, err := client.CreateDonation(from(t.Context(), "198.51.100.1"), donation("vallon")); err != nil {
+					t.Errorf("another network: %v", err)
+				}
+			})
+			others.hold(t, 1)
+			for range callers - network {
+				if reason, wait := reasonOf(<-refused); reason != "STRIPE_UNAVAILABLE" || wait <= 0 {
+					t.Errorf("one without a place is told %q, to wait %v", reason, wait)
+				}
+			}
+			letGo()
+			calling.Wait()
+		})
+	}
+}
+
+// A collective makes as many keys as it likes, and may name another one in what is open to all.
+func TestOneCollectiveCannotTakeAllPlacesOfMembers(t *testing.T) {
+	d := openWith(t, rpc.Config{})
+	g := newGate()
+	letGo := sync.OnceFunc(func() { close(g.open) })
+	defer letGo()
+	d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+		g.pass()
+		return &campaignsv1.Campaign{}, nil
+	}
+	d.donations.create = func(context.Context) (*donationsv1.Donation, error) { g.pass(); return &donationsv1.Donation{}, nil }
+	campaigns, donations := campaignsv1.NewCampaignsServiceClient(d.inProcess), donationsv1.NewDonationsServiceClient(d.inProcess)
+	keys := []string{"editor-key", "treasurer-key"}
+	const each, eachOfStripe = 8, 4
+	var calling sync.WaitGroup
+	refused := make(chan error, 2*(each+eachOfStripe))
+	for i := range 2 * each {
+		calling.Go(func() {
+			if _, err := campaigns.GetCampaign(withKey(t.Context(), keys[i%2]), get); err != nil {
+				refused <- err
+			}
+		})
+	}
+	for i := range 2 * eachOfStripe {
+		calling.Go(func() {
+			if _, err := donations.CreateDonation(withKey(t.Context(), keys[i%2]), donation(fmt.Sprintf("vallon-%d", i))); err != nil {
+				refused <- err
+			}
+		})
+	}
+	g.hold(t, each+eachOfStripe)
+	for i := range each + eachOfStripe {
+		select {
+		case <-refused:
+		case <-g.arrived:
+			t.Fatal("more of one collective are under way than its share")
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%d are refused", i)
+		}
+	}
+	letGo()
 	calling.Wait()
 }
 

@@ -28,12 +28,16 @@
 //	webhooks                        32                          5 s   512   264 KiB   15 s
 //	public                          64  32 a network            3 s  2048    16 KiB   15 s
 //	public, waits for Stripe        24  12 a collective         2 s    96    16 KiB   15 s
-//	members                         32  8 a key                 5 s   256  1088 KiB   30 s
+//	members                         32  8 a collective          5 s   256  1088 KiB   30 s
 //	members, waits for Stripe        8  4 a collective          2 s    32  1088 KiB   30 s
 //	imports                          2  1 a collective         10 s     8   4.1 MiB   60 s
 //	exports                          6  2 a collective            -     -    16 KiB   15 min (package exports has them)
 //	open (reflection, watching)     64  8 a network               -     -     4 KiB   as long as the connection
 //	whose key it is                 16  8 a network             5 s   512         -    5 s
+//
+// The collective of a public call is the one that it is about, which the caller chooses. So of those that wait for Stripe, or
+// for a place there, one network has 10 at most, which is less than a collective's share; 20 more may wait before that. The
+// collective of a call with a key is the key's own, however many keys it has; the operator's keys have a share each.
 //
 // Bodies of both ports have one budget of 64 MiB, 16 MiB a network. A call over the network takes of it what may be sent
 // before it is read, 64 KiB, and the size of its message; REST takes what is beyond 16 kB. Health has 8 MiB of its own.

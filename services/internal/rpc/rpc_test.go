@@ -69,11 +69,11 @@ func (webhooks) ReceiveStripeEvent(context.Context, *webhooksv1.ReceiveStripeEve
 // donations answers with whatever the test says.
 type donations struct {
 	donationsv1.UnimplementedDonationsServiceServer
-	create func() (*donationsv1.Donation, error)
+	create func(context.Context) (*donationsv1.Donation, error)
 }
 
-func (s *donations) CreateDonation(context.Context, *donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
-	return s.create()
+func (s *donations) CreateDonation(ctx context.Context, _ *donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
+	return s.create(ctx)
 }
 
 type treasury struct {
@@ -132,6 +132,8 @@ func openWith(t *testing.T, cfg rpc.Config) *door {
 			return editor, nil
 		case "treasurer-key":
 			return treasurer, nil
+		case "other-key":
+			return access.Principal{Key: "collectives/autre/apiKeys/k1", Role: access.RoleEditor, Collective: "autre"}, nil
 		}
 		return access.Principal{}, errs.New(codes.Unauthenticated, "INVALID_KEY", "The key is not valid.")
 	}
