@@ -102,15 +102,8 @@ SELECT EXISTS (
 // takeBackTx reverses a reclassification, unless its amount was moved on since: then that is taken back first.
 func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) error {
 	args := pgx.NamedArgs{"book": book, "original": r.Original}
-	var id int64
-	if err := tx.QueryRow(ctx, correctedSQL, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
-		return errs.NotFound(r.Original)
-	} else if err != nil {
-		return postgres.Error(err)
-	}
-	args["id"] = id
-	if _, err := tx.Exec(ctx, lockOriginalSQL, args); err != nil {
-		return postgres.Error(err)
+	if _, err := lockOriginalTx(ctx, tx, correctedSQL, args); err != nil {
+		return err
 	}
 	if _, err := s.ReverseTx(ctx, tx, book, r); err != nil {
 		return err
@@ -158,15 +151,9 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 		"book": book, "original": r.Original, "reference": r.Reference, "collective": r.Collective,
 		"code": r.FromCode, "campaign": r.FromCampaign, "currency": string(r.Amount.Currency),
 	}
-	var id int64
-	if err := tx.QueryRow(ctx, originalSQL, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
-		return errs.NotFound(r.Original)
-	} else if err != nil {
-		return postgres.Error(err)
-	}
-	args["id"] = id
-	if _, err := tx.Exec(ctx, lockOriginalSQL, args); err != nil {
-		return postgres.Error(err)
+	id, err := lockOriginalTx(ctx, tx, originalSQL, args)
+	if err != nil {
+		return err
 	}
 	from := Entry{
 		Code: r.FromCode, Amount: money.Amount{Minor: -r.Amount.Minor, Currency: r.Amount.Currency},
@@ -176,7 +163,7 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 	t := Transaction{Reference: r.Reference, Kind: KindReclassification, Effective: r.Effective, Entries: []Entry{from, to}}
 	var before time.Time
 	var original int64
-	err := tx.QueryRow(ctx, reclassifiedSQL, args).Scan(&before, &original)
+	err = tx.QueryRow(ctx, reclassifiedSQL, args).Scan(&before, &original)
 	known := err == nil
 	switch {
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):

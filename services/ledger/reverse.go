@@ -51,6 +51,19 @@ WHERE t.book = @book
 const lockOriginalSQL = `
 SELECT ledger.lock_original(@id)`
 
+// lockOriginalTx finds the transaction that args["original"] names, by a statement, and waits for other corrections of it.
+// Its id is added to args.
+func lockOriginalTx(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedArgs) (id int64, err error) {
+	if err := tx.QueryRow(ctx, sql, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
+		return 0, errs.NotFound(args["original"].(string))
+	} else if err != nil {
+		return 0, postgres.Error(err)
+	}
+	args["id"] = id
+	_, err = tx.Exec(ctx, lockOriginalSQL, args)
+	return id, postgres.Error(err)
+}
+
 // What was done already under the reference: its id and time, and what it reverses.
 const reversedSQL = `
 SELECT
@@ -112,15 +125,9 @@ type reversed struct {
 // REVERSAL_OF_REVERSAL or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
 func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) (fresh bool, err error) {
 	args := pgx.NamedArgs{"book": book, "original": r.Original, "reference": r.Reference, "collective": r.Collective}
-	var id int64
-	if err := tx.QueryRow(ctx, originalSQL, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
-		return false, errs.NotFound(r.Original)
-	} else if err != nil {
-		return false, postgres.Error(err)
-	}
-	args["id"] = id
-	if _, err := tx.Exec(ctx, lockOriginalSQL, args); err != nil {
-		return false, postgres.Error(err)
+	id, err := lockOriginalTx(ctx, tx, originalSQL, args)
+	if err != nil {
+		return false, err
 	}
 	before, err := reversedAs(ctx, tx, args)
 	if err != nil {
