@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
@@ -20,29 +19,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
 )
-
-// waitForLock returns once somebody waits for a lock of this database.
-func (e *env) waitForLock() {
-	e.t.Helper()
-	const sql = `
-SELECT EXISTS (
-	SELECT
-	FROM pg_stat_activity AS a
-	WHERE a.datname = current_database()
-		AND a.wait_event_type = 'Lock'
-)`
-	owner := pgtest.Owner(e.t, e.pool) // the service sees of others that they are there, and no more
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		var waits bool
-		if err := owner.QueryRow(e.t.Context(), sql).Scan(&waits); err != nil {
-			e.t.Fatal(err)
-		}
-		if waits {
-			return
-		}
-	}
-	e.t.Fatal("nobody waits for a lock")
-}
 
 // Said to be called off, it would be money that goes back all the same, and of which the row says the opposite.
 func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
@@ -65,7 +41,7 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 		_, err := e.gifts.CancelRefund(t.Context(), d.Campaign, d.ID, r.ID, treasurerKey)
 		called <- err
 	}()
-	e.waitForLock()
+	pgtest.WaitForLock(t, e.pool)
 	if err := job.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -44,7 +45,7 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 		_, err := e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		approved <- err
 	}()
-	e.waitForLock()
+	pgtest.WaitForLock(t, e.pool)
 	if err := revocation.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -113,7 +112,7 @@ func TestTwoAtOnce(t *testing.T) {
 				posted, err := post(t.Context(), s, pool, gift("txn_1", day(1), c.second))
 				answers <- answer{posted, err}
 			}()
-			waitForWaiter(t, pool)
+			pgtest.WaitForLock(t, pool)
 			if c.commit {
 				err = first.Commit(t.Context())
 			} else {
@@ -133,28 +132,6 @@ func TestTwoAtOnce(t *testing.T) {
 			total(t, s, c.wantTotal)
 		})
 	}
-}
-
-// waitForWaiter returns once somebody in the database waits for another's transaction.
-func waitForWaiter(t *testing.T, pool *pgxpool.Pool) {
-	t.Helper()
-	owner := pgtest.Owner(t, pool)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		var waiting bool
-		if err := owner.QueryRow(t.Context(), `
-			SELECT EXISTS (
-				SELECT
-				FROM pg_stat_activity
-				WHERE datname = current_database()
-					AND wait_event_type = 'Lock'
-			)`).Scan(&waiting); err != nil {
-			t.Fatal(err)
-		}
-		if waiting {
-			return
-		}
-	}
-	t.Fatal("nobody waits")
 }
 
 // TestBooksMadeAtOnce has every copy of the program make the same book at its start.

@@ -4,38 +4,11 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/money"
 )
-
-// untilWaits returns once somebody waits for an advisory lock, who must not have ended.
-func untilWaits(t *testing.T, pool *pgxpool.Pool, ended <-chan error) {
-	t.Helper()
-	for deadline, waits := time.Now().Add(time.Minute), false; !waits; time.Sleep(5 * time.Millisecond) {
-		const waitingSQL = `
-SELECT EXISTS (
-	SELECT
-	FROM pg_locks AS l
-	WHERE l.locktype = 'advisory'
-		AND NOT l.granted
-		AND l.database = (
-			SELECT d.oid
-			FROM pg_database AS d
-			WHERE d.datname = current_database()
-		)
-)`
-		if err := pool.QueryRow(t.Context(), waitingSQL).Scan(&waits); err != nil {
-			t.Fatal(err)
-		}
-		if len(ended) > 0 || time.Now().After(deadline) {
-			t.Fatal("nobody waits for the import")
-		}
-	}
-}
 
 // The import has looked at the books before the gift was booked, and commits after.
 func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
@@ -61,7 +34,7 @@ func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
 		_, err := s.CreateGift(t.Context(), ask(), Gift{Campaign: vallon, Amount: eur(30_00), Method: MethodTransfer, ReceivedOn: someDay})
 		given <- err
 	}()
-	untilWaits(t, pool, given)
+	pgtest.WaitForLock(t, pool)
 	if err := importing.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +76,7 @@ func TestASlipThatALineIsShowingMeanwhileIsNotTakenBack(t *testing.T) {
 		_, err := s.ReverseGift(t.Context(), ask(), vallon, c.ID, "wrong")
 		reversed <- err
 	}()
-	untilWaits(t, pool, reversed)
+	pgtest.WaitForLock(t, pool)
 	if err := matching.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

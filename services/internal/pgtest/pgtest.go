@@ -100,6 +100,29 @@ func Owner(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {
 	return open(t, databaseURL, parsed.User.Username())
 }
 
+// WaitForLock returns once somebody waits for a lock of the pool's database, such as one that the test holds.
+func WaitForLock(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	const sql = `
+SELECT EXISTS (
+	SELECT
+	FROM pg_stat_activity AS a
+	WHERE a.datname = current_database()
+		AND a.wait_event_type = 'Lock'
+)`
+	owner := Owner(t, pool) // the service sees of others that they are there, and no more
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		var waits bool
+		if err := owner.QueryRow(t.Context(), sql).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+		if waits {
+			return
+		}
+	}
+	t.Fatal("nobody waits for a lock")
+}
+
 func open(t testing.TB, databaseURL, role string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := postgres.Open(context.Background(), postgres.Config{URL: databaseURL, MaxConns: poolSize, Role: role})
