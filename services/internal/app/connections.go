@@ -9,8 +9,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/places"
 )
 
-// What strangers can hold open: so many connections to a port in all, and so many of one address. The addresses of a
-// household's or a server's IPv6 network count as one. A trusted proxy brings the connections of many, so it has no
+// What strangers can hold open: so many connections to a port in all, and so many of one address. The addresses of an IPv6
+// network of /48 count as one, since anybody may have one; package rpc counts calls so too. A trusted proxy brings the connections of many, so it has no
 // share; but it cannot have all.
 var (
 	httpConnections = places.Config{All: 4096, Each: 256}
@@ -68,7 +68,7 @@ func (l *limited) take(peer net.Addr) (release func(), ok bool) {
 	}
 	whom := addr.String()
 	if addr.Is6() {
-		whom = netip.PrefixFrom(addr, 64).Masked().String()
+		whom = netip.PrefixFrom(addr, 48).Masked().String()
 	}
 	return l.all.Take(context.Background(), whom, 1)
 }

@@ -191,9 +191,14 @@ func TestOneNetworkCannotTakeAllThatWaitsForStripe(t *testing.T) {
 				}
 			})
 			others.hold(t, 1)
-			for range callers - network {
-				if reason, wait := reasonOf(<-refused); reason != "STRIPE_UNAVAILABLE" || wait <= 0 {
-					t.Errorf("one without a place is told %q, to wait %v", reason, wait)
+			for i := range callers - network {
+				select {
+				case err := <-refused:
+					if reason, wait := reasonOf(err); reason != "STRIPE_UNAVAILABLE" || wait <= 0 {
+						t.Errorf("one without a place is told %q, to wait %v", reason, wait)
+					}
+				case <-time.After(20 * time.Second):
+					t.Fatalf("%d are refused", i)
 				}
 			}
 			letGo()
