@@ -53,6 +53,8 @@ type Match struct {
 	Asked money.Amount
 	// UnderWay: the payment is in transit in the books, since its bank had not answered. Booked: it arrived there.
 	UnderWay, Booked bool
+	// HeldTime is when the charge was made that is in transit: the payment can have another one before and after it.
+	HeldTime time.Time
 }
 
 // IsPaidBy reports whether a payment of so much is the donation's. Another amount is not, nor a part of it.
@@ -75,7 +77,8 @@ SELECT
 	ARRAY(SELECT p.paid_in_currency FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
 	ARRAY(SELECT p.differs FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
 	ARRAY(SELECT p.surplus FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
-	ARRAY(SELECT p.under_way FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id)
+	ARRAY(SELECT p.under_way FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id),
+	ARRAY(SELECT p.held_at FROM donations.payments AS p WHERE p.donation = d.id ORDER BY p.payment_intent_id)
 FROM donations.donations AS d
 WHERE (
 		d.payment_intent_id = ANY(@intents::text[])
@@ -137,16 +140,18 @@ func (s *Service) find(ctx context.Context, q querier, sql, account string, clue
 		differs        []bool
 		surplus        []bool
 		underWay       []bool
+		heldAt         []*time.Time
 	)
 	_, err = pgx.ForEachRow(rows, []any{
 		&m.Donation, &m.Campaign.Collective, &m.Campaign.Campaign, &m.Amount.Minor, &m.Amount.Currency, &intent, &charge,
-		&booked, &others, &paidIn, &currencies, &differs, &surplus, &underWay,
+		&booked, &others, &paidIn, &currencies, &differs, &surplus, &underWay, &heldAt,
 	}, func() error {
 		m.Asked, m.Booked = m.Amount, booked
 		byIntent[intent], byCharge[charge] = m, m
 		for i, other := range others {
 			of := m
 			of.UnderWay, of.Booked = underWay[i], surplus[i] || booked && other == intent
+			of.HeldTime = fromNull(heldAt[i])
 			if currencies[i] != "" {
 				of.Asked = money.Amount{Minor: paidIn[i], Currency: currencies[i]}
 			}
@@ -659,6 +664,7 @@ VALUES (
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET differs = true`
 
+// A payment can have several charges one after the other, as when a debit is tried again. The newest word counts.
 const holdPaymentSQL = `
 INSERT INTO donations.payments AS p (
 	donation,
@@ -687,7 +693,9 @@ SET
 	under_way = excluded.under_way,
 	held_at = excluded.held_at,
 	poll_at = excluded.poll_at,
-	poll_attempts = 0`
+	poll_attempts = 0
+WHERE p.held_at IS NULL
+	OR p.held_at <= excluded.held_at`
 
 // A month after the first has no session that says so.
 const failMonthSQL = `
@@ -715,7 +723,7 @@ const (
 
 // HoldTx remembers how far a payment of about then is in transit, and asks for it until it is there no more. The caller
 // posts that in the same transaction, and has locked the donation, whose state it leaves to what the payment's session
-// says; that of a month after the first, which has none, to the books.
+// says; that of a month after the first, which has none, to the books. What is of before the last word changes nothing.
 func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, intent string, transit Transit, at time.Time) error {
 	now := s.now()
 	named := pgx.NamedArgs{
@@ -724,8 +732,8 @@ func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, int
 	if transit == TransitUnderWay {
 		named["poll_at"] = now.Add(pollAfter)
 	}
-	_, err := tx.Exec(ctx, holdPaymentSQL, named)
-	if err == nil && transit == TransitFailed {
+	tag, err := tx.Exec(ctx, holdPaymentSQL, named)
+	if err == nil && transit == TransitFailed && tag.RowsAffected() > 0 {
 		_, err = tx.Exec(ctx, failMonthSQL, named)
 	}
 	return postgres.Error(err)

@@ -176,7 +176,7 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 			Collective: match.Campaign.Collective, Campaign: match.Campaign.Campaign, Donation: match.Donation,
 		}
 		switch {
-		case m.paid && match.UnderWay:
+		case m.paid && match.UnderWay && match.HeldTime.Equal(t.Created):
 			return arrival(p, t, dimensions, movement(t, m, match))
 		case t.Source.PaymentIntent == "":
 			p.movement = movement(t, m, match)
@@ -186,7 +186,7 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 				p.transit = donations.TransitFailed
 			}
 			role, kind = ledger.RoleTransit, ledger.KindOther
-		case t.Type == "payment_failure_refund" && !match.Booked:
+		case t.Type == "payment_failure_refund" && (match.UnderWay || !match.Booked):
 			p.held, p.transit, role, kind = match.Donation, donations.TransitFailed, ledger.RoleTransit, ledger.KindOther
 		default:
 			p.movement = movement(t, m, match)
