@@ -99,10 +99,17 @@ var csvEncodings = map[treasuryv1.CsvEncoding]csvEncoding{
 	treasuryv1.CsvEncoding_CSV_ENCODING_WINDOWS_1252: windows1252Encoding,
 }
 
+var csvQuotes = map[treasuryv1.CsvQuotes]quoting{
+	treasuryv1.CsvQuotes_CSV_QUOTES_UNSPECIFIED:   guessQuotes,
+	treasuryv1.CsvQuotes_CSV_QUOTES_AROUND_FIELDS: quotesAroundFields,
+	treasuryv1.CsvQuotes_CSV_QUOTES_IN_TEXT:       quotesInText,
+}
+
 func csvFromProto(p *treasuryv1.CsvFormat) (*csvFormat, error) {
 	f := &csvFormat{
 		separator:   []rune(cmp.Or(p.GetSeparator(), ";"))[0],
 		encoding:    csvEncodings[p.GetEncoding()],
+		quotes:      csvQuotes[p.GetQuotes()],
 		skipLines:   int(p.GetSkipLines()),
 		header:      strings.TrimSpace(p.GetHeader()),
 		section:     strings.TrimSpace(p.GetSection()),

@@ -18,6 +18,7 @@ import (
 type csvFormat struct {
 	separator rune
 	encoding  csvEncoding
+	quotes    quoting
 	skipLines int
 	// header is the line above the movements, instead of skipLines; section a text above that of the account meant.
 	header, section string
@@ -44,6 +45,15 @@ const (
 	utf8Encoding
 	latin9Encoding
 	windows1252Encoding
+)
+
+// quoting is what quotes are in a file.
+type quoting int
+
+const (
+	guessQuotes quoting = iota
+	quotesAroundFields
+	quotesInText
 )
 
 // csvContent is what a file holds of the account meant.
@@ -76,10 +86,12 @@ func (s *recordSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readCSV reads the movements of a CSV file of one account, in one currency. Some banks put no quotes, and what payers
-// write between their columns as it is: taken for the bank's, a payer's quotes swallow lines. So a file that is no CSV, or
-// has more movements when quotes are letters, which no day and no amount has, is read so. Others quote every field, and
-// leave the quotes in it as they are: no CSV either, and read so when all lines have as many fields.
+// readCSV reads the movements of a CSV file of one account, in one currency.
+//
+// Some banks put no quotes around fields and write what payers type as it is: taken for the bank's, a payer's quotes
+// swallow lines. Others quote every field, and leave the quotes in it as they are. So when the format does not say what
+// quotes are, a file that is no CSV is read in these two ways. A file that is CSV, and has more movements when quotes are
+// letters, is refused: a payer's text with line breaks within the bank's quotes would otherwise pass for movements.
 func readCSV(content []byte, f csvFormat, currency money.Currency) (csvContent, error) {
 	text, err := f.decode(content)
 	if err != nil {
@@ -93,6 +105,10 @@ func readCSV(content []byte, f csvFormat, currency money.Currency) (csvContent, 
 		}
 		text = rest
 	}
+	inText := strings.ReplaceAll(text, `"`, `'`)
+	if f.quotes == quotesInText {
+		return f.read(inText, currency)
+	}
 	read, err := f.read(text, currency)
 	if !strings.Contains(text, `"`) || err != nil && !errors.Is(err, errNoCSV) {
 		return read, err
@@ -100,9 +116,16 @@ func readCSV(content []byte, f csvFormat, currency money.Currency) (csvContent, 
 	if doubled, ok := f.doubleQuotes(text); ok && err != nil {
 		return f.read(doubled, currency)
 	}
-	letters, errLetters := f.read(strings.ReplaceAll(text, `"`, `'`), currency)
-	if errLetters == nil && len(letters.lines)+letters.notBooked > len(read.lines)+read.notBooked || err != nil && !strings.HasPrefix(text, `"`) {
+	if f.quotes == quotesAroundFields {
+		return read, err
+	}
+	letters, errLetters := f.read(inText, currency)
+	switch {
+	case err != nil && !strings.HasPrefix(text, `"`):
 		return letters, errLetters
+	case err == nil && errLetters == nil && len(letters.lines)+letters.notBooked > len(read.lines)+read.notBooked:
+		return csvContent{}, wrong("STATEMENT_UNREADABLE", "csv.quotes",
+			"must say whether the bank puts quotes around fields: the file can be read in two ways, with different movements")
 	}
 	return read, err
 }

@@ -200,7 +200,7 @@ func TestCSVWithEveryFieldQuoted(t *testing.T) {
 
 // Whatever payers write, a bank that puts no quotes loses no line by them.
 func TestCSVWithoutQuotes(t *testing.T) {
-	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1}
+	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1, quotes: quotesInText}
 	rapid.Check(t, func(t *rapid.T) {
 		at := rapid.IntRange(1, 3).Draw(t, "column of the text")
 		columns.text, columns.date, columns.amount = []int{at}, 1+at%3, 1+(at+1)%3
@@ -221,6 +221,24 @@ func TestCSVWithoutQuotes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A payer may write line breaks, and what looks like a movement, where the bank puts its text in quotes.
+func TestAPayersTextIsNoMovement(t *testing.T) {
+	file := "2026-03-02,10.00,\"VIR DUPONT\n2026-03-02,1000.00,CAG-7K3M-9QXT\"\n2026-03-03,5.00,\"VIR\"\n"
+	f := csvFormat{separator: ',', dateLayout: "2006-01-02", decimalMark: ".", date: 1, amount: 2, text: []int{3}}
+	if lines, err := linesOf([]byte(file), f, money.EUR); err == nil || !strings.Contains(err.Error(), "csv.quotes") {
+		t.Errorf("not said: %+v, err = %v", lines, err)
+	}
+	f.quotes = quotesAroundFields
+	lines, err := linesOf([]byte(file), f, money.EUR)
+	if err != nil || len(lines) != 2 || lines[0].amount != eur(10_00) || lines[1].amount != eur(5_00) {
+		t.Errorf("around fields: %+v, err = %v", lines, err)
+	}
+	f.quotes = quotesInText
+	if lines, err := linesOf([]byte(file), f, money.EUR); err != nil || len(lines) != 3 {
+		t.Errorf("in the text: %+v, err = %v", lines, err)
+	}
 }
 
 func TestDecimals(t *testing.T) {

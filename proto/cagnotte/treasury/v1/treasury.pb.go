@@ -381,6 +381,59 @@ func (CsvEncoding) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{5}
 }
 
+// What quotes are in a CSV file.
+type CsvQuotes int32
+
+const (
+	// Found out from the file.
+	CsvQuotes_CSV_QUOTES_UNSPECIFIED CsvQuotes = 0
+	// They stand around fields, as RFC 4180 has it.
+	CsvQuotes_CSV_QUOTES_AROUND_FIELDS CsvQuotes = 1
+	// They are characters of the text: the bank puts none around fields.
+	CsvQuotes_CSV_QUOTES_IN_TEXT CsvQuotes = 2
+)
+
+// Enum value maps for CsvQuotes.
+var (
+	CsvQuotes_name = map[int32]string{
+		0: "CSV_QUOTES_UNSPECIFIED",
+		1: "CSV_QUOTES_AROUND_FIELDS",
+		2: "CSV_QUOTES_IN_TEXT",
+	}
+	CsvQuotes_value = map[string]int32{
+		"CSV_QUOTES_UNSPECIFIED":   0,
+		"CSV_QUOTES_AROUND_FIELDS": 1,
+		"CSV_QUOTES_IN_TEXT":       2,
+	}
+)
+
+func (x CsvQuotes) Enum() *CsvQuotes {
+	p := new(CsvQuotes)
+	*p = x
+	return p
+}
+
+func (x CsvQuotes) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CsvQuotes) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[6].Descriptor()
+}
+
+func (CsvQuotes) Type() protoreflect.EnumType {
+	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[6]
+}
+
+func (x CsvQuotes) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CsvQuotes.Descriptor instead.
+func (CsvQuotes) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
+}
+
 // What an expense is for.
 type ExpenseKind int32
 
@@ -422,11 +475,11 @@ func (x ExpenseKind) String() string {
 }
 
 func (ExpenseKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[6].Descriptor()
+	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[7].Descriptor()
 }
 
 func (ExpenseKind) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[6]
+	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[7]
 }
 
 func (x ExpenseKind) Number() protoreflect.EnumNumber {
@@ -435,7 +488,7 @@ func (x ExpenseKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExpenseKind.Descriptor instead.
 func (ExpenseKind) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{7}
 }
 
 // Where an expense stands.
@@ -479,11 +532,11 @@ func (x ExpenseState) String() string {
 }
 
 func (ExpenseState) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[7].Descriptor()
+	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[8].Descriptor()
 }
 
 func (ExpenseState) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[7]
+	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[8]
 }
 
 func (x ExpenseState) Number() protoreflect.EnumNumber {
@@ -492,7 +545,7 @@ func (x ExpenseState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExpenseState.Descriptor instead.
 func (ExpenseState) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{8}
 }
 
 // What an expense is paid from.
@@ -532,11 +585,11 @@ func (x PaymentSource) String() string {
 }
 
 func (PaymentSource) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[8].Descriptor()
+	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[9].Descriptor()
 }
 
 func (PaymentSource) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[8]
+	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[9]
 }
 
 func (x PaymentSource) Number() protoreflect.EnumNumber {
@@ -545,7 +598,7 @@ func (x PaymentSource) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PaymentSource.Descriptor instead.
 func (PaymentSource) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{9}
 }
 
 // A gift that did not come through Stripe.
@@ -1644,7 +1697,10 @@ type CsvFormat struct {
 	Header string `protobuf:"bytes,18,opt,name=header,proto3" json:"header,omitempty"`
 	// For a file of several accounts, each below a header of its own: a text that stands above that of the account meant,
 	// such as its number.
-	Section       string `protobuf:"bytes,19,opt,name=section,proto3" json:"section,omitempty"`
+	Section string `protobuf:"bytes,19,opt,name=section,proto3" json:"section,omitempty"`
+	// What quotes are in the file. When it is not said, it is found out; a file that can be read in two ways is refused
+	// until it is.
+	Quotes        CsvQuotes `protobuf:"varint,20,opt,name=quotes,proto3,enum=cagnotte.treasury.v1.CsvQuotes" json:"quotes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1810,6 +1866,13 @@ func (x *CsvFormat) GetSection() string {
 		return x.Section
 	}
 	return ""
+}
+
+func (x *CsvFormat) GetQuotes() CsvQuotes {
+	if x != nil {
+		return x.Quotes
+	}
+	return CsvQuotes_CSV_QUOTES_UNSPECIFIED
 }
 
 // The bank account in the books beside what the bank says.
@@ -4204,7 +4267,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\vtransaction\x18\x04 \x01(\tBQ\xbaHNrL2J^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[0-9]{1,19}$H\x00R\vtransaction\x122\n" +
 	"\x0funknown_receipt\x18\x05 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x0eunknownReceipt\x12!\n" +
 	"\foffline_gift\x18\x06 \x01(\tR\vofflineGiftB\x0f\n" +
-	"\x06target\x12\x05\xbaH\x02\b\x01\"\xd4\a\n" +
+	"\x06target\x12\x05\xbaH\x02\b\x01\"\x97\b\n" +
 	"\tCsvFormat\x121\n" +
 	"\tseparator\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x00R\x01;R\x01,R\x01\tR\x01|R\tseparator\x12G\n" +
 	"\bencoding\x18\x02 \x01(\x0e2!.cagnotte.treasury.v1.CsvEncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x12(\n" +
@@ -4242,7 +4305,8 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
 	"fee_column\x18\x11 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tfeeColumn\x12 \n" +
 	"\x06header\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06header\x12!\n" +
-	"\asection\x18\x13 \x01(\tB\a\xbaH\x04r\x02\x18dR\asection\"\xa7\x03\n" +
+	"\asection\x18\x13 \x01(\tB\a\xbaH\x04r\x02\x18dR\asection\x12A\n" +
+	"\x06quotes\x18\x14 \x01(\x0e2\x1f.cagnotte.treasury.v1.CsvQuotesB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06quotes\"\xa7\x03\n" +
 	"\fBankPosition\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\fbook_balance\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\vbookBalance\x12E\n" +
@@ -4468,7 +4532,11 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x18CSV_ENCODING_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CSV_ENCODING_UTF_8\x10\x01\x12\x1c\n" +
 	"\x18CSV_ENCODING_ISO_8859_15\x10\x02\x12\x1d\n" +
-	"\x19CSV_ENCODING_WINDOWS_1252\x10\x03*y\n" +
+	"\x19CSV_ENCODING_WINDOWS_1252\x10\x03*]\n" +
+	"\tCsvQuotes\x12\x1a\n" +
+	"\x16CSV_QUOTES_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18CSV_QUOTES_AROUND_FIELDS\x10\x01\x12\x16\n" +
+	"\x12CSV_QUOTES_IN_TEXT\x10\x02*y\n" +
 	"\vExpenseKind\x12\x1c\n" +
 	"\x18EXPENSE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13EXPENSE_KIND_LAWYER\x10\x01\x12\x1b\n" +
@@ -4521,7 +4589,7 @@ func file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP() []byte {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescData
 }
 
-var file_cagnotte_treasury_v1_treasury_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_cagnotte_treasury_v1_treasury_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
 var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_cagnotte_treasury_v1_treasury_proto_goTypes = []any{
 	(OfflineMethod)(0),                  // 0: cagnotte.treasury.v1.OfflineMethod
@@ -4530,158 +4598,160 @@ var file_cagnotte_treasury_v1_treasury_proto_goTypes = []any{
 	(PledgeState)(0),                    // 3: cagnotte.treasury.v1.PledgeState
 	(BankLineState)(0),                  // 4: cagnotte.treasury.v1.BankLineState
 	(CsvEncoding)(0),                    // 5: cagnotte.treasury.v1.CsvEncoding
-	(ExpenseKind)(0),                    // 6: cagnotte.treasury.v1.ExpenseKind
-	(ExpenseState)(0),                   // 7: cagnotte.treasury.v1.ExpenseState
-	(PaymentSource)(0),                  // 8: cagnotte.treasury.v1.PaymentSource
-	(*OfflineGift)(nil),                 // 9: cagnotte.treasury.v1.OfflineGift
-	(*Deposit)(nil),                     // 10: cagnotte.treasury.v1.Deposit
-	(*ClearingItem)(nil),                // 11: cagnotte.treasury.v1.ClearingItem
-	(*Pledge)(nil),                      // 12: cagnotte.treasury.v1.Pledge
-	(*TransferSlip)(nil),                // 13: cagnotte.treasury.v1.TransferSlip
-	(*ChequeSlip)(nil),                  // 14: cagnotte.treasury.v1.ChequeSlip
-	(*BankStatement)(nil),               // 15: cagnotte.treasury.v1.BankStatement
-	(*BankLine)(nil),                    // 16: cagnotte.treasury.v1.BankLine
-	(*BankLineTarget)(nil),              // 17: cagnotte.treasury.v1.BankLineTarget
-	(*CsvFormat)(nil),                   // 18: cagnotte.treasury.v1.CsvFormat
-	(*BankPosition)(nil),                // 19: cagnotte.treasury.v1.BankPosition
-	(*Expense)(nil),                     // 20: cagnotte.treasury.v1.Expense
-	(*CreateOfflineGiftRequest)(nil),    // 21: cagnotte.treasury.v1.CreateOfflineGiftRequest
-	(*GetOfflineGiftRequest)(nil),       // 22: cagnotte.treasury.v1.GetOfflineGiftRequest
-	(*ListOfflineGiftsRequest)(nil),     // 23: cagnotte.treasury.v1.ListOfflineGiftsRequest
-	(*ListOfflineGiftsResponse)(nil),    // 24: cagnotte.treasury.v1.ListOfflineGiftsResponse
-	(*BankChequesRequest)(nil),          // 25: cagnotte.treasury.v1.BankChequesRequest
-	(*BounceChequeRequest)(nil),         // 26: cagnotte.treasury.v1.BounceChequeRequest
-	(*ReverseOfflineGiftRequest)(nil),   // 27: cagnotte.treasury.v1.ReverseOfflineGiftRequest
-	(*ListClearingItemsRequest)(nil),    // 28: cagnotte.treasury.v1.ListClearingItemsRequest
-	(*ListClearingItemsResponse)(nil),   // 29: cagnotte.treasury.v1.ListClearingItemsResponse
-	(*CreatePledgeRequest)(nil),         // 30: cagnotte.treasury.v1.CreatePledgeRequest
-	(*GetPledgeRequest)(nil),            // 31: cagnotte.treasury.v1.GetPledgeRequest
-	(*ListPledgesRequest)(nil),          // 32: cagnotte.treasury.v1.ListPledgesRequest
-	(*ListPledgesResponse)(nil),         // 33: cagnotte.treasury.v1.ListPledgesResponse
-	(*ListPledgeMethodsRequest)(nil),    // 34: cagnotte.treasury.v1.ListPledgeMethodsRequest
-	(*ListPledgeMethodsResponse)(nil),   // 35: cagnotte.treasury.v1.ListPledgeMethodsResponse
-	(*ImportBankStatementRequest)(nil),  // 36: cagnotte.treasury.v1.ImportBankStatementRequest
-	(*ImportBankStatementResponse)(nil), // 37: cagnotte.treasury.v1.ImportBankStatementResponse
-	(*ListBankLinesRequest)(nil),        // 38: cagnotte.treasury.v1.ListBankLinesRequest
-	(*ListBankLinesResponse)(nil),       // 39: cagnotte.treasury.v1.ListBankLinesResponse
-	(*MatchBankLineRequest)(nil),        // 40: cagnotte.treasury.v1.MatchBankLineRequest
-	(*UnmatchBankLineRequest)(nil),      // 41: cagnotte.treasury.v1.UnmatchBankLineRequest
-	(*IgnoreBankLineRequest)(nil),       // 42: cagnotte.treasury.v1.IgnoreBankLineRequest
-	(*GetBankPositionRequest)(nil),      // 43: cagnotte.treasury.v1.GetBankPositionRequest
-	(*CreateExpenseRequest)(nil),        // 44: cagnotte.treasury.v1.CreateExpenseRequest
-	(*GetExpenseRequest)(nil),           // 45: cagnotte.treasury.v1.GetExpenseRequest
-	(*ListExpensesRequest)(nil),         // 46: cagnotte.treasury.v1.ListExpensesRequest
-	(*ListExpensesResponse)(nil),        // 47: cagnotte.treasury.v1.ListExpensesResponse
-	(*PayExpenseRequest)(nil),           // 48: cagnotte.treasury.v1.PayExpenseRequest
-	(*ReverseExpenseRequest)(nil),       // 49: cagnotte.treasury.v1.ReverseExpenseRequest
-	(*v1.Money)(nil),                    // 50: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 51: google.protobuf.Timestamp
+	(CsvQuotes)(0),                      // 6: cagnotte.treasury.v1.CsvQuotes
+	(ExpenseKind)(0),                    // 7: cagnotte.treasury.v1.ExpenseKind
+	(ExpenseState)(0),                   // 8: cagnotte.treasury.v1.ExpenseState
+	(PaymentSource)(0),                  // 9: cagnotte.treasury.v1.PaymentSource
+	(*OfflineGift)(nil),                 // 10: cagnotte.treasury.v1.OfflineGift
+	(*Deposit)(nil),                     // 11: cagnotte.treasury.v1.Deposit
+	(*ClearingItem)(nil),                // 12: cagnotte.treasury.v1.ClearingItem
+	(*Pledge)(nil),                      // 13: cagnotte.treasury.v1.Pledge
+	(*TransferSlip)(nil),                // 14: cagnotte.treasury.v1.TransferSlip
+	(*ChequeSlip)(nil),                  // 15: cagnotte.treasury.v1.ChequeSlip
+	(*BankStatement)(nil),               // 16: cagnotte.treasury.v1.BankStatement
+	(*BankLine)(nil),                    // 17: cagnotte.treasury.v1.BankLine
+	(*BankLineTarget)(nil),              // 18: cagnotte.treasury.v1.BankLineTarget
+	(*CsvFormat)(nil),                   // 19: cagnotte.treasury.v1.CsvFormat
+	(*BankPosition)(nil),                // 20: cagnotte.treasury.v1.BankPosition
+	(*Expense)(nil),                     // 21: cagnotte.treasury.v1.Expense
+	(*CreateOfflineGiftRequest)(nil),    // 22: cagnotte.treasury.v1.CreateOfflineGiftRequest
+	(*GetOfflineGiftRequest)(nil),       // 23: cagnotte.treasury.v1.GetOfflineGiftRequest
+	(*ListOfflineGiftsRequest)(nil),     // 24: cagnotte.treasury.v1.ListOfflineGiftsRequest
+	(*ListOfflineGiftsResponse)(nil),    // 25: cagnotte.treasury.v1.ListOfflineGiftsResponse
+	(*BankChequesRequest)(nil),          // 26: cagnotte.treasury.v1.BankChequesRequest
+	(*BounceChequeRequest)(nil),         // 27: cagnotte.treasury.v1.BounceChequeRequest
+	(*ReverseOfflineGiftRequest)(nil),   // 28: cagnotte.treasury.v1.ReverseOfflineGiftRequest
+	(*ListClearingItemsRequest)(nil),    // 29: cagnotte.treasury.v1.ListClearingItemsRequest
+	(*ListClearingItemsResponse)(nil),   // 30: cagnotte.treasury.v1.ListClearingItemsResponse
+	(*CreatePledgeRequest)(nil),         // 31: cagnotte.treasury.v1.CreatePledgeRequest
+	(*GetPledgeRequest)(nil),            // 32: cagnotte.treasury.v1.GetPledgeRequest
+	(*ListPledgesRequest)(nil),          // 33: cagnotte.treasury.v1.ListPledgesRequest
+	(*ListPledgesResponse)(nil),         // 34: cagnotte.treasury.v1.ListPledgesResponse
+	(*ListPledgeMethodsRequest)(nil),    // 35: cagnotte.treasury.v1.ListPledgeMethodsRequest
+	(*ListPledgeMethodsResponse)(nil),   // 36: cagnotte.treasury.v1.ListPledgeMethodsResponse
+	(*ImportBankStatementRequest)(nil),  // 37: cagnotte.treasury.v1.ImportBankStatementRequest
+	(*ImportBankStatementResponse)(nil), // 38: cagnotte.treasury.v1.ImportBankStatementResponse
+	(*ListBankLinesRequest)(nil),        // 39: cagnotte.treasury.v1.ListBankLinesRequest
+	(*ListBankLinesResponse)(nil),       // 40: cagnotte.treasury.v1.ListBankLinesResponse
+	(*MatchBankLineRequest)(nil),        // 41: cagnotte.treasury.v1.MatchBankLineRequest
+	(*UnmatchBankLineRequest)(nil),      // 42: cagnotte.treasury.v1.UnmatchBankLineRequest
+	(*IgnoreBankLineRequest)(nil),       // 43: cagnotte.treasury.v1.IgnoreBankLineRequest
+	(*GetBankPositionRequest)(nil),      // 44: cagnotte.treasury.v1.GetBankPositionRequest
+	(*CreateExpenseRequest)(nil),        // 45: cagnotte.treasury.v1.CreateExpenseRequest
+	(*GetExpenseRequest)(nil),           // 46: cagnotte.treasury.v1.GetExpenseRequest
+	(*ListExpensesRequest)(nil),         // 47: cagnotte.treasury.v1.ListExpensesRequest
+	(*ListExpensesResponse)(nil),        // 48: cagnotte.treasury.v1.ListExpensesResponse
+	(*PayExpenseRequest)(nil),           // 49: cagnotte.treasury.v1.PayExpenseRequest
+	(*ReverseExpenseRequest)(nil),       // 50: cagnotte.treasury.v1.ReverseExpenseRequest
+	(*v1.Money)(nil),                    // 51: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 52: google.protobuf.Timestamp
 }
 var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
-	50, // 0: cagnotte.treasury.v1.OfflineGift.amount:type_name -> cagnotte.money.v1.Money
+	51, // 0: cagnotte.treasury.v1.OfflineGift.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 1: cagnotte.treasury.v1.OfflineGift.method:type_name -> cagnotte.treasury.v1.OfflineMethod
 	1,  // 2: cagnotte.treasury.v1.OfflineGift.state:type_name -> cagnotte.treasury.v1.OfflineGiftState
-	51, // 3: cagnotte.treasury.v1.OfflineGift.create_time:type_name -> google.protobuf.Timestamp
-	51, // 4: cagnotte.treasury.v1.OfflineGift.update_time:type_name -> google.protobuf.Timestamp
-	50, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
-	51, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
+	52, // 3: cagnotte.treasury.v1.OfflineGift.create_time:type_name -> google.protobuf.Timestamp
+	52, // 4: cagnotte.treasury.v1.OfflineGift.update_time:type_name -> google.protobuf.Timestamp
+	51, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
+	52, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 7: cagnotte.treasury.v1.ClearingItem.kind:type_name -> cagnotte.treasury.v1.ClearingKind
-	50, // 8: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
-	50, // 9: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
+	51, // 8: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
+	51, // 9: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 10: cagnotte.treasury.v1.Pledge.method:type_name -> cagnotte.treasury.v1.OfflineMethod
 	3,  // 11: cagnotte.treasury.v1.Pledge.state:type_name -> cagnotte.treasury.v1.PledgeState
-	13, // 12: cagnotte.treasury.v1.Pledge.transfer:type_name -> cagnotte.treasury.v1.TransferSlip
-	14, // 13: cagnotte.treasury.v1.Pledge.cheque:type_name -> cagnotte.treasury.v1.ChequeSlip
-	51, // 14: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
-	51, // 15: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
-	50, // 16: cagnotte.treasury.v1.BankStatement.opening_balance:type_name -> cagnotte.money.v1.Money
-	50, // 17: cagnotte.treasury.v1.BankStatement.closing_balance:type_name -> cagnotte.money.v1.Money
-	51, // 18: cagnotte.treasury.v1.BankStatement.create_time:type_name -> google.protobuf.Timestamp
-	50, // 19: cagnotte.treasury.v1.BankLine.amount:type_name -> cagnotte.money.v1.Money
+	14, // 12: cagnotte.treasury.v1.Pledge.transfer:type_name -> cagnotte.treasury.v1.TransferSlip
+	15, // 13: cagnotte.treasury.v1.Pledge.cheque:type_name -> cagnotte.treasury.v1.ChequeSlip
+	52, // 14: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
+	52, // 15: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
+	51, // 16: cagnotte.treasury.v1.BankStatement.opening_balance:type_name -> cagnotte.money.v1.Money
+	51, // 17: cagnotte.treasury.v1.BankStatement.closing_balance:type_name -> cagnotte.money.v1.Money
+	52, // 18: cagnotte.treasury.v1.BankStatement.create_time:type_name -> google.protobuf.Timestamp
+	51, // 19: cagnotte.treasury.v1.BankLine.amount:type_name -> cagnotte.money.v1.Money
 	4,  // 20: cagnotte.treasury.v1.BankLine.state:type_name -> cagnotte.treasury.v1.BankLineState
-	17, // 21: cagnotte.treasury.v1.BankLine.target:type_name -> cagnotte.treasury.v1.BankLineTarget
-	51, // 22: cagnotte.treasury.v1.BankLine.create_time:type_name -> google.protobuf.Timestamp
-	51, // 23: cagnotte.treasury.v1.BankLine.update_time:type_name -> google.protobuf.Timestamp
+	18, // 21: cagnotte.treasury.v1.BankLine.target:type_name -> cagnotte.treasury.v1.BankLineTarget
+	52, // 22: cagnotte.treasury.v1.BankLine.create_time:type_name -> google.protobuf.Timestamp
+	52, // 23: cagnotte.treasury.v1.BankLine.update_time:type_name -> google.protobuf.Timestamp
 	5,  // 24: cagnotte.treasury.v1.CsvFormat.encoding:type_name -> cagnotte.treasury.v1.CsvEncoding
-	50, // 25: cagnotte.treasury.v1.BankPosition.book_balance:type_name -> cagnotte.money.v1.Money
-	50, // 26: cagnotte.treasury.v1.BankPosition.statement_balance:type_name -> cagnotte.money.v1.Money
-	50, // 27: cagnotte.treasury.v1.BankPosition.difference:type_name -> cagnotte.money.v1.Money
-	50, // 28: cagnotte.treasury.v1.BankPosition.open_lines:type_name -> cagnotte.money.v1.Money
-	50, // 29: cagnotte.treasury.v1.BankPosition.ignored_lines:type_name -> cagnotte.money.v1.Money
-	6,  // 30: cagnotte.treasury.v1.Expense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
-	50, // 31: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
-	7,  // 32: cagnotte.treasury.v1.Expense.state:type_name -> cagnotte.treasury.v1.ExpenseState
-	8,  // 33: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	51, // 34: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
-	51, // 35: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
-	50, // 36: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
-	50, // 37: cagnotte.treasury.v1.CreateOfflineGiftRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 38: cagnotte.treasury.v1.CreateOfflineGiftRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	9,  // 39: cagnotte.treasury.v1.ListOfflineGiftsResponse.offline_gifts:type_name -> cagnotte.treasury.v1.OfflineGift
-	11, // 40: cagnotte.treasury.v1.ListClearingItemsResponse.items:type_name -> cagnotte.treasury.v1.ClearingItem
-	50, // 41: cagnotte.treasury.v1.CreatePledgeRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 42: cagnotte.treasury.v1.CreatePledgeRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	12, // 43: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
-	0,  // 44: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
-	18, // 45: cagnotte.treasury.v1.ImportBankStatementRequest.csv:type_name -> cagnotte.treasury.v1.CsvFormat
-	50, // 46: cagnotte.treasury.v1.ImportBankStatementRequest.opening_balance:type_name -> cagnotte.money.v1.Money
-	50, // 47: cagnotte.treasury.v1.ImportBankStatementRequest.closing_balance:type_name -> cagnotte.money.v1.Money
-	15, // 48: cagnotte.treasury.v1.ImportBankStatementResponse.bank_statements:type_name -> cagnotte.treasury.v1.BankStatement
-	4,  // 49: cagnotte.treasury.v1.ListBankLinesRequest.state:type_name -> cagnotte.treasury.v1.BankLineState
-	16, // 50: cagnotte.treasury.v1.ListBankLinesResponse.bank_lines:type_name -> cagnotte.treasury.v1.BankLine
-	17, // 51: cagnotte.treasury.v1.MatchBankLineRequest.target:type_name -> cagnotte.treasury.v1.BankLineTarget
-	20, // 52: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
-	20, // 53: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
-	8,  // 54: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	21, // 55: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:input_type -> cagnotte.treasury.v1.CreateOfflineGiftRequest
-	22, // 56: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:input_type -> cagnotte.treasury.v1.GetOfflineGiftRequest
-	23, // 57: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:input_type -> cagnotte.treasury.v1.ListOfflineGiftsRequest
-	25, // 58: cagnotte.treasury.v1.TreasuryService.BankCheques:input_type -> cagnotte.treasury.v1.BankChequesRequest
-	26, // 59: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
-	27, // 60: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:input_type -> cagnotte.treasury.v1.ReverseOfflineGiftRequest
-	28, // 61: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
-	30, // 62: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
-	31, // 63: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
-	32, // 64: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
-	34, // 65: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
-	36, // 66: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:input_type -> cagnotte.treasury.v1.ImportBankStatementRequest
-	38, // 67: cagnotte.treasury.v1.TreasuryService.ListBankLines:input_type -> cagnotte.treasury.v1.ListBankLinesRequest
-	40, // 68: cagnotte.treasury.v1.TreasuryService.MatchBankLine:input_type -> cagnotte.treasury.v1.MatchBankLineRequest
-	41, // 69: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:input_type -> cagnotte.treasury.v1.UnmatchBankLineRequest
-	42, // 70: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:input_type -> cagnotte.treasury.v1.IgnoreBankLineRequest
-	43, // 71: cagnotte.treasury.v1.TreasuryService.GetBankPosition:input_type -> cagnotte.treasury.v1.GetBankPositionRequest
-	44, // 72: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
-	45, // 73: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
-	46, // 74: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
-	48, // 75: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
-	49, // 76: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
-	9,  // 77: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	9,  // 78: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	24, // 79: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:output_type -> cagnotte.treasury.v1.ListOfflineGiftsResponse
-	10, // 80: cagnotte.treasury.v1.TreasuryService.BankCheques:output_type -> cagnotte.treasury.v1.Deposit
-	9,  // 81: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineGift
-	9,  // 82: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	29, // 83: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
-	12, // 84: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
-	12, // 85: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
-	33, // 86: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
-	35, // 87: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
-	37, // 88: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:output_type -> cagnotte.treasury.v1.ImportBankStatementResponse
-	39, // 89: cagnotte.treasury.v1.TreasuryService.ListBankLines:output_type -> cagnotte.treasury.v1.ListBankLinesResponse
-	16, // 90: cagnotte.treasury.v1.TreasuryService.MatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	16, // 91: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	16, // 92: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	19, // 93: cagnotte.treasury.v1.TreasuryService.GetBankPosition:output_type -> cagnotte.treasury.v1.BankPosition
-	20, // 94: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
-	20, // 95: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
-	47, // 96: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
-	20, // 97: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
-	20, // 98: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
-	77, // [77:99] is the sub-list for method output_type
-	55, // [55:77] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	6,  // 25: cagnotte.treasury.v1.CsvFormat.quotes:type_name -> cagnotte.treasury.v1.CsvQuotes
+	51, // 26: cagnotte.treasury.v1.BankPosition.book_balance:type_name -> cagnotte.money.v1.Money
+	51, // 27: cagnotte.treasury.v1.BankPosition.statement_balance:type_name -> cagnotte.money.v1.Money
+	51, // 28: cagnotte.treasury.v1.BankPosition.difference:type_name -> cagnotte.money.v1.Money
+	51, // 29: cagnotte.treasury.v1.BankPosition.open_lines:type_name -> cagnotte.money.v1.Money
+	51, // 30: cagnotte.treasury.v1.BankPosition.ignored_lines:type_name -> cagnotte.money.v1.Money
+	7,  // 31: cagnotte.treasury.v1.Expense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
+	51, // 32: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
+	8,  // 33: cagnotte.treasury.v1.Expense.state:type_name -> cagnotte.treasury.v1.ExpenseState
+	9,  // 34: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	52, // 35: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
+	52, // 36: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
+	51, // 37: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
+	51, // 38: cagnotte.treasury.v1.CreateOfflineGiftRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 39: cagnotte.treasury.v1.CreateOfflineGiftRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
+	10, // 40: cagnotte.treasury.v1.ListOfflineGiftsResponse.offline_gifts:type_name -> cagnotte.treasury.v1.OfflineGift
+	12, // 41: cagnotte.treasury.v1.ListClearingItemsResponse.items:type_name -> cagnotte.treasury.v1.ClearingItem
+	51, // 42: cagnotte.treasury.v1.CreatePledgeRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 43: cagnotte.treasury.v1.CreatePledgeRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
+	13, // 44: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
+	0,  // 45: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
+	19, // 46: cagnotte.treasury.v1.ImportBankStatementRequest.csv:type_name -> cagnotte.treasury.v1.CsvFormat
+	51, // 47: cagnotte.treasury.v1.ImportBankStatementRequest.opening_balance:type_name -> cagnotte.money.v1.Money
+	51, // 48: cagnotte.treasury.v1.ImportBankStatementRequest.closing_balance:type_name -> cagnotte.money.v1.Money
+	16, // 49: cagnotte.treasury.v1.ImportBankStatementResponse.bank_statements:type_name -> cagnotte.treasury.v1.BankStatement
+	4,  // 50: cagnotte.treasury.v1.ListBankLinesRequest.state:type_name -> cagnotte.treasury.v1.BankLineState
+	17, // 51: cagnotte.treasury.v1.ListBankLinesResponse.bank_lines:type_name -> cagnotte.treasury.v1.BankLine
+	18, // 52: cagnotte.treasury.v1.MatchBankLineRequest.target:type_name -> cagnotte.treasury.v1.BankLineTarget
+	21, // 53: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
+	21, // 54: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
+	9,  // 55: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	22, // 56: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:input_type -> cagnotte.treasury.v1.CreateOfflineGiftRequest
+	23, // 57: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:input_type -> cagnotte.treasury.v1.GetOfflineGiftRequest
+	24, // 58: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:input_type -> cagnotte.treasury.v1.ListOfflineGiftsRequest
+	26, // 59: cagnotte.treasury.v1.TreasuryService.BankCheques:input_type -> cagnotte.treasury.v1.BankChequesRequest
+	27, // 60: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
+	28, // 61: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:input_type -> cagnotte.treasury.v1.ReverseOfflineGiftRequest
+	29, // 62: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
+	31, // 63: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
+	32, // 64: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
+	33, // 65: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
+	35, // 66: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
+	37, // 67: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:input_type -> cagnotte.treasury.v1.ImportBankStatementRequest
+	39, // 68: cagnotte.treasury.v1.TreasuryService.ListBankLines:input_type -> cagnotte.treasury.v1.ListBankLinesRequest
+	41, // 69: cagnotte.treasury.v1.TreasuryService.MatchBankLine:input_type -> cagnotte.treasury.v1.MatchBankLineRequest
+	42, // 70: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:input_type -> cagnotte.treasury.v1.UnmatchBankLineRequest
+	43, // 71: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:input_type -> cagnotte.treasury.v1.IgnoreBankLineRequest
+	44, // 72: cagnotte.treasury.v1.TreasuryService.GetBankPosition:input_type -> cagnotte.treasury.v1.GetBankPositionRequest
+	45, // 73: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
+	46, // 74: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
+	47, // 75: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
+	49, // 76: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
+	50, // 77: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
+	10, // 78: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
+	10, // 79: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
+	25, // 80: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:output_type -> cagnotte.treasury.v1.ListOfflineGiftsResponse
+	11, // 81: cagnotte.treasury.v1.TreasuryService.BankCheques:output_type -> cagnotte.treasury.v1.Deposit
+	10, // 82: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineGift
+	10, // 83: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
+	30, // 84: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
+	13, // 85: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
+	13, // 86: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
+	34, // 87: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
+	36, // 88: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
+	38, // 89: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:output_type -> cagnotte.treasury.v1.ImportBankStatementResponse
+	40, // 90: cagnotte.treasury.v1.TreasuryService.ListBankLines:output_type -> cagnotte.treasury.v1.ListBankLinesResponse
+	17, // 91: cagnotte.treasury.v1.TreasuryService.MatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
+	17, // 92: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
+	17, // 93: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:output_type -> cagnotte.treasury.v1.BankLine
+	20, // 94: cagnotte.treasury.v1.TreasuryService.GetBankPosition:output_type -> cagnotte.treasury.v1.BankPosition
+	21, // 95: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
+	21, // 96: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
+	48, // 97: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
+	21, // 98: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
+	21, // 99: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
+	78, // [78:100] is the sub-list for method output_type
+	56, // [56:78] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_treasury_v1_treasury_proto_init() }
@@ -4705,7 +4775,7 @@ func file_cagnotte_treasury_v1_treasury_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_treasury_v1_treasury_proto_rawDesc), len(file_cagnotte_treasury_v1_treasury_proto_rawDesc)),
-			NumEnums:      9,
+			NumEnums:      10,
 			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
