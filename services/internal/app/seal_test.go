@@ -99,7 +99,11 @@ func TestAGiftIsProven(t *testing.T) {
 			t.Errorf("%s, err = %v", told.String(), err)
 		}
 		told.Reset()
-		doubled := strings.ReplaceAll(share.String(), `"amount_minor":"`, `"amount_minor":"2`)
+		doubled := strings.ReplaceAll(share.String(), `"amount_minor":"2000"`, `"amount_minor":"4000"`)
+		doubled = strings.ReplaceAll(doubled, `"amount_minor":"-2000"`, `"amount_minor":"-4000"`)
+		if doubled == share.String() {
+			t.Fatalf("there is no amount of 20.00 to forge in %s", share.String())
+		}
 		if err := app.VerifyArchive(strings.NewReader(doubled), key(t), &told); err == nil || !strings.Contains(told.String(), "nothing of it is proven") {
 			t.Errorf("a forged share: %s, err = %v", told.String(), err)
 		}

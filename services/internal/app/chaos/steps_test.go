@@ -45,8 +45,8 @@ func (h *history) giftSteps() []step {
 // donor is somebody who wants to give, and asks until answered.
 type donor struct {
 	request *donationsv1.CreateDonationRequest
-	// gift and page are empty until an answer came.
-	gift, page string
+	// gift, page and session are empty until an answer came; session is the id of the page's.
+	gift, page, session string
 }
 
 func (h *history) give() {
@@ -95,6 +95,9 @@ func (h *history) ask(d *donor) {
 	d.gift = answer.GetName()
 	if url := answer.GetCheckoutUrl(); url != "" {
 		d.page = url
+		if told, open := h.pageOf(d); open {
+			d.session = told.ID
+		}
 	}
 }
 

@@ -62,15 +62,20 @@ func (h *history) payByDebit() {
 	}
 }
 
-// recover goes back to a page that expired, of a gift that nobody has paid and no other page of which is open.
+// recover goes back to a page that expired, or to a copy of it, of a gift that nobody has paid and no other page of which is
+// open. A donor was told of the page: nobody has the address of one whose answer was lost.
 func (h *history) recover() {
-	taken, expired := map[string]bool{}, []stripesim.Session{}
-	sessions := h.Sim.Sessions(h.account)
+	taken, told, expired := map[string]bool{}, map[string]bool{}, []stripesim.Session{}
+	for _, d := range h.donors {
+		told[d.session] = d.session != ""
+	}
+	sessions := h.Sim.Sessions(h.account) // the copies after those that they copy
 	for _, s := range sessions {
+		told[s.ID] = told[s.ID] || told[s.RecoveredFrom]
 		taken[s.ClientReferenceID] = taken[s.ClientReferenceID] || s.Status != "expired"
 	}
 	for _, s := range sessions {
-		if s.Status == "expired" && !taken[s.ClientReferenceID] {
+		if s.Status == "expired" && told[s.ID] && !taken[s.ClientReferenceID] {
 			expired = append(expired, s)
 		}
 	}
