@@ -207,7 +207,7 @@ func fieldsOf(m protoreflect.MessageDescriptor, rule *annotations.HttpRule) []fi
 		f := m.Fields().Get(i)
 		told := field{
 			Name:     string(f.Name()),
-			Required: constraintsOf(f).GetRequired(),
+			Required: rule != nil && isNeeded(f) || constraintsOf(f).GetRequired(),
 			Text:     render(commentOf(f)),
 		}
 		told.Type, told.Link = typeOf(f)
