@@ -6,9 +6,9 @@ BEGIN {
 	at_least("Post/callers=8/batch=100", "of-limit", 0.8, "posting by 100, 8 callers, to unnest", "tx/s", "limit-tx/s")
 	at_least("Post/callers=32/batch=1", "hot/spread", 0.95, "one campaign to a thousand")
 	at_least("Post/callers=8/batch=100", "hot/spread", 0.95, "one campaign to a thousand, by 100")
-	at_most("Post/callers=32/batch=1", "WAL-B/tx", 3000, "WAL of a gift, bytes")
-	at_most("Post/stored", "B/tx", 2000, "stored of a gift, bytes")
-	at_most("Post/callers=32/batch=1", "syncs/tx", 0.3, "syncs of a gift, one campaign")
+	at_most("Post/callers=32/batch=1", "WAL-B/tx", 3000, "WAL of a donation, bytes")
+	at_most("Post/stored", "B/tx", 2000, "stored of a donation, bytes")
+	at_most("Post/callers=32/batch=1", "syncs/tx", 0.3, "syncs of a donation, one campaign")
 	at_least("Seal/callers=32/batch=1", "of-unsealed", 0.9, "posting while sealing, to posting alone")
 	at_least("Seal/callers=8/batch=100", "of-unsealed", 0.9, "the same by 100")
 	at_most("Balance/now", "large/small", 1.5, "balance of 1,000,000 entries to 1,000")
@@ -18,7 +18,7 @@ BEGIN {
 	at_most("CSV", "MiB", 64, "memory of it, MiB")
 	at_least("Receive/receive", "ratio", 0.6, "webhooks stored, to inserts")
 	at_least("Burst", "ratio", 0.6, "webhooks over HTTP in a burst, to pgbench", "accepted/s", "limit/s")
-	at_most("Burst", "calls/gift", 0.1, "calls to Stripe for a gift of a burst")
+	at_most("Burst", "calls/donation", 0.1, "calls to Stripe for a donation of a burst")
 }
 
 function at_least(name, unit, bar, what, measured, limit) { add(name, unit, bar, what, measured, limit, 1) }

@@ -29,15 +29,15 @@ func TestCORS(t *testing.T) {
 		want                      string
 	}{
 		{"an allowed origin reads the campaign", "GET", campaign, origin, nil, origin},
-		{"starts a gift, and reads its error", "POST", campaign + "/donations", origin, nil, origin},
+		{"starts a donation, and reads its error", "POST", campaign + "/donations", origin, nil, origin},
 		{"and reads what became of it", "GET", campaign + "/donations/" + donationID + "/status", origin, nil, origin},
 		{"another origin reads nothing", "GET", campaign, "https://other.example", nil, ""},
-		{"a member's list of gifts is not for browsers elsewhere", "GET", campaign + "/donations", origin, nil, ""},
-		{"nor is a gift", "GET", campaign + "/donations/" + donationID, origin, nil, ""},
+		{"a member's list of donations is not for browsers elsewhere", "GET", campaign + "/donations", origin, nil, ""},
+		{"nor is a donation", "GET", campaign + "/donations/" + donationID, origin, nil, ""},
 		{"nor is a change", "PATCH", campaign, origin, nil, ""},
 		{"nor is the list of campaigns", "GET", front.URL + "/v1/collectives/vallon/campaigns", origin, nil, ""},
 		{"nor are the pages", "GET", front.URL + "/c/vallon/cameras", origin, nil, ""},
-		{"a preflight of a gift is answered", "OPTIONS", campaign + "/donations", origin, []string{"Access-Control-Request-Method", "POST"}, origin},
+		{"a preflight of a donation is answered", "OPTIONS", campaign + "/donations", origin, []string{"Access-Control-Request-Method", "POST"}, origin},
 		{"a preflight of another method is not", "OPTIONS", campaign, origin, []string{"Access-Control-Request-Method", "PATCH"}, ""},
 		{"a preflight of another origin is not", "OPTIONS", campaign + "/donations", "https://other.example", []string{"Access-Control-Request-Method", "POST"}, ""},
 	} {

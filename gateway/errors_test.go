@@ -197,7 +197,7 @@ func TestJSON(t *testing.T) {
 	if err := protojson.Unmarshal([]byte(got.body), &c); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"accepting_gifts":true`, `"amount_minor":"80000"`, `"state":"CAMPAIGN_STATE_PUBLISHED"`, `"allowed_origins":[]`} {
+	for _, want := range []string{`"accepting_donations":true`, `"amount_minor":"80000"`, `"state":"CAMPAIGN_STATE_PUBLISHED"`, `"allowed_origins":[]`} {
 		if !strings.Contains(strings.ReplaceAll(got.body, " ", ""), want) {
 			t.Errorf("it lacks %s: %s", want, got.body)
 		}

@@ -21,7 +21,7 @@ import (
 )
 
 // callTimeout ends a call that the services do not answer: longer than the ten
-// seconds in which starting a gift gives up on Stripe by itself.
+// seconds in which starting a donation gives up on Stripe by itself.
 const callTimeout = 15 * time.Second
 
 //go:embed openapi.swagger.json
@@ -34,10 +34,10 @@ type Options struct {
 	PublicURL string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. None when empty.
 	TrustedProxies []netip.Prefix
-	// CheckoutOrigins are where a gift may be paid: the pages' forms may redirect there and nowhere
+	// CheckoutOrigins are where a donation may be paid: the pages' forms may redirect there and nowhere
 	// else. "https://checkout.stripe.com" when empty.
 	CheckoutOrigins []string
-	// PortalOrigins are where Stripe lets donors of monthly gifts change their card: the same for the form that leads
+	// PortalOrigins are where Stripe lets donors of monthly donations change their card: the same for the form that leads
 	// there. "https://billing.stripe.com" when empty.
 	PortalOrigins []string
 	// Bodies is the process's budget of what requests may hold in memory; unlimited when nil.

@@ -20,12 +20,12 @@ import (
 
 const monthlyPath = campaignPath + "/monthly/" + donationID
 
-// monthly is a monthly gift of 20 € as the service answers it, and what was asked of it.
+// monthly is a monthly donation of 20 € as the service answers it, and what was asked of it.
 type monthly struct {
 	recurringv1.UnimplementedRecurringServiceServer
-	gift  *recurringv1.RecurringDonation
-	err   error
-	asked []any
+	donation *recurringv1.RecurringDonation
+	err      error
+	asked    []any
 	// stopPending: Stripe cannot be told of a stop now.
 	stopPending bool
 }
@@ -36,7 +36,7 @@ var (
 )
 
 func newMonthly() *monthly {
-	return &monthly{gift: &recurringv1.RecurringDonation{
+	return &monthly{donation: &recurringv1.RecurringDonation{
 		Name: campaignName + "/recurringDonations/" + donationID, Amount: euros(2000),
 		State:         recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_ACTIVE,
 		PeriodEndTime: december, NextDebitTime: december,
@@ -50,24 +50,24 @@ func (m *monthly) RequestManageLink(_ context.Context, r *recurringv1.RequestMan
 
 func (m *monthly) RedeemManageLink(_ context.Context, r *recurringv1.RedeemManageLinkRequest) (*recurringv1.RedeemManageLinkResponse, error) {
 	m.asked = append(m.asked, r)
-	return &recurringv1.RedeemManageLinkResponse{RecurringDonation: m.gift, ManageToken: "page-token"}, m.err
+	return &recurringv1.RedeemManageLinkResponse{RecurringDonation: m.donation, ManageToken: "page-token"}, m.err
 }
 
 func (m *monthly) ChangeRecurringDonation(_ context.Context, r *recurringv1.ChangeRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	m.asked = append(m.asked, r)
-	m.gift.Amount = r.GetAmount()
-	return m.gift, m.err
+	m.donation.Amount = r.GetAmount()
+	return m.donation, m.err
 }
 
 func (m *monthly) StopRecurringDonation(_ context.Context, r *recurringv1.StopRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	m.asked = append(m.asked, r)
 	if m.stopPending {
-		m.gift.NextDebitTime = nil
+		m.donation.NextDebitTime = nil
 	} else {
-		m.gift.State = recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED
+		m.donation.State = recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED
 	}
-	m.gift.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
-	return m.gift, m.err
+	m.donation.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
+	return m.donation, m.err
 }
 
 func (m *monthly) CreatePortalSession(_ context.Context, r *recurringv1.CreatePortalSessionRequest) (*recurringv1.CreatePortalSessionResponse, error) {
@@ -107,18 +107,18 @@ func TestMonthlyPage(t *testing.T) {
 		holds(t, send(t, "GET", front.URL+monthlyPath, "").body, "M’envoyer un lien")
 		holds(t, post(t, "link", nil).body, "Regardez vos e‑mails")
 	})
-	t.Run("opened it shows the gift and what can be done", func(t *testing.T) {
+	t.Run("opened it shows the donation and what can be done", func(t *testing.T) {
 		got := post(t, "open", url.Values{"token": {"secret-1"}})
 		holds(t, got.body, "Vous donnez 20\u00a0€ par mois.", "le 1er\u00a0décembre 2026", `name="manage" value="page-token"`, "Arrêter mon don mensuel")
 		lacks(t, got.body, "secret-1", "<script")
 	})
 	t.Run("says that a debit is at the bank, and not that it failed", func(t *testing.T) {
-		was := m.gift.GetState()
-		m.gift.DebitPending, m.gift.State = true, recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE
+		was := m.donation.GetState()
+		m.donation.DebitPending, m.donation.State = true, recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE
 		got := post(t, "open", url.Values{"token": {"secret-2"}})
 		holds(t, got.body, "chez votre banque", "ni à donner une seconde fois")
 		lacks(t, got.body, "n’a pas abouti")
-		m.gift.DebitPending, m.gift.State = false, was
+		m.donation.DebitPending, m.donation.State = false, was
 	})
 	t.Run("changes the amount", func(t *testing.T) {
 		got := post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"12,50"}})
@@ -143,22 +143,22 @@ func TestMonthlyPage(t *testing.T) {
 			t.Errorf("got %d to %q", got.StatusCode, got.Header.Get("Location"))
 		}
 	})
-	t.Run("promises no next gift once its end is wished, before Stripe has heard of it", func(t *testing.T) {
-		m.gift.ChangePending, m.gift.NextDebitTime = true, nil
-		m.gift.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
+	t.Run("promises no next donation once its end is wished, before Stripe has heard of it", func(t *testing.T) {
+		m.donation.ChangePending, m.donation.NextDebitTime = true, nil
+		m.donation.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
 		got := post(t, "open", url.Values{"token": {"secret-3"}})
 		holds(t, got.body, "Il va s’arrêter.", "Vous l’avez demandé.", "C’est enregistré")
 		lacks(t, got.body, "le 1er\u00a0décembre 2026", "Changer le montant", "Arrêter mon don mensuel")
-		m.gift.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE
+		m.donation.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE
 		holds(t, post(t, "open", url.Values{"token": {"secret-3"}}).body, "Le collectif l’a demandé.", "Arrêter mon don mensuel")
-		m.gift.ChangePending, m.gift.EndReason = false, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_UNSPECIFIED
-		m.gift.NextDebitTime = december
+		m.donation.ChangePending, m.donation.EndReason = false, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_UNSPECIFIED
+		m.donation.NextDebitTime = december
 	})
 	open := func(t *testing.T, change func(*recurringv1.RecurringDonation)) string {
 		t.Helper()
-		was := proto.CloneOf(m.gift)
-		change(m.gift)
-		defer func() { m.gift = was }()
+		was := proto.CloneOf(m.donation)
+		change(m.donation)
+		defer func() { m.donation = was }()
 		return post(t, "open", url.Values{"token": {"secret-4"}}).body
 	}
 	t.Run("tells an end on a day that members chose at Stripe", func(t *testing.T) {
@@ -193,14 +193,14 @@ func TestMonthlyPage(t *testing.T) {
 		ahead := open(t, func(g *recurringv1.RecurringDonation) { g.AccountDisconnected = true })
 		holds(t, ahead, "Ce sera fait dès que le compte du collectif sera reconnecté", "Arrêter mon don")
 		lacks(t, ahead, "Continuer chez Stripe", "Rien de plus ne sera débité")
-		was := proto.CloneOf(m.gift)
-		m.gift.AccountDisconnected, m.gift.ChangePending = true, true
+		was := proto.CloneOf(m.donation)
+		m.donation.AccountDisconnected, m.donation.ChangePending = true, true
 		holds(t, post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"30"}}).body, "Votre demande est enregistrée</h1>", "dès qu’il sera reconnecté")
 		m.stopPending = true
 		got := post(t, "stop", url.Values{"manage": {"page-token"}}).body
 		holds(t, got, "Votre demande d’arrêt est enregistrée", "un débit reste possible")
 		lacks(t, got, "Votre don mensuel est arrêté", "Prochain don")
-		m.gift, m.stopPending = was, false
+		m.donation, m.stopPending = was, false
 	})
 	t.Run("stops", func(t *testing.T) {
 		got := post(t, "stop", url.Values{"manage": {"page-token"}})
@@ -248,7 +248,9 @@ func TestWhatDonorsSeeOfTheirWays(t *testing.T) {
 		status.Name = r.GetName()
 		return status, nil
 	}}, gateway.Options{})
-	page := func() string { return send(t, "GET", front.URL+campaignPath+"/gifts/"+donationID+"?look=1", "").body }
+	page := func() string {
+		return send(t, "GET", front.URL+campaignPath+"/donations/"+donationID+"?look=1", "").body
+	}
 
 	t.Run("a debit is being confirmed for some days", func(t *testing.T) {
 		status = &donationsv1.DonationStatus{Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING}
@@ -260,7 +262,7 @@ func TestWhatDonorsSeeOfTheirWays(t *testing.T) {
 		status.CheckoutUrl = ""
 		holds(t, page(), `href="`+campaignPath+`"`, "Faire un don")
 	})
-	t.Run("a monthly gift says so, and leads to a link", func(t *testing.T) {
+	t.Run("a monthly donation says so, and leads to a link", func(t *testing.T) {
 		status = &donationsv1.DonationStatus{
 			Amount: euros(1041), FeeCover: euros(41), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
 			RecurringDonation: campaignName + "/recurringDonations/" + donationID,

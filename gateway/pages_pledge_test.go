@@ -107,7 +107,7 @@ func TestPledges(t *testing.T) {
 		}
 		p.err = fail(codes.FailedPrecondition, "PLEDGE_METHOD_UNAVAILABLE")
 		holds(t, post(url.Values{"method": {"cheque"}, "amount": {"35"}}).body, "n’est plus proposé")
-		p.err = fail(codes.ResourceExhausted, "TOO_MANY_GIFTS")
+		p.err = fail(codes.ResourceExhausted, "TOO_MANY_DONATIONS")
 		if got := post(url.Values{"method": {"cheque"}, "amount": {"35"}}); got.StatusCode != 429 {
 			t.Errorf("got %d", got.StatusCode)
 		}

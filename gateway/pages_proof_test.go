@@ -10,7 +10,7 @@ import (
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 )
 
-func TestProofOfAGift(t *testing.T) {
+func TestProofOfADonation(t *testing.T) {
 	outcome := donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
 	var failure error
 	asked := ""
@@ -18,18 +18,18 @@ func TestProofOfAGift(t *testing.T) {
 		donationStatus: func(r *donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error) {
 			return &donationsv1.DonationStatus{Name: r.GetName(), Amount: euros(2000), Outcome: outcome}, nil
 		},
-		giftProof: func(r *ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error) {
+		donationProof: func(r *ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error) {
 			asked = r.GetName()
-			return &ledgerv1.GiftProof{Code: "cagnotte-proof-1.AbC", VerifierKey: "cagnotte-ledger-1+2+3"}, failure
+			return &ledgerv1.DonationProof{Code: "cagnotte-proof-1.AbC", VerifierKey: "cagnotte-ledger-1+2+3"}, failure
 		},
 	}
 	front := serve(t, b, gateway.Options{})
-	page := front.URL + "/c/vallon/cameras/gifts/" + donationID + "?look=9&lang="
+	page := front.URL + "/c/vallon/cameras/donations/" + donationID + "?look=9&lang="
 
 	t.Run("is shown with the way to check it, once sealed", func(t *testing.T) {
 		holds(t, send(t, "GET", page+"fr", "").body, "<details", "La preuve que ce don", ">cagnotte-proof-1.AbC</textarea>",
 			"cagnotte ledger verify-proof -key cagnotte-ledger-1&#43;2&#43;3 CODE")
-		holds(t, send(t, "GET", page+"en", "").body, "The proof that this gift", "cagnotte-proof-1.AbC")
+		holds(t, send(t, "GET", page+"en", "").body, "The proof that this donation", "cagnotte-proof-1.AbC")
 		if asked != campaignName+"/donations/"+donationID {
 			t.Errorf("asked for %s", asked)
 		}
@@ -40,7 +40,7 @@ func TestProofOfAGift(t *testing.T) {
 		holds(t, got, "Dans quelques instants", "Vérifier de nouveau")
 		lacks(t, got, "<details", "http-equiv")
 	})
-	t.Run("does not keep the page from telling that the gift arrived", func(t *testing.T) {
+	t.Run("does not keep the page from telling that the donation arrived", func(t *testing.T) {
 		failure = fail(codes.Unavailable, "DATABASE_UNAVAILABLE")
 		got := send(t, "GET", page+"fr", "").body
 		holds(t, got, "bien arrivé")

@@ -140,7 +140,7 @@ func TestPagesThatAreNot(t *testing.T) {
 	front := serve(t, b, gateway.Options{})
 	t.Run("a draft, a stranger's address and nonsense look alike", func(t *testing.T) {
 		failure = fail(codes.NotFound, "NOT_FOUND")
-		for _, path := range []string{campaignPath, "/c/Vallon/cameras", "/c/vallon/..%2f..%2fx", campaignPath + "/gifts/1", "/c/vallon/cameras/x/y", "/c/x/give"} {
+		for _, path := range []string{campaignPath, "/c/Vallon/cameras", "/c/vallon/..%2f..%2fx", campaignPath + "/donations/1", "/c/vallon/cameras/x/y", "/c/x/give"} {
 			got := send(t, "GET", front.URL+path, "")
 			if got.StatusCode != 404 {
 				t.Errorf("%s: got %d", path, got.StatusCode)
@@ -191,7 +191,7 @@ func TestClosedCampaign(t *testing.T) {
 	} {
 		front := serve(t, &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
 			c := vallon()
-			c.State, c.AcceptingGifts = state, false
+			c.State, c.AcceptingDonations = state, false
 			return c, nil
 		}}, gateway.Options{})
 		got := send(t, "GET", front.URL+campaignPath, "")

@@ -54,7 +54,7 @@ type backend struct {
 	createDonation func(*donationsv1.CreateDonationRequest) (*donationsv1.Donation, error)
 	donationStatus func(*donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error)
 	exportLedger   func(*exportsv1.ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
-	giftProof      func(*ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error)
+	donationProof  func(*ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error)
 	receiveEvent   func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error)
 
 	// access, recurring and treasury answer when they are not nil.
@@ -103,9 +103,9 @@ func (b *backend) GetDonationStatus(_ context.Context, r *donationsv1.GetDonatio
 	return &donationsv1.DonationStatus{Name: r.GetName(), Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED}, nil
 }
 
-func (b *backend) GetGiftProof(_ context.Context, r *ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error) {
-	if b.giftProof != nil {
-		return b.giftProof(r)
+func (b *backend) GetDonationProof(_ context.Context, r *ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error) {
+	if b.donationProof != nil {
+		return b.donationProof(r)
 	}
 	return nil, status.Error(codes.NotFound, "not sealed")
 }
@@ -261,7 +261,7 @@ func vallon() *campaignsv1.Campaign {
 			{Titles: map[string]string{"fr": "Appel", "en": "Appeal"}, Amount: euros(30000)},
 		},
 		State:                 campaignsv1.CampaignState_CAMPAIGN_STATE_PUBLISHED,
-		AcceptingGifts:        true,
+		AcceptingDonations:    true,
 		Progress:              &campaignsv1.Progress{Settled: euros(31250), Pending: euros(4000)},
 		CollectiveDisplayName: "Vallon contre caméras",
 	}

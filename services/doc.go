@@ -4,9 +4,9 @@
 //	access        who calls: API keys, roles, the one permission table
 //	collectives   who raises money: settings, Stripe account and its onboarding, time zone, notices and their mails
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
-//	donations     a gift, once or monthly: intent, Stripe Checkout, outcome, refunds, disputes; how often a network may start one
+//	donations     a donation, once or monthly: intent, Stripe Checkout, outcome, refunds, disputes; how often a network may start one
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
-//	treasury      what a treasurer enters: gifts by hand, pledges, bank statements, expenses
+//	treasury      what a treasurer enters: donations by hand, pledges, bank statements, expenses
 //	webhooks      what Stripe says: events in, applied once, heard again when lost; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances
 //	exports       the books as files
@@ -38,7 +38,7 @@
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
 //	internal/rpc         -> access, to authenticate and authorise
 //
-// A campaign's progress is what its gifts have brought. Donations know campaigns and not the other
+// A campaign's progress is what its donations have brought. Donations know campaigns and not the other
 // way round, so app hands campaigns the function that computes it, and the treasury adds to it what was spent.
 // In the same way payouts get the treasury's function that looks for a line of the bank's, once it is booked.
 package services

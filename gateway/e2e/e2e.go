@@ -56,7 +56,7 @@ func Run(t *testing.T, p Program, s *Site) {
 	if err != nil || len(specs) == 0 {
 		t.Fatalf("e2e: no specs in %s: %v", dir, err)
 	}
-	// One file at a time: each gift is looked for in the progress of the one campaign.
+	// One file at a time: each donation is looked for in the progress of the one campaign.
 	cmd := exec.CommandContext(t.Context(), node, append([]string{"--test", "--test-concurrency=1", "--test-reporter=spec"}, specs...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(),

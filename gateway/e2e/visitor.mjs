@@ -13,7 +13,7 @@ export const stripe = env("CAGNOTTE_STRIPE");
 export const campaign = env("CAGNOTTE_CAMPAIGN");
 export const hostPage = `${site}/soutenir`;
 export const campaignPage = `${service}/c/${campaign.replace("collectives/", "").replace("campaigns/", "")}`;
-export const giftsURL = `${service}/v1/${campaign}/donations`;
+export const donationsURL = `${service}/v1/${campaign}/donations`;
 
 /** How long anything may take that comes at last, on a machine that has much else to do. */
 const patience = 60_000;

@@ -51,7 +51,7 @@ test("somebody gives every month in the widget, changes the amount by a mailed l
   });
 });
 
-test("somebody changes the card of a monthly gift at Stripe, without JavaScript", async () => {
+test("somebody changes the card of a monthly donation at Stripe, without JavaScript", async () => {
   await visit(browser, { javaScriptEnabled: false }, async (page) => {
     const start = await raised();
     await page.goto(campaignPage);

@@ -1,7 +1,7 @@
 // The widget by itself: what it says when something goes wrong, what it sends again, how it fits.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { campaign, giftsURL, hostPage, launch, seen, service, stripe, visit } from "./visitor.mjs";
+import { campaign, donationsURL, hostPage, launch, seen, service, stripe, visit } from "./visitor.mjs";
 
 let browser;
 before(async () => {
@@ -11,10 +11,10 @@ after(() => browser.close());
 
 const failedLoads = /Failed to load resource/;
 
-/** Answers gifts with this instead of the service, and returns the bodies that were sent. */
-async function answerGifts(page, answer) {
+/** Answers donations with this instead of the service, and returns the bodies that were sent. */
+async function answerDonations(page, answer) {
   const bodies = [];
-  await page.route(giftsURL, async (route) => {
+  await page.route(donationsURL, async (route) => {
     if (route.request().method() === "POST") bodies.push(route.request().postDataJSON());
     await answer(route, bodies.length);
   });
@@ -34,8 +34,8 @@ test("says each error in words, and that nothing was charged", async () => {
   for (const [answer, says] of [
     [refuse(400, "AMOUNT_TOO_SMALL"), "Le plus petit don possible est de 1 €"],
     [refuse(400, "CAMPAIGN_NOT_OPEN"), "ne prend pas de dons en ce moment. Rien n’a été débité."],
-    [refuse(429, "TOO_MANY_GIFTS", retryIn("240s")), "Réessayez dans 4 minutes"],
-    [refuse(429, "TOO_MANY_GIFTS", retryIn("0.5s")), "Réessayez dans 1 seconde"],
+    [refuse(429, "TOO_MANY_DONATIONS", retryIn("240s")), "Réessayez dans 4 minutes"],
+    [refuse(429, "TOO_MANY_DONATIONS", retryIn("0.5s")), "Réessayez dans 1 seconde"],
     [refuse(503, "STRIPE_UNAVAILABLE", retryIn("2s")), "Le service de paiement ne répond pas"],
     [refuse(403, "ORIGIN_NOT_ALLOWED"), "Cette page n’est pas autorisée"],
     [refuse(500, "SOMETHING_NEW"), "Quelque chose n’a pas marché de notre côté"],
@@ -44,7 +44,7 @@ test("says each error in words, and that nothing was charged", async () => {
   ]) {
     await visit(browser, { expected: failedLoads }, async (page) => {
       await page.goto(hostPage);
-      await answerGifts(page, answer);
+      await answerDonations(page, answer);
       await page.getByRole("radio", { name: "20 €" }).check();
       await page.getByRole("button", { name: "Donner" }).click();
       await page.locator("#error:not(:empty)").waitFor();
@@ -58,7 +58,7 @@ test("says each error in words, and that nothing was charged", async () => {
 test("says what is wrong with an amount before anything is sent", async () => {
   await visit(browser, {}, async (page) => {
     await page.goto(hostPage);
-    const bodies = await answerGifts(page, (route) => route.abort());
+    const bodies = await answerDonations(page, (route) => route.abort());
     for (const [typed, says] of [
       ["", "Choisissez un montant"],
       ["vingt", "en chiffres"],
@@ -77,10 +77,10 @@ test("says what is wrong with an amount before anything is sent", async () => {
   });
 });
 
-test("sends the same gift again under the same id, and another one under another", async () => {
+test("sends the same donation again under the same id, and another one under another", async () => {
   await visit(browser, { expected: failedLoads }, async (page) => {
     await page.goto(`${hostPage}?from=letter`);
-    const bodies = await answerGifts(page, (route) => route.abort());
+    const bodies = await answerDonations(page, (route) => route.abort());
     const give = async (amount) => {
       await page.getByLabel("Autre montant").fill(amount);
       await page.getByRole("button").click();
@@ -99,10 +99,10 @@ test("sends the same gift again under the same id, and another one under another
   });
 });
 
-test("starts another gift when the first of that amount is over", async () => {
+test("starts another donation when the first of that amount is over", async () => {
   await visit(browser, {}, async (page) => {
     await page.goto(hostPage);
-    const bodies = await answerGifts(page, (route, nth) =>
+    const bodies = await answerDonations(page, (route, nth) =>
       nth === 1
         ? route.fulfill({ status: 200, headers: { "Access-Control-Allow-Origin": "*" }, json: { checkout_url: "" } })
         : route.continue());
@@ -117,7 +117,7 @@ test("never goes to an address that is no payment page", async () => {
   for (const checkout_url of ["javascript:alert(1)", "http://checkout.example/", "data:text/html,x", "nonsense"]) {
     await visit(browser, {}, async (page) => {
       await page.goto(hostPage);
-      await answerGifts(page, (route) => route.fulfill({ status: 200, headers: { "Access-Control-Allow-Origin": "*" }, json: { checkout_url } }));
+      await answerDonations(page, (route) => route.fulfill({ status: 200, headers: { "Access-Control-Allow-Origin": "*" }, json: { checkout_url } }));
       await page.getByRole("radio", { name: "20 €" }).check();
       await page.getByRole("button").click();
       await page.locator("#error:not(:empty)").waitFor();
@@ -131,7 +131,7 @@ test("is ready again when the browser brings the page back", async () => {
     await page.goto(hostPage);
     let sent;
     const posted = new Promise((resolve) => (sent = resolve));
-    await answerGifts(page, () => sent()); // and never answers
+    await answerDonations(page, () => sent()); // and never answers
     await page.getByRole("radio", { name: "20 €" }).check();
     await page.getByRole("button").click();
     await posted;

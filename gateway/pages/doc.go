@@ -1,25 +1,25 @@
 // Package pages serves the public pages: a collective's campaigns, one campaign with
-// its form, and what became of a gift. They work without JavaScript, carry none, set no
+// its form, and what became of a donation. They work without JavaScript, carry none, set no
 // cookie and load nothing from anywhere else.
 //
 //	GET  /                                                a word about this site
 //	GET  /c/{collective}                                  its campaigns
 //	GET  /c/{collective}/{campaign}                       story, progress, stages, form
-//	POST /c/{collective}/{campaign}/give                  starts a gift -> Stripe Checkout
-//	GET  /c/{collective}/{campaign}/gifts/{donation}      the truth about one gift
-//	GET  /c/{collective}/{campaign}/monthly/{recurring}   a monthly gift, for whom a link was mailed to
+//	POST /c/{collective}/{campaign}/give                  starts a donation -> Stripe Checkout
+//	GET  /c/{collective}/{campaign}/donations/{donation}      the truth about one donation
+//	GET  /c/{collective}/{campaign}/monthly/{recurring}   a monthly donation, for whom a link was mailed to
 //	POST …/link, …/open, …/change, …/portal, …/stop       what its donor does with it
 //	GET  /c/{collective}/{campaign}/pledge                giving otherwise than by card: the form
 //	POST /c/{collective}/{campaign}/pledge                makes a slip
 //	GET  /c/{collective}/{campaign}/pledges/{pledge}      the slip, to be printed; …/qr.svg is its code
 //
-// Those of a gift, a monthly gift and a pledge say what the service knows, never what the address claims, and belong
-// to one person: they are not stored and not indexed. A monthly gift is opened by the token of a mailed link, which a
+// Those of a donation, a monthly donation and a pledge say what the service knows, never what the address claims, and belong
+// to one person: they are not stored and not indexed. A monthly donation is opened by the token of a mailed link, which a
 // button redeems, since mail programs load pages too; after that a manage token travels in the forms of the page. Neither
 // is passed on in a Referer. The others hold nothing about who reads
 // them, so shared caches may keep them for some seconds.
 //
 // Text is in French first and in English, from the catalogues strings.*.json; the language is
-// ?lang=, else the browser's, else, for a gift, the donor's choice. A visitor's credentials and
+// ?lang=, else the browser's, else, for a donation, the donor's choice. A visitor's credentials and
 // origin are not passed on: these pages show what everybody sees.
 package pages

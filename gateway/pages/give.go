@@ -27,10 +27,10 @@ var (
 	errNotAnAmount   = errors.New("what was typed is no amount")
 )
 
-// give starts a gift and sends the donor to its payment page. What is wrong comes
+// give starts a donation and sends the donor to its payment page. What is wrong comes
 // back as the same page, with words and what was typed.
 //
-// Each post is a gift of its own: one that is posted twice opens two payment pages, of
+// Each post is a donation of its own: one that is posted twice opens two payment pages, of
 // which a donor pays one, and the other expires.
 func (s *site) give(w http.ResponseWriter, r *http.Request) {
 	name, ok := campaignName(r)
@@ -72,7 +72,7 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !at(donation.GetCheckoutUrl(), s.checkoutOrigins) {
-		s.logger.ErrorContext(r.Context(), "a gift's payment page is at none of the gateway's checkout origins", "donation", donation.GetName())
+		s.logger.ErrorContext(r.Context(), "a donation's payment page is at none of the gateway's checkout origins", "donation", donation.GetName())
 		s.formAgain(w, r, p, c, http.StatusInternalServerError, p.T("errorOther"))
 		return
 	}
@@ -178,7 +178,7 @@ func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence s
 		return http.StatusBadRequest, w.T("errorTooLarge", "maximum", w.money(c.GetMaximum()))
 	case "CAMPAIGN_NOT_OPEN", "STRIPE_ACCOUNT_DISCONNECTED", "STRIPE_ACCOUNT_NOT_READY":
 		return http.StatusConflict, w.T("errorNotOpen")
-	case "TOO_MANY_GIFTS":
+	case "TOO_MANY_DONATIONS":
 		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.wait(wait))
 	case "STRIPE_UNAVAILABLE", "TOO_BUSY":
 		return http.StatusServiceUnavailable, w.T("errorStripe")

@@ -18,7 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// monthlyView is the page of a monthly gift. Its donor has no account: a link by mail is the key.
+// monthlyView is the page of a monthly donation. Its donor has no account: a link by mail is the key.
 type monthlyView struct {
 	Heading string
 	// Path is the page's address without its query; the forms' are below it.
@@ -38,11 +38,11 @@ type monthlyView struct {
 	Wrong                       bool
 	// Gives is what it gives, in minor units. The form brings it back, for the page of an amount that is wrong.
 	Gives int64
-	// GiftPath is the first gift's page.
-	GiftPath string
+	// DonationPath is the first donation's page.
+	DonationPath string
 }
 
-// monthlyPage begins the page of the monthly gift that the request names; false when it answered already. Its
+// monthlyPage begins the page of the monthly donation that the request names; false when it answered already. Its
 // address may hold a link's token, and its forms a manage token: neither goes into a Referer, cache or index.
 func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string, p *page, v monthlyView, ok bool) {
 	campaign, ok := campaignName(r)
@@ -56,7 +56,7 @@ func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string,
 	p = s.begin(w, r)
 	collective, slug := slugs(campaign)
 	base := "/c/" + collective + "/" + slug
-	v = monthlyView{Heading: p.T("monthlyTitle"), Path: base + "/monthly/" + id, GiftPath: base + "/gifts/" + id + p.Query}
+	v = monthlyView{Heading: p.T("monthlyTitle"), Path: base + "/monthly/" + id, DonationPath: base + "/donations/" + id + p.Query}
 	p.OtherLanguage, p.NoIndex = "", true
 	return campaign + "/recurringDonations/" + id, p, v, true
 }
@@ -66,7 +66,7 @@ func (s *site) answerMonthly(w http.ResponseWriter, r *http.Request, code int, p
 	s.answer(w, r, code, "monthly", p, cacheNever)
 }
 
-// monthly shows a link's button, or the way to a link. It tells nothing about the gift.
+// monthly shows a link's button, or the way to a link. It tells nothing about the donation.
 func (s *site) monthly(w http.ResponseWriter, r *http.Request) {
 	_, p, v, ok := s.monthlyPage(w, r)
 	if !ok {
@@ -101,7 +101,7 @@ func (s *site) monthlyForm(w http.ResponseWriter, r *http.Request) (name string,
 }
 
 // monthlyLink has a link mailed to the donor. The answer is the same whoever asks, and whether or not there is
-// such a gift.
+// such a donation.
 func (s *site) monthlyLink(w http.ResponseWriter, r *http.Request) {
 	name, p, v, ok := s.monthlyForm(w, r)
 	if !ok {
@@ -115,7 +115,7 @@ func (s *site) monthlyLink(w http.ResponseWriter, r *http.Request) {
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
 
-// monthlyOpen redeems a link's token and shows the gift.
+// monthlyOpen redeems a link's token and shows the donation.
 func (s *site) monthlyOpen(w http.ResponseWriter, r *http.Request) {
 	name, p, v, ok := s.monthlyForm(w, r)
 	if !ok {
@@ -171,13 +171,13 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
 
-// campaignOf reads the campaign of a monthly gift.
+// campaignOf reads the campaign of a monthly donation.
 func (s *site) campaignOf(ctx context.Context, name string) (*campaignsv1.Campaign, error) {
 	campaign, _, _ := strings.Cut(name, "/recurringDonations/")
 	return s.campaigns.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: campaign})
 }
 
-// monthlyStop ends the gift.
+// monthlyStop ends the donation.
 func (s *site) monthlyStop(w http.ResponseWriter, r *http.Request) {
 	name, p, v, ok := s.monthlyForm(w, r)
 	if !ok {
@@ -266,13 +266,13 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 			s.missing(w, r)
 			return
 		}
-		s.logger.WarnContext(r.Context(), "a monthly gift's page lacks what it asked for", "code", status.Code(err).String())
+		s.logger.WarnContext(r.Context(), "a monthly donation's page lacks what it asked for", "code", status.Code(err).String())
 		code, v.Error = http.StatusServiceUnavailable, p.T("monthlyErrorOther")
 	}
 	s.answerMonthly(w, r, code, p, v)
 }
 
-// show says how the gift stands, and what can be done with it.
+// show says how the donation stands, and what can be done with it.
 func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	v.Gives = g.GetAmount().GetAmountMinor()
 	amount := w.money(g.GetAmount())
@@ -326,7 +326,7 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	v.Portal, v.Later = running && !g.GetAccountDisconnected(), g.GetAccountDisconnected()
 }
 
-// tellNext says what comes next of a gift that goes on: a pause, the next month, its end. ends: somebody wants its end.
+// tellNext says what comes next of a donation that goes on: a pause, the next month, its end. ends: somebody wants its end.
 func (v *monthlyView) tellNext(w *words, g *recurringv1.RecurringDonation, ends bool) {
 	fact := func(key string, at *timestamppb.Timestamp) {
 		v.Facts = append(v.Facts, w.T(key, "date", w.date(at.AsTime())))
@@ -352,7 +352,7 @@ func (v *monthlyView) tellNext(w *words, g *recurringv1.RecurringDonation, ends 
 	}
 }
 
-// endReasons are the sentences that say why a gift ended, or will.
+// endReasons are the sentences that say why a donation ended, or will.
 var endReasons = map[recurringv1.RecurringDonationEndReason]string{
 	recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR:           "monthlyReasonDonor",
 	recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE:      "monthlyReasonCollective",

@@ -43,7 +43,7 @@ type Config struct {
 	Conn grpc.ClientConnInterface
 	// CheckoutOrigins are where the form may redirect to, such as "https://checkout.stripe.com".
 	CheckoutOrigins []string
-	// PortalOrigins are where donors of monthly gifts change their card, such as "https://billing.stripe.com".
+	// PortalOrigins are where donors of monthly donations change their card, such as "https://billing.stripe.com".
 	PortalOrigins []string
 	// Logger gets what no visitor is told.
 	Logger *slog.Logger
@@ -85,7 +85,7 @@ func New(c Config) (http.Handler, error) {
 	if s.catalogues, err = loadCatalogues(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "gift", "message", "monthly", "pledgeform", "slip"} {
+	for _, name := range []string{"campaign", "collective", "donation", "message", "monthly", "pledgeform", "slip"} {
 		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}", s.campaign)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
-	mux.HandleFunc("GET /c/{collective}/{campaign}/gifts/{donation}", s.gift)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/monthly/{recurring}", s.monthly)
 	for path, serve := range map[string]http.HandlerFunc{
 		"link": s.monthlyLink, "open": s.monthlyOpen, "change": s.monthlyChange, "stop": s.monthlyStop, "portal": s.monthlyPortal,
@@ -207,7 +207,7 @@ func (s *site) policy(name string) string {
 		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
 	case "monthly":
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")
-	case "gift", "pledgeform":
+	case "donation", "pledgeform":
 		forms = "'self'"
 	}
 	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"

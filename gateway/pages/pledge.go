@@ -37,7 +37,7 @@ var pledgeMethods = []struct {
 	{"cash", treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH},
 }
 
-// offersPledges reports whether the campaign takes gifts outside of Stripe. A page does without when it cannot
+// offersPledges reports whether the campaign takes donations outside of Stripe. A page does without when it cannot
 // be known.
 func (s *site) offersPledges(ctx context.Context, campaign string) bool {
 	methods, err := s.treasury.ListPledgeMethods(ctx, &treasuryv1.ListPledgeMethodsRequest{Parent: campaign})

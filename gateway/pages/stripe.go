@@ -3,7 +3,7 @@ package pages
 import "net/http"
 
 // stripeBack and stripeExpired are where Stripe leads back to from a collective's onboarding. Both say what to do
-// next and do nothing: whoever comes here is not known, and a new link lets its holder set where gifts are paid out.
+// next and do nothing: whoever comes here is not known, and a new link lets its holder set where donations are paid out.
 func (s *site) stripeBack(w http.ResponseWriter, r *http.Request) {
 	s.stripeMessage(w, r, "stripeBackTitle", "stripeBackText", "stripeBackNext")
 }

@@ -55,7 +55,7 @@ type formView struct {
 	Wrong bool
 	// Monthly and Cover are what was chosen.
 	Monthly, Cover bool
-	// FeeRate is the estimated fee, and FeeWhole what a gift of FeeExample becomes with it; empty when it cannot be
+	// FeeRate is the estimated fee, and FeeWhole what a donation of FeeExample becomes with it; empty when it cannot be
 	// covered.
 	FeeRate, FeeExample, FeeWhole string
 }
@@ -112,7 +112,7 @@ func newCampaignView(w *words, c *campaignsv1.Campaign) campaignView {
 		TextLang:       textLanguage(w, c),
 		Progress:       newProgressView(w, c),
 		Stages:         newStageViews(w, c),
-		Accepting:      c.GetAcceptingGifts(),
+		Accepting:      c.GetAcceptingDonations(),
 	}
 	v.Title = typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
 	switch {

@@ -1,6 +1,6 @@
 // <cagnotte-widget campaign="collectives/…/campaigns/…" lang="fr|en" return-url="…">
 //
-// Shows a campaign's progress and starts a gift, on any page of an origin that the campaign
+// Shows a campaign's progress and starts a donation, on any page of an origin that the campaign
 // allows. It loads nothing but the campaign from the server that it came from, keeps no cookie
 // and stores nothing. What stands inside the element is shown until the campaign is there, and
 // when it cannot be: put a link to the campaign's page there.
@@ -86,7 +86,7 @@
     NOT_FOUND: "errorNotOpen",
     ORIGIN_NOT_ALLOWED: "errorPage",
     RETURN_URL_NOT_ALLOWED: "errorPage",
-    TOO_MANY_GIFTS: "errorTooMany",
+    TOO_MANY_DONATIONS: "errorTooMany",
     STRIPE_UNAVAILABLE: "errorStripe",
     TOO_BUSY: "errorStripe",
     UNAVAILABLE: "errorNetwork",
@@ -99,7 +99,7 @@
     #root = this.attachShadow({ mode: "open" });
     #campaign;
     #words;
-    /** Request ids by gift, in memory only: the same gift sent again is not a second one. */
+    /** Request ids by donation, in memory only: the same donation sent again is not a second one. */
     #requests = new Map();
     #busy = false;
     #shown = "";
@@ -215,9 +215,9 @@
           h("div", { class: "bar", part: "bar", role: "progressbar", "aria-labelledby": "title", "aria-valuemin": 0, "aria-valuemax": 100 },
             h("div", { class: "fill settled", part: "settled" }), h("div", { class: "fill waiting", part: "waiting" })),
           h("p", { class: "pending", part: "pending" }),
-          campaign.deadline && campaign.accepting_gifts
+          campaign.deadline && campaign.accepting_donations
             ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(campaign.deadline) })) : null),
-        campaign.accepting_gifts ? this.#form(page) : h("div", { class: "give" },
+        campaign.accepting_donations ? this.#form(page) : h("div", { class: "give" },
           h("p", { class: "closed", part: "closed" }, words.say(campaign.state === "CAMPAIGN_STATE_PAUSED" ? "paused" : "ended")),
           this.#more(page)),
         stages.length ? h("div", { class: "steps", part: "stages" }, h("h3", {}, words.say("stages")), h("ol", {})) : null);
@@ -372,15 +372,15 @@
         return_url: this.#returnURL,
         ...choices,
       };
-      const gift = JSON.stringify([this.#name, body]);
-      if (!this.#requests.has(gift)) this.#requests.set(gift, uuid());
+      const donation = JSON.stringify([this.#name, body]);
+      if (!this.#requests.has(donation)) this.#requests.set(donation, uuid());
       this.#say("");
       this.#setBusy(true);
       try {
-        const donation = await call(`${this.#name}/donations`, { ...body, request_id: this.#requests.get(gift) });
+        const donation = await call(`${this.#name}/donations`, { ...body, request_id: this.#requests.get(donation) });
         if (!donation.checkout_url && again) {
-          // That gift is over, paid or expired: this is somebody's wish to give once more.
-          this.#requests.delete(gift);
+          // That donation is over, paid or expired: this is somebody's wish to give once more.
+          this.#requests.delete(donation);
           await this.#give(amount, choices, false);
           return;
         }

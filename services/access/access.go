@@ -26,9 +26,9 @@ type Role string
 const (
 	// RoleOwner does everything in its collective, keys included.
 	RoleOwner Role = "owner"
-	// RoleEditor writes campaigns, and reads campaigns and gifts.
+	// RoleEditor writes campaigns, and reads campaigns and donations.
 	RoleEditor Role = "editor"
-	// RoleTreasurer reads the money: gifts, ledger, exports.
+	// RoleTreasurer reads the money: donations, ledger, exports.
 	RoleTreasurer Role = "treasurer"
 	// RoleAuditor reads all of its collective and changes nothing.
 	RoleAuditor Role = "auditor"

@@ -50,7 +50,7 @@ var table = map[string]rule{
 	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":  {anyKey: true},
 	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective": {allow: owner | operator, field: "collective.name", resource: "collectives"},
 
-	// Who follows the link sets the bank account that gifts are paid out to.
+	// Who follows the link sets the bank account that donations are paid out to.
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives"},
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   {allow: members | operator, field: "name", resource: "collectives"},
 
@@ -69,7 +69,7 @@ var table = map[string]rule{
 	"/cagnotte.campaigns.v1.CampaignsService/CheckOrigin":     {public: true},
 
 	"/cagnotte.donations.v1.DonationsService/CreateDonation": {public: true},
-	// A gift names nobody, so the editor may see whether its campaign works.
+	// A donation names nobody, so the editor may see whether its campaign works.
 	"/cagnotte.donations.v1.DonationsService/GetDonation":       {allow: members | operator, field: "name", resource: "donations"},
 	"/cagnotte.donations.v1.DonationsService/ListDonations":     {allow: members | operator, field: "parent", resource: "donations"},
 	"/cagnotte.donations.v1.DonationsService/GetDonationStatus": {public: true},
@@ -132,7 +132,7 @@ var table = map[string]rule{
 	"/cagnotte.ledger.v1.LedgerService/GetCheckpoint":     {public: true},
 	"/cagnotte.ledger.v1.LedgerService/GetInclusionProof": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 	// The donation's id cannot be guessed; its donor has no key.
-	"/cagnotte.ledger.v1.LedgerService/GetGiftProof": {public: true},
+	"/cagnotte.ledger.v1.LedgerService/GetDonationProof": {public: true},
 	// An auditor reads all and changes nothing.
 	"/cagnotte.ledger.v1.LedgerService/ClosePeriod": {allow: owner | treasurer | operator, field: "name", resource: "ledger"},
 
@@ -144,14 +144,14 @@ var table = map[string]rule{
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 
 	// The money that comes by hand is the treasurer's; an editor writes texts.
-	"/cagnotte.treasury.v1.TreasuryService/CreateOfflineGift":  {allow: owner | treasurer, field: "parent", resource: "offlineGifts"},
-	"/cagnotte.treasury.v1.TreasuryService/GetOfflineGift":     {allow: bookkeepers | operator, field: "name", resource: "offlineGifts"},
-	"/cagnotte.treasury.v1.TreasuryService/ListOfflineGifts":   {allow: bookkeepers | operator, field: "parent", resource: "offlineGifts"},
-	"/cagnotte.treasury.v1.TreasuryService/BankCheques":        {allow: owner | treasurer, field: "parent", resource: "deposits"},
-	"/cagnotte.treasury.v1.TreasuryService/BounceCheque":       {allow: owner | treasurer, field: "name", resource: "offlineGifts"},
-	"/cagnotte.treasury.v1.TreasuryService/ReverseOfflineGift": {allow: owner | treasurer, field: "name", resource: "offlineGifts"},
-	"/cagnotte.treasury.v1.TreasuryService/ListClearingItems":  {allow: bookkeepers | operator, field: "parent", resource: "clearingItems"},
-	"/cagnotte.treasury.v1.TreasuryService/CreatePledge":       {public: true},
+	"/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation":  {allow: owner | treasurer, field: "parent", resource: "offlineDonations"},
+	"/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation":     {allow: bookkeepers | operator, field: "name", resource: "offlineDonations"},
+	"/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations":   {allow: bookkeepers | operator, field: "parent", resource: "offlineDonations"},
+	"/cagnotte.treasury.v1.TreasuryService/BankCheques":            {allow: owner | treasurer, field: "parent", resource: "deposits"},
+	"/cagnotte.treasury.v1.TreasuryService/BounceCheque":           {allow: owner | treasurer, field: "name", resource: "offlineDonations"},
+	"/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation": {allow: owner | treasurer, field: "name", resource: "offlineDonations"},
+	"/cagnotte.treasury.v1.TreasuryService/ListClearingItems":      {allow: bookkeepers | operator, field: "parent", resource: "clearingItems"},
+	"/cagnotte.treasury.v1.TreasuryService/CreatePledge":           {public: true},
 	// The pledge's name cannot be guessed; its giver has no key.
 	"/cagnotte.treasury.v1.TreasuryService/GetPledge": {public: true},
 	// A pledge names nobody, so the editor may see whether the slips are used.

@@ -48,11 +48,11 @@ type State string
 const (
 	// StateDraft is seen by members only.
 	StateDraft State = "draft"
-	// StatePublished is seen by all and takes gifts.
+	// StatePublished is seen by all and takes donations.
 	StatePublished State = "published"
-	// StatePaused is seen by all and takes no gifts for now.
+	// StatePaused is seen by all and takes no donations for now.
 	StatePaused State = "paused"
-	// StateClosed is seen by all and takes no gifts any more.
+	// StateClosed is seen by all and takes no donations any more.
 	StateClosed State = "closed"
 )
 
@@ -78,17 +78,17 @@ type Stage struct {
 type Content struct {
 	// Texts by language; French is there.
 	Texts map[string]Text
-	// Currency is Goal's, and that of every amount and gift.
+	// Currency is Goal's, and that of every amount and donation.
 	Currency money.Currency
 	// Goal is what is needed in all.
 	Goal money.Amount
 	// Presets are offered as buttons, ascending, within Minimum and Maximum.
 	Presets []money.Amount
-	// Minimum is the smallest gift.
+	// Minimum is the smallest donation.
 	Minimum money.Amount
-	// Maximum is the largest gift.
+	// Maximum is the largest donation.
 	Maximum money.Amount
-	// Deadline is when it stops to take gifts; zero: never by itself.
+	// Deadline is when it stops to take donations; zero: never by itself.
 	Deadline time.Time
 	// Stages are the steps of the case, in order; they add up to the goal at most.
 	Stages []Stage
@@ -120,20 +120,20 @@ type Campaign struct {
 	fee FeeEstimate
 }
 
-// AcceptsGifts returns nil when a gift can be started at this time, else
+// AcceptsDonations returns nil when a donation can be started at this time, else
 // FAILED_PRECONDITION (CAMPAIGN_NOT_OPEN): draft, paused, closed, or past the
 // deadline, which is the first moment that is too late.
-func (c Campaign) AcceptsGifts(now time.Time) error {
+func (c Campaign) AcceptsDonations(now time.Time) error {
 	switch {
 	case c.State != StatePublished:
-		return errs.Precondition("CAMPAIGN_NOT_OPEN", "%s takes no gifts: it is %s.", c.Name, c.State)
+		return errs.Precondition("CAMPAIGN_NOT_OPEN", "%s takes no donations: it is %s.", c.Name, c.State)
 	case c.deadlinePassed(now):
-		return errs.Precondition("CAMPAIGN_NOT_OPEN", "%s takes no gifts: its deadline has passed.", c.Name)
+		return errs.Precondition("CAMPAIGN_NOT_OPEN", "%s takes no donations: its deadline has passed.", c.Name)
 	}
 	return nil
 }
 
-// Over reports whether it takes no gifts any more at this time: closed, or past the deadline.
+// Over reports whether it takes no donations any more at this time: closed, or past the deadline.
 func (c Campaign) Over(now time.Time) bool { return c.State == StateClosed || c.deadlinePassed(now) }
 
 func (c Campaign) deadlinePassed(now time.Time) bool {
@@ -175,7 +175,7 @@ func (c Content) equal(d Content) bool {
 
 // Progress is what has come in for a campaign and what was spent, in its currency. May pass the goal.
 type Progress struct {
-	// Settled is booked in the ledger: gifts minus what was given back.
+	// Settled is booked in the ledger: donations minus what was given back.
 	Settled money.Amount
 	// Pending is paid or under way, and not booked yet. It is not part of Settled.
 	Pending money.Amount

@@ -12,7 +12,7 @@
 //	CAMPAIGN_NOT_DRAFT      publish: it is paused; resume is the word
 //	CAMPAIGN_NOT_PUBLISHED  pause, resume, close: it is a draft
 //	CAMPAIGN_CLOSED         everything: closed is for ever, updates included
-//	DEADLINE_PASSED         publish, resume: it could not take a gift
+//	DEADLINE_PASSED         publish, resume: it could not take a donation
 //
 // A draft cannot be closed: closed campaigns are public, and a draft was not meant
 // to be seen.
@@ -21,7 +21,7 @@
 //
 //   - The name. Collective and slug are the key in the tables of all services.
 //   - One currency for all amounts of a campaign, fixed once it is published
-//     (CURRENCY_FIXED): sums over its gifts must mean something.
+//     (CURRENCY_FIXED): sums over its donations must mean something.
 //   - French is there in every text. It is the language that all others fall back to.
 //   - A stage keeps its id, also when others are put before it: expenses name it.
 //   - An origin is stored in the form that browsers send, so that asking whether a

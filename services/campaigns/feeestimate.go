@@ -3,7 +3,7 @@ package campaigns
 import "github.com/cagnotte/cagnotte/services/money"
 
 // FeeEstimate is what Stripe is expected to keep of a payment: a share and a fixed part. What it kept is known
-// when a gift is booked, and never computed. The zero value estimates nothing: then no fee can be covered.
+// when a donation is booked, and never computed. The zero value estimates nothing: then no fee can be covered.
 type FeeEstimate struct {
 	// BasisPoints is the share in hundredths of a percent, below 10,000.
 	BasisPoints int64

@@ -32,7 +32,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		State:                 stateToProto[c.State],
 		Progress:              progressToProto(p, c.Currency),
 		Spent:                 &moneyv1.Money{CurrencyCode: string(c.Currency), AmountMinor: p.Spent.Minor},
-		AcceptingGifts:        c.AcceptsGifts(now) == nil,
+		AcceptingDonations:    c.AcceptsDonations(now) == nil,
 		CollectiveDisplayName: c.CollectiveDisplayName,
 		PublishTime:           timestamp(c.PublishTime),
 		CloseTime:             timestamp(c.CloseTime),
@@ -105,7 +105,7 @@ func contentFromProto(p *campaignsv1.Campaign) Content {
 }
 
 func progressToProto(p Progress, currency money.Currency) *campaignsv1.Progress {
-	// A campaign without gifts has a progress of zero in its currency.
+	// A campaign without donations has a progress of zero in its currency.
 	p.Settled.Currency, p.Pending.Currency = currency, currency
 	return &campaignsv1.Progress{Settled: moneyToProto(p.Settled), Pending: moneyToProto(p.Pending)}
 }

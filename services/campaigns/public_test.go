@@ -32,7 +32,7 @@ var (
 var isPublic = map[protoreflect.Name]bool{
 	"name": true, "texts": true, "goal": true, "presets": true, "minimum": true, "maximum": true,
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
-	"accepting_gifts": true, "collective_display_name": true, "publish_time": true, "close_time": true,
+	"accepting_donations": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
 	"fee_estimate": true, "spent": true,
 }

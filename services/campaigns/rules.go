@@ -15,10 +15,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// smallestGiftMinor is the least that Stripe takes, for the currencies that campaigns
+// smallestDonationMinor is the least that Stripe takes, for the currencies that campaigns
 // can have; all of them have two decimals.
 // https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
-var smallestGiftMinor = map[money.Currency]int64{
+var smallestDonationMinor = map[money.Currency]int64{
 	"AUD": 50,
 	"CAD": 50,
 	"CHF": 50,
@@ -36,8 +36,8 @@ var smallestGiftMinor = map[money.Currency]int64{
 const (
 	defaultMinimumMinor = 1_00
 	defaultMaximumMinor = 5_000_00
-	// maxGiftMinor is Stripe's: an amount has at most eight digits.
-	maxGiftMinor = 999_999_99
+	// maxDonationMinor is Stripe's: an amount has at most eight digits.
+	maxDonationMinor = 999_999_99
 	// maxGoalMinor keeps sums far from the end of int64.
 	maxGoalMinor = 10_000_000_000_000
 
@@ -68,7 +68,7 @@ func (c *Content) normalise() error {
 	var k check
 	c.checkTexts(&k)
 	c.Currency = c.Goal.Currency
-	smallest, known := smallestGiftMinor[c.Currency]
+	smallest, known := smallestDonationMinor[c.Currency]
 	switch {
 	case c.Goal == money.Amount{}:
 		k.wrong("campaign.goal", "is required")
@@ -95,7 +95,7 @@ func (c *Content) normaliseDeadline(k *check) {
 
 func currencyList() string {
 	var list []string
-	for _, currency := range slices.Sorted(maps.Keys(smallestGiftMinor)) {
+	for _, currency := range slices.Sorted(maps.Keys(smallestDonationMinor)) {
 		list = append(list, string(currency))
 	}
 	return strings.Join(list, ", ")
@@ -126,7 +126,7 @@ func isStrayControl(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
 }
 
-// checkAmounts needs a known currency, whose smallest possible gift it is told.
+// checkAmounts needs a known currency, whose smallest possible donation it is told.
 func (c *Content) checkAmounts(k *check, smallest int64) {
 	if c.Goal.Minor <= 0 || c.Goal.Minor > maxGoalMinor {
 		k.wrong("campaign.goal.amount_minor", "must be between 1 and %d", maxGoalMinor)
@@ -143,8 +143,8 @@ func (c *Content) checkAmounts(k *check, smallest int64) {
 	if c.sameCurrency(k, "campaign.maximum", c.Maximum) {
 		if c.Maximum.Minor < c.Minimum.Minor {
 			k.wrong("campaign.maximum.amount_minor", "must be at least the minimum, %d", c.Minimum.Minor)
-		} else if c.Maximum.Minor > maxGiftMinor {
-			k.wrong("campaign.maximum.amount_minor", "must be at most %d", maxGiftMinor)
+		} else if c.Maximum.Minor > maxDonationMinor {
+			k.wrong("campaign.maximum.amount_minor", "must be at most %d", maxDonationMinor)
 		}
 	}
 	for i, preset := range c.Presets {

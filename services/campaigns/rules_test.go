@@ -135,7 +135,7 @@ func TestDefaults(t *testing.T) {
 
 // The bounds are written down in major units, and Stripe's list in minor ones.
 func TestCurrenciesHaveTwoDecimals(t *testing.T) {
-	for currency := range smallestGiftMinor {
+	for currency := range smallestDonationMinor {
 		if !currency.Valid() || currency.Exponent() != 2 {
 			t.Errorf("%s: valid %v, %d decimals", currency, currency.Valid(), currency.Exponent())
 		}
@@ -184,7 +184,7 @@ func TestCampaignAnswers(t *testing.T) {
 		{StateClosed, time.Time{}, false},
 	} {
 		c := Campaign{State: test.state, Content: Content{Deadline: test.deadline}}
-		err := c.AcceptsGifts(now)
+		err := c.AcceptsDonations(now)
 		if test.open != (err == nil) || err != nil && (errs.As(err).Reason != "CAMPAIGN_NOT_OPEN" || errs.Code(err) != codes.FailedPrecondition) {
 			t.Errorf("%s until %v: %v", test.state, test.deadline, err)
 		}
@@ -213,7 +213,7 @@ func TestParseName(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "vallon/avocat", "collectives/vallon", "collectives/vallon/campaigns/", "collectives//campaigns/avocat",
-		"collectives/vallon/campaigns/avocat/x", "collectives/vallon/gifts/avocat", "collectives/vallon/campaigns/A",
+		"collectives/vallon/campaigns/avocat/x", "collectives/vallon/donations/avocat", "collectives/vallon/campaigns/A",
 	} {
 		if _, err := ParseName(bad); errs.Code(err) != codes.NotFound {
 			t.Errorf("%q: %v, want NOT_FOUND", bad, err)

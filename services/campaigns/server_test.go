@@ -125,12 +125,12 @@ func TestServerProgress(t *testing.T) {
 			}
 		})
 	}
-	t.Run("says whether gifts are taken", func(t *testing.T) {
-		if c, err := get(); err != nil || !c.GetAcceptingGifts() {
+	t.Run("says whether donations are taken", func(t *testing.T) {
+		if c, err := get(); err != nil || !c.GetAcceptingDonations() {
 			t.Errorf("before the deadline: %v, %v", c, err)
 		}
 		clock.set(lawyer().Deadline)
-		if c, err := get(); err != nil || c.GetAcceptingGifts() {
+		if c, err := get(); err != nil || c.GetAcceptingDonations() {
 			t.Errorf("after the deadline: %v, %v", c, err)
 		}
 	})
@@ -189,7 +189,7 @@ func TestServerWrites(t *testing.T) {
 			t.Errorf("got %v, %v", c, err)
 		}
 	})
-	for _, path := range []string{"state", "progress", "publish_time", "create_time", "accepting_gifts", "colour", "texts.fr"} {
+	for _, path := range []string{"state", "progress", "publish_time", "create_time", "accepting_donations", "colour", "texts.fr"} {
 		t.Run("refuses the path "+path, func(t *testing.T) {
 			_, err := update(&campaignsv1.Campaign{}, path)
 			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "update_mask")

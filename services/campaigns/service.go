@@ -91,7 +91,7 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 		if c.Currency != before.Currency {
 			return errs.Precondition("CURRENCY_FIXED", "%s was published in %s; its currency cannot change any more.", name, before.Currency)
 		}
-		// Who wants to stop gifts pauses or closes. A deadline that has passed on its own
+		// Who wants to stop donations pauses or closes. A deadline that has passed on its own
 		// does not stand in the way of other changes.
 		if !c.Deadline.Equal(before.Deadline) && c.deadlinePassed(now) {
 			return errs.Invalid("campaign.deadline", "must be in the future, or absent")
@@ -100,13 +100,13 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 	})
 }
 
-// Publish opens a draft to the public and to gifts. Safe to send twice, like all
+// Publish opens a draft to the public and to donations. Safe to send twice, like all
 // verbs; doc.go lists their errors. A missing campaign is NOT_FOUND.
 func (s *Service) Publish(ctx context.Context, name Name) (Campaign, error) {
 	return s.update(ctx, name, publish)
 }
 
-// Pause stops new gifts for a while.
+// Pause stops new donations for a while.
 func (s *Service) Pause(ctx context.Context, name Name) (Campaign, error) {
 	return s.update(ctx, name, pause)
 }

@@ -171,7 +171,7 @@ func (s *Service) insert(ctx context.Context, name Name, content Content, now ti
 	return tag.RowsAffected() == 1, nil
 }
 
-// lockSQL takes the row against other updates only: gifts may go on referring to it.
+// lockSQL takes the row against other updates only: donations may go on referring to it.
 const lockSQL = getSQL + `
 FOR NO KEY UPDATE OF c`
 

@@ -29,10 +29,10 @@ WHERE c.id = @id
 RETURNING c.stripe_account`
 
 // MarkInUseTx fixes the collective's Stripe account for ever and returns it, in the
-// transaction that makes a gift; if that rolls back, so does this. Only the first
-// gift writes, and locks the collective's row until it commits; the others read. A
+// transaction that makes a donation; if that rolls back, so does this. Only the first
+// donation writes, and locks the collective's row until it commits; the others read. A
 // missing collective is NOT_FOUND; one that must have an account of its own and has none
-// is FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY), also for gifts that Stripe has no part
+// is FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY), also for donations that Stripe has no part
 // in: its money would stand in the platform's book, and it could not get its own any more.
 func (s *Service) MarkInUseTx(ctx context.Context, tx pgx.Tx, id string) (stripeAccount string, err error) {
 	var inUse bool
@@ -123,7 +123,7 @@ func (s *Service) Owners(ctx context.Context, account string) (Owners, error) {
 	return found, postgres.Error(err)
 }
 
-// At returns the id of the one collective whose that is which moved on the account at a time and belongs to no gift,
+// At returns the id of the one collective whose that is which moved on the account at a time and belongs to no donation,
 // such as a fee or a payout; empty for several, and when nobody may use the account. Who came later does not count, so
 // the answer does not depend on when it is asked. What moved before anybody was there is of those who came.
 func (o Owners) At(t time.Time) string {

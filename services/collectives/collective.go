@@ -34,8 +34,8 @@ type Collective struct {
 	ID string
 	// DisplayName is what people call it.
 	DisplayName string
-	// StripeAccount is where its gifts go; empty for the platform's own account. In the
-	// transaction of a gift use [Service.MarkInUseTx] instead.
+	// StripeAccount is where its donations go; empty for the platform's own account. In the
+	// transaction of a donation use [Service.MarkInUseTx] instead.
 	StripeAccount string
 	// TimeZone is the IANA zone in which its days begin.
 	TimeZone string
@@ -189,7 +189,7 @@ func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) 
 // Update changes a collective in one transaction: change gets the stored one, and
 // what it leaves is checked and written. A change that changes nothing writes
 // nothing. An etag that is not empty must be the stored one's, else it is ABORTED
-// (ETAG_MISMATCH). Another Stripe account while gifts exist is FAILED_PRECONDITION
+// (ETAG_MISMATCH). Another Stripe account while donations exist is FAILED_PRECONDITION
 // (STRIPE_ACCOUNT_IN_USE); a missing collective is NOT_FOUND.
 func (s *Service) Update(ctx context.Context, id, etag string, change func(*Collective) error) (Collective, error) {
 	return s.update(ctx, id, func(stored Collective) (Collective, error) {

@@ -194,7 +194,7 @@ func setAccount(account string) func(*collectives.Collective) error {
 	}
 }
 
-// markInUse makes a gift, as far as collectives can tell.
+// markInUse makes a donation, as far as collectives can tell.
 func markInUse(t *testing.T, s *collectives.Service, pool *pgxpool.Pool, id string) (account string, err error) {
 	t.Helper()
 	err = postgres.InTx(context.Background(), pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -204,14 +204,14 @@ func markInUse(t *testing.T, s *collectives.Service, pool *pgxpool.Pool, id stri
 	return account, err
 }
 
-func TestAccountIsFixedByTheFirstGift(t *testing.T) {
+func TestAccountIsFixedByTheFirstDonation(t *testing.T) {
 	s, pool := fresh(t)
 	ctx := context.Background()
 	mustCreate(t, s, vallon())
 	if _, err := s.Update(ctx, "vallon", "", setAccount("acct_2")); err != nil {
-		t.Fatalf("before the first gift: %v", err)
+		t.Fatalf("before the first donation: %v", err)
 	}
-	t.Run("a gift that rolls back fixes nothing", func(t *testing.T) {
+	t.Run("a donation that rolls back fixes nothing", func(t *testing.T) {
 		boom := errors.New("boom")
 		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
 			if _, err := s.MarkInUseTx(ctx, tx, "vallon"); err != nil {
@@ -271,8 +271,8 @@ func TestAccountIsFixedByTheFirstGift(t *testing.T) {
 	})
 }
 
-// A gift and a change of the account at the same moment: whichever comes first, the
-// gift's account is the collective's for ever.
+// A donation and a change of the account at the same moment: whichever comes first, the
+// donation's account is the collective's for ever.
 func TestAccountRace(t *testing.T) {
 	s, pool := fresh(t)
 	ctx := context.Background()
@@ -302,7 +302,7 @@ func TestAccountRace(t *testing.T) {
 		}
 		for _, account := range accounts {
 			if account != after.StripeAccount {
-				t.Fatalf("a gift went to %q, and the collective has %q", account, after.StripeAccount)
+				t.Fatalf("a donation went to %q, and the collective has %q", account, after.StripeAccount)
 			}
 		}
 	}

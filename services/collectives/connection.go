@@ -143,8 +143,8 @@ func Disconnected(id string) error {
 }
 
 // CheckConnected is an error for a collective about whose account Stripe can be told and asked nothing: Disconnected,
-// or NOT_FOUND when it is not there. It is not about papers that Stripe still wants: gifts are given back, and monthly
-// gifts ended, all the same.
+// or NOT_FOUND when it is not there. It is not about papers that Stripe still wants: donations are given back, and monthly
+// donations ended, all the same.
 func (s *Service) CheckConnected(ctx context.Context, id string) error {
 	_, _, err := s.connected(ctx, id)
 	return err
@@ -158,10 +158,10 @@ func (s *Service) connected(ctx context.Context, id string) (k Connection, ownRe
 	return k, ownRequired, err
 }
 
-// CheckTakesGifts is CheckConnected, and FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY) for a collective for which Stripe
+// CheckTakesDonations is CheckConnected, and FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY) for a collective for which Stripe
 // takes no payments now, or that must have an account of its own and has none. An account of which Stripe has told
 // nothing yet counts as ready: Stripe itself refuses the rest.
-func (s *Service) CheckTakesGifts(ctx context.Context, id string) error {
+func (s *Service) CheckTakesDonations(ctx context.Context, id string) error {
 	k, ownRequired, err := s.connected(ctx, id)
 	if err == nil && (k.Read && !k.ChargesEnabled || ownRequired && k.Account == "") {
 		err = notReady(id)

@@ -42,7 +42,7 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 			}
 		} else {
 			errstest.Want(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
-			errstest.Want(t, s.CheckTakesGifts(ctx, "vallon"), codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
+			errstest.Want(t, s.CheckTakesDonations(ctx, "vallon"), codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
 		}
 		got, err := s.StripeAccounts(ctx)
 		if diff := cmp.Diff(accounts, got); err != nil || diff != "" {
@@ -105,7 +105,7 @@ func TestOfTwoReadingsTheOneThatBeganLaterHolds(t *testing.T) {
 	}
 	inner = read
 	read()
-	if err := s.CheckTakesGifts(t.Context(), "vallon"); err != nil {
+	if err := s.CheckTakesDonations(t.Context(), "vallon"); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,20 +7,20 @@
 //
 // # The Stripe account
 //
-// Gifts go to the platform's own account, written as the empty string, or to a connected one. One
-// account is one book of the ledger, so the account may change only while no gift
+// Donations go to the platform's own account, written as the empty string, or to a connected one. One
+// account is one book of the ledger, so the account may change only while no donation
 // was started: afterwards money would arrive in one book and be asked back from
 // another. The rule is kept by one column, account_in_use, and a trigger that
 // refuses to change the account once it is set.
 //
-// Whoever makes a gift therefore calls [Service.MarkInUseTx] in the transaction that
+// Whoever makes a donation therefore calls [Service.MarkInUseTx] in the transaction that
 // inserts it, and uses the account that it returns, never one read before:
 //
 //	account, err := collectives.MarkInUseTx(ctx, tx, name.Collective)
 //
-// The first gift locks the row until it commits, and waits for an operator who is
-// changing the account at that moment; every later gift only reads. It is safe to
-// call for each gift.
+// The first donation locks the row until it commits, and waits for an operator who is
+// changing the account at that moment; every later donation only reads. It is safe to
+// call for each donation.
 //
 // # Connected accounts
 //
@@ -31,13 +31,13 @@
 // day. Of two readings the one that began later holds.
 //
 // An account can be disconnected at Stripe. [Service.SetConnectedTx] notes it, by an event or a reading: until it is
-// connected again no gift is taken for its collectives, and nothing of it is read; its books stay. Whoever tells
-// Stripe something for a collective asks [Service.CheckConnected] before, and who takes gifts
-// [Service.CheckTakesGifts]: an account from which Stripe wants papers takes none, and gives back.
+// connected again no donation is taken for its collectives, and nothing of it is read; its books stay. Whoever tells
+// Stripe something for a collective asks [Service.CheckConnected] before, and who takes donations
+// [Service.CheckTakesDonations]: an account from which Stripe wants papers takes none, and gives back.
 //
 // The platform's own account is for the operator's own collectives: other people's money must not stand on it. Only
 // the operator knows which these are, so a collective that is not its own is created with OwnAccountRequired, and
-// takes no gift on the platform's account, nor any other money in its book: [Service.MarkInUseTx] refuses it. That is
+// takes no donation on the platform's account, nor any other money in its book: [Service.MarkInUseTx] refuses it. That is
 // not the default, since it would stop the operator's own.
 //
 // # Notices
@@ -64,5 +64,5 @@
 // Everybody but access and ledger may import it. It knows access, for the rights that are
 // finer than a role: a member lists its own collective only, the Stripe account is the operator's
 // to change, and alert addresses are for owners to see. It serves three proto packages:
-// collectives, notices and connect. It knows no campaign and no gift.
+// collectives, notices and connect. It knows no campaign and no donation.
 package collectives

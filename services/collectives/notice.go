@@ -20,7 +20,7 @@ type NoticeKind string
 
 // The kinds.
 const (
-	// NoticeDisputeOpened: a donor's bank took a gift back. Deadline is until when evidence is taken.
+	// NoticeDisputeOpened: a donor's bank took a donation back. Deadline is until when evidence is taken.
 	NoticeDisputeOpened NoticeKind = "dispute_opened"
 	// NoticeDisputeWon: a dispute ended, and its money comes back.
 	NoticeDisputeWon NoticeKind = "dispute_won"
@@ -31,13 +31,13 @@ const (
 	// NoticePaidBackTwice: a donation was refunded, and the donor's bank took it back as well. Amount is what went back
 	// beyond what was paid.
 	NoticePaidBackTwice NoticeKind = "paid_back_twice"
-	// NoticeInquiryOpened: a bank asks about a gift, and no money moved.
+	// NoticeInquiryOpened: a bank asks about a donation, and no money moved.
 	NoticeInquiryOpened NoticeKind = "inquiry_opened"
-	// NoticeFraudWarning: a card's network says that a gift may be a fraud.
+	// NoticeFraudWarning: a card's network says that a donation may be a fraud.
 	NoticeFraudWarning NoticeKind = "fraud_warning"
-	// NoticePaidTwice: one gift was paid once more, since its payment page was opened again.
+	// NoticePaidTwice: one donation was paid once more, since its payment page was opened again.
 	NoticePaidTwice NoticeKind = "paid_twice"
-	// NoticePaymentRefused: a payment names a gift that it is not of, or brought another amount than that was to bring.
+	// NoticePaymentRefused: a payment names a donation that it is not of, or brought another amount than that was to bring.
 	NoticePaymentRefused NoticeKind = "payment_refused"
 	// NoticeRefundAwaitingApproval: a refund needs a second member.
 	NoticeRefundAwaitingApproval NoticeKind = "refund_awaiting_approval"
@@ -56,7 +56,7 @@ const (
 	NoticeStripeTopUp NoticeKind = "stripe_top_up"
 	// NoticeStripeBalanceDiffers: the Stripe account in the books is not what Stripe says that its balance is.
 	NoticeStripeBalanceDiffers NoticeKind = "stripe_balance_differs"
-	// NoticeRecurringFailing: a month of a monthly gift could not be collected. It is told once a period.
+	// NoticeRecurringFailing: a month of a monthly donation could not be collected. It is told once a period.
 	NoticeRecurringFailing NoticeKind = "recurring_failing"
 	// NoticeRecurringEndedByDonor and the next three: a monthly donation ended. Since is when it began.
 	NoticeRecurringEndedByDonor NoticeKind = "recurring_ended_by_donor"
@@ -71,7 +71,7 @@ const (
 	NoticeRecurringEndedWithCampaign NoticeKind = "recurring_ended_with_campaign"
 	// NoticeRecurringEndedMany: so many ended on a day that the others of that day are not told one by one.
 	NoticeRecurringEndedMany NoticeKind = "recurring_ended_many"
-	// NoticeStripeDisconnected: the Stripe account was disconnected; no gift is taken.
+	// NoticeStripeDisconnected: the Stripe account was disconnected; no donation is taken.
 	NoticeStripeDisconnected NoticeKind = "stripe_disconnected"
 	// NoticeOnboardingNeeded: Stripe wants to know something before it takes or pays out money. Deadline is
 	// until when.

@@ -14,7 +14,7 @@ import (
 )
 
 // Where Stripe leads people back to. Neither page needs a login nor makes anything happen: a link into the
-// onboarding lets its holder set the bank account that gifts are paid out to, so only a member with a key is
+// onboarding lets its holder set the bank account that donations are paid out to, so only a member with a key is
 // given one, and never an address that somebody can guess.
 const (
 	returnPath  = "/stripe/back"
@@ -38,7 +38,7 @@ type onboarding struct {
 // the operator are told of the link.
 //
 //   - NOT_FOUND: no such collective
-//   - FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE, gifts went to the platform's own account, and cannot change it
+//   - FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE, donations went to the platform's own account, and cannot change it
 //     any more; STRIPE_ACCOUNT_DISCONNECTED, it must be connected again first; STRIPE_CONNECT_REFUSED, Stripe
 //     makes no account or no link: the platform is not set up for Connect, or does not control the account
 //   - UNAVAILABLE: STRIPE_UNAVAILABLE; the same request continues
@@ -52,7 +52,7 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 	}
 	if k.Account == "" {
 		if k.Account, err = s.openAccount(ctx, id); err != nil {
-			// Of two at once the other may have finished, and a gift been made to the account since.
+			// Of two at once the other may have finished, and a donation been made to the account since.
 			is, _, readErr := s.connection(ctx, id)
 			if readErr != nil || is.Account == "" {
 				return stripe.AccountLink{}, err
@@ -117,7 +117,7 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 			return "", connectError(err)
 		}
 	}
-	// Before it is the collective's, so that no gift is taken for an account that takes no payments yet.
+	// Before it is the collective's, so that no donation is taken for an account that takes no payments yet.
 	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error { return s.keepAccountTx(ctx, tx, a, began) })
 	if err != nil {
 		return "", err
@@ -171,7 +171,7 @@ func (s *Service) onboarding(ctx context.Context, id string) (o onboarding, err 
 	err = s.pool.QueryRow(ctx, onboardingSQL, pgx.NamedArgs{"collective": id}).Scan(&o.id, &o.attempt, &o.account)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return onboarding{}, errs.Precondition("STRIPE_ACCOUNT_IN_USE",
-			"Gifts were made to the Stripe account of %s; it cannot change any more.", namePrefix+id)
+			"Donations were made to the Stripe account of %s; it cannot change any more.", namePrefix+id)
 	}
 	return o, postgres.Error(err)
 }

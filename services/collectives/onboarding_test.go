@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// Two members ask at once. One is done, and the first gift is made, before the other has Stripe's answer.
+// Two members ask at once. One is done, and the first donation is made, before the other has Stripe's answer.
 func TestOfTwoWhoOpenAnAccountAtOnceBothGetALink(t *testing.T) {
 	sim, err := stripesim.New(stripesim.Config{})
 	if err != nil {

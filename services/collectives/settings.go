@@ -24,7 +24,7 @@ type Settings struct {
 	// PostalAddress is where cheques are sent to, line by line.
 	PostalAddress []string
 	// OwnAccountRequired says that the collective is not the operator's own, so that its money must not stand
-	// on the platform's account: no gift is taken before it has a connected one.
+	// on the platform's account: no donation is taken before it has a connected one.
 	OwnAccountRequired bool
 }
 

@@ -131,7 +131,7 @@ func (s *Service) insert(ctx context.Context, c Collective) (created Collective,
 	return created, err == nil, postgres.Error(err)
 }
 
-// lockSQL takes the row against other updates only: gifts and keys may go on
+// lockSQL takes the row against other updates only: donations and keys may go on
 // referring to it.
 const lockSQL = getSQL + `
 FOR NO KEY UPDATE`
@@ -200,7 +200,7 @@ func one(rows pgx.Rows, err error, id string) (Collective, error) {
 	if err != nil {
 		return Collective{}, postgres.ErrorFor(err, map[string]*errs.Error{
 			"collectives_stripe_account_in_use": errs.Precondition("STRIPE_ACCOUNT_IN_USE",
-				"Gifts were made to the Stripe account of %s; it cannot change any more.", namePrefix+id),
+				"Donations were made to the Stripe account of %s; it cannot change any more.", namePrefix+id),
 		})
 	}
 	return c, nil

@@ -216,9 +216,9 @@ INSERT INTO donations.payments AS p (
 	donation,
 	payment_intent_id,
 	surplus,
-	given_back_minor,
+	refunded_minor,
 	paid_in_minor,
-	given_back_in_minor,
+	refunded_in_minor,
 	paid_in_currency
 )
 SELECT
@@ -567,10 +567,10 @@ func (s *Service) PaymentOf(ctx context.Context, account string, p Payment) (Mat
 	return s.donationOf(ctx, account, p, Clue{PaymentIntent: p.Intent})
 }
 
-// giftOf is PaymentOf for what speaks of a payment, such as a refund. When Stripe cannot tell now, or the payment may
+// paidDonation is PaymentOf for what speaks of a payment, such as a refund. When Stripe cannot tell now, or the payment may
 // not be read, it is an error, UNAVAILABLE (PAYMENT_UNREAD): money can be booked to unknown receipts, but a refund or a
 // dispute that is taken for nobody's is forgotten.
-func (s *Service) giftOf(ctx context.Context, account, intent, charge string) (Match, error) {
+func (s *Service) paidDonation(ctx context.Context, account, intent, charge string) (Match, error) {
 	return s.donationOf(ctx, account, Payment{Intent: intent}, Clue{PaymentIntent: intent, Charge: charge})
 }
 
@@ -647,9 +647,9 @@ INSERT INTO donations.payments AS p (
 	donation,
 	payment_intent_id,
 	surplus,
-	given_back_minor,
+	refunded_minor,
 	paid_in_minor,
-	given_back_in_minor,
+	refunded_in_minor,
 	differs
 )
 VALUES (
@@ -670,9 +670,9 @@ INSERT INTO donations.payments AS p (
 	donation,
 	payment_intent_id,
 	surplus,
-	given_back_minor,
+	refunded_minor,
 	paid_in_minor,
-	given_back_in_minor,
+	refunded_in_minor,
 	under_way,
 	held_at,
 	poll_at

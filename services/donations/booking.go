@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Movement is what a balance transaction means for its gift.
+// Movement is what a balance transaction means for its donation.
 type Movement struct {
 	Donation uuid.UUID
 	// Account is the Stripe account whose balance moved.
@@ -22,21 +22,21 @@ type Movement struct {
 	PaymentIntent, Charge, Method string
 	// At is when it happened at Stripe.
 	At time.Time
-	// PaidMinor is the gift's amount when its money arrived; zero otherwise.
+	// PaidMinor is the donation's amount when its money arrived; zero otherwise.
 	PaidMinor int64
 	// SettledIn is the balance's currency, in which a payment is in the books.
 	SettledIn money.Currency
-	// PaidIn is what the donor paid in another currency than the gift's; the zero Amount when that is the gift's.
+	// PaidIn is what the donor paid in another currency than the donation's; the zero Amount when that is the donation's.
 	PaidIn money.Amount
-	// GivenBackMinor is what went back to the donor, in the gift's currency, as far as that is known; negative when a
+	// RefundedMinor is what went back to the donor, in the donation's currency, as far as that is known; negative when a
 	// refund failed.
-	GivenBackMinor int64
-	// GivenBackIn is the same in the currency that the donor paid in; the zero Amount when that is the gift's.
-	GivenBackIn money.Amount
-	// DisputedMinor is what the donor's bank took, in the gift's currency, as far as that is known; negative when it came
+	RefundedMinor int64
+	// RefundedIn is the same in the currency that the donor paid in; the zero Amount when that is the donation's.
+	RefundedIn money.Amount
+	// DisputedMinor is what the donor's bank took, in the donation's currency, as far as that is known; negative when it came
 	// back.
 	DisputedMinor int64
-	// DisputedIn is the same in the currency that the donor paid in; the zero Amount when that is the gift's.
+	// DisputedIn is the same in the currency that the donor paid in; the zero Amount when that is the donation's.
 	DisputedIn money.Amount
 	// Refund and Dispute are Stripe's ids of what moved it; empty for a payment.
 	Refund, Dispute string
@@ -44,7 +44,7 @@ type Movement struct {
 	Back bool
 }
 
-// A gift that is paid again, on another charge, stays booked as it was, and is not returned.
+// A donation that is paid again, on another charge, stays booked as it was, and is not returned.
 const bookSQL = `
 UPDATE donations.donations AS d
 SET
@@ -87,21 +87,21 @@ RETURNING
 	d.id,
 	m.charge`
 
-// A paid gift is what the balance has of it, whatever became of it before and in whatever order that is known. A long
+// A paid donation is what the balance has of it, whatever became of it before and in whatever order that is known. A long
 // history is read from its newest end, so the refund or the dispute may be known before the payment: then it was added
-// up, and counts now. A dispute takes one payment: of a gift that was paid twice, which is below zero given back, the
+// up, and counts now. A dispute takes one payment: of a donation that was paid twice, which is below zero given back, the
 // other is there.
 const giveBackSQL = `
 UPDATE donations.donations AS d
 SET
-	given_back_minor = d.given_back_minor + m.minor,
+	refunded_minor = d.refunded_minor + m.minor,
 	disputed_minor = d.disputed_minor + m.disputed,
 	state = CASE
 		WHEN d.state NOT IN ('succeeded', 'partially_refunded', 'refunded', 'disputed') THEN d.state
 		WHEN d.disputed_minor + m.disputed > 0
-			AND d.given_back_minor + m.minor + d.disputed_minor + m.disputed > 0 THEN 'disputed'
-		WHEN d.given_back_minor + m.minor >= d.amount_minor THEN 'refunded'
-		WHEN d.given_back_minor + m.minor > 0 THEN 'partially_refunded'
+			AND d.refunded_minor + m.minor + d.disputed_minor + m.disputed > 0 THEN 'disputed'
+		WHEN d.refunded_minor + m.minor >= d.amount_minor THEN 'refunded'
+		WHEN d.refunded_minor + m.minor > 0 THEN 'partially_refunded'
 		ELSE 'succeeded'
 	END,
 	updated_at = @now
@@ -121,12 +121,12 @@ WHERE d.id = m.id
 	AND (
 		m.minor <> 0
 		OR m.disputed <> 0
-		OR (d.state = 'succeeded' AND (d.given_back_minor > 0 OR d.disputed_minor > 0))
+		OR (d.state = 'succeeded' AND (d.refunded_minor > 0 OR d.disputed_minor > 0))
 	)`
 
-// BookTx notes on the gifts what was posted to the ledger for them in the same transaction. A gift whose
+// BookTx notes on the donations what was posted to the ledger for them in the same transaction. A donation whose
 // money arrived becomes succeeded whatever was known of it: every webhook may have been lost. Call it with
-// movements that are new in the ledger only, and after FindTx, which locks the gifts.
+// movements that are new in the ledger only, and after FindTx, which locks the donations.
 func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) error {
 	if len(movements) == 0 {
 		return nil
@@ -158,7 +158,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	return s.followTx(ctx, tx, movements)
 }
 
-// bookFirstTx notes the first payment of each gift, and tells which movements that is.
+// bookFirstTx notes the first payment of each donation, and tells which movements that is.
 func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Movement) (first []bool, err error) {
 	var (
 		ids                       []uuid.UUID
@@ -197,8 +197,8 @@ func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Moveme
 
 // tellPaidTwiceTx tells members, who may ask the donor which of the payments was meant.
 func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) error {
-	s.cfg.Logger.WarnContext(ctx, "a gift was paid once more", slog.String("donation", m.Donation.String()), slog.String("charge", m.Charge))
-	d, err := lockGiftTx(ctx, tx, m.Donation)
+	s.cfg.Logger.WarnContext(ctx, "a donation was paid once more", slog.String("donation", m.Donation.String()), slog.String("charge", m.Charge))
+	d, err := lockDonationTx(ctx, tx, m.Donation)
 	if err != nil {
 		return postgres.Error(err)
 	}
@@ -215,7 +215,7 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 // tellPaidBackTwiceTx tells members what went back beyond what was paid: nobody else will ask for it again.
 func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []backTwice) error {
 	for _, b := range all {
-		d, err := lockGiftTx(ctx, tx, b.donation)
+		d, err := lockDonationTx(ctx, tx, b.donation)
 		if err != nil {
 			return postgres.Error(err)
 		}
@@ -230,7 +230,7 @@ func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []back
 	return nil
 }
 
-// Unbooked is a paid gift whose money has not been seen in Stripe's balance, or a payment that is in transit in the books.
+// Unbooked is a paid donation whose money has not been seen in Stripe's balance, or a payment that is in transit in the books.
 type Unbooked struct {
 	Donation      uuid.UUID
 	PaymentIntent string
@@ -285,7 +285,7 @@ ORDER BY
 	u.intent
 LIMIT @count`
 
-// DueUnbooked returns up to count paid gifts and payments in transit of the account that should have been booked by now,
+// DueUnbooked returns up to count paid donations and payments in transit of the account that should have been booked by now,
 // or whose payment intent is among those that something was heard of.
 func (s *Service) DueUnbooked(ctx context.Context, account string, intents []string, count int) ([]Unbooked, error) {
 	rows, err := s.cfg.Pool.Query(ctx, unbookedSQL, pgx.NamedArgs{
@@ -374,10 +374,10 @@ JOIN held ON held.donation = u.donation AND held.payment_intent_id = u.intent
 WHERE p.donation = u.donation
 	AND p.payment_intent_id = u.intent`
 
-// maxPollPause bounds the growing pause between two polls of one gift.
+// maxPollPause bounds the growing pause between two polls of one donation.
 const maxPollPause = time.Hour
 
-// PollLater puts the next poll of gifts and payments off: each pause is twice the one before, an hour at most.
+// PollLater puts the next poll of donations and payments off: each pause is twice the one before, an hour at most.
 func (s *Service) PollLater(ctx context.Context, asked []Unbooked) error {
 	ids, intents, at := make([]uuid.UUID, len(asked)), make([]string, len(asked)), make([]time.Time, len(asked))
 	for i, u := range asked {

@@ -16,7 +16,7 @@ import (
 
 // A month that is renewed when its campaign closes is charged an hour later, so what waits for the next minute's work
 // may cost somebody a month.
-func TestAClosingWithMoreMonthlyGiftsThanABatchIsDoneInOneGo(t *testing.T) {
+func TestAClosingWithMoreMonthlyDonationsThanABatchIsDoneInOneGo(t *testing.T) {
 	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
 	var all []Donation
 	for range 2*recurringCount + 1 {
@@ -34,7 +34,7 @@ func TestAClosingWithMoreMonthlyGiftsThanABatchIsDoneInOneGo(t *testing.T) {
 		}
 	}
 	if n := len(e.sim.Requests()) - before; n != 2*len(all) {
-		t.Errorf("%d calls for %d monthly gifts", n, len(all))
+		t.Errorf("%d calls for %d monthly donations", n, len(all))
 	}
 	e.clock.Advance(9 * aWeek)
 	if n := len(e.sim.BalanceTransactions("")); n != len(all) {
@@ -56,7 +56,7 @@ func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
 		{stripe.SubscriptionPastDue, now.AddDate(0, 1, 0)}, // Stripe tries any time
 	} {
 		first, subscription := e.paidMonthly()
-		if _, err := e.gifts.applySubscription(t.Context(), "", stripe.Subscription{
+		if _, err := e.donations.applySubscription(t.Context(), "", stripe.Subscription{
 			ID: subscription, Status: read.status, Recurring: first.ID, Amount: first.Amount, PeriodEnd: read.ends,
 		}, e.recurring(first).version); err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = e.clock.Now()
-	if err := e.gifts.endOfClosedCampaigns(t.Context(), now); err != nil {
+	if err := e.donations.endOfClosedCampaigns(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := e.pool.Query(t.Context(), dueWishesSQL, pgx.NamedArgs{"now": now, "livemode": false, "count": recurringCount})
@@ -84,11 +84,11 @@ func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
 	}
 }
 
-// A page that says when the next gift is due says what is not so, until upkeep comes.
+// A page that says when the next donation is due says what is not so, until upkeep comes.
 func TestTheEndOfACampaignIsToldAtOnce(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
-	server := NewRecurringServer(e.gifts)
+	server := NewRecurringServer(e.donations)
 	told := func() []*recurringv1.RecurringDonation {
 		t.Helper()
 		one, err := server.GetRecurringDonation(t.Context(), &recurringv1.GetRecurringDonationRequest{Name: e.recurring(first).Name()})
@@ -114,7 +114,7 @@ func TestTheEndOfACampaignIsToldAtOnce(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 	}
-	_, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
+	_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
 	wantReason(t, err, "RECURRING_ENDED")
 	e.keep()
 	for _, r := range told() {

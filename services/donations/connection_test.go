@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-func TestADisconnectedAccountTakesNoGifts(t *testing.T) {
+func TestADisconnectedAccountTakesNoDonations(t *testing.T) {
 	e := newEnv(t, Limit{})
 	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
 		c.StripeAccount = "acct_1"
@@ -23,7 +23,7 @@ func TestADisconnectedAccountTakesNoGifts(t *testing.T) {
 	in, unpaid := intent(), intent()
 	before := e.create(in)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
-	_, err := e.gifts.Create(t.Context(), unpaid)
+	_, err := e.donations.Create(t.Context(), unpaid)
 	wantReason(t, err, "STRIPE_UNAVAILABLE")
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
@@ -36,15 +36,15 @@ func TestADisconnectedAccountTakesNoGifts(t *testing.T) {
 		}
 	}
 	set(false)
-	calls, gifts := e.posts(), e.count()
+	calls, donations := e.posts(), e.count()
 	for range 2 {
 		for _, in := range []Intent{intent(), unpaid} {
-			_, err := e.gifts.Create(t.Context(), in)
+			_, err := e.donations.Create(t.Context(), in)
 			wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
 		}
 	}
-	if e.posts() != calls || e.count() != gifts {
-		t.Errorf("%d calls to Stripe, %d gifts more", e.posts()-calls, e.count()-gifts)
+	if e.posts() != calls || e.count() != donations {
+		t.Errorf("%d calls to Stripe, %d donations more", e.posts()-calls, e.count()-donations)
 	}
 	if e.create(in).ID != before.ID {
 		t.Error("what was started is not answered")

@@ -14,7 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Create starts a gift, or continues the one of the same request id, and returns it with its session. The
+// Create starts a donation, or continues the one of the same request id, and returns it with its session. The
 // order of the checks is that of the errors in the contract:
 //
 //   - PERMISSION_DENIED: ORIGIN_NOT_ALLOWED
@@ -23,10 +23,10 @@ import (
 //     campaign that is not there, or a draft
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, FEE_COVER_UNAVAILABLE,
 //     RETURN_URL_NOT_ALLOWED
-//   - RESOURCE_EXHAUSTED: TOO_MANY_GIFTS; only for a new gift
-//   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the gift stays, and the same request continues it
+//   - RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS; only for a new donation
+//   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the donation stays, and the same request continues it
 //
-// A gift whose session exists is answered whatever became of its campaign.
+// A donation whose session exists is answered whatever became of its campaign.
 func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 	if in.Locale == "" {
 		in.Locale = campaigns.French
@@ -39,7 +39,7 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 		return Donation{}, err
 	}
 	if in.Origin != "" && !s.allowed(campaign, in.Origin) {
-		return Donation{}, errs.New(codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not take gifts for %s.", in.Campaign)
+		return Donation{}, errs.New(codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not take donations for %s.", in.Campaign)
 	}
 	d, err := s.byRequest(ctx, in.Campaign, in.RequestID)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -49,7 +49,7 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 		return Donation{}, err
 	}
 	if !bytes.Equal(d.fingerprint, in.fingerprint()) {
-		return Donation{}, errs.Exists("REQUEST_ID_REUSED", "The request id stands for another gift.")
+		return Donation{}, errs.Exists("REQUEST_ID_REUSED", "The request id stands for another donation.")
 	}
 	if d.CheckoutSession != "" || d.State != StateCreated {
 		return d, nil
@@ -63,10 +63,10 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 
 // accepts is an error unless the campaign is open and Stripe lets us take money for its collective.
 func (s *Service) accepts(ctx context.Context, campaign campaigns.Campaign) error {
-	if err := campaign.AcceptsGifts(s.now()); err != nil {
+	if err := campaign.AcceptsDonations(s.now()); err != nil {
 		return err
 	}
-	return s.cfg.Collectives.CheckTakesGifts(ctx, campaign.Name.Collective)
+	return s.cfg.Collectives.CheckTakesDonations(ctx, campaign.Name.Collective)
 }
 
 // start stores the intent. Of two equal requests one stores it, and both return it.

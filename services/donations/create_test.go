@@ -21,23 +21,23 @@ func TestCreate(t *testing.T) {
 	in.ReturnURL = site + "/merci?x=1"
 	d := e.create(in)
 	if d.State != StateCreated || d.PayableURL(e.clock.Now()) == "" || d.CheckoutSession == "" {
-		t.Fatalf("gift = %+v", d)
+		t.Fatalf("donation = %+v", d)
 	}
 	session := e.sim.Sessions("")[0]
 	if session.AmountMinor != 20_00 || session.ClientReferenceID != d.ID.String() || session.Locale != "fr" ||
 		session.IntentMetadata["donation"] != d.ID.String() || len(session.IntentMetadata) != 1 {
 		t.Errorf("session = %+v", session)
 	}
-	if want := "https://cagnotte.example/c/vallon/avocate/gifts/" + d.ID.String() + "?lang=fr"; session.SuccessURL != want || session.CancelURL != want {
+	if want := "https://cagnotte.example/c/vallon/avocate/donations/" + d.ID.String() + "?lang=fr"; session.SuccessURL != want || session.CancelURL != want {
 		t.Errorf("leads to %q and %q, want %q", session.SuccessURL, session.CancelURL, want)
 	}
-	t.Run("the same again is the same gift and one session", func(t *testing.T) {
+	t.Run("the same again is the same donation and one session", func(t *testing.T) {
 		again := e.create(in)
 		if again.ID != d.ID || again.CheckoutSession != d.CheckoutSession || again.checkoutURL != d.checkoutURL {
 			t.Errorf("again = %+v", again)
 		}
 		if n := len(e.sim.Sessions("")); n != 1 || e.count() != 1 {
-			t.Errorf("%d sessions, %d gifts", n, e.count())
+			t.Errorf("%d sessions, %d donations", n, e.count())
 		}
 	})
 	t.Run("another body under the same request id is refused", func(t *testing.T) {
@@ -48,11 +48,11 @@ func TestCreate(t *testing.T) {
 		} {
 			other := in
 			change(&other)
-			_, err := e.gifts.Create(t.Context(), other)
+			_, err := e.donations.Create(t.Context(), other)
 			wantReason(t, err, "REQUEST_ID_REUSED")
 		}
 	})
-	t.Run("the same request id elsewhere is another gift", func(t *testing.T) {
+	t.Run("the same request id elsewhere is another donation", func(t *testing.T) {
 		other := campaigns.Name{Collective: "vallon", Campaign: "second"}
 		if _, err := e.campaigns.Create(t.Context(), other, campaigns.Content{
 			Texts: map[string]campaigns.Text{"fr": {Title: "Autre"}}, Currency: money.EUR,
@@ -66,7 +66,7 @@ func TestCreate(t *testing.T) {
 		second := intent()
 		second.RequestID, second.Campaign = in.RequestID, other
 		if e.create(second).ID == d.ID {
-			t.Error("one gift for two campaigns")
+			t.Error("one donation for two campaigns")
 		}
 	})
 	t.Run("the collective's account is fixed from now on", func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := intent()
 			c.change(&in)
-			_, err := e.gifts.Create(t.Context(), in)
+			_, err := e.donations.Create(t.Context(), in)
 			wantReason(t, err, c.reason)
 		})
 	}
@@ -126,10 +126,10 @@ func TestRefusals(t *testing.T) {
 		if _, err := e.campaigns.Pause(t.Context(), vallon); err != nil {
 			t.Fatal(err)
 		}
-		_, err := e.gifts.Create(t.Context(), intent())
+		_, err := e.donations.Create(t.Context(), intent())
 		wantReason(t, err, "CAMPAIGN_NOT_OPEN")
 		if e.create(in).ID != before.ID {
-			t.Error("another gift")
+			t.Error("another donation")
 		}
 	})
 }
@@ -152,15 +152,15 @@ func TestTwins(t *testing.T) {
 	running.Wait()
 	for _, d := range answers {
 		if d.ID != answers[0].ID || d.CheckoutSession == "" || d.CheckoutSession != answers[0].CheckoutSession {
-			t.Errorf("gift %v has session %q, the first %v has %q", d.ID, d.CheckoutSession, answers[0].ID, answers[0].CheckoutSession)
+			t.Errorf("donation %v has session %q, the first %v has %q", d.ID, d.CheckoutSession, answers[0].ID, answers[0].CheckoutSession)
 		}
 	}
 	if n := len(e.sim.Sessions("")); n != 1 || e.count() != 1 {
-		t.Errorf("%d sessions, %d gifts", n, e.count())
+		t.Errorf("%d sessions, %d donations", n, e.count())
 	}
 }
 
-// Whatever Stripe does, the same request continues the same gift, and the donor gets one payment page.
+// Whatever Stripe does, the same request continues the same donation, and the donor gets one payment page.
 func TestStripeInTrouble(t *testing.T) {
 	for name, fault := range map[string]stripesim.Fault{
 		"down":                          {Status: 503},
@@ -178,7 +178,7 @@ func TestStripeInTrouble(t *testing.T) {
 			e.sim.AddFault(fault)
 			in := intent()
 			start := time.Now()
-			_, err := e.gifts.Create(t.Context(), in)
+			_, err := e.donations.Create(t.Context(), in)
 			if got := wantReason(t, err, "STRIPE_UNAVAILABLE"); got.RetryAfter <= 0 {
 				t.Error("no hint when to try again")
 			}
@@ -189,7 +189,7 @@ func TestStripeInTrouble(t *testing.T) {
 			e.clock.Advance(firstRetry)
 			d := e.create(in)
 			if d.PayableURL(e.clock.Now()) == "" || e.count() != 1 {
-				t.Errorf("gift = %+v, %d gifts", d, e.count())
+				t.Errorf("donation = %+v, %d donations", d, e.count())
 			}
 			if n := len(e.sim.Sessions("")); n != 1 {
 				t.Errorf("%d sessions", n)
@@ -201,7 +201,7 @@ func TestStripeInTrouble(t *testing.T) {
 		e := newEnv(t, Limit{})
 		e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 403})
 		in := intent()
-		_, err := e.gifts.Create(t.Context(), in)
+		_, err := e.donations.Create(t.Context(), in)
 		wantReason(t, err, "INTERNAL")
 		e.sim.ClearFaults()
 		e.clock.Advance(firstRetry)
@@ -228,7 +228,7 @@ func TestTheTitleChangesBeforeTheRetry(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", LoseReply: true})
 	in := intent()
-	_, err := e.gifts.Create(t.Context(), in)
+	_, err := e.donations.Create(t.Context(), in)
 	wantReason(t, err, "STRIPE_UNAVAILABLE")
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
@@ -246,7 +246,7 @@ func TestARetryHoursLater(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Reset: true})
 	in := intent()
-	_, err := e.gifts.Create(t.Context(), in)
+	_, err := e.donations.Create(t.Context(), in)
 	wantReason(t, err, "STRIPE_UNAVAILABLE")
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
@@ -271,14 +271,14 @@ func TestACallerWhoLeaves(t *testing.T) {
 	ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer leave()
 	in := intent()
-	if _, err := e.gifts.Create(ctx, in); err == nil {
+	if _, err := e.donations.Create(ctx, in); err == nil {
 		t.Fatal("no error")
 	}
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
 	e.create(in)
 	if n := len(e.sim.Sessions("")); n != 1 || e.count() != 1 {
-		t.Errorf("%d sessions, %d gifts", n, e.count())
+		t.Errorf("%d sessions, %d donations", n, e.count())
 	}
 }
 
@@ -291,12 +291,12 @@ func TestLimit(t *testing.T) {
 	e.create(in)
 	e.create(intent())
 	e.create(intent())
-	_, err := e.gifts.Create(t.Context(), intent())
-	if got := wantReason(t, err, "TOO_MANY_GIFTS"); got.RetryAfter != 30*time.Second {
+	_, err := e.donations.Create(t.Context(), intent())
+	if got := wantReason(t, err, "TOO_MANY_DONATIONS"); got.RetryAfter != 30*time.Second {
 		t.Errorf("wait %v, want 30s", got.RetryAfter)
 	}
 	if e.count() != 3 {
-		t.Errorf("%d gifts: a refused one must not stay", e.count())
+		t.Errorf("%d donations: a refused one must not stay", e.count())
 	}
 	t.Run("does not count repeats", func(t *testing.T) { e.create(in) })
 	t.Run("is each network's own", func(t *testing.T) {
@@ -307,8 +307,8 @@ func TestLimit(t *testing.T) {
 	t.Run("gives one back after each interval", func(t *testing.T) {
 		e.clock.Advance(limit.Interval)
 		e.create(intent())
-		_, err := e.gifts.Create(t.Context(), intent())
-		wantReason(t, err, "TOO_MANY_GIFTS")
+		_, err := e.donations.Create(t.Context(), intent())
+		wantReason(t, err, "TOO_MANY_DONATIONS")
 	})
 	t.Run("holds for callers from nowhere together", func(t *testing.T) {
 		nowhere := intent()
@@ -318,8 +318,8 @@ func TestLimit(t *testing.T) {
 			e.create(nowhere)
 		}
 		nowhere.RequestID = uuid.New()
-		_, err := e.gifts.Create(t.Context(), nowhere)
-		wantReason(t, err, "TOO_MANY_GIFTS")
+		_, err := e.donations.Create(t.Context(), nowhere)
+		wantReason(t, err, "TOO_MANY_DONATIONS")
 	})
 	t.Run("stores no address, and forgets", func(t *testing.T) {
 		var rows string
@@ -331,7 +331,7 @@ func TestLimit(t *testing.T) {
 			t.Errorf("limits: %s", rows)
 		}
 		e.clock.Advance(time.Hour)
-		if err := e.gifts.upkeep(t.Context()); err != nil {
+		if err := e.donations.upkeep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.pool.QueryRow(t.Context(), all).Scan(&rows); err != nil || rows != "" {
@@ -349,7 +349,7 @@ func TestAStormFromOneNetwork(t *testing.T) {
 	for range 8 {
 		running.Go(func() {
 			for range 10 {
-				_, err := e.gifts.Create(t.Context(), intent())
+				_, err := e.donations.Create(t.Context(), intent())
 				mu.Lock()
 				if err == nil {
 					let++

@@ -28,7 +28,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		declines: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "cagnotte", Subsystem: "donations", Name: "declines_total",
-			Help: "Payments of gifts that were refused: cards that were declined, debits that did not come.",
+			Help: "Payments of donations that were refused: cards that were declined, debits that did not come.",
 		}),
 		closedPages: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "cagnotte", Subsystem: "donations", Name: "pages_closed_for_declines_total",
@@ -41,7 +41,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// closeArgs asks to close a gift's payment page, the one that the payment was tried on.
+// closeArgs asks to close a donation's payment page, the one that the payment was tried on.
 type closeArgs struct {
 	Donation      uuid.UUID `json:"donation"`
 	PaymentIntent string    `json:"payment_intent"`
@@ -71,10 +71,10 @@ WHERE d.id = @id
 	AND d.livemode = @livemode
 RETURNING d.declines`
 
-// CountDeclineTx counts a payment of the gift that was refused, in the caller's transaction, which must be the
+// CountDeclineTx counts a payment of the donation that was refused, in the caller's transaction, which must be the
 // one that notes the event as applied: so each counts once. After maxDeclines of them a job closes the payment
-// page, and each other one of the gift on which a card is declined after that: a page that closed can be opened
-// again as often as somebody likes. ours is false for a gift that is not there.
+// page, and each other one of the donation on which a card is declined after that: a page that closed can be opened
+// again as often as somebody likes. ours is false for a donation that is not there.
 func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string, donation uuid.UUID, intent string) (ours bool, err error) {
 	var declines int
 	err = tx.QueryRow(ctx, countDeclineSQL, pgx.NamedArgs{

@@ -17,14 +17,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Dispute is what a donor's bank says against a gift. What it did to the books stands in the ledger.
+// Dispute is what a donor's bank says against a donation. What it did to the books stands in the ledger.
 type Dispute struct {
 	// ID is Stripe's.
 	ID            string
 	StripeAccount string
 	Campaign      campaigns.Name
 	Donation      uuid.UUID
-	// Amount may be a part of the gift.
+	// Amount may be a part of the donation.
 	Amount money.Amount
 	// Reason is Stripe's word.
 	Reason string
@@ -83,13 +83,13 @@ func disputeOpen(s stripe.DisputeStatus) bool {
 }
 
 // ReadDispute reads a dispute at Stripe and notes it. It may be called any number of times and in any order, with
-// no transaction open. Members are told of what is new, once. ours is false for one of a payment that is no gift.
+// no transaction open. Members are told of what is new, once. ours is false for one of a payment that is no donation.
 func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours bool, err error) {
 	is, err := s.cfg.Stripe.GetDispute(ctx, account, id)
 	if err != nil {
 		return false, notThere(err)
 	}
-	match, err := s.giftOf(ctx, account, is.PaymentIntent, is.Charge)
+	match, err := s.paidDonation(ctx, account, is.PaymentIntent, is.Charge)
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
 	}
@@ -187,7 +187,7 @@ WHERE p.reinstated_minor <= excluded.reinstated_minor
 // applyDisputeTx notes a reading. One that is older than what is known changes nothing.
 func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, account string, is stripe.Dispute) error {
 	// Two readings of one dispute are noted one after the other, and a refund sees all or nothing of it.
-	d, err := lockGiftTx(ctx, tx, match.Donation)
+	d, err := lockDonationTx(ctx, tx, match.Donation)
 	if err != nil {
 		return postgres.Error(err)
 	}
@@ -300,7 +300,7 @@ const getDisputeSQL = disputeSelect + `
 WHERE p.collective = @collective
 	AND p.id = @id`
 
-// GetDispute returns one dispute of a collective's gifts; any other is NOT_FOUND.
+// GetDispute returns one dispute of a collective's donations; any other is NOT_FOUND.
 func (s *Service) GetDispute(ctx context.Context, collective, id string) (Dispute, error) {
 	rows, err := s.cfg.Pool.Query(ctx, getDisputeSQL, pgx.NamedArgs{"collective": collective, "id": id})
 	if err != nil {
@@ -327,7 +327,7 @@ type StripePosition struct {
 	ID         string
 }
 
-// ListDisputes returns up to count disputes of a collective's gifts, newest first, those before the given one.
+// ListDisputes returns up to count disputes of a collective's donations, newest first, those before the given one.
 func (s *Service) ListDisputes(ctx context.Context, collective string, before StripePosition, count int) ([]Dispute, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listDisputesSQL, pgx.NamedArgs{
 		"collective": collective, "before_time": before.CreateTime, "before_id": before.ID, "count": count,

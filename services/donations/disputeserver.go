@@ -18,7 +18,7 @@ type disputeServer struct {
 	service *Service
 }
 
-// NewDisputeServer returns what banks and card networks say against gifts as gRPC.
+// NewDisputeServer returns what banks and card networks say against donations as gRPC.
 func NewDisputeServer(s *Service) disputesv1.DisputesServiceServer { return &disputeServer{service: s} }
 
 func (s *disputeServer) GetDispute(ctx context.Context, req *disputesv1.GetDisputeRequest) (*disputesv1.Dispute, error) {

@@ -1,18 +1,18 @@
-// Package donations takes gifts: from the wish to give, over Stripe Checkout, to what became of it.
+// Package donations takes donations: from the wish to give, over Stripe Checkout, to what became of it.
 //
 // # What it owns
 //
-// The schema donations: one row for each gift that somebody started, and for each monthly gift; what became of gifts
+// The schema donations: one row for each donation that somebody started, and for each monthly donation; what became of donations
 // later, which is refunds, disputes and early fraud warnings; the tokens of donors' links; and the limit on how often
-// one network starts gifts. Nothing in it tells who gave. What was asked for (campaign, amount, request id) and the
+// one network starts donations. Nothing in it tells who gave. What was asked for (campaign, amount, request id) and the
 // Stripe account never change; the state moves by the table in state.go, and the database refuses any other step:
 //
 //	created --> pending --> succeeded <--> partially_refunded <--> refunded <--> disputed
 //	   |           |            ^
 //	   +-----------+--> expired, failed, canceled
 //
-// A paid gift stays paid. Among the four states of one, the balance decides, by all that moved so far and whatever the
-// order: a refund that fails and a dispute that is won bring the gift back to what it is.
+// A paid donation stays paid. Among the four states of one, the balance decides, by all that moved so far and whatever the
+// order: a refund that fails and a dispute that is won bring the donation back to what it is.
 //
 //	went by refunds   is at a bank by disputes   state                the donor is told
 //	nothing           nothing                    succeeded            received
@@ -23,11 +23,11 @@
 // From an unpaid end there is still a way to succeeded, since Stripe's word that money arrived beats every
 // word that it would not. From expired there is one to pending, too: see below.
 //
-// # Starting a gift
+// # Starting a donation
 //
 // [Service.Create] stores the intent and commits, then creates the Checkout Session, outside of any
 // transaction, under an idempotency key derived from the intent, its attempt and all parameters; then it
-// stores the session. Whatever breaks in between, the same request id continues the same gift: an answer that
+// stores the session. Whatever breaks in between, the same request id continues the same donation: an answer that
 // was lost is fetched again under the same key, a failure that Stripe remembers is left behind by the next
 // attempt. Of equal requests at once one has the turn to call Stripe, and two others wait for what comes of it in each
 // copy of the program, while the rest is told to come again;
@@ -39,13 +39,13 @@
 //
 // # Pages that close
 //
-// A page that closes unpaid can be opened again: Stripe is asked for a recovery URL, and whoever knows the gift gets
-// it for 30 days, while the campaign takes gifts. Each visit there makes another session, a copy whose
-// recovered_from is the one that expired, by which it finds its gift. The
-// gift remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Two of them
-// can be paid: the books have both, and the gift is received until both are given back or disputed. The one that was
-// booked first is the gift's own, and the table payments has what else is to be known of each (payments.go). Monthly
-// gifts have no recovery: Stripe has it in payment mode only.
+// A page that closes unpaid can be opened again: Stripe is asked for a recovery URL, and whoever knows the donation gets
+// it for 30 days, while the campaign takes donations. Each visit there makes another session, a copy whose
+// recovered_from is the one that expired, by which it finds its donation. The
+// donation remembers the last that was paid or is under way, so that Stripe can be asked about the right one. Two of them
+// can be paid: the books have both, and the donation is received until both are given back or disputed. The one that was
+// booked first is the donation's own, and the table payments has what else is to be known of each (payments.go). Monthly
+// donations have no recovery: Stripe has it in payment mode only.
 //
 // Trying cards costs whoever does it pages, of which a network gets few, whatever way they are asked for. A payment
 // that is refused is counted in the transaction that finishes its event; after maxDeclines of them the page is
@@ -53,28 +53,28 @@
 //
 // # Whose a payment is
 //
-// Only a payment on the gift's own page, or on a copy of it, is the gift's, and only with the amount that the page asks
+// Only a payment on the donation's own page, or on a copy of it, is the donation's, and only with the amount that the page asks
 // for. Metadata and client_reference_id say where to look, since whoever may use the account can write them; a session
-// whose id is known here proves it ([Service.Find], [Lookup], attribution.go). What claims to be a gift's and is not is
-// booked to nobody, members are told, and the gift stays as it is ([Service.RefuseTx]).
+// whose id is known here proves it ([Service.Find], [Lookup], attribution.go). What claims to be a donation's and is not is
+// booked to nobody, members are told, and the donation stays as it is ([Service.RefuseTx]).
 //
 // # What became of it
 //
 // Events, sync and a donor who waits all end in two functions: [Service.ApplySessionTx] for what a session
-// says, [Service.BookTx] for what Stripe's balance says. Both lock the gift, do nothing the second time, and
-// run in the caller's transaction, so that a gift is booked in the same one as its ledger transaction.
+// says, [Service.BookTx] for what Stripe's balance says. Both lock the donation, do nothing the second time, and
+// run in the caller's transaction, so that a donation is booked in the same one as its ledger transaction.
 //
-// Gifts that nothing was heard of after their page's end are looked up by upkeep, more and more rarely, and a debit that
+// Donations that nothing was heard of after their page's end are looked up by upkeep, more and more rarely, and a debit that
 // is under way from its second day on (overdue.go): all that are due are read by the pages of Stripe's list.
 //
 // # Giving back
 //
 // Who asks for a refund commits a row, and a job sends it, [Service.SubmitRefund]: it is noted as submitted before
 // the call, and what may have reached Stripe is looked for by the row's id before it is sent again. Above the
-// collective's amount, summed over the gift, a second member must approve, with a key that is older than the request. Keys
+// collective's amount, summed over the donation, a second member must approve, with a key that is older than the request. Keys
 // of which one made the other are one member's (package access).
-// How much is left is counted with the gift's row locked, of each payment by itself: a refund is of one payment, and of a
-// gift that was paid twice of one besides its own, as long as that has enough left and is not disputed. Which one it is
+// How much is left is counted with the donation's row locked, of each payment by itself: a refund is of one payment, and of a
+// donation that was paid twice of one besides its own, as long as that has enough left and is not disputed. Which one it is
 // is told once, when it is asked for, and never changes. The states are in refund.go and in the database:
 //
 //	awaiting_approval --> approved --> submitted --> pending --> succeeded
@@ -84,12 +84,12 @@
 //
 // A bank can take a SEPA debit back as well, for eight weeks without a reason and for thirteen months as not authorised:
 // who asks for the refund of one must say that this is known, and is told until when. What goes back both ways is a loss,
-// of which members are told by a notice of its own; a campaign's progress counts such a gift as nothing.
+// of which members are told by a notice of its own; a campaign's progress counts such a donation as nothing.
 //
 // A refund that succeeded can still fail. Refunds that were made in Stripe's dashboard get rows too; what is known
 // of any refund, dispute or fraud warning is read again at Stripe by its id, [Service.ReadRefund],
 // [Service.ReadDispute], [Service.ReadFraudWarning], after an event, when the balance moved for it, and on a timer
-// while it can change. They tell members and decide nothing about money: a gift's state and the books follow the
+// while it can change. They tell members and decide nothing about money: a donation's state and the books follow the
 // balance alone. Of a dispute, sums of money that moved tell which reading is the later one, and then its status:
 //
 //	warning_needs_response --> warning_under_review --> warning_closed   an inquiry: no money moves
@@ -97,19 +97,19 @@
 //	             +-----------------------+-------------------+--> needs_response --> under_review --> lost --> won
 //	prevented: it ended before it began: no money moves, nothing is to be answered
 //
-// Money can come back while it is under review or lost; the gift counts again then, and the dispute keeps its status.
+// Money can come back while it is under review or lost; the donation counts again then, and the dispute keeps its status.
 //
 // Stripe takes a refund's amount for one in the payment's currency: what was paid in its donor's own
-// currency is given back in that, and how much of the gift it is, is told by what was paid, since Stripe converts it at
+// currency is given back in that, and how much of the donation it is, is told by what was paid, since Stripe converts it at
 // the rate of the day.
 //
-// # Monthly gifts
+// # Monthly donations
 //
-// A monthly gift ([Recurring]) is a subscription at Stripe, and each of its paid invoices is one gift: the first is
-// the gift that its donor started, whose id it has, and each other one a row of its own, unique by account and
+// A monthly donation ([Recurring]) is a subscription at Stripe, and each of its paid invoices is one donation: the first is
+// the donation that its donor started, whose id it has, and each other one a row of its own, unique by account and
 // invoice. [Service.ApplyInvoice] makes it so, whoever calls it: an event, the sync that found the charge of an
 // invoice, or upkeep. The subscription's id leads there, by what the first month's session said, which is read when an
-// invoice comes before its event. An unpaid month is no gift: members are told of it once.
+// invoice comes before its event. An unpaid month is no donation: members are told of it once.
 //
 //	created --> active <--> past_due --> canceled
 //	   |                       ^
@@ -118,7 +118,7 @@
 // An end or a change is a wish that is stored, then done at Stripe after a look at how the subscription stands
 // ([Service.EndRecurring], [Service.ChangeRecurring]), and done again by upkeep until it is: see recurringwish.go.
 // Upkeep ([Service.KeepRecurring]) also wishes the end of what closed campaigns, and those past their deadline,
-// leave, at once where the last month was refused meanwhile; a paused campaign's monthly gifts go on. Stripe is asked about those that nothing was heard of after
+// leave, at once where the last month was refused meanwhile; a paused campaign's monthly donations go on. Stripe is asked about those that nothing was heard of after
 // their period. Readings have no order of their own: one counts only for the version of the row that was there before
 // it began, else the subscription is read again. While the collective's account is disconnected nothing is asked or told:
 // a wish is kept as it is, said to be pending, and carried out by the first round of upkeep after the account is connected
@@ -135,7 +135,7 @@
 // An end "with the month" that comes while the next month's invoice is a draft, an hour, is an end at once: the month
 // that is paid for is over, and cancel_at_period_end would hold for the one after, with the draft taken. Stripe deletes
 // no draft of a subscription, and to finalize it in order to void it could charge it in between; canceling stops the
-// collection of all its invoices in one call. What was charged before the wish came stays a gift, as it is a debit that
+// collection of all its invoices in one call. What was charged before the wish came stays a donation, as it is a debit that
 // is at the bank already. Where such a debit is refused after all, the end becomes one at once, since Stripe would try
 // it again until the month is over.
 //
@@ -148,13 +148,13 @@
 // Donors have no account: a link is mailed to the address that Stripe has, read at that moment and kept nowhere;
 // its token, of which only a hash is kept, is good once, and opens a page for half an hour. All that the page shows is
 // read before the link is used up, so that a failing read leaves it good. There is no recovery of
-// expired pages for monthly gifts: each visit would make a subscription more.
+// expired pages for monthly donations: each visit would make a subscription more.
 //
-// Whoever locks a monthly gift and its first gift locks the first gift before it.
+// Whoever locks a monthly donation and its first donation locks the first donation before it.
 //
 // # Neighbours
 //
 // It imports campaigns, collectives and ledger, for what may be given to whom, whom to tell, and what is settled.
 // Webhooks imports it. It does not know webhooks: the jobs that ask Stripe for a waiting donor, send refunds and keep
-// monthly gifts are its own. It serves four proto packages: donations, recurring, refunds and disputes.
+// monthly donations are its own. It serves four proto packages: donations, recurring, refunds and disputes.
 package donations

@@ -26,14 +26,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Donation is one gift.
+// Donation is one donation.
 type Donation struct {
 	ID       uuid.UUID
 	Campaign campaigns.Name
 	// Amount is the whole, FeeCover the part of it that the donor added for the fee.
 	Amount   money.Amount
 	FeeCover money.Amount
-	// Recurring is the monthly gift that it is a month of; Nil for a single one.
+	// Recurring is the monthly donation that it is a month of; Nil for a single one.
 	Recurring uuid.UUID
 	// Locale is the language that the donor chose, "fr" or "en".
 	Locale string
@@ -61,10 +61,10 @@ type Donation struct {
 	checkoutURL  string
 	pollAttempts int
 	lookTime     time.Time
-	// givenBackMinor and disputedMinor are what Stripe's balance says is not the collective's any more: by refunds, and by
-	// disputes that are open or lost. The first is below zero while a gift is there twice; together they are above the
-	// gift when it was paid back twice.
-	givenBackMinor, disputedMinor int64
+	// refundedMinor and disputedMinor are what Stripe's balance says is not the collective's any more: by refunds, and by
+	// disputes that are open or lost. The first is below zero while a donation is there twice; together they are above the
+	// donation when it was paid back twice.
+	refundedMinor, disputedMinor int64
 	// fraudWarning: a card network warned of it, and it can still be given back.
 	fraudWarning bool
 	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
@@ -77,7 +77,7 @@ type Donation struct {
 	declines                      int
 }
 
-// PayableURL is where the gift can be paid; empty when it cannot, at that time.
+// PayableURL is where the donation can be paid; empty when it cannot, at that time.
 func (d Donation) PayableURL(now time.Time) string {
 	if d.State != StateCreated || !now.Before(d.ExpireTime) {
 		return ""
@@ -85,7 +85,7 @@ func (d Donation) PayableURL(now time.Time) string {
 	return d.checkoutURL
 }
 
-// RecoveryURL is where a gift whose page closed unpaid can still be paid; empty when it cannot, at that time, and
+// RecoveryURL is where a donation whose page closed unpaid can still be paid; empty when it cannot, at that time, and
 // for one whose page was closed because of the cards that were tried on it.
 func (d Donation) RecoveryURL(now time.Time) string {
 	if d.State != StateExpired || d.declines >= maxDeclines || !now.Before(d.recoveryEnds) {
@@ -94,9 +94,9 @@ func (d Donation) RecoveryURL(now time.Time) string {
 	return d.recoveryURL
 }
 
-// GivenBack reports whether a paid gift is wholly back with its donor now. A dispute takes one payment, or a part of it,
-// and a gift may be there twice.
-func (d Donation) GivenBack() bool { return d.givenBackMinor+d.disputedMinor >= d.Amount.Minor }
+// FullyReturned reports whether a paid donation is wholly back with its donor now. A dispute takes one payment, or a part of it,
+// and a donation may be there twice.
+func (d Donation) FullyReturned() bool { return d.refundedMinor+d.disputedMinor >= d.Amount.Minor }
 
 // Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d.ID.String() }
@@ -104,13 +104,13 @@ func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d
 // Intent is the wish to give.
 type Intent struct {
 	Campaign campaigns.Name
-	// RequestID is made by the caller, one for each gift that somebody wants to make.
+	// RequestID is made by the caller, one for each donation that somebody wants to make.
 	RequestID uuid.UUID
 	// Amount is what the collective is to have.
 	Amount money.Amount
 	// CoverFee: the donor adds the fee, by the campaign's estimate.
 	CoverFee bool
-	// Monthly: to be given each month. The gift is the first of them.
+	// Monthly: to be given each month. The donation is the first of them.
 	Monthly bool
 	// Locale is "fr", also when empty, or "en".
 	Locale string
@@ -129,7 +129,7 @@ func (in Intent) fingerprint() []byte {
 	binary.BigEndian.PutUint64(number[:], uint64(in.Amount.Minor))
 	h.Write(number[:])
 	texts := []string{string(in.Amount.Currency), in.Locale, in.ReturnURL}
-	if in.CoverFee { // written only then, so that gifts of before there was a choice keep their fingerprint
+	if in.CoverFee { // written only then, so that donations of before there was a choice keep their fingerprint
 		texts = append(texts, "cover fee")
 	}
 	if in.Monthly {
@@ -156,7 +156,7 @@ type Config struct {
 	PublicURL string
 	// SecretKey hashes networks for the limit.
 	SecretKey []byte
-	// Limit is how often one network may start a gift; DefaultLimit when zero.
+	// Limit is how often one network may start a donation; DefaultLimit when zero.
 	Limit Limit
 	// SessionLife is how long a payment page stays open: 2 h when zero, 45 min to 23 h otherwise.
 	SessionLife time.Duration
@@ -166,18 +166,18 @@ type Config struct {
 	NewID func() uuid.UUID
 	// Logger gets what no caller is told; slog.Default when nil.
 	Logger *slog.Logger
-	// Mail sends donors the links to their monthly gifts; none are sent when nil.
+	// Mail sends donors the links to their monthly donations; none are sent when nil.
 	Mail *mail.Sender
 	// Metrics are registered here unless nil.
 	Metrics prometheus.Registerer
 }
 
-// Service takes gifts. It is safe for concurrent use.
+// Service takes donations. It is safe for concurrent use.
 type Service struct {
 	cfg          Config
 	publicOrigin string
 	metrics      *metrics
-	// twins are who wait for the session of one gift.
+	// twins are who wait for the session of one donation.
 	twins *places.Set
 }
 
@@ -213,7 +213,7 @@ func New(cfg Config) *Service {
 // now is the time as Postgres keeps it, so that what is answered after a write is what is read later.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// allowed reports whether pages of the origin may start gifts to the campaign and be returned to.
+// allowed reports whether pages of the origin may start donations to the campaign and be returned to.
 func (s *Service) allowed(c campaigns.Campaign, origin string) bool {
 	return origin == s.publicOrigin || c.AllowsOrigin(origin)
 }
@@ -265,7 +265,7 @@ func (s *Service) checkReturnURL(c campaigns.Campaign, returnURL string) error {
 }
 
 func wrong(reason, field, description string) error {
-	e := errs.New(codes.InvalidArgument, reason, "The gift cannot be made like this: %s %s.", field, description)
+	e := errs.New(codes.InvalidArgument, reason, "The donation cannot be made like this: %s %s.", field, description)
 	e.Fields = []errs.Field{{Field: field, Description: description}}
 	return e
 }

@@ -45,7 +45,7 @@ type env struct {
 	sim       *stripesim.Sim
 	campaigns *campaigns.Service
 	groups    *collectives.Service
-	gifts     *Service
+	donations *Service
 	// meanwhile, if it is set, runs once Stripe has done what a request wants, before the answer arrives.
 	meanwhile func(*http.Request)
 	// stripeURL is where the simulator answers.
@@ -90,7 +90,7 @@ func newEnv(t *testing.T, limit Limit) *env {
 	}
 	e.groups = collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
 	e.campaigns = campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
-	e.gifts = New(Config{
+	e.donations = New(Config{
 		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
 		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"), Limit: limit,
 		Now: e.clock.Now, Logger: logger,
@@ -137,7 +137,7 @@ func intent() Intent {
 
 func (e *env) create(in Intent) Donation {
 	e.t.Helper()
-	d, err := e.gifts.Create(e.t.Context(), in)
+	d, err := e.donations.Create(e.t.Context(), in)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func wantReason(t *testing.T, err error, reason string) *errs.Error {
 	return classified
 }
 
-// count returns how many gifts there are.
+// count returns how many donations there are.
 func (e *env) count() (n int) {
 	e.t.Helper()
 	if err := e.pool.QueryRow(e.t.Context(), "SELECT count(*) FROM donations.donations").Scan(&n); err != nil {

@@ -30,14 +30,14 @@ func TestADebitUnderWayIsNotPaidTwice(t *testing.T) {
 	if err := e.sim.PayByDebit(d.CheckoutSession, stripesim.IBANPaid); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
 	again := e.create(in)
 	if again.ID != d.ID || again.State != StatePending || again.CheckoutSession != d.CheckoutSession {
 		t.Errorf("repeated it is %+v", again)
 	}
-	if page := e.gifts.whereToPay(t.Context(), again); page != "" {
+	if page := e.donations.whereToPay(t.Context(), again); page != "" {
 		t.Errorf("it can be paid again, on %s", page)
 	}
 	var refused *stripesim.SessionError
@@ -52,13 +52,13 @@ func TestADebitUnderWayIsNotPaidTwice(t *testing.T) {
 // https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts: eight digits, also with the fee.
 func TestAWholeThatIsTooLargeForStripe(t *testing.T) {
 	e := newEnv(t, Limit{})
-	e.gifts.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.DefaultFeeEstimate})
+	e.donations.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.DefaultFeeEstimate})
 	in := intent()
 	in.CoverFee, in.Amount.Minor = true, maxWholeMinor
-	_, _, err := e.gifts.whole(in)
+	_, _, err := e.donations.whole(in)
 	wantReason(t, err, "AMOUNT_TOO_LARGE")
 	in.Amount.Minor = maxWholeMinor / 2
-	whole, cover, err := e.gifts.whole(in)
+	whole, cover, err := e.donations.whole(in)
 	if err != nil || whole.Minor > maxWholeMinor || whole.Minor-cover.Minor != in.Amount.Minor || whole.Currency != money.EUR {
 		t.Errorf("%v, of it %v: %v", whole, cover, err)
 	}
@@ -76,14 +76,14 @@ func TestADisputeOfAnUnknownStatus(t *testing.T) {
 		{"arbitrated", stripe.DisputeWon},
 	} {
 		err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-			return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", stripe.Dispute{
+			return e.donations.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", stripe.Dispute{
 				ID: "dp_1", Status: c.said, AmountMinor: 20_00, Currency: "EUR", Created: e.clock.Now(),
 			})
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := e.gifts.GetDispute(t.Context(), vallon.Collective, "dp_1"); err != nil || got.Status != c.want {
+		if got, err := e.donations.GetDispute(t.Context(), vallon.Collective, "dp_1"); err != nil || got.Status != c.want {
 			t.Errorf("after %s it is %s, want %s: %v", c.said, got.Status, c.want, err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestASumOfRefundsLeadsToEachOfThem(t *testing.T) {
 		}
 		want[id] = minor
 		for range 2 {
-			if ours, err := e.gifts.ReadRefundsOfCharge(t.Context(), "", charge); err != nil || !ours {
+			if ours, err := e.donations.ReadRefundsOfCharge(t.Context(), "", charge); err != nil || !ours {
 				t.Fatalf("ours %v: %v", ours, err)
 			}
 		}
@@ -128,24 +128,24 @@ func TestARefundWhosePaymentMayNotBeReadWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.sim.AddFault(stripesim.Fault{Method: http.MethodGet, PathPrefix: "/v1/payment_intents", Status: http.StatusForbidden})
-	_, err = e.gifts.ReadRefund(t.Context(), "", refund)
+	_, err = e.donations.ReadRefund(t.Context(), "", refund)
 	wantReason(t, err, "PAYMENT_UNREAD")
 	e.sim.ClearFaults()
-	if ours, err := e.gifts.ReadRefund(t.Context(), "", refund); err != nil || !ours {
+	if ours, err := e.donations.ReadRefund(t.Context(), "", refund); err != nil || !ours {
 		t.Errorf("ours %v: %v", ours, err)
 	}
 }
 
-// A live Connect endpoint gets test events too, and metadata can name any gift.
-func TestTheOtherLivemodeMovesNoGift(t *testing.T) {
+// A live Connect endpoint gets test events too, and metadata can name any donation.
+func TestTheOtherLivemodeMovesNoDonation(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d := e.create(intent())
 	page := stripe.Session{ID: d.CheckoutSession, Donation: d.ID, Status: stripe.SessionComplete, PaymentStatus: stripe.Paid, PaymentIntent: "pi_1"}
 	page.Livemode = true
 	if after, ours := e.say(d, page, false); ours || after.State != StateCreated {
-		t.Errorf("a live session is ours: %v, and the gift %s", ours, after.State)
+		t.Errorf("a live session is ours: %v, and the donation %s", ours, after.State)
 	}
-	live := e.gifts.cfg
+	live := e.donations.cfg
 	live.Metrics = nil
 	var err error
 	if live.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_live_simulated", BaseURL: "http://127.0.0.1:1"}); err != nil {
@@ -157,7 +157,7 @@ func TestTheOtherLivemodeMovesNoGift(t *testing.T) {
 	}
 	page.Livemode = false
 	if after, ours := e.say(d, page, false); !ours || after.State != StateSucceeded {
-		t.Errorf("its own session is ours: %v, and the gift %s", ours, after.State)
+		t.Errorf("its own session is ours: %v, and the donation %s", ours, after.State)
 	}
 }
 
@@ -169,13 +169,13 @@ func TestARefundWhoseKeyStripeForgotIsNotMadeTwice(t *testing.T) {
 	r := e.refund(wish(d, 5_00))
 	// Twice, since Go asks again by itself where a connection breaks that it used before.
 	e.sim.AddFault(stripesim.Fault{Method: http.MethodPost, PathPrefix: "/v1/refunds", Times: 2, LoseReply: true})
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err == nil {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); err == nil {
 		t.Fatal("the answer was not lost")
 	}
 	e.refundIs(r.ID, RefundSubmitted)
 	e.sim.ClearFaults()
 	e.clock.Advance(31 * 24 * time.Hour)
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)

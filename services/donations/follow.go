@@ -17,7 +17,7 @@ const (
 	followSoonest, followLatest = 10 * time.Minute, 24 * time.Hour
 	// followCount bounds what one look takes up.
 	followCount = 100
-	// The queue is apart, so that a long history of refunds, each of which is asked for, delays no gift:
+	// The queue is apart, so that a long history of refunds, each of which is asked for, delays no donation:
 	// followWorkers calls at once, and as many begun in each followPause.
 	followQueue   = "donation_follow"
 	followWorkers = 2

@@ -12,7 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// FraudWarning is a card network's early word that a gift was paid by fraud. To give the gift back while it is
+// FraudWarning is a card network's early word that a donation was paid by fraud. To give the donation back while it is
 // actionable avoids the dispute, and its fee.
 type FraudWarning struct {
 	// ID is Stripe's.
@@ -21,7 +21,7 @@ type FraudWarning struct {
 	Donation uuid.UUID
 	// FraudType is Stripe's word.
 	FraudType string
-	// Actionable: the gift is neither disputed nor wholly given back.
+	// Actionable: the donation is neither disputed nor wholly given back.
 	Actionable bool
 	CreateTime time.Time
 }
@@ -62,13 +62,13 @@ WHERE w.actionable
 
 // ReadFraudWarning reads an early fraud warning at Stripe and notes it. It may be called any number of times and
 // in any order, with no transaction open. Members are told once, while they can do something. ours is false for
-// one of a payment that is no gift.
+// one of a payment that is no donation.
 func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (ours bool, err error) {
 	is, err := s.cfg.Stripe.GetFraudWarning(ctx, account, id)
 	if err != nil {
 		return false, notThere(err)
 	}
-	match, err := s.giftOf(ctx, account, is.PaymentIntent, is.Charge)
+	match, err := s.paidDonation(ctx, account, is.PaymentIntent, is.Charge)
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
 	}
@@ -105,7 +105,7 @@ ORDER BY
 	w.id DESC
 LIMIT @count`
 
-// ListFraudWarnings returns up to count warnings about a collective's gifts, newest first, those before the given
+// ListFraudWarnings returns up to count warnings about a collective's donations, newest first, those before the given
 // one.
 func (s *Service) ListFraudWarnings(ctx context.Context, collective string, before StripePosition, count int) ([]FraudWarning, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listFraudWarningsSQL, pgx.NamedArgs{

@@ -15,7 +15,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Limit is how often one network may start a gift: Burst at once, then one each Interval. Repeats of a
+// Limit is how often one network may start a donation: Burst at once, then one each Interval. Repeats of a
 // request id do not count.
 type Limit struct {
 	Burst    int
@@ -36,7 +36,7 @@ func (s *Service) limitKey(network netip.Prefix, now time.Time) []byte {
 }
 
 // takeSQL is the generic cell rate algorithm in one statement: the theoretical arrival time moves on by one
-// interval for each gift, and may be at most burst intervals ahead. Of two that come at once the second waits
+// interval for each donation, and may be at most burst intervals ahead. Of two that come at once the second waits
 // for the row and sees the first.
 const takeSQL = `
 INSERT INTO donations.limits AS l (key, tat)
@@ -51,13 +51,13 @@ SELECT l.tat
 FROM donations.limits AS l
 WHERE l.key = @key`
 
-// takeTx counts one gift of the network, or is RESOURCE_EXHAUSTED (TOO_MANY_GIFTS) with the time to wait.
+// takeTx counts one donation of the network, or is RESOURCE_EXHAUSTED (TOO_MANY_DONATIONS) with the time to wait.
 func (s *Service) takeTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, now time.Time) error {
 	wait, err := takeKeyTx(ctx, tx, s.limitKey(network, now), s.cfg.Limit, now)
 	if err != nil || wait == 0 {
 		return err
 	}
-	e := errs.New(codes.ResourceExhausted, "TOO_MANY_GIFTS", "Many gifts were started from here; wait a little.")
+	e := errs.New(codes.ResourceExhausted, "TOO_MANY_DONATIONS", "Many donations were started from here; wait a little.")
 	e.RetryAfter = wait
 	return e
 }

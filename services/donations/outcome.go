@@ -16,7 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// pollAfter is how long a paid gift may stay unbooked before its payment is asked for by itself. The sync
+// pollAfter is how long a paid donation may stay unbooked before its payment is asked for by itself. The sync
 // that follows every event books it long before, unless its fee comes late.
 const pollAfter = time.Minute
 
@@ -29,7 +29,7 @@ type SessionFact struct {
 	Account string
 	Session stripe.Session
 	// Failed: a debit that was under way did not come (checkout.session.async_payment_failed). The session
-	// itself looks like one whose debit is still under way. Of a monthly gift's first debit Stripe may make another
+	// itself looks like one whose debit is still under way. Of a monthly donation's first debit Stripe may make another
 	// try: its invoice tells when it is given up.
 	Failed bool
 	// At is when it happened.
@@ -58,7 +58,7 @@ func (f SessionFact) state() State {
 	return ""
 }
 
-// In the order of ids, as all who lock several gifts.
+// In the order of ids, as all who lock several donations.
 const lockBySessionsSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
@@ -67,7 +67,7 @@ WHERE d.checkout_session_id = ANY(@sessions::text[])
 ORDER BY d.id
 FOR NO KEY UPDATE`
 
-// lockBySessionsTx returns the gift of each fact, locked, in their order; a zero Donation for none. What a session says
+// lockBySessionsTx returns the donation of each fact, locked, in their order; a zero Donation for none. What a session says
 // of itself is not asked: see attribution.go.
 func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Donation, error) {
 	sessions := []string{}
@@ -85,13 +85,13 @@ func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Do
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	gifts := make([]Donation, len(facts))
+	donations := make([]Donation, len(facts))
 	for i, f := range facts {
 		if at := slices.IndexFunc(locked, func(d Donation) bool { return d.made(f.Session) }); at >= 0 {
-			gifts[i] = locked[at]
+			donations[i] = locked[at]
 		}
 	}
-	return gifts, nil
+	return donations, nil
 }
 
 const applySQL = `
@@ -120,16 +120,16 @@ FROM unnest(
 ) AS f (id, state, session, recovered, intent, recovery_url, recovery_ends, at)
 WHERE d.id = f.id`
 
-// ApplySessionTx moves a gift as far as the fact proves, in the caller's transaction, and locks it until the
+// ApplySessionTx moves a donation as far as the fact proves, in the caller's transaction, and locks it until the
 // end of that. A fact that is known, older or weaker than what is known changes nothing, so it is safe to
-// repeat and in any order. ours is false for a session that was made for no gift of this account, currency and
-// livemode. An amount that differs from the gift's is FAILED_PRECONDITION (AMOUNT_DIFFERS).
+// repeat and in any order. ours is false for a session that was made for no donation of this account, currency and
+// livemode. An amount that differs from the donation's is FAILED_PRECONDITION (AMOUNT_DIFFERS).
 func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) (ours bool, err error) {
 	all, err := s.ApplySessionsTx(ctx, tx, []SessionFact{f})
 	return err == nil && all[0], err
 }
 
-// ApplySessionsTx is ApplySessionTx for several facts, which may be about the same gift; ours are in their order.
+// ApplySessionsTx is ApplySessionTx for several facts, which may be about the same donation; ours are in their order.
 // One that is refused refuses all.
 func (s *Service) ApplySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) (ours []bool, err error) {
 	ours = make([]bool, len(facts))
@@ -145,21 +145,21 @@ func (s *Service) ApplySessionsTx(ctx context.Context, tx pgx.Tx, facts []Sessio
 	return ours, nil
 }
 
-// applyRoundTx applies of the facts at the places the first one of each gift, by which the next of them is judged,
+// applyRoundTx applies of the facts at the places the first one of each donation, by which the next of them is judged,
 // and returns the places of the others.
 func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFact, places []int, ours []bool) (left []int, err error) {
 	round := make([]SessionFact, len(places))
 	for i, place := range places {
 		round[i] = facts[place]
 	}
-	gifts, err := lockBySessionsTx(ctx, tx, round)
+	donations, err := lockBySessionsTx(ctx, tx, round)
 	if err != nil {
 		return nil, err
 	}
 	seen := map[uuid.UUID]bool{}
 	var moves sessionMoves
 	var notes paymentNotes
-	for i, d := range gifts {
+	for i, d := range donations {
 		switch {
 		case d.ID == uuid.Nil:
 			continue
@@ -185,24 +185,24 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 	return left, moves.applyTx(ctx, tx, s.now())
 }
 
-// judgeTx tells whether a fact is about the gift, and whether it moves it.
+// judgeTx tells whether a fact is about the donation, and whether it moves it.
 func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionFact) (ours, moves bool, err error) {
 	if d.StripeAccount != f.Account || d.Livemode != f.Session.Livemode || string(d.Amount.Currency) != f.Session.Currency {
 		return false, false, nil
 	}
 	if d.Amount.Minor != f.Session.AmountMinor {
-		return true, false, errs.New(codes.FailedPrecondition, reasonAmountDiffers, "The session's amount is not the gift's.")
+		return true, false, errs.New(codes.FailedPrecondition, reasonAmountDiffers, "The session's amount is not the donation's.")
 	}
 	if err := s.beginSubscriptionTx(ctx, tx, d, f.Session); err != nil {
 		return true, false, err
 	}
 	next := f.state()
 	// An attempt that was left behind may have left a session behind too. Nobody knows its address, and its
-	// end says nothing about the gift. Nor does the end of a session that was opened again and not paid.
+	// end says nothing about the donation. Nor does the end of a session that was opened again and not paid.
 	if next == StateExpired && d.CheckoutSession != "" && d.CheckoutSession != f.Session.ID {
 		return true, false, nil
 	}
-	// Of a paid gift a session has nothing to tell: what became of it is the balance's to say.
+	// Of a paid donation a session has nothing to tell: what became of it is the balance's to say.
 	return true, !d.State.Paid() && d.State.CanBecome(next), nil
 }
 
@@ -248,9 +248,9 @@ WHERE d.id = @id
 // session is the one to ask Stripe about; empty for none.
 func (d Donation) session() string { return cmp.Or(d.recoveredSession, d.CheckoutSession) }
 
-// Refresh reads an open gift's session at Stripe and applies what it says. A session that Stripe does not have
-// is no page to pay on: its gift has expired, unless a payment is under way. A first month by debit is decided by
-// its invoice. It does nothing for a gift whose end is known, or that has no session.
+// Refresh reads an open donation's session at Stripe and applies what it says. A session that Stripe does not have
+// is no page to pay on: its donation has expired, unless a payment is under way. A first month by debit is decided by
+// its invoice. It does nothing for a donation whose end is known, or that has no session.
 func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	d, err := s.byID(ctx, id)
 	if err != nil {
@@ -270,7 +270,7 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	return s.applyRead(ctx, d.StripeAccount, session)
 }
 
-// applyRead applies an open gift's session that was asked for, and, while it has a debit under way, the invoice that
+// applyRead applies an open donation's session that was asked for, and, while it has a debit under way, the invoice that
 // tells more of it.
 func (s *Service) applyRead(ctx context.Context, account string, session stripe.Session) error {
 	fact := SessionFact{Account: account, Session: session, At: s.now()}

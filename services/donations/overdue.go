@@ -17,7 +17,7 @@ const (
 	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up, and again
 	// each time that it has been closed for twice as long, but not in less than overdueSoonest nor in more
 	// than overdueLatest. Of a debit, which takes days, the pauses are debitSoonest at least. Upkeep takes up to
-	// overdueCount such gifts, those first that wait longest for it.
+	// overdueCount such donations, those first that wait longest for it.
 	overdueAfter   = 10 * time.Minute
 	overdueSoonest = 6 * time.Hour
 	debitSoonest   = 24 * time.Hour
@@ -25,7 +25,7 @@ const (
 	overdueCount   = 100
 )
 
-// overdueArgs asks to look up an account's gifts whose pages closed.
+// overdueArgs asks to look up an account's donations whose pages closed.
 type overdueArgs struct {
 	Account   string      `json:"account"`
 	Donations []uuid.UUID `json:"donations"`
@@ -34,7 +34,7 @@ type overdueArgs struct {
 // Kind names the job in River.
 func (overdueArgs) Kind() string { return "donations_overdue" }
 
-// InsertOpts: of the same queue as the questions of donors, which bounds what all of them ask of Stripe. The gifts
+// InsertOpts: of the same queue as the questions of donors, which bounds what all of them ask of Stripe. The donations
 // become overdue again.
 func (overdueArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1}
@@ -67,7 +67,7 @@ RETURNING
 	d.stripe_account,
 	d.id`
 
-// lookAtOverdue has Stripe asked about the gifts whose end was never heard of.
+// lookAtOverdue has Stripe asked about the donations whose end was never heard of.
 func (s *Service) lookAtOverdue(ctx context.Context) error {
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -96,10 +96,10 @@ func (s *Service) lookAtOverdue(ctx context.Context) error {
 	})
 }
 
-// refreshMany is [Service.Refresh] of many gifts of one account, whose sessions are read a page at a time, and by
+// refreshMany is [Service.Refresh] of many donations of one account, whose sessions are read a page at a time, and by
 // themselves where they are not met. Stripe's limit ends it; what else fails holds up no other.
 func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UUID) error {
-	gifts := make([]Donation, 0, len(ids))
+	donations := make([]Donation, 0, len(ids))
 	wanted := make([]stripe.Wanted, 0, len(ids))
 	for _, id := range ids {
 		d, err := s.byID(ctx, id)
@@ -109,14 +109,14 @@ func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UU
 		if !d.State.Open() {
 			continue
 		}
-		gifts = append(gifts, d)
+		donations = append(donations, d)
 		wanted = append(wanted, stripe.Wanted{ID: d.session(), Created: d.CreateTime})
 	}
 	met, err := s.cfg.Stripe.FindSessions(ctx, account, wanted)
 	if err != nil {
 		return err
 	}
-	for _, d := range gifts {
+	for _, d := range donations {
 		session, isMet := met[d.session()]
 		if isMet {
 			err = s.applyRead(ctx, account, session)
@@ -127,7 +127,7 @@ func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UU
 			return err
 		}
 		if err != nil {
-			s.cfg.Logger.WarnContext(ctx, "an overdue gift cannot be looked up", slog.String("donation", d.ID.String()), slog.Any("error", err))
+			s.cfg.Logger.WarnContext(ctx, "an overdue donation cannot be looked up", slog.String("donation", d.ID.String()), slog.Any("error", err))
 		}
 	}
 	return nil

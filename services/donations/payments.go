@@ -13,20 +13,20 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// paymentKey is a gift and the payment intent of one of its payments.
+// paymentKey is a donation and the payment intent of one of its payments.
 type paymentKey struct {
 	donation uuid.UUID
 	intent   string
 }
 
-// kept is what became of one payment, where the gift's own row does not tell it.
+// kept is what became of one payment, where the donation's own row does not tell it.
 type kept struct {
-	gift money.Amount
-	// surplus: the gift was paid already.
+	donation money.Amount
+	// surplus: the donation was paid already.
 	surplus bool
-	// givenBack went by refunds, disputed by disputes.
-	givenBack, disputed gone
-	// paidInMinor is in the currency that the donor paid in, if that is not the gift's; paidInCurrency is that.
+	// refunded went by refunds, disputed by disputes.
+	refunded, disputed gone
+	// paidInMinor is in the currency that the donor paid in, if that is not the donation's; paidInCurrency is that.
 	paidInMinor    int64
 	paidInCurrency money.Currency
 	// method is how a surplus payment was made.
@@ -46,28 +46,28 @@ type backTwice struct {
 // twice is what went back beyond what was paid: by a refund, and by the donor's bank as well.
 func (p *kept) twice() int64 {
 	if p.paidInMinor > 0 { // without the rounding of each part
-		return max(0, p.part(p.givenBack.inMinor+p.disputed.inMinor-p.paidInMinor))
+		return max(0, p.part(p.refunded.inMinor+p.disputed.inMinor-p.paidInMinor))
 	}
-	return max(0, p.givenBack.minor+p.disputed.minor-p.gift.Minor)
+	return max(0, p.refunded.minor+p.disputed.minor-p.donation.Minor)
 }
 
-// gone is what went from a payment one way: of the gift, and in the currency that the donor paid in, if that is not the
-// gift's.
+// gone is what went from a payment one way: of the donation, and in the currency that the donor paid in, if that is not the
+// donation's.
 type gone struct{ minor, inMinor int64 }
 
 // add notes a movement. Of what was paid in the donor's own currency the books have what Stripe converts, at the rate
 // of each day, https://docs.stripe.com/currencies/disputes-refunds, and the donor has back what was paid: so its part
-// of that is what went back of the gift. Until the payment is booked, it is what the books have.
+// of that is what went back of the donation. Until the payment is booked, it is what the books have.
 func (p *kept) add(m Movement) {
-	if m.PaidIn.Currency != "" && m.PaidIn.Currency != p.gift.Currency {
+	if m.PaidIn.Currency != "" && m.PaidIn.Currency != p.donation.Currency {
 		p.paidInMinor, p.paidInCurrency = m.PaidIn.Minor, m.PaidIn.Currency
-		for _, g := range []*gone{&p.givenBack, &p.disputed} {
+		for _, g := range []*gone{&p.refunded, &p.disputed} {
 			if g.inMinor != 0 {
 				g.minor = p.part(g.inMinor)
 			}
 		}
 	}
-	p.goes(&p.givenBack, m.GivenBackMinor, m.GivenBackIn)
+	p.goes(&p.refunded, m.RefundedMinor, m.RefundedIn)
 	p.goes(&p.disputed, m.DisputedMinor, m.DisputedIn)
 	if by := cmp.Or(m.Dispute, m.Refund); by != "" {
 		p.by = by
@@ -85,14 +85,14 @@ func (p *kept) goes(g *gone, minor int64, in money.Amount) {
 	}
 }
 
-// part is how much of the gift so much of what was paid is, rounded up, so that all that was paid is all of the gift.
+// part is how much of the donation so much of what was paid is, rounded up, so that all that was paid is all of the donation.
 func (p *kept) part(inMinor int64) int64 {
 	if p.paidInMinor == 0 {
 		return 0
 	}
-	part, err := p.gift.Part(inMinor, p.paidInMinor)
+	part, err := p.donation.Part(inMinor, p.paidInMinor)
 	if err != nil { // no payment is so large, and nothing goes back beyond it
-		return p.gift.Minor
+		return p.donation.Minor
 	}
 	return part.Minor
 }
@@ -104,11 +104,11 @@ SELECT
 	d.amount_minor,
 	d.currency,
 	coalesce(p.surplus, false),
-	coalesce(p.given_back_minor, 0),
+	coalesce(p.refunded_minor, 0),
 	coalesce(p.disputed_minor, 0),
 	coalesce(p.paid_in_minor, 0),
 	coalesce(p.paid_in_currency, ''),
-	coalesce(p.given_back_in_minor, 0),
+	coalesce(p.refunded_in_minor, 0),
 	coalesce(p.disputed_in_minor, 0),
 	coalesce(p.payment_method, '')
 FROM unnest(
@@ -123,11 +123,11 @@ INSERT INTO donations.payments (
 	donation,
 	payment_intent_id,
 	surplus,
-	given_back_minor,
+	refunded_minor,
 	disputed_minor,
 	paid_in_minor,
 	paid_in_currency,
-	given_back_in_minor,
+	refunded_in_minor,
 	disputed_in_minor,
 	payment_method
 )
@@ -135,42 +135,42 @@ SELECT
 	k.donation,
 	k.intent,
 	k.surplus,
-	k.given_back_minor,
+	k.refunded_minor,
 	k.disputed_minor,
 	k.paid_in_minor,
 	k.paid_in_currency,
-	k.given_back_in_minor,
+	k.refunded_in_minor,
 	k.disputed_in_minor,
 	k.payment_method
 FROM unnest(
 	@donations::uuid[],
 	@intents::text[],
 	@surplus::boolean[],
-	@given_back::bigint[],
+	@refunded::bigint[],
 	@disputed::bigint[],
 	@paid_in::bigint[],
 	@paid_in_currencies::text[],
-	@given_back_in::bigint[],
+	@refunded_in::bigint[],
 	@disputed_in::bigint[],
 	@methods::text[]
 ) AS k (
-	donation, intent, surplus, given_back_minor, disputed_minor, paid_in_minor, paid_in_currency, given_back_in_minor,
+	donation, intent, surplus, refunded_minor, disputed_minor, paid_in_minor, paid_in_currency, refunded_in_minor,
 	disputed_in_minor, payment_method
 )
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET
 	surplus = excluded.surplus,
-	given_back_minor = excluded.given_back_minor,
+	refunded_minor = excluded.refunded_minor,
 	disputed_minor = excluded.disputed_minor,
 	paid_in_minor = excluded.paid_in_minor,
 	paid_in_currency = excluded.paid_in_currency,
-	given_back_in_minor = excluded.given_back_in_minor,
+	refunded_in_minor = excluded.refunded_in_minor,
 	disputed_in_minor = excluded.disputed_in_minor,
 	payment_method = excluded.payment_method`
 
-// keepTx notes movements on the payments that they are of, and returns what each gives back of its gift, what a bank
-// takes by it, and the payments of which more than before went back twice. The first payment of a gift that nothing went
-// back of needs no note. The caller has locked the gifts.
+// keepTx notes movements on the payments that they are of, and returns what each gives back of its donation, what a bank
+// takes by it, and the payments of which more than before went back twice. The first payment of a donation that nothing went
+// back of needs no note. The caller has locked the donations.
 func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) (minor, disputed []int64, twice []backTwice, err error) {
 	minor, disputed = make([]int64, len(movements)), make([]int64, len(movements))
 	var donations []uuid.UUID
@@ -191,11 +191,11 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 		if p == nil { // nobody tells of which payment it is, or there is nothing to tell
 			p = &kept{}
 		}
-		givenBack, taken := p.givenBack.minor, p.disputed.minor
+		refunded, taken := p.refunded.minor, p.disputed.minor
 		p.add(m)
-		minor[i], disputed[i] = p.givenBack.minor-givenBack, p.disputed.minor-taken
+		minor[i], disputed[i] = p.refunded.minor-refunded, p.disputed.minor-taken
 		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
-		// and the gift is still there.
+		// and the donation is still there.
 		if m.PaidMinor > 0 && !first[i] {
 			p.surplus, p.method = true, m.Method
 			minor[i] -= m.PaidMinor
@@ -218,8 +218,8 @@ func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents [
 	var key paymentKey
 	var p kept
 	_, err = pgx.ForEachRow(rows, []any{
-		&key.donation, &key.intent, &p.gift.Minor, &p.gift.Currency, &p.surplus, &p.givenBack.minor, &p.disputed.minor,
-		&p.paidInMinor, &p.paidInCurrency, &p.givenBack.inMinor, &p.disputed.inMinor, &p.method,
+		&key.donation, &key.intent, &p.donation.Minor, &p.donation.Currency, &p.surplus, &p.refunded.minor, &p.disputed.minor,
+		&p.paidInMinor, &p.paidInCurrency, &p.refunded.inMinor, &p.disputed.inMinor, &p.method,
 	}, func() error {
 		found := p
 		found.wasTwiceMinor = p.twice()
@@ -236,33 +236,33 @@ func writeKeptTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*kept) 
 	var donations []uuid.UUID
 	var intents, currencies, methods []string
 	var surplus []bool
-	var givenBack, disputed, paidIn, givenBackIn, disputedIn []int64
+	var refunded, disputed, paidIn, refundedIn, disputedIn []int64
 	for key, p := range payments {
 		donations, intents, surplus = append(donations, key.donation), append(intents, key.intent), append(surplus, p.surplus)
-		givenBack, disputed = append(givenBack, p.givenBack.minor), append(disputed, p.disputed.minor)
+		refunded, disputed = append(refunded, p.refunded.minor), append(disputed, p.disputed.minor)
 		paidIn, currencies = append(paidIn, p.paidInMinor), append(currencies, string(p.paidInCurrency))
 		methods = append(methods, p.method)
-		givenBackIn, disputedIn = append(givenBackIn, p.givenBack.inMinor), append(disputedIn, p.disputed.inMinor)
+		refundedIn, disputedIn = append(refundedIn, p.refunded.inMinor), append(disputedIn, p.disputed.inMinor)
 	}
 	_, err := tx.Exec(ctx, keepSQL, pgx.NamedArgs{
-		"donations": donations, "intents": intents, "surplus": surplus, "given_back": givenBack, "disputed": disputed,
-		"paid_in": paidIn, "paid_in_currencies": currencies, "given_back_in": givenBackIn, "disputed_in": disputedIn,
+		"donations": donations, "intents": intents, "surplus": surplus, "refunded": refunded, "disputed": disputed,
+		"paid_in": paidIn, "paid_in_currencies": currencies, "refunded_in": refundedIn, "disputed_in": disputedIn,
 		"methods": methods,
 	})
 	return postgres.Error(err)
 }
 
-// returning is what is known of the way back of one payment of a gift.
+// returning is what is known of the way back of one payment of a donation.
 type returning struct {
 	// intent is the payment's.
 	intent string
-	// surplus: the gift was paid already.
+	// surplus: the donation was paid already.
 	surplus bool
 	// method is how it was paid, Stripe's word; empty when that is not known.
 	method string
-	// paid is what the donor paid, which is what Stripe gives back: the gift's amount, or that in the donor's own currency.
+	// paid is what the donor paid, which is what Stripe gives back: the donation's amount, or that in the donor's own currency.
 	paid money.Amount
-	// balanceMinor is what Stripe's balance says went back of the gift, balanceInMinor the same as part of what was paid in
+	// balanceMinor is what Stripe's balance says went back of the donation, balanceInMinor the same as part of what was paid in
 	// another currency. refundsMinor is the sum of the refunds that are alive, asked for, under way, or succeeded, in the
 	// currency of paid.
 	balanceMinor, balanceInMinor, refundsMinor int64
@@ -302,8 +302,8 @@ FROM (
 		p.payment_method AS method,
 		p.paid_in_minor,
 		p.paid_in_currency,
-		p.given_back_minor AS balance_minor,
-		p.given_back_in_minor AS balance_in_minor,
+		p.refunded_minor AS balance_minor,
+		p.refunded_in_minor AS balance_in_minor,
 		0::bigint AS refunds_minor,
 		p.disputed_minor,
 		false AS barred
@@ -358,8 +358,8 @@ ORDER BY
 	surplus DESC,
 	w.intent`
 
-// returningTx tells what goes back of each payment of a gift, one refund left out: surplus ones first, then the gift's
-// own, then those that are not known to be paid. The caller has locked the gift.
+// returningTx tells what goes back of each payment of a donation, one refund left out: surplus ones first, then the donation's
+// own, then those that are not known to be paid. The caller has locked the donation.
 func returningTx(ctx context.Context, tx pgx.Tx, d Donation, but uuid.UUID) ([]returning, error) {
 	rows, err := tx.Query(ctx, returningSQL, pgx.NamedArgs{"donation": d.ID, "but": but})
 	if err != nil {
@@ -376,14 +376,14 @@ func returningTx(ctx context.Context, tx pgx.Tx, d Donation, but uuid.UUID) ([]r
 	return d.withOwn(found), postgres.Error(err)
 }
 
-// withOwn sets the gift's own payment among the others: it has what the balance says of the gift and of none of them.
+// withOwn sets the donation's own payment among the others: it has what the balance says of the donation and of none of them.
 func (d Donation) withOwn(others []returning) []returning {
 	own := returning{intent: d.PaymentIntent, paid: d.Amount}
 	if i := slices.IndexFunc(others, own.same); i >= 0 {
 		own = others[i]
 		others = slices.Delete(others, i, i+1)
 	}
-	own.surplus, own.method, own.balanceMinor, own.disputedMinor = false, d.PaymentMethod, d.givenBackMinor, d.disputedMinor
+	own.surplus, own.method, own.balanceMinor, own.disputedMinor = false, d.PaymentMethod, d.refundedMinor, d.disputedMinor
 	after := 0
 	for _, r := range others {
 		own.balanceMinor, own.disputedMinor = own.balanceMinor-r.balanceMinor, own.disputedMinor-r.disputedMinor
@@ -416,9 +416,9 @@ func (d Donation) left(r returning) money.Amount {
 func (d Donation) checkRefundable(payments []returning) (open []returning, err error) {
 	switch {
 	case d.PayTime.IsZero():
-		return nil, errs.Precondition("GIFT_NOT_PAID", "The gift is not paid, so there is nothing to give back.")
+		return nil, errs.Precondition("DONATION_NOT_PAID", "The donation is not paid, so there is nothing to give back.")
 	case d.PaymentIntent == "":
-		return nil, errs.Precondition("GIFT_NOT_AT_STRIPE", "The gift did not come through Stripe, and cannot go back through it.")
+		return nil, errs.Precondition("DONATION_NOT_AT_STRIPE", "The donation did not come through Stripe, and cannot go back through it.")
 	}
 	for _, r := range payments {
 		if r.disputedMinor <= 0 && !r.barred {
@@ -426,7 +426,7 @@ func (d Donation) checkRefundable(payments []returning) (open []returning, err e
 		}
 	}
 	if len(open) == 0 {
-		return nil, errs.Precondition("GIFT_DISPUTED", "The donor's bank disputes the gift, so the money goes its own way.")
+		return nil, errs.Precondition("DONATION_DISPUTED", "The donor's bank disputes the donation, so the money goes its own way.")
 	}
 	return open, nil
 }
@@ -447,11 +447,11 @@ func (d Donation) choose(open []returning, amount money.Amount) (returning, erro
 			most.Minor = max(most.Minor, left.Minor)
 		}
 	}
-	return returning{}, errs.Precondition("REFUND_TOO_LARGE", "Only %s of the gift is left to give back at once.", most)
+	return returning{}, errs.Precondition("REFUND_TOO_LARGE", "Only %s of the donation is left to give back at once.", most)
 }
 
-// needsApproval reports whether a second member must agree that so much more of the gift goes back. All that
-// goes back of one gift counts together, so that many small refunds are one large one. A threshold in another
+// needsApproval reports whether a second member must agree that so much more of the donation goes back. All that
+// goes back of one donation counts together, so that many small refunds are one large one. A threshold in another
 // currency than what goes back says nothing about it, so then everything needs approval; without one nothing does.
 func (d Donation) needsApproval(all []returning, amount, threshold money.Amount) bool {
 	if threshold.Currency == "" {
@@ -470,11 +470,11 @@ func (d Donation) needsApproval(all []returning, amount, threshold money.Amount)
 	return amount.Currency != threshold.Currency || amount.Minor > threshold.Minor
 }
 
-// SurplusPayment is a payment of a gift that was paid already: its page was opened again, and paid there as well.
+// SurplusPayment is a payment of a donation that was paid already: its page was opened again, and paid there as well.
 type SurplusPayment struct {
 	PaymentIntent string
-	// Paid is in the currency that the donor paid in, and GivenBack what refunds brought back of it.
-	Paid, GivenBack money.Amount
+	// Paid is in the currency that the donor paid in, and Refunded what refunds brought back of it.
+	Paid, Refunded money.Amount
 }
 
 const surplusPaymentsSQL = `
@@ -482,7 +482,7 @@ SELECT
 	p.donation,
 	p.payment_intent_id,
 	CASE WHEN p.paid_in_currency = '' THEN d.amount_minor ELSE p.paid_in_minor END,
-	CASE WHEN p.paid_in_currency = '' THEN p.given_back_minor ELSE p.given_back_in_minor END,
+	CASE WHEN p.paid_in_currency = '' THEN p.refunded_minor ELSE p.refunded_in_minor END,
 	coalesce(nullif(p.paid_in_currency, ''), d.currency)
 FROM donations.payments AS p
 JOIN donations.donations AS d ON d.id = p.donation
@@ -492,10 +492,10 @@ ORDER BY
 	p.donation,
 	p.payment_intent_id`
 
-// SurplusPayments returns those of each of the gifts that has any.
-func (s *Service) SurplusPayments(ctx context.Context, gifts ...Donation) (map[uuid.UUID][]SurplusPayment, error) {
-	ids := make([]uuid.UUID, len(gifts))
-	for i, d := range gifts {
+// SurplusPayments returns those of each of the donations that has any.
+func (s *Service) SurplusPayments(ctx context.Context, donations ...Donation) (map[uuid.UUID][]SurplusPayment, error) {
+	ids := make([]uuid.UUID, len(donations))
+	for i, d := range donations {
 		ids[i] = d.ID
 	}
 	rows, err := s.cfg.Pool.Query(ctx, surplusPaymentsSQL, pgx.NamedArgs{"donations": ids})
@@ -505,8 +505,8 @@ func (s *Service) SurplusPayments(ctx context.Context, gifts ...Donation) (map[u
 	surplus := map[uuid.UUID][]SurplusPayment{}
 	var id uuid.UUID
 	var p SurplusPayment
-	_, err = pgx.ForEachRow(rows, []any{&id, &p.PaymentIntent, &p.Paid.Minor, &p.GivenBack.Minor, &p.Paid.Currency}, func() error {
-		p.GivenBack.Currency = p.Paid.Currency
+	_, err = pgx.ForEachRow(rows, []any{&id, &p.PaymentIntent, &p.Paid.Minor, &p.Refunded.Minor, &p.Paid.Currency}, func() error {
+		p.Refunded.Currency = p.Paid.Currency
 		surplus[id] = append(surplus[id], p)
 		return nil
 	})

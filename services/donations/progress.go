@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// A campaign's currency cannot change once it takes gifts, so any gift of it tells which it is.
+// A campaign's currency cannot change once it takes donations, so any donation of it tells which it is.
 const pendingSQL = `
 SELECT
 	n.collective,
@@ -43,27 +43,27 @@ CROSS JOIN LATERAL (
 		AND d.state IN ('pending', 'succeeded', 'partially_refunded', 'refunded', 'disputed')
 ) AS unbooked
 CROSS JOIN LATERAL (
-	SELECT sum(greatest(d.amount_minor - d.given_back_minor - d.disputed_minor, 0)) AS amount_minor
+	SELECT sum(greatest(d.amount_minor - d.refunded_minor - d.disputed_minor, 0)) AS amount_minor
 	FROM donations.donations AS d
 	WHERE d.collective = n.collective
 		AND d.campaign = n.campaign
 		AND d.settled_currency IS NOT NULL
 ) AS converted
 CROSS JOIN LATERAL (
-	SELECT sum(d.given_back_minor + d.disputed_minor - d.amount_minor) AS amount_minor
+	SELECT sum(d.refunded_minor + d.disputed_minor - d.amount_minor) AS amount_minor
 	FROM donations.donations AS d
 	WHERE d.collective = n.collective
 		AND d.campaign = n.campaign
 		AND d.settled_currency IS NULL
-		AND d.given_back_minor + d.disputed_minor > d.amount_minor
+		AND d.refunded_minor + d.disputed_minor > d.amount_minor
 ) AS twice`
 
 // Progress is a campaigns.ProgressFunc: settled is what the ledger has in the campaign's currency, pending
 // what is paid or under way and not booked. What landed in a balance of another currency is in the books in that one,
-// and counts here with what the donors gave, as far as it is still there. A gift that was paid back twice is a loss of the
+// and counts here with what the donors gave, as far as it is still there. A donation that was paid back twice is a loss of the
 // collective's, and takes nothing from what others gave: it counts as nothing, while the books have what is missing.
 //
-// Settled is read first: a gift that is booked in between is missing for one reading, rather than counted
+// Settled is read first: a donation that is booked in between is missing for one reading, rather than counted
 // twice for one. What goes back for the second time in between is settled for one reading.
 func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
 	if len(names) == 0 {
@@ -105,7 +105,7 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 		if _, told := progress[name]; told {
 			continue
 		}
-		// It has gifts that did not come through Stripe alone.
+		// It has donations that did not come through Stripe alone.
 		campaign, err := s.cfg.Campaigns.Get(ctx, name)
 		if err != nil {
 			return nil, err

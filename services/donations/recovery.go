@@ -10,10 +10,10 @@ import (
 
 // A payment page closes after some hours, and people come back after days. So Stripe is asked to keep a
 // recovery URL (https://docs.stripe.com/payments/checkout/abandoned-carts): each visit there opens a copy of the
-// session, with an id of its own, for the same gift. We give it to whoever asks for the gift's status. The database
-// forgets it when the gift is paid or under way (donations.forget_links), and upkeep when it is over.
+// session, with an id of its own, for the same donation. We give it to whoever asks for the donation's status. The database
+// forgets it when the donation is paid or under way (donations.forget_links), and upkeep when it is over.
 
-// whereToPay is the page on which the gift can be paid, or opened again to be paid; empty for none. A closed
+// whereToPay is the page on which the donation can be paid, or opened again to be paid; empty for none. A closed
 // campaign's pages are not opened again.
 func (s *Service) whereToPay(ctx context.Context, d Donation) string {
 	now := s.now()

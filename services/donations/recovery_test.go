@@ -14,18 +14,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// say applies what Stripe says of a session, and returns the gift as it is then.
+// say applies what Stripe says of a session, and returns the donation as it is then.
 func (e *env) say(d Donation, session stripe.Session, failed bool) (after Donation, ours bool) {
 	e.t.Helper()
 	session.AmountMinor, session.Currency = d.Amount.Minor, string(d.Amount.Currency)
 	err := postgres.InTx(e.t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
-		ours, err = e.gifts.ApplySessionTx(ctx, tx, SessionFact{Session: session, Failed: failed, At: e.gifts.now()})
+		ours, err = e.donations.ApplySessionTx(ctx, tx, SessionFact{Session: session, Failed: failed, At: e.donations.now()})
 		return err
 	})
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	if after, err = e.gifts.byID(e.t.Context(), d.ID); err != nil {
+	if after, err = e.donations.byID(e.t.Context(), d.ID); err != nil {
 		e.t.Fatal(err)
 	}
 	return after, ours
@@ -33,15 +33,15 @@ func (e *env) say(d Donation, session stripe.Session, failed bool) (after Donati
 
 func TestRecoveredSessions(t *testing.T) {
 	e := newEnv(t, Limit{})
-	// expired is a gift whose page closed, and can be opened again for an hour.
+	// expired is a donation whose page closed, and can be opened again for an hour.
 	expired := func() Donation {
 		d := e.create(intent())
 		d, _ = e.say(d, stripe.Session{
 			ID: d.CheckoutSession, Status: stripe.SessionExpired,
-			RecoveryURL: "https://buy.stripe.com/r/" + d.CheckoutSession, RecoveryEnds: e.gifts.now().Add(time.Hour),
+			RecoveryURL: "https://buy.stripe.com/r/" + d.CheckoutSession, RecoveryEnds: e.donations.now().Add(time.Hour),
 		}, false)
-		if d.State != StateExpired || d.RecoveryURL(e.gifts.now()) == "" {
-			t.Fatalf("the gift is %s, opened again at %q", d.State, d.RecoveryURL(e.gifts.now()))
+		if d.State != StateExpired || d.RecoveryURL(e.donations.now()) == "" {
+			t.Fatalf("the donation is %s, opened again at %q", d.State, d.RecoveryURL(e.donations.now()))
 		}
 		return d
 	}
@@ -49,11 +49,11 @@ func TestRecoveredSessions(t *testing.T) {
 		return stripe.Session{ID: id, RecoveredFrom: from, Donation: donation, Status: stripe.SessionComplete, PaymentStatus: stripe.Paid, PaymentIntent: "pi_" + id}
 	}
 
-	t.Run("find their gift by the session that they are a copy of, when they name none", func(t *testing.T) {
+	t.Run("find their donation by the session that they are a copy of, when they name none", func(t *testing.T) {
 		d := expired()
 		after, ours := e.say(d, paid("cs_again_1", d.CheckoutSession, uuid.Nil), false)
 		if !ours || after.State != StateSucceeded || after.PaymentIntent != "pi_cs_again_1" || after.CheckoutSession != d.CheckoutSession {
-			t.Errorf("ours %v, the gift is %+v", ours, after)
+			t.Errorf("ours %v, the donation is %+v", ours, after)
 		}
 	})
 	t.Run("and a copy of a copy", func(t *testing.T) {
@@ -64,10 +64,10 @@ func TestRecoveredSessions(t *testing.T) {
 			t.Fatalf("the debit makes it %s", after.State)
 		}
 		if after, ours := e.say(d, paid("cs_again_3", "cs_again_2", uuid.Nil), false); !ours || after.State != StateSucceeded {
-			t.Errorf("ours %v, the gift is %s", ours, after.State)
+			t.Errorf("ours %v, the donation is %s", ours, after.State)
 		}
 	})
-	t.Run("that fail leave a failed gift, and the late word of the first page changes nothing", func(t *testing.T) {
+	t.Run("that fail leave a failed donation, and the late word of the first page changes nothing", func(t *testing.T) {
 		d := expired()
 		unpaid := paid("cs_again_4", d.CheckoutSession, d.ID)
 		unpaid.PaymentStatus = stripe.Unpaid
@@ -81,23 +81,23 @@ func TestRecoveredSessions(t *testing.T) {
 	})
 	t.Run("of other products are not ours", func(t *testing.T) {
 		if _, ours := e.say(expired(), paid("cs_other", "cs_somebody_elses", uuid.Nil), false); ours {
-			t.Error("somebody else's session is a gift")
+			t.Error("somebody else's session is a donation")
 		}
 	})
-	t.Run("are offered as long as Stripe opens them, and while the campaign takes gifts", func(t *testing.T) {
+	t.Run("are offered as long as Stripe opens them, and while the campaign takes donations", func(t *testing.T) {
 		d := expired()
-		if e.gifts.whereToPay(t.Context(), d) == "" {
+		if e.donations.whereToPay(t.Context(), d) == "" {
 			t.Error("nowhere to pay")
 		}
 		late := d
-		late.recoveryEnds = e.gifts.now()
-		if got := e.gifts.whereToPay(t.Context(), late); got != "" {
+		late.recoveryEnds = e.donations.now()
+		if got := e.donations.whereToPay(t.Context(), late); got != "" {
 			t.Errorf("after its end it is opened at %q", got)
 		}
 		if _, err := e.campaigns.Close(t.Context(), vallon); err != nil {
 			t.Fatal(err)
 		}
-		if got := e.gifts.whereToPay(t.Context(), d); got != "" {
+		if got := e.donations.whereToPay(t.Context(), d); got != "" {
 			t.Errorf("a closed campaign's page is opened at %q", got)
 		}
 	})
@@ -107,18 +107,18 @@ func TestFeesThatCannotBeCovered(t *testing.T) {
 	e := newEnv(t, Limit{})
 	in := intent()
 	in.CoverFee = true
-	if _, err := e.gifts.Create(t.Context(), in); err == nil {
+	if _, err := e.donations.Create(t.Context(), in); err == nil {
 		t.Fatal("no error without an estimate")
 	} else {
 		wantReason(t, err, "FEE_COVER_UNAVAILABLE")
 	}
-	e.gifts.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.DefaultFeeEstimate, Now: e.clock.Now})
+	e.donations.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.DefaultFeeEstimate, Now: e.clock.Now})
 	covered := e.create(in)
 	if covered.Amount.Minor != 20_56 || covered.FeeCover != (money.Amount{Minor: 56, Currency: money.EUR}) {
-		t.Errorf("the gift is %v, of it %v for the fee", covered.Amount, covered.FeeCover)
+		t.Errorf("the donation is %v, of it %v for the fee", covered.Amount, covered.FeeCover)
 	}
 	// What is stored is what was computed then: another estimate later changes nothing.
-	e.gifts.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.FeeEstimate{
+	e.donations.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.FeeEstimate{
 		BasisPoints: 290, Fixed: money.Amount{Minor: 30, Currency: money.EUR},
 	}, Now: e.clock.Now})
 	if again := e.create(in); again.ID != covered.ID || again.Amount != covered.Amount {

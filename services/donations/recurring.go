@@ -13,9 +13,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Recurring is a monthly gift: a subscription at Stripe. Each of its paid invoices is a [Donation].
+// Recurring is a monthly donation: a subscription at Stripe. Each of its paid invoices is a [Donation].
 type Recurring struct {
-	// ID is that of its first gift too.
+	// ID is that of its first donation too.
 	ID       uuid.UUID
 	Campaign campaigns.Name
 	// Amount is what the next month brings.
@@ -87,10 +87,10 @@ func (r Recurring) running() bool {
 	return r.State == RecurringActive || r.State == RecurringPastDue
 }
 
-// RecurringState is how a monthly gift stands.
+// RecurringState is how a monthly donation stands.
 type RecurringState string
 
-// The states of a monthly gift.
+// The states of a monthly donation.
 const (
 	RecurringCreated  RecurringState = "created"
 	RecurringActive   RecurringState = "active"
@@ -99,7 +99,7 @@ const (
 	RecurringExpired  RecurringState = "expired"
 )
 
-// next returns the states that a monthly gift can go to from s. The trigger donations.check_recurring_change has
+// next returns the states that a monthly donation can go to from s. The trigger donations.check_recurring_change has
 // the same table.
 func (s RecurringState) next() []RecurringState {
 	switch s {
@@ -115,7 +115,7 @@ func (s RecurringState) next() []RecurringState {
 	return nil
 }
 
-// CanBecome reports whether a monthly gift can go from s to next in one step. Staying is no step.
+// CanBecome reports whether a monthly donation can go from s to next in one step. Staying is no step.
 func (s RecurringState) CanBecome(next RecurringState) bool { return slices.Contains(s.next(), next) }
 
 // recurringState is what a subscription's status means; "" for one that says nothing yet. Unpaid and paused ones
@@ -132,7 +132,7 @@ func recurringState(status stripe.SubscriptionStatus) RecurringState {
 	return ""
 }
 
-// EndReason is why a monthly gift ended, or will; "" while it goes on.
+// EndReason is why a monthly donation ended, or will; "" while it goes on.
 type EndReason string
 
 // The reasons of an end.
@@ -144,7 +144,7 @@ const (
 	EndedAtStripe     EndReason = "at_stripe"
 )
 
-// wantedEnd is when a monthly gift is to end; "" for not.
+// wantedEnd is when a monthly donation is to end; "" for not.
 type wantedEnd string
 
 const (

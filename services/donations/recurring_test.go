@@ -29,9 +29,9 @@ var allRecurringStates = []RecurringState{
 }
 
 // The table stands twice, and the database has the last word.
-func TestTheDatabaseKnowsTheSameStepsOfMonthlyGifts(t *testing.T) {
+func TestTheDatabaseKnowsTheSameStepsOfMonthlyDonations(t *testing.T) {
 	e := newEnv(t, Limit{})
-	gift := e.create(intent()) // whose id no monthly gift has yet
+	donation := e.create(intent()) // whose id no monthly donation has yet
 	ended := map[bool]string{true: "now()", false: "NULL"}
 	for _, from := range allRecurringStates {
 		for _, to := range allRecurringStates {
@@ -43,7 +43,7 @@ func TestTheDatabaseKnowsTheSameStepsOfMonthlyGifts(t *testing.T) {
 				INSERT INTO donations.recurring (id, collective, campaign, amount_minor, currency, locale, stripe_account, livemode, state,
 					subscription_id, ended_at, created_at, updated_at)
 				SELECT id, collective, campaign, amount_minor, currency, locale, stripe_account, livemode, '%s', 'sub_1', %s, now(), now()
-				FROM donations.donations WHERE id = '%s'`, from, ended[from == RecurringCanceled], gift.ID))
+				FROM donations.donations WHERE id = '%s'`, from, ended[from == RecurringCanceled], donation.ID))
 			if err == nil {
 				_, err = tx.Exec(t.Context(), fmt.Sprintf("UPDATE donations.recurring SET state = '%s', ended_at = %s WHERE subscription_id = 'sub_1'",
 					to, ended[to == RecurringCanceled]))
@@ -59,7 +59,7 @@ func TestTheDatabaseKnowsTheSameStepsOfMonthlyGifts(t *testing.T) {
 	}
 }
 
-func TestEveryStateOfMonthlyGiftsIsTold(t *testing.T) {
+func TestEveryStateOfMonthlyDonationsIsTold(t *testing.T) {
 	for _, s := range allRecurringStates {
 		if recurringStates[s] == 0 {
 			t.Errorf("%s is told to nobody", s)
@@ -72,7 +72,7 @@ func TestEveryStateOfMonthlyGiftsIsTold(t *testing.T) {
 	}
 }
 
-// monthly starts a monthly gift of 20 €.
+// monthly starts a monthly donation of 20 €.
 func (e *env) monthly() Donation {
 	e.t.Helper()
 	in := intent()
@@ -87,7 +87,7 @@ func (e *env) paidMonthly() (first Donation, subscription string) {
 	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardOK); err != nil {
 		e.t.Fatal(err)
 	}
-	if err := e.gifts.Refresh(e.t.Context(), first.ID); err != nil {
+	if err := e.donations.Refresh(e.t.Context(), first.ID); err != nil {
 		e.t.Fatal(err)
 	}
 	e.refreshRecurring(first)
@@ -97,14 +97,14 @@ func (e *env) paidMonthly() (first Donation, subscription string) {
 
 func (e *env) refreshRecurring(first Donation) {
 	e.t.Helper()
-	if err := e.gifts.RefreshRecurring(e.t.Context(), first.ID); err != nil {
+	if err := e.donations.RefreshRecurring(e.t.Context(), first.ID); err != nil {
 		e.t.Fatal(err)
 	}
 }
 
 func (e *env) recurring(first Donation) Recurring {
 	e.t.Helper()
-	r, err := e.gifts.GetRecurring(e.t.Context(), first.Campaign, first.ID)
+	r, err := e.donations.GetRecurring(e.t.Context(), first.Campaign, first.ID)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -113,12 +113,12 @@ func (e *env) recurring(first Donation) Recurring {
 
 func (e *env) keep() {
 	e.t.Helper()
-	if err := e.gifts.KeepRecurring(e.t.Context()); err != nil {
+	if err := e.donations.KeepRecurring(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}
 }
 
-func TestAPaidInvoiceIsOneGift(t *testing.T) {
+func TestAPaidInvoiceIsOneDonation(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	r := e.recurring(first)
@@ -130,7 +130,7 @@ func TestAPaidInvoiceIsOneGift(t *testing.T) {
 	}
 	apply := func(account string, inv stripe.Invoice) bool {
 		t.Helper()
-		ours, err := e.gifts.ApplyInvoice(t.Context(), account, inv)
+		ours, err := e.donations.ApplyInvoice(t.Context(), account, inv)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestAPaidInvoiceIsOneGift(t *testing.T) {
 		errs := make(chan error, 8)
 		for range cap(errs) {
 			go func() {
-				_, err := e.gifts.ApplyInvoice(t.Context(), "", invoice("in_twice"))
+				_, err := e.donations.ApplyInvoice(t.Context(), "", invoice("in_twice"))
 				errs <- err
 			}()
 		}
@@ -151,7 +151,7 @@ func TestAPaidInvoiceIsOneGift(t *testing.T) {
 			}
 		}
 		if n := e.count() - before; n != 1 {
-			t.Errorf("%d gifts, want 1", n)
+			t.Errorf("%d donations, want 1", n)
 		}
 	})
 	before := e.count()
@@ -159,7 +159,7 @@ func TestAPaidInvoiceIsOneGift(t *testing.T) {
 		"one that is not paid through Stripe":      func(inv *stripe.Invoice) { inv.Paid = false },
 		"one of the other livemode":                func(inv *stripe.Invoice) { inv.Livemode = true },
 		"one of another product's subscription":    func(inv *stripe.Invoice) { inv.Recurring, inv.Subscription = uuid.Nil, "sub_other" },
-		"one of a gift that is no monthly one":     func(inv *stripe.Invoice) { inv.Recurring, inv.Subscription = e.create(intent()).ID, "sub_other" },
+		"one of a donation that is no monthly one": func(inv *stripe.Invoice) { inv.Recurring, inv.Subscription = e.create(intent()).ID, "sub_other" },
 		"one whose metadata names nothing of ours": func(inv *stripe.Invoice) { inv.Recurring, inv.Subscription = uuid.New(), "sub_other" },
 	} {
 		t.Run("not "+what, func(t *testing.T) {
@@ -167,15 +167,15 @@ func TestAPaidInvoiceIsOneGift(t *testing.T) {
 			change(&inv)
 			before := e.count()
 			if ours := apply("", inv); ours == inv.Paid || e.count() != before {
-				t.Errorf("ours: %v, and %d gifts more", ours, e.count()-before)
+				t.Errorf("ours: %v, and %d donations more", ours, e.count()-before)
 			}
 		})
 	}
 	if apply("acct_other", invoice("in_other")) {
 		t.Error("another account's invoice is taken for ours")
 	}
-	if n := e.count() - before; n != 1 { // the single gift of above
-		t.Errorf("%d gifts more", n)
+	if n := e.count() - before; n != 1 { // the single donation of above
+		t.Errorf("%d donations more", n)
 	}
 	t.Run("found by its subscription when its metadata is gone", func(t *testing.T) {
 		inv := invoice("in_bare")
@@ -187,14 +187,14 @@ func TestAPaidInvoiceIsOneGift(t *testing.T) {
 	})
 }
 
-// Metadata can be written by whoever may use the account: a subscription is a monthly gift's when its first month's
+// Metadata can be written by whoever may use the account: a subscription is a monthly donation's when its first month's
 // session made it.
-func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
+func TestASubscriptionThatOnlyNamesAMonthlyDonation(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
 	before := e.recurring(first)
 	t.Run("changes nothing of one that has its own", func(t *testing.T) {
-		ours, err := e.gifts.applySubscription(t.Context(), "", stripe.Subscription{
+		ours, err := e.donations.applySubscription(t.Context(), "", stripe.Subscription{
 			ID: "sub_second", Status: stripe.SubscriptionCanceled, Recurring: first.ID, Amount: before.Amount,
 		}, before.version)
 		if err != nil || ours || e.recurring(first) != before {
@@ -208,29 +208,29 @@ func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
 		t.Run(rule, func(t *testing.T) {
 			invoice.Recurring = recurring.ID
 			count, was := e.count(), e.reload(recurring)
-			if ours, err := e.gifts.ApplyInvoice(t.Context(), "", invoice); ours || (err != nil) != (recurring.ID != first.ID) {
+			if ours, err := e.donations.ApplyInvoice(t.Context(), "", invoice); ours || (err != nil) != (recurring.ID != first.ID) {
 				t.Errorf("ours: %v, %v", ours, err)
 			}
 			if now := e.reload(recurring); e.count() != count || now.State != was.State || now.PaymentIntent != was.PaymentIntent {
-				t.Errorf("%d gifts more: %+v", e.count()-count, now)
+				t.Errorf("%d donations more: %+v", e.count()-count, now)
 			}
 		})
 	}
 	t.Run("and is told of once that one's page has closed", func(t *testing.T) {
 		started := e.monthly()
 		invoice.Recurring = started.ID
-		_, err := e.gifts.ApplyInvoice(t.Context(), "", invoice)
+		_, err := e.donations.ApplyInvoice(t.Context(), "", invoice)
 		wantReason(t, err, "SESSION_OPEN")
 		if err := e.sim.Expire(started.CheckoutSession); err != nil {
 			t.Fatal(err)
 		}
-		if ours, err := e.gifts.ApplyInvoice(t.Context(), "", invoice); ours || err != nil {
+		if ours, err := e.donations.ApplyInvoice(t.Context(), "", invoice); ours || err != nil {
 			t.Errorf("ours: %v, %v", ours, err)
 		}
 	})
 }
 
-func TestMonthlyGiftsOfACampaignWhoseDeadlinePassedEnd(t *testing.T) {
+func TestMonthlyDonationsOfACampaignWhoseDeadlinePassedEnd(t *testing.T) {
 	e := newEnv(t, Limit{})
 	active, subscription := e.paidMonthly()
 	due, dueSubscription := e.paidMonthly()
@@ -271,7 +271,7 @@ func TestAWishSurvivesFailures(t *testing.T) {
 	first, subscription := e.paidMonthly()
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, Status: 500})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, LoseReply: true})
-	r, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
+	r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
 	if err != nil || !r.Pending() || r.Amount.Minor != 30_00 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -297,11 +297,11 @@ func TestAWishSurvivesFailures(t *testing.T) {
 	}
 }
 
-func TestAMonthlyGiftThatNobodyPaidExpires(t *testing.T) {
+func TestAMonthlyDonationThatNobodyPaidExpires(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first := e.monthly()
 	e.clock.Advance(3 * time.Hour)
-	if err := e.gifts.Refresh(t.Context(), first.ID); err != nil {
+	if err := e.donations.Refresh(t.Context(), first.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.keep()
@@ -312,11 +312,11 @@ func TestAMonthlyGiftThatNobodyPaidExpires(t *testing.T) {
 
 func TestLinksAreLimited(t *testing.T) {
 	e := newEnv(t, Limit{})
-	err := e.gifts.RequestLink(t.Context(), vallon, uuid.New(), network)
+	err := e.donations.RequestLink(t.Context(), vallon, uuid.New(), network)
 	wantReason(t, err, "MAIL_NOT_CONFIGURED")
 
 	first, _ := e.paidMonthly()
-	e.gifts.cfg.Mail = e.sender()
+	e.donations.cfg.Mail = e.sender()
 	jobs := func() (n int) {
 		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM river.river_job WHERE kind = 'donations_manage_link'").Scan(&n); err != nil {
 			t.Fatal(err)
@@ -325,31 +325,31 @@ func TestLinksAreLimited(t *testing.T) {
 	}
 	for i := range 5 {
 		from := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32)
-		if err := e.gifts.RequestLink(t.Context(), vallon, first.ID, from); err != nil {
+		if err := e.donations.RequestLink(t.Context(), vallon, first.ID, from); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := jobs(); n != giftLinkLimit.Burst {
-		t.Errorf("%d mails to one donor, want %d", n, giftLinkLimit.Burst)
+	if n := jobs(); n != donationLinkLimit.Burst {
+		t.Errorf("%d mails to one donor, want %d", n, donationLinkLimit.Burst)
 	}
 	for range linkLimit.Burst {
-		if err := e.gifts.RequestLink(t.Context(), vallon, uuid.New(), network); err != nil {
+		if err := e.donations.RequestLink(t.Context(), vallon, uuid.New(), network); err != nil {
 			t.Fatal(err)
 		}
 	}
-	limited := wantReason(t, e.gifts.RequestLink(t.Context(), vallon, uuid.New(), network), "TOO_MANY_LINKS")
+	limited := wantReason(t, e.donations.RequestLink(t.Context(), vallon, uuid.New(), network), "TOO_MANY_LINKS")
 	if limited.RetryAfter <= 0 {
 		t.Error("it does not say how long to wait")
 	}
 }
 
-// TestALinkOpensItsOwnGiftAlone tries a link on other names, and many at once.
-func TestALinkOpensItsOwnGiftAlone(t *testing.T) {
+// TestALinkOpensItsOwnDonationAlone tries a link on other names, and many at once.
+func TestALinkOpensItsOwnDonationAlone(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
 	var token string
 	err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
-		token, _, err = e.gifts.newTokenTx(ctx, tx, first.ID, kindLink, linkLife)
+		token, _, err = e.donations.newTokenTx(ctx, tx, first.ID, kindLink, linkLife)
 		return err
 	})
 	if err != nil {
@@ -357,9 +357,9 @@ func TestALinkOpensItsOwnGiftAlone(t *testing.T) {
 	}
 	elsewhere := vallon
 	elsewhere.Campaign = "another"
-	_, err = e.gifts.RedeemLink(t.Context(), elsewhere, first.ID, token)
+	_, err = e.donations.RedeemLink(t.Context(), elsewhere, first.ID, token)
 	wantReason(t, err, "LINK_INVALID")
-	_, err = e.gifts.RedeemLink(t.Context(), vallon, uuid.New(), token)
+	_, err = e.donations.RedeemLink(t.Context(), vallon, uuid.New(), token)
 	wantReason(t, err, "LINK_INVALID")
 
 	var opened atomic.Int32
@@ -367,7 +367,7 @@ func TestALinkOpensItsOwnGiftAlone(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 8 {
 		asking.Go(func() {
-			if o, err := e.gifts.RedeemLink(t.Context(), vallon, first.ID, token); err == nil {
+			if o, err := e.donations.RedeemLink(t.Context(), vallon, first.ID, token); err == nil {
 				opened.Add(1)
 				page.Store(o.Token)
 			}
@@ -386,7 +386,7 @@ func TestALinkOpensItsOwnGiftAlone(t *testing.T) {
 	t.Run("and its page asks Stripe now and then", func(t *testing.T) {
 		before := len(e.sim.Requests())
 		ask := func() error {
-			_, err := NewRecurringServer(e.gifts).CreatePortalSession(t.Context(), &recurringv1.CreatePortalSessionRequest{
+			_, err := NewRecurringServer(e.donations).CreatePortalSession(t.Context(), &recurringv1.CreatePortalSessionRequest{
 				Name: e.recurring(first).Name(), ManageToken: page.Load().(string),
 			})
 			return err
@@ -422,7 +422,7 @@ func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
 	first, _ := e.paidMonthly()
 	want := func(minor int64) Recurring {
 		t.Helper()
-		r, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: minor, Currency: money.EUR})
+		r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: minor, Currency: money.EUR})
 		if err != nil || r.Amount.Minor != minor {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -435,7 +435,7 @@ func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
 		}
 		// Somebody takes it to Stripe, and is there when the donor wants something else.
 		e.clock.Advance(time.Minute)
-		now := e.gifts.now()
+		now := e.donations.now()
 		r, err := oneRecurring(e.pool.Query(t.Context(), claimWishSQL, pgx.NamedArgs{"id": first.ID, "now": now, "claimed_until": now.Add(wishClaim)}))
 		if err != nil {
 			t.Fatal(err)
@@ -443,10 +443,10 @@ func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
 		if r := want(last); !r.Pending() {
 			t.Errorf("%d goes to Stripe beside another", last)
 		}
-		if _, err := e.gifts.tellStripe(t.Context(), r); err != nil {
+		if _, err := e.donations.tellStripe(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.gifts.noteWishDone(t.Context(), r); err != nil {
+		if err := e.donations.noteWishDone(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 		e.clock.Advance(wishClaim)
@@ -461,7 +461,7 @@ func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
 func TestAnAmountWantedIsTheWhole(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
-	sub, err := e.gifts.cfg.Stripe.GetSubscription(t.Context(), "", subscription)
+	sub, err := e.donations.cfg.Stripe.GetSubscription(t.Context(), "", subscription)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -475,7 +475,7 @@ func TestAnAmountWantedIsTheWhole(t *testing.T) {
 	if r := e.recurring(first); r.Amount.Minor != 40_00 {
 		t.Fatalf("%+v, and at Stripe %s", r, answer.Body)
 	}
-	r, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 10_00, Currency: money.EUR})
+	r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 10_00, Currency: money.EUR})
 	if err != nil || r.Amount.Minor != 10_00 || e.sim.Subscriptions("")[0].AmountMinor != 10_00 {
 		t.Errorf("%+v, %v, and at Stripe %+v", r, err, e.sim.Subscriptions("")[0])
 	}

@@ -30,7 +30,7 @@ SET
 WHERE r.id = @id
 	AND r.subscription_id IS NULL`
 
-// An invoice that is another gift already stays that one.
+// An invoice that is another donation already stays that one.
 const noteFirstInvoiceSQL = `
 UPDATE donations.donations AS d
 SET
@@ -45,7 +45,7 @@ WHERE d.id = @id
 			AND o.invoice_id = @invoice
 	)`
 
-// beginSubscriptionTx notes what a complete session says of its monthly gift, whose first gift the caller has
+// beginSubscriptionTx notes what a complete session says of its monthly donation, whose first donation the caller has
 // locked. The session has no payment intent: it is read, with how the subscription stands, when the invoice is.
 func (s *Service) beginSubscriptionTx(ctx context.Context, tx pgx.Tx, first Donation, session stripe.Session) error {
 	if first.Recurring != first.ID || session.Subscription == "" || session.Status != stripe.SessionComplete {
@@ -81,7 +81,7 @@ FROM donations.donations AS d
 WHERE d.id = @id
 FOR NO KEY UPDATE`
 
-// lockMonthsTx finds and locks a monthly gift, with its first gift before it: whoever locks both does so in this
+// lockMonthsTx finds and locks a monthly donation, with its first donation before it: whoever locks both does so in this
 // order. It returns pgx.ErrNoRows for one that is not of this account and livemode.
 func (s *Service) lockMonthsTx(ctx context.Context, tx pgx.Tx, account, subscription string) (Recurring, Donation, error) {
 	found, err := oneRecurring(tx.Query(ctx, findRecurringSQL, pgx.NamedArgs{
@@ -132,8 +132,8 @@ FROM donations.recurring AS r
 WHERE r.stripe_account = @account
 	AND r.subscription_id = ANY(@subscriptions::text[])`
 
-// subscriptionVersions returns which version of its monthly gift a reading of each subscription will be later than.
-// One that no gift knows has none.
+// subscriptionVersions returns which version of its monthly donation a reading of each subscription will be later than.
+// One that no donation knows has none.
 func (s *Service) subscriptionVersions(ctx context.Context, account string, subscriptions ...string) (map[string]string, error) {
 	rows, err := s.cfg.Pool.Query(ctx, subscriptionVersionsSQL, pgx.NamedArgs{"account": account, "subscriptions": subscriptions})
 	if err != nil {
@@ -148,8 +148,8 @@ func (s *Service) subscriptionVersions(ctx context.Context, account string, subs
 	return versions, postgres.Error(err)
 }
 
-// ReadSubscription reads a subscription at Stripe and brings its monthly gift in step with it. It is safe to repeat.
-// ours is false for one that belongs to no monthly gift of this account, or that Stripe does not have.
+// ReadSubscription reads a subscription at Stripe and brings its monthly donation in step with it. It is safe to repeat.
+// ours is false for one that belongs to no monthly donation of this account, or that Stripe does not have.
 func (s *Service) ReadSubscription(ctx context.Context, account, id string) (ours bool, err error) {
 	versions, err := s.subscriptionVersions(ctx, account, id)
 	if err != nil {
@@ -184,7 +184,7 @@ func (s *Service) FindSubscriptions(ctx context.Context, account string, wanted 
 	return met, err
 }
 
-// applySubscription brings a monthly gift in step with its subscription as it was read. The gift must be of the version
+// applySubscription brings a monthly donation in step with its subscription as it was read. The donation must be of the version
 // that it was before that reading began: one that changed meanwhile may know more, of an end or of another amount, so
 // the subscription is read again. An end is for ever, and never old.
 func (s *Service) applySubscription(ctx context.Context, account string, sub stripe.Subscription, version string) (ours bool, err error) {

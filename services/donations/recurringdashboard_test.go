@@ -53,7 +53,7 @@ func TestAnEndOnADayIsToldAndKept(t *testing.T) {
 		if !r.CancelTime.Equal(c.at) || !r.NextDebit.Equal(c.next) || r.EndReason != c.reason || r.CancelAtPeriodEnd != c.noMonth || r.State != RecurringActive {
 			t.Errorf("%s: %+v", c.rule, r)
 		}
-		_, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 25_00 + int64(c.at.Day()), Currency: money.EUR})
+		_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 25_00 + int64(c.at.Day()), Currency: money.EUR})
 		if c.amounts != (err == nil) {
 			t.Errorf("%s: another amount: %v", c.rule, err)
 		}
@@ -66,7 +66,7 @@ func TestAnEndOnADayIsToldAndKept(t *testing.T) {
 	e.refreshRecurring(first)
 	t.Run("a member's end with the month comes first", func(t *testing.T) {
 		for range 2 {
-			r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
+			r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
 			if err != nil || r.Pending() || !r.CancelTime.Equal(end) || !r.NextDebit.IsZero() || r.EndReason != EndedByCollective {
 				t.Fatalf("%+v, %v", r, err)
 			}
@@ -77,7 +77,7 @@ func TestAnEndOnADayIsToldAndKept(t *testing.T) {
 		e.refreshRecurring(first)
 		earlier := end.Add(-aWeek).Truncate(time.Second)
 		e.must(e.sim.CancelAt(subscription, earlier)) // which nobody has heard of
-		r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
+		r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
 		if err != nil || !e.sim.Subscriptions("")[0].CancelAt.Equal(earlier) {
 			t.Errorf("%+v, %v, and at Stripe %+v", r, err, e.sim.Subscriptions("")[0])
 		}
@@ -133,7 +133,7 @@ func TestAPauseIsTold(t *testing.T) {
 			paused(time.Time{}, time.Time{})
 			e.clock.Set(end.Add(-time.Hour))
 			paused(after.Add(-aWeek), after)
-			if r, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil || !r.Paused || r.Pending() {
+			if r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil || !r.Paused || r.Pending() {
 				t.Errorf("another amount: %+v, %v", r, err)
 			}
 			e.clock.Set(end.Add(2 * time.Hour))
@@ -159,7 +159,7 @@ func TestAPauseIsTold(t *testing.T) {
 		first, subscription := e.paidMonthly()
 		e.must(e.sim.PauseCollection(subscription, stripesim.PauseKeepsDrafts, time.Time{}))
 		for range 2 {
-			r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor)
+			r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor)
 			if err != nil || r.State != RecurringCanceled || r.EndReason != EndedByDonor {
 				t.Fatalf("%+v, %v", r, err)
 			}
@@ -173,7 +173,7 @@ func TestALinkSurvivesAFailingRead(t *testing.T) {
 	first, _ := e.paidMonthly()
 	var token string
 	e.must(postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
-		token, _, err = e.gifts.newTokenTx(ctx, tx, first.ID, kindLink, linkLife)
+		token, _, err = e.donations.newTokenTx(ctx, tx, first.ID, kindLink, linkLife)
 		return err
 	}))
 	owner := pgtest.Owner(t, e.pool)
@@ -182,7 +182,7 @@ func TestALinkSurvivesAFailingRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if o, err := e.gifts.RedeemLink(t.Context(), vallon, first.ID, token); err == nil {
+			if o, err := e.donations.RedeemLink(t.Context(), vallon, first.ID, token); err == nil {
 				t.Fatalf("without %s it opens %+v", table, o)
 			}
 		}
@@ -191,11 +191,11 @@ func TestALinkSurvivesAFailingRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o, err := e.gifts.RedeemLink(t.Context(), vallon, first.ID, token)
+	o, err := e.donations.RedeemLink(t.Context(), vallon, first.ID, token)
 	if err != nil || o.Recurring.ID != first.ID || o.Token == "" {
 		t.Fatalf("%+v, %v", o, err)
 	}
-	_, err = e.gifts.RedeemLink(t.Context(), vallon, first.ID, token)
+	_, err = e.donations.RedeemLink(t.Context(), vallon, first.ID, token)
 	wantReason(t, err, "LINK_INVALID")
 }
 
@@ -223,13 +223,13 @@ func TestMembersAreToldOfEachEndOnce(t *testing.T) {
 	for kind, end := range map[string]func(*env, Donation, string){
 		"recurring_ended_by_donor": func(e *env, first Donation, _ string) {
 			for range 2 {
-				if _, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor); err != nil {
+				if _, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor); err != nil {
 					t.Fatal(err)
 				}
 			}
 		},
 		"recurring_ended_by_collective": func(e *env, first Donation, _ string) {
-			if _, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective); err != nil {
+			if _, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective); err != nil {
 				t.Fatal(err)
 			}
 			if told := e.endNotices(); len(told) != 0 {
@@ -266,7 +266,7 @@ func TestMembersAreToldOfEachEndOnce(t *testing.T) {
 			t.Fatal("not declined")
 		}
 		e.clock.Advance(25 * time.Hour)
-		if _, err := e.gifts.ReadSubscription(t.Context(), "", e.sim.Subscriptions("")[0].ID); err != nil {
+		if _, err := e.donations.ReadSubscription(t.Context(), "", e.sim.Subscriptions("")[0].ID); err != nil {
 			t.Fatal(err)
 		}
 		if told := e.endNotices(); len(told) != 0 {
@@ -306,15 +306,15 @@ func TestManyEndsAreFewNotices(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			e := newEnv(t, Limit{Burst: 1000, Interval: time.Millisecond})
 			e.clock.Set(time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)) // no midnight comes in between
-			var gifts []Donation
+			var donations []Donation
 			var subscriptions []string
 			for range count {
 				first, subscription := e.paidMonthly()
-				gifts, subscriptions = append(gifts, first), append(subscriptions, subscription)
+				donations, subscriptions = append(donations, first), append(subscriptions, subscription)
 			}
 			c.end(e, subscriptions)
 			for range 2 {
-				for _, first := range gifts {
+				for _, first := range donations {
 					e.refreshRecurring(first)
 				}
 			}
@@ -346,7 +346,7 @@ func TestARefusedDebitIsNotTriedAgainAfterTheEnd(t *testing.T) {
 			if r := e.recurring(first); !r.DebitPending {
 				t.Fatalf("%+v", r)
 			}
-			r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, reason)
+			r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, reason)
 			if err != nil || !r.CancelAtPeriodEnd || r.State != RecurringActive {
 				t.Fatalf("%+v, %v", r, err)
 			}

@@ -13,7 +13,7 @@ import (
 
 const aWeek = 7 * 24 * time.Hour
 
-// debitMonthly is a monthly gift whose first month is at the bank, and known to be.
+// debitMonthly is a monthly donation whose first month is at the bank, and known to be.
 func (e *env) debitMonthly(iban stripesim.IBAN) (first Donation) {
 	e.t.Helper()
 	if err := e.sim.OfferDebits("", true); err != nil {
@@ -30,10 +30,10 @@ func (e *env) debitMonthly(iban stripesim.IBAN) (first Donation) {
 // wantFirst asks Stripe about the first month, as a donor who waits makes the program do.
 func (e *env) wantFirst(first Donation, want State) {
 	e.t.Helper()
-	if err := e.gifts.Refresh(e.t.Context(), first.ID); err != nil {
+	if err := e.donations.Refresh(e.t.Context(), first.ID); err != nil {
 		e.t.Fatal(err)
 	}
-	d, err := e.gifts.byID(e.t.Context(), first.ID)
+	d, err := e.donations.byID(e.t.Context(), first.ID)
 	if err != nil || d.State != want {
 		e.t.Errorf("the first month is %s, want %s: %v", d.State, want, err)
 	}
@@ -44,14 +44,14 @@ func (e *env) latestInvoice() string {
 	return all[len(all)-1].LatestInvoiceID
 }
 
-// lookUp asks whose gift the payment of an invoice is, as the sync does that found its money.
+// lookUp asks whose donation the payment of an invoice is, as the sync does that found its money.
 func (e *env) lookUp(invoice string, charged stripesim.BalanceTransaction) {
 	e.t.Helper()
-	money, err := e.gifts.cfg.Stripe.GetBalanceTransaction(e.t.Context(), "", charged.ID)
+	money, err := e.donations.cfg.Stripe.GetBalanceTransaction(e.t.Context(), "", charged.ID)
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	_, told, err := e.gifts.NewLookup("").Ask(e.t.Context(), Payment{Intent: money.Source.PaymentIntent, Invoice: invoice, Money: &money})
+	_, told, err := e.donations.NewLookup("").Ask(e.t.Context(), Payment{Intent: money.Source.PaymentIntent, Invoice: invoice, Money: &money})
 	if err != nil || !told {
 		e.t.Fatalf("told %v, %v", told, err)
 	}
@@ -94,10 +94,10 @@ func TestAFirstMonthByDebitIsPendingUntilItIsGivenUp(t *testing.T) {
 		e.wantFirst(first, StatePending)
 		e.refreshRecurring(first)
 		if r := e.recurring(first); r.State != RecurringPastDue {
-			t.Errorf("the monthly gift is %s", r.State)
+			t.Errorf("the monthly donation is %s", r.State)
 		}
-		pending, err := e.gifts.byID(t.Context(), first.ID)
-		if page := e.gifts.whereToPay(t.Context(), pending); err != nil || page != "" {
+		pending, err := e.donations.byID(t.Context(), first.ID)
+		if page := e.donations.whereToPay(t.Context(), pending); err != nil || page != "" {
 			t.Errorf("it can be paid a second time, on %q: %v", page, err)
 		}
 		e.clock.Advance(4 * 24 * time.Hour) // the second debit is at the bank
@@ -128,11 +128,11 @@ func TestAFirstMonthByDebitIsPendingUntilItIsGivenUp(t *testing.T) {
 // applySession has the session say what the event of a debit's answer does.
 func (e *env) applySession(first Donation, failed bool) bool {
 	e.t.Helper()
-	session, err := e.gifts.cfg.Stripe.GetSession(e.t.Context(), "", first.CheckoutSession)
+	session, err := e.donations.cfg.Stripe.GetSession(e.t.Context(), "", first.CheckoutSession)
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	return e.gifts.applySession(e.t.Context(), SessionFact{Session: session, Failed: failed, At: e.clock.Now()}) == nil
+	return e.donations.applySession(e.t.Context(), SessionFact{Session: session, Failed: failed, At: e.clock.Now()}) == nil
 }
 
 func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
@@ -151,7 +151,7 @@ func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
 	if err := e.sim.SettleInvoice(voided, true); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", voided)
+	inv, err := e.donations.cfg.Stripe.GetInvoice(t.Context(), "", voided)
 	if err != nil || inv.Paid {
 		t.Fatalf("the invoice is %+v, %v", inv, err)
 	}
@@ -162,9 +162,9 @@ func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
 	if paid, _ := e.months(); len(paid) != 2 || paid[1] != 20_00 {
 		t.Fatalf("paid months %v", paid)
 	}
-	t.Run("and is no second gift when the invoice becomes paid after all", func(t *testing.T) {
+	t.Run("and is no second donation when the invoice becomes paid after all", func(t *testing.T) {
 		inv.Paid, inv.PaidAt, inv.Amount.Minor = true, e.clock.Now(), 20_00
-		if ours, err := e.gifts.ApplyInvoice(t.Context(), "", inv); err != nil || !ours {
+		if ours, err := e.donations.ApplyInvoice(t.Context(), "", inv); err != nil || !ours {
 			t.Fatal(ours, err)
 		}
 		if paid, _ := e.months(); len(paid) != 2 {
@@ -176,7 +176,7 @@ func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
+		if ours, err := e.donations.ReadRefund(t.Context(), "", id); err != nil || !ours {
 			t.Errorf("ours %v, %v", ours, err)
 		}
 	})
@@ -195,7 +195,7 @@ func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
+		if ours, err := e.donations.ReadRefund(t.Context(), "", id); err != nil || !ours {
 			t.Errorf("ours %v, %v", ours, err)
 		}
 		if paid, _ := e.months(); len(paid) != 3 {
@@ -204,7 +204,7 @@ func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
 	})
 }
 
-// monthlyInPounds begins a monthly gift whose donor pays in another currency than the campaign's.
+// monthlyInPounds begins a monthly donation whose donor pays in another currency than the campaign's.
 func (e *env) monthlyInPounds() (first Donation) {
 	e.t.Helper()
 	first = e.monthly()
@@ -217,13 +217,13 @@ func (e *env) monthlyInPounds() (first Donation) {
 	return first
 }
 
-// Amount and currency of such a month's invoice are the donor's; the gift's are the campaign's.
+// Amount and currency of such a month's invoice are the donor's; the donation's are the campaign's.
 func TestMonthsInTheDonorsCurrency(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first := e.monthlyInPounds()
 	e.wantFirst(first, StateSucceeded)
 	e.refreshRecurring(first)
-	if _, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil {
+	if _, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil {
 		t.Fatal(err)
 	}
 	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
@@ -236,14 +236,14 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 		e.sim.SetFeeDelay(time.Hour)
 		e.clock.Set(e.recurring(first).PeriodEnd.Add(90 * time.Minute))
 		e.sim.Subscriptions("")
-		inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
+		inv, err := e.donations.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
 		if err != nil || !inv.Paid || inv.Amount != (money.Amount{Minor: 25_80, Currency: "GBP"}) {
 			t.Fatalf("the invoice is %+v, %v", inv, err)
 		}
-		_, err = e.gifts.ApplyInvoice(t.Context(), "", inv)
+		_, err = e.donations.ApplyInvoice(t.Context(), "", inv)
 		wantReason(t, err, "FEE_UNKNOWN")
 		e.sim.SettleFees()
-		if ours, err := e.gifts.ApplyInvoice(t.Context(), "", inv); err != nil || !ours {
+		if ours, err := e.donations.ApplyInvoice(t.Context(), "", inv); err != nil || !ours {
 			t.Fatal(ours, err)
 		}
 		if paid, _ := e.months(); len(paid) != 3 || paid[2] != 30_00 {
@@ -256,7 +256,7 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 			ID: "in_third", Subscription: e.recurring(first).Subscription, Recurring: first.ID, Paid: true, PaymentIntent: "pi_third",
 			Amount: money.Amount{Minor: 25_80, Currency: "GBP"}, PaidAt: e.clock.Now(),
 		}
-		ours, err := e.gifts.applyPaidInvoice(t.Context(), "", inv, &stripe.BalanceTransaction{Amount: 32_00, Currency: "USD"})
+		ours, err := e.donations.applyPaidInvoice(t.Context(), "", inv, &stripe.BalanceTransaction{Amount: 32_00, Currency: "USD"})
 		if paid, _ := e.months(); err != nil || !ours || e.count() != before+1 || paid[len(paid)-1] != 30_00 {
 			t.Errorf("%v, %v: paid %v", ours, err, paid)
 		}
@@ -267,18 +267,18 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 func TestAFirstMonthInTheDonorsCurrencyThatIsFasterThanItsSession(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first := e.monthlyInPounds()
-	inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
+	inv, err := e.donations.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
 	if err != nil || !inv.First || inv.Amount.Currency != "GBP" {
 		t.Fatalf("the invoice is %+v, %v", inv, err)
 	}
 	for range 2 {
-		ours, err := e.gifts.applyPaidInvoice(t.Context(), "", inv, &stripe.BalanceTransaction{Amount: 20_01, Currency: "EUR"})
+		ours, err := e.donations.applyPaidInvoice(t.Context(), "", inv, &stripe.BalanceTransaction{Amount: 20_01, Currency: "EUR"})
 		if err != nil || !ours {
 			t.Fatal(ours, err)
 		}
 		e.wantFirst(first, StateSucceeded)
 		if paid, states := e.months(); len(states) != 1 || len(paid) != 1 || paid[0] != 20_00 {
-			t.Errorf("paid %v, %v: it is another gift", paid, states)
+			t.Errorf("paid %v, %v: it is another donation", paid, states)
 		}
 	}
 }
@@ -287,7 +287,7 @@ func TestAnEndWithTheMonthTakesNoDraft(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	e.clock.Set(e.recurring(first).PeriodEnd.Add(10 * time.Minute))
-	r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor)
+	r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor)
 	if err != nil || r.State != RecurringCanceled || r.EndReason != EndedByDonor || r.Pending() {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -304,7 +304,7 @@ func TestAnEndWithTheMonthTakesNoDraft(t *testing.T) {
 		before := len(e.sim.BalanceTransactions(""))
 		e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
 		e.refreshRecurring(first)
-		r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor)
+		r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor)
 		if err != nil || r.State != RecurringActive || !r.CancelAtPeriodEnd {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -340,7 +340,7 @@ func TestAnEndWithTheMonthWaitsForNoneThatCouldNotBeCharged(t *testing.T) {
 // A payment that nothing leads to is looked for in vain, once.
 func TestAPaymentOfNobodys(t *testing.T) {
 	e := newEnv(t, Limit{})
-	lookup := e.gifts.NewLookup("")
+	lookup := e.donations.NewLookup("")
 	for range 3 {
 		if claim, told, err := lookup.Ask(t.Context(), Payment{Intent: "pi_nobody"}); claim != uuid.Nil || !told || err != nil {
 			t.Errorf("%s, %v, %v", claim, told, err)
@@ -351,7 +351,7 @@ func TestAPaymentOfNobodys(t *testing.T) {
 	}
 }
 
-// A campaign that closes while a month is at the bank ends the gift with that month. Once the bank refuses it, the month
+// A campaign that closes while a month is at the bank ends the donation with that month. Once the bank refuses it, the month
 // is not paid for, and Stripe would debit it again.
 func TestAMonthThatFailsAfterItsCampaignClosedIsNotTriedAgain(t *testing.T) {
 	e := newEnv(t, Limit{})
@@ -403,7 +403,7 @@ func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 			e.refreshRecurring(first)
 			e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
 			e.sim.Subscriptions("")
-			inv, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
+			inv, err := e.donations.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
 			if err != nil || inv.Paid || !inv.UnderWay {
 				t.Fatalf("the invoice is %+v, %v", inv, err)
 			}
@@ -414,10 +414,10 @@ func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 						ID: "py_month", Object: "charge", Charge: "py_month", PaymentIntent: inv.PaymentIntent, Amount: 20_00, Currency: "EUR", Status: status,
 					},
 				}
-				if ours, err := e.gifts.applyPaidInvoice(t.Context(), "", inv, brought); err != nil || !ours {
+				if ours, err := e.donations.applyPaidInvoice(t.Context(), "", inv, brought); err != nil || !ours {
 					t.Fatal(ours, err)
 				}
-				matches, err := e.gifts.Find(t.Context(), "", []Clue{{PaymentIntent: inv.PaymentIntent}})
+				matches, err := e.donations.Find(t.Context(), "", []Clue{{PaymentIntent: inv.PaymentIntent}})
 				if err != nil || !matches[0].IsPaidBy(money.Amount{Minor: 20_00, Currency: money.EUR}) {
 					t.Errorf("%s, found %+v, %v", status, matches, err)
 				}
@@ -432,11 +432,11 @@ func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 				if err := e.sim.SettleInvoice(inv.ID, true); err != nil {
 					t.Fatal(err)
 				}
-				paid, err := e.gifts.cfg.Stripe.GetInvoice(t.Context(), "", inv.ID)
+				paid, err := e.donations.cfg.Stripe.GetInvoice(t.Context(), "", inv.ID)
 				if err != nil || !paid.Paid {
 					t.Fatalf("the invoice is %+v, %v", paid, err)
 				}
-				if _, err := e.gifts.ApplyInvoice(t.Context(), "", paid); err != nil {
+				if _, err := e.donations.ApplyInvoice(t.Context(), "", paid); err != nil {
 					t.Fatal(err)
 				}
 				if _, states := e.months(); len(states) != 2 || states[1] != StateSucceeded {

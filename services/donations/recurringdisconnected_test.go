@@ -16,7 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// connectedMonthly is a paid monthly gift on an account of the collective's own, with its subscription's id.
+// connectedMonthly is a paid monthly donation on an account of the collective's own, with its subscription's id.
 func (e *env) connectedMonthly() (first Donation, subscription string) {
 	e.t.Helper()
 	if _, err := e.groups.Update(e.t.Context(), "vallon", "", func(c *collectives.Collective) error {
@@ -30,7 +30,7 @@ func (e *env) connectedMonthly() (first Donation, subscription string) {
 	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardOK); err != nil {
 		e.t.Fatal(err)
 	}
-	if err := e.gifts.Refresh(e.t.Context(), first.ID); err != nil {
+	if err := e.donations.Refresh(e.t.Context(), first.ID); err != nil {
 		e.t.Fatal(err)
 	}
 	e.refreshRecurring(first)
@@ -52,7 +52,7 @@ func (e *env) connect(is bool) {
 
 func (e *env) answer(first Donation) *recurringv1.RecurringDonation {
 	e.t.Helper()
-	answer, err := NewRecurringServer(e.gifts).GetRecurringDonation(e.t.Context(), &recurringv1.GetRecurringDonationRequest{Name: e.recurring(first).Name()})
+	answer, err := NewRecurringServer(e.donations).GetRecurringDonation(e.t.Context(), &recurringv1.GetRecurringDonationRequest{Name: e.recurring(first).Name()})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -63,13 +63,13 @@ func (e *env) answer(first Donation) *recurringv1.RecurringDonation {
 // connected again, in whatever order the wishes came and however often each.
 func TestAWishWaitsForTheAccount(t *testing.T) {
 	stop := func(e *env, first Donation) (Recurring, error) {
-		return e.gifts.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor)
+		return e.donations.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor)
 	}
 	endWithMonth := func(e *env, first Donation) (Recurring, error) {
-		return e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
+		return e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
 	}
 	change := func(e *env, first Donation) (Recurring, error) {
-		return e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
+		return e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
 	}
 	for name, c := range map[string]struct {
 		wishes []func(*env, Donation) (Recurring, error)
@@ -144,7 +144,7 @@ func TestAWishFindsOutThatTheAccountIsDisconnected(t *testing.T) {
 	first, _ := e.connectedMonthly()
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/subscriptions", Status: http.StatusForbidden, Code: "account_invalid"})
 	e.clock.Advance(time.Second)
-	if r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor); err != nil || !r.Pending() {
+	if r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor); err != nil || !r.Pending() {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if a := e.answer(first); !a.GetAccountDisconnected() {
@@ -159,11 +159,11 @@ func TestAWishFindsOutThatTheAccountIsDisconnected(t *testing.T) {
 }
 
 // A wish that failed before waits no longer than one that did not.
-func TestMonthlyGiftsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
+func TestMonthlyDonationsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.connectedMonthly()
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/subscriptions", Status: http.StatusInternalServerError, Times: 1})
-	if r, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor); err != nil || !r.Pending() {
+	if r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor); err != nil || !r.Pending() {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	e.connect(false)
@@ -175,9 +175,9 @@ func TestMonthlyGiftsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 		t.Errorf("Stripe was called %d times", n)
 	}
 	t.Run("and no link can be mailed, whatever is asked for", func(t *testing.T) {
-		e.gifts.cfg.Mail = e.sender()
-		for _, id := range []Donation{first, {ID: e.gifts.cfg.NewID()}} {
-			wantReason(t, e.gifts.RequestLink(t.Context(), vallon, id.ID, network), "STRIPE_ACCOUNT_DISCONNECTED")
+		e.donations.cfg.Mail = e.sender()
+		for _, id := range []Donation{first, {ID: e.donations.cfg.NewID()}} {
+			wantReason(t, e.donations.RequestLink(t.Context(), vallon, id.ID, network), "STRIPE_ACCOUNT_DISCONNECTED")
 		}
 		if _, err := e.campaigns.Create(t.Context(), campaigns.Name{Collective: "vallon", Campaign: "secret"}, campaigns.Content{
 			Texts: map[string]campaigns.Text{"fr": {Title: "Un brouillon"}}, Currency: money.EUR,
@@ -187,7 +187,7 @@ func TestMonthlyGiftsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, hidden := range []string{"secret", "nowhere"} { // nor does anybody learn which campaigns there are
-			if err := e.gifts.RequestLink(t.Context(), campaigns.Name{Collective: "vallon", Campaign: hidden}, first.ID, network); err != nil {
+			if err := e.donations.RequestLink(t.Context(), campaigns.Name{Collective: "vallon", Campaign: hidden}, first.ID, network); err != nil {
 				t.Errorf("%s: %v", hidden, err)
 			}
 		}

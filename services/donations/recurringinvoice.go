@@ -18,10 +18,10 @@ import (
 // errForeignInvoice: what it brought is known from the balance only.
 var errForeignInvoice = errors.New("donations: a month in the donor's own currency")
 
-// ApplyInvoice makes sure that a paid invoice is exactly one gift: the first is the gift that its donor started,
-// each other one of its own. It is safe to repeat and in any order with sessions, and the gift is booked when its
-// balance transaction is. An unpaid one is no gift; a first one that nobody will collect any more is a debit that
-// failed. ours is false for an invoice that belongs to no monthly gift of this account. It must not be called in a
+// ApplyInvoice makes sure that a paid invoice is exactly one donation: the first is the donation that its donor started,
+// each other one of its own. It is safe to repeat and in any order with sessions, and the donation is booked when its
+// balance transaction is. An unpaid one is no donation; a first one that nobody will collect any more is a debit that
+// failed. ours is false for an invoice that belongs to no monthly donation of this account. It must not be called in a
 // transaction: what Stripe converted is asked for, and UNAVAILABLE (FEE_UNKNOWN) while it is not known.
 func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.Invoice) (ours bool, err error) {
 	ours, err = s.applyPaidInvoice(ctx, account, inv, nil)
@@ -75,7 +75,7 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 		}
 		if inv.Amount.Currency != r.Amount.Currency {
 			// The donor was shown a price in another currency. The first month is what was agreed on, or it would be
-			// another gift beside that; each other one is what it brought, or else was asked for.
+			// another donation beside that; each other one is what it brought, or else was asked for.
 			switch {
 			case inv.First:
 				inv.Amount = first.Amount
@@ -199,8 +199,8 @@ FROM donations.donations AS d
 WHERE d.stripe_account = @account
 	AND d.invoice_id = @invoice`
 
-// payMonthTx marks the invoice's gift as paid, or adds it, in a state of before that while its debit is at the bank or
-// has failed; asked is in the donor's own currency. The caller holds the lock of the first gift, so that of
+// payMonthTx marks the invoice's donation as paid, or adds it, in a state of before that while its debit is at the bank or
+// has failed; asked is in the donor's own currency. The caller holds the lock of the first donation, so that of
 // two who do so at once the second sees what the first did.
 func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice, asked money.Amount, state State) error {
 	now := s.now()
@@ -246,7 +246,7 @@ SET
 WHERE r.id = @id
 	AND (r.state IN ('created', 'expired') OR r.customer_id IS NULL OR r.debit_pending)`
 
-// noteInvoiceTx begins a monthly gift whose session was not heard of, and ends the wait for a debit. An invoice says
+// noteInvoiceTx begins a monthly donation whose session was not heard of, and ends the wait for a debit. An invoice says
 // nothing of an end.
 func (s *Service) noteInvoiceTx(ctx context.Context, tx pgx.Tx, r Recurring, inv stripe.Invoice) error {
 	now := s.now()

@@ -28,12 +28,12 @@ const (
 	kindLink, kindPage = "link", "page"
 )
 
-// How often links are asked for, by one network and for one gift: whoever knows its address may ask, and its donor
-// must not be flooded with mail. And how often the page of one gift asks something of Stripe, whose calls all share.
+// How often links are asked for, by one network and for one donation: whoever knows its address may ask, and its donor
+// must not be flooded with mail. And how often the page of one donation asks something of Stripe, whose calls all share.
 var (
-	linkLimit     = Limit{Burst: 10, Interval: time.Minute}
-	giftLinkLimit = Limit{Burst: 3, Interval: 4 * time.Hour}
-	pageLimit     = Limit{Burst: 10, Interval: time.Minute}
+	linkLimit         = Limit{Burst: 10, Interval: time.Minute}
+	donationLinkLimit = Limit{Burst: 3, Interval: 4 * time.Hour}
+	pageLimit         = Limit{Burst: 10, Interval: time.Minute}
 )
 
 // linkArgs asks to mail a link. Neither the token nor the address is in it: both are made and read by the job.
@@ -64,15 +64,15 @@ func (w *linkWorker) Work(ctx context.Context, job *river.Job[linkArgs]) error {
 	return w.service.mailLink(ctx, job)
 }
 
-// limitKeyOf is limitKey for what is no network's gifts.
+// limitKeyOf is limitKey for what is no network's donations.
 func (s *Service) limitKeyOf(what, whom string, now time.Time) []byte {
 	mac := hmac.New(sha256.New, s.cfg.SecretKey)
 	mac.Write([]byte("donations." + what + "\n" + now.UTC().Format(time.DateOnly) + "\n" + whom))
 	return mac.Sum(nil)[:16]
 }
 
-// RequestLink has a link mailed to the donor of a monthly gift that goes on, and says nothing of whether there is
-// one. Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED, and STRIPE_ACCOUNT_DISCONNECTED, whatever gift is asked for,
+// RequestLink has a link mailed to the donor of a monthly donation that goes on, and says nothing of whether there is
+// one. Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED, and STRIPE_ACCOUNT_DISCONNECTED, whatever donation is asked for,
 // since only Stripe knows the address), RESOURCE_EXHAUSTED (TOO_MANY_LINKS).
 func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, network netip.Prefix) error {
 	if !s.cfg.Mail.Enabled() {
@@ -99,8 +99,8 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 		if err != nil {
 			return postgres.Error(err)
 		}
-		// Who waits for a mail is told nothing else than who has no gift.
-		if wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("gift links", id.String(), now), giftLinkLimit, now); err != nil || wait > 0 {
+		// Who waits for a mail is told nothing else than who has no donation.
+		if wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("donation links", id.String(), now), donationLinkLimit, now); err != nil || wait > 0 {
 			return err
 		}
 		_, err = s.cfg.Jobs.InsertTx(ctx, tx, linkArgs{Recurring: id}, nil)
@@ -220,9 +220,9 @@ type Opened struct {
 	ExpireTime time.Time
 }
 
-// RedeemLink takes a link's token, once, and returns the monthly gift with a token for its page. All that the answer
+// RedeemLink takes a link's token, once, and returns the monthly donation with a token for its page. All that the answer
 // needs is read before the link is used up, so that a failing read leaves it good. Errors: FAILED_PRECONDITION
-// (LINK_INVALID), for a gift that is not there too.
+// (LINK_INVALID), for a donation that is not there too.
 func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, token string) (Opened, error) {
 	invalid := errs.Precondition("LINK_INVALID", "The link was used, or is too old; ask for another.")
 	named := pgx.NamedArgs{
@@ -268,7 +268,7 @@ WHERE t.hash = @hash
 	AND t.kind = 'page'
 	AND t.expires_at > @now`
 
-// checkPageToken is FAILED_PRECONDITION (MANAGE_TOKEN_INVALID) unless the token was given to the donor of this gift
+// checkPageToken is FAILED_PRECONDITION (MANAGE_TOKEN_INVALID) unless the token was given to the donor of this donation
 // within the last half hour.
 func (s *Service) checkPageToken(ctx context.Context, id uuid.UUID, token string) error {
 	tag, err := s.cfg.Pool.Exec(ctx, pageTokenSQL, pgx.NamedArgs{"hash": tokenHash(token), "recurring": id, "now": s.now()})
@@ -286,7 +286,7 @@ func (s *Service) checkPageToken(ctx context.Context, id uuid.UUID, token string
 func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("gift pages", id.String(), now), pageLimit, now)
+		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("donation pages", id.String(), now), pageLimit, now)
 		if err != nil || wait == 0 {
 			return err
 		}
@@ -296,8 +296,8 @@ func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 	})
 }
 
-// PortalURL returns the address of a page at Stripe where the donor of a monthly gift changes the card. It leads
-// back to the first gift's page. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED,
+// PortalURL returns the address of a page at Stripe where the donor of a monthly donation changes the card. It leads
+// back to the first donation's page. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED,
 // STRIPE_ACCOUNT_DISCONNECTED; UNAVAILABLE: STRIPE_UNAVAILABLE.
 func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (string, error) {
 	r, err := s.GetRecurring(ctx, campaign, id)
@@ -310,5 +310,5 @@ func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uui
 	if err := s.changeable(ctx, r); err != nil {
 		return "", err
 	}
-	return s.cfg.Stripe.CreatePortalSession(ctx, r.StripeAccount, r.Customer, s.giftPage(r.Campaign, r.ID, r.Locale), r.Locale)
+	return s.cfg.Stripe.CreatePortalSession(ctx, r.StripeAccount, r.Customer, s.donationPage(r.Campaign, r.ID, r.Locale), r.Locale)
 }

@@ -24,11 +24,11 @@ func (e *env) once(method, path string, happens func()) {
 func TestAnOldReadingTakesNothingBack(t *testing.T) {
 	for what, change := range map[string]func(*env, Donation) error{
 		"an end": func(e *env, first Donation) error {
-			_, err := e.gifts.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
+			_, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
 			return err
 		},
 		"an amount": func(e *env, first Donation) error {
-			_, err := e.gifts.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
+			_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
 			return err
 		},
 	} {
@@ -59,11 +59,11 @@ func TestAnOldReadingByPagesTakesNothingBack(t *testing.T) {
 		first, subscription := e.paidMonthly()
 		wanted, last = append(wanted, stripe.Wanted{ID: subscription, Created: e.clock.Now()}), first
 	}
-	met, err := e.gifts.FindSubscriptions(t.Context(), "", wanted)
+	met, err := e.donations.FindSubscriptions(t.Context(), "", wanted)
 	if err != nil || len(met) != len(wanted) {
 		t.Fatalf("%d are met, %v", len(met), err)
 	}
-	if _, err := e.gifts.EndRecurring(t.Context(), vallon, last.ID, true, EndedByDonor); err != nil {
+	if _, err := e.donations.EndRecurring(t.Context(), vallon, last.ID, true, EndedByDonor); err != nil {
 		t.Fatal(err)
 	}
 	for id, apply := range met {

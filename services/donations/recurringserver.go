@@ -18,7 +18,7 @@ type recurringServer struct {
 	service *Service
 }
 
-// NewRecurringServer returns the part of the service that is about monthly gifts as gRPC.
+// NewRecurringServer returns the part of the service that is about monthly donations as gRPC.
 func NewRecurringServer(s *Service) recurringv1.RecurringServiceServer {
 	return &recurringServer{service: s}
 }
@@ -67,7 +67,7 @@ func (s *recurringServer) ListRecurringDonations(ctx context.Context, req *recur
 }
 
 // listRecurringFilter keeps the tokens of other lists out.
-const listRecurringFilter = "monthly gifts of "
+const listRecurringFilter = "monthly donations of "
 
 func (s *recurringServer) CancelRecurringDonation(ctx context.Context, req *recurringv1.CancelRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	campaign, id, err := parseRecurringName(req.GetName())
@@ -151,7 +151,7 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 	return &recurringv1.CreatePortalSessionResponse{Url: url}, nil
 }
 
-// disconnected reports whether Stripe can be told and asked nothing about the collective's monthly gifts.
+// disconnected reports whether Stripe can be told and asked nothing about the collective's monthly donations.
 func (s *Service) disconnected(ctx context.Context, collective string) (bool, error) {
 	err := s.cfg.Collectives.CheckConnected(ctx, collective)
 	if err != nil && errs.As(err).Reason == "STRIPE_ACCOUNT_DISCONNECTED" {

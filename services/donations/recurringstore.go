@@ -68,7 +68,7 @@ SELECT` + recurringColumns + `
 FROM donations.recurring AS r
 WHERE r.id = @id`
 
-// GetRecurring returns one monthly gift of a campaign, with the end that comes of the campaign's; one that does not
+// GetRecurring returns one monthly donation of a campaign, with the end that comes of the campaign's; one that does not
 // exist, or is another campaign's, is NOT_FOUND.
 func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Recurring, error) {
 	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
@@ -83,7 +83,7 @@ func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id 
 	return found[0], err
 }
 
-// foresee notes the end that upkeep is about to wish of a campaign's monthly gifts once that is over, as endClosedSQL
+// foresee notes the end that upkeep is about to wish of a campaign's monthly donations once that is over, as endClosedSQL
 // does: until then nobody shall be told of a next month.
 func (s *Service) foresee(ctx context.Context, name campaigns.Name, found []Recurring) error {
 	if len(found) == 0 {
@@ -114,7 +114,7 @@ ORDER BY
 	r.id DESC
 LIMIT @count`
 
-// ListRecurring returns up to count monthly gifts of a campaign as GetRecurring does, newest first, those before the
+// ListRecurring returns up to count monthly donations of a campaign as GetRecurring does, newest first, those before the
 // given one.
 func (s *Service) ListRecurring(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Recurring, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listRecurringSQL, pgx.NamedArgs{
@@ -158,7 +158,7 @@ SELECT
 FROM donations.donations AS d
 WHERE d.id = @id`
 
-// beginRecurringTx makes the gift that was inserted in the same transaction the first month of a monthly one.
+// beginRecurringTx makes the donation that was inserted in the same transaction the first month of a monthly one.
 func beginRecurringTx(ctx context.Context, tx pgx.Tx, first uuid.UUID) error {
 	_, err := tx.Exec(ctx, insertRecurringSQL, pgx.NamedArgs{"id": first})
 	return postgres.Error(err)

@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// recurringWords are what donors of monthly gifts are told, in one language.
+// recurringWords are what donors of monthly donations are told, in one language.
 type recurringWords struct {
 	// note stands on Stripe's page, above the button.
 	note string
@@ -31,11 +31,11 @@ Il ne fonctionne qu’une seule fois, et pendant 24 heures. Si vous ne l’avez 
 	},
 	"en": {
 		note: "You give this amount each month until you stop it: a link by e-mail is enough, without an account. " +
-			"If the campaign ends, your monthly gift stops by itself at the end of the month already paid.",
+			"If the campaign ends, your monthly donation stops by itself at the end of the month already paid.",
 		subject: "The link that you asked for",
 		text: `Hello,
 
-Here is the link that you asked for. It lets you see, change or stop your monthly gift:
+Here is the link that you asked for. It lets you see, change or stop your monthly donation:
 
 %s
 
@@ -44,7 +44,7 @@ It works once, and for 24 hours. If you did not ask for it, you can ignore this 
 	},
 }
 
-// recurringNote is empty for a single gift.
+// recurringNote is empty for a single donation.
 func recurringNote(d Donation) string {
 	if d.Recurring == uuid.Nil {
 		return ""

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// A monthly gift ends with its campaign: that is said on the page where it begins, before anything is paid.
+// A monthly donation ends with its campaign: that is said on the page where it begins, before anything is paid.
 func TestTheEndWithTheCampaignIsSaidBeforehand(t *testing.T) {
 	e := newEnv(t, Limit{})
 	for locale, words := range map[string]string{
 		"fr": "Si la campagne se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
-		"en": "If the campaign ends, your monthly gift stops by itself at the end of the month already paid.",
+		"en": "If the campaign ends, your monthly donation stops by itself at the end of the month already paid.",
 	} {
 		in := intent()
 		in.Monthly, in.Locale = true, locale

@@ -30,7 +30,7 @@ func TestAnUnpaidPeriodIsToldOnce(t *testing.T) {
 		{"nor when it is paid at last", stripe.SubscriptionActive, end, 1},
 		{"the next one is another", stripe.SubscriptionUnpaid, end.AddDate(0, 1, 0), 2},
 	} {
-		if _, err := e.gifts.applySubscription(t.Context(), "", stripe.Subscription{
+		if _, err := e.donations.applySubscription(t.Context(), "", stripe.Subscription{
 			ID: subscription, Status: read.status, Recurring: first.ID, Amount: r.Amount, PeriodEnd: read.periodEnd,
 		}, e.recurring(first).version); err != nil {
 			t.Fatalf("%s: %v", read.rule, err)

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// recurringEvery is how often monthly gifts are looked after.
+	// recurringEvery is how often monthly donations are looked after.
 	recurringEvery = time.Minute
 	// Of each kind of work recurringCount is taken up at a time, until nothing is due or the next look is, and
 	// recurringAtOnce of it is done at once: a campaign that closes may leave thousands, and those that are renewed
@@ -34,7 +34,7 @@ const (
 	lookPause = 6 * time.Hour
 )
 
-// recurringArgs asks to look after monthly gifts.
+// recurringArgs asks to look after monthly donations.
 type recurringArgs struct{}
 
 // Kind names the job in River.
@@ -45,7 +45,7 @@ func (recurringArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: recurringQueue, MaxAttempts: 1}
 }
 
-// recurringWorkersTo adds the workers that look after monthly gifts.
+// recurringWorkersTo adds the workers that look after monthly donations.
 func (s *Service) recurringWorkersTo(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[recurringArgs]) error {
 		return s.KeepRecurring(ctx)
@@ -62,24 +62,24 @@ func recurringJob() *river.PeriodicJob {
 	)
 }
 
-// KeepRecurring ends what closed campaigns leave, carries out wishes that wait, asks Stripe about monthly gifts that
+// KeepRecurring ends what closed campaigns leave, carries out wishes that wait, asks Stripe about monthly donations that
 // nothing was heard of, and deletes old tokens. It is safe to interrupt and to repeat; two at once do each thing
 // once.
 func (s *Service) KeepRecurring(ctx context.Context) error {
 	ctx = stripe.Background(ctx)
 	now := s.now()
 	if err := s.endOfClosedCampaigns(ctx, now); err != nil {
-		return fmt.Errorf("end monthly gifts of closed campaigns: %w", err)
+		return fmt.Errorf("end monthly donations of closed campaigns: %w", err)
 	}
 	if _, err := s.cfg.Pool.Exec(ctx, expireRecurringSQL, pgx.NamedArgs{"now": now}); err != nil {
-		return fmt.Errorf("expire monthly gifts: %w", postgres.Error(err))
+		return fmt.Errorf("expire monthly donations: %w", postgres.Error(err))
 	}
 	if _, err := s.cfg.Pool.Exec(ctx, forgetTokensSQL, pgx.NamedArgs{"now": now}); err != nil {
 		return fmt.Errorf("forget tokens: %w", postgres.Error(err))
 	}
 	return errors.Join(
-		s.each(ctx, "a wish about a monthly gift waits", dueWishesSQL, s.fulfil),
-		s.each(ctx, "a monthly gift cannot be asked for", dueLooksSQL, s.RefreshRecurring),
+		s.each(ctx, "a wish about a monthly donation waits", dueWishesSQL, s.fulfil),
+		s.each(ctx, "a monthly donation cannot be asked for", dueLooksSQL, s.RefreshRecurring),
 	)
 }
 
@@ -110,7 +110,7 @@ RETURNING
 	r.collective,
 	r.campaign`
 
-// endOfClosedCampaigns wishes the end of all monthly gifts whose campaign takes no gifts any more, and tells members.
+// endOfClosedCampaigns wishes the end of all monthly donations whose campaign takes no donations any more, and tells members.
 func (s *Service) endOfClosedCampaigns(ctx context.Context, now time.Time) error {
 	const batch = 500
 	for {
@@ -228,7 +228,7 @@ func (s *Service) each(ctx context.Context, failure, sql string, work func(conte
 	return nil
 }
 
-// RefreshRecurring reads a monthly gift's subscription and paid invoices at Stripe and applies what they say. It
+// RefreshRecurring reads a monthly donation's subscription and paid invoices at Stripe and applies what they say. It
 // does nothing before somebody paid, and while the collective's account is disconnected.
 func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
@@ -280,7 +280,7 @@ WHERE d.recurring_id = @id
 	AND d.payment_intent_id IS NOT NULL
 	AND d.paid_at IS NOT NULL`
 
-// knownInvoices are those that are gifts, paid ones.
+// knownInvoices are those that are donations, paid ones.
 func (s *Service) knownInvoices(ctx context.Context, r Recurring) (map[string]bool, error) {
 	rows, err := s.cfg.Pool.Query(ctx, knownInvoicesSQL, pgx.NamedArgs{"id": r.ID})
 	if err != nil {

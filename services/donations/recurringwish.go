@@ -16,7 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What somebody wants of a monthly gift is stored first, and then done at Stripe, at once if Stripe answers and
+// What somebody wants of a monthly donation is stored first, and then done at Stripe, at once if Stripe answers and
 // nobody else is at it, and else by upkeep. So no end that a donor was promised is lost, and what is sent twice is
 // done once.
 
@@ -42,7 +42,7 @@ WHERE r.id = @id
 	AND r.wanted_end IS DISTINCT FROM @end
 	AND (@end = 'now' OR NOT r.cancel_at_period_end)`
 
-// EndRecurring ends a monthly gift, now or with the month that is paid for, for the reason given: nothing more is
+// EndRecurring ends a monthly donation, now or with the month that is paid for, for the reason given: nothing more is
 // taken. It returns it as it is then: ended, or [Recurring.Pending] when Stripe does not answer or the account is
 // disconnected, and then it will be. One that has ended stays as it is. Errors: NOT_FOUND; FAILED_PRECONDITION:
 // RECURRING_NOT_STARTED.
@@ -66,7 +66,7 @@ func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id 
 	return s.fulfilNow(ctx, campaign, id)
 }
 
-// started is an error for a monthly gift of which Stripe has nothing that could be changed.
+// started is an error for a monthly donation of which Stripe has nothing that could be changed.
 func (r Recurring) started() error {
 	if !r.running() {
 		return errs.Precondition("RECURRING_NOT_STARTED", "Nobody has paid the first month of %s.", r.Name())
@@ -74,7 +74,7 @@ func (r Recurring) started() error {
 	return nil
 }
 
-// changeable is an error for a monthly gift about which Stripe can be asked nothing now.
+// changeable is an error for a monthly donation about which Stripe can be asked nothing now.
 func (s *Service) changeable(ctx context.Context, r Recurring) error {
 	if err := r.started(); err != nil {
 		return err
@@ -123,7 +123,7 @@ func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id u
 	return s.fulfilNow(ctx, name, id)
 }
 
-// goesOn is an error for a monthly gift that has no next month.
+// goesOn is an error for a monthly donation that has no next month.
 func (r Recurring) goesOn() error {
 	if r.State == RecurringCanceled || r.CancelAtPeriodEnd || r.wantedEnd != "" {
 		return errs.Precondition("RECURRING_ENDED", "%s has ended, or is about to.", r.Name())
@@ -137,7 +137,7 @@ func (s *Service) fulfilNow(ctx context.Context, campaign campaigns.Name, id uui
 	calling, cancel := context.WithTimeout(ctx, createBudget)
 	defer cancel()
 	if err := s.fulfil(calling, id); err != nil {
-		s.cfg.Logger.WarnContext(ctx, "a wish about a monthly gift waits", slog.String("recurring", id.String()), slog.Any("error", err))
+		s.cfg.Logger.WarnContext(ctx, "a wish about a monthly donation waits", slog.String("recurring", id.String()), slog.Any("error", err))
 	}
 	return s.GetRecurring(ctx, campaign, id)
 }
@@ -228,7 +228,7 @@ func (s *Service) cancel(ctx context.Context, r Recurring) (stripe.Subscription,
 	return sub, err
 }
 
-// readSubscription reads a monthly gift's subscription. One that Stripe does not have takes no money any more.
+// readSubscription reads a monthly donation's subscription. One that Stripe does not have takes no money any more.
 func (s *Service) readSubscription(ctx context.Context, r Recurring) (stripe.Subscription, error) {
 	sub, err := s.cfg.Stripe.GetSubscription(ctx, r.StripeAccount, r.Subscription)
 	if stripe.KindOf(err) == stripe.Missing {

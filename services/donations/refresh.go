@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// An open gift is looked up at Stripe while its donor waits, often at first: once in a sixth of its age,
+	// An open donation is looked up at Stripe while its donor waits, often at first: once in a sixth of its age,
 	// but not in less than lookSoonest nor in more than lookLatest.
 	lookSoonest, lookLatest = 10 * time.Second, 5 * time.Minute
-	// Anybody who knows a gift's address may ask for its status, so what that asks of Stripe is bounded, for
+	// Anybody who knows a donation's address may ask for its status, so what that asks of Stripe is bounded, for
 	// each copy of the program: refreshWorkers calls at once, and as many begun in each refreshPause. Stripe
 	// lets 25 a second pass in test mode. The queue is apart from the one that keeps the books in step.
 	refreshQueue   = "donation_refresh"
 	refreshWorkers = 2
 	refreshPause   = 250 * time.Millisecond
-	// upkeepEvery is how often old limits are deleted and forgotten gifts looked up.
+	// upkeepEvery is how often old limits are deleted and forgotten donations looked up.
 	upkeepEvery = 10 * time.Minute
-	// A gift that never got a page has expired when it is this long past the end of the last one asked for.
+	// A donation that never got a page has expired when it is this long past the end of the last one asked for.
 	abandonedAfter = 24 * time.Hour
 )
 
@@ -38,7 +38,7 @@ type refreshArgs struct {
 // Kind names the job in River.
 func (refreshArgs) Kind() string { return "donation_refresh" }
 
-// InsertOpts: a second try comes with the donor's next question, not by itself. While one job of a gift waits or
+// InsertOpts: a second try comes with the donor's next question, not by itself. While one job of a donation waits or
 // runs, there is no other.
 func (refreshArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{
@@ -100,7 +100,7 @@ SET looked_at = @now
 WHERE d.id = @id
 	AND (d.looked_at IS NULL OR d.looked_at <= @before)`
 
-// look makes a job ask Stripe about an open gift, unless one did a short while ago.
+// look makes a job ask Stripe about an open donation, unless one did a short while ago.
 func (s *Service) look(ctx context.Context, d Donation) error {
 	now := s.now()
 	before := now.Add(-min(max(now.Sub(d.CreateTime)/6, lookSoonest), lookLatest))
@@ -117,7 +117,7 @@ func (s *Service) look(ctx context.Context, d Donation) error {
 	})
 }
 
-// A gift for which Stripe was never asked has no end of a page.
+// A donation for which Stripe was never asked has no end of a page.
 const expireAbandonedSQL = `
 UPDATE donations.donations AS d
 SET
@@ -127,7 +127,7 @@ WHERE d.state = 'created'
 	AND d.checkout_session_id IS NULL
 	AND coalesce(d.session_expires_at, d.created_at) <= @before`
 
-// upkeep deletes limits that limit nobody and links that are over, ends gifts that nobody can pay any more, and has Stripe asked about
+// upkeep deletes limits that limit nobody and links that are over, ends donations that nobody can pay any more, and has Stripe asked about
 // those whose end was never heard of.
 func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.forgetLimits(ctx); err != nil {
@@ -138,13 +138,13 @@ func (s *Service) upkeep(ctx context.Context) error {
 	}
 	now := s.now()
 	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {
-		return fmt.Errorf("expire gifts without a page: %w", postgres.Error(err))
+		return fmt.Errorf("expire donations without a page: %w", postgres.Error(err))
 	}
 	if err := s.follow(ctx); err != nil {
 		return fmt.Errorf("follow refunds and disputes: %w", err)
 	}
 	if err := s.lookAtOverdue(ctx); err != nil {
-		return fmt.Errorf("look at overdue gifts: %w", err)
+		return fmt.Errorf("look at overdue donations: %w", err)
 	}
 	return nil
 }

@@ -20,18 +20,18 @@ func (e *env) endRefreshJobs() {
 
 func (e *env) reload(d Donation) Donation {
 	e.t.Helper()
-	d, err := e.gifts.byID(e.t.Context(), d.ID)
+	d, err := e.donations.byID(e.t.Context(), d.ID)
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	return d
 }
 
-// look asks for the status of a gift as often as its donor may.
+// look asks for the status of a donation as often as its donor may.
 func (e *env) look(d Donation, times int) {
 	e.t.Helper()
 	for range times {
-		if err := e.gifts.look(e.t.Context(), e.reload(d)); err != nil {
+		if err := e.donations.look(e.t.Context(), e.reload(d)); err != nil {
 			e.t.Fatal(err)
 		}
 	}
@@ -88,7 +88,7 @@ func TestQuestionsHaveAQueueOfTheirOwn(t *testing.T) {
 	if err := e.pool.QueryRow(t.Context(), "SELECT queue FROM river.river_job WHERE kind = 'donation_refresh'").Scan(&queue); err != nil {
 		t.Fatal(err)
 	}
-	config, ok := e.gifts.Queues()[queue]
+	config, ok := e.donations.Queues()[queue]
 	if queue == river.QueueDefault || !ok || config.MaxWorkers > 2 || config.FetchCooldown < 200*time.Millisecond {
 		t.Errorf("queue %q, %+v", queue, config)
 	}

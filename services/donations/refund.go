@@ -77,7 +77,7 @@ func refundState(s stripe.RefundStatus) RefundState {
 	return RefundPending
 }
 
-// RefundReason is why a gift is given back. It is empty for a refund that was made at Stripe without one.
+// RefundReason is why a donation is given back. It is empty for a refund that was made at Stripe without one.
 type RefundReason string
 
 // The reasons.
@@ -111,12 +111,12 @@ func refundReason(stripeWord string) RefundReason {
 	return ReasonOther
 }
 
-// Refund is a gift, or a part of it, on its way back.
+// Refund is a donation, or a part of it, on its way back.
 type Refund struct {
 	ID       uuid.UUID
 	Campaign campaigns.Name
 	Donation uuid.UUID
-	// StripeAccount is the gift's.
+	// StripeAccount is the donation's.
 	StripeAccount string
 	// AtStripe: it was made in Stripe's dashboard, or by Stripe itself, and not by a member here.
 	AtStripe bool
@@ -143,12 +143,12 @@ type Refund struct {
 	paymentIntent string
 }
 
-// Name returns the resource name, that of the gift and `/refunds/{refund}`.
+// Name returns the resource name, that of the donation and `/refunds/{refund}`.
 func (r Refund) Name() string {
 	return Donation{Campaign: r.Campaign, ID: r.Donation}.Name() + "/refunds/" + r.ID.String()
 }
 
-// RefundRequest is a member's wish to give a gift back.
+// RefundRequest is a member's wish to give a donation back.
 type RefundRequest struct {
 	Campaign  campaigns.Name
 	Donation  uuid.UUID

@@ -32,14 +32,14 @@ const (
 	ownerKey     = "collectives/vallon/apiKeys/two"
 )
 
-// paid is a gift of 20 € that was paid, with its charge at Stripe.
+// paid is a donation of 20 € that was paid, with its charge at Stripe.
 func (e *env) paid() (d Donation, charge string) {
 	e.t.Helper()
 	d = e.create(intent())
 	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); err != nil {
 		e.t.Fatal(err)
 	}
-	if err := e.gifts.Refresh(e.t.Context(), d.ID); err != nil {
+	if err := e.donations.Refresh(e.t.Context(), d.ID); err != nil {
 		e.t.Fatal(err)
 	}
 	for _, s := range e.sim.Sessions("") {
@@ -47,14 +47,14 @@ func (e *env) paid() (d Donation, charge string) {
 			charge = s.ChargeID
 		}
 	}
-	d, err := e.gifts.byID(e.t.Context(), d.ID)
+	d, err := e.donations.byID(e.t.Context(), d.ID)
 	if err != nil || d.State != StateSucceeded || charge == "" {
 		e.t.Fatalf("%+v, charge %q: %v", d, charge, err)
 	}
 	return d, charge
 }
 
-// wish is for so many cents of a gift.
+// wish is for so many cents of a donation.
 func wish(d Donation, minor int64) RefundRequest {
 	return RefundRequest{
 		Campaign: d.Campaign, Donation: d.ID, RequestID: uuid.New(), Amount: money.Amount{Minor: minor, Currency: money.EUR},
@@ -64,7 +64,7 @@ func wish(d Donation, minor int64) RefundRequest {
 
 func (e *env) refund(in RefundRequest) Refund {
 	e.t.Helper()
-	r, err := e.gifts.CreateRefund(e.t.Context(), in)
+	r, err := e.donations.CreateRefund(e.t.Context(), in)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func (e *env) refundIs(id uuid.UUID, want RefundState) Refund {
 
 func (e *env) refundsOf(d Donation) []Refund {
 	e.t.Helper()
-	all, err := e.gifts.ListRefunds(e.t.Context(), vallon.Collective, d.ID, "", newest, 100)
+	all, err := e.donations.ListRefunds(e.t.Context(), vallon.Collective, d.ID, "", newest, 100)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestWhatIsLeftAndWhoMustAgree(t *testing.T) {
 		"the threshold is in another currency":       {0, 0, 1, money.Amount{Minor: 100_00, Currency: "CHF"}, 20_00, true},
 	} {
 		t.Run(what, func(t *testing.T) {
-			d := Donation{Amount: eur(20_00), givenBackMinor: c.balance}
+			d := Donation{Amount: eur(20_00), refundedMinor: c.balance}
 			all := d.withOwn([]returning{{refundsMinor: c.refunds, paid: d.Amount}})
 			if got := d.left(all[0]).Minor; got != c.left {
 				t.Errorf("%d left, want %d", got, c.left)
@@ -209,7 +209,7 @@ func TestWhyStripeRefuses(t *testing.T) {
 		err  error
 		want string
 	}{
-		"a dispute":                   {&stripe.Error{Kind: stripe.Refused, Status: 400, Code: "charge_disputed"}, "GIFT_DISPUTED"},
+		"a dispute":                   {&stripe.Error{Kind: stripe.Refused, Status: 400, Code: "charge_disputed"}, "DONATION_DISPUTED"},
 		"nothing left":                {&stripe.Error{Kind: stripe.Refused, Status: 400, Code: "charge_already_refunded"}, "ALREADY_REFUNDED"},
 		"too much":                    {&stripe.Error{Kind: stripe.Refused, Status: 400, Param: "amount"}, "REFUND_TOO_LARGE"},
 		"no money":                    {&stripe.Error{Kind: stripe.Refused, Status: 400, Code: "balance_insufficient"}, "BALANCE_INSUFFICIENT"},
@@ -236,7 +236,7 @@ func TestARefundIsSentOnceByMany(t *testing.T) {
 	for range 6 {
 		sending.Go(func() {
 			// Who finds the call of another under way tries again.
-			for e.gifts.SubmitRefund(t.Context(), r.ID) != nil {
+			for e.donations.SubmitRefund(t.Context(), r.ID) != nil {
 				time.Sleep(time.Millisecond)
 			}
 		})
@@ -263,14 +263,14 @@ func TestAFailureThatStripeRepeatsIsLeftBehind(t *testing.T) {
 	r := e.refund(wish(d, 5_00))
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/refunds", Times: 1, Status: 500})
 	for attempt := range 2 { // the first may still be under way; when Stripe repeats itself it is not
-		if err := e.gifts.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
+		if err := e.donations.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
 			t.Fatalf("err = %v", err)
 		}
 		if got := e.refundIs(r.ID, RefundSubmitted); got.attempt != attempt+1 {
 			t.Errorf("attempt %d, want %d", got.attempt, attempt+1)
 		}
 	}
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -290,14 +290,14 @@ func TestWhatAnotherRefundSaysOfItself(t *testing.T) {
 	apply := func() {
 		t.Helper()
 		for range 2 {
-			if err := e.gifts.applyRefund(t.Context(), Match{Donation: d.ID}, "", said); err != nil {
+			if err := e.donations.applyRefund(t.Context(), Match{Donation: d.ID}, "", said); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	// Metadata can name any row. It counts when that waits for just this answer.
 	apply()
-	if err := e.gifts.SubmitRefund(t.Context(), ours.ID); err != nil {
+	if err := e.donations.SubmitRefund(t.Context(), ours.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(ours.ID, RefundSucceeded)
@@ -344,13 +344,13 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 			is := life[n]
 			is.ID, is.AmountMinor, is.Currency, is.Created = id, 20_00, "EUR", e.clock.Now()
 			err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-				return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+				return e.donations.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := e.gifts.GetDispute(t.Context(), vallon.Collective, id)
+		got, err := e.donations.GetDispute(t.Context(), vallon.Collective, id)
 		if err != nil || got.Status != stripe.DisputeWon || got.Reinstated.Minor != 20_00 || got.Fee.Minor != 0 || !got.DueTime.IsZero() {
 			t.Errorf("read in the order %v it is %+v, %v", order, got, err)
 		}
@@ -360,7 +360,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		t.Errorf("told of the end of %d, %v", told, err)
 	}
 	// A dispute that is won bars nothing.
-	if _, err := e.gifts.CreateRefund(t.Context(), wish(d, 5_00)); err != nil {
+	if _, err := e.donations.CreateRefund(t.Context(), wish(d, 5_00)); err != nil {
 		t.Error(err)
 	}
 	t.Run("money that came back tells which reading is the later one", func(t *testing.T) {
@@ -371,13 +371,13 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 			for _, is := range order {
 				is.ID, is.AmountMinor, is.Currency, is.Created = id, 20_00, "EUR", e.clock.Now()
 				err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-					return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+					return e.donations.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
-			got, err := e.gifts.GetDispute(t.Context(), vallon.Collective, id)
+			got, err := e.donations.GetDispute(t.Context(), vallon.Collective, id)
 			if err != nil || got.Status != stripe.DisputeUnderReview || got.Reinstated.Minor != 20_00 {
 				t.Errorf("it is %+v, %v", got, err)
 			}
@@ -393,13 +393,13 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		for _, is := range []stripe.Dispute{won, lost, won} { // the last of them was read before
 			is.ID, is.AmountMinor, is.Currency, is.Created = "dp_0", 20_00, "EUR", e.clock.Now()
 			err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-				return e.gifts.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+				return e.donations.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := e.gifts.GetDispute(t.Context(), vallon.Collective, "dp_0")
+		got, err := e.donations.GetDispute(t.Context(), vallon.Collective, "dp_0")
 		if err != nil || got.Status != stripe.DisputeLost || got.Withdrawn.Minor != 40_00 {
 			t.Errorf("it is %+v, %v", got, err)
 		}
@@ -423,13 +423,13 @@ func TestAnApprovalLooksAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
+	if ours, err := e.donations.ReadRefund(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
-	_, err = e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+	_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 	wantReason(t, err, "REFUND_TOO_LARGE")
 	e.refundIs(r.ID, RefundAwaitingApproval)
-	_, err = e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, uuid.New(), ownerKey)
+	_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, uuid.New(), ownerKey)
 	wantReason(t, err, "NOT_FOUND")
 }
 
@@ -448,7 +448,7 @@ func TestWhatNobodyHearsOfIsAskedFor(t *testing.T) {
 		want  int
 	}{{0, 1}, {followSoonest, 2}, {time.Minute, 2}, {followSoonest, 3}} {
 		e.clock.Advance(c.after)
-		if err := e.gifts.follow(t.Context()); err != nil {
+		if err := e.donations.follow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := jobs("donation_submit_refund"); got != c.want {

@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-func TestAConnectedAccountGivesItsOwnGiftsBack(t *testing.T) {
+func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 	const account = "acct_1"
 	e := newEnv(t, Limit{})
 	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
@@ -25,11 +25,11 @@ func TestAConnectedAccountGivesItsOwnGiftsBack(t *testing.T) {
 	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
 	r := e.refund(wish(d, 5_00))
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if there, here := e.sim.Refunds(account), e.sim.Refunds(""); len(there) != 1 || len(here) != 0 {
@@ -37,7 +37,7 @@ func TestAConnectedAccountGivesItsOwnGiftsBack(t *testing.T) {
 	}
 	r = e.refundIs(r.ID, RefundSucceeded)
 	// An id of one account says nothing on another.
-	if ours, err := e.gifts.ReadRefund(t.Context(), "", r.StripeRefund); ours || err != nil {
+	if ours, err := e.donations.ReadRefund(t.Context(), "", r.StripeRefund); ours || err != nil {
 		t.Errorf("read on the platform's account: ours %v, %v", ours, err)
 	}
 	for _, q := range e.sim.Requests() {
@@ -52,7 +52,7 @@ func TestAConnectedAccountGivesItsOwnGiftsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Nothing was heard of it yet: Stripe says so.
-		if err := e.gifts.SubmitRefund(t.Context(), sent.ID); err != nil {
+		if err := e.donations.SubmitRefund(t.Context(), sent.ID); err != nil {
 			t.Fatal(err)
 		}
 		if got := e.refundIs(sent.ID, RefundFailed); got.FailureReason != "STRIPE_ACCOUNT_DISCONNECTED" {
@@ -64,9 +64,9 @@ func TestAConnectedAccountGivesItsOwnGiftsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := wish(d, 5_00)
-		_, err := e.gifts.CreateRefund(t.Context(), again)
+		_, err := e.donations.CreateRefund(t.Context(), again)
 		wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
-		_, err = e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
 	})
 }

@@ -19,12 +19,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// CreateRefund stores the wish to give a gift back, or returns the refund of the same request id; the same with
+// CreateRefund stores the wish to give a donation back, or returns the refund of the same request id; the same with
 // another content is ALREADY_EXISTS (REQUEST_ID_REUSED). A job sends it to Stripe after the commit, unless a
-// second member must approve it first. A gift that is not there is NOT_FOUND. In this order,
+// second member must approve it first. A donation that is not there is NOT_FOUND. In this order,
 //
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH
-//   - FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE, GIFT_DISPUTED, STRIPE_ACCOUNT_DISCONNECTED,
+//   - FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE, DONATION_DISPUTED, STRIPE_ACCOUNT_DISCONNECTED,
 //     REFUND_TOO_LARGE, DEBIT_CAN_BE_CLAIMED
 func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, error) {
 	if _, err := s.Get(ctx, in.Campaign, in.Donation); err != nil {
@@ -38,8 +38,8 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 	disconnected := s.cfg.Collectives.CheckConnected(ctx, in.Campaign.Collective)
 	var refund Refund
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		// Who holds the gift's row counts what goes back of it alone.
-		d, err := lockGiftTx(ctx, tx, in.Donation)
+		// Who holds the donation's row counts what goes back of it alone.
+		d, err := lockDonationTx(ctx, tx, in.Donation)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 }
 
 // refundOf is the payment that a request is of, and how much: all that is left of it unless the request says how much.
-// A refund is of one payment: of a gift that was paid twice, of one besides the first, as long as enough of that is left.
+// A refund is of one payment: of a donation that was paid twice, of one besides the first, as long as enough of that is left.
 func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error) (payment returning, amount money.Amount, err error) {
 	amount = in.Amount
 	payments := d.payments(all)
@@ -108,7 +108,7 @@ func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error
 	return payment, amount, err
 }
 
-// claim is until when a bank can take one of the gift's payments back. When a surplus one was made is not kept: it is
+// claim is until when a bank can take one of the donation's payments back. When a surplus one was made is not kept: it is
 // taken for new.
 func (d Donation) claim(payment returning, now time.Time) Claim {
 	if payment.surplus {
@@ -119,7 +119,7 @@ func (d Donation) claim(payment returning, now time.Time) Claim {
 
 // ApproveRefund lets a refund go, for a member who did not ask for it, by a key that is older than the request. The same
 // key may say so again. That the key which asked was revoked meanwhile changes nothing: the second member decides.
-// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the gift
+// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the donation
 // by now.
 func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
 	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil {
@@ -206,13 +206,13 @@ func (s *Service) CancelRefund(ctx context.Context, campaign campaigns.Name, don
 	})
 }
 
-// changeRefund locks the gift, then the refund, as all do who change one, and returns it as it is then.
+// changeRefund locks the donation, then the refund, as all do who change one, and returns it as it is then.
 func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID,
 	change func(context.Context, pgx.Tx, Donation, Refund) error,
 ) (refund Refund, err error) {
 	missing := errs.NotFound(Refund{Campaign: campaign, Donation: donation, ID: id}.Name())
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		d, err := lockGiftTx(ctx, tx, donation)
+		d, err := lockDonationTx(ctx, tx, donation)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && d.Campaign != campaign {
 			return missing
 		}

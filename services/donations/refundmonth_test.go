@@ -36,27 +36,27 @@ func TestAWarningAboutAMonthThatNobodyToldOf(t *testing.T) {
 	e.sim.Subscriptions("") // lets the time pass at Stripe
 	renewed := e.lastCharge()
 	if renewed == charged || e.count() != 1 {
-		t.Fatalf("charged %s, then %s; %d gifts", charged, renewed, e.count())
+		t.Fatalf("charged %s, then %s; %d donations", charged, renewed, e.count())
 	}
 	id, err := e.sim.WarnOfFraud(renewed, "made_with_stolen_card")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := e.gifts.ReadFraudWarning(t.Context(), "", id); err != nil || !ours {
+	if ours, err := e.donations.ReadFraudWarning(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
 	if e.count() != 2 {
-		t.Errorf("%d gifts, want the month too", e.count())
+		t.Errorf("%d donations, want the month too", e.count())
 	}
-	all, err := e.gifts.ListFraudWarnings(t.Context(), vallon.Collective, StripePosition{CreateTime: newest.CreateTime}, 10)
+	all, err := e.donations.ListFraudWarnings(t.Context(), vallon.Collective, StripePosition{CreateTime: newest.CreateTime}, 10)
 	if err != nil || len(all) != 1 || all[0].ID != id {
 		t.Errorf("warnings %+v, %v", all, err)
 	}
 }
 
-// Stripe takes the amount of a refund for one in the payment's currency: 5 € of a gift that was paid in pounds would
+// Stripe takes the amount of a refund for one in the payment's currency: 5 € of a donation that was paid in pounds would
 // go back as £5.
-func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
+func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d := e.create(intent())
 	if err := e.sim.Localize(d.CheckoutSession, "gbp", 0.86); err != nil {
@@ -65,16 +65,16 @@ func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
 	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardInternational); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err := e.gifts.CreateRefund(t.Context(), wish(d, 5_00))
+	_, err := e.donations.CreateRefund(t.Context(), wish(d, 5_00))
 	wantReason(t, err, "CURRENCY_MISMATCH")
 	// £2.00 of £17.20.
 	pounds := wish(d, 0)
 	pounds.Amount = money.Amount{Minor: 2_00, Currency: "GBP"}
 	r := e.refund(pounds)
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -87,7 +87,7 @@ func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil || !ours {
+	if ours, err := e.donations.ReadRefund(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
 	if id, err = e.sim.Refund(e.lastCharge(), 1_00); err != nil {
@@ -96,7 +96,7 @@ func TestARefundOfAGiftPaidInAnotherCurrency(t *testing.T) {
 	if err := e.sim.FailRefund(id, "expired_or_canceled_card"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.gifts.ReadRefund(t.Context(), "", id); err != nil {
+	if _, err := e.donations.ReadRefund(t.Context(), "", id); err != nil {
 		t.Fatal(err)
 	}
 	var told string

@@ -31,14 +31,14 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = job.Rollback(context.WithoutCancel(t.Context())) }()
-	now := e.gifts.now()
+	now := e.donations.now()
 	tag, err := job.Exec(t.Context(), takeRefundSQL, pgx.NamedArgs{"id": r.ID, "now": now, "look_at": lookAt(RefundSubmitted, now)})
 	if err != nil || tag.RowsAffected() != 1 {
 		t.Fatalf("taken %v, %v", tag, err)
 	}
 	called := make(chan error, 1)
 	go func() {
-		_, err := e.gifts.CancelRefund(t.Context(), d.Campaign, d.ID, r.ID, treasurerKey)
+		_, err := e.donations.CancelRefund(t.Context(), d.Campaign, d.ID, r.ID, treasurerKey)
 		called <- err
 	}()
 	pgtest.WaitForLock(t, e.pool)
@@ -47,7 +47,7 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 	}
 	wantReason(t, <-called, "REFUND_ALREADY_SENT")
 	e.refundIs(r.ID, RefundSubmitted)
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -81,13 +81,13 @@ func TestARefundThatIsMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
 	}))
 	t.Cleanup(front.Close)
 	var err error
-	if e.gifts.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: front.URL}); err != nil {
+	if e.donations.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: front.URL}); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
 		t.Fatalf("err = %v", err)
 	}
-	if err := e.gifts.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -110,7 +110,7 @@ func TestRefundsAskedForAtOnceCountTogether(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 5 {
 		asking.Go(func() {
-			if _, err := e.gifts.CreateRefund(t.Context(), wish(d, 4_00)); err != nil {
+			if _, err := e.donations.CreateRefund(t.Context(), wish(d, 4_00)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -14,7 +14,7 @@ import (
 )
 
 // ReadRefund reads a refund at Stripe and brings ours in step with it, whoever made it. It may be called any
-// number of times and in any order, with no transaction open. ours is false for one of a payment that is no gift.
+// number of times and in any order, with no transaction open. ours is false for one of a payment that is no donation.
 func (s *Service) ReadRefund(ctx context.Context, account, id string) (ours bool, err error) {
 	r, err := s.cfg.Stripe.GetRefund(ctx, account, id)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.
 	if len(all) == 0 {
 		return false, nil
 	}
-	match, err := s.giftOf(ctx, account, all[0].PaymentIntent, all[0].Charge)
+	match, err := s.paidDonation(ctx, account, all[0].PaymentIntent, all[0].Charge)
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
 	}
@@ -107,11 +107,11 @@ VALUES (
 	@now
 )`
 
-// applyRefund notes what Stripe says of a refund of the gift. What is known, or older than what is known, changes
+// applyRefund notes what Stripe says of a refund of the donation. What is known, or older than what is known, changes
 // nothing. Members are told of one that failed.
 func (s *Service) applyRefund(ctx context.Context, match Match, account string, is stripe.Refund) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		d, err := lockGiftTx(ctx, tx, match.Donation)
+		d, err := lockDonationTx(ctx, tx, match.Donation)
 		if err != nil {
 			return postgres.Error(err)
 		}

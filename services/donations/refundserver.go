@@ -21,7 +21,7 @@ type refundServer struct {
 	service *Service
 }
 
-// NewRefundServer returns the refunds of gifts as gRPC.
+// NewRefundServer returns the refunds of donations as gRPC.
 func NewRefundServer(s *Service) refundsv1.RefundsServiceServer { return &refundServer{service: s} }
 
 func (s *refundServer) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRequest) (*refundsv1.Refund, error) {
@@ -75,9 +75,9 @@ func (s *refundServer) change(ctx context.Context, name string,
 }
 
 func (s *refundServer) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequest) (*refundsv1.ListRefundsResponse, error) {
-	collective, _, ofGift := strings.Cut(strings.TrimPrefix(req.GetParent(), "collectives/"), "/")
+	collective, _, ofDonation := strings.Cut(strings.TrimPrefix(req.GetParent(), "collectives/"), "/")
 	donation := uuid.Nil
-	if ofGift {
+	if ofDonation {
 		campaign, id, err := parseDonationName(req.GetParent())
 		if err != nil {
 			return nil, err
@@ -128,7 +128,7 @@ func parseDonationName(name string) (campaigns.Name, uuid.UUID, error) {
 	return campaign, donation, nil
 }
 
-// parseRefundName reads a gift's name and `/refunds/{refund}`.
+// parseRefundName reads a donation's name and `/refunds/{refund}`.
 func parseRefundName(name string) (campaign campaigns.Name, donation, refund uuid.UUID, err error) {
 	parent, id, _ := strings.Cut(name, "/refunds/")
 	if campaign, donation, err = parseDonationName(parent); err != nil {
@@ -202,20 +202,20 @@ func inverted[K, V comparable](m map[K]V) map[V]K {
 	return back
 }
 
-// disputed is absent while no bank has any of the gift. One that was paid twice is below zero given back, and a bank takes
+// disputed is absent while no bank has any of the donation. One that was paid twice is below zero given back, and a bank takes
 // the other payment first.
 func disputed(d Donation) *moneyv1.Money {
-	minor := d.disputedMinor + min(0, d.givenBackMinor)
+	minor := d.disputedMinor + min(0, d.refundedMinor)
 	if minor <= 0 {
 		return nil
 	}
 	return moneyToProto(money.Amount{Minor: minor, Currency: d.Amount.Currency})
 }
 
-// givenBack is absent while nothing of the gift went back.
-func givenBack(d Donation) *moneyv1.Money {
-	if d.givenBackMinor <= 0 {
+// refunded is absent while nothing of the donation went back.
+func refunded(d Donation) *moneyv1.Money {
+	if d.refundedMinor <= 0 {
 		return nil
 	}
-	return moneyToProto(money.Amount{Minor: d.givenBackMinor, Currency: d.Amount.Currency})
+	return moneyToProto(money.Amount{Minor: d.refundedMinor, Currency: d.Amount.Currency})
 }

@@ -71,7 +71,7 @@ func collectRefund(rows pgx.Rows, err error) (Refund, error) {
 const refundByIDSQL = refundSelect + `
 WHERE r.id = @id`
 
-// lockRefundSQL is refundByIDSQL for who is going to change it: a job takes what is approved without the gift's lock.
+// lockRefundSQL is refundByIDSQL for who is going to change it: a job takes what is approved without the donation's lock.
 const lockRefundSQL = refundByIDSQL + `
 FOR NO KEY UPDATE OF r`
 
@@ -79,7 +79,7 @@ const refundByRequestSQL = refundSelect + `
 WHERE r.donation = @donation
 	AND r.request_id = @request_id`
 
-// GetRefund returns one refund of a gift; one that does not exist, or is another gift's, is NOT_FOUND.
+// GetRefund returns one refund of a donation; one that does not exist, or is another donation's, is NOT_FOUND.
 func (s *Service) GetRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID) (Refund, error) {
 	r, err := collectRefund(s.cfg.Pool.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && (r.Campaign != campaign || r.Donation != donation) {
@@ -88,7 +88,7 @@ func (s *Service) GetRefund(ctx context.Context, campaign campaigns.Name, donati
 	return r, postgres.Error(err)
 }
 
-const listRefundsOfGiftSQL = refundSelect + `
+const listRefundsOfDonationSQL = refundSelect + `
 WHERE r.donation = @donation
 	AND (@state = '' OR r.state = @state)
 	AND (r.created_at, r.id) < (@before_time, @before_id)
@@ -107,11 +107,11 @@ ORDER BY
 LIMIT @count`
 
 // ListRefunds returns up to count refunds of a collective, newest first, those before the given one; those of
-// one gift unless donation is Nil, and those in one state unless it is empty.
+// one donation unless donation is Nil, and those in one state unless it is empty.
 func (s *Service) ListRefunds(ctx context.Context, collective string, donation uuid.UUID, state RefundState, before Position, count int) ([]Refund, error) {
 	sql := listRefundsSQL
 	if donation != uuid.Nil {
-		sql = listRefundsOfGiftSQL
+		sql = listRefundsOfDonationSQL
 	}
 	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
 		"collective": collective, "donation": donation, "state": string(state),
@@ -124,12 +124,12 @@ func (s *Service) ListRefunds(ctx context.Context, collective string, donation u
 	return found, postgres.Error(err)
 }
 
-const lockGiftSQL = byIDSQL + `
+const lockDonationSQL = byIDSQL + `
 FOR NO KEY UPDATE`
 
-// lockGiftTx returns pgx.ErrNoRows for a gift that does not exist.
-func lockGiftTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) {
-	return collectOne(tx.Query(ctx, lockGiftSQL, pgx.NamedArgs{"id": id}))
+// lockDonationTx returns pgx.ErrNoRows for a donation that does not exist.
+func lockDonationTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) {
+	return collectOne(tx.Query(ctx, lockDonationSQL, pgx.NamedArgs{"id": id}))
 }
 
 const insertRefundSQL = `
@@ -196,7 +196,7 @@ SET
 	updated_at = @now
 WHERE r.id = @id`
 
-// moveRefundTx takes one step that CanBecome allows. The caller has locked the gift.
+// moveRefundTx takes one step that CanBecome allows. The caller has locked the donation.
 func (s *Service) moveRefundTx(ctx context.Context, tx pgx.Tx, r Refund, next RefundState, failure string) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, moveRefundSQL, pgx.NamedArgs{

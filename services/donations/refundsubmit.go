@@ -119,7 +119,7 @@ func refusal(err error) string {
 	case e.Status == http.StatusForbidden:
 		return ""
 	case e.Code == "charge_disputed":
-		return "GIFT_DISPUTED"
+		return "DONATION_DISPUTED"
 	case e.Code == "charge_already_refunded":
 		return "ALREADY_REFUNDED"
 	case e.Code == "balance_insufficient", e.Code == "insufficient_funds":

@@ -42,7 +42,7 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 	}
 	approved := make(chan error, 1)
 	go func() {
-		_, err := e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		_, err := e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		approved <- err
 	}()
 	pgtest.WaitForLock(t, e.pool)
@@ -76,10 +76,10 @@ func TestManyDecideAtOnce(t *testing.T) {
 		}
 	}
 	decide(func(key string) (Refund, error) {
-		return e.gifts.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+		return e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
 	}, ownerKey, third, treasurerKey)
 	decide(func(key string) (Refund, error) {
-		return e.gifts.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+		return e.donations.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
 	}, ownerKey, third, treasurerKey)
 	calls.Wait()
 	if len(decided) != 1 || decided[RefundAwaitingApproval] {

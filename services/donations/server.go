@@ -77,7 +77,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 	}
 	if err := s.service.look(ctx, d); err != nil {
 		// The answer is right without it, and the webhook usually comes.
-		s.service.cfg.Logger.WarnContext(ctx, "cannot have Stripe asked about a gift", slog.Any("error", err))
+		s.service.cfg.Logger.WarnContext(ctx, "cannot have Stripe asked about a donation", slog.Any("error", err))
 	}
 	return &donationsv1.DonationStatus{
 		Name:              d.Name() + "/status",
@@ -89,7 +89,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		Locale:            d.Locale,
 		CreateTime:        timestamppb.New(d.CreateTime),
 		RecurringDonation: recurringOf(d),
-		AmountGivenBack:   givenBack(d),
+		AmountRefunded:   refunded(d),
 		Disputed:          d.disputedMinor > 0,
 		AmountDisputed:    disputed(d),
 	}, nil
@@ -159,7 +159,7 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 		BookTime:          timestamp(d.BookTime),
 		ExpireTime:        timestamp(d.ExpireTime),
 		RecurringDonation: recurringOf(d),
-		AmountGivenBack:   givenBack(d),
+		AmountRefunded:   refunded(d),
 		Disputed:          d.disputedMinor > 0,
 		AmountDisputed:    disputed(d),
 		FraudWarning:      d.fraudWarning,
@@ -167,14 +167,14 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 	}
 }
 
-// withSurplus adds the surplus payments of gifts to what is answered of them.
-func (s *server) withSurplus(ctx context.Context, answers []*donationsv1.Donation, gifts ...Donation) error {
-	surplus, err := s.service.SurplusPayments(ctx, gifts...)
-	for i, d := range gifts {
+// withSurplus adds the surplus payments of donations to what is answered of them.
+func (s *server) withSurplus(ctx context.Context, answers []*donationsv1.Donation, donations ...Donation) error {
+	surplus, err := s.service.SurplusPayments(ctx, donations...)
+	for i, d := range donations {
 		for _, p := range surplus[d.ID] {
 			payment := &donationsv1.SurplusPayment{PaymentIntent: p.PaymentIntent, Amount: moneyToProto(p.Paid)}
-			if p.GivenBack.Minor != 0 {
-				payment.AmountGivenBack = moneyToProto(p.GivenBack)
+			if p.Refunded.Minor != 0 {
+				payment.AmountRefunded = moneyToProto(p.Refunded)
 			}
 			answers[i].SurplusPayments = append(answers[i].SurplusPayments, payment)
 		}
@@ -194,9 +194,9 @@ var states = map[State]donationsv1.DonationState{
 	StateDisputed:          donationsv1.DonationState_DONATION_STATE_DISPUTED,
 }
 
-// outcome says it in a donor's terms. A part that went back, by a refund or to the donor's bank, leaves a gift received.
+// outcome says it in a donor's terms. A part that went back, by a refund or to the donor's bank, leaves a donation received.
 func outcome(d Donation) donationsv1.DonationOutcome {
-	if said := outcomes[d.State]; said != donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK || d.GivenBack() {
+	if said := outcomes[d.State]; said != donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED || d.FullyReturned() {
 		return said
 	}
 	return donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
@@ -211,11 +211,11 @@ var outcomes = map[State]donationsv1.DonationOutcome{
 	StateFailed:            donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID,
 	StateCanceled:          donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID,
 	StatePartiallyRefunded: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED,
-	StateRefunded:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
-	StateDisputed:          donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK,
+	StateRefunded:          donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED,
+	StateDisputed:          donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED,
 }
 
-// recurringOf names the monthly gift; empty for a single one.
+// recurringOf names the monthly donation; empty for a single one.
 func recurringOf(d Donation) string {
 	if d.Recurring == uuid.Nil {
 		return ""

@@ -15,7 +15,7 @@ import (
 )
 
 func (e *env) server() (donationsv1.DonationsServiceServer, context.Context) {
-	return NewServer(e.gifts), rpc.WithCaller(e.t.Context(), rpc.Caller{Origin: site, Network: network})
+	return NewServer(e.donations), rpc.WithCaller(e.t.Context(), rpc.Caller{Origin: site, Network: network})
 }
 
 func request() *donationsv1.CreateDonationRequest {
@@ -79,7 +79,7 @@ func TestServer(t *testing.T) {
 	})
 	t.Run("the answer heals a lost webhook", func(t *testing.T) {
 		id := uuid.MustParse(created.GetName()[len(created.GetName())-36:])
-		if err := e.gifts.Refresh(ctx, id); err != nil {
+		if err := e.donations.Refresh(ctx, id); err != nil {
 			t.Fatal(err)
 		}
 		if got := status().GetOutcome(); got != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
@@ -88,7 +88,7 @@ func TestServer(t *testing.T) {
 		if err := e.sim.Pay(e.sim.Sessions("")[0].ID, stripesim.CardOK); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.gifts.Refresh(ctx, id); err != nil {
+		if err := e.donations.Refresh(ctx, id); err != nil {
 			t.Fatal(err)
 		}
 		after := status()
@@ -99,7 +99,7 @@ func TestServer(t *testing.T) {
 		e.clock.Advance(lookLatest)
 		status()
 		if e.refreshJobs() != before {
-			t.Error("a gift whose end is known is looked up again")
+			t.Error("a donation whose end is known is looked up again")
 		}
 	})
 	t.Run("a name that names nothing", func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestList(t *testing.T) {
 		}
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%d gifts, want %d", len(got), len(want))
+		t.Fatalf("%d donations, want %d", len(got), len(want))
 	}
 	for i := range want {
 		if got[i] != want[i] {

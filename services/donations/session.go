@@ -37,15 +37,15 @@ const (
 	minSessionLeft = 31 * time.Minute
 )
 
-// openSession gives the gift its Checkout Session, or returns the one that it has. Of all who ask at once, here
+// openSession gives the donation its Checkout Session, or returns the one that it has. Of all who ask at once, here
 // or in another copy of the program, one calls Stripe; the others wait for what comes of it. After a failure
 // nobody calls before a pause is over: repeats of a request are free, and must not become calls to Stripe.
 //
-// Of one gift maxTwins wait at most; the rest is told at once to come again.
+// Of one donation maxTwins wait at most; the rest is told at once to come again.
 func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (Donation, error) {
 	leave, ok := s.twins.Take(ctx, id.String(), 1)
 	if !ok {
-		return Donation{}, later(firstRetry, errors.New("others wait for the same gift already"))
+		return Donation{}, later(firstRetry, errors.New("others wait for the same donation already"))
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, createBudget)
@@ -86,7 +86,7 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 	}
 	wait := min(firstRetry<<min(d.failures, 10), longestRetry)
 	if stripe.NotMade(err) {
-		wait = firstRetry // nothing was tried, and it says nothing of this gift
+		wait = firstRetry // nothing was tried, and it says nothing of this donation
 	}
 	if noteErr := s.noteSessionFailure(ctx, d, err, wait); noteErr != nil {
 		return Donation{}, errors.Join(err, noteErr)
@@ -102,15 +102,15 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 	return Donation{}, later(wait, err)
 }
 
-// later is UNAVAILABLE: the same request continues the gift.
+// later is UNAVAILABLE: the same request continues the donation.
 func later(wait time.Duration, cause error) error {
 	return errs.Unavailable("STRIPE_UNAVAILABLE", max(wait, time.Second), cause, "Stripe does not answer; the same request can be sent again.")
 }
 
 func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
-	// Both ways lead to the one page that says what became of the gift, from our state and not from the
+	// Both ways lead to the one page that says what became of the donation, from our state and not from the
 	// address that somebody came back to.
-	page := s.giftPage(d.Campaign, d.ID, d.Locale)
+	page := s.donationPage(d.Campaign, d.ID, d.Locale)
 	return stripe.SessionParams{
 		Account:    d.StripeAccount,
 		Donation:   d.ID,
@@ -126,9 +126,9 @@ func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
 	}
 }
 
-// giftPage is where our pages show a gift.
-func (s *Service) giftPage(c campaigns.Name, id uuid.UUID, locale string) string {
-	return s.cfg.PublicURL + "/c/" + c.Collective + "/" + c.Campaign + "/gifts/" + id.String() + "?lang=" + locale
+// donationPage is where our pages show a donation.
+func (s *Service) donationPage(c campaigns.Name, id uuid.UUID, locale string) string {
+	return s.cfg.PublicURL + "/c/" + c.Collective + "/" + c.Campaign + "/donations/" + id.String() + "?lang=" + locale
 }
 
 // The first turn makes the first attempt; one whose session would close too soon is left behind.
@@ -146,7 +146,7 @@ WHERE d.id = @id
 	AND d.retry_at <= @now
 RETURNING` + columns
 
-// takeTurn makes the caller the one who creates the gift's session, and returns the gift. mine is false while
+// takeTurn makes the caller the one who creates the donation's session, and returns the donation. mine is false while
 // somebody else is, during the pause after a failure, and when none is to be created any more.
 func (s *Service) takeTurn(ctx context.Context, id uuid.UUID) (d Donation, mine bool, err error) {
 	now := s.now()
@@ -206,7 +206,7 @@ WHERE d.id = @id
 	AND d.attempt = @attempt
 	AND coalesce(d.checkout_session_id, @session) = @session`
 
-// storeSession keeps the session, and returns the gift as it is then: a twin may have moved on to another
+// storeSession keeps the session, and returns the donation as it is then: a twin may have moved on to another
 // attempt, and an event may have come first.
 func (s *Service) storeSession(ctx context.Context, d Donation, session stripe.Session) (Donation, error) {
 	_, err := s.cfg.Pool.Exec(ctx, storeSessionSQL, pgx.NamedArgs{

@@ -38,7 +38,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 			e.clock.Freeze()
 			// The donation's pauses are by the test's clock; the client's own would be by the machine's.
 			var err error
-			e.gifts.cfg.Stripe, err = stripe.New(stripe.Config{
+			e.donations.cfg.Stripe, err = stripe.New(stripe.Config{
 				APIKey: "sk_test_simulated", BaseURL: e.stripeURL, Timeout: time.Second, Pause: time.Nanosecond,
 			})
 			if err != nil {
@@ -47,7 +47,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 			fault.Method, fault.PathPrefix = "POST", "/v1/checkout/sessions"
 			e.sim.AddFault(fault)
 			in := intent()
-			if _, err := e.gifts.Create(t.Context(), in); err == nil {
+			if _, err := e.donations.Create(t.Context(), in); err == nil {
 				t.Fatal("no error")
 			}
 			for try, wait := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
@@ -55,7 +55,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 				// A broken connection can be two requests: Go repeats by itself what has an idempotency key.
 				before := e.posts()
 				for range 10 {
-					_, err := e.gifts.Create(t.Context(), in)
+					_, err := e.donations.Create(t.Context(), in)
 					if got := wantReason(t, err, "STRIPE_UNAVAILABLE"); got.RetryAfter != wait {
 						t.Errorf("after %d failures: wait %v, want %v", try+1, got.RetryAfter, wait)
 					}
@@ -64,7 +64,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 					t.Fatalf("%d calls to Stripe in the pause after %d failures", n, try+1)
 				}
 				e.clock.Advance(wait)
-				if _, err := e.gifts.Create(t.Context(), in); err == nil {
+				if _, err := e.donations.Create(t.Context(), in); err == nil {
 					t.Fatal("no error")
 				}
 				if e.posts() == before {
@@ -74,7 +74,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 			e.sim.ClearFaults()
 			e.clock.Advance(longestRetry)
 			if d := e.create(in); d.PayableURL(e.clock.Now()) == "" {
-				t.Errorf("gift = %+v", d)
+				t.Errorf("donation = %+v", d)
 			}
 			if n := len(e.sim.Sessions("")); n != 1 {
 				t.Errorf("%d sessions", n)
@@ -101,10 +101,10 @@ func TestOfManyTwinsOneCallsStripe(t *testing.T) {
 	}
 }
 
-// patiently is Create by one who comes again when others wait for the same gift already.
+// patiently is Create by one who comes again when others wait for the same donation already.
 func (e *env) patiently(in Intent) (Donation, error) {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		d, err := e.gifts.Create(e.t.Context(), in)
+		d, err := e.donations.Create(e.t.Context(), in)
 		if errs.Code(err) != codes.Unavailable || time.Now().After(deadline) {
 			return d, err
 		}
@@ -115,22 +115,22 @@ func TestOfManyTwinsAFewWait(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	in := intent()
-	_, err := e.gifts.Create(t.Context(), in)
+	_, err := e.donations.Create(t.Context(), in)
 	wantReason(t, err, "STRIPE_UNAVAILABLE")
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
-	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	d, err := e.donations.byRequest(t.Context(), vallon, in.RequestID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// So many wait already.
-	leave, ok := e.gifts.twins.Take(t.Context(), d.ID.String(), maxTwins)
+	leave, ok := e.donations.twins.Take(t.Context(), d.ID.String(), maxTwins)
 	if !ok {
 		t.Fatal("nobody can wait")
 	}
 	before := e.posts()
 	for range 3 {
-		_, err := e.gifts.Create(t.Context(), in)
+		_, err := e.donations.Create(t.Context(), in)
 		if told := wantReason(t, err, "STRIPE_UNAVAILABLE"); told.RetryAfter <= 0 {
 			t.Errorf("told to wait %v", told.RetryAfter)
 		}
@@ -138,34 +138,34 @@ func TestOfManyTwinsAFewWait(t *testing.T) {
 	if n := e.posts() - before; n != 0 {
 		t.Errorf("%d calls to Stripe", n)
 	}
-	e.create(intent()) // another gift is not kept waiting
+	e.create(intent()) // another donation is not kept waiting
 	leave()
 	e.create(in)
 }
 
-// A breaker that keeps a call back says nothing of the gift, whose pause stays short.
-func TestACallThatIsKeptBackIsNoFailureOfTheGift(t *testing.T) {
+// A breaker that keeps a call back says nothing of the donation, whose pause stays short.
+func TestACallThatIsKeptBackIsNoFailureOfTheDonation(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	for range 5 {
-		_, err := e.gifts.Create(t.Context(), intent())
+		_, err := e.donations.Create(t.Context(), intent())
 		wantReason(t, err, "STRIPE_UNAVAILABLE")
 	}
 	in, before := intent(), e.posts()
 	for range 4 {
-		_, err := e.gifts.Create(t.Context(), in)
+		_, err := e.donations.Create(t.Context(), in)
 		wantReason(t, err, "STRIPE_UNAVAILABLE")
 		e.clock.Advance(firstRetry)
 	}
 	if n := e.posts() - before; n != 0 {
 		t.Errorf("%d calls reached Stripe behind its back", n)
 	}
-	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	d, err := e.donations.byRequest(t.Context(), vallon, in.RequestID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d.failures != 0 {
-		t.Errorf("%d failures are noted of a gift that Stripe never heard of", d.failures)
+		t.Errorf("%d failures are noted of a donation that Stripe never heard of", d.failures)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestAStuckCallIsRepeatedTwice(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 409, Code: "idempotency_key_in_use"})
 	in := intent()
 	for range 3 {
-		_, err := e.gifts.Create(t.Context(), in)
+		_, err := e.donations.Create(t.Context(), in)
 		wantReason(t, err, "STRIPE_UNAVAILABLE")
 	}
 	if n := e.posts(); n != 1+busyTries {
@@ -190,7 +190,7 @@ func TestTwinsLearnOfAFailureAtOnce(t *testing.T) {
 	var running sync.WaitGroup
 	for range 5 {
 		running.Go(func() {
-			_, err := e.gifts.Create(t.Context(), in)
+			_, err := e.donations.Create(t.Context(), in)
 			wantReason(t, err, "STRIPE_UNAVAILABLE")
 		})
 	}
@@ -200,24 +200,24 @@ func TestTwinsLearnOfAFailureAtOnce(t *testing.T) {
 	}
 }
 
-// A program that is killed in its turn keeps nobody from the gift for longer than the turn.
+// A program that is killed in its turn keeps nobody from the donation for longer than the turn.
 func TestATurnEndsWithoutItsOwner(t *testing.T) {
 	e := newEnv(t, Limit{})
 	in := intent()
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
-	if _, err := e.gifts.Create(t.Context(), in); err == nil {
+	if _, err := e.donations.Create(t.Context(), in); err == nil {
 		t.Fatal("no error")
 	}
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
-	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	d, err := e.donations.byRequest(t.Context(), vallon, in.RequestID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, mine, err := e.gifts.takeTurn(t.Context(), d.ID); err != nil || !mine {
+	if _, mine, err := e.donations.takeTurn(t.Context(), d.ID); err != nil || !mine {
 		t.Fatalf("nobody has the turn: %v", err)
 	}
-	if _, mine, err := e.gifts.takeTurn(t.Context(), d.ID); err != nil || mine {
+	if _, mine, err := e.donations.takeTurn(t.Context(), d.ID); err != nil || mine {
 		t.Fatalf("two have the turn: %v", err)
 	}
 	e.clock.Advance(turnLength)

@@ -15,9 +15,9 @@ import (
 )
 
 // What sessions say at once comes to the same as one after the other, in that order. Each history is told to two
-// sets of gifts, in which the gifts of one place are twins.
+// sets of donations, in which the donations of one place are twins.
 func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
-	const gifts, histories, longest = 3, 25, 8
+	const made, histories, longest = 3, 25, 8
 	e := newEnv(t, Limit{Burst: 10_000, Interval: time.Millisecond})
 	type told struct {
 		State, Ours     string
@@ -27,11 +27,11 @@ func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
 	}
 	for seed := range uint64(histories) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		at := e.gifts.now()
+		at := e.donations.now()
 		var history []SessionFact
 		var places []int
 		for range 1 + random.IntN(longest) {
-			place := random.IntN(gifts)
+			place := random.IntN(made)
 			f := SessionFact{At: at.Add(-time.Duration(random.IntN(100)) * time.Second), Failed: random.IntN(4) == 0}
 			f.Session.Status = []stripe.SessionStatus{stripe.SessionExpired, stripe.SessionComplete, stripe.SessionComplete}[random.IntN(3)]
 			f.Session.PaymentStatus = []stripe.PaymentStatus{stripe.Paid, stripe.Unpaid}[random.IntN(2)]
@@ -47,7 +47,7 @@ func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
 		}
 		tell := func(together bool) []told {
 			t.Helper()
-			donations := make([]Donation, gifts)
+			donations := make([]Donation, made)
 			for i := range donations {
 				donations[i] = e.create(intent())
 			}
@@ -60,7 +60,7 @@ func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
 					f.Session.PaymentIntent += d.ID.String()
 				}
 				switch kinds[i] {
-				case 0: // a session opened again, which names its gift by what it copies
+				case 0: // a session opened again, which names its donation by what it copies
 					f.Session.ID, f.Session.RecoveredFrom = "cs_again"+d.ID.String(), d.CheckoutSession
 				case 1: // the same, and nothing else names it
 					f.Session.ID, f.Session.RecoveredFrom, f.Session.Donation = "cs_copy"+d.ID.String(), d.CheckoutSession, uuid.Nil
@@ -72,12 +72,12 @@ func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
 			var ours []bool
 			err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
 				if together {
-					ours, err = e.gifts.ApplySessionsTx(ctx, tx, facts)
+					ours, err = e.donations.ApplySessionsTx(ctx, tx, facts)
 					return err
 				}
 				ours = make([]bool, len(facts))
 				for i, f := range facts {
-					if ours[i], err = e.gifts.ApplySessionTx(ctx, tx, f); err != nil {
+					if ours[i], err = e.donations.ApplySessionTx(ctx, tx, f); err != nil {
 						return err
 					}
 				}
@@ -86,9 +86,9 @@ func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			after := make([]told, gifts)
+			after := make([]told, made)
 			for i, d := range donations {
-				got, err := e.gifts.byID(t.Context(), d.ID)
+				got, err := e.donations.byID(t.Context(), d.ID)
 				if err != nil {
 					t.Fatal(err)
 				}

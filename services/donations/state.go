@@ -2,10 +2,10 @@ package donations
 
 import "slices"
 
-// State is how far a gift has come.
+// State is how far a donation has come.
 type State string
 
-// The states of a gift.
+// The states of a donation.
 const (
 	StateCreated           State = "created"
 	StatePending           State = "pending"
@@ -18,7 +18,7 @@ const (
 	StateDisputed          State = "disputed"
 )
 
-// next returns the states that a gift can go to from s. The trigger donations.check_change has the same table. Among
+// next returns the states that a donation can go to from s. The trigger donations.check_change has the same table. Among
 // the states of a paid one the balance decides, see giveBackSQL; nothing else leads there.
 func (s State) next() []State {
 	switch s {
@@ -42,7 +42,7 @@ func (s State) next() []State {
 	return nil
 }
 
-// CanBecome reports whether a gift can go from s to next in one step. Staying is no step.
+// CanBecome reports whether a donation can go from s to next in one step. Staying is no step.
 func (s State) CanBecome(next State) bool { return slices.Contains(s.next(), next) }
 
 // Paid reports whether the money arrived, whatever became of it since.

@@ -66,7 +66,7 @@ func TestWhatWasAskedForDoesNotChange(t *testing.T) {
 		}
 	}
 	if _, err := e.pool.Exec(t.Context(), "DELETE FROM donations.donations"); err == nil {
-		t.Error("the service can delete gifts")
+		t.Error("the service can delete donations")
 	}
 }
 

@@ -34,7 +34,7 @@ const columns = `
 	coalesce(d.payment_intent_id, ''),
 	d.payment_method,
 	d.poll_attempts,
-	d.given_back_minor,
+	d.refunded_minor,
 	d.disputed_minor,
 	EXISTS (
 		SELECT
@@ -61,7 +61,7 @@ func scan(r pgx.CollectableRow) (Donation, error) {
 	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.FeeCover.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
 		&d.checkoutURL, &d.PaymentIntent, &d.PaymentMethod, &d.pollAttempts,
-		&d.givenBackMinor, &d.disputedMinor, &d.fraudWarning, &d.failures, &retry, &looked,
+		&d.refundedMinor, &d.disputedMinor, &d.fraudWarning, &d.failures, &retry, &looked,
 		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &d.Recurring, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.FeeCover.Currency = d.Amount.Currency
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
@@ -82,7 +82,7 @@ SELECT` + columns + `
 FROM donations.donations AS d
 WHERE d.id = @id`
 
-// byID returns pgx.ErrNoRows for a gift that does not exist.
+// byID returns pgx.ErrNoRows for a donation that does not exist.
 func (s *Service) byID(ctx context.Context, id uuid.UUID) (Donation, error) {
 	return collectOne(s.cfg.Pool.Query(ctx, byIDSQL, pgx.NamedArgs{"id": id}))
 }
@@ -94,7 +94,7 @@ func collectOne(rows pgx.Rows, err error) (Donation, error) {
 	return pgx.CollectExactlyOneRow(rows, scan)
 }
 
-// Get returns one gift of a campaign; one that does not exist, or is another campaign's, is NOT_FOUND.
+// Get returns one donation of a campaign; one that does not exist, or is another campaign's, is NOT_FOUND.
 func (s *Service) Get(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
 	d, err := s.byID(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) || (err == nil && d.Campaign != campaign) {
@@ -128,7 +128,7 @@ ORDER BY
 	d.id DESC
 LIMIT @count`
 
-// List returns up to count gifts of a campaign, newest first, those before the given one.
+// List returns up to count donations of a campaign, newest first, those before the given one.
 func (s *Service) List(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Donation, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listSQL, pgx.NamedArgs{
 		"collective": campaign.Collective, "campaign": campaign.Campaign,
@@ -141,13 +141,13 @@ func (s *Service) List(ctx context.Context, campaign campaigns.Name, before Posi
 	return found, postgres.Error(err)
 }
 
-// Position is a gift's place in a list.
+// Position is a donation's place in a list.
 type Position struct {
 	CreateTime time.Time
 	ID         uuid.UUID
 }
 
-// newest is before every gift.
+// newest is before every donation.
 var newest = Position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
 
 const insertSQL = `

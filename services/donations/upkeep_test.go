@@ -9,10 +9,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// upkeep runs it and returns how many gifts it had looked up.
+// upkeep runs it and returns how many donations it had looked up.
 func (e *env) upkeep() (n int) {
 	e.t.Helper()
-	if err := e.gifts.upkeep(e.t.Context()); err != nil {
+	if err := e.donations.upkeep(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}
 	if err := e.pool.QueryRow(e.t.Context(), `
@@ -27,11 +27,11 @@ func (e *env) upkeep() (n int) {
 func (e *env) wantState(d Donation, want State) {
 	e.t.Helper()
 	if got := e.reload(d).State; got != want {
-		e.t.Errorf("gift = %s, want %s", got, want)
+		e.t.Errorf("donation = %s, want %s", got, want)
 	}
 }
 
-func TestUpkeepLooksUpGiftsWhoseEndWasNeverHeardOf(t *testing.T) {
+func TestUpkeepLooksUpDonationsWhoseEndWasNeverHeardOf(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d := e.create(intent())
 	if n := e.upkeep(); n != 0 {
@@ -45,7 +45,7 @@ func TestUpkeepLooksUpGiftsWhoseEndWasNeverHeardOf(t *testing.T) {
 		t.Errorf("%d looked up at once again", n)
 	}
 	for range 2 {
-		if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+		if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 			t.Fatal(err)
 		}
 		e.wantState(d, StateExpired)
@@ -93,7 +93,7 @@ func TestADebitUnderWayIsAskedForSeldom(t *testing.T) {
 	}
 }
 
-func TestManyOverdueGiftsAreReadAPageAtATime(t *testing.T) {
+func TestManyOverdueDonationsAreReadAPageAtATime(t *testing.T) {
 	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
 	var ids []uuid.UUID
 	for i := range 30 {
@@ -118,7 +118,7 @@ func TestManyOverdueGiftsAreReadAPageAtATime(t *testing.T) {
 	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
 	for range 2 {
 		before := len(e.sim.Requests())
-		if err := e.gifts.refreshMany(t.Context(), "", append(ids, gone.ID)); err != nil {
+		if err := e.donations.refreshMany(t.Context(), "", append(ids, gone.ID)); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(e.sim.Requests()) - before; n > 2 {
@@ -144,7 +144,7 @@ func TestManyOverdueFirstMonthsByDebitAreDecidedByTheirInvoices(t *testing.T) {
 	}
 	e.clock.Advance(15 * aWeek)
 	for range 2 {
-		if err := e.gifts.refreshMany(t.Context(), "", ids); err != nil {
+		if err := e.donations.refreshMany(t.Context(), "", ids); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range ids {
@@ -187,7 +187,7 @@ func TestASessionThatStripeDoesNotHaveIsNoPageToPayOn(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{Method: "GET", PathPrefix: "/v1/checkout/sessions", Status: 404})
 	for range 2 {
 		for _, d := range []Donation{created, paying} {
-			if err := e.gifts.Refresh(t.Context(), d.ID); err != nil {
+			if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -196,7 +196,7 @@ func TestASessionThatStripeDoesNotHaveIsNoPageToPayOn(t *testing.T) {
 	}
 }
 
-func TestGiftsOfTheOtherLivemodeAreNotLookedUp(t *testing.T) {
+func TestDonationsOfTheOtherLivemodeAreNotLookedUp(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d := e.create(intent())
 	other := uuid.New()
@@ -215,14 +215,14 @@ func TestGiftsOfTheOtherLivemodeAreNotLookedUp(t *testing.T) {
 	}
 }
 
-func TestAGiftThatNeverGotAPageExpires(t *testing.T) {
+func TestADonationThatNeverGotAPageExpires(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/checkout/sessions", Status: 503})
 	in := intent()
-	_, err := e.gifts.Create(t.Context(), in)
+	_, err := e.donations.Create(t.Context(), in)
 	wantReason(t, err, "STRIPE_UNAVAILABLE")
 	e.sim.ClearFaults()
-	d, err := e.gifts.byRequest(t.Context(), vallon, in.RequestID)
+	d, err := e.donations.byRequest(t.Context(), vallon, in.RequestID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +235,6 @@ func TestAGiftThatNeverGotAPageExpires(t *testing.T) {
 		e.wantState(d, StateExpired)
 	}
 	if again := e.create(in); again.State != StateExpired || len(e.sim.Sessions("")) != 0 {
-		t.Errorf("gift = %+v", again)
+		t.Errorf("donation = %+v", again)
 	}
 }

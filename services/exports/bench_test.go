@@ -20,15 +20,15 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// benchEntries is how many entries the benchmark streams: a quarter as many gifts.
+// benchEntries is how many entries the benchmark streams: a quarter as many donations.
 const benchEntries = 1_000_000
 
-// loadSQL makes gifts of four entries, as a charge of Stripe's has, of 50 campaigns, one a minute. The
+// loadSQL makes donations of four entries, as a charge of Stripe's has, of 50 campaigns, one a minute. The
 // triggers are off: what they would refuse is not made here.
 const loadSQL = `
 SET session_replication_role = replica;
 INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-SELECT '2026-01-01'::timestamptz + n * interval '1 minute', 4, '', 'txn_3Ox' || md5(n::text), 'gift', sha256('x')
+SELECT '2026-01-01'::timestamptz + n * interval '1 minute', 4, '', 'txn_3Ox' || md5(n::text), 'donation', sha256('x')
 FROM generate_series(1, %d) AS n;
 INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign)
 SELECT t.id, v.amount, t.effective_at, a.id, v.line, a.type IN ('income', 'expense'), md5(t.id::text)::uuid, 'EUR',

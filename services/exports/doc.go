@@ -4,7 +4,7 @@
 // stays flat whatever the size. One reader, [ledger.View.StreamEntries], feeds one writer for each
 // format; [Formats] has them all, and a new one is a file here and a line in the table of format.go. The
 // call ExportLedger and the command cagnotte export both end in [Service.Export], and so give the same bytes.
-// No format holds a donor's name; the ledger does not know it. Gifts are named by their opaque ids. Some formats are no
+// No format holds a donor's name; the ledger does not know it. Donations are named by their opaque ids. Some formats are no
 // list of entries: payouts, line by line of the bank's statement; the proof, which anybody can check without us; and
 // the notice that goes with a FEC.
 //

@@ -43,7 +43,7 @@ var uuidPattern = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 // shortNames begin the references of what has no number on its paper, or no paper.
 var shortNames = []struct{ prefix, short string }{
-	{"offline-gift:", "DON"}, {"deposit:", "REM"}, {"expense:", "FAC"}, {"expense-payment:", "FAC"}, {"bank-line:", "REL"},
+	{"offline-donation:", "DON"}, {"deposit:", "REM"}, {"expense:", "FAC"}, {"expense-payment:", "FAC"}, {"bank-line:", "REL"},
 }
 
 // piece names the paper behind a reference in the books, and its day; an empty day is that of the transaction. Stripe's ids stay

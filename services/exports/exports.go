@@ -42,7 +42,7 @@ type Service struct {
 
 const (
 	// Each export holds a connection to the database for as long as its reader reads: maxExports of them at
-	// once leave the others to gifts, of one collective or book maxOfOne at most, and none lasts longer than
+	// once leave the others to donations, of one collective or book maxOfOne at most, and none lasts longer than
 	// longestExport. A download that was cut off goes on with its version and an offset.
 	maxExports, maxOfOne = 6, 2
 	longestExport        = 15 * time.Minute

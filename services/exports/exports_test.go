@@ -98,11 +98,11 @@ func TestGolden(t *testing.T) {
 	newYear := time.Date(2025, 12, 31, 23, 30, 0, 123_000_000, time.UTC) // 2026 in Paris
 	summer := time.Date(2026, 7, 14, 21, 59, 59, 0, time.UTC)
 	post(t, books, pool,
-		pair("txn_gift", ledger.KindGift, newYear, ledger.RoleStripeBalance, ledger.RoleGifts, eur(2000), vallon, "avocate"),
+		pair("txn_donation", ledger.KindDonation, newYear, ledger.RoleStripeBalance, ledger.RoleDonations, eur(2000), vallon, "avocate"),
 		pair("txn_fee", ledger.KindFee, newYear.Add(time.Second), ledger.RoleStripeFees, ledger.RoleStripeBalance, eur(5), vallon, ""),
 		pair(`=HYPERLINK("http://x")`, ledger.KindOther, summer, ledger.RoleBank, ledger.RoleUnknownReceipts, eur(123_456_789), vallon, ""),
-		pair("txn_yen", ledger.KindRefund, summer, ledger.RoleGifts, ledger.RoleStripeBalance, money.Amount{Minor: 700, Currency: "JPY"}, vallon, "avocate"),
-		pair("txn_other", ledger.KindGift, summer, ledger.RoleStripeBalance, ledger.RoleGifts, eur(9999), "technopolice-marseille", "recours"),
+		pair("txn_yen", ledger.KindRefund, summer, ledger.RoleDonations, ledger.RoleStripeBalance, money.Amount{Minor: 700, Currency: "JPY"}, vallon, "avocate"),
+		pair("txn_other", ledger.KindDonation, summer, ledger.RoleStripeBalance, ledger.RoleDonations, eur(9999), "technopolice-marseille", "recours"),
 	)
 	for format, golden := range map[string]string{
 		exports.FormatCSV: "golden.csv", exports.FormatHledger: "golden.journal", exports.FormatBeancount: "golden.beancount",
@@ -184,7 +184,7 @@ func TestDays(t *testing.T) {
 			for reference, at := range map[string]time.Time{
 				"before": first.Add(-time.Microsecond), "first": first, "last": last, "after": last.Add(time.Microsecond),
 			} {
-				post(t, books, pool, pair(reference, ledger.KindGift, at, ledger.RoleBank, ledger.RoleGifts, eur(1), vallon, ""))
+				post(t, books, pool, pair(reference, ledger.KindDonation, at, ledger.RoleBank, ledger.RoleDonations, eur(1), vallon, ""))
 			}
 			for _, span := range []struct {
 				from, to string

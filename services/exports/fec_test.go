@@ -45,12 +45,12 @@ func generate(t *testing.T, books *ledger.Service, pool *pgxpool.Pool, seed uint
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	roles := []ledger.AccountRole{
-		ledger.RoleStripeBalance, ledger.RoleStripeFees, ledger.RoleGifts, ledger.RoleRefunds, ledger.RoleTransit, ledger.RoleBank, ledger.RoleUnknownReceipts,
+		ledger.RoleStripeBalance, ledger.RoleStripeFees, ledger.RoleDonations, ledger.RoleRefunds, ledger.RoleTransit, ledger.RoleBank, ledger.RoleUnknownReceipts,
 		ledger.RoleSurplus, ledger.RoleCash, ledger.RoleChequesToBank, ledger.RoleSuppliers, ledger.RoleLawyerFees, ledger.RoleLitigationCosts,
 	}
 	kinds := []string{
-		ledger.KindGift, ledger.KindRefund, ledger.KindDispute, ledger.KindPayout, ledger.KindFee, ledger.KindOther, ledger.KindDeposit,
-		ledger.KindExpense, ledger.KindExpensePayment, ledger.KindReceipt, ledger.KindReversal, "cash_gift", "opening",
+		ledger.KindDonation, ledger.KindRefund, ledger.KindDispute, ledger.KindPayout, ledger.KindFee, ledger.KindOther, ledger.KindDeposit,
+		ledger.KindExpense, ledger.KindExpensePayment, ledger.KindReceipt, ledger.KindReversal, "cash_donation", "opening",
 	}
 	begin := time.Date(firstYear, 1, 1, 0, 0, 0, 0, paris)
 	span := time.Date(lastYear+1, 1, 1, 0, 0, 0, 0, paris).Sub(begin)
@@ -180,7 +180,7 @@ func TestFECKeepsItsNumbers(t *testing.T) {
 	generate(t, books, pool, 9, 60)
 	before, _ := download(t, service, fecOf(lastYear, ""))
 	// Back-dated to the first day of the year, and so first by its own date.
-	post(t, books, pool, pair("txn_back", ledger.KindGift, time.Date(lastYear, 1, 1, 0, 0, 0, 0, paris), ledger.RoleBank, ledger.RoleGifts, eur(1), vallon, ""))
+	post(t, books, pool, pair("txn_back", ledger.KindDonation, time.Date(lastYear, 1, 1, 0, 0, 0, 0, paris), ledger.RoleBank, ledger.RoleDonations, eur(1), vallon, ""))
 	if unsealed, _ := download(t, service, fecOf(lastYear, "")); unsealed != before {
 		t.Error("what is not sealed is in the file")
 	}
@@ -221,7 +221,7 @@ func TestFECNamesThePapers(t *testing.T) {
 		posted("txn_stripe", ledger.KindFee), posted("payout:po_1", ledger.KindPayout), posted("payout:po_1:returned", ledger.KindPayout),
 		posted("expense:"+id(1), ledger.KindExpense), posted("expense-payment:"+id(1)+":1", ledger.KindExpensePayment),
 		posted("expense:"+id(1)+":reversed", ledger.KindReversal),
-		posted("offline-gift:"+id(2), ledger.KindGift), posted("deposit:"+id(3), ledger.KindDeposit), posted("deposit:"+id(3)+":"+id(2), ledger.KindDeposit),
+		posted("offline-donation:"+id(2), ledger.KindDonation), posted("deposit:"+id(3), ledger.KindDeposit), posted("deposit:"+id(3)+":"+id(2), ledger.KindDeposit),
 		posted("expense:"+id(4), ledger.KindExpense), posted("bank-line:"+id(5), ledger.KindReceipt))
 	if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
 		return books.ReclassifyTx(ctx, tx, "", ledger.Reclassification{
@@ -334,8 +334,8 @@ func TestFECNamesAndYears(t *testing.T) {
 
 func TestFECRefusesWhatItCannotHold(t *testing.T) {
 	at := time.Date(lastYear, 6, 1, 12, 0, 0, 0, paris)
-	yen := pair("txn_yen", ledger.KindGift, at, ledger.RoleBank, ledger.RoleGifts, money.Amount{Minor: 700, Currency: "JPY"}, vallon, "")
-	letters := pair("txn_letters", ledger.KindGift, at, "", "", eur(5), vallon, "")
+	yen := pair("txn_yen", ledger.KindDonation, at, ledger.RoleBank, ledger.RoleDonations, money.Amount{Minor: 700, Currency: "JPY"}, vallon, "")
+	letters := pair("txn_letters", ledger.KindDonation, at, "", "", eur(5), vallon, "")
 	letters.Entries[0].Code, letters.Entries[1].Code = "5X", "530"
 	for reason, tx := range map[string]ledger.Transaction{"FEC_CURRENCY": yen, "FEC_ACCOUNT": letters} {
 		t.Run(reason, func(t *testing.T) {

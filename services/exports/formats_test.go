@@ -46,17 +46,17 @@ func motley(t *testing.T, books *ledger.Service, pool *pgxpool.Pool) {
 	}
 	at := time.Date(2026, 1, 31, 22, 59, 59, 999_999_000, time.UTC)
 	roles := []ledger.AccountRole{
-		ledger.RoleGifts, ledger.RoleRefunds, ledger.RoleDisputes, ledger.RoleStripeFees, ledger.RoleTransit, ledger.RoleBank,
+		ledger.RoleDonations, ledger.RoleRefunds, ledger.RoleDisputes, ledger.RoleStripeFees, ledger.RoleTransit, ledger.RoleBank,
 		ledger.RoleUnknownReceipts, ledger.RoleSurplus, ledger.RoleDeficit,
 		ledger.RoleCash, ledger.RoleChequesToBank, ledger.RoleSuppliers, ledger.RoleLawyerFees, ledger.RoleLitigationCosts,
 	}
 	references := []string{
 		"txn_plain", "(a) ; b | c", "100 %", `say "no"\`, "two\r\nlines\tand tabs", "=1+1", " edges ", "été ≠ 夏 😀", "<&>'",
-		"offline-gift:1", "deposit:1", "expense:1", "expense-payment:1:1", "bank-line:1:1",
+		"offline-donation:1", "deposit:1", "expense:1", "expense-payment:1:1", "bank-line:1:1",
 	}
 	kinds := []string{
-		ledger.KindGift, ledger.KindRefund, ledger.KindDispute, ledger.KindFee, ledger.KindPayout, ledger.KindOther, ledger.KindDeposit,
-		ledger.KindExpense, ledger.KindExpensePayment, ledger.KindReceipt, ledger.KindReversal, "cash_gift",
+		ledger.KindDonation, ledger.KindRefund, ledger.KindDispute, ledger.KindFee, ledger.KindPayout, ledger.KindOther, ledger.KindDeposit,
+		ledger.KindExpense, ledger.KindExpensePayment, ledger.KindReceipt, ledger.KindReversal, "cash_donation",
 	}
 	var txs []ledger.Transaction
 	for i, role := range roles {
@@ -148,14 +148,14 @@ func TestHledger(t *testing.T) {
 			t.Errorf("(-ledger +hledger):\n%s", diff)
 		}
 	})
-	t.Run("has every reference, and a gift's id", func(t *testing.T) {
+	t.Run("has every reference, and a donation's id", func(t *testing.T) {
 		codes := strings.Split(strings.TrimSpace(output(t, "hledger", "codes", "-f", path)), "\n")
 		if len(codes) != 43 {
 			t.Errorf("%d references: %q", len(codes), codes)
 		}
 		id := uuid.NewSHA1(uuid.Nil, []byte("txn_plain0")).String()
 		if got := output(t, "hledger", "print", "-f", path, "tag:donation="+id); !strings.Contains(got, "(txn_plain0)") {
-			t.Errorf("the gift is %q", got)
+			t.Errorf("the donation is %q", got)
 		}
 	})
 }
@@ -183,11 +183,11 @@ func TestBeancount(t *testing.T) {
 	if diff := cmp.Diff(balances(t, books), got); diff != "" {
 		t.Errorf("(-ledger +beancount):\n%s", diff)
 	}
-	t.Run("has a gift by its id", func(t *testing.T) {
+	t.Run("has a donation by its id", func(t *testing.T) {
 		id := uuid.NewSHA1(uuid.Nil, []byte("txn_plain0")).String()
 		rows := cells(t, output(t, "bean-query", "-f", "csv", path, "SELECT entry_meta('reference') WHERE meta('donation') = '"+id+"'"))
 		if len(rows) != 2 || strings.TrimSpace(rows[0][0]) != "txn_plain0" {
-			t.Errorf("the gift is %q", rows)
+			t.Errorf("the donation is %q", rows)
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
-// FormatPayouts is the payout report: each line of the bank's statement that is a payout of Stripe's, with the gifts,
+// FormatPayouts is the payout report: each line of the bank's statement that is a payout of Stripe's, with the donations,
 // fees, refunds and disputes inside it, which sum to it; as comma-separated values, like [FormatCSV]. A collective has
 // its share of each. The days are those of the bank.
 const FormatPayouts = "PAYOUTS"
@@ -35,7 +35,7 @@ type payoutsWriter struct {
 
 func writePayouts(ctx context.Context, x *export, c *chunks) error {
 	c.b = append(c.b, payoutsHeader...)
-	// As many as there are days at most, however many gifts.
+	// As many as there are days at most, however many donations.
 	moves, err := x.view.NamedMoves(ctx, x.book, payouts.ReferencePrefix, x.filter)
 	if err != nil {
 		return err

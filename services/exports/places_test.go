@@ -28,7 +28,7 @@ func (s stuck) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Slow readers hold connections: they must hold neither all that gifts need, nor all places of the other collectives.
+// Slow readers hold connections: they must hold neither all that donations need, nor all places of the other collectives.
 func TestOneCollectiveCannotTakeAllPlacesOfExports(t *testing.T) {
 	service, _, pool := open(t, "Europe/Paris")
 	groups := collectives.New(collectives.Config{Pool: pool})

@@ -51,7 +51,7 @@ func TestExportOfABook(t *testing.T) {
 	service, books, pool := open(t, "Europe/Paris")
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	fee := pair("fee_1", ledger.KindFee, at, ledger.RoleStripeFees, ledger.RoleStripeBalance, eur(200), "", "")
-	post(t, books, pool, fee, pair("txn_1", ledger.KindGift, at, ledger.RoleStripeBalance, ledger.RoleGifts, eur(700), vallon, "avocate"))
+	post(t, books, pool, fee, pair("txn_1", ledger.KindDonation, at, ledger.RoleStripeBalance, ledger.RoleDonations, eur(700), vallon, "avocate"))
 	seal(t, books)
 	for _, format := range exports.Formats() {
 		req := year(format)

@@ -22,7 +22,7 @@ func fill(t *testing.T, pool *pgxpool.Pool, transactions int) {
 	if _, err := pgtest.Owner(t, pool).Exec(t.Context(), `
 		WITH posted AS (
 			INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-			SELECT '2026-01-01'::timestamptz + n * interval '1 second', 2, '', 'txn_' || n, 'gift', sha256('x')
+			SELECT '2026-01-01'::timestamptz + n * interval '1 second', 2, '', 'txn_' || n, 'donation', sha256('x')
 			FROM generate_series(1, $1::integer) AS n
 			RETURNING id, effective_at
 		)

@@ -56,7 +56,7 @@ func TestVersions(t *testing.T) {
 	}
 	defer func() { _ = slow.Rollback(context.WithoutCancel(t.Context())) }()
 	july := time.Date(2026, 7, 14, 12, 0, 0, 0, time.UTC)
-	late := pair("txn_slow", ledger.KindGift, july, ledger.RoleStripeBalance, ledger.RoleGifts, eur(100), vallon, "avocate")
+	late := pair("txn_slow", ledger.KindDonation, july, ledger.RoleStripeBalance, ledger.RoleDonations, eur(100), vallon, "avocate")
 	if _, err := books.PostTx(t.Context(), slow, "", []ledger.Transaction{late}); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestVersions(t *testing.T) {
 		}
 		before[format] = file{text, header.Version}
 	}
-	back := pair("txn_back", ledger.KindGift, july.AddDate(0, -5, 0), ledger.RoleStripeBalance, ledger.RoleGifts, eur(300), vallon, "avocate")
+	back := pair("txn_back", ledger.KindDonation, july.AddDate(0, -5, 0), ledger.RoleStripeBalance, ledger.RoleDonations, eur(300), vallon, "avocate")
 	post(t, books, pool, back)
 	if err := slow.Commit(t.Context()); err != nil {
 		t.Fatal(err)

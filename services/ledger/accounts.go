@@ -17,7 +17,7 @@ var accountRefusals = map[string]*errs.Error{
 	"accounts_code_form":           errs.Invalid("account.code", "must be 1 to 32 digits, capital letters and hyphens, and not begin with a hyphen"),
 	"accounts_display_name_length": errs.Invalid("account.display_name", "must have 1 to 255 characters"),
 	"accounts_type_known":          errs.Invalid("account.type", "must be said"),
-	"roles_nominal":                errs.Invalid("account.roles", "gifts, refunds and disputes are played by accounts of income or expense"),
+	"roles_nominal":                errs.Invalid("account.roles", "donations, refunds and disputes are played by accounts of income or expense"),
 	"roles_book_unused":            errs.Precondition("BOOK_IN_USE", "Roles stay with their accounts once a book has transactions: what was received is read from there."),
 }
 

@@ -55,7 +55,7 @@ func TestChartOfABook(t *testing.T) {
 		{"refuses a code for another type", func(r *ledgerv1.CreateAccountRequest) {
 			r.Account.Type = ledgerv1.AccountType_ACCOUNT_TYPE_ASSET
 		}, codes.AlreadyExists},
-		{"refuses a code that is a role", func(r *ledgerv1.CreateAccountRequest) { r.Account.Code = "gifts" }, codes.InvalidArgument},
+		{"refuses a code that is a role", func(r *ledgerv1.CreateAccountRequest) { r.Account.Code = "donations" }, codes.InvalidArgument},
 		{"refuses an account without name", func(r *ledgerv1.CreateAccountRequest) { r.Account.Code, r.Account.DisplayName = "1", "" }, codes.InvalidArgument},
 		{"refuses an account without type", func(r *ledgerv1.CreateAccountRequest) { r.Account.Code, r.Account.Type = "1", 0 }, codes.InvalidArgument},
 		{"does not find nobody's chart", func(r *ledgerv1.CreateAccountRequest) { r.Parent = "collectives/nobody" }, codes.NotFound},
@@ -70,12 +70,12 @@ func TestChartOfABook(t *testing.T) {
 	}
 	t.Run("moves a role while the book is unused, twice the same", func(t *testing.T) {
 		for range 2 {
-			got, err := update("754111", "", []string{"gifts"}, "roles")
+			got, err := update("754111", "", []string{"donations"}, "roles")
 			if err != nil || len(got.GetRoles()) != 1 || got.GetDisplayName() != "Dons en ligne" {
 				t.Errorf("changed %v, err = %v", got, err)
 			}
 		}
-		mustPost(t, s, pool, gift("txn_1", day(1), 2000))
+		mustPost(t, s, pool, donation("txn_1", day(1), 2000))
 		accounts, err := s.Accounts(t.Context(), book, vallon, day(9))
 		if err != nil || balances(accounts)["754111"]["EUR"] != -2000 {
 			t.Errorf("balances %v, err = %v", balances(accounts), err)
@@ -83,11 +83,11 @@ func TestChartOfABook(t *testing.T) {
 		total(t, s, 2000)
 	})
 	t.Run("and not afterwards", func(t *testing.T) {
-		if _, err := update("75411", "", []string{"gifts"}, "roles"); reasonOf(err) != "BOOK_IN_USE" {
+		if _, err := update("75411", "", []string{"donations"}, "roles"); reasonOf(err) != "BOOK_IN_USE" {
 			t.Errorf("err = %v", err)
 		}
 		// What it plays already is no move.
-		if _, err := update("754111", "", []string{"gifts"}, "roles"); err != nil {
+		if _, err := update("754111", "", []string{"donations"}, "roles"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -98,7 +98,7 @@ func TestChartOfABook(t *testing.T) {
 		}
 	})
 	for rule, err := range map[string]error{
-		"refuses gifts on an asset":     second(update("530", "", []string{"gifts"}, "roles")),
+		"refuses donations on an asset": second(update("530", "", []string{"donations"}, "roles")),
 		"refuses a role that is none":   second(update("530", "", []string{"petty_cash"}, "roles")),
 		"refuses to renumber":           second(update("530", "", nil, "code")),
 		"refuses to take the name away": second(update("530", "", nil, "display_name")),
@@ -126,7 +126,7 @@ func second[T any](_ T, err error) error { return err }
 
 func TestConversions(t *testing.T) {
 	s, pool := openSealing(t)
-	mustPost(t, s, pool, gift("txn_1", day(1), 2000), gift("txn_2", day(2), 500), gift("txn_3", day(3), 500))
+	mustPost(t, s, pool, donation("txn_1", day(1), 2000), donation("txn_2", day(2), 500), donation("txn_3", day(3), 500))
 	keep := func(conversions ...ledger.Conversion) error {
 		return postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
 			return s.KeepConversionsTx(ctx, tx, book, conversions)

@@ -28,10 +28,10 @@ import (
 // round is long enough for some thousand commits, and short enough to alternate with the limit.
 const round = 2 * time.Second
 
-// spread is how many campaigns gifts go to when they are not all for one.
+// spread is how many campaigns donations go to when they are not all for one.
 const spread = 1000
 
-// BenchmarkPost posts gifts of four entries, as the service's role, on a Postgres with full durability, in
+// BenchmarkPost posts donations of four entries, as the service's role, on a Postgres with full durability, in
 // rounds that alternate in random order with their limits. One iteration is one round of each:
 //
 //	go test ./services/ledger -run '^$' -bench Post -benchtime 3x
@@ -210,13 +210,13 @@ func durable(b *testing.B) durableServer {
 	return d
 }
 
-// pgbenchScript is one gift in one commit.
+// pgbenchScript is one donation in one commit.
 const pgbenchScript = `
 \set a random(1, 1000000000)
 \set b random(1, 1000000000)
 \set c random(1, %[2]d)
 BEGIN;
-INSERT INTO %[1]s.transactions (effective_at, entry_count, book, reference, kind, fingerprint) VALUES (now(), 4, 'acct_vallon', 'txn_' || :a::text || '-' || :b::text, 'gift', '\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff') RETURNING id \gset
+INSERT INTO %[1]s.transactions (effective_at, entry_count, book, reference, kind, fingerprint) VALUES (now(), 4, 'acct_vallon', 'txn_' || :a::text || '-' || :b::text, 'donation', '\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff') RETURNING id \gset
 INSERT INTO %[1]s.entries (transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign) VALUES %[3]s;
 END;
 `
@@ -268,7 +268,7 @@ func throughput(b *testing.B, callers, batch, campaigns int, send func(context.C
 			for deadline := time.Now().Add(round); time.Now().Before(deadline); {
 				txs := make([]ledger.Transaction, batch)
 				for i := range txs {
-					txs[i] = gift("txn_"+uuid.NewString()[:24], time.Now(), 2000)
+					txs[i] = donation("txn_"+uuid.NewString()[:24], time.Now(), 2000)
 					campaign := fmt.Sprintf("campaign-%d", rand.IntN(campaigns))
 					for j := range txs[i].Entries {
 						txs[i].Entries[j].Campaign = campaign
@@ -306,7 +306,7 @@ func postRaw(ctx context.Context, pool *pgxpool.Pool, schema string, txs []ledge
 		}
 		rows, err := tx.Query(ctx, `
 			INSERT INTO `+schema+`.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-			SELECT t.at, 4, $1, t.reference, 'gift', decode(repeat('ab', 32), 'hex')
+			SELECT t.at, 4, $1, t.reference, 'donation', decode(repeat('ab', 32), 'hex')
 			FROM unnest($2::text[], $3::timestamptz[]) AS t (reference, at)
 			RETURNING id`, book, references, effectives)
 		if err != nil {

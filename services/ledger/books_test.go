@@ -26,7 +26,7 @@ func TestBooks(t *testing.T) {
 	})
 	t.Run("its transactions, and no other book's", func(t *testing.T) {
 		for name, want := range map[string]int{parent: 1, "books/acct_other": 0} {
-			for kind, some := range map[string]int{"": want, "fee": want, "gift": 0} {
+			for kind, some := range map[string]int{"": want, "fee": want, "donation": 0} {
 				resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: name, Kind: kind})
 				if err != nil || len(resp.GetTransactions()) != some {
 					t.Errorf("%s, kind %q: %v, %v", name, kind, resp, err)

@@ -27,7 +27,7 @@ const (
 	RoleLitigationCosts AccountRole = "litigation_costs"
 )
 
-// The kinds of transactions that a treasurer enters. A gift by hand is of [KindGift], as any other.
+// The kinds of transactions that a treasurer enters. A donation by hand is of [KindDonation], as any other.
 const (
 	// KindDeposit is cheques that were banked.
 	KindDeposit = "deposit"

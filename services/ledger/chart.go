@@ -21,7 +21,7 @@ var chartColumns = []string{"code", "type", "roles", "display_name"}
 
 // allRoles is what a chart must fill, each once.
 var allRoles = []AccountRole{
-	RoleStripeBalance, RoleStripeFees, RoleGifts, RoleRefunds, RoleDisputes, RoleTransit, RoleBank, RoleUnknownReceipts,
+	RoleStripeBalance, RoleStripeFees, RoleDonations, RoleRefunds, RoleDisputes, RoleTransit, RoleBank, RoleUnknownReceipts,
 	RoleSurplus, RoleDeficit,
 	RoleCash, RoleChequesToBank, RoleSuppliers, RoleLawyerFees, RoleLitigationCosts,
 }

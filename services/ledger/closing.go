@@ -16,7 +16,7 @@ const ReasonPeriodClosed = "PERIOD_CLOSED"
 
 // closingRefusals says what the database's refusals mean to whoever closes.
 var closingRefusals = map[string]*errs.Error{
-	"closings_over": errs.Invalid("end_time", "must be a time that has passed: gifts of a period that is not over are still to come"),
+	"closings_over": errs.Invalid("end_time", "must be a time that has passed: donations of a period that is not over are still to come"),
 	// Written by a service that has just been asked for the collective's book.
 	"closings_book_fkey": errs.Precondition("BOOK_MISSING", "The collective has no book yet: nothing was posted."),
 }

@@ -23,7 +23,7 @@ func TestManyPostersOfTheSame(t *testing.T) {
 	const posters, references, batches = 16, 60, 12
 	all := make([]ledger.Transaction, references)
 	for i := range all {
-		all[i] = gift(fmt.Sprintf("txn_%02d", i), day(1+i%7), int64(100+i))
+		all[i] = donation(fmt.Sprintf("txn_%02d", i), day(1+i%7), int64(100+i))
 	}
 	var (
 		mu    sync.Mutex
@@ -100,7 +100,7 @@ func TestTwoAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer first.Rollback(t.Context())
-			if _, err := s.PostTx(t.Context(), first, book, []ledger.Transaction{gift("txn_1", day(1), 100)}); err != nil {
+			if _, err := s.PostTx(t.Context(), first, book, []ledger.Transaction{donation("txn_1", day(1), 100)}); err != nil {
 				t.Fatal(err)
 			}
 			type answer struct {
@@ -109,7 +109,7 @@ func TestTwoAtOnce(t *testing.T) {
 			}
 			answers := make(chan answer)
 			go func() {
-				posted, err := post(t.Context(), s, pool, gift("txn_1", day(1), c.second))
+				posted, err := post(t.Context(), s, pool, donation("txn_1", day(1), c.second))
 				answers <- answer{posted, err}
 			}()
 			pgtest.WaitForLock(t, pool)

@@ -33,7 +33,7 @@ func TestPostersAndSealer(t *testing.T) {
 		posting.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				reference := fmt.Sprintf("txn_%d_%d", poster, n)
-				if _, err := post(t.Context(), s, pool, gift(reference, day(1+n%60), 100)); err != nil {
+				if _, err := post(t.Context(), s, pool, donation(reference, day(1+n%60), 100)); err != nil {
 					t.Error(err)
 					return
 				}
@@ -161,7 +161,7 @@ func killWhilePosting(t *testing.T, s *ledger.Service, pool *pgxpool.Pool, serve
 	for poster := range posters {
 		group.Go(func() {
 			for n := 0; ; n++ {
-				tx := gift(fmt.Sprintf("txn_%d_%d_%d", round, poster, n), day(1+n%60), int64(100+n))
+				tx := donation(fmt.Sprintf("txn_%d_%d_%d", round, poster, n), day(1+n%60), int64(100+n))
 				mu.Lock()
 				begun[tx.Reference] = tx
 				mu.Unlock()

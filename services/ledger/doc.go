@@ -4,7 +4,7 @@
 //
 // The schema ledger. A book has a chart of accounts, which is data: the files in charts/, loaded
 // when the book is made. Code never says an account's number; it says a role, such as
-// [RoleGifts], and the book says which account plays it. A transaction has a reference that is
+// [RoleDonations], and the book says which account plays it. A transaction has a reference that is
 // unique in its book, the business fact that it records (a balance transaction of Stripe's), and
 // entries: signed amounts in minor units, debit positive, each with its dimensions collective,
 // campaign and donation.
@@ -32,12 +32,12 @@
 //
 // # Where the time goes
 //
-// A gift posted by itself takes the server about 310 µs of processor time; the same rows, raw, take 130 with keys alone and
+// A donation posted by itself takes the server about 310 µs of processor time; the same rows, raw, take 130 with keys alone and
 // 145 with all indexes. The checks are 70 to 110 of the difference, a third of that for having transition tables at all; the
-// rest is the start of one statement that does everything. By hundreds a gift takes 52 µs, against 18 and 28. In the program
+// rest is the start of one statement that does everything. By hundreds a donation takes 52 µs, against 18 and 28. In the program
 // the sync is what gathers, up to a hundred at a time, so there is no second gatherer here. Sealing takes 41 µs.
 //
-// A gift writes 2.2 kB of WAL, half of it its 13 index entries; after each checkpoint of Postgres about 1 kB more for a while,
+// A donation writes 2.2 kB of WAL, half of it its 13 index entries; after each checkpoint of Postgres about 1 kB more for a while,
 // because references come in no order and so touch every page of their index.
 //
 // Tried without gain: forced generic plans (it has them anyway), the tables' own rules moved into the triggers, and
@@ -45,10 +45,10 @@
 //
 // Tried, and too little for what it wants: one plpgsql function that takes lists, makes lines, times and natures itself,
 // and whose role alone inserts without the checks, which others meet for each row. Server and caller together it saves
-// about a sixth, on the server 300 to 245 µs of a gift by itself and 60 to 49 of one in a hundred. It wants
+// about a sixth, on the server 300 to 245 µs of a donation by itself and 60 to 49 of one in a hundred. It wants
 // a second role, a column beside the names of roles, and dumps restored with their owners, or nothing can be
 // posted any more. Of its 245, 65 are three round trips and entering it, 70 the transaction and its commit,
-// 60 the entries, 25 finding accounts and what is closed, and the rest walking the lists. For a gift by itself, domains,
+// 60 the entries, 25 finding accounts and what is closed, and the rest walking the lists. For a donation by itself, domains,
 // CHECKs, ON CONFLICT and triggers that a condition keeps silent cost nothing that can be measured; joining in
 // the look-up costs 15, and rows from generate_series 80, since their statement is planned anew each time.
 //

@@ -13,7 +13,7 @@ import (
 func sample() Transaction {
 	return Transaction{
 		Reference: "txn_1",
-		Kind:      KindGift,
+		Kind:      KindDonation,
 		Effective: time.Date(2026, 1, 2, 3, 4, 5, 678_000, time.UTC),
 		Entries: []Entry{
 			{Role: RoleStripeBalance, Amount: money.Amount{Minor: 100, Currency: money.EUR}, Collective: "ab", Campaign: "c"},
@@ -37,7 +37,7 @@ func TestFingerprintTellsApart(t *testing.T) {
 	seen := map[[32]byte]string{}
 	for rule, change := range map[string]func(*Transaction){
 		"nothing":                     func(*Transaction) {},
-		"reference and kind":          func(t *Transaction) { t.Reference, t.Kind = "txn_", "1gift" },
+		"reference and kind":          func(t *Transaction) { t.Reference, t.Kind = "txn_", "1donation" },
 		"microsecond":                 func(t *Transaction) { t.Effective = t.Effective.Add(time.Microsecond) },
 		"order of entries":            func(t *Transaction) { t.Entries[0], t.Entries[1] = t.Entries[1], t.Entries[0] },
 		"entry less":                  func(t *Transaction) { t.Entries = t.Entries[:1] },

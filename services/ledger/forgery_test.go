@@ -262,24 +262,24 @@ func TestNoForgedShareIsProven(t *testing.T) {
 	lastNumber := numberOf.FindStringSubmatch(lastLine)[1]
 	theirs, _ := share(t, s, "", marseille)
 	for rule, forged := range map[string]string{
-		"all amounts doubled":                               doubled,
-		"all amounts doubled, and each marked as shared":    strings.ReplaceAll(doubled, `,"leaf_hash"`, `,"shared":true,"leaf_hash"`),
-		"one gift times a thousand, in all its entries":     strings.Replace(file, line, regexp.MustCompile(`"amount_minor":"(-?[0-9]+)"`).ReplaceAllString(line, `"amount_minor":"${1}000"`), 1),
-		"one gift marked as shared":                         strings.Replace(file, line, strings.Replace(line, `"entries"`, `"shared":true,"entries"`, 1), 1),
-		"one gift turned into a gap":                        strings.Replace(file, line, asGap, 1),
-		"the last gift turned into a gap":                   strings.Replace(file, lastLine, fmt.Sprintf(`{"type":"gap","number":"%s","last":"%s","hashes":[%s]}`+"\n", lastNumber, lastNumber, hashOf.FindStringSubmatch(lastLine)[1]), 1),
-		"one gift turned into a gap, and one fewer counted": strings.Replace(strings.Replace(file, line, asGap, 1), `"transactions":"23"`, `"transactions":"22"`, 1),
-		"all turned into gaps":                              allGaps.String(),
-		"all turned into gaps, and none counted":            regexp.MustCompile(`,"share":\{[^}]*\}`).ReplaceAllString(allGaps.String(), ""),
-		"another collective's transactions under this name": strings.ReplaceAll(theirs, marseille, vallon),
-		"this collective's transactions under another name": strings.ReplaceAll(file, vallon, marseille),
-		"the other's count":                                 strings.Replace(file, shareMember(file), shareMember(theirs), 1),
-		"a line of the other's in place of its gap":         withLineOf(file, theirs, 2),
-		"nothing at all":                                    "",
-		"nothing but a beginning and an end":                file[:strings.Index(file, "\n")+1] + "{\"type\":\"end\"}\n",
-		"nothing but the checkpoint":                        strings.Join(slices.Collect(strings.Lines(file))[:2], "") + "{\"type\":\"end\"}\n",
-		"two files, one behind the other":                   file + file,
-		"the checkpoint of an archive's kind":               strings.Replace(file, `"note"`, `"previous_size":"1","note"`, 1),
+		"all amounts doubled":                                   doubled,
+		"all amounts doubled, and each marked as shared":        strings.ReplaceAll(doubled, `,"leaf_hash"`, `,"shared":true,"leaf_hash"`),
+		"one donation times a thousand, in all its entries":     strings.Replace(file, line, regexp.MustCompile(`"amount_minor":"(-?[0-9]+)"`).ReplaceAllString(line, `"amount_minor":"${1}000"`), 1),
+		"one donation marked as shared":                         strings.Replace(file, line, strings.Replace(line, `"entries"`, `"shared":true,"entries"`, 1), 1),
+		"one donation turned into a gap":                        strings.Replace(file, line, asGap, 1),
+		"the last donation turned into a gap":                   strings.Replace(file, lastLine, fmt.Sprintf(`{"type":"gap","number":"%s","last":"%s","hashes":[%s]}`+"\n", lastNumber, lastNumber, hashOf.FindStringSubmatch(lastLine)[1]), 1),
+		"one donation turned into a gap, and one fewer counted": strings.Replace(strings.Replace(file, line, asGap, 1), `"transactions":"23"`, `"transactions":"22"`, 1),
+		"all turned into gaps":                                  allGaps.String(),
+		"all turned into gaps, and none counted":                regexp.MustCompile(`,"share":\{[^}]*\}`).ReplaceAllString(allGaps.String(), ""),
+		"another collective's transactions under this name":     strings.ReplaceAll(theirs, marseille, vallon),
+		"this collective's transactions under another name":     strings.ReplaceAll(file, vallon, marseille),
+		"the other's count":                                     strings.Replace(file, shareMember(file), shareMember(theirs), 1),
+		"a line of the other's in place of its gap":             withLineOf(file, theirs, 2),
+		"nothing at all":                                        "",
+		"nothing but a beginning and an end":                    file[:strings.Index(file, "\n")+1] + "{\"type\":\"end\"}\n",
+		"nothing but the checkpoint":                            strings.Join(slices.Collect(strings.Lines(file))[:2], "") + "{\"type\":\"end\"}\n",
+		"two files, one behind the other":                       file + file,
+		"the checkpoint of an archive's kind":                   strings.Replace(file, `"note"`, `"previous_size":"1","note"`, 1),
 	} {
 		t.Run("nor "+rule, func(t *testing.T) {
 			if forged == file {
@@ -297,7 +297,7 @@ func TestNoForgedShareIsProven(t *testing.T) {
 	t.Run("nor the same under another key", func(t *testing.T) {
 		_, pool := openSealing(t)
 		other := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{9}, 32)})
-		mustPost(t, other, pool, gift("txn_forged", day(1), 100_000_000))
+		mustPost(t, other, pool, donation("txn_forged", day(1), 100_000_000))
 		if err := other.SealAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -280,7 +280,7 @@ func DecodeLeafShare(data []byte) (*LeafShare, error) {
 	return s, s.check()
 }
 
-// donation is the one gift that the transaction is about, or uuid.Nil if there are none or several.
+// donation is the one donation that the transaction is about, or uuid.Nil if there are none or several.
 func (l *Leaf) donation() uuid.UUID {
 	var one uuid.UUID
 	for _, e := range l.Entries {

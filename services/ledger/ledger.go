@@ -20,12 +20,12 @@ const (
 	RoleStripeBalance AccountRole = "stripe_balance"
 	// RoleStripeFees is what Stripe keeps: fees of payments, of disputes, of the account.
 	RoleStripeFees AccountRole = "stripe_fees"
-	// RoleGifts is the income from gifts.
-	RoleGifts AccountRole = "gifts"
-	// RoleRefunds is what was given back to donors. It counts against gifts.
+	// RoleDonations is the income from donations.
+	RoleDonations AccountRole = "donations"
+	// RoleRefunds is what was given back to donors. It counts against donations.
 	RoleRefunds AccountRole = "refunds"
 	// RoleDisputes is what banks took back, and gave again when a dispute was won. It counts
-	// against gifts.
+	// against donations.
 	RoleDisputes AccountRole = "disputes"
 	// RoleTransit is money on its way between two accounts of the body; it returns to zero.
 	RoleTransit AccountRole = "transit"
@@ -42,10 +42,10 @@ const (
 
 // The kinds of transactions. Others may come: a kind is a word for people and filters, and no rule hangs on it.
 const (
-	KindGift    = "gift"
-	KindRefund  = "refund"
-	KindDispute = "dispute"
-	KindPayout  = "payout"
+	KindDonation = "donation"
+	KindRefund   = "refund"
+	KindDispute  = "dispute"
+	KindPayout   = "payout"
 	// KindTopUp is money on its way from the bank to Stripe's balance, or back, that no payout of Stripe's moved.
 	KindTopUp = "top_up"
 	KindFee   = "fee"

@@ -65,15 +65,15 @@ func mustPost(t testing.TB, s *ledger.Service, pool *pgxpool.Pool, txs ...ledger
 
 func eur(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
 
-// gift is a gift of some cents to Vallon's lawyer, with a fee of 30.
-func gift(reference string, at time.Time, cents int64) ledger.Transaction {
-	donation := uuid.NewSHA1(uuid.Nil, []byte(reference))
+// donation is a donation of some cents to Vallon's lawyer, with a fee of 30.
+func donation(reference string, at time.Time, cents int64) ledger.Transaction {
+	id := uuid.NewSHA1(uuid.Nil, []byte(reference))
 	entry := func(role ledger.AccountRole, minor int64) ledger.Entry {
-		return ledger.Entry{Role: role, Amount: eur(minor), Collective: vallon, Campaign: lawyer, Donation: donation}
+		return ledger.Entry{Role: role, Amount: eur(minor), Collective: vallon, Campaign: lawyer, Donation: id}
 	}
-	return ledger.Transaction{Reference: reference, Kind: ledger.KindGift, Effective: at, Entries: []ledger.Entry{
+	return ledger.Transaction{Reference: reference, Kind: ledger.KindDonation, Effective: at, Entries: []ledger.Entry{
 		entry(ledger.RoleStripeBalance, cents),
-		entry(ledger.RoleGifts, -cents),
+		entry(ledger.RoleDonations, -cents),
 		entry(ledger.RoleStripeFees, 30),
 		entry(ledger.RoleStripeBalance, -30),
 	}}

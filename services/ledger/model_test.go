@@ -22,18 +22,18 @@ import (
 // codesOf repeats what two charts say, so that the model does not ask the code that it checks.
 var codesOf = map[string]map[ledger.AccountRole]string{
 	"fr-associations-2025": {
-		ledger.RoleStripeBalance: "51212", ledger.RoleStripeFees: "627", ledger.RoleGifts: "75411",
+		ledger.RoleStripeBalance: "51212", ledger.RoleStripeFees: "627", ledger.RoleDonations: "75411",
 		ledger.RoleRefunds: "75411", ledger.RoleDisputes: "75411", ledger.RoleTransit: "580",
 		ledger.RoleBank: "51211", ledger.RoleUnknownReceipts: "4718",
 	},
 	"en-plain": {
-		ledger.RoleStripeBalance: "1200", ledger.RoleStripeFees: "5000", ledger.RoleGifts: "4000",
+		ledger.RoleStripeBalance: "1200", ledger.RoleStripeFees: "5000", ledger.RoleDonations: "4000",
 		ledger.RoleRefunds: "4010", ledger.RoleDisputes: "4020", ledger.RoleTransit: "1300",
 		ledger.RoleBank: "1100", ledger.RoleUnknownReceipts: "2100",
 	},
 }
 
-var givenOrBack = []ledger.AccountRole{ledger.RoleGifts, ledger.RoleRefunds, ledger.RoleDisputes}
+var givenOrBack = []ledger.AccountRole{ledger.RoleDonations, ledger.RoleRefunds, ledger.RoleDisputes}
 
 // TestAgainstModel posts at random, new things and old ones, right and in conflict, and compares
 // everything that can be read with a plain map.
@@ -92,7 +92,7 @@ func newModel(t *testing.T, rt *rapid.T, pool *pgxpool.Pool) *model {
 func (m *model) draw(rt *rapid.T) ledger.Transaction {
 	tx := ledger.Transaction{
 		Reference: fmt.Sprintf("txn_%d", rapid.IntRange(0, 1<<40).Draw(rt, "reference")),
-		Kind:      rapid.SampledFrom([]string{ledger.KindGift, ledger.KindRefund, ledger.KindOther}).Draw(rt, "kind"),
+		Kind:      rapid.SampledFrom([]string{ledger.KindDonation, ledger.KindRefund, ledger.KindOther}).Draw(rt, "kind"),
 		Effective: m.drawTime(rt),
 	}
 	for range rapid.IntRange(1, 3).Draw(rt, "pairs") {
@@ -110,7 +110,7 @@ func (m *model) draw(rt *rapid.T) ledger.Transaction {
 		debit, credit := entry, entry
 		credit.Amount.Minor = -debit.Amount.Minor
 		roles := rapid.Permutation([]ledger.AccountRole{
-			ledger.RoleStripeBalance, ledger.RoleGifts, ledger.RoleRefunds, ledger.RoleDisputes, ledger.RoleStripeFees, ledger.RoleBank,
+			ledger.RoleStripeBalance, ledger.RoleDonations, ledger.RoleRefunds, ledger.RoleDisputes, ledger.RoleStripeFees, ledger.RoleBank,
 		}).Draw(rt, "roles")
 		debit.Role, credit.Role = roles[0], roles[1]
 		tx.Entries = append(tx.Entries, debit, credit)

@@ -13,7 +13,7 @@ import (
 
 func TestPost(t *testing.T) {
 	s, pool := open(t)
-	first, second := gift("txn_1", day(1), 2000), gift("txn_2", day(2), 500)
+	first, second := donation("txn_1", day(1), 2000), donation("txn_2", day(2), 500)
 
 	t.Run("tells what is new", func(t *testing.T) {
 		if got := mustPost(t, s, pool, first); !slices.Equal(got, []bool{true}) {
@@ -30,8 +30,8 @@ func TestPost(t *testing.T) {
 		total(t, s, 2500)
 	})
 	t.Run("refuses another content, and what was posted beside it", func(t *testing.T) {
-		changed := gift("txn_1", day(1), 2001)
-		_, err := post(t.Context(), s, pool, gift("txn_3", day(3), 100), changed)
+		changed := donation("txn_1", day(1), 2001)
+		_, err := post(t.Context(), s, pool, donation("txn_3", day(3), 100), changed)
 		if e := errs.As(err); e == nil || e.Code != codes.AlreadyExists || e.Reason != ledger.ReasonReferenceReused {
 			t.Errorf("err = %v", err)
 		}

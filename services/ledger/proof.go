@@ -96,7 +96,7 @@ func VerifyProof(code, verifierKey string) (*LeafShare, *Checkpoint, error) {
 	return leaf, checkpoint, nil
 }
 
-// leafSQL finds a sealed transaction by its id or, when a donation is given, the gift that it is.
+// leafSQL finds a sealed transaction by its id or, when a donation is given, the donation that it is.
 const leafSQL = `
 SELECT
     t.book,
@@ -113,7 +113,7 @@ SELECT
 FROM ledger.seals AS s
 JOIN ledger.transactions AS t ON t.id = s.transaction_id
 WHERE s.book = @book
-    AND (s.transaction_id = @id OR (s.donation = @donation AND t.kind = 'gift'))
+    AND (s.transaction_id = @id OR (s.donation = @donation AND t.kind = 'donation'))
 ORDER BY s.number
 LIMIT 1`
 
@@ -182,10 +182,10 @@ func (s *Service) Inclusion(ctx context.Context, book, collective, name string, 
 	return s.include(ctx, name, own, hash)
 }
 
-// Gift proves the gift that a donation became. It is public: the donation's id is known to the donor
-// and to the collective. NOT_FOUND when there is no such gift of the campaign's in the sealed book,
+// Donation proves the donation that a donation became. It is public: the donation's id is known to the donor
+// and to the collective. NOT_FOUND when there is no such donation of the campaign's in the sealed book,
 // or when the transaction is about others too. The verifier key is the one of the proof's checkpoint.
-func (s *Service) Gift(ctx context.Context, book string, campaign CampaignKey, donation uuid.UUID, name string) (p *Proof, verifierKey string, err error) {
+func (s *Service) Donation(ctx context.Context, book string, campaign CampaignKey, donation uuid.UUID, name string) (p *Proof, verifierKey string, err error) {
 	leaf, hash, err := sealedLeaf(ctx, s.pool, book, name, 0, donation)
 	if err != nil {
 		return nil, "", err

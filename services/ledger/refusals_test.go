@@ -23,7 +23,7 @@ func raw(count int, values ...string) string {
 	return fmt.Sprintf(`
 		WITH t AS (
 			INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-			VALUES ('2026-01-01', %d, 'acct_vallon', 'raw', 'gift', sha256('x'))
+			VALUES ('2026-01-01', %d, 'acct_vallon', 'raw', 'donation', sha256('x'))
 			RETURNING id, effective_at
 		)
 		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
@@ -45,7 +45,7 @@ func TestDatabaseRefuses(t *testing.T) {
 	s, service := open(t)
 	owner := pgtest.Owner(t, service)
 	ensure(t, s, service, "acct_other")
-	mustPost(t, s, service, gift("txn_1", day(1), 2000))
+	mustPost(t, s, service, donation("txn_1", day(1), 2000))
 
 	lateEntry := `
 		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
@@ -71,7 +71,7 @@ func TestDatabaseRefuses(t *testing.T) {
 		{
 			rule: "a transaction without entries", constraint: "transactions_not_empty",
 			sql: `INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-				VALUES ('2026-01-01', 2, 'acct_vallon', 'empty', 'gift', sha256('x'))`,
+				VALUES ('2026-01-01', 2, 'acct_vallon', 'empty', 'donation', sha256('x'))`,
 		},
 		{rule: "a transaction of no entries", constraint: "transactions_not_empty", sql: raw(0, debit, credit)},
 		{rule: "fewer entries than announced", constraint: "entries_complete", sql: raw(3, debit, credit)},
@@ -137,7 +137,7 @@ func TestDatabaseRefuses(t *testing.T) {
 			rule: "the id of another database transaction", constraint: "transactions_xid_own", privilege: true,
 			sql: `WITH t AS (
 					INSERT INTO ledger.transactions (xid, effective_at, entry_count, book, reference, kind, fingerprint)
-					VALUES ('1', '2026-01-01', 2, 'acct_vallon', 'old', 'gift', sha256('x')) RETURNING id, effective_at
+					VALUES ('1', '2026-01-01', 2, 'acct_vallon', 'old', 'donation', sha256('x')) RETURNING id, effective_at
 				)
 				INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
 				SELECT t.id, v.amount, t.effective_at, a.id, v.line, false, 'EUR', 'c', ''
@@ -180,7 +180,7 @@ func TestDatabaseRefuses(t *testing.T) {
 		{
 			rule: "ON CONFLICT DO UPDATE", constraint: "transactions_append_only", privilege: true,
 			sql: `INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-				VALUES ('2026-01-01', 4, 'acct_vallon', 'txn_1', 'gift', sha256('x'))
+				VALUES ('2026-01-01', 4, 'acct_vallon', 'txn_1', 'donation', sha256('x'))
 				ON CONFLICT (book, reference) DO UPDATE SET kind = 'other'`,
 		},
 		{
@@ -249,7 +249,7 @@ func TestPostRefuses(t *testing.T) {
 		}},
 		{"REFERENCE_INVALID", func(t *ledger.Transaction) { t.Reference = "" }},
 		{"REFERENCE_INVALID", func(t *ledger.Transaction) { t.Reference = strings.Repeat("x", 256) }},
-		{"KIND_INVALID", func(t *ledger.Transaction) { t.Kind = "Gift to Marie" }},
+		{"KIND_INVALID", func(t *ledger.Transaction) { t.Kind = "Donation to Marie" }},
 		{"DIMENSIONS_INVALID", func(t *ledger.Transaction) { t.Entries[0].Campaign = "" }},
 		{"DIMENSIONS_INVALID", func(t *ledger.Transaction) {
 			for i := range t.Entries {
@@ -258,20 +258,20 @@ func TestPostRefuses(t *testing.T) {
 		}},
 		{"INVALID_VALUE", func(t *ledger.Transaction) { t.Reference = "a\x00b" }},
 	} {
-		wrong := gift("wrong", day(1), 100)
+		wrong := donation("wrong", day(1), 100)
 		c.change(&wrong)
-		_, err := post(t.Context(), s, pool, gift("right", day(1), 100), wrong)
+		_, err := post(t.Context(), s, pool, donation("right", day(1), 100), wrong)
 		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || e.Reason != c.reason {
 			t.Errorf("%s: %v", c.reason, err)
 		}
 	}
 	t.Run("keeps nothing of a refused batch", func(t *testing.T) {
-		if posted := mustPost(t, s, pool, gift("right", day(1), 100)); !posted[0] {
+		if posted := mustPost(t, s, pool, donation("right", day(1), 100)); !posted[0] {
 			t.Error("the reference was used up")
 		}
 	})
 	t.Run("takes an account by its code", func(t *testing.T) {
-		byCode := gift("by code", day(1), 100)
+		byCode := donation("by code", day(1), 100)
 		byCode.Entries[0].Role, byCode.Entries[0].Code = "", "530"
 		mustPost(t, s, pool, byCode)
 		accounts, err := s.Accounts(t.Context(), book, vallon, day(2))

@@ -22,7 +22,7 @@ const (
 
 // reversalRefusals says what the database's refusals mean to whoever reverses.
 var reversalRefusals = map[string]*errs.Error{
-	"reversals_within_original": errs.Precondition(ReasonOverReversed, "The reversals of a transaction take back no more than it has, on the same accounts and for the same gifts."),
+	"reversals_within_original": errs.Precondition(ReasonOverReversed, "The reversals of a transaction take back no more than it has, on the same accounts and for the same donations."),
 	"reversals_of_original":     errs.Precondition("REVERSAL_OF_REVERSAL", "A reversal is not reversed: post the transaction again under another reference."),
 }
 

@@ -38,9 +38,9 @@ func mustReverse(t testing.TB, s *ledger.Service, pool *pgxpool.Pool, r ledger.R
 	}
 }
 
-// back takes some cents of a gift back.
+// back takes some cents of a donation back.
 func back(original string, cents int64) []ledger.Entry {
-	entries := gift(original, day(1), cents).Entries[:2]
+	entries := donation(original, day(1), cents).Entries[:2]
 	for i := range entries {
 		entries[i].Amount.Minor = -entries[i].Amount.Minor
 	}
@@ -56,7 +56,7 @@ func reasonOf(err error) string {
 
 func TestReverse(t *testing.T) {
 	s, pool := openSealing(t)
-	mustPost(t, s, pool, gift("txn_1", day(1), 2000), gift("txn_2", day(2), 500))
+	mustPost(t, s, pool, donation("txn_1", day(1), 2000), donation("txn_2", day(2), 500))
 
 	t.Run("a part, once", func(t *testing.T) {
 		part := ledger.Reversal{Original: "txn_1", Reference: "r1", Entries: back("txn_1", 1500)}
@@ -86,7 +86,7 @@ func TestReverse(t *testing.T) {
 			t.Fatal(err)
 		}
 		if fees := balances(got)["627"]["EUR"]; fees != 30 {
-			t.Errorf("the fees are %d, those of the other gift are 30", fees)
+			t.Errorf("the fees are %d, those of the other donation are 30", fees)
 		}
 	})
 	for _, c := range []struct {
@@ -99,8 +99,8 @@ func TestReverse(t *testing.T) {
 		{"refuses another time under a reference", ledger.Reversal{Original: "txn_1", Reference: "r2", Effective: day(9)}, ledger.ReasonReferenceReused},
 		{"refuses the reference of what is no reversal", ledger.Reversal{Original: "txn_1", Reference: "txn_2"}, ledger.ReasonReferenceReused},
 		{"refuses a reversal's reversal", ledger.Reversal{Original: "r1", Reference: "r4"}, "REVERSAL_OF_REVERSAL"},
-		{"refuses another gift's entries", ledger.Reversal{Original: "txn_2", Reference: "r5", Entries: back("txn_1", 100)}, ledger.ReasonOverReversed},
-		{"refuses more of the same instead of back", ledger.Reversal{Original: "txn_2", Reference: "r6", Entries: gift("txn_2", day(1), 100).Entries[:2]}, ledger.ReasonOverReversed},
+		{"refuses another donation's entries", ledger.Reversal{Original: "txn_2", Reference: "r5", Entries: back("txn_1", 100)}, ledger.ReasonOverReversed},
+		{"refuses more of the same instead of back", ledger.Reversal{Original: "txn_2", Reference: "r6", Entries: donation("txn_2", day(1), 100).Entries[:2]}, ledger.ReasonOverReversed},
 		{"does not find what is not there", ledger.Reversal{Original: "txn_9", Reference: "r7"}, "NOT_FOUND"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
@@ -134,8 +134,8 @@ func TestReverse(t *testing.T) {
 // TestReverseShare has one collective of a host take its share back, and no more.
 func TestReverseShare(t *testing.T) {
 	s, pool := open(t)
-	both := gift("txn_1", day(1), 2000)
-	other := gift("txn_1", day(1), 700)
+	both := donation("txn_1", day(1), 2000)
+	other := donation("txn_1", day(1), 700)
 	for i := range other.Entries {
 		other.Entries[i].Collective, other.Entries[i].Campaign = marseille, "recours"
 	}
@@ -147,10 +147,10 @@ func TestReverseShare(t *testing.T) {
 	total(t, s, 0)
 }
 
-// TestReverseAtOnce has many take the same gift back: together never more than it was.
+// TestReverseAtOnce has many take the same donation back: together never more than it was.
 func TestReverseAtOnce(t *testing.T) {
 	s, pool := openSealing(t)
-	mustPost(t, s, pool, gift("txn_1", day(1), 1000))
+	mustPost(t, s, pool, donation("txn_1", day(1), 1000))
 	var group sync.WaitGroup
 	var done atomic.Int64
 	for i := range 12 {
@@ -172,16 +172,16 @@ func TestReverseAtOnce(t *testing.T) {
 	sound(t, s, book)
 }
 
-// TestReverseAgainstModel takes gifts back at random and compares with what is left by a plain count.
+// TestReverseAgainstModel takes donations back at random and compares with what is left by a plain count.
 func TestReverseAgainstModel(t *testing.T) {
 	s, pool := openSealing(t)
 	round, kept := 0, int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
 		original := fmt.Sprintf("txn_%d", round)
-		left := rapid.Int64Range(1, 5000).Draw(rt, "gift")
+		left := rapid.Int64Range(1, 5000).Draw(rt, "donation")
 		feeLeft := true
-		mustPost(t, s, pool, gift(original, day(1), left))
+		mustPost(t, s, pool, donation(original, day(1), left))
 		for i := range rapid.IntRange(1, 6).Draw(rt, "reversals") {
 			r := ledger.Reversal{Original: original, Reference: fmt.Sprintf("%s/%d", original, i)}
 			cents := rapid.Int64Range(0, 3000).Draw(rt, "cents, 0 for the rest")
@@ -219,8 +219,8 @@ func TestReverseAgainstModel(t *testing.T) {
 // TestDatabaseRefusesReversals writes links by hand, as the service's role.
 func TestDatabaseRefusesReversals(t *testing.T) {
 	s, pool := open(t)
-	mustPost(t, s, pool, gift("txn_1", day(1), 2000), gift("txn_2", day(1), 500))
-	loose := gift("loose", day(1), 100)
+	mustPost(t, s, pool, donation("txn_1", day(1), 2000), donation("txn_2", day(1), 500))
+	loose := donation("loose", day(1), 100)
 	loose.Kind = ledger.KindReversal
 	link := `INSERT INTO ledger.reversals (transaction_id, original_id)
 		SELECT t.id, o.id FROM ledger.transactions AS t, ledger.transactions AS o WHERE t.reference = $1 AND o.reference = $2`

@@ -42,7 +42,7 @@ func unexplained(reference string, minor int64) ledger.Transaction {
 func TestReclassifyTransaction(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
-	mustPost(t, s, pool, gift("txn_gift", day(1), 2000), unexplained("txn_other", 5000))
+	mustPost(t, s, pool, donation("txn_donation", day(1), 2000), unexplained("txn_other", 5000))
 	campaign := "collectives/" + vallon + "/campaigns/" + lawyer
 	balance := func(code string) int64 {
 		t.Helper()
@@ -103,14 +103,14 @@ func TestReclassifyTransaction(t *testing.T) {
 			r.ToAccount, r.From.Amount.AmountMinor = "51211", -100
 		}, codes.FailedPrecondition, "MONEY_ACCOUNT"},
 		{"refuses what belongs to a donation", func(r *ledgerv1.ReclassifyTransactionRequest) {
-			r.Name = transactionOf(t, pool, vallon, "txn_gift")
+			r.Name = transactionOf(t, pool, vallon, "txn_donation")
 			r.From = &ledgerv1.Entry{
 				Account: "75411", Campaign: campaign, Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: -2000},
-				Donation: campaign + "/donations/" + donationOf("txn_gift"),
+				Donation: campaign + "/donations/" + donationOf("txn_donation"),
 			}
 		}, codes.InvalidArgument, "INVALID_FIELD"},
 		{"refuses it without the donation's name too", func(r *ledgerv1.ReclassifyTransactionRequest) {
-			r.Name = transactionOf(t, pool, vallon, "txn_gift")
+			r.Name = transactionOf(t, pool, vallon, "txn_donation")
 			r.From = &ledgerv1.Entry{Account: "75411", Campaign: campaign, Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: -2000}}
 			r.ToCampaign = ""
 		}, codes.FailedPrecondition, ledger.ReasonOverReclassified},
@@ -129,7 +129,7 @@ func TestReclassifyTransaction(t *testing.T) {
 			r.RequestId, r.From.Amount.AmountMinor = move.GetRequestId(), -100
 		}, codes.AlreadyExists, ledger.ReasonReferenceReused},
 		{"refuses another transaction under the request id", func(r *ledgerv1.ReclassifyTransactionRequest) {
-			r.RequestId, r.Name = move.GetRequestId(), transactionOf(t, pool, vallon, "txn_gift")
+			r.RequestId, r.Name = move.GetRequestId(), transactionOf(t, pool, vallon, "txn_donation")
 		}, codes.AlreadyExists, ledger.ReasonReferenceReused},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestReclassifyTransaction(t *testing.T) {
 func TestReverseTransaction(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
-	mustPost(t, s, pool, gift("txn_1", day(1), 2000), unexplained("txn_2", 5000))
+	mustPost(t, s, pool, donation("txn_1", day(1), 2000), unexplained("txn_2", 5000))
 	campaign := "collectives/" + vallon + "/campaigns/" + lawyer
 	reclassified, err := server.ReclassifyTransaction(t.Context(), &ledgerv1.ReclassifyTransactionRequest{
 		Name: transactionOf(t, pool, vallon, "txn_2"), RequestId: uuid.NewString(), EffectiveTime: timestamppb.New(day(2)),
@@ -284,7 +284,7 @@ func TestReverseTransaction(t *testing.T) {
 		{"refuses a donation of another campaign", func(r *ledgerv1.ReverseTransactionRequest) {
 			r.Entries[1].Donation = campaign + "-2/donations/" + donationOf("txn_1")
 		}, codes.InvalidArgument, "INVALID_FIELD"},
-		{"refuses a role for an account", func(r *ledgerv1.ReverseTransactionRequest) { r.Entries[0].Account = "gifts" }, codes.InvalidArgument, "INVALID_FIELD"},
+		{"refuses a role for an account", func(r *ledgerv1.ReverseTransactionRequest) { r.Entries[0].Account = "donations" }, codes.InvalidArgument, "INVALID_FIELD"},
 		{"refuses what does not balance", func(r *ledgerv1.ReverseTransactionRequest) {
 			r.RequestId, r.Entries = uuid.NewString(), r.Entries[:1]
 		}, codes.InvalidArgument, "UNBALANCED"},

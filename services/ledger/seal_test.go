@@ -72,9 +72,9 @@ func numbered(t testing.TB, pool *pgxpool.Pool, book string) []string {
 	return references
 }
 
-func gifts(from, to int) (txs []ledger.Transaction) {
+func donations(from, to int) (txs []ledger.Transaction) {
 	for i := from; i < to; i++ {
-		txs = append(txs, gift(fmt.Sprintf("txn_%03d", i), day(1+i%400), int64(100+i)))
+		txs = append(txs, donation(fmt.Sprintf("txn_%03d", i), day(1+i%400), int64(100+i)))
 	}
 	return txs
 }
@@ -82,7 +82,7 @@ func gifts(from, to int) (txs []ledger.Transaction) {
 func TestSeal(t *testing.T) {
 	s, pool := openSealing(t)
 	t.Run("nothing of an empty book", func(t *testing.T) { mustSeal(t, s, 0) })
-	mustPost(t, s, pool, gifts(0, 7)...)
+	mustPost(t, s, pool, donations(0, 7)...)
 	t.Run("in batches, and nothing twice", func(t *testing.T) {
 		mustSeal(t, s, 5)
 		mustSeal(t, s, 2)
@@ -94,7 +94,7 @@ func TestSeal(t *testing.T) {
 	t.Run("each book with numbers of its own", func(t *testing.T) {
 		ensure(t, s, pool, "acct_other")
 		if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
-			_, err := s.PostTx(ctx, tx, "acct_other", gifts(0, 12))
+			_, err := s.PostTx(ctx, tx, "acct_other", donations(0, 12))
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -145,18 +145,18 @@ func tamper(t testing.TB, pool *pgxpool.Pool, statements ...string) {
 // began waits, because it may be numbered before.
 func TestSealWaitsForTheRunning(t *testing.T) {
 	s, pool := openSealing(t)
-	mustPost(t, s, pool, gifts(0, 2)...)
+	mustPost(t, s, pool, donations(0, 2)...)
 	held, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer held.Rollback(context.WithoutCancel(t.Context()))
-	if _, err := s.PostTx(t.Context(), held, book, gifts(2, 3)); err != nil {
+	if _, err := s.PostTx(t.Context(), held, book, donations(2, 3)); err != nil {
 		t.Fatal(err)
 	}
 	mustSeal(t, s, 2)
 	for i := 3; i < 6; i++ {
-		mustPost(t, s, pool, gifts(i, i+1)...)
+		mustPost(t, s, pool, donations(i, i+1)...)
 		mustSeal(t, s, 0)
 	}
 	// Balances do not wait.
@@ -181,7 +181,7 @@ func TestSealersAtOnce(t *testing.T) {
 	for poster := range posters {
 		posting.Go(func() {
 			for i := range each {
-				if _, err := post(t.Context(), s, pool, gifts(poster*each+i, poster*each+i+1)...); err != nil {
+				if _, err := post(t.Context(), s, pool, donations(poster*each+i, poster*each+i+1)...); err != nil {
 					t.Error(err)
 					return
 				}
@@ -252,9 +252,9 @@ func TestSealCrashes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s, pool := openSealing(t)
 			owner := pgtest.Owner(t, pool)
-			mustPost(t, s, pool, gifts(0, 4)...)
+			mustPost(t, s, pool, donations(0, 4)...)
 			mustSeal(t, s, 4)
-			mustPost(t, s, pool, gifts(4, 9)...)
+			mustPost(t, s, pool, donations(4, 9)...)
 			steps := 0
 			deadline := time.Now().Add(time.Minute)
 			for done := false; !done; {

@@ -79,7 +79,7 @@ func BenchmarkBalance(b *testing.B) {
 	if err := s.SealAll(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	mustPost(b, s, pool, gifts(0, 64)...)
+	mustPost(b, s, pool, donations(0, 64)...)
 	if _, err := pgtest.Owner(b, pool).Exec(b.Context(), "VACUUM ANALYZE"); err != nil {
 		b.Fatal(err)
 	}
@@ -128,13 +128,13 @@ func fillAccount(b *testing.B, s *ledger.Service, pool *pgxpool.Pool, collective
 	var batch []ledger.Transaction
 	for n := 0; n < entries; n += perTransaction {
 		tx := ledger.Transaction{
-			Reference: fmt.Sprintf("%s_%d", collective, n), Kind: ledger.KindGift,
+			Reference: fmt.Sprintf("%s_%d", collective, n), Kind: ledger.KindDonation,
 			Effective: day(1).Add(time.Duration(n%400_000) * 400 * 24 * time.Hour / 400_000),
 		}
 		for line := range perTransaction + 1 {
 			entry := ledger.Entry{Role: ledger.RoleStripeBalance, Amount: eur(100), Collective: collective, Campaign: lawyer}
 			if line == perTransaction {
-				entry.Role, entry.Amount = ledger.RoleGifts, eur(-100*perTransaction)
+				entry.Role, entry.Amount = ledger.RoleDonations, eur(-100*perTransaction)
 			}
 			tx.Entries = append(tx.Entries, entry)
 		}

@@ -14,10 +14,10 @@ func TestDatabaseRefusesSeals(t *testing.T) {
 	s, service := openSealing(t)
 	owner := pgtest.Owner(t, service)
 	ensure(t, s, service, "acct_other")
-	mustPost(t, s, service, gifts(0, 4)...)
+	mustPost(t, s, service, donations(0, 4)...)
 	mustSeal(t, s, 4)
 	// Two that could be sealed, and one that could not yet.
-	mustPost(t, s, service, gifts(4, 6)...)
+	mustPost(t, s, service, donations(4, 6)...)
 	if _, err := s.ClosePeriod(t.Context(), book, vallon, day(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -26,10 +26,10 @@ func TestDatabaseRefusesSeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Rollback(context.WithoutCancel(t.Context()))
-	if _, err := s.PostTx(t.Context(), held, "acct_other", gifts(0, 1)); err != nil {
+	if _, err := s.PostTx(t.Context(), held, "acct_other", donations(0, 1)); err != nil {
 		t.Fatal(err)
 	}
-	mustPost(t, s, service, gifts(6, 7)...)
+	mustPost(t, s, service, donations(6, 7)...)
 
 	seal := func(book string, number int, reference string) string {
 		return fmt.Sprintf(`INSERT INTO ledger.seals (number, transaction_id, book, leaf_hash, salt)
@@ -171,7 +171,7 @@ func rawIn(date, collective string) string {
 	return fmt.Sprintf(`
 		WITH t AS (
 			INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-			VALUES ('%s', 2, 'acct_vallon', 'raw', 'gift', sha256('x'))
+			VALUES ('%s', 2, 'acct_vallon', 'raw', 'donation', sha256('x'))
 			RETURNING id, effective_at
 		)
 		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)

@@ -53,7 +53,7 @@ func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusi
 	}, nil
 }
 
-func (s *server) GetGiftProof(ctx context.Context, req *ledgerv1.GetGiftProofRequest) (*ledgerv1.GiftProof, error) {
+func (s *server) GetDonationProof(ctx context.Context, req *ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error) {
 	// collectives/C/campaigns/K/donations/D, which the request's rule made sure of.
 	parts := strings.Split(req.GetName(), "/")
 	if len(parts) != 6 {
@@ -68,11 +68,11 @@ func (s *server) GetGiftProof(ctx context.Context, req *ledgerv1.GetGiftProofReq
 		return nil, err
 	}
 	campaign := CampaignKey{Collective: collective, Campaign: parts[3]}
-	proof, verifierKey, err := s.service.Gift(ctx, book, campaign, donation, req.GetName())
+	proof, verifierKey, err := s.service.Donation(ctx, book, campaign, donation, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerv1.GiftProof{Name: req.GetName(), Code: proof.Code(), VerifierKey: verifierKey}, nil
+	return &ledgerv1.DonationProof{Name: req.GetName(), Code: proof.Code(), VerifierKey: verifierKey}, nil
 }
 
 // findPublic finds a collective for anybody. That there is none, that nobody may know of it yet and that it has not what is

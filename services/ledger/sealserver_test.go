@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	vallonLedger = "collectives/" + vallon + "/ledger"
-	vallonGifts  = "collectives/" + vallon + "/campaigns/" + lawyer + "/donations/"
+	vallonLedger    = "collectives/" + vallon + "/ledger"
+	vallonDonations = "collectives/" + vallon + "/campaigns/" + lawyer + "/donations/"
 )
 
 func serverOf(s *ledger.Service) ledgerv1.LedgerServiceServer {
@@ -66,13 +66,13 @@ func TestGetCheckpoint(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	})
-	mustPost(t, s, pool, gifts(0, 4)...)
+	mustPost(t, s, pool, donations(0, 4)...)
 	mustSeal(t, s, 4)
 	first, err := get(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPost(t, s, pool, gifts(4, 9)...)
+	mustPost(t, s, pool, donations(4, 9)...)
 	mustSeal(t, s, 5)
 	t.Run("proves that it goes on from an earlier one", func(t *testing.T) {
 		second, err := get(first.GetSize())
@@ -119,13 +119,13 @@ func TestGetCheckpoint(t *testing.T) {
 func TestGetInclusionProof(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
-	shared := gift("txn_shared", day(2), 100)
-	other := gift("txn_other", day(2), 100)
+	shared := donation("txn_shared", day(2), 100)
+	other := donation("txn_other", day(2), 100)
 	for i := range other.Entries {
 		other.Entries[i].Collective = marseille
 	}
 	shared.Entries = append(shared.Entries, other.Entries...)
-	mustPost(t, s, pool, append(gifts(0, 3), shared, other)...)
+	mustPost(t, s, pool, append(donations(0, 3), shared, other)...)
 	mustSeal(t, s, 5)
 	get := func(reference string) (*ledgerv1.InclusionProof, error) {
 		var id int64
@@ -159,25 +159,25 @@ func TestGetInclusionProof(t *testing.T) {
 		}
 	})
 	t.Run("does not find what is not sealed", func(t *testing.T) {
-		mustPost(t, s, pool, gifts(10, 11)...)
+		mustPost(t, s, pool, donations(10, 11)...)
 		if _, err := get("txn_010"); codeOf(err) != codes.NotFound {
 			t.Errorf("err = %v", err)
 		}
 	})
 }
 
-func TestGetGiftProof(t *testing.T) {
+func TestGetDonationProof(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
-	given := gifts(0, 4)
-	back := gift("txn_002", day(5), 50)
+	given := donations(0, 4)
+	back := donation("txn_002", day(5), 50)
 	back.Reference, back.Kind = "txn_back", ledger.KindRefund
 	mustPost(t, s, pool, append(given, back)...)
 	mustSeal(t, s, 5)
-	get := func(name string) (*ledgerv1.GiftProof, error) {
-		return server.GetGiftProof(t.Context(), &ledgerv1.GetGiftProofRequest{Name: name})
+	get := func(name string) (*ledgerv1.DonationProof, error) {
+		return server.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: name})
 	}
-	p, err := get(vallonGifts + donationOf("txn_002"))
+	p, err := get(vallonDonations + donationOf("txn_002"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestGetGiftProof(t *testing.T) {
 			t.Errorf("proves %+v in %+v", leaf, checkpoint)
 		}
 	})
-	t.Run("says nothing of other gifts", func(t *testing.T) {
+	t.Run("says nothing of other donations", func(t *testing.T) {
 		data, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(p.GetCode(), "cagnotte-proof-2."))
 		if err != nil {
 			t.Fatal(err)
@@ -220,11 +220,11 @@ func TestGetGiftProof(t *testing.T) {
 	})
 	t.Run("fails under another key", func(t *testing.T) {
 		other := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{8}, 32)})
-		mustPost(t, s, pool, gifts(20, 21)...)
+		mustPost(t, s, pool, donations(20, 21)...)
 		if _, err := other.Seal(t.Context(), book); err != nil {
 			t.Fatal(err)
 		}
-		newer, err := get(vallonGifts + donationOf("txn_002"))
+		newer, err := get(vallonDonations + donationOf("txn_002"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,10 +236,10 @@ func TestGetGiftProof(t *testing.T) {
 		}
 	})
 	for rule, name := range map[string]string{
-		"a gift that is not":        vallonGifts + uuid.NewString(),
-		"another campaign's gift":   "collectives/" + vallon + "/campaigns/other/donations/" + donationOf("txn_002"),
-		"another collective's gift": "collectives/" + marseille + "/campaigns/" + lawyer + "/donations/" + donationOf("txn_002"),
-		"no gift":                   vallonGifts + uuid.Nil.String(),
+		"a donation that is not":        vallonDonations + uuid.NewString(),
+		"another campaign's donation":   "collectives/" + vallon + "/campaigns/other/donations/" + donationOf("txn_002"),
+		"another collective's donation": "collectives/" + marseille + "/campaigns/" + lawyer + "/donations/" + donationOf("txn_002"),
+		"no donation":                   vallonDonations + uuid.Nil.String(),
 	} {
 		t.Run("does not find "+rule, func(t *testing.T) {
 			if _, err := get(name); codeOf(err) != codes.NotFound {
@@ -275,7 +275,7 @@ func TestClosePeriod(t *testing.T) {
 			t.Errorf("closed until %v, want %v", got, want)
 		}
 	}
-	mustPost(t, s, pool, gift("txn_before", day(1), 100))
+	mustPost(t, s, pool, donation("txn_before", day(1), 100))
 	t.Run("refuses a period that is not over", func(t *testing.T) {
 		if _, err := closeAt(vallonLedger, time.Now().Add(time.Hour)); codeOf(err) != codes.InvalidArgument {
 			t.Errorf("err = %v", err)
@@ -296,20 +296,20 @@ func TestClosePeriod(t *testing.T) {
 		}
 	})
 	t.Run("then a posting dated inside is refused, and what is beside it", func(t *testing.T) {
-		_, err := post(t.Context(), s, pool, gift("txn_after", day(11), 100), gift("txn_inside", day(10).Add(-time.Microsecond), 100))
+		_, err := post(t.Context(), s, pool, donation("txn_after", day(11), 100), donation("txn_inside", day(10).Add(-time.Microsecond), 100))
 		if e := errs.As(err); e == nil || e.Code != codes.FailedPrecondition || e.Reason != ledger.ReasonPeriodClosed {
 			t.Errorf("err = %v", err)
 		}
 		total(t, s, 100)
 	})
 	t.Run("what was there can be sent again, and the next period is open", func(t *testing.T) {
-		posted := mustPost(t, s, pool, gift("txn_before", day(1), 100), gift("txn_next", day(10), 100))
+		posted := mustPost(t, s, pool, donation("txn_before", day(1), 100), donation("txn_next", day(10), 100))
 		if posted[0] || !posted[1] {
 			t.Errorf("posted %v", posted)
 		}
 	})
 	t.Run("another collective of the book is not concerned", func(t *testing.T) {
-		other := gift("txn_other", day(2), 100)
+		other := donation("txn_other", day(2), 100)
 		for i := range other.Entries {
 			other.Entries[i].Collective = marseille
 		}
@@ -319,7 +319,7 @@ func TestClosePeriod(t *testing.T) {
 		if _, err := s.ClosePeriod(t.Context(), book, "", day(20)); err != nil {
 			t.Fatal(err)
 		}
-		other := gift("txn_other_2", day(19), 100)
+		other := donation("txn_other_2", day(19), 100)
 		for i := range other.Entries {
 			other.Entries[i].Collective = marseille
 		}
@@ -333,7 +333,7 @@ func TestClosePeriod(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer held.Rollback(context.WithoutCancel(t.Context()))
-		if _, err := s.PostTx(t.Context(), held, book, []ledger.Transaction{gift("txn_held", day(25), 100)}); err != nil {
+		if _, err := s.PostTx(t.Context(), held, book, []ledger.Transaction{donation("txn_held", day(25), 100)}); err != nil {
 			t.Fatal(err)
 		}
 		closed := make(chan error, 1)

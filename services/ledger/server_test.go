@@ -22,15 +22,15 @@ import (
 func host(t *testing.T) ledgerv1.LedgerServiceServer {
 	t.Helper()
 	s, pool := open(t)
-	mine, other := gift("txn_1", day(1), 2000), gift("txn_2", day(2), 700)
+	mine, other := donation("txn_1", day(1), 2000), donation("txn_2", day(2), 700)
 	for i := range other.Entries {
 		other.Entries[i].Collective, other.Entries[i].Campaign = marseille, "recours"
 	}
 	// One transaction for both, and one for none: what a host's account sees too.
-	both := gift("txn_3", day(3), 100)
+	both := donation("txn_3", day(3), 100)
 	both.Kind = ledger.KindOther
 	both.Entries = append(both.Entries, other.Entries...)
-	none := gift("txn_4", day(4), 50)
+	none := donation("txn_4", day(4), 50)
 	none.Kind = ledger.KindFee
 	for i := range none.Entries {
 		e := &none.Entries[i]
@@ -133,11 +133,11 @@ func TestListTransactions(t *testing.T) {
 		{"of a campaign", &ledgerv1.ListTransactionsRequest{Parent: parent, Campaign: parent + "/campaigns/" + lawyer}, "txn_3:4 txn_1:4"},
 		{"on an account", &ledgerv1.ListTransactionsRequest{Parent: parent, Account: "627"}, "txn_3:4 txn_1:4"},
 		{"on an account without any", &ledgerv1.ListTransactionsRequest{Parent: parent, Account: "530"}, ""},
-		{"of a kind, in pages", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "gift", PageSize: 1}, "txn_1:4"},
+		{"of a kind, in pages", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "donation", PageSize: 1}, "txn_1:4"},
 		{"of a rarer kind", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "other"}, "txn_3:4"},
 		{"of a kind that only others have", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "fee"}, ""},
 		{"with a reference", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_3"}, "txn_3:4"},
-		{"with a reference and another kind", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_3", Kind: "gift"}, ""},
+		{"with a reference and another kind", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_3", Kind: "donation"}, ""},
 		{"not another's reference", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_2"}, ""},
 		{"of all at once", &ledgerv1.ListTransactionsRequest{
 			Parent: parent, Campaign: parent + "/campaigns/" + lawyer, Account: "75411", Kind: "other", StartTime: timestamppb.New(day(3)),
@@ -157,7 +157,7 @@ func TestListTransactions(t *testing.T) {
 			t.Fatal(err)
 		}
 		tx := resp.GetTransactions()[0]
-		if !strings.HasPrefix(tx.GetName(), parent+"/ledger/transactions/") || tx.GetKind() != "gift" ||
+		if !strings.HasPrefix(tx.GetName(), parent+"/ledger/transactions/") || tx.GetKind() != "donation" ||
 			!tx.GetEffectiveTime().AsTime().Equal(day(1)) || time.Since(tx.GetRecordTime().AsTime()) > time.Hour {
 			t.Errorf("transaction %v", tx)
 		}
@@ -166,7 +166,7 @@ func TestListTransactions(t *testing.T) {
 			AccountDisplayName: "Stripe",
 			Amount:             &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 2000},
 			Campaign:           parent + "/campaigns/" + lawyer,
-			Donation:           parent + "/campaigns/" + lawyer + "/donations/" + gift("txn_1", day(1), 1).Entries[0].Donation.String(),
+			Donation:           parent + "/campaigns/" + lawyer + "/donations/" + donation("txn_1", day(1), 1).Entries[0].Donation.String(),
 		}
 		if diff := cmp.Diff(want, tx.GetEntries()[0], protocmp.Transform()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -193,7 +193,7 @@ func TestListTransactions(t *testing.T) {
 		token := resp.GetNextPageToken()
 		for _, other := range []*ledgerv1.ListTransactionsRequest{
 			{Parent: "collectives/" + marseille},
-			{Parent: parent, Kind: "gift"},
+			{Parent: parent, Kind: "donation"},
 			{Parent: parent, Account: "627"},
 			{Parent: parent, Reference: "txn_1"},
 			{Parent: parent, EndTime: timestamppb.New(day(9))},

@@ -12,13 +12,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// hosted is a book of two collectives: one gift in four is vallon's, and every fortieth transaction is for both.
+// hosted is a book of two collectives: one donation in four is vallon's, and every fortieth transaction is for both.
 func hosted(t *testing.T, count int) (*ledger.Service, *pgxpool.Pool) {
 	t.Helper()
 	s, pool := openSealing(t)
 	var txs []ledger.Transaction
 	for i := range count {
-		tx := gift(fmt.Sprintf("txn_%03d", i), day(1), int64(1000+i))
+		tx := donation(fmt.Sprintf("txn_%03d", i), day(1), int64(1000+i))
 		of := func(line int, collective, campaign string) {
 			tx.Entries[line].Collective, tx.Entries[line].Campaign = collective, campaign
 		}
@@ -69,7 +69,7 @@ func TestShare(t *testing.T) {
 		}
 	})
 	t.Run("is the same for its watermark, whatever is sealed after", func(t *testing.T) {
-		mustPost(t, s, pool, gift("txn_later", day(2), 100))
+		mustPost(t, s, pool, donation("txn_later", day(2), 100))
 		if err := s.SealAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func (m *sealModel) checkStatement(rt *rapid.T, references []string, n int, coll
 		Line      int16
 		Amount    money.Amount
 	}
-	code := m.codes[rapid.SampledFrom([]ledger.AccountRole{ledger.RoleStripeBalance, ledger.RoleGifts, ledger.RoleBank}).Draw(rt, "account")]
+	code := m.codes[rapid.SampledFrom([]ledger.AccountRole{ledger.RoleStripeBalance, ledger.RoleDonations, ledger.RoleBank}).Draw(rt, "account")]
 	start, end := m.drawTime(rt), m.drawTime(rt)
 	if rapid.Bool().Draw(rt, "from the beginning") {
 		start = time.Time{}
@@ -163,14 +163,14 @@ func TestListStatementLines(t *testing.T) {
 			}
 			// Nothing that comes now may move a page: neither what is new nor what is back-dated.
 			late := fmt.Sprintf("late_%d", len(lines))
-			mustPost(t, s, pool, gift(late, day(1).Add(-time.Hour), 9999), gift(late+"b", day(30), 9999))
+			mustPost(t, s, pool, donation(late, day(1).Add(-time.Hour), 9999), donation(late+"b", day(30), 9999))
 			if _, err := s.Seal(t.Context(), book); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	t.Run("has nothing before the first seal", func(t *testing.T) {
-		mustPost(t, s, pool, gift("txn_1", day(1), 2000), gift("txn_2", day(2), 500), gift("txn_3", day(3), 700))
+		mustPost(t, s, pool, donation("txn_1", day(1), 2000), donation("txn_2", day(2), 500), donation("txn_3", day(3), 700))
 		if got := list(t, &ledgerv1.ListStatementLinesRequest{Parent: parent}); got != "" {
 			t.Errorf("got %s", got)
 		}
@@ -195,7 +195,7 @@ func TestListStatementLines(t *testing.T) {
 			t.Errorf("answered %v", resp)
 		}
 		line := resp.GetLines()[0]
-		if !strings.HasPrefix(line.GetTransaction(), vallonLedger+"/transactions/") || line.GetDonation() != vallonGifts+donationOf("txn_2") || line.GetKind() != "gift" {
+		if !strings.HasPrefix(line.GetTransaction(), vallonLedger+"/transactions/") || line.GetDonation() != vallonDonations+donationOf("txn_2") || line.GetKind() != "donation" {
 			t.Errorf("line %v", line)
 		}
 	})
@@ -235,14 +235,14 @@ func TestListAccountsOfACampaignAndAtANumber(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
 	parent := "collectives/" + vallon
-	other := gift("txn_2", day(2), 500)
+	other := donation("txn_2", day(2), 500)
 	for i := range other.Entries {
 		other.Entries[i].Campaign = "recours"
 	}
-	mustPost(t, s, pool, gift("txn_1", day(1), 2000), other)
+	mustPost(t, s, pool, donation("txn_1", day(1), 2000), other)
 	mustSeal(t, s, 2)
-	mustPost(t, s, pool, gift("txn_3", day(1), 100))
-	gifts := func(req *ledgerv1.ListAccountsRequest) (int64, error) {
+	mustPost(t, s, pool, donation("txn_3", day(1), 100))
+	donations := func(req *ledgerv1.ListAccountsRequest) (int64, error) {
 		resp, err := server.ListAccounts(t.Context(), req)
 		for _, a := range resp.GetAccounts() {
 			if a.GetCode() == "75411" {
@@ -264,7 +264,7 @@ func TestListAccountsOfACampaignAndAtANumber(t *testing.T) {
 		}, 2000},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			if got, err := gifts(c.req); got != c.want || err != nil {
+			if got, err := donations(c.req); got != c.want || err != nil {
 				t.Errorf("%d, want %d, err = %v", got, c.want, err)
 			}
 		})
@@ -273,7 +273,7 @@ func TestListAccountsOfACampaignAndAtANumber(t *testing.T) {
 		"campaign":  {Parent: parent, Campaign: "collectives/" + marseille + "/campaigns/recours"},
 		"at_number": {Parent: parent, AtNumber: 3},
 	} {
-		if _, err := gifts(req); err == nil || errs.As(err).Fields[0].Field != field {
+		if _, err := donations(req); err == nil || errs.As(err).Fields[0].Field != field {
 			t.Errorf("err = %v, want one on %s", err, field)
 		}
 	}

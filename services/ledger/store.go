@@ -314,7 +314,7 @@ func (b *batch) arguments(book string) []any {
 		fingerprints = make([][]byte, 0, n)
 	)
 	var (
-		// A gift has four entries.
+		// A donation has four entries.
 		size            = 4 * n
 		entryReferences = make([]string, 0, size)
 		lines           = make([]int16, 0, size)

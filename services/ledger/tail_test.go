@@ -15,20 +15,20 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// bulk writes many gifts of one euro in one statement, as PostTx would.
+// bulk writes many donations of one euro in one statement, as PostTx would.
 func bulk(t testing.TB, pool *pgxpool.Pool, campaign string, count int) {
 	t.Helper()
 	if _, err := pgtest.Owner(t, pool).Exec(t.Context(), fmt.Sprintf(`
 		WITH t AS (
 			INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-			SELECT '2026-03-01'::timestamptz + n * interval '1 minute', 2, '%[1]s', gen_random_uuid(), 'gift', sha256('x')
+			SELECT '2026-03-01'::timestamptz + n * interval '1 minute', 2, '%[1]s', gen_random_uuid(), 'donation', sha256('x')
 			FROM generate_series(1, %[2]d) AS n
 			RETURNING id, effective_at
 		)
 		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
 		SELECT t.id, v.amount, t.effective_at, a.id, v.line, a.type = 'income', 'EUR', '%[3]s', '%[4]s'
 		FROM t
-		CROSS JOIN (VALUES (100, 1, 'stripe_balance'), (-100, 2, 'gifts')) AS v (amount, line, role)
+		CROSS JOIN (VALUES (100, 1, 'stripe_balance'), (-100, 2, 'donations')) AS v (amount, line, role)
 		JOIN ledger.roles AS r ON r.book = '%[1]s' AND r.role = v.role
 		JOIN ledger.accounts AS a ON a.id = r.account_id`, book, count, vallon, campaign)); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestCampaignTotalsTouchOnlyTheirOwn(t *testing.T) {
 	const quiet = "quiet"
 	arguments := pgx.NamedArgs{
 		"collectives": []string{vallon}, "campaigns": []string{quiet},
-		"roles": []string{string(ledger.RoleGifts), string(ledger.RoleRefunds), string(ledger.RoleDisputes)},
+		"roles": []string{string(ledger.RoleDonations), string(ledger.RoleRefunds), string(ledger.RoleDisputes)},
 	}
 	key := ledger.CampaignKey{Collective: vallon, Campaign: quiet}
 	total := func(want int64) {
@@ -133,13 +133,13 @@ func TestTheTailIsMeasured(t *testing.T) {
 		t.Errorf("the tail is not among %v", families)
 	}
 	count(0)
-	mustPost(t, s, pool, gifts(0, 3)...)
+	mustPost(t, s, pool, donations(0, 3)...)
 	count(3)
 	if _, oldest, err := s.Unsealed(t.Context()); err != nil || oldest <= 0 {
 		t.Errorf("the oldest is %v old, %v", oldest, err)
 	}
 	mustSeal(t, s, 3)
-	mustPost(t, s, pool, gifts(3, 4)...)
+	mustPost(t, s, pool, donations(3, 4)...)
 	count(1)
 	mustSeal(t, s, 1)
 	count(0)

@@ -9,7 +9,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Gifts are credits, so the sum of what remains is turned round. A campaign's nominal accounts are found by
+// Donations are credits, so the sum of what remains is turned round. A campaign's nominal accounts are found by
 // walking the index from one to the next: they tell which books it is in, an earlier one too when its collective
 // has changed the Stripe account. Of each counted one the same index has what comes after its book's kept
 // balances; what others posted since is not touched, and nor is history.
@@ -144,7 +144,7 @@ ORDER BY
     p.campaign,
     p.currency`
 
-// CampaignTotals returns what the campaigns received, gifts minus what was refunded or taken back
+// CampaignTotals returns what the campaigns received, donations minus what was refunded or taken back
 // in disputes, in minor units of each currency, positive when received. It counts what is in the books, that is settled.
 // A campaign without entries is missing. The roles must be played by
 // accounts of income or expense, as they are in every shipped chart.
@@ -165,7 +165,7 @@ func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[C
 	totals := make(map[CampaignKey]map[money.Currency]int64, len(asked))
 	rows, err := s.pool.Query(ctx, campaignTotalsSQL, pgx.NamedArgs{
 		"collectives": collectives, "campaigns": campaigns,
-		"roles": []AccountRole{RoleGifts, RoleRefunds, RoleDisputes},
+		"roles": []AccountRole{RoleDonations, RoleRefunds, RoleDisputes},
 	})
 	if err != nil {
 		return nil, postgres.Error(err)

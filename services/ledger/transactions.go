@@ -68,8 +68,8 @@ WITH found AS (
     LIMIT @count
 )` + listedPart
 
-// As above, and the kind from the transaction. Of gifts there are enough to read on until they come.
-const giftsSQL = `
+// As above, and the kind from the transaction. Of donations there are enough to read on until they come.
+const donationsSQL = `
 WITH found AS (
     SELECT DISTINCT
         e.effective_at,
@@ -91,7 +91,7 @@ WITH found AS (
     FROM ledger.transactions AS t
     WHERE t.book = @book
         AND t.kind = @kind
-        AND t.kind <> 'gift'
+        AND t.kind <> 'donation'
         AND t.effective_at >= @start
         AND t.effective_at < @end
         AND (t.effective_at, t.id) < (@before_at, @before_id)
@@ -165,8 +165,8 @@ func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after P
 	switch {
 	case f.Reference != "":
 		statement = referenceSQL
-	case f.Kind == KindGift:
-		statement = giftsSQL
+	case f.Kind == KindDonation:
+		statement = donationsSQL
 	case f.Kind != "":
 		statement = kindSQL
 	}

@@ -247,7 +247,7 @@ func (v *verification) sealed(r *verified) {
 	v.numbered(r)
 	if r.found {
 		if r.sealDonation != r.leaf.donation() {
-			v.differ(r.name(), "the seal is for another gift")
+			v.differ(r.name(), "the seal is for another donation")
 		}
 		v.entries(r)
 		v.add(r)

@@ -22,19 +22,19 @@ func sound(t failer, s *ledger.Service, book string) {
 	}
 }
 
-// filled has 300 gifts in three sealings, two that wait, and a closed period.
+// filled has 300 donations in three sealings, two that wait, and a closed period.
 func filled(t *testing.T) (*ledger.Service, *pgxpool.Pool) {
 	t.Helper()
 	_, pool := open(t)
 	s := ledger.New(ledger.Config{Pool: pool, SecretKey: secret, TailLength: 50})
 	for from := 0; from < 300; from += 100 {
-		mustPost(t, s, pool, gifts(from, from+100)...)
+		mustPost(t, s, pool, donations(from, from+100)...)
 		mustSeal(t, s, 100)
 	}
 	if _, err := s.ClosePeriod(t.Context(), book, vallon, day(1)); err != nil {
 		t.Fatal(err)
 	}
-	mustPost(t, s, pool, gifts(300, 302)...)
+	mustPost(t, s, pool, donations(300, 302)...)
 	return s, pool
 }
 
@@ -103,7 +103,7 @@ func TestVerify(t *testing.T) {
 		{"another account", []string{
 			"UPDATE ledger.entries SET account_id = (SELECT id FROM ledger.accounts WHERE book = 'acct_vallon' AND code = '530') WHERE line = 1 AND transaction_id = " + byNumber(9),
 		}, []string{"number 9 (txn_008): its transaction"}},
-		{"a gift moved to another campaign", []string{
+		{"a donation moved to another campaign", []string{
 			"UPDATE ledger.entries SET campaign = 'other' WHERE transaction_id = " + byNumber(9),
 		}, []string{"number 9 (txn_008): its transaction", `campaign "other", EUR, all at number 100: is missing`}},
 		{"a row changed with its hash", []string{

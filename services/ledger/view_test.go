@@ -49,7 +49,7 @@ func TestViewInSealOrder(t *testing.T) {
 		running[i] = tx
 	}
 	for _, i := range []int{3, 0, 4, 2, 1} {
-		if _, err := s.PostTx(t.Context(), running[i], book, []ledger.Transaction{gift(fmt.Sprint("txn_", i), day(20-i), 1000)}); err != nil {
+		if _, err := s.PostTx(t.Context(), running[i], book, []ledger.Transaction{donation(fmt.Sprint("txn_", i), day(20-i), 1000)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,12 +100,12 @@ func TestViewInSealOrder(t *testing.T) {
 
 func TestViewMovements(t *testing.T) {
 	s, pool := open(t)
-	yen := gift("txn_yen", day(5), 0)
+	yen := donation("txn_yen", day(5), 0)
 	yen.Entries = yen.Entries[:2]
 	for i, minor := range []int64{700, -700} {
 		yen.Entries[i].Amount = money.Amount{Minor: minor, Currency: "JPY"}
 	}
-	mustPost(t, s, pool, gift("txn_1", day(1), 1000), gift("txn_9", day(9), 2000), gift("txn_20", day(20), 4000), yen)
+	mustPost(t, s, pool, donation("txn_1", day(1), 1000), donation("txn_9", day(9), 2000), donation("txn_20", day(20), 4000), yen)
 	type line struct {
 		Code     string
 		Currency money.Currency

@@ -31,6 +31,6 @@ func TestRoleBalanceIsThatOfTheWholeBook(t *testing.T) {
 	}
 	bulk(t, pool, "one", 1)
 	want(ledger.RoleStripeBalance, map[money.Currency]int64{"EUR": 1100})
-	want(ledger.RoleGifts, map[money.Currency]int64{"EUR": -1100})
+	want(ledger.RoleDonations, map[money.Currency]int64{"EUR": -1100})
 	want(ledger.RoleTransit, map[money.Currency]int64{})
 }

@@ -95,11 +95,11 @@ type LineKind string
 
 // The kinds of lines; the first ones are those of the ledger's transactions.
 const (
-	LineGift    = LineKind(ledger.KindGift)
-	LineRefund  = LineKind(ledger.KindRefund)
-	LineDispute = LineKind(ledger.KindDispute)
-	LineFee     = LineKind(ledger.KindFee)
-	LineOther   = LineKind(ledger.KindOther)
+	LineDonation = LineKind(ledger.KindDonation)
+	LineRefund   = LineKind(ledger.KindRefund)
+	LineDispute  = LineKind(ledger.KindDispute)
+	LineFee      = LineKind(ledger.KindFee)
+	LineOther    = LineKind(ledger.KindOther)
 	// LinePayout is an earlier payout that came back.
 	LinePayout = LineKind(ledger.KindPayout)
 	// LineUndetailed is all of a payout of which nobody knows what is inside, or not yet.
@@ -116,7 +116,7 @@ type Line struct {
 	Transaction string
 	// Time is when it happened; zero for what has no transaction.
 	Time time.Time
-	// Collective, Campaign and Donation are a gift's; empty and "" when it belongs to none.
+	// Collective, Campaign and Donation are a donation's; empty and "" when it belongs to none.
 	Collective, Campaign, Donation string
 	Gross, Fee, Net                int64
 }

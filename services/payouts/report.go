@@ -114,7 +114,7 @@ func (s *Service) Get(ctx context.Context, collective, id string) (Payout, error
 	if err != nil {
 		return Payout{}, postgres.Error(err)
 	}
-	// A difference may be about another collective's gift.
+	// A difference may be about another collective's donation.
 	if collective == Everybody || p.Share == p.Amount {
 		p.Findings, err = s.findings(ctx, p)
 	}

@@ -124,7 +124,7 @@ var problemsToProto = map[Problem]payoutsv1.Problem{
 }
 
 var lineKindsToProto = map[LineKind]payoutsv1.PayoutLineKind{
-	LineGift:        payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_GIFT,
+	LineDonation:    payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DONATION,
 	LineRefund:      payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_REFUND,
 	LineDispute:     payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DISPUTE,
 	LineFee:         payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_FEE,

@@ -14,7 +14,7 @@ import (
 // does what is due for each, reading what is inside, posting its lines at the bank, comparing. It ends between
 // two steps once until, by the wall clock, has passed, unless that is zero; with force pauses are left out.
 //
-// What Stripe does not answer is tried again later: it holds up nobody's gifts, so it is no error. An error is the
+// What Stripe does not answer is tried again later: it holds up nobody's donations, so it is no error. An error is the
 // database's, or that time is up.
 func (s *Service) Sync(ctx context.Context, account string, until time.Time, list, force bool) error {
 	if err := s.list(ctx, account, until, list, force); err != nil {

@@ -62,7 +62,7 @@ func (s *Service) Recognise(ctx context.Context, collective string) error {
 }
 
 // matchOpenTx looks at all open lines of a collective, the oldest first: a pledge that is named and fits becomes a
-// gift; a payout or a deposit of the amount, about then, is marked when no other line may show it; what only may be
+// donation; a payout or a deposit of the amount, about then, is marked when no other line may show it; what only may be
 // right is suggested.
 func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string, days calendar, now time.Time) (booked, marked int, err error) {
 	lines, err := all(ctx, tx, scanLine, openLinesSQL, pgx.NamedArgs{"collective": collective})
@@ -150,13 +150,13 @@ func (m *matcher) mark(ctx context.Context, l Line, movement ledger.RoleMovement
 	return m.markTx(ctx, m.tx, l, movement, m.now)
 }
 
-const fulfillingGiftSQL = `
+const fulfillingDonationSQL = `
 SELECT g.id
-FROM treasury.offline_gifts AS g
+FROM treasury.offline_donations AS g
 WHERE g.pledge = @pledge
 	AND g.state IN ('received', 'banked')`
 
-// byPledge books the gift of a line that names a pledge, marks the one that was entered before, or suggests the
+// byPledge books the donation of a line that names a pledge, marks the one that was entered before, or suggests the
 // pledge. done is false when the pledge says nothing about the line.
 func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 	p, err := pledgeByID(ctx, m.tx, l.Pledge)
@@ -164,11 +164,11 @@ func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 		return false, postgres.Error(err)
 	}
 	if p.Fulfilled {
-		gift, err := one(ctx, m.tx, pgx.RowTo[uuid.UUID], fulfillingGiftSQL, pgx.NamedArgs{"pledge": p.ID})
+		donation, err := one(ctx, m.tx, pgx.RowTo[uuid.UUID], fulfillingDonationSQL, pgx.NamedArgs{"pledge": p.ID})
 		if err != nil {
 			return false, postgres.Error(err)
 		}
-		reference := Gift{ID: gift}.reference()
+		reference := Donation{ID: donation}.reference()
 		for _, movement := range m.movements {
 			if movement.Reference == reference && movement.Amount == l.Amount && !m.taken[movement.TransactionID] {
 				return true, m.mark(ctx, l, movement)
@@ -193,28 +193,28 @@ func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 const pledgedSQL = `
 SELECT EXISTS (
 	SELECT
-	FROM treasury.offline_gifts AS g
-	WHERE g.id = @gift
+	FROM treasury.offline_donations AS g
+	WHERE g.id = @donation
 		AND g.pledge IS NOT NULL
 )`
 
-// entered returns a gift of the line's amount that a member entered about its day and without a pledge, and that no
+// entered returns a donation of the line's amount that a member entered about its day and without a pledge, and that no
 // line shows: to book the line as well might count the money twice.
-func (m *matcher) entered(ctx context.Context, l Line) (gift ledger.RoleMovement, found bool, err error) {
+func (m *matcher) entered(ctx context.Context, l Line) (donation ledger.RoleMovement, found bool, err error) {
 	for _, movement := range m.movements {
-		id, ok := idAfter(movement.Reference, giftReferencePrefix)
+		id, ok := idAfter(movement.Reference, donationReferencePrefix)
 		if _, near := m.distance(l, movement); !ok || !near || m.taken[movement.TransactionID] {
 			continue
 		}
 		var pledged bool
-		if err := m.tx.QueryRow(ctx, pledgedSQL, pgx.NamedArgs{"gift": id}).Scan(&pledged); err != nil || !pledged {
+		if err := m.tx.QueryRow(ctx, pledgedSQL, pgx.NamedArgs{"donation": id}).Scan(&pledged); err != nil || !pledged {
 			return movement, err == nil, postgres.Error(err)
 		}
 	}
-	return gift, false, nil
+	return donation, false, nil
 }
 
-// book makes the gift behind a savepoint: a line in a closed period is left to a member, and keeps no other back.
+// book makes the donation behind a savepoint: a line in a closed period is left to a member, and keeps no other back.
 func (m *matcher) book(ctx context.Context, l Line, p Pledge) (done bool, err error) {
 	savepoint, err := m.tx.Begin(ctx)
 	if err != nil {
@@ -270,7 +270,7 @@ SELECT
 	g.deposit,
 	g.id,
 	g.amount_minor
-FROM treasury.offline_gifts AS g
+FROM treasury.offline_donations AS g
 WHERE g.deposit = ANY(@deposits::uuid[])
 	AND g.state = 'reversed'
 ORDER BY g.id`
@@ -292,13 +292,13 @@ func chequesTx(ctx context.Context, tx pgx.Tx, movements []ledger.RoleMovement) 
 	if err != nil {
 		return postgres.Error(err)
 	}
-	var deposit, gift uuid.UUID
+	var deposit, donation uuid.UUID
 	var minor int64
-	_, err = pgx.ForEachRow(rows, []any{&deposit, &gift, &minor}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&deposit, &donation, &minor}, func() error {
 		if i, ok := at[depositReference(deposit)]; ok {
 			movements[i].Amount.Minor -= minor
 		}
-		if i, ok := at[chequeReference(deposit, gift)]; ok {
+		if i, ok := at[chequeReference(deposit, donation)]; ok {
 			movements[i].Amount.Minor += minor
 		}
 		return nil

@@ -55,7 +55,7 @@ type Imported struct {
 	LeftOut []string
 	// NotBooked is how many lines of a CSV file are no money yet, or never were, by its column of states.
 	NotBooked int
-	// Booked lines became gifts, Recognised ones were in the books already.
+	// Booked lines became donations, Recognised ones were in the books already.
 	Booked, Recognised int
 	// Open is how many lines of the collective nobody has matched or ignored.
 	Open int
@@ -305,17 +305,17 @@ type Line struct {
 	PledgeCampaign string
 	State          LineState
 	Target         TargetKind
-	// Gift, with its campaign's slug and its pledge, Expense and Transaction are what it was matched to; Transaction alone is
+	// Donation, with its campaign's slug and its pledge, Expense and Transaction are what it was matched to; Transaction alone is
 	// also what it may be.
-	Gift         uuid.UUID
-	GiftCampaign string
-	GiftPledge   uuid.UUID
-	Expense      uuid.UUID
-	Transaction  int64
-	IgnoreReason string
-	Statement    uuid.UUID
-	CreateTime   time.Time
-	UpdateTime   time.Time
+	Donation         uuid.UUID
+	DonationCampaign string
+	DonationPledge   uuid.UUID
+	Expense          uuid.UUID
+	Transaction      int64
+	IgnoreReason     string
+	Statement        uuid.UUID
+	CreateTime       time.Time
+	UpdateTime       time.Time
 
 	// attempt grows whenever a receipt is booked and whenever what was said is taken back: so each booking has a reference
 	// of its own, and what was taken back is not said again without a member.

@@ -259,14 +259,14 @@ func lineToProto(l Line) *treasuryv1.BankLine {
 	if l.Target == "" {
 		return p
 	}
-	given := campaigns.Name{Collective: l.Collective, Campaign: l.GiftCampaign}
-	p.Target = &treasuryv1.BankLineTarget{OfflineGift: nameOr(l.Gift, giftName(given, l.Gift))}
+	given := campaigns.Name{Collective: l.Collective, Campaign: l.DonationCampaign}
+	p.Target = &treasuryv1.BankLineTarget{OfflineDonation: nameOr(l.Donation, donationName(given, l.Donation))}
 	switch l.Target {
 	case TargetPledge:
 		// Suggested is what the text names; matched it may have been to another.
 		p.Target.Target = &treasuryv1.BankLineTarget_Pledge{Pledge: p.GetPledge()}
 		if l.State == LineMatched {
-			p.Target.Target = &treasuryv1.BankLineTarget_Pledge{Pledge: pledgeName(given, l.GiftPledge)}
+			p.Target.Target = &treasuryv1.BankLineTarget_Pledge{Pledge: pledgeName(given, l.DonationPledge)}
 		}
 	case TargetCampaign:
 		p.Target.Target = &treasuryv1.BankLineTarget_Campaign{Campaign: given.String()}
@@ -298,7 +298,7 @@ func clearingToProto(collective string, c ClearingItem) *treasuryv1.ClearingItem
 	name := lineName(collective, c.ID)
 	switch c.Kind {
 	case ClearingCheque:
-		name = giftName(campaigns.Name{Collective: collective, Campaign: c.Campaign}, c.ID)
+		name = donationName(campaigns.Name{Collective: collective, Campaign: c.Campaign}, c.ID)
 	case ClearingExpense:
 		name = expenseName(collective, c.ID)
 	}

@@ -184,16 +184,16 @@ const lineColumns = `
 	), ''),
 	l.state,
 	l.target,
-	coalesce(l.offline_gift, '00000000-0000-0000-0000-000000000000'),
+	coalesce(l.offline_donation, '00000000-0000-0000-0000-000000000000'),
 	coalesce((
 		SELECT g.campaign
-		FROM treasury.offline_gifts AS g
-		WHERE g.id = l.offline_gift
+		FROM treasury.offline_donations AS g
+		WHERE g.id = l.offline_donation
 	), ''),
 	coalesce((
 		SELECT g.pledge
-		FROM treasury.offline_gifts AS g
-		WHERE g.id = l.offline_gift
+		FROM treasury.offline_donations AS g
+		WHERE g.id = l.offline_donation
 	), '00000000-0000-0000-0000-000000000000'),
 	coalesce(l.expense, '00000000-0000-0000-0000-000000000000'),
 	coalesce(l.ledger_transaction, 0),
@@ -205,7 +205,7 @@ const lineColumns = `
 
 func scanLine(r pgx.CollectableRow) (l Line, err error) {
 	err = r.Scan(&l.ID, &l.Collective, &l.Account, &l.BookedOn, &l.Amount.Minor, &l.Amount.Currency, &l.BankReference, &l.Pledge,
-		&l.PledgeCampaign, &l.State, &l.Target, &l.Gift, &l.GiftCampaign, &l.GiftPledge, &l.Expense, &l.Transaction, &l.IgnoreReason, &l.Statement,
+		&l.PledgeCampaign, &l.State, &l.Target, &l.Donation, &l.DonationCampaign, &l.DonationPledge, &l.Expense, &l.Transaction, &l.IgnoreReason, &l.Statement,
 		&l.attempt, &l.CreateTime, &l.UpdateTime)
 	l.CreateTime, l.UpdateTime = l.CreateTime.UTC(), l.UpdateTime.UTC()
 	return l, err
@@ -292,7 +292,7 @@ UPDATE treasury.bank_lines
 SET
 	state = @state,
 	target = @target,
-	offline_gift = @offline_gift,
+	offline_donation = @offline_donation,
 	expense = @expense,
 	ledger_transaction = @ledger_transaction,
 	ignore_reason = @ignore_reason,
@@ -302,7 +302,7 @@ WHERE id = @id`
 
 var lineRefusals = map[string]*errs.Error{
 	"bank_lines_transaction_key": errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this transaction already."),
-	"bank_lines_gift_key":        errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this gift already."),
+	"bank_lines_donation_key":    errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this donation already."),
 }
 
 // moveLineTx writes what is known of a line that is locked.
@@ -312,7 +312,7 @@ func moveLineTx(ctx context.Context, tx pgx.Tx, l Line, now time.Time) error {
 		transaction = &l.Transaction
 	}
 	_, err := tx.Exec(ctx, moveLineSQL, pgx.NamedArgs{
-		"id": l.ID, "state": string(l.State), "target": string(l.Target), "offline_gift": nullID(l.Gift), "expense": nullID(l.Expense),
+		"id": l.ID, "state": string(l.State), "target": string(l.Target), "offline_donation": nullID(l.Donation), "expense": nullID(l.Expense),
 		"ledger_transaction": transaction, "ignore_reason": l.IgnoreReason, "attempt": l.attempt, "now": now,
 	})
 	return postgres.ErrorFor(err, lineRefusals)

@@ -24,7 +24,7 @@ type Deposit struct {
 	BankedOn   Day
 	// Document is the number of the slip.
 	Document string
-	// Cheques are the names of the gifts, in order.
+	// Cheques are the names of the donations, in order.
 	Cheques []string
 	// Another says of a slip that is recorded that it is none that a line of the bank's shows already.
 	Another    bool
@@ -38,8 +38,8 @@ func (d Deposit) Name() string { return "collectives/" + d.Collective + "/deposi
 func depositReference(id uuid.UUID) string { return depositReferencePrefix + id.String() }
 
 // chequeReference is that of what takes one cheque off a deposit.
-func chequeReference(deposit, gift uuid.UUID) string {
-	return depositReference(deposit) + ":" + gift.String()
+func chequeReference(deposit, donation uuid.UUID) string {
+	return depositReference(deposit) + ":" + donation.String()
 }
 
 const depositReferencePrefix = "deposit:"
@@ -48,7 +48,7 @@ func errNotHeld(name string) error {
 	return errs.Precondition("CHEQUE_NOT_HELD", "%s is no cheque of the collective's that waits to be banked.", name)
 }
 
-// cheque names a gift by its campaign and id.
+// cheque names a donation by its campaign and id.
 type cheque struct {
 	campaign campaigns.Name
 	id       uuid.UUID
@@ -67,7 +67,7 @@ func (s *Service) BankCheques(ctx context.Context, r Request, d Deposit, cheques
 	slices.SortFunc(cheques, func(a, b cheque) int { return slices.Compare(a.id[:], b.id[:]) })
 	parts := []string{string(d.BankedOn), d.Document}
 	for _, c := range cheques {
-		parts = append(parts, giftName(c.campaign, c.id))
+		parts = append(parts, donationName(c.campaign, c.id))
 	}
 	if d.Another {
 		parts = append(parts, "another")
@@ -96,13 +96,13 @@ func (s *Service) depositTx(ctx context.Context, tx pgx.Tx, d Deposit, cheques [
 	if err != nil {
 		return err
 	}
-	var gifts []Gift
+	var donations []Donation
 	t := ledger.Transaction{Reference: depositReference(d.ID), Kind: ledger.KindDeposit, Effective: days.start(d.BankedOn)}
 	for _, c := range cheques {
-		g, err := lockGiftTx(ctx, tx, c.campaign, c.id)
+		g, err := lockDonationTx(ctx, tx, c.campaign, c.id)
 		switch {
-		case errors.Is(err, errs.NotFound("")), err == nil && (g.Method != MethodCheque || g.State != GiftReceived):
-			return errNotHeld(giftName(c.campaign, c.id))
+		case errors.Is(err, errs.NotFound("")), err == nil && (g.Method != MethodCheque || g.State != DonationReceived):
+			return errNotHeld(donationName(c.campaign, c.id))
 		case err != nil:
 			return err
 		case g.ReceivedOn > d.BankedOn:
@@ -119,8 +119,8 @@ func (s *Service) depositTx(ctx context.Context, tx pgx.Tx, d Deposit, cheques [
 			Collective: g.Campaign.Collective, Campaign: g.Campaign.Campaign, Donation: g.ID,
 		}
 		t.Entries = append(t.Entries, pair("", "", time.Time{}, held, ledger.Entry{Role: ledger.RoleChequesToBank}).Entries...)
-		g.State, g.Deposit, g.BankedOn = GiftBanked, d.ID, d.BankedOn
-		gifts = append(gifts, g)
+		g.State, g.Deposit, g.BankedOn = DonationBanked, d.ID, d.BankedOn
+		donations = append(donations, g)
 	}
 	if !d.Another {
 		if err := s.checkUnbookedTx(ctx, tx, d.Collective, d.Total, d.BankedOn, days); err != nil {
@@ -130,8 +130,8 @@ func (s *Service) depositTx(ctx context.Context, tx pgx.Tx, d Deposit, cheques [
 	if err := insertDepositTx(ctx, tx, d, book, by); err != nil {
 		return err
 	}
-	for _, g := range gifts {
-		if err := moveGiftTx(ctx, tx, g, d.CreateTime); err != nil {
+	for _, g := range donations {
+		if err := moveDonationTx(ctx, tx, g, d.CreateTime); err != nil {
 			return err
 		}
 	}
@@ -139,37 +139,37 @@ func (s *Service) depositTx(ctx context.Context, tx pgx.Tx, d Deposit, cheques [
 }
 
 // BounceCheque records that the bank sent a cheque back, safely sent twice. Errors: those of the proto's method.
-func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, on Day) (Gift, error) {
+func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, on Day) (Donation, error) {
 	days, err := s.calendar(ctx, campaign.Collective)
 	if err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
 	if err := days.check("bounce_date", on); err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
 	if _, err := s.once(ctx, r, campaign.Collective, "bounce_cheque", id, []string{id.String(), string(on)},
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			g, err := lockGiftTx(ctx, tx, campaign, id)
+			g, err := lockDonationTx(ctx, tx, campaign, id)
 			switch {
 			case err != nil:
 				return err
-			case g.State != GiftBanked:
+			case g.State != DonationBanked:
 				return errs.Precondition("CHEQUE_NOT_BANKED", "%s is no cheque that stands at the bank.", g.Name())
 			case on < g.BankedOn:
 				return errs.Invalid("bounce_date", "must not be before %s, when the cheque was banked", g.BankedOn)
 			}
-			if err := s.unbookGiftTx(ctx, tx, g, days.start(on), "bounce_date"); err != nil {
+			if err := s.unbookDonationTx(ctx, tx, g, days.start(on), "bounce_date"); err != nil {
 				return err
 			}
-			g.State, g.BouncedOn = GiftBounced, on
-			return moveGiftTx(ctx, tx, g, now)
+			g.State, g.BouncedOn = DonationBounced, on
+			return moveDonationTx(ctx, tx, g, now)
 		}); err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
 	if err := s.Recognise(ctx, campaign.Collective); err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
-	return s.Gift(ctx, campaign, id)
+	return s.Donation(ctx, campaign, id)
 }
 
 const insertDepositSQL = `
@@ -213,8 +213,8 @@ SELECT
 	to_char(d.banked_on, 'YYYY-MM-DD'),
 	d.document,
 	ARRAY(
-		SELECT 'collectives/' || g.collective || '/campaigns/' || g.campaign || '/offlineGifts/' || g.id
-		FROM treasury.offline_gifts AS g
+		SELECT 'collectives/' || g.collective || '/campaigns/' || g.campaign || '/offlineDonations/' || g.id
+		FROM treasury.offline_donations AS g
 		WHERE g.deposit = d.id
 		ORDER BY g.id
 	),

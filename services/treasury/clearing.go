@@ -57,7 +57,7 @@ FROM (
 		g.currency,
 		g.received_on AS since,
 		g.document
-	FROM treasury.offline_gifts AS g
+	FROM treasury.offline_donations AS g
 	WHERE g.collective = @collective
 		AND g.method = 'cheque'
 		AND g.state = 'received'

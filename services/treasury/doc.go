@@ -1,30 +1,30 @@
-// Package treasury keeps what a treasurer enters by hand: gifts that did not come through Stripe, pledges of
-// such gifts, bank statements, and expenses.
+// Package treasury keeps what a treasurer enters by hand: donations that did not come through Stripe, pledges of
+// such donations, bank statements, and expenses.
 //
-// The design counts offline gifts among the donations. They are here because nothing of a Checkout Session
+// The design counts offline donations among the donations. They are here because nothing of a Checkout Session
 // is true of them: they are facts on paper that a member enters, and they are compared with the bank
-// and not with Stripe. What they share with other gifts is the ledger.
+// and not with Stripe. What they share with other donations is the ledger.
 //
 // # What it owns
 //
 // The schema treasury. Money facts never change: a mistake is taken back by a reversal in the books, and
 // the row says so. States move as drawn here, and the database refuses any other step.
 //
-//	offline gift   received --> banked (cheques) --> bounced        received, banked --> reversed
+//	offline donation   received --> banked (cheques) --> bounced        received, banked --> reversed
 //	expense        owed <--> paid        owed, paid --> reversed        (paid in part, it is owed)
 //	bank line      unmatched <--> suggested --> matched, ignored --> unmatched
-//	pledge         open, fulfilled, expired: told by its gift and by the time, and stored nowhere
+//	pledge         open, fulfilled, expired: told by its donation and by the time, and stored nowhere
 //
 // # What is always true
 //
 //   - What is written here and what is posted for it commit together. References in the books are made of the
-//     row's id, so a gift is booked once whatever happens.
-//   - An offline gift is the donation of its own id in the books: progress, proofs and exports need
+//     row's id, so a donation is booked once whatever happens.
+//   - An offline donation is the donation of its own id in the books: progress, proofs and exports need
 //     nothing else to count it. A pledge is no money and counts nowhere.
 //   - A bank line is stored once, whatever files it is in, and one movement in the books is one line.
 //   - Lines are looked at again whenever the bank account moves in the books, payouts included, and every hour, since
 //     a program can die in between. What a member took back is only suggested from then on: no file books it a second
-//     time. Nor does one book what may be a gift that a member entered without its pledge.
+//     time. Nor does one book what may be a donation that a member entered without its pledge.
 //   - A transfer that is entered by hand, or a slip, although a line like it was booked is refused, until the member says
 //     that it is another one.
 //   - Stripe tells its own side alone of a top-up of its balance: the line that shows it books the bank's side, when a
@@ -45,7 +45,7 @@
 //	unknown receipt            512               to 4718
 //
 // Whether a cheque written to the lawyer belongs in the books is for the accountant to say. In them it is
-// a gift and an expense at once; then the lawyer's invoice is entered for the rest alone.
+// a donation and an expense at once; then the lawyer's invoice is entered for the rest alone.
 //
 // A day becomes the moment at which it begins in the collective's time zone.
 //
@@ -64,5 +64,5 @@
 // # Neighbours
 //
 // It imports campaigns, collectives and ledger. Stripe's payouts it sees in the ledger only, as movements of the
-// bank account. The limit on how often a network makes pledges is that of gifts, and app hands it over.
+// bank account. The limit on how often a network makes pledges is that of donations, and app hands it over.
 package treasury

@@ -29,7 +29,7 @@ FROM (
         g.id,
         COALESCE(NULLIF(g.document, ''), p.reference, '') AS document,
         g.received_on AS on_day
-    FROM treasury.offline_gifts AS g
+    FROM treasury.offline_donations AS g
     LEFT JOIN treasury.pledges AS p ON p.id = g.pledge
     WHERE g.collective = @collective
     UNION ALL

@@ -41,7 +41,7 @@ func TestLinesThatAreAlike(t *testing.T) {
 	}
 }
 
-func TestWhatComesBackOfAPaymentIsNoGift(t *testing.T) {
+func TestWhatComesBackOfAPaymentIsNoDonation(t *testing.T) {
 	s, _ := open(t)
 	p := s.promise(t, 25_00)
 	named := strings.Replace(camtCredit, "<Ustrd>CAG-7K3M</Ustrd><Ustrd>9QXT</Ustrd>", "<Ustrd>"+p.Reference+"</Ustrd>", 1)

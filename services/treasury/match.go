@@ -94,22 +94,22 @@ func errDiffers(format string, args ...any) error {
 	return errs.Precondition("BANK_LINE_DIFFERS", format, args...)
 }
 
-// bookLineTx makes a gift of a line that is locked: what came, whatever was pledged.
+// bookLineTx makes a donation of a line that is locked: what came, whatever was pledged.
 func (s *Service) bookLineTx(
 	ctx context.Context, tx pgx.Tx, l Line, kind TargetKind, campaign campaigns.Name, pledge uuid.UUID, currency money.Currency,
 	days calendar, by string, now time.Time,
 ) error {
 	if l.Amount.Minor < 0 || l.Amount.Currency != currency {
-		return errDiffers("A gift is money that came, in %s.", currency)
+		return errDiffers("A donation is money that came, in %s.", currency)
 	}
-	g := Gift{
+	g := Donation{
 		ID: s.cfg.NewID(), Campaign: campaign, Amount: l.Amount, Method: MethodTransfer, ReceivedOn: l.BookedOn,
 		Document: l.BankReference, Pledge: pledge, CreatedBy: by, CreateTime: now,
 	}
-	if err := s.bookGiftTx(ctx, tx, g, days.start(l.BookedOn), "name"); err != nil {
+	if err := s.bookDonationTx(ctx, tx, g, days.start(l.BookedOn), "name"); err != nil {
 		return err
 	}
-	l.Gift = g.ID
+	l.Donation = g.ID
 	return s.matchedTx(ctx, tx, l, kind, g.reference(), now)
 }
 
@@ -188,11 +188,11 @@ func (s *Service) markLineTx(ctx context.Context, tx pgx.Tx, l Line, transaction
 	return s.markTx(ctx, tx, l, m, now)
 }
 
-// markTx is markLineTx for a movement of the line's amount. A gift or an expense that it is the booking of learns of
+// markTx is markLineTx for a movement of the line's amount. A donation or an expense that it is the booking of learns of
 // its line, so that it is not reversed while the bank shows it.
 func (s *Service) markTx(ctx context.Context, tx pgx.Tx, l Line, m ledger.RoleMovement, now time.Time) error {
-	if id, ok := idAfter(m.Reference, giftReferencePrefix); ok {
-		l.Gift = id
+	if id, ok := idAfter(m.Reference, donationReferencePrefix); ok {
+		l.Donation = id
 	}
 	for _, prefix := range []string{expenseReferencePrefix, paymentReferencePrefix} {
 		if id, ok := idAfter(m.Reference, prefix); ok {
@@ -231,7 +231,7 @@ func (s *Service) UnmatchLine(ctx context.Context, r Request, collective string,
 			}
 			// What a member took back, no later file books again.
 			l.attempt++
-			l.State, l.Target, l.Gift, l.Expense, l.Transaction, l.IgnoreReason = LineUnmatched, "", uuid.Nil, uuid.Nil, 0, ""
+			l.State, l.Target, l.Donation, l.Expense, l.Transaction, l.IgnoreReason = LineUnmatched, "", uuid.Nil, uuid.Nil, 0, ""
 			return moveLineTx(ctx, tx, l, now)
 		}); err != nil {
 		return Line{}, err
@@ -243,7 +243,7 @@ func (s *Service) UnmatchLine(ctx context.Context, r Request, collective string,
 func (s *Service) unbookLineTx(ctx context.Context, tx pgx.Tx, l Line, reason string, now time.Time) error {
 	switch l.Target {
 	case TargetPledge, TargetCampaign:
-		g, err := lockGiftTx(ctx, tx, campaigns.Name{Collective: l.Collective, Campaign: l.GiftCampaign}, l.Gift)
+		g, err := lockDonationTx(ctx, tx, campaigns.Name{Collective: l.Collective, Campaign: l.DonationCampaign}, l.Donation)
 		if err != nil {
 			return err
 		}

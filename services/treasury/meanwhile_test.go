@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// The import has looked at the books before the gift was booked, and commits after.
+// The import has looked at the books before the donation was booked, and commits after.
 func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
 	s, pool := open(t)
 	importing, err := pool.Begin(t.Context())
@@ -31,7 +31,7 @@ func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
 	}
 	given := make(chan error, 1)
 	go func() {
-		_, err := s.CreateGift(t.Context(), ask(), Gift{Campaign: vallon, Amount: eur(30_00), Method: MethodTransfer, ReceivedOn: someDay})
+		_, err := s.CreateDonation(t.Context(), ask(), Donation{Campaign: vallon, Amount: eur(30_00), Method: MethodTransfer, ReceivedOn: someDay})
 		given <- err
 	}()
 	pgtest.WaitForLock(t, pool)
@@ -73,7 +73,7 @@ func TestASlipThatALineIsShowingMeanwhileIsNotTakenBack(t *testing.T) {
 	}
 	reversed := make(chan error, 1)
 	go func() {
-		_, err := s.ReverseGift(t.Context(), ask(), vallon, c.ID, "wrong")
+		_, err := s.ReverseDonation(t.Context(), ask(), vallon, c.ID, "wrong")
 		reversed <- err
 	}()
 	pgtest.WaitForLock(t, pool)

@@ -67,7 +67,7 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 		return Pledge{}, err
 	}
 	if n.Origin != "" && n.Origin != s.cfg.PublicURL && !campaign.AllowsOrigin(n.Origin) {
-		return Pledge{}, errs.New(codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not take gifts for %s.", n.Campaign)
+		return Pledge{}, errs.New(codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not take donations for %s.", n.Campaign)
 	}
 	group, err := s.cfg.Collectives.Get(ctx, n.Campaign.Collective)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 }
 
 func (s *Service) checkPledge(n NewPledge, campaign campaigns.Campaign, group collectives.Collective) error {
-	if err := campaign.AcceptsGifts(s.now()); err != nil {
+	if err := campaign.AcceptsDonations(s.now()); err != nil {
 		return err
 	}
 	switch {
@@ -125,13 +125,13 @@ func offers(c collectives.Collective, m Method) bool {
 	return false
 }
 
-// PledgeMethods returns how a pledge to a campaign can be made now; none when it takes no gifts, or is not there.
+// PledgeMethods returns how a pledge to a campaign can be made now; none when it takes no donations, or is not there.
 func (s *Service) PledgeMethods(ctx context.Context, name campaigns.Name) (methods []Method, err error) {
 	campaign, err := s.cfg.Campaigns.Get(ctx, name)
 	if errors.Is(err, errs.NotFound("")) {
 		return nil, nil
 	}
-	if err != nil || campaign.AcceptsGifts(s.now()) != nil {
+	if err != nil || campaign.AcceptsDonations(s.now()) != nil {
 		return nil, err
 	}
 	group, err := s.cfg.Collectives.Get(ctx, name.Collective)
@@ -187,7 +187,7 @@ const pledgeColumns = `
 	p.locale,
 	EXISTS (
 		SELECT
-		FROM treasury.offline_gifts AS g
+		FROM treasury.offline_donations AS g
 		WHERE g.pledge = p.id
 			AND g.state IN ('received', 'banked')
 	),

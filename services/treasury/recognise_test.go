@@ -117,7 +117,7 @@ func TestTwoLinesThatMayBeOneSlipAreForAMember(t *testing.T) {
 	if err != nil || len(lines) != 2 {
 		t.Fatalf("%d are suggested, err = %v", len(lines), err)
 	}
-	// The member says which is the gift; the other is the slip then.
+	// The member says which is the donation; the other is the slip then.
 	transfer := slices.IndexFunc(lines, func(l Line) bool { return l.BookedOn == "2026-03-03" })
 	if _, err := s.MatchLine(t.Context(), ask(), "vallon", lines[transfer].ID, Target{Kind: TargetCampaign, Campaign: vallon}); err != nil {
 		t.Fatal(err)
@@ -131,11 +131,11 @@ func TestATransferEnteredWithoutItsPledgeIsNotBookedTwice(t *testing.T) {
 	s, _ := open(t)
 	p, other := s.promise(t, 25_00), s.promise(t, 25_00)
 	wrong := s.give(t, MethodTransfer, 25_00)
-	if _, err := s.ReverseGift(t.Context(), ask(), vallon, wrong.ID, "another's"); err != nil {
+	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, wrong.ID, "another's"); err != nil {
 		t.Fatal(err)
 	}
 	entered := s.give(t, MethodTransfer, 25_00)
-	if _, err := s.CreateGift(t.Context(), ask(), Gift{
+	if _, err := s.CreateDonation(t.Context(), ask(), Donation{
 		Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-01", Pledge: other.ID,
 	}); err != nil {
 		t.Fatal(err)
@@ -151,8 +151,8 @@ func TestATransferEnteredWithoutItsPledgeIsNotBookedTwice(t *testing.T) {
 	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := s.Gift(t.Context(), vallon, entered.ID); err != nil || g.BankLine != l.ID {
-		t.Errorf("the gift is %+v, err = %v", g, err)
+	if g, err := s.Donation(t.Context(), vallon, entered.ID); err != nil || g.BankLine != l.ID {
+		t.Errorf("the donation is %+v, err = %v", g, err)
 	}
 	if named, err := s.Line(t.Context(), "vallon", lines[1].ID); err != nil || named.Target != TargetPledge || named.State != LineMatched || s.balance(t, "51211") != 75_00 {
 		t.Errorf("once the other is its line, this one is %v of %v, err = %v; the bank stands at %d", named.State, named.Target, err, s.balance(t, "51211"))
@@ -203,21 +203,21 @@ func TestAChequeThatCameBackIsItsLine(t *testing.T) {
 	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
 		t.Fatal(err)
 	}
-	if bank, held, gifts := s.balance(t, "51211"), s.balance(t, "5112"), s.balance(t, "75411"); bank != 70_00 || held != 0 || gifts != -70_00 {
-		t.Errorf("the bank stands at %d, cheques at %d, gifts at %d", bank, held, gifts)
+	if bank, held, donations := s.balance(t, "51211"), s.balance(t, "5112"), s.balance(t, "75411"); bank != 70_00 || held != 0 || donations != -70_00 {
+		t.Errorf("the bank stands at %d, cheques at %d, donations at %d", bank, held, donations)
 	}
 }
 
 func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	s, _ := open(t)
-	var banked [2]Gift
+	var banked [2]Donation
 	for i := range banked {
 		banked[i] = s.give(t, MethodCheque, 70_00)
 		if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, banked[i].ID}}); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			if _, err := s.ReverseGift(t.Context(), ask(), vallon, banked[i].ID, "wrong"); err != nil {
+			if _, err := s.ReverseDonation(t.Context(), ask(), vallon, banked[i].ID, "wrong"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -225,7 +225,7 @@ func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	if done := s.read(t, "02/03/2026;REMISE;;70,00"); done.Recognised != 1 {
 		t.Fatalf("%+v", done)
 	}
-	if _, err := s.ReverseGift(t.Context(), ask(), vallon, banked[1].ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
+	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, banked[1].ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
 		t.Errorf("the line shows the other slip: %v", err)
 	}
 }
@@ -240,7 +240,7 @@ func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	if done := s.read(t, "03/03/2026;REMISE;;70,00", today+";LOYER;30,00;"); done.Recognised != 0 {
 		t.Fatalf("%+v", done)
 	}
-	if _, err := s.ReverseGift(t.Context(), ask(), vallon, wrong.ID, "not on the slip"); err != nil {
+	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, wrong.ID, "not on the slip"); err != nil {
 		t.Fatal(err)
 	}
 	l := s.line(t, 70_00)
@@ -250,7 +250,7 @@ func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	if rent := s.line(t, -30_00); rent.State != LineUnmatched {
 		t.Errorf("money that went is %v of %v, as if it were the taking off", rent.State, rent.Target)
 	}
-	if _, err := s.ReverseGift(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
+	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
 		t.Errorf("the line shows the other cheque: %v", err)
 	}
 	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
@@ -259,8 +259,8 @@ func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
 		t.Errorf("a member says it: %v", err)
 	}
-	if bank, held, gifts := s.balance(t, "51211"), s.balance(t, "5112"), s.balance(t, "75411"); bank != 70_00 || held != 0 || gifts != -70_00 {
-		t.Errorf("the bank stands at %d, cheques at %d, gifts at %d", bank, held, gifts)
+	if bank, held, donations := s.balance(t, "51211"), s.balance(t, "5112"), s.balance(t, "75411"); bank != 70_00 || held != 0 || donations != -70_00 {
+		t.Errorf("the bank stands at %d, cheques at %d, donations at %d", bank, held, donations)
 	}
 }
 
@@ -363,14 +363,14 @@ func TestALineBooksForItsOwnCollectiveAlone(t *testing.T) {
 
 func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	s, _ := open(t)
-	gift := Gift{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-04"}
-	enter := func(g Gift) error {
-		_, err := s.CreateGift(t.Context(), ask(), g)
+	donation := Donation{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-04"}
+	enter := func(g Donation) error {
+		_, err := s.CreateDonation(t.Context(), ask(), g)
 		return err
 	}
 	refused := func(l Line) {
 		t.Helper()
-		if e := errs.As(enter(gift)); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, l.Name()) {
+		if e := errs.As(enter(donation)); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, l.Name()) {
 			t.Errorf("err = %v, want %s", e, l.Name())
 		}
 	}
@@ -383,9 +383,9 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	p := s.promise(t, 25_00)
 	s.read(t, "02/03/2026;"+p.Reference+";;25,00")
 	l := s.line(t, 25_00)
-	t.Run("that became its pledge's gift", func(*testing.T) { refused(l) })
+	t.Run("that became its pledge's donation", func(*testing.T) { refused(l) })
 	for rule, target := range map[string]Target{
-		"that a member called a gift":     {Kind: TargetCampaign, Campaign: vallon},
+		"that a member called a donation": {Kind: TargetCampaign, Campaign: vallon},
 		"that a member could not explain": {Kind: TargetUnknownReceipt},
 	} {
 		t.Run(rule, func(t *testing.T) {
@@ -400,7 +400,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		t.Fatalf("the bank stands at %d", s.balance(t, "51211"))
 	}
 	t.Run("not what no line of them can be", func(t *testing.T) {
-		for _, other := range []Gift{
+		for _, other := range []Donation{
 			{Campaign: vallon, Amount: eur(25_00), Method: MethodCash, ReceivedOn: "2026-03-04"},
 			{Campaign: vallon, Amount: eur(24_00), Method: MethodTransfer, ReceivedOn: "2026-03-04"},
 			{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-08"},
@@ -420,30 +420,30 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		s.read(t, "03/03/2026;B;;25,00")
 		r := ask()
 		for range 2 { // sent twice
-			if _, err := s.CreateGift(t.Context(), r, gift); err != nil {
+			if _, err := s.CreateDonation(t.Context(), r, donation); err != nil {
 				t.Fatal(err)
 			}
 		}
-		_, err := s.CreateGift(t.Context(), ask(), gift)
+		_, err := s.CreateDonation(t.Context(), ask(), donation)
 		if e := errs.As(err); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, first.Name()) {
 			t.Errorf("err = %v", err)
 		}
 	})
 	t.Run("unless it is said to be another, once", func(t *testing.T) {
-		another, r, before := gift, ask(), s.balance(t, "51211")
-		if _, err := s.CreateGift(t.Context(), r, gift); err == nil {
+		another, r, before := donation, ask(), s.balance(t, "51211")
+		if _, err := s.CreateDonation(t.Context(), r, donation); err == nil {
 			t.Fatal("it is booked")
 		}
 		another.Another = true
 		for range 2 {
-			if _, err := s.CreateGift(t.Context(), r, another); err != nil {
+			if _, err := s.CreateDonation(t.Context(), r, another); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if s.balance(t, "51211") != before+25_00 {
 			t.Errorf("the bank stands at %d", s.balance(t, "51211"))
 		}
-		if _, err := s.CreateGift(t.Context(), r, gift); errs.As(err) == nil || errs.As(err).Reason != "REQUEST_ID_REUSED" {
+		if _, err := s.CreateDonation(t.Context(), r, donation); errs.As(err) == nil || errs.As(err).Reason != "REQUEST_ID_REUSED" {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -466,7 +466,7 @@ func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 	}
 	r := ask()
 	for rule, target := range map[string]Target{
-		"that a member called a gift":     {Kind: TargetCampaign, Campaign: vallon},
+		"that a member called a donation": {Kind: TargetCampaign, Campaign: vallon},
 		"that a member could not explain": {Kind: TargetUnknownReceipt},
 	} {
 		t.Run(rule, func(t *testing.T) {

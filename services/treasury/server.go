@@ -193,14 +193,14 @@ var methods = map[Method]treasuryv1.OfflineMethod{
 	MethodPayeeCheque: treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE,
 }
 
-var giftStates = map[GiftState]treasuryv1.OfflineGiftState{
-	GiftReceived: treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_RECEIVED,
-	GiftBanked:   treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BANKED,
-	GiftBounced:  treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BOUNCED,
-	GiftReversed: treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_REVERSED,
+var donationStates = map[DonationState]treasuryv1.OfflineDonationState{
+	DonationReceived: treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_RECEIVED,
+	DonationBanked:   treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_BANKED,
+	DonationBounced:  treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_BOUNCED,
+	DonationReversed: treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_REVERSED,
 }
 
-func (s *server) CreateOfflineGift(ctx context.Context, req *treasuryv1.CreateOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
+func (s *server) CreateOfflineDonation(ctx context.Context, req *treasuryv1.CreateOfflineDonationRequest) (*treasuryv1.OfflineDonation, error) {
 	campaign, err := campaigns.ParseName(req.GetParent())
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func (s *server) CreateOfflineGift(ctx context.Context, req *treasuryv1.CreateOf
 	if !ok {
 		return nil, errs.Invalid("method", "must be said")
 	}
-	g := Gift{
+	g := Donation{
 		Campaign: campaign, Amount: moneyFromProto(req.GetAmount()), Method: method, ReceivedOn: Day(req.GetReceiveDate()),
 		Document: req.GetDocument(), OutsideBooks: req.GetOutsideBooks(), Stage: req.GetStage(), Another: req.GetAnother(),
 	}
@@ -224,28 +224,28 @@ func (s *server) CreateOfflineGift(ctx context.Context, req *treasuryv1.CreateOf
 		}
 		g.Pledge = id
 	}
-	return giftAnswer(s.service.CreateGift(ctx, r, g))
+	return donationAnswer(s.service.CreateDonation(ctx, r, g))
 }
 
-var giftAnswer = answer(giftToProto)
+var donationAnswer = answer(donationToProto)
 
-func (s *server) GetOfflineGift(ctx context.Context, req *treasuryv1.GetOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
-	campaign, id, err := ofCampaign(req.GetName(), "offlineGifts")
+func (s *server) GetOfflineDonation(ctx context.Context, req *treasuryv1.GetOfflineDonationRequest) (*treasuryv1.OfflineDonation, error) {
+	campaign, id, err := ofCampaign(req.GetName(), "offlineDonations")
 	if err != nil {
 		return nil, err
 	}
-	return giftAnswer(s.service.Gift(ctx, campaign, id))
+	return donationAnswer(s.service.Donation(ctx, campaign, id))
 }
 
-func (s *server) ListOfflineGifts(ctx context.Context, req *treasuryv1.ListOfflineGiftsRequest) (*treasuryv1.ListOfflineGiftsResponse, error) {
+func (s *server) ListOfflineDonations(ctx context.Context, req *treasuryv1.ListOfflineDonationsRequest) (*treasuryv1.ListOfflineDonationsResponse, error) {
 	campaign, err := campaigns.ParseName(req.GetParent())
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := paged(req, "offline gifts of "+campaign.String(), newest, func(at Position, count int) ([]Gift, error) {
-		return s.service.Gifts(ctx, campaign, at, count)
-	}, func(g Gift) (time.Time, uuid.UUID) { return g.CreateTime, g.ID })
-	return &treasuryv1.ListOfflineGiftsResponse{OfflineGifts: each(found, giftToProto), NextPageToken: next}, err
+	found, next, err := paged(req, "offline donations of "+campaign.String(), newest, func(at Position, count int) ([]Donation, error) {
+		return s.service.Donations(ctx, campaign, at, count)
+	}, func(g Donation) (time.Time, uuid.UUID) { return g.CreateTime, g.ID })
+	return &treasuryv1.ListOfflineDonationsResponse{OfflineDonations: each(found, donationToProto), NextPageToken: next}, err
 }
 
 func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesRequest) (*treasuryv1.Deposit, error) {
@@ -259,7 +259,7 @@ func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesReq
 	}
 	var cheques []cheque
 	for _, name := range req.GetCheques() {
-		campaign, id, err := ofCampaign(name, "offlineGifts")
+		campaign, id, err := ofCampaign(name, "offlineDonations")
 		if err != nil || campaign.Collective != collective {
 			return nil, errNotHeld(name)
 		}
@@ -277,25 +277,25 @@ func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesReq
 	}, nil
 }
 
-func (s *server) BounceCheque(ctx context.Context, req *treasuryv1.BounceChequeRequest) (*treasuryv1.OfflineGift, error) {
-	campaign, id, r, err := ofCampaignChanged(ctx, req, "offlineGifts")
+func (s *server) BounceCheque(ctx context.Context, req *treasuryv1.BounceChequeRequest) (*treasuryv1.OfflineDonation, error) {
+	campaign, id, r, err := ofCampaignChanged(ctx, req, "offlineDonations")
 	if err != nil {
 		return nil, err
 	}
-	return giftAnswer(s.service.BounceCheque(ctx, r, campaign, id, Day(req.GetBounceDate())))
+	return donationAnswer(s.service.BounceCheque(ctx, r, campaign, id, Day(req.GetBounceDate())))
 }
 
-func (s *server) ReverseOfflineGift(ctx context.Context, req *treasuryv1.ReverseOfflineGiftRequest) (*treasuryv1.OfflineGift, error) {
-	campaign, id, r, err := ofCampaignChanged(ctx, req, "offlineGifts")
+func (s *server) ReverseOfflineDonation(ctx context.Context, req *treasuryv1.ReverseOfflineDonationRequest) (*treasuryv1.OfflineDonation, error) {
+	campaign, id, r, err := ofCampaignChanged(ctx, req, "offlineDonations")
 	if err != nil {
 		return nil, err
 	}
-	return giftAnswer(s.service.ReverseGift(ctx, r, campaign, id, req.GetReason()))
+	return donationAnswer(s.service.ReverseDonation(ctx, r, campaign, id, req.GetReason()))
 }
 
-func giftToProto(g Gift) *treasuryv1.OfflineGift {
+func donationToProto(g Donation) *treasuryv1.OfflineDonation {
 	group := "collectives/" + g.Campaign.Collective
-	return &treasuryv1.OfflineGift{
+	return &treasuryv1.OfflineDonation{
 		Name:          g.Name(),
 		Amount:        moneyToProto(g.Amount),
 		Method:        methods[g.Method],
@@ -304,7 +304,7 @@ func giftToProto(g Gift) *treasuryv1.OfflineGift {
 		Pledge:        nameOr(g.Pledge, pledgeName(g.Campaign, g.Pledge)),
 		OutsideBooks:  g.OutsideBooks,
 		Stage:         g.Stage,
-		State:         giftStates[g.State],
+		State:         donationStates[g.State],
 		Deposit:       nameOr(g.Deposit, group+"/deposits/"+g.Deposit.String()),
 		BankDate:      string(g.BankedOn),
 		BounceDate:    string(g.BouncedOn),

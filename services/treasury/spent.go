@@ -38,7 +38,7 @@ CROSS JOIN LATERAL (
 		g.stage,
 		g.currency,
 		g.amount_minor
-	FROM treasury.offline_gifts AS g
+	FROM treasury.offline_donations AS g
 	WHERE g.collective = n.collective
 		AND g.campaign = n.campaign
 		AND g.method = 'payee_cheque'
@@ -56,11 +56,11 @@ ORDER BY
 	x.stage,
 	x.currency`
 
-// WithSpent adds to what a campaign's gifts have brought what its cause has cost: invoices, paid or owed, and cheques
+// WithSpent adds to what a campaign's donations have brought what its cause has cost: invoices, paid or owed, and cheques
 // that donors wrote to the lawyer, as far as they are in the books.
-func (s *Service) WithSpent(gifts campaigns.ProgressFunc) campaigns.ProgressFunc {
+func (s *Service) WithSpent(donations campaigns.ProgressFunc) campaigns.ProgressFunc {
 	return func(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
-		progress, err := gifts(ctx, names)
+		progress, err := donations(ctx, names)
 		if err != nil || len(names) == 0 {
 			return progress, err
 		}

@@ -43,7 +43,7 @@ type parsedLine struct {
 	reference string
 	// text is all that was written to it, for finding references; it is never stored.
 	text string
-	// reversal: it takes back another movement. What comes back of what we paid is no gift.
+	// reversal: it takes back another movement. What comes back of what we paid is no donation.
 	reversal bool
 	// reverses: the file says of it by a mark that it takes back another, and so leaves open whose sign it has.
 	reverses bool

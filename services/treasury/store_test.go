@@ -59,9 +59,9 @@ func open(t *testing.T) (*Service, *pgxpool.Pool) {
 
 func ask() Request { return Request{ID: uuid.New(), By: "collectives/vallon/apiKeys/k"} }
 
-func (s *Service) give(t *testing.T, method Method, minor int64) Gift {
+func (s *Service) give(t *testing.T, method Method, minor int64) Donation {
 	t.Helper()
-	g, err := s.CreateGift(t.Context(), ask(), Gift{Campaign: vallon, Amount: eur(minor), Method: method, ReceivedOn: someDay})
+	g, err := s.CreateDonation(t.Context(), ask(), Donation{Campaign: vallon, Amount: eur(minor), Method: method, ReceivedOn: someDay})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,11 +106,11 @@ func TestTheDatabaseDefendsWhatWasEntered(t *testing.T) {
 	}
 	owner := pgtest.Owner(t, pool)
 	for statement, want := range map[string]string{
-		`UPDATE treasury.offline_gifts SET amount_minor = 1`:                                                                              "offline_gifts_immutable",
-		`UPDATE treasury.offline_gifts SET received_on = '2026-03-01'`:                                                                    "offline_gifts_immutable",
-		`UPDATE treasury.offline_gifts SET state = 'banked'`:                                                                              "offline_gifts_banked",
-		`UPDATE treasury.offline_gifts SET state = 'bounced', bounced_on = '2026-03-03'`:                                                  "offline_gifts_state_forward",
-		`UPDATE treasury.offline_gifts SET state = 'reversed'`:                                                                            "offline_gifts_reversed",
+		`UPDATE treasury.offline_donations SET amount_minor = 1`:                                                                          "offline_donations_immutable",
+		`UPDATE treasury.offline_donations SET received_on = '2026-03-01'`:                                                                "offline_donations_immutable",
+		`UPDATE treasury.offline_donations SET state = 'banked'`:                                                                          "offline_donations_banked",
+		`UPDATE treasury.offline_donations SET state = 'bounced', bounced_on = '2026-03-03'`:                                              "offline_donations_state_forward",
+		`UPDATE treasury.offline_donations SET state = 'reversed'`:                                                                        "offline_donations_reversed",
 		`UPDATE treasury.expenses SET amount_minor = 1`:                                                                                   "expenses_immutable",
 		`UPDATE treasury.expenses SET payments = -1`:                                                                                      "expenses_immutable",
 		`UPDATE treasury.expenses SET part_paid_minor = 500`:                                                                              "expenses_part_paid",
@@ -125,7 +125,7 @@ func TestTheDatabaseDefendsWhatWasEntered(t *testing.T) {
 			t.Errorf("%s: err = %v, want %s", statement, err, want)
 		}
 	}
-	for _, table := range []string{"requests", "pledges", "deposits", "offline_gifts", "expenses", "statements", "bank_lines"} {
+	for _, table := range []string{"requests", "pledges", "deposits", "offline_donations", "expenses", "statements", "bank_lines"} {
 		for _, statement := range []string{`DELETE FROM treasury.` + table, `TRUNCATE treasury.` + table} {
 			if _, err := pool.Exec(t.Context(), statement); err == nil || !strings.Contains(err.Error(), "42501") {
 				t.Errorf("%s by the service: %v", statement, err)
@@ -153,7 +153,7 @@ func TestNoPayerIsKept(t *testing.T) {
 	}
 	owner := pgtest.Owner(t, pool)
 	for _, table := range []string{
-		"treasury.requests", "treasury.pledges", "treasury.offline_gifts", "treasury.statements", "treasury.bank_lines", "ledger.transactions",
+		"treasury.requests", "treasury.pledges", "treasury.offline_donations", "treasury.statements", "treasury.bank_lines", "ledger.transactions",
 	} {
 		var all string
 		if err := owner.QueryRow(t.Context(), fmt.Sprintf(`SELECT string_agg(x::text, E'\n') FROM %s AS x`, table)).Scan(&all); err != nil {
@@ -190,7 +190,7 @@ func TestManyAtOnceDoItOnce(t *testing.T) {
 	t.Run("one request", func(t *testing.T) {
 		r := ask()
 		if n := together(6, func() error {
-			_, err := s.CreateGift(t.Context(), r, Gift{Campaign: vallon, Amount: eur(7_00), Method: MethodCash, ReceivedOn: someDay})
+			_, err := s.CreateDonation(t.Context(), r, Donation{Campaign: vallon, Amount: eur(7_00), Method: MethodCash, ReceivedOn: someDay})
 			return err
 		}); n != 6 || s.balance(t, "530") != 7_00 {
 			t.Errorf("%d answers, 530 stands at %d", n, s.balance(t, "530"))
@@ -260,15 +260,15 @@ func TestALineInAClosedPeriodKeepsNoOtherBack(t *testing.T) {
 	if err != nil || s.balance(t, "51211") != before+11_00 {
 		t.Fatalf("err = %v, the bank stands at %d", err, s.balance(t, "51211"))
 	}
-	if g, err := s.Gift(t.Context(), vallon, l.Gift); err != nil || g.ReceivedOn != "2026-02-27" {
-		t.Errorf("the gift is of %s, err = %v", g.ReceivedOn, err)
+	if g, err := s.Donation(t.Context(), vallon, l.Donation); err != nil || g.ReceivedOn != "2026-02-27" {
+		t.Errorf("the donation is of %s, err = %v", g.ReceivedOn, err)
 	}
 }
 
 func TestATransferEnteredByHandIsItsLine(t *testing.T) {
 	s, _ := open(t)
 	p := s.promise(t, 25_00)
-	g, err := s.CreateGift(t.Context(), ask(), Gift{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: someDay, Pledge: p.ID})
+	g, err := s.CreateDonation(t.Context(), ask(), Donation{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: someDay, Pledge: p.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,8 +277,8 @@ func TestATransferEnteredByHandIsItsLine(t *testing.T) {
 	if err != nil || done.Recognised != 1 || done.Booked != 0 || s.balance(t, "51211") != 25_00 {
 		t.Errorf("%+v, err = %v; the bank stands at %d", done, err, s.balance(t, "51211"))
 	}
-	if g, err = s.Gift(t.Context(), vallon, g.ID); err != nil || g.BankLine == uuid.Nil {
-		t.Errorf("the gift is %+v, err = %v", g, err)
+	if g, err = s.Donation(t.Context(), vallon, g.ID); err != nil || g.BankLine == uuid.Nil {
+		t.Errorf("the donation is %+v, err = %v", g, err)
 	}
 }
 
@@ -296,8 +296,8 @@ func TestOthersMoneyIsNotBookedOnThePlatformsAccount(t *testing.T) {
 	p := s.promise(t, 25_00)
 	file := StatementFile{Collective: "vallon", Content: []byte("h\n02/03/2026;" + p.Reference + ";;25,00"), CSV: &frenchCSV, Currency: money.EUR}
 	for rule, enter := range map[string]func() error{
-		"a gift": func() error {
-			_, err := s.CreateGift(t.Context(), ask(), Gift{Campaign: vallon, Amount: eur(5_00), Method: MethodCash, ReceivedOn: someDay})
+		"a donation": func() error {
+			_, err := s.CreateDonation(t.Context(), ask(), Donation{Campaign: vallon, Amount: eur(5_00), Method: MethodCash, ReceivedOn: someDay})
 			return err
 		},
 		"an invoice": func() error {

@@ -24,7 +24,7 @@ type Config struct {
 	Campaigns   *campaigns.Service
 	Collectives *collectives.Service
 	Ledger      *ledger.Service
-	// LimitTx counts one start of a gift by a network, in the transaction of a pledge, or refuses it.
+	// LimitTx counts one start of a donation by a network, in the transaction of a pledge, or refuses it.
 	LimitTx func(ctx context.Context, tx pgx.Tx, network netip.Prefix) error
 	// PublicURL is where browsers find us, without a slash at its end; its own pages may make pledges.
 	PublicURL string
@@ -83,11 +83,11 @@ func (s *Service) reverseTx(ctx context.Context, tx pgx.Tx, book, field string, 
 	return dated(err, field)
 }
 
-// References begins what is booked here. It is reversed here alone, by its own method: so a gift, an expense and what
+// References begins what is booked here. It is reversed here alone, by its own method: so a donation, an expense and what
 // was spent never say something else than the books.
 func References() []string {
 	return []string{
-		giftReferencePrefix, depositReferencePrefix, expenseReferencePrefix, paymentReferencePrefix, receiptReferencePrefix,
+		donationReferencePrefix, depositReferencePrefix, expenseReferencePrefix, paymentReferencePrefix, receiptReferencePrefix,
 		topUpReferencePrefix,
 	}
 }

@@ -46,7 +46,7 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	if err := s.reviveEvents(ctx, account); err != nil {
 		return true, err
 	}
-	// The list of a long absence leaves the half of a job to what came since: a gift that is paid now waits for no list.
+	// The list of a long absence leaves the half of a job to what came since: a donation that is paid now waits for no list.
 	hearUntil := until
 	if !until.IsZero() {
 		hearUntil = until.Add(-jobBudget / 2)

@@ -17,7 +17,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// large is a gift of 10,000 €, whose page nobody pays.
+// large is a donation of 10,000 €, whose page nobody pays.
 func (e *env) large(name campaigns.Name) donations.Donation {
 	e.t.Helper()
 	if _, err := e.pool.Exec(e.t.Context(), "UPDATE campaigns.campaigns SET maximum_minor = 1000000"); err != nil {
@@ -53,8 +53,8 @@ func (e *env) refused() map[string]money.Amount {
 	return told
 }
 
-// Whoever may use an account writes on it what they like. Named after an attack: 0.50 € passed for a gift of 10,000 €.
-func TestAPaymentThatOnlyNamesAGift(t *testing.T) {
+// Whoever may use an account writes on it what they like. Named after an attack: 0.50 € passed for a donation of 10,000 €.
+func TestAPaymentThatOnlyNamesADonation(t *testing.T) {
 	for name, c := range map[string]struct {
 		campaign campaigns.Name
 		account  string
@@ -113,7 +113,7 @@ func TestAPaymentThatOnlyNamesAGift(t *testing.T) {
 				}
 				step()
 				if n := one[int](e, "SELECT count(*) FROM donations.refunds"); n != 0 {
-					t.Errorf("the gift has %d refunds", n)
+					t.Errorf("the donation has %d refunds", n)
 				}
 				if len(e.refused()) != len(told) {
 					t.Errorf("members are told of %v", e.refused())
@@ -135,8 +135,8 @@ func TestAPaymentThatOnlyNamesAGift(t *testing.T) {
 	}
 }
 
-// A dispute of a foreign payment is none of the gift's, either.
-func TestADisputeOfAPaymentThatOnlyNamesAGift(t *testing.T) {
+// A dispute of a foreign payment is none of the donation's, either.
+func TestADisputeOfAPaymentThatOnlyNamesADonation(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	e.pay(d)
@@ -156,10 +156,10 @@ func TestADisputeOfAPaymentThatOnlyNamesAGift(t *testing.T) {
 	}
 	e.want(d, donations.StateSucceeded, true)
 	if n := one[int](e, "SELECT count(*) FROM donations.disputes"); n != 0 {
-		t.Errorf("the gift has %d disputes", n)
+		t.Errorf("the donation has %d disputes", n)
 	}
 	if n := one[int](e, "SELECT count(*) FROM collectives.notices WHERE kind = 'paid_twice'"); n != 0 {
-		t.Error("members are told that the gift was paid twice")
+		t.Error("members are told that the donation was paid twice")
 	}
 	if settled, _ := e.progress(vallon); settled != 20_00 {
 		t.Errorf("settled %d", settled)
@@ -167,8 +167,8 @@ func TestADisputeOfAPaymentThatOnlyNamesAGift(t *testing.T) {
 	e.wantBooks("")
 }
 
-// A charge on a gift's own page that brings another amount than the page asked for is not the gift, nor is its refund.
-func TestAGiftsPaymentThatBringsAnotherAmount(t *testing.T) {
+// A charge on a donation's own page that brings another amount than the page asked for is not the donation, nor is its refund.
+func TestADonationsPaymentThatBringsAnotherAmount(t *testing.T) {
 	e, f := faked(t)
 	d := e.give(vallon)
 	now := e.clock.Now()
@@ -182,11 +182,11 @@ func TestAGiftsPaymentThatBringsAnotherAmount(t *testing.T) {
 	}}, f.rows...)
 	for range 2 {
 		e.run("")
-		if got := e.donation(d); !got.BookTime.IsZero() || got.GivenBack() {
+		if got := e.donation(d); !got.BookTime.IsZero() || got.FullyReturned() {
 			t.Errorf("%+v", got)
 		}
 		sums := e.balances("")
-		if sums[ledger.RoleUnknownReceipts] != 0 || sums[ledger.RoleGifts] != 0 || sums[ledger.RoleRefunds] != 0 {
+		if sums[ledger.RoleUnknownReceipts] != 0 || sums[ledger.RoleDonations] != 0 || sums[ledger.RoleRefunds] != 0 {
 			t.Errorf("%v", sums)
 		}
 		if told := e.refused(); len(told) != 1 || told["txn_1"].Minor != 50 {
@@ -231,8 +231,8 @@ func TestACopyOfAPageIsFoundWithoutWebhooks(t *testing.T) {
 	}
 }
 
-// Cards that are refused on another product's pages close no gift's.
-func TestDeclinesThatOnlyNameAGift(t *testing.T) {
+// Cards that are refused on another product's pages close no donation's.
+func TestDeclinesThatOnlyNameADonation(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	foreign := foreignSessionOf(t, e, "", d.ID, 20_00, true, true)
@@ -255,7 +255,7 @@ func TestDeclinesThatOnlyNameAGift(t *testing.T) {
 }
 
 // A subscription of another product's, or forged, pays no months.
-func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
+func TestASubscriptionThatOnlyNamesAMonthlyDonation(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		t.Run(map[bool]string{false: "with webhooks", true: "without"}[drop], func(t *testing.T) {
 			e := newEnv(t, stripesim.Config{})
@@ -285,7 +285,7 @@ func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
 			}
 			e.want(d, donations.StateSucceeded, true)
 			if n := one[int](e, "SELECT count(*) FROM donations.donations"); n != 1 {
-				t.Errorf("%d gifts", n)
+				t.Errorf("%d donations", n)
 			}
 			e.wantBooks(connected)
 			if got := e.balances(connected)[ledger.RoleUnknownReceipts]; got != -50 {
@@ -298,8 +298,8 @@ func TestASubscriptionThatOnlyNamesAMonthlyGift(t *testing.T) {
 	}
 }
 
-// A gift that is paid once more in another currency: what was paid is told and shown, and goes back.
-func TestAGiftThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
+// A donation that is paid once more in another currency: what was paid is told and shown, and goes back.
+func TestADonationThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	if err := e.sim.Expire(d.CheckoutSession); err != nil {
@@ -330,7 +330,7 @@ func TestAGiftThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
 	surplus := func(back int64) {
 		t.Helper()
 		all, err := e.donations.SurplusPayments(t.Context(), d)
-		if err != nil || len(all[d.ID]) != 1 || all[d.ID][0].Paid != dollars(22_00) || all[d.ID][0].GivenBack != dollars(back) {
+		if err != nil || len(all[d.ID]) != 1 || all[d.ID][0].Paid != dollars(22_00) || all[d.ID][0].Refunded != dollars(back) {
 			t.Errorf("surplus payments %+v, %v", all, err)
 		}
 	}
@@ -353,8 +353,8 @@ func TestAGiftThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
 		e.run("")
 		e.want(d, donations.StateSucceeded, true)
 		surplus(part.back)
-		if e.donation(d).GivenBack() {
-			t.Error("the gift is given back")
+		if e.donation(d).FullyReturned() {
+			t.Error("the donation is given back")
 		}
 	}
 	if settled, _ := e.progress(vallon); settled != 20_00 {
@@ -363,7 +363,7 @@ func TestAGiftThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
 	e.wantBooks("")
 }
 
-// A refund of the second payment may be known before that payment: it leaves the gift as it is.
+// A refund of the second payment may be known before that payment: it leaves the donation as it is.
 func TestARefundOfASurplusPaymentThatIsBookedBeforeIt(t *testing.T) {
 	e, f := faked(t)
 	d, now := e.give(vallon), e.clock.Now()
@@ -382,8 +382,8 @@ func TestARefundOfASurplusPaymentThatIsBookedBeforeIt(t *testing.T) {
 	for range 2 {
 		e.run("")
 		e.want(d, donations.StateSucceeded, true)
-		if e.donation(d).GivenBack() {
-			t.Error("the gift is given back")
+		if e.donation(d).FullyReturned() {
+			t.Error("the donation is given back")
 		}
 	}
 	if settled, _ := e.progress(vallon); settled != 20_00 {
@@ -455,7 +455,7 @@ func TestADebitThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 				t.Errorf("settled %d, pending %d", settled, pending)
 			}
 			sums := e.balances("")
-			if sums[ledger.RoleTransit] != 0 || sums[ledger.RoleGifts] != -c.settled || sums[ledger.RoleRefunds] != 0 || sums[ledger.RoleStripeBalance] != c.settled-35 {
+			if sums[ledger.RoleTransit] != 0 || sums[ledger.RoleDonations] != -c.settled || sums[ledger.RoleRefunds] != 0 || sums[ledger.RoleStripeBalance] != c.settled-35 {
 				t.Errorf("the books: %v", sums)
 			}
 		})
@@ -542,7 +542,7 @@ func TestASecondPaymentThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 	}
 	charge.Source.Status = stripe.ChargeSucceeded
 	book()
-	if sums := e.balances(""); sums[ledger.RoleTransit] != 0 || sums[ledger.RoleGifts] != -40_00 {
+	if sums := e.balances(""); sums[ledger.RoleTransit] != 0 || sums[ledger.RoleDonations] != -40_00 {
 		t.Errorf("the books: %v", sums)
 	}
 	if n := one[int](e, "SELECT count(*) FROM collectives.notices AS n WHERE n.kind = 'paid_twice'"); n != 1 {
@@ -628,7 +628,7 @@ func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 			if diff := cmp.Diff(want[name], states); diff != "" {
 				t.Errorf("the month (-want +got):\n%s", diff)
 			}
-			if sums := e.balances(""); sums[ledger.RoleTransit] != 0 || sums[ledger.RoleGifts] != -settled || sums[ledger.RoleUnknownReceipts] != 0 ||
+			if sums := e.balances(""); sums[ledger.RoleTransit] != 0 || sums[ledger.RoleDonations] != -settled || sums[ledger.RoleUnknownReceipts] != 0 ||
 				sums[ledger.RoleRefunds] != 0 || sums[ledger.RoleStripeBalance] != settled {
 				t.Errorf("the books: %v", sums)
 			}

@@ -22,13 +22,13 @@ import (
 type item struct {
 	stripe.BalanceTransaction
 	clue donations.Clue
-	// claim is the gift that its payment says that it is of; Nil when it says nothing, or nobody had to ask.
+	// claim is the donation that its payment says that it is of; Nil when it says nothing, or nobody had to ask.
 	claim uuid.UUID
 	// effective is when the books have it; zero: when it happened.
 	effective time.Time
 }
 
-// book posts balance transactions and moves their gifts. When the ledger refuses the batch, each is posted by
+// book posts balance transactions and moves their donations. When the ledger refuses the batch, each is posted by
 // itself, so that one does not hold up the others, and what is refused then is parked. In one transaction with
 // the last of it, also runs, the given ones are parked as well, and what is booked is parked no more. An error
 // is nobody's refusal: the database is away, or time is up.
@@ -71,7 +71,7 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 }
 
 // bookOne posts one balance transaction, and returns why the ledger refuses it. What happened in a period that
-// was closed meanwhile is booked where the open one begins; its gift keeps the time of the payment.
+// was closed meanwhile is booked where the open one begins; its donation keeps the time of the payment.
 func (s *Service) bookOne(ctx context.Context, account string, owners collectives.Owners, it item) (refusal string, err error) {
 	logger := s.cfg.Logger.With("account", account, "balance_transaction", it.ID, "type", it.Type)
 	err = s.postBatch(ctx, account, owners, []item{it}, nil)
@@ -87,7 +87,7 @@ func (s *Service) bookOne(ctx context.Context, account string, owners collective
 	case ctx.Err() != nil, postgres.Away(err):
 		return "", err
 	case errs.As(err).Reason == ledger.ReasonReferenceReused:
-		// Another job posted it just now, and saw its gift in another light, or its period still open.
+		// Another job posted it just now, and saw its donation in another light, or its period still open.
 		logger.WarnContext(ctx, "a balance transaction is booked already, in another way", "error", err)
 		return "", nil
 	}
@@ -130,7 +130,7 @@ func (s *Service) openFrom(ctx context.Context, account string, owners collectiv
 // errOnlyAsked rolls back what was decided just to know it.
 var errOnlyAsked = errors.New("webhooks: nothing is to be kept")
 
-// clues makes sure that what leads to each one's gift is known; where nothing does, Stripe is asked. Those that Stripe
+// clues makes sure that what leads to each one's donation is known; where nothing does, Stripe is asked. Those that Stripe
 // cannot tell of now are left out, to be parked.
 func (s *Service) clues(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (items []item, unread []parking, err error) {
 	clues := make([]donations.Clue, len(fresh))
@@ -177,7 +177,7 @@ func (s *Service) clues(ctx context.Context, account string, fresh []stripe.Bala
 	return items, unread, nil
 }
 
-// postBatch is one transaction: ledger, gifts, and also.
+// postBatch is one transaction: ledger, donations, and also.
 func (s *Service) postBatch(ctx context.Context, account string, owners collectives.Owners, items []item, also func(context.Context, pgx.Tx) error) error {
 	var posted []posting
 	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -284,7 +284,7 @@ func (s *Service) report(ctx context.Context, account string, p posting) {
 	s.metrics.posted.WithLabelValues(p.transaction.Kind).Inc()
 	if p.unattributed {
 		s.metrics.unattributed.Inc()
-		s.cfg.Logger.WarnContext(ctx, "money that is no gift of ours was booked to unknown receipts",
+		s.cfg.Logger.WarnContext(ctx, "money that is no donation of ours was booked to unknown receipts",
 			"account", account, "balance_transaction", p.transaction.Reference)
 	}
 	if p.undocumented {

@@ -53,7 +53,7 @@ func TestADisconnectedAccountIsReadAgainOnceItIsBack(t *testing.T) {
 	}
 	_, err := e.donations.Create(t.Context(), intent(festival))
 	if reason(err) != "STRIPE_ACCOUNT_DISCONNECTED" {
-		t.Errorf("a gift: %v", err)
+		t.Errorf("a donation: %v", err)
 	}
 	calls := len(e.sim.Requests())
 	e.run(connected)
@@ -114,7 +114,7 @@ func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, stripesim.Config{})
-			if _, err := e.sim.WarnOfFraud(e.paidGift(), "made_with_stolen_card"); err != nil {
+			if _, err := e.sim.WarnOfFraud(e.paidDonation(), "made_with_stolen_card"); err != nil {
 				t.Fatal(err)
 			}
 			e.delivered()
@@ -170,7 +170,7 @@ func TestOfTwoWordsWithinASecondStripeTellsWhichHolds(t *testing.T) {
 // What it did while it was disconnected no webhook brought, nor does a movement of money show all of it.
 func TestWhatAnAccountDidMeanwhileIsHeardOnceItIsBack(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
-	charge := e.paidGift()
+	charge := e.paidDonation()
 	e.tellConnection("evt_off", typeDeauthorized, connected, false, e.clock.Now())
 	e.later(defaultSyncEvery)
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/account", Status: http.StatusForbidden, Code: "account_invalid"})

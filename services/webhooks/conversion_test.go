@@ -122,7 +122,7 @@ func TestWhatGoesBackOfConvertedMoney(t *testing.T) {
 	e.wantBooks("")
 }
 
-// Stripe takes back at another rate than it gave, and the donor gets what was paid: the gift is wholly back then.
+// Stripe takes back at another rate than it gave, and the donor gets what was paid: the donation is wholly back then.
 func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.clock.Advance(-time.Hour)
@@ -155,7 +155,7 @@ func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
 			}
 			e.want(d, state, true)
 		}
-		if !e.donation(d).GivenBack() {
+		if !e.donation(d).FullyReturned() {
 			t.Errorf("at %v a part is still there", rate)
 		}
 	}
@@ -163,7 +163,7 @@ func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
 }
 
 // The balance is read from its newest end, so a refund may be booked before its payment: what that was tells how much of
-// the gift went back.
+// the donation went back.
 func TestARefundThatIsBookedBeforeItsConvertedPayment(t *testing.T) {
 	const paid = 18_00 // pounds, for 20 €
 	pounds := func(id, kind, currency string, amount, source int64, at time.Time, d donations.Donation) stripe.BalanceTransaction {
@@ -215,14 +215,14 @@ func TestARefundThatIsBookedBeforeItsConvertedPayment(t *testing.T) {
 				}
 			}
 			e.want(d, c.state, true)
-			if back := one[int64](e, "SELECT given_back_minor FROM donations.donations WHERE id = $1", d.ID); back != c.back {
+			if back := one[int64](e, "SELECT refunded_minor FROM donations.donations WHERE id = $1", d.ID); back != c.back {
 				t.Errorf("%d went back, want %d", back, c.back)
 			}
 		})
 	}
 }
 
-// Each of two payments of a gift has its own rate, and counts by itself, in whatever order they are known.
+// Each of two payments of a donation has its own rate, and counts by itself, in whatever order they are known.
 func TestRefundsOfTwoConvertedPayments(t *testing.T) {
 	move := func(id, intent, original string, amount, source int64, at time.Time, d donations.Donation) stripe.BalanceTransaction {
 		kind := "charge"
@@ -272,14 +272,14 @@ func TestRefundsOfTwoConvertedPayments(t *testing.T) {
 				}
 			}
 			e.want(d, c.state, true)
-			if back := one[int64](e, "SELECT given_back_minor FROM donations.donations WHERE id = $1", d.ID); back != c.back {
+			if back := one[int64](e, "SELECT refunded_minor FROM donations.donations WHERE id = $1", d.ID); back != c.back {
 				t.Errorf("%d went back, want %d", back, c.back)
 			}
 		})
 	}
 }
 
-// What was paid in the gift's own currency is told by the refund itself, whatever the balance's currency is.
+// What was paid in the donation's own currency is told by the refund itself, whatever the balance's currency is.
 func TestARefundThatIsBookedBeforeItsPaymentInAnotherBalance(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
@@ -299,7 +299,7 @@ func TestARefundThatIsBookedBeforeItsPaymentInAnotherBalance(t *testing.T) {
 		}
 	}
 	e.want(d, donations.StatePartiallyRefunded, true)
-	if back := one[int64](e, "SELECT given_back_minor FROM donations.donations WHERE id = $1", d.ID); back != 10_00 {
+	if back := one[int64](e, "SELECT refunded_minor FROM donations.donations WHERE id = $1", d.ID); back != 10_00 {
 		t.Errorf("%d went back, want 10.00", back)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// declinedGift is the gift whose payment was refused, or Nil. The first month's payment belongs to an invoice, which
+// declinedDonation is the donation whose payment was refused, or Nil. The first month's payment belongs to an invoice, which
 // leads to it; those of later months are tried by Stripe and not by anybody at a page. Nothing proves yet that the
-// invoice is the gift's, whose session tells when it is complete; a decline moves no money, and closes its page at worst.
-func (s *Service) declinedGift(ctx context.Context, account string, o stripe.Object) (uuid.UUID, error) {
+// invoice is the donation's, whose session tells when it is complete; a decline moves no money, and closes its page at worst.
+func (s *Service) declinedDonation(ctx context.Context, account string, o stripe.Object) (uuid.UUID, error) {
 	if o.Invoice == "" {
 		if o.Donation == uuid.Nil {
 			return uuid.Nil, nil
@@ -28,12 +28,12 @@ func (s *Service) declinedGift(ctx context.Context, account string, o stripe.Obj
 	if err != nil || !invoice.First {
 		return uuid.Nil, err
 	}
-	return invoice.Recurring, nil // the id of the first month's gift too
+	return invoice.Recurring, nil // the id of the first month's donation too
 }
 
-// countDecline counts a refused payment on its gift, in the transaction that finishes the event.
+// countDecline counts a refused payment on its donation, in the transaction that finishes the event.
 func (s *Service) countDecline(ctx context.Context, account string, e Event) error {
-	donation, err := s.declinedGift(ctx, account, e.object)
+	donation, err := s.declinedDonation(ctx, account, e.object)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func TestADisputeThatIsWonIsTakenOffAgain(t *testing.T) {
 func TestADisputesIDIsNoCharges(t *testing.T) {
 	for object, want := range map[string]donations.Movement{
 		"dispute": {Dispute: "ch_looks_like", Charge: "ch_real", DisputedMinor: 20_00},
-		"refund":  {Refund: "ch_looks_like", Charge: "ch_real", GivenBackMinor: 20_00},
+		"refund":  {Refund: "ch_looks_like", Charge: "ch_real", RefundedMinor: 20_00},
 		"charge":  {Charge: "ch_real", PaidMinor: 20_00, SettledIn: "EUR"},
 	} {
 		moved := stripe.BalanceTransaction{
@@ -45,7 +45,7 @@ func TestADisputesIDIsNoCharges(t *testing.T) {
 }
 
 // Stripe may leave out whose payment intent a dispute or a refund is about: its charge says so, and never its own id.
-func TestMoneyThatNamesItsChargeAloneFindsItsGift(t *testing.T) {
+func TestMoneyThatNamesItsChargeAloneFindsItsDonation(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
 	disputed, refunded := e.give(vallon), e.give(vallon)

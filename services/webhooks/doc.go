@@ -1,4 +1,4 @@
-// Package webhooks keeps gifts and books in step with Stripe: it receives Stripe's events, applies them, and
+// Package webhooks keeps donations and books in step with Stripe: it receives Stripe's events, applies them, and
 // reads Stripe's balance into the ledger.
 //
 // # What it owns
@@ -20,7 +20,7 @@
 // moment of its commit.
 //
 // Of an event nothing is read but the envelope until its type asks for more, and then no more than the members that
-// matter. The burst of internal/app (20,000 gifts, two cores that senders, Postgres and program share) has about 11,000
+// matter. The burst of internal/app (20,000 donations, two cores that senders, Postgres and program share) has about 11,000
 // deliveries a second accepted with the job held, .7 of what pgbench inserts one a commit, and 6,000 while the job applies
 // and books them beside.
 //
@@ -34,8 +34,8 @@
 // is believed. Then it syncs, the newest money first:
 //
 //   - It follows the balance: lists the balance transactions from the newest down to the cursor and a little
-//     behind it, and books them, posted to the ledger with their gifts marked in the same transaction.
-//   - It polls: gifts that are paid and not booked are asked for (poll.go).
+//     behind it, and books them, posted to the ledger with their donations marked in the same transaction.
+//   - It polls: donations that are paid and not booked are asked for (poll.go).
 //   - It tries parked balance transactions again.
 //   - It has package payouts bring the account's payouts in step.
 //   - It looks back.
@@ -44,24 +44,24 @@
 // So events are hints: with all of them lost, the timer books everything. A refund or a dispute that the balance
 // shows is read by donations in a job of its own, so it is known as well.
 //
-// # Monthly gifts
+// # Monthly donations
 //
-// The charge of an invoice carries no metadata. Where nothing known leads from it to a gift, donations is asked, which
+// The charge of an invoice carries no metadata. Where nothing known leads from it to a donation, donations is asked, which
 // reads its invoice and makes its month, before the batch is posted ([donations.Lookup]); invoices that cannot be read
 // now leave their balance transactions parked, also those that may not be read: a key without that permission must not
-// turn monthly gifts into unknown receipts. So do the sessions of single gifts whose events were lost: what a charge's
+// turn monthly donations into unknown receipts. So do the sessions of single donations whose events were lost: what a charge's
 // metadata says is never believed. Events of invoices and subscriptions are read again, like all objects.
 //
 // # Debits that are in the balance early
 //
 // Stripe has some debits in its balance while their bank has not answered, and takes them out again when they fail.
-// Until then their money is in transit in the books and the gift is under way. The answer moves no money at Stripe: what
-// arrived is posted under the balance transaction's id and "_arrived", when the paid gift, or the payment itself, is
+// Until then their money is in transit in the books and the donation is under way. The answer moves no money at Stripe: what
+// arrived is posted under the balance transaction's id and "_arrived", when the paid donation, or the payment itself, is
 // polled. A month after the first, which no session speaks of, fails when its money goes out again.
 //
 // # Looking back
 //
-// A balance transaction can become visible long after its creation, behind any cursor. One of a gift is polled
+// A balance transaction can become visible long after its creation, behind any cursor. One of a donation is polled
 // for. All others are found by the look back, which reads three days once a day, and thirty once a week. It has
 // a position of its own, is made in steps that last, and comes last, so that it may take as many jobs as it
 // needs. What is too much for one step of following, such as the history of a new account, is left to it.
@@ -117,13 +117,13 @@
 // Stripe takes 25 calls a second of a test key, and donors need them. What is to be read of many is read by the pages
 // of Stripe's lists, a hundred at once, each page beginning at the newest object that is still wanted (find.go in
 // internal/stripe): sessions, invoices and subscriptions that events only name, by when Stripe says that they were made,
-// and the charges of gifts without a fee, by when they were paid. A handful, and what is not met there, is read one by
+// and the charges of donations without a fee, by when they were paid. A handful, and what is not met there, is read one by
 // one, so that the worst case costs three calls more than that alone. What is met is applied as if it had been read by
 // itself; it is read after its event was stored, so it is not older. A subscription that is changed in the moment
-// between is put right by the event of its change. In a burst whose webhooks were all lost, a gift costs less than a
+// between is put right by the event of its change. In a burst whose webhooks were all lost, a donation costs less than a
 // tenth of a call over its whole life, whether by card, by debit, with a late fee, monthly or never paid (internal/app
 // counts them). What is still read by itself: refunds, disputes, warnings, payouts, and the subscription of an invoice
-// that was not paid; and donations asks, two calls each, about monthly gifts whose renewal was not heard of.
+// that was not paid; and donations asks, two calls each, about monthly donations whose renewal was not heard of.
 //
 // # One job, and none lost
 //
@@ -137,5 +137,5 @@
 // # Neighbours
 //
 // It imports donations, ledger, collectives and payouts, and nobody but the wiring imports it. What an object means is
-// said by its owner: gifts, refunds and disputes by donations, payouts by payouts, accounts by collectives.
+// said by its owner: donations, refunds and disputes by donations, payouts by payouts, accounts by collectives.
 package webhooks

@@ -59,7 +59,7 @@ type env struct {
 	asked  func(*http.Request)
 }
 
-// vallon takes gifts on the platform's account, festival on a connected one.
+// vallon takes donations on the platform's account, festival on a connected one.
 var (
 	vallon   = campaigns.Name{Collective: "vallon", Campaign: "avocate"}
 	festival = campaigns.Name{Collective: "festival", Campaign: "prix-libre"}
@@ -167,7 +167,7 @@ func (e *env) receive(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// give starts a gift of 20 €.
+// give starts a donation of 20 €.
 func (e *env) give(name campaigns.Name) donations.Donation {
 	e.t.Helper()
 	d, err := e.donations.Create(e.t.Context(), donations.Intent{
@@ -186,8 +186,8 @@ func (e *env) pay(d donations.Donation) {
 	}
 }
 
-// paidGift is one to the collective with an account of its own, paid and booked; charge is Stripe's.
-func (e *env) paidGift() (charge string) {
+// paidDonation is one to the collective with an account of its own, paid and booked; charge is Stripe's.
+func (e *env) paidDonation() (charge string) {
 	e.t.Helper()
 	d := e.give(festival)
 	e.pay(d)
@@ -224,12 +224,12 @@ func (e *env) donation(d donations.Donation) donations.Donation {
 	return got
 }
 
-// want checks a gift's state, and whether its money is booked.
+// want checks a donation's state, and whether its money is booked.
 func (e *env) want(d donations.Donation, state donations.State, booked bool) {
 	e.t.Helper()
 	got := e.donation(d)
 	if got.State != state || got.BookTime.IsZero() == booked {
-		e.t.Errorf("gift is %s, booked at %v; want %s, booked %v", got.State, got.BookTime, state, booked)
+		e.t.Errorf("donation is %s, booked at %v; want %s, booked %v", got.State, got.BookTime, state, booked)
 	}
 }
 

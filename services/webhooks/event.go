@@ -42,7 +42,7 @@ type Event struct {
 	FinishTime time.Time // zero until it is applied or ignored
 
 	object stripe.Object
-	// apart: it names a gift whose own page is not known yet, which is asked for before.
+	// apart: it names a donation whose own page is not known yet, which is asked for before.
 	apart bool
 }
 
@@ -61,9 +61,9 @@ const (
 type step string
 
 const (
-	// stepSession moves a gift, by what the event says of its Checkout Session.
+	// stepSession moves a donation, by what the event says of its Checkout Session.
 	stepSession step = "session"
-	// stepDecline counts a payment that was refused on its gift.
+	// stepDecline counts a payment that was refused on its donation.
 	stepDecline step = "decline"
 	// stepObject names an object that is to be read again, by the reader of its kind.
 	stepObject step = "object"
@@ -91,7 +91,7 @@ var steps = map[string]step{
 	typeAsyncFailed:    stepSession,
 	typeExpired:        stepSession,
 	typeDeclined:       stepDecline,
-	// A debit is at the bank. Of a single gift its session says so.
+	// A debit is at the bank. Of a single donation its session says so.
 	typeProcessing: stepObject,
 
 	typeAuthorized:   stepNone,

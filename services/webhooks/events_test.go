@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// sessionEvent is an event about a gift's session.
+// sessionEvent is an event about a donation's session.
 func sessionEvent(id, kind string, d donations.Donation, with string) string {
 	return fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":"2023-10-16","created":%d,"livemode":false,
 		"data":{"object":{"id":%q,"object":"checkout.session","client_reference_id":%q,"amount_total":2000,"currency":"eur",
@@ -112,7 +112,7 @@ func TestNobodysNameIsStored(t *testing.T) {
 	}
 }
 
-// The bug of others: unpaid SEPA gifts booked on "completed".
+// The bug of others: unpaid SEPA donations booked on "completed".
 func TestADebitIsNotPaidWhenItIsStarted(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
@@ -207,7 +207,7 @@ func TestAnEventThatNeverWorksIsGivenUpInSight(t *testing.T) {
 		t.Errorf("failed: %+v", failed)
 	}
 	if got := e.donation(d); !got.PayTime.IsZero() {
-		t.Error("another amount counts as the gift's")
+		t.Error("another amount counts as the donation's")
 	}
 	t.Run("and counted", func(t *testing.T) {
 		for _, name := range []string{"failed_events", "dead_events"} {
@@ -270,12 +270,12 @@ func TestASessionOfAnotherVersionIsReadAtStripe(t *testing.T) {
 	}
 }
 
-func TestSessionsThatAreNotTheGifts(t *testing.T) {
+func TestSessionsThatAreNotTheDonations(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	other := d
 	other.CheckoutSession = "cs_test_left_behind"
-	t.Run("the end of one that was left behind does not end the gift", func(t *testing.T) {
+	t.Run("the end of one that was left behind does not end the donation", func(t *testing.T) {
 		e.deliver(EndpointPlatform, strings.Replace(sessionEvent("evt_1", typeExpired, other, `,"payment_status":"unpaid"`),
 			`"status":"complete"`, `"status":"expired"`, 1))
 		e.run("")
@@ -292,7 +292,7 @@ func TestSessionsThatAreNotTheGifts(t *testing.T) {
 		e.run(connected)
 		e.want(d, donations.StateCreated, false)
 	})
-	t.Run("nor does money on one that only names the gift make it received", func(t *testing.T) {
+	t.Run("nor does money on one that only names the donation make it received", func(t *testing.T) {
 		e.deliver(EndpointPlatform, sessionEvent("evt_4", typeCompleted, other, `,"payment_status":"paid"`))
 		e.run("")
 		e.want(d, donations.StateCreated, false)

@@ -20,7 +20,7 @@ import (
 type fakeBalance struct {
 	mu   sync.Mutex
 	rows []fakeRow // newest first
-	// intents are payments on copies of gifts' pages.
+	// intents are payments on copies of donations' pages.
 	intents map[string]donations.Donation
 	// refuse is the status that asking for a payment intent answers.
 	refuse map[string]int
@@ -39,7 +39,7 @@ type fakeRow struct {
 	source             string // JSON
 	currency           string // eur when empty
 	raw                string // the whole answer, instead of all that
-	// of is the gift on whose page it was paid.
+	// of is the donation on whose page it was paid.
 	of donations.Donation
 }
 
@@ -126,7 +126,7 @@ func (row fakeRow) json(bare bool) json.RawMessage {
 		row.id, row.kind, row.category, row.amount, row.fee, row.amount-row.fee, cmp.Or(row.currency, "eur"), row.created.Unix(), source, row.fee))
 }
 
-// charge is the payment of a gift.
+// charge is the payment of a donation.
 func charge(n int, d donations.Donation, at time.Time) fakeRow {
 	return fakeRow{
 		id: fmt.Sprintf("txn_%d", n), kind: "charge", amount: 20_00, fee: 55, created: at, of: d,

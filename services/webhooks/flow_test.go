@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-func TestAGiftIsBooked(t *testing.T) {
+func TestADonationIsBooked(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	e.pay(d)
@@ -24,8 +24,8 @@ func TestAGiftIsBooked(t *testing.T) {
 		t.Errorf("settled %d, pending %d", settled, pending)
 	}
 	sums := e.balances("")
-	if sums[ledger.RoleGifts] != -20_00 || sums[ledger.RoleUnknownReceipts] != 0 {
-		t.Errorf("gifts %d, unknown %d", sums[ledger.RoleGifts], sums[ledger.RoleUnknownReceipts])
+	if sums[ledger.RoleDonations] != -20_00 || sums[ledger.RoleUnknownReceipts] != 0 {
+		t.Errorf("donations %d, unknown %d", sums[ledger.RoleDonations], sums[ledger.RoleUnknownReceipts])
 	}
 	if left := e.events(StateReceived); len(left) != 0 {
 		t.Errorf("still to be applied: %v", left)
@@ -43,7 +43,7 @@ func TestAGiftIsBooked(t *testing.T) {
 		e.run("")
 		e.wantBooks("")
 		if after := e.donation(d); after.UpdateTime != before.UpdateTime || after.State != before.State {
-			t.Errorf("the gift changed: %+v, was %+v", after, before)
+			t.Errorf("the donation changed: %+v, was %+v", after, before)
 		}
 	})
 }
@@ -66,15 +66,15 @@ func TestAConnectedAccountIsABookOfItsOwn(t *testing.T) {
 func TestEventsInAnyOrderAndTwice(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Twice: true, Shuffle: true, Seed: 3})
-	var gifts []donations.Donation
+	var made []donations.Donation
 	for range 5 {
 		d := e.give(vallon)
 		e.pay(d)
-		gifts = append(gifts, d)
+		made = append(made, d)
 	}
 	e.delivered()
 	e.run("")
-	for _, d := range gifts {
+	for _, d := range made {
 		e.want(d, donations.StateSucceeded, true)
 	}
 	e.wantBooks("")
@@ -111,7 +111,7 @@ func TestTheFeeComesLate(t *testing.T) {
 		e.want(d, donations.StateSucceeded, true)
 		e.wantBooks("")
 	})
-	t.Run("after the cursor and every overlap have passed, and its event is lost: the gift is polled", func(t *testing.T) {
+	t.Run("after the cursor and every overlap have passed, and its event is lost: the donation is polled", func(t *testing.T) {
 		e := newEnv(t, stripesim.Config{FeeDelay: 100 * time.Hour})
 		late := e.give(vallon)
 		e.pay(late)
@@ -161,7 +161,7 @@ func TestTheSessionsEventIsFasterThanItsAnswer(t *testing.T) {
 	e.run("")
 	list, err := e.donations.List(t.Context(), vallon, donations.Position{CreateTime: e.clock.Now().Add(time.Hour)}, 10)
 	if err != nil || len(list) != 1 {
-		t.Fatalf("%d gifts, %v", len(list), err)
+		t.Fatalf("%d donations, %v", len(list), err)
 	}
 	e.want(list[0], donations.StateSucceeded, true)
 	if list[0].CheckoutSession != sessions[0].ID {
@@ -183,7 +183,7 @@ func TestAnExpiredSession(t *testing.T) {
 	}
 }
 
-func TestAGiftThatIsPaidAfterItsCampaignClosed(t *testing.T) {
+func TestADonationThatIsPaidAfterItsCampaignClosed(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	if _, err := e.pool.Exec(t.Context(), "UPDATE campaigns.campaigns SET state = 'paused'"); err != nil {
@@ -199,11 +199,11 @@ func TestAGiftThatIsPaidAfterItsCampaignClosed(t *testing.T) {
 func TestManyPages(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	const gifts = 230
+	const made = 230
 	var running sync.WaitGroup
 	for range 4 {
 		running.Go(func() {
-			for range gifts / 4 {
+			for range made / 4 {
 				d, err := e.donations.Create(t.Context(), intent(vallon))
 				if err == nil {
 					err = e.sim.Pay(d.CheckoutSession, stripesim.CardOK)
@@ -248,10 +248,10 @@ func TestStripeDownDuringSync(t *testing.T) {
 	e.wantBooks("")
 }
 
-func TestMoneyThatIsNoGift(t *testing.T) {
+func TestMoneyThatIsNoDonation(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	mine := e.give(vallon)
-	// Metadata can say anything: a charge on the platform that names a gift of the connected account.
+	// Metadata can say anything: a charge on the platform that names a donation of the connected account.
 	theirs := e.give(festival)
 	foreign := foreignSession(t, e, fmt.Sprint(theirs.ID))
 	if err := e.sim.Pay(foreign, stripesim.CardOK); err != nil {

@@ -169,7 +169,7 @@ func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := e.donations.Create(t.Context(), intent(festival)); reason(err) != "STRIPE_ACCOUNT_DISCONNECTED" {
-		t.Errorf("a gift: %v", err)
+		t.Errorf("a donation: %v", err)
 	}
 	e.later(hearAgain)
 	if err := e.webhooks.reconnect(t.Context()); err != nil {
@@ -224,20 +224,20 @@ func TestManyMissedEvents(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	const gifts = 120
-	for i := range gifts {
+	const made = 120
+	for i := range made {
 		d := e.give(vallon)
 		if err := e.sim.Expire(d.CheckoutSession); err != nil {
 			t.Fatal(err)
 		}
-		if i == gifts/2 {
+		if i == made/2 {
 			e.clock.Advance(3 * 24 * time.Hour)
 		}
 	}
 	e.later(time.Hour)
 	e.run("")
-	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != gifts {
-		t.Errorf("heard %d, want %d", n, gifts)
+	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != made {
+		t.Errorf("heard %d, want %d", n, made)
 	}
 	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
 	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
@@ -275,8 +275,8 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	const gifts = 230 // three pages
-	for range gifts {
+	const made = 230 // three pages
+	for range made {
 		if err := e.sim.Expire(e.give(vallon).CheckoutSession); err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +289,7 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 	jobs, last := 0, -1
 	for one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''").Before(began) {
 		if jobs++; jobs > 20 {
-			t.Fatalf("%d of %d events are heard after %d jobs", stored(), gifts, jobs)
+			t.Fatalf("%d of %d events are heard after %d jobs", stored(), made, jobs)
 		}
 		// A job whose time is up, and another one beside it that reads nothing new.
 		if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
@@ -301,8 +301,8 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 		last = stored()
 		e.clock.Advance(time.Second)
 	}
-	if stored() != gifts || jobs < 3 {
-		t.Errorf("%d of %d events are heard, in %d jobs", stored(), gifts, jobs)
+	if stored() != made || jobs < 3 {
+		t.Errorf("%d of %d events are heard, in %d jobs", stored(), made, jobs)
 	}
 	pages := map[string]bool{}
 	for _, r := range lists(e, before) {
@@ -329,8 +329,8 @@ func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 			e := newEnv(t, stripesim.Config{})
 			e.run("")
 			e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-			const gifts = 110
-			for range gifts {
+			const made = 110
+			for range made {
 				if err := e.sim.Expire(e.give(vallon).CheckoutSession); err != nil {
 					t.Fatal(err)
 				}
@@ -346,8 +346,8 @@ func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 				e.run("")
 				e.later(hearAgain)
 			}
-			if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != gifts {
-				t.Errorf("heard %d, want %d", n, gifts)
+			if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != made {
+				t.Errorf("heard %d, want %d", n, made)
 			}
 			if behind := e.webhooks.now().Sub(one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")); behind > 2*hearAgain+time.Minute {
 				t.Errorf("heard up to %v ago", behind)
@@ -357,7 +357,7 @@ func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 }
 
 // What is heard of weeks takes job after job.
-func TestALongAbsenceKeepsNoNewGiftWaiting(t *testing.T) {
+func TestALongAbsenceKeepsNoNewDonationWaiting(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.later(20 * 24 * time.Hour)
@@ -378,7 +378,7 @@ func TestALongAbsenceKeepsNoNewGiftWaiting(t *testing.T) {
 // A warning moves no money, and no reading of anything else shows it: without the list nobody would ever know of it.
 func TestAFraudWarningThatNoWebhookBroughtIsHeard(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
-	charge := e.paidGift()
+	charge := e.paidDonation()
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
 	warning, err := e.sim.WarnOfFraud(charge, "")
 	if err != nil {

@@ -30,7 +30,7 @@ func foreignSession(t *testing.T, e *env, donation string) string {
 	return postSession(t, e, "", foreignForm(uuid.MustParse(donation), 5_00, false, true))
 }
 
-// foreignSessionOf opens a session on an account as its owner may, or another product, that names a gift.
+// foreignSessionOf opens a session on an account as its owner may, or another product, that names a donation.
 func foreignSessionOf(t *testing.T, e *env, account string, donation uuid.UUID, minor int64, reference, metadata bool) string {
 	t.Helper()
 	return postSession(t, e, account, foreignForm(donation, minor, reference, metadata))
@@ -74,12 +74,12 @@ func postSession(t *testing.T, e *env, account string, form url.Values) string {
 	return answer.ID
 }
 
-// paysFor makes a payment intent known as that of one of the gift's pages, which asked for so much in the donor's own
+// paysFor makes a payment intent known as that of one of the donation's pages, which asked for so much in the donor's own
 // currency; the zero Amount for none.
 func (e *env) paysFor(d donations.Donation, intent string, asked money.Amount) {
 	e.t.Helper()
 	_, err := e.pool.Exec(e.t.Context(), `
-		INSERT INTO donations.payments (donation, payment_intent_id, surplus, given_back_minor, paid_in_minor, given_back_in_minor, paid_in_currency)
+		INSERT INTO donations.payments (donation, payment_intent_id, surplus, refunded_minor, paid_in_minor, refunded_in_minor, paid_in_currency)
 		VALUES ($1, $2, false, 0, $3, 0, $4)`, d.ID, intent, asked.Minor, asked.Currency)
 	if err != nil {
 		e.t.Fatal(err)

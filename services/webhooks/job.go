@@ -20,7 +20,7 @@ const (
 	// off: ten pages from a Stripe that is slow fit in between.
 	jobBudget  = 30 * time.Second
 	jobTimeout = 3 * time.Minute
-	// passPause is between two passes of one job: in a burst it decides how many gifts a call to Stripe
+	// passPause is between two passes of one job: in a burst it decides how many donations a call to Stripe
 	// brings, against its limit of 25 calls a second.
 	passPause = time.Second
 	// A running job says every beat that it is alive; the ten seconds of liveJobs are five of them.

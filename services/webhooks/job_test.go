@@ -92,7 +92,7 @@ func chargeEvent(id string) string {
 func TestNoEventIsLeftBesideARunningJob(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.work(false)
-	var gifts []donations.Donation
+	var made []donations.Donation
 	var mu sync.Mutex
 	var running sync.WaitGroup
 	for range 4 {
@@ -107,7 +107,7 @@ func TestNoEventIsLeftBesideARunningJob(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				gifts = append(gifts, d)
+				made = append(made, d)
 				mu.Unlock()
 			}
 		})
@@ -115,7 +115,7 @@ func TestNoEventIsLeftBesideARunningJob(t *testing.T) {
 	running.Wait()
 	e.delivered()
 	e.eventually("every event is applied", func() bool { return len(e.events(StateReceived)) == 0 })
-	for _, d := range gifts {
+	for _, d := range made {
 		e.want(d, donations.StateSucceeded, true)
 	}
 	e.wantBooks("")
@@ -238,7 +238,7 @@ func TestTickFindsAccountsInNeed(t *testing.T) {
 }
 
 // Nothing can be read of it, so a job would find nothing to do, every few seconds for ever.
-func TestADisconnectedAccountWithAnUnbookedGiftGetsNoJob(t *testing.T) {
+func TestADisconnectedAccountWithAnUnbookedDonationGetsNoJob(t *testing.T) {
 	e := newEnv(t, stripesim.Config{FeeDelay: 30 * 24 * time.Hour})
 	d := e.give(festival)
 	e.pay(d)
@@ -255,7 +255,7 @@ func TestADisconnectedAccountWithAnUnbookedGiftGetsNoJob(t *testing.T) {
 		return slices.Contains(accounts, connected)
 	}
 	if !due() {
-		t.Error("a gift that is not booked needs nobody")
+		t.Error("a donation that is not booked needs nobody")
 	}
 	if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		posted: prometheus.NewCounterVec(counter("posted_transactions_total",
 			"Balance transactions posted to the ledger, by kind."), []string{"kind"}),
 		unattributed: prometheus.NewCounter(counter("unattributed_transactions_total",
-			"Balance transactions about a payment that is no gift of ours.")),
+			"Balance transactions about a payment that is no donation of ours.")),
 		unknownTypes: prometheus.NewCounter(counter("unknown_type_transactions_total",
 			"Balance transactions of a type that Stripe did not document. Somebody must look.")),
 		refused: prometheus.NewCounter(counter("refused_transactions_total",

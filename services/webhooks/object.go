@@ -20,7 +20,7 @@ import (
 const objectBatch = 500
 
 // reader reads an object again at Stripe, by its id, and brings our side in step with it. It is called with no
-// transaction open, more than once and in any order. ours is false for an object that no collective's gift has
+// transaction open, more than once and in any order. ours is false for an object that no collective's donation has
 // to do with. What it returns as an error is tried again with growing pauses.
 type reader func(ctx context.Context, account, id string) (ours bool, err error)
 

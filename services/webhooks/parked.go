@@ -34,7 +34,7 @@ func park(t stripe.BalanceTransaction, reason string) parking {
 }
 
 const (
-	// reasonPaymentUnread: its payment, which leads to its gift, could not be read at Stripe.
+	// reasonPaymentUnread: its payment, which leads to its donation, could not be read at Stripe.
 	reasonPaymentUnread = "PAYMENT_UNREAD"
 	// reasonSourceUnread: Stripe named what moved the money by its id only.
 	reasonSourceUnread = "SOURCE_UNREAD"

@@ -110,7 +110,7 @@ func TestMoneyOfAClosedPeriodIsBookedInTheOpenOne(t *testing.T) {
 		e.run("")
 		e.want(late, donations.StateSucceeded, true)
 		e.wantParked()
-		// The refund is of no gift, and so the one collective's of the account.
+		// The refund is of no donation, and so the one collective's of the account.
 		for _, reference := range []string{"txn_2", "txn_foreign_1"} {
 			if got := one[time.Time](e, "SELECT effective_at FROM ledger.transactions WHERE reference = $1", reference); !got.Equal(closed) {
 				t.Errorf("%s is booked at %s, want %s", reference, got, closed)
@@ -141,7 +141,7 @@ func TestAPaymentThatCannotBeReadHoldsUpNothing(t *testing.T) {
 			e.run("")
 			e.want(d, donations.StateSucceeded, true)
 			e.wantParked("txn_foreign_1", reasonPaymentUnread)
-			// It was our gift's all the time.
+			// It was our donation's all the time.
 			f.intents["pi_foreign_1"] = d
 			delete(f.refuse, "pi_foreign_1")
 			e.later(firstRetry)
@@ -177,10 +177,10 @@ func TestOneStepAsksForFewPayments(t *testing.T) {
 	}
 }
 
-func TestAPolledGiftThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+func TestAPolledDonationThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	e := newEnv(t, stripesim.Config{FeeDelay: 100 * time.Hour})
-	gifts := []donations.Donation{e.give(vallon), e.give(vallon), e.give(vallon)}
-	for _, d := range gifts {
+	made := []donations.Donation{e.give(vallon), e.give(vallon), e.give(vallon)}
+	for _, d := range made {
 		e.pay(d)
 	}
 	e.delivered()
@@ -193,16 +193,16 @@ func TestAPolledGiftThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, intent := range []string{
-		one[string](e, "SELECT payment_intent_id FROM donations.donations WHERE id = $1", gifts[0].ID),
-		one[string](e, "SELECT payment_intent_id FROM donations.donations WHERE id = $1", gifts[1].ID),
+		one[string](e, "SELECT payment_intent_id FROM donations.donations WHERE id = $1", made[0].ID),
+		one[string](e, "SELECT payment_intent_id FROM donations.donations WHERE id = $1", made[1].ID),
 	} {
 		e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/payment_intents/" + intent, Status: 500})
 	}
 	e.deliver(EndpointPlatform, chargeEvent("evt_1"))
 	e.run("")
-	e.want(gifts[0], donations.StateSucceeded, false)
-	e.want(gifts[1], donations.StateSucceeded, false)
-	e.want(gifts[2], donations.StateSucceeded, true)
+	e.want(made[0], donations.StateSucceeded, false)
+	e.want(made[1], donations.StateSucceeded, false)
+	e.want(made[2], donations.StateSucceeded, true)
 	if left := e.events(StateReceived); len(left) != 0 {
 		t.Errorf("hints wait: %v", left)
 	}

@@ -16,7 +16,7 @@ import (
 
 const day = 24 * time.Hour
 
-// paidOut pays two gifts of 20 €, which reach the bank as one automatic payout of 38.90 €.
+// paidOut pays two donations of 20 €, which reach the bank as one automatic payout of 38.90 €.
 func paidOut(e *env, name campaigns.Name, account string) stripesim.Payout {
 	e.t.Helper()
 	for range 2 {
@@ -214,11 +214,11 @@ func TestANegativePayout(t *testing.T) {
 	}
 }
 
-// TestAPayoutOfManyGifts has more inside than Stripe lists at once, and is canceled, so that the next one has it all.
-func TestAPayoutOfManyGifts(t *testing.T) {
+// TestAPayoutOfManyDonations has more inside than Stripe lists at once, and is canceled, so that the next one has it all.
+func TestAPayoutOfManyDonations(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
-	const gifts = 105
-	for range gifts {
+	const donations = 105
+	for range donations {
 		e.pay(e.give(vallon))
 	}
 	if err := e.sim.SchedulePayouts("", true); err != nil {
@@ -233,11 +233,11 @@ func TestAPayoutOfManyGifts(t *testing.T) {
 	e.clock.Advance(4 * day)
 	e.delivered()
 	e.run("")
-	e.wantAccounts("", map[string]int64{"vallon 1100": gifts * 1945})
+	e.wantAccounts("", map[string]int64{"vallon 1100": donations * 1945})
 	for i, made := range e.sim.Payouts("") {
 		p := e.payout("vallon", made.ID)
 		found, sum := kinds(e.allLines("vallon", p))
-		if sum != gifts*1945 || found[payouts.LineGift] != gifts*(1-i) || p.Reconciliation != payouts.ReconciliationMatched {
+		if sum != donations*1945 || found[payouts.LineDonation] != donations*(1-i) || p.Reconciliation != payouts.ReconciliationMatched {
 			t.Errorf("%s has %v that sum to %d, %+v", p.ID, found, sum, p)
 		}
 	}

@@ -81,7 +81,7 @@ func TestAPayoutOfTwoCollectives(t *testing.T) {
 		for collective, want := range map[string]int64{"vallon": 3890, "marseille": 1945, payouts.Everybody: 5835} {
 			got := e.payout(collective, p.ID)
 			found, sum := kinds(e.allLines(collective, got))
-			if got.Share.Minor != want || sum != want || found[payouts.LineGift] != int(want/1945) || len(found) != 1 {
+			if got.Share.Minor != want || sum != want || found[payouts.LineDonation] != int(want/1945) || len(found) != 1 {
 				t.Errorf("%s has %v, with %v that sum to %d", collective, got.Share, found, sum)
 			}
 			list, err := e.payouts.List(t.Context(), collective, payouts.Position{Arrival: e.clock.Now(), ID: "z"}, 10)
@@ -168,7 +168,7 @@ func TestEachCollectiveIsToldOfAFailureHeardLate(t *testing.T) {
 	}
 }
 
-// TestAPayoutWithEverythingInside has gifts, a partial refund and a dispute with its fee.
+// TestAPayoutWithEverythingInside has donations, a partial refund and a dispute with its fee.
 func TestAPayoutWithEverythingInside(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	for range 3 {
@@ -200,7 +200,7 @@ func TestAPayoutWithEverythingInside(t *testing.T) {
 		}
 		bank += made.AmountMinor
 	}
-	if diff := cmp.Diff(map[payouts.LineKind]int{payouts.LineGift: 3, payouts.LineRefund: 1, payouts.LineDispute: 1}, total); diff != "" {
+	if diff := cmp.Diff(map[payouts.LineKind]int{payouts.LineDonation: 3, payouts.LineRefund: 1, payouts.LineDispute: 1}, total); diff != "" {
 		t.Error(diff)
 	}
 	e.wantAccounts("", map[string]int64{"vallon 1100": bank})
@@ -224,7 +224,7 @@ func TestADifferenceIsTold(t *testing.T) {
 			UPDATE ledger.entries AS e SET amount = e.amount + $1 * sign(e.amount)::bigint
 			FROM ledger.transactions AS t
 			WHERE t.id = e.transaction_id AND e.line <= 2
-				AND t.reference = (SELECT min(f.reference) FROM ledger.transactions AS f WHERE f.kind = 'gift')
+				AND t.reference = (SELECT min(f.reference) FROM ledger.transactions AS f WHERE f.kind = 'donation')
 			RETURNING t.reference`, minor).Scan(&reference)
 		if err != nil {
 			t.Fatal(err)

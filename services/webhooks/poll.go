@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// pollCount bounds the gifts that one sync asks for, and pollAlone those of them that it asks for by themselves.
+	// pollCount bounds the donations that one sync asks for, and pollAlone those of them that it asks for by themselves.
 	pollCount, pollAlone = 1000, 20
 )
 
-// poll asks for gifts that are paid and not booked, whose balance transaction the list does not show: many by the
+// poll asks for donations that are paid and not booked, whose balance transaction the list does not show: many by the
 // pages of their charges, and by themselves those that are not met there. One that cannot be read waits longer and
 // longer.
 func (s *Service) poll(ctx context.Context, account string, intents []string, until time.Time) error {
@@ -51,7 +51,7 @@ func (s *Service) poll(ctx context.Context, account string, intents []string, un
 	return s.pollEach(ctx, account, alone[:min(len(alone), pollAlone)], until)
 }
 
-// pollEach asks for gifts by themselves.
+// pollEach asks for donations by themselves.
 func (s *Service) pollEach(ctx context.Context, account string, due []donations.Unbooked, until time.Time) error {
 	for _, u := range due {
 		if over(until) {
@@ -65,7 +65,7 @@ func (s *Service) pollEach(ctx context.Context, account string, due []donations.
 		case stripe.KindOf(err) == stripe.Throttled:
 			return nil // nor may the others be asked for; they stay due
 		case err != nil:
-			s.cfg.Logger.WarnContext(ctx, "a paid gift cannot be asked for", "account", account, "donation", u.Donation, "error", err)
+			s.cfg.Logger.WarnContext(ctx, "a paid donation cannot be asked for", "account", account, "donation", u.Donation, "error", err)
 		case intent.Balance != nil:
 			known = append(known, *intent.Balance)
 		}
@@ -76,12 +76,12 @@ func (s *Service) pollEach(ctx context.Context, account string, due []donations.
 	return nil
 }
 
-// bookPolled books what is known, and puts the next poll of the gifts that were asked for off.
+// bookPolled books what is known, and puts the next poll of the donations that were asked for off.
 func (s *Service) bookPolled(ctx context.Context, account string, known []stripe.BalanceTransaction, asked []donations.Unbooked) error {
 	if len(known) > 0 {
 		if err := s.book(ctx, account, known, nil, nil); err != nil {
 			return err
 		}
 	}
-	return s.cfg.Donations.PollLater(ctx, asked) // does nothing to a gift that is booked now
+	return s.cfg.Donations.PollLater(ctx, asked) // does nothing to a donation that is booked now
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// meaning says how a balance transaction's gross amount is booked, and what it does to its gift. The other
+// meaning says how a balance transaction's gross amount is booked, and what it does to its donation. The other
 // side is always Stripe's balance.
 type meaning struct {
 	kind string
 	// role is the other side.
 	role ledger.AccountRole
-	// payment: it belongs to one payment. When that is no gift of ours, its other side is unknown receipts.
+	// payment: it belongs to one payment. When that is no donation of ours, its other side is unknown receipts.
 	payment bool
-	// paid, back: the gift's money came, or went back.
+	// paid, back: the donation's money came, or went back.
 	paid, back bool
 	// disputed: the donor's bank took it back, or gave it again.
 	disputed bool
@@ -29,11 +29,11 @@ type meaning struct {
 }
 
 var (
-	gift    = meaning{kind: ledger.KindGift, role: ledger.RoleGifts, payment: true, paid: true}
-	refund  = meaning{kind: ledger.KindRefund, role: ledger.RoleRefunds, payment: true, back: true}
-	dispute = meaning{kind: ledger.KindDispute, role: ledger.RoleDisputes, payment: true, disputed: true}
-	payout  = meaning{kind: ledger.KindPayout, role: ledger.RoleTransit}
-	ownFee  = meaning{kind: ledger.KindFee, role: ledger.RoleStripeFees}
+	donation = meaning{kind: ledger.KindDonation, role: ledger.RoleDonations, payment: true, paid: true}
+	refund   = meaning{kind: ledger.KindRefund, role: ledger.RoleRefunds, payment: true, back: true}
+	dispute  = meaning{kind: ledger.KindDispute, role: ledger.RoleDisputes, payment: true, disputed: true}
+	payout   = meaning{kind: ledger.KindPayout, role: ledger.RoleTransit}
+	ownFee   = meaning{kind: ledger.KindFee, role: ledger.RoleStripeFees}
 	// topUp passes through transit: its other side is a line of the bank's statement.
 	topUp = meaning{kind: ledger.KindTopUp, role: ledger.RoleTransit}
 	// explain waits for the treasurer: products of Stripe's that a collective does not use by itself.
@@ -50,8 +50,8 @@ func hold(family string) meaning {
 // that is won, are the same with the other sign. Reserves and payouts pass through transit, which returns
 // to zero when they are released or reach the bank.
 var meanings = map[string]meaning{
-	"charge":                 gift,
-	"payment":                gift,
+	"charge":                 donation,
+	"payment":                donation,
 	"refund":                 refund,
 	"refund_failure":         refund,
 	"payment_refund":         refund,
@@ -141,14 +141,14 @@ type posting struct {
 	transaction ledger.Transaction
 	// conversion has no rate when the money came in the balance's currency.
 	conversion ledger.Conversion
-	// movement is for the gift; its Donation is Nil when there is none.
+	// movement is for the donation; its Donation is Nil when there is none.
 	movement donations.Movement
-	// unattributed: it is about a payment that is no gift of ours.
+	// unattributed: it is about a payment that is no donation of ours.
 	unattributed bool
-	// held is the gift whose payment passes through transit, and how far that is; Nil for none.
+	// held is the donation whose payment passes through transit, and how far that is; Nil for none.
 	held    uuid.UUID
 	transit donations.Transit
-	// stranger is a payment that looks like a gift's and is none; its Donation is Nil when there is none.
+	// stranger is a payment that looks like a donation's and is none; its Donation is Nil when there is none.
 	stranger donations.Stranger
 	// undocumented: its type is unknown.
 	undocumented bool
@@ -158,7 +158,7 @@ type posting struct {
 func (p posting) empty() bool { return len(p.transaction.Entries) == 0 }
 
 // post turns a balance transaction into its ledger transaction, which has its id as reference. owner is the
-// collective that what belongs to no gift is booked to; empty for nobody's.
+// collective that what belongs to no donation is booked to; empty for nobody's.
 //
 // Nothing here may depend on the time or on what else is known: the same balance transaction must become
 // the same transaction each time.
@@ -216,18 +216,18 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 // arrivalSuffix makes the reference of an arrival from that of its balance transaction, of which Stripe has one alone.
 const arrivalSuffix = "_arrived"
 
-// arrival turns what came into transit into the gift, once its bank has answered. Some debits are in Stripe's balance
-// before, and go out of it again when they fail: until then the gift is under way, and is not received.
+// arrival turns what came into transit into the donation, once its bank has answered. Some debits are in Stripe's balance
+// before, and go out of it again when they fail: until then the donation is under way, and is not received.
 // https://docs.stripe.com/reports/balance-transaction-types
 func arrival(p posting, t stripe.BalanceTransaction, dimensions ledger.Entry, move donations.Movement) posting {
 	if t.Source.Status == stripe.ChargePending || t.Source.Status == stripe.ChargeFailed {
 		return p // nothing new
 	}
 	p.conversion, p.movement, p.held, p.transit = ledger.Conversion{}, move, move.Donation, donations.TransitArrived
-	p.transaction.Reference, p.transaction.Kind, p.transaction.Effective = t.ID+arrivalSuffix, ledger.KindGift, t.Created
+	p.transaction.Reference, p.transaction.Kind, p.transaction.Effective = t.ID+arrivalSuffix, ledger.KindDonation, t.Created
 	from, to := dimensions, dimensions
 	from.Role, from.Amount = ledger.RoleTransit, money.Amount{Minor: t.Amount, Currency: money.Currency(t.Currency)}
-	to.Role, to.Amount = ledger.RoleGifts, money.Amount{Minor: -t.Amount, Currency: money.Currency(t.Currency)}
+	to.Role, to.Amount = ledger.RoleDonations, money.Amount{Minor: -t.Amount, Currency: money.Currency(t.Currency)}
 	p.transaction.Entries = []ledger.Entry{from, to}
 	return p
 }
@@ -313,15 +313,15 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 			move.PaidIn = match.Asked
 		}
 	case m.back:
-		move.GivenBackMinor, move.GivenBackIn = gone(t, original, match)
+		move.RefundedMinor, move.RefundedIn = gone(t, original, match)
 	case m.disputed:
 		move.DisputedMinor, move.DisputedIn = gone(t, original, match)
 	}
 	return move
 }
 
-// gone is what went of the gift, in its currency and in the one that the donor paid in. Converted money cannot be
-// compared with the gift's amount, but what the refund or the dispute says of itself.
+// gone is what went of the donation, in its currency and in the one that the donor paid in. Converted money cannot be
+// compared with the donation's amount, but what the refund or the dispute says of itself.
 func gone(t stripe.BalanceTransaction, original money.Amount, match donations.Match) (minor int64, in money.Amount) {
 	switch {
 	case t.Amount == 0: // a fee alone

@@ -29,27 +29,27 @@ func TestPost(t *testing.T) {
 		kind  string
 		want  legs
 	}{
-		"a gift, gross, and Stripe's fee": {
+		"a donation, gross, and Stripe's fee": {
 			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 55, Fees: stripeFee(55)},
-			match, ledger.KindGift,
-			legs{ledger.RoleStripeBalance: 19_45, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 55},
+			match, ledger.KindDonation,
+			legs{ledger.RoleStripeBalance: 19_45, ledger.RoleDonations: -20_00, ledger.RoleStripeFees: 55},
 		},
 		"a debit, whatever its id begins with": {
 			stripe.BalanceTransaction{Type: "payment", Amount: 20_00, Fee: 35, Fees: stripeFee(35)},
-			match, ledger.KindGift,
-			legs{ledger.RoleStripeBalance: 19_65, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 35},
+			match, ledger.KindDonation,
+			legs{ledger.RoleStripeBalance: 19_65, ledger.RoleDonations: -20_00, ledger.RoleStripeFees: 35},
 		},
 		"a fee of three parts": {
 			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 175, Fees: []stripe.Fee{
 				{Type: "application_fee", Amount: 100, Currency: "EUR"}, {Type: "stripe_fee", Amount: 62, Currency: "EUR"}, {Type: "tax", Amount: 13, Currency: "EUR"},
 			}},
-			match, ledger.KindGift,
-			legs{ledger.RoleStripeBalance: 18_25, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 175},
+			match, ledger.KindDonation,
+			legs{ledger.RoleStripeBalance: 18_25, ledger.RoleDonations: -20_00, ledger.RoleStripeFees: 175},
 		},
 		"a fee whose parts do not add up counts as a whole": {
 			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 60, Fees: stripeFee(55)},
-			match, ledger.KindGift,
-			legs{ledger.RoleStripeBalance: 19_40, ledger.RoleGifts: -20_00, ledger.RoleStripeFees: 60},
+			match, ledger.KindDonation,
+			legs{ledger.RoleStripeBalance: 19_40, ledger.RoleDonations: -20_00, ledger.RoleStripeFees: 60},
 		},
 		"a refund that returns a fee": {
 			stripe.BalanceTransaction{Type: "refund", Amount: -20_00, Fee: -30, Fees: stripeFee(-30)},
@@ -89,7 +89,7 @@ func TestPost(t *testing.T) {
 			ledger.KindFee,
 			legs{ledger.RoleStripeBalance: -2_00, ledger.RoleStripeFees: 2_00},
 		},
-		"a payment that is no gift": {
+		"a payment that is no donation": {
 			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Fee: 55, Fees: stripeFee(55)},
 			donations.Match{},
 			ledger.KindOther,
@@ -101,12 +101,12 @@ func TestPost(t *testing.T) {
 			ledger.KindFee,
 			legs{ledger.RoleStripeBalance: 3_00, ledger.RoleStripeFees: -3_00},
 		},
-		"a gift's payment that brought another amount": {
+		"a donation's payment that brought another amount": {
 			stripe.BalanceTransaction{Type: "charge", Amount: 50, Fee: 26, Fees: stripeFee(26)},
 			match, ledger.KindOther,
 			legs{ledger.RoleStripeBalance: 24, ledger.RoleUnknownReceipts: -50, ledger.RoleStripeFees: 26},
 		},
-		"a gift's payment of the same number in another currency": {
+		"a donation's payment of the same number in another currency": {
 			stripe.BalanceTransaction{Type: "charge", Amount: 20_00, Source: stripe.Source{Amount: 20_00, Currency: "USD"}},
 			match, ledger.KindOther,
 			legs{ledger.RoleStripeBalance: 20_00, ledger.RoleUnknownReceipts: -20_00},
@@ -185,7 +185,7 @@ func TestMoneyThatGoesBack(t *testing.T) {
 	}
 	want := map[ledger.AccountRole]int64{
 		ledger.RoleStripeBalance: 60_00 - 3*55 - 45_00 - 15_00 - 10_00, ledger.RoleStripeFees: 3*55 + 15_00,
-		ledger.RoleGifts: -60_00, ledger.RoleRefunds: 25_00, ledger.RoleDisputes: 20_00,
+		ledger.RoleDonations: -60_00, ledger.RoleRefunds: 25_00, ledger.RoleDisputes: 20_00,
 		ledger.RoleTransit: 10_00,
 	}
 	got := e.balances("")

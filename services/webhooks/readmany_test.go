@@ -49,13 +49,13 @@ func TestManyMissedSessionsAreReadByPages(t *testing.T) {
 				{donations.StateExpired, false, e.sim.Expire},
 				{donations.StatePending, false, func(id string) error { return e.sim.PayByDebit(id, stripesim.IBANPaid) }},
 			}
-			var gifts []donations.Donation
+			var made []donations.Donation
 			for i := range 60 {
 				d := e.give(campaign)
 				if err := kinds[i%len(kinds)].end(d.CheckoutSession); err != nil {
 					t.Fatal(err)
 				}
-				gifts = append(gifts, d)
+				made = append(made, d)
 			}
 			if account == "" { // other products' are read with ours, and are not ours
 				if err := e.sim.Pay(foreignSession(t, e, uuid.NewString()), stripesim.CardOK); err != nil {
@@ -68,7 +68,7 @@ func TestManyMissedSessionsAreReadByPages(t *testing.T) {
 			if pages, singles := reads(e, before, "checkout/sessions"); pages != 1 || singles != 0 {
 				t.Errorf("read by %d pages and %d singly", pages, singles)
 			}
-			for i, d := range gifts {
+			for i, d := range made {
 				e.want(d, kinds[i%len(kinds)].state, kinds[i%len(kinds)].booked)
 			}
 			e.wantBooks(account)
@@ -78,7 +78,7 @@ func TestManyMissedSessionsAreReadByPages(t *testing.T) {
 				}
 			}
 			t.Run("and when a debit was paid or failed", func(t *testing.T) {
-				for i, d := range gifts {
+				for i, d := range made {
 					if kinds[i%len(kinds)].state == donations.StatePending {
 						if err := e.sim.SettleDebit(d.CheckoutSession, i%2 == 0); err != nil {
 							t.Fatal(err)
@@ -87,7 +87,7 @@ func TestManyMissedSessionsAreReadByPages(t *testing.T) {
 				}
 				e.later(7 * 24 * time.Hour)
 				e.run(account)
-				for i, d := range gifts {
+				for i, d := range made {
 					if kinds[i%len(kinds)].state != donations.StatePending {
 						continue
 					}
@@ -122,25 +122,25 @@ func TestSessionsAreReadByThemselvesWhenTheirListFails(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	var gifts []donations.Donation
+	var made []donations.Donation
 	for range 10 {
 		d := e.give(vallon)
 		e.pay(d)
-		gifts = append(gifts, d)
+		made = append(made, d)
 	}
 	e.later(time.Hour)
 	e.sim.AddFault(stripesim.Fault{Method: "GET", PathPrefix: "/v1/checkout/sessions", Status: 500, Times: 1})
 	before := len(e.sim.Requests())
 	e.run("")
-	if pages, singles := reads(e, before, "checkout/sessions"); pages != 1 || singles != len(gifts) {
+	if pages, singles := reads(e, before, "checkout/sessions"); pages != 1 || singles != len(made) {
 		t.Errorf("read by %d pages and %d singly", pages, singles)
 	}
-	for _, d := range gifts {
+	for _, d := range made {
 		e.want(d, donations.StateSucceeded, true)
 	}
 }
 
-// Each month renews all monthly gifts that were begun together on one day.
+// Each month renews all monthly donations that were begun together on one day.
 func TestManyMonthsAreReadByPages(t *testing.T) {
 	const many = 40
 	e := newEnv(t, stripesim.Config{})
@@ -183,13 +183,13 @@ func TestManyMonthsAreReadByPages(t *testing.T) {
 	}
 }
 
-func TestManyGiftsWithoutAFeeArePolledByPages(t *testing.T) {
+func TestManyDonationsWithoutAFeeArePolledByPages(t *testing.T) {
 	e := newEnv(t, stripesim.Config{FeeDelay: 100 * time.Hour})
-	var gifts []donations.Donation
+	var made []donations.Donation
 	for range 40 {
 		d := e.give(vallon)
 		e.pay(d)
-		gifts = append(gifts, d)
+		made = append(made, d)
 	}
 	e.delivered()
 	e.run("")
@@ -211,7 +211,7 @@ func TestManyGiftsWithoutAFeeArePolledByPages(t *testing.T) {
 		if _, singles := reads(e, before, "payment_intents"); singles != 0 {
 			t.Errorf("%d are asked for singly", singles)
 		}
-		for _, d := range gifts {
+		for _, d := range made {
 			e.want(d, donations.StateSucceeded, booked)
 		}
 	}

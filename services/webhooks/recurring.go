@@ -6,7 +6,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// readInvoice brings the gift of an invoice in step.
+// readInvoice brings the donation of an invoice in step.
 func (s *Service) readInvoice(ctx context.Context, account, id string) (ours bool, err error) {
 	inv, err := s.cfg.Stripe.GetInvoice(ctx, account, id)
 	if stripe.KindOf(err) == stripe.Missing {
@@ -18,8 +18,8 @@ func (s *Service) readInvoice(ctx context.Context, account, id string) (ours boo
 	return s.applyInvoice(ctx, account, inv)
 }
 
-// applyInvoice makes a paid invoice a gift. One that is not paid tells how its subscription stands: a month that
-// could not be charged is no gift.
+// applyInvoice makes a paid invoice a donation. One that is not paid tells how its subscription stands: a month that
+// could not be charged is no donation.
 func (s *Service) applyInvoice(ctx context.Context, account string, inv stripe.Invoice) (ours bool, err error) {
 	ours, err = s.cfg.Donations.ApplyInvoice(ctx, account, inv)
 	if err != nil || !ours || inv.Paid {

@@ -40,7 +40,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// Service keeps gifts and books in step with Stripe. It is safe for concurrent use, also by several programs.
+// Service keeps donations and books in step with Stripe. It is safe for concurrent use, also by several programs.
 type Service struct {
 	cfg     Config
 	metrics *metrics

@@ -25,12 +25,12 @@ func TestABalanceTransactionOfAnUnexpectedShapeHoldsUpNothing(t *testing.T) {
 			e, f := faked(t)
 			now := e.clock.Now()
 			bad := fakeRow{id: "txn_7", kind: "charge", amount: 20_00, fee: 55, created: now, source: odd}
-			gifts := []donations.Donation{e.give(vallon), e.give(vallon)}
-			f.rows = append([]fakeRow{charge(2, gifts[1], now), bad, charge(1, gifts[0], now)}, old("fee", 97, now)...)
+			made := []donations.Donation{e.give(vallon), e.give(vallon)}
+			f.rows = append([]fakeRow{charge(2, made[1], now), bad, charge(1, made[0], now)}, old("fee", 97, now)...)
 			for range 2 {
 				e.run("")
 			}
-			for _, d := range gifts {
+			for _, d := range made {
 				e.want(d, donations.StateSucceeded, true)
 			}
 			e.wantParked("txn_7", reasonUnexpectedShape)

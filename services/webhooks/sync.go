@@ -27,7 +27,7 @@ var (
 )
 
 const (
-	// Once a day, and far once a week, a look back finds what came very late and belongs to no gift that is
+	// Once a day, and far once a week, a look back finds what came very late and belongs to no donation that is
 	// waited for: a debit of another product's on the same account may take 14 days.
 	backEvery  = 24 * time.Hour
 	backDaily  = 72 * time.Hour
@@ -36,7 +36,7 @@ const (
 	maxSyncPause = time.Minute
 )
 
-// sync brings the account's books in step: it follows the balance, asks for gifts that are paid and not
+// sync brings the account's books in step: it follows the balance, asks for donations that are paid and not
 // booked, by which all hints of before are answered, tries again what is parked, follows payouts to the bank, looks back,
 // and on the timer compares the books with the balance. The newest money comes first, and one balance transaction or payment that makes trouble holds up no other. It stops
 // between two steps once until has passed. A failure of the account is noted; with force it does not wait

@@ -15,7 +15,7 @@ import (
 const stepPages = 10
 
 // follow reads the balance from its newest end down to the cursor and the overlap behind it, in one step. What
-// is too much for one, such as the history of a new account, is handed to the look back, so that new gifts
+// is too much for one, such as the history of a new account, is handed to the look back, so that new donations
 // never wait for old ones.
 func (s *Service) follow(ctx context.Context, p position, d depth) error {
 	floor := time.Unix(0, 0)
@@ -40,7 +40,7 @@ func (s *Service) follow(ctx context.Context, p position, d depth) error {
 }
 
 // lookBack goes on with the look back that is under way, or begins the one that is due, until it ends or until
-// has passed. It finds what became visible behind the cursor and belongs to no gift that is waited for.
+// has passed. It finds what became visible behind the cursor and belongs to no donation that is waited for.
 func (s *Service) lookBack(ctx context.Context, account string, until time.Time) error {
 	for {
 		p, err := s.position(ctx, account)

@@ -70,7 +70,7 @@ func walkPasses(e *env, atMost int) {
 	e.t.Errorf("the look back does not end in %d passes", atMost)
 }
 
-func TestALongHistoryHoldsUpNoNewGift(t *testing.T) {
+func TestALongHistoryHoldsUpNoNewDonation(t *testing.T) {
 	e, f := faked(t)
 	now := e.clock.Now()
 	first, second := e.give(vallon), e.give(vallon)

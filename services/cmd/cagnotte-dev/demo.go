@@ -37,13 +37,13 @@ type demo struct {
 	Collective   struct {
 		DisplayName string `json:"display_name"`
 	} `json:"collective"`
-	Gifts struct {
+	Donations struct {
 		Count            int   `json:"count"`
 		Days             int   `json:"days"`
 		MedianMinor      int64 `json:"median_minor"`
 		AbandonedPercent int   `json:"abandoned_percent"`
 		DeclinedPercent  int   `json:"declined_percent"`
-	} `json:"gifts"`
+	} `json:"donations"`
 }
 
 func (d demo) collectiveName() string { return "collectives/" + d.CollectiveID }
@@ -74,7 +74,7 @@ type keys struct {
 	Operator  string `json:"operator"`
 }
 
-// seeder plays the demo's past through the real program: every gift is started over gRPC, paid at
+// seeder plays the demo's past through the real program: every donation is started over gRPC, paid at
 // the simulator, and told by signed webhooks, while the clock that both share moves from then to now.
 type seeder struct {
 	conn    grpc.ClientConnInterface
@@ -93,8 +93,8 @@ const payoutDays = 10
 func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (keys, error) {
 	now := s.clock.Now()
 	asOperator := withKey(ctx, operatorKey)
-	longest := slices.MaxFunc(demos, func(a, b demo) int { return a.Gifts.Days - b.Gifts.Days })
-	s.clock.Set(now.AddDate(0, 0, -longest.Gifts.Days))
+	longest := slices.MaxFunc(demos, func(a, b demo) int { return a.Donations.Days - b.Donations.Days })
+	s.clock.Set(now.AddDate(0, 0, -longest.Donations.Days))
 	k := keys{Operator: operatorKey}
 	s.byCard = map[string]string{}
 	for i, d := range demos {
@@ -120,7 +120,7 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 		}
 		s.clock.Set(g.at)
 		if err := s.give(ctx, g); err != nil {
-			return keys{}, fmt.Errorf("%s: a gift: %w", g.campaign, err)
+			return keys{}, fmt.Errorf("%s: a donation: %w", g.campaign, err)
 		}
 	}
 	s.clock.Set(now)
@@ -179,8 +179,8 @@ func (s *seeder) key(ctx context.Context, d demo, name string, role accessv1.Rol
 	return created.GetSecret(), err
 }
 
-// pastGift is one gift of the demo's past.
-type pastGift struct {
+// pastDonation is one donation of the demo's past.
+type pastDonation struct {
 	at                  time.Time
 	campaign, locale    string
 	amountMinor         int64
@@ -188,41 +188,41 @@ type pastGift struct {
 	monthly, byDebit    bool
 }
 
-// plan draws the gifts, oldest first. Amounts are spread around the median as people give: in
+// plan draws the donations, oldest first. Amounts are spread around the median as people give: in
 // round sums, a few of them large.
-func (s *seeder) plan(now time.Time, demos []demo) []pastGift {
+func (s *seeder) plan(now time.Time, demos []demo) []pastDonation {
 	round := []int64{100, 200, 300, 500, 800, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 7500, 10000, 15000, 20000, 30000, 50000}
-	var gifts []pastGift
+	var donations []pastDonation
 	for _, d := range demos {
-		for range d.Gifts.Count {
-			wanted := int64(float64(d.Gifts.MedianMinor) * math.Exp(s.random.NormFloat64()*0.8))
+		for range d.Donations.Count {
+			wanted := int64(float64(d.Donations.MedianMinor) * math.Exp(s.random.NormFloat64()*0.8))
 			i, _ := slices.BinarySearch(round, wanted)
-			g := pastGift{
-				at:          now.Add(-time.Duration(s.random.Float64() * float64(d.Gifts.Days) * float64(24*time.Hour))),
+			g := pastDonation{
+				at:          now.Add(-time.Duration(s.random.Float64() * float64(d.Donations.Days) * float64(24*time.Hour))),
 				campaign:    d.campaignName(),
 				locale:      "fr",
 				amountMinor: round[min(i, len(round)-1)],
-				abandoned:   s.random.IntN(100) < d.Gifts.AbandonedPercent,
-				declined:    s.random.IntN(100) < d.Gifts.DeclinedPercent,
+				abandoned:   s.random.IntN(100) < d.Donations.AbandonedPercent,
+				declined:    s.random.IntN(100) < d.Donations.DeclinedPercent,
 			}
 			if s.random.IntN(100) < 10 {
 				g.locale = "en"
 			}
-			gifts = append(gifts, g)
+			donations = append(donations, g)
 		}
 		day := func(ago int) time.Time { return now.AddDate(0, 0, -ago).Add(-time.Hour) }
-		gifts = append(gifts,
-			pastGift{at: day(70), campaign: d.campaignName(), locale: "fr", amountMinor: 500, monthly: true},
-			pastGift{at: day(40), campaign: d.campaignName(), locale: "fr", amountMinor: 1000, monthly: true},
+		donations = append(donations,
+			pastDonation{at: day(70), campaign: d.campaignName(), locale: "fr", amountMinor: 500, monthly: true},
+			pastDonation{at: day(40), campaign: d.campaignName(), locale: "fr", amountMinor: 1000, monthly: true},
 			// It is confirmed in some days.
-			pastGift{at: day(1), campaign: d.campaignName(), locale: "fr", amountMinor: 2500, byDebit: true},
+			pastDonation{at: day(1), campaign: d.campaignName(), locale: "fr", amountMinor: 2500, byDebit: true},
 		)
 	}
-	slices.SortFunc(gifts, func(a, b pastGift) int { return a.at.Compare(b.at) })
-	return gifts
+	slices.SortFunc(donations, func(a, b pastDonation) int { return a.at.Compare(b.at) })
+	return donations
 }
 
-func (s *seeder) give(ctx context.Context, g pastGift) error {
+func (s *seeder) give(ctx context.Context, g pastDonation) error {
 	recurrence := donationsv1.Recurrence_RECURRENCE_ONCE
 	if g.monthly {
 		recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY

@@ -50,7 +50,7 @@ func (s *seeder) byHand(asTreasurer context.Context, d demo, now time.Time) erro
 		{treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE, 20_00, 20},
 		{treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE, 30_00, 4},
 	} {
-		made, err := treasury.CreateOfflineGift(asTreasurer, &treasuryv1.CreateOfflineGiftRequest{
+		made, err := treasury.CreateOfflineDonation(asTreasurer, &treasuryv1.CreateOfflineDonationRequest{
 			Parent: d.campaignName(), RequestId: uuid.NewString(), Amount: euros(g.minor), Method: g.method, ReceiveDate: day(g.ago),
 		})
 		if err != nil {
@@ -80,7 +80,7 @@ func (s *seeder) byHand(asTreasurer context.Context, d demo, now time.Time) erro
 	return nil
 }
 
-// goBack refunds a part of the campaign's last gift by card, as from Stripe's dashboard, and lets a bank dispute the
+// goBack refunds a part of the campaign's last donation by card, as from Stripe's dashboard, and lets a bank dispute the
 // one before.
 func (s *seeder) goBack(d demo) error {
 	var charges []string
@@ -90,7 +90,7 @@ func (s *seeder) goBack(d demo) error {
 		}
 	}
 	if len(charges) < 2 {
-		return errors.New("the demo has no gifts to give back")
+		return errors.New("the demo has no donations to give back")
 	}
 	if _, err := s.sim.Refund(charges[len(charges)-1], 1_00); err != nil {
 		return err

@@ -1,5 +1,5 @@
 // Command cagnotte-dev is the whole thing on one machine and without any setting: a private
-// Postgres, a simulated Stripe, three collectives with some months of gifts, the service, and the
+// Postgres, a simulated Stripe, three collectives with some months of donations, the service, and the
 // collectives' own site on another origin. It is a demo: no card is charged, no money moves.
 //
 // Its data stays in one folder between runs; `cagnotte-dev forget` removes it.

@@ -18,7 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// given is a collective with an account of its own, a gift of 20 € and a monthly one, both booked.
+// given is a collective with an account of its own, a donation of 20 € and a monthly one, both booked.
 type given struct {
 	collective, campaign, owner, account string
 	once, month                          *donationsv1.Donation
@@ -30,16 +30,16 @@ func givenTo(t *testing.T, e *apptest.Env, conn grpc.ClientConnInterface) given 
 	g := given{collective: "collectives/" + slug}
 	g.campaign, g.owner = e.Campaign(slug)
 	g.account = connected(t, e, g.owner, g.collective)
-	monthly := gift(g.campaign)
+	monthly := donationTo(g.campaign)
 	monthly.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
-	g.month, g.once = give(t, conn, monthly), give(t, conn, gift(g.campaign))
+	g.month, g.once = give(t, conn, monthly), give(t, conn, donationTo(g.campaign))
 	for _, s := range e.Sim.Sessions(g.account) {
 		if err := e.Sim.Pay(s.ID, stripesim.CardOK); err != nil {
 			t.Fatal(err)
 		}
 	}
 	g.settles(t, e, 40_00)
-	e.Eventually("the monthly gift goes on", func() bool {
+	e.Eventually("the monthly donation goes on", func() bool {
 		r, err := recurringv1.NewRecurringServiceClient(conn).GetRecurringDonation(apptest.WithKey(t.Context(), g.owner),
 			&recurringv1.GetRecurringDonationRequest{Name: g.month.GetRecurringDonation()})
 		return err == nil && r.GetState() == recurringActive
@@ -52,16 +52,16 @@ func (g given) settles(t *testing.T, e *apptest.Env, minor int64) {
 	e.Eventually("what was given is booked", func() bool { settled, _ := progress(t, e.Conn, g.campaign); return settled == minor })
 }
 
-// refund asks for the gift that was given once.
+// refund asks for the donation that was given once.
 func (g given) refund() *refundsv1.CreateRefundRequest {
 	return &refundsv1.CreateRefundRequest{
 		Parent: g.once.GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR,
 	}
 }
 
-// An account from which Stripe wants papers takes no gifts. What was given goes back all the same, and a monthly gift
+// An account from which Stripe wants papers takes no donations. What was given goes back all the same, and a monthly donation
 // can be seen and ended: else it would go on, against its donor's will, once the papers are there.
-func TestAnAccountThatTakesNoGiftsGivesBack(t *testing.T) {
+func TestAnAccountThatTakesNoDonationsGivesBack(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		g := givenTo(t, e, conn)
@@ -72,7 +72,7 @@ func TestAnAccountThatTakesNoGiftsGivesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Eventually("it takes no payments", func() bool { return !connection(t, conn, g.owner, g.collective).GetChargesEnabled() })
-		refusedGift(t, conn, g.campaign, "STRIPE_ACCOUNT_NOT_READY")
+		refusedDonation(t, conn, g.campaign, "STRIPE_ACCOUNT_NOT_READY")
 
 		if _, err := refundsv1.NewRefundsServiceClient(conn).CreateRefund(as, g.refund()); err != nil {
 			t.Errorf("refund: %v", err)
@@ -111,7 +111,7 @@ func TestADeauthorisedAccountIsWrittenToNoMore(t *testing.T) {
 		e.Eventually("it is known", func() bool { return !connection(t, conn, g.owner, g.collective).GetConnected() })
 		from := len(e.Sim.Requests())
 
-		refusedGift(t, conn, g.campaign, "STRIPE_ACCOUNT_DISCONNECTED")
+		refusedDonation(t, conn, g.campaign, "STRIPE_ACCOUNT_DISCONNECTED")
 		_, err := refundsv1.NewRefundsServiceClient(conn).CreateRefund(as, g.refund())
 		wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED", "")
 		if r, err := monthly.CancelRecurringDonation(as, end); err != nil || !r.GetChangePending() || !r.GetAccountDisconnected() {
@@ -123,11 +123,11 @@ func TestADeauthorisedAccountIsWrittenToNoMore(t *testing.T) {
 		e.StopApp()
 		e.StartApp()
 		for what, read := range map[string]func(context.Context) error{
-			"the gift": func(ctx context.Context) error {
+			"the donation": func(ctx context.Context) error {
 				_, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonation(ctx, &donationsv1.GetDonationRequest{Name: g.once.GetName()})
 				return err
 			},
-			"the monthly gift": func(ctx context.Context) error {
+			"the monthly donation": func(ctx context.Context) error {
 				_, err := recurringv1.NewRecurringServiceClient(e.Conn).GetRecurringDonation(ctx,
 					&recurringv1.GetRecurringDonationRequest{Name: g.month.GetRecurringDonation()})
 				return err

@@ -14,7 +14,7 @@ import (
 func TestBooksAreTheOperators(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
-	pay(t, e, give(t, e.Conn, gift(campaign)))
+	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
 	for _, path := range []string{
 		"/v1/books/platform/ledger/accounts", "/v1/books/platform/ledger/transactions", "/v1/books/platform/ledger:export",

@@ -27,7 +27,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-var burstGifts = flag.Int("gifts", 20_000, "how many gifts a burst is")
+var burstDonations = flag.Int("donations", 20_000, "how many donations a burst is")
 
 const (
 	// burstSenders is how many connections the events come by.
@@ -36,14 +36,14 @@ const (
 	burstRate = 25
 )
 
-// BenchmarkBurst has everybody pay at once: so many gifts to one campaign are paid, and then all their events come
+// BenchmarkBurst has everybody pay at once: so many donations to one campaign are paid, and then all their events come
 // over HTTP, each signed, by 32 connections. One iteration is one burst:
 //
-//	go test ./services/internal/app -run '^$' -bench Burst -benchtime 1x -args -gifts 20000
+//	go test ./services/internal/app -run '^$' -bench Burst -benchtime 1x -args -donations 20000
 //
-// booked/s are gifts from the first delivery until the campaign's total has them all. calls/gift counts requests to Stripe
+// booked/s are donations from the first delivery until the campaign's total has them all. calls/donation counts requests to Stripe
 // in that time (at most 0.1), and refused those beyond 25 in a second, of which there are none. Making the
-// payment pages takes one call for each gift, before, and is not in it.
+// payment pages takes one call for each donation, before, and is not in it.
 //
 // accepted/s are deliveries that were answered 2xx, which means stored, while the job applies and books them beside. Then
 // the same events come again, forgotten, and the job is held: alone/s is what acceptance by itself takes.
@@ -68,15 +68,15 @@ func BenchmarkBurst(b *testing.B) {
 		start := time.Now()
 		accepted := deliverAll(b, e)
 		for {
-			if settled, _ := progress(b, e.Conn, campaign); settled == int64(*burstGifts)*20_00 {
+			if settled, _ := progress(b, e.Conn, campaign); settled == int64(*burstDonations)*20_00 {
 				break
 			}
 			if time.Since(start) > 10*time.Minute {
-				b.Fatal("the gifts are not booked")
+				b.Fatal("the donations are not booked")
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		booked := float64(*burstGifts) / time.Since(start).Seconds()
+		booked := float64(*burstDonations) / time.Since(start).Seconds()
 		calls := float64(len(e.Sim.Requests()) - before)
 		refused = e.Sim.Limited() - refused
 		db, err := pgx.Connect(b.Context(), e.DatabaseURL)
@@ -99,7 +99,7 @@ func BenchmarkBurst(b *testing.B) {
 		b.ReportMetric(limit, "limit/s")
 		b.ReportMetric(alone/limit, "ratio")
 		b.ReportMetric(booked, "booked/s")
-		b.ReportMetric(calls/float64(*burstGifts), "calls/gift")
+		b.ReportMetric(calls/float64(*burstDonations), "calls/donation")
 		b.ReportMetric(float64(refused), "refused")
 	}
 }
@@ -224,13 +224,13 @@ func inParallel(do func(sender int)) {
 	group.Wait()
 }
 
-// giveBurst starts the gifts.
+// giveBurst starts the donations.
 func giveBurst(b *testing.B, e *apptest.Env, campaign string) {
 	b.Helper()
 	client := donationsv1.NewDonationsServiceClient(e.Conn)
 	inParallel(func(sender int) {
-		for i := sender; i < *burstGifts; i += burstSenders {
-			if _, err := client.CreateDonation(b.Context(), gift(campaign)); err != nil {
+		for i := sender; i < *burstDonations; i += burstSenders {
+			if _, err := client.CreateDonation(b.Context(), donationTo(campaign)); err != nil {
 				b.Error(err)
 			}
 		}

@@ -17,10 +17,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// In a burst whose webhooks were all lost, a gift costs less than a tenth of a call to Stripe over its whole life, beyond
-// what the program asks without any gift.
-func TestAGiftWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) {
-	const gifts = 300
+// In a burst whose webhooks were all lost, a donation costs less than a tenth of a call to Stripe over its whole life, beyond
+// what the program asks without any donation.
+func TestADonationWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) {
+	const donations = 300
 	byCard := func(e *apptest.Env, session string) error { return e.Sim.Pay(session, stripesim.CardOK) }
 	for name, c := range map[string]struct {
 		feeDelay time.Duration
@@ -67,8 +67,8 @@ func TestAGiftWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) {
 				return callsByPath(e.Sim.Requests()[before:])
 			}
 			quiet := catchUps()
-			for range gifts {
-				req := gift(campaign)
+			for range donations {
+				req := donationTo(campaign)
 				if c.monthly {
 					req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
 				}
@@ -80,17 +80,17 @@ func TestAGiftWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) {
 				}
 			}
 			calls := catchUps()
-			if diff := cmp.Diff(map[string]int{c.want: gifts}, giftsByState(t, e)); diff != "" {
-				t.Errorf("gifts (-want +got):\n%s", diff)
+			if diff := cmp.Diff(map[string]int{c.want: donations}, donationsByState(t, e)); diff != "" {
+				t.Errorf("donations (-want +got):\n%s", diff)
 			}
 			wantBooksOfStripe(t, e, "vallon")
 			sum := 0
 			for _, path := range slices.Sorted(maps.Keys(calls)) {
-				t.Logf("%4d calls, %d without gifts: %s", calls[path], quiet[path], path)
+				t.Logf("%4d calls, %d without donations: %s", calls[path], quiet[path], path)
 				sum += calls[path] - quiet[path]
 			}
-			if float64(sum)/gifts >= .1 {
-				t.Errorf("%d calls for %d gifts", sum, gifts)
+			if float64(sum)/donations >= .1 {
+				t.Errorf("%d calls for %d donations", sum, donations)
 			}
 		})
 	}
@@ -138,8 +138,8 @@ func callsByPath(requests []stripesim.Request) map[string]int {
 	return calls
 }
 
-// giftsByState counts the gifts by state, and whether they are booked.
-func giftsByState(t *testing.T, e *apptest.Env) map[string]int {
+// donationsByState counts the donations by state, and whether they are booked.
+func donationsByState(t *testing.T, e *apptest.Env) map[string]int {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), e.DatabaseURL)
 	if err != nil {

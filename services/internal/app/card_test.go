@@ -19,7 +19,7 @@ import (
 func TestADeclinedCardAndAnother(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, owner := e.Campaign("vallon")
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	page := session(t, e, d).ID
 	// Each decline is told twice and counts once: five are not enough to close the page.
 	e.Sim.SetDelivery(stripesim.Delivery{Twice: true})
@@ -42,18 +42,18 @@ func TestADeclinedCardAndAnother(t *testing.T) {
 	}
 	e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
 	if got := stateOf(t, e, owner, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_SUCCEEDED {
-		t.Errorf("the gift is %v", got)
+		t.Errorf("the donation is %v", got)
 	}
 }
 
-// recovered lets a gift's page expire and opens it again as its donor does, by the address in the gift's status.
+// recovered lets a donation's page expire and opens it again as its donor does, by the address in the donation's status.
 func recovered(t *testing.T, e *apptest.Env, d *donationsv1.Donation) (again string) {
 	t.Helper()
 	if err := e.Sim.Expire(session(t, e, d).ID); err != nil {
 		t.Fatal(err)
 	}
 	var address string
-	e.Eventually("the gift can be paid again", func() bool {
+	e.Eventually("the donation can be paid again", func() bool {
 		s, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
 			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
 		if err != nil {
@@ -78,13 +78,13 @@ func recovered(t *testing.T, e *apptest.Env, d *donationsv1.Donation) (again str
 func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 	e, campaign, owner := withDebits(t)
 	t.Run("and paid by card", func(t *testing.T) {
-		d := give(t, e.Conn, gift(campaign))
+		d := give(t, e.Conn, donationTo(campaign))
 		if err := e.Sim.Pay(recovered(t, e, d), stripesim.CardOK); err != nil {
 			t.Fatal(err)
 		}
 		e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
 		if got := stateOf(t, e, owner, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_SUCCEEDED {
-			t.Errorf("the gift is %v", got)
+			t.Errorf("the donation is %v", got)
 		}
 	})
 	t.Run("twice, and both are paid", func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 			t.Helper()
 			e.Eventually("the books have it", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == before+more })
 		}
-		d := give(t, e.Conn, gift(campaign))
+		d := give(t, e.Conn, donationTo(campaign))
 		closed := session(t, e, d).ID
 		first := recovered(t, e, d)
 		second, err := e.Sim.Recover(closed)
@@ -121,12 +121,12 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 		if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
 			t.Errorf("its donor, who has one of two payments back, is told %v", got)
 		}
-		if got := stateOf(t, e, owner, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_SUCCEEDED || got.GetAmountGivenBack() != nil {
+		if got := stateOf(t, e, owner, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_SUCCEEDED || got.GetAmountRefunded() != nil {
 			t.Errorf("members see %v", got)
 		}
 	})
 	t.Run("and paid by a debit, of which it is told that it is under way", func(t *testing.T) {
-		d := give(t, e.Conn, gift(campaign))
+		d := give(t, e.Conn, donationTo(campaign))
 		if err := e.Sim.PayByDebit(recovered(t, e, d), stripesim.IBANRefused); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 		e.Sim.SetDelivery(stripesim.Delivery{})
 	})
 	t.Run("and expires again, which says nothing new", func(t *testing.T) {
-		d := give(t, e.Conn, gift(campaign))
+		d := give(t, e.Conn, donationTo(campaign))
 		if err := e.Sim.Expire(recovered(t, e, d)); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := stateOf(t, e, owner, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_EXPIRED {
-			t.Errorf("the gift is %v", got)
+			t.Errorf("the donation is %v", got)
 		}
 	})
 }
@@ -159,7 +159,7 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 func TestADonorWhoIsShownAnotherCurrency(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, owner := e.Campaign("vallon")
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	page := session(t, e, d).ID
 	if err := e.Sim.Localize(page, "usd", 1.09); err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func TestADonorWhoIsShownAnotherCurrency(t *testing.T) {
 	if err := e.Sim.Pay(page, stripesim.CardInternational); err != nil {
 		t.Fatal(err)
 	}
-	e.Eventually("the gift has succeeded", func() bool {
+	e.Eventually("the donation has succeeded", func() bool {
 		return stateOf(t, e, owner, d).GetState() == donationsv1.DonationState_DONATION_STATE_SUCCEEDED
 	})
 	e.Eventually("the campaign has its own amount", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
@@ -183,20 +183,20 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 	t.Run("opens few pages", func(t *testing.T) {
 		opened := 0
 		for range 10 * burst {
-			_, err := donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), gift(campaign))
+			_, err := donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), donationTo(campaign))
 			if err == nil {
 				opened++
 				continue
 			}
-			wantError(t, err, codes.ResourceExhausted, "TOO_MANY_GIFTS", "")
+			wantError(t, err, codes.ResourceExhausted, "TOO_MANY_DONATIONS", "")
 		}
 		if opened != burst || len(e.Sim.Sessions("")) != burst {
 			t.Errorf("%d pages were opened, %d at Stripe", opened, len(e.Sim.Sessions("")))
 		}
 	})
-	t.Run("the page of a monthly gift closes too", func(t *testing.T) {
+	t.Run("the page of a monthly donation closes too", func(t *testing.T) {
 		e.Clock.Advance(24 * time.Hour)
-		req := gift(campaign)
+		req := donationTo(campaign)
 		req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
 		page := session(t, e, give(t, e.Conn, req)).ID
 		tried := 0
@@ -215,7 +215,7 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 	})
 	t.Run("each page closes after some declined cards, and so does each copy of it", func(t *testing.T) {
 		e.Clock.Advance(24 * time.Hour)
-		d := give(t, e.Conn, gift(campaign))
+		d := give(t, e.Conn, donationTo(campaign))
 		page := session(t, e, d).ID
 		tried := 0
 		try := func(page string) (closed bool) {
@@ -240,7 +240,7 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 			}
 			return false
 		})
-		e.Eventually("the gift has expired", func() bool {
+		e.Eventually("the donation has expired", func() bool {
 			return stateOf(t, e, owner, d).GetState() == donationsv1.DonationState_DONATION_STATE_EXPIRED
 		})
 		s, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),

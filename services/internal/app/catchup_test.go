@@ -20,7 +20,7 @@ import (
 func TestEveryWebhookLostForTenDaysThenAStart(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{FeeDelay: time.Minute})
 	campaign, owner := e.Campaign("vallon")
-	paid, left, late := give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign))
+	paid, left, late := give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign))
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
 	pay(t, e, paid)
 	e.Clock.Advance(time.Hour)
@@ -44,7 +44,7 @@ func TestEveryWebhookLostForTenDaysThenAStart(t *testing.T) {
 		})
 	})
 	if n := len(e.Sim.Requests()) - before; n > 150 {
-		t.Errorf("%d calls to Stripe for ten days without a gift to speak of", n)
+		t.Errorf("%d calls to Stripe for ten days without a donation to speak of", n)
 	}
 	health, err := webhooksv1.NewWebhooksServiceClient(e.Conn).GetWebhookHealth(apptest.WithKey(t.Context(), owner),
 		&webhooksv1.GetWebhookHealthRequest{Name: "collectives/vallon/webhookHealth"})
@@ -66,8 +66,8 @@ func TestTwentyNineDaysWithoutTheProgram(t *testing.T) {
 	monthly := payMonthly(t, e, "lyon")
 	monthly.wantBooked(1, 20_00)
 	e.Clock.Advance(5 * day)
-	refunded, disputed, won, late, debited := give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign)),
-		give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign))
+	refunded, disputed, won, late, debited := give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign)),
+		give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign))
 	pages := map[string]string{}
 	for name, d := range map[string]*donationsv1.Donation{"refunded": refunded, "disputed": disputed, "won": won, "late": late, "debited": debited} {
 		pages[name] = session(t, e, d).ID
@@ -127,13 +127,13 @@ func TestTwentyNineDaysWithoutTheProgram(t *testing.T) {
 	})
 	monthly.wantBooked(2, 40_00)
 	for _, c := range []struct {
-		gift     *donationsv1.Donation
+		donation *donationsv1.Donation
 		back     int64
 		disputed bool
 	}{{refunded, 20_00, false}, {disputed, 0, true}, {won, 0, false}, {late, 0, false}, {debited, 0, false}} {
-		e.Eventually("a gift is as at Stripe", func() bool {
-			d := stateOf(t, e, owner, c.gift)
-			return d.GetBookTime() != nil && d.GetAmountGivenBack().GetAmountMinor() == c.back && d.GetDisputed() == c.disputed
+		e.Eventually("a donation is as at Stripe", func() bool {
+			d := stateOf(t, e, owner, c.donation)
+			return d.GetBookTime() != nil && d.GetAmountRefunded().GetAmountMinor() == c.back && d.GetDisputed() == c.disputed
 		})
 	}
 }
@@ -146,13 +146,13 @@ func TestCallsStayWithinStripesLimit(t *testing.T) {
 	e.SetStripeRate(20)
 	e.Sim.SetLimit(25)
 	e.StartApp()
-	const gifts = 30
-	for range gifts {
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+	const donations = 30
+	for range donations {
+		pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	}
 	e.Eventually("all is booked", func() bool {
 		settled, pending := progress(t, e.Conn, campaign)
-		return settled == gifts*20_00 && pending == 0
+		return settled == donations*20_00 && pending == 0
 	})
 	if n := e.Sim.Limited(); n != 0 {
 		t.Errorf("Stripe refused %d calls for its limit", n)
@@ -169,7 +169,7 @@ func TestLocksAndLimitsAtStripeAreWaitedOut(t *testing.T) {
 			"rate_limit":   {PathPrefix: "/v1/checkout/sessions", Status: http.StatusTooManyRequests, Times: 1},
 		} {
 			e.Sim.AddFault(fault)
-			req := gift(campaign)
+			req := donationTo(campaign)
 			var d *donationsv1.Donation
 			e.Eventually("the same request gets its page after a "+name, func() bool {
 				var err error
@@ -198,9 +198,9 @@ func TestKeysAndSecretsAreRolled(t *testing.T) {
 	want := int64(0)
 	giveAndWait := func(when string) {
 		t.Helper()
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+		pay(t, e, give(t, e.Conn, donationTo(campaign)))
 		want += 20_00
-		e.Eventually("a gift is booked "+when, func() bool {
+		e.Eventually("a donation is booked "+when, func() bool {
 			settled, pending := progress(t, e.Conn, campaign)
 			return settled == want && pending == 0
 		})

@@ -61,8 +61,8 @@ type Config struct {
 	// StripeRate is how many calls to Stripe are made in a second at most; when zero what Stripe allows, and any
 	// number of a simulator.
 	StripeRate float64
-	// GiftLimit overrides how often one network may start a gift; the default when zero.
-	GiftLimit donations.Limit
+	// DonationLimit overrides how often one network may start a donation; the default when zero.
+	DonationLimit donations.Limit
 	// WriteLimit overrides how often one key may change something; the default when zero.
 	WriteLimit rpc.WriteLimit
 	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.

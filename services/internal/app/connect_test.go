@@ -54,10 +54,10 @@ func connected(t *testing.T, e *apptest.Env, owner, collective string) string {
 	return account
 }
 
-// refusedGift wants a gift to be refused for a reason.
-func refusedGift(t *testing.T, conn grpc.ClientConnInterface, campaign, reason string) {
+// refusedDonation wants a donation to be refused for a reason.
+func refusedDonation(t *testing.T, conn grpc.ClientConnInterface, campaign, reason string) {
 	t.Helper()
-	_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), gift(campaign))
+	_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), donationTo(campaign))
 	wantError(t, err, codes.FailedPrecondition, reason, "")
 }
 
@@ -99,10 +99,10 @@ func TestAFailureOfStripesDoesNotKeepALinkFromItsRequest(t *testing.T) {
 	}
 }
 
-func TestFromNoAccountToTheFirstGift(t *testing.T) {
+func TestFromNoAccountToTheFirstDonation(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
-		slug := "hosted-" + strings.ToLower(strings.TrimPrefix(t.Name(), "TestFromNoAccountToTheFirstGift/"))
+		slug := "hosted-" + strings.ToLower(strings.TrimPrefix(t.Name(), "TestFromNoAccountToTheFirstDonation/"))
 		collective := "collectives/" + slug
 		campaign, owner := e.Campaign(slug)
 		_, err := collectivesv1.NewCollectivesServiceClient(conn).UpdateCollective(apptest.WithKey(t.Context(), e.OperatorKey),
@@ -113,7 +113,7 @@ func TestFromNoAccountToTheFirstGift(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refusedGift(t, conn, campaign, "STRIPE_ACCOUNT_NOT_READY")
+		refusedDonation(t, conn, campaign, "STRIPE_ACCOUNT_NOT_READY")
 		if k := connection(t, conn, owner, collective); k.GetStripeAccount() != "" || k.GetChargesEnabled() || k.GetReadTime() != nil {
 			t.Errorf("before: %v", k)
 		}
@@ -139,7 +139,7 @@ func TestFromNoAccountToTheFirstGift(t *testing.T) {
 			len(k.GetRequirementsDue()) == 0 || k.GetDisabledReason() != "requirements.past_due" || k.GetReadTime() == nil || k.GetLivemode() {
 			t.Errorf("while it is filled in: %v", k)
 		}
-		refusedGift(t, conn, campaign, "STRIPE_ACCOUNT_NOT_READY")
+		refusedDonation(t, conn, campaign, "STRIPE_ACCOUNT_NOT_READY")
 
 		// A person follows the link, twice, and finishes.
 		if status, _, _ := follow(t, http.MethodGet, link.GetUrl()); status != http.StatusOK {
@@ -160,7 +160,7 @@ func TestFromNoAccountToTheFirstGift(t *testing.T) {
 			return k.GetChargesEnabled() && k.GetPayoutsEnabled() && k.GetDetailsSubmitted() && len(k.GetRequirementsDue()) == 0
 		})
 
-		d := give(t, conn, gift(campaign))
+		d := give(t, conn, donationTo(campaign))
 		sessions := e.Sim.Sessions(account)
 		if len(sessions) != 1 || sessions[0].URL != d.GetCheckoutUrl() {
 			t.Fatalf("sessions of the account: %v", sessions)
@@ -168,7 +168,7 @@ func TestFromNoAccountToTheFirstGift(t *testing.T) {
 		if err := e.Sim.Pay(sessions[0].ID, stripesim.CardOK); err != nil {
 			t.Fatal(err)
 		}
-		e.Eventually("the gift is booked", func() bool {
+		e.Eventually("the donation is booked", func() bool {
 			settled, _ := progress(t, conn, campaign)
 			return settled == 20_00
 		})
@@ -193,9 +193,9 @@ func TestFromNoAccountToTheFirstGift(t *testing.T) {
 			t.Errorf("keys of %v", made)
 		}
 	})
-	t.Run("whose gifts went to the platform keeps its account", func(t *testing.T) {
+	t.Run("whose donations went to the platform keeps its account", func(t *testing.T) {
 		campaign, owner := e.Campaign("plateforme")
-		give(t, e.Conn, gift(campaign))
+		give(t, e.Conn, donationTo(campaign))
 		_, err := onboard(t, e.Conn, owner, "collectives/plateforme", uuid.NewString())
 		wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_IN_USE", "")
 	})
@@ -251,8 +251,8 @@ func TestWhatAConnectedAccountMayDo(t *testing.T) {
 
 	t.Run("what Stripe wants to know is told once", func(t *testing.T) {
 		set(stopped)
-		e.Eventually("gifts are refused", func() bool { return !connection(t, e.Conn, owner, "collectives/vallon").GetChargesEnabled() })
-		refusedGift(t, e.Conn, campaign, "STRIPE_ACCOUNT_NOT_READY")
+		e.Eventually("donations are refused", func() bool { return !connection(t, e.Conn, owner, "collectives/vallon").GetChargesEnabled() })
+		refusedDonation(t, e.Conn, campaign, "STRIPE_ACCOUNT_NOT_READY")
 		k := connection(t, e.Conn, owner, "collectives/vallon")
 		if diff := cmp.Diff([]string{"external_account"}, k.GetRequirementsDue()); diff != "" ||
 			k.GetRequirementsDeadline().AsTime().Unix() != stopped.Deadline.Unix() {
@@ -262,7 +262,7 @@ func TestWhatAConnectedAccountMayDo(t *testing.T) {
 		set(good)
 		set(stopped)
 		set(good)
-		e.Eventually("gifts are taken again", func() bool { return connection(t, e.Conn, owner, "collectives/vallon").GetChargesEnabled() })
+		e.Eventually("donations are taken again", func() bool { return connection(t, e.Conn, owner, "collectives/vallon").GetChargesEnabled() })
 		if diff := cmp.Diff([]string{"onboarding_needed"}, kinds()); diff != "" {
 			t.Errorf("notices (-want +got)\n%s", diff)
 		}
@@ -284,11 +284,11 @@ func TestWhatAConnectedAccountMayDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Sim.SetDelivery(stripesim.Delivery{})
-		e.Eventually("gifts are taken", func() bool { return connection(t, e.Conn, owner, "collectives/vallon").GetChargesEnabled() })
-		give(t, e.Conn, gift(campaign))
+		e.Eventually("donations are taken", func() bool { return connection(t, e.Conn, owner, "collectives/vallon").GetChargesEnabled() })
+		give(t, e.Conn, donationTo(campaign))
 	})
 	t.Run("one that is disconnected takes nothing, and its books stay", func(t *testing.T) {
-		d := give(t, e.Conn, gift(campaign))
+		d := give(t, e.Conn, donationTo(campaign))
 		for _, s := range e.Sim.Sessions(account) {
 			if s.URL == d.GetCheckoutUrl() {
 				if err := e.Sim.Pay(s.ID, stripesim.CardOK); err != nil {
@@ -296,7 +296,7 @@ func TestWhatAConnectedAccountMayDo(t *testing.T) {
 				}
 			}
 		}
-		e.Eventually("the gift is booked", func() bool {
+		e.Eventually("the donation is booked", func() bool {
 			settled, _ := progress(t, e.Conn, campaign)
 			return settled == 20_00
 		})
@@ -305,7 +305,7 @@ func TestWhatAConnectedAccountMayDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Eventually("it is known", func() bool { return !connection(t, e.Conn, owner, "collectives/vallon").GetConnected() })
-		refusedGift(t, e.Conn, campaign, "STRIPE_ACCOUNT_DISCONNECTED")
+		refusedDonation(t, e.Conn, campaign, "STRIPE_ACCOUNT_DISCONNECTED")
 		_, err := onboard(t, e.Conn, owner, "collectives/vallon", uuid.NewString())
 		wantError(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED", "")
 		if diff := cmp.Diff(before, balances(t, e.Conn, owner, "collectives/vallon")); diff != "" || len(before) == 0 {
@@ -325,7 +325,7 @@ func TestWhatAConnectedAccountMayDo(t *testing.T) {
 		e.StopApp()
 		e.StartApp()
 		e.Eventually("it is connected again", func() bool { return connection(t, e.Conn, owner, "collectives/vallon").GetConnected() })
-		give(t, e.Conn, gift(campaign))
+		give(t, e.Conn, donationTo(campaign))
 
 		if err := e.Sim.Deauthorize(account); err != nil {
 			t.Fatal(err)
@@ -345,11 +345,11 @@ func TestTwoAccountsDoNotSeeEachOther(t *testing.T) {
 		accounts[slug] = connected(t, e, owners[slug], "collectives/"+slug)
 	}
 	own, _ := e.Campaign("plateforme")
-	platform := give(t, e.Conn, gift(own))
+	platform := give(t, e.Conn, donationTo(own))
 	pay(t, e, platform)
 	from := len(e.Sim.Requests())
 	for slug, amount := range map[string]int64{"vallon": 20_00, "marseille": 50_00} {
-		req := gift(campaigns[slug])
+		req := donationTo(campaigns[slug])
 		req.Amount = apptest.Euros(amount)
 		give(t, e.Conn, req)
 		sessions := e.Sim.Sessions(accounts[slug])
@@ -361,17 +361,17 @@ func TestTwoAccountsDoNotSeeEachOther(t *testing.T) {
 		}
 	}
 	for slug, amount := range map[string]int64{"vallon": 20_00, "marseille": 50_00} {
-		e.Eventually("the gift of "+slug+" is booked", func() bool {
+		e.Eventually("the donation of "+slug+" is booked", func() bool {
 			settled, _ := progress(t, e.Conn, campaigns[slug])
 			return settled == amount
 		})
-		// The gift and nothing of the other's: 1.5 % + 0.25 € is the fee.
+		// The donation and nothing of the other's: 1.5 % + 0.25 € is the fee.
 		books := balances(t, e.Conn, owners[slug], "collectives/"+slug)
 		if books["75411"] != -amount || books["627"] != amount*15/1000+25 {
 			t.Errorf("the books of %s: %v", slug, books)
 		}
 	}
-	// Every call about a gift of a connected account carries its header, and none about another's.
+	// Every call about a donation of a connected account carries its header, and none about another's.
 	sessions := map[string]string{}
 	for slug := range campaigns {
 		for _, s := range e.Sim.Sessions(accounts[slug]) {
@@ -395,7 +395,7 @@ func TestTwoAccountsDoNotSeeEachOther(t *testing.T) {
 	}
 }
 
-// TestASharedAccountIsTheOperatorsToOpen: whoever follows a link sets where gifts are paid out, those of others too.
+// TestASharedAccountIsTheOperatorsToOpen: whoever follows a link sets where donations are paid out, those of others too.
 func TestASharedAccountIsTheOperatorsToOpen(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	_, owner := e.Campaign("vallon")

@@ -15,8 +15,8 @@ import (
 // everything, and one is killed twice in the middle: what was paid is booked, once.
 func TestTwoCopies(t *testing.T) {
 	const (
-		donors = 6
-		gifts  = 8 // of each
+		donors    = 6
+		donations = 8 // of each
 	)
 	e := apptest.Start(t, apptest.Config{TrustedProxies: loopback})
 	campaign, _ := e.Campaign("vallon")
@@ -35,7 +35,7 @@ func TestTwoCopies(t *testing.T) {
 	for i := range donors {
 		random := rand.New(rand.NewPCG(1, uint64(i)))
 		giving.Go(func() {
-			for n := range gifts {
+			for n := range donations {
 				url := e.URL
 				if (i+n)%2 == 1 {
 					url = other.URL
@@ -45,7 +45,7 @@ func TestTwoCopies(t *testing.T) {
 			}
 		})
 	}
-	for _, count := range []int{donors * gifts / 4, donors * gifts / 2} {
+	for _, count := range []int{donors * donations / 4, donors * donations / 2} {
 		e.Eventually("enough is paid to kill a copy", func() bool { return len(e.Sim.BalanceTransactions("")) >= count })
 		other.Kill()
 		other.Start()

@@ -32,11 +32,11 @@ func TestCoveringTheFee(t *testing.T) {
 			t.Errorf("the public estimate (-want +got):\n%s", diff)
 		}
 
-		req := gift(campaign)
+		req := donationTo(campaign)
 		req.Amount, req.CoverFee = apptest.Euros(10_00), true
 		d := give(t, conn, req)
 		if d.GetAmount().GetAmountMinor() != 10_41 || d.GetFeeCover().GetAmountMinor() != 41 {
-			t.Errorf("the gift is %v, of it for the fee %v", d.GetAmount(), d.GetFeeCover())
+			t.Errorf("the donation is %v, of it for the fee %v", d.GetAmount(), d.GetFeeCover())
 		}
 		if s := session(t, e, d); s.AmountMinor != 10_41 {
 			t.Errorf("Stripe asks for %d", s.AmountMinor)
@@ -49,11 +49,11 @@ func TestCoveringTheFee(t *testing.T) {
 		_, err = donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), other)
 		wantError(t, err, codes.AlreadyExists, "REQUEST_ID_REUSED", "")
 
-		// The campaign's largest gift is 800 €: it bounds what the collective is to have, and not the whole.
-		top := gift(campaign)
+		// The campaign's largest donation is 800 €: it bounds what the collective is to have, and not the whole.
+		top := donationTo(campaign)
 		top.Amount, top.CoverFee = apptest.Euros(800_00), true
 		if got := give(t, conn, top); got.GetAmount().GetAmountMinor() != 812_44 {
-			t.Errorf("the largest gift is %v", got.GetAmount())
+			t.Errorf("the largest donation is %v", got.GetAmount())
 		}
 
 		pay(t, e, d)
@@ -63,13 +63,13 @@ func TestCoveringTheFee(t *testing.T) {
 			t.Errorf("the books (-want +got):\n%s", diff)
 		}
 
-		dear := gift(campaign)
+		dear := donationTo(campaign)
 		dear.CoverFee = true
 		abroad := give(t, conn, dear)
 		if err := e.Sim.Pay(session(t, e, abroad).ID, stripesim.CardInternational); err != nil {
 			t.Fatal(err)
 		}
-		e.Eventually("a gift from abroad counts whole, whatever it cost", func() bool {
+		e.Eventually("a donation from abroad counts whole, whatever it cost", func() bool {
 			settled, _ := progress(t, conn, campaign)
 			return settled == 10_41+abroad.GetAmount().GetAmountMinor()
 		})

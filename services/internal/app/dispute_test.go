@@ -54,8 +54,8 @@ func TestDisputes(t *testing.T) {
 	k := newDesk(t, e, "vallon")
 	var left int64 // what the campaign should have
 
-	t.Run("a dispute that is won brings gift and fee back", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+	t.Run("a dispute that is won brings donation and fee back", func(t *testing.T) {
+		d, charge := k.paid(t, 20_00)
 		id := k.mustDispute(t, charge, stripesim.Disputed{})
 		got := k.disputed(t, id, needsResponse)
 		if got.GetDonation() != d.GetName() || got.GetWithdrawn().GetAmountMinor() != 20_00 || got.GetFee().GetAmountMinor() != 15_00 ||
@@ -65,14 +65,14 @@ func TestDisputes(t *testing.T) {
 		}
 		k.settles(t, left)
 		if got := k.donation(t, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_DISPUTED || !got.GetDisputed() {
-			t.Errorf("the gift is %v", got)
+			t.Errorf("the donation is %v", got)
 		}
 		seen, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
 			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
-		if err != nil || seen.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK || !seen.GetDisputed() {
+		if err != nil || seen.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED || !seen.GetDisputed() {
 			t.Errorf("the donor is told %v, %v", seen, err)
 		}
-		k.refuse(t, ask(d, 0), codes.FailedPrecondition, "GIFT_DISPUTED")
+		k.refuse(t, ask(d, 0), codes.FailedPrecondition, "DONATION_DISPUTED")
 		if err := e.Sim.SubmitEvidence(id, "winning_evidence"); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestDisputes(t *testing.T) {
 	})
 
 	t.Run("a dispute over a part that is lost takes the part", func(t *testing.T) {
-		_, charge := k.gift(t, 20_00)
+		_, charge := k.paid(t, 20_00)
 		id := k.mustDispute(t, charge, stripesim.Disputed{AmountMinor: 8_00, Reason: "duplicate"})
 		k.disputed(t, id, needsResponse)
 		if err := e.Sim.CloseDispute(id, false, false); err != nil {
@@ -116,7 +116,7 @@ func TestDisputes(t *testing.T) {
 	})
 
 	t.Run("an inquiry moves no money, and bars no refund", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+		d, charge := k.paid(t, 20_00)
 		id := k.mustDispute(t, charge, stripesim.Disputed{Inquiry: true})
 		got := k.disputed(t, id, disputesv1.DisputeState_DISPUTE_STATE_INQUIRY_NEEDS_RESPONSE)
 		if got.GetWithdrawn() != nil || got.GetFee() != nil {
@@ -135,7 +135,7 @@ func TestDisputes(t *testing.T) {
 	})
 
 	t.Run("an inquiry that nobody answers becomes a dispute", func(t *testing.T) {
-		_, charge := k.gift(t, 20_00)
+		_, charge := k.paid(t, 20_00)
 		id := k.mustDispute(t, charge, stripesim.Disputed{Inquiry: true})
 		k.disputed(t, id, disputesv1.DisputeState_DISPUTE_STATE_INQUIRY_NEEDS_RESPONSE)
 		if err := e.Sim.EscalateDispute(id); err != nil {
@@ -149,11 +149,11 @@ func TestDisputes(t *testing.T) {
 	})
 
 	t.Run("a refund whose charge is disputed meanwhile fails and says so", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+		d, charge := k.paid(t, 20_00)
 		e.Sim.SetDelivery(stripesim.Delivery{Hold: true})
 		k.mustDispute(t, charge, stripesim.Disputed{})
 		r := k.becomes(t, k.create(t, k.treasurer, ask(d, 0)), failed)
-		if r.GetFailureReason() != "GIFT_DISPUTED" {
+		if r.GetFailureReason() != "DONATION_DISPUTED" {
 			t.Errorf("it failed for %q", r.GetFailureReason())
 		}
 		e.Sim.SetDelivery(stripesim.Delivery{})
@@ -162,7 +162,7 @@ func TestDisputes(t *testing.T) {
 
 	t.Run("a fraud warning is told, and a refund ends it", func(t *testing.T) {
 		e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
-			d, charge := k.gift(t, 20_00)
+			d, charge := k.paid(t, 20_00)
 			id, err := e.Sim.WarnOfFraud(charge, "")
 			if err != nil {
 				t.Fatal(err)
@@ -185,7 +185,7 @@ func TestDisputes(t *testing.T) {
 				t.Errorf("the warning is %v", w)
 			}
 			if !k.donation(t, d).GetFraudWarning() {
-				t.Error("the gift does not show it")
+				t.Error("the donation does not show it")
 			}
 			if told := k.notices(t)["fraud_warning"]; !slices.Contains(told, d.GetName()) {
 				t.Errorf("told of %v", told)
@@ -224,11 +224,11 @@ func TestDisputes(t *testing.T) {
 	})
 }
 
-// Other programs took the id of a dispute for that of its charge, and lost the gift.
+// Other programs took the id of a dispute for that of its charge, and lost the donation.
 func TestADisputesIDUsedAsACharges(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	k := newDesk(t, e, "vallon")
-	d, charge := k.gift(t, 20_00)
+	d, charge := k.paid(t, 20_00)
 	id := k.mustDispute(t, charge, stripesim.Disputed{})
 	k.disputed(t, id, needsResponse)
 	k.settles(t, 0)
@@ -238,9 +238,9 @@ func TestADisputesIDUsedAsACharges(t *testing.T) {
 		}
 	}
 	if got := k.donation(t, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_DISPUTED {
-		t.Errorf("the gift is %v", got)
+		t.Errorf("the donation is %v", got)
 	}
-	// What is no gift of ours is stored, ignored, and no error.
+	// What is no donation of ours is stored, ignored, and no error.
 	stray := []byte(strings.ReplaceAll(string(event("evt_stray", "charge.dispute.created", "")), `"object":"thing"`, `"object":"dispute"`))
 	if got := deliver(t, e, "/v1/webhooks/stripe", stray, sign(stray, apptest.WebhookSecret, time.Now())); got != 200 {
 		t.Errorf("HTTP %d", got)
@@ -260,7 +260,7 @@ func TestDisputesTwiceLateAndOutOfOrder(t *testing.T) {
 	defer e.Sim.SetDelivery(stripesim.Delivery{})
 	ids := map[string]disputesv1.DisputeState{}
 	for i := range 4 {
-		d := give(t, e.Conn, gift(k.campaign))
+		d := give(t, e.Conn, donationTo(k.campaign))
 		page := session(t, e, d).ID
 		pay(t, e, d)
 		var charge string
@@ -296,7 +296,7 @@ func TestDisputesOfWhichNoEventComes(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{SyncEvery: time.Second})
 	k := newDesk(t, e, "vallon")
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
-	_, charge := k.gift(t, 20_00)
+	_, charge := k.paid(t, 20_00)
 	id := k.mustDispute(t, charge, stripesim.Disputed{})
 	k.disputed(t, id, needsResponse)
 	k.settles(t, 0)

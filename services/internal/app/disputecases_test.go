@@ -198,7 +198,7 @@ func moneyGoesBack(t *testing.T, delivery stripesim.Delivery) {
 		if c.debit {
 			d = k.debited(t)
 		} else {
-			d = give(t, e.Conn, gift(k.campaign))
+			d = give(t, e.Conn, donationTo(k.campaign))
 			pay(t, e, d)
 		}
 		r := &returned{t: t, sim: e.Sim}
@@ -239,7 +239,7 @@ func (k *desk) became(t *testing.T, d *donationsv1.Donation, r *returned, want b
 		}
 	}
 	got := k.donation(t, d)
-	if got.GetState() != want.state || got.GetAmountGivenBack().GetAmountMinor() != want.back ||
+	if got.GetState() != want.state || got.GetAmountRefunded().GetAmountMinor() != want.back ||
 		got.GetAmountDisputed().GetAmountMinor() != want.taken || got.GetDisputed() != (want.taken > 0) {
 		t.Errorf("the donation is %v", got)
 	}
@@ -279,7 +279,7 @@ func (k *desk) page(t *testing.T, d *donationsv1.Donation) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(d.GetName(), "/campaigns/")
 	slug, id, _ := strings.Cut(rest, "/donations/")
-	resp, err := http.Get(fmt.Sprintf("%s/c/%s/%s/gifts/%s", k.e.URL, k.slug, slug, id))
+	resp, err := http.Get(fmt.Sprintf("%s/c/%s/%s/donations/%s", k.e.URL, k.slug, slug, id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func (k *desk) page(t *testing.T, d *donationsv1.Donation) string {
 // debited is a donation of 20 € that a bank has paid.
 func (k *desk) debited(t *testing.T) *donationsv1.Donation {
 	t.Helper()
-	d := give(t, k.e.Conn, gift(k.campaign))
+	d := give(t, k.e.Conn, donationTo(k.campaign))
 	page := session(t, k.e, d).ID
 	if err := k.e.Sim.PayByDebit(page, stripesim.IBANPaid); err != nil {
 		t.Fatal(err)
@@ -359,11 +359,11 @@ func TestADebitThatIsRefundedHereAndClaimedAtItsBank(t *testing.T) {
 		t.Errorf("members are told of %v", told)
 	}
 	t.Run("another donation's money is counted in full", func(t *testing.T) {
-		k.gift(t, 20_00)
+		k.paid(t, 20_00)
 		k.settles(t, 20_00)
 	})
 	t.Run("a card is refunded without a word, and a debit after thirteen months", func(t *testing.T) {
-		card, _ := k.gift(t, 20_00)
+		card, _ := k.paid(t, 20_00)
 		if r := k.create(t, k.treasurer, ask(card, 5_00)); r.GetBankClaimEndTime() != nil {
 			t.Errorf("the refund is %v", r)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// TestDownloadGoesOnWhereItBrokeOff takes half a file of every format over REST, lets a gift come in between,
+// TestDownloadGoesOnWhereItBrokeOff takes half a file of every format over REST, lets a donation come in between,
 // and takes the other half.
 func TestDownloadGoesOnWhereItBrokeOff(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
@@ -19,7 +19,7 @@ func TestDownloadGoesOnWhereItBrokeOff(t *testing.T) {
 	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 	paid := int64(0)
 	another := func() {
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+		pay(t, e, give(t, e.Conn, donationTo(campaign)))
 		paid += 20_00
 		e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == paid })
 	}

@@ -19,22 +19,22 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// gift asks for a gift of 20 €.
-func gift(campaign string) *donationsv1.CreateDonationRequest {
+// donation asks for a donation of 20 €.
+func donationTo(campaign string) *donationsv1.CreateDonationRequest {
 	return &donationsv1.CreateDonationRequest{Parent: campaign, Amount: apptest.Euros(20_00), RequestId: uuid.NewString()}
 }
 
-// give starts a gift and answers it.
+// give starts a donation and answers it.
 func give(t *testing.T, conn grpc.ClientConnInterface, req *donationsv1.CreateDonationRequest) *donationsv1.Donation {
 	t.Helper()
 	d, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), req)
 	if err != nil {
-		t.Fatalf("start a gift: %v", err)
+		t.Fatalf("start a donation: %v", err)
 	}
 	return d
 }
 
-// session finds the payment page of a gift at the simulator.
+// session finds the payment page of a donation at the simulator.
 func session(t *testing.T, e *apptest.Env, d *donationsv1.Donation) stripesim.Session {
 	t.Helper()
 	for _, s := range e.Sim.Sessions("") {
@@ -46,7 +46,7 @@ func session(t *testing.T, e *apptest.Env, d *donationsv1.Donation) stripesim.Se
 	return stripesim.Session{}
 }
 
-// pay pays a gift as its donor does.
+// pay pays a donation as its donor does.
 func pay(t *testing.T, e *apptest.Env, d *donationsv1.Donation) {
 	t.Helper()
 	if err := e.Sim.Pay(session(t, e, d).ID, stripesim.CardOK); err != nil {
@@ -127,7 +127,7 @@ func stripeAccount(t *testing.T, conn grpc.ClientConnInterface, key, collective 
 	return ""
 }
 
-func countGifts(t *testing.T, e *apptest.Env, campaign string) int {
+func countDonations(t *testing.T, e *apptest.Env, campaign string) int {
 	t.Helper()
 	list, err := donationsv1.NewDonationsServiceClient(e.Conn).ListDonations(apptest.WithKey(t.Context(), e.OperatorKey),
 		&donationsv1.ListDonationsRequest{Parent: campaign, PageSize: 200})

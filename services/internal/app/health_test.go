@@ -31,7 +31,7 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, owner := e.Campaign("vallon")
 	database := ownerOf(t, e)
-	pay(t, e, give(t, e.Conn, gift(campaign)))
+	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	const name = "collectives/vallon/webhookHealth"
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		client := webhooksv1.NewWebhooksServiceClient(conn)

@@ -22,9 +22,9 @@ import (
 // random moments while donors give and Stripe's events come in. Nothing may be lost or double.
 func TestKilled(t *testing.T) {
 	const (
-		donors = 6
-		gifts  = 8 // of each
-		kills  = 6
+		donors    = 6
+		donations = 8 // of each
+		kills     = 6
 	)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -42,7 +42,7 @@ func TestKilled(t *testing.T) {
 		mine := rand.New(rand.NewPCG(seed, uint64(i)+2))
 		giving.Go(func() {
 			conn := &apptest.RESTConn{URL: e.URL, Header: http.Header{"X-Forwarded-For": {fmt.Sprintf("203.0.%d.1", i)}}}
-			for range gifts {
+			for range donations {
 				paid[i] += giveUntilTaken(t, e, conn, campaign, 100+mine.Int64N(9900))
 			}
 		})
@@ -96,10 +96,10 @@ func giveUntilTaken(t *testing.T, e *apptest.Env, conn *apptest.RESTConn, campai
 			return 0
 		}
 		if code := status.Code(err); code != codes.Unavailable && code != codes.Unknown && code != codes.Internal {
-			t.Errorf("a gift was refused: %v", err)
+			t.Errorf("a donation was refused: %v", err)
 			return 0
 		}
 	}
-	t.Error("a gift was never taken")
+	t.Error("a donation was never taken")
 	return 0
 }

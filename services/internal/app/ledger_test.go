@@ -27,14 +27,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// TestATreasurerCorrectsABooking pays a gift, and a poster that nobody has explained: what Stripe reported stays, and the
+// TestATreasurerCorrectsABooking pays a donation, and a poster that nobody has explained: what Stripe reported stays, and the
 // poster's income is moved.
 func TestATreasurerCorrectsABooking(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
 	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
-	donation := give(t, e.Conn, gift(campaign))
+	donation := give(t, e.Conn, donationTo(campaign))
 	pay(t, e, donation)
 	buyPoster(t, e)
 	list := func(ctx context.Context, conn grpc.ClientConnInterface, req *ledgerv1.ListTransactionsRequest) []*ledgerv1.Transaction {
@@ -47,7 +47,7 @@ func TestATreasurerCorrectsABooking(t *testing.T) {
 	}
 	var given, posters []*ledgerv1.Transaction
 	e.Eventually("both are booked", func() bool {
-		given = list(e.Context(), e.Conn, &ledgerv1.ListTransactionsRequest{Kind: "gift", Account: "75411"})
+		given = list(e.Context(), e.Conn, &ledgerv1.ListTransactionsRequest{Kind: "donation", Account: "75411"})
 		posters = list(e.Context(), e.Conn, &ledgerv1.ListTransactionsRequest{Account: "4718"})
 		return len(given) == 1 && len(posters) == 1
 	})
@@ -141,7 +141,7 @@ func TestAnAuditorReadsAStatement(t *testing.T) {
 	campaign, _ := e.Campaign("vallon")
 	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
 	editor := e.Key("collectives/vallon", accessv1.Role_ROLE_EDITOR)
-	pay(t, e, give(t, e.Conn, gift(campaign)))
+	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	req := &ledgerv1.ListStatementLinesRequest{Parent: "collectives/vallon/ledger/accounts/75411"}
 	e.Eventually("it is sealed", func() bool {
 		resp, err := ledgerv1.NewLedgerServiceClient(e.Conn).ListStatementLines(apptest.WithKey(e.Context(), auditor), req)
@@ -225,7 +225,7 @@ func TestAChartOfSeveralIsTheOperators(t *testing.T) {
 func TestTheCheckpointTellsOfNobodyUnpublished(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
-	pay(t, e, give(t, e.Conn, gift(campaign)))
+	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	ledgers := ledgerv1.NewLedgerServiceClient(e.Conn)
 	e.Eventually("the book has a checkpoint", func() bool {
 		_, err := ledgers.GetCheckpoint(e.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger"})
@@ -284,7 +284,7 @@ func TestTheCheckpointTellsOfNobodyUnpublished(t *testing.T) {
 			_, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/" + collective + "/ledger"})
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			answers = append(answers, strings.ReplaceAll(status.Convert(err).Message(), collective, "X"))
-			_, err = books.GetGiftProof(t.Context(), &ledgerv1.GetGiftProofRequest{Name: "collectives/" + collective + donation})
+			_, err = books.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: "collectives/" + collective + donation})
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			answers = append(answers, strings.ReplaceAll(status.Convert(err).Message(), collective, "X"))
 		}
@@ -322,9 +322,9 @@ func TestEachChartTakesAWholeFlow(t *testing.T) {
 		t.Run(chart, func(t *testing.T) {
 			e := apptest.Start(t, apptest.Config{Chart: chart})
 			y := newTreasury(t, e, "vallon")
-			pay(t, e, give(t, e.Conn, gift(y.campaign)))
+			pay(t, e, give(t, e.Conn, donationTo(y.campaign)))
 			hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
-			if _, err := hand.CreateOfflineGift(y.ctx(t), y.cash(20_00)); err != nil {
+			if _, err := hand.CreateOfflineDonation(y.ctx(t), y.cash(20_00)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := hand.CreateExpense(y.ctx(t), y.invoice("F-1", 250_00)); err != nil {

@@ -265,7 +265,7 @@ func TestStopLetsCallsEnd(t *testing.T) {
 // be sealed.
 func TestAClusterThatCountsFromLessStopsTheProgram(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
-	newDesk(t, e, "vallon").gift(t, 20_00)
+	newDesk(t, e, "vallon").paid(t, 20_00)
 	e.StopApp()
 	owner, err := pgx.Connect(t.Context(), e.DatabaseURL)
 	if err != nil {

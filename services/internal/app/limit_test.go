@@ -38,7 +38,7 @@ func TestFraudMovedToTheOnePathWithoutALimit(t *testing.T) {
 	// Each way to a payment page, from the one address of this machine. Each reports whether it was let through.
 	byRPC := func(monthly bool, rest bool) func() bool {
 		return func() bool {
-			req := gift(campaign)
+			req := donationTo(campaign)
 			if monthly {
 				req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
 			}
@@ -109,7 +109,7 @@ func allowed(t *testing.T, err error) bool {
 	return err == nil
 }
 
-func TestLinksToMonthlyGiftsAreLimitedByNetwork(t *testing.T) {
+func TestLinksToMonthlyDonationsAreLimitedByNetwork(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{SMTPURL: mailtest.Start(t).URL()})
 	campaign, _ := e.Campaign("vallon")
 	for range 100 {
@@ -132,7 +132,7 @@ func TestEveryPublicWriteIsLimitedOrProven(t *testing.T) {
 		"CreatePortalSession",     // a token that was mailed
 		"ReceiveStripeEvent",      // Stripe's signature
 		"RedeemManageLink",        // a token that was mailed
-		"RequestManageLink",       // TestLinksToMonthlyGiftsAreLimitedByNetwork
+		"RequestManageLink",       // TestLinksToMonthlyDonationsAreLimitedByNetwork
 		"StopRecurringDonation",   // a token that was mailed
 	}
 	e := apptest.Start(t, apptest.Config{})

@@ -28,7 +28,7 @@ func TestLinksAreKeptNoLongerThanTheyAreGoodFor(t *testing.T) {
 
 	// links are what must be found in no table but the one named, each by its own words.
 	links := map[string]string{}
-	open, paid, left, back := give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign))
+	open, paid, left, back := give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign))
 	pages := map[string]string{"open": session(t, e, open).ID, "paid": session(t, e, paid).ID, "left": session(t, e, left).ID, "back": session(t, e, back).ID}
 	pay(t, e, paid)
 	for _, name := range []string{"left", "back"} {

@@ -42,7 +42,7 @@ func TestAStartAsTheOwnerWarns(t *testing.T) {
 	e.SetDatabaseURL(address.String())
 	e.StartApp()
 	// All that a donation needs, from its page to the signed books, works with what this role may.
-	pay(t, e, give(t, e.Conn, gift(campaign)))
+	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	e.Eventually("the donation is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled > 0 })
 	unsealed := `SELECT count(*) FROM ledger.transactions AS t WHERE NOT EXISTS (SELECT FROM ledger.seals AS s WHERE s.transaction_id = t.id)`
 	e.Eventually("and sealed", func() bool {

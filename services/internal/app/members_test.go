@@ -49,7 +49,7 @@ func TestOneOwnersKeyIsOneMember(t *testing.T) {
 		owner, treasurer := accessv1.Role_ROLE_OWNER, accessv1.Role_ROLE_TREASURER
 
 		before := newKey(t, conn, k.owner, k.collective, "Made before", owner).GetSecret()
-		d, charge := k.gift(t, 50_00)
+		d, charge := k.paid(t, 50_00)
 		r := k.create(t, k.owner, ask(d, 20_00))
 		made := newKey(t, conn, k.owner, k.collective, "Made after", owner)
 		through := newKey(t, conn, made.GetSecret(), k.collective, "Made by that", treasurer)

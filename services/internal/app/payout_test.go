@@ -35,7 +35,7 @@ func listPayouts(t *testing.T, conn grpc.ClientConnInterface, key, parent string
 	return resp.GetPayouts()
 }
 
-// TestPayouts lives through a payout with two gifts and a refund inside, which fails after it was paid, and the next
+// TestPayouts lives through a payout with two donations and a refund inside, which fails after it was paid, and the next
 // one, with webhooks that come twice and in any order.
 func TestPayouts(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
@@ -46,7 +46,7 @@ func TestPayouts(t *testing.T) {
 	e.Campaign("marseille")
 	stranger := e.Key("collectives/marseille", accessv1.Role_ROLE_TREASURER)
 	for range 2 {
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+		pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	}
 	if _, err := e.Sim.Refund(e.Sim.Sessions("")[0].ChargeID, 500); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestPayouts(t *testing.T) {
 			return got[bank] == want && got[transit] == 0
 		}
 	}
-	// The refund first, alone and negative; the gifts a week later.
+	// The refund first, alone and negative; the donations a week later.
 	e.Clock.Advance(12 * day)
 	e.Eventually("both reach the bank", banked(2*1945-500))
 	if got := e.Sim.Payouts(""); len(got) != 2 || got[0].AmountMinor != -500 || got[1].AmountMinor != 2*1945 {
@@ -89,7 +89,7 @@ func TestPayouts(t *testing.T) {
 			}
 			for _, l := range resp.GetLines() {
 				sum += l.GetNet().GetAmountMinor()
-				if l.GetKind() != payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_GIFT || !strings.HasPrefix(l.GetDonation(), campaign+"/donations/") {
+				if l.GetKind() != payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DONATION || !strings.HasPrefix(l.GetDonation(), campaign+"/donations/") {
 					t.Errorf("inside is %v", l)
 				}
 			}
@@ -127,8 +127,8 @@ func TestPayouts(t *testing.T) {
 	e.Clock.Advance(4 * day)
 	e.Eventually("the next one has it", banked(2*1945-500))
 	report := payoutReport(t, e, treasurer, collective)
-	// A refund, two gifts that came back, and what came back.
-	want := "bank refund | bank gift gift | bank payout | bank payout"
+	// A refund, two donations that came back, and what came back.
+	want := "bank refund | bank donation donation | bank payout | bank payout"
 	if report != want {
 		t.Errorf("reported is %q, want %q", report, want)
 	}
@@ -198,7 +198,7 @@ func TestPayoutsWithoutWebhooks(t *testing.T) {
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
 	campaign, treasurer := e.Campaign("vallon")
 	const collective = "collectives/vallon"
-	pay(t, e, give(t, e.Conn, gift(campaign)))
+	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	e.Clock.Advance(8 * day)
 	if _, err := e.Sim.CreatePayout("", 1000, "eur"); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func booksAgainstStripe(t rapid.TB, e *apptest.Env, collectives ...string) strin
 	return cmp.Diff(want, got)
 }
 
-// moved reads a gift's transaction back, and checks that it balances.
+// moved reads a donation's transaction back, and checks that it balances.
 func moved(t rapid.TB, tx *ledgerv1.Transaction) (m money) {
 	t.Helper()
 	var sum int64
@@ -79,7 +79,7 @@ func moved(t rapid.TB, tx *ledgerv1.Transaction) (m money) {
 	return m
 }
 
-// TestBooksEqualStripe plays random histories of gifts, duplicates, reorderings, losses and
+// TestBooksEqualStripe plays random histories of donations, duplicates, reorderings, losses and
 // restarts. Each must end with books that equal Stripe's balance transactions, to the cent, and
 // with the progress that follows from them.
 func TestBooksEqualStripe(t *testing.T) {
@@ -117,13 +117,13 @@ type history struct {
 }
 
 func (h *history) give(t *rapid.T) {
-	req := gift(h.campaign)
+	req := donationTo(h.campaign)
 	req.Amount = apptest.Euros(rapid.Int64Range(1_00, 800_00).Draw(t, "amount"))
 	client := donationsv1.NewDonationsServiceClient(h.e.Conn)
 	for range rapid.IntRange(1, 2).Draw(t, "times") {
 		d, err := client.CreateDonation(h.e.Context(), req)
 		if err != nil {
-			t.Fatalf("start a gift: %v", err)
+			t.Fatalf("start a donation: %v", err)
 		}
 		for _, s := range h.e.Sim.Sessions("") {
 			if s.URL == d.GetCheckoutUrl() && (len(h.open) == 0 || h.open[len(h.open)-1] != s.ID) {
@@ -227,7 +227,7 @@ func (h *history) progress(t rapid.TB) (settled, pending int64) {
 	return progress(t, h.e.Conn, h.campaign)
 }
 
-// wantDonations checks that no gift was made of a repeated request, and that those that were paid
+// wantDonations checks that no donation was made of a repeated request, and that those that were paid
 // say so.
 func (h *history) wantDonations(t *rapid.T) {
 	list, err := donationsv1.NewDonationsServiceClient(h.e.Conn).ListDonations(apptest.WithKey(h.e.Context(), h.e.OperatorKey),
@@ -236,7 +236,7 @@ func (h *history) wantDonations(t *rapid.T) {
 		t.Fatal(err)
 	}
 	if len(list.GetDonations()) != h.started && h.started <= 200 {
-		t.Errorf("%d gifts, started %d", len(list.GetDonations()), h.started)
+		t.Errorf("%d donations, started %d", len(list.GetDonations()), h.started)
 	}
 	var succeeded int64
 	for _, d := range list.GetDonations() {
@@ -245,6 +245,6 @@ func (h *history) wantDonations(t *rapid.T) {
 		}
 	}
 	if succeeded != h.paid {
-		t.Errorf("gifts that succeeded sum to %d, paid were %d", succeeded, h.paid)
+		t.Errorf("donations that succeeded sum to %d, paid were %d", succeeded, h.paid)
 	}
 }

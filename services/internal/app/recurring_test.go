@@ -26,7 +26,7 @@ const (
 	recurringCanceled = recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED
 )
 
-// months is a campaign with a monthly gift of 20 €.
+// months is a campaign with a monthly donation of 20 €.
 type months struct {
 	t                      *testing.T
 	e                      *apptest.Env
@@ -41,7 +41,7 @@ func startMonthly(t *testing.T, e *apptest.Env, slug string) *months {
 	t.Helper()
 	m := &months{t: t, e: e, slug: slug, client: recurringv1.NewRecurringServiceClient(e.Conn)}
 	m.campaign, m.owner = e.Campaign(slug)
-	req := gift(m.campaign)
+	req := donationTo(m.campaign)
 	req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
 	m.first = give(t, e.Conn, req)
 	return m
@@ -81,8 +81,8 @@ func (m *months) get() *recurringv1.RecurringDonation {
 	return r
 }
 
-// gifts are the campaign's, newest first.
-func (m *months) gifts() []*donationsv1.Donation {
+// donations are the campaign's, newest first.
+func (m *months) donations() []*donationsv1.Donation {
 	m.t.Helper()
 	list, err := donationsv1.NewDonationsServiceClient(m.e.Conn).ListDonations(apptest.WithKey(m.t.Context(), m.owner),
 		&donationsv1.ListDonationsRequest{Parent: m.campaign})
@@ -92,19 +92,19 @@ func (m *months) gifts() []*donationsv1.Donation {
 	return list.GetDonations()
 }
 
-// wantBooked waits until there are so many gifts, all booked, that bring the amount together.
+// wantBooked waits until there are so many donations, all booked, that bring the amount together.
 func (m *months) wantBooked(count int, minor int64) {
 	m.t.Helper()
 	m.e.Eventually(fmt.Sprintf("%d months of %d in all are booked", count, minor), func() bool {
 		booked, sum := 0, int64(0)
-		for _, d := range m.gifts() {
+		for _, d := range m.donations() {
 			if d.GetBookTime() != nil && d.GetRecurringDonation() == m.name() {
 				booked++
 				sum += d.GetAmount().GetAmountMinor()
 			}
 		}
 		settled, _ := progress(m.t, m.e.Conn, m.campaign)
-		return booked == count && len(m.gifts()) == count && sum == minor && settled == minor
+		return booked == count && len(m.donations()) == count && sum == minor && settled == minor
 	})
 }
 
@@ -130,7 +130,7 @@ func (m *months) nextMonth() {
 	m.e.Clock.Set(m.atStripe().PeriodEnd.Add(90 * time.Minute))
 }
 
-func TestAMonthlyGiftGoesOn(t *testing.T) {
+func TestAMonthlyDonationGoesOn(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{FeeDelay: time.Second})
 	m := payMonthly(t, e, "vallon")
 	e.Sim.SettleFees()
@@ -138,15 +138,15 @@ func TestAMonthlyGiftGoesOn(t *testing.T) {
 	m.becomes("it goes on", func(r *recurringv1.RecurringDonation) bool {
 		return r.GetState() == recurringActive && r.GetPeriodEndTime().AsTime().Equal(m.atStripe().PeriodEnd)
 	})
-	if got := m.gifts()[0].GetName(); got != m.first.GetName() {
-		t.Errorf("the first month is %s, want the gift that was started, %s", got, m.first.GetName())
+	if got := m.donations()[0].GetName(); got != m.first.GetName() {
+		t.Errorf("the first month is %s, want the donation that was started, %s", got, m.first.GetName())
 	}
 	for month := int64(2); month <= 4; month++ {
 		m.nextMonth()
 		e.Sim.SettleFees()
 		m.wantBooked(int(month), month*20_00)
 	}
-	if state := outcome(t, e.Conn, m.gifts()[0]); state != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
+	if state := outcome(t, e.Conn, m.donations()[0]); state != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
 		t.Errorf("a later month is %v", state)
 	}
 	wantBooksOfStripe(t, e, "vallon")
@@ -156,7 +156,7 @@ func TestAMonthlyGiftGoesOn(t *testing.T) {
 		t.Errorf("the list is %v, %v", list, err)
 	}
 	t.Run("a refund finds its month", func(t *testing.T) {
-		latest := m.gifts()[0]
+		latest := m.donations()[0]
 		treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 		_, err := refundsv1.NewRefundsServiceClient(e.Conn).CreateRefund(apptest.WithKey(t.Context(), treasurer), &refundsv1.CreateRefundRequest{
 			Parent: latest.GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR,
@@ -166,7 +166,7 @@ func TestAMonthlyGiftGoesOn(t *testing.T) {
 		}
 		e.Eventually("the month is given back", func() bool {
 			settled, _ := progress(t, e.Conn, m.campaign)
-			return m.gifts()[0].GetState() == donationsv1.DonationState_DONATION_STATE_REFUNDED && settled == 60_00
+			return m.donations()[0].GetState() == donationsv1.DonationState_DONATION_STATE_REFUNDED && settled == 60_00
 		})
 	})
 }
@@ -196,7 +196,7 @@ func TestTheFirstInvoiceIsNotLostWhenItComesBeforeTheSession(t *testing.T) {
 			e.Sim.SetDelivery(stripesim.Delivery{})
 			of := map[string]string{}
 			for _, event := range e.Sim.Events("") {
-				of[event.Type] = event.ID // of this gift, the latest
+				of[event.Type] = event.ID // of this donation, the latest
 			}
 			for _, kind := range order {
 				for range 2 {
@@ -209,8 +209,8 @@ func TestTheFirstInvoiceIsNotLostWhenItComesBeforeTheSession(t *testing.T) {
 				}
 			}
 			m.wantBooked(1, 20_00)
-			if got := m.gifts()[0].GetName(); got != m.first.GetName() {
-				t.Errorf("the month is %s, want the gift that was started, %s", got, m.first.GetName())
+			if got := m.donations()[0].GetName(); got != m.first.GetName() {
+				t.Errorf("the month is %s, want the donation that was started, %s", got, m.first.GetName())
 			}
 		})
 	}
@@ -286,7 +286,7 @@ func TestAMonthThatCannotBePaid(t *testing.T) {
 	})
 }
 
-func TestMembersEndAMonthlyGift(t *testing.T) {
+func TestMembersEndAMonthlyDonation(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		client := recurringv1.NewRecurringServiceClient(conn)
@@ -329,7 +329,7 @@ func TestMembersEndAMonthlyGift(t *testing.T) {
 	})
 }
 
-func TestMonthlyGiftsEndWithTheirCampaign(t *testing.T) {
+func TestMonthlyDonationsEndWithTheirCampaign(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	m := payMonthly(t, e, "vallon")
 	m.wantBooked(1, 20_00)
@@ -354,7 +354,7 @@ func TestMonthlyGiftsEndWithTheirCampaign(t *testing.T) {
 }
 
 // TestARefundLeadsToItsMonth gives a month back before its payment is in Stripe's balance, and loses every event:
-// the refund names a payment without metadata, and its invoice leads to the gift.
+// the refund names a payment without metadata, and its invoice leads to the donation.
 func TestARefundLeadsToItsMonth(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{SyncEvery: 300 * time.Millisecond, FeeDelay: 24 * time.Hour})
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
@@ -369,7 +369,7 @@ func TestARefundLeadsToItsMonth(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Eventually("the refund finds the month", func() bool {
-		return m.gifts()[0].GetState() == donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED
+		return m.donations()[0].GetState() == donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED
 	})
 	e.Sim.SettleFees()
 	e.Eventually("both are booked", func() bool { settled, _ := progress(t, e.Conn, m.campaign); return settled == 12_00 })

@@ -145,7 +145,7 @@ func TestWhatIsSetInTheDashboardIsTold(t *testing.T) {
 			})
 			page := e.URL + "/c/" + slug + "/avocate/monthly/" + m.name()[len(m.name())-36:]
 			text, _ := browse(t, page+"/open?lang=en", url.Values{"token": {openLink(t, m, box)}})
-			for _, want := range []string{"It is paused until", "Next gift:", "It ends on", "This end was chosen at Stripe.", "Stop my monthly gift", "Change the amount"} {
+			for _, want := range []string{"It is paused until", "Next donation:", "It ends on", "This end was chosen at Stripe.", "Stop my monthly donation", "Change the amount"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the page does not say %q: %s", want, text)
 				}
@@ -171,7 +171,7 @@ func TestWhatIsSetInTheDashboardIsTold(t *testing.T) {
 	}
 }
 
-// A link opens its monthly gift once, and a read that fails is no opening.
+// A link opens its monthly donation once, and a read that fails is no opening.
 func TestALinkIsNotSpentByAFailingRead(t *testing.T) {
 	box := mailtest.Start(t)
 	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL()})

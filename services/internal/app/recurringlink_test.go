@@ -36,7 +36,7 @@ func openLink(t *testing.T, m *months, box *mailtest.Server) string {
 	return link.Query().Get("token")
 }
 
-func TestADonorManagesAMonthlyGiftByALink(t *testing.T) {
+func TestADonorManagesAMonthlyDonationByALink(t *testing.T) {
 	box := mailtest.Start(t)
 	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL()})
 	m := payMonthly(t, e, "vallon")
@@ -59,7 +59,7 @@ func TestADonorManagesAMonthlyGiftByALink(t *testing.T) {
 	refused("a link's token is no page's", "MANAGE_TOKEN_INVALID", err)
 	other := payMonthly(t, e, "other")
 	_, err = m.client.StopRecurringDonation(ctx, &recurringv1.StopRecurringDonationRequest{Name: other.name(), ManageToken: page})
-	refused("a page's token is of one gift", "MANAGE_TOKEN_INVALID", err)
+	refused("a page's token is of one donation", "MANAGE_TOKEN_INVALID", err)
 
 	t.Run("changes what is given from the next month on", func(t *testing.T) {
 		change := func(minor int64) (*recurringv1.RecurringDonation, error) {
@@ -102,7 +102,7 @@ func TestADonorManagesAMonthlyGiftByALink(t *testing.T) {
 	}
 	wantBooksOfStripe(t, e, "vallon", "other")
 
-	t.Run("nobody learns whether there is a gift", func(t *testing.T) {
+	t.Run("nobody learns whether there is a donation", func(t *testing.T) {
 		before := len(box.Mails())
 		missing := m.name()[:len(m.name())-36] + uuid.NewString()
 		if _, err := m.client.RequestManageLink(ctx, &recurringv1.RequestManageLinkRequest{Name: missing}); err != nil {

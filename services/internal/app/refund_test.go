@@ -31,8 +31,8 @@ func TestRefunds(t *testing.T) {
 	k := newDesk(t, e, "vallon")
 	var left int64 // what the campaign should have
 
-	t.Run("gives a gift back in parts until nothing is left", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+	t.Run("gives a donation back in parts until nothing is left", func(t *testing.T) {
+		d, charge := k.paid(t, 20_00)
 		first := k.becomes(t, k.create(t, k.treasurer, ask(d, 5_00)), succeeded)
 		if first.GetStripeRefund() == "" || first.GetRequester() == "" || first.GetSubmitTime() == nil {
 			t.Errorf("the refund is %v", first)
@@ -40,12 +40,12 @@ func TestRefunds(t *testing.T) {
 		k.becomes(t, k.create(t, k.owner, ask(d, 3_00)), succeeded)
 		k.settles(t, 12_00)
 		if got := k.donation(t, d); got.GetState() != donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED ||
-			got.GetAmountGivenBack().GetAmountMinor() != 8_00 {
-			t.Errorf("the gift is %v", got)
+			got.GetAmountRefunded().GetAmountMinor() != 8_00 {
+			t.Errorf("the donation is %v", got)
 		}
 		told, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
 			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
-		if err != nil || told.GetAmountGivenBack().GetAmountMinor() != 8_00 || told.GetDisputed() {
+		if err != nil || told.GetAmountRefunded().GetAmountMinor() != 8_00 || told.GetDisputed() {
 			t.Errorf("the donor is told %v, %v", told, err)
 		}
 		k.refuse(t, ask(d, 12_01), codes.FailedPrecondition, "REFUND_TOO_LARGE")
@@ -55,9 +55,9 @@ func TestRefunds(t *testing.T) {
 		}
 		k.settles(t, left)
 		if got := k.donation(t, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_REFUNDED {
-			t.Errorf("the gift is %v", got)
+			t.Errorf("the donation is %v", got)
 		}
-		if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK {
+		if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED {
 			t.Errorf("the donor is told %v", got)
 		}
 		k.refuse(t, ask(d, 0), codes.FailedPrecondition, "REFUND_TOO_LARGE")
@@ -74,7 +74,7 @@ func TestRefunds(t *testing.T) {
 
 	t.Run("is one refund however often it is sent", func(t *testing.T) {
 		e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
-			d, charge := k.gift(t, 20_00)
+			d, charge := k.paid(t, 20_00)
 			left += 15_00
 			req := ask(d, 5_00)
 			client := refundsv1.NewRefundsServiceClient(conn)
@@ -107,7 +107,7 @@ func TestRefunds(t *testing.T) {
 	})
 
 	t.Run("gives back no more than is left to many who ask at once", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+		d, charge := k.paid(t, 20_00)
 		left += 2_00
 		var asking sync.WaitGroup
 		for range 6 {
@@ -127,9 +127,9 @@ func TestRefunds(t *testing.T) {
 	})
 
 	t.Run("refuses what is not there to give back", func(t *testing.T) {
-		unpaid := give(t, e.Conn, gift(k.campaign))
-		k.refuse(t, ask(unpaid, 5_00), codes.FailedPrecondition, "GIFT_NOT_PAID")
-		d, _ := k.gift(t, 20_00)
+		unpaid := give(t, e.Conn, donationTo(k.campaign))
+		k.refuse(t, ask(unpaid, 5_00), codes.FailedPrecondition, "DONATION_NOT_PAID")
+		d, _ := k.paid(t, 20_00)
 		left += 20_00
 		dollars := ask(d, 5_00)
 		dollars.Amount.CurrencyCode = "USD"
@@ -144,7 +144,7 @@ func TestRefunds(t *testing.T) {
 	})
 
 	t.Run("finds refunds of the dashboard, of which an event tells the sum alone", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+		d, charge := k.paid(t, 20_00)
 		left += 13_00
 		for range 2 {
 			if _, err := e.Sim.Refund(charge, 3_50); err != nil {
@@ -161,7 +161,7 @@ func TestRefunds(t *testing.T) {
 	})
 
 	t.Run("waits while the balance is too low", func(t *testing.T) {
-		d, _ := k.gift(t, 20_00)
+		d, _ := k.paid(t, 20_00)
 		if err := e.Sim.SetLowBalance("", true); err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestRefunds(t *testing.T) {
 	})
 
 	t.Run("comes back when it fails after it succeeded, and members are told", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+		d, charge := k.paid(t, 20_00)
 		r := k.becomes(t, k.create(t, k.treasurer, ask(d, 0)), succeeded)
 		k.settles(t, left)
 		if err := e.Sim.FailRefund(r.GetStripeRefund(), "expired_or_canceled_card"); err != nil {
@@ -207,7 +207,7 @@ func TestRefunds(t *testing.T) {
 		if err := e.Sim.SetRefundedFee("", 100); err != nil {
 			t.Fatal(err)
 		}
-		d, _ := k.gift(t, 20_00)
+		d, _ := k.paid(t, 20_00)
 		k.becomes(t, k.create(t, k.treasurer, ask(d, 0)), succeeded)
 		k.settles(t, left)
 		if err := e.Sim.SetRefundedFee("", 0); err != nil {
@@ -216,7 +216,7 @@ func TestRefunds(t *testing.T) {
 	})
 
 	t.Run("fails, and says why, when Stripe refuses what was not known here", func(t *testing.T) {
-		d, charge := k.gift(t, 20_00)
+		d, charge := k.paid(t, 20_00)
 		e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
 		defer e.Sim.SetDelivery(stripesim.Delivery{})
 		if _, err := e.Sim.Refund(charge, 0); err != nil {
@@ -238,7 +238,7 @@ func TestRefundsThatASecondMemberApproves(t *testing.T) {
 		as := func(key string) context.Context { return apptest.WithKey(t.Context(), key) }
 
 		t.Run("a large one waits for another key than the one that asked", func(t *testing.T) {
-			d, charge := k.gift(t, 20_00)
+			d, charge := k.paid(t, 20_00)
 			r := k.create(t, k.treasurer, ask(d, 10_01))
 			if r.GetState() != awaiting {
 				t.Fatalf("it is %v", r.GetState())
@@ -269,7 +269,7 @@ func TestRefundsThatASecondMemberApproves(t *testing.T) {
 		})
 
 		t.Run("splitting does not evade it", func(t *testing.T) {
-			d, _ := k.gift(t, 20_00)
+			d, _ := k.paid(t, 20_00)
 			k.becomes(t, k.create(t, k.treasurer, ask(d, 6_00)), succeeded)
 			small := k.create(t, k.treasurer, ask(d, 4_00))
 			if small.GetState() == awaiting {
@@ -285,8 +285,8 @@ func TestRefundsThatASecondMemberApproves(t *testing.T) {
 			}
 		})
 
-		t.Run("one that is rejected or called off leaves the gift alone", func(t *testing.T) {
-			d, charge := k.gift(t, 20_00)
+		t.Run("one that is rejected or called off leaves the donation alone", func(t *testing.T) {
+			d, charge := k.paid(t, 20_00)
 			rejected := k.create(t, k.treasurer, ask(d, 15_00))
 			if _, err := client.RejectRefund(as(k.second), &refundsv1.RejectRefundRequest{Name: rejected.GetName()}); err != nil {
 				t.Fatal(err)
@@ -322,7 +322,7 @@ func TestARefundWhoseAnswerIsLost(t *testing.T) {
 		"to too many calls at once": {Status: 429, Code: "lock_timeout"},
 	} {
 		t.Run(what+" is one refund", func(t *testing.T) {
-			d, charge := k.gift(t, 20_00)
+			d, charge := k.paid(t, 20_00)
 			// Events would tell as well.
 			e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
 			defer e.Sim.SetDelivery(stripesim.Delivery{})
@@ -342,7 +342,7 @@ func TestARefundWhoseAnswerIsLost(t *testing.T) {
 func TestARefundWhoseProgramIsKilled(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	k := newDesk(t, e, "vallon")
-	d, charge := k.gift(t, 20_00)
+	d, charge := k.paid(t, 20_00)
 	e.StopApp()
 	program := e.NewProcess()
 	program.Start()
@@ -376,7 +376,7 @@ func TestRefundsOfWhichNoEventComes(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{SyncEvery: time.Second})
 	k := newDesk(t, e, "vallon")
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
-	d, charge := k.gift(t, 20_00)
+	d, charge := k.paid(t, 20_00)
 	id, err := e.Sim.Refund(charge, 8_00)
 	if err != nil {
 		t.Fatal(err)

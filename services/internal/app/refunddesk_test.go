@@ -15,7 +15,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// desk is a collective whose treasurer and owner give gifts back.
+// desk is a collective whose treasurer and owner give donations back.
 type desk struct {
 	e                              *apptest.Env
 	slug, campaign, collective     string
@@ -32,10 +32,10 @@ func newDesk(t *testing.T, e *apptest.Env, slug string) *desk {
 	return k
 }
 
-// gift is paid and booked; charge is its id at Stripe.
-func (k *desk) gift(t *testing.T, minor int64) (d *donationsv1.Donation, charge string) {
+// paid is a donation that is paid and booked; charge is its id at Stripe.
+func (k *desk) paid(t *testing.T, minor int64) (d *donationsv1.Donation, charge string) {
 	t.Helper()
-	req := gift(k.campaign)
+	req := donationTo(k.campaign)
 	req.Amount = apptest.Euros(minor)
 	d = give(t, k.e.Conn, req)
 	page := session(t, k.e, d).ID
@@ -45,7 +45,7 @@ func (k *desk) gift(t *testing.T, minor int64) (d *donationsv1.Donation, charge 
 			charge = s.ChargeID
 		}
 	}
-	k.e.Eventually("the gift is booked", func() bool { return k.donation(t, d).GetBookTime() != nil })
+	k.e.Eventually("the donation is booked", func() bool { return k.donation(t, d).GetBookTime() != nil })
 	return d, charge
 }
 

@@ -11,11 +11,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// paidTwice is a gift of 20 € whose page was opened again twice, and paid both times; own and surplus are the charges,
+// paidTwice is a donation of 20 € whose page was opened again twice, and paid both times; own and surplus are the charges,
 // in the order that they were booked.
 func (k *desk) paidTwice(t *testing.T) (d *donationsv1.Donation, own, surplus string) {
 	t.Helper()
-	d = give(t, k.e.Conn, gift(k.campaign))
+	d = give(t, k.e.Conn, donationTo(k.campaign))
 	closed := session(t, k.e, d).ID
 	first := recovered(t, k.e, d)
 	second, err := k.e.Sim.Recover(closed)
@@ -44,7 +44,7 @@ func (k *desk) gone(t *testing.T, charge string, minor int64) {
 	}
 }
 
-// known waits until so many refunds of a gift are known.
+// known waits until so many refunds of a donation are known.
 func (k *desk) known(t *testing.T, d *donationsv1.Donation, n int) {
 	t.Helper()
 	k.e.Eventually("its refunds are known", func() bool {
@@ -52,15 +52,15 @@ func (k *desk) known(t *testing.T, d *donationsv1.Donation, n int) {
 	})
 }
 
-func TestAGiftThatWasPaidTwiceGoesBack(t *testing.T) {
+func TestADonationThatWasPaidTwiceGoesBack(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	k := newDesk(t, e, "vallon")
 	var left int64 // what the campaign should have
 	is := func(t *testing.T, d *donationsv1.Donation, state donationsv1.DonationState, back int64, told donationsv1.DonationOutcome) {
 		t.Helper()
 		got := k.donation(t, d)
-		if got.GetState() != state || got.GetAmountGivenBack().GetAmountMinor() != back {
-			t.Errorf("the gift is %v, and %d of it back", got.GetState(), got.GetAmountGivenBack().GetAmountMinor())
+		if got.GetState() != state || got.GetAmountRefunded().GetAmountMinor() != back {
+			t.Errorf("the donation is %v, and %d of it back", got.GetState(), got.GetAmountRefunded().GetAmountMinor())
 		}
 		if at := outcome(t, e.Conn, d); at != told {
 			t.Errorf("the donor is told %v", at)
@@ -71,7 +71,7 @@ func TestAGiftThatWasPaidTwiceGoesBack(t *testing.T) {
 		partly   = donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED
 		refunded = donationsv1.DonationState_DONATION_STATE_REFUNDED
 		received = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
-		back     = donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK
+		back     = donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED
 	)
 	tooLarge := func(t *testing.T, d *donationsv1.Donation, minor int64) {
 		t.Helper()

@@ -15,15 +15,15 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// TestAGiftIsProven has the program seal by itself, and a donor check their gift with the command.
-func TestAGiftIsProven(t *testing.T) {
+// TestADonationIsProven has the program seal by itself, and a donor check their donation with the command.
+func TestADonationIsProven(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
-	donation := give(t, e.Conn, gift(campaign))
+	donation := give(t, e.Conn, donationTo(campaign))
 	pay(t, e, donation)
 	books := ledgerv1.NewLedgerServiceClient(e.Conn)
-	e.Eventually("the gift is sealed", func() bool {
-		_, err := books.GetGiftProof(e.Context(), &ledgerv1.GetGiftProofRequest{Name: donation.GetName()})
+	e.Eventually("the donation is sealed", func() bool {
+		_, err := books.GetDonationProof(e.Context(), &ledgerv1.GetDonationProofRequest{Name: donation.GetName()})
 		if err != nil && status.Code(err) != codes.NotFound {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestAGiftIsProven(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		proof, err := books.GetGiftProof(t.Context(), &ledgerv1.GetGiftProofRequest{Name: donation.GetName()})
+		proof, err := books.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: donation.GetName()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestAGiftIsProven(t *testing.T) {
 		if err := app.VerifyProof(proof.GetCode(), checkpoint.GetVerifierKey(), &told); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(told.String(), donation.GetName()) || !strings.Contains(told.String(), "gift") {
+		if !strings.Contains(told.String(), donation.GetName()) || !strings.Contains(told.String(), "donation") {
 			t.Errorf("told:\n%s", told.String())
 		}
 		t.Run("who may not read the books gets no other proof", func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestAPeriodIsClosedByItsTreasurer(t *testing.T) {
 	campaign, _ := e.Campaign("vallon")
 	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
-	pay(t, e, give(t, e.Conn, gift(campaign)))
+	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled > 0 })
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		books := ledgerv1.NewLedgerServiceClient(conn)

@@ -185,7 +185,7 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 		}
 		return strings.Replace(name, "collectives/other", "collectives/vallon", 1)
 	}
-	cheque, err := hand.CreateOfflineGift(theirs.ctx(t), theirs.cheque(70_00))
+	cheque, err := hand.CreateOfflineDonation(theirs.ctx(t), theirs.cheque(70_00))
 	offline := must(cheque.GetName(), err)
 	owed, err := hand.CreateExpense(theirs.ctx(t), theirs.invoice("F-9", 90_00))
 	expense := must(owed.GetName(), err)
@@ -198,10 +198,10 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 	_, err = hand.ImportBankStatement(theirs.ctx(t), statement)
 	must("", err)
 	line := must(theirs.lines(t, e.Conn)[33_00].GetName(), nil)
-	gift := must(m.gifts()[0].GetName(), nil)
+	donation := must(m.donations()[0].GetName(), nil)
 	refunds := refundsv1.NewRefundsServiceClient(e.Conn)
 	back, err := refunds.CreateRefund(apptest.WithKey(t.Context(), theirs.key), &refundsv1.CreateRefundRequest{
-		Parent: m.gifts()[0].GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, Amount: apptest.Euros(5_00),
+		Parent: m.donations()[0].GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, Amount: apptest.Euros(5_00),
 	})
 	refund := must(back.GetName(), err)
 	recurring := must(m.name(), nil)
@@ -209,18 +209,18 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 	ctx := apptest.WithKey(t.Context(), owner)
 	monthly, notices := recurringv1.NewRecurringServiceClient(e.Conn), noticesv1.NewNoticesServiceClient(e.Conn)
 	for what, ask := range map[string]func() error{
-		"a gift": func() error {
-			_, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonation(ctx, &donationsv1.GetDonationRequest{Name: gift})
+		"a donation": func() error {
+			_, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonation(ctx, &donationsv1.GetDonationRequest{Name: donation})
 			return err
 		},
-		"to give a gift back": func() error {
+		"to give a donation back": func() error {
 			_, err := refunds.CreateRefund(ctx, &refundsv1.CreateRefundRequest{
-				Parent: gift, RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_OTHER,
+				Parent: donation, RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_OTHER,
 			})
 			return err
 		},
-		"the refunds of a gift": func() error {
-			_, err := refunds.ListRefunds(ctx, &refundsv1.ListRefundsRequest{Parent: gift})
+		"the refunds of a donation": func() error {
+			_, err := refunds.ListRefunds(ctx, &refundsv1.ListRefundsRequest{Parent: donation})
 			return err
 		},
 		"a refund": func() error { _, err := refunds.GetRefund(ctx, &refundsv1.GetRefundRequest{Name: refund}); return err },
@@ -236,20 +236,20 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 			_, err := refunds.CancelRefund(ctx, &refundsv1.CancelRefundRequest{Name: refund})
 			return err
 		},
-		"a monthly gift": func() error {
+		"a monthly donation": func() error {
 			_, err := monthly.GetRecurringDonation(ctx, &recurringv1.GetRecurringDonationRequest{Name: recurring})
 			return err
 		},
-		"to end a monthly gift": func() error {
+		"to end a monthly donation": func() error {
 			_, err := monthly.CancelRecurringDonation(ctx, &recurringv1.CancelRecurringDonationRequest{Name: recurring})
 			return err
 		},
-		"an offline gift": func() error {
-			_, err := hand.GetOfflineGift(ctx, &treasuryv1.GetOfflineGiftRequest{Name: offline})
+		"an offline donation": func() error {
+			_, err := hand.GetOfflineDonation(ctx, &treasuryv1.GetOfflineDonationRequest{Name: offline})
 			return err
 		},
-		"to reverse an offline gift": func() error {
-			_, err := hand.ReverseOfflineGift(ctx, &treasuryv1.ReverseOfflineGiftRequest{Name: offline, RequestId: uuid.NewString(), Reason: "x"})
+		"to reverse an offline donation": func() error {
+			_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: offline, RequestId: uuid.NewString(), Reason: "x"})
 			return err
 		},
 		"a pledge":   func() error { _, err := hand.GetPledge(ctx, &treasuryv1.GetPledgeRequest{Name: pledge}); return err },

@@ -12,7 +12,7 @@ import (
 // aWeek is five business days, whatever day it is.
 const aWeek = 7 * 24 * time.Hour
 
-// stateOf is a gift as members see it.
+// stateOf is a donation as members see it.
 func stateOf(t *testing.T, e *apptest.Env, owner string, d *donationsv1.Donation) *donationsv1.Donation {
 	t.Helper()
 	got, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonation(apptest.WithKey(t.Context(), owner),
@@ -23,14 +23,14 @@ func stateOf(t *testing.T, e *apptest.Env, owner string, d *donationsv1.Donation
 	return got
 }
 
-// debit begins a gift by SEPA debit, and waits until it is known to be under way.
+// debit begins a donation by SEPA debit, and waits until it is known to be under way.
 func debit(t *testing.T, e *apptest.Env, owner, campaign string, iban stripesim.IBAN) *donationsv1.Donation {
 	t.Helper()
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	if err := e.Sim.PayByDebit(session(t, e, d).ID, iban); err != nil {
 		t.Fatal(err)
 	}
-	e.Eventually("the gift is pending", func() bool {
+	e.Eventually("the donation is pending", func() bool {
 		return stateOf(t, e, owner, d).GetState() == donationsv1.DonationState_DONATION_STATE_PENDING
 	})
 	return d
@@ -47,7 +47,7 @@ func withDebits(t *testing.T) (e *apptest.Env, campaign, owner string) {
 }
 
 // Named after the bug that others shipped.
-func TestUnpaidSEPAGiftsBookedOnCompleted(t *testing.T) {
+func TestUnpaidSEPADonationsBookedOnCompleted(t *testing.T) {
 	e, campaign, owner := withDebits(t)
 	d := debit(t, e, owner, campaign, stripesim.IBANPaid)
 	if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING {
@@ -68,7 +68,7 @@ func TestUnpaidSEPAGiftsBookedOnCompleted(t *testing.T) {
 		})
 		got := stateOf(t, e, owner, d)
 		if got.GetState() != donationsv1.DonationState_DONATION_STATE_SUCCEEDED || got.GetBookTime() == nil {
-			t.Errorf("the gift is %v", got)
+			t.Errorf("the donation is %v", got)
 		}
 		if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
 			t.Errorf("the donor is told %v", got)
@@ -109,7 +109,7 @@ func TestADebitThatFails(t *testing.T) {
 	e, campaign, owner := withDebits(t)
 	d := debit(t, e, owner, campaign, stripesim.IBANNoFunds)
 	e.Clock.Advance(aWeek)
-	e.Eventually("the gift has failed", func() bool {
+	e.Eventually("the donation has failed", func() bool {
 		return stateOf(t, e, owner, d).GetState() == donationsv1.DonationState_DONATION_STATE_FAILED
 	})
 	if got := outcome(t, e.Conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID {
@@ -126,7 +126,7 @@ func TestADebitThatFails(t *testing.T) {
 func TestADebitWithoutAnyEvent(t *testing.T) {
 	e, campaign, owner := withDebits(t)
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
-	paid, refused := give(t, e.Conn, gift(campaign)), give(t, e.Conn, gift(campaign))
+	paid, refused := give(t, e.Conn, donationTo(campaign)), give(t, e.Conn, donationTo(campaign))
 	for d, iban := range map[*donationsv1.Donation]stripesim.IBAN{paid: stripesim.IBANPaid, refused: stripesim.IBANRefused} {
 		if err := e.Sim.PayByDebit(session(t, e, d).ID, iban); err != nil {
 			t.Fatal(err)

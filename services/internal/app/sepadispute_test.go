@@ -36,7 +36,7 @@ func TestADebitDisputedWeeksAndMonthsLater(t *testing.T) {
 		}
 		k.settles(t, 0)
 		if got := k.donation(t, d); !got.GetDisputed() {
-			t.Errorf("the gift is %v", got)
+			t.Errorf("the donation is %v", got)
 		}
 	}
 	if told := k.notices(t); len(told["dispute_lost"]) != 2 {

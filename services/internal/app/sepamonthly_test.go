@@ -12,7 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// debitMonthly starts a monthly gift whose first month is at the bank, and known to be.
+// debitMonthly starts a monthly donation whose first month is at the bank, and known to be.
 func debitMonthly(t *testing.T, e *apptest.Env, slug string, iban stripesim.IBAN) *months {
 	t.Helper()
 	if err := e.Sim.OfferDebits("", true); err != nil {
@@ -90,7 +90,7 @@ func TestMonthsByDebit(t *testing.T) {
 	e.Clock.Advance(3 * aWeek)
 	e.Eventually("the third month is taken back", func() bool {
 		settled, _ := progress(t, e.Conn, m.campaign)
-		return settled == 40_00 && m.gifts()[0].GetState() == donationsv1.DonationState_DONATION_STATE_DISPUTED
+		return settled == 40_00 && m.donations()[0].GetState() == donationsv1.DonationState_DONATION_STATE_DISPUTED
 	})
 	wantBooksOfStripe(t, e, "vallon")
 }
@@ -147,8 +147,8 @@ func TestMonthsByDebitWithoutAnyEvent(t *testing.T) {
 	wantBooksOfStripe(t, e, "paid", "refused")
 }
 
-// Members void an invoice while its debit is at the bank: the money comes, and is the donor's gift.
-func TestMoneyOfAVoidedInvoiceIsAGift(t *testing.T) {
+// Members void an invoice while its debit is at the bank: the money comes, and is the donor's donation.
+func TestMoneyOfAVoidedInvoiceIsADonation(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	m := debitMonthly(t, e, "vallon", stripesim.IBANPaid)
 	e.Clock.Advance(aWeek)
@@ -181,7 +181,7 @@ func TestMonthsInTheDonorsOwnCurrency(t *testing.T) {
 		t.Fatalf("%v, %v", list, err)
 	}
 	for _, tx := range list.GetTransactions() {
-		if tx.GetKind() != "gift" || tx.GetExchangeRate() != "1.25" || tx.GetOriginalAmount().GetCurrencyCode() != "GBP" || tx.GetOriginalAmount().GetAmountMinor() != 16_00 {
+		if tx.GetKind() != "donation" || tx.GetExchangeRate() != "1.25" || tx.GetOriginalAmount().GetCurrencyCode() != "GBP" || tx.GetOriginalAmount().GetAmountMinor() != 16_00 {
 			t.Errorf("booked as %v", tx)
 		}
 	}

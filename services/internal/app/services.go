@@ -39,14 +39,17 @@ import (
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
-// services are those that have more to do than calls: jobs, a loop, a check at the start.
+// services are the rooms, each by its package's name.
 type services struct {
-	stripe    *stripe.Client
-	groups    *collectives.Service
-	ledger    *ledger.Service
-	donations *donations.Service
-	webhooks  *webhooks.Service
-	treasury  *treasury.Service
+	stripe      *stripe.Client
+	access      *access.Service
+	collectives *collectives.Service
+	campaigns   *campaigns.Service
+	ledger      *ledger.Service
+	donations   *donations.Service
+	treasury    *treasury.Service
+	payouts     *payouts.Service
+	webhooks    *webhooks.Service
 }
 
 // wire makes every service from the settings and registers it behind the one door.
@@ -54,7 +57,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	if a.pool, err = postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, Role: postgres.ServiceRole}); err != nil {
 		return err
 	}
-	client, err := stripe.New(stripe.Config{
+	s := &services{}
+	s.stripe, err = stripe.New(stripe.Config{
 		APIKey: cfg.StripeAPIKey, Fits: a.bindKey, BaseURL: cfg.StripeAPIBase, Rate: cfg.StripeRate, Metrics: registry,
 	})
 	if err != nil {
@@ -72,57 +76,57 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	if !sender.Enabled() {
 		a.logger.Warn("SMTP_URL is not set: no mail is sent, and members see notices only where they look")
 	}
-	groups := collectives.New(collectives.Config{
+	s.collectives = collectives.New(collectives.Config{
 		Pool:           a.pool,
 		Jobs:           jobs,
 		Mail:           sender,
-		Stripe:         client,
+		Stripe:         s.stripe,
 		PublicURL:      cfg.PublicURL,
 		OperatorEmails: cfg.AlertEmails,
 		Now:            cfg.Now,
 		Metrics:        registry,
 	})
-	keys := access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: groups.TellKeyTx})
-	causes := campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
-	books := ledger.New(ledger.Config{
+	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: s.collectives.TellKeyTx})
+	s.campaigns = campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
+	s.ledger = ledger.New(ledger.Config{
 		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: treasury.References(), Metrics: registry,
 	})
-	gifts := donations.New(donations.Config{
+	s.donations = donations.New(donations.Config{
 		Pool:        a.pool,
-		Campaigns:   causes,
-		Collectives: groups,
-		Ledger:      books,
-		Stripe:      client,
+		Campaigns:   s.campaigns,
+		Collectives: s.collectives,
+		Ledger:      s.ledger,
+		Stripe:      s.stripe,
 		Jobs:        jobs,
 		PublicURL:   cfg.PublicURL,
 		SecretKey:   cfg.SecretKey,
-		Limit:       cfg.GiftLimit,
+		Limit:       cfg.DonationLimit,
 		Now:         cfg.Now,
 		Mail:        sender,
 		Logger:      cfg.Logger,
 		Metrics:     registry,
 	})
-	byHand := treasury.New(treasury.Config{
+	s.treasury = treasury.New(treasury.Config{
 		Pool:        a.pool,
-		Campaigns:   causes,
-		Collectives: groups,
-		Ledger:      books,
-		LimitTx:     gifts.LimitTx,
+		Campaigns:   s.campaigns,
+		Collectives: s.collectives,
+		Ledger:      s.ledger,
+		LimitTx:     s.donations.LimitTx,
 		PublicURL:   cfg.PublicURL,
 		SecretKey:   cfg.SecretKey,
 		Now:         cfg.Now,
 	})
-	transfers := payouts.New(payouts.Config{
-		Pool: a.pool, Stripe: client, Ledger: books, Collectives: groups, Banked: byHand.Recognise,
+	s.payouts = payouts.New(payouts.Config{
+		Pool: a.pool, Stripe: s.stripe, Ledger: s.ledger, Collectives: s.collectives, Banked: s.treasury.Recognise,
 		Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
 	})
-	events := webhooks.New(webhooks.Config{
+	s.webhooks = webhooks.New(webhooks.Config{
 		Pool:           a.pool,
-		Donations:      gifts,
-		Collectives:    groups,
-		Ledger:         books,
-		Payouts:        transfers,
-		Stripe:         client,
+		Donations:      s.donations,
+		Collectives:    s.collectives,
+		Ledger:         s.ledger,
+		Payouts:        s.payouts,
+		Stripe:         s.stripe,
 		Jobs:           jobs,
 		Secrets:        cfg.StripeWebhookSecrets,
 		ConnectSecrets: cfg.StripeConnectWebhookSecrets,
@@ -131,16 +135,16 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:         cfg.Logger,
 		Metrics:        registry,
 	})
-	a.services = &services{stripe: client, groups: groups, ledger: books, donations: gifts, webhooks: events, treasury: byHand}
 
+	a.services = s
 	if a.rpc, err = rpc.NewServer(rpc.Config{
-		Authenticate: keys.Authenticate, Logger: cfg.Logger, Metrics: registry, Bodies: a.bodies, WriteLimit: cfg.WriteLimit,
+		Authenticate: s.access.Authenticate, Logger: cfg.Logger, Metrics: registry, Bodies: a.bodies, WriteLimit: cfg.WriteLimit,
 	}); err != nil {
 		return err
 	}
-	// A collective's book is that of the Stripe account that its gifts go to.
+	// A collective's book is that of the Stripe account that its donations go to.
 	bookOf := func(ctx context.Context, collective string) (string, error) {
-		c, err := groups.Get(ctx, collective)
+		c, err := s.collectives.Get(ctx, collective)
 		return c.StripeAccount, err
 	}
 	// A collective is known to all when it has published a campaign, and before to its own members.
@@ -149,7 +153,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		if err != nil || access.PrincipalFrom(ctx).Sees(collective) {
 			return book, err
 		}
-		published, err := causes.Published(ctx, collective)
+		published, err := s.campaigns.Published(ctx, collective)
 		if err == nil && !published {
 			err = errs.NotFound("collectives/" + collective)
 		}
@@ -164,34 +168,34 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		if err != nil {
 			return err
 		}
-		sole, err := groups.SoleOwner(ctx, book)
+		sole, err := s.collectives.SoleOwner(ctx, book)
 		if err == nil && sole != collective {
 			err = errs.Precondition("SHARED_CHART", "Several collectives have this book, and so this chart: the operator adds accounts to it.")
 		}
 		return err
 	}
 	healthv1.RegisterHealthServer(a.rpc, a.health)
-	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(keys))
-	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(groups))
-	noticesv1.RegisterNoticesServiceServer(a.rpc, collectives.NewNoticeServer(groups))
-	connectv1.RegisterConnectServiceServer(a.rpc, collectives.NewConnectServer(groups))
-	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(causes, byHand.WithSpent(gifts.Progress)))
-	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(gifts))
-	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(gifts))
-	refundsv1.RegisterRefundsServiceServer(a.rpc, donations.NewRefundServer(gifts))
-	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(gifts))
-	treasuryv1.RegisterTreasuryServiceServer(a.rpc, treasury.NewServer(byHand))
-	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(events))
-	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(books, ledger.ServerConfig{
+	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
+	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
+	noticesv1.RegisterNoticesServiceServer(a.rpc, collectives.NewNoticeServer(s.collectives))
+	connectv1.RegisterConnectServiceServer(a.rpc, collectives.NewConnectServer(s.collectives))
+	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))
+	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(s.donations))
+	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(s.donations))
+	refundsv1.RegisterRefundsServiceServer(a.rpc, donations.NewRefundServer(s.donations))
+	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(s.donations))
+	treasuryv1.RegisterTreasuryServiceServer(a.rpc, treasury.NewServer(s.treasury))
+	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(s.webhooks))
+	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(s.ledger, ledger.ServerConfig{
 		BookOf: bookOf, PublicBookOf: publicBookOf, MayAddAccount: mayAddAccount,
 		KnowsCampaign: func(ctx context.Context, collective, campaign string) error {
-			_, err := causes.Get(ctx, campaigns.Name{Collective: collective, Campaign: campaign})
+			_, err := s.campaigns.Get(ctx, campaigns.Name{Collective: collective, Campaign: campaign})
 			return err
 		},
 	}))
-	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(transfers))
+	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(s.payouts))
 	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{
-		Ledger: books, Collectives: groups, Payouts: transfers, Documents: documentsOf(a.pool), Pace: exports.DefaultPace,
+		Ledger: s.ledger, Collectives: s.collectives, Payouts: s.payouts, Documents: documentsOf(a.pool), Pace: exports.DefaultPace,
 	})))
 	return nil
 }

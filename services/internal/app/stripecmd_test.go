@@ -52,7 +52,7 @@ func TestStripeSetup(t *testing.T) {
 	t.Run("its secrets and events work", func(t *testing.T) {
 		e.SetSecrets(secrets["STRIPE_WEBHOOK_SECRET"], secrets["STRIPE_CONNECT_WEBHOOK_SECRET"])
 		e.StartApp()
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+		pay(t, e, give(t, e.Conn, donationTo(campaign)))
 		e.Eventually("a webhook brings it", func() bool {
 			settled, _ := progress(t, e.Conn, campaign)
 			return settled == 20_00

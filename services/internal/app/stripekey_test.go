@@ -84,15 +84,15 @@ func TestAKeyThatComesIntoForceLaterIsLookedAtBeforeItIsUsed(t *testing.T) {
 	e.StartApp()
 	usedOther := func(r stripesim.Request) bool { return strings.HasSuffix(r.Header.Get("Authorization"), other) }
 	e.Eventually("both keys are looked at", func() bool { return slices.ContainsFunc(e.Sim.Requests(), usedOther) })
-	give(t, e.Conn, gift(campaign))
+	give(t, e.Conn, donationTo(campaign))
 	// From here on they are of two accounts.
 	if _, err := owner.Exec(t.Context(), "UPDATE collectives.platform SET stripe_account = 'acct_another'"); err != nil {
 		t.Fatal(err)
 	}
 	e.Sim.SetAPIKeys(other)
-	_, err = donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), gift(campaign))
+	_, err = donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), donationTo(campaign))
 	if status.Code(err) != codes.Unavailable || strings.Contains(err.Error(), "acct_") {
-		t.Errorf("a gift: %v", err)
+		t.Errorf("a donation: %v", err)
 	}
 	select {
 	case <-e.App.Done():

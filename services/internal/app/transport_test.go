@@ -19,7 +19,7 @@ func TestAnEventOfAnotherVersionIsNoError(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	page := session(t, e, d).ID
 	pay(t, e, d)
 	// What a newer version says of the session is not what ours says.
@@ -29,7 +29,7 @@ func TestAnEventOfAnotherVersionIsNoError(t *testing.T) {
 	if got := deliver(t, e, "/v1/webhooks/stripe", body, sign(body, apptest.WebhookSecret, time.Now())); got != http.StatusOK {
 		t.Fatalf("HTTP %d", got)
 	}
-	e.Eventually("the gift is received, in full", func() bool {
+	e.Eventually("the donation is received, in full", func() bool {
 		return outcome(t, e.Conn, d) == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
 	})
 }
@@ -40,7 +40,7 @@ func TestAnEventRowWrittenBeforeProcessingIsNoDuplicateForEver(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	s := session(t, e, d)
 	pay(t, e, d)
 	for _, paid := range e.Sim.Sessions("") {
@@ -60,7 +60,7 @@ func TestAnEventRowWrittenBeforeProcessingIsNoDuplicateForEver(t *testing.T) {
 			t.Fatalf("HTTP %d", got)
 		}
 	}
-	post(completed(1)) // an amount that is not the gift's: applying it fails
+	post(completed(1)) // an amount that is not the donation's: applying it fails
 	e.Eventually("it failed, in sight", func() bool {
 		return received(t, e, webhooksv1.EventState_EVENT_STATE_FAILED)["evt_once"] != nil
 	})
@@ -100,11 +100,11 @@ func TestWebhookAddressesDoNotRedirect(t *testing.T) {
 func TestTheLandingPageProvesNothing(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	collective, slug, _ := strings.Cut(strings.TrimPrefix(campaign, "collectives/"), "/campaigns/")
 	id := d.GetName()[strings.LastIndex(d.GetName(), "/")+1:]
 	for _, query := range []string{"", "?lang=en", "?session_id=" + session(t, e, d).ID + "&payment_status=paid&redirect_status=succeeded"} {
-		status, _, _ := follow(t, http.MethodGet, e.URL+"/c/"+collective+"/"+slug+"/gifts/"+id+query)
+		status, _, _ := follow(t, http.MethodGet, e.URL+"/c/"+collective+"/"+slug+"/donations/"+id+query)
 		if status != http.StatusOK {
 			t.Fatalf("the page answers %d", status)
 		}

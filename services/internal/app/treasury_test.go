@@ -64,14 +64,14 @@ func (y *treasury) day(ago int) string {
 }
 
 // cash asks to record cash.
-func (y *treasury) cash(minor int64) *treasuryv1.CreateOfflineGiftRequest {
-	return &treasuryv1.CreateOfflineGiftRequest{
+func (y *treasury) cash(minor int64) *treasuryv1.CreateOfflineDonationRequest {
+	return &treasuryv1.CreateOfflineDonationRequest{
 		Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(minor),
 		Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH, ReceiveDate: y.day(3), Document: "carnet 1/12",
 	}
 }
 
-func (y *treasury) cheque(minor int64) *treasuryv1.CreateOfflineGiftRequest {
+func (y *treasury) cheque(minor int64) *treasuryv1.CreateOfflineDonationRequest {
 	req := y.cash(minor)
 	req.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
 	return req
@@ -129,15 +129,18 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 		hand := treasuryv1.NewTreasuryServiceClient(conn)
 		ctx := y.ctx(t)
 		settled, _ := progress(t, conn, y.campaign)
-		var last *treasuryv1.OfflineGift
-		enter := func(t *testing.T, req *treasuryv1.CreateOfflineGiftRequest) map[string]int64 {
+		var last *treasuryv1.OfflineDonation
+		enter := func(t *testing.T, req *treasuryv1.CreateOfflineDonationRequest) map[string]int64 {
 			t.Helper()
-			return y.books(t, conn, func() (_ proto.Message, err error) { last, err = hand.CreateOfflineGift(ctx, req); return last, err })
+			return y.books(t, conn, func() (_ proto.Message, err error) {
+				last, err = hand.CreateOfflineDonation(ctx, req)
+				return last, err
+			})
 		}
 		reverse := func(t *testing.T) map[string]int64 {
 			t.Helper()
-			req := &treasuryv1.ReverseOfflineGiftRequest{Name: last.GetName(), RequestId: uuid.NewString(), Reason: "saisi deux fois"}
-			return y.books(t, conn, func() (proto.Message, error) { return hand.ReverseOfflineGift(ctx, req) })
+			req := &treasuryv1.ReverseOfflineDonationRequest{Name: last.GetName(), RequestId: uuid.NewString(), Reason: "saisi deux fois"}
+			return y.books(t, conn, func() (proto.Message, error) { return hand.ReverseOfflineDonation(ctx, req) })
 		}
 		t.Run("cash", func(t *testing.T) {
 			wantBooks(t, enter(t, y.cash(15_00)), map[string]int64{"530": 15_00, "75411": -15_00})
@@ -148,15 +151,15 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			if now, _ := progress(t, conn, y.campaign); now != settled {
 				t.Errorf("the progress is %d after the reversal, want %d", now, settled)
 			}
-			_, err := hand.ReverseOfflineGift(ctx, &treasuryv1.ReverseOfflineGiftRequest{Name: last.GetName(), RequestId: uuid.NewString(), Reason: "x"})
-			wantError(t, err, codes.FailedPrecondition, "GIFT_REVERSED", "")
+			_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: last.GetName(), RequestId: uuid.NewString(), Reason: "x"})
+			wantError(t, err, codes.FailedPrecondition, "DONATION_REVERSED", "")
 		})
 		t.Run("a transfer", func(t *testing.T) {
 			req := y.cash(30_00)
 			req.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER
 			wantBooks(t, enter(t, req), map[string]int64{"51211": 30_00, "75411": -30_00})
 		})
-		t.Run("a cheque to the lawyer is a gift and an expense", func(t *testing.T) {
+		t.Run("a cheque to the lawyer is a donation and an expense", func(t *testing.T) {
 			req := y.cash(40_00)
 			req.Method, req.Stage = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE, "2"
 			wantBooks(t, enter(t, req), map[string]int64{"6226": 40_00, "75411": -40_00})
@@ -200,8 +203,8 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			_, err = hand.BounceCheque(ctx, bounce)
 			wantError(t, err, codes.FailedPrecondition, "CHEQUE_NOT_BANKED", "")
 			wantBooks(t, reverse(t), map[string]int64{"51211": -5_00, "75411": 5_00})
-			got, err := hand.GetOfflineGift(apptest.WithKey(t.Context(), y.reader), &treasuryv1.GetOfflineGiftRequest{Name: first.GetName()})
-			if err != nil || got.GetState() != treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BOUNCED || got.GetBankDate() != slip.GetBankDate() {
+			got, err := hand.GetOfflineDonation(apptest.WithKey(t.Context(), y.reader), &treasuryv1.GetOfflineDonationRequest{Name: first.GetName()})
+			if err != nil || got.GetState() != treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_BOUNCED || got.GetBankDate() != slip.GetBankDate() {
 				t.Errorf("got %v, err = %v", got, err)
 			}
 		})
@@ -261,18 +264,18 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			req := y.cash(1_00)
 			enter(t, req)
 			req.Amount = apptest.Euros(2_00)
-			_, err := hand.CreateOfflineGift(ctx, req)
+			_, err := hand.CreateOfflineDonation(ctx, req)
 			wantError(t, err, codes.AlreadyExists, "REQUEST_ID_REUSED", "")
 			reverse(t)
 		})
 		t.Run("days to come and other currencies are refused", func(t *testing.T) {
 			req := y.cash(1_00)
 			req.ReceiveDate = y.day(-1)
-			_, err := hand.CreateOfflineGift(ctx, req)
+			_, err := hand.CreateOfflineDonation(ctx, req)
 			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "receive_date")
 			req = y.cash(1_00)
 			req.Amount.CurrencyCode = "CHF"
-			_, err = hand.CreateOfflineGift(ctx, req)
+			_, err = hand.CreateOfflineDonation(ctx, req)
 			wantError(t, err, codes.InvalidArgument, "CURRENCY_MISMATCH", "amount.currency_code")
 			late := y.invoice("later", 1_00)
 			late.Expense.Stage = "cassation"
@@ -282,10 +285,10 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 		t.Run("others do not write, and editors do not read", func(t *testing.T) {
 			editor := e.Key(y.collective, accessv1.Role_ROLE_EDITOR)
 			for _, key := range []string{editor, y.reader, e.OperatorKey} {
-				_, err := hand.CreateOfflineGift(apptest.WithKey(t.Context(), key), y.cash(1_00))
+				_, err := hand.CreateOfflineDonation(apptest.WithKey(t.Context(), key), y.cash(1_00))
 				wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			}
-			_, err := hand.ListOfflineGifts(apptest.WithKey(t.Context(), editor), &treasuryv1.ListOfflineGiftsRequest{Parent: y.campaign})
+			_, err := hand.ListOfflineDonations(apptest.WithKey(t.Context(), editor), &treasuryv1.ListOfflineDonationsRequest{Parent: y.campaign})
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			_, err = hand.CreateExpense(t.Context(), y.invoice("x", 1_00))
 			wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
@@ -295,11 +298,11 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 		hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
 		seen := map[string]bool{}
 		for token := ""; ; {
-			resp, err := hand.ListOfflineGifts(apptest.WithKey(t.Context(), y.reader), &treasuryv1.ListOfflineGiftsRequest{Parent: y.campaign, PageSize: 3, PageToken: token})
+			resp, err := hand.ListOfflineDonations(apptest.WithKey(t.Context(), y.reader), &treasuryv1.ListOfflineDonationsRequest{Parent: y.campaign, PageSize: 3, PageToken: token})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, g := range resp.GetOfflineGifts() {
+			for _, g := range resp.GetOfflineDonations() {
 				seen[g.GetName()] = true
 			}
 			if token = resp.GetNextPageToken(); token == "" {
@@ -307,7 +310,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			}
 		}
 		if len(seen) != 14 {
-			t.Errorf("%d gifts, want 14", len(seen))
+			t.Errorf("%d donations, want 14", len(seen))
 		}
 	})
 	t.Run("the exports have it, and the books are sound", func(t *testing.T) {
@@ -330,11 +333,11 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 					}
 					return strings.Contains(b.String(), "\tcarnet 1/12\t"+strings.ReplaceAll(y.day(3), "-", "")+"\t") && strings.Contains(b.String(), "\tF-2025/")
 				})
-				if strings.Contains(b.String(), "offline-gift:") || strings.Contains(b.String(), "expense:") {
+				if strings.Contains(b.String(), "offline-donation:") || strings.Contains(b.String(), "expense:") {
 					t.Errorf("references of our own are in it:\n%s", b.String())
 				}
 			}
-			if format != "FEC" && (!strings.Contains(b.String(), "offline-gift:") || !strings.Contains(b.String(), "expense:")) {
+			if format != "FEC" && (!strings.Contains(b.String(), "offline-donation:") || !strings.Contains(b.String(), "expense:")) {
 				t.Errorf("%s does not have it:\n%s", format, b.String())
 			}
 		}
@@ -375,7 +378,7 @@ func TestAClosedPeriodNamesTheField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := hand.CreateOfflineGift(y.ctx(t), y.cheque(10_00))
+	held, err := hand.CreateOfflineDonation(y.ctx(t), y.cheque(10_00))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +387,7 @@ func TestAClosedPeriodNamesTheField(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = hand.CreateOfflineGift(y.ctx(t), y.cash(1_00))
+	_, err = hand.CreateOfflineDonation(y.ctx(t), y.cash(1_00))
 	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "receive_date")
 	_, err = hand.CreateExpense(y.ctx(t), y.invoice("F-2", 10_00))
 	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "expense.document_date")
@@ -398,16 +401,16 @@ func TestAClosedPeriodNamesTheField(t *testing.T) {
 	}
 }
 
-func TestAnOfflineGiftIsProven(t *testing.T) {
+func TestAnOfflineDonationIsProven(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	y := newTreasury(t, e, "vallon")
-	g, err := treasuryv1.NewTreasuryServiceClient(e.Conn).CreateOfflineGift(y.ctx(t), y.cash(12_00))
+	g, err := treasuryv1.NewTreasuryServiceClient(e.Conn).CreateOfflineDonation(y.ctx(t), y.cash(12_00))
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := strings.Replace(g.GetName(), "/offlineGifts/", "/donations/", 1)
-	e.Eventually("the gift is sealed and proven", func() bool {
-		proof, err := ledgerv1.NewLedgerServiceClient(e.Conn).GetGiftProof(e.Context(), &ledgerv1.GetGiftProofRequest{Name: name})
+	name := strings.Replace(g.GetName(), "/offlineDonations/", "/donations/", 1)
+	e.Eventually("the donation is sealed and proven", func() bool {
+		proof, err := ledgerv1.NewLedgerServiceClient(e.Conn).GetDonationProof(e.Context(), &ledgerv1.GetDonationProofRequest{Name: name})
 		return err == nil && app.VerifyProof(proof.GetCode(), proof.GetVerifierKey(), io.Discard) == nil
 	})
 }

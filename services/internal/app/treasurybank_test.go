@@ -87,7 +87,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 	hand := treasuryv1.NewTreasuryServiceClient(conn)
 	ctx := y.ctx(t)
 	fits, differs := y.pledge(t, 25_00), y.pledge(t, 40_00)
-	held, err := hand.CreateOfflineGift(ctx, y.cheque(70_00))
+	held, err := hand.CreateOfflineDonation(ctx, y.cheque(70_00))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 				t.Errorf("%d is %v, want %v", amount, lines[amount].GetState(), state)
 			}
 		}
-		if got := lines[25_00]; got.GetTarget().GetPledge() != fits.GetName() || got.GetTarget().GetOfflineGift() == "" {
+		if got := lines[25_00]; got.GetTarget().GetPledge() != fits.GetName() || got.GetTarget().GetOfflineDonation() == "" {
 			t.Errorf("matched to %v", got.GetTarget())
 		}
 		if got := lines[1234_56]; got.GetTarget().GetPledge() != differs.GetName() {
@@ -152,7 +152,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		}
 	})
 	t.Run("a cheque that the bank shows can bounce, and was not entered wrongly", func(t *testing.T) {
-		_, err := hand.ReverseOfflineGift(ctx, &treasuryv1.ReverseOfflineGiftRequest{Name: held.GetName(), RequestId: uuid.NewString(), Reason: "x"})
+		_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: held.GetName(), RequestId: uuid.NewString(), Reason: "x"})
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")
 	})
 	match := func(amount int64, target *treasuryv1.BankLineTarget) *treasuryv1.MatchBankLineRequest {
@@ -171,10 +171,10 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 	unknown := &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}}
 	toExpense := &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Expense{Expense: owed.GetName()}}
 
-	t.Run("a gift that named nothing", func(t *testing.T) {
+	t.Run("a donation that named nothing", func(t *testing.T) {
 		wantBooks(t, matched(t, match(33_00, toCampaign)), map[string]int64{"51211": 33_00, "75411": -33_00})
-		given := y.lines(t, conn)[33_00].GetTarget().GetOfflineGift()
-		_, err := hand.ReverseOfflineGift(ctx, &treasuryv1.ReverseOfflineGiftRequest{Name: given, RequestId: uuid.NewString(), Reason: "x"})
+		given := y.lines(t, conn)[33_00].GetTarget().GetOfflineDonation()
+		_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: given, RequestId: uuid.NewString(), Reason: "x"})
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")
 		_, err = hand.MatchBankLine(ctx, match(33_00, toCampaign))
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_NOT_OPEN", "")
@@ -274,8 +274,8 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 func TestAPayoutOnTheBankStatementIsRecognised(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	y := newTreasury(t, e, "vallon")
-	pay(t, e, give(t, e.Conn, gift(y.campaign)))
-	e.Eventually("the gift is booked", func() bool { settled, _ := progress(t, e.Conn, y.campaign); return settled == 20_00 })
+	pay(t, e, give(t, e.Conn, donationTo(y.campaign)))
+	e.Eventually("the donation is booked", func() bool { settled, _ := progress(t, e.Conn, y.campaign); return settled == 20_00 })
 	if err := e.Sim.SchedulePayouts("", true); err != nil {
 		t.Fatal(err)
 	}
@@ -307,8 +307,8 @@ func TestAPayoutOnTheBankStatementIsRecognised(t *testing.T) {
 func TestAPayoutIsRecognisedOnAStatementFromBefore(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	y := newTreasury(t, e, "vallon")
-	pay(t, e, give(t, e.Conn, gift(y.campaign)))
-	e.Eventually("the gift is booked", func() bool { settled, _ := progress(t, e.Conn, y.campaign); return settled == 20_00 })
+	pay(t, e, give(t, e.Conn, donationTo(y.campaign)))
+	e.Eventually("the donation is booked", func() bool { settled, _ := progress(t, e.Conn, y.campaign); return settled == 20_00 })
 	if err := e.Sim.SchedulePayouts("", true); err != nil {
 		t.Fatal(err)
 	}

@@ -74,16 +74,16 @@ func TestAPledgeIsMade(t *testing.T) {
 		_, err := treasuryv1.NewTreasuryServiceClient(&apptest.RESTConn{URL: e.URL, Header: header}).CreatePledge(t.Context(), req())
 		wantError(t, err, codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "")
 	})
-	t.Run("and not too many, nor then gifts, from one network", func(t *testing.T) {
+	t.Run("and not too many, nor then donations, from one network", func(t *testing.T) {
 		for range 8 {
 			if _, err := hand.CreatePledge(t.Context(), req()); err != nil {
-				wantError(t, err, codes.ResourceExhausted, "TOO_MANY_GIFTS", "")
+				wantError(t, err, codes.ResourceExhausted, "TOO_MANY_DONATIONS", "")
 				return
 			}
 		}
 		t.Error("nothing limits pledges")
 	})
-	t.Run("it expires, and money that comes is a gift all the same", func(t *testing.T) {
+	t.Run("it expires, and money that comes is a donation all the same", func(t *testing.T) {
 		list, err := hand.ListPledges(apptest.WithKey(t.Context(), y.reader), &treasuryv1.ListPledgesRequest{Parent: y.campaign, PageSize: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestAPledgeIsMade(t *testing.T) {
 		}
 		late := y.cash(5_00)
 		late.Pledge = name
-		if _, err := hand.CreateOfflineGift(y.ctx(t), late); err != nil {
+		if _, err := hand.CreateOfflineDonation(y.ctx(t), late); err != nil {
 			t.Fatal(err)
 		}
 		if p, err = hand.GetPledge(t.Context(), &treasuryv1.GetPledgeRequest{Name: name}); err != nil || p.GetState() != treasuryv1.PledgeState_PLEDGE_STATE_FULFILLED {
@@ -104,7 +104,7 @@ func TestAPledgeIsMade(t *testing.T) {
 		}
 		late = y.cash(5_00)
 		late.Pledge = name
-		_, err = hand.CreateOfflineGift(y.ctx(t), late)
+		_, err = hand.CreateOfflineDonation(y.ctx(t), late)
 		wantError(t, err, codes.FailedPrecondition, "PLEDGE_FULFILLED", "")
 	})
 }

@@ -113,14 +113,14 @@ func TestEventsTwiceLateAndOutOfOrder(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{FeeDelay: time.Minute})
 	campaign, _ := e.Campaign("vallon")
 	e.Sim.SetDelivery(stripesim.Delivery{Twice: true, Shuffle: true, Delay: 5 * time.Millisecond, Seed: 7})
-	const gifts = 6
-	for range gifts {
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+	const donations = 6
+	for range donations {
+		pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	}
 	e.Clock.Advance(2 * time.Minute)
 	e.Eventually("all is booked, once", func() bool {
 		settled, pending := progress(t, e.Conn, campaign)
-		return settled == gifts*20_00 && pending == 0
+		return settled == donations*20_00 && pending == 0
 	})
 	if err := e.Sim.WaitDelivered(t.Context()); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestEventsTwiceLateAndOutOfOrder(t *testing.T) {
 	if failed := received(t, e, webhooksv1.EventState_EVENT_STATE_FAILED); len(failed) != 0 {
 		t.Errorf("failed: %v", failed)
 	}
-	if settled, _ := progress(t, e.Conn, campaign); settled != gifts*20_00 {
+	if settled, _ := progress(t, e.Conn, campaign); settled != donations*20_00 {
 		t.Errorf("settled %d after everything came twice", settled)
 	}
 }
@@ -138,7 +138,7 @@ func TestEveryWebhookLost(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{SyncEvery: 200 * time.Millisecond, FeeDelay: time.Minute})
 	campaign, _ := e.Campaign("vallon")
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	pay(t, e, d)
 	e.Clock.Advance(2 * time.Minute)
 	e.Eventually("the sync books it", func() bool {
@@ -154,7 +154,7 @@ func TestADonorWhoWaitsIsEnough(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{FeeDelay: time.Hour})
 	campaign, _ := e.Campaign("vallon")
 	e.Sim.SetDelivery(stripesim.Delivery{Drop: true})
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	pay(t, e, d)
 	e.Eventually("asking again and again makes us look at Stripe", func() bool {
 		return outcome(t, e.Conn, d) == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
@@ -164,7 +164,7 @@ func TestADonorWhoWaitsIsEnough(t *testing.T) {
 func TestAnExpiredPage(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
-	d := give(t, e.Conn, gift(campaign))
+	d := give(t, e.Conn, donationTo(campaign))
 	if err := e.Sim.Expire(session(t, e, d).ID); err != nil {
 		t.Fatal(err)
 	}

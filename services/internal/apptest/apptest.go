@@ -47,7 +47,7 @@ const stopTimeout = 30 * time.Second
 type Config struct {
 	// FeeDelay is how late Stripe's fees arrive, on the simulator's clock.
 	FeeDelay time.Duration
-	// Limit is how often one network may start a gift; practically unlimited when zero.
+	// Limit is how often one network may start a donation; practically unlimited when zero.
 	Limit donations.Limit
 	// WriteLimit is how often one key may change something; practically unlimited when zero.
 	WriteLimit rpc.WriteLimit
@@ -183,7 +183,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 		Chart:                       cfg.Chart,
 		Logger:                      slog.New(slog.NewTextHandler(cfg.LogTo, nil)),
 		Now:                         e.Clock.Now,
-		GiftLimit:                   cfg.Limit,
+		DonationLimit:               cfg.Limit,
 		WriteLimit:                  cfg.WriteLimit,
 		SyncEvery:                   cfg.SyncEvery,
 		SMTPURL:                     cfg.SMTPURL,

@@ -55,7 +55,7 @@ func (e *Env) NewProcess() *Process {
 	e.t.Helper()
 	p := &Process{URL: e.URL, env: e, t: e.t, dir: e.t.TempDir()}
 	settings, err := json.Marshal(child{
-		ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Limit: e.settings.GiftLimit,
+		ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Limit: e.settings.DonationLimit,
 		StripeRate: e.settings.StripeRate,
 	})
 	if err != nil {
@@ -169,7 +169,7 @@ func serve(told string) error {
 		return err
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	cfg.SyncEvery, cfg.GiftLimit, cfg.StripeRate = c.SyncEvery, c.Limit, c.StripeRate
+	cfg.SyncEvery, cfg.DonationLimit, cfg.StripeRate = c.SyncEvery, c.Limit, c.StripeRate
 	cfg.Now = func() time.Time {
 		text, _ := os.ReadFile(c.ClockFile)
 		offset, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)

@@ -143,7 +143,7 @@ func TestRestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close(ctx)
-			if _, err := conn.Exec(ctx, "CREATE TABLE gifts AS SELECT 'kept'::text AS word"); err != nil {
+			if _, err := conn.Exec(ctx, "CREATE TABLE donations AS SELECT 'kept'::text AS word"); err != nil {
 				t.Fatal(err)
 			}
 			if !durable {
@@ -159,7 +159,7 @@ func TestRestart(t *testing.T) {
 			began := time.Now()
 			second := mustStart(t, cfg)
 			t.Logf("start after a crash took %v", time.Since(began).Round(time.Millisecond))
-			if got := query(t, second, "SELECT word FROM gifts"); got != "kept" {
+			if got := query(t, second, "SELECT word FROM donations"); got != "kept" {
 				t.Errorf("after a crash: %q", got)
 			}
 			if err := second.Stop(ctx); err != nil {
@@ -169,7 +169,7 @@ func TestRestart(t *testing.T) {
 			began = time.Now()
 			third := mustStart(t, cfg)
 			t.Logf("start after a stop took %v", time.Since(began).Round(time.Millisecond))
-			if got := query(t, third, "SELECT word FROM gifts"); got != "kept" {
+			if got := query(t, third, "SELECT word FROM donations"); got != "kept" {
 				t.Errorf("after a stop: %q", got)
 			}
 		})

@@ -382,7 +382,7 @@ func TestWritesByKeyHaveARate(t *testing.T) {
 	client := treasuryv1.NewTreasuryServiceClient(d.tcp)
 	for i, want := range []string{"", "", "", "TOO_MANY_WRITES"} {
 		_, err := client.BankCheques(withKey(t.Context(), "treasurer-key"), &treasuryv1.BankChequesRequest{
-			Parent: "collectives/vallon", RequestId: uuid.NewString(), Cheques: []string{"collectives/vallon/campaigns/a-b/offlineGifts/" + uuid.NewString()}, BankDate: "2026-01-02",
+			Parent: "collectives/vallon", RequestId: uuid.NewString(), Cheques: []string{"collectives/vallon/campaigns/a-b/offlineDonations/" + uuid.NewString()}, BankDate: "2026-01-02",
 		})
 		reason, _ := reasonOf(err)
 		if (reason == "TOO_MANY_WRITES") != (want != "") {

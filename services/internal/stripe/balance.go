@@ -39,7 +39,7 @@ type Fee struct {
 	Currency string // in upper case
 }
 
-// Source is what moved the money, as far as it leads to a gift.
+// Source is what moved the money, as far as it leads to a donation.
 type Source struct {
 	// ID and Object name it; Object is empty when Stripe did not expand it.
 	ID, Object string
@@ -52,7 +52,7 @@ type Source struct {
 	// Amount is the object's own, in its Currency, upper case; it has no sign. Currency is empty when Stripe did not tell.
 	Amount   int64
 	Currency string
-	// Donation is the gift in the charge's metadata; Nil otherwise. Whoever may use the account can write that, so it
+	// Donation is the donation in the charge's metadata; Nil otherwise. Whoever may use the account can write that, so it
 	// proves nothing.
 	Donation uuid.UUID
 	// Method is how a charge was paid, Stripe's word, such as card or sepa_debit; empty when Stripe did not tell.
@@ -134,7 +134,7 @@ type PaymentIntent struct {
 	Status string
 	// Currency is what was paid in, upper case: the donor's own when Stripe showed the price in that.
 	Currency string
-	// Donation is the gift in its metadata; Nil otherwise. It proves nothing, as that of a [Source].
+	// Donation is the donation in its metadata; Nil otherwise. It proves nothing, as that of a [Source].
 	Donation uuid.UUID
 	// Invoice is what it is to pay; empty for none.
 	Invoice string
@@ -369,7 +369,7 @@ func (o *sourceObject) source() Source {
 		Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Original: o.OriginalPayout.ID, Unreadable: o.unreadable,
 		Created: unixOrZero(o.Created),
 	}
-	// A refund has metadata of its own, which is not the gift's. A dispute's id is no charge's either.
+	// A refund has metadata of its own, which is not the donation's. A dispute's id is no charge's either.
 	switch o.Object {
 	case objectCharge:
 		s.Charge, s.Donation, s.Invoice, s.Method, s.Status = o.ID, parseDonation(o.Metadata), o.Invoice.ID, o.Method.Type, o.Status

@@ -93,7 +93,7 @@ func TestCreateSessionSays(t *testing.T) {
 }
 
 // sayNothing is a key of ids, counts and hashes.
-var sayNothing = regexp.MustCompile(`^(gift|refund)-[0-9a-f-]{36}-[0-9]{1,9}-[0-9a-f]{24}$`)
+var sayNothing = regexp.MustCompile(`^(donation|refund)-[0-9a-f-]{36}-[0-9]{1,9}-[0-9a-f]{24}$`)
 
 func TestOneIdempotencyKeyHasOneBody(t *testing.T) {
 	var key string
@@ -118,13 +118,13 @@ func TestOneIdempotencyKeyHasOneBody(t *testing.T) {
 	}
 	seen := map[string]string{first: "unchanged"}
 	for what, change := range map[string]func(*SessionParams){
-		"attempt": func(p *SessionParams) { p.Attempt++ },
-		"account": func(p *SessionParams) { p.Account = "" },
-		"amount":  func(p *SessionParams) { p.Amount.Minor++ },
-		"title":   func(p *SessionParams) { p.Title += "!" },
-		"expiry":  func(p *SessionParams) { p.ExpiresAt = p.ExpiresAt.Add(time.Second) },
-		"page":    func(p *SessionParams) { p.CancelURL += "x" },
-		"gift":    func(p *SessionParams) { p.Donation = uuid.New() },
+		"attempt":  func(p *SessionParams) { p.Attempt++ },
+		"account":  func(p *SessionParams) { p.Account = "" },
+		"amount":   func(p *SessionParams) { p.Amount.Minor++ },
+		"title":    func(p *SessionParams) { p.Title += "!" },
+		"expiry":   func(p *SessionParams) { p.ExpiresAt = p.ExpiresAt.Add(time.Second) },
+		"page":     func(p *SessionParams) { p.CancelURL += "x" },
+		"donation": func(p *SessionParams) { p.Donation = uuid.New() },
 	} {
 		p := params
 		change(&p)
@@ -247,7 +247,7 @@ func TestBalanceTransactions(t *testing.T) {
 	}, page[0]); diff != "" {
 		t.Errorf("charge (-want +got):\n%s", diff)
 	}
-	// A dispute's id is no charge's, and its metadata is not the gift's.
+	// A dispute's id is no charge's, and its metadata is not the donation's.
 	if diff := cmp.Diff(Source{ID: "du_1", Object: "dispute", Charge: "ch_1", PaymentIntent: "pi_2"}, page[1].Source); diff != "" {
 		t.Errorf("dispute (-want +got):\n%s", diff)
 	}

@@ -46,9 +46,9 @@ type Object struct {
 	Session *Session `json:"session,omitempty"`
 	// PaymentIntent is the payment that a charge, refund or dispute belongs to.
 	PaymentIntent string `json:"payment_intent,omitempty"`
-	// Donation is the gift in the metadata of a payment intent; Nil otherwise.
+	// Donation is the donation in the metadata of a payment intent; Nil otherwise.
 	Donation uuid.UUID `json:"donation,omitzero"`
-	// Invoice is what a payment intent pays; its own metadata names no gift then.
+	// Invoice is what a payment intent pays; its own metadata names no donation then.
 	Invoice string `json:"invoice,omitempty"`
 }
 

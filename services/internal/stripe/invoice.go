@@ -19,7 +19,7 @@ type Invoice struct {
 	ID string
 	// Subscription and Customer are opaque ids; Subscription is empty for an invoice of another kind.
 	Subscription, Customer string
-	// Recurring is the monthly gift that the subscription's metadata names; Nil for another product's.
+	// Recurring is the monthly donation that the subscription's metadata names; Nil for another product's.
 	Recurring uuid.UUID
 	// First: it is what the subscription began with.
 	First bool
@@ -50,7 +50,7 @@ func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, e
 }
 
 // ListPaidInvoices returns a subscription's latest paid invoices, newest first, a hundred at most: more than eight
-// years of a monthly gift.
+// years of a monthly donation.
 func (c *Client) ListPaidInvoices(ctx context.Context, account, subscription string) ([]Invoice, error) {
 	var answer struct {
 		stripego.APIResource

@@ -31,7 +31,7 @@ const (
 // PaymentStatus tells whether a session's money is there. Unpaid is not failed: a debit takes days.
 type PaymentStatus string
 
-// The payment statuses that a gift's session can have.
+// The payment statuses that a donation's session can have.
 const (
 	Paid   PaymentStatus = "paid"
 	Unpaid PaymentStatus = "unpaid"
@@ -46,7 +46,7 @@ type Session struct {
 	URL           string        `json:"-"`
 	Status        SessionStatus `json:"status"`
 	PaymentStatus PaymentStatus `json:"payment_status"`
-	// Donation is the gift that the metadata or client_reference_id names; Nil for none. Whoever may use the account can
+	// Donation is the donation that the metadata or client_reference_id names; Nil for none. Whoever may use the account can
 	// write both, so it proves nothing: a session is known by its ID.
 	Donation uuid.UUID `json:"donation"`
 	// PaymentIntent is empty before somebody tried to pay.
@@ -60,8 +60,8 @@ type Session struct {
 	ShownMinor    int64  `json:"shown_minor,omitempty"`
 	ShownCurrency string `json:"shown_currency,omitempty"`
 	Livemode      bool   `json:"livemode"`
-	// Subscription, Customer and Invoice are what a monthly gift's session made; empty until it is complete, and
-	// for a single gift. Such a session has no payment intent of its own: its invoice has.
+	// Subscription, Customer and Invoice are what a monthly donation's session made; empty until it is complete, and
+	// for a single donation. Such a session has no payment intent of its own: its invoice has.
 	Subscription string `json:"subscription,omitempty"`
 	Customer     string `json:"customer,omitempty"`
 	Invoice      string `json:"invoice,omitempty"`
@@ -73,11 +73,11 @@ type Session struct {
 	RecoveryEnds time.Time `json:"recovery_ends,omitzero"`
 }
 
-// SessionParams asks for the Checkout Session of a gift.
+// SessionParams asks for the Checkout Session of a donation.
 type SessionParams struct {
 	// Account is the connected account; "" for the platform's own.
 	Account string
-	// Donation is all that Stripe is told of the gift: an id that says nothing.
+	// Donation is all that Stripe is told of the donation: an id that says nothing.
 	Donation uuid.UUID
 	// Attempt is part of the idempotency key: it grows when Stripe's stored failure must be left behind.
 	Attempt int
@@ -96,7 +96,7 @@ type SessionParams struct {
 }
 
 // CreateSession creates the session, or answers the one that the same parameters created before: the
-// idempotency key holds the gift, the attempt and a hash of all parameters, so that one key never has two
+// idempotency key holds the donation, the attempt and a hash of all parameters, so that one key never has two
 // bodies even when a campaign's title changes in between.
 func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, error) {
 	donation := p.Donation.String()
@@ -129,7 +129,7 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 	}
 	form.AppendTo(body, params)
 	hash := sha256.Sum256([]byte(p.Account + "\n" + body.Encode()))
-	key := fmt.Sprintf("gift-%s-%d-%s", donation, p.Attempt, hex.EncodeToString(hash[:12]))
+	key := fmt.Sprintf("donation-%s-%d-%s", donation, p.Attempt, hex.EncodeToString(hash[:12]))
 
 	var answer sessionAnswer
 	err := c.call(ctx, request{
@@ -142,7 +142,7 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 }
 
 // recoverable asks for a URL that opens the session again once it expired unpaid. Stripe copies nothing that is
-// not on the session: what leads to the gift is.
+// not on the session: what leads to the donation is.
 func recoverable() *stripego.CheckoutSessionAfterExpirationParams {
 	return &stripego.CheckoutSessionAfterExpirationParams{
 		Recovery: &stripego.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripego.Bool(true)},
@@ -258,7 +258,7 @@ func (o *sessionObject) session() Session {
 	return s
 }
 
-// parseDonation returns the gift that metadata names. Other products may use the same key for other
+// parseDonation returns the donation that metadata names. Other products may use the same key for other
 // things: what is not a UUID is not ours.
 func parseDonation(metadata map[string]string) uuid.UUID {
 	id, err := uuid.Parse(metadata[metadataDonation])

@@ -39,7 +39,7 @@ const PaymentFailed = "payment_failed"
 type Subscription struct {
 	ID     string
 	Status SubscriptionStatus
-	// Recurring is the monthly gift that its metadata names; Nil for another product's subscription.
+	// Recurring is the monthly donation that its metadata names; Nil for another product's subscription.
 	Recurring uuid.UUID
 	Customer  string
 	// Amount is what the next period costs; of several items it is the first one's.
@@ -99,7 +99,7 @@ func monthAfter(t time.Time, day int) time.Time {
 	return first.AddDate(0, 0, min(day, last)-1)
 }
 
-// subscribe turns the parameters of a single gift's session into those of a monthly gift's: what Stripe takes in
+// subscribe turns the parameters of a single donation's session into those of a monthly donation's: what Stripe takes in
 // payment mode only is left out. The subscription's metadata reaches its invoices, and nothing reaches their charges.
 func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	params.Mode = stripego.String("subscription")
@@ -185,7 +185,7 @@ func (c *Client) CancelSubscription(ctx context.Context, account, id string) (Su
 }
 
 // metadataRecurring is the one key of a subscription's metadata that we set and read. It is not that of a single
-// gift, so that no invoice's object can be taken for one.
+// donation, so that no invoice's object can be taken for one.
 const metadataRecurring = "recurring_donation"
 
 func parseRecurring(metadata map[string]string) uuid.UUID {

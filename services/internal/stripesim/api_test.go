@@ -42,13 +42,13 @@ func TestTransport(t *testing.T) {
 	sim, url := serve(t, stripesim.Config{APIKeys: []string{testKey, "rk_test_restricted"}})
 
 	t.Run("a wrong key is 401 and is not shown whole", func(t *testing.T) {
-		_, err := newClient(url, "sk_test_wrongwrongwrong1234", 0).CheckoutSessions.New(gift(2000))
+		_, err := newClient(url, "sk_test_wrongwrongwrong1234", 0).CheckoutSessions.New(donation(2000))
 		if e := stripeError(t, err); e.HTTPStatusCode != 401 || strings.Contains(e.Msg, "wrongwrong") || !strings.Contains(e.Msg, "1234") {
 			t.Errorf("got %+v", e)
 		}
 	})
 	t.Run("each configured key works", func(t *testing.T) {
-		create(t, newClient(url, "rk_test_restricted", 0), gift(2000))
+		create(t, newClient(url, "rk_test_restricted", 0), donation(2000))
 		r, _ := http.NewRequest(http.MethodGet, url+"/v1/account", nil)
 		r.SetBasicAuth(testKey, "")
 		resp, err := http.DefaultClient.Do(r)
@@ -63,7 +63,7 @@ func TestTransport(t *testing.T) {
 		status                   int
 		says                     string
 	}{
-		{"an unknown URL is named", "GET", "/v1/gifts", "", nil, 404, "Unrecognized request URL (GET: /v1/gifts)"},
+		{"an unknown URL is named", "GET", "/v1/donations", "", nil, 404, "Unrecognized request URL (GET: /v1/donations)"},
 		{"an unknown method is named", "PUT", "/v1/balance", "", nil, 404, "Unrecognized request URL (PUT: /v1/balance)"},
 		{"a JSON body is refused", "POST", "/v1/checkout/sessions", "{}", []string{"Content-Type", "application/json"}, 400, "x-www-form-urlencoded"},
 		{"another version is refused", "GET", "/v1/balance", "", []string{"Stripe-Version", "2020-08-27"}, 400, "2023-10-16"},
@@ -102,12 +102,12 @@ func TestFaults(t *testing.T) {
 		sim, api := start(t, stripesim.Config{})
 		sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: sessions, Times: 2, Status: 429})
 		for range 2 {
-			_, err := api.CheckoutSessions.New(gift(2000))
+			_, err := api.CheckoutSessions.New(donation(2000))
 			if e := stripeError(t, err); e.HTTPStatusCode != 429 || e.Code != stripe.ErrorCodeRateLimit {
 				t.Errorf("got %+v", e)
 			}
 		}
-		create(t, api, gift(2000))
+		create(t, api, donation(2000))
 	})
 	t.Run("leave other requests alone", func(t *testing.T) {
 		sim, api := start(t, stripesim.Config{})
@@ -115,18 +115,18 @@ func TestFaults(t *testing.T) {
 		if _, err := api.Balance.Get(nil); err != nil {
 			t.Error(err)
 		}
-		if _, err := api.CheckoutSessions.New(gift(2000)); stripeError(t, err).Type != stripe.ErrorTypeAPI {
+		if _, err := api.CheckoutSessions.New(donation(2000)); stripeError(t, err).Type != stripe.ErrorTypeAPI {
 			t.Error(err)
 		}
 		sim.ClearFaults()
-		create(t, api, gift(2000))
+		create(t, api, donation(2000))
 	})
 	t.Run("tell the client to try again", func(t *testing.T) {
 		sim, url := serve(t, stripesim.Config{})
 		sim.AddFault(stripesim.Fault{
 			Times: 1, Status: 429, Code: "lock_timeout", Headers: map[string]string{"Stripe-Should-Retry": "true"},
 		})
-		create(t, newClient(url, testKey, 2), gift(2000))
+		create(t, newClient(url, testKey, 2), donation(2000))
 		if n := len(sim.Requests()); n != 2 {
 			t.Errorf("%d requests", n)
 		}
@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 	t.Run("close the connection before executing", func(t *testing.T) {
 		sim, api := start(t, stripesim.Config{})
 		sim.AddFault(stripesim.Fault{Reset: true})
-		if _, err := api.CheckoutSessions.New(gift(2000)); err == nil {
+		if _, err := api.CheckoutSessions.New(donation(2000)); err == nil {
 			t.Error("there was an answer")
 		}
 		if n := len(sim.Sessions("")); n != 0 {
@@ -178,7 +178,7 @@ func TestFaults(t *testing.T) {
 func TestAMalformedRequestIsToldFromOneAtTheWrongTime(t *testing.T) {
 	sim, url := serve(t, stripesim.Config{})
 	api := newClient(url, testKey, 0)
-	se := create(t, api, gift(2000))
+	se := create(t, api, donation(2000))
 	pay(t, sim, se.ID)
 	charge := sim.Sessions("")[0].ChargeID
 	for _, c := range []struct {

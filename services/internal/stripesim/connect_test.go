@@ -173,7 +173,7 @@ func TestAccountsDoNotSeeEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := gift(2000)
+	p := donation(2000)
 	p.SetStripeAccount(mine)
 	s := create(t, api, p)
 	if err := sim.Pay(s.ID, stripesim.CardOK); err != nil {

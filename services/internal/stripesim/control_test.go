@@ -32,7 +32,7 @@ func TestControl(t *testing.T) {
 	}
 
 	t.Run("pays, settles and shows", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		do(t, 409, "pay", fmt.Sprintf(`{"session":%q,"card":"4000000000000002"}`, se.ID))
 		do(t, 200, "pay", fmt.Sprintf(`{"session":%q}`, se.ID))
 		if rows := show(t, "balance_transactions"); len(rows) != 0 {
@@ -61,7 +61,7 @@ func TestControl(t *testing.T) {
 		if _, text := raw(t, http.MethodGet, base+"/_sim/clock", ""); !strings.Contains(text, `"now"`) {
 			t.Error(text)
 		}
-		do(t, 200, "expire", fmt.Sprintf(`{"session":%q}`, create(t, api, gift(2000)).ID))
+		do(t, 200, "expire", fmt.Sprintf(`{"session":%q}`, create(t, api, donation(2000)).ID))
 		do(t, 409, "expire", `{"session":"cs_none"}`)
 	})
 	t.Run("breaks deliveries and the API, and repairs them", func(t *testing.T) {

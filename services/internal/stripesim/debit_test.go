@@ -33,7 +33,7 @@ func TestDebits(t *testing.T) {
 	clock := stripesim.NewClockAt(time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC))
 	sim, base := serve(t, stripesim.Config{Clock: clock})
 	api := newClient(base, testKey, 0)
-	if se := create(t, api, gift(2000)); slices.Contains(se.PaymentMethodTypes, "sepa_debit") {
+	if se := create(t, api, donation(2000)); slices.Contains(se.PaymentMethodTypes, "sepa_debit") {
 		t.Fatal("debits are offered before the account switched them on")
 	}
 	if err := sim.OfferDebits("", true); err != nil {
@@ -41,7 +41,7 @@ func TestDebits(t *testing.T) {
 	}
 
 	t.Run("are complete and unpaid until the bank answers, days later", func(t *testing.T) {
-		se := create(t, api, gift(10000))
+		se := create(t, api, donation(10000))
 		if !slices.Contains(se.PaymentMethodTypes, "sepa_debit") {
 			t.Fatalf("offered are %v", se.PaymentMethodTypes)
 		}
@@ -83,7 +83,7 @@ func TestDebits(t *testing.T) {
 	})
 
 	t.Run("fail days later, and the session looks as it did", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		if err := sim.PayByDebit(se.ID, stripesim.IBANRefusedLate); err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestDebits(t *testing.T) {
 	})
 
 	t.Run("are answered early by a control, once", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		if err := sim.PayByDebit(se.ID, stripesim.IBANRefused); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestDebits(t *testing.T) {
 		if se := create(t, api, inDollars()); slices.Contains(se.PaymentMethodTypes, "sepa_debit") {
 			t.Errorf("offered in dollars: %v", se.PaymentMethodTypes)
 		}
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		var refused *stripesim.DeclinedError
 		if err := sim.PayByDebit(se.ID, "FR7630006000011234567890189"); !errors.As(err, &refused) {
 			t.Errorf("somebody's account: %v", err)
@@ -129,7 +129,7 @@ func TestDebits(t *testing.T) {
 	})
 
 	t.Run("are begun on the page", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		_, body := raw(t, http.MethodGet, se.URL, "")
 		if body = html.UnescapeString(body); !strings.Contains(body, "prélèvement SEPA") {
 			t.Fatalf("not offered: %s", body)
@@ -155,7 +155,7 @@ func TestDebits(t *testing.T) {
 
 func TestChallenge(t *testing.T) {
 	sim, base := serve(t, stripesim.Config{})
-	se := create(t, newClient(base, testKey, 0), gift(2000))
+	se := create(t, newClient(base, testKey, 0), donation(2000))
 	form := cardForm(string(stripesim.CardChallenged))
 	resp, body := raw(t, http.MethodPost, se.URL, form.Encode())
 	if resp.StatusCode != http.StatusOK || !strings.Contains(body, `name="challenge" value="pass"`) || latestSession(sim).Status != "open" {
@@ -182,7 +182,7 @@ func TestRecovery(t *testing.T) {
 	clock := stripesim.NewClock()
 	sim, base := serve(t, stripesim.Config{Clock: clock})
 	api := newClient(base, testKey, 0)
-	recoverable := gift(2000)
+	recoverable := donation(2000)
 	recoverable.AfterExpiration = &stripe.CheckoutSessionAfterExpirationParams{
 		Recovery: &stripe.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
 	}
@@ -208,7 +208,7 @@ func TestRecovery(t *testing.T) {
 	if _, err := sim.Recover(old.ID); err == nil {
 		t.Error("recovered after 30 days")
 	}
-	plain := create(t, api, gift(2000))
+	plain := create(t, api, donation(2000))
 	if err := sim.Expire(plain.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestOtherCurrencies(t *testing.T) {
 		}
 	})
 	t.Run("a donor is shown another price, and the merchant gets its own", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		if err := sim.Localize(se.ID, "usd", 1.1); err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +288,7 @@ func latestSession(sim *stripesim.Sim) stripesim.Session {
 }
 
 func inDollars() *stripe.CheckoutSessionParams {
-	p := gift(2000)
+	p := donation(2000)
 	p.LineItems[0].PriceData.Currency = stripe.String("usd")
 	return p
 }

@@ -60,7 +60,7 @@ func TestEndpointsThatAreMadeThroughTheAPI(t *testing.T) {
 		mu.Lock()
 		came = nil
 		mu.Unlock()
-		se := create(t, newClient(base, testKey, 0), gift(2000))
+		se := create(t, newClient(base, testKey, 0), donation(2000))
 		pay(t, sim, se.ID)
 		if err := sim.WaitDelivered(t.Context()); err != nil {
 			t.Fatal(err)

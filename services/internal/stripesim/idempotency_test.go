@@ -12,7 +12,7 @@ import (
 )
 
 func keyed(key string, amountMinor int64) *stripe.CheckoutSessionParams {
-	p := gift(amountMinor)
+	p := donation(amountMinor)
 	p.SetIdempotencyKey(key)
 	return p
 }
@@ -70,7 +70,7 @@ func TestIdempotency(t *testing.T) {
 		create(t, api, keyed("k5", 2000))
 	})
 	t.Run("an error of the execution is stored", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		if err := sim.Expire(se.ID); err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestPage(t *testing.T) {
 	// The client sees the simulator at the address that it used itself.
 	page := func(t *testing.T, change func(*stripe.CheckoutSessionParams)) *stripe.CheckoutSession {
 		t.Helper()
-		p := gift(123450)
+		p := donation(123450)
 		if change != nil {
 			change(p)
 		}

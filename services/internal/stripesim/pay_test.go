@@ -22,7 +22,7 @@ func eventTypes(sim *stripesim.Sim, account string) string {
 func TestPay(t *testing.T) {
 	t.Run("makes intent, charge and balance transaction, and the events in order", func(t *testing.T) {
 		sim, api := start(t, stripesim.Config{})
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		pay(t, sim, se.ID)
 		p := &stripe.CheckoutSessionParams{}
 		p.AddExpand("payment_intent.latest_charge.balance_transaction")
@@ -46,7 +46,7 @@ func TestPay(t *testing.T) {
 			b.FeeDetails[0].Type != "stripe_fee" || b.FeeDetails[0].Amount != 55 || b.Status != "pending" {
 			t.Errorf("balance transaction %+v", b)
 		}
-		if got := eventTypes(sim, ""); got != giftEvents {
+		if got := eventTypes(sim, ""); got != donationEvents {
 			t.Errorf("events %s", got)
 		}
 		if got := sim.BalanceTransactions(""); len(got) != 1 || got[0].NetMinor != 1945 || got[0].ID != b.ID {
@@ -67,7 +67,7 @@ func TestPay(t *testing.T) {
 			"5555555555554444":          40,
 		} {
 			sim, api := start(t, stripesim.Config{})
-			se := create(t, api, gift(1033))
+			se := create(t, api, donation(1033))
 			if err := sim.Pay(se.ID, card); err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestPay(t *testing.T) {
 
 	t.Run("keeps the session open after a decline and tries the same intent again", func(t *testing.T) {
 		sim, api := start(t, stripesim.Config{})
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		var declined *stripesim.DeclinedError
 		if err := sim.Pay(se.ID, stripesim.CardInsufficientFunds); !errors.As(err, &declined) || declined.DeclineCode != "insufficient_funds" {
 			t.Fatalf("got %v", err)
@@ -114,7 +114,7 @@ func TestPay(t *testing.T) {
 
 	t.Run("makes nothing of a number that is no test card", func(t *testing.T) {
 		sim, api := start(t, stripesim.Config{})
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		for card, code := range map[stripesim.Card]string{
 			"4242424242424241": "incorrect_number", "12": "incorrect_number", "4929000000006": "card_declined", "": "incorrect_number",
 		} {
@@ -130,7 +130,7 @@ func TestPay(t *testing.T) {
 
 	t.Run("refuses a session that is paid, expired or unknown", func(t *testing.T) {
 		sim, api := start(t, stripesim.Config{})
-		paid, expired := create(t, api, gift(2000)).ID, create(t, api, gift(2000)).ID
+		paid, expired := create(t, api, donation(2000)).ID, create(t, api, donation(2000)).ID
 		pay(t, sim, paid)
 		if err := sim.Expire(expired); err != nil {
 			t.Fatal(err)
@@ -154,7 +154,7 @@ func TestLateFee(t *testing.T) {
 	clock := stripesim.NewClockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	clock.Freeze()
 	sim, api := start(t, stripesim.Config{Clock: clock, FeeDelay: time.Minute})
-	first := create(t, api, gift(2000))
+	first := create(t, api, donation(2000))
 	pay(t, sim, first.ID)
 	charged := clock.Now().Truncate(time.Second)
 
@@ -181,7 +181,7 @@ func TestLateFee(t *testing.T) {
 
 	t.Run("arrives on the clock with charge.updated, and bears the charge's time", func(t *testing.T) {
 		clock.Advance(time.Hour)
-		if got := eventTypes(sim, ""); got != giftEvents+" charge.updated" {
+		if got := eventTypes(sim, ""); got != donationEvents+" charge.updated" {
 			t.Fatalf("events %s", got)
 		}
 		events := sim.Events("")
@@ -200,10 +200,10 @@ func TestLateFee(t *testing.T) {
 	})
 
 	t.Run("can be missed by a listing that looks only after the newest", func(t *testing.T) {
-		late := create(t, api, gift(1000))
+		late := create(t, api, donation(1000))
 		pay(t, sim, late.ID)
 		clock.Advance(30 * time.Second)
-		early := create(t, api, gift(3000))
+		early := create(t, api, donation(3000))
 		pay(t, sim, early.ID)
 		sim.SettleFees() // both arrive now
 		p := &stripe.BalanceTransactionListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: clock.Now().Unix()}}
@@ -236,7 +236,7 @@ func TestLateFee(t *testing.T) {
 func TestAccounts(t *testing.T) {
 	sim, api := start(t, stripesim.Config{})
 	sim.AddAccount(connected)
-	p := gift(2000)
+	p := donation(2000)
 	p.SetStripeAccount(connected)
 	se := create(t, api, p)
 	pay(t, sim, se.ID)
@@ -255,7 +255,7 @@ func TestAccounts(t *testing.T) {
 		}
 	})
 	t.Run("must be registered", func(t *testing.T) {
-		p := gift(2000)
+		p := donation(2000)
 		p.SetStripeAccount("acct_unknown")
 		_, err := api.CheckoutSessions.New(p)
 		if e := stripeError(t, err); e.HTTPStatusCode != 403 || e.Code != stripe.ErrorCodeAccountInvalid {
@@ -286,10 +286,10 @@ func TestEvents(t *testing.T) {
 	clock.Freeze()
 	hook := receive(t, secret, nil)
 	sim, api := start(t, stripesim.Config{Clock: clock, Endpoints: []stripesim.Endpoint{hook.endpoint()}})
-	pay(t, sim, create(t, api, gift(2000)).ID)
+	pay(t, sim, create(t, api, donation(2000)).ID)
 	waitDelivered(t, sim)
 	sim.SetDelivery(stripesim.Delivery{Drop: true})
-	if err := sim.Expire(create(t, api, gift(2000)).ID); err != nil {
+	if err := sim.Expire(create(t, api, donation(2000)).ID); err != nil {
 		t.Fatal(err)
 	}
 

@@ -47,7 +47,7 @@ func TestPayouts(t *testing.T) {
 	}
 	payTwice := func() {
 		for range 2 {
-			pay(t, sim, create(t, api, gift(2000)).ID)
+			pay(t, sim, create(t, api, donation(2000)).ID)
 		}
 	}
 	payTwice()
@@ -150,7 +150,7 @@ func TestPayouts(t *testing.T) {
 func TestPayoutsFitTheClient(t *testing.T) {
 	clock := stripesim.NewClock()
 	sim, url := serve(t, stripesim.Config{Clock: clock})
-	pay(t, sim, create(t, newClient(url, testKey, 0), gift(2000)).ID)
+	pay(t, sim, create(t, newClient(url, testKey, 0), donation(2000)).ID)
 	clock.Advance(8 * 24 * time.Hour)
 	id, err := sim.CreatePayout("", 1000, "eur")
 	if err != nil {

@@ -55,7 +55,7 @@ func TestState(t *testing.T) {
 		})
 		t.Run("delivers what was not", func(t *testing.T) {
 			waitDelivered(t, sim)
-			if got := hook.types(); got != giftEvents {
+			if got := hook.types(); got != donationEvents {
 				t.Errorf("got %s", got)
 			}
 		})
@@ -81,7 +81,7 @@ func TestState(t *testing.T) {
 	t.Run("survives a kill", func(t *testing.T) {
 		saved := filepath.Join(t.TempDir(), "killed.json")
 		sim, api := start(t, stripesim.Config{StatePath: saved})
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			data, err := os.ReadFile(saved)
 			if err == nil {

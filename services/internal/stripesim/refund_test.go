@@ -15,7 +15,7 @@ import (
 // charged pays 20 € and returns the charge's id.
 func charged(t *testing.T, sim *stripesim.Sim, api *client.API) string {
 	t.Helper()
-	se := create(t, api, gift(2000))
+	se := create(t, api, donation(2000))
 	pay(t, sim, se.ID)
 	for _, s := range sim.Sessions("") {
 		if s.ID == se.ID {

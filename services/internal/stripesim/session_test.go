@@ -17,7 +17,7 @@ func TestSession(t *testing.T) {
 	sim, api := start(t, stripesim.Config{BaseURL: "http://pay.test/", Clock: clock})
 
 	t.Run("is created open, unpaid and without an intent", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		if se.Status != "open" || se.PaymentStatus != "unpaid" || se.PaymentIntent != nil || se.Livemode {
 			t.Errorf("got status %s, %s, intent %v", se.Status, se.PaymentStatus, se.PaymentIntent)
 		}
@@ -36,7 +36,7 @@ func TestSession(t *testing.T) {
 	})
 
 	t.Run("shows its line items when asked", func(t *testing.T) {
-		p := gift(1500)
+		p := donation(1500)
 		p.LineItems[0].Quantity = stripe.Int64(2)
 		p.AddExpand("line_items")
 		se := create(t, api, p)
@@ -53,7 +53,7 @@ func TestSession(t *testing.T) {
 	})
 
 	t.Run("expires once, by the API", func(t *testing.T) {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		done, err := api.CheckoutSessions.Expire(se.ID, nil)
 		if err != nil || done.Status != "expired" || done.URL != "" {
 			t.Fatalf("got %+v, %v", done, err)
@@ -66,7 +66,7 @@ func TestSession(t *testing.T) {
 	})
 
 	t.Run("expires when its time is over, not before", func(t *testing.T) {
-		p := gift(2000)
+		p := donation(2000)
 		p.ExpiresAt = stripe.Int64(clock.Now().Add(30 * time.Minute).Unix())
 		se := create(t, api, p)
 		clock.Advance(30*time.Minute - time.Second)
@@ -99,7 +99,7 @@ func TestSessionParameters(t *testing.T) {
 		{"a success URL is required", func(p *stripe.CheckoutSessionParams) { p.SuccessURL = nil }, "parameter_missing", "success_url"},
 		{"a URL is absolute", func(p *stripe.CheckoutSessionParams) { p.CancelURL = stripe.String("/c") }, "url_invalid", "cancel_url"},
 		{"a mode is required", func(p *stripe.CheckoutSessionParams) { p.Mode = nil }, "parameter_missing", "mode"},
-		{"the mode is known", func(p *stripe.CheckoutSessionParams) { p.Mode = stripe.String("gift") }, "", "mode"},
+		{"the mode is known", func(p *stripe.CheckoutSessionParams) { p.Mode = stripe.String("donation") }, "", "mode"},
 		{"line items are required", func(p *stripe.CheckoutSessionParams) { p.LineItems = nil }, "parameter_missing", "line_items"},
 		{
 			"a quantity is required", func(p *stripe.CheckoutSessionParams) { p.LineItems[0].Quantity = nil },
@@ -193,7 +193,7 @@ func TestSessionParameters(t *testing.T) {
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			sim, api := start(t, stripesim.Config{})
-			p := gift(2000)
+			p := donation(2000)
 			tc.change(p)
 			_, err := api.CheckoutSessions.New(p)
 			e := stripeError(t, err)
@@ -225,7 +225,7 @@ func TestSessionParameters(t *testing.T) {
 	} {
 		t.Run("accepts "+rule, func(t *testing.T) {
 			_, api := start(t, stripesim.Config{})
-			p := gift(2000)
+			p := donation(2000)
 			change(p)
 			create(t, api, p)
 		})
@@ -238,7 +238,7 @@ func TestLists(t *testing.T) {
 	sim, api := start(t, stripesim.Config{Clock: clock})
 	var ids []string // newest first
 	for range 25 {
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		pay(t, sim, se.ID)
 		ids = append([]string{se.ID}, ids...)
 		clock.Advance(time.Second)

@@ -93,7 +93,7 @@ func collectFields(typ reflect.Type, into map[string]reflect.Type) {
 
 func TestObjectsFitTheClient(t *testing.T) {
 	sim, url := serve(t, stripesim.Config{})
-	se := create(t, newClient(url, testKey, 0), gift(2000))
+	se := create(t, newClient(url, testKey, 0), donation(2000))
 	if err := sim.Pay(se.ID, stripesim.CardDeclined); err == nil {
 		t.Fatal("not declined")
 	}

@@ -31,7 +31,7 @@ type Config struct {
 	// charge.updated. Zero: at once, and charge.succeeded already carries it.
 	FeeDelay time.Duration
 	// StatePath names the file that the state is loaded from and saved to: atomically, about a tenth of a
-	// second after a change (later, when there are thousands of gifts) and at Close. A kill loses at most what
+	// second after a change (later, when there are thousands of donations) and at Close. A kill loses at most what
 	// changed since. Empty: nothing is kept.
 	StatePath string
 	// Logger receives failed deliveries and saves; default: nothing is logged.

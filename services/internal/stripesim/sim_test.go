@@ -61,8 +61,8 @@ func newClient(url, key string, retries int64) *client.API {
 	})
 }
 
-// gift is what Cagnotte sends for a gift of so many cents.
-func gift(amountMinor int64) *stripe.CheckoutSessionParams {
+// donation is what Cagnotte sends for a donation of so many cents.
+func donation(amountMinor int64) *stripe.CheckoutSessionParams {
 	p := &stripe.CheckoutSessionParams{
 		Mode:              stripe.String("payment"),
 		SuccessURL:        stripe.String("https://don.example/merci?session={CHECKOUT_SESSION_ID}"),
@@ -185,4 +185,4 @@ func waitDelivered(t *testing.T, sim *stripesim.Sim) {
 	}
 }
 
-const giftEvents = "payment_intent.created charge.succeeded payment_intent.succeeded checkout.session.completed"
+const donationEvents = "payment_intent.created charge.succeeded payment_intent.succeeded checkout.session.completed"

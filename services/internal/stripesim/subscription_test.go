@@ -15,9 +15,9 @@ import (
 	"github.com/stripe/stripe-go/v76/client"
 )
 
-// monthly is what Cagnotte sends for a monthly gift of so many cents.
+// monthly is what Cagnotte sends for a monthly donation of so many cents.
 func monthly(amountMinor int64) *stripe.CheckoutSessionParams {
-	p := gift(amountMinor)
+	p := donation(amountMinor)
 	p.Mode = stripe.String("subscription")
 	p.SubmitType, p.PaymentIntentData, p.CustomerCreation = nil, nil, nil
 	p.SubscriptionData = &stripe.CheckoutSessionSubscriptionDataParams{Metadata: map[string]string{"recurring_donation": "r1"}}

@@ -20,10 +20,10 @@ func TestWebhooks(t *testing.T) {
 	t.Run("are signed, complete and in order", func(t *testing.T) {
 		hook := receive(t, secret, nil)
 		sim, api := start(t, stripesim.Config{Endpoints: []stripesim.Endpoint{hook.endpoint()}})
-		se := create(t, api, gift(2000))
+		se := create(t, api, donation(2000))
 		pay(t, sim, se.ID)
 		waitDelivered(t, sim)
-		if got := hook.types(); got != giftEvents {
+		if got := hook.types(); got != donationEvents {
 			t.Fatalf("got %s", got)
 		}
 		last := hook.events()[3]
@@ -39,14 +39,14 @@ func TestWebhooks(t *testing.T) {
 			platform.endpoint(), {URL: connect.server.URL, Secret: "whsec_connect", Connect: true},
 		}})
 		sim.AddAccount(connected)
-		p := gift(2000)
+		p := donation(2000)
 		p.SetStripeAccount(connected)
 		pay(t, sim, create(t, api, p).ID)
-		if err := sim.Expire(create(t, api, gift(2000)).ID); err != nil {
+		if err := sim.Expire(create(t, api, donation(2000)).ID); err != nil {
 			t.Fatal(err)
 		}
 		waitDelivered(t, sim)
-		if platform.types() != "checkout.session.expired" || connect.types() != giftEvents || connect.events()[0].Account != connected {
+		if platform.types() != "checkout.session.expired" || connect.types() != donationEvents || connect.events()[0].Account != connected {
 			t.Errorf("platform %s, connect %s", platform.types(), connect.types())
 		}
 	})
@@ -55,7 +55,7 @@ func TestWebhooks(t *testing.T) {
 		for _, one := range []string{"whsec_old", "whsec_new"} {
 			hook := receive(t, one, nil)
 			sim, api := start(t, stripesim.Config{Endpoints: []stripesim.Endpoint{{URL: hook.server.URL, Secret: "whsec_old, whsec_new"}}})
-			pay(t, sim, create(t, api, gift(2000)).ID)
+			pay(t, sim, create(t, api, donation(2000)).ID)
 			waitDelivered(t, sim)
 			if len(hook.events()) != 4 {
 				t.Errorf("%s: %s", one, hook.types())
@@ -67,7 +67,7 @@ func TestWebhooks(t *testing.T) {
 		answers := []int{500, 302, 404, 200}
 		hook := receive(t, secret, func(n int) int { return answers[min(n, 3)] })
 		sim, api := start(t, stripesim.Config{Endpoints: []stripesim.Endpoint{hook.endpoint()}})
-		if err := sim.Expire(create(t, api, gift(2000)).ID); err != nil {
+		if err := sim.Expire(create(t, api, donation(2000)).ID); err != nil {
 			t.Fatal(err)
 		}
 		waitDelivered(t, sim)
@@ -80,7 +80,7 @@ func TestWebhooks(t *testing.T) {
 		gone := httptest.NewServer(http.NotFoundHandler())
 		gone.Close()
 		sim, api := start(t, stripesim.Config{Endpoints: []stripesim.Endpoint{{URL: gone.URL, Secret: "old"}}})
-		pay(t, sim, create(t, api, gift(2000)).ID)
+		pay(t, sim, create(t, api, donation(2000)).ID)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		defer cancel()
 		if err := sim.WaitDelivered(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -98,7 +98,7 @@ func TestWebhooks(t *testing.T) {
 		clock := stripesim.NewClock()
 		hook := receive(t, secret, func(int) int { return 500 })
 		sim, api := start(t, stripesim.Config{Clock: clock, Endpoints: []stripesim.Endpoint{hook.endpoint()}})
-		pay(t, sim, create(t, api, gift(2000)).ID)
+		pay(t, sim, create(t, api, donation(2000)).ID)
 		clock.Advance(73 * time.Hour)
 		waitDelivered(t, sim)
 		if got := sim.Events("")[0]; got.Delivered || got.LastStatus != 500 {
@@ -112,8 +112,8 @@ func TestWebhooks(t *testing.T) {
 		defer slow.Close()
 		defer close(release)
 		sim, api := start(t, stripesim.Config{Endpoints: []stripesim.Endpoint{{URL: slow.URL, Secret: secret}}})
-		pay(t, sim, create(t, api, gift(2000)).ID)
-		create(t, api, gift(2000))
+		pay(t, sim, create(t, api, donation(2000)).ID)
+		create(t, api, donation(2000))
 	})
 }
 
@@ -124,7 +124,7 @@ func TestDelivery(t *testing.T) {
 		sim.SetDelivery(mode)
 		return sim, hook, func(n int) {
 			for range n {
-				pay(t, sim, create(t, api, gift(2000)).ID)
+				pay(t, sim, create(t, api, donation(2000)).ID)
 			}
 		}
 	}
@@ -171,7 +171,7 @@ func TestDelivery(t *testing.T) {
 		}
 		sim.SetDelivery(stripesim.Delivery{})
 		waitDelivered(t, sim)
-		if got := hook.types(); got != giftEvents+" "+giftEvents {
+		if got := hook.types(); got != donationEvents+" "+donationEvents {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -180,7 +180,7 @@ func TestDelivery(t *testing.T) {
 		give(10)
 		sim.SetDelivery(stripesim.Delivery{Shuffle: true, Seed: 7})
 		waitDelivered(t, sim)
-		if len(hook.events()) != 40 || hook.types() == strings.Repeat(giftEvents+" ", 9)+giftEvents {
+		if len(hook.events()) != 40 || hook.types() == strings.Repeat(donationEvents+" ", 9)+donationEvents {
 			t.Errorf("got %s", hook.types())
 		}
 	})
@@ -189,7 +189,7 @@ func TestDelivery(t *testing.T) {
 		began := time.Now()
 		give(1)
 		waitDelivered(t, sim)
-		if took := time.Since(began); took < 50*time.Millisecond || hook.types() != giftEvents {
+		if took := time.Since(began); took < 50*time.Millisecond || hook.types() != donationEvents {
 			t.Errorf("%s after %s", hook.types(), took)
 		}
 	})
@@ -234,7 +234,7 @@ func TestCloseWaitsForDeliveries(t *testing.T) {
 	}
 	server := httptest.NewServer(sim.Handler())
 	defer server.Close()
-	if err := sim.Expire(create(t, newClient(server.URL, testKey, 0), gift(2000)).ID); err != nil {
+	if err := sim.Expire(create(t, newClient(server.URL, testKey, 0), donation(2000)).ID); err != nil {
 		t.Fatal(err)
 	}
 	<-arrived

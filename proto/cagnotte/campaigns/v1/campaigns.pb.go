@@ -36,11 +36,11 @@ const (
 	CampaignState_CAMPAIGN_STATE_UNSPECIFIED CampaignState = 0
 	// Seen by members only.
 	CampaignState_CAMPAIGN_STATE_DRAFT CampaignState = 1
-	// Seen by all, takes gifts.
+	// Seen by all, takes donations.
 	CampaignState_CAMPAIGN_STATE_PUBLISHED CampaignState = 2
-	// Seen by all, takes no gifts for now.
+	// Seen by all, takes no donations for now.
 	CampaignState_CAMPAIGN_STATE_PAUSED CampaignState = 3
-	// Seen by all, takes no gifts any more.
+	// Seen by all, takes no donations any more.
 	CampaignState_CAMPAIGN_STATE_CLOSED CampaignState = 4
 )
 
@@ -100,11 +100,11 @@ type Campaign struct {
 	Goal *v1.Money `protobuf:"bytes,3,opt,name=goal,proto3" json:"goal,omitempty"`
 	// Public. Amounts offered as buttons, ascending, within minimum and maximum.
 	Presets []*v1.Money `protobuf:"bytes,4,rep,name=presets,proto3" json:"presets,omitempty"`
-	// Public. The smallest gift; 1.00 when absent, never below what Stripe takes (0.50 EUR).
+	// Public. The smallest donation; 1.00 when absent, never below what Stripe takes (0.50 EUR).
 	Minimum *v1.Money `protobuf:"bytes,5,opt,name=minimum,proto3" json:"minimum,omitempty"`
-	// Public. The largest gift; 5,000.00 when absent, 999,999.99 at most.
+	// Public. The largest donation; 5,000.00 when absent, 999,999.99 at most.
 	Maximum *v1.Money `protobuf:"bytes,6,opt,name=maximum,proto3" json:"maximum,omitempty"`
-	// Public. When it stops to take gifts, and its monthly gifts end with the month that is paid for, also when it is
+	// Public. When it stops to take donations, and its monthly donations end with the month that is paid for, also when it is
 	// moved later; absent: never by itself.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// Public. The steps of the case, in order; their amounts add up to the goal at most.
@@ -115,8 +115,8 @@ type Campaign struct {
 	State CampaignState `protobuf:"varint,10,opt,name=state,proto3,enum=cagnotte.campaigns.v1.CampaignState" json:"state,omitempty"`
 	// Public. What has come in.
 	Progress *Progress `protobuf:"bytes,11,opt,name=progress,proto3" json:"progress,omitempty"`
-	// Public. Whether a gift can be started now: published, and before the deadline.
-	AcceptingGifts bool `protobuf:"varint,12,opt,name=accepting_gifts,json=acceptingGifts,proto3" json:"accepting_gifts,omitempty"`
+	// Public. Whether a donation can be started now: published, and before the deadline.
+	AcceptingDonations bool `protobuf:"varint,12,opt,name=accepting_donations,json=acceptingDonations,proto3" json:"accepting_donations,omitempty"`
 	// Public. What people call the collective.
 	CollectiveDisplayName string `protobuf:"bytes,13,opt,name=collective_display_name,json=collectiveDisplayName,proto3" json:"collective_display_name,omitempty"`
 	// Public. When it was published; absent for a draft.
@@ -246,9 +246,9 @@ func (x *Campaign) GetProgress() *Progress {
 	return nil
 }
 
-func (x *Campaign) GetAcceptingGifts() bool {
+func (x *Campaign) GetAcceptingDonations() bool {
 	if x != nil {
-		return x.AcceptingGifts
+		return x.AcceptingDonations
 	}
 	return false
 }
@@ -498,7 +498,7 @@ func (x *Stage) GetSpent() *v1.Money {
 // What has come in for a campaign, in its one currency. May pass the goal.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Booked in the ledger: gifts minus what was given back. Fees are not deducted.
+	// Booked in the ledger: donations minus what was given back. Fees are not deducted.
 	Settled *v1.Money `protobuf:"bytes,1,opt,name=settled,proto3" json:"settled,omitempty"`
 	// Paid or under way, and not yet booked; apart from `settled`, never inside it.
 	Pending       *v1.Money `protobuf:"bytes,2,opt,name=pending,proto3" json:"pending,omitempty"`
@@ -1123,7 +1123,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\t\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\t\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -1137,8 +1137,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x0fallowed_origins\x18\t \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\x18\xfd\x01R\x0eallowedOrigins\x12:\n" +
 	"\x05state\x18\n" +
 	" \x01(\x0e2$.cagnotte.campaigns.v1.CampaignStateR\x05state\x12;\n" +
-	"\bprogress\x18\v \x01(\v2\x1f.cagnotte.campaigns.v1.ProgressR\bprogress\x12'\n" +
-	"\x0faccepting_gifts\x18\f \x01(\bR\x0eacceptingGifts\x126\n" +
+	"\bprogress\x18\v \x01(\v2\x1f.cagnotte.campaigns.v1.ProgressR\bprogress\x12/\n" +
+	"\x13accepting_donations\x18\f \x01(\bR\x12acceptingDonations\x126\n" +
 	"\x17collective_display_name\x18\r \x01(\tR\x15collectiveDisplayName\x12=\n" +
 	"\fpublish_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\vpublishTime\x129\n" +
 	"\n" +

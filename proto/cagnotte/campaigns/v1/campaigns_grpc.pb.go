@@ -55,13 +55,13 @@ type CampaignsServiceClient interface {
 	// Changes the masked fields of a campaign that is not closed (CAMPAIGN_CLOSED). The currency is
 	// fixed once published (CURRENCY_FIXED). A stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(ctx context.Context, in *UpdateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Opens a draft to the public and to gifts. Publishing a published campaign changes nothing.
+	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing.
 	PublishCampaign(ctx context.Context, in *PublishCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Stops new gifts for a while; the page stays. Pausing a paused campaign changes nothing.
+	// Stops new donations for a while; the page stays. Pausing a paused campaign changes nothing.
 	PauseCampaign(ctx context.Context, in *PauseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Opens a paused campaign again. Resuming a published campaign changes nothing.
 	ResumeCampaign(ctx context.Context, in *ResumeCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Ends a campaign for ever; the page stays. Its monthly gifts end with the month that is paid for, as their donors
+	// Ends a campaign for ever; the page stays. Its monthly donations end with the month that is paid for, as their donors
 	// were told. Closing a closed campaign changes nothing.
 	CloseCampaign(ctx context.Context, in *CloseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Tells whether a page of this origin may call the campaign from a browser. Public: the gateway
@@ -190,13 +190,13 @@ type CampaignsServiceServer interface {
 	// Changes the masked fields of a campaign that is not closed (CAMPAIGN_CLOSED). The currency is
 	// fixed once published (CURRENCY_FIXED). A stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error)
-	// Opens a draft to the public and to gifts. Publishing a published campaign changes nothing.
+	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing.
 	PublishCampaign(context.Context, *PublishCampaignRequest) (*Campaign, error)
-	// Stops new gifts for a while; the page stays. Pausing a paused campaign changes nothing.
+	// Stops new donations for a while; the page stays. Pausing a paused campaign changes nothing.
 	PauseCampaign(context.Context, *PauseCampaignRequest) (*Campaign, error)
 	// Opens a paused campaign again. Resuming a published campaign changes nothing.
 	ResumeCampaign(context.Context, *ResumeCampaignRequest) (*Campaign, error)
-	// Ends a campaign for ever; the page stays. Its monthly gifts end with the month that is paid for, as their donors
+	// Ends a campaign for ever; the page stays. Its monthly donations end with the month that is paid for, as their donors
 	// were told. Closing a closed campaign changes nothing.
 	CloseCampaign(context.Context, *CloseCampaignRequest) (*Campaign, error)
 	// Tells whether a page of this origin may call the campaign from a browser. Public: the gateway

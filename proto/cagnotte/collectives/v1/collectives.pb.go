@@ -35,7 +35,7 @@ type Collective struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What people call it.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// The connected Stripe account (`acct_…`) that its gifts go to; empty for the platform's own.
+	// The connected Stripe account (`acct_…`) that its donations go to; empty for the platform's own.
 	StripeAccount string `protobuf:"bytes,3,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
 	// The IANA time zone in which its days begin, for dates in exports: "Europe/Paris" when empty.
 	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
@@ -58,7 +58,7 @@ type Collective struct {
 	// Where cheques are sent to, line by line, 7 lines at most.
 	PostalAddress []string `protobuf:"bytes,13,rep,name=postal_address,json=postalAddress,proto3" json:"postal_address,omitempty"`
 	// Says that the collective is not the operator's own. Other people's money must not stand on the platform's
-	// account, so no gift is taken before the collective has a connected one (ConnectService.StartOnboarding), and
+	// account, so no donation is taken before the collective has a connected one (ConnectService.StartOnboarding), and
 	// nothing that a treasurer enters is booked.
 	OwnAccountRequired bool `protobuf:"varint,14,opt,name=own_account_required,json=ownAccountRequired,proto3" json:"own_account_required,omitempty"`
 	unknownFields      protoimpl.UnknownFields

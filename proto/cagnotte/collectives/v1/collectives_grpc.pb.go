@@ -41,7 +41,7 @@ type CollectivesServiceClient interface {
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(ctx context.Context, in *ListCollectivesRequest, opts ...grpc.CallOption) (*ListCollectivesResponse, error)
 	// Changes the masked fields. Owner or operator; `stripe_account` and `own_account_required` only by the
-	// operator, and the account only while no gift has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
+	// operator, and the account only while no donation has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH). Another bank account is told to the alert addresses of before.
 	UpdateCollective(ctx context.Context, in *UpdateCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
 }
@@ -108,7 +108,7 @@ type CollectivesServiceServer interface {
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(context.Context, *ListCollectivesRequest) (*ListCollectivesResponse, error)
 	// Changes the masked fields. Owner or operator; `stripe_account` and `own_account_required` only by the
-	// operator, and the account only while no gift has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
+	// operator, and the account only while no donation has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH). Another bank account is told to the alert addresses of before.
 	UpdateCollective(context.Context, *UpdateCollectiveRequest) (*Collective, error)
 	mustEmbedUnimplementedCollectivesServiceServer()

@@ -33,9 +33,9 @@ type Connection struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The account (`acct_…`); empty for the platform's own, of which nothing else is told here.
 	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
-	// Whether the account is connected to the platform. Once it is not, no gift is taken; the books stay.
+	// Whether the account is connected to the platform. Once it is not, no donation is taken; the books stay.
 	Connected bool `protobuf:"varint,3,opt,name=connected,proto3" json:"connected,omitempty"`
-	// Whether it takes payments. Until it does, no gift is taken.
+	// Whether it takes payments. Until it does, no donation is taken.
 	ChargesEnabled bool `protobuf:"varint,4,opt,name=charges_enabled,json=chargesEnabled,proto3" json:"charges_enabled,omitempty"`
 	// Whether its money can go to its bank.
 	PayoutsEnabled bool `protobuf:"varint,5,opt,name=payouts_enabled,json=payoutsEnabled,proto3" json:"payouts_enabled,omitempty"`

@@ -32,10 +32,10 @@ const (
 // Opens a collective's account at Stripe, and tells what it may do.
 type ConnectServiceClient interface {
 	// Makes a Standard account for the collective, unless it has one, and answers a link into its onboarding. Owner
-	// or operator. Whoever follows the link can set the bank account that gifts are paid out to: hand it to nobody
+	// or operator. Whoever follows the link can set the bank account that donations are paid out to: hand it to nobody
 	// else. It works once, for some minutes; another `request_id` answers another link, the same one the same.
 	//
-	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (gifts went to the platform's own account),
+	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (donations went to the platform's own account),
 	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), ACCOUNT_SHARED (other collectives have the same
 	// account: it is the operator's to open), STRIPE_CONNECT_REFUSED (the platform is not set up for Connect, or did
 	// not make the account). UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again
@@ -81,10 +81,10 @@ func (c *connectServiceClient) GetConnection(ctx context.Context, in *GetConnect
 // Opens a collective's account at Stripe, and tells what it may do.
 type ConnectServiceServer interface {
 	// Makes a Standard account for the collective, unless it has one, and answers a link into its onboarding. Owner
-	// or operator. Whoever follows the link can set the bank account that gifts are paid out to: hand it to nobody
+	// or operator. Whoever follows the link can set the bank account that donations are paid out to: hand it to nobody
 	// else. It works once, for some minutes; another `request_id` answers another link, the same one the same.
 	//
-	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (gifts went to the platform's own account),
+	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (donations went to the platform's own account),
 	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), ACCOUNT_SHARED (other collectives have the same
 	// account: it is the operator's to open), STRIPE_CONNECT_REFUSED (the platform is not set up for Connect, or did
 	// not make the account). UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/disputes/v1/disputes.proto
 
-// What donors' banks say against gifts.
+// What donors' banks say against donations.
 
 package disputesv1
 
@@ -104,12 +104,12 @@ func (DisputeState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP(), []int{0}
 }
 
-// A gift, or a part of it, that the donor's bank wants back or took back.
+// A donation, or a part of it, that the donor's bank wants back or took back.
 type Dispute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/disputes/{dispute}`, where the last is Stripe's id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The gift, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Donation string `protobuf:"bytes,2,opt,name=donation,proto3" json:"donation,omitempty"`
 	// What is disputed.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -249,16 +249,16 @@ func (x *Dispute) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// A card network's early word that a gift was paid by fraud, before any dispute.
+// A card network's early word that a donation was paid by fraud, before any dispute.
 type FraudWarning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/fraudWarnings/{warning}`, where the last is Stripe's id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The gift, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Donation string `protobuf:"bytes,2,opt,name=donation,proto3" json:"donation,omitempty"`
 	// What is said of the payment, Stripe's word, such as `made_with_stolen_card`.
 	FraudType string `protobuf:"bytes,3,opt,name=fraud_type,json=fraudType,proto3" json:"fraud_type,omitempty"`
-	// The gift is neither disputed nor wholly given back: to give it back now avoids the dispute and its fee.
+	// The donation is neither disputed nor wholly given back: to give it back now avoids the dispute and its fee.
 	Actionable bool `protobuf:"varint,4,opt,name=actionable,proto3" json:"actionable,omitempty"`
 	// When it came.
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`

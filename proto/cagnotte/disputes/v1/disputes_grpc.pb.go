@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/disputes/v1/disputes.proto
 
-// What donors' banks say against gifts.
+// What donors' banks say against donations.
 
 package disputesv1
 
@@ -37,7 +37,7 @@ type DisputesServiceClient interface {
 	GetDispute(ctx context.Context, in *GetDisputeRequest, opts ...grpc.CallOption) (*Dispute, error)
 	// Lists a collective's disputes and inquiries, newest first.
 	ListDisputes(ctx context.Context, in *ListDisputesRequest, opts ...grpc.CallOption) (*ListDisputesResponse, error)
-	// Lists the early fraud warnings about a collective's gifts, newest first. To give such a gift back avoids the
+	// Lists the early fraud warnings about a collective's donations, newest first. To give such a donation back avoids the
 	// dispute, and its fee.
 	ListFraudWarnings(ctx context.Context, in *ListFraudWarningsRequest, opts ...grpc.CallOption) (*ListFraudWarningsResponse, error)
 }
@@ -91,7 +91,7 @@ type DisputesServiceServer interface {
 	GetDispute(context.Context, *GetDisputeRequest) (*Dispute, error)
 	// Lists a collective's disputes and inquiries, newest first.
 	ListDisputes(context.Context, *ListDisputesRequest) (*ListDisputesResponse, error)
-	// Lists the early fraud warnings about a collective's gifts, newest first. To give such a gift back avoids the
+	// Lists the early fraud warnings about a collective's donations, newest first. To give such a donation back avoids the
 	// dispute, and its fee.
 	ListFraudWarnings(context.Context, *ListFraudWarningsRequest) (*ListFraudWarningsResponse, error)
 	mustEmbedUnimplementedDisputesServiceServer()

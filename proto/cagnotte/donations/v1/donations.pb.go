@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/donations/v1/donations.proto
 
-// Gifts, from the wish to give to the money's arrival.
+// Donations, from the wish to give to the money's arrival.
 
 package donationsv1
 
@@ -80,7 +80,7 @@ func (Recurrence) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
 }
 
-// How far a gift has come. Until it is paid it moves forward only. A paid one is what Stripe's balance has of it now: a
+// How far a donation has come. Until it is paid it moves forward only. A paid one is what Stripe's balance has of it now: a
 // refund that fails and a dispute that is won bring it back to SUCCEEDED or PARTIALLY_REFUNDED.
 type DonationState int32
 
@@ -162,7 +162,7 @@ func (DonationState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{1}
 }
 
-// What became of a gift, in a donor's terms.
+// What became of a donation, in a donor's terms.
 type DonationOutcome int32
 
 const (
@@ -177,7 +177,7 @@ const (
 	// Not paid, and it cannot be any more.
 	DonationOutcome_DONATION_OUTCOME_NOT_PAID DonationOutcome = 4
 	// Received, and given back.
-	DonationOutcome_DONATION_OUTCOME_GIVEN_BACK DonationOutcome = 5
+	DonationOutcome_DONATION_OUTCOME_REFUNDED DonationOutcome = 5
 )
 
 // Enum value maps for DonationOutcome.
@@ -188,7 +188,7 @@ var (
 		2: "DONATION_OUTCOME_CONFIRMING",
 		3: "DONATION_OUTCOME_RECEIVED",
 		4: "DONATION_OUTCOME_NOT_PAID",
-		5: "DONATION_OUTCOME_GIVEN_BACK",
+		5: "DONATION_OUTCOME_REFUNDED",
 	}
 	DonationOutcome_value = map[string]int32{
 		"DONATION_OUTCOME_UNSPECIFIED": 0,
@@ -196,7 +196,7 @@ var (
 		"DONATION_OUTCOME_CONFIRMING":  2,
 		"DONATION_OUTCOME_RECEIVED":    3,
 		"DONATION_OUTCOME_NOT_PAID":    4,
-		"DONATION_OUTCOME_GIVEN_BACK":  5,
+		"DONATION_OUTCOME_REFUNDED":    5,
 	}
 )
 
@@ -227,7 +227,7 @@ func (DonationOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
 }
 
-// One gift, as members and whoever started it see it.
+// One donation, as members and whoever started it see it.
 type Donation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
@@ -250,12 +250,12 @@ type Donation struct {
 	BookTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=book_time,json=bookTime,proto3" json:"book_time,omitempty"`
 	// When the payment page closes.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
+	// The monthly donation that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single donation.
 	RecurringDonation string `protobuf:"bytes,11,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
 	// The part of `amount` that the donor added for the payment's fee; absent when none was. What the fee is, the books say.
 	FeeCover *v1.Money `protobuf:"bytes,12,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
 	// What went back to the donor by refunds, as Stripe's balance has it; absent while nothing did.
-	AmountGivenBack *v1.Money `protobuf:"bytes,13,opt,name=amount_given_back,json=amountGivenBack,proto3" json:"amount_given_back,omitempty"`
+	AmountRefunded *v1.Money `protobuf:"bytes,13,opt,name=amount_refunded,json=amountRefunded,proto3" json:"amount_refunded,omitempty"`
 	// The donor's bank has the money, or a part of it: a dispute is open or lost.
 	Disputed bool `protobuf:"varint,14,opt,name=disputed,proto3" json:"disputed,omitempty"`
 	// A card network says that it was paid by fraud: to give it back now avoids a dispute and its fee.
@@ -264,7 +264,7 @@ type Donation struct {
 	// there as well. A refund without an amount gives them back first.
 	SurplusPayments []*SurplusPayment `protobuf:"bytes,16,rep,name=surplus_payments,json=surplusPayments,proto3" json:"surplus_payments,omitempty"`
 	// What the donor's bank has of it by disputes that are open or lost; absent while it has nothing. Together with
-	// `amount_given_back` it can be more than `amount`: then the donation was paid back twice.
+	// `amount_refunded` it can be more than `amount`: then the donation was paid back twice.
 	AmountDisputed *v1.Money `protobuf:"bytes,17,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
 	// How it was paid, Stripe's word, such as `card` or `sepa_debit`; empty until its money is booked.
 	PaymentMethod string `protobuf:"bytes,18,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
@@ -386,9 +386,9 @@ func (x *Donation) GetFeeCover() *v1.Money {
 	return nil
 }
 
-func (x *Donation) GetAmountGivenBack() *v1.Money {
+func (x *Donation) GetAmountRefunded() *v1.Money {
 	if x != nil {
-		return x.AmountGivenBack
+		return x.AmountRefunded
 	}
 	return nil
 }
@@ -436,9 +436,9 @@ type SurplusPayment struct {
 	// What was paid, in the currency that the donor paid in.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// What went back of it by refunds, as Stripe's balance has it; absent while nothing did.
-	AmountGivenBack *v1.Money `protobuf:"bytes,3,opt,name=amount_given_back,json=amountGivenBack,proto3" json:"amount_given_back,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	AmountRefunded *v1.Money `protobuf:"bytes,3,opt,name=amount_refunded,json=amountRefunded,proto3" json:"amount_refunded,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SurplusPayment) Reset() {
@@ -485,14 +485,14 @@ func (x *SurplusPayment) GetAmount() *v1.Money {
 	return nil
 }
 
-func (x *SurplusPayment) GetAmountGivenBack() *v1.Money {
+func (x *SurplusPayment) GetAmountRefunded() *v1.Money {
 	if x != nil {
-		return x.AmountGivenBack
+		return x.AmountRefunded
 	}
 	return nil
 }
 
-// What became of a gift, for the donor.
+// What became of a donation, for the donor.
 type DonationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `…/donations/{donation}/status`.
@@ -502,22 +502,22 @@ type DonationStatus struct {
 	// What became of it.
 	Outcome DonationOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=cagnotte.donations.v1.DonationOutcome" json:"outcome,omitempty"`
 	// Where the donor can still pay: while the outcome is OPEN, and for 30 days after the payment page closed unpaid,
-	// as long as the campaign takes gifts. Empty otherwise.
+	// as long as the campaign takes donations. Empty otherwise.
 	CheckoutUrl string `protobuf:"bytes,4,opt,name=checkout_url,json=checkoutUrl,proto3" json:"checkout_url,omitempty"`
 	// The page of the collective's own site to go back to; may be empty.
 	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// The language that the donor chose.
 	Locale string `protobuf:"bytes,6,opt,name=locale,proto3" json:"locale,omitempty"`
-	// When the gift was started.
+	// When the donation was started.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// The monthly gift that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single gift.
+	// The monthly donation that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single donation.
 	RecurringDonation string `protobuf:"bytes,8,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
 	// The part of `amount` that the donor added for the payment's fee; absent when none was.
 	FeeCover *v1.Money `protobuf:"bytes,9,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
 	// What went back to the donor by refunds; absent while nothing did.
-	AmountGivenBack *v1.Money `protobuf:"bytes,10,opt,name=amount_given_back,json=amountGivenBack,proto3" json:"amount_given_back,omitempty"`
+	AmountRefunded *v1.Money `protobuf:"bytes,10,opt,name=amount_refunded,json=amountRefunded,proto3" json:"amount_refunded,omitempty"`
 	// The donor's bank has the money, or a part of it: a dispute is open or lost. It says so where the outcome is
-	// GIVEN_BACK, and nobody gave it.
+	// REFUNDED, and nobody gave it.
 	Disputed bool `protobuf:"varint,11,opt,name=disputed,proto3" json:"disputed,omitempty"`
 	// What the donor's bank has of it; absent while it has nothing.
 	AmountDisputed *v1.Money `protobuf:"bytes,12,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
@@ -618,9 +618,9 @@ func (x *DonationStatus) GetFeeCover() *v1.Money {
 	return nil
 }
 
-func (x *DonationStatus) GetAmountGivenBack() *v1.Money {
+func (x *DonationStatus) GetAmountRefunded() *v1.Money {
 	if x != nil {
-		return x.AmountGivenBack
+		return x.AmountRefunded
 	}
 	return nil
 }
@@ -639,23 +639,23 @@ func (x *DonationStatus) GetAmountDisputed() *v1.Money {
 	return nil
 }
 
-// Asks to start a gift.
+// Asks to start a donation.
 type CreateDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// What to give, in the campaign's currency.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// A UUID made by the caller, one for each gift that somebody wants to make, kept for repeats.
+	// A UUID made by the caller, one for each donation that somebody wants to make, kept for repeats.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The language of the payment page: "fr" when empty, or "en".
 	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
 	// The page to come back to, on one of the campaign's allowed origins; may be empty.
 	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// Whether to give once, also when not said, or each month until the donor, the collective or the campaign's
-	// end stops it. The answer is the first month's gift.
+	// end stops it. The answer is the first month's donation.
 	Recurrence Recurrence `protobuf:"varint,6,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
-	// Whether the donor adds the payment's fee, so that about `amount` is left of the gift. The gift is then the whole,
+	// Whether the donor adds the payment's fee, so that about `amount` is left of the donation. The donation is then the whole,
 	// computed here from the campaign's `fee_estimate`: the smallest sum of which, by that estimate, `amount` is left.
 	// `amount` alone must be within the campaign's bounds.
 	CoverFee      bool `protobuf:"varint,7,opt,name=cover_fee,json=coverFee,proto3" json:"cover_fee,omitempty"`
@@ -742,10 +742,10 @@ func (x *CreateDonationRequest) GetCoverFee() bool {
 	return false
 }
 
-// Asks for one gift.
+// Asks for one donation.
 type GetDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gift's name.
+	// The donation's name.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -788,7 +788,7 @@ func (x *GetDonationRequest) GetName() string {
 	return ""
 }
 
-// Asks for a page of gifts.
+// Asks for a page of donations.
 type ListDonationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
@@ -852,10 +852,10 @@ func (x *ListDonationsRequest) GetPageToken() string {
 	return ""
 }
 
-// A page of gifts.
+// A page of donations.
 type ListDonationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gifts, newest first.
+	// The donations, newest first.
 	Donations []*Donation `protobuf:"bytes,1,rep,name=donations,proto3" json:"donations,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -907,7 +907,7 @@ func (x *ListDonationsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks what became of a gift.
+// Asks what became of a donation.
 type GetDonationStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `…/donations/{donation}/status`.
@@ -957,7 +957,7 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\a\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\a\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12:\n" +
@@ -974,17 +974,17 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12-\n" +
 	"\x12recurring_donation\x18\v \x01(\tR\x11recurringDonation\x125\n" +
-	"\tfee_cover\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12D\n" +
-	"\x11amount_given_back\x18\r \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
+	"\tfee_cover\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12A\n" +
+	"\x0famount_refunded\x18\r \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountRefunded\x12\x1a\n" +
 	"\bdisputed\x18\x0e \x01(\bR\bdisputed\x12#\n" +
 	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\x12P\n" +
 	"\x10surplus_payments\x18\x10 \x03(\v2%.cagnotte.donations.v1.SurplusPaymentR\x0fsurplusPayments\x12A\n" +
 	"\x0famount_disputed\x18\x11 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\x12%\n" +
-	"\x0epayment_method\x18\x12 \x01(\tR\rpaymentMethod\"\xaf\x01\n" +
+	"\x0epayment_method\x18\x12 \x01(\tR\rpaymentMethod\"\xac\x01\n" +
 	"\x0eSurplusPayment\x12%\n" +
 	"\x0epayment_intent\x18\x01 \x01(\tR\rpaymentIntent\x120\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12D\n" +
-	"\x11amount_given_back\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\"\xba\x04\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12A\n" +
+	"\x0famount_refunded\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountRefunded\"\xb7\x04\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -996,9 +996,9 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12-\n" +
 	"\x12recurring_donation\x18\b \x01(\tR\x11recurringDonation\x125\n" +
-	"\tfee_cover\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12D\n" +
-	"\x11amount_given_back\x18\n" +
-	" \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0famountGivenBack\x12\x1a\n" +
+	"\tfee_cover\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\bfeeCover\x12A\n" +
+	"\x0famount_refunded\x18\n" +
+	" \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountRefunded\x12\x1a\n" +
 	"\bdisputed\x18\v \x01(\bR\bdisputed\x12A\n" +
 	"\x0famount_disputed\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\"\xa8\x03\n" +
 	"\x15CreateDonationRequest\x12p\n" +
@@ -1042,14 +1042,14 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x17DONATION_STATE_CANCELED\x10\x06\x12%\n" +
 	"!DONATION_STATE_PARTIALLY_REFUNDED\x10\a\x12\x1b\n" +
 	"\x17DONATION_STATE_REFUNDED\x10\b\x12\x1b\n" +
-	"\x17DONATION_STATE_DISPUTED\x10\t*\xce\x01\n" +
+	"\x17DONATION_STATE_DISPUTED\x10\t*\xcc\x01\n" +
 	"\x0fDonationOutcome\x12 \n" +
 	"\x1cDONATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DONATION_OUTCOME_OPEN\x10\x01\x12\x1f\n" +
 	"\x1bDONATION_OUTCOME_CONFIRMING\x10\x02\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_RECEIVED\x10\x03\x12\x1d\n" +
-	"\x19DONATION_OUTCOME_NOT_PAID\x10\x04\x12\x1f\n" +
-	"\x1bDONATION_OUTCOME_GIVEN_BACK\x10\x052\x9d\x05\n" +
+	"\x19DONATION_OUTCOME_NOT_PAID\x10\x04\x12\x1d\n" +
+	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\x9d\x05\n" +
 	"\x10DonationsService\x12\x9c\x01\n" +
 	"\x0eCreateDonation\x12,.cagnotte.donations.v1.CreateDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*/campaigns/*}/donations\x12\x93\x01\n" +
 	"\vGetDonation\x12).cagnotte.donations.v1.GetDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\"8\x82\xd3\xe4\x93\x022\x120/v1/{name=collectives/*/campaigns/*/donations/*}\x12\xa4\x01\n" +
@@ -1094,16 +1094,16 @@ var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	12, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
 	12, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
 	11, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
-	11, // 8: cagnotte.donations.v1.Donation.amount_given_back:type_name -> cagnotte.money.v1.Money
+	11, // 8: cagnotte.donations.v1.Donation.amount_refunded:type_name -> cagnotte.money.v1.Money
 	4,  // 9: cagnotte.donations.v1.Donation.surplus_payments:type_name -> cagnotte.donations.v1.SurplusPayment
 	11, // 10: cagnotte.donations.v1.Donation.amount_disputed:type_name -> cagnotte.money.v1.Money
 	11, // 11: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
-	11, // 12: cagnotte.donations.v1.SurplusPayment.amount_given_back:type_name -> cagnotte.money.v1.Money
+	11, // 12: cagnotte.donations.v1.SurplusPayment.amount_refunded:type_name -> cagnotte.money.v1.Money
 	11, // 13: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
 	2,  // 14: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
 	12, // 15: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
 	11, // 16: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
-	11, // 17: cagnotte.donations.v1.DonationStatus.amount_given_back:type_name -> cagnotte.money.v1.Money
+	11, // 17: cagnotte.donations.v1.DonationStatus.amount_refunded:type_name -> cagnotte.money.v1.Money
 	11, // 18: cagnotte.donations.v1.DonationStatus.amount_disputed:type_name -> cagnotte.money.v1.Money
 	11, // 19: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 20: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/donations/v1/donations.proto
 
-// Gifts, from the wish to give to the money's arrival.
+// Donations, from the wish to give to the money's arrival.
 
 package donationsv1
 
@@ -31,26 +31,26 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Takes gifts and tells what became of them.
+// Takes donations and tells what became of them.
 type DonationsServiceClient interface {
-	// Starts a gift and answers the address where it is paid. Public; nobody's name is asked.
+	// Starts a donation and answers the address where it is paid. Public; nobody's name is asked.
 	//
-	// The same `request_id` answers the same gift and the same address, however often it is sent;
+	// The same `request_id` answers the same donation and the same address, however often it is sent;
 	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
 	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
-	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same gift.
+	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
+	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same donation.
 	CreateDonation(ctx context.Context, in *CreateDonationRequest, opts ...grpc.CallOption) (*Donation, error)
-	// Answers one gift to members.
+	// Answers one donation to members.
 	GetDonation(ctx context.Context, in *GetDonationRequest, opts ...grpc.CallOption) (*Donation, error)
-	// Lists a campaign's gifts, newest first, to members.
+	// Lists a campaign's donations, newest first, to members.
 	ListDonations(ctx context.Context, in *ListDonationsRequest, opts ...grpc.CallOption) (*ListDonationsResponse, error)
-	// Tells whoever holds a gift's name what became of it. Public: the name cannot be guessed, and
-	// the answer holds nothing about anybody. Asking about an open gift makes the service look at
+	// Tells whoever holds a donation's name what became of it. Public: the name cannot be guessed, and
+	// the answer holds nothing about anybody. Asking about an open donation makes the service look at
 	// Stripe again, so that a lost webhook does not keep a donor waiting.
 	GetDonationStatus(ctx context.Context, in *GetDonationStatusRequest, opts ...grpc.CallOption) (*DonationStatus, error)
 }
@@ -107,26 +107,26 @@ func (c *donationsServiceClient) GetDonationStatus(ctx context.Context, in *GetD
 // All implementations must embed UnimplementedDonationsServiceServer
 // for forward compatibility.
 //
-// Takes gifts and tells what became of them.
+// Takes donations and tells what became of them.
 type DonationsServiceServer interface {
-	// Starts a gift and answers the address where it is paid. Public; nobody's name is asked.
+	// Starts a donation and answers the address where it is paid. Public; nobody's name is asked.
 	//
-	// The same `request_id` answers the same gift and the same address, however often it is sent;
+	// The same `request_id` answers the same donation and the same address, however often it is sent;
 	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
 	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
-	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same gift.
+	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
+	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same donation.
 	CreateDonation(context.Context, *CreateDonationRequest) (*Donation, error)
-	// Answers one gift to members.
+	// Answers one donation to members.
 	GetDonation(context.Context, *GetDonationRequest) (*Donation, error)
-	// Lists a campaign's gifts, newest first, to members.
+	// Lists a campaign's donations, newest first, to members.
 	ListDonations(context.Context, *ListDonationsRequest) (*ListDonationsResponse, error)
-	// Tells whoever holds a gift's name what became of it. Public: the name cannot be guessed, and
-	// the answer holds nothing about anybody. Asking about an open gift makes the service look at
+	// Tells whoever holds a donation's name what became of it. Public: the name cannot be guessed, and
+	// the answer holds nothing about anybody. Asking about an open donation makes the service look at
 	// Stripe again, so that a lost webhook does not keep a donor waiting.
 	GetDonationStatus(context.Context, *GetDonationStatusRequest) (*DonationStatus, error)
 	mustEmbedUnimplementedDonationsServiceServer()

@@ -35,7 +35,7 @@ type ExportLedgerRequest struct {
 	// (a workbook with typed cells and totals), "HLEDGER" and "BEANCOUNT" (journals of plain text accounting), "FEC" (the
 	// French administration's file of accounting entries, with its opening balances, in euros) and "FEC_NOTICE" (the
 	// description of its fields, which goes with it); or "PAYOUTS" (CSV of each line at the bank that is a payout of
-	// Stripe's, with the gifts, fees, refunds and disputes inside it, which sum to it); or "PROOF" (JSON Lines of all
+	// Stripe's, with the donations, fees, refunds and disputes inside it, which sum to it); or "PROOF" (JSON Lines of all
 	// that is sealed, with the signed checkpoint, which `cagnotte ledger verify -from-export` checks without the service; it has
 	// no days).
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`

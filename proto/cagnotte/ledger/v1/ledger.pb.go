@@ -106,7 +106,7 @@ type Account struct {
 	Type AccountType `protobuf:"varint,4,opt,name=type,proto3,enum=cagnotte.ledger.v1.AccountType" json:"type,omitempty"`
 	// The balance in each currency that it has entries in: the sum of its entries.
 	Balances []*v1.Money `protobuf:"bytes,5,rep,name=balances,proto3" json:"balances,omitempty"`
-	// What the program posts there: "gifts", "stripe_balance" and so on. Answered where a chart is changed.
+	// What the program posts there: "donations", "stripe_balance" and so on. Answered where a chart is changed.
 	Roles         []string `protobuf:"bytes,6,rep,name=roles,proto3" json:"roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -191,7 +191,7 @@ type Transaction struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is the record of, unique in its book: a balance transaction of Stripe's, say.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
-	// What happened: "gift" (by Stripe or by hand), "refund", "dispute", "payout" (away from Stripe's balance, back to it,
+	// What happened: "donation" (by Stripe or by hand), "refund", "dispute", "payout" (away from Stripe's balance, back to it,
 	// or its line at the bank), "fee", "deposit" (cheques that were banked), "expense" (an invoice), "expense_payment" (of
 	// one that was owed), "receipt" (money that came and is not explained), "other", "reversal", "reclassification". Exports say the same; new
 	// kinds may be added.
@@ -591,12 +591,12 @@ func (x *InclusionProof) GetCheckpoint() *Checkpoint {
 	return nil
 }
 
-// The proof of one gift.
-type GiftProof struct {
+// The proof of one donation.
+type DonationProof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// All that is needed beside the verifier key to check it: the gift's transaction, its number,
+	// All that is needed beside the verifier key to check it: the donation's transaction, its number,
 	// the path and the signed checkpoint.
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	// The key to check it against.
@@ -605,20 +605,20 @@ type GiftProof struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GiftProof) Reset() {
-	*x = GiftProof{}
+func (x *DonationProof) Reset() {
+	*x = DonationProof{}
 	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GiftProof) String() string {
+func (x *DonationProof) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GiftProof) ProtoMessage() {}
+func (*DonationProof) ProtoMessage() {}
 
-func (x *GiftProof) ProtoReflect() protoreflect.Message {
+func (x *DonationProof) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -630,26 +630,26 @@ func (x *GiftProof) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GiftProof.ProtoReflect.Descriptor instead.
-func (*GiftProof) Descriptor() ([]byte, []int) {
+// Deprecated: Use DonationProof.ProtoReflect.Descriptor instead.
+func (*DonationProof) Descriptor() ([]byte, []int) {
 	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *GiftProof) GetName() string {
+func (x *DonationProof) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *GiftProof) GetCode() string {
+func (x *DonationProof) GetCode() string {
 	if x != nil {
 		return x.Code
 	}
 	return ""
 }
 
-func (x *GiftProof) GetVerifierKey() string {
+func (x *DonationProof) GetVerifierKey() string {
 	if x != nil {
 		return x.VerifierKey
 	}
@@ -757,8 +757,8 @@ func (x *GetInclusionProofRequest) GetName() string {
 	return ""
 }
 
-// Asks for the proof of a gift.
-type GetGiftProofRequest struct {
+// Asks for the proof of a donation.
+type GetDonationProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -766,20 +766,20 @@ type GetGiftProofRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GetGiftProofRequest) Reset() {
-	*x = GetGiftProofRequest{}
+func (x *GetDonationProofRequest) Reset() {
+	*x = GetDonationProofRequest{}
 	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GetGiftProofRequest) String() string {
+func (x *GetDonationProofRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GetGiftProofRequest) ProtoMessage() {}
+func (*GetDonationProofRequest) ProtoMessage() {}
 
-func (x *GetGiftProofRequest) ProtoReflect() protoreflect.Message {
+func (x *GetDonationProofRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -791,12 +791,12 @@ func (x *GetGiftProofRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GetGiftProofRequest.ProtoReflect.Descriptor instead.
-func (*GetGiftProofRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetDonationProofRequest.ProtoReflect.Descriptor instead.
+func (*GetDonationProofRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *GetGiftProofRequest) GetName() string {
+func (x *GetDonationProofRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
@@ -1803,8 +1803,8 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04path\x18\x05 \x03(\fR\x04path\x12>\n" +
 	"\n" +
 	"checkpoint\x18\x06 \x01(\v2\x1e.cagnotte.ledger.v1.CheckpointR\n" +
-	"checkpoint\"V\n" +
-	"\tGiftProof\x12\x12\n" +
+	"checkpoint\"Z\n" +
+	"\rDonationProof\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12!\n" +
 	"\fverifier_key\x18\x03 \x01(\tR\vverifierKey\"\x8a\x01\n" +
@@ -1812,8 +1812,8 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12$\n" +
 	"\tfrom_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bfromSize\"\x86\x01\n" +
 	"\x18GetInclusionProofRequest\x12j\n" +
-	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\"\xbc\x01\n" +
-	"\x13GetGiftProofRequest\x12\xa4\x01\n" +
+	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\"\xc0\x01\n" +
+	"\x17GetDonationProofRequest\x12\xa4\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x8f\x01\xbaH\x8b\x01r\x88\x012\x85\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xb2\x02\n" +
 	"\x19ReverseTransactionRequest\x12j\n" +
 	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\x12'\n" +
@@ -1897,7 +1897,7 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\x8f\x0f\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\x9b\x0f\n" +
 	"\rLedgerService\x12\xbd\x01\n" +
 	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"Z\x82\xd3\xe4\x93\x02TZ&\x12$/v1/{parent=books/*}/ledger/accounts\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\x93\x01\n" +
 	"\rCreateAccount\x12(.cagnotte.ledger.v1.CreateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\";\x82\xd3\xe4\x93\x025:\aaccount\"*/v1/{parent=collectives/*}/ledger/accounts\x12\x9b\x01\n" +
@@ -1907,8 +1907,8 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\xb0\x01\n" +
 	"\x15ReclassifyTransaction\x120.cagnotte.ledger.v1.ReclassifyTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"D\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{name=collectives/*/ledger/transactions/*}:reclassify\x12\x8d\x01\n" +
 	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger}/checkpoint\x12\xac\x01\n" +
-	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof\x12\x96\x01\n" +
-	"\fGetGiftProof\x12'.cagnotte.ledger.v1.GetGiftProofRequest\x1a\x1d.cagnotte.ledger.v1.GiftProof\">\x82\xd3\xe4\x93\x028\x126/v1/{name=collectives/*/campaigns/*/donations/*}/proof\x12\x96\x01\n" +
+	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof\x12\xa2\x01\n" +
+	"\x10GetDonationProof\x12+.cagnotte.ledger.v1.GetDonationProofRequest\x1a!.cagnotte.ledger.v1.DonationProof\">\x82\xd3\xe4\x93\x028\x126/v1/{name=collectives/*/campaigns/*/donations/*}/proof\x12\x96\x01\n" +
 	"\vClosePeriod\x12&.cagnotte.ledger.v1.ClosePeriodRequest\x1a'.cagnotte.ledger.v1.ClosePeriodResponse\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/ledger}:closePeriodB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1;ledgerv1b\x06proto3"
 
 var (
@@ -1932,10 +1932,10 @@ var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
 	(*Entry)(nil),                        // 3: cagnotte.ledger.v1.Entry
 	(*Checkpoint)(nil),                   // 4: cagnotte.ledger.v1.Checkpoint
 	(*InclusionProof)(nil),               // 5: cagnotte.ledger.v1.InclusionProof
-	(*GiftProof)(nil),                    // 6: cagnotte.ledger.v1.GiftProof
+	(*DonationProof)(nil),                // 6: cagnotte.ledger.v1.DonationProof
 	(*GetCheckpointRequest)(nil),         // 7: cagnotte.ledger.v1.GetCheckpointRequest
 	(*GetInclusionProofRequest)(nil),     // 8: cagnotte.ledger.v1.GetInclusionProofRequest
-	(*GetGiftProofRequest)(nil),          // 9: cagnotte.ledger.v1.GetGiftProofRequest
+	(*GetDonationProofRequest)(nil),      // 9: cagnotte.ledger.v1.GetDonationProofRequest
 	(*ReverseTransactionRequest)(nil),    // 10: cagnotte.ledger.v1.ReverseTransactionRequest
 	(*ReclassifyTransactionRequest)(nil), // 11: cagnotte.ledger.v1.ReclassifyTransactionRequest
 	(*ClosePeriodRequest)(nil),           // 12: cagnotte.ledger.v1.ClosePeriodRequest
@@ -1993,7 +1993,7 @@ var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	11, // 36: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:input_type -> cagnotte.ledger.v1.ReclassifyTransactionRequest
 	7,  // 37: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
 	8,  // 38: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
-	9,  // 39: cagnotte.ledger.v1.LedgerService.GetGiftProof:input_type -> cagnotte.ledger.v1.GetGiftProofRequest
+	9,  // 39: cagnotte.ledger.v1.LedgerService.GetDonationProof:input_type -> cagnotte.ledger.v1.GetDonationProofRequest
 	12, // 40: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
 	15, // 41: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
 	1,  // 42: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
@@ -2004,7 +2004,7 @@ var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	2,  // 47: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:output_type -> cagnotte.ledger.v1.Transaction
 	4,  // 48: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
 	5,  // 49: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
-	6,  // 50: cagnotte.ledger.v1.LedgerService.GetGiftProof:output_type -> cagnotte.ledger.v1.GiftProof
+	6,  // 50: cagnotte.ledger.v1.LedgerService.GetDonationProof:output_type -> cagnotte.ledger.v1.DonationProof
 	13, // 51: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
 	41, // [41:52] is the sub-list for method output_type
 	30, // [30:41] is the sub-list for method input_type

@@ -661,9 +661,9 @@ func local_request_LedgerService_GetInclusionProof_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_LedgerService_GetGiftProof_0(ctx context.Context, marshaler runtime.Marshaler, client LedgerServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_LedgerService_GetDonationProof_0(ctx context.Context, marshaler runtime.Marshaler, client LedgerServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetGiftProofRequest
+		protoReq GetDonationProofRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -678,13 +678,13 @@ func request_LedgerService_GetGiftProof_0(ctx context.Context, marshaler runtime
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.GetGiftProof(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.GetDonationProof(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_LedgerService_GetGiftProof_0(ctx context.Context, marshaler runtime.Marshaler, server LedgerServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_LedgerService_GetDonationProof_0(ctx context.Context, marshaler runtime.Marshaler, server LedgerServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetGiftProofRequest
+		protoReq GetDonationProofRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -696,7 +696,7 @@ func local_request_LedgerService_GetGiftProof_0(ctx context.Context, marshaler r
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
 	}
-	msg, err := server.GetGiftProof(ctx, &protoReq)
+	msg, err := server.GetDonationProof(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -991,25 +991,25 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_LedgerService_GetInclusionProof_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_LedgerService_GetGiftProof_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_LedgerService_GetDonationProof_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetGiftProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*}/proof"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetDonationProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*}/proof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_LedgerService_GetGiftProof_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_LedgerService_GetDonationProof_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_LedgerService_GetGiftProof_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_LedgerService_GetDonationProof_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_LedgerService_ClosePeriod_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1275,22 +1275,22 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_LedgerService_GetInclusionProof_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_LedgerService_GetGiftProof_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_LedgerService_GetDonationProof_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetGiftProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*}/proof"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetDonationProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*}/proof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_LedgerService_GetGiftProof_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_LedgerService_GetDonationProof_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_LedgerService_GetGiftProof_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_LedgerService_GetDonationProof_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_LedgerService_ClosePeriod_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1325,7 +1325,7 @@ var (
 	pattern_LedgerService_ReclassifyTransaction_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "transactions", "name"}, "reclassify"))
 	pattern_LedgerService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3, 2, 4}, []string{"v1", "collectives", "ledger", "name", "checkpoint"}, ""))
 	pattern_LedgerService_GetInclusionProof_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "transactions", "name", "inclusionProof"}, ""))
-	pattern_LedgerService_GetGiftProof_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4, 2, 5}, []string{"v1", "collectives", "campaigns", "donations", "name", "proof"}, ""))
+	pattern_LedgerService_GetDonationProof_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4, 2, 5}, []string{"v1", "collectives", "campaigns", "donations", "name", "proof"}, ""))
 	pattern_LedgerService_ClosePeriod_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "ledger", "name"}, "closePeriod"))
 )
 
@@ -1342,6 +1342,6 @@ var (
 	forward_LedgerService_ReclassifyTransaction_0 = runtime.ForwardResponseMessage
 	forward_LedgerService_GetCheckpoint_0         = runtime.ForwardResponseMessage
 	forward_LedgerService_GetInclusionProof_0     = runtime.ForwardResponseMessage
-	forward_LedgerService_GetGiftProof_0          = runtime.ForwardResponseMessage
+	forward_LedgerService_GetDonationProof_0      = runtime.ForwardResponseMessage
 	forward_LedgerService_ClosePeriod_0           = runtime.ForwardResponseMessage
 )

@@ -30,7 +30,7 @@ const (
 	LedgerService_ReclassifyTransaction_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ReclassifyTransaction"
 	LedgerService_GetCheckpoint_FullMethodName         = "/cagnotte.ledger.v1.LedgerService/GetCheckpoint"
 	LedgerService_GetInclusionProof_FullMethodName     = "/cagnotte.ledger.v1.LedgerService/GetInclusionProof"
-	LedgerService_GetGiftProof_FullMethodName          = "/cagnotte.ledger.v1.LedgerService/GetGiftProof"
+	LedgerService_GetDonationProof_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/GetDonationProof"
 	LedgerService_ClosePeriod_FullMethodName           = "/cagnotte.ledger.v1.LedgerService/ClosePeriod"
 )
 
@@ -82,10 +82,10 @@ type LedgerServiceClient interface {
 	// Gets the proof that a transaction stands in the signed book, for those who may read the books.
 	// NOT_FOUND until it is sealed, some seconds after it was written.
 	GetInclusionProof(ctx context.Context, in *GetInclusionProofRequest, opts ...grpc.CallOption) (*InclusionProof, error)
-	// Gets the proof that one gift stands in the signed book, as a code that anybody can check offline
-	// (`cagnotte ledger verify-proof`) without learning of any other gift. Who knows the donation's
+	// Gets the proof that one donation stands in the signed book, as a code that anybody can check offline
+	// (`cagnotte ledger verify-proof`) without learning of any other donation. Who knows the donation's
 	// name may ask. NOT_FOUND until it is booked and sealed.
-	GetGiftProof(ctx context.Context, in *GetGiftProofRequest, opts ...grpc.CallOption) (*GiftProof, error)
+	GetDonationProof(ctx context.Context, in *GetDonationProofRequest, opts ...grpc.CallOption) (*DonationProof, error)
 	// Closes what happened before a time in the collective's share of the book: nothing can be posted
 	// there any more, and corrections go to the next period. It cannot be undone, and closing again
 	// changes nothing. INVALID_ARGUMENT when the time has not passed; FAILED_PRECONDITION with
@@ -192,10 +192,10 @@ func (c *ledgerServiceClient) GetInclusionProof(ctx context.Context, in *GetIncl
 	return out, nil
 }
 
-func (c *ledgerServiceClient) GetGiftProof(ctx context.Context, in *GetGiftProofRequest, opts ...grpc.CallOption) (*GiftProof, error) {
+func (c *ledgerServiceClient) GetDonationProof(ctx context.Context, in *GetDonationProofRequest, opts ...grpc.CallOption) (*DonationProof, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(GiftProof)
-	err := c.cc.Invoke(ctx, LedgerService_GetGiftProof_FullMethodName, in, out, cOpts...)
+	out := new(DonationProof)
+	err := c.cc.Invoke(ctx, LedgerService_GetDonationProof_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -260,10 +260,10 @@ type LedgerServiceServer interface {
 	// Gets the proof that a transaction stands in the signed book, for those who may read the books.
 	// NOT_FOUND until it is sealed, some seconds after it was written.
 	GetInclusionProof(context.Context, *GetInclusionProofRequest) (*InclusionProof, error)
-	// Gets the proof that one gift stands in the signed book, as a code that anybody can check offline
-	// (`cagnotte ledger verify-proof`) without learning of any other gift. Who knows the donation's
+	// Gets the proof that one donation stands in the signed book, as a code that anybody can check offline
+	// (`cagnotte ledger verify-proof`) without learning of any other donation. Who knows the donation's
 	// name may ask. NOT_FOUND until it is booked and sealed.
-	GetGiftProof(context.Context, *GetGiftProofRequest) (*GiftProof, error)
+	GetDonationProof(context.Context, *GetDonationProofRequest) (*DonationProof, error)
 	// Closes what happened before a time in the collective's share of the book: nothing can be posted
 	// there any more, and corrections go to the next period. It cannot be undone, and closing again
 	// changes nothing. INVALID_ARGUMENT when the time has not passed; FAILED_PRECONDITION with
@@ -307,8 +307,8 @@ func (UnimplementedLedgerServiceServer) GetCheckpoint(context.Context, *GetCheck
 func (UnimplementedLedgerServiceServer) GetInclusionProof(context.Context, *GetInclusionProofRequest) (*InclusionProof, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetInclusionProof not implemented")
 }
-func (UnimplementedLedgerServiceServer) GetGiftProof(context.Context, *GetGiftProofRequest) (*GiftProof, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetGiftProof not implemented")
+func (UnimplementedLedgerServiceServer) GetDonationProof(context.Context, *GetDonationProofRequest) (*DonationProof, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDonationProof not implemented")
 }
 func (UnimplementedLedgerServiceServer) ClosePeriod(context.Context, *ClosePeriodRequest) (*ClosePeriodResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClosePeriod not implemented")
@@ -496,20 +496,20 @@ func _LedgerService_GetInclusionProof_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
-func _LedgerService_GetGiftProof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetGiftProofRequest)
+func _LedgerService_GetDonationProof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDonationProofRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(LedgerServiceServer).GetGiftProof(ctx, in)
+		return srv.(LedgerServiceServer).GetDonationProof(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: LedgerService_GetGiftProof_FullMethodName,
+		FullMethod: LedgerService_GetDonationProof_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(LedgerServiceServer).GetGiftProof(ctx, req.(*GetGiftProofRequest))
+		return srv.(LedgerServiceServer).GetDonationProof(ctx, req.(*GetDonationProofRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -576,8 +576,8 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _LedgerService_GetInclusionProof_Handler,
 		},
 		{
-			MethodName: "GetGiftProof",
-			Handler:    _LedgerService_GetGiftProof_Handler,
+			MethodName: "GetDonationProof",
+			Handler:    _LedgerService_GetDonationProof_Handler,
 		},
 		{
 			MethodName: "ClosePeriod",

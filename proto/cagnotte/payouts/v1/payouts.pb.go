@@ -224,8 +224,8 @@ type PayoutLineKind int32
 const (
 	// Not used.
 	PayoutLineKind_PAYOUT_LINE_KIND_UNSPECIFIED PayoutLineKind = 0
-	// A gift.
-	PayoutLineKind_PAYOUT_LINE_KIND_GIFT PayoutLineKind = 1
+	// A donation.
+	PayoutLineKind_PAYOUT_LINE_KIND_DONATION PayoutLineKind = 1
 	// Money that was given back, or came again because that failed.
 	PayoutLineKind_PAYOUT_LINE_KIND_REFUND PayoutLineKind = 2
 	// Money that a donor's bank took back, or gave again.
@@ -246,7 +246,7 @@ const (
 var (
 	PayoutLineKind_name = map[int32]string{
 		0: "PAYOUT_LINE_KIND_UNSPECIFIED",
-		1: "PAYOUT_LINE_KIND_GIFT",
+		1: "PAYOUT_LINE_KIND_DONATION",
 		2: "PAYOUT_LINE_KIND_REFUND",
 		3: "PAYOUT_LINE_KIND_DISPUTE",
 		4: "PAYOUT_LINE_KIND_FEE",
@@ -257,7 +257,7 @@ var (
 	}
 	PayoutLineKind_value = map[string]int32{
 		"PAYOUT_LINE_KIND_UNSPECIFIED": 0,
-		"PAYOUT_LINE_KIND_GIFT":        1,
+		"PAYOUT_LINE_KIND_DONATION":    1,
 		"PAYOUT_LINE_KIND_REFUND":      2,
 		"PAYOUT_LINE_KIND_DISPUTE":     3,
 		"PAYOUT_LINE_KIND_FEE":         4,
@@ -1020,10 +1020,10 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"\vPROBLEM_OWN\x10\x02\x12\x12\n" +
 	"\x0ePROBLEM_AMOUNT\x10\x03\x12\x0f\n" +
 	"\vPROBLEM_FEE\x10\x04\x12\x13\n" +
-	"\x0fPROBLEM_MISSING\x10\x05*\x9e\x02\n" +
+	"\x0fPROBLEM_MISSING\x10\x05*\xa2\x02\n" +
 	"\x0ePayoutLineKind\x12 \n" +
-	"\x1cPAYOUT_LINE_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
-	"\x15PAYOUT_LINE_KIND_GIFT\x10\x01\x12\x1b\n" +
+	"\x1cPAYOUT_LINE_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19PAYOUT_LINE_KIND_DONATION\x10\x01\x12\x1b\n" +
 	"\x17PAYOUT_LINE_KIND_REFUND\x10\x02\x12\x1c\n" +
 	"\x18PAYOUT_LINE_KIND_DISPUTE\x10\x03\x12\x18\n" +
 	"\x14PAYOUT_LINE_KIND_FEE\x10\x04\x12\x1b\n" +

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/recurring/v1/recurring.proto
 
-// Monthly gifts: what members see of them, and what their donors do with them without an account.
+// Monthly donations: what members see of them, and what their donors do with them without an account.
 
 package recurringv1
 
@@ -27,7 +27,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How a monthly gift stands.
+// How a monthly donation stands.
 type RecurringDonationState int32
 
 const (
@@ -92,7 +92,7 @@ func (RecurringDonationState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{0}
 }
 
-// Why a monthly gift ended, or will.
+// Why a monthly donation ended, or will.
 type RecurringDonationEndReason int32
 
 const (
@@ -157,11 +157,11 @@ func (RecurringDonationEndReason) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{1}
 }
 
-// One monthly gift. It names nobody.
+// One monthly donation. It names nobody.
 type RecurringDonation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/recurringDonations/{recurring_donation}`. Its last part is that
-	// of the first gift too: `…/donations/{recurring_donation}`.
+	// of the first donation too: `…/donations/{recurring_donation}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What the next month brings.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -351,10 +351,10 @@ func (x *RecurringDonation) GetNextDebitTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Asks for one monthly gift.
+// Asks for one monthly donation.
 type GetRecurringDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift's name.
+	// The monthly donation's name.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -397,7 +397,7 @@ func (x *GetRecurringDonationRequest) GetName() string {
 	return ""
 }
 
-// Asks for a page of monthly gifts.
+// Asks for a page of monthly donations.
 type ListRecurringDonationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
@@ -461,10 +461,10 @@ func (x *ListRecurringDonationsRequest) GetPageToken() string {
 	return ""
 }
 
-// A page of monthly gifts.
+// A page of monthly donations.
 type ListRecurringDonationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gifts, newest first.
+	// The monthly donations, newest first.
 	RecurringDonations []*RecurringDonation `protobuf:"bytes,1,rep,name=recurring_donations,json=recurringDonations,proto3" json:"recurring_donations,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -516,10 +516,10 @@ func (x *ListRecurringDonationsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks to end a monthly gift, for the collective.
+// Asks to end a monthly donation, for the collective.
 type CancelRecurringDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift's name.
+	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Whether it ends when the month that is paid for does, and not now. Nothing more is taken either way.
 	AtPeriodEnd   bool `protobuf:"varint,2,opt,name=at_period_end,json=atPeriodEnd,proto3" json:"at_period_end,omitempty"`
@@ -574,7 +574,7 @@ func (x *CancelRecurringDonationRequest) GetAtPeriodEnd() bool {
 // Asks for a link by mail.
 type RequestManageLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift's name.
+	// The monthly donation's name.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -657,7 +657,7 @@ func (*RequestManageLinkResponse) Descriptor() ([]byte, []int) {
 // Asks to take a link's token.
 type RedeemManageLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift's name.
+	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What the link holds.
 	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
@@ -709,10 +709,10 @@ func (x *RedeemManageLinkRequest) GetToken() string {
 	return ""
 }
 
-// The gift that a link opened.
+// The donation that a link opened.
 type RedeemManageLinkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift.
+	// The monthly donation.
 	RecurringDonation *RecurringDonation `protobuf:"bytes,1,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
 	// Proves that the caller is its donor. To be kept in the page, and in no address.
 	ManageToken string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
@@ -776,7 +776,7 @@ func (x *RedeemManageLinkResponse) GetExpireTime() *timestamppb.Timestamp {
 // Asks to change what a donor gives each month.
 type ChangeRecurringDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift's name.
+	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What RedeemManageLink answered.
 	ManageToken string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
@@ -837,10 +837,10 @@ func (x *ChangeRecurringDonationRequest) GetAmount() *v1.Money {
 	return nil
 }
 
-// Asks to end a monthly gift, for its donor.
+// Asks to end a monthly donation, for its donor.
 type StopRecurringDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift's name.
+	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What RedeemManageLink answered.
 	ManageToken   string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
@@ -895,7 +895,7 @@ func (x *StopRecurringDonationRequest) GetManageToken() string {
 // Asks for a page at Stripe.
 type CreatePortalSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The monthly gift's name.
+	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What RedeemManageLink answered.
 	ManageToken   string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`

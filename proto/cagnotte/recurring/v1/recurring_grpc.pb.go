@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/recurring/v1/recurring.proto
 
-// Monthly gifts: what members see of them, and what their donors do with them without an account.
+// Monthly donations: what members see of them, and what their donors do with them without an account.
 
 package recurringv1
 
@@ -35,9 +35,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows monthly gifts, changes and ends them.
+// Shows monthly donations, changes and ends them.
 //
-// A monthly gift begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
+// A monthly donation begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
 // paid is a donation of its own. It ends by its donor, by the collective, when the months cannot be paid any
 // more, and at the end of the month that is paid for when its campaign is closed or past its deadline. Donors
 // are to be told so before they begin.
@@ -47,16 +47,16 @@ const (
 // collective's Stripe account is disconnected it is kept as well, and carried out once the account is connected again;
 // Stripe may charge a month before that.
 type RecurringServiceClient interface {
-	// Answers one monthly gift to members.
+	// Answers one monthly donation to members.
 	GetRecurringDonation(ctx context.Context, in *GetRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
-	// Lists a campaign's monthly gifts, newest first, to members.
+	// Lists a campaign's monthly donations, newest first, to members.
 	ListRecurringDonations(ctx context.Context, in *ListRecurringDonationsRequest, opts ...grpc.CallOption) (*ListRecurringDonationsResponse, error)
-	// Ends a monthly gift for the collective. One that has ended stays as it is.
+	// Ends a monthly donation for the collective. One that has ended stays as it is.
 	//
 	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet).
 	CancelRecurringDonation(ctx context.Context, in *CancelRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
-	// Mails its donor a link that opens the monthly gift, to the address that Stripe has. Public; the answer is the
-	// same whether or not there is such a gift. Each call makes another link; of one gift three are mailed at once,
+	// Mails its donor a link that opens the monthly donation, to the address that Stripe has. Public; the answer is the
+	// same whether or not there is such a donation. Each call makes another link; of one donation three are mailed at once,
 	// and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
@@ -66,10 +66,10 @@ type RecurringServiceClient interface {
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
 	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(ctx context.Context, in *RequestManageLinkRequest, opts ...grpc.CallOption) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the gift with a token to manage it for 30 minutes. Public. The link is used
+	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. The link is used
 	// up by an answer alone: after an error that is not LINK_INVALID it is still good.
 	//
-	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another gift, used, or older than 24 hours: ask for another).
+	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: ask for another).
 	RedeemManageLink(ctx context.Context, in *RedeemManageLinkRequest, opts ...grpc.CallOption) (*RedeemManageLinkResponse, error)
 	// Changes what the donor gives from the next month on; the month that is paid for stays as it is. Public; the
 	// manage token is the proof.
@@ -79,13 +79,13 @@ type RecurringServiceClient interface {
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(ctx context.Context, in *ChangeRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
-	// Ends a monthly gift for its donor: nothing more is taken. Public; the manage token is the proof. One that has
+	// Ends a monthly donation for its donor: nothing more is taken. Public; the manage token is the proof. One that has
 	// ended stays as it is.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED.
 	StopRecurringDonation(ctx context.Context, in *StopRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Answers the address of a page at Stripe where the donor changes the card. Public; the manage token is the
-	// proof. The page leads back to the first gift's page of ours.
+	// proof. The page leads back to the first donation's page of ours.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
@@ -184,9 +184,9 @@ func (c *recurringServiceClient) CreatePortalSession(ctx context.Context, in *Cr
 // All implementations must embed UnimplementedRecurringServiceServer
 // for forward compatibility.
 //
-// Shows monthly gifts, changes and ends them.
+// Shows monthly donations, changes and ends them.
 //
-// A monthly gift begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
+// A monthly donation begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
 // paid is a donation of its own. It ends by its donor, by the collective, when the months cannot be paid any
 // more, and at the end of the month that is paid for when its campaign is closed or past its deadline. Donors
 // are to be told so before they begin.
@@ -196,16 +196,16 @@ func (c *recurringServiceClient) CreatePortalSession(ctx context.Context, in *Cr
 // collective's Stripe account is disconnected it is kept as well, and carried out once the account is connected again;
 // Stripe may charge a month before that.
 type RecurringServiceServer interface {
-	// Answers one monthly gift to members.
+	// Answers one monthly donation to members.
 	GetRecurringDonation(context.Context, *GetRecurringDonationRequest) (*RecurringDonation, error)
-	// Lists a campaign's monthly gifts, newest first, to members.
+	// Lists a campaign's monthly donations, newest first, to members.
 	ListRecurringDonations(context.Context, *ListRecurringDonationsRequest) (*ListRecurringDonationsResponse, error)
-	// Ends a monthly gift for the collective. One that has ended stays as it is.
+	// Ends a monthly donation for the collective. One that has ended stays as it is.
 	//
 	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet).
 	CancelRecurringDonation(context.Context, *CancelRecurringDonationRequest) (*RecurringDonation, error)
-	// Mails its donor a link that opens the monthly gift, to the address that Stripe has. Public; the answer is the
-	// same whether or not there is such a gift. Each call makes another link; of one gift three are mailed at once,
+	// Mails its donor a link that opens the monthly donation, to the address that Stripe has. Public; the answer is the
+	// same whether or not there is such a donation. Each call makes another link; of one donation three are mailed at once,
 	// and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
@@ -215,10 +215,10 @@ type RecurringServiceServer interface {
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
 	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(context.Context, *RequestManageLinkRequest) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the gift with a token to manage it for 30 minutes. Public. The link is used
+	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. The link is used
 	// up by an answer alone: after an error that is not LINK_INVALID it is still good.
 	//
-	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another gift, used, or older than 24 hours: ask for another).
+	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: ask for another).
 	RedeemManageLink(context.Context, *RedeemManageLinkRequest) (*RedeemManageLinkResponse, error)
 	// Changes what the donor gives from the next month on; the month that is paid for stays as it is. Public; the
 	// manage token is the proof.
@@ -228,13 +228,13 @@ type RecurringServiceServer interface {
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(context.Context, *ChangeRecurringDonationRequest) (*RecurringDonation, error)
-	// Ends a monthly gift for its donor: nothing more is taken. Public; the manage token is the proof. One that has
+	// Ends a monthly donation for its donor: nothing more is taken. Public; the manage token is the proof. One that has
 	// ended stays as it is.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED.
 	StopRecurringDonation(context.Context, *StopRecurringDonationRequest) (*RecurringDonation, error)
 	// Answers the address of a page at Stripe where the donor changes the card. Public; the manage token is the
-	// proof. The page leads back to the first gift's page of ours.
+	// proof. The page leads back to the first donation's page of ours.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/refunds/v1/refunds.proto
 
-// Gifts that go back to their donors.
+// Donations that go back to their donors.
 
 package refundsv1
 
@@ -104,7 +104,7 @@ func (RefundState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_refunds_v1_refunds_proto_rawDescGZIP(), []int{0}
 }
 
-// Why a gift is given back.
+// Why a donation is given back.
 type RefundReason int32
 
 const (
@@ -239,7 +239,7 @@ type Refund struct {
 	Reviewer string `protobuf:"bytes,8,opt,name=reviewer,proto3" json:"reviewer,omitempty"`
 	// Stripe's id, re_…; empty until Stripe has answered.
 	StripeRefund string `protobuf:"bytes,9,opt,name=stripe_refund,json=stripeRefund,proto3" json:"stripe_refund,omitempty"`
-	// Why it failed, for a state of FAILED: GIFT_DISPUTED, ALREADY_REFUNDED, REFUND_TOO_LARGE, BALANCE_INSUFFICIENT
+	// Why it failed, for a state of FAILED: DONATION_DISPUTED, ALREADY_REFUNDED, REFUND_TOO_LARGE, BALANCE_INSUFFICIENT
 	// and REFUSED_BY_STRIPE say that Stripe did not accept it, and PAID_IN_ANOTHER_CURRENCY that the payment is in
 	// another currency than the refund; other words, in lower case, are Stripe's own, such as expired_or_canceled_card.
 	FailureReason string `protobuf:"bytes,10,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
@@ -402,12 +402,12 @@ func (x *Refund) GetUnauthorizedClaimEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Asks to give a gift back.
+// Asks to give a donation back.
 type CreateRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gift, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How much, in the currency that the payment was paid in, which is the gift's unless Stripe showed the donor another
+	// How much, in the currency that the payment was paid in, which is the donation's unless Stripe showed the donor another
 	// one; all that is left of it when absent: of one payment, if it was paid twice.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Why.
@@ -545,8 +545,8 @@ func (x *GetRefundRequest) GetName() string {
 // Asks for a page of refunds.
 type ListRefundsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gift, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`, or `collectives/{collective}`
-	// for all of its gifts.
+	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`, or `collectives/{collective}`
+	// for all of its donations.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only those that are so far; all when UNSPECIFIED.
 	State RefundState `protobuf:"varint,2,opt,name=state,proto3,enum=cagnotte.refunds.v1.RefundState" json:"state,omitempty"`

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/refunds/v1/refunds.proto
 
-// Gifts that go back to their donors.
+// Donations that go back to their donors.
 
 package refundsv1
 
@@ -33,33 +33,33 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Gives gifts back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
+// Gives donations back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
 // dashboard.
 //
-// A gift that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
-// gift's first, as long as that has enough left and is not disputed, else of the first.
+// A donation that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
+// donation's first, as long as that has enough left and is not disputed, else of the first.
 //
-// Above the collective's `refund_approval`, counted over all that goes back of one gift, a second member must
+// Above the collective's `refund_approval`, counted over all that goes back of one donation, a second member must
 // approve: the holder of another key than the one that asked.
 type RefundsServiceClient interface {
-	// Asks to give a gift back. It is sent to Stripe after the answer, unless a second member must approve it
+	// Asks to give a donation back. It is sent to Stripe after the answer, unless a second member must approve it
 	// first; how far it is, GetRefund tells.
 	//
 	// The same `request_id` answers the same refund, however often it is sent; with another amount, reason or
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
-	// FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE (it did not come through Stripe), GIFT_DISPUTED (the
+	// FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE (it did not come through Stripe), DONATION_DISPUTED (the
 	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
 	// that are under way), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, so that the
 	// donor's bank can take it back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(ctx context.Context, in *CreateRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Answers one refund to who reads the money.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*Refund, error)
-	// Lists the refunds of a gift, or all of a collective's, newest first.
+	// Lists the refunds of a donation, or all of a collective's, newest first.
 	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
 	// Approves a refund as the second member, which sends it to Stripe. Approving it again with the same key
 	// changes nothing.
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked: keys of which one made the other are one member's),
-	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, GIFT_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
+	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, DONATION_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
 	ApproveRefund(ctx context.Context, in *ApproveRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Rejects a refund as the second member; it ends. Rejecting it again with the same key changes nothing.
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked), REFUND_NOT_AWAITING_APPROVAL.
@@ -142,33 +142,33 @@ func (c *refundsServiceClient) CancelRefund(ctx context.Context, in *CancelRefun
 // All implementations must embed UnimplementedRefundsServiceServer
 // for forward compatibility.
 //
-// Gives gifts back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
+// Gives donations back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
 // dashboard.
 //
-// A gift that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
-// gift's first, as long as that has enough left and is not disputed, else of the first.
+// A donation that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
+// donation's first, as long as that has enough left and is not disputed, else of the first.
 //
-// Above the collective's `refund_approval`, counted over all that goes back of one gift, a second member must
+// Above the collective's `refund_approval`, counted over all that goes back of one donation, a second member must
 // approve: the holder of another key than the one that asked.
 type RefundsServiceServer interface {
-	// Asks to give a gift back. It is sent to Stripe after the answer, unless a second member must approve it
+	// Asks to give a donation back. It is sent to Stripe after the answer, unless a second member must approve it
 	// first; how far it is, GetRefund tells.
 	//
 	// The same `request_id` answers the same refund, however often it is sent; with another amount, reason or
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
-	// FAILED_PRECONDITION: GIFT_NOT_PAID, GIFT_NOT_AT_STRIPE (it did not come through Stripe), GIFT_DISPUTED (the
+	// FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE (it did not come through Stripe), DONATION_DISPUTED (the
 	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
 	// that are under way), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, so that the
 	// donor's bank can take it back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(context.Context, *CreateRefundRequest) (*Refund, error)
 	// Answers one refund to who reads the money.
 	GetRefund(context.Context, *GetRefundRequest) (*Refund, error)
-	// Lists the refunds of a gift, or all of a collective's, newest first.
+	// Lists the refunds of a donation, or all of a collective's, newest first.
 	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
 	// Approves a refund as the second member, which sends it to Stripe. Approving it again with the same key
 	// changes nothing.
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked: keys of which one made the other are one member's),
-	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, GIFT_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
+	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, DONATION_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
 	ApproveRefund(context.Context, *ApproveRefundRequest) (*Refund, error)
 	// Rejects a refund as the second member; it ends. Rejecting it again with the same key changes nothing.
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked), REFUND_NOT_AWAITING_APPROVAL.

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/treasury/v1/treasury.proto
 
-// What a treasurer enters by hand: gifts outside of Stripe, pledges, bank statements, expenses.
+// What a treasurer enters by hand: donations outside of Stripe, pledges, bank statements, expenses.
 
 package treasuryv1
 
@@ -27,7 +27,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How a gift comes without Stripe.
+// How a donation comes without Stripe.
 type OfflineMethod int32
 
 const (
@@ -88,64 +88,64 @@ func (OfflineMethod) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{0}
 }
 
-// How far an offline gift has come.
-type OfflineGiftState int32
+// How far an offline donation has come.
+type OfflineDonationState int32
 
 const (
 	// Not said.
-	OfflineGiftState_OFFLINE_GIFT_STATE_UNSPECIFIED OfflineGiftState = 0
+	OfflineDonationState_OFFLINE_DONATION_STATE_UNSPECIFIED OfflineDonationState = 0
 	// Received; a cheque is still to be banked.
-	OfflineGiftState_OFFLINE_GIFT_STATE_RECEIVED OfflineGiftState = 1
+	OfflineDonationState_OFFLINE_DONATION_STATE_RECEIVED OfflineDonationState = 1
 	// A cheque that was banked.
-	OfflineGiftState_OFFLINE_GIFT_STATE_BANKED OfflineGiftState = 2
+	OfflineDonationState_OFFLINE_DONATION_STATE_BANKED OfflineDonationState = 2
 	// A cheque that the bank sent back.
-	OfflineGiftState_OFFLINE_GIFT_STATE_BOUNCED OfflineGiftState = 3
+	OfflineDonationState_OFFLINE_DONATION_STATE_BOUNCED OfflineDonationState = 3
 	// Taken back, because it was entered wrongly.
-	OfflineGiftState_OFFLINE_GIFT_STATE_REVERSED OfflineGiftState = 4
+	OfflineDonationState_OFFLINE_DONATION_STATE_REVERSED OfflineDonationState = 4
 )
 
-// Enum value maps for OfflineGiftState.
+// Enum value maps for OfflineDonationState.
 var (
-	OfflineGiftState_name = map[int32]string{
-		0: "OFFLINE_GIFT_STATE_UNSPECIFIED",
-		1: "OFFLINE_GIFT_STATE_RECEIVED",
-		2: "OFFLINE_GIFT_STATE_BANKED",
-		3: "OFFLINE_GIFT_STATE_BOUNCED",
-		4: "OFFLINE_GIFT_STATE_REVERSED",
+	OfflineDonationState_name = map[int32]string{
+		0: "OFFLINE_DONATION_STATE_UNSPECIFIED",
+		1: "OFFLINE_DONATION_STATE_RECEIVED",
+		2: "OFFLINE_DONATION_STATE_BANKED",
+		3: "OFFLINE_DONATION_STATE_BOUNCED",
+		4: "OFFLINE_DONATION_STATE_REVERSED",
 	}
-	OfflineGiftState_value = map[string]int32{
-		"OFFLINE_GIFT_STATE_UNSPECIFIED": 0,
-		"OFFLINE_GIFT_STATE_RECEIVED":    1,
-		"OFFLINE_GIFT_STATE_BANKED":      2,
-		"OFFLINE_GIFT_STATE_BOUNCED":     3,
-		"OFFLINE_GIFT_STATE_REVERSED":    4,
+	OfflineDonationState_value = map[string]int32{
+		"OFFLINE_DONATION_STATE_UNSPECIFIED": 0,
+		"OFFLINE_DONATION_STATE_RECEIVED":    1,
+		"OFFLINE_DONATION_STATE_BANKED":      2,
+		"OFFLINE_DONATION_STATE_BOUNCED":     3,
+		"OFFLINE_DONATION_STATE_REVERSED":    4,
 	}
 )
 
-func (x OfflineGiftState) Enum() *OfflineGiftState {
-	p := new(OfflineGiftState)
+func (x OfflineDonationState) Enum() *OfflineDonationState {
+	p := new(OfflineDonationState)
 	*p = x
 	return p
 }
 
-func (x OfflineGiftState) String() string {
+func (x OfflineDonationState) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (OfflineGiftState) Descriptor() protoreflect.EnumDescriptor {
+func (OfflineDonationState) Descriptor() protoreflect.EnumDescriptor {
 	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[1].Descriptor()
 }
 
-func (OfflineGiftState) Type() protoreflect.EnumType {
+func (OfflineDonationState) Type() protoreflect.EnumType {
 	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[1]
 }
 
-func (x OfflineGiftState) Number() protoreflect.EnumNumber {
+func (x OfflineDonationState) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use OfflineGiftState.Descriptor instead.
-func (OfflineGiftState) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use OfflineDonationState.Descriptor instead.
+func (OfflineDonationState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{1}
 }
 
@@ -601,10 +601,10 @@ func (PaymentSource) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{9}
 }
 
-// A gift that did not come through Stripe.
-type OfflineGift struct {
+// A donation that did not come through Stripe.
+type OfflineDonation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}/offlineGifts/{gift}`; in the books the gift is the donation
+	// `collectives/{collective}/campaigns/{campaign}/offlineDonations/{donation}`; in the books the donation is the donation
 	// of the same id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What was given.
@@ -622,7 +622,7 @@ type OfflineGift struct {
 	// The stage that a cheque written to the lawyer paid for, by its id; empty for none.
 	Stage string `protobuf:"bytes,8,opt,name=stage,proto3" json:"stage,omitempty"`
 	// How far it has come.
-	State OfflineGiftState `protobuf:"varint,9,opt,name=state,proto3,enum=cagnotte.treasury.v1.OfflineGiftState" json:"state,omitempty"`
+	State OfflineDonationState `protobuf:"varint,9,opt,name=state,proto3,enum=cagnotte.treasury.v1.OfflineDonationState" json:"state,omitempty"`
 	// `collectives/{collective}/deposits/{deposit}` that a cheque was banked with; empty until then.
 	Deposit string `protobuf:"bytes,10,opt,name=deposit,proto3" json:"deposit,omitempty"`
 	// The day on which a cheque was banked; empty until then.
@@ -643,20 +643,20 @@ type OfflineGift struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *OfflineGift) Reset() {
-	*x = OfflineGift{}
+func (x *OfflineDonation) Reset() {
+	*x = OfflineDonation{}
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *OfflineGift) String() string {
+func (x *OfflineDonation) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*OfflineGift) ProtoMessage() {}
+func (*OfflineDonation) ProtoMessage() {}
 
-func (x *OfflineGift) ProtoReflect() protoreflect.Message {
+func (x *OfflineDonation) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -668,124 +668,124 @@ func (x *OfflineGift) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use OfflineGift.ProtoReflect.Descriptor instead.
-func (*OfflineGift) Descriptor() ([]byte, []int) {
+// Deprecated: Use OfflineDonation.ProtoReflect.Descriptor instead.
+func (*OfflineDonation) Descriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *OfflineGift) GetName() string {
+func (x *OfflineDonation) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetAmount() *v1.Money {
+func (x *OfflineDonation) GetAmount() *v1.Money {
 	if x != nil {
 		return x.Amount
 	}
 	return nil
 }
 
-func (x *OfflineGift) GetMethod() OfflineMethod {
+func (x *OfflineDonation) GetMethod() OfflineMethod {
 	if x != nil {
 		return x.Method
 	}
 	return OfflineMethod_OFFLINE_METHOD_UNSPECIFIED
 }
 
-func (x *OfflineGift) GetReceiveDate() string {
+func (x *OfflineDonation) GetReceiveDate() string {
 	if x != nil {
 		return x.ReceiveDate
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetDocument() string {
+func (x *OfflineDonation) GetDocument() string {
 	if x != nil {
 		return x.Document
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetPledge() string {
+func (x *OfflineDonation) GetPledge() string {
 	if x != nil {
 		return x.Pledge
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetOutsideBooks() bool {
+func (x *OfflineDonation) GetOutsideBooks() bool {
 	if x != nil {
 		return x.OutsideBooks
 	}
 	return false
 }
 
-func (x *OfflineGift) GetStage() string {
+func (x *OfflineDonation) GetStage() string {
 	if x != nil {
 		return x.Stage
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetState() OfflineGiftState {
+func (x *OfflineDonation) GetState() OfflineDonationState {
 	if x != nil {
 		return x.State
 	}
-	return OfflineGiftState_OFFLINE_GIFT_STATE_UNSPECIFIED
+	return OfflineDonationState_OFFLINE_DONATION_STATE_UNSPECIFIED
 }
 
-func (x *OfflineGift) GetDeposit() string {
+func (x *OfflineDonation) GetDeposit() string {
 	if x != nil {
 		return x.Deposit
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetBankDate() string {
+func (x *OfflineDonation) GetBankDate() string {
 	if x != nil {
 		return x.BankDate
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetBounceDate() string {
+func (x *OfflineDonation) GetBounceDate() string {
 	if x != nil {
 		return x.BounceDate
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetReverseReason() string {
+func (x *OfflineDonation) GetReverseReason() string {
 	if x != nil {
 		return x.ReverseReason
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetBankLine() string {
+func (x *OfflineDonation) GetBankLine() string {
 	if x != nil {
 		return x.BankLine
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetCreator() string {
+func (x *OfflineDonation) GetCreator() string {
 	if x != nil {
 		return x.Creator
 	}
 	return ""
 }
 
-func (x *OfflineGift) GetCreateTime() *timestamppb.Timestamp {
+func (x *OfflineDonation) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
 	}
 	return nil
 }
 
-func (x *OfflineGift) GetUpdateTime() *timestamppb.Timestamp {
+func (x *OfflineDonation) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
 	}
@@ -803,7 +803,7 @@ type Deposit struct {
 	BankDate string `protobuf:"bytes,3,opt,name=bank_date,json=bankDate,proto3" json:"bank_date,omitempty"`
 	// The number of the slip.
 	Document string `protobuf:"bytes,4,opt,name=document,proto3" json:"document,omitempty"`
-	// The cheques, `collectives/{collective}/campaigns/{campaign}/offlineGifts/{gift}`.
+	// The cheques, `collectives/{collective}/campaigns/{campaign}/offlineDonations/{donation}`.
 	Cheques []string `protobuf:"bytes,5,rep,name=cheques,proto3" json:"cheques,omitempty"`
 	// When it was entered.
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -886,7 +886,7 @@ func (x *Deposit) GetCreateTime() *timestamppb.Timestamp {
 // Something that a clearing account waits for.
 type ClearingItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The offline gift, bank line or expense.
+	// The offline donation, bank line or expense.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is.
 	Kind ClearingKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cagnotte.treasury.v1.ClearingKind" json:"kind,omitempty"`
@@ -995,7 +995,7 @@ type Pledge struct {
 	Locale string `protobuf:"bytes,8,opt,name=locale,proto3" json:"locale,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When the slip stops to be good. Money that comes later is a gift all the same.
+	// When the slip stops to be good. Money that comes later is a donation all the same.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1514,10 +1514,10 @@ type BankLineTarget struct {
 	//	*BankLineTarget_Transaction
 	//	*BankLineTarget_UnknownReceipt
 	Target isBankLineTarget_Target `protobuf_oneof:"target"`
-	// Answered alone: the offline gift that came of it; empty otherwise.
-	OfflineGift   string `protobuf:"bytes,6,opt,name=offline_gift,json=offlineGift,proto3" json:"offline_gift,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Answered alone: the offline donation that came of it; empty otherwise.
+	OfflineDonation string `protobuf:"bytes,6,opt,name=offline_donation,json=offlineDonation,proto3" json:"offline_donation,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *BankLineTarget) Reset() {
@@ -1602,9 +1602,9 @@ func (x *BankLineTarget) GetUnknownReceipt() bool {
 	return false
 }
 
-func (x *BankLineTarget) GetOfflineGift() string {
+func (x *BankLineTarget) GetOfflineDonation() string {
 	if x != nil {
-		return x.OfflineGift
+		return x.OfflineDonation
 	}
 	return ""
 }
@@ -1614,12 +1614,12 @@ type isBankLineTarget_Target interface {
 }
 
 type BankLineTarget_Pledge struct {
-	// A pledge that it fulfils: becomes a gift of the line's amount.
+	// A pledge that it fulfils: becomes a donation of the line's amount.
 	Pledge string `protobuf:"bytes,1,opt,name=pledge,proto3,oneof"`
 }
 
 type BankLineTarget_Campaign struct {
-	// A campaign that it was given to: becomes a gift of the line's amount.
+	// A campaign that it was given to: becomes a donation of the line's amount.
 	Campaign string `protobuf:"bytes,2,opt,name=campaign,proto3,oneof"`
 }
 
@@ -2192,8 +2192,8 @@ func (x *Expense) GetBankLines() []string {
 	return nil
 }
 
-// Asks to record a gift.
-type CreateOfflineGiftRequest struct {
+// Asks to record a donation.
+type CreateOfflineDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
@@ -2220,20 +2220,20 @@ type CreateOfflineGiftRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CreateOfflineGiftRequest) Reset() {
-	*x = CreateOfflineGiftRequest{}
+func (x *CreateOfflineDonationRequest) Reset() {
+	*x = CreateOfflineDonationRequest{}
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CreateOfflineGiftRequest) String() string {
+func (x *CreateOfflineDonationRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CreateOfflineGiftRequest) ProtoMessage() {}
+func (*CreateOfflineDonationRequest) ProtoMessage() {}
 
-func (x *CreateOfflineGiftRequest) ProtoReflect() protoreflect.Message {
+func (x *CreateOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2245,104 +2245,104 @@ func (x *CreateOfflineGiftRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CreateOfflineGiftRequest.ProtoReflect.Descriptor instead.
-func (*CreateOfflineGiftRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use CreateOfflineDonationRequest.ProtoReflect.Descriptor instead.
+func (*CreateOfflineDonationRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *CreateOfflineGiftRequest) GetParent() string {
+func (x *CreateOfflineDonationRequest) GetParent() string {
 	if x != nil {
 		return x.Parent
 	}
 	return ""
 }
 
-func (x *CreateOfflineGiftRequest) GetRequestId() string {
+func (x *CreateOfflineDonationRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
 	}
 	return ""
 }
 
-func (x *CreateOfflineGiftRequest) GetAmount() *v1.Money {
+func (x *CreateOfflineDonationRequest) GetAmount() *v1.Money {
 	if x != nil {
 		return x.Amount
 	}
 	return nil
 }
 
-func (x *CreateOfflineGiftRequest) GetMethod() OfflineMethod {
+func (x *CreateOfflineDonationRequest) GetMethod() OfflineMethod {
 	if x != nil {
 		return x.Method
 	}
 	return OfflineMethod_OFFLINE_METHOD_UNSPECIFIED
 }
 
-func (x *CreateOfflineGiftRequest) GetReceiveDate() string {
+func (x *CreateOfflineDonationRequest) GetReceiveDate() string {
 	if x != nil {
 		return x.ReceiveDate
 	}
 	return ""
 }
 
-func (x *CreateOfflineGiftRequest) GetDocument() string {
+func (x *CreateOfflineDonationRequest) GetDocument() string {
 	if x != nil {
 		return x.Document
 	}
 	return ""
 }
 
-func (x *CreateOfflineGiftRequest) GetPledge() string {
+func (x *CreateOfflineDonationRequest) GetPledge() string {
 	if x != nil {
 		return x.Pledge
 	}
 	return ""
 }
 
-func (x *CreateOfflineGiftRequest) GetOutsideBooks() bool {
+func (x *CreateOfflineDonationRequest) GetOutsideBooks() bool {
 	if x != nil {
 		return x.OutsideBooks
 	}
 	return false
 }
 
-func (x *CreateOfflineGiftRequest) GetStage() string {
+func (x *CreateOfflineDonationRequest) GetStage() string {
 	if x != nil {
 		return x.Stage
 	}
 	return ""
 }
 
-func (x *CreateOfflineGiftRequest) GetAnother() bool {
+func (x *CreateOfflineDonationRequest) GetAnother() bool {
 	if x != nil {
 		return x.Another
 	}
 	return false
 }
 
-// Asks for one offline gift.
-type GetOfflineGiftRequest struct {
+// Asks for one offline donation.
+type GetOfflineDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gift's name.
+	// The donation's name.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GetOfflineGiftRequest) Reset() {
-	*x = GetOfflineGiftRequest{}
+func (x *GetOfflineDonationRequest) Reset() {
+	*x = GetOfflineDonationRequest{}
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GetOfflineGiftRequest) String() string {
+func (x *GetOfflineDonationRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GetOfflineGiftRequest) ProtoMessage() {}
+func (*GetOfflineDonationRequest) ProtoMessage() {}
 
-func (x *GetOfflineGiftRequest) ProtoReflect() protoreflect.Message {
+func (x *GetOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2354,20 +2354,20 @@ func (x *GetOfflineGiftRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GetOfflineGiftRequest.ProtoReflect.Descriptor instead.
-func (*GetOfflineGiftRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetOfflineDonationRequest.ProtoReflect.Descriptor instead.
+func (*GetOfflineDonationRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *GetOfflineGiftRequest) GetName() string {
+func (x *GetOfflineDonationRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-// Asks for a page of offline gifts.
-type ListOfflineGiftsRequest struct {
+// Asks for a page of offline donations.
+type ListOfflineDonationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
@@ -2379,20 +2379,20 @@ type ListOfflineGiftsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListOfflineGiftsRequest) Reset() {
-	*x = ListOfflineGiftsRequest{}
+func (x *ListOfflineDonationsRequest) Reset() {
+	*x = ListOfflineDonationsRequest{}
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListOfflineGiftsRequest) String() string {
+func (x *ListOfflineDonationsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListOfflineGiftsRequest) ProtoMessage() {}
+func (*ListOfflineDonationsRequest) ProtoMessage() {}
 
-func (x *ListOfflineGiftsRequest) ProtoReflect() protoreflect.Message {
+func (x *ListOfflineDonationsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2404,57 +2404,57 @@ func (x *ListOfflineGiftsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListOfflineGiftsRequest.ProtoReflect.Descriptor instead.
-func (*ListOfflineGiftsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListOfflineDonationsRequest.ProtoReflect.Descriptor instead.
+func (*ListOfflineDonationsRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *ListOfflineGiftsRequest) GetParent() string {
+func (x *ListOfflineDonationsRequest) GetParent() string {
 	if x != nil {
 		return x.Parent
 	}
 	return ""
 }
 
-func (x *ListOfflineGiftsRequest) GetPageSize() int32 {
+func (x *ListOfflineDonationsRequest) GetPageSize() int32 {
 	if x != nil {
 		return x.PageSize
 	}
 	return 0
 }
 
-func (x *ListOfflineGiftsRequest) GetPageToken() string {
+func (x *ListOfflineDonationsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
 	}
 	return ""
 }
 
-// A page of offline gifts.
-type ListOfflineGiftsResponse struct {
+// A page of offline donations.
+type ListOfflineDonationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gifts, those entered last first.
-	OfflineGifts []*OfflineGift `protobuf:"bytes,1,rep,name=offline_gifts,json=offlineGifts,proto3" json:"offline_gifts,omitempty"`
+	// The donations, those entered last first.
+	OfflineDonations []*OfflineDonation `protobuf:"bytes,1,rep,name=offline_donations,json=offlineDonations,proto3" json:"offline_donations,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListOfflineGiftsResponse) Reset() {
-	*x = ListOfflineGiftsResponse{}
+func (x *ListOfflineDonationsResponse) Reset() {
+	*x = ListOfflineDonationsResponse{}
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListOfflineGiftsResponse) String() string {
+func (x *ListOfflineDonationsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListOfflineGiftsResponse) ProtoMessage() {}
+func (*ListOfflineDonationsResponse) ProtoMessage() {}
 
-func (x *ListOfflineGiftsResponse) ProtoReflect() protoreflect.Message {
+func (x *ListOfflineDonationsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2466,19 +2466,19 @@ func (x *ListOfflineGiftsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListOfflineGiftsResponse.ProtoReflect.Descriptor instead.
-func (*ListOfflineGiftsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListOfflineDonationsResponse.ProtoReflect.Descriptor instead.
+func (*ListOfflineDonationsResponse) Descriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{15}
 }
 
-func (x *ListOfflineGiftsResponse) GetOfflineGifts() []*OfflineGift {
+func (x *ListOfflineDonationsResponse) GetOfflineDonations() []*OfflineDonation {
 	if x != nil {
-		return x.OfflineGifts
+		return x.OfflineDonations
 	}
 	return nil
 }
 
-func (x *ListOfflineGiftsResponse) GetNextPageToken() string {
+func (x *ListOfflineDonationsResponse) GetNextPageToken() string {
 	if x != nil {
 		return x.NextPageToken
 	}
@@ -2492,7 +2492,7 @@ type BankChequesRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// A UUID made by the caller, kept for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The cheques on the slip, `collectives/{collective}/campaigns/{campaign}/offlineGifts/{gift}`.
+	// The cheques on the slip, `collectives/{collective}/campaigns/{campaign}/offlineDonations/{donation}`.
 	Cheques []string `protobuf:"bytes,3,rep,name=cheques,proto3" json:"cheques,omitempty"`
 	// The day on which they were banked; not before any of them was received.
 	BankDate string `protobuf:"bytes,4,opt,name=bank_date,json=bankDate,proto3" json:"bank_date,omitempty"`
@@ -2579,7 +2579,7 @@ func (x *BankChequesRequest) GetAnother() bool {
 // Asks to record that a cheque bounced.
 type BounceChequeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gift's name.
+	// The donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// A UUID made by the caller, kept for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2640,10 +2640,10 @@ func (x *BounceChequeRequest) GetBounceDate() string {
 	return ""
 }
 
-// Asks to reverse a gift.
-type ReverseOfflineGiftRequest struct {
+// Asks to reverse a donation.
+type ReverseOfflineDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gift's name.
+	// The donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// A UUID made by the caller, kept for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2653,20 +2653,20 @@ type ReverseOfflineGiftRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ReverseOfflineGiftRequest) Reset() {
-	*x = ReverseOfflineGiftRequest{}
+func (x *ReverseOfflineDonationRequest) Reset() {
+	*x = ReverseOfflineDonationRequest{}
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ReverseOfflineGiftRequest) String() string {
+func (x *ReverseOfflineDonationRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ReverseOfflineGiftRequest) ProtoMessage() {}
+func (*ReverseOfflineDonationRequest) ProtoMessage() {}
 
-func (x *ReverseOfflineGiftRequest) ProtoReflect() protoreflect.Message {
+func (x *ReverseOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2678,26 +2678,26 @@ func (x *ReverseOfflineGiftRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ReverseOfflineGiftRequest.ProtoReflect.Descriptor instead.
-func (*ReverseOfflineGiftRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use ReverseOfflineDonationRequest.ProtoReflect.Descriptor instead.
+func (*ReverseOfflineDonationRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{18}
 }
 
-func (x *ReverseOfflineGiftRequest) GetName() string {
+func (x *ReverseOfflineDonationRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *ReverseOfflineGiftRequest) GetRequestId() string {
+func (x *ReverseOfflineDonationRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
 	}
 	return ""
 }
 
-func (x *ReverseOfflineGiftRequest) GetReason() string {
+func (x *ReverseOfflineDonationRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
 	}
@@ -3327,7 +3327,7 @@ type ImportBankStatementResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The statements in the file; a CAMT.053 may hold several.
 	BankStatements []*BankStatement `protobuf:"bytes,1,rep,name=bank_statements,json=bankStatements,proto3" json:"bank_statements,omitempty"`
-	// How many lines became gifts by themselves, of all that were open.
+	// How many lines became donations by themselves, of all that were open.
 	BookedLineCount int32 `protobuf:"varint,2,opt,name=booked_line_count,json=bookedLineCount,proto3" json:"booked_line_count,omitempty"`
 	// How many lines were marked as what the books have already.
 	RecognisedLineCount int32 `protobuf:"varint,3,opt,name=recognised_line_count,json=recognisedLineCount,proto3" json:"recognised_line_count,omitempty"`
@@ -4167,8 +4167,8 @@ var File_cagnotte_treasury_v1_treasury_proto protoreflect.FileDescriptor
 
 const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
-	"#cagnotte/treasury/v1/treasury.proto\x12\x14cagnotte.treasury.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x05\n" +
-	"\vOfflineGift\x12\x12\n" +
+	"#cagnotte/treasury/v1/treasury.proto\x12\x14cagnotte.treasury.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x05\n" +
+	"\x0fOfflineDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12;\n" +
 	"\x06method\x18\x03 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodR\x06method\x12!\n" +
@@ -4176,8 +4176,8 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\bdocument\x18\x05 \x01(\tR\bdocument\x12\x16\n" +
 	"\x06pledge\x18\x06 \x01(\tR\x06pledge\x12#\n" +
 	"\routside_books\x18\a \x01(\bR\foutsideBooks\x12\x14\n" +
-	"\x05stage\x18\b \x01(\tR\x05stage\x12<\n" +
-	"\x05state\x18\t \x01(\x0e2&.cagnotte.treasury.v1.OfflineGiftStateR\x05state\x12\x18\n" +
+	"\x05stage\x18\b \x01(\tR\x05stage\x12@\n" +
+	"\x05state\x18\t \x01(\x0e2*.cagnotte.treasury.v1.OfflineDonationStateR\x05state\x12\x18\n" +
 	"\adeposit\x18\n" +
 	" \x01(\tR\adeposit\x12\x1b\n" +
 	"\tbank_date\x18\v \x01(\tR\bbankDate\x12\x1f\n" +
@@ -4259,14 +4259,14 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xd8\x04\n" +
+	"updateTime\"\xe0\x04\n" +
 	"\x0eBankLineTarget\x12\x88\x01\n" +
 	"\x06pledge\x18\x01 \x01(\tBn\xbaHkri2g^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36}$H\x00R\x06pledge\x12v\n" +
 	"\bcampaign\x18\x02 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$H\x00R\bcampaign\x12d\n" +
 	"\aexpense\x18\x03 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$H\x00R\aexpense\x12u\n" +
 	"\vtransaction\x18\x04 \x01(\tBQ\xbaHNrL2J^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[0-9]{1,19}$H\x00R\vtransaction\x122\n" +
-	"\x0funknown_receipt\x18\x05 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x0eunknownReceipt\x12!\n" +
-	"\foffline_gift\x18\x06 \x01(\tR\vofflineGiftB\x0f\n" +
+	"\x0funknown_receipt\x18\x05 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x0eunknownReceipt\x12)\n" +
+	"\x10offline_donation\x18\x06 \x01(\tR\x0fofflineDonationB\x0f\n" +
 	"\x06target\x12\x05\xbaH\x02\b\x01\"\x97\b\n" +
 	"\tCsvFormat\x121\n" +
 	"\tseparator\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x00R\x01;R\x01,R\x01\tR\x01|R\tseparator\x12G\n" +
@@ -4342,8 +4342,8 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"updateTime\x12C\n" +
 	"\x10remaining_amount\x18\x12 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0fremainingAmount\x12\x1d\n" +
 	"\n" +
-	"bank_lines\x18\x13 \x03(\tR\tbankLines\"\xa0\x05\n" +
-	"\x18CreateOfflineGiftRequest\x12p\n" +
+	"bank_lines\x18\x13 \x03(\tR\tbankLines\"\xa4\x05\n" +
+	"\x1cCreateOfflineDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x128\n" +
@@ -4356,34 +4356,34 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\routside_books\x18\b \x01(\bR\foutsideBooks\x12.\n" +
 	"\x05stage\x18\t \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x05stage\x12\x18\n" +
 	"\aanother\x18\n" +
-	" \x01(\bR\aanother\"\xa1\x01\n" +
-	"\x15GetOfflineGiftRequest\x12\x87\x01\n" +
-	"\x04name\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineGifts/[0-9a-f-]{36}$R\x04name\"\xdd\x01\n" +
-	"\x17ListOfflineGiftsRequest\x12p\n" +
+	" \x01(\bR\aanother\"\xa9\x01\n" +
+	"\x19GetOfflineDonationRequest\x12\x8b\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\x04name\"\xe1\x01\n" +
+	"\x1bListOfflineDonationsRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8a\x01\n" +
-	"\x18ListOfflineGiftsResponse\x12F\n" +
-	"\roffline_gifts\x18\x01 \x03(\v2!.cagnotte.treasury.v1.OfflineGiftR\fofflineGifts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x03\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x9a\x01\n" +
+	"\x1cListOfflineDonationsResponse\x12R\n" +
+	"\x11offline_donations\x18\x01 \x03(\v2%.cagnotte.treasury.v1.OfflineDonationR\x10offlineDonations\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x03\n" +
 	"\x12BankChequesRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x99\x01\n" +
-	"\acheques\x18\x03 \x03(\tB\x7f\xbaH|\x92\x01y\b\x01\x10\xc8\x01\x18\x01\"prn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineGifts/[0-9a-f-]{36}$R\acheques\x12@\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x9f\x01\n" +
+	"\acheques\x18\x03 \x03(\tB\x84\x01\xbaH\x80\x01\x92\x01}\b\x01\x10\xc8\x01\x18\x01\"trr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\acheques\x12@\n" +
 	"\tbank_date\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bbankDate\x12#\n" +
 	"\bdocument\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\x12\x18\n" +
-	"\aanother\x18\x06 \x01(\bR\aanother\"\x8e\x02\n" +
-	"\x13BounceChequeRequest\x12\x87\x01\n" +
-	"\x04name\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineGifts/[0-9a-f-]{36}$R\x04name\x12'\n" +
+	"\aanother\x18\x06 \x01(\bR\aanother\"\x92\x02\n" +
+	"\x13BounceChequeRequest\x12\x8b\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12D\n" +
 	"\vbounce_date\x18\x03 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\n" +
-	"bounceDate\"\xf2\x01\n" +
-	"\x19ReverseOfflineGiftRequest\x12\x87\x01\n" +
-	"\x04name\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineGifts/[0-9a-f-]{36}$R\x04name\x12'\n" +
+	"bounceDate\"\xfa\x01\n" +
+	"\x1dReverseOfflineDonationRequest\x12\x8b\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
@@ -4505,13 +4505,13 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x13OFFLINE_METHOD_CASH\x10\x01\x12\x1b\n" +
 	"\x17OFFLINE_METHOD_TRANSFER\x10\x02\x12\x19\n" +
 	"\x15OFFLINE_METHOD_CHEQUE\x10\x03\x12\x1f\n" +
-	"\x1bOFFLINE_METHOD_PAYEE_CHEQUE\x10\x04*\xb7\x01\n" +
-	"\x10OfflineGiftState\x12\"\n" +
-	"\x1eOFFLINE_GIFT_STATE_UNSPECIFIED\x10\x00\x12\x1f\n" +
-	"\x1bOFFLINE_GIFT_STATE_RECEIVED\x10\x01\x12\x1d\n" +
-	"\x19OFFLINE_GIFT_STATE_BANKED\x10\x02\x12\x1e\n" +
-	"\x1aOFFLINE_GIFT_STATE_BOUNCED\x10\x03\x12\x1f\n" +
-	"\x1bOFFLINE_GIFT_STATE_REVERSED\x10\x04*\x85\x01\n" +
+	"\x1bOFFLINE_METHOD_PAYEE_CHEQUE\x10\x04*\xcf\x01\n" +
+	"\x14OfflineDonationState\x12&\n" +
+	"\"OFFLINE_DONATION_STATE_UNSPECIFIED\x10\x00\x12#\n" +
+	"\x1fOFFLINE_DONATION_STATE_RECEIVED\x10\x01\x12!\n" +
+	"\x1dOFFLINE_DONATION_STATE_BANKED\x10\x02\x12\"\n" +
+	"\x1eOFFLINE_DONATION_STATE_BOUNCED\x10\x03\x12#\n" +
+	"\x1fOFFLINE_DONATION_STATE_REVERSED\x10\x04*\x85\x01\n" +
 	"\fClearingKind\x12\x1d\n" +
 	"\x19CLEARING_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CLEARING_KIND_CHEQUE\x10\x01\x12!\n" +
@@ -4550,14 +4550,14 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\rPaymentSource\x12\x1e\n" +
 	"\x1aPAYMENT_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PAYMENT_SOURCE_BANK\x10\x01\x12\x17\n" +
-	"\x13PAYMENT_SOURCE_CASH\x10\x022\x81\x1b\n" +
-	"\x0fTreasuryService\x12\xa6\x01\n" +
-	"\x11CreateOfflineGift\x12..cagnotte.treasury.v1.CreateOfflineGiftRequest\x1a!.cagnotte.treasury.v1.OfflineGift\">\x82\xd3\xe4\x93\x028:\x01*\"3/v1/{parent=collectives/*/campaigns/*}/offlineGifts\x12\x9d\x01\n" +
-	"\x0eGetOfflineGift\x12+.cagnotte.treasury.v1.GetOfflineGiftRequest\x1a!.cagnotte.treasury.v1.OfflineGift\";\x82\xd3\xe4\x93\x025\x123/v1/{name=collectives/*/campaigns/*/offlineGifts/*}\x12\xae\x01\n" +
-	"\x10ListOfflineGifts\x12-.cagnotte.treasury.v1.ListOfflineGiftsRequest\x1a..cagnotte.treasury.v1.ListOfflineGiftsResponse\";\x82\xd3\xe4\x93\x025\x123/v1/{parent=collectives/*/campaigns/*}/offlineGifts\x12\x86\x01\n" +
-	"\vBankCheques\x12(.cagnotte.treasury.v1.BankChequesRequest\x1a\x1d.cagnotte.treasury.v1.Deposit\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=collectives/*}/deposits\x12\xa3\x01\n" +
-	"\fBounceCheque\x12).cagnotte.treasury.v1.BounceChequeRequest\x1a!.cagnotte.treasury.v1.OfflineGift\"E\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{name=collectives/*/campaigns/*/offlineGifts/*}:bounce\x12\xb0\x01\n" +
-	"\x12ReverseOfflineGift\x12/.cagnotte.treasury.v1.ReverseOfflineGiftRequest\x1a!.cagnotte.treasury.v1.OfflineGift\"F\x82\xd3\xe4\x93\x02@:\x01*\";/v1/{name=collectives/*/campaigns/*/offlineGifts/*}:reverse\x12\xa6\x01\n" +
+	"\x13PAYMENT_SOURCE_CASH\x10\x022\xc9\x1b\n" +
+	"\x0fTreasuryService\x12\xb6\x01\n" +
+	"\x15CreateOfflineDonation\x122.cagnotte.treasury.v1.CreateOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"B\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{parent=collectives/*/campaigns/*}/offlineDonations\x12\xad\x01\n" +
+	"\x12GetOfflineDonation\x12/.cagnotte.treasury.v1.GetOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/offlineDonations/*}\x12\xbe\x01\n" +
+	"\x14ListOfflineDonations\x121.cagnotte.treasury.v1.ListOfflineDonationsRequest\x1a2.cagnotte.treasury.v1.ListOfflineDonationsResponse\"?\x82\xd3\xe4\x93\x029\x127/v1/{parent=collectives/*/campaigns/*}/offlineDonations\x12\x86\x01\n" +
+	"\vBankCheques\x12(.cagnotte.treasury.v1.BankChequesRequest\x1a\x1d.cagnotte.treasury.v1.Deposit\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=collectives/*}/deposits\x12\xab\x01\n" +
+	"\fBounceCheque\x12).cagnotte.treasury.v1.BounceChequeRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"I\x82\xd3\xe4\x93\x02C:\x01*\">/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:bounce\x12\xc0\x01\n" +
+	"\x16ReverseOfflineDonation\x123.cagnotte.treasury.v1.ReverseOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"J\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:reverse\x12\xa6\x01\n" +
 	"\x11ListClearingItems\x12..cagnotte.treasury.v1.ListClearingItemsRequest\x1a/.cagnotte.treasury.v1.ListClearingItemsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/{parent=collectives/*}/clearingItems\x12\x92\x01\n" +
 	"\fCreatePledge\x12).cagnotte.treasury.v1.CreatePledgeRequest\x1a\x1c.cagnotte.treasury.v1.Pledge\"9\x82\xd3\xe4\x93\x023:\x01*\"./v1/{parent=collectives/*/campaigns/*}/pledges\x12\x89\x01\n" +
 	"\tGetPledge\x12&.cagnotte.treasury.v1.GetPledgeRequest\x1a\x1c.cagnotte.treasury.v1.Pledge\"6\x82\xd3\xe4\x93\x020\x12./v1/{name=collectives/*/campaigns/*/pledges/*}\x12\x9a\x01\n" +
@@ -4592,66 +4592,66 @@ func file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP() []byte {
 var file_cagnotte_treasury_v1_treasury_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
 var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_cagnotte_treasury_v1_treasury_proto_goTypes = []any{
-	(OfflineMethod)(0),                  // 0: cagnotte.treasury.v1.OfflineMethod
-	(OfflineGiftState)(0),               // 1: cagnotte.treasury.v1.OfflineGiftState
-	(ClearingKind)(0),                   // 2: cagnotte.treasury.v1.ClearingKind
-	(PledgeState)(0),                    // 3: cagnotte.treasury.v1.PledgeState
-	(BankLineState)(0),                  // 4: cagnotte.treasury.v1.BankLineState
-	(CsvEncoding)(0),                    // 5: cagnotte.treasury.v1.CsvEncoding
-	(CsvQuotes)(0),                      // 6: cagnotte.treasury.v1.CsvQuotes
-	(ExpenseKind)(0),                    // 7: cagnotte.treasury.v1.ExpenseKind
-	(ExpenseState)(0),                   // 8: cagnotte.treasury.v1.ExpenseState
-	(PaymentSource)(0),                  // 9: cagnotte.treasury.v1.PaymentSource
-	(*OfflineGift)(nil),                 // 10: cagnotte.treasury.v1.OfflineGift
-	(*Deposit)(nil),                     // 11: cagnotte.treasury.v1.Deposit
-	(*ClearingItem)(nil),                // 12: cagnotte.treasury.v1.ClearingItem
-	(*Pledge)(nil),                      // 13: cagnotte.treasury.v1.Pledge
-	(*TransferSlip)(nil),                // 14: cagnotte.treasury.v1.TransferSlip
-	(*ChequeSlip)(nil),                  // 15: cagnotte.treasury.v1.ChequeSlip
-	(*BankStatement)(nil),               // 16: cagnotte.treasury.v1.BankStatement
-	(*BankLine)(nil),                    // 17: cagnotte.treasury.v1.BankLine
-	(*BankLineTarget)(nil),              // 18: cagnotte.treasury.v1.BankLineTarget
-	(*CsvFormat)(nil),                   // 19: cagnotte.treasury.v1.CsvFormat
-	(*BankPosition)(nil),                // 20: cagnotte.treasury.v1.BankPosition
-	(*Expense)(nil),                     // 21: cagnotte.treasury.v1.Expense
-	(*CreateOfflineGiftRequest)(nil),    // 22: cagnotte.treasury.v1.CreateOfflineGiftRequest
-	(*GetOfflineGiftRequest)(nil),       // 23: cagnotte.treasury.v1.GetOfflineGiftRequest
-	(*ListOfflineGiftsRequest)(nil),     // 24: cagnotte.treasury.v1.ListOfflineGiftsRequest
-	(*ListOfflineGiftsResponse)(nil),    // 25: cagnotte.treasury.v1.ListOfflineGiftsResponse
-	(*BankChequesRequest)(nil),          // 26: cagnotte.treasury.v1.BankChequesRequest
-	(*BounceChequeRequest)(nil),         // 27: cagnotte.treasury.v1.BounceChequeRequest
-	(*ReverseOfflineGiftRequest)(nil),   // 28: cagnotte.treasury.v1.ReverseOfflineGiftRequest
-	(*ListClearingItemsRequest)(nil),    // 29: cagnotte.treasury.v1.ListClearingItemsRequest
-	(*ListClearingItemsResponse)(nil),   // 30: cagnotte.treasury.v1.ListClearingItemsResponse
-	(*CreatePledgeRequest)(nil),         // 31: cagnotte.treasury.v1.CreatePledgeRequest
-	(*GetPledgeRequest)(nil),            // 32: cagnotte.treasury.v1.GetPledgeRequest
-	(*ListPledgesRequest)(nil),          // 33: cagnotte.treasury.v1.ListPledgesRequest
-	(*ListPledgesResponse)(nil),         // 34: cagnotte.treasury.v1.ListPledgesResponse
-	(*ListPledgeMethodsRequest)(nil),    // 35: cagnotte.treasury.v1.ListPledgeMethodsRequest
-	(*ListPledgeMethodsResponse)(nil),   // 36: cagnotte.treasury.v1.ListPledgeMethodsResponse
-	(*ImportBankStatementRequest)(nil),  // 37: cagnotte.treasury.v1.ImportBankStatementRequest
-	(*ImportBankStatementResponse)(nil), // 38: cagnotte.treasury.v1.ImportBankStatementResponse
-	(*ListBankLinesRequest)(nil),        // 39: cagnotte.treasury.v1.ListBankLinesRequest
-	(*ListBankLinesResponse)(nil),       // 40: cagnotte.treasury.v1.ListBankLinesResponse
-	(*MatchBankLineRequest)(nil),        // 41: cagnotte.treasury.v1.MatchBankLineRequest
-	(*UnmatchBankLineRequest)(nil),      // 42: cagnotte.treasury.v1.UnmatchBankLineRequest
-	(*IgnoreBankLineRequest)(nil),       // 43: cagnotte.treasury.v1.IgnoreBankLineRequest
-	(*GetBankPositionRequest)(nil),      // 44: cagnotte.treasury.v1.GetBankPositionRequest
-	(*CreateExpenseRequest)(nil),        // 45: cagnotte.treasury.v1.CreateExpenseRequest
-	(*GetExpenseRequest)(nil),           // 46: cagnotte.treasury.v1.GetExpenseRequest
-	(*ListExpensesRequest)(nil),         // 47: cagnotte.treasury.v1.ListExpensesRequest
-	(*ListExpensesResponse)(nil),        // 48: cagnotte.treasury.v1.ListExpensesResponse
-	(*PayExpenseRequest)(nil),           // 49: cagnotte.treasury.v1.PayExpenseRequest
-	(*ReverseExpenseRequest)(nil),       // 50: cagnotte.treasury.v1.ReverseExpenseRequest
-	(*v1.Money)(nil),                    // 51: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 52: google.protobuf.Timestamp
+	(OfflineMethod)(0),                    // 0: cagnotte.treasury.v1.OfflineMethod
+	(OfflineDonationState)(0),             // 1: cagnotte.treasury.v1.OfflineDonationState
+	(ClearingKind)(0),                     // 2: cagnotte.treasury.v1.ClearingKind
+	(PledgeState)(0),                      // 3: cagnotte.treasury.v1.PledgeState
+	(BankLineState)(0),                    // 4: cagnotte.treasury.v1.BankLineState
+	(CsvEncoding)(0),                      // 5: cagnotte.treasury.v1.CsvEncoding
+	(CsvQuotes)(0),                        // 6: cagnotte.treasury.v1.CsvQuotes
+	(ExpenseKind)(0),                      // 7: cagnotte.treasury.v1.ExpenseKind
+	(ExpenseState)(0),                     // 8: cagnotte.treasury.v1.ExpenseState
+	(PaymentSource)(0),                    // 9: cagnotte.treasury.v1.PaymentSource
+	(*OfflineDonation)(nil),               // 10: cagnotte.treasury.v1.OfflineDonation
+	(*Deposit)(nil),                       // 11: cagnotte.treasury.v1.Deposit
+	(*ClearingItem)(nil),                  // 12: cagnotte.treasury.v1.ClearingItem
+	(*Pledge)(nil),                        // 13: cagnotte.treasury.v1.Pledge
+	(*TransferSlip)(nil),                  // 14: cagnotte.treasury.v1.TransferSlip
+	(*ChequeSlip)(nil),                    // 15: cagnotte.treasury.v1.ChequeSlip
+	(*BankStatement)(nil),                 // 16: cagnotte.treasury.v1.BankStatement
+	(*BankLine)(nil),                      // 17: cagnotte.treasury.v1.BankLine
+	(*BankLineTarget)(nil),                // 18: cagnotte.treasury.v1.BankLineTarget
+	(*CsvFormat)(nil),                     // 19: cagnotte.treasury.v1.CsvFormat
+	(*BankPosition)(nil),                  // 20: cagnotte.treasury.v1.BankPosition
+	(*Expense)(nil),                       // 21: cagnotte.treasury.v1.Expense
+	(*CreateOfflineDonationRequest)(nil),  // 22: cagnotte.treasury.v1.CreateOfflineDonationRequest
+	(*GetOfflineDonationRequest)(nil),     // 23: cagnotte.treasury.v1.GetOfflineDonationRequest
+	(*ListOfflineDonationsRequest)(nil),   // 24: cagnotte.treasury.v1.ListOfflineDonationsRequest
+	(*ListOfflineDonationsResponse)(nil),  // 25: cagnotte.treasury.v1.ListOfflineDonationsResponse
+	(*BankChequesRequest)(nil),            // 26: cagnotte.treasury.v1.BankChequesRequest
+	(*BounceChequeRequest)(nil),           // 27: cagnotte.treasury.v1.BounceChequeRequest
+	(*ReverseOfflineDonationRequest)(nil), // 28: cagnotte.treasury.v1.ReverseOfflineDonationRequest
+	(*ListClearingItemsRequest)(nil),      // 29: cagnotte.treasury.v1.ListClearingItemsRequest
+	(*ListClearingItemsResponse)(nil),     // 30: cagnotte.treasury.v1.ListClearingItemsResponse
+	(*CreatePledgeRequest)(nil),           // 31: cagnotte.treasury.v1.CreatePledgeRequest
+	(*GetPledgeRequest)(nil),              // 32: cagnotte.treasury.v1.GetPledgeRequest
+	(*ListPledgesRequest)(nil),            // 33: cagnotte.treasury.v1.ListPledgesRequest
+	(*ListPledgesResponse)(nil),           // 34: cagnotte.treasury.v1.ListPledgesResponse
+	(*ListPledgeMethodsRequest)(nil),      // 35: cagnotte.treasury.v1.ListPledgeMethodsRequest
+	(*ListPledgeMethodsResponse)(nil),     // 36: cagnotte.treasury.v1.ListPledgeMethodsResponse
+	(*ImportBankStatementRequest)(nil),    // 37: cagnotte.treasury.v1.ImportBankStatementRequest
+	(*ImportBankStatementResponse)(nil),   // 38: cagnotte.treasury.v1.ImportBankStatementResponse
+	(*ListBankLinesRequest)(nil),          // 39: cagnotte.treasury.v1.ListBankLinesRequest
+	(*ListBankLinesResponse)(nil),         // 40: cagnotte.treasury.v1.ListBankLinesResponse
+	(*MatchBankLineRequest)(nil),          // 41: cagnotte.treasury.v1.MatchBankLineRequest
+	(*UnmatchBankLineRequest)(nil),        // 42: cagnotte.treasury.v1.UnmatchBankLineRequest
+	(*IgnoreBankLineRequest)(nil),         // 43: cagnotte.treasury.v1.IgnoreBankLineRequest
+	(*GetBankPositionRequest)(nil),        // 44: cagnotte.treasury.v1.GetBankPositionRequest
+	(*CreateExpenseRequest)(nil),          // 45: cagnotte.treasury.v1.CreateExpenseRequest
+	(*GetExpenseRequest)(nil),             // 46: cagnotte.treasury.v1.GetExpenseRequest
+	(*ListExpensesRequest)(nil),           // 47: cagnotte.treasury.v1.ListExpensesRequest
+	(*ListExpensesResponse)(nil),          // 48: cagnotte.treasury.v1.ListExpensesResponse
+	(*PayExpenseRequest)(nil),             // 49: cagnotte.treasury.v1.PayExpenseRequest
+	(*ReverseExpenseRequest)(nil),         // 50: cagnotte.treasury.v1.ReverseExpenseRequest
+	(*v1.Money)(nil),                      // 51: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),         // 52: google.protobuf.Timestamp
 }
 var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
-	51, // 0: cagnotte.treasury.v1.OfflineGift.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 1: cagnotte.treasury.v1.OfflineGift.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	1,  // 2: cagnotte.treasury.v1.OfflineGift.state:type_name -> cagnotte.treasury.v1.OfflineGiftState
-	52, // 3: cagnotte.treasury.v1.OfflineGift.create_time:type_name -> google.protobuf.Timestamp
-	52, // 4: cagnotte.treasury.v1.OfflineGift.update_time:type_name -> google.protobuf.Timestamp
+	51, // 0: cagnotte.treasury.v1.OfflineDonation.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 1: cagnotte.treasury.v1.OfflineDonation.method:type_name -> cagnotte.treasury.v1.OfflineMethod
+	1,  // 2: cagnotte.treasury.v1.OfflineDonation.state:type_name -> cagnotte.treasury.v1.OfflineDonationState
+	52, // 3: cagnotte.treasury.v1.OfflineDonation.create_time:type_name -> google.protobuf.Timestamp
+	52, // 4: cagnotte.treasury.v1.OfflineDonation.update_time:type_name -> google.protobuf.Timestamp
 	51, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
 	52, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 7: cagnotte.treasury.v1.ClearingItem.kind:type_name -> cagnotte.treasury.v1.ClearingKind
@@ -4685,9 +4685,9 @@ var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
 	52, // 35: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
 	52, // 36: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
 	51, // 37: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
-	51, // 38: cagnotte.treasury.v1.CreateOfflineGiftRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 39: cagnotte.treasury.v1.CreateOfflineGiftRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	10, // 40: cagnotte.treasury.v1.ListOfflineGiftsResponse.offline_gifts:type_name -> cagnotte.treasury.v1.OfflineGift
+	51, // 38: cagnotte.treasury.v1.CreateOfflineDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 39: cagnotte.treasury.v1.CreateOfflineDonationRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
+	10, // 40: cagnotte.treasury.v1.ListOfflineDonationsResponse.offline_donations:type_name -> cagnotte.treasury.v1.OfflineDonation
 	12, // 41: cagnotte.treasury.v1.ListClearingItemsResponse.items:type_name -> cagnotte.treasury.v1.ClearingItem
 	51, // 42: cagnotte.treasury.v1.CreatePledgeRequest.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 43: cagnotte.treasury.v1.CreatePledgeRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
@@ -4703,12 +4703,12 @@ var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
 	21, // 53: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
 	21, // 54: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
 	9,  // 55: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	22, // 56: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:input_type -> cagnotte.treasury.v1.CreateOfflineGiftRequest
-	23, // 57: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:input_type -> cagnotte.treasury.v1.GetOfflineGiftRequest
-	24, // 58: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:input_type -> cagnotte.treasury.v1.ListOfflineGiftsRequest
+	22, // 56: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
+	23, // 57: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
+	24, // 58: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
 	26, // 59: cagnotte.treasury.v1.TreasuryService.BankCheques:input_type -> cagnotte.treasury.v1.BankChequesRequest
 	27, // 60: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
-	28, // 61: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:input_type -> cagnotte.treasury.v1.ReverseOfflineGiftRequest
+	28, // 61: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
 	29, // 62: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
 	31, // 63: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
 	32, // 64: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
@@ -4725,12 +4725,12 @@ var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
 	47, // 75: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
 	49, // 76: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
 	50, // 77: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
-	10, // 78: cagnotte.treasury.v1.TreasuryService.CreateOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	10, // 79: cagnotte.treasury.v1.TreasuryService.GetOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
-	25, // 80: cagnotte.treasury.v1.TreasuryService.ListOfflineGifts:output_type -> cagnotte.treasury.v1.ListOfflineGiftsResponse
+	10, // 78: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	10, // 79: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	25, // 80: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
 	11, // 81: cagnotte.treasury.v1.TreasuryService.BankCheques:output_type -> cagnotte.treasury.v1.Deposit
-	10, // 82: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineGift
-	10, // 83: cagnotte.treasury.v1.TreasuryService.ReverseOfflineGift:output_type -> cagnotte.treasury.v1.OfflineGift
+	10, // 82: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
+	10, // 83: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
 	30, // 84: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
 	13, // 85: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
 	13, // 86: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge

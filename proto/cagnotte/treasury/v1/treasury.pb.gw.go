@@ -35,9 +35,9 @@ var (
 	_ = metadata.Join
 )
 
-func request_TreasuryService_CreateOfflineGift_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_TreasuryService_CreateOfflineDonation_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateOfflineGiftRequest
+		protoReq CreateOfflineDonationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -55,13 +55,13 @@ func request_TreasuryService_CreateOfflineGift_0(ctx context.Context, marshaler 
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.CreateOfflineGift(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.CreateOfflineDonation(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_TreasuryService_CreateOfflineGift_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_TreasuryService_CreateOfflineDonation_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateOfflineGiftRequest
+		protoReq CreateOfflineDonationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -76,13 +76,13 @@ func local_request_TreasuryService_CreateOfflineGift_0(ctx context.Context, mars
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
 	}
-	msg, err := server.CreateOfflineGift(ctx, &protoReq)
+	msg, err := server.CreateOfflineDonation(ctx, &protoReq)
 	return msg, metadata, err
 }
 
-func request_TreasuryService_GetOfflineGift_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_TreasuryService_GetOfflineDonation_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetOfflineGiftRequest
+		protoReq GetOfflineDonationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -97,13 +97,13 @@ func request_TreasuryService_GetOfflineGift_0(ctx context.Context, marshaler run
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.GetOfflineGift(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.GetOfflineDonation(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_TreasuryService_GetOfflineGift_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_TreasuryService_GetOfflineDonation_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetOfflineGiftRequest
+		protoReq GetOfflineDonationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -115,15 +115,15 @@ func local_request_TreasuryService_GetOfflineGift_0(ctx context.Context, marshal
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
 	}
-	msg, err := server.GetOfflineGift(ctx, &protoReq)
+	msg, err := server.GetOfflineDonation(ctx, &protoReq)
 	return msg, metadata, err
 }
 
-var filter_TreasuryService_ListOfflineGifts_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+var filter_TreasuryService_ListOfflineDonations_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_TreasuryService_ListOfflineGifts_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_TreasuryService_ListOfflineDonations_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListOfflineGiftsRequest
+		protoReq ListOfflineDonationsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -138,19 +138,19 @@ func request_TreasuryService_ListOfflineGifts_0(ctx context.Context, marshaler r
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_TreasuryService_ListOfflineGifts_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_TreasuryService_ListOfflineDonations_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ListOfflineGifts(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.ListOfflineDonations(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_TreasuryService_ListOfflineGifts_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_TreasuryService_ListOfflineDonations_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListOfflineGiftsRequest
+		protoReq ListOfflineDonationsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -165,10 +165,10 @@ func local_request_TreasuryService_ListOfflineGifts_0(ctx context.Context, marsh
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_TreasuryService_ListOfflineGifts_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_TreasuryService_ListOfflineDonations_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	msg, err := server.ListOfflineGifts(ctx, &protoReq)
+	msg, err := server.ListOfflineDonations(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -262,9 +262,9 @@ func local_request_TreasuryService_BounceCheque_0(ctx context.Context, marshaler
 	return msg, metadata, err
 }
 
-func request_TreasuryService_ReverseOfflineGift_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_TreasuryService_ReverseOfflineDonation_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ReverseOfflineGiftRequest
+		protoReq ReverseOfflineDonationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -282,13 +282,13 @@ func request_TreasuryService_ReverseOfflineGift_0(ctx context.Context, marshaler
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ReverseOfflineGift(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.ReverseOfflineDonation(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_TreasuryService_ReverseOfflineGift_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_TreasuryService_ReverseOfflineDonation_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ReverseOfflineGiftRequest
+		protoReq ReverseOfflineDonationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -303,7 +303,7 @@ func local_request_TreasuryService_ReverseOfflineGift_0(ctx context.Context, mar
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
 	}
-	msg, err := server.ReverseOfflineGift(ctx, &protoReq)
+	msg, err := server.ReverseOfflineDonation(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -1041,65 +1041,65 @@ func local_request_TreasuryService_ReverseExpense_0(ctx context.Context, marshal
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterTreasuryServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
 func RegisterTreasuryServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server TreasuryServiceServer) error {
-	mux.Handle(http.MethodPost, pattern_TreasuryService_CreateOfflineGift_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_TreasuryService_CreateOfflineDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/CreateOfflineGift", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineGifts"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineDonations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_TreasuryService_CreateOfflineGift_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_TreasuryService_CreateOfflineDonation_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_CreateOfflineGift_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_CreateOfflineDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_TreasuryService_GetOfflineGift_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_TreasuryService_GetOfflineDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/GetOfflineGift", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineGifts/*}"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineDonations/*}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_TreasuryService_GetOfflineGift_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_TreasuryService_GetOfflineDonation_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_GetOfflineGift_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_GetOfflineDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_TreasuryService_ListOfflineGifts_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_TreasuryService_ListOfflineDonations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ListOfflineGifts", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineGifts"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineDonations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_TreasuryService_ListOfflineGifts_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_TreasuryService_ListOfflineDonations_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_ListOfflineGifts_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_ListOfflineDonations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_TreasuryService_BankCheques_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1127,7 +1127,7 @@ func RegisterTreasuryServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/BounceCheque", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineGifts/*}:bounce"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/BounceCheque", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:bounce"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1141,25 +1141,25 @@ func RegisterTreasuryServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		}
 		forward_TreasuryService_BounceCheque_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_TreasuryService_ReverseOfflineGift_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_TreasuryService_ReverseOfflineDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineGift", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineGifts/*}:reverse"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:reverse"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_TreasuryService_ReverseOfflineGift_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_TreasuryService_ReverseOfflineDonation_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_ReverseOfflineGift_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_ReverseOfflineDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_TreasuryService_ListClearingItems_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1521,56 +1521,56 @@ func RegisterTreasuryServiceHandler(ctx context.Context, mux *runtime.ServeMux, 
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
 // "TreasuryServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
 func RegisterTreasuryServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client TreasuryServiceClient) error {
-	mux.Handle(http.MethodPost, pattern_TreasuryService_CreateOfflineGift_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_TreasuryService_CreateOfflineDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/CreateOfflineGift", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineGifts"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineDonations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_TreasuryService_CreateOfflineGift_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_TreasuryService_CreateOfflineDonation_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_CreateOfflineGift_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_CreateOfflineDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_TreasuryService_GetOfflineGift_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_TreasuryService_GetOfflineDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/GetOfflineGift", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineGifts/*}"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineDonations/*}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_TreasuryService_GetOfflineGift_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_TreasuryService_GetOfflineDonation_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_GetOfflineGift_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_GetOfflineDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_TreasuryService_ListOfflineGifts_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_TreasuryService_ListOfflineDonations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ListOfflineGifts", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineGifts"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/offlineDonations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_TreasuryService_ListOfflineGifts_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_TreasuryService_ListOfflineDonations_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_ListOfflineGifts_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_ListOfflineDonations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_TreasuryService_BankCheques_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1593,7 +1593,7 @@ func RegisterTreasuryServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/BounceCheque", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineGifts/*}:bounce"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/BounceCheque", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:bounce"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1606,22 +1606,22 @@ func RegisterTreasuryServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_TreasuryService_BounceCheque_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_TreasuryService_ReverseOfflineGift_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_TreasuryService_ReverseOfflineDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineGift", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineGifts/*}:reverse"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:reverse"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_TreasuryService_ReverseOfflineGift_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_TreasuryService_ReverseOfflineDonation_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_TreasuryService_ReverseOfflineGift_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_TreasuryService_ReverseOfflineDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_TreasuryService_ListClearingItems_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1899,51 +1899,51 @@ func RegisterTreasuryServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 }
 
 var (
-	pattern_TreasuryService_CreateOfflineGift_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineGifts"}, ""))
-	pattern_TreasuryService_GetOfflineGift_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineGifts", "name"}, ""))
-	pattern_TreasuryService_ListOfflineGifts_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineGifts"}, ""))
-	pattern_TreasuryService_BankCheques_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "deposits"}, ""))
-	pattern_TreasuryService_BounceCheque_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineGifts", "name"}, "bounce"))
-	pattern_TreasuryService_ReverseOfflineGift_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineGifts", "name"}, "reverse"))
-	pattern_TreasuryService_ListClearingItems_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "clearingItems"}, ""))
-	pattern_TreasuryService_CreatePledge_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
-	pattern_TreasuryService_GetPledge_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "pledges", "name"}, ""))
-	pattern_TreasuryService_ListPledges_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
-	pattern_TreasuryService_ListPledgeMethods_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledgeMethods"}, ""))
-	pattern_TreasuryService_ImportBankStatement_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "bankStatements"}, "import"))
-	pattern_TreasuryService_ListBankLines_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "bankLines"}, ""))
-	pattern_TreasuryService_MatchBankLine_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "bankLines", "name"}, "match"))
-	pattern_TreasuryService_UnmatchBankLine_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "bankLines", "name"}, "unmatch"))
-	pattern_TreasuryService_IgnoreBankLine_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "bankLines", "name"}, "ignore"))
-	pattern_TreasuryService_GetBankPosition_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "bankPosition", "name"}, ""))
-	pattern_TreasuryService_CreateExpense_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
-	pattern_TreasuryService_GetExpense_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, ""))
-	pattern_TreasuryService_ListExpenses_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
-	pattern_TreasuryService_PayExpense_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "pay"))
-	pattern_TreasuryService_ReverseExpense_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "reverse"))
+	pattern_TreasuryService_CreateOfflineDonation_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineDonations"}, ""))
+	pattern_TreasuryService_GetOfflineDonation_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, ""))
+	pattern_TreasuryService_ListOfflineDonations_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineDonations"}, ""))
+	pattern_TreasuryService_BankCheques_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "deposits"}, ""))
+	pattern_TreasuryService_BounceCheque_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, "bounce"))
+	pattern_TreasuryService_ReverseOfflineDonation_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, "reverse"))
+	pattern_TreasuryService_ListClearingItems_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "clearingItems"}, ""))
+	pattern_TreasuryService_CreatePledge_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
+	pattern_TreasuryService_GetPledge_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "pledges", "name"}, ""))
+	pattern_TreasuryService_ListPledges_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
+	pattern_TreasuryService_ListPledgeMethods_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledgeMethods"}, ""))
+	pattern_TreasuryService_ImportBankStatement_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "bankStatements"}, "import"))
+	pattern_TreasuryService_ListBankLines_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "bankLines"}, ""))
+	pattern_TreasuryService_MatchBankLine_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "bankLines", "name"}, "match"))
+	pattern_TreasuryService_UnmatchBankLine_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "bankLines", "name"}, "unmatch"))
+	pattern_TreasuryService_IgnoreBankLine_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "bankLines", "name"}, "ignore"))
+	pattern_TreasuryService_GetBankPosition_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "bankPosition", "name"}, ""))
+	pattern_TreasuryService_CreateExpense_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
+	pattern_TreasuryService_GetExpense_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, ""))
+	pattern_TreasuryService_ListExpenses_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
+	pattern_TreasuryService_PayExpense_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "pay"))
+	pattern_TreasuryService_ReverseExpense_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "reverse"))
 )
 
 var (
-	forward_TreasuryService_CreateOfflineGift_0   = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetOfflineGift_0      = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListOfflineGifts_0    = runtime.ForwardResponseMessage
-	forward_TreasuryService_BankCheques_0         = runtime.ForwardResponseMessage
-	forward_TreasuryService_BounceCheque_0        = runtime.ForwardResponseMessage
-	forward_TreasuryService_ReverseOfflineGift_0  = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListClearingItems_0   = runtime.ForwardResponseMessage
-	forward_TreasuryService_CreatePledge_0        = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetPledge_0           = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListPledges_0         = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListPledgeMethods_0   = runtime.ForwardResponseMessage
-	forward_TreasuryService_ImportBankStatement_0 = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListBankLines_0       = runtime.ForwardResponseMessage
-	forward_TreasuryService_MatchBankLine_0       = runtime.ForwardResponseMessage
-	forward_TreasuryService_UnmatchBankLine_0     = runtime.ForwardResponseMessage
-	forward_TreasuryService_IgnoreBankLine_0      = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetBankPosition_0     = runtime.ForwardResponseMessage
-	forward_TreasuryService_CreateExpense_0       = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetExpense_0          = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListExpenses_0        = runtime.ForwardResponseMessage
-	forward_TreasuryService_PayExpense_0          = runtime.ForwardResponseMessage
-	forward_TreasuryService_ReverseExpense_0      = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreateOfflineDonation_0  = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetOfflineDonation_0     = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListOfflineDonations_0   = runtime.ForwardResponseMessage
+	forward_TreasuryService_BankCheques_0            = runtime.ForwardResponseMessage
+	forward_TreasuryService_BounceCheque_0           = runtime.ForwardResponseMessage
+	forward_TreasuryService_ReverseOfflineDonation_0 = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListClearingItems_0      = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreatePledge_0           = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetPledge_0              = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListPledges_0            = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListPledgeMethods_0      = runtime.ForwardResponseMessage
+	forward_TreasuryService_ImportBankStatement_0    = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListBankLines_0          = runtime.ForwardResponseMessage
+	forward_TreasuryService_MatchBankLine_0          = runtime.ForwardResponseMessage
+	forward_TreasuryService_UnmatchBankLine_0        = runtime.ForwardResponseMessage
+	forward_TreasuryService_IgnoreBankLine_0         = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetBankPosition_0        = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreateExpense_0          = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetExpense_0             = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListExpenses_0           = runtime.ForwardResponseMessage
+	forward_TreasuryService_PayExpense_0             = runtime.ForwardResponseMessage
+	forward_TreasuryService_ReverseExpense_0         = runtime.ForwardResponseMessage
 )

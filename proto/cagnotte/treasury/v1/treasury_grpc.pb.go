@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/treasury/v1/treasury.proto
 
-// What a treasurer enters by hand: gifts outside of Stripe, pledges, bank statements, expenses.
+// What a treasurer enters by hand: donations outside of Stripe, pledges, bank statements, expenses.
 
 package treasuryv1
 
@@ -21,28 +21,28 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TreasuryService_CreateOfflineGift_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/CreateOfflineGift"
-	TreasuryService_GetOfflineGift_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/GetOfflineGift"
-	TreasuryService_ListOfflineGifts_FullMethodName    = "/cagnotte.treasury.v1.TreasuryService/ListOfflineGifts"
-	TreasuryService_BankCheques_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/BankCheques"
-	TreasuryService_BounceCheque_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/BounceCheque"
-	TreasuryService_ReverseOfflineGift_FullMethodName  = "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineGift"
-	TreasuryService_ListClearingItems_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/ListClearingItems"
-	TreasuryService_CreatePledge_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/CreatePledge"
-	TreasuryService_GetPledge_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/GetPledge"
-	TreasuryService_ListPledges_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/ListPledges"
-	TreasuryService_ListPledgeMethods_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods"
-	TreasuryService_ImportBankStatement_FullMethodName = "/cagnotte.treasury.v1.TreasuryService/ImportBankStatement"
-	TreasuryService_ListBankLines_FullMethodName       = "/cagnotte.treasury.v1.TreasuryService/ListBankLines"
-	TreasuryService_MatchBankLine_FullMethodName       = "/cagnotte.treasury.v1.TreasuryService/MatchBankLine"
-	TreasuryService_UnmatchBankLine_FullMethodName     = "/cagnotte.treasury.v1.TreasuryService/UnmatchBankLine"
-	TreasuryService_IgnoreBankLine_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/IgnoreBankLine"
-	TreasuryService_GetBankPosition_FullMethodName     = "/cagnotte.treasury.v1.TreasuryService/GetBankPosition"
-	TreasuryService_CreateExpense_FullMethodName       = "/cagnotte.treasury.v1.TreasuryService/CreateExpense"
-	TreasuryService_GetExpense_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/GetExpense"
-	TreasuryService_ListExpenses_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/ListExpenses"
-	TreasuryService_PayExpense_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/PayExpense"
-	TreasuryService_ReverseExpense_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ReverseExpense"
+	TreasuryService_CreateOfflineDonation_FullMethodName  = "/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation"
+	TreasuryService_GetOfflineDonation_FullMethodName     = "/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation"
+	TreasuryService_ListOfflineDonations_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations"
+	TreasuryService_BankCheques_FullMethodName            = "/cagnotte.treasury.v1.TreasuryService/BankCheques"
+	TreasuryService_BounceCheque_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/BounceCheque"
+	TreasuryService_ReverseOfflineDonation_FullMethodName = "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation"
+	TreasuryService_ListClearingItems_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ListClearingItems"
+	TreasuryService_CreatePledge_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/CreatePledge"
+	TreasuryService_GetPledge_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/GetPledge"
+	TreasuryService_ListPledges_FullMethodName            = "/cagnotte.treasury.v1.TreasuryService/ListPledges"
+	TreasuryService_ListPledgeMethods_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods"
+	TreasuryService_ImportBankStatement_FullMethodName    = "/cagnotte.treasury.v1.TreasuryService/ImportBankStatement"
+	TreasuryService_ListBankLines_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/ListBankLines"
+	TreasuryService_MatchBankLine_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/MatchBankLine"
+	TreasuryService_UnmatchBankLine_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/UnmatchBankLine"
+	TreasuryService_IgnoreBankLine_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/IgnoreBankLine"
+	TreasuryService_GetBankPosition_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/GetBankPosition"
+	TreasuryService_CreateExpense_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/CreateExpense"
+	TreasuryService_GetExpense_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/GetExpense"
+	TreasuryService_ListExpenses_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/ListExpenses"
+	TreasuryService_PayExpense_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/PayExpense"
+	TreasuryService_ReverseExpense_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/ReverseExpense"
 )
 
 // TreasuryServiceClient is the client API for TreasuryService service.
@@ -61,45 +61,45 @@ const (
 // (STRIPE_ACCOUNT_NOT_READY). No text here may hold a donor's name: nothing can check that, and the books are kept
 // for ten years.
 type TreasuryServiceClient interface {
-	// Records a gift in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
+	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
 	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
 	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
 	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
-	CreateOfflineGift(ctx context.Context, in *CreateOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error)
-	// Answers one offline gift.
-	GetOfflineGift(ctx context.Context, in *GetOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error)
-	// Lists a campaign's offline gifts, those entered last first.
-	ListOfflineGifts(ctx context.Context, in *ListOfflineGiftsRequest, opts ...grpc.CallOption) (*ListOfflineGiftsResponse, error)
+	CreateOfflineDonation(ctx context.Context, in *CreateOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
+	// Answers one offline donation.
+	GetOfflineDonation(ctx context.Context, in *GetOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
+	// Lists a campaign's offline donations, those entered last first.
+	ListOfflineDonations(ctx context.Context, in *ListOfflineDonationsRequest, opts ...grpc.CallOption) (*ListOfflineDonationsResponse, error)
 	// Banks cheques on one deposit slip: from the cheques to bank to the bank account. FAILED_PRECONDITION:
 	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's; BANK_LINE_BOOKED
 	// when a line of the bank statement seems to show this slip and was booked as something else; the message names it.
 	// INVALID_ARGUMENT: CURRENCY_MISMATCH when they are in several currencies.
 	BankCheques(ctx context.Context, in *BankChequesRequest, opts ...grpc.CallOption) (*Deposit, error)
-	// Records that the bank sent a banked cheque back: the gift and its place in the deposit are reversed.
+	// Records that the bank sent a banked cheque back: the donation and its place in the deposit are reversed.
 	// FAILED_PRECONDITION: CHEQUE_NOT_BANKED.
-	BounceCheque(ctx context.Context, in *BounceChequeRequest, opts ...grpc.CallOption) (*OfflineGift, error)
-	// Takes back a gift that was entered wrongly, by reversal. FAILED_PRECONDITION: GIFT_REVERSED,
+	BounceCheque(ctx context.Context, in *BounceChequeRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
+	// Takes back a donation that was entered wrongly, by reversal. FAILED_PRECONDITION: DONATION_REVERSED,
 	// CHEQUE_BOUNCED, BANK_LINE_MATCHED when a line of the bank statement shows the money: unmatch that one.
-	ReverseOfflineGift(ctx context.Context, in *ReverseOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error)
+	ReverseOfflineDonation(ctx context.Context, in *ReverseOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
 	// Lists what is still to be cleared, the oldest first: cheques that are not banked, receipts that nobody
 	// has explained, invoices that are not paid.
 	ListClearingItems(ctx context.Context, in *ListClearingItemsRequest, opts ...grpc.CallOption) (*ListClearingItemsResponse, error)
 	// Makes a slip for a transfer, a cheque or cash. Public; nobody's name is asked. FAILED_PRECONDITION:
 	// CAMPAIGN_NOT_OPEN, PLEDGE_METHOD_UNAVAILABLE (the collective says no bank account, or nobody to write
 	// cheques to). INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
+	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	CreatePledge(ctx context.Context, in *CreatePledgeRequest, opts ...grpc.CallOption) (*Pledge, error)
 	// Answers a pledge with its slip. Public: its name cannot be guessed, and it says nothing about anybody.
 	GetPledge(ctx context.Context, in *GetPledgeRequest, opts ...grpc.CallOption) (*Pledge, error)
 	// Lists a campaign's pledges, newest first, to members. With `reference` it finds the one that a slip or a
 	// bank line speaks of, however it was written.
 	ListPledges(ctx context.Context, in *ListPledgesRequest, opts ...grpc.CallOption) (*ListPledgesResponse, error)
-	// Answers the methods that a pledge can have now. Public; empty for a campaign that takes no gifts, and for
+	// Answers the methods that a pledge can have now. Public; empty for a campaign that takes no donations, and for
 	// one that does not exist.
 	ListPledgeMethods(ctx context.Context, in *ListPledgeMethodsRequest, opts ...grpc.CallOption) (*ListPledgeMethodsResponse, error)
 	// Reads a bank statement: CAMT.053, or CSV. Each of its lines is stored once, whatever files it comes in; a
 	// file that was imported before answers the statement of then. A credit that names a pledge, in its amount and
-	// currency, becomes a gift at once, unless a member entered a gift of that amount about then without its pledge; one
+	// currency, becomes a donation at once, unless a member entered a donation of that amount about then without its pledge; one
 	// that Stripe's payout or a deposit of cheques explains is marked.
 	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
 	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
@@ -149,30 +149,30 @@ func NewTreasuryServiceClient(cc grpc.ClientConnInterface) TreasuryServiceClient
 	return &treasuryServiceClient{cc}
 }
 
-func (c *treasuryServiceClient) CreateOfflineGift(ctx context.Context, in *CreateOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error) {
+func (c *treasuryServiceClient) CreateOfflineDonation(ctx context.Context, in *CreateOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(OfflineGift)
-	err := c.cc.Invoke(ctx, TreasuryService_CreateOfflineGift_FullMethodName, in, out, cOpts...)
+	out := new(OfflineDonation)
+	err := c.cc.Invoke(ctx, TreasuryService_CreateOfflineDonation_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *treasuryServiceClient) GetOfflineGift(ctx context.Context, in *GetOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error) {
+func (c *treasuryServiceClient) GetOfflineDonation(ctx context.Context, in *GetOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(OfflineGift)
-	err := c.cc.Invoke(ctx, TreasuryService_GetOfflineGift_FullMethodName, in, out, cOpts...)
+	out := new(OfflineDonation)
+	err := c.cc.Invoke(ctx, TreasuryService_GetOfflineDonation_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *treasuryServiceClient) ListOfflineGifts(ctx context.Context, in *ListOfflineGiftsRequest, opts ...grpc.CallOption) (*ListOfflineGiftsResponse, error) {
+func (c *treasuryServiceClient) ListOfflineDonations(ctx context.Context, in *ListOfflineDonationsRequest, opts ...grpc.CallOption) (*ListOfflineDonationsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListOfflineGiftsResponse)
-	err := c.cc.Invoke(ctx, TreasuryService_ListOfflineGifts_FullMethodName, in, out, cOpts...)
+	out := new(ListOfflineDonationsResponse)
+	err := c.cc.Invoke(ctx, TreasuryService_ListOfflineDonations_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -189,9 +189,9 @@ func (c *treasuryServiceClient) BankCheques(ctx context.Context, in *BankCheques
 	return out, nil
 }
 
-func (c *treasuryServiceClient) BounceCheque(ctx context.Context, in *BounceChequeRequest, opts ...grpc.CallOption) (*OfflineGift, error) {
+func (c *treasuryServiceClient) BounceCheque(ctx context.Context, in *BounceChequeRequest, opts ...grpc.CallOption) (*OfflineDonation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(OfflineGift)
+	out := new(OfflineDonation)
 	err := c.cc.Invoke(ctx, TreasuryService_BounceCheque_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
@@ -199,10 +199,10 @@ func (c *treasuryServiceClient) BounceCheque(ctx context.Context, in *BounceCheq
 	return out, nil
 }
 
-func (c *treasuryServiceClient) ReverseOfflineGift(ctx context.Context, in *ReverseOfflineGiftRequest, opts ...grpc.CallOption) (*OfflineGift, error) {
+func (c *treasuryServiceClient) ReverseOfflineDonation(ctx context.Context, in *ReverseOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(OfflineGift)
-	err := c.cc.Invoke(ctx, TreasuryService_ReverseOfflineGift_FullMethodName, in, out, cOpts...)
+	out := new(OfflineDonation)
+	err := c.cc.Invoke(ctx, TreasuryService_ReverseOfflineDonation_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -385,45 +385,45 @@ func (c *treasuryServiceClient) ReverseExpense(ctx context.Context, in *ReverseE
 // (STRIPE_ACCOUNT_NOT_READY). No text here may hold a donor's name: nothing can check that, and the books are kept
 // for ten years.
 type TreasuryServiceServer interface {
-	// Records a gift in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
+	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
 	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
 	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
 	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
-	CreateOfflineGift(context.Context, *CreateOfflineGiftRequest) (*OfflineGift, error)
-	// Answers one offline gift.
-	GetOfflineGift(context.Context, *GetOfflineGiftRequest) (*OfflineGift, error)
-	// Lists a campaign's offline gifts, those entered last first.
-	ListOfflineGifts(context.Context, *ListOfflineGiftsRequest) (*ListOfflineGiftsResponse, error)
+	CreateOfflineDonation(context.Context, *CreateOfflineDonationRequest) (*OfflineDonation, error)
+	// Answers one offline donation.
+	GetOfflineDonation(context.Context, *GetOfflineDonationRequest) (*OfflineDonation, error)
+	// Lists a campaign's offline donations, those entered last first.
+	ListOfflineDonations(context.Context, *ListOfflineDonationsRequest) (*ListOfflineDonationsResponse, error)
 	// Banks cheques on one deposit slip: from the cheques to bank to the bank account. FAILED_PRECONDITION:
 	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's; BANK_LINE_BOOKED
 	// when a line of the bank statement seems to show this slip and was booked as something else; the message names it.
 	// INVALID_ARGUMENT: CURRENCY_MISMATCH when they are in several currencies.
 	BankCheques(context.Context, *BankChequesRequest) (*Deposit, error)
-	// Records that the bank sent a banked cheque back: the gift and its place in the deposit are reversed.
+	// Records that the bank sent a banked cheque back: the donation and its place in the deposit are reversed.
 	// FAILED_PRECONDITION: CHEQUE_NOT_BANKED.
-	BounceCheque(context.Context, *BounceChequeRequest) (*OfflineGift, error)
-	// Takes back a gift that was entered wrongly, by reversal. FAILED_PRECONDITION: GIFT_REVERSED,
+	BounceCheque(context.Context, *BounceChequeRequest) (*OfflineDonation, error)
+	// Takes back a donation that was entered wrongly, by reversal. FAILED_PRECONDITION: DONATION_REVERSED,
 	// CHEQUE_BOUNCED, BANK_LINE_MATCHED when a line of the bank statement shows the money: unmatch that one.
-	ReverseOfflineGift(context.Context, *ReverseOfflineGiftRequest) (*OfflineGift, error)
+	ReverseOfflineDonation(context.Context, *ReverseOfflineDonationRequest) (*OfflineDonation, error)
 	// Lists what is still to be cleared, the oldest first: cheques that are not banked, receipts that nobody
 	// has explained, invoices that are not paid.
 	ListClearingItems(context.Context, *ListClearingItemsRequest) (*ListClearingItemsResponse, error)
 	// Makes a slip for a transfer, a cheque or cash. Public; nobody's name is asked. FAILED_PRECONDITION:
 	// CAMPAIGN_NOT_OPEN, PLEDGE_METHOD_UNAVAILABLE (the collective says no bank account, or nobody to write
 	// cheques to). INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_GIFTS, with RetryInfo.
+	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	CreatePledge(context.Context, *CreatePledgeRequest) (*Pledge, error)
 	// Answers a pledge with its slip. Public: its name cannot be guessed, and it says nothing about anybody.
 	GetPledge(context.Context, *GetPledgeRequest) (*Pledge, error)
 	// Lists a campaign's pledges, newest first, to members. With `reference` it finds the one that a slip or a
 	// bank line speaks of, however it was written.
 	ListPledges(context.Context, *ListPledgesRequest) (*ListPledgesResponse, error)
-	// Answers the methods that a pledge can have now. Public; empty for a campaign that takes no gifts, and for
+	// Answers the methods that a pledge can have now. Public; empty for a campaign that takes no donations, and for
 	// one that does not exist.
 	ListPledgeMethods(context.Context, *ListPledgeMethodsRequest) (*ListPledgeMethodsResponse, error)
 	// Reads a bank statement: CAMT.053, or CSV. Each of its lines is stored once, whatever files it comes in; a
 	// file that was imported before answers the statement of then. A credit that names a pledge, in its amount and
-	// currency, becomes a gift at once, unless a member entered a gift of that amount about then without its pledge; one
+	// currency, becomes a donation at once, unless a member entered a donation of that amount about then without its pledge; one
 	// that Stripe's payout or a deposit of cheques explains is marked.
 	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
 	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
@@ -473,23 +473,23 @@ type TreasuryServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedTreasuryServiceServer struct{}
 
-func (UnimplementedTreasuryServiceServer) CreateOfflineGift(context.Context, *CreateOfflineGiftRequest) (*OfflineGift, error) {
-	return nil, status.Error(codes.Unimplemented, "method CreateOfflineGift not implemented")
+func (UnimplementedTreasuryServiceServer) CreateOfflineDonation(context.Context, *CreateOfflineDonationRequest) (*OfflineDonation, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateOfflineDonation not implemented")
 }
-func (UnimplementedTreasuryServiceServer) GetOfflineGift(context.Context, *GetOfflineGiftRequest) (*OfflineGift, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetOfflineGift not implemented")
+func (UnimplementedTreasuryServiceServer) GetOfflineDonation(context.Context, *GetOfflineDonationRequest) (*OfflineDonation, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOfflineDonation not implemented")
 }
-func (UnimplementedTreasuryServiceServer) ListOfflineGifts(context.Context, *ListOfflineGiftsRequest) (*ListOfflineGiftsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListOfflineGifts not implemented")
+func (UnimplementedTreasuryServiceServer) ListOfflineDonations(context.Context, *ListOfflineDonationsRequest) (*ListOfflineDonationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOfflineDonations not implemented")
 }
 func (UnimplementedTreasuryServiceServer) BankCheques(context.Context, *BankChequesRequest) (*Deposit, error) {
 	return nil, status.Error(codes.Unimplemented, "method BankCheques not implemented")
 }
-func (UnimplementedTreasuryServiceServer) BounceCheque(context.Context, *BounceChequeRequest) (*OfflineGift, error) {
+func (UnimplementedTreasuryServiceServer) BounceCheque(context.Context, *BounceChequeRequest) (*OfflineDonation, error) {
 	return nil, status.Error(codes.Unimplemented, "method BounceCheque not implemented")
 }
-func (UnimplementedTreasuryServiceServer) ReverseOfflineGift(context.Context, *ReverseOfflineGiftRequest) (*OfflineGift, error) {
-	return nil, status.Error(codes.Unimplemented, "method ReverseOfflineGift not implemented")
+func (UnimplementedTreasuryServiceServer) ReverseOfflineDonation(context.Context, *ReverseOfflineDonationRequest) (*OfflineDonation, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReverseOfflineDonation not implemented")
 }
 func (UnimplementedTreasuryServiceServer) ListClearingItems(context.Context, *ListClearingItemsRequest) (*ListClearingItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListClearingItems not implemented")
@@ -560,56 +560,56 @@ func RegisterTreasuryServiceServer(s grpc.ServiceRegistrar, srv TreasuryServiceS
 	s.RegisterService(&TreasuryService_ServiceDesc, srv)
 }
 
-func _TreasuryService_CreateOfflineGift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CreateOfflineGiftRequest)
+func _TreasuryService_CreateOfflineDonation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateOfflineDonationRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(TreasuryServiceServer).CreateOfflineGift(ctx, in)
+		return srv.(TreasuryServiceServer).CreateOfflineDonation(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: TreasuryService_CreateOfflineGift_FullMethodName,
+		FullMethod: TreasuryService_CreateOfflineDonation_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).CreateOfflineGift(ctx, req.(*CreateOfflineGiftRequest))
+		return srv.(TreasuryServiceServer).CreateOfflineDonation(ctx, req.(*CreateOfflineDonationRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _TreasuryService_GetOfflineGift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetOfflineGiftRequest)
+func _TreasuryService_GetOfflineDonation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetOfflineDonationRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(TreasuryServiceServer).GetOfflineGift(ctx, in)
+		return srv.(TreasuryServiceServer).GetOfflineDonation(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: TreasuryService_GetOfflineGift_FullMethodName,
+		FullMethod: TreasuryService_GetOfflineDonation_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).GetOfflineGift(ctx, req.(*GetOfflineGiftRequest))
+		return srv.(TreasuryServiceServer).GetOfflineDonation(ctx, req.(*GetOfflineDonationRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _TreasuryService_ListOfflineGifts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListOfflineGiftsRequest)
+func _TreasuryService_ListOfflineDonations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOfflineDonationsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(TreasuryServiceServer).ListOfflineGifts(ctx, in)
+		return srv.(TreasuryServiceServer).ListOfflineDonations(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: TreasuryService_ListOfflineGifts_FullMethodName,
+		FullMethod: TreasuryService_ListOfflineDonations_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).ListOfflineGifts(ctx, req.(*ListOfflineGiftsRequest))
+		return srv.(TreasuryServiceServer).ListOfflineDonations(ctx, req.(*ListOfflineDonationsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -650,20 +650,20 @@ func _TreasuryService_BounceCheque_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
-func _TreasuryService_ReverseOfflineGift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ReverseOfflineGiftRequest)
+func _TreasuryService_ReverseOfflineDonation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReverseOfflineDonationRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(TreasuryServiceServer).ReverseOfflineGift(ctx, in)
+		return srv.(TreasuryServiceServer).ReverseOfflineDonation(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: TreasuryService_ReverseOfflineGift_FullMethodName,
+		FullMethod: TreasuryService_ReverseOfflineDonation_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).ReverseOfflineGift(ctx, req.(*ReverseOfflineGiftRequest))
+		return srv.(TreasuryServiceServer).ReverseOfflineDonation(ctx, req.(*ReverseOfflineDonationRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -964,16 +964,16 @@ var TreasuryService_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*TreasuryServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
-			MethodName: "CreateOfflineGift",
-			Handler:    _TreasuryService_CreateOfflineGift_Handler,
+			MethodName: "CreateOfflineDonation",
+			Handler:    _TreasuryService_CreateOfflineDonation_Handler,
 		},
 		{
-			MethodName: "GetOfflineGift",
-			Handler:    _TreasuryService_GetOfflineGift_Handler,
+			MethodName: "GetOfflineDonation",
+			Handler:    _TreasuryService_GetOfflineDonation_Handler,
 		},
 		{
-			MethodName: "ListOfflineGifts",
-			Handler:    _TreasuryService_ListOfflineGifts_Handler,
+			MethodName: "ListOfflineDonations",
+			Handler:    _TreasuryService_ListOfflineDonations_Handler,
 		},
 		{
 			MethodName: "BankCheques",
@@ -984,8 +984,8 @@ var TreasuryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TreasuryService_BounceCheque_Handler,
 		},
 		{
-			MethodName: "ReverseOfflineGift",
-			Handler:    _TreasuryService_ReverseOfflineGift_Handler,
+			MethodName: "ReverseOfflineDonation",
+			Handler:    _TreasuryService_ReverseOfflineDonation_Handler,
 		},
 		{
 			MethodName: "ListClearingItems",

@@ -24,7 +24,7 @@ func isOpen(l *treasuryv1.BankLine) bool {
 	return l.GetState() == lineUnmatched || l.GetState() == lineSuggested
 }
 
-// bankLines reads all that the program has, and notes the gifts that it made of some by itself.
+// bankLines reads all that the program has, and notes the donations that it made of some by itself.
 func (h *history) bankLines(ctx context.Context) (all []*treasuryv1.BankLine, err error) {
 	req := &treasuryv1.ListBankLinesRequest{Parent: "collectives/" + h.slug, PageSize: 200}
 	for {
@@ -47,23 +47,23 @@ func (h *history) bankLines(ctx context.Context) (all []*treasuryv1.BankLine, er
 	return all, nil
 }
 
-// noteBooked notes the gift that a line became. Without a member a line becomes one only when it names the pledge, has
-// its amount, the pledge has no other gift, and nobody took back before what was said of the line.
+// noteBooked notes the donation that a line became. Without a member a line becomes one only when it names the pledge, has
+// its amount, the pledge has no other donation, and nobody took back before what was said of the line.
 func (h *history) noteBooked(l *treasuryv1.BankLine) error {
-	name := l.GetTarget().GetOfflineGift()
-	if slices.ContainsFunc(h.paper.gifts, func(g *paperGift) bool { return g.name == name }) {
+	name := l.GetTarget().GetOfflineDonation()
+	if slices.ContainsFunc(h.paper.donations, func(g *paperDonation) bool { return g.name == name }) {
 		return nil
 	}
 	p := h.pledgeNamed(l.GetTarget().GetPledge())
 	switch {
 	case p == nil, l.GetPledge() != p.name, l.GetAmount().GetAmountMinor() != p.minor():
-		return fmt.Errorf("%v became a gift by itself", l)
+		return fmt.Errorf("%v became a donation by itself", l)
 	case h.paper.bank.takenBack[l.GetName()]:
-		return fmt.Errorf("%v became a gift again, after a member took that back", l)
+		return fmt.Errorf("%v became a donation again, after a member took that back", l)
 	case h.fulfilled(p):
-		return fmt.Errorf("%v became a second gift of its pledge", l)
+		return fmt.Errorf("%v became a second donation of its pledge", l)
 	}
-	h.paper.gifts = append(h.paper.gifts, &paperGift{name: name, minor: p.minor(), method: byTransfer, state: giftReceived, pledge: p})
+	h.paper.donations = append(h.paper.donations, &paperDonation{name: name, minor: p.minor(), method: byTransfer, state: donationReceived, pledge: p})
 	return nil
 }
 
@@ -76,9 +76,9 @@ func (h *history) pledgeNamed(name string) *pledge {
 	return nil
 }
 
-// fulfilled reports whether there is a gift of the pledge.
+// fulfilled reports whether there is a donation of the pledge.
 func (h *history) fulfilled(p *pledge) bool {
-	return slices.ContainsFunc(h.paper.gifts, func(g *paperGift) bool { return g.pledge == p && g.counts() })
+	return slices.ContainsFunc(h.paper.donations, func(g *paperDonation) bool { return g.pledge == p && g.counts() })
 }
 
 // someLine draws one of the program's that are so.
@@ -160,11 +160,11 @@ func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget,
 		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
 			func(l *treasuryv1.BankLine) { h.paper.receipts[l.GetName()] = minor }
 	}
-	g := &paperGift{minor: minor, method: byTransfer}
+	g := &paperDonation{minor: minor, method: byTransfer}
 	booked := func(l *treasuryv1.BankLine) {
 		if g.name == "" {
-			g.name, g.state = l.GetTarget().GetOfflineGift(), giftReceived
-			h.paper.gifts = append(h.paper.gifts, g)
+			g.name, g.state = l.GetTarget().GetOfflineDonation(), donationReceived
+			h.paper.donations = append(h.paper.donations, g)
 		}
 	}
 	if p := h.pledgeNamed(l.GetPledge()); p != nil && !h.fulfilled(p) {
@@ -192,9 +192,9 @@ func (h *history) takeLineBack() {
 		h.paper.bank.takenBack[l.GetName()] = true
 		delete(h.paper.receipts, l.GetName())
 		target := l.GetTarget()
-		for _, g := range h.paper.gifts {
-			if (target.GetPledge() != "" || target.GetCampaign() != "") && g.name == target.GetOfflineGift() {
-				g.state = giftReversed
+		for _, g := range h.paper.donations {
+			if (target.GetPledge() != "" || target.GetCampaign() != "") && g.name == target.GetOfflineDonation() {
+				g.state = donationReversed
 			}
 		}
 		for _, e := range h.paper.invoices {

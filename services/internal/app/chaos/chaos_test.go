@@ -1,6 +1,6 @@
 // Package chaos_test plays seeded histories of everything that can happen between donors, members, Stripe and
 // the program, with all that can go wrong in between, and compares what the program has in the end with what
-// Stripe has: books, gifts, refunds, disputes, subscriptions, payouts and the state of the account. What happens
+// Stripe has: books, donations, refunds, disputes, subscriptions, payouts and the state of the account. What happens
 // without Stripe, by hand and at the bank, is noted beside (paper), and compared to the cent as well.
 //
 // `make chaos SEEDS=1-5000` plays many; a failing one is played again by its number.
@@ -179,9 +179,9 @@ type history struct {
 	refunds  []*refundsv1.CreateRefundRequest
 	disputes []string
 	paper    paper
-	// monthly are the donors' own monthly gifts, and usedLinks the tokens of links that they tried: true where it opened,
+	// monthly are the donors' own monthly donations, and usedLinks the tokens of links that they tried: true where it opened,
 	// false where nobody knows, since the call was not answered.
-	monthly   []*monthlyGift
+	monthly   []*monthlyDonation
 	usedLinks map[string]bool
 	// link is the last that leads into Stripe's form; accountState is what Stripe says of the account.
 	link         string

@@ -16,7 +16,7 @@ import (
 
 // comparisons are of what the program has with what Stripe has, the cheapest first; each tells what differs.
 func (h *history) comparisons() []func(context.Context) string {
-	return append([]func(context.Context) string{h.compareEvents, h.compareBooks, h.compareGifts}, h.flowComparisons()...)
+	return append([]func(context.Context) string{h.compareEvents, h.compareBooks, h.compareDonations}, h.flowComparisons()...)
 }
 
 // different reports whether anything is.
@@ -99,9 +99,9 @@ func (h *history) transactions(ctx context.Context) (all []*ledgerv1.Transaction
 	}
 }
 
-// gifts reads all of the campaign's, by their ids.
-func (h *history) gifts(ctx context.Context) (map[string]*donationsv1.Donation, error) {
-	gifts := map[string]*donationsv1.Donation{}
+// donations reads all of the campaign's, by their ids.
+func (h *history) donations(ctx context.Context) (map[string]*donationsv1.Donation, error) {
+	donations := map[string]*donationsv1.Donation{}
 	req := &donationsv1.ListDonationsRequest{Parent: h.campaign, PageSize: 200}
 	for {
 		page, err := donationsv1.NewDonationsServiceClient(h.rest).ListDonations(ctx, req)
@@ -109,20 +109,20 @@ func (h *history) gifts(ctx context.Context) (map[string]*donationsv1.Donation, 
 			return nil, err
 		}
 		for _, d := range page.GetDonations() {
-			gifts[last(d.GetName())] = d
+			donations[last(d.GetName())] = d
 		}
 		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
-			return gifts, nil
+			return donations, nil
 		}
 	}
 }
 
-// compareGifts: a gift is received when Stripe has a paid session of it, or it is a month of a monthly one, and
+// compareDonations: a donation is received when Stripe has a paid session of it, or it is a month of a monthly one, and
 // then it is booked; it is over when all its sessions are.
-func (h *history) compareGifts(ctx context.Context) string {
-	gifts, err := h.gifts(ctx)
+func (h *history) compareDonations(ctx context.Context) string {
+	donations, err := h.donations(ctx)
 	if err != nil {
-		return fmt.Sprintf("the gifts cannot be read: %v", err)
+		return fmt.Sprintf("the donations cannot be read: %v", err)
 	}
 	paid, tried, sessions, collected := map[string]bool{}, map[string]bool{}, map[string]int{}, h.firstMonthsUnderWay()
 	for _, s := range h.Sim.Sessions(h.account) {
@@ -130,38 +130,38 @@ func (h *history) compareGifts(ctx context.Context) string {
 		tried[s.ClientReferenceID] = tried[s.ClientReferenceID] || s.Status == "complete"
 		if s.PaymentStatus == "paid" {
 			if paid[s.ClientReferenceID] {
-				return "a gift was paid twice: " + s.ClientReferenceID
+				return "a donation was paid twice: " + s.ClientReferenceID
 			}
 			paid[s.ClientReferenceID] = true
-			if gifts[s.ClientReferenceID] == nil {
-				return "a paid session has no gift: " + s.ClientReferenceID
+			if donations[s.ClientReferenceID] == nil {
+				return "a paid session has no donation: " + s.ClientReferenceID
 			}
 		}
 	}
-	for id, d := range gifts {
+	for id, d := range donations {
 		switch d.GetState() {
 		case donationsv1.DonationState_DONATION_STATE_CREATED:
 			if sessions[id] > 0 {
-				return fmt.Sprintf("gift %s is still open, and Stripe knows its end", id)
+				return fmt.Sprintf("donation %s is still open, and Stripe knows its end", id)
 			}
 		case donationsv1.DonationState_DONATION_STATE_EXPIRED, donationsv1.DonationState_DONATION_STATE_FAILED,
 			donationsv1.DonationState_DONATION_STATE_CANCELED:
 			if paid[id] || collected[id] {
-				return fmt.Sprintf("gift %s is %s, and paid at Stripe or still collected", id, d.GetState())
+				return fmt.Sprintf("donation %s is %s, and paid at Stripe or still collected", id, d.GetState())
 			}
 			if d.GetState() == donationsv1.DonationState_DONATION_STATE_FAILED && !tried[id] {
-				return fmt.Sprintf("gift %s failed, and its page closed", id)
+				return fmt.Sprintf("donation %s failed, and its page closed", id)
 			}
 		case donationsv1.DonationState_DONATION_STATE_PENDING:
 			if !collected[id] {
-				return fmt.Sprintf("gift %s is under way, after weeks", id)
+				return fmt.Sprintf("donation %s is under way, after weeks", id)
 			}
 		default:
 			if !paid[id] && d.GetRecurringDonation() == "" {
-				return fmt.Sprintf("gift %s is %s, and not paid at Stripe", id, d.GetState())
+				return fmt.Sprintf("donation %s is %s, and not paid at Stripe", id, d.GetState())
 			}
 			if d.GetBookTime() == nil {
-				return fmt.Sprintf("gift %s is %s and not booked", id, d.GetState())
+				return fmt.Sprintf("donation %s is %s and not booked", id, d.GetState())
 			}
 		}
 	}

@@ -15,18 +15,18 @@ import (
 type fate struct {
 	// backMinor is with the donor by refunds.
 	backMinor int64
-	// roundedMinor is by how much a gift may say more: each part that was converted is rounded up by itself.
+	// roundedMinor is by how much a donation may say more: each part that was converted is rounded up by itself.
 	roundedMinor int64
 	// disputedMinor is at the donor's bank by disputes.
 	disputedMinor int64
 }
 
-// state is how far a paid gift has come with so much of it gone.
-func (f fate) state(giftMinor int64) donationsv1.DonationState {
+// state is how far a paid donation has come with so much of it gone.
+func (f fate) state(donationMinor int64) donationsv1.DonationState {
 	switch {
 	case f.disputedMinor > 0:
 		return donationsv1.DonationState_DONATION_STATE_DISPUTED
-	case f.backMinor >= giftMinor:
+	case f.backMinor >= donationMinor:
 		return donationsv1.DonationState_DONATION_STATE_REFUNDED
 	case f.backMinor > 0:
 		return donationsv1.DonationState_DONATION_STATE_PARTIALLY_REFUNDED
@@ -77,25 +77,25 @@ FROM donations.donations AS d
 WHERE d.stripe_account = @account
 	AND d.booked_at IS NOT NULL`
 
-// compareFates: each charge is one gift, whose state and what it says of refunds, disputes and warnings is what became
+// compareFates: each charge is one donation, whose state and what it says of refunds, disputes and warnings is what became
 // of the charge.
 func (h *history) compareFates(ctx context.Context) string {
-	gifts, err := h.gifts(ctx)
+	donations, err := h.donations(ctx)
 	if err != nil {
-		return fmt.Sprintf("the gifts cannot be read: %v", err)
+		return fmt.Sprintf("the donations cannot be read: %v", err)
 	}
 	rows, err := h.db.Query(ctx, chargesSQL, pgx.NamedArgs{"account": h.account})
 	if err != nil {
 		return fmt.Sprintf("the charges cannot be read: %v", err)
 	}
 	var id, charge string
-	gift := map[string]*donationsv1.Donation{}
-	if _, err := pgx.ForEachRow(rows, []any{&id, &charge}, func() error { gift[charge] = gifts[id]; return nil }); err != nil {
+	donation := map[string]*donationsv1.Donation{}
+	if _, err := pgx.ForEachRow(rows, []any{&id, &charge}, func() error { donation[charge] = donations[id]; return nil }); err != nil {
 		return fmt.Sprintf("the charges cannot be read: %v", err)
 	}
 	for _, s := range h.Sim.Sessions(h.account) {
-		if d := gift[s.ChargeID]; s.PaymentStatus == "paid" && s.ChargeID != "" && last(d.GetName()) != s.ClientReferenceID {
-			return fmt.Sprintf("the charge of gift %s is said to be of %s", s.ClientReferenceID, d.GetName())
+		if d := donation[s.ChargeID]; s.PaymentStatus == "paid" && s.ChargeID != "" && last(d.GetName()) != s.ClientReferenceID {
+			return fmt.Sprintf("the charge of donation %s is said to be of %s", s.ClientReferenceID, d.GetName())
 		}
 	}
 	warned := map[string]bool{}
@@ -103,23 +103,23 @@ func (h *history) compareFates(ctx context.Context) string {
 		warned[n.ChargeID] = warned[n.ChargeID] || n.Actionable
 	}
 	fates := h.fates()
-	if len(fates) != len(gift) {
-		return fmt.Sprintf("%d gifts of %d charges", len(gift), len(fates))
+	if len(fates) != len(donation) {
+		return fmt.Sprintf("%d donations of %d charges", len(donation), len(fates))
 	}
 	for charge, f := range fates {
-		d := gift[charge]
+		d := donation[charge]
 		amount := d.GetAmount().GetAmountMinor()
 		if got := d.GetState(); got != f.state(amount) && got != f.state(amount-f.roundedMinor) {
-			return fmt.Sprintf("gift %s is %s, and should be %s: %+v", d.GetName(), got, f.state(amount), f)
+			return fmt.Sprintf("donation %s is %s, and should be %s: %+v", d.GetName(), got, f.state(amount), f)
 		}
-		if got := d.GetAmountGivenBack().GetAmountMinor(); got < f.backMinor || got > f.backMinor+f.roundedMinor {
-			return fmt.Sprintf("of gift %s went %d back, Stripe says %d", d.GetName(), got, f.backMinor)
+		if got := d.GetAmountRefunded().GetAmountMinor(); got < f.backMinor || got > f.backMinor+f.roundedMinor {
+			return fmt.Sprintf("of donation %s went %d back, Stripe says %d", d.GetName(), got, f.backMinor)
 		}
 		if got := d.GetAmountDisputed().GetAmountMinor(); got < f.disputedMinor || got > f.disputedMinor+f.roundedMinor {
-			return fmt.Sprintf("of gift %s banks have %d, Stripe says %d", d.GetName(), got, f.disputedMinor)
+			return fmt.Sprintf("of donation %s banks have %d, Stripe says %d", d.GetName(), got, f.disputedMinor)
 		}
 		if d.GetDisputed() != (f.disputedMinor > 0) || d.GetFraudWarning() != warned[charge] {
-			return fmt.Sprintf("gift %s is disputed %v and warned of %v; at Stripe %v and %v",
+			return fmt.Sprintf("donation %s is disputed %v and warned of %v; at Stripe %v and %v",
 				d.GetName(), d.GetDisputed(), d.GetFraudWarning(), f.disputedMinor > 0, warned[charge])
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// openCampaign makes the history's collective and a campaign. Without an account it takes no gift until it has one.
+// openCampaign makes the history's collective and a campaign. Without an account it takes no donation until it has one.
 func (h *history) openCampaign(account string) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.OperatorKey), 30*time.Second)
@@ -72,7 +72,7 @@ func (h *history) key(ctx context.Context, role accessv1.Role) string {
 // itself, and not only the others.
 func (h *history) families() [][]step {
 	return [][]step{
-		h.giftSteps(), h.stripeSteps(), h.refundSteps(), slices.Concat(h.monthlySteps(), h.linkSteps()), slices.Concat(h.paperSteps(), h.bankSteps()),
+		h.donationSteps(), h.stripeSteps(), h.refundSteps(), slices.Concat(h.monthlySteps(), h.linkSteps()), slices.Concat(h.paperSteps(), h.bankSteps()),
 		slices.Concat(h.memberSteps(), h.operatorSteps(), h.accountSteps()),
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// linkSteps are what donors do with their monthly gifts by links that are mailed to them.
+// linkSteps are what donors do with their monthly donations by links that are mailed to them.
 func (h *history) linkSteps() []step {
 	return []step{
 		{"a donor asks for a link", 3, h.askForLink},
@@ -28,8 +28,8 @@ func (h *history) linkSteps() []step {
 	}
 }
 
-// monthlyGift is a donor's own, as the donor has it.
-type monthlyGift struct {
+// monthlyDonation is a donor's own, as the donor has it.
+type monthlyDonation struct {
 	name string
 	// asked is when the donor first asked for a link; zero before.
 	asked time.Time
@@ -42,18 +42,18 @@ type monthlyGift struct {
 	stopped bool
 }
 
-// someMonthly draws a monthly gift whose donor was answered to, whether or not it was ever paid.
-func (h *history) someMonthly(is func(*monthlyGift) bool) (*monthlyGift, bool) {
+// someMonthly draws a monthly donation whose donor was answered to, whether or not it was ever paid.
+func (h *history) someMonthly(is func(*monthlyDonation) bool) (*monthlyDonation, bool) {
 	for _, d := range h.donors {
-		if d.request.GetRecurrence() != donationsv1.Recurrence_RECURRENCE_MONTHLY || d.gift == "" {
+		if d.request.GetRecurrence() != donationsv1.Recurrence_RECURRENCE_MONTHLY || d.donation == "" {
 			continue
 		}
-		name := h.campaign + "/recurringDonations/" + last(d.gift)
-		if !slices.ContainsFunc(h.monthly, func(m *monthlyGift) bool { return m.name == name }) {
-			h.monthly = append(h.monthly, &monthlyGift{name: name, wishes: []int64{d.request.GetAmount().GetAmountMinor()}})
+		name := h.campaign + "/recurringDonations/" + last(d.donation)
+		if !slices.ContainsFunc(h.monthly, func(m *monthlyDonation) bool { return m.name == name }) {
+			h.monthly = append(h.monthly, &monthlyDonation{name: name, wishes: []int64{d.request.GetAmount().GetAmountMinor()}})
 		}
 	}
-	some := slices.DeleteFunc(slices.Clone(h.monthly), func(m *monthlyGift) bool { return !is(m) })
+	some := slices.DeleteFunc(slices.Clone(h.monthly), func(m *monthlyDonation) bool { return !is(m) })
 	if len(some) == 0 {
 		return nil, false
 	}
@@ -63,7 +63,7 @@ func (h *history) someMonthly(is func(*monthlyGift) bool) (*monthlyGift, bool) {
 // mailWait is how long a donor looks for the mail at once; later ones are found later.
 const mailWait = 300 * time.Millisecond
 
-// askForLink: when no monthly gift goes on, one is begun before.
+// askForLink: when no monthly donation goes on, one is begun before.
 func (h *history) askForLink() {
 	m, ok := h.someMonthly(h.goesOn)
 	if !ok {
@@ -95,8 +95,8 @@ func (h *history) askForLink() {
 	}
 }
 
-// goesOn reports whether Stripe takes money for a gift.
-func (h *history) goesOn(m *monthlyGift) bool {
+// goesOn reports whether Stripe takes money for a donation.
+func (h *history) goesOn(m *monthlyDonation) bool {
 	return slices.ContainsFunc(h.Sim.Subscriptions(h.account), func(sub stripesim.Subscription) bool {
 		return sub.Metadata["recurring_donation"] == last(m.name) && sub.Status != "canceled"
 	})
@@ -105,7 +105,7 @@ func (h *history) goesOn(m *monthlyGift) bool {
 var linkInMail = regexp.MustCompile(`http\S+/monthly/\S+`)
 
 // mailed are the tokens that a donor was mailed, the newest last.
-func (h *history) mailed(m *monthlyGift) (tokens []string) {
+func (h *history) mailed(m *monthlyDonation) (tokens []string) {
 	for _, mail := range h.box.Mails() {
 		link, err := url.Parse(linkInMail.FindString(mail.Text))
 		if err == nil && strings.HasSuffix(link.Path, "/monthly/"+last(m.name)) {
@@ -117,7 +117,7 @@ func (h *history) mailed(m *monthlyGift) (tokens []string) {
 
 // openLink opens one of a donor's links: each is good once, and for a day.
 func (h *history) openLink() {
-	mailed := func(m *monthlyGift) bool { return len(h.mailed(m)) > 0 }
+	mailed := func(m *monthlyDonation) bool { return len(h.mailed(m)) > 0 }
 	m, ok := h.someMonthly(mailed)
 	if !ok {
 		h.askForLink()
@@ -151,9 +151,9 @@ func (h *history) openLink() {
 	}
 }
 
-// withPage draws a gift whose page is open, or opens one.
-func (h *history) withPage() (*monthlyGift, bool) {
-	open := func(m *monthlyGift) bool { return m.page != "" }
+// withPage draws a donation whose page is open, or opens one.
+func (h *history) withPage() (*monthlyDonation, bool) {
+	open := func(m *monthlyDonation) bool { return m.page != "" }
 	if m, ok := h.someMonthly(open); ok {
 		return m, true
 	}
@@ -205,7 +205,7 @@ func (h *history) stopMonthly() {
 }
 
 // pageRefused: the page was open for too long, or there is nothing to change by now.
-func (h *history) pageRefused(m *monthlyGift, err error) {
+func (h *history) pageRefused(m *monthlyDonation, err error) {
 	reason := reasonOf(err)
 	switch reason {
 	case "MANAGE_TOKEN_INVALID":
@@ -220,11 +220,11 @@ func (h *history) pageRefused(m *monthlyGift, err error) {
 	h.note("  … %s", reason)
 }
 
-// compareWishes: a monthly gift that goes on is of what its donor wanted last, and one that its donor stopped does not.
+// compareWishes: a monthly donation that goes on is of what its donor wanted last, and one that its donor stopped does not.
 func (h *history) compareWishes(ctx context.Context) string {
-	monthly, err := h.monthlyGifts(ctx)
+	monthly, err := h.monthlyDonations(ctx)
 	if err != nil {
-		return fmt.Sprintf("the monthly gifts cannot be read: %v", err)
+		return fmt.Sprintf("the monthly donations cannot be read: %v", err)
 	}
 	for _, r := range monthly {
 		for _, m := range h.monthly {

@@ -16,7 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// monthlySteps are what happens to monthly gifts.
+// monthlySteps are what happens to monthly donations.
 func (h *history) monthlySteps() []step {
 	return []step{
 		{"somebody gives every month", 4, h.giveMonthly},
@@ -126,19 +126,19 @@ func (h *history) closeInvoice() {
 	}
 }
 
-// firstMonthsUnderWay are the gifts whose first month Stripe still collects: a debit is at the bank, or to be tried
+// firstMonthsUnderWay are the donations whose first month Stripe still collects: a debit is at the bank, or to be tried
 // again.
 func (h *history) firstMonthsUnderWay() map[string]bool {
-	gift, seen, under := map[string]string{}, map[string]bool{}, map[string]bool{}
+	donation, seen, under := map[string]string{}, map[string]bool{}, map[string]bool{}
 	for _, s := range h.Sim.Subscriptions(h.account) {
-		gift[s.ID] = s.Metadata["recurring_donation"]
+		donation[s.ID] = s.Metadata["recurring_donation"]
 	}
 	completed := map[string]bool{} // a card that was declined on an open page is tried by the donor
 	for _, s := range h.Sim.Sessions(h.account) {
 		completed[s.ClientReferenceID] = completed[s.ClientReferenceID] || s.Status == "complete"
 	}
 	for _, inv := range h.Sim.Invoices(h.account) {
-		if id := gift[inv.SubscriptionID]; !seen[inv.SubscriptionID] {
+		if id := donation[inv.SubscriptionID]; !seen[inv.SubscriptionID] {
 			seen[inv.SubscriptionID] = true
 			if inv.Collecting && !inv.Charged && completed[id] {
 				under[id] = true
@@ -159,7 +159,7 @@ func (h *history) endInPortal() {
 func (h *history) endMonthly() {
 	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.owner), 12*time.Second)
 	defer cancel()
-	monthly, err := h.monthlyGifts(ctx)
+	monthly, err := h.monthlyDonations(ctx)
 	if err != nil || len(monthly) == 0 {
 		return
 	}
@@ -170,14 +170,14 @@ func (h *history) endMonthly() {
 	h.note("  … %v", err)
 }
 
-func (h *history) monthlyGifts(ctx context.Context) ([]*recurringv1.RecurringDonation, error) {
+func (h *history) monthlyDonations(ctx context.Context) ([]*recurringv1.RecurringDonation, error) {
 	page, err := recurringv1.NewRecurringServiceClient(h.rest).ListRecurringDonations(ctx, &recurringv1.ListRecurringDonationsRequest{
 		Parent: h.campaign, PageSize: 200,
 	})
 	return page.GetRecurringDonations(), err
 }
 
-// month is a monthly gift as both sides should see it.
+// month is a monthly donation as both sides should see it.
 type month struct {
 	Status    string
 	NextMinor int64
@@ -191,7 +191,7 @@ var monthlyStatus = map[recurringv1.RecurringDonationState]string{
 	recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED: "canceled",
 }
 
-// compareMonthly: each subscription is known as it is, and each month that was charged is one gift.
+// compareMonthly: each subscription is known as it is, and each month that was charged is one donation.
 func (h *history) compareMonthly(ctx context.Context) string {
 	want, got := map[string]*month{}, map[string]*month{}
 	for _, sub := range h.Sim.Subscriptions(h.account) {
@@ -205,25 +205,25 @@ func (h *history) compareMonthly(ctx context.Context) string {
 			}
 		}
 		if h.closed && sub.Status == "active" && !sub.CancelAtPeriodEnd {
-			return "the campaign is closed, and a monthly gift goes on"
+			return "the campaign is closed, and a monthly donation goes on"
 		}
 		slices.Sort(m.Paid)
 		want[sub.Metadata["recurring_donation"]] = m
 	}
-	monthly, err := h.monthlyGifts(ctx)
+	monthly, err := h.monthlyDonations(ctx)
 	if err != nil {
-		return fmt.Sprintf("the monthly gifts cannot be read: %v", err)
+		return fmt.Sprintf("the monthly donations cannot be read: %v", err)
 	}
 	for _, r := range monthly {
 		if status, began := monthlyStatus[r.GetState()]; began {
 			got[last(r.GetName())] = &month{Status: status, NextMinor: r.GetAmount().GetAmountMinor()}
 		}
 	}
-	gifts, err := h.gifts(ctx)
+	donations, err := h.donations(ctx)
 	if err != nil {
-		return fmt.Sprintf("the gifts cannot be read: %v", err)
+		return fmt.Sprintf("the donations cannot be read: %v", err)
 	}
-	for _, d := range gifts {
+	for _, d := range donations {
 		if m := got[last(d.GetRecurringDonation())]; m != nil && d.GetBookTime() != nil {
 			m.Paid = append(m.Paid, d.GetAmount().GetAmountMinor())
 		}
@@ -232,7 +232,7 @@ func (h *history) compareMonthly(ctx context.Context) string {
 		slices.Sort(m.Paid)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		return "monthly gifts (-Stripe +ours):\n" + diff
+		return "monthly donations (-Stripe +ours):\n" + diff
 	}
 	return ""
 }

@@ -17,10 +17,10 @@ import (
 // paper is what happened without Stripe, as the treasurer's own papers have it: the program must end with the same.
 type paper struct {
 	// wants are what the treasurer has asked for and not been answered to, in order.
-	wants    []want
-	gifts    []*paperGift
-	pledges  []*pledge
-	invoices []*invoice
+	wants     []want
+	donations []*paperDonation
+	pledges   []*pledge
+	invoices  []*invoice
 	// receipts are amounts that nobody could explain, by the name of their bank line.
 	receipts map[string]int64
 	bank     bankAccount
@@ -80,8 +80,8 @@ func reasonOf(err error) string {
 // paperSteps are what a treasurer enters.
 func (h *history) paperSteps() []step {
 	return []step{
-		{"the treasurer enters a gift on paper", 3, h.giveOnPaper},
-		{"the treasurer takes a gift on paper back", 1, h.reverseGift},
+		{"the treasurer enters a donation on paper", 3, h.giveOnPaper},
+		{"the treasurer takes a donation on paper back", 1, h.reverseDonation},
 		{"cheques are banked", 1, h.bankCheques},
 		{"a cheque bounces", 1, h.bounceCheque},
 		{"the treasurer enters an invoice", 2, h.enterInvoice},
@@ -90,12 +90,12 @@ func (h *history) paperSteps() []step {
 	}
 }
 
-// paperGift is a gift without Stripe: one that the treasurer entered, or that a line of the bank's became.
-type paperGift struct {
+// paperDonation is a donation without Stripe: one that the treasurer entered, or that a line of the bank's became.
+type paperDonation struct {
 	name   string
 	minor  int64
 	method treasuryv1.OfflineMethod
-	state  treasuryv1.OfflineGiftState
+	state  treasuryv1.OfflineDonationState
 	pledge *pledge
 	// deposit is the line of the slip that a cheque was banked with.
 	deposit *bankLine
@@ -108,14 +108,16 @@ const (
 	byCheque      = treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
 	byPayeeCheque = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE
 
-	giftReceived = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_RECEIVED
-	giftBanked   = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BANKED
-	giftBounced  = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_BOUNCED
-	giftReversed = treasuryv1.OfflineGiftState_OFFLINE_GIFT_STATE_REVERSED
+	donationReceived = treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_RECEIVED
+	donationBanked   = treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_BANKED
+	donationBounced  = treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_BOUNCED
+	donationReversed = treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_REVERSED
 )
 
-// counts reports whether the collective has the gift.
-func (g *paperGift) counts() bool { return g.state == giftReceived || g.state == giftBanked }
+// counts reports whether the collective has the donation.
+func (g *paperDonation) counts() bool {
+	return g.state == donationReceived || g.state == donationBanked
+}
 
 // today is the collective's.
 func (h *history) today() string { return h.Clock.Now().In(paris).Format(time.DateOnly) }
@@ -129,59 +131,59 @@ var paris = func() *time.Location {
 }()
 
 func (h *history) giveOnPaper() {
-	g := &paperGift{
+	g := &paperDonation{
 		minor:  1 + h.dice.Int64N(200_00),
 		method: []treasuryv1.OfflineMethod{byCash, byTransfer, byCheque, byCheque, byPayeeCheque}[h.dice.IntN(5)],
 	}
-	req := &treasuryv1.CreateOfflineGiftRequest{
+	req := &treasuryv1.CreateOfflineDonationRequest{
 		Parent: h.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(g.minor), Method: g.method, ReceiveDate: h.today(),
 	}
 	if p, ok := h.somePledge(); ok && g.method != byPayeeCheque && h.dice.IntN(4) == 0 {
 		g.pledge, req.Pledge = p, p.name
 	}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-		made, err := client.CreateOfflineGift(ctx, req)
+		made, err := client.CreateOfflineDonation(ctx, req)
 		if err != nil {
-			return h.refused("a gift on paper", err, "PLEDGE_FULFILLED", "BANK_LINE_BOOKED")
+			return h.refused("a donation on paper", err, "PLEDGE_FULFILLED", "BANK_LINE_BOOKED")
 		}
 		if g.name == "" {
-			h.paper.gifts = append(h.paper.gifts, g)
-			g.name, g.state = made.GetName(), giftReceived
+			h.paper.donations = append(h.paper.donations, g)
+			g.name, g.state = made.GetName(), donationReceived
 			if g.method == byTransfer && h.dice.IntN(2) == 0 {
 				h.bankBooks(&bankLine{minor: g.minor, text: "VIREMENT RECU"})
 			}
 		}
 		if g.name != made.GetName() {
-			h.t.Errorf("one request made two gifts: %s and %s", g.name, made.GetName())
+			h.t.Errorf("one request made two donations: %s and %s", g.name, made.GetName())
 		}
 		return nil
 	})
 }
 
-// someGift draws one of those that are so.
-func (h *history) someGift(is func(*paperGift) bool) (*paperGift, bool) {
-	some := slices.DeleteFunc(slices.Clone(h.paper.gifts), func(g *paperGift) bool { return !is(g) })
+// someDonation draws one of those that are so.
+func (h *history) someDonation(is func(*paperDonation) bool) (*paperDonation, bool) {
+	some := slices.DeleteFunc(slices.Clone(h.paper.donations), func(g *paperDonation) bool { return !is(g) })
 	if len(some) == 0 {
 		return nil, false
 	}
 	return some[h.dice.IntN(len(some))], true
 }
 
-// reverseGift is refused while the bank shows the money.
-func (h *history) reverseGift() {
+// reverseDonation is refused while the bank shows the money.
+func (h *history) reverseDonation() {
 	if !h.answered() {
 		return
 	}
-	g, ok := h.someGift((*paperGift).counts)
+	g, ok := h.someDonation((*paperDonation).counts)
 	if !ok {
 		return
 	}
-	req := &treasuryv1.ReverseOfflineGiftRequest{Name: g.name, RequestId: uuid.NewString(), Reason: "entered twice"}
+	req := &treasuryv1.ReverseOfflineDonationRequest{Name: g.name, RequestId: uuid.NewString(), Reason: "entered twice"}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-		if _, err := client.ReverseOfflineGift(ctx, req); err != nil {
+		if _, err := client.ReverseOfflineDonation(ctx, req); err != nil {
 			return h.refused("a reversal", err, "BANK_LINE_MATCHED")
 		}
-		g.state = giftReversed
+		g.state = donationReversed
 		return nil
 	})
 }
@@ -194,9 +196,9 @@ func (h *history) bankCheques() {
 		Parent: "collectives/" + h.slug, RequestId: uuid.NewString(), BankDate: h.today(), Document: "R-" + uuid.NewString()[:8],
 	}
 	slip := &bankLine{text: "REMISE DE CHEQUES", deposit: true}
-	var cheques []*paperGift
-	for _, g := range h.paper.gifts {
-		if g.method == byCheque && g.state == giftReceived && h.dice.IntN(3) > 0 {
+	var cheques []*paperDonation
+	for _, g := range h.paper.donations {
+		if g.method == byCheque && g.state == donationReceived && h.dice.IntN(3) > 0 {
 			cheques, req.Cheques, slip.minor = append(cheques, g), append(req.Cheques, g.name), slip.minor+g.minor
 		}
 	}
@@ -211,10 +213,10 @@ func (h *history) bankCheques() {
 		if deposit.GetTotal().GetAmountMinor() != slip.minor {
 			h.t.Errorf("%s is of %v, its cheques are of %d", deposit.GetName(), deposit.GetTotal(), slip.minor)
 		}
-		if cheques[0].state == giftReceived {
+		if cheques[0].state == donationReceived {
 			h.bankBooks(slip)
 			for _, g := range cheques {
-				g.state, g.deposit = giftBanked, slip
+				g.state, g.deposit = donationBanked, slip
 			}
 		}
 		return nil
@@ -225,11 +227,11 @@ func (h *history) bounceCheque() {
 	if !h.answered() {
 		return
 	}
-	banked := func(g *paperGift) bool { return g.state == giftBanked }
-	g, ok := h.someGift(banked)
+	banked := func(g *paperDonation) bool { return g.state == donationBanked }
+	g, ok := h.someDonation(banked)
 	if !ok {
 		h.bankCheques()
-		if g, ok = h.someGift(banked); !ok || !h.answered() {
+		if g, ok = h.someDonation(banked); !ok || !h.answered() {
 			return
 		}
 	}
@@ -238,10 +240,10 @@ func (h *history) bounceCheque() {
 		if _, err := client.BounceCheque(ctx, req); err != nil {
 			return h.refused("a cheque that bounced", err)
 		}
-		if g.state == giftBanked {
+		if g.state == donationBanked {
 			h.bankBooks(&bankLine{minor: -g.minor, text: "CHEQUE IMPAYE"})
 		}
-		g.state = giftBounced
+		g.state = donationBounced
 		return nil
 	})
 }

@@ -44,7 +44,7 @@ const (
 )
 
 // byHand are the references of what the treasurer books.
-var byHand = []string{"offline-gift:", "deposit:", "expense:", "expense-payment:", "bank-line:"}
+var byHand = []string{"offline-donation:", "deposit:", "expense:", "expense-payment:", "bank-line:"}
 
 // balances are the papers', by account.
 func (p *paper) balances() map[string]int64 {
@@ -53,10 +53,10 @@ func (p *paper) balances() map[string]int64 {
 		b[debit] += minor
 		b[credit] -= minor
 	}
-	for _, g := range p.gifts {
+	for _, g := range p.donations {
 		switch {
 		case !g.counts():
-		case g.state == giftBanked || g.method == byTransfer:
+		case g.state == donationBanked || g.method == byTransfer:
 			move(bank, donated, g.minor)
 		case g.method == byCash:
 			move(cash, donated, g.minor)
@@ -91,7 +91,7 @@ func (p *paper) spent() (minor int64) {
 			minor += e.minor()
 		}
 	}
-	for _, g := range p.gifts {
+	for _, g := range p.donations {
 		if g.method == byPayeeCheque && g.counts() {
 			minor += g.minor
 		}
@@ -128,7 +128,7 @@ func (h *history) comparePaper(ctx context.Context) string {
 	if diff := cmp.Diff(noted, booked); diff != "" {
 		return "booked by hand (-noted +books):\n" + diff
 	}
-	if diff := h.comparePaperGifts(ctx); diff != "" {
+	if diff := h.comparePaperDonations(ctx); diff != "" {
 		return diff
 	}
 	return h.compareInvoices(ctx)
@@ -140,21 +140,21 @@ type entered struct {
 	State, How, Pledge string
 }
 
-func (h *history) comparePaperGifts(ctx context.Context) string {
+func (h *history) comparePaperDonations(ctx context.Context) string {
 	want, got := map[string]entered{}, map[string]entered{}
-	for _, g := range h.paper.gifts {
+	for _, g := range h.paper.donations {
 		want[g.name] = entered{AmountMinor: g.minor, State: g.state.String(), How: g.method.String()}
 		if g.pledge != nil {
 			want[g.name] = entered{AmountMinor: g.minor, State: g.state.String(), How: g.method.String(), Pledge: g.pledge.name}
 		}
 	}
-	req := &treasuryv1.ListOfflineGiftsRequest{Parent: h.campaign, PageSize: 200}
+	req := &treasuryv1.ListOfflineDonationsRequest{Parent: h.campaign, PageSize: 200}
 	for {
-		page, err := treasuryv1.NewTreasuryServiceClient(h.rest).ListOfflineGifts(ctx, req)
+		page, err := treasuryv1.NewTreasuryServiceClient(h.rest).ListOfflineDonations(ctx, req)
 		if err != nil {
-			return fmt.Sprintf("the gifts on paper cannot be read: %v", err)
+			return fmt.Sprintf("the donations on paper cannot be read: %v", err)
 		}
-		for _, g := range page.GetOfflineGifts() {
+		for _, g := range page.GetOfflineDonations() {
 			got[g.GetName()] = entered{g.GetAmount().GetAmountMinor(), g.GetState().String(), g.GetMethod().String(), g.GetPledge()}
 		}
 		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
@@ -162,7 +162,7 @@ func (h *history) comparePaperGifts(ctx context.Context) string {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		return "gifts on paper (-noted +ours):\n" + diff
+		return "donations on paper (-noted +ours):\n" + diff
 	}
 	return ""
 }
@@ -206,7 +206,7 @@ type atBank struct {
 }
 
 // compareBank: each line that the bank booked is there once, whatever files it was in; what names an open pledge in its
-// amount is its gift; what Stripe paid out is recognised; and the position is the bank's.
+// amount is its donation; what Stripe paid out is recognised; and the position is the bank's.
 func (h *history) compareBank(ctx context.Context) string {
 	lines, err := h.bankLines(ctx)
 	if err != nil {
@@ -240,7 +240,7 @@ func (h *history) compareBank(ctx context.Context) string {
 		}
 		open += l.GetAmount().GetAmountMinor()
 		if p := h.pledgeNamed(l.GetPledge()); p != nil && p.minor() == l.GetAmount().GetAmountMinor() && !h.fulfilled(p) && !h.paper.bank.takenBack[l.GetName()] {
-			return fmt.Sprintf("%v names an open pledge, and is no gift", l)
+			return fmt.Sprintf("%v names an open pledge, and is no donation", l)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -267,7 +267,7 @@ func (h *history) compareRecognised(lines []*treasuryv1.BankLine) string {
 	for _, l := range h.paper.bank.lines {
 		amounts[l.minor]++
 	}
-	for _, g := range h.paper.gifts {
+	for _, g := range h.paper.donations {
 		amounts[g.minor]++
 	}
 	payouts := h.Sim.Payouts(h.account)

@@ -18,23 +18,23 @@ import (
 // refundSteps are what members do to give money back.
 func (h *history) refundSteps() []step {
 	return []step{
-		{"the treasurer gives a gift back", 4, h.refund},
+		{"the treasurer gives a donation back", 4, h.refund},
 		{"the treasurer asks again", 2, h.refundAgain},
 		{"another member looks at refunds", 3, h.reviewRefunds},
 	}
 }
 
-// refund asks for one of a gift that may not be paid, and for more than there may be: a refusal is an answer.
+// refund asks for one of a donation that may not be paid, and for more than there may be: a refusal is an answer.
 func (h *history) refund() {
 	if len(h.donors) == 0 {
 		return
 	}
 	d := h.donors[h.dice.IntN(len(h.donors))]
-	if d.gift == "" {
+	if d.donation == "" {
 		return
 	}
 	req := &refundsv1.CreateRefundRequest{
-		Parent: d.gift, Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, RequestId: uuid.NewString(),
+		Parent: d.donation, Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, RequestId: uuid.NewString(),
 		AllowDebit: true,
 	}
 	if h.dice.IntN(2) == 0 {

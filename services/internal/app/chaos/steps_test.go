@@ -21,8 +21,8 @@ type step struct {
 	do     func()
 }
 
-// giftSteps are those of a gift by card, and of all that can go wrong with everything.
-func (h *history) giftSteps() []step {
+// donationSteps are those of a donation by card, and of all that can go wrong with everything.
+func (h *history) donationSteps() []step {
 	return []step{
 		{"somebody gives", 10, h.give},
 		{"somebody elsewhere gives", 2, h.giveElsewhere},
@@ -33,7 +33,7 @@ func (h *history) giftSteps() []step {
 		{"webhooks travel otherwise", 5, h.deliverOtherwise},
 		{"an event comes again", 3, h.redeliver},
 		{"Stripe has a fault", 6, h.fault},
-		{"the answer to a gift is lost", 5, h.loseSession},
+		{"the answer to a donation is lost", 5, h.loseSession},
 		{"the program does its work", 6, h.breathe},
 		{"moments pass", 4, func() { h.advance(time.Duration(1+h.dice.IntN(60)) * time.Second) }},
 		{"hours pass", 5, func() { h.advance(time.Duration(1+h.dice.IntN(30)) * time.Hour) }},
@@ -45,8 +45,8 @@ func (h *history) giftSteps() []step {
 // donor is somebody who wants to give, and asks until answered.
 type donor struct {
 	request *donationsv1.CreateDonationRequest
-	// gift, page and session are empty until an answer came; session is the id of the page's.
-	gift, page, session string
+	// donation, page and session are empty until an answer came; session is the id of the page's.
+	donation, page, session string
 }
 
 func (h *history) give() {
@@ -87,12 +87,12 @@ func (h *history) ask(d *donor) {
 			h.note("  … and is refused: %v", err)
 			return
 		}
-		h.t.Fatalf("a gift was refused: %v", err)
+		h.t.Fatalf("a donation was refused: %v", err)
 	}
-	if d.gift != "" && d.gift != answer.GetName() {
-		h.t.Errorf("one request made two gifts: %s and %s", d.gift, answer.GetName())
+	if d.donation != "" && d.donation != answer.GetName() {
+		h.t.Errorf("one request made two donations: %s and %s", d.donation, answer.GetName())
 	}
-	d.gift = answer.GetName()
+	d.donation = answer.GetName()
 	if url := answer.GetCheckoutUrl(); url != "" {
 		d.page = url
 		if told, open := h.pageOf(d); open {
@@ -216,7 +216,7 @@ func (h *history) fault() {
 // lostAnswers are more than one, since Go's net/http asks again by itself where a connection breaks that it used before.
 const lostAnswers = 2
 
-// loseSession: Stripe makes the page of a gift, nobody learns of it, and the donor asks again.
+// loseSession: Stripe makes the page of a donation, nobody learns of it, and the donor asks again.
 func (h *history) loseSession() {
 	h.Sim.AddFault(stripesim.Fault{
 		Method: http.MethodPost, PathPrefix: "/v1/checkout/sessions", Times: lostAnswers, LoseReply: true,

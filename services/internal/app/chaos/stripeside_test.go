@@ -17,7 +17,7 @@ func (h *history) stripeSteps() []step {
 		{"days pass", 2, func() { h.advance(time.Duration(1+h.dice.IntN(9)) * 24 * time.Hour) }},
 		{"fees come at another pace", 5, h.changeFeeDelay},
 		{"newer money comes first", 2, h.newerFirst},
-		{"a gift is refunded in the dashboard", 3, h.refundInDashboard},
+		{"a donation is refunded in the dashboard", 3, h.refundInDashboard},
 		{"a refund fails", 1, h.failRefund},
 		{"Stripe's balance runs low, or not any more", 1, h.turnBalance},
 		{"a bank disputes", 3, h.dispute},
@@ -34,7 +34,7 @@ func (h *history) changeFeeDelay() {
 	h.Sim.SetFeeDelay([]time.Duration{0, 20 * time.Second, 3 * time.Hour, 40 * time.Hour}[h.dice.IntN(4)])
 }
 
-// newerFirst: one gift's balance transaction becomes visible long after that of a later one.
+// newerFirst: one donation's balance transaction becomes visible long after that of a later one.
 func (h *history) newerFirst() {
 	h.Sim.SetFeeDelay(40 * time.Hour)
 	h.give()
@@ -62,7 +62,7 @@ func (h *history) payByDebit() {
 	}
 }
 
-// recover goes back to a page that expired, or to a copy of it, of a gift that nobody has paid and no other page of which is
+// recover goes back to a page that expired, or to a copy of it, of a donation that nobody has paid and no other page of which is
 // open. A donor was told of the page: nobody has the address of one whose answer was lost.
 func (h *history) recover() {
 	taken, told, expired := map[string]bool{}, map[string]bool{}, []stripesim.Session{}
@@ -220,7 +220,7 @@ func (h *history) must(err error) {
 	}
 }
 
-// compareProgress: settled is what gifts brought, refunds and disputes deducted. One that was paid back twice takes
+// compareProgress: settled is what donations brought, refunds and disputes deducted. One that was paid back twice takes
 // nothing from the others.
 func (h *history) compareProgress(ctx context.Context) string {
 	var want int64
@@ -234,20 +234,20 @@ func (h *history) compareProgress(ctx context.Context) string {
 	if err != nil {
 		return fmt.Sprintf("the campaign cannot be read: %v", err)
 	}
-	for _, g := range h.paper.gifts {
+	for _, g := range h.paper.donations {
 		if g.counts() {
 			want += g.minor
 		}
 	}
-	gifts, err := h.gifts(ctx)
+	donations, err := h.donations(ctx)
 	if err != nil {
-		return fmt.Sprintf("the gifts cannot be read: %v", err)
+		return fmt.Sprintf("the donations cannot be read: %v", err)
 	}
-	for _, d := range gifts {
-		want += max(0, d.GetAmountGivenBack().GetAmountMinor()+d.GetAmountDisputed().GetAmountMinor()-d.GetAmount().GetAmountMinor())
+	for _, d := range donations {
+		want += max(0, d.GetAmountRefunded().GetAmountMinor()+d.GetAmountDisputed().GetAmountMinor()-d.GetAmount().GetAmountMinor())
 	}
 	if got := c.GetProgress().GetSettled().GetAmountMinor(); got != want {
-		return fmt.Sprintf("settled is %d, gifts brought %d", got, want)
+		return fmt.Sprintf("settled is %d, donations brought %d", got, want)
 	}
 	if got, spent := c.GetSpent().GetAmountMinor(), h.paper.spent(); got != spent {
 		return fmt.Sprintf("spent is %d, on paper it is %d", got, spent)
@@ -255,7 +255,7 @@ func (h *history) compareProgress(ctx context.Context) string {
 	collected := h.firstMonthsUnderWay()
 	var pending int64
 	for id := range collected {
-		pending += gifts[id].GetAmount().GetAmountMinor()
+		pending += donations[id].GetAmount().GetAmountMinor()
 	}
 	if got := c.GetProgress().GetPending().GetAmountMinor(); got != pending {
 		return fmt.Sprintf("%d are pending after weeks, want %d of first months", got, pending)

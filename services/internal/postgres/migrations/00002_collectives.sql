@@ -8,9 +8,9 @@ CREATE TABLE collectives.collectives (
     -- The slug of public addresses; never changes, so other tables refer to it.
     id             text        NOT NULL,
     display_name   text        NOT NULL,
-    -- Where its gifts go: a connected account, or '' for the platform's own.
+    -- Where its donations go: a connected account, or '' for the platform's own.
     stripe_account text        NOT NULL,
-    -- Set with the first gift, in the gift's own transaction. From then on the account is fixed.
+    -- Set with the first donation, in the donation's own transaction. From then on the account is fixed.
     account_in_use boolean     NOT NULL DEFAULT false,
     time_zone      text        NOT NULL,
     -- Counts changes; the etag is made of it.
@@ -27,7 +27,7 @@ CREATE TABLE collectives.collectives (
 
 CREATE INDEX collectives_stripe_account_idx ON collectives.collectives (stripe_account);
 
--- Gifts made to one account must not end in the books of another, whatever the program does.
+-- Donations made to one account must not end in the books of another, whatever the program does.
 -- +goose StatementBegin
 CREATE FUNCTION collectives.keep_account() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -11,7 +11,7 @@ CREATE TABLE campaigns.campaigns (
     id              text        NOT NULL,
     -- {"fr": {"title": …, "story": …}, …}. Read and written whole, and never searched.
     texts           jsonb       NOT NULL,
-    -- The one currency of all amounts here and of all gifts.
+    -- The one currency of all amounts here and of all donations.
     currency        text        NOT NULL,
     goal_minor      bigint      NOT NULL,
     presets_minor   bigint[]    NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE campaigns.campaigns (
 
 CREATE INDEX campaigns_list_idx ON campaigns.campaigns (collective, created_at DESC, id DESC);
 
--- What is closed stays as it was, what was published is no draft again, and gifts of one campaign
+-- What is closed stays as it was, what was published is no draft again, and donations of one campaign
 -- are never in two currencies, whatever the program does.
 -- +goose StatementBegin
 CREATE FUNCTION campaigns.keep_promises() RETURNS trigger
@@ -69,7 +69,7 @@ CREATE TRIGGER campaigns_keep_promises
     WHEN (OLD.state = 'closed' OR OLD.state <> 'draft' AND (NEW.state = 'draft' OR NEW.currency <> OLD.currency))
     EXECUTE FUNCTION campaigns.keep_promises();
 
--- Campaigns are not deleted: gifts and books speak of them.
+-- Campaigns are not deleted: donations and books speak of them.
 GRANT SELECT, INSERT ON campaigns.campaigns TO cagnotte_service;
 GRANT UPDATE (
     texts, currency, goal_minor, presets_minor, minimum_minor, maximum_minor, deadline, stages,

@@ -40,7 +40,7 @@ CREATE TABLE ledger.accounts (
     CONSTRAINT accounts_type_known CHECK (type IN ('asset', 'liability', 'equity', 'income', 'expense'))
 );
 
--- What code calls an account. A chart that does not tell gifts from refunds gives one account
+-- What code calls an account. A chart that does not tell donations from refunds gives one account
 -- both roles, so this is not a column of accounts.
 CREATE TABLE ledger.roles (
     book       text COLLATE "C" NOT NULL,
@@ -121,7 +121,7 @@ CREATE TABLE ledger.entries (
 -- share it, and the index would be several times as large.
 CREATE INDEX entries_time_idx ON ledger.entries (collective, effective_at, transaction_id);
 
--- Which accounts, and so which books, know a campaign. Half of a gift's entries are in it, and Postgres
+-- Which accounts, and so which books, know a campaign. Half of a donation's entries are in it, and Postgres
 -- keeps a key that comes again and again only once, which an INCLUDE would prevent.
 CREATE INDEX entries_nominal_idx ON ledger.entries (collective, campaign, account_id)
     WHERE nominal;
@@ -130,7 +130,7 @@ CREATE INDEX entries_nominal_idx ON ledger.entries (collective, campaign, accoun
 -- perhaps for an empty table: reading the whole of it, by a scan or a merge, would be right
 -- then and ruin as it grows. So the plans are held to looking up what was inserted: sub-queries for one value
 -- are look-ups anyway, but for a scan. One query each, because starting one costs more than what it
--- does for a gift. The functions run with the rights of who inserts and name their schemas, and need no
+-- does for a donation. The functions run with the rights of who inserts and name their schemas, and need no
 -- search_path of their own.
 
 -- +goose StatementBegin

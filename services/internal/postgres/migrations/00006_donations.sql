@@ -1,8 +1,8 @@
--- Gifts, from the wish to give to the money's arrival, and the limit on how often they are started.
+-- Donations, from the wish to give to the money's arrival, and the limit on how often they are started.
 --
 -- Safe on a live database: it only makes new objects, and reads and locks no table that exists.
 --
--- A gift's campaign has no foreign key: each gift would lock the one row of its campaign for the time of
+-- A donation's campaign has no foreign key: each donation would lock the one row of its campaign for the time of
 -- its commit, and campaigns are never deleted.
 
 -- +goose Up
@@ -11,7 +11,7 @@ CREATE TABLE donations.donations (
     id                  uuid        NOT NULL,
     collective          text        NOT NULL,
     campaign            text        NOT NULL,
-    -- The caller's, one for each gift that somebody wants to make; fingerprint is what was asked under it.
+    -- The caller's, one for each donation that somebody wants to make; fingerprint is what was asked under it.
     request_id          uuid        NOT NULL,
     fingerprint         bytea       NOT NULL,
     amount_minor        bigint      NOT NULL,
@@ -36,13 +36,13 @@ CREATE TABLE donations.donations (
     checkout_url        text,
     payment_intent_id   text,
     charge_id           text,
-    -- What Stripe's balance says was given back, in the gift's own currency.
-    given_back_minor    bigint      NOT NULL DEFAULT 0,
+    -- What Stripe's balance says was given back, in the donation's own currency.
+    refunded_minor    bigint      NOT NULL DEFAULT 0,
     -- How often the donor's bank took it back, less how often that was won.
     open_disputes       integer     NOT NULL DEFAULT 0,
     paid_at             timestamptz,
     booked_at           timestamptz,
-    -- When a paid gift that is not booked is asked for at Stripe next, and how often it was.
+    -- When a paid donation that is not booked is asked for at Stripe next, and how often it was.
     poll_at             timestamptz,
     poll_attempts       integer     NOT NULL DEFAULT 0,
     -- When its session was last looked at because somebody waited.
@@ -80,7 +80,7 @@ CREATE INDEX donations_unbooked_idx ON donations.donations (collective, campaign
 CREATE INDEX donations_poll_idx ON donations.donations (stripe_account, poll_at, id)
     WHERE booked_at IS NULL AND state = 'succeeded';
 
--- Gifts whose payment page should have closed by now, and those that never got one.
+-- Donations whose payment page should have closed by now, and those that never got one.
 CREATE INDEX donations_open_idx ON donations.donations (session_expires_at, id)
     WHERE state IN ('created', 'pending') AND checkout_session_id IS NOT NULL;
 CREATE INDEX donations_abandoned_idx ON donations.donations (coalesce(session_expires_at, created_at))
@@ -128,7 +128,7 @@ $$;
 CREATE TRIGGER donations_check_change BEFORE UPDATE ON donations.donations
     FOR EACH ROW EXECUTE FUNCTION donations.check_change();
 
--- How often a network starts a gift (GCRA): its theoretical arrival time. The key is a keyed hash of the
+-- How often a network starts a donation (GCRA): its theoretical arrival time. The key is a keyed hash of the
 -- network and the day; no address is stored.
 CREATE TABLE donations.limits (
     key bytea       NOT NULL,
@@ -139,6 +139,6 @@ CREATE TABLE donations.limits (
 
 CREATE INDEX limits_tat_idx ON donations.limits (tat);
 
--- Gifts are not deleted: the books speak of them.
+-- Donations are not deleted: the books speak of them.
 GRANT SELECT, INSERT, UPDATE ON donations.donations TO cagnotte_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON donations.limits TO cagnotte_service;

@@ -10,7 +10,7 @@ CREATE TABLE webhooks.events (
     -- Stripe's id, evt_….
     id              text        NOT NULL,
     type            text        NOT NULL,
-    -- What it takes to apply it: 'session' moves a gift, 'hint' says that money moved, 'none' is nothing.
+    -- What it takes to apply it: 'session' moves a donation, 'hint' says that money moved, 'none' is nothing.
     step            text        NOT NULL,
     livemode        boolean     NOT NULL,
     -- What was kept of the event's object. Who paid is not among it.

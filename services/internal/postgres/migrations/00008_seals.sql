@@ -17,7 +17,7 @@ CREATE TABLE ledger.seals (
     number         bigint      NOT NULL,
     transaction_id bigint      NOT NULL,
     sealed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- The gift, when the transaction is about exactly one: its donor asks for a proof by it.
+    -- The donation, when the transaction is about exactly one: its donor asks for a proof by it.
     donation       uuid,
     book           text COLLATE "C" NOT NULL,
     leaf_hash      bytea       NOT NULL,
@@ -113,7 +113,7 @@ CREATE TABLE ledger.closings (
     collective text COLLATE "C" NOT NULL,
     CONSTRAINT closings_pkey PRIMARY KEY (book, collective, ends_at),
     CONSTRAINT closings_book_fkey FOREIGN KEY (book) REFERENCES ledger.books (id),
-    -- A period that is not over would refuse the gifts of this moment; 'infinity' all of them.
+    -- A period that is not over would refuse the donations of this moment; 'infinity' all of them.
     CONSTRAINT closings_over CHECK (ends_at <= closed_at AND isfinite(ends_at)),
     CONSTRAINT closings_collective_length CHECK (length(collective) <= 64)
 );

@@ -1,6 +1,6 @@
 -- Reversals, conversions, charts that a book changes for itself, and what lists of the books are read by.
 --
--- Safe on a live database: it makes new objects, and one index over what is no gift, which is built in
+-- Safe on a live database: it makes new objects, and one index over what is no donation, which is built in
 -- moments. Postings wait for that, and what Stripe tells meanwhile is taken up after.
 
 -- +goose Up
@@ -15,9 +15,9 @@ CREATE TABLE ledger.reversals (
 
 CREATE INDEX reversals_original_idx ON ledger.reversals (original_id, transaction_id);
 
--- Lists by kind. Gifts are most of what there is, so lists of them find enough in the order of time; and
--- posting a gift does not pay for this.
-CREATE INDEX transactions_kind_idx ON ledger.transactions (book, kind, effective_at, id) WHERE kind <> 'gift';
+-- Lists by kind. Donations are most of what there is, so lists of them find enough in the order of time; and
+-- posting a donation does not pay for this.
+CREATE INDEX transactions_kind_idx ON ledger.transactions (book, kind, effective_at, id) WHERE kind <> 'donation';
 
 -- What is left of a transaction, turned round: what was debited to an account, for a collective, campaign and
 -- donation, less what reversals credited to the same; and what was credited likewise. Both sides by
@@ -171,7 +171,7 @@ CREATE TRIGGER conversions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON le
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 -- Which account plays a role may be chosen until the book's first transaction: what a campaign received is
--- read from the accounts of its roles, and another one would forget the gifts before. The lock waits for
+-- read from the accounts of its roles, and another one would forget the donations before. The lock waits for
 -- posters that have not committed; the function has its owner's rights because taking it needs them.
 -- +goose StatementBegin
 CREATE FUNCTION ledger.check_role() RETURNS trigger
@@ -180,7 +180,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NEW.role IN ('gifts', 'refunds', 'disputes') AND NOT EXISTS (
+    IF NEW.role IN ('donations', 'refunds', 'disputes') AND NOT EXISTS (
         SELECT
         FROM ledger.accounts AS a
         WHERE a.id = NEW.account_id

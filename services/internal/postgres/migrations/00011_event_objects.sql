@@ -5,7 +5,7 @@
 -- +goose Up
 
 ALTER TABLE webhooks.events DROP CONSTRAINT events_step_known;
--- 'session' moves a gift, 'object' names what is to be read again, 'hint' says that money moved, 'none' is
+-- 'session' moves a donation, 'object' names what is to be read again, 'hint' says that money moved, 'none' is
 -- nothing.
 ALTER TABLE webhooks.events ADD CONSTRAINT events_step_known
     CHECK (step IN ('session', 'object', 'hint', 'none')) NOT VALID;

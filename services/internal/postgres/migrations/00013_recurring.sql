@@ -1,4 +1,4 @@
--- Monthly gifts, and the tokens by which their donors manage them.
+-- Monthly donations, and the tokens by which their donors manage them.
 --
 -- Safe on a live database: the new columns are NULL, which rewrites nothing; the new checks hold for them, so that
 -- they need not read the table; the indexes are built over no row, since none has a value yet.
@@ -6,7 +6,7 @@
 -- +goose Up
 
 CREATE TABLE donations.recurring (
-    -- That of its first gift.
+    -- That of its first donation.
     id                   uuid        NOT NULL,
     collective           text        NOT NULL,
     campaign             text        NOT NULL,
@@ -38,7 +38,7 @@ CREATE TABLE donations.recurring (
     created_at           timestamptz NOT NULL,
     updated_at           timestamptz NOT NULL,
     CONSTRAINT recurring_pkey PRIMARY KEY (id),
-    CONSTRAINT recurring_gift_fkey FOREIGN KEY (id) REFERENCES donations.donations (id),
+    CONSTRAINT recurring_donation_fkey FOREIGN KEY (id) REFERENCES donations.donations (id),
     CONSTRAINT recurring_subscription_key UNIQUE (stripe_account, subscription_id),
     CONSTRAINT recurring_amount_positive CHECK (amount_minor > 0),
     CONSTRAINT recurring_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
@@ -83,7 +83,7 @@ BEGIN
         ('active', 'past_due'), ('active', 'canceled'),
         ('past_due', 'active'), ('past_due', 'canceled')
     ) THEN
-        RAISE EXCEPTION 'a monthly gift does not go from % to %', OLD.state, NEW.state
+        RAISE EXCEPTION 'a monthly donation does not go from % to %', OLD.state, NEW.state
             USING ERRCODE = 'check_violation', CONSTRAINT = 'recurring_state_forward';
     END IF;
     IF NEW.wish < OLD.wish
@@ -102,16 +102,16 @@ CREATE TRIGGER recurring_check_change BEFORE UPDATE ON donations.recurring
     FOR EACH ROW EXECUTE FUNCTION donations.check_recurring_change();
 
 ALTER TABLE donations.donations
-    -- The monthly gift that it is a month of. No foreign key: the first gift is there before it.
+    -- The monthly donation that it is a month of. No foreign key: the first donation is there before it.
     ADD COLUMN recurring_id uuid,
-    -- What the month was paid by; NULL for a single gift, and for a first month of which it is not known yet.
+    -- What the month was paid by; NULL for a single donation, and for a first month of which it is not known yet.
     ADD COLUMN invoice_id   text,
     ADD CONSTRAINT donations_invoice_is_recurring CHECK (invoice_id IS NULL OR recurring_id IS NOT NULL) NOT VALID;
 
--- The months of a monthly gift.
+-- The months of a monthly donation.
 CREATE INDEX donations_recurring_idx ON donations.donations (recurring_id) WHERE recurring_id IS NOT NULL;
 
--- One paid invoice is one gift.
+-- One paid invoice is one donation.
 CREATE UNIQUE INDEX donations_invoice_idx ON donations.donations (stripe_account, invoice_id) WHERE invoice_id IS NOT NULL;
 
 -- +goose StatementBegin
@@ -123,7 +123,7 @@ BEGIN
     IF OLD.recurring_id IS DISTINCT FROM NEW.recurring_id
         OR (OLD.invoice_id IS NOT NULL AND OLD.invoice_id IS DISTINCT FROM NEW.invoice_id)
     THEN
-        RAISE EXCEPTION 'a gift stays the month that it is'
+        RAISE EXCEPTION 'a donation stays the month that it is'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'donations_month_immutable';
     END IF;
     RETURN NEW;
@@ -150,7 +150,7 @@ CREATE TABLE donations.manage_tokens (
 
 CREATE INDEX manage_tokens_expiry_idx ON donations.manage_tokens (expires_at);
 
--- Monthly gifts are not deleted: the books speak of their months. Tokens are, when they are over.
+-- Monthly donations are not deleted: the books speak of their months. Tokens are, when they are over.
 GRANT SELECT, INSERT ON donations.recurring TO cagnotte_service;
 GRANT UPDATE (
     amount_minor, state, subscription_id, customer_id, cancel_at_period_end, period_ends_at, ended_at, end_reason,

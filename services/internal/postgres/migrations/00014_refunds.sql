@@ -1,4 +1,4 @@
--- What goes back to donors, and what their banks and cards' networks say against gifts.
+-- What goes back to donors, and what their banks and cards' networks say against donations.
 --
 -- Safe on a live database: it only makes new objects. The foreign keys lock donations.donations against writes
 -- for a moment and check nothing, since the new tables are empty.
@@ -8,7 +8,7 @@
 CREATE TABLE donations.refunds (
     id                   uuid        NOT NULL,
     donation             uuid        NOT NULL,
-    -- The gift's, for lists, and to find what Stripe speaks of.
+    -- The donation's, for lists, and to find what Stripe speaks of.
     collective           text        NOT NULL,
     stripe_account       text        NOT NULL,
     -- 'member' asked for it here, 'stripe' is one that was made in the dashboard or by Stripe itself.
@@ -60,7 +60,7 @@ CREATE TABLE donations.refunds (
     CONSTRAINT refunds_unsent CHECK (state NOT IN ('awaiting_approval', 'approved', 'rejected') OR stripe_refund_id IS NULL)
 );
 
--- Lists, newest first: of a gift, and of a collective.
+-- Lists, newest first: of a donation, and of a collective.
 CREATE INDEX refunds_donation_idx ON donations.refunds (donation, created_at DESC, id DESC);
 CREATE INDEX refunds_list_idx ON donations.refunds (collective, created_at DESC, id DESC);
 
@@ -119,7 +119,7 @@ CREATE TABLE donations.disputes (
     -- Stripe's words.
     reason            text        NOT NULL,
     status            text        NOT NULL,
-    -- The gift can still be given back, since the bank has not got its money.
+    -- The donation can still be given back, since the bank has not got its money.
     refundable        boolean     NOT NULL,
     -- Until when evidence can be handed in; NULL once it cannot.
     due_at            timestamptz,
@@ -153,7 +153,7 @@ CREATE TABLE donations.fraud_warnings (
     collective     text        NOT NULL,
     -- Stripe's word.
     fraud_type     text        NOT NULL,
-    -- The gift is neither disputed nor wholly given back.
+    -- The donation is neither disputed nor wholly given back.
     actionable     boolean     NOT NULL,
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,

@@ -63,7 +63,7 @@ $$;
 -- +goose StatementEnd
 
 ALTER TABLE webhooks.events DROP CONSTRAINT events_step_known;
--- 'session' moves a gift, 'decline' counts a card that was tried in vain, 'object' names what is to be read
+-- 'session' moves a donation, 'decline' counts a card that was tried in vain, 'object' names what is to be read
 -- again, 'hint' says that money moved, 'none' is nothing.
 ALTER TABLE webhooks.events ADD CONSTRAINT events_step_known
     CHECK (step IN ('session', 'decline', 'object', 'hint', 'none')) NOT VALID;

@@ -18,7 +18,7 @@ ALTER TABLE collectives.collectives
     ADD COLUMN bank_bic               text     NOT NULL DEFAULT '',
     ADD COLUMN cheque_payee           text     NOT NULL DEFAULT '',
     ADD COLUMN postal_address         text[]   NOT NULL DEFAULT '{}',
-    -- The collective is not the operator's own: no gift before it has a connected account.
+    -- The collective is not the operator's own: no donation before it has a connected account.
     ADD COLUMN own_account_required   boolean  NOT NULL DEFAULT false,
     ADD CONSTRAINT collectives_language_check CHECK (language IN ('fr', 'en')),
     ADD CONSTRAINT collectives_alert_emails_check CHECK (cardinality(alert_emails) <= 20),

@@ -1,4 +1,4 @@
--- What a treasurer enters by hand: offline gifts, pledges, bank statements, expenses.
+-- What a treasurer enters by hand: offline donations, pledges, bank statements, expenses.
 --
 -- Safe on a live database: it only makes new objects, and reads and locks no table that exists. The accounts
 -- that it needs are data of the charts; a book that exists gets their roles when it is next ensured.
@@ -25,7 +25,7 @@ CREATE TABLE treasury.requests (
     CONSTRAINT requests_fingerprint_length CHECK (length(fingerprint) = 32)
 );
 
--- Promises. What becomes of one is told by its gift and by the time, so nothing here ever changes.
+-- Promises. What becomes of one is told by its donation and by the time, so nothing here ever changes.
 CREATE TABLE treasury.pledges (
     id           uuid        NOT NULL,
     collective   text        NOT NULL,
@@ -65,7 +65,7 @@ CREATE TABLE treasury.deposits (
     CONSTRAINT deposits_currency_code CHECK (currency ~ '^[A-Z]{3}$')
 );
 
-CREATE TABLE treasury.offline_gifts (
+CREATE TABLE treasury.offline_donations (
     -- The dimension donation in the books.
     id             uuid        NOT NULL,
     collective     text        NOT NULL,
@@ -89,34 +89,34 @@ CREATE TABLE treasury.offline_gifts (
     created_by     text        NOT NULL,
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
-    CONSTRAINT offline_gifts_pkey PRIMARY KEY (id),
-    CONSTRAINT offline_gifts_pledge_fkey FOREIGN KEY (pledge) REFERENCES treasury.pledges (id),
-    CONSTRAINT offline_gifts_deposit_fkey FOREIGN KEY (deposit) REFERENCES treasury.deposits (id),
-    CONSTRAINT offline_gifts_amount_positive CHECK (amount_minor > 0),
-    CONSTRAINT offline_gifts_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT offline_gifts_method_known CHECK (method IN ('cash', 'transfer', 'cheque', 'payee_cheque')),
-    CONSTRAINT offline_gifts_state_known CHECK (state IN ('received', 'banked', 'bounced', 'reversed')),
-    CONSTRAINT offline_gifts_outside CHECK (method = 'payee_cheque' OR NOT outside_books AND stage = ''),
-    CONSTRAINT offline_gifts_banked CHECK (
+    CONSTRAINT offline_donations_pkey PRIMARY KEY (id),
+    CONSTRAINT offline_donations_pledge_fkey FOREIGN KEY (pledge) REFERENCES treasury.pledges (id),
+    CONSTRAINT offline_donations_deposit_fkey FOREIGN KEY (deposit) REFERENCES treasury.deposits (id),
+    CONSTRAINT offline_donations_amount_positive CHECK (amount_minor > 0),
+    CONSTRAINT offline_donations_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT offline_donations_method_known CHECK (method IN ('cash', 'transfer', 'cheque', 'payee_cheque')),
+    CONSTRAINT offline_donations_state_known CHECK (state IN ('received', 'banked', 'bounced', 'reversed')),
+    CONSTRAINT offline_donations_outside CHECK (method = 'payee_cheque' OR NOT outside_books AND stage = ''),
+    CONSTRAINT offline_donations_banked CHECK (
         (deposit IS NULL) = (banked_on IS NULL)
         AND (deposit IS NULL OR method = 'cheque' AND banked_on >= received_on)
         AND (state <> 'received' OR deposit IS NULL)
         AND (state NOT IN ('banked', 'bounced') OR deposit IS NOT NULL)
     ),
-    CONSTRAINT offline_gifts_bounced CHECK ((state = 'bounced') = (bounced_on IS NOT NULL) AND bounced_on >= banked_on),
-    CONSTRAINT offline_gifts_reversed CHECK ((state = 'reversed') = (reverse_reason <> ''))
+    CONSTRAINT offline_donations_bounced CHECK ((state = 'bounced') = (bounced_on IS NOT NULL) AND bounced_on >= banked_on),
+    CONSTRAINT offline_donations_reversed CHECK ((state = 'reversed') = (reverse_reason <> ''))
 );
 
-CREATE INDEX offline_gifts_list_idx ON treasury.offline_gifts (collective, campaign, created_at DESC, id DESC);
--- A pledge is fulfilled once; a gift that was taken back leaves it open.
-CREATE UNIQUE INDEX offline_gifts_pledge_key ON treasury.offline_gifts (pledge)
+CREATE INDEX offline_donations_list_idx ON treasury.offline_donations (collective, campaign, created_at DESC, id DESC);
+-- A pledge is fulfilled once; a donation that was taken back leaves it open.
+CREATE UNIQUE INDEX offline_donations_pledge_key ON treasury.offline_donations (pledge)
     WHERE pledge IS NOT NULL AND state IN ('received', 'banked');
-CREATE INDEX offline_gifts_deposit_idx ON treasury.offline_gifts (deposit, id) WHERE deposit IS NOT NULL;
+CREATE INDEX offline_donations_deposit_idx ON treasury.offline_donations (deposit, id) WHERE deposit IS NOT NULL;
 -- The treasurer's work list.
-CREATE INDEX offline_gifts_cheques_idx ON treasury.offline_gifts (collective, received_on, id)
+CREATE INDEX offline_donations_cheques_idx ON treasury.offline_donations (collective, received_on, id)
     WHERE method = 'cheque' AND state = 'received';
 -- What donors paid the lawyer directly.
-CREATE INDEX offline_gifts_spent_idx ON treasury.offline_gifts (collective, campaign)
+CREATE INDEX offline_donations_spent_idx ON treasury.offline_donations (collective, campaign)
     WHERE method = 'payee_cheque' AND NOT outside_books;
 
 CREATE TABLE treasury.expenses (
@@ -214,7 +214,7 @@ CREATE TABLE treasury.bank_lines (
     state              text        NOT NULL DEFAULT 'unmatched',
     -- What it was matched to.
     target             text        NOT NULL DEFAULT '',
-    offline_gift       uuid,
+    offline_donation       uuid,
     expense            uuid,
     -- The transaction in the books that shows it, or is thought to.
     ledger_transaction bigint,
@@ -227,7 +227,7 @@ CREATE TABLE treasury.bank_lines (
     CONSTRAINT bank_lines_line_key UNIQUE (collective, account, line_key),
     CONSTRAINT bank_lines_statement_fkey FOREIGN KEY (statement) REFERENCES treasury.statements (id),
     CONSTRAINT bank_lines_pledge_fkey FOREIGN KEY (pledge) REFERENCES treasury.pledges (id),
-    CONSTRAINT bank_lines_gift_fkey FOREIGN KEY (offline_gift) REFERENCES treasury.offline_gifts (id),
+    CONSTRAINT bank_lines_donation_fkey FOREIGN KEY (offline_donation) REFERENCES treasury.offline_donations (id),
     CONSTRAINT bank_lines_expense_fkey FOREIGN KEY (expense) REFERENCES treasury.expenses (id),
     CONSTRAINT bank_lines_line_key_length CHECK (length(line_key) = 32),
     CONSTRAINT bank_lines_amount_not_zero CHECK (amount_minor <> 0),
@@ -237,7 +237,7 @@ CREATE TABLE treasury.bank_lines (
     CONSTRAINT bank_lines_matched CHECK (
         (state IN ('suggested', 'matched')) = (target <> '')
         AND (state <> 'matched' OR ledger_transaction IS NOT NULL)
-        AND (offline_gift IS NULL OR state = 'matched')
+        AND (offline_donation IS NULL OR state = 'matched')
         AND (expense IS NULL OR state = 'matched')
         AND (ledger_transaction IS NULL OR state IN ('suggested', 'matched'))
     ),
@@ -254,12 +254,12 @@ CREATE INDEX bank_lines_unknown_idx ON treasury.bank_lines (collective, booked_o
 -- One movement in the books is one line of the bank's.
 CREATE UNIQUE INDEX bank_lines_transaction_key ON treasury.bank_lines (ledger_transaction)
     WHERE state = 'matched';
-CREATE UNIQUE INDEX bank_lines_gift_key ON treasury.bank_lines (offline_gift) WHERE offline_gift IS NOT NULL;
+CREATE UNIQUE INDEX bank_lines_donation_key ON treasury.bank_lines (offline_donation) WHERE offline_donation IS NOT NULL;
 CREATE UNIQUE INDEX bank_lines_expense_key ON treasury.bank_lines (expense) WHERE expense IS NOT NULL;
 
 -- What was entered does not change, and states go forward only, as doc.go of the package draws them.
 -- +goose StatementBegin
-CREATE FUNCTION treasury.check_offline_gift() RETURNS trigger
+CREATE FUNCTION treasury.check_offline_donation() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = ''
 AS $$
@@ -272,13 +272,13 @@ BEGIN
         OR OLD.deposit IS NOT NULL AND (OLD.deposit, OLD.banked_on) IS DISTINCT FROM (NEW.deposit, NEW.banked_on)
     THEN
         RAISE EXCEPTION 'what was entered does not change'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'offline_gifts_immutable';
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'offline_donations_immutable';
     END IF;
     IF OLD.state <> NEW.state AND (OLD.state, NEW.state) NOT IN (
         ('received', 'banked'), ('received', 'reversed'), ('banked', 'bounced'), ('banked', 'reversed')
     ) THEN
-        RAISE EXCEPTION 'an offline gift does not go from % to %', OLD.state, NEW.state
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'offline_gifts_state_forward';
+        RAISE EXCEPTION 'an offline donation does not go from % to %', OLD.state, NEW.state
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'offline_donations_state_forward';
     END IF;
     RETURN NEW;
 END
@@ -337,19 +337,19 @@ END
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER offline_gifts_check_change BEFORE UPDATE ON treasury.offline_gifts
-    FOR EACH ROW EXECUTE FUNCTION treasury.check_offline_gift();
+CREATE TRIGGER offline_donations_check_change BEFORE UPDATE ON treasury.offline_donations
+    FOR EACH ROW EXECUTE FUNCTION treasury.check_offline_donation();
 CREATE TRIGGER expenses_check_change BEFORE UPDATE ON treasury.expenses
     FOR EACH ROW EXECUTE FUNCTION treasury.check_expense();
 CREATE TRIGGER bank_lines_check_change BEFORE UPDATE ON treasury.bank_lines
     FOR EACH ROW EXECUTE FUNCTION treasury.check_bank_line();
 
 -- Nothing is deleted: the books speak of it.
-GRANT SELECT, INSERT ON treasury.requests, treasury.pledges, treasury.deposits, treasury.offline_gifts,
+GRANT SELECT, INSERT ON treasury.requests, treasury.pledges, treasury.deposits, treasury.offline_donations,
     treasury.expenses, treasury.statements, treasury.bank_lines TO cagnotte_service;
-GRANT UPDATE (state, deposit, banked_on, bounced_on, reverse_reason, updated_at) ON treasury.offline_gifts TO cagnotte_service;
+GRANT UPDATE (state, deposit, banked_on, bounced_on, reverse_reason, updated_at) ON treasury.offline_donations TO cagnotte_service;
 GRANT UPDATE (state, payments, paid_on, source, reverse_reason, updated_at) ON treasury.expenses TO cagnotte_service;
-GRANT UPDATE (state, target, offline_gift, expense, ledger_transaction, ignore_reason, attempt, updated_at)
+GRANT UPDATE (state, target, offline_donation, expense, ledger_transaction, ignore_reason, attempt, updated_at)
     ON treasury.bank_lines TO cagnotte_service;
 -- How many of a statement's lines were new is known once they are in.
 GRANT UPDATE (new_lines) ON treasury.statements TO cagnotte_service;

@@ -1,7 +1,7 @@
 -- Tails by campaign, times of the kept balances, and which database transaction signed a checkpoint.
 --
 -- On a live database: entries get a column, for which the table is written anew, a quarter of a minute for a
--- million gifts, and one index in the place of another. Postings and reads wait for that; what Stripe tells
+-- million donations, and one index in the place of another. Postings and reads wait for that; what Stripe tells
 -- meanwhile is taken up after.
 
 -- +goose Up

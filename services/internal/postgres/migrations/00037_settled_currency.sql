@@ -13,7 +13,7 @@ ALTER TABLE donations.donations
 UPDATE donations.donations AS d
 SET settled_currency = e.currency
 FROM ledger.conversions AS n
-JOIN ledger.transactions AS t ON t.id = n.transaction_id AND t.kind = 'gift'
+JOIN ledger.transactions AS t ON t.id = n.transaction_id AND t.kind = 'donation'
 JOIN ledger.entries AS e ON e.transaction_id = n.transaction_id AND e.line = 1
 WHERE d.id = e.donation
     AND d.booked_at IS NOT NULL

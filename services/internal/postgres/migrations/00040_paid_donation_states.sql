@@ -85,9 +85,9 @@ $$;
 -- Those whose money came back before today.
 UPDATE donations.donations AS d
 SET state = CASE
-        WHEN d.disputed_minor > 0 AND d.given_back_minor + d.disputed_minor > 0 THEN 'disputed'
-        WHEN d.given_back_minor >= d.amount_minor THEN 'refunded'
-        WHEN d.given_back_minor > 0 THEN 'partially_refunded'
+        WHEN d.disputed_minor > 0 AND d.refunded_minor + d.disputed_minor > 0 THEN 'disputed'
+        WHEN d.refunded_minor >= d.amount_minor THEN 'refunded'
+        WHEN d.refunded_minor > 0 THEN 'partially_refunded'
         ELSE 'succeeded'
     END
 WHERE d.state IN ('partially_refunded', 'refunded', 'disputed');

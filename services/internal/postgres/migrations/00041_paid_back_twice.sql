@@ -14,5 +14,5 @@ ALTER TABLE donations.payments ADD COLUMN payment_method text NOT NULL DEFAULT '
 
 -- Of which more went back than was paid: a campaign's progress counts none of them below zero.
 CREATE INDEX donations_paid_back_twice_idx ON donations.donations (collective, campaign)
-    INCLUDE (given_back_minor, disputed_minor, amount_minor, currency)
-    WHERE given_back_minor + disputed_minor > amount_minor;
+    INCLUDE (refunded_minor, disputed_minor, amount_minor, currency)
+    WHERE refunded_minor + disputed_minor > amount_minor;

@@ -6,15 +6,15 @@
 
 -- +goose Up
 
-ALTER TABLE treasury.offline_gifts DISABLE TRIGGER offline_gifts_check_change;
-UPDATE treasury.offline_gifts AS g
+ALTER TABLE treasury.offline_donations DISABLE TRIGGER offline_donations_check_change;
+UPDATE treasury.offline_donations AS g
 SET document = ''
 FROM treasury.bank_lines AS l
-WHERE l.offline_gift = g.id
+WHERE l.offline_donation = g.id
     AND g.document = l.bank_reference
     AND l.bank_reference <> ''
     AND l.bank_reference !~ '^([0-9./:_-]*[A-Za-z]?[0-9./:_-]*[0-9][0-9./:_-]*[A-Za-z]?[0-9./:_-]*|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$';
-ALTER TABLE treasury.offline_gifts ENABLE TRIGGER offline_gifts_check_change;
+ALTER TABLE treasury.offline_donations ENABLE TRIGGER offline_donations_check_change;
 
 ALTER TABLE treasury.bank_lines DISABLE TRIGGER bank_lines_check_change;
 UPDATE treasury.bank_lines

@@ -29,17 +29,17 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-func TestAGiftTravels(t *testing.T) {
+func TestADonationTravels(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{FeeDelay: time.Hour})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
-		slug := "vallon-" + strings.ToLower(strings.TrimPrefix(t.Name(), "TestAGiftTravels/"))
+		slug := "vallon-" + strings.ToLower(strings.TrimPrefix(t.Name(), "TestADonationTravels/"))
 		campaign, owner := e.Campaign(slug)
 		collective := "collectives/" + slug
 		treasurer := e.Key(collective, accessv1.Role_ROLE_TREASURER)
 
-		d := give(t, conn, gift(campaign))
+		d := give(t, conn, donationTo(campaign))
 		if d.GetState() != donationsv1.DonationState_DONATION_STATE_CREATED || d.GetCheckoutUrl() == "" {
-			t.Fatalf("a new gift is %v at %q", d.GetState(), d.GetCheckoutUrl())
+			t.Fatalf("a new donation is %v at %q", d.GetState(), d.GetCheckoutUrl())
 		}
 		if got := outcome(t, conn, d); got != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
 			t.Errorf("before payment the donor is told %v", got)
@@ -53,7 +53,7 @@ func TestAGiftTravels(t *testing.T) {
 		}
 
 		e.Sim.SettleFees()
-		e.Eventually("the gift is booked", func() bool {
+		e.Eventually("the donation is booked", func() bool {
 			settled, pending := progress(t, conn, campaign)
 			return settled == 20_00 && pending == 0
 		})
@@ -84,11 +84,11 @@ func TestAGiftTravels(t *testing.T) {
 	})
 }
 
-func TestAGiftSentTwice(t *testing.T) {
+func TestADonationSentTwice(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon", "https://vallon.example")
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
-		req := gift(campaign)
+		req := donationTo(campaign)
 		req.ReturnUrl = "https://vallon.example/merci"
 		before := len(e.Sim.Sessions(""))
 		first := give(t, conn, req)
@@ -112,7 +112,7 @@ func TestAGiftSentTwice(t *testing.T) {
 		}
 	})
 	t.Run("at the same moment", func(t *testing.T) {
-		req := gift(campaign)
+		req := donationTo(campaign)
 		before := len(e.Sim.Sessions(""))
 		answers := make([]string, 8)
 		var twins sync.WaitGroup
@@ -144,7 +144,7 @@ func TestAGiftSentTwice(t *testing.T) {
 	})
 }
 
-func TestWhatAGiftMustBe(t *testing.T) {
+func TestWhatADonationMustBe(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, owner := e.Campaign("vallon", "https://vallon.example")
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
@@ -166,7 +166,7 @@ func TestWhatAGiftMustBe(t *testing.T) {
 			"no such campaign": {func(r *donationsv1.CreateDonationRequest) { r.Parent = "collectives/vallon/campaigns/none" }, codes.NotFound, "NOT_FOUND", ""},
 		} {
 			t.Run(what, func(t *testing.T) {
-				req := gift(campaign)
+				req := donationTo(campaign)
 				c.change(req)
 				_, err := client.CreateDonation(t.Context(), req)
 				wantError(t, err, c.code, c.reason, c.field)
@@ -177,7 +177,7 @@ func TestWhatAGiftMustBe(t *testing.T) {
 	asOwner := apptest.WithKey(t.Context(), owner)
 	refused := func(t *testing.T) {
 		for name, conn := range map[string]grpc.ClientConnInterface{"gRPC": e.Conn, "REST": &apptest.RESTConn{URL: e.URL}} {
-			_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), gift(campaign))
+			_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), donationTo(campaign))
 			t.Run(name, func(t *testing.T) { wantError(t, err, codes.FailedPrecondition, "CAMPAIGN_NOT_OPEN", "") })
 		}
 	}
@@ -196,7 +196,7 @@ func TestOnlyAllowedPagesMayAsk(t *testing.T) {
 	campaign, _ := e.Campaign("vallon", "https://vallon.example")
 	from := func(origin string) error {
 		conn := &apptest.RESTConn{URL: e.URL, Header: http.Header{"Origin": {origin}}}
-		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), gift(campaign))
+		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), donationTo(campaign))
 		return err
 	}
 	if err := from("https://vallon.example"); err != nil {
@@ -222,7 +222,7 @@ func TestStripeAwayThenBack(t *testing.T) {
 			t.Parallel()
 			e := apptest.Start(t, apptest.Config{})
 			campaign, _ := e.Campaign("vallon")
-			req := gift(campaign)
+			req := donationTo(campaign)
 			e.Sim.AddFault(fault)
 
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -246,9 +246,9 @@ func TestStripeAwayThenBack(t *testing.T) {
 				return err == nil
 			})
 			pay(t, e, d)
-			e.Eventually("the gift is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
-			if n := countGifts(t, e, campaign); n != 1 {
-				t.Errorf("%d gifts were made, want the same one continued", n)
+			e.Eventually("the donation is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
+			if n := countDonations(t, e, campaign); n != 1 {
+				t.Errorf("%d donations were made, want the same one continued", n)
 			}
 		})
 	}
@@ -262,21 +262,21 @@ func TestOneNetworkMayNotStartTooMany(t *testing.T) {
 		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), req)
 		return err
 	}
-	first := gift(campaign)
-	for i, req := range []*donationsv1.CreateDonationRequest{first, gift(campaign), gift(campaign)} {
+	first := donationTo(campaign)
+	for i, req := range []*donationsv1.CreateDonationRequest{first, donationTo(campaign), donationTo(campaign)} {
 		if err := from("198.51.100.7", req); err != nil {
-			t.Fatalf("gift %d: %v", i, err)
+			t.Fatalf("donation %d: %v", i, err)
 		}
 	}
-	wantError(t, from("198.51.100.200", gift(campaign)), codes.ResourceExhausted, "TOO_MANY_GIFTS", "")
+	wantError(t, from("198.51.100.200", donationTo(campaign)), codes.ResourceExhausted, "TOO_MANY_DONATIONS", "")
 	if err := from("198.51.100.7", first); err != nil {
-		t.Errorf("repeating a gift counts as a new one: %v", err)
+		t.Errorf("repeating a donation counts as a new one: %v", err)
 	}
-	if err := from("203.0.113.1", gift(campaign)); err != nil {
+	if err := from("203.0.113.1", donationTo(campaign)); err != nil {
 		t.Errorf("another network suffers: %v", err)
 	}
 	e.Clock.Advance(time.Hour)
-	if err := from("198.51.100.7", gift(campaign)); err != nil {
+	if err := from("198.51.100.7", donationTo(campaign)); err != nil {
 		t.Errorf("an hour later: %v", err)
 	}
 }
@@ -286,7 +286,7 @@ func TestExportIsTheSameEverywhere(t *testing.T) {
 	campaign, _ := e.Campaign("vallon")
 	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 	for range 3 {
-		pay(t, e, give(t, e.Conn, gift(campaign)))
+		pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	}
 	e.Eventually("all is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 60_00 })
 
@@ -320,7 +320,7 @@ func TestExportIsTheSameEverywhere(t *testing.T) {
 	}
 	rows, err := csv.NewReader(strings.NewReader(string(overREST))).ReadAll()
 	if err != nil || len(rows) != 1+3*4 {
-		t.Errorf("%d rows, want a header and 3 gifts of 4 entries: %v", len(rows), err)
+		t.Errorf("%d rows, want a header and 3 donations of 4 entries: %v", len(rows), err)
 	}
 }
 
@@ -378,7 +378,7 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 				t.Errorf("%s reads members' fields: %v, %v", who, c, err)
 			}
 		}
-		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), gift(draft.GetName()))
+		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), donationTo(draft.GetName()))
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		_, err = treasuryv1.NewTreasuryServiceClient(conn).CreatePledge(t.Context(), &treasuryv1.CreatePledgeRequest{
 			Parent: draft.GetName(), RequestId: uuid.NewString(), Amount: apptest.Euros(5_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,

@@ -18,10 +18,10 @@ import (
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
 
-// giftView is the truth about one gift.
-type giftView struct {
+// donationView is the truth about one donation.
+type donationView struct {
 	Tone, Sign, Heading, Lead, Text string
-	// CheckoutURL is where it can still be paid, AgainPath where another gift can be made.
+	// CheckoutURL is where it can still be paid, AgainPath where another donation can be made.
 	CheckoutURL, AgainPath string
 	// Waiting says that the answer may still change by itself; SelfPath asks again.
 	Waiting  bool
@@ -29,18 +29,18 @@ type giftView struct {
 	// Settled makes the way back the page's main link.
 	Settled       bool
 	BackURL, Back string
-	// Proof is nil until the gift is sealed; ProofSoon says that it will be.
+	// Proof is nil until the donation is sealed; ProofSoon says that it will be.
 	Proof     *proofView
 	ProofSoon bool
 	// FeeCover says what of it the donor added for the fee, Returned what of it went back, also twice; empty for nothing.
 	FeeCover, Returned string
-	// MonthlyPath is where the monthly gift that it is a month of is managed; empty for a single gift.
+	// MonthlyPath is where the monthly donation that it is a month of is managed; empty for a single donation.
 	MonthlyPath string
-	// Campaign is nil when it cannot be shown; the gift's page does without.
+	// Campaign is nil when it cannot be shown; the donation's page does without.
 	Campaign *campaignView
 }
 
-// proofView is what a donor keeps to show that the gift stands in the signed books.
+// proofView is what a donor keeps to show that the donation stands in the signed books.
 type proofView struct {
 	// Code is the proof, and Command checks it where Code is put for CODE.
 	Code, Command string
@@ -50,45 +50,45 @@ type proofView struct {
 // webhook heals within moments, and who cancelled is left in peace after two minutes.
 var refreshSeconds = []int{2, 3, 5, 10, 20, 40}
 
-// gift tells what became of a gift, from the service's own state. Nothing in the
-// address but the gift's name counts.
-func (s *site) gift(w http.ResponseWriter, r *http.Request) {
+// donation tells what became of a donation, from the service's own state. Nothing in the
+// address but the donation's name counts.
+func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 	name, ok := campaignName(r)
 	if !ok || !donationPattern.MatchString(r.PathValue("donation")) {
 		s.missing(w, r)
 		return
 	}
-	gift, err := s.status(r.Context(), name+"/donations/"+r.PathValue("donation")+"/status", r.URL.Query().Get("look") == "")
+	donation, err := s.status(r.Context(), name+"/donations/"+r.PathValue("donation")+"/status", r.URL.Query().Get("look") == "")
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
 	p := s.begin(w, r)
-	if chosen, ok := s.catalogues[gift.GetLocale()]; ok && explicitLanguage(r) == "" {
+	if chosen, ok := s.catalogues[donation.GetLocale()]; ok && explicitLanguage(r) == "" {
 		p.words = chosen
 		p.OtherLanguage = p.inOtherLanguage()
 	}
-	v := newGiftView(p.words, gift)
+	v := newDonationView(p.words, donation)
 	collective, campaign := slugs(name)
-	if _, id, ok := strings.Cut(gift.GetRecurringDonation(), "/recurringDonations/"); ok && v.Settled {
+	if _, id, ok := strings.Cut(donation.GetRecurringDonation(), "/recurringDonations/"); ok && v.Settled {
 		v.MonthlyPath = "/c/" + collective + "/" + campaign + "/monthly/" + id
 	}
-	v.setWayBack(p, gift.GetReturnUrl(), "/c/"+collective+"/"+campaign)
+	v.setWayBack(p, donation.GetReturnUrl(), "/c/"+collective+"/"+campaign)
 	if v.Waiting {
 		v.SelfPath = p.again()
 		p.Refresh = nextLook(r, p)
 	}
-	if gift.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
+	if donation.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
 		v.SelfPath = p.again()
 		v.Proof, v.ProofSoon = s.proof(r.Context(), name+"/donations/"+r.PathValue("donation"))
 	}
-	// The page is about the gift: without the campaign it still tells the truth.
+	// The page is about the donation: without the campaign it still tells the truth.
 	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {
 		shown := newCampaignView(p.words, c)
 		v.Campaign = &shown
 	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
-	s.answer(w, r, http.StatusOK, "gift", p, cacheNever)
+	s.answer(w, r, http.StatusOK, "donation", p, cacheNever)
 }
 
 // A donor who has just paid is here before Stripe's webhook is. On the first look the answer may
@@ -98,14 +98,14 @@ const (
 	firstLookStep = 150 * time.Millisecond
 )
 
-// status asks what became of a gift; on the first look it asks again for a moment while the gift is open.
+// status asks what became of a donation; on the first look it asks again for a moment while the donation is open.
 func (s *site) status(ctx context.Context, name string, first bool) (*donationsv1.DonationStatus, error) {
 	request := &donationsv1.GetDonationStatusRequest{Name: name}
 	until := time.Now().Add(firstLookWait)
 	for {
-		gift, err := s.donations.GetDonationStatus(ctx, request)
-		if err != nil || !first || gift.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN || time.Now().After(until) {
-			return gift, err
+		donation, err := s.donations.GetDonationStatus(ctx, request)
+		if err != nil || !first || donation.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN || time.Now().After(until) {
+			return donation, err
 		}
 		select {
 		case <-ctx.Done():
@@ -115,54 +115,54 @@ func (s *site) status(ctx context.Context, name string, first bool) (*donationsv
 	}
 }
 
-// proof is nil while the gift has none: soon when it is only not sealed yet. The page does without.
+// proof is nil while the donation has none: soon when it is only not sealed yet. The page does without.
 func (s *site) proof(ctx context.Context, donation string) (proof *proofView, soon bool) {
-	p, err := s.ledger.GetGiftProof(ctx, &ledgerv1.GetGiftProofRequest{Name: donation})
+	p, err := s.ledger.GetDonationProof(ctx, &ledgerv1.GetDonationProofRequest{Name: donation})
 	if err != nil {
 		return nil, status.Code(err) == codes.NotFound
 	}
 	return &proofView{Code: p.GetCode(), Command: "cagnotte ledger verify-proof -key " + p.GetVerifierKey() + " CODE"}, false
 }
 
-func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
-	collective, campaign := slugs(gift.GetName())
+func newDonationView(w *words, donation *donationsv1.DonationStatus) donationView {
+	collective, campaign := slugs(donation.GetName())
 	campaign, _, _ = strings.Cut(campaign, "/")
-	var v giftView
+	var v donationView
 	var key string
-	back, taken := gift.GetAmountGivenBack().GetAmountMinor(), gift.GetAmountDisputed().GetAmountMinor()
-	rest := gift.GetAmount().GetAmountMinor() - back - taken
-	switch gift.GetOutcome() {
+	back, taken := donation.GetAmountRefunded().GetAmountMinor(), donation.GetAmountDisputed().GetAmountMinor()
+	rest := donation.GetAmount().GetAmountMinor() - back - taken
+	switch donation.GetOutcome() {
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
 		key, v.Tone, v.Sign, v.Settled = "received", "good", "✓", true
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING:
 		key, v.Tone, v.Sign, v.Waiting, v.Settled = "confirming", "good", "…", true, true
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID:
 		key, v.Tone, v.Sign = "notPaid", "open", "–"
-		if v.CheckoutURL = gift.GetCheckoutUrl(); v.CheckoutURL == "" {
+		if v.CheckoutURL = donation.GetCheckoutUrl(); v.CheckoutURL == "" {
 			v.AgainPath = "/c/" + collective + "/" + campaign
 		}
-	case donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK:
-		key, v.Tone, v.Sign, v.Settled = "givenBack", "open", "↩", true
-		if gift.GetDisputed() && back < gift.GetAmount().GetAmountMinor() {
+	case donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED:
+		key, v.Tone, v.Sign, v.Settled = "refunded", "open", "↩", true
+		if donation.GetDisputed() && back < donation.GetAmount().GetAmountMinor() {
 			key = "takenBack"
 		}
 	default:
 		key, v.Tone, v.Sign, v.Waiting = "open", "open", "…", true
-		v.CheckoutURL = gift.GetCheckoutUrl()
+		v.CheckoutURL = donation.GetCheckoutUrl()
 	}
 	v.Heading = w.T(key + "Title")
-	v.Lead = w.T(key+"Lead", "amount", w.money(gift.GetAmount()))
+	v.Lead = w.T(key+"Lead", "amount", w.money(donation.GetAmount()))
 	v.Text = w.T(key + "Text")
-	if gift.GetFeeCover().GetAmountMinor() > 0 {
-		v.FeeCover = w.T("feeCover", "amount", w.money(gift.GetFeeCover()))
+	if donation.GetFeeCover().GetAmountMinor() > 0 {
+		v.FeeCover = w.T("feeCover", "amount", w.money(donation.GetFeeCover()))
 	}
 	part := func(minor int64) string {
-		return w.money(&moneyv1.Money{CurrencyCode: gift.GetAmount().GetCurrencyCode(), AmountMinor: minor})
+		return w.money(&moneyv1.Money{CurrencyCode: donation.GetAmount().GetCurrencyCode(), AmountMinor: minor})
 	}
 	switch {
 	case rest < 0:
 		v.Returned = w.T("backTwice", "refunded", part(back), "taken", part(taken))
-	case gift.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
+	case donation.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
 	case taken > 0:
 		v.Returned = w.T("partTaken", "amount", part(back+taken), "rest", part(rest))
 	case back > 0:
@@ -172,7 +172,7 @@ func newGiftView(w *words, gift *donationsv1.DonationStatus) giftView {
 }
 
 // setWayBack leads to the site that the donor came from, else to the campaign's page.
-func (v *giftView) setWayBack(p *page, returnURL, campaignPath string) {
+func (v *donationView) setWayBack(p *page, returnURL, campaignPath string) {
 	if u, err := url.Parse(returnURL); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
 		v.BackURL, v.Back = returnURL, p.T("backToSite", "site", u.Host)
 		return

@@ -80,7 +80,7 @@ func TestGive(t *testing.T) {
 	t.Run("escapes what was typed", func(t *testing.T) {
 		lacks(t, post(t, url.Values{"amount": {`"><script>`}}).body, "<script")
 	})
-	t.Run("says in words why a gift was refused", func(t *testing.T) {
+	t.Run("says in words why a donation was refused", func(t *testing.T) {
 		for _, c := range []struct {
 			failure error
 			status  int
@@ -88,8 +88,8 @@ func TestGive(t *testing.T) {
 		}{
 			{fail(codes.InvalidArgument, "AMOUNT_TOO_SMALL"), 400, "Le plus petit don possible est de 1\u00a0€"},
 			{fail(codes.InvalidArgument, "AMOUNT_TOO_LARGE"), 400, "Le plus grand don possible ici est de 5\u202f000\u00a0€"},
-			{fail(codes.ResourceExhausted, "TOO_MANY_GIFTS", &errdetails.RetryInfo{RetryDelay: durationpb.New(5 * time.Minute)}), 429, "Réessayez dans 5 minutes"},
-			{fail(codes.ResourceExhausted, "TOO_MANY_GIFTS", &errdetails.RetryInfo{RetryDelay: durationpb.New(20 * time.Second)}), 429, "Réessayez dans 20 secondes"},
+			{fail(codes.ResourceExhausted, "TOO_MANY_DONATIONS", &errdetails.RetryInfo{RetryDelay: durationpb.New(5 * time.Minute)}), 429, "Réessayez dans 5 minutes"},
+			{fail(codes.ResourceExhausted, "TOO_MANY_DONATIONS", &errdetails.RetryInfo{RetryDelay: durationpb.New(20 * time.Second)}), 429, "Réessayez dans 20 secondes"},
 			{fail(codes.Unavailable, "STRIPE_UNAVAILABLE"), 503, "Le service de paiement ne répond pas"},
 			{fail(codes.FailedPrecondition, "CAMPAIGN_NOT_OPEN"), 409, "ne prend pas de dons en ce moment"},
 			{fail(codes.Internal, "INTERNAL"), 500, "Quelque chose n’a pas marché"},
@@ -134,14 +134,14 @@ func TestGive(t *testing.T) {
 	})
 }
 
-func TestGiftPage(t *testing.T) {
-	gift := &donationsv1.DonationStatus{}
+func TestDonationPage(t *testing.T) {
+	donation := &donationsv1.DonationStatus{}
 	b := &backend{donationStatus: func(r *donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error) {
-		gift.Name, gift.Amount = r.GetName(), euros(2000)
-		return gift, nil
+		donation.Name, donation.Amount = r.GetName(), euros(2000)
+		return donation, nil
 	}}
 	front := serve(t, b, gateway.Options{})
-	page := front.URL + campaignPath + "/gifts/" + donationID
+	page := front.URL + campaignPath + "/donations/" + donationID
 
 	for _, c := range []struct {
 		outcome donationsv1.DonationOutcome
@@ -152,12 +152,12 @@ func TestGiftPage(t *testing.T) {
 		{donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING, []string{"en cours de confirmation", `http-equiv="refresh"`}, []string{"bien arrivé", "checkout.stripe.com"}},
 		{donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN, []string{"Nous n’avons pas vu de paiement", "Si vous avez annulé, rien n’a été débité.", `href="https://checkout.stripe.com/c/pay/cs_1"`, `http-equiv="refresh"`}, []string{"Merci"}},
 		{donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID, []string{"n’a pas été payé", "Rien n’a été débité.", "Faire un don"}, []string{"Merci", "http-equiv"}},
-		{donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK, []string{"vous a été rendu"}, []string{"Merci", "http-equiv"}},
+		{donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED, []string{"vous a été rendu"}, []string{"Merci", "http-equiv"}},
 	} {
 		t.Run(c.outcome.String(), func(t *testing.T) {
-			gift.Outcome, gift.ReturnUrl, gift.CheckoutUrl = c.outcome, "https://vallon.example/soutenir", ""
+			donation.Outcome, donation.ReturnUrl, donation.CheckoutUrl = c.outcome, "https://vallon.example/soutenir", ""
 			if c.outcome == donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN {
-				gift.CheckoutUrl = "https://checkout.stripe.com/c/pay/cs_1"
+				donation.CheckoutUrl = "https://checkout.stripe.com/c/pay/cs_1"
 			}
 			got := send(t, "GET", page, "")
 			holds(t, got.body, append(c.says, "noindex", `href="https://vallon.example/soutenir"`, "Retourner sur vallon.example")...)
@@ -166,38 +166,38 @@ func TestGiftPage(t *testing.T) {
 				t.Errorf("got %d, Cache-Control %q", got.StatusCode, got.Header.Get("Cache-Control"))
 			}
 			if referrer := got.Header.Get("Referrer-Policy"); referrer != "same-origin" {
-				t.Errorf("the gift's address goes out with Referrer-Policy %q", referrer)
+				t.Errorf("the donation's address goes out with Referrer-Policy %q", referrer)
 			}
 		})
 	}
 	t.Run("says who took it back when a bank did", func(t *testing.T) {
-		gift.Outcome, gift.Disputed = donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK, true
+		donation.Outcome, donation.Disputed = donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED, true
 		got := send(t, "GET", page, "")
 		holds(t, got.body, "Ce don a été contesté", "Le paiement de 20\u00a0€ a été contesté")
 		lacks(t, got.body, "vous a été rendu", "Merci")
-		gift.Disputed = false
+		donation.Disputed = false
 	})
 	t.Run("says that it went back twice, and how", func(t *testing.T) {
 		euros := func(minor int64) *moneyv1.Money { return &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: minor} }
-		gift.Outcome, gift.Disputed = donationsv1.DonationOutcome_DONATION_OUTCOME_GIVEN_BACK, true
-		gift.AmountGivenBack, gift.AmountDisputed = euros(2000), euros(2000)
+		donation.Outcome, donation.Disputed = donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED, true
+		donation.AmountRefunded, donation.AmountDisputed = euros(2000), euros(2000)
 		got := send(t, "GET", page, "")
 		holds(t, got.body, "Ce don vous a été rendu", "deux fois\u00a0: 20\u00a0€ par notre remboursement, et 20\u00a0€ par votre banque")
 		lacks(t, got.body, "a été contesté", "Merci", "Une partie")
-		gift.AmountGivenBack = euros(500)
+		donation.AmountRefunded = euros(500)
 		holds(t, send(t, "GET", page, "").body, "a été contesté", "deux fois\u00a0: 5\u00a0€ par notre remboursement")
-		gift.Outcome, gift.AmountGivenBack, gift.AmountDisputed = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED, nil, euros(800)
+		donation.Outcome, donation.AmountRefunded, donation.AmountDisputed = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED, nil, euros(800)
 		holds(t, send(t, "GET", page, "").body, "est bien arrivé", "reprise par votre banque\u00a0: 8\u00a0€. Il reste un don de 12\u00a0€.")
-		gift.Disputed, gift.AmountDisputed = false, nil
+		donation.Disputed, donation.AmountDisputed = false, nil
 	})
 	t.Run("says what of it went back", func(t *testing.T) {
-		gift.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
-		gift.AmountGivenBack = &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 550}
+		donation.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
+		donation.AmountRefunded = &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 550}
 		holds(t, send(t, "GET", page, "").body, "est bien arrivé", "Une partie vous a été rendue\u00a0: 5,50\u00a0€. Il reste un don de 14,50\u00a0€.")
-		gift.AmountGivenBack = nil
+		donation.AmountRefunded = nil
 		lacks(t, send(t, "GET", page, "").body, "Une partie")
 	})
-	gift.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN
+	donation.Outcome = donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN
 	t.Run("looks again by itself, ever more seldom, and then leaves it to the reader", func(t *testing.T) {
 		address, looks, total := page, 0, 0
 		for {
@@ -228,13 +228,13 @@ func TestGiftPage(t *testing.T) {
 		}
 	})
 	t.Run("speaks the donor's language, unless another is asked for", func(t *testing.T) {
-		gift.Locale = "en"
+		donation.Locale = "en"
 		holds(t, send(t, "GET", page+"?look=1", "", "Accept-Language", "fr").body, "No payment so far")
 		holds(t, send(t, "GET", page+"?look=1&lang=fr", "").body, "Aucun paiement")
 	})
 	t.Run("leads back to the campaign without a return address, and never to a script", func(t *testing.T) {
 		for _, address := range []string{"", "javascript:alert(1)", "//evil.example"} {
-			gift.ReturnUrl = address
+			donation.ReturnUrl = address
 			got := send(t, "GET", page+"?look=1&lang=fr", "")
 			holds(t, got.body, `href="/c/vallon/cameras?lang=fr"`, "Retourner à la collecte")
 			lacks(t, got.body, "javascript:", "evil.example")

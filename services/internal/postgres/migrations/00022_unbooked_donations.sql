@@ -1,6 +1,6 @@
--- Gifts that are paid and not booked, also those that went back before their fee was known.
+-- Donations that are paid and not booked, also those that went back before their fee was known.
 --
--- Safe on a live database: both indexes are small at all times. Writes to gifts wait while they are built,
+-- Safe on a live database: both indexes are small at all times. Writes to donations wait while they are built,
 -- which reads the table once.
 
 -- +goose Up

@@ -1,26 +1,26 @@
--- A gift's payments apart: two of them can be paid, and each goes back, or is disputed, by itself.
+-- A donation's payments apart: two of them can be paid, and each goes back, or is disputed, by itself.
 --
 -- Safe on a live database: columns with constant defaults rewrite nothing, and the new table is filled with the few
--- gifts that were paid in another currency, each looked up by its conversion. Of a gift that was paid twice before,
+-- donations that were paid in another currency, each looked up by its conversion. Of a donation that was paid twice before,
 -- nobody kept what its second payment is: that goes back in Stripe's dashboard, as it had to then. A program of the
--- version before leaves all of it alone; the payment of what it writes is taken for the gift's own.
+-- version before leaves all of it alone; the payment of what it writes is taken for the donation's own.
 
 -- +goose Up
 
--- A payment of which the gift's own row does not tell all: one besides the first, one that was paid in another
+-- A payment of which the donation's own row does not tell all: one besides the first, one that was paid in another
 -- currency, and each that money went back of, also before it was known to be paid.
 CREATE TABLE donations.payments (
     donation            uuid    NOT NULL,
     -- Stripe's, pi_….
     payment_intent_id   text    NOT NULL,
-    -- The gift was paid already.
+    -- The donation was paid already.
     surplus             boolean NOT NULL,
-    -- Its share in the gift's given_back_minor and open_disputes.
-    given_back_minor    bigint  NOT NULL,
+    -- Its share in the donation's refunded_minor and open_disputes.
+    refunded_minor    bigint  NOT NULL,
     open_disputes       integer NOT NULL,
-    -- In the currency that the donor paid in, where that is not the gift's; 0 where it is, or until that is known.
+    -- In the currency that the donor paid in, where that is not the donation's; 0 where it is, or until that is known.
     paid_in_minor       bigint  NOT NULL,
-    given_back_in_minor bigint  NOT NULL,
+    refunded_in_minor bigint  NOT NULL,
     CONSTRAINT payments_pkey PRIMARY KEY (donation, payment_intent_id),
     CONSTRAINT payments_donation_fkey FOREIGN KEY (donation) REFERENCES donations.donations (id),
     CONSTRAINT payments_intent_there CHECK (payment_intent_id <> ''),
@@ -32,7 +32,7 @@ SELECT DISTINCT ON (d.id)
     d.id,
     d.payment_intent_id,
     false,
-    d.given_back_minor,
+    d.refunded_minor,
     d.open_disputes,
     c.paid_minor,
     c.back_minor
@@ -41,7 +41,7 @@ FROM (
         e.donation,
         n.original_currency,
         min(e.effective_at) AS since,
-        (array_agg(n.original_minor ORDER BY e.effective_at, t.id) FILTER (WHERE t.kind = 'gift'))[1] AS paid_minor,
+        (array_agg(n.original_minor ORDER BY e.effective_at, t.id) FILTER (WHERE t.kind = 'donation'))[1] AS paid_minor,
         coalesce(-sum(n.original_minor) FILTER (WHERE t.kind = 'refund'), 0)::bigint AS back_minor
     FROM ledger.conversions AS n
     JOIN ledger.transactions AS t ON t.id = n.transaction_id
@@ -60,7 +60,7 @@ ORDER BY
     d.id,
     c.since;
 
--- Which payment it is of; '' is the gift's own.
+-- Which payment it is of; '' is the donation's own.
 ALTER TABLE donations.refunds ADD COLUMN payment_intent_id text NOT NULL DEFAULT '';
 ALTER TABLE donations.disputes ADD COLUMN payment_intent_id text NOT NULL DEFAULT '';
 

@@ -14,7 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Method is how a gift comes without Stripe.
+// Method is how a donation comes without Stripe.
 type Method string
 
 // The methods.
@@ -35,19 +35,19 @@ var debited = map[Method]ledger.AccountRole{
 	MethodPayeeCheque: ledger.RoleLawyerFees,
 }
 
-// GiftState is how far an offline gift has come.
-type GiftState string
+// DonationState is how far an offline donation has come.
+type DonationState string
 
 // The states; doc.go draws the ways between them.
 const (
-	GiftReceived GiftState = "received"
-	GiftBanked   GiftState = "banked"
-	GiftBounced  GiftState = "bounced"
-	GiftReversed GiftState = "reversed"
+	DonationReceived DonationState = "received"
+	DonationBanked   DonationState = "banked"
+	DonationBounced  DonationState = "bounced"
+	DonationReversed DonationState = "reversed"
 )
 
-// Gift is a gift that did not come through Stripe.
-type Gift struct {
+// Donation is a donation that did not come through Stripe.
+type Donation struct {
 	ID         uuid.UUID
 	Campaign   campaigns.Name
 	Amount     money.Amount
@@ -60,7 +60,7 @@ type Gift struct {
 	// OutsideBooks and Stage are for cheques to the lawyer.
 	OutsideBooks bool
 	Stage        string
-	State        GiftState
+	State        DonationState
 	// Deposit and BankedOn are of a cheque that was banked; BouncedOn of one that came back.
 	Deposit       uuid.UUID
 	BankedOn      Day
@@ -79,30 +79,30 @@ type Gift struct {
 }
 
 // Name returns the resource name.
-func (g Gift) Name() string { return giftName(g.Campaign, g.ID) }
+func (g Donation) Name() string { return donationName(g.Campaign, g.ID) }
 
-func giftName(c campaigns.Name, id uuid.UUID) string {
-	return c.String() + "/offlineGifts/" + id.String()
+func donationName(c campaigns.Name, id uuid.UUID) string {
+	return c.String() + "/offlineDonations/" + id.String()
 }
 
-// reference is the gift's in its book.
-func (g Gift) reference() string { return giftReferencePrefix + g.ID.String() }
+// reference is the donation's in its book.
+func (g Donation) reference() string { return donationReferencePrefix + g.ID.String() }
 
-const giftReferencePrefix = "offline-gift:"
+const donationReferencePrefix = "offline-donation:"
 
-// CreateGift records a gift and books it, safely sent twice. What becomes of it later the caller does not set.
+// CreateDonation records a donation and books it, safely sent twice. What becomes of it later the caller does not set.
 // Errors: those of the proto's method.
-func (s *Service) CreateGift(ctx context.Context, r Request, g Gift) (Gift, error) {
+func (s *Service) CreateDonation(ctx context.Context, r Request, g Donation) (Donation, error) {
 	campaign, err := s.booked(ctx, g.Campaign)
 	if err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
 	days, err := s.calendar(ctx, g.Campaign.Collective)
 	if err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
-	if err := s.checkGift(ctx, g, campaign, days); err != nil {
-		return Gift{}, err
+	if err := s.checkDonation(ctx, g, campaign, days); err != nil {
+		return Donation{}, err
 	}
 	parts := []string{
 		g.Campaign.Campaign, string(g.Amount.Currency), strconv.FormatInt(g.Amount.Minor, 10), string(g.Method), string(g.ReceivedOn),
@@ -112,7 +112,7 @@ func (s *Service) CreateGift(ctx context.Context, r Request, g Gift) (Gift, erro
 		parts = append(parts, "another")
 	}
 	g.ID, g.CreatedBy = s.cfg.NewID(), r.By
-	made, err := s.once(ctx, r, g.Campaign.Collective, "create_gift", g.ID, parts,
+	made, err := s.once(ctx, r, g.Campaign.Collective, "create_donation", g.ID, parts,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			if g.Method == MethodTransfer && !g.Another {
 				if err := lockBankTx(ctx, tx, g.Campaign.Collective); err != nil {
@@ -123,18 +123,18 @@ func (s *Service) CreateGift(ctx context.Context, r Request, g Gift) (Gift, erro
 				}
 			}
 			g.CreateTime = now
-			return s.bookGiftTx(ctx, tx, g, days.start(g.ReceivedOn), "receive_date")
+			return s.bookDonationTx(ctx, tx, g, days.start(g.ReceivedOn), "receive_date")
 		})
 	if err == nil && g.Method == MethodTransfer {
 		err = s.Recognise(ctx, g.Campaign.Collective)
 	}
 	if err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
-	return s.Gift(ctx, g.Campaign, made)
+	return s.Donation(ctx, g.Campaign, made)
 }
 
-func (s *Service) checkGift(ctx context.Context, g Gift, campaign campaigns.Campaign, days calendar) error {
+func (s *Service) checkDonation(ctx context.Context, g Donation, campaign campaigns.Campaign, days calendar) error {
 	if err := checkAmount("amount", g.Amount, campaign.Currency); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *Service) checkGift(ctx context.Context, g Gift, campaign campaigns.Camp
 		return err
 	}
 	if g.Method != MethodPayeeCheque && (g.OutsideBooks || g.Stage != "") {
-		return errs.Invalid("method", "must be a cheque written to the lawyer for a gift outside the books or of a stage")
+		return errs.Invalid("method", "must be a cheque written to the lawyer for a donation outside the books or of a stage")
 	}
 	if err := checkStage(campaign, "stage", g.Stage); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective str
 		switch {
 		case l.open():
 			left++
-		case l.Gift != uuid.Nil, l.Target == TargetUnknownReceipt:
+		case l.Donation != uuid.Nil, l.Target == TargetUnknownReceipt:
 			booked = &l
 		}
 	}
@@ -202,31 +202,31 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective str
 		"%s of %s shows %s and is booked already; unmatch it, or say that this is another.", booked.Name(), booked.BookedOn, booked.Amount)
 }
 
-// bookGiftTx stores a gift that was checked and posts it. field says its day.
-func (s *Service) bookGiftTx(ctx context.Context, tx pgx.Tx, g Gift, effective time.Time, field string) (err error) {
+// bookDonationTx stores a donation that was checked and posts it. field says its day.
+func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, g Donation, effective time.Time, field string) (err error) {
 	if g.book, err = s.openBookTx(ctx, tx, g.Campaign.Collective); err != nil {
 		return err
 	}
-	if err := insertGiftTx(ctx, tx, g); err != nil {
+	if err := insertDonationTx(ctx, tx, g); err != nil {
 		return err
 	}
 	if g.OutsideBooks {
 		return nil
 	}
-	return s.postTx(ctx, tx, g.book, field, pair(g.reference(), ledger.KindGift, effective, ledger.Entry{
+	return s.postTx(ctx, tx, g.book, field, pair(g.reference(), ledger.KindDonation, effective, ledger.Entry{
 		Role: debited[g.Method], Amount: g.Amount,
 		Collective: g.Campaign.Collective, Campaign: g.Campaign.Campaign, Donation: g.ID,
-	}, ledger.Entry{Role: ledger.RoleGifts}))
+	}, ledger.Entry{Role: ledger.RoleDonations}))
 }
 
-// ReverseGift takes back a gift that was entered wrongly, safely sent twice. Errors: those of the proto's method.
-func (s *Service) ReverseGift(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, reason string) (Gift, error) {
-	if _, err := s.once(ctx, r, campaign.Collective, "reverse_gift", id, []string{id.String(), reason},
+// ReverseDonation takes back a donation that was entered wrongly, safely sent twice. Errors: those of the proto's method.
+func (s *Service) ReverseDonation(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, reason string) (Donation, error) {
+	if _, err := s.once(ctx, r, campaign.Collective, "reverse_donation", id, []string{id.String(), reason},
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			if err := lockBankTx(ctx, tx, campaign.Collective); err != nil {
 				return err
 			}
-			g, err := lockGiftTx(ctx, tx, campaign, id)
+			g, err := lockDonationTx(ctx, tx, campaign, id)
 			if err != nil {
 				return err
 			}
@@ -239,18 +239,18 @@ func (s *Service) ReverseGift(ctx context.Context, r Request, campaign campaigns
 			}
 			return s.takeBackTx(ctx, tx, g, reason, now)
 		}); err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
 	// A slip may be what the bank shows only now.
 	if err := s.Recognise(ctx, campaign.Collective); err != nil {
-		return Gift{}, err
+		return Donation{}, err
 	}
-	return s.Gift(ctx, campaign, id)
+	return s.Donation(ctx, campaign, id)
 }
 
-// shownTx reports whether a line of the bank's shows the gift, or the deposit that it was banked with: then the money
+// shownTx reports whether a line of the bank's shows the donation, or the deposit that it was banked with: then the money
 // is there, and what is wrong is something else.
-func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, g Gift) (bool, error) {
+func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, g Donation) (bool, error) {
 	if g.BankLine != uuid.Nil || g.Deposit == uuid.Nil {
 		return g.BankLine != uuid.Nil, nil
 	}
@@ -262,25 +262,25 @@ func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, g Gift) (bool, error) 
 	return taken[m.TransactionID], err
 }
 
-// takeBackTx reverses a gift that is locked, in its state and in the books.
-func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, g Gift, reason string, now time.Time) error {
+// takeBackTx reverses a donation that is locked, in its state and in the books.
+func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, g Donation, reason string, now time.Time) error {
 	switch g.State {
-	case GiftReversed:
-		return errs.Precondition("GIFT_REVERSED", "%s was reversed already.", g.Name())
-	case GiftBounced:
+	case DonationReversed:
+		return errs.Precondition("DONATION_REVERSED", "%s was reversed already.", g.Name())
+	case DonationBounced:
 		return errs.Precondition("CHEQUE_BOUNCED", "%s bounced: it is out of the books already.", g.Name())
 	}
 	if !g.OutsideBooks {
-		if err := s.unbookGiftTx(ctx, tx, g, time.Time{}, ""); err != nil {
+		if err := s.unbookDonationTx(ctx, tx, g, time.Time{}, ""); err != nil {
 			return err
 		}
 	}
-	g.State, g.ReverseReason = GiftReversed, reason
-	return moveGiftTx(ctx, tx, g, now)
+	g.State, g.ReverseReason = DonationReversed, reason
+	return moveDonationTx(ctx, tx, g, now)
 }
 
-// unbookGiftTx reverses the gift and, when it was banked, its place in the deposit. A zero time is now.
-func (s *Service) unbookGiftTx(ctx context.Context, tx pgx.Tx, g Gift, effective time.Time, field string) error {
+// unbookDonationTx reverses the donation and, when it was banked, its place in the deposit. A zero time is now.
+func (s *Service) unbookDonationTx(ctx context.Context, tx pgx.Tx, g Donation, effective time.Time, field string) error {
 	if g.Deposit != uuid.Nil {
 		share := func(role ledger.AccountRole, minor int64) ledger.Entry {
 			return ledger.Entry{

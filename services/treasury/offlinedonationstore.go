@@ -13,8 +13,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// giftColumns is what scanGift reads.
-const giftColumns = `
+// donationColumns is what scanDonation reads.
+const donationColumns = `
 	g.id,
 	g.collective,
 	g.campaign,
@@ -35,13 +35,13 @@ const giftColumns = `
 	coalesce((
 		SELECT l.id
 		FROM treasury.bank_lines AS l
-		WHERE l.offline_gift = g.id
+		WHERE l.offline_donation = g.id
 	), '00000000-0000-0000-0000-000000000000'),
 	g.created_by,
 	g.created_at,
 	g.updated_at`
 
-func scanGift(r pgx.CollectableRow) (g Gift, err error) {
+func scanDonation(r pgx.CollectableRow) (g Donation, err error) {
 	err = r.Scan(&g.ID, &g.Campaign.Collective, &g.Campaign.Campaign, &g.book, &g.Amount.Minor, &g.Amount.Currency, &g.Method,
 		&g.ReceivedOn, &g.Document, &g.Pledge, &g.OutsideBooks, &g.Stage, &g.State, &g.Deposit, &g.BankedOn, &g.BouncedOn,
 		&g.ReverseReason, &g.BankLine, &g.CreatedBy, &g.CreateTime, &g.UpdateTime)
@@ -49,28 +49,28 @@ func scanGift(r pgx.CollectableRow) (g Gift, err error) {
 	return g, err
 }
 
-const giftSQL = `
-SELECT` + giftColumns + `
-FROM treasury.offline_gifts AS g
+const donationSQL = `
+SELECT` + donationColumns + `
+FROM treasury.offline_donations AS g
 WHERE g.id = @id
 	AND g.collective = @collective
 	AND g.campaign = @campaign`
 
-// Gift returns one gift of a campaign; NOT_FOUND when there is none.
-func (s *Service) Gift(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Gift, error) {
-	return oneGift(ctx, s.cfg.Pool, giftSQL, campaign, id)
+// Donation returns one donation of a campaign; NOT_FOUND when there is none.
+func (s *Service) Donation(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
+	return oneDonation(ctx, s.cfg.Pool, donationSQL, campaign, id)
 }
 
-const lockGiftSQL = giftSQL + `
+const lockDonationSQL = donationSQL + `
 FOR NO KEY UPDATE OF g`
 
-// lockGiftTx is Gift for who is going to change it. The row is read again once it is locked, since a line of the
+// lockDonationTx is Donation for who is going to change it. The row is read again once it is locked, since a line of the
 // bank's is no part of it.
-func lockGiftTx(ctx context.Context, tx pgx.Tx, campaign campaigns.Name, id uuid.UUID) (Gift, error) {
-	if _, err := oneGift(ctx, tx, lockGiftSQL, campaign, id); err != nil {
-		return Gift{}, err
+func lockDonationTx(ctx context.Context, tx pgx.Tx, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
+	if _, err := oneDonation(ctx, tx, lockDonationSQL, campaign, id); err != nil {
+		return Donation{}, err
 	}
-	return oneGift(ctx, tx, giftSQL, campaign, id)
+	return oneDonation(ctx, tx, donationSQL, campaign, id)
 }
 
 // querier is a pool or a transaction.
@@ -78,10 +78,10 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-func oneGift(ctx context.Context, db querier, sql string, campaign campaigns.Name, id uuid.UUID) (Gift, error) {
-	g, err := one(ctx, db, scanGift, sql, pgx.NamedArgs{"id": id, "collective": campaign.Collective, "campaign": campaign.Campaign})
+func oneDonation(ctx context.Context, db querier, sql string, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
+	g, err := one(ctx, db, scanDonation, sql, pgx.NamedArgs{"id": id, "collective": campaign.Collective, "campaign": campaign.Campaign})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Gift{}, errs.NotFound(giftName(campaign, id))
+		return Donation{}, errs.NotFound(donationName(campaign, id))
 	}
 	return g, postgres.Error(err)
 }
@@ -105,9 +105,9 @@ func all[T any](ctx context.Context, db querier, scan pgx.RowToFunc[T], sql stri
 	return found, postgres.Error(err)
 }
 
-const listGiftsSQL = `
-SELECT` + giftColumns + `
-FROM treasury.offline_gifts AS g
+const listDonationsSQL = `
+SELECT` + donationColumns + `
+FROM treasury.offline_donations AS g
 WHERE g.collective = @collective
 	AND g.campaign = @campaign
 	AND (g.created_at, g.id) < (@before_time, @before_id)
@@ -116,16 +116,16 @@ ORDER BY
 	g.id DESC
 LIMIT @count`
 
-// Gifts returns up to count gifts of a campaign, those entered last first, before the given one.
-func (s *Service) Gifts(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Gift, error) {
-	return all(ctx, s.cfg.Pool, scanGift, listGiftsSQL, pgx.NamedArgs{
+// Donations returns up to count donations of a campaign, those entered last first, before the given one.
+func (s *Service) Donations(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Donation, error) {
+	return all(ctx, s.cfg.Pool, scanDonation, listDonationsSQL, pgx.NamedArgs{
 		"collective": campaign.Collective, "campaign": campaign.Campaign,
 		"before_time": before.Time, "before_id": before.ID, "count": count,
 	})
 }
 
-const insertGiftSQL = `
-INSERT INTO treasury.offline_gifts (
+const insertDonationSQL = `
+INSERT INTO treasury.offline_donations (
 	id,
 	collective,
 	campaign,
@@ -160,12 +160,12 @@ VALUES (
 	@now
 )`
 
-var giftRefusals = map[string]*errs.Error{
-	"offline_gifts_pledge_key": errs.Precondition("PLEDGE_FULFILLED", "Another gift fulfils the pledge already."),
+var donationRefusals = map[string]*errs.Error{
+	"offline_donations_pledge_key": errs.Precondition("PLEDGE_FULFILLED", "Another donation fulfils the pledge already."),
 }
 
-func insertGiftTx(ctx context.Context, tx pgx.Tx, g Gift) error {
-	_, err := tx.Exec(ctx, insertGiftSQL, pgx.NamedArgs{
+func insertDonationTx(ctx context.Context, tx pgx.Tx, g Donation) error {
+	_, err := tx.Exec(ctx, insertDonationSQL, pgx.NamedArgs{
 		"id":            g.ID,
 		"collective":    g.Campaign.Collective,
 		"campaign":      g.Campaign.Campaign,
@@ -181,7 +181,7 @@ func insertGiftTx(ctx context.Context, tx pgx.Tx, g Gift) error {
 		"created_by":    g.CreatedBy,
 		"now":           g.CreateTime,
 	})
-	return postgres.ErrorFor(err, giftRefusals)
+	return postgres.ErrorFor(err, donationRefusals)
 }
 
 // nullID is NULL for uuid.Nil.
@@ -200,8 +200,8 @@ func nullDay(d Day) *string {
 	return (*string)(&d)
 }
 
-const moveGiftSQL = `
-UPDATE treasury.offline_gifts
+const moveDonationSQL = `
+UPDATE treasury.offline_donations
 SET
 	state = @state,
 	deposit = @deposit,
@@ -211,9 +211,9 @@ SET
 	updated_at = @now
 WHERE id = @id`
 
-// moveGiftTx writes where a gift that is locked has come to.
-func moveGiftTx(ctx context.Context, tx pgx.Tx, g Gift, now time.Time) error {
-	_, err := tx.Exec(ctx, moveGiftSQL, pgx.NamedArgs{
+// moveDonationTx writes where a donation that is locked has come to.
+func moveDonationTx(ctx context.Context, tx pgx.Tx, g Donation, now time.Time) error {
+	_, err := tx.Exec(ctx, moveDonationSQL, pgx.NamedArgs{
 		"id": g.ID, "state": string(g.State), "deposit": nullID(g.Deposit), "banked_on": nullDay(g.BankedOn),
 		"bounced_on": nullDay(g.BouncedOn), "reverse_reason": g.ReverseReason, "now": now,
 	})
