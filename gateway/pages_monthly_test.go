@@ -143,7 +143,7 @@ func TestMonthlyPage(t *testing.T) {
 			t.Errorf("got %d to %q", got.StatusCode, got.Header.Get("Location"))
 		}
 	})
-	t.Run("promises no next donation once its end is wished, before Stripe has heard of it", func(t *testing.T) {
+	t.Run("promises no next donation once its end is pending", func(t *testing.T) {
 		m.donation.ChangePending, m.donation.NextDebitTime = true, nil
 		m.donation.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
 		got := post(t, "open", url.Values{"token": {"secret-3"}})
@@ -189,7 +189,7 @@ func TestMonthlyPage(t *testing.T) {
 		holds(t, forever, "tant que le collectif ne l’a pas repris", "Changer le montant", "Arrêter mon don")
 		lacks(t, forever, "Prochain don")
 	})
-	t.Run("while the account is disconnected takes a wish, and does not say that it is done", func(t *testing.T) {
+	t.Run("while the account is disconnected takes a change, and does not say that it is done", func(t *testing.T) {
 		ahead := open(t, func(g *recurringv1.RecurringDonation) { g.AccountDisconnected = true })
 		holds(t, ahead, "Ce sera fait dès que le compte du collectif sera reconnecté", "Arrêter mon don")
 		lacks(t, ahead, "Continuer chez Stripe", "Rien de plus ne sera débité")

@@ -71,7 +71,7 @@ func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
 	if err := e.donations.endOfClosedCampaigns(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := e.pool.Query(t.Context(), dueWishesSQL, pgx.NamedArgs{"now": now, "livemode": false, "count": recurringCount})
+	rows, err := e.pool.Query(t.Context(), dueChangesSQL, pgx.NamedArgs{"now": now, "livemode": false, "count": recurringCount})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package donations takes donations: from the wish to give, over Stripe Checkout, to what became of it.
+// Package donations takes donations: from their start, over Stripe Checkout, to what became of each.
 //
 // # What it owns
 //
@@ -105,52 +105,9 @@
 //
 // # Monthly donations
 //
-// A monthly donation ([Recurring]) is a subscription at Stripe, and each of its paid invoices is one donation: the first is
-// the donation that its donor started, whose id it has, and each other one a row of its own, unique by account and
-// invoice. [Service.ApplyInvoice] makes it so, whoever calls it: an event, the sync that found the charge of an
-// invoice, or upkeep. The subscription's id leads there, by what the first month's session said, which is read when an
-// invoice comes before its event. An unpaid month is no donation: members are told of it once.
-//
-//	created --> active <--> past_due --> canceled
-//	   |                       ^
-//	   +--> expired -----------+   (paid after all)
-//
-// An end or a change is a wish that is stored, then done at Stripe after a look at how the subscription stands
-// ([Service.EndRecurring], [Service.ChangeRecurring]), and done again by upkeep until it is: see recurringwish.go.
-// Upkeep ([Service.KeepRecurring]) also wishes the end of what closed campaigns, and those past their deadline,
-// leave, at once where the last month was refused meanwhile; a paused campaign's monthly donations go on. Stripe is asked about those that nothing was heard of after
-// their period. Readings have no order of their own: one counts only for the version of the row that was there before
-// it began, else the subscription is read again. While the collective's account is disconnected nothing is asked or told:
-// a wish is kept as it is, said to be pending, and carried out by the first round of upkeep after the account is connected
-// again. No link is mailed meanwhile, since only Stripe knows the address.
-//
-// Members can set more in Stripe's dashboard: an end on any day (cancel_at), and a pause of the collection. Both are read
-// with the subscription and told, with when the next month is taken. An end in the period that is under way counts as one
-// with the month; a later one leaves months in between, which the donor may still change, and gives way to an earlier
-// wish.
-//
-// Members are told of each end once, by its reason (recurringend.go): what a closed campaign ends is one notice, and of
-// many that end on a day the first ones are told one by one.
-//
-// An end "with the month" that comes while the next month's invoice is a draft, an hour, is an end at once: the month
-// that is paid for is over, and cancel_at_period_end would hold for the one after, with the draft taken. Stripe deletes
-// no draft of a subscription, and to finalize it in order to void it could charge it in between; canceling stops the
-// collection of all its invoices in one call. What was charged before the wish came stays a donation, as it is a debit that
-// is at the bank already. Where such a debit is refused after all, the end becomes one at once, since Stripe would try
-// it again until the month is over.
-//
-// A debit takes days, of a first month and of each renewal. Nothing fails meanwhile, and a first month that the bank
-// refused has failed only when its invoice says that nobody will try again: its donor must not be asked twice. Money
-// that arrived pays its month whatever became of the invoice, which members may have voided or given up while the
-// debit was at the bank: so no charge waits for an invoice to be paid. A month that was paid in the donor's own
-// currency is what it brought in the campaign's; the first one is what was agreed on.
-//
-// Donors have no account: a link is mailed to the address that Stripe has, read at that moment and kept nowhere;
-// its token, of which only a hash is kept, is good once, and opens a page for half an hour. All that the page shows is
-// read before the link is used up, so that a failing read leaves it good. There is no recovery of
-// expired pages for monthly donations: each visit would make a subscription more.
-//
-// Whoever locks a monthly donation and its first donation locks the first donation before it.
+// A monthly donation is a [Recurring]: a subscription at Stripe, and a row here under the id of its first donation. Each
+// paid invoice is a [Donation] of its own. Its states, its invariants and how a pending change is applied stand at
+// [Recurring]; the files are recurring*.go.
 //
 // # Neighbours
 //

@@ -101,7 +101,7 @@ func (d Donation) FullyReturned() bool { return d.refundedMinor+d.disputedMinor 
 // Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d.ID.String() }
 
-// Intent is the wish to give.
+// Intent is what a donor asks for.
 type Intent struct {
 	Campaign campaigns.Name
 	// RequestID is made by the caller, one for each donation that somebody wants to make.

@@ -13,7 +13,44 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Recurring is a monthly donation: a subscription at Stripe. Each of its paid invoices is a [Donation].
+// Recurring is a monthly donation: a subscription at Stripe, with the id of its first donation. Each paid invoice is one
+// [Donation]: the first invoice pays the donation that the donor started, and each other one gets a row, unique by Stripe
+// account and invoice ([Service.ApplyInvoice]).
+//
+//	state     meaning                                         next states
+//	created   the first month is not paid                     active, past_due, canceled, expired
+//	expired   its payment page closed unpaid                  active, past_due, canceled (paid after all)
+//	active    the latest month is paid, or its debit is       past_due, canceled
+//	          at the bank
+//	past_due  the latest month could not be collected;        active, canceled
+//	          Stripe tries again for some days
+//	canceled  it has ended                                    none
+//
+// Changes. Another amount and an end are stored as a pending change, then applied at Stripe, and applied again by upkeep
+// until Stripe has them ([Service.ChangeRecurring], [Service.EndRecurring], recurringchange.go). An end supersedes a later
+// end, never an earlier one. While the Stripe account is disconnected a change stays pending, and Stripe is asked nothing.
+//
+// Ends. A closed campaign, and one past its deadline, ends its monthly donations: with the paid month, or at once where the
+// latest month is not paid ([Service.KeepRecurring]). A paused campaign does not. An end with the month that is asked for
+// while the next invoice is a draft is an end at once, since Stripe would charge that draft. A month that was charged before
+// its end was asked for stays a donation, as does a debit that is at the bank; if the bank refuses that debit, the
+// subscription ends at once, because Stripe would collect it again. Members get one notice of each end, with its reason
+// and without the donor (recurringnotice.go). What members set in Stripe's dashboard, an end on a day or a pause, is read
+// with the subscription and shown.
+//
+// Readings. Stripe gives readings of a subscription no order. One is applied only to the version of the row that was there
+// before the reading began; otherwise the subscription is read again. Upkeep reads those that are due: after the end of
+// each period, and daily while one is past due.
+//
+// Debits. A SEPA debit takes days, and meanwhile its month has neither succeeded nor failed. A first month has failed when
+// Stripe has given its invoice up, so that no donor pays twice. Money that arrived pays its month whatever became of the
+// invoice. A month that was paid in the donor's own currency counts what it brought in the campaign's; the first one counts
+// the amount that was agreed on.
+//
+// Donors have no account. A link is mailed to the address that Stripe has, which is read for the mail and not stored. Its
+// token, stored as a hash, is valid once and opens a page for 30 minutes (recurringlink.go).
+//
+// Locks: whoever locks a monthly donation and its first donation locks the first donation first.
 type Recurring struct {
 	// ID is that of its first donation too.
 	ID       uuid.UUID
@@ -44,11 +81,12 @@ type Recurring struct {
 	CreateTime time.Time
 	UpdateTime time.Time
 
-	// wantedMinor and wantedEnd are what Stripe is still to be told: zero when nothing.
-	wantedMinor  int64
-	wantedEnd    wantedEnd
-	wish         int
-	wishFailures int
+	// pendingMinor and pendingEnd are the pending change: the parts of it that Stripe does not have yet; zero for none.
+	// changeNumber grows with each change, and changeFailures counts the attempts to apply it.
+	pendingMinor   int64
+	pendingEnd     pendingEnd
+	changeNumber   int
+	changeFailures int
 	// version is another after each change.
 	version string
 }
@@ -79,8 +117,8 @@ func parseRecurringName(name string) (campaigns.Name, uuid.UUID, error) {
 	return campaign, id, nil
 }
 
-// Pending reports whether something is wanted that Stripe has not been told of yet.
-func (r Recurring) Pending() bool { return r.wantedMinor != 0 || r.wantedEnd != "" }
+// Pending reports whether a change is stored that Stripe does not have yet.
+func (r Recurring) Pending() bool { return r.pendingMinor != 0 || r.pendingEnd != "" }
 
 // running reports whether it goes on, or tries to.
 func (r Recurring) running() bool {
@@ -144,10 +182,10 @@ const (
 	EndedAtStripe     EndReason = "at_stripe"
 )
 
-// wantedEnd is when a monthly donation is to end; "" for not.
-type wantedEnd string
+// pendingEnd is when a pending change ends a monthly donation; "" for not at all.
+type pendingEnd string
 
 const (
-	endNow       wantedEnd = "now"
-	endWithMonth wantedEnd = "period_end"
+	endNow       pendingEnd = "now"
+	endWithMonth pendingEnd = "period_end"
 )

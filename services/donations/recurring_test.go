@@ -266,7 +266,7 @@ func TestMonthlyDonationsOfACampaignWhoseDeadlinePassedEnd(t *testing.T) {
 	}
 }
 
-func TestAWishSurvivesFailures(t *testing.T) {
+func TestAPendingChangeSurvivesFailures(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, Status: 500})
@@ -436,20 +436,20 @@ func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
 		// Somebody takes it to Stripe, and is there when the donor wants something else.
 		e.clock.Advance(time.Minute)
 		now := e.donations.now()
-		r, err := oneRecurring(e.pool.Query(t.Context(), claimWishSQL, pgx.NamedArgs{"id": first.ID, "now": now, "claimed_until": now.Add(wishClaim)}))
+		r, err := oneRecurring(e.pool.Query(t.Context(), claimChangeSQL, pgx.NamedArgs{"id": first.ID, "now": now, "claimed_until": now.Add(changeClaim)}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r := want(last); !r.Pending() {
 			t.Errorf("%d goes to Stripe beside another", last)
 		}
-		if _, err := e.donations.tellStripe(t.Context(), r); err != nil {
+		if _, err := e.donations.changeAtStripe(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.donations.noteWishDone(t.Context(), r); err != nil {
+		if err := e.donations.settleChange(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		e.clock.Advance(wishClaim)
+		e.clock.Advance(changeClaim)
 		e.keep()
 		if r := e.recurring(first); r.Pending() || r.Amount.Minor != last || e.sim.Subscriptions("")[0].AmountMinor != last {
 			t.Errorf("%+v, and at Stripe %+v; want %d", r, e.sim.Subscriptions("")[0], last)

@@ -333,7 +333,7 @@ func TestManyEndsAreFewNotices(t *testing.T) {
 	}
 }
 
-// The month's debit is refused after its end was wished: Stripe would try it again until the end of the month.
+// The month's debit is refused after its end became pending: Stripe would try it again until the end of the month.
 func TestARefusedDebitIsNotTriedAgainAfterTheEnd(t *testing.T) {
 	for _, reason := range []EndReason{EndedByCollective, EndedByDonor} {
 		t.Run(string(reason), func(t *testing.T) {

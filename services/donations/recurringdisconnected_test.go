@@ -59,9 +59,9 @@ func (e *env) answer(first Donation) *recurringv1.RecurringDonation {
 	return answer
 }
 
-// What a donor or a member wants while the account is disconnected is kept, and done with the first round after it is
-// connected again, in whatever order the wishes came and however often each.
-func TestAWishWaitsForTheAccount(t *testing.T) {
+// A change that a donor or a member asks for while the account is disconnected stays pending, and the first round of
+// upkeep after the reconnection applies it, in whatever order the changes came and however often each.
+func TestAPendingChangeWaitsForTheAccount(t *testing.T) {
 	stop := func(e *env, first Donation) (Recurring, error) {
 		return e.donations.EndRecurring(t.Context(), vallon, first.ID, false, EndedByDonor)
 	}
@@ -72,8 +72,8 @@ func TestAWishWaitsForTheAccount(t *testing.T) {
 		return e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
 	}
 	for name, c := range map[string]struct {
-		wishes []func(*env, Donation) (Recurring, error)
-		want   func(Recurring, stripesim.Subscription) bool
+		changes []func(*env, Donation) (Recurring, error)
+		want    func(Recurring, stripesim.Subscription) bool
 	}{
 		"a stop": {
 			[]func(*env, Donation) (Recurring, error){stop},
@@ -111,9 +111,9 @@ func TestAWishWaitsForTheAccount(t *testing.T) {
 			first, _ := e.connectedMonthly()
 			e.connect(false)
 			before := len(e.sim.Requests())
-			for _, wish := range c.wishes {
+			for _, change := range c.changes {
 				for range 2 {
-					r, err := wish(e, first)
+					r, err := change(e, first)
 					if err != nil || !r.Pending() {
 						t.Fatalf("%+v, %v", r, err)
 					}
@@ -138,8 +138,9 @@ func TestAWishWaitsForTheAccount(t *testing.T) {
 	}
 }
 
-// Stripe's "no access" is the first that is heard of it: that is no failure to be tried again ever more rarely.
-func TestAWishFindsOutThatTheAccountIsDisconnected(t *testing.T) {
+// Stripe's "no access" may be the first sign of a disconnected account. It is no failure of the change, after which the next
+// attempts would be further and further apart.
+func TestAPendingChangeFindsTheAccountDisconnected(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.connectedMonthly()
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/subscriptions", Status: http.StatusForbidden, Code: "account_invalid"})
@@ -158,7 +159,7 @@ func TestAWishFindsOutThatTheAccountIsDisconnected(t *testing.T) {
 	}
 }
 
-// A wish that failed before waits no longer than one that did not.
+// A change whose attempt failed before the account was disconnected is due with the reconnection, as any other.
 func TestMonthlyDonationsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.connectedMonthly()

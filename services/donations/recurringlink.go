@@ -213,7 +213,7 @@ SET used_at = @now` + linkHolds
 // Opened is what a link opens.
 type Opened struct {
 	Recurring Recurring
-	// Disconnected: the collective's Stripe account is, so that a wish waits until it is connected again.
+	// Disconnected: the collective's Stripe account is disconnected, so a pending change waits until it is connected again.
 	Disconnected bool
 	// Token is the open page's, until ExpireTime.
 	Token      string

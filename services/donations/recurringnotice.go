@@ -14,7 +14,7 @@ import (
 )
 
 // Members are told of each monthly donation that ended: which, how much, since when and why, and never whose. What ends
-// with its campaign is one notice, when the end is wished. Somebody can end a thousand in Stripe's dashboard as well, so
+// with its campaign is one notice, made when that end becomes pending. Somebody can end a thousand in Stripe's dashboard as well, so
 // no more than maxEndsTold are told one by one on a day, and the others of that day are one notice together.
 
 const maxEndsTold = 20

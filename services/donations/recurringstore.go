@@ -18,7 +18,7 @@ const recurringColumns = `
 	r.id,
 	r.collective,
 	r.campaign,
-	coalesce(r.wanted_amount_minor, r.amount_minor),
+	coalesce(r.pending_amount_minor, r.amount_minor),
 	r.currency,
 	r.locale,
 	r.stripe_account,
@@ -31,14 +31,14 @@ const recurringColumns = `
 	r.cancel_at,
 	r.paused,
 	r.resumes_at,
-	CASE WHEN r.wanted_end IS NULL THEN r.next_debit_at END,
+	CASE WHEN r.pending_end IS NULL THEN r.next_debit_at END,
 	r.debit_pending,
 	r.ended_at,
 	r.end_reason,
-	coalesce(r.wanted_amount_minor, 0),
-	coalesce(r.wanted_end, ''),
-	r.wish,
-	r.wish_failures,
+	coalesce(r.pending_amount_minor, 0),
+	coalesce(r.pending_end, ''),
+	r.change_number,
+	r.change_failures,
 	r.created_at,
 	r.updated_at,
 	r.xmin::text`
@@ -48,7 +48,7 @@ func scanRecurring(row pgx.CollectableRow) (Recurring, error) {
 	var periodEnd, cancel, resume, next, end *time.Time
 	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Amount.Minor, &r.Amount.Currency, &r.Locale,
 		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &cancel,
-		&r.Paused, &resume, &next, &r.DebitPending, &end, &r.EndReason, &r.wantedMinor, &r.wantedEnd, &r.wish, &r.wishFailures, &r.CreateTime, &r.UpdateTime, &r.version)
+		&r.Paused, &resume, &next, &r.DebitPending, &end, &r.EndReason, &r.pendingMinor, &r.pendingEnd, &r.changeNumber, &r.changeFailures, &r.CreateTime, &r.UpdateTime, &r.version)
 	r.PeriodEnd, r.CancelTime, r.ResumeTime = fromNull(periodEnd), fromNull(cancel), fromNull(resume)
 	r.NextDebit, r.EndTime = fromNull(next), fromNull(end)
 	r.CreateTime, r.UpdateTime = r.CreateTime.UTC(), r.UpdateTime.UTC()
@@ -83,8 +83,8 @@ func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id 
 	return found[0], err
 }
 
-// foresee notes the end that upkeep is about to wish of a campaign's monthly donations once that is over, as endClosedSQL
-// does: until then nobody shall be told of a next month.
+// foresee sets the pending end that upkeep is about to store for a campaign's monthly donations once the campaign is over,
+// as endClosedSQL does. So no answer promises a next month in between.
 func (s *Service) foresee(ctx context.Context, name campaigns.Name, found []Recurring) error {
 	if len(found) == 0 {
 		return nil
@@ -95,10 +95,10 @@ func (s *Service) foresee(ctx context.Context, name campaigns.Name, found []Recu
 	}
 	for i := range found {
 		r := &found[i]
-		if !r.running() || r.CancelAtPeriodEnd || r.wantedEnd != "" || r.Livemode != s.cfg.Stripe.Livemode() {
+		if !r.running() || r.CancelAtPeriodEnd || r.pendingEnd != "" || r.Livemode != s.cfg.Stripe.Livemode() {
 			continue
 		}
-		r.EndReason, r.wantedEnd, r.NextDebit = EndedByCampaign, endWithMonth, time.Time{}
+		r.EndReason, r.pendingEnd, r.NextDebit = EndedByCampaign, endWithMonth, time.Time{}
 	}
 	return nil
 }

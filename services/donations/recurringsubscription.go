@@ -117,9 +117,9 @@ SET
 	debit_pending = @debit_pending,
 	ended_at = @ended_at,
 	end_reason = @end_reason,
-	wanted_amount_minor = CASE WHEN @state = 'canceled' THEN NULL ELSE r.wanted_amount_minor END,
-	wanted_end = CASE WHEN @state = 'canceled' THEN NULL ELSE r.wanted_end END,
-	wish_at = CASE WHEN @state = 'canceled' THEN NULL ELSE r.wish_at END,
+	pending_amount_minor = CASE WHEN @state = 'canceled' THEN NULL ELSE r.pending_amount_minor END,
+	pending_end = CASE WHEN @state = 'canceled' THEN NULL ELSE r.pending_end END,
+	change_due_at = CASE WHEN @state = 'canceled' THEN NULL ELSE r.change_due_at END,
 	look_at = @look_at,
 	updated_at = @now
 WHERE r.id = @id`
@@ -261,7 +261,7 @@ func (s *Service) holdEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub str
 	if state != RecurringPastDue || !sub.EndsWithPeriod() || r.EndReason == "" || r.EndReason == EndedAtStripe {
 		return nil
 	}
-	_, err := tx.Exec(ctx, wishEndSQL, pgx.NamedArgs{"id": r.ID, "end": string(endNow), "reason": string(r.EndReason), "now": s.now()})
+	_, err := tx.Exec(ctx, setPendingEndSQL, pgx.NamedArgs{"id": r.ID, "end": string(endNow), "reason": string(r.EndReason), "now": s.now()})
 	return postgres.Error(err)
 }
 
@@ -277,12 +277,12 @@ func (s *Service) tellUnpaidTx(ctx context.Context, tx pgx.Tx, r Recurring, sub 
 	})
 }
 
-// endReason is whose wish it was, if it was one of ours, or what Stripe says.
+// endReason returns the reason of an end that began here, and otherwise what Stripe says.
 func endReason(r Recurring, sub stripe.Subscription, state RecurringState) EndReason {
 	switch {
 	case state == RecurringCanceled && sub.EndReason == stripe.PaymentFailed:
 		return EndedByFailure
-	case r.EndReason != "" && (state == RecurringCanceled || sub.Ends() || r.wantedEnd != ""):
+	case r.EndReason != "" && (state == RecurringCanceled || sub.Ends() || r.pendingEnd != ""):
 		return r.EndReason
 	case state == RecurringCanceled, sub.Ends():
 		return EndedAtStripe

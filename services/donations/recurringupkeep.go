@@ -62,9 +62,9 @@ func recurringJob() *river.PeriodicJob {
 	)
 }
 
-// KeepRecurring ends what closed campaigns leave, carries out wishes that wait, asks Stripe about monthly donations that
-// nothing was heard of, and deletes old tokens. It is safe to interrupt and to repeat; two at once do each thing
-// once.
+// KeepRecurring ends the monthly donations of campaigns that are over, applies pending changes, reads monthly donations
+// at Stripe that are due for it, and deletes expired tokens. It is safe to interrupt and to repeat; of two at once each
+// thing is done by one.
 func (s *Service) KeepRecurring(ctx context.Context) error {
 	ctx = stripe.Background(ctx)
 	now := s.now()
@@ -78,20 +78,20 @@ func (s *Service) KeepRecurring(ctx context.Context) error {
 		return fmt.Errorf("forget tokens: %w", postgres.Error(err))
 	}
 	return errors.Join(
-		s.each(ctx, "a wish about a monthly donation waits", dueWishesSQL, s.fulfil),
-		s.each(ctx, "a monthly donation cannot be asked for", dueLooksSQL, s.RefreshRecurring),
+		s.each(ctx, "cannot apply a monthly donation's pending change", dueChangesSQL, s.applyChange),
+		s.each(ctx, "cannot read a monthly donation at Stripe", dueLooksSQL, s.RefreshRecurring),
 	)
 }
 
-// A month that is not paid is not waited for, nor one that was at the bank and was refused after the end was wished.
+// An unpaid month ends at once, also one whose debit the bank refused after its end became pending.
 const endClosedSQL = `
 UPDATE donations.recurring AS r
 SET
-	wanted_end = CASE WHEN r.state = 'past_due' THEN 'now' ELSE 'period_end' END,
+	pending_end = CASE WHEN r.state = 'past_due' THEN 'now' ELSE 'period_end' END,
 	end_reason = CASE WHEN r.cancel_at_period_end AND r.end_reason <> '' THEN r.end_reason ELSE 'campaign_closed' END,
-	wish = r.wish + 1,
-	wish_failures = 0,
-	wish_at = @now,
+	change_number = r.change_number + 1,
+	change_failures = 0,
+	change_due_at = @now,
 	updated_at = @now
 WHERE r.id IN (
 	SELECT o.id
@@ -100,7 +100,7 @@ WHERE r.id IN (
 	WHERE (c.state = 'closed' OR c.deadline <= @now)
 		AND o.state IN ('active', 'past_due')
 		AND (NOT o.cancel_at_period_end OR o.state = 'past_due')
-		AND o.wanted_end IS NULL
+		AND o.pending_end IS NULL
 		AND o.livemode = @livemode
 	ORDER BY o.id
 	LIMIT @count
@@ -110,7 +110,8 @@ RETURNING
 	r.collective,
 	r.campaign`
 
-// endOfClosedCampaigns wishes the end of all monthly donations whose campaign takes no donations any more, and tells members.
+// endOfClosedCampaigns stores a pending end for each monthly donation whose campaign is closed or past its deadline, and
+// tells members.
 func (s *Service) endOfClosedCampaigns(ctx context.Context, now time.Time) error {
 	const batch = 500
 	for {
@@ -153,14 +154,14 @@ const forgetTokensSQL = `
 DELETE FROM donations.manage_tokens
 WHERE expires_at <= @now`
 
-// Of wishes of one time, as a campaign that closes leaves them, first those about which Stripe takes money next.
-const dueWishesSQL = `
+// A campaign that closes leaves many changes that are due at one time: those that Stripe would charge next go first.
+const dueChangesSQL = `
 SELECT r.id
 FROM donations.recurring AS r
-WHERE r.wish_at <= @now
+WHERE r.change_due_at <= @now
 	AND r.livemode = @livemode` + connectedOnly + `
 ORDER BY
-	r.wish_at,
+	r.change_due_at,
 	r.state = 'past_due' DESC,
 	r.period_ends_at,
 	r.id

@@ -89,7 +89,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		Locale:            d.Locale,
 		CreateTime:        timestamppb.New(d.CreateTime),
 		RecurringDonation: recurringOf(d),
-		AmountRefunded:   refunded(d),
+		AmountRefunded:    refunded(d),
 		Disputed:          d.disputedMinor > 0,
 		AmountDisputed:    disputed(d),
 	}, nil
@@ -159,7 +159,7 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 		BookTime:          timestamp(d.BookTime),
 		ExpireTime:        timestamp(d.ExpireTime),
 		RecurringDonation: recurringOf(d),
-		AmountRefunded:   refunded(d),
+		AmountRefunded:    refunded(d),
 		Disputed:          d.disputedMinor > 0,
 		AmountDisputed:    disputed(d),
 		FraudWarning:      d.fraudWarning,

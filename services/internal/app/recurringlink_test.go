@@ -69,7 +69,7 @@ func TestADonorManagesAMonthlyDonationByALink(t *testing.T) {
 		}
 		_, err := change(801_00)
 		wantError(t, err, codes.InvalidArgument, "AMOUNT_TOO_LARGE", "amount.amount_minor")
-		// There and back again, and twice: each is a wish of its own.
+		// There and back again, and twice: each is a change of its own.
 		for _, minor := range []int64{30_00, 20_00, 35_00, 35_00} {
 			r, err := change(minor)
 			if err != nil || r.GetAmount().GetAmountMinor() != minor || r.GetChangePending() || m.atStripe().AmountMinor != minor {

@@ -135,16 +135,16 @@ type SubscriptionChange struct {
 	Account string
 	// Now is the subscription as it was read.
 	Now Subscription
-	// Wish is part of the idempotency key: it grows with each wish, and when Stripe's stored failure must be left
-	// behind.
-	Wish int
+	// Number is part of the idempotency key. The caller counts it up for each change, and for another attempt after an
+	// answer that Stripe repeats under the same key.
+	Number int
 	// Amount is what each period costs from the next on; zero leaves it as it is.
 	Amount money.Amount
 	// CancelAtPeriodEnd ends it with the period that is under way.
 	CancelAtPeriodEnd bool
 }
 
-// ChangeSubscription changes a running subscription, or answers what the same change of the same wish answered
+// ChangeSubscription changes a running subscription, or answers what the same change with the same number answered
 // before. What is paid for already stays as it is: nothing is prorated. One that has ended is Refused.
 func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) (Subscription, error) {
 	params := &stripego.SubscriptionParams{ProrationBehavior: stripego.String("none")}
@@ -170,7 +170,7 @@ func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) 
 	var answer subscriptionAnswer
 	err := c.call(ctx, request{
 		method: http.MethodPost, path: "/v1/subscriptions/" + url.PathEscape(ch.Now.ID), account: ch.Account, body: body,
-		idempotencyKey: fmt.Sprintf("recurring-%s-%d-%s", ch.Now.Recurring, ch.Wish, hex.EncodeToString(hash[:12])),
+		idempotencyKey: fmt.Sprintf("recurring-%s-%d-%s", ch.Now.Recurring, ch.Number, hex.EncodeToString(hash[:12])),
 	}, &answer)
 	return answer.subscription(), err
 }

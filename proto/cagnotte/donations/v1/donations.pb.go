@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/donations/v1/donations.proto
 
-// Donations, from the wish to give to the money's arrival.
+// Donations: how they start, how they are paid, and what became of each.
 
 package donationsv1
 

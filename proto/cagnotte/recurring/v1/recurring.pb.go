@@ -181,10 +181,10 @@ type RecurringDonation struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Whether a change or an end is wanted that Stripe has not been told of yet.
+	// Whether a change or an end is stored that Stripe does not have yet. `amount` is the new amount already.
 	ChangePending bool `protobuf:"varint,11,opt,name=change_pending,json=changePending,proto3" json:"change_pending,omitempty"`
-	// Whether the collective's Stripe account is disconnected: then the rest is what was last known, and a change or an
-	// end that is wanted is carried out once it is connected again.
+	// Whether the collective's Stripe account is disconnected: then the rest is what was last known, and a pending change
+	// is applied once the account is connected again.
 	AccountDisconnected bool `protobuf:"varint,12,opt,name=account_disconnected,json=accountDisconnected,proto3" json:"account_disconnected,omitempty"`
 	// Whether a debit of the latest month is at the donor's bank: that takes about five working days, and until then
 	// the month is neither given nor failed.

@@ -38,13 +38,13 @@ const (
 // Shows monthly donations, changes and ends them.
 //
 // A monthly donation begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
-// paid is a donation of its own. It ends by its donor, by the collective, when the months cannot be paid any
-// more, and at the end of the month that is paid for when its campaign is closed or past its deadline. Donors
-// are to be told so before they begin.
+// paid is a donation of its own. A monthly donation is ended by its donor, by the collective, by Stripe when months stay
+// unpaid, and with the paid month when its campaign is closed or past its deadline. A client must say so to donors before
+// they begin.
 //
-// A wish to change or end one is kept, and carried out at Stripe at once if Stripe answers, and else as soon
-// as it does: `change_pending` says that it is still to be done. So a wish can be sent any number of times. While the
-// collective's Stripe account is disconnected it is kept as well, and carried out once the account is connected again;
+// A change of the amount and an end are stored as a pending change, and applied at Stripe at once if Stripe answers, or
+// as soon as it does: `change_pending` is true until then. A call can be repeated without effect. While the
+// collective's Stripe account is disconnected a change stays pending, and is applied once the account is connected again;
 // Stripe may charge a month before that.
 type RecurringServiceClient interface {
 	// Answers one monthly donation to members.
@@ -187,13 +187,13 @@ func (c *recurringServiceClient) CreatePortalSession(ctx context.Context, in *Cr
 // Shows monthly donations, changes and ends them.
 //
 // A monthly donation begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
-// paid is a donation of its own. It ends by its donor, by the collective, when the months cannot be paid any
-// more, and at the end of the month that is paid for when its campaign is closed or past its deadline. Donors
-// are to be told so before they begin.
+// paid is a donation of its own. A monthly donation is ended by its donor, by the collective, by Stripe when months stay
+// unpaid, and with the paid month when its campaign is closed or past its deadline. A client must say so to donors before
+// they begin.
 //
-// A wish to change or end one is kept, and carried out at Stripe at once if Stripe answers, and else as soon
-// as it does: `change_pending` says that it is still to be done. So a wish can be sent any number of times. While the
-// collective's Stripe account is disconnected it is kept as well, and carried out once the account is connected again;
+// A change of the amount and an end are stored as a pending change, and applied at Stripe at once if Stripe answers, or
+// as soon as it does: `change_pending` is true until then. A call can be repeated without effect. While the
+// collective's Stripe account is disconnected a change stays pending, and is applied once the account is connected again;
 // Stripe may charge a month before that.
 type RecurringServiceServer interface {
 	// Answers one monthly donation to members.

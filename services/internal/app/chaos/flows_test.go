@@ -81,6 +81,6 @@ func (h *history) families() [][]step {
 func (h *history) flowComparisons() []func(context.Context) string {
 	return []func(context.Context) string{
 		h.compareConnection, h.comparePaper, h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareWarnings,
-		h.compareFates, h.compareMonthly, h.compareWishes, h.comparePayouts,
+		h.compareFates, h.compareMonthly, h.compareChanges, h.comparePayouts,
 	}
 }

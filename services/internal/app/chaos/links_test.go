@@ -22,7 +22,7 @@ func (h *history) linkSteps() []step {
 		{"a donor opens a link", 3, h.openLink},
 		{"a donor changes the amount", 3, h.changeMonthly},
 		{"a donor stops", 1, h.stopMonthly},
-		{"the program is killed amid a donor's wish", 1, func() {
+		{"the program is killed while a donor changes or stops", 1, func() {
 			h.killDuring([]func(){h.changeMonthly, h.changeMonthly, h.stopMonthly}[h.dice.IntN(3)], 30)
 		}},
 	}
@@ -36,8 +36,8 @@ type monthlyDonation struct {
 	// page proves the donor's page until pageEnds; empty while there is none.
 	page     string
 	pageEnds time.Time
-	// wishes are the amounts that the donor may have got: the last that was answered, and those that were not.
-	wishes []int64
+	// amounts are what may be given each month: the last amount that was answered, and those without an answer since.
+	amounts []int64
 	// stopped: the donor was told that it ends.
 	stopped bool
 }
@@ -50,7 +50,7 @@ func (h *history) someMonthly(is func(*monthlyDonation) bool) (*monthlyDonation,
 		}
 		name := h.campaign + "/recurringDonations/" + last(d.donation)
 		if !slices.ContainsFunc(h.monthly, func(m *monthlyDonation) bool { return m.name == name }) {
-			h.monthly = append(h.monthly, &monthlyDonation{name: name, wishes: []int64{d.request.GetAmount().GetAmountMinor()}})
+			h.monthly = append(h.monthly, &monthlyDonation{name: name, amounts: []int64{d.request.GetAmount().GetAmountMinor()}})
 		}
 	}
 	some := slices.DeleteFunc(slices.Clone(h.monthly), func(m *monthlyDonation) bool { return !is(m) })
@@ -174,10 +174,10 @@ func (h *history) changeMonthly() {
 	})
 	switch {
 	case err == nil:
-		m.wishes = []int64{minor}
+		m.amounts = []int64{minor}
 		h.note("  … to %d, pending: %v", minor, changed.GetChangePending())
 	case h.unanswered(err):
-		m.wishes = append(m.wishes, minor)
+		m.amounts = append(m.amounts, minor)
 		h.note("  … and is not answered")
 	default:
 		h.pageRefused(m, err)
@@ -215,13 +215,13 @@ func (h *history) pageRefused(m *monthlyDonation, err error) {
 		m.page = ""
 	case "RECURRING_ENDED", "TOO_MANY_CHANGES", "STRIPE_ACCOUNT_DISCONNECTED":
 	default:
-		h.t.Fatalf("a donor's wish was refused: %v", err)
+		h.t.Fatalf("a donor's change was refused: %v", err)
 	}
 	h.note("  … %s", reason)
 }
 
-// compareWishes: a monthly donation that goes on is of what its donor wanted last, and one that its donor stopped does not.
-func (h *history) compareWishes(ctx context.Context) string {
+// compareChanges checks that each monthly donation has its donor's last amount, and that a stopped one has ended.
+func (h *history) compareChanges(ctx context.Context) string {
 	monthly, err := h.monthlyDonations(ctx)
 	if err != nil {
 		return fmt.Sprintf("the monthly donations cannot be read: %v", err)
@@ -236,8 +236,8 @@ func (h *history) compareWishes(ctx context.Context) string {
 				return fmt.Sprintf("%s is %s, and its donor was told that it ends", m.name, r.GetState())
 			case r.GetChangePending():
 				return fmt.Sprintf("%s waits to be changed", m.name)
-			case !slices.Contains(m.wishes, r.GetAmount().GetAmountMinor()):
-				return fmt.Sprintf("%s is of %v, and its donor wants one of %d", m.name, r.GetAmount(), m.wishes)
+			case !slices.Contains(m.amounts, r.GetAmount().GetAmountMinor()):
+				return fmt.Sprintf("%s is of %v, and its donor wants one of %d", m.name, r.GetAmount(), m.amounts)
 			}
 		}
 	}

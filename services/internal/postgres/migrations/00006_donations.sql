@@ -1,4 +1,4 @@
--- Donations, from the wish to give to the money's arrival, and the limit on how often they are started.
+-- Donations, from their start to the money's arrival, and the limit on how often they are started.
 --
 -- Safe on a live database: it only makes new objects, and reads and locks no table that exists.
 --

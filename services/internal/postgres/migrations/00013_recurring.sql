@@ -25,14 +25,14 @@ CREATE TABLE donations.recurring (
     ended_at             timestamptz,
     -- Why it ended, or will; '' while it goes on.
     end_reason           text        NOT NULL DEFAULT '',
-    -- What is wanted of Stripe and not done yet.
-    wanted_amount_minor  bigint,
-    wanted_end           text,
-    -- Grows with each wish, and when Stripe's stored failure must be left behind: part of the idempotency key.
-    wish                 integer     NOT NULL DEFAULT 0,
-    wish_failures        integer     NOT NULL DEFAULT 0,
-    -- When the wish is tried next; NULL when there is none.
-    wish_at              timestamptz,
+    -- The pending change: what was asked for and Stripe does not have yet.
+    pending_amount_minor bigint,
+    pending_end          text,
+    -- Part of the idempotency key: it grows with each change, and after an answer that Stripe repeats under one key.
+    change_number        integer     NOT NULL DEFAULT 0,
+    change_failures      integer     NOT NULL DEFAULT 0,
+    -- When the pending change is applied next; NULL when there is none.
+    change_due_at        timestamptz,
     -- When Stripe is asked, unless something is heard before; NULL once it ended, and before somebody paid.
     look_at              timestamptz,
     created_at           timestamptz NOT NULL,
@@ -47,10 +47,10 @@ CREATE TABLE donations.recurring (
         '', 'donor', 'collective', 'campaign_closed', 'payment_failed', 'at_stripe'
     )),
     CONSTRAINT recurring_ended CHECK ((ended_at IS NOT NULL) = (state = 'canceled')),
-    CONSTRAINT recurring_wanted_amount_positive CHECK (wanted_amount_minor > 0),
-    CONSTRAINT recurring_wanted_end_known CHECK (wanted_end IN ('now', 'period_end')),
-    CONSTRAINT recurring_wish_whole CHECK (
-        (wish_at IS NOT NULL) = (wanted_amount_minor IS NOT NULL OR wanted_end IS NOT NULL)
+    CONSTRAINT recurring_pending_amount_positive CHECK (pending_amount_minor > 0),
+    CONSTRAINT recurring_pending_end_known CHECK (pending_end IN ('now', 'period_end')),
+    CONSTRAINT recurring_pending_change_is_due CHECK (
+        (change_due_at IS NOT NULL) = (pending_amount_minor IS NOT NULL OR pending_end IS NOT NULL)
     ),
     CONSTRAINT recurring_running_is_known CHECK (state NOT IN ('active', 'past_due', 'canceled') OR subscription_id IS NOT NULL)
 );
@@ -59,7 +59,7 @@ CREATE TABLE donations.recurring (
 CREATE INDEX recurring_list_idx ON donations.recurring (collective, campaign, created_at DESC, id DESC);
 
 -- What is to be done, and to be asked for. Small at all times.
-CREATE INDEX recurring_wish_idx ON donations.recurring (wish_at, id) WHERE wish_at IS NOT NULL;
+CREATE INDEX recurring_change_idx ON donations.recurring (change_due_at, id) WHERE change_due_at IS NOT NULL;
 CREATE INDEX recurring_look_idx ON donations.recurring (look_at, id) WHERE look_at IS NOT NULL;
 CREATE INDEX recurring_created_idx ON donations.recurring (id) WHERE state = 'created';
 
@@ -86,11 +86,11 @@ BEGIN
         RAISE EXCEPTION 'a monthly donation does not go from % to %', OLD.state, NEW.state
             USING ERRCODE = 'check_violation', CONSTRAINT = 'recurring_state_forward';
     END IF;
-    IF NEW.wish < OLD.wish
+    IF NEW.change_number < OLD.change_number
         OR (OLD.subscription_id IS NOT NULL AND OLD.subscription_id IS DISTINCT FROM NEW.subscription_id)
         OR (OLD.customer_id IS NOT NULL AND OLD.customer_id IS DISTINCT FROM NEW.customer_id)
     THEN
-        RAISE EXCEPTION 'a wish and a subscription are not taken back'
+        RAISE EXCEPTION 'the number of changes does not fall, and subscription and customer stay'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'recurring_progress_forward';
     END IF;
     RETURN NEW;
@@ -154,7 +154,7 @@ CREATE INDEX manage_tokens_expiry_idx ON donations.manage_tokens (expires_at);
 GRANT SELECT, INSERT ON donations.recurring TO cagnotte_service;
 GRANT UPDATE (
     amount_minor, state, subscription_id, customer_id, cancel_at_period_end, period_ends_at, ended_at, end_reason,
-    wanted_amount_minor, wanted_end, wish, wish_failures, wish_at, look_at, updated_at
+    pending_amount_minor, pending_end, change_number, change_failures, change_due_at, look_at, updated_at
 ) ON donations.recurring TO cagnotte_service;
 GRANT SELECT, INSERT, DELETE ON donations.manage_tokens TO cagnotte_service;
 GRANT UPDATE (used_at) ON donations.manage_tokens TO cagnotte_service;
