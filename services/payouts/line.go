@@ -2,189 +2,12 @@ package payouts
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/internal/errs"
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
-
-// Everybody stands for all collectives and all accounts, and what belongs to none: the operator's view.
-const Everybody = "-"
-
-// nameOf is a payout's resource name as a collective sees it; the operator sees it under [Everybody].
-func nameOf(collective, id string) string {
-	if collective == "" {
-		collective = Everybody
-	}
-	return "collectives/" + collective + "/payouts/" + id
-}
-
-// parseName splits a payout's resource name.
-func parseName(name string) (collective, id string, ok bool) {
-	rest, ok := strings.CutPrefix(name, "collectives/")
-	if !ok {
-		return "", "", false
-	}
-	collective, id, ok = strings.Cut(rest, "/payouts/")
-	return collective, id, ok && collective != "" && id != "" && !strings.Contains(id, "/")
-}
-
-// Position is a payout's place in a list.
-type Position struct {
-	Arrival time.Time
-	ID      string
-}
-
-// newest is before every payout.
-var newest = Position{Arrival: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
-
-const seenPayout = selectPayout + `,
-	coalesce(s.amount_minor, p.amount_minor),
-	(
-		SELECT count(*)
-		FROM payouts.findings AS f
-		WHERE f.account = p.account
-			AND f.payout = p.id
-			AND f.resolved_at IS NULL
-	)
-FROM payouts.payouts AS p
-LEFT JOIN payouts.shares AS s ON s.account = p.account AND s.payout = p.id AND s.collective = @collective
-WHERE (
-		@everybody
-		OR p.account = @account
-			AND (
-				s.collective IS NOT NULL
-				OR @sole AND NOT EXISTS (
-					SELECT
-					FROM payouts.shares AS o
-					WHERE o.account = p.account
-						AND o.payout = p.id
-				)
-			)
-	)`
-
-const listPayoutsSQL = seenPayout + `
-	AND (p.arrival_at, p.id) < (@arrival_at, @id)
-ORDER BY
-	p.arrival_at DESC,
-	p.id DESC
-LIMIT @count`
-
-const seenPayoutSQL = seenPayout + `
-	AND p.id = @id`
-
-// List returns a collective's payouts with its share of each, the newest arrival first, behind a position;
-// [Everybody] has all of all accounts. A payout of which it is not known yet whose it is, is its whole account's.
-// NOT_FOUND when there is no such collective.
-func (s *Service) List(ctx context.Context, collective string, after Position, count int) ([]Payout, error) {
-	args, err := s.seenBy(ctx, collective)
-	if err != nil {
-		return nil, err
-	}
-	args["arrival_at"], args["id"], args["count"] = after.Arrival, after.ID, count
-	rows, err := s.cfg.Pool.Query(ctx, listPayoutsSQL, args)
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	found, err := pgx.CollectRows(rows, scanSeen)
-	return found, postgres.Error(err)
-}
-
-// Get returns a payout with what differs, as a collective sees it; NOT_FOUND when it has no share in it.
-func (s *Service) Get(ctx context.Context, collective, id string) (Payout, error) {
-	args, err := s.seenBy(ctx, collective)
-	if err != nil {
-		return Payout{}, err
-	}
-	args["id"] = id
-	rows, err := s.cfg.Pool.Query(ctx, seenPayoutSQL, args)
-	if err != nil {
-		return Payout{}, postgres.Error(err)
-	}
-	p, err := pgx.CollectExactlyOneRow(rows, scanSeen)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Payout{}, errs.NotFound(nameOf(collective, id))
-	}
-	if err != nil {
-		return Payout{}, postgres.Error(err)
-	}
-	// A difference may be about another collective's donation.
-	if collective == Everybody || p.Share == p.Amount {
-		p.Findings, err = s.findings(ctx, p)
-	}
-	return p, err
-}
-
-func (s *Service) seenBy(ctx context.Context, collective string) (pgx.NamedArgs, error) {
-	if collective == Everybody {
-		return pgx.NamedArgs{"everybody": true, "collective": nil, "account": "", "sole": false}, nil
-	}
-	c, err := s.cfg.Collectives.Get(ctx, collective)
-	if err != nil {
-		return nil, err
-	}
-	owner, err := s.cfg.Collectives.SoleOwner(ctx, c.StripeAccount)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.NamedArgs{
-		"everybody": false, "collective": collective, "account": c.StripeAccount, "sole": owner == collective,
-	}, nil
-}
-
-func scanSeen(row pgx.CollectableRow) (p Payout, err error) {
-	var share int64
-	var open int
-	if err := row.Scan(append(p.targets(), &share, &open)...); err != nil {
-		return Payout{}, err
-	}
-	p = p.read()
-	p.Share.Minor = share
-	switch {
-	case !p.Automatic:
-		p.Reconciliation = ReconciliationNotApplicable
-	case open > 0:
-		p.Reconciliation = ReconciliationDiffers
-	case !p.ReconcileTime.IsZero():
-		p.Reconciliation = ReconciliationMatched
-	default:
-		p.Reconciliation = ReconciliationPending
-	}
-	return p, nil
-}
-
-const openFindingsSQL = `
-SELECT
-	f.problem,
-	f.transaction,
-	f.expected_minor,
-	f.found_minor,
-	f.found_at
-FROM payouts.findings AS f
-WHERE f.account = @account
-	AND f.payout = @payout
-	AND f.resolved_at IS NULL
-ORDER BY
-	f.found_at,
-	f.problem,
-	f.transaction`
-
-func (s *Service) findings(ctx context.Context, p Payout) ([]Finding, error) {
-	rows, err := s.cfg.Pool.Query(ctx, openFindingsSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
-		return f, row.Scan(&f.Problem, &f.Transaction, &f.Expected, &f.Found, &f.Time)
-	})
-	return found, postgres.Error(err)
-}
 
 // LineQuery asks for a page of a payout's lines.
 type LineQuery struct {
@@ -256,7 +79,33 @@ func lineOf(m ledger.Move) Line {
 	return l
 }
 
-// ReadPayout returns a payout as it is in the account, for reports.
-func (s *Service) ReadPayout(ctx context.Context, account, id string) (Payout, error) {
-	return s.get(ctx, account, id)
+// LineKind is what a line of a payout's content is.
+type LineKind string
+
+// The kinds of lines; the first ones are those of the ledger's transactions.
+const (
+	LineDonation = LineKind(ledger.KindDonation)
+	LineRefund   = LineKind(ledger.KindRefund)
+	LineDispute  = LineKind(ledger.KindDispute)
+	LineFee      = LineKind(ledger.KindFee)
+	LineOther    = LineKind(ledger.KindOther)
+	// LinePayout is an earlier payout that came back.
+	LinePayout = LineKind(ledger.KindPayout)
+	// LineUndetailed is all of a payout of which nobody knows what is inside, or not yet.
+	LineUndetailed LineKind = "undetailed"
+	// LineUnexplained is what the known lines leave.
+	LineUnexplained LineKind = "unexplained"
+)
+
+// Line is a part of a payout: Net is Gross less Fee, in minor units of its currency, and the nets of all lines sum
+// to the payout, or to a collective's share of it.
+type Line struct {
+	Kind LineKind
+	// Transaction is the reference in the ledger, and the balance transaction's id; empty for what has none.
+	Transaction string
+	// Time is when it happened; zero for what has no transaction.
+	Time time.Time
+	// Collective, Campaign and Donation are a donation's; empty and "" when it belongs to none.
+	Collective, Campaign, Donation string
+	Gross, Fee, Net                int64
 }

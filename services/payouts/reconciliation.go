@@ -237,3 +237,72 @@ func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error 
 	}
 	return nil
 }
+
+// Reconciliation says whether a payout is, to the cent, what the books have of its content.
+type Reconciliation int
+
+// The states of a reconciliation.
+const (
+	// ReconciliationPending: Stripe has not told yet what is inside, or not all of it is in the books yet.
+	ReconciliationPending Reconciliation = iota + 1
+	// ReconciliationMatched: all is equal.
+	ReconciliationMatched
+	// ReconciliationDiffers: see the findings.
+	ReconciliationDiffers
+	// ReconciliationNotApplicable: nobody knows what is inside, since it was made by hand.
+	ReconciliationNotApplicable
+)
+
+// Problem is a kind of difference.
+type Problem string
+
+// The problems. Each finding has what Stripe says as Expected and what stands in the books as Found.
+const (
+	// ProblemSum: what is inside does not sum to the payout. Found is the sum.
+	ProblemSum Problem = "sum"
+	// ProblemOwn: the payout's own balance transaction is booked with another amount.
+	ProblemOwn Problem = "own"
+	// ProblemAmount: a balance transaction is booked with another net amount.
+	ProblemAmount Problem = "amount"
+	// ProblemFee: a balance transaction is booked with another fee.
+	ProblemFee Problem = "fee"
+	// ProblemMissing: a balance transaction is not in the books, long after.
+	ProblemMissing Problem = "missing"
+)
+
+// Finding is a difference between a payout and the books, in minor units of the payout's currency.
+type Finding struct {
+	Problem Problem
+	// Transaction is the balance transaction in question; empty when it is the payout as a whole.
+	Transaction     string
+	Expected, Found int64
+	// Time is when it was found first.
+	Time time.Time
+}
+
+const openFindingsSQL = `
+SELECT
+	f.problem,
+	f.transaction,
+	f.expected_minor,
+	f.found_minor,
+	f.found_at
+FROM payouts.findings AS f
+WHERE f.account = @account
+	AND f.payout = @payout
+	AND f.resolved_at IS NULL
+ORDER BY
+	f.found_at,
+	f.problem,
+	f.transaction`
+
+func (s *Service) findings(ctx context.Context, p Payout) ([]Finding, error) {
+	rows, err := s.cfg.Pool.Query(ctx, openFindingsSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
+		return f, row.Scan(&f.Problem, &f.Transaction, &f.Expected, &f.Found, &f.Time)
+	})
+	return found, postgres.Error(err)
+}

@@ -55,8 +55,6 @@ func (s *Service) counted(err error) error {
 	return err
 }
 
-func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
-
 const addAccountSQL = `
 INSERT INTO payouts.accounts (account)
 VALUES (@account)

@@ -237,9 +237,3 @@ func (s *Service) hearingFailed(ctx context.Context, account string, began time.
 	_, err := s.cfg.Pool.Exec(ctx, hearLaterSQL, pgx.NamedArgs{"account": account, "pause": hearAgain})
 	return postgres.Error(err)
 }
-
-func (s *Service) setConnected(ctx context.Context, account string, is bool, at time.Time) error {
-	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.cfg.Collectives.SetConnectedTx(ctx, tx, account, is, at)
-	})
-}

@@ -64,3 +64,70 @@ func (s *Service) reconnect(ctx context.Context) error {
 	}
 	return failed
 }
+
+const hearSoonSQL = `
+UPDATE webhooks.accounts AS a
+SET hear_next_at = '-infinity'
+WHERE a.account = @account`
+
+// storeConnection notes that an account was disconnected, or connected again, where it is received: it takes no
+// call to Stripe, and no job reads an account that is not connected. Of two within a second nobody can tell which was
+// the last, so Stripe is asked next; and what was missed in between is heard.
+func (s *Service) storeConnection(ctx context.Context, row eventRow) (stored bool, err error) {
+	row.state = StateApplied
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		keys, err := storeTx(ctx, tx, []eventRow{row})
+		if stored = keys[row.eventKey]; err != nil || !stored {
+			return err
+		}
+		if _, err := tx.Exec(ctx, hearSoonSQL, pgx.NamedArgs{"account": row.account}); err != nil {
+			return postgres.Error(err)
+		}
+		return s.cfg.Collectives.SetConnectedTx(ctx, tx, row.account, row.kind == typeAuthorized, row.created)
+	})
+	return stored, err
+}
+
+func (s *Service) setConnected(ctx context.Context, account string, is bool, at time.Time) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		return s.cfg.Collectives.SetConnectedTx(ctx, tx, account, is, at)
+	})
+}
+
+const ignoreAccountSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'ignored',
+	next_attempt_at = NULL,
+	failure_reason = @reason,
+	finished_at = @now
+WHERE e.account = @account
+	AND e.next_attempt_at IS NOT NULL`
+
+// ignoreAccount is for a connected account that no collective has, such as one that another product of the
+// operator's connected, or that is disconnected.
+func (s *Service) ignoreAccount(ctx context.Context, account string) error {
+	tag, err := s.cfg.Pool.Exec(ctx, ignoreAccountSQL, pgx.NamedArgs{"account": account, "reason": reasonUnknownAccount, "now": s.now()})
+	s.metrics.finished.WithLabelValues("ignored").Add(float64(tag.RowsAffected()))
+	return postgres.Error(err)
+}
+
+// The reason is a constant, as in the index.
+const reviveEventsSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'received',
+	attempts = 0,
+	next_attempt_at = '-infinity',
+	failure_reason = '',
+	finished_at = NULL
+WHERE e.account = @account
+	AND e.failure_reason = 'UNKNOWN_ACCOUNT'`
+
+// reviveEvents lets wait again what was ignored while no collective had the account: Stripe's list does not bring
+// what is here, and some of it moved no money. It is done whenever the account is read, and not when it is connected
+// again, which more than one place finds out, perhaps right before somebody else ignores the last of it.
+func (s *Service) reviveEvents(ctx context.Context, account string) error {
+	_, err := s.cfg.Pool.Exec(ctx, reviveEventsSQL, pgx.NamedArgs{"account": account})
+	return postgres.Error(err)
+}

@@ -1,6 +1,10 @@
 package webhooks
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
 
 // unsubscribed are event types that are understood, and that an endpoint of the API version we speak cannot ask
 // for: charge.refund.updated says the same there.
@@ -18,4 +22,96 @@ func EventTypes(endpoint Endpoint) []string {
 	}
 	slices.Sort(types)
 	return types
+}
+
+// step is what it takes to apply an event.
+type step string
+
+const (
+	// stepSession moves a donation, by what the event says of its Checkout Session.
+	stepSession step = "session"
+	// stepDecline counts a payment that was refused on its donation.
+	stepDecline step = "decline"
+	// stepObject names an object that is to be read again, by the reader of its kind.
+	stepObject step = "object"
+	// stepHint says that money moved: the next sync sees it.
+	stepHint step = "hint"
+	stepNone step = "none"
+)
+
+const (
+	typeCompleted      = "checkout.session.completed"
+	typeAsyncSucceeded = "checkout.session.async_payment_succeeded"
+	typeAsyncFailed    = "checkout.session.async_payment_failed"
+	typeExpired        = "checkout.session.expired"
+	typeDeclined       = "payment_intent.payment_failed"
+	typeProcessing     = "payment_intent.processing"
+	typeAuthorized     = "account.application.authorized"
+	typeDeauthorized   = "account.application.deauthorized"
+)
+
+// steps are the event types that matter. All others are stored and ignored: payment_intent.succeeded, for instance,
+// says nothing that a session or a charge does not say as well. stripe-go v76 has no constant for some.
+var steps = map[string]step{
+	typeCompleted:      stepSession,
+	typeAsyncSucceeded: stepSession,
+	typeAsyncFailed:    stepSession,
+	typeExpired:        stepSession,
+	typeDeclined:       stepDecline,
+	// A debit is at the bank. Of a single donation its session says so.
+	typeProcessing: stepObject,
+
+	typeAuthorized:   stepNone,
+	typeDeauthorized: stepNone,
+
+	"account.updated": stepObject,
+
+	"charge.succeeded":                  stepHint,
+	"charge.updated":                    stepHint,
+	"charge.captured":                   stepHint,
+	"charge.refunded":                   stepObject,
+	"charge.refund.updated":             stepObject,
+	"refund.created":                    stepObject,
+	"refund.updated":                    stepObject,
+	"refund.failed":                     stepObject,
+	"charge.dispute.created":            stepObject,
+	"charge.dispute.updated":            stepObject,
+	"charge.dispute.closed":             stepObject,
+	"charge.dispute.funds_withdrawn":    stepObject,
+	"charge.dispute.funds_reinstated":   stepObject,
+	"radar.early_fraud_warning.created": stepObject,
+	"radar.early_fraud_warning.updated": stepObject,
+	"payout.created":                    stepObject,
+	"payout.updated":                    stepObject,
+	"payout.paid":                       stepObject,
+	"payout.failed":                     stepObject,
+	"payout.canceled":                   stepObject,
+	"payout.reconciliation_completed":   stepObject,
+	// invoice.payment_succeeded says what invoice.paid says, and other invoice events say nothing of money.
+	"invoice.paid":                  stepObject,
+	"invoice.payment_failed":        stepObject,
+	"customer.subscription.created": stepObject,
+	"customer.subscription.updated": stepObject,
+	"customer.subscription.deleted": stepObject,
+	"topup.succeeded":               stepHint,
+	"topup.reversed":                stepHint,
+}
+
+// sort says what is to be done with an event, and what its object says if that is needed; a reason that is not empty
+// means: ignore it.
+func sort(e stripe.Event, livemode bool) (s step, o stripe.Object, ignore string) {
+	s, known := steps[e.Type]
+	switch {
+	// A live Connect endpoint also gets test events.
+	case e.Livemode != livemode:
+		return stepNone, o, reasonOtherLivemode
+	// Only a connected account can be disconnected.
+	case !known, s == stepNone && e.Account == "":
+		return stepNone, o, reasonUnknownType
+	}
+	o = e.Object()
+	if s == stepSession && o.Session == nil || s == stepObject && o.ID == "" || e.Type == typeProcessing && o.Invoice == "" {
+		return stepNone, stripe.Object{}, reasonUnknownType
+	}
+	return s, o, ""
 }

@@ -93,11 +93,6 @@ func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	)}
 }
 
-const addAccountSQL = `
-INSERT INTO webhooks.accounts (account)
-VALUES (@account)
-ON CONFLICT (account) DO NOTHING`
-
 const lockAccountSQL = `
 SELECT a.account
 FROM webhooks.accounts AS a

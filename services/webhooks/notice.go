@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -52,6 +53,35 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 		}
 		told[once] = true
 		if err := s.tellTx(ctx, tx, n, readers...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellTx tells each reader once: a collective, or the operator, who is "".
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n collectives.Notice, readers ...string) error {
+	slices.Sort(readers)
+	for _, n.Collective = range slices.Compact(readers) {
+		if err := s.cfg.Collectives.TellTx(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellOddTx tells the operator, and the collective that has the account alone, of what is parked for its shape: no try
+// will book it before the program knows the shape.
+func (s *Service) tellOddTx(ctx context.Context, tx pgx.Tx, owners collectives.Owners, parked []parking) error {
+	for _, p := range parked {
+		if p.reason != reasonUnexpectedShape {
+			continue
+		}
+		n := collectives.Notice{Kind: collectives.NoticeStripeMoneyParked, Key: p.id, Transactions: []string{p.id}}
+		if p.moved != nil {
+			n.Amount = *p.moved
+		}
+		if err := s.tellTx(ctx, tx, n, owners.At(s.now()), ""); err != nil {
 			return err
 		}
 	}

@@ -2,12 +2,10 @@ package webhooks
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -59,35 +57,6 @@ func (s *Service) readable(ctx context.Context, account string, fresh []stripe.B
 		odd = append(odd, park(t, reasonUnexpectedShape))
 	}
 	return good, odd
-}
-
-// tellOddTx tells the operator, and the collective that has the account alone, of what is parked for its shape: no try
-// will book it before the program knows the shape.
-func (s *Service) tellOddTx(ctx context.Context, tx pgx.Tx, owners collectives.Owners, parked []parking) error {
-	for _, p := range parked {
-		if p.reason != reasonUnexpectedShape {
-			continue
-		}
-		n := collectives.Notice{Kind: collectives.NoticeStripeMoneyParked, Key: p.id, Transactions: []string{p.id}}
-		if p.moved != nil {
-			n.Amount = *p.moved
-		}
-		if err := s.tellTx(ctx, tx, n, owners.At(s.now()), ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tellTx tells each reader once: a collective, or the operator, who is "".
-func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n collectives.Notice, readers ...string) error {
-	slices.Sort(readers)
-	for _, n.Collective = range slices.Compact(readers) {
-		if err := s.cfg.Collectives.TellTx(ctx, tx, n); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 const parkedAmongSQL = `
@@ -206,4 +175,68 @@ func (s *Service) retryParked(ctx context.Context, account string, until time.Ti
 		}
 	}
 	return nil
+}
+
+// Parked is a balance transaction that cannot be booked so far.
+type Parked struct {
+	ID, Account string
+	Reason      string
+	Attempts    int
+	Since, Next time.Time
+}
+
+// ParkedPosition is a parked balance transaction's place in a list.
+type ParkedPosition struct {
+	Since       time.Time
+	Account, ID string
+}
+
+const listParkedSQL = `
+SELECT
+	p.id,
+	p.account,
+	p.reason,
+	p.attempts,
+	p.parked_at,
+	p.next_attempt_at
+FROM webhooks.parked AS p
+WHERE p.account = ANY(@accounts::text[])
+	AND (p.parked_at, p.account, p.id) > (@after_since, @after_account, @after_id)
+ORDER BY
+	p.parked_at,
+	p.account,
+	p.id
+LIMIT @count`
+
+// ListParked returns up to count parked balance transactions behind a place, the longest parked first.
+func (s *Service) ListParked(ctx context.Context, in Scope, after ParkedPosition, count int) ([]Parked, error) {
+	accounts, err := s.scoped(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.cfg.Pool.Query(ctx, listParkedSQL, pgx.NamedArgs{
+		"accounts": accounts, "after_since": after.Since, "after_account": after.Account, "after_id": after.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p Parked, err error) {
+		return p, r.Scan(&p.ID, &p.Account, &p.Reason, &p.Attempts, &p.Since, &p.Next)
+	})
+	return found, postgres.Error(err)
+}
+
+const retryParkedNowSQL = `
+UPDATE webhooks.parked AS p
+SET next_attempt_at = statement_timestamp()
+WHERE p.account = ANY(@accounts::text[])
+RETURNING p.account`
+
+// RetryParked tries all parked balance transactions of the scope again at once. It returns how many there are.
+func (s *Service) RetryParked(ctx context.Context, in Scope) (int, error) {
+	accounts, err := s.scoped(ctx, in)
+	if err != nil {
+		return 0, err
+	}
+	return s.again(ctx, retryParkedNowSQL, pgx.NamedArgs{"accounts": accounts})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -87,14 +86,6 @@ WHERE e.account = ANY(@accounts::text[])
 	AND e.state = 'failed'
 RETURNING e.account`
 
-const namedEventSQL = `
-SELECT` + eventColumns + `
-FROM webhooks.events AS e
-WHERE e.account = ANY(@accounts::text[])
-	AND e.id = @id
-ORDER BY e.account
-LIMIT 1`
-
 // ReplayOne applies one failed event anew, and returns it as it is now; one that has not failed is left alone.
 // NOT_FOUND when there is none of that id in the scope.
 func (s *Service) ReplayOne(ctx context.Context, in Scope, id string) (Event, error) {
@@ -115,68 +106,4 @@ func (s *Service) ReplayOne(ctx context.Context, in Scope, id string) (Event, er
 		return Event{}, errs.NotFound("webhookEvents/" + id)
 	}
 	return e, postgres.Error(err)
-}
-
-// Parked is a balance transaction that cannot be booked so far.
-type Parked struct {
-	ID, Account string
-	Reason      string
-	Attempts    int
-	Since, Next time.Time
-}
-
-// ParkedPosition is a parked balance transaction's place in a list.
-type ParkedPosition struct {
-	Since       time.Time
-	Account, ID string
-}
-
-const listParkedSQL = `
-SELECT
-	p.id,
-	p.account,
-	p.reason,
-	p.attempts,
-	p.parked_at,
-	p.next_attempt_at
-FROM webhooks.parked AS p
-WHERE p.account = ANY(@accounts::text[])
-	AND (p.parked_at, p.account, p.id) > (@after_since, @after_account, @after_id)
-ORDER BY
-	p.parked_at,
-	p.account,
-	p.id
-LIMIT @count`
-
-// ListParked returns up to count parked balance transactions behind a place, the longest parked first.
-func (s *Service) ListParked(ctx context.Context, in Scope, after ParkedPosition, count int) ([]Parked, error) {
-	accounts, err := s.scoped(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.cfg.Pool.Query(ctx, listParkedSQL, pgx.NamedArgs{
-		"accounts": accounts, "after_since": after.Since, "after_account": after.Account, "after_id": after.ID, "count": count,
-	})
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p Parked, err error) {
-		return p, r.Scan(&p.ID, &p.Account, &p.Reason, &p.Attempts, &p.Since, &p.Next)
-	})
-	return found, postgres.Error(err)
-}
-
-const retryParkedNowSQL = `
-UPDATE webhooks.parked AS p
-SET next_attempt_at = statement_timestamp()
-WHERE p.account = ANY(@accounts::text[])
-RETURNING p.account`
-
-// RetryParked tries all parked balance transactions of the scope again at once. It returns how many there are.
-func (s *Service) RetryParked(ctx context.Context, in Scope) (int, error) {
-	accounts, err := s.scoped(ctx, in)
-	if err != nil {
-		return 0, err
-	}
-	return s.again(ctx, retryParkedNowSQL, pgx.NamedArgs{"accounts": accounts})
 }

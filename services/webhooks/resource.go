@@ -2,13 +2,11 @@ package webhooks
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -18,26 +16,6 @@ import (
 
 // objectBatch is how many objects are looked up at once.
 const objectBatch = 500
-
-// reader reads an object again at Stripe, by its id, and brings our side in step with it. It is called with no
-// transaction open, more than once and in any order. ours is false for an object that no collective's donation has
-// to do with. What it returns as an error is tried again with growing pauses.
-type reader func(ctx context.Context, account, id string) (ours bool, err error)
-
-// readers are by the kind of object, Stripe's word, for the events whose step is stepObject.
-func (s *Service) readers() map[string]reader {
-	return map[string]reader{
-		"invoice":                   s.readInvoice,
-		"payment_intent":            s.readPayment,
-		"subscription":              s.cfg.Donations.ReadSubscription,
-		"payout":                    s.readPayout,
-		"account":                   s.readAccount,
-		"charge":                    s.readRefundsOfCharge,
-		"refund":                    s.readRefund,
-		"dispute":                   s.readDispute,
-		"radar.early_fraud_warning": s.readFraudWarning,
-	}
-}
 
 // dueObject is an object that events speak of, with all of those that are due.
 type dueObject struct {
@@ -168,41 +146,4 @@ func (s *Service) applyObject(ctx context.Context, account string, o dueObject, 
 		}
 	}
 	return nil
-}
-
-const finishEventsSQL = `
-UPDATE webhooks.events AS e
-SET
-	state = @state,
-	attempts = e.attempts + 1,
-	next_attempt_at = NULL,
-	failure_reason = @reason,
-	finished_at = @now
-WHERE e.account = @account
-	AND e.id = ANY(@ids::text[])
-	AND e.next_attempt_at IS NOT NULL`
-
-// execer is a pool or a transaction.
-type execer interface {
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}
-
-// finishEventsTx notes the end of events, but of those that somebody else finished, and returns of how many.
-func (s *Service) finishEventsTx(ctx context.Context, in execer, account string, ids []string, state State, reason string) (int64, error) {
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	tag, err := in.Exec(ctx, finishEventsSQL, pgx.NamedArgs{
-		"account": account, "ids": ids, "state": string(state), "reason": reason, "now": s.now(),
-	})
-	if err != nil {
-		return 0, fmt.Errorf("finish events: %w", postgres.Error(err))
-	}
-	return tag.RowsAffected(), nil
-}
-
-func (s *Service) finishEvents(ctx context.Context, account string, ids []string, state State, reason string) error {
-	n, err := s.finishEventsTx(ctx, s.cfg.Pool, account, ids, state, reason)
-	s.metrics.finished.WithLabelValues(string(state)).Add(float64(n))
-	return err
 }

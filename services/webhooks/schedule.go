@@ -4,18 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
-
-// keepEvents is how long finished events are kept: three times as long as Stripe can send them again.
-const keepEvents = 90 * 24 * time.Hour
-
-// forgetCount bounds how many old events one tick deletes.
-const forgetCount = 1000
 
 const restartSQL = `
 UPDATE webhooks.accounts AS a
@@ -112,25 +105,4 @@ func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
 	due = append(due, payouts...)
 	slices.Sort(due)
 	return slices.Compact(due), nil
-}
-
-const forgetEventsSQL = `
-DELETE FROM webhooks.events AS e
-WHERE (e.account, e.id) IN (
-	SELECT
-		o.account,
-		o.id
-	FROM webhooks.events AS o
-	WHERE o.received_at < @before
-		AND o.finished_at IS NOT NULL
-	ORDER BY
-		o.received_at,
-		o.account,
-		o.id
-	LIMIT @count
-)`
-
-func (s *Service) forgetEvents(ctx context.Context) error {
-	_, err := s.cfg.Pool.Exec(ctx, forgetEventsSQL, pgx.NamedArgs{"before": s.now().Add(-keepEvents), "count": forgetCount})
-	return postgres.Error(err)
 }

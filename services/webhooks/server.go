@@ -2,14 +2,15 @@ package webhooks
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/page"
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 type server struct {
@@ -58,75 +59,6 @@ func (s *server) ListEvents(ctx context.Context, req *webhooksv1.ListEventsReque
 	return resp, nil
 }
 
-// listFilter keeps the tokens of other lists out.
-const listFilter = "events "
-
-// Position is an event's place in a list.
-type Position struct {
-	Received    time.Time
-	Account, ID string
-}
-
-// newest is before every event.
-var newest = Position{Received: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
-
-// eventColumns is what scanEvent reads.
-const eventColumns = `
-	e.id,
-	e.account,
-	e.type,
-	e.state,
-	e.attempts,
-	e.failure_reason,
-	e.created_at,
-	e.received_at,
-	e.finished_at`
-
-const selectEventsSQL = `
-SELECT` + eventColumns + `
-FROM webhooks.events AS e
-WHERE (e.received_at, e.account, e.id) < (@received_at, @account, @id)`
-
-const newestEvents = `
-ORDER BY
-	e.received_at DESC,
-	e.account DESC,
-	e.id DESC
-LIMIT @count`
-
-const listEventsSQL = selectEventsSQL + `
-	AND (@state = '' OR e.state = @state)` + newestEvents
-
-// listFailedSQL is what an operator looks for first. The state is in its text, and not an argument, so that
-// every plan of it can use the index of failed events.
-const listFailedSQL = selectEventsSQL + `
-	AND e.state = 'failed'` + newestEvents
-
-// List returns up to count events, newest first, those before the given one; of one state when it is not
-// empty.
-func (s *Service) List(ctx context.Context, state State, before Position, count int) ([]Event, error) {
-	sql := listEventsSQL
-	if state == StateFailed {
-		sql = listFailedSQL
-	}
-	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
-		"state": string(state), "received_at": before.Received, "account": before.Account, "id": before.ID, "count": count,
-	})
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	found, err := pgx.CollectRows(rows, scanEvent)
-	return found, postgres.Error(err)
-}
-
-func scanEvent(r pgx.CollectableRow) (Event, error) {
-	var e Event
-	var finished *time.Time
-	err := r.Scan(&e.ID, &e.Account, &e.Type, &e.State, &e.Attempts, &e.Reason, &e.Created, &e.Received, &finished)
-	e.FinishTime = orZero(finished)
-	return e, err
-}
-
 var statesByProto = map[webhooksv1.EventState]State{
 	webhooksv1.EventState_EVENT_STATE_RECEIVED: StateReceived,
 	webhooksv1.EventState_EVENT_STATE_APPLIED:  StateApplied,
@@ -157,3 +89,171 @@ func toProto(e Event) *webhooksv1.Event {
 	}
 	return p
 }
+
+func (s *server) GetWebhookHealth(ctx context.Context, req *webhooksv1.GetWebhookHealthRequest) (*webhooksv1.WebhookHealth, error) {
+	h, err := s.service.Health(ctx, collectiveIn(req.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	p := healthToProto(h)
+	p.Name = req.GetName()
+	for _, e := range p.GetFailures() {
+		e.Name = strings.TrimSuffix(req.GetName(), "webhookHealth") + "webhookEvents/" + eventIn(e.GetName())
+	}
+	return p, nil
+}
+
+func (s *server) ListWebhookHealth(ctx context.Context, req *webhooksv1.ListWebhookHealthRequest) (*webhooksv1.ListWebhookHealthResponse, error) {
+	accounts, err := s.service.cfg.Collectives.StripeAccounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token := req.GetPageToken(); token != "" {
+		var after string
+		if err := page.Decode(token, healthFilter, &after); err != nil {
+			return nil, err
+		}
+		accounts = slices.DeleteFunc(accounts, func(a string) bool { return a <= after })
+	}
+	resp := &webhooksv1.ListWebhookHealthResponse{}
+	if size := page.Size(req.GetPageSize()); len(accounts) > size {
+		accounts = accounts[:size]
+		resp.NextPageToken = page.Encode(healthFilter, accounts[size-1])
+	}
+	found, err := s.service.Healths(ctx, accounts)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range found {
+		resp.Accounts = append(resp.Accounts, healthToProto(h))
+	}
+	return resp, nil
+}
+
+func (s *server) ReplayEvent(ctx context.Context, req *webhooksv1.ReplayEventRequest) (*webhooksv1.Event, error) {
+	scope, err := s.scope(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.service.ReplayOne(ctx, scope, eventIn(req.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	p := toProto(e)
+	p.Name = req.GetName()
+	return p, nil
+}
+
+func (s *server) ReplayEvents(ctx context.Context, req *webhooksv1.ReplayEventsRequest) (*webhooksv1.ReplayEventsResponse, error) {
+	scope, err := s.scope(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	count, err := s.service.Replay(ctx, scope)
+	return &webhooksv1.ReplayEventsResponse{ReplayedCount: int32(count)}, err
+}
+
+func (s *server) ListParkedTransactions(ctx context.Context, req *webhooksv1.ListParkedTransactionsRequest) (*webhooksv1.ListParkedTransactionsResponse, error) {
+	scope, err := s.scope(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	filter := parkedFilter + req.GetParent()
+	after := ParkedPosition{Since: time.Unix(0, 0)}
+	if token := req.GetPageToken(); token != "" {
+		if err := page.Decode(token, filter, &after.Since, &after.Account, &after.ID); err != nil {
+			return nil, err
+		}
+	}
+	size := page.Size(req.GetPageSize())
+	found, err := s.service.ListParked(ctx, scope, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &webhooksv1.ListParkedTransactionsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(filter, last.Since, last.Account, last.ID)
+	}
+	for _, p := range found {
+		resp.Transactions = append(resp.Transactions, &webhooksv1.ParkedTransaction{
+			BalanceTransaction: p.ID, StripeAccount: p.Account, Reason: p.Reason, Attempts: int32(p.Attempts),
+			ParkTime: timestamppb.New(p.Since), NextAttemptTime: timestamppb.New(p.Next),
+		})
+	}
+	return resp, nil
+}
+
+func (s *server) RetryParkedTransactions(ctx context.Context, req *webhooksv1.RetryParkedTransactionsRequest) (*webhooksv1.RetryParkedTransactionsResponse, error) {
+	scope, err := s.scope(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	count, err := s.service.RetryParked(ctx, scope)
+	return &webhooksv1.RetryParkedTransactionsResponse{RetriedCount: int32(count)}, err
+}
+
+// healthFilter and parkedFilter keep the tokens of other lists out.
+const (
+	healthFilter = "webhook health"
+	parkedFilter = "parked "
+)
+
+// scope is what a name gives power over. Who may use the name was decided at the door.
+func (s *server) scope(ctx context.Context, name string) (Scope, error) {
+	collective := collectiveIn(name)
+	if collective == "" {
+		return Scope{All: true}, nil
+	}
+	account, err := s.service.soleAccount(ctx, collective)
+	return Scope{Account: account}, err
+}
+
+// collectiveIn returns the collective's id in a name that was validated; empty in the operator's.
+func collectiveIn(name string) string {
+	rest, _ := strings.CutPrefix(name, "collectives/")
+	if rest == name {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, "/")
+	return id
+}
+
+func eventIn(name string) string { return name[strings.LastIndex(name, "/")+1:] }
+
+func healthToProto(h Health) *webhooksv1.WebhookHealth {
+	p := &webhooksv1.WebhookHealth{
+		StripeAccount:     h.Account,
+		LastEventTime:     orAbsent(h.LastEvent),
+		LastReceiveTime:   orAbsent(h.LastReceived),
+		ReceivedCount:     h.Received,
+		MissedCount:       h.Missed,
+		WaitingCount:      h.Waiting,
+		WaitingSince:      orAbsent(h.WaitingSince),
+		FailedCount:       h.Failed,
+		DeadCount:         h.Dead,
+		ParkedCount:       h.Parked,
+		LastSyncTime:      orAbsent(h.LastSync),
+		SyncFailures:      int32(h.SyncFailures),
+		SyncFailureReason: h.SyncFailureReason,
+		HeardUntilTime:    orAbsent(h.HeardUntil),
+	}
+	if h.Received > 0 {
+		p.DelayP50, p.DelayP99 = durationpb.New(h.DelayP50), durationpb.New(h.DelayP99)
+	}
+	for _, e := range h.Failures {
+		p.Failures = append(p.Failures, toProto(e))
+	}
+	return p
+}
+
+func orAbsent(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+// listFilter keeps the tokens of other lists out.
+const listFilter = "events "

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
@@ -77,3 +79,15 @@ func New(cfg Config) *Service {
 
 // now is the time as Postgres keeps it.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
+
+// strings runs a query of one column of text.
+func (s *Service) strings(ctx context.Context, sql string, args pgx.NamedArgs) ([]string, error) {
+	rows, err := s.cfg.Pool.Query(ctx, sql, args)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return values, postgres.Error(err)
+}
+
+func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }

@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -22,84 +21,6 @@ const (
 	// applyAtOnce is how many of them are applied in one transaction.
 	applyAtOnce = 200
 )
-
-// Run brings one account in step, once: it applies all events that are due, then reads the balance to its
-// end, even while syncs wait after a failure. It is what the job does, for tests and commands. Two at once,
-// or one beside the job, do no harm.
-func (s *Service) Run(ctx context.Context, account string) error {
-	_, err := s.pass(ctx, account, time.Time{}, true)
-	return err
-}
-
-// pass applies what is due and syncs. It stops between two steps once until, by the wall clock, has passed,
-// unless that is zero. Without force a sync that waits after a failure is left out. A failure of Stripe's is
-// noted on the account and not returned: the events were applied, and the tick tries again. ours is false for
-// an account that no collective has.
-func (s *Service) pass(ctx context.Context, account string, until time.Time, force bool) (ours bool, err error) {
-	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
-	if err != nil {
-		return false, err
-	}
-	if !slices.Contains(accounts, account) {
-		return false, s.ignoreAccount(ctx, account)
-	}
-	if err := s.reviveEvents(ctx, account); err != nil {
-		return true, err
-	}
-	// The list of a long absence leaves the half of a job to what came since: a donation that is paid now waits for no list.
-	hearUntil := until
-	if !until.IsZero() {
-		hearUntil = until.Add(-jobBudget / 2)
-	}
-	if err := s.hear(ctx, account, hearUntil); err != nil {
-		return true, err
-	}
-	if err := s.applySessions(ctx, account, until); err != nil {
-		return true, err
-	}
-	if err := s.applyObjects(ctx, account, until); err != nil {
-		return true, err
-	}
-	return true, s.sync(ctx, account, until, force)
-}
-
-const ignoreAccountSQL = `
-UPDATE webhooks.events AS e
-SET
-	state = 'ignored',
-	next_attempt_at = NULL,
-	failure_reason = @reason,
-	finished_at = @now
-WHERE e.account = @account
-	AND e.next_attempt_at IS NOT NULL`
-
-// ignoreAccount is for a connected account that no collective has, such as one that another product of the
-// operator's connected, or that is disconnected.
-func (s *Service) ignoreAccount(ctx context.Context, account string) error {
-	tag, err := s.cfg.Pool.Exec(ctx, ignoreAccountSQL, pgx.NamedArgs{"account": account, "reason": reasonUnknownAccount, "now": s.now()})
-	s.metrics.finished.WithLabelValues("ignored").Add(float64(tag.RowsAffected()))
-	return postgres.Error(err)
-}
-
-// The reason is a constant, as in the index.
-const reviveEventsSQL = `
-UPDATE webhooks.events AS e
-SET
-	state = 'received',
-	attempts = 0,
-	next_attempt_at = '-infinity',
-	failure_reason = '',
-	finished_at = NULL
-WHERE e.account = @account
-	AND e.failure_reason = 'UNKNOWN_ACCOUNT'`
-
-// reviveEvents lets wait again what was ignored while no collective had the account: Stripe's list does not bring
-// what is here, and some of it moved no money. It is done whenever the account is read, and not when it is connected
-// again, which more than one place finds out, perhaps right before somebody else ignores the last of it.
-func (s *Service) reviveEvents(ctx context.Context, account string) error {
-	_, err := s.cfg.Pool.Exec(ctx, reviveEventsSQL, pgx.NamedArgs{"account": account})
-	return postgres.Error(err)
-}
 
 // The oldest first: what happened together was mostly begun together, and is read together.
 const dueSessionsSQL = `
@@ -198,8 +119,6 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 	return err
 }
 
-func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
-
 // whole reports whether all of the event's session is known: of one in another version only the id was taken, and the
 // link that opens an expired one again is not stored with an event.
 func (e Event) whole() bool {
@@ -246,33 +165,6 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 	return s.applyTogether(ctx, account, []Event{e})
 }
 
-// In the order of ids, so that two who apply the same never wait for one another in a circle.
-const lockEventsSQL = `
-SELECT e.id
-FROM webhooks.events AS e
-WHERE e.account = @account
-	AND e.id = ANY(@ids::text[])
-	AND e.next_attempt_at IS NOT NULL
-ORDER BY e.id
-FOR NO KEY UPDATE`
-
-// lockEventsTx locks the events that nobody has finished, and returns them in their order.
-func lockEventsTx(ctx context.Context, tx pgx.Tx, account string, events []Event) ([]Event, error) {
-	ids := make([]string, len(events))
-	for i, e := range events {
-		ids[i] = e.ID
-	}
-	rows, err := tx.Query(ctx, lockEventsSQL, pgx.NamedArgs{"account": account, "ids": ids})
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	locked, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(locked, e.ID) }), nil
-}
-
 // applyTogether applies events whose sessions are known in one transaction, but those that somebody else finished.
 // One that is refused refuses all.
 func (s *Service) applyTogether(ctx context.Context, account string, events []Event) error {
@@ -287,131 +179,38 @@ func (s *Service) applyTogether(ctx context.Context, account string, events []Ev
 	})
 }
 
-// finishing applies events and notes the end of them in one transaction, so that each counts once; those that
-// somebody else finished are left out. do tells of each whether it is for us.
-func (s *Service) finishing(ctx context.Context, account string, events []Event,
-	do func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error),
-) error {
-	if len(events) == 0 {
-		return nil
+// declinedDonation is the donation whose payment was refused, or Nil. The first month's payment belongs to an invoice, which
+// leads to it; those of later months are tried by Stripe and not by anybody at a page. Nothing proves yet that the
+// invoice is the donation's, whose session tells when it is complete; a decline moves no money, and closes its page at worst.
+func (s *Service) declinedDonation(ctx context.Context, account string, o stripe.Object) (uuid.UUID, error) {
+	if o.Invoice == "" {
+		if o.Donation == uuid.Nil {
+			return uuid.Nil, nil
+		}
+		match, err := s.cfg.Donations.PaymentOf(ctx, account, donations.Payment{Intent: o.ID, Claim: o.Donation})
+		return match.Donation, err
 	}
-	var applied, ignored []string
-	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		due, err := lockEventsTx(ctx, tx, account, events)
-		if err != nil {
-			return err
-		}
-		ours, err := do(ctx, tx, due)
-		if err != nil {
-			return err
-		}
-		applied, ignored = nil, nil
-		for i, e := range due {
-			if ours[i] {
-				applied = append(applied, e.ID)
-			} else {
-				ignored = append(ignored, e.ID)
-			}
-		}
-		if _, err := s.finishEventsTx(ctx, tx, account, applied, StateApplied, ""); err != nil {
-			return err
-		}
-		_, err = s.finishEventsTx(ctx, tx, account, ignored, StateIgnored, reasonNotOurs)
+	invoice, err := s.cfg.Stripe.GetInvoice(ctx, account, o.Invoice)
+	if stripe.KindOf(err) == stripe.Missing {
+		return uuid.Nil, nil
+	}
+	if err != nil || !invoice.First {
+		return uuid.Nil, err
+	}
+	return invoice.Recurring, nil // the id of the first month's donation too
+}
+
+// countDecline counts a refused payment on its donation, in the transaction that finishes the event.
+func (s *Service) countDecline(ctx context.Context, account string, e Event) error {
+	donation, err := s.declinedDonation(ctx, account, e.object)
+	if err != nil {
 		return err
-	})
-	if err == nil {
-		s.metrics.finished.WithLabelValues(string(StateApplied)).Add(float64(len(applied)))
-		s.metrics.finished.WithLabelValues(string(StateIgnored)).Add(float64(len(ignored)))
 	}
-	return err
-}
-
-const lockAttemptsSQL = `
-SELECT e.attempts
-FROM webhooks.events AS e
-WHERE e.account = @account
-	AND e.id = @id
-	AND e.next_attempt_at IS NOT NULL
-FOR NO KEY UPDATE`
-
-const noteFailureSQL = `
-UPDATE webhooks.events AS e
-SET
-	state = 'failed',
-	attempts = @attempts,
-	next_attempt_at = statement_timestamp() + @pause::interval,
-	failure_reason = @reason
-WHERE e.account = @account
-	AND e.id = @id`
-
-func (s *Service) noteFailure(ctx context.Context, account, id, reason string) error {
-	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		var attempts int
-		err := tx.QueryRow(ctx, lockAttemptsSQL, pgx.NamedArgs{"account": account, "id": id}).Scan(&attempts)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
+	return s.finishing(ctx, account, []Event{e}, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
+		ours = make([]bool, len(due))
+		if len(due) > 0 && donation != uuid.Nil {
+			ours[0], err = s.cfg.Donations.CountDeclineTx(ctx, tx, account, donation, e.object.ID)
 		}
-		if err != nil {
-			return postgres.Error(err)
-		}
-		attempts++
-		pause := retryPause(attempts)
-		if pause == nil {
-			s.cfg.Logger.ErrorContext(ctx, "an event is given up", "event", id, "account", account, "reason", reason)
-		}
-		_, err = tx.Exec(ctx, noteFailureSQL, pgx.NamedArgs{
-			"account": account, "id": id, "attempts": attempts, "pause": pause, "reason": reason,
-		})
-		return postgres.Error(err)
+		return ours, err
 	})
-}
-
-// maxHints is how many hints one sync answers at most; the rest is for the next.
-const maxHints = 5000
-
-type hints struct {
-	ids []string
-	// intents are the payments whose fee has become known: all others are to be seen in the balance, or not yet.
-	intents []string
-}
-
-const dueHintsSQL = `
-SELECT
-	e.id,
-	CASE WHEN e.type = 'charge.updated' THEN coalesce(e.object ->> 'payment_intent', '') ELSE '' END
-FROM webhooks.events AS e
-WHERE e.account = @account
-	AND e.step = 'hint'
-	AND e.next_attempt_at IS NOT NULL
-ORDER BY
-	e.next_attempt_at,
-	e.id
-LIMIT @count`
-
-// dueHints returns what a sync that begins now answers.
-func (s *Service) dueHints(ctx context.Context, account string) (hints, error) {
-	rows, err := s.cfg.Pool.Query(ctx, dueHintsSQL, pgx.NamedArgs{"account": account, "count": maxHints})
-	if err != nil {
-		return hints{}, postgres.Error(err)
-	}
-	var h hints
-	var id, intent string
-	_, err = pgx.ForEachRow(rows, []any{&id, &intent}, func() error {
-		h.ids = append(h.ids, id)
-		if intent != "" {
-			h.intents = append(h.intents, intent)
-		}
-		return nil
-	})
-	return h, postgres.Error(err)
-}
-
-// strings runs a query of one column of text.
-func (s *Service) strings(ctx context.Context, sql string, args pgx.NamedArgs) ([]string, error) {
-	rows, err := s.cfg.Pool.Query(ctx, sql, args)
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return values, postgres.Error(err)
 }

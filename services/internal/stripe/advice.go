@@ -30,3 +30,17 @@ func adviceOf(resp *http.Response) advice {
 	}
 	return a
 }
+
+type adviceKey struct{}
+
+// adviceRecorder notes the head of an answer for [classify]: when the body of an error is not JSON, as a
+// proxy's is not, stripe-go forgets it.
+type adviceRecorder struct{ next http.RoundTripper }
+
+func (t adviceRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(r)
+	if heard, ok := r.Context().Value(adviceKey{}).(*advice); ok && resp != nil {
+		*heard = adviceOf(resp)
+	}
+	return resp, err
+}

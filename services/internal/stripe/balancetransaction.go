@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	stripego "github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
 )
@@ -38,42 +37,6 @@ type Fee struct {
 	Amount   int64
 	Currency string // in upper case
 }
-
-// Source is what moved the money, as far as it leads to a donation.
-type Source struct {
-	// ID and Object name it; Object is empty when Stripe did not expand it.
-	ID, Object string
-	// Created is when Stripe made it; zero when it is not known.
-	Created time.Time
-	// Original is the earlier object of its kind that it takes back, such as the payout of a reversal; empty for none.
-	Original string
-	// Charge and PaymentIntent are the payment's: of a charge itself, or of the refund or dispute about it.
-	Charge, PaymentIntent string
-	// Amount is the object's own, in its Currency, upper case; it has no sign. Currency is empty when Stripe did not tell.
-	Amount   int64
-	Currency string
-	// Donation is the donation in the charge's metadata; Nil otherwise. Whoever may use the account can write that, so it
-	// proves nothing.
-	Donation uuid.UUID
-	// Method is how a charge was paid, Stripe's word, such as card or sepa_debit; empty when Stripe did not tell.
-	Method string
-	// Status is a charge's: pending while its bank has not answered, then succeeded or failed; empty for what is no charge.
-	Status ChargeStatus
-	// Invoice is what a charge paid; empty for one that paid none. Then Donation is Nil: such a charge has no metadata.
-	Invoice string
-	// Unreadable names a member that is not of Stripe's shape; what it would have said is left out. Empty: none.
-	Unreadable string
-}
-
-// ChargeStatus is how far a charge is.
-type ChargeStatus string
-
-// The statuses of a charge, https://docs.stripe.com/api/charges/object#charge_object-status.
-const (
-	ChargePending   ChargeStatus = "pending"
-	ChargeSucceeded ChargeStatus = "succeeded"
-	ChargeFailed    ChargeStatus = "failed"
-)
 
 // BalanceQuery asks for a page of balance transactions.
 type BalanceQuery struct {
@@ -125,71 +88,6 @@ func (c *Client) GetBalanceTransaction(ctx context.Context, account, id string) 
 		return BalanceTransaction{}, err
 	}
 	return answer.transaction(), nil
-}
-
-// PaymentIntent is a payment with the money that it moved.
-type PaymentIntent struct {
-	ID string
-	// Status is Stripe's word, such as "succeeded".
-	Status string
-	// Currency is what was paid in, upper case: the donor's own when Stripe showed the price in that.
-	Currency string
-	// Donation is the donation in its metadata; Nil otherwise. It proves nothing, as that of a [Source].
-	Donation uuid.UUID
-	// Invoice is what it is to pay; empty for none.
-	Invoice string
-	// Balance is the latest charge's balance transaction; nil while its fee is not known.
-	Balance *BalanceTransaction
-}
-
-// GetPaymentIntent reads a payment intent with its latest charge's balance transaction.
-func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (PaymentIntent, error) {
-	var answer struct {
-		stripego.APIResource
-		ID           string        `json:"id"`
-		Status       string        `json:"status"`
-		Currency     string        `json:"currency"`
-		Metadata     metadata      `json:"metadata"`
-		Invoice      reference     `json:"invoice"`
-		LatestCharge *chargeObject `json:"latest_charge"`
-	}
-	err := c.get(ctx, account, "/v1/payment_intents/"+url.PathEscape(id),
-		query("expand[0]", "latest_charge.balance_transaction"), &answer)
-	if err != nil {
-		return PaymentIntent{}, err
-	}
-	return PaymentIntent{
-		ID: answer.ID, Status: answer.Status, Currency: strings.ToUpper(answer.Currency),
-		Donation: parseDonation(answer.Metadata), Invoice: answer.Invoice.ID, Balance: answer.LatestCharge.balance(),
-	}, nil
-}
-
-// chargeObject is a charge whose balance transaction was expanded.
-type chargeObject struct {
-	ID            string         `json:"id"`
-	Created       int64          `json:"created"`
-	Status        ChargeStatus   `json:"status"`
-	Amount        int64          `json:"amount"`
-	Currency      string         `json:"currency"`
-	Metadata      metadata       `json:"metadata"`
-	PaymentIntent reference      `json:"payment_intent"`
-	Invoice       reference      `json:"invoice"`
-	Method        methodObject   `json:"payment_method_details"`
-	Balance       *balanceObject `json:"balance_transaction"`
-}
-
-// balance is nil while the charge has none, and when there is no charge.
-func (o *chargeObject) balance() *BalanceTransaction {
-	if o == nil || o.Balance == nil {
-		return nil
-	}
-	balance := o.Balance.transaction()
-	balance.Source = Source{
-		ID: o.ID, Object: objectCharge, Created: unixOrZero(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
-		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Method: o.Method.Type, Invoice: o.Invoice.ID,
-		Status: o.Status,
-	}
-	return &balance
 }
 
 // balanceObject keeps what is of Stripe's shape, whatever else it holds: one that is not must hold up no other.
@@ -279,126 +177,4 @@ func (m *salvaged) must(name string, into any) {
 	if !m.may(name, into) && m.unreadable == "" {
 		m.unreadable = name
 	}
-}
-
-// metadata is what an account's owner wrote on an object. What is no text there is left out.
-type metadata map[string]string
-
-// UnmarshalJSON implements json.Unmarshaler. It fails for nothing.
-func (m *metadata) UnmarshalJSON(data []byte) error {
-	*m = nil
-	var raw map[string]json.RawMessage
-	if json.Unmarshal(data, &raw) != nil {
-		return nil
-	}
-	for key, value := range raw {
-		var text string
-		if json.Unmarshal(value, &text) == nil {
-			if *m == nil {
-				*m = metadata{}
-			}
-			(*m)[key] = text
-		}
-	}
-	return nil
-}
-
-// sourceObject reads an id, an object of any kind, or null.
-type sourceObject struct {
-	ID             string            `json:"id"`
-	Object         string            `json:"object"`
-	Created        int64             `json:"created"`
-	Status         ChargeStatus      `json:"status"`
-	Amount         int64             `json:"amount"`
-	Currency       string            `json:"currency"`
-	Metadata       map[string]string `json:"metadata"`
-	Charge         reference         `json:"charge"`
-	PaymentIntent  reference         `json:"payment_intent"`
-	Invoice        reference         `json:"invoice"`
-	OriginalPayout reference         `json:"original_payout"`
-	Transfer       reference         `json:"transfer"`
-	Method         methodObject      `json:"payment_method_details"`
-
-	unreadable string
-}
-
-// methodObject is how something was paid.
-type methodObject struct{ Type string }
-
-// UnmarshalJSON reads the type, and nothing of the card or the bank account. It fails for nothing.
-func (m *methodObject) UnmarshalJSON(data []byte) error {
-	var object struct {
-		Type string `json:"type"`
-	}
-	if json.Unmarshal(data, &object) == nil {
-		m.Type = object.Type
-	}
-	return nil
-}
-
-// UnmarshalJSON reads an id as an object with nothing but an id. It fails for nothing.
-func (o *sourceObject) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		return json.Unmarshal(data, &o.ID)
-	}
-	type plain sourceObject
-	if json.Unmarshal(data, (*plain)(o)) != nil {
-		*o = sourceObject{}
-		m := salvage(data)
-		m.must("id", &o.ID)
-		m.must("object", &o.Object)
-		m.must("amount", &o.Amount)
-		m.must("currency", &o.Currency)
-		m.must("metadata", &o.Metadata)
-		m.must("charge", &o.Charge)
-		m.must("payment_intent", &o.PaymentIntent)
-		m.must("invoice", &o.Invoice)
-		m.may("created", &o.Created)
-		m.may("status", &o.Status)
-		m.may("original_payout", &o.OriginalPayout)
-		m.may("transfer", &o.Transfer)
-		m.may("payment_method_details", &o.Method)
-		o.unreadable = m.unreadable
-	}
-	return nil
-}
-
-func (o *sourceObject) source() Source {
-	s := Source{
-		ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID,
-		Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Original: o.OriginalPayout.ID, Unreadable: o.unreadable,
-		Created: unixOrZero(o.Created),
-	}
-	// A refund has metadata of its own, which is not the donation's. A dispute's id is no charge's either.
-	switch o.Object {
-	case objectCharge:
-		s.Charge, s.Donation, s.Invoice, s.Method, s.Status = o.ID, parseDonation(o.Metadata), o.Invoice.ID, o.Method.Type, o.Status
-	case "transfer_reversal":
-		s.Original = o.Transfer.ID
-	}
-	return s
-}
-
-// objectCharge is what a charge says that it is, whatever its id begins with: a debit's is py_….
-const objectCharge = "charge"
-
-// reference reads a member that Stripe answers as an id, as an object when expanded, or as null.
-type reference struct {
-	ID, Status string
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (r *reference) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		return json.Unmarshal(data, &r.ID)
-	}
-	var object struct {
-		ID     string `json:"id"`
-		Status string `json:"status"`
-	}
-	if err := json.Unmarshal(data, &object); err != nil {
-		return err
-	}
-	r.ID, r.Status = object.ID, object.Status
-	return nil
 }

@@ -3,6 +3,7 @@ package stripe
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -223,16 +224,19 @@ func query(pairs ...string) *form.Values {
 	return values
 }
 
-type adviceKey struct{}
-
-// adviceRecorder notes the head of an answer for [classify]: when the body of an error is not JSON, as a
-// proxy's is not, stripe-go forgets it.
-type adviceRecorder struct{ next http.RoundTripper }
-
-func (t adviceRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.next.RoundTrip(r)
-	if heard, ok := r.Context().Value(adviceKey{}).(*advice); ok && resp != nil {
-		*heard = adviceOf(resp)
+// Clock returns Stripe's time, by the head of an answer to the account's own reading, and ours at that moment.
+// It is an error when none came.
+func (c *Client) Clock(ctx context.Context) (theirs, ours time.Time, err error) {
+	var answer struct{ stripego.APIResource }
+	err = c.get(ctx, "", "/v1/events", query("limit", "1"), &answer)
+	ours = time.Now()
+	if answer.LastResponse != nil {
+		if theirs, parseErr := http.ParseTime(answer.LastResponse.Header.Get("Date")); parseErr == nil {
+			return theirs, ours, nil
+		}
 	}
-	return resp, err
+	if err == nil {
+		err = errors.New("stripe: the answer bears no date")
+	}
+	return time.Time{}, ours, err
 }

@@ -149,3 +149,14 @@ func transportError(err error) error {
 	}
 	return errors.New("the answer could not be read")
 }
+
+// Unknown tells of an error that Stripe does not know the key, or no longer.
+func Unknown(err error) bool {
+	return KindOf(err) == Unauthorized
+}
+
+// Disconnected tells of an error that the connected account gave no access, or took it back.
+func Disconnected(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusForbidden && e.Code == "account_invalid"
+}

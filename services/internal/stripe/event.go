@@ -186,15 +186,3 @@ func parseSession(version string, data json.RawMessage) Object {
 	}
 	return Object{Session: &Session{ID: named.ID, Created: createdOf(named.Created)}}
 }
-
-// endOfTimes is a second of the year 6325: what is later, such as a time in milliseconds, could not be stored.
-const endOfTimes = 1 << 37
-
-// createdOf reads a time of an object in any version; zero for what is none.
-func createdOf(member any) time.Time {
-	seconds, ok := member.(float64)
-	if !ok || seconds < 0 || seconds > endOfTimes {
-		return time.Time{}
-	}
-	return unix(int64(seconds))
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	stripego "github.com/stripe/stripe-go/v76"
 )
@@ -49,32 +48,4 @@ func (c *Client) Probe(ctx context.Context, p Permission) (allowed, tried bool, 
 		return false, true, nil
 	}
 	return err == nil, true, err
-}
-
-// Unknown tells of an error that Stripe does not know the key, or no longer.
-func Unknown(err error) bool {
-	return KindOf(err) == Unauthorized
-}
-
-// Disconnected tells of an error that the connected account gave no access, or took it back.
-func Disconnected(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusForbidden && e.Code == "account_invalid"
-}
-
-// Clock returns Stripe's time, by the head of an answer to the account's own reading, and ours at that moment.
-// It is an error when none came.
-func (c *Client) Clock(ctx context.Context) (theirs, ours time.Time, err error) {
-	var answer struct{ stripego.APIResource }
-	err = c.get(ctx, "", "/v1/events", query("limit", "1"), &answer)
-	ours = time.Now()
-	if answer.LastResponse != nil {
-		if theirs, parseErr := http.ParseTime(answer.LastResponse.Header.Get("Date")); parseErr == nil {
-			return theirs, ours, nil
-		}
-	}
-	if err == nil {
-		err = errors.New("stripe: the answer bears no date")
-	}
-	return time.Time{}, ours, err
 }

@@ -268,14 +268,4 @@ func parseDonation(metadata map[string]string) uuid.UUID {
 	return id
 }
 
-func unix(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
-
-// unixOrZero is unix of a time that may not be there.
-func unixOrZero(seconds int64) time.Time {
-	if seconds <= 0 {
-		return time.Time{}
-	}
-	return unix(seconds)
-}
-
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,5 +1,11 @@
 package stripesim
 
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
 // render shows a French association, by what it has told so far.
 func (w *world) render() object {
 	told := w.Onboarding
@@ -83,3 +89,144 @@ func (w *world) render() object {
 }
 
 func (s *Sim) getOwnAccount(c *call) (object, *apiError) { return c.world.render(), nil }
+
+// firstRequirements are what Stripe wants to know of an association that has told nothing.
+var firstRequirements = []string{
+	"business_profile.mcc", "business_profile.url", "business_type", "external_account",
+	"representative.first_name", "representative.last_name", "tos_acceptance.date", "tos_acceptance.ip",
+}
+
+// accountCreateParams: https://docs.stripe.com/api/accounts/create?api-version=2023-10-16.
+var accountCreateParams = schema{
+	"type":          req(oneOf("standard")),
+	"country":       opt(oneOf("FR")),
+	"email":         opt(text(0)),
+	"metadata":      opt(metadata),
+	"expand":        opt(list(text(0), 0)),
+	"account_token": elsewhere, "business_profile": elsewhere, "business_type": elsewhere, "capabilities": elsewhere,
+	"company": elsewhere, "controller": elsewhere, "default_currency": elsewhere, "documents": elsewhere,
+	"external_account": elsewhere, "individual": elsewhere, "settings": elsewhere, "tos_acceptance": elsewhere,
+}
+
+// createAccount makes an account that has told nothing yet. Only the platform may.
+func (s *Sim) createAccount(c *call) (object, *apiError) {
+	if c.world.Connected {
+		return nil, invalid("", "", "Only a platform can create accounts.")
+	}
+	w := newWorld(newID("acct_1", 15), true, c.now)
+	w.Onboarding = &onboarding{
+		Metadata: c.params.dict("metadata"), Country: "FR", Email: c.params.str("email"),
+		CurrentlyDue: firstRequirements, DisabledReason: "requirements.past_due",
+	}
+	s.worlds[w.ID] = w
+	s.changed = true
+	return w.render(), nil
+}
+
+// getAccount answers the platform about itself and its connected accounts, and a connected account about
+// itself.
+func (s *Sim) getAccount(c *call) (object, *apiError) {
+	id := c.http.PathValue("id")
+	w := s.accessible(id)
+	if w == nil || c.world.Connected && w != c.world {
+		return nil, noAccess(c.key, id)
+	}
+	return w.render(), nil
+}
+
+// accessible is the account's world when the platform may see it.
+func (s *Sim) accessible(account string) *world {
+	w := s.world(account)
+	if w == nil || w.Revoked {
+		return nil
+	}
+	return w
+}
+
+// connected finds a connected account for a test's or a person's act.
+func (s *Sim) connected(account string) (*world, error) {
+	w := s.worlds[account]
+	if w == nil || !w.Connected {
+		return nil, fmt.Errorf("stripesim: no connected account %s", account)
+	}
+	return w, nil
+}
+
+// AccountState is what a connected account may do, and what Stripe wants to know of it.
+type AccountState struct {
+	ChargesEnabled, PayoutsEnabled, DetailsSubmitted bool
+	// CurrentlyDue are requirements, such as "external_account"; DisabledReason is why something is not enabled.
+	CurrentlyDue   []string
+	DisabledReason string
+	// Deadline is until when they must be met; zero for none.
+	Deadline time.Time
+}
+
+// SetAccountState changes what a connected account may do, announced by account.updated.
+func (s *Sim) SetAccountState(account string, state AccountState) error {
+	now := s.lock()
+	defer s.unlock()
+	w, err := s.connected(account)
+	if err != nil {
+		return err
+	}
+	s.setAccountState(w, state, now)
+	return nil
+}
+
+func (s *Sim) setAccountState(w *world, state AccountState, now time.Time) {
+	before := w.render()
+	if w.Onboarding == nil {
+		w.Onboarding = completeOnboarding()
+	}
+	o := w.Onboarding
+	o.ChargesEnabled, o.PayoutsEnabled, o.DetailsSubmitted = state.ChargesEnabled, state.PayoutsEnabled, state.DetailsSubmitted
+	o.CurrentlyDue, o.DisabledReason, o.Deadline = slices.Clone(state.CurrentlyDue), state.DisabledReason, 0
+	if !state.Deadline.IsZero() {
+		o.Deadline = state.Deadline.Unix()
+	}
+	previous := object{"requirements": before["requirements"]}
+	after := w.render()
+	for _, name := range []string{"charges_enabled", "payouts_enabled", "details_submitted"} {
+		if before[name] != after[name] {
+			previous[name] = before[name]
+		}
+	}
+	s.emit(w, "account.updated", after, previous, request{}, now)
+}
+
+// AccountsMade returns the ids of the accounts that were made through the API with this in their metadata, sorted.
+func (s *Sim) AccountsMade(key, value string) (ids []string) {
+	s.lock()
+	defer s.unlock()
+	for id, w := range s.worlds {
+		if w.Onboarding != nil && w.Onboarding.Metadata[key] == value {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Deauthorize takes the platform's access to an account away, as its owner does in the dashboard: the last that
+// the platform hears of it is account.application.deauthorized. Authorize gives it back.
+func (s *Sim) Deauthorize(account string) error { return s.setRevoked(account, true) }
+
+// Authorize connects an account again that was deauthorized.
+func (s *Sim) Authorize(account string) error { return s.setRevoked(account, false) }
+
+func (s *Sim) setRevoked(account string, revoked bool) error {
+	now := s.lock()
+	defer s.unlock()
+	w, err := s.connected(account)
+	if err != nil || w.Revoked == revoked {
+		return err
+	}
+	w.Revoked = revoked
+	kind := "account.application.authorized"
+	if revoked {
+		kind = "account.application.deauthorized"
+	}
+	s.emit(w, kind, object{"id": "ca_SimulatedApplication0000000000", "object": "application", "name": "Cagnotte"}, nil, request{}, now)
+	return nil
+}

@@ -141,3 +141,233 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(v)
 }
+
+// connectControls are the onboarding page and what a test does to connected accounts.
+func (s *Sim) connectControls(mux *http.ServeMux) {
+	mux.HandleFunc("GET /onboarding/{account}/{token}", s.visitOnboarding)
+	mux.HandleFunc("POST /onboarding/{account}/{token}", s.submitOnboarding)
+	type named struct {
+		Account string `json:"account"`
+	}
+	mux.HandleFunc("POST /_sim/accounts/complete", control(func(_ context.Context, in named) error { return s.CompleteOnboarding(in.Account) }))
+	mux.HandleFunc("POST /_sim/accounts/deauthorize", control(func(_ context.Context, in named) error { return s.Deauthorize(in.Account) }))
+	mux.HandleFunc("POST /_sim/accounts/authorize", control(func(_ context.Context, in named) error { return s.Authorize(in.Account) }))
+	mux.HandleFunc("POST /_sim/accounts/state", control(func(_ context.Context, in struct {
+		Account          string    `json:"account"`
+		ChargesEnabled   bool      `json:"charges_enabled"`
+		PayoutsEnabled   bool      `json:"payouts_enabled"`
+		DetailsSubmitted bool      `json:"details_submitted"`
+		CurrentlyDue     []string  `json:"currently_due"`
+		DisabledReason   string    `json:"disabled_reason"`
+		Deadline         time.Time `json:"deadline"`
+	},
+	) error {
+		return s.SetAccountState(in.Account, AccountState{
+			ChargesEnabled: in.ChargesEnabled, PayoutsEnabled: in.PayoutsEnabled, DetailsSubmitted: in.DetailsSubmitted,
+			CurrentlyDue: in.CurrentlyDue, DisabledReason: in.DisabledReason, Deadline: in.Deadline,
+		})
+	}))
+}
+
+// payoutControl is the part of the control that is about payouts.
+func (s *Sim) payoutControl(mux *http.ServeMux) {
+	mux.HandleFunc("GET /_sim/payouts", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, s.Payouts(r.URL.Query().Get("account")))
+	})
+	mux.HandleFunc("POST /_sim/payouts", control(func(_ context.Context, in struct {
+		Account     string `json:"account"`
+		AmountMinor int64  `json:"amount_minor"`
+		Currency    string `json:"currency"`
+	},
+	) error {
+		_, err := s.CreatePayout(in.Account, in.AmountMinor, in.Currency)
+		return err
+	}))
+	mux.HandleFunc("POST /_sim/payouts/schedule", control(func(_ context.Context, in struct {
+		Account string `json:"account"`
+		Daily   bool   `json:"daily"`
+	},
+	) error {
+		return s.SchedulePayouts(in.Account, in.Daily)
+	}))
+	mux.HandleFunc("POST /_sim/payouts/fail", control(func(_ context.Context, in struct {
+		Payout string `json:"payout"`
+		Code   string `json:"code"`
+	},
+	) error {
+		return s.FailPayout(in.Payout, in.Code)
+	}))
+	mux.HandleFunc("POST /_sim/payouts/cancel", control(func(_ context.Context, in struct {
+		Payout string `json:"payout"`
+	},
+	) error {
+		return s.CancelPayout(in.Payout)
+	}))
+}
+
+// methodControls are the controls of debits, recovered sessions and other currencies.
+func (s *Sim) methodControls(mux *http.ServeMux) {
+	mux.HandleFunc("POST /_sim/debits/offer", control(func(_ context.Context, in struct {
+		Account string `json:"account"`
+		Offered bool   `json:"offered"`
+	},
+	) error {
+		return s.OfferDebits(in.Account, in.Offered)
+	}))
+	mux.HandleFunc("POST /_sim/debits/pay", control(func(_ context.Context, in struct {
+		Session string `json:"session"`
+		IBAN    IBAN   `json:"iban"` // default IBANPaid
+	},
+	) error {
+		if in.IBAN == "" {
+			in.IBAN = IBANPaid
+		}
+		return s.PayByDebit(in.Session, in.IBAN)
+	}))
+	mux.HandleFunc("POST /_sim/debits/settle", control(func(_ context.Context, in struct {
+		Session string `json:"session"`
+		Paid    bool   `json:"paid"`
+	},
+	) error {
+		return s.SettleDebit(in.Session, in.Paid)
+	}))
+	mux.HandleFunc("POST /_sim/recover", control(func(_ context.Context, in struct {
+		Session string `json:"session"`
+	},
+	) error {
+		_, err := s.Recover(in.Session)
+		return err
+	}))
+	mux.HandleFunc("POST /_sim/exchange", control(func(_ context.Context, in struct {
+		Account string  `json:"account"`
+		From    string  `json:"from"`
+		To      string  `json:"to"`
+		Rate    float64 `json:"rate"`
+	},
+	) error {
+		return s.SetExchange(in.Account, in.From, in.To, in.Rate)
+	}))
+	mux.HandleFunc("POST /_sim/localize", control(func(_ context.Context, in struct {
+		Session  string  `json:"session"`
+		Currency string  `json:"currency"`
+		Rate     float64 `json:"rate"`
+	},
+	) error {
+		return s.Localize(in.Session, in.Currency, in.Rate)
+	}))
+}
+
+// refundControl lets other programs refund, dispute and warn as the dashboard and the banks do.
+func (s *Sim) refundControl(mux *http.ServeMux) {
+	mux.HandleFunc("GET /_sim/refunds", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, s.Refunds(r.URL.Query().Get("account")))
+	})
+	mux.HandleFunc("POST /_sim/refund", control(func(_ context.Context, in struct {
+		Charge      string `json:"charge"`
+		AmountMinor int64  `json:"amount_minor"`
+	},
+	) error {
+		_, err := s.Refund(in.Charge, in.AmountMinor)
+		return err
+	}))
+	mux.HandleFunc("POST /_sim/refund/fail", control(func(_ context.Context, in struct {
+		Refund string `json:"refund"`
+		Reason string `json:"reason"`
+	},
+	) error {
+		return s.FailRefund(in.Refund, in.Reason)
+	}))
+	mux.HandleFunc("POST /_sim/refund/low_balance", control(func(_ context.Context, in struct {
+		Account string `json:"account"`
+		Low     bool   `json:"low"`
+	},
+	) error {
+		return s.SetLowBalance(in.Account, in.Low)
+	}))
+	mux.HandleFunc("POST /_sim/dispute", control(func(_ context.Context, in struct {
+		Charge      string `json:"charge"`
+		AmountMinor int64  `json:"amount_minor"`
+		Reason      string `json:"reason"`
+		Inquiry     bool   `json:"inquiry"`
+		Prevented   bool   `json:"prevented"`
+	},
+	) error {
+		_, err := s.Dispute(in.Charge, Disputed{
+			AmountMinor: in.AmountMinor, Reason: in.Reason, Inquiry: in.Inquiry, Prevented: in.Prevented,
+		})
+		return err
+	}))
+	mux.HandleFunc("POST /_sim/dispute/reinstate", control(func(_ context.Context, in struct {
+		Dispute string `json:"dispute"`
+	},
+	) error {
+		return s.ReinstateDispute(in.Dispute)
+	}))
+	mux.HandleFunc("POST /_sim/dispute/escalate", control(func(_ context.Context, in struct {
+		Dispute string `json:"dispute"`
+	},
+	) error {
+		return s.EscalateDispute(in.Dispute)
+	}))
+	mux.HandleFunc("POST /_sim/dispute/close", control(func(_ context.Context, in struct {
+		Dispute string `json:"dispute"`
+		Won     bool   `json:"won"`
+		FeeBack bool   `json:"fee_back"`
+	},
+	) error {
+		return s.CloseDispute(in.Dispute, in.Won, in.FeeBack)
+	}))
+	mux.HandleFunc("POST /_sim/warn_of_fraud", control(func(_ context.Context, in struct {
+		Charge    string `json:"charge"`
+		FraudType string `json:"fraud_type"`
+	},
+	) error {
+		_, err := s.WarnOfFraud(in.Charge, in.FraudType)
+		return err
+	}))
+}
+
+// subscriptionControl lets other programs do over HTTP what a donor does in the portal, and members in the
+// dashboard.
+func (s *Sim) subscriptionControl(mux *http.ServeMux) {
+	mux.HandleFunc("GET /_sim/subscriptions", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, s.Subscriptions(r.URL.Query().Get("account")))
+	})
+	mux.HandleFunc("POST /_sim/subscriptions/cancel", control(func(_ context.Context, in struct {
+		Subscription string `json:"subscription"`
+	},
+	) error {
+		return s.CancelInPortal(in.Subscription)
+	}))
+	mux.HandleFunc("POST /_sim/subscriptions/card", control(func(_ context.Context, in struct {
+		Subscription string `json:"subscription"`
+		Card         Card   `json:"card"`
+	},
+	) error {
+		return s.SetCard(in.Subscription, in.Card)
+	}))
+	mux.HandleFunc("POST /_sim/subscriptions/cancel_at", control(func(_ context.Context, in struct {
+		Subscription string    `json:"subscription"`
+		At           time.Time `json:"at"` // taken back when left out
+	},
+	) error {
+		return s.CancelAt(in.Subscription, in.At)
+	}))
+	mux.HandleFunc("POST /_sim/subscriptions/pause", control(func(_ context.Context, in struct {
+		Subscription string        `json:"subscription"`
+		Behavior     PauseBehavior `json:"behavior"` // default PauseVoidsInvoices
+		ResumesAt    time.Time     `json:"resumes_at"`
+	},
+	) error {
+		if in.Behavior == "" {
+			in.Behavior = PauseVoidsInvoices
+		}
+		return s.PauseCollection(in.Subscription, in.Behavior, in.ResumesAt)
+	}))
+	mux.HandleFunc("POST /_sim/subscriptions/resume", control(func(_ context.Context, in struct {
+		Subscription string `json:"subscription"`
+	},
+	) error {
+		return s.ResumeCollection(in.Subscription)
+	}))
+}

@@ -76,3 +76,12 @@ func (f Fault) apiError() *apiError {
 	}
 	return e
 }
+
+// LockTimeout is what Stripe answers for an object that something else holds: nothing was done, and it is worth
+// another try. https://docs.stripe.com/rate-limits#object-lock-timeouts
+func LockTimeout(pathPrefix string, times int) Fault {
+	return Fault{
+		PathPrefix: pathPrefix, Times: times, Status: http.StatusTooManyRequests, Code: "lock_timeout", Type: typeInvalid,
+		Headers: map[string]string{"Stripe-Should-Retry": "true"},
+	}
+}

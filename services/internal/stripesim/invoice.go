@@ -218,3 +218,158 @@ func (s *Sim) listInvoices(c *call) (object, *apiError) {
 			(status == "" || inv.Status == status)
 	}, func(inv *invoice) object { return inv.render(c.world) })
 }
+
+// render shows every member of an invoice.
+func (inv *invoice) render(w *world) object {
+	cu := w.Customers.byID[inv.CustomerID]
+	paid, remaining := int64(0), inv.amount()
+	if inv.Status == invoicePaid {
+		paid, remaining = remaining, 0
+	}
+	o := object{
+		"id":                               inv.ID,
+		"object":                           "invoice",
+		"account_country":                  "FR",
+		"account_name":                     "Simulated account",
+		"account_tax_ids":                  nil,
+		"amount_due":                       inv.amount(),
+		"amount_paid":                      paid,
+		"amount_remaining":                 remaining,
+		"amount_shipping":                  0,
+		"application":                      nil,
+		"application_fee_amount":           nil,
+		"attempt_count":                    inv.Attempts,
+		"attempted":                        inv.Attempts > 0,
+		"auto_advance":                     inv.AutoAdvance,
+		"automatic_tax":                    object{"enabled": false, "liability": nil, "status": nil},
+		"billing_reason":                   inv.Reason,
+		"charge":                           orNull(inv.ChargeID),
+		"collection_method":                "charge_automatically",
+		"created":                          inv.Created,
+		"currency":                         inv.Item.Currency,
+		"custom_fields":                    nil,
+		"customer":                         inv.CustomerID,
+		"customer_address":                 cu.Donor.address(),
+		"customer_email":                   cu.Donor.Email,
+		"customer_name":                    cu.Donor.Name,
+		"customer_phone":                   nil,
+		"customer_shipping":                nil,
+		"customer_tax_exempt":              "none",
+		"customer_tax_ids":                 []any{},
+		"default_payment_method":           nil,
+		"default_source":                   nil,
+		"default_tax_rates":                []any{},
+		"description":                      nil,
+		"discount":                         nil,
+		"discounts":                        []any{},
+		"due_date":                         nil,
+		"effective_at":                     timeOrNull(inv.FinalizedAt),
+		"ending_balance":                   nil,
+		"footer":                           nil,
+		"from_invoice":                     nil,
+		"hosted_invoice_url":               nil,
+		"invoice_pdf":                      nil,
+		"issuer":                           object{"type": "self"},
+		"last_finalization_error":          nil,
+		"latest_revision":                  nil,
+		"lines":                            inv.renderLines(),
+		"livemode":                         false,
+		"metadata":                         object{},
+		"next_payment_attempt":             timeOrNull(inv.NextAttempt),
+		"number":                           orNull(inv.Number),
+		"on_behalf_of":                     nil,
+		"paid":                             inv.Status == invoicePaid,
+		"paid_out_of_band":                 inv.OutOfBand,
+		"payment_intent":                   orNull(inv.IntentID),
+		"payment_settings":                 object{"default_mandate": nil, "payment_method_options": nil, "payment_method_types": nil},
+		"period_end":                       inv.PeriodEnd,
+		"period_start":                     inv.PeriodStart,
+		"post_payment_credit_notes_amount": 0,
+		"pre_payment_credit_notes_amount":  0,
+		"quote":                            nil,
+		"receipt_number":                   nil,
+		"rendering":                        nil,
+		"rendering_options":                nil,
+		"shipping_cost":                    nil,
+		"shipping_details":                 nil,
+		"starting_balance":                 0,
+		"statement_descriptor":             nil,
+		"status":                           inv.Status,
+		"status_transitions": object{
+			"finalized_at": timeOrNull(inv.FinalizedAt), "marked_uncollectible_at": timeOrNull(inv.GivenUpAt),
+			"paid_at": timeOrNull(inv.PaidAt), "voided_at": timeOrNull(inv.VoidedAt),
+		},
+		"subscription":           inv.SubscriptionID,
+		"subscription_details":   object{"metadata": orEmpty(inv.Metadata)},
+		"subtotal":               inv.amount(),
+		"subtotal_excluding_tax": inv.amount(),
+		"tax":                    nil,
+		"test_clock":             nil,
+		"total":                  inv.amount(),
+		"total_discount_amounts": []any{},
+		"total_excluding_tax":    inv.amount(),
+		"total_tax_amounts":      []any{},
+		"transfer_data":          nil,
+		"webhooks_delivered_at":  timeOrNull(inv.FinalizedAt),
+	}
+	if inv.Status != invoiceDraft {
+		o["ending_balance"] = 0
+		o["hosted_invoice_url"] = "https://invoice.stripe.com/i/simulated/" + inv.ID
+		o["invoice_pdf"] = "https://pay.stripe.com/invoice/simulated/" + inv.ID + "/pdf"
+	}
+	return o
+}
+
+func (inv *invoice) renderLines() object {
+	shown := formatAmount("en", inv.Item.UnitAmount, inv.Item.Currency)
+	line := object{
+		"id": inv.LineID, "object": "line_item", "amount": inv.amount(), "amount_excluding_tax": inv.amount(),
+		"currency":         inv.Item.Currency,
+		"description":      fmt.Sprintf("%d × %s (at %s / month)", inv.Item.Quantity, inv.Item.Name, shown),
+		"discount_amounts": []any{}, "discountable": true, "discounts": []any{}, "invoice": inv.ID, "livemode": false,
+		"metadata": orEmpty(inv.Metadata), "period": object{"end": inv.LineEnd, "start": inv.LineStart},
+		"plan": inv.Item.renderPlan(), "price": inv.Item.renderPrice(), "proration": false,
+		"proration_details": object{"credited_items": nil}, "quantity": inv.Item.Quantity,
+		"subscription": inv.SubscriptionID, "subscription_item": inv.SubscriptionItemID, "tax_amounts": []any{},
+		"tax_rates": []any{}, "type": "subscription", "unit_amount_excluding_tax": fmt.Sprint(inv.Item.UnitAmount),
+	}
+	return object{
+		"object": "list", "data": []any{line}, "has_more": false, "total_count": 1, "url": "/v1/invoices/" + inv.ID + "/lines",
+	}
+}
+
+// Invoice is a read-only copy of an invoice; amounts are in minor units. PriceMinor is what it is in the merchant's
+// currency.
+type Invoice struct {
+	ID             string `json:"id"`
+	SubscriptionID string `json:"subscription_id"`
+	AmountMinor    int64  `json:"amount_minor"`
+	PriceMinor     int64  `json:"price_minor"`
+	Status         string `json:"status"`
+	// Charged: its payment arrived, whatever became of the invoice. Collecting: a debit is at the bank, or another
+	// attempt is to come.
+	Charged    bool `json:"charged"`
+	Collecting bool `json:"collecting"`
+}
+
+// Invoices returns the account's invoices ("" for the platform), oldest first; nil for an unknown account.
+func (s *Sim) Invoices(account string) []Invoice {
+	s.lock()
+	defer s.unlock()
+	w := s.world(account)
+	if w == nil {
+		return nil
+	}
+	out := make([]Invoice, 0, len(w.Invoices.rows))
+	for _, inv := range w.Invoices.rows {
+		c := Invoice{ID: inv.ID, SubscriptionID: inv.SubscriptionID, AmountMinor: inv.amount(), PriceMinor: inv.amount(), Status: inv.Status}
+		if inv.Source != nil {
+			c.PriceMinor = inv.Source.Amount
+		}
+		if in, ok := w.Intents.get(inv.IntentID); ok {
+			c.Charged, c.Collecting = in.Status == intentSucceeded, in.Status == intentProcessing || inv.NextAttempt != 0
+		}
+		out = append(out, c)
+	}
+	return out
+}

@@ -1,9 +1,10 @@
 package stripesim
 
 import (
-	"fmt"
+	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -35,24 +36,6 @@ type accountLink struct {
 	Visited    bool   `json:"visited"`
 }
 
-// firstRequirements are what Stripe wants to know of an association that has told nothing.
-var firstRequirements = []string{
-	"business_profile.mcc", "business_profile.url", "business_type", "external_account",
-	"representative.first_name", "representative.last_name", "tos_acceptance.date", "tos_acceptance.ip",
-}
-
-// accountCreateParams: https://docs.stripe.com/api/accounts/create?api-version=2023-10-16.
-var accountCreateParams = schema{
-	"type":          req(oneOf("standard")),
-	"country":       opt(oneOf("FR")),
-	"email":         opt(text(0)),
-	"metadata":      opt(metadata),
-	"expand":        opt(list(text(0), 0)),
-	"account_token": elsewhere, "business_profile": elsewhere, "business_type": elsewhere, "capabilities": elsewhere,
-	"company": elsewhere, "controller": elsewhere, "default_currency": elsewhere, "documents": elsewhere,
-	"external_account": elsewhere, "individual": elsewhere, "settings": elsewhere, "tos_acceptance": elsewhere,
-}
-
 // accountLinkParams: https://docs.stripe.com/api/account_links/create?api-version=2023-10-16.
 var accountLinkParams = schema{
 	"account":     req(text(0)),
@@ -69,32 +52,6 @@ func (s *Sim) connectEndpoints() []endpoint {
 		{"GET /v1/accounts/{id}", "account", false, expandOnly, s.getAccount},
 		{"POST /v1/account_links", "account_link", false, accountLinkParams, s.createAccountLink},
 	}
-}
-
-// createAccount makes an account that has told nothing yet. Only the platform may.
-func (s *Sim) createAccount(c *call) (object, *apiError) {
-	if c.world.Connected {
-		return nil, invalid("", "", "Only a platform can create accounts.")
-	}
-	w := newWorld(newID("acct_1", 15), true, c.now)
-	w.Onboarding = &onboarding{
-		Metadata: c.params.dict("metadata"), Country: "FR", Email: c.params.str("email"),
-		CurrentlyDue: firstRequirements, DisabledReason: "requirements.past_due",
-	}
-	s.worlds[w.ID] = w
-	s.changed = true
-	return w.render(), nil
-}
-
-// getAccount answers the platform about itself and its connected accounts, and a connected account about
-// itself.
-func (s *Sim) getAccount(c *call) (object, *apiError) {
-	id := c.http.PathValue("id")
-	w := s.accessible(id)
-	if w == nil || c.world.Connected && w != c.world {
-		return nil, noAccess(c.key, id)
-	}
-	return w.render(), nil
 }
 
 func (s *Sim) createAccountLink(c *call) (object, *apiError) {
@@ -128,107 +85,10 @@ func completeOnboarding() *onboarding {
 	return &onboarding{Country: "FR", ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true}
 }
 
-// accessible is the account's world when the platform may see it.
-func (s *Sim) accessible(account string) *world {
-	w := s.world(account)
-	if w == nil || w.Revoked {
-		return nil
-	}
-	return w
-}
-
-// connected finds a connected account for a test's or a person's act.
-func (s *Sim) connected(account string) (*world, error) {
-	w := s.worlds[account]
-	if w == nil || !w.Connected {
-		return nil, fmt.Errorf("stripesim: no connected account %s", account)
-	}
-	return w, nil
-}
-
-// AccountState is what a connected account may do, and what Stripe wants to know of it.
-type AccountState struct {
-	ChargesEnabled, PayoutsEnabled, DetailsSubmitted bool
-	// CurrentlyDue are requirements, such as "external_account"; DisabledReason is why something is not enabled.
-	CurrentlyDue   []string
-	DisabledReason string
-	// Deadline is until when they must be met; zero for none.
-	Deadline time.Time
-}
-
-// SetAccountState changes what a connected account may do, announced by account.updated.
-func (s *Sim) SetAccountState(account string, state AccountState) error {
-	now := s.lock()
-	defer s.unlock()
-	w, err := s.connected(account)
-	if err != nil {
-		return err
-	}
-	s.setAccountState(w, state, now)
-	return nil
-}
-
-func (s *Sim) setAccountState(w *world, state AccountState, now time.Time) {
-	before := w.render()
-	if w.Onboarding == nil {
-		w.Onboarding = completeOnboarding()
-	}
-	o := w.Onboarding
-	o.ChargesEnabled, o.PayoutsEnabled, o.DetailsSubmitted = state.ChargesEnabled, state.PayoutsEnabled, state.DetailsSubmitted
-	o.CurrentlyDue, o.DisabledReason, o.Deadline = slices.Clone(state.CurrentlyDue), state.DisabledReason, 0
-	if !state.Deadline.IsZero() {
-		o.Deadline = state.Deadline.Unix()
-	}
-	previous := object{"requirements": before["requirements"]}
-	after := w.render()
-	for _, name := range []string{"charges_enabled", "payouts_enabled", "details_submitted"} {
-		if before[name] != after[name] {
-			previous[name] = before[name]
-		}
-	}
-	s.emit(w, "account.updated", after, previous, request{}, now)
-}
-
 // CompleteOnboarding tells Stripe all that it wants to know of an account, as a person does on the page that
 // an account link leads to.
 func (s *Sim) CompleteOnboarding(account string) error {
 	return s.SetAccountState(account, AccountState{ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true})
-}
-
-// AccountsMade returns the ids of the accounts that were made through the API with this in their metadata, sorted.
-func (s *Sim) AccountsMade(key, value string) (ids []string) {
-	s.lock()
-	defer s.unlock()
-	for id, w := range s.worlds {
-		if w.Onboarding != nil && w.Onboarding.Metadata[key] == value {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// Deauthorize takes the platform's access to an account away, as its owner does in the dashboard: the last that
-// the platform hears of it is account.application.deauthorized. Authorize gives it back.
-func (s *Sim) Deauthorize(account string) error { return s.setRevoked(account, true) }
-
-// Authorize connects an account again that was deauthorized.
-func (s *Sim) Authorize(account string) error { return s.setRevoked(account, false) }
-
-func (s *Sim) setRevoked(account string, revoked bool) error {
-	now := s.lock()
-	defer s.unlock()
-	w, err := s.connected(account)
-	if err != nil || w.Revoked == revoked {
-		return err
-	}
-	w.Revoked = revoked
-	kind := "account.application.authorized"
-	if revoked {
-		kind = "account.application.deauthorized"
-	}
-	s.emit(w, kind, object{"id": "ca_SimulatedApplication0000000000", "object": "application", "name": "Cagnotte"}, nil, request{}, now)
-	return nil
 }
 
 // link finds an account link; nil for one that does not exist.
@@ -286,4 +146,47 @@ func (s *Sim) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// onboardingText are the words of the onboarding in one language.
+type onboardingText struct{ Lang, Title, Simulated, Hint, Submit string }
+
+var onboardingTexts = map[string]onboardingText{
+	"fr": {
+		"fr", "Inscription simulée", "Page d’inscription SIMULÉE.",
+		"Rien n’est demandé ici : le bouton donne à Stripe toutes les informations attendues.", "Terminer l’inscription",
+	},
+	"en": {
+		"en", "Simulated onboarding", "SIMULATED onboarding page.",
+		"Nothing is asked here: the button tells Stripe all that it wants to know.", "Finish the onboarding",
+	},
+}
+
+var onboardingTemplate = template.Must(template.New("onboarding").Parse(`<!DOCTYPE html>
+<html lang="{{.Lang}}">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{{.Title}}</title>
+<link rel="stylesheet" href="/pay/style.css">
+<main>
+<p><strong>{{.Simulated}}</strong></p>
+<h1>{{.Title}}</h1>
+<p>{{.Hint}}</p>
+<form method="post"><button>{{.Submit}}</button></form>
+</main>
+</html>
+`))
+
+func writeOnboarding(w http.ResponseWriter, r *http.Request) {
+	t := onboardingTexts["en"]
+	if strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "fr") {
+		t = onboardingTexts["fr"]
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Cache-Control", "no-store")
+	if err := onboardingTemplate.Execute(w, t); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
 }

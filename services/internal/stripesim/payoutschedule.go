@@ -1,10 +1,8 @@
 package stripesim
 
 import (
-	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -63,40 +61,4 @@ func (s *Sim) SetPayoutFee(account string, minor int64) error {
 	}
 	w.PayoutFee, s.changed = minor, true
 	return nil
-}
-
-// payoutControl is the part of the control that is about payouts.
-func (s *Sim) payoutControl(mux *http.ServeMux) {
-	mux.HandleFunc("GET /_sim/payouts", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusOK, s.Payouts(r.URL.Query().Get("account")))
-	})
-	mux.HandleFunc("POST /_sim/payouts", control(func(_ context.Context, in struct {
-		Account     string `json:"account"`
-		AmountMinor int64  `json:"amount_minor"`
-		Currency    string `json:"currency"`
-	},
-	) error {
-		_, err := s.CreatePayout(in.Account, in.AmountMinor, in.Currency)
-		return err
-	}))
-	mux.HandleFunc("POST /_sim/payouts/schedule", control(func(_ context.Context, in struct {
-		Account string `json:"account"`
-		Daily   bool   `json:"daily"`
-	},
-	) error {
-		return s.SchedulePayouts(in.Account, in.Daily)
-	}))
-	mux.HandleFunc("POST /_sim/payouts/fail", control(func(_ context.Context, in struct {
-		Payout string `json:"payout"`
-		Code   string `json:"code"`
-	},
-	) error {
-		return s.FailPayout(in.Payout, in.Code)
-	}))
-	mux.HandleFunc("POST /_sim/payouts/cancel", control(func(_ context.Context, in struct {
-		Payout string `json:"payout"`
-	},
-	) error {
-		return s.CancelPayout(in.Payout)
-	}))
 }

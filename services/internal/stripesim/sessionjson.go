@@ -1,54 +1,5 @@
 package stripesim
 
-import (
-	"strings"
-	"time"
-)
-
-// lineItem is one line of a session, with the price and product that price_data made.
-type lineItem struct {
-	ID          string            `json:"id"`
-	PriceID     string            `json:"price_id"`
-	ProductID   string            `json:"product_id"`
-	Created     int64             `json:"created"`
-	Name        string            `json:"name"`
-	Description string            `json:"description,omitempty"`
-	TaxBehavior string            `json:"tax_behavior"`
-	Currency    string            `json:"currency"`
-	UnitAmount  int64             `json:"unit_amount"`
-	Quantity    int64             `json:"quantity"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
-	Recurring   *recurrence       `json:"recurring,omitempty"`
-}
-
-func newLineItem(p params, now time.Time) lineItem {
-	price := p.obj("price_data")
-	product := price.obj("product_data")
-	item := lineItem{
-		ID: newID("li_1", 23), PriceID: newID("price_1", 23), ProductID: newID("prod_", 14), Created: now.Unix(),
-		Name: product.str("name"), Description: product.str("description"), Metadata: product.dict("metadata"),
-		TaxBehavior: price.str("tax_behavior"), Currency: strings.ToLower(price.str("currency")),
-	}
-	if item.TaxBehavior == "" {
-		item.TaxBehavior = "unspecified"
-	}
-	item.UnitAmount, _ = price.num("unit_amount")
-	item.Quantity, _ = p.num("quantity")
-	item.Recurring = newRecurrence(price.obj("recurring"))
-	return item
-}
-
-func (i lineItem) amount() int64 { return i.UnitAmount * i.Quantity }
-
-func (i lineItem) render() object {
-	return object{
-		"id": i.ID, "object": "item",
-		"amount_discount": 0, "amount_subtotal": i.amount(), "amount_tax": 0, "amount_total": i.amount(),
-		"currency": i.Currency, "description": i.Name, "quantity": i.Quantity,
-		"price": i.renderPrice(),
-	}
-}
-
 func (se *session) renderItems() object {
 	data := make([]any, len(se.Items))
 	for i, item := range se.Items {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // hook is a webhook endpoint that was made through the API.
@@ -205,53 +204,5 @@ func (s *Sim) DisableEndpoint(id string) {
 	if h, ok := s.platform.Hooks.get(id); ok {
 		h.Disabled = true
 		s.hooksChanged()
-	}
-}
-
-// SetAPIKeys replaces the keys that are accepted, as when one is rolled or revoked.
-func (s *Sim) SetAPIKeys(keys ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cfg.APIKeys = slices.Clone(keys)
-}
-
-// limitWindow is what Stripe counts requests in.
-const limitWindow = time.Second
-
-// SetLimit refuses, from now on, what exceeds so many requests in any second of wall time, with 429 (rate_limit);
-// zero for no limit. Stripe allows 25 in test mode and 100 in live mode, https://docs.stripe.com/rate-limits.
-func (s *Sim) SetLimit(perSecond int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.limit, s.recent = perSecond, nil
-}
-
-// Limited returns how many requests the limit has refused since New. What faults refuse does not count.
-func (s *Sim) Limited() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.limited
-}
-
-// overLimit counts a request. The world is locked.
-func (s *Sim) overLimit(now time.Time) bool {
-	if s.limit == 0 {
-		return false
-	}
-	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return now.Sub(at) >= limitWindow })
-	if len(s.recent) >= s.limit {
-		s.limited++
-		return true
-	}
-	s.recent = append(s.recent, now)
-	return false
-}
-
-// LockTimeout is what Stripe answers for an object that something else holds: nothing was done, and it is worth
-// another try. https://docs.stripe.com/rate-limits#object-lock-timeouts
-func LockTimeout(pathPrefix string, times int) Fault {
-	return Fault{
-		PathPrefix: pathPrefix, Times: times, Status: http.StatusTooManyRequests, Code: "lock_timeout", Type: typeInvalid,
-		Headers: map[string]string{"Stripe-Should-Retry": "true"},
 	}
 }

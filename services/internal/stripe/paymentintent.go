@@ -1,0 +1,75 @@
+package stripe
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
+	stripego "github.com/stripe/stripe-go/v76"
+)
+
+// PaymentIntent is a payment with the money that it moved.
+type PaymentIntent struct {
+	ID string
+	// Status is Stripe's word, such as "succeeded".
+	Status string
+	// Currency is what was paid in, upper case: the donor's own when Stripe showed the price in that.
+	Currency string
+	// Donation is the donation in its metadata; Nil otherwise. It proves nothing, as that of a [Source].
+	Donation uuid.UUID
+	// Invoice is what it is to pay; empty for none.
+	Invoice string
+	// Balance is the latest charge's balance transaction; nil while its fee is not known.
+	Balance *BalanceTransaction
+}
+
+// GetPaymentIntent reads a payment intent with its latest charge's balance transaction.
+func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (PaymentIntent, error) {
+	var answer struct {
+		stripego.APIResource
+		ID           string        `json:"id"`
+		Status       string        `json:"status"`
+		Currency     string        `json:"currency"`
+		Metadata     metadata      `json:"metadata"`
+		Invoice      reference     `json:"invoice"`
+		LatestCharge *chargeObject `json:"latest_charge"`
+	}
+	err := c.get(ctx, account, "/v1/payment_intents/"+url.PathEscape(id),
+		query("expand[0]", "latest_charge.balance_transaction"), &answer)
+	if err != nil {
+		return PaymentIntent{}, err
+	}
+	return PaymentIntent{
+		ID: answer.ID, Status: answer.Status, Currency: strings.ToUpper(answer.Currency),
+		Donation: parseDonation(answer.Metadata), Invoice: answer.Invoice.ID, Balance: answer.LatestCharge.balance(),
+	}, nil
+}
+
+// chargeObject is a charge whose balance transaction was expanded.
+type chargeObject struct {
+	ID            string         `json:"id"`
+	Created       int64          `json:"created"`
+	Status        ChargeStatus   `json:"status"`
+	Amount        int64          `json:"amount"`
+	Currency      string         `json:"currency"`
+	Metadata      metadata       `json:"metadata"`
+	PaymentIntent reference      `json:"payment_intent"`
+	Invoice       reference      `json:"invoice"`
+	Method        methodObject   `json:"payment_method_details"`
+	Balance       *balanceObject `json:"balance_transaction"`
+}
+
+// balance is nil while the charge has none, and when there is no charge.
+func (o *chargeObject) balance() *BalanceTransaction {
+	if o == nil || o.Balance == nil {
+		return nil
+	}
+	balance := o.Balance.transaction()
+	balance.Source = Source{
+		ID: o.ID, Object: objectCharge, Created: unixOrZero(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
+		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Method: o.Method.Type, Invoice: o.Invoice.ID,
+		Status: o.Status,
+	}
+	return &balance
+}

@@ -1,0 +1,51 @@
+package payouts
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// tellFailedTx tells of a failure those who were not told before.
+func (s *Service) tellFailedTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, amount money.Amount) error {
+	return s.tellTx(ctx, tx, account, owner, payout, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: payout, Amount: amount})
+}
+
+const concernedSQL = `
+SELECT s.collective
+FROM payouts.shares AS s
+WHERE s.account = @account
+	AND s.payout = @payout
+UNION
+SELECT ''
+UNION
+SELECT @owner
+ORDER BY collective`
+
+// tellTx tells the operator, and the members of each collective that has a share; before it is known who has, of
+// the one whose account it is alone. Who sees a share only is not told which transactions.
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, n collectives.Notice) error {
+	rows, err := tx.Query(ctx, concernedSQL, pgx.NamedArgs{"account": account, "payout": payout, "owner": owner})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	concerned, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return postgres.Error(err)
+	}
+	for _, collective := range concerned {
+		told := n
+		told.Collective, told.Subject = collective, nameOf(collective, payout)
+		if collective != "" && collective != owner {
+			told.Transactions = nil
+		}
+		if err := s.cfg.Collectives.TellTx(ctx, tx, told); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package payouts
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// share is a collective's part of a payout; ” belongs to none.
+type share struct {
+	collective string
+	minor      int64
+}
+
+// shares says whose money a payout is: who has its own transaction, or, when that belongs to nobody, who has what
+// is inside. Once decided it stays. known is false while that cannot be said.
+func (s *Service) shares(ctx context.Context, p Payout, own ledger.Move) (shares []share, known bool, err error) {
+	if shares, err = s.keptShares(ctx, p); err != nil || len(shares) > 0 {
+		return shares, len(shares) > 0, err
+	}
+	late := s.now().Sub(p.Arrival) > undividedAfter
+	if own.Collective != "" || !p.Automatic || (!p.contentsRead && late) {
+		return []share{{own.Collective, p.Amount.Minor}}, true, nil
+	}
+	if !p.contentsRead {
+		return nil, false, nil
+	}
+	parts := map[string]int64{}
+	rest := p.Amount.Minor
+	for after := ""; ; {
+		page, err := s.contents(ctx, p.Account, p.ID, after, "", contentsCount)
+		if err != nil {
+			return nil, false, err
+		}
+		pairs, err := s.booked(ctx, p, page, "")
+		if err != nil {
+			return nil, false, err
+		}
+		for _, b := range pairs {
+			if (len(b.moves) == 0 && !b.empty() || b.unclear) && !late {
+				return nil, false, nil
+			}
+			for _, m := range b.moves {
+				if m.Collective != "" && m.Currency == p.Amount.Currency {
+					parts[m.Collective] += m.Balance
+					rest -= m.Balance
+				}
+			}
+		}
+		if len(page) < contentsCount {
+			break
+		}
+		after = page[len(page)-1].transaction
+	}
+	for _, collective := range slices.Sorted(maps.Keys(parts)) {
+		shares = append(shares, share{collective, parts[collective]})
+	}
+	if rest != 0 || len(shares) == 0 {
+		shares = append(shares, share{"", rest})
+	}
+	return shares, true, nil
+}
+
+const sharesSQL = `
+SELECT
+	s.collective,
+	s.amount_minor
+FROM payouts.shares AS s
+WHERE s.account = @account
+	AND s.payout = @payout
+ORDER BY s.collective`
+
+func (s *Service) keptShares(ctx context.Context, p Payout) ([]share, error) {
+	return scanShares(s.cfg.Pool.Query(ctx, sharesSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID}))
+}
+
+func scanShares(rows pgx.Rows, err error) ([]share, error) {
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	shares, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (part share, err error) {
+		return part, row.Scan(&part.collective, &part.minor)
+	})
+	return shares, postgres.Error(err)
+}
+
+const keepSharesSQL = `
+INSERT INTO payouts.shares (
+	account,
+	payout,
+	collective,
+	amount_minor
+)
+SELECT
+	@account,
+	@payout,
+	u.collective,
+	u.amount_minor
+FROM unnest(
+	@collectives::text[],
+	@amounts::bigint[]
+) AS u (collective, amount_minor)
+WHERE NOT EXISTS (
+	SELECT
+	FROM payouts.shares AS s
+	WHERE s.account = @account
+		AND s.payout = @payout
+)
+ORDER BY u.collective`
+
+// keepSharesTx stores what was decided, if nothing was before, and returns what is kept. The payout's row is locked, so
+// that two who decide at once do not mix. Of a payout that had failed before, those with a share are told now.
+func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) ([]share, error) {
+	var whose []string
+	var amounts []int64
+	for _, part := range shares {
+		whose, amounts = append(whose, part.collective), append(amounts, part.minor)
+	}
+	args := pgx.NamedArgs{"account": p.Account, "id": p.ID, "payout": p.ID, "collectives": whose, "amounts": amounts}
+	var state stripe.PayoutStatus
+	var listable bool
+	if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil {
+		return nil, postgres.Error(err)
+	}
+	tag, err := tx.Exec(ctx, keepSharesSQL, args)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	if tag.RowsAffected() > 0 && state == stripe.PayoutFailed && !s.history(p.Created) {
+		if err := s.tellFailedTx(ctx, tx, p.Account, "", p.ID, p.Amount); err != nil {
+			return nil, err
+		}
+	}
+	return scanShares(tx.Query(ctx, sharesSQL, args))
+}
+
+func (s *Service) keepShares(ctx context.Context, p Payout, shares []share) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := s.keepSharesTx(ctx, tx, p, shares)
+		return err
+	})
+}

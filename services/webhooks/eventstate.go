@@ -1,0 +1,184 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// In the order of ids, so that two who apply the same never wait for one another in a circle.
+const lockEventsSQL = `
+SELECT e.id
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.id = ANY(@ids::text[])
+	AND e.next_attempt_at IS NOT NULL
+ORDER BY e.id
+FOR NO KEY UPDATE`
+
+// lockEventsTx locks the events that nobody has finished, and returns them in their order.
+func lockEventsTx(ctx context.Context, tx pgx.Tx, account string, events []Event) ([]Event, error) {
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = e.ID
+	}
+	rows, err := tx.Query(ctx, lockEventsSQL, pgx.NamedArgs{"account": account, "ids": ids})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	locked, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(locked, e.ID) }), nil
+}
+
+// finishing applies events and notes the end of them in one transaction, so that each counts once; those that
+// somebody else finished are left out. do tells of each whether it is for us.
+func (s *Service) finishing(ctx context.Context, account string, events []Event,
+	do func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error),
+) error {
+	if len(events) == 0 {
+		return nil
+	}
+	var applied, ignored []string
+	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		due, err := lockEventsTx(ctx, tx, account, events)
+		if err != nil {
+			return err
+		}
+		ours, err := do(ctx, tx, due)
+		if err != nil {
+			return err
+		}
+		applied, ignored = nil, nil
+		for i, e := range due {
+			if ours[i] {
+				applied = append(applied, e.ID)
+			} else {
+				ignored = append(ignored, e.ID)
+			}
+		}
+		if _, err := s.finishEventsTx(ctx, tx, account, applied, StateApplied, ""); err != nil {
+			return err
+		}
+		_, err = s.finishEventsTx(ctx, tx, account, ignored, StateIgnored, reasonNotOurs)
+		return err
+	})
+	if err == nil {
+		s.metrics.finished.WithLabelValues(string(StateApplied)).Add(float64(len(applied)))
+		s.metrics.finished.WithLabelValues(string(StateIgnored)).Add(float64(len(ignored)))
+	}
+	return err
+}
+
+const finishEventsSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = @state,
+	attempts = e.attempts + 1,
+	next_attempt_at = NULL,
+	failure_reason = @reason,
+	finished_at = @now
+WHERE e.account = @account
+	AND e.id = ANY(@ids::text[])
+	AND e.next_attempt_at IS NOT NULL`
+
+// execer is a pool or a transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// finishEventsTx notes the end of events, but of those that somebody else finished, and returns of how many.
+func (s *Service) finishEventsTx(ctx context.Context, in execer, account string, ids []string, state State, reason string) (int64, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	tag, err := in.Exec(ctx, finishEventsSQL, pgx.NamedArgs{
+		"account": account, "ids": ids, "state": string(state), "reason": reason, "now": s.now(),
+	})
+	if err != nil {
+		return 0, fmt.Errorf("finish events: %w", postgres.Error(err))
+	}
+	return tag.RowsAffected(), nil
+}
+
+func (s *Service) finishEvents(ctx context.Context, account string, ids []string, state State, reason string) error {
+	n, err := s.finishEventsTx(ctx, s.cfg.Pool, account, ids, state, reason)
+	s.metrics.finished.WithLabelValues(string(state)).Add(float64(n))
+	return err
+}
+
+const lockAttemptsSQL = `
+SELECT e.attempts
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.id = @id
+	AND e.next_attempt_at IS NOT NULL
+FOR NO KEY UPDATE`
+
+const noteFailureSQL = `
+UPDATE webhooks.events AS e
+SET
+	state = 'failed',
+	attempts = @attempts,
+	next_attempt_at = statement_timestamp() + @pause::interval,
+	failure_reason = @reason
+WHERE e.account = @account
+	AND e.id = @id`
+
+func (s *Service) noteFailure(ctx context.Context, account, id, reason string) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		var attempts int
+		err := tx.QueryRow(ctx, lockAttemptsSQL, pgx.NamedArgs{"account": account, "id": id}).Scan(&attempts)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		attempts++
+		pause := retryPause(attempts)
+		if pause == nil {
+			s.cfg.Logger.ErrorContext(ctx, "an event is given up", "event", id, "account", account, "reason", reason)
+		}
+		_, err = tx.Exec(ctx, noteFailureSQL, pgx.NamedArgs{
+			"account": account, "id": id, "attempts": attempts, "pause": pause, "reason": reason,
+		})
+		return postgres.Error(err)
+	})
+}
+
+// keepEvents is how long finished events are kept: three times as long as Stripe can send them again.
+const keepEvents = 90 * 24 * time.Hour
+
+// forgetCount bounds how many old events one tick deletes.
+const forgetCount = 1000
+
+const forgetEventsSQL = `
+DELETE FROM webhooks.events AS e
+WHERE (e.account, e.id) IN (
+	SELECT
+		o.account,
+		o.id
+	FROM webhooks.events AS o
+	WHERE o.received_at < @before
+		AND o.finished_at IS NOT NULL
+	ORDER BY
+		o.received_at,
+		o.account,
+		o.id
+	LIMIT @count
+)`
+
+func (s *Service) forgetEvents(ctx context.Context) error {
+	_, err := s.cfg.Pool.Exec(ctx, forgetEventsSQL, pgx.NamedArgs{"before": s.now().Add(-keepEvents), "count": forgetCount})
+	return postgres.Error(err)
+}

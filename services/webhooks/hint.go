@@ -1,0 +1,49 @@
+package webhooks
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// maxHints is how many hints one sync answers at most; the rest is for the next.
+const maxHints = 5000
+
+type hints struct {
+	ids []string
+	// intents are the payments whose fee has become known: all others are to be seen in the balance, or not yet.
+	intents []string
+}
+
+const dueHintsSQL = `
+SELECT
+	e.id,
+	CASE WHEN e.type = 'charge.updated' THEN coalesce(e.object ->> 'payment_intent', '') ELSE '' END
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.step = 'hint'
+	AND e.next_attempt_at IS NOT NULL
+ORDER BY
+	e.next_attempt_at,
+	e.id
+LIMIT @count`
+
+// dueHints returns what a sync that begins now answers.
+func (s *Service) dueHints(ctx context.Context, account string) (hints, error) {
+	rows, err := s.cfg.Pool.Query(ctx, dueHintsSQL, pgx.NamedArgs{"account": account, "count": maxHints})
+	if err != nil {
+		return hints{}, postgres.Error(err)
+	}
+	var h hints
+	var id, intent string
+	_, err = pgx.ForEachRow(rows, []any{&id, &intent}, func() error {
+		h.ids = append(h.ids, id)
+		if intent != "" {
+			h.intents = append(h.intents, intent)
+		}
+		return nil
+	})
+	return h, postgres.Error(err)
+}

@@ -1,0 +1,131 @@
+package webhooks
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/stripe"
+)
+
+// lockHoldsSQL lets one at a time take from the pots of an account.
+const lockHoldsSQL = `
+SELECT pg_advisory_xact_lock(@class::integer, hashtext(@account))`
+
+const holdsClass = lockClass + 1
+
+const knownHoldSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM webhooks.holds AS h
+	WHERE h.account = @account
+		AND h.transaction = @transaction
+)`
+
+// What is of the same source, or of the same amount, belongs together before what is merely older.
+const openHoldsSQL = `
+SELECT
+	h.transaction,
+	h.collective,
+	h.left_minor
+FROM webhooks.holds AS h
+WHERE h.account = @account
+	AND h.family = @family
+	AND h.currency = @currency
+	AND h.left_minor <> 0
+	AND (h.left_minor > 0) = (@amount::bigint < 0)
+ORDER BY
+	h.source = @source AND h.source <> '' DESC,
+	h.left_minor = -@amount::bigint DESC,
+	h.created_at,
+	h.transaction
+LIMIT 1000`
+
+const takeHoldSQL = `
+UPDATE webhooks.holds AS h
+SET left_minor = @left_minor
+WHERE h.account = @account
+	AND h.transaction = @transaction`
+
+const keepHoldSQL = `
+INSERT INTO webhooks.holds (
+	account,
+	transaction,
+	family,
+	currency,
+	source,
+	collective,
+	left_minor,
+	created_at
+)
+VALUES (
+	@account,
+	@transaction,
+	@family,
+	@currency,
+	@source,
+	@collective,
+	@left_minor,
+	@created_at
+)`
+
+// holdTx says whose a balance transaction is that holds money back or releases it: those from whom, or for whom, the same
+// pot was filled before; the rest is owner's. known: it was booked before. In whatever order they are seen, the pot of
+// each comes to nothing when all is released.
+func holdTx(ctx context.Context, tx pgx.Tx, account, family, owner string, t stripe.BalanceTransaction) (parts []part, known bool, err error) {
+	args := pgx.NamedArgs{
+		"class": holdsClass, "account": account, "transaction": t.ID, "family": family, "currency": t.Currency,
+		"source": t.Source.ID, "collective": owner, "amount": t.Amount, "created_at": t.Created,
+	}
+	if _, err := tx.Exec(ctx, lockHoldsSQL, args); err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	if err := tx.QueryRow(ctx, knownHoldSQL, args).Scan(&known); err != nil || known {
+		return nil, known, postgres.Error(err)
+	}
+	rows, err := tx.Query(ctx, openHoldsSQL, args)
+	if err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	type open struct {
+		transaction, collective string
+		left                    int64
+	}
+	pot, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o open, err error) {
+		return o, row.Scan(&o.transaction, &o.collective, &o.left)
+	})
+	if err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	sums, left := map[string]int64{}, t.Amount
+	for _, o := range pot {
+		taken := -o.left
+		if left > 0 && taken > left || left < 0 && taken < left {
+			taken = left
+		}
+		if taken == 0 {
+			break
+		}
+		left -= taken
+		sums[o.collective] += taken
+		if _, err := tx.Exec(ctx, takeHoldSQL, pgx.NamedArgs{
+			"account": account, "transaction": o.transaction, "left_minor": o.left + taken,
+		}); err != nil {
+			return nil, false, postgres.Error(err)
+		}
+	}
+	args["left_minor"] = left
+	if _, err := tx.Exec(ctx, keepHoldSQL, args); err != nil {
+		return nil, false, postgres.Error(err)
+	}
+	if sums[owner] += left; sums[owner] == 0 && len(sums) > 1 {
+		delete(sums, owner)
+	}
+	for _, collective := range slices.Sorted(maps.Keys(sums)) {
+		parts = append(parts, part{collective, sums[collective]})
+	}
+	return parts, false, nil
+}
