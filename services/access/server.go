@@ -47,25 +47,13 @@ func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyReq
 }
 
 func (s *server) ListApiKeys(ctx context.Context, req *accessv1.ListApiKeysRequest) (*accessv1.ListApiKeysResponse, error) {
-	var after position
-	if token := req.GetPageToken(); token != "" {
-		after.createTime = new(time.Time)
-		if err := page.Decode(token, req.GetParent(), after.createTime, &after.id); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	keys, err := s.service.list(ctx, parentCollective(req.GetParent()), after, size+1)
+	keys, next, err := page.List(req, req.GetParent(), newest, func(before position, count int) ([]Key, error) {
+		return s.service.list(ctx, parentCollective(req.GetParent()), before, count)
+	}, func(k Key) position { return position{k.CreateTime, k.ID} })
 	if err != nil {
 		return nil, err
 	}
-	answer := &accessv1.ListApiKeysResponse{}
-	if len(keys) > size {
-		keys = keys[:size]
-		last := keys[size-1]
-		answer.NextPageToken = page.Encode(req.GetParent(), last.CreateTime, last.ID)
-	}
+	answer := &accessv1.ListApiKeysResponse{NextPageToken: next}
 	for _, k := range keys {
 		answer.ApiKeys = append(answer.ApiKeys, keyToProto(k))
 	}

@@ -239,7 +239,6 @@ func OtherMemberTx(ctx context.Context, tx pgx.Tx, collective, member string, ro
 	return other, postgres.Error(err)
 }
 
-// listKeysSQL is a keyset page; without a key the page starts at infinity.
 const listKeysSQL = `
 SELECT
 	k.collective,
@@ -253,24 +252,27 @@ SELECT
 	k.member
 FROM access.api_keys AS k
 WHERE COALESCE(k.collective, '') = @collective
-	AND (k.created_at, k.id) < (COALESCE(@before_time::timestamptz, 'infinity'), @before_id)
+	AND (k.created_at, k.id) < (@before_time, @before_id)
 ORDER BY
 	k.created_at DESC,
 	k.id DESC
 LIMIT @count`
 
-// position is where a page continues: after the key created then, of this id.
+// position is a key's place in a list.
 type position struct {
-	createTime *time.Time
-	id         string
+	CreateTime time.Time
+	ID         string
 }
 
+// newest is before every key.
+var newest = position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
+
 // list returns up to count keys, newest first.
-func (s *Service) list(ctx context.Context, collective string, after position, count int) ([]Key, error) {
+func (s *Service) list(ctx context.Context, collective string, before position, count int) ([]Key, error) {
 	rows, err := s.pool.Query(ctx, listKeysSQL, pgx.NamedArgs{
 		"collective":  collective,
-		"before_time": after.createTime,
-		"before_id":   after.id,
+		"before_time": before.CreateTime,
+		"before_id":   before.ID,
 		"count":       count,
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package campaigns
 import (
 	"context"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -55,25 +54,14 @@ func (s *server) ListCampaigns(ctx context.Context, req *campaignsv1.ListCampaig
 	q := query{collective: collectiveOf(req.GetParent())}
 	q.drafts = isMember(ctx, q.collective)
 	filter := listFilter{Parent: req.GetParent(), Drafts: q.drafts}
-	if token := req.GetPageToken(); token != "" {
-		q.beforeTime = new(time.Time)
-		if err := page.Decode(token, filter, q.beforeTime, &q.beforeID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	q.count = size + 1
-	found, err := s.service.list(ctx, q)
+	found, next, err := page.List(req, filter, newest, func(before position, count int) ([]Campaign, error) {
+		q.before, q.count = before, count
+		return s.service.list(ctx, q)
+	}, func(c Campaign) position { return position{c.CreateTime, c.Name.Campaign} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &campaignsv1.ListCampaignsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.Name.Campaign)
-	}
+	resp := &campaignsv1.ListCampaignsResponse{NextPageToken: next}
 	resp.Campaigns, err = s.present(ctx, found)
 	return resp, err
 }

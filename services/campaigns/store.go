@@ -62,7 +62,6 @@ func key(name Name) pgx.NamedArgs {
 	return pgx.NamedArgs{"collective": name.Collective, "id": name.Campaign}
 }
 
-// listSQL is a keyset page; without a time it starts at the newest.
 const listSQL = `
 SELECT
 	c.collective,
@@ -87,7 +86,7 @@ FROM campaigns.campaigns AS c
 JOIN collectives.collectives AS g ON g.id = c.collective
 WHERE c.collective = @collective
 	AND (c.state <> 'draft' OR @drafts)
-	AND (c.created_at, c.id) < (COALESCE(@before_time::timestamptz, 'infinity'), @before_id)
+	AND (c.created_at, c.id) < (@before_time, @before_id)
 ORDER BY
 	c.created_at DESC,
 	c.id DESC
@@ -98,19 +97,27 @@ type query struct {
 	collective string
 	// drafts includes them.
 	drafts bool
-	// The page begins after the campaign created then, of this slug; nil: at the newest.
-	beforeTime *time.Time
-	beforeID   string
-	count      int
+	// before is where the page begins, and count how many campaigns it has at most.
+	before position
+	count  int
 }
+
+// position is a campaign's place in a list.
+type position struct {
+	CreateTime time.Time
+	Campaign   string
+}
+
+// newest is before every campaign.
+var newest = position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
 // list of a collective that does not exist is empty.
 func (s *Service) list(ctx context.Context, q query) ([]Campaign, error) {
 	rows, err := s.pool.Query(ctx, listSQL, pgx.NamedArgs{
 		"collective":  q.collective,
 		"drafts":      q.drafts,
-		"before_time": q.beforeTime,
-		"before_id":   q.beforeID,
+		"before_time": q.before.CreateTime,
+		"before_id":   q.before.Campaign,
 		"count":       q.count,
 	})
 	if err != nil {

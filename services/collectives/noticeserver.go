@@ -34,23 +34,13 @@ func (s *noticeServer) ListNotices(ctx context.Context, req *noticesv1.ListNotic
 			return nil, err
 		}
 	}
-	after := firstNotices
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &after.Time, &after.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	found, err := s.service.notices(ctx, filter, after, size+1)
+	found, next, err := page.List(req, filter, firstNotices, func(after noticeKey, count int) ([]Notice, error) {
+		return s.service.notices(ctx, filter, after, count)
+	}, func(n Notice) noticeKey { return noticeKey{n.CreateTime, n.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &noticesv1.ListNoticesResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
-	}
+	resp := &noticesv1.ListNoticesResponse{NextPageToken: next}
 	for _, n := range found {
 		resp.Notices = append(resp.Notices, noticeToProto(ctx, n))
 	}

@@ -44,23 +44,13 @@ func (s *server) ListCollectives(ctx context.Context, req *collectivesv1.ListCol
 	if p.Role != access.RoleOperator {
 		return s.own(ctx, p)
 	}
-	var after string
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, listFilter, &after); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err := s.service.List(ctx, after, size+1)
+	found, next, err := page.List(req, listFilter, "", func(after string, count int) ([]Collective, error) {
+		return s.service.List(ctx, after, count)
+	}, func(c Collective) string { return c.ID })
 	if err != nil {
 		return nil, err
 	}
-	resp := &collectivesv1.ListCollectivesResponse{}
-	if len(found) > size {
-		found = found[:size]
-		resp.NextPageToken = page.Encode(listFilter, found[size-1].ID)
-	}
+	resp := &collectivesv1.ListCollectivesResponse{NextPageToken: next}
 	for _, c := range found {
 		resp.Collectives = append(resp.Collectives, visible(ctx, c))
 	}

@@ -60,9 +60,8 @@ func (s *disputeServer) ListFraudWarnings(ctx context.Context, req *disputesv1.L
 
 // listRequest is what requests for a collective's pages have in common.
 type listRequest interface {
+	page.Request
 	GetParent() string
-	GetPageSize() int32
-	GetPageToken() string
 }
 
 // listOfStripe reads a page of what Stripe named, and the token of the next.
@@ -70,21 +69,9 @@ func listOfStripe[T any](ctx context.Context, what string, req listRequest,
 	list func(context.Context, string, StripePosition, int) ([]T, error), position func(T) StripePosition,
 ) (found []T, next string, err error) {
 	filter := what + req.GetParent()
-	before := StripePosition{CreateTime: newest.CreateTime}
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
-			return nil, "", err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err = list(ctx, strings.TrimPrefix(req.GetParent(), "collectives/"), before, size+1)
-	if err != nil || len(found) <= size {
-		return found, "", err
-	}
-	found = found[:size]
-	last := position(found[size-1])
-	return found, page.Encode(filter, last.CreateTime, last.ID), nil
+	return page.List(req, filter, StripePosition{CreateTime: newest.CreateTime}, func(before StripePosition, count int) ([]T, error) {
+		return list(ctx, strings.TrimPrefix(req.GetParent(), "collectives/"), before, count)
+	}, position)
 }
 
 func (s *disputeServer) toProto(d Dispute) *disputesv1.Dispute {

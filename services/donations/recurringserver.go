@@ -38,24 +38,13 @@ func (s *recurringServer) ListRecurringDonations(ctx context.Context, req *recur
 		return nil, err
 	}
 	filter := listRecurringFilter + campaign.String()
-	before := newest
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err := s.service.ListRecurring(ctx, campaign, before, size+1)
+	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Recurring, error) {
+		return s.service.ListRecurring(ctx, campaign, before, count)
+	}, func(r Recurring) Position { return Position{r.CreateTime, r.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &recurringv1.ListRecurringDonationsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
-	}
+	resp := &recurringv1.ListRecurringDonationsResponse{NextPageToken: next}
 	disconnected, err := s.service.disconnected(ctx, campaign.Collective)
 	if err != nil {
 		return nil, err

@@ -89,24 +89,13 @@ func (s *refundServer) ListRefunds(ctx context.Context, req *refundsv1.ListRefun
 	}
 	state := refundStatesFromProto[req.GetState()]
 	filter := "refunds of " + req.GetParent() + " " + string(state)
-	before := newest
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err := s.service.ListRefunds(ctx, collective, donation, state, before, size+1)
+	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Refund, error) {
+		return s.service.ListRefunds(ctx, collective, donation, state, before, count)
+	}, func(r Refund) Position { return Position{r.CreateTime, r.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &refundsv1.ListRefundsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
-	}
+	resp := &refundsv1.ListRefundsResponse{NextPageToken: next}
 	for _, r := range found {
 		p, _ := refundToProto(r, nil)
 		resp.Refunds = append(resp.Refunds, p)

@@ -101,24 +101,13 @@ func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonatio
 		return nil, err
 	}
 	filter := listFilter + campaign.String()
-	before := newest
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &before.CreateTime, &before.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err := s.service.List(ctx, campaign, before, size+1)
+	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Donation, error) {
+		return s.service.List(ctx, campaign, before, count)
+	}, func(d Donation) Position { return Position{d.CreateTime, d.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &donationsv1.ListDonationsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(filter, last.CreateTime, last.ID)
-	}
+	resp := &donationsv1.ListDonationsResponse{NextPageToken: next}
 	for _, d := range found {
 		resp.Donations = append(resp.Donations, s.toProto(d))
 	}

@@ -106,24 +106,13 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	tokenFilter := listFilter{
 		req.GetParent(), filter.Campaign, filter.Account, filter.Kind, filter.Reference, filter.Start, filter.End,
 	}
-	var after Position
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, tokenFilter, &after.Effective, &after.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err := s.service.Transactions(ctx, filter, after, size+1)
+	found, next, err := page.List(req, tokenFilter, Position{}, func(after Position, count int) ([]Posted, error) {
+		return s.service.Transactions(ctx, filter, after, count)
+	}, func(t Posted) Position { return Position{t.Effective, t.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &ledgerv1.ListTransactionsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(tokenFilter, last.Effective, last.ID)
-	}
+	resp := &ledgerv1.ListTransactionsResponse{NextPageToken: next}
 	for _, t := range found {
 		resp.Transactions = append(resp.Transactions, transactionToProto(req.GetParent(), t))
 	}

@@ -19,6 +19,12 @@ type statementFilter struct {
 	AtNumber   int64
 }
 
+// statementKey is where a page of a statement begins. The first page's number is the later ones' too.
+type statementKey struct {
+	LinePosition
+	Number int64
+}
+
 func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListStatementLinesRequest) (*ledgerv1.ListStatementLinesResponse, error) {
 	parent, code, ok := strings.Cut(req.GetParent(), "/ledger/accounts/")
 	if !ok {
@@ -36,26 +42,22 @@ func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListState
 		return nil, err
 	}
 	tokenFilter := statementFilter{req.GetParent(), filter.Start, filter.End, filter.Number}
-	var after LinePosition
-	if token := req.GetPageToken(); token != "" {
-		// The first page's number is the later ones' too.
-		if err := page.Decode(token, tokenFilter, &after.Effective, &after.TransactionID, &after.Line, &filter.Number); err != nil {
+	var st *Statement
+	lines, next, err := page.List(req, tokenFilter, statementKey{Number: filter.Number}, func(after statementKey, count int) ([]StatementLine, error) {
+		filter.Number = after.Number
+		var err error
+		if st, err = s.service.Statement(ctx, filter, after.LinePosition, count); err != nil {
 			return nil, err
 		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	st, err := s.service.Statement(ctx, filter, after, size+1)
+		return st.Lines, nil
+	}, func(l StatementLine) statementKey {
+		return statementKey{LinePosition{l.Effective, l.TransactionID, l.Line}, st.Number}
+	})
 	if err != nil {
 		return nil, err
 	}
-	resp := &ledgerv1.ListStatementLinesResponse{Account: accountToProto(parent, st.Account), AtNumber: st.Number}
-	if len(st.Lines) > size {
-		st.Lines = st.Lines[:size]
-		last := st.Lines[size-1]
-		resp.NextPageToken = page.Encode(tokenFilter, last.Effective, last.TransactionID, last.Line, st.Number)
-	}
-	for _, l := range st.Lines {
+	resp := &ledgerv1.ListStatementLinesResponse{Account: accountToProto(parent, st.Account), AtNumber: st.Number, NextPageToken: next}
+	for _, l := range lines {
 		line := &ledgerv1.StatementLine{
 			Transaction:   transactionName(parent, l.TransactionID),
 			Number:        l.Number,

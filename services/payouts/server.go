@@ -34,24 +34,13 @@ func (s *server) ListPayouts(ctx context.Context, req *payoutsv1.ListPayoutsRequ
 	if !ok {
 		return nil, errs.NotFound(req.GetParent())
 	}
-	after := newest
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, listFilter+collective, &after.Arrival, &after.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err := s.service.List(ctx, collective, after, size+1)
+	found, next, err := page.List(req, listFilter+collective, newest, func(after Position, count int) ([]Payout, error) {
+		return s.service.List(ctx, collective, after, count)
+	}, func(p Payout) Position { return Position{p.Arrival, p.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &payoutsv1.ListPayoutsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(listFilter+collective, last.Arrival, last.ID)
-	}
+	resp := &payoutsv1.ListPayoutsResponse{NextPageToken: next}
 	for _, p := range found {
 		resp.Payouts = append(resp.Payouts, toProto(collective, p))
 	}
@@ -80,9 +69,9 @@ func (s *server) ListPayoutLines(ctx context.Context, req *payoutsv1.ListPayoutL
 	if err != nil {
 		return nil, err
 	}
-	q := LineQuery{Collective: collective, Share: p.Share.Minor, Count: page.Size(req.GetPageSize())}
+	q := LineQuery{Collective: collective, Share: p.Share.Minor, Count: page.Size(req)}
 	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, linesFilter+req.GetParent(), &q.From.After, &q.From.Sum); err != nil {
+		if err := page.Decode(token, linesFilter+req.GetParent(), &q.From); err != nil {
 			return nil, err
 		}
 	}
@@ -92,7 +81,7 @@ func (s *server) ListPayoutLines(ctx context.Context, req *payoutsv1.ListPayoutL
 	}
 	resp := &payoutsv1.ListPayoutLinesResponse{}
 	if next != nil {
-		resp.NextPageToken = page.Encode(linesFilter+req.GetParent(), next.After, next.Sum)
+		resp.NextPageToken = page.Encode(linesFilter+req.GetParent(), next)
 	}
 	for _, l := range lines {
 		resp.Lines = append(resp.Lines, lineToProto(l, p.Amount.Currency))

@@ -7,15 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -170,9 +169,9 @@ func (s *server) ListBankLines(ctx context.Context, req *treasuryv1.ListBankLine
 	}
 	state, _ := known(lineStates, req.GetState())
 	filter := fmt.Sprintf("bank lines of %s in %s of %q", collective, state, req.GetAccount())
-	found, next, err := paged(req, filter, newest, func(at Position, count int) ([]Line, error) {
+	found, next, err := page.List(req, filter, newest, func(at Position, count int) ([]Line, error) {
 		return s.service.Lines(ctx, collective, state, req.GetAccount(), at, count)
-	}, func(l Line) (time.Time, uuid.UUID) { return l.BookedOn.time(), l.ID })
+	}, func(l Line) Position { return Position{l.BookedOn.time(), l.ID} })
 	return &treasuryv1.ListBankLinesResponse{BankLines: each(found, lineToProto), NextPageToken: next}, err
 }
 
@@ -286,9 +285,9 @@ func (s *server) ListClearingItems(ctx context.Context, req *treasuryv1.ListClea
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := paged(req, "clearing of "+collective, Position{}, func(at Position, count int) ([]ClearingItem, error) {
+	found, next, err := page.List(req, "clearing of "+collective, Position{}, func(at Position, count int) ([]ClearingItem, error) {
 		return s.service.Clearing(ctx, collective, at, count)
-	}, func(c ClearingItem) (time.Time, uuid.UUID) { return c.Since.time(), c.ID })
+	}, func(c ClearingItem) Position { return Position{c.Since.time(), c.ID} })
 	return &treasuryv1.ListClearingItemsResponse{
 		Items: each(found, func(c ClearingItem) *treasuryv1.ClearingItem { return clearingToProto(collective, c) }), NextPageToken: next,
 	}, err

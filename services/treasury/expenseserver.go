@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -10,6 +9,7 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
 )
 
 var expenseKinds = map[ExpenseKind]treasuryv1.ExpenseKind{
@@ -87,9 +87,9 @@ func (s *server) ListExpenses(ctx context.Context, req *treasuryv1.ListExpensesR
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := paged(req, "expenses of "+collective+"/"+slug, newest, func(at Position, count int) ([]Expense, error) {
+	found, next, err := page.List(req, "expenses of "+collective+"/"+slug, newest, func(at Position, count int) ([]Expense, error) {
 		return s.service.Expenses(ctx, collective, slug, at, count)
-	}, func(e Expense) (time.Time, uuid.UUID) { return e.CreateTime, e.ID })
+	}, func(e Expense) Position { return Position{e.CreateTime, e.ID} })
 	return &treasuryv1.ListExpensesResponse{Expenses: each(found, expenseToProto), NextPageToken: next}, err
 }
 

@@ -2,14 +2,13 @@ package treasury
 
 import (
 	"context"
-	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
@@ -55,9 +54,9 @@ func (s *server) ListPledges(ctx context.Context, req *treasuryv1.ListPledgesReq
 		return nil, err
 	}
 	filter := "pledges of " + campaign.String() + " like " + req.GetReference()
-	found, next, err := paged(req, filter, newest, func(at Position, count int) ([]Pledge, error) {
+	found, next, err := page.List(req, filter, newest, func(at Position, count int) ([]Pledge, error) {
 		return s.service.Pledges(ctx, campaign, req.GetReference(), at, count)
-	}, func(p Pledge) (time.Time, uuid.UUID) { return p.CreateTime, p.ID })
+	}, func(p Pledge) Position { return Position{p.CreateTime, p.ID} })
 	return &treasuryv1.ListPledgesResponse{Pledges: each(found, s.pledgeToProto), NextPageToken: next}, err
 }
 

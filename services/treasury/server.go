@@ -98,35 +98,6 @@ func ofCampaignChanged(ctx context.Context, req change, kind string) (campaign c
 	return campaign, id, r, err
 }
 
-// pagedRequest is a request for a page of a list.
-type pagedRequest interface {
-	GetPageSize() int32
-	GetPageToken() string
-}
-
-// paged reads a page of a list: where it begins, one row more than asked to know whether there is another, and the
-// token that leads on. The filter keeps the tokens of other lists out.
-func paged[T any](
-	req pagedRequest, filter string, first Position, list func(Position, int) ([]T, error), key func(T) (time.Time, uuid.UUID),
-) (found []T, next string, err error) {
-	at := first
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &at.Time, &at.ID); err != nil {
-			return nil, "", err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	if found, err = list(at, size+1); err != nil {
-		return nil, "", err
-	}
-	if len(found) > size {
-		found = found[:size]
-		t, id := key(found[size-1])
-		next = page.Encode(filter, t, id)
-	}
-	return found, next, nil
-}
-
 // each converts a list.
 func each[T, P any](list []T, convert func(T) P) []P {
 	converted := make([]P, len(list))
@@ -242,9 +213,9 @@ func (s *server) ListOfflineDonations(ctx context.Context, req *treasuryv1.ListO
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := paged(req, "offline donations of "+campaign.String(), newest, func(at Position, count int) ([]Donation, error) {
+	found, next, err := page.List(req, "offline donations of "+campaign.String(), newest, func(at Position, count int) ([]Donation, error) {
 		return s.service.Donations(ctx, campaign, at, count)
-	}, func(g Donation) (time.Time, uuid.UUID) { return g.CreateTime, g.ID })
+	}, func(g Donation) Position { return Position{g.CreateTime, g.ID} })
 	return &treasuryv1.ListOfflineDonationsResponse{OfflineDonations: each(found, donationToProto), NextPageToken: next}, err
 }
 

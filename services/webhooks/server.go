@@ -35,24 +35,13 @@ func (s *server) ReceiveStripeEvent(ctx context.Context, req *webhooksv1.Receive
 func (s *server) ListEvents(ctx context.Context, req *webhooksv1.ListEventsRequest) (*webhooksv1.ListEventsResponse, error) {
 	state := statesByProto[req.GetState()]
 	filter := listFilter + string(state)
-	before := newest
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &before.Received, &before.Account, &before.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	// One more than asked tells whether there is another page.
-	found, err := s.service.List(ctx, state, before, size+1)
+	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Event, error) {
+		return s.service.List(ctx, state, before, count)
+	}, func(e Event) Position { return Position{e.Received, e.Account, e.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &webhooksv1.ListEventsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(filter, last.Received, last.Account, last.ID)
-	}
+	resp := &webhooksv1.ListEventsResponse{NextPageToken: next}
 	for _, e := range found {
 		resp.Events = append(resp.Events, toProto(e))
 	}
@@ -108,18 +97,13 @@ func (s *server) ListWebhookHealth(ctx context.Context, req *webhooksv1.ListWebh
 	if err != nil {
 		return nil, err
 	}
-	if token := req.GetPageToken(); token != "" {
-		var after string
-		if err := page.Decode(token, healthFilter, &after); err != nil {
-			return nil, err
-		}
-		accounts = slices.DeleteFunc(accounts, func(a string) bool { return a <= after })
+	accounts, next, err := page.List(req, healthFilter, "", func(after string, _ int) ([]string, error) {
+		return slices.DeleteFunc(accounts, func(a string) bool { return a <= after }), nil
+	}, func(account string) string { return account })
+	if err != nil {
+		return nil, err
 	}
-	resp := &webhooksv1.ListWebhookHealthResponse{}
-	if size := page.Size(req.GetPageSize()); len(accounts) > size {
-		accounts = accounts[:size]
-		resp.NextPageToken = page.Encode(healthFilter, accounts[size-1])
-	}
+	resp := &webhooksv1.ListWebhookHealthResponse{NextPageToken: next}
 	found, err := s.service.Healths(ctx, accounts)
 	if err != nil {
 		return nil, err
@@ -159,23 +143,13 @@ func (s *server) ListParkedTransactions(ctx context.Context, req *webhooksv1.Lis
 		return nil, err
 	}
 	filter := parkedFilter + req.GetParent()
-	after := ParkedPosition{Since: time.Unix(0, 0)}
-	if token := req.GetPageToken(); token != "" {
-		if err := page.Decode(token, filter, &after.Since, &after.Account, &after.ID); err != nil {
-			return nil, err
-		}
-	}
-	size := page.Size(req.GetPageSize())
-	found, err := s.service.ListParked(ctx, scope, after, size+1)
+	found, next, err := page.List(req, filter, ParkedPosition{Since: time.Unix(0, 0)}, func(after ParkedPosition, count int) ([]Parked, error) {
+		return s.service.ListParked(ctx, scope, after, count)
+	}, func(p Parked) ParkedPosition { return ParkedPosition{p.Since, p.Account, p.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &webhooksv1.ListParkedTransactionsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		resp.NextPageToken = page.Encode(filter, last.Since, last.Account, last.ID)
-	}
+	resp := &webhooksv1.ListParkedTransactionsResponse{NextPageToken: next}
 	for _, p := range found {
 		resp.Transactions = append(resp.Transactions, &webhooksv1.ParkedTransaction{
 			BalanceTransaction: p.ID, StripeAccount: p.Account, Reason: p.Reason, Attempts: int32(p.Attempts),

@@ -1,9 +1,8 @@
-// Package page makes and reads page tokens.
+// Package page reads lists page by page.
 //
-// A token is opaque to callers: it carries the key of the last row of a page
-// (keyset paging, so pages stay right while rows arrive) and a fingerprint of
-// the request's filter, so that a token cannot silently continue another
-// question. It is not a secret and grants nothing: every page is authorised anew.
+// A page token is opaque to callers. It carries the key of the page's last row, so that pages stay right while rows
+// arrive, and a hash of the request's filter, so that a token cannot continue another list. It is not a secret and
+// grants nothing: every page is authorised anew.
 package page
 
 import (
@@ -18,14 +17,48 @@ import (
 const (
 	defaultSize = 50
 	maxSize     = 200
-	// maxTokenBytes bounds what Decode looks at; the protos allow no more.
-	maxTokenBytes   = 1024
-	fingerprintSize = 8
+	// maxTokenBytes bounds what is decoded; the protos allow no more.
+	maxTokenBytes = 1024
+	filterSize    = 8
 )
 
-// Size returns how many rows a page holds: 50 when asked for none, 200 at most.
-func Size(asked int32) int {
-	switch {
+// Request is what the requests for all lists have in common.
+type Request interface {
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// List returns the page that a request asks for, and the token of the next page, which is empty after the last.
+//
+// Read returns the first rows after a key, in the list's order, at most limit of them: one more than the page has, to
+// know whether another follows. KeyOf returns a row's key. First is the key before all rows. The filter is all else
+// that the request asks for, and tells one list from another. Filter and key must survive encoding/json.
+//
+// Errors: INVALID_ARGUMENT on page_token for a token that is broken or was made for another filter; those of read.
+func List[Row, Key any](
+	req Request, filter any, first Key, read func(after Key, limit int) ([]Row, error), keyOf func(Row) Key,
+) (rows []Row, next string, err error) {
+	after := first
+	if token := req.GetPageToken(); token != "" {
+		if err := Decode(token, filter, &after); err != nil {
+			return nil, "", err
+		}
+	}
+	size := Size(req)
+	rows, err = read(after, size+1)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > size {
+		rows = rows[:size]
+		next = Encode(filter, keyOf(rows[size-1]))
+	}
+	return rows, next, nil
+}
+
+// Size returns how many rows the page of a request has: 50 when it asks for none, 200 at most.
+func Size(req Request) int {
+	switch asked := req.GetPageSize(); {
 	case asked <= 0:
 		return defaultSize
 	case asked > maxSize:
@@ -35,46 +68,43 @@ func Size(asked int32) int {
 	}
 }
 
-// Encode returns the token that continues after the row with this key. Filter is
-// whatever else the request asked for; both must survive encoding/json.
-func Encode(filter any, key ...any) string {
+// Encode returns the token that continues after the row with this key, for what [List] cannot read.
+func Encode(filter, key any) string {
 	body, err := json.Marshal(key)
 	if err != nil {
 		panic("page: a key that JSON cannot hold: " + err.Error())
 	}
-	return base64.RawURLEncoding.EncodeToString(append(fingerprint(filter), body...))
+	return base64.RawURLEncoding.EncodeToString(append(hash(filter), body...))
 }
 
-// Decode reads a token into pointers to the key's parts, in Encode's order. A
-// token that is broken, or was made for another filter, is INVALID_ARGUMENT on
-// page_token.
-func Decode(token string, filter any, key ...any) error {
+// Decode reads the key of a token into a pointer, for what [List] cannot read. Its errors are those of [List].
+func Decode(token string, filter, key any) error {
 	bad := errs.Invalid("page_token", "must be the next_page_token of the page before, with the same filter")
 	if len(token) > maxTokenBytes {
 		return bad
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) < fingerprintSize || !bytes.Equal(raw[:fingerprintSize], fingerprint(filter)) {
+	if err != nil || len(raw) < filterSize || !bytes.Equal(raw[:filterSize], hash(filter)) {
 		return bad
 	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(raw[fingerprintSize:], &parts); err != nil || len(parts) != len(key) {
+	body := raw[filterSize:]
+	// No key holds a NUL, and Postgres takes none.
+	if bytes.Equal(body, []byte("null")) || bytes.Contains(body, []byte(`\u0000`)) {
 		return bad
 	}
-	for i, part := range parts {
-		// No key holds a NUL, and Postgres takes none.
-		if bytes.Equal(part, []byte("null")) || bytes.Contains(part, []byte(`\u0000`)) || json.Unmarshal(part, key[i]) != nil {
-			return bad
-		}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if d.Decode(key) != nil || d.More() {
+		return bad
 	}
 	return nil
 }
 
-func fingerprint(filter any) []byte {
+func hash(filter any) []byte {
 	body, err := json.Marshal(filter)
 	if err != nil {
 		panic("page: a filter that JSON cannot hold: " + err.Error())
 	}
 	sum := sha256.Sum256(body)
-	return sum[:fingerprintSize]
+	return sum[:filterSize]
 }
