@@ -43,19 +43,19 @@ func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err erro
 	atBank := of(BankReference(p.ID)) != nil
 	switch {
 	case p.State == stripe.PayoutPaid && (!atBank || p.BankTime.IsZero()):
-		return true, s.moved(ctx, *p, shares, s.bank(ctx, p, *own, shares))
+		return true, s.noteBankLine(ctx, *p, shares, s.postBankLine(ctx, p, *own, shares))
 	case p.State == stripe.PayoutFailed && atBank && of(ReturnReference(p.ID)) == nil:
 		failure := of(p.FailureTransaction)
 		if failure == nil {
 			return false, nil
 		}
-		return true, s.moved(ctx, *p, shares, s.takeBack(ctx, p, failure.Effective))
+		return true, s.noteBankLine(ctx, *p, shares, s.reverseBankLine(ctx, p, failure.Effective))
 	}
-	return true, s.keepShares(ctx, *p, shares)
+	return true, s.saveShares(ctx, *p, shares)
 }
 
-// moved tells those who wait for a line at the bank, unless err is why there is none.
-func (s *Service) moved(ctx context.Context, p Payout, shares []share, err error) error {
+// noteBankLine tells those who wait for a line at the bank, unless err is why there is none.
+func (s *Service) noteBankLine(ctx context.Context, p Payout, shares []share, err error) error {
 	if err != nil || s.cfg.Banked == nil {
 		return err
 	}
@@ -70,10 +70,10 @@ func (s *Service) moved(ctx context.Context, p Payout, shares []share, err error
 	return nil
 }
 
-// lineAtBank is the transaction by which a payout reaches the bank. Whoever has the payout's own transaction, often
+// bankLine is the transaction by which a payout reaches the bank. Whoever has the payout's own transaction, often
 // nobody, has it in transit; a collective with a share takes that out of its own balance at Stripe, which gives it
 // back to whoever the whole was taken from. So each share balances, and transit returns to zero.
-func lineAtBank(p Payout, own ledger.Move, shares []share) ledger.Transaction {
+func bankLine(p Payout, own ledger.Move, shares []share) ledger.Transaction {
 	t := ledger.Transaction{Reference: BankReference(p.ID), Kind: ledger.KindPayout}
 	entry := func(collective string, role ledger.AccountRole, minor int64) {
 		if minor != 0 {
@@ -127,9 +127,9 @@ func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shar
 	return at, nil
 }
 
-// bank posts a paid payout's line. Where the period of its arrival is closed, it is dated when the open one begins.
+// postBankLine posts a paid payout's line. Where the period of its arrival is closed, it is dated when the open one begins.
 // One that has failed meanwhile has none, and is still due.
-func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
+func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
 	var line ledger.Transaction
 	effective, err := s.arrivalOf(ctx, *p, own, shares)
 	if err != nil {
@@ -143,11 +143,11 @@ func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares [
 			if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil || state != stripe.PayoutPaid {
 				return postgres.Error(err)
 			}
-			kept, err := s.keepSharesTx(ctx, tx, *p, shares)
+			kept, err := s.saveSharesTx(ctx, tx, *p, shares)
 			if err != nil {
 				return err
 			}
-			line = lineAtBank(*p, own, kept)
+			line = bankLine(*p, own, kept)
 			line.Effective = effective
 			if len(line.Entries) > 0 {
 				if _, err := s.cfg.Ledger.PostTx(ctx, tx, p.Account, []ledger.Transaction{line}); err != nil {
@@ -181,7 +181,7 @@ func (s *Service) bank(ctx context.Context, p *Payout, own ledger.Move, shares [
 
 // takeBack reverses the line of a payout that failed after it was paid, when its money came back, or as soon after
 // as the books are open.
-func (s *Service) takeBack(ctx context.Context, p *Payout, at time.Time) error {
+func (s *Service) reverseBankLine(ctx context.Context, p *Payout, at time.Time) error {
 	reverse := func(at time.Time) error {
 		return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 			_, err := s.cfg.Ledger.ReverseTx(ctx, tx, p.Account, ledger.Reversal{

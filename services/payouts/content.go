@@ -61,7 +61,7 @@ func (s *Service) readContents(ctx context.Context, p *Payout, until time.Time) 
 		if len(page) > 0 {
 			p.contentsAfter = page[len(page)-1].ID
 		}
-		if err := s.keepContents(ctx, *p, page, !left); err != nil {
+		if err := s.saveContents(ctx, *p, page, !left); err != nil {
 			return false, err
 		}
 		if p.contentsRead = !left; left && over(until) {
@@ -71,7 +71,7 @@ func (s *Service) readContents(ctx context.Context, p *Payout, until time.Time) 
 	return false, nil
 }
 
-func (s *Service) keepContents(ctx context.Context, p Payout, page []stripe.BalanceTransaction, whole bool) error {
+func (s *Service) saveContents(ctx context.Context, p Payout, page []stripe.BalanceTransaction, whole bool) error {
 	var transactions, types []string
 	var nets, fees []int64
 	for _, t := range page {

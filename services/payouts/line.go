@@ -43,7 +43,7 @@ func (s *Service) Lines(ctx context.Context, p Payout, q LineQuery) (lines []Lin
 	}
 	for _, b := range pairs {
 		if len(b.moves) == 0 && !b.empty() && q.Collective == Everybody {
-			lines = append(lines, Line{Kind: LineUnexplained, Transaction: b.transaction, Gross: b.net + b.fee, Fee: b.fee, Net: b.net})
+			lines = append(lines, Line{Kind: LineUnclassified, Transaction: b.transaction, Gross: b.net + b.fee, Fee: b.fee, Net: b.net})
 		}
 		for _, m := range b.moves {
 			if m.Currency == p.Amount.Currency && (q.Collective == Everybody || q.Collective == m.Collective) {
@@ -59,7 +59,7 @@ func (s *Service) Lines(ctx context.Context, p Payout, q LineQuery) (lines []Lin
 		return lines, &LinePosition{After: page[len(page)-1].transaction, Sum: sum}, nil
 	}
 	if rest := q.Share - sum; rest != 0 {
-		kind := LineUnexplained
+		kind := LineUnclassified
 		if len(page) == 0 && q.From.After == "" {
 			kind = LineUndetailed
 		}
@@ -93,8 +93,8 @@ const (
 	LinePayout = LineKind(ledger.KindPayout)
 	// LineUndetailed is all of a payout of which nobody knows what is inside, or not yet.
 	LineUndetailed LineKind = "undetailed"
-	// LineUnexplained is what the known lines leave.
-	LineUnexplained LineKind = "unexplained"
+	// LineUnclassified is what the known lines leave.
+	LineUnclassified LineKind = "unexplained"
 )
 
 // Line is a part of a payout: Net is Gross less Fee, in minor units of its currency, and the nets of all lines sum

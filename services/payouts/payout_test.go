@@ -90,7 +90,7 @@ func TestAStateOnlyMovesOn(t *testing.T) {
 		{stripe.PayoutPaid, stripe.PayoutFailed},
 		{stripe.PayoutFailed, stripe.PayoutFailed},
 	} {
-		if err := e.apply(t.Context(), "", e.said("po_1", c.said)); err != nil {
+		if err := e.storePayout(t.Context(), "", e.said("po_1", c.said)); err != nil {
 			t.Fatal(err)
 		}
 		if got := e.state("po_1"); got != c.want {
@@ -107,17 +107,17 @@ func TestAStateOnlyMovesOn(t *testing.T) {
 func TestTheDatabaseRefuses(t *testing.T) {
 	e := newEnv(t)
 	p := e.said("po_1", stripe.PayoutPaid)
-	if err := e.apply(t.Context(), "", p); err != nil {
+	if err := e.storePayout(t.Context(), "", p); err != nil {
 		t.Fatal(err)
 	}
 	stored, err := e.ReadPayout(t.Context(), "", p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.keepContents(t.Context(), stored, []stripe.BalanceTransaction{{ID: "txn_1", Net: 5}}, true); err != nil {
+	if err := e.saveContents(t.Context(), stored, []stripe.BalanceTransaction{{ID: "txn_1", Net: 5}}, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.keepShares(t.Context(), stored, []share{{"vallon", 1000}}); err != nil {
+	if err := e.saveShares(t.Context(), stored, []share{{"vallon", 1000}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, sql := range []string{
@@ -143,10 +143,10 @@ func TestTheDatabaseRefuses(t *testing.T) {
 		}
 	}
 	// What was decided stays.
-	if err := e.keepShares(t.Context(), stored, []share{{"", 1000}}); err != nil {
+	if err := e.saveShares(t.Context(), stored, []share{{"", 1000}}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := e.keptShares(t.Context(), stored)
+	got, err := e.storedShares(t.Context(), stored)
 	if diff := cmp.Diff([]share{{"vallon", 1000}}, got, cmp.AllowUnexported(share{})); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
@@ -174,7 +174,7 @@ func TestTheLineAtTheBank(t *testing.T) {
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			got, balance, bank := map[string]int64{}, map[string]int64{}, int64(0)
-			for _, e := range lineAtBank(p, c.own, c.shares).Entries {
+			for _, e := range bankLine(p, c.own, c.shares).Entries {
 				got[fmt.Sprintf("%s %s", e.Collective, e.Role)] += e.Amount.Minor
 				balance[e.Collective] += e.Amount.Minor
 				if e.Role == ledger.RoleBank {

@@ -142,7 +142,7 @@ func scanSeen(row pgx.CollectableRow) (p Payout, err error) {
 	if err := row.Scan(append(p.targets(), &share, &open)...); err != nil {
 		return Payout{}, err
 	}
-	p = p.read()
+	p = p.complete()
 	p.Share.Minor = share
 	switch {
 	case !p.Automatic:

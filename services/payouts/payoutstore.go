@@ -67,9 +67,9 @@ WHERE p.account = @account
 	AND (p.state, p.arrival_at, p.listable, p.own_transaction, p.failure_transaction)
 		IS DISTINCT FROM (@state, @arrival_at::timestamptz, @listable::boolean, @own_transaction, @failure_transaction)`
 
-// apply stores what Stripe says of a payout. What is older than what is known changes nothing. Members are told
+// storePayout stores what Stripe says of a payout. What is older than what is known changes nothing. Members are told
 // of a failure, but not of those in the history of a new account.
-func (s *Service) apply(ctx context.Context, account string, p stripe.Payout) error {
+func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payout) error {
 	args := pgx.NamedArgs{
 		"account": account, "id": p.ID, "amount_minor": p.Amount, "currency": p.Currency, "automatic": p.Automatic,
 		"created_at": p.Created, "arrival_at": p.Arrival, "state": string(p.Status), "listable": p.Automatic && p.Reconciled,
@@ -100,15 +100,15 @@ func (s *Service) apply(ctx context.Context, account string, p stripe.Payout) er
 			return postgres.Error(err)
 		}
 		known := added.RowsAffected() == 0
-		if !failed || known && state == stripe.PayoutFailed || !known && s.history(p.Created) {
+		if !failed || known && state == stripe.PayoutFailed || !known && s.isHistory(p.Created) {
 			return nil
 		}
 		return s.tellFailedTx(ctx, tx, account, owner, p.ID, money.Amount{Minor: p.Amount, Currency: money.Currency(p.Currency)})
 	})
 }
 
-// history reports that a payout was made so long ago that, if it is new to us, nobody is told of it.
-func (s *Service) history(created time.Time) bool { return s.now().Sub(created) > 2*watchFor }
+// isHistory reports that a payout was made so long ago that, if it is new to us, nobody is told of it.
+func (s *Service) isHistory(created time.Time) bool { return s.now().Sub(created) > 2*watchFor }
 
 const selectPayout = `
 SELECT
@@ -149,7 +149,7 @@ func (s *Service) get(ctx context.Context, account, id string) (Payout, error) {
 
 func scanPayout(row pgx.CollectableRow) (p Payout, err error) {
 	err = row.Scan(p.targets()...)
-	return p.read(), err
+	return p.complete(), err
 }
 
 // targets are where the columns of selectPayout go.
@@ -160,8 +160,8 @@ func (p *Payout) targets() []any {
 	}
 }
 
-// read completes what was scanned.
-func (p Payout) read() Payout {
+// complete completes what was scanned.
+func (p Payout) complete() Payout {
 	p.Created, p.Arrival, p.Share = p.Created.UTC(), p.Arrival.UTC(), p.Amount
 	if p.bankedAt != nil {
 		p.BankTime = p.bankedAt.UTC()
@@ -172,7 +172,7 @@ func (p Payout) read() Payout {
 	return p
 }
 
-const doneSQL = `
+const markDoneSQL = `
 UPDATE payouts.payouts AS p
 SET
 	next_attempt_at = CASE WHEN @watched THEN statement_timestamp() + @every::interval END,
@@ -184,11 +184,11 @@ WHERE p.account = @account
 	AND p.failure_transaction = @failure_transaction
 	AND p.attempts = @attempts`
 
-// done puts a payout off until it is to be compared again, or for ever: an old one when nothing differs, since what
+// markDone puts a payout off until it is to be compared again, or for ever: an old one when nothing differs, since what
 // was missing may come at last, after months without access to the account. One that an event has moved meanwhile
 // stays due.
-func (s *Service) done(ctx context.Context, p Payout, differs bool) error {
-	_, err := s.cfg.Pool.Exec(ctx, doneSQL, pgx.NamedArgs{
+func (s *Service) markDone(ctx context.Context, p Payout, differs bool) error {
+	_, err := s.cfg.Pool.Exec(ctx, markDoneSQL, pgx.NamedArgs{
 		"account": p.Account, "id": p.ID, "state": string(p.State), "listable": p.listable,
 		"failure_transaction": p.FailureTransaction, "attempts": p.attempts,
 		"watched": differs || s.now().Sub(p.Created) < watchFor, "every": compareEvery,
@@ -196,7 +196,7 @@ func (s *Service) done(ctx context.Context, p Payout, differs bool) error {
 	return postgres.Error(err)
 }
 
-const laterSQL = `
+const retryLaterSQL = `
 UPDATE payouts.payouts AS p
 SET
 	next_attempt_at = statement_timestamp() + least(@first::interval * power(2, least(p.attempts, 20)), @max::interval),
@@ -205,9 +205,9 @@ WHERE p.account = @account
 	AND p.id = @id
 	AND p.attempts = @attempts`
 
-// later tries a payout again after a pause that grows.
-func (s *Service) later(ctx context.Context, p Payout) error {
-	_, err := s.cfg.Pool.Exec(ctx, laterSQL, pgx.NamedArgs{
+// retryLater tries a payout again after a pause that grows.
+func (s *Service) retryLater(ctx context.Context, p Payout) error {
+	_, err := s.cfg.Pool.Exec(ctx, retryLaterSQL, pgx.NamedArgs{
 		"account": p.Account, "id": p.ID, "attempts": p.attempts, "first": firstPause, "max": maxPause,
 	})
 	return postgres.Error(err)

@@ -43,7 +43,7 @@ func (s *Service) reconcile(ctx context.Context, p Payout) (compared, differs bo
 	if err != nil || c.waiting {
 		return false, false, err
 	}
-	return true, len(c.findings) > 0, s.note(ctx, p, c.findings)
+	return true, len(c.findings) > 0, s.saveFindings(ctx, p, c.findings)
 }
 
 func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err error) {
@@ -129,7 +129,7 @@ WHERE f.account = @account
 	)`
 
 // Answers those that were not there before, or not any more.
-const keepFindingsSQL = `
+const saveFindingsSQL = `
 INSERT INTO payouts.findings AS f (
 	account,
 	payout,
@@ -185,9 +185,9 @@ func inQuestion(findings []Finding) []string {
 	return named
 }
 
-// note stores the findings and tells those concerned when there are new ones: once for the first of them, since the
+// saveFindings stores the findings and tells those concerned when there are new ones: once for the first of them, since the
 // payout names them all.
-func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error {
+func (s *Service) saveFindings(ctx context.Context, p Payout, findings []Finding) error {
 	owner, err := s.cfg.Collectives.SoleOwner(ctx, p.Account)
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ func (s *Service) note(ctx context.Context, p Payout, findings []Finding) error 
 			return postgres.Error(err)
 		}
 		if len(findings) > 0 {
-			rows, err := tx.Query(ctx, keepFindingsSQL, args)
+			rows, err := tx.Query(ctx, saveFindingsSQL, args)
 			if err != nil {
 				return postgres.Error(err)
 			}

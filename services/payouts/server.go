@@ -119,7 +119,7 @@ var lineKindsToProto = map[LineKind]payoutsv1.PayoutLineKind{
 	LineFee:         payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_FEE,
 	LinePayout:      payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_PAYOUT,
 	LineUndetailed:  payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNDETAILED,
-	LineUnexplained: payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNEXPLAINED,
+	LineUnclassified: payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNEXPLAINED,
 }
 
 func toProto(collective string, p Payout) *payoutsv1.Payout {

@@ -21,7 +21,7 @@ type share struct {
 // shares says whose money a payout is: who has its own transaction, or, when that belongs to nobody, who has what
 // is inside. Once decided it stays. known is false while that cannot be said.
 func (s *Service) shares(ctx context.Context, p Payout, own ledger.Move) (shares []share, known bool, err error) {
-	if shares, err = s.keptShares(ctx, p); err != nil || len(shares) > 0 {
+	if shares, err = s.storedShares(ctx, p); err != nil || len(shares) > 0 {
 		return shares, len(shares) > 0, err
 	}
 	late := s.now().Sub(p.Arrival) > undividedAfter
@@ -76,7 +76,7 @@ WHERE s.account = @account
 	AND s.payout = @payout
 ORDER BY s.collective`
 
-func (s *Service) keptShares(ctx context.Context, p Payout) ([]share, error) {
+func (s *Service) storedShares(ctx context.Context, p Payout) ([]share, error) {
 	return scanShares(s.cfg.Pool.Query(ctx, sharesSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID}))
 }
 
@@ -90,7 +90,7 @@ func scanShares(rows pgx.Rows, err error) ([]share, error) {
 	return shares, postgres.Error(err)
 }
 
-const keepSharesSQL = `
+const insertSharesSQL = `
 INSERT INTO payouts.shares (
 	account,
 	payout,
@@ -114,9 +114,9 @@ WHERE NOT EXISTS (
 )
 ORDER BY u.collective`
 
-// keepSharesTx stores what was decided, if nothing was before, and returns what is kept. The payout's row is locked, so
+// saveSharesTx stores what was decided, if nothing was before, and returns what is kept. The payout's row is locked, so
 // that two who decide at once do not mix. Of a payout that had failed before, those with a share are told now.
-func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) ([]share, error) {
+func (s *Service) saveSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) ([]share, error) {
 	var whose []string
 	var amounts []int64
 	for _, part := range shares {
@@ -128,11 +128,11 @@ func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares 
 	if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil {
 		return nil, postgres.Error(err)
 	}
-	tag, err := tx.Exec(ctx, keepSharesSQL, args)
+	tag, err := tx.Exec(ctx, insertSharesSQL, args)
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	if tag.RowsAffected() > 0 && state == stripe.PayoutFailed && !s.history(p.Created) {
+	if tag.RowsAffected() > 0 && state == stripe.PayoutFailed && !s.isHistory(p.Created) {
 		if err := s.tellFailedTx(ctx, tx, p.Account, "", p.ID, p.Amount); err != nil {
 			return nil, err
 		}
@@ -140,9 +140,9 @@ func (s *Service) keepSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares 
 	return scanShares(tx.Query(ctx, sharesSQL, args))
 }
 
-func (s *Service) keepShares(ctx context.Context, p Payout, shares []share) error {
+func (s *Service) saveShares(ctx context.Context, p Payout, shares []share) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := s.keepSharesTx(ctx, tx, p, shares)
+		_, err := s.saveSharesTx(ctx, tx, p, shares)
 		return err
 	})
 }

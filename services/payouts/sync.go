@@ -28,7 +28,7 @@ func (s *Service) Sync(ctx context.Context, account string, until time.Time, lis
 		if over(until) {
 			return nil
 		}
-		if err := s.work(ctx, account, id, until); err != nil {
+		if err := s.syncPayout(ctx, account, id, until); err != nil {
 			return err
 		}
 	}
@@ -42,7 +42,7 @@ func (s *Service) Read(ctx context.Context, account, id string) error {
 	if s.counted(err) != nil {
 		return err
 	}
-	return s.apply(ctx, account, p)
+	return s.storePayout(ctx, account, p)
 }
 
 // counted counts a call of Stripe's and returns its error.
@@ -60,7 +60,7 @@ INSERT INTO payouts.accounts (account)
 VALUES (@account)
 ON CONFLICT (account) DO NOTHING`
 
-const readingSQL = `
+const listPositionSQL = `
 SELECT
 	a.listed_to,
 	a.begun_at,
@@ -72,7 +72,7 @@ FROM payouts.accounts AS a
 WHERE a.account = @account`
 
 // Compared with what was read: another job may have gone on meanwhile.
-const saveReadingSQL = `
+const saveListPositionSQL = `
 UPDATE payouts.accounts AS a
 SET
 	listed_to = @listed_to,
@@ -83,15 +83,15 @@ SET
 WHERE a.account = @account
 	AND a.listed_to = @was_listed_to`
 
-const noteReadingFailureSQL = `
+const noteListFailureSQL = `
 UPDATE payouts.accounts AS a
 SET
 	failures = a.failures + 1,
 	next_list_at = statement_timestamp() + least(@first::interval * power(2, least(a.failures, 20)), @max::interval)
 WHERE a.account = @account`
 
-// reading is how far an account's list was read.
-type reading struct {
+// listPosition is how far an account's list was read.
+type listPosition struct {
 	listedTo     time.Time
 	begun, floor *time.Time
 	after        string
@@ -104,10 +104,10 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 	if _, err := s.cfg.Pool.Exec(ctx, addAccountSQL, args); err != nil {
 		return postgres.Error(err)
 	}
-	var r reading
+	var r listPosition
 	var failures int
 	var waits bool
-	if err := s.cfg.Pool.QueryRow(ctx, readingSQL, args).Scan(&r.listedTo, &r.begun, &r.floor, &r.after, &failures, &waits); err != nil {
+	if err := s.cfg.Pool.QueryRow(ctx, listPositionSQL, args).Scan(&r.listedTo, &r.begun, &r.floor, &r.after, &failures, &waits); err != nil {
 		return postgres.Error(err)
 	}
 	if (!asked && r.floor == nil && failures == 0) || (waits && !force) {
@@ -125,11 +125,11 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 				return err
 			}
 			s.cfg.Logger.WarnContext(ctx, "payouts cannot be listed", "account", account, "error", err)
-			_, err := s.cfg.Pool.Exec(ctx, noteReadingFailureSQL, args)
+			_, err := s.cfg.Pool.Exec(ctx, noteListFailureSQL, args)
 			return postgres.Error(err)
 		}
 		for _, p := range page {
-			if err := s.apply(ctx, account, p); err != nil {
+			if err := s.storePayout(ctx, account, p); err != nil {
 				if ctx.Err() != nil || postgres.Away(err) {
 					return err
 				}
@@ -142,9 +142,9 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 		if more {
 			is.after = page[len(page)-1].ID
 		} else {
-			is = reading{listedTo: *r.begun}
+			is = listPosition{listedTo: *r.begun}
 		}
-		if _, err := s.cfg.Pool.Exec(ctx, saveReadingSQL, pgx.NamedArgs{
+		if _, err := s.cfg.Pool.Exec(ctx, saveListPositionSQL, pgx.NamedArgs{
 			"account": account, "was_listed_to": r.listedTo,
 			"listed_to": is.listedTo, "begun_at": is.begun, "floor_at": is.floor, "after": is.after,
 		}); err != nil {
@@ -198,8 +198,8 @@ func (s *Service) DueAccounts(ctx context.Context, accounts []string) ([]string,
 	return due, postgres.Error(err)
 }
 
-// work does what is due for one payout, and says when it comes again.
-func (s *Service) work(ctx context.Context, account, id string, until time.Time) error {
+// syncPayout does what is due for one payout, and says when it comes again.
+func (s *Service) syncPayout(ctx context.Context, account, id string, until time.Time) error {
 	p, err := s.get(ctx, account, id)
 	if err != nil {
 		return err
@@ -211,28 +211,28 @@ func (s *Service) work(ctx context.Context, account, id string, until time.Time)
 			p, err = s.get(ctx, account, id)
 		}
 		if err != nil {
-			return s.workFailed(ctx, p, err)
+			return s.syncFailed(ctx, p, err)
 		}
 	}
 	more, err := s.readContents(ctx, &p, until)
 	if err != nil {
-		return s.workFailed(ctx, p, err)
+		return s.syncFailed(ctx, p, err)
 	}
 	if more {
 		return nil // it stays due
 	}
 	settled, err := s.settle(ctx, &p)
 	if err != nil {
-		return s.workFailed(ctx, p, err)
+		return s.syncFailed(ctx, p, err)
 	}
 	compared, differs, err := s.reconcile(ctx, p)
 	if err != nil {
-		return s.workFailed(ctx, p, err)
+		return s.syncFailed(ctx, p, err)
 	}
 	if settled && compared && p.final() {
-		return s.done(ctx, p, differs)
+		return s.markDone(ctx, p, differs)
 	}
-	return s.later(ctx, p)
+	return s.retryLater(ctx, p)
 }
 
 // overdue reports that something should be known of the payout by now, and is not.
@@ -246,11 +246,11 @@ func (p Payout) overdue(now time.Time) bool {
 // final reports that nothing more is expected but, perhaps, a failure.
 func (p Payout) final() bool { return rank(p.State) >= rank(stripe.PayoutPaid) }
 
-// workFailed notes a failure that is not the database's.
-func (s *Service) workFailed(ctx context.Context, p Payout, err error) error {
+// syncFailed notes a failure that is not the database's.
+func (s *Service) syncFailed(ctx context.Context, p Payout, err error) error {
 	if ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
 	s.cfg.Logger.WarnContext(ctx, "a payout cannot be brought in step", "account", p.Account, "payout", p.ID, "error", err)
-	return s.later(ctx, p)
+	return s.retryLater(ctx, p)
 }

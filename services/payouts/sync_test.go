@@ -56,7 +56,7 @@ func TestAFailureWhoseBalanceTransactionComesLater(t *testing.T) {
 			failed := e.said("po_1", state)
 			failed.Automatic = false                                                            // nothing inside is waited for
 			failed.Created, failed.Arrival = e.now().Add(-2*watchFor), e.now().Add(-2*watchFor) // too old to be listed
-			if err := e.apply(t.Context(), "", failed); err != nil {
+			if err := e.storePayout(t.Context(), "", failed); err != nil {
 				t.Fatal(err)
 			}
 			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -82,7 +82,7 @@ func TestAFailureWhoseBalanceTransactionComesLater(t *testing.T) {
 // paid is a payout that Stripe says is paid.
 func (e *env) paid(t *testing.T, id string) Payout {
 	t.Helper()
-	if err := e.apply(t.Context(), "", e.said(id, stripe.PayoutPaid)); err != nil {
+	if err := e.storePayout(t.Context(), "", e.said(id, stripe.PayoutPaid)); err != nil {
 		t.Fatal(err)
 	}
 	p, err := e.get(t.Context(), "", id)
@@ -97,11 +97,11 @@ func (e *env) paid(t *testing.T, id string) Payout {
 func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 	e := newEnv(t)
 	paid := e.paid(t, "po_1")
-	if err := e.apply(t.Context(), "", e.said("po_1", stripe.PayoutFailed)); err != nil {
+	if err := e.storePayout(t.Context(), "", e.said("po_1", stripe.PayoutFailed)); err != nil {
 		t.Fatal(err)
 	}
 	own := ledger.Move{Reference: paid.Transaction, Collective: "vallon", Currency: "EUR", Balance: -1000, Transit: 1000}
-	if err := e.bank(t.Context(), &paid, own, []share{{"vallon", 1000}}); err != nil {
+	if err := e.postBankLine(t.Context(), &paid, own, []share{{"vallon", 1000}}); err != nil {
 		t.Fatal(err)
 	}
 	moves, err := e.cfg.Ledger.Moves(t.Context(), "", []string{BankReference("po_1")}, "")
@@ -117,11 +117,11 @@ func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 func TestTheLineAtTheBankIsDividedAsItIsKept(t *testing.T) {
 	e := newEnv(t)
 	paid := e.paid(t, "po_1")
-	if err := e.keepShares(t.Context(), paid, []share{{"", 400}, {"vallon", 600}}); err != nil {
+	if err := e.saveShares(t.Context(), paid, []share{{"", 400}, {"vallon", 600}}); err != nil {
 		t.Fatal(err)
 	}
 	own := ledger.Move{Reference: paid.Transaction, Currency: "EUR", Balance: -1000, Transit: 1000}
-	if err := e.bank(t.Context(), &paid, own, []share{{"", 1000}}); err != nil {
+	if err := e.postBankLine(t.Context(), &paid, own, []share{{"", 1000}}); err != nil {
 		t.Fatal(err)
 	}
 	moves, err := e.cfg.Ledger.Moves(t.Context(), "", []string{BankReference("po_1")}, "")
@@ -154,7 +154,7 @@ func TestTheFeeOfAPayoutIsNoDifference(t *testing.T) {
 		post(p.Transaction, ledger.Entry{Role: ledger.RoleStripeBalance, Amount: eur(-1025)},
 			ledger.Entry{Role: ledger.RoleStripeFees, Amount: eur(25)}, ledger.Entry{Role: ledger.RoleTransit, Amount: eur(1000)})
 		post("txn_in", ledger.Entry{Role: ledger.RoleStripeBalance, Amount: eur(inside)}, ledger.Entry{Role: ledger.RoleUnknownReceipts, Amount: eur(-inside)})
-		if err := e.keepContents(t.Context(), p, []stripe.BalanceTransaction{
+		if err := e.saveContents(t.Context(), p, []stripe.BalanceTransaction{
 			{ID: p.Transaction, Type: "payout", Net: -1025, Fee: 25}, {ID: "txn_in", Type: "charge", Net: inside},
 		}, true); err != nil {
 			t.Fatal(err)

@@ -38,13 +38,13 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	if !until.IsZero() {
 		hearUntil = until.Add(-jobBudget / 2)
 	}
-	if err := s.hear(ctx, account, hearUntil); err != nil {
+	if err := s.backfill(ctx, account, hearUntil); err != nil {
 		return true, err
 	}
 	if err := s.applySessions(ctx, account, until); err != nil {
 		return true, err
 	}
-	if err := s.applyObjects(ctx, account, until); err != nil {
+	if err := s.applyResources(ctx, account, until); err != nil {
 		return true, err
 	}
 	return true, s.sync(ctx, account, until, force)

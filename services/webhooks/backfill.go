@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// hearOverlap is how far behind the position the list is read again: for events that became visible late, and
+	// backfillOverlap is how far behind the position the list is read again: for events that became visible late, and
 	// for clocks that differ.
-	hearOverlap = 30 * time.Minute
-	// onItsWay is how long a webhook may take before its event counts as missed.
-	onItsWay = 2 * time.Minute
-	// hearAgain is the pause after a failure.
-	hearAgain = time.Minute
+	backfillOverlap = 30 * time.Minute
+	// deliveryGrace is how long a webhook may take before its event counts as missed.
+	deliveryGrace = 2 * time.Minute
+	// backfillRetryPause is the pause after a failure.
+	backfillRetryPause = time.Minute
 )
 
-// heardTypes are the event types that are looked for in Stripe's list, in as many questions as it takes. Hints are
+// backfilledTypes are the event types that are looked for in Stripe's list, in as many questions as it takes. Hints are
 // left out: the sync finds the money by itself.
-func heardTypes() [][]string {
+func backfilledTypes() [][]string {
 	var types []string
 	for kind, step := range steps {
 		if step != stepHint {
@@ -34,8 +34,8 @@ func heardTypes() [][]string {
 	return slices.Collect(slices.Chunk(types, stripe.MaxEventTypes))
 }
 
-// hearing is how far an account's list was read: up to to, when no reading is under way.
-type hearing struct {
+// backfillPosition is how far an account's list was read: up to to, when no reading is under way.
+type backfillPosition struct {
 	account string
 	to      time.Time
 	due     bool
@@ -46,34 +46,34 @@ type hearing struct {
 	after       string
 }
 
-// hear finds the events that no webhook brought: it reads Stripe's list since the last time, the newest first, and
+// backfill finds the events that no webhook brought: it reads Stripe's list since the last time, the newest first, and
 // stores what is not there as if it had been received. Where it is, is kept after each page, so that a list that is too
 // long for a job is read in as many as it takes. It stops between two pages once until has passed. A failure of
 // Stripe's is noted and tried again later; what came by itself is applied meanwhile.
-func (s *Service) hear(ctx context.Context, account string, until time.Time) error {
+func (s *Service) backfill(ctx context.Context, account string, until time.Time) error {
 	if err := s.ensureAccount(ctx, account); err != nil {
 		return err
 	}
-	h, err := s.hearing(ctx, account)
+	h, err := s.backfillPosition(ctx, account)
 	if err != nil || !h.due {
 		return err
 	}
 	for {
 		asked := s.now()
-		if !slices.ContainsFunc(heardTypes(), func(types []string) bool { return slices.Equal(types, h.types) }) {
+		if !slices.ContainsFunc(backfilledTypes(), func(types []string) bool { return slices.Equal(types, h.types) }) {
 			h.begin(asked)
 		}
 		page, more, err := s.cfg.Stripe.ListEvents(ctx, account, stripe.EventQuery{Since: h.from, Types: h.types, After: h.after})
 		if kind := stripe.KindOf(err); h.after != "" && (kind == stripe.Missing || kind == stripe.Refused) {
 			h.types, h.after = nil, "" // Stripe has forgotten where we were
-			if err := s.saveHearing(ctx, h); err != nil {
+			if err := s.saveBackfillPosition(ctx, h); err != nil {
 				return err
 			}
 		}
 		if err != nil {
-			return s.hearingFailed(ctx, account, asked, err)
+			return s.backfillFailed(ctx, account, asked, err)
 		}
-		if err := s.storeMissed(ctx, account, page); err != nil {
+		if err := s.storeMissing(ctx, account, page); err != nil {
 			return err
 		}
 		switch {
@@ -83,10 +83,10 @@ func (s *Service) hear(ctx context.Context, account string, until time.Time) err
 		default:
 			// What happened while a long reading was under way is read now.
 			pause := s.cfg.SyncEvery
-			if s.now().Sub(h.began) > hearOverlap {
+			if s.now().Sub(h.began) > backfillOverlap {
 				pause = 0
 			}
-			if err := s.noteHeard(ctx, h, pause); err != nil || pause > 0 {
+			if err := s.finishBackfill(ctx, h, pause); err != nil || pause > 0 {
 				return err
 			}
 			h.to, h.types, h.after = h.began, nil, ""
@@ -95,21 +95,21 @@ func (s *Service) hear(ctx context.Context, account string, until time.Time) err
 			}
 			continue
 		}
-		if err := s.saveHearing(ctx, h); err != nil || over(until) {
+		if err := s.saveBackfillPosition(ctx, h); err != nil || over(until) {
 			return err
 		}
 	}
 }
 
 // begin begins a reading. What is older than Stripe keeps events is gone.
-func (h *hearing) begin(now time.Time) {
-	h.from, h.began = latest(h.to.Add(-hearOverlap), now.Add(-stripe.KeptEvents)), now
-	h.types, h.after = heardTypes()[0], ""
+func (h *backfillPosition) begin(now time.Time) {
+	h.from, h.began = latest(h.to.Add(-backfillOverlap), now.Add(-stripe.EventRetention)), now
+	h.types, h.after = backfilledTypes()[0], ""
 }
 
 // next goes on to the next types, and reports false when there are none.
-func (h *hearing) next() bool {
-	all := heardTypes()
+func (h *backfillPosition) next() bool {
+	all := backfilledTypes()
 	at := slices.IndexFunc(all, func(types []string) bool { return slices.Equal(types, h.types) }) + 1
 	if at == len(all) {
 		return false
@@ -131,9 +131,9 @@ FROM webhooks.events AS e
 WHERE e.account = @account
 	AND e.id = ANY(@ids::text[])`
 
-// storeMissed stores those of a page that are not there, oldest first. One that failed is there: it stays as it
+// storeMissing stores those of a page that are not there, oldest first. One that failed is there: it stays as it
 // is, for Stripe's list is no button that somebody pressed.
-func (s *Service) storeMissed(ctx context.Context, account string, page []stripe.Event) error {
+func (s *Service) storeMissing(ctx context.Context, account string, page []stripe.Event) error {
 	ids := make([]string, len(page))
 	for i, e := range page {
 		ids[i] = e.ID
@@ -146,15 +146,15 @@ func (s *Service) storeMissed(ctx context.Context, account string, page []stripe
 		if slices.Contains(known, e.ID) {
 			continue
 		}
-		step, object, ignore := sort(e, s.cfg.Stripe.Livemode())
-		missed := s.now().Sub(e.Created) > onItsWay
+		step, object, ignore := classify(e, s.cfg.Stripe.Livemode())
+		missed := s.now().Sub(e.Created) > deliveryGrace
 		stored, err := s.store(ctx, e, step, object, ignore, missed)
 		if err != nil {
 			if ctx.Err() != nil || postgres.Away(err) {
 				return err
 			}
 			// One that the database will never take must not keep the account's others, nor its money.
-			s.metrics.hearFailures.Inc()
+			s.metrics.backfillFailures.Inc()
 			s.cfg.Logger.ErrorContext(ctx, "an event cannot be stored", "event", e.ID, "type", e.Type, "account", account, "error", err)
 			continue
 		}
@@ -166,7 +166,7 @@ func (s *Service) storeMissed(ctx context.Context, account string, page []stripe
 	return nil
 }
 
-const hearingSQL = `
+const backfillPositionSQL = `
 SELECT
 	coalesce(a.heard_to, 'epoch'),
 	a.hear_next_at <= statement_timestamp(),
@@ -177,13 +177,13 @@ SELECT
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
-func (s *Service) hearing(ctx context.Context, account string) (hearing, error) {
-	h := hearing{account: account}
-	err := s.cfg.Pool.QueryRow(ctx, hearingSQL, pgx.NamedArgs{"account": account}).Scan(&h.to, &h.due, &h.from, &h.began, &h.types, &h.after)
+func (s *Service) backfillPosition(ctx context.Context, account string) (backfillPosition, error) {
+	h := backfillPosition{account: account}
+	err := s.cfg.Pool.QueryRow(ctx, backfillPositionSQL, pgx.NamedArgs{"account": account}).Scan(&h.to, &h.due, &h.from, &h.began, &h.types, &h.after)
 	return h, postgres.Error(err)
 }
 
-const saveHearingSQL = `
+const saveBackfillPositionSQL = `
 UPDATE webhooks.accounts AS a
 SET
 	hear_from = CASE WHEN @types::text[] IS NOT NULL THEN @from::timestamptz END,
@@ -192,16 +192,16 @@ SET
 	hear_after = nullif(@after, '')
 WHERE a.account = @account`
 
-// saveHearing keeps where a reading is. Of two jobs at once the last one's place stays; what it reads again is there.
-func (s *Service) saveHearing(ctx context.Context, h hearing) error {
-	_, err := s.cfg.Pool.Exec(ctx, saveHearingSQL, pgx.NamedArgs{
+// saveBackfillPosition keeps where a reading is. Of two jobs at once the last one's place stays; what it reads again is there.
+func (s *Service) saveBackfillPosition(ctx context.Context, h backfillPosition) error {
+	_, err := s.cfg.Pool.Exec(ctx, saveBackfillPositionSQL, pgx.NamedArgs{
 		"account": h.account, "from": h.from, "began": h.began, "types": h.types, "after": h.after,
 	})
 	return postgres.Error(err)
 }
 
 // Two jobs at once may both have heard; what one of them heard is heard.
-const noteHeardSQL = `
+const finishBackfillSQL = `
 UPDATE webhooks.accounts AS a
 SET
 	heard_to = greatest(a.heard_to, @heard_to),
@@ -212,28 +212,28 @@ SET
 	hear_after = NULL
 WHERE a.account = @account`
 
-// noteHeard ends a reading: everything that happened before it began is stored.
-func (s *Service) noteHeard(ctx context.Context, h hearing, pause time.Duration) error {
-	_, err := s.cfg.Pool.Exec(ctx, noteHeardSQL, pgx.NamedArgs{"account": h.account, "heard_to": h.began, "pause": pause})
+// finishBackfill ends a reading: everything that happened before it began is stored.
+func (s *Service) finishBackfill(ctx context.Context, h backfillPosition, pause time.Duration) error {
+	_, err := s.cfg.Pool.Exec(ctx, finishBackfillSQL, pgx.NamedArgs{"account": h.account, "heard_to": h.began, "pause": pause})
 	return postgres.Error(err)
 }
 
-const hearLaterSQL = `
+const backfillLaterSQL = `
 UPDATE webhooks.accounts AS a
 SET hear_next_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
-// hearingFailed notes a failure of Stripe's and is nil then. An account that takes our access back without a
+// backfillFailed notes a failure of Stripe's and is nil then. An account that takes our access back without a
 // word of it reaching us says so here; what has been heard of it since the question began is newer.
-func (s *Service) hearingFailed(ctx context.Context, account string, began time.Time, cause error) error {
+func (s *Service) backfillFailed(ctx context.Context, account string, began time.Time, cause error) error {
 	if ctx.Err() != nil || stripe.KindOf(cause) == 0 {
 		return cause
 	}
-	s.metrics.hearFailures.Inc()
+	s.metrics.backfillFailures.Inc()
 	s.cfg.Logger.WarnContext(ctx, "Stripe's list of events cannot be read", "account", account, "error", cause)
 	if account != "" && stripe.Disconnected(cause) {
 		return s.setConnected(ctx, account, false, began)
 	}
-	_, err := s.cfg.Pool.Exec(ctx, hearLaterSQL, pgx.NamedArgs{"account": account, "pause": hearAgain})
+	_, err := s.cfg.Pool.Exec(ctx, backfillLaterSQL, pgx.NamedArgs{"account": account, "pause": backfillRetryPause})
 	return postgres.Error(err)
 }

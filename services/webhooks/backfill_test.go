@@ -73,8 +73,8 @@ func TestEventsThatNoWebhookBroughtAreHeard(t *testing.T) {
 				before := len(e.sim.Requests())
 				e.later(defaultSyncEvery)
 				e.run(c.account)
-				if n := len(lists(e, before)); n != len(heardTypes()) {
-					t.Errorf("%d questions, want %d", n, len(heardTypes()))
+				if n := len(lists(e, before)); n != len(backfilledTypes()) {
+					t.Errorf("%d questions, want %d", n, len(backfilledTypes()))
 				}
 			})
 		})
@@ -148,11 +148,11 @@ func TestAListThatFailsHoldsUpNothing(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/events", Status: http.StatusServiceUnavailable, Times: 1})
 	e.run("")
 	e.want(d, donations.StateSucceeded, true)
-	if got := measured(t, e.webhooks.metrics.hearFailures); got != 1 {
+	if got := measured(t, e.webhooks.metrics.backfillFailures); got != 1 {
 		t.Errorf("%v failures are counted", got)
 	}
 	before := len(e.sim.Requests())
-	e.later(hearAgain)
+	e.later(backfillRetryPause)
 	e.run("")
 	if n := len(lists(e, before)); n == 0 {
 		t.Error("it is not tried again")
@@ -171,7 +171,7 @@ func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
 	if _, err := e.donations.Create(t.Context(), intent(festival)); reason(err) != "STRIPE_ACCOUNT_DISCONNECTED" {
 		t.Errorf("a donation: %v", err)
 	}
-	e.later(hearAgain)
+	e.later(backfillRetryPause)
 	if err := e.webhooks.reconnect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestAFailureOfStripesIsNoWordOfTheConnection(t *testing.T) {
 		if err := e.webhooks.reconnect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		e.later(hearAgain)
+		e.later(backfillRetryPause)
 	}
 	e.give(festival)
 }
@@ -264,7 +264,7 @@ func TestAnEventThatCannotBeStoredKeepsNoOther(t *testing.T) {
 	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE heard"); n != 1 {
 		t.Errorf("heard %d, want 1", n)
 	}
-	if got := measured(t, e.webhooks.metrics.hearFailures); got != 1 {
+	if got := measured(t, e.webhooks.metrics.backfillFailures); got != 1 {
 		t.Errorf("%v failures are counted, want 1", got)
 	}
 }
@@ -292,7 +292,7 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 			t.Fatalf("%d of %d events are heard after %d jobs", stored(), made, jobs)
 		}
 		// A job whose time is up, and another one beside it that reads nothing new.
-		if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
+		if err := e.webhooks.backfill(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		if stored() < last {
@@ -336,7 +336,7 @@ func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 				}
 			}
 			e.later(time.Hour)
-			if err := e.webhooks.hear(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
+			if err := e.webhooks.backfill(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := e.pool.Exec(t.Context(), spoil); err != nil {
@@ -344,12 +344,12 @@ func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 			}
 			for range 2 {
 				e.run("")
-				e.later(hearAgain)
+				e.later(backfillRetryPause)
 			}
 			if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != made {
 				t.Errorf("heard %d, want %d", n, made)
 			}
-			if behind := e.webhooks.now().Sub(one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")); behind > 2*hearAgain+time.Minute {
+			if behind := e.webhooks.now().Sub(one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")); behind > 2*backfillRetryPause+time.Minute {
 				t.Errorf("heard up to %v ago", behind)
 			}
 		})

@@ -73,14 +73,14 @@ func TestTheFeesPartsStayApart(t *testing.T) {
 // Of two events that say the same, one is used; those of which stripe-go has no constant are known by their names.
 func TestWhatEventsAreUsedFor(t *testing.T) {
 	for kind, want := range map[string]step{
-		"invoice.paid":              stepObject,
+		"invoice.paid":              stepResource,
 		"invoice.payment_succeeded": stepNone,
-		"invoice.payment_failed":    stepObject,
+		"invoice.payment_failed":    stepResource,
 		// Hints: what they say is read again.
-		"refund.failed":         stepObject,
-		"refund.updated":        stepObject,
-		"charge.refund.updated": stepObject,
-		"charge.refunded":       stepObject,
+		"refund.failed":         stepResource,
+		"refund.updated":        stepResource,
+		"charge.refund.updated": stepResource,
+		"charge.refunded":       stepResource,
 		// The session says so, or the charge.
 		"payment_intent.succeeded": stepNone,
 		"payment_intent.created":   stepNone,
@@ -94,7 +94,7 @@ func TestWhatEventsAreUsedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, ignored := sort(event, false)
+		got, _, ignored := classify(event, false)
 		if want == stepNone {
 			if ignored != reasonUnknownType {
 				t.Errorf("%s is %q, and not ignored: %q", kind, got, ignored)

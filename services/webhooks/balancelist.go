@@ -14,15 +14,15 @@ import (
 // history takes several such steps, each of which lasts.
 const stepPages = 10
 
-// follow reads the balance from its newest end down to the cursor and the overlap behind it, in one step. What
+// bookNew reads the balance from its newest end down to the cursor and the overlap behind it, in one step. What
 // is too much for one, such as the history of a new account, is handed to the look back, so that new donations
 // never wait for old ones.
-func (s *Service) follow(ctx context.Context, p position, d depth) error {
+func (s *Service) bookNew(ctx context.Context, p position, d depth) error {
 	floor := time.Unix(0, 0)
 	if p.syncedTo.After(floor) {
 		floor = p.syncedTo.Add(-d.overlap)
 	}
-	r, err := s.read(ctx, p.account, floor, "", d.untilKnown)
+	r, err := s.readBalance(ctx, p.account, floor, "", d.untilKnown)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (s *Service) lookBack(ctx context.Context, account string, until time.Time)
 		default:
 			return nil
 		}
-		r, err := s.read(ctx, account, *is.backFloor, is.backAfter, false)
+		r, err := s.readBalance(ctx, account, *is.backFloor, is.backAfter, false)
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (s *Service) lookBack(ctx context.Context, account string, until time.Time)
 }
 
 // bookStep books what was read and moves the position, so that nothing behind it is ever left out.
-func (s *Service) bookStep(ctx context.Context, r reading, was, is position) error {
+func (s *Service) bookStep(ctx context.Context, r balancePage, was, is position) error {
 	var fresh []stripe.BalanceTransaction
 	var parked []parking
 	for _, t := range r.fresh {
@@ -97,8 +97,8 @@ func (s *Service) bookStep(ctx context.Context, r reading, was, is position) err
 	})
 }
 
-// reading is one step's worth of balance transactions.
-type reading struct {
+// balancePage is one step's worth of balance transactions.
+type balancePage struct {
 	// fresh are those that are neither in the ledger nor parked, oldest first.
 	fresh []stripe.BalanceTransaction
 	// top is the newest creation; after is where to go on.
@@ -108,14 +108,14 @@ type reading struct {
 	end bool
 }
 
-// read lists up to stepPages pages behind after, newest first, down to the floor. With untilKnown a whole page
+// readBalance lists up to stepPages pages behind after, newest first, down to the floor. With untilKnown a whole page
 // of known balance transactions ends it too.
-func (s *Service) read(ctx context.Context, account string, floor time.Time, after string, untilKnown bool) (r reading, err error) {
+func (s *Service) readBalance(ctx context.Context, account string, floor time.Time, after string, untilKnown bool) (r balancePage, err error) {
 	r.after = after
 	for range stepPages {
 		page, more, err := s.cfg.Stripe.ListBalanceTransactions(ctx, account, stripe.BalanceQuery{Since: floor, After: r.after})
 		if err != nil {
-			return reading{}, err
+			return balancePage{}, err
 		}
 		if len(page) == 0 {
 			r.end = true
@@ -123,7 +123,7 @@ func (s *Service) read(ctx context.Context, account string, floor time.Time, aft
 		}
 		fresh, err := s.fresh(ctx, account, page)
 		if err != nil {
-			return reading{}, err
+			return balancePage{}, err
 		}
 		r.fresh = append(r.fresh, fresh...)
 		if page[0].Created.After(r.top) {

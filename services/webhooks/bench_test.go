@@ -15,7 +15,7 @@ import (
 func BenchmarkReceive(b *testing.B) {
 	e := newEnv(b, stripesim.Config{})
 	e.deliver(EndpointPlatform, chargeEvent("evt_first"))
-	object := stripe.Object{ID: "ch_x", Kind: "charge", PaymentIntent: "pi_x"}
+	object := stripe.Resource{ID: "ch_x", Kind: "charge", PaymentIntent: "pi_x"}
 	at := time.Unix(1_700_000_000, 0)
 	var n atomic.Int64
 	rate := map[string]float64{}

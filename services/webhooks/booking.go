@@ -39,8 +39,8 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 	if err != nil {
 		return err
 	}
-	readable, odd := s.readable(ctx, account, fresh)
-	items, unread, err := s.clues(ctx, account, readable)
+	readable, odd := s.withExpectedShape(ctx, account, fresh)
+	items, unread, err := s.findDonations(ctx, account, readable)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 		if err := parkTx(ctx, tx, account, fresh, parked); err != nil {
 			return err
 		}
-		if err := s.tellOddTx(ctx, tx, owners, parked); err != nil || also == nil {
+		if err := s.tellUnexpectedShapesTx(ctx, tx, owners, parked); err != nil || also == nil {
 			return err
 		}
 		return also(ctx, tx)
@@ -109,9 +109,9 @@ func (s *Service) openFrom(ctx context.Context, account string, owners collectiv
 				whose = append(whose, e.Collective)
 			}
 		}
-		return errOnlyAsked
+		return errRollBack
 	})
-	if err != nil && !errors.Is(err, errOnlyAsked) {
+	if err != nil && !errors.Is(err, errRollBack) {
 		return time.Time{}, err
 	}
 	var open time.Time
@@ -128,11 +128,11 @@ func (s *Service) openFrom(ctx context.Context, account string, owners collectiv
 }
 
 // errOnlyAsked rolls back what was decided just to know it.
-var errOnlyAsked = errors.New("webhooks: nothing is to be kept")
+var errRollBack = errors.New("webhooks: nothing is to be kept")
 
-// clues makes sure that what leads to each one's donation is known; where nothing does, Stripe is asked. Those that Stripe
+// findDonations makes sure that what leads to each one's donation is known; where nothing does, Stripe is asked. Those that Stripe
 // cannot tell of now are left out, to be parked.
-func (s *Service) clues(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (items []item, unread []parking, err error) {
+func (s *Service) findDonations(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (items []item, unread []parking, err error) {
 	clues := make([]donations.Clue, len(fresh))
 	for i, t := range fresh {
 		clues[i] = donations.Clue{PaymentIntent: t.Source.PaymentIntent, Charge: t.Source.Charge}
@@ -191,7 +191,7 @@ func (s *Service) postBatch(ctx context.Context, account string, owners collecti
 		return err
 	}
 	for _, p := range posted {
-		s.report(ctx, account, p)
+		s.logPosted(ctx, account, p)
 	}
 	return nil
 }
@@ -276,11 +276,11 @@ func (s *Service) prepareTx(ctx context.Context, tx pgx.Tx, account string, owne
 		}
 		postings = append(postings, p)
 	}
-	return s.ownTx(ctx, tx, account, owners, postings)
+	return s.assignOwnersTx(ctx, tx, account, owners, postings)
 }
 
-// report tells what was posted, after the commit.
-func (s *Service) report(ctx context.Context, account string, p posting) {
+// logPosted tells what was posted, after the commit.
+func (s *Service) logPosted(ctx context.Context, account string, p posting) {
 	s.metrics.posted.WithLabelValues(p.transaction.Kind).Inc()
 	if p.unattributed {
 		s.metrics.unattributed.Inc()

@@ -194,7 +194,7 @@ func TestManyDonationsWithoutAFeeArePolledByPages(t *testing.T) {
 	e.delivered()
 	e.run("")
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
-	// poll is one while the fee is not known, and then one when it is.
+	// A poll is one while the fee is not known, and then one when it is.
 	poll := func(booked bool) {
 		t.Helper()
 		e.clock.Advance(50*time.Hour + time.Minute)

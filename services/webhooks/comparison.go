@@ -24,7 +24,7 @@ const (
 	compareTries = 3
 	// A difference is told when comparisons in a row show it: two when nothing was booked between them, and some more where
 	// something always is, since what is on its way can be of the same amount twice.
-	seenQuiet, seenBusy = 2, 4
+	confirmQuiet, confirmBusy = 2, 4
 	// compareApart is how long after the last one a comparison counts as another: two jobs may run at once.
 	compareApart = time.Minute
 )
@@ -48,7 +48,7 @@ func (s *Service) compare(ctx context.Context, account string) error {
 		return postgres.Error(err)
 	}
 	pause := compareEvery
-	stripes, books, still, err := s.readBoth(ctx, account)
+	stripes, books, still, err := s.readBalances(ctx, account)
 	switch {
 	case err != nil && (ctx.Err() != nil || postgres.Away(err)):
 		return err
@@ -69,9 +69,9 @@ func (s *Service) compare(ctx context.Context, account string) error {
 	return postgres.Error(err)
 }
 
-// readBoth reads the balance, then what is new in it into the books, then both: when the balance is what it was, the
+// readBalances reads the balance, then what is new in it into the books, then both: when the balance is what it was, the
 // books have had the chance to have all of it. still is false when money moved each time.
-func (s *Service) readBoth(ctx context.Context, account string) (stripes, books map[money.Currency]int64, still bool, err error) {
+func (s *Service) readBalances(ctx context.Context, account string) (stripes, books map[money.Currency]int64, still bool, err error) {
 	for range compareTries {
 		before, err := s.cfg.Stripe.Balance(ctx, account)
 		if err != nil {
@@ -81,7 +81,7 @@ func (s *Service) readBoth(ctx context.Context, account string) (stripes, books 
 		if err != nil {
 			return nil, nil, false, err
 		}
-		if err := s.follow(ctx, p, quick); err != nil {
+		if err := s.bookNew(ctx, p, quick); err != nil {
 			return nil, nil, false, err
 		}
 		if books, err = s.booksBalance(ctx, account); err != nil {
@@ -142,7 +142,7 @@ WHERE b.account = @account
 	AND b.currency = @currency
 FOR NO KEY UPDATE`
 
-const keepBalanceSQL = `
+const saveBalanceSQL = `
 INSERT INTO webhooks.balances AS b (
 	account,
 	currency,
@@ -208,12 +208,12 @@ func (s *Service) noteBalance(ctx context.Context, account, owner string, curren
 			return nil
 		}
 		seen, lasting := 1, before.told
-		if isSame && before.seen < seenBusy {
+		if isSame && before.seen < confirmBusy {
 			seen = before.seen + 1
 		} else if isSame {
 			seen = before.seen
 		}
-		confirmed := seen >= seenBusy || seen >= seenQuiet && isSame && before.books == books
+		confirmed := seen >= confirmBusy || seen >= confirmQuiet && isSame && before.books == books
 		switch {
 		case difference == 0:
 			lasting = nil
@@ -222,7 +222,7 @@ func (s *Service) noteBalance(ctx context.Context, account, owner string, curren
 		}
 		again = difference != 0 && (lasting == nil || *lasting != difference)
 		args["books_minor"], args["difference_minor"], args["seen"], args["told_minor"] = books, difference, seen, lasting
-		if _, err := tx.Exec(ctx, keepBalanceSQL, args); err != nil || !told {
+		if _, err := tx.Exec(ctx, saveBalanceSQL, args); err != nil || !told {
 			return postgres.Error(err)
 		}
 		return s.tellTx(ctx, tx, collectives.Notice{

@@ -148,7 +148,7 @@ func TestADifferenceOfABusyAccountIsTold(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.compared("")
 	e.byHand("wrong", 7_00)
-	for range seenBusy {
+	for range confirmBusy {
 		e.wantDifferences(0, "")
 		e.pay(e.give(vallon))
 		e.delivered()

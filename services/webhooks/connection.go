@@ -57,15 +57,15 @@ func (s *Service) reconnect(ctx context.Context) error {
 		}
 		pause := reconnectEvery
 		if !stripe.Disconnected(err) { // it may be back
-			pause = hearAgain
+			pause = backfillRetryPause
 		}
-		_, err = s.cfg.Pool.Exec(ctx, hearLaterSQL, pgx.NamedArgs{"account": account, "pause": pause})
+		_, err = s.cfg.Pool.Exec(ctx, backfillLaterSQL, pgx.NamedArgs{"account": account, "pause": pause})
 		failed = errors.Join(failed, postgres.Error(err))
 	}
 	return failed
 }
 
-const hearSoonSQL = `
+const backfillSoonSQL = `
 UPDATE webhooks.accounts AS a
 SET hear_next_at = '-infinity'
 WHERE a.account = @account`
@@ -80,7 +80,7 @@ func (s *Service) storeConnection(ctx context.Context, row eventRow) (stored boo
 		if stored = keys[row.eventKey]; err != nil || !stored {
 			return err
 		}
-		if _, err := tx.Exec(ctx, hearSoonSQL, pgx.NamedArgs{"account": row.account}); err != nil {
+		if _, err := tx.Exec(ctx, backfillSoonSQL, pgx.NamedArgs{"account": row.account}); err != nil {
 			return postgres.Error(err)
 		}
 		return s.cfg.Collectives.SetConnectedTx(ctx, tx, row.account, row.kind == typeAuthorized, row.created)

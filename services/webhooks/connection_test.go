@@ -202,7 +202,7 @@ func TestAnAnswerOfBeforeAWordOfTheConnectionIsOld(t *testing.T) {
 	}{
 		"a refusal": {
 			true, typeDeauthorized, typeAuthorized, http.StatusForbidden, `{"error":{"type":"invalid_request_error","code":"account_invalid"}}`,
-			func(s *Service, ctx context.Context) error { return s.hear(ctx, connected, time.Time{}) },
+			func(s *Service, ctx context.Context) error { return s.backfill(ctx, connected, time.Time{}) },
 		},
 		"an account that answers": {
 			false, typeAuthorized, typeDeauthorized, http.StatusOK, `{"id":"` + connected + `","object":"account"}`,

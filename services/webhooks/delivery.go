@@ -30,7 +30,7 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 		s.metrics.received.WithLabelValues("misdirected").Inc()
 		return nil
 	}
-	step, object, ignore := sort(event, s.cfg.Stripe.Livemode())
+	step, object, ignore := classify(event, s.cfg.Stripe.Livemode())
 	outcome := "stored"
 	if ignore != "" {
 		outcome = "ignored"
@@ -49,10 +49,10 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 }
 
 // store reports false for an event that was there. heard: no webhook brought it.
-func (s *Service) store(ctx context.Context, e stripe.Event, step step, object stripe.Object, ignore string, heard bool) (stored bool, err error) {
+func (s *Service) store(ctx context.Context, e stripe.Event, step step, object stripe.Resource, ignore string, heard bool) (stored bool, err error) {
 	row := eventRow{
-		eventKey: eventKey{e.Account, e.ID}, kind: e.Type, step: step, livemode: e.Livemode, object: object,
-		state: StateReceived, created: e.Created, received: s.now(), heard: heard,
+		eventKey: eventKey{e.Account, e.ID}, kind: e.Type, step: step, livemode: e.Livemode, resource: object,
+		state: StateReceived, created: e.Created, received: s.now(), backfilled: heard,
 	}
 	switch {
 	case ignore != "":

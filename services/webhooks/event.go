@@ -41,9 +41,9 @@ type Event struct {
 	Received   time.Time
 	FinishTime time.Time // zero until it is applied or ignored
 
-	object stripe.Object
+	resource stripe.Resource
 	// apart: it names a donation whose own page is not known yet, which is asked for before.
-	apart bool
+	interrupted bool
 }
 
 // Endpoint is where an event came in. Each has secrets of its own.

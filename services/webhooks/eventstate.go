@@ -40,9 +40,9 @@ func lockEventsTx(ctx context.Context, tx pgx.Tx, account string, events []Event
 	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(locked, e.ID) }), nil
 }
 
-// finishing applies events and notes the end of them in one transaction, so that each counts once; those that
+// applyOnce applies events and notes the end of them in one transaction, so that each counts once; those that
 // somebody else finished are left out. do tells of each whether it is for us.
-func (s *Service) finishing(ctx context.Context, account string, events []Event,
+func (s *Service) applyOnce(ctx context.Context, account string, events []Event,
 	do func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error),
 ) error {
 	if len(events) == 0 {
@@ -66,10 +66,10 @@ func (s *Service) finishing(ctx context.Context, account string, events []Event,
 				ignored = append(ignored, e.ID)
 			}
 		}
-		if _, err := s.finishEventsTx(ctx, tx, account, applied, StateApplied, ""); err != nil {
+		if _, err := s.finishEventsOn(ctx, tx, account, applied, StateApplied, ""); err != nil {
 			return err
 		}
-		_, err = s.finishEventsTx(ctx, tx, account, ignored, StateIgnored, reasonNotOurs)
+		_, err = s.finishEventsOn(ctx, tx, account, ignored, StateIgnored, reasonNotOurs)
 		return err
 	})
 	if err == nil {
@@ -96,8 +96,8 @@ type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// finishEventsTx notes the end of events, but of those that somebody else finished, and returns of how many.
-func (s *Service) finishEventsTx(ctx context.Context, in execer, account string, ids []string, state State, reason string) (int64, error) {
+// finishEventsOn notes the end of events, but of those that somebody else finished, and returns of how many.
+func (s *Service) finishEventsOn(ctx context.Context, in execer, account string, ids []string, state State, reason string) (int64, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
@@ -111,7 +111,7 @@ func (s *Service) finishEventsTx(ctx context.Context, in execer, account string,
 }
 
 func (s *Service) finishEvents(ctx context.Context, account string, ids []string, state State, reason string) error {
-	n, err := s.finishEventsTx(ctx, s.cfg.Pool, account, ids, state, reason)
+	n, err := s.finishEventsOn(ctx, s.cfg.Pool, account, ids, state, reason)
 	s.metrics.finished.WithLabelValues(string(state)).Add(float64(n))
 	return err
 }
@@ -156,13 +156,13 @@ func (s *Service) noteFailure(ctx context.Context, account, id, reason string) e
 	})
 }
 
-// keepEvents is how long finished events are kept: three times as long as Stripe can send them again.
-const keepEvents = 90 * 24 * time.Hour
+// eventRetention is how long finished events are kept: three times as long as Stripe can send them again.
+const eventRetention = 90 * 24 * time.Hour
 
-// forgetCount bounds how many old events one tick deletes.
-const forgetCount = 1000
+// deleteCount bounds how many old events one tick deletes.
+const deleteCount = 1000
 
-const forgetEventsSQL = `
+const deleteOldEventsSQL = `
 DELETE FROM webhooks.events AS e
 WHERE (e.account, e.id) IN (
 	SELECT
@@ -178,7 +178,7 @@ WHERE (e.account, e.id) IN (
 	LIMIT @count
 )`
 
-func (s *Service) forgetEvents(ctx context.Context) error {
-	_, err := s.cfg.Pool.Exec(ctx, forgetEventsSQL, pgx.NamedArgs{"before": s.now().Add(-keepEvents), "count": forgetCount})
+func (s *Service) deleteOldEvents(ctx context.Context) error {
+	_, err := s.cfg.Pool.Exec(ctx, deleteOldEventsSQL, pgx.NamedArgs{"before": s.now().Add(-eventRetention), "count": deleteCount})
 	return postgres.Error(err)
 }

@@ -22,12 +22,12 @@ type eventRow struct {
 	kind     string
 	step     step
 	livemode bool
-	object   stripe.Object
+	resource   stripe.Resource
 	state    State
 	reason   string
 	created  time.Time
 	received time.Time
-	heard    bool
+	backfilled    bool
 }
 
 // due is when the row is to be applied: by every clock, since two programs may disagree on what now is.
@@ -54,14 +54,14 @@ func rowsArgs(rows []eventRow) pgx.NamedArgs {
 		"types":     column(rows, func(r eventRow) string { return r.kind }),
 		"steps":     column(rows, func(r eventRow) string { return string(r.step) }),
 		"livemodes": column(rows, func(r eventRow) bool { return r.livemode }),
-		"objects":   column(rows, func(r eventRow) stripe.Object { return r.object }),
+		"objects":   column(rows, func(r eventRow) stripe.Resource { return r.resource }),
 		"states":    column(rows, func(r eventRow) string { return string(r.state) }),
 		"due":       column(rows, eventRow.due),
 		"reasons":   column(rows, func(r eventRow) string { return r.reason }),
 		"created":   column(rows, func(r eventRow) time.Time { return r.created }),
 		"received":  column(rows, func(r eventRow) time.Time { return r.received }),
 		"finished":  column(rows, eventRow.finished),
-		"heard":     column(rows, func(r eventRow) bool { return r.heard }),
+		"heard":     column(rows, func(r eventRow) bool { return r.backfilled }),
 	}
 }
 
@@ -126,14 +126,14 @@ SELECT
 	g.heard` + givenEvents
 
 // What is there is not locked: a duplicate waits for nobody who applies it.
-const storeOnce = `
+const onceClause = `
 ON CONFLICT (account, id) DO NOTHING
 RETURNING
 	e.account,
 	e.id`
 
 // storeEventsSQL stores events unless they are there already.
-const storeEventsSQL = insertEvents + storeOnce
+const storeEventsSQL = insertEvents + onceClause
 
 // storeBesideJobSQL stores them only where a live job will find them, or where they need none. In a burst that is
 // all that happens: one statement and one commit for all that came at once, and no row that two events share.
@@ -142,10 +142,10 @@ WHERE g.next_attempt_at IS NULL
 	OR g.account IN (
 		SELECT a.account` + liveJobs + `
 			AND a.account = ANY(@accounts::text[])
-	)` + storeOnce
+	)` + onceClause
 
 // A failed event that is sent again begins anew: somebody has put right what was wrong, and pressed a button.
-const beginAnewSQL = `
+const restartFailedSQL = `
 UPDATE webhooks.events AS e
 SET
 	step = g.step,
@@ -200,7 +200,7 @@ func (s *Service) storeBesideJob(ctx context.Context, batch []*delivery) (rest [
 	if err != nil {
 		return batch, postgres.Error(err)
 	}
-	return settle(batch, stored, false), nil
+	return reportStored(batch, stored, false), nil
 }
 
 // storeWithJob is for the first events after a silence, and for those that came before.
@@ -226,7 +226,7 @@ func (s *Service) storeWithJob(ctx context.Context, batch []*delivery) error {
 	if err != nil {
 		return err
 	}
-	settle(batch, stored, true)
+	reportStored(batch, stored, true)
 	return nil
 }
 
@@ -240,13 +240,13 @@ func storeTx(ctx context.Context, tx pgx.Tx, rows []eventRow) (stored map[eventK
 	if len(there) == 0 {
 		return stored, nil
 	}
-	err = collectKeys(stored)(tx.Query(ctx, beginAnewSQL, rowsArgs(there)))
+	err = collectKeys(stored)(tx.Query(ctx, restartFailedSQL, rowsArgs(there)))
 	return stored, postgres.Error(err)
 }
 
-// settle tells the deliveries that were stored, or all when all are settled, and returns the others. Of the same
+// reportStored tells the deliveries that were stored, or all when all are settled, and returns the others. Of the same
 // event twice the first was stored, and the second is a duplicate.
-func settle(batch []*delivery, stored map[eventKey]bool, all bool) (rest []*delivery) {
+func reportStored(batch []*delivery, stored map[eventKey]bool, all bool) (rest []*delivery) {
 	for _, d := range batch {
 		if d.stored = stored[d.eventKey]; d.stored || all {
 			d.err = nil

@@ -17,14 +17,14 @@ import (
 func hintOf(account, id string) *delivery {
 	return &delivery{eventRow: eventRow{
 		eventKey: eventKey{account, id}, kind: "charge.succeeded", step: stepHint, state: StateReceived,
-		object:  stripe.Object{ID: "ch_x", Kind: "charge", PaymentIntent: "pi_x"},
+		resource:  stripe.Resource{ID: "ch_x", Kind: "charge", PaymentIntent: "pi_x"},
 		created: time.Unix(1_700_000_000, 0), received: time.Unix(1_700_000_001, 0),
 	}}
 }
 
 func ignoredOf(account, id string) *delivery {
 	d := hintOf(account, id)
-	d.state, d.step, d.reason, d.object = StateIgnored, stepNone, reasonUnknownType, stripe.Object{}
+	d.state, d.step, d.reason, d.resource = StateIgnored, stepNone, reasonUnknownType, stripe.Resource{}
 	return d
 }
 

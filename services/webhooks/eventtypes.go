@@ -32,8 +32,8 @@ const (
 	stepSession step = "session"
 	// stepDecline counts a payment that was refused on its donation.
 	stepDecline step = "decline"
-	// stepObject names an object that is to be read again, by the reader of its kind.
-	stepObject step = "object"
+	// stepResource names an object that is to be read again, by the reader of its kind.
+	stepResource step = "object"
 	// stepHint says that money moved: the next sync sees it.
 	stepHint step = "hint"
 	stepNone step = "none"
@@ -59,47 +59,47 @@ var steps = map[string]step{
 	typeExpired:        stepSession,
 	typeDeclined:       stepDecline,
 	// A debit is at the bank. Of a single donation its session says so.
-	typeProcessing: stepObject,
+	typeProcessing: stepResource,
 
 	typeAuthorized:   stepNone,
 	typeDeauthorized: stepNone,
 
-	"account.updated": stepObject,
+	"account.updated": stepResource,
 
 	"charge.succeeded":                  stepHint,
 	"charge.updated":                    stepHint,
 	"charge.captured":                   stepHint,
-	"charge.refunded":                   stepObject,
-	"charge.refund.updated":             stepObject,
-	"refund.created":                    stepObject,
-	"refund.updated":                    stepObject,
-	"refund.failed":                     stepObject,
-	"charge.dispute.created":            stepObject,
-	"charge.dispute.updated":            stepObject,
-	"charge.dispute.closed":             stepObject,
-	"charge.dispute.funds_withdrawn":    stepObject,
-	"charge.dispute.funds_reinstated":   stepObject,
-	"radar.early_fraud_warning.created": stepObject,
-	"radar.early_fraud_warning.updated": stepObject,
-	"payout.created":                    stepObject,
-	"payout.updated":                    stepObject,
-	"payout.paid":                       stepObject,
-	"payout.failed":                     stepObject,
-	"payout.canceled":                   stepObject,
-	"payout.reconciliation_completed":   stepObject,
+	"charge.refunded":                   stepResource,
+	"charge.refund.updated":             stepResource,
+	"refund.created":                    stepResource,
+	"refund.updated":                    stepResource,
+	"refund.failed":                     stepResource,
+	"charge.dispute.created":            stepResource,
+	"charge.dispute.updated":            stepResource,
+	"charge.dispute.closed":             stepResource,
+	"charge.dispute.funds_withdrawn":    stepResource,
+	"charge.dispute.funds_reinstated":   stepResource,
+	"radar.early_fraud_warning.created": stepResource,
+	"radar.early_fraud_warning.updated": stepResource,
+	"payout.created":                    stepResource,
+	"payout.updated":                    stepResource,
+	"payout.paid":                       stepResource,
+	"payout.failed":                     stepResource,
+	"payout.canceled":                   stepResource,
+	"payout.reconciliation_completed":   stepResource,
 	// invoice.payment_succeeded says what invoice.paid says, and other invoice events say nothing of money.
-	"invoice.paid":                  stepObject,
-	"invoice.payment_failed":        stepObject,
-	"customer.subscription.created": stepObject,
-	"customer.subscription.updated": stepObject,
-	"customer.subscription.deleted": stepObject,
+	"invoice.paid":                  stepResource,
+	"invoice.payment_failed":        stepResource,
+	"customer.subscription.created": stepResource,
+	"customer.subscription.updated": stepResource,
+	"customer.subscription.deleted": stepResource,
 	"topup.succeeded":               stepHint,
 	"topup.reversed":                stepHint,
 }
 
-// sort says what is to be done with an event, and what its object says if that is needed; a reason that is not empty
+// classify says what is to be done with an event, and what its object says if that is needed; a reason that is not empty
 // means: ignore it.
-func sort(e stripe.Event, livemode bool) (s step, o stripe.Object, ignore string) {
+func classify(e stripe.Event, livemode bool) (s step, o stripe.Resource, ignore string) {
 	s, known := steps[e.Type]
 	switch {
 	// A live Connect endpoint also gets test events.
@@ -109,9 +109,9 @@ func sort(e stripe.Event, livemode bool) (s step, o stripe.Object, ignore string
 	case !known, s == stepNone && e.Account == "":
 		return stepNone, o, reasonUnknownType
 	}
-	o = e.Object()
-	if s == stepSession && o.Session == nil || s == stepObject && o.ID == "" || e.Type == typeProcessing && o.Invoice == "" {
-		return stepNone, stripe.Object{}, reasonUnknownType
+	o = e.Resource()
+	if s == stepSession && o.Session == nil || s == stepResource && o.ID == "" || e.Type == typeProcessing && o.Invoice == "" {
+		return stepNone, stripe.Resource{}, reasonUnknownType
 	}
 	return s, o, ""
 }

@@ -35,8 +35,8 @@ type Health struct {
 	LastSync          time.Time
 	SyncFailures      int
 	SyncFailureReason string
-	// HeardUntil is up to when Stripe's list of events was read.
-	HeardUntil time.Time
+	// BackfilledUntil is up to when Stripe's list of events was read.
+	BackfilledUntil time.Time
 	// Failures are the newest failed events.
 	Failures []Event
 }
@@ -126,7 +126,7 @@ func (s *Service) Healths(ctx context.Context, accounts []string) ([]Health, err
 		err = r.Scan(&h.Account, &event, &received, &h.Received, &h.Missed, &delays, &h.Waiting, &waiting,
 			&h.Failed, &h.Dead, &h.Parked, &synced, &h.SyncFailures, &h.SyncFailureReason, &heard)
 		h.LastEvent, h.LastReceived, h.WaitingSince = orZero(event), orZero(received), orZero(waiting)
-		h.LastSync, h.HeardUntil = orZero(synced), orZero(heard)
+		h.LastSync, h.BackfilledUntil = orZero(synced), orZero(heard)
 		if len(delays) == 2 {
 			h.DelayP50, h.DelayP99 = delayOf(delays[0]), delayOf(delays[1])
 		}

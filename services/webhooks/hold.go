@@ -50,7 +50,7 @@ SET left_minor = @left_minor
 WHERE h.account = @account
 	AND h.transaction = @transaction`
 
-const keepHoldSQL = `
+const insertHoldSQL = `
 INSERT INTO webhooks.holds (
 	account,
 	transaction,
@@ -118,7 +118,7 @@ func holdTx(ctx context.Context, tx pgx.Tx, account, family, owner string, t str
 		}
 	}
 	args["left_minor"] = left
-	if _, err := tx.Exec(ctx, keepHoldSQL, args); err != nil {
+	if _, err := tx.Exec(ctx, insertHoldSQL, args); err != nil {
 		return nil, false, postgres.Error(err)
 	}
 	if sums[owner] += left; sums[owner] == 0 && len(sums) > 1 {

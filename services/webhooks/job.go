@@ -24,7 +24,7 @@ const (
 	// brings, against its limit of 25 calls a second.
 	passPause = time.Second
 	// A running job says every beat that it is alive; the ten seconds of liveJobs are five of them.
-	beat = 2 * time.Second
+	heartbeatEvery = 2 * time.Second
 	// maxJobRetry bounds the pause after an error that nobody expected, such as a database that is away.
 	maxJobRetry = 15 * time.Second
 	// lockClass tells our advisory locks from others'; the account's hash is the other half. Two accounts with
@@ -67,20 +67,20 @@ type accountArgs struct {
 // Kind names the job in River.
 func (accountArgs) Kind() string { return "stripe_account" }
 
-// tickArgs asks to look which accounts need a job.
-type tickArgs struct{}
+// scheduleArgs asks to look which accounts need a job.
+type scheduleArgs struct{}
 
 // Kind names the job in River.
-func (tickArgs) Kind() string { return "stripe_tick" }
+func (scheduleArgs) Kind() string { return "stripe_tick" }
 
 // InsertOpts: the next one comes soon enough.
-func (tickArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
+func (scheduleArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
 
 // Workers adds the workers of this service's jobs.
 func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, &accountWorker{service: s})
-	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[tickArgs]) error {
-		return errors.Join(s.tick(ctx), s.reconnect(ctx))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[scheduleArgs]) error {
+		return errors.Join(s.schedule(ctx), s.reconnect(ctx))
 	}))
 }
 
@@ -88,7 +88,7 @@ func (s *Service) Workers(w *river.Workers) {
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(
 		river.PeriodicInterval(min(max(s.cfg.SyncEvery, time.Second), 15*time.Second)),
-		func() (river.JobArgs, *river.InsertOpts) { return tickArgs{}, nil },
+		func() (river.JobArgs, *river.InsertOpts) { return scheduleArgs{}, nil },
 		&river.PeriodicJobOpts{ID: "stripe_tick", RunOnStart: true},
 	)}
 }
@@ -157,7 +157,7 @@ func (w *accountWorker) NextRetry(job *river.Job[accountArgs]) time.Time {
 // Work implements river.Worker.
 func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) error {
 	s, account := w.service, job.Args.Account
-	if err := s.alive(ctx, account); err != nil {
+	if err := s.noteAlive(ctx, account); err != nil {
 		return err
 	}
 	// No donor waits for this.
@@ -165,7 +165,7 @@ func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) e
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
-		s.beat(ctx, account)
+		s.heartbeat(ctx, account)
 	}()
 	defer func() { stop(); <-beating }()
 
@@ -192,26 +192,26 @@ func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) e
 	}
 }
 
-const aliveSQL = `
+const noteAliveSQL = `
 UPDATE webhooks.accounts AS a
 SET alive_at = clock_timestamp()
 WHERE a.account = @account`
 
-func (s *Service) alive(ctx context.Context, account string) error {
-	_, err := s.cfg.Pool.Exec(ctx, aliveSQL, pgx.NamedArgs{"account": account})
+func (s *Service) noteAlive(ctx context.Context, account string) error {
+	_, err := s.cfg.Pool.Exec(ctx, noteAliveSQL, pgx.NamedArgs{"account": account})
 	return postgres.Error(err)
 }
 
-// beat says that the job is alive until ctx ends.
-func (s *Service) beat(ctx context.Context, account string) {
-	ticker := time.NewTicker(beat)
+// heartbeat says that the job is alive until ctx ends.
+func (s *Service) heartbeat(ctx context.Context, account string) {
+	ticker := time.NewTicker(heartbeatEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := s.alive(ctx, account); err != nil && ctx.Err() == nil {
+			if err := s.noteAlive(ctx, account); err != nil && ctx.Err() == nil {
 				s.cfg.Logger.WarnContext(ctx, "a job cannot say that it is alive", "account", account, "error", err)
 			}
 		}
@@ -220,7 +220,7 @@ func (s *Service) beat(ctx context.Context, account string) {
 
 // Events of the kind 'hint' wait for a sync, as all that a sync does, and so while syncs wait after a failure:
 // the tick sees to them. Nothing is read for an account that is not ours.
-const leftSQL = `
+const workLeftSQL = `
 SELECT
 	a.job_id IS NOT DISTINCT FROM @job_id AND (
 		EXISTS (
@@ -254,7 +254,7 @@ func (s *Service) finish(ctx context.Context, job *river.Job[accountArgs], ours 
 			return postgres.Error(err)
 		}
 		var left bool
-		err := tx.QueryRow(ctx, leftSQL, pgx.NamedArgs{"account": account, "job_id": job.ID, "ours": ours}).Scan(&left)
+		err := tx.QueryRow(ctx, workLeftSQL, pgx.NamedArgs{"account": account, "job_id": job.ID, "ours": ours}).Scan(&left)
 		if err != nil || left {
 			return postgres.Error(err)
 		}

@@ -12,7 +12,7 @@ type metrics struct {
 	unknownTypes prometheus.Counter
 	refused      prometheus.Counter
 	missed       prometheus.Counter
-	hearFailures prometheus.Counter
+	backfillFailures prometheus.Counter
 	delay        prometheus.Histogram
 }
 
@@ -38,7 +38,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m.missed = prometheus.NewCounter(counter("missed_events_total",
 		"Events that no webhook brought and that were found in Stripe's list."))
-	m.hearFailures = prometheus.NewCounter(counter("event_list_failures_total",
+	m.backfillFailures = prometheus.NewCounter(counter("event_list_failures_total",
 		"Readings of Stripe's list of events that failed."))
 	m.delay = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "cagnotte", Subsystem: "webhooks", Name: "delivery_delay_seconds",
@@ -50,7 +50,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	if r != nil {
 		r.MustRegister(m.received, m.finished, m.syncs, m.posted, m.unattributed, m.unknownTypes, m.refused, m.missed,
-			m.hearFailures, m.delay)
+			m.backfillFailures, m.delay)
 	}
 	return m
 }

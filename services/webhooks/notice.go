@@ -70,9 +70,9 @@ func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n collectives.Notice, r
 	return nil
 }
 
-// tellOddTx tells the operator, and the collective that has the account alone, of what is parked for its shape: no try
+// tellUnexpectedShapesTx tells the operator, and the collective that has the account alone, of what is parked for its shape: no try
 // will book it before the program knows the shape.
-func (s *Service) tellOddTx(ctx context.Context, tx pgx.Tx, owners collectives.Owners, parked []parking) error {
+func (s *Service) tellUnexpectedShapesTx(ctx context.Context, tx pgx.Tx, owners collectives.Owners, parked []parking) error {
 	for _, p := range parked {
 		if p.reason != reasonUnexpectedShape {
 			continue

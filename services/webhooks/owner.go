@@ -22,9 +22,9 @@ type part struct {
 	minor      int64
 }
 
-// linksOf are the objects of Stripe's that a balance transaction moved money for, by which all that belongs together is
+// relatedResources are the objects of Stripe's that a balance transaction moved money for, by which all that belongs together is
 // known: of a refund or a dispute the payment, of a payout that came back the payout. Empty: it bears no name.
-func linksOf(t stripe.BalanceTransaction) (links []string) {
+func relatedResources(t stripe.BalanceTransaction) (links []string) {
 	for _, id := range []string{t.Source.Charge, t.Source.PaymentIntent} {
 		if id != "" {
 			links = append(links, id)
@@ -36,9 +36,9 @@ func linksOf(t stripe.BalanceTransaction) (links []string) {
 	return links
 }
 
-// since is when the money first moved, as far as the balance transaction tells: its payout may be seen after its return.
-func since(t stripe.BalanceTransaction) time.Time {
-	links := linksOf(t)
+// firstMoved is when the money first moved, as far as the balance transaction tells: its payout may be seen after its return.
+func firstMoved(t stripe.BalanceTransaction) time.Time {
+	links := relatedResources(t)
 	if len(links) > 0 && links[0] == t.Source.ID && !t.Source.Created.IsZero() {
 		return t.Source.Created
 	}
@@ -54,7 +54,7 @@ WHERE o.account = @account
 	AND o.object = ANY(@objects::text[])`
 
 // In the order of objects, so that two who decide never wait for one another in a circle.
-const keepOwnersSQL = `
+const insertOwnersSQL = `
 INSERT INTO webhooks.owners (
 	account,
 	object,
@@ -76,19 +76,19 @@ ON CONFLICT (account, object) DO NOTHING`
 func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, ts []stripe.BalanceTransaction) ([]string, error) {
 	var objects []string
 	for _, t := range ts {
-		objects = append(objects, linksOf(t)...)
+		objects = append(objects, relatedResources(t)...)
 	}
 	whose := make([]string, len(ts))
 	for {
-		kept, err := readOwners(ctx, tx, account, objects)
+		kept, err := readOwnersTx(ctx, tx, account, objects)
 		if err != nil {
 			return nil, err
 		}
 		fresh := map[string]string{}
 		for i, t := range ts {
-			links := linksOf(t)
+			links := relatedResources(t)
 			known := slices.IndexFunc(links, func(id string) bool { _, ok := kept[id]; return ok })
-			if whose[i] = owners.At(since(t)); known >= 0 {
+			if whose[i] = owners.At(firstMoved(t)); known >= 0 {
 				whose[i] = kept[links[known]]
 			}
 			for _, id := range links {
@@ -102,7 +102,7 @@ func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owner
 		}
 		named := pgx.NamedArgs{"account": account}
 		named["objects"], named["collectives"] = columns(fresh)
-		tag, err := tx.Exec(ctx, keepOwnersSQL, named)
+		tag, err := tx.Exec(ctx, insertOwnersSQL, named)
 		if err != nil {
 			return nil, postgres.Error(err)
 		}
@@ -120,7 +120,7 @@ func columns(m map[string]string) (keys, values []string) {
 	return keys, values
 }
 
-func readOwners(ctx context.Context, tx pgx.Tx, account string, objects []string) (map[string]string, error) {
+func readOwnersTx(ctx context.Context, tx pgx.Tx, account string, objects []string) (map[string]string, error) {
 	kept := map[string]string{}
 	if len(objects) == 0 {
 		return kept, nil
@@ -137,8 +137,8 @@ func readOwners(ctx context.Context, tx pgx.Tx, account string, objects []string
 	return kept, postgres.Error(err)
 }
 
-// ownTx books to somebody what belongs to no donation. What holds back or releases money and was booked before is left out.
-func (s *Service) ownTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, postings []posting) ([]posting, error) {
+// assignOwnersTx books to somebody what belongs to no donation. What holds back or releases money and was booked before is left out.
+func (s *Service) assignOwnersTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, postings []posting) ([]posting, error) {
 	var linked []int
 	var ts []stripe.BalanceTransaction
 	known := map[int]bool{}
@@ -152,7 +152,7 @@ func (s *Service) ownTx(ctx context.Context, tx pgx.Tx, account string, owners c
 				return nil, err
 			}
 			known[i] = before
-			postings[i].divide(parts)
+			postings[i].divideAmong(parts)
 		default:
 			linked, ts = append(linked, i), append(ts, p.of)
 		}
@@ -162,7 +162,7 @@ func (s *Service) ownTx(ctx context.Context, tx pgx.Tx, account string, owners c
 		return nil, err
 	}
 	for j, i := range linked {
-		postings[i].divide([]part{{whose[j], postings[i].of.Amount}})
+		postings[i].divideAmong([]part{{whose[j], postings[i].of.Amount}})
 	}
 	kept := postings[:0]
 	for i, p := range postings {
@@ -173,8 +173,8 @@ func (s *Service) ownTx(ctx context.Context, tx pgx.Tx, account string, owners c
 	return kept, nil
 }
 
-// divide books a transaction that belongs to nobody to those whose it is. The first has its fee.
-func (p *posting) divide(parts []part) {
+// divideAmong books a transaction that belongs to nobody to those whose it is. The first has its fee.
+func (p *posting) divideAmong(parts []part) {
 	if len(parts) == 0 {
 		return
 	}

@@ -40,8 +40,8 @@ const (
 	reasonUnexpectedShape = "UNEXPECTED_SHAPE"
 )
 
-// readable parks those of which a member that matters is not of Stripe's shape, and returns the others.
-func (s *Service) readable(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (good []stripe.BalanceTransaction, odd []parking) {
+// withExpectedShape parks those of which a member that matters is not of Stripe's shape, and returns the others.
+func (s *Service) withExpectedShape(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (good []stripe.BalanceTransaction, odd []parking) {
 	for _, t := range fresh {
 		member := t.Unreadable
 		// What moved the money of a payout is known from its type.
@@ -210,7 +210,7 @@ LIMIT @count`
 
 // ListParked returns up to count parked balance transactions behind a place, the longest parked first.
 func (s *Service) ListParked(ctx context.Context, in Scope, after ParkedPosition, count int) ([]Parked, error) {
-	accounts, err := s.scoped(ctx, in)
+	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -234,9 +234,9 @@ RETURNING p.account`
 
 // RetryParked tries all parked balance transactions of the scope again at once. It returns how many there are.
 func (s *Service) RetryParked(ctx context.Context, in Scope) (int, error) {
-	accounts, err := s.scoped(ctx, in)
+	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {
 		return 0, err
 	}
-	return s.again(ctx, retryParkedNowSQL, pgx.NamedArgs{"accounts": accounts})
+	return s.makeDue(ctx, retryParkedNowSQL, pgx.NamedArgs{"accounts": accounts})
 }

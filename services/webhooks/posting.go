@@ -45,7 +45,7 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 	p := posting{of: t, undocumented: !documented, conversion: conversion(t)}
 	dimensions := ledger.Entry{Collective: owner}
 	role, kind := m.role, m.kind
-	if m.paid && match.Donation != uuid.Nil && !match.IsPaidBy(paid(t)) {
+	if m.paid && match.Donation != uuid.Nil && !match.IsPaidBy(paidAmount(t)) {
 		p.stranger, match = stranger(t, match.Donation), donations.Match{}
 	}
 	switch {
@@ -110,8 +110,8 @@ func arrival(p posting, t stripe.BalanceTransaction, dimensions ledger.Entry, mo
 	return p
 }
 
-// paid is what the donor paid; what arrived when Stripe does not tell.
-func paid(t stripe.BalanceTransaction) money.Amount {
+// paidAmount is what the donor paid; what arrived when Stripe does not tell.
+func paidAmount(t stripe.BalanceTransaction) money.Amount {
 	if t.Source.Currency == "" {
 		return money.Amount{Minor: t.Amount, Currency: money.Currency(t.Currency)}
 	}
@@ -119,7 +119,7 @@ func paid(t stripe.BalanceTransaction) money.Amount {
 }
 
 func stranger(t stripe.BalanceTransaction, claim uuid.UUID) donations.Stranger {
-	return donations.Stranger{Donation: claim, PaymentIntent: t.Source.PaymentIntent, Transaction: t.ID, Paid: paid(t)}
+	return donations.Stranger{Donation: claim, PaymentIntent: t.Source.PaymentIntent, Transaction: t.ID, Paid: paidAmount(t)}
 }
 
 // ratePattern is a JSON number that is not negative, with an exponent that no computer minds.
@@ -191,16 +191,16 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 			move.PaidIn = match.Asked
 		}
 	case m.back:
-		move.RefundedMinor, move.RefundedIn = gone(t, original, match)
+		move.RefundedMinor, move.RefundedIn = returnedAmount(t, original, match)
 	case m.disputed:
-		move.DisputedMinor, move.DisputedIn = gone(t, original, match)
+		move.DisputedMinor, move.DisputedIn = returnedAmount(t, original, match)
 	}
 	return move
 }
 
-// gone is what went of the donation, in its currency and in the one that the donor paid in. Converted money cannot be
+// returnedAmount is what went of the donation, in its currency and in the one that the donor paid in. Converted money cannot be
 // compared with the donation's amount, but what the refund or the dispute says of itself.
-func gone(t stripe.BalanceTransaction, original money.Amount, match donations.Match) (minor int64, in money.Amount) {
+func returnedAmount(t stripe.BalanceTransaction, original money.Amount, match donations.Match) (minor int64, in money.Amount) {
 	switch {
 	case t.Amount == 0: // a fee alone
 		return 0, money.Amount{}

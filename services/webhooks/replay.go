@@ -26,7 +26,7 @@ FROM webhooks.accounts AS a
 WHERE @all OR a.account = @account
 ORDER BY a.account`
 
-func (s *Service) scoped(ctx context.Context, in Scope) ([]string, error) {
+func (s *Service) scopedAccounts(ctx context.Context, in Scope) ([]string, error) {
 	return s.strings(ctx, scopedAccountsSQL, pgx.NamedArgs{"all": in.All, "account": in.Account})
 }
 
@@ -56,15 +56,15 @@ RETURNING e.account`
 // Replay applies failed events anew, those that were given up among them, the newest first, 1,000 at most. It
 // returns how many. Twice is once.
 func (s *Service) Replay(ctx context.Context, in Scope) (int, error) {
-	accounts, err := s.scoped(ctx, in)
+	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {
 		return 0, err
 	}
-	return s.again(ctx, replayEventsSQL, pgx.NamedArgs{"accounts": accounts, "count": replayCount})
+	return s.makeDue(ctx, replayEventsSQL, pgx.NamedArgs{"accounts": accounts, "count": replayCount})
 }
 
-// again makes things due by a statement that returns their accounts, and gives those a job.
-func (s *Service) again(ctx context.Context, sql string, args pgx.NamedArgs) (int, error) {
+// makeDue makes things due by a statement that returns their accounts, and gives those a job.
+func (s *Service) makeDue(ctx context.Context, sql string, args pgx.NamedArgs) (int, error) {
 	accounts, err := s.strings(ctx, sql, args)
 	if err != nil {
 		return 0, err
@@ -89,12 +89,12 @@ RETURNING e.account`
 // ReplayOne applies one failed event anew, and returns it as it is now; one that has not failed is left alone.
 // NOT_FOUND when there is none of that id in the scope.
 func (s *Service) ReplayOne(ctx context.Context, in Scope, id string) (Event, error) {
-	accounts, err := s.scoped(ctx, in)
+	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {
 		return Event{}, err
 	}
 	args := pgx.NamedArgs{"accounts": accounts, "id": id}
-	if _, err := s.again(ctx, replayEventSQL, args); err != nil {
+	if _, err := s.makeDue(ctx, replayEventSQL, args); err != nil {
 		return Event{}, err
 	}
 	rows, err := s.cfg.Pool.Query(ctx, namedEventSQL, args)

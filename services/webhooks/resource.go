@@ -14,18 +14,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// objectBatch is how many objects are looked up at once.
-const objectBatch = 500
+// resourceBatch is how many objects are looked up at once.
+const resourceBatch = 500
 
-// dueObject is an object that events speak of, with all of those that are due.
-type dueObject struct {
+// dueResource is an object that events speak of, with all of those that are due.
+type dueResource struct {
 	kind, id string
 	created  time.Time // about
 	events   []string
 }
 
 // The oldest word first. Each object comes once, however often it was spoken of.
-const dueObjectsSQL = `
+const dueResourcesSQL = `
 SELECT
 	coalesce(e.object ->> 'object', ''),
 	coalesce(e.object ->> 'id', ''),
@@ -44,46 +44,46 @@ ORDER BY
 	e.object ->> 'id'
 LIMIT @count`
 
-// applyObjects reads each object that due events name and applies it by itself, so that none waits for another's
+// applyResources reads each object that due events name and applies it by itself, so that none waits for another's
 // failure; those of which there are many are read by pages. An event that comes during a reading is read for anew.
-func (s *Service) applyObjects(ctx context.Context, account string, until time.Time) error {
+func (s *Service) applyResources(ctx context.Context, account string, until time.Time) error {
 	for {
-		due, err := s.dueObjects(ctx, account)
+		due, err := s.dueResources(ctx, account)
 		if err != nil || len(due) == 0 {
 			return err
 		}
 		// By kind, each read right before it is applied: what happens to it meanwhile shall be little.
-		slices.SortStableFunc(due, func(a, b dueObject) int { return strings.Compare(a.kind, b.kind) })
-		var met map[string]application
+		slices.SortStableFunc(due, func(a, b dueResource) int { return strings.Compare(a.kind, b.kind) })
+		var met map[string]applyFunc
 		for i, o := range due {
 			if over(until) {
 				return nil
 			}
 			if i == 0 || o.kind != due[i-1].kind {
-				if met, err = s.readObjects(ctx, account, o.kind, due[i:]); err != nil {
+				if met, err = s.readResources(ctx, account, o.kind, due[i:]); err != nil {
 					return err
 				}
 			}
-			if err := s.applyObject(ctx, account, o, met[o.id]); err != nil {
+			if err := s.applyResource(ctx, account, o, met[o.id]); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// application applies an object that was read.
-type application func(context.Context) (ours bool, err error)
+// applyFunc applies an object that was read.
+type applyFunc func(context.Context) (ours bool, err error)
 
-// readObjects reads those of one kind by the pages of their list, where there is one worth it. What is not met, or not
+// readResources reads those of one kind by the pages of their list, where there is one worth it. What is not met, or not
 // now, is read by itself.
-func (s *Service) readObjects(ctx context.Context, account, kind string, due []dueObject) (map[string]application, error) {
+func (s *Service) readResources(ctx context.Context, account, kind string, due []dueResource) (map[string]applyFunc, error) {
 	var wanted []stripe.Wanted
 	for _, o := range due {
 		if o.kind == kind {
 			wanted = append(wanted, stripe.Wanted{ID: o.id, Created: o.created})
 		}
 	}
-	met := map[string]application{}
+	met := map[string]applyFunc{}
 	var err error
 	switch kind {
 	case "invoice":
@@ -108,20 +108,20 @@ func (s *Service) readObjects(ctx context.Context, account, kind string, due []d
 	return met, nil
 }
 
-func (s *Service) dueObjects(ctx context.Context, account string) ([]dueObject, error) {
-	rows, err := s.cfg.Pool.Query(ctx, dueObjectsSQL, pgx.NamedArgs{"account": account, "count": objectBatch})
+func (s *Service) dueResources(ctx context.Context, account string) ([]dueResource, error) {
+	rows, err := s.cfg.Pool.Query(ctx, dueResourcesSQL, pgx.NamedArgs{"account": account, "count": resourceBatch})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o dueObject, err error) {
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o dueResource, err error) {
 		return o, row.Scan(&o.kind, &o.id, &o.created, &o.events)
 	})
 	return due, postgres.Error(err)
 }
 
-// applyObject brings one object in step, which is read unless it was met, and notes the end of its events. An error is
+// applyResource brings one object in step, which is read unless it was met, and notes the end of its events. An error is
 // returned only when nothing can be noted.
-func (s *Service) applyObject(ctx context.Context, account string, o dueObject, met application) error {
+func (s *Service) applyResource(ctx context.Context, account string, o dueResource, met applyFunc) error {
 	ours, err := false, error(errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no object that is known."))
 	if met != nil {
 		ours, err = met(ctx)

@@ -31,13 +31,13 @@ func (s *Service) CatchUp(ctx context.Context) error {
 	return s.ensureJobs(ctx, due, true)
 }
 
-// tick sees to it that every account which needs a job has one.
-func (s *Service) tick(ctx context.Context) error {
+// schedule sees to it that every account which needs a job has one.
+func (s *Service) schedule(ctx context.Context) error {
 	due, err := s.dueAccounts(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.ensureJobs(ctx, due, false), s.forgetEvents(ctx))
+	return errors.Join(s.ensureJobs(ctx, due, false), s.deleteOldEvents(ctx))
 }
 
 // ensureJobs goes on behind an account that fails: one's trouble is not another's.

@@ -211,7 +211,7 @@ func healthToProto(h Health) *webhooksv1.WebhookHealth {
 		LastSyncTime:      orAbsent(h.LastSync),
 		SyncFailures:      int32(h.SyncFailures),
 		SyncFailureReason: h.SyncFailureReason,
-		HeardUntilTime:    orAbsent(h.HeardUntil),
+		HeardUntilTime:    orAbsent(h.BackfilledUntil),
 	}
 	if h.Received > 0 {
 		p.DelayP50, p.DelayP99 = durationpb.New(h.DelayP50), durationpb.New(h.DelayP99)

@@ -45,7 +45,7 @@ func (s *Service) dueSessions(ctx context.Context, account string) ([]Event, err
 		return nil, postgres.Error(err)
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Event, err error) {
-		return e, row.Scan(&e.ID, &e.Type, &e.object, &e.Created)
+		return e, row.Scan(&e.ID, &e.Type, &e.resource, &e.Created)
 	})
 	return due, postgres.Error(err)
 }
@@ -65,8 +65,8 @@ func (s *Service) applySessions(ctx context.Context, account string, until time.
 			if over(until) {
 				return nil
 			}
-			alone := slices.DeleteFunc(slices.Clone(events), Event.whole)
-			err := s.applyTogether(ctx, account, slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !e.whole() }))
+			alone := slices.DeleteFunc(slices.Clone(events), Event.complete)
+			err := s.applyTogether(ctx, account, slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !e.complete() }))
 			if err != nil {
 				if ctx.Err() != nil || postgres.Away(err) {
 					return err
@@ -91,7 +91,7 @@ func (s *Service) applySessions(ctx context.Context, account string, until time.
 func (s *Service) readSessions(ctx context.Context, account string, due []Event) error {
 	var wanted []stripe.Wanted
 	for _, e := range due {
-		if session := e.object.Session; session != nil && !e.whole() {
+		if session := e.resource.Session; session != nil && !e.complete() {
 			wanted = append(wanted, stripe.Wanted{ID: session.ID, Created: session.Created})
 		}
 	}
@@ -104,26 +104,26 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 	}
 	var named []uuid.UUID
 	for i, e := range due {
-		if e.object.Session == nil {
+		if e.resource.Session == nil {
 			continue
 		}
-		if session, met := read[e.object.Session.ID]; met && !e.whole() {
-			due[i].object.Session = &session
+		if session, met := read[e.resource.Session.ID]; met && !e.complete() {
+			due[i].resource.Session = &session
 		}
-		named = append(named, due[i].object.Session.Donation)
+		named = append(named, due[i].resource.Session.Donation)
 	}
 	interrupted, err := s.cfg.Donations.Interrupted(ctx, account, named)
 	for i, e := range due {
-		due[i].apart = e.object.Session != nil && interrupted[e.object.Session.Donation]
+		due[i].interrupted = e.resource.Session != nil && interrupted[e.resource.Session.Donation]
 	}
 	return err
 }
 
-// whole reports whether all of the event's session is known: of one in another version only the id was taken, and the
+// complete reports whether all of the event's session is known: of one in another version only the id was taken, and the
 // link that opens an expired one again is not stored with an event.
-func (e Event) whole() bool {
-	session := e.object.Session
-	return session != nil && session.Status != "" && !e.apart && (session.RecoveryEnds.IsZero() || session.RecoveryURL != "")
+func (e Event) complete() bool {
+	session := e.resource.Session
+	return session != nil && session.Status != "" && !e.interrupted && (session.RecoveryEnds.IsZero() || session.RecoveryURL != "")
 }
 
 // applyOne applies one event and notes the end of it: what is noted as done was done in the same
@@ -143,21 +143,21 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 	switch {
 	case e.Type == typeDeclined:
 		return s.countDecline(ctx, account, e)
-	case e.object.Session == nil:
+	case e.resource.Session == nil:
 		return errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
 	}
-	e.apart = false
-	if !e.whole() {
+	e.interrupted = false
+	if !e.complete() {
 		// The rest is read in our version, before the transaction begins.
-		session, err := s.cfg.Stripe.GetSession(ctx, account, e.object.Session.ID)
+		session, err := s.cfg.Stripe.GetSession(ctx, account, e.resource.Session.ID)
 		if err != nil {
 			return err
 		}
-		e.object.Session = &session
+		e.resource.Session = &session
 	}
-	interrupted, err := s.cfg.Donations.Interrupted(ctx, account, []uuid.UUID{e.object.Session.Donation})
-	if err == nil && interrupted[e.object.Session.Donation] {
-		err = s.cfg.Donations.ContinuePage(ctx, e.object.Session.Donation)
+	interrupted, err := s.cfg.Donations.Interrupted(ctx, account, []uuid.UUID{e.resource.Session.Donation})
+	if err == nil && interrupted[e.resource.Session.Donation] {
+		err = s.cfg.Donations.ContinuePage(ctx, e.resource.Session.Donation)
 	}
 	if err != nil {
 		return err
@@ -168,11 +168,11 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 // applyTogether applies events whose sessions are known in one transaction, but those that somebody else finished.
 // One that is refused refuses all.
 func (s *Service) applyTogether(ctx context.Context, account string, events []Event) error {
-	return s.finishing(ctx, account, events, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
+	return s.applyOnce(ctx, account, events, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
 		facts := make([]donations.SessionFact, len(due))
 		for i, e := range due {
 			facts[i] = donations.SessionFact{
-				Account: account, Session: *e.object.Session, Failed: e.Type == typeAsyncFailed, At: e.Created,
+				Account: account, Session: *e.resource.Session, Failed: e.Type == typeAsyncFailed, At: e.Created,
 			}
 		}
 		return s.cfg.Donations.ApplySessionsTx(ctx, tx, facts)
@@ -182,7 +182,7 @@ func (s *Service) applyTogether(ctx context.Context, account string, events []Ev
 // declinedDonation is the donation whose payment was refused, or Nil. The first month's payment belongs to an invoice, which
 // leads to it; those of later months are tried by Stripe and not by anybody at a page. Nothing proves yet that the
 // invoice is the donation's, whose session tells when it is complete; a decline moves no money, and closes its page at worst.
-func (s *Service) declinedDonation(ctx context.Context, account string, o stripe.Object) (uuid.UUID, error) {
+func (s *Service) declinedDonation(ctx context.Context, account string, o stripe.Resource) (uuid.UUID, error) {
 	if o.Invoice == "" {
 		if o.Donation == uuid.Nil {
 			return uuid.Nil, nil
@@ -202,14 +202,14 @@ func (s *Service) declinedDonation(ctx context.Context, account string, o stripe
 
 // countDecline counts a refused payment on its donation, in the transaction that finishes the event.
 func (s *Service) countDecline(ctx context.Context, account string, e Event) error {
-	donation, err := s.declinedDonation(ctx, account, e.object)
+	donation, err := s.declinedDonation(ctx, account, e.resource)
 	if err != nil {
 		return err
 	}
-	return s.finishing(ctx, account, []Event{e}, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
+	return s.applyOnce(ctx, account, []Event{e}, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
 		ours = make([]bool, len(due))
 		if len(due) > 0 && donation != uuid.Nil {
-			ours[0], err = s.cfg.Donations.CountDeclineTx(ctx, tx, account, donation, e.object.ID)
+			ours[0], err = s.cfg.Donations.CountDeclineTx(ctx, tx, account, donation, e.resource.ID)
 		}
 		return ours, err
 	})

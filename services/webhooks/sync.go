@@ -57,11 +57,11 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 	if p.regularDue {
 		d = regular
 	}
-	if err := s.follow(ctx, p, d); err != nil {
+	if err := s.bookNew(ctx, p, d); err != nil {
 		return s.syncFailed(ctx, p, d.name, err, force)
 	}
 	s.metrics.syncs.WithLabelValues(d.name, "done").Inc()
-	if err := s.poll(ctx, account, hints.intents, until); err != nil {
+	if err := s.pollUnbooked(ctx, account, hints.intents, until); err != nil {
 		return err
 	}
 	if err := s.noteSync(ctx, account, d); err != nil {

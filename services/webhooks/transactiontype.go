@@ -30,7 +30,7 @@ var (
 	// topUp passes through transit: its other side is a line of the bank's statement.
 	topUp = meaning{kind: ledger.KindTopUp, role: ledger.RoleTransit}
 	// explain waits for the treasurer: products of Stripe's that a collective does not use by itself.
-	explain = meaning{kind: ledger.KindOther, role: ledger.RoleUnknownReceipts}
+	unclassified = meaning{kind: ledger.KindOther, role: ledger.RoleUnknownReceipts}
 )
 
 // hold is money that Stripe holds back, or releases. All of one family is one pot, which is empty in the end.
@@ -50,7 +50,7 @@ var meanings = map[string]meaning{
 	"payment_refund":         refund,
 	"payment_failure_refund": refund,
 	"payment_reversal":       refund,
-	"issuing_dispute":        explain,
+	"issuing_dispute":        unclassified,
 
 	"payout":         payout,
 	"payout_cancel":  payout,
@@ -81,32 +81,32 @@ var meanings = map[string]meaning{
 
 	// Money that Stripe lends and takes back: it is owed until then, and on the account of what is to be explained it
 	// comes to nothing when all is paid back.
-	"advance":                explain,
-	"advance_funding":        explain,
-	"anticipation_repayment": explain,
+	"advance":                unclassified,
+	"advance_funding":        unclassified,
+	"anticipation_repayment": unclassified,
 	// What was bought with the balance from another user of Stripe's, only its buyer knows.
-	"stripe_balance_payment_debit":          explain,
-	"stripe_balance_payment_debit_reversal": explain,
+	"stripe_balance_payment_debit":          unclassified,
+	"stripe_balance_payment_debit_reversal": unclassified,
 
-	"adjustment":                   explain, // but see meaningOf
-	"application_fee":              explain,
-	"application_fee_refund":       explain,
-	"climate_order_purchase":       explain,
-	"climate_order_refund":         explain,
-	"connect_collection_transfer":  explain,
-	"contribution":                 explain,
-	"issuing_transaction":          explain,
-	"obligation_inbound":           explain,
-	"obligation_outbound":          explain,
-	"obligation_payout":            explain,
-	"obligation_payout_failure":    explain,
-	"obligation_reversal_inbound":  explain,
-	"obligation_reversal_outbound": explain,
-	"payment_unreconciled":         explain,
-	"transfer":                     explain,
-	"transfer_cancel":              explain,
-	"transfer_failure":             explain,
-	"transfer_refund":              explain,
+	"adjustment":                   unclassified, // but see meaningOf
+	"application_fee":              unclassified,
+	"application_fee_refund":       unclassified,
+	"climate_order_purchase":       unclassified,
+	"climate_order_refund":         unclassified,
+	"connect_collection_transfer":  unclassified,
+	"contribution":                 unclassified,
+	"issuing_transaction":          unclassified,
+	"obligation_inbound":           unclassified,
+	"obligation_outbound":          unclassified,
+	"obligation_payout":            unclassified,
+	"obligation_payout_failure":    unclassified,
+	"obligation_reversal_inbound":  unclassified,
+	"obligation_reversal_outbound": unclassified,
+	"payment_unreconciled":         unclassified,
+	"transfer":                     unclassified,
+	"transfer_cancel":              unclassified,
+	"transfer_failure":             unclassified,
+	"transfer_refund":              unclassified,
 }
 
 // meaningOf looks a balance transaction up; documented is false for a type that Stripe has invented since.
@@ -122,7 +122,7 @@ func meaningOf(t stripe.BalanceTransaction) (m meaning, documented bool) {
 		}
 	}
 	if m, documented = meanings[t.Type]; !documented {
-		return explain, false
+		return unclassified, false
 	}
 	return m, true
 }

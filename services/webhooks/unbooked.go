@@ -13,10 +13,10 @@ const (
 	pollCount, pollAlone = 1000, 20
 )
 
-// poll asks for donations that are paid and not booked, whose balance transaction the list does not show: many by the
+// pollUnbooked asks for donations that are paid and not booked, whose balance transaction the list does not show: many by the
 // pages of their charges, and by themselves those that are not met there. One that cannot be read waits longer and
 // longer.
-func (s *Service) poll(ctx context.Context, account string, intents []string, until time.Time) error {
+func (s *Service) pollUnbooked(ctx context.Context, account string, intents []string, until time.Time) error {
 	due, err := s.cfg.Donations.DueUnbooked(ctx, account, intents, pollCount)
 	if err != nil || len(due) == 0 {
 		return err

@@ -66,8 +66,8 @@ func (m *metadata) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// sourceObject reads an id, an object of any kind, or null.
-type sourceObject struct {
+// sourceJSON reads an id, an object of any kind, or null.
+type sourceJSON struct {
 	ID             string            `json:"id"`
 	Object         string            `json:"object"`
 	Created        int64             `json:"created"`
@@ -80,16 +80,16 @@ type sourceObject struct {
 	Invoice        reference         `json:"invoice"`
 	OriginalPayout reference         `json:"original_payout"`
 	Transfer       reference         `json:"transfer"`
-	Method         methodObject      `json:"payment_method_details"`
+	Method         methodJSON      `json:"payment_method_details"`
 
 	unreadable string
 }
 
-// methodObject is how something was paid.
-type methodObject struct{ Type string }
+// methodJSON is how something was paid.
+type methodJSON struct{ Type string }
 
 // UnmarshalJSON reads the type, and nothing of the card or the bank account. It fails for nothing.
-func (m *methodObject) UnmarshalJSON(data []byte) error {
+func (m *methodJSON) UnmarshalJSON(data []byte) error {
 	var object struct {
 		Type string `json:"type"`
 	}
@@ -100,14 +100,14 @@ func (m *methodObject) UnmarshalJSON(data []byte) error {
 }
 
 // UnmarshalJSON reads an id as an object with nothing but an id. It fails for nothing.
-func (o *sourceObject) UnmarshalJSON(data []byte) error {
+func (o *sourceJSON) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		return json.Unmarshal(data, &o.ID)
 	}
-	type plain sourceObject
+	type plain sourceJSON
 	if json.Unmarshal(data, (*plain)(o)) != nil {
-		*o = sourceObject{}
-		m := salvage(data)
+		*o = sourceJSON{}
+		m := readLoosely(data)
 		m.must("id", &o.ID)
 		m.must("object", &o.Object)
 		m.must("amount", &o.Amount)
@@ -126,7 +126,7 @@ func (o *sourceObject) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (o *sourceObject) source() Source {
+func (o *sourceJSON) source() Source {
 	s := Source{
 		ID: o.ID, Object: o.Object, Charge: o.Charge.ID, PaymentIntent: o.PaymentIntent.ID,
 		Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Original: o.OriginalPayout.ID, Unreadable: o.unreadable,
@@ -134,7 +134,7 @@ func (o *sourceObject) source() Source {
 	}
 	// A refund has metadata of its own, which is not the donation's. A dispute's id is no charge's either.
 	switch o.Object {
-	case objectCharge:
+	case kindCharge:
 		s.Charge, s.Donation, s.Invoice, s.Method, s.Status = o.ID, parseDonation(o.Metadata), o.Invoice.ID, o.Method.Type, o.Status
 	case "transfer_reversal":
 		s.Original = o.Transfer.ID
@@ -142,8 +142,8 @@ func (o *sourceObject) source() Source {
 	return s
 }
 
-// objectCharge is what a charge says that it is, whatever its id begins with: a debit's is py_….
-const objectCharge = "charge"
+// kindCharge is what a charge says that it is, whatever its id begins with: a debit's is py_….
+const kindCharge = "charge"
 
 // reference reads a member that Stripe answers as an id, as an object when expanded, or as null.
 type reference struct {

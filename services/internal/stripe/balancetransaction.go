@@ -63,7 +63,7 @@ func (c *Client) ListBalanceTransactions(ctx context.Context, account string, q 
 func (c *Client) listBalance(ctx context.Context, account string, values *form.Values) (page []BalanceTransaction, more bool, err error) {
 	var answer struct {
 		stripego.APIResource
-		Data    []balanceObject `json:"data"`
+		Data    []balanceTransactionJSON `json:"data"`
 		HasMore bool            `json:"has_more"`
 	}
 	if err := c.get(ctx, account, "/v1/balance_transactions", values, &answer); err != nil {
@@ -81,7 +81,7 @@ func (c *Client) listBalance(ctx context.Context, account string, values *form.V
 func (c *Client) GetBalanceTransaction(ctx context.Context, account, id string) (BalanceTransaction, error) {
 	var answer struct {
 		stripego.APIResource
-		balanceObject
+		balanceTransactionJSON
 	}
 	err := c.get(ctx, account, "/v1/balance_transactions/"+url.PathEscape(id), query("expand[0]", "source"), &answer)
 	if err != nil {
@@ -90,8 +90,8 @@ func (c *Client) GetBalanceTransaction(ctx context.Context, account, id string) 
 	return answer.transaction(), nil
 }
 
-// balanceObject keeps what is of Stripe's shape, whatever else it holds: one that is not must hold up no other.
-type balanceObject struct {
+// balanceTransactionJSON keeps what is of Stripe's shape, whatever else it holds: one that is not must hold up no other.
+type balanceTransactionJSON struct {
 	ID                string      `json:"id"`
 	Type              string      `json:"type"`
 	ReportingCategory string      `json:"reporting_category"`
@@ -101,25 +101,25 @@ type balanceObject struct {
 	Currency          string      `json:"currency"`
 	Created           int64       `json:"created"`
 	ExchangeRate      json.Number `json:"exchange_rate"`
-	FeeDetails        []feeObject `json:"fee_details"`
+	FeeDetails        []feeJSON `json:"fee_details"`
 
-	Source     sourceObject `json:"source"`
+	Source     sourceJSON `json:"source"`
 	unreadable string
 }
 
-type feeObject struct {
+type feeJSON struct {
 	Type     string `json:"type"`
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler. It fails for nothing.
-func (o *balanceObject) UnmarshalJSON(data []byte) error {
-	type plain balanceObject
+func (o *balanceTransactionJSON) UnmarshalJSON(data []byte) error {
+	type plain balanceTransactionJSON
 	err := json.Unmarshal(data, (*plain)(o))
 	if err != nil {
-		*o = balanceObject{}
-		m := salvage(data)
+		*o = balanceTransactionJSON{}
+		m := readLoosely(data)
 		m.must("id", &o.ID)
 		m.must("type", &o.Type)
 		m.must("amount", &o.Amount)
@@ -140,7 +140,7 @@ func (o *balanceObject) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (o *balanceObject) transaction() BalanceTransaction {
+func (o *balanceTransactionJSON) transaction() BalanceTransaction {
 	t := BalanceTransaction{
 		ID: o.ID, Type: o.Type, Category: o.ReportingCategory,
 		Amount: o.Amount, Fee: o.Fee, Net: o.Net, Currency: strings.ToUpper(o.Currency),
@@ -152,15 +152,15 @@ func (o *balanceObject) transaction() BalanceTransaction {
 	return t
 }
 
-// salvaged reads the members of an object one by one, so that one of another shape does not hide the others.
-type salvaged struct {
+// looseMembers reads the members of an object one by one, so that one of another shape does not hide the others.
+type looseMembers struct {
 	raw map[string]json.RawMessage
 	// unreadable is the first that must be read and cannot be.
 	unreadable string
 }
 
-func salvage(data []byte) *salvaged {
-	m := &salvaged{}
+func readLoosely(data []byte) *looseMembers {
+	m := &looseMembers{}
 	if err := json.Unmarshal(data, &m.raw); err != nil {
 		m.unreadable = "object"
 	}
@@ -168,12 +168,12 @@ func salvage(data []byte) *salvaged {
 }
 
 // may reads a member; into is not changed when it is of another shape.
-func (m *salvaged) may(name string, into any) (ok bool) {
+func (m *looseMembers) may(name string, into any) (ok bool) {
 	raw, there := m.raw[name]
 	return !there || json.Unmarshal(raw, into) == nil
 }
 
-func (m *salvaged) must(name string, into any) {
+func (m *looseMembers) must(name string, into any) {
 	if !m.may(name, into) && m.unreadable == "" {
 		m.unreadable = name
 	}

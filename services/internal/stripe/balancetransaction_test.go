@@ -7,7 +7,7 @@ import (
 
 func TestConvertedBalanceTransaction(t *testing.T) {
 	read := func(text string) BalanceTransaction {
-		var o balanceObject
+		var o balanceTransactionJSON
 		if err := json.Unmarshal([]byte(text), &o); err != nil {
 			t.Fatal(err)
 		}

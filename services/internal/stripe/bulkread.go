@@ -109,7 +109,7 @@ func findIn[O, T any](ctx context.Context, c *Client, account, path string, want
 // left out too, for who looks for it has reason to believe that it is not.
 // https://docs.stripe.com/api/checkout/sessions/list
 func (c *Client) FindSessions(ctx context.Context, account string, wanted []Wanted) (map[string]Session, error) {
-	found, err := findIn(ctx, c, account, "/v1/checkout/sessions", wanted, func(o *sessionObject) listed[Session] {
+	found, err := findIn(ctx, c, account, "/v1/checkout/sessions", wanted, func(o *sessionJSON) listed[Session] {
 		return listed[Session]{o.ID, o.ID, o.Created, o.session()}
 	}, "expand[0]", "data.payment_intent")
 	maps.DeleteFunc(found, func(_ string, session Session) bool { return session.Status == SessionOpen })
@@ -121,7 +121,7 @@ func (c *Client) FindSessions(ctx context.Context, account string, wanted []Want
 // about when it was paid. Read the others by themselves with [Client.GetPaymentIntent].
 // https://docs.stripe.com/api/charges/list
 func (c *Client) FindPayments(ctx context.Context, account string, wanted []Wanted) (map[string]*BalanceTransaction, error) {
-	return findIn(ctx, c, account, "/v1/charges", wanted, func(o *chargeObject) listed[*BalanceTransaction] {
+	return findIn(ctx, c, account, "/v1/charges", wanted, func(o *chargeJSON) listed[*BalanceTransaction] {
 		return listed[*BalanceTransaction]{o.PaymentIntent.ID, o.ID, o.Created, o.balance()}
 	}, "expand[0]", "data.balance_transaction")
 }
@@ -130,7 +130,7 @@ func (c *Client) FindPayments(ctx context.Context, account string, wanted []Want
 // it met by their ids: read the others by themselves with [Client.GetInvoice].
 // https://docs.stripe.com/api/invoices/list
 func (c *Client) FindInvoices(ctx context.Context, account string, wanted []Wanted) (map[string]Invoice, error) {
-	return findIn(ctx, c, account, "/v1/invoices", wanted, func(o *invoiceObject) listed[Invoice] {
+	return findIn(ctx, c, account, "/v1/invoices", wanted, func(o *invoiceJSON) listed[Invoice] {
 		return listed[Invoice]{o.ID, o.ID, o.Created, o.invoice()}
 	}, "expand[0]", "data.payment_intent")
 }
@@ -138,7 +138,7 @@ func (c *Client) FindInvoices(ctx context.Context, account string, wanted []Want
 // FindSubscriptions is FindInvoices for subscriptions with their latest invoices, those that ended too.
 // https://docs.stripe.com/api/subscriptions/list
 func (c *Client) FindSubscriptions(ctx context.Context, account string, wanted []Wanted) (map[string]Subscription, error) {
-	return findIn(ctx, c, account, "/v1/subscriptions", wanted, func(o *subscriptionObject) listed[Subscription] {
+	return findIn(ctx, c, account, "/v1/subscriptions", wanted, func(o *subscriptionJSON) listed[Subscription] {
 		return listed[Subscription]{o.ID, o.ID, o.Created, o.subscription()}
 	}, "status", "all", "expand[0]", "data."+latestPayment)
 }

@@ -65,7 +65,7 @@ func (c *Client) GetDispute(ctx context.Context, account, id string) (Dispute, e
 			DueBy int64 `json:"due_by"`
 		} `json:"evidence_details"`
 		// The money that moved stands here, and not in the amount.
-		BalanceTransactions []balanceObject `json:"balance_transactions"`
+		BalanceTransactions []balanceTransactionJSON `json:"balance_transactions"`
 		Created             int64           `json:"created"`
 		Livemode            bool            `json:"livemode"`
 	}

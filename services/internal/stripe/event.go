@@ -27,14 +27,14 @@ type Event struct {
 	Created  time.Time
 
 	version string
-	object  json.RawMessage
+	resource  json.RawMessage
 }
 
-// Object returns what the event's object says.
-func (e Event) Object() Object { return parseObject(e.Type, e.version, e.object) }
+// Resource returns what the event's object says.
+func (e Event) Resource() Resource { return parseResource(e.Type, e.version, e.resource) }
 
-// Object is what an event's object says, as far as it matters here. It is stored as JSON.
-type Object struct {
+// Resource is what an event's object says, as far as it matters here. It is stored as JSON.
+type Resource struct {
 	// ID and Kind name the object: Kind is Stripe's word, such as "dispute". Empty for Checkout Sessions.
 	ID   string `json:"id,omitempty"`
 	Kind string `json:"object,omitempty"`
@@ -92,7 +92,7 @@ func parseEvent(payload []byte) (Event, error) {
 		case "created":
 			e.Created = unix(value.Int())
 		case "data":
-			e.object = json.RawMessage(value.Get("object").Raw)
+			e.resource = json.RawMessage(value.Get("object").Raw)
 		}
 		return true
 	})
@@ -102,13 +102,13 @@ func parseEvent(payload []byte) (Event, error) {
 	return e, nil
 }
 
-// plainSource is a sourceObject that is no id alone, as a balance transaction may have it: that is no object here.
-type plainSource sourceObject
+// eventSource is a sourceJSON that is no id alone, as a balance transaction may have it: that is no object here.
+type eventSource sourceJSON
 
 // What is read of an event's object, by the names of its members.
 var (
-	sessionMembers = memberNames(reflect.TypeFor[sessionObject]())
-	sourceMembers  = append(memberNames(reflect.TypeFor[sourceObject]()), "created")
+	sessionMembers = memberNames(reflect.TypeFor[sessionJSON]())
+	sourceMembers  = append(memberNames(reflect.TypeFor[sourceJSON]()), "created")
 )
 
 // memberNames returns the names in the JSON tags of a struct.
@@ -143,14 +143,14 @@ func members(data []byte, names []string) []byte {
 	return append(kept, '}')
 }
 
-// parseObject is lenient: an object of a version or product that we do not know has nothing for us but perhaps
+// parseResource is lenient: an object of a version or product that we do not know has nothing for us but perhaps
 // its id, and the event is kept all the same.
-func parseObject(eventType, version string, data json.RawMessage) Object {
+func parseResource(eventType, version string, data json.RawMessage) Resource {
 	if strings.HasPrefix(eventType, "checkout.session.") {
 		return parseSession(version, data)
 	}
 	var o struct {
-		plainSource
+		eventSource
 		Created any `json:"created"`
 	}
 	if json.Unmarshal(members(data, sourceMembers), &o) != nil {
@@ -160,29 +160,29 @@ func parseObject(eventType, version string, data json.RawMessage) Object {
 			Created any    `json:"created"`
 		}
 		if json.Unmarshal(data, &named) != nil {
-			return Object{}
+			return Resource{}
 		}
-		return Object{ID: named.ID, Kind: named.Object, Created: createdOf(named.Created)}
+		return Resource{ID: named.ID, Kind: named.Object, Created: createdOf(named.Created)}
 	}
-	object := Object{ID: o.ID, Kind: o.Object, Created: createdOf(o.Created), PaymentIntent: o.PaymentIntent.ID}
+	object := Resource{ID: o.ID, Kind: o.Object, Created: createdOf(o.Created), PaymentIntent: o.PaymentIntent.ID}
 	if object.Kind == "payment_intent" {
 		object.Donation, object.Invoice = parseDonation(o.Metadata), o.Invoice.ID
 	}
 	return object
 }
 
-func parseSession(version string, data json.RawMessage) Object {
-	var o sessionObject
+func parseSession(version string, data json.RawMessage) Resource {
+	var o sessionJSON
 	if version == APIVersion && json.Unmarshal(members(data, sessionMembers), &o) == nil {
 		session := o.session()
-		return Object{Session: &session, PaymentIntent: session.PaymentIntent}
+		return Resource{Session: &session, PaymentIntent: session.PaymentIntent}
 	}
 	var named struct {
 		ID      string `json:"id"`
 		Created any    `json:"created"`
 	}
 	if json.Unmarshal(data, &named) != nil || named.ID == "" {
-		return Object{}
+		return Resource{}
 	}
-	return Object{Session: &Session{ID: named.ID, Created: createdOf(named.Created)}}
+	return Resource{Session: &Session{ID: named.ID, Created: createdOf(named.Created)}}
 }

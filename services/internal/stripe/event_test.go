@@ -78,18 +78,18 @@ func TestAnEventKeepsWhatMattersAndNobodysName(t *testing.T) {
 	if e.ID != "evt_1" || e.Type != "checkout.session.completed" || e.Account != "acct_1" || !e.Livemode || e.Created.Unix() != 1_700_000_000 {
 		t.Errorf("the event is %+v", e)
 	}
-	want := Object{PaymentIntent: "pi_1", Session: &Session{
+	want := Resource{PaymentIntent: "pi_1", Session: &Session{
 		ID: "cs_1", Status: SessionComplete, PaymentStatus: Unpaid, PaymentIntent: "pi_1", AmountMinor: 2000,
 		Donation: uuid.MustParse("0190f6c8-0000-7000-8000-000000000001"), Currency: "EUR", Livemode: true,
 	}}
-	if diff := cmp.Diff(want, e.Object()); diff != "" {
+	if diff := cmp.Diff(want, e.Resource()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	stored, err := json.Marshal(e.Object())
+	stored, err := json.Marshal(e.Resource())
 	if err != nil || strings.Contains(strings.ToLower(string(stored)), "jane") {
 		t.Errorf("stored: %s, %v", stored, err)
 	}
-	var back Object
+	var back Resource
 	if err := json.Unmarshal(stored, &back); err != nil || !cmp.Equal(back, want) {
 		t.Errorf("read back: %+v, %v", back, err)
 	}
@@ -98,20 +98,20 @@ func TestAnEventKeepsWhatMattersAndNobodysName(t *testing.T) {
 func TestOtherProductsObjects(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind, version, object string
-		want                  Object
+		want                  Resource
 	}{
-		"a reference that is somebody's name":       {"checkout.session.completed", APIVersion, `{"id":"cs_1","client_reference_id":"jane@example.org"}`, Object{Session: &Session{ID: "cs_1"}}},
-		"an expanded intent":                        {"charge.updated", APIVersion, `{"id":"ch_1","object":"charge","payment_intent":{"id":"pi_2"}}`, Object{ID: "ch_1", Kind: "charge", PaymentIntent: "pi_2"}},
-		"a dispute":                                 {"charge.dispute.created", APIVersion, `{"id":"du_1","object":"dispute","charge":"ch_1","payment_intent":"pi_3"}`, Object{ID: "du_1", Kind: "dispute", PaymentIntent: "pi_3"}},
-		"a session of another version names itself": {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
-		"even one that reads like ours":             {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","payment_status":"paid","amount_total":2000,"currency":"eur"}`, Object{Session: &Session{ID: "cs_1"}}},
-		"a session that cannot be read, too":        {"checkout.session.completed", APIVersion, `{"id":"cs_1","amount_total":"20.00"}`, Object{Session: &Session{ID: "cs_1"}}},
-		"an invoice of another version":             {"invoice.paid", "2031-01-01.oak", `{"id":"in_1","object":"invoice","metadata":[],"payment_intent":7}`, Object{ID: "in_1", Kind: "invoice"}},
-		"no object":                                 {"charge.updated", APIVersion, `null`, Object{}},
-		"an object of another shape":                {"checkout.session.completed", APIVersion, `{"id":{"a":1}}`, Object{}},
+		"a reference that is somebody's name":       {"checkout.session.completed", APIVersion, `{"id":"cs_1","client_reference_id":"jane@example.org"}`, Resource{Session: &Session{ID: "cs_1"}}},
+		"an expanded intent":                        {"charge.updated", APIVersion, `{"id":"ch_1","object":"charge","payment_intent":{"id":"pi_2"}}`, Resource{ID: "ch_1", Kind: "charge", PaymentIntent: "pi_2"}},
+		"a dispute":                                 {"charge.dispute.created", APIVersion, `{"id":"du_1","object":"dispute","charge":"ch_1","payment_intent":"pi_3"}`, Resource{ID: "du_1", Kind: "dispute", PaymentIntent: "pi_3"}},
+		"a session of another version names itself": {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","amount_total":"20.00"}`, Resource{Session: &Session{ID: "cs_1"}}},
+		"even one that reads like ours":             {"checkout.session.completed", "2031-01-01.oak", `{"id":"cs_1","status":"complete","payment_status":"paid","amount_total":2000,"currency":"eur"}`, Resource{Session: &Session{ID: "cs_1"}}},
+		"a session that cannot be read, too":        {"checkout.session.completed", APIVersion, `{"id":"cs_1","amount_total":"20.00"}`, Resource{Session: &Session{ID: "cs_1"}}},
+		"an invoice of another version":             {"invoice.paid", "2031-01-01.oak", `{"id":"in_1","object":"invoice","metadata":[],"payment_intent":7}`, Resource{ID: "in_1", Kind: "invoice"}},
+		"no object":                                 {"charge.updated", APIVersion, `null`, Resource{}},
+		"an object of another shape":                {"checkout.session.completed", APIVersion, `{"id":{"a":1}}`, Resource{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, parseObject(c.kind, c.version, json.RawMessage(c.object))); diff != "" {
+			if diff := cmp.Diff(c.want, parseResource(c.kind, c.version, json.RawMessage(c.object))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -146,7 +146,7 @@ func FuzzParseEvent(f *testing.F) {
 		if e.ID == "" || e.Type == "" || !json.Valid(payload) {
 			t.Error("an event without id or type, or no JSON")
 		}
-		if _, err := json.Marshal(e.Object()); err != nil {
+		if _, err := json.Marshal(e.Resource()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -161,7 +161,7 @@ func TestATimeInAnotherVersion(t *testing.T) {
 		`-1e12`:                  `{"id":"in_1","object":"invoice"}`,
 		`"2023-11-14T22:13:20Z"`: `{"id":"in_1","object":"invoice"}`,
 	} {
-		o := parseObject("invoice.paid", "2099-01-01.other", json.RawMessage(`{"id":"in_1","object":"invoice","created":`+member+`}`))
+		o := parseResource("invoice.paid", "2099-01-01.other", json.RawMessage(`{"id":"in_1","object":"invoice","created":`+member+`}`))
 		if got, err := json.Marshal(o); err != nil || string(got) != want {
 			t.Errorf("%s is stored as %s, %v; want %s", member, got, err, want)
 		}

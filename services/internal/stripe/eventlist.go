@@ -11,8 +11,8 @@ import (
 // MaxEventTypes is how many types one question for events may name.
 const MaxEventTypes = 20
 
-// KeptEvents is how long Stripe can be asked for an event.
-const KeptEvents = 30 * 24 * time.Hour
+// EventRetention is how long Stripe can be asked for an event.
+const EventRetention = 30 * 24 * time.Hour
 
 // EventQuery asks for a page of events.
 type EventQuery struct {

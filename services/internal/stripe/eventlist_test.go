@@ -38,15 +38,15 @@ func TestTheListsEventsAreTakenByTheirIDs(t *testing.T) {
 	type told struct {
 		ID, Type, Account string
 		Created           time.Time
-		Object            Object
+		Object            Resource
 	}
 	var got []told
 	for _, e := range page {
-		got = append(got, told{e.ID, e.Type, e.Account, e.Created, e.Object()})
+		got = append(got, told{e.ID, e.Type, e.Account, e.Created, e.Resource()})
 	}
 	if diff := cmp.Diff([]told{
-		{"evt_3", "checkout.session.completed", "acct_1", unix(30), Object{Session: &Session{ID: "cs_1"}}},
-		{"evt_2", "charge.dispute.created", "acct_1", unix(20), Object{ID: "dp_1", Kind: "dispute", PaymentIntent: "pi_1"}},
+		{"evt_3", "checkout.session.completed", "acct_1", unix(30), Resource{Session: &Session{ID: "cs_1"}}},
+		{"evt_2", "charge.dispute.created", "acct_1", unix(20), Resource{ID: "dp_1", Kind: "dispute", PaymentIntent: "pi_1"}},
 	}, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}

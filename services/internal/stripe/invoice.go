@@ -43,7 +43,7 @@ type Invoice struct {
 func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, error) {
 	var answer struct {
 		stripego.APIResource
-		invoiceObject
+		invoiceJSON
 	}
 	err := c.get(ctx, account, "/v1/invoices/"+url.PathEscape(id), query("expand[0]", "payment_intent"), &answer)
 	return answer.invoice(), err
@@ -54,7 +54,7 @@ func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, e
 func (c *Client) ListPaidInvoices(ctx context.Context, account, subscription string) ([]Invoice, error) {
 	var answer struct {
 		stripego.APIResource
-		Data []invoiceObject `json:"data"`
+		Data []invoiceJSON `json:"data"`
 	}
 	err := c.get(ctx, account, "/v1/invoices",
 		query("subscription", subscription, "status", "paid", "limit", decimal(pageSize)), &answer)
@@ -68,7 +68,7 @@ func (c *Client) ListPaidInvoices(ctx context.Context, account, subscription str
 	return invoices, nil
 }
 
-type invoiceObject struct {
+type invoiceJSON struct {
 	ID                  string    `json:"id"`
 	Created             int64     `json:"created"`
 	Subscription        reference `json:"subscription"`
@@ -91,15 +91,15 @@ type invoiceObject struct {
 }
 
 // UnmarshalJSON reads an id as an invoice with nothing but an id.
-func (o *invoiceObject) UnmarshalJSON(data []byte) error {
+func (o *invoiceJSON) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		return json.Unmarshal(data, &o.ID)
 	}
-	type plain invoiceObject
+	type plain invoiceJSON
 	return json.Unmarshal(data, (*plain)(o))
 }
 
-func (o *invoiceObject) invoice() Invoice {
+func (o *invoiceJSON) invoice() Invoice {
 	inv := Invoice{
 		ID: o.ID, Subscription: o.Subscription.ID, Customer: o.Customer.ID, First: o.BillingReason == "subscription_create",
 		Amount:        money.Amount{Minor: o.AmountPaid, Currency: money.Currency(strings.ToUpper(o.Currency))},

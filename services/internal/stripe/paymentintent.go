@@ -33,7 +33,7 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 		Currency     string        `json:"currency"`
 		Metadata     metadata      `json:"metadata"`
 		Invoice      reference     `json:"invoice"`
-		LatestCharge *chargeObject `json:"latest_charge"`
+		LatestCharge *chargeJSON `json:"latest_charge"`
 	}
 	err := c.get(ctx, account, "/v1/payment_intents/"+url.PathEscape(id),
 		query("expand[0]", "latest_charge.balance_transaction"), &answer)
@@ -46,8 +46,8 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 	}, nil
 }
 
-// chargeObject is a charge whose balance transaction was expanded.
-type chargeObject struct {
+// chargeJSON is a charge whose balance transaction was expanded.
+type chargeJSON struct {
 	ID            string         `json:"id"`
 	Created       int64          `json:"created"`
 	Status        ChargeStatus   `json:"status"`
@@ -56,18 +56,18 @@ type chargeObject struct {
 	Metadata      metadata       `json:"metadata"`
 	PaymentIntent reference      `json:"payment_intent"`
 	Invoice       reference      `json:"invoice"`
-	Method        methodObject   `json:"payment_method_details"`
-	Balance       *balanceObject `json:"balance_transaction"`
+	Method        methodJSON   `json:"payment_method_details"`
+	Balance       *balanceTransactionJSON `json:"balance_transaction"`
 }
 
 // balance is nil while the charge has none, and when there is no charge.
-func (o *chargeObject) balance() *BalanceTransaction {
+func (o *chargeJSON) balance() *BalanceTransaction {
 	if o == nil || o.Balance == nil {
 		return nil
 	}
 	balance := o.Balance.transaction()
 	balance.Source = Source{
-		ID: o.ID, Object: objectCharge, Created: unixOrZero(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
+		ID: o.ID, Object: kindCharge, Created: unixOrZero(o.Created), Charge: o.ID, PaymentIntent: o.PaymentIntent.ID, Amount: o.Amount,
 		Currency: strings.ToUpper(o.Currency), Donation: parseDonation(o.Metadata), Method: o.Method.Type, Invoice: o.Invoice.ID,
 		Status: o.Status,
 	}

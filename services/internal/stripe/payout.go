@@ -44,7 +44,7 @@ type Payout struct {
 func (c *Client) GetPayout(ctx context.Context, account, id string) (Payout, error) {
 	var answer struct {
 		stripego.APIResource
-		payoutObject
+		payoutJSON
 	}
 	if err := c.get(ctx, account, "/v1/payouts/"+url.PathEscape(id), nil, &answer); err != nil {
 		return Payout{}, err
@@ -61,7 +61,7 @@ func (c *Client) ListPayouts(ctx context.Context, account string, since time.Tim
 	}
 	var answer struct {
 		stripego.APIResource
-		Data    []payoutObject `json:"data"`
+		Data    []payoutJSON `json:"data"`
 		HasMore bool           `json:"has_more"`
 	}
 	if err := c.get(ctx, account, "/v1/payouts", values, &answer); err != nil {
@@ -84,7 +84,7 @@ func (c *Client) ListPayoutBalance(ctx context.Context, account, payout, after s
 	return c.listBalance(ctx, account, values)
 }
 
-type payoutObject struct {
+type payoutJSON struct {
 	ID                        string       `json:"id"`
 	Amount                    int64        `json:"amount"`
 	Currency                  string       `json:"currency"`
@@ -97,7 +97,7 @@ type payoutObject struct {
 	FailureBalanceTransaction reference    `json:"failure_balance_transaction"`
 }
 
-func (o *payoutObject) payout() Payout {
+func (o *payoutJSON) payout() Payout {
 	return Payout{
 		ID: o.ID, Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Status: o.Status, Automatic: o.Automatic,
 		Reconciled: o.ReconciliationStatus == "completed", Arrival: unix(o.ArrivalDate), Created: unix(o.Created),

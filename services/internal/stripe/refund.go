@@ -111,7 +111,7 @@ func (c *Client) listRefunds(ctx context.Context, account, of, id string) (all [
 		}
 		var answer struct {
 			stripego.APIResource
-			Data    []refundObject `json:"data"`
+			Data    []refundJSON `json:"data"`
 			HasMore bool           `json:"has_more"`
 		}
 		if err := c.get(ctx, account, "/v1/refunds", values, &answer); err != nil {
@@ -130,7 +130,7 @@ func (c *Client) listRefunds(ctx context.Context, account, of, id string) (all [
 // metadataRefund is the one key of a refund's metadata that we set and read.
 const metadataRefund = "refund"
 
-type refundObject struct {
+type refundJSON struct {
 	ID            string       `json:"id"`
 	Charge        reference    `json:"charge"`
 	PaymentIntent reference    `json:"payment_intent"`
@@ -145,10 +145,10 @@ type refundObject struct {
 
 type refundAnswer struct {
 	stripego.APIResource
-	refundObject
+	refundJSON
 }
 
-func (o *refundObject) refund() Refund {
+func (o *refundJSON) refund() Refund {
 	// Other products may use the same key for other things: what is not a UUID is not ours.
 	ours, err := uuid.Parse(o.Metadata[metadataRefund])
 	if err != nil {

@@ -163,7 +163,7 @@ func (c *Client) GetSession(ctx context.Context, account, id string) (Session, e
 func (c *Client) SessionOfIntent(ctx context.Context, account, intent string) (Session, error) {
 	var answer struct {
 		stripego.APIResource
-		Data []sessionObject `json:"data"`
+		Data []sessionJSON `json:"data"`
 	}
 	err := c.get(ctx, account, "/v1/checkout/sessions",
 		query("payment_intent", intent, "limit", "1", "expand[0]", "data.payment_intent"), &answer)
@@ -191,7 +191,7 @@ func (c *Client) ExpireSession(ctx context.Context, account, id string, attempt 
 // metadataDonation is the one key of metadata that we set and read.
 const metadataDonation = "donation"
 
-type sessionObject struct {
+type sessionJSON struct {
 	ID                string            `json:"id"`
 	Created           int64             `json:"created"`
 	URL               string            `json:"url"`
@@ -223,10 +223,10 @@ type sessionObject struct {
 
 type sessionAnswer struct {
 	stripego.APIResource
-	sessionObject
+	sessionJSON
 }
 
-func (o *sessionObject) session() Session {
+func (o *sessionJSON) session() Session {
 	donation := parseDonation(o.Metadata)
 	if donation == uuid.Nil {
 		donation, _ = uuid.Parse(o.ClientReferenceID)

@@ -198,10 +198,10 @@ func parseRecurring(metadata map[string]string) uuid.UUID {
 
 type subscriptionAnswer struct {
 	stripego.APIResource
-	subscriptionObject
+	subscriptionJSON
 }
 
-type subscriptionObject struct {
+type subscriptionJSON struct {
 	ID                string             `json:"id"`
 	Created           int64              `json:"created"`
 	Status            SubscriptionStatus `json:"status"`
@@ -212,7 +212,7 @@ type subscriptionObject struct {
 	Anchor            int64              `json:"billing_cycle_anchor"`
 	CurrentPeriodEnd  int64              `json:"current_period_end"`
 	EndedAt           int64              `json:"ended_at"`
-	LatestInvoice     invoiceObject      `json:"latest_invoice"`
+	LatestInvoice     invoiceJSON      `json:"latest_invoice"`
 	PauseCollection   *struct {
 		ResumesAt int64 `json:"resumes_at"`
 	} `json:"pause_collection"`
@@ -233,7 +233,7 @@ type subscriptionObject struct {
 	Livemode bool `json:"livemode"`
 }
 
-func (o *subscriptionObject) subscription() Subscription {
+func (o *subscriptionJSON) subscription() Subscription {
 	sub := Subscription{
 		ID: o.ID, Status: o.Status, Recurring: parseRecurring(o.Metadata), Customer: o.Customer.ID,
 		CancelAtPeriodEnd: o.CancelAtPeriodEnd, Livemode: o.Livemode, Latest: o.LatestInvoice.invoice(),

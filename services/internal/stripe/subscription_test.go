@@ -41,7 +41,7 @@ func TestTheNextDebitOfASubscription(t *testing.T) {
 func TestWhatIsSetInTheDashboardIsRead(t *testing.T) {
 	read := func(members string) Subscription {
 		t.Helper()
-		var o subscriptionObject
+		var o subscriptionJSON
 		if err := json.Unmarshal([]byte(`{"id":"sub_1","status":"active","current_period_end":1800000000,"billing_cycle_anchor":1790000000,`+members+`}`), &o); err != nil {
 			t.Fatal(err)
 		}

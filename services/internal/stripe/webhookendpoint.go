@@ -30,7 +30,7 @@ type WebhookEndpoint struct {
 // events of connected accounts.
 const purposeKey = "cagnotte"
 
-type endpointObject struct {
+type endpointJSON struct {
 	stripego.APIResource
 	ID            string            `json:"id"`
 	URL           string            `json:"url"`
@@ -42,7 +42,7 @@ type endpointObject struct {
 	Secret        string            `json:"secret"`
 }
 
-func (o *endpointObject) endpoint() WebhookEndpoint {
+func (o *endpointJSON) endpoint() WebhookEndpoint {
 	return WebhookEndpoint{
 		ID: o.ID, URL: o.URL, Enabled: o.Status == "enabled", APIVersion: o.APIVersion, Events: o.EnabledEvents,
 		Livemode: o.Livemode, Purpose: o.Metadata[purposeKey], Secret: o.Secret,
@@ -59,7 +59,7 @@ func (c *Client) ListWebhookEndpoints(ctx context.Context) (endpoints []WebhookE
 		}
 		var answer struct {
 			stripego.APIResource
-			Data    []endpointObject `json:"data"`
+			Data    []endpointJSON `json:"data"`
 			HasMore bool             `json:"has_more"`
 		}
 		if err := c.get(ctx, "", "/v1/webhook_endpoints", values, &answer); err != nil {
@@ -86,7 +86,7 @@ func (c *Client) CreateWebhookEndpoint(ctx context.Context, e WebhookEndpoint, c
 	if connect {
 		values.Add("connect", "true")
 	}
-	var answer endpointObject
+	var answer endpointJSON
 	err := c.call(ctx, request{method: http.MethodPost, path: "/v1/webhook_endpoints", body: values}, &answer)
 	return answer.endpoint(), err
 }
@@ -98,5 +98,5 @@ func (c *Client) UpdateWebhookEndpoint(ctx context.Context, id string, events []
 	for i, kind := range events {
 		values.Add("enabled_events["+decimal(int64(i))+"]", kind)
 	}
-	return c.call(ctx, request{method: http.MethodPost, path: "/v1/webhook_endpoints/" + url.PathEscape(id), body: values}, &endpointObject{})
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/webhook_endpoints/" + url.PathEscape(id), body: values}, &endpointJSON{})
 }

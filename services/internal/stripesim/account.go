@@ -7,7 +7,7 @@ import (
 )
 
 // render shows a French association, by what it has told so far.
-func (w *world) render() object {
+func (w *world) render() document {
 	told := w.Onboarding
 	if told == nil {
 		told = completeOnboarding()
@@ -27,35 +27,35 @@ func (w *world) render() object {
 	if told.DetailsSubmitted {
 		accepted = w.Created
 	}
-	requirements := func(due []any, deadline, disabled any) object {
-		return object{
+	requirements := func(due []any, deadline, disabled any) document {
+		return document{
 			"alternatives": []any{}, "current_deadline": deadline, "currently_due": due, "disabled_reason": disabled, "errors": []any{},
 			"eventually_due": due, "past_due": []any{}, "pending_verification": []any{},
 		}
 	}
-	return object{
+	return document{
 		"id":     w.ID,
 		"object": "account",
-		"business_profile": object{
+		"business_profile": document{
 			"annual_revenue": nil, "estimated_worker_count": nil, "mcc": "8398", "name": "Simulated account", "product_description": nil, "support_address": nil,
 			"support_email": nil, "support_phone": nil, "support_url": nil, "url": nil,
 		},
 		"business_type":   "non_profit",
-		"capabilities":    object{"card_payments": capability, "transfers": capability},
+		"capabilities":    document{"card_payments": capability, "transfers": capability},
 		"charges_enabled": told.ChargesEnabled,
-		"company": object{
-			"address":            object{"city": nil, "country": "FR", "line1": nil, "line2": nil, "postal_code": nil, "state": nil},
+		"company": document{
+			"address":            document{"city": nil, "country": "FR", "line1": nil, "line2": nil, "postal_code": nil, "state": nil},
 			"directors_provided": false, "executives_provided": true, "name": "Simulated account", "owners_provided": true,
 			"phone": nil, "tax_id_provided": true,
-			"verification": object{"document": object{"back": nil, "details": nil, "details_code": nil, "front": nil}},
+			"verification": document{"document": document{"back": nil, "details": nil, "details_code": nil, "front": nil}},
 		},
-		"controller":        object{"type": "account"},
+		"controller":        document{"type": "account"},
 		"country":           told.Country,
 		"created":           w.Created,
 		"default_currency":  "eur",
 		"details_submitted": told.DetailsSubmitted,
 		"email":             orNull(told.Email),
-		"external_accounts": object{
+		"external_accounts": document{
 			"object": "list", "data": []any{}, "has_more": false, "total_count": 0,
 			"url": "/v1/accounts/" + w.ID + "/external_accounts",
 		},
@@ -63,32 +63,32 @@ func (w *world) render() object {
 		"metadata":            orEmpty(told.Metadata),
 		"payouts_enabled":     told.PayoutsEnabled,
 		"requirements":        requirements(due, deadline, orNull(told.DisabledReason)),
-		"settings": object{
-			"bacs_debit_payments": object{"display_name": nil, "service_user_number": nil},
-			"branding":            object{"icon": nil, "logo": nil, "primary_color": nil, "secondary_color": nil},
-			"card_issuing":        object{"tos_acceptance": object{"date": nil, "ip": nil}},
-			"card_payments": object{
-				"decline_on":                  object{"avs_failure": false, "cvc_failure": false},
+		"settings": document{
+			"bacs_debit_payments": document{"display_name": nil, "service_user_number": nil},
+			"branding":            document{"icon": nil, "logo": nil, "primary_color": nil, "secondary_color": nil},
+			"card_issuing":        document{"tos_acceptance": document{"date": nil, "ip": nil}},
+			"card_payments": document{
+				"decline_on":                  document{"avs_failure": false, "cvc_failure": false},
 				"statement_descriptor_prefix": "SIMULATED", "statement_descriptor_prefix_kana": nil,
 				"statement_descriptor_prefix_kanji": nil,
 			},
-			"dashboard": object{"display_name": "Simulated account", "timezone": "Europe/Paris"},
-			"invoices":  object{"default_account_tax_ids": nil},
-			"payments": object{
+			"dashboard": document{"display_name": "Simulated account", "timezone": "Europe/Paris"},
+			"invoices":  document{"default_account_tax_ids": nil},
+			"payments": document{
 				"statement_descriptor": "SIMULATED", "statement_descriptor_kana": nil, "statement_descriptor_kanji": nil,
 			},
-			"payouts": object{
-				"debit_negative_balances": false, "schedule": object{"delay_days": 7, "interval": "daily"},
+			"payouts": document{
+				"debit_negative_balances": false, "schedule": document{"delay_days": 7, "interval": "daily"},
 				"statement_descriptor": nil,
 			},
-			"sepa_debit_payments": object{},
+			"sepa_debit_payments": document{},
 		},
-		"tos_acceptance": object{"date": accepted, "ip": nil, "user_agent": nil},
+		"tos_acceptance": document{"date": accepted, "ip": nil, "user_agent": nil},
 		"type":           "standard",
 	}
 }
 
-func (s *Sim) getOwnAccount(c *call) (object, *apiError) { return c.world.render(), nil }
+func (s *Sim) getOwnAccount(c *call) (document, *apiError) { return c.world.render(), nil }
 
 // firstRequirements are what Stripe wants to know of an association that has told nothing.
 var firstRequirements = []string{
@@ -109,7 +109,7 @@ var accountCreateParams = schema{
 }
 
 // createAccount makes an account that has told nothing yet. Only the platform may.
-func (s *Sim) createAccount(c *call) (object, *apiError) {
+func (s *Sim) createAccount(c *call) (document, *apiError) {
 	if c.world.Connected {
 		return nil, invalid("", "", "Only a platform can create accounts.")
 	}
@@ -125,7 +125,7 @@ func (s *Sim) createAccount(c *call) (object, *apiError) {
 
 // getAccount answers the platform about itself and its connected accounts, and a connected account about
 // itself.
-func (s *Sim) getAccount(c *call) (object, *apiError) {
+func (s *Sim) getAccount(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	w := s.accessible(id)
 	if w == nil || c.world.Connected && w != c.world {
@@ -185,7 +185,7 @@ func (s *Sim) setAccountState(w *world, state AccountState, now time.Time) {
 	if !state.Deadline.IsZero() {
 		o.Deadline = state.Deadline.Unix()
 	}
-	previous := object{"requirements": before["requirements"]}
+	previous := document{"requirements": before["requirements"]}
 	after := w.render()
 	for _, name := range []string{"charges_enabled", "payouts_enabled", "details_submitted"} {
 		if before[name] != after[name] {
@@ -227,6 +227,6 @@ func (s *Sim) setRevoked(account string, revoked bool) error {
 	if revoked {
 		kind = "account.application.deauthorized"
 	}
-	s.emit(w, kind, object{"id": "ca_SimulatedApplication0000000000", "object": "application", "name": "Cagnotte"}, nil, request{}, now)
+	s.emit(w, kind, document{"id": "ca_SimulatedApplication0000000000", "object": "application", "name": "Cagnotte"}, nil, request{}, now)
 	return nil
 }

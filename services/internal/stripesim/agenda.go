@@ -45,12 +45,12 @@ func (s *Sim) catchUp(now time.Time) {
 		d := s.agenda[0]
 		s.agenda = s.agenda[1:]
 		s.changed = true
-		s.happen(d, d.At)
+		s.perform(d, d.At)
 	}
 	s.forgetOld(now)
 }
 
-func (s *Sim) happen(d due, now time.Time) {
+func (s *Sim) perform(d due, now time.Time) {
 	w := s.worlds[d.Account]
 	switch d.Kind {
 	case dueSessionExpiry:
@@ -58,7 +58,7 @@ func (s *Sim) happen(d due, now time.Time) {
 			s.expireSession(w, se, request{}, now)
 		}
 	case dueSubscriptionCycle, dueSubscriptionExpiry, dueSubscriptionEnd, dueSubscriptionResume, dueInvoiceFinal, dueInvoiceRetry:
-		s.happenSubscription(w, d, now)
+		s.performSubscription(w, d, now)
 	case dueChargeBalance:
 		if ch, ok := w.Charges.get(d.ID); ok {
 			s.settleLate(w, ch, now)
@@ -98,13 +98,13 @@ func (s *Sim) SettleFees() {
 			continue
 		}
 		s.changed = true
-		s.happen(d, now)
+		s.perform(d, now)
 	}
 	s.agenda = rest
 }
 
-// clockMoved makes a moved clock's consequences visible before the move returns.
-func (s *Sim) clockMoved() {
+// clockChanged makes a moved clock's consequences visible before the move returns.
+func (s *Sim) clockChanged() {
 	s.lock()
 	s.unlock()
 	signal(s.wake)

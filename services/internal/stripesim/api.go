@@ -12,13 +12,13 @@ import (
 
 const maxRequestBytes = 1 << 20
 
-// endpoint is one call of the API.
-type endpoint struct {
+// route is one call of the API.
+type route struct {
 	pattern string // of http.ServeMux
 	kind    string // of the object it answers, for expand
 	list    bool
 	params  schema
-	run     func(*call) (object, *apiError) // executes, with the world locked
+	run     func(*call) (document, *apiError) // executes, with the world locked
 }
 
 var (
@@ -26,8 +26,8 @@ var (
 	noParams   = schema{}
 )
 
-func (s *Sim) endpoints() []endpoint {
-	return append([]endpoint{
+func (s *Sim) apiRoutes() []route {
+	return append([]route{
 		{"POST /v1/checkout/sessions", "checkout.session", false, sessionCreateParams, s.createSession},
 		{"GET /v1/checkout/sessions", "checkout.session", true, sessionListParams, s.listSessions},
 		{"GET /v1/checkout/sessions/{id}", "checkout.session", false, expandOnly, s.getSession},
@@ -51,15 +51,15 @@ func (s *Sim) endpoints() []endpoint {
 		{"GET /v1/events", "event", true, eventListParams, s.listEvents},
 		{"GET /v1/events/{id}", "event", false, expandOnly, s.getEvent},
 		{"GET /v1/account", "account", false, expandOnly, s.getOwnAccount},
-	}, slices.Concat(s.subscriptionEndpoints(), s.connectEndpoints(), s.hookEndpoints(), s.listEndpoints())...)
+	}, slices.Concat(s.subscriptionRoutes(), s.accountRoutes(), s.webhookEndpointRoutes(), s.listRoutes())...)
 }
 
 func (s *Sim) routes() http.Handler {
 	mux := http.NewServeMux()
-	for _, e := range s.endpoints() {
+	for _, e := range s.apiRoutes() {
 		mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, e) })
 	}
-	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, endpoint{}) })
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, route{}) })
 	s.pageRoutes(mux)
 	s.controlRoutes(mux)
 	return mux
@@ -86,7 +86,7 @@ type answer struct {
 }
 
 // serveAPI takes a request through its stages: recorded, hit by a fault or not, executed, answered.
-func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e endpoint) {
+func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if err != nil {
 		panic(http.ErrAbortHandler) // who sent it is gone
@@ -151,7 +151,7 @@ func (c *call) fail(err *apiError) answer {
 	return a
 }
 
-func encode(o object) []byte {
+func encode(o document) []byte {
 	b, err := json.MarshalIndent(o, "", "  ")
 	if err != nil {
 		panic("stripesim: " + err.Error()) // objects are made of maps and plain values only
@@ -161,7 +161,7 @@ func encode(o object) []byte {
 
 // answer decides in Stripe's order: may the caller, is it a repetition, are the parameters right, then the
 // endpoint itself.
-func (s *Sim) answer(c *call, e endpoint, body []byte, fault Fault) answer {
+func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 	if err := s.admit(c, e, body); err != nil {
 		return c.fail(err)
 	}
@@ -211,7 +211,7 @@ func (s *Sim) answer(c *call, e endpoint, body []byte, fault Fault) answer {
 	return a
 }
 
-func (s *Sim) execute(c *call, e endpoint) answer {
+func (s *Sim) execute(c *call, e route) answer {
 	o, err := e.run(c)
 	if err != nil {
 		return c.fail(err)
@@ -221,7 +221,7 @@ func (s *Sim) execute(c *call, e endpoint) answer {
 }
 
 // admit checks key, URL, version, account and encoding.
-func (s *Sim) admit(c *call, e endpoint, body []byte) *apiError {
+func (s *Sim) admit(c *call, e route, body []byte) *apiError {
 	r := c.http
 	c.key, _, _ = r.BasicAuth()
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {

@@ -26,8 +26,8 @@ type apiError struct {
 	Malformed bool
 }
 
-func (e *apiError) render(requestID string) object {
-	o := object{
+func (e *apiError) render(requestID string) document {
+	o := document{
 		"type":            e.Type,
 		"message":         e.Message,
 		"request_log_url": "https://dashboard.stripe.com/test/logs/" + requestID,
@@ -42,7 +42,7 @@ func (e *apiError) render(requestID string) object {
 	if e.Param != "" {
 		o["param"] = e.Param
 	}
-	return object{"error": o}
+	return document{"error": o}
 }
 
 func docURL(code string) string {

@@ -49,7 +49,7 @@ func (w *world) settle(ch *charge) {
 	if ch.Method.IBAN != "" {
 		settlementDays, created, kind = debitSettlementDays, ch.Settled, "payment"
 	}
-	amount, currency, rate := w.landing(ch)
+	amount, currency, rate := w.settledAmount(ch)
 	b := &balanceTxn{
 		ID:          newID("txn_3", 23),
 		Created:     created,
@@ -80,10 +80,10 @@ func (m *paymentMethod) fee(amount int64, currency string) int64 {
 }
 
 // render shows every member of a balance transaction.
-func (b *balanceTxn) render(now time.Time) object {
+func (b *balanceTxn) render(now time.Time) document {
 	fees := make([]any, len(b.Fees))
 	for i, f := range b.Fees {
-		fees[i] = object{
+		fees[i] = document{
 			"amount": f.Amount, "application": nil, "currency": b.Currency, "description": f.Description, "type": f.Type,
 		}
 	}
@@ -91,7 +91,7 @@ func (b *balanceTxn) render(now time.Time) object {
 	if b.Rate != 0 {
 		rate = b.Rate
 	}
-	return object{
+	return document{
 		"id":                 b.ID,
 		"object":             "balance_transaction",
 		"amount":             b.Amount,
@@ -117,7 +117,7 @@ func (b *balanceTxn) status(now time.Time) string {
 	return "pending"
 }
 
-func (s *Sim) getBalanceTransaction(c *call) (object, *apiError) {
+func (s *Sim) getBalanceTransaction(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	b, ok := c.world.Balance.get(id)
 	if !ok {
@@ -133,7 +133,7 @@ var balanceListParams = listParams(schema{
 	"type":     opt(text(0)),
 })
 
-func (s *Sim) listBalanceTransactions(c *call) (object, *apiError) {
+func (s *Sim) listBalanceTransactions(c *call) (document, *apiError) {
 	p := c.params
 	inside := func(*balanceTxn) bool { return true }
 	if p.has("payout") {
@@ -143,30 +143,30 @@ func (s *Sim) listBalanceTransactions(c *call) (object, *apiError) {
 		}
 	}
 	currency, source, kind := strings.ToLower(p.str("currency")), p.str("source"), p.str("type")
-	return page(&c.world.Balance, p, "/v1/balance_transactions", "balance transaction", func(b *balanceTxn) bool {
+	return listPage(&c.world.Balance, p, "/v1/balance_transactions", "balance transaction", func(b *balanceTxn) bool {
 		return (currency == "" || b.Currency == currency) && (source == "" || b.SourceID == source) && (kind == "" || b.Type == kind) &&
 			inside(b)
-	}, func(b *balanceTxn) object { return b.render(c.now) })
+	}, func(b *balanceTxn) document { return b.render(c.now) })
 }
 
 // getBalance sums what the balance transactions say.
-func (s *Sim) getBalance(c *call) (object, *apiError) {
+func (s *Sim) getBalance(c *call) (document, *apiError) {
 	sums := map[string]map[string]int64{"available": {"eur": 0}, "pending": {"eur": 0}}
 	for _, b := range c.world.Balance.rows {
 		sums[b.status(c.now)][b.Currency] += b.Amount - b.fee()
 	}
-	o := object{"object": "balance", "livemode": false}
+	o := document{"object": "balance", "livemode": false}
 	for status, amounts := range sums {
 		list := []any{}
 		for _, currency := range slices.Sorted(maps.Keys(amounts)) {
-			list = append(list, object{
-				"amount": amounts[currency], "currency": currency, "source_types": object{"card": amounts[currency]},
+			list = append(list, document{
+				"amount": amounts[currency], "currency": currency, "source_types": document{"card": amounts[currency]},
 			})
 		}
 		o[status] = list
 	}
 	if !c.world.Connected {
-		o["connect_reserved"] = []any{object{"amount": 0, "currency": "eur"}}
+		o["connect_reserved"] = []any{document{"amount": 0, "currency": "eur"}}
 	}
 	return o, nil
 }

@@ -92,5 +92,5 @@ func (s *Sim) intentOf(w *world, se *session, by request, now time.Time) *intent
 // settleLate brings a charge its balance transaction and says so.
 func (s *Sim) settleLate(w *world, ch *charge, now time.Time) {
 	w.settle(ch)
-	s.emit(w, "charge.updated", ch.render(), object{"balance_transaction": nil}, request{}, now)
+	s.emit(w, "charge.updated", ch.render(), document{"balance_transaction": nil}, request{}, now)
 }

@@ -18,12 +18,12 @@ type donor struct {
 	Country string `json:"country"`
 }
 
-func (d donor) address() object {
-	return object{"city": nil, "country": d.Country, "line1": nil, "line2": nil, "postal_code": nil, "state": nil}
+func (d donor) address() document {
+	return document{"city": nil, "country": d.Country, "line1": nil, "line2": nil, "postal_code": nil, "state": nil}
 }
 
-func (d donor) billingDetails() object {
-	return object{"address": d.address(), "email": d.Email, "name": d.Name, "phone": nil}
+func (d donor) billingDetails() document {
+	return document{"address": d.address(), "email": d.Email, "name": d.Name, "phone": nil}
 }
 
 // paymentMethod is a card or a bank account as one attempt used it. Its number is a test one.
@@ -41,29 +41,29 @@ type paymentMethod struct {
 
 func (m *paymentMethod) key() (string, int64) { return m.ID, m.Created }
 
-func (m *paymentMethod) checks() object {
+func (m *paymentMethod) checks() document {
 	check := "pass"
 	if d := cards[m.Number].decline; d != nil && d.Code == "incorrect_cvc" {
 		check = "fail"
 	}
-	return object{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": check}
+	return document{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": check}
 }
 
-func (m *paymentMethod) render() object {
+func (m *paymentMethod) render() document {
 	if m.IBAN != "" {
 		return m.renderDebit()
 	}
 	facts := cards[m.Number]
-	return object{
+	return document{
 		"id": m.ID, "object": "payment_method", "billing_details": m.Donor.billingDetails(),
-		"card": object{
+		"card": document{
 			"brand": facts.brand, "checks": m.checks(), "country": facts.country, "display_brand": facts.brand,
 			"exp_month": cardExpiryMonth, "exp_year": cardExpiryYear, "fingerprint": "Simulated" + m.Number.last4(),
 			"funding": "credit", "generated_from": nil, "last4": m.Number.last4(),
-			"networks":             object{"available": []string{facts.brand}, "preferred": nil},
-			"three_d_secure_usage": object{"supported": true}, "wallet": nil,
+			"networks":             document{"available": []string{facts.brand}, "preferred": nil},
+			"three_d_secure_usage": document{"supported": true}, "wallet": nil,
 		},
-		"created": m.Created, "customer": nil, "livemode": false, "metadata": object{}, "type": "card",
+		"created": m.Created, "customer": nil, "livemode": false, "metadata": document{}, "type": "card",
 	}
 }
 
@@ -103,9 +103,9 @@ func newCharge(in *intent, m *paymentMethod, failure *DeclinedError, now time.Ti
 }
 
 // render shows every member of a charge.
-func (ch *charge) render() object {
+func (ch *charge) render() document {
 	paid := ch.Failure == nil && !ch.Pending
-	o := object{
+	o := document{
 		"id":                              ch.ID,
 		"object":                          "charge",
 		"amount":                          ch.Amount,
@@ -128,7 +128,7 @@ func (ch *charge) render() object {
 		"failure_balance_transaction":     nil,
 		"failure_code":                    nil,
 		"failure_message":                 nil,
-		"fraud_details":                   object{},
+		"fraud_details":                   document{},
 		"invoice":                         orNull(ch.InvoiceID),
 		"livemode":                        false,
 		"metadata":                        orEmpty(ch.Data.Metadata),
@@ -139,7 +139,7 @@ func (ch *charge) render() object {
 		"payment_intent":                  ch.IntentID,
 		"payment_method":                  ch.Method.ID,
 		"payment_method_details":          ch.methodDetails(),
-		"radar_options":                   object{},
+		"radar_options":                   document{},
 		"receipt_email":                   orNull(ch.Data.ReceiptEmail),
 		"receipt_number":                  nil,
 		"receipt_url":                     nil,
@@ -182,8 +182,8 @@ func (ch *charge) statementDescriptor() string {
 	return standard
 }
 
-func (ch *charge) outcome() object {
-	o := object{
+func (ch *charge) outcome() document {
+	o := document{
 		"network_status": "approved_by_network", "reason": nil, "risk_level": "normal", "risk_score": ch.Risk,
 		"seller_message": "Payment complete.", "type": "authorized",
 	}
@@ -196,42 +196,42 @@ func (ch *charge) outcome() object {
 	return o
 }
 
-func (ch *charge) methodDetails() object {
+func (ch *charge) methodDetails() document {
 	if ch.Method.IBAN != "" {
-		return object{debitMethod: ch.debitDetails(), "type": debitMethod}
+		return document{debitMethod: ch.debitDetails(), "type": debitMethod}
 	}
-	return object{"card": ch.cardDetails(), "type": "card"}
+	return document{"card": ch.cardDetails(), "type": "card"}
 }
 
-func (ch *charge) cardDetails() object {
+func (ch *charge) cardDetails() document {
 	facts := cards[ch.Method.Number]
-	o := object{
+	o := document{
 		"amount_authorized": ch.Amount, "brand": facts.brand, "checks": ch.Method.checks(), "country": facts.country,
 		"exp_month": cardExpiryMonth, "exp_year": cardExpiryYear,
-		"extended_authorization":    object{"status": "disabled"},
+		"extended_authorization":    document{"status": "disabled"},
 		"fingerprint":               "Simulated" + ch.Method.Number.last4(),
 		"funding":                   "credit",
-		"incremental_authorization": object{"status": "unavailable"},
+		"incremental_authorization": document{"status": "unavailable"},
 		"installments":              nil, "last4": ch.Method.Number.last4(), "mandate": nil,
-		"multicapture": object{"status": "unavailable"}, "network": facts.brand,
-		"network_token":  object{"used": false},
-		"overcapture":    object{"maximum_amount_capturable": ch.Amount, "status": "unavailable"},
+		"multicapture": document{"status": "unavailable"}, "network": facts.brand,
+		"network_token":  document{"used": false},
+		"overcapture":    document{"maximum_amount_capturable": ch.Amount, "status": "unavailable"},
 		"three_d_secure": nil, "wallet": nil,
 	}
 	if ch.Method.Challenged {
-		o["three_d_secure"] = object{
+		o["three_d_secure"] = document{
 			"authentication_flow": "challenge", "electronic_commerce_indicator": "05", "exemption_indicator": nil,
 			"result": "authenticated", "result_reason": nil, "transaction_id": "simulated-" + ch.ID, "version": "2.2.0",
 		}
 	}
 	if ch.Failure != nil {
 		o["amount_authorized"] = nil
-		o["overcapture"] = object{"maximum_amount_capturable": 0, "status": "unavailable"}
+		o["overcapture"] = document{"maximum_amount_capturable": 0, "status": "unavailable"}
 	}
 	return o
 }
 
-func (s *Sim) getCharge(c *call) (object, *apiError) {
+func (s *Sim) getCharge(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	ch, ok := c.world.Charges.get(id)
 	if !ok {
@@ -245,12 +245,12 @@ var chargeListParams = listParams(schema{
 	"customer":       elsewhere, "transfer_group": elsewhere,
 })
 
-func (s *Sim) listCharges(c *call) (object, *apiError) {
+func (s *Sim) listCharges(c *call) (document, *apiError) {
 	intent := c.params.str("payment_intent")
 	if _, ok := c.world.Intents.get(intent); intent != "" && !ok {
 		return nil, noSuch(http.StatusBadRequest, "payment_intent", intent, "payment_intent")
 	}
-	return page(&c.world.Charges, c.params, "/v1/charges", "charge", func(ch *charge) bool {
+	return listPage(&c.world.Charges, c.params, "/v1/charges", "charge", func(ch *charge) bool {
 		return intent == "" || ch.IntentID == intent
 	}, (*charge).render)
 }

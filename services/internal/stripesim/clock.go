@@ -41,12 +41,12 @@ func (c *Clock) now() time.Time {
 
 // Set moves the clock to t. Going back is allowed and undoes nothing.
 func (c *Clock) Set(t time.Time) {
-	c.move(func(time.Time) time.Time { return t.UTC().Round(0) })
+	c.change(func(time.Time) time.Time { return t.UTC().Round(0) })
 }
 
 // Advance moves the clock forward by d.
 func (c *Clock) Advance(d time.Duration) {
-	c.move(func(now time.Time) time.Time { return now.Add(d) })
+	c.change(func(now time.Time) time.Time { return now.Add(d) })
 }
 
 // Freeze stops the clock at the time it shows; Set and Advance still move it.
@@ -62,7 +62,7 @@ func (c *Clock) isFrozen() bool {
 	return c.frozen
 }
 
-func (c *Clock) move(to func(now time.Time) time.Time) {
+func (c *Clock) change(to func(now time.Time) time.Time) {
 	c.mu.Lock()
 	c.base, c.since = to(c.now()), time.Now()
 	c.mu.Unlock()

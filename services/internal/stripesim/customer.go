@@ -24,8 +24,8 @@ func newCustomer(who donor, currency string, now time.Time) *customer {
 }
 
 // render shows every member of a customer.
-func (cu *customer) render() object {
-	return object{
+func (cu *customer) render() document {
+	return document{
 		"id":             cu.ID,
 		"object":         "customer",
 		"address":        cu.Donor.address(),
@@ -38,11 +38,11 @@ func (cu *customer) render() object {
 		"discount":       nil,
 		"email":          cu.Donor.Email,
 		"invoice_prefix": cu.Prefix,
-		"invoice_settings": object{
+		"invoice_settings": document{
 			"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil,
 		},
 		"livemode":              false,
-		"metadata":              object{},
+		"metadata":              document{},
 		"name":                  cu.Donor.Name,
 		"next_invoice_sequence": cu.Invoices + 1,
 		"phone":                 nil,
@@ -53,7 +53,7 @@ func (cu *customer) render() object {
 	}
 }
 
-func (s *Sim) getCustomer(c *call) (object, *apiError) {
+func (s *Sim) getCustomer(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	cu, ok := c.world.Customers.get(id)
 	if !ok {

@@ -243,24 +243,24 @@ func businessDays(from time.Time, days int) time.Time {
 }
 
 // debitDetails is payment_method_details.sepa_debit of a charge.
-func (ch *charge) debitDetails() object {
+func (ch *charge) debitDetails() document {
 	m := ch.Method
 	bank, branch := m.IBAN.bank()
-	return object{
+	return document{
 		"bank_code": bank, "branch_code": branch, "country": m.IBAN.country(),
 		"fingerprint": "Simulated" + m.IBAN.last4(), "last4": m.IBAN.last4(), "mandate": m.MandateID,
 	}
 }
 
 // renderDebit is a payment method that is a bank account.
-func (m *paymentMethod) renderDebit() object {
+func (m *paymentMethod) renderDebit() document {
 	bank, branch := m.IBAN.bank()
-	return object{
+	return document{
 		"id": m.ID, "object": "payment_method", "billing_details": m.Donor.billingDetails(),
-		"created": m.Created, "customer": nil, "livemode": false, "metadata": object{},
-		"sepa_debit": object{
+		"created": m.Created, "customer": nil, "livemode": false, "metadata": document{},
+		"sepa_debit": document{
 			"bank_code": bank, "branch_code": branch, "country": m.IBAN.country(),
-			"fingerprint": "Simulated" + m.IBAN.last4(), "generated_from": object{"charge": nil, "setup_attempt": nil},
+			"fingerprint": "Simulated" + m.IBAN.last4(), "generated_from": document{"charge": nil, "setup_attempt": nil},
 			"last4": m.IBAN.last4(),
 		},
 		"type": debitMethod,

@@ -32,7 +32,7 @@ type Delivery struct {
 
 // SetDelivery changes how webhooks travel from now on.
 func (s *Sim) SetDelivery(mode Delivery) {
-	d := s.hooks
+	d := s.dispatcher
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mode, d.dice = mode, newDice(mode.Seed)
@@ -42,7 +42,7 @@ func (s *Sim) SetDelivery(mode Delivery) {
 // WaitDelivered returns when no delivery waits or is in flight, retries included, or with ctx's error. What
 // is held or was dropped does not count; neither does what will happen later on the clock.
 func (s *Sim) WaitDelivered(ctx context.Context) error {
-	d := s.hooks
+	d := s.dispatcher
 	for {
 		d.mu.Lock()
 		busy, changed := 0, d.changed
@@ -73,7 +73,7 @@ func (s *Sim) Redeliver(eventID string) error {
 	defer s.unlock()
 	for _, w := range s.worlds {
 		if e, ok := w.Events.get(eventID); ok {
-			s.hooks.redeliver(e)
+			s.dispatcher.redeliver(e)
 			s.changed = true
 			return nil
 		}

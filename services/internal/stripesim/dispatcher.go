@@ -108,7 +108,7 @@ func (d *dispatcher) start() {
 	defer d.sim.mu.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.queues = named(d.configured, d.sim.platform.liveHooks())
+	d.queues = named(d.configured, d.sim.platform.enabledWebhookEndpoints())
 	for _, q := range d.queues {
 		d.open(q)
 	}
@@ -131,7 +131,7 @@ func (d *dispatcher) open(q *queue) {
 func (d *dispatcher) setEndpoints(endpoints []Endpoint) {
 	d.sim.mu.Lock()
 	defer d.sim.mu.Unlock()
-	d.replace(endpoints, d.sim.platform.liveHooks())
+	d.replace(endpoints, d.sim.platform.enabledWebhookEndpoints())
 }
 
 // replace sets what is configured and what was made. The world is locked.

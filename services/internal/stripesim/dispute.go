@@ -65,9 +65,9 @@ func (w *world) disputeBars(ch *charge) bool {
 }
 
 // render shows every member of a dispute, its balance transactions in full as Stripe does.
-func (d *dispute) render(w *world, now time.Time) object {
+func (d *dispute) render(w *world, now time.Time) document {
 	ch := w.Charges.byID[d.ChargeID]
-	evidence := object{}
+	evidence := document{}
 	for _, member := range evidenceMembers {
 		evidence[member] = nil
 	}
@@ -88,7 +88,7 @@ func (d *dispute) render(w *world, now time.Time) object {
 	if d.Evidence != "" {
 		submitted = 1
 	}
-	o := object{
+	o := document{
 		"id":                   d.ID,
 		"object":               "dispute",
 		"amount":               d.Amount,
@@ -98,20 +98,20 @@ func (d *dispute) render(w *world, now time.Time) object {
 		"created":              d.Created,
 		"currency":             d.Currency,
 		"evidence":             evidence,
-		"evidence_details": object{
+		"evidence_details": document{
 			"due_by": dueBy, "has_evidence": d.Evidence != "", "past_due": dueBy != nil && now.Unix() > d.DueBy && d.Evidence == "",
 			"submission_count": submitted,
 		},
 		"is_charge_refundable": d.refundable(),
 		"livemode":             false,
-		"metadata":             object{},
+		"metadata":             document{},
 		"payment_intent":       orNull(ch.IntentID),
 		"reason":               d.Reason,
 		"status":               d.Status,
 	}
 	if !ch.isDebit() {
-		o["payment_method_details"] = object{
-			"card": object{"brand": cards[ch.Method.Number].brand, "network_reason_code": "83"}, "type": "card",
+		o["payment_method_details"] = document{
+			"card": document{"brand": cards[ch.Method.Number].brand, "network_reason_code": "83"}, "type": "card",
 		}
 	}
 	return o
@@ -119,11 +119,11 @@ func (d *dispute) render(w *world, now time.Time) object {
 
 // withdraw takes the disputed money and the fee out of the balance.
 func (w *world) withdraw(d *dispute, now time.Time) {
-	w.moveDisputed(d, -d.Amount, disputeFee, "dispute", "Chargeback withdrawal for "+d.ChargeID, "Dispute fee", now)
+	w.bookDisputed(d, -d.Amount, disputeFee, "dispute", "Chargeback withdrawal for "+d.ChargeID, "Dispute fee", now)
 }
 
-func (w *world) moveDisputed(d *dispute, amount, fee int64, category, description, feeDescription string, now time.Time) {
-	amount, currency, rate := w.goesBack(w.Charges.byID[d.ChargeID], amount)
+func (w *world) bookDisputed(d *dispute, amount, fee int64, category, description, feeDescription string, now time.Time) {
+	amount, currency, rate := w.returnedAmount(w.Charges.byID[d.ChargeID], amount)
 	b := &balanceTxn{
 		ID: newID("txn_1", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: "adjustment", Category: category,
 		Amount: amount, Currency: currency, Rate: rate, Description: description, SourceID: d.ID,
@@ -135,7 +135,7 @@ func (w *world) moveDisputed(d *dispute, amount, fee int64, category, descriptio
 	d.Transactions = append(d.Transactions, b.ID)
 }
 
-func (s *Sim) getDispute(c *call) (object, *apiError) {
+func (s *Sim) getDispute(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	d, ok := c.world.Disputes.get(id)
 	if !ok {
@@ -144,13 +144,13 @@ func (s *Sim) getDispute(c *call) (object, *apiError) {
 	return d.render(c.world, c.now), nil
 }
 
-func (s *Sim) listDisputes(c *call) (object, *apiError) {
+func (s *Sim) listDisputes(c *call) (document, *apiError) {
 	keep, err := c.world.ofPayment(c.params)
 	if err != nil {
 		return nil, err
 	}
-	return page(&c.world.Disputes, c.params, "/v1/disputes", "dispute", func(d *dispute) bool { return keep(d.ChargeID) },
-		func(d *dispute) object { return d.render(c.world, c.now) })
+	return listPage(&c.world.Disputes, c.params, "/v1/disputes", "dispute", func(d *dispute) bool { return keep(d.ChargeID) },
+		func(d *dispute) document { return d.render(c.world, c.now) })
 }
 
 // DisputeCopy is a read-only copy of a dispute; the amount is in minor units.
@@ -233,7 +233,7 @@ func (s *Sim) disputeCharge(w *world, ch *charge, how Disputed, now time.Time) (
 
 // EscalateDispute makes a dispute of an inquiry, also of a closed one: its money is withdrawn now.
 func (s *Sim) EscalateDispute(id string) error {
-	return s.moveDispute(id, []string{disputeInquiry, disputeInquiryReview, disputeInquiryClosed},
+	return s.changeDispute(id, []string{disputeInquiry, disputeInquiryReview, disputeInquiryClosed},
 		func(w *world, d *dispute, now time.Time) []string {
 			d.Status, d.DueBy = disputeOpen, now.Add(evidenceTime).Unix()
 			w.withdraw(d, now)
@@ -243,7 +243,7 @@ func (s *Sim) EscalateDispute(id string) error {
 
 // SubmitEvidence answers a dispute or an inquiry, which is under review then.
 func (s *Sim) SubmitEvidence(id, text string) error {
-	return s.moveDispute(id, []string{disputeOpen, disputeInquiry}, func(_ *world, d *dispute, _ time.Time) []string {
+	return s.changeDispute(id, []string{disputeOpen, disputeInquiry}, func(_ *world, d *dispute, _ time.Time) []string {
 		d.Evidence = text
 		d.Status = map[string]string{disputeOpen: disputeReview, disputeInquiry: disputeInquiryReview}[d.Status]
 		return []string{"charge.dispute.updated"}
@@ -257,12 +257,12 @@ func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 	if won {
 		from = append(from, disputeLost)
 	}
-	return s.moveDispute(id, from, func(w *world, d *dispute, now time.Time) []string {
+	return s.changeDispute(id, from, func(w *world, d *dispute, now time.Time) []string {
 		back := w.reinstated(d)
 		switch {
 		case !won && back:
 			d.Status = disputeLost
-			w.moveDisputed(d, -d.Amount, 0, "dispute", "Chargeback withdrawal for "+d.ChargeID, "", now)
+			w.bookDisputed(d, -d.Amount, 0, "dispute", "Chargeback withdrawal for "+d.ChargeID, "", now)
 			return []string{"charge.dispute.closed", "charge.dispute.funds_withdrawn"}
 		case !won:
 			d.Status = disputeLost
@@ -284,7 +284,7 @@ func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 // ReinstateDispute gives the money of a dispute back while it is under review, or after it was lost, and leaves its
 // status as it is.
 func (s *Sim) ReinstateDispute(id string) error {
-	return s.moveDispute(id, []string{disputeReview, disputeLost}, func(w *world, d *dispute, now time.Time) []string {
+	return s.changeDispute(id, []string{disputeReview, disputeLost}, func(w *world, d *dispute, now time.Time) []string {
 		if w.reinstated(d) {
 			return nil
 		}
@@ -294,7 +294,7 @@ func (s *Sim) ReinstateDispute(id string) error {
 }
 
 func (w *world) reinstate(d *dispute, fee int64, now time.Time) {
-	w.moveDisputed(d, d.Amount, fee, "dispute_reversal", "Chargeback reversal for "+d.ChargeID, "Dispute fee refund", now)
+	w.bookDisputed(d, d.Amount, fee, "dispute_reversal", "Chargeback reversal for "+d.ChargeID, "Dispute fee refund", now)
 }
 
 // reinstated reports whether the last thing that happened to the money is that it came back.
@@ -305,14 +305,14 @@ func (w *world) reinstated(d *dispute) bool {
 
 // CloseInquiry ends an inquiry without a dispute.
 func (s *Sim) CloseInquiry(id string) error {
-	return s.moveDispute(id, []string{disputeInquiry, disputeInquiryReview}, func(_ *world, d *dispute, _ time.Time) []string {
+	return s.changeDispute(id, []string{disputeInquiry, disputeInquiryReview}, func(_ *world, d *dispute, _ time.Time) []string {
 		d.Status = disputeInquiryClosed
 		return []string{"charge.dispute.closed"}
 	})
 }
 
 // moveDispute lets one of the given states be left, and announces it.
-func (s *Sim) moveDispute(id string, from []string, move func(*world, *dispute, time.Time) []string) error {
+func (s *Sim) changeDispute(id string, from []string, move func(*world, *dispute, time.Time) []string) error {
 	now := s.lock()
 	defer s.unlock()
 	for _, w := range s.worlds {
@@ -323,7 +323,7 @@ func (s *Sim) moveDispute(id string, from []string, move func(*world, *dispute, 
 		if !slices.Contains(from, d.Status) {
 			return fmt.Errorf("stripesim: the dispute %s is %s", id, d.Status)
 		}
-		before := object{"status": d.Status}
+		before := document{"status": d.Status}
 		for _, kind := range move(w, d, now) {
 			s.emit(w, kind, d.render(w, now), before, request{}, now)
 		}

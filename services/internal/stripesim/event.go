@@ -45,7 +45,7 @@ const (
 func (e *event) key() (string, int64) { return e.ID, e.Created }
 
 // emit records an event; the dispatcher gets it when the world is left.
-func (s *Sim) emit(w *world, kind string, o, previous object, by request, now time.Time) {
+func (s *Sim) emit(w *world, kind string, o, previous document, by request, now time.Time) {
 	e := &event{
 		ID: newID("evt_3", 23), Created: now.Unix(), Account: w.ID, Connected: w.Connected, Type: kind, By: by,
 		ObjectID: o["id"].(string), Object: mustJSON(o),
@@ -77,12 +77,12 @@ func (e *event) undelivered() (n int) {
 	return n
 }
 
-func (e *event) render() object {
-	data := object{"object": e.Object}
+func (e *event) render() document {
+	data := document{"object": e.Object}
 	if e.Previous != nil {
 		data["previous_attributes"] = e.Previous
 	}
-	o := object{
+	o := document{
 		"id":               e.ID,
 		"object":           "event",
 		"api_version":      Version,
@@ -90,7 +90,7 @@ func (e *event) render() object {
 		"data":             data,
 		"livemode":         false,
 		"pending_webhooks": e.undelivered(),
-		"request":          object{"id": orNull(e.By.ID), "idempotency_key": orNull(e.By.Key)},
+		"request":          document{"id": orNull(e.By.ID), "idempotency_key": orNull(e.By.Key)},
 		"type":             e.Type,
 	}
 	if e.Connected {
@@ -109,7 +109,7 @@ func (e *event) payload() []byte {
 	return b.Bytes()
 }
 
-func (s *Sim) getEvent(c *call) (object, *apiError) {
+func (s *Sim) getEvent(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	e, ok := c.world.Events.get(id)
 	if !ok {
@@ -124,7 +124,7 @@ var eventListParams = listParams(schema{
 	"types":            opt(list(text(0), 20)),
 })
 
-func (s *Sim) listEvents(c *call) (object, *apiError) {
+func (s *Sim) listEvents(c *call) (document, *apiError) {
 	p := c.params
 	if p.has("type") && p.has("types") {
 		return nil, invalid("", "type", "You may only specify one of these parameters: type, types.")
@@ -133,7 +133,7 @@ func (s *Sim) listEvents(c *call) (object, *apiError) {
 	if p.has("type") {
 		wanted = []string{p.str("type")}
 	}
-	return page(&c.world.Events, p, "/v1/events", "event", func(e *event) bool {
+	return listPage(&c.world.Events, p, "/v1/events", "event", func(e *event) bool {
 		if p.has("delivery_success") && p.flag("delivery_success") != (e.undelivered() == 0) {
 			return false
 		}

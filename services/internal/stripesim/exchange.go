@@ -34,8 +34,8 @@ func (s *Sim) SetExchange(account, from, to string, rate float64) error {
 	return nil
 }
 
-// landing is what a charge brings to the balance, and the rate, which is zero when nothing is converted.
-func (w *world) landing(ch *charge) (amount int64, currency string, rate float64) {
+// settledAmount is what a charge brings to the balance, and the rate, which is zero when nothing is converted.
+func (w *world) settledAmount(ch *charge) (amount int64, currency string, rate float64) {
 	if ch.Source != nil { // Adaptive Pricing: Stripe guarantees the merchant's own amount
 		return ch.Source.Amount, ch.Source.Currency, rateOf(ch)
 	}
@@ -46,13 +46,13 @@ func (w *world) landing(ch *charge) (amount int64, currency string, rate float64
 	return convert(ch.Amount, ch.Currency, x.To, x.Rate), x.To, x.Rate
 }
 
-// goesBack is what a part of a charge takes out of the balance that it landed in: at the rate of [Sim.SetExchange], else
+// returnedAmount is what a part of a charge takes out of the balance that it landed in: at the rate of [Sim.SetExchange], else
 // at that at which it came. https://docs.stripe.com/currencies/disputes-refunds
-func (w *world) goesBack(ch *charge, part int64) (amount int64, currency string, rate float64) {
+func (w *world) returnedAmount(ch *charge, part int64) (amount int64, currency string, rate float64) {
 	if x := w.Exchange[ch.Currency]; x.Rate != 0 {
 		return convert(part, ch.Currency, x.To, x.Rate), x.To, x.Rate
 	}
-	landed, currency, rate := w.landing(ch)
+	landed, currency, rate := w.settledAmount(ch)
 	if rate != 0 {
 		part = rounded(new(big.Rat).Mul(big.NewRat(part, 1), big.NewRat(landed, ch.Amount)))
 	}
@@ -94,7 +94,7 @@ func (se *session) renderConversion() any {
 	if se.Source == nil {
 		return nil
 	}
-	return object{
+	return document{
 		"amount_subtotal": se.Source.Amount, "amount_total": se.Source.Amount,
 		"fx_rate": strconv.FormatFloat(se.Source.FXRate, 'f', -1, 64), "source_currency": se.Source.Currency,
 	}

@@ -89,20 +89,20 @@ func checkExpand(kind string, isList bool, paths []string) *apiError {
 }
 
 // expand replaces ids by their objects along paths that passed checkExpand.
-func (w *world) expand(o object, paths []string, now time.Time) {
+func (w *world) expand(o document, paths []string, now time.Time) {
 	for _, path := range paths {
 		w.expandPath(o, strings.Split(path, "."), now)
 	}
 }
 
-func (w *world) expandPath(o object, steps []string, now time.Time) {
+func (w *world) expandPath(o document, steps []string, now time.Time) {
 	if len(steps) == 0 {
 		return
 	}
 	kind := o["object"].(string)
 	if kind == "list" {
 		for _, element := range o["data"].([]any) {
-			w.expandPath(element.(object), steps[1:], now)
+			w.expandPath(element.(document), steps[1:], now)
 		}
 		return
 	}
@@ -115,7 +115,7 @@ func (w *world) expandPath(o object, steps []string, now time.Time) {
 		return
 	}
 	switch v := o[steps[0]].(type) {
-	case object: // expanded by an earlier path
+	case document: // expanded by an earlier path
 		w.expandPath(v, steps[1:], now)
 	case string:
 		shown := w.show(target, v, now)
@@ -125,7 +125,7 @@ func (w *world) expandPath(o object, steps []string, now time.Time) {
 }
 
 // show renders an object that is known to exist.
-func (w *world) show(kind, id string, now time.Time) object {
+func (w *world) show(kind, id string, now time.Time) document {
 	switch kind {
 	case "payment_intent":
 		return w.Intents.byID[id].render(w)
@@ -154,7 +154,7 @@ func (w *world) show(kind, id string, now time.Time) object {
 }
 
 // showSource renders what a balance transaction is about.
-func (w *world) showSource(id string, now time.Time) object {
+func (w *world) showSource(id string, now time.Time) document {
 	if ch, ok := w.Charges.get(id); ok {
 		return ch.render()
 	}
@@ -171,7 +171,7 @@ func (w *world) showSource(id string, now time.Time) object {
 }
 
 // showRefunds lists a charge's latest ten.
-func (w *world) showRefunds(charge string) object {
+func (w *world) showRefunds(charge string) document {
 	data, more := []any{}, false
 	for i := len(w.Refunds.rows) - 1; i >= 0 && !more; i-- {
 		if r := w.Refunds.rows[i]; r.ChargeID == charge {
@@ -181,5 +181,5 @@ func (w *world) showRefunds(charge string) object {
 			}
 		}
 	}
-	return object{"object": "list", "data": data, "has_more": more, "url": "/v1/charges/" + charge + "/refunds"}
+	return document{"object": "list", "data": data, "has_more": more, "url": "/v1/charges/" + charge + "/refunds"}
 }

@@ -17,8 +17,8 @@ type warning struct {
 
 func (n *warning) key() (string, int64) { return n.ID, n.Created }
 
-func (n *warning) render(w *world) object {
-	return object{
+func (n *warning) render(w *world) document {
+	return document{
 		"id":             n.ID,
 		"object":         "radar.early_fraud_warning",
 		"actionable":     n.Actionable,
@@ -38,12 +38,12 @@ func (s *Sim) lowerWarnings(w *world, ch *charge, now time.Time) {
 	for _, n := range w.Warnings.rows {
 		if n.ChargeID == ch.ID && n.Actionable {
 			n.Actionable = false
-			s.emit(w, "radar.early_fraud_warning.updated", n.render(w), object{"actionable": true}, request{}, now)
+			s.emit(w, "radar.early_fraud_warning.updated", n.render(w), document{"actionable": true}, request{}, now)
 		}
 	}
 }
 
-func (s *Sim) getWarning(c *call) (object, *apiError) {
+func (s *Sim) getWarning(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	n, ok := c.world.Warnings.get(id)
 	if !ok {
@@ -52,13 +52,13 @@ func (s *Sim) getWarning(c *call) (object, *apiError) {
 	return n.render(c.world), nil
 }
 
-func (s *Sim) listWarnings(c *call) (object, *apiError) {
+func (s *Sim) listWarnings(c *call) (document, *apiError) {
 	keep, err := c.world.ofPayment(c.params)
 	if err != nil {
 		return nil, err
 	}
-	return page(&c.world.Warnings, c.params, "/v1/radar/early_fraud_warnings", "early fraud warning",
-		func(n *warning) bool { return keep(n.ChargeID) }, func(n *warning) object { return n.render(c.world) })
+	return listPage(&c.world.Warnings, c.params, "/v1/radar/early_fraud_warnings", "early fraud warning",
+		func(n *warning) bool { return keep(n.ChargeID) }, func(n *warning) document { return n.render(c.world) })
 }
 
 // WarnOfFraud makes the card network warn of a charge. fraudType is Stripe's word; made_with_stolen_card when

@@ -47,7 +47,7 @@ func newIntent(se *session, late bool, now time.Time) *intent {
 }
 
 // render shows every member of a payment intent.
-func (in *intent) render(w *world) object {
+func (in *intent) render(w *world) document {
 	capture, received := "automatic", int64(0)
 	if in.Late {
 		capture = "automatic_async"
@@ -55,12 +55,12 @@ func (in *intent) render(w *world) object {
 	if in.Status == intentSucceeded {
 		received = in.Amount
 	}
-	return object{
+	return document{
 		"id":                                   in.ID,
 		"object":                               "payment_intent",
 		"amount":                               in.Amount,
 		"amount_capturable":                    0,
-		"amount_details":                       object{"tip": object{}},
+		"amount_details":                       document{"tip": document{}},
 		"amount_received":                      received,
 		"application":                          nil,
 		"application_fee_amount":               nil,
@@ -106,12 +106,12 @@ func (in *intent) methodTypes() []string {
 	return in.Methods
 }
 
-func (in *intent) methodOptions() object {
-	o := object{"card": object{
+func (in *intent) methodOptions() document {
+	o := document{"card": document{
 		"installments": nil, "mandate_options": nil, "network": nil, "request_three_d_secure": "automatic",
 	}}
 	if slices.Contains(in.Methods, debitMethod) {
-		o[debitMethod] = object{}
+		o[debitMethod] = document{}
 	}
 	return o
 }
@@ -120,8 +120,8 @@ func (in *intent) nextAction() any {
 	if in.Status != intentNeedsAction {
 		return nil
 	}
-	return object{
-		"redirect_to_url": object{"return_url": nil, "url": in.Challenge},
+	return document{
+		"redirect_to_url": document{"return_url": nil, "url": in.Challenge},
 		"type":            "redirect_to_url",
 	}
 }
@@ -130,7 +130,7 @@ func (in *intent) renderLastError(w *world) any {
 	if in.LastError == nil {
 		return nil
 	}
-	o := object{
+	o := document{
 		"code":           in.LastError.Code,
 		"doc_url":        docURL(in.LastError.Code),
 		"message":        in.LastError.Message,
@@ -146,7 +146,7 @@ func (in *intent) renderLastError(w *world) any {
 	return o
 }
 
-func (s *Sim) getIntent(c *call) (object, *apiError) {
+func (s *Sim) getIntent(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	in, ok := c.world.Intents.get(id)
 	if !ok {

@@ -195,7 +195,7 @@ func (s *Sim) invoiceFailed(w *world, sub *subscription, inv *invoice, now time.
 	s.setStatus(w, sub, subPastDue, now)
 }
 
-func (s *Sim) getInvoice(c *call) (object, *apiError) {
+func (s *Sim) getInvoice(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	inv, ok := c.world.Invoices.get(id)
 	if !ok {
@@ -211,22 +211,22 @@ var invoiceListParams = listParams(schema{
 	"collection_method": elsewhere, "due_date": elsewhere,
 })
 
-func (s *Sim) listInvoices(c *call) (object, *apiError) {
+func (s *Sim) listInvoices(c *call) (document, *apiError) {
 	customer, subscription, status := c.params.str("customer"), c.params.str("subscription"), c.params.str("status")
-	return page(&c.world.Invoices, c.params, "/v1/invoices", "invoice", func(inv *invoice) bool {
+	return listPage(&c.world.Invoices, c.params, "/v1/invoices", "invoice", func(inv *invoice) bool {
 		return (customer == "" || inv.CustomerID == customer) && (subscription == "" || inv.SubscriptionID == subscription) &&
 			(status == "" || inv.Status == status)
-	}, func(inv *invoice) object { return inv.render(c.world) })
+	}, func(inv *invoice) document { return inv.render(c.world) })
 }
 
 // render shows every member of an invoice.
-func (inv *invoice) render(w *world) object {
+func (inv *invoice) render(w *world) document {
 	cu := w.Customers.byID[inv.CustomerID]
 	paid, remaining := int64(0), inv.amount()
 	if inv.Status == invoicePaid {
 		paid, remaining = remaining, 0
 	}
-	o := object{
+	o := document{
 		"id":                               inv.ID,
 		"object":                           "invoice",
 		"account_country":                  "FR",
@@ -241,7 +241,7 @@ func (inv *invoice) render(w *world) object {
 		"attempt_count":                    inv.Attempts,
 		"attempted":                        inv.Attempts > 0,
 		"auto_advance":                     inv.AutoAdvance,
-		"automatic_tax":                    object{"enabled": false, "liability": nil, "status": nil},
+		"automatic_tax":                    document{"enabled": false, "liability": nil, "status": nil},
 		"billing_reason":                   inv.Reason,
 		"charge":                           orNull(inv.ChargeID),
 		"collection_method":                "charge_automatically",
@@ -269,19 +269,19 @@ func (inv *invoice) render(w *world) object {
 		"from_invoice":                     nil,
 		"hosted_invoice_url":               nil,
 		"invoice_pdf":                      nil,
-		"issuer":                           object{"type": "self"},
+		"issuer":                           document{"type": "self"},
 		"last_finalization_error":          nil,
 		"latest_revision":                  nil,
 		"lines":                            inv.renderLines(),
 		"livemode":                         false,
-		"metadata":                         object{},
+		"metadata":                         document{},
 		"next_payment_attempt":             timeOrNull(inv.NextAttempt),
 		"number":                           orNull(inv.Number),
 		"on_behalf_of":                     nil,
 		"paid":                             inv.Status == invoicePaid,
 		"paid_out_of_band":                 inv.OutOfBand,
 		"payment_intent":                   orNull(inv.IntentID),
-		"payment_settings":                 object{"default_mandate": nil, "payment_method_options": nil, "payment_method_types": nil},
+		"payment_settings":                 document{"default_mandate": nil, "payment_method_options": nil, "payment_method_types": nil},
 		"period_end":                       inv.PeriodEnd,
 		"period_start":                     inv.PeriodStart,
 		"post_payment_credit_notes_amount": 0,
@@ -295,12 +295,12 @@ func (inv *invoice) render(w *world) object {
 		"starting_balance":                 0,
 		"statement_descriptor":             nil,
 		"status":                           inv.Status,
-		"status_transitions": object{
+		"status_transitions": document{
 			"finalized_at": timeOrNull(inv.FinalizedAt), "marked_uncollectible_at": timeOrNull(inv.GivenUpAt),
 			"paid_at": timeOrNull(inv.PaidAt), "voided_at": timeOrNull(inv.VoidedAt),
 		},
 		"subscription":           inv.SubscriptionID,
-		"subscription_details":   object{"metadata": orEmpty(inv.Metadata)},
+		"subscription_details":   document{"metadata": orEmpty(inv.Metadata)},
 		"subtotal":               inv.amount(),
 		"subtotal_excluding_tax": inv.amount(),
 		"tax":                    nil,
@@ -320,20 +320,20 @@ func (inv *invoice) render(w *world) object {
 	return o
 }
 
-func (inv *invoice) renderLines() object {
+func (inv *invoice) renderLines() document {
 	shown := formatAmount("en", inv.Item.UnitAmount, inv.Item.Currency)
-	line := object{
+	line := document{
 		"id": inv.LineID, "object": "line_item", "amount": inv.amount(), "amount_excluding_tax": inv.amount(),
 		"currency":         inv.Item.Currency,
 		"description":      fmt.Sprintf("%d × %s (at %s / month)", inv.Item.Quantity, inv.Item.Name, shown),
 		"discount_amounts": []any{}, "discountable": true, "discounts": []any{}, "invoice": inv.ID, "livemode": false,
-		"metadata": orEmpty(inv.Metadata), "period": object{"end": inv.LineEnd, "start": inv.LineStart},
+		"metadata": orEmpty(inv.Metadata), "period": document{"end": inv.LineEnd, "start": inv.LineStart},
 		"plan": inv.Item.renderPlan(), "price": inv.Item.renderPrice(), "proration": false,
-		"proration_details": object{"credited_items": nil}, "quantity": inv.Item.Quantity,
+		"proration_details": document{"credited_items": nil}, "quantity": inv.Item.Quantity,
 		"subscription": inv.SubscriptionID, "subscription_item": inv.SubscriptionItemID, "tax_amounts": []any{},
 		"tax_rates": []any{}, "type": "subscription", "unit_amount_excluding_tax": fmt.Sprint(inv.Item.UnitAmount),
 	}
-	return object{
+	return document{
 		"object": "list", "data": []any{line}, "has_more": false, "total_count": 1, "url": "/v1/invoices/" + inv.ID + "/lines",
 	}
 }

@@ -25,9 +25,9 @@ func listParams(own schema) schema {
 	return s
 }
 
-// page answers a list: newest first, ten unless told otherwise, from a cursor on. kind names the objects in
+// listPage answers a list: newest first, ten unless told otherwise, from a cursor on. kind names the objects in
 // the error about an unknown cursor.
-func page[T record](t *table[T], p params, url, kind string, keep func(T) bool, render func(T) object) (object, *apiError) {
+func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bool, render func(T) document) (document, *apiError) {
 	limit := 10
 	if n, ok := p.num("limit"); ok {
 		limit = int(n)
@@ -69,7 +69,7 @@ func page[T record](t *table[T], p params, url, kind string, keep func(T) bool, 
 	if step > 0 {
 		slices.Reverse(data)
 	}
-	return object{"object": "list", "url": url, "has_more": more, "data": data}, nil
+	return document{"object": "list", "url": url, "has_more": more, "data": data}, nil
 }
 
 // index finds a row's place: a binary search to its second, then a few steps.
@@ -89,16 +89,16 @@ func (t *table[T]) index(id string) int {
 	return i
 }
 
-// listEndpoints are lists that nobody pages through yet: they tell a key what it may read.
-func (s *Sim) listEndpoints() []endpoint {
+// listRoutes are lists that nobody pages through yet: they tell a key what it may read.
+func (s *Sim) listRoutes() []route {
 	plain := listParams(nil)
-	return []endpoint{
-		{"GET /v1/payment_intents", "payment_intent", true, plain, func(c *call) (object, *apiError) {
-			return page(&c.world.Intents, c.params, "/v1/payment_intents", "payment_intent", all[*intent],
-				func(in *intent) object { return in.render(c.world) })
+	return []route{
+		{"GET /v1/payment_intents", "payment_intent", true, plain, func(c *call) (document, *apiError) {
+			return listPage(&c.world.Intents, c.params, "/v1/payment_intents", "payment_intent", all[*intent],
+				func(in *intent) document { return in.render(c.world) })
 		}},
-		{"GET /v1/customers", "customer", true, plain, func(c *call) (object, *apiError) {
-			return page(&c.world.Customers, c.params, "/v1/customers", "customer", all[*customer], (*customer).render)
+		{"GET /v1/customers", "customer", true, plain, func(c *call) (document, *apiError) {
+			return listPage(&c.world.Customers, c.params, "/v1/customers", "customer", all[*customer], (*customer).render)
 		}},
 	}
 }

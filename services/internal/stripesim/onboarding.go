@@ -46,15 +46,15 @@ var accountLinkParams = schema{
 	"collect":     elsewhere, "collection_options": elsewhere,
 }
 
-func (s *Sim) connectEndpoints() []endpoint {
-	return []endpoint{
+func (s *Sim) accountRoutes() []route {
+	return []route{
 		{"POST /v1/accounts", "account", false, accountCreateParams, s.createAccount},
 		{"GET /v1/accounts/{id}", "account", false, expandOnly, s.getAccount},
 		{"POST /v1/account_links", "account_link", false, accountLinkParams, s.createAccountLink},
 	}
 }
 
-func (s *Sim) createAccountLink(c *call) (object, *apiError) {
+func (s *Sim) createAccountLink(c *call) (document, *apiError) {
 	id := c.params.str("account")
 	w := s.accessible(id)
 	if c.world.Connected || w == nil || w == s.platform {
@@ -74,7 +74,7 @@ func (s *Sim) createAccountLink(c *call) (object, *apiError) {
 	}
 	w.Onboarding.Links = append(w.Onboarding.Links, link)
 	s.changed = true
-	return object{
+	return document{
 		"object": "account_link", "created": c.now.Unix(), "expires_at": link.Expires,
 		"url": c.baseURL + "/onboarding/" + w.ID + "/" + link.Token,
 	}, nil

@@ -50,8 +50,8 @@ type payout struct {
 func (p *payout) key() (string, int64) { return p.ID, p.Created }
 
 // render shows every member of a payout.
-func (p *payout) render() object {
-	o := object{
+func (p *payout) render() document {
+	o := document{
 		"id":                          p.ID,
 		"object":                      "payout",
 		"amount":                      p.Amount,
@@ -66,7 +66,7 @@ func (p *payout) render() object {
 		"failure_code":                orNull(p.FailureCode),
 		"failure_message":             nil,
 		"livemode":                    false,
-		"metadata":                    object{},
+		"metadata":                    document{},
 		"method":                      "standard",
 		"original_payout":             nil,
 		"reconciliation_status":       p.Reconciliation,
@@ -93,7 +93,7 @@ func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balance
 		Amount: amount, Currency: currency, Automatic: automatic, Status: payoutPending, Reconciliation: reconciliationNone,
 		BankAccountSuffix: w.ID[len("acct_"):],
 	}
-	own := w.addPayoutMove(p, "payout", "payout", -amount, now)
+	own := w.addPayoutTransaction(p, "payout", "payout", -amount, now)
 	p.BalanceID = own.ID
 	if automatic && w.PayoutFee > 0 {
 		own.Fees = []feeDetail{{Amount: w.PayoutFee, Type: "stripe_fee", Description: "Payout fee"}}
@@ -114,8 +114,8 @@ func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balance
 	return p
 }
 
-// addPayoutMove adds a balance transaction of a payout's; it is available at once.
-func (w *world) addPayoutMove(p *payout, kind, category string, amount int64, now time.Time) *balanceTxn {
+// addPayoutTransaction adds a balance transaction of a payout's; it is available at once.
+func (w *world) addPayoutTransaction(p *payout, kind, category string, amount int64, now time.Time) *balanceTxn {
 	b := &balanceTxn{
 		ID: newID("txn_1", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: kind, Category: category,
 		Amount: amount, Currency: p.Currency, Description: "STRIPE PAYOUT", SourceID: p.ID,
@@ -126,7 +126,7 @@ func (w *world) addPayoutMove(p *payout, kind, category string, amount int64, no
 
 // advancePayout moves a payout on, if it is still in a state that leads there.
 func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
-	before := object{"status": p.Status}
+	before := document{"status": p.Status}
 	switch {
 	case kind == duePayoutSubmitted && p.Status == payoutPending:
 		p.Status = payoutInTransit
@@ -144,14 +144,14 @@ func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 // endPayout takes the money of a payout back into the balance, where the next automatic one finds it.
 func (s *Sim) endPayout(w *world, p *payout, status, kind, code string, now time.Time) {
 	p.Status, p.FailureCode = status, code
-	p.FailureBalanceID = w.addPayoutMove(p, kind, "payout_reversal", p.Amount, now).ID
+	p.FailureBalanceID = w.addPayoutTransaction(p, kind, "payout_reversal", p.Amount, now).ID
 	if p.Automatic {
 		p.Reconciliation = reconciliationCompleted
 	}
 	s.emit(w, "payout."+status, p.render(), nil, request{}, now)
 }
 
-func (s *Sim) getPayout(c *call) (object, *apiError) {
+func (s *Sim) getPayout(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	p, ok := c.world.Payouts.get(id)
 	if !ok {
@@ -166,12 +166,12 @@ var payoutListParams = listParams(schema{
 	"destination":  elsewhere,
 })
 
-func (s *Sim) listPayouts(c *call) (object, *apiError) {
+func (s *Sim) listPayouts(c *call) (document, *apiError) {
 	status, arrival := c.params.str("status"), everything
 	if a, ok := c.params["arrival_date"].(span); ok {
 		arrival = a
 	}
-	return page(&c.world.Payouts, c.params, "/v1/payouts", "payout", func(p *payout) bool {
+	return listPage(&c.world.Payouts, c.params, "/v1/payouts", "payout", func(p *payout) bool {
 		return (status == "" || p.Status == status) && p.ArrivalDate >= arrival.from && p.ArrivalDate <= arrival.to
 	}, (*payout).render)
 }

@@ -28,7 +28,7 @@ type portalSession struct {
 
 func (p *portalSession) key() (string, int64) { return p.ID, p.Created }
 
-func (s *Sim) createPortalSession(c *call) (object, *apiError) {
+func (s *Sim) createPortalSession(c *call) (document, *apiError) {
 	p := c.params
 	cu, ok := c.world.Customers.get(p.str("customer"))
 	if !ok {
@@ -43,7 +43,7 @@ func (s *Sim) createPortalSession(c *call) (object, *apiError) {
 	ps.URL = c.baseURL + "/portal/" + ps.ID
 	c.world.PortalSessions.add(ps)
 	s.changed = true
-	return object{
+	return document{
 		"id": ps.ID, "object": "billing_portal.session", "configuration": "bpc_1SimulatedDefaultConfigura",
 		"created": ps.Created, "customer": ps.CustomerID, "flow": nil, "livemode": false, "locale": orNull(ps.Locale),
 		"on_behalf_of": nil, "return_url": orNull(ps.ReturnURL), "url": ps.URL,
@@ -59,7 +59,7 @@ func (s *Sim) CancelInPortal(subscriptionID string) error {
 	if err != nil || sub.CancelAtPeriodEnd {
 		return err
 	}
-	previous := object{}
+	previous := document{}
 	sub.setCancelAtPeriodEnd(true, previous, now)
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, pageRequest(), now)
 	return nil
@@ -89,7 +89,7 @@ func (s *Sim) SetCard(subscriptionID string, card Card) error {
 func (s *Sim) setMethod(w *world, sub *subscription, m *paymentMethod, now time.Time) {
 	m.ID, m.Created = newID("pm_1", 23), now.Unix()
 	w.PaymentMethods.add(m)
-	previous := object{"default_payment_method": orNull(sub.MethodID)}
+	previous := document{"default_payment_method": orNull(sub.MethodID)}
 	sub.MethodID = m.ID
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, pageRequest(), now)
 }

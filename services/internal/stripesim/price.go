@@ -26,7 +26,7 @@ func (r *recurrence) render() any {
 	if r == nil {
 		return nil
 	}
-	return object{
+	return document{
 		"aggregate_usage": nil, "interval": "month", "interval_count": r.Months, "meter": nil, "trial_period_days": nil,
 		"usage_type": "licensed",
 	}
@@ -43,28 +43,28 @@ func (r *recurrence) after(anchor int64, periods int) int64 {
 }
 
 // renderPrice shows every member of the price that price_data made.
-func (i lineItem) renderPrice() object {
+func (i lineItem) renderPrice() document {
 	kind := "one_time"
 	if i.Recurring != nil {
 		kind = "recurring"
 	}
-	return object{
+	return document{
 		"id": i.PriceID, "object": "price",
 		"active":         false, // a price made for one session is not for reuse
 		"billing_scheme": "per_unit", "created": i.Created, "currency": i.Currency, "custom_unit_amount": nil,
-		"livemode": false, "lookup_key": nil, "metadata": object{}, "nickname": nil, "product": i.ProductID,
+		"livemode": false, "lookup_key": nil, "metadata": document{}, "nickname": nil, "product": i.ProductID,
 		"recurring": i.Recurring.render(), "tax_behavior": i.TaxBehavior, "tiers_mode": nil, "transform_quantity": nil,
 		"type": kind, "unit_amount": i.UnitAmount, "unit_amount_decimal": strconv.FormatInt(i.UnitAmount, 10),
 	}
 }
 
 // renderPlan shows the same price in the older form that subscriptions and invoices still carry.
-func (i lineItem) renderPlan() object {
-	return object{
+func (i lineItem) renderPlan() document {
+	return document{
 		"id": i.PriceID, "object": "plan",
 		"active": false, "aggregate_usage": nil, "amount": i.UnitAmount, "amount_decimal": strconv.FormatInt(i.UnitAmount, 10),
 		"billing_scheme": "per_unit", "created": i.Created, "currency": i.Currency, "interval": "month",
-		"interval_count": i.Recurring.Months, "livemode": false, "metadata": object{}, "meter": nil, "nickname": nil,
+		"interval_count": i.Recurring.Months, "livemode": false, "metadata": document{}, "meter": nil, "nickname": nil,
 		"product": i.ProductID, "tiers_mode": nil, "transform_usage": nil, "trial_period_days": nil, "usage_type": "licensed",
 	}
 }
@@ -104,8 +104,8 @@ func newLineItem(p params, now time.Time) lineItem {
 
 func (i lineItem) amount() int64 { return i.UnitAmount * i.Quantity }
 
-func (i lineItem) render() object {
-	return object{
+func (i lineItem) render() document {
+	return document{
 		"id": i.ID, "object": "item",
 		"amount_discount": 0, "amount_subtotal": i.amount(), "amount_tax": 0, "amount_total": i.amount(),
 		"currency": i.Currency, "description": i.Name, "quantity": i.Quantity,

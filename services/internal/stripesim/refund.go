@@ -34,9 +34,9 @@ type refund struct {
 func (r *refund) key() (string, int64) { return r.ID, r.Created }
 
 // render shows what Stripe shows: a failure's members only where there is one.
-func (r *refund) render(w *world) object {
+func (r *refund) render(w *world) document {
 	ch := w.Charges.byID[r.ChargeID]
-	o := object{
+	o := document{
 		"id":                       r.ID,
 		"object":                   "refund",
 		"amount":                   r.Amount,
@@ -53,8 +53,8 @@ func (r *refund) render(w *world) object {
 		"transfer_reversal":        nil,
 	}
 	if !ch.isDebit() {
-		o["destination_details"] = object{
-			"card": object{"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
+		o["destination_details"] = document{
+			"card": document{"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
 			"type": "card",
 		}
 	}
@@ -81,7 +81,7 @@ var refundCreateParams = schema{
 	"refund_application_fee": elsewhere, "reverse_transfer": elsewhere,
 }
 
-func (s *Sim) createRefund(c *call) (object, *apiError) {
+func (s *Sim) createRefund(c *call) (document, *apiError) {
 	ch, err := c.world.refundedCharge(c.params)
 	if err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, me
 	before := ch.Refunded
 	ch.Refunded += amount
 	s.emit(w, "refund.created", r.render(w), nil, by, now)
-	s.emit(w, "charge.refunded", ch.render(), object{"amount_refunded": before}, by, now)
+	s.emit(w, "charge.refunded", ch.render(), document{"amount_refunded": before}, by, now)
 	s.lowerWarnings(w, ch, now)
 	return r, nil
 }
@@ -169,7 +169,7 @@ func (w *world) payRefund(r *refund, now time.Time) {
 	if ch.isDebit() {
 		kind = "payment_refund"
 	}
-	amount, currency, rate := w.goesBack(ch, -r.Amount)
+	amount, currency, rate := w.returnedAmount(ch, -r.Amount)
 	b := &balanceTxn{
 		ID: newID("txn_3", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: kind, Category: "refund",
 		Amount: amount, Currency: currency, Rate: rate, Description: "REFUND FOR CHARGE", SourceID: r.ID,
@@ -188,13 +188,13 @@ func (w *world) payRefund(r *refund, now time.Time) {
 }
 
 // tellRefund announces a refund that changed.
-func (s *Sim) tellRefund(w *world, r *refund, previous object, now time.Time, kinds ...string) {
+func (s *Sim) tellRefund(w *world, r *refund, previous document, now time.Time, kinds ...string) {
 	for _, kind := range append(kinds, "charge.refund.updated", "refund.updated") {
 		s.emit(w, kind, r.render(w), previous, request{}, now)
 	}
 }
 
-func (s *Sim) getRefund(c *call) (object, *apiError) {
+func (s *Sim) getRefund(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	r, ok := c.world.Refunds.get(id)
 	if !ok {
@@ -219,13 +219,13 @@ func (w *world) ofPayment(p params) (func(charge string) bool, *apiError) {
 	}, nil
 }
 
-func (s *Sim) listRefunds(c *call) (object, *apiError) {
+func (s *Sim) listRefunds(c *call) (document, *apiError) {
 	keep, err := c.world.ofPayment(c.params)
 	if err != nil {
 		return nil, err
 	}
-	return page(&c.world.Refunds, c.params, "/v1/refunds", "refund", func(r *refund) bool { return keep(r.ChargeID) },
-		func(r *refund) object { return r.render(c.world) })
+	return listPage(&c.world.Refunds, c.params, "/v1/refunds", "refund", func(r *refund) bool { return keep(r.ChargeID) },
+		func(r *refund) document { return r.render(c.world) })
 }
 
 // Refund is a read-only copy of a refund; the amount is in minor units.
@@ -281,7 +281,7 @@ func (s *Sim) FailRefund(id, reason string) error {
 		if r.Status != refundPending && r.Status != refundSucceeded {
 			return fmt.Errorf("stripesim: the refund %s is %s", id, r.Status)
 		}
-		before := object{"status": r.Status}
+		before := document{"status": r.Status}
 		if gone, ok := w.Balance.get(r.BalanceID); ok {
 			b := &balanceTxn{
 				ID: newID("txn_3", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: "refund_failure", Category: "refund_failure",
@@ -311,7 +311,7 @@ func (s *Sim) SetLowBalance(account string, low bool) error {
 	for _, r := range slices.Clone(w.Refunds.rows) {
 		if !low && r.Status == refundPending {
 			w.payRefund(r, now)
-			s.tellRefund(w, r, object{"balance_transaction": nil, "status": refundPending}, now)
+			s.tellRefund(w, r, document{"balance_transaction": nil, "status": refundPending}, now)
 		}
 	}
 	return nil

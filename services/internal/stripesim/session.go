@@ -91,7 +91,7 @@ func (se *session) paymentStatus() string {
 }
 
 // createSession opens a session. The parameters passed their schema.
-func (s *Sim) createSession(c *call) (object, *apiError) {
+func (s *Sim) createSession(c *call) (document, *apiError) {
 	p := c.params
 	if err := checkSession(p, c.now); err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (c *call) session() (*session, *apiError) {
 	return se, nil
 }
 
-func (s *Sim) getSession(c *call) (object, *apiError) {
+func (s *Sim) getSession(c *call) (document, *apiError) {
 	se, err := c.session()
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (s *Sim) getSession(c *call) (object, *apiError) {
 	return se.render(), nil
 }
 
-func (s *Sim) getSessionItems(c *call) (object, *apiError) {
+func (s *Sim) getSessionItems(c *call) (document, *apiError) {
 	se, err := c.session()
 	if err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (s *Sim) getSessionItems(c *call) (object, *apiError) {
 	return se.renderItems(), nil
 }
 
-func (s *Sim) expireSessionCall(c *call) (object, *apiError) {
+func (s *Sim) expireSessionCall(c *call) (document, *apiError) {
 	se, err := c.session()
 	if err != nil {
 		return nil, err
@@ -212,9 +212,9 @@ var sessionListParams = listParams(schema{
 	"customer":       elsewhere, "customer_details": elsewhere, "payment_link": elsewhere, "subscription": elsewhere,
 })
 
-func (s *Sim) listSessions(c *call) (object, *apiError) {
+func (s *Sim) listSessions(c *call) (document, *apiError) {
 	intent, status := c.params.str("payment_intent"), c.params.str("status")
-	return page(&c.world.Sessions, c.params, "/v1/checkout/sessions", "checkout.session", func(se *session) bool {
+	return listPage(&c.world.Sessions, c.params, "/v1/checkout/sessions", "checkout.session", func(se *session) bool {
 		return (intent == "" || se.IntentID == intent) && (status == "" || se.Status == status)
 	}, (*session).render)
 }

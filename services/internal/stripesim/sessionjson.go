@@ -1,24 +1,24 @@
 package stripesim
 
-func (se *session) renderItems() object {
+func (se *session) renderItems() document {
 	data := make([]any, len(se.Items))
 	for i, item := range se.Items {
 		data[i] = item.render()
 	}
-	return object{"object": "list", "data": data, "has_more": false, "url": "/v1/checkout/sessions/" + se.ID + "/line_items"}
+	return document{"object": "list", "data": data, "has_more": false, "url": "/v1/checkout/sessions/" + se.ID + "/line_items"}
 }
 
 // render shows every member of a Checkout Session.
-func (se *session) render() object {
+func (se *session) render() document {
 	amount := se.amount()
-	o := object{
+	o := document{
 		"id":                         se.ID,
 		"object":                     "checkout.session",
 		"after_expiration":           se.Recovery.render(),
 		"allow_promotion_codes":      se.PromotionCodes,
 		"amount_subtotal":            amount,
 		"amount_total":               amount,
-		"automatic_tax":              object{"enabled": false, "liability": nil, "status": nil},
+		"automatic_tax":              document{"enabled": false, "liability": nil, "status": nil},
 		"billing_address_collection": orNull(se.BillingAddress),
 		"cancel_url":                 orNull(se.CancelURL),
 		"client_reference_id":        orNull(se.ClientReferenceID),
@@ -29,7 +29,7 @@ func (se *session) render() object {
 		"currency":                   se.Currency,
 		"currency_conversion":        se.renderConversion(),
 		"custom_fields":              []any{},
-		"custom_text": object{
+		"custom_text": document{
 			"after_submit":                message(se.AfterSubmitText),
 			"shipping_address":            nil,
 			"submit":                      message(se.SubmitText),
@@ -41,11 +41,11 @@ func (se *session) render() object {
 		"customer_email":    orNull(se.CustomerEmail),
 		"expires_at":        se.ExpiresAt,
 		"invoice":           nil,
-		"invoice_creation": object{
+		"invoice_creation": document{
 			"enabled": false,
-			"invoice_data": object{
+			"invoice_data": document{
 				"account_tax_ids": nil, "custom_fields": nil, "description": nil, "footer": nil, "issuer": nil,
-				"metadata": object{}, "rendering_options": nil,
+				"metadata": document{}, "rendering_options": nil,
 			},
 		},
 		"livemode":                             false,
@@ -59,7 +59,7 @@ func (se *session) render() object {
 		"payment_method_options":               se.methodOptions(),
 		"payment_method_types":                 se.methodTypes(),
 		"payment_status":                       se.paymentStatus(),
-		"phone_number_collection":              object{"enabled": se.PhoneNumber},
+		"phone_number_collection":              document{"enabled": se.PhoneNumber},
 		"recovered_from":                       orNull(se.RecoveredFrom),
 		"saved_payment_method_options":         nil,
 		"setup_intent":                         nil,
@@ -71,7 +71,7 @@ func (se *session) render() object {
 		"submit_type":                          orNull(se.SubmitType),
 		"subscription":                         nil,
 		"success_url":                          se.SuccessURL,
-		"total_details":                        object{"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+		"total_details":                        document{"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
 		"ui_mode":                              "hosted",
 		"url":                                  nil,
 	}
@@ -83,7 +83,7 @@ func (se *session) render() object {
 	}
 	if len(se.MethodTypes) == 0 {
 		// Which methods the account's default configuration offered; its id is the same for every session.
-		o["payment_method_configuration_details"] = object{"id": "pmc_1SimulatedDefaultConfigura", "parent": nil}
+		o["payment_method_configuration_details"] = document{"id": "pmc_1SimulatedDefaultConfigura", "parent": nil}
 	}
 	return o
 }
@@ -95,10 +95,10 @@ func (se *session) methodTypes() []string {
 	return se.Offered
 }
 
-func (se *session) methodOptions() object {
-	o := object{"card": object{"request_three_d_secure": "automatic"}}
+func (se *session) methodOptions() document {
+	o := document{"card": document{"request_three_d_secure": "automatic"}}
 	if se.offers(debitMethod) {
-		o[debitMethod] = object{}
+		o[debitMethod] = document{}
 	}
 	return o
 }
@@ -106,12 +106,12 @@ func (se *session) methodOptions() object {
 func (se *session) customerDetails() any {
 	switch {
 	case se.Donor != nil:
-		return object{
+		return document{
 			"address": se.Donor.address(), "email": se.Donor.Email, "name": se.Donor.Name, "phone": nil,
 			"tax_exempt": "none", "tax_ids": []any{},
 		}
 	case se.CustomerEmail != "":
-		return object{
+		return document{
 			"address": nil, "email": se.CustomerEmail, "name": nil, "phone": nil, "tax_exempt": "none", "tax_ids": nil,
 		}
 	}
@@ -122,5 +122,5 @@ func message(text string) any {
 	if text == "" {
 		return nil
 	}
-	return object{"message": text}
+	return document{"message": text}
 }

@@ -28,11 +28,11 @@ func (r *recovery) render() any {
 	if r == nil {
 		return nil
 	}
-	o := object{"allow_promotion_codes": r.PromotionCodes, "enabled": true, "expires_at": nil, "url": nil}
+	o := document{"allow_promotion_codes": r.PromotionCodes, "enabled": true, "expires_at": nil, "url": nil}
 	if r.URL != "" {
 		o["url"], o["expires_at"] = r.URL, r.ExpiresAt
 	}
-	return object{"recovery": o}
+	return document{"recovery": o}
 }
 
 // Recover opens a new session out of an expired one, as its recovery URL does each time that somebody goes

@@ -77,7 +77,7 @@ type Sim struct {
 	recent   []time.Time // of the last second, while there is a limit
 	limited  int         // requests that the limit refused
 
-	hooks     *dispatcher
+	dispatcher     *dispatcher
 	handler   http.Handler
 	wake      chan struct{} // the agenda may have a new first item
 	dirty     chan struct{} // the state must be saved
@@ -114,7 +114,7 @@ func New(cfg Config) (*Sim, error) {
 		stop:   make(chan struct{}),
 	}
 	s.platform = newWorld(newID("acct_", 16), false, s.clock.Now())
-	s.hooks = newDispatcher(s, cfg.Endpoints)
+	s.dispatcher = newDispatcher(s, cfg.Endpoints)
 	if cfg.StatePath != "" {
 		if err := s.load(); err != nil {
 			return nil, fmt.Errorf("stripesim: load %s: %w", cfg.StatePath, err)
@@ -122,10 +122,10 @@ func New(cfg Config) (*Sim, error) {
 	}
 	s.worlds[s.platform.ID] = s.platform
 	s.handler = s.routes()
-	s.unsub = s.clock.subscribe(s.clockMoved)
+	s.unsub = s.clock.subscribe(s.clockChanged)
 	s.running.Go(s.runAgenda)
 	s.running.Go(s.runSaver)
-	s.hooks.start()
+	s.dispatcher.start()
 	return s, nil
 }
 
@@ -140,7 +140,7 @@ func (s *Sim) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() {
 		s.unsub()
 		close(s.stop)
-		err = s.hooks.close(ctx)
+		err = s.dispatcher.close(ctx)
 		s.running.Wait()
 		if s.cfg.StatePath != "" {
 			if saveErr := s.save(); saveErr != nil {
@@ -172,7 +172,7 @@ func (s *Sim) Account() string {
 // SetEndpoints replaces the webhook endpoints. The first one of a kind (platform, Connect) stays the same
 // endpoint under a new URL and secret, as if it had been edited: what waits for it goes there. So does the
 // second, and so on. Deliveries of an endpoint that is gone wait until there is one in its place again.
-func (s *Sim) SetEndpoints(endpoints []Endpoint) { s.hooks.setEndpoints(endpoints) }
+func (s *Sim) SetEndpoints(endpoints []Endpoint) { s.dispatcher.setEndpoints(endpoints) }
 
 // world returns the account's world, the platform's for "", nil when it is not registered.
 func (s *Sim) world(account string) *world {
@@ -199,7 +199,7 @@ func (s *Sim) unlock() {
 				s.cfg.OnEvent(e.Type, e.payload)
 			}
 		}
-		s.hooks.enqueue(s.outbox)
+		s.dispatcher.enqueue(s.outbox)
 		s.outbox = nil
 	}
 	if s.changed {

@@ -105,7 +105,7 @@ func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by reques
 func (s *Sim) activate(w *world, sub *subscription, m *paymentMethod, by request, now time.Time) {
 	sub.Status, sub.MethodID = subActive, m.ID
 	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
-	s.emit(w, "customer.subscription.updated", sub.render(), object{"default_payment_method": nil, "status": subIncomplete}, by, now)
+	s.emit(w, "customer.subscription.updated", sub.render(), document{"default_payment_method": nil, "status": subIncomplete}, by, now)
 }
 
 // expireSubscription gives up a subscription whose first payment did not come.
@@ -116,7 +116,7 @@ func (s *Sim) expireSubscription(w *world, sub *subscription, now time.Time) {
 	}
 	sub.Status, sub.EndedAt = subIncompleteExpired, now.Unix()
 	inv.Status, inv.VoidedAt, inv.AutoAdvance = invoiceVoid, now.Unix(), false
-	s.emit(w, "customer.subscription.updated", sub.render(), object{"status": subIncomplete}, request{}, now)
+	s.emit(w, "customer.subscription.updated", sub.render(), document{"status": subIncomplete}, request{}, now)
 	s.emit(w, "invoice.voided", inv.render(w), nil, request{}, now)
 }
 
@@ -131,7 +131,7 @@ func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
 		return
 	}
 	s.resumeOnTime(w, sub, now)
-	previous := object{
+	previous := document{
 		"current_period_end": sub.End, "current_period_start": sub.Start, "latest_invoice": sub.LatestInvoiceID,
 	}
 	sub.Periods++
@@ -165,7 +165,7 @@ func (s *Sim) setStatus(w *world, sub *subscription, status string, now time.Tim
 	if sub.Status == status {
 		return
 	}
-	previous := object{"status": sub.Status}
+	previous := document{"status": sub.Status}
 	sub.Status = status
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, request{}, now)
 }
@@ -179,7 +179,7 @@ func (c *call) subscription() (*subscription, *apiError) {
 	return sub, nil
 }
 
-func (s *Sim) getSubscription(c *call) (object, *apiError) {
+func (s *Sim) getSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (s *Sim) getSubscription(c *call) (object, *apiError) {
 }
 
 // cancelSubscription is DELETE: now, and for ever.
-func (s *Sim) cancelSubscription(c *call) (object, *apiError) {
+func (s *Sim) cancelSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err == nil && sub.ended() {
 		err = noSuch(http.StatusNotFound, "subscription", sub.ID, "id")
@@ -208,9 +208,9 @@ var subscriptionListParams = listParams(schema{
 })
 
 // listSubscriptions leaves out those that ended, unless they are asked for.
-func (s *Sim) listSubscriptions(c *call) (object, *apiError) {
+func (s *Sim) listSubscriptions(c *call) (document, *apiError) {
 	status := c.params.str("status")
-	return page(&c.world.Subscriptions, c.params, "/v1/subscriptions", "subscription", func(sub *subscription) bool {
+	return listPage(&c.world.Subscriptions, c.params, "/v1/subscriptions", "subscription", func(sub *subscription) bool {
 		switch status {
 		case "":
 			return !sub.ended()
@@ -255,7 +255,7 @@ var subscriptionUpdateParams = schema{
 }
 
 // updateSubscription changes the price of what comes next, and whether the subscription ends with its period.
-func (s *Sim) updateSubscription(c *call) (object, *apiError) {
+func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err != nil {
 		return nil, err
@@ -267,7 +267,7 @@ func (s *Sim) updateSubscription(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	previous := object{}
+	previous := document{}
 	if item != nil {
 		previous["items"], previous["plan"] = sub.renderItems(), sub.Item.renderPlan()
 		sub.Item = *item
@@ -282,7 +282,7 @@ func (s *Sim) updateSubscription(c *call) (object, *apiError) {
 }
 
 // setCancelAtPeriodEnd notes in previous what it changes.
-func (sub *subscription) setCancelAtPeriodEnd(cancel bool, previous object, now time.Time) {
+func (sub *subscription) setCancelAtPeriodEnd(cancel bool, previous document, now time.Time) {
 	o := sub.render()
 	for _, name := range []string{"cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_details"} {
 		previous[name] = o[name]
@@ -337,9 +337,9 @@ func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 	return &next, nil
 }
 
-// subscriptionEndpoints are the calls about subscriptions and what belongs to them.
-func (s *Sim) subscriptionEndpoints() []endpoint {
-	return []endpoint{
+// subscriptionRoutes are the calls about subscriptions and what belongs to them.
+func (s *Sim) subscriptionRoutes() []route {
+	return []route{
 		{"GET /v1/subscriptions", "subscription", true, subscriptionListParams, s.listSubscriptions},
 		{"GET /v1/subscriptions/{id}", "subscription", false, expandOnly, s.getSubscription},
 		{"POST /v1/subscriptions/{id}", "subscription", false, subscriptionUpdateParams, s.updateSubscription},
@@ -351,8 +351,8 @@ func (s *Sim) subscriptionEndpoints() []endpoint {
 	}
 }
 
-// happenSubscription makes what is due of a subscription or an invoice happen.
-func (s *Sim) happenSubscription(w *world, d due, now time.Time) {
+// performSubscription makes what is due of a subscription or an invoice happen.
+func (s *Sim) performSubscription(w *world, d due, now time.Time) {
 	if inv, ok := w.Invoices.get(d.ID); ok {
 		switch d.Kind {
 		case dueInvoiceFinal:

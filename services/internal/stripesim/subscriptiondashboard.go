@@ -32,7 +32,7 @@ func (p *pause) render() any {
 	if p == nil {
 		return nil
 	}
-	return object{"behavior": string(p.Behavior), "resumes_at": timeOrNull(p.ResumesAt)}
+	return document{"behavior": string(p.Behavior), "resumes_at": timeOrNull(p.ResumesAt)}
 }
 
 // CancelAt has a subscription end at a time, as members choose in Stripe's dashboard; the zero time takes that back.
@@ -47,7 +47,7 @@ func (s *Sim) CancelAt(subscriptionID string, at time.Time) error {
 	if !at.IsZero() && !at.After(now) {
 		return fmt.Errorf("stripesim: %s is not in the future", at)
 	}
-	previous := object{}
+	previous := document{}
 	sub.setCancelAtPeriodEnd(false, previous, now)
 	if !at.IsZero() {
 		sub.CancelAt, sub.CanceledAt, sub.Reason = at.Unix(), now.Unix(), reasonRequested
@@ -81,7 +81,7 @@ func (s *Sim) setPause(subscriptionID string, next *pause) error {
 	if err != nil {
 		return err
 	}
-	previous := object{"pause_collection": sub.Pause.render()}
+	previous := document{"pause_collection": sub.Pause.render()}
 	sub.Pause = next
 	if next != nil && next.ResumesAt != 0 {
 		s.agenda.add(due{At: time.Unix(next.ResumesAt, 0), Kind: dueSubscriptionResume, Account: w.ID, ID: sub.ID})
@@ -102,7 +102,7 @@ func (s *Sim) resumeOnTime(w *world, sub *subscription, now time.Time) {
 	if sub.ended() || sub.Pause == nil || sub.Pause.ResumesAt == 0 || sub.Pause.ResumesAt > now.Unix() {
 		return
 	}
-	previous := object{"pause_collection": sub.Pause.render()}
+	previous := document{"pause_collection": sub.Pause.render()}
 	sub.Pause = nil
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, request{}, now)
 }

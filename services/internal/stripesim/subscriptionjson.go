@@ -5,24 +5,24 @@ import (
 )
 
 // render shows every member of a subscription.
-func (sub *subscription) render() object {
+func (sub *subscription) render() document {
 	cancelAt := timeOrNull(sub.CancelAt)
 	if sub.CancelAtPeriodEnd {
 		cancelAt = sub.End
 	}
-	return object{
+	return document{
 		"id":                                sub.ID,
 		"object":                            "subscription",
 		"application":                       nil,
 		"application_fee_percent":           nil,
-		"automatic_tax":                     object{"enabled": false, "liability": nil},
+		"automatic_tax":                     document{"enabled": false, "liability": nil},
 		"billing_cycle_anchor":              sub.Created,
 		"billing_cycle_anchor_config":       nil,
 		"billing_thresholds":                nil,
 		"cancel_at":                         cancelAt,
 		"cancel_at_period_end":              sub.CancelAtPeriodEnd,
 		"canceled_at":                       timeOrNull(sub.CanceledAt),
-		"cancellation_details":              object{"comment": nil, "feedback": nil, "reason": orNull(sub.Reason)},
+		"cancellation_details":              document{"comment": nil, "feedback": nil, "reason": orNull(sub.Reason)},
 		"collection_method":                 "charge_automatically",
 		"created":                           sub.Created,
 		"currency":                          sub.Item.Currency,
@@ -37,7 +37,7 @@ func (sub *subscription) render() object {
 		"discount":                          nil,
 		"discounts":                         []any{},
 		"ended_at":                          timeOrNull(sub.EndedAt),
-		"invoice_settings":                  object{"account_tax_ids": nil, "issuer": object{"type": "self"}},
+		"invoice_settings":                  document{"account_tax_ids": nil, "issuer": document{"type": "self"}},
 		"items":                             sub.renderItems(),
 		"latest_invoice":                    orNull(sub.LatestInvoiceID),
 		"livemode":                          false,
@@ -45,7 +45,7 @@ func (sub *subscription) render() object {
 		"next_pending_invoice_item_invoice": nil,
 		"on_behalf_of":                      nil,
 		"pause_collection":                  sub.Pause.render(),
-		"payment_settings": object{
+		"payment_settings": document{
 			"payment_method_options": nil, "payment_method_types": nil, "save_default_payment_method": "off",
 		},
 		"pending_invoice_item_interval": nil,
@@ -59,18 +59,18 @@ func (sub *subscription) render() object {
 		"test_clock":                    nil,
 		"transfer_data":                 nil,
 		"trial_end":                     nil,
-		"trial_settings":                object{"end_behavior": object{"missing_payment_method": "create_invoice"}},
+		"trial_settings":                document{"end_behavior": document{"missing_payment_method": "create_invoice"}},
 		"trial_start":                   nil,
 	}
 }
 
-func (sub *subscription) renderItems() object {
-	item := object{
+func (sub *subscription) renderItems() document {
+	item := document{
 		"id": sub.ItemID, "object": "subscription_item", "billing_thresholds": nil, "created": sub.Created,
-		"discounts": []any{}, "metadata": object{}, "plan": sub.Item.renderPlan(), "price": sub.Item.renderPrice(),
+		"discounts": []any{}, "metadata": document{}, "plan": sub.Item.renderPlan(), "price": sub.Item.renderPrice(),
 		"quantity": sub.Item.Quantity, "subscription": sub.ID, "tax_rates": []any{},
 	}
-	return object{
+	return document{
 		"object": "list", "data": []any{item}, "has_more": false, "total_count": 1,
 		"url": "/v1/subscription_items?subscription=" + sub.ID,
 	}

@@ -47,7 +47,7 @@ func checkRecurring(mode, name string, price params) *apiError {
 
 // renderSubscription changes what a session of a subscription shows: no payment intent, and what it made once it
 // is complete.
-func (se *session) renderSubscription(o object) {
+func (se *session) renderSubscription(o document) {
 	o["mode"], o["customer_creation"], o["payment_method_collection"] = modeSubscription, "always", "always"
 	o["payment_intent"], o["submit_type"], o["invoice_creation"] = nil, nil, nil
 	if se.Status == sessionComplete {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// hook is a webhook endpoint that was made through the API.
-type hook struct {
+// webhookEndpoint is a webhook endpoint that was made through the API.
+type webhookEndpoint struct {
 	ID          string            `json:"id"`
 	Created     int64             `json:"created"`
 	URL         string            `json:"url"`
@@ -21,20 +21,20 @@ type hook struct {
 	Metadata    map[string]string `json:"metadata"`
 }
 
-func (h *hook) key() (string, int64) { return h.ID, h.Created }
+func (h *webhookEndpoint) key() (string, int64) { return h.ID, h.Created }
 
 // render leaves the secret out: it is told once, at creation. Whether the endpoint is for connected accounts is
 // never told.
-func (h *hook) render() object {
+func (h *webhookEndpoint) render() document {
 	status := "enabled"
 	if h.Disabled {
 		status = "disabled"
 	}
-	metadata := object{}
+	metadata := document{}
 	for k, v := range h.Metadata {
 		metadata[k] = v
 	}
-	return object{
+	return document{
 		"id":             h.ID,
 		"object":         "webhook_endpoint",
 		"api_version":    orNull(h.APIVersion),
@@ -50,7 +50,7 @@ func (h *hook) render() object {
 }
 
 // endpoint is how the dispatcher sees it.
-func (h *hook) endpoint() Endpoint {
+func (h *webhookEndpoint) endpoint() Endpoint {
 	return Endpoint{URL: h.URL, Secret: h.Secret, Connect: h.Connect, Events: h.Events}
 }
 
@@ -97,35 +97,35 @@ func address(name string, f *form) (any, *apiError) {
 	return v, nil
 }
 
-func (s *Sim) hookEndpoints() []endpoint {
+func (s *Sim) webhookEndpointRoutes() []route {
 	const kind = "webhook_endpoint"
-	return []endpoint{
-		{"POST /v1/webhook_endpoints", kind, false, hookCreateParams, s.createHook},
-		{"GET /v1/webhook_endpoints", kind, true, hookListParams, s.listHooks},
-		{"GET /v1/webhook_endpoints/{id}", kind, false, expandOnly, s.getHook},
-		{"POST /v1/webhook_endpoints/{id}", kind, false, hookUpdateParams, s.updateHook},
-		{"DELETE /v1/webhook_endpoints/{id}", kind, false, noParams, s.deleteHook},
+	return []route{
+		{"POST /v1/webhook_endpoints", kind, false, hookCreateParams, s.createWebhookEndpoint},
+		{"GET /v1/webhook_endpoints", kind, true, hookListParams, s.listWebhookEndpoints},
+		{"GET /v1/webhook_endpoints/{id}", kind, false, expandOnly, s.getWebhookEndpoint},
+		{"POST /v1/webhook_endpoints/{id}", kind, false, hookUpdateParams, s.updateWebhookEndpoint},
+		{"DELETE /v1/webhook_endpoints/{id}", kind, false, noParams, s.deleteWebhookEndpoint},
 	}
 }
 
-func (s *Sim) createHook(c *call) (object, *apiError) {
+func (s *Sim) createWebhookEndpoint(c *call) (document, *apiError) {
 	p := c.params
-	h := &hook{
+	h := &webhookEndpoint{
 		ID: newID("we_1", 23), Created: c.now.Unix(), URL: p.str("url"), Secret: newID("whsec_", 32), Connect: p.flag("connect"),
 		APIVersion: p.str("api_version"), Events: p.strs("enabled_events"), Description: p.str("description"), Metadata: p.dict("metadata"),
 	}
 	c.world.Hooks.add(h)
-	s.hooksChanged()
+	s.webhookEndpointsChanged()
 	o := h.render()
 	o["secret"] = h.Secret
 	return o, nil
 }
 
-func (s *Sim) listHooks(c *call) (object, *apiError) {
-	return page(&c.world.Hooks, c.params, "/v1/webhook_endpoints", "webhook endpoint", all[*hook], (*hook).render)
+func (s *Sim) listWebhookEndpoints(c *call) (document, *apiError) {
+	return listPage(&c.world.Hooks, c.params, "/v1/webhook_endpoints", "webhook endpoint", all[*webhookEndpoint], (*webhookEndpoint).render)
 }
 
-func (s *Sim) hook(c *call) (*hook, *apiError) {
+func (s *Sim) findWebhookEndpoint(c *call) (*webhookEndpoint, *apiError) {
 	id := c.http.PathValue("id")
 	h, ok := c.world.Hooks.get(id)
 	if !ok {
@@ -134,16 +134,16 @@ func (s *Sim) hook(c *call) (*hook, *apiError) {
 	return h, nil
 }
 
-func (s *Sim) getHook(c *call) (object, *apiError) {
-	h, err := s.hook(c)
+func (s *Sim) getWebhookEndpoint(c *call) (document, *apiError) {
+	h, err := s.findWebhookEndpoint(c)
 	if err != nil {
 		return nil, err
 	}
 	return h.render(), nil
 }
 
-func (s *Sim) updateHook(c *call) (object, *apiError) {
-	h, err := s.hook(c)
+func (s *Sim) updateWebhookEndpoint(c *call) (document, *apiError) {
+	h, err := s.findWebhookEndpoint(c)
 	if err != nil {
 		return nil, err
 	}
@@ -166,28 +166,28 @@ func (s *Sim) updateHook(c *call) (object, *apiError) {
 		}
 		maps.Copy(h.Metadata, p.dict("metadata"))
 	}
-	s.hooksChanged()
+	s.webhookEndpointsChanged()
 	return h.render(), nil
 }
 
-func (s *Sim) deleteHook(c *call) (object, *apiError) {
-	h, err := s.hook(c)
+func (s *Sim) deleteWebhookEndpoint(c *call) (document, *apiError) {
+	h, err := s.findWebhookEndpoint(c)
 	if err != nil {
 		return nil, err
 	}
 	c.world.Hooks.remove(h)
-	s.hooksChanged()
-	return object{"id": h.ID, "object": "webhook_endpoint", "deleted": true}, nil
+	s.webhookEndpointsChanged()
+	return document{"id": h.ID, "object": "webhook_endpoint", "deleted": true}, nil
 }
 
-// hooksChanged gives the dispatcher the endpoints as they are now. The world is locked.
-func (s *Sim) hooksChanged() {
+// webhookEndpointsChanged gives the dispatcher the endpoints as they are now. The world is locked.
+func (s *Sim) webhookEndpointsChanged() {
 	s.changed = true
-	s.hooks.replace(s.hooks.configured, s.platform.liveHooks())
+	s.dispatcher.replace(s.dispatcher.configured, s.platform.enabledWebhookEndpoints())
 }
 
-// liveHooks are the account's own endpoints that are switched on, by name.
-func (w *world) liveHooks() map[string]Endpoint {
+// enabledWebhookEndpoints are the account's own endpoints that are switched on, by name.
+func (w *world) enabledWebhookEndpoints() map[string]Endpoint {
 	live := map[string]Endpoint{}
 	for _, h := range w.Hooks.rows {
 		if !h.Disabled {
@@ -203,6 +203,6 @@ func (s *Sim) DisableEndpoint(id string) {
 	defer s.unlock()
 	if h, ok := s.platform.Hooks.get(id); ok {
 		h.Disabled = true
-		s.hooksChanged()
+		s.webhookEndpointsChanged()
 	}
 }

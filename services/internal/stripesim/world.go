@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// object is a Stripe object as it is shown.
-type object = map[string]any
+// document is a Stripe object as it is shown.
+type document = map[string]any
 
 // request tells which API request caused an event; zero for what happened by itself.
 type request struct {
@@ -39,7 +39,7 @@ type world struct {
 	Subscriptions  table[*subscription]  `json:"subscriptions"`
 	Invoices       table[*invoice]       `json:"invoices"`
 	PortalSessions table[*portalSession] `json:"portal_sessions"`
-	Hooks          table[*hook]          `json:"webhook_endpoints"`
+	Hooks          table[*webhookEndpoint]          `json:"webhook_endpoints"`
 	Events         table[*event]         `json:"events"`
 	DailyPayouts   bool                  `json:"daily_payouts,omitempty"`
 	// PayoutFee is in minor units, see SetPayoutFee.
