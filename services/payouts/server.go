@@ -113,12 +113,12 @@ var problemsToProto = map[Problem]payoutsv1.Problem{
 }
 
 var lineKindsToProto = map[LineKind]payoutsv1.PayoutLineKind{
-	LineDonation:    payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DONATION,
-	LineRefund:      payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_REFUND,
-	LineDispute:     payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DISPUTE,
-	LineFee:         payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_FEE,
-	LinePayout:      payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_PAYOUT,
-	LineUndetailed:  payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNDETAILED,
+	LineDonation:     payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DONATION,
+	LineRefund:       payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_REFUND,
+	LineDispute:      payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DISPUTE,
+	LineFee:          payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_FEE,
+	LinePayout:       payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_PAYOUT,
+	LineUndetailed:   payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNDETAILED,
 	LineUnclassified: payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNEXPLAINED,
 }
 

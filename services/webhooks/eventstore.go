@@ -19,15 +19,15 @@ type eventKey struct{ account, id string }
 // eventRow is an event as it is stored. It is to be applied if it is received, and needs no job otherwise.
 type eventRow struct {
 	eventKey
-	kind     string
-	step     step
-	livemode bool
+	kind       string
+	step       step
+	livemode   bool
 	resource   stripe.Resource
-	state    State
-	reason   string
-	created  time.Time
-	received time.Time
-	backfilled    bool
+	state      State
+	reason     string
+	created    time.Time
+	received   time.Time
+	backfilled bool
 }
 
 // due is when the row is to be applied: by every clock, since two programs may disagree on what now is.

@@ -17,8 +17,8 @@ import (
 func hintOf(account, id string) *delivery {
 	return &delivery{eventRow: eventRow{
 		eventKey: eventKey{account, id}, kind: "charge.succeeded", step: stepHint, state: StateReceived,
-		resource:  stripe.Resource{ID: "ch_x", Kind: "charge", PaymentIntent: "pi_x"},
-		created: time.Unix(1_700_000_000, 0), received: time.Unix(1_700_000_001, 0),
+		resource: stripe.Resource{ID: "ch_x", Kind: "charge", PaymentIntent: "pi_x"},
+		created:  time.Unix(1_700_000_000, 0), received: time.Unix(1_700_000_001, 0),
 	}}
 }
 

@@ -4,16 +4,16 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // metrics count what this program does; what waits, gauges tell. An account is a Stripe account's id, "" the platform's.
 type metrics struct {
-	received     *prometheus.CounterVec // by outcome: stored, duplicate, ignored, misdirected, refused
-	finished     *prometheus.CounterVec // by outcome: applied, ignored, failed
-	syncs        *prometheus.CounterVec // by depth and outcome
-	posted       *prometheus.CounterVec // by kind
-	unattributed prometheus.Counter
-	unknownTypes prometheus.Counter
-	refused      prometheus.Counter
-	missed       prometheus.Counter
+	received         *prometheus.CounterVec // by outcome: stored, duplicate, ignored, misdirected, refused
+	finished         *prometheus.CounterVec // by outcome: applied, ignored, failed
+	syncs            *prometheus.CounterVec // by depth and outcome
+	posted           *prometheus.CounterVec // by kind
+	unattributed     prometheus.Counter
+	unknownTypes     prometheus.Counter
+	refused          prometheus.Counter
+	missed           prometheus.Counter
 	backfillFailures prometheus.Counter
-	delay        prometheus.Histogram
+	delay            prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {

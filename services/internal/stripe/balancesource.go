@@ -80,7 +80,7 @@ type sourceJSON struct {
 	Invoice        reference         `json:"invoice"`
 	OriginalPayout reference         `json:"original_payout"`
 	Transfer       reference         `json:"transfer"`
-	Method         methodJSON      `json:"payment_method_details"`
+	Method         methodJSON        `json:"payment_method_details"`
 
 	unreadable string
 }

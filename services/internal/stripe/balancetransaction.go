@@ -64,7 +64,7 @@ func (c *Client) listBalance(ctx context.Context, account string, values *form.V
 	var answer struct {
 		stripego.APIResource
 		Data    []balanceTransactionJSON `json:"data"`
-		HasMore bool            `json:"has_more"`
+		HasMore bool                     `json:"has_more"`
 	}
 	if err := c.get(ctx, account, "/v1/balance_transactions", values, &answer); err != nil {
 		return nil, false, err
@@ -101,7 +101,7 @@ type balanceTransactionJSON struct {
 	Currency          string      `json:"currency"`
 	Created           int64       `json:"created"`
 	ExchangeRate      json.Number `json:"exchange_rate"`
-	FeeDetails        []feeJSON `json:"fee_details"`
+	FeeDetails        []feeJSON   `json:"fee_details"`
 
 	Source     sourceJSON `json:"source"`
 	unreadable string

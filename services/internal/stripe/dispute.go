@@ -66,8 +66,8 @@ func (c *Client) GetDispute(ctx context.Context, account, id string) (Dispute, e
 		} `json:"evidence_details"`
 		// The money that moved stands here, and not in the amount.
 		BalanceTransactions []balanceTransactionJSON `json:"balance_transactions"`
-		Created             int64           `json:"created"`
-		Livemode            bool            `json:"livemode"`
+		Created             int64                    `json:"created"`
+		Livemode            bool                     `json:"livemode"`
 	}
 	if err := c.get(ctx, account, "/v1/disputes/"+url.PathEscape(id), nil, &answer); err != nil {
 		return Dispute{}, err

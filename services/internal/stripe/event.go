@@ -26,8 +26,8 @@ type Event struct {
 	Livemode bool
 	Created  time.Time
 
-	version string
-	resource  json.RawMessage
+	version  string
+	resource json.RawMessage
 }
 
 // Resource returns what the event's object says.

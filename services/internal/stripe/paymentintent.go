@@ -28,11 +28,11 @@ type PaymentIntent struct {
 func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (PaymentIntent, error) {
 	var answer struct {
 		stripego.APIResource
-		ID           string        `json:"id"`
-		Status       string        `json:"status"`
-		Currency     string        `json:"currency"`
-		Metadata     metadata      `json:"metadata"`
-		Invoice      reference     `json:"invoice"`
+		ID           string      `json:"id"`
+		Status       string      `json:"status"`
+		Currency     string      `json:"currency"`
+		Metadata     metadata    `json:"metadata"`
+		Invoice      reference   `json:"invoice"`
 		LatestCharge *chargeJSON `json:"latest_charge"`
 	}
 	err := c.get(ctx, account, "/v1/payment_intents/"+url.PathEscape(id),
@@ -48,15 +48,15 @@ func (c *Client) GetPaymentIntent(ctx context.Context, account, id string) (Paym
 
 // chargeJSON is a charge whose balance transaction was expanded.
 type chargeJSON struct {
-	ID            string         `json:"id"`
-	Created       int64          `json:"created"`
-	Status        ChargeStatus   `json:"status"`
-	Amount        int64          `json:"amount"`
-	Currency      string         `json:"currency"`
-	Metadata      metadata       `json:"metadata"`
-	PaymentIntent reference      `json:"payment_intent"`
-	Invoice       reference      `json:"invoice"`
-	Method        methodJSON   `json:"payment_method_details"`
+	ID            string                  `json:"id"`
+	Created       int64                   `json:"created"`
+	Status        ChargeStatus            `json:"status"`
+	Amount        int64                   `json:"amount"`
+	Currency      string                  `json:"currency"`
+	Metadata      metadata                `json:"metadata"`
+	PaymentIntent reference               `json:"payment_intent"`
+	Invoice       reference               `json:"invoice"`
+	Method        methodJSON              `json:"payment_method_details"`
 	Balance       *balanceTransactionJSON `json:"balance_transaction"`
 }
 

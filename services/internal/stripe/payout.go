@@ -62,7 +62,7 @@ func (c *Client) ListPayouts(ctx context.Context, account string, since time.Tim
 	var answer struct {
 		stripego.APIResource
 		Data    []payoutJSON `json:"data"`
-		HasMore bool           `json:"has_more"`
+		HasMore bool         `json:"has_more"`
 	}
 	if err := c.get(ctx, account, "/v1/payouts", values, &answer); err != nil {
 		return nil, false, err

@@ -112,7 +112,7 @@ func (c *Client) listRefunds(ctx context.Context, account, of, id string) (all [
 		var answer struct {
 			stripego.APIResource
 			Data    []refundJSON `json:"data"`
-			HasMore bool           `json:"has_more"`
+			HasMore bool         `json:"has_more"`
 		}
 		if err := c.get(ctx, account, "/v1/refunds", values, &answer); err != nil {
 			return nil, err

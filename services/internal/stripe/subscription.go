@@ -212,7 +212,7 @@ type subscriptionJSON struct {
 	Anchor            int64              `json:"billing_cycle_anchor"`
 	CurrentPeriodEnd  int64              `json:"current_period_end"`
 	EndedAt           int64              `json:"ended_at"`
-	LatestInvoice     invoiceJSON      `json:"latest_invoice"`
+	LatestInvoice     invoiceJSON        `json:"latest_invoice"`
 	PauseCollection   *struct {
 		ResumesAt int64 `json:"resumes_at"`
 	} `json:"pause_collection"`

@@ -60,7 +60,7 @@ func (c *Client) ListWebhookEndpoints(ctx context.Context) (endpoints []WebhookE
 		var answer struct {
 			stripego.APIResource
 			Data    []endpointJSON `json:"data"`
-			HasMore bool             `json:"has_more"`
+			HasMore bool           `json:"has_more"`
 		}
 		if err := c.get(ctx, "", "/v1/webhook_endpoints", values, &answer); err != nil {
 			return nil, err

@@ -77,14 +77,14 @@ type Sim struct {
 	recent   []time.Time // of the last second, while there is a limit
 	limited  int         // requests that the limit refused
 
-	dispatcher     *dispatcher
-	handler   http.Handler
-	wake      chan struct{} // the agenda may have a new first item
-	dirty     chan struct{} // the state must be saved
-	stop      chan struct{}
-	closeOnce sync.Once
-	running   sync.WaitGroup
-	unsub     func()
+	dispatcher *dispatcher
+	handler    http.Handler
+	wake       chan struct{} // the agenda may have a new first item
+	dirty      chan struct{} // the state must be saved
+	stop       chan struct{}
+	closeOnce  sync.Once
+	running    sync.WaitGroup
+	unsub      func()
 }
 
 // New starts a simulator: its timers run and its webhooks are delivered until Close. It fails when the state

@@ -18,30 +18,30 @@ type request struct {
 
 // world is everything that belongs to one account. No account sees another's.
 type world struct {
-	ID             string                `json:"id"`
-	Connected      bool                  `json:"connected"`
-	Created        int64                 `json:"created"`
-	Onboarding     *onboarding           `json:"onboarding,omitempty"` // nil: complete since it was connected
-	Revoked        bool                  `json:"revoked,omitempty"`    // the platform has no access any more
-	Debits         bool                  `json:"debits,omitempty"`     // the account offers SEPA debits
-	HoldFirst      bool                  `json:"hold_first,omitempty"` // see HoldFirstDebits
-	Exchange       map[string]exchange   `json:"exchange,omitempty"`   // by the charge's currency
-	Sessions       table[*session]       `json:"sessions"`
-	Intents        table[*intent]        `json:"intents"`
-	PaymentMethods table[*paymentMethod] `json:"payment_methods"`
-	Charges        table[*charge]        `json:"charges"`
-	Balance        table[*balanceTxn]    `json:"balance_transactions"`
-	Payouts        table[*payout]        `json:"payouts"`
-	Refunds        table[*refund]        `json:"refunds"`
-	Disputes       table[*dispute]       `json:"disputes"`
-	Warnings       table[*warning]       `json:"warnings"`
-	Customers      table[*customer]      `json:"customers"`
-	Subscriptions  table[*subscription]  `json:"subscriptions"`
-	Invoices       table[*invoice]       `json:"invoices"`
-	PortalSessions table[*portalSession] `json:"portal_sessions"`
-	Hooks          table[*webhookEndpoint]          `json:"webhook_endpoints"`
-	Events         table[*event]         `json:"events"`
-	DailyPayouts   bool                  `json:"daily_payouts,omitempty"`
+	ID             string                  `json:"id"`
+	Connected      bool                    `json:"connected"`
+	Created        int64                   `json:"created"`
+	Onboarding     *onboarding             `json:"onboarding,omitempty"` // nil: complete since it was connected
+	Revoked        bool                    `json:"revoked,omitempty"`    // the platform has no access any more
+	Debits         bool                    `json:"debits,omitempty"`     // the account offers SEPA debits
+	HoldFirst      bool                    `json:"hold_first,omitempty"` // see HoldFirstDebits
+	Exchange       map[string]exchange     `json:"exchange,omitempty"`   // by the charge's currency
+	Sessions       table[*session]         `json:"sessions"`
+	Intents        table[*intent]          `json:"intents"`
+	PaymentMethods table[*paymentMethod]   `json:"payment_methods"`
+	Charges        table[*charge]          `json:"charges"`
+	Balance        table[*balanceTxn]      `json:"balance_transactions"`
+	Payouts        table[*payout]          `json:"payouts"`
+	Refunds        table[*refund]          `json:"refunds"`
+	Disputes       table[*dispute]         `json:"disputes"`
+	Warnings       table[*warning]         `json:"warnings"`
+	Customers      table[*customer]        `json:"customers"`
+	Subscriptions  table[*subscription]    `json:"subscriptions"`
+	Invoices       table[*invoice]         `json:"invoices"`
+	PortalSessions table[*portalSession]   `json:"portal_sessions"`
+	Hooks          table[*webhookEndpoint] `json:"webhook_endpoints"`
+	Events         table[*event]           `json:"events"`
+	DailyPayouts   bool                    `json:"daily_payouts,omitempty"`
 	// PayoutFee is in minor units, see SetPayoutFee.
 	PayoutFee int64 `json:"payout_fee,omitempty"`
 	// LowBalance and RefundedFeePercent say how refunds go, see SetLowBalance and SetRefundedFee.
