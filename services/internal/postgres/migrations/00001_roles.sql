@@ -1,17 +1,27 @@
--- The role of the services, and a schema for each of them.
+-- The role that the services work as, and the rights that nobody has.
 --
--- Safe on a live database: it touches no table. It takes no lock that a query waits for, and
--- whatever exists already is left as it is.
+-- Files 00001 to 00009 are the first set: one file for each schema, in the order in which they refer to each other.
+-- Each table stands together with its indexes, functions, triggers and grants. What all of them share:
+--
+--   * Columns named *_minor are amounts in the minor unit of their currency; currencies are ISO 4217, in capitals.
+--   * In an optional text, '' means none. NULL means unknown, or not yet; the column says which.
+--   * stripe_account and account hold the id of a connected account (acct_…); '' is the platform's own account.
+--   * version counts the changes of a row, and etags are made of it.
+--   * A collective is named by its slug (collectives.collectives.id), and a campaign by its slug within its collective.
+--   * A table that is written to with every donation has no foreign key to a row that all donations share: each insert
+--     would lock that row. Collectives, campaigns, books and accounts are never deleted, so none can point at nothing.
+--
+-- Later changes come as new files, never as changes of these. The package's doc.go has the rules.
 
 -- +goose Up
 
--- Roles belong to the whole cluster, so the role may be there from another database, and another
--- migration may be making it at this very moment: the losing side looks again. No advisory lock
--- can help, because those belong to one database.
+-- Roles belong to the whole cluster. The role may exist because of another database, and another program may be
+-- creating it at this moment: the one that loses looks again. An advisory lock cannot help, because it belongs to one
+-- database.
 -- +goose StatementBegin
 DO $$
 DECLARE
-    -- Postgres 16 split what membership allows; before, every member could SET ROLE.
+    -- Since Postgres 16 membership and SET ROLE are separate rights. Before, every member could SET ROLE.
     privilege text := CASE
         WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET'
         ELSE 'MEMBER'
@@ -43,16 +53,11 @@ END
 $$;
 -- +goose StatementEnd
 
-CREATE SCHEMA IF NOT EXISTS collectives;
-CREATE SCHEMA IF NOT EXISTS access;
-CREATE SCHEMA IF NOT EXISTS campaigns;
-CREATE SCHEMA IF NOT EXISTS ledger;
-CREATE SCHEMA IF NOT EXISTS donations;
-CREATE SCHEMA IF NOT EXISTS webhooks;
-CREATE SCHEMA IF NOT EXISTS river;
-
--- USAGE lets the role see the schema; what it may do to a table, that table's migration grants.
--- CREATE is granted to nobody: only the owner makes objects.
-GRANT USAGE ON SCHEMA collectives, access, campaigns, ledger, donations, webhooks, river TO cagnotte_service;
+-- Only the owner makes objects, so CREATE is granted to no other role, here or in the files that follow. USAGE lets the
+-- service see a schema; what it may do to a table is granted beside that table.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-REVOKE ALL ON SCHEMA collectives, access, campaigns, ledger, donations, webhooks, river FROM PUBLIC;
+
+-- River makes its own tables here after these migrations, and Migrate grants them.
+CREATE SCHEMA IF NOT EXISTS river;
+REVOKE ALL ON SCHEMA river FROM PUBLIC;
+GRANT USAGE ON SCHEMA river TO cagnotte_service;

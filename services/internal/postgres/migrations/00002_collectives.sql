@@ -1,36 +1,87 @@
--- The groups that raise money.
---
--- Safe on a live database: it makes a new table that nothing reads yet.
+-- Collectives, their accounts at Stripe, and the notices for their members.
 
 -- +goose Up
 
+CREATE SCHEMA IF NOT EXISTS collectives;
+REVOKE ALL ON SCHEMA collectives FROM PUBLIC;
+GRANT USAGE ON SCHEMA collectives TO cagnotte_service;
+
+-- The Stripe account that this instance's key belongs to. One row, written at the first start: a key of another
+-- account or mode is refused from then on.
+CREATE TABLE collectives.platform (
+    -- Always true: the primary key allows one row.
+    sole           boolean NOT NULL DEFAULT true,
+    -- acct_…; '' while it is unknown, because the key may not read its own account.
+    stripe_account text    NOT NULL,
+    livemode       boolean NOT NULL,
+
+    CONSTRAINT platform_pkey PRIMARY KEY (sole),
+    CONSTRAINT platform_sole_check CHECK (sole)
+);
+
+GRANT SELECT, INSERT, UPDATE (stripe_account) ON collectives.platform TO cagnotte_service;
+
+-- A group that raises money. Rows are never deleted, since books and donations refer to them.
 CREATE TABLE collectives.collectives (
-    -- The slug of public addresses; never changes, so other tables refer to it.
-    id             text        NOT NULL,
-    display_name   text        NOT NULL,
-    -- Where its donations go: a connected account, or '' for the platform's own.
-    stripe_account text        NOT NULL,
-    -- Set with the first donation, in the donation's own transaction. From then on the account is fixed.
-    account_in_use boolean     NOT NULL DEFAULT false,
-    time_zone      text        NOT NULL,
-    -- Counts changes; the etag is made of it.
-    version        bigint      NOT NULL DEFAULT 1,
-    created_at     timestamptz NOT NULL,
-    updated_at     timestamptz NOT NULL,
+    -- The slug in public addresses. It never changes.
+    id                       text        NOT NULL,
+    display_name             text        NOT NULL,
+    -- Where its donations go.
+    stripe_account           text        NOT NULL,
+    -- Set by the first donation, in that donation's transaction. From then on stripe_account is fixed.
+    account_in_use           boolean     NOT NULL DEFAULT false,
+    -- The collective does not belong to the operator: it takes no donation before it has a connected account.
+    own_account_required     boolean     NOT NULL DEFAULT false,
+    -- An IANA name. Days, months and closings of the collective are those of this zone.
+    time_zone                text        NOT NULL,
+    -- The language of mails to members.
+    language                 text        NOT NULL DEFAULT 'fr',
+    alert_emails             text[]      NOT NULL DEFAULT '{}',
+    -- A refund above this amount needs the approval of a second member. NULL: none does.
+    refund_approval_minor    bigint,
+    refund_approval_currency text,
+    -- Where donors send transfers and cheques.
+    bank_holder              text        NOT NULL DEFAULT '',
+    bank_iban                text        NOT NULL DEFAULT '',
+    bank_bic                 text        NOT NULL DEFAULT '',
+    cheque_payee             text        NOT NULL DEFAULT '',
+    -- One element for each line of the address.
+    postal_address           text[]      NOT NULL DEFAULT '{}',
+    version                  bigint      NOT NULL DEFAULT 1,
+    created_at               timestamptz NOT NULL,
+    updated_at               timestamptz NOT NULL,
 
     CONSTRAINT collectives_pkey PRIMARY KEY (id),
     CONSTRAINT collectives_id_check CHECK (id ~ '^[a-z][a-z0-9-]{1,38}[a-z0-9]$'),
     CONSTRAINT collectives_display_name_check CHECK (char_length(display_name) BETWEEN 1 AND 120),
     CONSTRAINT collectives_stripe_account_check CHECK (stripe_account ~ '^(acct_[A-Za-z0-9]{1,60})?$'),
-    CONSTRAINT collectives_time_zone_check CHECK (char_length(time_zone) BETWEEN 1 AND 64)
+    CONSTRAINT collectives_time_zone_check CHECK (char_length(time_zone) BETWEEN 1 AND 64),
+    CONSTRAINT collectives_language_check CHECK (language IN ('fr', 'en')),
+    CONSTRAINT collectives_alert_emails_check CHECK (cardinality(alert_emails) <= 20),
+    CONSTRAINT collectives_refund_approval_check CHECK (
+        (refund_approval_minor IS NULL) = (refund_approval_currency IS NULL)
+        AND refund_approval_minor >= 0
+        AND refund_approval_currency ~ '^[A-Z]{3}$'
+    ),
+    CONSTRAINT collectives_bank_check CHECK (
+        (bank_iban = '') = (bank_holder = '')
+        AND (bank_bic = '' OR bank_iban <> '')
+        AND bank_iban ~ '^([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30})?$'
+        AND bank_bic ~ '^([A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?)?$'
+        AND char_length(bank_holder) <= 70
+    ),
+    CONSTRAINT collectives_cheque_payee_check CHECK (char_length(cheque_payee) <= 120),
+    CONSTRAINT collectives_postal_address_check CHECK (cardinality(postal_address) <= 7)
 );
 
+-- The collectives that use an account: a webhook, a balance and a payout name the account alone.
 CREATE INDEX collectives_stripe_account_idx ON collectives.collectives (stripe_account);
 
--- Donations made to one account must not end in the books of another, whatever the program does.
+-- Donations that were made to one account must not end up in the books of another.
 -- +goose StatementBegin
 CREATE FUNCTION collectives.keep_account() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+AS $$
 BEGIN
     RAISE EXCEPTION 'the Stripe account of collective % is in use', OLD.id
         USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'collectives_stripe_account_in_use';
@@ -44,30 +95,169 @@ CREATE TRIGGER collectives_keep_account
     WHEN (OLD.account_in_use AND (NEW.stripe_account <> OLD.stripe_account OR NOT NEW.account_in_use))
     EXECUTE FUNCTION collectives.keep_account();
 
--- Whose books these are: the Stripe account of the key that the program first ran with. One row.
-CREATE TABLE collectives.platform (
-    sole           boolean NOT NULL DEFAULT true,
-    -- acct_…; '' while Stripe has not told, since the key may not read its own account.
-    stripe_account text    NOT NULL,
-    livemode       boolean NOT NULL,
+GRANT SELECT, INSERT ON collectives.collectives TO cagnotte_service;
+GRANT UPDATE (
+    display_name,
+    stripe_account,
+    account_in_use,
+    own_account_required,
+    time_zone,
+    language,
+    alert_emails,
+    refund_approval_minor,
+    refund_approval_currency,
+    bank_holder,
+    bank_iban,
+    bank_bic,
+    cheque_payee,
+    postal_address,
+    version,
+    updated_at
+) ON collectives.collectives TO cagnotte_service;
 
-    CONSTRAINT platform_pkey PRIMARY KEY (sole),
-    CONSTRAINT platform_sole_check CHECK (sole)
-);
-
--- Connected accounts that Stripe said something of: one without a row is connected.
+-- What Stripe said about a connected account. An account without a row counts as connected.
 CREATE TABLE collectives.connections (
-    stripe_account text        NOT NULL,
-    connected      boolean     NOT NULL,
-    -- By Stripe's clock: what it says comes in any order.
-    changed_at     timestamptz NOT NULL,
+    stripe_account        text        NOT NULL,
+    connected             boolean     NOT NULL,
+    -- When connected last changed, by Stripe's clock: its events come in any order, and an older one is ignored.
+    changed_at            timestamptz NOT NULL,
+    -- What Stripe answered when the account was last read; NULL before the first reading.
+    charges_enabled       boolean,
+    payouts_enabled       boolean,
+    details_submitted     boolean,
+    -- Stripe's codes of what it wants to know, and by when it must.
+    requirements_due      text[]      NOT NULL DEFAULT '{}',
+    requirements_deadline timestamptz,
+    -- Stripe's code of why charges or payouts are not enabled.
+    disabled_reason       text        NOT NULL DEFAULT '',
+    -- When the reading of that answer began. Of two readings, the one that began later holds.
+    read_at               timestamptz NOT NULL DEFAULT '-infinity',
+    -- When a reading was last asked for because somebody looked at the account's state.
+    looked_at             timestamptz NOT NULL DEFAULT '-infinity',
 
     CONSTRAINT connections_pkey PRIMARY KEY (stripe_account),
-    CONSTRAINT connections_stripe_account_check CHECK (stripe_account <> '')
+    CONSTRAINT connections_stripe_account_check CHECK (stripe_account <> ''),
+    CONSTRAINT connections_read_check CHECK (
+        (charges_enabled IS NULL) = (payouts_enabled IS NULL)
+        AND (charges_enabled IS NULL) = (details_submitted IS NULL)
+        AND (charges_enabled IS NULL) = (read_at = '-infinity')
+    )
 );
 
-GRANT SELECT, INSERT, UPDATE (connected, changed_at) ON collectives.connections TO cagnotte_service;
-GRANT SELECT, INSERT, UPDATE (stripe_account) ON collectives.platform TO cagnotte_service;
-GRANT SELECT, INSERT ON collectives.collectives TO cagnotte_service;
-GRANT UPDATE (display_name, stripe_account, account_in_use, time_zone, version, updated_at)
-    ON collectives.collectives TO cagnotte_service;
+GRANT SELECT, INSERT ON collectives.connections TO cagnotte_service;
+GRANT UPDATE (
+    connected,
+    changed_at,
+    charges_enabled,
+    payouts_enabled,
+    details_submitted,
+    requirements_due,
+    requirements_deadline,
+    disabled_reason,
+    read_at,
+    looked_at
+) ON collectives.connections TO cagnotte_service;
+
+-- The account that is created at Stripe for a collective. One row for each collective that asked for one.
+CREATE TABLE collectives.onboardings (
+    collective     text        NOT NULL,
+    -- The idempotency key at Stripe, together with attempt. attempt grows when a stored failure must be left behind.
+    id             uuid        NOT NULL,
+    attempt        integer     NOT NULL DEFAULT 1,
+    -- '' until Stripe has created the account.
+    stripe_account text        NOT NULL DEFAULT '',
+    created_at     timestamptz NOT NULL,
+
+    CONSTRAINT onboardings_pkey PRIMARY KEY (collective),
+    CONSTRAINT onboardings_id_key UNIQUE (id),
+    CONSTRAINT onboardings_collective_fkey FOREIGN KEY (collective) REFERENCES collectives.collectives (id),
+    CONSTRAINT onboardings_attempt_check CHECK (attempt >= 1),
+    CONSTRAINT onboardings_stripe_account_check CHECK (stripe_account ~ '^(acct_[A-Za-z0-9]{1,60})?$')
+);
+
+-- An account belongs to one collective.
+CREATE UNIQUE INDEX onboardings_stripe_account_key ON collectives.onboardings (stripe_account)
+    WHERE stripe_account <> '';
+
+-- An account that was created is not replaced by another.
+-- +goose StatementBegin
+CREATE FUNCTION collectives.keep_onboarding() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'the onboarding of collective % already has an account', OLD.collective
+        USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'onboardings_account_known';
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER onboardings_keep
+    BEFORE UPDATE ON collectives.onboardings
+    FOR EACH ROW
+    WHEN (OLD.stripe_account <> '')
+    EXECUTE FUNCTION collectives.keep_onboarding();
+
+GRANT SELECT, INSERT, UPDATE (attempt, stripe_account) ON collectives.onboardings TO cagnotte_service;
+
+-- Something that members, or the operator, must know. It names no donor.
+CREATE TABLE collectives.notices (
+    id                 uuid        NOT NULL,
+    -- Whose members are told; '' for the operator.
+    collective         text        NOT NULL,
+    -- The same as a foreign key, which '' could not be.
+    collective_ref     text        GENERATED ALWAYS AS (nullif(collective, '')) STORED,
+    kind               text        NOT NULL,
+    -- What happened, such as a dispute's id: the same event makes one notice.
+    key                text        NOT NULL,
+    -- The name of the resource that it is about.
+    subject            text        NOT NULL,
+    -- Stripe's ids of the transactions that it is about, such as those of a difference.
+    transactions       text[]      NOT NULL DEFAULT '{}',
+    amount_minor       bigint,
+    currency           text,
+    -- When what it is about began, such as the end of a monthly donation.
+    since              timestamptz,
+    -- By when somebody must act.
+    deadline           timestamptz,
+    -- All five are set where a member changed a setting that guards money, and NULL otherwise. actor is the name of the
+    -- API key, '' for the command line.
+    actor              text,
+    actor_display_name text,
+    -- The name of the key that stands for the actor's member.
+    actor_member       text,
+    -- Shortened: no whole IBAN, no whole address, no secret.
+    value_before       text,
+    value_after        text,
+    created_at         timestamptz NOT NULL,
+    acknowledged_at    timestamptz,
+    -- The API key that acknowledged it.
+    acknowledged_by    text        NOT NULL DEFAULT '',
+
+    CONSTRAINT notices_pkey PRIMARY KEY (id),
+    CONSTRAINT notices_once_key UNIQUE (collective, kind, key),
+    CONSTRAINT notices_collective_fkey FOREIGN KEY (collective_ref) REFERENCES collectives.collectives (id),
+    CONSTRAINT notices_kind_check CHECK (kind ~ '^[a-z][a-z_]{1,39}$'),
+    CONSTRAINT notices_key_check CHECK (char_length(key) BETWEEN 1 AND 200),
+    CONSTRAINT notices_subject_check CHECK (char_length(subject) <= 300 AND subject ~ '^[A-Za-z0-9/_:.-]*$'),
+    CONSTRAINT notices_transactions_check CHECK (
+        cardinality(transactions) <= 20
+        AND array_to_string(transactions, ' ') ~ '^[A-Za-z0-9_ -]*$'
+    ),
+    CONSTRAINT notices_amount_check CHECK ((amount_minor IS NULL) = (currency IS NULL) AND currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT notices_change_check CHECK (
+        num_nulls(actor, actor_display_name, actor_member, value_before, value_after) IN (0, 5)
+        AND char_length(value_before) <= 1000
+        AND char_length(value_after) <= 1000
+    ),
+    CONSTRAINT notices_acknowledged_check CHECK ((acknowledged_at IS NULL) = (acknowledged_by = ''))
+);
+
+-- A collective's list, newest first.
+CREATE INDEX notices_collective_idx ON collectives.notices (collective, created_at DESC, id DESC);
+-- The operator's list of all, newest first.
+CREATE INDEX notices_created_idx ON collectives.notices (created_at DESC, id DESC);
+-- How many of each kind are open: a metric.
+CREATE INDEX notices_open_idx ON collectives.notices (kind)
+    WHERE acknowledged_at IS NULL;
+
+GRANT SELECT, INSERT, UPDATE (acknowledged_at, acknowledged_by) ON collectives.notices TO cagnotte_service;

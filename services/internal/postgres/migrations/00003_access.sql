@@ -1,21 +1,29 @@
 -- API keys.
---
--- Safe on a live database: it makes a new table that nothing reads yet. The foreign key locks
--- collectives.collectives against writes for a moment, to check an empty table.
 
 -- +goose Up
 
+CREATE SCHEMA IF NOT EXISTS access;
+REVOKE ALL ON SCHEMA access FROM PUBLIC;
+GRANT USAGE ON SCHEMA access TO cagnotte_service;
+
+-- One API key. Its role and secret never change, and no row is deleted: a revoked key stays, because notices, refunds
+-- and expenses name the key that made them.
 CREATE TABLE access.api_keys (
-    -- The part of the key that finds the row; random and no secret.
+    -- The part of the key that finds the row. It is random, and no secret.
     token        text        NOT NULL,
     -- SHA-256 of the secret part.
     secret_hash  bytea       NOT NULL,
-    -- Whose key it is; NULL for the instance's own.
+    -- NULL for a key of the instance.
     collective   text,
-    -- The last segment of the key's name.
+    -- The last segment of the key's resource name.
     id           text        NOT NULL,
     display_name text        NOT NULL,
     role         text        NOT NULL,
+    -- The name of the key that created it; '' for the command line, and where it is unknown.
+    maker        text        NOT NULL DEFAULT '',
+    -- The id of the key, in the same collective, that the chain of makers began with; '' for the key itself. Keys with
+    -- the same beginning count as one member when a second member must approve.
+    member       text        NOT NULL DEFAULT '',
     created_at   timestamptz NOT NULL,
     last_used_at timestamptz,
     revoked_at   timestamptz,
@@ -27,14 +35,17 @@ CREATE TABLE access.api_keys (
     CONSTRAINT api_keys_id_check CHECK (id ~ '^[a-z0-9][a-z0-9-]{1,62}$'),
     CONSTRAINT api_keys_display_name_check CHECK (char_length(display_name) BETWEEN 1 AND 80),
     CONSTRAINT api_keys_role_check CHECK (role IN ('owner', 'editor', 'treasurer', 'auditor', 'operator')),
-    -- A collective's key can never be the operator's, nor the other way round.
-    CONSTRAINT api_keys_operator_check CHECK ((role = 'operator') = (collective IS NULL))
+    -- A key of a collective is never an operator's, and a key of the instance always is.
+    CONSTRAINT api_keys_operator_check CHECK ((role = 'operator') = (collective IS NULL)),
+    CONSTRAINT api_keys_maker_check CHECK (
+        maker ~ '^((collectives/[a-z0-9-]{3,40}/)?apiKeys/[a-z0-9][a-z0-9-]{1,62})?$'
+    ),
+    CONSTRAINT api_keys_member_check CHECK (member = '' OR maker <> '')
 );
 
--- The name of a key, the instance's included: NULLs would not be unique among themselves.
+-- The key's resource name. COALESCE, because NULLs do not collide with each other.
 CREATE UNIQUE INDEX api_keys_name_key ON access.api_keys (COALESCE(collective, ''), id);
+-- Lists, newest first.
 CREATE INDEX api_keys_list_idx ON access.api_keys (COALESCE(collective, ''), created_at DESC, id DESC);
 
--- A key's rights and secret never change, and no key is forgotten.
-GRANT SELECT, INSERT ON access.api_keys TO cagnotte_service;
-GRANT UPDATE (last_used_at, revoked_at) ON access.api_keys TO cagnotte_service;
+GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at) ON access.api_keys TO cagnotte_service;

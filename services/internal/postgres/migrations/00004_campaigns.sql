@@ -1,34 +1,35 @@
--- What money is raised for.
---
--- Safe on a live database: it makes a new table that nothing reads yet. The foreign key locks
--- collectives.collectives against writes for a moment, to check an empty table.
+-- Campaigns: what a collective raises money for.
 
 -- +goose Up
 
+CREATE SCHEMA IF NOT EXISTS campaigns;
+REVOKE ALL ON SCHEMA campaigns FROM PUBLIC;
+GRANT USAGE ON SCHEMA campaigns TO cagnotte_service;
+
+-- One campaign. Rows are never deleted, since donations and books refer to them.
 CREATE TABLE campaigns.campaigns (
     collective      text        NOT NULL,
-    -- The slug in its collective; never changes.
+    -- The slug within the collective. It never changes.
     id              text        NOT NULL,
-    -- {"fr": {"title": …, "story": …}, …}. Read and written whole, and never searched.
+    -- {"fr": {"title": …, "story": …}, …}. Read and written as a whole, and never searched.
     texts           jsonb       NOT NULL,
-    -- The one currency of all amounts here and of all donations.
+    -- The currency of all amounts here, and of all donations.
     currency        text        NOT NULL,
     goal_minor      bigint      NOT NULL,
     presets_minor   bigint[]    NOT NULL,
     minimum_minor   bigint      NOT NULL,
     maximum_minor   bigint      NOT NULL,
     deadline        timestamptz,
-    -- [{"titles": {"fr": …}, "amount_minor": …}, …], in the order of the case.
+    -- The stages of the case, in their order: [{"titles": {"fr": …}, "amount_minor": …}, …].
     stages          jsonb       NOT NULL,
-    -- As browsers send them.
+    -- The sites that may embed the widget, as browsers send them in Origin.
     allowed_origins text[]      NOT NULL,
     state           text        NOT NULL,
     published_at    timestamptz,
     closed_at       timestamptz,
+    version         bigint      NOT NULL DEFAULT 1,
     created_at      timestamptz NOT NULL,
     updated_at      timestamptz NOT NULL,
-    -- Counts changes; the etag is made of it.
-    version         bigint      NOT NULL DEFAULT 1,
 
     CONSTRAINT campaigns_pkey PRIMARY KEY (collective, id),
     CONSTRAINT campaigns_collective_fkey FOREIGN KEY (collective) REFERENCES collectives.collectives (id),
@@ -49,15 +50,17 @@ CREATE TABLE campaigns.campaigns (
     CONSTRAINT campaigns_closed_at_check CHECK ((state = 'closed') = (closed_at IS NOT NULL))
 );
 
+-- Lists, newest first.
 CREATE INDEX campaigns_list_idx ON campaigns.campaigns (collective, created_at DESC, id DESC);
 
--- What is closed stays as it was, what was published is no draft again, and donations of one campaign
--- are never in two currencies, whatever the program does.
+-- A closed campaign does not change, a published one does not become a draft again, and all donations of a campaign are
+-- in one currency.
 -- +goose StatementBegin
 CREATE FUNCTION campaigns.keep_promises() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+AS $$
 BEGIN
-    RAISE EXCEPTION 'campaign %/% is %: this cannot change', OLD.collective, OLD.id, OLD.state
+    RAISE EXCEPTION 'campaign %/% is %, so this cannot change', OLD.collective, OLD.id, OLD.state
         USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'campaigns_keep_promises';
 END
 $$;
@@ -69,9 +72,20 @@ CREATE TRIGGER campaigns_keep_promises
     WHEN (OLD.state = 'closed' OR OLD.state <> 'draft' AND (NEW.state = 'draft' OR NEW.currency <> OLD.currency))
     EXECUTE FUNCTION campaigns.keep_promises();
 
--- Campaigns are not deleted: donations and books speak of them.
 GRANT SELECT, INSERT ON campaigns.campaigns TO cagnotte_service;
 GRANT UPDATE (
-    texts, currency, goal_minor, presets_minor, minimum_minor, maximum_minor, deadline, stages,
-    allowed_origins, state, published_at, closed_at, updated_at, version
+    texts,
+    currency,
+    goal_minor,
+    presets_minor,
+    minimum_minor,
+    maximum_minor,
+    deadline,
+    stages,
+    allowed_origins,
+    state,
+    published_at,
+    closed_at,
+    version,
+    updated_at
 ) ON campaigns.campaigns TO cagnotte_service;

@@ -1,36 +1,35 @@
--- What a treasurer enters by hand: offline donations, pledges, bank statements, expenses.
---
--- Safe on a live database: it only makes new objects, and reads and locks no table that exists. The accounts
--- that it needs are data of the charts; a book that exists gets their roles when it is next ensured.
---
--- Campaigns and collectives have no foreign keys here: they are never deleted.
+-- What a treasurer enters: pledges, offline donations, expenses, bank statements.
 
 -- +goose Up
 
-CREATE SCHEMA treasury;
+CREATE SCHEMA IF NOT EXISTS treasury;
+REVOKE ALL ON SCHEMA treasury FROM PUBLIC;
 GRANT USAGE ON SCHEMA treasury TO cagnotte_service;
 
--- What was done under a caller's request id. The row is written first, in the transaction of what it stands
--- for: of two equal requests at once the second waits here, and then finds the first.
+-- What a caller's request id stands for. The row is written first, in the transaction of what was asked: of two equal
+-- requests at once the second waits here, and then finds the first.
 CREATE TABLE treasury.requests (
     collective  text        NOT NULL,
     method      text        NOT NULL,
     request_id  uuid        NOT NULL,
     -- SHA-256 of what was asked.
     fingerprint bytea       NOT NULL,
-    -- What it made or changed.
+    -- The id of what it created or changed.
     resource    uuid        NOT NULL,
     created_at  timestamptz NOT NULL,
+
     CONSTRAINT requests_pkey PRIMARY KEY (collective, method, request_id),
     CONSTRAINT requests_fingerprint_length CHECK (length(fingerprint) = 32)
 );
 
--- Promises. What becomes of one is told by its donation and by the time, so nothing here ever changes.
+GRANT SELECT, INSERT ON treasury.requests TO cagnotte_service;
+
+-- A promise to give. Its state follows from its donation and from the time, so a row never changes.
 CREATE TABLE treasury.pledges (
     id           uuid        NOT NULL,
     collective   text        NOT NULL,
     campaign     text        NOT NULL,
-    -- The eight characters that tell it from all others, without prefix and dash.
+    -- The eight characters that identify it in a transfer's text, without prefix and dash.
     reference    text        NOT NULL,
     amount_minor bigint      NOT NULL,
     currency     text        NOT NULL,
@@ -38,8 +37,10 @@ CREATE TABLE treasury.pledges (
     locale       text        NOT NULL,
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL,
+
     CONSTRAINT pledges_pkey PRIMARY KEY (id),
     CONSTRAINT pledges_reference_key UNIQUE (reference),
+    -- Without the characters that are mistaken for others.
     CONSTRAINT pledges_reference_form CHECK (reference ~ '^[2-9A-HJKMNP-RT-Y]{8}$'),
     CONSTRAINT pledges_amount_positive CHECK (amount_minor > 0),
     CONSTRAINT pledges_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
@@ -47,9 +48,12 @@ CREATE TABLE treasury.pledges (
     CONSTRAINT pledges_expire_later CHECK (expires_at > created_at)
 );
 
+-- Lists, newest first.
 CREATE INDEX pledges_list_idx ON treasury.pledges (collective, campaign, created_at DESC, id DESC);
 
--- Cheques that went to the bank on one slip.
+GRANT SELECT, INSERT ON treasury.pledges TO cagnotte_service;
+
+-- The cheques that went to the bank on one slip.
 CREATE TABLE treasury.deposits (
     id          uuid        NOT NULL,
     collective  text        NOT NULL,
@@ -57,14 +61,20 @@ CREATE TABLE treasury.deposits (
     total_minor bigint      NOT NULL,
     currency    text        NOT NULL,
     banked_on   date        NOT NULL,
+    -- The slip's number or place in the files.
     document    text        NOT NULL,
+    -- The name of the API key.
     created_by  text        NOT NULL,
     created_at  timestamptz NOT NULL,
+
     CONSTRAINT deposits_pkey PRIMARY KEY (id),
     CONSTRAINT deposits_total_positive CHECK (total_minor > 0),
     CONSTRAINT deposits_currency_code CHECK (currency ~ '^[A-Z]{3}$')
 );
 
+GRANT SELECT, INSERT ON treasury.deposits TO cagnotte_service;
+
+-- A donation that did not come through Stripe: cash, a transfer, a cheque.
 CREATE TABLE treasury.offline_donations (
     -- The dimension donation in the books.
     id             uuid        NOT NULL,
@@ -73,22 +83,27 @@ CREATE TABLE treasury.offline_donations (
     book           text        NOT NULL,
     amount_minor   bigint      NOT NULL,
     currency       text        NOT NULL,
+    -- 'payee_cheque' is a cheque that the donor made out to the lawyer.
     method         text        NOT NULL,
     received_on    date        NOT NULL,
     document       text        NOT NULL,
+    -- The pledge that it fulfils.
     pledge         uuid,
+    -- It counts for the campaign, and is not booked.
     outside_books  boolean     NOT NULL,
-    -- The stage that a cheque to the lawyer paid for; '' for none.
+    -- The stage that a cheque to the lawyer paid for.
     stage          text        NOT NULL,
     state          text        NOT NULL DEFAULT 'received',
+    -- The slip with which a cheque went to the bank.
     deposit        uuid,
     banked_on      date,
     bounced_on     date,
     reverse_reason text        NOT NULL DEFAULT '',
-    -- The key's name; '' when an import entered it.
+    -- The name of the API key; '' when an import entered it.
     created_by     text        NOT NULL,
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
+
     CONSTRAINT offline_donations_pkey PRIMARY KEY (id),
     CONSTRAINT offline_donations_pledge_fkey FOREIGN KEY (pledge) REFERENCES treasury.pledges (id),
     CONSTRAINT offline_donations_deposit_fkey FOREIGN KEY (deposit) REFERENCES treasury.deposits (id),
@@ -103,161 +118,29 @@ CREATE TABLE treasury.offline_donations (
         AND (state <> 'received' OR deposit IS NULL)
         AND (state NOT IN ('banked', 'bounced') OR deposit IS NOT NULL)
     ),
-    CONSTRAINT offline_donations_bounced CHECK ((state = 'bounced') = (bounced_on IS NOT NULL) AND bounced_on >= banked_on),
+    CONSTRAINT offline_donations_bounced CHECK (
+        (state = 'bounced') = (bounced_on IS NOT NULL)
+        AND bounced_on >= banked_on
+    ),
     CONSTRAINT offline_donations_reversed CHECK ((state = 'reversed') = (reverse_reason <> ''))
 );
 
+-- Lists, newest first.
 CREATE INDEX offline_donations_list_idx ON treasury.offline_donations (collective, campaign, created_at DESC, id DESC);
--- A pledge is fulfilled once; a donation that was taken back leaves it open.
+-- A pledge is fulfilled once. A donation that bounced or was reversed leaves it open.
 CREATE UNIQUE INDEX offline_donations_pledge_key ON treasury.offline_donations (pledge)
     WHERE pledge IS NOT NULL AND state IN ('received', 'banked');
-CREATE INDEX offline_donations_deposit_idx ON treasury.offline_donations (deposit, id) WHERE deposit IS NOT NULL;
--- The treasurer's work list.
+-- The cheques of a deposit.
+CREATE INDEX offline_donations_deposit_idx ON treasury.offline_donations (deposit, id)
+    WHERE deposit IS NOT NULL;
+-- The cheques that are still to be deposited.
 CREATE INDEX offline_donations_cheques_idx ON treasury.offline_donations (collective, received_on, id)
     WHERE method = 'cheque' AND state = 'received';
--- What donors paid the lawyer directly.
+-- What donors paid to the lawyer directly: part of what a campaign spent.
 CREATE INDEX offline_donations_spent_idx ON treasury.offline_donations (collective, campaign)
     WHERE method = 'payee_cheque' AND NOT outside_books;
 
-CREATE TABLE treasury.expenses (
-    id             uuid        NOT NULL,
-    collective     text        NOT NULL,
-    -- '' for none.
-    campaign       text        NOT NULL,
-    stage          text        NOT NULL,
-    book           text        NOT NULL,
-    kind           text        NOT NULL,
-    -- The account's code in the book.
-    account        text        NOT NULL,
-    payee          text        NOT NULL,
-    document       text        NOT NULL,
-    -- Payee and document as they are compared: another spelling of the same is the same.
-    document_key   text        NOT NULL,
-    documented_on  date        NOT NULL,
-    amount_minor   bigint      NOT NULL,
-    currency       text        NOT NULL,
-    state          text        NOT NULL,
-    -- Whether the invoice was booked on the suppliers' account first.
-    owed_first     boolean     NOT NULL,
-    -- How many payments were booked; each has a reference of its own.
-    payments       integer     NOT NULL DEFAULT 0,
-    paid_on        date,
-    source         text        NOT NULL,
-    reverse_reason text        NOT NULL DEFAULT '',
-    created_by     text        NOT NULL,
-    created_at     timestamptz NOT NULL,
-    updated_at     timestamptz NOT NULL,
-    CONSTRAINT expenses_pkey PRIMARY KEY (id),
-    CONSTRAINT expenses_amount_positive CHECK (amount_minor > 0),
-    CONSTRAINT expenses_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT expenses_kind_known CHECK (kind IN ('lawyer', 'litigation', 'other')),
-    CONSTRAINT expenses_state_known CHECK (state IN ('owed', 'paid', 'reversed')),
-    CONSTRAINT expenses_source_known CHECK (source IN ('', 'bank', 'cash')),
-    CONSTRAINT expenses_stage_of_campaign CHECK (stage = '' OR campaign <> ''),
-    CONSTRAINT expenses_paid CHECK (
-        (paid_on IS NULL) = (source = '')
-        AND (state <> 'paid' OR paid_on IS NOT NULL)
-        AND (state <> 'owed' OR paid_on IS NULL AND owed_first)
-        AND (owed_first OR payments = 0)
-    ),
-    CONSTRAINT expenses_reversed CHECK ((state = 'reversed') = (reverse_reason <> ''))
-);
-
-CREATE INDEX expenses_list_idx ON treasury.expenses (collective, created_at DESC, id DESC);
-CREATE UNIQUE INDEX expenses_document_key ON treasury.expenses (collective, document_key) WHERE state <> 'reversed';
-CREATE INDEX expenses_campaign_idx ON treasury.expenses (collective, campaign, created_at DESC, id DESC)
-    INCLUDE (stage, state, amount_minor, currency)
-    WHERE campaign <> '';
-CREATE INDEX expenses_owed_idx ON treasury.expenses (collective, documented_on, id) WHERE state = 'owed';
-
--- Files of the bank's.
-CREATE TABLE treasury.statements (
-    id            uuid        NOT NULL,
-    collective    text        NOT NULL,
-    -- The collective's own account.
-    account       text        NOT NULL,
-    -- SHA-256 of the file, and the statement's place in it.
-    file_hash     bytea       NOT NULL,
-    ordinal       integer     NOT NULL,
-    currency      text        NOT NULL,
-    opening_minor bigint,
-    closing_minor bigint,
-    closing_on    date        NOT NULL,
-    lines         integer     NOT NULL,
-    new_lines     integer     NOT NULL,
-    created_by    text        NOT NULL,
-    created_at    timestamptz NOT NULL,
-    CONSTRAINT statements_pkey PRIMARY KEY (id),
-    CONSTRAINT statements_file_key UNIQUE (collective, account, file_hash, ordinal),
-    CONSTRAINT statements_file_hash_length CHECK (length(file_hash) = 32),
-    CONSTRAINT statements_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT statements_counted CHECK (new_lines BETWEEN 0 AND lines)
-);
-
--- The last closing balance of each account.
-CREATE INDEX statements_closing_idx ON treasury.statements (collective, account, closing_on DESC, created_at DESC, id DESC)
-    WHERE closing_minor IS NOT NULL;
-
-CREATE TABLE treasury.bank_lines (
-    id                 uuid        NOT NULL,
-    collective         text        NOT NULL,
-    account            text        NOT NULL,
-    -- What makes it the same line in another file; a keyed hash, since it is made of what payers wrote.
-    line_key           bytea       NOT NULL,
-    statement          uuid        NOT NULL,
-    booked_on          date        NOT NULL,
-    amount_minor       bigint      NOT NULL,
-    currency           text        NOT NULL,
-    bank_reference     text        NOT NULL,
-    -- The pledge that its text names.
-    pledge             uuid,
-    state              text        NOT NULL DEFAULT 'unmatched',
-    -- What it was matched to.
-    target             text        NOT NULL DEFAULT '',
-    offline_donation       uuid,
-    expense            uuid,
-    -- The transaction in the books that shows it, or is thought to.
-    ledger_transaction bigint,
-    ignore_reason      text        NOT NULL DEFAULT '',
-    -- How often it was matched, so that each booking has a reference of its own.
-    attempt            integer     NOT NULL DEFAULT 0,
-    created_at         timestamptz NOT NULL,
-    updated_at         timestamptz NOT NULL,
-    CONSTRAINT bank_lines_pkey PRIMARY KEY (id),
-    CONSTRAINT bank_lines_line_key UNIQUE (collective, account, line_key),
-    CONSTRAINT bank_lines_statement_fkey FOREIGN KEY (statement) REFERENCES treasury.statements (id),
-    CONSTRAINT bank_lines_pledge_fkey FOREIGN KEY (pledge) REFERENCES treasury.pledges (id),
-    CONSTRAINT bank_lines_donation_fkey FOREIGN KEY (offline_donation) REFERENCES treasury.offline_donations (id),
-    CONSTRAINT bank_lines_expense_fkey FOREIGN KEY (expense) REFERENCES treasury.expenses (id),
-    CONSTRAINT bank_lines_line_key_length CHECK (length(line_key) = 32),
-    CONSTRAINT bank_lines_amount_not_zero CHECK (amount_minor <> 0),
-    CONSTRAINT bank_lines_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT bank_lines_state_known CHECK (state IN ('unmatched', 'suggested', 'matched', 'ignored')),
-    CONSTRAINT bank_lines_target_known CHECK (target IN ('', 'pledge', 'campaign', 'expense', 'transaction', 'unknown_receipt')),
-    CONSTRAINT bank_lines_matched CHECK (
-        (state IN ('suggested', 'matched')) = (target <> '')
-        AND (state <> 'matched' OR ledger_transaction IS NOT NULL)
-        AND (offline_donation IS NULL OR state = 'matched')
-        AND (expense IS NULL OR state = 'matched')
-        AND (ledger_transaction IS NULL OR state IN ('suggested', 'matched'))
-    ),
-    CONSTRAINT bank_lines_ignored CHECK ((state = 'ignored') = (ignore_reason <> ''))
-);
-
-CREATE INDEX bank_lines_list_idx ON treasury.bank_lines (collective, booked_on DESC, id DESC);
-CREATE INDEX bank_lines_open_idx ON treasury.bank_lines (collective, booked_on, id)
-    INCLUDE (amount_minor, currency)
-    WHERE state IN ('unmatched', 'suggested');
-CREATE INDEX bank_lines_ignored_idx ON treasury.bank_lines (collective) INCLUDE (amount_minor, currency) WHERE state = 'ignored';
-CREATE INDEX bank_lines_unknown_idx ON treasury.bank_lines (collective, booked_on, id)
-    WHERE state = 'matched' AND target = 'unknown_receipt';
--- One movement in the books is one line of the bank's.
-CREATE UNIQUE INDEX bank_lines_transaction_key ON treasury.bank_lines (ledger_transaction)
-    WHERE state = 'matched';
-CREATE UNIQUE INDEX bank_lines_donation_key ON treasury.bank_lines (offline_donation) WHERE offline_donation IS NOT NULL;
-CREATE UNIQUE INDEX bank_lines_expense_key ON treasury.bank_lines (expense) WHERE expense IS NOT NULL;
-
--- What was entered does not change, and states go forward only, as doc.go of the package draws them.
+-- What was entered does not change, and states only move forward.
 -- +goose StatementBegin
 CREATE FUNCTION treasury.check_offline_donation() RETURNS trigger
 LANGUAGE plpgsql
@@ -285,7 +168,85 @@ END
 $$;
 -- +goose StatementEnd
 
--- An expense may be owed again: the line of the bank's that paid it can be taken back.
+CREATE TRIGGER offline_donations_check_change
+    BEFORE UPDATE ON treasury.offline_donations
+    FOR EACH ROW
+    EXECUTE FUNCTION treasury.check_offline_donation();
+
+GRANT SELECT, INSERT ON treasury.offline_donations TO cagnotte_service;
+GRANT UPDATE (state, deposit, banked_on, bounced_on, reverse_reason, updated_at)
+    ON treasury.offline_donations TO cagnotte_service;
+
+-- An invoice, owed or paid. Several bank lines may pay one in instalments.
+CREATE TABLE treasury.expenses (
+    id              uuid        NOT NULL,
+    collective      text        NOT NULL,
+    campaign        text        NOT NULL,
+    -- The stage of the campaign that it was spent on.
+    stage           text        NOT NULL,
+    book            text        NOT NULL,
+    kind            text        NOT NULL,
+    -- The account's code in the book.
+    account         text        NOT NULL,
+    payee           text        NOT NULL,
+    document        text        NOT NULL,
+    -- Payee and document in the form in which they are compared, so that another spelling is recognised.
+    document_key    text        NOT NULL,
+    documented_on   date        NOT NULL,
+    amount_minor    bigint      NOT NULL,
+    currency        text        NOT NULL,
+    state           text        NOT NULL,
+    -- The invoice was first booked on the suppliers' account.
+    owed_first      boolean     NOT NULL,
+    -- How many payments were booked. Each has a reference of its own.
+    payments        integer     NOT NULL DEFAULT 0,
+    -- What was paid of an expense that is still owed; 0 in the other states.
+    part_paid_minor bigint      NOT NULL DEFAULT 0,
+    paid_on         date,
+    -- What it was paid from.
+    source          text        NOT NULL,
+    reverse_reason  text        NOT NULL DEFAULT '',
+    -- The name of the API key.
+    created_by      text        NOT NULL,
+    created_at      timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+
+    CONSTRAINT expenses_pkey PRIMARY KEY (id),
+    CONSTRAINT expenses_amount_positive CHECK (amount_minor > 0),
+    CONSTRAINT expenses_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT expenses_kind_known CHECK (kind IN ('lawyer', 'litigation', 'other')),
+    CONSTRAINT expenses_state_known CHECK (state IN ('owed', 'paid', 'reversed')),
+    CONSTRAINT expenses_source_known CHECK (source IN ('', 'bank', 'cash')),
+    CONSTRAINT expenses_stage_of_campaign CHECK (stage = '' OR campaign <> ''),
+    CONSTRAINT expenses_part_paid CHECK (
+        part_paid_minor >= 0
+        AND part_paid_minor < amount_minor
+        AND (state = 'owed' OR part_paid_minor = 0)
+    ),
+    CONSTRAINT expenses_paid CHECK (
+        (paid_on IS NULL) = (source = '')
+        AND (state <> 'paid' OR paid_on IS NOT NULL)
+        AND (state <> 'owed' OR paid_on IS NULL AND owed_first)
+        AND (owed_first OR payments = 0)
+    ),
+    CONSTRAINT expenses_reversed CHECK ((state = 'reversed') = (reverse_reason <> ''))
+);
+
+-- Lists, newest first.
+CREATE INDEX expenses_list_idx ON treasury.expenses (collective, created_at DESC, id DESC);
+-- One invoice is entered once.
+CREATE UNIQUE INDEX expenses_document_key ON treasury.expenses (collective, document_key)
+    WHERE state <> 'reversed';
+-- A campaign's list, newest first, and what it spent.
+CREATE INDEX expenses_campaign_idx ON treasury.expenses (collective, campaign, created_at DESC, id DESC)
+    INCLUDE (stage, state, amount_minor, currency)
+    WHERE campaign <> '';
+-- The invoices that a bank line may pay.
+CREATE INDEX expenses_owed_idx ON treasury.expenses (collective, documented_on, id)
+    WHERE state = 'owed';
+
+-- What was entered does not change, and a reversed expense stays reversed. A paid one may be owed again, when the bank
+-- line that paid it is unmatched.
 -- +goose StatementBegin
 CREATE FUNCTION treasury.check_expense() RETURNS trigger
 LANGUAGE plpgsql
@@ -303,7 +264,7 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'expenses_immutable';
     END IF;
     IF OLD.state = 'reversed' THEN
-        RAISE EXCEPTION 'an expense that was reversed stays so'
+        RAISE EXCEPTION 'a reversed expense does not change'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'expenses_state_forward';
     END IF;
     RETURN NEW;
@@ -311,7 +272,132 @@ END
 $$;
 -- +goose StatementEnd
 
--- A line may be matched, and unmatched again; what the bank said stays.
+CREATE TRIGGER expenses_check_change
+    BEFORE UPDATE ON treasury.expenses
+    FOR EACH ROW
+    EXECUTE FUNCTION treasury.check_expense();
+
+GRANT SELECT, INSERT ON treasury.expenses TO cagnotte_service;
+GRANT UPDATE (state, payments, part_paid_minor, paid_on, source, reverse_reason, updated_at)
+    ON treasury.expenses TO cagnotte_service;
+
+-- A statement of the bank's. One file may have several.
+CREATE TABLE treasury.statements (
+    id            uuid        NOT NULL,
+    collective    text        NOT NULL,
+    -- The collective's own bank account.
+    account       text        NOT NULL,
+    -- SHA-256 of the file, and the statement's place in it.
+    file_hash     bytea       NOT NULL,
+    ordinal       integer     NOT NULL,
+    -- The form of the file, such as CAMT or CSV: files of two forms do not recognise each other's lines. '' is unknown.
+    form          text        NOT NULL DEFAULT '',
+    currency      text        NOT NULL,
+    -- NULL where the file does not have it.
+    opening_minor bigint,
+    closing_minor bigint,
+    closing_on    date        NOT NULL,
+    -- How many lines it has, and how many of them no earlier file had. The second is known once they are stored.
+    lines         integer     NOT NULL,
+    new_lines     integer     NOT NULL,
+    -- The name of the API key.
+    created_by    text        NOT NULL,
+    created_at    timestamptz NOT NULL,
+
+    CONSTRAINT statements_pkey PRIMARY KEY (id),
+    CONSTRAINT statements_file_key UNIQUE (collective, account, file_hash, ordinal),
+    CONSTRAINT statements_file_hash_length CHECK (length(file_hash) = 32),
+    CONSTRAINT statements_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT statements_counted CHECK (new_lines BETWEEN 0 AND lines)
+);
+
+-- The last closing balance of each account.
+CREATE INDEX statements_closing_idx ON treasury.statements (collective, account, closing_on DESC, created_at DESC, id DESC)
+    WHERE closing_minor IS NOT NULL;
+
+GRANT SELECT, INSERT, UPDATE (new_lines) ON treasury.statements TO cagnotte_service;
+
+-- A line of a bank statement, matched to something in the books or not yet. It has no name and no text of the payer's.
+CREATE TABLE treasury.bank_lines (
+    id                 uuid        NOT NULL,
+    collective         text        NOT NULL,
+    account            text        NOT NULL,
+    -- What makes it the same line in another file. It is a keyed hash, since it is made of what payers wrote.
+    line_key           bytea       NOT NULL,
+    statement          uuid        NOT NULL,
+    booked_on          date        NOT NULL,
+    -- Positive for money that came in.
+    amount_minor       bigint      NOT NULL,
+    currency           text        NOT NULL,
+    bank_reference     text        NOT NULL,
+    -- The pledge whose reference its text has.
+    pledge             uuid,
+    state              text        NOT NULL DEFAULT 'unmatched',
+    -- What it is matched to, or thought to be.
+    target             text        NOT NULL DEFAULT '',
+    offline_donation   uuid,
+    expense            uuid,
+    -- The transaction in the books that shows it, or is thought to.
+    ledger_transaction bigint,
+    ignore_reason      text        NOT NULL DEFAULT '',
+    -- How often it was matched, so that each booking has a reference of its own.
+    attempt            integer     NOT NULL DEFAULT 0,
+    created_at         timestamptz NOT NULL,
+    updated_at         timestamptz NOT NULL,
+
+    CONSTRAINT bank_lines_pkey PRIMARY KEY (id),
+    CONSTRAINT bank_lines_line_key UNIQUE (collective, account, line_key),
+    CONSTRAINT bank_lines_statement_fkey FOREIGN KEY (statement) REFERENCES treasury.statements (id),
+    CONSTRAINT bank_lines_pledge_fkey FOREIGN KEY (pledge) REFERENCES treasury.pledges (id),
+    CONSTRAINT bank_lines_donation_fkey FOREIGN KEY (offline_donation) REFERENCES treasury.offline_donations (id),
+    CONSTRAINT bank_lines_expense_fkey FOREIGN KEY (expense) REFERENCES treasury.expenses (id),
+    CONSTRAINT bank_lines_line_key_length CHECK (length(line_key) = 32),
+    CONSTRAINT bank_lines_amount_not_zero CHECK (amount_minor <> 0),
+    CONSTRAINT bank_lines_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
+    -- Only in a form that cannot be a name, because some banks put the payer's there. The same form is in
+    -- services/treasury/statement.go.
+    CONSTRAINT bank_lines_reference_nameless CHECK (
+        bank_reference = ''
+        OR bank_reference ~ '^([0-9./:_-]*[A-Za-z]?[0-9./:_-]*[0-9][0-9./:_-]*[A-Za-z]?[0-9./:_-]*|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$'
+    ),
+    CONSTRAINT bank_lines_state_known CHECK (state IN ('unmatched', 'suggested', 'matched', 'ignored')),
+    CONSTRAINT bank_lines_target_known CHECK (target IN (
+        '', 'pledge', 'campaign', 'expense', 'transaction', 'unknown_receipt'
+    )),
+    CONSTRAINT bank_lines_matched CHECK (
+        (state IN ('suggested', 'matched')) = (target <> '')
+        AND (state <> 'matched' OR ledger_transaction IS NOT NULL)
+        AND (offline_donation IS NULL OR state = 'matched')
+        AND (expense IS NULL OR state = 'matched')
+        AND (ledger_transaction IS NULL OR state IN ('suggested', 'matched'))
+    ),
+    CONSTRAINT bank_lines_ignored CHECK ((state = 'ignored') = (ignore_reason <> ''))
+);
+
+-- Lists, newest first.
+CREATE INDEX bank_lines_list_idx ON treasury.bank_lines (collective, booked_on DESC, id DESC);
+-- The lines that are still to be matched, and their sum.
+CREATE INDEX bank_lines_open_idx ON treasury.bank_lines (collective, booked_on, id)
+    INCLUDE (amount_minor, currency)
+    WHERE state IN ('unmatched', 'suggested');
+-- The sum of ignored lines, which the bank's balance has and the books do not.
+CREATE INDEX bank_lines_ignored_idx ON treasury.bank_lines (collective)
+    INCLUDE (amount_minor, currency)
+    WHERE state = 'ignored';
+-- The unknown receipts.
+CREATE INDEX bank_lines_unknown_idx ON treasury.bank_lines (collective, booked_on, id)
+    WHERE state = 'matched' AND target = 'unknown_receipt';
+-- A movement in the books is one line of the bank's.
+CREATE UNIQUE INDEX bank_lines_transaction_key ON treasury.bank_lines (ledger_transaction)
+    WHERE state = 'matched';
+-- An offline donation is one line of the bank's.
+CREATE UNIQUE INDEX bank_lines_donation_key ON treasury.bank_lines (offline_donation)
+    WHERE offline_donation IS NOT NULL;
+-- The lines that paid an expense.
+CREATE INDEX bank_lines_expense_idx ON treasury.bank_lines (expense, booked_on, id)
+    WHERE expense IS NOT NULL;
+
+-- What the bank reported does not change. A matched or ignored line can be unmatched again.
 -- +goose StatementBegin
 CREATE FUNCTION treasury.check_bank_line() RETURNS trigger
 LANGUAGE plpgsql
@@ -325,11 +411,11 @@ BEGIN
         NEW.bank_reference, NEW.pledge, NEW.created_at)
         OR NEW.attempt < OLD.attempt
     THEN
-        RAISE EXCEPTION 'what the bank said does not change'
+        RAISE EXCEPTION 'what the bank reported does not change'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'bank_lines_immutable';
     END IF;
     IF OLD.state IN ('matched', 'ignored') AND NEW.state <> OLD.state AND NEW.state <> 'unmatched' THEN
-        RAISE EXCEPTION 'a bank line goes from % to unmatched first', OLD.state
+        RAISE EXCEPTION 'a bank line that is % must be unmatched first', OLD.state
             USING ERRCODE = 'check_violation', CONSTRAINT = 'bank_lines_state_steps';
     END IF;
     RETURN NEW;
@@ -337,19 +423,11 @@ END
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER offline_donations_check_change BEFORE UPDATE ON treasury.offline_donations
-    FOR EACH ROW EXECUTE FUNCTION treasury.check_offline_donation();
-CREATE TRIGGER expenses_check_change BEFORE UPDATE ON treasury.expenses
-    FOR EACH ROW EXECUTE FUNCTION treasury.check_expense();
-CREATE TRIGGER bank_lines_check_change BEFORE UPDATE ON treasury.bank_lines
-    FOR EACH ROW EXECUTE FUNCTION treasury.check_bank_line();
+CREATE TRIGGER bank_lines_check_change
+    BEFORE UPDATE ON treasury.bank_lines
+    FOR EACH ROW
+    EXECUTE FUNCTION treasury.check_bank_line();
 
--- Nothing is deleted: the books speak of it.
-GRANT SELECT, INSERT ON treasury.requests, treasury.pledges, treasury.deposits, treasury.offline_donations,
-    treasury.expenses, treasury.statements, treasury.bank_lines TO cagnotte_service;
-GRANT UPDATE (state, deposit, banked_on, bounced_on, reverse_reason, updated_at) ON treasury.offline_donations TO cagnotte_service;
-GRANT UPDATE (state, payments, paid_on, source, reverse_reason, updated_at) ON treasury.expenses TO cagnotte_service;
+GRANT SELECT, INSERT ON treasury.bank_lines TO cagnotte_service;
 GRANT UPDATE (state, target, offline_donation, expense, ledger_transaction, ignore_reason, attempt, updated_at)
     ON treasury.bank_lines TO cagnotte_service;
--- How many of a statement's lines were new is known once they are in.
-GRANT UPDATE (new_lines) ON treasury.statements TO cagnotte_service;
