@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 TOOL := go tool -modfile=.tools/go.mod
-# The modules that carry the imported protos: google/api, and buf/validate.
+# The modules that carry the imported protos: google/api, google/rpc, and buf/validate.
 GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 module_dir = $$(go mod download -json $(1) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')
@@ -21,8 +21,9 @@ help: ## list the targets
 
 .PHONY: protos
 protos:
-	@rm -rf .tools/third_party && mkdir -p .tools/third_party/google/api .tools/third_party/buf/validate
+	@rm -rf .tools/third_party && mkdir -p .tools/third_party/google/{api,rpc} .tools/third_party/buf/validate
 	@cp $(call module_dir,$(GOOGLEAPIS))/third_party/googleapis/google/api/{annotations,http,httpbody}.proto .tools/third_party/google/api/
+	@cp $(call module_dir,$(GOOGLEAPIS))/third_party/googleapis/google/rpc/code.proto .tools/third_party/google/rpc/
 	@cp $(call module_dir,$(PROTOVALIDATE))/proto/protovalidate/buf/validate/validate.proto .tools/third_party/buf/validate/
 	@chmod -R u+w .tools/third_party
 

@@ -14,6 +14,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"

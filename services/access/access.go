@@ -13,8 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -210,7 +210,7 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, e
 }
 
 func invalidKey() error {
-	return errs.New(codes.Unauthenticated, "INVALID_KEY", "The API key is unknown or was revoked.")
+	return errs.New(errorsv1.ErrorReason_INVALID_KEY, "The API key is unknown or was revoked.")
 }
 
 // useInterval is how exactly a key's last use is known: the busiest key costs one

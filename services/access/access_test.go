@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -138,7 +139,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			p, err := s.Authenticate(ctx, key)
-			errstest.Want(t, err, codes.Unauthenticated, "INVALID_KEY")
+			errstest.Want(t, err, codes.Unauthenticated, errorsv1.ErrorReason_INVALID_KEY)
 			if !p.IsZero() {
 				t.Errorf("and says who it is: %+v", p)
 			}
@@ -158,18 +159,18 @@ func TestCreateRefuses(t *testing.T) {
 		rule   string
 		key    access.Key
 		code   codes.Code
-		reason string
+		reason errorsv1.ErrorReason
 		fields []string
 	}{
-		{"an operator in a collective", access.Key{Collective: "vallon", Role: access.RoleOperator, DisplayName: "x"}, codes.InvalidArgument, "INVALID_FIELD", []string{"api_key.role"}},
-		{"an owner of the instance", access.Key{Role: access.RoleOwner, DisplayName: "x"}, codes.InvalidArgument, "INVALID_FIELD", []string{"api_key.role"}},
-		{"no role", access.Key{Collective: "vallon", DisplayName: "x"}, codes.InvalidArgument, "INVALID_FIELD", []string{"api_key.role"}},
-		{"no display name", access.Key{Collective: "vallon", Role: access.RoleOwner, DisplayName: "  "}, codes.InvalidArgument, "INVALID_FIELD", []string{"api_key.display_name"}},
-		{"a display name of two lines", access.Key{Collective: "vallon", Role: access.RoleOwner, DisplayName: "a\nb"}, codes.InvalidArgument, "INVALID_FIELD", []string{"api_key.display_name"}},
-		{"a display name too long", access.Key{Collective: "vallon", Role: access.RoleOwner, DisplayName: strings.Repeat("é", 81)}, codes.InvalidArgument, "INVALID_FIELD", []string{"api_key.display_name"}},
-		{"a missing collective", access.Key{Collective: "nowhere", Role: access.RoleOwner, DisplayName: "x"}, codes.NotFound, "NOT_FOUND", nil},
-		{"a taken id, sent twice", access.Key{Collective: "vallon", ID: "taken", Role: access.RoleOwner, DisplayName: "Laptop"}, codes.AlreadyExists, "API_KEY_EXISTS", nil},
-		{"a taken id of the instance", access.Key{ID: "taken", Role: access.RoleOperator, DisplayName: "x"}, codes.AlreadyExists, "API_KEY_EXISTS", nil},
+		{"an operator in a collective", access.Key{Collective: "vallon", Role: access.RoleOperator, DisplayName: "x"}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, []string{"api_key.role"}},
+		{"an owner of the instance", access.Key{Role: access.RoleOwner, DisplayName: "x"}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, []string{"api_key.role"}},
+		{"no role", access.Key{Collective: "vallon", DisplayName: "x"}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, []string{"api_key.role"}},
+		{"no display name", access.Key{Collective: "vallon", Role: access.RoleOwner, DisplayName: "  "}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, []string{"api_key.display_name"}},
+		{"a display name of two lines", access.Key{Collective: "vallon", Role: access.RoleOwner, DisplayName: "a\nb"}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, []string{"api_key.display_name"}},
+		{"a display name too long", access.Key{Collective: "vallon", Role: access.RoleOwner, DisplayName: strings.Repeat("é", 81)}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, []string{"api_key.display_name"}},
+		{"a missing collective", access.Key{Collective: "nowhere", Role: access.RoleOwner, DisplayName: "x"}, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND, nil},
+		{"a taken id, sent twice", access.Key{Collective: "vallon", ID: "taken", Role: access.RoleOwner, DisplayName: "Laptop"}, codes.AlreadyExists, errorsv1.ErrorReason_API_KEY_EXISTS, nil},
+		{"a taken id of the instance", access.Key{ID: "taken", Role: access.RoleOperator, DisplayName: "x"}, codes.AlreadyExists, errorsv1.ErrorReason_API_KEY_EXISTS, nil},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			_, secret, err := s.Create(ctx, test.key)
@@ -206,7 +207,7 @@ func TestRevoke(t *testing.T) {
 	t.Run("answers alike for a missing key and for one of another collective", func(t *testing.T) {
 		_, missing := s.Revoke(ctx, "vallon", "k-0")
 		_, foreign := s.Revoke(ctx, "vallon", "k-2")
-		errstest.Want(t, missing, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, missing, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 		if strings.ReplaceAll(missing.Error(), "k-0", "k-2") != foreign.Error() {
 			t.Errorf("missing: %v; foreign: %v", missing, foreign)
 		}

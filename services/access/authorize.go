@@ -3,10 +3,10 @@ package access
 import (
 	"strings"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -44,10 +44,10 @@ func Authorize(p Principal, fullMethod string, req proto.Message) error {
 func AuthorizeUnread(p Principal, fullMethod string) error {
 	r, ok := table[fullMethod]
 	if !ok {
-		return errs.New(codes.Unimplemented, "UNKNOWN_METHOD", "There is no method %s.", fullMethod)
+		return errs.New(errorsv1.ErrorReason_UNKNOWN_METHOD, "There is no method %s.", fullMethod)
 	}
 	if !r.public && p.IsZero() {
-		return errs.New(codes.Unauthenticated, "UNAUTHENTICATED", "This needs an API key: Authorization: Bearer KEY.")
+		return errs.New(errorsv1.ErrorReason_UNAUTHENTICATED, "This needs an API key: Authorization: Bearer KEY.")
 	}
 	return nil
 }

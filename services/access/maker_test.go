@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
@@ -84,9 +85,9 @@ func TestAKeyThatWasRevokedMeanwhileDoesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := s.Create(late, access.Key{Collective: "vallon", DisplayName: "One more", Role: access.RoleOwner})
-	errstest.Want(t, err, codes.Unauthenticated, "INVALID_KEY")
+	errstest.Want(t, err, codes.Unauthenticated, errorsv1.ErrorReason_INVALID_KEY)
 	_, err = s.Revoke(late, "vallon", "other")
-	errstest.Want(t, err, codes.Unauthenticated, "INVALID_KEY")
+	errstest.Want(t, err, codes.Unauthenticated, errorsv1.ErrorReason_INVALID_KEY)
 }
 
 func TestOfTwoKeysThatRevokeEachOtherOneStays(t *testing.T) {
@@ -128,7 +129,7 @@ func TestOthersAreToldOfKeysOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = s.Create(ctx, k)
-	errstest.Want(t, err, codes.AlreadyExists, "API_KEY_EXISTS")
+	errstest.Want(t, err, codes.AlreadyExists, errorsv1.ErrorReason_API_KEY_EXISTS)
 	by := holding(t, s, secret)
 	k.ID = "second"
 	if _, _, err := s.Create(by, k); err != nil {
@@ -162,7 +163,7 @@ func TestOthersAreToldOfKeysOnce(t *testing.T) {
 		fail = nil
 		k.ID, k.DisplayName = "fourth", "Laptop\u202eeiraM"
 		_, _, err := s.Create(ctx, k)
-		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "api_key.display_name")
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "api_key.display_name")
 	})
 }
 

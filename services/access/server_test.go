@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
@@ -73,11 +74,11 @@ func TestServerKeyLife(t *testing.T) {
 		}
 	}
 	_, err = s.Authenticate(ctx, created.GetSecret())
-	errstest.Want(t, err, codes.Unauthenticated, "INVALID_KEY")
+	errstest.Want(t, err, codes.Unauthenticated, errorsv1.ErrorReason_INVALID_KEY)
 
 	for _, name := range []string{"collectives/vallon/apiKeys/none", "apiKeys/laptop", "collectives/marseille/apiKeys/laptop", "collectives/vallon", "x/laptop", ""} {
 		_, err := server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: name})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	}
 }
 
@@ -129,5 +130,5 @@ func TestServerListsKeysNewestFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = server.ListApiKeys(ctx, &accessv1.ListApiKeysRequest{Parent: "collectives/marseille", PageToken: first.GetNextPageToken()})
-	errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
+	errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "page_token")
 }

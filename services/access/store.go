@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -121,7 +122,7 @@ func insertTx(ctx context.Context, tx pgx.Tx, k Key, token string, hash [sha256.
 		"member":       k.Root,
 	})
 	return postgres.ErrorFor(err, map[string]*errs.Error{
-		"api_keys_name_key":        errs.Exists("API_KEY_EXISTS", "%s exists; its secret is not shown again.", k.Name()),
+		"api_keys_name_key":        errs.New(errorsv1.ErrorReason_API_KEY_EXISTS, "%s exists; its secret is not shown again.", k.Name()),
 		"api_keys_collective_fkey": errs.NotFound("collectives/" + k.Collective),
 	})
 }

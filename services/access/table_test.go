@@ -19,6 +19,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
@@ -289,7 +290,7 @@ func TestAuthorizeComparesTheWholeCollective(t *testing.T) {
 
 func TestAuthorizeFailsClosed(t *testing.T) {
 	all := holder(RoleOperator, "")
-	if got := errs.As(Authorize(all, "/cagnotte.access.v1.AccessService/DropEverything", nil)); got.Code != codes.Unimplemented || got.Reason != "UNKNOWN_METHOD" {
+	if got := errs.As(Authorize(all, "/cagnotte.access.v1.AccessService/DropEverything", nil)); got.Code != codes.Unimplemented || got.Reason != errorsv1.ErrorReason_UNKNOWN_METHOD {
 		t.Errorf("a method without a row: %v", got)
 	}
 	const scoped = "/cagnotte.ledger.v1.LedgerService/ListAccounts"

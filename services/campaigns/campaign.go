@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -126,9 +127,9 @@ type Campaign struct {
 func (c Campaign) AcceptsDonations(now time.Time) error {
 	switch {
 	case c.State != StatePublished:
-		return errs.Precondition("CAMPAIGN_NOT_OPEN", "%s takes no donations: it is %s.", c.Name, c.State)
+		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, "%s takes no donations: it is %s.", c.Name, c.State)
 	case c.deadlinePassed(now):
-		return errs.Precondition("CAMPAIGN_NOT_OPEN", "%s takes no donations: its deadline has passed.", c.Name)
+		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, "%s takes no donations: its deadline has passed.", c.Name)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package campaigns
 import (
 	"time"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -17,7 +18,7 @@ func publish(c *Campaign, now time.Time) error {
 	case c.State == StateClosed:
 		return errClosed(c.Name)
 	case c.State == StatePaused:
-		return errs.Precondition("CAMPAIGN_NOT_DRAFT", "%s was published before; resume it.", c.Name)
+		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_DRAFT, "%s was published before; resume it.", c.Name)
 	case c.deadlinePassed(now):
 		return errDeadline(c.Name)
 	}
@@ -65,13 +66,13 @@ func closeForEver(c *Campaign, now time.Time) error {
 }
 
 func errClosed(n Name) error {
-	return errs.Precondition("CAMPAIGN_CLOSED", "%s is closed, for ever.", n)
+	return errs.New(errorsv1.ErrorReason_CAMPAIGN_CLOSED, "%s is closed, for ever.", n)
 }
 
 func errDraft(n Name) error {
-	return errs.Precondition("CAMPAIGN_NOT_PUBLISHED", "%s is a draft; publish it first.", n)
+	return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_PUBLISHED, "%s is a draft; publish it first.", n)
 }
 
 func errDeadline(n Name) error {
-	return errs.Precondition("DEADLINE_PASSED", "The deadline of %s has passed; move it first.", n)
+	return errs.New(errorsv1.ErrorReason_DEADLINE_PASSED, "The deadline of %s has passed; move it first.", n)
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"pgregory.net/rapid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
 
@@ -39,7 +40,7 @@ func TestLifecycle(t *testing.T) {
 			to, allowed := ways[model.State][word], true
 			if _, isState := ways[State(to)]; !isState {
 				allowed = false
-				errstest.Want(t, err, codes.FailedPrecondition, to)
+				errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason(errorsv1.ErrorReason_value[to]))
 			} else if err != nil {
 				t.Fatalf("%s from %s: %v", word, model.State, err)
 			}
@@ -70,7 +71,7 @@ func TestDeadlineOfVerbs(t *testing.T) {
 	t.Run("publish refuses one that has passed", func(t *testing.T) {
 		clock.set(content.Deadline)
 		_, err := s.Publish(context.Background(), avocat)
-		errstest.Want(t, err, codes.FailedPrecondition, "DEADLINE_PASSED")
+		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_DEADLINE_PASSED)
 	})
 	clock.set(start)
 	must(t, s.Publish, avocat)
@@ -79,13 +80,13 @@ func TestDeadlineOfVerbs(t *testing.T) {
 	must(t, s.Pause, avocat)
 	t.Run("resume refuses one that has passed", func(t *testing.T) {
 		_, err := s.Resume(context.Background(), avocat)
-		errstest.Want(t, err, codes.FailedPrecondition, "DEADLINE_PASSED")
+		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_DEADLINE_PASSED)
 	})
 	t.Run("close needs none", func(t *testing.T) { must(t, s.Close, avocat) })
 	t.Run("verbs say what is missing", func(t *testing.T) {
 		for _, verb := range []func(context.Context, Name) (Campaign, error){s.Publish, s.Pause, s.Resume, s.Close} {
 			_, err := verb(context.Background(), Name{Collective: "vallon", Campaign: "none"})
-			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
@@ -119,7 +120,7 @@ func TestServerWhoSeesWhat(t *testing.T) {
 			name := "collectives/vallon/campaigns/" + slug
 			c, err := server.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: name})
 			if slug == "draft" && !member {
-				errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+				errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 				_, missing := server.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: "collectives/vallon/campaigns/dratf"})
 				if got, want := err.Error(), missing.Error(); len(got) != len(want) {
 					t.Errorf("a draft is answered %q, a missing one %q", got, want)

@@ -9,8 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"google.golang.org/grpc/codes"
-
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -56,7 +55,7 @@ func (k *check) err() error {
 	if len(k.fields) == 0 {
 		return nil
 	}
-	e := errs.New(codes.InvalidArgument, "INVALID_FIELD", "A field of the request is invalid.")
+	e := errs.New(errorsv1.ErrorReason_INVALID_FIELD, "A field of the request is invalid.")
 	e.Fields = k.fields
 	return e
 }

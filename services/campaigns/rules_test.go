@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -79,7 +80,7 @@ func TestNormaliseRefuses(t *testing.T) {
 			c := lawyer()
 			test.change(&c)
 			e := errs.As(c.normalise())
-			if e == nil || e.Code != codes.InvalidArgument || e.Reason != "INVALID_FIELD" {
+			if e == nil || e.Code != codes.InvalidArgument || e.Reason != errorsv1.ErrorReason_INVALID_FIELD {
 				t.Fatalf("got %v, want INVALID_ARGUMENT", e)
 			}
 			var got []string
@@ -185,7 +186,7 @@ func TestCampaignAnswers(t *testing.T) {
 	} {
 		c := Campaign{State: test.state, Content: Content{Deadline: test.deadline}}
 		err := c.AcceptsDonations(now)
-		if test.open != (err == nil) || err != nil && (errs.As(err).Reason != "CAMPAIGN_NOT_OPEN" || errs.Code(err) != codes.FailedPrecondition) {
+		if test.open != (err == nil) || err != nil && (errs.As(err).Reason != errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN || errs.Code(err) != codes.FailedPrecondition) {
 			t.Errorf("%s until %v: %v", test.state, test.deadline, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
@@ -92,7 +93,7 @@ func TestServerListPages(t *testing.T) {
 	} {
 		t.Run("refuses "+rule, func(t *testing.T) {
 			_, err := server.ListCampaigns(nobody, req)
-			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
+			errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "page_token")
 		})
 	}
 }
@@ -192,16 +193,16 @@ func TestServerWrites(t *testing.T) {
 	for _, path := range []string{"state", "progress", "publish_time", "create_time", "accepting_donations", "colour", "texts.fr"} {
 		t.Run("refuses the path "+path, func(t *testing.T) {
 			_, err := update(&campaignsv1.Campaign{}, path)
-			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "update_mask")
+			errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "update_mask")
 		})
 	}
 	t.Run("names the field of a stored amount that the new one leaves behind", func(t *testing.T) {
 		_, err := update(&campaignsv1.Campaign{Minimum: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 10_00}}, "minimum")
-		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "campaign.presets[0].amount_minor")
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "campaign.presets[0].amount_minor")
 	})
 	t.Run("refuses a stale etag", func(t *testing.T) {
 		_, err := update(&campaignsv1.Campaign{Etag: created.GetEtag()}, "deadline")
-		errstest.Want(t, err, codes.Aborted, "ETAG_MISMATCH")
+		errstest.Want(t, err, codes.Aborted, errorsv1.ErrorReason_ETAG_MISMATCH)
 	})
 
 	name := avocat.String()
@@ -233,14 +234,14 @@ func TestServerWrites(t *testing.T) {
 	t.Run("says what is missing", func(t *testing.T) {
 		for _, name := range []string{"collectives/vallon/campaigns/none", "nonsense"} {
 			_, err := server.PublishCampaign(editor, &campaignsv1.PublishCampaignRequest{Name: name})
-			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 			_, err = server.UpdateCampaign(editor, &campaignsv1.UpdateCampaignRequest{Campaign: &campaignsv1.Campaign{Name: name}})
-			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 			_, err = server.GetCampaign(editor, &campaignsv1.GetCampaignRequest{Name: name})
-			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 		}
 		_, err := server.CreateCampaign(editor, &campaignsv1.CreateCampaignRequest{Parent: "collectives/nowhere", CampaignId: "avocat", Campaign: sent})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 }
 

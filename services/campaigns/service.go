@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -59,7 +59,7 @@ func (s *Service) Create(ctx context.Context, name Name, content Content) (Campa
 		return Campaign{}, err
 	}
 	if !inserted && !c.equal(content) {
-		return Campaign{}, errs.Exists("CAMPAIGN_EXISTS", "%s exists with other content.", name)
+		return Campaign{}, errs.New(errorsv1.ErrorReason_CAMPAIGN_EXISTS, "%s exists with other content.", name)
 	}
 	return c, nil
 }
@@ -75,7 +75,7 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 			return errClosed(name)
 		}
 		if etag != "" && etag != c.etag() {
-			return errs.New(codes.Aborted, "ETAG_MISMATCH", "%s was changed by somebody else; read it again.", name)
+			return errs.New(errorsv1.ErrorReason_ETAG_MISMATCH, "%s was changed by somebody else; read it again.", name)
 		}
 		before := c.Content
 		if err := change(&c.Content); err != nil {
@@ -89,7 +89,7 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 			return nil
 		}
 		if c.Currency != before.Currency {
-			return errs.Precondition("CURRENCY_FIXED", "%s was published in %s; its currency cannot change any more.", name, before.Currency)
+			return errs.New(errorsv1.ErrorReason_CURRENCY_FIXED, "%s was published in %s; its currency cannot change any more.", name, before.Currency)
 		}
 		// Who wants to stop donations pauses or closes. A deadline that has passed on its own
 		// does not stand in the way of other changes.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -122,7 +123,7 @@ func TestCreate(t *testing.T) {
 		c := lawyer()
 		c.Goal = eur(900_00)
 		_, err := s.Create(ctx, avocat, c)
-		errstest.Want(t, err, codes.AlreadyExists, "CAMPAIGN_EXISTS")
+		errstest.Want(t, err, codes.AlreadyExists, errorsv1.ErrorReason_CAMPAIGN_EXISTS)
 	})
 	t.Run("takes the same slug in another collective", func(t *testing.T) {
 		mustCreate(t, s, Name{Collective: "marseille", Campaign: "avocat"}, lawyer())
@@ -148,22 +149,22 @@ func TestCreate(t *testing.T) {
 	})
 	t.Run("refuses a missing collective", func(t *testing.T) {
 		_, err := s.Create(ctx, Name{Collective: "nowhere", Campaign: "avocat"}, lawyer())
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 	t.Run("refuses a bad slug", func(t *testing.T) {
 		_, err := s.Create(ctx, Name{Collective: "vallon", Campaign: "Avocat"}, lawyer())
-		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "campaign_id")
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "campaign_id")
 	})
 	t.Run("refuses bad content", func(t *testing.T) {
 		_, err := s.Create(ctx, Name{Collective: "vallon", Campaign: "bad"}, Content{Goal: eur(1)})
-		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", `campaign.texts["fr"]`)
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, `campaign.texts["fr"]`)
 	})
 	t.Run("reads what it wrote, and says what is missing", func(t *testing.T) {
 		if got, err := s.Get(ctx, avocat); err != nil || !got.equal(created.Content) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		_, err := s.Get(ctx, Name{Collective: "vallon", Campaign: "none"})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 }
 
@@ -201,11 +202,11 @@ func TestUpdate(t *testing.T) {
 	})
 	t.Run("refuses a stale etag", func(t *testing.T) {
 		_, err := s.Update(ctx, avocat, created.etag(), setGoal(1000_00))
-		errstest.Want(t, err, codes.Aborted, "ETAG_MISMATCH")
+		errstest.Want(t, err, codes.Aborted, errorsv1.ErrorReason_ETAG_MISMATCH)
 	})
 	t.Run("refuses bad content and keeps the good", func(t *testing.T) {
 		_, err := s.Update(ctx, avocat, "", setGoal(100_00))
-		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "campaign.stages[0].amount", "campaign.stages[1].amount")
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "campaign.stages[0].amount", "campaign.stages[1].amount")
 		if read, err := s.Get(ctx, avocat); err != nil || diff(first, read) != "" {
 			t.Errorf("%v\n%s", err, diff(first, read))
 		}
@@ -222,7 +223,7 @@ func TestUpdate(t *testing.T) {
 	})
 	t.Run("says what is missing", func(t *testing.T) {
 		_, err := s.Update(ctx, Name{Collective: "vallon", Campaign: "none"}, "", setGoal(1))
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 	t.Run("lets one of many with the same etag win", func(t *testing.T) {
 		read, err := s.Get(ctx, avocat)
@@ -241,7 +242,7 @@ func TestUpdate(t *testing.T) {
 				won++
 				continue
 			}
-			errstest.Want(t, err, codes.Aborted, "ETAG_MISMATCH")
+			errstest.Want(t, err, codes.Aborted, errorsv1.ErrorReason_ETAG_MISMATCH)
 		}
 		if won != 1 {
 			t.Errorf("%d updates won, want 1", won)
@@ -301,11 +302,11 @@ func TestUpdateOfPublished(t *testing.T) {
 	must(t, s.Publish, avocat)
 	t.Run("refuses another currency", func(t *testing.T) {
 		_, err := s.Update(ctx, avocat, "", inDollars)
-		errstest.Want(t, err, codes.FailedPrecondition, "CURRENCY_FIXED")
+		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_CURRENCY_FIXED)
 	})
 	t.Run("refuses a deadline that has passed", func(t *testing.T) {
 		_, err := s.Update(ctx, avocat, "", deadline(start))
-		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "campaign.deadline")
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "campaign.deadline")
 	})
 	t.Run("takes a deadline to come, and none", func(t *testing.T) {
 		for _, at := range []time.Time{start.Add(time.Hour), {}, start.Add(2 * time.Hour)} {
@@ -323,7 +324,7 @@ func TestUpdateOfPublished(t *testing.T) {
 	t.Run("refuses everything once closed", func(t *testing.T) {
 		must(t, s.Close, avocat)
 		_, err := s.Update(ctx, avocat, "stale", setGoal(990_00))
-		errstest.Want(t, err, codes.FailedPrecondition, "CAMPAIGN_CLOSED")
+		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_CAMPAIGN_CLOSED)
 	})
 }
 

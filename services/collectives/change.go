@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -168,10 +169,10 @@ func (s *Service) CheckSecondMemberTx(ctx context.Context, tx pgx.Tx, asked, agr
 	}
 	switch {
 	case by.Member() == first.Member():
-		return "", "", errs.Precondition("SECOND_MEMBER_NEEDED",
+		return "", "", errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED,
 			"Another member than the one who asked must decide. Keys of which one made the other are one member's.")
 	case !since.IsZero() && by.CreateTime.After(since):
-		return "", "", errs.Precondition("KEY_TOO_YOUNG", "This API key was made after the request. A member whose key is older must approve it.")
+		return "", "", errs.New(errorsv1.ErrorReason_KEY_TOO_YOUNG, "This API key was made after the request. A member whose key is older must approve it.")
 	}
 	return first.Member(), by.Member(), nil
 }

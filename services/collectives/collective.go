@@ -16,8 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -181,7 +181,7 @@ func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) 
 		return Collective{}, err
 	}
 	if !same(existing, c) {
-		return Collective{}, errs.Exists("COLLECTIVE_EXISTS", "%s exists with other settings.", c.Name())
+		return Collective{}, errs.New(errorsv1.ErrorReason_COLLECTIVE_EXISTS, "%s exists with other settings.", c.Name())
 	}
 	return existing, nil
 }
@@ -194,7 +194,7 @@ func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) 
 func (s *Service) Update(ctx context.Context, id, etag string, change func(*Collective) error) (Collective, error) {
 	return s.update(ctx, id, func(stored Collective) (Collective, error) {
 		if etag != "" && etag != stored.etag() {
-			return Collective{}, errs.New(codes.Aborted, "ETAG_MISMATCH", "%s was changed by somebody else; read it again.", stored.Name())
+			return Collective{}, errs.New(errorsv1.ErrorReason_ETAG_MISMATCH, "%s was changed by somebody else; read it again.", stored.Name())
 		}
 		changed := stored
 		if err := change(&changed); err != nil {

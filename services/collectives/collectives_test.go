@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
@@ -88,7 +89,7 @@ func TestCreate(t *testing.T) {
 		other := vallon()
 		other.DisplayName = "Another one"
 		_, err := s.Create(ctx, other)
-		errstest.Want(t, err, codes.AlreadyExists, "COLLECTIVE_EXISTS")
+		errstest.Want(t, err, codes.AlreadyExists, errorsv1.ErrorReason_COLLECTIVE_EXISTS)
 	})
 	t.Run("takes Europe/Paris for no zone, twice", func(t *testing.T) {
 		c := collectives.Collective{ID: "nozone", DisplayName: "No zone"}
@@ -102,7 +103,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		_, err = s.Get(ctx, "nowhere")
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 }
 
@@ -127,7 +128,7 @@ func TestSettingsAreChecked(t *testing.T) {
 			c := vallon()
 			test.change(&c)
 			_, err := s.Create(context.Background(), c)
-			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", test.field)
+			errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, test.field)
 		})
 	}
 }
@@ -238,7 +239,7 @@ func TestAccountIsFixedByTheFirstDonation(t *testing.T) {
 	}
 	t.Run("refuses another account", func(t *testing.T) {
 		_, err := s.Update(ctx, "vallon", "", setAccount(""))
-		errstest.Want(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_IN_USE")
+		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_STRIPE_ACCOUNT_IN_USE)
 	})
 	t.Run("is no change that others see", func(t *testing.T) {
 		if after, err := s.Get(ctx, "vallon"); err != nil || !equal(after, before) {
@@ -267,7 +268,7 @@ func TestAccountIsFixedByTheFirstDonation(t *testing.T) {
 	})
 	t.Run("says which collective is missing", func(t *testing.T) {
 		_, err := markInUse(t, s, pool, "nowhere")
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 }
 
@@ -291,7 +292,7 @@ func TestAccountRace(t *testing.T) {
 			})
 		}
 		calls.Go(func() {
-			if _, err := s.Update(ctx, c.ID, "", setAccount("acct_2")); err != nil && errs.As(err).Reason != "STRIPE_ACCOUNT_IN_USE" {
+			if _, err := s.Update(ctx, c.ID, "", setAccount("acct_2")); err != nil && errs.As(err).Reason != errorsv1.ErrorReason_STRIPE_ACCOUNT_IN_USE {
 				t.Error(err)
 			}
 		})

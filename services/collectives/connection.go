@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -139,7 +140,7 @@ func (s *Service) connection(ctx context.Context, id string) (k Connection, ownR
 // Disconnected is the FAILED_PRECONDITION (STRIPE_ACCOUNT_DISCONNECTED) of a collective whose account cannot be
 // called any more.
 func Disconnected(id string) error {
-	return errs.Precondition("STRIPE_ACCOUNT_DISCONNECTED", "The Stripe account of %s is not connected any more.", namePrefix+id)
+	return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, "The Stripe account of %s is not connected any more.", namePrefix+id)
 }
 
 // CheckConnected is an error for a collective about whose account Stripe can be told and asked nothing: Disconnected,
@@ -170,5 +171,5 @@ func (s *Service) CheckTakesDonations(ctx context.Context, id string) error {
 }
 
 func notReady(id string) error {
-	return errs.Precondition("STRIPE_ACCOUNT_NOT_READY", "%s has no Stripe account that takes payments yet.", namePrefix+id)
+	return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY, "%s has no Stripe account that takes payments yet.", namePrefix+id)
 }

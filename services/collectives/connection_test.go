@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -41,8 +42,8 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 				t.Error(err)
 			}
 		} else {
-			errstest.Want(t, err, codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
-			errstest.Want(t, s.CheckTakesDonations(ctx, "vallon"), codes.FailedPrecondition, "STRIPE_ACCOUNT_DISCONNECTED")
+			errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
+			errstest.Want(t, s.CheckTakesDonations(ctx, "vallon"), codes.FailedPrecondition, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 		}
 		got, err := s.StripeAccounts(ctx)
 		if diff := cmp.Diff(accounts, got); err != nil || diff != "" {
@@ -69,7 +70,7 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 		set(false, start.Add(time.Hour))
 		check(true)
 	})
-	errstest.Want(t, s.CheckConnected(ctx, "nowhere"), codes.NotFound, "NOT_FOUND")
+	errstest.Want(t, s.CheckConnected(ctx, "nowhere"), codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 }
 
 // An account that is connected again while an earlier reading, which was refused, is on its way back.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
@@ -99,7 +100,7 @@ func TestNotices(t *testing.T) {
 			}
 		}
 		_, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/nowhere"})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 	t.Run("who saw to it first stays", func(t *testing.T) {
 		resp, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/-"})
@@ -128,7 +129,7 @@ func TestNotices(t *testing.T) {
 		id := resp.GetNotices()[0].GetName()[len("collectives/vallon/"):]
 		for _, name := range []string{id, "collectives/marseille/" + id, "collectives/vallon/notices/x", "collectives/vallon"} {
 			_, err := server.AcknowledgeNotice(operator(), &noticesv1.AcknowledgeNoticeRequest{Name: name})
-			errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+			errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 		}
 	})
 	t.Run("refuses what is no notice", func(t *testing.T) {
@@ -148,6 +149,6 @@ func TestNotices(t *testing.T) {
 		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
 			return s.TellTx(ctx, tx, collectives.Notice{Collective: "nowhere", Kind: collectives.NoticeDisputeOpened, Key: "k"})
 		})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 }

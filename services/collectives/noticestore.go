@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -231,7 +232,7 @@ func (n Notice) checkAcknowledgeTx(ctx context.Context, tx pgx.Tx, by access.Pri
 	if err != nil || !other {
 		return err
 	}
-	return errs.Precondition("SECOND_MEMBER_NEEDED", "Another member must see to what you changed yourself.")
+	return errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED, "Another member must see to what you changed yourself.")
 }
 
 const openNoticesSQL = `

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -77,7 +78,7 @@ func (s *Service) checkOwnAccount(ctx context.Context, id string) error {
 	if err != nil || owner == id {
 		return err
 	}
-	return errs.Precondition("ACCOUNT_SHARED", "The Stripe account of %s is not its alone; the operator opens it.", namePrefix+id)
+	return errs.New(errorsv1.ErrorReason_ACCOUNT_SHARED, "The Stripe account of %s is not its alone; the operator opens it.", namePrefix+id)
 }
 
 // connectError says what a caller can do about a refusal.
@@ -85,7 +86,7 @@ func connectError(err error) error {
 	if k := stripe.KindOf(err); k != stripe.Refused && k != stripe.Missing {
 		return err
 	}
-	refused := errs.Precondition("STRIPE_CONNECT_REFUSED",
+	refused := errs.New(errorsv1.ErrorReason_STRIPE_CONNECT_REFUSED,
 		"Stripe refuses: the platform must be set up for Connect, and the account be made by it.")
 	refused.Cause = err
 	return refused
@@ -170,7 +171,7 @@ func (s *Service) beginOnboarding(ctx context.Context, id string) (o onboarding,
 func (s *Service) onboarding(ctx context.Context, id string) (o onboarding, err error) {
 	err = s.pool.QueryRow(ctx, onboardingSQL, pgx.NamedArgs{"collective": id}).Scan(&o.id, &o.attempt, &o.account)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return onboarding{}, errs.Precondition("STRIPE_ACCOUNT_IN_USE",
+		return onboarding{}, errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_IN_USE,
 			"Donations were made to the Stripe account of %s; it cannot change any more.", namePrefix+id)
 	}
 	return o, postgres.Error(err)

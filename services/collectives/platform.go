@@ -6,12 +6,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
-
-// ReasonOtherStripe is the reason of a key whose money does not belong in these books.
-const ReasonOtherStripe = "OTHER_STRIPE"
 
 const bindPlatformSQL = `
 INSERT INTO collectives.platform AS p (
@@ -56,11 +54,11 @@ func (s *Service) CheckPlatform(ctx context.Context, account string, livemode bo
 		return postgres.Error(err)
 	}
 	if livemode != boundLivemode {
-		return errs.Precondition(ReasonOtherStripe, "The key is for %s, and the books in this database are of %s.",
+		return errs.New(errorsv1.ErrorReason_OTHER_STRIPE, "The key is for %s, and the books in this database are of %s.",
 			modeName(livemode), modeName(boundLivemode))
 	}
 	if account != "" && boundAccount != "" && account != boundAccount {
-		return errs.Precondition(ReasonOtherStripe, "The key is of Stripe account %s, and the books in this database are of %s.",
+		return errs.New(errorsv1.ErrorReason_OTHER_STRIPE, "The key is of Stripe account %s, and the books in this database are of %s.",
 			account, boundAccount)
 	}
 	return nil

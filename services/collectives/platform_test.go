@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
 
@@ -24,16 +24,16 @@ func TestTheBooksAreOfOneStripeAccountAndMode(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	errstest.Want(t, bind("", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
-	errstest.Want(t, bind("acct_live", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	errstest.Want(t, bind("", true), codes.FailedPrecondition, errorsv1.ErrorReason_OTHER_STRIPE)
+	errstest.Want(t, bind("acct_live", true), codes.FailedPrecondition, errorsv1.ErrorReason_OTHER_STRIPE)
 	// The first key that may read its account tells which it is.
 	for range 2 {
 		if err := bind("acct_1", false); err != nil {
 			t.Error(err)
 		}
 	}
-	errstest.Want(t, bind("acct_2", false), codes.FailedPrecondition, collectives.ReasonOtherStripe)
-	errstest.Want(t, bind("acct_1", true), codes.FailedPrecondition, collectives.ReasonOtherStripe)
+	errstest.Want(t, bind("acct_2", false), codes.FailedPrecondition, errorsv1.ErrorReason_OTHER_STRIPE)
+	errstest.Want(t, bind("acct_1", true), codes.FailedPrecondition, errorsv1.ErrorReason_OTHER_STRIPE)
 	if err := bind("", false); err != nil {
 		t.Errorf("a key that may not read its account: %v", err)
 	}

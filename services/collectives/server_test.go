@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -62,7 +63,7 @@ func TestServerCreateAndGet(t *testing.T) {
 	}
 	for _, name := range []string{"collectives/nowhere", "vallon", "collectives/vallon/x", ""} {
 		_, err := server.GetCollective(operator(), &collectivesv1.GetCollectiveRequest{Name: name})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	}
 }
 
@@ -101,7 +102,7 @@ func TestServerList(t *testing.T) {
 		}
 	}
 	_, err := server.ListCollectives(operator(), &collectivesv1.ListCollectivesRequest{PageToken: "forged"})
-	errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
+	errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "page_token")
 }
 
 func TestServerUpdate(t *testing.T) {
@@ -139,7 +140,7 @@ func TestServerUpdate(t *testing.T) {
 	})
 	t.Run("refuses the account to an owner, like what is missing", func(t *testing.T) {
 		_, err := update(owner, &collectivesv1.Collective{StripeAccount: "acct_mine"}, "stripe_account")
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 	t.Run("gives the account to the operator", func(t *testing.T) {
 		got, err := update(operator(), &collectivesv1.Collective{StripeAccount: "acct_2"}, "stripe_account")
@@ -150,20 +151,20 @@ func TestServerUpdate(t *testing.T) {
 	for _, path := range []string{"create_time", "update_time", "colour", "display_name.x"} {
 		t.Run("refuses the path "+path, func(t *testing.T) {
 			_, err := update(operator(), &collectivesv1.Collective{}, path)
-			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "update_mask")
+			errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "update_mask")
 		})
 	}
 	t.Run("checks what it would write", func(t *testing.T) {
 		_, err := update(owner, &collectivesv1.Collective{}, "display_name")
-		errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "collective.display_name")
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "collective.display_name")
 	})
 	t.Run("refuses a stale etag", func(t *testing.T) {
 		_, err := update(owner, &collectivesv1.Collective{DisplayName: "x", Etag: created.GetEtag()}, "display_name", "etag")
-		errstest.Want(t, err, codes.Aborted, "ETAG_MISMATCH")
+		errstest.Want(t, err, codes.Aborted, errorsv1.ErrorReason_ETAG_MISMATCH)
 	})
 	t.Run("says that a collective is missing", func(t *testing.T) {
 		_, err := server.UpdateCollective(operator(), &collectivesv1.UpdateCollectiveRequest{Collective: &collectivesv1.Collective{Name: "collectives/nowhere"}})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 	t.Run("lets one of many with the same etag win", func(t *testing.T) {
 		read, err := server.GetCollective(owner, &collectivesv1.GetCollectiveRequest{Name: "collectives/vallon"})
@@ -182,7 +183,7 @@ func TestServerUpdate(t *testing.T) {
 		for _, err := range outcomes {
 			if err == nil {
 				won++
-			} else if errs.As(err).Reason != "ETAG_MISMATCH" {
+			} else if errs.As(err).Reason != errorsv1.ErrorReason_ETAG_MISMATCH {
 				t.Error(err)
 			}
 		}

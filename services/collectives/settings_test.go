@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
@@ -113,7 +114,7 @@ func TestSettingsThatCannotBe(t *testing.T) {
 			c := vallon()
 			test.spoil(&c)
 			_, err := s.Create(context.Background(), c)
-			errstest.Want(t, err, codes.InvalidArgument, "INVALID_FIELD", "collective."+test.field)
+			errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "collective."+test.field)
 		})
 	}
 }
@@ -168,7 +169,7 @@ func TestWhoSeesAndChangesSettings(t *testing.T) {
 			Collective: &collectivesv1.Collective{Name: "collectives/vallon"},
 			UpdateMask: mask("own_account_required"),
 		})
-		errstest.Want(t, err, codes.NotFound, "NOT_FOUND")
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 		got, err := server.UpdateCollective(operator(), &collectivesv1.UpdateCollectiveRequest{
 			Collective: &collectivesv1.Collective{Name: "collectives/vallon"},
 			UpdateMask: mask("own_account_required"),

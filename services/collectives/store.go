@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -199,7 +200,7 @@ func one(rows pgx.Rows, err error, id string) (Collective, error) {
 	}
 	if err != nil {
 		return Collective{}, postgres.ErrorFor(err, map[string]*errs.Error{
-			"collectives_stripe_account_in_use": errs.Precondition("STRIPE_ACCOUNT_IN_USE",
+			"collectives_stripe_account_in_use": errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_IN_USE,
 				"Donations were made to the Stripe account of %s; it cannot change any more.", namePrefix+id),
 		})
 	}

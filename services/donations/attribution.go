@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -490,7 +491,7 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, tol
 	// Perhaps it is another donation's, whatever the payment says.
 	err = l.service.applySession(ctx, SessionFact{Account: l.account, Session: session, At: l.service.now()})
 	switch {
-	case err == nil, errs.As(err).Reason == reasonAmountDiffers:
+	case err == nil, errs.As(err).Reason == errorsv1.ErrorReason_AMOUNT_DIFFERS:
 		return d.ID, true, nil
 	case ctx.Err() != nil, postgres.Away(err):
 		return d.ID, false, err
@@ -585,7 +586,7 @@ func (s *Service) donationOf(ctx context.Context, account string, p Payment, clu
 		return Match{}, err
 	}
 	if !told {
-		return Match{}, errs.Unavailable("PAYMENT_UNREAD", firstRetry, nil, "Stripe does not tell now whose payment it is.")
+		return Match{}, errs.Unavailable(errorsv1.ErrorReason_PAYMENT_UNREAD, firstRetry, nil, "Stripe does not tell now whose payment it is.")
 	}
 	matches, err = s.Find(ctx, account, []Clue{clue})
 	return first(matches), err
@@ -623,12 +624,12 @@ func (s *Service) adopt(ctx context.Context, account string, recurring uuid.UUID
 	case err != nil:
 		return err
 	case session.Status == stripe.SessionOpen:
-		return errs.Unavailable("SESSION_OPEN", firstRetry, nil, "The payment page of the first month is not complete yet.")
+		return errs.Unavailable(errorsv1.ErrorReason_SESSION_OPEN, firstRetry, nil, "The payment page of the first month is not complete yet.")
 	case session.Subscription != subscription:
 		return nil
 	}
 	err = s.applySession(ctx, SessionFact{Account: account, Session: session, At: s.now()})
-	if err != nil && errs.As(err).Reason == reasonAmountDiffers {
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_AMOUNT_DIFFERS {
 		return nil
 	}
 	return err

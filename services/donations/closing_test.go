@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -115,7 +116,7 @@ func TestTheEndOfACampaignIsToldAtOnce(t *testing.T) {
 		}
 	}
 	_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
-	wantReason(t, err, "RECURRING_ENDED")
+	wantReason(t, err, errorsv1.ErrorReason_RECURRING_ENDED)
 	e.keep()
 	for _, r := range told() {
 		if !r.GetCancelAtPeriodEnd() || r.GetChangePending() {

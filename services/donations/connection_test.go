@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -24,7 +25,7 @@ func TestADisconnectedAccountTakesNoDonations(t *testing.T) {
 	before := e.create(in)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	_, err := e.donations.Create(t.Context(), unpaid)
-	wantReason(t, err, "STRIPE_UNAVAILABLE")
+	wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
 	set := func(connected bool) {
@@ -40,7 +41,7 @@ func TestADisconnectedAccountTakesNoDonations(t *testing.T) {
 	for range 2 {
 		for _, in := range []Intent{intent(), unpaid} {
 			_, err := e.donations.Create(t.Context(), in)
-			wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
+			wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 		}
 	}
 	if e.posts() != calls || e.count() != donations {

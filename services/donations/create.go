@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -39,7 +39,7 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 		return Donation{}, err
 	}
 	if in.Origin != "" && !s.allowed(campaign, in.Origin) {
-		return Donation{}, errs.New(codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not take donations for %s.", in.Campaign)
+		return Donation{}, errs.New(errorsv1.ErrorReason_ORIGIN_NOT_ALLOWED, "Pages of this origin may not take donations for %s.", in.Campaign)
 	}
 	d, err := s.byRequest(ctx, in.Campaign, in.RequestID)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -49,7 +49,7 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 		return Donation{}, err
 	}
 	if !bytes.Equal(d.fingerprint, in.fingerprint()) {
-		return Donation{}, errs.Exists("REQUEST_ID_REUSED", "The request id stands for another donation.")
+		return Donation{}, errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id stands for another donation.")
 	}
 	if d.CheckoutSession != "" || d.State != StateCreated {
 		return d, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -49,7 +50,7 @@ func TestCreate(t *testing.T) {
 			other := in
 			change(&other)
 			_, err := e.donations.Create(t.Context(), other)
-			wantReason(t, err, "REQUEST_ID_REUSED")
+			wantReason(t, err, errorsv1.ErrorReason_REQUEST_ID_REUSED)
 		}
 	})
 	t.Run("the same request id elsewhere is another donation", func(t *testing.T) {
@@ -85,21 +86,21 @@ func TestRefusals(t *testing.T) {
 	e := newEnv(t, Limit{})
 	for name, c := range map[string]struct {
 		change func(*Intent)
-		reason string
+		reason errorsv1.ErrorReason
 	}{
-		"too small":                    {func(in *Intent) { in.Amount.Minor = 99 }, "AMOUNT_TOO_SMALL"},
-		"negative":                     {func(in *Intent) { in.Amount.Minor = -20_00 }, "AMOUNT_TOO_SMALL"},
-		"too large":                    {func(in *Intent) { in.Amount.Minor = 500_01 }, "AMOUNT_TOO_LARGE"},
-		"another currency":             {func(in *Intent) { in.Amount.Currency = "USD" }, "CURRENCY_MISMATCH"},
-		"somebody else's page":         {func(in *Intent) { in.Origin = "https://evil.example" }, "ORIGIN_NOT_ALLOWED"},
-		"a sandboxed page":             {func(in *Intent) { in.Origin = "null" }, "ORIGIN_NOT_ALLOWED"},
-		"back to somebody else":        {func(in *Intent) { in.ReturnURL = "https://evil.example/" }, "RETURN_URL_NOT_ALLOWED"},
-		"back to a look-alike":         {func(in *Intent) { in.ReturnURL = "https://vallon.example@evil.example/" }, "RETURN_URL_NOT_ALLOWED"},
-		"back behind a backslash":      {func(in *Intent) { in.ReturnURL = `https://evil.example\@vallon.example/` }, "RETURN_URL_NOT_ALLOWED"},
-		"back in the clear":            {func(in *Intent) { in.ReturnURL = "http://vallon.example/" }, "RETURN_URL_NOT_ALLOWED"},
-		"back to a script":             {func(in *Intent) { in.ReturnURL = "javascript:alert(1)" }, "RETURN_URL_NOT_ALLOWED"},
-		"back without a host":          {func(in *Intent) { in.ReturnURL = "//vallon.example/" }, "RETURN_URL_NOT_ALLOWED"},
-		"a campaign that is not there": {func(in *Intent) { in.Campaign.Campaign = "absent" }, "NOT_FOUND"},
+		"too small":                    {func(in *Intent) { in.Amount.Minor = 99 }, errorsv1.ErrorReason_AMOUNT_TOO_SMALL},
+		"negative":                     {func(in *Intent) { in.Amount.Minor = -20_00 }, errorsv1.ErrorReason_AMOUNT_TOO_SMALL},
+		"too large":                    {func(in *Intent) { in.Amount.Minor = 500_01 }, errorsv1.ErrorReason_AMOUNT_TOO_LARGE},
+		"another currency":             {func(in *Intent) { in.Amount.Currency = "USD" }, errorsv1.ErrorReason_CURRENCY_MISMATCH},
+		"somebody else's page":         {func(in *Intent) { in.Origin = "https://evil.example" }, errorsv1.ErrorReason_ORIGIN_NOT_ALLOWED},
+		"a sandboxed page":             {func(in *Intent) { in.Origin = "null" }, errorsv1.ErrorReason_ORIGIN_NOT_ALLOWED},
+		"back to somebody else":        {func(in *Intent) { in.ReturnURL = "https://evil.example/" }, errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED},
+		"back to a look-alike":         {func(in *Intent) { in.ReturnURL = "https://vallon.example@evil.example/" }, errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED},
+		"back behind a backslash":      {func(in *Intent) { in.ReturnURL = `https://evil.example\@vallon.example/` }, errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED},
+		"back in the clear":            {func(in *Intent) { in.ReturnURL = "http://vallon.example/" }, errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED},
+		"back to a script":             {func(in *Intent) { in.ReturnURL = "javascript:alert(1)" }, errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED},
+		"back without a host":          {func(in *Intent) { in.ReturnURL = "//vallon.example/" }, errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED},
+		"a campaign that is not there": {func(in *Intent) { in.Campaign.Campaign = "absent" }, errorsv1.ErrorReason_NOT_FOUND},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := intent()
@@ -127,7 +128,7 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := e.donations.Create(t.Context(), intent())
-		wantReason(t, err, "CAMPAIGN_NOT_OPEN")
+		wantReason(t, err, errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN)
 		if e.create(in).ID != before.ID {
 			t.Error("another donation")
 		}
@@ -179,7 +180,7 @@ func TestStripeInTrouble(t *testing.T) {
 			in := intent()
 			start := time.Now()
 			_, err := e.donations.Create(t.Context(), in)
-			if got := wantReason(t, err, "STRIPE_UNAVAILABLE"); got.RetryAfter <= 0 {
+			if got := wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE); got.RetryAfter <= 0 {
 				t.Error("no hint when to try again")
 			}
 			if took := time.Since(start); took > 10*time.Second {
@@ -202,7 +203,7 @@ func TestStripeInTrouble(t *testing.T) {
 		e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 403})
 		in := intent()
 		_, err := e.donations.Create(t.Context(), in)
-		wantReason(t, err, "INTERNAL")
+		wantReason(t, err, errorsv1.ErrorReason_INTERNAL)
 		e.sim.ClearFaults()
 		e.clock.Advance(firstRetry)
 		e.create(in)
@@ -229,7 +230,7 @@ func TestTheTitleChangesBeforeTheRetry(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{Method: "POST", LoseReply: true})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)
-	wantReason(t, err, "STRIPE_UNAVAILABLE")
+	wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
 	if _, err := e.campaigns.Update(t.Context(), vallon, "", func(c *campaigns.Content) error {
@@ -247,7 +248,7 @@ func TestARetryHoursLater(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Reset: true})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)
-	wantReason(t, err, "STRIPE_UNAVAILABLE")
+	wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
 	// The stored end of the session is too near for Stripe by now.
@@ -292,7 +293,7 @@ func TestLimit(t *testing.T) {
 	e.create(intent())
 	e.create(intent())
 	_, err := e.donations.Create(t.Context(), intent())
-	if got := wantReason(t, err, "TOO_MANY_DONATIONS"); got.RetryAfter != 30*time.Second {
+	if got := wantReason(t, err, errorsv1.ErrorReason_TOO_MANY_DONATIONS); got.RetryAfter != 30*time.Second {
 		t.Errorf("wait %v, want 30s", got.RetryAfter)
 	}
 	if e.count() != 3 {
@@ -308,7 +309,7 @@ func TestLimit(t *testing.T) {
 		e.clock.Advance(limit.Interval)
 		e.create(intent())
 		_, err := e.donations.Create(t.Context(), intent())
-		wantReason(t, err, "TOO_MANY_DONATIONS")
+		wantReason(t, err, errorsv1.ErrorReason_TOO_MANY_DONATIONS)
 	})
 	t.Run("holds for callers from nowhere together", func(t *testing.T) {
 		nowhere := intent()
@@ -319,7 +320,7 @@ func TestLimit(t *testing.T) {
 		}
 		nowhere.RequestID = uuid.New()
 		_, err := e.donations.Create(t.Context(), nowhere)
-		wantReason(t, err, "TOO_MANY_DONATIONS")
+		wantReason(t, err, errorsv1.ErrorReason_TOO_MANY_DONATIONS)
 	})
 	t.Run("stores no address, and forgets", func(t *testing.T) {
 		var rows string

@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -222,11 +222,11 @@ func (s *Service) allowed(c campaigns.Campaign, origin string) bool {
 func checkAmount(c campaigns.Campaign, amount money.Amount) error {
 	switch {
 	case amount.Currency != c.Currency:
-		return wrong("CURRENCY_MISMATCH", "amount.currency_code", "must be the campaign's, "+string(c.Currency))
+		return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, "amount.currency_code", "must be the campaign's, "+string(c.Currency))
 	case amount.Minor < c.Minimum.Minor:
-		return wrong("AMOUNT_TOO_SMALL", "amount.amount_minor", "must be at least "+c.Minimum.String())
+		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_SMALL, "amount.amount_minor", "must be at least "+c.Minimum.String())
 	case amount.Minor > c.Maximum.Minor:
-		return wrong("AMOUNT_TOO_LARGE", "amount.amount_minor", "must be at most "+c.Maximum.String())
+		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "amount.amount_minor", "must be at most "+c.Maximum.String())
 	}
 	return nil
 }
@@ -243,11 +243,11 @@ func (s *Service) whole(in Intent) (whole, feeCover money.Amount, err error) {
 	}
 	estimate := s.cfg.Campaigns.FeeEstimate()
 	if !estimate.Holds(in.Amount.Currency) {
-		return whole, feeCover, wrong("FEE_COVER_UNAVAILABLE", "cover_fee", "cannot be wanted, since the campaign has no fee_estimate")
+		return whole, feeCover, wrong(errorsv1.ErrorReason_FEE_COVER_UNAVAILABLE, "cover_fee", "cannot be wanted, since the campaign has no fee_estimate")
 	}
 	whole = estimate.Whole(in.Amount)
 	if whole.Minor > maxWholeMinor {
-		return whole, feeCover, wrong("AMOUNT_TOO_LARGE", "amount.amount_minor", "is with the fee more than a card can pay")
+		return whole, feeCover, wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "amount.amount_minor", "is with the fee more than a card can pay")
 	}
 	feeCover.Minor = whole.Minor - in.Amount.Minor
 	return whole, feeCover, nil
@@ -259,13 +259,13 @@ func (s *Service) checkReturnURL(c campaigns.Campaign, returnURL string) error {
 		return nil
 	}
 	if origin, ok := originOf(returnURL); !ok || !s.allowed(c, origin) {
-		return wrong("RETURN_URL_NOT_ALLOWED", "return_url", "must be on one of the campaign's allowed origins")
+		return wrong(errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED, "return_url", "must be on one of the campaign's allowed origins")
 	}
 	return nil
 }
 
-func wrong(reason, field, description string) error {
-	e := errs.New(codes.InvalidArgument, reason, "The donation cannot be made like this: %s %s.", field, description)
+func wrong(reason errs.Reason, field, description string) error {
+	e := errs.New(reason, "The donation cannot be made like this: %s %s.", field, description)
 	e.Fields = []errs.Field{{Field: field, Description: description}}
 	return e
 }

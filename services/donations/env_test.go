@@ -145,7 +145,7 @@ func (e *env) create(in Intent) Donation {
 }
 
 // wantReason fails unless err has the reason.
-func wantReason(t *testing.T, err error, reason string) *errs.Error {
+func wantReason(t *testing.T, err error, reason errs.Reason) *errs.Error {
 	t.Helper()
 	var classified *errs.Error
 	if !errors.As(err, &classified) || classified.Reason != reason {

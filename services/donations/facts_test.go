@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -56,7 +57,7 @@ func TestAWholeThatIsTooLargeForStripe(t *testing.T) {
 	in := intent()
 	in.CoverFee, in.Amount.Minor = true, maxWholeMinor
 	_, _, err := e.donations.whole(in)
-	wantReason(t, err, "AMOUNT_TOO_LARGE")
+	wantReason(t, err, errorsv1.ErrorReason_AMOUNT_TOO_LARGE)
 	in.Amount.Minor = maxWholeMinor / 2
 	whole, cover, err := e.donations.whole(in)
 	if err != nil || whole.Minor > maxWholeMinor || whole.Minor-cover.Minor != in.Amount.Minor || whole.Currency != money.EUR {
@@ -129,7 +130,7 @@ func TestARefundWhosePaymentMayNotBeReadWaits(t *testing.T) {
 	}
 	e.sim.AddFault(stripesim.Fault{Method: http.MethodGet, PathPrefix: "/v1/payment_intents", Status: http.StatusForbidden})
 	_, err = e.donations.ReadRefund(t.Context(), "", refund)
-	wantReason(t, err, "PAYMENT_UNREAD")
+	wantReason(t, err, errorsv1.ErrorReason_PAYMENT_UNREAD)
 	e.sim.ClearFaults()
 	if ours, err := e.donations.ReadRefund(t.Context(), "", refund); err != nil || !ours {
 		t.Errorf("ours %v: %v", ours, err)

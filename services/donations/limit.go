@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -57,7 +57,7 @@ func (s *Service) takeTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, n
 	if err != nil || wait == 0 {
 		return err
 	}
-	e := errs.New(codes.ResourceExhausted, "TOO_MANY_DONATIONS", "Many donations were started from here; wait a little.")
+	e := errs.New(errorsv1.ErrorReason_TOO_MANY_DONATIONS, "Many donations were started from here; wait a little.")
 	e.RetryAfter = wait
 	return e
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -19,9 +19,6 @@ import (
 // pollAfter is how long a paid donation may stay unbooked before its payment is asked for by itself. The sync
 // that follows every event books it long before, unless its fee comes late.
 const pollAfter = time.Minute
-
-// reasonAmountDiffers: a session of ours asks for another amount than we did.
-const reasonAmountDiffers = "AMOUNT_DIFFERS"
 
 // SessionFact is what Stripe said about a session, in an event or when asked.
 type SessionFact struct {
@@ -191,7 +188,7 @@ func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionF
 		return false, false, nil
 	}
 	if d.Amount.Minor != f.Session.AmountMinor {
-		return true, false, errs.New(codes.FailedPrecondition, reasonAmountDiffers, "The session's amount is not the donation's.")
+		return true, false, errs.New(errorsv1.ErrorReason_AMOUNT_DIFFERS, "The session's amount is not the donation's.")
 	}
 	if err := s.beginSubscriptionTx(ctx, tx, d, f.Session); err != nil {
 		return true, false, err

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -416,9 +417,9 @@ func (d Donation) left(r returning) money.Amount {
 func (d Donation) checkRefundable(payments []returning) (open []returning, err error) {
 	switch {
 	case d.PayTime.IsZero():
-		return nil, errs.Precondition("DONATION_NOT_PAID", "The donation is not paid, so there is nothing to give back.")
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_PAID, "The donation is not paid, so there is nothing to give back.")
 	case d.PaymentIntent == "":
-		return nil, errs.Precondition("DONATION_NOT_AT_STRIPE", "The donation did not come through Stripe, and cannot go back through it.")
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_AT_STRIPE, "The donation did not come through Stripe, and cannot go back through it.")
 	}
 	for _, r := range payments {
 		if r.disputedMinor <= 0 && !r.barred {
@@ -426,7 +427,7 @@ func (d Donation) checkRefundable(payments []returning) (open []returning, err e
 		}
 	}
 	if len(open) == 0 {
-		return nil, errs.Precondition("DONATION_DISPUTED", "The donor's bank disputes the donation, so the money goes its own way.")
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_DISPUTED, "The donor's bank disputes the donation, so the money goes its own way.")
 	}
 	return open, nil
 }
@@ -447,7 +448,7 @@ func (d Donation) choose(open []returning, amount money.Amount) (returning, erro
 			most.Minor = max(most.Minor, left.Minor)
 		}
 	}
-	return returning{}, errs.Precondition("REFUND_TOO_LARGE", "Only %s of the donation is left to give back at once.", most)
+	return returning{}, errs.New(errorsv1.ErrorReason_REFUND_TOO_LARGE, "Only %s of the donation is left to give back at once.", most)
 }
 
 // needsApproval reports whether a second member must agree that so much more of the donation goes back. All that

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -81,7 +82,7 @@ func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
 				for range 2 { // sent twice is once
 					r, err := e.donations.CreateRefund(t.Context(), in)
 					if err != nil {
-						wantReason(t, err, ask.want)
+						wantReason(t, err, errorsv1.ErrorReason(errorsv1.ErrorReason_value[ask.want]))
 					} else if got := r.paymentIntent + " " + r.Amount.String(); got != ask.want {
 						t.Fatalf("%d goes from %s, want %s", ask.minor, got, ask.want)
 					}
@@ -110,7 +111,7 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 				t.Errorf("of %s one is back, the next one is of %s", payment, r.paymentIntent)
 			}
 			_, err := e.donations.CreateRefund(t.Context(), wish(d, 1))
-			wantReason(t, err, "REFUND_TOO_LARGE")
+			wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
 		}
 	})
 	t.Run("a dispute, before its money is seen to move", func(t *testing.T) {
@@ -157,7 +158,7 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 		e.book(d, Movement{Charge: "ch_2", PaymentIntent: "pi_2", RefundedMinor: 20_00})
 		e.book(d, Movement{Charge: "ch_1", PaymentIntent: "pi_1", RefundedMinor: 10_01})
 		_, err := e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
-		wantReason(t, err, "REFUND_TOO_LARGE")
+		wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
 		e.book(d, Movement{Charge: "ch_1", PaymentIntent: "pi_1", RefundedMinor: -1})
 		for range 2 {
 			if r, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey); err != nil || r.State != RefundApproved {

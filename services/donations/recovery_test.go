@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -110,7 +111,7 @@ func TestFeesThatCannotBeCovered(t *testing.T) {
 	if _, err := e.donations.Create(t.Context(), in); err == nil {
 		t.Fatal("no error without an estimate")
 	} else {
-		wantReason(t, err, "FEE_COVER_UNAVAILABLE")
+		wantReason(t, err, errorsv1.ErrorReason_FEE_COVER_UNAVAILABLE)
 	}
 	e.donations.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.DefaultFeeEstimate, Now: e.clock.Now})
 	covered := e.create(in)

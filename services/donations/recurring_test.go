@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -220,7 +221,7 @@ func TestASubscriptionThatOnlyNamesAMonthlyDonation(t *testing.T) {
 		started := e.monthly()
 		invoice.Recurring = started.ID
 		_, err := e.donations.ApplyInvoice(t.Context(), "", invoice)
-		wantReason(t, err, "SESSION_OPEN")
+		wantReason(t, err, errorsv1.ErrorReason_SESSION_OPEN)
 		if err := e.sim.Expire(started.CheckoutSession); err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +314,7 @@ func TestAMonthlyDonationThatNobodyPaidExpires(t *testing.T) {
 func TestLinksAreLimited(t *testing.T) {
 	e := newEnv(t, Limit{})
 	err := e.donations.RequestLink(t.Context(), vallon, uuid.New(), network)
-	wantReason(t, err, "MAIL_NOT_CONFIGURED")
+	wantReason(t, err, errorsv1.ErrorReason_MAIL_NOT_CONFIGURED)
 
 	first, _ := e.paidMonthly()
 	e.donations.cfg.Mail = e.sender()
@@ -337,7 +338,7 @@ func TestLinksAreLimited(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	limited := wantReason(t, e.donations.RequestLink(t.Context(), vallon, uuid.New(), network), "TOO_MANY_LINKS")
+	limited := wantReason(t, e.donations.RequestLink(t.Context(), vallon, uuid.New(), network), errorsv1.ErrorReason_TOO_MANY_LINKS)
 	if limited.RetryAfter <= 0 {
 		t.Error("it does not say how long to wait")
 	}
@@ -358,9 +359,9 @@ func TestALinkOpensItsOwnDonationAlone(t *testing.T) {
 	elsewhere := vallon
 	elsewhere.Campaign = "another"
 	_, err = e.donations.RedeemLink(t.Context(), elsewhere, first.ID, token)
-	wantReason(t, err, "LINK_INVALID")
+	wantReason(t, err, errorsv1.ErrorReason_LINK_INVALID)
 	_, err = e.donations.RedeemLink(t.Context(), vallon, uuid.New(), token)
-	wantReason(t, err, "LINK_INVALID")
+	wantReason(t, err, errorsv1.ErrorReason_LINK_INVALID)
 
 	var opened atomic.Int32
 	var page atomic.Value
@@ -396,7 +397,7 @@ func TestALinkOpensItsOwnDonationAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if limited := wantReason(t, ask(), "TOO_MANY_CHANGES"); limited.RetryAfter <= 0 {
+		if limited := wantReason(t, ask(), errorsv1.ErrorReason_TOO_MANY_CHANGES); limited.RetryAfter <= 0 {
 			t.Error("it does not say how long to wait")
 		}
 		if n := len(e.sim.Requests()) - before; n > pageLimit.Burst+1 {

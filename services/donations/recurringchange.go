@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -69,7 +70,7 @@ func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id 
 // started is an error for a monthly donation that has no running subscription at Stripe.
 func (r Recurring) started() error {
 	if !r.running() {
-		return errs.Precondition("RECURRING_NOT_STARTED", "Nobody has paid the first month of %s.", r.Name())
+		return errs.New(errorsv1.ErrorReason_RECURRING_NOT_STARTED, "Nobody has paid the first month of %s.", r.Name())
 	}
 	return nil
 }
@@ -127,7 +128,7 @@ func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id u
 // checkGoesOn is an error for a monthly donation that has no next month.
 func (r Recurring) checkGoesOn() error {
 	if r.State == RecurringCanceled || r.CancelAtPeriodEnd || r.pendingEnd != "" {
-		return errs.Precondition("RECURRING_ENDED", "%s has ended, or is about to.", r.Name())
+		return errs.New(errorsv1.ErrorReason_RECURRING_ENDED, "%s has ended, or is about to.", r.Name())
 	}
 	return r.started()
 }

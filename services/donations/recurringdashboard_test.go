@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -196,7 +197,7 @@ func TestALinkSurvivesAFailingRead(t *testing.T) {
 		t.Fatalf("%+v, %v", o, err)
 	}
 	_, err = e.donations.RedeemLink(t.Context(), vallon, first.ID, token)
-	wantReason(t, err, "LINK_INVALID")
+	wantReason(t, err, errorsv1.ErrorReason_LINK_INVALID)
 }
 
 // notices are the collective's of monthly donations that ended, by kind, each with what it says.

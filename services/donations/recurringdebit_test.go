@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -241,7 +242,7 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 			t.Fatalf("the invoice is %+v, %v", inv, err)
 		}
 		_, err = e.donations.ApplyInvoice(t.Context(), "", inv)
-		wantReason(t, err, "FEE_UNKNOWN")
+		wantReason(t, err, errorsv1.ErrorReason_FEE_UNKNOWN)
 		e.sim.SettleFees()
 		if ours, err := e.donations.ApplyInvoice(t.Context(), "", inv); err != nil || !ours {
 			t.Fatal(ours, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
@@ -178,7 +179,7 @@ func TestMonthlyDonationsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 	t.Run("and no link can be mailed, whatever is asked for", func(t *testing.T) {
 		e.donations.cfg.Mail = e.sender()
 		for _, id := range []Donation{first, {ID: e.donations.cfg.NewID()}} {
-			wantReason(t, e.donations.RequestLink(t.Context(), vallon, id.ID, network), "STRIPE_ACCOUNT_DISCONNECTED")
+			wantReason(t, e.donations.RequestLink(t.Context(), vallon, id.ID, network), errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 		}
 		if _, err := e.campaigns.Create(t.Context(), campaigns.Name{Collective: "vallon", Campaign: "secret"}, campaigns.Content{
 			Texts: map[string]campaigns.Text{"fr": {Title: "Un brouillon"}}, Currency: money.EUR,

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -33,7 +34,7 @@ func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.I
 	case askErr != nil:
 		return true, askErr
 	case intent.Balance == nil:
-		return true, errs.Unavailable("FEE_UNKNOWN", pollAfter, err, "What a month brought is not known yet.")
+		return true, errs.Unavailable(errorsv1.ErrorReason_FEE_UNKNOWN, pollAfter, err, "What a month brought is not known yet.")
 	}
 	return s.applyPaidInvoice(ctx, account, inv, intent.Balance)
 }

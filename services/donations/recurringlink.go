@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
@@ -76,7 +77,7 @@ func (s *Service) limitKeyOf(what, whom string, now time.Time) []byte {
 // since only Stripe knows the address), RESOURCE_EXHAUSTED (TOO_MANY_LINKS).
 func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, network netip.Prefix) error {
 	if !s.cfg.Mail.Enabled() {
-		return errs.Precondition("MAIL_NOT_CONFIGURED", "This service sends no mail.")
+		return errs.New(errorsv1.ErrorReason_MAIL_NOT_CONFIGURED, "This service sends no mail.")
 	}
 	if err := s.checkPublished(ctx, campaign); err != nil {
 		return err
@@ -88,7 +89,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 			return err
 		}
 		if wait > 0 {
-			e := errs.New(codes.ResourceExhausted, "TOO_MANY_LINKS", "Many links were asked for from here; wait a little.")
+			e := errs.New(errorsv1.ErrorReason_TOO_MANY_LINKS, "Many links were asked for from here; wait a little.")
 			e.RetryAfter = wait
 			return e
 		}
@@ -224,7 +225,7 @@ type Opened struct {
 // needs is read before the link is used up, so that a failing read leaves it good. Errors: FAILED_PRECONDITION
 // (LINK_INVALID), for a donation that is not there too.
 func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, token string) (Opened, error) {
-	invalid := errs.Precondition("LINK_INVALID", "The link was used, or is too old; ask for another.")
+	invalid := errs.New(errorsv1.ErrorReason_LINK_INVALID, "The link was used, or is too old; ask for another.")
 	named := pgx.NamedArgs{
 		"hash": tokenHash(token), "recurring": id, "collective": campaign.Collective, "campaign": campaign.Campaign, "now": s.now(),
 	}
@@ -276,7 +277,7 @@ func (s *Service) checkPageToken(ctx context.Context, id uuid.UUID, token string
 		return postgres.Error(err)
 	}
 	if tag.RowsAffected() == 0 {
-		return errs.Precondition("MANAGE_TOKEN_INVALID", "The page was open for too long; ask for another link.")
+		return errs.New(errorsv1.ErrorReason_MANAGE_TOKEN_INVALID, "The page was open for too long; ask for another link.")
 	}
 	return nil
 }
@@ -290,7 +291,7 @@ func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 		if err != nil || wait == 0 {
 			return err
 		}
-		e := errs.New(codes.ResourceExhausted, "TOO_MANY_CHANGES", "Much was asked for here; wait a little.")
+		e := errs.New(errorsv1.ErrorReason_TOO_MANY_CHANGES, "Much was asked for here; wait a little.")
 		e.RetryAfter = wait
 		return e
 	})
@@ -305,7 +306,7 @@ func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uui
 		return "", err
 	}
 	if r.State == RecurringCanceled {
-		return "", errs.Precondition("RECURRING_ENDED", "%s has ended.", r.Name())
+		return "", errs.New(errorsv1.ErrorReason_RECURRING_ENDED, "%s has ended.", r.Name())
 	}
 	if err := s.changeable(ctx, r); err != nil {
 		return "", err

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -143,7 +144,7 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 // disconnected reports whether Stripe can be told and asked nothing about the collective's monthly donations.
 func (s *Service) disconnected(ctx context.Context, collective string) (bool, error) {
 	err := s.cfg.Collectives.CheckConnected(ctx, collective)
-	if err != nil && errs.As(err).Reason == "STRIPE_ACCOUNT_DISCONNECTED" {
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED {
 		return true, nil
 	}
 	return false, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -188,11 +189,11 @@ func (c Claim) check(now time.Time) error {
 	case !now.Before(c.Unauthorized): // also when there is none
 		return nil
 	case now.Before(c.Any):
-		return errs.Precondition("DEBIT_CAN_BE_CLAIMED", "The donation was paid by SEPA debit. Until %s the donor’s bank can take it back as well, "+
+		return errs.New(errorsv1.ErrorReason_DEBIT_CAN_BE_CLAIMED, "The donation was paid by SEPA debit. Until %s the donor’s bank can take it back as well, "+
 			"without giving a reason, and until %s if the donor says that they did not authorise it: then it is paid back twice. Ask the donor not "+
 			"to claim it at their bank, and set allow_debit to refund it all the same.", c.Any.Format(time.DateOnly), c.Unauthorized.Format(time.DateOnly))
 	}
-	return errs.Precondition("DEBIT_CAN_BE_CLAIMED", "The donation was paid by SEPA debit. Until %s the donor’s bank can take it back as well, if "+
+	return errs.New(errorsv1.ErrorReason_DEBIT_CAN_BE_CLAIMED, "The donation was paid by SEPA debit. Until %s the donor’s bank can take it back as well, if "+
 		"the donor says that they did not authorise it: then it is paid back twice. Ask the donor not to claim it at their bank, and set "+
 		"allow_debit to refund it all the same.", c.Unauthorized.Format(time.DateOnly))
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -427,10 +428,10 @@ func TestAnApprovalLooksAgain(t *testing.T) {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
 	_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
-	wantReason(t, err, "REFUND_TOO_LARGE")
+	wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
 	e.refundIs(r.ID, RefundAwaitingApproval)
 	_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, uuid.New(), ownerKey)
-	wantReason(t, err, "NOT_FOUND")
+	wantReason(t, err, errorsv1.ErrorReason_NOT_FOUND)
 }
 
 func TestWhatNobodyHearsOfIsAskedFor(t *testing.T) {

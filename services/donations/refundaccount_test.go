@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -65,8 +66,8 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 		}
 		again := wish(d, 5_00)
 		_, err := e.donations.CreateRefund(t.Context(), again)
-		wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
+		wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 		_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
-		wantReason(t, err, "STRIPE_ACCOUNT_DISCONNECTED")
+		wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 	})
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -46,7 +46,7 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 		refund, err = collectRefund(tx.Query(ctx, refundByRequestSQL, pgx.NamedArgs{"donation": d.ID, "request_id": in.RequestID}))
 		switch {
 		case err == nil && !bytes.Equal(refund.fingerprint, in.fingerprint()):
-			return errs.Exists("REQUEST_ID_REUSED", "The request id stands for another refund.")
+			return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id stands for another refund.")
 		case !errors.Is(err, pgx.ErrNoRows):
 			return postgres.Error(err)
 		}
@@ -91,7 +91,7 @@ func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error
 		}
 	}
 	if amount != (money.Amount{}) && !slices.Contains(currencies, string(amount.Currency)) {
-		e := errs.New(codes.InvalidArgument, "CURRENCY_MISMATCH", "A payment goes back in the currency that it was paid in.")
+		e := errs.New(errorsv1.ErrorReason_CURRENCY_MISMATCH, "A payment goes back in the currency that it was paid in.")
 		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be what was paid in: " + strings.Join(currencies, " or ")}}
 		return payment, amount, e
 	}
@@ -181,7 +181,7 @@ type review struct{ key, asker, second string }
 // reviewByTx is an error unless the key may decide about the refund; see [collectives.Service.CheckSecondMemberTx].
 func (s *Service) reviewByTx(ctx context.Context, tx pgx.Tx, r Refund, key string, since time.Time) (review, error) {
 	if r.State != RefundAwaitingApproval {
-		return review{}, errs.Precondition("REFUND_NOT_AWAITING_APPROVAL", "The refund is %s: nobody has to approve it.", r.State)
+		return review{}, errs.New(errorsv1.ErrorReason_REFUND_NOT_AWAITING_APPROVAL, "The refund is %s: nobody has to approve it.", r.State)
 	}
 	asker, second, err := s.cfg.Collectives.CheckSecondMemberTx(ctx, tx, r.RequestedBy, key, since)
 	return review{key: key, asker: asker, second: second}, err
@@ -196,11 +196,11 @@ func (s *Service) CancelRefund(ctx context.Context, campaign campaigns.Name, don
 		case err != nil:
 			return err
 		case !same:
-			return errs.Precondition("ANOTHER_MEMBERS_REFUND", "Only the member who asked for a refund can call it off.")
+			return errs.New(errorsv1.ErrorReason_ANOTHER_MEMBERS_REFUND, "Only the member who asked for a refund can call it off.")
 		case r.State == RefundCanceled:
 			return nil
 		case r.State != RefundAwaitingApproval && r.State != RefundApproved:
-			return errs.Precondition("REFUND_ALREADY_SENT", "The refund is %s: it cannot be called off.", r.State)
+			return errs.New(errorsv1.ErrorReason_REFUND_ALREADY_SENT, "The refund is %s: it cannot be called off.", r.State)
 		}
 		return s.moveRefundTx(ctx, tx, r, RefundCanceled, "")
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -69,7 +70,7 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := e.donations.CreateRefund(t.Context(), wish(d, 5_00))
-	wantReason(t, err, "CURRENCY_MISMATCH")
+	wantReason(t, err, errorsv1.ErrorReason_CURRENCY_MISMATCH)
 	// £2.00 of £17.20.
 	pounds := wish(d, 0)
 	pounds.Amount = money.Amount{Minor: 2_00, Currency: "GBP"}

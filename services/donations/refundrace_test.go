@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -45,7 +46,7 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 	if err := job.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantReason(t, <-called, "REFUND_ALREADY_SENT")
+	wantReason(t, <-called, errorsv1.ErrorReason_REFUND_ALREADY_SENT)
 	e.refundIs(r.ID, RefundSubmitted)
 	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -49,7 +50,7 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 	if err := revocation.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantReason(t, <-approved, "INVALID_KEY")
+	wantReason(t, <-approved, errorsv1.ErrorReason_INVALID_KEY)
 	e.refundIs(r.ID, RefundAwaitingApproval)
 }
 
@@ -69,7 +70,7 @@ func TestManyDecideAtOnce(t *testing.T) {
 				defer mu.Unlock()
 				if err == nil {
 					decided[got.State] = true
-				} else if reason := errs.As(err).Reason; reason != "REFUND_NOT_AWAITING_APPROVAL" && reason != "SECOND_MEMBER_NEEDED" {
+				} else if reason := errs.As(err).Reason; reason != errorsv1.ErrorReason_REFUND_NOT_AWAITING_APPROVAL && reason != errorsv1.ErrorReason_SECOND_MEMBER_NEEDED {
 					t.Errorf("%s: %v", key, err)
 				}
 			})

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -104,7 +105,7 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 
 // later is UNAVAILABLE: the same request continues the donation.
 func later(wait time.Duration, cause error) error {
-	return errs.Unavailable("STRIPE_UNAVAILABLE", max(wait, time.Second), cause, "Stripe does not answer; the same request can be sent again.")
+	return errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, max(wait, time.Second), cause, "Stripe does not answer; the same request can be sent again.")
 }
 
 func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
@@ -56,7 +57,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 				before := e.posts()
 				for range 10 {
 					_, err := e.donations.Create(t.Context(), in)
-					if got := wantReason(t, err, "STRIPE_UNAVAILABLE"); got.RetryAfter != wait {
+					if got := wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE); got.RetryAfter != wait {
 						t.Errorf("after %d failures: wait %v, want %v", try+1, got.RetryAfter, wait)
 					}
 				}
@@ -116,7 +117,7 @@ func TestOfManyTwinsAFewWait(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)
-	wantReason(t, err, "STRIPE_UNAVAILABLE")
+	wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
 	d, err := e.donations.byRequest(t.Context(), vallon, in.RequestID)
@@ -131,7 +132,7 @@ func TestOfManyTwinsAFewWait(t *testing.T) {
 	before := e.posts()
 	for range 3 {
 		_, err := e.donations.Create(t.Context(), in)
-		if told := wantReason(t, err, "STRIPE_UNAVAILABLE"); told.RetryAfter <= 0 {
+		if told := wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE); told.RetryAfter <= 0 {
 			t.Errorf("told to wait %v", told.RetryAfter)
 		}
 	}
@@ -149,12 +150,12 @@ func TestACallThatIsKeptBackIsNoFailureOfTheDonation(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	for range 5 {
 		_, err := e.donations.Create(t.Context(), intent())
-		wantReason(t, err, "STRIPE_UNAVAILABLE")
+		wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 	}
 	in, before := intent(), e.posts()
 	for range 4 {
 		_, err := e.donations.Create(t.Context(), in)
-		wantReason(t, err, "STRIPE_UNAVAILABLE")
+		wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 		e.clock.Advance(firstRetry)
 	}
 	if n := e.posts() - before; n != 0 {
@@ -175,7 +176,7 @@ func TestAStuckCallIsRepeatedTwice(t *testing.T) {
 	in := intent()
 	for range 3 {
 		_, err := e.donations.Create(t.Context(), in)
-		wantReason(t, err, "STRIPE_UNAVAILABLE")
+		wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 	}
 	if n := e.posts(); n != 1+busyTries {
 		t.Errorf("%d calls to Stripe, want %d", n, 1+busyTries)
@@ -191,7 +192,7 @@ func TestTwinsLearnOfAFailureAtOnce(t *testing.T) {
 	for range 5 {
 		running.Go(func() {
 			_, err := e.donations.Create(t.Context(), in)
-			wantReason(t, err, "STRIPE_UNAVAILABLE")
+			wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 		})
 	}
 	running.Wait()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -220,7 +221,7 @@ func TestADonationThatNeverGotAPageExpires(t *testing.T) {
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/checkout/sessions", Status: 503})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)
-	wantReason(t, err, "STRIPE_UNAVAILABLE")
+	wantReason(t, err, errorsv1.ErrorReason_STRIPE_UNAVAILABLE)
 	e.sim.ClearFaults()
 	d, err := e.donations.byRequest(t.Context(), vallon, in.RequestID)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/places"
@@ -120,7 +120,7 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 	}
 	leave, ok := s.places.Take(ctx, req.Collective+" "+req.Book, 1)
 	if !ok {
-		full := errs.New(codes.ResourceExhausted, "TOO_MANY_EXPORTS", "Other exports are under way; try again in a moment.")
+		full := errs.New(errorsv1.ErrorReason_TOO_MANY_EXPORTS, "Other exports are under way; try again in a moment.")
 		full.RetryAfter = retryFull
 		return full
 	}
@@ -138,7 +138,7 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 		}
 		if req.Offset > 0 {
 			if digest != current {
-				return errs.Precondition("EXPORT_CHANGED",
+				return errs.New(errorsv1.ErrorReason_EXPORT_CHANGED,
 					"The program, the time zone or the name of an account has changed since; ask for the file from its beginning.")
 			}
 			size := counter(0)
@@ -146,7 +146,7 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 				return err
 			}
 			if header.Size = int64(size); req.Offset >= header.Size {
-				return errs.New(codes.OutOfRange, "OFFSET_BEYOND_END", "The file has %d bytes.", header.Size)
+				return errs.New(errorsv1.ErrorReason_OFFSET_BEYOND_END, "The file has %d bytes.", header.Size)
 			}
 		}
 		return x.write(ctx, &chunks{skip: req.Offset}, func(c *chunks) error {

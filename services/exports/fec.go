@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -162,10 +163,10 @@ func fecWritable(movements, opening []ledger.Movement) error {
 	}
 	for _, m := range opening {
 		if m.Before.Currency != money.EUR {
-			return errs.Precondition("FEC_CURRENCY", "A FEC is in euros, and the books have no rate for their entries in %s.", m.Before.Currency)
+			return errs.New(errorsv1.ErrorReason_FEC_CURRENCY, "A FEC is in euros, and the books have no rate for their entries in %s.", m.Before.Currency)
 		}
 		if !fecAccount.MatchString(m.Code) {
-			return errs.Precondition("FEC_ACCOUNT", "The code of an account in a FEC begins with three digits, unlike %q.", m.Code)
+			return errs.New(errorsv1.ErrorReason_FEC_ACCOUNT, "The code of an account in a FEC begins with three digits, unlike %q.", m.Code)
 		}
 	}
 	return nil

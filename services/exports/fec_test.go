@@ -349,7 +349,7 @@ func TestFECRefusesWhatItCannotHold(t *testing.T) {
 				var got string
 				// Nothing is sent of what is refused, so the writer's own error is not met.
 				if err := service.Write(t.Context(), failing{io.ErrClosedPipe}, fecOf(year, "")); !errors.Is(err, io.ErrClosedPipe) {
-					got = errs.As(err).Reason
+					got = errs.As(err).Reason.String()
 				}
 				if got != want {
 					t.Errorf("%d: the reason is %q, want %q", year, got, want)

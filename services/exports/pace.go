@@ -6,8 +6,7 @@ import (
 	"io"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -64,5 +63,5 @@ func (p *paced) Write(b []byte) (int, error) {
 	}
 }
 
-var errReadTooSlowly = errs.New(codes.DeadlineExceeded, "EXPORT_READ_TOO_SLOWLY",
+var errReadTooSlowly = errs.New(errorsv1.ErrorReason_EXPORT_READ_TOO_SLOWLY,
 	"The file is read too slowly, and others wait; go on from where it broke off, with its version and an offset.")

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -50,7 +51,7 @@ func TestOneCollectiveCannotTakeAllPlacesOfExports(t *testing.T) {
 	full := func(collective string) {
 		t.Helper()
 		err := service.Write(ctx, io.Discard, exports.Request{Collective: collective})
-		if e := errs.As(err); e == nil || e.Code != codes.ResourceExhausted || e.Reason != "TOO_MANY_EXPORTS" || e.RetryAfter <= 0 {
+		if e := errs.As(err); e == nil || e.Code != codes.ResourceExhausted || e.Reason != errorsv1.ErrorReason_TOO_MANY_EXPORTS || e.RetryAfter <= 0 {
 			t.Errorf("%s: err = %v, want TOO_MANY_EXPORTS", collective, err)
 		}
 	}
@@ -85,7 +86,7 @@ func TestAReaderWhoStopsIsCutOff(t *testing.T) {
 	defer close(reader.release)
 	for range 2 * 6 { // more than there are places: each is given back
 		err := service.Export(t.Context(), exports.Request{Collective: vallon}, reader.begin)
-		if e := errs.As(err); e == nil || e.Reason != "EXPORT_READ_TOO_SLOWLY" {
+		if e := errs.As(err); e == nil || e.Reason != errorsv1.ErrorReason_EXPORT_READ_TOO_SLOWLY {
 			t.Fatalf("err = %v, want EXPORT_READ_TOO_SLOWLY", err)
 		}
 	}

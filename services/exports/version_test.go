@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -114,7 +115,7 @@ func TestVersions(t *testing.T) {
 		req := year(exports.FormatCSV)
 		req.Version = before[exports.FormatCSV].version
 		req.Offset = 1
-		if err := service.Write(t.Context(), io.Discard, req); errs.As(err) == nil || errs.As(err).Reason != "EXPORT_CHANGED" {
+		if err := service.Write(t.Context(), io.Discard, req); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_EXPORT_CHANGED {
 			t.Errorf("err = %v", err)
 		}
 		req.Offset = 0

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/xuri/excelize/v2"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -52,7 +53,7 @@ func openXLSX(ctx context.Context, x *export, c *chunks) (writer, error) {
 		return nil, err
 	}
 	if count >= maxSheetRows {
-		return nil, errs.Precondition("XLSX_TOO_LARGE", "A sheet has %d rows, and there are %d entries: ask for fewer days, or for another format.", maxSheetRows, count)
+		return nil, errs.New(errorsv1.ErrorReason_XLSX_TOO_LARGE, "A sheet has %d rows, and there are %d entries: ask for fewer days, or for another format.", maxSheetRows, count)
 	}
 	w := &workbook{
 		chunks: c, zone: x.zone, file: excelize.NewFile(),

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -165,7 +166,7 @@ func TestXLSXHasAsManyRowsAsASheet(t *testing.T) {
 		t.Fatal(err)
 	}
 	req := exports.Request{Collective: vallon, Format: exports.FormatXLSX}
-	if err := service.Write(t.Context(), failing{io.ErrClosedPipe}, req); errs.As(err) == nil || errs.As(err).Reason != "XLSX_TOO_LARGE" {
+	if err := service.Write(t.Context(), failing{io.ErrClosedPipe}, req); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_XLSX_TOO_LARGE {
 		t.Errorf("err = %v", err)
 	}
 	// A day has few enough.

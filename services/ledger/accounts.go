@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -18,7 +19,7 @@ var accountRefusals = map[string]*errs.Error{
 	"accounts_display_name_length": errs.Invalid("account.display_name", "must have 1 to 255 characters"),
 	"accounts_type_known":          errs.Invalid("account.type", "must be said"),
 	"roles_nominal":                errs.Invalid("account.roles", "donations, refunds and disputes are played by accounts of income or expense"),
-	"roles_book_unused":            errs.Precondition("BOOK_IN_USE", "Roles stay with their accounts once a book has transactions: what was received is read from there."),
+	"roles_book_unused":            errs.New(errorsv1.ErrorReason_BOOK_IN_USE, "Roles stay with their accounts once a book has transactions: what was received is read from there."),
 }
 
 // maxAccounts is how many a chart may have. An account stays for ever, and every list of balances has all of them.
@@ -72,13 +73,13 @@ func (s *Service) AddAccountTx(ctx context.Context, tx pgx.Tx, book string, a Ac
 	}
 	there, err := readAccount(ctx, tx, book, a.Code)
 	if errs.Code(err) == codes.NotFound {
-		return errs.Precondition("CHART_FULL", "The chart has %d accounts, and no more can be added.", maxAccounts)
+		return errs.New(errorsv1.ErrorReason_CHART_FULL, "The chart has %d accounts, and no more can be added.", maxAccounts)
 	}
 	if err != nil {
 		return err
 	}
 	if there.DisplayName != a.DisplayName || there.Type != a.Type {
-		return errs.New(codes.AlreadyExists, "ACCOUNT_EXISTS", "The chart has another account with this code.")
+		return errs.New(errorsv1.ErrorReason_ACCOUNT_EXISTS, "The chart has another account with this code.")
 	}
 	return nil
 }

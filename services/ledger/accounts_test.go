@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -83,7 +84,7 @@ func TestChartOfABook(t *testing.T) {
 		total(t, s, 2000)
 	})
 	t.Run("and not afterwards", func(t *testing.T) {
-		if _, err := update("75411", "", []string{"donations"}, "roles"); reasonOf(err) != "BOOK_IN_USE" {
+		if _, err := update("75411", "", []string{"donations"}, "roles"); reasonOf(err) != errorsv1.ErrorReason_BOOK_IN_USE {
 			t.Errorf("err = %v", err)
 		}
 		// What it plays already is no move.
@@ -188,7 +189,7 @@ func TestAChartHasAnEnd(t *testing.T) {
 			switch err := add(fmt.Sprintf("62281%03d", n)); {
 			case err == nil:
 				added.Add(1)
-			case reasonOf(err) != "CHART_FULL":
+			case reasonOf(err) != errorsv1.ErrorReason_CHART_FULL:
 				t.Error(err)
 			}
 		})

@@ -7,18 +7,16 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
-
-// ReasonPeriodClosed is the reason of the error for a posting dated in a closed period.
-const ReasonPeriodClosed = "PERIOD_CLOSED"
 
 // closingRefusals says what the database's refusals mean to whoever closes.
 var closingRefusals = map[string]*errs.Error{
 	"closings_over": errs.Invalid("end_time", "must be a time that has passed: donations of a period that is not over are still to come"),
 	// Written by a service that has just been asked for the collective's book.
-	"closings_book_fkey": errs.Precondition("BOOK_MISSING", "The collective has no book yet: nothing was posted."),
+	"closings_book_fkey": errs.New(errorsv1.ErrorReason_BOOK_MISSING, "The collective has no book yet: nothing was posted."),
 }
 
 const (
@@ -78,7 +76,7 @@ func (s *Service) ClosePeriod(ctx context.Context, book, collective string, end 
 			return closed.UTC(), nil
 		}
 		if time.Now().After(deadline) {
-			return time.Time{}, errs.Unavailable("PERIOD_CLOSING", closingPatience, nil,
+			return time.Time{}, errs.Unavailable(errorsv1.ErrorReason_PERIOD_CLOSING, closingPatience, nil,
 				"The period is closed to new postings, and one that began before is still open.")
 		}
 		select {

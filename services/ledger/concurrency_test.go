@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -85,13 +86,13 @@ func TestTwoAtOnce(t *testing.T) {
 		second     int64
 		commit     bool
 		wantPosted bool
-		wantReason string
+		wantReason errs.Reason
 		wantTotal  int64
 	}{
-		{"waits for the first, and finds it done", 100, true, false, "", 100},
-		{"waits for the first, and posts after its rollback", 100, false, true, "", 100},
-		{"waits for the first, and refuses another content", 200, true, false, ledger.ReasonReferenceReused, 100},
-		{"waits for the first, and posts another content after its rollback", 200, false, true, "", 200},
+		{"waits for the first, and finds it done", 100, true, false, 0, 100},
+		{"waits for the first, and posts after its rollback", 100, false, true, 0, 100},
+		{"waits for the first, and refuses another content", 200, true, false, errorsv1.ErrorReason_REFERENCE_REUSED, 100},
+		{"waits for the first, and posts another content after its rollback", 200, false, true, 0, 200},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			s, pool := open(t)
@@ -122,7 +123,7 @@ func TestTwoAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := <-answers
-			if c.wantReason != "" {
+			if c.wantReason != 0 {
 				if got.err == nil || errs.As(got.err).Reason != c.wantReason {
 					t.Errorf("err = %v", got.err)
 				}

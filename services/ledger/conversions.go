@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -59,7 +59,7 @@ func (s *Service) KeepConversionsTx(ctx context.Context, tx pgx.Tx, book string,
 	_, err := tx.Exec(ctx, insertConversionsSQL, pgx.NamedArgs{
 		"book": book, "references": references, "rates": rates, "original_minors": minors, "original_currencies": currencies,
 	})
-	invalid := errs.New(codes.InvalidArgument, "CONVERSION_INVALID", "A conversion has a positive rate and a currency.")
+	invalid := errs.New(errorsv1.ErrorReason_CONVERSION_INVALID, "A conversion has a positive rate and a currency.")
 	return postgres.ErrorFor(err, map[string]*errs.Error{
 		"conversions_rate_positive": invalid, "conversions_currency_code": invalid, "conversions_original_whole": invalid,
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"pgregory.net/rapid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -163,7 +164,7 @@ func (m *model) postNew(rt *rapid.T) {
 	txs := rapid.SliceOfNDistinct(rapid.Custom(m.draw), 1, 5, func(tx ledger.Transaction) string { return tx.Reference }).Draw(rt, "new")
 	txs = slices.DeleteFunc(txs, func(tx ledger.Transaction) bool { _, known := m.posted[tx.Reference]; return known })
 	if slices.ContainsFunc(txs, m.refused) {
-		if _, err := m.post(rt, txs, true); reasonOf(err) != ledger.ReasonPeriodClosed {
+		if _, err := m.post(rt, txs, true); reasonOf(err) != errorsv1.ErrorReason_PERIOD_CLOSED {
 			rt.Fatalf("posted to a closed period: err = %v", err)
 		}
 		txs = slices.DeleteFunc(txs, m.refused)
@@ -196,7 +197,7 @@ func (m *model) postConflict(rt *rapid.T) {
 	changed := m.known(rt)[0]
 	changed.Effective = changed.Effective.Add(time.Microsecond)
 	batch := []ledger.Transaction{m.draw(rt), changed, m.draw(rt)}
-	if _, err := m.post(rt, batch, true); err == nil || errs.As(err).Reason != ledger.ReasonReferenceReused {
+	if _, err := m.post(rt, batch, true); err == nil || errs.As(err).Reason != errorsv1.ErrorReason_REFERENCE_REUSED {
 		rt.Fatalf("err = %v", err)
 	}
 }
@@ -204,7 +205,7 @@ func (m *model) postConflict(rt *rapid.T) {
 func (m *model) postAndAbort(rt *rapid.T) {
 	tx := m.draw(rt)
 	_, err := m.post(rt, []ledger.Transaction{tx}, false)
-	if reason := reasonOf(err); err != nil && reason != ledger.ReasonReferenceReused && (reason != ledger.ReasonPeriodClosed || !m.refused(tx)) {
+	if reason := reasonOf(err); err != nil && reason != errorsv1.ErrorReason_REFERENCE_REUSED && (reason != errorsv1.ErrorReason_PERIOD_CLOSED || !m.refused(tx)) {
 		rt.Fatal(err)
 	}
 }

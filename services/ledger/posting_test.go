@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -32,7 +33,7 @@ func TestPost(t *testing.T) {
 	t.Run("refuses another content, and what was posted beside it", func(t *testing.T) {
 		changed := donation("txn_1", day(1), 2001)
 		_, err := post(t.Context(), s, pool, donation("txn_3", day(3), 100), changed)
-		if e := errs.As(err); e == nil || e.Code != codes.AlreadyExists || e.Reason != ledger.ReasonReferenceReused {
+		if e := errs.As(err); e == nil || e.Code != codes.AlreadyExists || e.Reason != errorsv1.ErrorReason_REFERENCE_REUSED {
 			t.Errorf("err = %v", err)
 		}
 		total(t, s, 2500)

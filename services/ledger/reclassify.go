@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -15,13 +16,10 @@ import (
 // KindReclassification is for [Service.ReclassifyTx] alone; each is linked to what it corrects.
 const KindReclassification = "reclassification"
 
-// ReasonOverReclassified is the reason of the error for moving more than an entry has left.
-const ReasonOverReclassified = "OVER_RECLASSIFIED"
-
 // reclassificationRefusals says what the database's refusals mean to whoever reclassifies.
 var reclassificationRefusals = map[string]*errs.Error{
-	"reclassifications_of_original": errs.Precondition("NO_ORIGINAL", "A correction is not corrected: reclassify the original again, or take the correction back."),
-	"reclassifications_no_money": errs.Precondition("MONEY_ACCOUNT",
+	"reclassifications_of_original": errs.New(errorsv1.ErrorReason_NO_ORIGINAL, "A correction is not corrected: reclassify the original again, or take the correction back."),
+	"reclassifications_no_money": errs.New(errorsv1.ErrorReason_MONEY_ACCOUNT,
 		"Only amounts on accounts of income and expense, and receipts that nobody has explained, are reclassified: where money stands, Stripe and the bank say."),
 }
 
@@ -113,7 +111,7 @@ func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, book string, r Reve
 		return postgres.Error(err)
 	}
 	if movedOn {
-		return errs.Precondition(ReasonOverReversed, "The amount was moved on since: take that back first.")
+		return errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The amount was moved on since: take that back first.")
 	}
 	return nil
 }
@@ -179,7 +177,7 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 			return postgres.Error(err)
 		}
 		if stands > 0 && (r.Amount.Minor < 0 || r.Amount.Minor > stands) || stands < 0 && (r.Amount.Minor > 0 || r.Amount.Minor < stands) || stands == 0 {
-			return errs.Precondition(ReasonOverReclassified,
+			return errs.New(errorsv1.ErrorReason_OVER_RECLASSIFIED,
 				"Of this transaction %s stand on the account %s for that campaign, without what belongs to donations: no more than that can be moved, with the same sign.",
 				money.Amount{Minor: stands, Currency: r.Amount.Currency}, r.FromCode)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -24,7 +25,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 		return nil, err
 	}
 	if slices.ContainsFunc(s.service.reversedElsewhere, func(prefix string) bool { return strings.HasPrefix(original, prefix) }) {
-		return nil, errs.Precondition("REVERSED_ELSEWHERE", "This was entered by hand: take it back where it was entered, and enter it again.")
+		return nil, errs.New(errorsv1.ErrorReason_REVERSED_ELSEWHERE, "This was entered by hand: take it back where it was entered, and enter it again.")
 	}
 	from, err := entryFromProto("from", parent, collective, req.GetFrom())
 	if err != nil {

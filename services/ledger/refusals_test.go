@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -231,32 +232,32 @@ func refusedBy(err error) string {
 func TestPostRefuses(t *testing.T) {
 	s, pool := open(t)
 	for _, c := range []struct {
-		reason string
+		reason errs.Reason
 		change func(*ledger.Transaction)
 	}{
-		{"UNBALANCED", func(t *ledger.Transaction) { t.Entries[0].Amount.Minor++ }},
-		{"UNBALANCED", func(t *ledger.Transaction) { t.Entries[0].Amount.Currency = "USD" }},
-		{"UNBALANCED", func(t *ledger.Transaction) { t.Entries[0].Collective = marseille }},
-		{"TRANSACTION_EMPTY", func(t *ledger.Transaction) { t.Entries = nil }},
-		{"TRANSACTION_TOO_LARGE", func(t *ledger.Transaction) { t.Entries = make([]ledger.Entry, 1<<15) }},
-		{"ENTRY_ZERO", func(t *ledger.Transaction) { t.Entries[0].Amount.Minor = 0 }},
-		{"ACCOUNT_UNKNOWN", func(t *ledger.Transaction) { t.Entries[0].Role = "treasure" }},
-		{"ACCOUNT_UNKNOWN", func(t *ledger.Transaction) { t.Entries[0].Role, t.Entries[0].Code = "", "99" }},
-		{"CURRENCY_INVALID", func(t *ledger.Transaction) {
+		{errorsv1.ErrorReason_UNBALANCED, func(t *ledger.Transaction) { t.Entries[0].Amount.Minor++ }},
+		{errorsv1.ErrorReason_UNBALANCED, func(t *ledger.Transaction) { t.Entries[0].Amount.Currency = "USD" }},
+		{errorsv1.ErrorReason_UNBALANCED, func(t *ledger.Transaction) { t.Entries[0].Collective = marseille }},
+		{errorsv1.ErrorReason_TRANSACTION_EMPTY, func(t *ledger.Transaction) { t.Entries = nil }},
+		{errorsv1.ErrorReason_TRANSACTION_TOO_LARGE, func(t *ledger.Transaction) { t.Entries = make([]ledger.Entry, 1<<15) }},
+		{errorsv1.ErrorReason_ENTRY_ZERO, func(t *ledger.Transaction) { t.Entries[0].Amount.Minor = 0 }},
+		{errorsv1.ErrorReason_ACCOUNT_UNKNOWN, func(t *ledger.Transaction) { t.Entries[0].Role = "treasure" }},
+		{errorsv1.ErrorReason_ACCOUNT_UNKNOWN, func(t *ledger.Transaction) { t.Entries[0].Role, t.Entries[0].Code = "", "99" }},
+		{errorsv1.ErrorReason_CURRENCY_INVALID, func(t *ledger.Transaction) {
 			for i := range t.Entries {
 				t.Entries[i].Amount.Currency = "euro"
 			}
 		}},
-		{"REFERENCE_INVALID", func(t *ledger.Transaction) { t.Reference = "" }},
-		{"REFERENCE_INVALID", func(t *ledger.Transaction) { t.Reference = strings.Repeat("x", 256) }},
-		{"KIND_INVALID", func(t *ledger.Transaction) { t.Kind = "Donation to Marie" }},
-		{"DIMENSIONS_INVALID", func(t *ledger.Transaction) { t.Entries[0].Campaign = "" }},
-		{"DIMENSIONS_INVALID", func(t *ledger.Transaction) {
+		{errorsv1.ErrorReason_REFERENCE_INVALID, func(t *ledger.Transaction) { t.Reference = "" }},
+		{errorsv1.ErrorReason_REFERENCE_INVALID, func(t *ledger.Transaction) { t.Reference = strings.Repeat("x", 256) }},
+		{errorsv1.ErrorReason_KIND_INVALID, func(t *ledger.Transaction) { t.Kind = "Donation to Marie" }},
+		{errorsv1.ErrorReason_DIMENSIONS_INVALID, func(t *ledger.Transaction) { t.Entries[0].Campaign = "" }},
+		{errorsv1.ErrorReason_DIMENSIONS_INVALID, func(t *ledger.Transaction) {
 			for i := range t.Entries {
 				t.Entries[i].Campaign = strings.Repeat("x", 65)
 			}
 		}},
-		{"INVALID_VALUE", func(t *ledger.Transaction) { t.Reference = "a\x00b" }},
+		{errorsv1.ErrorReason_INVALID_VALUE, func(t *ledger.Transaction) { t.Reference = "a\x00b" }},
 	} {
 		wrong := donation("wrong", day(1), 100)
 		c.change(&wrong)

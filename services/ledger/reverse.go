@@ -9,21 +9,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-const (
-	// ReasonOverReversed is the reason of the error for a reversal of more than is left.
-	ReasonOverReversed = "OVER_REVERSED"
-	// ReasonNothingToReverse is the reason when nothing is left of the original.
-	ReasonNothingToReverse = "NOTHING_TO_REVERSE"
-)
-
 // reversalRefusals says what the database's refusals mean to whoever reverses.
 var reversalRefusals = map[string]*errs.Error{
-	"reversals_within_original": errs.Precondition(ReasonOverReversed, "The reversals of a transaction take back no more than it has, on the same accounts and for the same donations."),
-	"reversals_of_original":     errs.Precondition("REVERSAL_OF_REVERSAL", "A reversal is not reversed: post the transaction again under another reference."),
+	"reversals_within_original": errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The reversals of a transaction take back no more than it has, on the same accounts and for the same donations."),
+	"reversals_of_original":     errs.New(errorsv1.ErrorReason_REVERSAL_OF_REVERSAL, "A reversal is not reversed: post the transaction again under another reference."),
 }
 
 // Reversal is what [Service.ReverseTx] posts.
@@ -148,7 +142,7 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 			return false, err
 		}
 		if len(t.Entries) == 0 {
-			return false, errs.Precondition(ReasonNothingToReverse, "Nothing is left of the transaction to reverse.")
+			return false, errs.New(errorsv1.ErrorReason_NOTHING_TO_REVERSE, "Nothing is left of the transaction to reverse.")
 		}
 	}
 	switch {

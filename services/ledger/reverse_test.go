@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"pgregory.net/rapid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -47,11 +48,11 @@ func back(original string, cents int64) []ledger.Entry {
 	return entries
 }
 
-func reasonOf(err error) string {
+func reasonOf(err error) errs.Reason {
 	if e := errs.As(err); err != nil && e != nil {
 		return e.Reason
 	}
-	return ""
+	return 0
 }
 
 func TestReverse(t *testing.T) {
@@ -67,7 +68,7 @@ func TestReverse(t *testing.T) {
 	})
 	t.Run("never more than is left, and the refused uses nothing up", func(t *testing.T) {
 		over := ledger.Reversal{Original: "txn_1", Reference: "r2", Entries: back("txn_1", 501)}
-		if _, err := reverse(t.Context(), s, pool, over); reasonOf(err) != ledger.ReasonOverReversed {
+		if _, err := reverse(t.Context(), s, pool, over); reasonOf(err) != errorsv1.ErrorReason_OVER_REVERSED {
 			t.Errorf("err = %v", err)
 		}
 		total(t, s, 1000)
@@ -78,7 +79,7 @@ func TestReverse(t *testing.T) {
 		total(t, s, 500)
 		mustReverse(t, s, pool, rest, false)
 		total(t, s, 500)
-		if _, err := reverse(t.Context(), s, pool, ledger.Reversal{Original: "txn_1", Reference: "r3"}); reasonOf(err) != ledger.ReasonNothingToReverse {
+		if _, err := reverse(t.Context(), s, pool, ledger.Reversal{Original: "txn_1", Reference: "r3"}); reasonOf(err) != errorsv1.ErrorReason_NOTHING_TO_REVERSE {
 			t.Errorf("err = %v", err)
 		}
 		got, err := s.Accounts(t.Context(), book, vallon, time.Time{})
@@ -92,16 +93,16 @@ func TestReverse(t *testing.T) {
 	for _, c := range []struct {
 		rule   string
 		r      ledger.Reversal
-		reason string
+		reason errs.Reason
 	}{
-		{"refuses another amount under a reference", ledger.Reversal{Original: "txn_1", Reference: "r1", Entries: back("txn_1", 100)}, ledger.ReasonReferenceReused},
-		{"refuses another original under a reference", ledger.Reversal{Original: "txn_2", Reference: "r1"}, ledger.ReasonReferenceReused},
-		{"refuses another time under a reference", ledger.Reversal{Original: "txn_1", Reference: "r2", Effective: day(9)}, ledger.ReasonReferenceReused},
-		{"refuses the reference of what is no reversal", ledger.Reversal{Original: "txn_1", Reference: "txn_2"}, ledger.ReasonReferenceReused},
-		{"refuses a reversal's reversal", ledger.Reversal{Original: "r1", Reference: "r4"}, "REVERSAL_OF_REVERSAL"},
-		{"refuses another donation's entries", ledger.Reversal{Original: "txn_2", Reference: "r5", Entries: back("txn_1", 100)}, ledger.ReasonOverReversed},
-		{"refuses more of the same instead of back", ledger.Reversal{Original: "txn_2", Reference: "r6", Entries: donation("txn_2", day(1), 100).Entries[:2]}, ledger.ReasonOverReversed},
-		{"does not find what is not there", ledger.Reversal{Original: "txn_9", Reference: "r7"}, "NOT_FOUND"},
+		{"refuses another amount under a reference", ledger.Reversal{Original: "txn_1", Reference: "r1", Entries: back("txn_1", 100)}, errorsv1.ErrorReason_REFERENCE_REUSED},
+		{"refuses another original under a reference", ledger.Reversal{Original: "txn_2", Reference: "r1"}, errorsv1.ErrorReason_REFERENCE_REUSED},
+		{"refuses another time under a reference", ledger.Reversal{Original: "txn_1", Reference: "r2", Effective: day(9)}, errorsv1.ErrorReason_REFERENCE_REUSED},
+		{"refuses the reference of what is no reversal", ledger.Reversal{Original: "txn_1", Reference: "txn_2"}, errorsv1.ErrorReason_REFERENCE_REUSED},
+		{"refuses a reversal's reversal", ledger.Reversal{Original: "r1", Reference: "r4"}, errorsv1.ErrorReason_REVERSAL_OF_REVERSAL},
+		{"refuses another donation's entries", ledger.Reversal{Original: "txn_2", Reference: "r5", Entries: back("txn_1", 100)}, errorsv1.ErrorReason_OVER_REVERSED},
+		{"refuses more of the same instead of back", ledger.Reversal{Original: "txn_2", Reference: "r6", Entries: donation("txn_2", day(1), 100).Entries[:2]}, errorsv1.ErrorReason_OVER_REVERSED},
+		{"does not find what is not there", ledger.Reversal{Original: "txn_9", Reference: "r7"}, errorsv1.ErrorReason_NOT_FOUND},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			if _, err := reverse(t.Context(), s, pool, c.r); reasonOf(err) != c.reason {
@@ -114,7 +115,7 @@ func TestReverse(t *testing.T) {
 		if _, err := s.ClosePeriod(t.Context(), book, vallon, day(3)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := reverse(t.Context(), s, pool, ledger.Reversal{Original: "txn_2", Reference: "r8", Effective: day(2)}); errs.Code(err) != codes.FailedPrecondition || reasonOf(err) != ledger.ReasonPeriodClosed {
+		if _, err := reverse(t.Context(), s, pool, ledger.Reversal{Original: "txn_2", Reference: "r8", Effective: day(2)}); errs.Code(err) != codes.FailedPrecondition || reasonOf(err) != errorsv1.ErrorReason_PERIOD_CLOSED {
 			t.Errorf("err = %v", err)
 		}
 		// A clock that is behind: the first instant that is open.
@@ -159,7 +160,7 @@ func TestReverseAtOnce(t *testing.T) {
 			switch fresh, err := reverse(t.Context(), s, pool, r); {
 			case err == nil && fresh:
 				done.Add(1)
-			case err != nil && reasonOf(err) != ledger.ReasonOverReversed && reasonOf(err) != ledger.ReasonReferenceReused:
+			case err != nil && reasonOf(err) != errorsv1.ErrorReason_OVER_REVERSED && reasonOf(err) != errorsv1.ErrorReason_REFERENCE_REUSED:
 				t.Error(err)
 			}
 		})
@@ -185,21 +186,21 @@ func TestReverseAgainstModel(t *testing.T) {
 		for i := range rapid.IntRange(1, 6).Draw(rt, "reversals") {
 			r := ledger.Reversal{Original: original, Reference: fmt.Sprintf("%s/%d", original, i)}
 			cents := rapid.Int64Range(0, 3000).Draw(rt, "cents, 0 for the rest")
-			want := ""
+			var want errs.Reason
 			switch {
 			case cents > left:
-				want = ledger.ReasonOverReversed
+				want = errorsv1.ErrorReason_OVER_REVERSED
 			case cents > 0:
 				left -= cents
 			case left == 0 && !feeLeft:
-				want = ledger.ReasonNothingToReverse
+				want = errorsv1.ErrorReason_NOTHING_TO_REVERSE
 			default:
 				left, feeLeft = 0, false
 			}
 			if cents > 0 {
 				r.Entries = back(original, cents)
 			}
-			if fresh, err := reverse(t.Context(), s, pool, r); reasonOf(err) != want || fresh != (want == "") {
+			if fresh, err := reverse(t.Context(), s, pool, r); reasonOf(err) != want || fresh != (want == 0) {
 				rt.Fatalf("fresh is %v, err = %v, want %q", fresh, err, want)
 			}
 			if again, err := reverse(t.Context(), s, pool, r); reasonOf(err) != want || again {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -27,7 +28,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	// Whatever else is in the books, somebody keeps more of it than the books say: Stripe its balance, a donation its state,
 	// the treasury what was entered.
 	if !strings.HasPrefix(original, reclassificationPrefix) {
-		return nil, errs.Precondition("REVERSED_ELSEWHERE",
+		return nil, errs.New(errorsv1.ErrorReason_REVERSED_ELSEWHERE,
 			"Only a reclassification is taken back here. What Stripe reported is corrected by Stripe, or reclassified; "+
 				"what was entered by hand is taken back where it was entered.")
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -87,50 +88,50 @@ func TestReclassifyTransaction(t *testing.T) {
 		rule   string
 		change func(*ledgerv1.ReclassifyTransactionRequest)
 		code   codes.Code
-		reason string
+		reason errs.Reason
 	}{
-		{"refuses more than is left", func(*ledgerv1.ReclassifyTransactionRequest) {}, codes.FailedPrecondition, ledger.ReasonOverReclassified},
-		{"refuses the other sign", func(r *ledgerv1.ReclassifyTransactionRequest) { r.From.Amount.AmountMinor = 100 }, codes.FailedPrecondition, ledger.ReasonOverReclassified},
-		{"refuses another currency", func(r *ledgerv1.ReclassifyTransactionRequest) { r.From.Amount.CurrencyCode = "USD" }, codes.FailedPrecondition, ledger.ReasonOverReclassified},
-		{"refuses nothing", func(r *ledgerv1.ReclassifyTransactionRequest) { r.From.Amount.AmountMinor = 0 }, codes.InvalidArgument, "ENTRY_ZERO"},
+		{"refuses more than is left", func(*ledgerv1.ReclassifyTransactionRequest) {}, codes.FailedPrecondition, errorsv1.ErrorReason_OVER_RECLASSIFIED},
+		{"refuses the other sign", func(r *ledgerv1.ReclassifyTransactionRequest) { r.From.Amount.AmountMinor = 100 }, codes.FailedPrecondition, errorsv1.ErrorReason_OVER_RECLASSIFIED},
+		{"refuses another currency", func(r *ledgerv1.ReclassifyTransactionRequest) { r.From.Amount.CurrencyCode = "USD" }, codes.FailedPrecondition, errorsv1.ErrorReason_OVER_RECLASSIFIED},
+		{"refuses nothing", func(r *ledgerv1.ReclassifyTransactionRequest) { r.From.Amount.AmountMinor = 0 }, codes.InvalidArgument, errorsv1.ErrorReason_ENTRY_ZERO},
 		{"refuses the Stripe account", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.From.Account, r.From.Amount.AmountMinor = "51212", 100
-		}, codes.FailedPrecondition, "MONEY_ACCOUNT"},
+		}, codes.FailedPrecondition, errorsv1.ErrorReason_MONEY_ACCOUNT},
 		{"refuses to move to the Stripe account", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.ToAccount, r.ToCampaign, r.From.Amount.AmountMinor = "51212", "", -100
-		}, codes.FailedPrecondition, "MONEY_ACCOUNT"},
+		}, codes.FailedPrecondition, errorsv1.ErrorReason_MONEY_ACCOUNT},
 		{"refuses to move to the bank", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.ToAccount, r.From.Amount.AmountMinor = "51211", -100
-		}, codes.FailedPrecondition, "MONEY_ACCOUNT"},
+		}, codes.FailedPrecondition, errorsv1.ErrorReason_MONEY_ACCOUNT},
 		{"refuses what belongs to a donation", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.Name = transactionOf(t, pool, vallon, "txn_donation")
 			r.From = &ledgerv1.Entry{
 				Account: "75411", Campaign: campaign, Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: -2000},
 				Donation: campaign + "/donations/" + donationOf("txn_donation"),
 			}
-		}, codes.InvalidArgument, "INVALID_FIELD"},
+		}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD},
 		{"refuses it without the donation's name too", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.Name = transactionOf(t, pool, vallon, "txn_donation")
 			r.From = &ledgerv1.Entry{Account: "75411", Campaign: campaign, Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: -2000}}
 			r.ToCampaign = ""
-		}, codes.FailedPrecondition, ledger.ReasonOverReclassified},
-		{"refuses the same place", func(r *ledgerv1.ReclassifyTransactionRequest) { r.ToAccount, r.ToCampaign = "4718", "" }, codes.InvalidArgument, "INVALID_FIELD"},
+		}, codes.FailedPrecondition, errorsv1.ErrorReason_OVER_RECLASSIFIED},
+		{"refuses the same place", func(r *ledgerv1.ReclassifyTransactionRequest) { r.ToAccount, r.ToCampaign = "4718", "" }, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD},
 		{"refuses an account that is not", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.ToAccount, r.From.Amount.AmountMinor = "99999", -100
-		}, codes.InvalidArgument, "ACCOUNT_UNKNOWN"},
-		{"does not find a campaign that is not", func(r *ledgerv1.ReclassifyTransactionRequest) { r.ToCampaign = campaign + "-2" }, codes.NotFound, "NOT_FOUND"},
+		}, codes.InvalidArgument, errorsv1.ErrorReason_ACCOUNT_UNKNOWN},
+		{"does not find a campaign that is not", func(r *ledgerv1.ReclassifyTransactionRequest) { r.ToCampaign = campaign + "-2" }, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND},
 		{"refuses another's campaign", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.ToCampaign = "collectives/" + marseille + "/campaigns/" + lawyer
-		}, codes.InvalidArgument, "INVALID_FIELD"},
+		}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD},
 		{"does not find another's transaction", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.Name = transactionOf(t, pool, marseille, "txn_other")
-		}, codes.NotFound, "NOT_FOUND"},
+		}, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND},
 		{"refuses another amount under the request id", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.RequestId, r.From.Amount.AmountMinor = move.GetRequestId(), -100
-		}, codes.AlreadyExists, ledger.ReasonReferenceReused},
+		}, codes.AlreadyExists, errorsv1.ErrorReason_REFERENCE_REUSED},
 		{"refuses another transaction under the request id", func(r *ledgerv1.ReclassifyTransactionRequest) {
 			r.RequestId, r.Name = move.GetRequestId(), transactionOf(t, pool, vallon, "txn_donation")
-		}, codes.AlreadyExists, ledger.ReasonReferenceReused},
+		}, codes.AlreadyExists, errorsv1.ErrorReason_REFERENCE_REUSED},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			req := proto.CloneOf(move)
@@ -148,7 +149,7 @@ func TestReclassifyTransaction(t *testing.T) {
 		req.Name, req.RequestId = moved.GetName(), uuid.NewString()
 		req.From = &ledgerv1.Entry{Account: "75411", Campaign: campaign, Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: -100}}
 		req.ToCampaign = ""
-		if _, err := server.ReclassifyTransaction(t.Context(), req); reasonOf(err) != "NO_ORIGINAL" {
+		if _, err := server.ReclassifyTransaction(t.Context(), req); reasonOf(err) != errorsv1.ErrorReason_NO_ORIGINAL {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -167,7 +168,7 @@ func TestReclassifyTransaction(t *testing.T) {
 			t.Fatal(err)
 		}
 		total(t, s, 2000)
-		if err := reverse(moved.GetName()); reasonOf(err) != ledger.ReasonOverReversed {
+		if err := reverse(moved.GetName()); reasonOf(err) != errorsv1.ErrorReason_OVER_REVERSED {
 			t.Errorf("the first before the second: err = %v", err)
 		}
 		for _, name := range []string{second.GetName(), moved.GetName()} {
@@ -175,7 +176,7 @@ func TestReclassifyTransaction(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := reverse(moved.GetName()); reasonOf(err) != ledger.ReasonNothingToReverse {
+		if err := reverse(moved.GetName()); reasonOf(err) != errorsv1.ErrorReason_NOTHING_TO_REVERSE {
 			t.Errorf("again: err = %v", err)
 		}
 		total(t, s, 2000)
@@ -189,7 +190,7 @@ func TestReclassifyTransaction(t *testing.T) {
 			all.Go(func() {
 				req := proto.CloneOf(move)
 				req.RequestId = uuid.NewString()
-				if _, err := server.ReclassifyTransaction(t.Context(), req); err != nil && reasonOf(err) != ledger.ReasonOverReclassified {
+				if _, err := server.ReclassifyTransaction(t.Context(), req); err != nil && reasonOf(err) != errorsv1.ErrorReason_OVER_RECLASSIFIED {
 					t.Error(err)
 				}
 			})
@@ -238,7 +239,7 @@ func TestReverseTransaction(t *testing.T) {
 			_, err := server.ReverseTransaction(t.Context(), &ledgerv1.ReverseTransactionRequest{
 				Name: transactionOf(t, pool, vallon, reference), RequestId: uuid.NewString(),
 			})
-			if errs.Code(err) != codes.FailedPrecondition || reasonOf(err) != "REVERSED_ELSEWHERE" {
+			if errs.Code(err) != codes.FailedPrecondition || reasonOf(err) != errorsv1.ErrorReason_REVERSED_ELSEWHERE {
 				t.Errorf("err = %v", err)
 			}
 			total(t, s, 7000)
@@ -269,25 +270,25 @@ func TestReverseTransaction(t *testing.T) {
 		rule   string
 		change func(*ledgerv1.ReverseTransactionRequest)
 		code   codes.Code
-		reason string
+		reason errs.Reason
 	}{
-		{"refuses more than is left", func(r *ledgerv1.ReverseTransactionRequest) { r.RequestId = uuid.NewString() }, codes.FailedPrecondition, ledger.ReasonOverReversed},
-		{"refuses when nothing is", func(r *ledgerv1.ReverseTransactionRequest) { r.RequestId, r.Entries = uuid.NewString(), nil }, codes.FailedPrecondition, ledger.ReasonNothingToReverse},
-		{"refuses another time under the request id", func(r *ledgerv1.ReverseTransactionRequest) { r.EffectiveTime = timestamppb.New(day(6)) }, codes.AlreadyExists, ledger.ReasonReferenceReused},
+		{"refuses more than is left", func(r *ledgerv1.ReverseTransactionRequest) { r.RequestId = uuid.NewString() }, codes.FailedPrecondition, errorsv1.ErrorReason_OVER_REVERSED},
+		{"refuses when nothing is", func(r *ledgerv1.ReverseTransactionRequest) { r.RequestId, r.Entries = uuid.NewString(), nil }, codes.FailedPrecondition, errorsv1.ErrorReason_NOTHING_TO_REVERSE},
+		{"refuses another time under the request id", func(r *ledgerv1.ReverseTransactionRequest) { r.EffectiveTime = timestamppb.New(day(6)) }, codes.AlreadyExists, errorsv1.ErrorReason_REFERENCE_REUSED},
 		{"does not find another's", func(r *ledgerv1.ReverseTransactionRequest) {
 			r.Name = transactionOf(t, pool, marseille, "txn_2")
-		}, codes.NotFound, "NOT_FOUND"},
-		{"does not find what is not", func(r *ledgerv1.ReverseTransactionRequest) { r.Name = vallonLedger + "/transactions/999999" }, codes.NotFound, "NOT_FOUND"},
+		}, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND},
+		{"does not find what is not", func(r *ledgerv1.ReverseTransactionRequest) { r.Name = vallonLedger + "/transactions/999999" }, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND},
 		{"refuses another's campaign", func(r *ledgerv1.ReverseTransactionRequest) {
 			r.Entries[1].Campaign = "collectives/" + marseille + "/campaigns/recours"
-		}, codes.InvalidArgument, "INVALID_FIELD"},
+		}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD},
 		{"refuses a donation of another campaign", func(r *ledgerv1.ReverseTransactionRequest) {
 			r.Entries[1].Donation = campaign + "-2/donations/" + donationOf("txn_1")
-		}, codes.InvalidArgument, "INVALID_FIELD"},
-		{"refuses a role for an account", func(r *ledgerv1.ReverseTransactionRequest) { r.Entries[0].Account = "donations" }, codes.InvalidArgument, "INVALID_FIELD"},
+		}, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD},
+		{"refuses a role for an account", func(r *ledgerv1.ReverseTransactionRequest) { r.Entries[0].Account = "donations" }, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD},
 		{"refuses what does not balance", func(r *ledgerv1.ReverseTransactionRequest) {
 			r.RequestId, r.Entries = uuid.NewString(), r.Entries[:1]
-		}, codes.InvalidArgument, "UNBALANCED"},
+		}, codes.InvalidArgument, errorsv1.ErrorReason_UNBALANCED},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			req := proto.CloneOf(part)

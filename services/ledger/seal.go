@@ -8,15 +8,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
-
-// ReasonPositionAhead is the reason when the database counts its transactions from a smaller number than the books
-// know.
-const ReasonPositionAhead = "SEAL_POSITION_AHEAD"
 
 // Seal numbers what can be numbered of a book: transactions that no running database transaction
 // can come before any more, [Config.SealBatch] of them at most. It adds them to the tree, keeps
@@ -29,7 +25,7 @@ const ReasonPositionAhead = "SEAL_POSITION_AHEAD"
 // books know, which happens when a dump is restored into another cluster.
 func (s *Service) Seal(ctx context.Context, book string) (n int, err error) {
 	if len(s.secret) == 0 {
-		return 0, errs.Precondition("SEAL_KEY_MISSING", "Sealing needs the secret key.")
+		return 0, errs.New(errorsv1.ErrorReason_SEAL_KEY_MISSING, "Sealing needs the secret key.")
 	}
 	key, err := newSealKey(s.secret, book)
 	if err != nil {
@@ -100,7 +96,7 @@ type sealed struct {
 }
 
 func errPositionAhead(known, next uint64) error {
-	return errs.New(codes.FailedPrecondition, ReasonPositionAhead,
+	return errs.New(errorsv1.ErrorReason_SEAL_POSITION_AHEAD,
 		"The books know the database transaction %d, and this cluster has only come to %d: it is not the one that they were written in. "+
 			"Stop it and raise its counter with pg_resetwal (--next-transaction-id, --epoch).", known, next)
 }

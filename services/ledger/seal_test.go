@@ -16,6 +16,7 @@ import (
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -108,7 +109,7 @@ func TestSeal(t *testing.T) {
 	})
 	t.Run("not without a key", func(t *testing.T) {
 		_, err := ledger.New(ledger.Config{Pool: pool}).Seal(t.Context(), book)
-		if e := errs.As(err); e == nil || e.Reason != "SEAL_KEY_MISSING" {
+		if e := errs.As(err); e == nil || e.Reason != errorsv1.ErrorReason_SEAL_KEY_MISSING {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -119,7 +120,7 @@ func TestSeal(t *testing.T) {
 		tamper(t, pool, `UPDATE ledger.transactions SET xid = '99999999999' WHERE id = (SELECT max(transaction_id) FROM ledger.seals WHERE book = 'acct_vallon')`)
 		_, err := s.Seal(t.Context(), book)
 		for _, err := range []error{err, s.CheckCounter(t.Context())} {
-			if e := errs.As(err); e == nil || e.Reason != ledger.ReasonPositionAhead {
+			if e := errs.As(err); e == nil || e.Reason != errorsv1.ErrorReason_SEAL_POSITION_AHEAD {
 				t.Errorf("err = %v", err)
 			}
 		}

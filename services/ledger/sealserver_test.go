@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -282,7 +283,7 @@ func TestClosePeriod(t *testing.T) {
 		}
 	})
 	t.Run("refuses a book that is not", func(t *testing.T) {
-		if _, err := closeAt("collectives/empty/ledger", day(2)); errs.As(err).Reason != "BOOK_MISSING" {
+		if _, err := closeAt("collectives/empty/ledger", day(2)); errs.As(err).Reason != errorsv1.ErrorReason_BOOK_MISSING {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -297,7 +298,7 @@ func TestClosePeriod(t *testing.T) {
 	})
 	t.Run("then a posting dated inside is refused, and what is beside it", func(t *testing.T) {
 		_, err := post(t.Context(), s, pool, donation("txn_after", day(11), 100), donation("txn_inside", day(10).Add(-time.Microsecond), 100))
-		if e := errs.As(err); e == nil || e.Code != codes.FailedPrecondition || e.Reason != ledger.ReasonPeriodClosed {
+		if e := errs.As(err); e == nil || e.Code != codes.FailedPrecondition || e.Reason != errorsv1.ErrorReason_PERIOD_CLOSED {
 			t.Errorf("err = %v", err)
 		}
 		total(t, s, 100)
@@ -323,7 +324,7 @@ func TestClosePeriod(t *testing.T) {
 		for i := range other.Entries {
 			other.Entries[i].Collective = marseille
 		}
-		if _, err := post(t.Context(), s, pool, other); errs.As(err) == nil || errs.As(err).Reason != ledger.ReasonPeriodClosed {
+		if _, err := post(t.Context(), s, pool, other); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_PERIOD_CLOSED {
 			t.Errorf("err = %v", err)
 		}
 	})

@@ -12,35 +12,32 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// ReasonReferenceReused is the reason of the error for a reference that stands for another content.
-const ReasonReferenceReused = "REFERENCE_REUSED"
-
 // refusals says what each refusal of the database means to whoever posts. The rules are the
 // migration's; Go does not repeat them.
 var refusals = map[string]*errs.Error{
-	"transactions_reference_reused":    errs.Exists(ReasonReferenceReused, "The reference stands for another content."),
-	"transactions_reference_length":    refusal("REFERENCE_INVALID", "A reference has 1 to 255 characters."),
-	"transactions_kind_form":           refusal("KIND_INVALID", "A kind is a word of small letters."),
-	"transactions_effective_at_finite": refusal("EFFECTIVE_TIME_INVALID", "A transaction happens at some time."),
-	"transactions_period_open":         errs.Precondition(ReasonPeriodClosed, "The period that the transaction happened in is closed."),
-	"transactions_not_empty":           refusal("TRANSACTION_EMPTY", "A transaction has entries."),
-	"entries_amount_not_zero":          refusal("ENTRY_ZERO", "The amount of an entry is not zero."),
-	"entries_currency_code":            refusal("CURRENCY_INVALID", "A currency is three capital letters."),
-	"entries_balanced":                 refusal("UNBALANCED", "The entries sum to zero for each collective and currency."),
-	"entries_account_known":            refusal("ACCOUNT_UNKNOWN", "The book has no account for an entry."),
-	"entries_campaign_of_collective":   refusal("DIMENSIONS_INVALID", "A campaign needs its collective."),
-	"entries_donation_of_campaign":     refusal("DIMENSIONS_INVALID", "A donation needs its campaign."),
-	"entries_dimensions_length":        refusal("DIMENSIONS_INVALID", "A slug has 64 characters at most."),
+	"transactions_reference_reused":    errs.New(errorsv1.ErrorReason_REFERENCE_REUSED, "The reference stands for another content."),
+	"transactions_reference_length":    refusal(errorsv1.ErrorReason_REFERENCE_INVALID, "A reference has 1 to 255 characters."),
+	"transactions_kind_form":           refusal(errorsv1.ErrorReason_KIND_INVALID, "A kind is a word of small letters."),
+	"transactions_effective_at_finite": refusal(errorsv1.ErrorReason_EFFECTIVE_TIME_INVALID, "A transaction happens at some time."),
+	"transactions_period_open":         errs.New(errorsv1.ErrorReason_PERIOD_CLOSED, "The period that the transaction happened in is closed."),
+	"transactions_not_empty":           refusal(errorsv1.ErrorReason_TRANSACTION_EMPTY, "A transaction has entries."),
+	"entries_amount_not_zero":          refusal(errorsv1.ErrorReason_ENTRY_ZERO, "The amount of an entry is not zero."),
+	"entries_currency_code":            refusal(errorsv1.ErrorReason_CURRENCY_INVALID, "A currency is three capital letters."),
+	"entries_balanced":                 refusal(errorsv1.ErrorReason_UNBALANCED, "The entries sum to zero for each collective and currency."),
+	"entries_account_known":            refusal(errorsv1.ErrorReason_ACCOUNT_UNKNOWN, "The book has no account for an entry."),
+	"entries_campaign_of_collective":   refusal(errorsv1.ErrorReason_DIMENSIONS_INVALID, "A campaign needs its collective."),
+	"entries_donation_of_campaign":     refusal(errorsv1.ErrorReason_DIMENSIONS_INVALID, "A donation needs its campaign."),
+	"entries_dimensions_length":        refusal(errorsv1.ErrorReason_DIMENSIONS_INVALID, "A slug has 64 characters at most."),
 }
 
-func refusal(reason, message string) *errs.Error {
-	return errs.New(codes.InvalidArgument, reason, "%s", message)
+func refusal(reason errs.Reason, message string) *errs.Error {
+	return errs.New(reason, "%s", message)
 }
 
 const insertBookSQL = `
@@ -213,7 +210,7 @@ SELECT ledger.require_same_content(@book, @reference::text[], @fingerprint::byte
 // means that the same content stands under its reference, in the book or earlier in txs. So
 // posting twice is safe.
 //
-// Errors: ALREADY_EXISTS with [ReasonReferenceReused] when another content stands under a
+// Errors: ALREADY_EXISTS with [errorsv1.ErrorReason_REFERENCE_REUSED] when another content stands under a
 // reference; INVALID_ARGUMENT with a reason of its own for whatever the books refuse (UNBALANCED,
 // ACCOUNT_UNKNOWN, ENTRY_ZERO, TRANSACTION_EMPTY …). After an error nothing is posted: the database transaction can
 // only be rolled back, or back to a savepoint of the caller's.
@@ -284,7 +281,7 @@ func newBatch(txs []Transaction) (*batch, error) {
 	for i := range txs {
 		t := &txs[i]
 		if len(t.Entries) > maxEntries {
-			return nil, refusal("TRANSACTION_TOO_LARGE", fmt.Sprintf("A transaction has %d entries at most.", maxEntries))
+			return nil, refusal(errorsv1.ErrorReason_TRANSACTION_TOO_LARGE, fmt.Sprintf("A transaction has %d entries at most.", maxEntries))
 		}
 		sum := t.fingerprint()
 		first, again := seen[t.Reference]

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -159,7 +160,7 @@ func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.Move, 
 		})
 	}
 	err = post()
-	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_PERIOD_CLOSED {
 		for _, e := range line.Entries {
 			open, err := s.cfg.Ledger.ClosedUntil(ctx, p.Account, e.Collective)
 			if err != nil {
@@ -171,7 +172,7 @@ func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.Move, 
 		}
 		err = post()
 	}
-	if err != nil && errs.As(err).Reason == ledger.ReasonReferenceReused {
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_REFERENCE_REUSED {
 		// Another job posted it just now, with its period open.
 		_, err := s.cfg.Pool.Exec(ctx, noteBankedSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
 		return postgres.Error(err)
@@ -191,10 +192,10 @@ func (s *Service) reverseBankLine(ctx context.Context, p *Payout, at time.Time) 
 		})
 	}
 	err := reverse(at)
-	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_PERIOD_CLOSED {
 		err = reverse(time.Time{})
 	}
-	if err != nil && (errs.As(err).Reason == ledger.ReasonNothingToReverse || errs.As(err).Reason == ledger.ReasonReferenceReused) {
+	if err != nil && (errs.As(err).Reason == errorsv1.ErrorReason_NOTHING_TO_REVERSE || errs.As(err).Reason == errorsv1.ErrorReason_REFERENCE_REUSED) {
 		// A treasurer, or another job, did it before.
 		s.cfg.Logger.WarnContext(ctx, "a failed payout's line was taken back already", "account", p.Account, "payout", p.ID, "error", err)
 		return nil

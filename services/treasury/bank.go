@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -249,7 +250,7 @@ func sameFormTx(ctx context.Context, tx pgx.Tx, collective string, p *parsedStat
 	if until == "" {
 		return nil
 	}
-	return wrong("STATEMENT_FORM_CHANGED", "content", fmt.Sprintf(
+	return wrong(errorsv1.ErrorReason_STATEMENT_FORM_CHANGED, "content", fmt.Sprintf(
 		"must begin after %s: the lines until then came from a file of another form, or with other columns, and would be counted twice", until))
 }
 

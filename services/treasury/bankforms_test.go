@@ -122,7 +122,7 @@ func TestCAMTFilesThatBanksSend(t *testing.T) {
 func wantRefused(t *testing.T, err error, want string) {
 	t.Helper()
 	e := errs.As(err)
-	if err == nil || len(e.Fields) != 1 || e.Reason+" "+e.Fields[0].Field != want {
+	if err == nil || len(e.Fields) != 1 || e.Reason.String()+" "+e.Fields[0].Field != want {
 		t.Errorf("err = %v, want %s", err, want)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -301,8 +302,8 @@ SET
 WHERE id = @id`
 
 var lineRefusals = map[string]*errs.Error{
-	"bank_lines_transaction_key": errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this transaction already."),
-	"bank_lines_donation_key":    errs.Precondition("TRANSACTION_MATCHED", "Another bank line shows this donation already."),
+	"bank_lines_transaction_key": errs.New(errorsv1.ErrorReason_TRANSACTION_MATCHED, "Another bank line shows this transaction already."),
+	"bank_lines_donation_key":    errs.New(errorsv1.ErrorReason_TRANSACTION_MATCHED, "Another bank line shows this donation already."),
 }
 
 // moveLineTx writes what is known of a line that is locked.

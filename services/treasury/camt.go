@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -143,7 +144,7 @@ func parseCAMT(content []byte, account string) (statements []*parsedStatement, l
 	}
 	switch {
 	case account == "" && len(accounts) > 1:
-		return nil, nil, wrong("STATEMENT_ACCOUNTS", "account", "must say which account is meant, since the file has several: "+strings.Join(accounts, ", "))
+		return nil, nil, wrong(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account", "must say which account is meant, since the file has several: "+strings.Join(accounts, ", "))
 	case account == "":
 		account = accounts[0]
 	case !slices.Contains(accounts, account):
@@ -270,7 +271,7 @@ func (s camtStatement) parse(number int) (*parsedStatement, error) {
 	if p.opening == nil || p.closing == nil {
 		return nil, unreadable("statement %d takes a movement back, and has no balances that tell which way its money went", number)
 	}
-	if err != nil && errs.As(err).Reason == "STATEMENT_UNBALANCED" {
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_STATEMENT_UNBALANCED {
 		if other := p.turned(); other.check() == nil {
 			return other, nil
 		}

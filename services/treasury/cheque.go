@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -45,7 +46,7 @@ func chequeReference(deposit, donation uuid.UUID) string {
 const depositReferencePrefix = "deposit:"
 
 func errNotHeld(name string) error {
-	return errs.Precondition("CHEQUE_NOT_HELD", "%s is no cheque of the collective's that waits to be banked.", name)
+	return errs.New(errorsv1.ErrorReason_CHEQUE_NOT_HELD, "%s is no cheque of the collective's that waits to be banked.", name)
 }
 
 // cheque names a donation by its campaign and id.
@@ -112,7 +113,7 @@ func (s *Service) depositTx(ctx context.Context, tx pgx.Tx, d Deposit, cheques [
 			d.Total.Currency = g.Amount.Currency
 		}
 		if d.Total, err = d.Total.Add(g.Amount); err != nil {
-			return wrong("CURRENCY_MISMATCH", "cheques", "must all be in one currency")
+			return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, "cheques", "must all be in one currency")
 		}
 		held := ledger.Entry{
 			Role: ledger.RoleBank, Amount: g.Amount,
@@ -154,7 +155,7 @@ func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaign
 			case err != nil:
 				return err
 			case g.State != DonationBanked:
-				return errs.Precondition("CHEQUE_NOT_BANKED", "%s is no cheque that stands at the bank.", g.Name())
+				return errs.New(errorsv1.ErrorReason_CHEQUE_NOT_BANKED, "%s is no cheque that stands at the bank.", g.Name())
 			case on < g.BankedOn:
 				return errs.Invalid("bounce_date", "must not be before %s, when the cheque was banked", g.BankedOn)
 			}

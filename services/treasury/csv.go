@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -124,7 +125,7 @@ func readCSV(content []byte, f csvFormat, currency money.Currency) (csvContent, 
 	case err != nil && !strings.HasPrefix(text, `"`):
 		return letters, errLetters
 	case err == nil && errLetters == nil && len(letters.lines)+letters.notBooked > len(read.lines)+read.notBooked:
-		return csvContent{}, wrong("STATEMENT_UNREADABLE", "csv.quotes",
+		return csvContent{}, wrong(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.quotes",
 			"must say whether the bank puts quotes around fields: the file can be read in two ways, with different movements")
 	}
 	return read, err
@@ -144,7 +145,7 @@ func (f csvFormat) read(text string, currency money.Currency) (csvContent, error
 		}
 	}
 	if len(headers) == 0 {
-		return csvContent{}, wrong("STATEMENT_UNREADABLE", "csv.header", "must stand in the file, as a line of its own")
+		return csvContent{}, wrong(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.header", "must stand in the file, as a line of its own")
 	}
 	var chosen []csvContent
 	var leftOut []string
@@ -161,7 +162,7 @@ func (f csvFormat) read(text string, currency money.Currency) (csvContent, error
 		case i > 0 && strings.TrimSpace(above) == "":
 			return csvContent{}, unreadable("nothing above its line %d says whose the movements below it are", at+1)
 		case f.section == "" && len(headers) > 1:
-			return csvContent{}, wrong("STATEMENT_ACCOUNTS", "csv.section", fmt.Sprintf(
+			return csvContent{}, wrong(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "csv.section", fmt.Sprintf(
 				"must say which account is meant, by its number as it stands above its movements: the file has %d", len(headers)))
 		case strings.Contains(above, f.section):
 			chosen = append(chosen, part.csvContent)
@@ -171,7 +172,7 @@ func (f csvFormat) read(text string, currency money.Currency) (csvContent, error
 		above = strings.Join(rows[min(at+1+part.rows, end):end], "")
 	}
 	if len(chosen) != 1 {
-		return csvContent{}, wrong("STATEMENT_ACCOUNTS", "csv.section", fmt.Sprintf(
+		return csvContent{}, wrong(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "csv.section", fmt.Sprintf(
 			"must stand above the movements of one account: it stands above those of %d", len(chosen)))
 	}
 	chosen[0].leftOut = leftOut

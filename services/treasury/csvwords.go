@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
 // Words by which banks say which way money went, and how far it is. A file that has a column of them is not read without
@@ -61,10 +63,10 @@ func (w wordColumns) check(f csvFormat) error {
 	for i, c := range w {
 		switch {
 		case f.sign == 0 && c.against > 0 && c.debits+c.credits == c.lines && (c.long > 0 || c.debits > 0 && c.credits > 0):
-			return wrong("STATEMENT_UNREADABLE", "csv.sign_column", fmt.Sprintf(
+			return wrong(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.sign_column", fmt.Sprintf(
 				"must be %d: that column says which way the money went, and the amounts do not", i+1))
 		case f.state == 0 && c.others > 0 && c.booked+c.others == c.lines:
-			return wrong("STATEMENT_UNREADABLE", "csv.state_column", fmt.Sprintf(
+			return wrong(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.state_column", fmt.Sprintf(
 				"must be %d: that column says that some of the lines are not booked", i+1))
 		}
 	}

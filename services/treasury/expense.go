@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -266,7 +267,7 @@ func (s *Service) payTx(
 ) (reference string, err error) {
 	switch {
 	case e.State != ExpenseOwed:
-		return "", errs.Precondition("EXPENSE_NOT_OWED", "%s is not owed.", e.Name())
+		return "", errs.New(errorsv1.ErrorReason_EXPENSE_NOT_OWED, "%s is not owed.", e.Name())
 	case amount.Currency != e.Amount.Currency || amount.Minor <= 0 || amount.Minor > e.Remaining.Minor:
 		return "", errDiffers("A payment of %s is money that went, at most the %s that are left.", e.Name(), e.Remaining)
 	}
@@ -313,7 +314,7 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 			case err != nil:
 				return err
 			case e.State == ExpenseReversed:
-				return errs.Precondition("EXPENSE_REVERSED", "%s was reversed already.", e.Name())
+				return errs.New(errorsv1.ErrorReason_EXPENSE_REVERSED, "%s was reversed already.", e.Name())
 			case len(e.BankLines) > 0:
 				return errMatched(e.Name())
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -173,7 +174,7 @@ VALUES (
 )`
 
 var expenseRefusals = map[string]*errs.Error{
-	"expenses_document_key": errs.Exists("DOCUMENT_EXISTS", "This document of the payee's was entered before: look at the expenses, or reverse that one."),
+	"expenses_document_key": errs.New(errorsv1.ErrorReason_DOCUMENT_EXISTS, "This document of the payee's was entered before: look at the expenses, or reverse that one."),
 }
 
 func insertExpenseTx(ctx context.Context, tx pgx.Tx, e Expense) error {

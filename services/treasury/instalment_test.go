@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -55,7 +56,7 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 			t.Errorf("waiting are %+v, err = %v", waiting, err)
 		}
 	}
-	refused := func(err error, reason string) {
+	refused := func(err error, reason errs.Reason) {
 		t.Helper()
 		if e := errs.As(err); e == nil || e.Reason != reason {
 			t.Errorf("err = %v, want %s", err, reason)
@@ -71,10 +72,10 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(ExpensePaid, 0, "2026-03-04", 3)
-	refused(pay(-20_01), "EXPENSE_NOT_OWED")
+	refused(pay(-20_01), errorsv1.ErrorReason_EXPENSE_NOT_OWED)
 	unpay(-20_00)
 	wants(ExpenseOwed, 20_00, "", 2)
-	refused(pay(-20_01), "BANK_LINE_DIFFERS")
+	refused(pay(-20_01), errorsv1.ErrorReason_BANK_LINE_DIFFERS)
 	if err := pay(-20_00); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 	unpay(-50_00)
 	wants(ExpenseOwed, 50_00, "", 2)
 	_, err := s.ReverseExpense(t.Context(), ask(), "vallon", e.ID, "x")
-	refused(err, "BANK_LINE_MATCHED")
+	refused(err, errorsv1.ErrorReason_BANK_LINE_MATCHED)
 
 	// What is left was paid in cash; then the lines turn out to be another's.
 	if _, err := s.PayExpense(t.Context(), ask(), "vallon", e.ID, "2026-03-06", SourceCash); err != nil {

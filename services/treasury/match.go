@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -54,7 +55,7 @@ func (s *Service) MatchLine(ctx context.Context, r Request, collective string, i
 			return err
 		}
 		if !l.open() {
-			return errs.Precondition("BANK_LINE_NOT_OPEN", "%s was matched or ignored already; unmatch it first.", l.Name())
+			return errs.New(errorsv1.ErrorReason_BANK_LINE_NOT_OPEN, "%s was matched or ignored already; unmatch it first.", l.Name())
 		}
 		switch t.Kind {
 		case TargetPledge:
@@ -91,7 +92,7 @@ func (s *Service) lockLineTx(ctx context.Context, tx pgx.Tx, collective string, 
 
 // errDiffers is about a target that a line cannot be.
 func errDiffers(format string, args ...any) error {
-	return errs.Precondition("BANK_LINE_DIFFERS", format, args...)
+	return errs.New(errorsv1.ErrorReason_BANK_LINE_DIFFERS, format, args...)
 }
 
 // bookLineTx makes a donation of a line that is locked: what came, whatever was pledged.
@@ -224,7 +225,7 @@ func (s *Service) UnmatchLine(ctx context.Context, r Request, collective string,
 				return err
 			}
 			if l.open() {
-				return errs.Precondition("BANK_LINE_OPEN", "%s is neither matched nor ignored.", l.Name())
+				return errs.New(errorsv1.ErrorReason_BANK_LINE_OPEN, "%s is neither matched nor ignored.", l.Name())
 			}
 			if err := s.unbookLineTx(ctx, tx, l, reason, now); err != nil {
 				return err
@@ -277,7 +278,7 @@ func (s *Service) IgnoreLine(ctx context.Context, r Request, collective string, 
 				return err
 			}
 			if !l.open() {
-				return errs.Precondition("BANK_LINE_NOT_OPEN", "%s was matched or ignored already; unmatch it first.", l.Name())
+				return errs.New(errorsv1.ErrorReason_BANK_LINE_NOT_OPEN, "%s was matched or ignored already; unmatch it first.", l.Name())
 			}
 			l.State, l.Target, l.Transaction, l.IgnoreReason = LineIgnored, "", 0, reason
 			return moveLineTx(ctx, tx, l, now)

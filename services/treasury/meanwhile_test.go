@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -80,7 +81,7 @@ func TestASlipThatALineIsShowingMeanwhileIsNotTakenBack(t *testing.T) {
 	if err := matching.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-reversed; errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
+	if err := <-reversed; errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -198,7 +199,7 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective str
 	if left > 0 {
 		return nil
 	}
-	return errs.Precondition("BANK_LINE_BOOKED",
+	return errs.New(errorsv1.ErrorReason_BANK_LINE_BOOKED,
 		"%s of %s shows %s and is booked already; unmatch it, or say that this is another.", booked.Name(), booked.BookedOn, booked.Amount)
 }
 
@@ -266,9 +267,9 @@ func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, g Donation) (bool, err
 func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, g Donation, reason string, now time.Time) error {
 	switch g.State {
 	case DonationReversed:
-		return errs.Precondition("DONATION_REVERSED", "%s was reversed already.", g.Name())
+		return errs.New(errorsv1.ErrorReason_DONATION_REVERSED, "%s was reversed already.", g.Name())
 	case DonationBounced:
-		return errs.Precondition("CHEQUE_BOUNCED", "%s bounced: it is out of the books already.", g.Name())
+		return errs.New(errorsv1.ErrorReason_CHEQUE_BOUNCED, "%s bounced: it is out of the books already.", g.Name())
 	}
 	if !g.OutsideBooks {
 		if err := s.unbookDonationTx(ctx, tx, g, time.Time{}, ""); err != nil {
@@ -306,5 +307,5 @@ func (s *Service) unbookDonationTx(ctx context.Context, tx pgx.Tx, g Donation, e
 const reversedSuffix = ":reversed"
 
 func errMatched(name string) error {
-	return errs.Precondition("BANK_LINE_MATCHED", "A line of the bank statement shows %s; unmatch the line.", name)
+	return errs.New(errorsv1.ErrorReason_BANK_LINE_MATCHED, "A line of the bank statement shows %s; unmatch the line.", name)
 }

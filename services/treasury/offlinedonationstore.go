@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -161,7 +162,7 @@ VALUES (
 )`
 
 var donationRefusals = map[string]*errs.Error{
-	"offline_donations_pledge_key": errs.Precondition("PLEDGE_FULFILLED", "Another donation fulfils the pledge already."),
+	"offline_donations_pledge_key": errs.New(errorsv1.ErrorReason_PLEDGE_FULFILLED, "Another donation fulfils the pledge already."),
 }
 
 func insertDonationTx(ctx context.Context, tx pgx.Tx, g Donation) error {

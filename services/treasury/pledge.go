@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -67,7 +67,7 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 		return Pledge{}, err
 	}
 	if n.Origin != "" && n.Origin != s.cfg.PublicURL && !campaign.AllowsOrigin(n.Origin) {
-		return Pledge{}, errs.New(codes.PermissionDenied, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not take donations for %s.", n.Campaign)
+		return Pledge{}, errs.New(errorsv1.ErrorReason_ORIGIN_NOT_ALLOWED, "Pages of this origin may not take donations for %s.", n.Campaign)
 	}
 	group, err := s.cfg.Collectives.Get(ctx, n.Campaign.Collective)
 	if err != nil {
@@ -101,13 +101,13 @@ func (s *Service) checkPledge(n NewPledge, campaign campaigns.Campaign, group co
 	}
 	switch {
 	case !offers(group, n.Method):
-		return errs.Precondition("PLEDGE_METHOD_UNAVAILABLE", "%s takes no pledges by this method.", group.Name())
+		return errs.New(errorsv1.ErrorReason_PLEDGE_METHOD_UNAVAILABLE, "%s takes no pledges by this method.", group.Name())
 	case n.Amount.Currency != campaign.Currency:
-		return wrong("CURRENCY_MISMATCH", "amount.currency_code", "must be the campaign's, "+string(campaign.Currency))
+		return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, "amount.currency_code", "must be the campaign's, "+string(campaign.Currency))
 	case n.Amount.Minor < campaign.Minimum.Minor:
-		return wrong("AMOUNT_TOO_SMALL", "amount.amount_minor", "must be at least "+campaign.Minimum.String())
+		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_SMALL, "amount.amount_minor", "must be at least "+campaign.Minimum.String())
 	case n.Amount.Minor > campaign.Maximum.Minor:
-		return wrong("AMOUNT_TOO_LARGE", "amount.amount_minor", "must be at most "+campaign.Maximum.String())
+		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "amount.amount_minor", "must be at most "+campaign.Maximum.String())
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -175,7 +176,7 @@ func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
 		t.Errorf("the line is %v of %v, transaction %d", l.State, l.Target, l.Transaction)
 	}
 	_, err = s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: booked.Transaction})
-	if errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_DIFFERS" {
+	if errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_DIFFERS {
 		t.Errorf("a member says that it is what was taken back: err = %v", err)
 	}
 	s.read(t, s.now().Format("02/01/2006")+";LOYER;44,00;")
@@ -225,7 +226,7 @@ func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	if done := s.read(t, "02/03/2026;REMISE;;70,00"); done.Recognised != 1 {
 		t.Fatalf("%+v", done)
 	}
-	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, banked[1].ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
+	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, banked[1].ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
 		t.Errorf("the line shows the other slip: %v", err)
 	}
 }
@@ -250,7 +251,7 @@ func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	if rent := s.line(t, -30_00); rent.State != LineUnmatched {
 		t.Errorf("money that went is %v of %v, as if it were the taking off", rent.State, rent.Target)
 	}
-	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != "BANK_LINE_MATCHED" {
+	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
 		t.Errorf("the line shows the other cheque: %v", err)
 	}
 	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
@@ -285,16 +286,16 @@ func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 	for rule, c := range map[string]struct {
 		content string
 		format  csvFormat
-		reason  string
+		reason  errs.Reason
 	}{
-		"a day of the other form":              {"h\n02/03/2026;PRLV;90,50;\n", frenchCSV, "STATEMENT_FORM_CHANGED"},
-		"also when a later one is in the file": {"h\n03/03/2026;VIR;;5,00\n02/03/2026;PRLV;90,50;\n", frenchCSV, "STATEMENT_FORM_CHANGED"},
-		"later days":                           {"h\n03/03/2026;VIR;;5,00\n", frenchCSV, ""},
+		"a day of the other form":              {"h\n02/03/2026;PRLV;90,50;\n", frenchCSV, errorsv1.ErrorReason_STATEMENT_FORM_CHANGED},
+		"also when a later one is in the file": {"h\n03/03/2026;VIR;;5,00\n02/03/2026;PRLV;90,50;\n", frenchCSV, errorsv1.ErrorReason_STATEMENT_FORM_CHANGED},
+		"later days":                           {"h\n03/03/2026;VIR;;5,00\n", frenchCSV, 0},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			err := read(c.content, &c.format)
-			if e := errs.As(err); e != nil && e.Reason != c.reason || (err == nil) != (c.reason == "") {
-				t.Errorf("err = %v, want %q", err, c.reason)
+			if e := errs.As(err); e != nil && e.Reason != c.reason || (err == nil) != (c.reason == 0) {
+				t.Errorf("err = %v, want %s", err, c.reason)
 			}
 		})
 	}
@@ -307,14 +308,14 @@ func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 		referenced.reference, untold.text, dated.date = 2, nil, 5
 		for _, other := range []csvFormat{referenced, untold, dated} {
 			for _, content := range []string{same, "h\n04/03/2026;VIR;;6,00;04/03/2026\n"} {
-				if err := read(content, &other); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_FORM_CHANGED" {
+				if err := read(content, &other); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STATEMENT_FORM_CHANGED {
 					t.Errorf("%+v: err = %v", other, err)
 				}
 			}
 		}
 		if _, err := s.ImportStatement(t.Context(), ask(), StatementFile{
 			Collective: "vallon", Content: []byte(same), CSV: &frenchCSV, Currency: "CHF",
-		}); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_FORM_CHANGED" {
+		}); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STATEMENT_FORM_CHANGED {
 			t.Errorf("in another money: err = %v", err)
 		}
 		if err := read(same, &frenchCSV); err != nil {
@@ -370,7 +371,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	}
 	refused := func(l Line) {
 		t.Helper()
-		if e := errs.As(enter(donation)); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, l.Name()) {
+		if e := errs.As(enter(donation)); e == nil || e.Reason != errorsv1.ErrorReason_BANK_LINE_BOOKED || !strings.Contains(e.Message, l.Name()) {
 			t.Errorf("err = %v, want %s", e, l.Name())
 		}
 	}
@@ -425,7 +426,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 			}
 		}
 		_, err := s.CreateDonation(t.Context(), ask(), donation)
-		if e := errs.As(err); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, first.Name()) {
+		if e := errs.As(err); e == nil || e.Reason != errorsv1.ErrorReason_BANK_LINE_BOOKED || !strings.Contains(e.Message, first.Name()) {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -443,7 +444,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		if s.balance(t, "51211") != before+25_00 {
 			t.Errorf("the bank stands at %d", s.balance(t, "51211"))
 		}
-		if _, err := s.CreateDonation(t.Context(), r, donation); errs.As(err) == nil || errs.As(err).Reason != "REQUEST_ID_REUSED" {
+		if _, err := s.CreateDonation(t.Context(), r, donation); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_REQUEST_ID_REUSED {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -471,7 +472,7 @@ func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			match(target)
-			if e := errs.As(bank(r, false)); e == nil || e.Reason != "BANK_LINE_BOOKED" || !strings.Contains(e.Message, l.Name()) {
+			if e := errs.As(bank(r, false)); e == nil || e.Reason != errorsv1.ErrorReason_BANK_LINE_BOOKED || !strings.Contains(e.Message, l.Name()) {
 				t.Errorf("err = %v, want %s", e, l.Name())
 			}
 			if s.balance(t, "51211") != 70_00 || s.balance(t, "5112") != 70_00 {
@@ -492,7 +493,7 @@ func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 		if s.balance(t, "51211") != 140_00 {
 			t.Errorf("the bank stands at %d", s.balance(t, "51211"))
 		}
-		if e := errs.As(bank(r, false)); e == nil || e.Reason != "REQUEST_ID_REUSED" {
+		if e := errs.As(bank(r, false)); e == nil || e.Reason != errorsv1.ErrorReason_REQUEST_ID_REUSED {
 			t.Errorf("err = %v", e)
 		}
 	})

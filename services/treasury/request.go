@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -91,7 +92,7 @@ func (s *Service) once(
 			return err
 		}
 		if !bytes.Equal(before, asked) {
-			return errs.Exists("REQUEST_ID_REUSED", "The request id stands for something else.")
+			return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id stands for something else.")
 		}
 		return nil
 	})

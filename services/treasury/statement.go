@@ -5,8 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -78,7 +77,7 @@ func (p *parsedStatement) check() error {
 		return unreadable("the movements are too large to add up")
 	}
 	if end != *p.closing {
-		return wrong("STATEMENT_UNBALANCED", "content", fmt.Sprintf(
+		return wrong(errorsv1.ErrorReason_STATEMENT_UNBALANCED, "content", fmt.Sprintf(
 			"must add up: its lines end at %s, and it says %s; a part is missing, or was read wrongly", end, p.closing))
 	}
 	return nil
@@ -86,7 +85,7 @@ func (p *parsedStatement) check() error {
 
 // unreadable is INVALID_ARGUMENT (STATEMENT_UNREADABLE). It says where and never what, which may be about a payer.
 func unreadable(format string, args ...any) error {
-	e := errs.New(codes.InvalidArgument, "STATEMENT_UNREADABLE", "The bank statement cannot be read: "+format+".", args...)
+	e := errs.New(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "The bank statement cannot be read: "+format+".", args...)
 	e.Fields = []errs.Field{{Field: "content", Description: fmt.Sprintf(format, args...)}}
 	return e
 }
@@ -98,7 +97,7 @@ func compactAccount(text string) string {
 
 // errOtherAccount is INVALID_ARGUMENT (BANK_ACCOUNT_MISMATCH).
 func errOtherAccount() error {
-	return wrong("BANK_ACCOUNT_MISMATCH", "content", "must be about the account of the collective's settings")
+	return wrong(errorsv1.ErrorReason_BANK_ACCOUNT_MISMATCH, "content", "must be about the account of the collective's settings")
 }
 
 // namelessForm is a reference that can be no name: digits, with two letters at most that do not stand together, or a

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -85,24 +86,24 @@ func TestWhatIsNoCAMT(t *testing.T) {
 	entity := strings.Replace(string(camt("02", "0", "25.00", camtCredit)), "<Document", `<!DOCTYPE d [<!ENTITY e SYSTEM "file:///etc/passwd">]><Document`, 1)
 	for rule, c := range map[string]struct {
 		content []byte
-		reason  string
+		reason  errs.Reason
 	}{
-		"nothing":                 {nil, "STATEMENT_UNREADABLE"},
-		"another file":            {[]byte("Date;Montant"), "STATEMENT_UNREADABLE"},
-		"another document":        {[]byte("<Document><Other/></Document>"), "STATEMENT_UNREADABLE"},
-		"a part":                  {camt("02", "0", "25.00", camtCredit)[:900], "STATEMENT_UNREADABLE"},
-		"an amount that is none":  {camt("02", "0", "25.00", strings.Replace(camtCredit, "25.00", "x", 1)), "STATEMENT_UNREADABLE"},
-		"a line that is missing":  {camt("02", "0", "50.00", camtCredit), "STATEMENT_UNBALANCED"},
-		"another encoding":        {bytes.Replace(camt("02", "0", "25.00", camtCredit), []byte("UTF-8"), []byte("UTF-16"), 1), "STATEMENT_UNREADABLE"},
-		"an entity of its own":    {[]byte(strings.Replace(entity, "CAG-7K3M", "&e;", 1)), "STATEMENT_UNREADABLE"},
-		"movements of two moneys": {camt("02", "0", "25.00", strings.Replace(camtCredit, "EUR", "CHF", 1)), "STATEMENT_UNREADABLE"},
+		"nothing":                 {nil, errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"another file":            {[]byte("Date;Montant"), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"another document":        {[]byte("<Document><Other/></Document>"), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"a part":                  {camt("02", "0", "25.00", camtCredit)[:900], errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"an amount that is none":  {camt("02", "0", "25.00", strings.Replace(camtCredit, "25.00", "x", 1)), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"a line that is missing":  {camt("02", "0", "50.00", camtCredit), errorsv1.ErrorReason_STATEMENT_UNBALANCED},
+		"another encoding":        {bytes.Replace(camt("02", "0", "25.00", camtCredit), []byte("UTF-8"), []byte("UTF-16"), 1), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"an entity of its own":    {[]byte(strings.Replace(entity, "CAG-7K3M", "&e;", 1)), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"movements of two moneys": {camt("02", "0", "25.00", strings.Replace(camtCredit, "EUR", "CHF", 1)), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
 		"one balance, in another money": {
 			[]byte(strings.NewReplacer("OPBD", "ITBD", `<Amt Ccy="EUR">26`, `<Amt Ccy="CHF">26`).Replace(string(camt("02", "0", "26.00", camtCredit)))),
-			"STATEMENT_UNREADABLE",
+			errorsv1.ErrorReason_STATEMENT_UNREADABLE,
 		},
-		"a movement without a state":   {camt("02", "0", "0", strings.Replace(camtCredit, "<Sts>BOOK</Sts>", "", 1)), "STATEMENT_UNREADABLE"},
-		"one of a state of the bank's": {camt("02", "0", "0", strings.Replace(camtCredit, "BOOK", "<Prtry>BOOKED</Prtry>", 1)), "STATEMENT_UNREADABLE"},
-		"a movement without a sign":    {camt("02", "0", "25.00", strings.Replace(camtCredit, "CRDT", "", 1)), "STATEMENT_UNREADABLE"},
+		"a movement without a state":   {camt("02", "0", "0", strings.Replace(camtCredit, "<Sts>BOOK</Sts>", "", 1)), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"one of a state of the bank's": {camt("02", "0", "0", strings.Replace(camtCredit, "BOOK", "<Prtry>BOOKED</Prtry>", 1)), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
+		"a movement without a sign":    {camt("02", "0", "25.00", strings.Replace(camtCredit, "CRDT", "", 1)), errorsv1.ErrorReason_STATEMENT_UNREADABLE},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			if _, err := statementsOf(c.content); errs.As(err) == nil || errs.As(err).Reason != c.reason {
@@ -133,7 +134,7 @@ func TestCSV(t *testing.T) {
 		"an amount without bound": "02/03/2026;x;;" + strings.Repeat("9", 30),
 	} {
 		t.Run("refuses "+rule, func(t *testing.T) {
-			if _, err := linesOf([]byte("h\n"+text), frenchCSV, money.EUR); errs.As(err) == nil || errs.As(err).Reason != "STATEMENT_UNREADABLE" {
+			if _, err := linesOf([]byte("h\n"+text), frenchCSV, money.EUR); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STATEMENT_UNREADABLE {
 				t.Errorf("err = %v", err)
 			}
 		})
@@ -285,7 +286,7 @@ func FuzzStatements(f *testing.F) {
 }
 
 func wantOurs(t *testing.T, err error) {
-	if reason := errs.As(err).Reason; reason != "STATEMENT_UNREADABLE" && reason != "STATEMENT_UNBALANCED" {
+	if reason := errs.As(err).Reason; reason != errorsv1.ErrorReason_STATEMENT_UNREADABLE && reason != errorsv1.ErrorReason_STATEMENT_UNBALANCED {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -58,7 +59,7 @@ func TestFilesThatAreAllStructure(t *testing.T) {
 
 func unreadableHere(err error) bool {
 	e := errs.As(err)
-	return e != nil && e.Reason == "STATEMENT_UNREADABLE"
+	return e != nil && e.Reason == errorsv1.ErrorReason_STATEMENT_UNREADABLE
 }
 
 // detailsClosed is a file that can be read to its end: an entry of details without amounts.

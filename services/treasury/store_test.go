@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -179,7 +180,7 @@ func TestManyAtOnceDoItOnce(t *testing.T) {
 				defer mu.Unlock()
 				if err == nil {
 					done++
-				} else if errs.As(err).Reason == "INTERNAL" {
+				} else if errs.As(err).Reason == errorsv1.ErrorReason_INTERNAL {
 					t.Error(err)
 				}
 			})
@@ -314,7 +315,7 @@ func TestOthersMoneyIsNotBookedOnThePlatformsAccount(t *testing.T) {
 			return err
 		},
 	} {
-		if err := enter(); errs.As(err) == nil || errs.As(err).Reason != "STRIPE_ACCOUNT_NOT_READY" {
+		if err := enter(); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY {
 			t.Errorf("%s: err = %v", rule, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -59,11 +60,11 @@ func TestATopUpIsBookedAtTheBankByItsLine(t *testing.T) {
 	}
 	for rule, c := range map[string]struct {
 		minor, transaction int64
-		reason             string
+		reason             errs.Reason
 	}{
-		"another amount":                {30_00, topUp, "BANK_LINE_DIFFERS"},
-		"money that is only held":       {-77_00, held, "INVALID_FIELD"},
-		"a transaction that is no such": {-77_00, 1 << 40, "INVALID_FIELD"},
+		"another amount":                {30_00, topUp, errorsv1.ErrorReason_BANK_LINE_DIFFERS},
+		"money that is only held":       {-77_00, held, errorsv1.ErrorReason_INVALID_FIELD},
+		"a transaction that is no such": {-77_00, 1 << 40, errorsv1.ErrorReason_INVALID_FIELD},
 	} {
 		if err := match(c.minor, c.transaction); errs.As(err).Reason != c.reason {
 			t.Errorf("%s: %v", rule, err)
@@ -90,7 +91,7 @@ func TestATopUpIsBookedAtTheBankByItsLine(t *testing.T) {
 				continue
 			}
 			_, err := s.MatchLine(t.Context(), ask(), vallon.Collective, l.ID, Target{Kind: TargetTransaction, Transaction: topUp})
-			if errs.As(err).Reason != "BANK_LINE_DIFFERS" {
+			if errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_DIFFERS {
 				t.Errorf("a second line: %v", err)
 			}
 			if _, err := s.IgnoreLine(t.Context(), ask(), vallon.Collective, l.ID, "twice"); err != nil {

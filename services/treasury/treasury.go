@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -94,7 +94,7 @@ func References() []string {
 
 // dated names the field whose day is in a closed period.
 func dated(err error, field string) error {
-	if e := errs.As(err); e != nil && e.Reason == ledger.ReasonPeriodClosed && field != "" {
+	if e := errs.As(err); e != nil && e.Reason == errorsv1.ErrorReason_PERIOD_CLOSED && field != "" {
 		named := *e
 		named.Fields = []errs.Field{{Field: field, Description: "must be after the end of the closed period"}}
 		return &named
@@ -113,7 +113,7 @@ func pair(reference, kind string, effective time.Time, debit, credit ledger.Entr
 func (s *Service) booked(ctx context.Context, name campaigns.Name) (campaigns.Campaign, error) {
 	c, err := s.cfg.Campaigns.Get(ctx, name)
 	if err == nil && c.State == campaigns.StateDraft {
-		err = errs.Precondition("CAMPAIGN_IS_DRAFT", "%s is a draft; publish it first.", name)
+		err = errs.New(errorsv1.ErrorReason_CAMPAIGN_IS_DRAFT, "%s is a draft; publish it first.", name)
 	}
 	return c, err
 }
@@ -123,7 +123,7 @@ func checkAmount(field string, amount money.Amount, currency money.Currency) err
 	const most = 10_000_000_000_000
 	switch {
 	case amount.Currency != currency:
-		return wrong("CURRENCY_MISMATCH", field+".currency_code", "must be "+string(currency))
+		return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, field+".currency_code", "must be "+string(currency))
 	case amount.Minor <= 0 || amount.Minor > most:
 		return errs.Invalid(field+".amount_minor", "must be positive, and at most 10,000,000,000,000")
 	}
@@ -131,8 +131,8 @@ func checkAmount(field string, amount money.Amount, currency money.Currency) err
 }
 
 // wrong is INVALID_ARGUMENT with a reason of its own.
-func wrong(reason, field, description string) error {
-	e := errs.New(codes.InvalidArgument, reason, "The request cannot be done like this: %s %s.", field, description)
+func wrong(reason errs.Reason, field, description string) error {
+	e := errs.New(reason, "The request cannot be done like this: %s %s.", field, description)
 	e.Fields = []errs.Field{{Field: field, Description: description}}
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -75,7 +76,7 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 func (s *Service) bookOne(ctx context.Context, account string, owners collectives.Owners, it item) (refusal string, err error) {
 	logger := s.cfg.Logger.With("account", account, "balance_transaction", it.ID, "type", it.Type)
 	err = s.postBatch(ctx, account, owners, []item{it}, nil)
-	if err != nil && errs.As(err).Reason == ledger.ReasonPeriodClosed {
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_PERIOD_CLOSED {
 		if it.effective, err = s.openFrom(ctx, account, owners, it); err == nil {
 			logger.WarnContext(ctx, "money of a closed period is booked in the open one", "created", it.Created, "effective", it.effective)
 			err = s.postBatch(ctx, account, owners, []item{it}, nil)
@@ -86,14 +87,14 @@ func (s *Service) bookOne(ctx context.Context, account string, owners collective
 		return "", nil
 	case ctx.Err() != nil, postgres.Away(err):
 		return "", err
-	case errs.As(err).Reason == ledger.ReasonReferenceReused:
+	case errs.As(err).Reason == errorsv1.ErrorReason_REFERENCE_REUSED:
 		// Another job posted it just now, and saw its donation in another light, or its period still open.
 		logger.WarnContext(ctx, "a balance transaction is booked already, in another way", "error", err)
 		return "", nil
 	}
 	s.metrics.refused.Inc()
 	logger.ErrorContext(ctx, "the ledger refuses a balance transaction: it is parked", "error", err)
-	return errs.As(err).Reason, nil
+	return errs.As(err).Reason.String(), nil
 }
 
 // openFrom is the earliest time that the books of those to whom the money belongs are open.

@@ -320,7 +320,7 @@ func (e *env) deliver(endpoint Endpoint, payload string) {
 func reason(err error) string {
 	var classified *errs.Error
 	if errors.As(err, &classified) {
-		return classified.Reason
+		return classified.Reason.String()
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -184,7 +185,7 @@ func (s *Service) soleAccount(ctx context.Context, collective string) (account s
 		return "", err
 	}
 	if owner != collective {
-		return "", errs.Precondition("ACCOUNT_SHARED", "Other collectives use the same Stripe account: ask the operator.")
+		return "", errs.New(errorsv1.ErrorReason_ACCOUNT_SHARED, "Other collectives use the same Stripe account: ask the operator.")
 	}
 	return c.StripeAccount, nil
 }

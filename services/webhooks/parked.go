@@ -168,7 +168,7 @@ func (s *Service) retryParked(ctx context.Context, account string, until time.Ti
 			err = s.book(ctx, account, []stripe.BalanceTransaction{t}, nil, nil)
 		} else {
 			s.cfg.Logger.WarnContext(ctx, "a parked balance transaction cannot be read", "account", account, "balance_transaction", id, "error", err)
-			err = s.book(ctx, account, nil, []parking{{id: id, reason: errs.As(err).Reason}}, nil)
+			err = s.book(ctx, account, nil, []parking{{id: id, reason: errs.As(err).Reason.String()}}, nil)
 		}
 		if err != nil {
 			return err

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -122,7 +122,7 @@ func (s *Service) dueResources(ctx context.Context, account string) ([]dueResour
 // applyResource brings one object in step, which is read unless it was met, and notes the end of its events. An error is
 // returned only when nothing can be noted.
 func (s *Service) applyResource(ctx context.Context, account string, o dueResource, met applyFunc) error {
-	ours, err := false, error(errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no object that is known."))
+	ours, err := false, error(errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no object that is known."))
 	if met != nil {
 		ours, err = met(ctx)
 	} else if read, known := s.readers()[o.kind]; known {
@@ -141,7 +141,7 @@ func (s *Service) applyResource(ctx context.Context, account string, o dueResour
 	s.metrics.finished.WithLabelValues(string(StateFailed)).Add(float64(len(o.events)))
 	s.cfg.Logger.WarnContext(ctx, "an object could not be read", "kind", o.kind, "id", o.id, "account", account, "error", err)
 	for _, event := range o.events {
-		if err := s.noteFailure(ctx, account, event, errs.As(err).Reason); err != nil {
+		if err := s.noteFailure(ctx, account, event, errs.As(err).Reason.String()); err != nil {
 			return err
 		}
 	}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -136,7 +136,7 @@ func (s *Service) applyOne(ctx context.Context, account string, e Event) error {
 	}
 	s.metrics.finished.WithLabelValues(string(StateFailed)).Inc()
 	s.cfg.Logger.WarnContext(ctx, "an event could not be applied", "event", e.ID, "account", account, "error", err)
-	return s.noteFailure(ctx, account, e.ID, errs.As(err).Reason)
+	return s.noteFailure(ctx, account, e.ID, errs.As(err).Reason.String())
 }
 
 func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
@@ -144,7 +144,7 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 	case e.Type == typeDeclined:
 		return s.countDecline(ctx, account, e)
 	case e.resource.Session == nil:
-		return errs.New(codes.FailedPrecondition, "EVENT_UNREADABLE", "The event names no session.")
+		return errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no session.")
 	}
 	e.interrupted = false
 	if !e.complete() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -89,7 +90,7 @@ func TestAPayoutOfTwoCollectives(t *testing.T) {
 				t.Errorf("%s lists %v, %v", collective, list, err)
 			}
 		}
-		if _, err := e.payouts.Get(t.Context(), "festival", p.ID); errs.As(err).Reason != "NOT_FOUND" {
+		if _, err := e.payouts.Get(t.Context(), "festival", p.ID); errs.As(err).Reason != errorsv1.ErrorReason_NOT_FOUND {
 			t.Errorf("a stranger gets %v", err)
 		}
 	})

@@ -94,7 +94,7 @@ func (s *Service) syncFailed(ctx context.Context, p position, depth string, err 
 	}
 	s.metrics.syncs.WithLabelValues(depth, "failed").Inc()
 	s.cfg.Logger.WarnContext(ctx, "a sync failed", "account", p.account, "failures", p.failures+1, "error", err)
-	if noteErr := s.noteSyncFailure(ctx, p, errs.As(err).Reason); noteErr != nil || !force {
+	if noteErr := s.noteSyncFailure(ctx, p, errs.As(err).Reason.String()); noteErr != nil || !force {
 		return noteErr
 	}
 	return err

@@ -13,12 +13,11 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
-	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
 const (
@@ -131,7 +130,7 @@ func (a *App) behind(ctx context.Context) string {
 	if err == nil {
 		return ""
 	}
-	if e := errs.As(err); e.Reason == ledger.ReasonPositionAhead {
+	if e := errs.As(err); e.Reason == errorsv1.ErrorReason_SEAL_POSITION_AHEAD {
 		a.serving.Go(func() error { return errors.New("DATABASE_URL: " + e.Message) })
 	}
 	return "the books: " + err.Error()
@@ -172,7 +171,7 @@ func (a *App) bindKey(ctx context.Context, key *stripe.Client) error {
 // bindTo binds the books to a key's account. With another's the program stops.
 func (a *App) bindTo(ctx context.Context, account string) error {
 	err := a.services.collectives.BindPlatform(ctx, account, a.services.stripe.Livemode())
-	if e := errs.As(err); e != nil && e.Reason == collectives.ReasonOtherStripe {
+	if e := errs.As(err); e != nil && e.Reason == errorsv1.ErrorReason_OTHER_STRIPE {
 		a.serving.Go(func() error { return errors.New("STRIPE_API_KEY: " + e.Message) })
 	}
 	return err

@@ -15,6 +15,7 @@ import (
 	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
@@ -170,7 +171,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		}
 		sole, err := s.collectives.SoleOwner(ctx, book)
 		if err == nil && sole != collective {
-			err = errs.Precondition("SHARED_CHART", "Several collectives have this book, and so this chart: the operator adds accounts to it.")
+			err = errs.New(errorsv1.ErrorReason_SHARED_CHART, "Several collectives have this book, and so this chart: the operator adds accounts to it.")
 		}
 		return err
 	}

@@ -11,16 +11,23 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
+
+// Reason is what went wrong, as the contract lists it.
+type Reason = errorsv1.ErrorReason
 
 // Error is a classified failure. Everything but Cause may reach the caller, so
 // nothing internal and nobody's identity belongs in Message or Fields.
 type Error struct {
 	// Code is the gRPC code; the gateway derives the HTTP status from it.
 	Code codes.Code
-	// Reason is a stable UPPER_SNAKE_CASE word for machines, unique in its meaning.
-	Reason string
+	// Reason is what went wrong, for programs.
+	Reason Reason
 	// Message is one English sentence for a developer.
 	Message string
 	// Fields name what is wrong in the request, by proto field path.
@@ -41,7 +48,7 @@ type Field struct {
 
 // Error returns the message with its reason and cause, for logs.
 func (e *Error) Error() string {
-	s := e.Reason + ": " + e.Message
+	s := e.Reason.String() + ": " + e.Message
 	for _, f := range e.Fields {
 		s += fmt.Sprintf(" [%s: %s]", f.Field, f.Description)
 	}
@@ -61,47 +68,45 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Reason == e.Reason
 }
 
-// New returns an error of the code with a reason and a message made by fmt.Sprintf.
-func New(code codes.Code, reason, format string, args ...any) *Error {
-	return &Error{Code: code, Reason: reason, Message: fmt.Sprintf(format, args...)}
+// New returns an error with a reason, the code that the contract gives it, and a message made by fmt.Sprintf.
+func New(reason Reason, format string, args ...any) *Error {
+	return &Error{Code: CodeOf(reason), Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// CodeOf returns the code of a reason, as the contract says it.
+func CodeOf(reason Reason) codes.Code {
+	value := reason.Descriptor().Values().ByNumber(reason.Number())
+	if value == nil {
+		return codes.Unknown
+	}
+	return codes.Code(proto.GetExtension(value.Options(), errorsv1.E_Code).(code.Code))
 }
 
 // Invalid returns INVALID_ARGUMENT about one field of the request.
 func Invalid(field, format string, args ...any) *Error {
-	return &Error{
-		Code:    codes.InvalidArgument,
-		Reason:  "INVALID_FIELD",
-		Message: "A field of the request is invalid.",
-		Fields:  []Field{{Field: field, Description: fmt.Sprintf(format, args...)}},
-	}
+	e := New(errorsv1.ErrorReason_INVALID_FIELD, "A field of the request is invalid.")
+	e.Fields = []Field{{Field: field, Description: fmt.Sprintf(format, args...)}}
+	return e
 }
 
 // NotFound returns the one answer for what is missing and for what the caller
 // may not see: both must look alike.
 func NotFound(name string) *Error {
-	return New(codes.NotFound, "NOT_FOUND", "%s does not exist, or the caller may not do this with it.", name)
+	return New(errorsv1.ErrorReason_NOT_FOUND, "%s does not exist, or the caller may not do this with it.", name)
 }
 
-// Precondition returns FAILED_PRECONDITION: the resource is in the wrong state.
-func Precondition(reason, format string, args ...any) *Error {
-	return New(codes.FailedPrecondition, reason, format, args...)
-}
-
-// Exists returns ALREADY_EXISTS: the id is taken by something else.
-func Exists(reason, format string, args ...any) *Error {
-	return New(codes.AlreadyExists, reason, format, args...)
-}
-
-// Unavailable returns a retryable UNAVAILABLE with a hint when to try again.
-func Unavailable(reason string, after time.Duration, cause error, format string, args ...any) *Error {
-	e := New(codes.Unavailable, reason, format, args...)
+// Unavailable returns a retryable error with a hint when to try again. The reason's code is UNAVAILABLE.
+func Unavailable(reason Reason, after time.Duration, cause error, format string, args ...any) *Error {
+	e := New(reason, format, args...)
 	e.RetryAfter, e.Cause = after, cause
 	return e
 }
 
 // Internal hides a cause that no caller can do anything about.
 func Internal(cause error) *Error {
-	return &Error{Code: codes.Internal, Reason: "INTERNAL", Message: "Something went wrong on our side.", Cause: cause}
+	e := New(errorsv1.ErrorReason_INTERNAL, "Something went wrong on our side.")
+	e.Cause = cause
+	return e
 }
 
 // As returns the classified error in err's chain, or Internal around it; nil for nil.

@@ -17,7 +17,7 @@ type TB interface {
 
 // Want ends the test unless err has the code and the reason, and marks it as failed unless exactly these fields are
 // named, in this order.
-func Want(t TB, err error, code codes.Code, reason string, fields ...string) {
+func Want(t TB, err error, code codes.Code, reason errs.Reason, fields ...string) {
 	t.Helper()
 	e := errs.As(err)
 	if e == nil || e.Code != code || e.Reason != reason {

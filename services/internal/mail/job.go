@@ -7,6 +7,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -52,7 +53,7 @@ func (s *Sender) Deliver(ctx context.Context, job *rivertype.JobRow, m Message) 
 		s.messages.WithLabelValues(outcomeSent).Inc()
 		return nil
 	}
-	final := errs.As(err).Reason != ReasonUnavailable
+	final := errs.As(err).Reason != errorsv1.ErrorReason_MAIL_UNAVAILABLE
 	if final || job.Attempt >= job.MaxAttempts {
 		s.messages.WithLabelValues(outcomeGivenUp).Inc()
 	} else {

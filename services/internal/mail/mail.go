@@ -11,17 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	gomail "github.com/wneessen/go-mail"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
-)
-
-// Reasons of errors.
-const (
-	// ReasonRefused is an address that the server will never take.
-	ReasonRefused = "MAIL_REFUSED"
-	// ReasonUnavailable is everything that may be better later.
-	ReasonUnavailable = "MAIL_UNAVAILABLE"
 )
 
 const (
@@ -98,7 +90,7 @@ func (s *Sender) Enabled() bool { return s != nil }
 // None of them holds an address or a text.
 func (s *Sender) Send(ctx context.Context, m Message) error {
 	if s == nil {
-		return errs.Unavailable(ReasonUnavailable, time.Hour, nil, "No mail server is set (SMTP_URL).")
+		return errs.Unavailable(errorsv1.ErrorReason_MAIL_UNAVAILABLE, time.Hour, nil, "No mail server is set (SMTP_URL).")
 	}
 	if err := check(m); err != nil {
 		return err
@@ -194,9 +186,9 @@ func classify(err error) error {
 	var refused *gomail.SendError
 	if errors.As(err, &refused) && refused.ErrorCode() != 0 {
 		if refused.Reason == gomail.ErrSMTPRcptTo && !refused.IsTemp() {
-			return errs.New(codes.FailedPrecondition, ReasonRefused, "The mail server refuses the address (%d).", refused.ErrorCode())
+			return errs.New(errorsv1.ErrorReason_MAIL_REFUSED, "The mail server refuses the address (%d).", refused.ErrorCode())
 		}
-		return errs.Unavailable(ReasonUnavailable, firstRetry, nil, "The mail server did not take the mail (%d).", refused.ErrorCode())
+		return errs.Unavailable(errorsv1.ErrorReason_MAIL_UNAVAILABLE, firstRetry, nil, "The mail server did not take the mail (%d).", refused.ErrorCode())
 	}
-	return errs.Unavailable(ReasonUnavailable, firstRetry, nil, "The mail server does not answer.")
+	return errs.Unavailable(errorsv1.ErrorReason_MAIL_UNAVAILABLE, firstRetry, nil, "The mail server does not answer.")
 }

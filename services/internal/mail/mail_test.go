@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mailtest"
 )
@@ -89,7 +90,7 @@ func TestAMailStaysOnTheMachineOrGoesOverTLS(t *testing.T) {
 	// The same server, as if it stood elsewhere: it offers no STARTTLS.
 	s.server.loopback = false
 	err := s.Send(t.Context(), message())
-	if errs.As(err).Reason != ReasonUnavailable {
+	if errs.As(err).Reason != errorsv1.ErrorReason_MAIL_UNAVAILABLE {
 		t.Errorf("got %v", err)
 	}
 	if got := server.Commands(); slices.Contains(got, "MAIL") || slices.Contains(got, "AUTH") {
@@ -100,14 +101,15 @@ func TestAMailStaysOnTheMachineOrGoesOverTLS(t *testing.T) {
 func TestWhatTheServerSays(t *testing.T) {
 	server := mailtest.Start(t)
 	for _, test := range []struct {
-		name, line, reply, reason string
+		name, line, reply string
+		reason            errs.Reason
 	}{
-		{"no such address is final", "RCPT", "550 5.1.1 <owner@example.org> unknown", ReasonRefused},
-		{"a full mailbox is not", "RCPT", "452 4.2.2 <owner@example.org> is full", ReasonUnavailable},
-		{"greylisting is not", "RCPT", "451 4.7.1 later, owner@example.org", ReasonUnavailable},
-		{"a sender that is refused can be put right", "MAIL", "550 5.7.1 not you, owner@example.org", ReasonUnavailable},
-		{"a text that is refused", "END", "554 5.7.1 spam for owner@example.org", ReasonUnavailable},
-		{"a server that is not well", "EHLO", "421 4.3.2 closing", ReasonUnavailable},
+		{"no such address is final", "RCPT", "550 5.1.1 <owner@example.org> unknown", errorsv1.ErrorReason_MAIL_REFUSED},
+		{"a full mailbox is not", "RCPT", "452 4.2.2 <owner@example.org> is full", errorsv1.ErrorReason_MAIL_UNAVAILABLE},
+		{"greylisting is not", "RCPT", "451 4.7.1 later, owner@example.org", errorsv1.ErrorReason_MAIL_UNAVAILABLE},
+		{"a sender that is refused can be put right", "MAIL", "550 5.7.1 not you, owner@example.org", errorsv1.ErrorReason_MAIL_UNAVAILABLE},
+		{"a text that is refused", "END", "554 5.7.1 spam for owner@example.org", errorsv1.ErrorReason_MAIL_UNAVAILABLE},
+		{"a server that is not well", "EHLO", "421 4.3.2 closing", errorsv1.ErrorReason_MAIL_UNAVAILABLE},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server.Answer(test.line, test.reply)
@@ -184,7 +186,7 @@ func TestDeliver(t *testing.T) {
 		if err != nil || none.Enabled() {
 			t.Fatalf("%v, %v", none, err)
 		}
-		if err := none.Deliver(ctx, job(1), message()); errs.As(err).Reason != ReasonUnavailable {
+		if err := none.Deliver(ctx, job(1), message()); errs.As(err).Reason != errorsv1.ErrorReason_MAIL_UNAVAILABLE {
 			t.Errorf("got %v", err)
 		}
 	})

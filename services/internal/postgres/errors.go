@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -53,9 +53,9 @@ func Error(err error) error {
 	var pgErr *pgconn.PgError
 	switch {
 	case errors.Is(err, context.Canceled):
-		return because(err, errs.New(codes.Canceled, "CANCELED", "The caller went away."))
+		return because(err, errs.New(errorsv1.ErrorReason_CANCELED, "The caller went away."))
 	case errors.Is(err, context.DeadlineExceeded):
-		return because(err, errs.New(codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "The time for the request is over."))
+		return because(err, errs.New(errorsv1.ErrorReason_DEADLINE_EXCEEDED, "The time for the request is over."))
 	case errors.As(err, &pgErr):
 		return bySQLState(err, pgErr.Code)
 	case connectionLost(err):
@@ -67,22 +67,22 @@ func Error(err error) error {
 func bySQLState(err error, code string) error {
 	switch {
 	case code == serializationFailure, code == deadlockDetected, code == lockNotAvailable:
-		return because(err, errs.New(codes.Aborted, "TRANSACTION_CONFLICT", "Another change was in the way; send the request again."))
+		return because(err, errs.New(errorsv1.ErrorReason_TRANSACTION_CONFLICT, "Another change was in the way; send the request again."))
 	case code == queryCanceled:
-		return errs.Unavailable("DATABASE_TIMEOUT", retryAfter, err, "The database took too long.")
+		return errs.Unavailable(errorsv1.ErrorReason_DATABASE_TIMEOUT, retryAfter, err, "The database took too long.")
 	case code == idleInTransaction,
 		strings.HasPrefix(code, classConnection),
 		strings.HasPrefix(code, classResources),
 		strings.HasPrefix(code, classShutdown):
 		return unavailable(err)
 	case strings.HasPrefix(code, classData):
-		return because(err, errs.New(codes.InvalidArgument, "INVALID_VALUE", "A value of the request cannot be stored."))
+		return because(err, errs.New(errorsv1.ErrorReason_INVALID_VALUE, "A value of the request cannot be stored."))
 	}
 	return errs.Internal(err)
 }
 
 func unavailable(cause error) error {
-	return errs.Unavailable("DATABASE_UNAVAILABLE", retryAfter, cause, "The database is not available.")
+	return errs.Unavailable(errorsv1.ErrorReason_DATABASE_UNAVAILABLE, retryAfter, cause, "The database is not available.")
 }
 
 // connectionLost recognises failures of the connection, for which there is no SQLSTATE.
@@ -98,7 +98,7 @@ func connectionLost(err error) bool {
 // Away tells failures of the database from those of what it was asked for: the same may work later.
 func Away(err error) bool {
 	switch errs.As(err).Reason {
-	case "DATABASE_UNAVAILABLE", "DATABASE_TIMEOUT", "TRANSACTION_CONFLICT":
+	case errorsv1.ErrorReason_DATABASE_UNAVAILABLE, errorsv1.ErrorReason_DATABASE_TIMEOUT, errorsv1.ErrorReason_TRANSACTION_CONFLICT:
 		return true
 	}
 	return false
@@ -115,7 +115,7 @@ func Constraint(err error, name string) bool {
 // names of constraints to the errors that they stand for, which are copied.
 //
 //	return postgres.ErrorFor(err, map[string]*errs.Error{
-//		"campaigns_slug_key": errs.Exists("SLUG_TAKEN", "The collective has a campaign of this name."),
+//		"campaigns_slug_key": errs.New(errorsv1.ErrorReason_SLUG_TAKEN, "The collective has a campaign of this name."),
 //	})
 func ErrorFor(err error, table map[string]*errs.Error) error {
 	if name, ok := violatedConstraint(err); ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -74,7 +75,7 @@ func TestInTx(t *testing.T) {
 	t.Run("rolls back on an error, which comes back as it is, once", func(t *testing.T) {
 		before := amountOf(t, pool, "a")
 		attempts := 0
-		refused := errs.Precondition("REFUSED", "No.")
+		refused := errs.New(errorsv1.ErrorReason_CAMPAIGN_CLOSED, "No.")
 		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
 			attempts++
 			if err := add(ctx, tx, "a", 1); err != nil {
@@ -212,20 +213,20 @@ func TestErrorBySQLState(t *testing.T) {
 	pool := pots(t)
 	for state, want := range map[string]struct {
 		code   codes.Code
-		reason string
+		reason errs.Reason
 	}{
-		"40001": {codes.Aborted, "TRANSACTION_CONFLICT"},
-		"40P01": {codes.Aborted, "TRANSACTION_CONFLICT"},
-		"55P03": {codes.Aborted, "TRANSACTION_CONFLICT"},
-		"57014": {codes.Unavailable, "DATABASE_TIMEOUT"},
-		"57P01": {codes.Unavailable, "DATABASE_UNAVAILABLE"},
-		"57P03": {codes.Unavailable, "DATABASE_UNAVAILABLE"},
-		"53300": {codes.Unavailable, "DATABASE_UNAVAILABLE"},
-		"08006": {codes.Unavailable, "DATABASE_UNAVAILABLE"},
-		"25P03": {codes.Unavailable, "DATABASE_UNAVAILABLE"},
-		"22003": {codes.InvalidArgument, "INVALID_VALUE"},
-		"23505": {codes.Internal, "INTERNAL"},
-		"42P01": {codes.Internal, "INTERNAL"},
+		"40001": {codes.Aborted, errorsv1.ErrorReason_TRANSACTION_CONFLICT},
+		"40P01": {codes.Aborted, errorsv1.ErrorReason_TRANSACTION_CONFLICT},
+		"55P03": {codes.Aborted, errorsv1.ErrorReason_TRANSACTION_CONFLICT},
+		"57014": {codes.Unavailable, errorsv1.ErrorReason_DATABASE_TIMEOUT},
+		"57P01": {codes.Unavailable, errorsv1.ErrorReason_DATABASE_UNAVAILABLE},
+		"57P03": {codes.Unavailable, errorsv1.ErrorReason_DATABASE_UNAVAILABLE},
+		"53300": {codes.Unavailable, errorsv1.ErrorReason_DATABASE_UNAVAILABLE},
+		"08006": {codes.Unavailable, errorsv1.ErrorReason_DATABASE_UNAVAILABLE},
+		"25P03": {codes.Unavailable, errorsv1.ErrorReason_DATABASE_UNAVAILABLE},
+		"22003": {codes.InvalidArgument, errorsv1.ErrorReason_INVALID_VALUE},
+		"23505": {codes.Internal, errorsv1.ErrorReason_INTERNAL},
+		"42P01": {codes.Internal, errorsv1.ErrorReason_INTERNAL},
 	} {
 		t.Run(state, func(t *testing.T) {
 			ctx := testContext(t)
@@ -290,7 +291,7 @@ func TestErrorOfRealFailures(t *testing.T) {
 func TestConstraints(t *testing.T) {
 	ctx := testContext(t)
 	pool := pots(t)
-	taken := errs.Exists("NAME_TAKEN", "The name is taken.")
+	taken := errs.New(errorsv1.ErrorReason_CAMPAIGN_EXISTS, "The name is taken.")
 	table := map[string]*errs.Error{
 		"pots_pkey":         taken,
 		"pots_amount_check": errs.Invalid("amount", "must not be negative"),

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/places"
 )
@@ -68,9 +69,9 @@ const (
 )
 
 var (
-	errBusy = errs.Unavailable("TOO_BUSY", 2*time.Second, nil, "Too many calls are under way; the same request can be sent again.")
+	errBusy = errs.Unavailable(errorsv1.ErrorReason_TOO_BUSY, 2*time.Second, nil, "Too many calls are under way; the same request can be sent again.")
 	// errStripeBusy is the answer that there is when Stripe is away, since that is what fills these places.
-	errStripeBusy = errs.Unavailable("STRIPE_UNAVAILABLE", 2*time.Second, nil, "Stripe does not answer; the same request can be sent again.")
+	errStripeBusy = errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, 2*time.Second, nil, "Stripe does not answer; the same request can be sent again.")
 )
 
 // classes says what each class may use.

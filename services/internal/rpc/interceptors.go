@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/places"
@@ -96,7 +97,7 @@ func (c *chain) run(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, 
 	}
 	return handler(srv, &admittedStream{ServerStream: ss, ctx: ctx, receive: func(m any) error {
 		if err := receive(ctx, call, m); errors.Is(err, io.EOF) && !info.IsClientStream {
-			return errs.New(codes.InvalidArgument, "NO_MESSAGE", "The call came without its message.")
+			return errs.New(errorsv1.ErrorReason_NO_MESSAGE, "The call came without its message.")
 		} else if err != nil {
 			return err
 		}
@@ -176,7 +177,7 @@ func (c *call) identify(ctx context.Context) (context.Context, error) {
 	if values := md.Get("authorization"); len(values) > 0 {
 		scheme, key, ok := strings.Cut(values[0], " ")
 		if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
-			return ctx, errs.New(codes.Unauthenticated, "INVALID_KEY", "Send one header \"Authorization: Bearer KEY\".")
+			return ctx, errs.New(errorsv1.ErrorReason_INVALID_KEY, "Send one header \"Authorization: Bearer KEY\".")
 		}
 		var err error
 		if c.caller.Principal, err = c.lookUp(ctx, strings.TrimSpace(key)); err != nil {
@@ -244,7 +245,7 @@ func (c *call) observe(e *errs.Error) {
 	}
 	if e != nil {
 		code = e.Code
-		attrs = append(attrs, slog.String("reason", e.Reason))
+		attrs = append(attrs, slog.String("reason", e.Reason.String()))
 		if e.Cause != nil {
 			attrs = append(attrs, slog.String("cause", e.Cause.Error()))
 		}

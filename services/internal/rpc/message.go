@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -25,9 +25,9 @@ const (
 )
 
 var (
-	errTooLarge   = errs.New(codes.InvalidArgument, "MESSAGE_TOO_LARGE", "The message is larger than this call takes.")
-	errTooSlow    = errs.New(codes.DeadlineExceeded, "MESSAGE_TOO_SLOW", "The message did not arrive in time.")
-	errCompressed = errs.New(codes.Unimplemented, "COMPRESSED", "Messages must be sent without compression.")
+	errTooLarge   = errs.New(errorsv1.ErrorReason_MESSAGE_TOO_LARGE, "The message is larger than this call takes.")
+	errTooSlow    = errs.New(errorsv1.ErrorReason_MESSAGE_TOO_SLOW, "The message did not arrive in time.")
+	errCompressed = errs.New(errorsv1.ErrorReason_COMPRESSED, "Messages must be sent without compression.")
 )
 
 // messageReader is what grpc's own stream reads by. Its public interface has one largest size for all methods, set for
@@ -73,7 +73,7 @@ func (c *chain) readMessage(ctx context.Context, most int, m any) error {
 	}
 	defer data.Free()
 	if err := proto.Unmarshal(data.Materialize(), msg); err != nil {
-		return errs.New(codes.InvalidArgument, "UNREADABLE", "The message cannot be read.")
+		return errs.New(errorsv1.ErrorReason_UNREADABLE, "The message cannot be read.")
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func readError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return err
 	}
-	e := errs.New(codes.Canceled, "CANCELED", "The message broke off.")
+	e := errs.New(errorsv1.ErrorReason_CANCELED, "The message broke off.")
 	e.Cause = err
 	return e
 }

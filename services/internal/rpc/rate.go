@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
@@ -59,7 +59,7 @@ func (w *writers) count(p access.Principal, now time.Time) error {
 		return nil
 	}
 	key.CancelAt(now)
-	e := errs.New(codes.ResourceExhausted, "TOO_MANY_WRITES", "This key, or its collective, changes too much at once; wait a little.")
+	e := errs.New(errorsv1.ErrorReason_TOO_MANY_WRITES, "This key, or its collective, changes too much at once; wait a little.")
 	e.RetryAfter = max(wait, time.Second)
 	return e
 }

@@ -27,6 +27,7 @@ import (
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
@@ -135,7 +136,7 @@ func openWith(t *testing.T, cfg rpc.Config) *door {
 		case "other-key":
 			return access.Principal{Key: "collectives/autre/apiKeys/k1", Role: access.RoleEditor, Collective: "autre"}, nil
 		}
-		return access.Principal{}, errs.New(codes.Unauthenticated, "INVALID_KEY", "The key is not valid.")
+		return access.Principal{}, errs.New(errorsv1.ErrorReason_INVALID_KEY, "The key is not valid.")
 	}
 	cfg.Logger, cfg.Metrics = slog.New(slog.NewJSONHandler(&d.log, nil)), d.registry
 	server, err := rpc.NewServer(cfg)
@@ -191,7 +192,7 @@ func errorsEnd(t *testing.T, d *door, conn grpc.ClientConnInterface) {
 
 	t.Run("a classified error sends its own words, not its cause's", func(t *testing.T) {
 		s := fails(fmt.Errorf("load: %w", &errs.Error{
-			Code: codes.FailedPrecondition, Reason: "CAMPAIGN_NOT_OPEN", Message: "The campaign is closed.",
+			Code: codes.FailedPrecondition, Reason: errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, Message: "The campaign is closed.",
 			Fields: []errs.Field{{Field: "parent", Description: "is closed"}}, RetryAfter: 3 * time.Second,
 			Cause: errors.New("secret cause"),
 		}))

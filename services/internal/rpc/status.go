@@ -5,11 +5,11 @@ import (
 	"errors"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -26,18 +26,18 @@ func classify(ctx context.Context, err error) *errs.Error {
 	}
 	switch ctx.Err() {
 	case context.Canceled:
-		e := errs.New(codes.Canceled, "CANCELED", "The caller went away.")
+		e := errs.New(errorsv1.ErrorReason_CANCELED, "The caller went away.")
 		e.Cause = err
 		return e
 	case context.DeadlineExceeded:
-		e := errs.New(codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "It took too long.")
+		e := errs.New(errorsv1.ErrorReason_DEADLINE_EXCEEDED, "It took too long.")
 		e.Cause = err
 		return e
 	}
 	// The handlers of grpc itself (health, reflection) speak in statuses. Only a bare
 	// one counts: a wrapped status is somebody else's, and its text is not for the caller.
 	if s, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
-		return errs.New(s.GRPCStatus().Code(), "RPC", "%s", s.GRPCStatus().Message())
+		return &errs.Error{Code: s.GRPCStatus().Code(), Reason: errorsv1.ErrorReason_RPC, Message: s.GRPCStatus().Message()}
 	}
 	return errs.As(postgres.Error(err))
 }
@@ -46,7 +46,7 @@ func classify(ctx context.Context, err error) *errs.Error {
 // would send the whole text of the chain.
 func toStatus(e *errs.Error, requestID string) *status.Status {
 	details := []protoadapt.MessageV1{
-		&errdetails.ErrorInfo{Reason: e.Reason, Domain: errorDomain},
+		&errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorDomain},
 		&errdetails.RequestInfo{RequestId: requestID},
 	}
 	if len(e.Fields) > 0 {

@@ -11,8 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"google.golang.org/grpc/codes"
-
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -27,7 +26,7 @@ func (c *chain) validate(msg proto.Message) error {
 	if !ok {
 		return errs.Internal(fmt.Errorf("validate %s: %w", msg.ProtoReflect().Descriptor().FullName(), err))
 	}
-	e := errs.New(codes.InvalidArgument, "INVALID_FIELD", "A field of the request is invalid.")
+	e := errs.New(errorsv1.ErrorReason_INVALID_FIELD, "A field of the request is invalid.")
 	update, isUpdate := updateOf(msg.ProtoReflect())
 	for _, v := range violated.Violations {
 		if isUpdate && !update.concerns(v.Proto.GetField()) {

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -49,7 +50,7 @@ func TestBreaker(t *testing.T) {
 			if !NotMade(err) || KindOf(err) != Throttled {
 				t.Errorf("err = %v", err)
 			}
-			if e := errs.As(err); e.Code != codes.Unavailable || e.Reason != "STRIPE_UNAVAILABLE" || e.RetryAfter <= 0 {
+			if e := errs.As(err); e.Code != codes.Unavailable || e.Reason != errorsv1.ErrorReason_STRIPE_UNAVAILABLE || e.RetryAfter <= 0 {
 				t.Errorf("the caller is told %v", e)
 			}
 		}

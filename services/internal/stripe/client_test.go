@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -184,7 +185,7 @@ func TestErrors(t *testing.T) {
 			if !errors.As(err, &classified) {
 				t.Fatal("not classified")
 			}
-			if c.code == codes.Unavailable && (classified.Reason != "STRIPE_UNAVAILABLE" || classified.RetryAfter <= 0) {
+			if c.code == codes.Unavailable && (classified.Reason != errorsv1.ErrorReason_STRIPE_UNAVAILABLE || classified.RetryAfter <= 0) {
 				t.Errorf("reason %s, after %v", classified.Reason, classified.RetryAfter)
 			}
 			if strings.Contains(err.Error(), "jane") {

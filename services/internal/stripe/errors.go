@@ -10,6 +10,7 @@ import (
 
 	stripego "github.com/stripe/stripe-go/v76"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -135,7 +136,7 @@ func classify(err error, heard advice) *Error {
 }
 
 func unavailable(after time.Duration, cause error) *errs.Error {
-	return errs.Unavailable("STRIPE_UNAVAILABLE", after, cause, "Stripe does not answer; the same request can be sent again.")
+	return errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, after, cause, "Stripe does not answer; the same request can be sent again.")
 }
 
 // transportError keeps what the network said. Errors of decoding quote the body, so they are replaced.

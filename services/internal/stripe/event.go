@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stripe/stripe-go/v76/webhook"
 	"github.com/tidwall/gjson"
-	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -58,7 +58,7 @@ type Resource struct {
 // event is not checked: refusing it would lose it after three days of retries.
 func Verify(payload []byte, header string, secrets []string) (Event, error) {
 	if !signed(payload, header, secrets) {
-		return Event{}, errs.New(codes.InvalidArgument, "BAD_SIGNATURE", "The signature does not fit, or is too old.")
+		return Event{}, errs.New(errorsv1.ErrorReason_BAD_SIGNATURE, "The signature does not fit, or is too old.")
 	}
 	return parseEvent(payload)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
@@ -56,7 +57,7 @@ func TestVerify(t *testing.T) {
 			if c.ok && (err != nil || e.ID != "evt_1") {
 				t.Errorf("event %q, %v", e.ID, err)
 			}
-			if !c.ok && (errs.As(err).Reason != "BAD_SIGNATURE" || errs.Code(err) != codes.InvalidArgument) {
+			if !c.ok && (errs.As(err).Reason != errorsv1.ErrorReason_BAD_SIGNATURE || errs.Code(err) != codes.InvalidArgument) {
 				t.Errorf("err = %v", err)
 			}
 		})
