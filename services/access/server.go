@@ -3,13 +3,11 @@ package access
 import (
 	"context"
 	"strings"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type server struct {
@@ -79,9 +77,9 @@ func keyToProto(k Key) *accessv1.ApiKey {
 		Name:        k.Name(),
 		DisplayName: k.DisplayName,
 		Role:        roleToProto[k.Role],
-		CreateTime:  timestamp(k.CreateTime),
-		LastUseTime: timestamp(k.LastUseTime),
-		RevokeTime:  timestamp(k.RevokeTime),
+		CreateTime:  wire.Time(k.CreateTime),
+		LastUseTime: wire.Time(k.LastUseTime),
+		RevokeTime:  wire.Time(k.RevokeTime),
 		Maker:       maker(k),
 		Member:      k.Member(),
 	}
@@ -93,13 +91,6 @@ func maker(k Key) string {
 		return ""
 	}
 	return k.Maker
-}
-
-func timestamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
 }
 
 var roleToProto = map[Role]accessv1.Role{

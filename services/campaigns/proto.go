@@ -3,10 +3,8 @@ package campaigns
 import (
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -18,7 +16,7 @@ var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadl
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	content := contentToProto(c.Content)
 	for i, stage := range c.Stages {
-		content.Stages[i].Spent = &moneyv1.Money{CurrencyCode: string(c.Currency), AmountMinor: p.SpentByStage[stage.ID].Minor}
+		content.Stages[i].Spent = wire.Money(money.Amount{Minor: p.SpentByStage[stage.ID].Minor, Currency: c.Currency})
 	}
 	return &campaignsv1.Campaign{
 		Name:                  c.Name.String(),
@@ -31,11 +29,11 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Stages:                content.Stages,
 		State:                 stateToProto[c.State],
 		Progress:              progressToProto(p, c.Currency),
-		Spent:                 &moneyv1.Money{CurrencyCode: string(c.Currency), AmountMinor: p.Spent.Minor},
+		Spent:                 wire.Money(money.Amount{Minor: p.Spent.Minor, Currency: c.Currency}),
 		AcceptingDonations:    c.AcceptsDonations(now) == nil,
 		CollectiveDisplayName: c.CollectiveDisplayName,
-		PublishTime:           timestamp(c.PublishTime),
-		CloseTime:             timestamp(c.CloseTime),
+		PublishTime:           wire.Time(c.PublishTime),
+		CloseTime:             wire.Time(c.CloseTime),
 		FeeEstimate:           feeToProto(c.fee, c.Currency),
 	}
 }
@@ -45,15 +43,15 @@ func feeToProto(f FeeEstimate, currency money.Currency) *campaignsv1.FeeEstimate
 	if !f.Holds(currency) {
 		return nil
 	}
-	return &campaignsv1.FeeEstimate{BasisPoints: int32(f.BasisPoints), Fixed: moneyToProto(f.Fixed)}
+	return &campaignsv1.FeeEstimate{BasisPoints: int32(f.BasisPoints), Fixed: wire.Money(f.Fixed)}
 }
 
 // memberProto is what members of the collective and the operator see: everything.
 func memberProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	m := publicProto(c, p, now)
 	m.AllowedOrigins = c.AllowedOrigins
-	m.CreateTime = timestamp(c.CreateTime)
-	m.UpdateTime = timestamp(c.UpdateTime)
+	m.CreateTime = wire.Time(c.CreateTime)
+	m.UpdateTime = wire.Time(c.UpdateTime)
 	m.Etag = c.etag()
 	return m
 }
@@ -61,20 +59,20 @@ func memberProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 func contentToProto(c Content) *campaignsv1.Campaign {
 	p := &campaignsv1.Campaign{
 		Texts:          map[string]*campaignsv1.CampaignText{},
-		Goal:           moneyToProto(c.Goal),
-		Minimum:        moneyToProto(c.Minimum),
-		Maximum:        moneyToProto(c.Maximum),
-		Deadline:       timestamp(c.Deadline),
+		Goal:           wire.Money(c.Goal),
+		Minimum:        wire.Money(c.Minimum),
+		Maximum:        wire.Money(c.Maximum),
+		Deadline:       wire.Time(c.Deadline),
 		AllowedOrigins: c.AllowedOrigins,
 	}
 	for lang, text := range c.Texts {
 		p.Texts[lang] = &campaignsv1.CampaignText{Title: text.Title, Story: text.Story}
 	}
 	for _, preset := range c.Presets {
-		p.Presets = append(p.Presets, moneyToProto(preset))
+		p.Presets = append(p.Presets, wire.Money(preset))
 	}
 	for _, stage := range c.Stages {
-		p.Stages = append(p.Stages, &campaignsv1.Stage{Id: stage.ID, Titles: stage.Titles, Amount: moneyToProto(stage.Amount)})
+		p.Stages = append(p.Stages, &campaignsv1.Stage{Id: stage.ID, Titles: stage.Titles, Amount: wire.Money(stage.Amount)})
 	}
 	return p
 }
@@ -84,9 +82,9 @@ func contentToProto(c Content) *campaignsv1.Campaign {
 func contentFromProto(p *campaignsv1.Campaign) Content {
 	c := Content{
 		Texts:          map[string]Text{},
-		Goal:           moneyFromProto(p.GetGoal()),
-		Minimum:        moneyFromProto(p.GetMinimum()),
-		Maximum:        moneyFromProto(p.GetMaximum()),
+		Goal:           wire.Amount(p.GetGoal()),
+		Minimum:        wire.Amount(p.GetMinimum()),
+		Maximum:        wire.Amount(p.GetMaximum()),
 		AllowedOrigins: p.GetAllowedOrigins(),
 	}
 	if p.GetDeadline() != nil {
@@ -96,10 +94,10 @@ func contentFromProto(p *campaignsv1.Campaign) Content {
 		c.Texts[lang] = Text{Title: text.GetTitle(), Story: text.GetStory()}
 	}
 	for _, preset := range p.GetPresets() {
-		c.Presets = append(c.Presets, moneyFromProto(preset))
+		c.Presets = append(c.Presets, wire.Amount(preset))
 	}
 	for _, stage := range p.GetStages() {
-		c.Stages = append(c.Stages, Stage{ID: stage.GetId(), Titles: stage.GetTitles(), Amount: moneyFromProto(stage.GetAmount())})
+		c.Stages = append(c.Stages, Stage{ID: stage.GetId(), Titles: stage.GetTitles(), Amount: wire.Amount(stage.GetAmount())})
 	}
 	return c
 }
@@ -107,23 +105,7 @@ func contentFromProto(p *campaignsv1.Campaign) Content {
 func progressToProto(p Progress, currency money.Currency) *campaignsv1.Progress {
 	// A campaign without donations has a progress of zero in its currency.
 	p.Settled.Currency, p.Pending.Currency = currency, currency
-	return &campaignsv1.Progress{Settled: moneyToProto(p.Settled), Pending: moneyToProto(p.Pending)}
-}
-
-func moneyToProto(a money.Amount) *moneyv1.Money {
-	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
-}
-
-// moneyFromProto returns the zero Amount for an absent one.
-func moneyFromProto(m *moneyv1.Money) money.Amount {
-	return money.Amount{Minor: m.GetAmountMinor(), Currency: money.Currency(m.GetCurrencyCode())}
-}
-
-func timestamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
+	return &campaignsv1.Progress{Settled: wire.Money(p.Settled), Pending: wire.Money(p.Pending)}
 }
 
 var stateToProto = map[State]campaignsv1.CampaignState{

@@ -5,11 +5,11 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type connectServer struct {
@@ -51,7 +51,7 @@ func (s *connectServer) StartOnboarding(ctx context.Context, req *connectv1.Star
 	if err != nil {
 		return nil, err
 	}
-	return &connectv1.OnboardingLink{Url: link.URL, ExpireTime: timestamppb.New(link.ExpiresAt)}, nil
+	return &connectv1.OnboardingLink{Url: link.URL, ExpireTime: wire.Time(link.ExpiresAt)}, nil
 }
 
 func (s *connectServer) GetConnection(ctx context.Context, req *connectv1.GetConnectionRequest) (*connectv1.Connection, error) {
@@ -74,11 +74,9 @@ func (s *connectServer) GetConnection(ctx context.Context, req *connectv1.GetCon
 		DisabledReason:   k.DisabledReason,
 		Livemode:         s.service.stripe.Livemode(),
 	}
-	if !k.Deadline.IsZero() {
-		p.RequirementsDeadline = timestamppb.New(k.Deadline)
-	}
+	p.RequirementsDeadline = wire.Time(k.Deadline)
 	if k.Read {
-		p.ReadTime = timestamppb.New(k.ReadTime)
+		p.ReadTime = wire.Time(k.ReadTime)
 	}
 	return p, nil
 }

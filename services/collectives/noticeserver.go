@@ -3,12 +3,11 @@ package collectives
 import (
 	"context"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type noticeServer struct {
@@ -65,21 +64,15 @@ func noticeToProto(ctx context.Context, n Notice) *noticesv1.Notice {
 		Kind:           string(n.Kind),
 		Subject:        n.Subject,
 		Transactions:   n.Transactions,
-		CreateTime:     timestamppb.New(n.CreateTime),
+		CreateTime:     wire.Time(n.CreateTime),
 		AcknowledgedBy: n.AcknowledgedBy,
 	}
 	if n.Amount.Currency != "" {
-		p.Amount = moneyToProto(n.Amount)
+		p.Amount = wire.Money(n.Amount)
 	}
-	if !n.Deadline.IsZero() {
-		p.Deadline = timestamppb.New(n.Deadline)
-	}
-	if !n.Since.IsZero() {
-		p.SinceTime = timestamppb.New(n.Since)
-	}
-	if !n.AcknowledgeTime.IsZero() {
-		p.AcknowledgeTime = timestamppb.New(n.AcknowledgeTime)
-	}
+	p.Deadline = wire.Time(n.Deadline)
+	p.SinceTime = wire.Time(n.Since)
+	p.AcknowledgeTime = wire.Time(n.AcknowledgeTime)
 	if c := n.Change; c != nil {
 		role := access.PrincipalFrom(ctx).Role
 		// The instance's keys are for the operator to see, and members' addresses for owners.

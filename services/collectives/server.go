@@ -3,15 +3,12 @@ package collectives
 import (
 	"context"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fieldmask"
 	"github.com/cagnotte/cagnotte/services/internal/page"
-	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type server struct {
@@ -104,11 +101,9 @@ func settingsFromProto(c *Collective, p *collectivesv1.Collective) {
 	c.StripeAccount = p.GetStripeAccount()
 	c.TimeZone = p.GetTimeZone()
 	c.Settings = Settings{
-		Language:    p.GetLanguage(),
-		AlertEmails: p.GetAlertEmails(),
-		RefundApproval: money.Amount{
-			Minor: p.GetRefundApproval().GetAmountMinor(), Currency: money.Currency(p.GetRefundApproval().GetCurrencyCode()),
-		},
+		Language:       p.GetLanguage(),
+		AlertEmails:    p.GetAlertEmails(),
+		RefundApproval: wire.Amount(p.GetRefundApproval()),
 		BankAccount: BankAccount{
 			Holder: p.GetBankAccount().GetHolder(), IBAN: p.GetBankAccount().GetIban(), BIC: p.GetBankAccount().GetBic(),
 		},
@@ -140,8 +135,8 @@ func toProto(c Collective) *collectivesv1.Collective {
 		DisplayName:        c.DisplayName,
 		StripeAccount:      c.StripeAccount,
 		TimeZone:           c.TimeZone,
-		CreateTime:         timestamppb.New(c.CreateTime),
-		UpdateTime:         timestamppb.New(c.UpdateTime),
+		CreateTime:         wire.Time(c.CreateTime),
+		UpdateTime:         wire.Time(c.UpdateTime),
 		Etag:               c.etag(),
 		Language:           c.Language,
 		AlertEmails:        c.AlertEmails,
@@ -150,14 +145,10 @@ func toProto(c Collective) *collectivesv1.Collective {
 		OwnAccountRequired: c.OwnAccountRequired,
 	}
 	if c.RefundApproval.Currency != "" {
-		p.RefundApproval = moneyToProto(c.RefundApproval)
+		p.RefundApproval = wire.Money(c.RefundApproval)
 	}
 	if c.BankAccount != (BankAccount{}) {
 		p.BankAccount = &collectivesv1.BankAccount{Holder: c.BankAccount.Holder, Iban: c.BankAccount.IBAN, Bic: c.BankAccount.BIC}
 	}
 	return p
-}
-
-func moneyToProto(a money.Amount) *moneyv1.Money {
-	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
 }

@@ -4,12 +4,11 @@ import (
 	"context"
 	"strings"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -51,7 +50,7 @@ func (s *disputeServer) ListFraudWarnings(ctx context.Context, req *disputesv1.L
 			Donation:   Donation{Campaign: w.Campaign, ID: w.Donation}.Name(),
 			FraudType:  w.FraudType,
 			Actionable: w.Actionable,
-			CreateTime: timestamppb.New(w.CreateTime),
+			CreateTime: wire.Time(w.CreateTime),
 		})
 	}
 	resp.NextPageToken = next
@@ -78,16 +77,16 @@ func (s *disputeServer) toProto(d Dispute) *disputesv1.Dispute {
 	return &disputesv1.Dispute{
 		Name:            d.Name(),
 		Donation:        Donation{Campaign: d.Campaign, ID: d.Donation}.Name(),
-		Amount:          moneyToProto(d.Amount),
+		Amount:          wire.Money(d.Amount),
 		State:           disputeStates[d.Status],
 		Reason:          d.Reason,
-		EvidenceDueTime: timestamp(d.DueTime),
+		EvidenceDueTime: wire.Time(d.DueTime),
 		Withdrawn:       movedToProto(d.Withdrawn, d.Withdrawn.Minor != 0),
 		Reinstated:      movedToProto(d.Reinstated, d.Reinstated.Minor != 0),
 		Fee:             movedToProto(d.Fee, d.Withdrawn.Minor != 0),
 		DashboardUrl:    d.DashboardURL(s.service.cfg.Stripe.Livemode()),
-		CreateTime:      timestamppb.New(d.CreateTime),
-		UpdateTime:      timestamppb.New(d.UpdateTime),
+		CreateTime:      wire.Time(d.CreateTime),
+		UpdateTime:      wire.Time(d.UpdateTime),
 	}
 }
 
@@ -96,7 +95,7 @@ func movedToProto(a money.Amount, happened bool) *moneyv1.Money {
 	if !happened {
 		return nil
 	}
-	return moneyToProto(a)
+	return wire.Money(a)
 }
 
 var disputeStates = map[stripe.DisputeStatus]disputesv1.DisputeState{

@@ -3,15 +3,13 @@ package donations
 import (
 	"context"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
-	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type recurringServer struct {
@@ -90,7 +88,7 @@ func (s *recurringServer) RedeemManageLink(ctx context.Context, req *recurringv1
 	}
 	return &recurringv1.RedeemManageLinkResponse{
 		RecurringDonation: recurringToProto(opened.Recurring, opened.Disconnected),
-		ManageToken:       opened.Token, ExpireTime: timestamppb.New(opened.ExpireTime),
+		ManageToken:       opened.Token, ExpireTime: wire.Time(opened.ExpireTime),
 	}, nil
 }
 
@@ -105,9 +103,7 @@ func (s *recurringServer) ChangeRecurringDonation(ctx context.Context, req *recu
 	if err := s.service.limitPage(ctx, id); err != nil {
 		return nil, err
 	}
-	r, err := s.service.ChangeRecurring(ctx, campaign, id, money.Amount{
-		Minor: req.GetAmount().GetAmountMinor(), Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
-	})
+	r, err := s.service.ChangeRecurring(ctx, campaign, id, wire.Amount(req.GetAmount()))
 	return s.answer(ctx, r, err)
 }
 
@@ -165,22 +161,22 @@ func (s *recurringServer) answer(ctx context.Context, r Recurring, err error) (*
 func recurringToProto(r Recurring, disconnected bool) *recurringv1.RecurringDonation {
 	return &recurringv1.RecurringDonation{
 		Name:                r.Name(),
-		Amount:              moneyToProto(r.Amount),
+		Amount:              wire.Money(r.Amount),
 		State:               recurringStates[r.State],
 		Locale:              r.Locale,
 		CancelAtPeriodEnd:   r.CancelAtPeriodEnd,
-		PeriodEndTime:       timestamp(r.PeriodEnd),
-		EndTime:             timestamp(r.EndTime),
+		PeriodEndTime:       wire.Time(r.PeriodEnd),
+		EndTime:             wire.Time(r.EndTime),
 		EndReason:           endReasons[r.EndReason],
-		CreateTime:          timestamppb.New(r.CreateTime),
-		UpdateTime:          timestamppb.New(r.UpdateTime),
+		CreateTime:          wire.Time(r.CreateTime),
+		UpdateTime:          wire.Time(r.UpdateTime),
 		ChangePending:       r.Pending(),
 		AccountDisconnected: disconnected,
 		DebitPending:        r.DebitPending,
-		CancelTime:          timestamp(r.CancelTime),
+		CancelTime:          wire.Time(r.CancelTime),
 		Paused:              r.Paused,
-		ResumeTime:          timestamp(r.ResumeTime),
-		NextDebitTime:       timestamp(r.NextDebit),
+		ResumeTime:          wire.Time(r.ResumeTime),
+		NextDebitTime:       wire.Time(r.NextDebit),
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -13,6 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -35,9 +35,7 @@ func (s *refundServer) CreateRefund(ctx context.Context, req *refundsv1.CreateRe
 	}
 	r, err := s.service.CreateRefund(ctx, RefundRequest{
 		Campaign: campaign, Donation: donation, RequestID: requestID,
-		Amount: money.Amount{
-			Minor: req.GetAmount().GetAmountMinor(), Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
-		},
+		Amount: wire.Amount(req.GetAmount()),
 		Reason: reasonsFromProto[req.GetReason()], Note: req.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Key,
 		AllowDebit: req.GetAllowDebit(),
 	})
@@ -140,7 +138,7 @@ func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 	}
 	return &refundsv1.Refund{
 		Name:          r.Name(),
-		Amount:        moneyToProto(r.Amount),
+		Amount:        wire.Money(r.Amount),
 		State:         refundStates[r.State],
 		Reason:        refundReasons[r.Reason],
 		Note:          r.Note,
@@ -149,13 +147,13 @@ func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 		Reviewer:      r.ReviewedBy,
 		StripeRefund:  r.StripeRefund,
 		FailureReason: r.FailureReason,
-		CreateTime:    timestamppb.New(r.CreateTime),
-		UpdateTime:    timestamppb.New(r.UpdateTime),
-		SubmitTime:    timestamp(r.SubmitTime),
+		CreateTime:    wire.Time(r.CreateTime),
+		UpdateTime:    wire.Time(r.UpdateTime),
+		SubmitTime:    wire.Time(r.SubmitTime),
 		PaymentIntent: r.paymentIntent,
 
-		BankClaimEndTime:         timestamp(r.Claim.Any),
-		UnauthorizedClaimEndTime: timestamp(r.Claim.Unauthorized),
+		BankClaimEndTime:         wire.Time(r.Claim.Any),
+		UnauthorizedClaimEndTime: wire.Time(r.Claim.Unauthorized),
 	}, nil
 }
 
@@ -198,7 +196,7 @@ func disputed(d Donation) *moneyv1.Money {
 	if minor <= 0 {
 		return nil
 	}
-	return moneyToProto(money.Amount{Minor: minor, Currency: d.Amount.Currency})
+	return wire.Money(money.Amount{Minor: minor, Currency: d.Amount.Currency})
 }
 
 // refunded is absent while nothing of the donation went back.
@@ -206,5 +204,5 @@ func refunded(d Donation) *moneyv1.Money {
 	if d.refundedMinor <= 0 {
 		return nil
 	}
-	return moneyToProto(money.Amount{Minor: d.refundedMinor, Currency: d.Amount.Currency})
+	return wire.Money(money.Amount{Minor: d.refundedMinor, Currency: d.Amount.Currency})
 }

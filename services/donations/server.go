@@ -4,10 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
@@ -15,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
-	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type server struct {
@@ -39,10 +37,7 @@ func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDona
 	d, err := s.service.Create(ctx, Intent{
 		Campaign:  campaign,
 		RequestID: requestID,
-		Amount: money.Amount{
-			Minor:    req.GetAmount().GetAmountMinor(),
-			Currency: money.Currency(req.GetAmount().GetCurrencyCode()),
-		},
+		Amount:    wire.Amount(req.GetAmount()),
 		CoverFee:  req.GetCoverFee(),
 		Monthly:   req.GetRecurrence() == donationsv1.Recurrence_RECURRENCE_MONTHLY,
 		Locale:    req.GetLocale(),
@@ -81,13 +76,13 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 	}
 	return &donationsv1.DonationStatus{
 		Name:              d.Name() + "/status",
-		Amount:            moneyToProto(d.Amount),
+		Amount:            wire.Money(d.Amount),
 		FeeCover:          feeCover(d),
 		Outcome:           outcome(d),
 		CheckoutUrl:       s.service.whereToPay(ctx, d),
 		ReturnUrl:         d.ReturnURL,
 		Locale:            d.Locale,
-		CreateTime:        timestamppb.New(d.CreateTime),
+		CreateTime:        wire.Time(d.CreateTime),
 		RecurringDonation: recurringOf(d),
 		AmountRefunded:    refunded(d),
 		Disputed:          d.disputedMinor > 0,
@@ -137,16 +132,16 @@ func (s *server) get(ctx context.Context, name string) (Donation, error) {
 func (s *server) toProto(d Donation) *donationsv1.Donation {
 	return &donationsv1.Donation{
 		Name:              d.Name(),
-		Amount:            moneyToProto(d.Amount),
+		Amount:            wire.Money(d.Amount),
 		FeeCover:          feeCover(d),
 		State:             states[d.State],
 		CheckoutUrl:       d.PayableURL(s.service.now()),
 		Locale:            d.Locale,
-		CreateTime:        timestamppb.New(d.CreateTime),
-		UpdateTime:        timestamppb.New(d.UpdateTime),
-		PayTime:           timestamp(d.PayTime),
-		BookTime:          timestamp(d.BookTime),
-		ExpireTime:        timestamp(d.ExpireTime),
+		CreateTime:        wire.Time(d.CreateTime),
+		UpdateTime:        wire.Time(d.UpdateTime),
+		PayTime:           wire.Time(d.PayTime),
+		BookTime:          wire.Time(d.BookTime),
+		ExpireTime:        wire.Time(d.ExpireTime),
 		RecurringDonation: recurringOf(d),
 		AmountRefunded:    refunded(d),
 		Disputed:          d.disputedMinor > 0,
@@ -161,9 +156,9 @@ func (s *server) withSurplus(ctx context.Context, answers []*donationsv1.Donatio
 	surplus, err := s.service.SurplusPayments(ctx, donations...)
 	for i, d := range donations {
 		for _, p := range surplus[d.ID] {
-			payment := &donationsv1.SurplusPayment{PaymentIntent: p.PaymentIntent, Amount: moneyToProto(p.Paid)}
+			payment := &donationsv1.SurplusPayment{PaymentIntent: p.PaymentIntent, Amount: wire.Money(p.Paid)}
 			if p.Refunded.Minor != 0 {
-				payment.AmountRefunded = moneyToProto(p.Refunded)
+				payment.AmountRefunded = wire.Money(p.Refunded)
 			}
 			answers[i].SurplusPayments = append(answers[i].SurplusPayments, payment)
 		}
@@ -217,17 +212,5 @@ func feeCover(d Donation) *moneyv1.Money {
 	if d.FeeCover.Minor == 0 {
 		return nil
 	}
-	return moneyToProto(d.FeeCover)
-}
-
-func moneyToProto(a money.Amount) *moneyv1.Money {
-	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
-}
-
-// timestamp leaves out what has not happened.
-func timestamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
+	return wire.Money(d.FeeCover)
 }

@@ -14,6 +14,7 @@ import (
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 // reclassificationPrefix keeps references that callers choose apart from Stripe's ids, and tells what can be taken back.
@@ -50,7 +51,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 		Original: original, Reference: reclassificationPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,
 		Amount: from.Amount, FromCode: from.Code, FromCampaign: from.Campaign, ToCode: to.Code, ToCampaign: to.Campaign,
 	}
-	if r.Effective, err = timeFromProto("effective_time", req.GetEffectiveTime()); err != nil {
+	if r.Effective, err = wire.Instant("effective_time", req.GetEffectiveTime()); err != nil {
 		return nil, err
 	}
 	r.Effective = r.Effective.Truncate(time.Microsecond)

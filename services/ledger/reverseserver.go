@@ -13,7 +13,7 @@ import (
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
-	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 // reversalPrefix keeps references that callers choose apart from Stripe's ids: else somebody could
@@ -35,7 +35,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	reversal := Reversal{
 		Original: original, Reference: reversalPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,
 	}
-	if reversal.Effective, err = timeFromProto("effective_time", req.GetEffectiveTime()); err != nil {
+	if reversal.Effective, err = wire.Instant("effective_time", req.GetEffectiveTime()); err != nil {
 		return nil, err
 	}
 	reversal.Effective = reversal.Effective.Truncate(time.Microsecond)
@@ -76,7 +76,7 @@ func (s *Service) referenceOf(ctx context.Context, book, collective string, id i
 func entryFromProto(field, parent, collective string, e *ledgerv1.Entry) (Entry, error) {
 	entry := Entry{
 		Code:       e.GetAccount(),
-		Amount:     money.Amount{Minor: e.GetAmount().GetAmountMinor(), Currency: money.Currency(e.GetAmount().GetCurrencyCode())},
+		Amount:     wire.Amount(e.GetAmount()),
 		Collective: collective,
 	}
 	// A role is written in small letters, an account's code never is.

@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 func (s *server) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error) {
@@ -93,7 +93,7 @@ func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodReque
 	if err != nil {
 		return nil, err
 	}
-	end, err := timeFromProto("end_time", req.GetEndTime())
+	end, err := wire.Instant("end_time", req.GetEndTime())
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodReque
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerv1.ClosePeriodResponse{ClosedUntil: timestamppb.New(closed)}, nil
+	return &ledgerv1.ClosePeriodResponse{ClosedUntil: wire.Time(closed)}, nil
 }
 
 func checkpointToProto(c *Checkpoint) *ledgerv1.Checkpoint {
@@ -109,7 +109,7 @@ func checkpointToProto(c *Checkpoint) *ledgerv1.Checkpoint {
 		Origin:      c.Origin,
 		Size:        c.Size,
 		Root:        c.Root,
-		SignTime:    timestamppb.New(c.SignedAt),
+		SignTime:    wire.Time(c.SignedAt),
 		Note:        c.Note,
 		VerifierKey: c.VerifierKey,
 	}

@@ -7,13 +7,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
-	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 // BookOf tells the book that a collective's money is in; a collective that does not exist is
@@ -47,7 +45,7 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 	if err != nil {
 		return nil, err
 	}
-	asOf, err := timeFromProto("as_of", req.GetAsOf())
+	asOf, err := wire.Instant("as_of", req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -94,10 +92,10 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	filter := TransactionFilter{
 		Book: book, Collective: collective, Account: req.GetAccount(), Kind: req.GetKind(), Reference: req.GetReference(),
 	}
-	if filter.Start, err = timeFromProto("start_time", req.GetStartTime()); err != nil {
+	if filter.Start, err = wire.Instant("start_time", req.GetStartTime()); err != nil {
 		return nil, err
 	}
-	if filter.End, err = timeFromProto("end_time", req.GetEndTime()); err != nil {
+	if filter.End, err = wire.Instant("end_time", req.GetEndTime()); err != nil {
 		return nil, err
 	}
 	if filter.Campaign, err = campaignOf("campaign", req.GetParent(), req.GetCampaign()); err != nil {
@@ -138,8 +136,8 @@ func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 		Name:          transactionName(parent, t.ID),
 		Reference:     t.Reference,
 		Kind:          t.Kind,
-		EffectiveTime: timestamppb.New(t.Effective),
-		RecordTime:    timestamppb.New(t.Recorded),
+		EffectiveTime: wire.Time(t.Effective),
+		RecordTime:    wire.Time(t.Recorded),
 	}
 	if t.Reverses != 0 {
 		transaction.Reverses = transactionName(parent, t.Reverses)
@@ -150,14 +148,14 @@ func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 	if c := t.Conversion; c != nil {
 		transaction.ExchangeRate = c.Rate
 		if c.Original.Currency != "" {
-			transaction.OriginalAmount = moneyToProto(c.Original)
+			transaction.OriginalAmount = wire.Money(c.Original)
 		}
 	}
 	for _, e := range t.Entries {
 		entry := &ledgerv1.Entry{
 			Account:            e.Code,
 			AccountDisplayName: e.DisplayName,
-			Amount:             moneyToProto(e.Amount),
+			Amount:             wire.Money(e.Amount),
 		}
 		entry.Campaign, entry.Donation = dimensionNames(parent, e.Campaign, e.Donation)
 		transaction.Entries = append(transaction.Entries, entry)
@@ -184,7 +182,7 @@ func accountToProto(parent string, a Account) *ledgerv1.Account {
 		account.Roles = append(account.Roles, string(role))
 	}
 	for _, balance := range a.Balances {
-		account.Balances = append(account.Balances, moneyToProto(balance))
+		account.Balances = append(account.Balances, wire.Money(balance))
 	}
 	return account
 }
@@ -193,10 +191,6 @@ func accountName(parent, code string) string { return parent + "/ledger/accounts
 
 func transactionName(parent string, id int64) string {
 	return parent + "/ledger/transactions/" + strconv.FormatInt(id, 10)
-}
-
-func moneyToProto(a money.Amount) *moneyv1.Money {
-	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
 }
 
 func typeToProto(t AccountType) ledgerv1.AccountType {
@@ -213,19 +207,4 @@ func typeToProto(t AccountType) ledgerv1.AccountType {
 		return ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE
 	}
 	return ledgerv1.AccountType_ACCOUNT_TYPE_UNSPECIFIED
-}
-
-// timeFromProto returns the zero time for a bound that is absent.
-func timeFromProto(field string, t *timestamppb.Timestamp) (time.Time, error) {
-	if t == nil {
-		return time.Time{}, nil
-	}
-	if t.CheckValid() != nil {
-		return time.Time{}, errs.Invalid(field, "must be a time between the years 1 and 9999")
-	}
-	if asked := t.AsTime(); !asked.IsZero() {
-		return asked, nil
-	}
-	// The first instant of the year 1 is Go's zero time, which here means no bound.
-	return time.Time{}.Add(time.Microsecond), nil
 }

@@ -5,11 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 // statementFilter is what a page token belongs to.
@@ -35,10 +34,10 @@ func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListState
 		return nil, err
 	}
 	filter := StatementFilter{Book: book, Collective: collective, Account: code, Number: req.GetAtNumber()}
-	if filter.Start, err = timeFromProto("start_time", req.GetStartTime()); err != nil {
+	if filter.Start, err = wire.Instant("start_time", req.GetStartTime()); err != nil {
 		return nil, err
 	}
-	if filter.End, err = timeFromProto("end_time", req.GetEndTime()); err != nil {
+	if filter.End, err = wire.Instant("end_time", req.GetEndTime()); err != nil {
 		return nil, err
 	}
 	tokenFilter := statementFilter{req.GetParent(), filter.Start, filter.End, filter.Number}
@@ -63,9 +62,9 @@ func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListState
 			Number:        l.Number,
 			Reference:     l.Reference,
 			Kind:          l.Kind,
-			EffectiveTime: timestamppb.New(l.Effective),
-			Amount:        moneyToProto(l.Amount),
-			Balance:       moneyToProto(l.Balance),
+			EffectiveTime: wire.Time(l.Effective),
+			Amount:        wire.Money(l.Amount),
+			Balance:       wire.Money(l.Balance),
 		}
 		line.Campaign, line.Donation = dimensionNames(parent, l.Campaign, l.Donation)
 		resp.Lines = append(resp.Lines, line)

@@ -3,15 +3,12 @@ package payouts
 import (
 	"context"
 	"strings"
-	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -126,18 +123,18 @@ func toProto(collective string, p Payout) *payoutsv1.Payout {
 	out := &payoutsv1.Payout{
 		Name:               nameOf(collective, p.ID),
 		StripeAccount:      p.Account,
-		ShareAmount:        moneyToProto(p.Share.Minor, p.Share.Currency),
+		ShareAmount:        wire.Money(p.Share),
 		State:              statesToProto[p.State],
 		Automatic:          p.Automatic,
-		ArrivalTime:        timestamppb.New(p.Arrival),
-		CreateTime:         timestamppb.New(p.Created),
+		ArrivalTime:        wire.Time(p.Arrival),
+		CreateTime:         wire.Time(p.Created),
 		Transaction:        p.Transaction,
 		FailureTransaction: p.FailureTransaction,
 		Reconciliation:     reconciliationsToProto[p.Reconciliation],
-		ReconcileTime:      timeToProto(p.ReconcileTime),
+		ReconcileTime:      wire.Time(p.ReconcileTime),
 	}
 	if collective == Everybody || p.Share == p.Amount {
-		out.Amount = moneyToProto(p.Amount.Minor, p.Amount.Currency)
+		out.Amount = wire.Money(p.Amount)
 	}
 	if !p.BankTime.IsZero() {
 		out.BankTransaction = BankReference(p.ID)
@@ -146,9 +143,9 @@ func toProto(collective string, p Payout) *payoutsv1.Payout {
 		out.Findings = append(out.Findings, &payoutsv1.Finding{
 			Problem:     problemsToProto[f.Problem],
 			Transaction: f.Transaction,
-			Expected:    moneyToProto(f.Expected, p.Amount.Currency),
-			Found:       moneyToProto(f.Found, p.Amount.Currency),
-			FindTime:    timestamppb.New(f.Time),
+			Expected:    wire.Money(money.Amount{Minor: f.Expected, Currency: p.Amount.Currency}),
+			Found:       wire.Money(money.Amount{Minor: f.Found, Currency: p.Amount.Currency}),
+			FindTime:    wire.Time(f.Time),
 		})
 	}
 	return out
@@ -162,10 +159,10 @@ func lineToProto(l Line, currency money.Currency) *payoutsv1.PayoutLine {
 	out := &payoutsv1.PayoutLine{
 		Kind:          kind,
 		Transaction:   l.Transaction,
-		EffectiveTime: timeToProto(l.Time),
-		Gross:         moneyToProto(l.Gross, currency),
-		Fee:           moneyToProto(l.Fee, currency),
-		Net:           moneyToProto(l.Net, currency),
+		EffectiveTime: wire.Time(l.Time),
+		Gross:         wire.Money(money.Amount{Minor: l.Gross, Currency: currency}),
+		Fee:           wire.Money(money.Amount{Minor: l.Fee, Currency: currency}),
+		Net:           wire.Money(money.Amount{Minor: l.Net, Currency: currency}),
 	}
 	if l.Collective != "" {
 		out.Collective = "collectives/" + l.Collective
@@ -177,15 +174,4 @@ func lineToProto(l Line, currency money.Currency) *payoutsv1.PayoutLine {
 		out.Donation = out.Campaign + "/donations/" + l.Donation
 	}
 	return out
-}
-
-func moneyToProto(minor int64, currency money.Currency) *moneyv1.Money {
-	return &moneyv1.Money{CurrencyCode: string(currency), AmountMinor: minor}
-}
-
-func timeToProto(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
 }

@@ -8,13 +8,11 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -59,7 +57,7 @@ func (s *server) ImportBankStatement(
 		Collective: collective, Content: req.GetContent(), Account: req.GetAccount(),
 		Currency: money.Currency(cmp.Or(req.GetCurrencyCode(), string(money.EUR))),
 	}
-	f.Opening, f.Closing = balance(req.GetOpeningBalance()), balance(req.GetClosingBalance())
+	f.Opening, f.Closing = wire.AmountOrNil(req.GetOpeningBalance()), wire.AmountOrNil(req.GetClosingBalance())
 	if csv := req.GetCsv(); csv != nil {
 		if f.CSV, err = csvFromProto(csv); err != nil {
 			return nil, err
@@ -80,15 +78,6 @@ func (s *server) ImportBankStatement(
 		LeftOutAccounts:     done.LeftOut,
 		NotBookedLineCount:  int32(done.NotBooked),
 	}, nil
-}
-
-// balance is nil for one that is not known.
-func balance(m *moneyv1.Money) *money.Amount {
-	if m == nil {
-		return nil
-	}
-	a := moneyFromProto(m)
-	return &a
 }
 
 var csvEncodings = map[treasuryv1.CsvEncoding]csvEncoding{
@@ -156,9 +145,9 @@ func csvFromProto(p *treasuryv1.CsvFormat) (*csvFormat, error) {
 
 func statementToProto(st Statement) *treasuryv1.BankStatement {
 	return &treasuryv1.BankStatement{
-		Name: st.Name(), Account: st.Account, OpeningBalance: moneyOrNone(st.Opening), ClosingBalance: moneyOrNone(st.Closing),
+		Name: st.Name(), Account: st.Account, OpeningBalance: wire.MoneyOrNil(st.Opening), ClosingBalance: wire.MoneyOrNil(st.Closing),
 		ClosingDate: string(st.ClosingOn), LineCount: int32(st.Lines), NewLineCount: int32(st.NewLines),
-		CreateTime: timestamppb.New(st.CreateTime),
+		CreateTime: wire.Time(st.CreateTime),
 	}
 }
 
@@ -246,14 +235,14 @@ func lineToProto(l Line) *treasuryv1.BankLine {
 		Name:          l.Name(),
 		Account:       l.Account,
 		BookDate:      string(l.BookedOn),
-		Amount:        moneyToProto(l.Amount),
+		Amount:        wire.Money(l.Amount),
 		BankReference: l.BankReference,
 		State:         lineStates[l.State],
 		Pledge:        nameOr(l.Pledge, pledgeName(named, l.Pledge)),
 		IgnoreReason:  l.IgnoreReason,
 		BankStatement: Statement{Collective: l.Collective, ID: l.Statement}.Name(),
-		CreateTime:    timestamppb.New(l.CreateTime),
-		UpdateTime:    timestamppb.New(l.UpdateTime),
+		CreateTime:    wire.Time(l.CreateTime),
+		UpdateTime:    wire.Time(l.UpdateTime),
 	}
 	if l.Target == "" {
 		return p
@@ -302,7 +291,7 @@ func clearingToProto(collective string, c ClearingItem) *treasuryv1.ClearingItem
 		name = expenseName(collective, c.ID)
 	}
 	return &treasuryv1.ClearingItem{
-		Name: name, Kind: clearingKinds[c.Kind], Amount: moneyToProto(c.Amount), SinceDate: string(c.Since), AgeDays: int32(c.AgeDays),
+		Name: name, Kind: clearingKinds[c.Kind], Amount: wire.Money(c.Amount), SinceDate: string(c.Since), AgeDays: int32(c.AgeDays),
 		Document: c.Document,
 	}
 }
@@ -317,15 +306,15 @@ func (s *server) GetBankPosition(ctx context.Context, req *treasuryv1.GetBankPos
 		return nil, err
 	}
 	answer := &treasuryv1.BankPosition{
-		Name: req.GetName(), BookBalance: moneyToProto(p.Book), StatementBalance: moneyOrNone(p.Statement), StatementDate: string(p.StatementOn),
-		OpenLines: moneyToProto(p.Open), OpenLineCount: int32(p.OpenCount), IgnoredLines: moneyToProto(p.Ignored),
+		Name: req.GetName(), BookBalance: wire.Money(p.Book), StatementBalance: wire.MoneyOrNil(p.Statement), StatementDate: string(p.StatementOn),
+		OpenLines: wire.Money(p.Open), OpenLineCount: int32(p.OpenCount), IgnoredLines: wire.Money(p.Ignored),
 	}
 	if p.Statement != nil {
 		difference, err := p.Book.Sub(*p.Statement)
 		if err != nil {
 			return nil, errs.Internal(err)
 		}
-		answer.Difference = moneyToProto(difference)
+		answer.Difference = wire.Money(difference)
 	}
 	return answer, nil
 }

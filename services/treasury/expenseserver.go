@@ -4,12 +4,12 @@ import (
 	"context"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 var expenseKinds = map[ExpenseKind]treasuryv1.ExpenseKind{
@@ -52,7 +52,7 @@ func (s *server) CreateExpense(ctx context.Context, req *treasuryv1.CreateExpens
 	return expenseAnswer(s.service.CreateExpense(ctx, r, Expense{
 		Collective: collective, Campaign: slug, Stage: sent.GetStage(), Kind: kind, Account: sent.GetAccount(),
 		Payee: sent.GetPayee(), Document: sent.GetDocument(), DocumentDate: Day(sent.GetDocumentDate()),
-		Amount: moneyFromProto(sent.GetAmount()), PaidOn: Day(sent.GetPayDate()), Source: source,
+		Amount: wire.Amount(sent.GetAmount()), PaidOn: Day(sent.GetPayDate()), Source: source,
 	}))
 }
 
@@ -126,18 +126,18 @@ func expenseToProto(e Expense) *treasuryv1.Expense {
 		Payee:           e.Payee,
 		Document:        e.Document,
 		DocumentDate:    string(e.DocumentDate),
-		Amount:          moneyToProto(e.Amount),
+		Amount:          wire.Money(e.Amount),
 		Campaign:        campaign,
 		Stage:           e.Stage,
 		State:           expenseStates[e.State],
 		PayDate:         string(e.PaidOn),
 		Source:          sources[e.Source],
-		RemainingAmount: moneyToProto(e.Remaining),
+		RemainingAmount: wire.Money(e.Remaining),
 		BankLines:       lines,
 		ReverseReason:   e.ReverseReason,
 		Creator:         e.CreatedBy,
-		CreateTime:      timestamppb.New(e.CreateTime),
-		UpdateTime:      timestamppb.New(e.UpdateTime),
+		CreateTime:      wire.Time(e.CreateTime),
+		UpdateTime:      wire.Time(e.UpdateTime),
 	}
 	if len(lines) > 0 {
 		p.BankLine = lines[len(lines)-1]

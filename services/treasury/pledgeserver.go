@@ -3,13 +3,12 @@ package treasury
 import (
 	"context"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 func (s *server) CreatePledge(ctx context.Context, req *treasuryv1.CreatePledgeRequest) (*treasuryv1.Pledge, error) {
@@ -27,7 +26,7 @@ func (s *server) CreatePledge(ctx context.Context, req *treasuryv1.CreatePledgeR
 	}
 	caller := rpc.CallerFrom(ctx)
 	p, err := s.service.CreatePledge(ctx, r, NewPledge{
-		Campaign: campaign, Amount: moneyFromProto(req.GetAmount()), Method: method, Locale: req.GetLocale(),
+		Campaign: campaign, Amount: wire.Amount(req.GetAmount()), Method: method, Locale: req.GetLocale(),
 		Origin: caller.Origin, Network: caller.Network,
 	})
 	if err != nil {
@@ -101,12 +100,12 @@ func (s *server) pledgeToProto(p Pledge) *treasuryv1.Pledge {
 	}
 	return &treasuryv1.Pledge{
 		Name:       p.Name(),
-		Amount:     moneyToProto(p.Amount),
+		Amount:     wire.Money(p.Amount),
 		Method:     methods[p.Method],
 		Reference:  p.Reference,
 		State:      state,
 		Locale:     p.Locale,
-		CreateTime: timestamppb.New(p.CreateTime),
-		ExpireTime: timestamppb.New(p.ExpireTime),
+		CreateTime: wire.Time(p.CreateTime),
+		ExpireTime: wire.Time(p.ExpireTime),
 	}
 }

@@ -6,16 +6,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
-	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type server struct {
@@ -122,23 +120,6 @@ func (d Day) time() time.Time {
 	return t
 }
 
-func moneyToProto(a money.Amount) *moneyv1.Money {
-	return &moneyv1.Money{CurrencyCode: string(a.Currency), AmountMinor: a.Minor}
-}
-
-// moneyOrNone leaves out what is not known.
-func moneyOrNone(a *money.Amount) *moneyv1.Money {
-	if a == nil {
-		return nil
-	}
-	return moneyToProto(*a)
-}
-
-// moneyFromProto returns the zero Amount for an absent one.
-func moneyFromProto(m *moneyv1.Money) money.Amount {
-	return money.Amount{Minor: m.GetAmountMinor(), Currency: money.Currency(m.GetCurrencyCode())}
-}
-
 // nameOr is the name of what has an id; empty for none.
 func nameOr(id uuid.UUID, name string) string {
 	if id == uuid.Nil {
@@ -185,7 +166,7 @@ func (s *server) CreateOfflineDonation(ctx context.Context, req *treasuryv1.Crea
 		return nil, errs.Invalid("method", "must be said")
 	}
 	g := Donation{
-		Campaign: campaign, Amount: moneyFromProto(req.GetAmount()), Method: method, ReceivedOn: Day(req.GetReceiveDate()),
+		Campaign: campaign, Amount: wire.Amount(req.GetAmount()), Method: method, ReceivedOn: Day(req.GetReceiveDate()),
 		Document: req.GetDocument(), OutsideBooks: req.GetOutsideBooks(), Stage: req.GetStage(), Another: req.GetAnother(),
 	}
 	if req.GetPledge() != "" {
@@ -243,8 +224,8 @@ func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesReq
 		return nil, err
 	}
 	return &treasuryv1.Deposit{
-		Name: d.Name(), Total: moneyToProto(d.Total), BankDate: string(d.BankedOn), Document: d.Document, Cheques: d.Cheques,
-		CreateTime: timestamppb.New(d.CreateTime),
+		Name: d.Name(), Total: wire.Money(d.Total), BankDate: string(d.BankedOn), Document: d.Document, Cheques: d.Cheques,
+		CreateTime: wire.Time(d.CreateTime),
 	}, nil
 }
 
@@ -268,7 +249,7 @@ func donationToProto(g Donation) *treasuryv1.OfflineDonation {
 	group := "collectives/" + g.Campaign.Collective
 	return &treasuryv1.OfflineDonation{
 		Name:          g.Name(),
-		Amount:        moneyToProto(g.Amount),
+		Amount:        wire.Money(g.Amount),
 		Method:        methods[g.Method],
 		ReceiveDate:   string(g.ReceivedOn),
 		Document:      g.Document,
@@ -282,7 +263,7 @@ func donationToProto(g Donation) *treasuryv1.OfflineDonation {
 		ReverseReason: g.ReverseReason,
 		BankLine:      nameOr(g.BankLine, lineName(g.Campaign.Collective, g.BankLine)),
 		Creator:       g.CreatedBy,
-		CreateTime:    timestamppb.New(g.CreateTime),
-		UpdateTime:    timestamppb.New(g.UpdateTime),
+		CreateTime:    wire.Time(g.CreateTime),
+		UpdateTime:    wire.Time(g.UpdateTime),
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
 type server struct {
@@ -70,12 +70,10 @@ func toProto(e Event) *webhooksv1.Event {
 		State:         statesToProto[e.State],
 		Attempts:      int32(e.Attempts),
 		FailureReason: e.Reason,
-		EventTime:     timestamppb.New(e.Created),
-		ReceiveTime:   timestamppb.New(e.Received),
+		EventTime:     wire.Time(e.Created),
+		ReceiveTime:   wire.Time(e.Received),
 	}
-	if !e.FinishTime.IsZero() {
-		p.FinishTime = timestamppb.New(e.FinishTime)
-	}
+	p.FinishTime = wire.Time(e.FinishTime)
 	return p
 }
 
@@ -153,7 +151,7 @@ func (s *server) ListParkedTransactions(ctx context.Context, req *webhooksv1.Lis
 	for _, p := range found {
 		resp.Transactions = append(resp.Transactions, &webhooksv1.ParkedTransaction{
 			BalanceTransaction: p.ID, StripeAccount: p.Account, Reason: p.Reason, Attempts: int32(p.Attempts),
-			ParkTime: timestamppb.New(p.Since), NextAttemptTime: timestamppb.New(p.Next),
+			ParkTime: wire.Time(p.Since), NextAttemptTime: wire.Time(p.Next),
 		})
 	}
 	return resp, nil
@@ -199,19 +197,19 @@ func eventIn(name string) string { return name[strings.LastIndex(name, "/")+1:] 
 func healthToProto(h Health) *webhooksv1.WebhookHealth {
 	p := &webhooksv1.WebhookHealth{
 		StripeAccount:     h.Account,
-		LastEventTime:     orAbsent(h.LastEvent),
-		LastReceiveTime:   orAbsent(h.LastReceived),
+		LastEventTime:     wire.Time(h.LastEvent),
+		LastReceiveTime:   wire.Time(h.LastReceived),
 		ReceivedCount:     h.Received,
 		MissedCount:       h.Missed,
 		WaitingCount:      h.Waiting,
-		WaitingSince:      orAbsent(h.WaitingSince),
+		WaitingSince:      wire.Time(h.WaitingSince),
 		FailedCount:       h.Failed,
 		DeadCount:         h.Dead,
 		ParkedCount:       h.Parked,
-		LastSyncTime:      orAbsent(h.LastSync),
+		LastSyncTime:      wire.Time(h.LastSync),
 		SyncFailures:      int32(h.SyncFailures),
 		SyncFailureReason: h.SyncFailureReason,
-		HeardUntilTime:    orAbsent(h.BackfilledUntil),
+		HeardUntilTime:    wire.Time(h.BackfilledUntil),
 	}
 	if h.Received > 0 {
 		p.DelayP50, p.DelayP99 = durationpb.New(h.DelayP50), durationpb.New(h.DelayP99)
@@ -220,13 +218,6 @@ func healthToProto(h Health) *webhooksv1.WebhookHealth {
 		p.Failures = append(p.Failures, toProto(e))
 	}
 	return p
-}
-
-func orAbsent(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
 }
 
 // listFilter keeps the tokens of other lists out.

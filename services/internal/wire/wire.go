@@ -30,6 +30,15 @@ func Amount(m *moneyv1.Money) money.Amount {
 	return money.Amount{Minor: m.GetAmountMinor(), Currency: money.Currency(m.GetCurrencyCode())}
 }
 
+// AmountOrNil returns the amount of a message, and nil for none.
+func AmountOrNil(m *moneyv1.Money) *money.Amount {
+	if m == nil {
+		return nil
+	}
+	a := Amount(m)
+	return &a
+}
+
 // Time returns the message of a time, and none for the zero time.
 func Time(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {

@@ -22,6 +22,9 @@ func TestMoneyGoesThereAndBack(t *testing.T) {
 	if got := wire.Amount(nil); got != (money.Amount{}) {
 		t.Errorf("no message is %v", got)
 	}
+	if wire.AmountOrNil(nil) != nil || *wire.AmountOrNil(wire.Money(money.Amount{})) != (money.Amount{}) {
+		t.Error("only a message that is absent has no amount")
+	}
 	if wire.MoneyOrNil(nil) != nil || wire.MoneyOrNil(&money.Amount{Minor: 1, Currency: money.EUR}).GetAmountMinor() != 1 {
 		t.Error("only an unknown amount has no message")
 	}
