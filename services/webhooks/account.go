@@ -10,18 +10,17 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Run brings one account in step, once: it applies all events that are due, then reads the balance to its
-// end, even while syncs wait after a failure. It is what the job does, for tests and commands. Two at once,
-// or one beside the job, do no harm.
+// Run brings one account up to date, once: it applies all due events, then reads the balance to its end, also while
+// syncs are paused after a failure. It is what the job does, for tests and commands. Concurrent calls, also beside the
+// job, are safe.
 func (s *Service) Run(ctx context.Context, account string) error {
 	_, err := s.pass(ctx, account, time.Time{}, true)
 	return err
 }
 
-// pass applies what is due and syncs. It stops between two steps once until, by the wall clock, has passed,
-// unless that is zero. Without force a sync that waits after a failure is left out. A failure of Stripe's is
-// noted on the account and not returned: the events were applied, and the tick tries again. ours is false for
-// an account that no collective has.
+// pass applies what is due and syncs. It stops between two steps once until has passed, unless until is zero. Without
+// force, a sync that is paused after a failure is skipped. A failure of Stripe's is stored on the account and not
+// returned: the schedule tries again. ours is false for an account that no collective has.
 func (s *Service) pass(ctx context.Context, account string, until time.Time, force bool) (ours bool, err error) {
 	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
 	if err != nil {
@@ -33,12 +32,12 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	if err := s.reviveEvents(ctx, account); err != nil {
 		return true, err
 	}
-	// The list of a long absence leaves the half of a job to what came since: a donation that is paid now waits for no list.
-	hearUntil := until
+	// After a long absence the backfill takes at most half of the job, so that new donations do not wait for it.
+	backfillUntil := until
 	if !until.IsZero() {
-		hearUntil = until.Add(-jobBudget / 2)
+		backfillUntil = until.Add(-jobBudget / 2)
 	}
-	if err := s.backfill(ctx, account, hearUntil); err != nil {
+	if err := s.backfill(ctx, account, backfillUntil); err != nil {
 		return true, err
 	}
 	if err := s.applySessions(ctx, account, until); err != nil {
@@ -50,7 +49,7 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	return true, s.sync(ctx, account, until, force)
 }
 
-// ensureAccount makes the account's row and its book, once a program.
+// ensureAccount creates the account's row and book, at most once in each program.
 func (s *Service) ensureAccount(ctx context.Context, account string) error {
 	if _, known := s.ensured.Load(account); known {
 		return nil

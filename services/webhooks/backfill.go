@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// backfillOverlap is how far behind the position the list is read again: for events that became visible late, and
+	// backfillOverlap is how far behind its position the list is read again, for events that became visible late and
 	// for clocks that differ.
 	backfillOverlap = 30 * time.Minute
 	// deliveryGrace is how long a webhook may take before its event counts as missed.
@@ -21,8 +21,8 @@ const (
 	backfillRetryPause = time.Minute
 )
 
-// backfilledTypes are the event types that are looked for in Stripe's list, in as many questions as it takes. Hints are
-// left out: the sync finds the money by itself.
+// backfilledTypes are the event types that are read from Stripe's list, in chunks of as many as one request may name.
+// Hints are left out, because the sync finds the money by itself.
 func backfilledTypes() [][]string {
 	var types []string
 	for kind, step := range steps {
@@ -34,22 +34,24 @@ func backfilledTypes() [][]string {
 	return slices.Collect(slices.Chunk(types, stripe.MaxEventTypes))
 }
 
-// backfillPosition is how far an account's list was read: up to to, when no reading is under way.
+// backfillPosition is how far an account's list of events was read.
 type backfillPosition struct {
 	account string
-	to      time.Time
-	due     bool
-	// from is where the reading that is under way ends, towards older events, and began when it began; types are those
-	// that it has come to, behind the event after, or from the newest one on. The types are nil when none is under way.
+	// to is the time up to which all events are stored.
+	to  time.Time
+	due bool
+	// from is the oldest time of the backfill that is under way, began when it started. types are the types that it has
+	// reached, and after the last event that it read of them, empty at the newest end. types is nil when no backfill is
+	// under way.
 	from, began time.Time
 	types       []string
 	after       string
 }
 
-// backfill finds the events that no webhook brought: it reads Stripe's list since the last time, the newest first, and
-// stores what is not there as if it had been received. Where it is, is kept after each page, so that a list that is too
-// long for a job is read in as many as it takes. It stops between two pages once until has passed. A failure of
-// Stripe's is noted and tried again later; what came by itself is applied meanwhile.
+// backfill stores the events that no webhook brought. It reads Stripe's list since the last backfill, newest first, and
+// stores unknown events as if they had been received. The position is saved after each page, so that a list that is too
+// long for one job continues in the next. It stops between two pages once until has passed. A failure of Stripe's is
+// logged and tried again later, and delays no received event.
 func (s *Service) backfill(ctx context.Context, account string, until time.Time) error {
 	if err := s.ensureAccount(ctx, account); err != nil {
 		return err
@@ -65,7 +67,7 @@ func (s *Service) backfill(ctx context.Context, account string, until time.Time)
 		}
 		page, more, err := s.cfg.Stripe.ListEvents(ctx, account, stripe.EventQuery{Since: h.from, Types: h.types, After: h.after})
 		if kind := stripe.KindOf(err); h.after != "" && (kind == stripe.Missing || kind == stripe.Refused) {
-			h.types, h.after = nil, "" // Stripe has forgotten where we were
+			h.types, h.after = nil, "" // Stripe no longer knows the last event: start again
 			if err := s.saveBackfillPosition(ctx, h); err != nil {
 				return err
 			}
@@ -81,7 +83,7 @@ func (s *Service) backfill(ctx context.Context, account string, until time.Time)
 			h.after = page[len(page)-1].ID
 		case h.next():
 		default:
-			// What happened while a long reading was under way is read now.
+			// Events from the time of a long backfill are read at once.
 			pause := s.cfg.SyncEvery
 			if s.now().Sub(h.began) > backfillOverlap {
 				pause = 0
@@ -101,13 +103,13 @@ func (s *Service) backfill(ctx context.Context, account string, until time.Time)
 	}
 }
 
-// begin begins a reading. What is older than Stripe keeps events is gone.
+// begin begins a backfill. Events older than Stripe's retention are gone.
 func (h *backfillPosition) begin(now time.Time) {
 	h.from, h.began = latest(h.to.Add(-backfillOverlap), now.Add(-stripe.EventRetention)), now
 	h.types, h.after = backfilledTypes()[0], ""
 }
 
-// next goes on to the next types, and reports false when there are none.
+// next moves on to the next types. It returns false when there are none.
 func (h *backfillPosition) next() bool {
 	all := backfilledTypes()
 	at := slices.IndexFunc(all, func(types []string) bool { return slices.Equal(types, h.types) }) + 1
@@ -131,8 +133,8 @@ FROM webhooks.events AS e
 WHERE e.account = @account
 	AND e.id = ANY(@ids::text[])`
 
-// storeMissing stores those of a page that are not there, oldest first. One that failed is there: it stays as it
-// is, for Stripe's list is no button that somebody pressed.
+// storeMissing stores the unknown events of a page, oldest first. A failed event that is stored already stays failed:
+// only a redelivery or a replay restarts it.
 func (s *Service) storeMissing(ctx context.Context, account string, page []stripe.Event) error {
 	ids := make([]string, len(page))
 	for i, e := range page {
@@ -153,7 +155,7 @@ func (s *Service) storeMissing(ctx context.Context, account string, page []strip
 			if ctx.Err() != nil || postgres.Away(err) {
 				return err
 			}
-			// One that the database will never take must not keep the account's others, nor its money.
+			// An event that the database refuses must not delay the account's other events and its money.
 			s.metrics.backfillFailures.Inc()
 			s.cfg.Logger.ErrorContext(ctx, "an event cannot be stored", "event", e.ID, "type", e.Type, "account", account, "error", err)
 			continue
@@ -192,7 +194,8 @@ SET
 	hear_after = nullif(@after, '')
 WHERE a.account = @account`
 
-// saveBackfillPosition keeps where a reading is. Of two jobs at once the last one's place stays; what it reads again is there.
+// saveBackfillPosition saves the position within a backfill. If two jobs run at once, the last one wins; events that
+// are read again are stored already.
 func (s *Service) saveBackfillPosition(ctx context.Context, h backfillPosition) error {
 	_, err := s.cfg.Pool.Exec(ctx, saveBackfillPositionSQL, pgx.NamedArgs{
 		"account": h.account, "from": h.from, "began": h.began, "types": h.types, "after": h.after,
@@ -200,7 +203,7 @@ func (s *Service) saveBackfillPosition(ctx context.Context, h backfillPosition) 
 	return postgres.Error(err)
 }
 
-// Two jobs at once may both have heard; what one of them heard is heard.
+// If two jobs finish, the later position holds.
 const finishBackfillSQL = `
 UPDATE webhooks.accounts AS a
 SET
@@ -212,7 +215,7 @@ SET
 	hear_after = NULL
 WHERE a.account = @account`
 
-// finishBackfill ends a reading: everything that happened before it began is stored.
+// finishBackfill ends a backfill: all events from before it began are stored.
 func (s *Service) finishBackfill(ctx context.Context, h backfillPosition, pause time.Duration) error {
 	_, err := s.cfg.Pool.Exec(ctx, finishBackfillSQL, pgx.NamedArgs{"account": h.account, "heard_to": h.began, "pause": pause})
 	return postgres.Error(err)
@@ -223,8 +226,8 @@ UPDATE webhooks.accounts AS a
 SET hear_next_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
-// backfillFailed notes a failure of Stripe's and is nil then. An account that takes our access back without a
-// word of it reaching us says so here; what has been heard of it since the question began is newer.
+// backfillFailed records a failure of Stripe's and returns nil; it returns other errors. An account that withdrew our
+// access without a webhook is marked as disconnected here, unless something newer is known since began.
 func (s *Service) backfillFailed(ctx context.Context, account string, began time.Time, cause error) error {
 	if ctx.Err() != nil || stripe.KindOf(cause) == 0 {
 		return cause

@@ -10,13 +10,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// stepPages is how many pages of a hundred are booked at once, and the position moved with them. A long
-// history takes several such steps, each of which lasts.
+// stepPages is how many pages of a hundred are booked in one step, together with the new position. A long history takes
+// several steps, each of which is durable.
 const stepPages = 10
 
-// bookNew reads the balance from its newest end down to the cursor and the overlap behind it, in one step. What
-// is too much for one, such as the history of a new account, is handed to the look back, so that new donations
-// never wait for old ones.
+// bookNew books the balance transactions from the newest down to the cursor and the overlap behind it, in one step.
+// What exceeds one step, such as the history of a new account, is left to the look back, so that new donations never
+// wait for old ones.
 func (s *Service) bookNew(ctx context.Context, p position, d depth) error {
 	floor := time.Unix(0, 0)
 	if p.syncedTo.After(floor) {
@@ -39,8 +39,8 @@ func (s *Service) bookNew(ctx context.Context, p position, d depth) error {
 	return s.bookStep(ctx, r, p, is)
 }
 
-// lookBack goes on with the look back that is under way, or begins the one that is due, until it ends or until
-// has passed. It finds what became visible behind the cursor and belongs to no donation that is waited for.
+// lookBack continues the look back that is under way, or begins the one that is due, until it ends or until has passed.
+// It finds balance transactions that became visible behind the cursor and belong to no donation that is polled.
 func (s *Service) lookBack(ctx context.Context, account string, until time.Time) error {
 	for {
 		p, err := s.position(ctx, account)
@@ -80,12 +80,13 @@ func (s *Service) lookBack(ctx context.Context, account string, until time.Time)
 	}
 }
 
-// bookStep books what was read and moves the position, so that nothing behind it is ever left out.
+// bookStep books what was read and saves the position in one transaction, so that nothing behind the position is left
+// out.
 func (s *Service) bookStep(ctx context.Context, r balancePage, was, is position) error {
 	var fresh []stripe.BalanceTransaction
 	var parked []parking
 	for _, t := range r.fresh {
-		// Without its source, nobody can tell whose money it is. Read by itself, it has one; parking does that.
+		// Without its source, its owner is unknown. A single read returns the source, which a parked one gets.
 		if m, _ := meaningOf(t); m.payment && t.Source.ID != "" && t.Source.Object == "" && t.Source.Unreadable == "" {
 			parked = append(parked, park(t, reasonSourceUnread))
 			continue
@@ -97,19 +98,19 @@ func (s *Service) bookStep(ctx context.Context, r balancePage, was, is position)
 	})
 }
 
-// balancePage is one step's worth of balance transactions.
+// balancePage is what one step reads of the balance.
 type balancePage struct {
-	// fresh are those that are neither in the ledger nor parked, oldest first.
+	// fresh are the balance transactions that are neither booked nor parked, oldest first.
 	fresh []stripe.BalanceTransaction
-	// top is the newest creation; after is where to go on.
+	// top is the newest creation time; after is where to continue.
 	top   time.Time
 	after string
 	// end: the floor was reached.
 	end bool
 }
 
-// readBalance lists up to stepPages pages behind after, newest first, down to the floor. With untilKnown a whole page
-// of known balance transactions ends it too.
+// readBalance lists up to stepPages pages after the given balance transaction, newest first, down to the floor. With
+// untilKnown it also ends at a page whose transactions are all known.
 func (s *Service) readBalance(ctx context.Context, account string, floor time.Time, after string, untilKnown bool) (r balancePage, err error) {
 	r.after = after
 	for range stepPages {
@@ -139,8 +140,8 @@ func (s *Service) readBalance(ctx context.Context, account string, floor time.Ti
 	return r, nil
 }
 
-// fresh leaves out what the ledger has, since to say again what a transaction of the past was about could give
-// another answer, and would cost calls; and what is parked, which is tried by itself.
+// fresh leaves out the balance transactions that are booked, parked or empty. Booked ones are not evaluated again,
+// because what is known of their donations has changed since; parked ones are retried separately.
 func (s *Service) fresh(ctx context.Context, account string, page []stripe.BalanceTransaction) ([]stripe.BalanceTransaction, error) {
 	ids := make([]string, len(page))
 	for i, t := range page {

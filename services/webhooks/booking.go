@@ -19,20 +19,20 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// item is a balance transaction on its way to the ledger.
+// item is a balance transaction that is to be booked.
 type item struct {
 	stripe.BalanceTransaction
 	clue donations.Clue
-	// claim is the donation that its payment says that it is of; Nil when it says nothing, or nobody had to ask.
+	// claim is the donation that its payment's metadata names; Nil when it names none, or when it was not needed.
 	claim uuid.UUID
-	// effective is when the books have it; zero: when it happened.
+	// effective is the booking date, when it differs from the date of the transaction; zero otherwise.
 	effective time.Time
 }
 
-// book posts balance transactions and moves their donations. When the ledger refuses the batch, each is posted by
-// itself, so that one does not hold up the others, and what is refused then is parked. In one transaction with
-// the last of it, also runs, the given ones are parked as well, and what is booked is parked no more. An error
-// is nobody's refusal: the database is away, or time is up.
+// book posts balance transactions and updates their donations. If the ledger refuses the batch, each is posted by
+// itself, and those refused are parked, so that one does not delay the others. The last transaction also parks the
+// given ones, removes what was booked from the parked ones, and runs also. An error means that the database is away or
+// that time is up, never that the ledger refused something.
 func (s *Service) book(ctx context.Context, account string, fresh []stripe.BalanceTransaction, parked []parking,
 	also func(context.Context, pgx.Tx) error,
 ) error {
@@ -71,8 +71,8 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 	return s.postBatch(ctx, account, owners, nil, end)
 }
 
-// bookOne posts one balance transaction, and returns why the ledger refuses it. What happened in a period that
-// was closed meanwhile is booked where the open one begins; its donation keeps the time of the payment.
+// bookOne posts one balance transaction, and returns the reason when the ledger refuses it. If its period is closed, it
+// is posted at the beginning of the open period; its donation keeps the time of the payment.
 func (s *Service) bookOne(ctx context.Context, account string, owners collectives.Owners, it item) (refusal string, err error) {
 	logger := s.cfg.Logger.With("account", account, "balance_transaction", it.ID, "type", it.Type)
 	err = s.postBatch(ctx, account, owners, []item{it}, nil)
@@ -88,16 +88,16 @@ func (s *Service) bookOne(ctx context.Context, account string, owners collective
 	case ctx.Err() != nil, postgres.Away(err):
 		return "", err
 	case errs.As(err).Reason == errorsv1.ErrorReason_REFERENCE_REUSED:
-		// Another job posted it just now, and saw its donation in another light, or its period still open.
-		logger.WarnContext(ctx, "a balance transaction is booked already, in another way", "error", err)
+		// Another job posted it just now, with another state of its donation, or with its period still open.
+		logger.WarnContext(ctx, "a balance transaction is already booked differently", "error", err)
 		return "", nil
 	}
 	s.metrics.refused.Inc()
-	logger.ErrorContext(ctx, "the ledger refuses a balance transaction: it is parked", "error", err)
+	logger.ErrorContext(ctx, "the ledger refused a balance transaction, which is parked", "error", err)
 	return errs.As(err).Reason.String(), nil
 }
 
-// openFrom is the earliest time that the books of those to whom the money belongs are open.
+// openFrom is the earliest time at which the books of all owners of the money are open.
 func (s *Service) openFrom(ctx context.Context, account string, owners collectives.Owners, it item) (time.Time, error) {
 	var whose []string
 	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -128,11 +128,11 @@ func (s *Service) openFrom(ctx context.Context, account string, owners collectiv
 	return open, nil
 }
 
-// errOnlyAsked rolls back what was decided just to know it.
+// errRollBack rolls back a transaction whose result was only looked at.
 var errRollBack = errors.New("webhooks: nothing is to be kept")
 
-// findDonations makes sure that what leads to each one's donation is known; where nothing does, Stripe is asked. Those that Stripe
-// cannot tell of now are left out, to be parked.
+// findDonations pairs each balance transaction with what leads to its donation. Where nothing known leads to one,
+// Stripe is asked. Transactions whose payment cannot be read now are returned as unread, to be parked.
 func (s *Service) findDonations(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (items []item, unread []parking, err error) {
 	clues := make([]donations.Clue, len(fresh))
 	for i, t := range fresh {
@@ -178,7 +178,7 @@ func (s *Service) findDonations(ctx context.Context, account string, fresh []str
 	return items, unread, nil
 }
 
-// postBatch is one transaction: ledger, donations, and also.
+// postBatch posts items, updates their donations and runs also, in one transaction.
 func (s *Service) postBatch(ctx context.Context, account string, owners collectives.Owners, items []item, also func(context.Context, pgx.Tx) error) error {
 	var posted []posting
 	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -197,7 +197,7 @@ func (s *Service) postBatch(ctx context.Context, account string, owners collecti
 	return nil
 }
 
-// postTx returns what was new.
+// postTx returns the postings that are new.
 func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, items []item) ([]posting, error) {
 	if len(items) == 0 {
 		return nil, nil
@@ -253,7 +253,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 	return posted, s.cfg.Donations.BookTx(ctx, tx, movements)
 }
 
-// prepareTx says what items become in the books, and decides whose they are; nothing for what is nothing.
+// prepareTx turns items into postings and decides whose they are. Items that move no money have no posting.
 func (s *Service) prepareTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, items []item) ([]posting, error) {
 	clues := make([]donations.Clue, len(items))
 	for i, it := range items {
@@ -280,12 +280,12 @@ func (s *Service) prepareTx(ctx context.Context, tx pgx.Tx, account string, owne
 	return s.assignOwnersTx(ctx, tx, account, owners, postings)
 }
 
-// logPosted tells what was posted, after the commit.
+// logPosted logs and counts a posting after its commit.
 func (s *Service) logPosted(ctx context.Context, account string, p posting) {
 	s.metrics.posted.WithLabelValues(p.transaction.Kind).Inc()
 	if p.unattributed {
 		s.metrics.unattributed.Inc()
-		s.cfg.Logger.WarnContext(ctx, "money that is no donation of ours was booked to unknown receipts",
+		s.cfg.Logger.WarnContext(ctx, "a payment that is no donation of ours was booked to unknown receipts",
 			"account", account, "balance_transaction", p.transaction.Reference)
 	}
 	if p.undocumented {

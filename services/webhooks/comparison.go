@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// compareEvery is how often the books are compared with Stripe's balance; a difference is looked at again with the next
-	// sync on the timer.
+	// compareEvery is how often the books are compared with Stripe's balance. After a difference, they are compared
+	// again at the next regular sync.
 	compareEvery = time.Hour
-	// compareTries bounds how often one comparison is begun anew since money moved meanwhile: three calls each.
+	// compareTries is how often one comparison starts again because money moved meanwhile. Each try costs three calls.
 	compareTries = 3
-	// A difference is told when comparisons in a row show it: two when nothing was booked between them, and some more where
-	// something always is, since what is on its way can be of the same amount twice.
+	// A difference is reported after this many equal comparisons in a row: confirmQuiet if nothing was booked between
+	// them, otherwise confirmBusy, since amounts that are on their way can happen to be equal twice.
 	confirmQuiet, confirmBusy = 2, 4
-	// compareApart is how long after the last one a comparison counts as another: two jobs may run at once.
+	// compareApart is the least time between two comparisons that count separately, because two jobs may run at once.
 	compareApart = time.Minute
 )
 
@@ -39,9 +39,8 @@ UPDATE webhooks.accounts AS a
 SET compare_next_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
-// compare looks whether the books have what Stripe says that its balance is, when it is time to. What Stripe does not
-// answer now is asked for later; the books do not wait for it. It is called after a sync: what a look back has still to
-// read is no difference.
+// compare compares the books with Stripe's balance when that is due. If Stripe does not answer, it is tried again
+// later. Call it after a sync. It waits for a look back, whose unread transactions would be a difference.
 func (s *Service) compare(ctx context.Context, account string) error {
 	var due bool
 	if err := s.cfg.Pool.QueryRow(ctx, compareDueSQL, pgx.NamedArgs{"account": account}).Scan(&due); err != nil || !due {
@@ -53,7 +52,7 @@ func (s *Service) compare(ctx context.Context, account string) error {
 	case err != nil && (ctx.Err() != nil || postgres.Away(err)):
 		return err
 	case err != nil:
-		s.cfg.Logger.WarnContext(ctx, "the balance cannot be compared with the books", "account", account, "error", err)
+		s.cfg.Logger.WarnContext(ctx, "Stripe's balance could not be compared with the books", "account", account, "error", err)
 	case !still:
 		pause = 0
 	default:
@@ -69,8 +68,8 @@ func (s *Service) compare(ctx context.Context, account string) error {
 	return postgres.Error(err)
 }
 
-// readBalances reads the balance, then what is new in it into the books, then both: when the balance is what it was, the
-// books have had the chance to have all of it. still is false when money moved each time.
+// readBalances reads the balance, books what is new, and reads books and balance again. If the balance has not changed
+// meanwhile, the books have seen all of it. still is false when money moved on each try.
 func (s *Service) readBalances(ctx context.Context, account string) (stripes, books map[money.Currency]int64, still bool, err error) {
 	for range compareTries {
 		before, err := s.cfg.Stripe.Balance(ctx, account)
@@ -111,7 +110,7 @@ WHERE p.account = @account
 	AND p.currency IS NOT NULL
 GROUP BY p.currency`
 
-// booksBalance is what the books have at Stripe, with what is parked, which is in sight by itself.
+// booksBalance is the balance at Stripe in the books, plus the parked transactions, which are reported by themselves.
 func (s *Service) booksBalance(ctx context.Context, account string) (map[money.Currency]int64, error) {
 	books, err := s.cfg.Ledger.RoleBalance(ctx, account, ledger.RoleStripeBalance)
 	if err != nil {
@@ -167,8 +166,8 @@ SET
 	told_minor = excluded.told_minor,
 	compared_at = clock_timestamp()`
 
-// noteBalances keeps what a comparison said, tells of differences that last, and ends those that are gone. again: one is
-// to be looked at soon.
+// noteBalances stores the result of a comparison and reports lasting differences. again is true when a difference has
+// to be confirmed soon.
 func (s *Service) noteBalances(ctx context.Context, account string, stripes, books map[money.Currency]int64) (again bool, err error) {
 	owner, err := s.cfg.Collectives.SoleOwner(ctx, account)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// reconnectEvery is how often a disconnected account is tried: the event that it is back may be lost.
+	// reconnectEvery is how often a disconnected account is tried. The event that it is connected again may be lost.
 	reconnectEvery = time.Hour
-	// reconnectCount bounds those that one tick tries.
+	// reconnectCount is how many accounts one run of the schedule tries.
 	reconnectCount = 5
 )
 
@@ -28,14 +28,14 @@ ORDER BY
 	a.account
 LIMIT @count`
 
-// reconnect asks for the accounts that are disconnected, now and then, and at the start. One that answers is
-// read again from where it was left.
+// reconnect asks Stripe for disconnected accounts, at the start and every hour. One that answers is read again from its
+// last position.
 func (s *Service) reconnect(ctx context.Context) error {
 	gone, err := s.cfg.Collectives.DisconnectedAccounts(ctx)
 	if err != nil || len(gone) == 0 {
 		return err
 	}
-	for _, account := range gone { // one may have been disconnected before it was ever read
+	for _, account := range gone { // an account may have been disconnected before its first pass
 		if err := s.ensureAccount(ctx, account); err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (s *Service) reconnect(ctx context.Context) error {
 			continue
 		}
 		pause := reconnectEvery
-		if !stripe.Disconnected(err) { // it may be back
+		if !stripe.Disconnected(err) { // it may be connected again
 			pause = backfillRetryPause
 		}
 		_, err = s.cfg.Pool.Exec(ctx, backfillLaterSQL, pgx.NamedArgs{"account": account, "pause": pause})
@@ -70,9 +70,9 @@ UPDATE webhooks.accounts AS a
 SET hear_next_at = '-infinity'
 WHERE a.account = @account`
 
-// storeConnection notes that an account was disconnected, or connected again, where it is received: it takes no
-// call to Stripe, and no job reads an account that is not connected. Of two within a second nobody can tell which was
-// the last, so Stripe is asked next; and what was missed in between is heard.
+// storeConnection stores an event about the account's connection and applies it in the same transaction. That needs no
+// call to Stripe, and no job reads a disconnected account. The order of two such events within a second is unknown, so
+// the backfill is due at once: it asks Stripe, and stores what was missed meanwhile.
 func (s *Service) storeConnection(ctx context.Context, row eventRow) (stored bool, err error) {
 	row.state = StateApplied
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -104,8 +104,8 @@ SET
 WHERE e.account = @account
 	AND e.next_attempt_at IS NOT NULL`
 
-// ignoreAccount is for a connected account that no collective has, such as one that another product of the
-// operator's connected, or that is disconnected.
+// ignoreAccount ignores the due events of a connected account that no collective has: it is disconnected, or another
+// product of the operator's connected it.
 func (s *Service) ignoreAccount(ctx context.Context, account string) error {
 	tag, err := s.cfg.Pool.Exec(ctx, ignoreAccountSQL, pgx.NamedArgs{"account": account, "reason": reasonUnknownAccount, "now": s.now()})
 	s.metrics.finished.WithLabelValues("ignored").Add(float64(tag.RowsAffected()))
@@ -124,9 +124,9 @@ SET
 WHERE e.account = @account
 	AND e.failure_reason = 'UNKNOWN_ACCOUNT'`
 
-// reviveEvents lets wait again what was ignored while no collective had the account: Stripe's list does not bring
-// what is here, and some of it moved no money. It is done whenever the account is read, and not when it is connected
-// again, which more than one place finds out, perhaps right before somebody else ignores the last of it.
+// reviveEvents makes events due again that were ignored while no collective had the account. The backfill does not
+// bring them, because they are stored already, and some moved no money. It runs on every pass rather than on
+// reconnection, which is noticed in several places, possibly just before another program ignores the last of them.
 func (s *Service) reviveEvents(ctx context.Context, account string) error {
 	_, err := s.cfg.Pool.Exec(ctx, reviveEventsSQL, pgx.NamedArgs{"account": account})
 	return postgres.Error(err)

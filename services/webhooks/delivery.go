@@ -12,8 +12,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// Receive stores one delivery, once by its account and id, and sees to it that a job will apply it. When it
-// returns nil the event is safe. A bad or stale signature is INVALID_ARGUMENT (BAD_SIGNATURE).
+// Receive stores one delivery, once by account and event id, and ensures that a job applies it. When it returns nil the
+// event is durable. An event at the wrong endpoint is acknowledged and not stored. A bad or old signature is
+// INVALID_ARGUMENT (BAD_SIGNATURE).
 func (s *Service) Receive(ctx context.Context, payload []byte, signature string, endpoint Endpoint) error {
 	secrets := s.cfg.Secrets
 	if endpoint == EndpointConnect {
@@ -24,8 +25,8 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 		s.metrics.received.WithLabelValues("refused").Inc()
 		return err
 	}
-	// The platform's own events never name an account. One that does was sent here by a wrong setting; it comes
-	// to the other endpoint too, where it must be no duplicate, or is found by the sync.
+	// Events of the platform's own account never name an account. One that does was sent to the wrong endpoint by a
+	// wrong setting. It is not stored here, so that its delivery to the right endpoint is no duplicate.
 	if (event.Account != "") != (endpoint == EndpointConnect) {
 		s.metrics.received.WithLabelValues("misdirected").Inc()
 		return nil
@@ -48,7 +49,7 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 	return nil
 }
 
-// store reports false for an event that was there. heard: no webhook brought it.
+// store stores an event, and returns false when it was stored before. backfilled says that no webhook brought it.
 func (s *Service) store(ctx context.Context, e stripe.Event, step step, object stripe.Resource, ignore string, heard bool) (stored bool, err error) {
 	row := eventRow{
 		eventKey: eventKey{e.Account, e.ID}, kind: e.Type, step: step, livemode: e.Livemode, resource: object,
@@ -66,30 +67,32 @@ func (s *Service) store(ctx context.Context, e stripe.Event, step step, object s
 }
 
 const (
-	// intakeBatch bounds what one statement stores; what comes beyond it is the next batch.
+	// intakeBatch is how many deliveries one statement stores at most.
 	intakeBatch = 200
-	// intakeTimeout bounds it in time. It is no caller's, since nobody who goes away may take the others with him.
+	// intakeTimeout is the time limit of a batch. It is independent of the callers' contexts, so that a caller who
+	// leaves does not cancel the deliveries of others.
 	intakeTimeout = 15 * time.Second
 )
 
-// delivery is an event on its way into the table.
+// delivery is an event that is to be stored.
 type delivery struct {
 	eventRow
-	// stored is false for an event that was there; err tells that it is not known to be safe. Both are told once
-	// put has returned.
+	// stored is false for a duplicate. err means that the event is not known to be stored. Both are set when put
+	// returns.
 	stored bool
 	err    error
-	// turn tells who waits: true, that it is his to write; false, that his is written.
+	// turn receives true when the waiting caller has to write the next batch, and false when its delivery was written.
 	turn chan bool
 }
 
+// errNotWritten is the result of deliveries whose batch was aborted, by a panic for example.
 var errNotWritten = errs.Internal(errors.New("webhooks: a batch of deliveries was left in the middle"))
 
-// intake gathers the deliveries that come at the same time, so that they are written together: what comes while
-// one batch is being written is the next one. There is no timer and no goroutine: who comes alone writes at once,
-// and of those who wait the first writes for all. Nobody is answered before his own is committed.
+// intake batches deliveries that arrive at the same time: those that arrive while one batch is written form the next.
+// It needs no timer and no goroutine. A single caller writes at once; of several that wait, the first writes for all.
+// Each caller returns after its own delivery is committed.
 type intake struct {
-	// write stores a batch, which is not empty, and tells each delivery what became of it.
+	// write stores a batch, which is not empty, and sets the result of each delivery.
 	write func(ctx context.Context, batch []*delivery)
 
 	mu      sync.Mutex
@@ -97,8 +100,8 @@ type intake struct {
 	waiting []*delivery
 }
 
-// put returns when d is written, or when ctx ends before its batch has begun: then it is not. Once it has begun
-// put waits for its end, whatever ctx says, so that nobody tells what is not known.
+// put returns when d is written, or when ctx ends before its batch has begun; then d is not written. Once its batch has
+// begun, put waits for it regardless of ctx, so that its result is known.
 func (in *intake) put(ctx context.Context, d *delivery) {
 	d.err, d.turn = errNotWritten, make(chan bool, 1)
 	mine := in.enter(d)
@@ -118,7 +121,7 @@ func (in *intake) put(ctx context.Context, d *delivery) {
 	}
 }
 
-// enter reports whether nobody is writing, so that it is the caller's turn; else d waits.
+// enter returns true when nobody is writing, so that the caller writes. Otherwise d waits.
 func (in *intake) enter(d *delivery) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -130,7 +133,7 @@ func (in *intake) enter(d *delivery) bool {
 	return false
 }
 
-// leave reports whether d still waited, and takes it out.
+// leave takes d out of the queue, and returns whether it was still there.
 func (in *intake) leave(d *delivery) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -142,7 +145,7 @@ func (in *intake) leave(d *delivery) bool {
 	return true
 }
 
-// lead writes first and what waits with it. Whatever happens, the turn is handed on.
+// lead writes first together with the waiting deliveries. The turn is passed on in any case, also after a panic.
 func (in *intake) lead(ctx context.Context, first *delivery) {
 	in.mu.Lock()
 	n := min(len(in.waiting), intakeBatch-1)
@@ -155,7 +158,7 @@ func (in *intake) lead(ctx context.Context, first *delivery) {
 	in.write(ctx, batch)
 }
 
-// pass gives the turn to who has waited longest, and tells the others of the batch that it is over.
+// pass gives the turn to the delivery that has waited longest, and releases the other callers of the batch.
 func (in *intake) pass(batch []*delivery) {
 	in.mu.Lock()
 	if in.writing = len(in.waiting) > 0; in.writing {

@@ -6,22 +6,22 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// State is what became of an event.
+// State is the state of an event; see the package comment for the transitions.
 type State string
 
 // The states of an event.
 const (
-	// StateReceived is stored, to be applied.
+	// StateReceived: stored, to be applied.
 	StateReceived State = "received"
-	// StateApplied is done.
+	// StateApplied: done.
 	StateApplied State = "applied"
-	// StateIgnored has nothing for us.
+	// StateIgnored: nothing to do.
 	StateIgnored State = "ignored"
-	// StateFailed was tried in vain, and is tried again until it is given up.
+	// StateFailed: applying it failed. It is retried until it is given up.
 	StateFailed State = "failed"
 )
 
-// Reasons why an event is ignored.
+// Reasons for ignoring an event.
 const (
 	reasonUnknownType    = "UNKNOWN_TYPE"
 	reasonOtherLivemode  = "OTHER_LIVEMODE"
@@ -29,43 +29,44 @@ const (
 	reasonNotOurs        = "NOT_OURS"
 )
 
-// Event is a stored event. What it said stays inside.
+// Event is a stored event, without its content.
 type Event struct {
-	ID         string
-	Account    string
-	Type       string
-	State      State
-	Attempts   int
-	Reason     string
-	Created    time.Time
-	Received   time.Time
+	ID       string
+	Account  string
+	Type     string
+	State    State
+	Attempts int
+	Reason   string
+	Created  time.Time
+	Received time.Time
+	// FinishTime is when it was applied or ignored; zero until then.
 	FinishTime time.Time // zero until it is applied or ignored
 
 	resource stripe.Resource
-	// apart: it names a donation whose own page is not known yet, which is asked for before.
+	// interrupted: the donation's own payment page is not known yet, and is asked for before the event is applied.
 	interrupted bool
 }
 
-// Endpoint is where an event came in. Each has secrets of its own.
+// Endpoint is a webhook endpoint. Each has its own signing secrets.
 type Endpoint int
 
 // The two endpoints.
 const (
-	// EndpointPlatform gets the events of the platform's own account.
+	// EndpointPlatform receives events of the platform's own account.
 	EndpointPlatform Endpoint = iota + 1
-	// EndpointConnect gets those of connected accounts, which name their account.
+	// EndpointConnect receives events of connected accounts, which name their account.
 	EndpointConnect
 )
 
 const (
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Hour
-	// giveUpAfter tries are about twelve hours. Money does not depend on it: the sync books what an event
-	// could not say.
+	// giveUpAfter attempts take about twelve hours. Money does not depend on them: the sync books what an event failed
+	// to say.
 	giveUpAfter = 20
 )
 
-// retryPause is how long an event that failed that often waits; nil when it is given up.
+// retryPause is the pause after so many failed attempts; nil when the event is given up.
 func retryPause(attempts int) *time.Duration {
 	if attempts >= giveUpAfter {
 		return nil

@@ -9,16 +9,16 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Position is an event's place in a list.
+// Position is the place of an event in a list.
 type Position struct {
 	Received    time.Time
 	Account, ID string
 }
 
-// newest is before every event.
+// newest is the position before all events.
 var newest = Position{Received: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
-// eventColumns is what scanEvent reads.
+// eventColumns are the columns that scanEvent reads.
 const eventColumns = `
 	e.id,
 	e.account,
@@ -45,13 +45,12 @@ LIMIT @count`
 const listEventsSQL = selectEventsSQL + `
 	AND (@state = '' OR e.state = @state)` + newestEvents
 
-// listFailedSQL is what an operator looks for first. The state is in its text, and not an argument, so that
-// every plan of it can use the index of failed events.
+// listFailedSQL has the state in its text rather than as an argument, so that every plan can use the index of failed
+// events.
 const listFailedSQL = selectEventsSQL + `
 	AND e.state = 'failed'` + newestEvents
 
-// List returns up to count events, newest first, those before the given one; of one state when it is not
-// empty.
+// List returns up to count events before a position, newest first; all states when state is empty.
 func (s *Service) List(ctx context.Context, state State, before Position, count int) ([]Event, error) {
 	sql := listEventsSQL
 	if state == StateFailed {

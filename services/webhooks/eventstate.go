@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// In the order of ids, so that two who apply the same never wait for one another in a circle.
+// Ordered by id, so that two jobs that apply the same events do not deadlock.
 const lockEventsSQL = `
 SELECT e.id
 FROM webhooks.events AS e
@@ -23,7 +23,7 @@ WHERE e.account = @account
 ORDER BY e.id
 FOR NO KEY UPDATE`
 
-// lockEventsTx locks the events that nobody has finished, and returns them in their order.
+// lockEventsTx locks the events that are not finished, and returns them in the given order.
 func lockEventsTx(ctx context.Context, tx pgx.Tx, account string, events []Event) ([]Event, error) {
 	ids := make([]string, len(events))
 	for i, e := range events {
@@ -40,8 +40,8 @@ func lockEventsTx(ctx context.Context, tx pgx.Tx, account string, events []Event
 	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(locked, e.ID) }), nil
 }
 
-// applyOnce applies events and notes the end of them in one transaction, so that each counts once; those that
-// somebody else finished are left out. do tells of each whether it is for us.
+// applyOnce applies events and stores their result in one transaction, so that each counts once. Events that are
+// already finished are left out. do reports for each event whether it is ours.
 func (s *Service) applyOnce(ctx context.Context, account string, events []Event,
 	do func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error),
 ) error {
@@ -96,7 +96,7 @@ type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// finishEventsOn notes the end of events, but of those that somebody else finished, and returns of how many.
+// finishEventsOn stores the result of events, except of those already finished, and returns how many it stored.
 func (s *Service) finishEventsOn(ctx context.Context, in execer, account string, ids []string, state State, reason string) (int64, error) {
 	if len(ids) == 0 {
 		return 0, nil
@@ -147,7 +147,7 @@ func (s *Service) noteFailure(ctx context.Context, account, id, reason string) e
 		attempts++
 		pause := retryPause(attempts)
 		if pause == nil {
-			s.cfg.Logger.ErrorContext(ctx, "an event is given up", "event", id, "account", account, "reason", reason)
+			s.cfg.Logger.ErrorContext(ctx, "an event is given up after its last attempt", "event", id, "account", account, "reason", reason)
 		}
 		_, err = tx.Exec(ctx, noteFailureSQL, pgx.NamedArgs{
 			"account": account, "id": id, "attempts": attempts, "pause": pause, "reason": reason,
@@ -156,10 +156,10 @@ func (s *Service) noteFailure(ctx context.Context, account, id, reason string) e
 	})
 }
 
-// eventRetention is how long finished events are kept: three times as long as Stripe can send them again.
+// eventRetention is how long finished events are stored: three times as long as Stripe can send them again.
 const eventRetention = 90 * 24 * time.Hour
 
-// deleteCount bounds how many old events one tick deletes.
+// deleteCount is how many old events one run of the schedule deletes.
 const deleteCount = 1000
 
 const deleteOldEventsSQL = `

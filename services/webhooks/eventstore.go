@@ -13,10 +13,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// eventKey is what an event is stored once by.
+// eventKey identifies an event.
 type eventKey struct{ account, id string }
 
-// eventRow is an event as it is stored. It is to be applied if it is received, and needs no job otherwise.
+// eventRow is an event as it is stored. A received event is to be applied; others need no job.
 type eventRow struct {
 	eventKey
 	kind       string
@@ -30,18 +30,18 @@ type eventRow struct {
 	backfilled bool
 }
 
-// due is when the row is to be applied: by every clock, since two programs may disagree on what now is.
+// due is when the row is to be applied. It is -infinity, so that the clocks of two programs do not matter.
 func (r eventRow) due() pgtype.Timestamptz {
 	return pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: r.state == StateReceived}
 }
 
-// finished is when nothing was left to do.
+// finished is when the event was finished on receipt; NULL otherwise.
 func (r eventRow) finished() pgtype.Timestamptz {
 	return pgtype.Timestamptz{Time: r.received, Valid: r.state != StateReceived}
 }
 
-// rowsArgs is rows as arrays, each event once, in the order of their keys: so two who store the same never wait
-// for one another in a circle.
+// rowsArgs returns rows as arrays, each event once, ordered by key, so that two writers of the same events do not
+// deadlock.
 func rowsArgs(rows []eventRow) pgx.NamedArgs {
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b eventRow) int {
@@ -73,7 +73,7 @@ func column[T any](rows []eventRow, of func(eventRow) T) []T {
 	return values
 }
 
-// storedColumns are what an event is stored with.
+// storedColumns are the columns of a stored event.
 const storedColumns = `
 	account,
 	id,
@@ -125,18 +125,19 @@ SELECT
 	g.finished_at,
 	g.heard` + givenEvents
 
-// What is there is not locked: a duplicate waits for nobody who applies it.
+// onceClause skips stored events without locking them, so that a duplicate does not wait for the job that applies its
+// event.
 const onceClause = `
 ON CONFLICT (account, id) DO NOTHING
 RETURNING
 	e.account,
 	e.id`
 
-// storeEventsSQL stores events unless they are there already.
+// storeEventsSQL stores events that are not stored yet.
 const storeEventsSQL = insertEvents + onceClause
 
-// storeBesideJobSQL stores them only where a live job will find them, or where they need none. In a burst that is
-// all that happens: one statement and one commit for all that came at once, and no row that two events share.
+// storeBesideJobSQL stores events of accounts that have a live job, and events that need none. In a burst it is the
+// only statement: one commit for all deliveries of a batch, and no row that two events share.
 const storeBesideJobSQL = insertEvents + `
 WHERE g.next_attempt_at IS NULL
 	OR g.account IN (
@@ -144,7 +145,7 @@ WHERE g.next_attempt_at IS NULL
 			AND a.account = ANY(@accounts::text[])
 	)` + onceClause
 
-// A failed event that is sent again begins anew: somebody has put right what was wrong, and pressed a button.
+// A failed event that Stripe sends again is restarted: somebody fixed the cause and asked for it.
 const restartFailedSQL = `
 UPDATE webhooks.events AS e
 SET
@@ -162,8 +163,8 @@ RETURNING
 	e.account,
 	e.id`
 
-// storeBatch stores deliveries. Those that a live job will find are stored at once; the others together with a job.
-// Where one of them cannot be stored, each is tried by itself, so that it fails alone.
+// storeBatch stores deliveries: those whose account has a live job at once, the others together with a job. If the
+// batch fails, each is tried by itself, so that one bad event does not fail the others.
 func (s *Service) storeBatch(ctx context.Context, batch []*delivery) {
 	rest, err := s.storeBesideJob(ctx, batch)
 	if err == nil && len(rest) > 0 {
@@ -180,11 +181,11 @@ func (s *Service) storeBatch(ctx context.Context, batch []*delivery) {
 	}
 }
 
-// storeBesideJob returns those that are there, or that need a job first. After an error that is all of them.
+// storeBesideJob returns the deliveries that are stored already or need a job first. After an error it returns all.
 func (s *Service) storeBesideJob(ctx context.Context, batch []*delivery) (rest []*delivery, err error) {
 	rows := rowsOf(batch)
-	// Without BEGIN the two are one transaction and one round trip. The locks are a statement of their own, since
-	// the next one must see what was committed while they were waited for.
+	// A batch without BEGIN is one transaction and one round trip. Locking is a statement of its own, because the next
+	// one must see what was committed while it waited.
 	var both pgx.Batch
 	both.Queue(lockSharedSQL, lockArgs(accountsOf(rows)...))
 	both.Queue(storeBesideJobSQL, rowsArgs(rows))
@@ -203,7 +204,8 @@ func (s *Service) storeBesideJob(ctx context.Context, batch []*delivery) (rest [
 	return reportStored(batch, stored, false), nil
 }
 
-// storeWithJob is for the first events after a silence, and for those that came before.
+// storeWithJob stores deliveries together with a job for their accounts. It is for accounts without a live job, and for
+// events that were stored before.
 func (s *Service) storeWithJob(ctx context.Context, batch []*delivery) error {
 	rows := rowsOf(batch)
 	var stored map[eventKey]bool
@@ -230,7 +232,7 @@ func (s *Service) storeWithJob(ctx context.Context, batch []*delivery) error {
 	return nil
 }
 
-// storeTx stores events, those that have failed anew, and tells which; the others were there.
+// storeTx stores events and restarts those that had failed. It returns both; the others were stored before.
 func storeTx(ctx context.Context, tx pgx.Tx, rows []eventRow) (stored map[eventKey]bool, err error) {
 	stored = map[eventKey]bool{}
 	if err := collectKeys(stored)(tx.Query(ctx, storeEventsSQL, rowsArgs(rows))); err != nil {
@@ -244,8 +246,8 @@ func storeTx(ctx context.Context, tx pgx.Tx, rows []eventRow) (stored map[eventK
 	return stored, postgres.Error(err)
 }
 
-// reportStored tells the deliveries that were stored, or all when all are settled, and returns the others. Of the same
-// event twice the first was stored, and the second is a duplicate.
+// reportStored sets the result of the deliveries that were stored, or of all when all is true, and returns the others.
+// If a batch has an event twice, the second is a duplicate.
 func reportStored(batch []*delivery, stored map[eventKey]bool, all bool) (rest []*delivery) {
 	for _, d := range batch {
 		if d.stored = stored[d.eventKey]; d.stored || all {
@@ -266,7 +268,7 @@ func rowsOf(batch []*delivery) []eventRow {
 	return rows
 }
 
-// accountsOf returns the accounts that have something to be applied, sorted.
+// accountsOf returns the accounts that have events to apply, sorted.
 func accountsOf(rows []eventRow) []string {
 	accounts := []string{}
 	for _, r := range rows {

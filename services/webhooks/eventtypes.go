@@ -6,36 +6,19 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// unsubscribed are event types that are understood, and that an endpoint of the API version we speak cannot ask
-// for: charge.refund.updated says the same there.
-var unsubscribed = []string{"refund.failed"}
-
-// EventTypes returns the types that Stripe must send to an endpoint, sorted.
-func EventTypes(endpoint Endpoint) []string {
-	var types []string
-	for kind, step := range steps {
-		// Only a connected account can be disconnected.
-		if step == stepNone && endpoint != EndpointConnect || slices.Contains(unsubscribed, kind) {
-			continue
-		}
-		types = append(types, kind)
-	}
-	slices.Sort(types)
-	return types
-}
-
-// step is what it takes to apply an event.
+// step is what it takes to apply an event. It is stored.
 type step string
 
 const (
-	// stepSession moves a donation, by what the event says of its Checkout Session.
+	// stepSession changes a donation by what the event says of its Checkout Session.
 	stepSession step = "session"
-	// stepDecline counts a payment that was refused on its donation.
+	// stepDecline counts a declined payment on its donation.
 	stepDecline step = "decline"
-	// stepResource names an object that is to be read again, by the reader of its kind.
+	// stepResource names a resource that is read again at Stripe, by the reader of its kind.
 	stepResource step = "object"
-	// stepHint says that money moved: the next sync sees it.
+	// stepHint says that money moved. The next sync sees it.
 	stepHint step = "hint"
+	// stepNone needs no work, or is done when the event is received.
 	stepNone step = "none"
 )
 
@@ -51,14 +34,14 @@ const (
 )
 
 // steps are the event types that matter. All others are stored and ignored: payment_intent.succeeded, for instance,
-// says nothing that a session or a charge does not say as well. stripe-go v76 has no constant for some.
+// adds nothing to what its session or charge says. stripe-go v76 has no constant for some of them.
 var steps = map[string]step{
 	typeCompleted:      stepSession,
 	typeAsyncSucceeded: stepSession,
 	typeAsyncFailed:    stepSession,
 	typeExpired:        stepSession,
 	typeDeclined:       stepDecline,
-	// A debit is at the bank. Of a single donation its session says so.
+	// A debit is at the bank. For a single donation its session says so.
 	typeProcessing: stepResource,
 
 	typeAuthorized:   stepNone,
@@ -97,8 +80,8 @@ var steps = map[string]step{
 	"topup.reversed":                stepHint,
 }
 
-// classify says what is to be done with an event, and what its object says if that is needed; a reason that is not empty
-// means: ignore it.
+// classify returns what to do with an event, and what the event says of its resource when that is needed. ignore is the
+// reason for ignoring it, or empty.
 func classify(e stripe.Event, livemode bool) (s step, o stripe.Resource, ignore string) {
 	s, known := steps[e.Type]
 	switch {
@@ -114,4 +97,22 @@ func classify(e stripe.Event, livemode bool) (s step, o stripe.Resource, ignore 
 		return stepNone, stripe.Resource{}, reasonUnknownType
 	}
 	return s, o, ""
+}
+
+// unsubscribed are event types that are handled, but that a webhook endpoint of our API version cannot subscribe to.
+// There charge.refund.updated says the same.
+var unsubscribed = []string{"refund.failed"}
+
+// EventTypes returns the event types that an endpoint must subscribe to, sorted.
+func EventTypes(endpoint Endpoint) []string {
+	var types []string
+	for kind, step := range steps {
+		// Only a connected account can be disconnected.
+		if step == stepNone && endpoint != EndpointConnect || slices.Contains(unsubscribed, kind) {
+			continue
+		}
+		types = append(types, kind)
+	}
+	slices.Sort(types)
+	return types
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// measureTimeout keeps a slow database from keeping all other figures.
+// measureTimeout keeps a slow database from delaying all other metrics.
 const measureTimeout = 2 * time.Second
 
-// gauges look when they are scraped at what waits for a better time, or for somebody: so every copy of the program
-// tells the same, also while no job runs.
+// gauges measures, on each scrape, what waits or needs attention. Every copy of the program reports the same, also
+// while no job runs.
 type gauges struct {
 	service                      *Service
 	oldest, failed, dead, parked *prometheus.Desc
@@ -29,19 +29,19 @@ func newGauges(s *Service) *gauges {
 	}
 	return &gauges{
 		service: s,
-		oldest:  desc("oldest_unapplied_event_seconds", "Age of the oldest event that is still to be applied; 0 when there is none."),
-		failed:  desc("failed_events", "Events that could not be applied so far, those that were given up among them. Somebody must look."),
+		oldest:  desc("oldest_unapplied_event_seconds", "Age of the oldest event that is not applied yet; 0 when there is none."),
+		failed:  desc("failed_events", "Events whose last attempt failed, including those that were given up. Somebody must look."),
 		dead:    desc("dead_events", "Events that were given up. Somebody must look, and replay them."),
-		parked:  desc("parked_transactions", "Balance transactions that cannot be booked so far. Somebody must look when it stays above 0."),
+		parked:  desc("parked_transactions", "Balance transactions that cannot be booked yet. Somebody must look when it stays above 0."),
 		lastSync: desc("last_sync_timestamp_seconds",
-			"When the timer, or a start, last had an account's balance read to its end; when it was first seen, before the first time. Of connected accounts.", "account"),
-		syncFailures: desc("sync_failures", "Readings of an account's balance that failed in a row. Of connected accounts.", "account"),
+			"Time of the account's last complete sync on the timer or at a start; of the account's creation before the first one. Connected accounts only.", "account"),
+		syncFailures: desc("sync_failures", "Syncs of the account that failed in a row. Connected accounts only.", "account"),
 		balanceDifferences: desc("balance_differences",
-			"Currencies in which the books differ from Stripe's balance, as comparisons in a row said. Of connected accounts. Somebody must look.", "account"),
+			"Currencies in which the books differ from Stripe's balance, confirmed by several comparisons. Connected accounts only. Somebody must look.", "account"),
 		lastEvent: desc("last_event_timestamp_seconds",
-			"When Stripe made the newest event of an account that is known, however it came; 0 when none came within a day.", "account"),
+			"Stripe's time of the account's newest stored event, by webhook or backfill; 0 when none came within a day.", "account"),
 		lastDelivery: desc("last_delivery_timestamp_seconds",
-			"When this copy last took an event of an account from a webhook, a repeated one included; its start before the first.", "account"),
+			"Time of the account's last delivery to this copy, repeated ones included; of the copy's start before the first one.", "account"),
 	}
 }
 
@@ -54,14 +54,14 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. When the database does not answer it says nothing.
+// Collect implements prometheus.Collector. It reports nothing when the database does not answer.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
 	defer cancel()
 	if err := g.collect(ctx, func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}); err != nil {
-		g.service.cfg.Logger.WarnContext(ctx, "what waits cannot be measured", "error", err)
+		g.service.cfg.Logger.WarnContext(ctx, "the gauges of webhooks could not be measured", "error", err)
 	}
 }
 
@@ -88,8 +88,8 @@ SELECT
 		FROM webhooks.parked
 	)`
 
-// Nothing is read of an account that is disconnected, and nobody can do anything about it. One that was never read was
-// first seen when its row was made, which is when its first look back counts from.
+// Disconnected accounts are left out, since nothing of them can be read. An account whose balance was never read counts
+// from the creation of its row.
 const measureAccountsSQL = `
 SELECT
 	a.account,
@@ -105,8 +105,8 @@ FROM webhooks.accounts AS a
 WHERE a.account = ANY(@accounts::text[])
 ORDER BY a.account`
 
-// One reading of a day's end of an index: the newest event of each account, one by one, would read the whole of it for
-// an account that is quiet. Stripe's list is read back further than that after a downtime, and its events come now.
+// One scan of the last day's part of an index. The newest event of each account by itself would scan the whole index
+// for a quiet account.
 const measureEventsSQL = `
 SELECT
 	u.account,
@@ -122,7 +122,8 @@ LEFT JOIN (
 ) AS last ON last.account = u.account
 ORDER BY u.account`
 
-// collect tells of accounts that a collective has, of which there are hundreds at most: nobody else can make series.
+// collect reports only accounts that a collective has, of which there are hundreds at most, so that nobody else can
+// create series.
 func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, value float64, labels ...string)) error {
 	s := g.service
 	var oldest, failed, dead, parked float64

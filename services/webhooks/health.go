@@ -12,31 +12,32 @@ import (
 )
 
 const (
-	// healthWindow is how far back deliveries are counted.
+	// healthWindow is the period over which deliveries are counted.
 	healthWindow = 24 * time.Hour
-	// shownFailures bounds the failed events that a health shows.
+	// shownFailures is how many failed events a health has at most.
 	shownFailures = 20
 )
 
-// Health is how well one Stripe account is in step.
+// Health is the state of one Stripe account's events and sync.
 type Health struct {
 	Account string
-	// LastEvent and LastReceived are of the newest event; zero when there is none.
+	// LastEvent and LastReceived are the times of the newest event, at Stripe and here; zero when there is none.
 	LastEvent, LastReceived time.Time
-	// Received came by webhook within 24 hours, Missed was found in Stripe's list.
+	// Received events came by webhook within 24 hours. Missed ones were found in Stripe's list.
 	Received, Missed int64
-	// DelayP50 and DelayP99 are how long webhooks took; zero when none came.
+	// DelayP50 and DelayP99 are percentiles of how long webhooks took; zero when none came.
 	DelayP50, DelayP99 time.Duration
-	// Waiting are to be applied, the first of them since WaitingSince; Failed are tried again, and Dead given up.
+	// Waiting events are to be applied, the oldest since WaitingSince. Failed ones are retried. Dead ones were given
+	// up.
 	Waiting, Failed, Dead int64
 	WaitingSince          time.Time
-	// Parked are balance transactions that cannot be booked.
+	// Parked is the number of balance transactions that cannot be booked yet.
 	Parked int64
-	// LastSync is the last reading on the timer; zero before the first.
+	// LastSync is the last sync on the timer; zero before the first.
 	LastSync          time.Time
 	SyncFailures      int
 	SyncFailureReason string
-	// BackfilledUntil is up to when Stripe's list of events was read.
+	// BackfilledUntil is the time up to which Stripe's list of events was read; zero before the first backfill.
 	BackfilledUntil time.Time
 	// Failures are the newest failed events.
 	Failures []Event
@@ -115,7 +116,7 @@ LEFT JOIN LATERAL (
 ) AS last ON true
 ORDER BY u.account`
 
-// Healths returns the health of each of the accounts, by their ids, without their failures.
+// Healths returns the health of each of the accounts, ordered by id, without their failures.
 func (s *Service) Healths(ctx context.Context, accounts []string) ([]Health, error) {
 	rows, err := s.cfg.Pool.Query(ctx, healthSQL, pgx.NamedArgs{"accounts": accounts, "since": s.now().Add(-healthWindow)})
 	if err != nil {
@@ -143,7 +144,7 @@ func orZero(t *time.Time) time.Time {
 	return *t
 }
 
-// delayOf is never negative: Stripe's seconds are whole, and its clock is not ours.
+// delayOf is never negative. Stripe's times are whole seconds, and the clocks differ.
 func delayOf(seconds float64) time.Duration {
 	return max(time.Duration(seconds*float64(time.Second)), 0)
 }
@@ -173,8 +174,8 @@ func (s *Service) Health(ctx context.Context, collective string) (Health, error)
 	return h, postgres.Error(err)
 }
 
-// soleAccount returns the account of a collective that shares it with no other, so that who acts on it
-// acts on nobody else's money; FAILED_PRECONDITION (ACCOUNT_SHARED) otherwise.
+// soleAccount returns the account of a collective that shares it with no other, so that its members act on nobody
+// else's money. Otherwise it is FAILED_PRECONDITION (ACCOUNT_SHARED).
 func (s *Service) soleAccount(ctx context.Context, collective string) (account string, err error) {
 	c, err := s.cfg.Collectives.Get(ctx, collective)
 	if err != nil {
@@ -185,7 +186,7 @@ func (s *Service) soleAccount(ctx context.Context, collective string) (account s
 		return "", err
 	}
 	if owner != collective {
-		return "", errs.New(errorsv1.ErrorReason_ACCOUNT_SHARED, "Other collectives use the same Stripe account: ask the operator.")
+		return "", errs.New(errorsv1.ErrorReason_ACCOUNT_SHARED, "Other collectives use the same Stripe account. Only the operator can do this.")
 	}
 	return c.StripeAccount, nil
 }

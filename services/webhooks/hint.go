@@ -8,12 +8,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// maxHints is how many hints one sync answers at most; the rest is for the next.
+// maxHints is how many hints one sync finishes. The rest waits for the next sync.
 const maxHints = 5000
 
+// hints are the due events that say that money moved.
 type hints struct {
 	ids []string
-	// intents are the payments whose fee has become known: all others are to be seen in the balance, or not yet.
+	// intents are the payments whose fee has become known. All others are visible in the balance, or not yet.
 	intents []string
 }
 
@@ -30,7 +31,7 @@ ORDER BY
 	e.id
 LIMIT @count`
 
-// dueHints returns what a sync that begins now answers.
+// dueHints returns the hints that a sync finishes that begins now.
 func (s *Service) dueHints(ctx context.Context, account string) (hints, error) {
 	rows, err := s.cfg.Pool.Query(ctx, dueHintsSQL, pgx.NamedArgs{"account": account, "count": maxHints})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// lockHoldsSQL lets one at a time take from the pots of an account.
+// lockHoldsSQL serialises the use of an account's holds.
 const lockHoldsSQL = `
 SELECT pg_advisory_xact_lock(@class::integer, hashtext(@account))`
 
@@ -72,9 +72,9 @@ VALUES (
 	@created_at
 )`
 
-// holdTx says whose a balance transaction is that holds money back or releases it: those from whom, or for whom, the same
-// pot was filled before; the rest is owner's. known: it was booked before. In whatever order they are seen, the pot of
-// each comes to nothing when all is released.
+// holdTx decides whose a balance transaction is that holds money back or releases it, and how much of it. A release is
+// shared among the collectives whose holds filled the same pot; the rest belongs to owner. known means that it was
+// booked before. The result does not depend on the order: when all is released, each collective's pot is zero.
 func holdTx(ctx context.Context, tx pgx.Tx, account, family, owner string, t stripe.BalanceTransaction) (parts []part, known bool, err error) {
 	args := pgx.NamedArgs{
 		"class": holdsClass, "account": account, "transaction": t.ID, "family": family, "currency": t.Currency,

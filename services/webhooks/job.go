@@ -16,19 +16,20 @@ import (
 )
 
 const (
-	// jobBudget is how long a job goes on before it lets others have its place; jobTimeout is when it is cut
-	// off: ten pages from a Stripe that is slow fit in between.
+	// jobBudget is how long a job runs before it makes room for others. jobTimeout is when it is cancelled; ten pages
+	// from a slow Stripe fit in between.
 	jobBudget  = 30 * time.Second
 	jobTimeout = 3 * time.Minute
-	// passPause is between two passes of one job: in a burst it decides how many donations a call to Stripe
-	// brings, against its limit of 25 calls a second.
+	// passPause is the pause between two passes of a job. In a burst it determines how many donations one call to
+	// Stripe brings, within the limit of 25 calls a second.
 	passPause = time.Second
-	// A running job says every beat that it is alive; the ten seconds of liveJobs are five of them.
+	// heartbeatEvery is how often a running job reports that it is alive. The ten seconds of liveJobs are five
+	// heartbeats.
 	heartbeatEvery = 2 * time.Second
-	// maxJobRetry bounds the pause after an error that nobody expected, such as a database that is away.
+	// maxJobRetry is the longest pause after an unexpected error, such as an unreachable database.
 	maxJobRetry = 15 * time.Second
-	// lockClass tells our advisory locks from others'; the account's hash is the other half. Two accounts with
-	// one hash wait for one another for a moment, which does no harm.
+	// lockClass is the first key of our advisory locks; the account's hash is the second. Accounts with the same hash
+	// only wait for each other.
 	lockClass = 7_236_482
 )
 
@@ -40,13 +41,13 @@ const lockExclusiveSQL = `
 SELECT pg_advisory_xact_lock(@class::integer, hashtext(u.account))
 FROM unnest(@accounts::text[]) AS u (account)`
 
-// lockArgs are for several accounts in one order, which is that of the array.
+// lockArgs are the arguments for locking several accounts, in the order of the slice.
 func lockArgs(accounts ...string) pgx.NamedArgs {
 	return pgx.NamedArgs{"class": lockClass, "accounts": accounts}
 }
 
-// liveJobs are the jobs that will still look for events. One that runs and has not said so for ten seconds was
-// killed with its program; River would take it up again, but much later.
+// liveJobs are jobs that will still look for events. A running job without a heartbeat for ten seconds was killed with
+// its program. River would rescue it too, but much later.
 const liveJobs = `
 FROM webhooks.accounts AS a
 JOIN river.river_job AS j ON j.id = a.job_id
@@ -59,21 +60,21 @@ const liveJobSQL = `
 SELECT a.job_id` + liveJobs + `
 	AND a.account = @account`
 
-// accountArgs asks to bring one account in step.
+// accountArgs is the job that brings one account up to date.
 type accountArgs struct {
 	Account string `json:"account"`
 }
 
-// Kind names the job in River.
+// Kind is the job's name in River.
 func (accountArgs) Kind() string { return "stripe_account" }
 
-// scheduleArgs asks to look which accounts need a job.
+// scheduleArgs is the job that gives a job to each account that needs one.
 type scheduleArgs struct{}
 
-// Kind names the job in River.
+// Kind is the job's name in River.
 func (scheduleArgs) Kind() string { return "stripe_tick" }
 
-// InsertOpts: the next one comes soon enough.
+// InsertOpts allows no retry, since the next one comes soon.
 func (scheduleArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
 
 // Workers adds the workers of this service's jobs.
@@ -84,7 +85,7 @@ func (s *Service) Workers(w *river.Workers) {
 	}))
 }
 
-// PeriodicJobs returns what must be inserted on a timer.
+// PeriodicJobs returns the jobs that are inserted on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(
 		river.PeriodicInterval(min(max(s.cfg.SyncEvery, time.Second), 15*time.Second)),
@@ -104,14 +105,14 @@ UPDATE webhooks.accounts AS a
 SET job_id = @job_id
 WHERE a.account = @account`
 
-// ensureJobTx inserts a job for the account unless one is live, or, with force, in any case. The caller
-// holds the account's shared advisory lock.
+// ensureJobTx inserts a job for the account unless one is live; with force in any case. The caller holds the account's
+// shared advisory lock.
 func (s *Service) ensureJobTx(ctx context.Context, tx pgx.Tx, account string, force bool) error {
 	named := pgx.NamedArgs{"account": account}
 	if _, err := tx.Exec(ctx, addAccountSQL, named); err != nil {
 		return postgres.Error(err)
 	}
-	// Two that find no job come here one after the other.
+	// The row lock serialises programs that both find no job.
 	if _, err := tx.Exec(ctx, lockAccountSQL, named); err != nil {
 		return postgres.Error(err)
 	}
@@ -130,7 +131,7 @@ func (s *Service) ensureJobTx(ctx context.Context, tx pgx.Tx, account string, fo
 	return postgres.Error(err)
 }
 
-// ensureJob is ensureJobTx in a transaction of its own.
+// ensureJob calls ensureJobTx in its own transaction.
 func (s *Service) ensureJob(ctx context.Context, account string, force bool) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockSharedSQL, lockArgs(account)); err != nil {
@@ -140,7 +141,7 @@ func (s *Service) ensureJob(ctx context.Context, account string, force bool) err
 	})
 }
 
-// accountWorker brings one account in step until nothing is left.
+// accountWorker brings one account up to date until nothing is left.
 type accountWorker struct {
 	river.WorkerDefaults[accountArgs]
 	service *Service
@@ -149,7 +150,7 @@ type accountWorker struct {
 // Timeout implements river.Worker.
 func (w *accountWorker) Timeout(*river.Job[accountArgs]) time.Duration { return jobTimeout }
 
-// NextRetry implements river.Worker: soon, because new events wait for this job.
+// NextRetry implements river.Worker. It is soon, because new events wait for this job.
 func (w *accountWorker) NextRetry(job *river.Job[accountArgs]) time.Time {
 	return time.Now().Add(min(time.Second<<min(job.Attempt-1, 10), maxJobRetry))
 }
@@ -160,7 +161,7 @@ func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) e
 	if err := s.noteAlive(ctx, account); err != nil {
 		return err
 	}
-	// No donor waits for this.
+	// Background calls leave Stripe's limit to donors.
 	ctx, stop := context.WithCancel(stripe.Background(ctx))
 	beating := make(chan struct{})
 	go func() {
@@ -173,7 +174,7 @@ func (w *accountWorker) Work(ctx context.Context, job *river.Job[accountArgs]) e
 	for {
 		ours, err := s.pass(ctx, account, until, false)
 		if err != nil {
-			return fmt.Errorf("bring account %q in step: %w", account, err)
+			return fmt.Errorf("bring account %q up to date: %w", account, err)
 		}
 		ended, err := s.finish(ctx, job, ours)
 		if err != nil || ended {
@@ -202,7 +203,7 @@ func (s *Service) noteAlive(ctx context.Context, account string) error {
 	return postgres.Error(err)
 }
 
-// heartbeat says that the job is alive until ctx ends.
+// heartbeat reports that the job is alive until ctx ends.
 func (s *Service) heartbeat(ctx context.Context, account string) {
 	ticker := time.NewTicker(heartbeatEvery)
 	defer ticker.Stop()
@@ -212,14 +213,14 @@ func (s *Service) heartbeat(ctx context.Context, account string) {
 			return
 		case <-ticker.C:
 			if err := s.noteAlive(ctx, account); err != nil && ctx.Err() == nil {
-				s.cfg.Logger.WarnContext(ctx, "a job cannot say that it is alive", "account", account, "error", err)
+				s.cfg.Logger.WarnContext(ctx, "a job's heartbeat failed", "account", account, "error", err)
 			}
 		}
 	}
 }
 
-// Events of the kind 'hint' wait for a sync, as all that a sync does, and so while syncs wait after a failure:
-// the tick sees to them. Nothing is read for an account that is not ours.
+// Hints wait for a sync like everything that a sync does, also while syncs are paused after a failure; the schedule
+// creates a job when the pause is over. Nothing is read for an account that is not ours.
 const workLeftSQL = `
 SELECT
 	a.job_id IS NOT DISTINCT FROM @job_id AND (
@@ -244,8 +245,8 @@ SELECT
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
-// finish ends the job if nothing is left to do, or if another job has taken its place. No event can be stored
-// between the look and the commit, because whoever stores one holds the lock that we wait for.
+// finish ends the job if nothing is left to do, or if another job has replaced it. No event can be stored between the
+// query and the commit, because storing takes the lock that this transaction holds.
 func (s *Service) finish(ctx context.Context, job *river.Job[accountArgs], ours bool) (ended bool, err error) {
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		ended = false
@@ -258,7 +259,7 @@ func (s *Service) finish(ctx context.Context, job *river.Job[accountArgs], ours 
 		if err != nil || left {
 			return postgres.Error(err)
 		}
-		// Not found: River gave the job to somebody else meanwhile, who will end it.
+		// Not found: River gave the job to another program meanwhile, which ends it.
 		if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
 			return postgres.Error(err)
 		}

@@ -2,7 +2,8 @@ package webhooks
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics count what this program does; what waits, gauges tell. An account is a Stripe account's id, "" the platform's.
+// metrics counts what this program does; gauges measures what waits. An account is a Stripe account's id, empty for the
+// platform's own.
 type metrics struct {
 	received         *prometheus.CounterVec // by outcome: stored, duplicate, ignored, misdirected, refused
 	finished         *prometheus.CounterVec // by outcome: applied, ignored, failed
@@ -22,31 +23,31 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		received: prometheus.NewCounterVec(counter("events_received_total",
-			"Deliveries of Stripe's: stored, duplicate, ignored, misdirected to the other endpoint, or refused for their signature."), []string{"outcome"}),
+			"Deliveries by outcome: stored, duplicate, ignored, misdirected to the other endpoint, or refused for their signature."), []string{"outcome"}),
 		finished: prometheus.NewCounterVec(counter("events_applied_total",
-			"Tries to apply an event: applied, ignored or failed."), []string{"outcome"}),
+			"Attempts to apply an event by outcome: applied, ignored or failed."), []string{"outcome"}),
 		syncs: prometheus.NewCounterVec(counter("syncs_total",
-			"Readings of Stripe's balance, by depth and outcome."), []string{"depth", "outcome"}),
+			"Syncs of Stripe's balance, by depth and outcome."), []string{"depth", "outcome"}),
 		posted: prometheus.NewCounterVec(counter("posted_transactions_total",
 			"Balance transactions posted to the ledger, by kind."), []string{"kind"}),
 		unattributed: prometheus.NewCounter(counter("unattributed_transactions_total",
 			"Balance transactions about a payment that is no donation of ours.")),
 		unknownTypes: prometheus.NewCounter(counter("unknown_type_transactions_total",
-			"Balance transactions of a type that Stripe did not document. Somebody must look.")),
+			"Balance transactions of an undocumented type. Somebody must look.")),
 		refused: prometheus.NewCounter(counter("refused_transactions_total",
-			"Tries to post a balance transaction that the ledger refused. Somebody must look.")),
+			"Balance transactions that the ledger refused, counted on each attempt. Somebody must look.")),
 	}
 	m.missed = prometheus.NewCounter(counter("missed_events_total",
-		"Events that no webhook brought and that were found in Stripe's list."))
-	m.backfillFailures = prometheus.NewCounter(counter("event_list_failures_total",
-		"Readings of Stripe's list of events that failed."))
+		"Events that no webhook brought, found by the backfill."))
+	m.backfillFailures = prometheus.NewCounter(counter("backfill_failures_total",
+		"Failures of the backfill."))
 	m.delay = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "cagnotte", Subsystem: "webhooks", Name: "delivery_delay_seconds",
-		Help:    "Time between what an event tells and its webhook, repetitions included.",
+		Help:    "Time between an event at Stripe and its webhook, repetitions included.",
 		Buckets: []float64{0.5, 1, 2, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600, 72 * 3600},
 	})
 	for _, outcome := range []string{"stored", "duplicate", "ignored", "misdirected", "refused"} {
-		m.received.WithLabelValues(outcome) // from 0 on: Prometheus sees no increase in what begins with the first
+		m.received.WithLabelValues(outcome) // exported as 0, so that Prometheus sees the first increase
 	}
 	if r != nil {
 		r.MustRegister(m.received, m.finished, m.syncs, m.posted, m.unattributed, m.unknownTypes, m.refused, m.missed,

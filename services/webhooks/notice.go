@@ -12,12 +12,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// oldMoney is the age from which what is booked is told of once for its type, such as the history of a new account.
+// oldMoney is the age from which transactions of one type are reported together, such as the history of a new account.
 const oldMoney = 32 * 24 * time.Hour
 
-// tellMoneyTx tells those who must clear it of money that was booked and waits for somebody: a top-up for its line of the
-// bank, and what no rule explains for a treasurer. That is told once a type and day, since some types come by hundreds;
-// of a type that nobody knows the operator is told too.
+// tellMoneyTx notifies those who must act on booked money: a top-up has to be matched with a bank line, and
+// unclassified money has to be classified by a treasurer. The latter is sent once a type and day, because some types
+// come by hundreds. The operator is notified too when the type is unknown.
 func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) error {
 	told := map[string]bool{}
 	for _, p := range posted {
@@ -59,7 +59,7 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 	return nil
 }
 
-// tellTx tells each reader once: a collective, or the operator, who is "".
+// tellTx notifies each reader once: a collective, or the operator when empty.
 func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n collectives.Notice, readers ...string) error {
 	slices.Sort(readers)
 	for _, n.Collective = range slices.Compact(readers) {
@@ -70,8 +70,8 @@ func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n collectives.Notice, r
 	return nil
 }
 
-// tellUnexpectedShapesTx tells the operator, and the collective that has the account alone, of what is parked for its shape: no try
-// will book it before the program knows the shape.
+// tellUnexpectedShapesTx notifies the operator, and the collective that has the account alone, of transactions parked
+// for their shape. They stay parked until the program knows the shape.
 func (s *Service) tellUnexpectedShapesTx(ctx context.Context, tx pgx.Tx, owners collectives.Owners, parked []parking) error {
 	for _, p := range parked {
 		if p.reason != reasonUnexpectedShape {

@@ -16,14 +16,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// part is what of a balance transaction is a collective's, or nobody's, who is "".
+// part is what belongs to a collective of a balance transaction; collective is empty when it belongs to none.
 type part struct {
 	collective string
 	minor      int64
 }
 
-// relatedResources are the objects of Stripe's that a balance transaction moved money for, by which all that belongs together is
-// known: of a refund or a dispute the payment, of a payout that came back the payout. Empty: it bears no name.
+// relatedResources are the ids by which balance transactions that belong together are recognised: the payment of a
+// refund or dispute, the payout of a returned payout. It is empty when Stripe names nothing.
 func relatedResources(t stripe.BalanceTransaction) (links []string) {
 	for _, id := range []string{t.Source.Charge, t.Source.PaymentIntent} {
 		if id != "" {
@@ -36,7 +36,8 @@ func relatedResources(t stripe.BalanceTransaction) (links []string) {
 	return links
 }
 
-// firstMoved is when the money first moved, as far as the balance transaction tells: its payout may be seen after its return.
+// firstMoved is when the money first moved, as far as the balance transaction tells. A payout's return may be read
+// before the payout.
 func firstMoved(t stripe.BalanceTransaction) time.Time {
 	links := relatedResources(t)
 	if len(links) > 0 && links[0] == t.Source.ID && !t.Source.Created.IsZero() {
@@ -53,7 +54,7 @@ FROM webhooks.owners AS o
 WHERE o.account = @account
 	AND o.object = ANY(@objects::text[])`
 
-// In the order of objects, so that two who decide never wait for one another in a circle.
+// Ordered by resource, so that two jobs do not deadlock.
 const insertOwnersSQL = `
 INSERT INTO webhooks.owners (
 	account,
@@ -71,8 +72,8 @@ FROM unnest(
 ORDER BY u.object
 ON CONFLICT (account, object) DO NOTHING`
 
-// ownersTx says whose balance transactions are that belong to no donation: whoever the first of what belongs together
-// was decided to be, or else the one who may use the account alone. It is decided once.
+// ownersTx decides whose the balance transactions are that belong to no donation: the owner of the first transaction
+// that belongs together with it, or else the collective that may use the account alone. Each decision is final.
 func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, ts []stripe.BalanceTransaction) ([]string, error) {
 	var objects []string
 	for _, t := range ts {
@@ -109,7 +110,7 @@ func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owner
 		if tag.RowsAffected() == int64(len(fresh)) {
 			return whose, nil
 		}
-		// Another job decided first, and its word holds.
+		// Another job decided first. Its decision holds.
 	}
 }
 
@@ -137,7 +138,8 @@ func readOwnersTx(ctx context.Context, tx pgx.Tx, account string, objects []stri
 	return kept, postgres.Error(err)
 }
 
-// assignOwnersTx books to somebody what belongs to no donation. What holds back or releases money and was booked before is left out.
+// assignOwnersTx sets the collective of postings that belong to no donation. Holds and releases that were booked before
+// are left out.
 func (s *Service) assignOwnersTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, postings []posting) ([]posting, error) {
 	var linked []int
 	var ts []stripe.BalanceTransaction
@@ -173,7 +175,7 @@ func (s *Service) assignOwnersTx(ctx context.Context, tx pgx.Tx, account string,
 	return kept, nil
 }
 
-// divideAmong books a transaction that belongs to nobody to those whose it is. The first has its fee.
+// divideAmong divides a posting among the collectives of parts. The first gets its fee.
 func (p *posting) divideAmong(parts []part) {
 	if len(parts) == 0 {
 		return

@@ -12,17 +12,17 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// retryCount bounds the parked balance transactions that one pass tries again.
+// retryCount is how many parked balance transactions one pass tries again.
 const retryCount = 20
 
-// parking is a balance transaction that cannot be booked now, and why: a reason of the ledger's, or of these. What it
-// moved is nil when Stripe did not tell.
+// parking is a balance transaction that cannot be booked now, and the reason: the ledger's, or one of those below.
+// moved is the amount; nil when Stripe did not tell.
 type parking struct {
 	id, reason string
 	moved      *money.Amount
 }
 
-// park is a parking of a balance transaction that was read.
+// park returns the parking of a balance transaction that was read.
 func park(t stripe.BalanceTransaction, reason string) parking {
 	p := parking{id: t.ID, reason: reason}
 	if t.Unreadable == "" {
@@ -32,19 +32,20 @@ func park(t stripe.BalanceTransaction, reason string) parking {
 }
 
 const (
-	// reasonPaymentUnread: its payment, which leads to its donation, could not be read at Stripe.
+	// reasonPaymentUnread: the payment, which leads to the donation, could not be read at Stripe.
 	reasonPaymentUnread = "PAYMENT_UNREAD"
-	// reasonSourceUnread: Stripe named what moved the money by its id only.
+	// reasonSourceUnread: Stripe named the source of the money by its id only.
 	reasonSourceUnread = "SOURCE_UNREAD"
-	// reasonUnexpectedShape: Stripe's answer is not of the shape that it documents, so that nobody can tell whose money it is.
+	// reasonUnexpectedShape: the answer does not have the shape that Stripe documents, so its owner cannot be
+	// determined.
 	reasonUnexpectedShape = "UNEXPECTED_SHAPE"
 )
 
-// withExpectedShape parks those of which a member that matters is not of Stripe's shape, and returns the others.
+// withExpectedShape returns the balance transactions of the documented shape, and parks the others.
 func (s *Service) withExpectedShape(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (good []stripe.BalanceTransaction, odd []parking) {
 	for _, t := range fresh {
 		member := t.Unreadable
-		// What moved the money of a payout is known from its type.
+		// A payout's type is enough; only payments need a readable source.
 		if m, _ := meaningOf(t); m.payment && member == "" && t.Source.Unreadable != "" {
 			member = "source." + t.Source.Unreadable
 		}
@@ -52,7 +53,7 @@ func (s *Service) withExpectedShape(ctx context.Context, account string, fresh [
 			good = append(good, t)
 			continue
 		}
-		s.cfg.Logger.ErrorContext(ctx, "a balance transaction is not of Stripe's shape: it is parked",
+		s.cfg.Logger.ErrorContext(ctx, "a balance transaction has an undocumented shape and is parked",
 			"account", account, "balance_transaction", t.ID, "type", t.Type, "member", member)
 		odd = append(odd, park(t, reasonUnexpectedShape))
 	}
@@ -75,7 +76,7 @@ WHERE p.account = @account
 	AND p.id = ANY(@ids::text[])
 	AND p.id <> ALL(@parked::text[])`
 
-// In the order of ids, so that two who park never wait for one another in a circle.
+// Ordered by id, so that two jobs do not deadlock.
 const parkSQL = `
 INSERT INTO webhooks.parked AS p (
 	account,
@@ -107,7 +108,7 @@ SET
 	attempts = p.attempts + 1,
 	next_attempt_at = statement_timestamp() + least(@first::interval * power(2, least(p.attempts, 20)), @max::interval)`
 
-// parkTx notes what was tried in vain, and that the rest of what was tried is parked no more.
+// parkTx parks the given transactions, and removes the other tried ones from the parked ones.
 func parkTx(ctx context.Context, tx pgx.Tx, account string, tried []stripe.BalanceTransaction, parked []parking) error {
 	ids, parkedIDs, reasons := []string{}, []string{}, []string{}
 	for _, t := range tried {
@@ -150,7 +151,7 @@ ORDER BY
 	p.id
 LIMIT @count`
 
-// retryParked reads parked balance transactions again, which are due, and books them one by one.
+// retryParked reads the due parked balance transactions again and books them one by one.
 func (s *Service) retryParked(ctx context.Context, account string, until time.Time) error {
 	ids, err := s.strings(ctx, dueParkedSQL, pgx.NamedArgs{"account": account, "count": retryCount})
 	if err != nil {
@@ -167,7 +168,7 @@ func (s *Service) retryParked(ctx context.Context, account string, until time.Ti
 		if err == nil {
 			err = s.book(ctx, account, []stripe.BalanceTransaction{t}, nil, nil)
 		} else {
-			s.cfg.Logger.WarnContext(ctx, "a parked balance transaction cannot be read", "account", account, "balance_transaction", id, "error", err)
+			s.cfg.Logger.WarnContext(ctx, "a parked balance transaction could not be read", "account", account, "balance_transaction", id, "error", err)
 			err = s.book(ctx, account, nil, []parking{{id: id, reason: errs.As(err).Reason.String()}}, nil)
 		}
 		if err != nil {
@@ -177,7 +178,7 @@ func (s *Service) retryParked(ctx context.Context, account string, until time.Ti
 	return nil
 }
 
-// Parked is a balance transaction that cannot be booked so far.
+// Parked is a balance transaction that cannot be booked yet.
 type Parked struct {
 	ID, Account string
 	Reason      string
@@ -185,7 +186,7 @@ type Parked struct {
 	Since, Next time.Time
 }
 
-// ParkedPosition is a parked balance transaction's place in a list.
+// ParkedPosition is the place of a parked balance transaction in a list.
 type ParkedPosition struct {
 	Since       time.Time
 	Account, ID string
@@ -208,7 +209,7 @@ ORDER BY
 	p.id
 LIMIT @count`
 
-// ListParked returns up to count parked balance transactions behind a place, the longest parked first.
+// ListParked returns up to count parked balance transactions after a position, oldest first.
 func (s *Service) ListParked(ctx context.Context, in Scope, after ParkedPosition, count int) ([]Parked, error) {
 	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {
@@ -232,7 +233,7 @@ SET next_attempt_at = statement_timestamp()
 WHERE p.account = ANY(@accounts::text[])
 RETURNING p.account`
 
-// RetryParked tries all parked balance transactions of the scope again at once. It returns how many there are.
+// RetryParked makes all parked balance transactions of the scope due now, and returns their number.
 func (s *Service) RetryParked(ctx context.Context, in Scope) (int, error) {
 	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {

@@ -9,21 +9,22 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// position is how far an account is.
+// position is how far an account is synced.
 type position struct {
 	account string
-	// syncedTo is the cursor: what was visible up to here is booked or parked, but for what the look back has
-	// still to read.
+	// syncedTo is the cursor. All that was visible up to this time is booked or parked, except what the look back still
+	// has to read.
 	syncedTo time.Time
-	// backFloor is nil when no look back is under way; backAfter is empty at the newest end.
+	// backFloor is where the look back that is under way ends; nil when none is. backAfter is where it continues, empty
+	// at the newest end.
 	backFloor *time.Time
 	backAfter string
-	// backBegins: this is the first step of one.
+	// backBegins: this step begins a look back.
 	backBegins bool
-	// regularDue, backDue: the last one is long ago. backFar: none began this week.
+	// regularDue and backDue: the last one is long ago. backFar: none began this week.
 	regularDue, backDue, backFar bool
 	failures                     int
-	// waits: syncs failed, and the pause is not over.
+	// waits: syncs failed, and their pause is not over.
 	waits bool
 }
 
@@ -48,8 +49,8 @@ func (s *Service) position(ctx context.Context, account string) (position, error
 	return p, postgres.Error(err)
 }
 
-// Compared with what was read, because another job may have moved on; then its position stands, which leaves
-// out nothing either, and what was booked beside it is booked.
+// Compared with what was read, because another job may have moved the position; then that position stands. It leaves
+// nothing out either, and what was booked here is booked.
 const savePositionSQL = `
 UPDATE webhooks.accounts AS a
 SET

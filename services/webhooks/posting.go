@@ -12,34 +12,33 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// posting is what one balance transaction becomes.
+// posting is what a balance transaction is booked as.
 type posting struct {
 	// of is the balance transaction.
 	of          stripe.BalanceTransaction
 	transaction ledger.Transaction
 	// conversion has no rate when the money came in the balance's currency.
 	conversion ledger.Conversion
-	// movement is for the donation; its Donation is Nil when there is none.
+	// movement is the change of the donation; its Donation is Nil when there is none.
 	movement donations.Movement
 	// unattributed: it is about a payment that is no donation of ours.
 	unattributed bool
-	// held is the donation whose payment passes through transit, and how far that is; Nil for none.
+	// held is the donation whose payment is in transit, and transit its state; Nil for none.
 	held    uuid.UUID
 	transit donations.Transit
-	// stranger is a payment that looks like a donation's and is none; its Donation is Nil when there is none.
+	// stranger is a payment that claims to be a donation's and is not; its Donation is Nil when there is none.
 	stranger donations.Stranger
-	// undocumented: its type is unknown.
+	// undocumented: the type is unknown.
 	undocumented bool
 }
 
-// empty reports whether there is nothing to book: Stripe has balance transactions of nothing.
+// empty reports whether there is nothing to book. Stripe has balance transactions of zero.
 func (p posting) empty() bool { return len(p.transaction.Entries) == 0 }
 
-// post turns a balance transaction into its ledger transaction, which has its id as reference. owner is the
-// collective that what belongs to no donation is booked to; empty for nobody's.
+// post turns a balance transaction into a ledger transaction with its id as reference. owner is the collective of what
+// belongs to no donation; empty for none.
 //
-// Nothing here may depend on the time or on what else is known: the same balance transaction must become
-// the same transaction each time.
+// The result depends on the arguments alone: the same balance transaction becomes the same transaction each time.
 func post(t stripe.BalanceTransaction, match donations.Match, owner string) posting {
 	m, documented := meaningOf(t)
 	p := posting{of: t, undocumented: !documented, conversion: conversion(t)}
@@ -91,15 +90,16 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 	return p
 }
 
-// arrivalSuffix makes the reference of an arrival from that of its balance transaction, of which Stripe has one alone.
+// arrivalSuffix is appended to the id of a balance transaction, for the second ledger transaction of a debit in
+// transit.
 const arrivalSuffix = "_arrived"
 
-// arrival turns what came into transit into the donation, once its bank has answered. Some debits are in Stripe's balance
-// before, and go out of it again when they fail: until then the donation is under way, and is not received.
+// arrival books a payment in transit as received, once the donor's bank has answered. Some debits are in Stripe's
+// balance before, and leave it again when they fail; until then the donation is not received.
 // https://docs.stripe.com/reports/balance-transaction-types
 func arrival(p posting, t stripe.BalanceTransaction, dimensions ledger.Entry, move donations.Movement) posting {
 	if t.Source.Status == stripe.ChargePending || t.Source.Status == stripe.ChargeFailed {
-		return p // nothing new
+		return p // still in transit
 	}
 	p.conversion, p.movement, p.held, p.transit = ledger.Conversion{}, move, move.Donation, donations.TransitArrived
 	p.transaction.Reference, p.transaction.Kind, p.transaction.Effective = t.ID+arrivalSuffix, ledger.KindDonation, t.Created
@@ -110,7 +110,7 @@ func arrival(p posting, t stripe.BalanceTransaction, dimensions ledger.Entry, mo
 	return p
 }
 
-// paidAmount is what the donor paid; what arrived when Stripe does not tell.
+// paidAmount is what the donor paid, or what arrived if Stripe does not tell.
 func paidAmount(t stripe.BalanceTransaction) money.Amount {
 	if t.Source.Currency == "" {
 		return money.Amount{Minor: t.Amount, Currency: money.Currency(t.Currency)}
@@ -124,12 +124,13 @@ func stranger(t stripe.BalanceTransaction, claim uuid.UUID) donations.Stranger {
 
 // ratePattern is a JSON number that is not negative, with an exponent that no computer minds.
 var (
+	// ratePattern is a JSON number that is not negative, with a small exponent.
 	ratePattern = regexp.MustCompile(`^[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?$`)
 	maxRate     = big.NewRat(1_000_000_000, 1)
 )
 
-// conversion is kept beside the transaction. A rate that is none explains nothing, and must not keep the money
-// from being booked.
+// conversion is stored beside the transaction. An invalid rate is left out, and does not keep the money from being
+// booked.
 func conversion(t stripe.BalanceTransaction) (c ledger.Conversion) {
 	rate, isNumber := new(big.Rat), ratePattern.MatchString(t.ExchangeRate)
 	if isNumber {
@@ -141,7 +142,7 @@ func conversion(t stripe.BalanceTransaction) (c ledger.Conversion) {
 	c.Reference, c.Rate = t.ID, t.ExchangeRate
 	if t.Source.Currency != "" && t.Source.Currency != t.Currency {
 		c.Original = money.Amount{Minor: t.Source.Amount, Currency: money.Currency(t.Source.Currency)}
-		// Refunds and disputes say how much, and the balance says which way.
+		// Refunds and disputes have an amount without a sign; the balance transaction has the sign.
 		if t.Amount < 0 {
 			c.Original.Minor = -t.Source.Amount
 		}
@@ -149,8 +150,8 @@ func conversion(t stripe.BalanceTransaction) (c ledger.Conversion) {
 	return c
 }
 
-// fees returns the parts of the fee, Stripe's, an application's, tax, as Stripe tells them. Where they do
-// not add up to the fee in its own currency, the whole is one part: the fee is what moved.
+// fees returns the parts of the fee as Stripe tells them: Stripe's, an application's, tax. If they do not sum to the
+// fee in its own currency, the whole fee is one part.
 func fees(t stripe.BalanceTransaction) []int64 {
 	var parts []int64
 	var sum int64
@@ -176,7 +177,7 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 		At:            t.Created,
 		Back:          !m.paid && t.Amount > 0,
 	}
-	// By what the source says that it is, and never by how its id looks.
+	// The kind is what the source says, never what its id begins with.
 	switch t.Source.Object {
 	case "refund":
 		move.Refund = t.Source.ID
@@ -198,8 +199,8 @@ func movement(t stripe.BalanceTransaction, m meaning, match donations.Match) don
 	return move
 }
 
-// returnedAmount is what went of the donation, in its currency and in the one that the donor paid in. Converted money cannot be
-// compared with the donation's amount, but what the refund or the dispute says of itself.
+// returnedAmount is what was returned of the donation, in its own currency and in the currency that the donor paid in.
+// Converted money cannot be compared with the donation's amount, so the amount of the refund or dispute itself is used.
 func returnedAmount(t stripe.BalanceTransaction, original money.Amount, match donations.Match) (minor int64, in money.Amount) {
 	switch {
 	case t.Amount == 0: // a fee alone

@@ -11,10 +11,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// replayCount bounds the events that one call applies anew.
+// replayCount is how many events one call replays.
 const replayCount = 1000
 
-// Scope is what somebody acts on: one account, or all.
+// Scope is what a caller may act on: one account, or all.
 type Scope struct {
 	All     bool
 	Account string
@@ -53,8 +53,8 @@ WHERE (e.account, e.id) IN (
 	AND e.state = 'failed'
 RETURNING e.account`
 
-// Replay applies failed events anew, those that were given up among them, the newest first, 1,000 at most. It
-// returns how many. Twice is once.
+// Replay makes failed events due again, including those that were given up: the newest first, 1,000 at most. It returns
+// their number. Calling it twice is safe.
 func (s *Service) Replay(ctx context.Context, in Scope) (int, error) {
 	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Service) Replay(ctx context.Context, in Scope) (int, error) {
 	return s.makeDue(ctx, replayEventsSQL, pgx.NamedArgs{"accounts": accounts, "count": replayCount})
 }
 
-// makeDue makes things due by a statement that returns their accounts, and gives those a job.
+// makeDue runs a statement that makes rows due and returns their accounts, and gives those accounts a job.
 func (s *Service) makeDue(ctx context.Context, sql string, args pgx.NamedArgs) (int, error) {
 	accounts, err := s.strings(ctx, sql, args)
 	if err != nil {
@@ -86,8 +86,8 @@ WHERE e.account = ANY(@accounts::text[])
 	AND e.state = 'failed'
 RETURNING e.account`
 
-// ReplayOne applies one failed event anew, and returns it as it is now; one that has not failed is left alone.
-// NOT_FOUND when there is none of that id in the scope.
+// ReplayOne makes one failed event due again, and returns it. An event that has not failed is left as it is. NOT_FOUND
+// when the scope has no such event.
 func (s *Service) ReplayOne(ctx context.Context, in Scope, id string) (Event, error) {
 	accounts, err := s.scopedAccounts(ctx, in)
 	if err != nil {

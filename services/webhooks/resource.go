@@ -14,17 +14,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// resourceBatch is how many objects are looked up at once.
+// resourceBatch is how many resources are looked up at once.
 const resourceBatch = 500
 
-// dueResource is an object that events speak of, with all of those that are due.
+// dueResource is a resource that due events name, with those events.
 type dueResource struct {
 	kind, id string
-	created  time.Time // about
-	events   []string
+	// created is when Stripe made it, approximately.
+	created time.Time // about
+	events  []string
 }
 
-// The oldest word first. Each object comes once, however often it was spoken of.
+// The oldest event first. Each resource comes once, however many events name it.
 const dueResourcesSQL = `
 SELECT
 	coalesce(e.object ->> 'object', ''),
@@ -44,15 +45,15 @@ ORDER BY
 	e.object ->> 'id'
 LIMIT @count`
 
-// applyResources reads each object that due events name and applies it by itself, so that none waits for another's
-// failure; those of which there are many are read by pages. An event that comes during a reading is read for anew.
+// applyResources reads each resource that due events name and applies it by itself, so that one failure does not delay
+// others. Many of one kind are read by pages. An event that arrives during the reading causes another one.
 func (s *Service) applyResources(ctx context.Context, account string, until time.Time) error {
 	for {
 		due, err := s.dueResources(ctx, account)
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		// By kind, each read right before it is applied: what happens to it meanwhile shall be little.
+		// Each kind is read right before it is applied, so that little can change in between.
 		slices.SortStableFunc(due, func(a, b dueResource) int { return strings.Compare(a.kind, b.kind) })
 		var met map[string]applyFunc
 		for i, o := range due {
@@ -71,11 +72,11 @@ func (s *Service) applyResources(ctx context.Context, account string, until time
 	}
 }
 
-// applyFunc applies an object that was read.
+// applyFunc applies a resource that was read.
 type applyFunc func(context.Context) (ours bool, err error)
 
-// readResources reads those of one kind by the pages of their list, where there is one worth it. What is not met, or not
-// now, is read by itself.
+// readResources reads the due resources of one kind by pages of their list, for kinds where that saves calls. Resources
+// that it does not return are read one by one.
 func (s *Service) readResources(ctx context.Context, account, kind string, due []dueResource) (map[string]applyFunc, error) {
 	var wanted []stripe.Wanted
 	for _, o := range due {
@@ -103,7 +104,7 @@ func (s *Service) readResources(ctx context.Context, account, kind string, due [
 		return nil, err
 	}
 	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "a list cannot be read", "kind", kind, "account", account, "error", err)
+		s.cfg.Logger.WarnContext(ctx, "a list could not be read at Stripe", "kind", kind, "account", account, "error", err)
 	}
 	return met, nil
 }
@@ -119,10 +120,10 @@ func (s *Service) dueResources(ctx context.Context, account string) ([]dueResour
 	return due, postgres.Error(err)
 }
 
-// applyResource brings one object in step, which is read unless it was met, and notes the end of its events. An error is
-// returned only when nothing can be noted.
+// applyResource applies one resource, which is read unless met is given, and stores the result of its events. It
+// returns an error only when no result can be stored.
 func (s *Service) applyResource(ctx context.Context, account string, o dueResource, met applyFunc) error {
-	ours, err := false, error(errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no object that is known."))
+	ours, err := false, error(errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no known kind of resource."))
 	if met != nil {
 		ours, err = met(ctx)
 	} else if read, known := s.readers()[o.kind]; known {
@@ -139,7 +140,7 @@ func (s *Service) applyResource(ctx context.Context, account string, o dueResour
 		return err
 	}
 	s.metrics.finished.WithLabelValues(string(StateFailed)).Add(float64(len(o.events)))
-	s.cfg.Logger.WarnContext(ctx, "an object could not be read", "kind", o.kind, "id", o.id, "account", account, "error", err)
+	s.cfg.Logger.WarnContext(ctx, "a resource could not be read or applied", "kind", o.kind, "id", o.id, "account", account, "error", err)
 	for _, event := range o.events {
 		if err := s.noteFailure(ctx, account, event, errs.As(err).Reason.String()); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
+// restartSQL makes the sync and the backfill of all accounts due.
 const restartSQL = `
 UPDATE webhooks.accounts AS a
 SET
@@ -17,9 +18,9 @@ SET
 	hear_next_at = '-infinity',
 	next_sync_at = '-infinity'`
 
-// CatchUp gives every account a job, also beside one that seems to run: that one may have been killed with the
-// program before, and nobody would miss it for seconds. Call it once, when this program starts to work jobs.
-// It needs no leader among the programs, whose election waits for a killed one. Two jobs at once do no harm.
+// CatchUp gives every account a job, also beside one that seems to run, which may have been killed with the program
+// before. Call it once, when this program starts to work jobs. It does not wait for the election of a leader, which
+// takes long after a kill. Two jobs at once do no harm.
 func (s *Service) CatchUp(ctx context.Context) error {
 	if _, err := s.cfg.Pool.Exec(ctx, restartSQL); err != nil {
 		return postgres.Error(err)
@@ -31,7 +32,7 @@ func (s *Service) CatchUp(ctx context.Context) error {
 	return s.ensureJobs(ctx, due, true)
 }
 
-// schedule sees to it that every account which needs a job has one.
+// schedule gives a job to every account that needs one, and deletes old events.
 func (s *Service) schedule(ctx context.Context) error {
 	due, err := s.dueAccounts(ctx)
 	if err != nil {
@@ -40,7 +41,7 @@ func (s *Service) schedule(ctx context.Context) error {
 	return errors.Join(s.ensureJobs(ctx, due, false), s.deleteOldEvents(ctx))
 }
 
-// ensureJobs goes on behind an account that fails: one's trouble is not another's.
+// ensureJobs continues after an account that fails, and returns all errors.
 func (s *Service) ensureJobs(ctx context.Context, accounts []string, force bool) error {
 	var failed error
 	for _, account := range accounts {
@@ -49,8 +50,8 @@ func (s *Service) ensureJobs(ctx context.Context, accounts []string, force bool)
 	return failed
 }
 
-// An account is due when it was never synced, on the timers, after a failure's pause, when a look back is under
-// way, and when there are parked balance transactions or events whose pause is over and that no job has taken.
+// An account is due when it was never synced, when a timer or the pause after a failure is over, when a look back is
+// under way, and when parked balance transactions or events are due that no job has taken.
 const dueAccountsSQL = `
 SELECT c.account
 FROM unnest(@accounts::text[]) AS c (account)

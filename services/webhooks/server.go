@@ -168,11 +168,12 @@ func (s *server) RetryParkedTransactions(ctx context.Context, req *webhooksv1.Re
 
 // healthFilter and parkedFilter keep the tokens of other lists out.
 const (
+	// healthFilter and parkedFilter keep page tokens of other lists out.
 	healthFilter = "webhook health"
 	parkedFilter = "parked "
 )
 
-// scope is what a name gives power over. Who may use the name was decided at the door.
+// scope is what a resource name gives access to. The access table has decided who may use the name.
 func (s *server) scope(ctx context.Context, name string) (Scope, error) {
 	collective := collectiveIn(name)
 	if collective == "" {
@@ -182,7 +183,7 @@ func (s *server) scope(ctx context.Context, name string) (Scope, error) {
 	return Scope{Account: account}, err
 }
 
-// collectiveIn returns the collective's id in a name that was validated; empty in the operator's.
+// collectiveIn returns the collective's id in a validated name; empty in the operator's names.
 func collectiveIn(name string) string {
 	rest, _ := strings.CutPrefix(name, "collectives/")
 	if rest == name {
@@ -220,5 +221,5 @@ func healthToProto(h Health) *webhooksv1.WebhookHealth {
 	return p
 }
 
-// listFilter keeps the tokens of other lists out.
+// listFilter keeps page tokens of other lists out.
 const listFilter = "events "

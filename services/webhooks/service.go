@@ -19,7 +19,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
-// Config is what a Service needs. Everything without a default is required.
+// Config configures a Service. Fields without a stated default are required.
 type Config struct {
 	Pool        *pgxpool.Pool
 	Stripe      *stripe.Client
@@ -27,30 +27,30 @@ type Config struct {
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
 	Payouts     *payouts.Service
-	// Jobs inserts jobs; it need not work them.
+	// Jobs inserts jobs. It need not work them.
 	Jobs *river.Client[pgx.Tx]
-	// Secrets and ConnectSecrets are the signing secrets of the two endpoints, several while one is being
-	// rolled. An endpoint without any refuses everything.
+	// Secrets and ConnectSecrets are the signing secrets of the two endpoints; several while one is being rolled.
+	// Default none: an endpoint without secrets refuses all deliveries.
 	Secrets, ConnectSecrets []string
-	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
+	// SyncEvery is how often Stripe's balance and list of events are read without an event. Default 5 minutes.
 	SyncEvery time.Duration
-	// Now tells the time, which must be Stripe's, to look back from; time.Now when nil.
+	// Now returns the time by Stripe's clock. Default time.Now.
 	Now func() time.Time
-	// Logger gets what nobody is told; slog.Default when nil.
+	// Logger gets what is reported to nobody. Default slog.Default().
 	Logger *slog.Logger
-	// Metrics is where the collectors are registered; nowhere when nil.
+	// Metrics is where the collectors are registered. Default nil: nowhere.
 	Metrics prometheus.Registerer
 }
 
-// Service keeps donations and books in step with Stripe. It is safe for concurrent use, also by several programs.
+// Service keeps donations and books up to date with Stripe. It is safe for concurrent use, also by several programs.
 type Service struct {
 	cfg     Config
 	metrics *metrics
-	// intake gathers the deliveries of this program.
+	// intake batches the deliveries of this program.
 	intake intake
-	// ensured holds the accounts whose row and book this program has seen to.
+	// ensured holds the accounts whose row and book this program has created or found.
 	ensured sync.Map
-	// delivered is when this program last took an event of an account from a webhook, and began when it began.
+	// delivered has the time of each account's last delivery to this program; began is when this program started.
 	delivered sync.Map
 	began     time.Time
 }
@@ -77,10 +77,10 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// now is the time as Postgres keeps it.
+// now is the time in the precision of Postgres.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// strings runs a query of one column of text.
+// strings runs a query that returns one column of text.
 func (s *Service) strings(ctx context.Context, sql string, args pgx.NamedArgs) ([]string, error) {
 	rows, err := s.cfg.Pool.Query(ctx, sql, args)
 	if err != nil {
@@ -90,4 +90,5 @@ func (s *Service) strings(ctx context.Context, sql string, args pgx.NamedArgs) (
 	return values, postgres.Error(err)
 }
 
+// over reports whether until has passed, by the wall clock. A zero until never passes.
 func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }

@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	// applyBatch is how many due events are looked up at once: the more of them, the denser they stand in Stripe's lists.
+	// applyBatch is how many due events are looked up at once. The more they are, the denser they are in Stripe's
+	// lists.
 	applyBatch = 2000
-	// applyAtOnce is how many of them are applied in one transaction.
+	// applyAtOnce is how many events are applied in one transaction.
 	applyAtOnce = 200
 )
 
-// The oldest first: what happened together was mostly begun together, and is read together.
+// The oldest first: sessions that changed together were mostly created together, and are read together.
 const dueSessionsSQL = `
 SELECT
 	e.id,
@@ -50,8 +51,8 @@ func (s *Service) dueSessions(ctx context.Context, account string) ([]Event, err
 	return due, postgres.Error(err)
 }
 
-// applySessions applies the due events of sessions and their payments: together those of which all is known, and the
-// others one by one, as all when one of them is refused, so that none waits for another's failure.
+// applySessions applies the due events of sessions and their payments. Complete ones are applied together; if one of
+// them is refused, and for incomplete ones, each is applied by itself, so that none waits for another's failure.
 func (s *Service) applySessions(ctx context.Context, account string, until time.Time) error {
 	for {
 		due, err := s.dueSessions(ctx, account)
@@ -85,9 +86,8 @@ func (s *Service) applySessions(ctx context.Context, account string, until time.
 	}
 }
 
-// readSessions completes the events that only name a session, as after a time away, by its pages. The events were
-// stored before, so what is read is not older than what they say. What is not met, or not now, is read by itself when
-// its event is applied.
+// readSessions completes events that only name a session, by pages of Stripe's list. The events were stored before, so
+// the sessions are not older than they say. Sessions that it does not find are read when their event is applied.
 func (s *Service) readSessions(ctx context.Context, account string, due []Event) error {
 	var wanted []stripe.Wanted
 	for _, e := range due {
@@ -100,7 +100,7 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 		return err
 	}
 	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "the list of sessions cannot be read", "account", account, "error", err)
+		s.cfg.Logger.WarnContext(ctx, "the list of sessions could not be read at Stripe", "account", account, "error", err)
 	}
 	var named []uuid.UUID
 	for i, e := range due {
@@ -119,18 +119,18 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 	return err
 }
 
-// complete reports whether all of the event's session is known: of one in another version only the id was taken, and the
-// link that opens an expired one again is not stored with an event.
+// complete reports whether all of the event's session is known. An event in another API version has only the id, and
+// the recovery link of an expired session is never stored.
 func (e Event) complete() bool {
 	session := e.resource.Session
 	return session != nil && session.Status != "" && !e.interrupted && (session.RecoveryEnds.IsZero() || session.RecoveryURL != "")
 }
 
-// applyOne applies one event and notes the end of it: what is noted as done was done in the same
-// transaction. An error is returned only when nothing can be noted.
+// applyOne applies one event and stores the result in the same transaction. It returns an error only when no result can
+// be stored.
 func (s *Service) applyOne(ctx context.Context, account string, e Event) error {
 	err := s.tryEvent(ctx, account, e)
-	// Without a database, or without time, the event simply waits. Its fault it is not.
+	// Without a database or without time the event waits, and the attempt is not counted.
 	if err == nil || ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
@@ -144,11 +144,11 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 	case e.Type == typeDeclined:
 		return s.countDecline(ctx, account, e)
 	case e.resource.Session == nil:
-		return errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no session.")
+		return errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no Checkout Session.")
 	}
 	e.interrupted = false
 	if !e.complete() {
-		// The rest is read in our version, before the transaction begins.
+		// The session is read in our API version, before the transaction begins.
 		session, err := s.cfg.Stripe.GetSession(ctx, account, e.resource.Session.ID)
 		if err != nil {
 			return err
@@ -165,8 +165,8 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 	return s.applyTogether(ctx, account, []Event{e})
 }
 
-// applyTogether applies events whose sessions are known in one transaction, but those that somebody else finished.
-// One that is refused refuses all.
+// applyTogether applies events with complete sessions in one transaction, except those that are already finished. If
+// one is refused, all are.
 func (s *Service) applyTogether(ctx context.Context, account string, events []Event) error {
 	return s.applyOnce(ctx, account, events, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
 		facts := make([]donations.SessionFact, len(due))
@@ -179,9 +179,9 @@ func (s *Service) applyTogether(ctx context.Context, account string, events []Ev
 	})
 }
 
-// declinedDonation is the donation whose payment was refused, or Nil. The first month's payment belongs to an invoice, which
-// leads to it; those of later months are tried by Stripe and not by anybody at a page. Nothing proves yet that the
-// invoice is the donation's, whose session tells when it is complete; a decline moves no money, and closes its page at worst.
+// declinedDonation is the donation whose payment was declined, or Nil. The payment of a first month leads to it by its
+// invoice; payments of later months are retried by Stripe without the donor. Whether the invoice really belongs to the
+// donation is not proven yet, but a decline moves no money: at worst it closes the payment page.
 func (s *Service) declinedDonation(ctx context.Context, account string, o stripe.Resource) (uuid.UUID, error) {
 	if o.Invoice == "" {
 		if o.Donation == uuid.Nil {
@@ -200,7 +200,7 @@ func (s *Service) declinedDonation(ctx context.Context, account string, o stripe
 	return invoice.Recurring, nil // the id of the first month's donation too
 }
 
-// countDecline counts a refused payment on its donation, in the transaction that finishes the event.
+// countDecline counts a declined payment on its donation, in the transaction that finishes the event.
 func (s *Service) countDecline(ctx context.Context, account string, e Event) error {
 	donation, err := s.declinedDonation(ctx, account, e.resource)
 	if err != nil {

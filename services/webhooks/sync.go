@@ -10,37 +10,37 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// depth is how far behind the cursor a sync looks. A balance transaction bears the time of its charge, and
-// becomes visible when its fee is known: mostly within seconds, for some ways to pay within days.
+// depth is how far behind the cursor a sync reads. A balance transaction has the time of its charge, and becomes
+// visible when its fee is known: mostly within seconds, for some payment methods within days.
 type depth struct {
 	name    string
 	overlap time.Duration
-	// untilKnown: a whole page of known balance transactions ends it.
+	// untilKnown: a page whose transactions are all known ends it.
 	untilKnown bool
 }
 
 var (
-	// quick follows an event.
+	// quick is the depth after an event.
 	quick = depth{"quick", 2 * time.Minute, true}
-	// regular is the timer's.
+	// regular is the depth on the timer.
 	regular = depth{"regular", 15 * time.Minute, false}
 )
 
 const (
-	// Once a day, and far once a week, a look back finds what came very late and belongs to no donation that is
-	// waited for: a debit of another product's on the same account may take 14 days.
+	// A look back, daily and further once a week, finds what became visible late and belongs to no polled donation. A
+	// debit of another product on the same account may take 14 days.
 	backEvery  = 24 * time.Hour
 	backDaily  = 72 * time.Hour
 	backWeekly = 30 * 24 * time.Hour
-	// maxSyncPause bounds the pause after failed syncs.
+	// maxSyncPause is the longest pause after failed syncs.
 	maxSyncPause = time.Minute
 )
 
-// sync brings the account's books in step: it follows the balance, asks for donations that are paid and not
-// booked, by which all hints of before are answered, tries again what is parked, follows payouts to the bank, looks back,
-// and on the timer compares the books with the balance. The newest money comes first, and one balance transaction or payment that makes trouble holds up no other. It stops
-// between two steps once until has passed. A failure of the account is noted; with force it does not wait
-// after one, and returns it.
+// sync brings the account's books up to date: it books new balance transactions, polls donations that are paid and not
+// booked, which answers all hints, retries parked transactions, updates payouts, looks back, and on the timer compares
+// the books with the balance. The newest money comes first, and one bad transaction delays no other. It stops between
+// two steps once until has passed. A failure of the account is stored; with force, sync ignores an earlier one and
+// returns its own.
 func (s *Service) sync(ctx context.Context, account string, until time.Time, force bool) error {
 	if err := s.ensureAccount(ctx, account); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 	return s.noteSuccess(ctx, p)
 }
 
-// syncFailed notes a failure, unless the database or time has failed, and returns it with force.
+// syncFailed stores a failure, unless it is the database's or time is up, and returns it with force.
 func (s *Service) syncFailed(ctx context.Context, p position, depth string, err error, force bool) error {
 	if ctx.Err() != nil || postgres.Away(err) {
 		return err
@@ -147,8 +147,8 @@ func (s *Service) noteSyncFailure(ctx context.Context, p position, reason string
 	return postgres.Error(err)
 }
 
-// syncPayouts brings the account's payouts in step, after the balance, which they wait for. On the timer they are
-// listed, so that events may get lost.
+// syncPayouts brings the account's payouts up to date, after the balance, which they wait for. On the timer they are
+// listed, so that no event is needed.
 func (s *Service) syncPayouts(ctx context.Context, account string, until time.Time, d depth, force bool) error {
 	return s.cfg.Payouts.Sync(ctx, account, until, d.name == regular.name, force)
 }

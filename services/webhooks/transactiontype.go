@@ -5,19 +5,19 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// meaning says how a balance transaction's gross amount is booked, and what it does to its donation. The other
+// meaning says how the gross amount of a balance transaction is booked, and what it does to its donation. The other
 // side is always Stripe's balance.
 type meaning struct {
 	kind string
-	// role is the other side.
+	// role is the account of the other side.
 	role ledger.AccountRole
-	// payment: it belongs to one payment. When that is no donation of ours, its other side is unknown receipts.
+	// payment: it belongs to a payment. If that is no donation of ours, the other side is unknown receipts.
 	payment bool
-	// paid, back: the donation's money came, or went back.
+	// paid: the donation was paid. back: it was refunded.
 	paid, back bool
-	// disputed: the donor's bank took it back, or gave it again.
+	// disputed: the donor's bank took the money back, or returned it.
 	disputed bool
-	// family: what is held back and released by these types is one pot; empty for what is no hold.
+	// family names the pot of types that hold money back and release it; empty for other types.
 	family string
 }
 
@@ -27,21 +27,22 @@ var (
 	dispute  = meaning{kind: ledger.KindDispute, role: ledger.RoleDisputes, payment: true, disputed: true}
 	payout   = meaning{kind: ledger.KindPayout, role: ledger.RoleTransit}
 	ownFee   = meaning{kind: ledger.KindFee, role: ledger.RoleStripeFees}
-	// topUp passes through transit: its other side is a line of the bank's statement.
+	// topUp passes through transit. Its other side is a line of the bank's statement.
 	topUp = meaning{kind: ledger.KindTopUp, role: ledger.RoleTransit}
-	// explain waits for the treasurer: products of Stripe's that a collective does not use by itself.
+	// unclassified is booked to unknown receipts until a treasurer classifies it. It is for products of Stripe's that a
+	// collective does not use by itself.
 	unclassified = meaning{kind: ledger.KindOther, role: ledger.RoleUnknownReceipts}
 )
 
-// hold is money that Stripe holds back, or releases. All of one family is one pot, which is empty in the end.
+// hold is the meaning of types that hold money back or release it. The pot of a family is empty in the end.
 func hold(family string) meaning {
 	return meaning{kind: ledger.KindOther, role: ledger.RoleTransit, family: family}
 }
 
 // meanings has every type of balance transaction that Stripe documents,
-// https://docs.stripe.com/reports/balance-transaction-types. A refund or payout that fails, and a dispute
-// that is won, are the same with the other sign. Reserves and payouts pass through transit, which returns
-// to zero when they are released or reach the bank.
+// https://docs.stripe.com/reports/balance-transaction-types. A failed refund or payout and a won dispute are the same
+// with the other sign. Reserves and payouts pass through transit, which returns to zero when they are released or reach
+// the bank.
 var meanings = map[string]meaning{
 	"charge":                 donation,
 	"payment":                donation,
@@ -64,7 +65,7 @@ var meanings = map[string]meaning{
 	"stripe_fee":    ownFee,
 	"stripe_fx_fee": ownFee,
 	"tax_fee":       ownFee,
-	// What Stripe gives towards its fees, and takes for the taxes on them.
+	// Credits towards Stripe's fees, and taxes on them.
 	"fee_credit_funding": ownFee,
 	"tax_fund":           ownFee,
 
@@ -79,16 +80,15 @@ var meanings = map[string]meaning{
 	"issuing_authorization_hold":      hold("issuing_authorization"),
 	"issuing_authorization_release":   hold("issuing_authorization"),
 
-	// Money that Stripe lends and takes back: it is owed until then, and on the account of what is to be explained it
-	// comes to nothing when all is paid back.
+	// Money that Stripe lends and takes back. Unknown receipts return to zero when all is paid back.
 	"advance":                unclassified,
 	"advance_funding":        unclassified,
 	"anticipation_repayment": unclassified,
-	// What was bought with the balance from another user of Stripe's, only its buyer knows.
+	// Purchases from other users of Stripe's, paid with the balance.
 	"stripe_balance_payment_debit":          unclassified,
 	"stripe_balance_payment_debit_reversal": unclassified,
 
-	"adjustment":                   unclassified, // but see meaningOf
+	"adjustment":                   unclassified, // unless its category is known, see meaningOf
 	"application_fee":              unclassified,
 	"application_fee_refund":       unclassified,
 	"climate_order_purchase":       unclassified,
@@ -109,7 +109,7 @@ var meanings = map[string]meaning{
 	"transfer_refund":              unclassified,
 }
 
-// meaningOf looks a balance transaction up; documented is false for a type that Stripe has invented since.
+// meaningOf returns the meaning of a balance transaction. documented is false for a type that Stripe has added since.
 func meaningOf(t stripe.BalanceTransaction) (m meaning, documented bool) {
 	if t.Type == "adjustment" {
 		switch t.Category {

@@ -9,13 +9,12 @@ import (
 )
 
 const (
-	// pollCount bounds the donations that one sync asks for, and pollAlone those of them that it asks for by themselves.
+	// pollCount is how many donations one sync polls; pollAlone is how many of them it reads one by one.
 	pollCount, pollAlone = 1000, 20
 )
 
-// pollUnbooked asks for donations that are paid and not booked, whose balance transaction the list does not show: many by the
-// pages of their charges, and by themselves those that are not met there. One that cannot be read waits longer and
-// longer.
+// pollUnbooked asks Stripe about donations that are paid and not booked: many by pages of their charges, and one by one
+// those that the pages do not show. A donation that cannot be read is polled again after growing pauses.
 func (s *Service) pollUnbooked(ctx context.Context, account string, intents []string, until time.Time) error {
 	due, err := s.cfg.Donations.DueUnbooked(ctx, account, intents, pollCount)
 	if err != nil || len(due) == 0 {
@@ -30,7 +29,7 @@ func (s *Service) pollUnbooked(ctx context.Context, account string, intents []st
 		return err
 	}
 	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "the list of charges cannot be read", "account", account, "error", err)
+		s.cfg.Logger.WarnContext(ctx, "the list of charges could not be read at Stripe", "account", account, "error", err)
 	}
 	var known []stripe.BalanceTransaction
 	var asked, alone []donations.Unbooked
@@ -51,7 +50,7 @@ func (s *Service) pollUnbooked(ctx context.Context, account string, intents []st
 	return s.pollEach(ctx, account, alone[:min(len(alone), pollAlone)], until)
 }
 
-// pollEach asks for donations by themselves.
+// pollEach reads the payments of donations one by one.
 func (s *Service) pollEach(ctx context.Context, account string, due []donations.Unbooked, until time.Time) error {
 	for _, u := range due {
 		if over(until) {
@@ -63,9 +62,9 @@ func (s *Service) pollEach(ctx context.Context, account string, due []donations.
 		case ctx.Err() != nil:
 			return err
 		case stripe.KindOf(err) == stripe.Throttled:
-			return nil // nor may the others be asked for; they stay due
+			return nil // the others would be throttled too; they stay due
 		case err != nil:
-			s.cfg.Logger.WarnContext(ctx, "a paid donation cannot be asked for", "account", account, "donation", u.Donation, "error", err)
+			s.cfg.Logger.WarnContext(ctx, "the payment of a paid donation could not be read at Stripe", "account", account, "donation", u.Donation, "error", err)
 		case intent.Balance != nil:
 			known = append(known, *intent.Balance)
 		}
@@ -76,7 +75,7 @@ func (s *Service) pollEach(ctx context.Context, account string, due []donations.
 	return nil
 }
 
-// bookPolled books what is known, and puts the next poll of the donations that were asked for off.
+// bookPolled books the known balance transactions and postpones the next poll of the asked donations.
 func (s *Service) bookPolled(ctx context.Context, account string, known []stripe.BalanceTransaction, asked []donations.Unbooked) error {
 	if len(known) > 0 {
 		if err := s.book(ctx, account, known, nil, nil); err != nil {
