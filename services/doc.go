@@ -4,7 +4,8 @@
 //	access        who calls: API keys, roles, the one permission table
 //	collectives   who raises money: settings, Stripe account and its onboarding, time zone, notices and their mails
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
-//	donations     a donation, once or monthly: intent, Stripe Checkout, outcome, refunds, disputes; how often a network may start one
+//	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; how often a network may start one
+//	refunds       what happens to a payment later: refunds, disputes, fraud warnings
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
 //	treasury      what a treasurer enters: donations by hand, pledges, bank statements, expenses
 //	webhooks      what Stripe says: events in, applied once, heard again when lost; balance transactions into the books
@@ -27,7 +28,8 @@
 //	cmd/cagnotte         -> internal/app
 //	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
 //	internal/app         -> all services, gateway
-//	webhooks             -> donations, payouts, ledger, collectives
+//	webhooks             -> donations, refunds, payouts, ledger, collectives
+//	refunds              -> campaigns, donations, collectives
 //	exports              -> campaigns, payouts, ledger, collectives
 //	donations            -> campaigns, ledger, collectives
 //	treasury             -> campaigns, ledger, collectives

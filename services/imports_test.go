@@ -20,10 +20,11 @@ var siblings = map[string][]string{
 	"services/collectives": {"access"},
 	"services/campaigns":   {"collectives"},
 	"services/donations":   {"campaigns", "ledger", "collectives"},
+	"services/refunds":     {"campaigns", "donations", "collectives"},
 	"services/treasury":    {"campaigns", "ledger", "collectives"},
 	"services/exports":     {"campaigns", "payouts", "ledger", "collectives"},
 	"services/payouts":     {"ledger", "collectives"},
-	"services/webhooks":    {"donations", "payouts", "ledger", "collectives"},
+	"services/webhooks":    {"donations", "refunds", "payouts", "ledger", "collectives"},
 }
 
 type goPackage struct {
@@ -58,6 +59,7 @@ func TestTheTableItself(t *testing.T) {
 	}{
 		{"services/ledger", "services/donations", false},
 		{"services/campaigns", "services/access", false},
+		{"services/donations", "services/refunds", false},
 		{"services/donations", "services/internal/stripe", true},
 		{"services/donations", "services/internal/stripesim", false},
 		{"services/donations", "services/internal/pgtest", false},

@@ -94,8 +94,8 @@ WHERE (
 	AND d.livemode = @livemode
 ORDER BY d.id`
 
-// lockSQL is findSQL for who is going to book.
-const lockSQL = findSQL + `
+// findAndLockSQL is findSQL for who is going to book.
+const findAndLockSQL = findSQL + `
 FOR NO KEY UPDATE OF d`
 
 // querier is a pool or a transaction.
@@ -111,7 +111,7 @@ func (s *Service) Find(ctx context.Context, account string, clues []Clue) ([]Mat
 
 // FindTx is Find, and locks the donations until the caller's transaction ends.
 func (s *Service) FindTx(ctx context.Context, tx pgx.Tx, account string, clues []Clue) ([]Match, error) {
-	return s.find(ctx, tx, lockSQL, account, clues)
+	return s.find(ctx, tx, findAndLockSQL, account, clues)
 }
 
 func (s *Service) find(ctx context.Context, q querier, sql, account string, clues []Clue) ([]Match, error) {
@@ -268,8 +268,8 @@ const (
 
 // Payment is what is known of a payment whose donation is looked for.
 type Payment struct {
-	// Intent and Invoice are Stripe's ids; Invoice is what it paid, if that is known.
-	Intent, Invoice string
+	// Intent, Charge and Invoice are Stripe's ids; Charge and Invoice, which is what it paid, are empty when they are not known.
+	Intent, Charge, Invoice string
 	// Claim is the donation that its metadata names, if that is known.
 	Claim uuid.UUID
 	// Money is what it brought, and then all of these are known; nil when somebody else speaks of the payment, such as a
@@ -562,20 +562,12 @@ func (l *Lookup) makeMonth(ctx context.Context, p Payment) (claim uuid.UUID, tol
 	return inv.Recurring, true, nil
 }
 
-// PaymentOf finds whose payment it is, which names a donation itself; a zero Match for none. It is what is to be done
-// with an event about a payment.
+// PaymentOf finds the donation that a payment is of; a zero Match for none. Where nothing known leads there, Stripe is
+// asked, so it must not be called in a transaction. When Stripe cannot tell now, or the payment may not be read, it is
+// UNAVAILABLE (PAYMENT_UNREAD): money can be booked to unknown receipts, but a refund or a dispute that is taken for
+// nobody's is forgotten.
 func (s *Service) PaymentOf(ctx context.Context, account string, p Payment) (Match, error) {
-	return s.donationOf(ctx, account, p, Clue{PaymentIntent: p.Intent})
-}
-
-// paidDonation is PaymentOf for what speaks of a payment, such as a refund. When Stripe cannot tell now, or the payment may
-// not be read, it is an error, UNAVAILABLE (PAYMENT_UNREAD): money can be booked to unknown receipts, but a refund or a
-// dispute that is taken for nobody's is forgotten.
-func (s *Service) paidDonation(ctx context.Context, account, intent, charge string) (Match, error) {
-	return s.donationOf(ctx, account, Payment{Intent: intent}, Clue{PaymentIntent: intent, Charge: charge})
-}
-
-func (s *Service) donationOf(ctx context.Context, account string, p Payment, clue Clue) (Match, error) {
+	clue := Clue{PaymentIntent: p.Intent, Charge: p.Charge}
 	matches, err := s.Find(ctx, account, []Clue{clue})
 	if err != nil || matches[0].Donation != uuid.Nil || p.Intent == "" {
 		return first(matches), err

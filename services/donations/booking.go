@@ -152,10 +152,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	if err != nil {
 		return postgres.Error(err)
 	}
-	if err := s.tellPaidBackTwiceTx(ctx, tx, twice); err != nil {
-		return err
-	}
-	return s.followTx(ctx, tx, movements)
+	return s.tellPaidBackTwiceTx(ctx, tx, twice)
 }
 
 // bookFirstTx notes the first payment of each donation, and tells which movements that is.
@@ -198,7 +195,7 @@ func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Moveme
 // tellPaidTwiceTx tells members, who may ask the donor which of the payments was meant.
 func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) error {
 	s.cfg.Logger.WarnContext(ctx, "a donation was paid once more", slog.String("donation", m.Donation.String()), slog.String("charge", m.Charge))
-	d, err := lockDonationTx(ctx, tx, m.Donation)
+	d, err := s.LockTx(ctx, tx, m.Donation)
 	if err != nil {
 		return postgres.Error(err)
 	}
@@ -215,7 +212,7 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 // tellPaidBackTwiceTx tells members what went back beyond what was paid: nobody else will ask for it again.
 func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []backTwice) error {
 	for _, b := range all {
-		d, err := lockDonationTx(ctx, tx, b.donation)
+		d, err := s.LockTx(ctx, tx, b.donation)
 		if err != nil {
 			return postgres.Error(err)
 		}

@@ -61,10 +61,10 @@ type Donation struct {
 	checkoutURL  string
 	pollAttempts int
 	lookTime     time.Time
-	// refundedMinor and disputedMinor are what Stripe's balance says is not the collective's any more: by refunds, and by
+	// RefundedMinor and DisputedMinor are what Stripe's balance says is not the collective's any more: by refunds, and by
 	// disputes that are open or lost. The first is below zero while a donation is there twice; together they are above the
 	// donation when it was paid back twice.
-	refundedMinor, disputedMinor int64
+	RefundedMinor, DisputedMinor int64
 	// fraudWarning: a card network warned of it, and it can still be given back.
 	fraudWarning bool
 	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
@@ -96,7 +96,7 @@ func (d Donation) RecoveryURL(now time.Time) string {
 
 // FullyReturned reports whether a paid donation is wholly back with its donor now. A dispute takes one payment, or a part of it,
 // and a donation may be there twice.
-func (d Donation) FullyReturned() bool { return d.refundedMinor+d.disputedMinor >= d.Amount.Minor }
+func (d Donation) FullyReturned() bool { return d.RefundedMinor+d.DisputedMinor >= d.Amount.Minor }
 
 // Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d.ID.String() }

@@ -162,3 +162,21 @@ func (e *env) count() (n int) {
 	}
 	return n
 }
+
+func (e *env) exec(sql string, args ...any) error {
+	_, err := e.pool.Exec(e.t.Context(), sql, args...)
+	return err
+}
+
+// findRefunded finds the donation that a refund at Stripe is of, as who reads the refund does.
+func (e *env) findRefunded(refund string) {
+	e.t.Helper()
+	r, err := e.donations.cfg.Stripe.GetRefund(e.t.Context(), "", refund)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	match, err := e.donations.PaymentOf(e.t.Context(), "", Payment{Intent: r.PaymentIntent, Charge: r.Charge})
+	if err != nil || match.Donation == uuid.Nil {
+		e.t.Errorf("it is of the donation %v, %v", match.Donation, err)
+	}
+}

@@ -73,7 +73,6 @@ func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[upkeepArgs]) error {
 		return s.upkeep(ctx)
 	}))
-	s.followWorkersTo(w)
 }
 
 // Queues returns the queues of its own that this service's jobs need.
@@ -81,7 +80,6 @@ func (s *Service) Queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{
 		refreshQueue:   {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
 		recurringQueue: {MaxWorkers: 1},
-		followQueue:    {MaxWorkers: followWorkers, FetchCooldown: followPause},
 	}
 }
 
@@ -139,9 +137,6 @@ func (s *Service) upkeep(ctx context.Context) error {
 	now := s.now()
 	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {
 		return fmt.Errorf("expire donations without a page: %w", postgres.Error(err))
-	}
-	if err := s.follow(ctx); err != nil {
-		return fmt.Errorf("follow refunds and disputes: %w", err)
 	}
 	if err := s.lookAtOverdue(ctx); err != nil {
 		return fmt.Errorf("look at overdue donations: %w", err)

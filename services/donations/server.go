@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 type server struct {
@@ -85,7 +86,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		CreateTime:        wire.Time(d.CreateTime),
 		RecurringDonation: recurringOf(d),
 		AmountRefunded:    refunded(d),
-		Disputed:          d.disputedMinor > 0,
+		Disputed:          d.DisputedMinor > 0,
 		AmountDisputed:    disputed(d),
 	}, nil
 }
@@ -112,21 +113,26 @@ func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonatio
 // listFilter keeps the tokens of other lists out.
 const listFilter = "donations of "
 
-// get reads `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 func (s *server) get(ctx context.Context, name string) (Donation, error) {
-	parent, id, ok := strings.Cut(name, "/donations/")
-	if !ok {
-		return Donation{}, errs.NotFound(name)
-	}
-	campaign, err := campaigns.ParseName(parent)
+	campaign, id, err := ParseName(name)
 	if err != nil {
 		return Donation{}, err
 	}
+	return s.service.Get(ctx, campaign, id)
+}
+
+// ParseName reads `collectives/{collective}/campaigns/{campaign}/donations/{donation}`. What is no such name is NOT_FOUND.
+func ParseName(name string) (campaigns.Name, uuid.UUID, error) {
+	parent, id, _ := strings.Cut(name, "/donations/")
+	campaign, err := campaigns.ParseName(parent)
+	if err != nil {
+		return campaigns.Name{}, uuid.Nil, err
+	}
 	donation, err := uuid.Parse(id)
 	if err != nil {
-		return Donation{}, errs.NotFound(name)
+		return campaigns.Name{}, uuid.Nil, errs.NotFound(name)
 	}
-	return s.service.Get(ctx, campaign, donation)
+	return campaign, donation, nil
 }
 
 func (s *server) toProto(d Donation) *donationsv1.Donation {
@@ -144,7 +150,7 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 		ExpireTime:        wire.Time(d.ExpireTime),
 		RecurringDonation: recurringOf(d),
 		AmountRefunded:    refunded(d),
-		Disputed:          d.disputedMinor > 0,
+		Disputed:          d.DisputedMinor > 0,
 		AmountDisputed:    disputed(d),
 		FraudWarning:      d.fraudWarning,
 		PaymentMethod:     d.PaymentMethod,
@@ -213,4 +219,22 @@ func feeCover(d Donation) *moneyv1.Money {
 		return nil
 	}
 	return wire.Money(d.FeeCover)
+}
+
+// disputed is absent while no bank has any of the donation. One that was paid twice is below zero given back, and a bank takes
+// the other payment first.
+func disputed(d Donation) *moneyv1.Money {
+	minor := d.DisputedMinor + min(0, d.RefundedMinor)
+	if minor <= 0 {
+		return nil
+	}
+	return wire.Money(money.Amount{Minor: minor, Currency: d.Amount.Currency})
+}
+
+// refunded is absent while nothing of the donation went back.
+func refunded(d Donation) *moneyv1.Money {
+	if d.RefundedMinor <= 0 {
+		return nil
+	}
+	return wire.Money(money.Amount{Minor: d.RefundedMinor, Currency: d.Amount.Currency})
 }

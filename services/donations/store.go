@@ -61,7 +61,7 @@ func scan(r pgx.CollectableRow) (Donation, error) {
 	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.FeeCover.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
 		&d.checkoutURL, &d.PaymentIntent, &d.PaymentMethod, &d.pollAttempts,
-		&d.refundedMinor, &d.disputedMinor, &d.fraudWarning, &d.failures, &retry, &looked,
+		&d.RefundedMinor, &d.DisputedMinor, &d.fraudWarning, &d.failures, &retry, &looked,
 		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &d.Recurring, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.FeeCover.Currency = d.Amount.Currency
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
@@ -85,6 +85,15 @@ WHERE d.id = @id`
 // byID returns pgx.ErrNoRows for a donation that does not exist.
 func (s *Service) byID(ctx context.Context, id uuid.UUID) (Donation, error) {
 	return collectOne(s.cfg.Pool.Query(ctx, byIDSQL, pgx.NamedArgs{"id": id}))
+}
+
+const lockByIDSQL = byIDSQL + `
+FOR NO KEY UPDATE`
+
+// LockTx returns a donation as it is now, and locks it until the caller's transaction ends: who holds the lock counts
+// alone what goes back of it. One that does not exist is pgx.ErrNoRows.
+func (s *Service) LockTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) {
+	return collectOne(tx.Query(ctx, lockByIDSQL, pgx.NamedArgs{"id": id}))
 }
 
 func collectOne(rows pgx.Rows, err error) (Donation, error) {

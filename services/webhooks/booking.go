@@ -250,7 +250,10 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 	if err := s.tellMoneyTx(ctx, tx, posted); err != nil {
 		return nil, err
 	}
-	return posted, s.cfg.Donations.BookTx(ctx, tx, movements)
+	if err := s.cfg.Donations.BookTx(ctx, tx, movements); err != nil {
+		return nil, err
+	}
+	return posted, s.cfg.Refunds.FollowTx(ctx, tx, movements)
 }
 
 // prepareTx turns items into postings and decides whose they are. Items that move no money have no posting.

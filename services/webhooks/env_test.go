@@ -31,6 +31,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 	"github.com/cagnotte/cagnotte/services/payouts"
+	"github.com/cagnotte/cagnotte/services/refunds"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -49,6 +50,7 @@ type env struct {
 	sim       *stripesim.Sim
 	ledger    *ledger.Service
 	donations *donations.Service
+	refunds   *refunds.Service
 	payouts   *payouts.Service
 	webhooks  *Service
 	jobs      *river.Client[pgx.Tx]
@@ -124,11 +126,14 @@ func (e *env) build(client *stripe.Client) {
 		PublicURL: "https://cagnotte.example", SecretKey: []byte("secret"), Now: e.clock.Now, Logger: logger,
 		Limit: donations.Limit{Burst: 10_000, Interval: time.Millisecond},
 	})
+	e.refunds = refunds.New(refunds.Config{
+		Pool: e.pool, Donations: e.donations, Collectives: groups, Stripe: client, Jobs: e.jobs, Now: e.clock.Now,
+	})
 	e.payouts = payouts.New(payouts.Config{
 		Pool: e.pool, Stripe: client, Ledger: e.ledger, Collectives: groups, Now: e.clock.Now, Logger: logger,
 	})
 	e.webhooks = New(Config{
-		Pool: e.pool, Stripe: client, Donations: e.donations, Ledger: e.ledger, Collectives: groups, Jobs: e.jobs, Payouts: e.payouts,
+		Pool: e.pool, Stripe: client, Donations: e.donations, Refunds: e.refunds, Ledger: e.ledger, Collectives: groups, Jobs: e.jobs, Payouts: e.payouts,
 		Secrets: []string{"whsec_old", platformSecret}, ConnectSecrets: []string{connectSecret},
 		Now: e.clock.Now, Logger: logger,
 	})

@@ -24,13 +24,14 @@ func (e *env) work(periodic bool) *river.Client[pgx.Tx] {
 	workers := river.NewWorkers()
 	e.webhooks.Workers(workers)
 	e.donations.Workers(workers)
+	e.refunds.Workers(workers)
 	cfg := &river.Config{
 		Schema: postgres.RiverSchema, Workers: workers, Logger: slog.New(slog.DiscardHandler),
 		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
 		FetchCooldown: time.Millisecond, FetchPollInterval: 20 * time.Millisecond,
 	}
 	if periodic {
-		cfg.PeriodicJobs = append(e.webhooks.PeriodicJobs(), e.donations.PeriodicJobs()...)
+		cfg.PeriodicJobs = slices.Concat(e.webhooks.PeriodicJobs(), e.donations.PeriodicJobs(), e.refunds.PeriodicJobs())
 	}
 	client, err := river.NewClient(riverpgxv5.New(e.pool), cfg)
 	if err != nil {

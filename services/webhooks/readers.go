@@ -20,11 +20,11 @@ func (s *Service) readers() map[string]reader {
 		"payout":         s.readPayout,
 		"account":        s.readAccount,
 		// charge.refunded tells the sum of what was refunded, and not by which refunds.
-		"charge": s.cfg.Donations.ReadRefundsOfCharge,
-		"refund": s.cfg.Donations.ReadRefund,
+		"charge": s.cfg.Refunds.ReadRefundsOfCharge,
+		"refund": s.cfg.Refunds.ReadRefund,
 		// A dispute is also an inquiry.
-		"dispute":                   s.cfg.Donations.ReadDispute,
-		"radar.early_fraud_warning": s.cfg.Donations.ReadFraudWarning,
+		"dispute":                   s.cfg.Refunds.ReadDispute,
+		"radar.early_fraud_warning": s.cfg.Refunds.ReadFraudWarning,
 	}
 }
 

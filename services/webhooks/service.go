@@ -17,6 +17,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
+	"github.com/cagnotte/cagnotte/services/refunds"
 )
 
 // Config configures a Service. Fields without a stated default are required.
@@ -24,6 +25,7 @@ type Config struct {
 	Pool        *pgxpool.Pool
 	Stripe      *stripe.Client
 	Donations   *donations.Service
+	Refunds     *refunds.Service
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
 	Payouts     *payouts.Service

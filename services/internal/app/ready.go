@@ -185,17 +185,19 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	workers := river.NewWorkers()
 	a.services.collectives.Workers(workers)
 	a.services.donations.Workers(workers)
+	a.services.refunds.Workers(workers)
 	a.services.webhooks.Workers(workers)
 	a.services.treasury.Workers(workers)
 	queues := a.services.donations.Queues()
 	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: jobWorkers}
+	maps.Copy(queues, a.services.refunds.Queues())
 	maps.Copy(queues, mail.Queues())
 	client, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{
 		Schema:  postgres.RiverSchema,
 		Queues:  queues,
 		Workers: workers,
 		PeriodicJobs: slices.Concat(
-			a.services.collectives.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.treasury.PeriodicJobs(),
+			a.services.collectives.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.treasury.PeriodicJobs(),
 		),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,

@@ -36,6 +36,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
+	"github.com/cagnotte/cagnotte/services/refunds"
 	"github.com/cagnotte/cagnotte/services/treasury"
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
@@ -48,6 +49,7 @@ type services struct {
 	campaigns   *campaigns.Service
 	ledger      *ledger.Service
 	donations   *donations.Service
+	refunds     *refunds.Service
 	treasury    *treasury.Service
 	payouts     *payouts.Service
 	webhooks    *webhooks.Service
@@ -107,6 +109,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Logger:      cfg.Logger,
 		Metrics:     registry,
 	})
+	s.refunds = refunds.New(refunds.Config{
+		Pool: a.pool, Donations: s.donations, Collectives: s.collectives, Stripe: s.stripe, Jobs: jobs, Now: cfg.Now,
+	})
 	s.treasury = treasury.New(treasury.Config{
 		Pool:        a.pool,
 		Campaigns:   s.campaigns,
@@ -124,6 +129,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.webhooks = webhooks.New(webhooks.Config{
 		Pool:           a.pool,
 		Donations:      s.donations,
+		Refunds:        s.refunds,
 		Collectives:    s.collectives,
 		Ledger:         s.ledger,
 		Payouts:        s.payouts,
@@ -183,8 +189,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(s.donations))
 	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(s.donations))
-	refundsv1.RegisterRefundsServiceServer(a.rpc, donations.NewRefundServer(s.donations))
-	disputesv1.RegisterDisputesServiceServer(a.rpc, donations.NewDisputeServer(s.donations))
+	refundsv1.RegisterRefundsServiceServer(a.rpc, refunds.NewServer(s.refunds))
+	disputesv1.RegisterDisputesServiceServer(a.rpc, refunds.NewDisputeServer(s.refunds))
 	treasuryv1.RegisterTreasuryServiceServer(a.rpc, treasury.NewServer(s.treasury))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(s.webhooks))
 	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(s.ledger, ledger.ServerConfig{

@@ -561,7 +561,7 @@ BEGIN
         RAISE EXCEPTION 'what was asked for does not change'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_immutable';
     END IF;
-    -- services/donations/refund.go has the same table, and a test compares the two.
+    -- services/refunds/refund.go has the same table, and a test compares the two.
     IF OLD.state <> NEW.state AND (OLD.state, NEW.state) NOT IN (
         ('awaiting_approval', 'approved'), ('awaiting_approval', 'rejected'), ('awaiting_approval', 'canceled'),
         ('approved', 'submitted'), ('approved', 'canceled'),

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -61,6 +62,13 @@ func scanRefund(row pgx.CollectableRow) (Refund, error) {
 	return r, err
 }
 
+func fromNull(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
 func collectRefund(rows pgx.Rows, err error) (Refund, error) {
 	if err != nil {
 		return Refund{}, err
@@ -97,6 +105,15 @@ ORDER BY
 	r.id DESC
 LIMIT @count`
 
+// Position is a refund's place in a list.
+type Position struct {
+	CreateTime time.Time
+	ID         uuid.UUID
+}
+
+// newest is before every refund.
+var newest = Position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
+
 const listRefundsSQL = refundSelect + `
 WHERE r.collective = @collective
 	AND (@state = '' OR r.state = @state)
@@ -122,14 +139,6 @@ func (s *Service) ListRefunds(ctx context.Context, collective string, donation u
 	}
 	found, err := pgx.CollectRows(rows, scanRefund)
 	return found, postgres.Error(err)
-}
-
-const lockDonationSQL = byIDSQL + `
-FOR NO KEY UPDATE`
-
-// lockDonationTx returns pgx.ErrNoRows for a donation that does not exist.
-func lockDonationTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) {
-	return collectOne(tx.Query(ctx, lockDonationSQL, pgx.NamedArgs{"id": id}))
 }
 
 const insertRefundSQL = `
@@ -172,7 +181,7 @@ VALUES (
 	@now
 )`
 
-func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d Donation, in RefundRequest, intent string, amount money.Amount, state RefundState) (Refund, error) {
+func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, in RefundRequest, intent string, amount money.Amount, state RefundState) (Refund, error) {
 	now, id := s.now(), s.cfg.NewID()
 	_, err := tx.Exec(ctx, insertRefundSQL, pgx.NamedArgs{
 		"id": id, "donation": d.ID, "collective": d.Campaign.Collective, "account": d.StripeAccount, "intent": intent,

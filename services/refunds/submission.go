@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
@@ -65,7 +66,7 @@ func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
 		AmountMinor: r.Amount.Minor, Reason: r.Reason.stripe(),
 	})
 	if err == nil {
-		return s.applyRefund(ctx, Match{Donation: r.Donation}, r.StripeAccount, made)
+		return s.applyRefund(ctx, donations.Match{Donation: r.Donation}, r.StripeAccount, made)
 	}
 	if failure = refusal(err); failure != "" {
 		return s.refuse(ctx, r, failure)
@@ -100,7 +101,7 @@ func (s *Service) findSubmitted(ctx context.Context, r Refund) (found bool, err 
 	}
 	for _, k := range known {
 		if k.Refund == r.ID {
-			return true, s.applyRefund(ctx, Match{Donation: r.Donation}, r.StripeAccount, k)
+			return true, s.applyRefund(ctx, donations.Match{Donation: r.Donation}, r.StripeAccount, k)
 		}
 	}
 	return false, nil
@@ -146,7 +147,7 @@ func (s *Service) nextAttempt(ctx context.Context, r Refund) error {
 
 // refuse ends a refund that Stripe does not accept, unless it moved on meanwhile, and tells members.
 func (s *Service) refuse(ctx context.Context, r Refund, failure string) error {
-	_, err := s.changeRefund(ctx, r.Campaign, r.Donation, r.ID, func(ctx context.Context, tx pgx.Tx, _ Donation, r Refund) error {
+	_, err := s.changeRefund(ctx, r.Campaign, r.Donation, r.ID, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
 		if r.State != RefundSubmitted {
 			return nil
 		}

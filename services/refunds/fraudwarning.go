@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -68,7 +69,7 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 	if err != nil {
 		return false, notThere(err)
 	}
-	match, err := s.paidDonation(ctx, account, is.PaymentIntent, is.Charge)
+	match, err := s.cfg.Donations.PaymentOf(ctx, account, donations.Payment{Intent: is.PaymentIntent, Charge: is.Charge})
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
 	}
@@ -82,7 +83,7 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 		}
 		return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
 			Collective: match.Campaign.Collective, Kind: collectives.NoticeFraudWarning, Key: is.ID,
-			Subject: Donation{Campaign: match.Campaign, ID: match.Donation}.Name(), Amount: match.Amount,
+			Subject: donations.Donation{Campaign: match.Campaign, ID: match.Donation}.Name(), Amount: match.Amount,
 		})
 	})
 }

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 
 // Said to be called off, it would be money that goes back all the same, and of which the row says the opposite.
 func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	r := e.refund(wish(d, 5_00))
 	// The job has taken it, and is about to say so.
@@ -32,14 +32,14 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = job.Rollback(context.WithoutCancel(t.Context())) }()
-	now := e.donations.now()
+	now := e.refunds.now()
 	tag, err := job.Exec(t.Context(), takeRefundSQL, pgx.NamedArgs{"id": r.ID, "now": now, "look_at": lookAt(RefundSubmitted, now)})
 	if err != nil || tag.RowsAffected() != 1 {
 		t.Fatalf("taken %v, %v", tag, err)
 	}
 	called := make(chan error, 1)
 	go func() {
-		_, err := e.donations.CancelRefund(t.Context(), d.Campaign, d.ID, r.ID, treasurerKey)
+		_, err := e.refunds.CancelRefund(t.Context(), d.Campaign, d.ID, r.ID, treasurerKey)
 		called <- err
 	}()
 	pgtest.WaitForLock(t, e.pool)
@@ -48,7 +48,7 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 	}
 	wantReason(t, <-called, errorsv1.ErrorReason_REFUND_ALREADY_SENT)
 	e.refundIs(r.ID, RefundSubmitted)
-	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -59,7 +59,7 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 
 // What stands before Stripe gives up on a call that goes on behind it.
 func TestARefundThatIsMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	r := e.refund(wish(d, 5_00))
 	late := make(chan *http.Request, 1)
@@ -82,13 +82,13 @@ func TestARefundThatIsMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
 	}))
 	t.Cleanup(front.Close)
 	var err error
-	if e.donations.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: front.URL}); err != nil {
+	if e.refunds.cfg.Stripe, err = stripe.New(stripe.Config{APIKey: "sk_test_simulated", BaseURL: front.URL}); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.donations.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
+	if err := e.refunds.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
 		t.Fatalf("err = %v", err)
 	}
-	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -100,7 +100,7 @@ func TestARefundThatIsMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
 
 // Who asks for many small refunds at the same moment evades the second member no more than who asks for a large one.
 func TestRefundsAskedForAtOnceCountTogether(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
 		c.RefundApproval = money.Amount{Minor: 10_00, Currency: money.EUR}
 		return nil
@@ -111,7 +111,7 @@ func TestRefundsAskedForAtOnceCountTogether(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 5 {
 		asking.Go(func() {
-			if _, err := e.donations.CreateRefund(t.Context(), wish(d, 4_00)); err != nil {
+			if _, err := e.refunds.CreateRefund(t.Context(), wish(d, 4_00)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -45,7 +46,7 @@ func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.
 	if len(all) == 0 {
 		return false, nil
 	}
-	match, err := s.paidDonation(ctx, account, all[0].PaymentIntent, all[0].Charge)
+	match, err := s.cfg.Donations.PaymentOf(ctx, account, donations.Payment{Intent: all[0].PaymentIntent, Charge: all[0].Charge})
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
 	}
@@ -109,9 +110,9 @@ VALUES (
 
 // applyRefund notes what Stripe says of a refund of the donation. What is known, or older than what is known, changes
 // nothing. Members are told of one that failed.
-func (s *Service) applyRefund(ctx context.Context, match Match, account string, is stripe.Refund) error {
+func (s *Service) applyRefund(ctx context.Context, match donations.Match, account string, is stripe.Refund) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		d, err := lockDonationTx(ctx, tx, match.Donation)
+		d, err := s.cfg.Donations.LockTx(ctx, tx, match.Donation)
 		if err != nil {
 			return postgres.Error(err)
 		}
@@ -148,7 +149,7 @@ func (s *Service) applyRefund(ctx context.Context, match Match, account string, 
 // knownRefundTx finds our row of a refund of Stripe's; a zero Refund for one that was made elsewhere and is new.
 // Stripe's metadata can be written by anybody who may use its dashboard, so a row that it names counts only when
 // it waits for just this answer.
-func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d Donation, account string, is stripe.Refund) (Refund, error) {
+func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, account string, is stripe.Refund) (Refund, error) {
 	r, err := collectRefund(tx.Query(ctx, refundByStripeSQL, pgx.NamedArgs{"account": account, "stripe_refund": is.ID}))
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return r, postgres.Error(err)

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -6,26 +6,25 @@ import (
 
 	"github.com/google/uuid"
 
-	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
-	"github.com/cagnotte/cagnotte/services/money"
 )
 
-type refundServer struct {
+type server struct {
 	refundsv1.UnimplementedRefundsServiceServer
 	service *Service
 }
 
-// NewRefundServer returns the refunds of donations as gRPC.
-func NewRefundServer(s *Service) refundsv1.RefundsServiceServer { return &refundServer{service: s} }
+// NewServer returns the refunds of donations as gRPC.
+func NewServer(s *Service) refundsv1.RefundsServiceServer { return &server{service: s} }
 
-func (s *refundServer) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRequest) (*refundsv1.Refund, error) {
-	campaign, donation, err := parseDonationName(req.GetParent())
+func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRequest) (*refundsv1.Refund, error) {
+	campaign, donation, err := donations.ParseName(req.GetParent())
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +41,7 @@ func (s *refundServer) CreateRefund(ctx context.Context, req *refundsv1.CreateRe
 	return refundToProto(r, err)
 }
 
-func (s *refundServer) GetRefund(ctx context.Context, req *refundsv1.GetRefundRequest) (*refundsv1.Refund, error) {
+func (s *server) GetRefund(ctx context.Context, req *refundsv1.GetRefundRequest) (*refundsv1.Refund, error) {
 	campaign, donation, id, err := parseRefundName(req.GetName())
 	if err != nil {
 		return nil, err
@@ -50,19 +49,19 @@ func (s *refundServer) GetRefund(ctx context.Context, req *refundsv1.GetRefundRe
 	return refundToProto(s.service.GetRefund(ctx, campaign, donation, id))
 }
 
-func (s *refundServer) ApproveRefund(ctx context.Context, req *refundsv1.ApproveRefundRequest) (*refundsv1.Refund, error) {
+func (s *server) ApproveRefund(ctx context.Context, req *refundsv1.ApproveRefundRequest) (*refundsv1.Refund, error) {
 	return s.change(ctx, req.GetName(), s.service.ApproveRefund)
 }
 
-func (s *refundServer) RejectRefund(ctx context.Context, req *refundsv1.RejectRefundRequest) (*refundsv1.Refund, error) {
+func (s *server) RejectRefund(ctx context.Context, req *refundsv1.RejectRefundRequest) (*refundsv1.Refund, error) {
 	return s.change(ctx, req.GetName(), s.service.RejectRefund)
 }
 
-func (s *refundServer) CancelRefund(ctx context.Context, req *refundsv1.CancelRefundRequest) (*refundsv1.Refund, error) {
+func (s *server) CancelRefund(ctx context.Context, req *refundsv1.CancelRefundRequest) (*refundsv1.Refund, error) {
 	return s.change(ctx, req.GetName(), s.service.CancelRefund)
 }
 
-func (s *refundServer) change(ctx context.Context, name string,
+func (s *server) change(ctx context.Context, name string,
 	change func(context.Context, campaigns.Name, uuid.UUID, uuid.UUID, string) (Refund, error),
 ) (*refundsv1.Refund, error) {
 	campaign, donation, id, err := parseRefundName(name)
@@ -72,15 +71,15 @@ func (s *refundServer) change(ctx context.Context, name string,
 	return refundToProto(change(ctx, campaign, donation, id, rpc.CallerFrom(ctx).Principal.Key))
 }
 
-func (s *refundServer) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequest) (*refundsv1.ListRefundsResponse, error) {
+func (s *server) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequest) (*refundsv1.ListRefundsResponse, error) {
 	collective, _, ofDonation := strings.Cut(strings.TrimPrefix(req.GetParent(), "collectives/"), "/")
 	donation := uuid.Nil
 	if ofDonation {
-		campaign, id, err := parseDonationName(req.GetParent())
+		campaign, id, err := donations.ParseName(req.GetParent())
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.service.Get(ctx, campaign, id); err != nil {
+		if _, err := s.service.cfg.Donations.Get(ctx, campaign, id); err != nil {
 			return nil, err
 		}
 		donation = id
@@ -101,24 +100,10 @@ func (s *refundServer) ListRefunds(ctx context.Context, req *refundsv1.ListRefun
 	return resp, nil
 }
 
-// parseDonationName reads `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
-func parseDonationName(name string) (campaigns.Name, uuid.UUID, error) {
-	parent, id, _ := strings.Cut(name, "/donations/")
-	campaign, err := campaigns.ParseName(parent)
-	if err != nil {
-		return campaigns.Name{}, uuid.Nil, err
-	}
-	donation, err := uuid.Parse(id)
-	if err != nil {
-		return campaigns.Name{}, uuid.Nil, errs.NotFound(name)
-	}
-	return campaign, donation, nil
-}
-
 // parseRefundName reads a donation's name and `/refunds/{refund}`.
 func parseRefundName(name string) (campaign campaigns.Name, donation, refund uuid.UUID, err error) {
 	parent, id, _ := strings.Cut(name, "/refunds/")
-	if campaign, donation, err = parseDonationName(parent); err != nil {
+	if campaign, donation, err = donations.ParseName(parent); err != nil {
 		return campaigns.Name{}, uuid.Nil, uuid.Nil, err
 	}
 	if refund, err = uuid.Parse(id); err != nil {
@@ -187,22 +172,4 @@ func inverted[K, V comparable](m map[K]V) map[V]K {
 		back[v] = k
 	}
 	return back
-}
-
-// disputed is absent while no bank has any of the donation. One that was paid twice is below zero given back, and a bank takes
-// the other payment first.
-func disputed(d Donation) *moneyv1.Money {
-	minor := d.disputedMinor + min(0, d.refundedMinor)
-	if minor <= 0 {
-		return nil
-	}
-	return wire.Money(money.Amount{Minor: minor, Currency: d.Amount.Currency})
-}
-
-// refunded is absent while nothing of the donation went back.
-func refunded(d Donation) *moneyv1.Money {
-	if d.refundedMinor <= 0 {
-		return nil
-	}
-	return wire.Money(money.Amount{Minor: d.refundedMinor, Currency: d.Amount.Currency})
 }

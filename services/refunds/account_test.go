@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 	const account = "acct_1"
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
 		c.StripeAccount = account
 		return nil
@@ -30,7 +30,7 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := e.refund(wish(d, 5_00))
-	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if there, here := e.sim.Refunds(account), e.sim.Refunds(""); len(there) != 1 || len(here) != 0 {
@@ -38,7 +38,7 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 	}
 	r = e.refundIs(r.ID, RefundSucceeded)
 	// An id of one account says nothing on another.
-	if ours, err := e.donations.ReadRefund(t.Context(), "", r.StripeRefund); ours || err != nil {
+	if ours, err := e.refunds.ReadRefund(t.Context(), "", r.StripeRefund); ours || err != nil {
 		t.Errorf("read on the platform's account: ours %v, %v", ours, err)
 	}
 	for _, q := range e.sim.Requests() {
@@ -53,7 +53,7 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Nothing was heard of it yet: Stripe says so.
-		if err := e.donations.SubmitRefund(t.Context(), sent.ID); err != nil {
+		if err := e.refunds.SubmitRefund(t.Context(), sent.ID); err != nil {
 			t.Fatal(err)
 		}
 		if got := e.refundIs(sent.ID, RefundFailed); got.FailureReason != "STRIPE_ACCOUNT_DISCONNECTED" {
@@ -65,9 +65,9 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := wish(d, 5_00)
-		_, err := e.donations.CreateRefund(t.Context(), again)
+		_, err := e.refunds.CreateRefund(t.Context(), again)
 		wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
-		_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		_, err = e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 	})
 }

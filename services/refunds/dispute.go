@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -89,7 +90,7 @@ func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours boo
 	if err != nil {
 		return false, notThere(err)
 	}
-	match, err := s.paidDonation(ctx, account, is.PaymentIntent, is.Charge)
+	match, err := s.cfg.Donations.PaymentOf(ctx, account, donations.Payment{Intent: is.PaymentIntent, Charge: is.Charge})
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
 	}
@@ -185,9 +186,9 @@ WHERE p.reinstated_minor <= excluded.reinstated_minor
 	)`
 
 // applyDisputeTx notes a reading. One that is older than what is known changes nothing.
-func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match Match, account string, is stripe.Dispute) error {
+func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations.Match, account string, is stripe.Dispute) error {
 	// Two readings of one dispute are noted one after the other, and a refund sees all or nothing of it.
-	d, err := lockDonationTx(ctx, tx, match.Donation)
+	d, err := s.cfg.Donations.LockTx(ctx, tx, match.Donation)
 	if err != nil {
 		return postgres.Error(err)
 	}
@@ -230,7 +231,7 @@ func olderDispute(is, was stripe.Dispute) bool {
 
 // tellDisputeTx tells what a new status means, and money that came back without the dispute being won. The end of an
 // inquiry, and a dispute that was prevented, ask nothing of anybody.
-func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d Donation, is, was stripe.Dispute) error {
+func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Donation, is, was stripe.Dispute) error {
 	n := collectives.Notice{
 		Collective: d.Campaign.Collective, Key: is.ID,
 		Subject: Dispute{ID: is.ID, Campaign: d.Campaign}.Name(),

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -17,9 +18,11 @@ const (
 	followSoonest, followLatest = 10 * time.Minute, 24 * time.Hour
 	// followCount bounds what one look takes up.
 	followCount = 100
+	// upkeepEvery is how often those that are due are looked for.
+	upkeepEvery = 10 * time.Minute
 	// The queue is apart, so that a long history of refunds, each of which is asked for, delays no donation:
 	// followWorkers calls at once, and as many begun in each followPause.
-	followQueue   = "donation_follow"
+	followQueue   = "refunds"
 	followWorkers = 2
 	followPause   = 100 * time.Millisecond
 	// maxFollowRetry bounds the growing pause after a failure. A refund that cannot be sent for two minutes waits for
@@ -35,7 +38,7 @@ type submitRefundArgs struct {
 }
 
 // Kind names the job in River.
-func (submitRefundArgs) Kind() string { return "donation_submit_refund" }
+func (submitRefundArgs) Kind() string { return "submit_refund" }
 
 // InsertOpts: a second one does no harm, and is there when the first was killed with its program.
 func (submitRefundArgs) InsertOpts() river.InsertOpts {
@@ -49,7 +52,7 @@ type readRefundArgs struct {
 }
 
 // Kind names the job in River.
-func (readRefundArgs) Kind() string { return "donation_read_refund" }
+func (readRefundArgs) Kind() string { return "read_refund" }
 
 // InsertOpts: a second one is no repeat, since the first may have read before what made it.
 func (readRefundArgs) InsertOpts() river.InsertOpts {
@@ -63,7 +66,7 @@ type readDisputeArgs struct {
 }
 
 // Kind names the job in River.
-func (readDisputeArgs) Kind() string { return "donation_read_dispute" }
+func (readDisputeArgs) Kind() string { return "read_dispute" }
 
 // InsertOpts: as of [readRefundArgs].
 func (readDisputeArgs) InsertOpts() river.InsertOpts {
@@ -86,8 +89,20 @@ func (w *followWorker[T]) NextRetry(job *river.Job[T]) time.Time {
 	return time.Now().Add(min(time.Second<<min(job.Attempt-1, 10), maxFollowRetry))
 }
 
-// followWorkersTo adds the workers that follow refunds and disputes.
-func (s *Service) followWorkersTo(w *river.Workers) {
+// upkeepArgs asks for what must happen now and then.
+type upkeepArgs struct{}
+
+// Kind names the job in River.
+func (upkeepArgs) Kind() string { return "refunds_upkeep" }
+
+// InsertOpts: the next one comes soon enough.
+func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
+
+// Workers adds the workers of this service's jobs.
+func (s *Service) Workers(w *river.Workers) {
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[upkeepArgs]) error {
+		return s.follow(ctx)
+	}))
 	river.AddWorker(w, &followWorker[submitRefundArgs]{work: func(ctx context.Context, a submitRefundArgs) error {
 		return s.SubmitRefund(ctx, a.Refund)
 	}})
@@ -99,6 +114,20 @@ func (s *Service) followWorkersTo(w *river.Workers) {
 		_, err := s.ReadDispute(ctx, a.Account, a.Dispute)
 		return err
 	}})
+}
+
+// Queues returns the queues of its own that this service's jobs need.
+func (s *Service) Queues() map[string]river.QueueConfig {
+	return map[string]river.QueueConfig{followQueue: {MaxWorkers: followWorkers, FetchCooldown: followPause}}
+}
+
+// PeriodicJobs returns what must be inserted on a timer.
+func (s *Service) PeriodicJobs() []*river.PeriodicJob {
+	return []*river.PeriodicJob{river.NewPeriodicJob(
+		river.PeriodicInterval(upkeepEvery),
+		func() (river.JobArgs, *river.InsertOpts) { return upkeepArgs{}, nil },
+		&river.PeriodicJobOpts{ID: "refunds_upkeep", RunOnStart: true},
+	)}
 }
 
 const unreadRefundsSQL = `
@@ -121,9 +150,9 @@ ORDER BY
 	m.account,
 	m.refund`
 
-// followTx has Stripe asked about the refunds and disputes whose money moved, unless what is known of them says
+// FollowTx has Stripe asked about the refunds and disputes whose money moved, unless what is known of them says
 // so already: so they are known when every event was lost.
-func (s *Service) followTx(ctx context.Context, tx pgx.Tx, movements []Movement) error {
+func (s *Service) FollowTx(ctx context.Context, tx pgx.Tx, movements []donations.Movement) error {
 	var jobs []river.InsertManyParams
 	var accounts, refunds []string
 	var back []bool

@@ -1,11 +1,10 @@
-package donations
+package refunds
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,9 +13,9 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
-	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // CreateRefund stores the wish to give a donation back, or returns the refund of the same request id; the same with
@@ -27,7 +26,7 @@ import (
 //   - FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE, DONATION_DISPUTED, STRIPE_ACCOUNT_DISCONNECTED,
 //     REFUND_TOO_LARGE, DEBIT_CAN_BE_CLAIMED
 func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, error) {
-	if _, err := s.Get(ctx, in.Campaign, in.Donation); err != nil {
+	if _, err := s.cfg.Donations.Get(ctx, in.Campaign, in.Donation); err != nil {
 		return Refund{}, err
 	}
 	collective, err := s.cfg.Collectives.Get(ctx, in.Campaign.Collective)
@@ -39,7 +38,7 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 	var refund Refund
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		// Who holds the donation's row counts what goes back of it alone.
-		d, err := lockDonationTx(ctx, tx, in.Donation)
+		d, err := s.cfg.Donations.LockTx(ctx, tx, in.Donation)
 		if err != nil {
 			return err
 		}
@@ -50,21 +49,21 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 		case !errors.Is(err, pgx.ErrNoRows):
 			return postgres.Error(err)
 		}
-		all, err := returningTx(ctx, tx, d, uuid.Nil)
+		all, err := refundableTx(ctx, tx, d, uuid.Nil)
 		if err != nil {
 			return err
 		}
-		payment, amount, err := d.refundOf(in, all, disconnected)
+		payment, amount, err := refundOf(d, in, all, disconnected)
 		if err != nil {
 			return err
 		}
 		if !in.AllowDebit {
-			if err := d.claim(payment, s.now()).check(s.now()); err != nil {
+			if err := claimOn(d, payment, s.now()).check(s.now()); err != nil {
 				return err
 			}
 		}
 		state := RefundApproved
-		if d.needsApproval(all, amount, collective.RefundApproval) {
+		if needsApproval(all, amount, collective.RefundApproval) {
 			state = RefundAwaitingApproval
 		}
 		refund, err = s.insertRefundTx(ctx, tx, d, in, payment.intent, amount, state)
@@ -79,44 +78,6 @@ func (s *Service) CreateRefund(ctx context.Context, in RefundRequest) (Refund, e
 	return refund, err
 }
 
-// refundOf is the payment that a request is of, and how much: all that is left of it unless the request says how much.
-// A refund is of one payment: of a donation that was paid twice, of one besides the first, as long as enough of that is left.
-func (d Donation) refundOf(in RefundRequest, all []returning, disconnected error) (payment returning, amount money.Amount, err error) {
-	amount = in.Amount
-	payments := d.payments(all)
-	currencies := []string{}
-	for _, r := range payments {
-		if code := string(r.paid.Currency); code != "" && !slices.Contains(currencies, code) {
-			currencies = append(currencies, code)
-		}
-	}
-	if amount != (money.Amount{}) && !slices.Contains(currencies, string(amount.Currency)) {
-		e := errs.New(errorsv1.ErrorReason_CURRENCY_MISMATCH, "A payment goes back in the currency that it was paid in.")
-		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be what was paid in: " + strings.Join(currencies, " or ")}}
-		return payment, amount, e
-	}
-	open, err := d.checkRefundable(payments)
-	if err == nil {
-		err = disconnected
-	}
-	if err != nil {
-		return payment, amount, err
-	}
-	if payment, err = d.choose(open, amount); err == nil && amount == (money.Amount{}) {
-		amount = d.left(payment)
-	}
-	return payment, amount, err
-}
-
-// claim is until when a bank can take one of the donation's payments back. When a surplus one was made is not kept: it is
-// taken for new.
-func (d Donation) claim(payment returning, now time.Time) Claim {
-	if payment.surplus {
-		return claimOf(payment.method, now)
-	}
-	return claimOf(payment.method, d.PayTime)
-}
-
 // ApproveRefund lets a refund go, for a member who did not ask for it, by a key that is older than the request. The same
 // key may say so again. That the key which asked was revoked meanwhile changes nothing: the second member decides.
 // FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the donation
@@ -125,7 +86,7 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil {
 		return Refund{}, err
 	}
-	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, d Donation, r Refund) error {
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, d donations.Donation, r Refund) error {
 		if r.ReviewedBy == key && r.State != RefundRejected {
 			return nil
 		}
@@ -133,13 +94,13 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 		if err != nil {
 			return err
 		}
-		all, err := returningTx(ctx, tx, d, r.ID)
+		all, err := refundableTx(ctx, tx, d, r.ID)
 		if err != nil {
 			return err
 		}
-		open, err := d.checkRefundable(r.payment(all))
+		open, err := checkRefundable(d, r.payment(all))
 		if err == nil {
-			_, err = d.choose(open, r.Amount)
+			_, err = choose(d, open, r.Amount)
 		}
 		if err != nil {
 			return err
@@ -152,18 +113,18 @@ func (s *Service) ApproveRefund(ctx context.Context, campaign campaigns.Name, do
 }
 
 // payment is the one that the refund is of.
-func (r Refund) payment(all []returning) []returning {
-	own := returning{intent: r.paymentIntent, paid: r.Amount}
+func (r Refund) payment(all []refundable) []refundable {
+	own := refundable{intent: r.paymentIntent, paid: r.Amount}
 	if i := slices.IndexFunc(all, own.same); i >= 0 {
 		own = all[i]
 	}
-	return []returning{own}
+	return []refundable{own}
 }
 
 // RejectRefund ends a refund, for a member who did not ask for it. The same member may say so again.
 // FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, REFUND_NOT_AWAITING_APPROVAL.
 func (s *Service) RejectRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
-	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ Donation, r Refund) error {
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
 		if r.ReviewedBy == key && r.State == RefundRejected {
 			return nil
 		}
@@ -190,7 +151,7 @@ func (s *Service) reviewByTx(ctx context.Context, tx pgx.Tx, r Refund, key strin
 // CancelRefund calls a refund off, for the member who asked for it, by any key of theirs. FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND,
 // REFUND_ALREADY_SENT.
 func (s *Service) CancelRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
-	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ Donation, r Refund) error {
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
 		same, err := s.cfg.Collectives.SameMemberTx(ctx, tx, r.RequestedBy, key)
 		switch {
 		case err != nil:
@@ -208,11 +169,11 @@ func (s *Service) CancelRefund(ctx context.Context, campaign campaigns.Name, don
 
 // changeRefund locks the donation, then the refund, as all do who change one, and returns it as it is then.
 func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID,
-	change func(context.Context, pgx.Tx, Donation, Refund) error,
+	change func(context.Context, pgx.Tx, donations.Donation, Refund) error,
 ) (refund Refund, err error) {
 	missing := errs.NotFound(Refund{Campaign: campaign, Donation: donation, ID: id}.Name())
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		d, err := lockDonationTx(ctx, tx, donation)
+		d, err := s.cfg.Donations.LockTx(ctx, tx, donation)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && d.Campaign != campaign {
 			return missing
 		}

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -34,7 +35,7 @@ const (
 )
 
 // paid is a donation of 20 € that was paid, with its charge at Stripe.
-func (e *env) paid() (d Donation, charge string) {
+func (e *env) paid() (d donations.Donation, charge string) {
 	e.t.Helper()
 	d = e.create(intent())
 	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); err != nil {
@@ -48,15 +49,15 @@ func (e *env) paid() (d Donation, charge string) {
 			charge = s.ChargeID
 		}
 	}
-	d, err := e.donations.byID(e.t.Context(), d.ID)
-	if err != nil || d.State != StateSucceeded || charge == "" {
-		e.t.Fatalf("%+v, charge %q: %v", d, charge, err)
+	d = e.reload(d)
+	if d.State != donations.StateSucceeded || charge == "" {
+		e.t.Fatalf("%+v, charge %q", d, charge)
 	}
 	return d, charge
 }
 
 // wish is for so many cents of a donation.
-func wish(d Donation, minor int64) RefundRequest {
+func wish(d donations.Donation, minor int64) RefundRequest {
 	return RefundRequest{
 		Campaign: d.Campaign, Donation: d.ID, RequestID: uuid.New(), Amount: money.Amount{Minor: minor, Currency: money.EUR},
 		Reason: ReasonRequestedByDonor, Key: treasurerKey,
@@ -65,7 +66,7 @@ func wish(d Donation, minor int64) RefundRequest {
 
 func (e *env) refund(in RefundRequest) Refund {
 	e.t.Helper()
-	r, err := e.donations.CreateRefund(e.t.Context(), in)
+	r, err := e.refunds.CreateRefund(e.t.Context(), in)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -81,9 +82,9 @@ func (e *env) refundIs(id uuid.UUID, want RefundState) Refund {
 	return r
 }
 
-func (e *env) refundsOf(d Donation) []Refund {
+func (e *env) refundsOf(d donations.Donation) []Refund {
 	e.t.Helper()
-	all, err := e.donations.ListRefunds(e.t.Context(), vallon.Collective, d.ID, "", newest, 100)
+	all, err := e.refunds.ListRefunds(e.t.Context(), vallon.Collective, d.ID, "", newest, 100)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func (e *env) exec(sql string, args ...any) error {
 
 // The table stands twice, and the database has the last word.
 func TestTheDatabaseKnowsTheSameStepsOfRefunds(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	for _, from := range allRefundStates {
 		for _, to := range allRefundStates {
@@ -133,7 +134,7 @@ func TestTheDatabaseKnowsTheSameStepsOfRefunds(t *testing.T) {
 }
 
 func TestWhatTheDatabaseDefendsOfRefunds(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	r := e.refund(wish(d, 5_00))
 	for column, value := range map[string]string{
@@ -190,15 +191,15 @@ func TestWhatIsLeftAndWhoMustAgree(t *testing.T) {
 		"the threshold is in another currency":       {0, 0, 1, money.Amount{Minor: 100_00, Currency: "CHF"}, 20_00, true},
 	} {
 		t.Run(what, func(t *testing.T) {
-			d := Donation{Amount: eur(20_00), refundedMinor: c.balance}
-			all := d.withOwn([]returning{{refundsMinor: c.refunds, paid: d.Amount}})
-			if got := d.left(all[0]).Minor; got != c.left {
+			d := donations.Donation{Amount: eur(20_00), RefundedMinor: c.balance}
+			all := withOwn(d, []refundable{{refundsMinor: c.refunds, paid: d.Amount}})
+			if got := all[0].left().Minor; got != c.left {
 				t.Errorf("%d left, want %d", got, c.left)
 			}
-			if got := d.needsApproval(all, eur(c.ask), c.threshold); got != c.approval {
+			if got := needsApproval(all, eur(c.ask), c.threshold); got != c.approval {
 				t.Errorf("approval %v, want %v", got, c.approval)
 			}
-			if _, err := d.choose(all, eur(c.ask)); (err != nil) != (c.ask > c.left) {
+			if _, err := choose(d, all, eur(c.ask)); (err != nil) != (c.ask > c.left) {
 				t.Errorf("%d: %v", c.ask, err)
 			}
 		})
@@ -230,14 +231,14 @@ func TestWhyStripeRefuses(t *testing.T) {
 }
 
 func TestARefundIsSentOnceByMany(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, charge := e.paid()
 	r := e.refund(wish(d, 5_00))
 	var sending sync.WaitGroup
 	for range 6 {
 		sending.Go(func() {
 			// Who finds the call of another under way tries again.
-			for e.donations.SubmitRefund(t.Context(), r.ID) != nil {
+			for e.refunds.SubmitRefund(t.Context(), r.ID) != nil {
 				time.Sleep(time.Millisecond)
 			}
 		})
@@ -259,19 +260,19 @@ func TestARefundIsSentOnceByMany(t *testing.T) {
 }
 
 func TestAFailureThatStripeRepeatsIsLeftBehind(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	r := e.refund(wish(d, 5_00))
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/refunds", Times: 1, Status: 500})
 	for attempt := range 2 { // the first may still be under way; when Stripe repeats itself it is not
-		if err := e.donations.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
+		if err := e.refunds.SubmitRefund(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
 			t.Fatalf("err = %v", err)
 		}
 		if got := e.refundIs(r.ID, RefundSubmitted); got.attempt != attempt+1 {
 			t.Errorf("attempt %d, want %d", got.attempt, attempt+1)
 		}
 	}
-	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -281,7 +282,7 @@ func TestAFailureThatStripeRepeatsIsLeftBehind(t *testing.T) {
 }
 
 func TestWhatAnotherRefundSaysOfItself(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	ours := e.refund(wish(d, 5_00))
 	said := stripe.Refund{
@@ -291,14 +292,14 @@ func TestWhatAnotherRefundSaysOfItself(t *testing.T) {
 	apply := func() {
 		t.Helper()
 		for range 2 {
-			if err := e.donations.applyRefund(t.Context(), Match{Donation: d.ID}, "", said); err != nil {
+			if err := e.refunds.applyRefund(t.Context(), donations.Match{Donation: d.ID}, "", said); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	// Metadata can name any row. It counts when that waits for just this answer.
 	apply()
-	if err := e.donations.SubmitRefund(t.Context(), ours.ID); err != nil {
+	if err := e.refunds.SubmitRefund(t.Context(), ours.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(ours.ID, RefundSucceeded)
@@ -327,7 +328,7 @@ func TestWhatAnotherRefundSaysOfItself(t *testing.T) {
 }
 
 func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	life := []stripe.Dispute{
 		{Status: stripe.InquiryNeedsResponse, Refundable: true},
@@ -345,13 +346,13 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 			is := life[n]
 			is.ID, is.AmountMinor, is.Currency, is.Created = id, 20_00, "EUR", e.clock.Now()
 			err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-				return e.donations.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+				return e.refunds.applyDisputeTx(ctx, tx, donations.Match{Donation: d.ID}, "", is)
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := e.donations.GetDispute(t.Context(), vallon.Collective, id)
+		got, err := e.refunds.GetDispute(t.Context(), vallon.Collective, id)
 		if err != nil || got.Status != stripe.DisputeWon || got.Reinstated.Minor != 20_00 || got.Fee.Minor != 0 || !got.DueTime.IsZero() {
 			t.Errorf("read in the order %v it is %+v, %v", order, got, err)
 		}
@@ -361,7 +362,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		t.Errorf("told of the end of %d, %v", told, err)
 	}
 	// A dispute that is won bars nothing.
-	if _, err := e.donations.CreateRefund(t.Context(), wish(d, 5_00)); err != nil {
+	if _, err := e.refunds.CreateRefund(t.Context(), wish(d, 5_00)); err != nil {
 		t.Error(err)
 	}
 	t.Run("money that came back tells which reading is the later one", func(t *testing.T) {
@@ -372,13 +373,13 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 			for _, is := range order {
 				is.ID, is.AmountMinor, is.Currency, is.Created = id, 20_00, "EUR", e.clock.Now()
 				err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-					return e.donations.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+					return e.refunds.applyDisputeTx(ctx, tx, donations.Match{Donation: d.ID}, "", is)
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
-			got, err := e.donations.GetDispute(t.Context(), vallon.Collective, id)
+			got, err := e.refunds.GetDispute(t.Context(), vallon.Collective, id)
 			if err != nil || got.Status != stripe.DisputeUnderReview || got.Reinstated.Minor != 20_00 {
 				t.Errorf("it is %+v, %v", got, err)
 			}
@@ -394,13 +395,13 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		for _, is := range []stripe.Dispute{won, lost, won} { // the last of them was read before
 			is.ID, is.AmountMinor, is.Currency, is.Created = "dp_0", 20_00, "EUR", e.clock.Now()
 			err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-				return e.donations.applyDisputeTx(ctx, tx, Match{Donation: d.ID}, "", is)
+				return e.refunds.applyDisputeTx(ctx, tx, donations.Match{Donation: d.ID}, "", is)
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := e.donations.GetDispute(t.Context(), vallon.Collective, "dp_0")
+		got, err := e.refunds.GetDispute(t.Context(), vallon.Collective, "dp_0")
 		if err != nil || got.Status != stripe.DisputeLost || got.Withdrawn.Minor != 40_00 {
 			t.Errorf("it is %+v, %v", got, err)
 		}
@@ -411,7 +412,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 }
 
 func TestAnApprovalLooksAgain(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	if err := e.exec("UPDATE collectives.collectives SET refund_approval_minor = 0, refund_approval_currency = 'EUR'"); err != nil {
 		t.Fatal(err)
 	}
@@ -424,18 +425,18 @@ func TestAnApprovalLooksAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := e.donations.ReadRefund(t.Context(), "", id); err != nil || !ours {
+	if ours, err := e.refunds.ReadRefund(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
-	_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+	_, err = e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 	wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
 	e.refundIs(r.ID, RefundAwaitingApproval)
-	_, err = e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, uuid.New(), ownerKey)
+	_, err = e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, uuid.New(), ownerKey)
 	wantReason(t, err, errorsv1.ErrorReason_NOT_FOUND)
 }
 
 func TestWhatNobodyHearsOfIsAskedFor(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, _ := e.paid()
 	e.refund(wish(d, 5_00))
 	jobs := func(kind string) (n int) {
@@ -449,10 +450,10 @@ func TestWhatNobodyHearsOfIsAskedFor(t *testing.T) {
 		want  int
 	}{{0, 1}, {followSoonest, 2}, {time.Minute, 2}, {followSoonest, 3}} {
 		e.clock.Advance(c.after)
-		if err := e.donations.follow(t.Context()); err != nil {
+		if err := e.refunds.follow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := jobs("donation_submit_refund"); got != c.want {
+		if got := jobs(submitRefundArgs{}.Kind()); got != c.want {
 			t.Errorf("after %s more: %d jobs, want %d", c.after, got, c.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
@@ -47,7 +48,7 @@ func (s *disputeServer) ListFraudWarnings(ctx context.Context, req *disputesv1.L
 	for _, w := range found {
 		resp.FraudWarnings = append(resp.FraudWarnings, &disputesv1.FraudWarning{
 			Name:       w.Name(),
-			Donation:   Donation{Campaign: w.Campaign, ID: w.Donation}.Name(),
+			Donation:   donations.Donation{Campaign: w.Campaign, ID: w.Donation}.Name(),
 			FraudType:  w.FraudType,
 			Actionable: w.Actionable,
 			CreateTime: wire.Time(w.CreateTime),
@@ -76,7 +77,7 @@ func listOfStripe[T any](ctx context.Context, what string, req listRequest,
 func (s *disputeServer) toProto(d Dispute) *disputesv1.Dispute {
 	return &disputesv1.Dispute{
 		Name:            d.Name(),
-		Donation:        Donation{Campaign: d.Campaign, ID: d.Donation}.Name(),
+		Donation:        donations.Donation{Campaign: d.Campaign, ID: d.Donation}.Name(),
 		Amount:          wire.Money(d.Amount),
 		State:           disputeStates[d.Status],
 		Reason:          d.Reason,

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -30,8 +30,19 @@ func (e *env) lastCharge() (charge string) {
 
 // A warning and an inquiry move no money: when they are not attributed at once, nothing brings them back.
 func TestAWarningAboutAMonthThatNobodyToldOf(t *testing.T) {
-	e := newEnv(t, Limit{})
-	e.paidMonthly()
+	e := newEnv(t)
+	in := intent()
+	in.Monthly = true
+	first := e.create(in)
+	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardOK); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.donations.Refresh(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.donations.RefreshRecurring(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
 	charged := e.lastCharge()
 	e.clock.Advance(33 * 24 * time.Hour)
 	e.sim.Subscriptions("") // lets the time pass at Stripe
@@ -43,13 +54,13 @@ func TestAWarningAboutAMonthThatNobodyToldOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := e.donations.ReadFraudWarning(t.Context(), "", id); err != nil || !ours {
+	if ours, err := e.refunds.ReadFraudWarning(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
 	if e.count() != 2 {
 		t.Errorf("%d donations, want the month too", e.count())
 	}
-	all, err := e.donations.ListFraudWarnings(t.Context(), vallon.Collective, StripePosition{CreateTime: newest.CreateTime}, 10)
+	all, err := e.refunds.ListFraudWarnings(t.Context(), vallon.Collective, StripePosition{CreateTime: newest.CreateTime}, 10)
 	if err != nil || len(all) != 1 || all[0].ID != id {
 		t.Errorf("warnings %+v, %v", all, err)
 	}
@@ -58,7 +69,7 @@ func TestAWarningAboutAMonthThatNobodyToldOf(t *testing.T) {
 // Stripe takes the amount of a refund for one in the payment's currency: 5 € of a donation that was paid in pounds would
 // go back as £5.
 func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d := e.create(intent())
 	if err := e.sim.Localize(d.CheckoutSession, "gbp", 0.86); err != nil {
 		t.Fatal(err)
@@ -69,13 +80,13 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err := e.donations.CreateRefund(t.Context(), wish(d, 5_00))
+	_, err := e.refunds.CreateRefund(t.Context(), wish(d, 5_00))
 	wantReason(t, err, errorsv1.ErrorReason_CURRENCY_MISMATCH)
 	// £2.00 of £17.20.
 	pounds := wish(d, 0)
 	pounds.Amount = money.Amount{Minor: 2_00, Currency: "GBP"}
 	r := e.refund(pounds)
-	if err := e.donations.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.refundIs(r.ID, RefundSucceeded)
@@ -88,7 +99,7 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := e.donations.ReadRefund(t.Context(), "", id); err != nil || !ours {
+	if ours, err := e.refunds.ReadRefund(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
 	if id, err = e.sim.Refund(e.lastCharge(), 1_00); err != nil {
@@ -97,7 +108,7 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	if err := e.sim.FailRefund(id, "expired_or_canceled_card"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.donations.ReadRefund(t.Context(), "", id); err != nil {
+	if _, err := e.refunds.ReadRefund(t.Context(), "", id); err != nil {
 		t.Fatal(err)
 	}
 	var told string
@@ -110,9 +121,9 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	}
 	d = e.reload(d)
 	if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-		all, err := returningTx(ctx, tx, d, uuid.Nil)
-		if len(all) != 1 || d.left(all[0]) != (money.Amount{Minor: 17_20 - 2_00 - 4_30, Currency: "GBP"}) {
-			t.Errorf("%v is left of %+v", d.left(all[0]), all)
+		all, err := refundableTx(ctx, tx, d, uuid.Nil)
+		if len(all) != 1 || all[0].left() != (money.Amount{Minor: 17_20 - 2_00 - 4_30, Currency: "GBP"}) {
+			t.Errorf("%v is left of %+v", all[0].left(), all)
 		}
 		return err
 	}); err != nil {

@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"context"
@@ -7,13 +7,14 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // awaiting is a refund that needs a second member.
-func (e *env) awaiting() (Donation, Refund) {
+func (e *env) awaiting() (donations.Donation, Refund) {
 	e.t.Helper()
 	if _, err := e.groups.Update(e.t.Context(), "vallon", "", func(c *collectives.Collective) error {
 		c.RefundApproval = money.Amount{Minor: 1_00, Currency: money.EUR}
@@ -31,7 +32,7 @@ func (e *env) awaiting() (Donation, Refund) {
 
 // A key that was let in, and is revoked before its approval is written, approves nothing.
 func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d, r := e.awaiting()
 	revocation, err := e.pool.Begin(t.Context())
 	if err != nil {
@@ -43,7 +44,7 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 	}
 	approved := make(chan error, 1)
 	go func() {
-		_, err := e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		_, err := e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		approved <- err
 	}()
 	pgtest.WaitForLock(t, e.pool)
@@ -56,7 +57,7 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 
 // Of many who decide at once one does: the money goes back once, or not at all.
 func TestManyDecideAtOnce(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	third := e.key(t.Context(), "three")
 	d, r := e.awaiting()
 	var calls sync.WaitGroup
@@ -77,10 +78,10 @@ func TestManyDecideAtOnce(t *testing.T) {
 		}
 	}
 	decide(func(key string) (Refund, error) {
-		return e.donations.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+		return e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
 	}, ownerKey, third, treasurerKey)
 	decide(func(key string) (Refund, error) {
-		return e.donations.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+		return e.refunds.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
 	}, ownerKey, third, treasurerKey)
 	calls.Wait()
 	if len(decided) != 1 || decided[RefundAwaitingApproval] {
@@ -101,7 +102,7 @@ func TestManyDecideAtOnce(t *testing.T) {
 
 // The database refuses what the program must never do.
 func TestTheDatabaseKnowsTheSecondMember(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	_, r := e.awaiting()
 	for what, sql := range map[string]string{
 		"another key of the same member": "UPDATE donations.refunds SET state = 'approved', reviewed_by = 'collectives/vallon/apiKeys/x', requested_member = 'm', reviewed_member = 'm' WHERE id = $1",

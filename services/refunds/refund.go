@@ -1,4 +1,4 @@
-package donations
+package refunds
 
 import (
 	"crypto/sha256"
@@ -10,6 +10,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -146,7 +147,7 @@ type Refund struct {
 
 // Name returns the resource name, that of the donation and `/refunds/{refund}`.
 func (r Refund) Name() string {
-	return Donation{Campaign: r.Campaign, ID: r.Donation}.Name() + "/refunds/" + r.ID.String()
+	return donations.Donation{Campaign: r.Campaign, ID: r.Donation}.Name() + "/refunds/" + r.ID.String()
 }
 
 // RefundRequest is a member's wish to give a donation back.

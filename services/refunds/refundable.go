@@ -1,0 +1,277 @@
+package refunds
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// refundable is one payment of a donation, with what went back of it and what is about to.
+type refundable struct {
+	// intent is the payment's.
+	intent string
+	// surplus: the donation was paid already.
+	surplus bool
+	// method is how it was paid, Stripe's word; empty when that is not known.
+	method string
+	// paid is what the donor paid, which is what Stripe gives back: the donation's amount, or that in the donor's own currency.
+	paid money.Amount
+	// converted: paid is in another currency than the donation.
+	converted bool
+	// balanceMinor is what Stripe's balance says went back of the donation, balanceInMinor the same as part of what was paid in
+	// another currency. refundsMinor is the sum of the refunds that are alive, asked for, under way, or succeeded, in the
+	// currency of paid.
+	balanceMinor, balanceInMinor, refundsMinor int64
+	// disputedMinor is what the balance says that banks took.
+	disputedMinor int64
+	// barred: a dispute leaves nothing to refund, also one whose money has not been seen to move.
+	barred bool
+}
+
+// back is how much of what was paid goes back. What Stripe's balance says and what is known of its refunds overlap, and
+// either can be first to know of one made at Stripe: the larger counts. Stripe itself refuses what both do not know yet.
+func (r refundable) back() money.Amount {
+	balance := r.balanceMinor
+	if r.converted {
+		balance = r.balanceInMinor
+	}
+	return money.Amount{Minor: max(balance, r.refundsMinor), Currency: r.paid.Currency}
+}
+
+// A payment that was converted before anybody kept its currency goes back in Stripe's dashboard only.
+const refundableSQL = `
+SELECT
+	w.intent,
+	bool_or(w.surplus) AS surplus,
+	max(w.method),
+	max(w.paid_in_minor),
+	max(w.paid_in_currency),
+	sum(w.balance_minor)::bigint,
+	sum(w.balance_in_minor)::bigint,
+	sum(w.refunds_minor)::bigint,
+	sum(w.disputed_minor)::bigint,
+	bool_or(w.barred)
+FROM (
+	SELECT
+		p.payment_intent_id AS intent,
+		p.surplus,
+		p.payment_method AS method,
+		p.paid_in_minor,
+		p.paid_in_currency,
+		p.refunded_minor AS balance_minor,
+		p.refunded_in_minor AS balance_in_minor,
+		0::bigint AS refunds_minor,
+		p.disputed_minor,
+		false AS barred
+	FROM donations.payments AS p
+	WHERE p.donation = @donation
+		AND NOT p.differs
+	UNION ALL
+	SELECT
+		r.intent,
+		false,
+		'',
+		0,
+		'',
+		0,
+		0,
+		r.amount_minor,
+		0,
+		false
+	FROM (
+		SELECT
+			coalesce(nullif(r.payment_intent_id, ''), d.payment_intent_id, '') AS intent,
+			r.amount_minor,
+			r.currency,
+			d.currency AS own_currency
+		FROM donations.refunds AS r
+		JOIN donations.donations AS d ON d.id = r.donation
+		WHERE r.donation = @donation
+			AND r.id <> @except
+			AND r.state NOT IN ('failed', 'rejected', 'canceled')
+	) AS r
+	LEFT JOIN donations.payments AS p ON p.donation = @donation AND p.payment_intent_id = r.intent
+	WHERE r.currency = coalesce(nullif(p.paid_in_currency, ''), r.own_currency)
+	UNION ALL
+	SELECT
+		coalesce(nullif(p.payment_intent_id, ''), d.payment_intent_id, ''),
+		false,
+		'',
+		0,
+		'',
+		0,
+		0,
+		0,
+		0,
+		true
+	FROM donations.disputes AS p
+	JOIN donations.donations AS d ON d.id = p.donation
+	WHERE p.donation = @donation
+		AND NOT p.refundable
+) AS w
+GROUP BY w.intent
+ORDER BY
+	surplus DESC,
+	w.intent`
+
+// refundableTx returns the payments of a donation, with what goes back of each, the refund except left out: surplus payments
+// first, then the donation's own, then those that are not known to be paid. The caller has locked the donation.
+func refundableTx(ctx context.Context, tx pgx.Tx, d donations.Donation, except uuid.UUID) ([]refundable, error) {
+	rows, err := tx.Query(ctx, refundableSQL, pgx.NamedArgs{"donation": d.ID, "except": except})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r refundable, err error) {
+		err = row.Scan(&r.intent, &r.surplus, &r.method, &r.paid.Minor, &r.paid.Currency, &r.balanceMinor, &r.balanceInMinor,
+			&r.refundsMinor, &r.disputedMinor, &r.barred)
+		if r.paid.Minor == 0 {
+			r.paid = d.Amount
+		}
+		r.converted = r.paid.Currency != d.Amount.Currency
+		return r, err
+	})
+	return withOwn(d, found), postgres.Error(err)
+}
+
+// withOwn sets the donation's own payment among the others: it has what the balance says of the donation and of none of them.
+func withOwn(d donations.Donation, others []refundable) []refundable {
+	own := refundable{intent: d.PaymentIntent, paid: d.Amount}
+	if i := slices.IndexFunc(others, own.same); i >= 0 {
+		own = others[i]
+		others = slices.Delete(others, i, i+1)
+	}
+	own.surplus, own.method, own.balanceMinor, own.disputedMinor = false, d.PaymentMethod, d.RefundedMinor, d.DisputedMinor
+	after := 0
+	for _, r := range others {
+		own.balanceMinor, own.disputedMinor = own.balanceMinor-r.balanceMinor, own.disputedMinor-r.disputedMinor
+		if r.surplus {
+			own.balanceMinor += d.Amount.Minor
+			after++
+		}
+	}
+	return slices.Insert(others, after, own)
+}
+
+func (r refundable) same(other refundable) bool { return r.intent == other.intent }
+
+// paidOf returns those of the payments that paid the donation: a refund can be of each.
+func paidOf(d donations.Donation, all []refundable) (paid []refundable) {
+	for _, r := range all {
+		if r.intent == d.PaymentIntent || r.surplus {
+			paid = append(paid, r)
+		}
+	}
+	return paid
+}
+
+// left is how much of a payment can still be given back, in the currency that the donor paid in.
+func (r refundable) left() money.Amount {
+	return money.Amount{Minor: r.paid.Minor - r.back().Minor, Currency: r.paid.Currency}
+}
+
+// checkRefundable returns the payments that Stripe would give back, FAILED_PRECONDITION when there is none.
+func checkRefundable(d donations.Donation, payments []refundable) (open []refundable, err error) {
+	switch {
+	case d.PayTime.IsZero():
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_PAID, "The donation is not paid, so there is nothing to give back.")
+	case d.PaymentIntent == "":
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_AT_STRIPE, "The donation did not come through Stripe, and cannot go back through it.")
+	}
+	for _, r := range payments {
+		if r.disputedMinor <= 0 && !r.barred {
+			open = append(open, r)
+		}
+	}
+	if len(open) == 0 {
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_DISPUTED, "The donor's bank disputes the donation, so the money goes its own way.")
+	}
+	return open, nil
+}
+
+// choose returns the first of the payments in the amount's currency that has so much left, or that has anything left for
+// the zero Amount. FAILED_PRECONDITION for more than is left of each.
+func choose(d donations.Donation, open []refundable, amount money.Amount) (refundable, error) {
+	most := money.Amount{Currency: cmp.Or(amount.Currency, d.Amount.Currency)}
+	for _, r := range open {
+		left := r.left()
+		if amount.Currency != "" && left.Currency != amount.Currency {
+			continue
+		}
+		if left.Minor >= max(amount.Minor, 1) {
+			return r, nil
+		}
+		if left.Currency == most.Currency {
+			most.Minor = max(most.Minor, left.Minor)
+		}
+	}
+	return refundable{}, errs.New(errorsv1.ErrorReason_REFUND_TOO_LARGE, "Only %s of the donation is left to give back at once.", most)
+}
+
+// needsApproval reports whether a second member must agree that so much more of the donation goes back. All that
+// goes back of one donation counts together, so that many small refunds are one large one. A threshold in another
+// currency than what goes back says nothing about it, so then everything needs approval; without one nothing does.
+func needsApproval(all []refundable, amount, threshold money.Amount) bool {
+	if threshold.Currency == "" {
+		return false
+	}
+	for _, r := range all {
+		back := r.back()
+		if back.Minor <= 0 {
+			continue
+		}
+		if back.Currency != threshold.Currency {
+			return true
+		}
+		amount.Minor += back.Minor
+	}
+	return amount.Currency != threshold.Currency || amount.Minor > threshold.Minor
+}
+
+// refundOf is the payment that a request is of, and how much: all that is left of it unless the request says how much.
+// A refund is of one payment: of a donation that was paid twice, of one besides the first, as long as enough of that is left.
+func refundOf(d donations.Donation, in RefundRequest, all []refundable, disconnected error) (payment refundable, amount money.Amount, err error) {
+	amount = in.Amount
+	payments := paidOf(d, all)
+	currencies := []string{}
+	for _, r := range payments {
+		if code := string(r.paid.Currency); code != "" && !slices.Contains(currencies, code) {
+			currencies = append(currencies, code)
+		}
+	}
+	if amount != (money.Amount{}) && !slices.Contains(currencies, string(amount.Currency)) {
+		e := errs.New(errorsv1.ErrorReason_CURRENCY_MISMATCH, "A payment goes back in the currency that it was paid in.")
+		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be what was paid in: " + strings.Join(currencies, " or ")}}
+		return payment, amount, e
+	}
+	open, err := checkRefundable(d, payments)
+	if err == nil {
+		err = disconnected
+	}
+	if err != nil {
+		return payment, amount, err
+	}
+	if payment, err = choose(d, open, amount); err == nil && amount == (money.Amount{}) {
+		amount = payment.left()
+	}
+	return payment, amount, err
+}
+
+// claimOn is until when a bank can take one of the donation's payments back. When a surplus one was made is not kept: it is
+// taken for new.
+func claimOn(d donations.Donation, payment refundable, now time.Time) Claim {
+	if payment.surplus {
+		return claimOf(payment.method, now)
+	}
+	return claimOf(payment.method, d.PayTime)
+}
