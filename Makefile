@@ -42,6 +42,11 @@ run: ## start the demo: private Postgres, simulated Stripe, service, a collectiv
 	@go build -buildvcs=false -o .dev/bin/ ./services/cmd/cagnotte-dev
 	@exec .dev/bin/cagnotte-dev
 
+.PHONY: screenshots
+screenshots: programs ## take the README's pictures again, from a demo that is started for them
+	@go build -buildvcs=false -o .dev/bin/ ./services/cmd/cagnotte-dev
+	@.tools/screenshots
+
 .PHONY: clean
 clean: ## forget the demo's data and what was built
 	@go run -buildvcs=false ./services/cmd/cagnotte-dev forget

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -60,7 +61,9 @@ func loadDemos() ([]demo, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(raw, &demos[i]); err != nil {
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&demos[i]); err != nil {
 			return nil, fmt.Errorf("demo/%s.json: %w", name, err)
 		}
 	}
