@@ -15,7 +15,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROME, args
 
 /** Opens an address in a fresh profile, lets `prepare` act in it, and takes a picture of the page or of what `prepare` returns. */
 async function picture(name, address, viewport, prepare = async () => {}) {
-  const context = await browser.newContext({ locale: "fr-FR", viewport, deviceScaleFactor: 1.5 });
+  const context = await browser.newContext({ locale: "fr-FR", viewport, deviceScaleFactor: 1 });
   const tab = await context.newPage();
   await tab.goto(address, { waitUntil: "networkidle" });
   const part = (await prepare(tab)) ?? tab;
