@@ -51,6 +51,13 @@ SELECT l.tat
 FROM donations.limits AS l
 WHERE l.key = @key`
 
+// LimitTx counts one start of a donation by a network, in the transaction of what the donor starts: pledges share the
+// limit of payments, so that neither is the way round it. RESOURCE_EXHAUSTED (TOO_MANY_DONATIONS) says when to come
+// again. The network's row is locked until the commit, so it comes last.
+func (s *Service) LimitTx(ctx context.Context, tx pgx.Tx, network netip.Prefix) error {
+	return s.takeTx(ctx, tx, network, s.now())
+}
+
 // takeTx counts one donation of the network, or is RESOURCE_EXHAUSTED (TOO_MANY_DONATIONS) with the time to wait.
 func (s *Service) takeTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, now time.Time) error {
 	wait, err := takeKeyTx(ctx, tx, s.limitKey(network, now), s.cfg.Limit, now)

@@ -1,8 +1,8 @@
 package donations
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,10 +24,6 @@ const (
 	refreshQueue   = "donation_refresh"
 	refreshWorkers = 2
 	refreshPause   = 250 * time.Millisecond
-	// upkeepEvery is how often old limits are deleted and forgotten donations looked up.
-	upkeepEvery = 10 * time.Minute
-	// A donation that never got a page has expired when it is this long past the end of the last one asked for.
-	abandonedAfter = 24 * time.Hour
 )
 
 // refreshArgs asks for [Service.Refresh].
@@ -47,49 +43,6 @@ func (refreshArgs) InsertOpts() river.InsertOpts {
 			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateScheduled, rivertype.JobStateRunning,
 		},
 	}}
-}
-
-// upkeepArgs asks for what must happen now and then.
-type upkeepArgs struct{}
-
-// Kind names the job in River.
-func (upkeepArgs) Kind() string { return "donations_upkeep" }
-
-// InsertOpts: the next one comes soon enough.
-func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
-
-// Workers adds the workers of this service's jobs.
-func (s *Service) Workers(w *river.Workers) {
-	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[refreshArgs]) error {
-		return s.Refresh(ctx, job.Args.Donation)
-	}))
-	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[overdueArgs]) error {
-		return s.refreshMany(stripe.Background(ctx), job.Args.Account, job.Args.Donations)
-	}))
-	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[closeArgs]) error {
-		return s.closePage(ctx, job.Args, job.Attempt)
-	}))
-	s.recurringWorkersTo(w)
-	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[upkeepArgs]) error {
-		return s.upkeep(ctx)
-	}))
-}
-
-// Queues returns the queues of its own that this service's jobs need.
-func (s *Service) Queues() map[string]river.QueueConfig {
-	return map[string]river.QueueConfig{
-		refreshQueue:   {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
-		recurringQueue: {MaxWorkers: 1},
-	}
-}
-
-// PeriodicJobs returns what must be inserted on a timer.
-func (s *Service) PeriodicJobs() []*river.PeriodicJob {
-	return []*river.PeriodicJob{recurringJob(), river.NewPeriodicJob(
-		river.PeriodicInterval(upkeepEvery),
-		func() (river.JobArgs, *river.InsertOpts) { return upkeepArgs{}, nil },
-		&river.PeriodicJobOpts{ID: "donations_upkeep", RunOnStart: true},
-	)}
 }
 
 const lookSQL = `
@@ -115,31 +68,50 @@ func (s *Service) look(ctx context.Context, d Donation) error {
 	})
 }
 
-// A donation for which Stripe was never asked has no end of a page.
-const expireAbandonedSQL = `
+const expireSQL = `
 UPDATE donations.donations AS d
 SET
 	state = 'expired',
 	updated_at = @now
-WHERE d.state = 'created'
-	AND d.checkout_session_id IS NULL
-	AND coalesce(d.session_expires_at, d.created_at) <= @before`
+WHERE d.id = @id
+	AND d.state = 'created'`
 
-// upkeep deletes limits that limit nobody and links that are over, ends donations that nobody can pay any more, and has Stripe asked about
-// those whose end was never heard of.
-func (s *Service) upkeep(ctx context.Context) error {
-	if err := s.forgetLimits(ctx); err != nil {
-		return fmt.Errorf("forget limits: %w", err)
+// session is the one to ask Stripe about; empty for none.
+func (d Donation) session() string { return cmp.Or(d.recoveredSession, d.CheckoutSession) }
+
+// Refresh reads an open donation's session at Stripe and applies what it says. A session that Stripe does not have
+// is no page to pay on: its donation has expired, unless a payment is under way. A first month by debit is decided by
+// its invoice. It does nothing for a donation whose end is known, or that has no session.
+func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
+	d, err := s.byID(ctx, id)
+	if err != nil {
+		return postgres.Error(err)
 	}
-	if err := s.forgetLinks(ctx); err != nil {
-		return fmt.Errorf("forget recovery links: %w", err)
+	if !d.State.Open() || d.CheckoutSession == "" {
+		return nil
 	}
-	now := s.now()
-	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {
-		return fmt.Errorf("expire donations without a page: %w", postgres.Error(err))
+	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, d.session())
+	if stripe.KindOf(err) == stripe.Missing {
+		_, err = s.cfg.Pool.Exec(ctx, expireSQL, pgx.NamedArgs{"id": id, "now": s.now()})
+		return postgres.Error(err)
 	}
-	if err := s.lookAtOverdue(ctx); err != nil {
-		return fmt.Errorf("look at overdue donations: %w", err)
+	if err != nil {
+		return err
 	}
-	return nil
+	return s.applyRead(ctx, d.StripeAccount, session)
+}
+
+// applyRead applies an open donation's session that was asked for, and, while it has a debit under way, the invoice that
+// tells more of it.
+func (s *Service) applyRead(ctx context.Context, account string, session stripe.Session) error {
+	fact := SessionFact{Account: account, Session: session, At: s.now()}
+	if err := s.applySession(ctx, fact); err != nil || session.Invoice == "" || fact.state() != StatePending {
+		return err
+	}
+	inv, err := s.cfg.Stripe.GetInvoice(ctx, account, session.Invoice)
+	if err != nil {
+		return err
+	}
+	_, err = s.ApplyInvoice(ctx, account, inv)
+	return err
 }

@@ -1,14 +1,12 @@
 package donations
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -232,52 +230,4 @@ func (m *sessionMoves) applyTx(ctx context.Context, tx pgx.Tx, now time.Time) er
 		"recovery_urls": m.urls, "recovery_ends": m.ends, "at": m.at, "poll_at": now.Add(pollAfter), "now": now,
 	})
 	return postgres.Error(err)
-}
-
-const expireSQL = `
-UPDATE donations.donations AS d
-SET
-	state = 'expired',
-	updated_at = @now
-WHERE d.id = @id
-	AND d.state = 'created'`
-
-// session is the one to ask Stripe about; empty for none.
-func (d Donation) session() string { return cmp.Or(d.recoveredSession, d.CheckoutSession) }
-
-// Refresh reads an open donation's session at Stripe and applies what it says. A session that Stripe does not have
-// is no page to pay on: its donation has expired, unless a payment is under way. A first month by debit is decided by
-// its invoice. It does nothing for a donation whose end is known, or that has no session.
-func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
-	d, err := s.byID(ctx, id)
-	if err != nil {
-		return postgres.Error(err)
-	}
-	if !d.State.Open() || d.CheckoutSession == "" {
-		return nil
-	}
-	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, d.session())
-	if stripe.KindOf(err) == stripe.Missing {
-		_, err = s.cfg.Pool.Exec(ctx, expireSQL, pgx.NamedArgs{"id": id, "now": s.now()})
-		return postgres.Error(err)
-	}
-	if err != nil {
-		return err
-	}
-	return s.applyRead(ctx, d.StripeAccount, session)
-}
-
-// applyRead applies an open donation's session that was asked for, and, while it has a debit under way, the invoice that
-// tells more of it.
-func (s *Service) applyRead(ctx context.Context, account string, session stripe.Session) error {
-	fact := SessionFact{Account: account, Session: session, At: s.now()}
-	if err := s.applySession(ctx, fact); err != nil || session.Invoice == "" || fact.state() != StatePending {
-		return err
-	}
-	inv, err := s.cfg.Stripe.GetInvoice(ctx, account, session.Invoice)
-	if err != nil {
-		return err
-	}
-	_, err = s.ApplyInvoice(ctx, account, inv)
-	return err
 }

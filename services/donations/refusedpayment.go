@@ -1,0 +1,76 @@
+package donations
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Stranger is a payment that says that it is a donation's, or was made on its page, and is not what that asks for.
+type Stranger struct {
+	Donation uuid.UUID
+	// PaymentIntent and Transaction are Stripe's ids.
+	PaymentIntent, Transaction string
+	Paid                       money.Amount
+}
+
+const disownSQL = `
+INSERT INTO donations.payments AS p (
+	donation,
+	payment_intent_id,
+	surplus,
+	refunded_minor,
+	paid_in_minor,
+	refunded_in_minor,
+	differs
+)
+VALUES (
+	@donation,
+	@intent,
+	false,
+	0,
+	0,
+	0,
+	true
+)
+ON CONFLICT (donation, payment_intent_id) DO UPDATE
+SET differs = true`
+
+// RefuseTx leaves the donations as they are whose payments these are not, and tells members of each. The caller books
+// the money to nobody in the same transaction. Those that name no donation of the account are nobody's business.
+func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, strangers []Stranger) error {
+	ids := make([]uuid.UUID, len(strangers))
+	for i, p := range strangers {
+		ids[i] = p.Donation
+	}
+	named, err := s.claimed(ctx, tx, account, ids)
+	if err != nil {
+		return err
+	}
+	for _, p := range strangers {
+		d, known := named[p.Donation]
+		if !known {
+			continue
+		}
+		s.cfg.Logger.WarnContext(ctx, "a payment names a donation that it is not of",
+			slog.String("donation", d.ID.String()), slog.String("balance_transaction", p.Transaction))
+		if p.PaymentIntent != "" {
+			if _, err := tx.Exec(ctx, disownSQL, pgx.NamedArgs{"donation": d.ID, "intent": p.PaymentIntent}); err != nil {
+				return postgres.Error(err)
+			}
+		}
+		if err := s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+			Collective: d.Campaign.Collective, Kind: collectives.NoticePaymentRefused, Key: p.Transaction,
+			Subject: d.Name(), Amount: p.Paid, Transactions: []string{p.Transaction},
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

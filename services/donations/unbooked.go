@@ -1,0 +1,172 @@
+package donations
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// Unbooked is a paid donation whose money has not been seen in Stripe's balance, or a payment that is in transit in the books.
+type Unbooked struct {
+	Donation      uuid.UUID
+	PaymentIntent string
+	// Attempts is how often it was asked for in vain.
+	Attempts int
+	// At is about when it was paid.
+	At time.Time
+}
+
+const unbookedSQL = `
+SELECT
+	u.id,
+	u.intent,
+	u.attempts,
+	u.at
+FROM (
+	SELECT
+		d.id,
+		d.payment_intent_id AS intent,
+		d.poll_attempts AS attempts,
+		coalesce(d.paid_at, d.created_at) AS at,
+		d.poll_at
+	FROM donations.donations AS d
+	WHERE d.stripe_account = @account
+		AND d.livemode = @livemode
+		AND d.booked_at IS NULL
+		AND d.state IN ('succeeded', 'partially_refunded', 'refunded', 'disputed')
+		AND d.payment_intent_id IS NOT NULL
+		AND (d.poll_at <= @now OR d.payment_intent_id = ANY(@intents::text[]))
+	UNION ALL
+	SELECT
+		p.donation,
+		p.payment_intent_id,
+		p.poll_attempts,
+		coalesce(p.held_at, d.created_at),
+		p.poll_at
+	FROM donations.payments AS p
+	JOIN donations.donations AS d ON d.id = p.donation
+	WHERE p.under_way
+		AND d.stripe_account = @account
+		AND d.livemode = @livemode
+		AND (p.poll_at <= @now OR p.payment_intent_id = ANY(@intents::text[]))
+		AND NOT (
+			d.booked_at IS NULL
+			AND d.state IN ('succeeded', 'partially_refunded', 'refunded', 'disputed')
+			AND d.payment_intent_id = p.payment_intent_id
+		)
+) AS u
+ORDER BY
+	u.poll_at,
+	u.id,
+	u.intent
+LIMIT @count`
+
+// DueUnbooked returns up to count paid donations and payments in transit of the account that should have been booked by now,
+// or whose payment intent is among those that something was heard of.
+func (s *Service) DueUnbooked(ctx context.Context, account string, intents []string, count int) ([]Unbooked, error) {
+	rows, err := s.cfg.Pool.Query(ctx, unbookedSQL, pgx.NamedArgs{
+		"account": account, "livemode": s.cfg.Stripe.Livemode(), "intents": intents, "count": count, "now": s.now(),
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Unbooked])
+	return due, postgres.Error(err)
+}
+
+const unbookedAccountsSQL = `
+SELECT DISTINCT d.stripe_account
+FROM donations.donations AS d
+WHERE d.livemode = @livemode
+	AND d.booked_at IS NULL
+	AND d.state IN ('succeeded', 'partially_refunded', 'refunded', 'disputed')
+	AND d.payment_intent_id IS NOT NULL
+	AND d.poll_at <= @now
+UNION
+SELECT d.stripe_account
+FROM donations.payments AS p
+JOIN donations.donations AS d ON d.id = p.donation
+WHERE p.under_way
+	AND p.poll_at <= @now
+	AND d.livemode = @livemode
+ORDER BY stripe_account`
+
+// UnbookedAccounts returns the accounts that have some that are due.
+func (s *Service) UnbookedAccounts(ctx context.Context) ([]string, error) {
+	rows, err := s.cfg.Pool.Query(ctx, unbookedAccountsSQL, pgx.NamedArgs{"livemode": s.cfg.Stripe.Livemode(), "now": s.now()})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	accounts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return accounts, postgres.Error(err)
+}
+
+// Locked in the order of ids, as by who books.
+const pollLaterSQL = `
+WITH unbooked AS (
+	SELECT o.id
+	FROM donations.donations AS o
+	WHERE o.id = ANY(@ids::uuid[])
+		AND o.booked_at IS NULL
+		AND o.poll_at IS NOT NULL
+	ORDER BY o.id
+	FOR NO KEY UPDATE
+)
+UPDATE donations.donations AS d
+SET
+	poll_attempts = d.poll_attempts + 1,
+	poll_at = u.poll_at
+FROM unnest(
+	@ids::uuid[],
+	@poll_at::timestamptz[]
+) AS u (id, poll_at)
+JOIN unbooked ON unbooked.id = u.id
+WHERE d.id = u.id`
+
+// What is locked just now changes just now, and is polled once more at worst.
+const pollPaymentsLaterSQL = `
+WITH held AS (
+	SELECT
+		o.donation,
+		o.payment_intent_id
+	FROM donations.payments AS o
+	JOIN unnest(
+		@ids::uuid[],
+		@intents::text[]
+	) AS u (donation, intent) ON u.donation = o.donation AND u.intent = o.payment_intent_id
+	WHERE o.under_way
+	FOR NO KEY UPDATE OF o SKIP LOCKED
+)
+UPDATE donations.payments AS p
+SET
+	poll_attempts = p.poll_attempts + 1,
+	poll_at = u.poll_at
+FROM unnest(
+	@ids::uuid[],
+	@intents::text[],
+	@poll_at::timestamptz[]
+) AS u (donation, intent, poll_at)
+JOIN held ON held.donation = u.donation AND held.payment_intent_id = u.intent
+WHERE p.donation = u.donation
+	AND p.payment_intent_id = u.intent`
+
+// maxPollPause bounds the growing pause between two polls of one donation.
+const maxPollPause = time.Hour
+
+// PollLater puts the next poll of donations and payments off: each pause is twice the one before, an hour at most.
+func (s *Service) PollLater(ctx context.Context, asked []Unbooked) error {
+	ids, intents, at := make([]uuid.UUID, len(asked)), make([]string, len(asked)), make([]time.Time, len(asked))
+	for i, u := range asked {
+		ids[i], intents[i], at[i] = u.Donation, u.PaymentIntent, s.now().Add(min(pollAfter<<min(u.Attempts, 10), maxPollPause))
+	}
+	named := pgx.NamedArgs{"ids": ids, "intents": intents, "poll_at": at}
+	if _, err := s.cfg.Pool.Exec(ctx, pollLaterSQL, named); err != nil {
+		return postgres.Error(err)
+	}
+	_, err := s.cfg.Pool.Exec(ctx, pollPaymentsLaterSQL, named)
+	return postgres.Error(err)
+}
