@@ -1,11 +1,10 @@
 package donations
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/places"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -122,25 +122,13 @@ type Intent struct {
 	Network netip.Prefix
 }
 
-// fingerprint is a hash of what a request id stands for, over an injective encoding.
+// fingerprint is what a request id stands for.
 func (in Intent) fingerprint() []byte {
-	h := sha256.New()
-	var number [8]byte
-	binary.BigEndian.PutUint64(number[:], uint64(in.Amount.Minor))
-	h.Write(number[:])
-	texts := []string{string(in.Amount.Currency), in.Locale, in.ReturnURL}
-	if in.CoverFee { // written only then, so that donations of before there was a choice keep their fingerprint
-		texts = append(texts, "cover fee")
-	}
-	if in.Monthly {
-		texts = append(texts, "monthly")
-	}
-	for _, text := range texts {
-		binary.BigEndian.PutUint64(number[:], uint64(len(text)))
-		h.Write(number[:])
-		h.Write([]byte(text))
-	}
-	return h.Sum(nil)
+	return fingerprint.Of(fingerprint.Fields{
+		"amount_minor": strconv.FormatInt(in.Amount.Minor, 10), "currency": string(in.Amount.Currency),
+		"locale": in.Locale, "return_url": in.ReturnURL,
+		"cover_fee": fingerprint.Flag(in.CoverFee), "monthly": fingerprint.Flag(in.Monthly),
+	})
 }
 
 // Config is what a Service needs. Everything without a default is required.

@@ -3,7 +3,6 @@ package exports
 import (
 	"context"
 	"io"
-	"sort"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/places"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -170,8 +170,8 @@ type export struct {
 	siren    string
 	zone     *time.Location
 	fileName string
-	// first and last are the days asked for, in UTC; zero when there is no bound.
-	first, last time.Time
+	// first and last are the days asked for; empty when there is no bound.
+	first, last calendar.Day
 	progress    func(done, total int64)
 	view        *ledger.View
 	payouts     *payouts.Service
@@ -231,63 +231,36 @@ func (s *Service) prepareShare(ctx context.Context, req Request) (*export, error
 
 // setDays also sets the filter's bounds.
 func (x *export) setDays(from, to string) (err error) {
-	if x.last, err = parseDay("to", to); err != nil {
+	if x.last, err = calendar.ParseDay("to", to); err != nil {
 		return err
 	}
-	if x.first, err = parseDay("from", from); err != nil {
+	if x.first, err = calendar.ParseDay("from", from); err != nil {
 		return err
 	}
-	if x.format.whole && !(x.first.IsZero() && x.last.IsZero()) {
+	if x.format.whole && (x.first != "" || x.last != "") {
 		field := "from"
-		if x.first.IsZero() {
+		if x.first == "" {
 			field = "to"
 		}
 		return errs.Invalid(field, "must be left out: this format is always of the whole share")
 	}
 	if x.format.needsYear {
-		if x.last.IsZero() {
+		if x.last == "" {
 			return errs.Invalid("to", "must be the closing day of the financial year")
 		}
-		if x.first.IsZero() {
+		if x.first == "" {
 			// The day after the previous closing; for the last of February too.
-			x.first = x.last.AddDate(0, 0, 1).AddDate(-1, 0, 0)
+			x.first = x.last.Add(0, 0, 1).Add(-1, 0, 0)
 		}
 	}
-	if !x.last.IsZero() && x.first.After(x.last) {
+	if x.last != "" && x.first > x.last {
 		return errs.Invalid("to", "must not be before from")
 	}
-	if !x.first.IsZero() {
-		x.filter.Start = startOfDay(x.first, x.zone)
+	if x.first != "" {
+		x.filter.Start = x.first.Start(x.zone)
 	}
-	if !x.last.IsZero() {
-		x.filter.End = startOfDay(x.last.AddDate(0, 0, 1), x.zone)
+	if x.last != "" {
+		x.filter.End = x.last.End(x.zone)
 	}
 	return nil
-}
-
-// parseDay returns the day in UTC; zero for none. It refuses days that no calendar has, such as 2026-02-30.
-func parseDay(field, day string) (time.Time, error) {
-	if day == "" {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.DateOnly, day)
-	// The first day of all is how "no bound" is kept.
-	if err != nil || t.Year() < 1 || t.IsZero() {
-		return time.Time{}, errs.Invalid(field, "must be a day of the calendar, written YYYY-MM-DD")
-	}
-	return t, nil
-}
-
-// startOfDay returns the first second of a calendar day in a zone. It searches, because there
-// are zones whose clocks skip midnight or have it twice, where time.Date does not say which
-// of two instants it gives.
-func startOfDay(day time.Time, zone *time.Location) time.Time {
-	// Every zone is within a day and a half of UTC, whatever its clocks do.
-	const reach = 36 * time.Hour
-	earliest := day.Add(-reach)
-	wanted := day.Format(time.DateOnly)
-	seconds := sort.Search(int(2*reach/time.Second), func(s int) bool {
-		return earliest.Add(time.Duration(s)*time.Second).In(zone).Format(time.DateOnly) >= wanted
-	})
-	return earliest.Add(time.Duration(seconds) * time.Second)
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
@@ -88,11 +87,11 @@ func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
 func spanName(extension string) func(*export) string {
 	return func(x *export) string {
 		name := x.name + "-ledger"
-		if !x.first.IsZero() {
-			name += "-from-" + x.first.Format(time.DateOnly)
+		if x.first != "" {
+			name += "-from-" + string(x.first)
 		}
-		if !x.last.IsZero() {
-			name += "-to-" + x.last.Format(time.DateOnly)
+		if x.last != "" {
+			name += "-to-" + string(x.last)
 		}
 		return name + extension
 	}

@@ -8,6 +8,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -108,7 +109,7 @@ WHERE p.account = @account
 // money it is, wherever they are. It is the first moment that is in that day for each of them.
 func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shares []share) (time.Time, error) {
 	var at time.Time
-	year, month, day := p.Arrival.UTC().Date()
+	day := calendar.DayOf(p.Arrival, time.UTC)
 	for _, part := range append([]share{{own.Collective, 0}}, shares...) {
 		of := collectives.Collective{TimeZone: collectives.DefaultTimeZone} // the operator's days
 		if part.collective != "" {
@@ -121,8 +122,8 @@ func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shar
 		if err != nil {
 			return time.Time{}, err
 		}
-		if start := time.Date(year, month, day, 0, 0, 0, 0, zone); start.After(at) {
-			at = start.UTC()
+		if start := day.Start(zone); start.After(at) {
+			at = start
 		}
 	}
 	return at, nil

@@ -47,12 +47,22 @@ func TestStartOfDay(t *testing.T) {
 	}
 }
 
+func TestADayEndsWhenTheNextStarts(t *testing.T) {
+	sao := zone(t, "America/Sao_Paulo")
+	if got, want := calendar.Day("2018-11-03").End(sao), calendar.Day("2018-11-04").Start(sao); !got.Equal(want) {
+		t.Errorf("it ends at %v, and the next starts at %v", got, want)
+	}
+	if got := calendar.Day("9999-12-31").End(time.UTC); got.Year() != 10_000 {
+		t.Errorf("the last day of all ends at %v", got)
+	}
+}
+
 // The moment before a day's start is in another day, in all the zones with odd clocks.
 func TestNothingOfTheDayIsBeforeItsStart(t *testing.T) {
 	zones := []string{"America/Sao_Paulo", "Asia/Beirut", "America/St_Johns", "Pacific/Apia", "America/Havana", "Africa/Cairo", "Europe/Paris"}
 	rapid.Check(t, func(r *rapid.T) {
 		in := zone(t, rapid.SampledFrom(zones).Draw(r, "zone"))
-		day := calendar.Day("1950-01-01").Add(rapid.IntRange(0, 40_000).Draw(r, "days"))
+		day := calendar.Day("1950-01-01").Add(0, 0, rapid.IntRange(0, 40_000).Draw(r, "days"))
 		start := day.Start(in)
 		if got := calendar.DayOf(start, in); got < day {
 			r.Fatalf("%s starts at %v, which is in %s", day, start, got)
@@ -66,7 +76,7 @@ func TestNothingOfTheDayIsBeforeItsStart(t *testing.T) {
 }
 
 func TestDaysOfTheCalendar(t *testing.T) {
-	for text, want := range map[string]bool{"": true, "2024-02-29": true, "2026-02-30": false, "2025-3-31": false, "0000-01-01": false, "yesterday": false} {
+	for text, want := range map[string]bool{"": true, "2024-02-29": true, "2026-02-30": false, "2025-3-31": false, "0000-01-01": false, "0001-01-01": false, "0001-01-02": true, "yesterday": false} {
 		got, err := calendar.ParseDay("start_date", text)
 		switch {
 		case want && (err != nil || string(got) != text):
@@ -75,8 +85,11 @@ func TestDaysOfTheCalendar(t *testing.T) {
 			t.Errorf("%q is accepted: %v", text, err)
 		}
 	}
-	if got := calendar.Day("2024-02-28").Add(2); got != "2024-03-01" {
+	if got := calendar.Day("2024-02-28").Add(0, 0, 2); got != "2024-03-01" {
 		t.Errorf("two days later is %s", got)
+	}
+	if got := calendar.Day("2024-02-29").Add(0, 0, 1).Add(-1, 0, 0).Format("02/01/2006"); got != "01/03/2023" {
+		t.Errorf("the year that ends on it begins on %s", got)
 	}
 	if got := calendar.Day("2024-03-01").DaysUntil("2024-02-28"); got != -2 {
 		t.Errorf("%d days until the day before yesterday", got)
