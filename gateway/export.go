@@ -21,8 +21,8 @@ import (
 
 const (
 	// exportPath and bookExportPath are ExportLedger's annotations.
-	exportPath     = "/v1/{name=collectives/*}/ledger:export"
-	bookExportPath = "/v1/{name=books/*}/ledger:export"
+	exportPath     = "/v1/{name=collectives/*/ledger}:export"
+	bookExportPath = "/v1/{name=instance/books/*/ledger}:export"
 	// chunkTimeout is how long one chunk may take to be read by the client; a long
 	// export takes as long as it must.
 	chunkTimeout = time.Minute

@@ -117,7 +117,7 @@ func (s *site) status(ctx context.Context, name string, first bool) (*donationsv
 
 // proof is nil while the donation has none: soon when it is only not sealed yet. The page does without.
 func (s *site) proof(ctx context.Context, donation string) (proof *proofView, soon bool) {
-	p, err := s.ledger.GetDonationProof(ctx, &ledgerv1.GetDonationProofRequest{Name: donation})
+	p, err := s.ledger.GetDonationProof(ctx, &ledgerv1.GetDonationProofRequest{Name: donation + "/proof"})
 	if err != nil {
 		return nil, status.Code(err) == codes.NotFound
 	}

@@ -39,7 +39,7 @@ const (
 // Principal is who calls. The zero Principal is nobody: a call without a key.
 type Principal struct {
 	// Key is the resource name of the key: `collectives/{collective}/apiKeys/{api_key}`
-	// or `apiKeys/{api_key}`.
+	// or `instance/apiKeys/{api_key}`.
 	Key string
 	// DisplayName is the key's name for people.
 	DisplayName string
@@ -103,7 +103,7 @@ func (k Key) Member() string { return keyName(k.Collective, cmp.Or(k.Root, k.ID)
 
 // MadeByOperator reports whether the key was made by the operator's key, or on the command line.
 func (k Key) MadeByOperator() bool {
-	return k.Maker == "" || strings.HasPrefix(k.Maker, "apiKeys/")
+	return k.Maker == "" || strings.HasPrefix(k.Maker, instance+"/")
 }
 
 // Name returns the key's resource name.
@@ -111,22 +111,31 @@ func (k Key) Name() string { return keyName(k.Collective, k.ID) }
 
 func keyName(collective, id string) string {
 	if collective == "" {
-		return "apiKeys/" + id
+		return instance + "/apiKeys/" + id
 	}
 	return "collectives/" + collective + "/apiKeys/" + id
 }
 
 // parseKeyName splits a key's resource name; ok is false when it is not one.
 func parseKeyName(name string) (collective, id string, ok bool) {
-	rest, scoped := strings.CutPrefix(name, "collectives/")
-	if scoped {
-		collective, rest, ok = strings.Cut(rest, "/")
-		if !ok || collective == "" {
-			return "", "", false
-		}
+	scope, id, ok := strings.Cut(name, "/apiKeys/")
+	if !ok || id == "" || strings.Contains(id, "/") {
+		return "", "", false
 	}
-	id, ok = strings.CutPrefix(rest, "apiKeys/")
-	return collective, id, ok && id != "" && !strings.Contains(id, "/")
+	collective, ok = parseScope(scope)
+	return collective, id, ok
+}
+
+// instance is the scope of what belongs to no collective: the first segment of its names, and its parent.
+const instance = "instance"
+
+// parseScope returns the collective's id in a parent, which is empty for the instance; ok is false when it is neither.
+func parseScope(parent string) (collective string, ok bool) {
+	if parent == instance {
+		return "", true
+	}
+	collective, ok = strings.CutPrefix(parent, "collectives/")
+	return collective, ok && collective != "" && !strings.Contains(collective, "/")
 }
 
 // Config is what a Service needs. The zero value of everything but Pool works.

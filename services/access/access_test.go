@@ -88,7 +88,7 @@ func TestKeyOpensItsCollective(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := s.Authenticate(ctx, secret)
-	if err != nil || got.Role != access.RoleOperator || got.Collective != "" || !strings.HasPrefix(got.Key, "apiKeys/") {
+	if err != nil || got.Role != access.RoleOperator || got.Collective != "" || !strings.HasPrefix(got.Key, "instance/apiKeys/") {
 		t.Errorf("operator: %+v, %v", got, err)
 	}
 }

@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"strings"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -30,8 +29,12 @@ func (s *server) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalReque
 
 // CreateApiKey ignores the output-only fields of the key that is sent.
 func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyRequest) (*accessv1.ApiKey, error) {
+	collective, ok := parseScope(req.GetParent())
+	if !ok {
+		return nil, errs.NotFound(req.GetParent())
+	}
 	k, secret, err := s.service.Create(ctx, Key{
-		Collective:  parentCollective(req.GetParent()),
+		Collective:  collective,
 		ID:          req.GetApiKeyId(),
 		DisplayName: req.GetApiKey().GetDisplayName(),
 		Role:        roleFromProto(req.GetApiKey().GetRole()),
@@ -45,8 +48,12 @@ func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyReq
 }
 
 func (s *server) ListApiKeys(ctx context.Context, req *accessv1.ListApiKeysRequest) (*accessv1.ListApiKeysResponse, error) {
+	collective, ok := parseScope(req.GetParent())
+	if !ok {
+		return nil, errs.NotFound(req.GetParent())
+	}
 	keys, next, err := page.List(req, req.GetParent(), newest, func(before position, count int) ([]Key, error) {
-		return s.service.list(ctx, parentCollective(req.GetParent()), before, count)
+		return s.service.list(ctx, collective, before, count)
 	}, func(k Key) position { return position{k.CreateTime, k.ID} })
 	if err != nil {
 		return nil, err
@@ -69,8 +76,6 @@ func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyReq
 	}
 	return keyToProto(k), nil
 }
-
-func parentCollective(parent string) string { return strings.TrimPrefix(parent, "collectives/") }
 
 func keyToProto(k Key) *accessv1.ApiKey {
 	return &accessv1.ApiKey{

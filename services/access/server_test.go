@@ -26,7 +26,7 @@ func TestServerKeyLife(t *testing.T) {
 		ApiKeyId: "laptop",
 		// What only the service writes is not believed.
 		ApiKey: &accessv1.ApiKey{
-			Name: "apiKeys/x", DisplayName: "Laptop", Role: accessv1.Role_ROLE_TREASURER,
+			Name: "instance/apiKeys/x", DisplayName: "Laptop", Role: accessv1.Role_ROLE_TREASURER,
 			Secret: "mine", RevokeTime: timestamppb.Now(),
 		},
 	})
@@ -76,7 +76,7 @@ func TestServerKeyLife(t *testing.T) {
 	_, err = s.Authenticate(ctx, created.GetSecret())
 	errstest.Want(t, err, codes.Unauthenticated, errorsv1.ErrorReason_INVALID_KEY)
 
-	for _, name := range []string{"collectives/vallon/apiKeys/none", "apiKeys/laptop", "collectives/marseille/apiKeys/laptop", "collectives/vallon", "x/laptop", ""} {
+	for _, name := range []string{"collectives/vallon/apiKeys/none", "instance/apiKeys/laptop", "collectives/marseille/apiKeys/laptop", "collectives/vallon", "x/laptop", ""} {
 		_, err := server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: name})
 		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	}
@@ -121,7 +121,7 @@ func TestServerListsKeysNewestFirst(t *testing.T) {
 			t.Errorf("pages of %d (-want +got)\n%s", size, diff)
 		}
 	}
-	if diff := cmp.Diff([]string{"apiKeys/instance"}, list("", 0)); diff != "" {
+	if diff := cmp.Diff([]string{"instance/apiKeys/instance"}, list("instance", 0)); diff != "" {
 		t.Errorf("of the instance (-want +got)\n%s", diff)
 	}
 

@@ -36,6 +36,7 @@ type rule struct {
 }
 
 // table is who may call what: one row for each RPC, in the order of the protos.
+// What is named under `instance` belongs to no collective, so it is for the operator alone.
 // A method without a row cannot be called; a test holds the rows against the
 // registered services, and the whole matrix of roles against a second writing.
 var table = map[string]rule{
@@ -102,11 +103,10 @@ var table = map[string]rule{
 	"/cagnotte.recurring.v1.RecurringService/CreatePortalSession":     {public: true},
 
 	// The signature is the proof.
-	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": {public: true},
-	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":         {allow: operator, resource: "webhooks/stripe/events"},
-	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":   {allow: bookkeepers | operator, field: "name", resource: "webhookHealth"},
-	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":  {allow: operator, resource: "webhooks/stripe/health"},
-	// A name or parent that begins with webhooks/stripe is no collective's, so that it is the operator's alone.
+	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent":     {public: true},
+	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":             {allow: operator, field: "parent", resource: "webhookEvents"},
+	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":       {allow: bookkeepers | operator, field: "name", resource: "webhookHealth"},
+	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":      {allow: operator, field: "parent", resource: "webhookHealth"},
 	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvent":            {allow: owner | treasurer | operator, field: "name", resource: "webhookEvents"},
 	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvents":           {allow: owner | treasurer | operator, field: "parent", resource: "webhookEvents"},
 	"/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions": {allow: bookkeepers | operator, field: "parent", resource: "parkedTransactions"},
@@ -136,7 +136,6 @@ var table = map[string]rule{
 	// An auditor reads all and changes nothing.
 	"/cagnotte.ledger.v1.LedgerService/ClosePeriod": {allow: owner | treasurer | operator, field: "name", resource: "ledger"},
 
-	// Under collectives/- it is the operator's: no member's collective has that name.
 	"/cagnotte.payouts.v1.PayoutsService/ListPayouts":     {allow: bookkeepers | operator, field: "parent", resource: "payouts"},
 	"/cagnotte.payouts.v1.PayoutsService/GetPayout":       {allow: bookkeepers | operator, field: "name", resource: "payouts"},
 	"/cagnotte.payouts.v1.PayoutsService/ListPayoutLines": {allow: bookkeepers | operator, field: "parent", resource: "payouts"},

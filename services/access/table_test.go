@@ -173,7 +173,7 @@ func holder(role Role, collective string) Principal {
 	case "":
 		return Principal{}
 	case RoleOperator:
-		return Principal{Key: "apiKeys/k", Role: role}
+		return Principal{Key: "instance/apiKeys/k", Role: role}
 	}
 	return Principal{Key: keyName(collective, "k"), Role: role, Collective: collective}
 }
@@ -314,7 +314,7 @@ func TestAuthorizeFailsClosed(t *testing.T) {
 func TestInstanceKeysAreTheOperators(t *testing.T) {
 	for method, field := range map[string]string{"CreateApiKey": "parent", "ListApiKeys": "parent", "RevokeApiKey": "name"} {
 		full := "cagnotte.access.v1.AccessService/" + method
-		name := map[string]string{"parent": "", "name": "apiKeys/first"}[field]
+		name := map[string]string{"parent": "instance", "name": "instance/apiKeys/first"}[field]
 		req := requestOf(t, full, field, name)
 		if err := Authorize(holder(RoleOperator, ""), "/"+full, req); err != nil {
 			t.Errorf("%s by the operator: %v", method, err)

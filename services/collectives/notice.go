@@ -131,15 +131,17 @@ type Notice struct {
 	AcknowledgedBy string
 }
 
-// Name returns the resource name, `collectives/{collective}/notices/{notice}` or `notices/{notice}`.
+// Name returns the resource name, `collectives/{collective}/notices/{notice}` or `instance/notices/{notice}`.
 func (n Notice) Name() string {
 	if n.Collective == "" {
-		return noticesPrefix + n.ID.String()
+		return instance + "/" + noticesPrefix + n.ID.String()
 	}
 	return namePrefix + n.Collective + "/" + noticesPrefix + n.ID.String()
 }
 
 const (
+	// instance is the parent of what belongs to no collective.
+	instance        = "instance"
 	noticesPrefix   = "notices/"
 	maxNoticeKey    = 200
 	maxNoticeObject = 300
@@ -154,16 +156,17 @@ var (
 
 // parseNoticeName splits a notice's resource name; ok is false when it is not one.
 func parseNoticeName(name string) (collective string, id uuid.UUID, ok bool) {
-	rest, scoped := strings.CutPrefix(name, namePrefix)
-	if scoped {
-		collective, rest, _ = strings.Cut(rest, "/")
-		if !slugPattern.MatchString(collective) {
+	parent, last, ok := strings.Cut(name, "/"+noticesPrefix)
+	if !ok {
+		return "", uuid.UUID{}, false
+	}
+	if parent != instance {
+		if collective, ok = ParseName(parent); !ok {
 			return "", uuid.UUID{}, false
 		}
 	}
-	last, ok := strings.CutPrefix(rest, noticesPrefix)
 	id, err := uuid.Parse(last)
-	return collective, id, ok && err == nil && id.String() == last
+	return collective, id, err == nil && id.String() == last
 }
 
 // TellTx tells the members of a collective, or the operator, in the caller's transaction: the notice is

@@ -88,22 +88,29 @@ func TestNotices(t *testing.T) {
 	tell(t, s, pool, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: "po_1"})
 
 	t.Run("a list is of one collective, of the operator, or of all", func(t *testing.T) {
-		for parent, want := range map[string][]string{
-			"collectives/vallon": {"dispute_won", "dispute_opened"},
-			"":                   {"payout_failed"},
-			"collectives/-":      {"payout_failed", "dispute_won", "dispute_opened"},
+		for _, c := range []struct {
+			parent string
+			all    bool
+			want   []string
+		}{
+			{"collectives/vallon", false, []string{"dispute_won", "dispute_opened"}},
+			{"instance", false, []string{"payout_failed"}},
+			{"instance", true, []string{"payout_failed", "dispute_won", "dispute_opened"}},
 		} {
 			for _, size := range []int32{0, 1} {
-				if diff := cmp.Diff(want, listed(t, server, &noticesv1.ListNoticesRequest{Parent: parent, PageSize: size})); diff != "" {
-					t.Errorf("%q, %d a page (-want +got)\n%s", parent, size, diff)
+				req := &noticesv1.ListNoticesRequest{Parent: c.parent, IncludeCollectives: c.all, PageSize: size}
+				if diff := cmp.Diff(c.want, listed(t, server, req)); diff != "" {
+					t.Errorf("%s, all %v, %d a page (-want +got)\n%s", c.parent, c.all, size, diff)
 				}
 			}
 		}
+		_, refused := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/vallon", IncludeCollectives: true})
+		errstest.Want(t, refused, codes.InvalidArgument, "INVALID_FIELD", "include_collectives")
 		_, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/nowhere"})
 		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
 	t.Run("who saw to it first stays", func(t *testing.T) {
-		resp, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/-"})
+		resp, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "instance", IncludeCollectives: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +124,7 @@ func TestNotices(t *testing.T) {
 			}
 		}
 		want := []string{"dispute_opened"}
-		if diff := cmp.Diff(want, listed(t, server, &noticesv1.ListNoticesRequest{Parent: "collectives/-", Unacknowledged: true})); diff != "" {
+		if diff := cmp.Diff(want, listed(t, server, &noticesv1.ListNoticesRequest{Parent: "instance", IncludeCollectives: true, Unacknowledged: true})); diff != "" {
 			t.Errorf("left to do (-want +got)\n%s", diff)
 		}
 	})

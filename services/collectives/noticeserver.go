@@ -18,12 +18,12 @@ type noticeServer struct {
 // NewNoticeServer returns the notices as gRPC.
 func NewNoticeServer(s *Service) noticesv1.NoticesServiceServer { return &noticeServer{service: s} }
 
-// everyCollective stands for all of them: https://google.aip.dev/159.
-const everyCollective = namePrefix + "-"
-
 func (s *noticeServer) ListNotices(ctx context.Context, req *noticesv1.ListNoticesRequest) (*noticesv1.ListNoticesResponse, error) {
-	filter := NoticeFilter{Unacknowledged: req.GetUnacknowledged(), All: req.GetParent() == everyCollective}
-	if parent := req.GetParent(); parent != "" && !filter.All {
+	filter := NoticeFilter{Unacknowledged: req.GetUnacknowledged(), All: req.GetIncludeCollectives()}
+	if parent := req.GetParent(); parent != instance {
+		if filter.All {
+			return nil, errs.Invalid("include_collectives", "must be false for one collective's notices")
+		}
 		var ok bool
 		if filter.Collective, ok = ParseName(parent); !ok {
 			return nil, errs.NotFound(parent)

@@ -62,7 +62,7 @@ func New(cfg Config) *Service {
 type Request struct {
 	// Collective is a slug. Empty: what of Book belongs to no collective.
 	Collective string
-	// Book, without a collective, is a name such as `books/platform`.
+	// Book, without a collective, is a name such as `instance/books/platform`.
 	Book string
 	// Format is one of the Format constants; empty is FormatCSV.
 	Format string
@@ -212,7 +212,7 @@ func (s *Service) prepareShare(ctx context.Context, req Request) (*export, error
 		if err != nil {
 			return nil, err
 		}
-		name := strings.TrimPrefix(req.Book, "books/")
+		name := req.Book[strings.LastIndexByte(req.Book, '/')+1:]
 		return &export{zone: zone, book: book, title: name, name: name, filter: ledger.Filter{Book: book}}, nil
 	}
 	collective, err := s.collectives.Get(ctx, req.Collective)

@@ -313,7 +313,7 @@ func TestExportLedger(t *testing.T) {
 		{"2027-01-01", "", "vallon-contre-cameras-ledger-from-2027-01-01.csv"},
 	} {
 		t.Run(fmt.Sprintf("gives the bytes of Write, from %q to %q", c.from, c.to), func(t *testing.T) {
-			text, header, chunks, err := receive(&exportsv1.ExportLedgerRequest{Name: "collectives/" + vallon, From: c.from, To: c.to})
+			text, header, chunks, err := receive(&exportsv1.ExportLedgerRequest{Name: "collectives/" + vallon + "/ledger", From: c.from, To: c.to})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -330,8 +330,8 @@ func TestExportLedger(t *testing.T) {
 		})
 	}
 	for rule, req := range map[string]*exportsv1.ExportLedgerRequest{
-		"refuses a wrong day":                         {Name: "collectives/" + vallon, From: "2026-02-30"},
-		"refuses a collective that does not exist":    {Name: "collectives/nobody-here"},
+		"refuses a wrong day":                         {Name: "collectives/" + vallon + "/ledger", From: "2026-02-30"},
+		"refuses a collective that does not exist":    {Name: "collectives/nobody-here/ledger"},
 		"refuses a name that is none of a collective": {Name: vallon},
 	} {
 		t.Run(rule, func(t *testing.T) {

@@ -55,7 +55,7 @@ func TestExportOfABook(t *testing.T) {
 	seal(t, books)
 	for _, format := range exports.Formats() {
 		req := year(format)
-		req.Collective, req.Book = "", "books/platform"
+		req.Collective, req.Book = "", "instance/books/platform"
 		text, header := download(t, service, req)
 		if strings.Contains(text, "txn_1") {
 			t.Errorf("%s has a collective's", format)
@@ -64,7 +64,7 @@ func TestExportOfABook(t *testing.T) {
 			t.Errorf("%s has not the fee, or is called %s", format, header.FileName)
 		}
 	}
-	for _, name := range []string{"books/acct_nobody", "platform", "books/"} {
+	for _, name := range []string{"instance/books/acct_nobody", "platform", "instance/books/"} {
 		if err := service.Write(t.Context(), io.Discard, exports.Request{Book: name}); errs.Code(err) != codes.NotFound {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
@@ -27,10 +28,11 @@ func NewServer(s *Service) exportsv1.ExportsServiceServer { return &server{servi
 // the size of the whole in cagnotte-export-size.
 func (s *server) ExportLedger(req *exportsv1.ExportLedgerRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
 	var book string
-	collective, ok := collectives.ParseName(req.GetName())
+	parent, _ := strings.CutSuffix(req.GetName(), "/ledger")
+	collective, ok := collectives.ParseName(parent)
 	if !ok {
 		// A name that is no book's either is not found.
-		collective, book = "", req.GetName()
+		collective, book = "", parent
 	}
 	return s.service.Export(stream.Context(), Request{
 		Collective: collective,

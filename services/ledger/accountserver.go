@@ -13,7 +13,7 @@ import (
 )
 
 func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountRequest) (*ledgerv1.Account, error) {
-	collective, book, err := s.find(ctx, req.GetParent())
+	parent, collective, book, err := s.find(ctx, req.GetParent())
 	if err != nil {
 		return nil, err
 	}
@@ -36,16 +36,16 @@ func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountR
 	}); err != nil {
 		return nil, err
 	}
-	return accountToProto(req.GetParent(), made), nil
+	return accountToProto(parent, made), nil
 }
 
 func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountRequest) (*ledgerv1.Account, error) {
 	sent := req.GetAccount()
-	parent, code, ok := strings.Cut(sent.GetName(), "/ledger/accounts/")
+	ledger, code, ok := strings.Cut(sent.GetName(), "/accounts/")
 	if !ok {
 		return nil, errs.NotFound(sent.GetName())
 	}
-	_, book, err := s.find(ctx, parent)
+	parent, _, book, err := s.find(ctx, ledger)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
+// booksPrefix begins the name of a book.
+const booksPrefix = "instance/books/"
+
 // platformBook is how the platform's own book is called in names, where the others have a Stripe account's id.
 const platformBook = "platform"
 
@@ -20,12 +23,12 @@ SELECT EXISTS (
     WHERE b.id = @book
 )`
 
-// FindBook returns the book that a resource name such as `books/platform` or `books/acct_…` says. NOT_FOUND when there
+// FindBook returns the book of a resource name such as `instance/books/platform` or `instance/books/acct_…`. NOT_FOUND when there
 // is none.
 //
 // What is read of a book without naming a collective is what belongs to none.
 func (s *Service) FindBook(ctx context.Context, name string) (book string, err error) {
-	book, ok := strings.CutPrefix(name, "books/")
+	book, ok := strings.CutPrefix(name, booksPrefix)
 	if !ok || book == "" {
 		return "", errs.NotFound(name)
 	}

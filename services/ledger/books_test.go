@@ -11,9 +11,9 @@ import (
 // TestBooks reads what belongs to no collective, under the book's own name.
 func TestBooks(t *testing.T) {
 	server := host(t)
-	const parent = "books/" + book
+	const parent = "instance/books/" + book
 	t.Run("its balances", func(t *testing.T) {
-		resp, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: parent})
+		resp, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: parent + "/ledger"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,15 +25,15 @@ func TestBooks(t *testing.T) {
 		}
 	})
 	t.Run("its transactions, and no other book's", func(t *testing.T) {
-		for name, want := range map[string]int{parent: 1, "books/acct_other": 0} {
+		for name, want := range map[string]int{parent: 1, "instance/books/acct_other": 0} {
 			for kind, some := range map[string]int{"": want, "fee": want, "donation": 0} {
-				resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: name, Kind: kind})
+				resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: name + "/ledger", Kind: kind})
 				if err != nil || len(resp.GetTransactions()) != some {
 					t.Errorf("%s, kind %q: %v, %v", name, kind, resp, err)
 				}
 			}
 		}
-		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_4"})
+		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Reference: "txn_4"})
 		if err != nil || len(resp.GetTransactions()) != 1 || len(resp.GetTransactions()[0].GetEntries()) != 4 {
 			t.Errorf("%v, %v", resp, err)
 		}
@@ -45,8 +45,8 @@ func TestBooks(t *testing.T) {
 		}
 	})
 	t.Run("is not found where there is no book", func(t *testing.T) {
-		for _, name := range []string{"books/acct_nobody", "books/platform", "books/"} {
-			if _, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: name}); codeOf(err) != codes.NotFound {
+		for _, name := range []string{"instance/books/acct_nobody", "instance/books/platform", "instance/books/"} {
+			if _, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: name + "/ledger"}); codeOf(err) != codes.NotFound {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -65,12 +65,12 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 
 // original finds the transaction that a correction names: its reference, and whose it is.
 func (s *server) original(ctx context.Context, name string) (parent, collective, book, reference string, err error) {
-	parent, last, ok := strings.Cut(name, "/ledger/transactions/")
+	ledger, last, ok := strings.Cut(name, "/transactions/")
 	id, err := strconv.ParseInt(last, 10, 64)
 	if !ok || err != nil {
 		return "", "", "", "", errs.NotFound(name)
 	}
-	if collective, book, err = s.find(ctx, parent); err != nil {
+	if parent, collective, book, err = s.find(ctx, ledger); err != nil {
 		return "", "", "", "", err
 	}
 	reference, err = s.service.referenceOf(ctx, book, collective, id)

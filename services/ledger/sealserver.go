@@ -15,8 +15,8 @@ import (
 )
 
 func (s *server) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error) {
-	name := req.GetName() + "/checkpoint"
-	_, book, err := s.findPublic(ctx, strings.TrimSuffix(req.GetName(), "/ledger"), name)
+	name := req.GetName()
+	_, book, err := s.findPublic(ctx, strings.TrimSuffix(name, "/ledger/checkpoint"), name)
 	if err != nil {
 		return nil, err
 	}
@@ -30,12 +30,12 @@ func (s *server) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointR
 }
 
 func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusionProofRequest) (*ledgerv1.InclusionProof, error) {
-	parent, last, ok := strings.Cut(req.GetName(), "/ledger/transactions/")
-	id, err := strconv.ParseInt(last, 10, 64)
+	ledger, last, ok := strings.Cut(req.GetName(), "/transactions/")
+	id, err := strconv.ParseInt(strings.TrimSuffix(last, "/inclusionProof"), 10, 64)
 	if !ok || err != nil {
 		return nil, errs.NotFound(req.GetName())
 	}
-	collective, book, err := s.find(ctx, parent)
+	_, collective, book, err := s.find(ctx, ledger)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +54,9 @@ func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusi
 }
 
 func (s *server) GetDonationProof(ctx context.Context, req *ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error) {
-	// collectives/C/campaigns/K/donations/D, which the request's rule made sure of.
+	// collectives/C/campaigns/K/donations/D/proof, which the request's rule made sure of.
 	parts := strings.Split(req.GetName(), "/")
-	if len(parts) != 6 {
+	if len(parts) != 7 {
 		return nil, errs.NotFound(req.GetName())
 	}
 	donation, err := uuid.Parse(parts[5])
@@ -89,7 +89,7 @@ func (s *server) findPublic(ctx context.Context, parent, name string) (collectiv
 }
 
 func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodRequest) (*ledgerv1.ClosePeriodResponse, error) {
-	collective, book, err := s.find(ctx, strings.TrimSuffix(req.GetName(), "/ledger"))
+	_, collective, book, err := s.find(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}

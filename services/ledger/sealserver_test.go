@@ -60,7 +60,7 @@ func TestGetCheckpoint(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
 	get := func(from int64) (*ledgerv1.Checkpoint, error) {
-		return server.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: vallonLedger, FromSize: from})
+		return server.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: vallonLedger + "/checkpoint", FromSize: from})
 	}
 	t.Run("is not found before the first seal", func(t *testing.T) {
 		if _, err := get(0); codeOf(err) != codes.NotFound {
@@ -100,7 +100,7 @@ func TestGetCheckpoint(t *testing.T) {
 		}
 	})
 	t.Run("keeps its key over restarts", func(t *testing.T) {
-		again, err := serverOf(sealing(pool)).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: vallonLedger})
+		again, err := serverOf(sealing(pool)).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: vallonLedger + "/checkpoint"})
 		if err != nil || again.GetVerifierKey() != first.GetVerifierKey() {
 			t.Errorf("the key is %s, err = %v", again.GetVerifierKey(), err)
 		}
@@ -111,7 +111,7 @@ func TestGetCheckpoint(t *testing.T) {
 		}
 	})
 	t.Run("is not found for a collective that is not", func(t *testing.T) {
-		if _, err := server.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/nobody/ledger"}); codeOf(err) != codes.NotFound {
+		if _, err := server.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/nobody/ledger/checkpoint"}); codeOf(err) != codes.NotFound {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -133,7 +133,7 @@ func TestGetInclusionProof(t *testing.T) {
 		if err := pool.QueryRow(t.Context(), `SELECT id FROM ledger.transactions WHERE reference = $1`, reference).Scan(&id); err != nil {
 			t.Fatal(err)
 		}
-		return server.GetInclusionProof(t.Context(), &ledgerv1.GetInclusionProofRequest{Name: fmt.Sprintf("%s/transactions/%d", vallonLedger, id)})
+		return server.GetInclusionProof(t.Context(), &ledgerv1.GetInclusionProofRequest{Name: fmt.Sprintf("%s/transactions/%d/inclusionProof", vallonLedger, id)})
 	}
 	for _, reference := range []string{"txn_001", "txn_shared"} {
 		t.Run("proves "+reference, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestGetDonationProof(t *testing.T) {
 	mustPost(t, s, pool, append(given, back)...)
 	mustSeal(t, s, 5)
 	get := func(name string) (*ledgerv1.DonationProof, error) {
-		return server.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: name})
+		return server.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: name + "/proof"})
 	}
 	p, err := get(vallonDonations + donationOf("txn_002"))
 	if err != nil {

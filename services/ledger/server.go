@@ -41,7 +41,7 @@ func NewServer(s *Service, cfg ServerConfig) ledgerv1.LedgerServiceServer {
 }
 
 func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsRequest) (*ledgerv1.ListAccountsResponse, error) {
-	collective, book, err := s.find(ctx, req.GetParent())
+	parent, collective, book, err := s.find(ctx, req.GetParent())
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 	if err != nil {
 		return nil, err
 	}
-	campaign, err := campaignOf("campaign", req.GetParent(), req.GetCampaign())
+	campaign, err := campaignOf("campaign", parent, req.GetCampaign())
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 	}
 	resp := &ledgerv1.ListAccountsResponse{}
 	for _, a := range accounts {
-		resp.Accounts = append(resp.Accounts, accountToProto(req.GetParent(), a))
+		resp.Accounts = append(resp.Accounts, accountToProto(parent, a))
 	}
 	return resp, nil
 }
@@ -85,7 +85,7 @@ type listFilter struct {
 }
 
 func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransactionsRequest) (*ledgerv1.ListTransactionsResponse, error) {
-	collective, book, err := s.find(ctx, req.GetParent())
+	parent, collective, book, err := s.find(ctx, req.GetParent())
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	if filter.End, err = wire.Instant("end_time", req.GetEndTime()); err != nil {
 		return nil, err
 	}
-	if filter.Campaign, err = campaignOf("campaign", req.GetParent(), req.GetCampaign()); err != nil {
+	if filter.Campaign, err = campaignOf("campaign", parent, req.GetCampaign()); err != nil {
 		return nil, err
 	}
 	tokenFilter := listFilter{
@@ -112,23 +112,28 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	}
 	resp := &ledgerv1.ListTransactionsResponse{NextPageToken: next}
 	for _, t := range found {
-		resp.Transactions = append(resp.Transactions, transactionToProto(req.GetParent(), t))
+		resp.Transactions = append(resp.Transactions, transactionToProto(parent, t))
 	}
 	return resp, nil
 }
 
-// find returns the collective that a parent names, and its book; no collective when the parent is a book.
-func (s *server) find(ctx context.Context, parent string) (collective, book string, err error) {
-	if strings.HasPrefix(parent, "books/") {
-		book, err = s.service.FindBook(ctx, parent)
-		return "", book, err
-	}
-	collective, ok := strings.CutPrefix(parent, "collectives/")
+// find returns what a ledger's name says: the parent that begins the names of what is in it, the collective, which is
+// empty for a book, and the book. The name is `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
+func (s *server) find(ctx context.Context, ledger string) (parent, collective, book string, err error) {
+	parent, ok := strings.CutSuffix(ledger, "/ledger")
 	if !ok {
-		return "", "", errs.NotFound(parent)
+		return "", "", "", errs.NotFound(ledger)
+	}
+	if strings.HasPrefix(parent, booksPrefix) {
+		book, err = s.service.FindBook(ctx, parent)
+		return parent, "", book, err
+	}
+	collective, ok = strings.CutPrefix(parent, "collectives/")
+	if !ok {
+		return "", "", "", errs.NotFound(ledger)
 	}
 	book, err = s.cfg.BookOf(ctx, collective)
-	return collective, book, err
+	return parent, collective, book, err
 }
 
 func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {

@@ -50,7 +50,7 @@ func TestListAccounts(t *testing.T) {
 	server := host(t)
 	accounts := func(t *testing.T, asOf *timestamppb.Timestamp) map[string]*ledgerv1.Account {
 		t.Helper()
-		resp, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon, AsOf: asOf})
+		resp, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon + "/ledger", AsOf: asOf})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,11 +91,11 @@ func TestListAccounts(t *testing.T) {
 		}
 	})
 	t.Run("refuses a time that is none, and a collective that does not exist", func(t *testing.T) {
-		_, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon, AsOf: &timestamppb.Timestamp{Nanos: -1}})
+		_, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon + "/ledger", AsOf: &timestamppb.Timestamp{Nanos: -1}})
 		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || e.Fields[0].Field != "as_of" {
 			t.Errorf("err = %v", err)
 		}
-		_, err = server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/nobody"})
+		_, err = server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/nobody/ledger"})
 		if errs.Code(err) != codes.NotFound {
 			t.Errorf("err = %v", err)
 		}
@@ -125,24 +125,24 @@ func TestListTransactions(t *testing.T) {
 		req  *ledgerv1.ListTransactionsRequest
 		want string
 	}{
-		{"shows the share, newest first", &ledgerv1.ListTransactionsRequest{Parent: parent}, "txn_3:4 txn_1:4"},
-		{"the other's share too", &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + marseille}, "txn_3:4 txn_2:4"},
-		{"in pages", &ledgerv1.ListTransactionsRequest{Parent: parent, PageSize: 1}, "txn_3:4 txn_1:4"},
-		{"from a time on, included", &ledgerv1.ListTransactionsRequest{Parent: parent, StartTime: timestamppb.New(day(3))}, "txn_3:4"},
-		{"to a time, excluded", &ledgerv1.ListTransactionsRequest{Parent: parent, EndTime: timestamppb.New(day(3))}, "txn_1:4"},
-		{"of a campaign", &ledgerv1.ListTransactionsRequest{Parent: parent, Campaign: parent + "/campaigns/" + lawyer}, "txn_3:4 txn_1:4"},
-		{"on an account", &ledgerv1.ListTransactionsRequest{Parent: parent, Account: "627"}, "txn_3:4 txn_1:4"},
-		{"on an account without any", &ledgerv1.ListTransactionsRequest{Parent: parent, Account: "530"}, ""},
-		{"of a kind, in pages", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "donation", PageSize: 1}, "txn_1:4"},
-		{"of a rarer kind", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "other"}, "txn_3:4"},
-		{"of a kind that only others have", &ledgerv1.ListTransactionsRequest{Parent: parent, Kind: "fee"}, ""},
-		{"with a reference", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_3"}, "txn_3:4"},
-		{"with a reference and another kind", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_3", Kind: "donation"}, ""},
-		{"not another's reference", &ledgerv1.ListTransactionsRequest{Parent: parent, Reference: "txn_2"}, ""},
+		{"shows the share, newest first", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger"}, "txn_3:4 txn_1:4"},
+		{"the other's share too", &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + marseille + "/ledger"}, "txn_3:4 txn_2:4"},
+		{"in pages", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", PageSize: 1}, "txn_3:4 txn_1:4"},
+		{"from a time on, included", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", StartTime: timestamppb.New(day(3))}, "txn_3:4"},
+		{"to a time, excluded", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", EndTime: timestamppb.New(day(3))}, "txn_1:4"},
+		{"of a campaign", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Campaign: parent + "/campaigns/" + lawyer}, "txn_3:4 txn_1:4"},
+		{"on an account", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Account: "627"}, "txn_3:4 txn_1:4"},
+		{"on an account without any", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Account: "530"}, ""},
+		{"of a kind, in pages", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Kind: "donation", PageSize: 1}, "txn_1:4"},
+		{"of a rarer kind", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Kind: "other"}, "txn_3:4"},
+		{"of a kind that only others have", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Kind: "fee"}, ""},
+		{"with a reference", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Reference: "txn_3"}, "txn_3:4"},
+		{"with a reference and another kind", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Reference: "txn_3", Kind: "donation"}, ""},
+		{"not another's reference", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Reference: "txn_2"}, ""},
 		{"of all at once", &ledgerv1.ListTransactionsRequest{
-			Parent: parent, Campaign: parent + "/campaigns/" + lawyer, Account: "75411", Kind: "other", StartTime: timestamppb.New(day(3)),
+			Parent: parent + "/ledger", Campaign: parent + "/campaigns/" + lawyer, Account: "75411", Kind: "other", StartTime: timestamppb.New(day(3)),
 		}, "txn_3:4"},
-		{"of a campaign without any", &ledgerv1.ListTransactionsRequest{Parent: parent, Campaign: parent + "/campaigns/recours"}, ""},
+		{"of a campaign without any", &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Campaign: parent + "/campaigns/recours"}, ""},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			got, err := list(c.req)
@@ -152,7 +152,7 @@ func TestListTransactions(t *testing.T) {
 		})
 	}
 	t.Run("names everything", func(t *testing.T) {
-		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent, EndTime: timestamppb.New(day(2))})
+		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", EndTime: timestamppb.New(day(2))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,10 +173,10 @@ func TestListTransactions(t *testing.T) {
 		}
 	})
 	for field, req := range map[string]*ledgerv1.ListTransactionsRequest{
-		"campaign":   {Parent: parent, Campaign: "collectives/" + marseille + "/campaigns/recours"},
-		"start_time": {Parent: parent, StartTime: &timestamppb.Timestamp{Nanos: -1}},
-		"end_time":   {Parent: parent, EndTime: &timestamppb.Timestamp{Nanos: -1}},
-		"page_token": {Parent: parent, PageToken: "forged"},
+		"campaign":   {Parent: parent + "/ledger", Campaign: "collectives/" + marseille + "/campaigns/recours"},
+		"start_time": {Parent: parent + "/ledger", StartTime: &timestamppb.Timestamp{Nanos: -1}},
+		"end_time":   {Parent: parent + "/ledger", EndTime: &timestamppb.Timestamp{Nanos: -1}},
+		"page_token": {Parent: parent + "/ledger", PageToken: "forged"},
 	} {
 		t.Run("refuses a wrong "+field, func(t *testing.T) {
 			_, err := list(req)
@@ -186,24 +186,24 @@ func TestListTransactions(t *testing.T) {
 		})
 	}
 	t.Run("refuses the token of another question, and nobody's collective", func(t *testing.T) {
-		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent, PageSize: 1})
+		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", PageSize: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		token := resp.GetNextPageToken()
 		for _, other := range []*ledgerv1.ListTransactionsRequest{
-			{Parent: "collectives/" + marseille},
-			{Parent: parent, Kind: "donation"},
-			{Parent: parent, Account: "627"},
-			{Parent: parent, Reference: "txn_1"},
-			{Parent: parent, EndTime: timestamppb.New(day(9))},
+			{Parent: "collectives/" + marseille + "/ledger"},
+			{Parent: parent + "/ledger", Kind: "donation"},
+			{Parent: parent + "/ledger", Account: "627"},
+			{Parent: parent + "/ledger", Reference: "txn_1"},
+			{Parent: parent + "/ledger", EndTime: timestamppb.New(day(9))},
 		} {
 			other.PageToken = token
 			if _, err = list(other); errs.Code(err) != codes.InvalidArgument {
 				t.Errorf("%v: err = %v", other, err)
 			}
 		}
-		if _, err := list(&ledgerv1.ListTransactionsRequest{Parent: "collectives/nobody"}); errs.Code(err) != codes.NotFound {
+		if _, err := list(&ledgerv1.ListTransactionsRequest{Parent: "collectives/nobody/ledger"}); errs.Code(err) != codes.NotFound {
 			t.Errorf("err = %v", err)
 		}
 	})

@@ -256,11 +256,11 @@ func TestListAccountsOfACampaignAndAtANumber(t *testing.T) {
 		req  *ledgerv1.ListAccountsRequest
 		want int64
 	}{
-		{"all", &ledgerv1.ListAccountsRequest{Parent: parent}, 2600},
-		{"a campaign", &ledgerv1.ListAccountsRequest{Parent: parent, Campaign: parent + "/campaigns/" + lawyer}, 2100},
-		{"a number", &ledgerv1.ListAccountsRequest{Parent: parent, AtNumber: 2}, 2500},
+		{"all", &ledgerv1.ListAccountsRequest{Parent: parent + "/ledger"}, 2600},
+		{"a campaign", &ledgerv1.ListAccountsRequest{Parent: parent + "/ledger", Campaign: parent + "/campaigns/" + lawyer}, 2100},
+		{"a number", &ledgerv1.ListAccountsRequest{Parent: parent + "/ledger", AtNumber: 2}, 2500},
 		{"both clocks and a campaign", &ledgerv1.ListAccountsRequest{
-			Parent: parent, Campaign: parent + "/campaigns/" + lawyer, AtNumber: 1, AsOf: timestamppb.New(day(1).Add(time.Second)),
+			Parent: parent + "/ledger", Campaign: parent + "/campaigns/" + lawyer, AtNumber: 1, AsOf: timestamppb.New(day(1).Add(time.Second)),
 		}, 2000},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
@@ -270,8 +270,8 @@ func TestListAccountsOfACampaignAndAtANumber(t *testing.T) {
 		})
 	}
 	for field, req := range map[string]*ledgerv1.ListAccountsRequest{
-		"campaign":  {Parent: parent, Campaign: "collectives/" + marseille + "/campaigns/recours"},
-		"at_number": {Parent: parent, AtNumber: 3},
+		"campaign":  {Parent: parent + "/ledger", Campaign: "collectives/" + marseille + "/campaigns/recours"},
+		"at_number": {Parent: parent + "/ledger", AtNumber: 3},
 	} {
 		if _, err := donations(req); err == nil || errs.As(err).Fields[0].Field != field {
 			t.Errorf("err = %v, want one on %s", err, field)

@@ -25,11 +25,11 @@ type statementKey struct {
 }
 
 func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListStatementLinesRequest) (*ledgerv1.ListStatementLinesResponse, error) {
-	parent, code, ok := strings.Cut(req.GetParent(), "/ledger/accounts/")
+	ledger, code, ok := strings.Cut(req.GetParent(), "/accounts/")
 	if !ok {
 		return nil, errs.NotFound(req.GetParent())
 	}
-	collective, book, err := s.find(ctx, parent)
+	parent, collective, book, err := s.find(ctx, ledger)
 	if err != nil {
 		return nil, err
 	}

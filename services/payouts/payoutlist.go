@@ -15,22 +15,35 @@ import (
 // Everybody stands for all collectives and all accounts, and what belongs to none: the operator's view.
 const Everybody = "-"
 
-// nameOf is a payout's resource name as a collective sees it; the operator sees it under [Everybody].
+// instance is the parent of what the operator sees.
+const instance = "instance"
+
+// nameOf returns a payout's resource name as a collective sees it, or as the operator does for [Everybody] and for none.
 func nameOf(collective, id string) string {
-	if collective == "" {
-		collective = Everybody
+	parent := instance
+	if collective != "" && collective != Everybody {
+		parent = "collectives/" + collective
 	}
-	return "collectives/" + collective + "/payouts/" + id
+	return parent + "/payouts/" + id
 }
 
 // parseName splits a payout's resource name.
 func parseName(name string) (collective, id string, ok bool) {
-	rest, ok := strings.CutPrefix(name, "collectives/")
-	if !ok {
+	parent, id, ok := strings.Cut(name, "/payouts/")
+	if !ok || id == "" || strings.Contains(id, "/") {
 		return "", "", false
 	}
-	collective, id, ok = strings.Cut(rest, "/payouts/")
-	return collective, id, ok && collective != "" && id != "" && !strings.Contains(id, "/")
+	collective, ok = parseParent(parent)
+	return collective, id, ok
+}
+
+// parseParent returns whose payouts a parent has: a collective's, or [Everybody]'s under the instance.
+func parseParent(parent string) (collective string, ok bool) {
+	if parent == instance {
+		return Everybody, true
+	}
+	collective, ok = strings.CutPrefix(parent, "collectives/")
+	return collective, ok && collective != "" && collective != Everybody
 }
 
 // Position is a payout's place in a list.

@@ -2,7 +2,6 @@ package payouts
 
 import (
 	"context"
-	"strings"
 
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -27,7 +26,7 @@ const (
 )
 
 func (s *server) ListPayouts(ctx context.Context, req *payoutsv1.ListPayoutsRequest) (*payoutsv1.ListPayoutsResponse, error) {
-	collective, ok := strings.CutPrefix(req.GetParent(), "collectives/")
+	collective, ok := parseParent(req.GetParent())
 	if !ok {
 		return nil, errs.NotFound(req.GetParent())
 	}

@@ -64,7 +64,7 @@ var statesToProto = map[State]webhooksv1.EventState{
 
 func toProto(e Event) *webhooksv1.Event {
 	p := &webhooksv1.Event{
-		Name:          "webhooks/stripe/events/" + e.ID,
+		Name:          "instance/webhookEvents/" + e.ID,
 		Type:          e.Type,
 		StripeAccount: e.Account,
 		State:         statesToProto[e.State],

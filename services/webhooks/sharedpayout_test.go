@@ -256,7 +256,7 @@ func TestADifferenceIsTold(t *testing.T) {
 		WHERE kind = 'payout_difference'`).Scan(&told); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{fmt.Sprintf(" collectives/-/payouts/%s %s", id, forged), fmt.Sprintf("vallon collectives/vallon/payouts/%s %s", id, forged)}
+	want := []string{fmt.Sprintf(" instance/payouts/%s %s", id, forged), fmt.Sprintf("vallon collectives/vallon/payouts/%s %s", id, forged)}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error(diff)
 	}

@@ -18,7 +18,7 @@ func export(ctx context.Context, args []string, getenv func(string) string, stdo
 	flags := flag.NewFlagSet("export", flag.ContinueOnError)
 	var req app.ExportRequest
 	flags.StringVar(&req.Collective, "collective", "", "whose share of the ledger, by its slug (required, or -book)")
-	flags.StringVar(&req.Book, "book", "", "what of a book belongs to no collective: books/platform, or books/acct_…")
+	flags.StringVar(&req.Book, "book", "", "what of a book belongs to no collective: instance/books/platform, or instance/books/acct_…")
 	flags.StringVar(&req.Format, "format", "CSV", "the format: "+strings.Join(app.ExportFormats(), ", "))
 	flags.StringVar(&req.From, "from", "", "the first day, YYYY-MM-DD; from the beginning when empty, for the FEC twelve months before the closing")
 	flags.StringVar(&req.To, "to", "", "the last day, included; to the end when empty; for the FEC the closing day, required")

@@ -17,8 +17,8 @@ func TestBooksAreTheOperators(t *testing.T) {
 	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
 	for _, path := range []string{
-		"/v1/books/platform/ledger/accounts", "/v1/books/platform/ledger/transactions", "/v1/books/platform/ledger:export",
-		"/v1/books/platform/ledger/accounts/75411/statement",
+		"/v1/instance/books/platform/ledger/accounts", "/v1/instance/books/platform/ledger/transactions", "/v1/instance/books/platform/ledger:export",
+		"/v1/instance/books/platform/ledger/accounts/75411/statementLines",
 	} {
 		for key, want := range map[string]int{
 			e.OperatorKey: http.StatusOK,

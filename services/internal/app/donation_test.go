@@ -72,7 +72,7 @@ func TestADonationTravels(t *testing.T) {
 			t.Errorf("members see %v", got)
 		}
 		transactions, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(t.Context(), treasurer),
-			&ledgerv1.ListTransactionsRequest{Parent: collective})
+			&ledgerv1.ListTransactionsRequest{Parent: collective + "/ledger"})
 		if err != nil || len(transactions.GetTransactions()) != 1 {
 			t.Fatalf("transactions: %v, %v", transactions, err)
 		}
@@ -398,7 +398,7 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 			if c.key != "" {
 				ctx = apptest.WithKey(ctx, c.key)
 			}
-			_, err := ledger.ListAccounts(ctx, &ledgerv1.ListAccountsRequest{Parent: "collectives/vallon"})
+			_, err := ledger.ListAccounts(ctx, &ledgerv1.ListAccountsRequest{Parent: "collectives/vallon/ledger"})
 			if status.Code(err) != c.want {
 				t.Errorf("%s reads the books: %v, want %v", who, err, c.want)
 			}

@@ -77,7 +77,7 @@ func progress(t rapid.TB, conn grpc.ClientConnInterface, campaign string) (settl
 func balances(t *testing.T, conn grpc.ClientConnInterface, key, collective string) map[string]int64 {
 	t.Helper()
 	list, err := ledgerv1.NewLedgerServiceClient(conn).ListAccounts(apptest.WithKey(t.Context(), key),
-		&ledgerv1.ListAccountsRequest{Parent: collective})
+		&ledgerv1.ListAccountsRequest{Parent: collective + "/ledger"})
 	if err != nil {
 		t.Fatalf("accounts of %s: %v", collective, err)
 	}
@@ -114,7 +114,7 @@ func wantError(t *testing.T, err error, code codes.Code, reason, field string) {
 func stripeAccount(t *testing.T, conn grpc.ClientConnInterface, key, collective string) string {
 	t.Helper()
 	list, err := ledgerv1.NewLedgerServiceClient(conn).ListAccounts(apptest.WithKey(t.Context(), key),
-		&ledgerv1.ListAccountsRequest{Parent: collective})
+		&ledgerv1.ListAccountsRequest{Parent: collective + "/ledger"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 				return err
 			},
 			"the operator, one": func() error {
-				_, err := client.ReplayEvent(as(e.OperatorKey), &webhooksv1.ReplayEventRequest{Name: "webhooks/stripe/events/" + id})
+				_, err := client.ReplayEvent(as(e.OperatorKey), &webhooksv1.ReplayEventRequest{Name: "instance/webhookEvents/" + id})
 				return err
 			},
 			"the owner, all": func() error {
@@ -88,7 +88,7 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 				return err
 			},
 			"the operator, all": func() error {
-				_, err := client.ReplayEvents(as(e.OperatorKey), &webhooksv1.ReplayEventsRequest{Parent: "webhooks/stripe"})
+				_, err := client.ReplayEvents(as(e.OperatorKey), &webhooksv1.ReplayEventsRequest{Parent: "instance"})
 				return err
 			},
 		} {
@@ -122,7 +122,7 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 				first.GetTransactions()[0].GetBalanceTransaction() == second.GetTransactions()[0].GetBalanceTransaction() {
 				t.Errorf("pages %v, %v", first, second)
 			}
-			if len(list(e.OperatorKey, "webhooks/stripe", "").GetTransactions()) != 1 {
+			if len(list(e.OperatorKey, "instance", "").GetTransactions()) != 1 {
 				t.Error("the operator sees none")
 			}
 			e.Sim.AddFault(stripesim.Fault{PathPrefix: "/v1/balance_transactions/txn_", Status: http.StatusServiceUnavailable})
@@ -141,7 +141,7 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 			}
 		})
 		t.Run("the operator sees each account", func(t *testing.T) {
-			all, err := client.ListWebhookHealth(as(e.OperatorKey), &webhooksv1.ListWebhookHealthRequest{})
+			all, err := client.ListWebhookHealth(as(e.OperatorKey), &webhooksv1.ListWebhookHealthRequest{Parent: "instance"})
 			if err != nil || len(all.GetAccounts()) != 1 || all.GetAccounts()[0].GetReceivedCount() == 0 {
 				t.Errorf("%v, %v", all, err)
 			}
@@ -155,7 +155,7 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 		wantError(t, err, codes.FailedPrecondition, "ACCOUNT_SHARED", "")
 		_, err = client.ReplayEvents(ctx, &webhooksv1.ReplayEventsRequest{Parent: "collectives/vallon"})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
-		_, err = client.ReplayEvents(ctx, &webhooksv1.ReplayEventsRequest{Parent: "webhooks/stripe"})
+		_, err = client.ReplayEvents(ctx, &webhooksv1.ReplayEventsRequest{Parent: "instance"})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		editor := e.Key("collectives/vallon", accessv1.Role_ROLE_EDITOR)
 		_, err = client.GetWebhookHealth(apptest.WithKey(t.Context(), editor), &webhooksv1.GetWebhookHealthRequest{Name: name})

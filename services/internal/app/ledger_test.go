@@ -38,7 +38,7 @@ func TestATreasurerCorrectsABooking(t *testing.T) {
 	pay(t, e, donation)
 	buyPoster(t, e)
 	list := func(ctx context.Context, conn grpc.ClientConnInterface, req *ledgerv1.ListTransactionsRequest) []*ledgerv1.Transaction {
-		req.Parent = "collectives/vallon"
+		req.Parent = "collectives/vallon/ledger"
 		resp, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(ctx, auditor), req)
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestAnAuditorReadsAStatement(t *testing.T) {
 			t.Errorf("answered %v", resp)
 		}
 		accounts, err := books.ListAccounts(apptest.WithKey(t.Context(), auditor), &ledgerv1.ListAccountsRequest{
-			Parent: "collectives/vallon", Campaign: campaign, AtNumber: resp.GetAtNumber(),
+			Parent: "collectives/vallon/ledger", Campaign: campaign, AtNumber: resp.GetAtNumber(),
 		})
 		if err != nil || len(accounts.GetAccounts()) == 0 {
 			t.Errorf("accounts %v, err = %v", accounts, err)
@@ -177,7 +177,7 @@ func TestAChartIsItsBooks(t *testing.T) {
 	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		books := ledgerv1.NewLedgerServiceClient(conn)
-		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon", Account: &ledgerv1.Account{
+		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon/ledger", Account: &ledgerv1.Account{
 			Code: "6228", DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
 		}}
 		for range 2 {
@@ -209,7 +209,7 @@ func TestAChartOfSeveralIsTheOperators(t *testing.T) {
 	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		books := ledgerv1.NewLedgerServiceClient(conn)
-		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon", Account: &ledgerv1.Account{
+		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon/ledger", Account: &ledgerv1.Account{
 			Code: "6228", DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
 		}}
 		_, err := books.CreateAccount(apptest.WithKey(t.Context(), treasurer), add)
@@ -228,7 +228,7 @@ func TestTheCheckpointTellsOfNobodyUnpublished(t *testing.T) {
 	pay(t, e, give(t, e.Conn, donationTo(campaign)))
 	ledgers := ledgerv1.NewLedgerServiceClient(e.Conn)
 	e.Eventually("the book has a checkpoint", func() bool {
-		_, err := ledgers.GetCheckpoint(e.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger"})
+		_, err := ledgers.GetCheckpoint(e.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger/checkpoint"})
 		return err == nil
 	})
 	// Both names are of one length.
@@ -281,17 +281,17 @@ func TestTheCheckpointTellsOfNobodyUnpublished(t *testing.T) {
 		books := ledgerv1.NewLedgerServiceClient(conn)
 		var answers []string
 		for _, collective := range []string{hidden, absent} {
-			_, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/" + collective + "/ledger"})
+			_, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/" + collective + "/ledger/checkpoint"})
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			answers = append(answers, strings.ReplaceAll(status.Convert(err).Message(), collective, "X"))
-			_, err = books.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: "collectives/" + collective + donation})
+			_, err = books.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: "collectives/" + collective + donation + "/proof"})
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			answers = append(answers, strings.ReplaceAll(status.Convert(err).Message(), collective, "X"))
 		}
 		if answers[0] != answers[2] || answers[1] != answers[3] {
 			t.Errorf("answers are %q", answers)
 		}
-		if _, err := books.GetCheckpoint(apptest.WithKey(t.Context(), auditor), &ledgerv1.GetCheckpointRequest{Name: "collectives/" + hidden + "/ledger"}); err != nil {
+		if _, err := books.GetCheckpoint(apptest.WithKey(t.Context(), auditor), &ledgerv1.GetCheckpointRequest{Name: "collectives/" + hidden + "/ledger/checkpoint"}); err != nil {
 			t.Errorf("its own auditor: %v", err)
 		}
 	})

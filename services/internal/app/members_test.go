@@ -170,7 +170,7 @@ func TestChangesAreToldWithWhoAndFromWhatToWhat(t *testing.T) {
 		}
 		return slices.DeleteFunc(resp.GetNotices(), func(n *noticesv1.Notice) bool {
 			// The keys that the operator made for the test, and the first account, of which the onboarding tells.
-			return n.GetActor() == "" || strings.HasPrefix(n.GetActor(), "apiKeys/")
+			return n.GetActor() == "" || strings.HasPrefix(n.GetActor(), "instance/apiKeys/")
 		})
 	}
 	fromTo := func(notices []*noticesv1.Notice) (all []string) {
@@ -216,7 +216,7 @@ func TestChangesAreToldWithWhoAndFromWhatToWhat(t *testing.T) {
 	t.Run("the instance's keys are for the operator", func(t *testing.T) {
 		for _, key := range []string{owner, treasurer} {
 			resp, err := noticesv1.NewNoticesServiceClient(e.Conn).ListNotices(apptest.WithKey(t.Context(), key), &noticesv1.ListNoticesRequest{Parent: collective})
-			if err != nil || strings.Contains(resp.String(), "\"apiKeys/") {
+			if err != nil || strings.Contains(resp.String(), "\"instance/apiKeys/") {
 				t.Errorf("%v, %v", resp, err)
 			}
 		}

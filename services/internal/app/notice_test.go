@@ -165,7 +165,9 @@ func TestNoticesAreSeenTo(t *testing.T) {
 		key := func(role accessv1.Role) string { return e.Key(collective, role) }
 		treasurer, auditor, editor := key(accessv1.Role_ROLE_TREASURER), key(accessv1.Role_ROLE_AUDITOR), key(accessv1.Role_ROLE_EDITOR)
 		list := func(key, parent string, open bool) ([]*noticesv1.Notice, error) {
-			resp, err := client.ListNotices(apptest.WithKey(t.Context(), key), &noticesv1.ListNoticesRequest{Parent: parent, Unacknowledged: open})
+			resp, err := client.ListNotices(apptest.WithKey(t.Context(), key), &noticesv1.ListNoticesRequest{
+				Parent: parent, Unacknowledged: open, IncludeCollectives: parent == "instance",
+			})
 			return besidesKeys(resp), err
 		}
 		for _, reader := range []string{owner, treasurer, auditor, e.OperatorKey} {
@@ -173,11 +175,11 @@ func TestNoticesAreSeenTo(t *testing.T) {
 				t.Fatalf("listed %v, %v", got, err)
 			}
 		}
-		for _, refused := range []struct{ key, parent string }{{editor, collective}, {owner, "collectives/-"}, {owner, ""}} {
+		for _, refused := range []struct{ key, parent string }{{editor, collective}, {owner, "instance"}} {
 			_, err := list(refused.key, refused.parent, false)
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		}
-		all, err := list(e.OperatorKey, "collectives/-", true)
+		all, err := list(e.OperatorKey, "instance", true)
 		if err != nil || len(all) < 2 {
 			t.Errorf("all: %v, %v", all, err)
 		}

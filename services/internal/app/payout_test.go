@@ -109,13 +109,13 @@ func TestPayouts(t *testing.T) {
 			_, err = api.ListPayouts(apptest.WithKey(t.Context(), key), &payoutsv1.ListPayoutsRequest{Parent: collective})
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		}
-		_, err = api.ListPayouts(apptest.WithKey(t.Context(), treasurer), &payoutsv1.ListPayoutsRequest{Parent: "collectives/-"})
+		_, err = api.ListPayouts(apptest.WithKey(t.Context(), treasurer), &payoutsv1.ListPayoutsRequest{Parent: "instance"})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		_, err = api.ListPayouts(t.Context(), &payoutsv1.ListPayoutsRequest{Parent: collective})
 		wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
 		_, err = api.ListPayouts(apptest.WithKey(t.Context(), treasurer), &payoutsv1.ListPayoutsRequest{Parent: collective, PageToken: "forged"})
 		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "page_token")
-		if list := listPayouts(t, conn, e.OperatorKey, "collectives/-"); len(list) != 2 {
+		if list := listPayouts(t, conn, e.OperatorKey, "instance"); len(list) != 2 {
 			t.Errorf("the operator sees %v", list)
 		}
 	})

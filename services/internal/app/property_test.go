@@ -40,7 +40,7 @@ func booksAgainstStripe(t rapid.TB, e *apptest.Env, collectives ...string) strin
 	got := map[string]money{}
 	ctx := apptest.WithKey(e.Context(), e.OperatorKey)
 	for _, slug := range collectives {
-		req := &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + slug, PageSize: 200}
+		req := &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + slug + "/ledger", PageSize: 200}
 		for {
 			page, err := ledgerv1.NewLedgerServiceClient(e.Conn).ListTransactions(ctx, req)
 			if err != nil {
@@ -217,7 +217,7 @@ func (h *history) settle(t *rapid.T) {
 	h.e.Eventually("what was paid is booked, and no event waits", func() bool {
 		settled, pending := h.progress(t)
 		waiting, err := webhooksv1.NewWebhooksServiceClient(h.e.Conn).ListEvents(apptest.WithKey(h.e.Context(), h.e.OperatorKey),
-			&webhooksv1.ListEventsRequest{State: webhooksv1.EventState_EVENT_STATE_RECEIVED})
+			&webhooksv1.ListEventsRequest{Parent: "instance", State: webhooksv1.EventState_EVENT_STATE_RECEIVED})
 		return err == nil && len(waiting.GetEvents()) == 0 && settled == h.paid && pending == 0
 	})
 }

@@ -23,7 +23,7 @@ func TestADonationIsProven(t *testing.T) {
 	pay(t, e, donation)
 	books := ledgerv1.NewLedgerServiceClient(e.Conn)
 	e.Eventually("the donation is sealed", func() bool {
-		_, err := books.GetDonationProof(e.Context(), &ledgerv1.GetDonationProofRequest{Name: donation.GetName()})
+		_, err := books.GetDonationProof(e.Context(), &ledgerv1.GetDonationProofRequest{Name: donation.GetName() + "/proof"})
 		if err != nil && status.Code(err) != codes.NotFound {
 			t.Fatal(err)
 		}
@@ -31,11 +31,11 @@ func TestADonationIsProven(t *testing.T) {
 	})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		books := ledgerv1.NewLedgerServiceClient(conn)
-		checkpoint, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger"})
+		checkpoint, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger/checkpoint"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		proof, err := books.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: donation.GetName()})
+		proof, err := books.GetDonationProof(t.Context(), &ledgerv1.GetDonationProofRequest{Name: donation.GetName() + "/proof"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestADonationIsProven(t *testing.T) {
 			t.Errorf("told:\n%s", told.String())
 		}
 		t.Run("who may not read the books gets no other proof", func(t *testing.T) {
-			_, err := books.GetInclusionProof(t.Context(), &ledgerv1.GetInclusionProofRequest{Name: "collectives/vallon/ledger/transactions/1"})
+			_, err := books.GetInclusionProof(t.Context(), &ledgerv1.GetInclusionProofRequest{Name: "collectives/vallon/ledger/transactions/1/inclusionProof"})
 			wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
 		})
 	})
@@ -64,7 +64,7 @@ func TestADonationIsProven(t *testing.T) {
 		}
 	})
 	key := func(t *testing.T) string {
-		checkpoint, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger"})
+		checkpoint, err := books.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/vallon/ledger/checkpoint"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -274,12 +274,15 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 			return err
 		},
 		"all notices": func() error {
-			_, err := notices.ListNotices(ctx, &noticesv1.ListNoticesRequest{Parent: "collectives/-"})
+			_, err := notices.ListNotices(ctx, &noticesv1.ListNoticesRequest{Parent: "instance", IncludeCollectives: true})
 			return err
 		},
-		"the operator's notices": func() error { _, err := notices.ListNotices(ctx, &noticesv1.ListNoticesRequest{}); return err },
+		"the operator's notices": func() error {
+			_, err := notices.ListNotices(ctx, &noticesv1.ListNoticesRequest{Parent: "instance"})
+			return err
+		},
 		"all payouts": func() error {
-			_, err := payoutsv1.NewPayoutsServiceClient(e.Conn).ListPayouts(ctx, &payoutsv1.ListPayoutsRequest{Parent: "collectives/-"})
+			_, err := payoutsv1.NewPayoutsServiceClient(e.Conn).ListPayouts(ctx, &payoutsv1.ListPayoutsRequest{Parent: "instance"})
 			return err
 		},
 	} {

@@ -176,7 +176,7 @@ func TestMonthsInTheDonorsOwnCurrency(t *testing.T) {
 	m.wantBooked(2, 40_00)
 	wantBooksOfStripe(t, e, "vallon")
 	list, err := ledgerv1.NewLedgerServiceClient(e.Conn).ListTransactions(apptest.WithKey(t.Context(), m.owner),
-		&ledgerv1.ListTransactionsRequest{Parent: "collectives/vallon"})
+		&ledgerv1.ListTransactionsRequest{Parent: "collectives/vallon/ledger"})
 	if err != nil || len(list.GetTransactions()) != 2 {
 		t.Fatalf("%v, %v", list, err)
 	}

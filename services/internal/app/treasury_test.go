@@ -216,7 +216,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			wantSpent(t, conn, y.campaign, 250_00, 250_00)
 
 			booked, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(t.Context(), y.reader), &ledgerv1.ListTransactionsRequest{
-				Parent: y.collective, Reference: "expense:" + owed.GetName()[strings.LastIndexByte(owed.GetName(), '/')+1:],
+				Parent: y.collective + "/ledger", Reference: "expense:" + owed.GetName()[strings.LastIndexByte(owed.GetName(), '/')+1:],
 			})
 			if err != nil || len(booked.GetTransactions()) != 1 {
 				t.Fatalf("%v, err = %v", booked, err)
@@ -410,7 +410,7 @@ func TestAnOfflineDonationIsProven(t *testing.T) {
 	}
 	name := strings.Replace(g.GetName(), "/offlineDonations/", "/donations/", 1)
 	e.Eventually("the donation is sealed and proven", func() bool {
-		proof, err := ledgerv1.NewLedgerServiceClient(e.Conn).GetDonationProof(e.Context(), &ledgerv1.GetDonationProofRequest{Name: name})
+		proof, err := ledgerv1.NewLedgerServiceClient(e.Conn).GetDonationProof(e.Context(), &ledgerv1.GetDonationProofRequest{Name: name + "/proof"})
 		return err == nil && app.VerifyProof(proof.GetCode(), proof.GetVerifierKey(), io.Discard) == nil
 	})
 }

@@ -222,7 +222,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 			t.Fatal(err)
 		}
 		list, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(t.Context(), y.reader), &ledgerv1.ListTransactionsRequest{
-			Parent: y.collective, Kind: "expense", Account: "627",
+			Parent: y.collective + "/ledger", Kind: "expense", Account: "627",
 		})
 		if err != nil || len(list.GetTransactions()) != 1 {
 			t.Fatalf("%v, err = %v", list, err)
@@ -294,7 +294,7 @@ func TestAPayoutOnTheBankStatementIsRecognised(t *testing.T) {
 	})
 	wantBooks(t, changed, map[string]int64{})
 	booked, err := ledgerv1.NewLedgerServiceClient(e.Conn).ListTransactions(apptest.WithKey(t.Context(), y.reader), &ledgerv1.ListTransactionsRequest{
-		Parent: y.collective, Reference: listPayouts(t, e.Conn, y.reader, y.collective)[0].GetBankTransaction(),
+		Parent: y.collective + "/ledger", Reference: listPayouts(t, e.Conn, y.reader, y.collective)[0].GetBankTransaction(),
 	})
 	if err != nil || len(booked.GetTransactions()) != 1 {
 		t.Fatalf("%v, err = %v", booked, err)

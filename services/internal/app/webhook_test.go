@@ -52,13 +52,13 @@ func event(id, kind, extra string) []byte {
 func received(t *testing.T, e *apptest.Env, state webhooksv1.EventState) map[string]*webhooksv1.Event {
 	t.Helper()
 	list, err := webhooksv1.NewWebhooksServiceClient(e.Conn).ListEvents(apptest.WithKey(t.Context(), e.OperatorKey),
-		&webhooksv1.ListEventsRequest{State: state, PageSize: 200})
+		&webhooksv1.ListEventsRequest{Parent: "instance", State: state, PageSize: 200})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]*webhooksv1.Event{}
 	for _, ev := range list.GetEvents() {
-		out[strings.TrimPrefix(ev.GetName(), "webhooks/stripe/events/")] = ev
+		out[strings.TrimPrefix(ev.GetName(), "instance/webhookEvents/")] = ev
 	}
 	return out
 }
@@ -179,6 +179,6 @@ func TestAnExpiredPage(t *testing.T) {
 func TestOperatorsOnlySeeEvents(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	_, owner := e.Campaign("vallon")
-	_, err := webhooksv1.NewWebhooksServiceClient(e.Conn).ListEvents(apptest.WithKey(t.Context(), owner), &webhooksv1.ListEventsRequest{})
+	_, err := webhooksv1.NewWebhooksServiceClient(e.Conn).ListEvents(apptest.WithKey(t.Context(), owner), &webhooksv1.ListEventsRequest{Parent: "instance"})
 	wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 }

@@ -375,7 +375,7 @@ func TestStreamsPassTheSameDoor(t *testing.T) {
 		return errors.New("secret")
 	}
 	export := func(ctx context.Context, name string) error {
-		stream, err := exportsv1.NewExportsServiceClient(d.tcp).ExportLedger(ctx, &exportsv1.ExportLedgerRequest{Name: name})
+		stream, err := exportsv1.NewExportsServiceClient(d.tcp).ExportLedger(ctx, &exportsv1.ExportLedgerRequest{Name: name + "/ledger"})
 		if err != nil {
 			return err
 		}
@@ -428,7 +428,7 @@ func TestStreamsInProcess(t *testing.T) {
 			return err
 		}
 		ctx, leave := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer treasurer-key"))
-		stream, err := client.ExportLedger(ctx, &exportsv1.ExportLedgerRequest{Name: "collectives/vallon"})
+		stream, err := client.ExportLedger(ctx, &exportsv1.ExportLedgerRequest{Name: "collectives/vallon/ledger"})
 		if err != nil {
 			t.Fatal(err)
 		}

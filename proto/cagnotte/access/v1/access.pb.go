@@ -94,7 +94,7 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 // A key of a collective, or of the instance.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/apiKeys/{api_key}`, or `apiKeys/{api_key}` for the instance's own.
+	// `collectives/{collective}/apiKeys/{api_key}`, or `instance/apiKeys/{api_key}` for the operator's.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Whose key it is, for people: "Treasurer's laptop".
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
@@ -323,7 +323,7 @@ func (*GetPrincipalRequest) Descriptor() ([]byte, []int) {
 // Asks for a new key.
 type CreateApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`, or empty for a key of the instance.
+	// `collectives/{collective}`, or `instance` for a key of the operator's.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// The last segment of the new key's name; made up when empty.
 	ApiKeyId string `protobuf:"bytes,2,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
@@ -387,7 +387,7 @@ func (x *CreateApiKeyRequest) GetApiKey() *ApiKey {
 // Asks for a page of keys.
 type ListApiKeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`, or empty for the instance's keys.
+	// `collectives/{collective}`, or `instance` for the operator's keys.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -574,23 +574,23 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\n" +
 	"collective\x18\x04 \x01(\tR\n" +
 	"collective\"\x15\n" +
-	"\x13GetPrincipalRequest\"\xeb\x01\n" +
-	"\x13CreateApiKeyRequest\x12L\n" +
-	"\x06parent\x18\x01 \x01(\tB4\xbaH1r/2-^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\x06parent\x12I\n" +
+	"\x13GetPrincipalRequest\"\xf3\x01\n" +
+	"\x13CreateApiKeyRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12I\n" +
 	"\n" +
 	"api_key_id\x18\x02 \x01(\tB+\xbaH(r&2$^([a-z0-9][a-z0-9-]{1,30}[a-z0-9])?$R\bapiKeyId\x12;\n" +
-	"\aapi_key\x18\x03 \x01(\v2\x1a.cagnotte.access.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06apiKey\"\xb4\x01\n" +
-	"\x12ListApiKeysRequest\x12L\n" +
-	"\x06parent\x18\x01 \x01(\tB4\xbaH1r/2-^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\x06parent\x12'\n" +
+	"\aapi_key\x18\x03 \x01(\v2\x1a.cagnotte.access.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06apiKey\"\xbc\x01\n" +
+	"\x12ListApiKeysRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"t\n" +
 	"\x13ListApiKeysResponse\x125\n" +
 	"\bapi_keys\x18\x01 \x03(\v2\x1a.cagnotte.access.v1.ApiKeyR\aapiKeys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x7f\n" +
-	"\x13RevokeApiKeyRequest\x12h\n" +
-	"\x04name\x18\x01 \x01(\tBT\xbaHQrO2M^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/)?apiKeys/[a-z0-9][a-z0-9-]{1,62}$R\x04name*v\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x01\n" +
+	"\x13RevokeApiKeyRequest\x12p\n" +
+	"\x04name\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/apiKeys/[a-z0-9][a-z0-9-]{1,62}$R\x04name*v\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -598,12 +598,12 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\vROLE_EDITOR\x10\x02\x12\x12\n" +
 	"\x0eROLE_TREASURER\x10\x03\x12\x10\n" +
 	"\fROLE_AUDITOR\x10\x04\x12\x11\n" +
-	"\rROLE_OPERATOR\x10\x052\xeb\x04\n" +
+	"\rROLE_OPERATOR\x10\x052\x98\x05\n" +
 	"\rAccessService\x12m\n" +
-	"\fGetPrincipal\x12'.cagnotte.access.v1.GetPrincipalRequest\x1a\x1d.cagnotte.access.v1.Principal\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/principal\x12\xa0\x01\n" +
-	"\fCreateApiKey\x12'.cagnotte.access.v1.CreateApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"K\x82\xd3\xe4\x93\x02E:\aapi_keyZ\x16:\aapi_key\"\v/v1/apiKeys\"\"/v1/{parent=collectives/*}/apiKeys\x12\x99\x01\n" +
-	"\vListApiKeys\x12&.cagnotte.access.v1.ListApiKeysRequest\x1a'.cagnotte.access.v1.ListApiKeysResponse\"9\x82\xd3\xe4\x93\x023Z\r\x12\v/v1/apiKeys\x12\"/v1/{parent=collectives/*}/apiKeys\x12\xab\x01\n" +
-	"\fRevokeApiKey\x12'.cagnotte.access.v1.RevokeApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"V\x82\xd3\xe4\x93\x02P:\x01*Z :\x01*\"\x1b/v1/{name=apiKeys/*}:revoke\")/v1/{name=collectives/*/apiKeys/*}:revokeB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/access/v1;accessv1b\x06proto3"
+	"\fGetPrincipal\x12'.cagnotte.access.v1.GetPrincipalRequest\x1a\x1d.cagnotte.access.v1.Principal\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/principal\x12\xb2\x01\n" +
+	"\fCreateApiKey\x12'.cagnotte.access.v1.CreateApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"]\x82\xd3\xe4\x93\x02W:\aapi_keyZ(:\aapi_key\"\x1d/v1/{parent=instance}/apiKeys\"\"/v1/{parent=collectives/*}/apiKeys\x12\xab\x01\n" +
+	"\vListApiKeys\x12&.cagnotte.access.v1.ListApiKeysRequest\x1a'.cagnotte.access.v1.ListApiKeysResponse\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{parent=instance}/apiKeys\x12\"/v1/{parent=collectives/*}/apiKeys\x12\xb4\x01\n" +
+	"\fRevokeApiKey\x12'.cagnotte.access.v1.RevokeApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"_\x82\xd3\xe4\x93\x02Y:\x01*Z):\x01*\"$/v1/{name=instance/apiKeys/*}:revoke\")/v1/{name=collectives/*/apiKeys/*}:revokeB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/access/v1;accessv1b\x06proto3"
 
 var (
 	file_cagnotte_access_v1_access_proto_rawDescOnce sync.Once

@@ -29,7 +29,7 @@ const (
 // Asks for an export.
 type ExportLedgerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}` or `books/{book}`.
+	// `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The format. "CSV" (RFC 4180, UTF-8, a header line) when empty; or "JSONL" (a JSON object for each entry), "XLSX"
 	// (a workbook with typed cells and totals), "HLEDGER" and "BEANCOUNT" (journals of plain text accounting), "FEC" (the
@@ -140,18 +140,18 @@ var File_cagnotte_exports_v1_exports_proto protoreflect.FileDescriptor
 
 const file_cagnotte_exports_v1_exports_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xfb\x03\n" +
-	"\x13ExportLedgerRequest\x12p\n" +
-	"\x04name\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x04name\x12f\n" +
+	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x8c\x04\n" +
+	"\x13ExportLedgerRequest\x12\x80\x01\n" +
+	"\x04name\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger$R\x04name\x12f\n" +
 	"\x06format\x18\x02 \x01(\tBN\xbaHKrIR\x00R\x03CSVR\x05JSONLR\x04XLSXR\aHLEDGERR\tBEANCOUNTR\x03FECR\n" +
 	"FEC_NOTICER\aPAYOUTSR\x05PROOFR\x06format\x12:\n" +
 	"\x04from\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x04from\x126\n" +
 	"\x02to\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x02to\x12*\n" +
 	"\x05siren\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{9})?$R\x05siren\x12I\n" +
 	"\aversion\x18\x06 \x01(\tB/\xbaH,r*(\xf4\x80\x012$^([0-9]+:[0-9]+:[0-9,]*-[0-9a-f]+)?$R\aversion\x12\x1f\n" +
-	"\x06offset\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset2\xb7\x01\n" +
-	"\x0eExportsService\x12\xa4\x01\n" +
-	"\fExportLedger\x12(.cagnotte.exports.v1.ExportLedgerRequest\x1a\x14.google.api.HttpBody\"R\x82\xd3\xe4\x93\x02LZ\"\x12 /v1/{name=books/*}/ledger:export\x12&/v1/{name=collectives/*}/ledger:export0\x01BBZ@github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1;exportsv1b\x06proto3"
+	"\x06offset\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset2\xc0\x01\n" +
+	"\x0eExportsService\x12\xad\x01\n" +
+	"\fExportLedger\x12(.cagnotte.exports.v1.ExportLedgerRequest\x1a\x14.google.api.HttpBody\"[\x82\xd3\xe4\x93\x02UZ+\x12)/v1/{name=instance/books/*/ledger}:export\x12&/v1/{name=collectives/*/ledger}:export0\x01BBZ@github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1;exportsv1b\x06proto3"
 
 var (
 	file_cagnotte_exports_v1_exports_proto_rawDescOnce sync.Once

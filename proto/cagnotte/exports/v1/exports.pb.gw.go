@@ -172,7 +172,7 @@ func RegisterExportsServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.exports.v1.ExportsService/ExportLedger", runtime.WithHTTPPathPattern("/v1/{name=collectives/*}/ledger:export"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.exports.v1.ExportsService/ExportLedger", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger}:export"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -189,7 +189,7 @@ func RegisterExportsServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.exports.v1.ExportsService/ExportLedger", runtime.WithHTTPPathPattern("/v1/{name=books/*}/ledger:export"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.exports.v1.ExportsService/ExportLedger", runtime.WithHTTPPathPattern("/v1/{name=instance/books/*/ledger}:export"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -206,8 +206,8 @@ func RegisterExportsServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 }
 
 var (
-	pattern_ExportsService_ExportLedger_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "name", "ledger"}, "export"))
-	pattern_ExportsService_ExportLedger_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "books", "name", "ledger"}, "export"))
+	pattern_ExportsService_ExportLedger_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "ledger", "name"}, "export"))
+	pattern_ExportsService_ExportLedger_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 4, 4, 5, 4}, []string{"v1", "instance", "books", "ledger", "name"}, "export"))
 )
 
 var (

@@ -30,7 +30,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may. What belongs to no
-// collective is for the operator, under the book's own name: `books/platform` or `books/{stripe_account}`.
+// collective is for the operator, under the book's own name: `instance/books/platform` or `instance/books/{stripe_account}`.
 type ExportsServiceClient interface {
 	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
 	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
@@ -71,7 +71,7 @@ type ExportsService_ExportLedgerClient = grpc.ServerStreamingClient[httpbody.Htt
 // for forward compatibility.
 //
 // Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may. What belongs to no
-// collective is for the operator, under the book's own name: `books/platform` or `books/{stripe_account}`.
+// collective is for the operator, under the book's own name: `instance/books/platform` or `instance/books/{stripe_account}`.
 type ExportsServiceServer interface {
 	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
 	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in

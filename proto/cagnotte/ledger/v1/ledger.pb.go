@@ -502,7 +502,7 @@ func (x *Checkpoint) GetConsistencyProof() [][]byte {
 // Where a transaction stands in a signed book.
 type InclusionProof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/ledger/transactions/{transaction}`.
+	// `collectives/{collective}/ledger/transactions/{transaction}/inclusionProof`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Its number in the book: from 1, without gaps.
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
@@ -594,7 +594,7 @@ func (x *InclusionProof) GetCheckpoint() *Checkpoint {
 // The proof of one donation.
 type DonationProof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}/proof`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// All that is needed beside the verifier key to check it: the donation's transaction, its number,
 	// the path and the signed checkpoint.
@@ -659,7 +659,7 @@ func (x *DonationProof) GetVerifierKey() string {
 // Asks for the newest checkpoint.
 type GetCheckpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/ledger`.
+	// `collectives/{collective}/ledger/checkpoint`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The size of a checkpoint that the caller has; the answer proves that it still holds.
 	FromSize      int64 `protobuf:"varint,2,opt,name=from_size,json=fromSize,proto3" json:"from_size,omitempty"`
@@ -714,7 +714,7 @@ func (x *GetCheckpointRequest) GetFromSize() int64 {
 // Asks for the proof of a transaction.
 type GetInclusionProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/ledger/transactions/{transaction}`.
+	// `collectives/{collective}/ledger/transactions/{transaction}/inclusionProof`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -760,7 +760,7 @@ func (x *GetInclusionProofRequest) GetName() string {
 // Asks for the proof of a donation.
 type GetDonationProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}/proof`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1073,7 +1073,7 @@ func (x *ClosePeriodResponse) GetClosedUntil() *timestamppb.Timestamp {
 // Asks for the accounts.
 type ListAccountsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}` or `books/{book}`.
+	// `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Balances of what had happened before this time; of everything when absent.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
@@ -1193,7 +1193,7 @@ func (x *ListAccountsResponse) GetAccounts() []*Account {
 // Asks to add an account.
 type CreateAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`.
+	// `collectives/{collective}/ledger`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// The account: its `code`, `display_name` and `type` are read.
 	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
@@ -1303,7 +1303,7 @@ func (x *UpdateAccountRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 // Asks for a page of an account's statement.
 type ListStatementLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/ledger/accounts/{code}` or `books/{book}/ledger/accounts/{code}`.
+	// `collectives/{collective}/ledger/accounts/{code}` or `instance/books/{book}/ledger/accounts/{code}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only what happened at or after this time, when said.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
@@ -1585,7 +1585,7 @@ func (x *StatementLine) GetDonation() string {
 // Asks for a page of transactions.
 type ListTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}` or `books/{book}`.
+	// `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only what happened at or after this time, when said.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
@@ -1807,14 +1807,14 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\rDonationProof\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12!\n" +
-	"\fverifier_key\x18\x03 \x01(\tR\vverifierKey\"\x8a\x01\n" +
-	"\x14GetCheckpointRequest\x12L\n" +
-	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12$\n" +
-	"\tfrom_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bfromSize\"\x86\x01\n" +
-	"\x18GetInclusionProofRequest\x12j\n" +
-	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\"\xc0\x01\n" +
-	"\x17GetDonationProofRequest\x12\xa4\x01\n" +
-	"\x04name\x18\x01 \x01(\tB\x8f\x01\xbaH\x8b\x01r\x88\x012\x85\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xb2\x02\n" +
+	"\fverifier_key\x18\x03 \x01(\tR\vverifierKey\"\x95\x01\n" +
+	"\x14GetCheckpointRequest\x12W\n" +
+	"\x04name\x18\x01 \x01(\tBC\xbaH@r>2<^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/checkpoint$R\x04name\x12$\n" +
+	"\tfrom_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bfromSize\"\x95\x01\n" +
+	"\x18GetInclusionProofRequest\x12y\n" +
+	"\x04name\x18\x01 \x01(\tBe\xbaHbr`2^^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}/inclusionProof$R\x04name\"\xc6\x01\n" +
+	"\x17GetDonationProofRequest\x12\xaa\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x95\x01\xbaH\x91\x01r\x8e\x012\x8b\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/proof$R\x04name\"\xb2\x02\n" +
 	"\x19ReverseTransactionRequest\x12j\n" +
 	"\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\x12'\n" +
 	"\n" +
@@ -1835,23 +1835,23 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
 	"\x13ClosePeriodResponse\x12=\n" +
-	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\xf1\x02\n" +
-	"\x13ListAccountsRequest\x12t\n" +
-	"\x06parent\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x06parent\x12/\n" +
+	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\x82\x03\n" +
+	"\x13ListAccountsRequest\x12\x84\x01\n" +
+	"\x06parent\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger$R\x06parent\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12w\n" +
 	"\bcampaign\x18\x03 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12$\n" +
 	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumberJ\x04\b\x05\x10\x06R\x0erecorded_as_of\"O\n" +
 	"\x14ListAccountsResponse\x127\n" +
-	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xa0\x01\n" +
-	"\x14CreateAccountRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12=\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xa7\x01\n" +
+	"\x14CreateAccountRequest\x12P\n" +
+	"\x06parent\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x06parent\x12=\n" +
 	"\aaccount\x18\x02 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\"\x92\x01\n" +
 	"\x14UpdateAccountRequest\x12=\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\xa6\x03\n" +
-	"\x19ListStatementLinesRequest\x12\x9e\x01\n" +
-	"\x06parent\x18\x01 \x01(\tB\x85\x01\xbaH\x81\x01r\x7f2}^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x06parent\x129\n" +
+	"updateMask\"\xb1\x03\n" +
+	"\x19ListStatementLinesRequest\x12\xa9\x01\n" +
+	"\x06parent\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01r\x89\x012\x86\x01^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x06parent\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12$\n" +
@@ -1874,9 +1874,9 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x06amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x122\n" +
 	"\abalance\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyR\abalance\x12\x1a\n" +
 	"\bcampaign\x18\b \x01(\tR\bcampaign\x12\x1a\n" +
-	"\bdonation\x18\t \x01(\tR\bdonation\"\xe6\x04\n" +
-	"\x17ListTransactionsRequest\x12t\n" +
-	"\x06parent\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|books/(platform|acct_[0-9A-Za-z]{1,250}))$R\x06parent\x129\n" +
+	"\bdonation\x18\t \x01(\tR\bdonation\"\xf7\x04\n" +
+	"\x17ListTransactionsRequest\x12\x84\x01\n" +
+	"\x06parent\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger$R\x06parent\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12w\n" +
@@ -1897,18 +1897,18 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\x9b\x0f\n" +
-	"\rLedgerService\x12\xbd\x01\n" +
-	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"Z\x82\xd3\xe4\x93\x02TZ&\x12$/v1/{parent=books/*}/ledger/accounts\x12*/v1/{parent=collectives/*}/ledger/accounts\x12\x93\x01\n" +
-	"\rCreateAccount\x12(.cagnotte.ledger.v1.CreateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\";\x82\xd3\xe4\x93\x025:\aaccount\"*/v1/{parent=collectives/*}/ledger/accounts\x12\x9b\x01\n" +
-	"\rUpdateAccount\x12(.cagnotte.ledger.v1.UpdateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"C\x82\xd3\xe4\x93\x02=:\aaccount22/v1/{account.name=collectives/*/ledger/accounts/*}\x12\xe7\x01\n" +
-	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\"r\x82\xd3\xe4\x93\x02lZ2\x120/v1/{parent=books/*/ledger/accounts/*}/statement\x126/v1/{parent=collectives/*/ledger/accounts/*}/statement\x12\xd1\x01\n" +
-	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"b\x82\xd3\xe4\x93\x02\\Z*\x12(/v1/{parent=books/*}/ledger/transactions\x12./v1/{parent=collectives/*}/ledger/transactions\x12\xa7\x01\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xc1\x0f\n" +
+	"\rLedgerService\x12\xc6\x01\n" +
+	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"c\x82\xd3\xe4\x93\x02]Z/\x12-/v1/{parent=instance/books/*/ledger}/accounts\x12*/v1/{parent=collectives/*/ledger}/accounts\x12\x93\x01\n" +
+	"\rCreateAccount\x12(.cagnotte.ledger.v1.CreateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\";\x82\xd3\xe4\x93\x025:\aaccount\"*/v1/{parent=collectives/*/ledger}/accounts\x12\x9b\x01\n" +
+	"\rUpdateAccount\x12(.cagnotte.ledger.v1.UpdateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"C\x82\xd3\xe4\x93\x02=:\aaccount22/v1/{account.name=collectives/*/ledger/accounts/*}\x12\xfb\x01\n" +
+	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\"\x85\x01\x82\xd3\xe4\x93\x02\x7fZ@\x12>/v1/{parent=instance/books/*/ledger/accounts/*}/statementLines\x12;/v1/{parent=collectives/*/ledger/accounts/*}/statementLines\x12\xda\x01\n" +
+	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"k\x82\xd3\xe4\x93\x02eZ3\x121/v1/{parent=instance/books/*/ledger}/transactions\x12./v1/{parent=collectives/*/ledger}/transactions\x12\xa7\x01\n" +
 	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\xb0\x01\n" +
 	"\x15ReclassifyTransaction\x120.cagnotte.ledger.v1.ReclassifyTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"D\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{name=collectives/*/ledger/transactions/*}:reclassify\x12\x8d\x01\n" +
-	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger}/checkpoint\x12\xac\x01\n" +
-	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof\x12\xa2\x01\n" +
-	"\x10GetDonationProof\x12+.cagnotte.ledger.v1.GetDonationProofRequest\x1a!.cagnotte.ledger.v1.DonationProof\">\x82\xd3\xe4\x93\x028\x126/v1/{name=collectives/*/campaigns/*/donations/*}/proof\x12\x96\x01\n" +
+	"\rGetCheckpoint\x12(.cagnotte.ledger.v1.GetCheckpointRequest\x1a\x1e.cagnotte.ledger.v1.Checkpoint\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{name=collectives/*/ledger/checkpoint}\x12\xac\x01\n" +
+	"\x11GetInclusionProof\x12,.cagnotte.ledger.v1.GetInclusionProofRequest\x1a\".cagnotte.ledger.v1.InclusionProof\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/ledger/transactions/*/inclusionProof}\x12\xa2\x01\n" +
+	"\x10GetDonationProof\x12+.cagnotte.ledger.v1.GetDonationProofRequest\x1a!.cagnotte.ledger.v1.DonationProof\">\x82\xd3\xe4\x93\x028\x126/v1/{name=collectives/*/campaigns/*/donations/*/proof}\x12\x96\x01\n" +
 	"\vClosePeriod\x12&.cagnotte.ledger.v1.ClosePeriodRequest\x1a'.cagnotte.ledger.v1.ClosePeriodResponse\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/ledger}:closePeriodB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1;ledgerv1b\x06proto3"
 
 var (

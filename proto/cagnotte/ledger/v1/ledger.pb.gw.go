@@ -757,7 +757,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/ledger/accounts"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger}/accounts"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -777,7 +777,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=books/*}/ledger/accounts"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=instance/books/*/ledger}/accounts"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -797,7 +797,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/CreateAccount", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/ledger/accounts"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/CreateAccount", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger}/accounts"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -837,7 +837,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger/accounts/*}/statement"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger/accounts/*}/statementLines"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -857,7 +857,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=books/*/ledger/accounts/*}/statement"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=instance/books/*/ledger/accounts/*}/statementLines"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -877,7 +877,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/ledger/transactions"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger}/transactions"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -897,7 +897,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=books/*}/ledger/transactions"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=instance/books/*/ledger}/transactions"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -957,7 +957,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger}/checkpoint"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/checkpoint}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -977,7 +977,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetInclusionProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetInclusionProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/transactions/*/inclusionProof}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -997,7 +997,7 @@ func RegisterLedgerServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetDonationProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*}/proof"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetDonationProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*/proof}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1075,7 +1075,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/ledger/accounts"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger}/accounts"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1092,7 +1092,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=books/*}/ledger/accounts"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListAccounts", runtime.WithHTTPPathPattern("/v1/{parent=instance/books/*/ledger}/accounts"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1109,7 +1109,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/CreateAccount", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/ledger/accounts"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/CreateAccount", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger}/accounts"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1143,7 +1143,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger/accounts/*}/statement"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger/accounts/*}/statementLines"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1160,7 +1160,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=books/*/ledger/accounts/*}/statement"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListStatementLines", runtime.WithHTTPPathPattern("/v1/{parent=instance/books/*/ledger/accounts/*}/statementLines"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1177,7 +1177,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/ledger/transactions"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/ledger}/transactions"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1194,7 +1194,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=books/*}/ledger/transactions"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/ListTransactions", runtime.WithHTTPPathPattern("/v1/{parent=instance/books/*/ledger}/transactions"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1245,7 +1245,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger}/checkpoint"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/checkpoint}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1262,7 +1262,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetInclusionProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/transactions/*}/inclusionProof"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetInclusionProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/ledger/transactions/*/inclusionProof}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1279,7 +1279,7 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetDonationProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*}/proof"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.ledger.v1.LedgerService/GetDonationProof", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/campaigns/*/donations/*/proof}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1313,19 +1313,19 @@ func RegisterLedgerServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 }
 
 var (
-	pattern_LedgerService_ListAccounts_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "accounts"}, ""))
-	pattern_LedgerService_ListAccounts_1          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "books", "parent", "ledger", "accounts"}, ""))
-	pattern_LedgerService_CreateAccount_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "accounts"}, ""))
+	pattern_LedgerService_ListAccounts_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3, 2, 4}, []string{"v1", "collectives", "ledger", "parent", "accounts"}, ""))
+	pattern_LedgerService_ListAccounts_1          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 4, 4, 5, 4, 2, 5}, []string{"v1", "instance", "books", "ledger", "parent", "accounts"}, ""))
+	pattern_LedgerService_CreateAccount_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3, 2, 4}, []string{"v1", "collectives", "ledger", "parent", "accounts"}, ""))
 	pattern_LedgerService_UpdateAccount_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "accounts", "account.name"}, ""))
-	pattern_LedgerService_ListStatementLines_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "accounts", "parent", "statement"}, ""))
-	pattern_LedgerService_ListStatementLines_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "books", "ledger", "accounts", "parent", "statement"}, ""))
-	pattern_LedgerService_ListTransactions_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "collectives", "parent", "ledger", "transactions"}, ""))
-	pattern_LedgerService_ListTransactions_1      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "books", "parent", "ledger", "transactions"}, ""))
+	pattern_LedgerService_ListStatementLines_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "accounts", "parent", "statementLines"}, ""))
+	pattern_LedgerService_ListStatementLines_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 2, 4, 1, 0, 4, 6, 5, 5, 2, 6}, []string{"v1", "instance", "books", "ledger", "accounts", "parent", "statementLines"}, ""))
+	pattern_LedgerService_ListTransactions_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3, 2, 4}, []string{"v1", "collectives", "ledger", "parent", "transactions"}, ""))
+	pattern_LedgerService_ListTransactions_1      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 4, 4, 5, 4, 2, 5}, []string{"v1", "instance", "books", "ledger", "parent", "transactions"}, ""))
 	pattern_LedgerService_ReverseTransaction_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "transactions", "name"}, "reverse"))
 	pattern_LedgerService_ReclassifyTransaction_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4}, []string{"v1", "collectives", "ledger", "transactions", "name"}, "reclassify"))
-	pattern_LedgerService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3, 2, 4}, []string{"v1", "collectives", "ledger", "name", "checkpoint"}, ""))
-	pattern_LedgerService_GetInclusionProof_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 4, 5, 5, 4, 2, 5}, []string{"v1", "collectives", "ledger", "transactions", "name", "inclusionProof"}, ""))
-	pattern_LedgerService_GetDonationProof_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4, 2, 5}, []string{"v1", "collectives", "campaigns", "donations", "name", "proof"}, ""))
+	pattern_LedgerService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 4, 4, 5, 4}, []string{"v1", "collectives", "ledger", "checkpoint", "name"}, ""))
+	pattern_LedgerService_GetInclusionProof_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 2, 3, 1, 0, 2, 4, 4, 6, 5, 5}, []string{"v1", "collectives", "ledger", "transactions", "inclusionProof", "name"}, ""))
+	pattern_LedgerService_GetDonationProof_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 2, 4, 4, 7, 5, 5}, []string{"v1", "collectives", "campaigns", "donations", "proof", "name"}, ""))
 	pattern_LedgerService_ClosePeriod_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "ledger", "name"}, "closePeriod"))
 )
 

@@ -41,7 +41,7 @@ const (
 // Reads the double-entry books. A collective sees its share of its book, that is the entries that
 // carry its name, and nothing else; that share balances by itself. Treasurers, auditors, owners and
 // the operator may read. What belongs to no collective, such as Stripe's own fees for the account or a payout of several
-// collectives' money, stands under the book's own name, `books/platform` or `books/{stripe_account}`, and is for the
+// collectives' money, stands under the book's own name, `instance/books/platform` or `instance/books/{stripe_account}`, and is for the
 // operator alone: it and the collectives' shares are the whole book. Signed amounts: debit is positive, credit is negative.
 type LedgerServiceClient interface {
 	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.
@@ -219,7 +219,7 @@ func (c *ledgerServiceClient) ClosePeriod(ctx context.Context, in *ClosePeriodRe
 // Reads the double-entry books. A collective sees its share of its book, that is the entries that
 // carry its name, and nothing else; that share balances by itself. Treasurers, auditors, owners and
 // the operator may read. What belongs to no collective, such as Stripe's own fees for the account or a payout of several
-// collectives' money, stands under the book's own name, `books/platform` or `books/{stripe_account}`, and is for the
+// collectives' money, stands under the book's own name, `instance/books/platform` or `instance/books/{stripe_account}`, and is for the
 // operator alone: it and the collectives' shares are the whole book. Signed amounts: debit is positive, credit is negative.
 type LedgerServiceServer interface {
 	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.

@@ -30,7 +30,7 @@ const (
 // Something that members must know of. It never says who gave.
 type Notice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/notices/{notice}`, or `notices/{notice}` for the operator's.
+	// `collectives/{collective}/notices/{notice}`, or `instance/notices/{notice}` for the operator's.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it says, a stable word such as "dispute_opened" or "payout_failed". New ones are added.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
@@ -195,8 +195,7 @@ func (x *Notice) GetAfter() string {
 // Asks for a page of notices.
 type ListNoticesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`; empty for the operator's own, `collectives/-` for all that there are, which
-	// only the operator may ask for.
+	// `collectives/{collective}`, or `instance` for the operator's own.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -204,8 +203,10 @@ type ListNoticesRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Leaves out what somebody saw to.
 	Unacknowledged bool `protobuf:"varint,4,opt,name=unacknowledged,proto3" json:"unacknowledged,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// With the parent `instance`, adds the notices of all collectives. INVALID_ARGUMENT with another parent.
+	IncludeCollectives bool `protobuf:"varint,5,opt,name=include_collectives,json=includeCollectives,proto3" json:"include_collectives,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *ListNoticesRequest) Reset() {
@@ -262,6 +263,13 @@ func (x *ListNoticesRequest) GetPageToken() string {
 func (x *ListNoticesRequest) GetUnacknowledged() bool {
 	if x != nil {
 		return x.Unacknowledged
+	}
+	return false
+}
+
+func (x *ListNoticesRequest) GetIncludeCollectives() bool {
+	if x != nil {
+		return x.IncludeCollectives
 	}
 	return false
 }
@@ -389,22 +397,23 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	" \x01(\tR\x05actor\x12,\n" +
 	"\x12actor_display_name\x18\v \x01(\tR\x10actorDisplayName\x12\x16\n" +
 	"\x06before\x18\f \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\r \x01(\tR\x05after\"\xe0\x01\n" +
-	"\x12ListNoticesRequest\x12P\n" +
-	"\x06parent\x18\x01 \x01(\tB8\xbaH5r321^(collectives/([a-z][a-z0-9-]{1,38}[a-z0-9]|-))?$R\x06parent\x12'\n" +
+	"\x05after\x18\r \x01(\tR\x05after\"\x95\x02\n" +
+	"\x12ListNoticesRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12&\n" +
-	"\x0eunacknowledged\x18\x04 \x01(\bR\x0eunacknowledged\"t\n" +
+	"\x0eunacknowledged\x18\x04 \x01(\bR\x0eunacknowledged\x12/\n" +
+	"\x13include_collectives\x18\x05 \x01(\bR\x12includeCollectives\"t\n" +
 	"\x13ListNoticesResponse\x125\n" +
 	"\anotices\x18\x01 \x03(\v2\x1b.cagnotte.notices.v1.NoticeR\anotices\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n" +
-	"\x18AcknowledgeNoticeRequest\x12^\n" +
-	"\x04name\x18\x01 \x01(\tBJ\xbaHGrE2C^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/)?notices/[0-9a-f-]{36}$R\x04name2\xf2\x02\n" +
-	"\x0eNoticesService\x12\x9b\x01\n" +
-	"\vListNotices\x12'.cagnotte.notices.v1.ListNoticesRequest\x1a(.cagnotte.notices.v1.ListNoticesResponse\"9\x82\xd3\xe4\x93\x023Z\r\x12\v/v1/notices\x12\"/v1/{parent=collectives/*}/notices\x12\xc1\x01\n" +
-	"\x11AcknowledgeNotice\x12-.cagnotte.notices.v1.AcknowledgeNoticeRequest\x1a\x1b.cagnotte.notices.v1.Notice\"`\x82\xd3\xe4\x93\x02Z:\x01*Z%:\x01*\" /v1/{name=notices/*}:acknowledge\"./v1/{name=collectives/*/notices/*}:acknowledgeBBZ@github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1;noticesv1b\x06proto3"
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x82\x01\n" +
+	"\x18AcknowledgeNoticeRequest\x12f\n" +
+	"\x04name\x18\x01 \x01(\tBR\xbaHOrM2K^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/notices/[0-9a-f-]{36}$R\x04name2\x8d\x03\n" +
+	"\x0eNoticesService\x12\xad\x01\n" +
+	"\vListNotices\x12'.cagnotte.notices.v1.ListNoticesRequest\x1a(.cagnotte.notices.v1.ListNoticesResponse\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{parent=instance}/notices\x12\"/v1/{parent=collectives/*}/notices\x12\xca\x01\n" +
+	"\x11AcknowledgeNotice\x12-.cagnotte.notices.v1.AcknowledgeNoticeRequest\x1a\x1b.cagnotte.notices.v1.Notice\"i\x82\xd3\xe4\x93\x02c:\x01*Z.:\x01*\")/v1/{name=instance/notices/*}:acknowledge\"./v1/{name=collectives/*/notices/*}:acknowledgeBBZ@github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1;noticesv1b\x06proto3"
 
 var (
 	file_cagnotte_notices_v1_notices_proto_rawDescOnce sync.Once

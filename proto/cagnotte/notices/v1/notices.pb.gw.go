@@ -88,13 +88,22 @@ func local_request_NoticesService_ListNotices_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-var filter_NoticesService_ListNotices_1 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+var filter_NoticesService_ListNotices_1 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
 func request_NoticesService_ListNotices_1(ctx context.Context, marshaler runtime.Marshaler, client NoticesServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ListNoticesRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -112,7 +121,16 @@ func local_request_NoticesService_ListNotices_1(ctx context.Context, marshaler r
 	var (
 		protoReq ListNoticesRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -245,7 +263,7 @@ func RegisterNoticesServiceHandlerServer(ctx context.Context, mux *runtime.Serve
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/ListNotices", runtime.WithHTTPPathPattern("/v1/notices"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/ListNotices", runtime.WithHTTPPathPattern("/v1/{parent=instance}/notices"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -285,7 +303,7 @@ func RegisterNoticesServiceHandlerServer(ctx context.Context, mux *runtime.Serve
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/AcknowledgeNotice", runtime.WithHTTPPathPattern("/v1/{name=notices/*}:acknowledge"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/AcknowledgeNotice", runtime.WithHTTPPathPattern("/v1/{name=instance/notices/*}:acknowledge"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -360,7 +378,7 @@ func RegisterNoticesServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/ListNotices", runtime.WithHTTPPathPattern("/v1/notices"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/ListNotices", runtime.WithHTTPPathPattern("/v1/{parent=instance}/notices"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -394,7 +412,7 @@ func RegisterNoticesServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/AcknowledgeNotice", runtime.WithHTTPPathPattern("/v1/{name=notices/*}:acknowledge"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.notices.v1.NoticesService/AcknowledgeNotice", runtime.WithHTTPPathPattern("/v1/{name=instance/notices/*}:acknowledge"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -412,9 +430,9 @@ func RegisterNoticesServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 
 var (
 	pattern_NoticesService_ListNotices_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "notices"}, ""))
-	pattern_NoticesService_ListNotices_1       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "notices"}, ""))
+	pattern_NoticesService_ListNotices_1       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 4, 1, 5, 2, 2, 3}, []string{"v1", "instance", "parent", "notices"}, ""))
 	pattern_NoticesService_AcknowledgeNotice_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "notices", "name"}, "acknowledge"))
-	pattern_NoticesService_AcknowledgeNotice_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "notices", "name"}, "acknowledge"))
+	pattern_NoticesService_AcknowledgeNotice_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 3, 5, 3}, []string{"v1", "instance", "notices", "name"}, "acknowledge"))
 )
 
 var (

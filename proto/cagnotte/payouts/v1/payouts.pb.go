@@ -298,7 +298,7 @@ func (PayoutLineKind) EnumDescriptor() ([]byte, []int) {
 // Money on its way from Stripe's balance to the bank.
 type Payout struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/payouts/{payout}`, with Stripe's id.
+	// `collectives/{collective}/payouts/{payout}`, or the operator's `instance/payouts/{payout}`, with Stripe's id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The connected account, acct_…; empty for the platform's own.
 	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
@@ -661,7 +661,7 @@ func (x *PayoutLine) GetCollective() string {
 // Asks for a page of payouts.
 type ListPayoutsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`, or `collectives/-` for the operator.
+	// `collectives/{collective}`, or `instance` for the operator.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many to answer: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -780,7 +780,7 @@ func (x *ListPayoutsResponse) GetNextPageToken() string {
 // Asks for a payout.
 type GetPayoutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/payouts/{payout}`.
+	// `collectives/{collective}/payouts/{payout}`, or the operator's `instance/payouts/{payout}`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -826,7 +826,7 @@ func (x *GetPayoutRequest) GetName() string {
 // Asks for a page of what is inside a payout.
 type ListPayoutLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/payouts/{payout}`.
+	// `collectives/{collective}/payouts/{payout}`, or the operator's `instance/payouts/{payout}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many balance transactions to look at: 50 when zero, 200 at most. A page has fewer lines where some are others'.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -982,19 +982,19 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"\x03net\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\x03net\x12\x1e\n" +
 	"\n" +
 	"collective\x18\t \x01(\tR\n" +
-	"collective\"\xb2\x01\n" +
-	"\x12ListPayoutsRequest\x12M\n" +
-	"\x06parent\x18\x01 \x01(\tB5\xbaH2r02.^collectives/([a-z][a-z0-9-]{1,38}[a-z0-9]|-)$R\x06parent\x12$\n" +
+	"collective\"\xb9\x01\n" +
+	"\x12ListPayoutsRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"t\n" +
 	"\x13ListPayoutsResponse\x125\n" +
 	"\apayouts\x18\x01 \x03(\v2\x1b.cagnotte.payouts.v1.PayoutR\apayouts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"y\n" +
-	"\x10GetPayoutRequest\x12e\n" +
-	"\x04name\x18\x01 \x01(\tBQ\xbaHNrL2J^collectives/([a-z][a-z0-9-]{1,38}[a-z0-9]|-)/payouts/[A-Za-z0-9_]{1,255}$R\x04name\"\xd2\x01\n" +
-	"\x16ListPayoutLinesRequest\x12i\n" +
-	"\x06parent\x18\x01 \x01(\tBQ\xbaHNrL2J^collectives/([a-z][a-z0-9-]{1,38}[a-z0-9]|-)/payouts/[A-Za-z0-9_]{1,255}$R\x06parent\x12$\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x80\x01\n" +
+	"\x10GetPayoutRequest\x12l\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/payouts/[A-Za-z0-9_]{1,255}$R\x04name\"\xd9\x01\n" +
+	"\x16ListPayoutLinesRequest\x12p\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/payouts/[A-Za-z0-9_]{1,255}$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"x\n" +
@@ -1030,11 +1030,11 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"\x17PAYOUT_LINE_KIND_PAYOUT\x10\x05\x12\x1a\n" +
 	"\x16PAYOUT_LINE_KIND_OTHER\x10\x06\x12\x1f\n" +
 	"\x1bPAYOUT_LINE_KIND_UNDETAILED\x10\a\x12 \n" +
-	"\x1cPAYOUT_LINE_KIND_UNEXPLAINED\x10\b2\xbf\x03\n" +
-	"\x0ePayoutsService\x12\x8c\x01\n" +
-	"\vListPayouts\x12'.cagnotte.payouts.v1.ListPayoutsRequest\x1a(.cagnotte.payouts.v1.ListPayoutsResponse\"*\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=collectives/*}/payouts\x12{\n" +
-	"\tGetPayout\x12%.cagnotte.payouts.v1.GetPayoutRequest\x1a\x1b.cagnotte.payouts.v1.Payout\"*\x82\xd3\xe4\x93\x02$\x12\"/v1/{name=collectives/*/payouts/*}\x12\xa0\x01\n" +
-	"\x0fListPayoutLines\x12+.cagnotte.payouts.v1.ListPayoutLinesRequest\x1a,.cagnotte.payouts.v1.ListPayoutLinesResponse\"2\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=collectives/*/payouts/*}/linesBBZ@github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1;payoutsv1b\x06proto3"
+	"\x1cPAYOUT_LINE_KIND_UNEXPLAINED\x10\b2\xab\x04\n" +
+	"\x0ePayoutsService\x12\xad\x01\n" +
+	"\vListPayouts\x12'.cagnotte.payouts.v1.ListPayoutsRequest\x1a(.cagnotte.payouts.v1.ListPayoutsResponse\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{parent=instance}/payouts\x12\"/v1/{parent=collectives/*}/payouts\x12\x9c\x01\n" +
+	"\tGetPayout\x12%.cagnotte.payouts.v1.GetPayoutRequest\x1a\x1b.cagnotte.payouts.v1.Payout\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{name=instance/payouts/*}\x12\"/v1/{name=collectives/*/payouts/*}\x12\xc9\x01\n" +
+	"\x0fListPayoutLines\x12+.cagnotte.payouts.v1.ListPayoutLinesRequest\x1a,.cagnotte.payouts.v1.ListPayoutLinesResponse\"[\x82\xd3\xe4\x93\x02UZ'\x12%/v1/{parent=instance/payouts/*}/lines\x12*/v1/{parent=collectives/*/payouts/*}/linesBBZ@github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1;payoutsv1b\x06proto3"
 
 var (
 	file_cagnotte_payouts_v1_payouts_proto_rawDescOnce sync.Once

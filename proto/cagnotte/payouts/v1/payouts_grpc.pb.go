@@ -31,7 +31,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Shows the payouts of Stripe's, each a line of the bank's statement, with everything inside it. A collective sees
-// its own share and nothing else; under `collectives/-` the operator sees all of all accounts. Treasurers, auditors,
+// its own share and nothing else; under `instance` the operator sees all of all accounts. Treasurers, auditors,
 // owners and the operator may read.
 type PayoutsServiceClient interface {
 	// Lists the payouts that the collective has a share in, the newest arrival first. NOT_FOUND when there is no such
@@ -87,7 +87,7 @@ func (c *payoutsServiceClient) ListPayoutLines(ctx context.Context, in *ListPayo
 // for forward compatibility.
 //
 // Shows the payouts of Stripe's, each a line of the bank's statement, with everything inside it. A collective sees
-// its own share and nothing else; under `collectives/-` the operator sees all of all accounts. Treasurers, auditors,
+// its own share and nothing else; under `instance` the operator sees all of all accounts. Treasurers, auditors,
 // owners and the operator may read.
 type PayoutsServiceServer interface {
 	// Lists the payouts that the collective has a share in, the newest arrival first. NOT_FOUND when there is no such

@@ -144,7 +144,8 @@ func (EventState) EnumDescriptor() ([]byte, []int) {
 // One received event. Its content stays inside.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `webhooks/stripe/events/{event}`, by Stripe's own id.
+	// `instance/webhookEvents/{event}`, or `collectives/{collective}/webhookEvents/{event}` under a collective, by Stripe's
+	// own id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Stripe's word for what happened, such as "checkout.session.completed".
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
@@ -653,6 +654,8 @@ func (*ReceiveStripeEventResponse) Descriptor() ([]byte, []int) {
 // Asks for a page of events.
 type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// `instance`.
+	Parent string `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only events in this state, when said.
 	State EventState `protobuf:"varint,1,opt,name=state,proto3,enum=cagnotte.webhooks.v1.EventState" json:"state,omitempty"`
 	// How many at most: 50 when zero, 200 at most.
@@ -691,6 +694,13 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListEventsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
 }
 
 func (x *ListEventsRequest) GetState() EventState {
@@ -818,6 +828,8 @@ func (x *GetWebhookHealthRequest) GetName() string {
 // Asks for a page of all accounts.
 type ListWebhookHealthRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// `instance`.
+	Parent string `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
@@ -854,6 +866,13 @@ func (x *ListWebhookHealthRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListWebhookHealthRequest.ProtoReflect.Descriptor instead.
 func (*ListWebhookHealthRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListWebhookHealthRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
 }
 
 func (x *ListWebhookHealthRequest) GetPageSize() int32 {
@@ -928,7 +947,7 @@ func (x *ListWebhookHealthResponse) GetNextPageToken() string {
 // Asks to apply an event anew.
 type ReplayEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/webhookEvents/{event}`, or the operator's `webhooks/stripe/events/{event}`.
+	// `collectives/{collective}/webhookEvents/{event}`, or the operator's `instance/webhookEvents/{event}`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -974,7 +993,7 @@ func (x *ReplayEventRequest) GetName() string {
 // Asks to apply all failed events anew.
 type ReplayEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`, or the operator's `webhooks/stripe`.
+	// `collectives/{collective}`, or the operator's `instance`.
 	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1066,7 +1085,7 @@ func (x *ReplayEventsResponse) GetReplayedCount() int32 {
 // Asks for a page of parked balance transactions.
 type ListParkedTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`, or the operator's `webhooks/stripe`.
+	// `collectives/{collective}`, or the operator's `instance`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -1185,7 +1204,7 @@ func (x *ListParkedTransactionsResponse) GetNextPageToken() string {
 // Asks to try parked balance transactions again.
 type RetryParkedTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`, or the operator's `webhooks/stripe`.
+	// `collectives/{collective}`, or the operator's `instance`.
 	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1324,8 +1343,11 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tsignature\x12F\n" +
 	"\bendpoint\x18\x03 \x01(\x0e2\x1e.cagnotte.webhooks.v1.EndpointB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bendpoint\"\x1c\n" +
-	"\x1aReceiveStripeEventResponse\"\xa7\x01\n" +
-	"\x11ListEventsRequest\x12@\n" +
+	"\x1aReceiveStripeEventResponse\"\xd0\x01\n" +
+	"\x11ListEventsRequest\x12'\n" +
+	"\x06parent\x18\x04 \x01(\tB\x0f\xbaH\fr\n" +
+	"\n" +
+	"\binstanceR\x06parent\x12@\n" +
 	"\x05state\x18\x01 \x01(\x0e2 .cagnotte.webhooks.v1.EventStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
@@ -1335,32 +1357,35 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x06events\x18\x01 \x03(\v2\x1b.cagnotte.webhooks.v1.EventR\x06events\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n" +
 	"\x17GetWebhookHealthRequest\x12S\n" +
-	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth$R\x04name\"l\n" +
+	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth$R\x04name\"\x95\x01\n" +
 	"\x18ListWebhookHealthRequest\x12'\n" +
+	"\x06parent\x18\x03 \x01(\tB\x0f\xbaH\fr\n" +
+	"\n" +
+	"\binstanceR\x06parent\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x84\x01\n" +
 	"\x19ListWebhookHealthResponse\x12?\n" +
 	"\baccounts\x18\x01 \x03(\v2#.cagnotte.webhooks.v1.WebhookHealthR\baccounts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
-	"\x12ReplayEventRequest\x12\x80\x01\n" +
-	"\x04name\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookEvents|webhooks/stripe/events)/[A-Za-z0-9_]{1,255}$R\x04name\"r\n" +
-	"\x13ReplayEventsRequest\x12[\n" +
-	"\x06parent\x18\x01 \x01(\tBC\xbaH@r>2<^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|webhooks/stripe)$R\x06parent\"=\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n" +
+	"\x12ReplayEventRequest\x12r\n" +
+	"\x04name\x18\x01 \x01(\tB^\xbaH[rY2W^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/webhookEvents/[A-Za-z0-9_]{1,255}$R\x04name\"k\n" +
+	"\x13ReplayEventsRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\"=\n" +
 	"\x14ReplayEventsResponse\x12%\n" +
-	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\xce\x01\n" +
-	"\x1dListParkedTransactionsRequest\x12[\n" +
-	"\x06parent\x18\x01 \x01(\tBC\xbaH@r>2<^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|webhooks/stripe)$R\x06parent\x12'\n" +
+	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\xc7\x01\n" +
+	"\x1dListParkedTransactionsRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x95\x01\n" +
 	"\x1eListParkedTransactionsResponse\x12K\n" +
 	"\ftransactions\x18\x01 \x03(\v2'.cagnotte.webhooks.v1.ParkedTransactionR\ftransactions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n" +
-	"\x1eRetryParkedTransactionsRequest\x12[\n" +
-	"\x06parent\x18\x01 \x01(\tBC\xbaH@r>2<^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|webhooks/stripe)$R\x06parent\"F\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
+	"\x1eRetryParkedTransactionsRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\"F\n" +
 	"\x1fRetryParkedTransactionsResponse\x12#\n" +
 	"\rretried_count\x18\x01 \x01(\x05R\fretriedCount*Q\n" +
 	"\bEndpoint\x12\x18\n" +
@@ -1373,17 +1398,17 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x14EVENT_STATE_RECEIVED\x10\x01\x12\x17\n" +
 	"\x13EVENT_STATE_APPLIED\x10\x02\x12\x17\n" +
 	"\x13EVENT_STATE_IGNORED\x10\x03\x12\x16\n" +
-	"\x12EVENT_STATE_FAILED\x10\x042\xd2\v\n" +
+	"\x12EVENT_STATE_FAILED\x10\x042\xd6\v\n" +
 	"\x0fWebhooksService\x12w\n" +
-	"\x12ReceiveStripeEvent\x12/.cagnotte.webhooks.v1.ReceiveStripeEventRequest\x1a0.cagnotte.webhooks.v1.ReceiveStripeEventResponse\x12\x83\x01\n" +
+	"\x12ReceiveStripeEvent\x12/.cagnotte.webhooks.v1.ReceiveStripeEventRequest\x1a0.cagnotte.webhooks.v1.ReceiveStripeEventResponse\x12\x8c\x01\n" +
 	"\n" +
-	"ListEvents\x12'.cagnotte.webhooks.v1.ListEventsRequest\x1a(.cagnotte.webhooks.v1.ListEventsResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/webhooks/stripe/events\x12\x96\x01\n" +
-	"\x10GetWebhookHealth\x12-.cagnotte.webhooks.v1.GetWebhookHealthRequest\x1a#.cagnotte.webhooks.v1.WebhookHealth\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=collectives/*/webhookHealth}\x12\x98\x01\n" +
-	"\x11ListWebhookHealth\x12..cagnotte.webhooks.v1.ListWebhookHealthRequest\x1a/.cagnotte.webhooks.v1.ListWebhookHealthResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/webhooks/stripe/health\x12\xc1\x01\n" +
-	"\vReplayEvent\x12(.cagnotte.webhooks.v1.ReplayEventRequest\x1a\x1b.cagnotte.webhooks.v1.Event\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{name=webhooks/stripe/events/*}:replay\"//v1/{name=collectives/*/webhookEvents/*}:replay\x12\xd2\x01\n" +
-	"\fReplayEvents\x12).cagnotte.webhooks.v1.ReplayEventsRequest\x1a*.cagnotte.webhooks.v1.ReplayEventsResponse\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{parent=webhooks/stripe}/events:replay\"//v1/{parent=collectives/*}/webhookEvents:replay\x12\xed\x01\n" +
-	"\x16ListParkedTransactions\x123.cagnotte.webhooks.v1.ListParkedTransactionsRequest\x1a4.cagnotte.webhooks.v1.ListParkedTransactionsResponse\"h\x82\xd3\xe4\x93\x02bZ1\x12//v1/{parent=webhooks/stripe}/parkedTransactions\x12-/v1/{parent=collectives/*}/parkedTransactions\x12\x82\x02\n" +
-	"\x17RetryParkedTransactions\x124.cagnotte.webhooks.v1.RetryParkedTransactionsRequest\x1a5.cagnotte.webhooks.v1.RetryParkedTransactionsResponse\"z\x82\xd3\xe4\x93\x02t:\x01*Z::\x01*\"5/v1/{parent=webhooks/stripe}/parkedTransactions:retry\"3/v1/{parent=collectives/*}/parkedTransactions:retryBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1;webhooksv1b\x06proto3"
+	"ListEvents\x12'.cagnotte.webhooks.v1.ListEventsRequest\x1a(.cagnotte.webhooks.v1.ListEventsResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=instance}/webhookEvents\x12\x96\x01\n" +
+	"\x10GetWebhookHealth\x12-.cagnotte.webhooks.v1.GetWebhookHealthRequest\x1a#.cagnotte.webhooks.v1.WebhookHealth\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=collectives/*/webhookHealth}\x12\xa1\x01\n" +
+	"\x11ListWebhookHealth\x12..cagnotte.webhooks.v1.ListWebhookHealthRequest\x1a/.cagnotte.webhooks.v1.ListWebhookHealthResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=instance}/webhookHealth\x12\xc1\x01\n" +
+	"\vReplayEvent\x12(.cagnotte.webhooks.v1.ReplayEventRequest\x1a\x1b.cagnotte.webhooks.v1.Event\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{name=instance/webhookEvents/*}:replay\"//v1/{name=collectives/*/webhookEvents/*}:replay\x12\xd2\x01\n" +
+	"\fReplayEvents\x12).cagnotte.webhooks.v1.ReplayEventsRequest\x1a*.cagnotte.webhooks.v1.ReplayEventsResponse\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{parent=instance}/webhookEvents:replay\"//v1/{parent=collectives/*}/webhookEvents:replay\x12\xe6\x01\n" +
+	"\x16ListParkedTransactions\x123.cagnotte.webhooks.v1.ListParkedTransactionsRequest\x1a4.cagnotte.webhooks.v1.ListParkedTransactionsResponse\"a\x82\xd3\xe4\x93\x02[Z*\x12(/v1/{parent=instance}/parkedTransactions\x12-/v1/{parent=collectives/*}/parkedTransactions\x12\xfb\x01\n" +
+	"\x17RetryParkedTransactions\x124.cagnotte.webhooks.v1.RetryParkedTransactionsRequest\x1a5.cagnotte.webhooks.v1.RetryParkedTransactionsResponse\"s\x82\xd3\xe4\x93\x02m:\x01*Z3:\x01*\"./v1/{parent=instance}/parkedTransactions:retry\"3/v1/{parent=collectives/*}/parkedTransactions:retryBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1;webhooksv1b\x06proto3"
 
 var (
 	file_cagnotte_webhooks_v1_webhooks_proto_rawDescOnce sync.Once

@@ -35,13 +35,22 @@ var (
 	_ = metadata.Join
 )
 
-var filter_WebhooksService_ListEvents_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+var filter_WebhooksService_ListEvents_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
 func request_WebhooksService_ListEvents_0(ctx context.Context, marshaler runtime.Marshaler, client WebhooksServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ListEventsRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -59,7 +68,16 @@ func local_request_WebhooksService_ListEvents_0(ctx context.Context, marshaler r
 	var (
 		protoReq ListEventsRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -109,13 +127,22 @@ func local_request_WebhooksService_GetWebhookHealth_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-var filter_WebhooksService_ListWebhookHealth_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+var filter_WebhooksService_ListWebhookHealth_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
 func request_WebhooksService_ListWebhookHealth_0(ctx context.Context, marshaler runtime.Marshaler, client WebhooksServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ListWebhookHealthRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -133,7 +160,16 @@ func local_request_WebhooksService_ListWebhookHealth_0(ctx context.Context, mars
 	var (
 		protoReq ListWebhookHealthRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -532,7 +568,7 @@ func RegisterWebhooksServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListEvents", runtime.WithHTTPPathPattern("/v1/webhooks/stripe/events"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListEvents", runtime.WithHTTPPathPattern("/v1/{parent=instance}/webhookEvents"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -572,7 +608,7 @@ func RegisterWebhooksServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth", runtime.WithHTTPPathPattern("/v1/webhooks/stripe/health"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth", runtime.WithHTTPPathPattern("/v1/{parent=instance}/webhookHealth"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -612,7 +648,7 @@ func RegisterWebhooksServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvent", runtime.WithHTTPPathPattern("/v1/{name=webhooks/stripe/events/*}:replay"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvent", runtime.WithHTTPPathPattern("/v1/{name=instance/webhookEvents/*}:replay"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -652,7 +688,7 @@ func RegisterWebhooksServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvents", runtime.WithHTTPPathPattern("/v1/{parent=webhooks/stripe}/events:replay"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvents", runtime.WithHTTPPathPattern("/v1/{parent=instance}/webhookEvents:replay"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -692,7 +728,7 @@ func RegisterWebhooksServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=webhooks/stripe}/parkedTransactions"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=instance}/parkedTransactions"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -732,7 +768,7 @@ func RegisterWebhooksServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=webhooks/stripe}/parkedTransactions:retry"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=instance}/parkedTransactions:retry"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -790,7 +826,7 @@ func RegisterWebhooksServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListEvents", runtime.WithHTTPPathPattern("/v1/webhooks/stripe/events"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListEvents", runtime.WithHTTPPathPattern("/v1/{parent=instance}/webhookEvents"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -824,7 +860,7 @@ func RegisterWebhooksServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth", runtime.WithHTTPPathPattern("/v1/webhooks/stripe/health"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth", runtime.WithHTTPPathPattern("/v1/{parent=instance}/webhookHealth"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -858,7 +894,7 @@ func RegisterWebhooksServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvent", runtime.WithHTTPPathPattern("/v1/{name=webhooks/stripe/events/*}:replay"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvent", runtime.WithHTTPPathPattern("/v1/{name=instance/webhookEvents/*}:replay"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -892,7 +928,7 @@ func RegisterWebhooksServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvents", runtime.WithHTTPPathPattern("/v1/{parent=webhooks/stripe}/events:replay"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ReplayEvents", runtime.WithHTTPPathPattern("/v1/{parent=instance}/webhookEvents:replay"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -926,7 +962,7 @@ func RegisterWebhooksServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=webhooks/stripe}/parkedTransactions"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=instance}/parkedTransactions"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -960,7 +996,7 @@ func RegisterWebhooksServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=webhooks/stripe}/parkedTransactions:retry"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions", runtime.WithHTTPPathPattern("/v1/{parent=instance}/parkedTransactions:retry"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -977,17 +1013,17 @@ func RegisterWebhooksServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 }
 
 var (
-	pattern_WebhooksService_ListEvents_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "webhooks", "stripe", "events"}, ""))
+	pattern_WebhooksService_ListEvents_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 4, 1, 5, 2, 2, 3}, []string{"v1", "instance", "parent", "webhookEvents"}, ""))
 	pattern_WebhooksService_GetWebhookHealth_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "collectives", "webhookHealth", "name"}, ""))
-	pattern_WebhooksService_ListWebhookHealth_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "webhooks", "stripe", "health"}, ""))
+	pattern_WebhooksService_ListWebhookHealth_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 4, 1, 5, 2, 2, 3}, []string{"v1", "instance", "parent", "webhookHealth"}, ""))
 	pattern_WebhooksService_ReplayEvent_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "webhookEvents", "name"}, "replay"))
-	pattern_WebhooksService_ReplayEvent_1             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3, 1, 0, 4, 4, 5, 4}, []string{"v1", "webhooks", "stripe", "events", "name"}, "replay"))
+	pattern_WebhooksService_ReplayEvent_1             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 3, 5, 3}, []string{"v1", "instance", "webhookEvents", "name"}, "replay"))
 	pattern_WebhooksService_ReplayEvents_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "webhookEvents"}, "replay"))
-	pattern_WebhooksService_ReplayEvents_1            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4}, []string{"v1", "webhooks", "stripe", "parent", "events"}, "replay"))
+	pattern_WebhooksService_ReplayEvents_1            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 4, 1, 5, 2, 2, 3}, []string{"v1", "instance", "parent", "webhookEvents"}, "replay"))
 	pattern_WebhooksService_ListParkedTransactions_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "parkedTransactions"}, ""))
-	pattern_WebhooksService_ListParkedTransactions_1  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4}, []string{"v1", "webhooks", "stripe", "parent", "parkedTransactions"}, ""))
+	pattern_WebhooksService_ListParkedTransactions_1  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 4, 1, 5, 2, 2, 3}, []string{"v1", "instance", "parent", "parkedTransactions"}, ""))
 	pattern_WebhooksService_RetryParkedTransactions_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "parkedTransactions"}, "retry"))
-	pattern_WebhooksService_RetryParkedTransactions_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4}, []string{"v1", "webhooks", "stripe", "parent", "parkedTransactions"}, "retry"))
+	pattern_WebhooksService_RetryParkedTransactions_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 4, 1, 5, 2, 2, 3}, []string{"v1", "instance", "parent", "parkedTransactions"}, "retry"))
 )
 
 var (

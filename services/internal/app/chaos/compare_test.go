@@ -86,7 +86,7 @@ const (
 
 // transactions reads all of the collective's.
 func (h *history) transactions(ctx context.Context) (all []*ledgerv1.Transaction, err error) {
-	req := &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + h.slug, PageSize: 200}
+	req := &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + h.slug + "/ledger", PageSize: 200}
 	for {
 		page, err := ledgerv1.NewLedgerServiceClient(h.rest).ListTransactions(ctx, req)
 		if err != nil {

@@ -38,7 +38,7 @@ CREATE TABLE access.api_keys (
     -- A key of a collective is never an operator's, and a key of the instance always is.
     CONSTRAINT api_keys_operator_check CHECK ((role = 'operator') = (collective IS NULL)),
     CONSTRAINT api_keys_maker_check CHECK (
-        maker ~ '^((collectives/[a-z0-9-]{3,40}/)?apiKeys/[a-z0-9][a-z0-9-]{1,62})?$'
+        maker ~ '^((collectives/[a-z0-9-]{3,40}|instance)/apiKeys/[a-z0-9][a-z0-9-]{1,62})?$'
     ),
     CONSTRAINT api_keys_member_check CHECK (member = '' OR maker <> '')
 );
