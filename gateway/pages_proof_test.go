@@ -29,8 +29,8 @@ func TestProofOfADonation(t *testing.T) {
 	t.Run("is shown with the way to check it, once sealed", func(t *testing.T) {
 		holds(t, send(t, "GET", page+"fr", "").body, "<details", "La preuve que ce don", ">cagnotte-proof-1.AbC</textarea>",
 			"cagnotte ledger verify-proof -key cagnotte-ledger-1&#43;2&#43;3 CODE")
-		holds(t, send(t, "GET", page+"en", "").body, "The proof that this donation", "cagnotte-proof-1.AbC")
-		if asked != campaignName+"/donations/"+donationID {
+		holds(t, send(t, "GET", page+"en", "").body, "The proof that this gift", "cagnotte-proof-1.AbC")
+		if asked != campaignName+"/donations/"+donationID+"/proof" {
 			t.Errorf("asked for %s", asked)
 		}
 	})

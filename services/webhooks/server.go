@@ -95,9 +95,10 @@ func (s *server) ListWebhookHealth(ctx context.Context, req *webhooksv1.ListWebh
 	if err != nil {
 		return nil, err
 	}
-	accounts, next, err := page.List(req, healthFilter, "", func(after string, _ int) ([]string, error) {
-		return slices.DeleteFunc(accounts, func(a string) bool { return a <= after }), nil
-	}, func(account string) string { return account })
+	accounts, next, err := page.List(req, healthFilter, nil, func(after *string, _ int) ([]string, error) {
+		// The platform's own account, which comes first, has the empty name: no account is after nil.
+		return slices.DeleteFunc(accounts, func(a string) bool { return after != nil && a <= *after }), nil
+	}, func(account string) *string { return &account })
 	if err != nil {
 		return nil, err
 	}
