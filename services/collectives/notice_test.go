@@ -105,7 +105,7 @@ func TestNotices(t *testing.T) {
 			}
 		}
 		_, refused := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/vallon", IncludeCollectives: true})
-		errstest.Want(t, refused, codes.InvalidArgument, "INVALID_FIELD", "include_collectives")
+		errstest.Want(t, refused, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "include_collectives")
 		_, err := server.ListNotices(operator(), &noticesv1.ListNoticesRequest{Parent: "collectives/nowhere"})
 		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})
