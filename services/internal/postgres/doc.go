@@ -1,12 +1,41 @@
-// Package postgres is how the services reach their database: the pool, transactions, the meaning
-// of database errors, and the migrations of every schema.
+// Package postgres connects the services to their database: the pool, transactions, the meaning of database errors, and
+// the migrations of every schema. It knows errs and no service.
 //
-// Two roles. The owner migrates. The service works as [ServiceRole], which may read and write rows as the migrations
-// grant it, and change no table: so the ledger stays insert-only even if a query of ours is wrong. It should log in as a
-// role of its own that is a member of that one and owns nothing; [LoginOwns] tells when it does not. A schema belongs to the
-// service of its name; migrations/ holds one file for each, and River's tables have the schema
-// river.
+// # Roles
 //
-// The package knows errs and nothing of the services. Each service keeps its own SQL, in constants
-// whose names end in SQL: a test here prepares every one of them on the migrated database.
+// The owner migrates. The service works as [ServiceRole], which may read and write rows as the migrations grant it, and
+// may change no table: so the ledger stays append-only even if one of our queries is wrong. The service should log in as
+// a role that is a member of ServiceRole and owns nothing; [LoginOwns] reports when it does not.
+//
+// # Migrations
+//
+// A schema belongs to the service of its name. The first set, 00001 to 00009, creates one schema in each file, for an
+// empty database. River's own migrations create its tables in the schema river.
+//
+// Later migrations run while the program of the version before serves, on tables with millions of rows. They only add: a
+// file that databases have is never changed (migrations/SHA256SUMS), and nothing goes down. Tests refuse what these rules
+// forbid; migrations/README.md has each of the permitted forms to copy.
+//
+//   - The head of each file says what it is for, and has the line "-- On a million rows:" with the time that it takes and
+//     what waits meanwhile.
+//   - Indexes of an existing table are created and dropped CONCURRENTLY, in a file of their own without a transaction.
+//   - A constraint is added NOT VALID, and validated in a later file. NOT NULL follows a validated check.
+//   - A new column has no default, or a constant one. A type never changes.
+//   - Rows are filled in batches, each with its own COMMIT.
+//   - Nothing is renamed. What is dropped or revoked bears the line "-- Unused since" with the migration of the first
+//     program that did not use it.
+//
+// # SQL
+//
+// A service keeps its SQL in constants, each right above the function that runs it, with a name that ends in SQL. A test
+// here prepares every one of them on the migrated database. All SQL, in Go and in migrations, has one style:
+//
+//   - Keywords and types of statements in upper case, identifiers and functions in lower_snake_case; AS before an alias.
+//   - One clause on a line; below SELECT, SET, GROUP BY, ORDER BY and RETURNING one column on a line where there is more
+//     than one; AND and OR at the beginning of a line.
+//   - Tables with their schema. Columns are always listed, never *.
+//   - Arguments by name (@collective), not by number.
+//   - ORDER BY ends in a unique key. Pages continue behind a key, without OFFSET.
+//   - Each constraint has a name. Columns are NOT NULL unless NULL has a meaning, which a comment says. Amounts are bigint
+//     in minor units, times timestamptz.
 package postgres

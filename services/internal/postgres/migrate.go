@@ -18,10 +18,10 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// RiverSchema is where River keeps its tables; the job client is configured with it.
+// RiverSchema is the schema of River's tables. The job client is configured with it.
 const RiverSchema = "river"
 
-// versionTable is where goose notes what it applied.
+// versionTable is where goose records the migrations that it applied.
 const versionTable = "migrations.cagnotte"
 
 //go:embed migrations/*.sql
@@ -31,26 +31,36 @@ const (
 	// migrationLockID is arbitrary, and the same in every version of the program.
 	migrationLockID   = 7_236_481_905
 	migrationLockPoll = 100 * time.Millisecond
-	// migrationConns: one holds the lock, the others are goose's and River's.
+	// migrationConns is one connection for the lock, and three for goose and River.
 	migrationConns = 4
 )
 
-// Migrate brings the database to the schema of this program: ours, then River's, then what the
-// service role may do with River's. It is safe to repeat and to run from several programs at
-// once; the later ones wait, as long as ctx lets them. It never goes back: a newer schema stays.
+// Migrate brings the database to the schema of this program: our own tables, then River's, then the service role's rights
+// to River's. It may be repeated, and several programs may call it at once: the later ones wait until ctx ends. It never
+// goes back, so a schema of a newer program stays.
 //
-// The URL is the owner's, who needs CREATE on the database, and CREATEROLE unless the role
-// cagnotte_service exists. A failed migration leaves its own transaction undone and those before
-// it applied; after the repair, Migrate goes on from there.
+// databaseURL is the address of the owner, who needs CREATE on the database, and CREATEROLE unless the role
+// cagnotte_service exists. When a migration fails, its own transaction is undone and the earlier migrations stay. After
+// the repair, Migrate continues from there.
 //
-// A nil logger discards goose's and River's notes. DDL waits 10 s for a lock and then gives up, because everybody else queues up behind it.
+// A nil logger discards the messages of goose and River. A statement waits 10 s for a lock and then fails, because all
+// later queries of the table wait behind it.
 func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) error {
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, databaseURL, logger, files)
+}
+
+// migrate is Migrate with other files of our own tables.
+func migrate(ctx context.Context, databaseURL string, logger *slog.Logger, files fs.FS) error {
 	config, err := parseURL(databaseURL)
 	if err != nil {
 		return err
 	}
 	setDefault(config, "lock_timeout", "10s")
-	// Building an index takes as long as it takes.
+	// No limit: building an index can take hours.
 	setDefault(config, "statement_timeout", "0")
 	config.MaxConns = migrationConns
 	if logger == nil {
@@ -66,8 +76,7 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) error
 	if err != nil {
 		return fmt.Errorf("migrate: %w", Error(err))
 	}
-	// Closed rather than returned: ending the session is the one way to free the lock that
-	// cannot fail.
+	// The connection is closed, not returned: the end of the session is the one way to free the lock that cannot fail.
 	defer func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }()
 	if err := lockMigrations(ctx, conn); err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -75,7 +84,7 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) error
 	if err := createVersionSchema(ctx, conn); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if err := migrateOwn(ctx, pool, logger); err != nil {
+	if err := migrateOwn(ctx, pool, logger, files); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if err := migrateRiver(ctx, pool, logger); err != nil {
@@ -90,9 +99,9 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) error
 const lockMigrationsSQL = `
 SELECT pg_try_advisory_lock(@id)`
 
-// lockMigrations takes one lock for goose's, River's and our own steps; goose's would cover the
-// first alone. It polls, because a session that waits inside pg_advisory_lock holds a snapshot,
-// and CREATE INDEX CONCURRENTLY in the session that has the lock would wait for that one forever.
+// lockMigrations takes one lock for all steps; goose's own would cover goose alone. It polls, because a session that waits
+// inside of pg_advisory_lock holds a snapshot, and CREATE INDEX CONCURRENTLY in the session that has the lock would wait
+// for that snapshot forever.
 func lockMigrations(ctx context.Context, conn *pgxpool.Conn) error {
 	ticker := time.NewTicker(migrationLockPoll)
 	defer ticker.Stop()
@@ -116,17 +125,13 @@ func lockMigrations(ctx context.Context, conn *pgxpool.Conn) error {
 const createVersionSchemaSQL = `
 CREATE SCHEMA IF NOT EXISTS migrations`
 
-// createVersionSchema comes before the first migration, because goose notes that one there.
+// createVersionSchema runs before the first migration, because goose records that one there.
 func createVersionSchema(ctx context.Context, conn *pgxpool.Conn) error {
 	_, err := conn.Exec(ctx, createVersionSchemaSQL)
 	return err
 }
 
-func migrateOwn(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		return err
-	}
+func migrateOwn(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger, files fs.FS) error {
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
@@ -147,8 +152,8 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) 
 	return err
 }
 
-// grantServiceSQL is repeated after every run, since a new version of River can bring new tables.
-// The notes of what was applied are for reading only.
+// grantServiceSQL runs after every migration, since a new version of River can bring new tables. The service may only
+// read which migrations were applied.
 const grantServiceSQL = `
 DO $$
 BEGIN
@@ -179,10 +184,10 @@ SELECT
             AND version = ANY(@river)
     )`
 
-// SchemaState tells how many of the migrations that this program needs, ours and River's, are
-// applied: the schema is right when current equals wanted. Numbers of a newer program are not
-// counted, so one that is being replaced stays ready. A database that was never migrated has 0.
-// An error, as classified by [Error], means that the database could not be asked.
+// SchemaState returns how many of the migrations that this program needs, its own and River's, are applied. The schema
+// is right when current equals wanted. Migrations of a newer program are not counted, so a program that is being replaced
+// stays ready. In a database that was never migrated, current is 0. An error, as classified by [Error], means that the
+// database could not be asked.
 func SchemaState(ctx context.Context, pool *pgxpool.Pool) (current, wanted int64, err error) {
 	own, river, err := wantedMigrations()
 	if err != nil {
@@ -196,7 +201,7 @@ func SchemaState(ctx context.Context, pool *pgxpool.Pool) (current, wanted int64
 	return current, wanted, Error(err)
 }
 
-// neverMigrated recognises what is missing before the first migration: the role that every
+// neverMigrated reports whether an error is about something that the first migration creates: the role that every
 // connection takes, the schema, or the table.
 func neverMigrated(err error) bool {
 	var pgErr *pgconn.PgError
@@ -213,7 +218,7 @@ func neverMigrated(err error) bool {
 	return false
 }
 
-// wantedMigrations are the versions that this program carries.
+// wantedMigrations returns the versions of the migrations that are built into this program.
 func wantedMigrations() (own, river []int64, err error) {
 	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -289,5 +290,148 @@ func TestServiceRoleRunsJobs(t *testing.T) {
 	}
 	if err := client.Stop(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// later is the first set, and more files.
+func later(t *testing.T, more map[string]string) fstest.MapFS {
+	t.Helper()
+	files := fstest.MapFS{}
+	for name, text := range readMigrations(t) {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	for name, text := range more {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	for _, problem := range unsafeMigrations(more) {
+		t.Error(problem)
+	}
+	return files
+}
+
+// A later migration builds an index beside a transaction that runs for long, and nobody waits for it. A build that was
+// broken off leaves an invalid index, which the next one replaces.
+func TestMigrateBuildsIndexesConcurrently(t *testing.T) {
+	ctx := testContext(t)
+	databaseURL := pgtest.NewURL(t)
+	pool := openService(t, databaseURL)
+	owner := pgtest.Owner(t, pool)
+	files := later(t, map[string]string{
+		"90001_limits_idx.sql": planted(noTx, `SET lock_timeout = 0;
+DROP INDEX CONCURRENTLY IF EXISTS donations.limits_planted_idx;
+CREATE INDEX CONCURRENTLY limits_planted_idx ON donations.limits (tat, key);
+RESET lock_timeout;`),
+		"90002_after.sql": planted(cost, `CREATE TABLE donations.planted (
+    lock_timeout text NOT NULL DEFAULT current_setting('lock_timeout')
+);
+INSERT INTO donations.planted
+VALUES (DEFAULT);`),
+	})
+	const insert = "INSERT INTO donations.limits (key, tat) SELECT decode(md5(i::text), 'hex'), now() FROM generate_series($1::integer, $2) AS i"
+	if _, err := pool.Exec(ctx, insert, 1, 1000); err != nil {
+		t.Fatal(err)
+	}
+	valid := func() (valid bool) {
+		t.Helper()
+		err := owner.QueryRow(ctx, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('donations.limits_planted_idx')").Scan(&valid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return valid
+	}
+	// During holds a transaction that has written, starts the migration, and calls f once that waits.
+	during := func(f func(end context.CancelFunc)) error {
+		t.Helper()
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback(ctx) }()
+		if _, err := tx.Exec(ctx, "UPDATE donations.limits SET tat = tat"); err != nil {
+			t.Fatal(err)
+		}
+		running, end := context.WithCancel(ctx)
+		defer end()
+		done := make(chan error, 1)
+		go func() { done <- postgres.MigrateFiles(running, databaseURL, nil, files) }()
+		pgtest.WaitForLock(t, pool)
+		f(end)
+		if err := tx.Rollback(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return <-done
+	}
+
+	if err := during(func(end context.CancelFunc) { end() }); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a migration that was broken off: %v", err)
+	}
+	if valid() {
+		t.Fatal("the index of the build that was broken off is valid: nothing waited")
+	}
+	err := during(func(context.CancelFunc) {
+		// Whoever waited behind a lock would fail after 5 s.
+		if _, err := pool.Exec(ctx, insert, 1001, 2000); err != nil {
+			t.Errorf("a write beside the build: %v", err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !valid() {
+		t.Error("the index is not valid")
+	}
+	var lockTimeout string
+	if err := owner.QueryRow(ctx, "SELECT lock_timeout FROM donations.planted").Scan(&lockTimeout); err != nil {
+		t.Fatal(err)
+	}
+	if lockTimeout != "10s" {
+		t.Errorf("the next migration waits %s for a lock", lockTimeout)
+	}
+}
+
+// Rows are filled in batches, each committed before the next, also when the migration runs a second time.
+func TestMigrateFillsInBatches(t *testing.T) {
+	ctx := testContext(t)
+	databaseURL := pgtest.NewURL(t)
+	pool := openService(t, databaseURL)
+	owner := pgtest.Owner(t, pool)
+	_, err := pool.Exec(ctx, "INSERT INTO donations.limits (key, tat) SELECT decode(md5(i::text), 'hex'), now() FROM generate_series(1, 1000) AS i")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := later(t, map[string]string{
+		"90001_limits_note.sql": planted(cost, "ALTER TABLE donations.limits ADD COLUMN note text, ADD COLUMN xid xid8;"),
+		"90002_fill_notes.sql": planted(noTx, `-- +goose StatementBegin
+DO $$
+BEGIN
+    LOOP
+        UPDATE donations.limits AS l
+        SET
+            note = 'filled',
+            xid = pg_current_xact_id()
+        WHERE l.key IN (
+            SELECT n.key
+            FROM donations.limits AS n
+            WHERE n.note IS NULL
+            ORDER BY n.key
+            LIMIT 300
+        );
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd`),
+	})
+	if err := postgres.MigrateFiles(ctx, databaseURL, nil, files); err != nil {
+		t.Fatal(err)
+	}
+	var rows, transactions int
+	err = owner.QueryRow(ctx, "SELECT count(note), count(DISTINCT xid::text) FROM donations.limits").Scan(&rows, &transactions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows != 1000 || transactions != 4 {
+		t.Errorf("%d rows were filled in %d transactions, want 1000 in 4", rows, transactions)
 	}
 }
