@@ -9,7 +9,7 @@
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
 //	treasury      what a treasurer enters: donations by hand, pledges, bank statements, expenses
 //	webhooks      what Stripe says: events in, applied once, heard again when lost; balance transactions into the books
-//	ledger        the books: accounts, balanced immutable transactions, balances
+//	ledger        the books: accounts, balanced immutable transactions, balances; ledger/proof verifies them without a database
 //	exports       the books as files
 //	internal/     what they share, and what wires them; see each package
 //	cmd/          cagnotte, the program; cagnotte-dev, the demo
@@ -37,6 +37,7 @@
 //	campaigns            -> collectives
 //	collectives          -> access
 //	ledger, access       -> no sibling
+//	ledger/proof         -> money alone, so that what it verifies needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
 //	internal/rpc         -> access, to authenticate and authorise
 //

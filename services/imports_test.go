@@ -52,6 +52,31 @@ func TestWhoImportsWhom(t *testing.T) {
 	}
 }
 
+// What is proven must be verifiable without a database, which holds for what the package can reach.
+func TestProofsNeedNoDatabase(t *testing.T) {
+	deps := reached(t, "services/ledger/proof")
+	if !slices.Contains(deps, module+"services/money") {
+		t.Fatalf("go list found only %v", deps)
+	}
+	for _, dep := range deps {
+		ours, isOurs := strings.CutPrefix(dep, module)
+		switch {
+		case isOurs && ours != "services/money" && ours != "services/ledger/proof", strings.Contains(dep, "/pgx/"), dep == "database/sql":
+			t.Errorf("services/ledger/proof reaches %s: see services/doc.go", dep)
+		}
+	}
+}
+
+// reached are all packages that a package imports, directly and through others.
+func reached(t *testing.T, path string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", module+path).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return strings.Fields(string(out))
+}
+
 func TestTheTableItself(t *testing.T) {
 	for _, c := range []struct {
 		from, to string
@@ -60,6 +85,9 @@ func TestTheTableItself(t *testing.T) {
 		{"services/ledger", "services/donations", false},
 		{"services/campaigns", "services/access", false},
 		{"services/donations", "services/refunds", false},
+		{"services/ledger", "services/ledger/proof", true},
+		{"services/ledger/proof", "services/ledger", false},
+		{"services/ledger/proof", "services/internal/errs", false},
 		{"services/donations", "services/internal/stripe", true},
 		{"services/donations", "services/internal/stripesim", false},
 		{"services/donations", "services/internal/pgtest", false},
@@ -97,6 +125,9 @@ func allowed(from, to string) bool {
 		return false
 	case "services/cmd/cagnotte-dev":
 		return under(to, "proto") || to == "services/internal/pgembed" || to == "services/internal/stripesim"
+	}
+	if from == "services/ledger/proof" {
+		return to == "services/money"
 	}
 	if under(to, "proto") || to == "services/money" {
 		return true

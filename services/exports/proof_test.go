@@ -11,6 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 // TestProofAgreesWithTheEntries checks an export offline, and that it has the transactions of the other formats.
@@ -18,8 +19,8 @@ func TestProofAgreesWithTheEntries(t *testing.T) {
 	service, books, pool := open(t, "Europe/Paris")
 	motley(t, books, pool)
 	seal(t, books)
-	proof, _ := download(t, service, exports.Request{Collective: vallon, Format: exports.FormatProof})
-	report, err := ledger.VerifyArchive(strings.NewReader(proof), "")
+	file, _ := download(t, service, exports.Request{Collective: vallon, Format: exports.FormatProof})
+	report, err := proof.VerifyArchive(strings.NewReader(file), "")
 	if err != nil || len(report.Differences) > 0 || report.Collective != vallon {
 		t.Fatalf("report %+v, err = %v", report, err)
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 // CampaignTotalsSQL is what CampaignTotals asks.
@@ -19,7 +21,7 @@ func (s *Service) BoundsOf(ctx context.Context, book string, number int64) (pgx.
 }
 
 // Leaves reads what the tree of a book should be made of, from the rows and in their order.
-func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]Leaf, error) {
+func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]proof.Leaf, error) {
 	rows, err := pool.Query(ctx, `
 		SELECT s.number, t.id, t.xid, t.reference, t.kind, t.effective_at, t.recorded_at, t.fingerprint, s.salt
 		FROM ledger.seals AS s
@@ -30,8 +32,8 @@ func Leaves(ctx context.Context, pool *pgxpool.Pool, book string) ([]Leaf, error
 		return nil, err
 	}
 	var ids []int64
-	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Leaf, error) {
-		l := Leaf{LeafHead: LeafHead{Book: book}}
+	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (proof.Leaf, error) {
+		l := proof.Leaf{Head: proof.Head{Book: book}}
 		err := row.Scan(&l.Number, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint, &l.Salt)
 		ids = append(ids, l.ID)
 		return l, err

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -150,7 +151,7 @@ VALUES (@upto, @book)`
 
 // keepBalances brings the kept sums from the number after up to that of the last of the leaves, which are
 // being sealed, under the sealer's lock.
-func keepBalances(ctx context.Context, tx pgx.Tx, book string, after int64, leaves []Leaf) error {
+func keepBalances(ctx context.Context, tx pgx.Tx, book string, after int64, leaves []proof.Leaf) error {
 	args := pgx.NamedArgs{
 		"book": book, "after": after, "before": leaves[0].Number - 1, "upto": leaves[len(leaves)-1].Number,
 	}
@@ -164,7 +165,7 @@ func keepBalances(ctx context.Context, tx pgx.Tx, book string, after int64, leav
 }
 
 // addSums adds the leaves up by account, dimensions, currency and day, and puts the sums into args.
-func addSums(args pgx.NamedArgs, leaves []Leaf) {
+func addSums(args pgx.NamedArgs, leaves []proof.Leaf) {
 	type key struct {
 		code, collective, campaign string
 		currency                   money.Currency

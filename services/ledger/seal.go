@@ -12,6 +12,7 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 // Seal numbers what can be numbered of a book: transactions that no running database transaction
@@ -27,7 +28,7 @@ func (s *Service) Seal(ctx context.Context, book string) (n int, err error) {
 	if len(s.secret) == 0 {
 		return 0, errs.New(errorsv1.ErrorReason_SEAL_KEY_MISSING, "Sealing needs the secret key.")
 	}
-	key, err := newSealKey(s.secret, book)
+	key, err := proof.NewKey(s.secret, book)
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +102,7 @@ func errPositionAhead(known, next uint64) error {
 			"Stop it and raise its counter with pg_resetwal (--next-transaction-id, --epoch).", known, next)
 }
 
-func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealKey) (int, error) {
+func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof.Key) (int, error) {
 	alone, err := tryLock(ctx, tx, book)
 	if err != nil || !alone {
 		return 0, err
@@ -117,42 +118,41 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *sealK
 	if err != nil || len(leaves) == 0 {
 		return 0, err
 	}
-	tree, err := loadRange(ctx, tx, book, last.number)
+	tree, err := loadTree(ctx, tx, book, last.number)
 	if err != nil {
 		return 0, err
 	}
-	var kept []subtree
 	hashes := make([][]byte, len(leaves))
 	for i := range leaves {
-		leaves[i].Salt = make([]byte, saltSize)
+		leaves[i].Salt = make([]byte, proof.SaltSize)
 		// It never fails: https://pkg.go.dev/crypto/rand#Read
 		_, _ = rand.Read(leaves[i].Salt)
 		hashes[i] = leaves[i].Hash()
-		if err := tree.Append(hashes[i], keepSubtrees(&kept)); err != nil {
-			return 0, fmt.Errorf("grow the tree: %w", err)
+		if err := tree.Append(hashes[i]); err != nil {
+			return 0, err
 		}
 	}
-	root, err := tree.GetRootHash(nil)
+	root, err := tree.Root()
 	if err != nil {
-		return 0, fmt.Errorf("grow the tree: %w", err)
+		return 0, fmt.Errorf("the root of the tree: %w", err)
 	}
-	if err := insertSeals(ctx, tx, book, leaves, hashes, kept); err != nil {
+	if err := insertSeals(ctx, tx, book, leaves, hashes, tree.TakeCompleted()); err != nil {
 		return 0, err
 	}
-	size := int64(tree.End())
+	size := tree.Size()
 	if size-last.balances >= int64(s.tailLength) {
 		if err := keepBalances(ctx, tx, book, last.balances, leaves); err != nil {
 			return 0, err
 		}
 	}
-	shares, err := countShares(ctx, tx, book, leaves)
+	countsRoot, err := countTransactions(ctx, tx, book, leaves)
 	if err != nil {
 		return 0, err
 	}
-	checkpoint := Checkpoint{
-		Origin: originOf(book), Size: size, Root: root, Shares: shares, SignedAt: s.now().UTC().Truncate(time.Microsecond),
+	checkpoint := proof.Checkpoint{
+		Origin: proof.OriginOf(book), Size: size, Root: root, CountsRoot: countsRoot, SignedAt: s.now().UTC().Truncate(time.Microsecond),
 	}
-	if err := key.sign(&checkpoint); err != nil {
+	if err := key.Sign(&checkpoint); err != nil {
 		return 0, err
 	}
 	path, err := consistencyPath(ctx, tx, book, last.checkpoint, size)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/transparency-dev/merkle/proof"
+	merkle "github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
@@ -21,6 +21,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 var secret = bytes.Repeat([]byte{7}, 32)
@@ -345,11 +346,11 @@ func checkTree(t failer, pool *pgxpool.Pool, book string) {
 			return fmt.Errorf("the checkpoint %d follows %d, not %d", size, previous, before)
 		}
 		if before > 0 {
-			if err := proof.VerifyConsistency(rfc6962.DefaultHasher, before, size, path, rootBefore, root); err != nil {
+			if err := merkle.VerifyConsistency(rfc6962.DefaultHasher, before, size, path, rootBefore, root); err != nil {
 				return err
 			}
 		}
-		opened, err := ledger.OpenCheckpoint(signed, key)
+		opened, err := proof.OpenCheckpoint(signed, key)
 		if err != nil {
 			return err
 		}

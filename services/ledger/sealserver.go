@@ -12,6 +12,7 @@ import (
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 func (s *server) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error) {
@@ -45,8 +46,8 @@ func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusi
 	}
 	return &ledgerv1.InclusionProof{
 		Name:       req.GetName(),
-		Number:     included.Number,
-		LeafHash:   included.LeafHash,
+		Number:     included.Leaf.Number,
+		LeafHash:   included.Leaf.Hash(),
 		Leaf:       included.Leaf.Encode(),
 		Path:       included.Path,
 		Checkpoint: checkpointToProto(included.Checkpoint),
@@ -68,11 +69,11 @@ func (s *server) GetDonationProof(ctx context.Context, req *ledgerv1.GetDonation
 		return nil, err
 	}
 	campaign := CampaignKey{Collective: collective, Campaign: parts[3]}
-	proof, verifierKey, err := s.service.Donation(ctx, book, campaign, donation, req.GetName())
+	included, err := s.service.DonationInclusion(ctx, book, campaign, donation, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerv1.DonationProof{Name: req.GetName(), Code: proof.Code(), VerifierKey: verifierKey}, nil
+	return &ledgerv1.DonationProof{Name: req.GetName(), Code: included.Code(), VerifierKey: included.Checkpoint.VerifierKey}, nil
 }
 
 // findPublic finds a collective for anybody. That there is none, that nobody may know of it yet and that it has not what is
@@ -104,7 +105,7 @@ func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodReque
 	return &ledgerv1.ClosePeriodResponse{ClosedUntil: wire.Time(closed)}, nil
 }
 
-func checkpointToProto(c *Checkpoint) *ledgerv1.Checkpoint {
+func checkpointToProto(c *proof.Checkpoint) *ledgerv1.Checkpoint {
 	return &ledgerv1.Checkpoint{
 		Origin:      c.Origin,
 		Size:        c.Size,

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 const booksSQL = `
@@ -152,7 +153,7 @@ ORDER BY
     e.line`
 
 // unsealed returns the next transactions to seal, numbered.
-func unsealed(ctx context.Context, db querier, book string, last sealed, count int) ([]Leaf, error) {
+func unsealed(ctx context.Context, db querier, book string, last sealed, count int) ([]proof.Leaf, error) {
 	rows, err := db.Query(ctx, unsealedSQL, pgx.NamedArgs{
 		"book": book, "xid": pgtype.Uint64{Uint64: last.xid, Valid: true}, "id": last.id, "count": count,
 	})
@@ -161,9 +162,9 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	}
 	var ids []int64
 	number := last.number
-	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Leaf, error) {
+	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (proof.Leaf, error) {
 		number++
-		l := Leaf{LeafHead: LeafHead{Book: book, Number: number}}
+		l := proof.Leaf{Head: proof.Head{Book: book, Number: number}}
 		err := row.Scan(&l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
 		ids = append(ids, l.ID)
 		return l, err
@@ -174,14 +175,14 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	return leaves, fillEntries(ctx, db, leaves, ids)
 }
 
-func fillEntries(ctx context.Context, db querier, leaves []Leaf, ids []int64) error {
+func fillEntries(ctx context.Context, db querier, leaves []proof.Leaf, ids []int64) error {
 	rows, err := db.Query(ctx, leafEntriesSQL, pgx.NamedArgs{"ids": ids})
 	if err != nil {
 		return postgres.Error(err)
 	}
 	var (
 		place    int64
-		e        LeafEntry
+		e        proof.Entry
 		donation pgtype.UUID
 	)
 	_, err = pgx.ForEachRow(rows, []any{
@@ -224,12 +225,12 @@ FROM unnest(
     @hashes::bytea[]
 ) AS n (index, level, hash)`
 
-func insertSeals(ctx context.Context, tx pgx.Tx, book string, leaves []Leaf, hashes [][]byte, kept []subtree) error {
+func insertSeals(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf, hashes [][]byte, completed []proof.Subtree) error {
 	var numbers, ids []int64
 	var donations []pgtype.UUID
 	var salts [][]byte
 	for i := range leaves {
-		donation := leaves[i].donation()
+		donation := leaves[i].Donation()
 		numbers, ids, salts = append(numbers, leaves[i].Number), append(ids, leaves[i].ID), append(salts, leaves[i].Salt)
 		donations = append(donations, pgtype.UUID{Bytes: donation, Valid: donation != uuid.Nil})
 	}
@@ -238,14 +239,14 @@ func insertSeals(ctx context.Context, tx pgx.Tx, book string, leaves []Leaf, has
 	}); err != nil {
 		return postgres.Error(err)
 	}
-	if len(kept) == 0 {
+	if len(completed) == 0 {
 		return nil
 	}
 	var indexes, levels []int64
 	var subtreeHashes [][]byte
-	for _, node := range kept {
-		indexes, levels = append(indexes, node.index), append(levels, node.level)
-		subtreeHashes = append(subtreeHashes, node.hash)
+	for _, node := range completed {
+		indexes, levels = append(indexes, node.Index), append(levels, node.Level)
+		subtreeHashes = append(subtreeHashes, node.Hash)
 	}
 	_, err := tx.Exec(ctx, insertSubtreesSQL, pgx.NamedArgs{
 		"book": book, "indexes": indexes, "levels": levels, "hashes": subtreeHashes,
@@ -257,7 +258,7 @@ const insertCheckpointSQL = `
 INSERT INTO ledger.checkpoints (size, previous_size, signed_at, book, root, consistency, note, verifier_key)
 VALUES (@size, @previous_size, @signed_at, @book, @root, @consistency, @note, @verifier_key)`
 
-func insertCheckpoint(ctx context.Context, tx pgx.Tx, book string, c *Checkpoint, previous int64, consistency [][]byte) error {
+func insertCheckpoint(ctx context.Context, tx pgx.Tx, book string, c *proof.Checkpoint, previous int64, consistency [][]byte) error {
 	_, err := tx.Exec(ctx, insertCheckpointSQL, pgx.NamedArgs{
 		"size": c.Size, "previous_size": previous, "signed_at": c.SignedAt, "book": book, "root": c.Root,
 		"consistency": consistency, "note": c.Note, "verifier_key": c.VerifierKey,
@@ -278,12 +279,12 @@ ORDER BY c.size DESC
 LIMIT 1`
 
 // newestCheckpoint returns the last one signed, or nil when the book has none yet.
-func newestCheckpoint(ctx context.Context, db querier, book string) (*Checkpoint, error) {
+func newestCheckpoint(ctx context.Context, db querier, book string) (*proof.Checkpoint, error) {
 	rows, err := db.Query(ctx, newestCheckpointSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	c := Checkpoint{Origin: originOf(book)}
+	c := proof.Checkpoint{Origin: proof.OriginOf(book)}
 	var signedAt time.Time
 	found := false
 	_, err = pgx.ForEachRow(rows, []any{&c.Size, &c.Root, &signedAt, &c.Note, &c.VerifierKey}, func() error {

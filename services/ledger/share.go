@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/transparency-dev/merkle/compact"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 // shareSpan is how many numbers of a book are looked at together.
@@ -65,35 +65,39 @@ WHERE s.book = @book
     AND e.own
 ORDER BY s.number`
 
-// WriteShare writes a collective's share of what is sealed of a book, as JSON Lines that [VerifyArchive] checks
-// without a database: the newest signed checkpoint, how many transactions the collective has in it, every one of them as
-// it was hashed, and for what lies between them nothing but hashes of subtrees, as few as there can be. With them the tree's
-// root can be computed from the file alone, and it must be the one that was signed.
+// WriteShare writes a collective's share of what is sealed of a book as JSON Lines, which [proof.VerifyArchive] verifies
+// without a database. It has the newest signed checkpoint, how many transactions the collective has in it, each of these
+// transactions as it was hashed, and for what lies between them as few hashes of subtrees as possible. The tree's root can
+// be computed from the file alone, and it must be the one that was signed.
 //
-// A transaction in which others have entries too is told with the collective's own; what the others have is in it as
-// hashes, which are salted, so that nobody can guess it. Nothing in the file names a donor. It is always the whole share: of a
-// part nobody could tell what was left out of it from what was hidden.
+// Of a transaction in which others have entries too, the file has the collective's own entries and salted hashes of the
+// others', which nobody can guess. It names no donor. It is always the whole share: of a part nobody could tell what was
+// left out.
 //
 // It holds a span of numbers at a time, whatever the size. An error of w comes back as it is.
 func (v *View) WriteShare(ctx context.Context, book, collective string, w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(archiveLine{Type: lineShare, Version: archiveVersion, Book: book, Collective: collective}); err != nil {
+	out := proof.NewWriter(w)
+	if err := out.Share(book, collective); err != nil {
 		return err
 	}
 	args := pgx.NamedArgs{"book": book, "collective": collective, "watermark": string(v.watermark)}
-	checkpoint := archiveLine{Type: lineCheckpoint}
+	var checkpoint proof.Checkpoint
 	err := v.tx.QueryRow(ctx, shareCheckpointSQL, args).Scan(&checkpoint.Size, &checkpoint.Note, &checkpoint.VerifierKey)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return encoder.Encode(archiveLine{Type: lineEnd})
+		return out.End()
 	}
 	if err != nil {
 		return postgres.Error(err)
 	}
-	if checkpoint.Share, err = proveShare(ctx, v.tx, book, collective, checkpoint.Size); err != nil {
+	counts, err := loadCounts(ctx, v.tx, book, checkpoint.Size)
+	if err != nil {
 		return err
 	}
-	if err := encoder.Encode(checkpoint); err != nil {
+	count, err := counts.Prove(collective)
+	if err != nil {
+		return err
+	}
+	if err := out.ShareCheckpoint(&checkpoint, count); err != nil {
 		return err
 	}
 	// written is the last number that is in the file: a gap can be longer than a span.
@@ -113,33 +117,35 @@ func (v *View) WriteShare(ctx context.Context, book, collective string, w io.Wri
 		if !last {
 			end = own[len(own)-1].Number
 		}
-		lines, err := v.withGaps(ctx, book, own, written, end)
-		if err != nil {
+		if err := v.writeSpan(ctx, out, own, book, written, end); err != nil {
 			return err
-		}
-		for i := range lines {
-			if err := encoder.Encode(lines[i]); err != nil {
-				return err
-			}
 		}
 		written = end
 	}
-	return encoder.Encode(archiveLine{Type: lineEnd})
+	return out.End()
+}
+
+// sealedShare is a transaction of a share with the hash that it was sealed with.
+type sealedShare struct {
+	*proof.LeafShare
+	hash []byte
 }
 
 // shareSpan returns the transactions of a share in a span of numbers.
-func (v *View) shareSpan(ctx context.Context, args pgx.NamedArgs) ([]archiveLine, error) {
+func (v *View) shareSpan(ctx context.Context, args pgx.NamedArgs) ([]sealedShare, error) {
 	rows, err := v.tx.Query(ctx, shareSQL, args)
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	book, collective := args["book"].(string), args["collective"].(string)
 	var ids []int64
-	var leaves []Leaf
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r verified, err error) {
-		var l Leaf
-		err = row.Scan(&r.number, &r.leafHash, &l.Salt, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
-		ids, leaves = append(ids, l.ID), append(leaves, l)
-		return r, err
+	var hashes [][]byte
+	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (proof.Leaf, error) {
+		l := proof.Leaf{Head: proof.Head{Book: book}}
+		var hash []byte
+		err := row.Scan(&l.Number, &hash, &l.Salt, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
+		ids, hashes = append(ids, l.ID), append(hashes, hash)
+		return l, err
 	})
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -147,44 +153,51 @@ func (v *View) shareSpan(ctx context.Context, args pgx.NamedArgs) ([]archiveLine
 	if err := fillEntries(ctx, v.tx, leaves, ids); err != nil {
 		return nil, err
 	}
-	lines := make([]archiveLine, len(found))
-	for i := range found {
-		leaf := &leaves[i]
-		leaf.Book, leaf.Number = args["book"].(string), found[i].number
-		lines[i] = archiveShare(leaf.Share(args["collective"].(string)), found[i].leafHash)
+	own := make([]sealedShare, len(leaves))
+	for i := range leaves {
+		own[i] = sealedShare{leaves[i].Share(collective), hashes[i]}
 	}
-	return lines, nil
+	return own, nil
 }
 
-// withGaps puts lines of hashes where numbers after one and up to another are missing.
-func (v *View) withGaps(ctx context.Context, book string, own []archiveLine, after, end int64) ([]archiveLine, error) {
-	var lines []archiveLine
+// gap is a span of numbers without a transaction of the share.
+type gap struct {
+	first, last int64
+	// nodes is how many subtrees it is made of.
+	nodes int
+}
+
+// writeSpan writes transactions, and gaps where numbers after one and up to another are missing.
+func (v *View) writeSpan(ctx context.Context, out *proof.Writer, own []sealedShare, book string, after, end int64) error {
+	// A gap stands before each transaction, and one behind the last; those without nodes are not written.
+	var gaps []gap
 	var nodes []compact.NodeID
-	gap := func(last int64) {
-		if last > after {
-			line := archiveLine{Type: lineGap, Number: after + 1, Last: last}
-			nodes = compact.RangeNodes(uint64(after), uint64(last), nodes)
-			// Filled below: all are read at once.
-			line.Hashes = make([][]byte, len(compact.RangeNodes(uint64(after), uint64(last), nil)))
-			lines = append(lines, line)
-		}
+	add := func(last int64) {
+		before := len(nodes)
+		nodes = compact.RangeNodes(uint64(after), uint64(last), nodes)
+		gaps = append(gaps, gap{after + 1, last, len(nodes) - before})
 	}
 	for i := range own {
-		gap(own[i].Number - 1)
-		lines = append(lines, own[i])
+		add(own[i].Number - 1)
 		after = own[i].Number
 	}
-	gap(end)
-	if len(nodes) == 0 {
-		return lines, nil
-	}
+	add(end)
 	hashes, err := nodeHashes(ctx, v.tx, book, nodes)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i := range lines {
-		n := copy(lines[i].Hashes, hashes)
-		hashes = hashes[n:]
+	for i, g := range gaps {
+		if g.nodes > 0 {
+			if err := out.Gap(g.first, g.last, hashes[:g.nodes]); err != nil {
+				return err
+			}
+			hashes = hashes[g.nodes:]
+		}
+		if i < len(own) {
+			if err := out.ShareTransaction(own[i].LeafShare, own[i].hash); err != nil {
+				return err
+			}
+		}
 	}
-	return lines, nil
+	return nil
 }

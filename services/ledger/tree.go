@@ -6,54 +6,30 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/transparency-dev/merkle/compact"
-	"github.com/transparency-dev/merkle/proof"
+	merkle "github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
-
-// stride is how many levels of the tree lie between two that are stored: the leaves' hashes stand in
-// seals, and those of each 8th level above them in subtrees.
-const stride = 8
-
-var treeRanges = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
 
 // querier is a pool or a transaction: rows of the tree never change, so both read the same.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// subtree is a node of the tree that is stored.
-type subtree struct {
-	level, index int64
-	hash         []byte
-}
-
-// keepSubtrees collects the nodes to store while leaves are appended.
-func keepSubtrees(kept *[]subtree) compact.VisitFn {
-	return func(id compact.NodeID, hash []byte) {
-		if id.Level > 0 && id.Level%stride == 0 {
-			*kept = append(*kept, subtree{int64(id.Level / stride), int64(id.Index), hash})
-		}
-	}
-}
-
-// loadRange returns the compact range of the book's first size leaves, to which the next one is appended.
-func loadRange(ctx context.Context, db querier, book string, size int64) (*compact.Range, error) {
+// loadTree returns the tree of the book's first size leaves, to which the next leaf is appended.
+func loadTree(ctx context.Context, db querier, book string, size int64) (*proof.Tree, error) {
 	hashes, err := nodeHashes(ctx, db, book, compact.RangeNodes(0, uint64(size), nil))
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := treeRanges.NewRange(0, uint64(size), hashes)
-	if err != nil {
-		return nil, fmt.Errorf("load the tree: %w", err)
-	}
-	return loaded, nil
+	return proof.LoadTree(size, hashes)
 }
 
 // inclusionPath proves that the leaf of a number is in the tree of the first size leaves.
 func inclusionPath(ctx context.Context, db querier, book string, number, size int64) ([][]byte, error) {
-	nodes, err := proof.Inclusion(uint64(number-1), uint64(size))
+	nodes, err := merkle.Inclusion(uint64(number-1), uint64(size))
 	if err != nil {
 		return nil, fmt.Errorf("prove an inclusion: %w", err)
 	}
@@ -66,14 +42,14 @@ func consistencyPath(ctx context.Context, db querier, book string, from, size in
 	if from == 0 || from == size {
 		return [][]byte{}, nil
 	}
-	nodes, err := proof.Consistency(uint64(from), uint64(size))
+	nodes, err := merkle.Consistency(uint64(from), uint64(size))
 	if err != nil {
 		return nil, fmt.Errorf("prove a consistency: %w", err)
 	}
 	return proofPath(ctx, db, book, nodes)
 }
 
-func proofPath(ctx context.Context, db querier, book string, nodes proof.Nodes) ([][]byte, error) {
+func proofPath(ctx context.Context, db querier, book string, nodes merkle.Nodes) ([][]byte, error) {
 	hashes, err := nodeHashes(ctx, db, book, nodes.IDs)
 	if err != nil {
 		return nil, err
@@ -138,8 +114,8 @@ func nodeHashes(ctx context.Context, db querier, book string, ids []compact.Node
 		var nodes, firsts, ends []int64
 		var levels []int16
 		for i, id := range ids {
-			if level := id.Level / stride; wanted(level) {
-				shift := id.Level % stride
+			if level := id.Level / proof.Stride; wanted(level) {
+				shift := id.Level % proof.Stride
 				nodes, levels = append(nodes, int64(i)), append(levels, int16(level))
 				firsts, ends = append(firsts, int64(id.Index<<shift)), append(ends, int64((id.Index+1)<<shift))
 			}
@@ -171,7 +147,7 @@ func nodeHashes(ctx context.Context, db querier, book string, ids []compact.Node
 	hashes := make([][]byte, len(ids))
 	for i, id := range ids {
 		row := below[i]
-		if len(row) != 1<<(id.Level%stride) {
+		if len(row) != 1<<(id.Level%proof.Stride) {
 			return nil, fmt.Errorf("the tree of a book lacks hashes under node %d of level %d: run `cagnotte ledger verify`", id.Index, id.Level)
 		}
 		for len(row) > 1 {

@@ -4,105 +4,44 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
-	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// Difference is one thing that is not what the rest of the book says it must be.
-type Difference struct {
-	// Where names the thing: "number 5 (txn_…)", "checkpoint 40", "kept balance of …".
-	Where string
-	// What is wrong with it.
-	What string
-}
-
-// String is one line for people.
-func (d Difference) String() string { return d.Where + ": " + d.What }
-
-// maxDifferences is how many a report names. One wrong row early in a book can falsify all after it.
-const maxDifferences = 1000
-
-// Report is what [Service.Verify] found in one book.
-type Report struct {
-	Book string
-	// Sealed and Unsealed count the transactions, Checkpoints the signed notes.
-	Sealed, Unsealed, Checkpoints int64
-	// VerifierKey is the one of the newest checkpoint; empty before the first.
-	VerifierKey string
-	// SignedAt is when the newest checkpoint was signed; zero before the first.
-	SignedAt time.Time
-	// Share is whether only a share was checked: the collective's, or with none what belongs to nobody. It has Own
-	// transactions, and when nothing differs these are all that it has among the Sealed.
-	Share      bool
-	Collective string
-	Own        int64
-	// Differences is empty when all is as it must be; the first thousand of them otherwise.
-	Differences []Difference
-}
-
-// verification is one run over one book.
+// verification is one run over one book: what [proof.Verifier] verifies, and what only the database knows.
 type verification struct {
-	*Report
-	closings    []closing
-	checkpoints checkpointChain
-	tree        treeCheck
-	shares      sharesCheck
-	kept        keptCheck
-	// before is the last sealed transaction so far.
-	before *verified
-	// lastXID and lastID are the position of the last seal: what has no number must come after.
-	lastXID uint64
-	lastID  int64
+	*proof.Verifier
+	closings []closing
+	kept     keptCheck
 }
 
-func (v *verification) differ(where, format string, args ...any) {
-	if len(v.Differences) < maxDifferences {
-		v.Differences = append(v.Differences, Difference{where, fmt.Sprintf(format, args...)})
-	}
-}
-
-// verified is a transaction with its seal, each as far as it is there.
-type verified struct {
-	number        int64
-	transactionID int64
-	leafHash      []byte
-	sealDonation  uuid.UUID
-	found         bool
-	entryCount    int16
-	leaf          Leaf
-	accounts      []int32
+// sealedRow is a transaction with its seal, each as far as it is there.
+type sealedRow struct {
+	proof.Sealed
+	sealDonation uuid.UUID
+	// accounts are those of the entries.
+	accounts []int32
 	// broken is what is wrong with the entries by themselves.
 	broken []string
 }
 
-func (r *verified) name() string {
-	switch {
-	case r.number == 0:
-		return fmt.Sprintf("transaction %d (%s)", r.leaf.ID, r.leaf.Reference)
-	case r.found:
-		return fmt.Sprintf("number %d (%s)", r.number, r.leaf.Reference)
-	}
-	return fmt.Sprintf("number %d", r.number)
-}
-
-// Verify recomputes everything that the books derive, from the rows of one book: that transactions
-// are complete and balanced, that numbers have no gap and follow the order of writing, that
-// every row is what was hashed, the tree, the checkpoints with their signatures and their chain,
-// the kept balances, the links of reversals, and that nothing was added in the past or to a closed period. What differs is
-// in the report; the error is for a database that cannot be read.
+// Verify recomputes everything that the books derive, from the rows of one book: that transactions are complete and
+// balanced, that numbers have no gap and follow the order of writing, that every row is what was hashed, the tree, the
+// checkpoints with their signatures and their chain, the stored balances, the links of corrections, and that nothing was
+// added in the past or to a closed period. What differs is in the report; the error is for a database that cannot be read.
 //
-// It reads one snapshot, and holds the kept balances and the checkpoints in memory. With a secret
-// key the newest checkpoint must be signed by it; older ones may have been signed by a former
-// key, and are tied to the newest by their consistency proofs. Without it, compare the report's verifier
-// key with one that was kept elsewhere: who can write all tables can sign with a key of their own.
-func (s *Service) Verify(ctx context.Context, book string) (*Report, error) {
+// It reads one snapshot, and holds the stored balances and the checkpoints in memory. With a secret key the newest
+// checkpoint must be signed by it. Older ones may have been signed by a former key, and are tied to the newest by their
+// consistency proofs. Without it, compare the report's verifier key with one that was kept elsewhere: whoever can write
+// all tables can sign with a key of their own.
+func (s *Service) Verify(ctx context.Context, book string) (*proof.Report, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -112,30 +51,61 @@ func (s *Service) Verify(ctx context.Context, book string) (*Report, error) {
 	if _, err := tx.Exec(ctx, noTimeoutSQL); err != nil {
 		return nil, postgres.Error(err)
 	}
-	v := &verification{Report: &Report{Book: book}}
-	for _, load := range []func(context.Context, pgx.Tx) error{v.loadClosings, v.loadCheckpoints, v.loadSubtrees, v.loadShares, v.loadKept} {
-		if err := load(ctx, tx); err != nil {
-			return nil, err
-		}
-	}
-	if err := v.stream(ctx, tx, verifySealedSQL, v.sealed); err != nil {
+	v, err := loadVerification(ctx, tx, book)
+	if err != nil {
 		return nil, err
 	}
-	if err := v.stream(ctx, tx, verifyUnsealedSQL, v.unsealed); err != nil {
+	if err := streamSealed(ctx, tx, verifySealedSQL, book, v.sealed); err != nil {
 		return nil, err
 	}
-	for _, check := range []func(context.Context, pgx.Tx) error{v.orphans, v.reversals} {
+	if err := streamSealed(ctx, tx, verifyUnsealedSQL, book, v.unsealed); err != nil {
+		return nil, err
+	}
+	for _, check := range []func(context.Context, pgx.Tx) error{v.orphans, v.links} {
 		if err := check(ctx, tx); err != nil {
 			return nil, err
 		}
 	}
-	v.endTree()
-	v.endShares()
 	v.endKept()
-	if err := v.endCheckpoints(s.secret); err != nil {
+	report := v.Finish()
+	return report, s.requireKey(report)
+}
+
+// requireKey reports a newest checkpoint that is not signed by the program's key.
+func (s *Service) requireKey(report *proof.Report) error {
+	if len(s.secret) == 0 || report.Checkpoints == 0 {
+		return nil
+	}
+	key, err := proof.NewKey(s.secret, report.Book)
+	if err != nil {
+		return err
+	}
+	if report.VerifierKey != key.VerifierKey {
+		report.Differ("checkpoints", "the newest is not signed by the program's key")
+	}
+	return nil
+}
+
+func loadVerification(ctx context.Context, tx pgx.Tx, book string) (*verification, error) {
+	checkpoints, err := loadCheckpoints(ctx, tx, book)
+	if err != nil {
 		return nil, err
 	}
-	return v.Report, nil
+	stored := &proof.Stored{}
+	if stored.Subtrees, err = loadSubtrees(ctx, tx, book); err != nil {
+		return nil, err
+	}
+	if stored.Counts, err = loadStoredCounts(ctx, tx, book); err != nil {
+		return nil, err
+	}
+	v := &verification{Verifier: proof.NewVerifier(book, stored)}
+	for i := range checkpoints {
+		v.AddCheckpoint(&checkpoints[i])
+	}
+	if v.closings, err = loadClosings(ctx, tx, book); err != nil {
+		return nil, err
+	}
+	return v, v.loadKept(ctx, tx)
 }
 
 const verifyColumnsPart = `
@@ -187,41 +157,45 @@ ORDER BY
     t.id,
     e.line`
 
-// stream calls each for one transaction after the other.
-func (v *verification) stream(ctx context.Context, tx pgx.Tx, sql string, each func(*verified)) error {
-	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"book": v.Book})
+// streamSealed calls each for one transaction after the other. An error of each comes back as it is.
+func streamSealed(ctx context.Context, tx pgx.Tx, sql, book string, each func(*sealedRow) error) error {
+	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return postgres.Error(err)
 	}
+	defer rows.Close()
 	var (
-		r, current               verified
-		e                        LeafEntry
-		account                  int32
-		ownBook, nominal, sameAt bool
-		sealDonation, donation   pgtype.UUID
+		r, current                      sealedRow
+		e                               proof.Entry
+		account                         int32
+		found, ownBook, nominal, sameAt bool
+		sealDonation, donation          pgtype.UUID
 	)
-	_, err = pgx.ForEachRow(rows, []any{
-		&r.number, &r.transactionID, &r.leafHash, &r.leaf.Salt, &sealDonation, &r.found, &r.leaf.XID, &r.entryCount,
-		&r.leaf.Reference, &r.leaf.Kind, &r.leaf.Effective, &r.leaf.Recorded, &r.leaf.Fingerprint,
+	targets := []any{
+		&r.Number, &r.ID, &r.LeafHash, &r.Salt, &sealDonation, &found, &r.XID, &r.EntryCount,
+		&r.Reference, &r.Kind, &r.Effective, &r.Recorded, &r.Fingerprint,
 		&e.Line, &account, &e.Code, &ownBook, &nominal, &sameAt,
 		&e.Amount.Minor, &e.Amount.Currency, &e.Collective, &e.Campaign, &donation,
-	}, func() error {
-		if r.transactionID != current.transactionID || r.number != current.number {
-			if current.transactionID != 0 {
-				each(&current)
+	}
+	for rows.Next() {
+		if err := rows.Scan(targets...); err != nil {
+			return postgres.Error(err)
+		}
+		if r.ID != current.ID || r.Number != current.Number {
+			if current.ID != 0 {
+				if err := each(&current); err != nil {
+					return err
+				}
 			}
 			current = r
-			current.sealDonation = uuid.UUID(sealDonation.Bytes)
-			current.leafHash, current.leaf.Fingerprint = bytes.Clone(r.leafHash), bytes.Clone(r.leaf.Fingerprint)
-			current.leaf.Salt = bytes.Clone(r.leaf.Salt)
-			current.leaf.Book, current.leaf.Number, current.leaf.ID = v.Book, r.number, r.transactionID
-			current.leaf.Entries, current.accounts, current.broken = nil, nil, nil
+			current.Book, current.Missing, current.sealDonation = book, !found, uuid.UUID(sealDonation.Bytes)
+			current.LeafHash, current.Fingerprint, current.Salt = bytes.Clone(r.LeafHash), bytes.Clone(r.Fingerprint), bytes.Clone(r.Salt)
 		}
 		if e.Line == 0 {
-			return nil
+			continue
 		}
 		e.Donation = uuid.UUID(donation.Bytes)
-		current.leaf.Entries = append(current.leaf.Entries, e)
+		current.Entries = append(current.Entries, e)
 		current.accounts = append(current.accounts, account)
 		switch {
 		case !ownBook:
@@ -231,111 +205,43 @@ func (v *verification) stream(ctx context.Context, tx pgx.Tx, sql string, each f
 		case !sameAt:
 			current.broken = append(current.broken, fmt.Sprintf("line %d happened, or was written, at another time", e.Line))
 		}
-		return nil
-	})
-	if err != nil {
+	}
+	if err := rows.Err(); err != nil || current.ID == 0 {
 		return postgres.Error(err)
 	}
-	if current.transactionID != 0 {
-		each(&current)
+	return each(&current)
+}
+
+// sealed checks a numbered transaction, and adds it to the tree and the sums.
+func (v *verification) sealed(r *sealedRow) error {
+	v.AddSealed(&r.Sealed)
+	if !r.Missing {
+		if r.sealDonation != r.Donation() {
+			v.Differ(r.Name(), "the seal is for another donation")
+		}
+		v.row(r)
+		v.add(r)
 	}
+	v.keepAt(r.Number)
 	return nil
 }
 
-// sealed checks a numbered transaction, and grows the tree and the sums by it.
-func (v *verification) sealed(r *verified) {
-	v.numbered(r)
-	if r.found {
-		if r.sealDonation != r.leaf.donation() {
-			v.differ(r.name(), "the seal is for another donation")
-		}
-		v.entries(r)
-		v.add(r)
-		v.shares.count(&r.leaf)
-	}
-	v.grow(r.number, r.leafHash)
-	v.keepAt(r.number)
+// unsealed checks a transaction without a number.
+func (v *verification) unsealed(r *sealedRow) error {
+	v.AddUnsealed(&r.Sealed)
+	v.row(r)
+	return nil
 }
 
-// numbered checks a transaction's place and hash.
-func (v *verification) numbered(r *verified) {
-	expected := int64(1)
-	if v.before != nil {
-		expected = v.before.number + 1
-	}
-	for ; expected < r.number; expected++ {
-		v.differ(fmt.Sprintf("number %d", expected), "is missing")
-		v.grow(expected, make([]byte, rfc6962.DefaultHasher.Size()))
-	}
-	if expected > r.number {
-		v.differ(r.name(), "comes where number %d is expected", expected)
-	}
-	v.Sealed++
-	last := *r
-	v.before = &last
-	if !r.found {
-		v.differ(r.name(), "its transaction %d is missing", r.transactionID)
-		return
-	}
-	if !bytes.Equal(r.leafHash, r.leaf.Hash()) {
-		v.differ(r.name(), "its transaction, an entry or its number is not what was sealed")
-	}
-	v.order(r.name(), &r.leaf.LeafHead)
-}
-
-// order checks that a transaction was written after the one before it.
-func (v *verification) order(name string, h *LeafHead) {
-	if h.XID < v.lastXID || h.XID == v.lastXID && h.ID <= v.lastID {
-		v.differ(name, "was written before the one with the number before")
-	}
-	v.lastXID, v.lastID = h.XID, h.ID
-}
-
-// unsealed checks a transaction without a number: it must be newer than all that have one.
-func (v *verification) unsealed(r *verified) {
-	v.Unsealed++
-	if v.before != nil && (r.leaf.XID < v.lastXID || r.leaf.XID == v.lastXID && r.leaf.ID < v.lastID) {
-		v.differ(r.name(), "was inserted in the past: it has no number, and stands before number %d", v.before.number)
-	}
-	v.entries(r)
-}
-
-// entries checks what is true of every transaction, sealed or not.
-func (v *verification) entries(r *verified) {
+// row checks what only the database knows of a transaction.
+func (v *verification) row(r *sealedRow) {
 	for _, what := range r.broken {
-		v.differ(r.name(), "%s", what)
+		v.Differ(r.Name(), "%s", what)
 	}
-	if int(r.entryCount) != len(r.leaf.Entries) {
-		v.differ(r.name(), "has %d of %d entries", len(r.leaf.Entries), r.entryCount)
-	}
-	for i, e := range r.leaf.Entries {
-		if int(e.Line) != i+1 && int(r.entryCount) == len(r.leaf.Entries) {
-			v.differ(r.name(), "has line %d at place %d", e.Line, i+1)
-		}
-	}
-	v.balanced(r.name(), r.leaf.Entries)
 	for _, c := range v.closings {
-		if r.leaf.XID > c.xid && r.leaf.Effective.Before(c.ends) {
-			if some, _ := r.leaf.share(func(e *LeafEntry) bool { return e.Collective == c.collective }); some || c.collective == "" {
-				v.differ(r.name(), "was posted to the period that was closed until %s", c.ends.UTC().Format(time.RFC3339))
-			}
-		}
-	}
-}
-
-// balanced checks that entries sum to zero for each collective and currency.
-func (v *verification) balanced(name string, entries []LeafEntry) {
-	type share struct {
-		collective string
-		currency   money.Currency
-	}
-	sums := map[share]int64{}
-	for _, e := range entries {
-		sums[share{e.Collective, e.Amount.Currency}] += e.Amount.Minor
-	}
-	for of, sum := range sums {
-		if sum != 0 {
-			v.differ(name, "sums to %d %s for the collective %q, not to zero", sum, of.currency, of.collective)
+		if r.XID > c.xid && r.Effective.Before(c.ends) && (c.collective == "" ||
+			slices.ContainsFunc(r.Entries, func(e proof.Entry) bool { return e.Collective == c.collective })) {
+			v.Differ(r.Name(), "was posted to the period that was closed until %s", c.ends.UTC().Format(time.RFC3339))
 		}
 	}
 }
@@ -357,16 +263,16 @@ ORDER BY
     c.collective,
     c.ends_at`
 
-func (v *verification) loadClosings(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, verifyClosingsSQL, pgx.NamedArgs{"book": v.Book})
+func loadClosings(ctx context.Context, tx pgx.Tx, book string) ([]closing, error) {
+	rows, err := tx.Query(ctx, verifyClosingsSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
-		return postgres.Error(err)
+		return nil, postgres.Error(err)
 	}
-	v.closings, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c closing, err error) {
+	closings, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c closing, err error) {
 		err = row.Scan(&c.collective, &c.ends, &c.xid)
 		return c, err
 	})
-	return postgres.Error(err)
+	return closings, postgres.Error(err)
 }
 
 // Entries of no transaction are on some account, or on none that there is.
@@ -389,8 +295,90 @@ func (v *verification) orphans(ctx context.Context, tx pgx.Tx) error {
 	}
 	var id int64
 	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
-		v.differ(fmt.Sprintf("transaction %d", id), "is missing, and its entries are there")
+		v.Differ(fmt.Sprintf("transaction %d", id), "is missing, and its entries are there")
 		return nil
 	})
 	return postgres.Error(err)
+}
+
+const verifySubtreesSQL = `
+SELECT
+    n.level,
+    n.index,
+    n.hash
+FROM ledger.subtrees AS n
+WHERE n.book = @book
+ORDER BY
+    n.level,
+    n.index`
+
+func loadSubtrees(ctx context.Context, tx pgx.Tx, book string) (map[proof.SubtreeID][]byte, error) {
+	rows, err := tx.Query(ctx, verifySubtreesSQL, pgx.NamedArgs{"book": book})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	stored := map[proof.SubtreeID][]byte{}
+	var id proof.SubtreeID
+	var hash []byte
+	_, err = pgx.ForEachRow(rows, []any{&id.Level, &id.Index, &hash}, func() error {
+		stored[id] = bytes.Clone(hash)
+		return nil
+	})
+	return stored, postgres.Error(err)
+}
+
+const verifyCheckpointsSQL = `
+SELECT
+    c.size,
+    c.previous_size,
+    c.signed_at,
+    c.root,
+    c.consistency,
+    c.note,
+    c.verifier_key
+FROM ledger.checkpoints AS c
+WHERE c.book = @book
+ORDER BY c.size`
+
+func loadCheckpoints(ctx context.Context, tx pgx.Tx, book string) ([]proof.ChainedCheckpoint, error) {
+	rows, err := tx.Query(ctx, verifyCheckpointsSQL, pgx.NamedArgs{"book": book})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	checkpoints, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c proof.ChainedCheckpoint, err error) {
+		err = row.Scan(&c.Size, &c.PreviousSize, &c.SignedAt, &c.Root, &c.Consistency, &c.Note, &c.VerifierKey)
+		return c, err
+	})
+	return checkpoints, postgres.Error(err)
+}
+
+const verifySharesSQL = `
+SELECT
+    s.number,
+    s.collective,
+    s.count,
+    s.hash
+FROM ledger.shares AS s
+WHERE s.book = @book
+ORDER BY
+    s.number,
+    s.collective`
+
+func loadStoredCounts(ctx context.Context, tx pgx.Tx, book string) (map[int64]map[string]proof.Count, error) {
+	rows, err := tx.Query(ctx, verifySharesSQL, pgx.NamedArgs{"book": book})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	stored := map[int64]map[string]proof.Count{}
+	var number int64
+	var c proof.Count
+	_, err = pgx.ForEachRow(rows, []any{&number, &c.Collective, &c.Transactions, &c.Hash}, func() error {
+		if stored[number] == nil {
+			stored[number] = map[string]proof.Count{}
+		}
+		c.Hash = bytes.Clone(c.Hash)
+		stored[number][c.Collective] = c
+		return nil
+	})
+	return stored, postgres.Error(err)
 }

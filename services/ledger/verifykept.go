@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -27,12 +26,6 @@ func (k keptKey) String() string {
 		of += " from " + k.start
 	}
 	return of
-}
-
-// compare orders the sums of all of time as an archive has them.
-func (k *keptKey) compare(other *keptKey) int {
-	return cmp.Or(cmp.Compare(k.code, other.code), cmp.Compare(k.collective, other.collective),
-		cmp.Compare(k.campaign, other.campaign), cmp.Compare(k.currency, other.currency))
 }
 
 // keptCheck adds the sums up again.
@@ -106,9 +99,9 @@ func (v *verification) loadKept(ctx context.Context, tx pgx.Tx) error {
 }
 
 // add counts a transaction's entries in their spans.
-func (v *verification) add(r *verified) {
-	at := r.leaf.Effective.UTC()
-	for i, e := range r.leaf.Entries {
+func (v *verification) add(r *sealedRow) {
+	at := r.Effective.UTC()
+	for i, e := range r.Entries {
 		k := keptKey{
 			account: r.accounts[i], code: e.Code, collective: e.Collective, campaign: e.Campaign, currency: e.Amount.Currency,
 		}
@@ -141,14 +134,14 @@ func (v *verification) keepAt(number int64) {
 		where := fmt.Sprintf("%s at number %d", k, number)
 		switch balance, ok := stored[k]; {
 		case !ok:
-			v.differ(where, "is missing; the entries sum to %d", v.kept.sums[k])
+			v.Differ(where, "is missing; the entries sum to %d", v.kept.sums[k])
 		case balance != v.kept.sums[k]:
-			v.differ(where, "is %d; the entries sum to %d", balance, v.kept.sums[k])
+			v.Differ(where, "is %d; the entries sum to %d", balance, v.kept.sums[k])
 		}
 		delete(stored, k)
 	}
 	for k := range stored {
-		v.differ(fmt.Sprintf("%s at number %d", k, number), "is kept, and no entry changed it")
+		v.Differ(fmt.Sprintf("%s at number %d", k, number), "is kept, and no entry changed it")
 	}
 	delete(v.kept.stored, number)
 	delete(v.kept.numbers, number)
@@ -158,11 +151,11 @@ func (v *verification) keepAt(number int64) {
 // endKept reports what was kept at numbers that are no balance checkpoint.
 func (v *verification) endKept() {
 	for number := range v.kept.numbers {
-		v.differ(fmt.Sprintf("balance checkpoint %d", number), "is at a number that is missing")
+		v.Differ(fmt.Sprintf("balance checkpoint %d", number), "is at a number that is missing")
 	}
 	for number, stored := range v.kept.stored {
 		for k := range stored {
-			v.differ(fmt.Sprintf("%s at number %d", k, number), "is kept where no balance checkpoint is")
+			v.Differ(fmt.Sprintf("%s at number %d", k, number), "is kept where no balance checkpoint is")
 		}
 	}
 }

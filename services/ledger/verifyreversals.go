@@ -69,8 +69,8 @@ WHERE t.book = @book
     AND (t.kind <> 'reclassification' OR o.id IS NULL OR o.book <> t.book)
 ORDER BY t.id`
 
-// reversals checks the links of both kinds of corrections.
-func (v *verification) reversals(ctx context.Context, tx pgx.Tx) error {
+// links checks the links of both kinds of corrections.
+func (v *verification) links(ctx context.Context, tx pgx.Tx) error {
 	for _, statement := range []string{verifyReversalsSQL, verifyReclassificationsSQL} {
 		rows, err := tx.Query(ctx, statement, pgx.NamedArgs{"book": v.Book})
 		if err != nil {
@@ -79,7 +79,7 @@ func (v *verification) reversals(ctx context.Context, tx pgx.Tx) error {
 		var id int64
 		var what string
 		if _, err = pgx.ForEachRow(rows, []any{&id, &what}, func() error {
-			v.differ(fmt.Sprintf("transaction %d", id), "%s", what)
+			v.Differ(fmt.Sprintf("transaction %d", id), "%s", what)
 			return nil
 		}); err != nil {
 			return postgres.Error(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 // SecretKeyFromEnv answers CAGNOTTE_SECRET_KEY for a command that can do without: nil when it is not set.
@@ -49,7 +50,7 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 	})
 }
 
-func tell(w io.Writer, report *ledger.Report) {
+func tell(w io.Writer, report *proof.Report) {
 	fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
 		report.Book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
 	switch {
@@ -96,7 +97,7 @@ func ArchiveLedger(ctx context.Context, databaseURL, book string, w io.Writer) e
 // database, and writes what it finds as VerifyLedger does. The newest checkpoint must be signed by the verifier key.
 // Without one it writes the same, and ends with an error: who makes a key of their own can sign any file with it.
 func VerifyArchive(r io.Reader, verifierKey string, w io.Writer) error {
-	report, err := ledger.VerifyArchive(r, verifierKey)
+	report, err := proof.VerifyArchive(r, verifierKey)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func VerifyArchive(r io.Reader, verifierKey string, w io.Writer) error {
 // VerifyProof checks a donor's proof code against a verifier key, without a database, and writes
 // what it proves.
 func VerifyProof(code, verifierKey string, w io.Writer) error {
-	leaf, checkpoint, err := ledger.VerifyProof(code, verifierKey)
+	leaf, checkpoint, err := proof.VerifyCode(code, verifierKey)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package ledger_test
+package proof_test
 
 import (
 	"bytes"
@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 // proven tells whether a file passes under the book's key.
 func proven(file, key string) bool {
-	report, err := ledger.VerifyArchive(strings.NewReader(file), key)
+	report, err := proof.VerifyArchive(strings.NewReader(file), key)
 	return err == nil && len(report.Differences) == 0
 }
 
@@ -223,9 +223,9 @@ func someOfEach(file string) func(n int, line string) bool {
 
 // TestNoForgedShareIsProven changes everything that a valid file says, one thing at a time, and some things together.
 func TestNoForgedShareIsProven(t *testing.T) {
-	s, _ := hosted(t, 90)
-	file, _ := share(t, s, "", vallon)
-	report, err := ledger.VerifyArchive(strings.NewReader(file), "")
+	sealed := hosted(t, 90)
+	file := sealed.share(t, vallon)
+	report, err := proof.VerifyArchive(strings.NewReader(file), "")
 	if err != nil || len(report.Differences) > 0 {
 		t.Fatalf("report %+v, err = %v", report, err)
 	}
@@ -260,7 +260,7 @@ func TestNoForgedShareIsProven(t *testing.T) {
 		fmt.Fprintf(&allGaps, `{"type":"gap","number":"%s","last":"%s","hashes":[%s]}`+"\n", number, number, hashOf.FindStringSubmatch(l)[1])
 	}
 	lastNumber := numberOf.FindStringSubmatch(lastLine)[1]
-	theirs, _ := share(t, s, "", marseille)
+	theirs := sealed.share(t, marseille)
 	for rule, forged := range map[string]string{
 		"all amounts doubled":                                   doubled,
 		"all amounts doubled, and each marked as shared":        strings.ReplaceAll(doubled, `,"leaf_hash"`, `,"shared":true,"leaf_hash"`),
@@ -295,13 +295,7 @@ func TestNoForgedShareIsProven(t *testing.T) {
 		})
 	}
 	t.Run("nor the same under another key", func(t *testing.T) {
-		_, pool := openSealing(t)
-		other := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{9}, 32)})
-		mustPost(t, other, pool, donation("txn_forged", day(1), 100_000_000))
-		if err := other.SealAll(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		forged, _ := share(t, other, "", vallon)
+		forged := seal(t, bytes.Repeat([]byte{9}, 32), []proof.Leaf{donation(1, 100_000_000)}, 5).share(t, vallon)
 		if !proven(forged, "") || proven(forged, key) {
 			t.Error("it is not the key that tells")
 		}
@@ -318,13 +312,8 @@ func withLineOf(file, theirs string, number int) string {
 
 // TestNoForgedArchiveIsProven does the same to a whole book of two collectives.
 func TestNoForgedArchiveIsProven(t *testing.T) {
-	s, _ := hosted(t, 110)
-	var out bytes.Buffer
-	if err := s.WriteArchive(t.Context(), book, &out); err != nil {
-		t.Fatal(err)
-	}
-	archive := out.String()
-	report, err := ledger.VerifyArchive(strings.NewReader(archive), "")
+	archive := hosted(t, 110).archive(t)
+	report, err := proof.VerifyArchive(strings.NewReader(archive), "")
 	if err != nil || len(report.Differences) > 0 || !proven(archive, report.VerifierKey) {
 		t.Fatalf("report %+v, err = %v", report, err)
 	}

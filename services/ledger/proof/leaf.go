@@ -1,4 +1,4 @@
-package ledger
+package proof
 
 import (
 	"bytes"
@@ -16,59 +16,60 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// LeafHead is what everybody may know who has a share in a transaction.
-type LeafHead struct {
+// Head is what everybody who has a share in a transaction may know of it.
+type Head struct {
 	Book string
 	// Number is the transaction's place in its book, from 1, without gaps.
 	Number int64
-	// ID and XID are the transaction's id and that of the database transaction that wrote it;
-	// numbers follow the order of (XID, ID).
+	// ID and XID are the transaction's id and that of the database transaction that wrote it. Numbers
+	// follow the order of (XID, ID).
 	ID  int64
 	XID uint64
 
 	Reference string
 	Kind      string
-	// Effective is when it happened, Recorded when it was written; both to the microsecond.
+	// Effective is when the fact happened, Recorded when it was written; both to the microsecond.
 	Effective, Recorded time.Time
 }
 
-// Leaf is what a seal is about: a transaction with its number, as it was when it was sealed. Its
-// encoding is what the tree hashes.
+// Leaf is a transaction with its number, as it was when it was sealed. Its encoding is what the tree hashes.
 type Leaf struct {
-	LeafHead
+	Head
 	// Fingerprint is the SHA-256 of what the poster asked for.
 	Fingerprint []byte
-	// Salt is 32 random bytes, made for the seal. They hide each collective's entries from the others.
+	// Salt is [SaltSize] random bytes that were made for the seal. They hide each collective's entries from the others.
 	Salt    []byte
-	Entries []LeafEntry
+	Entries []Entry
 }
 
-// LeafEntry is an entry of a sealed transaction.
-type LeafEntry struct {
+// Entry is an entry of a sealed transaction.
+type Entry struct {
 	// Line counts from 1.
 	Line int16
-	// Code is the account's. It does not change, unlike the account's name, which is not hashed.
-	Code                 string
-	Amount               money.Amount
+	// Code is the account's. It never changes, unlike the account's name, which is not hashed.
+	Code string
+	// Amount is positive for a debit, negative for a credit.
+	Amount money.Amount
+	// Collective and Campaign are slugs; empty when the entry belongs to none.
 	Collective, Campaign string
 	// Donation is uuid.Nil when the entry belongs to none.
 	Donation uuid.UUID
 }
 
-// LeafShare is a leaf as one collective may see it: its own entries, and of everything else no more than the tree's leaf
-// needs. All of it is proven by the leaf's hash.
+// LeafShare is a leaf as one collective may see it: its own entries, and hashes of everything else. The hash of the
+// whole leaf can be computed from it, so the tree proves it too.
 type LeafShare struct {
-	LeafHead
+	Head
 	Collective string
 	// Salt is the share's own, derived from the leaf's.
 	Salt []byte
 	// Entries are all that the collective has in the transaction.
-	Entries []LeafEntry
+	Entries []Entry
 	// Others are the hashes of the leaf's other parts, sorted: the fingerprint, and each other collective's entries.
 	Others [][]byte
 }
 
-// The headers name an encoding and its version: another version is another header.
+// Each header names an encoding and its version. Another version has another header.
 const (
 	leafHeader        = "cagnotte ledger leaf 2\n"
 	leafShareHeader   = "cagnotte ledger share of a leaf 2\n"
@@ -76,20 +77,20 @@ const (
 	fingerprintHeader = "cagnotte ledger fingerprint 2\n"
 )
 
-// saltSize is that of a leaf's salt and of those derived from it, in bytes.
-const saltSize = sha256.Size
+// SaltSize is the size in bytes of a leaf's salt and of the salts derived from it.
+const SaltSize = sha256.Size
 
-// derivedSalt is that of one part of a leaf. Who knows one cannot compute another.
+// derivedSalt returns the salt of one part of a leaf. Whoever knows one of them cannot compute another.
 func derivedSalt(salt []byte, part string) []byte {
 	mac := hmac.New(sha256.New, salt)
 	mac.Write([]byte(part))
 	return mac.Sum(nil)
 }
 
-// shareSalt is that of a collective's entries. No slug begins with a space.
+// shareSalt returns the salt of a collective's entries. No slug begins with a space, so no other part has it.
 func shareSalt(salt []byte, collective string) []byte { return derivedSalt(salt, " "+collective) }
 
-// collectives are those that have entries, sorted; "" is among them when some belong to none.
+// collectives returns those that have entries, sorted; "" is one of them when some entries belong to none.
 func (l *Leaf) collectives() []string {
 	var all []string
 	for i := range l.Entries {
@@ -101,9 +102,9 @@ func (l *Leaf) collectives() []string {
 	return all
 }
 
-// entriesOf are one collective's.
-func (l *Leaf) entriesOf(collective string) []LeafEntry {
-	var own []LeafEntry
+// entriesOf returns the entries of one collective.
+func (l *Leaf) entriesOf(collective string) []Entry {
+	var own []Entry
 	for i := range l.Entries {
 		if l.Entries[i].Collective == collective {
 			own = append(own, l.Entries[i])
@@ -112,8 +113,8 @@ func (l *Leaf) entriesOf(collective string) []LeafEntry {
 	return own
 }
 
-// hashEntries is a part of a leaf: the entries of one collective.
-func hashEntries(salt []byte, collective string, entries []LeafEntry) []byte {
+// hashEntries returns the hash of one part of a leaf: the entries of one collective.
+func hashEntries(salt []byte, collective string, entries []Entry) []byte {
 	b := append(make([]byte, 0, 256), entriesHeader...)
 	b = append(b, salt...)
 	b = appendText(b, collective)
@@ -121,7 +122,7 @@ func hashEntries(salt []byte, collective string, entries []LeafEntry) []byte {
 	return sum[:]
 }
 
-// hashFingerprint is the part that binds what the poster asked for, all collectives' entries together.
+// hashFingerprint returns the hash of the part that binds what the poster asked for, with the entries of all collectives.
 func (l *Leaf) hashFingerprint() []byte {
 	b := append(make([]byte, 0, 128), fingerprintHeader...)
 	b = append(b, derivedSalt(l.Salt, "fingerprint")...)
@@ -129,9 +130,9 @@ func (l *Leaf) hashFingerprint() []byte {
 	return sum[:]
 }
 
-// Encode returns what the tree hashes: the head, and the hashes of the parts, sorted: the fingerprint, and each
-// collective's entries. It is injective: every text and list with its length, every number in its full width. No two
-// heads with their parts share it.
+// Encode returns what the tree hashes: the head and the sorted hashes of the parts, which are the fingerprint and
+// each collective's entries. The encoding is injective: each text and list has its length before it, each number its
+// full width.
 func (l *Leaf) Encode() []byte {
 	parts := [][]byte{l.hashFingerprint()}
 	for _, collective := range l.collectives() {
@@ -140,16 +141,16 @@ func (l *Leaf) Encode() []byte {
 	return l.encode(parts)
 }
 
-// Hash is the leaf's in the tree (RFC 6962, section 2.1).
+// Hash returns the leaf's hash in the tree (RFC 6962, section 2.1).
 func (l *Leaf) Hash() []byte { return rfc6962.DefaultHasher.HashLeaf(l.Encode()) }
 
-func (h *LeafHead) encode(parts [][]byte) []byte {
+func (h *Head) encode(parts [][]byte) []byte {
 	slices.SortFunc(parts, bytes.Compare)
 	b := append(make([]byte, 0, 512), leafHeader...)
 	return appendHashes(h.append(b), parts)
 }
 
-func (h *LeafHead) append(b []byte) []byte {
+func (h *Head) append(b []byte) []byte {
 	b = appendText(b, h.Book)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Number))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.ID))
@@ -160,16 +161,8 @@ func (h *LeafHead) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(h.Recorded.UnixMicro()))
 }
 
-func appendHashes(b []byte, hashes [][]byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(hashes)))
-	for _, hash := range hashes {
-		b = append(b, hash...)
-	}
-	return b
-}
-
 // appendEntries leaves out the collective, which is one for all of them.
-func appendEntries(b []byte, entries []LeafEntry) []byte {
+func appendEntries(b []byte, entries []Entry) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(entries)))
 	for _, e := range entries {
 		b = binary.BigEndian.AppendUint16(b, uint16(e.Line))
@@ -182,9 +175,9 @@ func appendEntries(b []byte, entries []LeafEntry) []byte {
 	return b
 }
 
-// Share returns what one collective may see of the leaf; nil when it has no entries in it.
+// Share returns what one collective may see of the leaf, or nil when it has no entries in it.
 func (l *Leaf) Share(collective string) *LeafShare {
-	s := &LeafShare{LeafHead: l.LeafHead, Collective: collective, Salt: shareSalt(l.Salt, collective), Others: [][]byte{l.hashFingerprint()}}
+	s := &LeafShare{Head: l.Head, Collective: collective, Salt: shareSalt(l.Salt, collective), Others: [][]byte{l.hashFingerprint()}}
 	for _, other := range l.collectives() {
 		entries := l.entriesOf(other)
 		if other == collective {
@@ -200,7 +193,7 @@ func (l *Leaf) Share(collective string) *LeafShare {
 	return s
 }
 
-// Hash is that of the whole leaf in the tree, so what it proves is that the share is what was sealed.
+// Hash returns the hash of the whole leaf in the tree: the tree proves that the share is what was sealed.
 func (s *LeafShare) Hash() []byte {
 	parts := append([][]byte{hashEntries(s.Salt, s.Collective, s.Entries)}, s.Others...)
 	return rfc6962.DefaultHasher.HashLeaf(s.encode(parts))
@@ -214,19 +207,19 @@ func (s *LeafShare) Encode() []byte {
 	return appendHashes(appendEntries(b, s.Entries), s.Others)
 }
 
-// check refuses what no leaf gives, whatever its hash.
+// check refuses a share that no leaf gives, whatever its hash.
 func (s *LeafShare) check() error {
 	switch {
-	case len(s.Salt) != saltSize:
-		return fmt.Errorf("a salt has %d bytes", saltSize)
+	case len(s.Salt) != SaltSize:
+		return fmt.Errorf("a salt must have %d bytes", SaltSize)
 	case len(s.Entries) == 0:
-		return errors.New("a share has entries")
+		return errors.New("a share must have entries")
 	case len(s.Others) == 0:
 		return errors.New("the fingerprint is missing")
 	}
 	for i, hash := range s.Others {
 		if len(hash) != sha256.Size {
-			return fmt.Errorf("a hash has %d bytes", sha256.Size)
+			return fmt.Errorf("a hash must have %d bytes", sha256.Size)
 		}
 		if i > 0 && bytes.Compare(s.Others[i-1], hash) >= 0 {
 			return errors.New("the hashes of the others are not in order")
@@ -235,14 +228,14 @@ func (s *LeafShare) check() error {
 	return nil
 }
 
-// DecodeLeafShare reads what [LeafShare.Encode] wrote. Anything else is an error.
+// DecodeLeafShare reads what [LeafShare.Encode] wrote. All other data is an error.
 func DecodeLeafShare(data []byte) (*LeafShare, error) {
 	d := &decoder{rest: data}
 	if string(d.bytes(len(leafShareHeader))) != leafShareHeader {
-		return nil, errors.New("not a share of a leaf of version 2")
+		return nil, errors.New("this is not a share of a leaf in version 2")
 	}
 	s := &LeafShare{
-		LeafHead: LeafHead{
+		Head: Head{
 			Book:      d.text(),
 			Number:    int64(d.uint64()),
 			ID:        int64(d.uint64()),
@@ -253,13 +246,13 @@ func DecodeLeafShare(data []byte) (*LeafShare, error) {
 			Recorded:  time.UnixMicro(int64(d.uint64())).UTC(),
 		},
 		Collective: d.text(),
-		Salt:       d.bytes(saltSize),
+		Salt:       d.bytes(SaltSize),
 	}
 	for range d.uint32() {
 		if d.failed {
 			break
 		}
-		s.Entries = append(s.Entries, LeafEntry{
+		s.Entries = append(s.Entries, Entry{
 			Line:       int16(d.uint16()),
 			Code:       d.text(),
 			Amount:     money.Amount{Minor: int64(d.uint64()), Currency: money.Currency(d.text())},
@@ -295,54 +288,17 @@ func (l *Leaf) donation() uuid.UUID {
 	return one
 }
 
-// decoder reads numbers and texts until the data is too short; then it gives zeros.
-type decoder struct {
-	rest   []byte
-	failed bool
-}
-
-func (d *decoder) bytes(n int) []byte {
-	if d.failed || n < 0 || n > len(d.rest) {
-		d.failed = true
-		return nil
+// Donation returns the one donation that the transaction is about, or uuid.Nil when there is none or more than one.
+func (l *Leaf) Donation() uuid.UUID {
+	var one uuid.UUID
+	for _, e := range l.Entries {
+		switch {
+		case e.Donation == uuid.Nil || e.Donation == one:
+		case one != uuid.Nil:
+			return uuid.Nil
+		default:
+			one = e.Donation
+		}
 	}
-	taken := d.rest[:n]
-	d.rest = d.rest[n:]
-	return taken
-}
-
-func (d *decoder) uint16() uint16 {
-	if b := d.bytes(2); b != nil {
-		return binary.BigEndian.Uint16(b)
-	}
-	return 0
-}
-
-func (d *decoder) uint32() uint32 {
-	if b := d.bytes(4); b != nil {
-		return binary.BigEndian.Uint32(b)
-	}
-	return 0
-}
-
-func (d *decoder) uint64() uint64 {
-	if b := d.bytes(8); b != nil {
-		return binary.BigEndian.Uint64(b)
-	}
-	return 0
-}
-
-func (d *decoder) array16() (a [16]byte) {
-	copy(a[:], d.bytes(16))
-	return a
-}
-
-func (d *decoder) text() string { return string(d.bytes(int(d.uint32()))) }
-
-// end reports whether exactly the data was read.
-func (d *decoder) end() error {
-	if d.failed || len(d.rest) > 0 {
-		return errors.New("the encoding is cut off or followed by something else")
-	}
-	return nil
+	return one
 }

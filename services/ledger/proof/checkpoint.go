@@ -1,4 +1,4 @@
-package ledger
+package proof
 
 import (
 	"crypto/ed25519"
@@ -22,17 +22,26 @@ type Checkpoint struct {
 	Size   int64
 	// Root is the root of the Merkle tree (RFC 6962, section 2.1) over the leaves 1 to Size.
 	Root []byte
-	// Shares is the root of the tree over the collectives that have entries in them, with how many transactions each.
-	Shares   []byte
-	SignedAt time.Time
+	// CountsRoot is the root of the tree over [Counts]: how many of these transactions each collective has.
+	CountsRoot []byte
+	SignedAt   time.Time
 	// Note is the signed text (https://c2sp.org/signed-note) that says all this.
 	Note string
-	// VerifierKey is the public key to open the note with.
+	// VerifierKey is the public key that the note is opened with.
 	VerifierKey string
 }
 
-// originOf names a book in public. A Stripe account's id says whose it is, a hash of it does not.
-func originOf(book string) string {
+// ChainedCheckpoint is a checkpoint with what ties it to the one before.
+type ChainedCheckpoint struct {
+	Checkpoint
+	// PreviousSize is the size of the checkpoint before; zero for the first.
+	PreviousSize int64
+	// Consistency is the proof (RFC 6962, section 2.1.2) that the tree begins with the previous one.
+	Consistency [][]byte
+}
+
+// OriginOf returns the public name of a book. The id of a Stripe account says whose it is; the hash of it does not.
+func OriginOf(book string) string {
 	sum := sha256.Sum256([]byte("cagnotte ledger book\n" + book))
 	return "cagnotte-ledger-" + hex.EncodeToString(sum[:16])
 }
@@ -40,16 +49,17 @@ func originOf(book string) string {
 // ed25519Algorithm is the signature type of Ed25519 in notes.
 const ed25519Algorithm = 1
 
-// sealKey is the key pair of one book.
-type sealKey struct {
-	signer      note.Signer
-	verifierKey string
+// Key is the key pair that signs the checkpoints of one book.
+type Key struct {
+	signer note.Signer
+	// VerifierKey is the public half.
+	VerifierKey string
 }
 
-// newSealKey derives the key of a book from the program's secret (HKDF, RFC 5869), so that there is
-// no second secret to keep, and the secret itself signs nothing.
-func newSealKey(secret []byte, book string) (*sealKey, error) {
-	origin := originOf(book)
+// NewKey derives the key of a book from the program's secret (HKDF, RFC 5869). So there is no second secret to
+// keep, and the secret itself signs nothing.
+func NewKey(secret []byte, book string) (*Key, error) {
+	origin := OriginOf(book)
 	seed, err := hkdf.Key(sha256.New, secret, nil, "cagnotte ledger checkpoint ed25519 1\n"+origin, ed25519.SeedSize)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of a book: %w", err)
@@ -69,24 +79,24 @@ func newSealKey(secret []byte, book string) (*sealKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of a book: %w", err)
 	}
-	return &sealKey{signer, verifierKey}, nil
+	return &Key{signer, verifierKey}, nil
 }
 
-// sign fills Note and VerifierKey. The text is https://c2sp.org/tlog-checkpoint: origin, size and
-// root, and in extension lines the time and the root of the shares.
-func (k *sealKey) sign(c *Checkpoint) error {
+// Sign fills Note and VerifierKey. The text is that of https://c2sp.org/tlog-checkpoint: origin, size and root, and in
+// extension lines the time and CountsRoot.
+func (k *Key) Sign(c *Checkpoint) error {
 	text := fmt.Sprintf("%s\n%d\n%s\nsigned %s\nshares %s\n",
 		c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root), c.SignedAt.UTC().Format(time.RFC3339Nano),
-		base64.StdEncoding.EncodeToString(c.Shares))
+		base64.StdEncoding.EncodeToString(c.CountsRoot))
 	signed, err := note.Sign(&note.Note{Text: text}, k.signer)
 	if err != nil {
 		return fmt.Errorf("sign a checkpoint: %w", err)
 	}
-	c.Note, c.VerifierKey = string(signed), k.verifierKey
+	c.Note, c.VerifierKey = string(signed), k.VerifierKey
 	return nil
 }
 
-// OpenCheckpoint checks the signature of a note under a verifier key and returns what it says.
+// OpenCheckpoint checks the signature of a note under a verifier key, and returns what the note says.
 func OpenCheckpoint(signed, verifierKey string) (*Checkpoint, error) {
 	verifier, err := note.NewVerifier(verifierKey)
 	if err != nil {
@@ -98,7 +108,7 @@ func OpenCheckpoint(signed, verifierKey string) (*Checkpoint, error) {
 	}
 	// The last character has bits that say nothing, which note.Open leaves unread.
 	if _, err := base64.StdEncoding.Strict().DecodeString(opened.Sigs[0].Base64); err != nil {
-		return nil, errors.New("the signature of the checkpoint is not written as it was signed")
+		return nil, errors.New("the signature of the checkpoint is not in its canonical form")
 	}
 	wrong := errors.New("the text of the checkpoint is not origin, size, root, time and shares")
 	lines := strings.Split(opened.Text, "\n")
@@ -123,6 +133,6 @@ func OpenCheckpoint(signed, verifierKey string) (*Checkpoint, error) {
 		return nil, wrong
 	}
 	return &Checkpoint{
-		Origin: lines[0], Size: size, Root: root, Shares: shares, SignedAt: signedAt, Note: signed, VerifierKey: verifierKey,
+		Origin: lines[0], Size: size, Root: root, CountsRoot: shares, SignedAt: signedAt, Note: signed, VerifierKey: verifierKey,
 	}, nil
 }

@@ -1,0 +1,218 @@
+package proof
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// maxGap is how many numbers may be missing in a row before a file is no archive.
+const maxGap = 1 << 20
+
+// maxLine is more than the line of a transaction with the most entries takes, in bytes.
+const maxLine = 64 << 20
+
+// wholeLines splits like [bufio.ScanLines] and keeps the end of each line, so that a line without one is refused.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		return end + 1, data[:end+1], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// fileVerifier verifies one kind of file, line by line.
+type fileVerifier interface {
+	line(line *archiveLine) error
+	// end finishes the report when the file is whole.
+	end() (*Report, error)
+}
+
+// VerifyArchive verifies a file that a [Writer] wrote, with nothing but the file. It holds the kept balances and the
+// checkpoints in memory.
+//
+// Of an archive it checks that numbers have no gap and follow the order of writing, that transactions are balanced and
+// are what was hashed, the tree, the checkpoints with their signatures and their chain, and the kept balances.
+//
+// Of a share it checks that each transaction in it is balanced, is what was hashed and stands in the signed tree at its
+// number, and that there are as many as were signed. So no transaction of the collective's is hidden behind a hash.
+//
+// With a verifier key the newest checkpoint must be signed by it. Without one the caller must compare the report's key
+// with one that was kept elsewhere: whoever makes a file can sign it with a key of their own. Nothing is proven without
+// a signed checkpoint. An older file of the same book passes too; [Report.SignedAt] says how old it is.
+//
+// What differs is in the report. The error is for a file that is no archive, not a whole one, or not written as
+// [Writer] writes it.
+func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	lines.Split(wholeLines)
+	var verifier fileVerifier
+	for n, ended := 1, false; ; n++ {
+		if !lines.Scan() {
+			if err := lines.Err(); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+			if !ended {
+				return nil, errors.New("the file is cut off: its last line is missing")
+			}
+			break
+		}
+		line, err := parseLine(lines.Bytes())
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if ended || (n == 1) != (line.Type == lineBook || line.Type == lineShare) {
+			return nil, fmt.Errorf("line %d: a line of type %q is not expected here", n, line.Type)
+		}
+		ended = line.Type == lineEnd
+		switch {
+		case line.Type == lineEnd:
+		case n > 1:
+			err = verifier.line(line)
+		case line.Version != archiveVersion:
+			err = fmt.Errorf("this program reads version %d, not %d", archiveVersion, line.Version)
+		case line.Type == lineBook:
+			verifier = newArchiveVerifier(line)
+		default:
+			verifier = newShareVerifier(line)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	report, err := verifier.end()
+	if err != nil {
+		return nil, err
+	}
+	if verifierKey != "" && report.VerifierKey != verifierKey {
+		report.Differ("checkpoints", "the newest is not signed by the key %s", verifierKey)
+	}
+	return report, nil
+}
+
+// balanceKey is what a balance of all of time is of.
+type balanceKey struct {
+	code, collective, campaign string
+	currency                   money.Currency
+}
+
+func keyOf(e *archiveEntry) balanceKey {
+	return balanceKey{e.Account, e.Collective, e.Campaign, e.Currency}
+}
+
+func (k balanceKey) String() string {
+	return fmt.Sprintf("kept balance of account %s, collective %q, campaign %q, %s", k.code, k.collective, k.campaign, k.currency)
+}
+
+func (k *balanceKey) compare(other *balanceKey) int {
+	return cmp.Or(cmp.Compare(k.code, other.code), cmp.Compare(k.collective, other.collective),
+		cmp.Compare(k.campaign, other.campaign), cmp.Compare(k.currency, other.currency))
+}
+
+// archiveVerifier verifies the archive of a whole book.
+type archiveVerifier struct {
+	*Verifier
+	// keptAt is the number that the balances were kept at; zero when there are none.
+	keptAt   int64
+	lastKey  balanceKey
+	kept     map[balanceKey]int64
+	computed map[balanceKey]int64
+}
+
+func newArchiveVerifier(line *archiveLine) *archiveVerifier {
+	return &archiveVerifier{Verifier: NewVerifier(line.Book, nil), kept: map[balanceKey]int64{}, computed: map[balanceKey]int64{}}
+}
+
+func (v *archiveVerifier) line(line *archiveLine) error {
+	switch line.Type {
+	case lineCheckpoint:
+		return v.checkpoint(line)
+	case lineBalance:
+		return v.balance(line)
+	case lineTransaction:
+		return v.transaction(line)
+	}
+	return fmt.Errorf("an archive has no line of type %q", line.Type)
+}
+
+func (v *archiveVerifier) end() (*Report, error) {
+	if v.Checkpoints == 0 {
+		v.Differ("checkpoints", "there is none, so nothing is proven")
+		return v.Report, nil
+	}
+	if v.keptAt > v.number {
+		v.Differ("kept balances", "are at number %d, which is missing", v.keptAt)
+	}
+	return v.Finish(), nil
+}
+
+// checkpoint takes root and time from the note, which [Verifier.Finish] checks again.
+func (v *archiveVerifier) checkpoint(line *archiveLine) error {
+	if v.Sealed > 0 || len(v.kept) > 0 || line.Share != nil {
+		return errors.New("checkpoints must come before balances and transactions, and have no share")
+	}
+	c := ChainedCheckpoint{
+		Checkpoint:   Checkpoint{Size: line.Size, Note: line.Note, VerifierKey: line.VerifierKey},
+		PreviousSize: line.PreviousSize, Consistency: line.Consistency,
+	}
+	if opened, err := OpenCheckpoint(c.Note, c.VerifierKey); err == nil {
+		c.Root, c.SignedAt = opened.Root, opened.SignedAt
+	}
+	if !v.AddCheckpoint(&c) {
+		return fmt.Errorf("the checkpoint %d comes twice", c.Size)
+	}
+	return nil
+}
+
+// balance takes a kept balance. All are of one number, each of another key, in the order of the keys.
+func (v *archiveVerifier) balance(line *archiveLine) error {
+	if line.Balance == nil || v.Sealed > 0 {
+		return errors.New("balances must come before transactions")
+	}
+	key := keyOf(line.Balance)
+	if line.Number < 1 || len(v.kept) > 0 && (line.Number != v.keptAt || key.compare(&v.lastKey) <= 0) {
+		return errors.New("balances must be of one number and in their order")
+	}
+	v.keptAt, v.lastKey, v.kept[key] = line.Number, key, line.Balance.AmountMinor
+	return nil
+}
+
+func (v *archiveVerifier) transaction(line *archiveLine) error {
+	s, err := line.sealed(v.Book)
+	if err != nil {
+		return err
+	}
+	if line.Number > v.number+maxGap {
+		return fmt.Errorf("the number %d is too far from the one before", line.Number)
+	}
+	for i := range line.Entries {
+		v.computed[keyOf(&line.Entries[i])] += line.Entries[i].AmountMinor
+	}
+	v.AddSealed(s)
+	if s.Number == v.keptAt {
+		v.compareBalances()
+	}
+	return nil
+}
+
+// compareBalances compares what was kept with what the entries so far sum to.
+func (v *archiveVerifier) compareBalances() {
+	for k, sum := range v.computed {
+		if balance, ok := v.kept[k]; !ok || balance != sum {
+			v.Differ(k.String(), "is %d; the entries sum to %d", balance, sum)
+		}
+	}
+	for k, balance := range v.kept {
+		if _, ok := v.computed[k]; !ok {
+			v.Differ(k.String(), "is %d, and no entry is of it", balance)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package proof
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// shareVerifier verifies one collective's share. Sealed is the size of the checkpoint.
+type shareVerifier struct {
+	*Report
+	tree   *Tree
+	signed *Checkpoint
+	count  *CountProof
+	last   position
+	// salt is that of the last transaction so far.
+	salt []byte
+}
+
+func newShareVerifier(line *archiveLine) *shareVerifier {
+	return &shareVerifier{Report: &Report{Book: line.Book, Share: true, Collective: line.Collective}, tree: NewTree()}
+}
+
+func (v *shareVerifier) line(line *archiveLine) error {
+	switch line.Type {
+	case lineCheckpoint:
+		return v.checkpoint(line)
+	case lineTransaction:
+		return v.transaction(line)
+	case lineGap:
+		return v.gap(line)
+	}
+	return fmt.Errorf("a share has no line of type %q", line.Type)
+}
+
+func (v *shareVerifier) checkpoint(line *archiveLine) error {
+	switch {
+	case v.signed != nil:
+		return errors.New("a share must have one checkpoint, before its transactions")
+	case line.PreviousSize != 0 || line.Consistency != nil:
+		return errors.New("the checkpoint of a share must not follow another one")
+	}
+	v.signed, v.count = &Checkpoint{}, line.Share
+	v.Checkpoints, v.VerifierKey, v.Sealed = 1, line.VerifierKey, line.Size
+	where := fmt.Sprintf("checkpoint %d", line.Size)
+	opened, err := OpenCheckpoint(line.Note, line.VerifierKey)
+	switch {
+	case err != nil:
+		v.Differ(where, "%v", err)
+	case opened.Origin != OriginOf(v.Book):
+		v.Differ(where, "is of another book")
+	case opened.Size != line.Size:
+		v.Differ(where, "is signed for the size %d", opened.Size)
+	default:
+		v.signed, v.SignedAt = opened, opened.SignedAt
+	}
+	return nil
+}
+
+func (v *shareVerifier) transaction(line *archiveLine) error {
+	s, err := line.share(v.Book, v.Collective)
+	if err != nil {
+		return err
+	}
+	if v.signed == nil || line.Number != v.tree.Size()+1 {
+		return fmt.Errorf("the number %d is not the one after %d", line.Number, v.tree.Size())
+	}
+	name := fmt.Sprintf("number %d (%s)", s.Number, s.Reference)
+	for i := range line.Entries {
+		if line.Entries[i].Collective != v.Collective {
+			v.Differ(name, "has an entry of another collective")
+		}
+	}
+	v.Own++
+	if !bytes.Equal(line.LeafHash, s.Hash()) {
+		v.Differ(name, "its transaction, an entry or its number is not what was sealed")
+	}
+	v.checkBalanced(name, s.Entries)
+	if !v.last.before(s.position()) {
+		v.Differ(name, "was written before the one with the number before")
+	}
+	v.last, v.salt = s.position(), s.Salt
+	return v.tree.Append(line.LeafHash)
+}
+
+func (v *shareVerifier) gap(line *archiveLine) error {
+	if v.signed == nil || line.Number != v.tree.Size()+1 || line.Last < line.Number || line.Last == math.MaxInt64 {
+		return fmt.Errorf("the numbers %d to %d do not follow %d", line.Number, line.Last, v.tree.Size())
+	}
+	for _, hash := range line.Hashes {
+		if len(hash) != sha256.Size {
+			return fmt.Errorf("a hash must have %d bytes", sha256.Size)
+		}
+	}
+	return v.tree.AppendGap(line.Last, line.Hashes)
+}
+
+// end compares the root and the number of transactions that the file gives with those that were signed.
+func (v *shareVerifier) end() (*Report, error) {
+	if v.signed == nil {
+		v.Differ("checkpoint", "there is none, so nothing is proven")
+		return v.Report, nil
+	}
+	// The checkpoint could not be opened, and the report says so.
+	if len(v.signed.Root) == 0 {
+		return v.Report, nil
+	}
+	where := fmt.Sprintf("checkpoint %d", v.signed.Size)
+	if v.tree.Size() != v.signed.Size {
+		v.Differ(where, "the file ends at number %d", v.tree.Size())
+		return v.Report, nil
+	}
+	root, err := v.tree.Root()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(root, v.signed.Root) {
+		v.Differ(where, "another root was signed than the file gives")
+	}
+	where = "number of transactions"
+	switch {
+	case v.count == nil || v.Own == 0:
+		v.Differ(where, "the file shows no transaction of the collective, so nothing is proven of it")
+	case v.Own != v.count.Transactions:
+		v.Differ(where, "the collective has %d, and the file shows %d", v.count.Transactions, v.Own)
+	}
+	if v.count != nil {
+		if err := v.count.verify(v.Collective, v.salt, v.signed.CountsRoot); err != nil {
+			v.Differ(where, "%v", err)
+		}
+	}
+	return v.Report, nil
+}

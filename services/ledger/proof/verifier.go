@@ -1,0 +1,274 @@
+package proof
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+)
+
+// Sealed is a transaction beside what was stored when it was sealed.
+type Sealed struct {
+	Leaf
+	// LeafHash is the stored hash.
+	LeafHash []byte
+	// EntryCount is how many entries the transaction must have.
+	EntryCount int
+	// Missing is true when only the seal is there: then ID, Number and LeafHash alone are known.
+	Missing bool
+}
+
+// Name says in a report which transaction it is.
+func (s *Sealed) Name() string {
+	switch {
+	case s.Number == 0:
+		return fmt.Sprintf("transaction %d (%s)", s.ID, s.Reference)
+	case s.Missing:
+		return fmt.Sprintf("number %d", s.Number)
+	}
+	return fmt.Sprintf("number %d (%s)", s.Number, s.Reference)
+}
+
+// Stored is what a database keeps of what a [Verifier] computes anew. An archive keeps nothing.
+type Stored struct {
+	// Subtrees are the hashes of the complete subtrees.
+	Subtrees map[SubtreeID][]byte
+	// Counts are the counts that changed, by the size of the checkpoint and the collective.
+	Counts map[int64]map[string]Count
+}
+
+// Verifier recomputes a book from its transactions, in the order of their numbers, and compares it with what was
+// signed: the tree, the counts of the collectives, and the chain of checkpoints. What differs goes to the report.
+//
+// Add all checkpoints first, then all transactions, then call [Verifier.Finish].
+type Verifier struct {
+	*Report
+	stored *Stored
+	tree   *Tree
+	counts Counts
+	chain  []chainLink
+	bySize map[int64]int
+	// number is the last one so far, and last where its transaction stands.
+	number int64
+	last   position
+}
+
+// chainLink is a checkpoint beside the roots that its transactions give; nil when there are not so many.
+type chainLink struct {
+	ChainedCheckpoint
+	root, countsRoot []byte
+}
+
+// NewVerifier returns a verifier of one book. stored is nil when there is nothing to compare; what was compared is
+// removed from it.
+func NewVerifier(book string, stored *Stored) *Verifier {
+	return &Verifier{Report: &Report{Book: book}, stored: stored, tree: NewTree(), bySize: map[int64]int{}}
+}
+
+// AddCheckpoint adds the next larger checkpoint. It returns false when there is one of that size already.
+func (v *Verifier) AddCheckpoint(c *ChainedCheckpoint) bool {
+	if _, twice := v.bySize[c.Size]; twice {
+		return false
+	}
+	v.bySize[c.Size] = len(v.chain)
+	v.chain = append(v.chain, chainLink{ChainedCheckpoint: *c})
+	v.Checkpoints++
+	return true
+}
+
+// AddSealed checks the transaction of the next number and adds it to the tree.
+func (v *Verifier) AddSealed(s *Sealed) {
+	expected := v.number + 1
+	for ; expected < s.Number; expected++ {
+		v.Differ(fmt.Sprintf("number %d", expected), "is missing")
+		v.append(expected, make([]byte, rfc6962.DefaultHasher.Size()))
+	}
+	if expected > s.Number {
+		v.Differ(s.Name(), "comes where number %d is expected", expected)
+	}
+	v.Sealed++
+	v.number = s.Number
+	if s.Missing {
+		v.Differ(s.Name(), "its transaction %d is missing", s.ID)
+	} else {
+		if !bytes.Equal(s.LeafHash, s.Hash()) {
+			v.Differ(s.Name(), "its transaction, an entry or its number is not what was sealed")
+		}
+		if !v.last.before(s.position()) {
+			v.Differ(s.Name(), "was written before the one with the number before")
+		}
+		v.last = s.position()
+		v.checkEntries(s)
+		v.counts.Add(&s.Leaf)
+	}
+	v.append(s.Number, s.LeafHash)
+}
+
+// AddUnsealed checks a transaction without a number, after all that have one. It must be newer than all of these.
+func (v *Verifier) AddUnsealed(s *Sealed) {
+	v.Unsealed++
+	if v.Sealed > 0 && s.position().before(v.last) {
+		v.Differ(s.Name(), "was inserted in the past: it has no number, and stands before number %d", v.number)
+	}
+	v.checkEntries(s)
+}
+
+func (v *Verifier) checkEntries(s *Sealed) {
+	if s.EntryCount != len(s.Entries) {
+		v.Differ(s.Name(), "has %d of %d entries", len(s.Entries), s.EntryCount)
+	} else {
+		for i, e := range s.Entries {
+			if int(e.Line) != i+1 {
+				v.Differ(s.Name(), "has line %d at place %d", e.Line, i+1)
+			}
+		}
+	}
+	v.checkBalanced(s.Name(), s.Entries)
+}
+
+// append adds a leaf's hash to the tree, and keeps the roots where there is a checkpoint.
+func (v *Verifier) append(number int64, hash []byte) {
+	if err := v.tree.Append(hash); err != nil {
+		v.Differ(fmt.Sprintf("number %d", number), "cannot be added to the tree: %v", err)
+		return
+	}
+	v.compareSubtrees(v.tree.TakeCompleted())
+	i, signed := v.bySize[number]
+	if !signed {
+		return
+	}
+	link := &v.chain[i]
+	where := fmt.Sprintf("checkpoint %d", number)
+	root, err := v.tree.Root()
+	if err != nil {
+		v.Differ(where, "the tree has no root: %v", err)
+		return
+	}
+	link.root = root
+	changed := v.counts.Settle()
+	if link.countsRoot, err = v.counts.Root(); err != nil {
+		v.Differ(where, "the counts have no root: %v", err)
+		return
+	}
+	v.compareCounts(number, changed)
+}
+
+func (v *Verifier) compareSubtrees(completed []Subtree) {
+	if v.stored == nil {
+		return
+	}
+	for _, subtree := range completed {
+		where := fmt.Sprintf("subtree %d of level %d", subtree.Index, subtree.Level)
+		switch stored, ok := v.stored.Subtrees[subtree.SubtreeID]; {
+		case !ok:
+			v.Differ(where, "is missing")
+		case !bytes.Equal(stored, subtree.Hash):
+			v.Differ(where, "has another hash than its leaves give")
+		}
+		delete(v.stored.Subtrees, subtree.SubtreeID)
+	}
+}
+
+func (v *Verifier) compareCounts(number int64, changed []Count) {
+	if v.stored == nil {
+		return
+	}
+	where := func(collective string) string {
+		return fmt.Sprintf("count of the collective %q at number %d", collective, number)
+	}
+	stored := v.stored.Counts[number]
+	for _, count := range changed {
+		switch kept, ok := stored[count.Collective]; {
+		case !ok:
+			v.Differ(where(count.Collective), "is missing; there are %d transactions", count.Transactions)
+		case kept.Transactions != count.Transactions:
+			v.Differ(where(count.Collective), "is %d; there are %d transactions", kept.Transactions, count.Transactions)
+		case !bytes.Equal(kept.Hash, count.Hash):
+			v.Differ(where(count.Collective), "has another hash than its transactions give")
+		}
+		delete(stored, count.Collective)
+	}
+	for collective := range stored {
+		v.Differ(where(collective), "is stored, and no transaction changed it")
+	}
+	delete(v.stored.Counts, number)
+}
+
+// Finish checks the checkpoints, and that nothing is stored which was not computed. It returns the report.
+func (v *Verifier) Finish() *Report {
+	if v.stored != nil {
+		for id := range v.stored.Subtrees {
+			v.Differ(fmt.Sprintf("subtree %d of level %d", id.Index, id.Level), "is stored, and its leaves are not there")
+		}
+		for number, counts := range v.stored.Counts {
+			for collective := range counts {
+				v.Differ(fmt.Sprintf("count of the collective %q at number %d", collective, number), "is stored where no checkpoint is")
+			}
+		}
+	}
+	v.finishCheckpoints()
+	return v.Report
+}
+
+// finishCheckpoints checks each checkpoint by itself, against the tree, and against the one before.
+func (v *Verifier) finishCheckpoints() {
+	var before *chainLink
+	falsified := false
+	for i := range v.chain {
+		c := &v.chain[i]
+		where := fmt.Sprintf("checkpoint %d", c.Size)
+		v.checkNote(where, c)
+		switch {
+		case c.root == nil:
+			v.Differ(where, "is larger than the book: its last number is %d", v.number)
+		case !bytes.Equal(c.root, c.Root) && !falsified:
+			// All later ones differ for the same reason.
+			falsified = true
+			after := int64(0)
+			if before != nil {
+				after = before.Size
+			}
+			v.Differ(where, "has another root than the seals give: the first that changed is between the numbers %d and %d", after+1, c.Size)
+		}
+		v.checkChain(where, before, c)
+		before = c
+	}
+	switch {
+	case before != nil:
+		if before.Size < v.number {
+			v.Differ(fmt.Sprintf("checkpoint %d", before.Size), "is the newest, and the numbers go on to %d", v.number)
+		}
+		v.VerifierKey, v.SignedAt = before.VerifierKey, before.SignedAt
+	case v.number > 0:
+		v.Differ("checkpoints", "there is none, and %d numbers", v.number)
+	}
+}
+
+func (v *Verifier) checkNote(where string, c *chainLink) {
+	opened, err := OpenCheckpoint(c.Note, c.VerifierKey)
+	switch {
+	case err != nil:
+		v.Differ(where, "%v", err)
+	case opened.Origin != OriginOf(v.Book) || opened.Size != c.Size || !bytes.Equal(opened.Root, c.Root) || !opened.SignedAt.Equal(c.SignedAt):
+		v.Differ(where, "the signed note says another book, size, root or time")
+	case c.countsRoot != nil && bytes.Equal(c.root, c.Root) && !bytes.Equal(opened.CountsRoot, c.countsRoot):
+		v.Differ(where, "other counts of the collectives' transactions were signed than there are")
+	}
+}
+
+func (v *Verifier) checkChain(where string, before, c *chainLink) {
+	if before == nil {
+		if c.PreviousSize != 0 {
+			v.Differ(where, "follows the checkpoint %d, which is missing", c.PreviousSize)
+		}
+		return
+	}
+	if c.PreviousSize != before.Size {
+		v.Differ(where, "follows the checkpoint %d, and the one before is %d", c.PreviousSize, before.Size)
+		return
+	}
+	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, uint64(before.Size), uint64(c.Size), c.Consistency, before.Root, c.Root); err != nil {
+		v.Differ(where, "its tree does not begin with the one of the checkpoint %d", before.Size)
+	}
+}
