@@ -48,10 +48,10 @@ func TestGive(t *testing.T) {
 			if got.StatusCode != 303 || got.Header.Get("Location") != "https://checkout.stripe.com/c/pay/cs_1#x" {
 				t.Fatalf("%v: got %d to %q", c.form, got.StatusCode, got.Header.Get("Location"))
 			}
-			if asked.GetAmount().GetAmountMinor() != c.want || asked.GetAmount().GetCurrencyCode() != "EUR" {
-				t.Errorf("%v: asked for %v", c.form, asked.GetAmount())
+			if asked.GetDonation().GetAmount().GetAmountMinor() != c.want || asked.GetDonation().GetAmount().GetCurrencyCode() != "EUR" {
+				t.Errorf("%v: asked for %v", c.form, asked.GetDonation().GetAmount())
 			}
-			if asked.GetParent() != campaignName || asked.GetLocale() != "fr" || len(asked.GetRequestId()) != 36 {
+			if asked.GetParent() != campaignName || asked.GetDonation().GetLocale() != "fr" || len(asked.GetRequestId()) != 36 {
 				t.Errorf("asked for %v", asked)
 			}
 		}

@@ -93,9 +93,10 @@ test("sends the same donation again under the same id, and another one under ano
     assert.match(first.request_id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     assert.deepEqual(first, again);
     assert.notEqual(first.request_id, other.request_id);
-    assert.deepEqual(other.amount, { currency_code: "EUR", amount_minor: "2150" });
-    assert.equal(first.return_url, hostPage);
-    assert.deepEqual(Object.keys(first).sort(), ["amount", "locale", "request_id", "return_url"]);
+    assert.deepEqual(other.donation.amount, { currency_code: "EUR", amount_minor: "2150" });
+    assert.equal(first.donation.return_url, hostPage);
+    assert.deepEqual(Object.keys(first).sort(), ["donation", "request_id"]);
+    assert.deepEqual(Object.keys(first.donation).sort(), ["amount", "locale", "return_url"]);
   });
 });
 

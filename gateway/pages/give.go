@@ -59,10 +59,12 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	donation, err := s.donations.CreateDonation(r.Context(), &donationsv1.CreateDonationRequest{
-		Parent:     name,
-		Amount:     &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+		Parent: name,
+		Donation: &donationsv1.Donation{
+			Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+			Locale: p.Lang,
+		},
 		RequestId:  uuid.NewString(),
-		Locale:     p.Lang,
 		CoverFee:   r.PostForm.Get("cover") != "",
 		Recurrence: recurrence(r.PostForm),
 	})

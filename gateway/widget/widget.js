@@ -367,20 +367,22 @@
     async #give(amount, choices, again = true) {
       const words = this.#words;
       const body = {
-        amount: { currency_code: words.currency, amount_minor: String(amount) },
-        locale: words.lang,
-        return_url: this.#returnURL,
+        donation: {
+          amount: { currency_code: words.currency, amount_minor: String(amount) },
+          locale: words.lang,
+          return_url: this.#returnURL,
+        },
         ...choices,
       };
-      const donation = JSON.stringify([this.#name, body]);
-      if (!this.#requests.has(donation)) this.#requests.set(donation, uuid());
+      const request = JSON.stringify([this.#name, body]);
+      if (!this.#requests.has(request)) this.#requests.set(request, uuid());
       this.#say("");
       this.#setBusy(true);
       try {
-        const donation = await call(`${this.#name}/donations`, { ...body, request_id: this.#requests.get(donation) });
+        const donation = await call(`${this.#name}/donations`, { ...body, request_id: this.#requests.get(request) });
         if (!donation.checkout_url && again) {
-          // That donation is over, paid or expired: this is somebody's wish to give once more.
-          this.#requests.delete(donation);
+          // That donation is over, paid or expired: this is a new donation.
+          this.#requests.delete(request);
           await this.#give(amount, choices, false);
           return;
         }

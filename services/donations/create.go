@@ -75,7 +75,7 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 	if err := s.accepts(ctx, campaign); err != nil {
 		return Donation{}, err
 	}
-	if err := checkAmount(campaign, in.Amount); err != nil {
+	if err := checkAmount(campaign, "donation.amount", in.Amount); err != nil {
 		return Donation{}, err
 	}
 	whole, feeCover, err := s.whole(in)

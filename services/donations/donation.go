@@ -206,15 +206,15 @@ func (s *Service) allowed(c campaigns.Campaign, origin string) bool {
 	return origin == s.publicOrigin || c.AllowsOrigin(origin)
 }
 
-// checkAmount applies the campaign's currency and bounds.
-func checkAmount(c campaigns.Campaign, amount money.Amount) error {
+// checkAmount applies the campaign's currency and bounds to the amount in the request's field.
+func checkAmount(c campaigns.Campaign, field string, amount money.Amount) error {
 	switch {
 	case amount.Currency != c.Currency:
-		return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, "amount.currency_code", "must be the campaign's, "+string(c.Currency))
+		return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, field+".currency_code", "must be the campaign's, "+string(c.Currency))
 	case amount.Minor < c.Minimum.Minor:
-		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_SMALL, "amount.amount_minor", "must be at least "+c.Minimum.String())
+		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_SMALL, field+".amount_minor", "must be at least "+c.Minimum.String())
 	case amount.Minor > c.Maximum.Minor:
-		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "amount.amount_minor", "must be at most "+c.Maximum.String())
+		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, field+".amount_minor", "must be at most "+c.Maximum.String())
 	}
 	return nil
 }
@@ -231,11 +231,11 @@ func (s *Service) whole(in Intent) (whole, feeCover money.Amount, err error) {
 	}
 	estimate := s.cfg.Campaigns.FeeEstimate()
 	if !estimate.Holds(in.Amount.Currency) {
-		return whole, feeCover, wrong(errorsv1.ErrorReason_FEE_COVER_UNAVAILABLE, "cover_fee", "cannot be wanted, since the campaign has no fee_estimate")
+		return whole, feeCover, wrong(errorsv1.ErrorReason_FEE_COVER_UNAVAILABLE, "cover_fee", "is not possible: the campaign has no fee_estimate")
 	}
 	whole = estimate.Whole(in.Amount)
 	if whole.Minor > maxWholeMinor {
-		return whole, feeCover, wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "amount.amount_minor", "is with the fee more than a card can pay")
+		return whole, feeCover, wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "donation.amount.amount_minor", "is more than a card can pay, with the fee added")
 	}
 	feeCover.Minor = whole.Minor - in.Amount.Minor
 	return whole, feeCover, nil
@@ -247,7 +247,7 @@ func (s *Service) checkReturnURL(c campaigns.Campaign, returnURL string) error {
 		return nil
 	}
 	if origin, ok := originOf(returnURL); !ok || !s.allowed(c, origin) {
-		return wrong(errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED, "return_url", "must be on one of the campaign's allowed origins")
+		return wrong(errorsv1.ErrorReason_RETURN_URL_NOT_ALLOWED, "donation.return_url", "must be on one of the campaign's allowed origins")
 	}
 	return nil
 }

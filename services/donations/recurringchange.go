@@ -112,7 +112,7 @@ func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id u
 	if err != nil {
 		return Recurring{}, err
 	}
-	if err := checkAmount(campaign, amount); err != nil {
+	if err := checkAmount(campaign, "amount", amount); err != nil {
 		return Recurring{}, err
 	}
 	now := s.now()

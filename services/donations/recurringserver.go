@@ -5,7 +5,6 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
-	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
@@ -32,30 +31,26 @@ func (s *recurringServer) GetRecurringDonation(ctx context.Context, req *recurri
 }
 
 func (s *recurringServer) ListRecurringDonations(ctx context.Context, req *recurringv1.ListRecurringDonationsRequest) (*recurringv1.ListRecurringDonationsResponse, error) {
-	campaign, err := campaigns.ParseName(req.GetParent())
+	filter, err := newFilter(req, names(recurringStates, req.GetStates()))
 	if err != nil {
 		return nil, err
 	}
-	filter := listRecurringFilter + campaign.String()
-	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Recurring, error) {
-		return s.service.ListRecurring(ctx, campaign, before, count)
+	found, next, err := page.List(req, []any{"monthly donations", filter}, newest, func(before Position, count int) ([]Recurring, error) {
+		return s.service.ListRecurring(ctx, filter, before, count)
 	}, func(r Recurring) Position { return Position{r.CreateTime, r.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &recurringv1.ListRecurringDonationsResponse{NextPageToken: next}
-	disconnected, err := s.service.disconnected(ctx, campaign.Collective)
+	disconnected, err := s.service.disconnected(ctx, filter.Collective)
 	if err != nil {
 		return nil, err
 	}
+	resp := &recurringv1.ListRecurringDonationsResponse{NextPageToken: next}
 	for _, r := range found {
 		resp.RecurringDonations = append(resp.RecurringDonations, recurringToProto(r, disconnected))
 	}
 	return resp, nil
 }
-
-// listRecurringFilter keeps the tokens of other lists out.
-const listRecurringFilter = "monthly donations of "
 
 func (s *recurringServer) CancelRecurringDonation(ctx context.Context, req *recurringv1.CancelRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	campaign, id, err := parseRecurringName(req.GetName())

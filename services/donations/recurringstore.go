@@ -3,6 +3,7 @@ package donations
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,23 +80,36 @@ func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id 
 		return Recurring{}, postgres.Error(err)
 	}
 	found := []Recurring{r}
-	err = s.foresee(ctx, campaign, found)
+	err = s.foresee(ctx, campaign.Collective, found)
 	return found[0], err
 }
 
-// foresee sets the pending end that upkeep is about to store for a campaign's monthly donations once the campaign is over,
-// as endClosedSQL does. So no answer promises a next month in between.
-func (s *Service) foresee(ctx context.Context, name campaigns.Name, found []Recurring) error {
-	if len(found) == 0 {
-		return nil
+const campaignsOverSQL = `
+SELECT c.id
+FROM campaigns.campaigns AS c
+WHERE c.collective = @collective
+	AND c.id = ANY(@campaigns::text[])
+	AND (c.state = 'closed' OR c.deadline <= @now)`
+
+// foresee sets the pending end that upkeep is about to store for monthly donations of campaigns that are over, as
+// endClosedSQL does. So no answer promises a next month in between. All are of one collective.
+func (s *Service) foresee(ctx context.Context, collective string, found []Recurring) error {
+	var ids []string
+	for _, r := range found {
+		ids = append(ids, r.Campaign.Campaign)
 	}
-	campaign, err := s.cfg.Campaigns.Get(ctx, name)
-	if err != nil || !campaign.Over(s.now()) {
-		return err
+	rows, err := s.cfg.Pool.Query(ctx, campaignsOverSQL, pgx.NamedArgs{"collective": collective, "campaigns": ids, "now": s.now()})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	over, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return postgres.Error(err)
 	}
 	for i := range found {
 		r := &found[i]
-		if !r.running() || r.CancelAtPeriodEnd || r.pendingEnd != "" || r.Livemode != s.cfg.Stripe.Livemode() {
+		if !slices.Contains(over, r.Campaign.Campaign) ||
+			!r.running() || r.CancelAtPeriodEnd || r.pendingEnd != "" || r.Livemode != s.cfg.Stripe.Livemode() {
 			continue
 		}
 		r.EndReason, r.pendingEnd, r.NextDebit = EndedByCampaign, endWithMonth, time.Time{}
@@ -103,24 +117,45 @@ func (s *Service) foresee(ctx context.Context, name campaigns.Name, found []Recu
 	return nil
 }
 
-const listRecurringSQL = `
+const listRecurringOfCampaignSQL = `
+WITH found AS (
+	SELECT f.id
+	FROM unnest(@states::text[]) AS s (state)
+	CROSS JOIN LATERAL (
+		SELECT
+			o.id,
+			o.created_at
+		FROM donations.recurring AS o
+		WHERE o.collective = @collective
+			AND o.campaign = @campaign` + listBefore + listedRecurring
+
+const listRecurringOfCollectiveSQL = `
+WITH found AS (
+	SELECT f.id
+	FROM unnest(@states::text[]) AS s (state)
+	CROSS JOIN LATERAL (
+		SELECT
+			o.id,
+			o.created_at
+		FROM donations.recurring AS o
+		WHERE o.collective = @collective` + listBefore + listedRecurring
+
+const listedRecurring = `
 SELECT` + recurringColumns + `
-FROM donations.recurring AS r
-WHERE r.collective = @collective
-	AND r.campaign = @campaign
-	AND (r.created_at, r.id) < (@before_time, @before_id)
+FROM found
+JOIN donations.recurring AS r ON r.id = found.id
 ORDER BY
 	r.created_at DESC,
-	r.id DESC
-LIMIT @count`
+	r.id DESC`
 
-// ListRecurring returns up to count monthly donations of a campaign as GetRecurring does, newest first, those before the
+// ListRecurring returns up to count monthly donations of the filter as GetRecurring does, newest first, those before the
 // given one.
-func (s *Service) ListRecurring(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Recurring, error) {
-	rows, err := s.cfg.Pool.Query(ctx, listRecurringSQL, pgx.NamedArgs{
-		"collective": campaign.Collective, "campaign": campaign.Campaign,
-		"before_time": before.CreateTime, "before_id": before.ID, "count": count,
-	})
+func (s *Service) ListRecurring(ctx context.Context, f Filter, before Position, count int) ([]Recurring, error) {
+	statement := listRecurringOfCollectiveSQL
+	if f.Campaign != "" {
+		statement = listRecurringOfCampaignSQL
+	}
+	rows, err := s.cfg.Pool.Query(ctx, statement, f.args(names(recurringStates, nil), before, count))
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
@@ -128,7 +163,7 @@ func (s *Service) ListRecurring(ctx context.Context, campaign campaigns.Name, be
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	return found, s.foresee(ctx, campaign, found)
+	return found, s.foresee(ctx, f.Collective, found)
 }
 
 const insertRecurringSQL = `

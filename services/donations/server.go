@@ -38,11 +38,11 @@ func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDona
 	d, err := s.service.Create(ctx, Intent{
 		Campaign:  campaign,
 		RequestID: requestID,
-		Amount:    wire.Amount(req.GetAmount()),
+		Amount:    wire.Amount(req.GetDonation().GetAmount()),
 		CoverFee:  req.GetCoverFee(),
 		Monthly:   req.GetRecurrence() == donationsv1.Recurrence_RECURRENCE_MONTHLY,
-		Locale:    req.GetLocale(),
-		ReturnURL: req.GetReturnUrl(),
+		Locale:    req.GetDonation().GetLocale(),
+		ReturnURL: req.GetDonation().GetReturnUrl(),
 		Origin:    caller.Origin,
 		Network:   caller.Network,
 	})
@@ -92,13 +92,12 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 }
 
 func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonationsRequest) (*donationsv1.ListDonationsResponse, error) {
-	campaign, err := campaigns.ParseName(req.GetParent())
+	filter, err := newFilter(req, names(states, req.GetStates()))
 	if err != nil {
 		return nil, err
 	}
-	filter := listFilter + campaign.String()
-	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Donation, error) {
-		return s.service.List(ctx, campaign, before, count)
+	found, next, err := page.List(req, []any{"donations", filter}, newest, func(before Position, count int) ([]Donation, error) {
+		return s.service.List(ctx, filter, before, count)
 	}, func(d Donation) Position { return Position{d.CreateTime, d.ID} })
 	if err != nil {
 		return nil, err
@@ -109,9 +108,6 @@ func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonatio
 	}
 	return resp, s.withSurplus(ctx, resp.GetDonations(), found...)
 }
-
-// listFilter keeps the tokens of other lists out.
-const listFilter = "donations of "
 
 func (s *server) get(ctx context.Context, name string) (Donation, error) {
 	campaign, id, err := ParseName(name)

@@ -126,39 +126,6 @@ func (s *Service) byRequest(ctx context.Context, campaign campaigns.Name, reques
 	}))
 }
 
-const listSQL = `
-SELECT` + columns + `
-FROM donations.donations AS d
-WHERE d.collective = @collective
-	AND d.campaign = @campaign
-	AND (d.created_at, d.id) < (@before_time, @before_id)
-ORDER BY
-	d.created_at DESC,
-	d.id DESC
-LIMIT @count`
-
-// List returns up to count donations of a campaign, newest first, those before the given one.
-func (s *Service) List(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Donation, error) {
-	rows, err := s.cfg.Pool.Query(ctx, listSQL, pgx.NamedArgs{
-		"collective": campaign.Collective, "campaign": campaign.Campaign,
-		"before_time": before.CreateTime, "before_id": before.ID, "count": count,
-	})
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	found, err := pgx.CollectRows(rows, scan)
-	return found, postgres.Error(err)
-}
-
-// Position is a donation's place in a list.
-type Position struct {
-	CreateTime time.Time
-	ID         uuid.UUID
-}
-
-// newest is before every donation.
-var newest = Position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
-
 const insertSQL = `
 INSERT INTO donations.donations (
 	id,

@@ -159,7 +159,7 @@ func TestTheSessionsEventIsFasterThanItsAnswer(t *testing.T) {
 	e.run("") // in the pause after the failure, in which Stripe is not asked again
 	e.later(time.Minute)
 	e.run("")
-	list, err := e.donations.List(t.Context(), vallon, donations.Position{CreateTime: e.clock.Now().Add(time.Hour)}, 10)
+	list, err := e.donations.List(t.Context(), donations.Filter{Collective: vallon.Collective, Campaign: vallon.Campaign}, donations.Position{CreateTime: e.clock.Now().Add(time.Hour)}, 10)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d donations, %v", len(list), err)
 	}

@@ -232,9 +232,8 @@ func (s *seeder) give(ctx context.Context, g pastDonation) error {
 	}
 	donation, err := donationsv1.NewDonationsServiceClient(s.conn).CreateDonation(ctx, &donationsv1.CreateDonationRequest{
 		Parent:     g.campaign,
-		Amount:     euros(g.amountMinor),
+		Donation:   &donationsv1.Donation{Amount: euros(g.amountMinor), Locale: g.locale},
 		RequestId:  uuid.NewString(),
-		Locale:     g.locale,
 		Recurrence: recurrence,
 	})
 	if err != nil || g.abandoned {

@@ -350,7 +350,7 @@ func TestTwoAccountsDoNotSeeEachOther(t *testing.T) {
 	from := len(e.Sim.Requests())
 	for slug, amount := range map[string]int64{"vallon": 20_00, "marseille": 50_00} {
 		req := donationTo(campaigns[slug])
-		req.Amount = apptest.Euros(amount)
+		req.Donation.Amount = apptest.Euros(amount)
 		give(t, e.Conn, req)
 		sessions := e.Sim.Sessions(accounts[slug])
 		if len(sessions) != 1 {

@@ -33,7 +33,7 @@ func TestCoveringTheFee(t *testing.T) {
 		}
 
 		req := donationTo(campaign)
-		req.Amount, req.CoverFee = apptest.Euros(10_00), true
+		req.Donation.Amount, req.CoverFee = apptest.Euros(10_00), true
 		d := give(t, conn, req)
 		if d.GetAmount().GetAmountMinor() != 10_41 || d.GetFeeCover().GetAmountMinor() != 41 {
 			t.Errorf("the donation is %v, of it for the fee %v", d.GetAmount(), d.GetFeeCover())
@@ -51,7 +51,7 @@ func TestCoveringTheFee(t *testing.T) {
 
 		// The campaign's largest donation is 800 €: it bounds what the collective is to have, and not the whole.
 		top := donationTo(campaign)
-		top.Amount, top.CoverFee = apptest.Euros(800_00), true
+		top.Donation.Amount, top.CoverFee = apptest.Euros(800_00), true
 		if got := give(t, conn, top); got.GetAmount().GetAmountMinor() != 812_44 {
 			t.Errorf("the largest donation is %v", got.GetAmount())
 		}

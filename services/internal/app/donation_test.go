@@ -89,7 +89,7 @@ func TestADonationSentTwice(t *testing.T) {
 	campaign, _ := e.Campaign("vallon", "https://vallon.example")
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		req := donationTo(campaign)
-		req.ReturnUrl = "https://vallon.example/merci"
+		req.Donation.ReturnUrl = "https://vallon.example/merci"
 		before := len(e.Sim.Sessions(""))
 		first := give(t, conn, req)
 		second := give(t, conn, req)
@@ -101,9 +101,9 @@ func TestADonationSentTwice(t *testing.T) {
 		}
 		client := donationsv1.NewDonationsServiceClient(conn)
 		for what, change := range map[string]func(*donationsv1.CreateDonationRequest){
-			"amount": func(r *donationsv1.CreateDonationRequest) { r.Amount = apptest.Euros(21_00) },
-			"locale": func(r *donationsv1.CreateDonationRequest) { r.Locale = "en" },
-			"return": func(r *donationsv1.CreateDonationRequest) { r.ReturnUrl = "" },
+			"amount": func(r *donationsv1.CreateDonationRequest) { r.Donation.Amount = apptest.Euros(21_00) },
+			"locale": func(r *donationsv1.CreateDonationRequest) { r.Donation.Locale = "en" },
+			"return": func(r *donationsv1.CreateDonationRequest) { r.Donation.ReturnUrl = "" },
 		} {
 			other := proto.Clone(req).(*donationsv1.CreateDonationRequest)
 			change(other)
@@ -154,15 +154,15 @@ func TestWhatADonationMustBe(t *testing.T) {
 			code          codes.Code
 			reason, field string
 		}{
-			"too small":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 99 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount.amount_minor"},
-			"negative":         {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = -2000 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount.amount_minor"},
-			"too large":        {func(r *donationsv1.CreateDonationRequest) { r.Amount.AmountMinor = 80001 }, codes.InvalidArgument, "AMOUNT_TOO_LARGE", "amount.amount_minor"},
-			"other currency":   {func(r *donationsv1.CreateDonationRequest) { r.Amount.CurrencyCode = "USD" }, codes.InvalidArgument, "CURRENCY_MISMATCH", "amount.currency_code"},
+			"too small":        {func(r *donationsv1.CreateDonationRequest) { r.Donation.Amount.AmountMinor = 99 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "donation.amount.amount_minor"},
+			"negative":         {func(r *donationsv1.CreateDonationRequest) { r.Donation.Amount.AmountMinor = -2000 }, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "donation.amount.amount_minor"},
+			"too large":        {func(r *donationsv1.CreateDonationRequest) { r.Donation.Amount.AmountMinor = 80001 }, codes.InvalidArgument, "AMOUNT_TOO_LARGE", "donation.amount.amount_minor"},
+			"other currency":   {func(r *donationsv1.CreateDonationRequest) { r.Donation.Amount.CurrencyCode = "USD" }, codes.InvalidArgument, "CURRENCY_MISMATCH", "donation.amount.currency_code"},
 			"no request id":    {func(r *donationsv1.CreateDonationRequest) { r.RequestId = "" }, codes.InvalidArgument, "INVALID_FIELD", "request_id"},
-			"no amount":        {func(r *donationsv1.CreateDonationRequest) { r.Amount = nil }, codes.InvalidArgument, "INVALID_FIELD", "amount"},
-			"unknown language": {func(r *donationsv1.CreateDonationRequest) { r.Locale = "xx" }, codes.InvalidArgument, "INVALID_FIELD", "locale"},
-			"foreign return":   {func(r *donationsv1.CreateDonationRequest) { r.ReturnUrl = "https://evil.example/" }, codes.InvalidArgument, "RETURN_URL_NOT_ALLOWED", "return_url"},
-			"return to script": {func(r *donationsv1.CreateDonationRequest) { r.ReturnUrl = "javascript:alert(1)" }, codes.InvalidArgument, "RETURN_URL_NOT_ALLOWED", "return_url"},
+			"no amount":        {func(r *donationsv1.CreateDonationRequest) { r.Donation.Amount = nil }, codes.InvalidArgument, "INVALID_FIELD", "donation.amount"},
+			"unknown language": {func(r *donationsv1.CreateDonationRequest) { r.Donation.Locale = "xx" }, codes.InvalidArgument, "INVALID_FIELD", "donation.locale"},
+			"foreign return":   {func(r *donationsv1.CreateDonationRequest) { r.Donation.ReturnUrl = "https://evil.example/" }, codes.InvalidArgument, "RETURN_URL_NOT_ALLOWED", "donation.return_url"},
+			"return to script": {func(r *donationsv1.CreateDonationRequest) { r.Donation.ReturnUrl = "javascript:alert(1)" }, codes.InvalidArgument, "RETURN_URL_NOT_ALLOWED", "donation.return_url"},
 			"no such campaign": {func(r *donationsv1.CreateDonationRequest) { r.Parent = "collectives/vallon/campaigns/none" }, codes.NotFound, "NOT_FOUND", ""},
 		} {
 			t.Run(what, func(t *testing.T) {
@@ -340,13 +340,14 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("another site's page learns of a draft what it learns of nothing", func(t *testing.T) {
-		for _, call := range []string{"donations", "pledges"} {
+		amount := `"amount":{"currency_code":"EUR","amount_minor":"500"}`
+		for call, what := range map[string]string{
+			"donations": `"donation":{` + amount + `}`,
+			"pledges":   amount + `,"method":"OFFLINE_METHOD_CASH"`,
+		} {
 			for _, name := range []string{draft.GetName(), "collectives/vallon/campaigns/nothing"} {
-				body := `{"request_id":"` + uuid.NewString() + `","amount":{"currency_code":"EUR","amount_minor":"500"}`
-				if call == "pledges" {
-					body += `,"method":"OFFLINE_METHOD_CASH"`
-				}
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+"/v1/"+name+"/"+call, strings.NewReader(body+"}"))
+				body := `{"request_id":"` + uuid.NewString() + `",` + what + `}`
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+"/v1/"+name+"/"+call, strings.NewReader(body))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -21,7 +21,7 @@ import (
 
 // donation asks for a donation of 20 €.
 func donationTo(campaign string) *donationsv1.CreateDonationRequest {
-	return &donationsv1.CreateDonationRequest{Parent: campaign, Amount: apptest.Euros(20_00), RequestId: uuid.NewString()}
+	return &donationsv1.CreateDonationRequest{Parent: campaign, Donation: &donationsv1.Donation{Amount: apptest.Euros(20_00)}, RequestId: uuid.NewString()}
 }
 
 // give starts a donation and answers it.

@@ -77,7 +77,7 @@ func wantBooked(t *testing.T, e *apptest.Env, campaign string, paid []int64) {
 // giveUntilTaken gives as a stubborn browser does: the same request until it is answered, then the
 // payment. It answers what was paid.
 func giveUntilTaken(t *testing.T, e *apptest.Env, conn *apptest.RESTConn, campaign string, amountMinor int64) int64 {
-	req := &donationsv1.CreateDonationRequest{Parent: campaign, Amount: apptest.Euros(amountMinor), RequestId: uuid.NewString()}
+	req := &donationsv1.CreateDonationRequest{Parent: campaign, Donation: &donationsv1.Donation{Amount: apptest.Euros(amountMinor)}, RequestId: uuid.NewString()}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		d, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(ctx, req)

@@ -236,7 +236,7 @@ func TestStopLetsCallsEnd(t *testing.T) {
 	answer := make(chan error, 1)
 	go func() {
 		resp, err := http.Post(e.URL+"/v1/"+campaign+"/donations", "application/json",
-			strings.NewReader(`{"amount":{"currency_code":"EUR","amount_minor":2000},"request_id":"0b0a6a2e-5d2f-4f6e-8d43-0f8f3ab1c2d3"}`))
+			strings.NewReader(`{"donation":{"amount":{"currency_code":"EUR","amount_minor":2000}},"request_id":"0b0a6a2e-5d2f-4f6e-8d43-0f8f3ab1c2d3"}`))
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode != http.StatusOK {

@@ -41,7 +41,7 @@ func sessionCalls(e *apptest.Env) (n int) {
 func postDonation(t *testing.T, e *apptest.Env, campaign, requestID string) (status int, retryAfter string) {
 	t.Helper()
 	resp, err := http.Post(e.URL+"/v1/"+campaign+"/donations", "application/json",
-		strings.NewReader(`{"amount":{"currency_code":"EUR","amount_minor":2000},"request_id":"`+requestID+`"}`))
+		strings.NewReader(`{"donation":{"amount":{"currency_code":"EUR","amount_minor":2000}},"request_id":"`+requestID+`"}`))
 	if err != nil {
 		t.Error(err)
 		return 0, ""

@@ -118,7 +118,7 @@ type history struct {
 
 func (h *history) give(t *rapid.T) {
 	req := donationTo(h.campaign)
-	req.Amount = apptest.Euros(rapid.Int64Range(1_00, 800_00).Draw(t, "amount"))
+	req.Donation.Amount = apptest.Euros(rapid.Int64Range(1_00, 800_00).Draw(t, "amount"))
 	client := donationsv1.NewDonationsServiceClient(h.e.Conn)
 	for range rapid.IntRange(1, 2).Draw(t, "times") {
 		d, err := client.CreateDonation(h.e.Context(), req)

@@ -36,7 +36,7 @@ func newDesk(t *testing.T, e *apptest.Env, slug string) *desk {
 func (k *desk) paid(t *testing.T, minor int64) (d *donationsv1.Donation, charge string) {
 	t.Helper()
 	req := donationTo(k.campaign)
-	req.Amount = apptest.Euros(minor)
+	req.Donation.Amount = apptest.Euros(minor)
 	d = give(t, k.e.Conn, req)
 	page := session(t, k.e, d).ID
 	pay(t, k.e, d)

@@ -87,7 +87,7 @@ func (g gate) hold(t *testing.T, n int) {
 func donation(collective string) *donationsv1.CreateDonationRequest {
 	return &donationsv1.CreateDonationRequest{
 		Parent: "collectives/" + collective + "/campaigns/avocate", RequestId: uuid.NewString(),
-		Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 2000},
+		Donation: &donationsv1.Donation{Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 2000}},
 	}
 }
 

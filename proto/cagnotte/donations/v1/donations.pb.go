@@ -232,13 +232,13 @@ type Donation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What the donor gives.
+	// What the donor gives, `fee_cover` included.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How far it has come.
 	State DonationState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.donations.v1.DonationState" json:"state,omitempty"`
 	// Where the donor pays; empty once it cannot be paid there any more.
 	CheckoutUrl string `protobuf:"bytes,4,opt,name=checkout_url,json=checkoutUrl,proto3" json:"checkout_url,omitempty"`
-	// The language of the payment page.
+	// The language of the payment page, "fr" or "en"; "fr" when a creation leaves it empty.
 	Locale string `protobuf:"bytes,5,opt,name=locale,proto3" json:"locale,omitempty"`
 	// When it was started.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -268,6 +268,9 @@ type Donation struct {
 	AmountDisputed *v1.Money `protobuf:"bytes,17,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
 	// How it was paid, Stripe's word, such as `card` or `sepa_debit`; empty until its money is booked.
 	PaymentMethod string `protobuf:"bytes,18,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
+	// INPUT_ONLY. The page to come back to after the payment, on one of the campaign's allowed origins; may be empty.
+	// GetDonationStatus answers it to the donor.
+	ReturnUrl     string `protobuf:"bytes,19,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -424,6 +427,13 @@ func (x *Donation) GetAmountDisputed() *v1.Money {
 func (x *Donation) GetPaymentMethod() string {
 	if x != nil {
 		return x.PaymentMethod
+	}
+	return ""
+}
+
+func (x *Donation) GetReturnUrl() string {
+	if x != nil {
+		return x.ReturnUrl
 	}
 	return ""
 }
@@ -639,26 +649,24 @@ func (x *DonationStatus) GetAmountDisputed() *v1.Money {
 	return nil
 }
 
-// Asks to start a donation.
+// Asks to start a donation. `cover_fee` and `recurrence` tell how the donation is made and are not part of it: the donation
+// has what came of them, `fee_cover` and `recurring_donation`.
 type CreateDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// What to give, in the campaign's currency.
-	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The donation: its `amount`, in the campaign's currency, and, where wanted, its `locale` and `return_url`. All other
+	// fields are the service's, and ignored here.
+	Donation *Donation `protobuf:"bytes,2,opt,name=donation,proto3" json:"donation,omitempty"`
 	// A UUID made by the caller, one for each donation that somebody wants to make, kept for repeats.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The language of the payment page: "fr" when empty, or "en".
-	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
-	// The page to come back to, on one of the campaign's allowed origins; may be empty.
-	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
-	// Whether to give once, also when not said, or each month until the donor, the collective or the campaign's
-	// end stops it. The answer is the first month's donation.
-	Recurrence Recurrence `protobuf:"varint,6,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
-	// Whether the donor adds the payment's fee, so that about `amount` is left of the donation. The donation is then the whole,
-	// computed here from the campaign's `fee_estimate`: the smallest sum of which, by that estimate, `amount` is left.
-	// `amount` alone must be within the campaign's bounds.
-	CoverFee      bool `protobuf:"varint,7,opt,name=cover_fee,json=coverFee,proto3" json:"cover_fee,omitempty"`
+	// Whether the donor adds the payment's fee, so that about `donation.amount` is left of the donation. The amount of the
+	// created donation is then the whole, computed from the campaign's `fee_estimate`: the smallest sum of which, by that
+	// estimate, `donation.amount` is left. `donation.amount` alone must be within the campaign's bounds.
+	CoverFee bool `protobuf:"varint,4,opt,name=cover_fee,json=coverFee,proto3" json:"cover_fee,omitempty"`
+	// Whether to give once, which is the default, or each month until the donor, the collective or the campaign's end stops
+	// it. The answer is the first month's donation.
+	Recurrence    Recurrence `protobuf:"varint,5,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -700,9 +708,9 @@ func (x *CreateDonationRequest) GetParent() string {
 	return ""
 }
 
-func (x *CreateDonationRequest) GetAmount() *v1.Money {
+func (x *CreateDonationRequest) GetDonation() *Donation {
 	if x != nil {
-		return x.Amount
+		return x.Donation
 	}
 	return nil
 }
@@ -714,18 +722,11 @@ func (x *CreateDonationRequest) GetRequestId() string {
 	return ""
 }
 
-func (x *CreateDonationRequest) GetLocale() string {
+func (x *CreateDonationRequest) GetCoverFee() bool {
 	if x != nil {
-		return x.Locale
+		return x.CoverFee
 	}
-	return ""
-}
-
-func (x *CreateDonationRequest) GetReturnUrl() string {
-	if x != nil {
-		return x.ReturnUrl
-	}
-	return ""
+	return false
 }
 
 func (x *CreateDonationRequest) GetRecurrence() Recurrence {
@@ -733,13 +734,6 @@ func (x *CreateDonationRequest) GetRecurrence() Recurrence {
 		return x.Recurrence
 	}
 	return Recurrence_RECURRENCE_UNSPECIFIED
-}
-
-func (x *CreateDonationRequest) GetCoverFee() bool {
-	if x != nil {
-		return x.CoverFee
-	}
-	return false
 }
 
 // Asks for one donation.
@@ -791,12 +785,18 @@ func (x *GetDonationRequest) GetName() string {
 // Asks for a page of donations.
 type ListDonationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}`.
+	// `collectives/{collective}/campaigns/{campaign}`, or `collectives/{collective}` for all its campaigns.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The states that are listed; all when empty.
+	States []DonationState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=cagnotte.donations.v1.DonationState" json:"states,omitempty"`
+	// Lists those that were started at this time or later; all when absent.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Lists those that were started before this time; all when absent.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -850,6 +850,27 @@ func (x *ListDonationsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListDonationsRequest) GetStates() []DonationState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListDonationsRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListDonationsRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
 }
 
 // A page of donations.
@@ -957,13 +978,14 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\a\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\a\n" +
 	"\bDonation\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12:\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12:\n" +
 	"\x05state\x18\x03 \x01(\x0e2$.cagnotte.donations.v1.DonationStateR\x05state\x12!\n" +
-	"\fcheckout_url\x18\x04 \x01(\tR\vcheckoutUrl\x12\x16\n" +
-	"\x06locale\x18\x05 \x01(\tR\x06locale\x12;\n" +
+	"\fcheckout_url\x18\x04 \x01(\tR\vcheckoutUrl\x12'\n" +
+	"\x06locale\x18\x05 \x01(\tB\x0f\xbaH\fr\n" +
+	"R\x00R\x02frR\x02enR\x06locale\x12;\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -980,7 +1002,9 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\rfraud_warning\x18\x0f \x01(\bR\ffraudWarning\x12P\n" +
 	"\x10surplus_payments\x18\x10 \x03(\v2%.cagnotte.donations.v1.SurplusPaymentR\x0fsurplusPayments\x12A\n" +
 	"\x0famount_disputed\x18\x11 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\x12%\n" +
-	"\x0epayment_method\x18\x12 \x01(\tR\rpaymentMethod\"\xac\x01\n" +
+	"\x0epayment_method\x18\x12 \x01(\tR\rpaymentMethod\x12'\n" +
+	"\n" +
+	"return_url\x18\x13 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\treturnUrl\"\xac\x01\n" +
 	"\x0eSurplusPayment\x12%\n" +
 	"\x0epayment_intent\x18\x01 \x01(\tR\rpaymentIntent\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12A\n" +
@@ -1000,28 +1024,28 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x0famount_refunded\x18\n" +
 	" \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountRefunded\x12\x1a\n" +
 	"\bdisputed\x18\v \x01(\bR\bdisputed\x12A\n" +
-	"\x0famount_disputed\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\"\xa8\x03\n" +
+	"\x0famount_disputed\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\"\xe1\x02\n" +
 	"\x15CreateDonationRequest\x12p\n" +
-	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x128\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12C\n" +
+	"\bdonation\x18\x02 \x01(\v2\x1f.cagnotte.donations.v1.DonationB\x06\xbaH\x03\xc8\x01\x01R\bdonation\x12'\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12'\n" +
-	"\x06locale\x18\x04 \x01(\tB\x0f\xbaH\fr\n" +
-	"R\x00R\x02frR\x02enR\x06locale\x12'\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1b\n" +
+	"\tcover_fee\x18\x04 \x01(\bR\bcoverFee\x12K\n" +
 	"\n" +
-	"return_url\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\treturnUrl\x12K\n" +
-	"\n" +
-	"recurrence\x18\x06 \x01(\x0e2!.cagnotte.donations.v1.RecurrenceB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
-	"recurrence\x12\x1b\n" +
-	"\tcover_fee\x18\a \x01(\bR\bcoverFee\"\x9b\x01\n" +
+	"recurrence\x18\x05 \x01(\x0e2!.cagnotte.donations.v1.RecurrenceB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"recurrence\"\x9b\x01\n" +
 	"\x12GetDonationRequest\x12\x84\x01\n" +
-	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\"\xda\x01\n" +
-	"\x14ListDonationsRequest\x12p\n" +
-	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
+	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\"\xa0\x03\n" +
+	"\x14ListDonationsRequest\x12s\n" +
+	"\x06parent\x18\x01 \x01(\tB[\xbaHXrV2T^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"~\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12O\n" +
+	"\x06states\x18\x04 \x03(\x0e2$.cagnotte.donations.v1.DonationStateB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"~\n" +
 	"\x15ListDonationsResponse\x12=\n" +
 	"\tdonations\x18\x01 \x03(\v2\x1f.cagnotte.donations.v1.DonationR\tdonations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n" +
@@ -1049,11 +1073,11 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x1bDONATION_OUTCOME_CONFIRMING\x10\x02\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_RECEIVED\x10\x03\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_NOT_PAID\x10\x04\x12\x1d\n" +
-	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\x9d\x05\n" +
+	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\xc5\x05\n" +
 	"\x10DonationsService\x12\x9c\x01\n" +
 	"\x0eCreateDonation\x12,.cagnotte.donations.v1.CreateDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*/campaigns/*}/donations\x12\x93\x01\n" +
-	"\vGetDonation\x12).cagnotte.donations.v1.GetDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\"8\x82\xd3\xe4\x93\x022\x120/v1/{name=collectives/*/campaigns/*/donations/*}\x12\xa4\x01\n" +
-	"\rListDonations\x12+.cagnotte.donations.v1.ListDonationsRequest\x1a,.cagnotte.donations.v1.ListDonationsResponse\"8\x82\xd3\xe4\x93\x022\x120/v1/{parent=collectives/*/campaigns/*}/donations\x12\xac\x01\n" +
+	"\vGetDonation\x12).cagnotte.donations.v1.GetDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\"8\x82\xd3\xe4\x93\x022\x120/v1/{name=collectives/*/campaigns/*/donations/*}\x12\xcc\x01\n" +
+	"\rListDonations\x12+.cagnotte.donations.v1.ListDonationsRequest\x1a,.cagnotte.donations.v1.ListDonationsResponse\"`\x82\xd3\xe4\x93\x02ZZ&\x12$/v1/{parent=collectives/*}/donations\x120/v1/{parent=collectives/*/campaigns/*}/donations\x12\xac\x01\n" +
 	"\x11GetDonationStatus\x12/.cagnotte.donations.v1.GetDonationStatusRequest\x1a%.cagnotte.donations.v1.DonationStatus\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/donations/*/status}BFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/donations/v1;donationsv1b\x06proto3"
 
 var (
@@ -1105,22 +1129,25 @@ var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	11, // 16: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
 	11, // 17: cagnotte.donations.v1.DonationStatus.amount_refunded:type_name -> cagnotte.money.v1.Money
 	11, // 18: cagnotte.donations.v1.DonationStatus.amount_disputed:type_name -> cagnotte.money.v1.Money
-	11, // 19: cagnotte.donations.v1.CreateDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	3,  // 19: cagnotte.donations.v1.CreateDonationRequest.donation:type_name -> cagnotte.donations.v1.Donation
 	0,  // 20: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
-	3,  // 21: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	6,  // 22: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	7,  // 23: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	8,  // 24: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	10, // 25: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	3,  // 26: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	3,  // 27: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	9,  // 28: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	5,  // 29: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	26, // [26:30] is the sub-list for method output_type
-	22, // [22:26] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	1,  // 21: cagnotte.donations.v1.ListDonationsRequest.states:type_name -> cagnotte.donations.v1.DonationState
+	12, // 22: cagnotte.donations.v1.ListDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
+	12, // 23: cagnotte.donations.v1.ListDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 24: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	6,  // 25: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	7,  // 26: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	8,  // 27: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	10, // 28: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 29: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	3,  // 30: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	9,  // 31: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	5,  // 32: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	29, // [29:33] is the sub-list for method output_type
+	25, // [25:29] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_donations_v1_donations_proto_init() }

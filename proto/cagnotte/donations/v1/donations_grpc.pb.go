@@ -33,10 +33,10 @@ const (
 //
 // Takes donations and tells what became of them.
 type DonationsServiceClient interface {
-	// Starts a donation and answers the address where it is paid. Public; nobody's name is asked.
+	// Starts a donation and answers the address where it is paid. Public; the donor's name is not asked for.
 	//
 	// The same `request_id` answers the same donation and the same address, however often it is sent;
-	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
+	// with another amount, locale, return address, recurrence or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
@@ -47,7 +47,7 @@ type DonationsServiceClient interface {
 	CreateDonation(ctx context.Context, in *CreateDonationRequest, opts ...grpc.CallOption) (*Donation, error)
 	// Answers one donation to members.
 	GetDonation(ctx context.Context, in *GetDonationRequest, opts ...grpc.CallOption) (*Donation, error)
-	// Lists a campaign's donations, newest first, to members.
+	// Lists the donations of a campaign, or of all campaigns of a collective, newest first, to members.
 	ListDonations(ctx context.Context, in *ListDonationsRequest, opts ...grpc.CallOption) (*ListDonationsResponse, error)
 	// Tells whoever holds a donation's name what became of it. Public: the name cannot be guessed, and
 	// the answer holds nothing about anybody. Asking about an open donation makes the service look at
@@ -109,10 +109,10 @@ func (c *donationsServiceClient) GetDonationStatus(ctx context.Context, in *GetD
 //
 // Takes donations and tells what became of them.
 type DonationsServiceServer interface {
-	// Starts a donation and answers the address where it is paid. Public; nobody's name is asked.
+	// Starts a donation and answers the address where it is paid. Public; the donor's name is not asked for.
 	//
 	// The same `request_id` answers the same donation and the same address, however often it is sent;
-	// with another amount, recurrence, locale, return address or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
+	// with another amount, locale, return address, recurrence or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
 	// takes no payments for it yet).
@@ -123,7 +123,7 @@ type DonationsServiceServer interface {
 	CreateDonation(context.Context, *CreateDonationRequest) (*Donation, error)
 	// Answers one donation to members.
 	GetDonation(context.Context, *GetDonationRequest) (*Donation, error)
-	// Lists a campaign's donations, newest first, to members.
+	// Lists the donations of a campaign, or of all campaigns of a collective, newest first, to members.
 	ListDonations(context.Context, *ListDonationsRequest) (*ListDonationsResponse, error)
 	// Tells whoever holds a donation's name what became of it. Public: the name cannot be guessed, and
 	// the answer holds nothing about anybody. Asking about an open donation makes the service look at

@@ -400,12 +400,18 @@ func (x *GetRecurringDonationRequest) GetName() string {
 // Asks for a page of monthly donations.
 type ListRecurringDonationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}`.
+	// `collectives/{collective}/campaigns/{campaign}`, or `collectives/{collective}` for all its campaigns.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, 200 at most.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The states that are listed; all when empty.
+	States []RecurringDonationState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=cagnotte.recurring.v1.RecurringDonationState" json:"states,omitempty"`
+	// Lists those that were started at this time or later; all when absent.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Lists those that were started before this time; all when absent.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -459,6 +465,27 @@ func (x *ListRecurringDonationsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListRecurringDonationsRequest) GetStates() []RecurringDonationState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListRecurringDonationsRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListRecurringDonationsRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
 }
 
 // A page of monthly donations.
@@ -1023,13 +1050,17 @@ const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"resumeTime\x12B\n" +
 	"\x0fnext_debit_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\rnextDebitTime\"\xad\x01\n" +
 	"\x1bGetRecurringDonationRequest\x12\x8d\x01\n" +
-	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\"\xe3\x01\n" +
-	"\x1dListRecurringDonationsRequest\x12p\n" +
-	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
+	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\"\xb2\x03\n" +
+	"\x1dListRecurringDonationsRequest\x12s\n" +
+	"\x06parent\x18\x01 \x01(\tB[\xbaHXrV2T^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xa3\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12X\n" +
+	"\x06states\x18\x04 \x03(\x0e2-.cagnotte.recurring.v1.RecurringDonationStateB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xa3\x01\n" +
 	"\x1eListRecurringDonationsResponse\x12Y\n" +
 	"\x13recurring_donations\x18\x01 \x03(\v2(.cagnotte.recurring.v1.RecurringDonationR\x12recurringDonations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x01\n" +
@@ -1072,10 +1103,10 @@ const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"(RECURRING_DONATION_END_REASON_COLLECTIVE\x10\x02\x121\n" +
 	"-RECURRING_DONATION_END_REASON_CAMPAIGN_CLOSED\x10\x03\x120\n" +
 	",RECURRING_DONATION_END_REASON_PAYMENT_FAILED\x10\x04\x12+\n" +
-	"'RECURRING_DONATION_END_REASON_AT_STRIPE\x10\x052\xe6\f\n" +
+	"'RECURRING_DONATION_END_REASON_AT_STRIPE\x10\x052\x97\r\n" +
 	"\x10RecurringService\x12\xb7\x01\n" +
-	"\x14GetRecurringDonation\x122.cagnotte.recurring.v1.GetRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"A\x82\xd3\xe4\x93\x02;\x129/v1/{name=collectives/*/campaigns/*/recurringDonations/*}\x12\xc8\x01\n" +
-	"\x16ListRecurringDonations\x124.cagnotte.recurring.v1.ListRecurringDonationsRequest\x1a5.cagnotte.recurring.v1.ListRecurringDonationsResponse\"A\x82\xd3\xe4\x93\x02;\x129/v1/{parent=collectives/*/campaigns/*}/recurringDonations\x12\xc7\x01\n" +
+	"\x14GetRecurringDonation\x122.cagnotte.recurring.v1.GetRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"A\x82\xd3\xe4\x93\x02;\x129/v1/{name=collectives/*/campaigns/*/recurringDonations/*}\x12\xf9\x01\n" +
+	"\x16ListRecurringDonations\x124.cagnotte.recurring.v1.ListRecurringDonationsRequest\x1a5.cagnotte.recurring.v1.ListRecurringDonationsResponse\"r\x82\xd3\xe4\x93\x02lZ/\x12-/v1/{parent=collectives/*}/recurringDonations\x129/v1/{parent=collectives/*/campaigns/*}/recurringDonations\x12\xc7\x01\n" +
 	"\x17CancelRecurringDonation\x125.cagnotte.recurring.v1.CancelRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"K\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:cancel\x12\xce\x01\n" +
 	"\x11RequestManageLink\x12/.cagnotte.recurring.v1.RequestManageLinkRequest\x1a0.cagnotte.recurring.v1.RequestManageLinkResponse\"V\x82\xd3\xe4\x93\x02P:\x01*\"K/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:requestManageLink\x12\xca\x01\n" +
 	"\x10RedeemManageLink\x12..cagnotte.recurring.v1.RedeemManageLinkRequest\x1a/.cagnotte.recurring.v1.RedeemManageLinkResponse\"U\x82\xd3\xe4\x93\x02O:\x01*\"J/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:redeemManageLink\x12\xc7\x01\n" +
@@ -1127,31 +1158,34 @@ var file_cagnotte_recurring_v1_recurring_proto_depIdxs = []int32{
 	16, // 7: cagnotte.recurring.v1.RecurringDonation.cancel_time:type_name -> google.protobuf.Timestamp
 	16, // 8: cagnotte.recurring.v1.RecurringDonation.resume_time:type_name -> google.protobuf.Timestamp
 	16, // 9: cagnotte.recurring.v1.RecurringDonation.next_debit_time:type_name -> google.protobuf.Timestamp
-	2,  // 10: cagnotte.recurring.v1.ListRecurringDonationsResponse.recurring_donations:type_name -> cagnotte.recurring.v1.RecurringDonation
-	2,  // 11: cagnotte.recurring.v1.RedeemManageLinkResponse.recurring_donation:type_name -> cagnotte.recurring.v1.RecurringDonation
-	16, // 12: cagnotte.recurring.v1.RedeemManageLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
-	15, // 13: cagnotte.recurring.v1.ChangeRecurringDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	3,  // 14: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:input_type -> cagnotte.recurring.v1.GetRecurringDonationRequest
-	4,  // 15: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:input_type -> cagnotte.recurring.v1.ListRecurringDonationsRequest
-	6,  // 16: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:input_type -> cagnotte.recurring.v1.CancelRecurringDonationRequest
-	7,  // 17: cagnotte.recurring.v1.RecurringService.RequestManageLink:input_type -> cagnotte.recurring.v1.RequestManageLinkRequest
-	9,  // 18: cagnotte.recurring.v1.RecurringService.RedeemManageLink:input_type -> cagnotte.recurring.v1.RedeemManageLinkRequest
-	11, // 19: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:input_type -> cagnotte.recurring.v1.ChangeRecurringDonationRequest
-	12, // 20: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:input_type -> cagnotte.recurring.v1.StopRecurringDonationRequest
-	13, // 21: cagnotte.recurring.v1.RecurringService.CreatePortalSession:input_type -> cagnotte.recurring.v1.CreatePortalSessionRequest
-	2,  // 22: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	5,  // 23: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:output_type -> cagnotte.recurring.v1.ListRecurringDonationsResponse
-	2,  // 24: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	8,  // 25: cagnotte.recurring.v1.RecurringService.RequestManageLink:output_type -> cagnotte.recurring.v1.RequestManageLinkResponse
-	10, // 26: cagnotte.recurring.v1.RecurringService.RedeemManageLink:output_type -> cagnotte.recurring.v1.RedeemManageLinkResponse
-	2,  // 27: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	2,  // 28: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	14, // 29: cagnotte.recurring.v1.RecurringService.CreatePortalSession:output_type -> cagnotte.recurring.v1.CreatePortalSessionResponse
-	22, // [22:30] is the sub-list for method output_type
-	14, // [14:22] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	0,  // 10: cagnotte.recurring.v1.ListRecurringDonationsRequest.states:type_name -> cagnotte.recurring.v1.RecurringDonationState
+	16, // 11: cagnotte.recurring.v1.ListRecurringDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
+	16, // 12: cagnotte.recurring.v1.ListRecurringDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 13: cagnotte.recurring.v1.ListRecurringDonationsResponse.recurring_donations:type_name -> cagnotte.recurring.v1.RecurringDonation
+	2,  // 14: cagnotte.recurring.v1.RedeemManageLinkResponse.recurring_donation:type_name -> cagnotte.recurring.v1.RecurringDonation
+	16, // 15: cagnotte.recurring.v1.RedeemManageLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
+	15, // 16: cagnotte.recurring.v1.ChangeRecurringDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	3,  // 17: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:input_type -> cagnotte.recurring.v1.GetRecurringDonationRequest
+	4,  // 18: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:input_type -> cagnotte.recurring.v1.ListRecurringDonationsRequest
+	6,  // 19: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:input_type -> cagnotte.recurring.v1.CancelRecurringDonationRequest
+	7,  // 20: cagnotte.recurring.v1.RecurringService.RequestManageLink:input_type -> cagnotte.recurring.v1.RequestManageLinkRequest
+	9,  // 21: cagnotte.recurring.v1.RecurringService.RedeemManageLink:input_type -> cagnotte.recurring.v1.RedeemManageLinkRequest
+	11, // 22: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:input_type -> cagnotte.recurring.v1.ChangeRecurringDonationRequest
+	12, // 23: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:input_type -> cagnotte.recurring.v1.StopRecurringDonationRequest
+	13, // 24: cagnotte.recurring.v1.RecurringService.CreatePortalSession:input_type -> cagnotte.recurring.v1.CreatePortalSessionRequest
+	2,  // 25: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	5,  // 26: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:output_type -> cagnotte.recurring.v1.ListRecurringDonationsResponse
+	2,  // 27: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	8,  // 28: cagnotte.recurring.v1.RecurringService.RequestManageLink:output_type -> cagnotte.recurring.v1.RequestManageLinkResponse
+	10, // 29: cagnotte.recurring.v1.RecurringService.RedeemManageLink:output_type -> cagnotte.recurring.v1.RedeemManageLinkResponse
+	2,  // 30: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	2,  // 31: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	14, // 32: cagnotte.recurring.v1.RecurringService.CreatePortalSession:output_type -> cagnotte.recurring.v1.CreatePortalSessionResponse
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_recurring_v1_recurring_proto_init() }

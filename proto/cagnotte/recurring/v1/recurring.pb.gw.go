@@ -127,6 +127,59 @@ func local_request_RecurringService_ListRecurringDonations_0(ctx context.Context
 	return msg, metadata, err
 }
 
+var filter_RecurringService_ListRecurringDonations_1 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_RecurringService_ListRecurringDonations_1(ctx context.Context, marshaler runtime.Marshaler, client RecurringServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListRecurringDonationsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_RecurringService_ListRecurringDonations_1); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListRecurringDonations(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_RecurringService_ListRecurringDonations_1(ctx context.Context, marshaler runtime.Marshaler, server RecurringServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListRecurringDonationsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_RecurringService_ListRecurringDonations_1); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListRecurringDonations(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_RecurringService_CancelRecurringDonation_0(ctx context.Context, marshaler runtime.Marshaler, client RecurringServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq CancelRecurringDonationRequest
@@ -443,6 +496,26 @@ func RegisterRecurringServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		}
 		forward_RecurringService_ListRecurringDonations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_RecurringService_ListRecurringDonations_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.recurring.v1.RecurringService/ListRecurringDonations", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/recurringDonations"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_RecurringService_ListRecurringDonations_1(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RecurringService_ListRecurringDonations_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_RecurringService_CancelRecurringDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -637,6 +710,23 @@ func RegisterRecurringServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		}
 		forward_RecurringService_ListRecurringDonations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_RecurringService_ListRecurringDonations_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.recurring.v1.RecurringService/ListRecurringDonations", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*}/recurringDonations"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_RecurringService_ListRecurringDonations_1(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RecurringService_ListRecurringDonations_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_RecurringService_CancelRecurringDonation_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -745,6 +835,7 @@ func RegisterRecurringServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 var (
 	pattern_RecurringService_GetRecurringDonation_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "recurringDonations", "name"}, ""))
 	pattern_RecurringService_ListRecurringDonations_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "recurringDonations"}, ""))
+	pattern_RecurringService_ListRecurringDonations_1  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "recurringDonations"}, ""))
 	pattern_RecurringService_CancelRecurringDonation_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "recurringDonations", "name"}, "cancel"))
 	pattern_RecurringService_RequestManageLink_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "recurringDonations", "name"}, "requestManageLink"))
 	pattern_RecurringService_RedeemManageLink_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "recurringDonations", "name"}, "redeemManageLink"))
@@ -756,6 +847,7 @@ var (
 var (
 	forward_RecurringService_GetRecurringDonation_0    = runtime.ForwardResponseMessage
 	forward_RecurringService_ListRecurringDonations_0  = runtime.ForwardResponseMessage
+	forward_RecurringService_ListRecurringDonations_1  = runtime.ForwardResponseMessage
 	forward_RecurringService_CancelRecurringDonation_0 = runtime.ForwardResponseMessage
 	forward_RecurringService_RequestManageLink_0       = runtime.ForwardResponseMessage
 	forward_RecurringService_RedeemManageLink_0        = runtime.ForwardResponseMessage

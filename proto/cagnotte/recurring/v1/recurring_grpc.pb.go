@@ -49,7 +49,7 @@ const (
 type RecurringServiceClient interface {
 	// Answers one monthly donation to members.
 	GetRecurringDonation(ctx context.Context, in *GetRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
-	// Lists a campaign's monthly donations, newest first, to members.
+	// Lists the monthly donations of a campaign, or of all campaigns of a collective, newest first, to members.
 	ListRecurringDonations(ctx context.Context, in *ListRecurringDonationsRequest, opts ...grpc.CallOption) (*ListRecurringDonationsResponse, error)
 	// Ends a monthly donation for the collective. One that has ended stays as it is.
 	//
@@ -198,7 +198,7 @@ func (c *recurringServiceClient) CreatePortalSession(ctx context.Context, in *Cr
 type RecurringServiceServer interface {
 	// Answers one monthly donation to members.
 	GetRecurringDonation(context.Context, *GetRecurringDonationRequest) (*RecurringDonation, error)
-	// Lists a campaign's monthly donations, newest first, to members.
+	// Lists the monthly donations of a campaign, or of all campaigns of a collective, newest first, to members.
 	ListRecurringDonations(context.Context, *ListRecurringDonationsRequest) (*ListRecurringDonationsResponse, error)
 	// Ends a monthly donation for the collective. One that has ended stays as it is.
 	//

@@ -50,7 +50,7 @@ func (h *history) someMonthly(is func(*monthlyDonation) bool) (*monthlyDonation,
 		}
 		name := h.campaign + "/recurringDonations/" + last(d.donation)
 		if !slices.ContainsFunc(h.monthly, func(m *monthlyDonation) bool { return m.name == name }) {
-			h.monthly = append(h.monthly, &monthlyDonation{name: name, amounts: []int64{d.request.GetAmount().GetAmountMinor()}})
+			h.monthly = append(h.monthly, &monthlyDonation{name: name, amounts: []int64{d.request.GetDonation().GetAmount().GetAmountMinor()}})
 		}
 	}
 	some := slices.DeleteFunc(slices.Clone(h.monthly), func(m *monthlyDonation) bool { return !is(m) })

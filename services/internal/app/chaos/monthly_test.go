@@ -57,7 +57,7 @@ const elsewhereRate = 0.8637
 // beginMonthly is how far a donor comes without paying.
 func (h *history) beginMonthly() (page stripesim.Session, open bool) {
 	d := &donor{request: &donationsv1.CreateDonationRequest{
-		Parent: h.campaign, Amount: apptest.Euros(1_00 + h.dice.Int64N(99_00)), RequestId: uuid.NewString(),
+		Parent: h.campaign, Donation: &donationsv1.Donation{Amount: apptest.Euros(1_00 + h.dice.Int64N(99_00))}, RequestId: uuid.NewString(),
 		Recurrence: donationsv1.Recurrence_RECURRENCE_MONTHLY,
 	}}
 	h.donors = append(h.donors, d)

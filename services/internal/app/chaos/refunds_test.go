@@ -38,7 +38,7 @@ func (h *history) refund() {
 		AllowDebit: true,
 	}
 	if h.dice.IntN(2) == 0 {
-		req.Amount = apptest.Euros(1 + h.dice.Int64N(d.request.GetAmount().GetAmountMinor()))
+		req.Amount = apptest.Euros(1 + h.dice.Int64N(d.request.GetDonation().GetAmount().GetAmountMinor()))
 	}
 	h.refunds = append(h.refunds, req)
 	h.askRefund(req)

@@ -51,10 +51,11 @@ type donor struct {
 
 func (h *history) give() {
 	d := &donor{request: &donationsv1.CreateDonationRequest{
-		Parent: h.campaign, Amount: apptest.Euros(1_00 + h.dice.Int64N(799_00)), RequestId: uuid.NewString(),
+		Parent: h.campaign, Donation: &donationsv1.Donation{Amount: apptest.Euros(1_00 + h.dice.Int64N(799_00))}, RequestId: uuid.NewString(),
 		CoverFee: h.dice.IntN(4) == 0,
 	}}
-	d.request.Amount.AmountMinor = min(d.request.Amount.AmountMinor, 780_00) // with the fee, below the campaign's maximum
+	amount := d.request.GetDonation().GetAmount()
+	amount.AmountMinor = min(amount.GetAmountMinor(), 780_00) // with the fee, below the campaign's maximum
 	h.donors = append(h.donors, d)
 	h.ask(d)
 }

@@ -95,8 +95,9 @@ CREATE TABLE donations.donations (
     CONSTRAINT donations_booked_is_paid CHECK (booked_at IS NULL OR paid_at IS NOT NULL)
 );
 
--- Lists, newest first.
-CREATE INDEX donations_list_idx ON donations.donations (collective, campaign, created_at DESC, id DESC);
+-- The lists of a campaign and of a collective read the newest donations of each state, and merge them.
+CREATE INDEX donations_campaign_idx ON donations.donations (collective, campaign, state, created_at DESC, id DESC);
+CREATE INDEX donations_collective_idx ON donations.donations (collective, state, created_at DESC, id DESC);
 -- The donation of a payment, a charge, or the session that opened its page again.
 CREATE INDEX donations_payment_intent_idx ON donations.donations (payment_intent_id)
     WHERE payment_intent_id IS NOT NULL;
@@ -363,8 +364,9 @@ CREATE TABLE donations.recurring (
     )
 );
 
--- Lists, newest first; and the monthly donations that end with their campaign.
-CREATE INDEX recurring_list_idx ON donations.recurring (collective, campaign, created_at DESC, id DESC);
+-- The lists of a campaign and of a collective, as those of donations; and the monthly donations that end with their campaign.
+CREATE INDEX recurring_campaign_idx ON donations.recurring (collective, campaign, state, created_at DESC, id DESC);
+CREATE INDEX recurring_collective_idx ON donations.recurring (collective, state, created_at DESC, id DESC);
 -- The pending changes to apply. Small at all times.
 CREATE INDEX recurring_change_idx ON donations.recurring (change_due_at, id)
     WHERE change_due_at IS NOT NULL;
