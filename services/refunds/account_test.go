@@ -30,15 +30,15 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := e.refund(wish(d, 5_00))
-	if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.refunds.Submit(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if there, here := e.sim.Refunds(account), e.sim.Refunds(""); len(there) != 1 || len(here) != 0 {
 		t.Errorf("%d refunds on its account, %d on the platform's", len(there), len(here))
 	}
-	r = e.refundIs(r.ID, RefundSucceeded)
+	r = e.refundIs(r.ID, StateSucceeded)
 	// An id of one account says nothing on another.
-	if ours, err := e.refunds.ReadRefund(t.Context(), "", r.StripeRefund); ours || err != nil {
+	if ours, err := e.refunds.Read(t.Context(), "", r.StripeRefund); ours || err != nil {
 		t.Errorf("read on the platform's account: ours %v, %v", ours, err)
 	}
 	for _, q := range e.sim.Requests() {
@@ -53,10 +53,10 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Nothing was heard of it yet: Stripe says so.
-		if err := e.refunds.SubmitRefund(t.Context(), sent.ID); err != nil {
+		if err := e.refunds.Submit(t.Context(), sent.ID); err != nil {
 			t.Fatal(err)
 		}
-		if got := e.refundIs(sent.ID, RefundFailed); got.FailureReason != "STRIPE_ACCOUNT_DISCONNECTED" {
+		if got := e.refundIs(sent.ID, StateFailed); got.FailureReason != "STRIPE_ACCOUNT_DISCONNECTED" {
 			t.Errorf("it failed for %q", got.FailureReason)
 		}
 		if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -65,9 +65,9 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := wish(d, 5_00)
-		_, err := e.refunds.CreateRefund(t.Context(), again)
+		_, err := e.refunds.Create(t.Context(), again)
 		wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
-		_, err = e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		_, err = e.refunds.Approve(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 	})
 }

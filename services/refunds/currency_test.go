@@ -3,7 +3,6 @@ package refunds
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,58 +12,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
 )
-
-// lastCharge is the charge that succeeded last at Stripe.
-func (e *env) lastCharge() (charge string) {
-	e.t.Helper()
-	for _, event := range e.sim.Events("") {
-		if event.Type == "charge.succeeded" {
-			charge = event.ObjectID
-		}
-	}
-	if charge == "" {
-		e.t.Fatal("nothing was charged")
-	}
-	return charge
-}
-
-// A warning and an inquiry move no money: when they are not attributed at once, nothing brings them back.
-func TestAWarningAboutAMonthThatNobodyToldOf(t *testing.T) {
-	e := newEnv(t)
-	in := intent()
-	in.Monthly = true
-	first := e.create(in)
-	if err := e.sim.Pay(first.CheckoutSession, stripesim.CardOK); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.donations.Refresh(t.Context(), first.ID); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.donations.RefreshRecurring(t.Context(), first.ID); err != nil {
-		t.Fatal(err)
-	}
-	charged := e.lastCharge()
-	e.clock.Advance(33 * 24 * time.Hour)
-	e.sim.Subscriptions("") // lets the time pass at Stripe
-	renewed := e.lastCharge()
-	if renewed == charged || e.count() != 1 {
-		t.Fatalf("charged %s, then %s; %d donations", charged, renewed, e.count())
-	}
-	id, err := e.sim.WarnOfFraud(renewed, "made_with_stolen_card")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ours, err := e.refunds.ReadFraudWarning(t.Context(), "", id); err != nil || !ours {
-		t.Fatalf("ours %v, %v", ours, err)
-	}
-	if e.count() != 2 {
-		t.Errorf("%d donations, want the month too", e.count())
-	}
-	all, err := e.refunds.ListFraudWarnings(t.Context(), vallon.Collective, StripePosition{CreateTime: newest.CreateTime}, 10)
-	if err != nil || len(all) != 1 || all[0].ID != id {
-		t.Errorf("warnings %+v, %v", all, err)
-	}
-}
 
 // Stripe takes the amount of a refund for one in the payment's currency: 5 € of a donation that was paid in pounds would
 // go back as £5.
@@ -80,16 +27,16 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err := e.refunds.CreateRefund(t.Context(), wish(d, 5_00))
+	_, err := e.refunds.Create(t.Context(), wish(d, 5_00))
 	wantReason(t, err, errorsv1.ErrorReason_CURRENCY_MISMATCH)
 	// £2.00 of £17.20.
 	pounds := wish(d, 0)
 	pounds.Amount = money.Amount{Minor: 2_00, Currency: "GBP"}
 	r := e.refund(pounds)
-	if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
+	if err := e.refunds.Submit(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
-	e.refundIs(r.ID, RefundSucceeded)
+	e.refundIs(r.ID, StateSucceeded)
 	if all := e.sim.Refunds(""); len(all) != 1 || all[0].AmountMinor != 2_00 {
 		t.Errorf("at Stripe: %+v", all)
 	}
@@ -99,7 +46,7 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := e.refunds.ReadRefund(t.Context(), "", id); err != nil || !ours {
+	if ours, err := e.refunds.Read(t.Context(), "", id); err != nil || !ours {
 		t.Fatalf("ours %v, %v", ours, err)
 	}
 	if id, err = e.sim.Refund(e.lastCharge(), 1_00); err != nil {
@@ -108,7 +55,7 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	if err := e.sim.FailRefund(id, "expired_or_canceled_card"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.refunds.ReadRefund(t.Context(), "", id); err != nil {
+	if _, err := e.refunds.Read(t.Context(), "", id); err != nil {
 		t.Fatal(err)
 	}
 	var told string

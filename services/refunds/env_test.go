@@ -177,3 +177,84 @@ func (e *env) book(d donations.Donation, movements ...donations.Movement) {
 		}
 	}
 }
+
+const (
+	treasurerKey = "collectives/vallon/apiKeys/one"
+	ownerKey     = "collectives/vallon/apiKeys/two"
+)
+
+// paid is a donation of 20 € that was paid, with its charge at Stripe.
+func (e *env) paid() (d donations.Donation, charge string) {
+	e.t.Helper()
+	d = e.create(intent())
+	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := e.donations.Refresh(e.t.Context(), d.ID); err != nil {
+		e.t.Fatal(err)
+	}
+	for _, s := range e.sim.Sessions("") {
+		if s.ID == d.CheckoutSession {
+			charge = s.ChargeID
+		}
+	}
+	d = e.reload(d)
+	if d.State != donations.StateSucceeded || charge == "" {
+		e.t.Fatalf("%+v, charge %q", d, charge)
+	}
+	return d, charge
+}
+
+// wish is for so many cents of a donation.
+func wish(d donations.Donation, minor int64) Request {
+	return Request{
+		Campaign: d.Campaign, Donation: d.ID, RequestID: uuid.New(), Amount: money.Amount{Minor: minor, Currency: money.EUR},
+		Reason: ReasonRequestedByDonor, Key: treasurerKey,
+	}
+}
+
+func (e *env) refund(in Request) Refund {
+	e.t.Helper()
+	r, err := e.refunds.Create(e.t.Context(), in)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return r
+}
+
+func (e *env) refundIs(id uuid.UUID, want State) Refund {
+	e.t.Helper()
+	r, err := collectRefund(e.pool.Query(e.t.Context(), refundByIDSQL, pgx.NamedArgs{"id": id}))
+	if err != nil || r.State != want {
+		e.t.Fatalf("the refund is %s, want %s: %v", r.State, want, err)
+	}
+	return r
+}
+
+func (e *env) refundsOf(d donations.Donation) []Refund {
+	e.t.Helper()
+	all, err := e.refunds.List(e.t.Context(), vallon.Collective, d.ID, "", newest, 100)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return all
+}
+
+func (e *env) exec(sql string, args ...any) error {
+	_, err := e.pool.Exec(e.t.Context(), sql, args...)
+	return err
+}
+
+// lastCharge is the charge that succeeded last at Stripe.
+func (e *env) lastCharge() (charge string) {
+	e.t.Helper()
+	for _, event := range e.sim.Events("") {
+		if event.Type == "charge.succeeded" {
+			charge = event.ObjectID
+		}
+	}
+	if charge == "" {
+		e.t.Fatal("nothing was charged")
+	}
+	return charge
+}

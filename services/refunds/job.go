@@ -32,7 +32,7 @@ const (
 	readTries      = 50
 )
 
-// submitRefundArgs asks for [Service.SubmitRefund].
+// submitRefundArgs asks for [Service.Submit].
 type submitRefundArgs struct {
 	Refund uuid.UUID `json:"refund"`
 }
@@ -45,7 +45,7 @@ func (submitRefundArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: followQueue, MaxAttempts: submitTries}
 }
 
-// readRefundArgs asks for [Service.ReadRefund].
+// readRefundArgs asks for [Service.Read].
 type readRefundArgs struct {
 	Account string `json:"account"`
 	Refund  string `json:"refund"`
@@ -104,10 +104,10 @@ func (s *Service) Workers(w *river.Workers) {
 		return s.follow(ctx)
 	}))
 	river.AddWorker(w, &followWorker[submitRefundArgs]{work: func(ctx context.Context, a submitRefundArgs) error {
-		return s.SubmitRefund(ctx, a.Refund)
+		return s.Submit(ctx, a.Refund)
 	}})
 	river.AddWorker(w, &followWorker[readRefundArgs]{work: func(ctx context.Context, a readRefundArgs) error {
-		_, err := s.ReadRefund(ctx, a.Account, a.Refund)
+		_, err := s.Read(ctx, a.Account, a.Refund)
 		return err
 	}})
 	river.AddWorker(w, &followWorker[readDisputeArgs]{work: func(ctx context.Context, a readDisputeArgs) error {

@@ -14,9 +14,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// ReadRefund reads a refund at Stripe and brings ours in step with it, whoever made it. It may be called any
+// Read reads a refund at Stripe and brings ours in step with it, whoever made it. It may be called any
 // number of times and in any order, with no transaction open. ours is false for one of a payment that is no donation.
-func (s *Service) ReadRefund(ctx context.Context, account, id string) (ours bool, err error) {
+func (s *Service) Read(ctx context.Context, account, id string) (ours bool, err error) {
 	r, err := s.cfg.Stripe.GetRefund(ctx, account, id)
 	if err != nil {
 		return false, notThere(err)
@@ -24,8 +24,8 @@ func (s *Service) ReadRefund(ctx context.Context, account, id string) (ours bool
 	return s.readRefunds(ctx, account, []stripe.Refund{r})
 }
 
-// ReadRefundsOfCharge is ReadRefund for all refunds of a charge, which tells no more of them than their sum.
-func (s *Service) ReadRefundsOfCharge(ctx context.Context, account, charge string) (ours bool, err error) {
+// ReadOfCharge is Read for all refunds of a charge, which tells no more of them than their sum.
+func (s *Service) ReadOfCharge(ctx context.Context, account, charge string) (ours bool, err error) {
 	all, err := s.cfg.Stripe.ListRefundsOfCharge(ctx, account, charge)
 	if err != nil {
 		return false, notThere(err)
@@ -120,7 +120,7 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 		if err != nil {
 			return err
 		}
-		now, next := s.now(), refundState(is.Status)
+		now, next := s.now(), stateOf(is.Status)
 		named := pgx.NamedArgs{
 			"id": r.ID, "stripe_refund": is.ID, "state": string(next), "failure_reason": is.FailureReason,
 			"look_at": lookAt(next, now), "now": now,
@@ -132,14 +132,14 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 			r.Amount.Minor, r.Amount.Currency = is.AmountMinor, money.Currency(is.Currency)
 			named["id"], named["donation"], named["collective"], named["account"] = r.ID, d.ID, d.Campaign.Collective, account
 			named["intent"], named["amount_minor"], named["currency"] = is.PaymentIntent, is.AmountMinor, is.Currency
-			named["reason"], named["created_at"] = string(refundReason(is.Reason)), is.Created
+			named["reason"], named["created_at"] = string(reasonOf(is.Reason)), is.Created
 			_, err = tx.Exec(ctx, addRefundSQL, named)
 		case r.State.CanBecome(next):
 			_, err = tx.Exec(ctx, applyRefundSQL, named)
 		default:
 			return nil
 		}
-		if err != nil || next != RefundFailed {
+		if err != nil || next != StateFailed {
 			return postgres.Error(err)
 		}
 		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundFailed, r)
@@ -160,7 +160,7 @@ func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 		return Refund{}, nil
 	case err != nil:
 		return Refund{}, postgres.Error(err)
-	case r.Donation != d.ID || r.State != RefundSubmitted || r.Amount.Minor != is.AmountMinor || r.paymentIntent != is.PaymentIntent:
+	case r.Donation != d.ID || r.State != StateSubmitted || r.Amount.Minor != is.AmountMinor || r.paymentIntent != is.PaymentIntent:
 		return Refund{}, nil
 	}
 	return r, nil

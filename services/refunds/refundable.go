@@ -240,7 +240,7 @@ func needsApproval(all []refundable, amount, threshold money.Amount) bool {
 
 // refundOf is the payment that a request is of, and how much: all that is left of it unless the request says how much.
 // A refund is of one payment: of a donation that was paid twice, of one besides the first, as long as enough of that is left.
-func refundOf(d donations.Donation, in RefundRequest, all []refundable, disconnected error) (payment refundable, amount money.Amount, err error) {
+func refundOf(d donations.Donation, in Request, all []refundable, disconnected error) (payment refundable, amount money.Amount, err error) {
 	amount = in.Amount
 	payments := paidOf(d, all)
 	currencies := []string{}

@@ -78,7 +78,7 @@ func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
 					in.Amount = money.Amount{}
 				}
 				for range 2 { // sent twice is once
-					r, err := e.refunds.CreateRefund(t.Context(), in)
+					r, err := e.refunds.Create(t.Context(), in)
 					if err != nil {
 						wantReason(t, err, errorsv1.ErrorReason(errorsv1.ErrorReason_value[ask.want]))
 					} else if got := r.paymentIntent + " " + r.Amount.String(); got != ask.want {
@@ -108,7 +108,7 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 			if r := e.refund(wish(d, 20_00)); r.paymentIntent != other {
 				t.Errorf("of %s one is back, the next one is of %s", payment, r.paymentIntent)
 			}
-			_, err := e.refunds.CreateRefund(t.Context(), wish(d, 1))
+			_, err := e.refunds.Create(t.Context(), wish(d, 1))
 			wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
 		}
 	})
@@ -138,30 +138,66 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		e.refundIs(r.ID, RefundSubmitted)
+		e.refundIs(r.ID, StateSubmitted)
 	})
 	t.Run("all that goes back counts for who must agree", func(t *testing.T) {
 		e, d := twice(t)
 		if err := e.exec("UPDATE collectives.collectives SET refund_approval_minor = 2500, refund_approval_currency = 'EUR'"); err != nil {
 			t.Fatal(err)
 		}
-		if r := e.refund(wish(d, 20_00)); r.State != RefundApproved {
+		if r := e.refund(wish(d, 20_00)); r.State != StateApproved {
 			t.Errorf("the first is %s", r.State)
 		}
 		r := e.refund(wish(d, 10_00))
-		if r.State != RefundAwaitingApproval || r.paymentIntent != "pi_1" {
+		if r.State != StateAwaitingApproval || r.paymentIntent != "pi_1" {
 			t.Fatalf("the second is %s, of %s", r.State, r.paymentIntent)
 		}
 		// What goes back meanwhile of the other payment leaves this one alone; of its own it does not.
 		e.book(d, donations.Movement{Charge: "ch_2", PaymentIntent: "pi_2", RefundedMinor: 20_00})
 		e.book(d, donations.Movement{Charge: "ch_1", PaymentIntent: "pi_1", RefundedMinor: 10_01})
-		_, err := e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		_, err := e.refunds.Approve(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
 		e.book(d, donations.Movement{Charge: "ch_1", PaymentIntent: "pi_1", RefundedMinor: -1})
 		for range 2 {
-			if r, err = e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey); err != nil || r.State != RefundApproved {
+			if r, err = e.refunds.Approve(t.Context(), d.Campaign, d.ID, r.ID, ownerKey); err != nil || r.State != StateApproved {
 				t.Errorf("%s, %v", r.State, err)
 			}
 		}
 	})
+}
+
+func TestWhatIsLeftAndWhoMustAgree(t *testing.T) {
+	eur := func(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
+	for what, c := range map[string]struct {
+		balance, refunds, ask int64
+		threshold             money.Amount
+		left                  int64
+		approval              bool
+	}{
+		"nothing went back":                          {0, 0, 20_00, money.Amount{}, 20_00, false},
+		"the balance and the refunds say the same":   {5_00, 5_00, 1, money.Amount{}, 15_00, false},
+		"the balance knows of one first":             {5_00, 0, 1, money.Amount{}, 15_00, false},
+		"a refund is under way":                      {0, 5_00, 1, money.Amount{}, 15_00, false},
+		"one failed and its money is not back":       {5_00, 0, 15_01, money.Amount{}, 15_00, false},
+		"as much as one member may":                  {0, 0, 10_00, eur(10_00), 20_00, false},
+		"more than that":                             {0, 0, 10_01, eur(10_00), 20_00, true},
+		"more than that in parts":                    {0, 9_99, 2, eur(10_00), 10_01, true},
+		"more than that with what the dashboard did": {9_99, 0, 2, eur(10_00), 10_01, true},
+		"one member may give nothing back alone":     {0, 0, 1, eur(0), 20_00, true},
+		"the threshold is in another currency":       {0, 0, 1, money.Amount{Minor: 100_00, Currency: "CHF"}, 20_00, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			d := donations.Donation{Amount: eur(20_00), RefundedMinor: c.balance}
+			all := withOwn(d, []refundable{{refundsMinor: c.refunds, paid: d.Amount}})
+			if got := all[0].left().Minor; got != c.left {
+				t.Errorf("%d left, want %d", got, c.left)
+			}
+			if got := needsApproval(all, eur(c.ask), c.threshold); got != c.approval {
+				t.Errorf("approval %v, want %v", got, c.approval)
+			}
+			if _, err := choose(d, all, eur(c.ask)); (err != nil) != (c.ask > c.left) {
+				t.Errorf("%d: %v", c.ask, err)
+			}
+		})
+	}
 }

@@ -32,7 +32,7 @@ func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRe
 	if err != nil {
 		return nil, errs.Invalid("request_id", "must be a UUID")
 	}
-	r, err := s.service.CreateRefund(ctx, RefundRequest{
+	r, err := s.service.Create(ctx, Request{
 		Campaign: campaign, Donation: donation, RequestID: requestID,
 		Amount: wire.Amount(req.GetAmount()),
 		Reason: reasonsFromProto[req.GetReason()], Note: req.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Key,
@@ -46,19 +46,19 @@ func (s *server) GetRefund(ctx context.Context, req *refundsv1.GetRefundRequest)
 	if err != nil {
 		return nil, err
 	}
-	return refundToProto(s.service.GetRefund(ctx, campaign, donation, id))
+	return refundToProto(s.service.Get(ctx, campaign, donation, id))
 }
 
 func (s *server) ApproveRefund(ctx context.Context, req *refundsv1.ApproveRefundRequest) (*refundsv1.Refund, error) {
-	return s.change(ctx, req.GetName(), s.service.ApproveRefund)
+	return s.change(ctx, req.GetName(), s.service.Approve)
 }
 
 func (s *server) RejectRefund(ctx context.Context, req *refundsv1.RejectRefundRequest) (*refundsv1.Refund, error) {
-	return s.change(ctx, req.GetName(), s.service.RejectRefund)
+	return s.change(ctx, req.GetName(), s.service.Reject)
 }
 
 func (s *server) CancelRefund(ctx context.Context, req *refundsv1.CancelRefundRequest) (*refundsv1.Refund, error) {
-	return s.change(ctx, req.GetName(), s.service.CancelRefund)
+	return s.change(ctx, req.GetName(), s.service.Cancel)
 }
 
 func (s *server) change(ctx context.Context, name string,
@@ -84,10 +84,10 @@ func (s *server) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequ
 		}
 		donation = id
 	}
-	state := refundStatesFromProto[req.GetState()]
+	state := statesFromProto[req.GetState()]
 	filter := "refunds of " + req.GetParent() + " " + string(state)
 	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Refund, error) {
-		return s.service.ListRefunds(ctx, collective, donation, state, before, count)
+		return s.service.List(ctx, collective, donation, state, before, count)
 	}, func(r Refund) Position { return Position{r.CreateTime, r.ID} })
 	if err != nil {
 		return nil, err
@@ -124,8 +124,8 @@ func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 	return &refundsv1.Refund{
 		Name:          r.Name(),
 		Amount:        wire.Money(r.Amount),
-		State:         refundStates[r.State],
-		Reason:        refundReasons[r.Reason],
+		State:         states[r.State],
+		Reason:        reasons[r.Reason],
 		Note:          r.Note,
 		Origin:        origin,
 		Requester:     r.RequestedBy,
@@ -142,18 +142,18 @@ func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 	}, nil
 }
 
-var refundStates = map[RefundState]refundsv1.RefundState{
-	RefundAwaitingApproval: refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL,
-	RefundApproved:         refundsv1.RefundState_REFUND_STATE_APPROVED,
-	RefundSubmitted:        refundsv1.RefundState_REFUND_STATE_SUBMITTED,
-	RefundPending:          refundsv1.RefundState_REFUND_STATE_PENDING,
-	RefundSucceeded:        refundsv1.RefundState_REFUND_STATE_SUCCEEDED,
-	RefundFailed:           refundsv1.RefundState_REFUND_STATE_FAILED,
-	RefundRejected:         refundsv1.RefundState_REFUND_STATE_REJECTED,
-	RefundCanceled:         refundsv1.RefundState_REFUND_STATE_CANCELED,
+var states = map[State]refundsv1.RefundState{
+	StateAwaitingApproval: refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL,
+	StateApproved:         refundsv1.RefundState_REFUND_STATE_APPROVED,
+	StateSubmitted:        refundsv1.RefundState_REFUND_STATE_SUBMITTED,
+	StatePending:          refundsv1.RefundState_REFUND_STATE_PENDING,
+	StateSucceeded:        refundsv1.RefundState_REFUND_STATE_SUCCEEDED,
+	StateFailed:           refundsv1.RefundState_REFUND_STATE_FAILED,
+	StateRejected:         refundsv1.RefundState_REFUND_STATE_REJECTED,
+	StateCanceled:         refundsv1.RefundState_REFUND_STATE_CANCELED,
 }
 
-var refundReasons = map[RefundReason]refundsv1.RefundReason{
+var reasons = map[Reason]refundsv1.RefundReason{
 	"":                     refundsv1.RefundReason_REFUND_REASON_UNSPECIFIED,
 	ReasonRequestedByDonor: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR,
 	ReasonDuplicate:        refundsv1.RefundReason_REFUND_REASON_DUPLICATE,
@@ -162,8 +162,8 @@ var refundReasons = map[RefundReason]refundsv1.RefundReason{
 }
 
 var (
-	refundStatesFromProto = inverted(refundStates)
-	reasonsFromProto      = inverted(refundReasons)
+	statesFromProto  = inverted(states)
+	reasonsFromProto = inverted(reasons)
 )
 
 func inverted[K, V comparable](m map[K]V) map[V]K {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -87,8 +88,8 @@ const refundByRequestSQL = refundSelect + `
 WHERE r.donation = @donation
 	AND r.request_id = @request_id`
 
-// GetRefund returns one refund of a donation; one that does not exist, or is another donation's, is NOT_FOUND.
-func (s *Service) GetRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID) (Refund, error) {
+// Get returns one refund of a donation; one that does not exist, or is another donation's, is NOT_FOUND.
+func (s *Service) Get(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID) (Refund, error) {
 	r, err := collectRefund(s.cfg.Pool.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && (r.Campaign != campaign || r.Donation != donation) {
 		return Refund{}, errs.NotFound(Refund{Campaign: campaign, Donation: donation, ID: id}.Name())
@@ -123,9 +124,9 @@ ORDER BY
 	r.id DESC
 LIMIT @count`
 
-// ListRefunds returns up to count refunds of a collective, newest first, those before the given one; those of
+// List returns up to count refunds of a collective, newest first, those before the given one; those of
 // one donation unless donation is Nil, and those in one state unless it is empty.
-func (s *Service) ListRefunds(ctx context.Context, collective string, donation uuid.UUID, state RefundState, before Position, count int) ([]Refund, error) {
+func (s *Service) List(ctx context.Context, collective string, donation uuid.UUID, state State, before Position, count int) ([]Refund, error) {
 	sql := listRefundsSQL
 	if donation != uuid.Nil {
 		sql = listRefundsOfDonationSQL
@@ -181,7 +182,7 @@ VALUES (
 	@now
 )`
 
-func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, in RefundRequest, intent string, amount money.Amount, state RefundState) (Refund, error) {
+func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, in Request, intent string, amount money.Amount, state State) (Refund, error) {
 	now, id := s.now(), s.cfg.NewID()
 	_, err := tx.Exec(ctx, insertRefundSQL, pgx.NamedArgs{
 		"id": id, "donation": d.ID, "collective": d.Campaign.Collective, "account": d.StripeAccount, "intent": intent,
@@ -206,7 +207,7 @@ SET
 WHERE r.id = @id`
 
 // moveRefundTx takes one step that CanBecome allows. The caller has locked the donation.
-func (s *Service) moveRefundTx(ctx context.Context, tx pgx.Tx, r Refund, next RefundState, failure string) error {
+func (s *Service) moveRefundTx(ctx context.Context, tx pgx.Tx, r Refund, next State, failure string) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, moveRefundSQL, pgx.NamedArgs{
 		"id": r.ID, "state": string(next), "failure_reason": failure, "look_at": lookAt(next, now), "now": now,
@@ -225,7 +226,7 @@ SET
 	updated_at = @now
 WHERE r.id = @id`
 
-func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next RefundState, by review) error {
+func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next State, by review) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, reviewRefundSQL, pgx.NamedArgs{
 		"id": r.ID, "state": string(next), "key": by.key, "asker": by.asker, "second": by.second,
@@ -235,10 +236,46 @@ func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next Refund
 }
 
 // lookAt is when somebody must look at a refund that came so far just now; nil for never.
-func lookAt(state RefundState, now time.Time) *time.Time {
+func lookAt(state State, now time.Time) *time.Time {
 	if !state.Unfinished() {
 		return nil
 	}
 	at := now.Add(followSoonest)
 	return &at
+}
+
+// changeRefund locks the donation, then the refund, as all do who change one, and returns it as it is then.
+func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID,
+	change func(context.Context, pgx.Tx, donations.Donation, Refund) error,
+) (refund Refund, err error) {
+	missing := errs.NotFound(Refund{Campaign: campaign, Donation: donation, ID: id}.Name())
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		d, err := s.cfg.Donations.LockTx(ctx, tx, donation)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && d.Campaign != campaign {
+			return missing
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		refund, err = collectRefund(tx.Query(ctx, lockRefundSQL, pgx.NamedArgs{"id": id}))
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && refund.Donation != donation {
+			return missing
+		}
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if err := change(ctx, tx, d, refund); err != nil {
+			return err
+		}
+		refund, err = collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+		return postgres.Error(err)
+	})
+	return refund, err
+}
+
+// tellRefundTx tells the members of the collective, once for each kind.
+func (s *Service) tellRefundTx(ctx context.Context, tx pgx.Tx, kind collectives.NoticeKind, r Refund) error {
+	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+		Collective: r.Campaign.Collective, Kind: kind, Key: r.ID.String(), Subject: r.Name(), Amount: r.Amount,
+	})
 }

@@ -31,14 +31,14 @@ SET
 WHERE r.id = @id
 	AND r.state = 'approved'`
 
-// SubmitRefund sends a refund to Stripe, which is noted before, since nobody knows what becomes of a call. A
+// Submit sends a refund to Stripe, which is noted before, since nobody knows what becomes of a call. A
 // refund that may have reached Stripe is looked for among the payment's refunds first; when it is not there it is
 // sent again under the same idempotency key, or, once Stripe repeats a failure under that, under another.
 // So money goes back once, whatever is lost in between. What Stripe does not accept fails, and members are told.
 // An error means: try again.
-func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
+func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 	now := s.now()
-	taken, err := s.cfg.Pool.Exec(ctx, takeRefundSQL, pgx.NamedArgs{"id": id, "now": now, "look_at": lookAt(RefundSubmitted, now)})
+	taken, err := s.cfg.Pool.Exec(ctx, takeRefundSQL, pgx.NamedArgs{"id": id, "now": now, "look_at": lookAt(StateSubmitted, now)})
 	if err != nil {
 		return postgres.Error(err)
 	}
@@ -46,7 +46,7 @@ func (s *Service) SubmitRefund(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return postgres.Error(err)
 	}
-	if r.State != RefundSubmitted {
+	if r.State != StateSubmitted {
 		return nil
 	}
 	if taken.RowsAffected() == 0 {
@@ -148,10 +148,10 @@ func (s *Service) nextAttempt(ctx context.Context, r Refund) error {
 // refuse ends a refund that Stripe does not accept, unless it moved on meanwhile, and tells members.
 func (s *Service) refuse(ctx context.Context, r Refund, failure string) error {
 	_, err := s.changeRefund(ctx, r.Campaign, r.Donation, r.ID, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
-		if r.State != RefundSubmitted {
+		if r.State != StateSubmitted {
 			return nil
 		}
-		if err := s.moveRefundTx(ctx, tx, r, RefundFailed, failure); err != nil {
+		if err := s.moveRefundTx(ctx, tx, r, StateFailed, failure); err != nil {
 			return err
 		}
 		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundFailed, r)

@@ -337,17 +337,17 @@ func TestADonationThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
 	}
 	surplus(0)
 	for _, part := range []struct{ ask, back int64 }{{5_00, 5_00}, {0, 22_00}} {
-		in := refunds.RefundRequest{
+		in := refunds.Request{
 			Campaign: d.Campaign, Donation: d.ID, RequestID: uuid.New(), Reason: refunds.ReasonDuplicate, Key: "collectives/vallon/apiKeys/one",
 		}
 		if part.ask > 0 {
 			in.Amount = dollars(part.ask)
 		}
-		r, err := e.refunds.CreateRefund(t.Context(), in)
+		r, err := e.refunds.Create(t.Context(), in)
 		if err != nil || r.Amount.Currency != "USD" {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		if err := e.refunds.SubmitRefund(t.Context(), r.ID); err != nil {
+		if err := e.refunds.Submit(t.Context(), r.ID); err != nil {
 			t.Fatal(err)
 		}
 		e.delivered()

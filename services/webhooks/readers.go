@@ -20,8 +20,8 @@ func (s *Service) readers() map[string]reader {
 		"payout":         s.readPayout,
 		"account":        s.readAccount,
 		// charge.refunded tells the sum of what was refunded, and not by which refunds.
-		"charge": s.cfg.Refunds.ReadRefundsOfCharge,
-		"refund": s.cfg.Refunds.ReadRefund,
+		"charge": s.cfg.Refunds.ReadOfCharge,
+		"refund": s.cfg.Refunds.Read,
 		// A dispute is also an inquiry.
 		"dispute":                   s.cfg.Refunds.ReadDispute,
 		"radar.early_fraud_warning": s.cfg.Refunds.ReadFraudWarning,

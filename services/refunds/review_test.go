@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
@@ -24,7 +26,7 @@ func (e *env) awaiting() (donations.Donation, Refund) {
 	}
 	d, _ := e.paid()
 	r := e.refund(wish(d, 5_00))
-	if r.State != RefundAwaitingApproval {
+	if r.State != StateAwaitingApproval {
 		e.t.Fatalf("it is %s", r.State)
 	}
 	return d, r
@@ -44,7 +46,7 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 	}
 	approved := make(chan error, 1)
 	go func() {
-		_, err := e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+		_, err := e.refunds.Approve(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
 		approved <- err
 	}()
 	pgtest.WaitForLock(t, e.pool)
@@ -52,7 +54,7 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReason(t, <-approved, errorsv1.ErrorReason_INVALID_KEY)
-	e.refundIs(r.ID, RefundAwaitingApproval)
+	e.refundIs(r.ID, StateAwaitingApproval)
 }
 
 // Of many who decide at once one does: the money goes back once, or not at all.
@@ -62,7 +64,7 @@ func TestManyDecideAtOnce(t *testing.T) {
 	d, r := e.awaiting()
 	var calls sync.WaitGroup
 	var mu sync.Mutex
-	decided := map[RefundState]bool{}
+	decided := map[State]bool{}
 	decide := func(change func(key string) (Refund, error), keys ...string) {
 		for _, key := range keys {
 			calls.Go(func() {
@@ -78,20 +80,20 @@ func TestManyDecideAtOnce(t *testing.T) {
 		}
 	}
 	decide(func(key string) (Refund, error) {
-		return e.refunds.ApproveRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+		return e.refunds.Approve(t.Context(), d.Campaign, d.ID, r.ID, key)
 	}, ownerKey, third, treasurerKey)
 	decide(func(key string) (Refund, error) {
-		return e.refunds.RejectRefund(t.Context(), d.Campaign, d.ID, r.ID, key)
+		return e.refunds.Reject(t.Context(), d.Campaign, d.ID, r.ID, key)
 	}, ownerKey, third, treasurerKey)
 	calls.Wait()
-	if len(decided) != 1 || decided[RefundAwaitingApproval] {
+	if len(decided) != 1 || decided[StateAwaitingApproval] {
 		t.Fatalf("decided %v", decided)
 	}
 	var jobs, asker int
 	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM river.river_job WHERE kind = $1", submitRefundArgs{}.Kind()).Scan(&jobs); err != nil {
 		t.Fatal(err)
 	}
-	if want := map[bool]int{true: 1, false: 0}[decided[RefundApproved]]; jobs != want {
+	if want := map[bool]int{true: 1, false: 0}[decided[StateApproved]]; jobs != want {
 		t.Errorf("%d jobs send it, decided %v", jobs, decided)
 	}
 	err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM donations.refunds WHERE reviewed_by = requested_by OR reviewed_member = requested_member").Scan(&asker)
@@ -112,4 +114,28 @@ func TestTheDatabaseKnowsTheSecondMember(t *testing.T) {
 			t.Errorf("%s approved", what)
 		}
 	}
+}
+
+func TestAnApprovalLooksAgain(t *testing.T) {
+	e := newEnv(t)
+	if err := e.exec("UPDATE collectives.collectives SET refund_approval_minor = 0, refund_approval_currency = 'EUR'"); err != nil {
+		t.Fatal(err)
+	}
+	d, charge := e.paid()
+	r := e.refund(wish(d, 15_00))
+	if r.State != StateAwaitingApproval {
+		t.Fatalf("it is %s", r.State)
+	}
+	id, err := e.sim.Refund(charge, 10_00)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := e.refunds.Read(t.Context(), "", id); err != nil || !ours {
+		t.Fatalf("ours %v, %v", ours, err)
+	}
+	_, err = e.refunds.Approve(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)
+	wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
+	e.refundIs(r.ID, StateAwaitingApproval)
+	_, err = e.refunds.Approve(t.Context(), d.Campaign, d.ID, uuid.New(), ownerKey)
+	wantReason(t, err, errorsv1.ErrorReason_NOT_FOUND)
 }

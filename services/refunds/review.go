@@ -1,0 +1,85 @@
+package refunds
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// Approve lets a refund go, for a member who did not ask for it, by a key that is older than the request. The same
+// key may say so again. That the key which asked was revoked meanwhile changes nothing: the second member decides.
+// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the donation
+// by now.
+func (s *Service) Approve(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
+	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil {
+		return Refund{}, err
+	}
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, d donations.Donation, r Refund) error {
+		if r.ReviewedBy == key && r.State != StateRejected {
+			return nil
+		}
+		review, err := s.reviewByTx(ctx, tx, r, key, r.CreateTime)
+		if err != nil {
+			return err
+		}
+		all, err := refundableTx(ctx, tx, d, r.ID)
+		if err != nil {
+			return err
+		}
+		open, err := checkRefundable(d, r.payment(all))
+		if err == nil {
+			_, err = choose(d, open, r.Amount)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.reviewTx(ctx, tx, r, StateApproved, review); err != nil {
+			return err
+		}
+		return s.submitTx(ctx, tx, r.ID)
+	})
+}
+
+// payment is the one that the refund is of.
+func (r Refund) payment(all []refundable) []refundable {
+	own := refundable{intent: r.paymentIntent, paid: r.Amount}
+	if i := slices.IndexFunc(all, own.same); i >= 0 {
+		own = all[i]
+	}
+	return []refundable{own}
+}
+
+// Reject ends a refund, for a member who did not ask for it. The same member may say so again.
+// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, REFUND_NOT_AWAITING_APPROVAL.
+func (s *Service) Reject(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
+	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
+		if r.ReviewedBy == key && r.State == StateRejected {
+			return nil
+		}
+		review, err := s.reviewByTx(ctx, tx, r, key, time.Time{})
+		if err != nil {
+			return err
+		}
+		return s.reviewTx(ctx, tx, r, StateRejected, review)
+	})
+}
+
+// review is who decides about a refund, and for whom the keys stand.
+type review struct{ key, asker, second string }
+
+// reviewByTx is an error unless the key may decide about the refund; see [collectives.Service.CheckSecondMemberTx].
+func (s *Service) reviewByTx(ctx context.Context, tx pgx.Tx, r Refund, key string, since time.Time) (review, error) {
+	if r.State != StateAwaitingApproval {
+		return review{}, errs.New(errorsv1.ErrorReason_REFUND_NOT_AWAITING_APPROVAL, "The refund is %s: nobody has to approve it.", r.State)
+	}
+	asker, second, err := s.cfg.Collectives.CheckSecondMemberTx(ctx, tx, r.RequestedBy, key, since)
+	return review{key: key, asker: asker, second: second}, err
+}
