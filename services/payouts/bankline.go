@@ -16,9 +16,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// settle decides whose money a payout is and posts its line at the bank when it is paid, or takes the line back
-// when it has failed since. What it needs, it waits for: that the payout's own transactions are in the books, and,
-// where the account has several collectives, what is inside. settled is true when nothing is left to post now.
+// settle decides the shares of a payout, and posts its line at the bank when it is paid, or reverses the line when it
+// has failed since. It waits until the payout's own transactions are booked and, where the account has several
+// collectives, its contents are known. settled means that nothing is left to post now.
 func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err error) {
 	moves, err := s.cfg.Ledger.Moves(ctx, p.Account, []string{
 		p.Transaction, p.FailureTransaction, BankReference(p.ID), ReturnReference(p.ID),
@@ -56,7 +56,7 @@ func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err erro
 	return true, s.saveShares(ctx, *p, shares)
 }
 
-// noteBankLine tells those who wait for a line at the bank, unless err is why there is none.
+// noteBankLine calls Config.Banked for each collective with a share, unless err is not nil.
 func (s *Service) noteBankLine(ctx context.Context, p Payout, shares []share, err error) error {
 	if err != nil || s.cfg.Banked == nil {
 		return err
@@ -66,15 +66,15 @@ func (s *Service) noteBankLine(ctx context.Context, p Payout, shares []share, er
 			continue
 		}
 		if err := s.cfg.Banked(ctx, part.collective); err != nil {
-			s.cfg.Logger.WarnContext(ctx, "nobody looked for a payout in the bank statements", "payout", p.ID, "collective", part.collective, "error", err)
+			s.cfg.Logger.WarnContext(ctx, "the search for a payout in the bank statements failed", "payout", p.ID, "collective", part.collective, "error", err)
 		}
 	}
 	return nil
 }
 
-// bankLine is the transaction by which a payout reaches the bank. Whoever has the payout's own transaction, often
-// nobody, has it in transit; a collective with a share takes that out of its own balance at Stripe, which gives it
-// back to whoever the whole was taken from. So each share balances, and transit returns to zero.
+// bankLine is the ledger transaction by which a payout reaches the bank. The owner of the payout's own transaction,
+// often none, has it in transit. A collective with a share takes it out of its own balance at Stripe, and that owner's
+// balance is given back what was taken from it. So each collective balances, and transit returns to zero.
 func bankLine(p Payout, own ledger.Move, shares []share) ledger.Transaction {
 	t := ledger.Transaction{Reference: BankReference(p.ID), Kind: ledger.KindPayout}
 	entry := func(collective string, role ledger.AccountRole, minor int64) {
@@ -105,8 +105,8 @@ SET banked_at = coalesce(p.banked_at, statement_timestamp())
 WHERE p.account = @account
 	AND p.id = @payout`
 
-// arrivalOf is when a payout is at the bank: Stripe says a day of the calendar and no time, so it is that day for all whose
-// money it is, wherever they are. It is the first moment that is in that day for each of them.
+// arrivalOf is the booking date of the line at the bank. Stripe tells a calendar day without a zone, and the line has
+// one date for all collectives: the first instant at which that day has begun in every collective's zone.
 func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shares []share) (time.Time, error) {
 	var at time.Time
 	day := calendar.DayOf(p.Arrival, time.UTC)
@@ -129,8 +129,8 @@ func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shar
 	return at, nil
 }
 
-// postBankLine posts a paid payout's line. Where the period of its arrival is closed, it is dated when the open one begins.
-// One that has failed meanwhile has none, and is still due.
+// postBankLine posts the line of a paid payout. If the period of its arrival is closed, it is dated at the beginning of
+// the open one. If the payout has failed meanwhile, nothing is posted and it stays due.
 func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
 	var line ledger.Transaction
 	effective, err := s.arrivalOf(ctx, *p, own, shares)
@@ -174,15 +174,15 @@ func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.Move, 
 		err = post()
 	}
 	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_REFERENCE_REUSED {
-		// Another job posted it just now, with its period open.
+		// Another job posted it just now, while its period was open.
 		_, err := s.cfg.Pool.Exec(ctx, noteBankedSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID})
 		return postgres.Error(err)
 	}
 	return err
 }
 
-// takeBack reverses the line of a payout that failed after it was paid, when its money came back, or as soon after
-// as the books are open.
+// reverseBankLine reverses the line of a payout that failed after it was paid, on the date of the returned money, or in
+// the open period if that date is closed.
 func (s *Service) reverseBankLine(ctx context.Context, p *Payout, at time.Time) error {
 	reverse := func(at time.Time) error {
 		return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -197,8 +197,8 @@ func (s *Service) reverseBankLine(ctx context.Context, p *Payout, at time.Time) 
 		err = reverse(time.Time{})
 	}
 	if err != nil && (errs.As(err).Reason == errorsv1.ErrorReason_NOTHING_TO_REVERSE || errs.As(err).Reason == errorsv1.ErrorReason_REFERENCE_REUSED) {
-		// A treasurer, or another job, did it before.
-		s.cfg.Logger.WarnContext(ctx, "a failed payout's line was taken back already", "account", p.Account, "payout", p.ID, "error", err)
+		// A treasurer or another job reversed it before.
+		s.cfg.Logger.WarnContext(ctx, "a failed payout's line at the bank was already reversed", "account", p.Account, "payout", p.ID, "error", err)
 		return nil
 	}
 	return err

@@ -50,8 +50,8 @@ SET
 WHERE p.account = @account
 	AND p.id = @payout`
 
-// readContents reads what is inside an automatic payout, once Stripe says that it is whole: a page at a time,
-// each stored with how far the reading is. more is true when until has passed before the end.
+// readContents lists the contents of an automatic payout, once Stripe can tell all of them. Each page is stored with
+// its position. more is true when until passed before the end.
 func (s *Service) readContents(ctx context.Context, p *Payout, until time.Time) (more bool, err error) {
 	for p.listable && !p.contentsRead {
 		page, left, err := s.cfg.Stripe.ListPayoutBalance(ctx, p.Account, p.ID, p.contentsAfter)
@@ -105,10 +105,10 @@ WHERE c.account = @account
 ORDER BY c.transaction
 LIMIT @count`
 
-// contentsCount is how many balance transactions are looked at together.
+// contentsCount is how many contents are compared together.
 const contentsCount = 500
 
-// contents returns a page of what is inside, by transaction, behind after, without what came after the watermark.
+// contents returns a page of a payout's contents by transaction, without those that were stored after the watermark.
 func (s *Service) contents(ctx context.Context, account, payout, after string, at ledger.Watermark, count int) ([]content, error) {
 	rows, err := s.cfg.Pool.Query(ctx, contentsSQL, pgx.NamedArgs{
 		"account": account, "payout": payout, "after": after, "watermark": string(at), "count": count,
@@ -122,18 +122,16 @@ func (s *Service) contents(ctx context.Context, account, payout, after string, a
 	return page, postgres.Error(err)
 }
 
-// booked is what the books have of one balance transaction.
+// booked is a content with what the books have of it.
 type booked struct {
 	content
-	// moves are by collective; none when it is not in the books. A payout that came back and was divided has
-	// the moves of that division.
+	// moves are by collective; none when it is not booked. A returned payout has the moves of its shares.
 	moves []ledger.Move
-	// unclear: it is a payout that came back to an account of several collectives, and it is not known yet which,
-	// or whose that was.
+	// unclear: it is a returned payout of an account with several collectives, and its shares are not known yet.
 	unclear bool
 }
 
-// sums adds what the moves did to Stripe's balance, and the fees.
+// sums returns what the moves changed in Stripe's balance, and their fees.
 func (b booked) sums() (net, fee int64) {
 	for _, m := range b.moves {
 		net, fee = net+m.Balance, fee+m.Fees
@@ -141,10 +139,10 @@ func (b booked) sums() (net, fee int64) {
 	return net, fee
 }
 
-// empty reports that there was nothing to book.
+// empty reports whether there was nothing to book.
 func (b booked) empty() bool { return b.net == 0 && b.fee == 0 }
 
-// booked pairs a page of contents with the books, leaving out the payout's own transaction.
+// booked pairs contents with the books, leaving out the payout's own transaction.
 func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledger.Watermark) ([]booked, error) {
 	references := make([]string, 0, len(page))
 	for _, c := range page {
@@ -189,8 +187,8 @@ ORDER BY
 	p.failure_transaction,
 	s.collective`
 
-// divideReturned replaces the move of a payout that came back, which belongs to nobody when the account has several
-// collectives, by moves of those whose money it was. It tells of which that is known.
+// divideReturned replaces the move of a returned payout, which belongs to no collective, by moves of the collectives
+// that had shares in it. known has the transactions whose shares are known.
 func (s *Service) divideReturned(ctx context.Context, account string, references []string, moves map[string][]ledger.Move, at ledger.Watermark) (known map[string]bool, err error) {
 	rows, err := s.cfg.Pool.Query(ctx, returnedSQL, pgx.NamedArgs{"account": account, "references": references, "watermark": string(at)})
 	if err != nil {

@@ -13,25 +13,25 @@ import (
 type LineQuery struct {
 	// Collective is whose lines; [Everybody] for all.
 	Collective string
-	// Share is what they sum to, in minor units: the collective's share, or the whole.
+	// Share is the sum of all lines, in minor units: the collective's share, or the whole payout.
 	Share int64
-	// At leaves out what came to the books or was read at Stripe later; empty: nothing.
+	// At leaves out what was booked or read at Stripe later. Empty: nothing.
 	At ledger.Watermark
-	// From is where to go on; the zero value begins.
+	// From is where to continue. The zero value begins.
 	From LinePosition
-	// Count is how many balance transactions to look at; some make no line, such as those of others.
+	// Count is how many balance transactions to look at. Some have no line, such as those of other collectives.
 	Count int
 }
 
 // LinePosition is how far a payout's lines were read.
 type LinePosition struct {
-	// After is the last balance transaction, and Sum what the lines so far come to.
+	// After is the last balance transaction, and Sum the sum of the lines up to it.
 	After string
 	Sum   int64
 }
 
-// Lines returns what is inside a payout, in the order of the balance transactions' ids. next is where to go on, nil
-// at the end. All lines together sum to the share exactly: what the known ones leave is a last line of its own.
+// Lines returns a payout's lines by balance transaction id. next is where to continue; nil at the end. All lines sum to
+// the share exactly: what the known ones leave is a last line of its own.
 func (s *Service) Lines(ctx context.Context, p Payout, q LineQuery) (lines []Line, next *LinePosition, err error) {
 	page, err := s.contents(ctx, p.Account, p.ID, q.From.After, q.At, q.Count)
 	if err != nil {
@@ -79,33 +79,33 @@ func lineOf(m ledger.Move) Line {
 	return l
 }
 
-// LineKind is what a line of a payout's content is.
+// LineKind is the kind of a line of a payout.
 type LineKind string
 
-// The kinds of lines; the first ones are those of the ledger's transactions.
+// The kinds of lines. The first ones are kinds of ledger transactions.
 const (
 	LineDonation = LineKind(ledger.KindDonation)
 	LineRefund   = LineKind(ledger.KindRefund)
 	LineDispute  = LineKind(ledger.KindDispute)
 	LineFee      = LineKind(ledger.KindFee)
 	LineOther    = LineKind(ledger.KindOther)
-	// LinePayout is an earlier payout that came back.
+	// LinePayout is an earlier payout that was returned.
 	LinePayout = LineKind(ledger.KindPayout)
-	// LineUndetailed is all of a payout of which nobody knows what is inside, or not yet.
+	// LineUndetailed is the whole payout while its contents are unknown.
 	LineUndetailed LineKind = "undetailed"
-	// LineUnclassified is what the known lines leave.
+	// LineUnclassified is a transaction that is not booked, or what the other lines leave of the payout.
 	LineUnclassified LineKind = "unexplained"
 )
 
-// Line is a part of a payout: Net is Gross less Fee, in minor units of its currency, and the nets of all lines sum
-// to the payout, or to a collective's share of it.
+// Line is a part of a payout. Net is Gross less Fee, in minor units of the payout's currency. The nets of all lines sum
+// to the payout, or to a collective's share.
 type Line struct {
 	Kind LineKind
-	// Transaction is the reference in the ledger, and the balance transaction's id; empty for what has none.
+	// Transaction is the reference in the ledger, which is the balance transaction's id; empty when there is none.
 	Transaction string
-	// Time is when it happened; zero for what has no transaction.
+	// Time is when it happened; zero for a line without transaction.
 	Time time.Time
-	// Collective, Campaign and Donation are a donation's; empty and "" when it belongs to none.
+	// Collective, Campaign and Donation are those of the donation; empty when it belongs to none.
 	Collective, Campaign, Donation string
 	Gross, Fee, Net                int64
 }

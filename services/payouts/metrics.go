@@ -8,11 +8,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// newReads counts readings by outcome: done, failed.
+// newReads counts calls of Stripe's by outcome: done, failed.
 func newReads(r prometheus.Registerer) *prometheus.CounterVec {
 	reads := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "cagnotte", Subsystem: "payouts", Name: "reads_total",
-		Help: "Readings of payouts and of what is inside them at Stripe, by outcome.",
+		Help: "Calls to Stripe for payouts and their contents, by outcome.",
 	}, []string{"outcome"})
 	if r != nil {
 		r.MustRegister(reads)
@@ -20,18 +20,18 @@ func newReads(r prometheus.Registerer) *prometheus.CounterVec {
 	return reads
 }
 
-// measureTimeout keeps a slow database from keeping all other figures.
+// measureTimeout keeps a slow database from delaying all other metrics.
 const measureTimeout = 2 * time.Second
 
-// gauges look when they are scraped at what somebody must look at: so every copy of the program tells the same,
-// also while no job runs.
+// gauges measures, on each scrape, what needs attention. Every copy of the program reports the same, also while no job
+// runs.
 type gauges struct{ service *Service }
 
 var (
 	differencesDesc = prometheus.NewDesc("cagnotte_payouts_differences",
-		"Differences between payouts and the books that are there now. Somebody must look.", nil, nil)
+		"Open differences between payouts and the books. Somebody must look.", nil, nil)
 	oldestDesc = prometheus.NewDesc("cagnotte_payouts_oldest_unbanked_seconds",
-		"Age, since its arrival, of the oldest payout that is paid and not booked at the bank; 0 when there is none.", nil, nil)
+		"Time since the arrival of the oldest paid payout without a line at the bank; 0 when there is none.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -52,7 +52,7 @@ SELECT
 			AND p.banked_at IS NULL
 	)`
 
-// Collect implements prometheus.Collector. When the database does not answer it says nothing.
+// Collect implements prometheus.Collector. It reports nothing when the database does not answer.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
 	defer cancel()

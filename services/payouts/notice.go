@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// tellFailedTx tells of a failure those who were not told before.
+// tellFailedTx notifies those of a failure who were not notified before.
 func (s *Service) tellFailedTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, amount money.Amount) error {
 	return s.tellTx(ctx, tx, account, owner, payout, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: payout, Amount: amount})
 }
@@ -26,8 +26,8 @@ UNION
 SELECT @owner
 ORDER BY collective`
 
-// tellTx tells the operator, and the members of each collective that has a share; before it is known who has, of
-// the one whose account it is alone. Who sees a share only is not told which transactions.
+// tellTx notifies the operator and the collectives that have a share; before the shares are known, the only collective
+// of the account. A collective with a share only is not told which transactions.
 func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, n collectives.Notice) error {
 	rows, err := tx.Query(ctx, concernedSQL, pgx.NamedArgs{"account": account, "payout": payout, "owner": owner})
 	if err != nil {

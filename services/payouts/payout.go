@@ -7,40 +7,41 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Payout is money on its way from a Stripe account's balance to its bank account.
+// Payout is a payout of Stripe's, from an account's balance to its bank account.
 type Payout struct {
 	// Account is the Stripe account; empty for the platform's own. ID is Stripe's, po_….
 	Account, ID string
-	// Amount is the whole payout's, negative when the bank was debited.
+	// Amount is the whole payout; negative when the bank was debited.
 	Amount money.Amount
-	// Share is the part that was asked for, the whole when nobody's was.
+	// Share is the part of the collective that was asked for; otherwise the whole.
 	Share money.Amount
 	State stripe.PayoutStatus
-	// Automatic: Stripe made it, and knows what is inside.
+	// Automatic: Stripe made it, and tells what is inside.
 	Automatic bool
 	// Arrival is the day on which the bank has it, at midnight UTC.
 	Arrival, Created time.Time
-	// Transaction is its own balance transaction, FailureTransaction the one by which it came back; empty: none.
+	// Transaction is the payout's own balance transaction. FailureTransaction is the one by which it was returned;
+	// empty when it was not.
 	Transaction, FailureTransaction string
-	// BankTime is when the bank's line was posted, ReconcileTime when all was last compared with the books; zero:
-	// not yet.
+	// BankTime is when the line at the bank was posted, ReconcileTime when the payout was last compared with the books.
+	// Zero: not yet.
 	BankTime, ReconcileTime time.Time
-	// Reconciliation is what the comparison said.
+	// Reconciliation is the result of the comparison.
 	Reconciliation Reconciliation
-	// Findings are what differs now. Somebody who sees a share only is not told which transactions.
+	// Findings are the present differences. A collective that has a share only does not see them.
 	Findings []Finding
 
-	// listable: its contents can be listed at Stripe. contentsAfter is where the reading goes on; contentsRead:
-	// it is whole.
+	// listable: its contents can be listed at Stripe. contentsAfter is where the listing continues. contentsRead: it is
+	// complete.
 	listable      bool
 	contentsAfter string
 	contentsRead  bool
 	attempts      int
-	// bankedAt and reconciledAt are NULL in the database when they have not come.
+	// bankedAt and reconciledAt are nil when they have not happened.
 	bankedAt, reconciledAt *time.Time
 }
 
-// rank orders the states: a reading that is older than what is known changes nothing.
+// rank orders the states. An answer with a lower rank than the stored state is older and changes nothing.
 func rank(s stripe.PayoutStatus) int {
 	switch s {
 	case stripe.PayoutPending:

@@ -46,13 +46,13 @@ func parseParent(parent string) (collective string, ok bool) {
 	return collective, ok && collective != "" && collective != Everybody
 }
 
-// Position is a payout's place in a list.
+// Position is the place of a payout in a list.
 type Position struct {
 	Arrival time.Time
 	ID      string
 }
 
-// newest is before every payout.
+// newest is the position before all payouts.
 var newest = Position{Arrival: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
 const seenPayout = selectPayout + `,
@@ -90,9 +90,9 @@ LIMIT @count`
 const seenPayoutSQL = seenPayout + `
 	AND p.id = @id`
 
-// List returns a collective's payouts with its share of each, the newest arrival first, behind a position;
-// [Everybody] has all of all accounts. A payout of which it is not known yet whose it is, is its whole account's.
-// NOT_FOUND when there is no such collective.
+// List returns a collective's payouts with its share of each, newest arrival first, after a position. [Everybody] has
+// all payouts of all accounts. A payout whose shares are unknown yet belongs to the only collective of its account. A
+// missing collective is NOT_FOUND.
 func (s *Service) List(ctx context.Context, collective string, after Position, count int) ([]Payout, error) {
 	args, err := s.seenBy(ctx, collective)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *Service) List(ctx context.Context, collective string, after Position, c
 	return found, postgres.Error(err)
 }
 
-// Get returns a payout with what differs, as a collective sees it; NOT_FOUND when it has no share in it.
+// Get returns a payout with its findings, as a collective sees it. NOT_FOUND when the collective has no share in it.
 func (s *Service) Get(ctx context.Context, collective, id string) (Payout, error) {
 	args, err := s.seenBy(ctx, collective)
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *Service) Get(ctx context.Context, collective, id string) (Payout, error
 	if err != nil {
 		return Payout{}, postgres.Error(err)
 	}
-	// A difference may be about another collective's donation.
+	// A finding may be about another collective's donation.
 	if collective == Everybody || p.Share == p.Amount {
 		p.Findings, err = s.findings(ctx, p)
 	}
@@ -170,7 +170,7 @@ func scanSeen(row pgx.CollectableRow) (p Payout, err error) {
 	return p, nil
 }
 
-// ReadPayout returns a payout as it is in the account, for reports.
+// ReadPayout returns the whole payout, for reports. NOT_FOUND when there is none.
 func (s *Service) ReadPayout(ctx context.Context, account, id string) (Payout, error) {
 	return s.get(ctx, account, id)
 }

@@ -67,8 +67,8 @@ WHERE p.account = @account
 	AND (p.state, p.arrival_at, p.listable, p.own_transaction, p.failure_transaction)
 		IS DISTINCT FROM (@state, @arrival_at::timestamptz, @listable::boolean, @own_transaction, @failure_transaction)`
 
-// storePayout stores what Stripe says of a payout. What is older than what is known changes nothing. Members are told
-// of a failure, but not of those in the history of a new account.
+// storePayout stores what Stripe says of a payout. An older answer changes nothing. Members are notified of a failure,
+// except of one in the history of a new account.
 func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payout) error {
 	args := pgx.NamedArgs{
 		"account": account, "id": p.ID, "amount_minor": p.Amount, "currency": p.Currency, "automatic": p.Automatic,
@@ -107,7 +107,7 @@ func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payo
 	})
 }
 
-// isHistory reports that a payout was made so long ago that, if it is new to us, nobody is told of it.
+// isHistory reports whether a payout is so old that nobody is notified of its failure when it is new to us.
 func (s *Service) isHistory(created time.Time) bool { return s.now().Sub(created) > 2*watchFor }
 
 const selectPayout = `
@@ -152,7 +152,7 @@ func scanPayout(row pgx.CollectableRow) (p Payout, err error) {
 	return p.complete(), err
 }
 
-// targets are where the columns of selectPayout go.
+// targets are the scan targets of selectPayout's columns.
 func (p *Payout) targets() []any {
 	return []any{
 		&p.Account, &p.ID, &p.Amount.Minor, &p.Amount.Currency, &p.Automatic, &p.Created, &p.Arrival, &p.State, &p.listable,
@@ -160,7 +160,7 @@ func (p *Payout) targets() []any {
 	}
 }
 
-// complete completes what was scanned.
+// complete sets the fields that follow from what was scanned.
 func (p Payout) complete() Payout {
 	p.Created, p.Arrival, p.Share = p.Created.UTC(), p.Arrival.UTC(), p.Amount
 	if p.bankedAt != nil {
@@ -184,9 +184,9 @@ WHERE p.account = @account
 	AND p.failure_transaction = @failure_transaction
 	AND p.attempts = @attempts`
 
-// markDone puts a payout off until it is to be compared again, or for ever: an old one when nothing differs, since what
-// was missing may come at last, after months without access to the account. One that an event has moved meanwhile
-// stays due.
+// markDone postpones a payout until its next comparison, or for ever when it is old and nothing differs. A missing
+// transaction may still be booked months later, when the account is connected again. A payout that an event changed
+// meanwhile stays due.
 func (s *Service) markDone(ctx context.Context, p Payout, differs bool) error {
 	_, err := s.cfg.Pool.Exec(ctx, markDoneSQL, pgx.NamedArgs{
 		"account": p.Account, "id": p.ID, "state": string(p.State), "listable": p.listable,
@@ -205,7 +205,7 @@ WHERE p.account = @account
 	AND p.id = @id
 	AND p.attempts = @attempts`
 
-// retryLater tries a payout again after a pause that grows.
+// retryLater makes a payout due again after a growing pause.
 func (s *Service) retryLater(ctx context.Context, p Payout) error {
 	_, err := s.cfg.Pool.Exec(ctx, retryLaterSQL, pgx.NamedArgs{
 		"account": p.Account, "id": p.ID, "attempts": p.attempts, "first": firstPause, "max": maxPause,

@@ -14,13 +14,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// maxFindings bounds what is noted of one payout: behind it, somebody must look at all of it anyway.
+// maxFindings bounds the findings of one payout.
 const maxFindings = 100
 
-// comparison is what comparing a payout with the books gave.
+// comparison is the result of comparing a payout with the books.
 type comparison struct {
 	findings []Finding
-	// waiting: something inside is not in the books yet, which is no difference so far.
+	// waiting: a content is not booked yet, which is no difference so far.
 	waiting bool
 }
 
@@ -30,8 +30,8 @@ func (c *comparison) find(problem Problem, transaction string, expected, found i
 	}
 }
 
-// reconcile compares a payout with what Stripe says is inside, and that with the books, to the cent; it notes what
-// differs, and what differs no more. compared is false while something is still on its way.
+// reconcile compares a payout with its contents, and the contents with the books, to the cent. It stores new
+// differences and resolves those that are gone. compared is false while something is not booked yet.
 func (s *Service) reconcile(ctx context.Context, p Payout) (compared, differs bool, err error) {
 	if !p.Automatic {
 		return true, false, nil
@@ -70,7 +70,7 @@ func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err erro
 			switch {
 			case len(b.moves) > 0:
 				c.find(ProblemAmount, b.transaction, b.net, net)
-				// What is a fee by itself has no fee at Stripe.
+				// A transaction that is a fee itself has no fee at Stripe.
 				if b.moves[0].Kind != ledger.KindFee {
 					c.find(ProblemFee, b.transaction, b.fee, fee)
 				}
@@ -86,7 +86,7 @@ func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err erro
 		}
 		after = page[len(page)-1].transaction
 	}
-	// A fee of the payout itself is not part of its amount: Stripe takes it out of what is inside, or of what stays.
+	// A fee of the payout itself is not part of its amount. Stripe takes it from the contents or from the balance.
 	if sum != p.Amount.Minor+own.fee {
 		c.find(ProblemSum, "", p.Amount.Minor, sum)
 	}
@@ -128,7 +128,7 @@ WHERE f.account = @account
 			AND u.transaction = f.transaction
 	)`
 
-// Answers those that were not there before, or not any more.
+// Returns the findings that are new or changed.
 const saveFindingsSQL = `
 INSERT INTO payouts.findings AS f (
 	account,
@@ -174,7 +174,7 @@ SET reconciled_at = statement_timestamp()
 WHERE p.account = @account
 	AND p.id = @payout`
 
-// inQuestion names the transactions of findings, each once; a finding about the payout as a whole names none.
+// inQuestion returns the transactions of findings, each once.
 func inQuestion(findings []Finding) []string {
 	named := []string{}
 	for _, f := range findings {
@@ -185,8 +185,7 @@ func inQuestion(findings []Finding) []string {
 	return named
 }
 
-// saveFindings stores the findings and tells those concerned when there are new ones: once for the first of them, since the
-// payout names them all.
+// saveFindings stores the findings, and notifies of new ones with one notice that names the payout.
 func (s *Service) saveFindings(ctx context.Context, p Payout, findings []Finding) error {
 	owner, err := s.cfg.Collectives.SoleOwner(ctx, p.Account)
 	if err != nil {
@@ -223,7 +222,7 @@ func (s *Service) saveFindings(ctx context.Context, p Payout, findings []Finding
 		}
 		return s.tellTx(ctx, tx, p.Account, owner, p.ID, collectives.Notice{
 			Kind: collectives.NoticePayoutDifference,
-			// With its time, so that one that was put right and is back is told again.
+			// The key has the time, so that a difference that comes back is notified again.
 			Key:    strings.Join([]string{p.ID, string(fresh[0].Problem), fresh[0].Transaction, fresh[0].Time.UTC().Format(time.RFC3339Nano)}, " "),
 			Amount: money.Amount{Minor: fresh[0].Found, Currency: p.Amount.Currency}, Transactions: inQuestion(fresh),
 		})
@@ -238,27 +237,27 @@ func (s *Service) saveFindings(ctx context.Context, p Payout, findings []Finding
 	return nil
 }
 
-// Reconciliation says whether a payout is, to the cent, what the books have of its content.
+// Reconciliation says whether the books have a payout's contents to the cent.
 type Reconciliation int
 
 // The states of a reconciliation.
 const (
-	// ReconciliationPending: Stripe has not told yet what is inside, or not all of it is in the books yet.
+	// ReconciliationPending: Stripe has not told the contents yet, or not all of them are booked.
 	ReconciliationPending Reconciliation = iota + 1
-	// ReconciliationMatched: all is equal.
+	// ReconciliationMatched: everything is equal.
 	ReconciliationMatched
-	// ReconciliationDiffers: see the findings.
+	// ReconciliationDiffers: there are findings.
 	ReconciliationDiffers
-	// ReconciliationNotApplicable: nobody knows what is inside, since it was made by hand.
+	// ReconciliationNotApplicable: the contents are unknown, because the payout was made manually.
 	ReconciliationNotApplicable
 )
 
-// Problem is a kind of difference.
+// Problem is the kind of a difference.
 type Problem string
 
-// The problems. Each finding has what Stripe says as Expected and what stands in the books as Found.
+// The problems. Expected is what Stripe says, Found what is in the books.
 const (
-	// ProblemSum: what is inside does not sum to the payout. Found is the sum.
+	// ProblemSum: the contents do not sum to the payout. Found is their sum.
 	ProblemSum Problem = "sum"
 	// ProblemOwn: the payout's own balance transaction is booked with another amount.
 	ProblemOwn Problem = "own"
@@ -266,7 +265,7 @@ const (
 	ProblemAmount Problem = "amount"
 	// ProblemFee: a balance transaction is booked with another fee.
 	ProblemFee Problem = "fee"
-	// ProblemMissing: a balance transaction is not in the books, long after.
+	// ProblemMissing: a balance transaction is not in the books, days after the arrival.
 	ProblemMissing Problem = "missing"
 )
 
@@ -276,7 +275,7 @@ type Finding struct {
 	// Transaction is the balance transaction in question; empty when it is the payout as a whole.
 	Transaction     string
 	Expected, Found int64
-	// Time is when it was found first.
+	// Time is when it was first found.
 	Time time.Time
 }
 

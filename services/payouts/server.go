@@ -16,11 +16,12 @@ type server struct {
 	service *Service
 }
 
-// NewServer returns the service as gRPC. Who may see [Everybody]'s is the permission table's to say.
+// NewServer returns the service as gRPC. The access table decides who may see [Everybody].
 func NewServer(s *Service) payoutsv1.PayoutsServiceServer { return &server{service: s} }
 
 // listFilter and linesFilter keep the tokens of other lists out.
 const (
+	// listFilter and linesFilter keep page tokens of other lists out.
 	listFilter  = "payouts "
 	linesFilter = "payout lines "
 )

@@ -14,39 +14,39 @@ import (
 )
 
 const (
-	// watchFor is how long a payout may still fail after it was made, and is listed again and compared anew: a
+	// watchFor is how long after its creation a payout may still fail. Until then it is listed and compared again: a
 	// bank's answer takes days, https://docs.stripe.com/payouts#payout-failures.
 	watchFor = 16 * 24 * time.Hour
-	// compareEvery is how often, meanwhile, it is compared with the books again.
+	// compareEvery is how often it is compared with the books meanwhile.
 	compareEvery = 24 * time.Hour
-	// missingAfter is how long after its arrival a payout's content may still be on its way to the books.
+	// missingAfter is how long after the arrival a payout's contents may still be missing in the books.
 	missingAfter = 3 * 24 * time.Hour
-	// undividedAfter is how long after its arrival its line at the bank waits for whose money it is.
+	// undividedAfter is how long after the arrival the line at the bank waits until the shares are known.
 	undividedAfter = 7 * 24 * time.Hour
-	// firstPause and maxPause bound the pause of a payout that waits for something.
+	// firstPause and maxPause bound the pause between two attempts at a payout.
 	firstPause = 5 * time.Second
 	maxPause   = time.Hour
 )
 
-// Config is what a Service needs. Everything without a default is required.
+// Config configures a Service. Fields without a stated default are required.
 type Config struct {
 	Pool        *pgxpool.Pool
 	Stripe      *stripe.Client
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
-	// Banked is called after a line at the bank of a collective's was posted or taken back: a statement may have shown it
-	// before. Its error is logged. Nil: nobody asks.
+	// Banked is called after a line at the bank was posted or reversed for a collective, because a bank statement may
+	// have shown it before. Its error is logged. Default nil: not called.
 	Banked func(ctx context.Context, collective string) error
-	// Now tells the time, which must be Stripe's; time.Now when nil.
+	// Now returns the time by Stripe's clock. Default time.Now.
 	Now func() time.Time
-	// Logger gets what nobody is told; slog.Default when nil.
+	// Logger gets what is reported to nobody. Default slog.Default().
 	Logger *slog.Logger
-	// Metrics is where the collectors are registered; nowhere when nil.
+	// Metrics is where the collectors are registered. Default nil: nowhere.
 	Metrics prometheus.Registerer
 }
 
-// Service keeps payouts in step with Stripe and the books with payouts. It is safe for concurrent use, also by
-// several programs.
+// Service keeps payouts up to date with Stripe, and books them. It is safe for concurrent use, also by several
+// programs.
 type Service struct {
 	cfg   Config
 	reads *prometheus.CounterVec
@@ -67,7 +67,8 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// now is the time as Postgres keeps it.
+// now is the time in the precision of Postgres.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
+// over reports whether until has passed, by the wall clock. A zero until never passes.
 func over(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }

@@ -12,14 +12,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// share is a collective's part of a payout; ” belongs to none.
+// share is a collective's part of a payout; collective is empty when it belongs to none.
 type share struct {
 	collective string
 	minor      int64
 }
 
-// shares says whose money a payout is: who has its own transaction, or, when that belongs to nobody, who has what
-// is inside. Once decided it stays. known is false while that cannot be said.
+// shares returns whose money a payout is: the owner of its own transaction or, when that has none, the owners of its
+// contents. It is decided once. known is false while it cannot be decided.
 func (s *Service) shares(ctx context.Context, p Payout, own ledger.Move) (shares []share, known bool, err error) {
 	if shares, err = s.storedShares(ctx, p); err != nil || len(shares) > 0 {
 		return shares, len(shares) > 0, err
@@ -114,8 +114,8 @@ WHERE NOT EXISTS (
 )
 ORDER BY u.collective`
 
-// saveSharesTx stores what was decided, if nothing was before, and returns what is kept. The payout's row is locked, so
-// that two who decide at once do not mix. Of a payout that had failed before, those with a share are told now.
+// saveSharesTx stores the shares unless some are stored already, and returns the stored ones. The payout's row is
+// locked, so that two programs do not mix theirs. The collectives of a payout that had failed before are notified now.
 func (s *Service) saveSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares []share) ([]share, error) {
 	var whose []string
 	var amounts []int64

@@ -10,11 +10,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// Sync brings an account's payouts in step: with list it lists those that are new or may still change; then it
-// does what is due for each, reading what is inside, posting its lines at the bank, comparing. It ends between
-// two steps once until, by the wall clock, has passed, unless that is zero; with force pauses are left out.
+// Sync brings an account's payouts up to date. With list it lists payouts that are new or may still change. Then it
+// does what is due for each: read its contents, post its line at the bank, compare it with the books. It ends between
+// two steps once until has passed, unless until is zero. With force, pauses are ignored.
 //
-// What Stripe does not answer is tried again later: it holds up nobody's donations, so it is no error. An error is the
+// A failure of Stripe's is tried again later and is no error, because donations must not wait for it. An error is the
 // database's, or that time is up.
 func (s *Service) Sync(ctx context.Context, account string, until time.Time, list, force bool) error {
 	if err := s.list(ctx, account, until, list, force); err != nil {
@@ -35,8 +35,8 @@ func (s *Service) Sync(ctx context.Context, account string, until time.Time, lis
 	return nil
 }
 
-// Read reads one payout at Stripe, again, and stores what it says, to be worked on by the next [Service.Sync]. It
-// is for events, which can come late, twice and in any order.
+// Read reads one payout at Stripe and stores it, to be processed by the next [Service.Sync]. Events may call it late,
+// twice and in any order.
 func (s *Service) Read(ctx context.Context, account, id string) error {
 	p, err := s.cfg.Stripe.GetPayout(ctx, account, id)
 	if s.counted(err) != nil {
@@ -71,7 +71,7 @@ SELECT
 FROM payouts.accounts AS a
 WHERE a.account = @account`
 
-// Compared with what was read: another job may have gone on meanwhile.
+// Compared with what was read, because another job may have moved the position.
 const saveListPositionSQL = `
 UPDATE payouts.accounts AS a
 SET
@@ -97,8 +97,8 @@ type listPosition struct {
 	after        string
 }
 
-// list reads the payouts made since the last reading, and those that may still change. A long list, such as the
-// history of a new account, is read in steps that last.
+// list reads the payouts made since the last listing, and those that may still change. A long list is read in several
+// steps, each of which is durable.
 func (s *Service) list(ctx context.Context, account string, until time.Time, asked, force bool) error {
 	args := pgx.NamedArgs{"account": account, "first": firstPause, "max": maxPause}
 	if _, err := s.cfg.Pool.Exec(ctx, addAccountSQL, args); err != nil {
@@ -114,7 +114,7 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 		return nil
 	}
 	if r.floor == nil {
-		// What could still change when it was listed last may have changed since, however long ago that is.
+		// Payouts that could still change at the last listing are listed again, however long ago that was.
 		begun, floor := s.now(), r.listedTo.Add(-watchFor)
 		r.begun, r.floor = &begun, &floor
 	}
@@ -124,7 +124,7 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 			if ctx.Err() != nil {
 				return err
 			}
-			s.cfg.Logger.WarnContext(ctx, "payouts cannot be listed", "account", account, "error", err)
+			s.cfg.Logger.WarnContext(ctx, "payouts could not be listed at Stripe", "account", account, "error", err)
 			_, err := s.cfg.Pool.Exec(ctx, noteListFailureSQL, args)
 			return postgres.Error(err)
 		}
@@ -133,9 +133,9 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 				if ctx.Err() != nil || postgres.Away(err) {
 					return err
 				}
-				// Such as one of a status that is new to us: it holds up no other, nor the account's books.
+				// A payout of an unknown status, for example, must not delay others or the account's books.
 				s.reads.WithLabelValues("failed").Inc()
-				s.cfg.Logger.ErrorContext(ctx, "a payout cannot be kept", "account", account, "payout", p.ID, "status", p.Status, "error", err)
+				s.cfg.Logger.ErrorContext(ctx, "a payout could not be stored", "account", account, "payout", p.ID, "status", p.Status, "error", err)
 			}
 		}
 		is := r
@@ -188,7 +188,7 @@ WHERE a.account = ANY(@accounts::text[])
 	AND a.next_list_at <= statement_timestamp()
 ORDER BY account`
 
-// DueAccounts returns which of the accounts [Service.Sync] has something to do for now.
+// DueAccounts returns which of the accounts have something due for [Service.Sync].
 func (s *Service) DueAccounts(ctx context.Context, accounts []string) ([]string, error) {
 	rows, err := s.cfg.Pool.Query(ctx, dueAccountsSQL, pgx.NamedArgs{"accounts": accounts})
 	if err != nil {
@@ -198,13 +198,13 @@ func (s *Service) DueAccounts(ctx context.Context, accounts []string) ([]string,
 	return due, postgres.Error(err)
 }
 
-// syncPayout does what is due for one payout, and says when it comes again.
+// syncPayout does what is due for one payout, and decides when it is due again.
 func (s *Service) syncPayout(ctx context.Context, account, id string, until time.Time) error {
 	p, err := s.get(ctx, account, id)
 	if err != nil {
 		return err
 	}
-	// What an event or a list should have told is asked for.
+	// A lost event is replaced by a read.
 	if p.overdue(s.now()) {
 		err := s.Read(ctx, account, id)
 		if err == nil {
@@ -235,22 +235,22 @@ func (s *Service) syncPayout(ctx context.Context, account, id string, until time
 	return s.retryLater(ctx, p)
 }
 
-// overdue reports that something should be known of the payout by now, and is not.
+// overdue reports whether something should be known of the payout by now, and is not.
 func (p Payout) overdue(now time.Time) bool {
 	moving := p.State == stripe.PayoutPending || p.State == stripe.PayoutInTransit
-	// By which balance transactions it went and came back, Stripe may know later than that it did.
+	// Stripe may name the balance transactions of a payout and of its return later than their state.
 	unnamed := p.Transaction == "" || rank(p.State) > rank(stripe.PayoutPaid) && p.FailureTransaction == ""
 	return unnamed || (moving || p.Automatic && !p.listable) && !now.Before(p.Arrival)
 }
 
-// final reports that nothing more is expected but, perhaps, a failure.
+// final reports whether nothing more is expected, except perhaps a failure.
 func (p Payout) final() bool { return rank(p.State) >= rank(stripe.PayoutPaid) }
 
-// syncFailed notes a failure that is not the database's.
+// syncFailed retries a payout later, unless the failure is the database's.
 func (s *Service) syncFailed(ctx context.Context, p Payout, err error) error {
 	if ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
-	s.cfg.Logger.WarnContext(ctx, "a payout cannot be brought in step", "account", p.Account, "payout", p.ID, "error", err)
+	s.cfg.Logger.WarnContext(ctx, "a payout could not be brought up to date", "account", p.Account, "payout", p.ID, "error", err)
 	return s.retryLater(ctx, p)
 }

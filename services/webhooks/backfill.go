@@ -148,9 +148,9 @@ func (s *Service) storeMissing(ctx context.Context, account string, page []strip
 		if slices.Contains(known, e.ID) {
 			continue
 		}
-		step, object, ignore := classify(e, s.cfg.Stripe.Livemode())
+		step, resource, ignore := classify(e, s.cfg.Stripe.Livemode())
 		missed := s.now().Sub(e.Created) > deliveryGrace
-		stored, err := s.store(ctx, e, step, object, ignore, missed)
+		stored, err := s.store(ctx, e, step, resource, ignore, missed)
 		if err != nil {
 			if ctx.Err() != nil || postgres.Away(err) {
 				return err
@@ -170,12 +170,12 @@ func (s *Service) storeMissing(ctx context.Context, account string, page []strip
 
 const backfillPositionSQL = `
 SELECT
-	coalesce(a.heard_to, 'epoch'),
-	a.hear_next_at <= statement_timestamp(),
-	coalesce(a.hear_from, 'epoch'),
-	coalesce(a.hear_began, 'epoch'),
-	a.hear_types,
-	coalesce(a.hear_after, '')
+	coalesce(a.backfilled_until, 'epoch'),
+	a.next_backfill_at <= statement_timestamp(),
+	coalesce(a.backfill_from, 'epoch'),
+	coalesce(a.backfill_began, 'epoch'),
+	a.backfill_types,
+	coalesce(a.backfill_after, '')
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
@@ -188,10 +188,10 @@ func (s *Service) backfillPosition(ctx context.Context, account string) (backfil
 const saveBackfillPositionSQL = `
 UPDATE webhooks.accounts AS a
 SET
-	hear_from = CASE WHEN @types::text[] IS NOT NULL THEN @from::timestamptz END,
-	hear_began = CASE WHEN @types::text[] IS NOT NULL THEN @began::timestamptz END,
-	hear_types = @types::text[],
-	hear_after = nullif(@after, '')
+	backfill_from = CASE WHEN @types::text[] IS NOT NULL THEN @from::timestamptz END,
+	backfill_began = CASE WHEN @types::text[] IS NOT NULL THEN @began::timestamptz END,
+	backfill_types = @types::text[],
+	backfill_after = nullif(@after, '')
 WHERE a.account = @account`
 
 // saveBackfillPosition saves the position within a backfill. If two jobs run at once, the last one wins; events that
@@ -207,23 +207,23 @@ func (s *Service) saveBackfillPosition(ctx context.Context, h backfillPosition) 
 const finishBackfillSQL = `
 UPDATE webhooks.accounts AS a
 SET
-	heard_to = greatest(a.heard_to, @heard_to),
-	hear_next_at = statement_timestamp() + @pause::interval,
-	hear_from = NULL,
-	hear_began = NULL,
-	hear_types = NULL,
-	hear_after = NULL
+	backfilled_until = greatest(a.backfilled_until, @backfilled_until),
+	next_backfill_at = statement_timestamp() + @pause::interval,
+	backfill_from = NULL,
+	backfill_began = NULL,
+	backfill_types = NULL,
+	backfill_after = NULL
 WHERE a.account = @account`
 
 // finishBackfill ends a backfill: all events from before it began are stored.
 func (s *Service) finishBackfill(ctx context.Context, h backfillPosition, pause time.Duration) error {
-	_, err := s.cfg.Pool.Exec(ctx, finishBackfillSQL, pgx.NamedArgs{"account": h.account, "heard_to": h.began, "pause": pause})
+	_, err := s.cfg.Pool.Exec(ctx, finishBackfillSQL, pgx.NamedArgs{"account": h.account, "backfilled_until": h.began, "pause": pause})
 	return postgres.Error(err)
 }
 
 const backfillLaterSQL = `
 UPDATE webhooks.accounts AS a
-SET hear_next_at = statement_timestamp() + @pause::interval
+SET next_backfill_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
 // backfillFailed records a failure of Stripe's and returns nil; it returns other errors. An account that withdrew our

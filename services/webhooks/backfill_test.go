@@ -50,9 +50,9 @@ func TestEventsThatNoWebhookBroughtAreHeard(t *testing.T) {
 			e.run(c.account)
 			e.want(paid, donations.StateSucceeded, true)
 			e.want(expired, donations.StateExpired, false)
-			heard := e.events(StateApplied)
-			if len(heard[typeCompleted]) != 1 || len(heard[typeExpired]) != 1 {
-				t.Errorf("heard %v", heard)
+			applied := e.events(StateApplied)
+			if len(applied[typeCompleted]) != 1 || len(applied[typeExpired]) != 1 {
+				t.Errorf("applied %v", applied)
 			}
 			if got := measured(t, e.webhooks.metrics.missed); got != 2 {
 				t.Errorf("%v missed events are counted, want 2", got)
@@ -96,7 +96,7 @@ func TestAHeardEventIsReadAgain(t *testing.T) {
 	}) {
 		t.Error("the session was not read")
 	}
-	if got := one[string](e, "SELECT object::text FROM webhooks.events WHERE type = $1", typeCompleted); strings.Contains(got, "complete") {
+	if got := one[string](e, "SELECT resource::text FROM webhooks.events WHERE type = $1", typeCompleted); strings.Contains(got, "complete") {
 		t.Errorf("the list's rendering is kept: %s", got)
 	}
 }
@@ -236,12 +236,12 @@ func TestManyMissedEvents(t *testing.T) {
 	}
 	e.later(time.Hour)
 	e.run("")
-	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != made {
-		t.Errorf("heard %d, want %d", n, made)
+	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND backfilled", typeExpired); n != made {
+		t.Errorf("backfilled %d, want %d", n, made)
 	}
-	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
-	if behind := e.webhooks.now().Sub(heardTo); behind > time.Minute {
-		t.Errorf("heard up to %v ago", behind)
+	backfilledUntil := one[time.Time](e, "SELECT backfilled_until FROM webhooks.accounts WHERE account = ''")
+	if behind := e.webhooks.now().Sub(backfilledUntil); behind > time.Minute {
+		t.Errorf("backfilled up to %v ago", behind)
 	}
 }
 
@@ -261,8 +261,8 @@ func TestAnEventThatCannotBeStoredKeepsNoOther(t *testing.T) {
 	}
 	e.later(time.Hour)
 	e.run("")
-	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE heard"); n != 1 {
-		t.Errorf("heard %d, want 1", n)
+	if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE backfilled"); n != 1 {
+		t.Errorf("backfilled %d, want 1", n)
 	}
 	if got := measured(t, e.webhooks.metrics.backfillFailures); got != 1 {
 		t.Errorf("%v failures are counted, want 1", got)
@@ -284,12 +284,12 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 	e.later(time.Hour)
 	began, before := e.webhooks.now(), len(e.sim.Requests())
 	stored := func() int {
-		return one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired)
+		return one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND backfilled", typeExpired)
 	}
 	jobs, last := 0, -1
-	for one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''").Before(began) {
+	for one[time.Time](e, "SELECT backfilled_until FROM webhooks.accounts WHERE account = ''").Before(began) {
 		if jobs++; jobs > 20 {
-			t.Fatalf("%d of %d events are heard after %d jobs", stored(), made, jobs)
+			t.Fatalf("%d of %d events are backfilled after %d jobs", stored(), made, jobs)
 		}
 		// A job whose time is up, and another one beside it that reads nothing new.
 		if err := e.webhooks.backfill(t.Context(), "", time.Now().Add(-time.Second)); err != nil {
@@ -302,7 +302,7 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 		e.clock.Advance(time.Second)
 	}
 	if stored() != made || jobs < 3 {
-		t.Errorf("%d of %d events are heard, in %d jobs", stored(), made, jobs)
+		t.Errorf("%d of %d events are backfilled, in %d jobs", stored(), made, jobs)
 	}
 	pages := map[string]bool{}
 	for _, r := range lists(e, before) {
@@ -320,10 +320,10 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 // update: then it begins anew.
 func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 	for what, spoil := range map[string]string{
-		"an event that Stripe forgot":      "UPDATE webhooks.accounts SET hear_after = 'evt_forgotten'",
-		"types of the program before":      "UPDATE webhooks.accounts SET hear_types = '{payout.paid}'",
-		"a reading of the program before":  "UPDATE webhooks.accounts SET hear_from = NULL, hear_began = NULL, hear_types = NULL, hear_after = NULL",
-		"a reading that began long before": "UPDATE webhooks.accounts SET hear_began = hear_began - interval '3 days'",
+		"an event that Stripe forgot":      "UPDATE webhooks.accounts SET backfill_after = 'evt_forgotten'",
+		"types of the program before":      "UPDATE webhooks.accounts SET backfill_types = '{payout.paid}'",
+		"a reading of the program before":  "UPDATE webhooks.accounts SET backfill_from = NULL, backfill_began = NULL, backfill_types = NULL, backfill_after = NULL",
+		"a reading that began long before": "UPDATE webhooks.accounts SET backfill_began = backfill_began - interval '3 days'",
 	} {
 		t.Run(what, func(t *testing.T) {
 			e := newEnv(t, stripesim.Config{})
@@ -346,17 +346,17 @@ func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 				e.run("")
 				e.later(backfillRetryPause)
 			}
-			if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND heard", typeExpired); n != made {
-				t.Errorf("heard %d, want %d", n, made)
+			if n := one[int](e, "SELECT count(*)::integer FROM webhooks.events WHERE type = $1 AND backfilled", typeExpired); n != made {
+				t.Errorf("backfilled %d, want %d", n, made)
 			}
-			if behind := e.webhooks.now().Sub(one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")); behind > 2*backfillRetryPause+time.Minute {
-				t.Errorf("heard up to %v ago", behind)
+			if behind := e.webhooks.now().Sub(one[time.Time](e, "SELECT backfilled_until FROM webhooks.accounts WHERE account = ''")); behind > 2*backfillRetryPause+time.Minute {
+				t.Errorf("backfilled up to %v ago", behind)
 			}
 		})
 	}
 }
 
-// What is heard of weeks takes job after job.
+// A backfill of weeks takes job after job.
 func TestALongAbsenceKeepsNoNewDonationWaiting(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
@@ -369,9 +369,9 @@ func TestALongAbsenceKeepsNoNewDonationWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.want(d, donations.StateSucceeded, true)
-	heardTo := one[time.Time](e, "SELECT heard_to FROM webhooks.accounts WHERE account = ''")
-	if behind := e.webhooks.now().Sub(heardTo); behind < 10*24*time.Hour {
-		t.Errorf("and all was heard up to %v ago before it", behind)
+	backfilledUntil := one[time.Time](e, "SELECT backfilled_until FROM webhooks.accounts WHERE account = ''")
+	if behind := e.webhooks.now().Sub(backfilledUntil); behind < 10*24*time.Hour {
+		t.Errorf("the position is %v ago", behind)
 	}
 }
 

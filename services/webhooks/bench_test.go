@@ -25,7 +25,7 @@ func BenchmarkReceive(b *testing.B) {
 	}{
 		{"insert", func(id string) error {
 			_, err := e.pool.Exec(b.Context(), `
-				INSERT INTO webhooks.events (account, id, type, step, livemode, object, state, next_attempt_at, created_at, received_at)
+				INSERT INTO webhooks.events (account, id, type, step, livemode, resource, state, next_attempt_at, created_at, received_at)
 				VALUES ('', $1, 'charge.succeeded', 'hint', false, $2, 'received', '-infinity', $3, $3)`, id, object, at)
 			return err
 		}},

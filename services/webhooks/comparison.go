@@ -30,13 +30,13 @@ const (
 )
 
 const compareDueSQL = `
-SELECT a.compare_next_at <= statement_timestamp() AND a.back_floor IS NULL
+SELECT a.next_compare_at <= statement_timestamp() AND a.back_floor IS NULL
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
 const compareLaterSQL = `
 UPDATE webhooks.accounts AS a
-SET compare_next_at = statement_timestamp() + @pause::interval
+SET next_compare_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
 // compare compares the books with Stripe's balance when that is due. If Stripe does not answer, it is tried again

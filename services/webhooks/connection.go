@@ -22,9 +22,9 @@ const dueReconnectsSQL = `
 SELECT a.account
 FROM webhooks.accounts AS a
 WHERE a.account = ANY(@accounts::text[])
-	AND a.hear_next_at <= statement_timestamp()
+	AND a.next_backfill_at <= statement_timestamp()
 ORDER BY
-	a.hear_next_at,
+	a.next_backfill_at,
 	a.account
 LIMIT @count`
 
@@ -67,7 +67,7 @@ func (s *Service) reconnect(ctx context.Context) error {
 
 const backfillSoonSQL = `
 UPDATE webhooks.accounts AS a
-SET hear_next_at = '-infinity'
+SET next_backfill_at = '-infinity'
 WHERE a.account = @account`
 
 // storeConnection stores an event about the account's connection and applies it in the same transaction. That needs no

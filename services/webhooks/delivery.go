@@ -31,13 +31,13 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 		s.metrics.received.WithLabelValues("misdirected").Inc()
 		return nil
 	}
-	step, object, ignore := classify(event, s.cfg.Stripe.Livemode())
+	step, resource, ignore := classify(event, s.cfg.Stripe.Livemode())
 	outcome := "stored"
 	if ignore != "" {
 		outcome = "ignored"
 	}
 	s.metrics.delay.Observe(max(s.now().Sub(event.Created).Seconds(), 0))
-	stored, err := s.store(ctx, event, step, object, ignore, false)
+	stored, err := s.store(ctx, event, step, resource, ignore, false)
 	if err != nil {
 		return err
 	}
@@ -50,10 +50,10 @@ func (s *Service) Receive(ctx context.Context, payload []byte, signature string,
 }
 
 // store stores an event, and returns false when it was stored before. backfilled says that no webhook brought it.
-func (s *Service) store(ctx context.Context, e stripe.Event, step step, object stripe.Resource, ignore string, heard bool) (stored bool, err error) {
+func (s *Service) store(ctx context.Context, e stripe.Event, step step, resource stripe.Resource, ignore string, backfilled bool) (stored bool, err error) {
 	row := eventRow{
-		eventKey: eventKey{e.Account, e.ID}, kind: e.Type, step: step, livemode: e.Livemode, resource: object,
-		state: StateReceived, created: e.Created, received: s.now(), backfilled: heard,
+		eventKey: eventKey{e.Account, e.ID}, kind: e.Type, step: step, livemode: e.Livemode, resource: resource,
+		state: StateReceived, created: e.Created, received: s.now(), backfilled: backfilled,
 	}
 	switch {
 	case ignore != "":

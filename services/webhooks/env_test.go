@@ -338,8 +338,8 @@ func (e *env) later(d time.Duration) {
 		`UPDATE webhooks.events SET next_attempt_at = next_attempt_at - $1::interval WHERE next_attempt_at IS NOT NULL`,
 		`UPDATE webhooks.parked SET next_attempt_at = next_attempt_at - $1::interval`,
 		`UPDATE webhooks.accounts SET next_sync_at = next_sync_at - $1::interval,
-			hear_next_at = hear_next_at - $1::interval,
-			compare_next_at = compare_next_at - $1::interval,
+			next_backfill_at = next_backfill_at - $1::interval,
+			next_compare_at = next_compare_at - $1::interval,
 			last_regular_at = last_regular_at - $1::interval, last_back_at = last_back_at - $1::interval`,
 		`UPDATE webhooks.balances SET compared_at = compared_at - $1::interval`,
 	} {

@@ -49,19 +49,19 @@ func rowsArgs(rows []eventRow) pgx.NamedArgs {
 	})
 	rows = slices.CompactFunc(rows, func(a, b eventRow) bool { return a.eventKey == b.eventKey })
 	return pgx.NamedArgs{
-		"accounts":  column(rows, func(r eventRow) string { return r.account }),
-		"ids":       column(rows, func(r eventRow) string { return r.id }),
-		"types":     column(rows, func(r eventRow) string { return r.kind }),
-		"steps":     column(rows, func(r eventRow) string { return string(r.step) }),
-		"livemodes": column(rows, func(r eventRow) bool { return r.livemode }),
-		"objects":   column(rows, func(r eventRow) stripe.Resource { return r.resource }),
-		"states":    column(rows, func(r eventRow) string { return string(r.state) }),
-		"due":       column(rows, eventRow.due),
-		"reasons":   column(rows, func(r eventRow) string { return r.reason }),
-		"created":   column(rows, func(r eventRow) time.Time { return r.created }),
-		"received":  column(rows, func(r eventRow) time.Time { return r.received }),
-		"finished":  column(rows, eventRow.finished),
-		"heard":     column(rows, func(r eventRow) bool { return r.backfilled }),
+		"accounts":   column(rows, func(r eventRow) string { return r.account }),
+		"ids":        column(rows, func(r eventRow) string { return r.id }),
+		"types":      column(rows, func(r eventRow) string { return r.kind }),
+		"steps":      column(rows, func(r eventRow) string { return string(r.step) }),
+		"livemodes":  column(rows, func(r eventRow) bool { return r.livemode }),
+		"resources":  column(rows, func(r eventRow) stripe.Resource { return r.resource }),
+		"states":     column(rows, func(r eventRow) string { return string(r.state) }),
+		"due":        column(rows, eventRow.due),
+		"reasons":    column(rows, func(r eventRow) string { return r.reason }),
+		"created":    column(rows, func(r eventRow) time.Time { return r.created }),
+		"received":   column(rows, func(r eventRow) time.Time { return r.received }),
+		"finished":   column(rows, eventRow.finished),
+		"backfilled": column(rows, func(r eventRow) bool { return r.backfilled }),
 	}
 }
 
@@ -80,14 +80,14 @@ const storedColumns = `
 	type,
 	step,
 	livemode,
-	object,
+	resource,
 	state,
 	next_attempt_at,
 	failure_reason,
 	created_at,
 	received_at,
 	finished_at,
-	heard
+	backfilled
 `
 
 // givenEvents are the rows of rowsArgs.
@@ -98,14 +98,14 @@ FROM unnest(
 	@types::text[],
 	@steps::text[],
 	@livemodes::boolean[],
-	@objects::jsonb[],
+	@resources::jsonb[],
 	@states::text[],
 	@due::timestamptz[],
 	@reasons::text[],
 	@created::timestamptz[],
 	@received::timestamptz[],
 	@finished::timestamptz[],
-	@heard::boolean[]
+	@backfilled::boolean[]
 ) AS g (` + storedColumns + `)`
 
 const insertEvents = `
@@ -116,14 +116,14 @@ SELECT
 	g.type,
 	g.step,
 	g.livemode,
-	g.object,
+	g.resource,
 	g.state,
 	g.next_attempt_at,
 	g.failure_reason,
 	g.created_at,
 	g.received_at,
 	g.finished_at,
-	g.heard` + givenEvents
+	g.backfilled` + givenEvents
 
 // onceClause skips stored events without locking them, so that a duplicate does not wait for the job that applies its
 // event.
@@ -150,7 +150,7 @@ const restartFailedSQL = `
 UPDATE webhooks.events AS e
 SET
 	step = g.step,
-	object = g.object,
+	resource = g.resource,
 	state = g.state,
 	attempts = 0,
 	next_attempt_at = g.next_attempt_at,

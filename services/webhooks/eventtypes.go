@@ -15,7 +15,7 @@ const (
 	// stepDecline counts a declined payment on its donation.
 	stepDecline step = "decline"
 	// stepResource names a resource that is read again at Stripe, by the reader of its kind.
-	stepResource step = "object"
+	stepResource step = "resource"
 	// stepHint says that money moved. The next sync sees it.
 	stepHint step = "hint"
 	// stepNone needs no work, or is done when the event is received.

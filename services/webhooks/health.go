@@ -47,10 +47,10 @@ const healthSQL = `
 WITH day AS (
 	SELECT
 		e.account,
-		count(*) FILTER (WHERE NOT e.heard) AS received,
-		count(*) FILTER (WHERE e.heard) AS missed,
+		count(*) FILTER (WHERE NOT e.backfilled) AS received,
+		count(*) FILTER (WHERE e.backfilled) AS missed,
 		percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM e.received_at - e.created_at))
-			FILTER (WHERE NOT e.heard) AS delays
+			FILTER (WHERE NOT e.backfilled) AS delays
 	FROM webhooks.events AS e
 	WHERE e.received_at >= @since
 		AND e.account = ANY(@accounts::text[])
@@ -96,7 +96,7 @@ SELECT
 	nullif(a.last_regular_at, '-infinity'),
 	coalesce(a.sync_failures, 0),
 	coalesce(a.failure_reason, ''),
-	a.heard_to
+	a.backfilled_until
 FROM unnest(@accounts::text[]) AS u (account)
 LEFT JOIN webhooks.accounts AS a ON a.account = u.account
 LEFT JOIN day ON day.account = u.account
@@ -123,12 +123,12 @@ func (s *Service) Healths(ctx context.Context, accounts []string) ([]Health, err
 		return nil, postgres.Error(err)
 	}
 	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (h Health, err error) {
-		var event, received, waiting, synced, heard *time.Time
+		var event, received, waiting, synced, backfilled *time.Time
 		var delays []float64
 		err = r.Scan(&h.Account, &event, &received, &h.Received, &h.Missed, &delays, &h.Waiting, &waiting,
-			&h.Failed, &h.Dead, &h.Parked, &synced, &h.SyncFailures, &h.SyncFailureReason, &heard)
+			&h.Failed, &h.Dead, &h.Parked, &synced, &h.SyncFailures, &h.SyncFailureReason, &backfilled)
 		h.LastEvent, h.LastReceived, h.WaitingSince = orZero(event), orZero(received), orZero(waiting)
-		h.LastSync, h.BackfilledUntil = orZero(synced), orZero(heard)
+		h.LastSync, h.BackfilledUntil = orZero(synced), orZero(backfilled)
 		if len(delays) == 2 {
 			h.DelayP50, h.DelayP99 = delayOf(delays[0]), delayOf(delays[1])
 		}

@@ -21,7 +21,7 @@ type hints struct {
 const dueHintsSQL = `
 SELECT
 	e.id,
-	CASE WHEN e.type = 'charge.updated' THEN coalesce(e.object ->> 'payment_intent', '') ELSE '' END
+	CASE WHEN e.type = 'charge.updated' THEN coalesce(e.resource ->> 'payment_intent', '') ELSE '' END
 FROM webhooks.events AS e
 WHERE e.account = @account
 	AND e.step = 'hint'

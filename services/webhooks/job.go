@@ -229,9 +229,9 @@ SELECT
 			FROM webhooks.events AS e
 			WHERE e.account = a.account
 				AND e.next_attempt_at <= statement_timestamp()
-				AND (e.step IN ('session', 'decline', 'object') OR a.next_sync_at <= statement_timestamp())
+				AND (e.step IN ('session', 'decline', 'resource') OR a.next_sync_at <= statement_timestamp())
 		)
-		OR @ours AND a.hear_next_at <= statement_timestamp()
+		OR @ours AND a.next_backfill_at <= statement_timestamp()
 		OR @ours AND a.next_sync_at <= statement_timestamp() AND (
 			a.back_floor IS NOT NULL
 			OR EXISTS (

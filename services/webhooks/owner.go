@@ -48,53 +48,53 @@ func firstMoved(t stripe.BalanceTransaction) time.Time {
 
 const ownersSQL = `
 SELECT
-	o.object,
+	o.resource,
 	o.collective
 FROM webhooks.owners AS o
 WHERE o.account = @account
-	AND o.object = ANY(@objects::text[])`
+	AND o.resource = ANY(@resources::text[])`
 
 // Ordered by resource, so that two jobs do not deadlock.
 const insertOwnersSQL = `
 INSERT INTO webhooks.owners (
 	account,
-	object,
+	resource,
 	collective
 )
 SELECT
 	@account,
-	u.object,
+	u.resource,
 	u.collective
 FROM unnest(
-	@objects::text[],
+	@resources::text[],
 	@collectives::text[]
-) AS u (object, collective)
-ORDER BY u.object
-ON CONFLICT (account, object) DO NOTHING`
+) AS u (resource, collective)
+ORDER BY u.resource
+ON CONFLICT (account, resource) DO NOTHING`
 
 // ownersTx decides whose the balance transactions are that belong to no donation: the owner of the first transaction
 // that belongs together with it, or else the collective that may use the account alone. Each decision is final.
 func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, ts []stripe.BalanceTransaction) ([]string, error) {
-	var objects []string
+	var resources []string
 	for _, t := range ts {
-		objects = append(objects, relatedResources(t)...)
+		resources = append(resources, relatedResources(t)...)
 	}
 	whose := make([]string, len(ts))
 	for {
-		kept, err := readOwnersTx(ctx, tx, account, objects)
+		known, err := readOwnersTx(ctx, tx, account, resources)
 		if err != nil {
 			return nil, err
 		}
 		fresh := map[string]string{}
 		for i, t := range ts {
 			links := relatedResources(t)
-			known := slices.IndexFunc(links, func(id string) bool { _, ok := kept[id]; return ok })
-			if whose[i] = owners.At(firstMoved(t)); known >= 0 {
-				whose[i] = kept[links[known]]
+			decided := slices.IndexFunc(links, func(id string) bool { _, ok := known[id]; return ok })
+			if whose[i] = owners.At(firstMoved(t)); decided >= 0 {
+				whose[i] = known[links[decided]]
 			}
 			for _, id := range links {
-				if _, ok := kept[id]; !ok {
-					kept[id], fresh[id] = whose[i], whose[i]
+				if _, ok := known[id]; !ok {
+					known[id], fresh[id] = whose[i], whose[i]
 				}
 			}
 		}
@@ -102,7 +102,7 @@ func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owner
 			return whose, nil
 		}
 		named := pgx.NamedArgs{"account": account}
-		named["objects"], named["collectives"] = columns(fresh)
+		named["resources"], named["collectives"] = columns(fresh)
 		tag, err := tx.Exec(ctx, insertOwnersSQL, named)
 		if err != nil {
 			return nil, postgres.Error(err)
@@ -121,21 +121,21 @@ func columns(m map[string]string) (keys, values []string) {
 	return keys, values
 }
 
-func readOwnersTx(ctx context.Context, tx pgx.Tx, account string, objects []string) (map[string]string, error) {
-	kept := map[string]string{}
-	if len(objects) == 0 {
-		return kept, nil
+func readOwnersTx(ctx context.Context, tx pgx.Tx, account string, resources []string) (map[string]string, error) {
+	known := map[string]string{}
+	if len(resources) == 0 {
+		return known, nil
 	}
-	rows, err := tx.Query(ctx, ownersSQL, pgx.NamedArgs{"account": account, "objects": objects})
+	rows, err := tx.Query(ctx, ownersSQL, pgx.NamedArgs{"account": account, "resources": resources})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	var object, collective string
-	_, err = pgx.ForEachRow(rows, []any{&object, &collective}, func() error {
-		kept[object] = collective
+	var resource, collective string
+	_, err = pgx.ForEachRow(rows, []any{&resource, &collective}, func() error {
+		known[resource] = collective
 		return nil
 	})
-	return kept, postgres.Error(err)
+	return known, postgres.Error(err)
 }
 
 // assignOwnersTx sets the collective of postings that belong to no donation. Holds and releases that were booked before
@@ -166,13 +166,13 @@ func (s *Service) assignOwnersTx(ctx context.Context, tx pgx.Tx, account string,
 	for j, i := range linked {
 		postings[i].divideAmong([]part{{whose[j], postings[i].of.Amount}})
 	}
-	kept := postings[:0]
+	left := postings[:0]
 	for i, p := range postings {
 		if !known[i] {
-			kept = append(kept, p)
+			left = append(left, p)
 		}
 	}
-	return kept, nil
+	return left, nil
 }
 
 // divideAmong divides a posting among the collectives of parts. The first gets its fee.

@@ -28,21 +28,21 @@ type dueResource struct {
 // The oldest event first. Each resource comes once, however many events name it.
 const dueResourcesSQL = `
 SELECT
-	coalesce(e.object ->> 'object', ''),
-	coalesce(e.object ->> 'id', ''),
-	coalesce(max(e.object ->> 'created')::timestamptz, 'epoch'),
+	coalesce(e.resource ->> 'kind', ''),
+	coalesce(e.resource ->> 'id', ''),
+	coalesce(max(e.resource ->> 'created')::timestamptz, 'epoch'),
 	array_agg(e.id ORDER BY e.id)
 FROM webhooks.events AS e
 WHERE e.account = @account
-	AND e.step = 'object'
+	AND e.step = 'resource'
 	AND e.next_attempt_at <= statement_timestamp()
 GROUP BY
-	e.object ->> 'object',
-	e.object ->> 'id'
+	e.resource ->> 'kind',
+	e.resource ->> 'id'
 ORDER BY
 	min(e.created_at),
-	e.object ->> 'object',
-	e.object ->> 'id'
+	e.resource ->> 'kind',
+	e.resource ->> 'id'
 LIMIT @count`
 
 // applyResources reads each resource that due events name and applies it by itself, so that one failure does not delay

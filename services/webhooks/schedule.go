@@ -15,7 +15,7 @@ const restartSQL = `
 UPDATE webhooks.accounts AS a
 SET
 	sync_asked = true,
-	hear_next_at = '-infinity',
+	next_backfill_at = '-infinity',
 	next_sync_at = '-infinity'`
 
 // CatchUp gives every account a job, also beside one that seems to run, which may have been killed with the program
@@ -57,7 +57,7 @@ SELECT c.account
 FROM unnest(@accounts::text[]) AS c (account)
 LEFT JOIN webhooks.accounts AS a ON a.account = c.account
 WHERE a.account IS NULL
-	OR a.hear_next_at <= statement_timestamp()
+	OR a.next_backfill_at <= statement_timestamp()
 	OR (
 		a.next_sync_at <= statement_timestamp()
 		AND (
@@ -78,7 +78,7 @@ SELECT e.account
 FROM webhooks.events AS e
 LEFT JOIN webhooks.accounts AS a ON a.account = e.account
 WHERE e.next_attempt_at <= statement_timestamp()
-	AND (e.step IN ('session', 'decline', 'object') OR a.next_sync_at <= statement_timestamp())
+	AND (e.step IN ('session', 'decline', 'resource') OR a.next_sync_at <= statement_timestamp())
 ORDER BY account`
 
 func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {

@@ -28,7 +28,7 @@ const dueSessionsSQL = `
 SELECT
 	e.id,
 	e.type,
-	e.object,
+	e.resource,
 	e.created_at
 FROM webhooks.events AS e
 WHERE e.account = @account

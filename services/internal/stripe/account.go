@@ -15,8 +15,8 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 )
 
-// ConnectedAccount asks a connected account for itself, and returns its id. It is an error that [Disconnected]
-// knows when the account gives no access.
+// ConnectedAccount reads a connected account through its own access, and returns its id. If the account gives no
+// access, [Disconnected] recognises the error.
 func (c *Client) ConnectedAccount(ctx context.Context, account string) (id string, err error) {
 	var answer struct {
 		stripego.APIResource
@@ -26,8 +26,7 @@ func (c *Client) ConnectedAccount(ctx context.Context, account string) (id strin
 	return answer.ID, err
 }
 
-// OwnAccount returns the id of the account that the key is of, acct_…. A restricted key may not be allowed to
-// read it: then it is Refused.
+// OwnAccount returns the id of the key's own account, acct_…. It is Refused when a restricted key may not read it.
 func (c *Client) OwnAccount(ctx context.Context) (id string, err error) {
 	var answer struct {
 		stripego.APIResource
@@ -37,34 +36,33 @@ func (c *Client) OwnAccount(ctx context.Context) (id string, err error) {
 	return answer.ID, err
 }
 
-// Account is what a connected account may do, and what Stripe still wants to know of it. Whose it is stays at
-// Stripe.
+// Account is what a connected account may do, and what Stripe still requires of it. Nothing of its owner is read.
 type Account struct {
 	ID string
-	// ChargesEnabled: it takes payments. PayoutsEnabled: its money can go to its bank. DetailsSubmitted: its
-	// onboarding was finished once.
+	// ChargesEnabled: it can take payments. PayoutsEnabled: its money can be paid out. DetailsSubmitted: its onboarding
+	// was completed once.
 	ChargesEnabled, PayoutsEnabled, DetailsSubmitted bool
-	// RequirementsDue are the codes of what is to be told now, such as "external_account", what is late included:
+	// RequirementsDue are the codes of what Stripe requires now or required before, such as "external_account":
 	// https://docs.stripe.com/api/accounts/object#account_object-requirements-currently_due.
 	RequirementsDue []string
-	// Deadline is until when; zero when nothing is pressing.
+	// Deadline is the time limit for RequirementsDue; zero when there is none.
 	Deadline time.Time
-	// DisabledReason is why something is not enabled, such as "requirements.past_due"; may be empty.
+	// DisabledReason is why something is not enabled, such as "requirements.past_due"; empty when Stripe gives none.
 	DisabledReason string
 }
 
-// AccountLink is a way into the onboarding of an account, for one person, once, for some minutes.
+// AccountLink is a link to an account's onboarding. It can be used once, for some minutes.
 type AccountLink struct {
 	URL       string
 	ExpiresAt time.Time
 }
 
-// metadataCollective is the one key of an account's metadata that we set.
+// metadataCollective is the only metadata key that we set on an account.
 const metadataCollective = "collective"
 
-// CreateAccount makes a Standard account, which its owner manages in a dashboard of its own. The idempotency key
-// holds the onboarding and the attempt, so the same two answer the same account for a day; the collective, whose
-// slug is public, never changes under them.
+// CreateAccount creates a Standard account, which its owner manages in a dashboard of its own. The idempotency key
+// holds onboarding and attempt, so that both return the same account for a day. The collective's slug is public and
+// never changes for the same onboarding.
 func (c *Client) CreateAccount(ctx context.Context, onboarding uuid.UUID, attempt int, collective string) (Account, error) {
 	body := &form.Values{}
 	form.AppendTo(body, &stripego.AccountParams{
@@ -82,12 +80,12 @@ func (c *Client) CreateAccount(ctx context.Context, onboarding uuid.UUID, attemp
 	return answer.account(), nil
 }
 
-// maxLinkTries bounds the failures that one request for a link is remembered by.
+// maxLinkTries bounds the idempotency keys of one request for a link.
 const maxLinkTries = 10
 
-// CreateAccountLink makes a link into an account's onboarding. The idempotency key holds the request and a hash
-// of all parameters, so the same request answers the same link, also when it has expired. A failure that Stripe
-// remembers under a key leads to the next key: what a link leads to is there already, and a second link harms nobody.
+// CreateAccountLink creates a link to an account's onboarding. The idempotency key holds the request and a hash of all
+// parameters: the same request returns the same link, also after it has expired. If Stripe repeats a failure under a
+// key, the next key is tried, because a second link does no harm.
 func (c *Client) CreateAccountLink(ctx context.Context, requestID uuid.UUID, account, refreshURL, returnURL string) (AccountLink, error) {
 	body := &form.Values{}
 	form.AppendTo(body, &stripego.AccountLinkParams{
@@ -115,7 +113,7 @@ func (c *Client) CreateAccountLink(ctx context.Context, requestID uuid.UUID, acc
 	return AccountLink{}, err
 }
 
-// GetAccount reads a connected account. One that took its access back is an error that is [Disconnected].
+// GetAccount reads a connected account. If it has withdrawn its access, [Disconnected] recognises the error.
 func (c *Client) GetAccount(ctx context.Context, id string) (Account, error) {
 	var answer accountAnswer
 	if err := c.get(ctx, "", "/v1/accounts/"+url.PathEscape(id), nil, &answer); err != nil {

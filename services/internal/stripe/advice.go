@@ -9,14 +9,14 @@ import (
 // maxAdvice bounds how long an answer can make us wait.
 const maxAdvice = time.Minute
 
-// advice is what an answer's head says: stripe-go keeps none of it for an answer whose body it cannot read.
+// advice has the headers of an answer that matter for retries. stripe-go drops them when it cannot read the body.
 type advice struct {
 	status int
-	// retryAfter is the Retry-After header in seconds; zero when it is not there.
+	// retryAfter is the Retry-After header; zero when it is missing.
 	retryAfter time.Duration
-	// shouldRetry is the Stripe-Should-Retry header: Stripe knows better than the status.
+	// shouldRetry is the Stripe-Should-Retry header. It overrides what the status suggests.
 	shouldRetry string
-	// replayed is the Idempotent-Replayed header: the answer was given before, under the same idempotency key.
+	// replayed is the Idempotent-Replayed header: the answer is that of an earlier call under the same idempotency key.
 	replayed bool
 }
 
@@ -33,14 +33,14 @@ func adviceOf(resp *http.Response) advice {
 
 type adviceKey struct{}
 
-// adviceRecorder notes the head of an answer for [classify]: when the body of an error is not JSON, as a
-// proxy's is not, stripe-go forgets it.
+// adviceRecorder records the headers of an answer for [classify], also when the body of an error is not JSON, such as a
+// proxy's.
 type adviceRecorder struct{ next http.RoundTripper }
 
 func (t adviceRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r)
-	if heard, ok := r.Context().Value(adviceKey{}).(*advice); ok && resp != nil {
-		*heard = adviceOf(resp)
+	if adv, ok := r.Context().Value(adviceKey{}).(*advice); ok && resp != nil {
+		*adv = adviceOf(resp)
 	}
 	return resp, err
 }

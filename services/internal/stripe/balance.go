@@ -7,10 +7,9 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// Balance returns what stands on an account by currency, in upper case: what is available and what is pending, in minor
-// units. It is the sum of the account's balance transactions. What else Stripe shows beside it, such as what it reserves
-// of the platform's money for connected accounts, or could pay out at once, is a part of that and no money more.
-// https://docs.stripe.com/api/balance/balance_object
+// Balance returns an account's balance by currency, in upper case: available plus pending, in minor units. It is the
+// sum of the account's balance transactions. Other amounts of Stripe's answer, such as reserves for connected accounts
+// and what can be paid out instantly, are parts of it. https://docs.stripe.com/api/balance/balance_object
 func (c *Client) Balance(ctx context.Context, account string) (map[string]int64, error) {
 	type sum struct {
 		Amount   int64  `json:"amount"`

@@ -8,33 +8,33 @@ import (
 	"github.com/google/uuid"
 )
 
-// Source is what moved the money, as far as it leads to a donation.
+// Source is what moved the money of a balance transaction, as far as it leads to a donation.
 type Source struct {
-	// ID and Object name it; Object is empty when Stripe did not expand it.
+	// ID and Object identify it. Object is empty when Stripe did not expand it.
 	ID, Object string
-	// Created is when Stripe made it; zero when it is not known.
+	// Created is when Stripe made it; zero when unknown.
 	Created time.Time
-	// Original is the earlier object of its kind that it takes back, such as the payout of a reversal; empty for none.
+	// Original is the earlier object that it reverses, such as the payout of a reversal; empty for none.
 	Original string
-	// Charge and PaymentIntent are the payment's: of a charge itself, or of the refund or dispute about it.
+	// Charge and PaymentIntent are those of the payment: of a charge itself, or of the charge of a refund or dispute.
 	Charge, PaymentIntent string
-	// Amount is the object's own, in its Currency, upper case; it has no sign. Currency is empty when Stripe did not tell.
+	// Amount is the source's own, without sign, in Currency, upper case. Currency is empty when Stripe did not tell.
 	Amount   int64
 	Currency string
-	// Donation is the donation in the charge's metadata; Nil otherwise. Whoever may use the account can write that, so it
-	// proves nothing.
+	// Donation is the donation in the charge's metadata; Nil otherwise. Everybody who may use the account can write
+	// metadata, so it proves nothing.
 	Donation uuid.UUID
-	// Method is how a charge was paid, Stripe's word, such as card or sepa_debit; empty when Stripe did not tell.
+	// Method is how a charge was paid, in Stripe's words, such as card or sepa_debit; empty when unknown.
 	Method string
-	// Status is a charge's: pending while its bank has not answered, then succeeded or failed; empty for what is no charge.
+	// Status is a charge's: pending until its bank has answered, then succeeded or failed. Empty for other sources.
 	Status ChargeStatus
-	// Invoice is what a charge paid; empty for one that paid none. Then Donation is Nil: such a charge has no metadata.
+	// Invoice is the invoice that a charge paid; empty for none. Charges of invoices have no metadata.
 	Invoice string
-	// Unreadable names a member that is not of Stripe's shape; what it would have said is left out. Empty: none.
+	// Unreadable is the name of a member of an undocumented shape, which is left out; empty for none.
 	Unreadable string
 }
 
-// ChargeStatus is how far a charge is.
+// ChargeStatus is the status of a charge.
 type ChargeStatus string
 
 // The statuses of a charge, https://docs.stripe.com/api/charges/object#charge_object-status.
@@ -44,10 +44,10 @@ const (
 	ChargeFailed    ChargeStatus = "failed"
 )
 
-// metadata is what an account's owner wrote on an object. What is no text there is left out.
+// metadata is the metadata of an object. Values that are not text are left out.
 type metadata map[string]string
 
-// UnmarshalJSON implements json.Unmarshaler. It fails for nothing.
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
 func (m *metadata) UnmarshalJSON(data []byte) error {
 	*m = nil
 	var raw map[string]json.RawMessage
@@ -66,7 +66,7 @@ func (m *metadata) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// sourceJSON reads an id, an object of any kind, or null.
+// sourceJSON is a source as Stripe answers it: an id, an object of any kind, or null.
 type sourceJSON struct {
 	ID             string            `json:"id"`
 	Object         string            `json:"object"`
@@ -85,10 +85,10 @@ type sourceJSON struct {
 	unreadable string
 }
 
-// methodJSON is how something was paid.
+// methodJSON is a payment method.
 type methodJSON struct{ Type string }
 
-// UnmarshalJSON reads the type, and nothing of the card or the bank account. It fails for nothing.
+// UnmarshalJSON reads the type, and nothing of the card or the bank account. It never fails.
 func (m *methodJSON) UnmarshalJSON(data []byte) error {
 	var object struct {
 		Type string `json:"type"`
@@ -99,7 +99,7 @@ func (m *methodJSON) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// UnmarshalJSON reads an id as an object with nothing but an id. It fails for nothing.
+// UnmarshalJSON reads an id as an object that has only an id. It never fails.
 func (o *sourceJSON) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		return json.Unmarshal(data, &o.ID)
@@ -132,7 +132,7 @@ func (o *sourceJSON) source() Source {
 		Amount: o.Amount, Currency: strings.ToUpper(o.Currency), Original: o.OriginalPayout.ID, Unreadable: o.unreadable,
 		Created: unixOrZero(o.Created),
 	}
-	// A refund has metadata of its own, which is not the donation's. A dispute's id is no charge's either.
+	// A refund's metadata is its own and not the donation's, and a dispute's id is not the charge's.
 	switch o.Object {
 	case kindCharge:
 		s.Charge, s.Donation, s.Invoice, s.Method, s.Status = o.ID, parseDonation(o.Metadata), o.Invoice.ID, o.Method.Type, o.Status
@@ -142,10 +142,10 @@ func (o *sourceJSON) source() Source {
 	return s
 }
 
-// kindCharge is what a charge says that it is, whatever its id begins with: a debit's is py_….
+// kindCharge is the kind of a charge, whatever its id begins with: a debit's begins with py_.
 const kindCharge = "charge"
 
-// reference reads a member that Stripe answers as an id, as an object when expanded, or as null.
+// reference is a member that Stripe answers as an id, as an object when expanded, or as null.
 type reference struct {
 	ID, Status string
 }

@@ -11,22 +11,22 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 )
 
-// BalanceTransaction is one movement of an account's balance: Net = Amount - Fee, always. All three can be
-// negative. Nothing in it changes once it exists, but it can begin to exist long after Created.
+// BalanceTransaction is one movement of an account's balance: Net = Amount - Fee, always. All three can be negative. It
+// never changes, but it can become visible long after Created.
 type BalanceTransaction struct {
 	ID string
-	// Type is Stripe's word, such as "charge" or "payout".
+	// Type is in Stripe's words, such as "charge" or "payout".
 	Type string
-	// Category is reporting_category, which tells apart what Type throws together: adjustments of disputes.
+	// Category is reporting_category, which divides types, such as adjustments of disputes.
 	Category         string
 	Amount, Fee, Net int64
 	Currency         string // in upper case; the balance's, which can differ from the charge's
-	// ExchangeRate is a decimal number, what the source's currency was converted at; empty when it was not.
+	// ExchangeRate is the decimal rate at which the source's currency was converted; empty when it was not.
 	ExchangeRate string
 	Created      time.Time
 	Fees         []Fee
 	Source       Source
-	// Unreadable names a member of it that is not of Stripe's shape, so that nobody can tell what moved; empty: none.
+	// Unreadable is the name of a member of an undocumented shape, so that what moved is unknown; empty for none.
 	Unreadable string
 }
 
@@ -42,12 +42,12 @@ type Fee struct {
 type BalanceQuery struct {
 	// Since is the earliest Created to list.
 	Since time.Time
-	// After continues behind this id, towards older ones.
+	// After is the id after which the list continues, towards older ones. Empty: from the newest.
 	After string
 }
 
-// ListBalanceTransactions returns up to 100 balance transactions, newest first, with their sources; more
-// tells whether older ones are left in the query.
+// ListBalanceTransactions returns up to 100 balance transactions with their sources, newest first. more tells whether
+// older ones are left in the query.
 func (c *Client) ListBalanceTransactions(ctx context.Context, account string, q BalanceQuery) (page []BalanceTransaction, more bool, err error) {
 	values := query(
 		"limit", decimal(pageSize),
@@ -70,14 +70,14 @@ func (c *Client) listBalance(ctx context.Context, account string, values *form.V
 		return nil, false, err
 	}
 	for i := range answer.Data {
-		if answer.Data[i].ID != "" { // without one it could be neither booked nor parked
+		if answer.Data[i].ID != "" { // without an id it could be neither booked nor parked
 			page = append(page, answer.Data[i].transaction())
 		}
 	}
 	return page, answer.HasMore, nil
 }
 
-// GetBalanceTransaction reads one, with its source.
+// GetBalanceTransaction reads one balance transaction with its source.
 func (c *Client) GetBalanceTransaction(ctx context.Context, account, id string) (BalanceTransaction, error) {
 	var answer struct {
 		stripego.APIResource
@@ -90,7 +90,8 @@ func (c *Client) GetBalanceTransaction(ctx context.Context, account, id string) 
 	return answer.transaction(), nil
 }
 
-// balanceTransactionJSON keeps what is of Stripe's shape, whatever else it holds: one that is not must hold up no other.
+// balanceTransactionJSON reads the members that have the documented shape and notes others, so that an unexpected one
+// does not make the whole list unreadable.
 type balanceTransactionJSON struct {
 	ID                string      `json:"id"`
 	Type              string      `json:"type"`
@@ -113,7 +114,7 @@ type feeJSON struct {
 	Currency string `json:"currency"`
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It fails for nothing.
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
 func (o *balanceTransactionJSON) UnmarshalJSON(data []byte) error {
 	type plain balanceTransactionJSON
 	err := json.Unmarshal(data, (*plain)(o))
@@ -127,7 +128,7 @@ func (o *balanceTransactionJSON) UnmarshalJSON(data []byte) error {
 		m.must("net", &o.Net)
 		m.must("currency", &o.Currency)
 		m.must("created", &o.Created)
-		// Without these it can be booked. A fee that nobody divides is one.
+		// Optional: it can be booked without them. A fee without parts is booked as one.
 		m.may("reporting_category", &o.ReportingCategory)
 		m.may("exchange_rate", &o.ExchangeRate)
 		m.may("fee_details", &o.FeeDetails)
@@ -152,10 +153,10 @@ func (o *balanceTransactionJSON) transaction() BalanceTransaction {
 	return t
 }
 
-// looseMembers reads the members of an object one by one, so that one of another shape does not hide the others.
+// looseMembers reads the members of a JSON object one by one, so that one of another shape does not hide the others.
 type looseMembers struct {
 	raw map[string]json.RawMessage
-	// unreadable is the first that must be read and cannot be.
+	// unreadable is the first required member that could not be read.
 	unreadable string
 }
 
@@ -167,7 +168,7 @@ func readLoosely(data []byte) *looseMembers {
 	return m
 }
 
-// may reads a member; into is not changed when it is of another shape.
+// may reads an optional member. It leaves into unchanged when the member has another shape.
 func (m *looseMembers) may(name string, into any) (ok bool) {
 	raw, there := m.raw[name]
 	return !there || json.Unmarshal(raw, into) == nil

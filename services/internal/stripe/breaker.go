@@ -10,21 +10,22 @@ import (
 )
 
 const (
-	// After failuresInARow calls of one account that Stripe did not answer, no more are made for openFor. Then one
-	// is, and its end decides.
+	// After failuresInARow unanswered calls of one account, calls stop for openFor. Then one is tried, and its result
+	// decides.
 	failuresInARow = 5
 	openFor        = 10 * time.Second
-	// patience is how long a call must have gone unanswered to count as a failure when its own caller gave it up.
+	// patience is how long an unanswered call must have taken to count as a failure when its own caller cancelled it.
 	patience = 3 * time.Second
-	// rememberedAccounts bounds the memory of accounts.
+	// rememberedAccounts bounds the number of breakers.
 	rememberedAccounts = 10_000
 )
 
-// errOpen is for a call that was not made, since Stripe did not answer the ones before it.
-var errOpen = errors.New("the calls before were not answered")
+// errOpen is the error of a call that was not made, because Stripe did not answer the calls before.
+var errOpen = errors.New("Stripe left the calls before unanswered")
 
-// breakers keep calls back that somebody would wait for in vain. There is one for each account, so that what is wrong
-// with one closes no other. Calls of [Background] work pass by: nobody waits for them, and they have pauses of their own.
+// breakers stop calls that would probably stay unanswered. There is one for each account and process, so that one
+// account's trouble does not affect others. [Background] calls pass: nobody waits for them, and they have pauses of
+// their own.
 type breakers struct {
 	openFor time.Duration
 
@@ -32,14 +33,14 @@ type breakers struct {
 	of map[string]*breaker
 }
 
-// breaker is closed while calls are answered. After failuresInARow it is open for a while; from then on one call at a
-// time is let through, until one is answered. A call counts only in the state that it was begun in.
+// breaker is closed while calls are answered, and open for a while after failuresInARow. Then one call at a time passes
+// until one is answered. A call counts only in the state in which it began.
 type breaker = gobreaker.TwoStepCircuitBreaker[any]
 
-// Outcomes of a call, as the breaker counts them. After errNothing it stays as it is.
+// Results of a call for the breaker. errNothing leaves its state unchanged.
 var (
 	errFailed  = errors.New("failed")
-	errNothing = errors.New("says nothing of Stripe")
+	errNothing = errors.New("no information about Stripe")
 )
 
 // account returns the breaker of an account.
@@ -60,8 +61,8 @@ func (b *breakers) account(account string) *breaker {
 	return b.of[account]
 }
 
-// guard makes the call unless the account's breaker is open; then it is errOpen.
-func (b *breakers) guard(ctx context.Context, account string, call func() (advice, error)) (heard advice, err error) {
+// guard makes the call, unless the account's breaker is open; then it returns errOpen.
+func (b *breakers) guard(ctx context.Context, account string, call func() (advice, error)) (adv advice, err error) {
 	if ctx.Value(laneKey{}) != nil {
 		return call()
 	}
@@ -71,17 +72,17 @@ func (b *breakers) guard(ctx context.Context, account string, call func() (advic
 	}
 	began, said := time.Now(), errNothing
 	defer func() { leave(said) }() // after a panic too
-	heard, err = call()
-	said = verdict(ctx, heard, err, time.Since(began))
-	return heard, err
+	adv, err = call()
+	said = verdict(ctx, adv, err, time.Since(began))
+	return adv, err
 }
 
-// verdict is what a call says of Stripe: nil when it answers.
-func verdict(ctx context.Context, heard advice, err error, took time.Duration) error {
+// verdict is a call's result for the breaker: nil when Stripe answered.
+func verdict(ctx context.Context, adv advice, err error, took time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	switch kind := classify(err, heard).Kind; {
+	switch kind := classify(err, adv).Kind; {
 	case kind == Failed:
 		return errFailed
 	case kind == Lost && (ctx.Err() == nil || took >= patience):

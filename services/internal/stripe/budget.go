@@ -9,36 +9,35 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Stripe takes 25 requests a second in test mode and 100 in live mode (https://docs.stripe.com/rate-limits).
-// What flows steadily and what may come at once stay below that together, in any second.
+// Stripe accepts 25 requests a second in test mode and 100 in live mode (https://docs.stripe.com/rate-limits). Rate
+// and burst together stay below that in any second.
 const (
 	testRate, testBurst = 20, 4
 	liveRate, liveBurst = 80, 18
-	// One kind of call, such as making sessions, may come 25 times a second in live mode too.
+	// One kind of call, such as creating sessions, is limited to 25 a second in live mode too.
 	eachRate, eachBurst = 20, 4
 	// unlimited is what a simulator gets.
 	unlimited = 1_000_000
 )
 
-// maxQueue is how long a call waits for its turn: who waits for a donor's answer has little more.
+// maxQueue is how long a call waits for its turn. A waiting donor has little more time.
 const maxQueue = 5 * time.Second
 
-// throttledPause is how long background work holds still after Stripe said that it is too much, when Stripe
-// does not say how long.
+// throttledPause is how long background work pauses after a 429 without Retry-After.
 const throttledPause = time.Second
 
 type laneKey struct{}
 
-// Background marks the calls of work that nobody waits for. They leave the way free for donors: of what the
-// limit allows they have a fifth for sure, and more only while donors leave it unused.
+// Background marks calls of work that nobody waits for. They get at least a fifth of the rate limit, and more only
+// while donors leave it unused.
 func Background(ctx context.Context) context.Context { return context.WithValue(ctx, laneKey{}, true) }
 
-// budget keeps the calls of this process below Stripe's limit: a refused call costs a retry, and at the worst
-// a donor. Copies of the program do not know of each other; what they exceed together is refused and retried.
+// budget keeps this process's calls below Stripe's limit, because a refused call costs a retry, or a donor. Copies of
+// the program do not coordinate: calls that exceed the limit together are refused and retried.
 type budget struct {
 	all   *rate.Limiter
 	floor *rate.Limiter
-	// reserve is what background work leaves in the bucket.
+	// reserve is the number of tokens that background work leaves in the bucket.
 	reserve float64
 
 	mu     sync.Mutex
@@ -55,7 +54,7 @@ func newBudget(perSecond float64, burst int) *budget {
 	}
 }
 
-// of returns the limiter of a call's kind: its method and the resource that its path begins with.
+// of returns the limiter of a call's kind, which is its method and the resource in its path.
 func (b *budget) of(method, path string) *rate.Limiter {
 	resource, _, _ := strings.Cut(strings.TrimPrefix(path, "/v1/"), "/")
 	kind := method + " " + resource
@@ -71,7 +70,7 @@ func (b *budget) of(method, path string) *rate.Limiter {
 	return b.each[kind]
 }
 
-// wait returns when the call may be made, or with an error when that will not be in time.
+// wait returns when the call may be made, or an error when that would take too long.
 func (b *budget) wait(ctx context.Context, method, path string) error {
 	if ctx.Value(laneKey{}) == nil {
 		ctx, cancel := context.WithTimeout(ctx, maxQueue)
@@ -99,7 +98,7 @@ func (b *budget) wait(ctx context.Context, method, path string) error {
 	}
 }
 
-// holdBack is how long background work should wait before it looks again; zero when it may go on.
+// holdBack is how long background work has to wait before it asks again; zero when it may go on.
 func (b *budget) holdBack(now time.Time) time.Duration {
 	b.mu.Lock()
 	paused := b.paused.Sub(now)
@@ -117,7 +116,7 @@ func (b *budget) holdBack(now time.Time) time.Duration {
 	return max(time.Duration(missing/float64(b.all.Limit())*float64(time.Second)), time.Millisecond)
 }
 
-// throttled holds background work back after Stripe refused a call for its limit.
+// throttled pauses background work after a 429.
 func (b *budget) throttled(now time.Time, after time.Duration) {
 	if after <= 0 {
 		after = throttledPause

@@ -11,36 +11,36 @@ import (
 )
 
 const (
-	// pageSize is the most that Stripe answers at once.
+	// pageSize is the most objects that Stripe returns at once.
 	pageSize = 100
-	// handful is how many objects are read one by one rather than looked for in a list.
+	// handful is how many objects are read one by one instead of by their list.
 	handful = 3
-	// findSlack is how far off the time of a [Wanted] may be. In a burst it is pages: 25 sessions a second are made.
+	// findSlack is how inexact the time of a [Wanted] may be. In a burst 25 sessions a second are made, so it costs
+	// pages.
 	findSlack = 5 * time.Second
-	// dryPages of a list may bring nothing that is wanted before each must have brought one.
+	// dryPages is how many pages without a wanted object are read before each page must have one.
 	dryPages = 3
 )
 
-// Wanted is an object that is to be read, and about when Stripe made it. A time that is wrong, or zero, does no
-// harm: the object is not found in its list, and must be read by itself.
+// Wanted is an object to read, and approximately when Stripe made it. With a wrong or zero time the object is not found
+// in its list, and has to be read by itself.
 type Wanted struct {
 	ID      string
 	Created time.Time
 }
 
-// listed is an object in a list: the id that it is wanted by, its own, by which the list goes on behind it, and when
-// it was made.
+// listed is an object in a list: the id that it is wanted by, its own id, after which the list continues, and its
+// creation.
 type listed[T any] struct {
 	wanted, id string
 	created    int64
 	value      T
 }
 
-// find reads objects by the pages of their list, newest first, instead of each by itself, and returns those that it
-// met by their ids. Each page begins at the newest one that is still wanted, and another is read only as long as
-// those before have brought one each, but for dryPages: with all that must be read by themselves afterwards it never
-// takes more than so many calls more than there are wanted, and in a burst it takes one for a hundred. A handful is
-// left alone. With an error come those that were met before it.
+// find reads objects by pages of their list, newest first, and returns those that it found by id. Each page begins at
+// the newest object that is still wanted. Another page is read only while each page before, except dryPages, brought a
+// wanted object. So find and the single reads afterwards cost at most a few calls more than single reads alone, and in
+// a burst one call for a hundred objects. A handful is not looked for. With an error it returns what it found before.
 func find[T any](wanted []Wanted, list func(window *form.Values) (page []listed[T], more bool, err error)) (map[string]T, error) {
 	found := map[string]T{}
 	left := slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return w.Created.Unix() <= 0 })
@@ -104,10 +104,9 @@ func findIn[O, T any](ctx context.Context, c *Client, account, path string, want
 	})
 }
 
-// FindSessions reads many sessions by the pages of their list, with their payment intents' status, and returns those
-// that it met by their ids: read the others by themselves with [Client.GetSession]. One that the list shows open is
-// left out too, for who looks for it has reason to believe that it is not.
-// https://docs.stripe.com/api/checkout/sessions/list
+// FindSessions reads many sessions by pages of their list, with their payment intents' status, and returns those that
+// it found by id. Read the others with [Client.GetSession]. Sessions that the list shows as open are left out, because
+// a caller has reason to believe that they are not. https://docs.stripe.com/api/checkout/sessions/list
 func (c *Client) FindSessions(ctx context.Context, account string, wanted []Wanted) (map[string]Session, error) {
 	found, err := findIn(ctx, c, account, "/v1/checkout/sessions", wanted, func(o *sessionJSON) listed[Session] {
 		return listed[Session]{o.ID, o.ID, o.Created, o.session()}
@@ -116,9 +115,9 @@ func (c *Client) FindSessions(ctx context.Context, account string, wanted []Want
 	return found, err
 }
 
-// FindPayments reads the latest charges of many payment intents by the pages of the charges' list, and returns the
-// balance transaction of each that it met by its payment intent's id; nil while its fee is not known. It is wanted by
-// about when it was paid. Read the others by themselves with [Client.GetPaymentIntent].
+// FindPayments reads the latest charges of many payment intents by pages of the list of charges. It returns the balance
+// transactions of those that it found by payment intent id; nil while the fee is unknown. Wanted.Created is
+// approximately when it was paid. Read the others with [Client.GetPaymentIntent].
 // https://docs.stripe.com/api/charges/list
 func (c *Client) FindPayments(ctx context.Context, account string, wanted []Wanted) (map[string]*BalanceTransaction, error) {
 	return findIn(ctx, c, account, "/v1/charges", wanted, func(o *chargeJSON) listed[*BalanceTransaction] {
@@ -126,16 +125,15 @@ func (c *Client) FindPayments(ctx context.Context, account string, wanted []Want
 	}, "expand[0]", "data.balance_transaction")
 }
 
-// FindInvoices reads many invoices by the pages of their list, with how their payments stand, and returns those that
-// it met by their ids: read the others by themselves with [Client.GetInvoice].
-// https://docs.stripe.com/api/invoices/list
+// FindInvoices reads many invoices by pages of their list, with the state of their payments, and returns those that it
+// found by id. Read the others with [Client.GetInvoice]. https://docs.stripe.com/api/invoices/list
 func (c *Client) FindInvoices(ctx context.Context, account string, wanted []Wanted) (map[string]Invoice, error) {
 	return findIn(ctx, c, account, "/v1/invoices", wanted, func(o *invoiceJSON) listed[Invoice] {
 		return listed[Invoice]{o.ID, o.ID, o.Created, o.invoice()}
 	}, "expand[0]", "data.payment_intent")
 }
 
-// FindSubscriptions is FindInvoices for subscriptions with their latest invoices, those that ended too.
+// FindSubscriptions reads many subscriptions, also ended ones, with their latest invoices, like [Client.FindInvoices].
 // https://docs.stripe.com/api/subscriptions/list
 func (c *Client) FindSubscriptions(ctx context.Context, account string, wanted []Wanted) (map[string]Subscription, error) {
 	return findIn(ctx, c, account, "/v1/subscriptions", wanted, func(o *subscriptionJSON) listed[Subscription] {

@@ -18,32 +18,32 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// APIVersion is the version that requests are made in and answers are read in. Events may come in
-// another one: then their object is to be read again through the client.
+// APIVersion is the API version of requests and answers. Events may come in another version; then their object has to
+// be read again.
 const APIVersion = stripego.APIVersion
 
-// defaultTimeout is below the ten seconds in which a donor gets an answer; stripe-go's own is 80 s.
+// defaultTimeout is below the ten seconds within which a donor gets an answer. stripe-go's own default is 80 s.
 const defaultTimeout = 7 * time.Second
 
-// Config of [New].
+// Config configures a [Client]. Only APIKey is required.
 type Config struct {
-	// APIKey is a secret or restricted key: sk_live_…, rk_live_…, sk_test_… or rk_test_…. While keys are rolled
-	// it is several of one mode and one account, comma-separated: the first is used until Stripe knows it no more
-	// (401), then the next.
+	// APIKey is a secret or restricted key: sk_live_…, rk_live_…, sk_test_… or rk_test_…. While keys are rolled, it has
+	// several of the same mode and account, comma-separated: the first is used until Stripe rejects it (401), then the
+	// next.
 	APIKey string
-	// Fits, when set, is asked about a key, by a client that uses it alone, before it takes the place of one that Stripe
-	// does not know any more. After an error it does not.
+	// Fits decides whether a key may replace one that Stripe rejected. It is called with a client that uses that key
+	// alone; after an error the key is not used. Default nil: every key fits.
 	Fits func(ctx context.Context, key *Client) error
-	// BaseURL is where the API is; Stripe's own when empty.
+	// BaseURL is the address of the API. Default Stripe's own; another one is taken for a simulator.
 	BaseURL string
-	// Timeout bounds each call, its answer's body included; 7 s when zero.
+	// Timeout bounds each call, including the body of the answer. Default 7 s.
 	Timeout time.Duration
-	// Pause is how long an account's calls are kept back after several in a row went unanswered; 10 s when zero.
+	// Pause is how long an account's calls stop after several in a row stayed unanswered. Default 10 s.
 	Pause time.Duration
-	// Rate is how many calls a second are made at most. When zero: what Stripe's limit for the key's mode
-	// allows, and practically any number of a simulator, which is what BaseURL says.
+	// Rate is the most calls a second. Default: below Stripe's limit for the key's mode; practically unlimited for a
+	// simulator.
 	Rate float64
-	// Metrics is where the collectors are registered; nowhere when nil.
+	// Metrics is where the collectors are registered. Default nil: nowhere.
 	Metrics prometheus.Registerer
 }
 
@@ -55,13 +55,13 @@ type Client struct {
 	calls    *prometheus.CounterVec
 	live     bool
 	keys     []string
-	// key is the one of keys that is used now.
+	// key is the index of the key in use.
 	key  *atomic.Int32
 	fits func(ctx context.Context, key *Client) error
 }
 
-// New returns a client. It fails when a key is not of a known form, or of another mode than the first, and
-// never prints it.
+// New returns a client. It fails when a key has an unknown form or another mode than the first. The error never
+// contains the key.
 func New(cfg Config) (*Client, error) {
 	keys := strings.Split(cfg.APIKey, ",")
 	var live bool
@@ -92,7 +92,7 @@ func New(cfg Config) (*Client, error) {
 		limits = newBudget(liveRate, liveBurst)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	// All calls go to one host, and Go keeps two idle connections to a host unless told.
+	// All calls go to one host. Go's default is two idle connections to a host.
 	transport.MaxIdleConnsPerHost = 16
 	return &Client{
 		backend: stripego.GetBackendWithConfig(stripego.APIBackend, &stripego.BackendConfig{
@@ -100,7 +100,7 @@ func New(cfg Config) (*Client, error) {
 			HTTPClient: &http.Client{
 				Transport: adviceRecorder{transport},
 				Timeout:   cfg.Timeout,
-				// The API never redirects; a proxy that does must not get the key.
+				// The API never redirects. A proxy that does must not get the key.
 				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			},
 			// At LevelDebug stripe-go would print whole bodies.
@@ -118,13 +118,13 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Livemode tells whether the key moves real money.
+// Livemode reports whether the key moves real money.
 func (c *Client) Livemode() bool { return c.live }
 
-// Restricted tells whether the key that is used now is one that may do only what was allowed to it.
+// Restricted reports whether the key in use is a restricted one.
 func (c *Client) Restricted() bool { return strings.HasPrefix(c.keys[c.key.Load()], "rk_") }
 
-// EachKey returns a client for each key, which uses that one alone, to check them: they share all else.
+// EachKey returns a client for each key, to check the keys. The clients share everything else.
 func (c *Client) EachKey() []*Client {
 	clients := make([]*Client, len(c.keys))
 	for i, key := range c.keys {
@@ -144,34 +144,34 @@ func liveKey(key string) (live bool, err error) {
 	return mode == "live", nil
 }
 
-// userAgent replaces the one of stripe-go, which tells the machine's name and kernel.
+// userAgent replaces stripe-go's, which tells the machine's name and kernel.
 const userAgent = `{"bindings_version":"` + stripego.ClientVersion + `","lang":"go","publisher":"stripe"}`
 
-// request is one call: path with the leading /v1, body as Stripe's form encoding.
+// request is one call. path begins with /v1; body is in Stripe's form encoding.
 type request struct {
 	method, path, account, idempotencyKey string
 	body                                  *form.Values
 }
 
-// call makes the request and decodes a good answer into result, which embeds stripego.APIResource. A key that
-// Stripe does not know any more is replaced by the next: what it refuses so was not executed. A call from inside a
-// database transaction is not made.
+// call makes the request and decodes a good answer into result, which embeds stripego.APIResource. After a 401 the next
+// key is tried, because Stripe executed nothing. Inside a database transaction no call is made, and it returns an
+// error.
 func (c *Client) call(ctx context.Context, r request, result stripego.LastResponseSetter) error {
 	if postgres.InTransaction(ctx) {
 		return errs.Internal(fmt.Errorf("%s %s is called inside a database transaction", r.method, r.path))
 	}
 	for {
 		at := c.key.Load()
-		heard, err := c.breakers.guard(ctx, r.account, func() (advice, error) { return c.callWith(ctx, c.keys[at], r, result) })
-		c.calls.WithLabelValues(outcome(err, heard)).Inc()
+		adv, err := c.breakers.guard(ctx, r.account, func() (advice, error) { return c.callWith(ctx, c.keys[at], r, result) })
+		c.calls.WithLabelValues(outcome(err, adv)).Inc()
 		if err == nil {
 			return nil
 		}
-		next := c.after(ctx, at, heard)
+		next := c.after(ctx, at, adv)
 		if next == at {
-			failed := classify(err, heard)
+			failed := classify(err, adv)
 			if failed.Kind == Throttled && failed.Code != codeLockTimeout {
-				c.budget.throttled(time.Now(), heard.retryAfter)
+				c.budget.throttled(time.Now(), adv.retryAfter)
 			}
 			return failed
 		}
@@ -179,9 +179,9 @@ func (c *Client) call(ctx context.Context, r request, result stripego.LastRespon
 	}
 }
 
-// after returns the key that takes the place of one after an answer: the next one that fits, or itself.
-func (c *Client) after(ctx context.Context, at int32, heard advice) int32 {
-	if heard.status != http.StatusUnauthorized {
+// after returns the key that replaces the one at after an answer: the next one that fits, or the same.
+func (c *Client) after(ctx context.Context, at int32, adv advice) int32 {
+	if adv.status != http.StatusUnauthorized {
 		return at
 	}
 	for i, key := range c.EachKey()[at+1:] {
@@ -196,9 +196,9 @@ func (c *Client) callWith(ctx context.Context, key string, r request, result str
 	if err := c.budget.wait(ctx, r.method, r.path); err != nil {
 		return advice{}, fmt.Errorf("%w: %w", errNoTurn, err)
 	}
-	heard := new(advice)
+	adv := new(advice)
 	params := &stripego.Params{
-		Context: context.WithValue(ctx, adviceKey{}, heard),
+		Context: context.WithValue(ctx, adviceKey{}, adv),
 		Headers: http.Header{"X-Stripe-Client-User-Agent": {userAgent}},
 	}
 	if r.account != "" {
@@ -208,7 +208,7 @@ func (c *Client) callWith(ctx context.Context, key string, r request, result str
 		params.IdempotencyKey = &r.idempotencyKey
 	}
 	err := c.backend.CallRaw(r.method, r.path, key, r.body, params, result)
-	return *heard, err
+	return *adv, err
 }
 
 func (c *Client) get(ctx context.Context, account, path string, query *form.Values, result stripego.LastResponseSetter) error {
@@ -224,8 +224,8 @@ func query(pairs ...string) *form.Values {
 	return values
 }
 
-// Clock returns Stripe's time, by the head of an answer to the account's own reading, and ours at that moment.
-// It is an error when none came.
+// Clock returns Stripe's time, from the Date header of an answer, and ours at that moment. It fails when there is no
+// answer.
 func (c *Client) Clock(ctx context.Context) (theirs, ours time.Time, err error) {
 	var answer struct{ stripego.APIResource }
 	err = c.get(ctx, "", "/v1/events", query("limit", "1"), &answer)
@@ -236,7 +236,7 @@ func (c *Client) Clock(ctx context.Context) (theirs, ours time.Time, err error) 
 		}
 	}
 	if err == nil {
-		err = errors.New("stripe: the answer bears no date")
+		err = errors.New("stripe: the answer has no Date header")
 	}
 	return time.Time{}, ours, err
 }

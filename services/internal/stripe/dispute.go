@@ -9,11 +9,11 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// DisputeStatus is how far a dispute is.
+// DisputeStatus is the status of a dispute.
 type DisputeStatus string
 
-// The statuses of a dispute, https://docs.stripe.com/api/disputes/object#dispute_object-status. The first three
-// are an inquiry's, which moves no money.
+// The statuses of a dispute, https://docs.stripe.com/api/disputes/object#dispute_object-status. The first three are
+// those of an inquiry, which moves no money.
 const (
 	InquiryNeedsResponse DisputeStatus = "warning_needs_response"
 	InquiryUnderReview   DisputeStatus = "warning_under_review"
@@ -22,27 +22,27 @@ const (
 	DisputeUnderReview   DisputeStatus = "under_review"
 	DisputeWon           DisputeStatus = "won"
 	DisputeLost          DisputeStatus = "lost"
-	// DisputePrevented ended before it began: no money moved, and nothing is to be answered.
+	// DisputePrevented ended before it began. No money moved, and there is nothing to answer.
 	DisputePrevented DisputeStatus = "prevented"
 )
 
-// Dispute is what is kept of a dispute: nothing of its evidence, which tells of the payer.
+// Dispute is a dispute without its evidence, which tells of the payer.
 type Dispute struct {
-	// ID is no charge's: Charge is.
+	// ID is the dispute's; Charge is the disputed charge.
 	ID                    string
 	Charge, PaymentIntent string
-	// AmountMinor is what is disputed, perhaps a part of the charge, in Currency, upper case.
+	// AmountMinor is the disputed amount, possibly a part of the charge, in Currency, upper case.
 	AmountMinor int64
 	Currency    string
-	// Reason is Stripe's word, such as fraudulent.
+	// Reason is in Stripe's words, such as fraudulent.
 	Reason string
 	Status DisputeStatus
-	// DueBy is until when evidence can be handed in; zero when it cannot.
+	// DueBy is the time limit for evidence; zero when none can be submitted.
 	DueBy time.Time
-	// Refundable: the charge can still be given back.
+	// Refundable: the charge can still be refunded.
 	Refundable bool
-	// WithdrawnMinor and ReinstatedMinor are what the balance lost and got back, without fees; FeeMinor is what
-	// the dispute cost so far. All are in BalanceCurrency, upper case, which is empty while no money moved.
+	// WithdrawnMinor and ReinstatedMinor are what the balance lost and got back, without fees. FeeMinor is the
+	// dispute's cost so far. All are in BalanceCurrency, upper case, which is empty while no money moved.
 	WithdrawnMinor, ReinstatedMinor, FeeMinor int64
 	BalanceCurrency                           string
 	Created                                   time.Time
@@ -64,7 +64,7 @@ func (c *Client) GetDispute(ctx context.Context, account, id string) (Dispute, e
 		EvidenceDetails struct {
 			DueBy int64 `json:"due_by"`
 		} `json:"evidence_details"`
-		// The money that moved stands here, and not in the amount.
+		// The amounts that moved are here; the dispute's amount is what was asked for.
 		BalanceTransactions []balanceTransactionJSON `json:"balance_transactions"`
 		Created             int64                    `json:"created"`
 		Livemode            bool                     `json:"livemode"`

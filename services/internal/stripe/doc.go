@@ -1,38 +1,49 @@
-// Package stripe is the only one that speaks Stripe's API and checks its signatures. It stands on
-// stripe-go v76, whose API version is [APIVersion], and lets nothing of it out: results are small types that
-// hold what the services need and no more. A donor's name and postal address are never even decoded; the e-mail address
-// is by [Client.CustomerEmail] alone, for a mail that the donor asked for.
+// Package stripe is the only package that calls Stripe's API and checks its signatures. It uses stripe-go v76, whose
+// API version is [APIVersion], and returns small types with the fields that the services need. A donor's name and
+// postal address are never decoded; the e-mail address is read by [Client.CustomerEmail] alone, for a mail that the
+// donor asked for.
 //
-// # Calls
+// # Files
 //
-// A [Client] has its own backend and transport; no global of stripe-go is set. Every call takes the Stripe
-// account that it is about: "" is the platform's own, anything else becomes the Stripe-Account header. Every
-// call is bounded by Config.Timeout and by its context. No call is repeated here: the callers hold the
-// idempotency key and decide. What Go's net/http does by itself, sending a POST with an Idempotency-Key once
-// more when a reused connection breaks, is harmless, since key and body are the same. None is made inside a database
-// transaction: it is refused.
+// One file for each noun of Stripe's (session.go, refund.go, payout.go, ...), and
 //
-// # Budget
+//	client.go    Client, keys, the HTTP call
+//	budget.go    keeps calls below Stripe's rate limits
+//	breaker.go   stops calls of an account that Stripe leaves unanswered
+//	advice.go    headers of an answer: Retry-After, Stripe-Should-Retry, Idempotent-Replayed
+//	bulkread.go  reads many objects by pages of their list
+//	errors.go    kinds of failures
 //
-// A process keeps its calls below Stripe's limit (budget.go), all of them together and each kind by itself. Calls of
-// [Background] work leave the way free for donors. During the roll of a key there are two: a 401 leads from the first
-// to the next, once whoever keeps the books has seen whose it is.
+// # Invariants
 //
-// When Stripe leaves several calls of one account in a row unanswered, no more are made for a while that somebody would
-// wait for (breaker.go): they fail at once with the error that they would have ended in. Then one is tried. It is by
-// account, since what is wrong with one is no other's affair, and in each process by itself.
+//   - Every call names the Stripe account that it is about: empty for the platform's own, otherwise sent as the
+//     Stripe-Account header.
+//   - Every call is bounded by Config.Timeout and by its context. No call is made inside a database transaction.
+//   - No call is repeated here: the caller holds the idempotency key and decides. Go's net/http may send a POST again
+//     when a reused connection breaks, which is harmless under the same key and body.
+//   - An idempotency key holds a hash of all parameters, so one key never has two bodies.
+//   - Calls of [Background] work leave the rate limit to donors.
+//   - While an API key is rolled there are two. After a 401 the next one is used, once Config.Fits accepts it.
+//   - No global of stripe-go is set. No text of Stripe's is logged or returned, since it may quote user input.
 //
-// Many objects are read by the pages of their list rather than each by itself (find.go).
+// # Kinds of failures
 //
-// # Errors
+// Each failed call is an [*Error] whose Kind says whether Stripe executed it:
 //
-// Each is an [*Error], whose Kind says what is known of the request's fate, and whose chain ends in an
-// errs.Error: UNAVAILABLE (STRIPE_UNAVAILABLE) for what can work later, NOT_FOUND or INTERNAL for what cannot.
-// Texts of Stripe's are left out, since they may quote what somebody typed.
+//	Lost          no answer: unknown; the same key finds out
+//	Throttled     not executed (429); the same key works later
+//	Busy          a request with the same key is running (409)
+//	Failed        Stripe failed (5xx), and repeats that under the same key
+//	Refused       the request is wrong or not allowed (other 4xx); repeated under the same key
+//	Missing       no such object on the account (404)
+//	Unauthorized  Stripe knows none of the keys (401)
+//
+// Its chain ends in an errs.Error: UNAVAILABLE (STRIPE_UNAVAILABLE) for what can work later, else NOT_FOUND or
+// INTERNAL.
 //
 // # Neighbours
 //
-// One file is one noun of Stripe's. Donations sells sessions, refunds, and changes subscriptions; webhooks verifies
-// events, lists balance transactions and reads the balance; payouts reads payouts; collectives makes and reads connected accounts; the
-// program sets up webhook endpoints and tries out keys. The package knows errs, money and postgres, and no service.
+// Donations uses sessions and subscriptions, refunds refunds and disputes, webhooks events and balance transactions,
+// payouts payouts, collectives connected accounts; the program sets up webhook endpoints and checks keys. The package
+// knows errs, money and postgres, and no service.
 package stripe

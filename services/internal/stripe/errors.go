@@ -14,25 +14,25 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// Kind says what is known of a failed request's fate.
+// Kind says whether Stripe executed a failed request.
 type Kind int
 
-// The kinds. Only Failed and Refused are remembered by Stripe under an idempotency key.
+// The kinds. Stripe repeats only Failed and Refused under the same idempotency key.
 const (
-	// Lost: no answer came. It may have been executed; the same key finds out.
+	// Lost: there was no answer. It may have been executed; a call with the same key finds out.
 	Lost Kind = iota + 1
 	// Throttled: refused before execution (429). The same key works later.
 	Throttled
-	// Busy: a request with the same idempotency key is under way (409).
+	// Busy: a request with the same idempotency key is running (409).
 	Busy
-	// Failed: Stripe failed while executing (5xx), and will say so again under the same key.
+	// Failed: Stripe failed while executing (5xx), and repeats that under the same key.
 	Failed
-	// Refused: the request is wrong, or the account may not do it (other 4xx).
+	// Refused: the request is wrong, or not allowed for the account (other 4xx).
 	Refused
-	// Missing: there is no such object on this account (404).
+	// Missing: the account has no such object (404).
 	Missing
-	// Unauthorized: none of the keys is known to Stripe (401), and nothing was looked at. The same key works once the
-	// operator has set one that is.
+	// Unauthorized: Stripe knows none of the keys (401), and executed nothing. The same idempotency key works once the
+	// operator has set a valid API key.
 	Unauthorized
 )
 
@@ -42,30 +42,30 @@ const (
 	retryLater = 10 * time.Second
 )
 
-// Error is a failed call. Use errors.As to look at its Kind.
+// Error is a failed call. Use errors.As or [KindOf] for its Kind.
 type Error struct {
 	Kind Kind
-	// Status is the HTTP status; 0 when no answer came.
+	// Status is the HTTP status; 0 without an answer.
 	Status int
-	// Type, Code and Param are Stripe's own words, such as invalid_request_error.
+	// Type, Code and Param are Stripe's own, such as invalid_request_error.
 	Type, Code, Param string
-	// RequestID finds the request in Stripe's dashboard.
+	// RequestID identifies the request in Stripe's dashboard.
 	RequestID string
-	// Replayed: this is how an earlier call under the same idempotency key ended; nothing was tried now.
+	// Replayed: it is the result of an earlier call under the same idempotency key. Nothing was tried now.
 	Replayed bool
-	// NotMade: the call was kept back here, and Stripe never saw it.
+	// NotMade: the call was not made, and Stripe knows nothing of it.
 	NotMade bool
 
 	classified *errs.Error
 }
 
-// Error is for logs: it holds no text of Stripe's.
+// Error is for logs. It has no text of Stripe's.
 func (e *Error) Error() string {
 	return fmt.Sprintf("stripe: status %d, type %q, code %q, param %q, request %q: %v",
 		e.Status, e.Type, e.Code, e.Param, e.RequestID, e.classified)
 }
 
-// Unwrap returns what a caller of ours is told, an *errs.Error.
+// Unwrap returns the *errs.Error for our own callers.
 func (e *Error) Unwrap() error { return e.classified }
 
 // KindOf returns the kind of a failed call in err's chain; 0 when there is none.
@@ -77,23 +77,23 @@ func KindOf(err error) Kind {
 	return 0
 }
 
-// NotMade reports whether the failed call in err's chain was kept back here, so that nothing is known of Stripe by it.
+// NotMade reports whether the failed call in err's chain was not made, so that it tells nothing about Stripe.
 func NotMade(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.NotMade
 }
 
-// codeLockTimeout is the 429 about one object that is in use, and not about the limit.
+// codeLockTimeout is the code of a 429 about an object that is in use, rather than about the rate limit.
 const codeLockTimeout = "lock_timeout"
 
-// errNoTurn is for a call that was not made, since the budget had no room for it in time.
-var errNoTurn = errors.New("too many calls to Stripe wait")
+// errNoTurn is the error of a call that was not made, because the budget had no room for it in time.
+var errNoTurn = errors.New("too many calls to Stripe are waiting")
 
-// classify reads what stripe-go returned, and what the answer's head said; its status is 0 when there was none.
-// https://docs.stripe.com/error-low-level#http-status-code-reference
-func classify(err error, heard advice) *Error {
-	status := heard.status
-	e := &Error{Status: status, Replayed: heard.replayed}
+// classify turns stripe-go's error and the headers of the answer into an Error; the headers' status is 0 without an
+// answer. https://docs.stripe.com/error-low-level#http-status-code-reference
+func classify(err error, adv advice) *Error {
+	status := adv.status
+	e := &Error{Status: status, Replayed: adv.replayed}
 	var api *stripego.Error
 	if errors.As(err, &api) {
 		e.Type, e.Code, e.Param, e.RequestID = string(api.Type), string(api.Code), api.Param, api.RequestID
@@ -105,26 +105,26 @@ func classify(err error, heard advice) *Error {
 	case errors.Is(err, errNoTurn):
 		e.Kind, e.NotMade = Throttled, true
 		e.classified = unavailable(retrySoon, err)
-	// A good status with an error: the answer broke off, or was not JSON.
+	// A good status with an error: the answer was truncated, or was not JSON.
 	case status < http.StatusBadRequest:
 		e.Kind = Lost
 		e.classified = unavailable(retrySoon, transportError(err))
 	case status == http.StatusTooManyRequests:
 		e.Kind = Throttled
-		e.classified = unavailable(max(retrySoon, heard.retryAfter), nil)
+		e.classified = unavailable(max(retrySoon, adv.retryAfter), nil)
 	case status == http.StatusConflict:
 		e.Kind = Busy
 		e.classified = unavailable(retrySoon, nil)
 	case status >= http.StatusInternalServerError:
 		e.Kind = Failed
-		e.classified = unavailable(max(retryLater, heard.retryAfter), nil)
-	// Stripe knows that nothing was done, and that it is worth another try, whatever the status says.
-	case heard.shouldRetry == "true":
+		e.classified = unavailable(max(retryLater, adv.retryAfter), nil)
+	// Stripe says that nothing was executed and that a retry makes sense, whatever the status.
+	case adv.shouldRetry == "true":
 		e.Kind = Throttled
-		e.classified = unavailable(max(retrySoon, heard.retryAfter), nil)
+		e.classified = unavailable(max(retrySoon, adv.retryAfter), nil)
 	case status == http.StatusUnauthorized:
 		e.Kind = Unauthorized
-		e.classified = unavailable(retryLater, errors.New("the API key is not known to Stripe"))
+		e.classified = unavailable(retryLater, errors.New("Stripe does not know the API key"))
 	case status == http.StatusNotFound:
 		e.Kind = Missing
 		e.classified = errs.NotFound("The object at Stripe")
@@ -139,7 +139,7 @@ func unavailable(after time.Duration, cause error) *errs.Error {
 	return errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, after, cause, "Stripe does not answer; the same request can be sent again.")
 }
 
-// transportError keeps what the network said. Errors of decoding quote the body, so they are replaced.
+// transportError returns the network's error. Errors of decoding quote the body, so they are replaced.
 func transportError(err error) error {
 	var transport *url.Error
 	switch {
@@ -151,12 +151,12 @@ func transportError(err error) error {
 	return errors.New("the answer could not be read")
 }
 
-// Unknown tells of an error that Stripe does not know the key, or no longer.
+// Unknown reports whether Stripe does not know the key, or no longer.
 func Unknown(err error) bool {
 	return KindOf(err) == Unauthorized
 }
 
-// Disconnected tells of an error that the connected account gave no access, or took it back.
+// Disconnected reports whether a connected account gave no access, or withdrew it.
 func Disconnected(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusForbidden && e.Code == "account_invalid"

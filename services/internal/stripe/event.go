@@ -15,13 +15,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// Event is what is kept of one of Stripe's events: enough to apply it, and nothing of who pays. What else
-// it said can be read again at Stripe by its id, for 30 days.
+// Event is one of Stripe's events: enough to apply it, and nothing of the payer. The rest can be read at Stripe by its
+// id for 30 days.
 type Event struct {
 	ID string
-	// Type is Stripe's word, such as "checkout.session.completed".
+	// Type is in Stripe's words, such as "checkout.session.completed".
 	Type string
-	// Account is the connected account that it is about; "" for the platform's own.
+	// Account is the connected account that it is about; empty for the platform's own.
 	Account  string
 	Livemode bool
 	Created  time.Time
@@ -30,42 +30,41 @@ type Event struct {
 	resource json.RawMessage
 }
 
-// Resource returns what the event's object says.
+// Resource returns what the event says of the resource that it is about.
 func (e Event) Resource() Resource { return parseResource(e.Type, e.version, e.resource) }
 
-// Resource is what an event's object says, as far as it matters here. It is stored as JSON.
+// Resource is what an event says of the resource that it is about. It is stored as JSON.
 type Resource struct {
-	// ID and Kind name the object: Kind is Stripe's word, such as "dispute". Empty for Checkout Sessions.
+	// ID and Kind identify it; Kind is in Stripe's words, such as "dispute". Both are empty for Checkout Sessions.
 	ID   string `json:"id,omitempty"`
-	Kind string `json:"object,omitempty"`
-	// Created is when Stripe made the object, good for where to look for it only; zero for Checkout Sessions.
+	Kind string `json:"kind,omitempty"`
+	// Created is when Stripe made it, to find it in a list; zero for Checkout Sessions.
 	Created time.Time `json:"created,omitzero"`
-	// Session is set for events of Checkout Sessions. It has no Status, and nothing but its ID and when it was
-	// made, when the event is in another version than [APIVersion], where any member may mean something else: read
-	// it again. Its time is good for where to look for it only.
+	// Session is set for events of Checkout Sessions. If the event is in another version than [APIVersion], where a
+	// member may mean something else, it has only ID and Created, and has to be read again.
 	Session *Session `json:"session,omitempty"`
-	// PaymentIntent is the payment that a charge, refund or dispute belongs to.
+	// PaymentIntent is the payment of a charge, refund or dispute.
 	PaymentIntent string `json:"payment_intent,omitempty"`
 	// Donation is the donation in the metadata of a payment intent; Nil otherwise.
 	Donation uuid.UUID `json:"donation,omitzero"`
-	// Invoice is what a payment intent pays; its own metadata names no donation then.
+	// Invoice is the invoice that a payment intent pays. Its own metadata names no donation then.
 	Invoice string `json:"invoice,omitempty"`
 }
 
-// Verify checks the Stripe-Signature header against each secret, of which there are two while one is being
-// rolled, and reads the event. A header that is wrong, or whose time is more than 300 s ago by the wall
-// clock, is INVALID_ARGUMENT (BAD_SIGNATURE); so is any header when there is no secret. The version of the
-// event is not checked: refusing it would lose it after three days of retries.
+// Verify checks the Stripe-Signature header with each secret, of which there are two while one is being rolled, and
+// reads the event. A wrong header, a time more than 300 s ago by the wall clock, and an empty list of secrets are
+// INVALID_ARGUMENT (BAD_SIGNATURE). The API version is not checked, because a refused event is lost after three days of
+// retries.
 func Verify(payload []byte, header string, secrets []string) (Event, error) {
 	if !signed(payload, header, secrets) {
-		return Event{}, errs.New(errorsv1.ErrorReason_BAD_SIGNATURE, "The signature does not fit, or is too old.")
+		return Event{}, errs.New(errorsv1.ErrorReason_BAD_SIGNATURE, "The signature is wrong or too old.")
 	}
 	return parseEvent(payload)
 }
 
 func signed(payload []byte, header string, secrets []string) bool {
 	for _, secret := range secrets {
-		// An empty secret would be one that everybody knows.
+		// Everybody could sign with an empty secret.
 		if secret != "" && webhook.ValidatePayload(payload, header, secret) == nil {
 			return true
 		}
@@ -73,8 +72,7 @@ func signed(payload []byte, header string, secrets []string) bool {
 	return false
 }
 
-// parseEvent reads a payload that is known to be Stripe's. Of most events nothing but the envelope is ever looked at,
-// so what is in it is left as it is until [Event.Object].
+// parseEvent reads a verified payload. It reads the envelope only; [Event.Resource] reads the rest when it is needed.
 func parseEvent(payload []byte) (Event, error) {
 	var e Event
 	gjson.ParseBytes(payload).ForEach(func(name, value gjson.Result) bool {
@@ -102,10 +100,10 @@ func parseEvent(payload []byte) (Event, error) {
 	return e, nil
 }
 
-// eventSource is a sourceJSON that is no id alone, as a balance transaction may have it: that is no object here.
+// eventSource is a sourceJSON without its UnmarshalJSON, because an event's resource is never an id alone.
 type eventSource sourceJSON
 
-// What is read of an event's object, by the names of its members.
+// The names of the members that are read of an event's resource.
 var (
 	sessionMembers = memberNames(reflect.TypeFor[sessionJSON]())
 	sourceMembers  = append(memberNames(reflect.TypeFor[sourceJSON]()), "created")
@@ -120,8 +118,8 @@ func memberNames(of reflect.Type) []string {
 	return names
 }
 
-// members returns an object with no other members than those named, since of Stripe's sixty a handful is read, and
-// encoding/json looks three times at each. What is no object is returned as it is.
+// members returns a JSON object with the named members only, because encoding/json reads each of Stripe's sixty members
+// three times. Other JSON is returned unchanged.
 func members(data []byte, names []string) []byte {
 	object := gjson.ParseBytes(data)
 	if !object.IsObject() {
@@ -143,8 +141,8 @@ func members(data []byte, names []string) []byte {
 	return append(kept, '}')
 }
 
-// parseResource is lenient: an object of a version or product that we do not know has nothing for us but perhaps
-// its id, and the event is kept all the same.
+// parseResource is lenient. Of a resource of an unknown version or product it reads at most the id, and the event is
+// stored anyway.
 func parseResource(eventType, version string, data json.RawMessage) Resource {
 	if strings.HasPrefix(eventType, "checkout.session.") {
 		return parseSession(version, data)

@@ -156,11 +156,11 @@ func FuzzParseEvent(f *testing.F) {
 // The event must be stored whatever another version takes for a time.
 func TestATimeInAnotherVersion(t *testing.T) {
 	for member, want := range map[string]string{
-		`1700000000`:             `{"id":"in_1","object":"invoice","created":"2023-11-14T22:13:20Z"}`,
-		`1700000000000`:          `{"id":"in_1","object":"invoice"}`,
-		`1e300`:                  `{"id":"in_1","object":"invoice"}`,
-		`-1e12`:                  `{"id":"in_1","object":"invoice"}`,
-		`"2023-11-14T22:13:20Z"`: `{"id":"in_1","object":"invoice"}`,
+		`1700000000`:             `{"id":"in_1","kind":"invoice","created":"2023-11-14T22:13:20Z"}`,
+		`1700000000000`:          `{"id":"in_1","kind":"invoice"}`,
+		`1e300`:                  `{"id":"in_1","kind":"invoice"}`,
+		`-1e12`:                  `{"id":"in_1","kind":"invoice"}`,
+		`"2023-11-14T22:13:20Z"`: `{"id":"in_1","kind":"invoice"}`,
 	} {
 		o := parseResource("invoice.paid", "2099-01-01.other", json.RawMessage(`{"id":"in_1","object":"invoice","created":`+member+`}`))
 		if got, err := json.Marshal(o); err != nil || string(got) != want {

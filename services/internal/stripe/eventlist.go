@@ -8,25 +8,24 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// MaxEventTypes is how many types one question for events may name.
+// MaxEventTypes is how many types one request for events may name.
 const MaxEventTypes = 20
 
-// EventRetention is how long Stripe can be asked for an event.
+// EventRetention is how long Stripe stores events.
 const EventRetention = 30 * 24 * time.Hour
 
 // EventQuery asks for a page of events.
 type EventQuery struct {
-	// Since and Before bound Created: at or after the one, before the other. Before may be zero: no bound.
+	// Since and Before bound Created: from Since on, and before Before. A zero Before is no bound.
 	Since, Before time.Time
-	// Types are up to MaxEventTypes of Stripe's words.
+	// Types are up to MaxEventTypes event types.
 	Types []string
-	// After continues behind this id, towards older ones.
+	// After is the id after which the list continues, towards older ones. Empty: from the newest.
 	After string
 }
 
-// ListEvents returns up to 100 events of an account, newest first; more tells whether older ones are left in the
-// query. Stripe renders them in the version of their creation, so of their objects only the ids are read, and where to look
-// for them.
+// ListEvents returns up to 100 events of an account, newest first. more tells whether older ones are left in the query.
+// Stripe renders them in the API version of their creation, so only ids and times of their resources are read.
 func (c *Client) ListEvents(ctx context.Context, account string, q EventQuery) (page []Event, more bool, err error) {
 	values := query("limit", decimal(pageSize), "created[gte]", decimal(max(q.Since.Unix(), 0)))
 	if !q.Before.IsZero() {
@@ -49,11 +48,11 @@ func (c *Client) ListEvents(ctx context.Context, account string, q EventQuery) (
 	for _, raw := range answer.Data {
 		event, err := parseEvent(raw)
 		if err != nil {
-			continue // what has no id and no type is no event
+			continue // not an event
 		}
-		// Whose list it is, is whose event it is, whether or not the event says so.
+		// The event is about the account whose list this is, also when it does not name one.
 		event.Account = account
-		// In no version of ours: only who it is, is read of a session.
+		// No known version: of a session only its id and time are read.
 		event.version = ""
 		page = append(page, event)
 	}

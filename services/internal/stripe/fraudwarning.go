@@ -8,14 +8,14 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// FraudWarning is a card network's early word that a payment was fraud, before any dispute.
+// FraudWarning is a card network's early warning that a payment was fraudulent, before any dispute.
 // https://docs.stripe.com/disputes/measuring#early-fraud-warnings
 type FraudWarning struct {
 	ID                    string
 	Charge, PaymentIntent string
-	// FraudType is Stripe's word, such as made_with_stolen_card.
+	// FraudType is in Stripe's words, such as made_with_stolen_card.
 	FraudType string
-	// Actionable: the payment is neither disputed nor wholly refunded, so a refund still avoids a dispute.
+	// Actionable: the payment is neither disputed nor fully refunded, so a refund still avoids a dispute.
 	Actionable bool
 	Created    time.Time
 	Livemode   bool

@@ -13,33 +13,32 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Invoice is what is kept of an invoice: one period of a subscription, and how it was paid. Who pays is not even
-// decoded.
+// Invoice is one period of a subscription, and its payment. Nothing of the payer is decoded.
 type Invoice struct {
 	ID string
-	// Subscription and Customer are opaque ids; Subscription is empty for an invoice of another kind.
+	// Subscription and Customer are ids. Subscription is empty for other invoices.
 	Subscription, Customer string
-	// Recurring is the monthly donation that the subscription's metadata names; Nil for another product's.
+	// Recurring is the monthly donation in the subscription's metadata; Nil for another product's.
 	Recurring uuid.UUID
-	// First: it is what the subscription began with.
+	// First: it is the first one of its subscription.
 	First bool
-	// Draft: it is not asked for yet, as a renewal's in its first hour.
+	// Draft: it is not finalised yet, such as a renewal's in its first hour.
 	Draft bool
-	// Paid: its money moved through Stripe. One that was marked as paid by other means is not Paid here.
+	// Paid: its money moved through Stripe. An invoice that was marked as paid otherwise is not Paid here.
 	Paid bool
-	// UnderWay: a debit of it is at the bank. Known of an invoice that was read by its id or with its subscription.
+	// UnderWay: its debit is at the bank. It is set only for an invoice that was read by id or with its subscription.
 	UnderWay bool
-	// GivenUp: it was not paid, and nothing is under way or will be tried.
+	// GivenUp: it was not paid, and no attempt is under way or planned.
 	GivenUp bool
 	// Amount is what was paid.
 	Amount                money.Amount
 	PaymentIntent, Charge string
-	// PaidAt is zero until then.
+	// PaidAt is zero until it is paid.
 	PaidAt   time.Time
 	Livemode bool
 }
 
-// GetInvoice reads an invoice, with how its payment stands.
+// GetInvoice reads an invoice with the state of its payment.
 func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, error) {
 	var answer struct {
 		stripego.APIResource
@@ -49,8 +48,8 @@ func (c *Client) GetInvoice(ctx context.Context, account, id string) (Invoice, e
 	return answer.invoice(), err
 }
 
-// ListPaidInvoices returns a subscription's latest paid invoices, newest first, a hundred at most: more than eight
-// years of a monthly donation.
+// ListPaidInvoices returns a subscription's latest paid invoices, newest first, 100 at most: more than eight years of a
+// monthly donation.
 func (c *Client) ListPaidInvoices(ctx context.Context, account, subscription string) ([]Invoice, error) {
 	var answer struct {
 		stripego.APIResource

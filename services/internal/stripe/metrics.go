@@ -6,18 +6,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// newCalls counts what became of calls.
+// newCalls counts calls by outcome.
 func newCalls(r prometheus.Registerer) *prometheus.CounterVec {
 	calls := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "cagnotte", Subsystem: "stripe", Name: "calls_total",
-		Help: "Calls to Stripe, by outcome: ok, unauthorized (the key is not known), throttled, waited_in_vain (for our own " +
-			"budget), kept_back (Stripe did not answer those before), busy, failed, lost, refused, missing.",
+		Help: "Calls to Stripe, by outcome: ok, unauthorized (unknown key), throttled, queue_timeout (of our own budget), " +
+			"breaker_open (Stripe left calls before unanswered), busy, failed, lost, refused, missing.",
 	}, []string{"outcome"})
 	for _, outcome := range outcomes {
-		calls.WithLabelValues(outcome) // from 0 on: Prometheus sees no increase in what begins with the first
+		calls.WithLabelValues(outcome) // exported as 0, so that Prometheus sees the first increase
 	}
-	calls.WithLabelValues("waited_in_vain")
-	calls.WithLabelValues("kept_back")
+	calls.WithLabelValues("queue_timeout")
+	calls.WithLabelValues("breaker_open")
 	if r != nil {
 		r.MustRegister(calls)
 	}
@@ -29,16 +29,16 @@ var outcomes = map[Kind]string{
 	Unauthorized: "unauthorized",
 }
 
-func outcome(err error, heard advice) string {
+func outcome(err error, adv advice) string {
 	if err == nil {
 		return "ok"
 	}
 	if errors.Is(err, errOpen) {
-		return "kept_back"
+		return "breaker_open"
 	}
-	kind := classify(err, heard).Kind
-	if kind == Throttled && heard.status == 0 {
-		return "waited_in_vain"
+	kind := classify(err, adv).Kind
+	if kind == Throttled && adv.status == 0 {
+		return "queue_timeout"
 	}
 	return outcomes[kind]
 }

@@ -9,18 +9,18 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// PaymentIntent is a payment with the money that it moved.
+// PaymentIntent is a payment and the balance transaction of its latest charge.
 type PaymentIntent struct {
 	ID string
-	// Status is Stripe's word, such as "succeeded".
+	// Status is in Stripe's words, such as "succeeded".
 	Status string
-	// Currency is what was paid in, upper case: the donor's own when Stripe showed the price in that.
+	// Currency is what was paid, in upper case: the donor's own currency when Stripe showed the price in it.
 	Currency string
-	// Donation is the donation in its metadata; Nil otherwise. It proves nothing, as that of a [Source].
+	// Donation is the donation in its metadata; Nil otherwise. It proves nothing, see [Source].
 	Donation uuid.UUID
-	// Invoice is what it is to pay; empty for none.
+	// Invoice is the invoice that it pays; empty for none.
 	Invoice string
-	// Balance is the latest charge's balance transaction; nil while its fee is not known.
+	// Balance is the latest charge's balance transaction; nil while its fee is unknown.
 	Balance *BalanceTransaction
 }
 
@@ -60,7 +60,7 @@ type chargeJSON struct {
 	Balance       *balanceTransactionJSON `json:"balance_transaction"`
 }
 
-// balance is nil while the charge has none, and when there is no charge.
+// balance returns nil when there is no charge, or the charge has no balance transaction yet.
 func (o *chargeJSON) balance() *BalanceTransaction {
 	if o == nil || o.Balance == nil {
 		return nil

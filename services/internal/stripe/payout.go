@@ -9,7 +9,7 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// PayoutStatus is how far a payout is.
+// PayoutStatus is the status of a payout.
 type PayoutStatus string
 
 // The statuses of a payout, https://docs.stripe.com/api/payouts/object#payout_object-status. One that is paid can
@@ -22,21 +22,21 @@ const (
 	PayoutCanceled  PayoutStatus = "canceled"
 )
 
-// Payout is money on its way from an account's balance to its bank account.
+// Payout is a payout from an account's balance to its bank account.
 type Payout struct {
 	ID string
 	// Amount is negative when the bank account is debited.
 	Amount   int64
 	Currency string // in upper case
 	Status   PayoutStatus
-	// Automatic: Stripe made it, and knows what is inside.
+	// Automatic: Stripe made it, and knows its contents.
 	Automatic bool
-	// Reconciled: what is inside an automatic payout can be listed.
+	// Reconciled: the contents of an automatic payout can be listed.
 	Reconciled bool
 	// Arrival is the day on which the bank has it, at midnight UTC. It can change until then.
 	Arrival, Created time.Time
-	// Transaction is its own balance transaction; FailureTransaction the one by which it came back, when it
-	// failed or was canceled. Empty: there is none.
+	// Transaction is its own balance transaction. FailureTransaction is the one by which it was returned when it failed
+	// or was canceled. Empty: there is none.
 	Transaction, FailureTransaction string
 }
 
@@ -52,8 +52,8 @@ func (c *Client) GetPayout(ctx context.Context, account, id string) (Payout, err
 	return answer.payout(), nil
 }
 
-// ListPayouts returns up to 100 payouts created at since or later, newest first, behind the payout after when it
-// is not empty; more tells whether older ones are left.
+// ListPayouts returns up to 100 payouts created at since or later, newest first, after the given payout if after is not
+// empty. more tells whether older ones are left.
 func (c *Client) ListPayouts(ctx context.Context, account string, since time.Time, after string) (page []Payout, more bool, err error) {
 	values := query("limit", decimal(pageSize), "created[gte]", decimal(max(since.Unix(), 0)))
 	if after != "" {
@@ -73,9 +73,9 @@ func (c *Client) ListPayouts(ctx context.Context, account string, since time.Tim
 	return page, answer.HasMore, nil
 }
 
-// ListPayoutBalance returns up to 100 of the balance transactions inside an automatic payout that is reconciled,
-// its own among them, newest first, behind after when it is not empty; more tells whether older ones are left.
-// Their sources are not expanded. For a payout made by hand the call is Refused.
+// ListPayoutBalance returns up to 100 of the balance transactions inside a reconciled automatic payout, including its
+// own, newest first, after the given one if after is not empty. more tells whether older ones are left. Sources are not
+// expanded. For a manual payout the call is Refused.
 func (c *Client) ListPayoutBalance(ctx context.Context, account, payout, after string) (page []BalanceTransaction, more bool, err error) {
 	values := query("limit", decimal(pageSize), "payout", payout)
 	if after != "" {

@@ -8,16 +8,15 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// Permission is one that a restricted key needs, in the words of Stripe's dashboard.
+// Permission is a permission of restricted keys, in the words of Stripe's dashboard.
 type Permission struct {
-	// Name is the resource, Access "Read" or "Write".
+	// Name is the resource; Access is "Read" or "Write".
 	Name, Access string
-	// path is a call that needs the reading of it; empty where only a writing call could tell.
+	// path is a reading call that needs the permission; empty when only a writing call would.
 	path string
 }
 
-// Permissions are all that a restricted key needs. Writing cannot be tried without writing, so where a permission
-// to write contains that to read, the reading is tried.
+// Permissions are all that a restricted key needs. A permission to write is tried by reading, which it includes.
 var Permissions = []Permission{
 	{"Checkout Sessions", "Write", "/v1/checkout/sessions"},
 	{"Payment Intents", "Read", "/v1/payment_intents"},
@@ -35,8 +34,8 @@ var Permissions = []Permission{
 	{"Webhook Endpoints", "Read", "/v1/webhook_endpoints"},
 }
 
-// Probe tries to read one object of the kind. allowed is false when Stripe says that the key may not; tried is
-// false when no reading call could tell.
+// Probe tries a permission by reading one object. allowed is false when Stripe refuses the key. tried is false when no
+// reading call can tell.
 func (c *Client) Probe(ctx context.Context, p Permission) (allowed, tried bool, err error) {
 	if p.path == "" {
 		return false, false, nil

@@ -9,9 +9,8 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 )
 
-// CreatePortalSession answers the address of a page where a customer changes the card or ends a subscription. It
-// holds for some minutes. It takes no idempotency key: each call may make another session, and none changes
-// anything.
+// CreatePortalSession returns the address of a page where a customer changes the card or ends a subscription. It is
+// valid for some minutes. It takes no idempotency key: each call may create another session, and none changes anything.
 func (c *Client) CreatePortalSession(ctx context.Context, account, customer, returnURL, locale string) (pageURL string, err error) {
 	body := &form.Values{}
 	form.AppendTo(body, &stripego.BillingPortalSessionParams{Customer: &customer, ReturnURL: &returnURL, Locale: &locale})
@@ -23,8 +22,8 @@ func (c *Client) CreatePortalSession(ctx context.Context, account, customer, ret
 	return answer.URL, err
 }
 
-// CustomerEmail reads the address that a customer gave to Stripe; empty when Stripe has none. It is somebody's:
-// use it at once, and keep and log it nowhere.
+// CustomerEmail reads the e-mail address that a customer gave to Stripe; empty when there is none. It is personal data:
+// use it at once, and neither store nor log it.
 func (c *Client) CustomerEmail(ctx context.Context, account, customer string) (string, error) {
 	var answer struct {
 		stripego.APIResource

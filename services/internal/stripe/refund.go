@@ -15,7 +15,7 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 )
 
-// RefundStatus is how far a refund is.
+// RefundStatus is the status of a refund.
 type RefundStatus string
 
 // The statuses of a refund, https://docs.stripe.com/api/refunds/object#refund_object-status. One that succeeded
@@ -28,11 +28,11 @@ const (
 	RefundCanceled       RefundStatus = "canceled"
 )
 
-// Refund is what is kept of a refund. It holds nothing of who gets it.
+// Refund is a refund, without anything of its recipient.
 type Refund struct {
 	ID                    string
 	Charge, PaymentIntent string
-	// Refund is ours, that the metadata names; Nil for one that was made elsewhere, such as in the dashboard.
+	// Refund is our own refund in its metadata; Nil for one that was made elsewhere, such as in the dashboard.
 	Refund uuid.UUID
 	// AmountMinor is in Currency, the charge's, in upper case.
 	AmountMinor int64
@@ -40,18 +40,18 @@ type Refund struct {
 	Status      RefundStatus
 	// Reason is duplicate, fraudulent, requested_by_customer or expired_uncaptured_charge; empty when none was given.
 	Reason string
-	// FailureReason is Stripe's word, such as expired_or_canceled_card; empty unless it failed.
+	// FailureReason is in Stripe's words, such as expired_or_canceled_card; empty unless it failed.
 	FailureReason string
 	Created       time.Time
 }
 
-// RefundParams asks for a refund.
+// RefundParams are the parameters of a refund.
 type RefundParams struct {
-	// Account is the connected account; "" for the platform's own.
+	// Account is the connected account; empty for the platform's own.
 	Account string
-	// Refund is our row, all that Stripe is told of it.
+	// Refund is our refund's id. Stripe is told nothing else of it.
 	Refund uuid.UUID
-	// Attempt is part of the idempotency key: it grows when Stripe's stored failure must be left behind.
+	// Attempt is part of the idempotency key. Count it up to leave a failure behind that Stripe repeats.
 	Attempt       int
 	PaymentIntent string
 	AmountMinor   int64
@@ -59,8 +59,8 @@ type RefundParams struct {
 	Reason string
 }
 
-// CreateRefund makes a refund, or answers the one that the same parameters made before: the idempotency key
-// holds the row, the attempt and a hash of all parameters, so that one key never has two bodies.
+// CreateRefund creates a refund, or returns the one that the same parameters created before. The idempotency key holds
+// the refund, the attempt and a hash of all parameters, so that one key never has two bodies.
 func (c *Client) CreateRefund(ctx context.Context, p RefundParams) (Refund, error) {
 	params := &stripego.RefundParams{
 		Amount:        &p.AmountMinor,
@@ -127,7 +127,7 @@ func (c *Client) listRefunds(ctx context.Context, account, of, id string) (all [
 	}
 }
 
-// metadataRefund is the one key of a refund's metadata that we set and read.
+// metadataRefund is the only metadata key of a refund that we set and read.
 const metadataRefund = "refund"
 
 type refundJSON struct {
@@ -149,7 +149,7 @@ type refundAnswer struct {
 }
 
 func (o *refundJSON) refund() Refund {
-	// Other products may use the same key for other things: what is not a UUID is not ours.
+	// Other products may use the same key, so a value that is not a UUID is not ours.
 	ours, err := uuid.Parse(o.Metadata[metadataRefund])
 	if err != nil {
 		ours = uuid.Nil

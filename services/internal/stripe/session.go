@@ -18,7 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// SessionStatus is how far a Checkout Session is.
+// SessionStatus is the status of a Checkout Session.
 type SessionStatus string
 
 // The statuses of a session, https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-status.
@@ -28,7 +28,7 @@ const (
 	SessionExpired  SessionStatus = "expired"
 )
 
-// PaymentStatus tells whether a session's money is there. Unpaid is not failed: a debit takes days.
+// PaymentStatus tells whether a session is paid. Unpaid is not failed: a debit takes days.
 type PaymentStatus string
 
 // The payment statuses that a donation's session can have.
@@ -37,52 +37,53 @@ const (
 	Unpaid PaymentStatus = "unpaid"
 )
 
-// Session is what is kept of a Checkout Session, as JSON in stored events too. It holds nothing of who pays.
+// Session is a Checkout Session, also as stored in events. It has nothing of the payer.
 type Session struct {
 	ID string `json:"id"`
-	// Created is when Stripe made it; zero when that was not told.
+	// Created is when Stripe made it; zero when unknown.
 	Created time.Time `json:"created,omitzero"`
-	// URL is where it is paid; empty once it is not open.
+	// URL is the payment page; empty once the session is not open.
 	URL           string        `json:"-"`
 	Status        SessionStatus `json:"status"`
 	PaymentStatus PaymentStatus `json:"payment_status"`
-	// Donation is the donation that the metadata or client_reference_id names; Nil for none. Whoever may use the account can
-	// write both, so it proves nothing: a session is known by its ID.
+	// Donation is the donation in the metadata or in client_reference_id; Nil for none. Everybody who may use the
+	// account can write both, so it proves nothing: a session is recognised by its ID.
 	Donation uuid.UUID `json:"donation"`
-	// PaymentIntent is empty before somebody tried to pay.
+	// PaymentIntent is empty before the first payment attempt.
 	PaymentIntent string `json:"payment_intent,omitempty"`
-	// IntentStatus is known when the session was read, not from an event.
+	// IntentStatus is set when the session was read, not from an event.
 	IntentStatus string `json:"-"`
 	AmountMinor  int64  `json:"amount_minor"`
-	// Currency is in upper case. Both are ours, also when Stripe shows the donor a price in another currency.
+	// Currency is in upper case. Amount and currency are those that we asked for, also when Stripe shows another
+	// currency.
 	Currency string `json:"currency"`
-	// ShownMinor and ShownCurrency are what the donor is asked for where Stripe shows the price in another currency.
+	// ShownMinor and ShownCurrency are the price shown to the donor, when Stripe shows it in another currency.
 	ShownMinor    int64  `json:"shown_minor,omitempty"`
 	ShownCurrency string `json:"shown_currency,omitempty"`
 	Livemode      bool   `json:"livemode"`
-	// Subscription, Customer and Invoice are what a monthly donation's session made; empty until it is complete, and
-	// for a single donation. Such a session has no payment intent of its own: its invoice has.
+	// Subscription, Customer and Invoice are those of a monthly donation; empty until the session is complete, and for
+	// a single donation. Such a session has no payment intent; its invoice has one.
 	Subscription string `json:"subscription,omitempty"`
 	Customer     string `json:"customer,omitempty"`
 	Invoice      string `json:"invoice,omitempty"`
 	// RecoveredFrom is the expired session that this one is a copy of.
 	RecoveredFrom string `json:"recovered_from,omitempty"`
-	// RecoveryURL is where an expired session is opened again, as often as somebody goes there, until RecoveryEnds;
-	// empty when it cannot be. It is in no stored event, which would keep it for longer than it is good for.
+	// RecoveryURL opens an expired session again, any number of times, until RecoveryEnds; empty when that is not
+	// possible. It is not stored with events, which would keep it longer than it is valid.
 	RecoveryURL  string    `json:"-"`
 	RecoveryEnds time.Time `json:"recovery_ends,omitzero"`
 }
 
-// SessionParams asks for the Checkout Session of a donation.
+// SessionParams are the parameters of a donation's Checkout Session.
 type SessionParams struct {
-	// Account is the connected account; "" for the platform's own.
+	// Account is the connected account; empty for the platform's own.
 	Account string
-	// Donation is all that Stripe is told of the donation: an id that says nothing.
+	// Donation is the donation's id. Stripe is told nothing else of it.
 	Donation uuid.UUID
-	// Attempt is part of the idempotency key: it grows when Stripe's stored failure must be left behind.
+	// Attempt is part of the idempotency key. Count it up to leave a failure behind that Stripe repeats.
 	Attempt int
 	Amount  money.Amount
-	// Title is what the payment page shows as the thing paid for.
+	// Title is what the payment page shows as the item.
 	Title string
 	// Locale is the page's language, "fr" or "en".
 	Locale string
@@ -90,14 +91,14 @@ type SessionParams struct {
 	ExpiresAt time.Time
 	// SuccessURL and CancelURL are where the page leads to.
 	SuccessURL, CancelURL string
-	// Monthly makes a subscription that charges the amount each month, and Note is what its page says about that.
+	// Monthly makes it a subscription that charges the amount each month. Note is the text of its page about that.
 	Monthly bool
 	Note    string
 }
 
-// CreateSession creates the session, or answers the one that the same parameters created before: the
-// idempotency key holds the donation, the attempt and a hash of all parameters, so that one key never has two
-// bodies even when a campaign's title changes in between.
+// CreateSession creates the session, or returns the one that the same parameters created before. The idempotency key
+// holds the donation, the attempt and a hash of all parameters, so that one key never has two bodies, even when a
+// campaign's title changes in between.
 func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, error) {
 	donation := p.Donation.String()
 	metadata := map[string]string{metadataDonation: donation}
@@ -108,7 +109,7 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		CustomerCreation:  stripego.String("if_required"),
 		ClientReferenceID: &donation,
 		Metadata:          metadata,
-		// The session's own metadata does not reach the charge.
+		// The session's own metadata is not copied to the charge.
 		PaymentIntentData: &stripego.CheckoutSessionPaymentIntentDataParams{Metadata: metadata},
 		AfterExpiration:   recoverable(),
 		LineItems: []*stripego.CheckoutSessionLineItemParams{{
@@ -141,15 +142,15 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 	return answer.session(), nil
 }
 
-// recoverable asks for a URL that opens the session again once it expired unpaid. Stripe copies nothing that is
-// not on the session: what leads to the donation is.
+// recoverable asks for a URL that opens the session again after it expired unpaid. Stripe copies only what is on the
+// session itself, which includes what leads to the donation.
 func recoverable() *stripego.CheckoutSessionAfterExpirationParams {
 	return &stripego.CheckoutSessionAfterExpirationParams{
 		Recovery: &stripego.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripego.Bool(true)},
 	}
 }
 
-// GetSession reads a session with its payment intent's status.
+// GetSession reads a session with the status of its payment intent.
 func (c *Client) GetSession(ctx context.Context, account, id string) (Session, error) {
 	var answer sessionAnswer
 	err := c.get(ctx, account, "/v1/checkout/sessions/"+url.PathEscape(id), query("expand[0]", "payment_intent"), &answer)
@@ -159,7 +160,7 @@ func (c *Client) GetSession(ctx context.Context, account, id string) (Session, e
 	return answer.session(), nil
 }
 
-// SessionOfIntent reads the session that a payment intent was made for; it has no ID when none was.
+// SessionOfIntent reads the session of a payment intent. Its ID is empty when there is none.
 func (c *Client) SessionOfIntent(ctx context.Context, account, intent string) (Session, error) {
 	var answer struct {
 		stripego.APIResource
@@ -173,9 +174,9 @@ func (c *Client) SessionOfIntent(ctx context.Context, account, intent string) (S
 	return answer.Data[0].session(), nil
 }
 
-// ExpireSession closes an open session: nobody can pay it any more, nor on a copy of it, unless somebody was
-// given its recovery URL. One that is not open is Refused. attempt is part of the idempotency key: it grows when
-// the answer before must be left behind.
+// ExpireSession closes an open session. Afterwards nobody can pay it or a copy of it, except with a recovery URL that
+// was handed out before. A session that is not open is Refused. attempt is part of the idempotency key; count it up to
+// leave an earlier answer behind.
 func (c *Client) ExpireSession(ctx context.Context, account, id string, attempt int) (Session, error) {
 	var answer sessionAnswer
 	err := c.call(ctx, request{
@@ -188,7 +189,7 @@ func (c *Client) ExpireSession(ctx context.Context, account, id string, attempt 
 	return answer.session(), nil
 }
 
-// metadataDonation is the one key of metadata that we set and read.
+// metadataDonation is the only metadata key of a donation that we set and read.
 const metadataDonation = "donation"
 
 type sessionJSON struct {
@@ -213,8 +214,8 @@ type sessionJSON struct {
 			ExpiresAt int64  `json:"expires_at"`
 		} `json:"recovery"`
 	} `json:"after_expiration"`
-	// CurrencyConversion is there when Stripe shows the donor a price in another currency (Adaptive Pricing); amount
-	// and currency of the session are the donor's then, and these are ours.
+	// CurrencyConversion is set when Stripe shows the donor a price in another currency (Adaptive Pricing). Then
+	// amount and currency of the session are the donor's, and these are ours.
 	CurrencyConversion *struct {
 		AmountTotal    int64  `json:"amount_total"`
 		SourceCurrency string `json:"source_currency"`
@@ -258,8 +259,8 @@ func (o *sessionJSON) session() Session {
 	return s
 }
 
-// parseDonation returns the donation that metadata names. Other products may use the same key for other
-// things: what is not a UUID is not ours.
+// parseDonation returns the donation that metadata names. Other products may use the same key, so a value that is not a
+// UUID is not ours.
 func parseDonation(metadata map[string]string) uuid.UUID {
 	id, err := uuid.Parse(metadata[metadataDonation])
 	if err != nil {

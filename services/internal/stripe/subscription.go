@@ -17,7 +17,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// SubscriptionStatus is how a subscription stands.
+// SubscriptionStatus is the status of a subscription.
 type SubscriptionStatus string
 
 // The statuses of a subscription, https://docs.stripe.com/api/subscriptions/object#subscription_object-status.
@@ -32,53 +32,53 @@ const (
 	SubscriptionCanceled          SubscriptionStatus = "canceled"
 )
 
-// PaymentFailed is the reason of a cancellation that Stripe made because a period could not be charged.
+// PaymentFailed is the reason of a cancellation by Stripe, when a period could not be charged.
 const PaymentFailed = "payment_failed"
 
-// Subscription is what is kept of a subscription. It holds nothing of who pays but an opaque id.
+// Subscription is a subscription. It has nothing of the payer but an id.
 type Subscription struct {
 	ID     string
 	Status SubscriptionStatus
-	// Recurring is the monthly donation that its metadata names; Nil for another product's subscription.
+	// Recurring is the monthly donation in its metadata; Nil for another product's subscription.
 	Recurring uuid.UUID
 	Customer  string
-	// Amount is what the next period costs; of several items it is the first one's.
+	// Amount is the price of the next period; with several items, the first one's.
 	Amount money.Amount
-	// Item and Product are what its amount is changed by.
+	// Item and Product are needed to change the amount.
 	Item, Product string
-	// Anchor is when its periods were counted from, PeriodEnd when the one under way ends.
+	// Anchor is the time from which periods are counted; PeriodEnd is the end of the present one.
 	Anchor, PeriodEnd time.Time
 	CancelAtPeriodEnd bool
-	// CancelAt is when it is to end; zero for not. Members can choose any day in Stripe's dashboard.
+	// CancelAt is when it is to end; zero for never. Members can choose any day in Stripe's dashboard.
 	CancelAt time.Time
-	// Paused: members had its collection paused. Its invoices are not collected until ResumesAt, or until they end the
-	// pause when that is zero. https://docs.stripe.com/billing/subscriptions/pause-payment
+	// Paused: members paused its collection. Invoices are not collected until ResumesAt; if that is zero, until members
+	// end the pause. https://docs.stripe.com/billing/subscriptions/pause-payment
 	Paused    bool
 	ResumesAt time.Time
-	// EndedAt is zero until it ended; EndReason is Stripe's word why it ended or will, such as PaymentFailed.
+	// EndedAt is zero until it ended. EndReason is why it ended or will, in Stripe's words, such as PaymentFailed.
 	EndedAt   time.Time
 	EndReason string
-	// Latest is the invoice of the period that began last, with how its payment stands.
+	// Latest is the invoice of the latest period, with the state of its payment.
 	Latest   Invoice
 	Livemode bool
 }
 
-// EndsWithPeriod reports whether no period follows the one under way.
+// EndsWithPeriod reports whether the present period is the last.
 func (s Subscription) EndsWithPeriod() bool {
 	return s.CancelAtPeriodEnd || !s.CancelAt.IsZero() && !s.CancelAt.After(s.PeriodEnd)
 }
 
-// Ends reports whether it is to end, with this period or on another day.
+// Ends reports whether an end is planned, with this period or on another day.
 func (s Subscription) Ends() bool { return s.CancelAtPeriodEnd || !s.CancelAt.IsZero() }
 
-// NextDebit is when the next period is charged, as far as is known; zero when none will be. A pause leaves out the
-// periods that begin before it is over.
+// NextDebit is when the next period is charged, as far as is known; zero when none will be. Periods that begin within a
+// pause are not charged.
 func (s Subscription) NextDebit() time.Time {
 	next := s.PeriodEnd
 	switch {
 	case next.IsZero(), s.EndsWithPeriod(), s.Paused && s.ResumesAt.IsZero():
 		return time.Time{}
-	// Only these are charged: one that is unpaid makes drafts that nobody collects.
+	// Only these are charged. An unpaid subscription makes drafts that are not collected.
 	case s.Status != SubscriptionActive && s.Status != SubscriptionTrialing && s.Status != SubscriptionPastDue:
 		return time.Time{}
 	}
@@ -91,7 +91,7 @@ func (s Subscription) NextDebit() time.Time {
 	return next
 }
 
-// monthAfter is the day of the next month, or the last one when that is too short,
+// monthAfter is the day in the next month, or that month's last day when it is shorter,
 // https://docs.stripe.com/billing/subscriptions/billing-cycle.
 func monthAfter(t time.Time, day int) time.Time {
 	first := time.Date(t.Year(), t.Month()+1, 1, t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
@@ -99,12 +99,12 @@ func monthAfter(t time.Time, day int) time.Time {
 	return first.AddDate(0, 0, min(day, last)-1)
 }
 
-// subscribe turns the parameters of a single donation's session into those of a monthly donation's: what Stripe takes in
-// payment mode only is left out. The subscription's metadata reaches its invoices, and nothing reaches their charges.
+// subscribe turns the parameters of a single donation's session into those of a monthly donation's, without what Stripe
+// accepts in payment mode only. The subscription's metadata reaches its invoices; nothing reaches their charges.
 func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	params.Mode = stripego.String("subscription")
 	params.SubmitType, params.CustomerCreation, params.PaymentIntentData, params.AfterExpiration = nil, nil, nil, nil
-	// Each visit to a recovery URL opens a session of its own, and would make a subscription more.
+	// Each visit to a recovery URL opens another session, which could make another subscription.
 	params.AfterExpiration = nil
 	params.SubscriptionData = &stripego.CheckoutSessionSubscriptionDataParams{
 		Metadata: map[string]string{metadataRecurring: p.Donation.String()},
@@ -119,33 +119,33 @@ func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	}
 }
 
-// latestPayment is expanded in each answer: how the latest month stands is told by its payment.
+// latestPayment is expanded in each answer, because the payment tells the state of the latest month.
 const latestPayment = "latest_invoice.payment_intent"
 
-// GetSubscription reads a subscription with its latest invoice, and how the payment of that stands.
+// GetSubscription reads a subscription with its latest invoice and the state of its payment.
 func (c *Client) GetSubscription(ctx context.Context, account, id string) (Subscription, error) {
 	var answer subscriptionAnswer
 	err := c.get(ctx, account, "/v1/subscriptions/"+url.PathEscape(id), query("expand[0]", latestPayment), &answer)
 	return answer.subscription(), err
 }
 
-// SubscriptionChange is what is to be different about a subscription.
+// SubscriptionChange is a change of a subscription.
 type SubscriptionChange struct {
-	// Account is the connected account; "" for the platform's own.
+	// Account is the connected account; empty for the platform's own.
 	Account string
 	// Now is the subscription as it was read.
 	Now Subscription
-	// Number is part of the idempotency key. The caller counts it up for each change, and for another attempt after an
-	// answer that Stripe repeats under the same key.
+	// Number is part of the idempotency key. Count it up for each change, and to leave an answer behind that Stripe
+	// repeats.
 	Number int
-	// Amount is what each period costs from the next on; zero leaves it as it is.
+	// Amount is the price of each period from the next one on; zero leaves it unchanged.
 	Amount money.Amount
-	// CancelAtPeriodEnd ends it with the period that is under way.
+	// CancelAtPeriodEnd ends it with the present period.
 	CancelAtPeriodEnd bool
 }
 
-// ChangeSubscription changes a running subscription, or answers what the same change with the same number answered
-// before. What is paid for already stays as it is: nothing is prorated. One that has ended is Refused.
+// ChangeSubscription changes a running subscription, or returns what the same change with the same number returned
+// before. Paid periods are not prorated. A subscription that has ended is Refused.
 func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) (Subscription, error) {
 	params := &stripego.SubscriptionParams{ProrationBehavior: stripego.String("none")}
 	params.AddExpand(latestPayment)
@@ -155,7 +155,7 @@ func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) 
 	if ch.Amount.Minor > 0 {
 		params.Items = []*stripego.SubscriptionItemsParams{{
 			ID:       &ch.Now.Item,
-			Quantity: stripego.Int64(1), // members may have made it another: the amount is the whole
+			Quantity: stripego.Int64(1), // members may have changed it; the amount is for the whole
 			PriceData: &stripego.SubscriptionItemPriceDataParams{
 				Currency:   stripego.String(strings.ToLower(string(ch.Amount.Currency))),
 				Product:    &ch.Now.Product,
@@ -175,7 +175,7 @@ func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) 
 	return answer.subscription(), err
 }
 
-// CancelSubscription ends a subscription now. One that has ended is Missing, so that it is safe to repeat.
+// CancelSubscription ends a subscription now. It is Missing when it has ended already, so repeating the call is safe.
 func (c *Client) CancelSubscription(ctx context.Context, account, id string) (Subscription, error) {
 	var answer subscriptionAnswer
 	err := c.call(ctx, request{
@@ -184,8 +184,8 @@ func (c *Client) CancelSubscription(ctx context.Context, account, id string) (Su
 	return answer.subscription(), err
 }
 
-// metadataRecurring is the one key of a subscription's metadata that we set and read. It is not that of a single
-// donation, so that no invoice's object can be taken for one.
+// metadataRecurring is the only metadata key of a subscription that we set and read. It differs from a single
+// donation's, so that an invoice cannot be taken for one.
 const metadataRecurring = "recurring_donation"
 
 func parseRecurring(metadata map[string]string) uuid.UUID {

@@ -8,26 +8,26 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 )
 
-// WebhookEndpoint is where Stripe sends events to.
+// WebhookEndpoint is an address that Stripe sends events to.
 type WebhookEndpoint struct {
 	ID string
-	// URL is its address; two endpoints may have the same.
+	// URL is its address. Two endpoints may have the same.
 	URL string
-	// Enabled is false when it was switched off, by somebody or by Stripe after days of failures.
+	// Enabled is false when it was disabled, by a person or by Stripe after days of failures.
 	Enabled bool
-	// APIVersion is what events are rendered in; empty: the account's default version.
+	// APIVersion is the version of its events; empty for the account's default.
 	APIVersion string
-	// Events are the types that are sent; "*" is all.
+	// Events are its event types; "*" is all.
 	Events   []string
 	Livemode bool
-	// Purpose is what this program noted in its metadata when it made the endpoint; empty for others'.
+	// Purpose is the metadata that this program sets when it creates the endpoint; empty for others.
 	Purpose string
-	// Secret signs its deliveries. Stripe tells it once, when the endpoint is created.
+	// Secret signs its deliveries. Stripe returns it only when the endpoint is created.
 	Secret string
 }
 
-// purposeKey is the name of Purpose in the metadata: Stripe does not say of an endpoint whether it gets the
-// events of connected accounts.
+// purposeKey is the metadata key of Purpose. Stripe does not tell whether an endpoint gets events of connected
+// accounts.
 const purposeKey = "cagnotte"
 
 type endpointJSON struct {
@@ -49,8 +49,7 @@ func (o *endpointJSON) endpoint() WebhookEndpoint {
 	}
 }
 
-// ListWebhookEndpoints returns all endpoints of the account that the key is of. A restricted key needs the
-// permission to read them.
+// ListWebhookEndpoints returns all endpoints of the key's account. A restricted key needs permission to read them.
 func (c *Client) ListWebhookEndpoints(ctx context.Context) (endpoints []WebhookEndpoint, err error) {
 	for after := ""; ; {
 		values := query("limit", "100")
@@ -75,9 +74,9 @@ func (c *Client) ListWebhookEndpoints(ctx context.Context) (endpoints []WebhookE
 	}
 }
 
-// CreateWebhookEndpoint makes an endpoint of e's URL, events and purpose, in [APIVersion], and returns it with
-// its secret. With connect it gets the events of connected accounts instead of the account's own. Two calls make
-// two endpoints.
+// CreateWebhookEndpoint creates an endpoint with e's URL, events and purpose, in [APIVersion], and returns it with its
+// secret. With connect it gets events of connected accounts instead of the account's own. Two calls create two
+// endpoints.
 func (c *Client) CreateWebhookEndpoint(ctx context.Context, e WebhookEndpoint, connect bool) (WebhookEndpoint, error) {
 	values := query("url", e.URL, "api_version", APIVersion, "metadata["+purposeKey+"]", e.Purpose)
 	for i, kind := range e.Events {
@@ -91,8 +90,8 @@ func (c *Client) CreateWebhookEndpoint(ctx context.Context, e WebhookEndpoint, c
 	return answer.endpoint(), err
 }
 
-// UpdateWebhookEndpoint sets an endpoint's events and switches it on. Its version cannot be changed, nor which
-// accounts it is for. Doing it twice is safe.
+// UpdateWebhookEndpoint sets an endpoint's events and enables it. Its version and its accounts cannot be changed.
+// Repeating it is safe.
 func (c *Client) UpdateWebhookEndpoint(ctx context.Context, id string, events []string) error {
 	values := query("disabled", "false")
 	for i, kind := range events {

@@ -189,7 +189,7 @@ type history struct {
 	lowBalance   bool
 	// closed: the campaign is. wasDisconnected, wasUnready: the account was, at some time.
 	closed, disconnected, wasDisconnected, wasUnready bool
-	unheard                                           time.Duration
+	offline                                           time.Duration
 }
 
 func newHistory(t *testing.T, w *world, seed uint64) *history {
@@ -304,30 +304,30 @@ func (h *history) startAnew() {
 	h.program.Ready()
 }
 
-// mostUnheard is how long the program may hear nothing: Stripe forgets events after 30 days.
-const mostUnheard = 25 * 24 * time.Hour
+// mostOffline is how long the program may be offline: Stripe forgets events after 30 days.
+const mostOffline = 25 * 24 * time.Hour
 
 // advance moves the clock that the program and Stripe share.
 func (h *history) advance(d time.Duration) {
 	for d > 0 {
-		part := min(d, mostUnheard)
-		if h.unheard += part; h.unheard > mostUnheard {
-			h.hear()
-			h.unheard = part
+		part := min(d, mostOffline)
+		if h.offline += part; h.offline > mostOffline {
+			h.backfill()
+			h.offline = part
 		}
 		h.program.Advance(part)
 		d -= part
 	}
 }
 
-const heardSQL = `
-SELECT coalesce(bool_and(a.heard_to > @since), false)
+const backfilledSQL = `
+SELECT coalesce(bool_and(a.backfilled_until > @since), false)
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
-// hear lets the program read Stripe's list of events once: no fault lasts for weeks, no key is missing for so
-// long, and none of a disconnected account is heard.
-func (h *history) hear() {
+// backfill lets the program read Stripe's list of events once: no fault lasts for weeks, no key is missing for so
+// long, and a disconnected account has no backfill.
+func (h *history) backfill() {
 	h.t.Helper()
 	h.Sim.ClearFaults()
 	if h.disconnected {
@@ -344,9 +344,9 @@ func (h *history) hear() {
 			h.passDatabaseTime()
 			again = time.Now().Add(daysLength)
 		}
-		var heard bool
-		h.must(h.db.QueryRow(h.t.Context(), heardSQL, args).Scan(&heard))
-		if heard {
+		var backfilled bool
+		h.must(h.db.QueryRow(h.t.Context(), backfilledSQL, args).Scan(&backfilled))
+		if backfilled {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -203,7 +203,7 @@ WITH accounts AS (
 		next_sync_at = '-infinity',
 		last_regular_at = '-infinity',
 		last_back_at = '-infinity',
-		hear_next_at = '-infinity'
+		next_backfill_at = '-infinity'
 	WHERE a.account = @account
 ), events AS (
 	UPDATE webhooks.events AS e

@@ -12,14 +12,14 @@ CREATE TABLE webhooks.events (
     -- Stripe's id, evt_….
     id              text        NOT NULL,
     type            text        NOT NULL,
-    -- How it is applied: 'session' moves a donation, 'decline' counts a card that was declined, 'object' names what is
-    -- to be read again, 'hint' says that money moved, 'none' does nothing.
+    -- How it is applied: 'session' moves a donation, 'decline' counts a card that was declined, 'resource' names what
+    -- is to be read again, 'hint' says that money moved, 'none' does nothing.
     step            text        NOT NULL,
     livemode        boolean     NOT NULL,
-    -- The fields of the event's object that are needed. Who paid is not among them.
-    object          jsonb       NOT NULL,
+    -- The fields of the event's resource that are needed. Who paid is not among them.
+    resource        jsonb       NOT NULL,
     -- It came from Stripe's list of events, because its webhook was lost.
-    heard           boolean     NOT NULL DEFAULT false,
+    backfilled      boolean     NOT NULL DEFAULT false,
     state           text        NOT NULL,
     attempts        integer     NOT NULL DEFAULT 0,
     -- When it is next applied; NULL once it is finished or given up.
@@ -31,7 +31,7 @@ CREATE TABLE webhooks.events (
     finished_at     timestamptz,
 
     CONSTRAINT events_pkey PRIMARY KEY (account, id),
-    CONSTRAINT events_step_known CHECK (step IN ('session', 'decline', 'object', 'hint', 'none')),
+    CONSTRAINT events_step_known CHECK (step IN ('session', 'decline', 'resource', 'hint', 'none')),
     CONSTRAINT events_state_known CHECK (state IN ('received', 'applied', 'ignored', 'failed')),
     CONSTRAINT events_finished CHECK ((finished_at IS NOT NULL) = (state IN ('applied', 'ignored'))),
     CONSTRAINT events_due CHECK (
@@ -59,45 +59,45 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks.events TO cagnotte_service;
 
 -- How far a Stripe account is synchronised. One row for each account.
 CREATE TABLE webhooks.accounts (
-    account         text        NOT NULL,
+    account          text        NOT NULL,
     -- The River job that works on this account, or will, and when it last reported that it is alive.
-    job_id          bigint,
-    alive_at        timestamptz,
+    job_id           bigint,
+    alive_at         timestamptz,
     -- The balance transactions that Stripe created up to here are in the ledger or parked, except for those that the
     -- look back has still to read.
-    synced_to       timestamptz NOT NULL DEFAULT 'epoch',
+    synced_to        timestamptz NOT NULL DEFAULT 'epoch',
     -- The look back through older balance transactions, while one is running: how far down it goes, and behind which
     -- balance transaction it continues; NULL is the newest end.
-    back_floor      timestamptz,
-    back_after      text,
+    back_floor       timestamptz,
+    back_after       text,
     -- When the last look back began. The first sync reads everything, so there is none before the second day.
-    last_back_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    last_regular_at timestamptz NOT NULL DEFAULT '-infinity',
+    last_back_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_regular_at  timestamptz NOT NULL DEFAULT '-infinity',
     -- The balance is to be read at the next turn of the timer, whenever it was last read.
-    sync_asked      boolean     NOT NULL DEFAULT false,
+    sync_asked       boolean     NOT NULL DEFAULT false,
     -- How many syncs failed in a row, why the last one did, and until when no other begins.
-    sync_failures   integer     NOT NULL DEFAULT 0,
-    failure_reason  text        NOT NULL DEFAULT '',
-    next_sync_at    timestamptz NOT NULL DEFAULT '-infinity',
+    sync_failures    integer     NOT NULL DEFAULT 0,
+    failure_reason   text        NOT NULL DEFAULT '',
+    next_sync_at     timestamptz NOT NULL DEFAULT '-infinity',
     -- Every event up to here, by Stripe's clock, is stored; NULL until Stripe's list of events was first read.
-    heard_to        timestamptz,
-    -- When that list is next read.
-    hear_next_at    timestamptz NOT NULL DEFAULT '-infinity',
-    -- The reading of the list, while one is running: from which time, when it began, which types it has come to, and
-    -- behind which event it continues; hear_after is NULL before the first page of its types.
-    hear_from       timestamptz,
-    hear_began      timestamptz,
-    hear_types      text[],
-    hear_after      text,
+    backfilled_until timestamptz,
+    -- When the next backfill of that list begins.
+    next_backfill_at timestamptz NOT NULL DEFAULT '-infinity',
+    -- The backfill, while one is running: from which time, when it began, which types it has come to, and behind
+    -- which event it continues; backfill_after is NULL before the first page of its types.
+    backfill_from    timestamptz,
+    backfill_began   timestamptz,
+    backfill_types   text[],
+    backfill_after   text,
     -- When Stripe's balance is next compared with the books.
-    compare_next_at timestamptz NOT NULL DEFAULT '-infinity',
+    next_compare_at  timestamptz NOT NULL DEFAULT '-infinity',
 
     CONSTRAINT accounts_pkey PRIMARY KEY (account),
     CONSTRAINT accounts_back_whole CHECK (back_after IS NULL OR back_floor IS NOT NULL),
-    CONSTRAINT accounts_hearing_whole CHECK (
-        (hear_from IS NULL) = (hear_began IS NULL)
-        AND (hear_from IS NULL) = (hear_types IS NULL)
-        AND (hear_after IS NULL OR hear_from IS NOT NULL)
+    CONSTRAINT accounts_backfill_whole CHECK (
+        (backfill_from IS NULL) = (backfill_began IS NULL)
+        AND (backfill_from IS NULL) = (backfill_types IS NULL)
+        AND (backfill_after IS NULL OR backfill_from IS NOT NULL)
     )
 );
 
@@ -131,11 +131,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks.parked TO cagnotte_service;
 CREATE TABLE webhooks.owners (
     account    text NOT NULL,
     -- Stripe's id of what the money moved for: ch_…, pi_…, po_…, tu_….
-    object     text NOT NULL,
+    resource   text NOT NULL,
     -- '' for no collective, since several may use the account.
     collective text NOT NULL,
 
-    CONSTRAINT owners_pkey PRIMARY KEY (account, object)
+    CONSTRAINT owners_pkey PRIMARY KEY (account, resource)
 );
 
 GRANT SELECT, INSERT ON webhooks.owners TO cagnotte_service;
