@@ -100,7 +100,7 @@ INSERT INTO access.api_keys (
 VALUES (
 	@token,
 	@secret_hash,
-	NULLIF(@collective, ''),
+	nullif(@collective, ''),
 	@id,
 	@display_name,
 	@role,
@@ -139,7 +139,7 @@ SELECT
 	k.maker,
 	k.member
 FROM access.api_keys AS k
-WHERE COALESCE(k.collective, '') = @collective
+WHERE coalesce(k.collective, '') = @collective
 	AND k.id = @id`
 
 // KeyTx returns the key of a resource name, whether it works or was revoked; one that is not there is NOT_FOUND.
@@ -191,7 +191,7 @@ func lockRevocationsTx(ctx context.Context, tx pgx.Tx, collective string) error 
 const revokeSQL = `
 UPDATE access.api_keys AS k
 SET revoked_at = @now
-WHERE COALESCE(k.collective, '') = @collective
+WHERE coalesce(k.collective, '') = @collective
 	AND k.id = @id
 	AND k.revoked_at IS NULL
 RETURNING
@@ -223,8 +223,8 @@ const otherMembersSQL = `
 SELECT EXISTS (
 	SELECT
 	FROM access.api_keys AS k
-	WHERE COALESCE(k.collective, '') = @collective
-		AND COALESCE(NULLIF(k.member, ''), k.id) <> @member
+	WHERE coalesce(k.collective, '') = @collective
+		AND coalesce(nullif(k.member, ''), k.id) <> @member
 		AND k.role = ANY(@roles::text[])
 		AND k.revoked_at IS NULL
 )`
@@ -252,7 +252,7 @@ SELECT
 	k.maker,
 	k.member
 FROM access.api_keys AS k
-WHERE COALESCE(k.collective, '') = @collective
+WHERE coalesce(k.collective, '') = @collective
 	AND (k.created_at, k.id) < (@before_time, @before_id)
 ORDER BY
 	k.created_at DESC,

@@ -28,8 +28,8 @@ tail AS (
         FROM ledger.transactions AS t
         WHERE t.book = @book
             AND (t.xid, t.id) > (
-                COALESCE((SELECT p.xid FROM position AS p), '0'),
-                COALESCE((SELECT p.id FROM position AS p), 0)
+                coalesce((SELECT p.xid FROM position AS p), '0'),
+                coalesce((SELECT p.id FROM position AS p), 0)
             )
             AND (t.xid, t.id) <= (@upto_xid, @upto_id)
         ORDER BY
@@ -79,8 +79,8 @@ SELECT
     a.code,
     a.display_name,
     a.type,
-    COALESCE(b.currency, ''),
-    COALESCE(b.balance, 0)
+    coalesce(b.currency, ''),
+    coalesce(b.balance, 0)
 FROM ledger.accounts AS a
 LEFT JOIN (
     SELECT
@@ -217,7 +217,7 @@ type AccountsFilter struct {
 }
 
 const lastNumberSQL = `
-SELECT COALESCE(max(s.number), 0)
+SELECT coalesce(max(s.number), 0)
 FROM ledger.seals AS s
 WHERE s.book = @book`
 
@@ -230,7 +230,7 @@ func (s *Service) lastNumber(ctx context.Context, book string) (n int64, err err
 // The newest balance checkpoint up to the number, and the position of the number's transaction.
 const boundsSQL = `
 SELECT
-    COALESCE((
+    coalesce((
         SELECT max(b.number)
         FROM ledger.balance_checkpoints AS b
         WHERE b.book = @book

@@ -125,7 +125,7 @@ parts AS (
             AND e.campaign = c.campaign
             AND e.account_id = c.account_id
             AND e.nominal
-            AND (e.xid, e.transaction_id) > (COALESCE(c.xid, '0'), COALESCE(c.id, 0))
+            AND (e.xid, e.transaction_id) > (coalesce(c.xid, '0'), coalesce(c.id, 0))
         OFFSET 0
     ) AS e
 )

@@ -28,7 +28,7 @@ SELECT
     t.id,
     c.rate::numeric,
     c.original_minor,
-    NULLIF(c.original_currency, '')
+    nullif(c.original_currency, '')
 FROM unnest(
     @references::text[],
     @rates::text[],

@@ -96,12 +96,12 @@ const sealPart = `
 // A correction of a correction is one of the first.
 const streamInSealOrderSQL = streamColumns + `,
     k.signed_at,
-    COALESCE(oo.reference, o.reference, '')` + fromPart + `
+    coalesce(oo.reference, o.reference, '')` + fromPart + `
 CROSS JOIN LATERAL (` + sealPart + `
 ) AS k
 LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
 LEFT JOIN ledger.reclassifications AS m ON m.transaction_id = t.id
-LEFT JOIN ledger.transactions AS o ON o.id = COALESCE(r.original_id, m.original_id)
+LEFT JOIN ledger.transactions AS o ON o.id = coalesce(r.original_id, m.original_id)
 LEFT JOIN ledger.reclassifications AS mm ON mm.transaction_id = o.id
 LEFT JOIN ledger.transactions AS oo ON oo.id = mm.original_id` + ofSharePart + `
 ORDER BY
@@ -185,7 +185,7 @@ SELECT
     a.display_name,
     a.type,
     e.currency,
-    COALESCE(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
+    coalesce(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
     count(*) FILTER (WHERE e.effective_at >= @from)` + fromShare + `
     AND (NOT @sealed OR EXISTS (` + sealPart + `
     ))

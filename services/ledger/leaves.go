@@ -80,12 +80,12 @@ SELECT
     t.xid,
     t.id,
     pg_snapshot_xmax(pg_current_snapshot()),
-    COALESCE((
+    coalesce((
         SELECT max(b.number)
         FROM ledger.balance_checkpoints AS b
         WHERE b.book = @book
     ), 0),
-    COALESCE((
+    coalesce((
         SELECT max(c.size)
         FROM ledger.checkpoints AS c
         WHERE c.book = @book

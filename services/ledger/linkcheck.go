@@ -13,7 +13,7 @@ import (
 // and so does one that leads to a transaction that cannot have been meant.
 const verifyReversalsSQL = `
 SELECT
-    COALESCE(r.transaction_id, t.id),
+    coalesce(r.transaction_id, t.id),
     CASE
         WHEN t.id IS NULL THEN 'is a reversal, and is missing'
         WHEN t.kind <> 'reversal' THEN 'is linked as a reversal, and is none'

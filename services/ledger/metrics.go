@@ -46,8 +46,8 @@ func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
 // Counted from the index alone; the oldest is the first in it.
 const unsealedTailsSQL = `
 SELECT
-    COALESCE(sum(n.count), 0)::bigint,
-    GREATEST(COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(o.recorded_at)), 0), 0)::float8
+    coalesce(sum(n.count), 0)::bigint,
+    greatest(coalesce(extract(epoch FROM clock_timestamp() - min(o.recorded_at)), 0), 0)::float8
 FROM ledger.books AS b
 LEFT JOIN LATERAL (
     SELECT
@@ -66,13 +66,13 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS count
     FROM ledger.transactions AS t
     WHERE t.book = b.id
-        AND (t.xid, t.id) > (COALESCE(p.xid, '0'), COALESCE(p.id, 0))
+        AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
 ) AS n
 LEFT JOIN LATERAL (
     SELECT t.recorded_at
     FROM ledger.transactions AS t
     WHERE t.book = b.id
-        AND (t.xid, t.id) > (COALESCE(p.xid, '0'), COALESCE(p.id, 0))
+        AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
     ORDER BY
         t.xid,
         t.id

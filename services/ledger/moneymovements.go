@@ -35,10 +35,10 @@ SELECT
     max(e.campaign),
     max(e.donation::text)::uuid,
     e.currency,
-    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_balance), 0)::bigint,
-    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_fees), 0)::bigint,
-    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.transit), 0)::bigint,
-    COALESCE(sum(e.amount) FILTER (WHERE e.account_id = r.bank), 0)::bigint
+    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_balance), 0)::bigint,
+    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_fees), 0)::bigint,
+    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.transit), 0)::bigint,
+    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.bank), 0)::bigint
 FROM ledger.transactions AS t
 JOIN ledger.entries AS e ON e.transaction_id = t.id
 CROSS JOIN (
@@ -51,7 +51,7 @@ CROSS JOIN (
     WHERE o.book = @book
 ) AS r
 WHERE t.book = @book
-    AND pg_visible_in_snapshot(t.xid, COALESCE(NULLIF(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))`
+    AND pg_visible_in_snapshot(t.xid, coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))`
 
 const movesSQL = moveColumns + `
     AND t.reference = ANY(@references::text[])

@@ -155,7 +155,7 @@ chart AS (
         a.id,
         a.type IN ('income', 'expense') AS nominal
     FROM unnest($7::text[]) WITH ORDINALITY AS n (name, place)
-    JOIN ledger.accounts AS a ON a.id = COALESCE(
+    JOIN ledger.accounts AS a ON a.id = coalesce(
         (
             SELECT r.account_id
             FROM ledger.roles AS r
@@ -178,9 +178,9 @@ written AS (
         p.id,
         e.amount,
         p.effective_at,
-        COALESCE(c.id, 0),
+        coalesce(c.id, 0),
         e.line,
-        COALESCE(c.nominal, false),
+        coalesce(c.nominal, false),
         e.donation,
         e.currency,
         e.collective,

@@ -60,7 +60,7 @@ WITH family AS (
 
 // What they have in one place together, without what belongs to donations.
 const reclassifiableSQL = familyPart + `
-SELECT COALESCE(sum(e.amount), 0)::bigint
+SELECT coalesce(sum(e.amount), 0)::bigint
 FROM family AS f
 JOIN ledger.entries AS e ON e.transaction_id = f.id
 JOIN ledger.accounts AS a ON a.id = e.account_id
@@ -119,7 +119,7 @@ func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, book string, r Reve
 const reclassifiedSQL = `
 SELECT
     t.effective_at,
-    COALESCE(c.original_id, 0)
+    coalesce(c.original_id, 0)
 FROM ledger.transactions AS t
 LEFT JOIN ledger.reclassifications AS c ON c.transaction_id = t.id
 WHERE t.book = @book

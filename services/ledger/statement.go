@@ -150,8 +150,8 @@ CROSS JOIN LATERAL (
         OFFSET 0
     ) AS s
     WHERE e.collective = @collective
-        AND e.effective_at >= GREATEST(d.day::timestamp AT TIME ZONE 'UTC', @from::timestamptz)
-        AND e.effective_at < LEAST((d.day + 1)::timestamp AT TIME ZONE 'UTC', @end::timestamptz)
+        AND e.effective_at >= greatest(d.day::timestamp AT TIME ZONE 'UTC', @from::timestamptz)
+        AND e.effective_at < least((d.day + 1)::timestamp AT TIME ZONE 'UTC', @end::timestamptz)
         AND e.account_id = (SELECT a.id FROM account AS a)
         AND (e.effective_at, e.transaction_id, e.line) > (@after_at, @after_id, @after_line)
     ORDER BY

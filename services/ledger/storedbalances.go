@@ -122,7 +122,7 @@ INSERT INTO ledger.balances (key_id, number, balance)
 SELECT
     k.id,
     @upto::bigint,
-    c.amount + COALESCE((
+    c.amount + coalesce((
         SELECT b.balance
         FROM ledger.balances AS b
         WHERE b.key_id = k.id

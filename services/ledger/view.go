@@ -50,7 +50,7 @@ SELECT
 const watermarkSQL = `
 SELECT
     pg_current_snapshot()::text,
-    pg_snapshot_xmax(COALESCE(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))
+    pg_snapshot_xmax(coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))
         <= pg_snapshot_xmax(pg_current_snapshot())`
 
 // View calls read with the books as they are, or as they were at a watermark. While read runs, the

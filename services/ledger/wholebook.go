@@ -52,8 +52,8 @@ parts AS (
     JOIN role AS r ON r.account_id = e.account_id
     WHERE t.book = @book
         AND (t.xid, t.id) > (
-            COALESCE((SELECT p.xid FROM kept AS p), '0'),
-            COALESCE((SELECT p.id FROM kept AS p), 0)
+            coalesce((SELECT p.xid FROM kept AS p), '0'),
+            coalesce((SELECT p.id FROM kept AS p), 0)
         )
 )
 SELECT

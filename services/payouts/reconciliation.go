@@ -156,12 +156,12 @@ ORDER BY
 	u.transaction
 ON CONFLICT (account, payout, problem, transaction) DO UPDATE
 SET
-	expected_minor = EXCLUDED.expected_minor,
-	found_minor = EXCLUDED.found_minor,
+	expected_minor = excluded.expected_minor,
+	found_minor = excluded.found_minor,
 	found_at = CASE WHEN f.resolved_at IS NULL THEN f.found_at ELSE statement_timestamp() END,
 	resolved_at = NULL
 WHERE f.resolved_at IS NOT NULL
-	OR (f.expected_minor, f.found_minor) <> (EXCLUDED.expected_minor, EXCLUDED.found_minor)
+	OR (f.expected_minor, f.found_minor) <> (excluded.expected_minor, excluded.found_minor)
 RETURNING
 	f.problem,
 	f.transaction,

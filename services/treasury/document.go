@@ -27,7 +27,7 @@ SELECT
 FROM (
     SELECT
         g.id,
-        COALESCE(NULLIF(g.document, ''), p.reference, '') AS document,
+        coalesce(nullif(g.document, ''), p.reference, '') AS document,
         g.received_on AS on_day
     FROM treasury.offline_donations AS g
     LEFT JOIN treasury.pledges AS p ON p.id = g.pledge

@@ -102,9 +102,9 @@ FROM unnest(
 ORDER BY u.id
 ON CONFLICT (account, id) DO UPDATE
 SET
-	reason = EXCLUDED.reason,
-	net_minor = coalesce(EXCLUDED.net_minor, p.net_minor),
-	currency = coalesce(EXCLUDED.currency, p.currency),
+	reason = excluded.reason,
+	net_minor = coalesce(excluded.net_minor, p.net_minor),
+	currency = coalesce(excluded.currency, p.currency),
 	attempts = p.attempts + 1,
 	next_attempt_at = statement_timestamp() + least(@first::interval * power(2, least(p.attempts, 20)), @max::interval)`
 

@@ -37,6 +37,7 @@ func TestPrepareSQL(t *testing.T) {
 		{"reports a missing column", "const listSQL = `SELECT missing FROM river.river_job`", 1, "missing"},
 		{"reports a wrong type", "const listSQL = `SELECT id FROM river.river_job WHERE id = @id::text`", 1, "operator does not exist"},
 		{"reports two statements in one", "const listSQL = `SELECT 1; SELECT 2`", 1, "multiple commands"},
+		{"reports what is not in our style", "const listSQL = `SELECT id from river.river_job`", 1, "from is a keyword"},
 		{"reports a text that it cannot read", "const listSQL = other.Text", 1, "cannot read"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -65,5 +66,24 @@ func TestPrepareSQL(t *testing.T) {
 				t.Errorf("errors = %q, want one with %q", record.errors, test.want)
 			}
 		})
+	}
+}
+
+func TestStyle(t *testing.T) {
+	for _, test := range []struct{ sql, want string }{
+		{"SELECT coalesce(d.id, '') FROM donations.donations AS d WHERE d.state = @from", ""},
+		{"SELECT 'select * from' -- where\nFROM donations.donations AS d ORDER BY d.\"end\" OFFSET 0", ""},
+		{"SELECT count(*) FROM donations.donations", ""},
+		{"select d.id FROM donations.donations AS d", "select is a keyword"},
+		{"SELECT d.id FROM donations.donations as d", "as is a keyword"},
+		{"SELECT COALESCE(d.id, '') FROM donations.donations AS d", "COALESCE reads like a function"},
+		{"SELECT * FROM donations.donations", "list them"},
+		{"SELECT d.* FROM donations.donations AS d", "list them"},
+		{"SELECT d.id FROM donations.donations AS d LIMIT 10 OFFSET @skip", "continue behind a key"},
+	} {
+		got := strings.Join(Style(test.sql), "; ")
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.sql, got, test.want)
+		}
 	}
 }

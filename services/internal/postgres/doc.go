@@ -30,7 +30,9 @@
 // A service keeps its SQL in constants, each right above the function that runs it, with a name that ends in SQL. A test
 // here prepares every one of them on the migrated database. All SQL, in Go and in migrations, has one style:
 //
-//   - Keywords and types of statements in upper case, identifiers and functions in lower_snake_case; AS before an alias.
+//   - Keywords are in upper case. Identifiers, types and functions are in lower_snake_case, and so are coalesce, nullif,
+//     greatest, least, excluded, true and false. AS stands before an alias. Indents are tabs in Go, and four spaces in
+//     migrations.
 //   - One clause on a line; below SELECT, SET, GROUP BY, ORDER BY and RETURNING one column on a line where there is more
 //     than one; AND and OR at the beginning of a line.
 //   - Tables with their schema. Columns are always listed, never *.

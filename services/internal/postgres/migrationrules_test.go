@@ -568,6 +568,14 @@ func TestLaterMigrationsAreSafeWhileTheProgramServes(t *testing.T) {
 	}
 }
 
+func TestMigrationsAreInOurStyle(t *testing.T) {
+	for name, text := range readMigrations(t) {
+		for _, problem := range pgtest.Style(text) {
+			t.Errorf("%s: %s", name, problem)
+		}
+	}
+}
+
 // planted is the text of a later migration with the lines that each needs.
 func planted(head, statements string) string {
 	return cmp.Or(head, "-- On a million rows: a moment.") + "\n\n-- +goose Up\n\n" + statements + "\n"

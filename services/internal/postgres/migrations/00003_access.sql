@@ -43,9 +43,9 @@ CREATE TABLE access.api_keys (
     CONSTRAINT api_keys_member_check CHECK (member = '' OR maker <> '')
 );
 
--- The key's resource name. COALESCE, because NULLs do not collide with each other.
-CREATE UNIQUE INDEX api_keys_name_key ON access.api_keys (COALESCE(collective, ''), id);
+-- The key's resource name; with coalesce, because NULLs do not collide with each other.
+CREATE UNIQUE INDEX api_keys_name_key ON access.api_keys (coalesce(collective, ''), id);
 -- Lists, newest first.
-CREATE INDEX api_keys_list_idx ON access.api_keys (COALESCE(collective, ''), created_at DESC, id DESC);
+CREATE INDEX api_keys_list_idx ON access.api_keys (coalesce(collective, ''), created_at DESC, id DESC);
 
 GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at) ON access.api_keys TO cagnotte_service;

@@ -34,7 +34,7 @@ CREATE TABLE campaigns.campaigns (
     CONSTRAINT campaigns_pkey PRIMARY KEY (collective, id),
     CONSTRAINT campaigns_collective_fkey FOREIGN KEY (collective) REFERENCES collectives.collectives (id),
     CONSTRAINT campaigns_id_check CHECK (id ~ '^[a-z][a-z0-9-]{1,38}[a-z0-9]$'),
-    CONSTRAINT campaigns_texts_check CHECK (COALESCE(texts #>> '{fr,title}', '') <> ''),
+    CONSTRAINT campaigns_texts_check CHECK (coalesce(texts #>> '{fr,title}', '') <> ''),
     CONSTRAINT campaigns_currency_check CHECK (currency ~ '^[A-Z]{3}$'),
     CONSTRAINT campaigns_goal_check CHECK (goal_minor BETWEEN 1 AND 10000000000000),
     CONSTRAINT campaigns_bounds_check CHECK (minimum_minor BETWEEN 1 AND maximum_minor AND maximum_minor <= 99999999),

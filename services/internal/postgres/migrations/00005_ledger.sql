@@ -740,7 +740,7 @@ BEGIN
                     SELECT count(*)
                     FROM ledger.transactions AS x
                     WHERE x.book = a.book
-                        AND (x.xid, x.id) > (COALESCE(b.xid, '0'), COALESCE(b.id, 0))
+                        AND (x.xid, x.id) > (coalesce(b.xid, '0'), coalesce(b.id, 0))
                         AND (x.xid, x.id) <= (a.last_xid, a.last_id)
                 ) THEN 'seals_complete'
             END AS broken
@@ -850,7 +850,7 @@ BEGIN
     IF EXISTS (
         SELECT
         FROM added AS a
-        WHERE a.previous_size <> COALESCE((
+        WHERE a.previous_size <> coalesce((
             SELECT max(c.size)
             FROM ledger.checkpoints AS c
             WHERE c.book = a.book
