@@ -133,14 +133,14 @@ func TestWhatTheGatewayRefuses(t *testing.T) {
 		{"a method that does not exist", "DELETE", "/v1/" + campaignName, "", 405, "METHOD_NOT_ALLOWED", ""},
 		{"a method that a fixed route lacks", "POST", "/healthz", "", 405, "METHOD_NOT_ALLOWED", ""},
 		{"a field that does not exist", "POST", donations, `{"ammount":{}}`, 400, "INVALID_REQUEST", "ammount"},
-		{"a nested field that does not exist", "POST", donations, `{"amount":{"cents":1}}`, 400, "INVALID_REQUEST", "cents"},
+		{"a nested field that does not exist", "POST", donations, `{"donation":{"amount":{"cents":1}}}`, 400, "INVALID_REQUEST", "cents"},
 		{"a parameter that does not exist", "GET", "/v1/collectives/vallon/ledger:export?form=2026-01-01", "", 400, "INVALID_REQUEST", "form"},
-		{"a parameter beside a body that is the message", "POST", donations + "?locale=en", `{}`, 400, "INVALID_REQUEST", "locale"},
+		{"a parameter beside a body that is the message", "POST", donations + "?recurrence=RECURRENCE_ONCE", `{}`, 400, "INVALID_REQUEST", "recurrence"},
 		{"a parameter that the path has", "GET", "/v1/" + campaignName + "?name=x", "", 400, "INVALID_REQUEST", "name"},
 		{"a parameter of the wrong type", "GET", "/v1/collectives/vallon/campaigns?page_size=many", "", 400, "INVALID_REQUEST", ""},
 		{"what is not JSON", "POST", donations, `amount=20`, 400, "INVALID_REQUEST", ""},
 		{"a second JSON value", "POST", donations, `{} {}`, 400, "INVALID_REQUEST", ""},
-		{"a body that is too large", "POST", donations, `{"locale":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "BODY_TOO_LARGE", ""},
+		{"a body that is too large", "POST", donations, `{"request_id":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "BODY_TOO_LARGE", ""},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			got := send(t, c.method, front.URL+c.path, c.body, "Content-Type", "application/json")

@@ -55,27 +55,27 @@ type Recurring struct {
 	// ID is that of its first donation too.
 	ID       uuid.UUID
 	Campaign campaigns.Name
-	// Amount is what the next month brings.
+	// Amount is the next month's, a pending change included.
 	Amount        money.Amount
 	Locale        string
 	StripeAccount string
 	Livemode      bool
 	State         RecurringState
-	// Subscription and Customer are empty until somebody paid.
+	// Subscription and Customer are Stripe's ids, empty until the first month is paid.
 	Subscription, Customer string
-	// CancelAtPeriodEnd: it ends at PeriodEnd, which is zero until somebody paid, or before.
+	// CancelAtPeriodEnd: it ends at PeriodEnd or before. PeriodEnd is zero until the first month is paid.
 	CancelAtPeriodEnd bool
 	PeriodEnd         time.Time
-	// CancelTime is when it is to end, by Stripe's word; zero for not. Members can choose a day in Stripe's dashboard.
+	// CancelTime is when Stripe will end it; zero when it will not. Members can choose a day in Stripe's dashboard.
 	CancelTime time.Time
-	// Paused: members paused it in Stripe's dashboard, until ResumeTime, or for as long as they want when that is zero.
+	// Paused: members paused it in Stripe's dashboard, until ResumeTime, or without an end when that is zero.
 	Paused     bool
 	ResumeTime time.Time
-	// NextDebit is when the next month is taken; zero when none is, or not known yet.
+	// NextDebit is when the next month is charged; zero when none will be, or when that is not known yet.
 	NextDebit time.Time
 	// DebitPending: a debit of the latest month is at the bank.
 	DebitPending bool
-	// EndTime is zero until it ended; EndReason says why it did, or will.
+	// EndTime is zero until it has ended. EndReason is why it has ended, or will.
 	EndTime    time.Time
 	EndReason  EndReason
 	CreateTime time.Time
@@ -87,7 +87,7 @@ type Recurring struct {
 	pendingEnd     pendingEnd
 	changeNumber   int
 	changeFailures int
-	// version is another after each change.
+	// version differs after each write of the row.
 	version string
 }
 
@@ -100,7 +100,7 @@ func recurringName(c campaigns.Name, id uuid.UUID) string {
 
 const recurringPart = "/recurringDonations/"
 
-// parseRecurringName reads a resource name. One of another form names nothing: NOT_FOUND.
+// parseRecurringName reads a resource name. A name of another form is NOT_FOUND.
 func parseRecurringName(name string) (campaigns.Name, uuid.UUID, error) {
 	parent, last, ok := strings.Cut(name, recurringPart)
 	if !ok {
@@ -120,12 +120,12 @@ func parseRecurringName(name string) (campaigns.Name, uuid.UUID, error) {
 // Pending reports whether a change is stored that Stripe does not have yet.
 func (r Recurring) Pending() bool { return r.pendingMinor != 0 || r.pendingEnd != "" }
 
-// running reports whether it goes on, or tries to.
+// running reports whether Stripe charges its months, or tries to.
 func (r Recurring) running() bool {
 	return r.State == RecurringActive || r.State == RecurringPastDue
 }
 
-// RecurringState is how a monthly donation stands.
+// RecurringState is a monthly donation's state; [Recurring] has the table.
 type RecurringState string
 
 // The states of a monthly donation.
@@ -153,11 +153,11 @@ func (s RecurringState) next() []RecurringState {
 	return nil
 }
 
-// CanBecome reports whether a monthly donation can go from s to next in one step. Staying is no step.
+// CanBecome reports whether a monthly donation can go from s to next in one step. From s to s is not a step.
 func (s RecurringState) CanBecome(next RecurringState) bool { return slices.Contains(s.next(), next) }
 
-// recurringState is what a subscription's status means; "" for one that says nothing yet. Unpaid and paused ones
-// bring no money and have not ended.
+// recurringState is the state for a subscription's status, and "" for a status that has none. Unpaid and paused
+// subscriptions bring no money and have not ended: past_due.
 func recurringState(status stripe.SubscriptionStatus) RecurringState {
 	switch status {
 	case stripe.SubscriptionActive, stripe.SubscriptionTrialing:
@@ -170,7 +170,7 @@ func recurringState(status stripe.SubscriptionStatus) RecurringState {
 	return ""
 }
 
-// EndReason is why a monthly donation ended, or will; "" while it goes on.
+// EndReason is why a monthly donation has ended, or will; "" while no end is known.
 type EndReason string
 
 // The reasons of an end.
@@ -182,7 +182,7 @@ const (
 	EndedAtStripe     EndReason = "at_stripe"
 )
 
-// pendingEnd is when a pending change ends a monthly donation; "" for not at all.
+// pendingEnd is when a pending change ends the monthly donation; "" for no end.
 type pendingEnd string
 
 const (

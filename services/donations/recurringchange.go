@@ -45,8 +45,8 @@ WHERE r.id = @id
 
 // EndRecurring ends a monthly donation, now or at the end of the paid month, for the reason given. No further payment is
 // taken. It returns the donation as it is afterwards: ended, or [Recurring.Pending] when Stripe does not answer or the
-// account is disconnected; upkeep ends it then. It is safe to repeat: a donation that has ended stays as it is. Errors: NOT_FOUND; FAILED_PRECONDITION:
-// RECURRING_NOT_STARTED.
+// account is disconnected; upkeep ends it then. It is safe to repeat: a donation that has ended stays as it is. Errors:
+// NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED.
 func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id uuid.UUID, atPeriodEnd bool, reason EndReason) (Recurring, error) {
 	r, err := s.GetRecurring(ctx, campaign, id)
 	if err != nil || r.State == RecurringCanceled {
@@ -70,7 +70,7 @@ func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id 
 // started is an error for a monthly donation that has no running subscription at Stripe.
 func (r Recurring) started() error {
 	if !r.running() {
-		return errs.New(errorsv1.ErrorReason_RECURRING_NOT_STARTED, "Nobody has paid the first month of %s.", r.Name())
+		return errs.New(errorsv1.ErrorReason_RECURRING_NOT_STARTED, "The first month of %s is not paid yet.", r.Name())
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id u
 // checkGoesOn is an error for a monthly donation that has no next month.
 func (r Recurring) checkGoesOn() error {
 	if r.State == RecurringCanceled || r.CancelAtPeriodEnd || r.pendingEnd != "" {
-		return errs.New(errorsv1.ErrorReason_RECURRING_ENDED, "%s has ended, or is about to.", r.Name())
+		return errs.New(errorsv1.ErrorReason_RECURRING_ENDED, "%s has ended, or ends with its paid month.", r.Name())
 	}
 	return r.started()
 }

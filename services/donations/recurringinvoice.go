@@ -16,14 +16,16 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// errForeignInvoice: what it brought is known from the balance only.
+// errForeignInvoice: the month was paid in the donor's own currency, so that only Stripe's balance tells its amount here.
 var errForeignInvoice = errors.New("donations: a month in the donor's own currency")
 
-// ApplyInvoice makes sure that a paid invoice is exactly one donation: the first is the donation that its donor started,
-// each other one of its own. It is safe to repeat and in any order with sessions, and the donation is booked when its
-// balance transaction is. An unpaid one is no donation; a first one that nobody will collect any more is a debit that
-// failed. ours is false for an invoice that belongs to no monthly donation of this account. It must not be called in a
-// transaction: what Stripe converted is asked for, and UNAVAILABLE (FEE_UNKNOWN) while it is not known.
+// ApplyInvoice makes a paid invoice exactly one donation. The first invoice pays the donation that the donor started; each
+// other one gets a row. It is safe to repeat, and comes in any order with sessions. The donation is booked with its
+// balance transaction. An unpaid invoice is no donation; a first one that Stripe has given up makes a pending donation
+// failed. ours is false for an invoice that belongs to no monthly donation of this account.
+//
+// It must not be called in a transaction, because it may ask Stripe for a converted amount. Errors: UNAVAILABLE
+// (FEE_UNKNOWN) while Stripe does not know that amount.
 func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.Invoice) (ours bool, err error) {
 	ours, err = s.applyPaidInvoice(ctx, account, inv, nil)
 	if !errors.Is(err, errForeignInvoice) {
@@ -34,17 +36,17 @@ func (s *Service) ApplyInvoice(ctx context.Context, account string, inv stripe.I
 	case askErr != nil:
 		return true, askErr
 	case intent.Balance == nil:
-		return true, errs.Unavailable(errorsv1.ErrorReason_FEE_UNKNOWN, pollAfter, err, "What a month brought is not known yet.")
+		return true, errs.Unavailable(errorsv1.ErrorReason_FEE_UNKNOWN, pollAfter, err, "Stripe has not converted the month's payment yet; try again.")
 	}
 	return s.applyPaidInvoice(ctx, account, inv, intent.Balance)
 }
 
-// applyPaidInvoice is ApplyInvoice with what the invoice's payment brought, if that is known: money that arrived pays
-// a month whatever became of its invoice, which members may have taken back while a debit was at the bank.
+// applyPaidInvoice is ApplyInvoice with the balance transaction of the invoice's payment, if that is known. Money that
+// arrived pays a month whatever became of its invoice: members may have voided it while a debit was at the bank.
 func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stripe.Invoice, brought *stripe.BalanceTransaction) (ours bool, err error) {
 	state := StateSucceeded
 	if brought != nil && !inv.Paid {
-		switch brought.Source.Status { // some debits are in the balance before their bank has answered
+		switch brought.Source.Status { // some debits are in the balance before the bank has answered
 		case stripe.ChargePending:
 			state = StatePending
 		case stripe.ChargeFailed:
@@ -60,7 +62,7 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 	asked := inv.Amount
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		ours = false
-		r, first, err := s.lockMonthsTx(ctx, tx, account, inv.Subscription)
+		r, first, err := s.lockRecurringTx(ctx, tx, account, inv.Subscription)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -75,8 +77,9 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 			return s.failFirstTx(ctx, tx, first, inv)
 		}
 		if inv.Amount.Currency != r.Amount.Currency {
-			// The donor was shown a price in another currency. The first month is what was agreed on, or it would be
-			// another donation beside that; each other one is what it brought, or else was asked for.
+			// Stripe showed the donor a price in another currency. The first month counts the amount that was agreed
+			// on, which its donation has already. Each other month counts what it brought, or the agreed amount where
+			// the balance is in a third currency.
 			switch {
 			case inv.First:
 				inv.Amount = first.Amount
@@ -105,8 +108,8 @@ WHERE d.id = @id
 	AND d.invoice_id = @invoice
 	AND d.state = 'pending'`
 
-// failFirstTx notes that a first month will not come. A debit that the bank refused may be tried again, so the word
-// is the invoice's and not the session's: while Stripe still collects it, the donor must not be asked a second time.
+// failFirstTx makes the first donation failed once Stripe has given up its invoice. A session's failure is not enough: Stripe
+// may debit again, and a donor who starts another donation meanwhile would pay twice.
 func (s *Service) failFirstTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice) error {
 	if !inv.GivenUp {
 		return nil
@@ -137,8 +140,8 @@ WHERE d.stripe_account = @account
 	)
 	AND (d.invoice_id IS NULL OR d.paid_at IS NULL OR d.payment_intent_id IS NULL)`
 
-// A month that brings what the first one did covers the fee as that one did. The request id is made of the
-// invoice's id, since nobody asked.
+// A month of the first one's amount has its fee cover too. No request made the donation, so its request id comes from the
+// invoice's id.
 const addMonthSQL = `
 INSERT INTO donations.donations (
 	id,
@@ -200,9 +203,9 @@ FROM donations.donations AS d
 WHERE d.stripe_account = @account
 	AND d.invoice_id = @invoice`
 
-// payMonthTx marks the invoice's donation as paid, or adds it, in a state of before that while its debit is at the bank or
-// has failed; asked is in the donor's own currency. The caller holds the lock of the first donation, so that of
-// two who do so at once the second sees what the first did.
+// payMonthTx marks the invoice's donation as paid, or adds it; state is pending or failed where a debit's bank has not
+// answered or has refused. asked is in the donor's own currency. The caller has locked the first donation, so that two
+// calls for one invoice come one after the other.
 func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice, asked money.Amount, state State) error {
 	now := s.now()
 	var at *time.Time
@@ -247,8 +250,8 @@ SET
 WHERE r.id = @id
 	AND (r.state IN ('created', 'expired') OR r.customer_id IS NULL OR r.debit_pending)`
 
-// noteInvoiceTx begins a monthly donation whose session was not heard of, and ends the wait for a debit. An invoice says
-// nothing of an end.
+// noteInvoiceTx makes a monthly donation active whose session's event has not come, and clears debit_pending. It changes
+// nothing about an end, of which an invoice knows nothing.
 func (s *Service) noteInvoiceTx(ctx context.Context, tx pgx.Tx, r Recurring, inv stripe.Invoice) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, noteInvoiceSQL, pgx.NamedArgs{

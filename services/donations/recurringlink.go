@@ -24,20 +24,21 @@ import (
 )
 
 const (
-	// linkLife is how long a mailed link is good, pageLife how long the page that it opened is.
+	// linkLife is how long a mailed link is valid, and pageLife how long the page is that it opens.
 	linkLife, pageLife = 24 * time.Hour, 30 * time.Minute
 	kindLink, kindPage = "link", "page"
 )
 
-// How often links are asked for, by one network and for one donation: whoever knows its address may ask, and its donor
-// must not be flooded with mail. And how often the page of one donation asks something of Stripe, whose calls all share.
+// linkLimit is for the links that one network asks for, donationLinkLimit for those of one donation: anybody who knows its
+// name may ask, and its donor must not be flooded with mail. pageLimit is for the calls to Stripe of one donation's page.
 var (
 	linkLimit         = Limit{Burst: 10, Interval: time.Minute}
 	donationLinkLimit = Limit{Burst: 3, Interval: 4 * time.Hour}
 	pageLimit         = Limit{Burst: 10, Interval: time.Minute}
 )
 
-// linkArgs asks to mail a link. Neither the token nor the address is in it: both are made and read by the job.
+// linkArgs is the job that mails a link. It holds neither the token nor the address: the job makes the one and reads the
+// other.
 type linkArgs struct {
 	Recurring uuid.UUID `json:"recurring"`
 }
@@ -65,16 +66,17 @@ func (w *linkWorker) Work(ctx context.Context, job *river.Job[linkArgs]) error {
 	return w.service.mailLink(ctx, job)
 }
 
-// limitKeyOf is limitKey for what is no network's donations.
+// limitKeyOf is limitKey for limits of other kinds than a network's donations.
 func (s *Service) limitKeyOf(what, whom string, now time.Time) []byte {
 	mac := hmac.New(sha256.New, s.cfg.SecretKey)
 	mac.Write([]byte("donations." + what + "\n" + now.UTC().Format(time.DateOnly) + "\n" + whom))
 	return mac.Sum(nil)[:16]
 }
 
-// RequestLink has a link mailed to the donor of a monthly donation that goes on, and says nothing of whether there is
-// one. Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED, and STRIPE_ACCOUNT_DISCONNECTED, whatever donation is asked for,
-// since only Stripe knows the address), RESOURCE_EXHAUSTED (TOO_MANY_LINKS).
+// RequestLink queues a mail with a link to the donor of a running monthly donation. It returns nil as well where there is
+// none, so that nobody learns who gives. Errors, which do not depend on the donation either: FAILED_PRECONDITION
+// (MAIL_NOT_CONFIGURED; STRIPE_ACCOUNT_DISCONNECTED, since only Stripe knows the address), RESOURCE_EXHAUSTED
+// (TOO_MANY_LINKS).
 func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, network netip.Prefix) error {
 	if !s.cfg.Mail.Enabled() {
 		return errs.New(errorsv1.ErrorReason_MAIL_NOT_CONFIGURED, "This service sends no mail.")
@@ -89,7 +91,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 			return err
 		}
 		if wait > 0 {
-			e := errs.New(errorsv1.ErrorReason_TOO_MANY_LINKS, "Many links were asked for from here; wait a little.")
+			e := errs.New(errorsv1.ErrorReason_TOO_MANY_LINKS, "Too many links were requested from this network; wait before the next one.")
 			e.RetryAfter = wait
 			return e
 		}
@@ -100,7 +102,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 		if err != nil {
 			return postgres.Error(err)
 		}
-		// Who waits for a mail is told nothing else than who has no donation.
+		// The donation's own limit gives no error: it would tell that there is such a donation.
 		if wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("donation links", id.String(), now), donationLinkLimit, now); err != nil || wait > 0 {
 			return err
 		}
@@ -109,8 +111,8 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 	})
 }
 
-// checkPublished is CheckConnected for a campaign that everybody can see. Of others it says nothing, not even that they
-// are there.
+// checkPublished is CheckConnected for a public campaign. It is nil for drafts and missing campaigns, so that nobody
+// learns which there are.
 func (s *Service) checkPublished(ctx context.Context, name campaigns.Name) error {
 	campaign, err := s.cfg.Campaigns.Get(ctx, name)
 	switch {
@@ -122,7 +124,7 @@ func (s *Service) checkPublished(ctx context.Context, name campaigns.Name) error
 	return s.cfg.Collectives.CheckConnected(ctx, name.Collective)
 }
 
-// mailLink makes a token, reads the donor's address at Stripe and mails the link. The address is kept nowhere.
+// mailLink makes a token, reads the donor's address at Stripe and mails the link. The address is not stored.
 func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error {
 	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": job.Args.Recurring}))
 	if err != nil {
@@ -132,14 +134,14 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 		return river.JobCancel(err)
 	}
 	if err := s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective); err != nil {
-		return err // it may be back before the mail is given up
+		return err // the account may be connected again before the job's last attempt
 	}
 	to, err := s.cfg.Stripe.CustomerEmail(ctx, r.StripeAccount, r.Customer)
 	if err != nil {
 		return err
 	}
 	if to == "" {
-		return river.JobCancel(errors.New("no address of this donor is known at Stripe"))
+		return river.JobCancel(errors.New("no e-mail address of this donor at Stripe"))
 	}
 	var token string
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -172,7 +174,7 @@ VALUES (
 	@expires_at
 )`
 
-// newTokenTx makes a token of 256 random bits and keeps its hash.
+// newTokenTx makes a token of 256 random bits and stores its hash.
 func (s *Service) newTokenTx(ctx context.Context, tx pgx.Tx, recurring uuid.UUID, kind string, life time.Duration) (token string, expires time.Time, err error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails: https://pkg.go.dev/crypto/rand#Read
@@ -188,7 +190,7 @@ func tokenHash(token string) []byte {
 	return h[:]
 }
 
-// linkHolds is what a link's token must fulfil.
+// linkHolds are the conditions for a link's token.
 const linkHolds = `
 WHERE t.hash = @hash
 	AND t.recurring = @recurring
@@ -211,21 +213,21 @@ const useLinkSQL = `
 UPDATE donations.manage_tokens AS t
 SET used_at = @now` + linkHolds
 
-// Opened is what a link opens.
+// Opened is the monthly donation that a link opened, with the token for its page.
 type Opened struct {
 	Recurring Recurring
 	// Disconnected: the collective's Stripe account is disconnected, so a pending change waits until it is connected again.
 	Disconnected bool
-	// Token is the open page's, until ExpireTime.
+	// Token is the page's, valid until ExpireTime.
 	Token      string
 	ExpireTime time.Time
 }
 
-// RedeemLink takes a link's token, once, and returns the monthly donation with a token for its page. All that the answer
-// needs is read before the link is used up, so that a failing read leaves it good. Errors: FAILED_PRECONDITION
-// (LINK_INVALID), for a donation that is not there too.
+// RedeemLink takes a link's token, once, and returns the monthly donation with a token for its page. It reads all that the
+// answer needs before it uses up the link, so that a link survives a failing read. Errors: FAILED_PRECONDITION
+// (LINK_INVALID), also for a donation that does not exist.
 func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uuid.UUID, token string) (Opened, error) {
-	invalid := errs.New(errorsv1.ErrorReason_LINK_INVALID, "The link was used, or is too old; ask for another.")
+	invalid := errs.New(errorsv1.ErrorReason_LINK_INVALID, "The link has been used or has expired; request another one.")
 	named := pgx.NamedArgs{
 		"hash": tokenHash(token), "recurring": id, "collective": campaign.Collective, "campaign": campaign.Campaign, "now": s.now(),
 	}
@@ -244,7 +246,7 @@ func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uu
 		return Opened{}, err
 	}
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		// Of two at once the second waits here for the first, and finds it used.
+		// Of two calls at once the second waits here for the first, and finds the link used.
 		tag, err := tx.Exec(ctx, useLinkSQL, named)
 		if err != nil {
 			return postgres.Error(err)
@@ -269,21 +271,21 @@ WHERE t.hash = @hash
 	AND t.kind = 'page'
 	AND t.expires_at > @now`
 
-// checkPageToken is FAILED_PRECONDITION (MANAGE_TOKEN_INVALID) unless the token was given to the donor of this donation
-// within the last half hour.
+// checkPageToken is FAILED_PRECONDITION (MANAGE_TOKEN_INVALID) unless the token was issued for this donation's page within
+// the last 30 minutes.
 func (s *Service) checkPageToken(ctx context.Context, id uuid.UUID, token string) error {
 	tag, err := s.cfg.Pool.Exec(ctx, pageTokenSQL, pgx.NamedArgs{"hash": tokenHash(token), "recurring": id, "now": s.now()})
 	if err != nil {
 		return postgres.Error(err)
 	}
 	if tag.RowsAffected() == 0 {
-		return errs.New(errorsv1.ErrorReason_MANAGE_TOKEN_INVALID, "The page was open for too long; ask for another link.")
+		return errs.New(errorsv1.ErrorReason_MANAGE_TOKEN_INVALID, "The page has expired; request another link.")
 	}
 	return nil
 }
 
-// limitPage counts one thing that an open page asks of Stripe, or is RESOURCE_EXHAUSTED (TOO_MANY_CHANGES) with the
-// time to wait.
+// limitPage counts one call of a page that leads to calls to Stripe. Above the limit it is RESOURCE_EXHAUSTED
+// (TOO_MANY_CHANGES) with the time to wait.
 func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -291,14 +293,14 @@ func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 		if err != nil || wait == 0 {
 			return err
 		}
-		e := errs.New(errorsv1.ErrorReason_TOO_MANY_CHANGES, "Much was asked for here; wait a little.")
+		e := errs.New(errorsv1.ErrorReason_TOO_MANY_CHANGES, "Too many changes were requested for this donation; wait before the next one.")
 		e.RetryAfter = wait
 		return e
 	})
 }
 
-// PortalURL returns the address of a page at Stripe where the donor of a monthly donation changes the card. It leads
-// back to the first donation's page. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED,
+// PortalURL returns the address of a page at Stripe where the donor of a monthly donation changes the card. The page leads
+// back to the first donation's page here. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED,
 // STRIPE_ACCOUNT_DISCONNECTED; UNAVAILABLE: STRIPE_UNAVAILABLE.
 func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (string, error) {
 	r, err := s.GetRecurring(ctx, campaign, id)

@@ -13,13 +13,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Members are told of each monthly donation that ended: which, how much, since when and why, and never whose. What ends
-// with its campaign is one notice, made when that end becomes pending. Somebody can end a thousand in Stripe's dashboard as well, so
-// no more than maxEndsTold are told one by one on a day, and the others of that day are one notice together.
-
+// maxEndsTold is how many ends have notices of their own in one day (UTC). The others of that day share one notice: members
+// can end a thousand at once in Stripe's dashboard. A notice has the donation's name, amount, start and reason, and not its
+// donor. All that ends with a campaign is one notice, which is made when that end becomes pending.
 const maxEndsTold = 20
 
-// endKinds are the notices of single ends. What ends with its campaign is told by tellClosedTx.
+// endKinds are the notices of single ends; those with a campaign are tellClosedTx's.
 var endKinds = map[EndReason]collectives.NoticeKind{
 	EndedByDonor:      collectives.NoticeRecurringEndedByDonor,
 	EndedByCollective: collectives.NoticeRecurringEndedByCollective,
@@ -27,7 +26,7 @@ var endKinds = map[EndReason]collectives.NoticeKind{
 	EndedAtStripe:     collectives.NoticeRecurringEndedAtStripe,
 }
 
-// The rows are few: an index of those that were told leads to those of today.
+// An index of the rows with a notice finds those of today.
 const noteEndToldSQL = `
 UPDATE donations.recurring AS r
 SET end_told_at = @now
@@ -44,15 +43,15 @@ RETURNING (
 	) AS told
 )`
 
-// tellEndTx tells members that a monthly donation has ended, once: an end is for ever. One whose first month was never
-// paid did not begin.
+// tellEndTx notifies members that a monthly donation has ended, once: an end is final. One whose first month was never paid
+// did not begin, and gets no notice.
 func (s *Service) tellEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription, state RecurringState) error {
 	kind, told := endKinds[endReason(r, sub, state)]
 	if !told || state != RecurringCanceled || r.State == RecurringCanceled || sub.Latest.First && !sub.Latest.Paid {
 		return nil
 	}
 	amount := r.Amount
-	if sub.Amount.Minor > 0 { // another one may still be wanted
+	if sub.Amount.Minor > 0 { // r.Amount may be a pending one
 		amount = sub.Amount
 	}
 	now := s.now()
@@ -91,8 +90,8 @@ GROUP BY
 	c.closed_at,
 	c.deadline`
 
-// tellClosedTx tells members, once, that all monthly donations of a campaign that is over end with it, and what those
-// brought a month.
+// tellClosedTx notifies members, once, that all monthly donations of a campaign that is over end with it, with their sum a
+// month.
 func (s *Service) tellClosedTx(ctx context.Context, tx pgx.Tx, campaign campaigns.Name) error {
 	var sum money.Amount
 	var over time.Time
@@ -104,7 +103,7 @@ func (s *Service) tellClosedTx(ctx context.Context, tx pgx.Tx, campaign campaign
 	}
 	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
 		Collective: campaign.Collective, Kind: collectives.NoticeRecurringEndedWithCampaign,
-		// A deadline can be put off, and pass again.
+		// A deadline can be moved, and pass again: that is another notice.
 		Key:     campaign.Campaign + " " + over.UTC().Format(time.RFC3339),
 		Subject: campaign.String(), Amount: sum,
 	})

@@ -16,7 +16,7 @@ type recurringServer struct {
 	service *Service
 }
 
-// NewRecurringServer returns the part of the service that is about monthly donations as gRPC.
+// NewRecurringServer returns the service's monthly donations as gRPC.
 func NewRecurringServer(s *Service) recurringv1.RecurringServiceServer {
 	return &recurringServer{service: s}
 }
@@ -132,7 +132,7 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 	return &recurringv1.CreatePortalSessionResponse{Url: url}, nil
 }
 
-// disconnected reports whether Stripe can be told and asked nothing about the collective's monthly donations.
+// disconnected reports whether the collective's Stripe account is disconnected.
 func (s *Service) disconnected(ctx context.Context, collective string) (bool, error) {
 	err := s.cfg.Collectives.CheckConnected(ctx, collective)
 	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED {
@@ -141,7 +141,7 @@ func (s *Service) disconnected(ctx context.Context, collective string) (bool, er
 	return false, err
 }
 
-// answer passes an error on.
+// answer returns the monthly donation as a message, or the error as it is.
 func (s *recurringServer) answer(ctx context.Context, r Recurring, err error) (*recurringv1.RecurringDonation, error) {
 	if err != nil {
 		return nil, err

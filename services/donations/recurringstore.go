@@ -69,8 +69,8 @@ SELECT` + recurringColumns + `
 FROM donations.recurring AS r
 WHERE r.id = @id`
 
-// GetRecurring returns one monthly donation of a campaign, with the end that comes of the campaign's; one that does not
-// exist, or is another campaign's, is NOT_FOUND.
+// GetRecurring returns one monthly donation of a campaign. If the campaign is over, the end that follows from that is
+// pending in the answer already. Errors: NOT_FOUND, also for a monthly donation of another campaign.
 func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Recurring, error) {
 	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
 	if errors.Is(err, pgx.ErrNoRows) || (err == nil && r.Campaign != campaign) {
@@ -80,7 +80,7 @@ func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id 
 		return Recurring{}, postgres.Error(err)
 	}
 	found := []Recurring{r}
-	err = s.foresee(ctx, campaign.Collective, found)
+	err = s.addCampaignEnds(ctx, campaign.Collective, found)
 	return found[0], err
 }
 
@@ -91,9 +91,9 @@ WHERE c.collective = @collective
 	AND c.id = ANY(@campaigns::text[])
 	AND (c.state = 'closed' OR c.deadline <= @now)`
 
-// foresee sets the pending end that upkeep is about to store for monthly donations of campaigns that are over, as
-// endClosedSQL does. So no answer promises a next month in between. All are of one collective.
-func (s *Service) foresee(ctx context.Context, collective string, found []Recurring) error {
+// addCampaignEnds sets the pending end that upkeep is about to store for monthly donations of campaigns that are over, as
+// endClosedSQL does, so that no answer promises a next month in between. All donations are of one collective.
+func (s *Service) addCampaignEnds(ctx context.Context, collective string, found []Recurring) error {
 	var ids []string
 	for _, r := range found {
 		ids = append(ids, r.Campaign.Campaign)
@@ -148,8 +148,8 @@ ORDER BY
 	r.created_at DESC,
 	r.id DESC`
 
-// ListRecurring returns up to count monthly donations of the filter as GetRecurring does, newest first, those before the
-// given one.
+// ListRecurring returns up to count monthly donations that match the filter, as [Service.GetRecurring] does, newest first,
+// from the one after the given position.
 func (s *Service) ListRecurring(ctx context.Context, f Filter, before Position, count int) ([]Recurring, error) {
 	statement := listRecurringOfCollectiveSQL
 	if f.Campaign != "" {
@@ -163,7 +163,7 @@ func (s *Service) ListRecurring(ctx context.Context, f Filter, before Position, 
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	return found, s.foresee(ctx, f.Collective, found)
+	return found, s.addCampaignEnds(ctx, f.Collective, found)
 }
 
 const insertRecurringSQL = `
@@ -193,7 +193,7 @@ SELECT
 FROM donations.donations AS d
 WHERE d.id = @id`
 
-// beginRecurringTx makes the donation that was inserted in the same transaction the first month of a monthly one.
+// beginRecurringTx inserts the monthly donation whose first month is the donation that the same transaction inserted.
 func beginRecurringTx(ctx context.Context, tx pgx.Tx, first uuid.UUID) error {
 	_, err := tx.Exec(ctx, insertRecurringSQL, pgx.NamedArgs{"id": first})
 	return postgres.Error(err)

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// A renewal's invoice is a draft for an hour, then charged: this long after a period's end Stripe should have
-	// been heard of.
+	// A renewal's invoice is a draft for an hour, then charged. If no event has come this long after a period's end, the
+	// subscription is read.
 	renewalSlack = 3 * time.Hour
-	// While a month cannot be paid, Stripe tries for days; so long a debit takes.
+	// How often a subscription is read while its latest month is unpaid or its debit is at the bank: both take days.
 	pastDueLook = 24 * time.Hour
 )
 
@@ -30,7 +30,7 @@ SET
 WHERE r.id = @id
 	AND r.subscription_id IS NULL`
 
-// An invoice that is another donation already stays that one.
+// An invoice that another donation has already stays with it.
 const noteFirstInvoiceSQL = `
 UPDATE donations.donations AS d
 SET
@@ -45,8 +45,8 @@ WHERE d.id = @id
 			AND o.invoice_id = @invoice
 	)`
 
-// beginSubscriptionTx notes what a complete session says of its monthly donation, whose first donation the caller has
-// locked. The session has no payment intent: it is read, with how the subscription stands, when the invoice is.
+// beginSubscriptionTx stores the subscription, customer and first invoice that a complete session names. The caller has
+// locked the first donation. Such a session has no payment intent; the invoice brings it, and the subscription's state.
 func (s *Service) beginSubscriptionTx(ctx context.Context, tx pgx.Tx, first Donation, session stripe.Session) error {
 	if first.Recurring != first.ID || session.Subscription == "" || session.Status != stripe.SessionComplete {
 		return nil
@@ -64,14 +64,15 @@ func (s *Service) beginSubscriptionTx(ctx context.Context, tx pgx.Tx, first Dona
 	return postgres.Error(err)
 }
 
-// By what the session of the first month said, and by no metadata: see attribution.go.
+// By the subscription that the first month's session named, not by metadata, which anybody with access to the account can
+// write.
 const findRecurringSQL = `
 SELECT` + recurringColumns + `
 FROM donations.recurring AS r
 WHERE r.stripe_account = @account
 	AND r.subscription_id = @subscription`
 
-// lockRecurringSQL is recurringByIDSQL for who is going to change it.
+// lockRecurringSQL is recurringByIDSQL with a lock for an update.
 const lockRecurringSQL = recurringByIDSQL + `
 FOR NO KEY UPDATE`
 
@@ -81,9 +82,9 @@ FROM donations.donations AS d
 WHERE d.id = @id
 FOR NO KEY UPDATE`
 
-// lockMonthsTx finds and locks a monthly donation, with its first donation before it: whoever locks both does so in this
-// order. It returns pgx.ErrNoRows for one that is not of this account and livemode.
-func (s *Service) lockMonthsTx(ctx context.Context, tx pgx.Tx, account, subscription string) (Recurring, Donation, error) {
+// lockRecurringTx finds a subscription's monthly donation, and locks its first donation and then the row itself. It returns
+// pgx.ErrNoRows when the account and livemode have no such monthly donation.
+func (s *Service) lockRecurringTx(ctx context.Context, tx pgx.Tx, account, subscription string) (Recurring, Donation, error) {
 	found, err := oneRecurring(tx.Query(ctx, findRecurringSQL, pgx.NamedArgs{
 		"account": account, "subscription": subscription,
 	}))
@@ -132,8 +133,8 @@ FROM donations.recurring AS r
 WHERE r.stripe_account = @account
 	AND r.subscription_id = ANY(@subscriptions::text[])`
 
-// subscriptionVersions returns which version of its monthly donation a reading of each subscription will be later than.
-// One that no donation knows has none.
+// subscriptionVersions returns the present version of each subscription's monthly donation, by subscription. A reading that
+// begins afterwards is later than that version. Subscriptions without a monthly donation are left out.
 func (s *Service) subscriptionVersions(ctx context.Context, account string, subscriptions ...string) (map[string]string, error) {
 	rows, err := s.cfg.Pool.Query(ctx, subscriptionVersionsSQL, pgx.NamedArgs{"account": account, "subscriptions": subscriptions})
 	if err != nil {
@@ -148,8 +149,8 @@ func (s *Service) subscriptionVersions(ctx context.Context, account string, subs
 	return versions, postgres.Error(err)
 }
 
-// ReadSubscription reads a subscription at Stripe and brings its monthly donation in step with it. It is safe to repeat.
-// ours is false for one that belongs to no monthly donation of this account, or that Stripe does not have.
+// ReadSubscription reads a subscription at Stripe and updates its monthly donation. It is safe to repeat. ours is false for a
+// subscription that belongs to no monthly donation of this account, or that Stripe does not have.
 func (s *Service) ReadSubscription(ctx context.Context, account, id string) (ours bool, err error) {
 	versions, err := s.subscriptionVersions(ctx, account, id)
 	if err != nil {
@@ -165,8 +166,8 @@ func (s *Service) ReadSubscription(ctx context.Context, account, id string) (our
 	return s.applySubscription(ctx, account, sub, versions[id])
 }
 
-// FindSubscriptions reads many subscriptions by the pages of their list, and returns those that it met, by their ids,
-// each with what [Service.ReadSubscription] does after its reading. With an error come those that were met before it.
+// FindSubscriptions reads many subscriptions by the pages of Stripe's list. It returns, by id, a function for each one that
+// it found, which applies the reading as [Service.ReadSubscription] does. After an error it returns those found before it.
 func (s *Service) FindSubscriptions(ctx context.Context, account string, wanted []stripe.Wanted) (map[string]func(context.Context) (ours bool, err error), error) {
 	ids := make([]string, len(wanted))
 	for i, w := range wanted {
@@ -184,9 +185,9 @@ func (s *Service) FindSubscriptions(ctx context.Context, account string, wanted 
 	return met, err
 }
 
-// applySubscription brings a monthly donation in step with its subscription as it was read. The donation must be of the version
-// that it was before that reading began: one that changed meanwhile may know more, of an end or of another amount, so
-// the subscription is read again. An end is for ever, and never old.
+// applySubscription updates a monthly donation from a reading of its subscription. version is the row's before that reading
+// began. If the row has changed since, an end or another amount may be newer than the reading, so the subscription is read
+// again. A canceled subscription stays canceled, so such a reading is never old.
 func (s *Service) applySubscription(ctx context.Context, account string, sub stripe.Subscription, version string) (ours bool, err error) {
 	if err := s.adopt(ctx, account, sub.Recurring, sub.ID); err != nil {
 		return false, err
@@ -194,7 +195,7 @@ func (s *Service) applySubscription(ctx context.Context, account string, sub str
 	old := false
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		ours, old = false, false
-		r, _, err := s.lockMonthsTx(ctx, tx, account, sub.ID)
+		r, _, err := s.lockRecurringTx(ctx, tx, account, sub.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -220,7 +221,7 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	state := recurringState(sub.Status)
 	if sub.Status == stripe.SubscriptionIncompleteExpired {
 		state = RecurringExpired
-		if r.running() { // its first month came all the same, too late for Stripe
+		if r.running() { // the first month was paid after Stripe had given it up
 			state = RecurringCanceled
 		}
 	}
@@ -245,7 +246,7 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	if _, err := tx.Exec(ctx, applySubscriptionSQL, named); err != nil {
 		return postgres.Error(err)
 	}
-	if err := s.holdEndTx(ctx, tx, r, sub, state); err != nil {
+	if err := s.endRefusedTx(ctx, tx, r, sub, state); err != nil {
 		return err
 	}
 	if err := s.tellEndTx(ctx, tx, r, sub, state); err != nil {
@@ -254,10 +255,10 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	return s.tellUnpaidTx(ctx, tx, r, sub)
 }
 
-// holdEndTx has one that was to end with the month that is paid for end at once when that month's debit was refused
-// after all: Stripe would try it again until then, and donors were told that nothing more is taken. An end that was
-// set in Stripe's dashboard is no promise of ours.
-func (s *Service) holdEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription, state RecurringState) error {
+// endRefusedTx makes an end with the month one at once when that month's debit was refused: Stripe would collect it again
+// until the period's end, and the donor was told that nothing more is taken. It leaves alone an end that members set in
+// Stripe's dashboard, since no donor was told of that one here.
+func (s *Service) endRefusedTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription, state RecurringState) error {
 	if state != RecurringPastDue || !sub.EndsWithPeriod() || r.EndReason == "" || r.EndReason == EndedAtStripe {
 		return nil
 	}
@@ -265,7 +266,8 @@ func (s *Service) holdEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub str
 	return postgres.Error(err)
 }
 
-// tellUnpaidTx tells members, once a period, that it could not be collected. A paused subscription asks for nothing.
+// tellUnpaidTx notifies members, once a period, that its payment could not be collected. A paused subscription collects
+// nothing.
 func (s *Service) tellUnpaidTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription) error {
 	if sub.Status != stripe.SubscriptionPastDue && sub.Status != stripe.SubscriptionUnpaid {
 		return nil
@@ -290,7 +292,7 @@ func endReason(r Recurring, sub stripe.Subscription, state RecurringState) EndRe
 	return ""
 }
 
-// nextLook is when Stripe is asked again if nothing is heard; nil for never.
+// nextLook is when the subscription is read next if no event comes before; nil for never.
 func (s *Service) nextLook(state RecurringState, sub stripe.Subscription, now time.Time) *time.Time {
 	look := now.Add(pastDueLook)
 	switch state {

@@ -6,12 +6,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// recurringWords are what donors of monthly donations are told, in one language.
+// recurringWords are the texts for donors of monthly donations in one language.
 type recurringWords struct {
-	// note stands on Stripe's page, above the button.
+	// note is shown on Stripe's page, above the button.
 	note string
-	// subject and text are of the mail with a link, which text holds. Neither has the campaign's title: subjects and
-	// first lines are shown on locked screens.
+	// subject and text are those of the mail with a link; text has %s for it. Neither has the campaign's title, since
+	// locked screens show subjects and first lines.
 	subject, text string
 }
 

@@ -21,31 +21,30 @@ import (
 )
 
 const (
-	// recurringEvery is how often monthly donations are looked after.
+	// recurringEvery is how often upkeep runs.
 	recurringEvery = time.Minute
-	// Of each kind of work recurringCount is taken up at a time, until nothing is due or the next look is, and
-	// recurringAtOnce of it is done at once: a campaign that closes may leave thousands, and those that are renewed
-	// meanwhile are charged an hour later.
+	// Upkeep takes batches of recurringCount until nothing is due or its next run is, and does recurringAtOnce at once. A
+	// campaign that closes may leave thousands of ends, and one that is renewed before its turn is charged an hour later.
 	recurringCount  = 50
 	recurringAtOnce = 4
-	// The queue is apart: a donor who waits must not wait for all others' subscriptions.
+	// recurringQueue is separate from the queue of waiting donors, who must not wait for other donors' subscriptions.
 	recurringQueue = "donation_recurring"
-	// lookPause is how long Stripe is not asked again about what it was asked about, unless it says something new.
+	// lookPause is how long after a reading that did not succeed the next one is due.
 	lookPause = 6 * time.Hour
 )
 
-// recurringArgs asks to look after monthly donations.
+// recurringArgs is the job that runs upkeep.
 type recurringArgs struct{}
 
 // Kind names the job in River.
 func (recurringArgs) Kind() string { return "donations_recurring" }
 
-// InsertOpts: the next one comes soon enough.
+// InsertOpts: a failed run is not repeated, since the next one comes within a minute.
 func (recurringArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: recurringQueue, MaxAttempts: 1}
 }
 
-// recurringWorkersTo adds the workers that look after monthly donations.
+// recurringWorkersTo adds the workers of upkeep and of link mails.
 func (s *Service) recurringWorkersTo(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[recurringArgs]) error {
 		return s.KeepRecurring(ctx)
@@ -183,8 +182,8 @@ WHERE r.id IN (
 )
 RETURNING r.id`
 
-// each does the work for all that the query finds due. Stripe's limit ends the round, and so do failures only; what
-// else fails is logged, and holds up no other.
+// each does the work for all rows that the query finds due. A failure is logged and does not stop the others. The run ends
+// early when Stripe's rate limit is reached, and after a batch in which nothing succeeded.
 func (s *Service) each(ctx context.Context, failure, sql string, work func(context.Context, uuid.UUID) error) error {
 	named := pgx.NamedArgs{
 		"now": s.now(), "again_at": s.now().Add(lookPause), "livemode": s.cfg.Stripe.Livemode(), "count": recurringCount,
@@ -229,8 +228,8 @@ func (s *Service) each(ctx context.Context, failure, sql string, work func(conte
 	return nil
 }
 
-// RefreshRecurring reads a monthly donation's subscription and paid invoices at Stripe and applies what they say. It
-// does nothing before somebody paid, and while the collective's account is disconnected.
+// RefreshRecurring reads a monthly donation's subscription and paid invoices at Stripe and applies them. It does nothing
+// before the first month is paid, and while the collective's account is disconnected.
 func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": id}))
 	if err != nil {
@@ -239,7 +238,7 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	if r.Subscription == "" || s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective) != nil {
 		return nil
 	}
-	// Invoices first: a subscription's next look is put off once it is known.
+	// Invoices first: applying the subscription postpones the next reading, which must not happen before all are in.
 	invoices, err := s.cfg.Stripe.ListPaidInvoices(ctx, r.StripeAccount, r.Subscription)
 	if err != nil {
 		return err
@@ -281,7 +280,7 @@ WHERE d.recurring_id = @id
 	AND d.payment_intent_id IS NOT NULL
 	AND d.paid_at IS NOT NULL`
 
-// knownInvoices are those that are donations, paid ones.
+// knownInvoices are the invoices whose donations are paid.
 func (s *Service) knownInvoices(ctx context.Context, r Recurring) (map[string]bool, error) {
 	rows, err := s.cfg.Pool.Query(ctx, knownInvoicesSQL, pgx.NamedArgs{"id": r.ID})
 	if err != nil {
