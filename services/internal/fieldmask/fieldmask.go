@@ -1,14 +1,18 @@
 // Package fieldmask applies the update_mask of an update (https://google.aip.dev/134).
 //
-// An empty mask means the fields that the request sets; "*" means all that can be
-// written. A path may lead into a message ("goal.amount_minor"), which is how the
-// REST gateway says which members a JSON body had; lists and maps are replaced
-// whole. "name" and "etag" may stand in a mask, because they come along in such a
-// body: they say which resource is meant, and are not changes.
+//	mask               what an update changes
+//	absent or empty    the writable fields that the request sets
+//	"*"                all writable fields; those that are not set are cleared
+//	"goal"             this field; it is cleared when it is not set
+//	"goal.currency"    this part of a field, and no other part
 //
-// A path that does not exist, or that only the service writes, is refused and not
-// skipped: who tries to set a campaign's state by an update must hear that it did
-// not happen.
+// The REST gateway makes the mask from the members of the JSON body when the request has none. Lists and maps are
+// replaced as a whole. A mask may name "name" and "etag": they say which resource is meant and change nothing.
+//
+// A path that is unknown, or that no update can change, is refused. Otherwise a caller who tries to set the state of
+// a campaign would believe that it was set.
+//
+// Package rpc reads masks too: it validates only what an update changes.
 package fieldmask
 
 import (
@@ -22,17 +26,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// addressing are the fields that tell what is updated.
-var addressing = []string{"name", "etag"}
+// Addresses reports whether a field of a resource says which one is meant. An update never changes it.
+func Addresses(field string) bool { return field == "name" || field == "etag" }
 
-// Apply copies from src to dst, two messages of one type, the fields that the mask
-// names. Writable are the top-level fields that an update may change. A refused
-// path is INVALID_ARGUMENT on update_mask, and dst may then be half changed.
+// Apply copies the fields that the mask names from src to dst, which are two messages of one type. Writable are the
+// top-level fields that an update may change.
+//
+// A refused path is INVALID_ARGUMENT on update_mask. Some fields of dst may be changed by then.
 func Apply(dst, src proto.Message, mask *fieldmaskpb.FieldMask, writable ...string) error {
 	to, from := dst.ProtoReflect(), src.ProtoReflect()
 	for _, path := range paths(from, mask, writable) {
 		head, _, _ := strings.Cut(path, ".")
-		if slices.Contains(addressing, path) {
+		if Addresses(path) {
 			continue
 		}
 		if !slices.Contains(writable, head) {
@@ -62,7 +67,7 @@ func paths(from protoreflect.Message, mask *fieldmaskpb.FieldMask, writable []st
 	return named
 }
 
-// copyPath sets the field at the path in to as it is in from: absent there, absent here.
+// copyPath sets the field at the path, or clears it when from does not have it. It is false for a path that is unknown.
 func copyPath(to, from protoreflect.Message, path string) bool {
 	head, rest, more := strings.Cut(path, ".")
 	fd := from.Descriptor().Fields().ByName(protoreflect.Name(head))

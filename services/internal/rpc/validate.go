@@ -13,10 +13,11 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fieldmask"
 )
 
-// validate holds a request against the constraints of the contract. Of an update it leaves out what is not updated: the
-// fields of the resource that its mask does not name, which may be absent.
+// validate checks a request against the constraints of the contract. INVALID_ARGUMENT (INVALID_FIELD) names each field
+// that violates one. In an update, the fields of the resource that the mask does not name are not checked.
 func (c *chain) validate(msg proto.Message) error {
 	err := c.validator.Validate(msg)
 	if err == nil {
@@ -52,9 +53,6 @@ type update struct {
 	paths []string
 }
 
-// addressing are the fields that say which resource is meant, whatever the mask says.
-var addressing = []string{"name", "etag"}
-
 // updateOf reads an update: a request that has an update_mask, and one message beside it.
 func updateOf(m protoreflect.Message) (u update, ok bool) {
 	fields := m.Descriptor().Fields()
@@ -84,7 +82,7 @@ func (u update) concerns(path *validate.FieldPath) bool {
 		return true
 	}
 	names = names[1:]
-	if slices.Contains(addressing, names[0]) || slices.Equal(u.paths, []string{"*"}) {
+	if fieldmask.Addresses(names[0]) || slices.Equal(u.paths, []string{"*"}) {
 		return true
 	}
 	if len(u.paths) == 0 {

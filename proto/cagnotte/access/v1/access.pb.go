@@ -389,7 +389,7 @@ type ListApiKeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`, or `instance` for the operator's keys.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -579,11 +579,10 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12I\n" +
 	"\n" +
 	"api_key_id\x18\x02 \x01(\tB+\xbaH(r&2$^([a-z0-9][a-z0-9-]{1,30}[a-z0-9])?$R\bapiKeyId\x12;\n" +
-	"\aapi_key\x18\x03 \x01(\v2\x1a.cagnotte.access.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06apiKey\"\xbc\x01\n" +
+	"\aapi_key\x18\x03 \x01(\v2\x1a.cagnotte.access.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06apiKey\"\xb9\x01\n" +
 	"\x12ListApiKeysRequest\x12T\n" +
-	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"t\n" +
 	"\x13ListApiKeysResponse\x125\n" +

@@ -665,7 +665,7 @@ type ListCampaignsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -784,7 +784,8 @@ type UpdateCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The campaign with its new values.
 	Campaign *Campaign `protobuf:"bytes,1,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	// Which fields to change; the fields that are set when empty.
+	// The fields to change, such as "display_name"; absent, those that are set. "*" is all that can be changed. Fields
+	// outside of the mask are not read. INVALID_ARGUMENT for a field that cannot be changed.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1178,11 +1179,10 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"campaignId\x12C\n" +
 	"\bcampaign\x18\x03 \x01(\v2\x1f.cagnotte.campaigns.v1.CampaignB\x06\xbaH\x03\xc8\x01\x01R\bcampaign\"\x82\x01\n" +
 	"\x12GetCampaignRequest\x12l\n" +
-	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\xb3\x01\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\xb0\x01\n" +
 	"\x14ListCampaignsRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"~\n" +
 	"\x15ListCampaignsResponse\x12=\n" +

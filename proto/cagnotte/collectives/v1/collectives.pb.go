@@ -361,7 +361,7 @@ func (x *GetCollectiveRequest) GetName() string {
 // Asks for a page of collectives.
 type ListCollectivesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -473,7 +473,8 @@ type UpdateCollectiveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The collective with its new values.
 	Collective *Collective `protobuf:"bytes,1,opt,name=collective,proto3" json:"collective,omitempty"`
-	// Which fields to change; the fields that are set when empty.
+	// The fields to change, such as "display_name"; absent, those that are set. "*" is all that can be changed. Fields
+	// outside of the mask are not read. INVALID_ARGUMENT for a field that cannot be changed.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -560,10 +561,9 @@ const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"collective\x18\x02 \x01(\v2#.cagnotte.collectives.v1.CollectiveB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"collective\"]\n" +
 	"\x14GetCollectiveRequest\x12E\n" +
-	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"j\n" +
-	"\x16ListCollectivesRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"g\n" +
+	"\x16ListCollectivesRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x88\x01\n" +
 	"\x17ListCollectivesResponse\x12E\n" +

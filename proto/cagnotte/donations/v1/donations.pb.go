@@ -787,7 +787,7 @@ type ListDonationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`, or `collectives/{collective}` for all its campaigns.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1035,11 +1035,10 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"recurrence\x18\x05 \x01(\x0e2!.cagnotte.donations.v1.RecurrenceB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"recurrence\"\x9b\x01\n" +
 	"\x12GetDonationRequest\x12\x84\x01\n" +
-	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\"\xa0\x03\n" +
+	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\"\x9d\x03\n" +
 	"\x14ListDonationsRequest\x12s\n" +
-	"\x06parent\x18\x01 \x01(\tB[\xbaHXrV2T^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB[\xbaHXrV2T^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12O\n" +
 	"\x06states\x18\x04 \x03(\x0e2$.cagnotte.donations.v1.DonationStateB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x129\n" +

@@ -1250,7 +1250,8 @@ type UpdateAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account: `name` says which; `display_name` and `roles` can be changed.
 	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	// The fields to change; those that are set when absent.
+	// The fields to change, such as "display_name"; absent, those that are set. "*" is all that can be changed. Fields
+	// outside of the mask are not read. INVALID_ARGUMENT for a field that cannot be changed.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1311,7 +1312,7 @@ type ListStatementLinesRequest struct {
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Only the book's first so many transactions; all that are sealed when zero.
 	AtNumber int64 `protobuf:"varint,4,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1593,7 +1594,7 @@ type ListTransactionsRequest struct {
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Only transactions with an entry for this campaign (`collectives/*/campaigns/*`), when said.
 	Campaign string `protobuf:"bytes,4,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1849,15 +1850,14 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x14UpdateAccountRequest\x12=\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\xb1\x03\n" +
+	"updateMask\"\xae\x03\n" +
 	"\x19ListStatementLinesRequest\x12\xa9\x01\n" +
 	"\x06parent\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01r\x89\x012\x86\x01^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x06parent\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12$\n" +
-	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\x12'\n" +
-	"\tpage_size\x18\x05 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\x12$\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xd1\x01\n" +
 	"\x1aListStatementLinesResponse\x125\n" +
@@ -1874,15 +1874,14 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x06amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x122\n" +
 	"\abalance\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyR\abalance\x12\x1a\n" +
 	"\bcampaign\x18\b \x01(\tR\bcampaign\x12\x1a\n" +
-	"\bdonation\x18\t \x01(\tR\bdonation\"\xf7\x04\n" +
+	"\bdonation\x18\t \x01(\tR\bdonation\"\xf4\x04\n" +
 	"\x17ListTransactionsRequest\x12\x84\x01\n" +
 	"\x06parent\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger$R\x06parent\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12w\n" +
-	"\bcampaign\x18\x04 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12'\n" +
-	"\tpage_size\x18\x05 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\bcampaign\x18\x04 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12$\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12=\n" +
 	"\aaccount\x18\a \x01(\tB#\xbaH r\x1e2\x1c^([0-9A-Z][0-9A-Z-]{0,31})?$R\aaccount\x121\n" +

@@ -197,7 +197,7 @@ type ListNoticesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`, or `instance` for the operator's own.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -397,11 +397,10 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	" \x01(\tR\x05actor\x12,\n" +
 	"\x12actor_display_name\x18\v \x01(\tR\x10actorDisplayName\x12\x16\n" +
 	"\x06before\x18\f \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\r \x01(\tR\x05after\"\x95\x02\n" +
+	"\x05after\x18\r \x01(\tR\x05after\"\x92\x02\n" +
 	"\x12ListNoticesRequest\x12T\n" +
-	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12&\n" +
 	"\x0eunacknowledged\x18\x04 \x01(\bR\x0eunacknowledged\x12/\n" +

@@ -550,7 +550,7 @@ type ListRefundsRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only those that are so far; all when UNSPECIFIED.
 	State RefundState `protobuf:"varint,2,opt,name=state,proto3,enum=cagnotte.refunds.v1.RefundState" json:"state,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -847,12 +847,11 @@ const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\vallow_debit\x18\x06 \x01(\bR\n" +
 	"allowDebit\"\xb2\x01\n" +
 	"\x10GetRefundRequest\x12\x9d\x01\n" +
-	"\x04name\x18\x01 \x01(\tB\x88\x01\xbaH\x84\x01r\x81\x012\x7f^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/refunds/[0-9a-f-]{36}$R\x04name\"\xb6\x02\n" +
+	"\x04name\x18\x01 \x01(\tB\x88\x01\xbaH\x84\x01r\x81\x012\x7f^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/refunds/[0-9a-f-]{36}$R\x04name\"\xb3\x02\n" +
 	"\x12ListRefundsRequest\x12\x8b\x01\n" +
 	"\x06parent\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36})?$R\x06parent\x12@\n" +
-	"\x05state\x18\x02 \x01(\x0e2 .cagnotte.refunds.v1.RefundStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12'\n" +
-	"\tpage_size\x18\x03 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .cagnotte.refunds.v1.RefundStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"t\n" +
 	"\x13ListRefundsResponse\x125\n" +

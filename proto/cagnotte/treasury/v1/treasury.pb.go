@@ -2371,7 +2371,7 @@ type ListOfflineDonationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -2709,7 +2709,7 @@ type ListClearingItemsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -2956,7 +2956,7 @@ type ListPledgesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -3418,7 +3418,7 @@ type ListBankLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -3903,7 +3903,7 @@ type ListExpensesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -4358,11 +4358,10 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\aanother\x18\n" +
 	" \x01(\bR\aanother\"\xa9\x01\n" +
 	"\x19GetOfflineDonationRequest\x12\x8b\x01\n" +
-	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\x04name\"\xe1\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\x04name\"\xde\x01\n" +
 	"\x1bListOfflineDonationsRequest\x12p\n" +
-	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x9a\x01\n" +
 	"\x1cListOfflineDonationsResponse\x12R\n" +
@@ -4387,11 +4386,10 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\xb7\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\xb4\x01\n" +
 	"\x18ListClearingItemsRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"}\n" +
 	"\x19ListClearingItemsResponse\x128\n" +
@@ -4406,11 +4404,10 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x06locale\x18\x05 \x01(\tB\x0f\xbaH\fr\n" +
 	"R\x00R\x02frR\x02enR\x06locale\"\x97\x01\n" +
 	"\x10GetPledgeRequest\x12\x82\x01\n" +
-	"\x04name\x18\x01 \x01(\tBn\xbaHkri2g^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36}$R\x04name\"\xff\x01\n" +
+	"\x04name\x18\x01 \x01(\tBn\xbaHkri2g^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36}$R\x04name\"\xfc\x01\n" +
 	"\x12ListPledgesRequest\x12p\n" +
-	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12%\n" +
 	"\treference\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18(R\treference\"u\n" +
@@ -4439,11 +4436,10 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x15recognised_line_count\x18\x03 \x01(\x05R\x13recognisedLineCount\x12&\n" +
 	"\x0fopen_line_count\x18\x04 \x01(\x05R\ropenLineCount\x12*\n" +
 	"\x11left_out_accounts\x18\x05 \x03(\tR\x0fleftOutAccounts\x121\n" +
-	"\x15not_booked_line_count\x18\x06 \x01(\x05R\x12notBookedLineCount\"\x9b\x02\n" +
+	"\x15not_booked_line_count\x18\x06 \x01(\x05R\x12notBookedLineCount\"\x98\x02\n" +
 	"\x14ListBankLinesRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12C\n" +
 	"\x05state\x18\x04 \x01(\x0e2#.cagnotte.treasury.v1.BankLineStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12!\n" +
@@ -4477,11 +4473,10 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12?\n" +
 	"\aexpense\x18\x03 \x01(\v2\x1d.cagnotte.treasury.v1.ExpenseB\x06\xbaH\x03\xc8\x01\x01R\aexpense\"q\n" +
 	"\x11GetExpenseRequest\x12\\\n" +
-	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x04name\"\xab\x02\n" +
+	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x04name\"\xa8\x02\n" +
 	"\x13ListExpensesRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12w\n" +
 	"\bcampaign\x18\x04 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\"y\n" +

@@ -658,7 +658,7 @@ type ListEventsRequest struct {
 	Parent string `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only events in this state, when said.
 	State EventState `protobuf:"varint,1,opt,name=state,proto3,enum=cagnotte.webhooks.v1.EventState" json:"state,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -830,7 +830,7 @@ type ListWebhookHealthRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `instance`.
 	Parent string `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1087,7 +1087,7 @@ type ListParkedTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`, or the operator's `instance`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, 200 at most.
+	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1343,27 +1343,25 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tsignature\x12F\n" +
 	"\bendpoint\x18\x03 \x01(\x0e2\x1e.cagnotte.webhooks.v1.EndpointB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bendpoint\"\x1c\n" +
-	"\x1aReceiveStripeEventResponse\"\xd0\x01\n" +
+	"\x1aReceiveStripeEventResponse\"\xcd\x01\n" +
 	"\x11ListEventsRequest\x12'\n" +
 	"\x06parent\x18\x04 \x01(\tB\x0f\xbaH\fr\n" +
 	"\n" +
 	"\binstanceR\x06parent\x12@\n" +
-	"\x05state\x18\x01 \x01(\x0e2 .cagnotte.webhooks.v1.EventStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x05state\x18\x01 \x01(\x0e2 .cagnotte.webhooks.v1.EventStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"q\n" +
 	"\x12ListEventsResponse\x123\n" +
 	"\x06events\x18\x01 \x03(\v2\x1b.cagnotte.webhooks.v1.EventR\x06events\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n" +
 	"\x17GetWebhookHealthRequest\x12S\n" +
-	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth$R\x04name\"\x95\x01\n" +
+	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth$R\x04name\"\x92\x01\n" +
 	"\x18ListWebhookHealthRequest\x12'\n" +
 	"\x06parent\x18\x03 \x01(\tB\x0f\xbaH\fr\n" +
 	"\n" +
-	"\binstanceR\x06parent\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\binstanceR\x06parent\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x84\x01\n" +
 	"\x19ListWebhookHealthResponse\x12?\n" +
@@ -1374,11 +1372,10 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x13ReplayEventsRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\"=\n" +
 	"\x14ReplayEventsResponse\x12%\n" +
-	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\xc7\x01\n" +
+	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\xc4\x01\n" +
 	"\x1dListParkedTransactionsRequest\x12T\n" +
-	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x95\x01\n" +
 	"\x1eListParkedTransactionsResponse\x12K\n" +
