@@ -11,7 +11,70 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
 )
+
+// AccountRole is what code calls an account; the book's chart says which account plays it.
+type AccountRole string
+
+// The roles of accounts. Every shipped chart gives each of them to one account; an account may have several.
+const (
+	// RoleStripeBalance is the money that stands at Stripe.
+	RoleStripeBalance AccountRole = "stripe_balance"
+	// RoleStripeFees is what Stripe keeps: fees of payments, of disputes, of the account.
+	RoleStripeFees AccountRole = "stripe_fees"
+	// RoleDonations is the income from donations.
+	RoleDonations AccountRole = "donations"
+	// RoleRefunds is what was given back to donors. It counts against donations.
+	RoleRefunds AccountRole = "refunds"
+	// RoleDisputes is what banks took back, and gave again when a dispute was won. It counts
+	// against donations.
+	RoleDisputes AccountRole = "disputes"
+	// RoleTransit is money on its way between two accounts of the body; it returns to zero.
+	RoleTransit AccountRole = "transit"
+	// RoleBank is the bank account that payouts arrive on.
+	RoleBank AccountRole = "bank"
+	// RoleUnknownReceipts is where money waits that nobody has explained yet.
+	RoleUnknownReceipts AccountRole = "unknown_receipts"
+	// RoleSurplus is where an opening balance has the surplus of earlier years that nobody has
+	// allocated yet.
+	RoleSurplus AccountRole = "surplus"
+	// RoleDeficit is the same when the earlier years lost.
+	RoleDeficit AccountRole = "deficit"
+	// RoleCash is the cash box.
+	RoleCash AccountRole = "cash"
+	// RoleChequesToBank is cheques that were received and are not banked; it returns to zero.
+	RoleChequesToBank AccountRole = "cheques_to_bank"
+	// RoleSuppliers is what is owed on invoices.
+	RoleSuppliers AccountRole = "suppliers"
+	// RoleLawyerFees is lawyers' fees.
+	RoleLawyerFees AccountRole = "lawyer_fees"
+	// RoleLitigationCosts is acts, bailiffs and other costs of a case.
+	RoleLitigationCosts AccountRole = "litigation_costs"
+)
+
+// AccountType is what kind of account it is, in the words of the chart files.
+type AccountType string
+
+// The types of accounts.
+const (
+	TypeAsset     AccountType = "asset"
+	TypeLiability AccountType = "liability"
+	TypeEquity    AccountType = "equity"
+	TypeIncome    AccountType = "income"
+	TypeExpense   AccountType = "expense"
+)
+
+// Account is an account of a book with the balances of one collective's share.
+type Account struct {
+	Code        string
+	DisplayName string
+	Type        AccountType
+	// Roles are those that it plays, sorted; only read where a chart is changed.
+	Roles []AccountRole
+	// Balances are the sums of the entries, one for each currency that there are entries in, by currency.
+	Balances []money.Amount
+}
 
 // accountRefusals says what the database's refusals mean to whoever changes a chart.
 var accountRefusals = map[string]*errs.Error{
@@ -129,4 +192,25 @@ func (s *Service) ChangeAccountTx(ctx context.Context, tx pgx.Tx, book, code, di
 		}
 	}
 	return nil
+}
+
+// AccountTx returns an account of a book's chart with its roles, without balances; NOT_FOUND when there is none.
+func (s *Service) AccountTx(ctx context.Context, tx pgx.Tx, book, code string) (Account, error) {
+	return readAccount(ctx, tx, book, code)
+}
+
+const roleCodeSQL = `
+SELECT a.code
+FROM ledger.roles AS r
+JOIN ledger.accounts AS a ON a.book = r.book AND a.id = r.account_id
+WHERE r.book = @book
+    AND r.role = @role`
+
+// RoleCodeTx returns the code of the account that plays a role in a book; NOT_FOUND when there is no such book.
+func (s *Service) RoleCodeTx(ctx context.Context, tx pgx.Tx, book string, role AccountRole) (code string, err error) {
+	err = tx.QueryRow(ctx, roleCodeSQL, pgx.NamedArgs{"book": book, "role": string(role)}).Scan(&code)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = errs.NotFound("ledger/accounts")
+	}
+	return code, postgres.Error(err)
 }

@@ -10,7 +10,34 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fieldmask"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
+
+func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsRequest) (*ledgerv1.ListAccountsResponse, error) {
+	parent, collective, book, err := s.find(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	asOf, err := wire.Instant("as_of", req.GetAsOf())
+	if err != nil {
+		return nil, err
+	}
+	campaign, err := campaignOf("campaign", parent, req.GetCampaign())
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.service.AccountsAt(ctx, AccountsFilter{
+		Book: book, Collective: collective, Campaign: campaign, AsOf: asOf, Number: req.GetAtNumber(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &ledgerv1.ListAccountsResponse{}
+	for _, a := range accounts {
+		resp.Accounts = append(resp.Accounts, accountToProto(parent, a))
+	}
+	return resp, nil
+}
 
 func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountRequest) (*ledgerv1.Account, error) {
 	parent, collective, book, err := s.find(ctx, req.GetParent())
@@ -85,4 +112,35 @@ func typeFromProto(t ledgerv1.AccountType) AccountType {
 		}
 	}
 	return ""
+}
+
+func accountToProto(parent string, a Account) *ledgerv1.Account {
+	account := &ledgerv1.Account{
+		Name: accountName(parent, a.Code), Code: a.Code, DisplayName: a.DisplayName, Type: typeToProto(a.Type),
+	}
+	for _, role := range a.Roles {
+		account.Roles = append(account.Roles, string(role))
+	}
+	for _, balance := range a.Balances {
+		account.Balances = append(account.Balances, wire.Money(balance))
+	}
+	return account
+}
+
+func accountName(parent, code string) string { return parent + "/ledger/accounts/" + code }
+
+func typeToProto(t AccountType) ledgerv1.AccountType {
+	switch t {
+	case TypeAsset:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_ASSET
+	case TypeLiability:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_LIABILITY
+	case TypeEquity:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_EQUITY
+	case TypeIncome:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_INCOME
+	case TypeExpense:
+		return ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE
+	}
+	return ledgerv1.AccountType_ACCOUNT_TYPE_UNSPECIFIED
 }

@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -43,4 +45,143 @@ func (s *Service) FindBook(ctx context.Context, name string) (book string, err e
 		return "", errs.NotFound(name)
 	}
 	return book, nil
+}
+
+const booksSQL = `
+SELECT id
+FROM ledger.books
+ORDER BY id`
+
+// Books returns the names of all books, sorted. The platform's own is empty.
+func (s *Service) Books(ctx context.Context) ([]string, error) {
+	rows, err := s.pool.Query(ctx, booksSQL)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	books, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return books, postgres.Error(err)
+}
+
+const insertBookSQL = `
+INSERT INTO ledger.books (id, chart, currency)
+VALUES (@book, @chart, @currency)
+ON CONFLICT (id) DO NOTHING`
+
+const bookChartSQL = `
+SELECT chart
+FROM ledger.books
+WHERE id = @book`
+
+// What the book has stays as it is; NOT EXISTS spares the identities that a conflict would use up.
+const insertAccountsSQL = `
+INSERT INTO ledger.accounts (book, code, display_name, type)
+SELECT
+    @book,
+    c.code,
+    c.display_name,
+    c.type
+FROM unnest(
+    @codes::text[],
+    @display_names::text[],
+    @types::text[]
+) AS c (code, display_name, type)
+WHERE NOT EXISTS (
+    SELECT
+    FROM ledger.accounts AS a
+    WHERE a.book = @book
+        AND a.code = c.code
+)
+ON CONFLICT (book, code) DO NOTHING`
+
+const insertRolesSQL = `
+INSERT INTO ledger.roles (book, role, account_id)
+SELECT
+    @book,
+    c.role,
+    a.id
+FROM unnest(
+    @roles::text[],
+    @codes::text[]
+) AS c (role, code)
+JOIN ledger.accounts AS a ON a.book = @book AND a.code = c.code
+ON CONFLICT (book, role) DO NOTHING`
+
+// EnsureBookTx makes the book with the configured chart and currency if it is not there. If it
+// is, accounts and roles that its own chart has gained since are added, and nothing that
+// is there changes. It is idempotent, and safe to run twice at once: the second waits for the first.
+//
+// The book is a Stripe account's id, or empty for the platform's own.
+func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) error {
+	if _, err := tx.Exec(ctx, insertBookSQL, pgx.NamedArgs{
+		"book": book, "chart": s.chart, "currency": string(s.currency),
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	var chartName string
+	if err := tx.QueryRow(ctx, bookChartSQL, pgx.NamedArgs{"book": book}).Scan(&chartName); err != nil {
+		return postgres.Error(err)
+	}
+	chart, err := readChart(chartName)
+	if err != nil {
+		return err
+	}
+	var codes, displayNames, types, roles, roleCodes []string
+	for _, account := range chart {
+		codes = append(codes, account.code)
+		displayNames = append(displayNames, account.displayName)
+		types = append(types, string(account.accountType))
+		for _, role := range account.roles {
+			roles = append(roles, string(role))
+			roleCodes = append(roleCodes, account.code)
+		}
+	}
+	if _, err := tx.Exec(ctx, insertAccountsSQL, pgx.NamedArgs{
+		"book": book, "codes": codes, "display_names": displayNames, "types": types,
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	_, err = tx.Exec(ctx, insertRolesSQL, pgx.NamedArgs{"book": book, "roles": roles, "codes": roleCodes})
+	return postgres.Error(err)
+}
+
+const newestXIDSQL = `
+SELECT
+    newest.xid,
+    pg_snapshot_xmax(pg_current_snapshot())
+FROM ledger.books AS b
+CROSS JOIN LATERAL (
+    SELECT t.xid
+    FROM ledger.transactions AS t
+    WHERE t.book = b.id
+    ORDER BY
+        t.xid DESC,
+        t.id DESC
+    LIMIT 1
+) AS newest
+ORDER BY
+    newest.xid DESC,
+    b.id
+LIMIT 1`
+
+// CheckCounter refuses a cluster that counts its transactions from a smaller number than the books know, as after a
+// dump was restored into another one. What is posted there would stand before what is sealed, and never be numbered
+// nor counted: so ask before the first posting.
+//
+// Errors: FAILED_PRECONDITION SEAL_POSITION_AHEAD.
+func (s *Service) CheckCounter(ctx context.Context) error {
+	var newest, next uint64
+	err := s.pool.QueryRow(ctx, newestXIDSQL).Scan(&newest, &next)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err == nil && newest >= next {
+		return errPositionAhead(newest, next)
+	}
+	return postgres.Error(err)
+}
+
+func errPositionAhead(known, next uint64) error {
+	return errs.New(errorsv1.ErrorReason_SEAL_POSITION_AHEAD,
+		"The books know the database transaction %d, and this cluster has only come to %d: it is not the one that they were written in. "+
+			"Stop it and raise its counter with pg_resetwal (--next-transaction-id, --epoch).", known, next)
 }

@@ -9,6 +9,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
+// CampaignKey names a campaign by its slugs.
+type CampaignKey struct {
+	Collective, Campaign string
+}
+
 // Donations are credits, so the sum of what remains is turned round. A campaign's nominal accounts are found by
 // walking the index from one to the next: they tell which books it is in, an earlier one too when its collective
 // has changed the Stripe account. Of each counted one the same index has what comes after its book's kept

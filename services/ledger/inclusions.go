@@ -2,78 +2,13 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
-
-// leafSQL finds a sealed transaction by its id or, when a donation is given, the donation that it is.
-const leafSQL = `
-SELECT
-    t.book,
-    s.number,
-    t.id,
-    t.xid,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    t.recorded_at,
-    t.fingerprint,
-    s.salt
-FROM ledger.seals AS s
-JOIN ledger.transactions AS t ON t.id = s.transaction_id
-WHERE s.book = @book
-    AND (s.transaction_id = @id OR (s.donation = @donation AND t.kind = 'donation'))
-ORDER BY s.number
-LIMIT 1`
-
-// sealedLeaf returns a leaf of the book, by one of the two ids.
-func sealedLeaf(ctx context.Context, db querier, book, name string, id int64, donation uuid.UUID) (*proof.Leaf, error) {
-	args := pgx.NamedArgs{"book": book, "id": id, "donation": nil}
-	if donation != uuid.Nil {
-		args["donation"] = donation.String()
-	}
-	rows, err := db.Query(ctx, leafSQL, args)
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	leaf, err := pgx.CollectOneRow(rows, func(row pgx.CollectableRow) (l proof.Leaf, err error) {
-		err = row.Scan(&l.Book, &l.Number, &l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint, &l.Salt)
-		return l, err
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errs.NotFound(name)
-	}
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	leaves := []proof.Leaf{leaf}
-	return &leaves[0], fillEntries(ctx, db, leaves, []int64{leaf.ID})
-}
-
-// Checkpoint returns the newest checkpoint of a book. When from is not zero, path proves that the tree begins with the
-// one of that earlier size. name is what NOT_FOUND names.
-//
-// Errors: NOT_FOUND before the first checkpoint; INVALID_ARGUMENT on from_size when the book has never been that large.
-func (s *Service) Checkpoint(ctx context.Context, book, name string, from int64) (c *proof.Checkpoint, path [][]byte, err error) {
-	if c, err = newestCheckpoint(ctx, s.pool, book); err != nil {
-		return nil, nil, err
-	}
-	if c == nil {
-		return nil, nil, errs.NotFound(name)
-	}
-	if from > c.Size {
-		return nil, nil, errs.Invalid("from_size", "must be %d at most, the size of the newest checkpoint", c.Size)
-	}
-	path, err = consistencyPath(ctx, s.pool, book, from, c.Size)
-	return c, path, err
-}
 
 // Inclusion proves a transaction of a collective's share. NOT_FOUND, which names name, when the collective has no entry
 // in it, or when it has no number yet.

@@ -16,6 +16,59 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// Transaction is what [Service.PostTx] posts.
+type Transaction struct {
+	// Reference is the business fact that this records, unique in its book: 1 to 255 characters,
+	// never a person's name or address.
+	Reference string
+	// Kind is one of the Kind constants.
+	Kind string
+	// Effective is when it happened, by Stripe's clock or the document's date; kept to the microsecond.
+	Effective time.Time
+	// Entries sum to zero per currency and collective. Their order is kept.
+	Entries []Entry
+}
+
+// Entry is one signed amount on one account.
+type Entry struct {
+	// Role names the account. Empty: Code does.
+	Role AccountRole
+	// Code is the account's number in the book's chart, used when Role is empty.
+	Code string
+	// Amount is positive for a debit, negative for a credit, never zero.
+	Amount money.Amount
+	// Collective and Campaign are slugs; empty when the entry belongs to none. A campaign needs
+	// its collective.
+	Collective, Campaign string
+	// Donation is uuid.Nil when the entry belongs to none. A donation needs its campaign.
+	Donation uuid.UUID
+}
+
+// The kinds of transactions. Others may come: a kind is a word for people and filters, and no rule depends on it.
+const (
+	KindDonation = "donation"
+	KindRefund   = "refund"
+	KindDispute  = "dispute"
+	KindPayout   = "payout"
+	// KindTopUp is money on its way from the bank to Stripe's balance, or back, that no payout of Stripe's moved.
+	KindTopUp = "top_up"
+	KindFee   = "fee"
+	KindOther = "other"
+	// KindReversal is for [Service.ReverseTx] alone; each is linked to its original.
+	KindReversal = "reversal"
+	// KindDeposit is cheques that were banked.
+	KindDeposit = "deposit"
+	// KindExpense is an invoice, paid at once or owed.
+	KindExpense = "expense"
+	// KindExpensePayment is what was paid for one that was owed.
+	KindExpensePayment = "expense_payment"
+	// KindReceipt is money that came and that nobody has explained.
+	KindReceipt = "receipt"
+	// KindReclassification is for [Service.ReclassifyTx] alone; each is linked to what it corrects.
+	KindReclassification = "reclassification"
 )
 
 // refusals says what each refusal of the database means to whoever posts. The rules are the
@@ -38,88 +91,6 @@ var refusals = map[string]*errs.Error{
 
 func refusal(reason errs.Reason, message string) *errs.Error {
 	return errs.New(reason, "%s", message)
-}
-
-const insertBookSQL = `
-INSERT INTO ledger.books (id, chart, currency)
-VALUES (@book, @chart, @currency)
-ON CONFLICT (id) DO NOTHING`
-
-const bookChartSQL = `
-SELECT chart
-FROM ledger.books
-WHERE id = @book`
-
-// What the book has stays as it is; NOT EXISTS spares the identities that a conflict would use up.
-const insertAccountsSQL = `
-INSERT INTO ledger.accounts (book, code, display_name, type)
-SELECT
-    @book,
-    c.code,
-    c.display_name,
-    c.type
-FROM unnest(
-    @codes::text[],
-    @display_names::text[],
-    @types::text[]
-) AS c (code, display_name, type)
-WHERE NOT EXISTS (
-    SELECT
-    FROM ledger.accounts AS a
-    WHERE a.book = @book
-        AND a.code = c.code
-)
-ON CONFLICT (book, code) DO NOTHING`
-
-const insertRolesSQL = `
-INSERT INTO ledger.roles (book, role, account_id)
-SELECT
-    @book,
-    c.role,
-    a.id
-FROM unnest(
-    @roles::text[],
-    @codes::text[]
-) AS c (role, code)
-JOIN ledger.accounts AS a ON a.book = @book AND a.code = c.code
-ON CONFLICT (book, role) DO NOTHING`
-
-// EnsureBookTx makes the book with the configured chart and currency if it is not there. If it
-// is, accounts and roles that its own chart has gained since are added, and nothing that
-// is there changes. It is idempotent, and safe to run twice at once: the second waits for the first.
-//
-// The book is a Stripe account's id, or empty for the platform's own.
-func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) error {
-	if _, err := tx.Exec(ctx, insertBookSQL, pgx.NamedArgs{
-		"book": book, "chart": s.chart, "currency": string(s.currency),
-	}); err != nil {
-		return postgres.Error(err)
-	}
-	var chartName string
-	if err := tx.QueryRow(ctx, bookChartSQL, pgx.NamedArgs{"book": book}).Scan(&chartName); err != nil {
-		return postgres.Error(err)
-	}
-	chart, err := readChart(chartName)
-	if err != nil {
-		return err
-	}
-	var codes, displayNames, types, roles, roleCodes []string
-	for _, account := range chart {
-		codes = append(codes, account.code)
-		displayNames = append(displayNames, account.displayName)
-		types = append(types, string(account.accountType))
-		for _, role := range account.roles {
-			roles = append(roles, string(role))
-			roleCodes = append(roleCodes, account.code)
-		}
-	}
-	if _, err := tx.Exec(ctx, insertAccountsSQL, pgx.NamedArgs{
-		"book": book, "codes": codes, "display_names": displayNames, "types": types,
-	}); err != nil {
-		return postgres.Error(err)
-	}
-	_, err = tx.Exec(ctx, insertRolesSQL, pgx.NamedArgs{"book": book, "roles": roles, "codes": roleCodes})
-	return postgres.Error(err)
 }
 
 // The statement posts everything or, by an error, nothing. An entry names its account by the place of

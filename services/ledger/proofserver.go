@@ -4,10 +4,8 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -74,35 +72,6 @@ func (s *server) GetDonationProof(ctx context.Context, req *ledgerv1.GetDonation
 		return nil, err
 	}
 	return &ledgerv1.DonationProof{Name: req.GetName(), Code: included.Code(), VerifierKey: included.Checkpoint.VerifierKey}, nil
-}
-
-// findPublic finds a collective for anybody. That there is none, that nobody may know of it yet and that it has not what is
-// asked for are one answer, under the name that was asked for.
-func (s *server) findPublic(ctx context.Context, parent, name string) (collective, book string, err error) {
-	collective, ok := strings.CutPrefix(parent, "collectives/")
-	if !ok {
-		return "", "", errs.NotFound(name)
-	}
-	if book, err = s.cfg.PublicBookOf(ctx, collective); errs.Code(err) == codes.NotFound {
-		return "", "", errs.NotFound(name)
-	}
-	return collective, book, err
-}
-
-func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodRequest) (*ledgerv1.ClosePeriodResponse, error) {
-	_, collective, book, err := s.find(ctx, req.GetName())
-	if err != nil {
-		return nil, err
-	}
-	end, err := wire.Instant("end_time", req.GetEndTime())
-	if err != nil {
-		return nil, err
-	}
-	closed, err := s.service.ClosePeriod(ctx, book, collective, end.Truncate(time.Microsecond))
-	if err != nil {
-		return nil, err
-	}
-	return &ledgerv1.ClosePeriodResponse{ClosedUntil: wire.Time(closed)}, nil
 }
 
 func checkpointToProto(c *proof.Checkpoint) *ledgerv1.Checkpoint {

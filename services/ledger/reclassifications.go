@@ -13,9 +13,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// KindReclassification is for [Service.ReclassifyTx] alone; each is linked to what it corrects.
-const KindReclassification = "reclassification"
-
 // reclassificationRefusals says what the database's refusals mean to whoever reclassifies.
 var reclassificationRefusals = map[string]*errs.Error{
 	"reclassifications_of_original": errs.New(errorsv1.ErrorReason_NO_ORIGINAL, "A correction is not corrected: reclassify the original again, or take the correction back."),

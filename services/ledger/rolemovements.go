@@ -12,54 +12,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// The roles of accounts that a treasurer's own entries use. Every shipped chart fills them too, and a book
-// that was made before they existed gets them from [Service.EnsureBookTx].
-const (
-	// RoleCash is the cash box.
-	RoleCash AccountRole = "cash"
-	// RoleChequesToBank is cheques that were received and are not banked; it returns to zero.
-	RoleChequesToBank AccountRole = "cheques_to_bank"
-	// RoleSuppliers is what is owed on invoices.
-	RoleSuppliers AccountRole = "suppliers"
-	// RoleLawyerFees is lawyers' fees.
-	RoleLawyerFees AccountRole = "lawyer_fees"
-	// RoleLitigationCosts is acts, bailiffs and other costs of a case.
-	RoleLitigationCosts AccountRole = "litigation_costs"
-)
-
-// The kinds of transactions that a treasurer enters. A donation by hand is of [KindDonation], as any other.
-const (
-	// KindDeposit is cheques that were banked.
-	KindDeposit = "deposit"
-	// KindExpense is an invoice, paid at once or owed.
-	KindExpense = "expense"
-	// KindExpensePayment is what was paid for one that was owed.
-	KindExpensePayment = "expense_payment"
-	// KindReceipt is money that came and that nobody has explained.
-	KindReceipt = "receipt"
-)
-
-// AccountTx returns an account of a book's chart with its roles, without balances; NOT_FOUND when there is none.
-func (s *Service) AccountTx(ctx context.Context, tx pgx.Tx, book, code string) (Account, error) {
-	return readAccount(ctx, tx, book, code)
-}
-
-const roleCodeSQL = `
-SELECT a.code
-FROM ledger.roles AS r
-JOIN ledger.accounts AS a ON a.book = r.book AND a.id = r.account_id
-WHERE r.book = @book
-    AND r.role = @role`
-
-// RoleCodeTx returns the code of the account that plays a role in a book; NOT_FOUND when there is no such book.
-func (s *Service) RoleCodeTx(ctx context.Context, tx pgx.Tx, book string, role AccountRole) (code string, err error) {
-	err = tx.QueryRow(ctx, roleCodeSQL, pgx.NamedArgs{"book": book, "role": string(role)}).Scan(&code)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = errs.NotFound("ledger/accounts")
-	}
-	return code, postgres.Error(err)
-}
-
 // RoleMovement is what one transaction moved on the account of a role, for one collective and in one currency.
 type RoleMovement struct {
 	TransactionID int64

@@ -84,6 +84,16 @@ func (s *Service) KeepSealing(ctx context.Context, pause time.Duration, failed f
 	}
 }
 
+// The lock ends with the database transaction, after its commit can be seen: so the next sealer starts
+// where this one ended, and a sealer that died holds nothing.
+const lockBookSQL = `
+SELECT pg_try_advisory_xact_lock(hashtextextended('cagnotte ledger seal ' || @book, 0))`
+
+func tryLock(ctx context.Context, tx pgx.Tx, book string) (alone bool, err error) {
+	err = tx.QueryRow(ctx, lockBookSQL, pgx.NamedArgs{"book": book}).Scan(&alone)
+	return alone, postgres.Error(err)
+}
+
 // sealed is how far a book is sealed; zero before its first seal.
 type sealed struct {
 	// number is the last one, xid and id are its transaction's.
@@ -96,10 +106,44 @@ type sealed struct {
 	balances, checkpoint int64
 }
 
-func errPositionAhead(known, next uint64) error {
-	return errs.New(errorsv1.ErrorReason_SEAL_POSITION_AHEAD,
-		"The books know the database transaction %d, and this cluster has only come to %d: it is not the one that they were written in. "+
-			"Stop it and raise its counter with pg_resetwal (--next-transaction-id, --epoch).", known, next)
+const lastSealedSQL = `
+SELECT
+    s.number,
+    t.xid,
+    t.id,
+    pg_snapshot_xmax(pg_current_snapshot()),
+    coalesce((
+        SELECT max(b.number)
+        FROM ledger.balance_checkpoints AS b
+        WHERE b.book = @book
+    ), 0),
+    coalesce((
+        SELECT max(c.size)
+        FROM ledger.checkpoints AS c
+        WHERE c.book = @book
+    ), 0)
+FROM ledger.seals AS s
+JOIN ledger.transactions AS t ON t.id = s.transaction_id
+WHERE s.book = @book
+    AND s.number = (
+        SELECT max(m.number)
+        FROM ledger.seals AS m
+        WHERE m.book = @book
+    )`
+
+func lastSealed(ctx context.Context, db querier, book string) (last sealed, err error) {
+	rows, err := db.Query(ctx, lastSealedSQL, pgx.NamedArgs{"book": book})
+	if err != nil {
+		return last, postgres.Error(err)
+	}
+	last, err = pgx.CollectOneRow(rows, func(row pgx.CollectableRow) (l sealed, err error) {
+		err = row.Scan(&l.number, &l.xid, &l.id, &l.nextXID, &l.balances, &l.checkpoint)
+		return l, err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return sealed{nextXID: 1}, nil
+	}
+	return last, postgres.Error(err)
 }
 
 func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof.Key) (int, error) {

@@ -2,15 +2,14 @@ package ledger
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
-	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
@@ -40,83 +39,6 @@ func NewServer(s *Service, cfg ServerConfig) ledgerv1.LedgerServiceServer {
 	return &server{service: s, cfg: cfg}
 }
 
-func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsRequest) (*ledgerv1.ListAccountsResponse, error) {
-	parent, collective, book, err := s.find(ctx, req.GetParent())
-	if err != nil {
-		return nil, err
-	}
-	asOf, err := wire.Instant("as_of", req.GetAsOf())
-	if err != nil {
-		return nil, err
-	}
-	campaign, err := campaignOf("campaign", parent, req.GetCampaign())
-	if err != nil {
-		return nil, err
-	}
-	accounts, err := s.service.AccountsAt(ctx, AccountsFilter{
-		Book: book, Collective: collective, Campaign: campaign, AsOf: asOf, Number: req.GetAtNumber(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	resp := &ledgerv1.ListAccountsResponse{}
-	for _, a := range accounts {
-		resp.Accounts = append(resp.Accounts, accountToProto(parent, a))
-	}
-	return resp, nil
-}
-
-// campaignOf returns the slug of one of the parent's campaigns; empty when none is asked for.
-func campaignOf(field, parent, name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
-	campaign, own := strings.CutPrefix(name, parent+"/campaigns/")
-	if !own {
-		return "", errs.Invalid(field, "must be a campaign of %s", parent)
-	}
-	return campaign, nil
-}
-
-// listFilter is what a page token belongs to.
-type listFilter struct {
-	Parent, Campaign, Account, Kind, Reference string
-	Start, End                                 time.Time
-}
-
-func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransactionsRequest) (*ledgerv1.ListTransactionsResponse, error) {
-	parent, collective, book, err := s.find(ctx, req.GetParent())
-	if err != nil {
-		return nil, err
-	}
-	filter := TransactionFilter{
-		Book: book, Collective: collective, Account: req.GetAccount(), Kind: req.GetKind(), Reference: req.GetReference(),
-	}
-	if filter.Start, err = wire.Instant("start_time", req.GetStartTime()); err != nil {
-		return nil, err
-	}
-	if filter.End, err = wire.Instant("end_time", req.GetEndTime()); err != nil {
-		return nil, err
-	}
-	if filter.Campaign, err = campaignOf("campaign", parent, req.GetCampaign()); err != nil {
-		return nil, err
-	}
-	tokenFilter := listFilter{
-		req.GetParent(), filter.Campaign, filter.Account, filter.Kind, filter.Reference, filter.Start, filter.End,
-	}
-	found, next, err := page.List(req, tokenFilter, Position{}, func(after Position, count int) ([]Posted, error) {
-		return s.service.Transactions(ctx, filter, after, count)
-	}, func(t Posted) Position { return Position{t.Effective, t.ID} })
-	if err != nil {
-		return nil, err
-	}
-	resp := &ledgerv1.ListTransactionsResponse{NextPageToken: next}
-	for _, t := range found {
-		resp.Transactions = append(resp.Transactions, transactionToProto(parent, t))
-	}
-	return resp, nil
-}
-
 // find returns what a ledger's name says: the parent that begins the names of what is in it, the collective, which is
 // empty for a book, and the book. The name is `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 func (s *server) find(ctx context.Context, ledger string) (parent, collective, book string, err error) {
@@ -136,36 +58,45 @@ func (s *server) find(ctx context.Context, ledger string) (parent, collective, b
 	return parent, collective, book, err
 }
 
-func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
-	transaction := &ledgerv1.Transaction{
-		Name:          transactionName(parent, t.ID),
-		Reference:     t.Reference,
-		Kind:          t.Kind,
-		EffectiveTime: wire.Time(t.Effective),
-		RecordTime:    wire.Time(t.Recorded),
+// findPublic finds a collective for anybody. That there is none, that nobody may know of it yet and that it has not what is
+// asked for are one answer, under the name that was asked for.
+func (s *server) findPublic(ctx context.Context, parent, name string) (collective, book string, err error) {
+	collective, ok := strings.CutPrefix(parent, "collectives/")
+	if !ok {
+		return "", "", errs.NotFound(name)
 	}
-	if t.Reverses != 0 {
-		transaction.Reverses = transactionName(parent, t.Reverses)
+	if book, err = s.cfg.PublicBookOf(ctx, collective); errs.Code(err) == codes.NotFound {
+		return "", "", errs.NotFound(name)
 	}
-	if t.Reclassifies != 0 {
-		transaction.Reclassifies = transactionName(parent, t.Reclassifies)
+	return collective, book, err
+}
+
+func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodRequest) (*ledgerv1.ClosePeriodResponse, error) {
+	_, collective, book, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
 	}
-	if c := t.Conversion; c != nil {
-		transaction.ExchangeRate = c.Rate
-		if c.Original.Currency != "" {
-			transaction.OriginalAmount = wire.Money(c.Original)
-		}
+	end, err := wire.Instant("end_time", req.GetEndTime())
+	if err != nil {
+		return nil, err
 	}
-	for _, e := range t.Entries {
-		entry := &ledgerv1.Entry{
-			Account:            e.Code,
-			AccountDisplayName: e.DisplayName,
-			Amount:             wire.Money(e.Amount),
-		}
-		entry.Campaign, entry.Donation = dimensionNames(parent, e.Campaign, e.Donation)
-		transaction.Entries = append(transaction.Entries, entry)
+	closed, err := s.service.ClosePeriod(ctx, book, collective, end.Truncate(time.Microsecond))
+	if err != nil {
+		return nil, err
 	}
-	return transaction
+	return &ledgerv1.ClosePeriodResponse{ClosedUntil: wire.Time(closed)}, nil
+}
+
+// campaignOf returns the slug of one of the parent's campaigns; empty when none is asked for.
+func campaignOf(field, parent, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	campaign, own := strings.CutPrefix(name, parent+"/campaigns/")
+	if !own {
+		return "", errs.Invalid(field, "must be a campaign of %s", parent)
+	}
+	return campaign, nil
 }
 
 // dimensionNames are empty for what an entry does not belong to.
@@ -177,39 +108,4 @@ func dimensionNames(parent, slug string, id uuid.UUID) (campaign, donation strin
 		donation = campaign + "/donations/" + id.String()
 	}
 	return campaign, donation
-}
-
-func accountToProto(parent string, a Account) *ledgerv1.Account {
-	account := &ledgerv1.Account{
-		Name: accountName(parent, a.Code), Code: a.Code, DisplayName: a.DisplayName, Type: typeToProto(a.Type),
-	}
-	for _, role := range a.Roles {
-		account.Roles = append(account.Roles, string(role))
-	}
-	for _, balance := range a.Balances {
-		account.Balances = append(account.Balances, wire.Money(balance))
-	}
-	return account
-}
-
-func accountName(parent, code string) string { return parent + "/ledger/accounts/" + code }
-
-func transactionName(parent string, id int64) string {
-	return parent + "/ledger/transactions/" + strconv.FormatInt(id, 10)
-}
-
-func typeToProto(t AccountType) ledgerv1.AccountType {
-	switch t {
-	case TypeAsset:
-		return ledgerv1.AccountType_ACCOUNT_TYPE_ASSET
-	case TypeLiability:
-		return ledgerv1.AccountType_ACCOUNT_TYPE_LIABILITY
-	case TypeEquity:
-		return ledgerv1.AccountType_ACCOUNT_TYPE_EQUITY
-	case TypeIncome:
-		return ledgerv1.AccountType_ACCOUNT_TYPE_INCOME
-	case TypeExpense:
-		return ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE
-	}
-	return ledgerv1.AccountType_ACCOUNT_TYPE_UNSPECIFIED
 }

@@ -13,6 +13,33 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
+// Posted is a transaction as one collective sees it: with the entries that carry its name.
+type Posted struct {
+	// ID is unique among all books. Its order means nothing.
+	ID        int64
+	Reference string
+	Kind      string
+	Effective time.Time
+	Recorded  time.Time
+	// Reverses is the id of the transaction that this one takes back; zero when it is no reversal.
+	Reverses int64
+	// Reclassifies is the id of the transaction that this one corrects; zero when it is no reclassification.
+	Reclassifies int64
+	// Conversion is nil when there is none, or none is known.
+	Conversion *Conversion
+	Entries    []PostedEntry
+}
+
+// PostedEntry is an entry with its account resolved.
+type PostedEntry struct {
+	Code        string
+	DisplayName string
+	Amount      money.Amount
+	Campaign    string
+	// Donation is uuid.Nil when the entry belongs to none.
+	Donation uuid.UUID
+}
+
 // TransactionFilter says which transactions of a collective's share to list.
 type TransactionFilter struct {
 	// Book is needed with Kind and Reference, and without a collective.
@@ -223,4 +250,45 @@ func (e *rawEntry) entry() PostedEntry {
 		Campaign:    e.campaign,
 		Donation:    uuid.UUID(e.donation.Bytes),
 	}
+}
+
+const knownReferencesSQL = `
+SELECT t.reference
+FROM ledger.transactions AS t
+WHERE t.book = @book
+    AND t.reference = ANY(@references::text[])`
+
+// KnownReferences tells which of the references the book has. It is for callers that would have to ask
+// elsewhere before they can say a transaction's content: what is known needs no second look.
+// Another poster may add one right after; PostTx finds that out.
+func (s *Service) KnownReferences(ctx context.Context, book string, references []string) (map[string]bool, error) {
+	rows, err := s.pool.Query(ctx, knownReferencesSQL, pgx.NamedArgs{"book": book, "references": references})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	known := make(map[string]bool, len(references))
+	var reference string
+	_, err = pgx.ForEachRow(rows, []any{&reference}, func() error {
+		known[reference] = true
+		return nil
+	})
+	return known, postgres.Error(err)
+}
+
+const referenceOfSQL = `
+SELECT t.reference
+FROM ledger.transactions AS t
+WHERE t.id = @id
+    AND t.book = @book
+    AND EXISTS (
+        SELECT
+        FROM ledger.entries AS e
+        WHERE e.transaction_id = t.id
+            AND e.collective = @collective
+    )`
+
+// referenceOf returns pgx.ErrNoRows when the collective has no entry in the transaction.
+func (s *Service) referenceOf(ctx context.Context, book, collective string, id int64) (reference string, err error) {
+	err = s.pool.QueryRow(ctx, referenceOfSQL, pgx.NamedArgs{"id": id, "book": book, "collective": collective}).Scan(&reference)
+	return reference, err
 }
