@@ -13,38 +13,38 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Movement is what a balance transaction means for its donation.
+// Movement is what a balance transaction of Stripe's means for its donation.
 type Movement struct {
 	Donation uuid.UUID
 	// Account is the Stripe account whose balance moved.
 	Account string
-	// PaymentIntent, Charge and Method are remembered with the first payment; Method is Stripe's word, such as sepa_debit.
+	// PaymentIntent, Charge and Method are those of the payment; Method is Stripe's word, such as sepa_debit.
 	PaymentIntent, Charge, Method string
 	// At is when it happened at Stripe.
 	At time.Time
-	// PaidMinor is the donation's amount when its money arrived; zero otherwise.
+	// PaidMinor is the donation's amount for a payment; zero otherwise.
 	PaidMinor int64
-	// SettledIn is the balance's currency, in which a payment is in the books.
+	// SettledIn is the currency of the balance, and so of the payment in the books.
 	SettledIn money.Currency
-	// PaidIn is what the donor paid in another currency than the donation's; the zero Amount when that is the donation's.
+	// PaidIn is what the donor paid; the zero Amount when that is in the donation's currency.
 	PaidIn money.Amount
-	// RefundedMinor is what went back to the donor, in the donation's currency, as far as that is known; negative when a
-	// refund failed.
+	// RefundedMinor is what a refund took, in the donation's currency, as far as that is known; negative for a refund that
+	// failed.
 	RefundedMinor int64
-	// RefundedIn is the same in the currency that the donor paid in; the zero Amount when that is the donation's.
+	// RefundedIn is the same in the currency that the donor paid in; the zero Amount when that is the donation's currency.
 	RefundedIn money.Amount
-	// DisputedMinor is what the donor's bank took, in the donation's currency, as far as that is known; negative when it came
+	// DisputedMinor is what the donor's bank took, in the donation's currency, as far as that is known; negative for what came
 	// back.
 	DisputedMinor int64
-	// DisputedIn is the same in the currency that the donor paid in; the zero Amount when that is the donation's.
+	// DisputedIn is the same in the currency that the donor paid in; the zero Amount when that is the donation's currency.
 	DisputedIn money.Amount
-	// Refund and Dispute are Stripe's ids of what moved it; empty for a payment.
+	// Refund and Dispute are Stripe's ids of the refund or dispute that moved the money; empty for a payment.
 	Refund, Dispute string
 	// Back: the money came back to the collective.
 	Back bool
 }
 
-// A donation that is paid again, on another charge, stays booked as it was, and is not returned.
+// A donation that is paid again, by another charge, keeps its first payment, and is not among the rows.
 const bookSQL = `
 UPDATE donations.donations AS d
 SET
@@ -87,11 +87,11 @@ RETURNING
 	d.id,
 	m.charge`
 
-// A paid donation is what the balance has of it, whatever became of it before and in whatever order that is known. A long
-// history is read from its newest end, so the refund or the dispute may be known before the payment: then it was added
-// up, and counts now. A dispute takes one payment: of a donation that was paid twice, which is below zero given back, the
-// other is there.
-const giveBackSQL = `
+// The balance decides the state of a paid donation, in whatever order its movements become known. A long history is read
+// from its newest end, so a refund or dispute may be booked before the payment: it is added up then, and counts once the
+// payment is booked. A dispute takes one payment: of a donation that was paid twice, whose refunded_minor is negative, the
+// other one is still received.
+const bookRefundsSQL = `
 UPDATE donations.donations AS d
 SET
 	refunded_minor = d.refunded_minor + m.minor,
@@ -124,9 +124,9 @@ WHERE d.id = m.id
 		OR (d.state = 'succeeded' AND (d.refunded_minor > 0 OR d.disputed_minor > 0))
 	)`
 
-// BookTx notes on the donations what was posted to the ledger for them in the same transaction. A donation whose
-// money arrived becomes succeeded whatever was known of it: every webhook may have been lost. Call it with
-// movements that are new in the ledger only, and after FindTx, which locks the donations.
+// BookTx updates the donations of movements that are posted to the ledger in the same transaction. A donation whose payment is
+// booked becomes succeeded in whatever unpaid state it was, since its webhooks may have been lost. The caller passes only
+// movements that are new in the ledger, and has locked the donations by [Service.FindTx].
 func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) error {
 	if len(movements) == 0 {
 		return nil
@@ -135,7 +135,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	if err != nil {
 		return err
 	}
-	minor, disputed, twice, err := keepTx(ctx, tx, movements, first)
+	minor, disputed, twice, err := bookPaymentsTx(ctx, tx, movements, first)
 	if err != nil {
 		return err
 	}
@@ -148,14 +148,14 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 			}
 		}
 	}
-	_, err = tx.Exec(ctx, giveBackSQL, pgx.NamedArgs{"ids": ids, "minor": minor, "disputed": disputed, "now": s.now()})
+	_, err = tx.Exec(ctx, bookRefundsSQL, pgx.NamedArgs{"ids": ids, "minor": minor, "disputed": disputed, "now": s.now()})
 	if err != nil {
 		return postgres.Error(err)
 	}
 	return s.tellPaidBackTwiceTx(ctx, tx, twice)
 }
 
-// bookFirstTx notes the first payment of each donation, and tells which movements that is.
+// bookFirstTx books the first payment of each donation, and reports which movements those are.
 func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Movement) (first []bool, err error) {
 	var (
 		ids                       []uuid.UUID
@@ -192,7 +192,7 @@ func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Moveme
 	return first, nil
 }
 
-// tellPaidTwiceTx tells members, who may ask the donor which of the payments was meant.
+// tellPaidTwiceTx gives members notice of a second payment. They may ask the donor which one was meant.
 func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) error {
 	s.cfg.Logger.WarnContext(ctx, "a donation was paid once more", slog.String("donation", m.Donation.String()), slog.String("charge", m.Charge))
 	d, err := s.LockTx(ctx, tx, m.Donation)
@@ -209,8 +209,8 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 	})
 }
 
-// tellPaidBackTwiceTx tells members what went back beyond what was paid: nobody else will ask for it again.
-func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []backTwice) error {
+// tellPaidBackTwiceTx gives members notice of what went back beyond what was paid, so that they can claim it.
+func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []paidBackTwice) error {
 	for _, b := range all {
 		d, err := s.LockTx(ctx, tx, b.donation)
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Create starts a donation, or continues the one of the same request id, and returns it with its session. The
-// order of the checks is that of the errors in the contract:
+// Create starts a donation, or continues the one of the same request id, and returns it with its session. The checks are
+// made in this order:
 //
 //   - PERMISSION_DENIED: ORIGIN_NOT_ALLOWED
 //   - ALREADY_EXISTS: REQUEST_ID_REUSED
@@ -24,22 +24,22 @@ import (
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, FEE_COVER_UNAVAILABLE,
 //     RETURN_URL_NOT_ALLOWED
 //   - RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS; only for a new donation
-//   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the donation stays, and the same request continues it
+//   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the same request continues the donation
 //
-// A donation whose session exists is answered whatever became of its campaign.
+// A donation that has a session is returned even if its campaign has closed since.
 func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 	if in.Locale == "" {
 		in.Locale = campaigns.French
 	}
 	campaign, err := s.cfg.Campaigns.Get(ctx, in.Campaign)
 	if err == nil && campaign.State == campaigns.StateDraft {
-		err = errs.NotFound(in.Campaign.String()) // nobody is told that there is one
+		err = errs.NotFound(in.Campaign.String()) // a draft is not disclosed
 	}
 	if err != nil {
 		return Donation{}, err
 	}
 	if in.Origin != "" && !s.allowed(campaign, in.Origin) {
-		return Donation{}, errs.New(errorsv1.ErrorReason_ORIGIN_NOT_ALLOWED, "Pages of this origin may not take donations for %s.", in.Campaign)
+		return Donation{}, errs.New(errorsv1.ErrorReason_ORIGIN_NOT_ALLOWED, "This origin is not allowed to take donations for %s.", in.Campaign)
 	}
 	d, err := s.byRequest(ctx, in.Campaign, in.RequestID)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -49,19 +49,19 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 		return Donation{}, err
 	}
 	if !bytes.Equal(d.fingerprint, in.fingerprint()) {
-		return Donation{}, errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id stands for another donation.")
+		return Donation{}, errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id belongs to another donation.")
 	}
 	if d.CheckoutSession != "" || d.State != StateCreated {
 		return d, nil
 	}
-	// It was started while the campaign was open; without a page to pay on, it can still be stopped.
+	// The campaign was open when the donation was started. Without a session it can still be refused.
 	if err := s.accepts(ctx, campaign); err != nil {
 		return Donation{}, err
 	}
 	return s.openSession(ctx, d.ID, campaign.Title(d.Locale))
 }
 
-// accepts is an error unless the campaign is open and Stripe lets us take money for its collective.
+// accepts returns an error unless the campaign is open and its collective can take payments.
 func (s *Service) accepts(ctx context.Context, campaign campaigns.Campaign) error {
 	if err := campaign.AcceptsDonations(s.now()); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 				return err
 			}
 		}
-		// Last, since it holds the network's row until the commit.
+		// Last, since it locks the network's row until the commit.
 		return s.takeTx(ctx, tx, in.Network, now)
 	})
 	if err != nil {

@@ -61,23 +61,23 @@ type Donation struct {
 	checkoutURL  string
 	pollAttempts int
 	lookTime     time.Time
-	// RefundedMinor and DisputedMinor are what Stripe's balance says is not the collective's any more: by refunds, and by
-	// disputes that are open or lost. The first is below zero while a donation is there twice; together they are above the
-	// donation when it was paid back twice.
+	// RefundedMinor and DisputedMinor are what left Stripe's balance of the donation: by refunds, and by disputes that are open
+	// or lost. A donation that was paid twice has a negative RefundedMinor until one payment is refunded. Their sum exceeds
+	// the amount when the donation was paid back twice.
 	RefundedMinor, DisputedMinor int64
-	// fraudWarning: a card network warned of it, and it can still be given back.
+	// fraudWarning: a card network warned of it, and a refund would still avoid the dispute.
 	fraudWarning bool
-	// failures is how often Stripe did not give a session; retryTime is when it may be asked again.
+	// failures is how often Stripe created no session; retryTime is when the next call may be made.
 	failures  int
 	retryTime time.Time
-	// recoveryURL opens a page that closed unpaid again, until recoveryEnds; recoveredSession is one that somebody
-	// opened so.
+	// recoveryURL opens a page that closed unpaid again, until recoveryEnds; recoveredSession is the last session that was
+	// opened so and is paid or under way.
 	recoveryURL, recoveredSession string
 	recoveryEnds                  time.Time
 	declines                      int
 }
 
-// PayableURL is where the donation can be paid; empty when it cannot, at that time.
+// PayableURL is the page where the donation can be paid at that time; empty for none.
 func (d Donation) PayableURL(now time.Time) string {
 	if d.State != StateCreated || !now.Before(d.ExpireTime) {
 		return ""
@@ -85,8 +85,8 @@ func (d Donation) PayableURL(now time.Time) string {
 	return d.checkoutURL
 }
 
-// RecoveryURL is where a donation whose page closed unpaid can still be paid; empty when it cannot, at that time, and
-// for one whose page was closed because of the cards that were tried on it.
+// RecoveryURL is where a donation whose page closed unpaid can still be paid at that time. It is empty for none, and when
+// the page was closed because too many cards were declined on it.
 func (d Donation) RecoveryURL(now time.Time) string {
 	if d.State != StateExpired || d.declines >= maxDeclines || !now.Before(d.recoveryEnds) {
 		return ""
@@ -94,8 +94,8 @@ func (d Donation) RecoveryURL(now time.Time) string {
 	return d.recoveryURL
 }
 
-// FullyReturned reports whether a paid donation is wholly back with its donor now. A dispute takes one payment, or a part of it,
-// and a donation may be there twice.
+// FullyReturned reports whether all of a paid donation went back to its donor, by refunds and disputes. Of a donation that was
+// paid twice, both payments must have gone back.
 func (d Donation) FullyReturned() bool { return d.RefundedMinor+d.DisputedMinor >= d.Amount.Minor }
 
 // Name returns the resource name, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
@@ -104,21 +104,21 @@ func (d Donation) Name() string { return d.Campaign.String() + "/donations/" + d
 // Intent is what a donor asks for.
 type Intent struct {
 	Campaign campaigns.Name
-	// RequestID is made by the caller, one for each donation that somebody wants to make.
+	// RequestID is made by the caller, one for each donation, and repeated with each repeat of the request.
 	RequestID uuid.UUID
-	// Amount is what the collective is to have.
+	// Amount is what the collective receives, before the fee if CoverFee is false.
 	Amount money.Amount
-	// CoverFee: the donor adds the fee, by the campaign's estimate.
+	// CoverFee: the donor adds the fee, as the campaign estimates it.
 	CoverFee bool
-	// Monthly: to be given each month. The donation is the first of them.
+	// Monthly starts a monthly donation, of which this donation is the first month.
 	Monthly bool
 	// Locale is "fr", also when empty, or "en".
 	Locale string
 	// ReturnURL is on one of the campaign's origins; empty for none.
 	ReturnURL string
-	// Origin is that of the page that asks; empty when no browser does.
+	// Origin is the origin of the page that sends the request; empty when no browser does.
 	Origin string
-	// Network is where the request comes from; invalid when unknown.
+	// Network is the network that the request comes from; the zero Prefix when unknown.
 	Network netip.Prefix
 }
 
@@ -140,23 +140,23 @@ type Config struct {
 	Stripe      *stripe.Client
 	// Jobs inserts jobs; it need not work them.
 	Jobs *river.Client[pgx.Tx]
-	// PublicURL is where browsers find us, without a slash at its end. Stripe leads donors back to it.
+	// PublicURL is the address of our pages, to which Stripe leads donors back. A slash at its end is ignored.
 	PublicURL string
-	// SecretKey hashes networks for the limit.
+	// SecretKey keys the hashes of networks for the limit.
 	SecretKey []byte
-	// Limit is how often one network may start a donation; DefaultLimit when zero.
+	// Limit is how often one network may start a donation. The default is DefaultLimit.
 	Limit Limit
-	// SessionLife is how long a payment page stays open: 2 h when zero, 45 min to 23 h otherwise.
+	// SessionLife is how long a payment page stays open, between 45 minutes and 23 hours. The default is 2 hours.
 	SessionLife time.Duration
-	// Now tells the time, which must be Stripe's; time.Now when nil.
+	// Now returns the time, which must agree with Stripe's. The default is time.Now.
 	Now func() time.Time
-	// NewID makes ids; UUIDv7 when nil.
+	// NewID returns a new id. The default is a UUIDv7.
 	NewID func() uuid.UUID
-	// Logger gets what no caller is told; slog.Default when nil.
+	// Logger gets what no caller is told. The default is slog.Default.
 	Logger *slog.Logger
-	// Mail sends donors the links to their monthly donations; none are sent when nil.
+	// Mail sends donors the links to their monthly donations. None are sent when nil.
 	Mail *mail.Sender
-	// Metrics are registered here unless nil.
+	// Metrics is where metrics are registered. None are when nil.
 	Metrics prometheus.Registerer
 }
 
@@ -165,8 +165,8 @@ type Service struct {
 	cfg          Config
 	publicOrigin string
 	metrics      *metrics
-	// twins are who wait for the session of one donation.
-	twins *places.Set
+	// waiting counts the requests that wait for one donation's session.
+	waiting *places.Set
 }
 
 const (
@@ -195,13 +195,13 @@ func New(cfg Config) *Service {
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	origin, _ := originOf(cfg.PublicURL)
-	return &Service{cfg: cfg, publicOrigin: origin, metrics: newMetrics(cfg.Metrics), twins: places.New(places.Config{All: allTwins, Each: maxTwins})}
+	return &Service{cfg: cfg, publicOrigin: origin, metrics: newMetrics(cfg.Metrics), waiting: places.New(places.Config{All: allWaiting, Each: maxWaiting})}
 }
 
-// now is the time as Postgres keeps it, so that what is answered after a write is what is read later.
+// now is the time with the precision of Postgres, so that a write answers what a later read answers.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// allowed reports whether pages of the origin may start donations to the campaign and be returned to.
+// allowed reports whether pages of the origin may start donations to the campaign, and be return addresses.
 func (s *Service) allowed(c campaigns.Campaign, origin string) bool {
 	return origin == s.publicOrigin || c.AllowsOrigin(origin)
 }
@@ -219,11 +219,11 @@ func checkAmount(c campaigns.Campaign, field string, amount money.Amount) error 
 	return nil
 }
 
-// maxWholeMinor is the most that Stripe takes: eight digits,
+// maxWholeMinor is the largest amount that Stripe takes: eight digits,
 // https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts.
 const maxWholeMinor = 99_999_999
 
-// whole adds the fee to what the collective is to have, if the donor wants to, and tells the part added.
+// whole returns the amount to pay, and the part of it that covers the fee.
 func (s *Service) whole(in Intent) (whole, feeCover money.Amount, err error) {
 	whole, feeCover = in.Amount, money.Amount{Currency: in.Amount.Currency}
 	if !in.CoverFee {
@@ -241,7 +241,7 @@ func (s *Service) whole(in Intent) (whole, feeCover money.Amount, err error) {
 	return whole, feeCover, nil
 }
 
-// checkReturnURL keeps us from leading donors to anybody's page.
+// checkReturnURL refuses return addresses outside the campaign's origins, so that we are no open redirect.
 func (s *Service) checkReturnURL(c campaigns.Campaign, returnURL string) error {
 	if returnURL == "" {
 		return nil
@@ -253,20 +253,20 @@ func (s *Service) checkReturnURL(c campaigns.Campaign, returnURL string) error {
 }
 
 func wrong(reason errs.Reason, field, description string) error {
-	e := errs.New(reason, "The donation cannot be made like this: %s %s.", field, description)
+	e := errs.New(reason, "The donation is refused: %s %s.", field, description)
 	e.Fields = []errs.Field{{Field: field, Description: description}}
 	return e
 }
 
-// originOf returns scheme, host and port of a web address as a browser's Origin header writes them. An
-// address with a user name is refused: it looks like another one to people.
+// originOf returns scheme, host and port of a web address as a browser's Origin header writes them. An address with a user
+// name is refused, since people misread its host.
 func originOf(address string) (origin string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Host == "" || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return "", false
 	}
-	// Browsers read a backslash as a slash and drop tabs and line breaks: then the host that we checked
-	// would not be the one that they go to.
+	// Browsers read a backslash as a slash and drop tabs and line breaks, so the host that they open would not be the one
+	// that was checked.
 	if strings.ContainsAny(address, "\\\t\r\n ") {
 		return "", false
 	}

@@ -17,63 +17,63 @@ type paymentKey struct {
 	intent   string
 }
 
-// kept is what became of one payment, where the donation's own row does not tell it.
-type kept struct {
+// paymentBalance is what Stripe's balance has of one payment, where the donation's own row does not say it.
+type paymentBalance struct {
 	donation money.Amount
-	// surplus: the donation was paid already.
+	// surplus: the donation was already paid when this payment arrived.
 	surplus bool
-	// refunded went by refunds, disputed by disputes.
-	refunded, disputed gone
-	// paidInMinor is in the currency that the donor paid in, if that is not the donation's; paidInCurrency is that.
+	// refunded is what went back by refunds, disputed what banks took by disputes.
+	refunded, disputed outflow
+	// paidInMinor is what the donor paid in paidInCurrency; zero when that is the donation's currency.
 	paidInMinor    int64
 	paidInCurrency money.Currency
-	// method is how a surplus payment was made.
+	// method is the payment method of a surplus payment.
 	method string
-	// wasTwiceMinor is twice as it was read; by is what moved last.
+	// wasTwiceMinor is twice as it was read. by is Stripe's id of the refund or dispute that moved it last.
 	wasTwiceMinor int64
 	by            string
 }
 
-// backTwice is what of one payment went back beyond what was paid, and Stripe's id of what did it.
-type backTwice struct {
+// paidBackTwice is what went back of one payment beyond what was paid; by is Stripe's id of the refund or dispute.
+type paidBackTwice struct {
 	donation uuid.UUID
 	minor    int64
 	by       string
 }
 
-// twice is what went back beyond what was paid: by a refund, and by the donor's bank as well.
-func (p *kept) twice() int64 {
+// twice is what went back beyond what was paid, as when a refund and the donor's bank return the same payment.
+func (p *paymentBalance) twice() int64 {
 	if p.paidInMinor > 0 { // without the rounding of each part
 		return max(0, p.part(p.refunded.inMinor+p.disputed.inMinor-p.paidInMinor))
 	}
 	return max(0, p.refunded.minor+p.disputed.minor-p.donation.Minor)
 }
 
-// gone is what went from a payment one way: of the donation, and in the currency that the donor paid in, if that is not the
-// donation's.
-type gone struct{ minor, inMinor int64 }
+// outflow is what went from a payment in one way: minor in the donation's currency, inMinor in the one that the donor paid in,
+// which is zero when both are the same.
+type outflow struct{ minor, inMinor int64 }
 
-// add notes a movement. Of what was paid in the donor's own currency the books have what Stripe converts, at the rate
-// of each day, https://docs.stripe.com/currencies/disputes-refunds, and the donor has back what was paid: so its part
-// of that is what went back of the donation. Until the payment is booked, it is what the books have.
-func (p *kept) add(m Movement) {
+// add adds a movement. Stripe converts a refund at the rate of its day (https://docs.stripe.com/currencies/disputes-refunds), so
+// the books have another amount than the donor gets back. What went back of the donation is computed from the part of the
+// payment that the donor got back. Until the payment is booked, it is the amount in the books.
+func (p *paymentBalance) add(m Movement) {
 	if m.PaidIn.Currency != "" && m.PaidIn.Currency != p.donation.Currency {
 		p.paidInMinor, p.paidInCurrency = m.PaidIn.Minor, m.PaidIn.Currency
-		for _, g := range []*gone{&p.refunded, &p.disputed} {
+		for _, g := range []*outflow{&p.refunded, &p.disputed} {
 			if g.inMinor != 0 {
 				g.minor = p.part(g.inMinor)
 			}
 		}
 	}
-	p.goes(&p.refunded, m.RefundedMinor, m.RefundedIn)
-	p.goes(&p.disputed, m.DisputedMinor, m.DisputedIn)
+	p.addOutflow(&p.refunded, m.RefundedMinor, m.RefundedIn)
+	p.addOutflow(&p.disputed, m.DisputedMinor, m.DisputedIn)
 	if by := cmp.Or(m.Dispute, m.Refund); by != "" {
 		p.by = by
 	}
 }
 
-// goes adds what the books have, or, where it is known, what the donor has.
-func (p *kept) goes(g *gone, minor int64, in money.Amount) {
+// addOutflow adds the amount in the books, or, where it is known, the donor's part of the payment.
+func (p *paymentBalance) addOutflow(g *outflow, minor int64, in money.Amount) {
 	before := p.part(g.inMinor)
 	g.inMinor += in.Minor
 	if in.Currency != "" && p.paidInMinor > 0 {
@@ -83,19 +83,20 @@ func (p *kept) goes(g *gone, minor int64, in money.Amount) {
 	}
 }
 
-// part is how much of the donation so much of what was paid is, rounded up, so that all that was paid is all of the donation.
-func (p *kept) part(inMinor int64) int64 {
+// part converts a part of what was paid into the donation's currency. It rounds up, so that the whole payment is the whole
+// donation.
+func (p *paymentBalance) part(inMinor int64) int64 {
 	if p.paidInMinor == 0 {
 		return 0
 	}
 	part, err := p.donation.Part(inMinor, p.paidInMinor)
-	if err != nil { // no payment is so large, and nothing goes back beyond it
+	if err != nil { // an overflow: no payment is so large
 		return p.donation.Minor
 	}
 	return part.Minor
 }
 
-const keptSQL = `
+const paymentBalancesSQL = `
 SELECT
 	k.donation,
 	k.intent,
@@ -116,7 +117,7 @@ FROM unnest(
 JOIN donations.donations AS d ON d.id = k.donation
 LEFT JOIN donations.payments AS p ON p.donation = k.donation AND p.payment_intent_id = k.intent`
 
-const keepSQL = `
+const storePaymentBalancesSQL = `
 INSERT INTO donations.payments (
 	donation,
 	payment_intent_id,
@@ -166,10 +167,10 @@ SET
 	disputed_in_minor = excluded.disputed_in_minor,
 	payment_method = excluded.payment_method`
 
-// keepTx notes movements on the payments that they are of, and returns what each gives back of its donation, what a bank
-// takes by it, and the payments of which more than before went back twice. The first payment of a donation that nothing went
-// back of needs no note. The caller has locked the donations.
-func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) (minor, disputed []int64, twice []backTwice, err error) {
+// bookPaymentsTx adds movements to their payments. It returns, for each movement, what it refunds and what it disputes of its
+// donation, and the payments of which more than before went back twice. A donation's first payment has a row only when it
+// was paid in another currency or something went back of it. The caller has locked the donations.
+func bookPaymentsTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) (minor, disputed []int64, twice []paidBackTwice, err error) {
 	minor, disputed = make([]int64, len(movements)), make([]int64, len(movements))
 	var donations []uuid.UUID
 	var intents []string
@@ -178,22 +179,22 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 			donations, intents = append(donations, m.Donation), append(intents, m.PaymentIntent)
 		}
 	}
-	payments := map[paymentKey]*kept{}
+	payments := map[paymentKey]*paymentBalance{}
 	if len(donations) > 0 {
-		if payments, err = readKeptTx(ctx, tx, donations, intents); err != nil {
+		if payments, err = readPaymentBalancesTx(ctx, tx, donations, intents); err != nil {
 			return nil, nil, nil, err
 		}
 	}
 	for i, m := range movements {
 		p := payments[paymentKey{m.Donation, m.PaymentIntent}]
-		if p == nil { // nobody tells of which payment it is, or there is nothing to tell
-			p = &kept{}
+		if p == nil { // the payment is not known, or needs no row
+			p = &paymentBalance{}
 		}
 		refunded, taken := p.refunded.minor, p.disputed.minor
 		p.add(m)
 		minor[i], disputed[i] = p.refunded.minor-refunded, p.disputed.minor-taken
-		// Each visit to a closed page opens a page of its own, and two can be paid: one of them can go back to the donor,
-		// and the donation is still there.
+		// Each visit to a closed page opens another page, so two can be paid. One of them can go back to the donor while the
+		// donation stays received.
 		if m.PaidMinor > 0 && !first[i] {
 			p.surplus, p.method = true, m.Method
 			minor[i] -= m.PaidMinor
@@ -201,20 +202,20 @@ func keepTx(ctx context.Context, tx pgx.Tx, movements []Movement, first []bool) 
 	}
 	for key, p := range payments {
 		if now := p.twice(); now > p.wasTwiceMinor {
-			twice = append(twice, backTwice{key.donation, now, p.by})
+			twice = append(twice, paidBackTwice{key.donation, now, p.by})
 		}
 	}
-	return minor, disputed, twice, writeKeptTx(ctx, tx, payments)
+	return minor, disputed, twice, storePaymentBalancesTx(ctx, tx, payments)
 }
 
-func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents []string) (map[paymentKey]*kept, error) {
-	rows, err := tx.Query(ctx, keptSQL, pgx.NamedArgs{"donations": donations, "intents": intents})
+func readPaymentBalancesTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents []string) (map[paymentKey]*paymentBalance, error) {
+	rows, err := tx.Query(ctx, paymentBalancesSQL, pgx.NamedArgs{"donations": donations, "intents": intents})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	payments := map[paymentKey]*kept{}
+	payments := map[paymentKey]*paymentBalance{}
 	var key paymentKey
-	var p kept
+	var p paymentBalance
 	_, err = pgx.ForEachRow(rows, []any{
 		&key.donation, &key.intent, &p.donation.Minor, &p.donation.Currency, &p.surplus, &p.refunded.minor, &p.disputed.minor,
 		&p.paidInMinor, &p.paidInCurrency, &p.refunded.inMinor, &p.disputed.inMinor, &p.method,
@@ -227,7 +228,7 @@ func readKeptTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents [
 	return payments, postgres.Error(err)
 }
 
-func writeKeptTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*kept) error {
+func storePaymentBalancesTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*paymentBalance) error {
 	if len(payments) == 0 {
 		return nil
 	}
@@ -242,7 +243,7 @@ func writeKeptTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*kept) 
 		methods = append(methods, p.method)
 		refundedIn, disputedIn = append(refundedIn, p.refunded.inMinor), append(disputedIn, p.disputed.inMinor)
 	}
-	_, err := tx.Exec(ctx, keepSQL, pgx.NamedArgs{
+	_, err := tx.Exec(ctx, storePaymentBalancesSQL, pgx.NamedArgs{
 		"donations": donations, "intents": intents, "surplus": surplus, "refunded": refunded, "disputed": disputed,
 		"paid_in": paidIn, "paid_in_currencies": currencies, "refunded_in": refundedIn, "disputed_in": disputedIn,
 		"methods": methods,

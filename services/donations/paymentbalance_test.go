@@ -80,7 +80,7 @@ func TestWhatWentBackIsCountedInIntegers(t *testing.T) {
 		{20_00, 29_999_999, 15_000, 2},                   // 1.00000003
 		{99_999_999, 99_999_998, 99_999_997, 99_999_998}, // 99,999,997.99999999
 	} {
-		p := kept{donation: money.Amount{Minor: c.donation, Currency: money.EUR}, paidInMinor: c.paidIn}
+		p := paymentBalance{donation: money.Amount{Minor: c.donation, Currency: money.EUR}, paidInMinor: c.paidIn}
 		if got := p.part(c.back); got != c.want {
 			t.Errorf("%d of %d, of %d: %d, want %d", c.back, c.paidIn, c.donation, got, c.want)
 		}

@@ -19,32 +19,32 @@ import (
 const (
 	// createBudget bounds what one Create waits for Stripe: a donor is answered within ten seconds.
 	createBudget = 8 * time.Second
-	// turnLength is longer than createBudget: who has the turn has ended, or was killed, when it is over.
+	// turnLength is longer than createBudget: when a turn is over, its caller has returned or was killed.
 	turnLength = 10 * time.Second
 	// storeTimeout bounds the writes that must happen even when the caller has gone away.
 	storeTimeout = 5 * time.Second
-	// maxTwins is how many of equal requests wait in this process, the one that calls Stripe included.
-	maxTwins = 3
-	// allTwins is more than are ever there: the calls that wait for Stripe have places of their own.
-	allTwins = 10_000
-	// Who waits for a twin's session looks after firstLook, then after twice as long each time.
+	// maxWaiting is how many equal requests wait in this process, including the one that calls Stripe.
+	maxWaiting = 3
+	// allWaiting bounds the waiting requests of all donations. It is never reached: package rpc bounds the calls that wait for Stripe.
+	allWaiting = 10_000
+	// A request that waits for the session of an equal one looks after firstLook, then after twice as long each time.
 	firstLook, longestLook = 50 * time.Millisecond, time.Second
 	// firstRetry is the pause after the first failure; each one is twice the one before, longestRetry at most.
 	firstRetry, longestRetry = 2 * time.Second, 5 * time.Minute
 	// A call that finds its idempotency key in use is made again busyTries times, after busyPause and twice that.
 	busyTries, busyPause = 2, 500 * time.Millisecond
-	// minSessionLeft is Stripe's shortest session, 30 min, with a minute for the difference of two clocks. An
-	// attempt that has less left would be refused, and a new one is made.
+	// minSessionLeft is Stripe's shortest session, 30 min, with a minute for the difference of two clocks. Stripe would
+	// refuse an attempt that has less left, so a new attempt is made.
 	minSessionLeft = 31 * time.Minute
 )
 
-// openSession gives the donation its Checkout Session, or returns the one that it has. Of all who ask at once, here
-// or in another copy of the program, one calls Stripe; the others wait for what comes of it. After a failure
-// nobody calls before a pause is over: repeats of a request are free, and must not become calls to Stripe.
+// openSession gives the donation its Checkout Session, or returns the one that it has. Of concurrent equal requests, here
+// or in another copy of the program, one calls Stripe, and the others wait for its result. After a failure nobody calls
+// Stripe before a pause is over, since repeats of a request are not limited.
 //
-// Of one donation maxTwins wait at most; the rest is told at once to come again.
+// At most maxWaiting requests wait for one donation; the others are UNAVAILABLE at once.
 func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (Donation, error) {
-	leave, ok := s.twins.Take(ctx, id.String(), 1)
+	leave, ok := s.waiting.Take(ctx, id.String(), 1)
 	if !ok {
 		return Donation{}, later(firstRetry, errors.New("others wait for the same donation already"))
 	}
@@ -71,15 +71,15 @@ func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (
 	}
 }
 
-// callForSession asks Stripe, in the caller's turn. No transaction is open meanwhile.
+// callForSession creates the session at Stripe, in the caller's turn. No transaction is open meanwhile.
 func (s *Service) callForSession(ctx context.Context, d Donation, title string) (Donation, error) {
 	params := s.sessionParams(d, title)
 	session, err := s.cfg.Stripe.CreateSession(ctx, params)
-	// A call that was given up, with its caller or its program, is still under way at Stripe.
+	// A call whose caller or program has gone away is still under way at Stripe.
 	for try := 0; try < busyTries && stripe.KindOf(err) == stripe.Busy && pause(ctx, busyPause<<try); try++ {
 		session, err = s.cfg.Stripe.CreateSession(ctx, params)
 	}
-	// What came of it is kept whether or not the caller is still there.
+	// The result is stored whether or not the caller is still there.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if err == nil {
@@ -87,12 +87,12 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 	}
 	wait := min(firstRetry<<min(d.failures, 10), longestRetry)
 	if stripe.NotMade(err) {
-		wait = firstRetry // nothing was tried, and it says nothing of this donation
+		wait = firstRetry // no call was made, so it is no failure of this donation
 	}
 	if noteErr := s.noteSessionFailure(ctx, d, err, wait); noteErr != nil {
 		return Donation{}, errors.Join(err, noteErr)
 	}
-	// The collective took our access back, and the event of it is still on its way.
+	// The collective disconnected its account, and the event that says so is still on its way.
 	if d.StripeAccount != "" && stripe.Disconnected(err) {
 		return Donation{}, collectives.Disconnected(d.Campaign.Collective)
 	}
@@ -105,12 +105,11 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 
 // later is UNAVAILABLE: the same request continues the donation.
 func later(wait time.Duration, cause error) error {
-	return errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, max(wait, time.Second), cause, "Stripe does not answer; the same request can be sent again.")
+	return errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, max(wait, time.Second), cause, "Stripe does not answer. Send the same request again.")
 }
 
 func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
-	// Both ways lead to the one page that says what became of the donation, from our state and not from the
-	// address that somebody came back to.
+	// Both addresses are the one page that shows the donation's state, which is read here and not taken from the address.
 	page := s.donationPage(d.Campaign, d.ID, d.Locale)
 	return stripe.SessionParams{
 		Account:    d.StripeAccount,
@@ -127,12 +126,12 @@ func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
 	}
 }
 
-// donationPage is where our pages show a donation.
+// donationPage is the address of the page that shows a donation.
 func (s *Service) donationPage(c campaigns.Name, id uuid.UUID, locale string) string {
 	return s.cfg.PublicURL + "/c/" + c.Collective + "/" + c.Campaign + "/donations/" + id.String() + "?lang=" + locale
 }
 
-// The first turn makes the first attempt; one whose session would close too soon is left behind.
+// The first turn makes the first attempt. An attempt whose session would close too soon is replaced by a new one.
 const takeTurnSQL = `
 UPDATE donations.donations AS d
 SET
@@ -147,8 +146,8 @@ WHERE d.id = @id
 	AND d.retry_at <= @now
 RETURNING` + columns
 
-// takeTurn makes the caller the one who creates the donation's session, and returns the donation. mine is false while
-// somebody else is, during the pause after a failure, and when none is to be created any more.
+// takeTurn makes the caller the one that creates the donation's session, and returns the donation. mine is false while
+// another caller has the turn, during the pause after a failure, and when no session is to be created any more.
 func (s *Service) takeTurn(ctx context.Context, id uuid.UUID) (d Donation, mine bool, err error) {
 	now := s.now()
 	d, err = collectOne(s.cfg.Pool.Query(ctx, takeTurnSQL, pgx.NamedArgs{
@@ -162,8 +161,8 @@ func (s *Service) takeTurn(ctx context.Context, id uuid.UUID) (d Donation, mine 
 	return d, err == nil, postgres.Error(err)
 }
 
-// sessionEnd is when a session of an attempt that begins now closes. Stripe counts in whole seconds, and what it
-// is asked must be the same each time.
+// sessionEnd is when the session of an attempt that begins now closes, in whole seconds as Stripe counts: the parameters of
+// repeated calls must be equal.
 func (s *Service) sessionEnd(now time.Time) time.Time {
 	return now.Add(s.cfg.SessionLife).Truncate(time.Second)
 }
@@ -182,9 +181,8 @@ WHERE d.id = @id
 	AND d.attempt = @attempt
 	AND d.checkout_session_id IS NULL`
 
-// noteSessionFailure ends the turn and begins the pause. Stripe repeats some answers under the same key, so
-// whoever tries again after those makes another attempt. Nothing is noted when somebody took over meanwhile
-// and noted it.
+// noteSessionFailure ends the turn and begins the pause. Stripe repeats some answers under the same idempotency key, so the
+// next call after those is another attempt. It does nothing when another caller took the turn and noted its failure.
 func (s *Service) noteSessionFailure(ctx context.Context, d Donation, failure error, wait time.Duration) error {
 	now, kind := s.now(), stripe.KindOf(failure)
 	_, err := s.cfg.Pool.Exec(ctx, noteSessionFailureSQL, pgx.NamedArgs{
@@ -207,8 +205,8 @@ WHERE d.id = @id
 	AND d.attempt = @attempt
 	AND coalesce(d.checkout_session_id, @session) = @session`
 
-// storeSession keeps the session, and returns the donation as it is then: a twin may have moved on to another
-// attempt, and an event may have come first.
+// storeSession stores the session, and returns the donation as it is then: an equal request may have made another attempt,
+// and an event may have come first.
 func (s *Service) storeSession(ctx context.Context, d Donation, session stripe.Session) (Donation, error) {
 	_, err := s.cfg.Pool.Exec(ctx, storeSessionSQL, pgx.NamedArgs{
 		"id": d.ID, "attempt": d.attempt, "session": session.ID, "url": session.URL, "now": s.now(),

@@ -125,7 +125,7 @@ func TestOfManyTwinsAFewWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	// So many wait already.
-	leave, ok := e.donations.twins.Take(t.Context(), d.ID.String(), maxTwins)
+	leave, ok := e.donations.waiting.Take(t.Context(), d.ID.String(), maxWaiting)
 	if !ok {
 		t.Fatal("nobody can wait")
 	}

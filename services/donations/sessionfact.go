@@ -14,8 +14,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// pollAfter is how long a paid donation may stay unbooked before its payment is asked for by itself. The sync
-// that follows every event books it long before, unless its fee comes late.
+// pollAfter is how long a paid donation may stay unbooked before Stripe is asked about its payment alone. The sync after each
+// event usually books it before, unless its fee comes late.
 const pollAfter = time.Minute
 
 // SessionFact is what Stripe said about a session, in an event or when asked.
@@ -23,15 +23,15 @@ type SessionFact struct {
 	// Account is where the session is: the event's account, or the one that was asked.
 	Account string
 	Session stripe.Session
-	// Failed: a debit that was under way did not come (checkout.session.async_payment_failed). The session
-	// itself looks like one whose debit is still under way. Of a monthly donation's first debit Stripe may make another
-	// try: its invoice tells when it is given up.
+	// Failed: the bank refused a debit that was under way (checkout.session.async_payment_failed). The session itself looks
+	// like one whose debit is still under way. Stripe may try a monthly donation's first debit again: its invoice says when
+	// that ends.
 	Failed bool
 	// At is when it happened.
 	At time.Time
 }
 
-// state returns the state that the fact leads to; "" when it leads nowhere.
+// state returns the state that the fact leads to; empty for none.
 func (f SessionFact) state() State {
 	switch f.Session.Status {
 	case stripe.SessionExpired:
@@ -42,7 +42,7 @@ func (f SessionFact) state() State {
 			return StateSucceeded
 		case f.Session.PaymentStatus != stripe.Unpaid:
 			return ""
-		// Unpaid is not failed: a debit takes days.
+		// Unpaid is not failed, since a debit takes days.
 		case f.Session.Subscription != "":
 			return StatePending
 		case f.Failed || f.Session.IntentStatus == "requires_payment_method" || f.Session.IntentStatus == "canceled":
@@ -53,7 +53,7 @@ func (f SessionFact) state() State {
 	return ""
 }
 
-// In the order of ids, as all who lock several donations.
+// The rows are locked in the order of ids, as everywhere that several donations are locked.
 const lockBySessionsSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
@@ -62,8 +62,8 @@ WHERE d.checkout_session_id = ANY(@sessions::text[])
 ORDER BY d.id
 FOR NO KEY UPDATE`
 
-// lockBySessionsTx returns the donation of each fact, locked, in their order; a zero Donation for none. What a session says
-// of itself is not asked: see attribution.go.
+// lockBySessionsTx returns the donation of each fact, locked, in their order; a zero Donation for none. A session's metadata is
+// not used: see attribution.go.
 func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Donation, error) {
 	sessions := []string{}
 	for _, f := range facts {
@@ -115,17 +115,17 @@ FROM unnest(
 ) AS f (id, state, session, recovered, intent, recovery_url, recovery_ends, at)
 WHERE d.id = f.id`
 
-// ApplySessionTx moves a donation as far as the fact proves, in the caller's transaction, and locks it until the
-// end of that. A fact that is known, older or weaker than what is known changes nothing, so it is safe to
-// repeat and in any order. ours is false for a session that was made for no donation of this account, currency and
-// livemode. An amount that differs from the donation's is FAILED_PRECONDITION (AMOUNT_DIFFERS).
+// ApplySessionTx moves a donation to the state that the fact proves, and locks it until the caller's transaction ends. A fact
+// that is known, or older or weaker than what is known, changes nothing, so that it may be called repeatedly and in any
+// order. ours is false for a session that was made for no donation of this account, currency and livemode. An amount that
+// differs from the donation's is FAILED_PRECONDITION (AMOUNT_DIFFERS).
 func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) (ours bool, err error) {
 	all, err := s.ApplySessionsTx(ctx, tx, []SessionFact{f})
 	return err == nil && all[0], err
 }
 
-// ApplySessionsTx is ApplySessionTx for several facts, which may be about the same donation; ours are in their order.
-// One that is refused refuses all.
+// ApplySessionsTx is ApplySessionTx for several facts, which may be about the same donation; ours is in their order. If one fact
+// is refused, none is applied.
 func (s *Service) ApplySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) (ours []bool, err error) {
 	ours = make([]bool, len(facts))
 	left := make([]int, len(facts))
@@ -140,8 +140,8 @@ func (s *Service) ApplySessionsTx(ctx context.Context, tx pgx.Tx, facts []Sessio
 	return ours, nil
 }
 
-// applyRoundTx applies of the facts at the places the first one of each donation, by which the next of them is judged,
-// and returns the places of the others.
+// applyRoundTx applies, of the facts at the places, the first one of each donation, and returns the places of the others, which
+// must be judged by the donation as it is then.
 func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFact, places []int, ours []bool) (left []int, err error) {
 	round := make([]SessionFact, len(places))
 	for i, place := range places {
@@ -180,24 +180,24 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 	return left, moves.applyTx(ctx, tx, s.now())
 }
 
-// judgeTx tells whether a fact is about the donation, and whether it moves it.
+// judgeTx reports whether a fact is about the donation, and whether it moves the donation.
 func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionFact) (ours, moves bool, err error) {
 	if d.StripeAccount != f.Account || d.Livemode != f.Session.Livemode || string(d.Amount.Currency) != f.Session.Currency {
 		return false, false, nil
 	}
 	if d.Amount.Minor != f.Session.AmountMinor {
-		return true, false, errs.New(errorsv1.ErrorReason_AMOUNT_DIFFERS, "The session's amount is not the donation's.")
+		return true, false, errs.New(errorsv1.ErrorReason_AMOUNT_DIFFERS, "The amount of the session differs from the amount of the donation.")
 	}
 	if err := s.beginSubscriptionTx(ctx, tx, d, f.Session); err != nil {
 		return true, false, err
 	}
 	next := f.state()
-	// An attempt that was left behind may have left a session behind too. Nobody knows its address, and its
-	// end says nothing about the donation. Nor does the end of a session that was opened again and not paid.
+	// An earlier attempt may have created a session whose address nobody knows. Its end says nothing about the donation, nor
+	// does the end of a copy that was opened and not paid.
 	if next == StateExpired && d.CheckoutSession != "" && d.CheckoutSession != f.Session.ID {
 		return true, false, nil
 	}
-	// Of a paid donation a session has nothing to tell: what became of it is the balance's to say.
+	// The state of a paid donation is decided by the balance alone.
 	return true, !d.State.Paid() && d.State.CanBecome(next), nil
 }
 

@@ -18,15 +18,15 @@ const (
 	StateDisputed          State = "disputed"
 )
 
-// next returns the states that a donation can go to from s. The trigger donations.check_change has the same table. Among
-// the states of a paid one the balance decides, see giveBackSQL; nothing else leads there.
+// next returns the states that a donation can go to from s. The trigger donations.check_change has the same table. Only the
+// balance moves a donation among the paid states: see bookRefundsSQL.
 func (s State) next() []State {
 	switch s {
 	case StateCreated:
 		return []State{StatePending, StateSucceeded, StateExpired, StateFailed, StateCanceled}
 	case StatePending:
 		return []State{StateSucceeded, StateFailed}
-	case StateExpired: // a page that closed can be opened again, and then paid by a debit that takes days
+	case StateExpired: // a page that closed can be opened again, and be paid by a debit that takes days
 		return []State{StatePending, StateSucceeded}
 	case StateFailed, StateCanceled:
 		return []State{StateSucceeded}
@@ -42,10 +42,10 @@ func (s State) next() []State {
 	return nil
 }
 
-// CanBecome reports whether a donation can go from s to next in one step. Staying is no step.
+// CanBecome reports whether a donation can go from s to next in one step. Staying in a state is no step.
 func (s State) CanBecome(next State) bool { return slices.Contains(s.next(), next) }
 
-// Paid reports whether the money arrived, whatever became of it since.
+// Paid reports whether the donation was paid, including one that went back since.
 func (s State) Paid() bool {
 	switch s {
 	case StateSucceeded, StatePartiallyRefunded, StateRefunded, StateDisputed:
@@ -54,5 +54,5 @@ func (s State) Paid() bool {
 	return false
 }
 
-// Open reports whether Stripe may still have something new to say about the payment.
+// Open reports whether the payment may still change at Stripe.
 func (s State) Open() bool { return s == StateCreated || s == StatePending }

@@ -10,10 +10,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// SurplusPayment is a payment of a donation that was paid already: its page was opened again, and paid there as well.
+// SurplusPayment is a payment of a donation that was already paid: its page was opened again and paid a second time.
 type SurplusPayment struct {
 	PaymentIntent string
-	// Paid is in the currency that the donor paid in, and Refunded what refunds brought back of it.
+	// Paid is what the donor paid, and Refunded what refunds took of it, both in the currency that the donor paid in.
 	Paid, Refunded money.Amount
 }
 
@@ -32,7 +32,7 @@ ORDER BY
 	p.donation,
 	p.payment_intent_id`
 
-// SurplusPayments returns those of each of the donations that has any.
+// SurplusPayments returns the surplus payments by donation.
 func (s *Service) SurplusPayments(ctx context.Context, donations ...Donation) (map[uuid.UUID][]SurplusPayment, error) {
 	ids := make([]uuid.UUID, len(donations))
 	for i, d := range donations {

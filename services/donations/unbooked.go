@@ -10,11 +10,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Unbooked is a paid donation whose money has not been seen in Stripe's balance, or a payment that is in transit in the books.
+// Unbooked is a paid donation whose payment is not booked yet, or a payment that is in transit in the books.
 type Unbooked struct {
 	Donation      uuid.UUID
 	PaymentIntent string
-	// Attempts is how often it was asked for in vain.
+	// Attempts is how often Stripe was asked without a result.
 	Attempts int
 	// At is about when it was paid.
 	At time.Time
@@ -65,8 +65,8 @@ ORDER BY
 	u.intent
 LIMIT @count`
 
-// DueUnbooked returns up to count paid donations and payments in transit of the account that should have been booked by now,
-// or whose payment intent is among those that something was heard of.
+// DueUnbooked returns up to count paid donations and payments in transit of the account whose time for a poll has come, or
+// whose payment intent is among intents.
 func (s *Service) DueUnbooked(ctx context.Context, account string, intents []string, count int) ([]Unbooked, error) {
 	rows, err := s.cfg.Pool.Query(ctx, unbookedSQL, pgx.NamedArgs{
 		"account": account, "livemode": s.cfg.Stripe.Livemode(), "intents": intents, "count": count, "now": s.now(),
@@ -95,7 +95,7 @@ WHERE p.under_way
 	AND d.livemode = @livemode
 ORDER BY stripe_account`
 
-// UnbookedAccounts returns the accounts that have some that are due.
+// UnbookedAccounts returns the accounts that have unbooked payments whose time for a poll has come.
 func (s *Service) UnbookedAccounts(ctx context.Context) ([]string, error) {
 	rows, err := s.cfg.Pool.Query(ctx, unbookedAccountsSQL, pgx.NamedArgs{"livemode": s.cfg.Stripe.Livemode(), "now": s.now()})
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Service) UnbookedAccounts(ctx context.Context) ([]string, error) {
 	return accounts, postgres.Error(err)
 }
 
-// Locked in the order of ids, as by who books.
+// The rows are locked in the order of ids, as in booking.
 const pollLaterSQL = `
 WITH unbooked AS (
 	SELECT o.id
@@ -127,7 +127,7 @@ FROM unnest(
 JOIN unbooked ON unbooked.id = u.id
 WHERE d.id = u.id`
 
-// What is locked just now changes just now, and is polled once more at worst.
+// A row that is locked is changing, and is polled once more at worst.
 const pollPaymentsLaterSQL = `
 WITH held AS (
 	SELECT
@@ -157,7 +157,7 @@ WHERE p.donation = u.donation
 // maxPollPause bounds the growing pause between two polls of one donation.
 const maxPollPause = time.Hour
 
-// PollLater puts the next poll of donations and payments off: each pause is twice the one before, an hour at most.
+// PollLater postpones the next poll of donations and payments: each pause is twice the one before, an hour at most.
 func (s *Service) PollLater(ctx context.Context, asked []Unbooked) error {
 	ids, intents, at := make([]uuid.UUID, len(asked)), make([]string, len(asked)), make([]time.Time, len(asked))
 	for i, u := range asked {
