@@ -29,7 +29,7 @@ var allRecurringStates = []RecurringState{
 	RecurringCreated, RecurringActive, RecurringPastDue, RecurringCanceled, RecurringExpired,
 }
 
-// The table stands twice, and the database has the last word.
+// Go and the database have the same table of steps.
 func TestTheDatabaseKnowsTheSameStepsOfMonthlyDonations(t *testing.T) {
 	e := newEnv(t, Limit{})
 	donation := e.create(intent()) // whose id no monthly donation has yet
@@ -60,7 +60,7 @@ func TestTheDatabaseKnowsTheSameStepsOfMonthlyDonations(t *testing.T) {
 	}
 }
 
-func TestEveryStateOfMonthlyDonationsIsTold(t *testing.T) {
+func TestEveryStateOfMonthlyDonationsIsInTheContract(t *testing.T) {
 	for _, s := range allRecurringStates {
 		if recurringStates[s] == 0 {
 			t.Errorf("%s is told to nobody", s)
@@ -416,9 +416,8 @@ func (e *env) sender() *mail.Sender {
 	return s
 }
 
-// Two amounts that were on their way to Stripe together would leave the one that came last, and not the one that the
-// donor wanted last.
-func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
+// Two amounts that were sent to Stripe at once could arrive in the other order.
+func TestTheLastAmountIsTheOneAtStripe(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
 	want := func(minor int64) Recurring {
@@ -458,8 +457,8 @@ func TestTheLastAmountWantedIsTheOneAtStripe(t *testing.T) {
 	}
 }
 
-// Members can have a subscription cost its price several times, in Stripe's dashboard. The donor's word is the whole.
-func TestAnAmountWantedIsTheWhole(t *testing.T) {
+// Members can set a quantity in Stripe's dashboard. The donor's amount is the total all the same.
+func TestAChangedAmountIsTheTotal(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	sub, err := e.donations.cfg.Stripe.GetSubscription(t.Context(), "", subscription)

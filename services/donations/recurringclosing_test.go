@@ -15,9 +15,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// A month that is renewed when its campaign closes is charged an hour later, so what waits for the next minute's work
-// may cost somebody a month.
-func TestAClosingWithMoreMonthlyDonationsThanABatchIsDoneInOneGo(t *testing.T) {
+// A month that is renewed while its campaign closes is charged an hour later, so ends must not wait for later runs.
+func TestOneRunEndsAllMonthlyDonationsOfAClosedCampaign(t *testing.T) {
 	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
 	var all []Donation
 	for range 2*recurringCount + 1 {
@@ -43,7 +42,7 @@ func TestAClosingWithMoreMonthlyDonationsThanABatchIsDoneInOneGo(t *testing.T) {
 	}
 }
 
-func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
+func TestThoseThatStripeChargesNextEndFirst(t *testing.T) {
 	e := newEnv(t, Limit{})
 	var want []uuid.UUID
 	now := e.clock.Now()
@@ -85,8 +84,8 @@ func TestThoseThatAreChargedNextAreEndedFirst(t *testing.T) {
 	}
 }
 
-// A page that says when the next donation is due says what is not so, until upkeep comes.
-func TestTheEndOfACampaignIsToldAtOnce(t *testing.T) {
+// Until upkeep runs, the page would promise a next donation.
+func TestTheEndOfACampaignIsShownAtOnce(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
 	server := NewRecurringServer(e.donations)

@@ -26,7 +26,7 @@ func (e *env) must(errs ...error) {
 }
 
 // Members can have a subscription end on any day, in Stripe's dashboard.
-func TestAnEndOnADayIsToldAndKept(t *testing.T) {
+func TestAnEndOnADayIsShownAndStays(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	r := e.recurring(first)
@@ -93,7 +93,7 @@ func TestAnEndOnADayIsToldAndKept(t *testing.T) {
 }
 
 // A campaign that closes ends what would go on after the month that is paid for, whatever day members chose.
-func TestAnEndOnALaterDayGivesWayToTheCampaigns(t *testing.T) {
+func TestAClosedCampaignEndsBeforeALaterDay(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	end := e.recurring(first).PeriodEnd
@@ -109,7 +109,7 @@ func TestAnEndOnALaterDayGivesWayToTheCampaigns(t *testing.T) {
 }
 
 // Members can pause the collection of a subscription, in Stripe's dashboard.
-func TestAPauseIsTold(t *testing.T) {
+func TestAPauseIsShown(t *testing.T) {
 	for _, behavior := range []stripesim.PauseBehavior{stripesim.PauseKeepsDrafts, stripesim.PauseGivesInvoicesUp, stripesim.PauseVoidsInvoices} {
 		t.Run(string(behavior), func(t *testing.T) {
 			e := newEnv(t, Limit{})

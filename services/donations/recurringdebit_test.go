@@ -14,7 +14,7 @@ import (
 
 const aWeek = 7 * 24 * time.Hour
 
-// debitMonthly is a monthly donation whose first month is at the bank, and known to be.
+// debitMonthly returns a monthly donation whose first month is at the bank, with its event applied.
 func (e *env) debitMonthly(iban stripesim.IBAN) (first Donation) {
 	e.t.Helper()
 	if err := e.sim.OfferDebits("", true); err != nil {
@@ -45,7 +45,7 @@ func (e *env) latestInvoice() string {
 	return all[len(all)-1].LatestInvoiceID
 }
 
-// lookUp asks whose donation the payment of an invoice is, as the sync does that found its money.
+// lookUp finds the donation of an invoice's payment, as the sync does with a charge.
 func (e *env) lookUp(invoice string, charged stripesim.BalanceTransaction) {
 	e.t.Helper()
 	money, err := e.donations.cfg.Stripe.GetBalanceTransaction(e.t.Context(), "", charged.ID)
@@ -126,7 +126,7 @@ func TestAFirstMonthByDebitIsPendingUntilItIsGivenUp(t *testing.T) {
 	}
 }
 
-// applySession has the session say what the event of a debit's answer does.
+// applySession applies the session of a debit's event.
 func (e *env) applySession(first Donation, failed bool) bool {
 	e.t.Helper()
 	session, err := e.donations.cfg.Stripe.GetSession(e.t.Context(), "", first.CheckoutSession)
@@ -136,7 +136,7 @@ func (e *env) applySession(first Donation, failed bool) bool {
 	return e.donations.applySession(e.t.Context(), SessionFact{Session: session, Failed: failed, At: e.clock.Now()}) == nil
 }
 
-func TestMoneyPaysAMonthWhateverBecameOfItsInvoice(t *testing.T) {
+func TestAVoidedInvoiceIsPaidByItsMoney(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first := e.debitMonthly(stripesim.IBANPaid)
 	e.clock.Advance(aWeek)
@@ -260,8 +260,8 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 	})
 }
 
-// What comes back from another currency may be some cents off.
-func TestAFirstMonthInTheDonorsCurrencyThatIsFasterThanItsSession(t *testing.T) {
+// The amount that is converted back may differ by some cents.
+func TestAFirstMonthInTheDonorsCurrencyBeforeItsSession(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first := e.monthlyInPounds()
 	inv, err := e.donations.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
@@ -280,7 +280,7 @@ func TestAFirstMonthInTheDonorsCurrencyThatIsFasterThanItsSession(t *testing.T) 
 	}
 }
 
-func TestAnEndWithTheMonthTakesNoDraft(t *testing.T) {
+func TestAnEndWithTheMonthChargesNoDraft(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	e.clock.Set(e.recurring(first).PeriodEnd.Add(10 * time.Minute))
@@ -312,8 +312,8 @@ func TestAnEndWithTheMonthTakesNoDraft(t *testing.T) {
 	})
 }
 
-// An end "with the month" says something of a month that is paid for: Stripe goes on trying to charge another one.
-func TestAnEndWithTheMonthWaitsForNoneThatCouldNotBeCharged(t *testing.T) {
+// Stripe goes on collecting an unpaid month, so an end with the month is one at once there.
+func TestAnEndWithAnUnpaidMonthIsAtOnce(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, subscription := e.paidMonthly()
 	if err := e.sim.SetCard(subscription, stripesim.CardInsufficientFunds); err != nil {
@@ -334,8 +334,8 @@ func TestAnEndWithTheMonthWaitsForNoneThatCouldNotBeCharged(t *testing.T) {
 	}
 }
 
-// A payment that nothing leads to is looked for in vain, once.
-func TestAPaymentOfNobodys(t *testing.T) {
+// A payment that belongs to no donation is looked up once, and found to be none.
+func TestAPaymentOfNoDonation(t *testing.T) {
 	e := newEnv(t, Limit{})
 	lookup := e.donations.NewLookup("")
 	for range 3 {

@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// once has something happen after Stripe answered the next such request, before who asked has the answer.
+// once runs a function after Stripe has done the next such request, and before its caller has the answer.
 func (e *env) once(method, path string, happens func()) {
 	e.meanwhile = func(r *http.Request) {
 		if r.Method == method && strings.HasPrefix(r.URL.Path, path) {
@@ -20,8 +20,8 @@ func (e *env) once(method, path string, happens func()) {
 	}
 }
 
-// A reading that began before something was changed knows nothing of it.
-func TestAnOldReadingTakesNothingBack(t *testing.T) {
+// A reading that began before a change does not have it.
+func TestAnOldReadingRevertsNoChange(t *testing.T) {
 	for what, change := range map[string]func(*env, Donation) error{
 		"an end": func(e *env, first Donation) error {
 			_, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
@@ -51,7 +51,7 @@ func TestAnOldReadingTakesNothingBack(t *testing.T) {
 	}
 }
 
-func TestAnOldReadingByPagesTakesNothingBack(t *testing.T) {
+func TestAnOldReadingByPagesRevertsNoChange(t *testing.T) {
 	e := newEnv(t, Limit{})
 	var wanted []stripe.Wanted
 	var last Donation
@@ -77,7 +77,7 @@ func TestAnOldReadingByPagesTakesNothingBack(t *testing.T) {
 }
 
 // Stripe renews a subscription while it is being ended.
-func TestARenewalWhileItIsEndedIsNotTaken(t *testing.T) {
+func TestARenewalDuringAnEndIsNotCharged(t *testing.T) {
 	e := newEnv(t, Limit{})
 	first, _ := e.paidMonthly()
 	end := e.recurring(first).PeriodEnd

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A monthly donation ends with its campaign: that is said on the page where it begins, before anything is paid.
-func TestTheEndWithTheCampaignIsSaidBeforehand(t *testing.T) {
+// Stripe's page says, before anything is paid, that a monthly donation ends with its campaign.
+func TestStripesPageSaysThatCampaignsEndMonthlyDonations(t *testing.T) {
 	e := newEnv(t, Limit{})
 	for locale, words := range map[string]string{
 		"fr": "Si la campagne se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
