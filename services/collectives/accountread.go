@@ -15,6 +15,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 const (
@@ -148,8 +149,8 @@ func (s *Service) keepAccountTx(ctx context.Context, tx pgx.Tx, a stripe.Account
 	}
 	// The same wants are told once, whoever reads them and however often.
 	sum := sha256.Sum256([]byte(strings.Join(due, "\n") + "\n\n" + a.DisabledReason))
-	return s.tellAccountTx(ctx, tx, a.ID, Notice{
-		Kind: NoticeOnboardingNeeded, Key: a.ID + ":" + hex.EncodeToString(sum[:8]), Subject: a.ID, Deadline: a.Deadline,
+	return s.tellAccountTx(ctx, tx, a.ID, notices.Notice{
+		Kind: notices.OnboardingNeeded, Key: a.ID + ":" + hex.EncodeToString(sum[:8]), Subject: a.ID, Deadline: a.Deadline,
 	})
 }
 
@@ -212,6 +213,17 @@ func (accountReadArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{M
 
 // InsertOpts: the next one comes soon enough.
 func (accountTickArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
+
+// Workers adds the workers of this service's jobs.
+func (s *Service) Workers(w *river.Workers) {
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[accountReadArgs]) error {
+		_, err := s.ReadAccount(ctx, job.Args.Account)
+		return err
+	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[accountTickArgs]) error {
+		return s.readDue(ctx)
+	}))
+}
 
 // PeriodicJobs returns what must be inserted on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {

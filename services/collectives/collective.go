@@ -14,13 +14,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
-	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // DefaultTimeZone is the zone of a collective that names none.
@@ -107,39 +106,33 @@ func same(a, b Collective) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// Config is what a Service needs. Everything but Pool may be left out.
+// Config is what a Service needs.
 type Config struct {
-	// Pool is the database.
+	// Pool is the database. It is required.
 	Pool *pgxpool.Pool
-	// Jobs inserts the jobs that mail notices; it need not work them. Without it, or without Mail, notices are
-	// stored and not mailed.
+	// Notices tells members of changed settings. Nil: a service that mails nothing.
+	Notices *notices.Service
+	// Jobs inserts the jobs that read accounts; it need not work them. Nil inserts none.
 	Jobs *river.Client[pgx.Tx]
-	// Mail sends the notices' mails.
-	Mail *mail.Sender
-	// Stripe makes and reads connected accounts; without it neither can be done.
+	// Stripe makes and reads connected accounts. Without it neither can be done.
 	Stripe *stripe.Client
 	// PublicURL is where browsers find us, without a slash at its end: Stripe leads back to it.
 	PublicURL string
-	// OperatorEmails are where the operator's own notices are mailed to.
-	OperatorEmails []string
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 	// NewID makes ids; UUIDv7 when nil.
 	NewID func() uuid.UUID
-	// Metrics is where the collectors are registered; nowhere when nil.
-	Metrics prometheus.Registerer
 }
 
 // Service keeps the collectives. It is safe for concurrent use.
 type Service struct {
-	pool           *pgxpool.Pool
-	jobs           *river.Client[pgx.Tx]
-	mail           *mail.Sender
-	stripe         *stripe.Client
-	publicURL      string
-	operatorEmails []string
-	now            func() time.Time
-	newID          func() uuid.UUID
+	pool      *pgxpool.Pool
+	notices   *notices.Service
+	jobs      *river.Client[pgx.Tx]
+	stripe    *stripe.Client
+	publicURL string
+	now       func() time.Time
+	newID     func() uuid.UUID
 }
 
 // New returns a Service.
@@ -150,14 +143,10 @@ func New(c Config) *Service {
 	if c.NewID == nil {
 		c.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
-	s := &Service{
-		pool: c.Pool, jobs: c.Jobs, mail: c.Mail, stripe: c.Stripe, publicURL: c.PublicURL,
-		operatorEmails: c.OperatorEmails, now: c.Now, newID: c.NewID,
+	if c.Notices == nil {
+		c.Notices = notices.New(notices.Config{Pool: c.Pool, Now: c.Now, NewID: c.NewID})
 	}
-	if c.Metrics != nil {
-		c.Metrics.MustRegister(newNoticeMetrics(s))
-	}
-	return s
+	return &Service{pool: c.Pool, notices: c.Notices, jobs: c.Jobs, stripe: c.Stripe, publicURL: c.PublicURL, now: c.Now, newID: c.NewID}
 }
 
 // Create makes a collective of c's settings. When the id exists with the same

@@ -10,6 +10,7 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Connection is what is known of a collective's account at Stripe.
@@ -69,8 +70,8 @@ func (s *Service) SetConnectedTx(ctx context.Context, tx pgx.Tx, account string,
 	if err != nil || connected || !before {
 		return postgres.Error(err)
 	}
-	return s.tellAccountTx(ctx, tx, account, Notice{
-		Kind: NoticeStripeDisconnected, Key: account + ":" + at.UTC().Format(time.RFC3339), Subject: account,
+	return s.tellAccountTx(ctx, tx, account, notices.Notice{
+		Kind: notices.StripeDisconnected, Key: account + ":" + at.UTC().Format(time.RFC3339), Subject: account,
 	})
 }
 
@@ -81,7 +82,7 @@ WHERE c.stripe_account = @account
 ORDER BY c.id`
 
 // tellAccountTx tells the members of every collective of an account.
-func (s *Service) tellAccountTx(ctx context.Context, tx pgx.Tx, account string, n Notice) error {
+func (s *Service) tellAccountTx(ctx context.Context, tx pgx.Tx, account string, n notices.Notice) error {
 	rows, err := tx.Query(ctx, accountCollectivesSQL, pgx.NamedArgs{"account": account})
 	if err != nil {
 		return postgres.Error(err)
@@ -91,7 +92,7 @@ func (s *Service) tellAccountTx(ctx context.Context, tx pgx.Tx, account string, 
 		return postgres.Error(err)
 	}
 	for _, n.Collective = range ids {
-		if err := s.TellTx(ctx, tx, n); err != nil {
+		if err := s.notices.TellTx(ctx, tx, n); err != nil {
 			return err
 		}
 	}

@@ -40,20 +40,6 @@
 // takes no donation on the platform's account, nor any other money in its book: [Service.MarkInUseTx] refuses it. That is
 // not the default, since it would stop the operator's own.
 //
-// # Notices
-//
-// What members must know is told by [Service.TellTx], in the transaction of what happened: once by collective, kind
-// and key. It is listed to those who may see the money, and mailed to the collective's alert addresses, each by a job
-// of its own, so that one bad address keeps no other from its mail; package mail says what is promised. A kind is a
-// constant with texts in notices.fr.json and notices.en.json. No notice holds who gave. The operator's own notices,
-// those of the collective "", are mailed to CAGNOTTE_ALERT_EMAILS in English.
-//
-// What guards the money is told when a member changes it: the refund limit, the alert addresses, the bank account, the
-// details for cheques, the Stripe account, links into its onboarding, keys (change.go). Such a notice says who, by the
-// key's label and name, and from what to what, shortened. It is mailed to the addresses of before the change and of
-// after it, and to the operator: who steals a key would change them all. Who changed something does not acknowledge the
-// notice while another member can.
-//
 // # The platform
 //
 // Whose account the platform's own is, and whether its money is real, stands in one row since

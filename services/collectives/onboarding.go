@@ -12,6 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Where Stripe leads people back to. Neither page needs a login nor makes anything happen: a link into the
@@ -207,4 +208,14 @@ func (s *Service) storeAccount(ctx context.Context, id, account string) (string,
 	}
 	o, err := s.onboarding(ctx, id)
 	return o.account, err
+}
+
+// tellOnboarding tells of a link into Stripe's onboarding before it is given out. Stripe gives the same link for the same
+// request for a day at least, and later another: so that is told again.
+func (s *Service) tellOnboarding(ctx context.Context, id, account string, requestID uuid.UUID) error {
+	return postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		return s.notices.TellChangeTx(ctx, tx, notices.Notice{
+			Collective: id, Kind: notices.OnboardingStarted, Key: requestID.String() + ":" + s.now().UTC().Format(time.DateOnly), Subject: account,
+		}, "", "")
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -49,10 +50,10 @@ const (
 // normalise brings the settings to the form in which they are stored and compared, and checks them.
 func (s *Settings) normalise() error {
 	if s.Language == "" {
-		s.Language = French
+		s.Language = string(money.French)
 	}
-	if s.Language != French && s.Language != English {
-		return errs.Invalid("collective.language", "must be %q or %q", French, English)
+	if s.Language != string(money.French) && s.Language != string(money.English) {
+		return errs.Invalid("collective.language", "must be %q or %q", money.French, money.English)
 	}
 	if s.AlertEmails == nil {
 		s.AlertEmails = []string{}
@@ -60,7 +61,7 @@ func (s *Settings) normalise() error {
 	if len(s.AlertEmails) > maxAlertEmails {
 		return errs.Invalid("collective.alert_emails", "must be at most %d", maxAlertEmails)
 	}
-	if err := checkEmails(s.AlertEmails); err != nil {
+	if err := mail.CheckAddresses(s.AlertEmails); err != nil {
 		return errs.Invalid("collective.alert_emails", "%v", err)
 	}
 	if a := s.RefundApproval; a != (money.Amount{}) && (!a.Currency.Valid() || a.Minor < 0) {

@@ -52,7 +52,7 @@ func TestAPaymentThatGoesBackTwice(t *testing.T) {
 			e := newEnv(t, Limit{})
 			d := e.create(intent())
 			e.book(d, c.movements...)
-			rows, err := e.pool.Query(t.Context(), "SELECT amount_minor FROM collectives.notices WHERE kind = 'paid_back_twice'")
+			rows, err := e.pool.Query(t.Context(), "SELECT amount_minor FROM notices.notices WHERE kind = 'paid_back_twice'")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +104,7 @@ func TestWhichPaymentIsTheDonationsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var key string
-	if err := e.pool.QueryRow(t.Context(), "SELECT n.key FROM collectives.notices AS n WHERE n.kind = 'paid_twice'").Scan(&key); err != nil || key != d.ID.String()+" ch_2" {
+	if err := e.pool.QueryRow(t.Context(), "SELECT n.key FROM notices.notices AS n WHERE n.kind = 'paid_twice'").Scan(&key); err != nil || key != d.ID.String()+" ch_2" {
 		t.Errorf("members are told of %q, %v", key, err)
 	}
 	if got := e.reload(d); got.PaymentIntent != "pi_1" {

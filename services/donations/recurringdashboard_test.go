@@ -205,7 +205,7 @@ func (e *env) endNotices() map[string][]string {
 	e.t.Helper()
 	rows, err := e.pool.Query(e.t.Context(), `
 		SELECT n.kind, concat_ws(' ', n.subject, n.amount_minor, n.since IS NOT NULL)
-		FROM collectives.notices AS n WHERE n.kind LIKE 'recurring_ended%' ORDER BY n.id`)
+		FROM notices.notices AS n WHERE n.kind LIKE 'recurring_ended%' ORDER BY n.id`)
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestAnUnpaidPeriodIsToldOnce(t *testing.T) {
 		}, e.recurring(first).version); err != nil {
 			t.Fatalf("%s: %v", read.rule, err)
 		}
-		rows, err := e.pool.Query(t.Context(), `SELECT n.subject FROM collectives.notices AS n
+		rows, err := e.pool.Query(t.Context(), `SELECT n.subject FROM notices.notices AS n
 			WHERE n.collective = $1 AND n.kind = $2 AND n.amount_minor = 2000 ORDER BY n.id`,
 			first.Campaign.Collective, string(collectives.NoticeRecurringFailing))
 		if err != nil {

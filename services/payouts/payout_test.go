@@ -98,7 +98,7 @@ func TestAStateOnlyMovesOn(t *testing.T) {
 		}
 	}
 	var told int
-	if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM collectives.notices WHERE kind = 'payout_failed'`).Scan(&told); err != nil || told != 2 {
+	if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM notices.notices WHERE kind = 'payout_failed'`).Scan(&told); err != nil || told != 2 {
 		t.Errorf("%d were told, err = %v", told, err)
 	}
 }

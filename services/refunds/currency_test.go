@@ -61,7 +61,7 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	var told string
 	if err := e.pool.QueryRow(t.Context(), `
 		SELECT n.currency
-		FROM collectives.notices AS n
+		FROM notices.notices AS n
 		WHERE n.kind = 'refund_failed'
 			AND n.amount_minor = 100`).Scan(&told); err != nil || told != "GBP" {
 		t.Errorf("members are told of %q, %v", told, err)

@@ -68,7 +68,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		}
 	}
 	var told int
-	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_won'").Scan(&told); err != nil || told != 5 {
+	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM notices.notices WHERE kind = 'dispute_won'").Scan(&told); err != nil || told != 5 {
 		t.Errorf("told of the end of %d, %v", told, err)
 	}
 	// A dispute that is won bars nothing.
@@ -95,7 +95,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 			}
 		}
 		var reinstated int
-		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_reinstated'").Scan(&reinstated); err != nil || reinstated != 3 {
+		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM notices.notices WHERE kind = 'dispute_reinstated'").Scan(&reinstated); err != nil || reinstated != 3 {
 			t.Errorf("told of it %d times, %v", reinstated, err)
 		}
 	})
@@ -115,7 +115,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		if err != nil || got.Status != stripe.DisputeLost || got.Withdrawn.Minor != 40_00 {
 			t.Errorf("it is %+v, %v", got, err)
 		}
-		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM collectives.notices WHERE kind = 'dispute_lost' AND key = 'dp_0'").Scan(&told); err != nil || told != 1 {
+		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM notices.notices WHERE kind = 'dispute_lost' AND key = 'dp_0'").Scan(&told); err != nil || told != 1 {
 			t.Errorf("told of it %d times, %v", told, err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
@@ -107,7 +108,7 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 // REFUND_ALREADY_SENT.
 func (s *Service) Cancel(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
 	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
-		same, err := s.cfg.Collectives.SameMemberTx(ctx, tx, r.RequestedBy, key)
+		same, err := access.SameMemberTx(ctx, tx, r.RequestedBy, key)
 		switch {
 		case err != nil:
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -75,11 +76,11 @@ func (s *Service) Reject(ctx context.Context, campaign campaigns.Name, donation,
 // review is who decides about a refund, and for whom the keys stand.
 type review struct{ key, asker, second string }
 
-// reviewByTx is an error unless the key may decide about the refund; see [collectives.Service.CheckSecondMemberTx].
+// reviewByTx is an error unless the key may decide about the refund; see [access.CheckSecondMemberTx].
 func (s *Service) reviewByTx(ctx context.Context, tx pgx.Tx, r Refund, key string, since time.Time) (review, error) {
 	if r.State != StateAwaitingApproval {
 		return review{}, errs.New(errorsv1.ErrorReason_REFUND_NOT_AWAITING_APPROVAL, "The refund is %s: nobody has to approve it.", r.State)
 	}
-	asker, second, err := s.cfg.Collectives.CheckSecondMemberTx(ctx, tx, r.RequestedBy, key, since)
+	asker, second, err := access.CheckSecondMemberTx(ctx, tx, r.RequestedBy, key, since)
 	return review{key: key, asker: asker, second: second}, err
 }

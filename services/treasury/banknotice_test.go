@@ -15,7 +15,7 @@ func TestMoneyThatNobodyMatchedIsToldOnceAStatement(t *testing.T) {
 	want := []string{}
 	told := func(rule string) {
 		t.Helper()
-		rows, err := pool.Query(t.Context(), `SELECT n.subject FROM collectives.notices AS n
+		rows, err := pool.Query(t.Context(), `SELECT n.subject FROM notices.notices AS n
 			WHERE n.collective = 'vallon' AND n.kind = $1 ORDER BY n.id`, string(collectives.NoticeBankImportUnmatched))
 		if err != nil {
 			t.Fatal(err)

@@ -37,7 +37,7 @@ func (e *env) large(name campaigns.Name) donations.Donation {
 func (e *env) refused() map[string]money.Amount {
 	e.t.Helper()
 	rows, err := e.pool.Query(e.t.Context(), `
-		SELECT n.key, n.amount_minor, n.currency FROM collectives.notices AS n WHERE n.kind = 'payment_refused'`)
+		SELECT n.key, n.amount_minor, n.currency FROM notices.notices AS n WHERE n.kind = 'payment_refused'`)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestADisputeOfAPaymentThatOnlyNamesADonation(t *testing.T) {
 	if n := one[int](e, "SELECT count(*) FROM donations.disputes"); n != 0 {
 		t.Errorf("the donation has %d disputes", n)
 	}
-	if n := one[int](e, "SELECT count(*) FROM collectives.notices WHERE kind = 'paid_twice'"); n != 0 {
+	if n := one[int](e, "SELECT count(*) FROM notices.notices WHERE kind = 'paid_twice'"); n != 0 {
 		t.Error("members are told that the donation was paid twice")
 	}
 	if settled, _ := e.progress(vallon); settled != 20_00 {
@@ -323,7 +323,7 @@ func TestADonationThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
 		e.delivered()
 		e.run("")
 		e.want(d, donations.StateSucceeded, true)
-		if told := one[string](e, "SELECT coalesce(string_agg(amount_minor || ' ' || currency, ','), '') FROM collectives.notices WHERE kind = 'paid_twice'"); told != []string{"", "2200 USD"}[i] {
+		if told := one[string](e, "SELECT coalesce(string_agg(amount_minor || ' ' || currency, ','), '') FROM notices.notices WHERE kind = 'paid_twice'"); told != []string{"", "2200 USD"}[i] {
 			t.Errorf("members are told of %q", told)
 		}
 	}
@@ -546,7 +546,7 @@ func TestASecondPaymentThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 	if sums := e.balances(""); sums[ledger.RoleTransit] != 0 || sums[ledger.RoleDonations] != -40_00 {
 		t.Errorf("the books: %v", sums)
 	}
-	if n := one[int](e, "SELECT count(*) FROM collectives.notices AS n WHERE n.kind = 'paid_twice'"); n != 1 {
+	if n := one[int](e, "SELECT count(*) FROM notices.notices AS n WHERE n.kind = 'paid_twice'"); n != 1 {
 		t.Errorf("members are told %d times", n)
 	}
 	e.clock.Advance(2 * time.Hour)

@@ -30,7 +30,7 @@ func (e *env) wantDifferences(count float64, told string) {
 		e.t.Errorf("%v differences, want %v", got, count)
 	}
 	got := one[string](e, `SELECT coalesce(string_agg(collective || ' ' || amount_minor, ', ' ORDER BY created_at, collective), '')
-		FROM collectives.notices WHERE kind = 'stripe_balance_differs'`)
+		FROM notices.notices WHERE kind = 'stripe_balance_differs'`)
 	if got != told {
 		e.t.Errorf("told %q, want %q", got, told)
 	}

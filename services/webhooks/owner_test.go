@@ -252,7 +252,7 @@ func TestWhoMustClearMoneyIsTold(t *testing.T) {
 	}
 	got := one[string](e, `
 		SELECT string_agg(concat_ws(' ', collective, kind, amount_minor, array_to_string(transactions, ' ')), '; ' ORDER BY kind, collective, key)
-		FROM collectives.notices`)
+		FROM notices.notices`)
 	want := " stripe_money_unexplained 100 txn_1;  stripe_money_unexplained 600 txn_5; " +
 		"vallon stripe_money_unexplained 100 txn_1; vallon stripe_money_unexplained 600 txn_5; vallon stripe_money_unexplained -400 txn_4; " +
 		"vallon stripe_top_up 200 txn_2; vallon stripe_top_up 900 txn_7"

@@ -104,7 +104,7 @@ func TestAPayoutReachesTheBank(t *testing.T) {
 			e.wantAccounts(connected, map[string]int64{"festival 1200": 3890})
 		}
 		var notices int
-		if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM collectives.notices WHERE kind = 'payout_failed'`).Scan(&notices); err != nil || notices != 2 {
+		if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM notices.notices WHERE kind = 'payout_failed'`).Scan(&notices); err != nil || notices != 2 {
 			t.Errorf("%d were told, err = %v", notices, err)
 		}
 	})
@@ -148,7 +148,7 @@ func TestAPayoutThatFailedWhileTheAccountWasDisconnected(t *testing.T) {
 	e.regular(connected)
 	e.run(connected)
 	e.wantAccounts(connected, map[string]int64{"festival 1200": 3890})
-	if told := one[int](e, `SELECT count(*)::integer FROM collectives.notices WHERE kind = 'payout_failed'`); told != 2 {
+	if told := one[int](e, `SELECT count(*)::integer FROM notices.notices WHERE kind = 'payout_failed'`); told != 2 {
 		t.Errorf("%d were told, want the operator and the collective", told)
 	}
 }

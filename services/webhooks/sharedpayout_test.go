@@ -162,7 +162,7 @@ func TestEachCollectiveIsToldOfAFailureHeardLate(t *testing.T) {
 	}
 	got := map[string]int64{}
 	for _, collective := range []string{"vallon", "marseille", ""} {
-		got[collective] = one[int64](e, `SELECT count(*) FROM collectives.notices WHERE kind = 'payout_failed' AND coalesce(collective, '') = '`+collective+`'`)
+		got[collective] = one[int64](e, `SELECT count(*) FROM notices.notices WHERE kind = 'payout_failed' AND coalesce(collective, '') = '`+collective+`'`)
 	}
 	if diff := cmp.Diff(map[string]int64{"vallon": 1, "marseille": 1, "": 1}, got); diff != "" {
 		t.Errorf("told were: %s", diff)
@@ -252,7 +252,7 @@ func TestADifferenceIsTold(t *testing.T) {
 	}
 	var told []string
 	if err := e.pool.QueryRow(t.Context(), `
-		SELECT array_agg(concat_ws(' ', collective, subject, array_to_string(transactions, ' ')) ORDER BY collective) FROM collectives.notices
+		SELECT array_agg(concat_ws(' ', collective, subject, array_to_string(transactions, ' ')) ORDER BY collective) FROM notices.notices
 		WHERE kind = 'payout_difference'`).Scan(&told); err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestADifferenceIsTold(t *testing.T) {
 	for range 2 {
 		e.run("")
 	}
-	if n := one[int](e, `SELECT count(*)::integer FROM collectives.notices WHERE kind = 'payout_difference'`); n != 2*len(want) {
+	if n := one[int](e, `SELECT count(*)::integer FROM notices.notices WHERE kind = 'payout_difference'`); n != 2*len(want) {
 		t.Errorf("told %d times in all once it is back, want %d", n, 2*len(want))
 	}
 }

@@ -40,7 +40,7 @@ func TestABalanceTransactionOfAnUnexpectedShapeHoldsUpNothing(t *testing.T) {
 			if minor := one[int64](e, "SELECT net_minor FROM webhooks.parked"); minor != 19_45 {
 				t.Errorf("%d are parked", minor)
 			}
-			told := one[string](e, `SELECT string_agg(collective || ' ' || amount_minor, ', ' ORDER BY collective) FROM collectives.notices WHERE kind = 'stripe_money_parked'`)
+			told := one[string](e, `SELECT string_agg(collective || ' ' || amount_minor, ', ' ORDER BY collective) FROM notices.notices WHERE kind = 'stripe_money_parked'`)
 			if told != " 1945, vallon 1945" {
 				t.Errorf("told %q", told)
 			}

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Config is all that a running Cagnotte is told. FromEnv fills the first part.
@@ -151,7 +151,7 @@ func FromEnv(getenv func(string) string) (Config, error) {
 		}
 	}
 	cfg.AlertEmails = list(getenv("CAGNOTTE_ALERT_EMAILS"))
-	if err := collectives.CheckOperatorEmails(cfg.AlertEmails); err != nil {
+	if err := notices.CheckOperatorEmails(cfg.AlertEmails); err != nil {
 		return Config{}, fmt.Errorf("CAGNOTTE_ALERT_EMAILS: %w", err)
 	}
 	return cfg, nil

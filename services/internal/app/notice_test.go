@@ -199,7 +199,7 @@ func TestNoticesAreSeenTo(t *testing.T) {
 			t.Errorf("left: %v, %v", got, err)
 		}
 	})
-	if text := metrics(t, e); !strings.Contains(text, `cagnotte_collectives_open_notices{kind="bank_account_changed"} 2`) {
+	if text := metrics(t, e); !strings.Contains(text, `cagnotte_notices_open{kind="bank_account_changed"} 2`) {
 		t.Error("the metrics do not count what is open")
 	}
 }

@@ -183,6 +183,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		return nil, err
 	}
 	workers := river.NewWorkers()
+	a.services.notices.Workers(workers)
 	a.services.collectives.Workers(workers)
 	a.services.donations.Workers(workers)
 	a.services.refunds.Workers(workers)

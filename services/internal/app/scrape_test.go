@@ -22,7 +22,7 @@ func TestAScrapeDoesNotWaitForADatabaseThatHangs(t *testing.T) {
 	if _, err := db.Exec(t.Context(), `BEGIN`); err != nil {
 		t.Fatal(err)
 	}
-	const lockSQL = `LOCK TABLE webhooks.events, payouts.findings, collectives.notices, ledger.seals IN ACCESS EXCLUSIVE MODE`
+	const lockSQL = `LOCK TABLE webhooks.events, payouts.findings, notices.notices, ledger.seals IN ACCESS EXCLUSIVE MODE`
 	if _, err := db.Exec(t.Context(), lockSQL); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestAScrapeDoesNotWaitForADatabaseThatHangs(t *testing.T) {
 		t.Error("what needs no database is not told")
 	}
 	for _, name := range []string{
-		"cagnotte_webhooks_failed_events", "cagnotte_payouts_differences", "cagnotte_collectives_open_notices",
+		"cagnotte_webhooks_failed_events", "cagnotte_payouts_differences", "cagnotte_notices_open",
 		"cagnotte_ledger_unsealed_transactions",
 	} {
 		if strings.Contains(string(told), "\n"+name) {

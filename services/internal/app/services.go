@@ -35,6 +35,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/refunds"
 	"github.com/cagnotte/cagnotte/services/treasury"
@@ -45,6 +46,7 @@ import (
 type services struct {
 	stripe      *stripe.Client
 	access      *access.Service
+	notices     *notices.Service
 	collectives *collectives.Service
 	campaigns   *campaigns.Service
 	ledger      *ledger.Service
@@ -79,17 +81,13 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	if !sender.Enabled() {
 		a.logger.Warn("SMTP_URL is not set: no mail is sent, and members see notices only where they look")
 	}
-	s.collectives = collectives.New(collectives.Config{
-		Pool:           a.pool,
-		Jobs:           jobs,
-		Mail:           sender,
-		Stripe:         s.stripe,
-		PublicURL:      cfg.PublicURL,
-		OperatorEmails: cfg.AlertEmails,
-		Now:            cfg.Now,
-		Metrics:        registry,
+	s.notices = notices.New(notices.Config{
+		Pool: a.pool, Jobs: jobs, Mail: sender, OperatorEmails: cfg.AlertEmails, Now: cfg.Now, Metrics: registry,
 	})
-	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: s.collectives.TellKeyTx})
+	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: s.notices.TellKeyTx})
+	s.collectives = collectives.New(collectives.Config{
+		Pool: a.pool, Notices: s.notices, Jobs: jobs, Stripe: s.stripe, PublicURL: cfg.PublicURL, Now: cfg.Now,
+	})
 	s.campaigns = campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
 	s.ledger = ledger.New(ledger.Config{
 		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: treasury.References(), Metrics: registry,
@@ -184,7 +182,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
-	noticesv1.RegisterNoticesServiceServer(a.rpc, collectives.NewNoticeServer(s.collectives))
+	noticesv1.RegisterNoticesServiceServer(a.rpc, notices.NewServer(s.notices))
 	connectv1.RegisterConnectServiceServer(a.rpc, collectives.NewConnectServer(s.collectives))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(s.donations))

@@ -192,3 +192,18 @@ func classify(err error) error {
 	}
 	return errs.Unavailable(errorsv1.ErrorReason_MAIL_UNAVAILABLE, firstRetry, nil, "The mail server does not answer.")
 }
+
+// CheckAddresses is an error about the first text that is no mail address, or is there twice.
+func CheckAddresses(addresses []string) error {
+	seen := map[string]bool{}
+	for _, a := range addresses {
+		if err := CheckAddress(a); err != nil {
+			return err
+		}
+		if seen[a] {
+			return errors.New("must name each address once")
+		}
+		seen[a] = true
+	}
+	return nil
+}

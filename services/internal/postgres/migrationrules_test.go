@@ -20,7 +20,7 @@ import (
 
 // firstSet is the last version of the migrations that run on an empty database. Every later one runs while the program
 // serves, on tables that may have millions of rows, and beside a program of the version before.
-const firstSet = 9
+const firstSet = 12
 
 var (
 	costLine     = regexp.MustCompile(`(?m)^-- On a million rows: \S.*$`)
@@ -683,7 +683,7 @@ func TestUnsafeMigrationsAreRefused(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			problems := unsafeMigrations(map[string]string{
 				"00009_first.sql":   "-- +goose Up\n",
-				"00010_planted.sql": planted(c.head, c.statements),
+				"00020_planted.sql": planted(c.head, c.statements),
 			})
 			if len(problems) == 0 {
 				t.Fatal("it passes")
@@ -705,7 +705,7 @@ func TestSafeMigrationsPass(t *testing.T) {
 		rule  string
 		files map[string]string
 	}{
-		{"a new table with all that belongs to it", map[string]string{"00010_new.sql": planted("", `
+		{"a new table with all that belongs to it", map[string]string{"00020_new.sql": planted("", `
 CREATE SCHEMA IF NOT EXISTS b;
 CREATE TABLE b.n (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -720,7 +720,7 @@ CREATE FUNCTION b.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM a
 CREATE TRIGGER n_f BEFORE UPDATE ON b.n FOR EACH STATEMENT EXECUTE FUNCTION b.f();
 GRANT SELECT, INSERT ON b.n TO cagnotte_service;
 INSERT INTO b.n (t) VALUES (1), (2);`)}},
-		{"columns that rewrite nothing", map[string]string{"00010_columns.sql": planted("", `
+		{"columns that rewrite nothing", map[string]string{"00020_columns.sql": planted("", `
 ALTER TABLE a.t
     ADD COLUMN c text,
     ADD COLUMN d bigint NOT NULL DEFAULT -1,
@@ -730,15 +730,15 @@ ALTER TABLE a.t
 ALTER TABLE a.t ALTER COLUMN g SET DEFAULT clock_timestamp();
 GRANT UPDATE (c) ON a.t TO cagnotte_service;`)}},
 		{"a check in two steps, and NOT NULL in a third", map[string]string{
-			"00010_add.sql":      planted("", notValidPaid),
-			"00011_validate.sql": planted("", "ALTER TABLE a.t VALIDATE CONSTRAINT t_paid;"),
-			"00012_not_null.sql": planted("", "ALTER TABLE a.t ALTER COLUMN paid SET NOT NULL;\nALTER TABLE a.t DROP CONSTRAINT t_paid;"),
+			"00020_add.sql":      planted("", notValidPaid),
+			"00021_validate.sql": planted("", "ALTER TABLE a.t VALIDATE CONSTRAINT t_paid;"),
+			"00022_not_null.sql": planted("", "ALTER TABLE a.t ALTER COLUMN paid SET NOT NULL;\nALTER TABLE a.t DROP CONSTRAINT t_paid;"),
 		}},
 		{"a unique constraint over an index", map[string]string{
-			"00010_index.sql":  planted(noTx, "SET lock_timeout = 0;\nDROP INDEX CONCURRENTLY IF EXISTS a.t_c;\nCREATE UNIQUE INDEX CONCURRENTLY t_c ON a.t (c);\nRESET lock_timeout;"),
-			"00011_unique.sql": planted("", "ALTER TABLE a.t ADD CONSTRAINT t_c UNIQUE USING INDEX t_c;"),
+			"00020_index.sql":  planted(noTx, "SET lock_timeout = 0;\nDROP INDEX CONCURRENTLY IF EXISTS a.t_c;\nCREATE UNIQUE INDEX CONCURRENTLY t_c ON a.t (c);\nRESET lock_timeout;"),
+			"00021_unique.sql": planted("", "ALTER TABLE a.t ADD CONSTRAINT t_c UNIQUE USING INDEX t_c;"),
 		}},
-		{"batches that commit", map[string]string{"00010_fill.sql": planted(noTx, `
+		{"batches that commit", map[string]string{"00020_fill.sql": planted(noTx, `
 DO $$
 BEGIN
     LOOP
@@ -750,7 +750,7 @@ END
 $$;`)}},
 		{"a column that nothing uses any more", map[string]string{
 			"00009_first.sql":    "-- +goose Up\n",
-			"00010_contract.sql": planted(unused00009, "ALTER TABLE a.t DROP COLUMN c;\nDROP TABLE a.u;"),
+			"00020_contract.sql": planted(unused00009, "ALTER TABLE a.t DROP COLUMN c;\nDROP TABLE a.u;"),
 		}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

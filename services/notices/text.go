@@ -1,4 +1,4 @@
-package collectives
+package notices
 
 import (
 	"embed"
@@ -10,40 +10,32 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// The languages in which members are written to.
-const (
-	// French is the language of a collective that names none.
-	French = "fr"
-	// English is also the operator's, as that of logs and settings.
-	English = "en"
-)
+//go:embed texts.*.json
+var catalogueFiles embed.FS
 
-//go:embed notices.*.json
-var noticeFiles embed.FS
-
-// noticeTexts reads the catalogues once. They are part of the program: one that cannot be read is a mistake
+// catalogues reads the catalogues once. They are part of the program: one that cannot be read is a mistake
 // that a test finds.
-var noticeTexts = sync.OnceValue(func() map[string]map[string]string {
-	all := map[string]map[string]string{}
-	for _, language := range []string{French, English} {
-		raw, err := noticeFiles.ReadFile("notices." + language + ".json")
+var catalogues = sync.OnceValue(func() map[money.Language]map[string]string {
+	all := map[money.Language]map[string]string{}
+	for _, language := range []money.Language{money.French, money.English} {
+		raw, err := catalogueFiles.ReadFile("texts." + string(language) + ".json")
 		if err != nil {
 			panic(err)
 		}
 		texts := map[string]string{}
 		if err := json.Unmarshal(raw, &texts); err != nil {
-			panic("collectives: notices." + language + ".json: " + err.Error())
+			panic("notices: texts." + string(language) + ".json: " + err.Error())
 		}
 		all[language] = texts
 	}
 	return all
 })
 
-// noticeKinds are those that have texts, which a test holds to be all.
-func noticeKinds() (all []NoticeKind) {
-	for key := range noticeTexts()[French] {
+// allKinds are those that have texts, which a test holds to be all.
+func allKinds() (all []Kind) {
+	for key := range catalogues()[money.French] {
 		if kind, ok := strings.CutSuffix(key, ".subject"); ok {
-			all = append(all, NoticeKind(kind))
+			all = append(all, Kind(kind))
 		}
 	}
 	return all
@@ -53,7 +45,7 @@ func noticeKinds() (all []NoticeKind) {
 type reader struct {
 	// name is the collective's; empty for the operator.
 	name     string
-	language string
+	language money.Language
 	location *time.Location
 	// operator: it is the operator who reads.
 	operator bool
@@ -61,7 +53,7 @@ type reader struct {
 
 // write says a notice in its reader's language. It says no more than the notice holds.
 func (n Notice) write(to reader) (subject, text string) {
-	texts := noticeTexts()[to.language]
+	texts := catalogues()[to.language]
 	say := func(key string, values ...string) string { return strings.NewReplacer(values...).Replace(texts[key]) }
 	who, footer := to.name, texts["footer"]
 	if n.Collective == "" {
@@ -76,7 +68,7 @@ func (n Notice) write(to reader) (subject, text string) {
 		facts = append(facts, n.changeFacts(to, texts, say)...)
 	}
 	if n.Amount.Currency != "" {
-		facts = append(facts, say("amount", "{amount}", n.Amount.Format(money.Language(to.language))))
+		facts = append(facts, say("amount", "{amount}", n.Amount.Format(to.language)))
 	}
 	if len(n.Transactions) > 0 {
 		facts = append(facts, say("transactions", "{transactions}", strings.Join(n.Transactions, ", ")))
@@ -103,25 +95,25 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 		by = say("key", "{label}", c.DisplayName, "{key}", c.Key)
 	}
 	facts := []string{say("by", "{by}", by)}
-	if n.Kind == NoticeOnboardingStarted {
+	if n.Kind == OnboardingStarted {
 		return facts
 	}
 	value := func(v string) string {
 		switch {
-		case v != "" && (n.Kind == NoticeKeyCreated || n.Kind == NoticeKeyRevoked):
+		case v != "" && (n.Kind == KeyCreated || n.Kind == KeyRevoked):
 			role, label, _ := strings.Cut(v, " ")
 			return say("labelled", "{label}", label, "{role}", texts["role_"+role])
 		case v != "":
 			return v
-		case n.Kind == NoticeStripeAccountChanged:
+		case n.Kind == StripeAccountChanged:
 			return texts["platformAccount"]
 		}
 		return texts["none"]
 	}
-	if n.Kind != NoticeKeyCreated {
+	if n.Kind != KeyCreated {
 		facts = append(facts, say("before", "{before}", value(c.Before)))
 	}
-	if n.Kind != NoticeKeyRevoked {
+	if n.Kind != KeyRevoked {
 		facts = append(facts, say("after", "{after}", value(c.After)))
 	}
 	return facts

@@ -1,4 +1,4 @@
-package collectives
+package notices
 
 import (
 	"context"
@@ -10,44 +10,44 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
-type noticeServer struct {
+type server struct {
 	noticesv1.UnimplementedNoticesServiceServer
 	service *Service
 }
 
-// NewNoticeServer returns the notices as gRPC.
-func NewNoticeServer(s *Service) noticesv1.NoticesServiceServer { return &noticeServer{service: s} }
+// NewServer returns the notices as gRPC.
+func NewServer(s *Service) noticesv1.NoticesServiceServer { return &server{service: s} }
 
-func (s *noticeServer) ListNotices(ctx context.Context, req *noticesv1.ListNoticesRequest) (*noticesv1.ListNoticesResponse, error) {
-	filter := NoticeFilter{Unacknowledged: req.GetUnacknowledged(), All: req.GetIncludeCollectives()}
-	if parent := req.GetParent(); parent != instance {
-		if filter.All {
+func (s *server) ListNotices(ctx context.Context, req *noticesv1.ListNoticesRequest) (*noticesv1.ListNoticesResponse, error) {
+	f := filter{Unacknowledged: req.GetUnacknowledged(), All: req.GetIncludeCollectives()}
+	var ok bool
+	if f.Collective, ok = parseParent(req.GetParent()); !ok {
+		return nil, errs.NotFound(req.GetParent())
+	}
+	if f.Collective != "" {
+		if f.All {
 			return nil, errs.Invalid("include_collectives", "must be false for one collective's notices")
 		}
-		var ok bool
-		if filter.Collective, ok = ParseName(parent); !ok {
-			return nil, errs.NotFound(parent)
-		}
 		// No notices of a collective that is not there would look like one that has none.
-		if _, err := s.service.Get(ctx, filter.Collective); err != nil {
+		if _, err := s.service.readers(ctx, s.service.cfg.Pool, f.Collective); err != nil {
 			return nil, err
 		}
 	}
-	found, next, err := page.List(req, filter, firstNotices, func(after noticeKey, count int) ([]Notice, error) {
-		return s.service.notices(ctx, filter, after, count)
-	}, func(n Notice) noticeKey { return noticeKey{n.CreateTime, n.ID} })
+	found, next, err := page.List(req, f, newest, func(after position, count int) ([]Notice, error) {
+		return s.service.list(ctx, f, after, count)
+	}, func(n Notice) position { return position{n.CreateTime, n.ID} })
 	if err != nil {
 		return nil, err
 	}
 	resp := &noticesv1.ListNoticesResponse{NextPageToken: next}
 	for _, n := range found {
-		resp.Notices = append(resp.Notices, noticeToProto(ctx, n))
+		resp.Notices = append(resp.Notices, toProto(ctx, n))
 	}
 	return resp, nil
 }
 
-func (s *noticeServer) AcknowledgeNotice(ctx context.Context, req *noticesv1.AcknowledgeNoticeRequest) (*noticesv1.Notice, error) {
-	collective, id, ok := parseNoticeName(req.GetName())
+func (s *server) AcknowledgeNotice(ctx context.Context, req *noticesv1.AcknowledgeNoticeRequest) (*noticesv1.Notice, error) {
+	collective, id, ok := parseName(req.GetName())
 	if !ok {
 		return nil, errs.NotFound(req.GetName())
 	}
@@ -55,10 +55,10 @@ func (s *noticeServer) AcknowledgeNotice(ctx context.Context, req *noticesv1.Ack
 	if err != nil {
 		return nil, err
 	}
-	return noticeToProto(ctx, n), nil
+	return toProto(ctx, n), nil
 }
 
-func noticeToProto(ctx context.Context, n Notice) *noticesv1.Notice {
+func toProto(ctx context.Context, n Notice) *noticesv1.Notice {
 	p := &noticesv1.Notice{
 		Name:           n.Name(),
 		Kind:           string(n.Kind),
@@ -79,7 +79,7 @@ func noticeToProto(ctx context.Context, n Notice) *noticesv1.Notice {
 		if !c.byOperator() || role == access.RoleOperator {
 			p.Actor, p.ActorDisplayName = c.Key, c.DisplayName
 		}
-		if n.Kind != NoticeAlertEmailsChanged || role == access.RoleOwner || role == access.RoleOperator {
+		if n.Kind != AlertEmailsChanged || role == access.RoleOwner || role == access.RoleOperator {
 			p.Before, p.After = c.Before, c.After
 		}
 	}

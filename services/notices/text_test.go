@@ -1,4 +1,4 @@
-package collectives
+package notices
 
 import (
 	"go/ast"
@@ -19,9 +19,9 @@ import (
 )
 
 // kinds reads the constants from the source, so that one that was added cannot be forgotten here.
-func kinds(t *testing.T) (all []NoticeKind) {
+func kinds(t *testing.T) (all []Kind) {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "notice.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "kind.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,12 +30,12 @@ func kinds(t *testing.T) (all []NoticeKind) {
 		if !ok {
 			return true
 		}
-		if typed, ok := spec.Type.(*ast.Ident); ok && typed.Name == "NoticeKind" {
+		if typed, ok := spec.Type.(*ast.Ident); ok && typed.Name == "Kind" {
 			word, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, NoticeKind(word))
+			all = append(all, Kind(word))
 		}
 		return true
 	})
@@ -46,21 +46,21 @@ func kinds(t *testing.T) (all []NoticeKind) {
 }
 
 func TestCatalogues(t *testing.T) {
-	texts := noticeTexts()
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(texts[French])), slices.Sorted(maps.Keys(texts[English]))); diff != "" {
+	texts := catalogues()
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(texts[money.French])), slices.Sorted(maps.Keys(texts[money.English]))); diff != "" {
 		t.Errorf("fr and en have other keys:\n%s", diff)
 	}
 	values := regexp.MustCompile(`\{\w+\}`)
-	for key, french := range texts[French] {
-		mine, theirs := values.FindAllString(french, -1), values.FindAllString(texts[English][key], -1)
+	for key, french := range texts[money.French] {
+		mine, theirs := values.FindAllString(french, -1), values.FindAllString(texts[money.English][key], -1)
 		slices.Sort(mine)
 		slices.Sort(theirs)
 		if !slices.Equal(mine, theirs) {
 			t.Errorf("%s: fr has %v, en %v", key, mine, theirs)
 		}
 	}
-	t.Run("French puts a no-break space before high punctuation", func(t *testing.T) {
-		for key, text := range texts[French] {
+	t.Run("money.French puts a no-break space before high punctuation", func(t *testing.T) {
+		for key, text := range texts[money.French] {
 			if regexp.MustCompile(`[^\x{00a0}][!?;:»]|«[^\x{00a0}]`).MatchString(text) {
 				t.Errorf("%s: %q", key, text)
 			}
@@ -73,12 +73,12 @@ func TestCatalogues(t *testing.T) {
 		}
 		for _, part := range []string{".subject", ".text"} {
 			known[string(kind)+part] = true
-			if texts[French][string(kind)+part] == "" || texts[English][string(kind)+part] == "" {
+			if texts[money.French][string(kind)+part] == "" || texts[money.English][string(kind)+part] == "" {
 				t.Errorf("%s%s is missing", kind, part)
 			}
 		}
 	}
-	for key := range texts[French] {
+	for key := range texts[money.French] {
 		if strings.Contains(key, ".") && !known[key] {
 			t.Errorf("%s is of no kind", key)
 		}
@@ -91,13 +91,13 @@ func TestWhatAMailSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := Notice{
-		Collective: "vallon", Kind: NoticeDisputeOpened, Subject: "collectives/vallon/campaigns/avocate/donations/7",
+		Collective: "vallon", Kind: DisputeOpened, Subject: "collectives/vallon/campaigns/avocate/donations/7",
 		Amount: money.Amount{Minor: 20_50, Currency: "EUR"}, Deadline: time.Date(2026, 7, 1, 21, 59, 0, 0, time.UTC),
 		Transactions: []string{"txn_1", "txn_2"},
 		ID:           uuid.MustParse("0197c0de-0000-7000-8000-000000000001"),
 	}
-	t.Run("in French, by the collective's clock", func(t *testing.T) {
-		subject, text := n.write(reader{name: "Vallon", language: French, location: paris})
+	t.Run("in money.French, by the collective's clock", func(t *testing.T) {
+		subject, text := n.write(reader{name: "Vallon", language: money.French, location: paris})
 		if subject != "Vallon\u00a0: une banque conteste un don" {
 			t.Errorf("subject %q", subject)
 		}
@@ -111,18 +111,18 @@ func TestWhatAMailSays(t *testing.T) {
 		}
 	})
 	t.Run("to the operator, with what there is", func(t *testing.T) {
-		n := Notice{Kind: NoticePayoutFailed, ID: n.ID}
-		subject, text := n.write(reader{language: English, location: time.UTC})
+		n := Notice{Kind: PayoutFailed, ID: n.ID}
+		subject, text := n.write(reader{language: money.English, location: time.UTC})
 		if subject != "Cagnotte: a Stripe payout failed" || strings.Contains(text, "Amount") || strings.Contains(text, "before") ||
-			strings.Contains(text, "About") || strings.Contains(text, "Transactions") || !strings.Contains(text, "Notice: notices/0197c0de") || !strings.Contains(text, "CAGNOTTE_ALERT_EMAILS") {
+			strings.Contains(text, "About") || strings.Contains(text, "Transactions") || !strings.Contains(text, "Notice: instance/notices/0197c0de") || !strings.Contains(text, "CAGNOTTE_ALERT_EMAILS") {
 			t.Errorf("%q\n%s", subject, text)
 		}
 	})
 	t.Run("every kind makes a subject that a mail can have", func(t *testing.T) {
 		for _, kind := range kinds(t) {
-			for _, language := range []string{French, English} {
+			for _, language := range []money.Language{money.French, money.English} {
 				n := Notice{Collective: "vallon", Kind: kind}
-				subject, _ := n.write(reader{name: strings.Repeat("é", maxDisplayNameChars), language: language, location: paris})
+				subject, _ := n.write(reader{name: strings.Repeat("é", 120), language: language, location: paris})
 				if len([]rune(subject)) > 200 || strings.Contains(subject, "{") {
 					t.Errorf("%s: %q", kind, subject)
 				}

@@ -1,4 +1,4 @@
-package collectives
+package notices
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-const insertNoticeSQL = `
-INSERT INTO collectives.notices (
+const insertSQL = `
+INSERT INTO notices.notices (
 	id,
 	collective,
 	kind,
@@ -54,8 +54,8 @@ VALUES (
 )
 ON CONFLICT (collective, kind, key) DO NOTHING`
 
-// insertNoticeTx reports false for what was told before.
-func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err error) {
+// insertTx reports false for what was told before.
+func insertTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err error) {
 	named := pgx.NamedArgs{
 		"id":           n.ID,
 		"collective":   n.Collective,
@@ -84,14 +84,14 @@ func insertNoticeTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err er
 	if !n.Since.IsZero() {
 		named["since"] = n.Since
 	}
-	tag, err := tx.Exec(ctx, insertNoticeSQL, named)
+	tag, err := tx.Exec(ctx, insertSQL, named)
 	return tag.RowsAffected() == 1, postgres.ErrorFor(err, map[string]*errs.Error{
 		"notices_collective_fkey": errs.NotFound(namePrefix + n.Collective),
 	})
 }
 
-// noticeColumns are what a Notice is read from.
-const noticeColumns = `
+// columns are what a Notice is read from.
+const columns = `
 	n.id,
 	n.collective,
 	n.kind,
@@ -111,23 +111,23 @@ const noticeColumns = `
 	n.acknowledged_at,
 	n.acknowledged_by`
 
-const noticeSQL = `
-SELECT` + noticeColumns + `
-FROM collectives.notices AS n
+const getSQL = `
+SELECT` + columns + `
+FROM notices.notices AS n
 WHERE n.id = @id
 	AND n.collective = @collective`
 
-const lockNoticeSQL = noticeSQL + `
+const lockSQL = getSQL + `
 FOR NO KEY UPDATE`
 
 // notice returns one notice; a missing one is NOT_FOUND.
-func (s *Service) notice(ctx context.Context, collective string, id uuid.UUID) (Notice, error) {
-	rows, err := s.pool.Query(ctx, noticeSQL, pgx.NamedArgs{"id": id, "collective": collective})
-	return oneNotice(rows, err, collective, id)
+func (s *Service) get(ctx context.Context, collective string, id uuid.UUID) (Notice, error) {
+	rows, err := s.cfg.Pool.Query(ctx, getSQL, pgx.NamedArgs{"id": id, "collective": collective})
+	return one(rows, err, collective, id)
 }
 
-// NoticeFilter says which notices are listed.
-type NoticeFilter struct {
+// filter says which notices are listed.
+type filter struct {
 	// Collective is whose; empty for the operator's own.
 	Collective string
 	// All takes those of every collective and the operator's, and leaves Collective out.
@@ -136,9 +136,9 @@ type NoticeFilter struct {
 	Unacknowledged bool
 }
 
-const listNoticesSQL = `
-SELECT` + noticeColumns + `
-FROM collectives.notices AS n
+const listSQL = `
+SELECT` + columns + `
+FROM notices.notices AS n
 WHERE n.collective = @collective
 	AND (n.acknowledged_at IS NULL OR NOT @unacknowledged)
 	AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
@@ -147,9 +147,9 @@ ORDER BY
 	n.id DESC
 LIMIT @count`
 
-const listAllNoticesSQL = `
-SELECT` + noticeColumns + `
-FROM collectives.notices AS n
+const listAllSQL = `
+SELECT` + columns + `
+FROM notices.notices AS n
 WHERE (n.acknowledged_at IS NULL OR NOT @unacknowledged)
 	AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
 ORDER BY
@@ -157,36 +157,36 @@ ORDER BY
 	n.id DESC
 LIMIT @count`
 
-// noticeKey is where a page of notices begins: behind the last row of the one before.
-type noticeKey struct {
+// position is where a page of notices begins: behind the last row of the one before.
+type position struct {
 	Time time.Time
 	ID   uuid.UUID
 }
 
-// firstNotices is behind nothing: no notice is told after it.
-var firstNotices = noticeKey{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
+// newest is behind nothing: no notice is told after it.
+var newest = position{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
 
 // notices returns up to count notices, newest first, those after the key.
-func (s *Service) notices(ctx context.Context, f NoticeFilter, after noticeKey, count int) ([]Notice, error) {
-	sql := listNoticesSQL
+func (s *Service) list(ctx context.Context, f filter, after position, count int) ([]Notice, error) {
+	sql := listSQL
 	named := pgx.NamedArgs{
 		"collective": f.Collective, "unacknowledged": f.Unacknowledged,
 		"before_time": after.Time, "before_id": after.ID, "count": count,
 	}
 	if f.All {
-		sql = listAllNoticesSQL
+		sql = listAllSQL
 		delete(named, "collective")
 	}
-	rows, err := s.pool.Query(ctx, sql, named)
+	rows, err := s.cfg.Pool.Query(ctx, sql, named)
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	found, err := pgx.CollectRows(rows, scanNotice)
+	found, err := pgx.CollectRows(rows, scan)
 	return found, postgres.Error(err)
 }
 
-const acknowledgeNoticeSQL = `
-UPDATE collectives.notices AS n
+const acknowledgeSQL = `
+UPDATE notices.notices AS n
 SET
 	acknowledged_at = @now,
 	acknowledged_by = @by
@@ -198,10 +198,10 @@ WHERE n.id = @id
 // same. A missing one is NOT_FOUND. What a member changed itself another one sees to, as long as there is another who can:
 // else it is FAILED_PRECONDITION (SECOND_MEMBER_NEEDED).
 func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UUID, by access.Principal) (n Notice, err error) {
-	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		named := pgx.NamedArgs{"id": id, "collective": collective}
-		rows, err := tx.Query(ctx, lockNoticeSQL, named)
-		if n, err = oneNotice(rows, err, collective, id); err != nil || !n.AcknowledgeTime.IsZero() {
+		rows, err := tx.Query(ctx, lockSQL, named)
+		if n, err = one(rows, err, collective, id); err != nil || !n.AcknowledgeTime.IsZero() {
 			return err
 		}
 		if err := n.checkAcknowledgeTx(ctx, tx, by); err != nil {
@@ -209,7 +209,7 @@ func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UU
 		}
 		n.AcknowledgeTime, n.AcknowledgedBy = s.nowMicros(), by.Key
 		named["by"], named["now"] = n.AcknowledgedBy, n.AcknowledgeTime
-		_, err = tx.Exec(ctx, acknowledgeNoticeSQL, named)
+		_, err = tx.Exec(ctx, acknowledgeSQL, named)
 		return postgres.Error(err)
 	})
 	if err != nil {
@@ -235,23 +235,23 @@ func (n Notice) checkAcknowledgeTx(ctx context.Context, tx pgx.Tx, by access.Pri
 	return errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED, "Another member must see to what you changed yourself.")
 }
 
-const openNoticesSQL = `
+const openSQL = `
 SELECT
 	n.kind,
 	count(*)
-FROM collectives.notices AS n
+FROM notices.notices AS n
 WHERE n.acknowledged_at IS NULL
 GROUP BY n.kind
 ORDER BY n.kind`
 
-// openNotices counts what nobody has seen to, by kind.
-func (s *Service) openNotices(ctx context.Context) (map[NoticeKind]int64, error) {
-	rows, err := s.pool.Query(ctx, openNoticesSQL)
+// open counts what nobody has seen to, by kind.
+func (s *Service) open(ctx context.Context) (map[Kind]int64, error) {
+	rows, err := s.cfg.Pool.Query(ctx, openSQL)
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	open := map[NoticeKind]int64{}
-	var kind NoticeKind
+	open := map[Kind]int64{}
+	var kind Kind
 	var count int64
 	_, err = pgx.ForEachRow(rows, []any{&kind, &count}, func() error {
 		open[kind] = count
@@ -260,18 +260,18 @@ func (s *Service) openNotices(ctx context.Context) (map[NoticeKind]int64, error)
 	return open, postgres.Error(err)
 }
 
-func oneNotice(rows pgx.Rows, err error, collective string, id uuid.UUID) (Notice, error) {
+func one(rows pgx.Rows, err error, collective string, id uuid.UUID) (Notice, error) {
 	if err != nil {
 		return Notice{}, postgres.Error(err)
 	}
-	n, err := pgx.CollectExactlyOneRow(rows, scanNotice)
+	n, err := pgx.CollectExactlyOneRow(rows, scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Notice{}, errs.NotFound(Notice{Collective: collective, ID: id}.Name())
 	}
 	return n, postgres.Error(err)
 }
 
-func scanNotice(r pgx.CollectableRow) (Notice, error) {
+func scan(r pgx.CollectableRow) (Notice, error) {
 	var n Notice
 	var minor *int64
 	var currency *string

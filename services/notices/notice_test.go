@@ -1,4 +1,4 @@
-package collectives_test
+package notices_test
 
 import (
 	"context"
@@ -16,11 +16,34 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-func tell(t *testing.T, s *collectives.Service, pool *pgxpool.Pool, n collectives.Notice) {
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// fresh returns a service on a database with one collective.
+func fresh(t *testing.T) (*notices.Service, *pgxpool.Pool) {
+	t.Helper()
+	pool := pgtest.New(t)
+	now := func() time.Time { return start }
+	s := notices.New(notices.Config{Pool: pool, Now: now})
+	groups := collectives.New(collectives.Config{Pool: pool, Notices: s, Now: now})
+	if _, err := groups.Create(t.Context(), collectives.Collective{ID: "vallon", DisplayName: "Vallon contre caméras"}); err != nil {
+		t.Fatal(err)
+	}
+	return s, pool
+}
+
+func operator() context.Context {
+	return access.WithPrincipal(context.Background(), access.Principal{Key: "k", Role: access.RoleOperator})
+}
+
+func tell(t *testing.T, s *notices.Service, pool *pgxpool.Pool, n notices.Notice) {
 	t.Helper()
 	err := postgres.InTx(context.Background(), pool, func(ctx context.Context, tx pgx.Tx) error { return s.TellTx(ctx, tx, n) })
 	if err != nil {
@@ -47,10 +70,9 @@ func listed(t *testing.T, server noticesv1.NoticesServiceServer, req *noticesv1.
 func TestNotices(t *testing.T) {
 	s, pool := fresh(t)
 	ctx := context.Background()
-	server := collectives.NewNoticeServer(s)
-	mustCreate(t, s, vallon())
-	dispute := collectives.Notice{
-		Collective: "vallon", Kind: collectives.NoticeDisputeOpened, Key: "dp_1",
+	server := notices.NewServer(s)
+	dispute := notices.Notice{
+		Collective: "vallon", Kind: notices.DisputeOpened, Key: "dp_1",
 		Subject: "collectives/vallon/campaigns/avocate/donations/0", Amount: money.Amount{Minor: 20_00, Currency: "EUR"},
 		Deadline: start.Add(7 * 24 * time.Hour),
 	}
@@ -84,8 +106,8 @@ func TestNotices(t *testing.T) {
 			t.Errorf("got %v", n)
 		}
 	})
-	tell(t, s, pool, collectives.Notice{Collective: "vallon", Kind: collectives.NoticeDisputeWon, Key: "dp_1"})
-	tell(t, s, pool, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: "po_1"})
+	tell(t, s, pool, notices.Notice{Collective: "vallon", Kind: notices.DisputeWon, Key: "dp_1"})
+	tell(t, s, pool, notices.Notice{Kind: notices.PayoutFailed, Key: "po_1"})
 
 	t.Run("a list is of one collective, of the operator, or of all", func(t *testing.T) {
 		for _, c := range []struct {
@@ -140,11 +162,11 @@ func TestNotices(t *testing.T) {
 		}
 	})
 	t.Run("refuses what is no notice", func(t *testing.T) {
-		for name, spoil := range map[string]func(*collectives.Notice){
-			"no key":              func(n *collectives.Notice) { n.Key = "" },
-			"a kind in capitals":  func(n *collectives.Notice) { n.Kind = "Dispute" },
-			"a person's name":     func(n *collectives.Notice) { n.Subject = "Jeanne Martin" },
-			"money of no country": func(n *collectives.Notice) { n.Amount.Currency = "" },
+		for name, spoil := range map[string]func(*notices.Notice){
+			"no key":              func(n *notices.Notice) { n.Key = "" },
+			"a kind in capitals":  func(n *notices.Notice) { n.Kind = "Dispute" },
+			"a person's name":     func(n *notices.Notice) { n.Subject = "Jeanne Martin" },
+			"money of no country": func(n *notices.Notice) { n.Amount.Currency = "" },
 		} {
 			bad := dispute
 			spoil(&bad)
@@ -154,7 +176,7 @@ func TestNotices(t *testing.T) {
 			}
 		}
 		err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
-			return s.TellTx(ctx, tx, collectives.Notice{Collective: "nowhere", Kind: collectives.NoticeDisputeOpened, Key: "k"})
+			return s.TellTx(ctx, tx, notices.Notice{Collective: "nowhere", Kind: notices.DisputeOpened, Key: "k"})
 		})
 		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	})

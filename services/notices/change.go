@@ -1,0 +1,63 @@
+package notices
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/access"
+)
+
+// Change is what somebody changed of what guards a collective's money: who, and from what to what.
+type Change struct {
+	// Key and DisplayName are those of the API key; empty for the command line.
+	Key, DisplayName string
+	// Member is the name of the key that stands for its member.
+	Member string
+	// Before and After are short and hold no secret: an IBAN and addresses are shortened. They are empty for nothing.
+	Before, After string
+}
+
+// byOperator reports a change by the operator, by key or on the command line.
+func (c Change) byOperator() bool { return !strings.HasPrefix(c.Key, namePrefix) }
+
+// maxChangeChars is more than any setting has, shortened.
+const maxChangeChars = 1000
+
+// TellChangeTx tells all members, and the operator too, what the caller in the context changes. It is told once for each
+// key of the notice.
+func (s *Service) TellChangeTx(ctx context.Context, tx pgx.Tx, n Notice, before, after string, alsoTo ...string) error {
+	by := access.PrincipalFrom(ctx)
+	n.Change = &Change{
+		Key: by.Key, DisplayName: by.DisplayName, Member: by.Member, Before: cut(before, maxChangeChars), After: cut(after, maxChangeChars),
+	}
+	return s.tellTx(ctx, tx, n, alsoTo...)
+}
+
+func cut(text string, maxChars int) string {
+	if runes := []rune(text); len(runes) > maxChars {
+		return string(runes[:maxChars-1]) + "…"
+	}
+	return text
+}
+
+// TellKeyTx tells of an API key that was made or revoked; it is access.Config's Tell. Of the first one, which the operator
+// makes for a collective, there is nobody to tell.
+func (s *Service) TellKeyTx(ctx context.Context, tx pgx.Tx, change access.KeyChange) error {
+	k := change.Key
+	if k.RevokeTime.IsZero() && k.MadeByOperator() {
+		others, err := access.OtherMemberTx(ctx, tx, k.Collective, k.Member(), access.RoleOwner, access.RoleEditor,
+			access.RoleTreasurer, access.RoleAuditor, access.RoleOperator)
+		if err != nil || !others {
+			return err
+		}
+	}
+	label := string(k.Role) + " " + k.DisplayName
+	n := Notice{Collective: k.Collective, Kind: KeyCreated, Key: k.ID, Subject: k.Name()}
+	if k.RevokeTime.IsZero() {
+		return s.TellChangeTx(ctx, tx, n, "", label)
+	}
+	n.Kind = KeyRevoked
+	return s.TellChangeTx(ctx, tx, n, label, "")
+}

@@ -1,0 +1,83 @@
+package notices
+
+// Kind is what a notice says. Each kind has its texts in texts.fr.json and texts.en.json, under
+// its own word and `.subject` and `.text`.
+type Kind string
+
+// The kinds.
+const (
+	// DisputeOpened: a donor's bank took a donation back. Deadline is until when evidence is taken.
+	DisputeOpened Kind = "dispute_opened"
+	// DisputeWon: a dispute ended, and its money comes back.
+	DisputeWon Kind = "dispute_won"
+	// DisputeLost: a dispute ended, and its money is the donor's again.
+	DisputeLost Kind = "dispute_lost"
+	// DisputeReinstated: the money of a dispute came back, and the dispute is not won.
+	DisputeReinstated Kind = "dispute_reinstated"
+	// PaidBackTwice: a donation was refunded, and the donor's bank took it back as well. Amount is what went back
+	// beyond what was paid.
+	PaidBackTwice Kind = "paid_back_twice"
+	// InquiryOpened: a bank asks about a donation, and no money moved.
+	InquiryOpened Kind = "inquiry_opened"
+	// FraudWarning: a card's network says that a donation may be a fraud.
+	FraudWarning Kind = "fraud_warning"
+	// PaidTwice: one donation was paid once more, since its payment page was opened again.
+	PaidTwice Kind = "paid_twice"
+	// PaymentRefused: a payment names a donation that it is not of, or brought another amount than that was to bring.
+	PaymentRefused Kind = "payment_refused"
+	// RefundAwaitingApproval: a refund needs a second member.
+	RefundAwaitingApproval Kind = "refund_awaiting_approval"
+	// RefundFailed: a refund was not made, or came back: the donor does not have its money.
+	RefundFailed Kind = "refund_failed"
+	// PayoutDifference: a payout is not what its transactions sum to in the books.
+	PayoutDifference Kind = "payout_difference"
+	// PayoutFailed: the bank refused a payout.
+	PayoutFailed Kind = "payout_failed"
+	// StripeMoneyParked: Stripe moved money in a way that cannot be read, so it is not in the books.
+	StripeMoneyParked Kind = "stripe_money_parked"
+	// StripeMoneyUnexplained: Stripe moved money, and somebody must say what for. It is told once a kind and day.
+	StripeMoneyUnexplained Kind = "stripe_money_unexplained"
+	// StripeTopUp: money came from the bank account to the Stripe balance, or went back; a bank line is to be
+	// matched with it.
+	StripeTopUp Kind = "stripe_top_up"
+	// StripeBalanceDiffers: the Stripe account in the books is not what Stripe says that its balance is.
+	StripeBalanceDiffers Kind = "stripe_balance_differs"
+	// RecurringFailing: a month of a monthly donation could not be collected. It is told once a period.
+	RecurringFailing Kind = "recurring_failing"
+	// RecurringEndedByDonor and the next three: a monthly donation ended. Since is when it began.
+	RecurringEndedByDonor Kind = "recurring_ended_by_donor"
+	// RecurringEndedByCollective: a member ended it.
+	RecurringEndedByCollective Kind = "recurring_ended_by_collective"
+	// RecurringEndedUnpaid: its months could not be collected any more.
+	RecurringEndedUnpaid Kind = "recurring_ended_unpaid"
+	// RecurringEndedAtStripe: a member ended it in Stripe's dashboard, or its donor on Stripe's page.
+	RecurringEndedAtStripe Kind = "recurring_ended_at_stripe"
+	// RecurringEndedWithCampaign: all monthly donations of a campaign that is over end. Amount is what they
+	// brought a month.
+	RecurringEndedWithCampaign Kind = "recurring_ended_with_campaign"
+	// RecurringEndedMany: so many ended on a day that the others of that day are not told one by one.
+	RecurringEndedMany Kind = "recurring_ended_many"
+	// StripeDisconnected: the Stripe account was disconnected; no donation is taken.
+	StripeDisconnected Kind = "stripe_disconnected"
+	// OnboardingNeeded: Stripe wants to know something before it takes or pays out money. Deadline is
+	// until when.
+	OnboardingNeeded Kind = "onboarding_needed"
+	// BankImportUnmatched: a bank statement brought money that is not matched. It is told once a statement.
+	BankImportUnmatched Kind = "bank_import_unmatched"
+	// BankAccountChanged: the account that donors are told to transfer to is another one.
+	BankAccountChanged Kind = "bank_account_changed"
+	// ChequeDetailsChanged: cheques are made out to somebody else, or sent elsewhere.
+	ChequeDetailsChanged Kind = "cheque_details_changed"
+	// RefundApprovalChanged: another limit, or none, says which refunds need a second member.
+	RefundApprovalChanged Kind = "refund_approval_changed"
+	// AlertEmailsChanged: notices are mailed to other addresses from now on.
+	AlertEmailsChanged Kind = "alert_emails_changed"
+	// StripeAccountChanged: donations go to another Stripe account.
+	StripeAccountChanged Kind = "stripe_account_changed"
+	// OnboardingStarted: somebody was given a link with which to say to Stripe where money is paid out to.
+	OnboardingStarted Kind = "onboarding_started"
+	// KeyCreated: there is another API key.
+	KeyCreated Kind = "key_created"
+	// KeyRevoked: an API key works no more.
+	KeyRevoked Kind = "key_revoked"
+)
