@@ -2,7 +2,8 @@
 //
 //	money         leaf: amounts in whole minor units, and currencies
 //	access        who calls: API keys, roles, the one permission table
-//	collectives   who raises money: settings, Stripe account and its onboarding, time zone, notices and their mails
+//	notices       what members or the operator must know: kinds, texts, mails, acknowledgements
+//	collectives   who raises money: settings, time zone, Stripe account and its onboarding
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
 //	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; how often a network may start one
 //	refunds       what happens to a payment later: refunds, disputes, fraud warnings
@@ -29,14 +30,15 @@
 //	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
 //	internal/app         -> all services, gateway
 //	webhooks             -> donations, refunds, payouts, ledger, collectives
-//	refunds              -> campaigns, donations, collectives
-//	exports              -> campaigns, payouts, ledger, collectives
+//	refunds              -> campaigns, donations, collectives, access
+//	exports              -> payouts, ledger, collectives
 //	donations            -> campaigns, ledger, collectives
 //	treasury             -> campaigns, ledger, collectives
 //	payouts              -> ledger, collectives
-//	campaigns            -> collectives
-//	collectives          -> access
-//	ledger, access       -> no sibling
+//	collectives          -> notices, access
+//	notices              -> access
+//	campaigns, ledger    -> no sibling
+//	access, money        -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
 //	internal/rpc         -> access, to authenticate and authorise
