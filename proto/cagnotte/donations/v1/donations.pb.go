@@ -80,30 +80,30 @@ func (Recurrence) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
 }
 
-// How far a donation has come. Until it is paid it moves forward only. A paid one is what Stripe's balance has of it now: a
+// A donation's state. Until it is paid it only moves forward. The four states of a paid donation follow Stripe's balance: a
 // refund that fails and a dispute that is won bring it back to SUCCEEDED or PARTIALLY_REFUNDED.
 type DonationState int32
 
 const (
-	// Not said.
+	// Unspecified; never answered.
 	DonationState_DONATION_STATE_UNSPECIFIED DonationState = 0
 	// Started; not paid yet.
 	DonationState_DONATION_STATE_CREATED DonationState = 1
-	// Under way by a method that takes days.
+	// Being paid by a method that takes days.
 	DonationState_DONATION_STATE_PENDING DonationState = 2
 	// Paid.
 	DonationState_DONATION_STATE_SUCCEEDED DonationState = 3
 	// The payment page closed unpaid. It can be opened again, and paid, for 30 days.
 	DonationState_DONATION_STATE_EXPIRED DonationState = 4
-	// A payment that was under way did not come.
+	// A payment that was pending failed.
 	DonationState_DONATION_STATE_FAILED DonationState = 5
-	// Called off before it was paid.
+	// Canceled before it was paid.
 	DonationState_DONATION_STATE_CANCELED DonationState = 6
-	// Paid, and a part is back with the donor by refunds.
+	// Paid, and refunded in part.
 	DonationState_DONATION_STATE_PARTIALLY_REFUNDED DonationState = 7
-	// Paid, and all of it is back with the donor by refunds.
+	// Paid, and refunded wholly.
 	DonationState_DONATION_STATE_REFUNDED DonationState = 8
-	// Paid, and the donor's bank has it, or a part of it: a dispute is open or lost.
+	// Paid, and a dispute is open or lost, so that the donor's bank has the money or a part of it.
 	DonationState_DONATION_STATE_DISPUTED DonationState = 9
 )
 
@@ -166,17 +166,17 @@ func (DonationState) EnumDescriptor() ([]byte, []int) {
 type DonationOutcome int32
 
 const (
-	// Not said.
+	// Unspecified; never answered.
 	DonationOutcome_DONATION_OUTCOME_UNSPECIFIED DonationOutcome = 0
 	// No payment has been seen yet; it can still be paid.
 	DonationOutcome_DONATION_OUTCOME_OPEN DonationOutcome = 1
-	// Under way; the bank's word is awaited.
+	// The donor has paid, and the bank has not confirmed it yet.
 	DonationOutcome_DONATION_OUTCOME_CONFIRMING DonationOutcome = 2
 	// Received.
 	DonationOutcome_DONATION_OUTCOME_RECEIVED DonationOutcome = 3
-	// Not paid, and it cannot be any more.
+	// Not paid. `checkout_url` says whether it still can be.
 	DonationOutcome_DONATION_OUTCOME_NOT_PAID DonationOutcome = 4
-	// Received, and given back.
+	// Received, and wholly back with the donor, by refunds or disputes.
 	DonationOutcome_DONATION_OUTCOME_REFUNDED DonationOutcome = 5
 )
 
@@ -227,16 +227,16 @@ func (DonationOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
 }
 
-// One donation, as members and whoever started it see it.
+// One donation, as members see it, and its donor when it is created.
 type Donation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What the donor gives, `fee_cover` included.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How far it has come.
+	// Its state.
 	State DonationState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.donations.v1.DonationState" json:"state,omitempty"`
-	// Where the donor pays; empty once it cannot be paid there any more.
+	// The address where the donor pays; empty once the donation cannot be paid there.
 	CheckoutUrl string `protobuf:"bytes,4,opt,name=checkout_url,json=checkoutUrl,proto3" json:"checkout_url,omitempty"`
 	// The language of the payment page, "fr" or "en"; "fr" when a creation leaves it empty.
 	Locale string `protobuf:"bytes,5,opt,name=locale,proto3" json:"locale,omitempty"`
@@ -244,7 +244,7 @@ type Donation struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// When Stripe says that it was paid; absent until then.
+	// When it was paid, by Stripe's clock; absent until then.
 	PayTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=pay_time,json=payTime,proto3" json:"pay_time,omitempty"`
 	// When its money was booked in the ledger; absent until then.
 	BookTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=book_time,json=bookTime,proto3" json:"book_time,omitempty"`
@@ -252,21 +252,22 @@ type Donation struct {
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// The monthly donation that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single donation.
 	RecurringDonation string `protobuf:"bytes,11,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
-	// The part of `amount` that the donor added for the payment's fee; absent when none was. What the fee is, the books say.
+	// The part of `amount` that the donor added for the payment's fee; absent for none. It is an estimate: the fee itself is
+	// in the ledger.
 	FeeCover *v1.Money `protobuf:"bytes,12,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
-	// What went back to the donor by refunds, as Stripe's balance has it; absent while nothing did.
+	// The sum of its refunds in Stripe's balance; absent for none.
 	AmountRefunded *v1.Money `protobuf:"bytes,13,opt,name=amount_refunded,json=amountRefunded,proto3" json:"amount_refunded,omitempty"`
-	// The donor's bank has the money, or a part of it: a dispute is open or lost.
+	// Whether a dispute of it is open or lost, so that the donor's bank has the money or a part of it.
 	Disputed bool `protobuf:"varint,14,opt,name=disputed,proto3" json:"disputed,omitempty"`
-	// A card network says that it was paid by fraud: to give it back now avoids a dispute and its fee.
+	// Whether a card network warns of fraud. A refund now avoids a dispute and its fee.
 	FraudWarning bool `protobuf:"varint,15,opt,name=fraud_warning,json=fraudWarning,proto3" json:"fraud_warning,omitempty"`
-	// Payments besides the first, each in the currency that it was paid in: the payment page was opened again, and paid
-	// there as well. A refund without an amount gives them back first.
+	// Further payments of the same donation, each in the currency that it was paid in: the payment page was opened again
+	// and paid there too. A refund without an amount refunds them first.
 	SurplusPayments []*SurplusPayment `protobuf:"bytes,16,rep,name=surplus_payments,json=surplusPayments,proto3" json:"surplus_payments,omitempty"`
-	// What the donor's bank has of it by disputes that are open or lost; absent while it has nothing. Together with
-	// `amount_refunded` it can be more than `amount`: then the donation was paid back twice.
+	// The sum of its disputes that are open or lost; absent for none. Together with `amount_refunded` it can be more than
+	// `amount`: then the donor got the donation back twice.
 	AmountDisputed *v1.Money `protobuf:"bytes,17,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
-	// How it was paid, Stripe's word, such as `card` or `sepa_debit`; empty until its money is booked.
+	// How it was paid, in Stripe's terms, such as `card` or `sepa_debit`; empty until its money is booked.
 	PaymentMethod string `protobuf:"bytes,18,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
 	// INPUT_ONLY. The page to come back to after the payment, on one of the campaign's allowed origins; may be empty.
 	// GetDonationStatus answers it to the donor.
@@ -438,14 +439,14 @@ func (x *Donation) GetReturnUrl() string {
 	return ""
 }
 
-// A payment of a donation that was paid already.
+// A further payment of a donation that was paid already.
 type SurplusPayment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Stripe's id, pi_….
 	PaymentIntent string `protobuf:"bytes,1,opt,name=payment_intent,json=paymentIntent,proto3" json:"payment_intent,omitempty"`
 	// What was paid, in the currency that the donor paid in.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// What went back of it by refunds, as Stripe's balance has it; absent while nothing did.
+	// The sum of its refunds in Stripe's balance; absent for none.
 	AmountRefunded *v1.Money `protobuf:"bytes,3,opt,name=amount_refunded,json=amountRefunded,proto3" json:"amount_refunded,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -507,7 +508,7 @@ type DonationStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `…/donations/{donation}/status`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What the donor gives.
+	// What the donor gives, `fee_cover` included.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// What became of it.
 	Outcome DonationOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=cagnotte.donations.v1.DonationOutcome" json:"outcome,omitempty"`
@@ -522,14 +523,14 @@ type DonationStatus struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The monthly donation that it is a month of, `…/recurringDonations/{recurring_donation}`; empty for a single donation.
 	RecurringDonation string `protobuf:"bytes,8,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
-	// The part of `amount` that the donor added for the payment's fee; absent when none was.
+	// The part of `amount` that the donor added for the payment's fee; absent for none.
 	FeeCover *v1.Money `protobuf:"bytes,9,opt,name=fee_cover,json=feeCover,proto3" json:"fee_cover,omitempty"`
-	// What went back to the donor by refunds; absent while nothing did.
+	// The sum of its refunds; absent for none.
 	AmountRefunded *v1.Money `protobuf:"bytes,10,opt,name=amount_refunded,json=amountRefunded,proto3" json:"amount_refunded,omitempty"`
-	// The donor's bank has the money, or a part of it: a dispute is open or lost. It says so where the outcome is
-	// REFUNDED, and nobody gave it.
+	// Whether a dispute of it is open or lost, so that the donor's bank has the money or a part of it. The outcome is then
+	// REFUNDED without a refund, if the dispute is of all.
 	Disputed bool `protobuf:"varint,11,opt,name=disputed,proto3" json:"disputed,omitempty"`
-	// What the donor's bank has of it; absent while it has nothing.
+	// The sum of its disputes that are open or lost; absent for none.
 	AmountDisputed *v1.Money `protobuf:"bytes,12,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -658,7 +659,7 @@ type CreateDonationRequest struct {
 	// The donation: its `amount`, in the campaign's currency, and, where wanted, its `locale` and `return_url`. All other
 	// fields are the service's, and ignored here.
 	Donation *Donation `protobuf:"bytes,2,opt,name=donation,proto3" json:"donation,omitempty"`
-	// A UUID made by the caller, one for each donation that somebody wants to make, kept for repeats.
+	// A UUID that the caller makes for each new donation, and sends again with each repeat.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Whether the donor adds the payment's fee, so that about `donation.amount` is left of the donation. The amount of the
 	// created donation is then the whole, computed from the campaign's `fee_estimate`: the smallest sum of which, by that

@@ -31,15 +31,15 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Takes donations and tells what became of them.
+// Starts donations, and answers what became of them.
 type DonationsServiceClient interface {
 	// Starts a donation and answers the address where it is paid. Public; the donor's name is not asked for.
 	//
-	// The same `request_id` answers the same donation and the same address, however often it is sent;
-	// with another amount, locale, return address, recurrence or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
+	// Idempotent: a repeated `request_id` answers the same donation with the same address. With another amount, locale,
+	// return address, recurrence or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
-	// takes no payments for it yet).
+	// accepts no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
 	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
 	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
@@ -49,9 +49,9 @@ type DonationsServiceClient interface {
 	GetDonation(ctx context.Context, in *GetDonationRequest, opts ...grpc.CallOption) (*Donation, error)
 	// Lists the donations of a campaign, or of all campaigns of a collective, newest first, to members.
 	ListDonations(ctx context.Context, in *ListDonationsRequest, opts ...grpc.CallOption) (*ListDonationsResponse, error)
-	// Tells whoever holds a donation's name what became of it. Public: the name cannot be guessed, and
-	// the answer holds nothing about anybody. Asking about an open donation makes the service look at
-	// Stripe again, so that a lost webhook does not keep a donor waiting.
+	// Answers what became of a donation. Public: the name cannot be guessed, and the answer has nothing about the donor.
+	// Asking about an open donation makes the service read it at Stripe again, so that a lost webhook does not keep a
+	// donor waiting.
 	GetDonationStatus(ctx context.Context, in *GetDonationStatusRequest, opts ...grpc.CallOption) (*DonationStatus, error)
 }
 
@@ -107,15 +107,15 @@ func (c *donationsServiceClient) GetDonationStatus(ctx context.Context, in *GetD
 // All implementations must embed UnimplementedDonationsServiceServer
 // for forward compatibility.
 //
-// Takes donations and tells what became of them.
+// Starts donations, and answers what became of them.
 type DonationsServiceServer interface {
 	// Starts a donation and answers the address where it is paid. Public; the donor's name is not asked for.
 	//
-	// The same `request_id` answers the same donation and the same address, however often it is sent;
-	// with another amount, locale, return address, recurrence or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
+	// Idempotent: a repeated `request_id` answers the same donation with the same address. With another amount, locale,
+	// return address, recurrence or `cover_fee` it is ALREADY_EXISTS (REQUEST_ID_REUSED).
 	// FAILED_PRECONDITION: CAMPAIGN_NOT_OPEN (paused, closed or past its deadline; a draft is NOT_FOUND),
 	// STRIPE_ACCOUNT_DISCONNECTED (the collective must connect its account again), STRIPE_ACCOUNT_NOT_READY (Stripe
-	// takes no payments for it yet).
+	// accepts no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
 	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
 	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
@@ -125,9 +125,9 @@ type DonationsServiceServer interface {
 	GetDonation(context.Context, *GetDonationRequest) (*Donation, error)
 	// Lists the donations of a campaign, or of all campaigns of a collective, newest first, to members.
 	ListDonations(context.Context, *ListDonationsRequest) (*ListDonationsResponse, error)
-	// Tells whoever holds a donation's name what became of it. Public: the name cannot be guessed, and
-	// the answer holds nothing about anybody. Asking about an open donation makes the service look at
-	// Stripe again, so that a lost webhook does not keep a donor waiting.
+	// Answers what became of a donation. Public: the name cannot be guessed, and the answer has nothing about the donor.
+	// Asking about an open donation makes the service read it at Stripe again, so that a lost webhook does not keep a
+	// donor waiting.
 	GetDonationStatus(context.Context, *GetDonationStatusRequest) (*DonationStatus, error)
 	mustEmbedUnimplementedDonationsServiceServer()
 }

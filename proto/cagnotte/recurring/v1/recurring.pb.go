@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/recurring/v1/recurring.proto
 
-// Monthly donations: what members see of them, and what their donors do with them without an account.
+// Monthly donations: members see and end them, and donors change and end their own without an account.
 
 package recurringv1
 
@@ -27,19 +27,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How a monthly donation stands.
+// A monthly donation's state.
 type RecurringDonationState int32
 
 const (
-	// Not said.
+	// Unspecified; never answered.
 	RecurringDonationState_RECURRING_DONATION_STATE_UNSPECIFIED RecurringDonationState = 0
 	// Started; the first month is not paid yet.
 	RecurringDonationState_RECURRING_DONATION_STATE_CREATED RecurringDonationState = 1
-	// It goes on.
+	// It is running.
 	RecurringDonationState_RECURRING_DONATION_STATE_ACTIVE RecurringDonationState = 2
-	// A month could not be paid; Stripe tries again for some days.
+	// A month could not be collected. Stripe tries again for some days.
 	RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE RecurringDonationState = 3
-	// It ended, for ever.
+	// It has ended.
 	RecurringDonationState_RECURRING_DONATION_STATE_CANCELED RecurringDonationState = 4
 	// The payment page closed before the first month was paid.
 	RecurringDonationState_RECURRING_DONATION_STATE_EXPIRED RecurringDonationState = 5
@@ -92,21 +92,21 @@ func (RecurringDonationState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{0}
 }
 
-// Why a monthly donation ended, or will.
+// Why a monthly donation has ended, or will.
 type RecurringDonationEndReason int32
 
 const (
-	// It goes on, or never began.
+	// It has no end, or never began.
 	RecurringDonationEndReason_RECURRING_DONATION_END_REASON_UNSPECIFIED RecurringDonationEndReason = 0
-	// The donor wanted it.
+	// The donor ended it.
 	RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR RecurringDonationEndReason = 1
-	// A member of the collective wanted it.
+	// A member of the collective ended it.
 	RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE RecurringDonationEndReason = 2
 	// Its campaign was closed, or its deadline passed.
 	RecurringDonationEndReason_RECURRING_DONATION_END_REASON_CAMPAIGN_CLOSED RecurringDonationEndReason = 3
-	// A month could not be paid, however often Stripe tried.
+	// A month could not be collected, and Stripe gave up.
 	RecurringDonationEndReason_RECURRING_DONATION_END_REASON_PAYMENT_FAILED RecurringDonationEndReason = 4
-	// Somebody ended it at Stripe: the donor in Stripe's portal, or the collective in Stripe's dashboard.
+	// It was ended at Stripe: by the donor in Stripe's portal, or by the collective in Stripe's dashboard.
 	RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE RecurringDonationEndReason = 5
 )
 
@@ -157,25 +157,25 @@ func (RecurringDonationEndReason) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{1}
 }
 
-// One monthly donation. It names nobody.
+// One monthly donation. It has nothing about its donor.
 type RecurringDonation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/recurringDonations/{recurring_donation}`. Its last part is that
 	// of the first donation too: `…/donations/{recurring_donation}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What the next month brings.
+	// What the donor gives from the next month on.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How it stands.
+	// Its state.
 	State RecurringDonationState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.recurring.v1.RecurringDonationState" json:"state,omitempty"`
 	// The language that the donor chose, "fr" or "en".
 	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
-	// Whether it ends when the month that is paid for does, or before: no other month is taken.
+	// Whether it ends with the paid month or before: no further month is charged.
 	CancelAtPeriodEnd bool `protobuf:"varint,5,opt,name=cancel_at_period_end,json=cancelAtPeriodEnd,proto3" json:"cancel_at_period_end,omitempty"`
-	// When the month that is paid for, or should be, ends; absent before the first is paid.
+	// When the present month ends, paid or not; absent before the first is paid.
 	PeriodEndTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=period_end_time,json=periodEndTime,proto3" json:"period_end_time,omitempty"`
 	// When it ended; absent until then.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Why it ended, or will.
+	// Why it has ended, or will.
 	EndReason RecurringDonationEndReason `protobuf:"varint,8,opt,name=end_reason,json=endReason,proto3,enum=cagnotte.recurring.v1.RecurringDonationEndReason" json:"end_reason,omitempty"`
 	// When it was started.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -186,17 +186,17 @@ type RecurringDonation struct {
 	// Whether the collective's Stripe account is disconnected: then the rest is what was last known, and a pending change
 	// is applied once the account is connected again.
 	AccountDisconnected bool `protobuf:"varint,12,opt,name=account_disconnected,json=accountDisconnected,proto3" json:"account_disconnected,omitempty"`
-	// Whether a debit of the latest month is at the donor's bank: that takes about five working days, and until then
-	// the month is neither given nor failed.
+	// Whether a debit of the latest month is at the donor's bank. That takes about five working days, and until then the
+	// month has neither succeeded nor failed.
 	DebitPending bool `protobuf:"varint,13,opt,name=debit_pending,json=debitPending,proto3" json:"debit_pending,omitempty"`
-	// When it is to end, by Stripe's word; absent when it is not. Members can choose a day in Stripe's dashboard, which
-	// may be months away.
+	// When Stripe will end it; absent when it will not. Members can choose a day in Stripe's dashboard, which may be months
+	// away.
 	CancelTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
-	// Whether members paused it in Stripe's dashboard: no month is taken until `resume_time`.
+	// Whether members paused it in Stripe's dashboard: no month is charged until `resume_time`.
 	Paused bool `protobuf:"varint,15,opt,name=paused,proto3" json:"paused,omitempty"`
-	// When the pause is over; absent for as long as members want.
+	// When the pause ends; absent for a pause without an end.
 	ResumeTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=resume_time,json=resumeTime,proto3" json:"resume_time,omitempty"`
-	// When the next month is taken; absent when none is: it ended, is to end before, or is paused with no end.
+	// When the next month is charged; absent when none will be: it has ended, ends before, or is paused without an end.
 	NextDebitTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=next_debit_time,json=nextDebitTime,proto3" json:"next_debit_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -548,7 +548,7 @@ type CancelRecurringDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Whether it ends when the month that is paid for does, and not now. Nothing more is taken either way.
+	// Whether it ends with the paid month, and not now. No further payment is taken either way.
 	AtPeriodEnd   bool `protobuf:"varint,2,opt,name=at_period_end,json=atPeriodEnd,proto3" json:"at_period_end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -644,7 +644,7 @@ func (x *RequestManageLinkRequest) GetName() string {
 	return ""
 }
 
-// Says nothing, so that nobody learns who gives.
+// Is empty, so that nobody learns who gives.
 type RequestManageLinkResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -681,12 +681,12 @@ func (*RequestManageLinkResponse) Descriptor() ([]byte, []int) {
 	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{6}
 }
 
-// Asks to take a link's token.
+// Asks to redeem a link's token.
 type RedeemManageLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What the link holds.
+	// The `token` parameter of the link.
 	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -741,9 +741,9 @@ type RedeemManageLinkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The monthly donation.
 	RecurringDonation *RecurringDonation `protobuf:"bytes,1,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
-	// Proves that the caller is its donor. To be kept in the page, and in no address.
+	// Proves that the caller is the donor. Clients keep it in the page, and put it in no address.
 	ManageToken string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
-	// When the manage token is over, 30 minutes from now.
+	// When the manage token expires: 30 minutes after it was issued.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -805,9 +805,9 @@ type ChangeRecurringDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What RedeemManageLink answered.
+	// The `manage_token` that RedeemManageLink answered.
 	ManageToken string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
-	// What to give from the next month on.
+	// The amount from the next month on, in the campaign's currency.
 	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -869,7 +869,7 @@ type StopRecurringDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What RedeemManageLink answered.
+	// The `manage_token` that RedeemManageLink answered.
 	ManageToken   string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -924,7 +924,7 @@ type CreatePortalSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What RedeemManageLink answered.
+	// The `manage_token` that RedeemManageLink answered.
 	ManageToken   string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -974,10 +974,10 @@ func (x *CreatePortalSessionRequest) GetManageToken() string {
 	return ""
 }
 
-// Where the page is.
+// The address of a page at Stripe.
 type CreatePortalSessionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The page's address, for a few minutes and for the donor alone.
+	// The page's address. It is valid for a few minutes, and for the donor alone.
 	Url           string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/recurring/v1/recurring.proto
 
-// Monthly donations: what members see of them, and what their donors do with them without an account.
+// Monthly donations: members see and end them, and donors change and end their own without an account.
 
 package recurringv1
 
@@ -35,7 +35,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows monthly donations, changes and ends them.
+// Shows, changes and ends monthly donations.
 //
 // A monthly donation begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
 // paid is a donation of its own. A monthly donation is ended by its donor, by the collective, by Stripe when months stay
@@ -43,7 +43,7 @@ const (
 // they begin.
 //
 // A change of the amount and an end are stored as a pending change, and applied at Stripe at once if Stripe answers, or
-// as soon as it does: `change_pending` is true until then. A call can be repeated without effect. While the
+// as soon as it does: `change_pending` is true until then. A repeated call changes nothing more. While the
 // collective's Stripe account is disconnected a change stays pending, and is applied once the account is connected again;
 // Stripe may charge a month before that.
 type RecurringServiceClient interface {
@@ -53,39 +53,38 @@ type RecurringServiceClient interface {
 	ListRecurringDonations(ctx context.Context, in *ListRecurringDonationsRequest, opts ...grpc.CallOption) (*ListRecurringDonationsResponse, error)
 	// Ends a monthly donation for the collective. One that has ended stays as it is.
 	//
-	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet).
+	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (the first month is not paid).
 	CancelRecurringDonation(ctx context.Context, in *CancelRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
-	// Mails its donor a link that opens the monthly donation, to the address that Stripe has. Public; the answer is the
-	// same whether or not there is such a donation. Each call makes another link; of one donation three are mailed at once,
-	// and then one each four hours.
+	// Mails the donor a link that opens the monthly donation, to the address that Stripe has. Public; the answer is the
+	// same whether or not there is such a donation. Each call makes another link. For one donation three mails are sent
+	// without a pause, and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
-	// It is good for 24 hours and once. The page behind it should redeem the token when its reader
-	// presses a button, not when it is loaded: mail programs load pages too.
+	// It is valid for 24 hours and for one use. Its page should redeem the token when its reader presses a button, not when
+	// it is loaded: mail programs load pages too.
 	//
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
 	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(ctx context.Context, in *RequestManageLinkRequest, opts ...grpc.CallOption) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. The link is used
-	// up by an answer alone: after an error that is not LINK_INVALID it is still good.
+	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. Only an answer
+	// uses up the link: after any error but LINK_INVALID it is still valid.
 	//
-	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: ask for another).
+	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: request another link).
 	RedeemManageLink(ctx context.Context, in *RedeemManageLinkRequest, opts ...grpc.CallOption) (*RedeemManageLinkResponse, error)
-	// Changes what the donor gives from the next month on; the month that is paid for stays as it is. Public; the
-	// manage token is the proof.
+	// Changes the amount from the next month on. The paid month stays as it is. Public, with a manage token.
 	//
-	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown, or over: ask for another link), RECURRING_NOT_STARTED,
+	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown or expired: request another link), RECURRING_NOT_STARTED,
 	// RECURRING_ENDED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(ctx context.Context, in *ChangeRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
-	// Ends a monthly donation for its donor: nothing more is taken. Public; the manage token is the proof. One that has
-	// ended stays as it is.
+	// Ends a monthly donation for its donor: no further payment is taken. Public, with a manage token. One that has ended
+	// stays as it is.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED.
 	StopRecurringDonation(ctx context.Context, in *StopRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
-	// Answers the address of a page at Stripe where the donor changes the card. Public; the manage token is the
-	// proof. The page leads back to the first donation's page of ours.
+	// Answers the address of a page at Stripe where the donor changes the card. Public, with a manage token. The page leads
+	// back to the first donation's page here.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
@@ -184,7 +183,7 @@ func (c *recurringServiceClient) CreatePortalSession(ctx context.Context, in *Cr
 // All implementations must embed UnimplementedRecurringServiceServer
 // for forward compatibility.
 //
-// Shows monthly donations, changes and ends them.
+// Shows, changes and ends monthly donations.
 //
 // A monthly donation begins with CreateDonation of the donations service, `recurrence` MONTHLY. Each month that is
 // paid is a donation of its own. A monthly donation is ended by its donor, by the collective, by Stripe when months stay
@@ -192,7 +191,7 @@ func (c *recurringServiceClient) CreatePortalSession(ctx context.Context, in *Cr
 // they begin.
 //
 // A change of the amount and an end are stored as a pending change, and applied at Stripe at once if Stripe answers, or
-// as soon as it does: `change_pending` is true until then. A call can be repeated without effect. While the
+// as soon as it does: `change_pending` is true until then. A repeated call changes nothing more. While the
 // collective's Stripe account is disconnected a change stays pending, and is applied once the account is connected again;
 // Stripe may charge a month before that.
 type RecurringServiceServer interface {
@@ -202,39 +201,38 @@ type RecurringServiceServer interface {
 	ListRecurringDonations(context.Context, *ListRecurringDonationsRequest) (*ListRecurringDonationsResponse, error)
 	// Ends a monthly donation for the collective. One that has ended stays as it is.
 	//
-	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (nobody has paid yet).
+	// FAILED_PRECONDITION: RECURRING_NOT_STARTED (the first month is not paid).
 	CancelRecurringDonation(context.Context, *CancelRecurringDonationRequest) (*RecurringDonation, error)
-	// Mails its donor a link that opens the monthly donation, to the address that Stripe has. Public; the answer is the
-	// same whether or not there is such a donation. Each call makes another link; of one donation three are mailed at once,
-	// and then one each four hours.
+	// Mails the donor a link that opens the monthly donation, to the address that Stripe has. Public; the answer is the
+	// same whether or not there is such a donation. Each call makes another link. For one donation three mails are sent
+	// without a pause, and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
-	// It is good for 24 hours and once. The page behind it should redeem the token when its reader
-	// presses a button, not when it is loaded: mail programs load pages too.
+	// It is valid for 24 hours and for one use. Its page should redeem the token when its reader presses a button, not when
+	// it is loaded: mail programs load pages too.
 	//
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
 	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(context.Context, *RequestManageLinkRequest) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. The link is used
-	// up by an answer alone: after an error that is not LINK_INVALID it is still good.
+	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. Only an answer
+	// uses up the link: after any error but LINK_INVALID it is still valid.
 	//
-	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: ask for another).
+	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: request another link).
 	RedeemManageLink(context.Context, *RedeemManageLinkRequest) (*RedeemManageLinkResponse, error)
-	// Changes what the donor gives from the next month on; the month that is paid for stays as it is. Public; the
-	// manage token is the proof.
+	// Changes the amount from the next month on. The paid month stays as it is. Public, with a manage token.
 	//
-	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown, or over: ask for another link), RECURRING_NOT_STARTED,
+	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown or expired: request another link), RECURRING_NOT_STARTED,
 	// RECURRING_ENDED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
 	ChangeRecurringDonation(context.Context, *ChangeRecurringDonationRequest) (*RecurringDonation, error)
-	// Ends a monthly donation for its donor: nothing more is taken. Public; the manage token is the proof. One that has
-	// ended stays as it is.
+	// Ends a monthly donation for its donor: no further payment is taken. Public, with a manage token. One that has ended
+	// stays as it is.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED.
 	StopRecurringDonation(context.Context, *StopRecurringDonationRequest) (*RecurringDonation, error)
-	// Answers the address of a page at Stripe where the donor changes the card. Public; the manage token is the
-	// proof. The page leads back to the first donation's page of ours.
+	// Answers the address of a page at Stripe where the donor changes the card. Public, with a manage token. The page leads
+	// back to the first donation's page here.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
 	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
