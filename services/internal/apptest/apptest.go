@@ -1,7 +1,11 @@
-// Package apptest starts the whole program for a test: its own cloned database, the simulator of
-// Stripe over HTTP, the service on free ports with its jobs, and clients for gRPC and REST.
+// Package apptest starts the whole program for a test: a database of its own, the simulator of Stripe over HTTP, the
+// service on free ports with its jobs, and clients for gRPC and REST. A test binary that uses it calls [Main] in TestMain.
 //
-// A binary that uses it calls [Main] from its TestMain.
+// Each test also proves two things about Stripe. stripe-mock must accept every request that the service sent; it checks
+// them against Stripe's own description of the API. And the simulator's answers and events must have the shapes of that
+// description, so that a test cannot pass because of a simulator that differs from Stripe.
+//
+// The neighbours are pgtest (databases), stripesim (the simulator) and app (the program).
 package apptest
 
 import (
@@ -40,50 +44,49 @@ const (
 	ConnectSecret = "whsec_test_connect"
 )
 
-// stopTimeout bounds taking the program down at the end of a test.
+// stopTimeout limits the shutdown of the program at the end of a test.
 const stopTimeout = 30 * time.Second
 
-// Config changes what Start starts. The zero value is a program with an open campaign.
+// Config of [Start]. The zero value starts a program with a published campaign.
 type Config struct {
-	// FeeDelay is how late Stripe's fees arrive, on the simulator's clock.
+	// FeeDelay is how long after a payment its fee is known, on the simulator's clock. Zero: at once.
 	FeeDelay time.Duration
-	// Limit is how often one network may start a donation; practically unlimited when zero.
+	// Limit is how often one network may start a donation. Zero: practically unlimited.
 	Limit donations.Limit
-	// WriteLimit is how often one key may change something; practically unlimited when zero.
+	// WriteLimit is how often one key may change something. Zero: practically unlimited.
 	WriteLimit rpc.WriteLimit
-	// SyncEvery is the timer of the sync; far away when zero, so that a test sees what webhooks do.
+	// SyncEvery is the interval of the sync. Zero: so long that a test sees the effect of webhooks alone.
 	SyncEvery time.Duration
-	// TrustedProxies are believed when they tell a client's address.
+	// TrustedProxies are the proxies whose report of a client's address is believed. Nil: none.
 	TrustedProxies []netip.Prefix
-	// SMTPURL is where mails go, such as those of mailtest; none are sent when empty.
+	// SMTPURL is the mail server, such as mailtest's. Empty: no mail is sent.
 	SMTPURL string
-	// AlertEmails are the operator's.
+	// AlertEmails are the operator's addresses. Nil: none.
 	AlertEmails []string
-	// LogTo receives the service's log; the test's own log when nil.
+	// LogTo receives the service's log. Nil: it goes to the test's log.
 	LogTo io.Writer
-	// Chart is the chart of accounts that books begin with; the default one when empty.
+	// Chart is the chart of accounts of new books. Empty: the default chart.
 	Chart string
-	// NoContract spares a benchmark the comparison of its many requests and answers with Stripe's description.
+	// NoContract turns off the comparison of requests and answers with Stripe's description, for a benchmark. False: on.
 	NoContract bool
-	// DatabaseURL is the owner's address of a database with the schema; a new one of the tests' server, which
-	// keeps nothing, when empty.
+	// DatabaseURL is the owner's address of a migrated database. Empty: a new database of pgtest.
 	DatabaseURL string
-	// HTTPAddr is where the service listens; a free port when empty.
+	// HTTPAddr is the address that the service listens on. Empty: a free port.
 	HTTPAddr string
 }
 
-// Env is a running program and what drives it.
+// Env is a running program with its simulator, database and clients.
 type Env struct {
-	// Sim is the simulator, SimURL where it listens, and Clock the time that it and the service share.
+	// Sim is the simulator, SimURL its address, and Clock the clock that it shares with the service.
 	Sim    *stripesim.Sim
 	SimURL string
 	Clock  *stripesim.Clock
-	// App is the service, URL where its HTTP is reached.
+	// App is the service, and URL the address of its HTTP.
 	App *app.App
 	URL string
-	// DatabaseURL is the owner's address of its database.
+	// DatabaseURL is the database owner's address.
 	DatabaseURL string
-	// Conn speaks gRPC to it without a key.
+	// Conn is a gRPC connection to the service, without a key.
 	Conn *grpc.ClientConn
 	// OperatorKey is a key of the instance.
 	OperatorKey string
@@ -92,7 +95,7 @@ type Env struct {
 	t        testing.TB
 }
 
-// Start starts all of it and stops it when the test ends.
+// Start starts simulator and service, and stops both when the test ends.
 func Start(t testing.TB, cfg Config) *Env {
 	t.Helper()
 	e := &Env{t: t, Clock: stripesim.NewClock(), DatabaseURL: cfg.DatabaseURL}
@@ -128,7 +131,7 @@ func Start(t testing.TB, cfg Config) *Env {
 		simulator.CloseClientConnections()
 		simulator.Close()
 	})
-	// Registered after the server, so it runs before: what was asked is still there.
+	// Cleanups run in reverse order, so this one runs before the server stops and still has its requests.
 	if !cfg.NoContract {
 		t.Cleanup(func() { checkContract(t, e.Sim.Requests()) })
 	}
@@ -198,10 +201,10 @@ func (e *Env) endpoints() []stripesim.Endpoint {
 	}
 }
 
-// Context is the test's.
+// Context returns the test's context.
 func (e *Env) Context() context.Context { return e.t.Context() }
 
-// StartApp starts the service on the same database, simulator and address, after StopApp.
+// StartApp starts the service again after StopApp, with the same database, simulator and address.
 func (e *Env) StartApp() {
 	e.t.Helper()
 	running, err := app.Start(e.t.Context(), e.settings)
@@ -223,24 +226,23 @@ func (e *Env) StartApp() {
 	})
 }
 
-// SetSecrets gives the service other signing secrets, from its next start on; each may be several, separated by
-// commas.
+// SetSecrets sets the service's signing secrets from its next start on. Each may be several, separated by commas.
 func (e *Env) SetSecrets(platform, connect string) {
 	e.settings.StripeWebhookSecrets = strings.Split(platform, ",")
 	e.settings.StripeConnectWebhookSecrets = strings.Split(connect, ",")
 }
 
-// SetDatabaseURL has the service log in by another address, from its next start on; by the owner's until then.
+// SetDatabaseURL sets the service's database address from its next start on. Until then it is the owner's.
 func (e *Env) SetDatabaseURL(address string) { e.settings.DatabaseURL = address }
 
-// SetAPIKey gives the service another key, from its next start on, or several, separated by commas.
+// SetAPIKey sets the service's key at Stripe from its next start on. It may be several, separated by commas.
 func (e *Env) SetAPIKey(key string) { e.settings.StripeAPIKey = key }
 
-// SetStripeRate bounds how many calls a second the service makes to the simulator, from its next start on; any
-// number until then.
+// SetStripeRate limits how many calls a second the service makes to the simulator, from its next start on. Until then
+// there is no limit.
 func (e *Env) SetStripeRate(perSecond float64) { e.settings.StripeRate = perSecond }
 
-// StopApp takes the service down as SIGTERM does. Simulator and database stay.
+// StopApp shuts the service down as SIGTERM does. Simulator and database continue.
 func (e *Env) StopApp() {
 	e.t.Helper()
 	e.Conn.Close()
@@ -252,9 +254,8 @@ func (e *Env) StopApp() {
 	e.App = nil
 }
 
-// Campaign creates a collective with a published campaign, `collectives/{slug}/campaigns/avocate`,
-// that takes from 1 to 800 € and may be embedded by origins. It answers the campaign's name and an
-// owner's key.
+// Campaign creates a collective with a published campaign, `collectives/{slug}/campaigns/avocate`, for donations of 1 to
+// 800 €, which origins may embed. It returns the campaign's name and the key of an owner.
 func (e *Env) Campaign(slug string, origins ...string) (name, ownerKey string) {
 	e.t.Helper()
 	ctx := WithKey(e.t.Context(), e.OperatorKey)
@@ -265,7 +266,7 @@ func (e *Env) Campaign(slug string, origins ...string) (name, ownerKey string) {
 	if err != nil {
 		e.t.Fatalf("apptest: create the collective: %v", err)
 	}
-	// The operator runs the instance and writes no campaign: its owner does.
+	// An operator may not write campaigns, so an owner does.
 	ownerKey = e.Key("collectives/"+slug, accessv1.Role_ROLE_OWNER)
 	ctx = WithKey(e.t.Context(), ownerKey)
 	client := campaignsv1.NewCampaignsServiceClient(e.Conn)
@@ -311,21 +312,20 @@ func (e *Env) Key(parent string, role accessv1.Role) string {
 	return key.GetSecret()
 }
 
-// Eventually waits until the condition holds, and fails the test when it does not within a minute: a machine may have
-// much else to do.
+// Eventually waits until the condition holds, and fails the test after a minute, since the machine may be busy.
 func (e *Env) Eventually(what string, holds func() bool) {
 	e.t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
-			e.t.Fatalf("never came true: %s", what)
+			e.t.Fatalf("this did not happen within a minute: %s", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// freeAddr picks a port before the service listens on it, because the simulator's webhooks and
-// the service's own public address must know it.
+// freeAddr picks a port before the service listens on it, because the simulator's webhooks and the service's public
+// address need it.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -336,7 +336,7 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// testLog shows the service's log in the test's, until the test has ended.
+// testLog writes the service's log to the test's until the test has ended.
 type testLog struct {
 	mu sync.Mutex
 	t  testing.TB
@@ -351,8 +351,8 @@ func (l *testLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Environ is the settings of this program as `cagnotte serve` reads them, to run it as a process
-// of its own on the same addresses, database and simulator.
+// Environ returns the program's settings as the environment that `cagnotte serve` reads, to run it as a process of its
+// own with the same addresses, database and simulator.
 func (e *Env) Environ() []string {
 	return []string{
 		"DATABASE_URL=" + e.settings.DatabaseURL,

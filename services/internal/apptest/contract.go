@@ -18,9 +18,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// contract is stripe-mock, the second opinion on what we send: one process for a test binary, the
-// version whose API description is 2023-10-16 (.tools/go.mod pins it). It is the one global of the
-// package, for the reason that pgtest's harness is: TestMain cannot hand it to the tests.
+// contract is stripe-mock, which checks what the service sends: one process for a test binary, in the version whose API
+// description is 2023-10-16 (.tools/go.mod pins it). It is a global because TestMain cannot pass a value to tests.
 var contract struct {
 	once sync.Once
 	url  string
@@ -28,10 +27,10 @@ var contract struct {
 	err  error
 }
 
-// checkContract sends every request that the simulator got to stripe-mock as well, and fails the
-// test when one is refused: a parameter that Stripe does not know, or of the wrong shape.
-// One that the simulator refused fails it too, if that was the request's own fault: it knows the documented limits,
-// of which stripe-mock knows nothing. What it refused for the state that things were in may happen.
+// checkContract sends every request that the simulator got to stripe-mock too, and fails the test if stripe-mock refuses
+// one: a parameter that Stripe does not know, or one of a wrong shape. It also fails the test for a request that the
+// simulator found malformed, since the simulator knows documented limits that stripe-mock does not. A request that the
+// simulator refused because of the state of an object is no failure.
 func checkContract(t testing.TB, requests []stripesim.Request) {
 	t.Helper()
 	if len(requests) == 0 {
@@ -50,7 +49,7 @@ func checkContract(t testing.TB, requests []stripesim.Request) {
 		if r.Status >= 400 && r.Status < 500 {
 			continue
 		}
-		// Ids and amounts differ; shapes repeat. One of each body is enough.
+		// The same request again proves nothing more.
 		id := fmt.Sprintf("%s %s %s", r.Method, r.Path, r.Body)
 		if seen[id] {
 			continue
@@ -87,7 +86,7 @@ func replay(r stripesim.Request) error {
 	return nil
 }
 
-// Main runs the tests of a binary that uses this package, and ends what they share.
+// Main runs the tests of a binary that uses this package, stops what they share, and exits.
 func Main(m *testing.M) {
 	serveIfChild()
 	pgtest.Main(m, stopStripeMock)
@@ -105,7 +104,7 @@ func startStripeMock() {
 		contract.err = err
 		return
 	}
-	// Somebody else may take the ports between the look and the start.
+	// Another program may take the ports before stripe-mock does.
 	for range 5 {
 		if contract.err = runStripeMock(binary, loopbackPort(), loopbackPort()); contract.err == nil {
 			return
@@ -113,7 +112,8 @@ func startStripeMock() {
 	}
 }
 
-// runStripeMock needs both addresses, or it opens a port to the world for the one that is not said.
+// runStripeMock starts stripe-mock. It sets both addresses, since stripe-mock would open a public port for one that is not
+// set.
 func runStripeMock(binary, plain, secure string) error {
 	cmd := exec.Command(binary, "-http-addr", plain, "-https-addr", secure)
 	var output bytes.Buffer
@@ -137,7 +137,7 @@ func runStripeMock(binary, plain, secure string) error {
 			return fmt.Errorf("stripe-mock ended: %s", output.String())
 		case <-time.After(20 * time.Millisecond):
 		}
-		// Whoever answers is it, or it would end.
+		// Only stripe-mock can answer: without the port it would have ended.
 		resp, err := http.Get(contract.url)
 		if err != nil {
 			continue
@@ -153,7 +153,7 @@ func runStripeMock(binary, plain, secure string) error {
 	return fmt.Errorf("stripe-mock does not answer: %s", output.String())
 }
 
-// buildStripeMock answers the pinned version's binary, which Go builds once into its cache.
+// buildStripeMock returns the path of the pinned version's binary, which Go builds once into its cache.
 func buildStripeMock() (string, error) {
 	_, file, _, _ := runtime.Caller(0)
 	cmd := exec.Command("go", "tool", "-modfile=.tools/go.mod", "-n", "stripe-mock")

@@ -12,24 +12,24 @@ import (
 	"testing"
 )
 
-// stripeDescription is read once for a test binary, as stripe-mock is started once.
+// stripeDescription returns Stripe's description, which is read once for a test binary.
 var stripeDescription = sync.OnceValues(readDescription)
 
-// enoughOfAKind bounds how many answers of one call, and events of one type, a test compares: a burst repeats
-// the same shapes thousands of times.
+// enoughOfAKind limits how many answers of one call, and how many events of one type, a test compares. A burst has
+// thousands of the same shape.
 const enoughOfAKind = 200
 
-// answers compares what the simulator answers and sends with Stripe's description: a shape that Stripe does
-// not have would let tests pass that life fails.
+// answers compares the simulator's answers and events with Stripe's description. With a shape that Stripe does not have,
+// tests could pass and the service fail at Stripe.
 type answers struct {
 	description *description
 
 	mu    sync.Mutex
 	seen  map[string]int
-	wrong map[string]string // the difference, and an example of where
+	wrong map[string]string // an example of where, by the difference
 }
 
-// watchAnswers puts the comparison before the simulator's API, and says at the test's end what differed.
+// watchAnswers returns a comparison that reports the differences when the test ends.
 func watchAnswers(t testing.TB) *answers {
 	t.Helper()
 	d, err := stripeDescription()
@@ -47,7 +47,7 @@ func watchAnswers(t testing.TB) *answers {
 	return a
 }
 
-// enough counts one more of a kind.
+// enough counts one more of a kind, and reports whether enough were compared.
 func (a *answers) enough(kind string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,7 +65,8 @@ func (a *answers) note(where string, differences []string) {
 	}
 }
 
-// before hands requests on, and looks at the answers of the API. One that was lost on purpose is not seen.
+// before returns a handler that passes requests to the simulator and compares the answers of its API. It does not see
+// answers that the simulator loses on purpose.
 func (a *answers) before(simulator http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/v1/") {
@@ -86,7 +87,7 @@ func (a *answers) checkAnswer(method, path string, status int, body []byte) {
 	}
 	schema := a.description.answer(method, route, status)
 	if schema == nil {
-		// What Stripe does not know may only be refused, in the form of every error.
+		// A call that Stripe does not have may only get an error, in the form of all errors.
 		if status != http.StatusNotFound && status != http.StatusUnauthorized {
 			a.note(where, []string{"no call " + method + " " + path})
 			return
@@ -101,7 +102,7 @@ func (a *answers) checkAnswer(method, path string, status int, body []byte) {
 	a.note(where, a.description.differences(v, schema, ""))
 }
 
-// checkEvent compares an event, its type, its object, and the names of what was different before.
+// checkEvent compares an event, its object, and the names in previous_attributes.
 func (a *answers) checkEvent(kind string, payload func() []byte) {
 	where := "event " + kind
 	if a.enough(where) {
@@ -130,7 +131,7 @@ func (a *answers) checkEvent(kind string, payload func() []byte) {
 	}
 }
 
-// copyWriter keeps what it writes.
+// copyWriter keeps a copy of what it writes.
 type copyWriter struct {
 	http.ResponseWriter
 	status int

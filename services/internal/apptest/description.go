@@ -13,8 +13,8 @@ import (
 	"sync"
 )
 
-// description is Stripe's own OpenAPI description of the API version that we speak, as stripe-mock carries it.
-// Schemas are decoded when they are first met, since most never are.
+// description is Stripe's OpenAPI description of the API version that the service uses, out of stripe-mock. Most schemas
+// are never needed, so each is decoded at its first use.
 type description struct {
 	mu      sync.Mutex
 	raw     map[string]json.RawMessage
@@ -22,7 +22,7 @@ type description struct {
 	paths   map[string]map[string]operation
 }
 
-// operation is one method of a path, as far as its answers go: "200", and "default" for errors.
+// operation has the answers of one method of a path: "200", and "default" for errors.
 type operation struct {
 	Responses map[string]struct {
 		Content map[string]struct {
@@ -31,7 +31,7 @@ type operation struct {
 	} `json:"responses"`
 }
 
-// schema is the part of OpenAPI's schema object that Stripe's description uses for what it answers.
+// schema is the part of OpenAPI's schema object that Stripe's description uses for answers.
 type schema struct {
 	Ref        string             `json:"$ref"`
 	Type       string             `json:"type"`
@@ -44,13 +44,13 @@ type schema struct {
 	Required   []string           `json:"required"`
 	// Additional is absent, false, or a schema.
 	Additional json.RawMessage `json:"additionalProperties"`
-	// Open: there are values that the description does not list.
+	// Open means that the description does not list all values.
 	Open     bool   `json:"x-stripeBypassValidation"`
 	Resource string `json:"x-resourceId"`
 }
 
-// undescribed are members that recorded bodies of this API version have and its description has not. An
-// object's name is Stripe's, and a "*" stands for any.
+// undescribed has the members that recorded bodies of this API version have, and that its description lacks. The object's
+// name is Stripe's; "*" is any object.
 var undescribed = map[string]bool{
 	"balance_transaction.balance_type":                             true,
 	"charge.amount_updates":                                        true,
@@ -83,11 +83,11 @@ var undescribed = map[string]bool{
 	"*.total_count":                                                true,
 }
 
-// addedLater are values that Stripe has added to a list of the description since, by the path of the member: they come in
-// every version of the API.
+// addedLater has the values that Stripe added to an enumeration later, by the path of the member. They occur in every
+// version of the API.
 var addedLater = map[string]string{"dispute.status": "prevented"}
 
-// readDescription reads it out of the module that the tools pin.
+// readDescription reads the description in the module of stripe-mock that the tools pin.
 func readDescription() (*description, error) {
 	dir, err := toolModule("github.com/stripe/stripe-mock")
 	if err != nil {
@@ -109,7 +109,7 @@ func readDescription() (*description, error) {
 	return &description{raw: doc.Components.Schemas, decoded: map[string]*schema{}, paths: doc.Paths}, nil
 }
 
-// toolModule answers the folder of a module that .tools/go.mod pins, after fetching it where it is not in the cache yet.
+// toolModule returns the folder of a module that .tools/go.mod pins. It downloads the module if the cache does not have it.
 func toolModule(module string) (string, error) {
 	_, file, _, _ := runtime.Caller(0)
 	cmd := exec.Command("go", "mod", "download", "-modfile=.tools/go.mod", "-json", module)
@@ -117,7 +117,7 @@ func toolModule(module string) (string, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if err != nil { // the reason stands in either
+	if err != nil { // the reason may be in stderr or in the output
 		return "", fmt.Errorf("fetch %s: %w: %s%s", module, err, stderr.String(), out)
 	}
 	var found struct{ Dir string }
@@ -127,7 +127,7 @@ func toolModule(module string) (string, error) {
 	return found.Dir, nil
 }
 
-// component answers a named schema, nil when there is none.
+// component returns a named schema, or nil.
 func (d *description) component(name string) *schema {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -149,8 +149,8 @@ func (d *description) resolve(s *schema) *schema {
 	return s
 }
 
-// route finds a request's path among the description's: /v1/charges/ch_1 is /v1/charges/{charge}. A path
-// without variables wins.
+// route returns the description's path of a request: /v1/charges/{charge} for /v1/charges/ch_1. A path without variables
+// comes first.
 func (d *description) route(path string) string {
 	if _, ok := d.paths[path]; ok {
 		return path
@@ -174,7 +174,7 @@ func fits(pattern, path []string) bool {
 	return true
 }
 
-// answer answers the schema of an answer; nil when the description knows no such call.
+// answer returns the schema of an answer, or nil if the description does not have the call.
 func (d *description) answer(method, route string, status int) *schema {
 	responses := d.paths[route][strings.ToLower(method)].Responses
 	if r, ok := responses[fmt.Sprint(status)]; ok {
@@ -183,7 +183,7 @@ func (d *description) answer(method, route string, status int) *schema {
 	return responses["default"].Content["application/json"].Schema
 }
 
-// differences compares a value with its schema, and answers one line for each that is wrong.
+// differences compares a value with its schema and returns one line for each difference.
 func (d *description) differences(v any, s *schema, path string) []string {
 	s = d.resolve(s)
 	switch {
@@ -245,7 +245,7 @@ func (s *schema) nullableBranch(d *description) bool {
 	return slices.ContainsFunc(s.AnyOf, func(b *schema) bool { b = d.resolve(b); return b != nil && b.Nullable })
 }
 
-// closest answers what is wrong with the branch that fits best: an id or the object that it names.
+// closest returns the differences from the branch that fits best, such as an id or the object with that id.
 func (d *description) closest(v any, branches []*schema, path string) []string {
 	var best []string
 	for i, b := range branches {

@@ -21,24 +21,24 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/app"
 )
 
-// childVariable makes a test binary run the program instead of the tests.
+// childVariable is the environment variable that makes a test binary run the program instead of its tests.
 const childVariable = "CAGNOTTE_TEST_SERVE"
 
-// child is what the program as a process of its own is told beside its settings, as JSON in childVariable.
+// child is what the program in a process of its own gets beside its settings, as JSON in childVariable.
 type child struct {
-	// ClockFile holds how far the simulator's clock is ahead of wall time, in nanoseconds.
+	// ClockFile has the nanoseconds by which the simulator's clock is ahead of wall time.
 	ClockFile string
 	SyncEvery time.Duration
 	Limit     donations.Limit
-	// StripeRate is how many calls a second it makes to the simulator; any when zero.
+	// StripeRate limits its calls a second to the simulator. Zero: no limit.
 	StripeRate float64
 }
 
-// Process is the service as a process of its own that can be killed: the test binary, run again with the
-// settings that `cagnotte serve` would read. It shares database, address and clock with its Env, whose own App
-// must be stopped, unless the process is a second copy beside it, with an address of its own.
+// Process is the service in a process of its own, which can be killed: the test binary, run again with the settings that
+// `cagnotte serve` reads. It has the database, address and clock of its Env, whose App must be stopped, unless Listen
+// gives the process another address.
 type Process struct {
-	// URL is where its HTTP is reached: the Env's own, until Listen.
+	// URL is the address of its HTTP: the Env's, until Listen.
 	URL string
 
 	env   *Env
@@ -46,11 +46,11 @@ type Process struct {
 	dir   string
 	child string
 	cmd   *exec.Cmd
-	// output is what all of its lives said.
+	// output is what it wrote since its first start.
 	output bytes.Buffer
 }
 
-// NewProcess returns a Process that is not started. It is killed when the test ends.
+// NewProcess returns a Process that does not run yet. It is killed when the test ends.
 func (e *Env) NewProcess() *Process {
 	e.t.Helper()
 	p := &Process{URL: e.URL, env: e, t: e.t, dir: e.t.TempDir()}
@@ -66,19 +66,19 @@ func (e *Env) NewProcess() *Process {
 	e.t.Cleanup(func() {
 		p.Kill()
 		if e.t.Failed() {
-			e.t.Logf("the program said:\n%s", p.output.String())
+			e.t.Logf("the program wrote:\n%s", p.output.String())
 		}
 	})
 	return p
 }
 
-// Listen gives it an address of its own, from its next start on: it is then a second copy beside the Env's App.
+// Listen gives the process an address of its own from its next start on, so that it can run beside the Env's App.
 func (p *Process) Listen() {
 	p.t.Helper()
 	p.URL = "http://" + freeAddr(p.t)
 }
 
-// Start starts it. It does not wait until it is ready: Ready does.
+// Start starts the process. Ready waits until it can serve.
 func (p *Process) Start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], "-test.run=^$")
@@ -90,7 +90,7 @@ func (p *Process) Start() {
 	}
 }
 
-// Ready waits until it says so.
+// Ready waits until the process reports that it is ready.
 func (p *Process) Ready() {
 	p.t.Helper()
 	p.env.Eventually("the program is ready", func() bool {
@@ -103,7 +103,7 @@ func (p *Process) Ready() {
 	})
 }
 
-// Kill ends it as the kernel does when memory runs out. It does nothing to one that does not run.
+// Kill ends the process with SIGKILL, if it runs.
 func (p *Process) Kill() {
 	if p.cmd == nil {
 		return
@@ -113,7 +113,7 @@ func (p *Process) Kill() {
 	p.cmd = nil
 }
 
-// Stop ends it as an operator does, once it is ready.
+// Stop waits until the process is ready, ends it with SIGTERM, and fails the test if its exit status is not 0.
 func (p *Process) Stop() {
 	p.t.Helper()
 	p.Ready()
@@ -124,7 +124,7 @@ func (p *Process) Stop() {
 	p.cmd = nil
 }
 
-// Advance moves the clock that it shares with the simulator.
+// Advance moves the clock that the process shares with the simulator.
 func (p *Process) Advance(d time.Duration) {
 	p.t.Helper()
 	p.writeClock(d)
@@ -140,11 +140,11 @@ func (p *Process) writeClock(ahead time.Duration) {
 		err = os.Rename(name+".new", name)
 	}
 	if err != nil {
-		p.t.Fatalf("apptest: tell the program the time: %v", err)
+		p.t.Fatalf("apptest: write the clock's file: %v", err)
 	}
 }
 
-// serveIfChild runs the program if this process is to be one, and does not return then.
+// serveIfChild runs the program and exits if childVariable is set.
 func serveIfChild() {
 	told := os.Getenv(childVariable)
 	if told == "" {

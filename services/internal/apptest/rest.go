@@ -22,23 +22,22 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	// So that the details of error answers can be read.
+	// It registers the details of errors.
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
 )
 
-// RESTConn is a gRPC connection that speaks REST: it sends each call as the HTTP request that the
-// contract's annotations say, so that the generated clients, and every test of theirs, run over
-// REST as well. Streams are not for it.
+// RESTConn is a gRPC connection over REST. It sends each call as the HTTP request of the contract's annotations, so the
+// generated clients and their tests run over REST too. It has no streams.
 type RESTConn struct {
-	// URL is the service's, without a path.
+	// URL is the service's address, without a path.
 	URL string
 	// Header is added to every request.
 	Header http.Header
-	// Client sends the requests; http.DefaultClient when nil.
+	// Client sends the requests. Nil: http.DefaultClient.
 	Client *http.Client
 }
 
-// Invoke sends one call. An error answer comes back as the gRPC status that its body holds.
+// Invoke sends one call. An error is the gRPC status in the answer's body.
 func (c *RESTConn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
 	req, err := c.request(ctx, method, args.(proto.Message))
 	if err != nil {
@@ -60,14 +59,14 @@ func (c *RESTConn) Invoke(ctx context.Context, method string, args, reply any, _
 	if resp.StatusCode != http.StatusOK {
 		s := &spb.Status{}
 		if err := protojson.Unmarshal(body, s); err != nil || s.GetCode() == 0 {
-			return fmt.Errorf("%s %s: HTTP %d with a body that is no status: %s", req.Method, req.URL, resp.StatusCode, body)
+			return fmt.Errorf("%s %s: HTTP %d, and the body is not a status: %s", req.Method, req.URL, resp.StatusCode, body)
 		}
 		return status.FromProto(s).Err()
 	}
 	return protojson.Unmarshal(body, reply.(proto.Message))
 }
 
-// NewStream refuses: streams over REST are tested with plain HTTP.
+// NewStream returns an error. Streams over REST are tested with plain HTTP.
 func (c *RESTConn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 	return nil, errors.New("apptest: no streams over REST")
 }
@@ -134,7 +133,7 @@ func httpRule(method string) (*annotations.HttpRule, error) {
 	return rule, nil
 }
 
-// match finds the first binding whose path the request fills, and takes the path's fields out of it.
+// match returns the first binding whose path the request fills, and clears the path's fields in the request.
 func match(rule *annotations.HttpRule, args proto.Message) (verb, path string, err error) {
 	for _, binding := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
 		verb, template := verbAndTemplate(binding)
@@ -154,7 +153,7 @@ func match(rule *annotations.HttpRule, args proto.Message) (verb, path string, e
 		}
 		return verb, path, nil
 	}
-	return "", "", fmt.Errorf("apptest: no REST path takes %v", args)
+	return "", "", fmt.Errorf("apptest: the request fills no REST path: %v", args)
 }
 
 func verbAndTemplate(rule *annotations.HttpRule) (verb, template string) {
@@ -194,7 +193,7 @@ func marshal(m proto.Message) (io.Reader, error) {
 	return bytes.NewReader(raw), err
 }
 
-// flatten writes the set fields as query parameters. Well-known types travel as their JSON text.
+// flatten adds the fields that are set as query parameters. Well-known types are in their JSON form.
 func flatten(query url.Values, prefix string, m protoreflect.Message) {
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		name := prefix + string(field.Name())
@@ -205,7 +204,7 @@ func flatten(query url.Values, prefix string, m protoreflect.Message) {
 			}
 		case field.Kind() == protoreflect.EnumKind:
 			query.Add(name, string(field.Enum().Values().ByNumber(value.Enum()).Name()))
-		// In a query a mask has the fields' own names, and not those of JSON.
+		// In a query a mask has the fields' proto names, not their JSON names.
 		case field.Kind() == protoreflect.MessageKind && field.Message().FullName() == "google.protobuf.FieldMask":
 			query.Add(name, strings.Join(value.Message().Interface().(*fieldmaskpb.FieldMask).GetPaths(), ","))
 		case field.Kind() == protoreflect.MessageKind && strings.HasPrefix(string(field.Message().FullName()), "google.protobuf."):

@@ -1,4 +1,4 @@
-// Package errstest is for tests that expect an error of package errs.
+// Package errstest compares errors of package errs in tests.
 package errstest
 
 import (
@@ -8,15 +8,15 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// TB is what is needed of a test, be it one of testing or of rapid.
+// TB is the part of testing.TB that is needed. Tests of testing and of rapid have it.
 type TB interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 
-// Want ends the test unless err has the code and the reason, and marks it as failed unless exactly these fields are
-// named, in this order.
+// Want ends the test if err does not have the code and the reason. It fails the test if the fields of err are not exactly
+// these, in this order.
 func Want(t TB, err error, code codes.Code, reason errs.Reason, fields ...string) {
 	t.Helper()
 	e := errs.As(err)

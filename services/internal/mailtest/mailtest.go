@@ -1,4 +1,4 @@
-// Package mailtest is a mail server for tests: it speaks SMTP on loopback and keeps what it is given.
+// Package mailtest is a mail server for tests: it speaks SMTP on the loopback interface and keeps the mails it receives.
 package mailtest
 
 import (
@@ -14,11 +14,11 @@ import (
 	"testing"
 )
 
-// Mail is one that the server took.
+// Mail is a mail that the server accepted.
 type Mail struct {
-	// From and To are of the envelope.
+	// From and To are the addresses of the envelope.
 	From, To string
-	// Header and Text are decoded; Raw is as it came, after the server undid the dots.
+	// Header and Text are decoded. Raw is the data as it was sent, without the doubled dots.
 	Header mail.Header
 	Text   string
 	Raw    string
@@ -47,7 +47,7 @@ type Server struct {
 	running  sync.WaitGroup
 }
 
-// Start starts a server that takes everything, until the test ends.
+// Start starts a server that accepts everything. It stops when the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{t: t, address: "127.0.0.1:0", open: map[net.Conn]bool{}, replies: map[string]string{}}
@@ -56,25 +56,25 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// URL is what SMTP_URL must be to send by it, from dons@example.org.
+// URL returns the value of SMTP_URL with which the program sends to this server, from dons@example.org.
 func (s *Server) URL() string { return "smtp://" + s.address + "?from=dons@example.org" }
 
-// Mails returns what it took, in order.
+// Mails returns the mails that the server accepted, in their order.
 func (s *Server) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Mail(nil), s.mails...)
 }
 
-// Commands returns the first word of every line that it was sent, but those of mails.
+// Commands returns the first word of each command that the server got.
 func (s *Server) Commands() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.commands...)
 }
 
-// Answer makes it answer lines that begin so, such as "RCPT TO:<a@example.org>", by a reply such as
-// "550 5.1.1 no such user"; an empty reply takes that back.
+// Answer makes the server answer commands with this beginning, such as "RCPT TO:<a@example.org>", with a reply such as
+// "550 5.1.1 no such user". An empty reply restores the usual answer.
 func (s *Server) Answer(prefix, reply string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *Server) Answer(prefix, reply string) {
 	}
 }
 
-// Stop takes it down: connections are cut, and new ones refused.
+// Stop closes all connections and refuses new ones.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	if s.listener != nil {
@@ -98,7 +98,7 @@ func (s *Server) Stop() {
 	s.running.Wait()
 }
 
-// Resume starts it again at its address.
+// Resume starts the server again at its address.
 func (s *Server) Resume() {
 	s.t.Helper()
 	listener, err := net.Listen("tcp", s.address)
@@ -130,7 +130,7 @@ func (s *Server) Resume() {
 	})
 }
 
-// serve speaks with one client: https://www.rfc-editor.org/rfc/rfc5321#section-4.1.
+// serve handles the connection of one client: https://www.rfc-editor.org/rfc/rfc5321#section-4.1.
 func (s *Server) serve(conn net.Conn) {
 	in := bufio.NewReader(conn)
 	say := func(reply string) { fmt.Fprintf(conn, "%s\r\n", reply) }
@@ -143,7 +143,7 @@ func (s *Server) serve(conn net.Conn) {
 		}
 		line = strings.TrimRight(line, "\r\n")
 		word, _, _ := strings.Cut(line, " ")
-		if reply := s.heard(word, line); reply != "" {
+		if reply := s.record(word, line); reply != "" {
 			say(reply)
 			continue
 		}
@@ -161,7 +161,7 @@ func (s *Server) serve(conn net.Conn) {
 			if m.Raw, err = readData(in); err != nil {
 				return
 			}
-			if reply := s.heard("", "END"); reply != "" {
+			if reply := s.record("", "END"); reply != "" {
 				say(reply)
 				continue
 			}
@@ -178,8 +178,8 @@ func (s *Server) serve(conn net.Conn) {
 	}
 }
 
-// heard notes a command and returns what a test wants answered. "END" is the end of a mail's data.
-func (s *Server) heard(word, line string) string {
+// record notes a command and returns the reply that a test set for it. "END" is the end of a mail's data.
+func (s *Server) record(word, line string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if word != "" {
@@ -196,7 +196,7 @@ func (s *Server) heard(word, line string) string {
 func (s *Server) keep(m Mail) {
 	parsed, err := mail.ReadMessage(strings.NewReader(m.Raw))
 	if err != nil {
-		s.t.Errorf("mailtest: a mail that cannot be read: %v", err)
+		s.t.Errorf("mailtest: the mail cannot be parsed: %v", err)
 		return
 	}
 	m.Header = parsed.Header
@@ -206,7 +206,7 @@ func (s *Server) keep(m Mail) {
 	}
 	text, err := io.ReadAll(body)
 	if err != nil {
-		s.t.Errorf("mailtest: a text that cannot be read: %v", err)
+		s.t.Errorf("mailtest: the mail's text cannot be decoded: %v", err)
 	}
 	m.Text = strings.ReplaceAll(string(text), "\r\n", "\n")
 	s.mu.Lock()

@@ -15,23 +15,23 @@ import (
 	"syscall"
 )
 
-// minMajor is the oldest version that Cagnotte's schema and queries are written for.
+// minMajor is the oldest major version that Cagnotte's schema and queries run on.
 const minMajor = 15
 
-// InstallHint is the line that installs Postgres, for error messages.
+// InstallHint tells how to install Postgres, for error messages.
 const InstallHint = "apt-get install postgresql (Debian, Ubuntu), or brew install postgresql@17 (macOS)"
 
-// binaries is a folder with initdb and postgres in it.
+// binaries is a folder that has initdb and postgres.
 type binaries struct {
 	dir     string
 	version string // as in "15.14"
 	major   int
 }
 
-// command runs one of the binaries as the server's user, in its own process group so that a
-// Ctrl-C in the terminal reaches us alone and the server is stopped in order. The environment is
-// bare: PG* variables change what the tools do, and the service's secrets are none of their
-// business. TZ saves initdb a search through all time zones.
+// command returns a command that runs one of the binaries as the server's user. It has its own process group: Ctrl-C in
+// the terminal reaches this program alone, which then stops the server in order. Its environment has only what it needs,
+// since PG* variables change what the tools do, and the service's secrets must not reach them. With TZ set, initdb does
+// not search through all time zones.
 func (b binaries) command(ctx context.Context, name string, account serverAccount, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, name), args...)
 	cmd.Dir = "/"
@@ -43,10 +43,10 @@ func (b binaries) command(ctx context.Context, name string, account serverAccoun
 	return cmd
 }
 
-// finder knows the places to look at. It is a value so that tests can look elsewhere.
+// finder has the places where binaries are looked for. Tests use other places.
 type finder struct {
 	path       string   // like $PATH
-	globs      []string // folders of versions, the highest is preferred
+	globs      []string // patterns of folders, one folder a version; the highest version is preferred
 	fixed      []string
 	cacheDir   string // downloads, one folder a version
 	repository string // base URL of a Maven repository
@@ -68,8 +68,8 @@ func defaultFinder() finder {
 	}
 }
 
-// binaries returns the first usable ones, installed or downloaded. A major of 0 accepts any
-// version that is new enough; an existing cluster opens with its own major version only.
+// binaries returns the first usable binaries, installed or downloaded. A major of 0 accepts any version from minMajor on.
+// An existing cluster needs its own major version.
 func (f finder) binaries(ctx context.Context, major int, account serverAccount) (binaries, error) {
 	var refused []string
 	for _, dir := range f.candidates(ctx) {
@@ -93,8 +93,8 @@ func (f finder) binaries(ctx context.Context, major int, account serverAccount) 
 	return bin, nil
 }
 
-// candidates are the folders that hold both programs, in order of preference. A program on the
-// PATH may be a link into the folder that has the rest, so both ends count.
+// candidates returns the folders that have both programs, in order of preference. A program on the PATH may be a link
+// into the folder that has the others, so both ends of a link are candidates.
 func (f finder) candidates(ctx context.Context) []string {
 	var dirs []string
 	for _, dir := range filepath.SplitList(f.path) {
@@ -108,7 +108,7 @@ func (f finder) candidates(ctx context.Context) []string {
 	}
 	var versioned []string
 	for _, glob := range f.globs {
-		// The patterns are ours and well-formed, which is all that Glob can complain about.
+		// Glob fails only for a malformed pattern, and these are constants.
 		found, _ := filepath.Glob(glob)
 		versioned = append(versioned, found...)
 	}
@@ -130,7 +130,7 @@ var (
 	dirPattern     = regexp.MustCompile(`postgresql[@/](\d+)`)
 )
 
-// majorIn is the version that a folder's name claims, used for the order alone.
+// majorIn returns the version in a folder's name, or 0. It only orders the folders.
 func majorIn(dir string) int {
 	match := dirPattern.FindStringSubmatch(dir)
 	if match == nil {
@@ -143,8 +143,7 @@ func majorIn(dir string) int {
 	return major
 }
 
-// inspect asks the program itself for its version, as the server's user: that also proves that
-// this user can run it.
+// inspect asks the program for its version. It runs as the server's user, which proves that this user can run it.
 func inspect(ctx context.Context, dir string, account serverAccount) (binaries, error) {
 	bin := binaries{dir: dir}
 	output, err := bin.command(ctx, "postgres", account, "--version").CombinedOutput()
@@ -153,7 +152,7 @@ func inspect(ctx context.Context, dir string, account serverAccount) (binaries, 
 	}
 	match := versionPattern.FindStringSubmatch(string(output))
 	if match == nil {
-		return bin, fmt.Errorf("%s/postgres does not tell its version", dir)
+		return bin, fmt.Errorf("%s/postgres does not print its version", dir)
 	}
 	bin.version = match[1]
 	bin.major, err = strconv.Atoi(match[2])

@@ -13,14 +13,14 @@ import (
 	"syscall"
 )
 
-// serverAccount is who the server runs as. The zero value is the caller.
+// serverAccount is the user that the server runs as. The zero value is the caller.
 type serverAccount struct {
 	name     string
 	uid, gid uint32
-	drop     bool // the caller is root and must become somebody else
+	drop     bool // the caller is root, and the server must run as another user
 }
 
-// serverUser is the caller, or for root the first that exists of postgres and nobody.
+// serverUser returns the caller; for root, the first of the users postgres and nobody that exists.
 func serverUser() (serverAccount, error) {
 	if os.Geteuid() != 0 {
 		return serverAccount{}, nil
@@ -37,10 +37,10 @@ func serverUser() (serverAccount, error) {
 		}
 		return serverAccount{name: name, uid: uint32(uid), gid: uint32(gid), drop: true}, nil
 	}
-	return serverAccount{}, errors.New("as root there must be a user postgres or nobody: Postgres refuses to run as root")
+	return serverAccount{}, errors.New("Postgres refuses to run as root, and there is neither a user postgres nor a user nobody to run it")
 }
 
-// own gives a file to the server's user.
+// own makes the server's user the owner of a file.
 func (a serverAccount) own(path string) error {
 	if !a.drop {
 		return nil
@@ -51,7 +51,7 @@ func (a serverAccount) own(path string) error {
 	return nil
 }
 
-// canEnter reports whether the account may pass through a folder, by its mode bits.
+// canEnter reports whether the account may enter a folder, by the folder's mode.
 func (a serverAccount) canEnter(info fs.FileInfo) bool {
 	mode := info.Mode().Perm()
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -65,7 +65,7 @@ func (a serverAccount) canEnter(info fs.FileInfo) bool {
 	return mode&0o001 != 0
 }
 
-// prepareDir makes the folder, resolved and reachable for the server's user.
+// prepareDir creates the folder and returns its path without links. It checks that the server's user can enter it.
 func prepareDir(dir string, account serverAccount) (string, error) {
 	var err error
 	if dir == "" {
@@ -85,7 +85,7 @@ func prepareDir(dir string, account serverAccount) (string, error) {
 	if !account.drop {
 		return dir, nil
 	}
-	// Others may pass through to data/, which is closed, but not list what is here.
+	// Other users may enter but not list it. data/ itself is closed to them.
 	if err := os.Chmod(dir, 0o711); err != nil {
 		return "", fmt.Errorf("open the database folder to the user %s: %w", account.name, err)
 	}
@@ -95,7 +95,7 @@ func prepareDir(dir string, account serverAccount) (string, error) {
 			return "", fmt.Errorf("look at the folders above the database: %w", err)
 		}
 		if !account.canEnter(info) {
-			return "", fmt.Errorf("the user %s, whom Postgres runs as, cannot enter %s (mode %o): "+
+			return "", fmt.Errorf("Postgres runs as the user %s, who cannot enter %s (mode %o): "+
 				"choose a database folder elsewhere, such as under /var/tmp, or run: chmod o+x %s",
 				account.name, parent, info.Mode().Perm(), parent)
 		}
@@ -105,12 +105,12 @@ func prepareDir(dir string, account serverAccount) (string, error) {
 	}
 }
 
-// DefaultDir is a folder that stays the same for one working directory, that is for one checkout.
+// DefaultDir returns a folder that is always the same for one working directory, and so for one checkout.
 //
-// It is .dev/<name> in the working directory. For root it is /var/tmp/cagnotte-<hash>/<name>
-// instead, hash being of the working directory: root's own folders are usually closed to the
-// user that the server runs as. /var/tmp is open to everybody, so a folder there that is not
-// root's own is refused. The parent is made, the folder itself is not.
+// It is .dev/<name> in the working directory. For root it is /var/tmp/cagnotte-<hash>/<name>, with a hash of the working
+// directory, because root's own folders are usually closed to the user that the server runs as. Everybody can write to
+// /var/tmp, so a parent folder that does not belong to root alone is an error. DefaultDir creates the parent of the
+// folder, and not the folder.
 func DefaultDir(name string) (string, error) {
 	workDir, err := os.Getwd()
 	if err != nil {
@@ -129,7 +129,7 @@ func DefaultDir(name string) (string, error) {
 		return "", fmt.Errorf("look at the folder for databases: %w", err)
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || stat.Uid != 0 || info.Mode().Perm()&0o022 != 0 {
-		return "", fmt.Errorf("%s is not a folder of root alone: somebody else made it; remove it", parent)
+		return "", fmt.Errorf("%s is not a folder that root alone can write to: another user may have created it; remove it", parent)
 	}
 	return filepath.Join(parent, name), nil
 }

@@ -14,11 +14,11 @@ import (
 
 const (
 	mavenCentral = "https://repo1.maven.org/maven2"
-	// defaultMajor is what a machine without Postgres gets.
+	// defaultMajor is the version that is downloaded for a new cluster.
 	defaultMajor = 17
 )
 
-// releases are the versions that the library knows how to fetch, by major.
+// release returns the version that the library downloads for a major version.
 func release(major int) (embeddedpostgres.PostgresVersion, error) {
 	switch major {
 	case 15:
@@ -33,8 +33,8 @@ func release(major int) (embeddedpostgres.PostgresVersion, error) {
 	return "", fmt.Errorf("there is no download of version %d", major)
 }
 
-// downloadDir is shared by all checkouts. Root's cache is closed to the server's user, so root
-// keeps downloads in /var/cache.
+// downloadDir returns the folder of downloads, which all checkouts share. It is in /var/cache for root, whose own cache
+// is closed to the server's user.
 func downloadDir() string {
 	if os.Geteuid() == 0 {
 		return "/var/cache/cagnotte/postgres"
@@ -46,7 +46,7 @@ func downloadDir() string {
 	return filepath.Join(dir, "cagnotte", "postgres")
 }
 
-// download returns the cached release of a major version, fetching it first when needed.
+// download returns the release of a major version from the cache. It downloads the release first if it is not there.
 func (f finder) download(ctx context.Context, major int, account serverAccount) (binaries, error) {
 	version, err := release(major)
 	if err != nil {
@@ -61,7 +61,7 @@ func (f finder) download(ctx context.Context, major int, account serverAccount) 
 	return inspect(ctx, filepath.Join(home, "bin"), account)
 }
 
-// fetch puts a release into home, in one rename, so that a broken download leaves nothing.
+// fetch downloads a release into home. The last step is one rename, so a failed download leaves nothing there.
 func (f finder) fetch(ctx context.Context, version embeddedpostgres.PostgresVersion, home string) error {
 	if err := os.MkdirAll(f.cacheDir, 0o755); err != nil {
 		return fmt.Errorf("make the cache: %w", err)
@@ -72,8 +72,8 @@ func (f finder) fetch(ctx context.Context, version embeddedpostgres.PostgresVers
 	}
 	f.logger.Info("downloading postgres", "version", string(version), "from", f.repository)
 
-	// The library takes no context. When ours ends first, its goroutine runs on until its
-	// download does, and removes what it fetched.
+	// The library takes no context. When ctx ends first, this goroutine continues until the download ends, and then
+	// removes the files.
 	fetched := make(chan error, 1)
 	go func() {
 		err := extract(version, f.repository, work)
@@ -93,17 +93,16 @@ func (f finder) fetch(ctx context.Context, version embeddedpostgres.PostgresVers
 	}
 }
 
-// extract has the library fetch, check and unpack a release into work/release.
+// extract lets the library download, check and unpack a release into work/release.
 //
-// The library does that only on the way to starting a server of its own, as the current user. So
-// it gets a data folder that no server can start from, and what counts is not its error but
-// whether the programs are there afterwards.
+// The library does this only as a part of starting a server, as the current user. So it gets a data folder from which no
+// server can start. Its error says nothing then: what counts is whether the programs are there.
 func extract(version embeddedpostgres.PostgresVersion, repository, work string) error {
 	noCluster := filepath.Join(work, "no-cluster")
 	if err := os.Mkdir(noCluster, 0o700); err != nil {
 		return fmt.Errorf("unpack postgres: %w", err)
 	}
-	// The library takes a folder with the right version for initialised, and runs no initdb.
+	// The library considers a folder with the right version initialised, and does not run initdb.
 	if err := os.WriteFile(filepath.Join(noCluster, "PG_VERSION"), []byte(version[:2]), 0o600); err != nil {
 		return fmt.Errorf("unpack postgres: %w", err)
 	}

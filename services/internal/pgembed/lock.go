@@ -15,23 +15,22 @@ import (
 )
 
 const (
-	// lockTimeout bounds the wait for a server whose program is gone to finish its shutdown.
+	// lockTimeout limits the wait for the shutdown of a server whose program has ended.
 	lockTimeout = 30 * time.Second
 	lockPoll    = 20 * time.Millisecond
 )
 
-// dirLock is the flock(2) of a server's folder. It belongs to the open file, which the server's
-// processes inherit: it ends with the last of them, not with us. Hence it is only ever closed;
-// an explicit LOCK_UN would take it from them as well.
+// dirLock is the flock(2) of a server's folder. The lock belongs to the open file, which the server's processes inherit,
+// and ends with the last of these processes. This program therefore only closes the file: LOCK_UN would end the lock of
+// the other processes too.
 type dirLock struct {
 	file *os.File
 	once sync.Once
 	err  error
 }
 
-// lockDir takes the lock. The file names the program that holds it, and decides what a taken
-// lock means: a living program is a second instance, so the answer is ErrInUse at once; a dead
-// one has left a server that is shutting down, so it is worth waiting.
+// lockDir takes the lock. If it is taken, the process id in the file decides: while that process lives, the folder is in
+// use, and lockDir returns ErrInUse at once. If it has ended, its server is shutting down, and lockDir waits.
 func lockDir(ctx context.Context, dir string) (*dirLock, error) {
 	path := filepath.Join(dir, "lock")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -60,15 +59,15 @@ func lockDir(ctx context.Context, dir string) (*dirLock, error) {
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(fmt.Errorf(
-				"%w: a server whose program is gone still runs in %s (its number is the first line of data/postmaster.pid)",
+				"%w: the server of a program that has ended still runs in %s (its process id is the first line of data/postmaster.pid)",
 				ErrInUse, dir), file.Close())
 		case <-ticker.C:
 		}
 	}
 }
 
-// release names nobody as the owner, so that who comes next waits for the last processes of the
-// server instead of taking us for a living one, and closes the file.
+// release removes this program's process id and closes the file. The next program then waits for the last processes of
+// the server, instead of finding a living owner.
 func (l *dirLock) release() error {
 	if l == nil {
 		return nil
@@ -87,7 +86,7 @@ func (l *dirLock) writeOwner(pid string) error {
 	return nil
 }
 
-// lockOwner is the process named in the lock file, 0 for none.
+// lockOwner returns the process id in the lock file, or 0.
 func lockOwner(file *os.File) int {
 	text, err := io.ReadAll(io.NewSectionReader(file, 0, 32))
 	if err != nil {
@@ -100,8 +99,8 @@ func lockOwner(file *os.File) int {
 	return pid
 }
 
-// processLives reports whether pid runs; one of another user does too (EPERM). A zombie does not:
-// in a container nobody may ever reap it.
+// processLives reports whether a process runs, also one of another user (EPERM). A zombie does not count, since in a
+// container it may stay for ever.
 func processLives(pid int) bool {
 	if pid <= 0 || isZombie(pid) {
 		return false
@@ -110,13 +109,13 @@ func processLives(pid int) bool {
 	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
-// isZombie reads the state from /proc, as in "42 (name) Z …"; where there is no /proc, it is false.
+// isZombie reads the state in /proc, as in "42 (name) Z …". Without /proc it returns false.
 func isZombie(pid int) bool {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return false
 	}
-	// The name may itself contain a parenthesis, so the last one counts.
+	// The name can contain parentheses, so the last one ends it.
 	_, state, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
 	return strings.HasPrefix(state, "Z")
 }

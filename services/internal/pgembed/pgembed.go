@@ -19,33 +19,33 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Superuser is the role that owns the cluster and that [Server.URL] logs in as.
-const Superuser = "cagnotte"
+// superuser is the role that owns the cluster. [Server.URL] logs in as it.
+const superuser = "cagnotte"
 
 const (
-	// readyTimeout bounds the wait for the first answer; crash recovery is part of it.
+	// readyTimeout limits the wait for the first answer, crash recovery included.
 	readyTimeout = 60 * time.Second
 	readyPoll    = 10 * time.Millisecond
-	// portAttempts bounds the retries when somebody takes the free port before Postgres does.
+	// portAttempts limits the retries when another program takes the free port before Postgres does.
 	portAttempts = 5
 )
 
-// ErrInUse says that another server, of this process or of another one, holds the folder.
+// ErrInUse means that another server, of this program or of another one, uses the folder.
 var ErrInUse = errors.New("the database folder is in use")
 
-// Config says what to start. The zero value starts a throw-away server on a free port.
+// Config of [Start]. The zero value starts a temporary server on a free port.
 type Config struct {
-	// Dir is the server's folder, made when missing. Empty: a temporary one, removed by Stop.
-	// As root, each of its parents must be open (o+x) to the user that the server runs as.
+	// Dir is the server's folder; Start creates it if it is missing. When root starts the server, the user that it runs
+	// as must be able to enter each parent (o+x). Empty: a temporary folder, which Stop removes.
 	Dir string
-	// Port on 127.0.0.1. Zero picks a free one.
+	// Port on 127.0.0.1. Zero: a free one.
 	Port int
-	// Durable keeps what was committed, whatever crashes. When false, nothing waits for the disk:
-	// a crash of the server loses the last commits, a crash of the machine can lose the cluster.
+	// Durable keeps committed data after any crash. False: nothing waits for the disk, so a crash of the server loses the
+	// last commits, and a crash of the machine can lose the cluster.
 	Durable bool
-	// Logger gets one line for a start, a stop and a download. Nil discards them.
+	// Logger gets one line for each start, stop and download. Nil: they are discarded.
 	Logger *slog.Logger
-	// Settings are server parameters that override the ones chosen here.
+	// Settings are parameters of the server; they override those of this package. Nil: none.
 	Settings map[string]string
 }
 
@@ -60,12 +60,11 @@ type Server struct {
 	process   *process
 }
 
-// Start makes the cluster when the folder has none, starts the server and returns once it
-// answers. It finds binaries of the major version that made the cluster, 15 or later.
+// Start creates the cluster if the folder has none, starts the server and returns once it answers queries. The binaries
+// are of the major version that created the cluster, 15 or later. The caller must call Stop.
 //
-// Errors: [ErrInUse] when the folder is held; one that names the folder when the server's user
-// could not reach it; one that carries the end of the server's log when the server gave up.
-// Whoever gets a Server calls Stop.
+// Start returns [ErrInUse] when another server uses the folder, an error with the folder's name when the server's user
+// cannot enter it, and one with the end of the server's log when the server does not start.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return start(ctx, cfg, defaultFinder())
 }
@@ -86,7 +85,7 @@ func start(ctx context.Context, cfg Config, find finder) (_ *Server, err error) 
 		}
 	}()
 	if s.lock, err = lockDir(ctx, s.dir); err != nil {
-		s.temporary = false // whoever holds the lock owns the files
+		s.temporary = false // the files belong to the holder of the lock
 		return nil, err
 	}
 
@@ -119,12 +118,11 @@ func start(ctx context.Context, cfg Config, find finder) (_ *Server, err error) 
 	return s, nil
 }
 
-// URL is the connection string of a database, as the superuser. It holds the password: do not
-// log it.
+// URL returns the address of a database, for the superuser. It contains the password, so it must not be logged.
 func (s *Server) URL(database string) string {
 	u := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(Superuser, s.password),
+		User:     url.UserPassword(superuser, s.password),
 		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)),
 		Path:     "/" + database,
 		RawQuery: "sslmode=disable",
@@ -132,12 +130,12 @@ func (s *Server) URL(database string) string {
 	return u.String()
 }
 
-// Done is closed when the server has ended, for whatever reason.
+// Done returns a channel that is closed when the server has ended for any reason.
 func (s *Server) Done() <-chan struct{} { return s.process.done }
 
-// Stop shuts the server down in order: sessions are cut, a checkpoint is written. When ctx ends
-// before that, the server is killed, which a durable one survives whole. It waits for the end, frees
-// the folder, and removes it when it is a temporary one. Stopping twice is safe.
+// Stop shuts the server down: it ends sessions and writes a checkpoint. If ctx ends first, Stop kills the server; a
+// durable server loses nothing by that. Stop waits until the server has ended, releases the folder, and removes it if it
+// is temporary. It may be called twice.
 func (s *Server) Stop(ctx context.Context) error {
 	s.process.signal(fastShutdown)
 	select {
@@ -150,15 +148,15 @@ func (s *Server) Stop(ctx context.Context) error {
 	return s.cleanUp()
 }
 
-// Kill ends the server at once, as a crash would, and waits for the end. The folder stays, also a
-// temporary one until Stop, and the next Start on it recovers.
+// Kill ends the server at once, as a crash does, and waits until it has ended. The folder stays, and the next Start on it
+// recovers. Stop removes a temporary one.
 func (s *Server) Kill() error {
 	s.process.signal(immediateShutdown)
 	<-s.process.done
 	return s.lock.release()
 }
 
-// cleanUp frees what start took. The server must have ended.
+// cleanUp releases what start took. The server must have ended.
 func (s *Server) cleanUp() error {
 	err := s.lock.release()
 	if s.temporary {
@@ -167,8 +165,8 @@ func (s *Server) cleanUp() error {
 	return err
 }
 
-// run starts the server process and waits until it answers. A free port can be lost to somebody
-// else between choosing it and binding it; then another one is tried.
+// run starts the server process and waits until it answers. Another program can take the free port before the server
+// does; then run tries another port.
 func (s *Server) run(ctx context.Context, bin binaries, user serverAccount, cfg Config) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -193,8 +191,7 @@ func (s *Server) run(ctx context.Context, bin binaries, user serverAccount, cfg 
 	}
 }
 
-// awaitReady polls with real logins: only an answered query proves that recovery is over and
-// that the password fits.
+// awaitReady polls with real logins, since only an answered query proves that recovery is over and the password is right.
 func (s *Server) awaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(readyPoll)
 	defer ticker.Stop()
@@ -209,7 +206,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.process.done:
-			return fmt.Errorf("postgres gave up starting in %s: %s", s.dir, logTail(s.logPath()))
+			return fmt.Errorf("postgres did not start in %s: %s", s.dir, logTail(s.logPath()))
 		case <-ctx.Done():
 			return fmt.Errorf("postgres in %s did not answer: %w", s.dir, context.Cause(ctx))
 		case <-ticker.C:
@@ -225,7 +222,7 @@ func ping(ctx context.Context, databaseURL string) error {
 	return errors.Join(conn.Ping(ctx), conn.Close(ctx))
 }
 
-// choosePort returns the wanted port when it is free, or any free one when none is wanted.
+// choosePort returns the wanted port if it is free. If wanted is 0, it returns any free port.
 func choosePort(wanted int) (int, error) {
 	if wanted != 0 {
 		if err := portIsFree(wanted); err != nil {
@@ -248,8 +245,8 @@ func portIsFree(port int) error {
 	return listener.Close()
 }
 
-// settings are the server's parameters. Messages carry no statements and no details, because
-// those would write donors' data into the log.
+// settings returns the server's parameters. Log messages have no statements and no details, since these would bring
+// donors' data into the log.
 func settings(cfg Config, port int) map[string]string {
 	all := map[string]string{
 		"listen_addresses":        "127.0.0.1",
@@ -265,7 +262,7 @@ func settings(cfg Config, port int) map[string]string {
 		all["fsync"] = "off"
 		all["synchronous_commit"] = "off"
 		all["full_page_writes"] = "off"
-		// Less to write, and nobody replicates a throw-away server.
+		// A temporary server has no replicas, so it writes less.
 		all["wal_level"] = "minimal"
 		all["max_wal_senders"] = "0"
 		all["max_wal_size"] = "4GB"
@@ -276,7 +273,7 @@ func settings(cfg Config, port int) map[string]string {
 	return all
 }
 
-// clusterMajor is the major version that made the cluster, or 0 when there is no cluster yet.
+// clusterMajor returns the major version that created the cluster, or 0 if there is no cluster.
 func clusterMajor(dataDir string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(dataDir, "PG_VERSION"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -287,7 +284,7 @@ func clusterMajor(dataDir string) (int, error) {
 	}
 	major, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		return 0, fmt.Errorf("%s holds no database of a version that we know: %w", dataDir, err)
+		return 0, fmt.Errorf("%s has a database of an unknown version: %w", dataDir, err)
 	}
 	return major, nil
 }
@@ -296,7 +293,7 @@ func (s *Server) dataDir() string { return filepath.Join(s.dir, "data") }
 
 func (s *Server) logPath() string { return filepath.Join(s.dir, "server.log") }
 
-// logTail is the end of the server's log, on one line for an error message.
+// logTail returns the end of the server's log in one line, for an error message.
 func logTail(path string) string {
 	const lines = 5
 	text, err := os.ReadFile(path)

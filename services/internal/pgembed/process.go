@@ -22,7 +22,7 @@ const (
 	immediateShutdown = syscall.SIGQUIT
 )
 
-// process is the postmaster. One goroutine owns it: it starts it, waits for it, closes done.
+// process is the postmaster. One goroutine starts it, waits for it and closes done.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -30,19 +30,19 @@ type process struct {
 
 // startProcess starts cmd and returns once it runs.
 //
-// The goroutine keeps its OS thread from start to end, because on Linux the parent death signal
-// (see dieWithParent) goes out when the *thread* that forked ends, and the Go runtime ends idle
-// threads as it likes: on a shared thread the server would be shut down at random.
+// The goroutine keeps its OS thread. On Linux the parent death signal (see dieWithParent) is sent when the thread that
+// forked ends, and the Go runtime may end an idle thread at any time: on a shared thread the server would shut down at
+// random.
 func startProcess(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// Never unlocked: the thread ends with the goroutine, when the server is gone already.
+		// It is never unlocked, so the thread ends with the goroutine, after the server.
 		runtime.LockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			// How it ended is told by the server's own log; an exit status adds nothing.
+			// The server's log says why it ended. The exit status adds nothing.
 			_ = cmd.Wait()
 		}
 		close(p.done)
@@ -53,11 +53,11 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// signal sends sig. A process that has ended already is what the caller wanted.
+// signal sends sig. An error means that the process has ended already, as the caller wanted.
 func (p *process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-// launch starts the postmaster, which inherits the lock: the folder stays taken until the last
-// process of the server is gone, even when we are killed first.
+// launch starts the postmaster. It inherits the lock, so the folder stays locked until the last process of the server has
+// ended, even if this program is killed first.
 func (s *Server) launch(bin binaries, user serverAccount, settings map[string]string) (*process, error) {
 	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Server) launch(bin binaries, user serverAccount, settings map[string]st
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", name+"="+settings[name])
 	}
-	// Not the caller's context: it bounds the start, and the server lives on.
+	// Not the caller's context, which limits the start: the server runs longer.
 	cmd := bin.command(context.Background(), "postgres", user, args...)
 	cmd.Dir = s.dataDir()
 	dieWithParent(cmd.SysProcAttr)
@@ -78,7 +78,7 @@ func (s *Server) launch(bin binaries, user serverAccount, settings map[string]st
 	return startProcess(cmd)
 }
 
-// initCluster makes data/ in one rename, so that a cluster either exists whole or not at all.
+// initCluster creates data/. The last step is one rename, so an unfinished cluster never has that name.
 func (s *Server) initCluster(ctx context.Context, bin binaries, user serverAccount, durable bool) error {
 	unfinished := filepath.Join(s.dir, "data.unfinished")
 	if err := os.RemoveAll(unfinished); err != nil {
@@ -95,7 +95,7 @@ func (s *Server) initCluster(ctx context.Context, bin binaries, user serverAccou
 	if err := os.WriteFile(passwordFile, []byte(password), 0o600); err != nil {
 		return fmt.Errorf("write the password: %w", err)
 	}
-	// initdb runs as the server's user, which may not read our file, so it gets one of its own.
+	// initdb runs as the server's user, who may not read the password file, so it gets a file of its own.
 	initFile := filepath.Join(s.dir, "password.init")
 	defer os.Remove(initFile)
 	if err := os.WriteFile(initFile, []byte(password), 0o600); err != nil {
@@ -105,7 +105,7 @@ func (s *Server) initCluster(ctx context.Context, bin binaries, user serverAccou
 		return err
 	}
 	args := []string{
-		"--pgdata", unfinished, "--username", Superuser, "--pwfile", initFile,
+		"--pgdata", unfinished, "--username", superuser, "--pwfile", initFile,
 		"--auth=scram-sha-256", "--no-locale", "--encoding=UTF8", "--no-instructions",
 	}
 	if durable {
@@ -128,15 +128,15 @@ func (s *Server) initCluster(ctx context.Context, bin binaries, user serverAccou
 func readPassword(dir string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "password"))
 	if err != nil {
-		return "", fmt.Errorf("the database in %s has lost its password file: %w", dir, err)
+		return "", fmt.Errorf("the database in %s has no password file: %w", dir, err)
 	}
 	return string(text), nil
 }
 
-// removeStalePidFile removes what a crash left. We hold the lock, which every process of a server
-// that we started inherits, so the file is stale by proof; yet Postgres would refuse to start
-// when its number belongs to another process by now, as happens in containers. The file stays
-// when that process is a Postgres: somebody started one by hand, and Postgres says so itself.
+// removeStalePidFile removes the postmaster.pid that a crash left. Every process that launch started has the lock, and
+// this program has taken it, so none of them lives. Postgres would still refuse to start if another process has the same
+// id by now, as happens in containers. The file stays if that process is a Postgres: somebody started one without this
+// package, and Postgres then reports it.
 func removeStalePidFile(dataDir string) error {
 	path := filepath.Join(dataDir, "postmaster.pid")
 	text, err := os.ReadFile(path)
@@ -156,7 +156,7 @@ func removeStalePidFile(dataDir string) error {
 	return nil
 }
 
-// isPostgres looks at the name of a process: in /proc, or through ps where there is none.
+// isPostgres reports whether a process is named postgres, by /proc or else by ps.
 func isPostgres(pid string) bool {
 	name, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))
 	if err != nil {

@@ -2,6 +2,6 @@ package pgembed
 
 import "syscall"
 
-// dieWithParent has the kernel send the fast shutdown when the thread that started the server
-// ends, however it ends. startProcess keeps that thread for the server's whole life.
+// dieWithParent makes the kernel send the signal of a fast shutdown when the thread that started the server ends for any
+// reason. startProcess keeps that thread as long as the server runs.
 func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = fastShutdown }

@@ -4,6 +4,6 @@ package pgembed
 
 import "syscall"
 
-// dieWithParent has no counterpart outside Linux: there, a program that is killed leaves its
-// server behind, and the next start on its folder answers ErrInUse with the way to end it.
+// dieWithParent does nothing: only Linux has the signal. A program that is killed leaves its server running, and the next
+// start on its folder returns ErrInUse with the process id.
 func dieWithParent(*syscall.SysProcAttr) {}

@@ -19,29 +19,28 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// URLVariable is the environment variable that names a server to use.
+// URLVariable is the environment variable with the address of the server to use.
 const URLVariable = "CAGNOTTE_TEST_DATABASE_URL"
 
 const (
 	setupTimeout = 2 * time.Minute
-	// poolSize is above what the concurrency tests need, and small beside the server's 200.
+	// poolSize is more than the concurrency tests need, and little of the server's 200 connections.
 	poolSize = 16
 )
 
-// harness is what the tests of one binary share. It is the one global of the package: testing
-// hands TestMain nothing that could carry it to the tests.
+// harness is what the tests of one binary share. It is a global because TestMain cannot pass a value to tests.
 type harness struct {
 	once     sync.Once
 	err      error
 	server   *pgembed.Server // nil for a server given by URLVariable
 	adminURL string
 	template string
-	running  bool // Main is in charge and will stop the server
+	running  bool // Main runs the tests and will stop the server
 }
 
 var shared harness
 
-// Main runs the tests, then after, stops the server if they needed one, and exits.
+// Main runs the tests and then each function of after, stops the server if there is one, and exits.
 func Main(m *testing.M, after ...func()) {
 	shared.running = true
 	code := m.Run()
@@ -55,17 +54,18 @@ func Main(m *testing.M, after ...func()) {
 	os.Exit(code)
 }
 
-// New returns a pool, as the service's role, on a fresh and migrated database.
+// New returns a pool of the service's role on a new, migrated database. The pool is closed, and the database dropped, when
+// the test ends.
 func New(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	return open(t, NewURL(t), postgres.ServiceRole)
 }
 
-// NewURL returns the owner's address of a fresh and migrated database.
+// NewURL returns the owner's address of a new, migrated database, which is dropped when the test ends.
 func NewURL(t testing.TB) string {
 	t.Helper()
 	if !shared.running {
-		t.Fatal("pgtest: the package needs: func TestMain(m *testing.M) { pgtest.Main(m) }")
+		t.Fatal("pgtest: the package has no func TestMain(m *testing.M) { pgtest.Main(m) }")
 	}
 	shared.once.Do(func() { shared.err = shared.start() })
 	if shared.err != nil {
@@ -76,7 +76,7 @@ func NewURL(t testing.TB) string {
 		t.Fatalf("pgtest: clone a database: %v", err)
 	}
 	t.Cleanup(func() {
-		// FORCE: a program that the test killed may have left sessions behind.
+		// FORCE, because a program that the test killed may have left sessions.
 		if err := shared.admin("DROP DATABASE %s WITH (FORCE)", name); err != nil {
 			t.Errorf("pgtest: drop a database: %v", err)
 		}
@@ -84,12 +84,12 @@ func NewURL(t testing.TB) string {
 	return withDatabase(shared.adminURL, name)
 }
 
-// cloneStrategy is the faster of the two on a private server, where nothing waits for the disk;
-// BenchmarkClone measures both. https://www.postgresql.org/docs/current/sql-createdatabase.html
+// cloneStrategy is the faster one on a private server, where nothing waits for the disk. BenchmarkClone measures both.
+// https://www.postgresql.org/docs/current/sql-createdatabase.html
 const cloneStrategy = "FILE_COPY"
 
-// Owner returns a pool to the database of another one, as the role that owns it: the superuser on
-// a private server. For tests that tamper.
+// Owner returns a pool on the database of another pool, as the role that owns it; on a private server that is the
+// superuser. Tests use it for what the service may not do, such as tampering with the ledger.
 func Owner(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {
 	t.Helper()
 	databaseURL := withDatabase(shared.adminURL, pool.Config().ConnConfig.Database)
@@ -100,7 +100,8 @@ func Owner(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {
 	return open(t, databaseURL, parsed.User.Username())
 }
 
-// WaitForLock returns once somebody waits for a lock of the pool's database, such as one that the test holds.
+// WaitForLock waits until a session of the pool's database waits for a lock, such as one that the test holds. It fails the
+// test after a minute.
 func WaitForLock(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	const sql = `
@@ -110,7 +111,7 @@ SELECT EXISTS (
 	WHERE a.datname = current_database()
 		AND a.wait_event_type = 'Lock'
 )`
-	owner := Owner(t, pool) // the service sees of others that they are there, and no more
+	owner := Owner(t, pool) // the service may not see what other sessions wait for
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		var waits bool
 		if err := owner.QueryRow(t.Context(), sql).Scan(&waits); err != nil {
@@ -120,7 +121,7 @@ SELECT EXISTS (
 			return
 		}
 	}
-	t.Fatal("nobody waits for a lock")
+	t.Fatal("no session waits for a lock")
 }
 
 func open(t testing.TB, databaseURL, role string) *pgxpool.Pool {
@@ -133,13 +134,13 @@ func open(t testing.TB, databaseURL, role string) *pgxpool.Pool {
 	return pool
 }
 
-// start brings up the server and the template, once for a test binary.
+// start starts the server and creates the template.
 func (h *harness) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
 	if h.adminURL = os.Getenv(URLVariable); h.adminURL == "" {
 		server, err := pgembed.Start(ctx, pgembed.Config{Settings: map[string]string{
-			// A worker inside the template would make cloning wait.
+			// CREATE DATABASE waits while an autovacuum worker is in the template.
 			"autovacuum": "off",
 		}})
 		if err != nil {
@@ -172,8 +173,8 @@ func (h *harness) stop() error {
 	return nil
 }
 
-// admin runs one statement about databases; %s stands for a name. Each has its own connection,
-// because these statements are rare and tests run in parallel.
+// admin runs one statement about databases, with names for each %s. Each statement has a connection of its own, because
+// they are rare and tests run in parallel.
 func (h *harness) admin(statement string, names ...any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
@@ -186,12 +187,12 @@ func (h *harness) admin(statement string, names ...any) error {
 	return err
 }
 
-// randomName needs no quoting in SQL, and does not meet those of other binaries on one server.
+// randomName returns a name that needs no quoting in SQL, and that is unique among the binaries that use one server.
 func randomName(prefix string) string {
 	return prefix + strings.ToLower(rand.Text()[:16])
 }
 
-// withDatabase is the same address with another database.
+// withDatabase returns the address with another database.
 func withDatabase(databaseURL, database string) string {
 	parsed, err := url.Parse(databaseURL)
 	if err != nil {
