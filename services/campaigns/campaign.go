@@ -14,10 +14,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// French is the language that every text has.
+// French is the code of the language that every text has.
 const French = "fr"
 
-// Name says which campaign. It is comparable; the zero Name is none.
+// Name identifies a campaign. It is comparable; the zero Name is no campaign's.
 type Name struct {
 	// Collective is the collective's id.
 	Collective string
@@ -32,7 +32,7 @@ func (n Name) String() string {
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}[a-z0-9]$`)
 
-// ParseName reads a resource name. One of another form names nothing: NOT_FOUND.
+// ParseName reads a resource name. A name of another form is NOT_FOUND.
 func ParseName(name string) (Name, error) {
 	parts := strings.Split(name, "/")
 	if len(parts) != 4 || parts[0] != "collectives" || parts[2] != "campaigns" ||
@@ -42,18 +42,18 @@ func ParseName(name string) (Name, error) {
 	return Name{Collective: parts[1], Campaign: parts[3]}, nil
 }
 
-// State is where a campaign is in its life.
+// State is a campaign's state.
 type State string
 
-// The states; doc.go draws the ways between them.
+// The states; doc.go has their table.
 const (
-	// StateDraft is seen by members only.
+	// StateDraft is visible to members only.
 	StateDraft State = "draft"
-	// StatePublished is seen by all and takes donations.
+	// StatePublished is public, and accepts donations until the deadline.
 	StatePublished State = "published"
-	// StatePaused is seen by all and takes no donations for now.
+	// StatePaused is public, and accepts no new donations until it is resumed.
 	StatePaused State = "paused"
-	// StateClosed is seen by all and takes no donations any more.
+	// StateClosed is public and final, and accepts no donations.
 	StateClosed State = "closed"
 )
 
@@ -61,15 +61,15 @@ const (
 type Text struct {
 	// Title is one line.
 	Title string `json:"title"`
-	// Story is Markdown that nobody has sanitised yet.
+	// Story is Markdown, not sanitised.
 	Story string `json:"story"`
 }
 
 // Stage is one step of a case.
 type Stage struct {
-	// ID says which stage it is, unique in its campaign.
+	// ID is unique in its campaign.
 	ID string
-	// Titles are its names by language; French is there.
+	// Titles are its names by language, French always.
 	Titles map[string]string
 	// Amount is what the step costs.
 	Amount money.Amount
@@ -77,11 +77,11 @@ type Stage struct {
 
 // Content is what members write of a campaign. All amounts are in Currency.
 type Content struct {
-	// Texts by language; French is there.
+	// Texts are by language, French always.
 	Texts map[string]Text
-	// Currency is Goal's, and that of every amount and donation.
+	// Currency is that of Goal and of every other amount and donation.
 	Currency money.Currency
-	// Goal is what is needed in all.
+	// Goal is the sum that is needed.
 	Goal money.Amount
 	// Presets are offered as buttons, ascending, within Minimum and Maximum.
 	Presets []money.Amount
@@ -89,12 +89,12 @@ type Content struct {
 	Minimum money.Amount
 	// Maximum is the largest donation.
 	Maximum money.Amount
-	// Deadline is when it stops to take donations; zero: never by itself.
+	// Deadline is the first instant at which no donation can be started; zero for none.
 	Deadline time.Time
-	// Stages are the steps of the case, in order; they add up to the goal at most.
+	// Stages are the steps of the case, in order. Their sum is at most the goal.
 	Stages []Stage
-	// AllowedOrigins are the pages that may embed the widget and be returned to, as
-	// browsers write them. For questions use [Campaign.AllowsOrigin].
+	// AllowedOrigins are those whose pages may embed the widget and be returned to, in the form that browsers send.
+	// [Campaign.AllowsOrigin] compares with them.
 	AllowedOrigins []string
 }
 
@@ -103,9 +103,9 @@ type Campaign struct {
 	// Name never changes.
 	Name Name
 	Content
-	// State is where it is in its life.
+	// State is its state.
 	State State
-	// CollectiveDisplayName is what people call who raises the money.
+	// CollectiveDisplayName is the name of the collective for people.
 	CollectiveDisplayName string
 	// PublishTime is when it was first published; zero for a draft.
 	PublishTime time.Time
@@ -117,32 +117,31 @@ type Campaign struct {
 	UpdateTime time.Time
 
 	version int64
-	// fee is the service's estimate, put in to be shown.
+	// fee is the service's estimate, set for answers.
 	fee FeeEstimate
 }
 
-// AcceptsDonations returns nil when a donation can be started at this time, else
-// FAILED_PRECONDITION (CAMPAIGN_NOT_OPEN): draft, paused, closed, or past the
-// deadline, which is the first moment that is too late.
+// AcceptsDonations returns nil when a donation can be started at this time. Otherwise it is FAILED_PRECONDITION
+// (CAMPAIGN_NOT_OPEN): the campaign is a draft, paused, closed, or past its deadline.
 func (c Campaign) AcceptsDonations(now time.Time) error {
 	switch {
 	case c.State != StatePublished:
-		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, "%s takes no donations: it is %s.", c.Name, c.State)
+		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, "%s accepts no donations: it is %s.", c.Name, c.State)
 	case c.deadlinePassed(now):
-		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, "%s takes no donations: its deadline has passed.", c.Name)
+		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, "%s accepts no donations: its deadline has passed.", c.Name)
 	}
 	return nil
 }
 
-// Over reports whether it takes no donations any more at this time: closed, or past the deadline.
+// Over reports whether its monthly donations end: it is closed, or past its deadline.
 func (c Campaign) Over(now time.Time) bool { return c.State == StateClosed || c.deadlinePassed(now) }
 
 func (c Campaign) deadlinePassed(now time.Time) bool {
 	return !c.Deadline.IsZero() && !now.Before(c.Deadline)
 }
 
-// AllowsOrigin reports whether pages of the origin ("https://vallon.example") may
-// embed the campaign and be returned to. It does not look at the state.
+// AllowsOrigin reports whether pages of the origin ("https://vallon.example") may embed the campaign and be returned to,
+// whatever the campaign's state.
 func (c Campaign) AllowsOrigin(origin string) bool {
 	normal, problem := normaliseOrigin(origin)
 	return problem == "" && slices.Contains(c.AllowedOrigins, normal)
@@ -156,10 +155,10 @@ func (c Campaign) Title(lang string) string {
 	return c.Texts[French].Title
 }
 
-// etag is opaque to callers; it changes with every change of the campaign.
+// etag is opaque to callers, and another after each change of the campaign.
 func (c Campaign) etag() string { return strconv.FormatInt(c.version, 10) }
 
-// equal reports whether two normalised contents say the same.
+// equal reports whether two normalised contents are the same.
 func (c Content) equal(d Content) bool {
 	return maps.Equal(c.Texts, d.Texts) &&
 		c.Currency == d.Currency &&
@@ -174,17 +173,17 @@ func (c Content) equal(d Content) bool {
 		slices.Equal(c.AllowedOrigins, d.AllowedOrigins)
 }
 
-// Progress is what has come in for a campaign and what was spent, in its currency. May pass the goal.
+// Progress is the sum of a campaign's donations and of its expenses, in its currency. It may exceed the goal.
 type Progress struct {
-	// Settled is booked in the ledger: donations minus what was given back.
+	// Settled is booked in the ledger: donations minus refunds and disputes. Fees are not deducted.
 	Settled money.Amount
-	// Pending is paid or under way, and not booked yet. It is not part of Settled.
+	// Pending is paid or being paid, and not booked yet. It is not part of Settled.
 	Pending money.Amount
-	// Spent is what its cause has cost so far, and SpentByStage what of it was spent on stages, by their ids.
+	// Spent is the sum of expenses, and SpentByStage the part of each stage, by stage id.
 	Spent        money.Amount
 	SpentByStage map[string]money.Amount
 }
 
-// ProgressFunc tells the progress of campaigns. A campaign that is missing in the
-// answer has none. It is called once for a whole page.
+// ProgressFunc returns the progress of campaigns. A campaign that is missing in the answer has none. It is called once for
+// a page of campaigns.
 type ProgressFunc func(ctx context.Context, names []Name) (map[Name]Progress, error)

@@ -1,47 +1,43 @@
-// Package campaigns owns what money is raised for: texts, goal, bounds, stages,
-// embedding origins, and the campaign's life.
+// Package campaigns owns what money is raised for: texts, goal, bounds, stages, allowed origins, and the state.
 //
-// # Life
+// # States
 //
-//	draft --publish--> published <--pause / resume--> paused
-//	published, paused --close--> closed
+//	state      who sees it   donations                    verbs, and where they lead
+//	draft      members       none                         publish: published
+//	published  everybody     until the deadline           pause: paused; close: closed
+//	paused     everybody     none; monthly ones continue  resume: published; close: closed
+//	closed     everybody     none; monthly ones end       none
 //
-// A verb that finds the campaign where it leads changes nothing and answers it, so
-// every verb can be sent twice. From a wrong state it is FAILED_PRECONDITION:
+// A verb is idempotent: a campaign that is in the verb's state already is answered as it is. A verb in another state is
+// FAILED_PRECONDITION:
 //
-//	CAMPAIGN_NOT_DRAFT      publish: it is paused; resume is the word
-//	CAMPAIGN_NOT_PUBLISHED  pause, resume, close: it is a draft
-//	CAMPAIGN_CLOSED         everything: closed is for ever, updates included
-//	DEADLINE_PASSED         publish, resume: it could not take a donation
+//	CAMPAIGN_NOT_DRAFT      publish, when it is paused: resume it
+//	CAMPAIGN_NOT_PUBLISHED  pause, resume and close, when it is a draft
+//	CAMPAIGN_CLOSED         publish, pause, resume and updates, when it is closed
+//	DEADLINE_PASSED         publish and resume, when no donation could be started
 //
-// A draft cannot be closed: closed campaigns are public, and a draft was not meant
-// to be seen.
+// A draft cannot be closed, because closed campaigns are public.
 //
-// # What never changes
+// # Invariants
 //
-//   - The name. Collective and slug are the key in the tables of all services.
-//   - One currency for all amounts of a campaign, fixed once it is published
-//     (CURRENCY_FIXED): sums over its donations must mean something.
-//   - French is there in every text. It is the language that all others fall back to.
-//   - A stage keeps its id, also when others are put before it: expenses name it.
-//   - An origin is stored in the form that browsers send, so that asking whether a
-//     page may call is a comparison and nothing cleverer.
+//   - The name never changes. Collective and slug are the key in the tables of all services.
+//   - A campaign has one currency for all amounts, which is fixed once it is published (CURRENCY_FIXED). So its donations
+//     can be summed.
+//   - Each text has French, the language that all others fall back to.
+//   - A stage keeps its id when others are put before it, because expenses name it.
+//   - An origin is stored in the form that browsers send. So a comparison tells whether a page may call.
 //
-// The database holds the states, bounds and the fixed currency by itself; the rules
-// that need words for people are in rules.go, with the field in the error.
+// The database enforces states, bounds and the fixed currency too. rules.go has the rules whose errors name a field.
 //
 // # Who sees what
 //
-// Members of the collective and the operator see all. Everybody else, keys of other
-// collectives included, sees no draft, and of the rest the fields that the proto
-// marks public. The public form is built from nothing, field by field, in
-// publicProto; a test makes every new field of the proto choose a side. A
-// collective that does not exist and one that shows nothing list alike, so that a
-// draft cannot be found by asking.
+// Members of the collective and the operator see all fields. Everybody else, keys of other collectives included, sees no
+// draft, and of the others the fields that the contract marks public. publicProto copies those fields one by one, and a
+// test makes every new field of the contract choose a side. The list of a missing collective is empty, like that of a
+// collective with drafts only. So nobody finds a draft by asking.
 //
 // # Neighbours
 //
-// It reads collectives' table in SQL, for the name that people read, and imports no
-// sibling in Go. Donations know campaigns and not the other way round: progress
-// comes in as a [ProgressFunc], called once for a page and not for each row.
+// It reads the collectives table in SQL, for the display name, and imports no sibling package. Donations import campaigns,
+// not the other way round: progress comes in as a [ProgressFunc], which is called once for a page of campaigns.
 package campaigns

@@ -2,12 +2,12 @@ package campaigns
 
 import "github.com/cagnotte/cagnotte/services/money"
 
-// FeeEstimate is what Stripe is expected to keep of a payment: a share and a fixed part. What it kept is known
-// when a donation is booked, and never computed. The zero value estimates nothing: then no fee can be covered.
+// FeeEstimate is what Stripe is expected to keep of a payment: a share and a fixed part. The fee itself is read at Stripe
+// when a donation is booked, and never computed. With the zero value no fee can be covered.
 type FeeEstimate struct {
 	// BasisPoints is the share in hundredths of a percent, below 10,000.
 	BasisPoints int64
-	// Fixed is the fixed part; the estimate is for its currency alone.
+	// Fixed is the fixed part. The estimate holds for its currency alone.
 	Fixed money.Amount
 }
 
@@ -15,7 +15,7 @@ type FeeEstimate struct {
 // https://stripe.com/fr/pricing. A debit costs less, a card from elsewhere more.
 var DefaultFeeEstimate = FeeEstimate{BasisPoints: 150, Fixed: money.Amount{Minor: 25, Currency: "EUR"}}
 
-// Holds reports whether there is an estimate for payments in the currency.
+// Holds reports whether the estimate is for payments in the currency.
 func (f FeeEstimate) Holds(currency money.Currency) bool {
 	return f != FeeEstimate{} && f.Fixed.Currency == currency
 }

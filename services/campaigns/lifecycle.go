@@ -7,8 +7,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// A verb moves a campaign, or leaves it where it is when it is already there.
-// doc.go lists the states and the errors.
+// A verb changes a campaign's state, or nothing when the campaign has that state already. doc.go has the table, with the
+// errors.
 type verb func(c *Campaign, now time.Time) error
 
 func publish(c *Campaign, now time.Time) error {
@@ -18,7 +18,7 @@ func publish(c *Campaign, now time.Time) error {
 	case c.State == StateClosed:
 		return errClosed(c.Name)
 	case c.State == StatePaused:
-		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_DRAFT, "%s was published before; resume it.", c.Name)
+		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_DRAFT, "%s is paused, not a draft; resume it.", c.Name)
 	case c.deadlinePassed(now):
 		return errDeadline(c.Name)
 	}
@@ -54,7 +54,7 @@ func resume(c *Campaign, now time.Time) error {
 	return nil
 }
 
-func closeForEver(c *Campaign, now time.Time) error {
+func closeCampaign(c *Campaign, now time.Time) error {
 	switch c.State {
 	case StateClosed:
 		return nil
@@ -66,7 +66,7 @@ func closeForEver(c *Campaign, now time.Time) error {
 }
 
 func errClosed(n Name) error {
-	return errs.New(errorsv1.ErrorReason_CAMPAIGN_CLOSED, "%s is closed, for ever.", n)
+	return errs.New(errorsv1.ErrorReason_CAMPAIGN_CLOSED, "%s is closed and cannot be changed.", n)
 }
 
 func errDraft(n Name) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errstest"
 )
 
-// ways is the second writing of the lifecycle: from a state, by a verb, to a state or
+// ways is the lifecycle written a second time: from a state, by a verb, to a state or
 // to a reason.
 var ways = map[State]map[string]string{
 	StateDraft:     {"publish": "published", "pause": "CAMPAIGN_NOT_PUBLISHED", "resume": "CAMPAIGN_NOT_PUBLISHED", "close": "CAMPAIGN_NOT_PUBLISHED"},

@@ -9,15 +9,13 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// normaliseOrigin returns an origin as browsers send it: lower case, punycode,
-// without the scheme's own port (https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin).
-// Problem says what would be right when it is not an origin that can be allowed:
+// normaliseOrigin returns an origin as browsers send it: lower case, punycode, without the scheme's default port
+// (https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin). For an origin that cannot be
+// allowed, problem says what it must be:
 //
-//   - https only, since a page that came in the clear can be anybody's; http for
-//     loopback, where people try things out;
-//   - a host and perhaps a port: no path, no user, no wildcard;
-//   - a name and not an address, loopback aside. Addresses have many spellings, and
-//     certificates for them are rare.
+//   - https, since anybody on the way can change a page sent in the clear; http is allowed for loopback, for trials;
+//   - a host with or without a port, and no path, user or wildcard;
+//   - a name and not an address, loopback aside. Addresses have many spellings, and certificates for them are rare.
 func normaliseOrigin(origin string) (normal, problem string) {
 	scheme, authority, ok := strings.Cut(origin, "://")
 	scheme = strings.ToLower(scheme)
@@ -43,7 +41,7 @@ func normaliseOrigin(origin string) (normal, problem string) {
 // splitHostPort returns the port with its colon, or empty for the scheme's own.
 func splitHostPort(authority, scheme string) (host, port, problem string) {
 	end := strings.LastIndexByte(authority, ':')
-	// The colons of an IPv6 address stand in brackets.
+	// An IPv6 address has its colons in brackets.
 	if end < strings.LastIndexByte(authority, ']') {
 		end = -1
 	}
@@ -75,10 +73,9 @@ func normaliseHost(host string) (normal, problem string) {
 	if host == "[::1]" {
 		return host, ""
 	}
-	// Maps capitals and look-alikes of dots and digits as browsers do, so everything
-	// below looks at what it has become.
+	// Maps capitals and look-alikes of dots and digits as browsers do. The checks below are of the result.
 	ascii, err := idna.Lookup.ToASCII(host)
-	// Bytes that are no text would become the replacement character, as an xn-- label.
+	// Invalid UTF-8 would become the replacement character, as an xn-- label.
 	if err != nil || !utf8.ValidString(host) || len(ascii) > maxHostBytes || !hostPattern.MatchString(ascii) {
 		return "", "must name a host, without wildcards"
 	}

@@ -11,8 +11,7 @@ import (
 // writable are the fields that an update may change: those of contentToProto.
 var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins"}
 
-// publicProto is what everybody may see, and nothing else: a field is here because
-// somebody decided that it is public.
+// publicProto has the public fields alone. A field is here because it was decided to be public.
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	content := contentToProto(c.Content)
 	for i, stage := range c.Stages {
@@ -38,7 +37,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	}
 }
 
-// feeToProto leaves out an estimate that is not for the campaign's currency.
+// feeToProto returns nil for an estimate that is not for the campaign's currency.
 func feeToProto(f FeeEstimate, currency money.Currency) *campaignsv1.FeeEstimate {
 	if !f.Holds(currency) {
 		return nil
@@ -46,7 +45,7 @@ func feeToProto(f FeeEstimate, currency money.Currency) *campaignsv1.FeeEstimate
 	return &campaignsv1.FeeEstimate{BasisPoints: int32(f.BasisPoints), Fixed: wire.Money(f.Fixed)}
 }
 
-// memberProto is what members of the collective and the operator see: everything.
+// memberProto has all fields, for members of the collective and the operator.
 func memberProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	m := publicProto(c, p, now)
 	m.AllowedOrigins = c.AllowedOrigins
@@ -77,8 +76,8 @@ func contentToProto(c Content) *campaignsv1.Campaign {
 	return p
 }
 
-// contentFromProto takes over what was written; whether it is right is for
-// [Content.normalise] to say. Fields that only the service writes are ignored.
+// contentFromProto reads the fields that members write, unchecked: [Content.normalise] checks them. It ignores the fields
+// that the service writes.
 func contentFromProto(p *campaignsv1.Campaign) Content {
 	c := Content{
 		Texts:          map[string]Text{},

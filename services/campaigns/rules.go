@@ -14,8 +14,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// smallestDonationMinor is the least that Stripe takes, for the currencies that campaigns
-// can have; all of them have two decimals.
+// smallestDonationMinor is the smallest payment that Stripe accepts, by the currencies that campaigns can have. All of them
+// have two decimals.
 // https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 var smallestDonationMinor = map[money.Currency]int64{
 	"AUD": 50,
@@ -35,16 +35,16 @@ var smallestDonationMinor = map[money.Currency]int64{
 const (
 	defaultMinimumMinor = 1_00
 	defaultMaximumMinor = 5_000_00
-	// maxDonationMinor is Stripe's: an amount has at most eight digits.
+	// maxDonationMinor is Stripe's limit: eight digits.
 	maxDonationMinor = 999_999_99
-	// maxGoalMinor keeps sums far from the end of int64.
+	// maxGoalMinor keeps sums far below the largest int64.
 	maxGoalMinor = 10_000_000_000_000
 
 	maxTitleChars = 120
 	maxStoryChars = 20_000
 )
 
-// check collects what is wrong, so that a form can show all of it at once.
+// check collects field violations, so that a form can show all of them at once.
 type check struct{ fields []errs.Field }
 
 func (k *check) wrong(field, format string, args ...any) {
@@ -60,9 +60,8 @@ func (k *check) err() error {
 	return e
 }
 
-// normalise brings a content into the form that is stored, fills in what may be left
-// out, and checks everything that does not depend on the time or the state. Errors
-// are INVALID_ARGUMENT and name all wrong fields, as the requests spell them.
+// normalise brings a content into the form that is stored, sets defaults, and checks all that does not depend on the time or
+// the state. Errors: INVALID_ARGUMENT with all wrong fields, by the paths of the request.
 func (c *Content) normalise() error {
 	var k check
 	c.checkTexts(&k)
@@ -83,7 +82,7 @@ func (c *Content) normalise() error {
 }
 
 func (c *Content) normaliseDeadline(k *check) {
-	// As Postgres keeps it, so that the same request compares equal later.
+	// At Postgres' precision, so that a repeated request compares equal.
 	c.Deadline = c.Deadline.UTC().Truncate(time.Microsecond)
 	first := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	last := time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
@@ -120,12 +119,12 @@ func isLine(s string) bool {
 		!strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// isStrayControl finds what no text has; Postgres cannot store a NUL in JSON at all.
+// isStrayControl reports control characters that are not white space. Postgres cannot store a NUL in JSON.
 func isStrayControl(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
 }
 
-// checkAmounts needs a known currency, whose smallest possible donation it is told.
+// checkAmounts checks goal, bounds and presets; smallest is the currency's smallest donation.
 func (c *Content) checkAmounts(k *check, smallest int64) {
 	if c.Goal.Minor <= 0 || c.Goal.Minor > maxGoalMinor {
 		k.wrong("campaign.goal.amount_minor", "must be between 1 and %d", maxGoalMinor)
@@ -137,7 +136,7 @@ func (c *Content) checkAmounts(k *check, smallest int64) {
 		c.Maximum = money.Amount{Minor: defaultMaximumMinor, Currency: c.Currency}
 	}
 	if c.sameCurrency(k, "campaign.minimum", c.Minimum) && c.Minimum.Minor < smallest {
-		k.wrong("campaign.minimum.amount_minor", "must be at least %d, the least that Stripe takes", smallest)
+		k.wrong("campaign.minimum.amount_minor", "must be at least %d, the least that Stripe accepts", smallest)
 	}
 	if c.sameCurrency(k, "campaign.maximum", c.Maximum) {
 		if c.Maximum.Minor < c.Minimum.Minor {
@@ -159,7 +158,7 @@ func (c *Content) checkAmounts(k *check, smallest int64) {
 }
 
 func (c *Content) checkStages(k *check) {
-	// Counted down, because a sum could leave int64.
+	// Counted down, because a sum could overflow.
 	left := c.Goal.Minor
 	for i, stage := range c.Stages {
 		field := fmt.Sprintf("campaign.stages[%d]", i)

@@ -19,12 +19,12 @@ type server struct {
 	progress ProgressFunc
 }
 
-// NewServer returns the service as gRPC. Progress is asked once for each answer.
+// NewServer returns the service as gRPC. It calls progress once for each answer.
 func NewServer(s *Service, progress ProgressFunc) campaignsv1.CampaignsServiceServer {
 	return &server{service: s, progress: progress}
 }
 
-// CreateCampaign ignores the output-only fields of the campaign that is sent.
+// CreateCampaign ignores the output-only fields of the request's campaign.
 func (s *server) CreateCampaign(ctx context.Context, req *campaignsv1.CreateCampaignRequest) (*campaignsv1.Campaign, error) {
 	name := Name{Collective: collectiveOf(req.GetParent()), Campaign: req.GetCampaignId()}
 	c, err := s.service.Create(ctx, name, contentFromProto(req.GetCampaign()))
@@ -43,8 +43,8 @@ func (s *server) GetCampaign(ctx context.Context, req *campaignsv1.GetCampaignRe
 	return s.answer(ctx, c, err)
 }
 
-// listFilter is what a page token is good for: a member's token would otherwise
-// continue a public list at a place that tells of drafts.
+// listFilter is what a page token is bound to. A member's token does not continue a public list, because its position could
+// be a draft's.
 type listFilter struct {
 	Parent string
 	Drafts bool
@@ -84,22 +84,22 @@ func (s *server) UpdateCampaign(ctx context.Context, req *campaignsv1.UpdateCamp
 }
 
 func (s *server) PublishCampaign(ctx context.Context, req *campaignsv1.PublishCampaignRequest) (*campaignsv1.Campaign, error) {
-	return s.move(ctx, req.GetName(), s.service.Publish)
+	return s.apply(ctx, req.GetName(), s.service.Publish)
 }
 
 func (s *server) PauseCampaign(ctx context.Context, req *campaignsv1.PauseCampaignRequest) (*campaignsv1.Campaign, error) {
-	return s.move(ctx, req.GetName(), s.service.Pause)
+	return s.apply(ctx, req.GetName(), s.service.Pause)
 }
 
 func (s *server) ResumeCampaign(ctx context.Context, req *campaignsv1.ResumeCampaignRequest) (*campaignsv1.Campaign, error) {
-	return s.move(ctx, req.GetName(), s.service.Resume)
+	return s.apply(ctx, req.GetName(), s.service.Resume)
 }
 
 func (s *server) CloseCampaign(ctx context.Context, req *campaignsv1.CloseCampaignRequest) (*campaignsv1.Campaign, error) {
-	return s.move(ctx, req.GetName(), s.service.Close)
+	return s.apply(ctx, req.GetName(), s.service.Close)
 }
 
-func (s *server) move(ctx context.Context, rawName string, verb func(context.Context, Name) (Campaign, error)) (*campaignsv1.Campaign, error) {
+func (s *server) apply(ctx context.Context, rawName string, verb func(context.Context, Name) (Campaign, error)) (*campaignsv1.Campaign, error) {
 	name, err := ParseName(rawName)
 	if err != nil {
 		return nil, err
@@ -108,8 +108,8 @@ func (s *server) move(ctx context.Context, rawName string, verb func(context.Con
 	return s.answer(ctx, c, err)
 }
 
-// CheckOrigin answers false, and no error, for what does not exist and for drafts:
-// the gateway asks it about whatever a browser sends.
+// CheckOrigin answers false, and no error, for missing campaigns and for drafts: the gateway asks it about any path that a
+// browser sends.
 func (s *server) CheckOrigin(ctx context.Context, req *campaignsv1.CheckOriginRequest) (*campaignsv1.CheckOriginResponse, error) {
 	name, err := ParseName(req.GetName())
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *server) CheckOrigin(ctx context.Context, req *campaignsv1.CheckOriginRe
 	return &campaignsv1.CheckOriginResponse{Allowed: c.State != StateDraft && c.AllowsOrigin(req.GetOrigin())}, nil
 }
 
-// answer ends a call about one campaign.
+// answer returns one campaign as the caller may see it, or the error as it is.
 func (s *server) answer(ctx context.Context, c Campaign, err error) (*campaignsv1.Campaign, error) {
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (s *server) answer(ctx context.Context, c Campaign, err error) (*campaignsv
 	return presented[0], nil
 }
 
-// present shows each campaign as the caller may see it, with its progress.
+// present returns each campaign as the caller may see it, with its progress.
 func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.Campaign, error) {
 	if len(list) == 0 {
 		return nil, nil
@@ -163,7 +163,7 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 	return presented, nil
 }
 
-// isMember reports whether the caller sees what is not public.
+// isMember reports whether the caller sees the fields that are not public.
 func isMember(ctx context.Context, collective string) bool {
 	return rpc.CallerFrom(ctx).Principal.Sees(collective)
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// Config is what a Service needs.
+// Config is what a Service needs. Fields without a default are required.
 type Config struct {
 	// Pool is the database.
 	Pool *pgxpool.Pool
-	// FeeEstimate is what donors may add to cover the fee; nobody may when zero.
+	// FeeEstimate is what donors may add to cover the fee. When zero, no donor may.
 	FeeEstimate FeeEstimate
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 }
 
-// Service keeps the campaigns. It is safe for concurrent use.
+// Service owns the campaigns. It is safe for concurrent use.
 type Service struct {
 	pool *pgxpool.Pool
 	fee  FeeEstimate
@@ -35,13 +35,12 @@ func New(c Config) *Service {
 	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now}
 }
 
-// FeeEstimate is what a donor who covers the fee adds, by estimate.
+// FeeEstimate returns the estimate by which donors cover the fee.
 func (s *Service) FeeEstimate() FeeEstimate { return s.fee }
 
-// Create makes a draft. When the campaign exists with the same content, in whatever
-// state, the existing one is returned; with other content it is ALREADY_EXISTS
-// (CAMPAIGN_EXISTS). Bad content is INVALID_ARGUMENT by field, a missing collective
-// NOT_FOUND.
+// Create creates a draft. It is idempotent: a campaign that exists with the same content is returned, whatever its state.
+// Errors: ALREADY_EXISTS (CAMPAIGN_EXISTS) when it has other content; INVALID_ARGUMENT with all wrong fields; NOT_FOUND
+// for a missing collective.
 func (s *Service) Create(ctx context.Context, name Name, content Content) (Campaign, error) {
 	if !slugPattern.MatchString(name.Campaign) {
 		return Campaign{}, errs.Invalid("campaign_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
@@ -64,18 +63,17 @@ func (s *Service) Create(ctx context.Context, name Name, content Content) (Campa
 	return c, nil
 }
 
-// Update changes the content of a campaign in one transaction: change gets the
-// stored content, and what it leaves is checked and written. A change that changes
-// nothing writes nothing. An etag that is not empty must be the stored one's, else
-// it is ABORTED (ETAG_MISMATCH). FAILED_PRECONDITION: CAMPAIGN_CLOSED, and
-// CURRENCY_FIXED once published. A missing campaign is NOT_FOUND.
+// Update changes the content of a campaign in one transaction, with its row locked: change edits the stored content, which
+// is then checked and written. Nothing is written when nothing differs. Errors: ABORTED (ETAG_MISMATCH) when etag is
+// neither empty nor the stored one; FAILED_PRECONDITION: CAMPAIGN_CLOSED, and CURRENCY_FIXED once published;
+// INVALID_ARGUMENT with all wrong fields; NOT_FOUND.
 func (s *Service) Update(ctx context.Context, name Name, etag string, change func(*Content) error) (Campaign, error) {
 	return s.update(ctx, name, func(c *Campaign, now time.Time) error {
 		if c.State == StateClosed {
 			return errClosed(name)
 		}
 		if etag != "" && etag != c.etag() {
-			return errs.New(errorsv1.ErrorReason_ETAG_MISMATCH, "%s was changed by somebody else; read it again.", name)
+			return errs.New(errorsv1.ErrorReason_ETAG_MISMATCH, "%s was changed since it was read; read it again.", name)
 		}
 		before := c.Content
 		if err := change(&c.Content); err != nil {
@@ -89,10 +87,10 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 			return nil
 		}
 		if c.Currency != before.Currency {
-			return errs.New(errorsv1.ErrorReason_CURRENCY_FIXED, "%s was published in %s; its currency cannot change any more.", name, before.Currency)
+			return errs.New(errorsv1.ErrorReason_CURRENCY_FIXED, "%s was published in %s; its currency is fixed.", name, before.Currency)
 		}
-		// Who wants to stop donations pauses or closes. A deadline that has passed on its own
-		// does not stand in the way of other changes.
+		// Donations are stopped by pausing or closing, not by a deadline in the past. A stored deadline that has passed
+		// allows other changes.
 		if !c.Deadline.Equal(before.Deadline) && c.deadlinePassed(now) {
 			return errs.Invalid("campaign.deadline", "must be in the future, or absent")
 		}
@@ -100,27 +98,26 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 	})
 }
 
-// Publish opens a draft to the public and to donations. Safe to send twice, like all
-// verbs; doc.go lists their errors. A missing campaign is NOT_FOUND.
+// Publish opens a draft to the public and to donations. It is idempotent, like all verbs. Errors: NOT_FOUND, and those of
+// the package's table.
 func (s *Service) Publish(ctx context.Context, name Name) (Campaign, error) {
 	return s.update(ctx, name, publish)
 }
 
-// Pause stops new donations for a while.
+// Pause stops new donations until Resume. Errors as of [Service.Publish].
 func (s *Service) Pause(ctx context.Context, name Name) (Campaign, error) {
 	return s.update(ctx, name, pause)
 }
 
-// Resume opens a paused campaign again.
+// Resume opens a paused campaign to donations again. Errors as of [Service.Publish].
 func (s *Service) Resume(ctx context.Context, name Name) (Campaign, error) {
 	return s.update(ctx, name, resume)
 }
 
-// Close ends a campaign for ever.
+// Close ends a campaign. A closed campaign cannot be opened again. Errors as of [Service.Publish].
 func (s *Service) Close(ctx context.Context, name Name) (Campaign, error) {
-	return s.update(ctx, name, closeForEver)
+	return s.update(ctx, name, closeCampaign)
 }
 
-// nowMicros is the time as Postgres keeps it, so that what is answered after a write
-// is what is read later.
+// nowMicros is the time at Postgres' precision, so that a write answers what is read later.
 func (s *Service) nowMicros() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

@@ -7,8 +7,8 @@ import (
 
 var stageIDPattern = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
-// nameStages gives every stage without an id one: that of the stage before with the same French title, or else the
-// smallest number that none has and none before had, so that what was spent on a stage stays with it.
+// nameStages sets the id of every stage that has none: that of the stored stage with the same French title, or the smallest
+// number that no stage has or had. So what was spent on a stage stays with it.
 func (c *Content) nameStages(before []Stage) {
 	used := map[string]bool{}
 	for _, stage := range c.Stages {
@@ -34,14 +34,14 @@ func (c *Content) nameStages(before []Stage) {
 	}
 }
 
-// checkStageID refuses an id that is none, or is that of a stage before it.
+// checkStageID refuses a malformed id, and that of an earlier stage.
 func (c *Content) checkStageID(k *check, field string, i int) {
 	if !stageIDPattern.MatchString(c.Stages[i].ID) {
-		k.wrong(field+".id", "must be up to 40 small letters, digits and dashes")
+		k.wrong(field+".id", "must be up to 40 lower-case letters, digits and dashes")
 	}
 	for _, other := range c.Stages[:i] {
 		if other.ID == c.Stages[i].ID {
-			k.wrong(field+".id", "must not be another stage's")
+			k.wrong(field+".id", "must differ from the ids of other stages")
 		}
 	}
 }

@@ -46,13 +46,13 @@ SELECT EXISTS (
 		AND c.published_at IS NOT NULL
 )`
 
-// Published reports whether a collective has ever published a campaign, and so is known to all.
+// Published reports whether a collective has ever published a campaign, and so is public.
 func (s *Service) Published(ctx context.Context, collective string) (published bool, err error) {
 	err = s.pool.QueryRow(ctx, publishedSQL, pgx.NamedArgs{"collective": collective}).Scan(&published)
 	return published, postgres.Error(err)
 }
 
-// Get returns one campaign in whatever state; a missing one is NOT_FOUND.
+// Get returns one campaign, whatever its state. Errors: NOT_FOUND.
 func (s *Service) Get(ctx context.Context, name Name) (Campaign, error) {
 	rows, err := s.pool.Query(ctx, getSQL, key(name))
 	return one(rows, err, name)
@@ -95,9 +95,9 @@ LIMIT @count`
 // query asks for a page of one collective's campaigns, newest first.
 type query struct {
 	collective string
-	// drafts includes them.
+	// drafts: drafts are listed too.
 	drafts bool
-	// before is where the page begins, and count how many campaigns it has at most.
+	// before is the position after which the page begins, and count the most campaigns that it has.
 	before position
 	count  int
 }
@@ -111,7 +111,7 @@ type position struct {
 // newest is before every campaign.
 var newest = position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
-// list of a collective that does not exist is empty.
+// list returns a page. It is empty for a missing collective.
 func (s *Service) list(ctx context.Context, q query) ([]Campaign, error) {
 	rows, err := s.pool.Query(ctx, listSQL, pgx.NamedArgs{
 		"collective":  q.collective,
@@ -178,7 +178,7 @@ func (s *Service) insert(ctx context.Context, name Name, content Content, now ti
 	return tag.RowsAffected() == 1, nil
 }
 
-// lockSQL takes the row against other updates only: donations may go on referring to it.
+// lockSQL locks the row against other updates. Donations can still be inserted, since their foreign key is not blocked.
 const lockSQL = getSQL + `
 FOR NO KEY UPDATE OF c`
 
@@ -202,7 +202,7 @@ SET
 WHERE collective = @collective
 	AND id = @id`
 
-// update runs change on the locked campaign and writes what is new.
+// update runs change on the locked campaign, and writes it if it differs.
 func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign, error) {
 	var result Campaign
 	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -242,7 +242,7 @@ func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign,
 
 // stageRow is a stage in JSON; its currency is the campaign's.
 type stageRow struct {
-	// ID is missing in what was written before stages had one: then it is the stage's place, from 1.
+	// ID is absent in rows from before stages had one; it is the stage's place then, from 1.
 	ID          string            `json:"id,omitempty"`
 	Titles      map[string]string `json:"titles"`
 	AmountMinor int64             `json:"amount_minor"`
@@ -285,7 +285,7 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// one reads the single row of a statement about one campaign.
+// one returns the single row of a query for one campaign, or NOT_FOUND.
 func one(rows pgx.Rows, err error, name Name) (Campaign, error) {
 	if err != nil {
 		return Campaign{}, postgres.Error(err)

@@ -18,7 +18,7 @@ type recurringWords struct {
 var recurringCatalogue = map[string]recurringWords{
 	"fr": {
 		note: "Vous donnez ce montant chaque mois, jusqu’à ce que vous l’arrêtiez : un lien reçu par e-mail suffit, sans compte. " +
-			"Si la campagne se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
+			"Si la collecte se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
 		subject: "Le lien que vous avez demandé",
 		text: `Bonjour,
 

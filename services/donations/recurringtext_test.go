@@ -11,7 +11,7 @@ import (
 func TestStripesPageSaysThatCampaignsEndMonthlyDonations(t *testing.T) {
 	e := newEnv(t, Limit{})
 	for locale, words := range map[string]string{
-		"fr": "Si la campagne se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
+		"fr": "Si la collecte se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
 		"en": "If the campaign ends, your monthly donation stops by itself at the end of the month already paid.",
 	} {
 		in := intent()

@@ -28,19 +28,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Where a campaign is in its life.
+// A campaign's state.
 type CampaignState int32
 
 const (
-	// Not said.
+	// Unspecified; never answered.
 	CampaignState_CAMPAIGN_STATE_UNSPECIFIED CampaignState = 0
-	// Seen by members only.
+	// Visible to members only.
 	CampaignState_CAMPAIGN_STATE_DRAFT CampaignState = 1
-	// Seen by all, takes donations.
+	// Public, accepts donations until the deadline.
 	CampaignState_CAMPAIGN_STATE_PUBLISHED CampaignState = 2
-	// Seen by all, takes no donations for now.
+	// Public, accepts no new donations until it is resumed.
 	CampaignState_CAMPAIGN_STATE_PAUSED CampaignState = 3
-	// Seen by all, takes no donations any more.
+	// Public and final, accepts no donations.
 	CampaignState_CAMPAIGN_STATE_CLOSED CampaignState = 4
 )
 
@@ -96,44 +96,44 @@ type Campaign struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Public. Title and story by language code ("fr", "en"); "fr" is required.
 	Texts map[string]*CampaignText `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Public. What the campaign needs in all. Its currency is the campaign's one currency.
+	// Public. The sum that the campaign needs. Its currency is that of all amounts of the campaign.
 	Goal *v1.Money `protobuf:"bytes,3,opt,name=goal,proto3" json:"goal,omitempty"`
 	// Public. Amounts offered as buttons, ascending, within minimum and maximum.
 	Presets []*v1.Money `protobuf:"bytes,4,rep,name=presets,proto3" json:"presets,omitempty"`
-	// Public. The smallest donation; 1.00 when absent, never below what Stripe takes (0.50 EUR).
+	// Public. The smallest donation; 1.00 when absent, never below what Stripe accepts (0.50 EUR).
 	Minimum *v1.Money `protobuf:"bytes,5,opt,name=minimum,proto3" json:"minimum,omitempty"`
 	// Public. The largest donation; 5,000.00 when absent, 999,999.99 at most.
 	Maximum *v1.Money `protobuf:"bytes,6,opt,name=maximum,proto3" json:"maximum,omitempty"`
-	// Public. When it stops to take donations, and its monthly donations end with the month that is paid for, also when it is
-	// moved later; absent: never by itself.
+	// Public. When it stops accepting donations, and its monthly donations end with the paid month, even if the deadline is
+	// moved afterwards; absent for no deadline.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
-	// Public. The steps of the case, in order; their amounts add up to the goal at most.
+	// Public. The steps of the case, in order. The sum of their amounts is at most the goal.
 	Stages []*Stage `protobuf:"bytes,8,rep,name=stages,proto3" json:"stages,omitempty"`
 	// Origins ("https://vallon.example") whose pages may embed the widget and be returned to.
 	AllowedOrigins []string `protobuf:"bytes,9,rep,name=allowed_origins,json=allowedOrigins,proto3" json:"allowed_origins,omitempty"`
-	// Public. Where it is in its life.
+	// Public. Its state.
 	State CampaignState `protobuf:"varint,10,opt,name=state,proto3,enum=cagnotte.campaigns.v1.CampaignState" json:"state,omitempty"`
-	// Public. What has come in.
+	// Public. The sum of its donations.
 	Progress *Progress `protobuf:"bytes,11,opt,name=progress,proto3" json:"progress,omitempty"`
 	// Public. Whether a donation can be started now: published, and before the deadline.
 	AcceptingDonations bool `protobuf:"varint,12,opt,name=accepting_donations,json=acceptingDonations,proto3" json:"accepting_donations,omitempty"`
-	// Public. What people call the collective.
+	// Public. The collective's display name.
 	CollectiveDisplayName string `protobuf:"bytes,13,opt,name=collective_display_name,json=collectiveDisplayName,proto3" json:"collective_display_name,omitempty"`
 	// Public. When it was published; absent for a draft.
 	PublishTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=publish_time,json=publishTime,proto3" json:"publish_time,omitempty"`
-	// Public. When it was closed; absent while it is not.
+	// Public. When it was closed; absent until then.
 	CloseTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Sent back in an update, it refuses to overwrite somebody else's change.
+	// Another after each change. An update with the etag that was read is ABORTED when the campaign has changed since.
 	Etag string `protobuf:"bytes,18,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Public. What its cause has cost so far: the invoices in the books, paid or owed, and cheques that donors
-	// wrote to the lawyer. Answered only.
+	// OUTPUT_ONLY. Public. The sum of its expenses in the ledger, paid or owed, and of cheques that donors wrote to the
+	// lawyer.
 	Spent *v1.Money `protobuf:"bytes,19,opt,name=spent,proto3" json:"spent,omitempty"`
-	// Public. What a payment by card may cost, for donors who want to add it; absent when they may not. Only the
-	// service writes it.
+	// OUTPUT_ONLY. Public. The estimated fee of a payment by card, which donors can add to their donation; absent where they
+	// cannot.
 	FeeEstimate   *FeeEstimate `protobuf:"bytes,20,opt,name=fee_estimate,json=feeEstimate,proto3" json:"fee_estimate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -309,8 +309,8 @@ func (x *Campaign) GetFeeEstimate() *FeeEstimate {
 	return nil
 }
 
-// What Stripe is expected to keep of a payment by card: a share of it, and a fixed part. An estimate: the real fee
-// is known when it is paid, and stands in the books.
+// An estimate of Stripe's fee for a payment by card: a share of it and a fixed part. The fee itself is known when the payment
+// is booked in the ledger.
 type FeeEstimate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The share in hundredths of a percent: 150 is 1.5 %.
@@ -370,7 +370,7 @@ type CampaignText struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One line.
 	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
-	// Markdown; shown sanitised.
+	// Markdown. Pages show it sanitised.
 	Story         string `protobuf:"bytes,2,opt,name=story,proto3" json:"story,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -425,13 +425,13 @@ type Stage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name by language code; "fr" is required.
 	Titles map[string]string `protobuf:"bytes,1,rep,name=titles,proto3" json:"titles,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// What this step costs.
+	// The cost of this step.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// Says which stage it is, so that expenses stay with theirs when others are put before it: up to 40 letters,
-	// digits and dashes, unique in the campaign. Left empty it stays as it was for a stage of the same French
-	// title, and is made for a new one.
+	// Identifies the stage for its expenses, also when other stages are put before it: up to 40 lower-case letters, digits
+	// and dashes, unique in the campaign. When empty, the stage keeps the id of the stored stage with the same French title, or
+	// gets a new one.
 	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
-	// What was spent on it so far, part of the campaign's `spent`. Answered only.
+	// OUTPUT_ONLY. The part of the campaign's `spent` that belongs to this stage.
 	Spent         *v1.Money `protobuf:"bytes,4,opt,name=spent,proto3" json:"spent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -495,12 +495,12 @@ func (x *Stage) GetSpent() *v1.Money {
 	return nil
 }
 
-// What has come in for a campaign, in its one currency. May pass the goal.
+// The sum of a campaign's donations, in its currency. It may exceed the goal.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Booked in the ledger: donations minus what was given back. Fees are not deducted.
+	// Booked in the ledger: donations minus refunds and disputes. Fees are not deducted.
 	Settled *v1.Money `protobuf:"bytes,1,opt,name=settled,proto3" json:"settled,omitempty"`
-	// Paid or under way, and not yet booked; apart from `settled`, never inside it.
+	// Paid or being paid, and not yet booked. It is not part of `settled`.
 	Pending       *v1.Money `protobuf:"bytes,2,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -784,7 +784,7 @@ type UpdateCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The campaign with its new values.
 	Campaign *Campaign `protobuf:"bytes,1,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	// The fields to change, such as "display_name"; absent, those that are set. "*" is all that can be changed. Fields
+	// The fields to change, such as "goal"; absent, those that are set. "*" is all that can be changed. Fields
 	// outside of the mask are not read. INVALID_ARGUMENT for a field that cannot be changed.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1074,7 +1074,7 @@ func (x *CheckOriginRequest) GetOrigin() string {
 	return ""
 }
 
-// Tells whether an origin may call a campaign.
+// Says whether an origin may call a campaign.
 type CheckOriginResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True when it may. False for a campaign that does not exist or is a draft.

@@ -36,36 +36,36 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages campaigns: draft, published, paused, closed.
+// Manages campaigns, which are draft, published, paused or closed.
 //
-// Owners and editors write; every member and the operator read. Reads without a key see published,
-// paused and closed campaigns only, and only the fields that are marked public.
+// Owners and editors write; every member and the operator read. Without a key only published, paused and closed campaigns
+// can be read, and only the fields that are marked public.
 //
-// A verb in the wrong state is FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT, CAMPAIGN_NOT_PUBLISHED,
-// CAMPAIGN_CLOSED, or DEADLINE_PASSED where it would open a campaign that is over.
+// Publish, pause, resume and close are idempotent. In the wrong state they are FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT,
+// CAMPAIGN_NOT_PUBLISHED, CAMPAIGN_CLOSED, or DEADLINE_PASSED where no donation could be started afterwards.
 type CampaignsServiceClient interface {
 	// Creates a draft. The same id with the same content answers the campaign that exists; with
 	// other content it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
 	CreateCampaign(ctx context.Context, in *CreateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Answers one campaign. Public; drafts are NOT_FOUND without a key of the collective.
 	GetCampaign(ctx context.Context, in *GetCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Lists a collective's campaigns, newest first. Public, like GetCampaign; empty for a collective
-	// that does not exist or has drafts only, so that nobody finds a draft by asking.
+	// Lists a collective's campaigns, newest first. Public, like GetCampaign. The list is empty for a missing collective, and
+	// without a key for one that has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(ctx context.Context, in *ListCampaignsRequest, opts ...grpc.CallOption) (*ListCampaignsResponse, error)
-	// Changes the masked fields of a campaign that is not closed (CAMPAIGN_CLOSED). The currency is
-	// fixed once published (CURRENCY_FIXED). A stale `etag` is ABORTED (ETAG_MISMATCH).
+	// Changes a campaign that is not closed (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
+	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(ctx context.Context, in *UpdateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing.
 	PublishCampaign(ctx context.Context, in *PublishCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Stops new donations for a while; the page stays. Pausing a paused campaign changes nothing.
+	// Stops new donations until the campaign is resumed. Its page stays public, and its monthly donations continue. Pausing a paused campaign changes nothing.
 	PauseCampaign(ctx context.Context, in *PauseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Opens a paused campaign again. Resuming a published campaign changes nothing.
 	ResumeCampaign(ctx context.Context, in *ResumeCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Ends a campaign for ever; the page stays. Its monthly donations end with the month that is paid for, as their donors
-	// were told. Closing a closed campaign changes nothing.
+	// Ends a campaign, which cannot be opened again. Its page stays public. Its monthly donations end with the paid month.
+	// Closing a closed campaign changes nothing.
 	CloseCampaign(ctx context.Context, in *CloseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Tells whether a page of this origin may call the campaign from a browser. Public: the gateway
-	// asks it to answer CORS requests.
+	// Answers whether a page of this origin may call the campaign from a browser. Public: the gateway needs it to answer CORS
+	// requests.
 	CheckOrigin(ctx context.Context, in *CheckOriginRequest, opts ...grpc.CallOption) (*CheckOriginResponse, error)
 }
 
@@ -171,36 +171,36 @@ func (c *campaignsServiceClient) CheckOrigin(ctx context.Context, in *CheckOrigi
 // All implementations must embed UnimplementedCampaignsServiceServer
 // for forward compatibility.
 //
-// Manages campaigns: draft, published, paused, closed.
+// Manages campaigns, which are draft, published, paused or closed.
 //
-// Owners and editors write; every member and the operator read. Reads without a key see published,
-// paused and closed campaigns only, and only the fields that are marked public.
+// Owners and editors write; every member and the operator read. Without a key only published, paused and closed campaigns
+// can be read, and only the fields that are marked public.
 //
-// A verb in the wrong state is FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT, CAMPAIGN_NOT_PUBLISHED,
-// CAMPAIGN_CLOSED, or DEADLINE_PASSED where it would open a campaign that is over.
+// Publish, pause, resume and close are idempotent. In the wrong state they are FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT,
+// CAMPAIGN_NOT_PUBLISHED, CAMPAIGN_CLOSED, or DEADLINE_PASSED where no donation could be started afterwards.
 type CampaignsServiceServer interface {
 	// Creates a draft. The same id with the same content answers the campaign that exists; with
 	// other content it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
 	CreateCampaign(context.Context, *CreateCampaignRequest) (*Campaign, error)
 	// Answers one campaign. Public; drafts are NOT_FOUND without a key of the collective.
 	GetCampaign(context.Context, *GetCampaignRequest) (*Campaign, error)
-	// Lists a collective's campaigns, newest first. Public, like GetCampaign; empty for a collective
-	// that does not exist or has drafts only, so that nobody finds a draft by asking.
+	// Lists a collective's campaigns, newest first. Public, like GetCampaign. The list is empty for a missing collective, and
+	// without a key for one that has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error)
-	// Changes the masked fields of a campaign that is not closed (CAMPAIGN_CLOSED). The currency is
-	// fixed once published (CURRENCY_FIXED). A stale `etag` is ABORTED (ETAG_MISMATCH).
+	// Changes a campaign that is not closed (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
+	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error)
 	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing.
 	PublishCampaign(context.Context, *PublishCampaignRequest) (*Campaign, error)
-	// Stops new donations for a while; the page stays. Pausing a paused campaign changes nothing.
+	// Stops new donations until the campaign is resumed. Its page stays public, and its monthly donations continue. Pausing a paused campaign changes nothing.
 	PauseCampaign(context.Context, *PauseCampaignRequest) (*Campaign, error)
 	// Opens a paused campaign again. Resuming a published campaign changes nothing.
 	ResumeCampaign(context.Context, *ResumeCampaignRequest) (*Campaign, error)
-	// Ends a campaign for ever; the page stays. Its monthly donations end with the month that is paid for, as their donors
-	// were told. Closing a closed campaign changes nothing.
+	// Ends a campaign, which cannot be opened again. Its page stays public. Its monthly donations end with the paid month.
+	// Closing a closed campaign changes nothing.
 	CloseCampaign(context.Context, *CloseCampaignRequest) (*Campaign, error)
-	// Tells whether a page of this origin may call the campaign from a browser. Public: the gateway
-	// asks it to answer CORS requests.
+	// Answers whether a page of this origin may call the campaign from a browser. Public: the gateway needs it to answer CORS
+	// requests.
 	CheckOrigin(context.Context, *CheckOriginRequest) (*CheckOriginResponse, error)
 	mustEmbedUnimplementedCampaignsServiceServer()
 }
