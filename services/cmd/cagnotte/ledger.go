@@ -12,18 +12,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/app"
 )
 
-// verifyLedger ends with an error, and so with status 1, when the books are not sound.
+// verifyLedger returns an error, and so the exit status is 1, when the books are not sound.
 func verifyLedger(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("ledger verify", flag.ContinueOnError)
 	var books []string
-	flags.Func("book", "a book, by its Stripe account; '' is the platform's own; may be repeated; all when left out", func(book string) error {
+	flags.Func("book", "the book to verify, by its Stripe account; '' is the platform's own; may be repeated (default: all books)", func(book string) error {
 		books = append(books, book)
 		return nil
 	})
-	file := flags.String("from-export", "", "a file to check instead, without a database: what ledger archive wrote, which is a whole book,\n"+
-		"or a collective's export in the format PROOF, which is the collective's whole share")
-	key := flags.String("key", "", "with -from-export: the verifier key of the book, which the newest checkpoint must be signed by.\n"+
-		"Without it the file is checked all the same, and the status is 1: anybody can sign with a key of their own")
+	file := flags.String("from-export", "", "verify this file instead, without a database: a whole book, as ledger archive writes it,\n"+
+		"or a collective's whole share, as an export in the format PROOF")
+	key := flags.String("key", "", "with -from-export: the verifier key of the book, which must verify the newest checkpoint.\n"+
+		"Without a key the file is checked too, but the exit status is 1: anybody can sign a file with another key")
 	if err := parse(flags, args, stderr); err != nil {
 		return ignoreHelp(err)
 	}
@@ -39,7 +39,7 @@ func verifyLedger(ctx context.Context, args []string, getenv func(string) string
 		return err
 	}
 	if secret == nil {
-		fmt.Fprintln(stderr, "CAGNOTTE_SECRET_KEY is not set: compare the verifier keys with what you know")
+		fmt.Fprintln(stderr, "CAGNOTTE_SECRET_KEY is not set: compare the verifier keys below with those that you know")
 	}
 	return app.VerifyLedger(ctx, url, secret, books, stdout)
 }
@@ -53,14 +53,14 @@ func verifyArchive(name, key string, stdout io.Writer) error {
 	return app.VerifyArchive(bufio.NewReaderSize(file, archiveBuffer), key, stdout)
 }
 
-// archiveBuffer is how much of an archive is read or written at a time, in bytes.
+// archiveBuffer is the size of the buffer for an archive, in bytes.
 const archiveBuffer = 1 << 16
 
-// archiveLedger writes to a new file, and removes it when it is not whole.
+// archiveLedger writes to a new file, and removes the file after an error.
 func archiveLedger(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("ledger archive", flag.ContinueOnError)
-	book := flags.String("book", "", "the book, by its Stripe account; the platform's own when left out")
-	name := flags.String("o", "", "the file to write, which must not exist (required)")
+	book := flags.String("book", "", "the book, by its Stripe account (default: the platform's own)")
+	name := flags.String("o", "", "the file to create; it must not exist (required)")
 	if err := parse(flags, args, stderr); err != nil {
 		return ignoreHelp(err)
 	}
@@ -95,7 +95,7 @@ func verifyProof(args []string, stdout, stderr io.Writer) error {
 		return ignoreHelp(err)
 	}
 	if *key == "" || flags.NArg() != 1 {
-		return errors.New("ledger verify-proof: needs -key KEY and one CODE")
+		return errors.New("ledger verify-proof: -key KEY and one CODE are required")
 	}
 	return app.VerifyProof(flags.Arg(0), *key, stdout)
 }

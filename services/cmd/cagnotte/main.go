@@ -1,6 +1,5 @@
-// Command cagnotte is the production program: the service, its migrations, exports from the
-// command line, and the operator's first key. Settings come from the environment; the README
-// lists them.
+// Command cagnotte is the production program: the service, its migrations, exports, the verification of the ledger, the
+// set-up of Stripe, and the operator's first key. It reads its settings from the environment; the README lists them.
 package main
 
 import (
@@ -21,23 +20,24 @@ import (
 const usage = `Usage: cagnotte COMMAND
 
   serve                 run the service until SIGINT or SIGTERM
-  migrate               bring the database's schema up to this program
-  export                write a collective's ledger as a file, in any format (export -h)
-  ledger verify         recompute the books, or a file of them, and say what differs (ledger verify -h)
-  ledger archive        write all that is sealed of a book, for ledger verify -from-export (ledger archive -h)
-  ledger verify-proof   check a donor's proof code, without a database (ledger verify-proof -h)
-  stripe setup          make the webhook endpoints at Stripe, or bring them up to this program; prints new secrets
-  stripe check          say what is wrong between this installation and Stripe
-  operator create-key   create an operator's key and print it on the last line (create-key -h)
+  migrate               update the database's schema to this program; may be repeated
+  export                write a collective's ledger to a file (export -h)
+  ledger verify         recompute the books, or a file of them, and list what differs (ledger verify -h)
+  ledger archive        write a book's sealed transactions to a file for ledger verify (ledger archive -h)
+  ledger verify-proof   check a donor's proof code; needs no database (ledger verify-proof -h)
+  stripe setup          create or update the webhook endpoints at Stripe, and print the secrets of new ones
+  stripe check          check this installation's settings and endpoints at Stripe, and list the problems
+  operator create-key   create an operator's key and print it in the last line (operator create-key -h)
   version               print the version
 
-Settings come from the environment: DATABASE_URL for most, those of Stripe for stripe, all for serve.
+Settings come from the environment: serve needs all of them, the stripe commands those of Stripe,
+and the other commands DATABASE_URL. The exit status is 1 after an error.
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A second Ctrl-C ends it at once.
+	// After the first signal, the next one ends the program at once.
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "cagnotte:", err)
@@ -48,7 +48,7 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
-		return errors.New("say which command")
+		return errors.New("a command is required")
 	}
 	logger := slog.New(slog.NewJSONHandler(stderr, nil))
 	command, args := args[0], args[1:]
@@ -114,7 +114,7 @@ func migrate(ctx context.Context, args []string, getenv func(string) string, log
 
 func createKey(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("operator create-key", flag.ContinueOnError)
-	name := flags.String("name", "operator", "whose key it is, for the list of keys")
+	name := flags.String("name", "operator", "a name for the list of keys, such as the operator's")
 	if err := parse(flags, args, stderr); err != nil {
 		return ignoreHelp(err)
 	}
@@ -126,11 +126,11 @@ func createKey(ctx context.Context, args []string, getenv func(string) string, s
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "The key of %q. It is shown this once; send it as \"Authorization: Bearer KEY\".\n%s\n", *name, key)
+	fmt.Fprintf(stdout, "The key of %q. It is shown only now; send it as \"Authorization: Bearer KEY\".\n%s\n", *name, key)
 	return nil
 }
 
-// parse refuses what no flag takes, so that a typing error is not silently ignored.
+// parse reads the flags. It refuses further arguments, so that a typing error is not ignored.
 func parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	if err := flags.Parse(args); err != nil {

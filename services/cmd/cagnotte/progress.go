@@ -10,13 +10,13 @@ import (
 
 const (
 	barWidth = 30
-	// barPause is between two pictures: fluent, and nothing to pay for.
+	// barPause is the time between two drawings.
 	barPause = 100 * time.Millisecond
-	// eraseLine is ECMA-48's EL, with a return to the line's beginning.
+	// eraseLine moves to the beginning of the line and erases it (EL of ECMA-48).
 	eraseLine = "\r\x1b[K"
 )
 
-// bar shows on a terminal how far an export is.
+// bar shows the progress of an export on a terminal.
 type bar struct {
 	out   io.Writer
 	now   func() time.Time
@@ -24,7 +24,7 @@ type bar struct {
 	shown time.Time
 }
 
-// show draws the bar again, unless it did just now.
+// show draws the bar, unless the last drawing was less than barPause ago.
 func (b *bar) show(done, total int64) {
 	now := b.now()
 	if b.begun.IsZero() {
@@ -48,14 +48,14 @@ func (b *bar) show(done, total int64) {
 	fmt.Fprint(b.out, eraseLine, line)
 }
 
-// end leaves the last picture above what comes next.
+// end ends the line, so that the last drawing stays.
 func (b *bar) end() {
 	if !b.shown.IsZero() {
 		fmt.Fprintln(b.out)
 	}
 }
 
-// isTerminal reports whether somebody may be watching: a file or a pipe gets no pictures.
+// isTerminal reports whether w is a terminal. Files and pipes get no progress bar.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {

@@ -30,21 +30,20 @@ const (
 	classShutdown = "57P"
 )
 
-// retryAfter is the hint for callers when the database is away: a restart takes about that long.
+// retryAfter is when callers may try again after the database was unavailable: a restart takes about that long.
 const retryAfter = 2 * time.Second
 
-// Error says what an error of the database means to a caller, by its SQLSTATE and never by its
-// text. Nil stays nil, and what is an errs.Error already comes back as it is.
+// Error returns what an error of the database means to a caller, as an errs.Error. It decides by SQLSTATE, never by the
+// text. It returns nil for nil, and an errs.Error as it is.
 //
-//	ABORTED            TRANSACTION_CONFLICT   another transaction was in the way: send it again
+//	ABORTED            TRANSACTION_CONFLICT   another transaction conflicted: the caller may send the request again
 //	UNAVAILABLE        DATABASE_UNAVAILABLE   no connection, shutting down, too many clients
 //	UNAVAILABLE        DATABASE_TIMEOUT       the statement took too long and was ended
 //	INVALID_ARGUMENT   INVALID_VALUE          a value that Postgres cannot store, such as a NUL in a text
 //	CANCELED, DEADLINE_EXCEEDED               the caller's context ended
-//	INTERNAL           INTERNAL               the rest; constraints belong to [ErrorFor]
+//	INTERNAL           INTERNAL               all others; [ErrorFor] handles constraints
 //
-// pgx.ErrNoRows is a fact about the caller's resource, whose name only the caller knows: turn it
-// into errs.NotFound before coming here.
+// Callers turn pgx.ErrNoRows into errs.NotFound before, since only they know the name of the resource.
 func Error(err error) error {
 	var classified *errs.Error
 	if err == nil || errors.As(err, &classified) {
@@ -85,7 +84,7 @@ func unavailable(cause error) error {
 	return errs.Unavailable(errorsv1.ErrorReason_DATABASE_UNAVAILABLE, retryAfter, cause, "The database is not available.")
 }
 
-// connectionLost recognises failures of the connection, for which there is no SQLSTATE.
+// connectionLost reports whether the connection failed, for which there is no SQLSTATE.
 func connectionLost(err error) bool {
 	var (
 		connectErr *pgconn.ConnectError
@@ -95,7 +94,7 @@ func connectionLost(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// Away tells failures of the database from those of what it was asked for: the same may work later.
+// Away reports whether err is a failure of the database and not of the request, so that the same request may succeed later.
 func Away(err error) bool {
 	switch errs.As(err).Reason {
 	case errorsv1.ErrorReason_DATABASE_UNAVAILABLE, errorsv1.ErrorReason_DATABASE_TIMEOUT, errorsv1.ErrorReason_TRANSACTION_CONFLICT:
@@ -104,15 +103,15 @@ func Away(err error) bool {
 	return false
 }
 
-// Constraint reports whether err is a violation of the named constraint: unique, foreign key,
-// check, exclusion, or one that a trigger raised under that name.
+// Constraint reports whether err is a violation of the constraint with this name: a unique constraint, a foreign key, a
+// check, an exclusion, or an exception that a trigger raised under the name.
 func Constraint(err error, name string) bool {
 	violated, ok := violatedConstraint(err)
 	return ok && violated == name
 }
 
-// ErrorFor is [Error] for a statement whose constraints mean something to the caller: table maps
-// names of constraints to the errors that they stand for, which are copied.
+// ErrorFor is [Error] for a statement whose constraints have a meaning for the caller. table has the error of each
+// constraint, by its name; ErrorFor returns a copy with the cause.
 //
 //	return postgres.ErrorFor(err, map[string]*errs.Error{
 //		"campaigns_slug_key": errs.New(errorsv1.ErrorReason_SLUG_TAKEN, "The collective has a campaign of this name."),

@@ -34,9 +34,9 @@ SELECT
 FROM pg_catalog.pg_roles AS r
 WHERE r.rolname = session_user`
 
-// LoginOwns reports whether the role that DATABASE_URL logs in as can change the tables themselves: it is a superuser,
-// may create roles, owns the database, or a schema or a table in it, or is a member of who does. SET ROLE to
-// [ServiceRole] takes nothing of that away, since a session can go back. An error is one of [Error].
+// LoginOwns reports whether the role that DATABASE_URL logs in as can change the tables themselves: it is a superuser, may
+// create roles, owns the database or a schema or a table in it, or is a member of such an owner. SET ROLE to [ServiceRole]
+// does not prevent that, since a session can RESET ROLE. Errors are those of [Error].
 func LoginOwns(ctx context.Context, pool *pgxpool.Pool) (owns bool, err error) {
 	err = pool.QueryRow(ctx, loginOwnsSQL).Scan(&owns)
 	return owns, Error(err)

@@ -16,30 +16,30 @@ const ServiceRole = "cagnotte_service"
 
 const (
 	connectTimeout = 5 * time.Second
-	// healthCheckPeriod is how long an idle connection that the server cut can stay in the pool.
+	// healthCheckPeriod is how long an idle connection that the server closed can stay in the pool.
 	healthCheckPeriod = 30 * time.Second
-	// defaultMaxConns leaves room for calls beside eight jobs and six exports, each of which can hold a
-	// connection for long, and lets four copies of the program share a Postgres of 100 connections.
+	// defaultMaxConns is enough for calls beside eight jobs and six exports, which can keep a connection for long. Four
+	// copies of the program can share a Postgres with 100 connections.
 	defaultMaxConns = 23
-	// poolSizeParameter is pgxpool's own, in the address.
+	// poolSizeParameter is pgxpool's parameter of the address.
 	poolSizeParameter = "pool_max_conns"
 )
 
-// Config of [Open].
+// Config of [Open]. URL is required.
 type Config struct {
-	// URL is DATABASE_URL, in either of libpq's forms. Parameters in it win over ours.
+	// URL is DATABASE_URL, in either of libpq's forms. Its parameters override those of this package.
 	URL string
-	// MaxConns is the size of the pool, unless the URL says pool_max_conns. Zero: 23.
+	// MaxConns is the size of the pool, unless the URL has pool_max_conns. Zero: 23.
 	MaxConns int32
-	// Role to work as. Empty: ServiceRole.
+	// Role is the role that connections work as. Empty: ServiceRole.
 	Role string
 }
 
-// Open returns a pool of connections that work as the role. It connects on first use: a database
-// that is away is an error of the first query, not of Open. The caller closes the pool.
+// Open returns a pool of connections that work as the role. The pool connects at the first query, so an unavailable
+// database is an error of that query, not of Open. The caller closes the pool.
 //
-// A statement may take 30 s, the wait for a lock 5 s, a transaction that does nothing 60 s. What
-// needs longer, such as an export, says SET LOCAL in its own transaction.
+// A statement may take 30 s, a wait for a lock 5 s, and an idle transaction 60 s. What needs longer, such as an export,
+// uses SET LOCAL in its own transaction.
 func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	config, err := parseURL(cfg.URL)
 	if err != nil {
@@ -52,13 +52,13 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	setDefault(config, "statement_timeout", "30s")
 	setDefault(config, "lock_timeout", "5s")
 	setDefault(config, "idle_in_transaction_session_timeout", "60s")
-	// Estimates of a large ledger cross the threshold at which Postgres compiles a plan: 200 ms before
-	// a look-up of one.
+	// Postgres estimates that queries of a large ledger are expensive and compiles them, which takes 200 ms before a
+	// look-up of one row.
 	setDefault(config, "jit", "off")
 	setRole := "SET ROLE " + pgx.Identifier{cmp.Or(cfg.Role, ServiceRole)}.Sanitize()
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, setRole); err != nil {
-			// Before the first migration there is no role; to a caller that is a database away.
+			// Before the first migration there is no role. For a caller that is an unavailable database.
 			return unavailable(fmt.Errorf("work as the service's role: %w", err))
 		}
 		return nil
@@ -66,8 +66,7 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	return newPool(ctx, config)
 }
 
-// parseURL reads DATABASE_URL. The parser's own error can repeat parts of the URL, and so of the
-// password, which is why it is not passed on.
+// parseURL reads DATABASE_URL. It hides the parser's error, which can repeat parts of the URL, and so of the password.
 func parseURL(databaseURL string) (*pgxpool.Config, error) {
 	if databaseURL == "" {
 		return nil, errors.New("DATABASE_URL is empty: set it to postgres://user:password@host:5432/database")
@@ -85,7 +84,7 @@ func parseURL(databaseURL string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// sizesPool reports whether an address that parses has the size of the pool in it.
+// sizesPool reports whether an address has the size of the pool.
 func sizesPool(databaseURL string) bool {
 	config, err := pgx.ParseConfig(databaseURL)
 	if err != nil {

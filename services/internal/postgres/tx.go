@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// maxTxAttempts bounds InTx. Five conflicts in a row are a queue, not bad luck.
+	// maxTxAttempts limits how often InTx runs its function. Five conflicts in a row are no coincidence.
 	maxTxAttempts = 5
-	// txBackoff is the longest first pause; it doubles with every attempt.
+	// txBackoff is the upper limit of the first pause. It doubles with each attempt.
 	txBackoff = 10 * time.Millisecond
 )
 
-// InTx runs fn in one transaction, READ COMMITTED as Postgres has it, and commits when fn returns
-// nil. An error or a panic of fn rolls back.
+// InTx runs fn in one transaction at the isolation level READ COMMITTED, and commits when fn returns nil. An error or a
+// panic of fn rolls the transaction back.
 //
-// When Postgres itself gave the transaction up (serialization failure, deadlock), nothing of it
-// happened, and fn is run again from the start, five times in all. So fn must have no effect but
-// on its transaction: no network call, no variable that keeps what an earlier attempt appended.
-// InTx must not be nested: what runs in a caller's transaction takes a pgx.Tx and is named …Tx.
+// When Postgres aborts the transaction because of others (serialization failure, deadlock), InTx runs fn again from the
+// start, five times in all. So fn must have no effect outside of its transaction: no network call, and no variable that
+// keeps what an earlier attempt appended. InTx must not be nested. A function that runs in its caller's transaction takes
+// a pgx.Tx, and its name ends in Tx.
 //
-// Errors of fn come back as they are; Postgres' own are classified by [Error]. UNAVAILABLE from a
-// lost connection can mean that the commit did happen: callers repeat under their request id.
+// InTx returns errors of fn as they are, and classifies those of Postgres by [Error]. UNAVAILABLE after a lost connection
+// can mean that the commit succeeded: callers repeat the request under the same request id.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	pause := txBackoff
 	for attempt := 1; ; attempt++ {
@@ -38,7 +38,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, 
 		if attempt == maxTxAttempts {
 			return Error(err)
 		}
-		// A random pause, or two that met once meet again.
+		// The pause is random, so that the same two transactions do not conflict again.
 		timer := time.NewTimer(rand.N(pause) + 1)
 		select {
 		case <-ctx.Done():
@@ -55,8 +55,8 @@ func inTxOnce(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Conte
 	if err != nil {
 		return Error(err)
 	}
-	// After a commit this does nothing; after a panic it is what frees the connection. A caller
-	// that has gone away must not keep the rollback from being sent.
+	// After a commit this does nothing; after a panic it releases the connection. It is sent even if the caller's context
+	// has ended.
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	if err := fn(context.WithValue(ctx, inTxKey{}, true), tx); err != nil {
 		return err
@@ -66,12 +66,11 @@ func inTxOnce(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Conte
 
 type inTxKey struct{}
 
-// InTransaction reports whether ctx is the one that InTx gave to its function. Who calls over the network refuses to
-// then: locks would be held for as long as somebody else takes to answer.
+// InTransaction reports whether ctx comes from InTx. Clients of network services refuse such a context, because locks would
+// be held until the other side answers.
 func InTransaction(ctx context.Context) bool { return ctx.Value(inTxKey{}) != nil }
 
-// gaveUp reports whether Postgres rolled the transaction back because of others, so that the same
-// transaction can work when run again.
+// gaveUp reports whether Postgres aborted the transaction because of others, so that it may succeed when it runs again.
 // https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
 func gaveUp(err error) bool {
 	var pgErr *pgconn.PgError
