@@ -12,23 +12,23 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/pgembed"
 )
 
-// recreate gives the demo an empty database.
+// recreate replaces the demo's database with an empty one.
 func recreate(ctx context.Context, db *pgembed.Server) error {
 	conn, err := pgx.Connect(ctx, db.URL("postgres"))
 	if err != nil {
-		return fmt.Errorf("reach the private Postgres: %w", err)
+		return fmt.Errorf("connect to the private Postgres: %w", err)
 	}
 	defer conn.Close(ctx)
 	for _, statement := range []string{`DROP DATABASE IF EXISTS cagnotte WITH (FORCE)`, `CREATE DATABASE cagnotte`} {
 		if _, err := conn.Exec(ctx, statement); err != nil {
-			return fmt.Errorf("make the demo's database: %w", err)
+			return fmt.Errorf("create the demo's database: %w", err)
 		}
 	}
 	return nil
 }
 
-// serviceLogin makes the role that the service logs in as, as an installation does: it owns nothing. It answers its
-// address, with the password that the private Postgres has already.
+// serviceLogin creates the role that the service logs in as. As in an installation, it owns nothing. serviceLogin returns
+// the role's address; its password is the superuser's.
 func serviceLogin(ctx context.Context, db *pgembed.Server) (string, error) {
 	const role = "cagnotte_demo"
 	address, err := url.Parse(db.URL("cagnotte"))
@@ -37,14 +37,14 @@ func serviceLogin(ctx context.Context, db *pgembed.Server) (string, error) {
 	}
 	conn, err := pgx.Connect(ctx, address.String())
 	if err != nil {
-		return "", fmt.Errorf("reach the private Postgres: %w", err)
+		return "", fmt.Errorf("connect to the private Postgres: %w", err)
 	}
 	defer conn.Close(ctx)
 	password, _ := address.User.Password()
 	address.User = url.UserPassword(role, password)
 	_, err = conn.Exec(ctx, `CREATE ROLE `+role+` LOGIN IN ROLE cagnotte_service PASSWORD '`+password+`'`)
 	if exists := new(pgconn.PgError); err != nil && !(errors.As(err, &exists) && exists.Code == "42710") {
-		return "", fmt.Errorf("make the role of the service: %w", err)
+		return "", fmt.Errorf("create the role of the service: %w", err)
 	}
 	return address.String(), nil
 }

@@ -27,10 +27,10 @@ import (
 //go:embed demo/*.json
 var demoFiles embed.FS
 
-// demoOrder puts the village first: it is the case that everything is built around.
+// demoOrder puts the village first, since most of the demo is about it.
 var demoOrder = []string{"vallon-contre-cameras", "technopolice-marseille", "festival-technopolice"}
 
-// demo is a collective, its campaign, and how much was given to it so far.
+// demo is a collective, its campaign, and how much it has received.
 type demo struct {
 	CollectiveID string          `json:"collective_id"`
 	CampaignID   string          `json:"campaign_id"`
@@ -70,29 +70,29 @@ func loadDemos() ([]demo, error) {
 	return demos, nil
 }
 
-// keys are the demo's API keys. The service keeps only their hashes, so they are kept beside it.
+// keys are the demo's API keys. The service stores only their hashes, so the demo's state has them.
 type keys struct {
 	Owner     string `json:"owner"`
 	Treasurer string `json:"treasurer"`
 	Operator  string `json:"operator"`
 }
 
-// seeder plays the demo's past through the real program: every donation is started over gRPC, paid at
-// the simulator, and told by signed webhooks, while the clock that both share moves from then to now.
+// seeder creates the demo's past with the real program: each donation is started over gRPC, paid at the simulator, and
+// reported by signed webhooks, while the clock that both share moves to the present.
 type seeder struct {
 	conn    grpc.ClientConnInterface
 	sim     *stripesim.Sim
 	clock   *stripesim.Clock
 	origins []string
 	random  *rand.Rand
-	// byCard is the campaign of each payment page that was paid by card, once.
+	// byCard has the campaign of each session of a single donation that was paid by card.
 	byCard map[string]string
 }
 
-// payoutDays is for how long Stripe has paid out to the bank, each day.
+// payoutDays is for how many days Stripe has made daily payouts.
 const payoutDays = 10
 
-// seed creates what the demo shows, and answers the keys.
+// seed creates the demo's data and returns its keys.
 func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (keys, error) {
 	now := s.clock.Now()
 	asOperator := withKey(ctx, operatorKey)
@@ -107,7 +107,7 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 		}
 		if i == 0 {
 			k.Owner = owner
-			if err := s.settle(withKey(ctx, owner), d); err != nil {
+			if err := s.configure(withKey(ctx, owner), d); err != nil {
 				return keys{}, fmt.Errorf("%s: its settings: %w", d.CollectiveID, err)
 			}
 		}
@@ -127,20 +127,20 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 		}
 	}
 	s.clock.Set(now)
-	if err := s.goBack(demos[0]); err != nil {
+	if err := s.refundAndDispute(demos[0]); err != nil {
 		return keys{}, err
 	}
 	var err error
 	if k.Treasurer, err = s.key(asOperator, demos[0], "Demo: treasurer", accessv1.Role_ROLE_TREASURER); err != nil {
 		return keys{}, err
 	}
-	if err := s.byHand(withKey(ctx, k.Treasurer), demos[0], now); err != nil {
+	if err := s.enterOffline(withKey(ctx, k.Treasurer), demos[0], now); err != nil {
 		return keys{}, fmt.Errorf("%s: what its treasurer enters: %w", demos[0].CollectiveID, err)
 	}
 	return k, nil
 }
 
-// open creates a collective as the operator, and its campaign as its owner, whose key it answers.
+// open creates a collective as the operator, and its campaign as an owner, whose key it returns.
 func (s *seeder) open(ctx, asOperator context.Context, d demo) (ownerKey string, err error) {
 	_, err = collectivesv1.NewCollectivesServiceClient(s.conn).CreateCollective(asOperator, &collectivesv1.CreateCollectiveRequest{
 		CollectiveId: d.CollectiveID,
@@ -191,8 +191,8 @@ type pastDonation struct {
 	monthly, byDebit    bool
 }
 
-// plan draws the donations, oldest first. Amounts are spread around the median as people give: in
-// round sums, a few of them large.
+// plan draws the donations at random, the oldest first. Amounts are round and spread around the median, and a few are
+// large.
 func (s *seeder) plan(now time.Time, demos []demo) []pastDonation {
 	round := []int64{100, 200, 300, 500, 800, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 7500, 10000, 15000, 20000, 30000, 50000}
 	var donations []pastDonation
@@ -258,7 +258,7 @@ func (s *seeder) give(ctx context.Context, g pastDonation) error {
 	return s.sim.Pay(session, stripesim.CardOK)
 }
 
-// sessionOf finds the payment page by its address.
+// sessionOf returns the session whose payment page has the donation's address.
 func (s *seeder) sessionOf(d *donationsv1.Donation) (string, error) {
 	for _, session := range s.sim.Sessions("") {
 		if session.URL == d.GetCheckoutUrl() {

@@ -18,9 +18,9 @@ func euros(minor int64) *moneyv1.Money {
 	return &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: minor}
 }
 
-// settle says where transfers and cheques for a collective go, so that it offers pledges, and that large refunds want
-// a second member. The IBAN is a bank's published example.
-func (s *seeder) settle(asOwner context.Context, d demo) error {
+// configure sets where donors send transfers and cheques, so that the collective offers pledges, and from which amount on a
+// refund needs a second member. The IBAN is a bank's published example.
+func (s *seeder) configure(asOwner context.Context, d demo) error {
 	_, err := collectivesv1.NewCollectivesServiceClient(s.conn).UpdateCollective(asOwner, &collectivesv1.UpdateCollectiveRequest{
 		Collective: &collectivesv1.Collective{
 			Name:           d.collectiveName(),
@@ -35,8 +35,8 @@ func (s *seeder) settle(asOwner context.Context, d demo) error {
 	return err
 }
 
-// byHand enters what reached the treasurer without Stripe, and what the lawyer was owed for the first two stages.
-func (s *seeder) byHand(asTreasurer context.Context, d demo, now time.Time) error {
+// enterOffline enters the donations that came without Stripe, and the lawyer's invoices for the first two stages.
+func (s *seeder) enterOffline(asTreasurer context.Context, d demo, now time.Time) error {
 	treasury := treasuryv1.NewTreasuryServiceClient(s.conn)
 	day := func(ago int) string { return now.AddDate(0, 0, -ago).Format(time.DateOnly) }
 	var cheques []string
@@ -56,7 +56,7 @@ func (s *seeder) byHand(asTreasurer context.Context, d demo, now time.Time) erro
 		if err != nil {
 			return err
 		}
-		// The last cheque still lies in the drawer.
+		// The last cheque is not deposited yet.
 		if g.method == treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE && g.ago > 14 {
 			cheques = append(cheques, made.GetName())
 		}
@@ -80,9 +80,9 @@ func (s *seeder) byHand(asTreasurer context.Context, d demo, now time.Time) erro
 	return nil
 }
 
-// goBack refunds a part of the campaign's last donation by card, as from Stripe's dashboard, and lets a bank dispute the
-// one before.
-func (s *seeder) goBack(d demo) error {
+// refundAndDispute refunds a part of the campaign's last donation by card, as Stripe's dashboard does, and lets a bank
+// dispute the one before.
+func (s *seeder) refundAndDispute(d demo) error {
 	var charges []string
 	for _, session := range s.sim.Sessions("") {
 		if s.byCard[session.ID] == d.campaignName() {
@@ -90,7 +90,7 @@ func (s *seeder) goBack(d demo) error {
 		}
 	}
 	if len(charges) < 2 {
-		return errors.New("the demo has no donations to give back")
+		return errors.New("the demo has fewer than two donations by card")
 	}
 	if _, err := s.sim.Refund(charges[len(charges)-1], 1_00); err != nil {
 		return err

@@ -1,8 +1,8 @@
-// Command cagnotte-dev is the whole thing on one machine and without any setting: a private
-// Postgres, a simulated Stripe, three collectives with some months of donations, the service, and the
-// collectives' own site on another origin. It is a demo: no card is charged, no money moves.
+// Command cagnotte-dev runs a demo of everything on one machine, without any setting: a private Postgres, a simulated
+// Stripe, three collectives with some months of donations, the service, and the collectives' own site on another origin.
+// No card is charged, and no money moves.
 //
-// Its data stays in one folder between runs; `cagnotte-dev forget` removes it.
+// The data stay in one folder between runs. `cagnotte-dev forget` removes them.
 package main
 
 import (
@@ -32,7 +32,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// The demo's addresses, all on this machine: the service's own are its defaults.
+// The demo's addresses, all on this machine. Those of the service are its defaults.
 const (
 	httpAddr   = "127.0.0.1:8080"
 	grpcAddr   = "127.0.0.1:9090"
@@ -47,7 +47,7 @@ const (
 
 const (
 	simulatedKey = "sk_test_simulated"
-	// feeDelay is how late Stripe's fees arrive: seconds, as in life.
+	// feeDelay is how long after a payment its fee is known. At Stripe that takes seconds too.
 	feeDelay     = 2 * time.Second
 	stopTimeout  = 30 * time.Second
 	startTimeout = 2 * time.Minute
@@ -56,7 +56,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A second Ctrl-C ends it at once.
+	// After the first signal, the next one ends the program at once.
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "cagnotte-dev:", err)
@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// state is what the demo keeps beside its database, written once the demo is complete.
+// state has what the demo keeps outside of its database. It is written when the demo's data are complete.
 type state struct {
 	Keys          keys   `json:"keys"`
 	SecretKey     []byte `json:"secret_key"`
@@ -87,10 +87,10 @@ type state struct {
 	ConnectSecret string `json:"connect_secret"`
 }
 
-// serve starts everything, prints where it is, and takes it down when ctx ends.
+// serve starts everything, prints the addresses, and stops everything when ctx ends.
 func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error) {
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	// Ports first: nothing was started or written yet when one is taken.
+	// The ports come first, so that nothing was started or written when one of them is taken.
 	site, stripe, err := listen(ctx)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		return err
 	}
 	if err := app.Migrate(ctx, db.URL("cagnotte"), nil); err != nil {
-		return err
+		return fmt.Errorf("update the demo's database (cagnotte-dev forget removes it): %w", err)
 	}
 
 	databaseURL, err := serviceLogin(ctx, db)
@@ -172,7 +172,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	}
 	if fresh {
 		if saved.Keys, err = seedDemo(ctx, db.URL("cagnotte"), sim, clock, demos); err != nil {
-			return fmt.Errorf("make the demo's data: %w", err)
+			return fmt.Errorf("create the demo's data: %w", err)
 		}
 		if err := saved.save(dir); err != nil {
 			return err
@@ -190,12 +190,12 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		fmt.Fprintln(stdout, "\nStopping.")
 		return nil
 	case <-running.Done():
-		return errors.New("the service ended by itself")
+		return errors.New("the service has ended")
 	}
 }
 
-// startDatabase starts Postgres on the demo's data. Data without a state file is a demo that was
-// interrupted while it was being made: it is made again.
+// startDatabase starts Postgres on the demo's data. Without a state file the data are incomplete, because their creation
+// was interrupted: then the database is created again, and fresh is true.
 func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh bool, err error) {
 	_, statErr := os.Stat(filepath.Join(dir, "state.json"))
 	fresh = errors.Is(statErr, os.ErrNotExist)
@@ -230,7 +230,7 @@ func listenOn(ctx context.Context, who, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: %s is taken; is another demo running?", who, addr)
+		return nil, fmt.Errorf("%s: another program listens on %s; is another demo running?", who, addr)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", who, err)
@@ -268,7 +268,7 @@ func seedDemo(ctx context.Context, databaseURL string, sim *stripesim.Sim, clock
 		sim:     sim,
 		clock:   clock,
 		origins: []string{siteURL, strings.Replace(siteURL, "127.0.0.1", "localhost", 1)},
-		// The same demo everywhere: screenshots and stories can be compared.
+		// The seed is fixed, so that screenshots of two demos can be compared.
 		random: randv2.New(randv2.NewPCG(1789, 1905)),
 	}
 	k, err := s.seed(ctx, operator, demos)
@@ -295,7 +295,7 @@ func loadState(dir string, fresh bool) (state, error) {
 	return s, nil
 }
 
-// save writes the file whole or not at all: its presence says that the demo is complete.
+// save writes the file as a whole or not at all: it exists once the demo's data are complete.
 func (s state) save(dir string) error {
 	raw, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -308,15 +308,15 @@ func (s state) save(dir string) error {
 	return os.Rename(temporary, filepath.Join(dir, "state.json"))
 }
 
-// forget removes the demo's data, unless a demo is running on it.
+// forget removes the demo's data. It returns an error while a demo is running.
 func forget(ctx context.Context, dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	// Starting the server is how to know that no other one holds the folder.
+	// If the server can start, no other one uses the folder.
 	db, err := pgembed.Start(ctx, pgembed.Config{Dir: filepath.Join(dir, "postgres")})
 	if errors.Is(err, pgembed.ErrInUse) {
-		return fmt.Errorf("a demo is running: stop it first: %w", err)
+		return fmt.Errorf("stop the demo that is running first: %w", err)
 	}
 	if err == nil {
 		if err := db.Stop(ctx); err != nil {
@@ -333,7 +333,7 @@ func removeIfExists(path string) error {
 	return nil
 }
 
-// stack undoes what was started, the last first.
+// stack has the functions that stop what was started. run calls them in reverse order.
 type stack []func(context.Context) error
 
 func (s *stack) push(f func(context.Context) error) { *s = append(*s, f) }
@@ -351,7 +351,7 @@ Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
 
   A collective's own site, with the widget   %s/
   Its campaign's public page                 %s
-  REST, described                            %s/openapi.json
+  REST, as OpenAPI describes it              %s/openapi.json
   gRPC, with reflection                      %s
   The simulated Stripe                       %s
   Metrics and profiles                       http://%s/metrics
@@ -365,7 +365,7 @@ Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
   curl -H "Authorization: Bearer %s" %s/v1/%s/ledger/accounts
   export DATABASE_URL='%s'
 
-Ctrl-C stops everything and keeps the data; make clean forgets it.
+Ctrl-C stops everything and keeps the data; make clean removes them.
 `, siteURL, demos[0].page(serviceURL), serviceURL, grpcAddr, stripeURL, adminAddr,
 		demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, k.Treasurer, serviceURL, demos[0].collectiveName(), databaseURL)
 }

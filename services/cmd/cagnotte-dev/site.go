@@ -14,8 +14,8 @@ var (
 	siteCSS []byte
 )
 
-// newSite is the collectives' own site: another origin than the service, with a policy that
-// allows no more than the embedding recipe of the README asks for.
+// newSite returns the collectives' own site. It is another origin than the service, and its Content Security Policy allows
+// no more than the README tells sites to allow.
 func newSite(serviceURL string, demos []demo) (http.Handler, error) {
 	page, err := template.New("site").Parse(siteHTML)
 	if err != nil {
@@ -50,14 +50,14 @@ func newSite(serviceURL string, demos []demo) (http.Handler, error) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.Header().Set("Content-Security-Policy", policy)
 			w.Header().Set("Referrer-Policy", "no-referrer")
-			// The page is small and complete: an error here is a reader who left.
+			// The template always succeeds, so an error means that the reader has closed the connection.
 			_ = page.Execute(w, data)
 		})
 	}
 	return mux, nil
 }
 
-// sitePath gives the first collective the front page.
+// sitePath returns the path of a collective's page. The first collective has the front page.
 func sitePath(i int, d demo) string {
 	if i == 0 {
 		return "/"
