@@ -124,7 +124,7 @@ test("somebody reads English all the way", async () => {
     await page.getByRole("radio", { name: "€20" }).check();
     await page.getByRole("button", { name: "Give €20" }).click();
     await pay(page);
-    await page.getByText("Your donation of €20 has arrived.").waitFor();
+    await page.getByText("Your gift of €20 has arrived.").waitFor();
     await raisedBecomes(start + 2000);
     await page.getByRole("link", { name: `Back to ${new URL(site).host}` }).waitFor();
   });
