@@ -3,7 +3,8 @@
 //	money         leaf: amounts in whole minor units, and currencies
 //	access        who calls: API keys, roles, the one permission table
 //	notices       what members or the operator must know: kinds, texts, mails, acknowledgements
-//	collectives   who raises money: settings, time zone, Stripe account and its onboarding
+//	collectives   who raises money: settings, time zone, which Stripe account
+//	connect       accounts at Stripe: onboarding, what they may do, disconnection; whose the platform's own is
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
 //	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; how often a network may start one
 //	refunds       what happens to a payment later: refunds, disputes, fraud warnings
@@ -29,12 +30,13 @@
 //	cmd/cagnotte         -> internal/app
 //	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
 //	internal/app         -> all services, gateway
-//	webhooks             -> donations, refunds, payouts, ledger, collectives
-//	refunds              -> campaigns, donations, collectives, access
+//	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices
+//	refunds              -> donations, campaigns, connect, collectives, notices, access
 //	exports              -> payouts, ledger, collectives
-//	donations            -> campaigns, ledger, collectives
+//	donations            -> campaigns, ledger, connect, collectives, notices
 //	treasury             -> campaigns, ledger, collectives
-//	payouts              -> ledger, collectives
+//	payouts              -> ledger, collectives, notices
+//	connect              -> collectives, notices, access
 //	collectives          -> notices, access
 //	notices              -> access
 //	campaigns, ledger    -> no sibling

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -43,33 +44,10 @@ func (s *Service) MarkInUseTx(ctx context.Context, tx pgx.Tx, id string) (stripe
 	if err == nil && !inUse {
 		err = tx.QueryRow(ctx, markInUseSQL, pgx.NamedArgs{"id": id}).Scan(&stripeAccount)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return "", notReady(id)
+			return "", NotReady(id)
 		}
 	}
 	return stripeAccount, postgres.Error(err)
-}
-
-const stripeAccountsSQL = `
-SELECT '' AS stripe_account
-UNION
-SELECT c.stripe_account
-FROM collectives.collectives AS c
-EXCEPT
-SELECT k.stripe_account
-FROM collectives.connections AS k
-WHERE NOT k.connected
-ORDER BY stripe_account`
-
-// StripeAccounts returns every account whose movements must be booked, each once,
-// the platform's own first. An account that is no longer connected cannot be read, and is
-// left out.
-func (s *Service) StripeAccounts(ctx context.Context) ([]string, error) {
-	rows, err := s.pool.Query(ctx, stripeAccountsSQL)
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	accounts, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return accounts, postgres.Error(err)
 }
 
 const soleOwnerSQL = `
@@ -138,4 +116,9 @@ func (o Owners) At(t time.Time) string {
 		return ""
 	}
 	return o[0].id
+}
+
+// NotReady is the FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY) of a collective for which Stripe takes no payments now.
+func NotReady(id string) error {
+	return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY, "%s has no Stripe account that takes payments yet.", namePrefix+id)
 }

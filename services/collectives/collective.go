@@ -11,14 +11,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
-	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
@@ -112,27 +108,15 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Notices tells members of changed settings. Nil: a service that mails nothing.
 	Notices *notices.Service
-	// Jobs inserts the jobs that read accounts; it need not work them. Nil inserts none.
-	Jobs *river.Client[pgx.Tx]
-	// Stripe makes and reads connected accounts. Without it neither can be done.
-	Stripe *stripe.Client
-	// PublicURL is where browsers find us, without a slash at its end: Stripe leads back to it.
-	PublicURL string
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
-	// NewID makes ids; UUIDv7 when nil.
-	NewID func() uuid.UUID
 }
 
 // Service keeps the collectives. It is safe for concurrent use.
 type Service struct {
-	pool      *pgxpool.Pool
-	notices   *notices.Service
-	jobs      *river.Client[pgx.Tx]
-	stripe    *stripe.Client
-	publicURL string
-	now       func() time.Time
-	newID     func() uuid.UUID
+	pool    *pgxpool.Pool
+	notices *notices.Service
+	now     func() time.Time
 }
 
 // New returns a Service.
@@ -140,13 +124,10 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.NewID == nil {
-		c.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	}
 	if c.Notices == nil {
-		c.Notices = notices.New(notices.Config{Pool: c.Pool, Now: c.Now, NewID: c.NewID})
+		c.Notices = notices.New(notices.Config{Pool: c.Pool, Now: c.Now})
 	}
-	return &Service{pool: c.Pool, notices: c.Notices, jobs: c.Jobs, stripe: c.Stripe, publicURL: c.PublicURL, now: c.Now, newID: c.NewID}
+	return &Service{pool: c.Pool, notices: c.Notices, now: c.Now}
 }
 
 // Create makes a collective of c's settings. When the id exists with the same

@@ -143,18 +143,11 @@ func TestLocation(t *testing.T) {
 	}
 }
 
-func TestAccounts(t *testing.T) {
+func TestSoleOwners(t *testing.T) {
 	s, _ := fresh(t)
 	ctx := context.Background()
 	for id, account := range map[string]string{"one": "acct_b", "two": "acct_a", "three": "acct_a", "four": "", "five": ""} {
 		mustCreate(t, s, collectives.Collective{ID: id, DisplayName: id, StripeAccount: account})
-	}
-	accounts, err := s.StripeAccounts(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"", "acct_a", "acct_b"}, accounts); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
 	}
 	for account, want := range map[string]string{"acct_b": "one", "acct_a": "", "acct_c": "", "": ""} {
 		if got, err := s.SoleOwner(ctx, account); err != nil || got != want {
@@ -177,14 +170,6 @@ func TestTheOneCollectiveOwnsWhatThePlatformsAccountMoves(t *testing.T) {
 				t.Errorf("after %s: sole owner %q, %v; want %q", step.create, got, err, step.want)
 			}
 		}
-	}
-}
-
-func TestPlatformAccountIsThereWithoutCollectives(t *testing.T) {
-	s, _ := fresh(t)
-	accounts, err := s.StripeAccounts(context.Background())
-	if diff := cmp.Diff([]string{""}, accounts); err != nil || diff != "" {
-		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Movement is what a balance transaction of Stripe's means for its donation.
@@ -203,8 +203,8 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 	if paid.Currency == "" {
 		paid = money.Amount{Minor: m.PaidMinor, Currency: d.Amount.Currency}
 	}
-	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-		Collective: d.Campaign.Collective, Kind: collectives.NoticePaidTwice, Key: d.ID.String() + " " + m.Charge,
+	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+		Collective: d.Campaign.Collective, Kind: notices.PaidTwice, Key: d.ID.String() + " " + m.Charge,
 		Subject: d.Name(), Amount: paid,
 	})
 }
@@ -217,8 +217,8 @@ func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []paid
 			return postgres.Error(err)
 		}
 		s.cfg.Logger.WarnContext(ctx, "a donation was paid back twice", slog.String("donation", d.ID.String()), slog.String("by", b.by))
-		if err := s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-			Collective: d.Campaign.Collective, Kind: collectives.NoticePaidBackTwice, Key: d.ID.String() + " " + b.by,
+		if err := s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+			Collective: d.Campaign.Collective, Kind: notices.PaidBackTwice, Key: d.ID.String() + " " + b.by,
 			Subject: d.Name(), Amount: money.Amount{Minor: b.minor, Currency: d.Amount.Currency},
 		}); err != nil {
 			return err

@@ -31,7 +31,7 @@ func TestADisconnectedAccountTakesNoDonations(t *testing.T) {
 	set := func(connected bool) {
 		t.Helper()
 		if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-			return e.groups.SetConnectedTx(ctx, tx, "acct_1", connected, e.clock.Now())
+			return e.connect.SetConnectedTx(ctx, tx, "acct_1", connected, e.clock.Now())
 		}); err != nil {
 			t.Fatal(err)
 		}

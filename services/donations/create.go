@@ -66,7 +66,7 @@ func (s *Service) accepts(ctx context.Context, campaign campaigns.Campaign) erro
 	if err := campaign.AcceptsDonations(s.now()); err != nil {
 		return err
 	}
-	return s.cfg.Collectives.CheckTakesDonations(ctx, campaign.Name.Collective)
+	return s.cfg.Connect.CheckTakesDonations(ctx, campaign.Name.Collective)
 }
 
 // start stores the intent. Of two equal requests one stores it, and both return it.

@@ -17,6 +17,7 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
@@ -24,6 +25,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Donation is one donation.
@@ -136,6 +138,8 @@ type Config struct {
 	Pool        *pgxpool.Pool
 	Campaigns   *campaigns.Service
 	Collectives *collectives.Service
+	Notices     *notices.Service
+	Connect     *connect.Service
 	Ledger      *ledger.Service
 	Stripe      *stripe.Client
 	// Jobs inserts jobs; it need not work them.

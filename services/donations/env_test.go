@@ -19,6 +19,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -26,6 +27,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -45,6 +47,8 @@ type env struct {
 	sim       *stripesim.Sim
 	campaigns *campaigns.Service
 	groups    *collectives.Service
+	notices   *notices.Service
+	connect   *connect.Service
 	donations *Service
 	// meanwhile, if it is set, runs once Stripe has done what a request wants, before the answer arrives.
 	meanwhile func(*http.Request)
@@ -88,10 +92,12 @@ func newEnv(t *testing.T, limit Limit) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.groups = collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
+	e.notices = notices.New(notices.Config{Pool: e.pool, Now: e.clock.Now})
+	e.groups = collectives.New(collectives.Config{Pool: e.pool, Notices: e.notices, Now: e.clock.Now})
+	e.connect = connect.New(connect.Config{Pool: e.pool, Collectives: e.groups, Notices: e.notices, Stripe: client, Now: e.clock.Now})
 	e.campaigns = campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
 	e.donations = New(Config{
-		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
+		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Notices: e.notices, Connect: e.connect, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
 		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"), Limit: limit,
 		Now: e.clock.Now, Logger: logger,
 	})
@@ -119,7 +125,7 @@ func newEnv(t *testing.T, limit Limit) *env {
 // key makes a key of the collective; its maker is the caller in ctx.
 func (e *env) key(ctx context.Context, id string) (name string) {
 	e.t.Helper()
-	keys := access.New(access.Config{Pool: e.pool, Now: e.clock.Now, Tell: e.groups.TellKeyTx})
+	keys := access.New(access.Config{Pool: e.pool, Now: e.clock.Now, Tell: e.notices.TellKeyTx})
 	k, _, err := keys.Create(ctx, access.Key{Collective: "vallon", ID: id, DisplayName: id, Role: access.RoleOwner})
 	if err != nil {
 		e.t.Fatal(err)

@@ -80,7 +80,7 @@ func (s *Service) changeable(ctx context.Context, r Recurring) error {
 	if err := r.started(); err != nil {
 		return err
 	}
-	return s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective)
+	return s.cfg.Connect.CheckConnected(ctx, r.Campaign.Collective)
 }
 
 // While an attempt may be sending another amount to Stripe, this one waits for the end of its claim. Otherwise the older
@@ -149,7 +149,7 @@ func (s *Service) applyChangeNow(ctx context.Context, campaign campaigns.Name, i
 const connectedOnly = `
 	AND NOT EXISTS (
 		SELECT
-		FROM collectives.connections AS k
+		FROM connect.connections AS k
 		WHERE k.stripe_account = r.stripe_account
 			AND NOT k.connected
 	)`
@@ -289,7 +289,7 @@ WHERE r.id = @id
 // counts as no failure: the change is due again with the reconnection.
 func (s *Service) keepChange(ctx context.Context, r Recurring, asked time.Time) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		if err := s.cfg.Collectives.SetConnectedTx(ctx, tx, r.StripeAccount, false, asked); err != nil {
+		if err := s.cfg.Connect.SetConnectedTx(ctx, tx, r.StripeAccount, false, asked); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, keepChangeSQL, pgx.NamedArgs{"id": r.ID, "change": r.changeNumber, "now": s.now()})

@@ -178,7 +178,7 @@ func TestALinkSurvivesAFailingRead(t *testing.T) {
 		return err
 	}))
 	owner := pgtest.Owner(t, e.pool)
-	for _, table := range []string{"campaigns.campaigns", "collectives.connections", "donations.recurring"} {
+	for _, table := range []string{"campaigns.campaigns", "connect.connections", "donations.recurring"} {
 		if _, err := owner.Exec(t.Context(), "ALTER TABLE "+table+" RENAME TO gone"); err != nil {
 			t.Fatal(err)
 		}

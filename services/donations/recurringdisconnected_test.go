@@ -41,11 +41,11 @@ func (e *env) connectedMonthly() (first Donation, subscription string) {
 	return first, e.sim.Subscriptions("acct_1")[0].ID
 }
 
-func (e *env) connect(is bool) {
+func (e *env) setConnected(is bool) {
 	e.t.Helper()
 	e.clock.Advance(time.Second)
 	if err := postgres.InTx(e.t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-		return e.groups.SetConnectedTx(ctx, tx, "acct_1", is, e.clock.Now())
+		return e.connect.SetConnectedTx(ctx, tx, "acct_1", is, e.clock.Now())
 	}); err != nil {
 		e.t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestAPendingChangeWaitsForTheAccount(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, Limit{})
 			first, _ := e.connectedMonthly()
-			e.connect(false)
+			e.setConnected(false)
 			before := len(e.sim.Requests())
 			for _, change := range c.changes {
 				for range 2 {
@@ -130,7 +130,7 @@ func TestAPendingChangeWaitsForTheAccount(t *testing.T) {
 			if n := len(e.sim.Requests()) - before; n != 0 {
 				t.Errorf("Stripe was called %d times", n)
 			}
-			e.connect(true)
+			e.setConnected(true)
 			e.keep()
 			if r, sub := e.recurring(first), e.sim.Subscriptions("acct_1")[0]; !c.want(r, sub) || r.Pending() {
 				t.Errorf("%+v, and at Stripe %+v", r, sub)
@@ -153,7 +153,7 @@ func TestAPendingChangeFindsTheAccountDisconnected(t *testing.T) {
 		t.Errorf("it is told as %v", a)
 	}
 	e.sim.ClearFaults()
-	e.connect(true)
+	e.setConnected(true)
 	e.keep()
 	if r := e.recurring(first); r.State != RecurringCanceled || r.EndReason != EndedByDonor {
 		t.Errorf("%+v", r)
@@ -168,7 +168,7 @@ func TestMonthlyDonationsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 	if r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor); err != nil || !r.Pending() {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	e.connect(false)
+	e.setConnected(false)
 	e.clock.Advance(40 * 24 * time.Hour)
 	before := len(e.sim.Requests())
 	e.keep()
@@ -194,7 +194,7 @@ func TestMonthlyDonationsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 			}
 		}
 	})
-	e.connect(true)
+	e.setConnected(true)
 	e.keep()
 	if r := e.recurring(first); r.Pending() || r.EndReason != EndedByDonor {
 		t.Errorf("%+v", r)

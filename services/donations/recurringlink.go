@@ -121,7 +121,7 @@ func (s *Service) checkPublished(ctx context.Context, name campaigns.Name) error
 	case err != nil:
 		return err
 	}
-	return s.cfg.Collectives.CheckConnected(ctx, name.Collective)
+	return s.cfg.Connect.CheckConnected(ctx, name.Collective)
 }
 
 // mailLink makes a token, reads the donor's address at Stripe and mails the link. The address is not stored.
@@ -133,7 +133,7 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	if err := r.started(); err != nil {
 		return river.JobCancel(err)
 	}
-	if err := s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective); err != nil {
+	if err := s.cfg.Connect.CheckConnected(ctx, r.Campaign.Collective); err != nil {
 		return err // the account may be connected again before the job's last attempt
 	}
 	to, err := s.cfg.Stripe.CustomerEmail(ctx, r.StripeAccount, r.Customer)

@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // maxEndsTold is how many ends have notices of their own in one day (UTC). The others of that day share one notice: members
@@ -19,11 +19,11 @@ import (
 const maxEndsTold = 20
 
 // endKinds are the notices of single ends; those with a campaign are tellClosedTx's.
-var endKinds = map[EndReason]collectives.NoticeKind{
-	EndedByDonor:      collectives.NoticeRecurringEndedByDonor,
-	EndedByCollective: collectives.NoticeRecurringEndedByCollective,
-	EndedByFailure:    collectives.NoticeRecurringEndedUnpaid,
-	EndedAtStripe:     collectives.NoticeRecurringEndedAtStripe,
+var endKinds = map[EndReason]notices.Kind{
+	EndedByDonor:      notices.RecurringEndedByDonor,
+	EndedByCollective: notices.RecurringEndedByCollective,
+	EndedByFailure:    notices.RecurringEndedUnpaid,
+	EndedAtStripe:     notices.RecurringEndedAtStripe,
 }
 
 // An index of the rows with a notice finds those of today.
@@ -62,12 +62,12 @@ func (s *Service) tellEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub str
 		return postgres.Error(err)
 	}
 	if before >= maxEndsTold {
-		return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-			Collective: r.Campaign.Collective, Kind: collectives.NoticeRecurringEndedMany, Key: today.Format(time.DateOnly),
+		return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+			Collective: r.Campaign.Collective, Kind: notices.RecurringEndedMany, Key: today.Format(time.DateOnly),
 			Subject: r.Campaign.String(),
 		})
 	}
-	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 		Collective: r.Campaign.Collective, Kind: kind, Key: r.ID.String(), Subject: r.Name(), Amount: amount, Since: r.CreateTime,
 	})
 }
@@ -101,8 +101,8 @@ func (s *Service) tellClosedTx(ctx context.Context, tx pgx.Tx, campaign campaign
 	if err != nil {
 		return postgres.Error(err)
 	}
-	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-		Collective: campaign.Collective, Kind: collectives.NoticeRecurringEndedWithCampaign,
+	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+		Collective: campaign.Collective, Kind: notices.RecurringEndedWithCampaign,
 		// A deadline can be moved, and pass again: that is another notice.
 		Key:     campaign.Campaign + " " + over.UTC().Format(time.RFC3339),
 		Subject: campaign.String(), Amount: sum,

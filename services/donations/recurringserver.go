@@ -134,7 +134,7 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 
 // disconnected reports whether the collective's Stripe account is disconnected.
 func (s *Service) disconnected(ctx context.Context, collective string) (bool, error) {
-	err := s.cfg.Collectives.CheckConnected(ctx, collective)
+	err := s.cfg.Connect.CheckConnected(ctx, collective)
 	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED {
 		return true, nil
 	}

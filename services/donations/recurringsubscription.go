@@ -7,9 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 const (
@@ -272,8 +272,8 @@ func (s *Service) tellUnpaidTx(ctx context.Context, tx pgx.Tx, r Recurring, sub 
 	if sub.Status != stripe.SubscriptionPastDue && sub.Status != stripe.SubscriptionUnpaid {
 		return nil
 	}
-	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-		Collective: r.Campaign.Collective, Kind: collectives.NoticeRecurringFailing,
+	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+		Collective: r.Campaign.Collective, Kind: notices.RecurringFailing,
 		Key:     r.ID.String() + " " + sub.PeriodEnd.UTC().Format(time.DateOnly),
 		Subject: r.Name(), Amount: r.Amount,
 	})

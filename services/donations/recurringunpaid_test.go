@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 func TestAnUnpaidPeriodIsToldOnce(t *testing.T) {
@@ -37,7 +37,7 @@ func TestAnUnpaidPeriodIsToldOnce(t *testing.T) {
 		}
 		rows, err := e.pool.Query(t.Context(), `SELECT n.subject FROM notices.notices AS n
 			WHERE n.collective = $1 AND n.kind = $2 AND n.amount_minor = 2000 ORDER BY n.id`,
-			first.Campaign.Collective, string(collectives.NoticeRecurringFailing))
+			first.Campaign.Collective, string(notices.RecurringFailing))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -235,7 +235,7 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return postgres.Error(err)
 	}
-	if r.Subscription == "" || s.cfg.Collectives.CheckConnected(ctx, r.Campaign.Collective) != nil {
+	if r.Subscription == "" || s.cfg.Connect.CheckConnected(ctx, r.Campaign.Collective) != nil {
 		return nil
 	}
 	// Invoices first: applying the subscription postpones the next reading, which must not happen before all are in.

@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Stranger is a payment that says that it is a donation's, or was made on its page, and is not what that asks for.
@@ -65,8 +65,8 @@ func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, stran
 				return postgres.Error(err)
 			}
 		}
-		if err := s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-			Collective: d.Campaign.Collective, Kind: collectives.NoticePaymentRefused, Key: p.Transaction,
+		if err := s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+			Collective: d.Campaign.Collective, Kind: notices.PaymentRefused, Key: p.Transaction,
 			Subject: d.Name(), Amount: p.Paid, Transactions: []string{p.Transaction},
 		}); err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -94,7 +94,7 @@ func (s *Service) callForSession(ctx context.Context, d Donation, title string) 
 	}
 	// The collective disconnected its account, and the event that says so is still on its way.
 	if d.StripeAccount != "" && stripe.Disconnected(err) {
-		return Donation{}, collectives.Disconnected(d.Campaign.Collective)
+		return Donation{}, connect.Disconnected(d.Campaign.Collective)
 	}
 	switch stripe.KindOf(err) {
 	case stripe.Refused, stripe.Missing:

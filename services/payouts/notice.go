@@ -5,14 +5,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // tellFailedTx notifies those of a failure who were not notified before.
 func (s *Service) tellFailedTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, amount money.Amount) error {
-	return s.tellTx(ctx, tx, account, owner, payout, collectives.Notice{Kind: collectives.NoticePayoutFailed, Key: payout, Amount: amount})
+	return s.tellTx(ctx, tx, account, owner, payout, notices.Notice{Kind: notices.PayoutFailed, Key: payout, Amount: amount})
 }
 
 const concernedSQL = `
@@ -28,7 +28,7 @@ ORDER BY collective`
 
 // tellTx notifies the operator and the collectives that have a share; before the shares are known, the only collective
 // of the account. A collective with a share only is not told which transactions.
-func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, n collectives.Notice) error {
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout string, n notices.Notice) error {
 	rows, err := tx.Query(ctx, concernedSQL, pgx.NamedArgs{"account": account, "payout": payout, "owner": owner})
 	if err != nil {
 		return postgres.Error(err)
@@ -43,7 +43,7 @@ func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, account, owner, payout 
 		if collective != "" && collective != owner {
 			told.Transactions = nil
 		}
-		if err := s.cfg.Collectives.TellTx(ctx, tx, told); err != nil {
+		if err := s.cfg.Notices.TellTx(ctx, tx, told); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 func eur(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
@@ -59,7 +60,7 @@ func newEnv(t *testing.T) *env {
 		t.Fatal(err)
 	}
 	return &env{t: t, pool: pool, sim: sim, Service: New(Config{
-		Pool: pool, Stripe: client, Ledger: books, Collectives: groups, Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
+		Pool: pool, Stripe: client, Ledger: books, Collectives: groups, Notices: notices.New(notices.Config{Pool: pool, Now: clock.Now}), Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})}
 }
 

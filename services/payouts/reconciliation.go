@@ -8,10 +8,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // maxFindings bounds the findings of one payout.
@@ -220,8 +220,8 @@ func (s *Service) saveFindings(ctx context.Context, p Payout, findings []Finding
 		if _, err := tx.Exec(ctx, noteReconciledSQL, args); err != nil || len(fresh) == 0 {
 			return postgres.Error(err)
 		}
-		return s.tellTx(ctx, tx, p.Account, owner, p.ID, collectives.Notice{
-			Kind: collectives.NoticePayoutDifference,
+		return s.tellTx(ctx, tx, p.Account, owner, p.ID, notices.Notice{
+			Kind: notices.PayoutDifference,
 			// The key has the time, so that a difference that comes back is notified again.
 			Key:    strings.Join([]string{p.ID, string(fresh[0].Problem), fresh[0].Transaction, fresh[0].Time.UTC().Format(time.RFC3339Nano)}, " "),
 			Amount: money.Amount{Minor: fresh[0].Found, Currency: p.Amount.Currency}, Transactions: inQuestion(fresh),

@@ -11,6 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 const (
@@ -34,6 +35,7 @@ type Config struct {
 	Stripe      *stripe.Client
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
+	Notices     *notices.Service
 	// Banked is called after a line at the bank was posted or reversed for a collective, because a bank statement may
 	// have shown it before. Its error is logged. Default nil: not called.
 	Banked func(ctx context.Context, collective string) error

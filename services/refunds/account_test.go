@@ -60,7 +60,7 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 			t.Errorf("it failed for %q", got.FailureReason)
 		}
 		if err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
-			return e.groups.SetConnectedTx(ctx, tx, account, false, e.clock.Now())
+			return e.connect.SetConnectedTx(ctx, tx, account, false, e.clock.Now())
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -10,12 +10,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Dispute is what a donor's bank says against a donation. What it did to the books stands in the ledger.
@@ -232,16 +232,16 @@ func olderDispute(is, was stripe.Dispute) bool {
 // tellDisputeTx tells what a new status means, and money that came back without the dispute being won. The end of an
 // inquiry, and a dispute that was prevented, ask nothing of anybody.
 func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Donation, is, was stripe.Dispute) error {
-	n := collectives.Notice{
+	n := notices.Notice{
 		Collective: d.Campaign.Collective, Key: is.ID,
 		Subject: Dispute{ID: is.ID, Campaign: d.Campaign}.Name(),
 		Amount:  money.Amount{Minor: is.AmountMinor, Currency: money.Currency(is.Currency)},
 	}
 	if is.ReinstatedMinor > was.ReinstatedMinor && is.Status != stripe.DisputeWon {
 		back := n
-		back.Kind, back.Key = collectives.NoticeDisputeReinstated, fmt.Sprint(is.ID, " ", is.ReinstatedMinor)
+		back.Kind, back.Key = notices.DisputeReinstated, fmt.Sprint(is.ID, " ", is.ReinstatedMinor)
 		back.Amount = money.Amount{Minor: is.ReinstatedMinor - was.ReinstatedMinor, Currency: money.Currency(is.BalanceCurrency)}
-		if err := s.cfg.Collectives.TellTx(ctx, tx, back); err != nil {
+		if err := s.cfg.Notices.TellTx(ctx, tx, back); err != nil {
 			return err
 		}
 	}
@@ -250,17 +250,17 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 	}
 	switch is.Status {
 	case stripe.InquiryNeedsResponse:
-		n.Kind, n.Deadline = collectives.NoticeInquiryOpened, is.DueBy
+		n.Kind, n.Deadline = notices.InquiryOpened, is.DueBy
 	case stripe.DisputeNeedsResponse, stripe.DisputeUnderReview:
-		n.Kind, n.Deadline = collectives.NoticeDisputeOpened, is.DueBy
+		n.Kind, n.Deadline = notices.DisputeOpened, is.DueBy
 	case stripe.DisputeWon:
-		n.Kind = collectives.NoticeDisputeWon
+		n.Kind = notices.DisputeWon
 	case stripe.DisputeLost:
-		n.Kind = collectives.NoticeDisputeLost
+		n.Kind = notices.DisputeLost
 	default:
 		return nil
 	}
-	return s.cfg.Collectives.TellTx(ctx, tx, n)
+	return s.cfg.Notices.TellTx(ctx, tx, n)
 }
 
 // disputeSelect is what scanDispute reads.

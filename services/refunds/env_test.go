@@ -18,6 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -26,6 +27,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -45,6 +47,8 @@ type env struct {
 	sim       *stripesim.Sim
 	campaigns *campaigns.Service
 	groups    *collectives.Service
+	notices   *notices.Service
+	connect   *connect.Service
 	donations *donations.Service
 	refunds   *Service
 }
@@ -75,15 +79,17 @@ func newEnv(t *testing.T) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.groups = collectives.New(collectives.Config{Pool: e.pool, Now: e.clock.Now})
+	e.notices = notices.New(notices.Config{Pool: e.pool, Now: e.clock.Now})
+	e.groups = collectives.New(collectives.Config{Pool: e.pool, Notices: e.notices, Now: e.clock.Now})
+	e.connect = connect.New(connect.Config{Pool: e.pool, Collectives: e.groups, Notices: e.notices, Stripe: client, Now: e.clock.Now})
 	e.campaigns = campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
 	e.donations = donations.New(donations.Config{
-		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
+		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Notices: e.notices, Connect: e.connect, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
 		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"),
 		Now: e.clock.Now, Logger: logger,
 	})
 	e.refunds = New(Config{
-		Pool: e.pool, Donations: e.donations, Collectives: e.groups, Stripe: client, Jobs: jobs, Now: e.clock.Now,
+		Pool: e.pool, Donations: e.donations, Collectives: e.groups, Notices: e.notices, Connect: e.connect, Stripe: client, Jobs: jobs, Now: e.clock.Now,
 	})
 	ctx := t.Context()
 	if _, err := e.groups.Create(ctx, collectives.Collective{ID: "vallon", DisplayName: "Vallon"}); err != nil {
@@ -109,7 +115,7 @@ func newEnv(t *testing.T) *env {
 // key makes a key of the collective; its maker is the caller in ctx.
 func (e *env) key(ctx context.Context, id string) (name string) {
 	e.t.Helper()
-	keys := access.New(access.Config{Pool: e.pool, Now: e.clock.Now, Tell: e.groups.TellKeyTx})
+	keys := access.New(access.Config{Pool: e.pool, Now: e.clock.Now, Tell: e.notices.TellKeyTx})
 	k, _, err := keys.Create(ctx, access.Key{Collective: "vallon", ID: id, DisplayName: id, Role: access.RoleOwner})
 	if err != nil {
 		e.t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // FraudWarning is a card network's early word that a donation was paid by fraud. To give the donation back while it is
@@ -81,8 +81,8 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 		if err != nil || !is.Actionable {
 			return postgres.Error(err)
 		}
-		return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-			Collective: match.Campaign.Collective, Kind: collectives.NoticeFraudWarning, Key: is.ID,
+		return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+			Collective: match.Campaign.Collective, Kind: notices.FraudWarning, Key: is.ID,
 			Subject: donations.Donation{Campaign: match.Campaign, ID: match.Donation}.Name(), Amount: match.Amount,
 		})
 	})

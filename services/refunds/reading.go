@@ -7,11 +7,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Read reads a refund at Stripe and brings ours in step with it, whoever made it. It may be called any
@@ -142,7 +142,7 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 		if err != nil || next != StateFailed {
 			return postgres.Error(err)
 		}
-		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundFailed, r)
+		return s.tellRefundTx(ctx, tx, notices.RefundFailed, r)
 	})
 }
 

@@ -12,12 +12,12 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Request is a member's wish to give a donation back.
@@ -60,7 +60,7 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 		return Refund{}, err
 	}
 	// Said only when the refund is new.
-	disconnected := s.cfg.Collectives.CheckConnected(ctx, in.Campaign.Collective)
+	disconnected := s.cfg.Connect.CheckConnected(ctx, in.Campaign.Collective)
 	var refund Refund
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		// Who holds the donation's row counts what goes back of it alone.
@@ -99,7 +99,7 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 		if state == StateApproved {
 			return s.submitTx(ctx, tx, refund.ID)
 		}
-		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundAwaitingApproval, refund)
+		return s.tellRefundTx(ctx, tx, notices.RefundAwaitingApproval, refund)
 	})
 	return refund, err
 }

@@ -20,7 +20,7 @@ import (
 // FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the donation
 // by now.
 func (s *Service) Approve(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
-	if err := s.cfg.Collectives.CheckConnected(ctx, campaign.Collective); err != nil {
+	if err := s.cfg.Connect.CheckConnected(ctx, campaign.Collective); err != nil {
 		return Refund{}, err
 	}
 	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, d donations.Donation, r Refund) error {

@@ -9,8 +9,10 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // Config is what a Service needs. Everything without a default is required.
@@ -18,6 +20,8 @@ type Config struct {
 	Pool        *pgxpool.Pool
 	Donations   *donations.Service
 	Collectives *collectives.Service
+	Notices     *notices.Service
+	Connect     *connect.Service
 	Stripe      *stripe.Client
 	// Jobs inserts jobs; it need not work them.
 	Jobs *river.Client[pgx.Tx]

@@ -9,11 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // refundSelect is what scanRefund reads.
@@ -274,8 +274,8 @@ func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, don
 }
 
 // tellRefundTx tells the members of the collective, once for each kind.
-func (s *Service) tellRefundTx(ctx context.Context, tx pgx.Tx, kind collectives.NoticeKind, r Refund) error {
-	return s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
+func (s *Service) tellRefundTx(ctx context.Context, tx pgx.Tx, kind notices.Kind, r Refund) error {
+	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 		Collective: r.Campaign.Collective, Kind: kind, Key: r.ID.String(), Subject: r.Name(), Amount: r.Amount,
 	})
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // submitTx has a refund sent to Stripe once the caller has committed.
@@ -154,7 +154,7 @@ func (s *Service) refuse(ctx context.Context, r Refund, failure string) error {
 		if err := s.moveRefundTx(ctx, tx, r, StateFailed, failure); err != nil {
 			return err
 		}
-		return s.tellRefundTx(ctx, tx, collectives.NoticeRefundFailed, r)
+		return s.tellRefundTx(ctx, tx, notices.RefundFailed, r)
 	})
 	return err
 }

@@ -22,7 +22,7 @@ func (s *Service) Run(ctx context.Context, account string) error {
 // force, a sync that is paused after a failure is skipped. A failure of Stripe's is stored on the account and not
 // returned: the schedule tries again. ours is false for an account that no collective has.
 func (s *Service) pass(ctx context.Context, account string, until time.Time, force bool) (ours bool, err error) {
-	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
+	accounts, err := s.cfg.Connect.StripeAccounts(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -10,10 +10,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 const (
@@ -224,8 +224,8 @@ func (s *Service) noteBalance(ctx context.Context, account, owner string, curren
 		if _, err := tx.Exec(ctx, saveBalanceSQL, args); err != nil || !told {
 			return postgres.Error(err)
 		}
-		return s.tellTx(ctx, tx, collectives.Notice{
-			Kind:   collectives.NoticeStripeBalanceDiffers,
+		return s.tellTx(ctx, tx, notices.Notice{
+			Kind:   notices.StripeBalanceDiffers,
 			Key:    fmt.Sprintf("%s %s %s", account, currency, s.now().Format(time.RFC3339Nano)),
 			Amount: money.Amount{Minor: difference, Currency: currency}, Subject: account,
 		}, owner, "")

@@ -31,7 +31,7 @@ LIMIT @count`
 // reconnect asks Stripe for disconnected accounts, at the start and every hour. One that answers is read again from its
 // last position.
 func (s *Service) reconnect(ctx context.Context) error {
-	gone, err := s.cfg.Collectives.DisconnectedAccounts(ctx)
+	gone, err := s.cfg.Connect.DisconnectedAccounts(ctx)
 	if err != nil || len(gone) == 0 {
 		return err
 	}
@@ -83,14 +83,14 @@ func (s *Service) storeConnection(ctx context.Context, row eventRow) (stored boo
 		if _, err := tx.Exec(ctx, backfillSoonSQL, pgx.NamedArgs{"account": row.account}); err != nil {
 			return postgres.Error(err)
 		}
-		return s.cfg.Collectives.SetConnectedTx(ctx, tx, row.account, row.kind == typeAuthorized, row.created)
+		return s.cfg.Connect.SetConnectedTx(ctx, tx, row.account, row.kind == typeAuthorized, row.created)
 	})
 	return stored, err
 }
 
 func (s *Service) setConnected(ctx context.Context, account string, is bool, at time.Time) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.cfg.Collectives.SetConnectedTx(ctx, tx, account, is, at)
+		return s.cfg.Connect.SetConnectedTx(ctx, tx, account, is, at)
 	})
 }
 

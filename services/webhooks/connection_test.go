@@ -29,7 +29,7 @@ func (e *env) tellConnection(id, kind, account string, livemode bool, at time.Ti
 // readsConnected tells whether the connected account is read.
 func (e *env) readsConnected() bool {
 	e.t.Helper()
-	accounts, err := e.webhooks.cfg.Collectives.StripeAccounts(e.t.Context())
+	accounts, err := e.webhooks.cfg.Connect.StripeAccounts(e.t.Context())
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
 			return e.webhooks.setConnected(t.Context(), connected, true, e.webhooks.now())
 		},
 		"as a reading of the account shows": func(t *testing.T, e *env) error {
-			_, err := e.webhooks.cfg.Collectives.ReadAccount(t.Context(), connected)
+			_, err := e.webhooks.cfg.Connect.ReadAccount(t.Context(), connected)
 			return err
 		},
 		"while a job still ignores them": func(t *testing.T, e *env) error {

@@ -38,7 +38,7 @@
 //	charge.refunded, refund.*, charge.dispute.* readers.go       refunds
 //	radar.early_fraud_warning.*                 readers.go       refunds
 //	payout.*, account.updated                   readers.go       payouts.Read, collectives.ReadAccount
-//	account.application.(de)authorized          connection.go    collectives.SetConnectedTx
+//	account.application.(de)authorized          connection.go    connect.SetConnectedTx
 //	charge.succeeded, .captured, .updated; topup.*  hint.go      the next sync
 //
 // # Invariants

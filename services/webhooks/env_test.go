@@ -22,6 +22,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -30,6 +31,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/refunds"
 )
@@ -114,7 +116,9 @@ func newEnv(t testing.TB, sim stripesim.Config) *env {
 func (e *env) build(client *stripe.Client) {
 	t, ctx := e.t, e.t.Context()
 	logger := slog.New(slog.DiscardHandler)
-	groups := collectives.New(collectives.Config{Pool: e.pool, Stripe: client, Now: e.clock.Now})
+	told := notices.New(notices.Config{Pool: e.pool, Now: e.clock.Now})
+	groups := collectives.New(collectives.Config{Pool: e.pool, Notices: told, Now: e.clock.Now})
+	accounts := connect.New(connect.Config{Pool: e.pool, Collectives: groups, Notices: told, Stripe: client, Now: e.clock.Now})
 	causes := campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
 	var err error
 	e.ledger = ledger.New(ledger.Config{Pool: e.pool, Chart: "en-plain"}) // in which each role has an account of its own
@@ -122,18 +126,18 @@ func (e *env) build(client *stripe.Client) {
 		t.Fatal(err)
 	}
 	e.donations = donations.New(donations.Config{
-		Pool: e.pool, Campaigns: causes, Collectives: groups, Ledger: e.ledger, Stripe: client, Jobs: e.jobs,
+		Pool: e.pool, Campaigns: causes, Collectives: groups, Notices: told, Connect: accounts, Ledger: e.ledger, Stripe: client, Jobs: e.jobs,
 		PublicURL: "https://cagnotte.example", SecretKey: []byte("secret"), Now: e.clock.Now, Logger: logger,
 		Limit: donations.Limit{Burst: 10_000, Interval: time.Millisecond},
 	})
 	e.refunds = refunds.New(refunds.Config{
-		Pool: e.pool, Donations: e.donations, Collectives: groups, Stripe: client, Jobs: e.jobs, Now: e.clock.Now,
+		Pool: e.pool, Donations: e.donations, Collectives: groups, Notices: told, Connect: accounts, Stripe: client, Jobs: e.jobs, Now: e.clock.Now,
 	})
 	e.payouts = payouts.New(payouts.Config{
-		Pool: e.pool, Stripe: client, Ledger: e.ledger, Collectives: groups, Now: e.clock.Now, Logger: logger,
+		Pool: e.pool, Stripe: client, Ledger: e.ledger, Collectives: groups, Notices: told, Now: e.clock.Now, Logger: logger,
 	})
 	e.webhooks = New(Config{
-		Pool: e.pool, Stripe: client, Donations: e.donations, Refunds: e.refunds, Ledger: e.ledger, Collectives: groups, Jobs: e.jobs, Payouts: e.payouts,
+		Pool: e.pool, Stripe: client, Donations: e.donations, Refunds: e.refunds, Ledger: e.ledger, Collectives: groups, Notices: told, Connect: accounts, Jobs: e.jobs, Payouts: e.payouts,
 		Secrets: []string{"whsec_old", platformSecret}, ConnectSecrets: []string{connectSecret},
 		Now: e.clock.Now, Logger: logger,
 	})

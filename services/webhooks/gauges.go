@@ -134,7 +134,7 @@ func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, valu
 	tell(g.failed, failed)
 	tell(g.dead, dead)
 	tell(g.parked, parked)
-	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
+	accounts, err := s.cfg.Connect.StripeAccounts(ctx)
 	if err != nil {
 		return err
 	}

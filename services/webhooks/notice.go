@@ -10,6 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // oldMoney is the age from which transactions of one type are reported together, such as the history of a new account.
@@ -22,7 +23,7 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 	told := map[string]bool{}
 	for _, p := range posted {
 		m, documented := meaningOf(p.of)
-		n := collectives.Notice{
+		n := notices.Notice{
 			Amount: money.Amount{Minor: p.of.Amount, Currency: money.Currency(p.of.Currency)}, Transactions: []string{p.of.ID},
 		}
 		when := "before"
@@ -31,12 +32,12 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 		}
 		switch {
 		case m.kind == ledger.KindTopUp:
-			n.Kind, n.Key = collectives.NoticeStripeTopUp, p.of.ID
+			n.Kind, n.Key = notices.StripeTopUp, p.of.ID
 			if when == "before" {
 				n.Key = p.of.Type + " " + when
 			}
 		case m.role == ledger.RoleUnknownReceipts:
-			n.Kind, n.Key = collectives.NoticeStripeMoneyUnexplained, p.of.Type+" "+when
+			n.Kind, n.Key = notices.StripeMoneyUnexplained, p.of.Type+" "+when
 		default:
 			continue
 		}
@@ -60,10 +61,10 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 }
 
 // tellTx notifies each reader once: a collective, or the operator when empty.
-func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n collectives.Notice, readers ...string) error {
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n notices.Notice, readers ...string) error {
 	slices.Sort(readers)
 	for _, n.Collective = range slices.Compact(readers) {
-		if err := s.cfg.Collectives.TellTx(ctx, tx, n); err != nil {
+		if err := s.cfg.Notices.TellTx(ctx, tx, n); err != nil {
 			return err
 		}
 	}
@@ -77,7 +78,7 @@ func (s *Service) tellUnexpectedShapesTx(ctx context.Context, tx pgx.Tx, owners 
 		if p.reason != reasonUnexpectedShape {
 			continue
 		}
-		n := collectives.Notice{Kind: collectives.NoticeStripeMoneyParked, Key: p.id, Transactions: []string{p.id}}
+		n := notices.Notice{Kind: notices.StripeMoneyParked, Key: p.id, Transactions: []string{p.id}}
 		if p.moved != nil {
 			n.Amount = *p.moved
 		}

@@ -72,5 +72,5 @@ func (s *Service) readAccount(ctx context.Context, account, id string) (ours boo
 	if id != account {
 		return false, nil
 	}
-	return s.cfg.Collectives.ReadAccount(ctx, account)
+	return s.cfg.Connect.ReadAccount(ctx, account)
 }

@@ -82,7 +82,7 @@ WHERE e.next_attempt_at <= statement_timestamp()
 ORDER BY account`
 
 func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
-	accounts, err := s.cfg.Collectives.StripeAccounts(ctx)
+	accounts, err := s.cfg.Connect.StripeAccounts(ctx)
 	if err != nil {
 		return nil, err
 	}

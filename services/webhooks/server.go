@@ -91,7 +91,7 @@ func (s *server) GetWebhookHealth(ctx context.Context, req *webhooksv1.GetWebhoo
 }
 
 func (s *server) ListWebhookHealth(ctx context.Context, req *webhooksv1.ListWebhookHealthRequest) (*webhooksv1.ListWebhookHealthResponse, error) {
-	accounts, err := s.service.cfg.Collectives.StripeAccounts(ctx)
+	accounts, err := s.service.cfg.Connect.StripeAccounts(ctx)
 	if err != nil {
 		return nil, err
 	}

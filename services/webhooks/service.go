@@ -12,10 +12,12 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/refunds"
 )
@@ -28,6 +30,8 @@ type Config struct {
 	Refunds     *refunds.Service
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
+	Notices     *notices.Service
+	Connect     *connect.Service
 	Payouts     *payouts.Service
 	// Jobs inserts jobs. It need not work them.
 	Jobs *river.Client[pgx.Tx]

@@ -61,7 +61,7 @@ func Export(ctx context.Context, databaseURL string, req ExportRequest, w io.Wri
 func ExportTo(ctx context.Context, databaseURL string, req ExportRequest, begin func(ExportHeader) (io.Writer, error)) error {
 	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
 		books := ledger.New(ledger.Config{Pool: pool})
-		groups := collectives.New(collectives.Config{Pool: pool, Now: time.Now})
+		groups := collectives.New(collectives.Config{Pool: pool})
 		exporter := exports.New(exports.Config{
 			Ledger:      books,
 			Collectives: groups,

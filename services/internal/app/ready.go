@@ -170,7 +170,7 @@ func (a *App) bindKey(ctx context.Context, key *stripe.Client) error {
 
 // bindTo binds the books to a key's account. With another's the program stops.
 func (a *App) bindTo(ctx context.Context, account string) error {
-	err := a.services.collectives.BindPlatform(ctx, account, a.services.stripe.Livemode())
+	err := a.services.connect.BindPlatform(ctx, account, a.services.stripe.Livemode())
 	if e := errs.As(err); e != nil && e.Reason == errorsv1.ErrorReason_OTHER_STRIPE {
 		a.serving.Go(func() error { return errors.New("STRIPE_API_KEY: " + e.Message) })
 	}
@@ -184,7 +184,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	}
 	workers := river.NewWorkers()
 	a.services.notices.Workers(workers)
-	a.services.collectives.Workers(workers)
+	a.services.connect.Workers(workers)
 	a.services.donations.Workers(workers)
 	a.services.refunds.Workers(workers)
 	a.services.webhooks.Workers(workers)
@@ -198,7 +198,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		Queues:  queues,
 		Workers: workers,
 		PeriodicJobs: slices.Concat(
-			a.services.collectives.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.treasury.PeriodicJobs(),
+			a.services.connect.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.treasury.PeriodicJobs(),
 		),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,

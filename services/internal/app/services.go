@@ -27,6 +27,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -48,6 +49,7 @@ type services struct {
 	access      *access.Service
 	notices     *notices.Service
 	collectives *collectives.Service
+	connect     *connect.Service
 	campaigns   *campaigns.Service
 	ledger      *ledger.Service
 	donations   *donations.Service
@@ -86,7 +88,10 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	})
 	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: s.notices.TellKeyTx})
 	s.collectives = collectives.New(collectives.Config{
-		Pool: a.pool, Notices: s.notices, Jobs: jobs, Stripe: s.stripe, PublicURL: cfg.PublicURL, Now: cfg.Now,
+		Pool: a.pool, Notices: s.notices, Now: cfg.Now,
+	})
+	s.connect = connect.New(connect.Config{
+		Pool: a.pool, Collectives: s.collectives, Notices: s.notices, Stripe: s.stripe, Jobs: jobs, PublicURL: cfg.PublicURL, Now: cfg.Now,
 	})
 	s.campaigns = campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
 	s.ledger = ledger.New(ledger.Config{
@@ -96,6 +101,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Pool:        a.pool,
 		Campaigns:   s.campaigns,
 		Collectives: s.collectives,
+		Notices:     s.notices,
+		Connect:     s.connect,
 		Ledger:      s.ledger,
 		Stripe:      s.stripe,
 		Jobs:        jobs,
@@ -108,7 +115,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Metrics:     registry,
 	})
 	s.refunds = refunds.New(refunds.Config{
-		Pool: a.pool, Donations: s.donations, Collectives: s.collectives, Stripe: s.stripe, Jobs: jobs, Now: cfg.Now,
+		Pool: a.pool, Donations: s.donations, Collectives: s.collectives, Notices: s.notices, Connect: s.connect, Stripe: s.stripe, Jobs: jobs, Now: cfg.Now,
 	})
 	s.treasury = treasury.New(treasury.Config{
 		Pool:        a.pool,
@@ -121,7 +128,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Now:         cfg.Now,
 	})
 	s.payouts = payouts.New(payouts.Config{
-		Pool: a.pool, Stripe: s.stripe, Ledger: s.ledger, Collectives: s.collectives, Banked: s.treasury.Recognise,
+		Pool: a.pool, Stripe: s.stripe, Ledger: s.ledger, Collectives: s.collectives, Notices: s.notices, Banked: s.treasury.Recognise,
 		Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
 	})
 	s.webhooks = webhooks.New(webhooks.Config{
@@ -129,6 +136,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Donations:      s.donations,
 		Refunds:        s.refunds,
 		Collectives:    s.collectives,
+		Notices:        s.notices,
+		Connect:        s.connect,
 		Ledger:         s.ledger,
 		Payouts:        s.payouts,
 		Stripe:         s.stripe,
@@ -183,7 +192,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
 	noticesv1.RegisterNoticesServiceServer(a.rpc, notices.NewServer(s.notices))
-	connectv1.RegisterConnectServiceServer(a.rpc, collectives.NewConnectServer(s.collectives))
+	connectv1.RegisterConnectServiceServer(a.rpc, connect.NewServer(s.connect))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(s.donations))
 	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(s.donations))

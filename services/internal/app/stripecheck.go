@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -216,14 +216,14 @@ func (c *checkup) database(ctx context.Context, client *stripe.Client, databaseU
 	if client == nil {
 		return
 	}
-	groups := collectives.New(collectives.Config{Pool: pool, Now: time.Now})
+	accounts := connect.New(connect.Config{Pool: pool})
 	for _, key := range client.EachKey() {
 		account, err := key.OwnAccount(ctx)
 		if err != nil {
 			account = ""
 		}
 		var other *errs.Error
-		if err := groups.CheckPlatform(ctx, account, client.Livemode()); errors.As(err, &other) {
+		if err := accounts.CheckPlatform(ctx, account, client.Livemode()); errors.As(err, &other) {
 			c.fail("STRIPE_API_KEY: %s", other.Message)
 		}
 	}

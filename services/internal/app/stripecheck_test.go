@@ -99,7 +99,7 @@ func TestStripeCheckNamesWhatIsWrongWithEndpoints(t *testing.T) {
 	})
 	t.Run("the books are of another account than the key", func(t *testing.T) {
 		endpoints = []map[string]any{at(webhooks.EndpointPlatform, "we_platform", ours), good}
-		if _, err := ownerOf(t, e).Exec(t.Context(), `INSERT INTO collectives.platform (stripe_account, livemode) VALUES ('acct_another', false)
+		if _, err := ownerOf(t, e).Exec(t.Context(), `INSERT INTO connect.platform (stripe_account, livemode) VALUES ('acct_another', false)
 			ON CONFLICT (sole) DO UPDATE SET stripe_account = 'acct_another'`); err != nil {
 			t.Fatal(err)
 		}

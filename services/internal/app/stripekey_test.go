@@ -29,7 +29,7 @@ func TestTheProgramStopsWithAnotherStripeKey(t *testing.T) {
 	// Readiness does not wait for Stripe, so this may come a moment after it.
 	var account string
 	e.Eventually("the books are bound to an account", func() bool {
-		err := owner.QueryRow(t.Context(), "SELECT stripe_account FROM collectives.platform").Scan(&account)
+		err := owner.QueryRow(t.Context(), "SELECT stripe_account FROM connect.platform").Scan(&account)
 		return err == nil && strings.HasPrefix(account, "acct_")
 	})
 	e.StopApp()
@@ -56,7 +56,7 @@ func TestTheProgramStopsWithAnotherStripeKey(t *testing.T) {
 	}
 	bindTo := func(account string) {
 		t.Helper()
-		if _, err := owner.Exec(t.Context(), "UPDATE collectives.platform SET stripe_account = $1", account); err != nil {
+		if _, err := owner.Exec(t.Context(), "UPDATE connect.platform SET stripe_account = $1", account); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestAKeyThatComesIntoForceLaterIsLookedAtBeforeItIsUsed(t *testing.T) {
 	e.Eventually("both keys are looked at", func() bool { return slices.ContainsFunc(e.Sim.Requests(), usedOther) })
 	give(t, e.Conn, donationTo(campaign))
 	// From here on they are of two accounts.
-	if _, err := owner.Exec(t.Context(), "UPDATE collectives.platform SET stripe_account = 'acct_another'"); err != nil {
+	if _, err := owner.Exec(t.Context(), "UPDATE connect.platform SET stripe_account = 'acct_another'"); err != nil {
 		t.Fatal(err)
 	}
 	e.Sim.SetAPIKeys(other)

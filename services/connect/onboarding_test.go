@@ -1,14 +1,14 @@
-package collectives_test
+package connect_test
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
-	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
@@ -36,9 +36,8 @@ func TestOfTwoWhoOpenAnAccountAtOnceBothGetALink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := pgtest.New(t)
-	s := collectives.New(collectives.Config{Pool: pool, Stripe: client, PublicURL: "https://cagnotte.example"})
-	mustCreate(t, s, collectives.Collective{ID: "hosted", DisplayName: "Hosted"})
+	s, groups, pool := fresh(t, client, time.Now)
+	create(t, groups, collectives.Collective{ID: "hosted", DisplayName: "Hosted"})
 
 	meanwhile = func() {
 		if link, err := s.StartOnboarding(t.Context(), "hosted", uuid.New()); err != nil || link.URL == "" {
@@ -52,7 +51,7 @@ func TestOfTwoWhoOpenAnAccountAtOnceBothGetALink(t *testing.T) {
 		t.Errorf("the one who is slower: %v, %v", link, err)
 	}
 	var accounts int
-	if err := pool.QueryRow(t.Context(), "SELECT count(DISTINCT stripe_account) FROM collectives.onboardings WHERE stripe_account <> ''").Scan(&accounts); err != nil || accounts != 1 {
+	if err := pool.QueryRow(t.Context(), "SELECT count(DISTINCT stripe_account) FROM connect.onboardings WHERE stripe_account <> ''").Scan(&accounts); err != nil || accounts != 1 {
 		t.Errorf("%d accounts, %v", accounts, err)
 	}
 }

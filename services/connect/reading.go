@@ -1,4 +1,4 @@
-package collectives
+package connect
 
 import (
 	"context"
@@ -37,12 +37,12 @@ func (s *Service) ReadAccount(ctx context.Context, account string) (ours bool, e
 		return false, nil
 	}
 	began := s.nowMicros()
-	a, err := s.stripe.GetAccount(ctx, account)
+	a, err := s.cfg.Stripe.GetAccount(ctx, account)
 	if err != nil && !stripe.Disconnected(err) {
 		return true, err
 	}
 	gone := err != nil
-	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, accountCollectivesSQL, pgx.NamedArgs{"account": account})
 		if err != nil {
 			return postgres.Error(err)
@@ -70,7 +70,7 @@ const knownConnectedSQL = `
 SELECT coalesce(
 	(
 		SELECT k.connected = @connected::boolean OR k.read_at > @at::timestamptz
-		FROM collectives.connections AS k
+		FROM connect.connections AS k
 		WHERE k.stripe_account = @account
 	),
 	@connected::boolean
@@ -88,7 +88,7 @@ func (s *Service) setReadConnectedTx(ctx context.Context, tx pgx.Tx, account str
 }
 
 const keepAccountSQL = `
-INSERT INTO collectives.connections AS k (
+INSERT INTO connect.connections AS k (
 	stripe_account,
 	connected,
 	changed_at,
@@ -158,14 +158,14 @@ func (s *Service) keepAccountTx(ctx context.Context, tx pgx.Tx, a stripe.Account
 // yet, so it is read again soon, unless that was done a minute ago. A missing collective is NOT_FOUND.
 func (s *Service) Connection(ctx context.Context, id string) (Connection, error) {
 	k, _, err := s.connection(ctx, id)
-	if err != nil || k.Account == "" || k.Connected && k.ChargesEnabled && k.PayoutsEnabled || s.jobs == nil {
+	if err != nil || k.Account == "" || k.Connected && k.ChargesEnabled && k.PayoutsEnabled || s.cfg.Jobs == nil {
 		return k, err
 	}
 	return k, s.look(ctx, k.Account)
 }
 
 const lookSQL = `
-INSERT INTO collectives.connections AS k (
+INSERT INTO connect.connections AS k (
 	stripe_account,
 	connected,
 	changed_at,
@@ -184,12 +184,12 @@ WHERE k.looked_at <= @before`
 // look makes a job read an account, unless one did a short while ago.
 func (s *Service) look(ctx context.Context, account string) error {
 	now := s.nowMicros()
-	return postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, lookSQL, pgx.NamedArgs{"account": account, "now": now, "before": now.Add(-lookPause)})
 		if err != nil || tag.RowsAffected() == 0 {
 			return postgres.Error(err)
 		}
-		_, err = s.jobs.InsertTx(ctx, tx, accountReadArgs{Account: account}, nil)
+		_, err = s.cfg.Jobs.InsertTx(ctx, tx, accountReadArgs{Account: account}, nil)
 		return postgres.Error(err)
 	})
 }
@@ -238,7 +238,7 @@ const dueAccountsSQL = `
 SELECT DISTINCT
 	c.stripe_account
 FROM collectives.collectives AS c
-LEFT JOIN collectives.connections AS k ON k.stripe_account = c.stripe_account
+LEFT JOIN connect.connections AS k ON k.stripe_account = c.stripe_account
 WHERE c.stripe_account <> ''
 	AND coalesce(greatest(k.read_at, k.looked_at), '-infinity') <= @before
 ORDER BY c.stripe_account
@@ -247,7 +247,7 @@ LIMIT @count`
 // readDue reads the accounts that nobody read for a day, those that are not connected among them. One that
 // cannot be read keeps no other from it.
 func (s *Service) readDue(ctx context.Context) error {
-	rows, err := s.pool.Query(ctx, dueAccountsSQL, pgx.NamedArgs{"before": s.nowMicros().Add(-lookEvery), "count": tickCount})
+	rows, err := s.cfg.Pool.Query(ctx, dueAccountsSQL, pgx.NamedArgs{"before": s.nowMicros().Add(-lookEvery), "count": tickCount})
 	if err != nil {
 		return postgres.Error(err)
 	}

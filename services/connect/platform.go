@@ -1,4 +1,4 @@
-package collectives
+package connect
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 const bindPlatformSQL = `
-INSERT INTO collectives.platform AS p (
+INSERT INTO connect.platform AS p (
 	stripe_account,
 	livemode
 )
@@ -29,14 +29,14 @@ const platformSQL = `
 SELECT
 	p.stripe_account,
 	p.livemode
-FROM collectives.platform AS p`
+FROM connect.platform AS p`
 
 // BindPlatform makes the books those of the Stripe account of a key, the first time; later it is
 // FAILED_PRECONDITION (OTHER_STRIPE) when the key is of another account or of the other mode: its movements
 // would be mixed with what is there. account is empty when it is not known; then only the mode is compared,
 // until it is. Doing it twice is safe.
 func (s *Service) BindPlatform(ctx context.Context, account string, livemode bool) error {
-	if _, err := s.pool.Exec(ctx, bindPlatformSQL, pgx.NamedArgs{"account": account, "livemode": livemode}); err != nil {
+	if _, err := s.cfg.Pool.Exec(ctx, bindPlatformSQL, pgx.NamedArgs{"account": account, "livemode": livemode}); err != nil {
 		return postgres.Error(err)
 	}
 	return s.CheckPlatform(ctx, account, livemode)
@@ -46,7 +46,7 @@ func (s *Service) BindPlatform(ctx context.Context, account string, livemode boo
 func (s *Service) CheckPlatform(ctx context.Context, account string, livemode bool) error {
 	var boundAccount string
 	var boundLivemode bool
-	err := s.pool.QueryRow(ctx, platformSQL).Scan(&boundAccount, &boundLivemode)
+	err := s.cfg.Pool.QueryRow(ctx, platformSQL).Scan(&boundAccount, &boundLivemode)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

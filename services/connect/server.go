@@ -1,4 +1,4 @@
-package collectives
+package connect
 
 import (
 	"context"
@@ -8,31 +8,32 @@ import (
 
 	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
-type connectServer struct {
+type server struct {
 	connectv1.UnimplementedConnectServiceServer
 	service *Service
 }
 
-// NewConnectServer returns collectives' accounts as gRPC.
-func NewConnectServer(s *Service) connectv1.ConnectServiceServer { return &connectServer{service: s} }
+// NewServer returns the service as gRPC.
+func NewServer(s *Service) connectv1.ConnectServiceServer { return &server{service: s} }
 
 const connectionSuffix = "/connection"
 
 // parseConnectionName returns the collective in `collectives/{collective}/connection`.
 func parseConnectionName(name string) (collective string, err error) {
 	parent, ok := strings.CutSuffix(name, connectionSuffix)
-	collective, valid := ParseName(parent)
+	collective, valid := collectives.ParseName(parent)
 	if !ok || !valid {
 		return "", errs.NotFound(name)
 	}
 	return collective, nil
 }
 
-func (s *connectServer) StartOnboarding(ctx context.Context, req *connectv1.StartOnboardingRequest) (*connectv1.OnboardingLink, error) {
+func (s *server) StartOnboarding(ctx context.Context, req *connectv1.StartOnboardingRequest) (*connectv1.OnboardingLink, error) {
 	collective, err := parseConnectionName(req.GetName())
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func (s *connectServer) StartOnboarding(ctx context.Context, req *connectv1.Star
 	return &connectv1.OnboardingLink{Url: link.URL, ExpireTime: wire.Time(link.ExpiresAt)}, nil
 }
 
-func (s *connectServer) GetConnection(ctx context.Context, req *connectv1.GetConnectionRequest) (*connectv1.Connection, error) {
+func (s *server) GetConnection(ctx context.Context, req *connectv1.GetConnectionRequest) (*connectv1.Connection, error) {
 	collective, err := parseConnectionName(req.GetName())
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (s *connectServer) GetConnection(ctx context.Context, req *connectv1.GetCon
 		DetailsSubmitted: k.DetailsSubmitted,
 		RequirementsDue:  k.RequirementsDue,
 		DisabledReason:   k.DisabledReason,
-		Livemode:         s.service.stripe.Livemode(),
+		Livemode:         s.service.cfg.Stripe.Livemode(),
 	}
 	p.RequirementsDeadline = wire.Time(k.Deadline)
 	if k.Read {

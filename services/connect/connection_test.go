@@ -1,4 +1,4 @@
-package collectives_test
+package connect_test
 
 import (
 	"context"
@@ -19,11 +19,11 @@ import (
 )
 
 func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
-	s, pool := fresh(t)
+	s, groups, pool := fresh(t, nil, nil)
 	ctx := context.Background()
-	mustCreate(t, s, vallon())
-	mustCreate(t, s, collectives.Collective{ID: "platform", DisplayName: "Platform"})
-	account := vallon().StripeAccount
+	create(t, groups, vallon)
+	create(t, groups, collectives.Collective{ID: "platform", DisplayName: "Platform"})
+	account := vallon.StripeAccount
 	set := func(connected bool, at time.Time) {
 		t.Helper()
 		if err := postgres.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -75,8 +75,7 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 
 // An account that is connected again while an earlier reading, which was refused, is on its way back.
 func TestOfTwoReadingsTheOneThatBeganLaterHolds(t *testing.T) {
-	_, pool := fresh(t)
-	account := vallon().StripeAccount
+	account := vallon.StripeAccount
 	var inner func()
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if read := inner; read != nil {
@@ -94,11 +93,11 @@ func TestOfTwoReadingsTheOneThatBeganLaterHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := start
-	s := collectives.New(collectives.Config{Pool: pool, Stripe: client, Now: func() time.Time {
+	s, groups, _ := fresh(t, client, func() time.Time {
 		now = now.Add(time.Second)
 		return now
-	}})
-	mustCreate(t, s, vallon())
+	})
+	create(t, groups, vallon)
 	read := func() {
 		if _, err := s.ReadAccount(t.Context(), account); err != nil {
 			t.Error(err)

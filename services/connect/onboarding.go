@@ -1,4 +1,4 @@
-package collectives
+package connect
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
@@ -65,7 +66,7 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 	if err := s.tellOnboarding(ctx, id, k.Account, requestID); err != nil {
 		return stripe.AccountLink{}, err
 	}
-	link, err := s.stripe.CreateAccountLink(ctx, requestID, k.Account, s.publicURL+refreshPath, s.publicURL+returnPath)
+	link, err := s.cfg.Stripe.CreateAccountLink(ctx, requestID, k.Account, s.cfg.PublicURL+refreshPath, s.cfg.PublicURL+returnPath)
 	return link, connectError(err)
 }
 
@@ -75,11 +76,11 @@ func (s *Service) checkOwnAccount(ctx context.Context, id string) error {
 	if err != nil || k.Account == "" {
 		return err
 	}
-	owner, err := s.SoleOwner(ctx, k.Account)
+	owner, err := s.cfg.Collectives.SoleOwner(ctx, k.Account)
 	if err != nil || owner == id {
 		return err
 	}
-	return errs.New(errorsv1.ErrorReason_ACCOUNT_SHARED, "The Stripe account of %s is not its alone; the operator opens it.", namePrefix+id)
+	return errs.New(errorsv1.ErrorReason_ACCOUNT_SHARED, "The Stripe account of %s is not its alone; the operator opens it.", name(id))
 }
 
 // connectError says what a caller can do about a refusal.
@@ -102,7 +103,7 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 	began := s.nowMicros()
 	var a stripe.Account
 	if o.account == "" {
-		a, err = s.stripe.CreateAccount(ctx, o.id, o.attempt, id)
+		a, err = s.cfg.Stripe.CreateAccount(ctx, o.id, o.attempt, id)
 		// What came of it is kept whether or not the caller is still there.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
@@ -115,16 +116,16 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 		}
 	}
 	if a.ID != o.account {
-		if a, err = s.stripe.GetAccount(ctx, o.account); err != nil {
+		if a, err = s.cfg.Stripe.GetAccount(ctx, o.account); err != nil {
 			return "", connectError(err)
 		}
 	}
 	// Before it is the collective's, so that no donation is taken for an account that takes no payments yet.
-	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error { return s.keepAccountTx(ctx, tx, a, began) })
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error { return s.keepAccountTx(ctx, tx, a, began) })
 	if err != nil {
 		return "", err
 	}
-	c, err := s.Update(ctx, id, "", func(c *Collective) error {
+	c, err := s.cfg.Collectives.Update(ctx, id, "", func(c *collectives.Collective) error {
 		// Of two at once, and of an operator meanwhile, the first decides.
 		if c.StripeAccount == "" {
 			c.StripeAccount = o.account
@@ -135,7 +136,7 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 }
 
 const insertOnboardingSQL = `
-INSERT INTO collectives.onboardings (
+INSERT INTO connect.onboardings (
 	collective,
 	id,
 	created_at
@@ -154,14 +155,14 @@ SELECT
 	o.id,
 	o.attempt,
 	o.stripe_account
-FROM collectives.onboardings AS o
+FROM connect.onboardings AS o
 JOIN collectives.collectives AS c ON c.id = o.collective
 WHERE o.collective = @collective
 	AND NOT c.account_in_use`
 
 // beginOnboarding stores the intent before Stripe is called, so that whoever continues it uses the same key.
 func (s *Service) beginOnboarding(ctx context.Context, id string) (o onboarding, err error) {
-	_, err = s.pool.Exec(ctx, insertOnboardingSQL, pgx.NamedArgs{"collective": id, "id": s.newID(), "now": s.nowMicros()})
+	_, err = s.cfg.Pool.Exec(ctx, insertOnboardingSQL, pgx.NamedArgs{"collective": id, "id": s.cfg.NewID(), "now": s.nowMicros()})
 	if err != nil {
 		return onboarding{}, postgres.Error(err)
 	}
@@ -170,16 +171,16 @@ func (s *Service) beginOnboarding(ctx context.Context, id string) (o onboarding,
 
 // onboarding reads it while the collective's account may still change.
 func (s *Service) onboarding(ctx context.Context, id string) (o onboarding, err error) {
-	err = s.pool.QueryRow(ctx, onboardingSQL, pgx.NamedArgs{"collective": id}).Scan(&o.id, &o.attempt, &o.account)
+	err = s.cfg.Pool.QueryRow(ctx, onboardingSQL, pgx.NamedArgs{"collective": id}).Scan(&o.id, &o.attempt, &o.account)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return onboarding{}, errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_IN_USE,
-			"Donations were made to the Stripe account of %s; it cannot change any more.", namePrefix+id)
+			"Donations were made to the Stripe account of %s; it cannot change any more.", name(id))
 	}
 	return o, postgres.Error(err)
 }
 
 const leaveAttemptSQL = `
-UPDATE collectives.onboardings AS o
+UPDATE connect.onboardings AS o
 SET attempt = @attempt + 1
 WHERE o.collective = @collective
 	AND o.attempt = @attempt
@@ -190,19 +191,19 @@ func (s *Service) leaveAttempt(ctx context.Context, id string, o onboarding, kin
 	if kind != stripe.Failed && kind != stripe.Refused && kind != stripe.Missing {
 		return nil
 	}
-	_, err := s.pool.Exec(ctx, leaveAttemptSQL, pgx.NamedArgs{"collective": id, "attempt": o.attempt})
+	_, err := s.cfg.Pool.Exec(ctx, leaveAttemptSQL, pgx.NamedArgs{"collective": id, "attempt": o.attempt})
 	return postgres.Error(err)
 }
 
 const storeAccountSQL = `
-UPDATE collectives.onboardings AS o
+UPDATE connect.onboardings AS o
 SET stripe_account = @account
 WHERE o.collective = @collective
 	AND o.stripe_account = ''`
 
 // storeAccount keeps the account and returns the one that is kept: a twin may have been first.
 func (s *Service) storeAccount(ctx context.Context, id, account string) (string, error) {
-	_, err := s.pool.Exec(ctx, storeAccountSQL, pgx.NamedArgs{"collective": id, "account": account})
+	_, err := s.cfg.Pool.Exec(ctx, storeAccountSQL, pgx.NamedArgs{"collective": id, "account": account})
 	if err != nil {
 		return "", postgres.Error(err)
 	}
@@ -213,9 +214,9 @@ func (s *Service) storeAccount(ctx context.Context, id, account string) (string,
 // tellOnboarding tells of a link into Stripe's onboarding before it is given out. Stripe gives the same link for the same
 // request for a day at least, and later another: so that is told again.
 func (s *Service) tellOnboarding(ctx context.Context, id, account string, requestID uuid.UUID) error {
-	return postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.notices.TellChangeTx(ctx, tx, notices.Notice{
-			Collective: id, Kind: notices.OnboardingStarted, Key: requestID.String() + ":" + s.now().UTC().Format(time.DateOnly), Subject: account,
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		return s.cfg.Notices.TellChangeTx(ctx, tx, notices.Notice{
+			Collective: id, Kind: notices.OnboardingStarted, Key: requestID.String() + ":" + s.cfg.Now().UTC().Format(time.DateOnly), Subject: account,
 		}, "", "")
 	})
 }

@@ -1,4 +1,4 @@
-package collectives
+package connect
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/notices"
@@ -38,10 +39,10 @@ type Connection struct {
 const setConnectedSQL = `
 WITH before AS (
 	SELECT b.connected
-	FROM collectives.connections AS b
+	FROM connect.connections AS b
 	WHERE b.stripe_account = @account
 )
-INSERT INTO collectives.connections AS k (
+INSERT INTO connect.connections AS k (
 	stripe_account,
 	connected,
 	changed_at
@@ -92,7 +93,7 @@ func (s *Service) tellAccountTx(ctx context.Context, tx pgx.Tx, account string, 
 		return postgres.Error(err)
 	}
 	for _, n.Collective = range ids {
-		if err := s.notices.TellTx(ctx, tx, n); err != nil {
+		if err := s.cfg.Notices.TellTx(ctx, tx, n); err != nil {
 			return err
 		}
 	}
@@ -112,17 +113,17 @@ SELECT
 	coalesce(k.disabled_reason, ''),
 	CASE WHEN k.read_at > '-infinity' THEN k.read_at END
 FROM collectives.collectives AS c
-LEFT JOIN collectives.connections AS k ON k.stripe_account = c.stripe_account
+LEFT JOIN connect.connections AS k ON k.stripe_account = c.stripe_account
 WHERE c.id = @id`
 
 // connection returns what is stored; ownRequired says that the platform's account will not do.
 func (s *Service) connection(ctx context.Context, id string) (k Connection, ownRequired bool, err error) {
 	var charges, payouts, details *bool
 	var deadline, read *time.Time
-	err = s.pool.QueryRow(ctx, connectionSQL, pgx.NamedArgs{"id": id}).Scan(&k.Account, &ownRequired, &k.Connected,
+	err = s.cfg.Pool.QueryRow(ctx, connectionSQL, pgx.NamedArgs{"id": id}).Scan(&k.Account, &ownRequired, &k.Connected,
 		&charges, &payouts, &details, &k.RequirementsDue, &deadline, &k.DisabledReason, &read)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Connection{}, false, errs.NotFound(namePrefix + id)
+		return Connection{}, false, errs.NotFound(name(id))
 	}
 	if err != nil {
 		return Connection{}, false, postgres.Error(err)
@@ -141,7 +142,7 @@ func (s *Service) connection(ctx context.Context, id string) (k Connection, ownR
 // Disconnected is the FAILED_PRECONDITION (STRIPE_ACCOUNT_DISCONNECTED) of a collective whose account cannot be
 // called any more.
 func Disconnected(id string) error {
-	return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, "The Stripe account of %s is not connected any more.", namePrefix+id)
+	return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, "The Stripe account of %s is not connected any more.", name(id))
 }
 
 // CheckConnected is an error for a collective about whose account Stripe can be told and asked nothing: Disconnected,
@@ -166,11 +167,7 @@ func (s *Service) connected(ctx context.Context, id string) (k Connection, ownRe
 func (s *Service) CheckTakesDonations(ctx context.Context, id string) error {
 	k, ownRequired, err := s.connected(ctx, id)
 	if err == nil && (k.Read && !k.ChargesEnabled || ownRequired && k.Account == "") {
-		err = notReady(id)
+		err = collectives.NotReady(id)
 	}
 	return err
-}
-
-func notReady(id string) error {
-	return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY, "%s has no Stripe account that takes payments yet.", namePrefix+id)
 }

@@ -1,4 +1,4 @@
-package collectives_test
+package connect_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 func TestTheBooksAreOfOneStripeAccountAndMode(t *testing.T) {
-	s, pool := fresh(t)
+	s, _, pool := fresh(t, nil, nil)
 	ctx := context.Background()
 	bind := func(account string, livemode bool) error { return s.BindPlatform(ctx, account, livemode) }
 	var calls sync.WaitGroup
@@ -37,7 +37,7 @@ func TestTheBooksAreOfOneStripeAccountAndMode(t *testing.T) {
 	if err := bind("", false); err != nil {
 		t.Errorf("a key that may not read its account: %v", err)
 	}
-	if _, err := pool.Exec(ctx, "UPDATE collectives.platform SET livemode = true"); err == nil {
+	if _, err := pool.Exec(ctx, "UPDATE connect.platform SET livemode = true"); err == nil {
 		t.Error("the service can change the mode")
 	}
 }
