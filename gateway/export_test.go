@@ -15,7 +15,7 @@ import (
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 )
 
-const exportURL = "/v1/collectives/vallon/ledger:export?format=CSV&from=2026-01-01&to=2026-12-31"
+const exportURL = "/v1/collectives/vallon/ledger:export?format=CSV&start_date=2026-01-01&end_date=2026-12-31"
 
 func TestExport(t *testing.T) {
 	var asked *exportsv1.ExportLedgerRequest
@@ -45,7 +45,7 @@ func TestExport(t *testing.T) {
 		if got.Header.Get("Content-Type") != "text/csv; charset=utf-8" || got.Header.Get("Content-Disposition") != `attachment; filename="vallon.csv"` {
 			t.Errorf("the headers are %v", got.Header)
 		}
-		if asked.GetName() != "collectives/vallon" || asked.GetFormat() != "CSV" || asked.GetFrom() != "2026-01-01" || asked.GetTo() != "2026-12-31" {
+		if asked.GetName() != "collectives/vallon/ledger" || asked.GetFormat() != "CSV" || asked.GetStartDate() != "2026-01-01" || asked.GetEndDate() != "2026-12-31" {
 			t.Errorf("it asked for %v", asked)
 		}
 		if key := b.lastMetadata(t).Get("authorization"); len(key) != 1 || key[0] != "Bearer key" {

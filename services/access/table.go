@@ -114,6 +114,8 @@ var table = map[string]rule{
 		allow: owner | treasurer | operator, field: "parent", resource: "parkedTransactions",
 	},
 
+	"/cagnotte.ledger.v1.LedgerService/GetAccount":       {allow: bookkeepers | operator, field: "name", resource: "ledger"},
+	"/cagnotte.ledger.v1.LedgerService/GetTransaction":   {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/ListAccounts":     {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/ListTransactions": {allow: bookkeepers | operator, field: "parent", resource: "ledger"},
 	"/cagnotte.ledger.v1.LedgerService/CreateAccount":    {allow: owner | treasurer | operator, field: "parent", resource: "ledger"},

@@ -97,6 +97,8 @@ var matrix = map[string]string{
 	"cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions":  "UPNPPP",
 	"cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions": "UPNPNP",
 
+	"cagnotte.ledger.v1.LedgerService/GetAccount":            "UPNPPP",
+	"cagnotte.ledger.v1.LedgerService/GetTransaction":        "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/ListAccounts":          "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/ListTransactions":      "UPNPPP",
 	"cagnotte.ledger.v1.LedgerService/CreateAccount":         "UPNPNP",

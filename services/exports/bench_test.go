@@ -90,7 +90,7 @@ func BenchmarkFormats(b *testing.B) {
 		b.Run(format, func(b *testing.B) {
 			var most uint64
 			for b.Loop() {
-				req := exports.Request{Collective: vallon, Format: format, From: "2026-01-01", To: "2026-12-31"}
+				req := exports.Request{Collective: vallon, Format: format, StartDate: "2026-01-01", EndDate: "2026-12-31"}
 				if err := service.Write(b.Context(), io.Discard, req); err != nil {
 					b.Fatal(err)
 				}

@@ -66,9 +66,9 @@ type Request struct {
 	Book string
 	// Format is one of the Format constants; empty is FormatCSV.
 	Format string
-	// From and To are days, YYYY-MM-DD in the collective's time zone, both included. Empty: no
-	// bound. For FormatFEC they are the financial year's; see there.
-	From, To string
+	// StartDate and EndDate are days, YYYY-MM-DD in the collective's time zone, both included. Empty: no bound. For
+	// [FormatFEC] they are those of the financial year.
+	StartDate, EndDate string
 	// SIREN is nine digits, and for the FEC only. Empty: the body has none.
 	SIREN string
 	// Version pins the content, to the one that an earlier [Header] named. Empty: as it is now.
@@ -191,7 +191,7 @@ func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
 	}
 	x.format, x.filter.InSealOrder, x.progress, x.payouts = format, format.inSealOrder, req.Progress, s.payouts
 	x.readDocuments = s.documents
-	if err := x.setDays(req.From, req.To); err != nil {
+	if err := x.setDays(req.StartDate, req.EndDate); err != nil {
 		return nil, err
 	}
 	if err := x.setSIREN(req.SIREN); err != nil {
@@ -230,23 +230,23 @@ func (s *Service) prepareShare(ctx context.Context, req Request) (*export, error
 }
 
 // setDays also sets the filter's bounds.
-func (x *export) setDays(from, to string) (err error) {
-	if x.last, err = calendar.ParseDay("to", to); err != nil {
+func (x *export) setDays(start, end string) (err error) {
+	if x.last, err = calendar.ParseDay("end_date", end); err != nil {
 		return err
 	}
-	if x.first, err = calendar.ParseDay("from", from); err != nil {
+	if x.first, err = calendar.ParseDay("start_date", start); err != nil {
 		return err
 	}
 	if x.format.whole && (x.first != "" || x.last != "") {
-		field := "from"
+		field := "start_date"
 		if x.first == "" {
-			field = "to"
+			field = "end_date"
 		}
 		return errs.Invalid(field, "must be left out: this format is always of the whole share")
 	}
 	if x.format.needsYear {
 		if x.last == "" {
-			return errs.Invalid("to", "must be the closing day of the financial year")
+			return errs.Invalid("end_date", "must be the closing day of the financial year")
 		}
 		if x.first == "" {
 			// The day after the previous closing; for the last of February too.
@@ -254,7 +254,7 @@ func (x *export) setDays(from, to string) (err error) {
 		}
 	}
 	if x.last != "" && x.first > x.last {
-		return errs.Invalid("to", "must not be before from")
+		return errs.Invalid("end_date", "must not be before start_date")
 	}
 	if x.first != "" {
 		x.filter.Start = x.first.Start(x.zone)

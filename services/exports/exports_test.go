@@ -192,7 +192,7 @@ func TestDays(t *testing.T) {
 			}{
 				{c.from, c.to, "first last"}, {c.from, "", "first last after"}, {"", c.to, "before first last"}, {"", "", "before first last after"},
 			} {
-				got := references(t, file(t, service, exports.Request{Collective: vallon, From: span.from, To: span.to}))
+				got := references(t, file(t, service, exports.Request{Collective: vallon, StartDate: span.from, EndDate: span.to}))
 				if got != span.want {
 					t.Errorf("from %q to %q has %q, want %q", span.from, span.to, got, span.want)
 				}
@@ -232,12 +232,12 @@ func TestRefuses(t *testing.T) {
 		field string
 		req   exports.Request
 	}{
-		{"from", exports.Request{From: "2026-02-30"}},
-		{"from", exports.Request{From: "0000-01-01"}},
-		{"from", exports.Request{From: "today"}},
-		{"to", exports.Request{To: "2026-13-01"}},
-		{"to", exports.Request{To: "2026-1-1"}},
-		{"to", exports.Request{From: "2026-01-02", To: "2026-01-01"}},
+		{"start_date", exports.Request{StartDate: "2026-02-30"}},
+		{"start_date", exports.Request{StartDate: "0000-01-01"}},
+		{"start_date", exports.Request{StartDate: "today"}},
+		{"end_date", exports.Request{EndDate: "2026-13-01"}},
+		{"end_date", exports.Request{EndDate: "2026-1-1"}},
+		{"end_date", exports.Request{StartDate: "2026-01-02", EndDate: "2026-01-01"}},
 		{"siren", exports.Request{SIREN: "732829320"}},
 		{"version", exports.Request{Version: "yesterday"}},
 		{"version", exports.Request{Offset: 1}},
@@ -313,11 +313,11 @@ func TestExportLedger(t *testing.T) {
 		{"2027-01-01", "", "vallon-contre-cameras-ledger-from-2027-01-01.csv"},
 	} {
 		t.Run(fmt.Sprintf("gives the bytes of Write, from %q to %q", c.from, c.to), func(t *testing.T) {
-			text, header, chunks, err := receive(&exportsv1.ExportLedgerRequest{Name: "collectives/" + vallon + "/ledger", From: c.from, To: c.to})
+			text, header, chunks, err := receive(&exportsv1.ExportLedgerRequest{Name: "collectives/" + vallon + "/ledger", StartDate: c.from, EndDate: c.to})
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := file(t, service, exports.Request{Collective: vallon, From: c.from, To: c.to})
+			want := file(t, service, exports.Request{Collective: vallon, StartDate: c.from, EndDate: c.to})
 			if text != want {
 				t.Errorf("%d bytes, want %d", len(text), len(want))
 			}
@@ -330,7 +330,7 @@ func TestExportLedger(t *testing.T) {
 		})
 	}
 	for rule, req := range map[string]*exportsv1.ExportLedgerRequest{
-		"refuses a wrong day":                         {Name: "collectives/" + vallon + "/ledger", From: "2026-02-30"},
+		"refuses a wrong day":                         {Name: "collectives/" + vallon + "/ledger", StartDate: "2026-02-30"},
 		"refuses a collective that does not exist":    {Name: "collectives/nobody-here/ledger"},
 		"refuses a name that is none of a collective": {Name: vallon},
 	} {

@@ -35,7 +35,7 @@ const firstYear, lastYear = 2024, 2026
 
 func fecOf(closing int, version string) exports.Request {
 	return exports.Request{
-		Collective: vallon, Format: exports.FormatFEC, From: fmt.Sprintf("%d-01-01", closing), To: fmt.Sprintf("%d-12-31", closing), Version: version,
+		Collective: vallon, Format: exports.FormatFEC, StartDate: fmt.Sprintf("%d-01-01", closing), EndDate: fmt.Sprintf("%d-12-31", closing), Version: version,
 	}
 }
 
@@ -296,8 +296,8 @@ func TestFECNamesAndYears(t *testing.T) {
 		req  exports.Request
 		name string
 	}{
-		{exports.Request{To: "2026-12-31", SIREN: "732829320"}, "732829320FEC20261231.txt"},
-		{exports.Request{To: "2024-02-29"}, "ASSOFEC20240229.txt"},
+		{exports.Request{EndDate: "2026-12-31", SIREN: "732829320"}, "732829320FEC20261231.txt"},
+		{exports.Request{EndDate: "2024-02-29"}, "ASSOFEC20240229.txt"},
 	} {
 		c.req.Collective, c.req.Format = vallon, exports.FormatFEC
 		text, header := download(t, service, c.req)
@@ -318,14 +318,14 @@ func TestFECNamesAndYears(t *testing.T) {
 			}
 		}
 	}
-	notice, _ := download(t, service, exports.Request{Collective: vallon, Format: exports.FormatFECNotice, To: "2025-02-28"})
+	notice, _ := download(t, service, exports.Request{Collective: vallon, Format: exports.FormatFECNotice, EndDate: "2025-02-28"})
 	if !strings.Contains(notice, "du 01/03/2024 au 28/02/2025") {
 		t.Errorf("the year is another one: %s", notice)
 	}
 	for _, c := range []struct{ field, to, siren string }{
-		{"to", "", ""}, {"siren", "2026-12-31", "732829321"}, {"siren", "2026-12-31", "73282932"}, {"siren", "2026-12-31", "73282932x"},
+		{"end_date", "", ""}, {"siren", "2026-12-31", "732829321"}, {"siren", "2026-12-31", "73282932"}, {"siren", "2026-12-31", "73282932x"},
 	} {
-		err := service.Write(t.Context(), io.Discard, exports.Request{Collective: vallon, Format: exports.FormatFEC, To: c.to, SIREN: c.siren})
+		err := service.Write(t.Context(), io.Discard, exports.Request{Collective: vallon, Format: exports.FormatFEC, EndDate: c.to, SIREN: c.siren})
 		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || len(e.Fields) != 1 || e.Fields[0].Field != c.field {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -4,7 +4,7 @@ import "context"
 
 // FormatProof is the collective's share of what is sealed with all that is needed to check it offline: JSON Lines of
 // transactions as they were hashed, hashes for what lies between them, and the signed checkpoint.
-// `cagnotte ledger verify -from-export` reads it. The last seconds are missing from it, until they are sealed. From and To
+// `cagnotte ledger verify -from-export` reads it. The last seconds are missing from it, until they are sealed. StartDate and EndDate
 // are refused: it is the whole share, since of a part nobody could tell what was left out from what was hidden.
 const FormatProof = "PROOF"
 

@@ -24,12 +24,12 @@ func TestProofAgreesWithTheEntries(t *testing.T) {
 	if err != nil || len(report.Differences) > 0 || report.Collective != vallon {
 		t.Fatalf("report %+v, err = %v", report, err)
 	}
-	for _, field := range []string{"from", "to"} {
+	for _, field := range []string{"start_date", "end_date"} {
 		req := exports.Request{Collective: vallon, Format: exports.FormatProof}
-		if field == "from" {
-			req.From = "2026-01-01"
+		if field == "start_date" {
+			req.StartDate = "2026-01-01"
 		} else {
-			req.To = "2026-12-31"
+			req.EndDate = "2026-12-31"
 		}
 		if err := service.Write(t.Context(), io.Discard, req); errs.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), field) {
 			t.Errorf("of a span: err = %v", err)

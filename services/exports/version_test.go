@@ -23,7 +23,7 @@ func year(format string) exports.Request {
 	if format == exports.FormatProof {
 		return exports.Request{Collective: vallon, Format: format}
 	}
-	return exports.Request{Collective: vallon, Format: format, From: "2026-01-01", To: "2026-12-31"}
+	return exports.Request{Collective: vallon, Format: format, StartDate: "2026-01-01", EndDate: "2026-12-31"}
 }
 
 func download(t *testing.T, service *exports.Service, req exports.Request) (string, exports.Header) {

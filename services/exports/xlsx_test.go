@@ -170,7 +170,7 @@ func TestXLSXHasAsManyRowsAsASheet(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	// A day has few enough.
-	req.To = "2026-01-01"
+	req.EndDate = "2026-01-01"
 	if err := service.Write(t.Context(), io.Discard, req); err != nil {
 		t.Errorf("a day: %v", err)
 	}

@@ -78,9 +78,9 @@ type Account struct {
 
 // accountRefusals says what the database's refusals mean to whoever changes a chart.
 var accountRefusals = map[string]*errs.Error{
-	"accounts_code_form":           errs.Invalid("account.code", "must be 1 to 32 digits, capital letters and hyphens, and not begin with a hyphen"),
+	"accounts_code_form":           errs.Invalid("account_id", "must be 1 to 32 digits, capital letters and hyphens, and not begin with a hyphen"),
 	"accounts_display_name_length": errs.Invalid("account.display_name", "must have 1 to 255 characters"),
-	"accounts_type_known":          errs.Invalid("account.type", "must be said"),
+	"accounts_type_known":          errs.Invalid("account.type", "is required"),
 	"roles_nominal":                errs.Invalid("account.roles", "donations, refunds and disputes are played by accounts of income or expense"),
 	"roles_book_unused":            errs.New(errorsv1.ErrorReason_BOOK_IN_USE, "Roles stay with their accounts once a book has transactions: what was received is read from there."),
 }
@@ -147,13 +147,39 @@ func (s *Service) AddAccountTx(ctx context.Context, tx pgx.Tx, book string, a Ac
 	return nil
 }
 
-// readAccount reads without balances; NOT_FOUND when there is none.
-func readAccount(ctx context.Context, tx pgx.Tx, book, code string) (a Account, err error) {
-	err = tx.QueryRow(ctx, accountSQL, pgx.NamedArgs{"book": book, "code": code}).Scan(&a.Code, &a.DisplayName, &a.Type, &a.Roles)
+// readAccount reads an account with its roles and without balances. NOT_FOUND when there is none.
+func readAccount(ctx context.Context, db querier, book, code string) (Account, error) {
+	rows, err := db.Query(ctx, accountSQL, pgx.NamedArgs{"book": book, "code": code})
+	if err != nil {
+		return Account{}, postgres.Error(err)
+	}
+	account, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (a Account, err error) {
+		err = row.Scan(&a.Code, &a.DisplayName, &a.Type, &a.Roles)
+		return a, err
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Account{}, errs.NotFound("accounts/" + code)
 	}
-	return a, postgres.Error(err)
+	return account, postgres.Error(err)
+}
+
+// Account returns an account of a book with its roles, and with the balances of one collective's share. NOT_FOUND when
+// the book has no such account.
+func (s *Service) Account(ctx context.Context, book, collective, code string) (Account, error) {
+	account, err := readAccount(ctx, s.pool, book, code)
+	if err != nil {
+		return Account{}, err
+	}
+	all, err := s.AccountsAt(ctx, AccountsFilter{Book: book, Collective: collective})
+	if err != nil {
+		return Account{}, err
+	}
+	for i := range all {
+		if all[i].Code == code {
+			account.Balances = all[i].Balances
+		}
+	}
+	return account, nil
 }
 
 const renameAccountSQL = `

@@ -25,8 +25,8 @@ func TestChartOfABook(t *testing.T) {
 	s, pool := open(t)
 	server := serverOf(s)
 	parent := "collectives/" + vallon
-	add := &ledgerv1.CreateAccountRequest{Parent: parent + "/ledger", Account: &ledgerv1.Account{
-		Code: "754111", DisplayName: "Dons en ligne", Type: ledgerv1.AccountType_ACCOUNT_TYPE_INCOME,
+	add := &ledgerv1.CreateAccountRequest{Parent: parent + "/ledger", AccountId: "754111", Account: &ledgerv1.Account{
+		DisplayName: "Dons en ligne", Type: ledgerv1.AccountType_ACCOUNT_TYPE_INCOME,
 	}}
 	update := func(code, name string, roles []string, paths ...string) (*ledgerv1.Account, error) {
 		return server.UpdateAccount(t.Context(), &ledgerv1.UpdateAccountRequest{
@@ -43,7 +43,7 @@ func TestChartOfABook(t *testing.T) {
 		}
 	})
 	t.Run("before anything is posted too", func(t *testing.T) {
-		if _, err := server.CreateAccount(t.Context(), &ledgerv1.CreateAccountRequest{Parent: "collectives/empty/ledger", Account: add.GetAccount()}); err != nil {
+		if _, err := server.CreateAccount(t.Context(), &ledgerv1.CreateAccountRequest{Parent: "collectives/empty/ledger", AccountId: "754111", Account: add.GetAccount()}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -56,9 +56,9 @@ func TestChartOfABook(t *testing.T) {
 		{"refuses a code for another type", func(r *ledgerv1.CreateAccountRequest) {
 			r.Account.Type = ledgerv1.AccountType_ACCOUNT_TYPE_ASSET
 		}, codes.AlreadyExists},
-		{"refuses a code that is a role", func(r *ledgerv1.CreateAccountRequest) { r.Account.Code = "donations" }, codes.InvalidArgument},
-		{"refuses an account without name", func(r *ledgerv1.CreateAccountRequest) { r.Account.Code, r.Account.DisplayName = "1", "" }, codes.InvalidArgument},
-		{"refuses an account without type", func(r *ledgerv1.CreateAccountRequest) { r.Account.Code, r.Account.Type = "1", 0 }, codes.InvalidArgument},
+		{"refuses a code that is a role", func(r *ledgerv1.CreateAccountRequest) { r.AccountId = "donations" }, codes.InvalidArgument},
+		{"refuses an account without name", func(r *ledgerv1.CreateAccountRequest) { r.AccountId, r.Account.DisplayName = "1", "" }, codes.InvalidArgument},
+		{"refuses an account without type", func(r *ledgerv1.CreateAccountRequest) { r.AccountId, r.Account.Type = "1", 0 }, codes.InvalidArgument},
 		{"does not find nobody's chart", func(r *ledgerv1.CreateAccountRequest) { r.Parent = "collectives/nobody/ledger" }, codes.NotFound},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -13,12 +14,37 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
+func (s *server) GetAccount(ctx context.Context, req *ledgerv1.GetAccountRequest) (*ledgerv1.Account, error) {
+	parent, collective, book, code, err := s.findAccount(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	account, err := s.service.Account(ctx, book, collective, code)
+	if errs.Code(err) == codes.NotFound {
+		return nil, errs.NotFound(req.GetName())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return accountToProto(parent, account), nil
+}
+
+// findAccount returns what an account's name says, without looking the account up.
+func (s *server) findAccount(ctx context.Context, name string) (parent, collective, book, code string, err error) {
+	ledger, code, ok := strings.Cut(name, "/accounts/")
+	if !ok {
+		return "", "", "", "", errs.NotFound(name)
+	}
+	parent, collective, book, err = s.find(ctx, ledger)
+	return parent, collective, book, code, err
+}
+
 func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsRequest) (*ledgerv1.ListAccountsResponse, error) {
 	parent, collective, book, err := s.find(ctx, req.GetParent())
 	if err != nil {
 		return nil, err
 	}
-	asOf, err := wire.Instant("as_of", req.GetAsOf())
+	end, err := wire.Instant("end_time", req.GetEndTime())
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +53,7 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 		return nil, err
 	}
 	accounts, err := s.service.AccountsAt(ctx, AccountsFilter{
-		Book: book, Collective: collective, Campaign: campaign, AsOf: asOf, Number: req.GetAtNumber(),
+		Book: book, Collective: collective, Campaign: campaign, End: end, Number: req.GetAtNumber(),
 	})
 	if err != nil {
 		return nil, err
@@ -48,7 +74,7 @@ func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountR
 		return nil, err
 	}
 	asked := req.GetAccount()
-	account := Account{Code: asked.GetCode(), DisplayName: asked.GetDisplayName(), Type: typeFromProto(asked.GetType())}
+	account := Account{Code: req.GetAccountId(), DisplayName: asked.GetDisplayName(), Type: typeFromProto(asked.GetType())}
 	var made Account
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
 		// A collective may set its chart up before anything is posted.
@@ -68,11 +94,7 @@ func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountR
 
 func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountRequest) (*ledgerv1.Account, error) {
 	sent := req.GetAccount()
-	ledger, code, ok := strings.Cut(sent.GetName(), "/accounts/")
-	if !ok {
-		return nil, errs.NotFound(sent.GetName())
-	}
-	parent, _, book, err := s.find(ctx, ledger)
+	parent, _, book, code, err := s.findAccount(ctx, sent.GetName())
 	if err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ const partOfDayPart = `
     FROM ledger.entries AS e
     WHERE e.collective = @collective
         AND e.effective_at >= @day_start::timestamptz
-        AND e.effective_at < @as_of::timestamptz
+        AND e.effective_at < @end::timestamptz
         AND (NOT @bounded OR EXISTS (
             SELECT
             FROM ledger.transactions AS t
@@ -195,10 +195,10 @@ const campaignNowSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPa
 
 // Whole years, months and days before the time, the part of its day from the entries themselves,
 // and of the tail what happened before that day.
-const accountsAsOfSQL = positionPart + tailPart + tailEndPart + yearKeysPart + monthKeysPart + dayKeysPart +
+const accountsBeforeSQL = positionPart + tailPart + tailEndPart + yearKeysPart + monthKeysPart + dayKeysPart +
 	keptPart + partOfDayPart + partsEndPart + sumAccountsPart
 
-const campaignAsOfSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
+const campaignBeforeSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
 	yearKeysPart + keyOfCampaignPart + monthKeysPart + keyOfCampaignPart + dayKeysPart + keyOfCampaignPart +
 	keptPart + partOfDayPart + entryOfCampaignPart + partsEndPart + sumAccountsPart
 
@@ -209,8 +209,8 @@ type AccountsFilter struct {
 	Collective string
 	// Campaign is a slug. Empty: the whole share.
 	Campaign string
-	// AsOf is by the clock of what happened: only entries from before it count. Zero: no bound.
-	AsOf time.Time
+	// End bounds the effective time: only entries from before it count. Zero: no bound.
+	End time.Time
 	// Number is by the order of sealing: only the book's first so many transactions count. Zero: all, those that
 	// have no number yet included.
 	Number int64
@@ -277,8 +277,8 @@ func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.
 }
 
 // Accounts is [Service.AccountsAt] for a collective's whole share, with all that was written.
-func (s *Service) Accounts(ctx context.Context, book, collective string, asOf time.Time) ([]Account, error) {
-	return s.AccountsAt(ctx, AccountsFilter{Book: book, Collective: collective, AsOf: asOf})
+func (s *Service) Accounts(ctx context.Context, book, collective string, end time.Time) ([]Account, error) {
+	return s.AccountsAt(ctx, AccountsFilter{Book: book, Collective: collective, End: end})
 }
 
 // AccountsAt returns the accounts of a book by code, with the balances of one collective's share.
@@ -297,12 +297,12 @@ func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, 
 	if f.Campaign != "" {
 		statement = campaignNowSQL
 	}
-	if !f.AsOf.IsZero() {
-		if statement = accountsAsOfSQL; f.Campaign != "" {
-			statement = campaignAsOfSQL
+	if !f.End.IsZero() {
+		if statement = accountsBeforeSQL; f.Campaign != "" {
+			statement = campaignBeforeSQL
 		}
-		year, month, day := f.AsOf.UTC().Date()
-		args["as_of"] = f.AsOf
+		year, month, day := f.End.UTC().Date()
+		args["end"] = f.End
 		args["year"] = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
 		args["month"] = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
 		args["day"] = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)

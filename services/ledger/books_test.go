@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 )
@@ -35,7 +36,18 @@ func TestBooks(t *testing.T) {
 		}
 		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", Reference: "txn_4"})
 		if err != nil || len(resp.GetTransactions()) != 1 || len(resp.GetTransactions()[0].GetEntries()) != 4 {
-			t.Errorf("%v, %v", resp, err)
+			t.Fatalf("%v, %v", resp, err)
+		}
+		want := resp.GetTransactions()[0]
+		got, err := server.GetTransaction(t.Context(), &ledgerv1.GetTransactionRequest{Name: want.GetName()})
+		if err != nil || !proto.Equal(got, want) {
+			t.Errorf("got %v, want %v, err = %v", got, want, err)
+		}
+	})
+	t.Run("one account", func(t *testing.T) {
+		got, err := server.GetAccount(t.Context(), &ledgerv1.GetAccountRequest{Name: parent + "/ledger/accounts/75411"})
+		if err != nil || got.GetName() != parent+"/ledger/accounts/75411" || got.GetBalances()[0].GetAmountMinor() != -50 {
+			t.Errorf("got %v, err = %v", got, err)
 		}
 	})
 	t.Run("its statement", func(t *testing.T) {

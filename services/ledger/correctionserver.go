@@ -2,10 +2,8 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +25,7 @@ const reclassificationPrefix = "reclassification:"
 const reversalPrefix = "reversal:"
 
 func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.ReclassifyTransactionRequest) (*ledgerv1.Transaction, error) {
-	parent, collective, book, original, err := s.original(ctx, req.GetName())
+	parent, collective, book, original, err := s.findTransaction(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +64,11 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	}); err != nil {
 		return nil, err
 	}
-	return s.posted(ctx, parent, collective, book, r.Reference)
+	return s.transaction(ctx, parent, collective, book, r.Reference)
 }
 
 func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTransactionRequest) (*ledgerv1.Transaction, error) {
-	parent, collective, book, original, err := s.original(ctx, req.GetName())
+	parent, collective, book, original, err := s.findTransaction(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -100,36 +98,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	}); err != nil {
 		return nil, err
 	}
-	return s.posted(ctx, parent, collective, book, reversal.Reference)
-}
-
-// original finds the transaction that a correction names: its reference, and whose it is.
-func (s *server) original(ctx context.Context, name string) (parent, collective, book, reference string, err error) {
-	ledger, last, ok := strings.Cut(name, "/transactions/")
-	id, err := strconv.ParseInt(last, 10, 64)
-	if !ok || err != nil {
-		return "", "", "", "", errs.NotFound(name)
-	}
-	if parent, collective, book, err = s.find(ctx, ledger); err != nil {
-		return "", "", "", "", err
-	}
-	reference, err = s.service.referenceOf(ctx, book, collective, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", "", "", "", errs.NotFound(name)
-	}
-	return parent, collective, book, reference, postgres.Error(err)
-}
-
-// posted is the correction that stands under a reference.
-func (s *server) posted(ctx context.Context, parent, collective, book, reference string) (*ledgerv1.Transaction, error) {
-	found, err := s.service.Transactions(ctx, TransactionFilter{Book: book, Collective: collective, Reference: reference}, Position{}, 1)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) != 1 {
-		return nil, errs.NotFound(parent + "/ledger/transactions")
-	}
-	return transactionToProto(parent, found[0]), nil
+	return s.transaction(ctx, parent, collective, book, reversal.Reference)
 }
 
 // entryFromProto reads an entry of one collective's; names of others are refused.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -50,7 +51,7 @@ func TestListAccounts(t *testing.T) {
 	server := host(t)
 	accounts := func(t *testing.T, asOf *timestamppb.Timestamp) map[string]*ledgerv1.Account {
 		t.Helper()
-		resp, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon + "/ledger", AsOf: asOf})
+		resp, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon + "/ledger", EndTime: asOf})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,23 @@ func TestListAccounts(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
-	t.Run("as of a time, that time excluded", func(t *testing.T) {
+	t.Run("gets one account with its roles, and no other chart's", func(t *testing.T) {
+		want := proto.CloneOf(accounts(t, nil)["75411"])
+		want.Roles = []string{"disputes", "donations", "refunds"}
+		got, err := server.GetAccount(t.Context(), &ledgerv1.GetAccountRequest{Name: want.GetName()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		for _, name := range []string{"collectives/" + vallon + "/ledger/accounts/1", "collectives/nobody/ledger/accounts/75411", "instance/books/acct_nobody/ledger/accounts/75411"} {
+			if _, err := server.GetAccount(t.Context(), &ledgerv1.GetAccountRequest{Name: name}); errs.Code(err) != codes.NotFound {
+				t.Errorf("%s: err = %v", name, err)
+			}
+		}
+	})
+	t.Run("before a time, that time excluded", func(t *testing.T) {
 		for at, want := range map[time.Time]int64{day(3): -2000, day(3).Add(time.Microsecond): -2100} {
 			if got := accounts(t, timestamppb.New(at))["75411"].GetBalances(); len(got) != 1 || got[0].GetAmountMinor() != want {
 				t.Errorf("as of %v: %v, want %d", at, got, want)
@@ -91,13 +108,42 @@ func TestListAccounts(t *testing.T) {
 		}
 	})
 	t.Run("refuses a time that is none, and a collective that does not exist", func(t *testing.T) {
-		_, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon + "/ledger", AsOf: &timestamppb.Timestamp{Nanos: -1}})
-		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || e.Fields[0].Field != "as_of" {
+		_, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon + "/ledger", EndTime: &timestamppb.Timestamp{Nanos: -1}})
+		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || e.Fields[0].Field != "end_time" {
 			t.Errorf("err = %v", err)
 		}
 		_, err = server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/nobody/ledger"})
 		if errs.Code(err) != codes.NotFound {
 			t.Errorf("err = %v", err)
+		}
+	})
+}
+
+func TestGetTransaction(t *testing.T) {
+	server := host(t)
+	resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + vallon + "/ledger"})
+	if err != nil || len(resp.GetTransactions()) == 0 {
+		t.Fatalf("listed %v, err = %v", resp, err)
+	}
+	for _, want := range resp.GetTransactions() {
+		got, err := server.GetTransaction(t.Context(), &ledgerv1.GetTransactionRequest{Name: want.GetName()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("(-listed +got):\n%s", diff)
+		}
+	}
+	t.Run("does not find one that the collective has no entry in", func(t *testing.T) {
+		theirs, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: "instance/books/" + book + "/ledger", Reference: "txn_4"})
+		if err != nil || len(theirs.GetTransactions()) != 1 {
+			t.Fatalf("listed %v, err = %v", theirs, err)
+		}
+		id := strings.TrimPrefix(theirs.GetTransactions()[0].GetName(), "instance/books/"+book)
+		for _, name := range []string{"collectives/" + vallon + id, "collectives/" + vallon + "/ledger/transactions/999999"} {
+			if _, err := server.GetTransaction(t.Context(), &ledgerv1.GetTransactionRequest{Name: name}); errs.Code(err) != codes.NotFound {
+				t.Errorf("%s: err = %v", name, err)
+			}
 		}
 	})
 }

@@ -222,7 +222,7 @@ func (s *Service) opening(ctx context.Context, f StatementFilter, number int64, 
 	if before.IsZero() {
 		return nil, nil
 	}
-	accounts, err := s.AccountsAt(ctx, AccountsFilter{Book: f.Book, Collective: f.Collective, AsOf: before, Number: number})
+	accounts, err := s.AccountsAt(ctx, AccountsFilter{Book: f.Book, Collective: f.Collective, End: before, Number: number})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (m *sealModel) checkAtNumber(rt *rapid.T) {
 		}
 	}
 	accounts, err := m.service.AccountsAt(m.t.Context(), ledger.AccountsFilter{
-		Book: m.book, Collective: collective, Campaign: campaign, AsOf: cut, Number: int64(n),
+		Book: m.book, Collective: collective, Campaign: campaign, End: cut, Number: int64(n),
 	})
 	if err != nil {
 		rt.Fatal(err)
@@ -260,7 +260,7 @@ func TestListAccountsOfACampaignAndAtANumber(t *testing.T) {
 		{"a campaign", &ledgerv1.ListAccountsRequest{Parent: parent + "/ledger", Campaign: parent + "/campaigns/" + lawyer}, 2100},
 		{"a number", &ledgerv1.ListAccountsRequest{Parent: parent + "/ledger", AtNumber: 2}, 2500},
 		{"both clocks and a campaign", &ledgerv1.ListAccountsRequest{
-			Parent: parent + "/ledger", Campaign: parent + "/campaigns/" + lawyer, AtNumber: 1, AsOf: timestamppb.New(day(1).Add(time.Second)),
+			Parent: parent + "/ledger", Campaign: parent + "/campaigns/" + lawyer, AtNumber: 1, EndTime: timestamppb.New(day(1).Add(time.Second)),
 		}, 2000},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

@@ -2,13 +2,56 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
+
+func (s *server) GetTransaction(ctx context.Context, req *ledgerv1.GetTransactionRequest) (*ledgerv1.Transaction, error) {
+	parent, collective, book, reference, err := s.findTransaction(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return s.transaction(ctx, parent, collective, book, reference)
+}
+
+// findTransaction returns what a transaction's name says, and its reference. NOT_FOUND when the collective has no entry in it.
+func (s *server) findTransaction(ctx context.Context, name string) (parent, collective, book, reference string, err error) {
+	ledger, last, ok := strings.Cut(name, "/transactions/")
+	id, err := strconv.ParseInt(last, 10, 64)
+	if !ok || err != nil {
+		return "", "", "", "", errs.NotFound(name)
+	}
+	if parent, collective, book, err = s.find(ctx, ledger); err != nil {
+		return "", "", "", "", err
+	}
+	reference, err = s.service.referenceOf(ctx, book, collective, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", "", "", "", errs.NotFound(name)
+	}
+	return parent, collective, book, reference, postgres.Error(err)
+}
+
+// transaction reads the transaction that stands under a reference.
+func (s *server) transaction(ctx context.Context, parent, collective, book, reference string) (*ledgerv1.Transaction, error) {
+	found, err := s.service.Transactions(ctx, TransactionFilter{Book: book, Collective: collective, Reference: reference}, Position{}, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != 1 {
+		return nil, errs.NotFound(parent + "/ledger/transactions")
+	}
+	return transactionToProto(parent, found[0]), nil
+}
 
 // listFilter is what a page token belongs to.
 type listFilter struct {

@@ -37,7 +37,7 @@ func TestExport(t *testing.T) {
 		for _, format := range app.ExportFormats() {
 			args := []string{"-format", format}
 			if format != "PROOF" { // which is always of the whole share
-				args = append(args, "-to", "2026-12-31")
+				args = append(args, "-end-date", "2026-12-31")
 			}
 			out, errOut, err := try(args...)
 			if err != nil || errOut != "" || (out == "") != (format == "JSONL") {
@@ -47,7 +47,7 @@ func TestExport(t *testing.T) {
 	})
 	t.Run("writes into a folder under the name that the law gives", func(t *testing.T) {
 		folder := t.TempDir()
-		if _, _, err := try("-format", "FEC", "-to", "2026-12-31", "-siren", "732829320", "-o", folder); err != nil {
+		if _, _, err := try("-format", "FEC", "-end-date", "2026-12-31", "-siren", "732829320", "-o", folder); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(filepath.Join(folder, "732829320FEC20261231.txt")); err != nil {
@@ -56,7 +56,7 @@ func TestExport(t *testing.T) {
 	})
 	t.Run("overwrites no file, and leaves none of what is refused", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "books.csv")
-		if _, _, err := try("-o", path, "-from", "2026-02-30"); err == nil {
+		if _, _, err := try("-o", path, "-start-date", "2026-02-30"); err == nil {
 			t.Error("a wrong day passes")
 		}
 		if _, err := os.Stat(path); err == nil {

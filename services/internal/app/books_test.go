@@ -18,7 +18,7 @@ func TestBooksAreTheOperators(t *testing.T) {
 	e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
 	for _, path := range []string{
 		"/v1/instance/books/platform/ledger/accounts", "/v1/instance/books/platform/ledger/transactions", "/v1/instance/books/platform/ledger:export",
-		"/v1/instance/books/platform/ledger/accounts/75411/statementLines",
+		"/v1/instance/books/platform/ledger/accounts/75411", "/v1/instance/books/platform/ledger/accounts/75411/statementLines",
 	} {
 		for key, want := range map[string]int{
 			e.OperatorKey: http.StatusOK,

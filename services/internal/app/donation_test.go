@@ -290,7 +290,7 @@ func TestExportIsTheSameEverywhere(t *testing.T) {
 	}
 	e.Eventually("all is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 60_00 })
 
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/v1/collectives/vallon/ledger:export?format=CSV&from=2000-01-01&to=2100-01-01", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/v1/collectives/vallon/ledger:export?format=CSV&start_date=2000-01-01&end_date=2100-01-01", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestExportIsTheSameEverywhere(t *testing.T) {
 		t.Errorf("Content-Disposition is %q", got)
 	}
 	var byCommand strings.Builder
-	err = app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{Collective: "vallon", Format: "CSV", From: "2000-01-01", To: "2100-01-01"}, &byCommand)
+	err = app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{Collective: "vallon", Format: "CSV", StartDate: "2000-01-01", EndDate: "2100-01-01"}, &byCommand)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestDownloadGoesOnWhereItBrokeOff(t *testing.T) {
 	get := func(format string, headers ...string) (*http.Response, string) {
 		url := e.URL + "/v1/collectives/vallon/ledger:export?format=" + format
 		if format != "PROOF" { // which is always of the whole share
-			url += "&from=2000-01-01&to=2100-12-31"
+			url += "&start_date=2000-01-01&end_date=2100-12-31"
 		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		if err != nil {

@@ -177,8 +177,8 @@ func TestAChartIsItsBooks(t *testing.T) {
 	auditor := e.Key("collectives/vallon", accessv1.Role_ROLE_AUDITOR)
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		books := ledgerv1.NewLedgerServiceClient(conn)
-		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon/ledger", Account: &ledgerv1.Account{
-			Code: "6228", DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
+		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon/ledger", AccountId: "6228", Account: &ledgerv1.Account{
+			DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
 		}}
 		for range 2 {
 			if _, err := books.CreateAccount(apptest.WithKey(t.Context(), treasurer), add); err != nil {
@@ -194,6 +194,12 @@ func TestAChartIsItsBooks(t *testing.T) {
 		if err != nil || changed.GetDisplayName() != "Honoraires divers" {
 			t.Fatalf("changed %v, err = %v", changed, err)
 		}
+		got, err := books.GetAccount(apptest.WithKey(t.Context(), auditor), &ledgerv1.GetAccountRequest{Name: changed.GetName()})
+		if err != nil || got.GetDisplayName() != "Honoraires divers" || got.GetCode() != "6228" {
+			t.Errorf("got %v, err = %v", got, err)
+		}
+		_, err = books.GetAccount(apptest.WithKey(t.Context(), auditor), &ledgerv1.GetAccountRequest{Name: "collectives/vallon/ledger/accounts/1"})
+		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		change.Account.DisplayName = "Divers honoraires"
 		if _, err = books.UpdateAccount(apptest.WithKey(t.Context(), e.OperatorKey), change); err != nil {
 			t.Error(err)
@@ -209,8 +215,8 @@ func TestAChartOfSeveralIsTheOperators(t *testing.T) {
 	treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		books := ledgerv1.NewLedgerServiceClient(conn)
-		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon/ledger", Account: &ledgerv1.Account{
-			Code: "6228", DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
+		add := &ledgerv1.CreateAccountRequest{Parent: "collectives/vallon/ledger", AccountId: "6228", Account: &ledgerv1.Account{
+			DisplayName: "Divers honoraires", Type: ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
 		}}
 		_, err := books.CreateAccount(apptest.WithKey(t.Context(), treasurer), add)
 		wantError(t, err, codes.FailedPrecondition, "SHARED_CHART", "")

@@ -318,7 +318,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			var b strings.Builder
 			year := y.e.Clock.Now().Year()
 			if err := app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{
-				Collective: "vallon", Format: format, From: fmt.Sprintf("%d-01-01", year), To: fmt.Sprintf("%d-01-01", year+1),
+				Collective: "vallon", Format: format, StartDate: fmt.Sprintf("%d-01-01", year), EndDate: fmt.Sprintf("%d-01-01", year+1),
 			}, &b); err != nil {
 				t.Errorf("%s: %v", format, err)
 			}
@@ -327,7 +327,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 				e.Eventually("the papers are named in the FEC", func() bool {
 					b.Reset()
 					if err := app.Export(t.Context(), e.DatabaseURL, app.ExportRequest{
-						Collective: "vallon", Format: format, From: fmt.Sprintf("%d-01-01", year), To: fmt.Sprintf("%d-01-01", year+1),
+						Collective: "vallon", Format: format, StartDate: fmt.Sprintf("%d-01-01", year), EndDate: fmt.Sprintf("%d-01-01", year+1),
 					}, &b); err != nil {
 						t.Fatal(err)
 					}

@@ -98,7 +98,7 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 	}
 	c.stored = read
 	account, err := ledgerv1.NewLedgerServiceClient(e.Conn).CreateAccount(apptest.WithKey(t.Context(), e.OperatorKey), &ledgerv1.CreateAccountRequest{
-		Parent: collective + "/ledger", Account: &ledgerv1.Account{Code: "754111", DisplayName: "Dons en ligne", Type: ledgerv1.AccountType_ACCOUNT_TYPE_INCOME},
+		Parent: collective + "/ledger", AccountId: "754111", Account: &ledgerv1.Account{DisplayName: "Dons en ligne", Type: ledgerv1.AccountType_ACCOUNT_TYPE_INCOME},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -31,27 +31,32 @@ type ExportLedgerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The format. "CSV" (RFC 4180, UTF-8, a header line) when empty; or "JSONL" (a JSON object for each entry), "XLSX"
-	// (a workbook with typed cells and totals), "HLEDGER" and "BEANCOUNT" (journals of plain text accounting), "FEC" (the
-	// French administration's file of accounting entries, with its opening balances, in euros) and "FEC_NOTICE" (the
-	// description of its fields, which goes with it); or "PAYOUTS" (CSV of each line at the bank that is a payout of
-	// Stripe's, with the donations, fees, refunds and disputes inside it, which sum to it); or "PROOF" (JSON Lines of all
-	// that is sealed, with the signed checkpoint, which `cagnotte ledger verify -from-export` checks without the service; it has
-	// no days).
+	// The format; CSV when empty.
+	//
+	//   - "CSV": RFC 4180, UTF-8, with a header line.
+	//   - "JSONL": a JSON object for each entry.
+	//   - "XLSX": a workbook with typed cells and totals.
+	//   - "HLEDGER" and "BEANCOUNT": journals for plain text accounting.
+	//   - "FEC": the file of accounting entries of the French tax administration, with opening balances, in euros.
+	//   - "FEC_NOTICE": the description of the FEC's fields, which goes with it.
+	//   - "PAYOUTS": CSV of each line at the bank that is a payout of Stripe's, with the donations, fees, refunds and disputes
+	//     in it, which sum to it.
+	//   - "PROOF": JSON Lines of everything that is sealed, with the signed checkpoint. `cagnotte ledger verify -from-export`
+	//     verifies it without the service. It takes no days.
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
-	// The first day, YYYY-MM-DD in the collective's time zone; from the beginning when empty. For the FEC, the first of the
-	// financial year; when empty, it lasts twelve months.
-	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
-	// The last day, included; to the end when empty. For the FEC the closing day, which is required.
-	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
-	// The nine digits of the body's SIREN, for the FEC; empty when it has none.
+	// The first day, YYYY-MM-DD in the collective's time zone. Empty: from the beginning. For the FEC, the first day of the
+	// financial year; when empty, the year has twelve months.
+	StartDate string `protobuf:"bytes,3,opt,name=start_date,json=startDate,proto3" json:"start_date,omitempty"`
+	// The last day, included, YYYY-MM-DD. Empty: to the end. For the FEC, the closing day, which is required.
+	EndDate string `protobuf:"bytes,4,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	// The nine digits of the organisation's SIREN, for the FEC. Empty: it has none.
 	Siren string `protobuf:"bytes,5,opt,name=siren,proto3" json:"siren,omitempty"`
-	// Pins the content to that of an earlier answer: its version, which stands in the header metadata
-	// `cagnotte-export-version` and over REST in `ETag`. The same version gives the same bytes. Now when empty.
+	// The version of an earlier answer, which pins the content: the same version gives the same bytes. It stands in the
+	// header metadata `cagnotte-export-version`, and over REST in `ETag`. Empty: the content as it is now.
 	Version string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
-	// How many bytes at the beginning to leave out; needs a version. OUT_OF_RANGE OFFSET_BEYOND_END at the end of the file or
-	// behind it; FAILED_PRECONDITION EXPORT_CHANGED when the bytes cannot be made again, because the program, the time
-	// zone or an account's name has changed. Over REST, `Range: bytes=N-` with the version or with `If-Range`.
+	// How many bytes to leave out at the beginning; requires a version. Over REST, `Range: bytes=N-` with the version or with
+	// `If-Range`. OUT_OF_RANGE with OFFSET_BEYOND_END at the end of the file or after it; FAILED_PRECONDITION with
+	// EXPORT_CHANGED when the bytes cannot be made again, because the program, the time zone or an account's name has changed.
 	Offset        int64 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -101,16 +106,16 @@ func (x *ExportLedgerRequest) GetFormat() string {
 	return ""
 }
 
-func (x *ExportLedgerRequest) GetFrom() string {
+func (x *ExportLedgerRequest) GetStartDate() string {
 	if x != nil {
-		return x.From
+		return x.StartDate
 	}
 	return ""
 }
 
-func (x *ExportLedgerRequest) GetTo() string {
+func (x *ExportLedgerRequest) GetEndDate() string {
 	if x != nil {
-		return x.To
+		return x.EndDate
 	}
 	return ""
 }
@@ -140,13 +145,14 @@ var File_cagnotte_exports_v1_exports_proto protoreflect.FileDescriptor
 
 const file_cagnotte_exports_v1_exports_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x8c\x04\n" +
+	"!cagnotte/exports/v1/exports.proto\x12\x13cagnotte.exports.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xa2\x04\n" +
 	"\x13ExportLedgerRequest\x12\x80\x01\n" +
 	"\x04name\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger$R\x04name\x12f\n" +
 	"\x06format\x18\x02 \x01(\tBN\xbaHKrIR\x00R\x03CSVR\x05JSONLR\x04XLSXR\aHLEDGERR\tBEANCOUNTR\x03FECR\n" +
-	"FEC_NOTICER\aPAYOUTSR\x05PROOFR\x06format\x12:\n" +
-	"\x04from\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x04from\x126\n" +
-	"\x02to\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x02to\x12*\n" +
+	"FEC_NOTICER\aPAYOUTSR\x05PROOFR\x06format\x12E\n" +
+	"\n" +
+	"start_date\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\tstartDate\x12A\n" +
+	"\bend_date\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\aendDate\x12*\n" +
 	"\x05siren\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{9})?$R\x05siren\x12I\n" +
 	"\aversion\x18\x06 \x01(\tB/\xbaH,r*(\xf4\x80\x012$^([0-9]+:[0-9]+:[0-9,]*-[0-9a-f]+)?$R\aversion\x12\x1f\n" +
 	"\x06offset\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset2\xc0\x01\n" +

@@ -29,13 +29,13 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may. What belongs to no
-// collective is for the operator, under the book's own name: `instance/books/platform` or `instance/books/{stripe_account}`.
+// Streams a collective's share of the ledger to treasurers, auditors, owners and the operator. What belongs to no
+// collective is for the operator, under the name of the book: `instance/books/platform` or `instance/books/{stripe_account}`.
 type ExportsServiceClient interface {
-	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
-	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
-	// what looks like a whole file. FAILED_PRECONDITION FEC_CURRENCY, FEC_ACCOUNT, XLSX_TOO_LARGE when the format cannot
-	// hold the entries. RESOURCE_EXHAUSTED TOO_MANY_EXPORTS, with RetryInfo, while others run.
+	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The same content
+	// gives the same bytes, and no format names a donor. A stream that breaks off ends in an error, so half a file never
+	// looks like a whole one. FAILED_PRECONDITION with FEC_CURRENCY, FEC_ACCOUNT or XLSX_TOO_LARGE when the format cannot
+	// hold the entries; RESOURCE_EXHAUSTED with TOO_MANY_EXPORTS, and RetryInfo, while too many others run.
 	ExportLedger(ctx context.Context, in *ExportLedgerRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
@@ -70,13 +70,13 @@ type ExportsService_ExportLedgerClient = grpc.ServerStreamingClient[httpbody.Htt
 // All implementations must embed UnimplementedExportsServiceServer
 // for forward compatibility.
 //
-// Streams a collective's share of the ledger. Treasurers, auditors, owners and the operator may. What belongs to no
-// collective is for the operator, under the book's own name: `instance/books/platform` or `instance/books/{stripe_account}`.
+// Streams a collective's share of the ledger to treasurers, auditors, owners and the operator. What belongs to no
+// collective is for the operator, under the name of the book: `instance/books/platform` or `instance/books/{stripe_account}`.
 type ExportsServiceServer interface {
-	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The bytes are
-	// the same for the same content, and no format holds a donor's name. An answer cut short ends in an error, never in
-	// what looks like a whole file. FAILED_PRECONDITION FEC_CURRENCY, FEC_ACCOUNT, XLSX_TOO_LARGE when the format cannot
-	// hold the entries. RESOURCE_EXHAUSTED TOO_MANY_EXPORTS, with RetryInfo, while others run.
+	// Streams the entries of a span of days, oldest first; the FEC has them in the order of validation. The same content
+	// gives the same bytes, and no format names a donor. A stream that breaks off ends in an error, so half a file never
+	// looks like a whole one. FAILED_PRECONDITION with FEC_CURRENCY, FEC_ACCOUNT or XLSX_TOO_LARGE when the format cannot
+	// hold the entries; RESOURCE_EXHAUSTED with TOO_MANY_EXPORTS, and RetryInfo, while too many others run.
 	ExportLedger(*ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedExportsServiceServer()
 }

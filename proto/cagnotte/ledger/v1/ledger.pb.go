@@ -32,11 +32,11 @@ const (
 type AccountType int32
 
 const (
-	// Not said.
+	// Not specified; refused where a type is required.
 	AccountType_ACCOUNT_TYPE_UNSPECIFIED AccountType = 0
 	// What is owned: bank, cash, Stripe's balance.
 	AccountType_ACCOUNT_TYPE_ASSET AccountType = 1
-	// What is owed, and what waits to be explained.
+	// What is owed, and what is unclassified.
 	AccountType_ACCOUNT_TYPE_LIABILITY AccountType = 2
 	// What is the body's own.
 	AccountType_ACCOUNT_TYPE_EQUITY AccountType = 3
@@ -98,15 +98,15 @@ type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger/accounts/{code}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The number in the chart, such as "75411".
+	// The number in the chart, such as "75411": the last part of the name. Output only; `account_id` chooses it.
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
-	// What the chart calls it.
+	// The name in the chart, 1 to 255 characters.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What kind of account it is.
+	// The type of the account. It can never be changed.
 	Type AccountType `protobuf:"varint,4,opt,name=type,proto3,enum=cagnotte.ledger.v1.AccountType" json:"type,omitempty"`
-	// The balance in each currency that it has entries in: the sum of its entries.
+	// The sum of its entries in each currency that it has entries in. Output only.
 	Balances []*v1.Money `protobuf:"bytes,5,rep,name=balances,proto3" json:"balances,omitempty"`
-	// What the program posts there: "donations", "stripe_balance" and so on. Answered where a chart is changed.
+	// What the program posts on it: "donations", "stripe_balance" and so on. ListAccounts and ListStatementLines leave it out.
 	Roles         []string `protobuf:"bytes,6,rep,name=roles,proto3" json:"roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -189,12 +189,12 @@ type Transaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger/transactions/{transaction}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it is the record of, unique in its book: a balance transaction of Stripe's, say.
+	// The fact that it records, such as the id of a balance transaction of Stripe's. Unique in its book.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
-	// What happened: "donation" (by Stripe or by hand), "refund", "dispute", "payout" (away from Stripe's balance, back to it,
-	// or its line at the bank), "fee", "deposit" (cheques that were banked), "expense" (an invoice), "expense_payment" (of
-	// one that was owed), "receipt" (money that came and is not explained), "other", "reversal", "reclassification". Exports say the same; new
-	// kinds may be added.
+	// What happened: "donation" (online or offline), "refund", "dispute", "payout" (out of Stripe's balance, back into it, or
+	// its line at the bank), "top_up", "fee", "deposit" (cheques that were banked), "expense" (an invoice), "expense_payment"
+	// (of an invoice that was owed), "receipt" (money that is not classified yet), "other", "reversal", "reclassification".
+	// Exports use the same words. New kinds may be added.
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// When it happened, by Stripe's clock or the document's date.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
@@ -202,16 +202,16 @@ type Transaction struct {
 	RecordTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
 	// Its entries; they sum to zero in each currency.
 	Entries []*Entry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
-	// The transaction that this one takes back (`collectives/{collective}/ledger/transactions/{transaction}`);
-	// empty when it is no reversal.
+	// The transaction that this one reverses (`collectives/{collective}/ledger/transactions/{transaction}`); empty when it
+	// is not a reversal.
 	Reverses string `protobuf:"bytes,7,opt,name=reverses,proto3" json:"reverses,omitempty"`
-	// The rate that Stripe converted at, a decimal number; empty when the amount was in the entries' currency. It
-	// explains the amounts, and stands outside what is hashed.
+	// The rate that Stripe converted at, a decimal number; empty when nothing was converted. It is not part of what is
+	// hashed.
 	ExchangeRate string `protobuf:"bytes,8,opt,name=exchange_rate,json=exchangeRate,proto3" json:"exchange_rate,omitempty"`
-	// What was paid, before the conversion; absent when it is not known.
+	// The amount that was paid, before the conversion; absent when it is not known.
 	OriginalAmount *v1.Money `protobuf:"bytes,9,opt,name=original_amount,json=originalAmount,proto3" json:"original_amount,omitempty"`
-	// The transaction that this one corrects (`collectives/{collective}/ledger/transactions/{transaction}`); empty when it is no
-	// reclassification.
+	// The transaction that this one reclassifies (`collectives/{collective}/ledger/transactions/{transaction}`); empty when
+	// it is not a reclassification.
 	Reclassifies  string `protobuf:"bytes,10,opt,name=reclassifies,proto3" json:"reclassifies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -320,9 +320,9 @@ func (x *Transaction) GetReclassifies() string {
 // One signed amount on one account.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The account's number.
+	// The account's code.
 	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	// What the chart calls the account.
+	// The account's name in the chart. Output only.
 	AccountDisplayName string `protobuf:"bytes,2,opt,name=account_display_name,json=accountDisplayName,proto3" json:"account_display_name,omitempty"`
 	// Debit positive, credit negative.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -402,7 +402,7 @@ func (x *Entry) GetDonation() string {
 // A signed position of a book: its first `size` transactions, in order.
 type Checkpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the book is called in public: a hash of whose it is.
+	// The public name of the book: a hash, which does not tell whose it is.
 	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
 	// How many transactions are sealed.
 	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
@@ -412,7 +412,7 @@ type Checkpoint struct {
 	SignTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=sign_time,json=signTime,proto3" json:"sign_time,omitempty"`
 	// The signed text (https://c2sp.org/tlog-checkpoint) that says all this.
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
-	// The public key of the note. Keep it: a checkpoint proves something to who knows the key from before.
+	// The public key of the note. Keep it: a checkpoint proves something only to those who know the key from before.
 	VerifierKey string `protobuf:"bytes,6,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
 	// The proof (RFC 6962, section 2.1.2) that the tree begins with the one of `from_size`.
 	ConsistencyProof [][]byte `protobuf:"bytes,7,rep,name=consistency_proof,json=consistencyProof,proto3" json:"consistency_proof,omitempty"`
@@ -508,8 +508,8 @@ type InclusionProof struct {
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	// Its leaf in the tree.
 	LeafHash []byte `protobuf:"bytes,3,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
-	// The transaction with the collective's entries, from which the leaf's hash can be computed. What others have in it
-	// is in there as hashes.
+	// The transaction with the collective's entries and with hashes of the entries of others. The leaf's hash can be
+	// computed from it.
 	Leaf []byte `protobuf:"bytes,4,opt,name=leaf,proto3" json:"leaf,omitempty"`
 	// The path from the leaf to the checkpoint's root (RFC 6962, section 2.1.1).
 	Path [][]byte `protobuf:"bytes,5,rep,name=path,proto3" json:"path,omitempty"`
@@ -596,10 +596,10 @@ type DonationProof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}/proof`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// All that is needed beside the verifier key to check it: the donation's transaction, its number,
-	// the path and the signed checkpoint.
+	// Everything that is needed beside the verifier key to verify it: the donation's transaction, its number, the path and
+	// the signed checkpoint.
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
-	// The key to check it against.
+	// The key to verify it with.
 	VerifierKey   string `protobuf:"bytes,3,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -661,7 +661,7 @@ type GetCheckpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger/checkpoint`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The size of a checkpoint that the caller has; the answer proves that it still holds.
+	// The size of an earlier checkpoint that the caller has; the answer proves that the tree begins with it. Zero: no proof.
 	FromSize      int64 `protobuf:"varint,2,opt,name=from_size,json=fromSize,proto3" json:"from_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -803,17 +803,17 @@ func (x *GetDonationProofRequest) GetName() string {
 	return ""
 }
 
-// Asks to take a transaction back.
+// Asks to reverse a reclassification.
 type ReverseTransactionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger/transactions/{transaction}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// A UUID that the caller makes once for this reversal.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// When the correction counts. Now when absent, or when the collective's periods are open again if that is later.
+	// When the correction counts. Absent: now, or the first instant after the collective's closed periods if that is later.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
-	// What to take back: entries of the original's with the other sign, whole or in part; their account's
-	// `display_name` is not read. Whatever is left of the collective's share when empty.
+	// What to reverse: entries of the original with the opposite sign, whole or in part. Empty: everything that is left of
+	// the collective's share. `account_display_name` is not read.
 	Entries       []*Entry `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -884,14 +884,14 @@ type ReclassifyTransactionRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// A UUID that the caller makes once for this reclassification.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// When the correction counts. Now when absent, or when the collective's periods are open again if that is later.
+	// When the correction counts. Absent: now, or the first instant after the collective's closed periods if that is later.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
-	// What to move: an entry of the transaction's that belongs to no donation, or a part of it, with its account, its campaign
-	// and its sign; the account's `display_name` is not read.
+	// What to move: an entry of the transaction that belongs to no donation, or a part of it, with its account, its campaign
+	// and its sign. `account_display_name` is not read.
 	From *Entry `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
-	// The code of the account that the amount belongs on; the same one when only the campaign changes.
+	// The code of the account to move it to; the same one when only the campaign changes.
 	ToAccount string `protobuf:"bytes,5,opt,name=to_account,json=toAccount,proto3" json:"to_account,omitempty"`
-	// The campaign that the amount belongs to (`collectives/{collective}/campaigns/{campaign}`); none when empty.
+	// The campaign to move it to (`collectives/{collective}/campaigns/{campaign}`). Empty: none.
 	ToCampaign    string `protobuf:"bytes,6,opt,name=to_campaign,json=toCampaign,proto3" json:"to_campaign,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -974,7 +974,7 @@ type ClosePeriodRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The end, excluded: what happened before is closed.
+	// The end of the period, excluded: what happened before it is closed.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1027,7 +1027,7 @@ func (x *ClosePeriodRequest) GetEndTime() *timestamppb.Timestamp {
 // A closed period.
 type ClosePeriodResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Up to when the collective's share is closed: later than asked when that was done before.
+	// The end of the closed period, excluded. It is later than asked when a later one was closed before.
 	ClosedUntil   *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=closed_until,json=closedUntil,proto3" json:"closed_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1070,17 +1070,109 @@ func (x *ClosePeriodResponse) GetClosedUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+// Asks for an account.
+type GetAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/accounts/{code}` or `instance/books/{book}/ledger/accounts/{code}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountRequest) Reset() {
+	*x = GetAccountRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountRequest) ProtoMessage() {}
+
+func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
+func (*GetAccountRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetAccountRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks for a transaction.
+type GetTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/ledger/transactions/{transaction}` or `instance/books/{book}/ledger/transactions/{transaction}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTransactionRequest) Reset() {
+	*x = GetTransactionRequest{}
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTransactionRequest) ProtoMessage() {}
+
+func (x *GetTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTransactionRequest.ProtoReflect.Descriptor instead.
+func (*GetTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetTransactionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Asks for the accounts.
 type ListAccountsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// Balances of what had happened before this time; of everything when absent.
-	AsOf *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	// Balances of this campaign (`collectives/*/campaigns/*`) alone, when said.
+	// Only what happened before this time counts. Absent: everything.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Only the entries of this campaign (`collectives/*/campaigns/*`) count. Empty: those of all campaigns and of none.
 	Campaign string `protobuf:"bytes,3,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	// Balances of the book's first so many transactions, in the order of their numbers: the books as they were
-	// when so many were sealed. Of everything when zero, and then what has no number yet counts too.
+	// Only the book's first so many transactions count, in the order of their numbers: the books as they were when so many
+	// were sealed. Zero: all, including those that have no number yet.
 	AtNumber      int64 `protobuf:"varint,4,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1088,7 +1180,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1192,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[13]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1205,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListAccountsRequest) GetParent() string {
@@ -1123,9 +1215,9 @@ func (x *ListAccountsRequest) GetParent() string {
 	return ""
 }
 
-func (x *ListAccountsRequest) GetAsOf() *timestamppb.Timestamp {
+func (x *ListAccountsRequest) GetEndTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.AsOf
+		return x.EndTime
 	}
 	return nil
 }
@@ -1147,7 +1239,7 @@ func (x *ListAccountsRequest) GetAtNumber() int64 {
 // The accounts.
 type ListAccountsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All accounts of the book's chart, by code: a chart has some dozens, so there are no pages.
+	// All accounts of the book's chart, by code. A chart has at most 300, so there are no pages.
 	Accounts      []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1155,7 +1247,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1259,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[14]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1272,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1190,20 +1282,22 @@ func (x *ListAccountsResponse) GetAccounts() []*Account {
 	return nil
 }
 
-// Asks to add an account.
+// Asks to create an account.
 type CreateAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// The account: its `code`, `display_name` and `type` are read.
-	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// The code of the account, such as "75411": 1 to 32 digits, capital letters and hyphens, not beginning with a hyphen.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The account. Its `display_name` and `type` are required, and nothing else of it is read.
+	Account       *Account `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1309,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[15]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,12 +1322,19 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateAccountRequest) GetParent() string {
 	if x != nil {
 		return x.Parent
+	}
+	return ""
+}
+
+func (x *CreateAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
 	}
 	return ""
 }
@@ -1245,7 +1346,7 @@ func (x *CreateAccountRequest) GetAccount() *Account {
 	return nil
 }
 
-// Asks to change an account.
+// Asks to update an account.
 type UpdateAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account: `name` says which; `display_name` and `roles` can be changed.
@@ -1259,7 +1360,7 @@ type UpdateAccountRequest struct {
 
 func (x *UpdateAccountRequest) Reset() {
 	*x = UpdateAccountRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1372,7 @@ func (x *UpdateAccountRequest) String() string {
 func (*UpdateAccountRequest) ProtoMessage() {}
 
 func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[16]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1385,7 @@ func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateAccountRequest) GetAccount() *Account {
@@ -1306,11 +1407,11 @@ type ListStatementLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger/accounts/{code}` or `instance/books/{book}/ledger/accounts/{code}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// Only what happened at or after this time, when said.
+	// Only what happened at or after this time. Absent: from the beginning.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Only what happened before this time, when said.
+	// Only what happened before this time. Absent: to the end.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Only the book's first so many transactions; all that are sealed when zero.
+	// Only the book's first so many transactions. Zero: all that are sealed.
 	AtNumber int64 `protobuf:"varint,4,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -1322,7 +1423,7 @@ type ListStatementLinesRequest struct {
 
 func (x *ListStatementLinesRequest) Reset() {
 	*x = ListStatementLinesRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1435,7 @@ func (x *ListStatementLinesRequest) String() string {
 func (*ListStatementLinesRequest) ProtoMessage() {}
 
 func (x *ListStatementLinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[17]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1448,7 @@ func (x *ListStatementLinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementLinesRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementLinesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListStatementLinesRequest) GetParent() string {
@@ -1399,7 +1500,7 @@ type ListStatementLinesResponse struct {
 	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	// The lines, oldest first.
 	Lines []*StatementLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
-	// Up to which of the book's transactions this states.
+	// The number of the last transaction of the book that is counted here.
 	AtNumber int64 `protobuf:"varint,3,opt,name=at_number,json=atNumber,proto3" json:"at_number,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1409,7 +1510,7 @@ type ListStatementLinesResponse struct {
 
 func (x *ListStatementLinesResponse) Reset() {
 	*x = ListStatementLinesResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1522,7 @@ func (x *ListStatementLinesResponse) String() string {
 func (*ListStatementLinesResponse) ProtoMessage() {}
 
 func (x *ListStatementLinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[18]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1535,7 @@ func (x *ListStatementLinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementLinesResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementLinesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListStatementLinesResponse) GetAccount() *Account {
@@ -1472,9 +1573,9 @@ type StatementLine struct {
 	Transaction string `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
 	// The transaction's number in the book.
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
-	// What the transaction is the record of.
+	// The transaction's `reference`.
 	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
-	// What happened.
+	// The transaction's `kind`.
 	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	// When it happened.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
@@ -1492,7 +1593,7 @@ type StatementLine struct {
 
 func (x *StatementLine) Reset() {
 	*x = StatementLine{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1605,7 @@ func (x *StatementLine) String() string {
 func (*StatementLine) ProtoMessage() {}
 
 func (x *StatementLine) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[19]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1618,7 @@ func (x *StatementLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatementLine.ProtoReflect.Descriptor instead.
 func (*StatementLine) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StatementLine) GetTransaction() string {
@@ -1588,21 +1689,21 @@ type ListTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// Only what happened at or after this time, when said.
+	// Only what happened at or after this time. Absent: from the beginning.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Only what happened before this time, when said.
+	// Only what happened before this time. Absent: to the end.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Only transactions with an entry for this campaign (`collectives/*/campaigns/*`), when said.
+	// Only transactions with an entry for this campaign (`collectives/*/campaigns/*`). Empty: all.
 	Campaign string `protobuf:"bytes,4,opt,name=campaign,proto3" json:"campaign,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only transactions with an entry on this account, by its code, when said. With `campaign`, one entry must be both.
+	// Only transactions with an entry on the account of this code. With `campaign`, one entry must match both. Empty: all.
 	Account string `protobuf:"bytes,7,opt,name=account,proto3" json:"account,omitempty"`
-	// Only transactions of this kind, when said.
+	// Only transactions of this kind. Empty: all.
 	Kind string `protobuf:"bytes,8,opt,name=kind,proto3" json:"kind,omitempty"`
-	// Only the transaction with this whole reference, when said.
+	// Only the transaction with exactly this reference. Empty: all.
 	Reference     string `protobuf:"bytes,9,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1610,7 +1711,7 @@ type ListTransactionsRequest struct {
 
 func (x *ListTransactionsRequest) Reset() {
 	*x = ListTransactionsRequest{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1723,7 @@ func (x *ListTransactionsRequest) String() string {
 func (*ListTransactionsRequest) ProtoMessage() {}
 
 func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[20]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1736,7 @@ func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListTransactionsRequest) GetParent() string {
@@ -1714,7 +1815,7 @@ type ListTransactionsResponse struct {
 
 func (x *ListTransactionsResponse) Reset() {
 	*x = ListTransactionsResponse{}
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[21]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1827,7 @@ func (x *ListTransactionsResponse) String() string {
 func (*ListTransactionsResponse) ProtoMessage() {}
 
 func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[21]
+	mi := &file_cagnotte_ledger_v1_ledger_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1840,7 @@ func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
@@ -1836,17 +1937,23 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
 	"\x13ClosePeriodResponse\x12=\n" +
-	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\x82\x03\n" +
+	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\xbb\x01\n" +
+	"\x11GetAccountRequest\x12\xa5\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01r\x89\x012\x86\x01^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x04name\"\xbc\x01\n" +
+	"\x15GetTransactionRequest\x12\xa2\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x8d\x01\xbaH\x89\x01r\x86\x012\x83\x01^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger/transactions/[1-9][0-9]{0,17}$R\x04name\"\xf2\x02\n" +
 	"\x13ListAccountsRequest\x12\x84\x01\n" +
-	"\x06parent\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger$R\x06parent\x12/\n" +
-	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12w\n" +
+	"\x06parent\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger$R\x06parent\x125\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12w\n" +
 	"\bcampaign\x18\x03 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12$\n" +
-	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumberJ\x04\b\x05\x10\x06R\x0erecorded_as_of\"O\n" +
+	"\tat_number\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\batNumber\"O\n" +
 	"\x14ListAccountsResponse\x127\n" +
-	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xa7\x01\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1b.cagnotte.ledger.v1.AccountR\baccounts\"\xe8\x01\n" +
 	"\x14CreateAccountRequest\x12P\n" +
-	"\x06parent\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x06parent\x12=\n" +
-	"\aaccount\x18\x02 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\"\x92\x01\n" +
+	"\x06parent\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x06parent\x12?\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[0-9A-Z][0-9A-Z-]{0,31}$R\taccountId\x12=\n" +
+	"\aaccount\x18\x03 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\"\x92\x01\n" +
 	"\x14UpdateAccountRequest\x12=\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.cagnotte.ledger.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -1896,12 +2003,15 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x16ACCOUNT_TYPE_LIABILITY\x10\x02\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_EQUITY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_TYPE_INCOME\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xc1\x0f\n" +
-	"\rLedgerService\x12\xc6\x01\n" +
+	"\x14ACCOUNT_TYPE_EXPENSE\x10\x052\xc5\x12\n" +
+	"\rLedgerService\x12\xb5\x01\n" +
+	"\n" +
+	"GetAccount\x12%.cagnotte.ledger.v1.GetAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"c\x82\xd3\xe4\x93\x02]Z/\x12-/v1/{name=instance/books/*/ledger/accounts/*}\x12*/v1/{name=collectives/*/ledger/accounts/*}\x12\xc6\x01\n" +
 	"\fListAccounts\x12'.cagnotte.ledger.v1.ListAccountsRequest\x1a(.cagnotte.ledger.v1.ListAccountsResponse\"c\x82\xd3\xe4\x93\x02]Z/\x12-/v1/{parent=instance/books/*/ledger}/accounts\x12*/v1/{parent=collectives/*/ledger}/accounts\x12\x93\x01\n" +
 	"\rCreateAccount\x12(.cagnotte.ledger.v1.CreateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\";\x82\xd3\xe4\x93\x025:\aaccount\"*/v1/{parent=collectives/*/ledger}/accounts\x12\x9b\x01\n" +
 	"\rUpdateAccount\x12(.cagnotte.ledger.v1.UpdateAccountRequest\x1a\x1b.cagnotte.ledger.v1.Account\"C\x82\xd3\xe4\x93\x02=:\aaccount22/v1/{account.name=collectives/*/ledger/accounts/*}\x12\xfb\x01\n" +
-	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\"\x85\x01\x82\xd3\xe4\x93\x02\x7fZ@\x12>/v1/{parent=instance/books/*/ledger/accounts/*}/statementLines\x12;/v1/{parent=collectives/*/ledger/accounts/*}/statementLines\x12\xda\x01\n" +
+	"\x12ListStatementLines\x12-.cagnotte.ledger.v1.ListStatementLinesRequest\x1a..cagnotte.ledger.v1.ListStatementLinesResponse\"\x85\x01\x82\xd3\xe4\x93\x02\x7fZ@\x12>/v1/{parent=instance/books/*/ledger/accounts/*}/statementLines\x12;/v1/{parent=collectives/*/ledger/accounts/*}/statementLines\x12\xc9\x01\n" +
+	"\x0eGetTransaction\x12).cagnotte.ledger.v1.GetTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"k\x82\xd3\xe4\x93\x02eZ3\x121/v1/{name=instance/books/*/ledger/transactions/*}\x12./v1/{name=collectives/*/ledger/transactions/*}\x12\xda\x01\n" +
 	"\x10ListTransactions\x12+.cagnotte.ledger.v1.ListTransactionsRequest\x1a,.cagnotte.ledger.v1.ListTransactionsResponse\"k\x82\xd3\xe4\x93\x02eZ3\x121/v1/{parent=instance/books/*/ledger}/transactions\x12./v1/{parent=collectives/*/ledger}/transactions\x12\xa7\x01\n" +
 	"\x12ReverseTransaction\x12-.cagnotte.ledger.v1.ReverseTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=collectives/*/ledger/transactions/*}:reverse\x12\xb0\x01\n" +
 	"\x15ReclassifyTransaction\x120.cagnotte.ledger.v1.ReclassifyTransactionRequest\x1a\x1f.cagnotte.ledger.v1.Transaction\"D\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{name=collectives/*/ledger/transactions/*}:reclassify\x12\x8d\x01\n" +
@@ -1923,7 +2033,7 @@ func file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_cagnotte_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
 	(AccountType)(0),                     // 0: cagnotte.ledger.v1.AccountType
 	(*Account)(nil),                      // 1: cagnotte.ledger.v1.Account
@@ -1939,74 +2049,80 @@ var file_cagnotte_ledger_v1_ledger_proto_goTypes = []any{
 	(*ReclassifyTransactionRequest)(nil), // 11: cagnotte.ledger.v1.ReclassifyTransactionRequest
 	(*ClosePeriodRequest)(nil),           // 12: cagnotte.ledger.v1.ClosePeriodRequest
 	(*ClosePeriodResponse)(nil),          // 13: cagnotte.ledger.v1.ClosePeriodResponse
-	(*ListAccountsRequest)(nil),          // 14: cagnotte.ledger.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),         // 15: cagnotte.ledger.v1.ListAccountsResponse
-	(*CreateAccountRequest)(nil),         // 16: cagnotte.ledger.v1.CreateAccountRequest
-	(*UpdateAccountRequest)(nil),         // 17: cagnotte.ledger.v1.UpdateAccountRequest
-	(*ListStatementLinesRequest)(nil),    // 18: cagnotte.ledger.v1.ListStatementLinesRequest
-	(*ListStatementLinesResponse)(nil),   // 19: cagnotte.ledger.v1.ListStatementLinesResponse
-	(*StatementLine)(nil),                // 20: cagnotte.ledger.v1.StatementLine
-	(*ListTransactionsRequest)(nil),      // 21: cagnotte.ledger.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil),     // 22: cagnotte.ledger.v1.ListTransactionsResponse
-	(*v1.Money)(nil),                     // 23: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),        // 24: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 25: google.protobuf.FieldMask
+	(*GetAccountRequest)(nil),            // 14: cagnotte.ledger.v1.GetAccountRequest
+	(*GetTransactionRequest)(nil),        // 15: cagnotte.ledger.v1.GetTransactionRequest
+	(*ListAccountsRequest)(nil),          // 16: cagnotte.ledger.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),         // 17: cagnotte.ledger.v1.ListAccountsResponse
+	(*CreateAccountRequest)(nil),         // 18: cagnotte.ledger.v1.CreateAccountRequest
+	(*UpdateAccountRequest)(nil),         // 19: cagnotte.ledger.v1.UpdateAccountRequest
+	(*ListStatementLinesRequest)(nil),    // 20: cagnotte.ledger.v1.ListStatementLinesRequest
+	(*ListStatementLinesResponse)(nil),   // 21: cagnotte.ledger.v1.ListStatementLinesResponse
+	(*StatementLine)(nil),                // 22: cagnotte.ledger.v1.StatementLine
+	(*ListTransactionsRequest)(nil),      // 23: cagnotte.ledger.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),     // 24: cagnotte.ledger.v1.ListTransactionsResponse
+	(*v1.Money)(nil),                     // 25: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),        // 26: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 27: google.protobuf.FieldMask
 }
 var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.ledger.v1.Account.type:type_name -> cagnotte.ledger.v1.AccountType
-	23, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
-	24, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
-	24, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
+	25, // 1: cagnotte.ledger.v1.Account.balances:type_name -> cagnotte.money.v1.Money
+	26, // 2: cagnotte.ledger.v1.Transaction.effective_time:type_name -> google.protobuf.Timestamp
+	26, // 3: cagnotte.ledger.v1.Transaction.record_time:type_name -> google.protobuf.Timestamp
 	3,  // 4: cagnotte.ledger.v1.Transaction.entries:type_name -> cagnotte.ledger.v1.Entry
-	23, // 5: cagnotte.ledger.v1.Transaction.original_amount:type_name -> cagnotte.money.v1.Money
-	23, // 6: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
-	24, // 7: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
+	25, // 5: cagnotte.ledger.v1.Transaction.original_amount:type_name -> cagnotte.money.v1.Money
+	25, // 6: cagnotte.ledger.v1.Entry.amount:type_name -> cagnotte.money.v1.Money
+	26, // 7: cagnotte.ledger.v1.Checkpoint.sign_time:type_name -> google.protobuf.Timestamp
 	4,  // 8: cagnotte.ledger.v1.InclusionProof.checkpoint:type_name -> cagnotte.ledger.v1.Checkpoint
-	24, // 9: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
+	26, // 9: cagnotte.ledger.v1.ReverseTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
 	3,  // 10: cagnotte.ledger.v1.ReverseTransactionRequest.entries:type_name -> cagnotte.ledger.v1.Entry
-	24, // 11: cagnotte.ledger.v1.ReclassifyTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
+	26, // 11: cagnotte.ledger.v1.ReclassifyTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
 	3,  // 12: cagnotte.ledger.v1.ReclassifyTransactionRequest.from:type_name -> cagnotte.ledger.v1.Entry
-	24, // 13: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
-	24, // 14: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
-	24, // 15: cagnotte.ledger.v1.ListAccountsRequest.as_of:type_name -> google.protobuf.Timestamp
+	26, // 13: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
+	26, // 14: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
+	26, // 15: cagnotte.ledger.v1.ListAccountsRequest.end_time:type_name -> google.protobuf.Timestamp
 	1,  // 16: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
 	1,  // 17: cagnotte.ledger.v1.CreateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
 	1,  // 18: cagnotte.ledger.v1.UpdateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account
-	25, // 19: cagnotte.ledger.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	24, // 20: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
-	24, // 21: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
+	27, // 19: cagnotte.ledger.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 20: cagnotte.ledger.v1.ListStatementLinesRequest.start_time:type_name -> google.protobuf.Timestamp
+	26, // 21: cagnotte.ledger.v1.ListStatementLinesRequest.end_time:type_name -> google.protobuf.Timestamp
 	1,  // 22: cagnotte.ledger.v1.ListStatementLinesResponse.account:type_name -> cagnotte.ledger.v1.Account
-	20, // 23: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
-	24, // 24: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
-	23, // 25: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
-	23, // 26: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
-	24, // 27: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	24, // 28: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	22, // 23: cagnotte.ledger.v1.ListStatementLinesResponse.lines:type_name -> cagnotte.ledger.v1.StatementLine
+	26, // 24: cagnotte.ledger.v1.StatementLine.effective_time:type_name -> google.protobuf.Timestamp
+	25, // 25: cagnotte.ledger.v1.StatementLine.amount:type_name -> cagnotte.money.v1.Money
+	25, // 26: cagnotte.ledger.v1.StatementLine.balance:type_name -> cagnotte.money.v1.Money
+	26, // 27: cagnotte.ledger.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	26, // 28: cagnotte.ledger.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
 	2,  // 29: cagnotte.ledger.v1.ListTransactionsResponse.transactions:type_name -> cagnotte.ledger.v1.Transaction
-	14, // 30: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
-	16, // 31: cagnotte.ledger.v1.LedgerService.CreateAccount:input_type -> cagnotte.ledger.v1.CreateAccountRequest
-	17, // 32: cagnotte.ledger.v1.LedgerService.UpdateAccount:input_type -> cagnotte.ledger.v1.UpdateAccountRequest
-	18, // 33: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
-	21, // 34: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
-	10, // 35: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
-	11, // 36: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:input_type -> cagnotte.ledger.v1.ReclassifyTransactionRequest
-	7,  // 37: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
-	8,  // 38: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
-	9,  // 39: cagnotte.ledger.v1.LedgerService.GetDonationProof:input_type -> cagnotte.ledger.v1.GetDonationProofRequest
-	12, // 40: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
-	15, // 41: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
-	1,  // 42: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
-	1,  // 43: cagnotte.ledger.v1.LedgerService.UpdateAccount:output_type -> cagnotte.ledger.v1.Account
-	19, // 44: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
-	22, // 45: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
-	2,  // 46: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
-	2,  // 47: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:output_type -> cagnotte.ledger.v1.Transaction
-	4,  // 48: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
-	5,  // 49: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
-	6,  // 50: cagnotte.ledger.v1.LedgerService.GetDonationProof:output_type -> cagnotte.ledger.v1.DonationProof
-	13, // 51: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
-	41, // [41:52] is the sub-list for method output_type
-	30, // [30:41] is the sub-list for method input_type
+	14, // 30: cagnotte.ledger.v1.LedgerService.GetAccount:input_type -> cagnotte.ledger.v1.GetAccountRequest
+	16, // 31: cagnotte.ledger.v1.LedgerService.ListAccounts:input_type -> cagnotte.ledger.v1.ListAccountsRequest
+	18, // 32: cagnotte.ledger.v1.LedgerService.CreateAccount:input_type -> cagnotte.ledger.v1.CreateAccountRequest
+	19, // 33: cagnotte.ledger.v1.LedgerService.UpdateAccount:input_type -> cagnotte.ledger.v1.UpdateAccountRequest
+	20, // 34: cagnotte.ledger.v1.LedgerService.ListStatementLines:input_type -> cagnotte.ledger.v1.ListStatementLinesRequest
+	15, // 35: cagnotte.ledger.v1.LedgerService.GetTransaction:input_type -> cagnotte.ledger.v1.GetTransactionRequest
+	23, // 36: cagnotte.ledger.v1.LedgerService.ListTransactions:input_type -> cagnotte.ledger.v1.ListTransactionsRequest
+	10, // 37: cagnotte.ledger.v1.LedgerService.ReverseTransaction:input_type -> cagnotte.ledger.v1.ReverseTransactionRequest
+	11, // 38: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:input_type -> cagnotte.ledger.v1.ReclassifyTransactionRequest
+	7,  // 39: cagnotte.ledger.v1.LedgerService.GetCheckpoint:input_type -> cagnotte.ledger.v1.GetCheckpointRequest
+	8,  // 40: cagnotte.ledger.v1.LedgerService.GetInclusionProof:input_type -> cagnotte.ledger.v1.GetInclusionProofRequest
+	9,  // 41: cagnotte.ledger.v1.LedgerService.GetDonationProof:input_type -> cagnotte.ledger.v1.GetDonationProofRequest
+	12, // 42: cagnotte.ledger.v1.LedgerService.ClosePeriod:input_type -> cagnotte.ledger.v1.ClosePeriodRequest
+	1,  // 43: cagnotte.ledger.v1.LedgerService.GetAccount:output_type -> cagnotte.ledger.v1.Account
+	17, // 44: cagnotte.ledger.v1.LedgerService.ListAccounts:output_type -> cagnotte.ledger.v1.ListAccountsResponse
+	1,  // 45: cagnotte.ledger.v1.LedgerService.CreateAccount:output_type -> cagnotte.ledger.v1.Account
+	1,  // 46: cagnotte.ledger.v1.LedgerService.UpdateAccount:output_type -> cagnotte.ledger.v1.Account
+	21, // 47: cagnotte.ledger.v1.LedgerService.ListStatementLines:output_type -> cagnotte.ledger.v1.ListStatementLinesResponse
+	2,  // 48: cagnotte.ledger.v1.LedgerService.GetTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	24, // 49: cagnotte.ledger.v1.LedgerService.ListTransactions:output_type -> cagnotte.ledger.v1.ListTransactionsResponse
+	2,  // 50: cagnotte.ledger.v1.LedgerService.ReverseTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	2,  // 51: cagnotte.ledger.v1.LedgerService.ReclassifyTransaction:output_type -> cagnotte.ledger.v1.Transaction
+	4,  // 52: cagnotte.ledger.v1.LedgerService.GetCheckpoint:output_type -> cagnotte.ledger.v1.Checkpoint
+	5,  // 53: cagnotte.ledger.v1.LedgerService.GetInclusionProof:output_type -> cagnotte.ledger.v1.InclusionProof
+	6,  // 54: cagnotte.ledger.v1.LedgerService.GetDonationProof:output_type -> cagnotte.ledger.v1.DonationProof
+	13, // 55: cagnotte.ledger.v1.LedgerService.ClosePeriod:output_type -> cagnotte.ledger.v1.ClosePeriodResponse
+	43, // [43:56] is the sub-list for method output_type
+	30, // [30:43] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -2023,7 +2139,7 @@ func file_cagnotte_ledger_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_ledger_v1_ledger_proto_rawDesc), len(file_cagnotte_ledger_v1_ledger_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

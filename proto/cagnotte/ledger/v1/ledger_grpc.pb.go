@@ -21,10 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
+	LedgerService_GetAccount_FullMethodName            = "/cagnotte.ledger.v1.LedgerService/GetAccount"
 	LedgerService_ListAccounts_FullMethodName          = "/cagnotte.ledger.v1.LedgerService/ListAccounts"
 	LedgerService_CreateAccount_FullMethodName         = "/cagnotte.ledger.v1.LedgerService/CreateAccount"
 	LedgerService_UpdateAccount_FullMethodName         = "/cagnotte.ledger.v1.LedgerService/UpdateAccount"
 	LedgerService_ListStatementLines_FullMethodName    = "/cagnotte.ledger.v1.LedgerService/ListStatementLines"
+	LedgerService_GetTransaction_FullMethodName        = "/cagnotte.ledger.v1.LedgerService/GetTransaction"
 	LedgerService_ListTransactions_FullMethodName      = "/cagnotte.ledger.v1.LedgerService/ListTransactions"
 	LedgerService_ReverseTransaction_FullMethodName    = "/cagnotte.ledger.v1.LedgerService/ReverseTransaction"
 	LedgerService_ReclassifyTransaction_FullMethodName = "/cagnotte.ledger.v1.LedgerService/ReclassifyTransaction"
@@ -38,58 +40,64 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Reads the double-entry books. A collective sees its share of its book, that is the entries that
-// carry its name, and nothing else; that share balances by itself. Treasurers, auditors, owners and
-// the operator may read. What belongs to no collective, such as Stripe's own fees for the account or a payout of several
-// collectives' money, stands under the book's own name, `instance/books/platform` or `instance/books/{stripe_account}`, and is for the
-// operator alone: it and the collectives' shares are the whole book. Signed amounts: debit is positive, credit is negative.
+// Reads the double-entry books, and corrects them.
+//
+// A collective sees its share of its book: the entries that carry its name, and nothing else. That share balances by
+// itself. Treasurers, auditors, owners and the operator may read it. What belongs to no collective, such as Stripe's own
+// fees for the account or a payout of several collectives' money, stands under the name of the book,
+// `instance/books/platform` or `instance/books/{stripe_account}`, and only the operator may read it. It and the shares of
+// the collectives are the whole book. Amounts are signed: debit is positive, credit is negative.
 type LedgerServiceClient interface {
+	// Gets one account with its balances and its roles. NOT_FOUND when the chart has no such account.
+	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*Account, error)
 	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
-	// Adds an account to the chart of the book that the collective's money is in. The same again changes nothing, and
-	// its code and type stay for ever. ALREADY_EXISTS with ACCOUNT_EXISTS when the code has another name or type.
+	// Creates an account in the chart of the book that the collective's money is in. Its code and its type can never be
+	// changed. A repeat changes nothing and answers the same. ALREADY_EXISTS with ACCOUNT_EXISTS when the code belongs to an
+	// account with another name or type; FAILED_PRECONDITION with CHART_FULL when the chart has 300 accounts.
 	CreateAccount(ctx context.Context, in *CreateAccountRequest, opts ...grpc.CallOption) (*Account, error)
-	// Changes the name of an account, or the roles that it plays; the operator's, since a book can be several
-	// collectives'. Roles that are named move here; none is taken away. FAILED_PRECONDITION with BOOK_IN_USE when
-	// a role would move and the book has transactions.
+	// Updates the name of an account, or the roles that it plays. Only the operator may, since several collectives can
+	// share a book. The roles that are given move to this account; it keeps those that it has. FAILED_PRECONDITION with
+	// BOOK_IN_USE when a role would move and the book has transactions.
 	UpdateAccount(ctx context.Context, in *UpdateAccountRequest, opts ...grpc.CallOption) (*Account, error)
-	// Lists an account's entries in the order in which they happened, each with the balance that it leaves. It states
-	// what is sealed, up to a number that the next pages keep to: so no page is moved by what arrives meanwhile.
+	// Lists an account's entries in the order in which they happened, each with the balance after it. It lists what is
+	// sealed up to a number, and the next pages keep to that number: so entries that arrive meanwhile shift no page.
 	// NOT_FOUND when the chart has no such account; INVALID_ARGUMENT when the book has no number `at_number`.
 	ListStatementLines(ctx context.Context, in *ListStatementLinesRequest, opts ...grpc.CallOption) (*ListStatementLinesResponse, error)
+	// Gets one transaction, with the entries of the collective. NOT_FOUND when it has none.
+	GetTransaction(ctx context.Context, in *GetTransactionRequest, opts ...grpc.CallOption) (*Transaction, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(ctx context.Context, in *ListTransactionsRequest, opts ...grpc.CallOption) (*ListTransactionsResponse, error)
-	// Takes a reclassification back, wholly or in part, by another transaction that is linked to it. It is dated now, or as
-	// asked, and works when the period of the original is closed. Sent again with the same `request_id`, it answers the same.
-	// FAILED_PRECONDITION with OVER_REVERSED when more would be taken back than is left, NOTHING_TO_REVERSE when nothing
-	// is, PERIOD_CLOSED, or REVERSED_ELSEWHERE for everything that is no reclassification: what Stripe reported is corrected by
-	// Stripe or reclassified, and the methods of TreasuryService take back what a treasurer entered; ALREADY_EXISTS with
-	// REFERENCE_REUSED when the `request_id` stands for something else.
+	// Reverses a reclassification, wholly or in part, by another transaction that is linked to it. The reversal is dated now
+	// or as asked, so it works when the period of the original is closed. A repeat with the same `request_id` answers the
+	// same. FAILED_PRECONDITION with OVER_REVERSED when more would be reversed than is left, NOTHING_TO_REVERSE when nothing
+	// is left, PERIOD_CLOSED, or REVERSED_ELSEWHERE when the transaction is not a reclassification: what Stripe reported is
+	// corrected by Stripe or reclassified, and what a treasurer entered is reversed by the methods of TreasuryService.
+	// ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
 	ReverseTransaction(ctx context.Context, in *ReverseTransactionRequest, opts ...grpc.CallOption) (*Transaction, error)
 	// Moves an amount of a transaction that Stripe reported to another account or campaign, by another transaction that is
-	// linked to it: only between accounts of income and expense and the receipts that nobody has explained. Money stays where it
-	// is, so the books go on to agree with Stripe's; and what belongs to a donation stays, so progress goes on to agree with the
-	// donations. Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_RECLASSIFIED
-	// when more would be moved than stands there, MONEY_ACCOUNT for an account that money stands on, NO_ORIGINAL for a
-	// correction, PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered; NOT_FOUND for the transaction or the
-	// campaign; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	// linked to it. It moves amounts only between accounts of income and expense and the unclassified receipts. It never
+	// moves money, so the books still agree with Stripe's, nor what belongs to a donation, so a campaign's progress still
+	// agrees with its donations. A repeat with the same `request_id` answers the same. FAILED_PRECONDITION with
+	// OVER_RECLASSIFIED when more would be moved than is there, MONEY_ACCOUNT for an account that holds money, NO_ORIGINAL
+	// for a correction, PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered; NOT_FOUND for the transaction or
+	// the campaign; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
 	ReclassifyTransaction(ctx context.Context, in *ReclassifyTransactionRequest, opts ...grpc.CallOption) (*Transaction, error)
-	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
-	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
-	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
-	// checkpoint; INVALID_ARGUMENT when the book has never had `from_size` transactions.
+	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may: it has the number of
+	// transactions and a hash, no amount and no name. Whoever has an earlier checkpoint can ask for the proof that nothing
+	// before it was changed or removed. NOT_FOUND before the first checkpoint; INVALID_ARGUMENT when the book has never had
+	// `from_size` transactions.
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*Checkpoint, error)
-	// Gets the proof that a transaction stands in the signed book, for those who may read the books.
-	// NOT_FOUND until it is sealed, some seconds after it was written.
+	// Gets the proof that a transaction stands in the signed book, for those who may read the books. NOT_FOUND until the
+	// transaction is sealed, some seconds after it was written.
 	GetInclusionProof(ctx context.Context, in *GetInclusionProofRequest, opts ...grpc.CallOption) (*InclusionProof, error)
-	// Gets the proof that one donation stands in the signed book, as a code that anybody can check offline
-	// (`cagnotte ledger verify-proof`) without learning of any other donation. Who knows the donation's
-	// name may ask. NOT_FOUND until it is booked and sealed.
+	// Gets the proof that one donation stands in the signed book, as a code that anybody can verify offline
+	// (`cagnotte ledger verify-proof`) without learning of any other donation. Whoever knows the donation's name may ask.
+	// NOT_FOUND until the donation is booked and sealed.
 	GetDonationProof(ctx context.Context, in *GetDonationProofRequest, opts ...grpc.CallOption) (*DonationProof, error)
-	// Closes what happened before a time in the collective's share of the book: nothing can be posted
-	// there any more, and corrections go to the next period. It cannot be undone, and closing again
-	// changes nothing. INVALID_ARGUMENT when the time has not passed; FAILED_PRECONDITION with
-	// BOOK_MISSING before anything was posted; UNAVAILABLE with PERIOD_CLOSING, to be sent again,
+	// Closes the collective's share of the book before a time: nothing can be posted there any more, and corrections go to
+	// the next period. It cannot be undone; a repeat changes nothing. INVALID_ARGUMENT when the time has not passed;
+	// FAILED_PRECONDITION with BOOK_MISSING before anything was posted; UNAVAILABLE with PERIOD_CLOSING, to be sent again,
 	// when a posting that began before is still open.
 	ClosePeriod(ctx context.Context, in *ClosePeriodRequest, opts ...grpc.CallOption) (*ClosePeriodResponse, error)
 }
@@ -100,6 +108,16 @@ type ledgerServiceClient struct {
 
 func NewLedgerServiceClient(cc grpc.ClientConnInterface) LedgerServiceClient {
 	return &ledgerServiceClient{cc}
+}
+
+func (c *ledgerServiceClient) GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*Account, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Account)
+	err := c.cc.Invoke(ctx, LedgerService_GetAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (c *ledgerServiceClient) ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error) {
@@ -136,6 +154,16 @@ func (c *ledgerServiceClient) ListStatementLines(ctx context.Context, in *ListSt
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListStatementLinesResponse)
 	err := c.cc.Invoke(ctx, LedgerService_ListStatementLines_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) GetTransaction(ctx context.Context, in *GetTransactionRequest, opts ...grpc.CallOption) (*Transaction, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Transaction)
+	err := c.cc.Invoke(ctx, LedgerService_GetTransaction_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -216,58 +244,64 @@ func (c *ledgerServiceClient) ClosePeriod(ctx context.Context, in *ClosePeriodRe
 // All implementations must embed UnimplementedLedgerServiceServer
 // for forward compatibility.
 //
-// Reads the double-entry books. A collective sees its share of its book, that is the entries that
-// carry its name, and nothing else; that share balances by itself. Treasurers, auditors, owners and
-// the operator may read. What belongs to no collective, such as Stripe's own fees for the account or a payout of several
-// collectives' money, stands under the book's own name, `instance/books/platform` or `instance/books/{stripe_account}`, and is for the
-// operator alone: it and the collectives' shares are the whole book. Signed amounts: debit is positive, credit is negative.
+// Reads the double-entry books, and corrects them.
+//
+// A collective sees its share of its book: the entries that carry its name, and nothing else. That share balances by
+// itself. Treasurers, auditors, owners and the operator may read it. What belongs to no collective, such as Stripe's own
+// fees for the account or a payout of several collectives' money, stands under the name of the book,
+// `instance/books/platform` or `instance/books/{stripe_account}`, and only the operator may read it. It and the shares of
+// the collectives are the whole book. Amounts are signed: debit is positive, credit is negative.
 type LedgerServiceServer interface {
+	// Gets one account with its balances and its roles. NOT_FOUND when the chart has no such account.
+	GetAccount(context.Context, *GetAccountRequest) (*Account, error)
 	// Lists the accounts with their balances, by code. INVALID_ARGUMENT when the book has no number `at_number`.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
-	// Adds an account to the chart of the book that the collective's money is in. The same again changes nothing, and
-	// its code and type stay for ever. ALREADY_EXISTS with ACCOUNT_EXISTS when the code has another name or type.
+	// Creates an account in the chart of the book that the collective's money is in. Its code and its type can never be
+	// changed. A repeat changes nothing and answers the same. ALREADY_EXISTS with ACCOUNT_EXISTS when the code belongs to an
+	// account with another name or type; FAILED_PRECONDITION with CHART_FULL when the chart has 300 accounts.
 	CreateAccount(context.Context, *CreateAccountRequest) (*Account, error)
-	// Changes the name of an account, or the roles that it plays; the operator's, since a book can be several
-	// collectives'. Roles that are named move here; none is taken away. FAILED_PRECONDITION with BOOK_IN_USE when
-	// a role would move and the book has transactions.
+	// Updates the name of an account, or the roles that it plays. Only the operator may, since several collectives can
+	// share a book. The roles that are given move to this account; it keeps those that it has. FAILED_PRECONDITION with
+	// BOOK_IN_USE when a role would move and the book has transactions.
 	UpdateAccount(context.Context, *UpdateAccountRequest) (*Account, error)
-	// Lists an account's entries in the order in which they happened, each with the balance that it leaves. It states
-	// what is sealed, up to a number that the next pages keep to: so no page is moved by what arrives meanwhile.
+	// Lists an account's entries in the order in which they happened, each with the balance after it. It lists what is
+	// sealed up to a number, and the next pages keep to that number: so entries that arrive meanwhile shift no page.
 	// NOT_FOUND when the chart has no such account; INVALID_ARGUMENT when the book has no number `at_number`.
 	ListStatementLines(context.Context, *ListStatementLinesRequest) (*ListStatementLinesResponse, error)
+	// Gets one transaction, with the entries of the collective. NOT_FOUND when it has none.
+	GetTransaction(context.Context, *GetTransactionRequest) (*Transaction, error)
 	// Lists transactions, newest first by the time they happened.
 	ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error)
-	// Takes a reclassification back, wholly or in part, by another transaction that is linked to it. It is dated now, or as
-	// asked, and works when the period of the original is closed. Sent again with the same `request_id`, it answers the same.
-	// FAILED_PRECONDITION with OVER_REVERSED when more would be taken back than is left, NOTHING_TO_REVERSE when nothing
-	// is, PERIOD_CLOSED, or REVERSED_ELSEWHERE for everything that is no reclassification: what Stripe reported is corrected by
-	// Stripe or reclassified, and the methods of TreasuryService take back what a treasurer entered; ALREADY_EXISTS with
-	// REFERENCE_REUSED when the `request_id` stands for something else.
+	// Reverses a reclassification, wholly or in part, by another transaction that is linked to it. The reversal is dated now
+	// or as asked, so it works when the period of the original is closed. A repeat with the same `request_id` answers the
+	// same. FAILED_PRECONDITION with OVER_REVERSED when more would be reversed than is left, NOTHING_TO_REVERSE when nothing
+	// is left, PERIOD_CLOSED, or REVERSED_ELSEWHERE when the transaction is not a reclassification: what Stripe reported is
+	// corrected by Stripe or reclassified, and what a treasurer entered is reversed by the methods of TreasuryService.
+	// ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
 	ReverseTransaction(context.Context, *ReverseTransactionRequest) (*Transaction, error)
 	// Moves an amount of a transaction that Stripe reported to another account or campaign, by another transaction that is
-	// linked to it: only between accounts of income and expense and the receipts that nobody has explained. Money stays where it
-	// is, so the books go on to agree with Stripe's; and what belongs to a donation stays, so progress goes on to agree with the
-	// donations. Sent again with the same `request_id`, it answers the same. FAILED_PRECONDITION with OVER_RECLASSIFIED
-	// when more would be moved than stands there, MONEY_ACCOUNT for an account that money stands on, NO_ORIGINAL for a
-	// correction, PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered; NOT_FOUND for the transaction or the
-	// campaign; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
+	// linked to it. It moves amounts only between accounts of income and expense and the unclassified receipts. It never
+	// moves money, so the books still agree with Stripe's, nor what belongs to a donation, so a campaign's progress still
+	// agrees with its donations. A repeat with the same `request_id` answers the same. FAILED_PRECONDITION with
+	// OVER_RECLASSIFIED when more would be moved than is there, MONEY_ACCOUNT for an account that holds money, NO_ORIGINAL
+	// for a correction, PERIOD_CLOSED, or REVERSED_ELSEWHERE for what a treasurer entered; NOT_FOUND for the transaction or
+	// the campaign; ALREADY_EXISTS with REFERENCE_REUSED when the `request_id` stands for something else.
 	ReclassifyTransaction(context.Context, *ReclassifyTransactionRequest) (*Transaction, error)
-	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may:
-	// it tells how many transactions the book has and a hash, no amount and no name. Who keeps an earlier one
-	// can ask for the proof that nothing before it was changed or removed. NOT_FOUND before the first
-	// checkpoint; INVALID_ARGUMENT when the book has never had `from_size` transactions.
+	// Gets the newest signed checkpoint of the book that the collective's money is in. Anybody may: it has the number of
+	// transactions and a hash, no amount and no name. Whoever has an earlier checkpoint can ask for the proof that nothing
+	// before it was changed or removed. NOT_FOUND before the first checkpoint; INVALID_ARGUMENT when the book has never had
+	// `from_size` transactions.
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*Checkpoint, error)
-	// Gets the proof that a transaction stands in the signed book, for those who may read the books.
-	// NOT_FOUND until it is sealed, some seconds after it was written.
+	// Gets the proof that a transaction stands in the signed book, for those who may read the books. NOT_FOUND until the
+	// transaction is sealed, some seconds after it was written.
 	GetInclusionProof(context.Context, *GetInclusionProofRequest) (*InclusionProof, error)
-	// Gets the proof that one donation stands in the signed book, as a code that anybody can check offline
-	// (`cagnotte ledger verify-proof`) without learning of any other donation. Who knows the donation's
-	// name may ask. NOT_FOUND until it is booked and sealed.
+	// Gets the proof that one donation stands in the signed book, as a code that anybody can verify offline
+	// (`cagnotte ledger verify-proof`) without learning of any other donation. Whoever knows the donation's name may ask.
+	// NOT_FOUND until the donation is booked and sealed.
 	GetDonationProof(context.Context, *GetDonationProofRequest) (*DonationProof, error)
-	// Closes what happened before a time in the collective's share of the book: nothing can be posted
-	// there any more, and corrections go to the next period. It cannot be undone, and closing again
-	// changes nothing. INVALID_ARGUMENT when the time has not passed; FAILED_PRECONDITION with
-	// BOOK_MISSING before anything was posted; UNAVAILABLE with PERIOD_CLOSING, to be sent again,
+	// Closes the collective's share of the book before a time: nothing can be posted there any more, and corrections go to
+	// the next period. It cannot be undone; a repeat changes nothing. INVALID_ARGUMENT when the time has not passed;
+	// FAILED_PRECONDITION with BOOK_MISSING before anything was posted; UNAVAILABLE with PERIOD_CLOSING, to be sent again,
 	// when a posting that began before is still open.
 	ClosePeriod(context.Context, *ClosePeriodRequest) (*ClosePeriodResponse, error)
 	mustEmbedUnimplementedLedgerServiceServer()
@@ -280,6 +314,9 @@ type LedgerServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedLedgerServiceServer struct{}
 
+func (UnimplementedLedgerServiceServer) GetAccount(context.Context, *GetAccountRequest) (*Account, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAccount not implemented")
+}
 func (UnimplementedLedgerServiceServer) ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccounts not implemented")
 }
@@ -291,6 +328,9 @@ func (UnimplementedLedgerServiceServer) UpdateAccount(context.Context, *UpdateAc
 }
 func (UnimplementedLedgerServiceServer) ListStatementLines(context.Context, *ListStatementLinesRequest) (*ListStatementLinesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListStatementLines not implemented")
+}
+func (UnimplementedLedgerServiceServer) GetTransaction(context.Context, *GetTransactionRequest) (*Transaction, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTransaction not implemented")
 }
 func (UnimplementedLedgerServiceServer) ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransactions not implemented")
@@ -332,6 +372,24 @@ func RegisterLedgerServiceServer(s grpc.ServiceRegistrar, srv LedgerServiceServe
 		t.testEmbeddedByValue()
 	}
 	s.RegisterService(&LedgerService_ServiceDesc, srv)
+}
+
+func _LedgerService_GetAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).GetAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_GetAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).GetAccount(ctx, req.(*GetAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
 }
 
 func _LedgerService_ListAccounts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
@@ -402,6 +460,24 @@ func _LedgerService_ListStatementLines_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LedgerServiceServer).ListStatementLines(ctx, req.(*ListStatementLinesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_GetTransaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTransactionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).GetTransaction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_GetTransaction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).GetTransaction(ctx, req.(*GetTransactionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -540,6 +616,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*LedgerServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
+			MethodName: "GetAccount",
+			Handler:    _LedgerService_GetAccount_Handler,
+		},
+		{
 			MethodName: "ListAccounts",
 			Handler:    _LedgerService_ListAccounts_Handler,
 		},
@@ -554,6 +634,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListStatementLines",
 			Handler:    _LedgerService_ListStatementLines_Handler,
+		},
+		{
+			MethodName: "GetTransaction",
+			Handler:    _LedgerService_GetTransaction_Handler,
 		},
 		{
 			MethodName: "ListTransactions",

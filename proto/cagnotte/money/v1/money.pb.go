@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/money/v1/money.proto
 
-// Money as every service speaks it.
+// Money, as all services use it.
 
 package moneyv1
 
@@ -25,11 +25,15 @@ const (
 )
 
 // An amount in one currency, in whole minor units: never a fraction, never a float.
+//
+// The minor unit is Stripe's: the cent of EUR, the yen of JPY, the fils of KWD. See
+// https://docs.stripe.com/currencies#zero-decimal. In JSON: `{"currency_code": "EUR", "amount_minor": "2000"}`.
 type Money struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The ISO 4217 code in capitals, such as "EUR".
 	CurrencyCode string `protobuf:"bytes,1,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
-	// The amount in the currency's minor unit: 2000 is 20.00 EUR, and 2000 JPY is 2000 yen.
+	// The amount in the currency's minor unit: 2000 EUR is 20.00 euros, and 2000 JPY is 2000 yen. It is an int64, which JSON
+	// writes as a string, "2000": a JavaScript number would lose digits above 2^53. A number is read too.
 	AmountMinor   int64 `protobuf:"varint,2,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
