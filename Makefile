@@ -52,10 +52,10 @@ clean: ## forget the demo's data and what was built
 	@go run -buildvcs=false ./services/cmd/cagnotte-dev forget
 	@rm -rf .dev .tools/third_party gateway/e2e/node_modules
 
-# What a test would miss after ten minutes is missed here at once: programs of other people, and the network. Go and
-# npm fetch the rest, no root needed.
+# A program that a test would need after ten minutes is asked for before the first test. Go and npm download the rest,
+# without root.
 .PHONY: programs
-programs: ## get what the tests call: as root on Debian it is installed, otherwise one line says how
+programs: ## install the programs that the tests run (as root on Debian), or print the command that does
 	@.tools/need node npm chromium hledger bean-check promtool
 	@$(TOOL) -n stripe-mock >/dev/null
 
