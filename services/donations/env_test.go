@@ -133,7 +133,7 @@ func (e *env) key(ctx context.Context, id string) (name string) {
 	return k.Name()
 }
 
-// intent is a wish to give 20 €, each time another.
+// intent is for a donation of 20 €, another one at each call.
 func intent() Intent {
 	return Intent{
 		Campaign: vallon, RequestID: uuid.New(), Amount: money.Amount{Minor: 20_00, Currency: money.EUR},
