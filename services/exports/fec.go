@@ -93,7 +93,7 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 	if err != nil {
 		return nil, errs.Internal(err)
 	}
-	movements, err := x.view.Movements(ctx, x.filter)
+	movements, err := x.view.Openings(ctx, x.filter)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +122,8 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 // balance sheet, and in one what income and expense of all years before left. The books never
 // close those accounts by entries of their own; the body's assembly allocates the result by entries
 // on the account that the chart gives it.
-func (x *export) opening(ctx context.Context, movements []ledger.Movement) ([]ledger.Movement, error) {
-	var lines []ledger.Movement
+func (x *export) opening(ctx context.Context, movements []ledger.Opening) ([]ledger.Opening, error) {
+	var lines []ledger.Opening
 	result := money.Amount{Currency: money.EUR}
 	for _, m := range movements {
 		nominal := m.Type == ledger.TypeIncome || m.Type == ledger.TypeExpense
@@ -149,13 +149,13 @@ func (x *export) opening(ctx context.Context, movements []ledger.Movement) ([]le
 	if err != nil {
 		return nil, err
 	}
-	return append(lines, ledger.Movement{Account: account, Before: result}), nil
+	return append(lines, ledger.Opening{Account: account, Before: result}), nil
 }
 
 var fecAccount = regexp.MustCompile(`^[0-9]{3}`)
 
 // fecWritable refuses books that no FEC can hold.
-func fecWritable(movements, opening []ledger.Movement) error {
+func fecWritable(movements, opening []ledger.Opening) error {
 	for _, m := range movements {
 		if m.Entries > 0 {
 			opening = append(opening, m)

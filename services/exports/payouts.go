@@ -28,7 +28,7 @@ type payoutsWriter struct {
 	*chunks
 	x *export
 	// move is the line at the bank that is being written, payout its id, line the next number.
-	move   ledger.Move
+	move   ledger.MoneyMovement
 	payout string
 	line   int64
 }
@@ -36,7 +36,7 @@ type payoutsWriter struct {
 func writePayouts(ctx context.Context, x *export, c *chunks) error {
 	c.b = append(c.b, payoutsHeader...)
 	// As many as there are days at most, however many donations.
-	moves, err := x.view.NamedMoves(ctx, x.book, payouts.ReferencePrefix, x.filter)
+	moves, err := x.view.MoneyMovementsByPrefix(ctx, x.book, payouts.ReferencePrefix, x.filter)
 	if err != nil {
 		return err
 	}

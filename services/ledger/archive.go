@@ -58,7 +58,7 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 	if err := out.Book(book); err != nil {
 		return err
 	}
-	checkpoints, err := loadCheckpoints(ctx, tx, book)
+	checkpoints, err := loadCheckpointsTx(ctx, tx, book)
 	if err != nil {
 		return err
 	}
@@ -67,10 +67,10 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 			return err
 		}
 	}
-	if err := writeBalances(ctx, tx, book, out); err != nil {
+	if err := writeBalancesTx(ctx, tx, book, out); err != nil {
 		return err
 	}
-	if err := streamSealed(ctx, tx, verifySealedSQL, book, func(r *sealedRow) error {
+	if err := streamSealedTx(ctx, tx, verifySealedSQL, book, func(r *sealedRow) error {
 		return out.Transaction(&r.Leaf, r.LeafHash)
 	}); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 	return out.End()
 }
 
-func writeBalances(ctx context.Context, tx pgx.Tx, book string, out *proof.Writer) error {
+func writeBalancesTx(ctx context.Context, tx pgx.Tx, book string, out *proof.Writer) error {
 	rows, err := tx.Query(ctx, archiveBalancesSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return postgres.Error(err)

@@ -11,8 +11,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// keptKey is a sum that is kept. Start is YYYY-MM-DD, empty for all of time.
-type keptKey struct {
+// balanceKey is a stored sum. Start is YYYY-MM-DD, empty for all of time.
+type balanceKey struct {
 	account              int32
 	code                 string
 	collective, campaign string
@@ -20,22 +20,22 @@ type keptKey struct {
 	span, start          string
 }
 
-func (k keptKey) String() string {
-	of := fmt.Sprintf("kept balance of account %s, collective %q, campaign %q, %s, %s", k.code, k.collective, k.campaign, k.currency, k.span)
+func (k balanceKey) String() string {
+	of := fmt.Sprintf("stored balance of account %s, collective %q, campaign %q, %s, %s", k.code, k.collective, k.campaign, k.currency, k.span)
 	if k.start != "" {
 		of += " from " + k.start
 	}
 	return of
 }
 
-// keptCheck adds the sums up again.
-type keptCheck struct {
+// balanceCheck adds the sums up again.
+type balanceCheck struct {
 	// numbers are the balance checkpoints, stored what they wrote.
 	numbers map[int64]bool
-	stored  map[int64]map[keptKey]int64
-	sums    map[keptKey]int64
+	stored  map[int64]map[balanceKey]int64
+	sums    map[balanceKey]int64
 	// changed since the last balance checkpoint.
-	changed map[keptKey]bool
+	changed map[balanceKey]bool
 }
 
 const verifyBalanceCheckpointsSQL = `
@@ -66,10 +66,10 @@ ORDER BY
     b.number,
     k.id`
 
-func (v *verification) loadKept(ctx context.Context, tx pgx.Tx) error {
-	v.kept = keptCheck{
-		numbers: map[int64]bool{}, stored: map[int64]map[keptKey]int64{},
-		sums: map[keptKey]int64{}, changed: map[keptKey]bool{},
+func (v *verification) loadBalancesTx(ctx context.Context, tx pgx.Tx) error {
+	v.balances = balanceCheck{
+		numbers: map[int64]bool{}, stored: map[int64]map[balanceKey]int64{},
+		sums: map[balanceKey]int64{}, changed: map[balanceKey]bool{},
 	}
 	rows, err := tx.Query(ctx, verifyBalanceCheckpointsSQL, pgx.NamedArgs{"book": v.Book})
 	if err != nil {
@@ -77,7 +77,7 @@ func (v *verification) loadKept(ctx context.Context, tx pgx.Tx) error {
 	}
 	var number, balance int64
 	if _, err := pgx.ForEachRow(rows, []any{&number}, func() error {
-		v.kept.numbers[number] = true
+		v.balances.numbers[number] = true
 		return nil
 	}); err != nil {
 		return postgres.Error(err)
@@ -85,14 +85,14 @@ func (v *verification) loadKept(ctx context.Context, tx pgx.Tx) error {
 	if rows, err = tx.Query(ctx, verifyBalancesSQL, pgx.NamedArgs{"book": v.Book}); err != nil {
 		return postgres.Error(err)
 	}
-	var k keptKey
+	var k balanceKey
 	_, err = pgx.ForEachRow(rows, []any{
 		&number, &balance, &k.account, &k.code, &k.collective, &k.campaign, &k.currency, &k.span, &k.start,
 	}, func() error {
-		if v.kept.stored[number] == nil {
-			v.kept.stored[number] = map[keptKey]int64{}
+		if v.balances.stored[number] == nil {
+			v.balances.stored[number] = map[balanceKey]int64{}
 		}
-		v.kept.stored[number][k] = balance
+		v.balances.stored[number][k] = balance
 		return nil
 	})
 	return postgres.Error(err)
@@ -102,15 +102,15 @@ func (v *verification) loadKept(ctx context.Context, tx pgx.Tx) error {
 func (v *verification) add(r *sealedRow) {
 	at := r.Effective.UTC()
 	for i, e := range r.Entries {
-		k := keptKey{
+		k := balanceKey{
 			account: r.accounts[i], code: e.Code, collective: e.Collective, campaign: e.Campaign, currency: e.Amount.Currency,
 		}
 		for _, span := range []struct{ name, start string }{
 			{"all", ""}, {"year", startText(at, 1, 1)}, {"month", startText(at, at.Month(), 1)}, {"day", startText(at, at.Month(), at.Day())},
 		} {
 			k.span, k.start = span.name, span.start
-			v.kept.sums[k] += e.Amount.Minor
-			v.kept.changed[k] = true
+			v.balances.sums[k] += e.Amount.Minor
+			v.balances.changed[k] = true
 		}
 	}
 }
@@ -124,38 +124,38 @@ func startText(of time.Time, month time.Month, day int) string {
 	return fmt.Sprintf("%04d-%02d-%02d %s", year, month, day, era)
 }
 
-// keepAt compares what was kept at a number.
-func (v *verification) keepAt(number int64) {
-	if !v.kept.numbers[number] {
+// compareStored compares what was stored at a number.
+func (v *verification) compareStored(number int64) {
+	if !v.balances.numbers[number] {
 		return
 	}
-	stored := v.kept.stored[number]
-	for k := range v.kept.changed {
+	stored := v.balances.stored[number]
+	for k := range v.balances.changed {
 		where := fmt.Sprintf("%s at number %d", k, number)
 		switch balance, ok := stored[k]; {
 		case !ok:
-			v.Differ(where, "is missing; the entries sum to %d", v.kept.sums[k])
-		case balance != v.kept.sums[k]:
-			v.Differ(where, "is %d; the entries sum to %d", balance, v.kept.sums[k])
+			v.Differ(where, "is missing; the entries sum to %d", v.balances.sums[k])
+		case balance != v.balances.sums[k]:
+			v.Differ(where, "is %d; the entries sum to %d", balance, v.balances.sums[k])
 		}
 		delete(stored, k)
 	}
 	for k := range stored {
-		v.Differ(fmt.Sprintf("%s at number %d", k, number), "is kept, and no entry changed it")
+		v.Differ(fmt.Sprintf("%s at number %d", k, number), "is stored, and no entry changed it")
 	}
-	delete(v.kept.stored, number)
-	delete(v.kept.numbers, number)
-	clear(v.kept.changed)
+	delete(v.balances.stored, number)
+	delete(v.balances.numbers, number)
+	clear(v.balances.changed)
 }
 
-// endKept reports what was kept at numbers that are no balance checkpoint.
-func (v *verification) endKept() {
-	for number := range v.kept.numbers {
+// finishStored reports what was stored at numbers that are no balance checkpoint.
+func (v *verification) finishStored() {
+	for number := range v.balances.numbers {
 		v.Differ(fmt.Sprintf("balance checkpoint %d", number), "is at a number that is missing")
 	}
-	for number, stored := range v.kept.stored {
+	for number, stored := range v.balances.stored {
 		for k := range stored {
-			v.Differ(fmt.Sprintf("%s at number %d", k, number), "is kept where no balance checkpoint is")
+			v.Differ(fmt.Sprintf("%s at number %d", k, number), "is stored where no balance checkpoint is")
 		}
 	}
 }

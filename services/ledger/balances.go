@@ -70,7 +70,7 @@ WITH position AS (
     FROM ledger.seals AS s
     JOIN ledger.transactions AS t ON t.id = s.transaction_id
     WHERE s.book = @book
-        AND s.number = @kept
+        AND s.number = @stored
 ),`
 
 // A chart has some dozens of accounts.
@@ -143,7 +143,7 @@ const dayKeysPart = `
         AND k.starts_on < @day::date`
 
 // A key's newest sum up to the balance checkpoint, and the tail.
-const keptPart = `
+const storedPart = `
 ),
 parts AS (
     SELECT
@@ -155,7 +155,7 @@ parts AS (
         SELECT b.balance
         FROM ledger.balances AS b
         WHERE b.key_id = k.id
-            AND b.number <= @kept
+            AND b.number <= @stored
         ORDER BY b.number DESC
         LIMIT 1
     ) AS n
@@ -188,19 +188,19 @@ const partOfDayPart = `
 const partsEndPart = `
 )`
 
-const accountsNowSQL = positionPart + tailPart + tailEndPart + allKeysPart + keptPart + partsEndPart + sumAccountsPart
+const accountsNowSQL = positionPart + tailPart + tailEndPart + allKeysPart + storedPart + partsEndPart + sumAccountsPart
 
 const campaignNowSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
-	allKeysPart + keyOfCampaignPart + keptPart + partsEndPart + sumAccountsPart
+	allKeysPart + keyOfCampaignPart + storedPart + partsEndPart + sumAccountsPart
 
 // Whole years, months and days before the time, the part of its day from the entries themselves,
 // and of the tail what happened before that day.
 const accountsBeforeSQL = positionPart + tailPart + tailEndPart + yearKeysPart + monthKeysPart + dayKeysPart +
-	keptPart + partOfDayPart + partsEndPart + sumAccountsPart
+	storedPart + partOfDayPart + partsEndPart + sumAccountsPart
 
 const campaignBeforeSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
 	yearKeysPart + keyOfCampaignPart + monthKeysPart + keyOfCampaignPart + dayKeysPart + keyOfCampaignPart +
-	keptPart + partOfDayPart + entryOfCampaignPart + partsEndPart + sumAccountsPart
+	storedPart + partOfDayPart + entryOfCampaignPart + partsEndPart + sumAccountsPart
 
 // AccountsFilter says which balances to read.
 type AccountsFilter struct {
@@ -249,7 +249,7 @@ LEFT JOIN (
         AND s.number = @number
 ) AS n ON true`
 
-// boundsOf returns the arguments that bound what a statement adds up: kept, the number of the balance checkpoint
+// boundsOf returns the arguments that bound what a statement adds up: stored, the number of the balance checkpoint
 // to begin with, and where the tail ends.
 func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.NamedArgs, error) {
 	args := pgx.NamedArgs{"book": book, "number": int64(math.MaxInt64), "bounded": number > 0}
@@ -263,16 +263,16 @@ func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.
 		}
 		args["number"] = number
 	}
-	var kept int64
+	var stored int64
 	var xid pgtype.Uint64
 	var id pgtype.Int8
-	if err := s.pool.QueryRow(ctx, boundsSQL, args).Scan(&kept, &xid, &id); err != nil {
+	if err := s.pool.QueryRow(ctx, boundsSQL, args).Scan(&stored, &xid, &id); err != nil {
 		return nil, postgres.Error(err)
 	}
 	if !xid.Valid {
 		xid, id = pgtype.Uint64{Uint64: math.MaxUint64, Valid: true}, pgtype.Int8{Int64: math.MaxInt64, Valid: true}
 	}
-	args["kept"], args["upto_xid"], args["upto_id"] = kept, xid, id
+	args["stored"], args["upto_xid"], args["upto_id"] = stored, xid, id
 	return args, nil
 }
 
@@ -285,7 +285,7 @@ func (s *Service) Accounts(ctx context.Context, book, collective string, end tim
 // Nothing is summed across currencies. A book that does not exist has no accounts. INVALID_ARGUMENT on
 // at_number when the book has not so many.
 //
-// It adds up kept balances and the tail after them, so what it costs does not grow with the history:
+// It adds up stored balances and the tail after them, so what it costs does not grow with the history:
 // it does with the accounts, the campaigns, and, for a time in the past, that one day's entries.
 func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, error) {
 	args, err := s.boundsOf(ctx, f.Book, f.Number)
@@ -345,7 +345,7 @@ func bound(t time.Time, open pgtype.InfinityModifier) pgtype.Timestamptz {
 	return pgtype.Timestamptz{Time: t, Valid: true}
 }
 
-// The sums that are kept, and the tail behind them, in one statement.
+// The stored sums, and the tail behind them, in one statement.
 const roleBalanceSQL = `
 WITH role AS (
     SELECT r.account_id
@@ -353,7 +353,7 @@ WITH role AS (
     WHERE r.book = @book
         AND r.role = @role
 ),
-kept AS (
+stored AS (
     SELECT
         b.number,
         t.xid,
@@ -375,7 +375,7 @@ parts AS (
         SELECT b.balance
         FROM ledger.balances AS b
         WHERE b.key_id = k.id
-            AND b.number <= (SELECT p.number FROM kept AS p)
+            AND b.number <= (SELECT p.number FROM stored AS p)
         ORDER BY b.number DESC
         LIMIT 1
     ) AS n
@@ -388,8 +388,8 @@ parts AS (
     JOIN role AS r ON r.account_id = e.account_id
     WHERE t.book = @book
         AND (t.xid, t.id) > (
-            coalesce((SELECT p.xid FROM kept AS p), '0'),
-            coalesce((SELECT p.id FROM kept AS p), 0)
+            coalesce((SELECT p.xid FROM stored AS p), '0'),
+            coalesce((SELECT p.id FROM stored AS p), 0)
         )
 )
 SELECT
@@ -399,7 +399,7 @@ FROM parts AS p
 GROUP BY p.currency`
 
 // RoleBalance returns what the account of a role has in a whole book, whoever's it is, by currency and in minor units.
-// It adds up kept balances and the tail after them, as [Service.AccountsAt] does.
+// It adds up stored balances and the tail after them, as [Service.AccountsAt] does.
 func (s *Service) RoleBalance(ctx context.Context, book string, role AccountRole) (map[money.Currency]int64, error) {
 	rows, err := s.pool.Query(ctx, roleBalanceSQL, pgx.NamedArgs{"book": book, "role": string(role)})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // booksPrefix begins the name of a book.
@@ -113,7 +114,7 @@ ON CONFLICT (book, role) DO NOTHING`
 // The book is a Stripe account's id, or empty for the platform's own.
 func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) error {
 	if _, err := tx.Exec(ctx, insertBookSQL, pgx.NamedArgs{
-		"book": book, "chart": s.chart, "currency": string(s.currency),
+		"book": book, "chart": s.chart, "currency": string(money.EUR),
 	}); err != nil {
 		return postgres.Error(err)
 	}

@@ -154,7 +154,7 @@ ORDER BY
 // A campaign without entries is missing. The roles must be played by
 // accounts of income or expense, as they are in every shipped chart.
 //
-// It adds up kept balances and the campaigns' own entries that came after: neither history nor a long tail of
+// It adds up stored balances and the campaigns' own entries that came after: neither history nor a long tail of
 // other campaigns' costs anything.
 func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[CampaignKey]map[money.Currency]int64, error) {
 	// Once each, or the join would count a campaign as often as it was asked for.

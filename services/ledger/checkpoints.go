@@ -15,7 +15,7 @@ const insertCheckpointSQL = `
 INSERT INTO ledger.checkpoints (size, previous_size, signed_at, book, root, consistency, note, verifier_key)
 VALUES (@size, @previous_size, @signed_at, @book, @root, @consistency, @note, @verifier_key)`
 
-func insertCheckpoint(ctx context.Context, tx pgx.Tx, book string, c *proof.Checkpoint, previous int64, consistency [][]byte) error {
+func insertCheckpointTx(ctx context.Context, tx pgx.Tx, book string, c *proof.Checkpoint, previous int64, consistency [][]byte) error {
 	_, err := tx.Exec(ctx, insertCheckpointSQL, pgx.NamedArgs{
 		"size": c.Size, "previous_size": previous, "signed_at": c.SignedAt, "book": book, "root": c.Root,
 		"consistency": consistency, "note": c.Note, "verifier_key": c.VerifierKey,

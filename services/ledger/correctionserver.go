@@ -94,7 +94,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 		reversal.Entries = append(reversal.Entries, entry)
 	}
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.service.takeBackTx(ctx, tx, book, reversal)
+		return s.service.reverseReclassificationTx(ctx, tx, book, reversal)
 	}); err != nil {
 		return nil, err
 	}

@@ -76,8 +76,8 @@ FROM unnest(
     @hashes::bytea[]
 ) AS s (count, collective, hash)`
 
-// countTransactions adds the leaves, which are being sealed, to the counts of their collectives. It returns the root to sign.
-func countTransactions(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf) ([]byte, error) {
+// countTransactionsTx adds the leaves, which are being sealed, to the counts of their collectives. It returns the root to sign.
+func countTransactionsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf) ([]byte, error) {
 	counts, err := loadCounts(ctx, tx, book, leaves[0].Number-1)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ const posters = 32
 // always too many, seal and keep balances behind them.
 func TestPostersAndSealer(t *testing.T) {
 	_, pool := open(t)
-	s := ledger.New(ledger.Config{Pool: pool, SecretKey: secret, SealBatch: 50, TailLength: 20})
+	s := ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(50, 20)
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
 	defer stop()
 	var cents atomic.Int64
@@ -144,7 +144,7 @@ func onServer(t *testing.T, server *pgembed.Server) (*ledger.Service, *pgxpool.P
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return ledger.New(ledger.Config{Pool: pool, SecretKey: secret, SealBatch: 50, TailLength: 20}), pool
+	return ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(50, 20), pool
 }
 
 // killWhilePosting returns the references that were acknowledged, and adds to begun what was asked for.

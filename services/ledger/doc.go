@@ -63,7 +63,7 @@
 // soon as no running database transaction can come before them. It hashes each with its number
 // into a Merkle tree (RFC 6962), signs a checkpoint that a consistency proof ties to the one before, and
 // keeps balances: per account, collective, campaign and currency, for all of time and for each year, month
-// and day of effective time. So a balance is kept sums and a short tail, as of any time, and a
+// and day of effective time. So a balance is stored sums and a short tail, as of any time, and a
 // back-dated entry falsifies none. [Service.Verify] recomputes all of it from the rows.
 //
 // A position is an xid, which belongs to a cluster: a dump restored into another one needs its counter

@@ -170,8 +170,8 @@ func (v *View) CountEntries(ctx context.Context, f Filter) (n int64, err error) 
 	return n, postgres.Error(err)
 }
 
-// Movement is what happened to one account in one currency.
-type Movement struct {
+// Opening is what happened to one account in one currency.
+type Opening struct {
 	Account
 	// Before is the sum of the entries before the filter's start.
 	Before money.Amount
@@ -179,7 +179,7 @@ type Movement struct {
 	Entries int64
 }
 
-const movementsSQL = `
+const openingsSQL = `
 SELECT
     a.code,
     a.display_name,
@@ -197,18 +197,18 @@ ORDER BY
     a.id,
     e.currency`
 
-// Movements sums the entries up to the filter's end by account and currency, in the order of the
+// Openings sums the entries up to the filter's end by account and currency, in the order of the
 // accounts' codes. It reads them all, once. Only Balances of the accounts are empty.
-func (v *View) Movements(ctx context.Context, f Filter) ([]Movement, error) {
+func (v *View) Openings(ctx context.Context, f Filter) ([]Opening, error) {
 	arguments := v.arguments(f)
 	arguments["from"], arguments["start"], arguments["sealed"] = startOf(f.Start), startOf(time.Time{}), f.InSealOrder
-	rows, err := v.tx.Query(ctx, movementsSQL, arguments)
+	rows, err := v.tx.Query(ctx, openingsSQL, arguments)
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	movements, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Movement, err error) {
+	openings, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Opening, err error) {
 		err = row.Scan(&m.Code, &m.DisplayName, &m.Type, &m.Before.Currency, &m.Before.Minor, &m.Entries)
 		return m, err
 	})
-	return movements, postgres.Error(err)
+	return openings, postgres.Error(err)
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,13 @@ const AccountsNowSQL = accountsNowSQL
 // BoundsOf are the arguments that bound what is added up.
 func (s *Service) BoundsOf(ctx context.Context, book string, number int64) (pgx.NamedArgs, error) {
 	return s.boundsOf(ctx, book, number)
+}
+
+// Batches sets how many transactions are sealed at once, and how long the tail of a balance gets, so that few
+// transactions make many of both. Zero leaves the default.
+func (s *Service) Batches(sealBatch, tailLength int) *Service {
+	s.sealBatch, s.tailLength = cmp.Or(sealBatch, s.sealBatch), cmp.Or(tailLength, s.tailLength)
+	return s
 }
 
 // Leaves reads what the tree of a book should be made of, from the rows and in their order.

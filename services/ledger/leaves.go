@@ -124,7 +124,7 @@ FROM unnest(
     @hashes::bytea[]
 ) AS n (index, level, hash)`
 
-func insertSeals(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf, hashes [][]byte, completed []proof.Subtree) error {
+func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf, hashes [][]byte, completed []proof.Subtree) error {
 	var numbers, ids []int64
 	var donations []pgtype.UUID
 	var salts [][]byte

@@ -69,8 +69,8 @@ WHERE t.book = @book
     AND (t.kind <> 'reclassification' OR o.id IS NULL OR o.book <> t.book)
 ORDER BY t.id`
 
-// links checks the links of both kinds of corrections.
-func (v *verification) links(ctx context.Context, tx pgx.Tx) error {
+// checkLinksTx checks the links of both kinds of corrections.
+func (v *verification) checkLinksTx(ctx context.Context, tx pgx.Tx) error {
 	for _, statement := range []string{verifyReversalsSQL, verifyReclassificationsSQL} {
 		rows, err := tx.Query(ctx, statement, pgx.NamedArgs{"book": v.Book})
 		if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Move is what a transaction did to the accounts that money passes through on its way to the bank, for one
+// MoneyMovement is what a transaction did to the accounts that money passes through on its way to the bank, for one
 // collective and currency. Amounts are in minor units, debit positive.
-type Move struct {
+type MoneyMovement struct {
 	Reference  string
 	Kind       string
 	Effective  time.Time
@@ -26,7 +26,7 @@ type Move struct {
 	Balance, Fees, Transit, Bank int64
 }
 
-const moveColumns = `
+const moneyMovementColumns = `
 SELECT
     t.reference,
     t.kind,
@@ -53,7 +53,7 @@ CROSS JOIN (
 WHERE t.book = @book
     AND pg_visible_in_snapshot(t.xid, coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))`
 
-const movesSQL = moveColumns + `
+const moneyMovementsSQL = moneyMovementColumns + `
     AND t.reference = ANY(@references::text[])
 GROUP BY
     t.id,
@@ -64,18 +64,18 @@ ORDER BY
     e.collective,
     e.currency`
 
-// Moves returns what the transactions under these references did, by reference, collective and currency, as of
+// MoneyMovements returns what the transactions under these references did, by reference, collective and currency, as of
 // a watermark; empty: now. References that the book does not have are left out.
-func (s *Service) Moves(ctx context.Context, book string, references []string, at Watermark) ([]Move, error) {
-	rows, err := s.pool.Query(ctx, movesSQL, pgx.NamedArgs{"book": book, "references": references, "watermark": string(at)})
+func (s *Service) MoneyMovements(ctx context.Context, book string, references []string, at Watermark) ([]MoneyMovement, error) {
+	rows, err := s.pool.Query(ctx, moneyMovementsSQL, pgx.NamedArgs{"book": book, "references": references, "watermark": string(at)})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	moves, err := pgx.CollectRows(rows, scanMove)
-	return moves, postgres.Error(err)
+	movements, err := pgx.CollectRows(rows, scanMoneyMovement)
+	return movements, postgres.Error(err)
 }
 
-func scanMove(row pgx.CollectableRow) (m Move, err error) {
+func scanMoneyMovement(row pgx.CollectableRow) (m MoneyMovement, err error) {
 	var donation *uuid.UUID
 	err = row.Scan(&m.Reference, &m.Kind, &m.Effective, &m.Collective, &m.Campaign, &donation, &m.Currency,
 		&m.Balance, &m.Fees, &m.Transit, &m.Bank)
@@ -85,7 +85,7 @@ func scanMove(row pgx.CollectableRow) (m Move, err error) {
 	return m, err
 }
 
-const namedMovesSQL = moveColumns + `
+const moneyMovementsByPrefixSQL = moneyMovementColumns + `
     AND t.reference >= @prefix
     AND t.reference < @prefix_end
     AND e.collective = @collective
@@ -100,17 +100,17 @@ ORDER BY
     t.reference,
     e.currency`
 
-// NamedMoves returns what the transactions whose references begin with a prefix did for a collective, in the order
+// MoneyMovementsByPrefix returns what the transactions whose references begin with a prefix did for a collective, in the order
 // of effective time and reference. It reads no others.
-func (v *View) NamedMoves(ctx context.Context, book, prefix string, f Filter) ([]Move, error) {
+func (v *View) MoneyMovementsByPrefix(ctx context.Context, book, prefix string, f Filter) ([]MoneyMovement, error) {
 	arguments := v.arguments(f)
 	arguments["book"], arguments["prefix"] = book, prefix
 	// The next text after all that begin with the prefix, which ends in an ASCII character.
 	arguments["prefix_end"] = prefix[:len(prefix)-1] + string(prefix[len(prefix)-1]+1)
-	rows, err := v.tx.Query(ctx, namedMovesSQL, arguments)
+	rows, err := v.tx.Query(ctx, moneyMovementsByPrefixSQL, arguments)
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	moves, err := pgx.CollectRows(rows, scanMove)
-	return moves, postgres.Error(err)
+	movements, err := pgx.CollectRows(rows, scanMoneyMovement)
+	return movements, postgres.Error(err)
 }

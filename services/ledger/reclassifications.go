@@ -75,7 +75,7 @@ WHERE t.book = @book
     AND t.reference = @original`
 
 // Whether less than nothing is left where a reclassification, whose second line says so, had moved its amount.
-const movedOnSQL = familyPart + `
+const spentOnSQL = familyPart + `
 SELECT EXISTS (
     SELECT
     FROM ledger.transactions AS t
@@ -94,8 +94,8 @@ SELECT EXISTS (
         ) < 0
 )`
 
-// takeBackTx reverses a reclassification, unless its amount was moved on since: then that is taken back first.
-func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) error {
+// reverseReclassificationTx reverses a reclassification, unless its amount was moved on since: then that is taken back first.
+func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) error {
 	args := pgx.NamedArgs{"book": book, "original": r.Original}
 	if _, err := lockOriginalTx(ctx, tx, correctedSQL, args); err != nil {
 		return err
@@ -104,7 +104,7 @@ func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, book string, r Reve
 		return err
 	}
 	var movedOn bool
-	if err := tx.QueryRow(ctx, movedOnSQL, args).Scan(&movedOn); err != nil {
+	if err := tx.QueryRow(ctx, spentOnSQL, args).Scan(&movedOn); err != nil {
 		return postgres.Error(err)
 	}
 	if movedOn {
@@ -179,7 +179,7 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 				money.Amount{Minor: stands, Currency: r.Amount.Currency}, r.FromCode)
 		}
 		if t.Effective.IsZero() {
-			if t.Effective, err = s.openTime(ctx, tx, book, t.Entries); err != nil {
+			if t.Effective, err = s.openTimeTx(ctx, tx, book, t.Entries); err != nil {
 				return err
 			}
 		}

@@ -123,7 +123,7 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 	if err != nil {
 		return false, err
 	}
-	before, err := reversedAs(ctx, tx, args)
+	before, err := findReversalTx(ctx, tx, args)
 	if err != nil {
 		return false, err
 	}
@@ -138,7 +138,7 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 		} else {
 			args["before_id"] = int64(1<<63 - 1)
 		}
-		if t.Entries, err = leftOf(ctx, tx, args); err != nil {
+		if t.Entries, err = leftOfTx(ctx, tx, args); err != nil {
 			return false, err
 		}
 		if len(t.Entries) == 0 {
@@ -150,7 +150,7 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 	case before != nil:
 		t.Effective = before.effective
 	default:
-		if t.Effective, err = s.openTime(ctx, tx, book, t.Entries); err != nil {
+		if t.Effective, err = s.openTimeTx(ctx, tx, book, t.Entries); err != nil {
 			return false, err
 		}
 	}
@@ -163,7 +163,7 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 		return err == nil, postgres.ErrorFor(err, reversalRefusals)
 	}
 	// Another poster may have taken the reference since it was looked up.
-	if before, err = reversedAs(ctx, tx, args); err != nil {
+	if before, err = findReversalTx(ctx, tx, args); err != nil {
 		return false, err
 	}
 	if before == nil || before.original != id {
@@ -172,8 +172,8 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 	return false, nil
 }
 
-// reversedAs returns nil when nothing stands under the reference. What is no reversal has original 0.
-func reversedAs(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (*reversed, error) {
+// findReversalTx returns nil when nothing stands under the reference. What is no reversal has original 0.
+func findReversalTx(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (*reversed, error) {
 	var found reversed
 	var original pgtype.Int8
 	err := tx.QueryRow(ctx, reversedSQL, args).Scan(&found.id, &found.effective, &original)
@@ -184,7 +184,7 @@ func reversedAs(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (*reversed, 
 	return &found, postgres.Error(err)
 }
 
-func leftOf(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (entries []Entry, err error) {
+func leftOfTx(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (entries []Entry, err error) {
 	rows, err := tx.Query(ctx, leftSQL, args)
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -201,8 +201,8 @@ func leftOf(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (entries []Entry
 	return entries, postgres.Error(err)
 }
 
-// openTime is now, or the first instant that is open to all entries.
-func (s *Service) openTime(ctx context.Context, tx pgx.Tx, book string, entries []Entry) (time.Time, error) {
+// openTimeTx is now, or the first instant that is open to all entries.
+func (s *Service) openTimeTx(ctx context.Context, tx pgx.Tx, book string, entries []Entry) (time.Time, error) {
 	var collectives []string
 	for _, e := range entries {
 		collectives = append(collectives, e.Collective)

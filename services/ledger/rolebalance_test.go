@@ -11,7 +11,7 @@ import (
 // What is kept, what is sealed behind it and what is not sealed yet add up, for everybody together.
 func TestRoleBalanceIsThatOfTheWholeBook(t *testing.T) {
 	s, pool := openSealing(t)
-	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret, TailLength: 1})
+	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(0, 1)
 	want := func(role ledger.AccountRole, minor map[money.Currency]int64) {
 		t.Helper()
 		if got, err := s.RoleBalance(t.Context(), book, role); err != nil || !maps.Equal(got, minor) {

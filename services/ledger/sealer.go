@@ -89,7 +89,7 @@ func (s *Service) KeepSealing(ctx context.Context, pause time.Duration, failed f
 const lockBookSQL = `
 SELECT pg_try_advisory_xact_lock(hashtextextended('cagnotte ledger seal ' || @book, 0))`
 
-func tryLock(ctx context.Context, tx pgx.Tx, book string) (alone bool, err error) {
+func tryLockTx(ctx context.Context, tx pgx.Tx, book string) (alone bool, err error) {
 	err = tx.QueryRow(ctx, lockBookSQL, pgx.NamedArgs{"book": book}).Scan(&alone)
 	return alone, postgres.Error(err)
 }
@@ -147,7 +147,7 @@ func lastSealed(ctx context.Context, db querier, book string) (last sealed, err 
 }
 
 func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof.Key) (int, error) {
-	alone, err := tryLock(ctx, tx, book)
+	alone, err := tryLockTx(ctx, tx, book)
 	if err != nil || !alone {
 		return 0, err
 	}
@@ -180,16 +180,16 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err != nil {
 		return 0, fmt.Errorf("the root of the tree: %w", err)
 	}
-	if err := insertSeals(ctx, tx, book, leaves, hashes, tree.TakeCompleted()); err != nil {
+	if err := insertSealsTx(ctx, tx, book, leaves, hashes, tree.TakeCompleted()); err != nil {
 		return 0, err
 	}
 	size := tree.Size()
 	if size-last.balances >= int64(s.tailLength) {
-		if err := keepBalances(ctx, tx, book, last.balances, leaves); err != nil {
+		if err := storeBalancesTx(ctx, tx, book, last.balances, leaves); err != nil {
 			return 0, err
 		}
 	}
-	countsRoot, err := countTransactions(ctx, tx, book, leaves)
+	countsRoot, err := countTransactionsTx(ctx, tx, book, leaves)
 	if err != nil {
 		return 0, err
 	}
@@ -203,5 +203,5 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err != nil {
 		return 0, err
 	}
-	return len(leaves), insertCheckpoint(ctx, tx, book, &checkpoint, last.checkpoint, path)
+	return len(leaves), insertCheckpointTx(ctx, tx, book, &checkpoint, last.checkpoint, path)
 }

@@ -28,7 +28,7 @@ var secret = bytes.Repeat([]byte{7}, 32)
 
 // sealing is a service with small batches and tails, so that few transactions make many of both.
 func sealing(pool *pgxpool.Pool) *ledger.Service {
-	return ledger.New(ledger.Config{Pool: pool, SecretKey: secret, SealBatch: 5, TailLength: 3})
+	return ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(5, 3)
 }
 
 func openSealing(t testing.TB) (*ledger.Service, *pgxpool.Pool) {

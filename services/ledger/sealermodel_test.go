@@ -36,11 +36,8 @@ func TestSealsAgainstModel(t *testing.T) {
 		}
 		runs++
 		m := &sealModel{model: newModel(t, rt, pool)}
-		m.service = ledger.New(ledger.Config{
-			Pool: pool, SecretKey: secret,
-			SealBatch:  rapid.IntRange(1, 12).Draw(rt, "seal batch"),
-			TailLength: rapid.IntRange(1, 6).Draw(rt, "tail length"),
-		})
+		m.service = ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).
+			Batches(rapid.IntRange(1, 12).Draw(rt, "seal batch"), rapid.IntRange(1, 6).Draw(rt, "tail length"))
 		defer func() {
 			if m.held != nil {
 				m.held.Rollback(t.Context())

@@ -6,42 +6,39 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/cagnotte/cagnotte/services/money"
 )
 
 // Config of [New].
 type Config struct {
-	// Pool is used for reads; postings run in the caller's transaction.
+	// Pool is for reads and for sealing; postings run in the caller's transaction. Required.
 	Pool *pgxpool.Pool
 	// Chart is the name of the chart that new books get, one of [Charts]. Empty: [DefaultChart].
 	Chart string
-	// Currency is the one that new books are kept in. Empty: EUR. Entries may be in any.
-	Currency money.Currency
-	// SecretKey is what the keys that sign checkpoints are derived from, 32 bytes or more. Empty:
-	// this service cannot seal.
+	// SecretKey is what the keys that sign checkpoints are derived from, 32 bytes or more. Empty: the service cannot seal.
 	SecretKey []byte
-	// Now dates checkpoints; time.Now when nil.
+	// Now dates checkpoints and corrections. Nil: time.Now.
 	Now func() time.Time
-	// SealBatch is how many transactions one database transaction seals at most. Zero: 2,000.
-	SealBatch int
-	// TailLength is how many sealed transactions a balance adds up at most beyond the one that is
-	// kept. Zero: 128. Smaller is more rows, larger slower balances.
-	TailLength int
-	// ReversedElsewhere begins the references of transactions that are not reclassified, since whoever posted them keeps more
-	// than the books say, and takes back both.
+	// ReversedElsewhere are the prefixes of references whose transactions the API does not reclassify, since whoever posted
+	// them stores more than the books say and reverses both together. Nil: none.
 	ReversedElsewhere []string
-	// Metrics gets how long the tail is and how old. Nil: nobody does.
+	// Metrics is where the length and the age of the tail are registered. Nil: nowhere.
 	Metrics prometheus.Registerer
 }
 
-// Service keeps and reads the books. It is safe for concurrent use.
+const (
+	// sealBatch is how many transactions one database transaction seals at most.
+	sealBatch = 2000
+	// tailLength is how many sealed transactions a balance adds up at most beyond the stored one. A smaller number makes more
+	// rows, a larger one makes balances slower.
+	tailLength = 128
+)
+
+// Service writes and reads the books. It is safe for concurrent use.
 type Service struct {
-	pool     *pgxpool.Pool
-	chart    string
-	currency money.Currency
-	secret   []byte
-	now      func() time.Time
+	pool   *pgxpool.Pool
+	chart  string
+	secret []byte
+	now    func() time.Time
 
 	sealBatch, tailLength int
 	reversedElsewhere     []string
@@ -54,15 +51,12 @@ func New(cfg Config) *Service {
 		now = time.Now
 	}
 	s := &Service{
-		pool:     cfg.Pool,
-		chart:    cmp.Or(cfg.Chart, DefaultChart),
-		currency: cmp.Or(cfg.Currency, money.EUR),
-		secret:   cfg.SecretKey,
-		now:      now,
-
-		sealBatch:  cmp.Or(cfg.SealBatch, 2000),
-		tailLength: cmp.Or(cfg.TailLength, 128),
-
+		pool:              cfg.Pool,
+		chart:             cmp.Or(cfg.Chart, DefaultChart),
+		secret:            cfg.SecretKey,
+		now:               now,
+		sealBatch:         sealBatch,
+		tailLength:        tailLength,
 		reversedElsewhere: cfg.ReversedElsewhere,
 	}
 	if cfg.Metrics != nil {

@@ -83,7 +83,7 @@ WHERE e.collective = @collective
 GROUP BY e.currency
 ORDER BY e.currency`
 
-// The kept sums tell on which days the account has entries: a day more than lines are wanted is enough,
+// The stored sums tell on which days the account has entries: a day more than lines are wanted is enough,
 // since the first may have none after the position. So a page of an account with few entries does not
 // walk over those of the others, nor over a whole day's when that has many.
 const statementSQL = positionPart + tailPart + tailEndPart + `,
@@ -107,7 +107,7 @@ days AS (
                 SELECT
                 FROM ledger.balances AS b
                 WHERE b.key_id = k.id
-                    AND b.number <= @kept
+                    AND b.number <= @stored
             )
         UNION
         SELECT (t.effective_at AT TIME ZONE 'UTC')::date

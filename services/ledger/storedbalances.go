@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What a span of numbers adds to each kept sum. What is being sealed comes added up already: the sealer has it in
+// What a span of numbers adds to each stored sum. What is being sealed comes added up already: the sealer has it in
 // hand, and reading all entries once more would be a third of its work. Of what was sealed before and
 // not kept there are few. It adds up per day first: four spans of a handful of
 // days are fewer rows than four of each entry. Keys that are new are not yet in the table for the
@@ -149,9 +149,9 @@ const insertBalanceCheckpointSQL = `
 INSERT INTO ledger.balance_checkpoints (number, book)
 VALUES (@upto, @book)`
 
-// keepBalances brings the kept sums from the number after up to that of the last of the leaves, which are
+// storeBalancesTx brings the stored sums from the number after up to that of the last of the leaves, which are
 // being sealed, under the sealer's lock.
-func keepBalances(ctx context.Context, tx pgx.Tx, book string, after int64, leaves []proof.Leaf) error {
+func storeBalancesTx(ctx context.Context, tx pgx.Tx, book string, after int64, leaves []proof.Leaf) error {
 	args := pgx.NamedArgs{
 		"book": book, "after": after, "before": leaves[0].Number - 1, "upto": leaves[len(leaves)-1].Number,
 	}

@@ -69,7 +69,7 @@ func TestCampaignTotalsTouchOnlyTheirOwn(t *testing.T) {
 			t.Fatalf("got %v, %v, want %d", totals[key], err, want)
 		}
 	}
-	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret, TailLength: 1})
+	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(0, 1)
 	sealAll := func() {
 		t.Helper()
 		if err := few.SealAll(t.Context()); err != nil {
@@ -150,7 +150,7 @@ func TestTheTailIsMeasured(t *testing.T) {
 
 func TestBalancesAtANumberTouchNoHistory(t *testing.T) {
 	s, pool := openSealing(t)
-	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret, SealBatch: 100, TailLength: 100})
+	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(100, 100)
 	number := int64(0)
 	grow := func(times int) {
 		t.Helper()

@@ -19,7 +19,7 @@ import (
 type verification struct {
 	*proof.Verifier
 	closings []closing
-	kept     keptCheck
+	balances balanceCheck
 }
 
 // sealedRow is a transaction with its seal, each as far as it is there.
@@ -51,22 +51,22 @@ func (s *Service) Verify(ctx context.Context, book string) (*proof.Report, error
 	if _, err := tx.Exec(ctx, noTimeoutSQL); err != nil {
 		return nil, postgres.Error(err)
 	}
-	v, err := loadVerification(ctx, tx, book)
+	v, err := loadVerificationTx(ctx, tx, book)
 	if err != nil {
 		return nil, err
 	}
-	if err := streamSealed(ctx, tx, verifySealedSQL, book, v.sealed); err != nil {
+	if err := streamSealedTx(ctx, tx, verifySealedSQL, book, v.sealed); err != nil {
 		return nil, err
 	}
-	if err := streamSealed(ctx, tx, verifyUnsealedSQL, book, v.unsealed); err != nil {
+	if err := streamSealedTx(ctx, tx, verifyUnsealedSQL, book, v.unsealed); err != nil {
 		return nil, err
 	}
-	for _, check := range []func(context.Context, pgx.Tx) error{v.orphans, v.links} {
+	for _, check := range []func(context.Context, pgx.Tx) error{v.checkOrphansTx, v.checkLinksTx} {
 		if err := check(ctx, tx); err != nil {
 			return nil, err
 		}
 	}
-	v.endKept()
+	v.finishStored()
 	report := v.Finish()
 	return report, s.requireKey(report)
 }
@@ -86,26 +86,26 @@ func (s *Service) requireKey(report *proof.Report) error {
 	return nil
 }
 
-func loadVerification(ctx context.Context, tx pgx.Tx, book string) (*verification, error) {
-	checkpoints, err := loadCheckpoints(ctx, tx, book)
+func loadVerificationTx(ctx context.Context, tx pgx.Tx, book string) (*verification, error) {
+	checkpoints, err := loadCheckpointsTx(ctx, tx, book)
 	if err != nil {
 		return nil, err
 	}
 	stored := &proof.Stored{}
-	if stored.Subtrees, err = loadSubtrees(ctx, tx, book); err != nil {
+	if stored.Subtrees, err = loadSubtreesTx(ctx, tx, book); err != nil {
 		return nil, err
 	}
-	if stored.Counts, err = loadStoredCounts(ctx, tx, book); err != nil {
+	if stored.Counts, err = loadStoredCountsTx(ctx, tx, book); err != nil {
 		return nil, err
 	}
 	v := &verification{Verifier: proof.NewVerifier(book, stored)}
 	for i := range checkpoints {
 		v.AddCheckpoint(&checkpoints[i])
 	}
-	if v.closings, err = loadClosings(ctx, tx, book); err != nil {
+	if v.closings, err = loadClosingsTx(ctx, tx, book); err != nil {
 		return nil, err
 	}
-	return v, v.loadKept(ctx, tx)
+	return v, v.loadBalancesTx(ctx, tx)
 }
 
 const verifyColumnsPart = `
@@ -157,8 +157,8 @@ ORDER BY
     t.id,
     e.line`
 
-// streamSealed calls each for one transaction after the other. An error of each comes back as it is.
-func streamSealed(ctx context.Context, tx pgx.Tx, sql, book string, each func(*sealedRow) error) error {
+// streamSealedTx calls each for one transaction after the other. An error of each comes back as it is.
+func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(*sealedRow) error) error {
 	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return postgres.Error(err)
@@ -222,7 +222,7 @@ func (v *verification) sealed(r *sealedRow) error {
 		v.row(r)
 		v.add(r)
 	}
-	v.keepAt(r.Number)
+	v.compareStored(r.Number)
 	return nil
 }
 
@@ -263,7 +263,7 @@ ORDER BY
     c.collective,
     c.ends_at`
 
-func loadClosings(ctx context.Context, tx pgx.Tx, book string) ([]closing, error) {
+func loadClosingsTx(ctx context.Context, tx pgx.Tx, book string) ([]closing, error) {
 	rows, err := tx.Query(ctx, verifyClosingsSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -288,7 +288,7 @@ WHERE (a.book = @book OR a.id IS NULL)
     )
 ORDER BY e.transaction_id`
 
-func (v *verification) orphans(ctx context.Context, tx pgx.Tx) error {
+func (v *verification) checkOrphansTx(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, orphansSQL, pgx.NamedArgs{"book": v.Book})
 	if err != nil {
 		return postgres.Error(err)
@@ -312,7 +312,7 @@ ORDER BY
     n.level,
     n.index`
 
-func loadSubtrees(ctx context.Context, tx pgx.Tx, book string) (map[proof.SubtreeID][]byte, error) {
+func loadSubtreesTx(ctx context.Context, tx pgx.Tx, book string) (map[proof.SubtreeID][]byte, error) {
 	rows, err := tx.Query(ctx, verifySubtreesSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -340,7 +340,7 @@ FROM ledger.checkpoints AS c
 WHERE c.book = @book
 ORDER BY c.size`
 
-func loadCheckpoints(ctx context.Context, tx pgx.Tx, book string) ([]proof.ChainedCheckpoint, error) {
+func loadCheckpointsTx(ctx context.Context, tx pgx.Tx, book string) ([]proof.ChainedCheckpoint, error) {
 	rows, err := tx.Query(ctx, verifyCheckpointsSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -364,7 +364,7 @@ ORDER BY
     s.number,
     s.collective`
 
-func loadStoredCounts(ctx context.Context, tx pgx.Tx, book string) (map[int64]map[string]proof.Count, error) {
+func loadStoredCountsTx(ctx context.Context, tx pgx.Tx, book string) (map[int64]map[string]proof.Count, error) {
 	rows, err := tx.Query(ctx, verifySharesSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
 		return nil, postgres.Error(err)

@@ -26,7 +26,7 @@ func sound(t failer, s *ledger.Service, book string) {
 func filled(t *testing.T) (*ledger.Service, *pgxpool.Pool) {
 	t.Helper()
 	_, pool := open(t)
-	s := ledger.New(ledger.Config{Pool: pool, SecretKey: secret, TailLength: 50})
+	s := ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(0, 50)
 	for from := 0; from < 300; from += 100 {
 		mustPost(t, s, pool, donations(from, from+100)...)
 		mustSeal(t, s, 100)
@@ -55,7 +55,7 @@ func TestVerify(t *testing.T) {
 	})
 	t.Run("takes an older key, and not the wrong one for the newest", func(t *testing.T) {
 		s, pool := filled(t)
-		other := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{8}, 32), TailLength: 50})
+		other := ledger.New(ledger.Config{Pool: pool, SecretKey: bytes.Repeat([]byte{8}, 32)}).Batches(0, 50)
 		if n, err := other.Seal(t.Context(), book); n != 2 || err != nil {
 			t.Fatalf("sealed %d, err = %v", n, err)
 		}
@@ -90,7 +90,7 @@ func TestVerify(t *testing.T) {
 	}{
 		{"a changed amount", []string{
 			"UPDATE ledger.entries SET amount = amount * 2 WHERE transaction_id = " + byNumber(7),
-		}, []string{"number 7 (txn_006): its transaction, an entry or its number is not what was sealed", "kept balance of account 75411"}},
+		}, []string{"number 7 (txn_006): its transaction, an entry or its number is not what was sealed", "stored balance of account 75411"}},
 		{"an unbalanced transaction", []string{
 			"UPDATE ledger.entries SET amount = amount + 1 WHERE line = 1 AND transaction_id = " + byNumber(7),
 		}, []string{"number 7 (txn_006): sums to 1 EUR"}},
@@ -163,19 +163,19 @@ func TestVerify(t *testing.T) {
 			"UPDATE ledger.transactions SET effective_at = '2025-12-31' WHERE reference = 'txn_300'",
 			"UPDATE ledger.entries SET effective_at = '2025-12-31' WHERE transaction_id = (SELECT id FROM ledger.transactions WHERE reference = 'txn_300')",
 		}, []string{"(txn_300): was posted to the period that was closed until 2026-01-01"}},
-		{"a changed kept balance", []string{
+		{"a changed stored balance", []string{
 			"UPDATE ledger.balances SET balance = balance + 1 WHERE number = 200 AND key_id = (SELECT min(key_id) FROM ledger.balances WHERE number = 200)",
 		}, []string{"at number 200: is "}},
-		{"a removed kept balance", []string{
+		{"a removed stored balance", []string{
 			"DELETE FROM ledger.balances WHERE number = 200 AND key_id = (SELECT min(key_id) FROM ledger.balances WHERE number = 200)",
 		}, []string{"at number 200: is missing; the entries sum to"}},
-		{"an added kept balance", []string{
+		{"an added stored balance", []string{
 			"INSERT INTO ledger.balances (key_id, number, balance) SELECT min(id), 250, 1 FROM ledger.balance_keys",
-		}, []string{"at number 250: is kept where no balance checkpoint is"}},
+		}, []string{"at number 250: is stored where no balance checkpoint is"}},
 		{
 			"a removed balance checkpoint",
 			[]string{"DELETE FROM ledger.balance_checkpoints WHERE number = 300"},
-			[]string{"at number 300: is kept where no balance checkpoint is"},
+			[]string{"at number 300: is stored where no balance checkpoint is"},
 		},
 		{
 			"a changed subtree",

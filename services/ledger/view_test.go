@@ -98,7 +98,7 @@ func TestViewInSealOrder(t *testing.T) {
 	}
 }
 
-func TestViewMovements(t *testing.T) {
+func TestViewOpenings(t *testing.T) {
 	s, pool := open(t)
 	yen := donation("txn_yen", day(5), 0)
 	yen.Entries = yen.Entries[:2]
@@ -115,7 +115,7 @@ func TestViewMovements(t *testing.T) {
 	var got []line
 	if err := s.View(t.Context(), "", func(v *ledger.View) error {
 		filter := ledger.Filter{Collective: vallon, Start: day(9), End: day(20)}
-		movements, err := v.Movements(t.Context(), filter)
+		movements, err := v.Openings(t.Context(), filter)
 		for _, m := range movements {
 			got = append(got, line{m.Code, m.Before.Currency, m.Before.Minor, m.Entries})
 		}

@@ -20,13 +20,13 @@ import (
 // has failed since. It waits until the payout's own transactions are booked and, where the account has several
 // collectives, its contents are known. settled means that nothing is left to post now.
 func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err error) {
-	moves, err := s.cfg.Ledger.Moves(ctx, p.Account, []string{
+	moves, err := s.cfg.Ledger.MoneyMovements(ctx, p.Account, []string{
 		p.Transaction, p.FailureTransaction, BankReference(p.ID), ReturnReference(p.ID),
 	}, "")
 	if err != nil {
 		return false, err
 	}
-	of := func(reference string) *ledger.Move {
+	of := func(reference string) *ledger.MoneyMovement {
 		for i := range moves {
 			if moves[i].Reference == reference && reference != "" {
 				return &moves[i]
@@ -75,7 +75,7 @@ func (s *Service) noteBankLine(ctx context.Context, p Payout, shares []share, er
 // bankLine is the ledger transaction by which a payout reaches the bank. The owner of the payout's own transaction,
 // often none, has it in transit. A collective with a share takes it out of its own balance at Stripe, and that owner's
 // balance is given back what was taken from it. So each collective balances, and transit returns to zero.
-func bankLine(p Payout, own ledger.Move, shares []share) ledger.Transaction {
+func bankLine(p Payout, own ledger.MoneyMovement, shares []share) ledger.Transaction {
 	t := ledger.Transaction{Reference: BankReference(p.ID), Kind: ledger.KindPayout}
 	entry := func(collective string, role ledger.AccountRole, minor int64) {
 		if minor != 0 {
@@ -107,7 +107,7 @@ WHERE p.account = @account
 
 // arrivalOf is the booking date of the line at the bank. Stripe tells a calendar day without a zone, and the line has
 // one date for all collectives: the first instant at which that day has begun in every collective's zone.
-func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shares []share) (time.Time, error) {
+func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.MoneyMovement, shares []share) (time.Time, error) {
 	var at time.Time
 	day := calendar.DayOf(p.Arrival, time.UTC)
 	for _, part := range append([]share{{own.Collective, 0}}, shares...) {
@@ -131,7 +131,7 @@ func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.Move, shar
 
 // postBankLine posts the line of a paid payout. If the period of its arrival is closed, it is dated at the beginning of
 // the open one. If the payout has failed meanwhile, nothing is posted and it stays due.
-func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.Move, shares []share) error {
+func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.MoneyMovement, shares []share) error {
 	var line ledger.Transaction
 	effective, err := s.arrivalOf(ctx, *p, own, shares)
 	if err != nil {

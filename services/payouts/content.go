@@ -126,7 +126,7 @@ func (s *Service) contents(ctx context.Context, account, payout, after string, a
 type booked struct {
 	content
 	// moves are by collective; none when it is not booked. A returned payout has the moves of its shares.
-	moves []ledger.Move
+	moves []ledger.MoneyMovement
 	// unclear: it is a returned payout of an account with several collectives, and its shares are not known yet.
 	unclear bool
 }
@@ -148,11 +148,11 @@ func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledge
 	for _, c := range page {
 		references = append(references, c.transaction)
 	}
-	moves, err := s.cfg.Ledger.Moves(ctx, p.Account, references, at)
+	moves, err := s.cfg.Ledger.MoneyMovements(ctx, p.Account, references, at)
 	if err != nil {
 		return nil, err
 	}
-	byReference := map[string][]ledger.Move{}
+	byReference := map[string][]ledger.MoneyMovement{}
 	for _, m := range moves {
 		byReference[m.Reference] = append(byReference[m.Reference], m)
 	}
@@ -189,13 +189,13 @@ ORDER BY
 
 // divideReturned replaces the move of a returned payout, which belongs to no collective, by moves of the collectives
 // that had shares in it. known has the transactions whose shares are known.
-func (s *Service) divideReturned(ctx context.Context, account string, references []string, moves map[string][]ledger.Move, at ledger.Watermark) (known map[string]bool, err error) {
+func (s *Service) divideReturned(ctx context.Context, account string, references []string, moves map[string][]ledger.MoneyMovement, at ledger.Watermark) (known map[string]bool, err error) {
 	rows, err := s.cfg.Pool.Query(ctx, returnedSQL, pgx.NamedArgs{"account": account, "references": references, "watermark": string(at)})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
 	known = map[string]bool{}
-	divided := map[string][]ledger.Move{}
+	divided := map[string][]ledger.MoneyMovement{}
 	var transaction, collective string
 	var minor int64
 	if _, err := pgx.ForEachRow(rows, []any{&transaction, &collective, &minor}, func() error {

@@ -68,7 +68,7 @@ func (s *Service) Lines(ctx context.Context, p Payout, q LineQuery) (lines []Lin
 	return lines, nil, nil
 }
 
-func lineOf(m ledger.Move) Line {
+func lineOf(m ledger.MoneyMovement) Line {
 	l := Line{
 		Kind: LineKind(m.Kind), Transaction: m.Reference, Time: m.Effective.UTC(), Collective: m.Collective, Campaign: m.Campaign,
 		Gross: m.Balance + m.Fees, Fee: m.Fees, Net: m.Balance,

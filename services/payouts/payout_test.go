@@ -157,21 +157,21 @@ func TestTheLineAtTheBank(t *testing.T) {
 	p := Payout{ID: "po_1", Amount: eur(1000)}
 	for _, c := range []struct {
 		rule   string
-		own    ledger.Move
+		own    ledger.MoneyMovement
 		shares []share
 		want   map[string]int64
 	}{
-		{"is one collective's", ledger.Move{Collective: "a", Currency: "EUR", Transit: 1000}, []share{{"a", 1000}}, map[string]int64{
+		{"is one collective's", ledger.MoneyMovement{Collective: "a", Currency: "EUR", Transit: 1000}, []share{{"a", 1000}}, map[string]int64{
 			"a transit": -1000, "a bank": 1000,
 		}},
-		{"is divided", ledger.Move{Currency: "EUR", Transit: 1000}, []share{{"a", 1200}, {"b", -300}, {"", 100}}, map[string]int64{
+		{"is divided", ledger.MoneyMovement{Currency: "EUR", Transit: 1000}, []share{{"a", 1200}, {"b", -300}, {"", 100}}, map[string]int64{
 			" transit": -1000, " stripe_balance": 900, " bank": 100,
 			"a stripe_balance": -1200, "a bank": 1200, "b stripe_balance": 300, "b bank": -300,
 		}},
-		{"takes from the bank", ledger.Move{Currency: "EUR", Transit: -1000}, []share{{"a", -1000}}, map[string]int64{
+		{"takes from the bank", ledger.MoneyMovement{Currency: "EUR", Transit: -1000}, []share{{"a", -1000}}, map[string]int64{
 			" transit": 1000, " stripe_balance": -1000, "a stripe_balance": 1000, "a bank": -1000,
 		}},
-		{"is nobody's", ledger.Move{Currency: "EUR", Transit: 1000}, []share{{"", 1000}}, map[string]int64{" transit": -1000, " bank": 1000}},
+		{"is nobody's", ledger.MoneyMovement{Currency: "EUR", Transit: 1000}, []share{{"", 1000}}, map[string]int64{" transit": -1000, " bank": 1000}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			got, balance, bank := map[string]int64{}, map[string]int64{}, int64(0)

@@ -92,7 +92,7 @@ func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err erro
 	}
 	moved := own.net + own.fee
 	c.find(ProblemOwn, p.Transaction, -p.Amount.Minor, moved)
-	moves, err := s.cfg.Ledger.Moves(ctx, p.Account, []string{p.Transaction}, "")
+	moves, err := s.cfg.Ledger.MoneyMovements(ctx, p.Account, []string{p.Transaction}, "")
 	switch {
 	case err != nil:
 	case len(moves) > 0:

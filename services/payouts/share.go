@@ -20,7 +20,7 @@ type share struct {
 
 // shares returns whose money a payout is: the owner of its own transaction or, when that has none, the owners of its
 // contents. It is decided once. known is false while it cannot be decided.
-func (s *Service) shares(ctx context.Context, p Payout, own ledger.Move) (shares []share, known bool, err error) {
+func (s *Service) shares(ctx context.Context, p Payout, own ledger.MoneyMovement) (shares []share, known bool, err error) {
 	if shares, err = s.storedShares(ctx, p); err != nil || len(shares) > 0 {
 		return shares, len(shares) > 0, err
 	}

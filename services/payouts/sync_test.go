@@ -100,11 +100,11 @@ func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 	if err := e.storePayout(t.Context(), "", e.said("po_1", stripe.PayoutFailed)); err != nil {
 		t.Fatal(err)
 	}
-	own := ledger.Move{Reference: paid.Transaction, Collective: "vallon", Currency: "EUR", Balance: -1000, Transit: 1000}
+	own := ledger.MoneyMovement{Reference: paid.Transaction, Collective: "vallon", Currency: "EUR", Balance: -1000, Transit: 1000}
 	if err := e.postBankLine(t.Context(), &paid, own, []share{{"vallon", 1000}}); err != nil {
 		t.Fatal(err)
 	}
-	moves, err := e.cfg.Ledger.Moves(t.Context(), "", []string{BankReference("po_1")}, "")
+	moves, err := e.cfg.Ledger.MoneyMovements(t.Context(), "", []string{BankReference("po_1")}, "")
 	if err != nil || len(moves) != 0 {
 		t.Errorf("at the bank: %+v, %v", moves, err)
 	}
@@ -120,11 +120,11 @@ func TestTheLineAtTheBankIsDividedAsItIsKept(t *testing.T) {
 	if err := e.saveShares(t.Context(), paid, []share{{"", 400}, {"vallon", 600}}); err != nil {
 		t.Fatal(err)
 	}
-	own := ledger.Move{Reference: paid.Transaction, Currency: "EUR", Balance: -1000, Transit: 1000}
+	own := ledger.MoneyMovement{Reference: paid.Transaction, Currency: "EUR", Balance: -1000, Transit: 1000}
 	if err := e.postBankLine(t.Context(), &paid, own, []share{{"", 1000}}); err != nil {
 		t.Fatal(err)
 	}
-	moves, err := e.cfg.Ledger.Moves(t.Context(), "", []string{BankReference("po_1")}, "")
+	moves, err := e.cfg.Ledger.MoneyMovements(t.Context(), "", []string{BankReference("po_1")}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

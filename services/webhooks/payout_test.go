@@ -318,7 +318,7 @@ func TestAPayoutArrivesOnItsDayEverywhere(t *testing.T) {
 			e.clock.Advance(3 * day)
 			e.delivered()
 			e.run("")
-			moves, err := e.ledger.Moves(t.Context(), "", []string{payouts.BankReference(p.ID)}, "")
+			moves, err := e.ledger.MoneyMovements(t.Context(), "", []string{payouts.BankReference(p.ID)}, "")
 			if err != nil || len(moves) < 2 {
 				t.Fatalf("posted as %v, %v", moves, err)
 			}

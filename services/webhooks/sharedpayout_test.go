@@ -328,7 +328,7 @@ func TestAPayoutOfAClosedPeriod(t *testing.T) {
 	e.delivered()
 	e.run("")
 	e.wantAccounts("", map[string]int64{"vallon 1100": 3890})
-	moves, err := e.ledger.Moves(t.Context(), "", []string{payouts.BankReference(p.ID)}, "")
+	moves, err := e.ledger.MoneyMovements(t.Context(), "", []string{payouts.BankReference(p.ID)}, "")
 	if err != nil || len(moves) != 1 || !moves[0].Effective.Equal(closed) {
 		t.Errorf("posted as %v, %v", moves, err)
 	}

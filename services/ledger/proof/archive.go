@@ -69,7 +69,7 @@ type archiveLine struct {
 	Hashes [][]byte `json:"hashes,omitempty"`
 }
 
-// archiveEntry is an entry, or a kept balance: then without line and donation.
+// archiveEntry is an entry, or a stored balance: then without line and donation.
 type archiveEntry struct {
 	Line        int16          `json:"line,omitempty"`
 	Account     string         `json:"account"`
@@ -122,7 +122,7 @@ func (w *Writer) ShareCheckpoint(c *Checkpoint, count *CountProof) error {
 	return w.write(&archiveLine{Type: lineCheckpoint, Size: c.Size, Note: c.Note, VerifierKey: c.VerifierKey, Share: count})
 }
 
-// Balance writes a balance of all of time that was kept at a number. They go up by account, collective, campaign and
+// Balance writes a balance of all of time that was stored at a number. They go up by account, collective, campaign and
 // currency.
 func (w *Writer) Balance(number int64, balance *Entry) error {
 	return w.write(&archiveLine{Type: lineBalance, Number: number, Balance: &archiveEntry{

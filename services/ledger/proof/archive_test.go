@@ -32,7 +32,7 @@ func TestVerifyArchive(t *testing.T) {
 	wantTold(t, archive, []forgery{
 		{"an amount", line(7), strings.Replace(line(7), `"amount_minor":"106"`, `"amount_minor":"206"`, 1), "number 7 (txn_006): its transaction, an entry or its number is not what was sealed"},
 		{"an unbalanced transaction", line(7), strings.Replace(line(7), `"amount_minor":"106"`, `"amount_minor":"206"`, 1), "sums to 100 EUR"},
-		{"a kept balance", `"balance":{"account":"75411","amount_minor":"-`, `"balance":{"account":"75411","amount_minor":"-1`, "kept balance of account 75411"},
+		{"a stored balance", `"balance":{"account":"75411","amount_minor":"-`, `"balance":{"account":"75411","amount_minor":"-1`, "stored balance of account 75411"},
 		{"a reference", `"reference":"txn_010"`, `"reference":"txn_xxx"`, "number 11 (txn_xxx): its transaction"},
 		{"a removed transaction", line(9), "", "number 9: is missing"},
 		{"a transaction twice", line(9), line(9) + line(9), "comes where number 10 is expected"},

@@ -35,11 +35,11 @@ type fileVerifier interface {
 	end() (*Report, error)
 }
 
-// VerifyArchive verifies a file that a [Writer] wrote, with nothing but the file. It holds the kept balances and the
+// VerifyArchive verifies a file that a [Writer] wrote, with nothing but the file. It holds the stored balances and the
 // checkpoints in memory.
 //
 // Of an archive it checks that numbers have no gap and follow the order of writing, that transactions are balanced and
-// are what was hashed, the tree, the checkpoints with their signatures and their chain, and the kept balances.
+// are what was hashed, the tree, the checkpoints with their signatures and their chain, and the stored balances.
 //
 // Of a share it checks that each transaction in it is balanced, is what was hashed and stands in the signed tree at its
 // number, and that there are as many as were signed. So no transaction of the collective's is hidden behind a hash.
@@ -109,7 +109,7 @@ func keyOf(e *archiveEntry) balanceKey {
 }
 
 func (k balanceKey) String() string {
-	return fmt.Sprintf("kept balance of account %s, collective %q, campaign %q, %s", k.code, k.collective, k.campaign, k.currency)
+	return fmt.Sprintf("stored balance of account %s, collective %q, campaign %q, %s", k.code, k.collective, k.campaign, k.currency)
 }
 
 func (k *balanceKey) compare(other *balanceKey) int {
@@ -120,15 +120,15 @@ func (k *balanceKey) compare(other *balanceKey) int {
 // archiveVerifier verifies the archive of a whole book.
 type archiveVerifier struct {
 	*Verifier
-	// keptAt is the number that the balances were kept at; zero when there are none.
-	keptAt   int64
+	// storedAt is the number that the balances were stored at; zero when there are none.
+	storedAt int64
 	lastKey  balanceKey
-	kept     map[balanceKey]int64
+	balances map[balanceKey]int64
 	computed map[balanceKey]int64
 }
 
 func newArchiveVerifier(line *archiveLine) *archiveVerifier {
-	return &archiveVerifier{Verifier: NewVerifier(line.Book, nil), kept: map[balanceKey]int64{}, computed: map[balanceKey]int64{}}
+	return &archiveVerifier{Verifier: NewVerifier(line.Book, nil), balances: map[balanceKey]int64{}, computed: map[balanceKey]int64{}}
 }
 
 func (v *archiveVerifier) line(line *archiveLine) error {
@@ -148,15 +148,15 @@ func (v *archiveVerifier) end() (*Report, error) {
 		v.Differ("checkpoints", "there is none, so nothing is proven")
 		return v.Report, nil
 	}
-	if v.keptAt > v.number {
-		v.Differ("kept balances", "are at number %d, which is missing", v.keptAt)
+	if v.storedAt > v.number {
+		v.Differ("stored balances", "are at number %d, which is missing", v.storedAt)
 	}
 	return v.Finish(), nil
 }
 
 // checkpoint takes root and time from the note, which [Verifier.Finish] checks again.
 func (v *archiveVerifier) checkpoint(line *archiveLine) error {
-	if v.Sealed > 0 || len(v.kept) > 0 || line.Share != nil {
+	if v.Sealed > 0 || len(v.balances) > 0 || line.Share != nil {
 		return errors.New("checkpoints must come before balances and transactions, and have no share")
 	}
 	c := ChainedCheckpoint{
@@ -172,16 +172,16 @@ func (v *archiveVerifier) checkpoint(line *archiveLine) error {
 	return nil
 }
 
-// balance takes a kept balance. All are of one number, each of another key, in the order of the keys.
+// balance takes a stored balance. All are of one number, each of another key, in the order of the keys.
 func (v *archiveVerifier) balance(line *archiveLine) error {
 	if line.Balance == nil || v.Sealed > 0 {
 		return errors.New("balances must come before transactions")
 	}
 	key := keyOf(line.Balance)
-	if line.Number < 1 || len(v.kept) > 0 && (line.Number != v.keptAt || key.compare(&v.lastKey) <= 0) {
+	if line.Number < 1 || len(v.balances) > 0 && (line.Number != v.storedAt || key.compare(&v.lastKey) <= 0) {
 		return errors.New("balances must be of one number and in their order")
 	}
-	v.keptAt, v.lastKey, v.kept[key] = line.Number, key, line.Balance.AmountMinor
+	v.storedAt, v.lastKey, v.balances[key] = line.Number, key, line.Balance.AmountMinor
 	return nil
 }
 
@@ -197,20 +197,20 @@ func (v *archiveVerifier) transaction(line *archiveLine) error {
 		v.computed[keyOf(&line.Entries[i])] += line.Entries[i].AmountMinor
 	}
 	v.AddSealed(s)
-	if s.Number == v.keptAt {
+	if s.Number == v.storedAt {
 		v.compareBalances()
 	}
 	return nil
 }
 
-// compareBalances compares what was kept with what the entries so far sum to.
+// compareBalances compares what was stored with what the entries so far sum to.
 func (v *archiveVerifier) compareBalances() {
 	for k, sum := range v.computed {
-		if balance, ok := v.kept[k]; !ok || balance != sum {
+		if balance, ok := v.balances[k]; !ok || balance != sum {
 			v.Differ(k.String(), "is %d; the entries sum to %d", balance, sum)
 		}
 	}
-	for k, balance := range v.kept {
+	for k, balance := range v.balances {
 		if _, ok := v.computed[k]; !ok {
 			v.Differ(k.String(), "is %d, and no entry is of it", balance)
 		}

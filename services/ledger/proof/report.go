@@ -9,7 +9,7 @@ import (
 
 // Difference is one thing that is not as the rest of the book says it must be.
 type Difference struct {
-	// Where names the thing: "number 5 (txn_…)", "checkpoint 40", "kept balance of …".
+	// Where names the thing: "number 5 (txn_…)", "checkpoint 40", "stored balance of …".
 	Where string
 	// What says what is wrong with it.
 	What string

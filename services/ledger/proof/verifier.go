@@ -30,7 +30,7 @@ func (s *Sealed) Name() string {
 	return fmt.Sprintf("number %d (%s)", s.Number, s.Reference)
 }
 
-// Stored is what a database keeps of what a [Verifier] computes anew. An archive keeps nothing.
+// Stored is what a database stores of what a [Verifier] computes anew. An archive stores nothing.
 type Stored struct {
 	// Subtrees are the hashes of the complete subtrees.
 	Subtrees map[SubtreeID][]byte
@@ -127,7 +127,7 @@ func (v *Verifier) checkEntries(s *Sealed) {
 	v.checkBalanced(s.Name(), s.Entries)
 }
 
-// append adds a leaf's hash to the tree, and keeps the roots where there is a checkpoint.
+// append adds the hash of a leaf to the tree, and remembers the roots where there is a checkpoint.
 func (v *Verifier) append(number int64, hash []byte) {
 	if err := v.tree.Append(hash); err != nil {
 		v.Differ(fmt.Sprintf("number %d", number), "cannot be added to the tree: %v", err)
@@ -179,12 +179,12 @@ func (v *Verifier) compareCounts(number int64, changed []Count) {
 	}
 	stored := v.stored.Counts[number]
 	for _, count := range changed {
-		switch kept, ok := stored[count.Collective]; {
+		switch found, ok := stored[count.Collective]; {
 		case !ok:
 			v.Differ(where(count.Collective), "is missing; there are %d transactions", count.Transactions)
-		case kept.Transactions != count.Transactions:
-			v.Differ(where(count.Collective), "is %d; there are %d transactions", kept.Transactions, count.Transactions)
-		case !bytes.Equal(kept.Hash, count.Hash):
+		case found.Transactions != count.Transactions:
+			v.Differ(where(count.Collective), "is %d; there are %d transactions", found.Transactions, count.Transactions)
+		case !bytes.Equal(found.Hash, count.Hash):
 			v.Differ(where(count.Collective), "has another hash than its transactions give")
 		}
 		delete(stored, count.Collective)
