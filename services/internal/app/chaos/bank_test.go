@@ -16,38 +16,38 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// bankAccount is the collective's, as the bank has it.
+// bankAccount is the collective's account as the bank has it.
 type bankAccount struct {
-	// camt: the bank gives its statements as CAMT.053, and else as CSV; never one for the other's days.
+	// camt means that the bank's statements are CAMT.053, and not CSV. A bank never gives both forms for one day.
 	camt  bool
 	lines []*bankLine
-	// payouts are the lines of Stripe's, and returned those of the ones that came back, by the payout.
+	// payouts has the lines of Stripe's payouts, and returned those of payouts that came back, by the payout's id.
 	payouts, returned map[string]*bankLine
-	// exports is how many statements were made; takenBack are the lines of which a member took a word back, by name.
+	// exports counts the statements. takenBack has the names of the lines that a member unmatched.
 	exports   int
 	takenBack map[string]bool
 }
 
-// bankLine is a movement. Its reference is the bank's own, or empty: then others may be like it.
+// bankLine is a movement. Its reference is unique if it is not empty; without one, two lines may be equal.
 type bankLine struct {
 	day             string
 	minor           int64
 	reference, text string
 	pledge          *pledge
 	deposit         bool
-	// onTime: the books and the bank are of about the same day.
+	// onTime means that the bank books it on about the same day as the books.
 	onTime bool
-	// imported: it was in a file that the program has.
+	// imported means that the program has a file with it.
 	imported bool
 }
 
-// iban is the collective's; openingMinor is what it had before everything.
+// iban is the account's number, and openingMinor its balance before the history.
 const (
 	iban         = "FR1420041010050500013M02606"
 	openingMinor = 1234_56
 )
 
-// bankSteps are what donors do by their banks, and the treasurer with a statement.
+// bankSteps are the transfers of donors, and what the treasurer does with bank statements.
 func (h *history) bankSteps() []step {
 	return []step{
 		{"somebody promises a transfer", 3, h.promise},
@@ -55,12 +55,12 @@ func (h *history) bankSteps() []step {
 		{"a bank statement is imported", 3, h.importStatement},
 		{"a bank statement is imported in another form", 1, h.importOtherForm},
 		{"the program is killed amid a bank statement", 1, func() { h.killDuring(h.importStatement, 40) }},
-		{"the treasurer says what a bank line is", 3, h.explainLine},
-		{"the treasurer takes back what a bank line is", 1, h.takeLineBack},
+		{"the treasurer matches a bank line", 3, h.matchLine},
+		{"the treasurer unmatches a bank line", 1, h.unmatchLine},
 	}
 }
 
-// pledge is one that somebody makes, until answered.
+// pledge is a pledge that a donor asks for until there is an answer.
 type pledge struct {
 	request         *treasuryv1.CreatePledgeRequest
 	name, reference string
@@ -90,7 +90,7 @@ func (h *history) promise() {
 	}
 }
 
-// somePledge draws one that its giver was told of.
+// somePledge draws a pledge whose donor got an answer.
 func (h *history) somePledge() (*pledge, bool) {
 	told := slices.DeleteFunc(slices.Clone(h.paper.pledges), func(p *pledge) bool { return p.name == "" })
 	if len(told) == 0 {
@@ -99,8 +99,8 @@ func (h *history) somePledge() (*pledge, bool) {
 	return told[h.dice.IntN(len(told))], true
 }
 
-// transfer books some: most givers write their pledge's reference in one way or another, and some give another amount; others
-// write nothing, and two of them are alike.
+// transfer books up to three transfers. Most have the reference of a pledge in some spelling, some of them with another
+// amount. Others have no reference, and two of these may be equal.
 func (h *history) transfer() {
 	for range 1 + h.dice.IntN(3) {
 		h.bankBooks(h.someTransfer())
@@ -126,7 +126,7 @@ func (h *history) someTransfer() *bankLine {
 	return l
 }
 
-// bankBooks books a line today, or on the day that it has unless the bank has booked later ones.
+// bankBooks books a line today, or on the line's own day if the bank has booked nothing later.
 func (h *history) bankBooks(l *bankLine) {
 	booked := l.day == ""
 	if booked {
@@ -147,7 +147,7 @@ func daysAfter(from, to string) int {
 	return int(b.Sub(a) / (24 * time.Hour))
 }
 
-// bankTakesPayouts books what Stripe paid, and what went back.
+// bankTakesPayouts books the payouts that arrived, and those that came back.
 func (h *history) bankTakesPayouts() {
 	bank := &h.paper.bank
 	for _, p := range h.Sim.Payouts(h.account) {
@@ -165,8 +165,8 @@ func (h *history) bankTakesPayouts() {
 	}
 }
 
-// importStatement imports whole days up to some line, again when it is not answered, often twice, and then under
-// another request. Statements overlap.
+// importStatement imports a statement of whole days, which may overlap with others. It repeats the request until there is
+// an answer, and often sends the file again under another request id.
 func (h *history) importStatement() {
 	if !h.answered() {
 		return
@@ -183,7 +183,7 @@ func (h *history) importStatement() {
 	h.bringStatement(min(from, to), max(from, to), h.dice.IntN(2) == 0)
 }
 
-// bringStatement imports the lines of some days, and once more as another request.
+// bringStatement imports the lines of some days, and sometimes once more under another request id.
 func (h *history) bringStatement(from, to string, twice bool) {
 	f := h.statement(from, to, h.paper.bank.camt)
 	h.wanted(f.bring(h))
@@ -193,7 +193,7 @@ func (h *history) bringStatement(from, to string, twice bool) {
 	}
 }
 
-// bring asks for the import of a file.
+// bring sends a file to be imported.
 func (f *statementFile) bring(h *history) want {
 	req := &treasuryv1.ImportBankStatementRequest{
 		Parent: f.request.Parent, RequestId: f.request.RequestId, Content: f.request.Content, Format: f.request.Format,
@@ -214,8 +214,8 @@ func (f *statementFile) bring(h *history) want {
 	}
 }
 
-// importOtherForm is refused, since the lines of those days came in the bank's own form: each would be there twice. So
-// is one that does not add up.
+// importOtherForm sends a statement in the other form, which must be refused for days that are imported already: each line
+// would exist twice. A statement that does not add up must be refused too.
 func (h *history) importOtherForm() {
 	if !h.answered() {
 		return

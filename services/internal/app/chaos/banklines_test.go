@@ -24,7 +24,7 @@ func isOpen(l *treasuryv1.BankLine) bool {
 	return l.GetState() == lineUnmatched || l.GetState() == lineSuggested
 }
 
-// bankLines reads all that the program has, and notes the donations that it made of some by itself.
+// bankLines reads all lines of the program, and notes the donations that it made of some without a member.
 func (h *history) bankLines(ctx context.Context) (all []*treasuryv1.BankLine, err error) {
 	req := &treasuryv1.ListBankLinesRequest{Parent: "collectives/" + h.slug, PageSize: 200}
 	for {
@@ -47,8 +47,8 @@ func (h *history) bankLines(ctx context.Context) (all []*treasuryv1.BankLine, er
 	return all, nil
 }
 
-// noteBooked notes the donation that a line became. Without a member a line becomes one only when it names the pledge, has
-// its amount, the pledge has no other donation, and nobody took back before what was said of the line.
+// noteBooked notes the donation that a line became. Without a member this may happen only if the line has the pledge's
+// reference and amount, the pledge has no other donation, and no member unmatched the line before.
 func (h *history) noteBooked(l *treasuryv1.BankLine) error {
 	name := l.GetTarget().GetOfflineDonation()
 	if slices.ContainsFunc(h.paper.donations, func(g *paperDonation) bool { return g.name == name }) {
@@ -76,12 +76,12 @@ func (h *history) pledgeNamed(name string) *pledge {
 	return nil
 }
 
-// fulfilled reports whether there is a donation of the pledge.
+// fulfilled reports whether the pledge has a donation.
 func (h *history) fulfilled(p *pledge) bool {
 	return slices.ContainsFunc(h.paper.donations, func(g *paperDonation) bool { return g.pledge == p && g.counts() })
 }
 
-// someLine draws one of the program's that are so.
+// someLine draws one of the program's lines for which a condition holds.
 func (h *history) someLine(is func(*treasuryv1.BankLine) bool) (*treasuryv1.BankLine, bool) {
 	if !h.answered() {
 		return nil, false
@@ -102,8 +102,8 @@ func (h *history) someLine(is func(*treasuryv1.BankLine) bool) (*treasuryv1.Bank
 	return lines[h.dice.IntN(len(lines))], true
 }
 
-// explainLine says what an open line is. What the program finds out meanwhile is said by a refusal.
-func (h *history) explainLine() {
+// matchLine matches an open line. If the program has matched it meanwhile, it refuses.
+func (h *history) matchLine() {
 	l, ok := h.someLine(isOpen)
 	if !ok {
 		h.transfer()
@@ -138,7 +138,7 @@ func (h *history) explainLine() {
 	})
 }
 
-// targetFor draws what a line may be, and how it is noted once the program has it so; nil for nothing.
+// targetFor draws a target for a line, and returns how it is noted once the program has accepted it; nil for none.
 func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget, func(*treasuryv1.BankLine)) {
 	minor, nothing := l.GetAmount().GetAmountMinor(), func(*treasuryv1.BankLine) {}
 	suggested := l.GetTarget().GetTransaction()
@@ -174,12 +174,12 @@ func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget,
 	return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Campaign{Campaign: h.campaign}}, booked
 }
 
-// takeLineBack takes back what was said of a line, and with it what was booked for it.
-func (h *history) takeLineBack() {
+// unmatchLine unmatches a line, and so reverses what was booked for it.
+func (h *history) unmatchLine() {
 	explained := func(l *treasuryv1.BankLine) bool { return !isOpen(l) }
 	l, ok := h.someLine(explained)
 	if !ok {
-		h.explainLine()
+		h.matchLine()
 		if l, ok = h.someLine(explained); !ok {
 			return
 		}

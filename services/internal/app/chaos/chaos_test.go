@@ -1,9 +1,9 @@
-// Package chaos_test plays seeded histories of everything that can happen between donors, members, Stripe and
-// the program, with all that can go wrong in between, and compares what the program has in the end with what
-// Stripe has: books, donations, refunds, disputes, subscriptions, payouts and the state of the account. What happens
-// without Stripe, by hand and at the bank, is noted beside (paper), and compared to the cent as well.
+// Package chaos_test plays random histories of what happens between donors, members, Stripe and the program, with
+// everything that can go wrong: lost answers, lost webhooks, crashes, revoked keys. At the end of a history it compares
+// the program with Stripe: books, donations, refunds, disputes, subscriptions, payouts, and the state of the account.
+// What happens without Stripe, in cash and at the bank, is recorded by the test (paper), and compared to the cent too.
 //
-// `make chaos SEEDS=1-5000` plays many; a failing one is played again by its number.
+// A seed determines the steps of a history. `make chaos SEEDS=1-5000` plays many; SEEDS=17 plays one again.
 package chaos_test
 
 import (
@@ -29,23 +29,24 @@ import (
 )
 
 const (
-	// worlds play at once, each with a program, a database and a simulator of its own.
+	// worlds is how many worlds run at once, each with a program, a database and a simulator of its own.
 	worlds = 5
-	// seedsPerWorld: a block of so many seeds has a fresh world, so that old accounts do not slow the new ones.
+	// seedsPerWorld is how many seeds run in one world. Then a new one begins, since old accounts make a world slow.
 	seedsPerWorld = 8
-	// A history has this many steps.
+	// fewestSteps and mostSteps limit the steps of a history.
 	fewestSteps, mostSteps = 15, 45
-	// favouriteWeight is how much likelier the steps are that a history is about.
+	// favouriteWeight is the factor by which the steps of a history's favourite family are likelier.
 	favouriteWeight = 4
-	// settleTime is how long the program may take to come to rest, on a machine that has much else to do.
+	// settleTime is how long the program may take to reach Stripe's state, on a busy machine.
 	settleTime = 5 * time.Minute
-	// settlePause is between two looks: looking takes time from the program.
+	// settlePause is the time between two comparisons, which cost the program time.
 	settlePause = 50 * time.Millisecond
-	// daysLength: what waits by the database's clock, which nobody can move, is told so often that its time has come.
+	// daysLength is the interval at which everything that waits by the database's clock is made due. That clock cannot be
+	// moved.
 	daysLength = 3 * time.Second
-	// One world in so many has what Stripe allows a test key, and the program what it allows itself; it costs time.
-	// Of the others half are busy: see crowd.
-	// A program that is started again knows of no call before, and its bucket is full: so two buckets fit in beside.
+	// One in limitedWorlds worlds has Stripe's limit of calls a second for a test key, and the program's own rate, which
+	// takes time. Half of the others are crowded: see crowd. A program that starts again has a full bucket, so stripeLimit
+	// has room for two buckets beside stripeRate.
 	limitedWorlds = 5
 	stripeLimit   = 25
 	stripeRate    = 16
@@ -67,7 +68,7 @@ func TestChaos(t *testing.T) {
 				if from > to {
 					return
 				}
-				// A test of its own: its cleanup ends the world, and looks at all that was asked of Stripe.
+				// It is a test of its own, since the cleanup of a test ends its world and checks the requests to Stripe.
 				t.Run(fmt.Sprintf("seeds %d-%d", from, to), func(t *testing.T) {
 					playBlock(t, block, from, to)
 				})
@@ -76,7 +77,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// playBlock plays seeds in a fresh world.
+// playBlock plays seeds in a new world.
 func playBlock(t *testing.T, block, from, to uint64) {
 	w := newWorld(t, block)
 	defer w.end(t)
@@ -90,19 +91,19 @@ func playBlock(t *testing.T, block, from, to uint64) {
 	}
 }
 
-// world is a program as a process of its own, and the Stripe that it speaks to.
+// world is a program in a process of its own, with its simulator of Stripe.
 type world struct {
 	*apptest.Env
 	program *apptest.Process
-	// rest speaks to the program, whichever life it is in.
+	// rest is a connection to the program that survives its restarts.
 	rest *apptest.RESTConn
-	// db is the database as its owner.
+	// db is a pool of the database's owner.
 	db *pgxpool.Pool
-	// box is where mails go.
+	// box is the mail server.
 	box *mailtest.Server
-	// crowded: much else goes on at Stripe; see crowd.
+	// crowded means that Stripe is busy with other calls; see crowd.
 	crowded bool
-	// keys and secrets are what Stripe takes and signs with.
+	// keys and secrets are the API keys that Stripe accepts, and the secrets that it signs webhooks with.
 	keys, secrets roll
 }
 
@@ -126,14 +127,14 @@ func newWorld(t *testing.T, block uint64) *world {
 	return w
 }
 
-// end looks at what no single history shows: every book verifies, and Stripe was asked properly.
+// end checks what no single history shows: every book verifies, and no object was requested twice at Stripe.
 func (w *world) end(t *testing.T) {
 	w.program.Stop()
 	var said strings.Builder
 	if err := app.VerifyLedger(context.Background(), w.DatabaseURL, nil, nil, &said); err != nil {
 		t.Errorf("the books do not verify: %v\n%s", err, said.String())
 	}
-	if n := w.Sim.Limited(); n > 0 { // never, without a limit
+	if n := w.Sim.Limited(); n > 0 { // always 0 in a world without a limit
 		t.Errorf("%d calls were above Stripe's limit", n)
 	}
 	bodies, made := map[string]string{}, map[string]string{}
@@ -151,17 +152,17 @@ func (w *world) end(t *testing.T) {
 		}
 		what := r.Account + " " + r.Path + " " + string(r.Body)
 		if before, known := made[what]; known && before != key {
-			t.Errorf("what Stripe made under %s is asked for again under %s", before, key)
+			t.Errorf("an object that Stripe created under the key %s was requested again under %s", before, key)
 		}
 		made[what] = key
 	}
 }
 
-// creations are the calls each of which makes something else; their bodies name the row that it is made for. So one
-// that Stripe has answered, whoever got the answer, is sent again under its key only.
+// creations are the calls that each create another object. Their bodies name the row that the object is for. So after
+// Stripe has created it, even if the answer was lost, the same body may come again only under the same idempotency key.
 var creations = []string{"/v1/checkout/sessions", "/v1/refunds", "/v1/accounts"}
 
-// history is what one seed makes happen: an account of its own at Stripe, with one collective and campaign.
+// history is one seed: an account at Stripe, with one collective and one campaign.
 type history struct {
 	*world
 	t        *testing.T
@@ -170,24 +171,24 @@ type history struct {
 	account  string
 	slug     string
 	campaign string
-	// owner and treasurer are keys.
+	// owner and treasurer are API keys.
 	owner, treasurer string
-	// steps is what was done, for the report.
+	// steps has what was done, for the report.
 	steps []string
 
 	donors   []*donor
 	refunds  []*refundsv1.CreateRefundRequest
 	disputes []string
 	paper    paper
-	// monthly are the donors' own monthly donations, and usedLinks the tokens of links that they tried: true where it opened,
-	// false where nobody knows, since the call was not answered.
+	// monthly has the donors' monthly donations, and usedLinks the tokens of links that they tried: true if the link opened,
+	// false if the call was not answered.
 	monthly   []*monthlyDonation
 	usedLinks map[string]bool
-	// link is the last that leads into Stripe's form; accountState is what Stripe says of the account.
+	// link is the last link to Stripe's form, and accountState the account's state at Stripe.
 	link         string
 	accountState stripesim.AccountState
 	lowBalance   bool
-	// closed: the campaign is. wasDisconnected, wasUnready: the account was, at some time.
+	// closed means that the campaign is closed; wasDisconnected and wasUnready, that the account was so at some time.
 	closed, disconnected, wasDisconnected, wasUnready bool
 	offline                                           time.Duration
 }
@@ -214,7 +215,7 @@ func newHistory(t *testing.T, w *world, seed uint64) *history {
 	return h
 }
 
-// play does a random number of random steps.
+// play runs a random number of random steps.
 func (h *history) play() {
 	families, total := h.families(), 0
 	var steps []step
@@ -241,7 +242,7 @@ func (h *history) play() {
 	}
 }
 
-// note remembers a step, or what came of it.
+// note records a step or its result.
 func (h *history) note(format string, args ...any) {
 	h.steps = append(h.steps, fmt.Sprintf(format, args...))
 }
@@ -253,20 +254,20 @@ func (h *history) report() {
 	}
 }
 
-// settle ends the history: nothing goes wrong any more, time passes, and the program comes to rest. What was
-// lost stays lost.
+// settle ends the history: there are no more faults, time passes, and the program must reach Stripe's state. Lost events
+// and answers stay lost.
 func (h *history) settle() {
 	h.Sim.ClearFaults()
 	h.Sim.SetFeeDelay(0)
 	h.Sim.SetDelivery(stripesim.Delivery{})
 	h.Sim.SettleFees()
-	// All payment pages close, and all debits are answered; then the program, which may have been killed, finds
-	// everything by itself.
+	// All payment pages close, and banks answer all debits. The program, which may have been killed, must then find
+	// everything without help.
 	h.must(h.Sim.SetLowBalance(h.account, false))
 	if h.disconnected {
 		h.turnConnection()
 	}
-	// What Stripe still wants then is nothing that keeps it from taking payments: what was promised can be done.
+	// Stripe may still require information, but accepts payments, so that pending changes can be made.
 	h.accountState.ChargesEnabled = true
 	h.setAccount(h.accountState)
 	h.advance(20 * 24 * time.Hour)
@@ -278,15 +279,15 @@ func (h *history) settle() {
 	for h.different() {
 		now := time.Now()
 		if now.After(deadline) {
-			h.t.Fatalf("seed %d does not end as Stripe does:\n%s", h.seed, h.differences())
+			h.t.Fatalf("seed %d does not reach Stripe's state:\n%s", h.seed, h.differences())
 		}
 		if now.After(again) {
-			// What waits for tomorrow has had a day.
+			// What waits by the database's clock becomes due.
 			h.passDatabaseTime()
 			again = now.Add(daysLength)
 		}
 		if now.After(anew) {
-			// So has what waits by the timers of a program that runs.
+			// So does what waits by a timer of the program.
 			h.advance(time.Hour)
 			h.startAnew()
 			anew = time.Now().Add(4 * daysLength)
@@ -295,7 +296,7 @@ func (h *history) settle() {
 	}
 }
 
-// startAnew ends the program and starts it, with nothing left to wait for.
+// startAnew kills the program and starts it again, with nothing left to wait for.
 func (h *history) startAnew() {
 	h.program.Kill()
 	h.endTerm()
@@ -304,10 +305,10 @@ func (h *history) startAnew() {
 	h.program.Ready()
 }
 
-// mostOffline is how long the program may be offline: Stripe forgets events after 30 days.
+// mostOffline limits how long the program may be offline, since Stripe keeps events for 30 days.
 const mostOffline = 25 * 24 * time.Hour
 
-// advance moves the clock that the program and Stripe share.
+// advance moves the clock of the program and Stripe.
 func (h *history) advance(d time.Duration) {
 	for d > 0 {
 		part := min(d, mostOffline)
@@ -325,8 +326,8 @@ SELECT coalesce(bool_and(a.backfilled_until > @since), false)
 FROM webhooks.accounts AS a
 WHERE a.account = @account`
 
-// backfill lets the program read Stripe's list of events once: no fault lasts for weeks, no key is missing for so
-// long, and a disconnected account has no backfill.
+// backfill lets the program read Stripe's list of events once. It ends faults and missing keys, which do not last for
+// weeks, and connects the account, since a disconnected one has no backfill.
 func (h *history) backfill() {
 	h.t.Helper()
 	h.Sim.ClearFaults()
@@ -340,7 +341,7 @@ func (h *history) backfill() {
 	args := pgx.NamedArgs{"account": h.account, "since": h.Clock.Now().Add(-time.Minute)}
 	for deadline, again := time.Now().Add(settleTime), time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(again) {
-			// Again, since what was under way may have found the account disconnected, and put it off.
+			// It is made due again, since a running job may have found the account disconnected and deferred it.
 			h.passDatabaseTime()
 			again = time.Now().Add(daysLength)
 		}

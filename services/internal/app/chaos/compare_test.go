@@ -14,18 +14,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// comparisons are of what the program has with what Stripe has, the cheapest first; each tells what differs.
+// comparisons compare the program with Stripe, the cheapest first. Each returns the differences.
 func (h *history) comparisons() []func(context.Context) string {
 	return append([]func(context.Context) string{h.compareEvents, h.compareBooks, h.compareDonations}, h.flowComparisons()...)
 }
 
-// different reports whether anything is.
+// different reports whether there is a difference.
 func (h *history) different() bool {
 	ctx := apptest.WithKey(h.t.Context(), h.OperatorKey)
 	return slices.ContainsFunc(h.comparisons(), func(compare func(context.Context) string) bool { return compare(ctx) != "" })
 }
 
-// differences tells all that is.
+// differences returns all differences.
 func (h *history) differences() string {
 	ctx := apptest.WithKey(h.t.Context(), h.OperatorKey)
 	var all []string
@@ -37,13 +37,13 @@ func (h *history) differences() string {
 	return strings.Join(all, "\n")
 }
 
-// moved is what a balance transaction did to the account's balance.
+// moved is the effect of a balance transaction on the account's balance.
 type moved struct {
 	Net, Fee int64
 	Currency string
 }
 
-// compareBooks: one balance transaction is one ledger transaction, to the cent.
+// compareBooks checks that each balance transaction is one ledger transaction, to the cent.
 func (h *history) compareBooks(ctx context.Context) string {
 	want, got := map[string]moved{}, map[string]moved{}
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
@@ -55,7 +55,7 @@ func (h *history) compareBooks(ctx context.Context) string {
 	}
 	for _, tx := range transactions {
 		if !strings.HasPrefix(tx.GetReference(), "txn_") {
-			continue // what Stripe's balance does not know of
+			continue // it is not in Stripe's balance
 		}
 		m := moved{}
 		for _, e := range tx.GetEntries() {
@@ -84,7 +84,7 @@ const (
 	stripeFees    = "627"
 )
 
-// transactions reads all of the collective's.
+// transactions reads all ledger transactions of the collective.
 func (h *history) transactions(ctx context.Context) (all []*ledgerv1.Transaction, err error) {
 	req := &ledgerv1.ListTransactionsRequest{Parent: "collectives/" + h.slug + "/ledger", PageSize: 200}
 	for {
@@ -99,7 +99,7 @@ func (h *history) transactions(ctx context.Context) (all []*ledgerv1.Transaction
 	}
 }
 
-// donations reads all of the campaign's, by their ids.
+// donations reads all donations of the campaign, by their ids.
 func (h *history) donations(ctx context.Context) (map[string]*donationsv1.Donation, error) {
 	donations := map[string]*donationsv1.Donation{}
 	req := &donationsv1.ListDonationsRequest{Parent: h.campaign, PageSize: 200}
@@ -117,8 +117,8 @@ func (h *history) donations(ctx context.Context) (map[string]*donationsv1.Donati
 	}
 }
 
-// compareDonations: a donation is received when Stripe has a paid session of it, or it is a month of a monthly one, and
-// then it is booked; it is over when all its sessions are.
+// compareDonations checks that a donation is paid and booked if Stripe has a paid session of it or if it is a month of a
+// monthly donation, and that it has ended if all its sessions have.
 func (h *history) compareDonations(ctx context.Context) string {
 	donations, err := h.donations(ctx)
 	if err != nil {
@@ -182,7 +182,7 @@ SELECT
 		WHERE p.account = @account
 	)`
 
-// compareEvents: nothing waits, and nothing was given up.
+// compareEvents checks that no event waits or has failed.
 func (h *history) compareEvents(ctx context.Context) string {
 	var events, parked string
 	if err := h.db.QueryRow(ctx, waitingSQL, pgx.NamedArgs{"account": h.account}).Scan(&events, &parked); err != nil {
@@ -194,8 +194,7 @@ func (h *history) compareEvents(ctx context.Context) string {
 	return ""
 }
 
-// The database has a clock of its own, which nobody can move: so what waits by it is told that its time has
-// come.
+// The database's clock cannot be moved, so everything that waits by it is made due.
 const passTimeSQL = `
 WITH accounts AS (
 	UPDATE webhooks.accounts AS a
@@ -234,7 +233,7 @@ func (h *history) passDatabaseTime() {
 	}
 }
 
-// A program that was killed is said to be the leader until its term is over; that time passes too.
+// A program that was killed stays River's leader until its term ends. This ends the term.
 const endTermSQL = `
 DELETE FROM river.river_leader`
 

@@ -11,17 +11,17 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 )
 
-// fate is what became of a charge, by the account's balance.
+// fate is what became of a charge, according to the account's balance.
 type fate struct {
-	// backMinor is with the donor by refunds.
+	// backMinor was refunded.
 	backMinor int64
-	// roundedMinor is by how much a donation may say more: each part that was converted is rounded up by itself.
+	// roundedMinor is how much more the donation may report, since each converted part is rounded up.
 	roundedMinor int64
-	// disputedMinor is at the donor's bank by disputes.
+	// disputedMinor is held by the donor's bank because of disputes.
 	disputedMinor int64
 }
 
-// state is how far a paid donation has come with so much of it gone.
+// state returns the state of a paid donation after these refunds and disputes.
 func (f fate) state(donationMinor int64) donationsv1.DonationState {
 	switch {
 	case f.disputedMinor > 0:
@@ -34,7 +34,7 @@ func (f fate) state(donationMinor int64) donationsv1.DonationState {
 	return donationsv1.DonationState_DONATION_STATE_SUCCEEDED
 }
 
-// fates are by the charge.
+// fates returns the fate of each charge, by its id.
 func (h *history) fates() map[string]fate {
 	refunded, asked, disputed, fates := map[string]string{}, map[string]int64{}, map[string]string{}, map[string]fate{}
 	for _, r := range h.Sim.Refunds(h.account) {
@@ -46,7 +46,7 @@ func (h *history) fates() map[string]fate {
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
 		switch refund, dispute := refunded[b.SourceID], disputed[b.SourceID]; {
 		case b.Type == "charge" || b.Type == "payment":
-			// Of one second, a refund's may come first.
+			// Of two balance transactions in one second, the refund's may come before the charge's.
 			if _, known := fates[b.SourceID]; !known {
 				fates[b.SourceID] = fate{}
 			}
@@ -77,8 +77,7 @@ FROM donations.donations AS d
 WHERE d.stripe_account = @account
 	AND d.booked_at IS NOT NULL`
 
-// compareFates: each charge is one donation, whose state and what it says of refunds, disputes and warnings is what became
-// of the charge.
+// compareFates checks that each charge is one donation, with the state, refunds, disputes and warnings of the charge.
 func (h *history) compareFates(ctx context.Context) string {
 	donations, err := h.donations(ctx)
 	if err != nil {
@@ -126,7 +125,7 @@ func (h *history) compareFates(ctx context.Context) string {
 	return ""
 }
 
-// compareWarnings: each early fraud warning is known, and whether something can still be done.
+// compareWarnings checks that each early fraud warning is known, and whether it is actionable.
 func (h *history) compareWarnings(ctx context.Context) string {
 	want, got := map[string]bool{}, map[string]bool{}
 	for _, n := range h.Sim.Warnings(h.account) {

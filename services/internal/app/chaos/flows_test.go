@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// openCampaign makes the history's collective and a campaign. Without an account it takes no donation until it has one.
+// openCampaign creates the history's collective and campaign. Without an account it accepts no donations until it has one.
 func (h *history) openCampaign(account string) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.OperatorKey), 30*time.Second)
@@ -32,7 +32,7 @@ func (h *history) openCampaign(account string) {
 		Name: "collectives/" + h.slug, DisplayName: "Vallon contre caméras",
 		BankAccount: &collectivesv1.BankAccount{Holder: "Vallon contre caméras", Iban: iban},
 	}
-	if h.dice.IntN(2) == 0 { // large refunds need two members
+	if h.dice.IntN(2) == 0 { // large refunds need a second member
 		settings.RefundApproval = apptest.Euros(100_00)
 	}
 	_, err = collectivesv1.NewCollectivesServiceClient(h.rest).UpdateCollective(ctx, &collectivesv1.UpdateCollectiveRequest{
@@ -57,7 +57,7 @@ func (h *history) openCampaign(account string) {
 	h.campaign = created.GetName()
 }
 
-// key makes one of the history's collective.
+// key creates an API key of the history's collective.
 func (h *history) key(ctx context.Context, role accessv1.Role) string {
 	h.t.Helper()
 	key, err := accessv1.NewAccessServiceClient(h.rest).CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
@@ -68,8 +68,7 @@ func (h *history) key(ctx context.Context, role accessv1.Role) string {
 	return key.GetSecret()
 }
 
-// families are the steps by what they are about. One of them is what a history is mostly about: so each flow meets
-// itself, and not only the others.
+// families has the steps in groups. Each history has a favourite group, so that steps of one kind also meet each other.
 func (h *history) families() [][]step {
 	return [][]step{
 		h.donationSteps(), h.stripeSteps(), h.refundSteps(), slices.Concat(h.monthlySteps(), h.linkSteps()), slices.Concat(h.paperSteps(), h.bankSteps()),
@@ -77,7 +76,7 @@ func (h *history) families() [][]step {
 	}
 }
 
-// flowComparisons compare what they leave.
+// flowComparisons compare the results of these steps.
 func (h *history) flowComparisons() []func(context.Context) string {
 	return []func(context.Context) string{
 		h.compareConnection, h.comparePaper, h.compareProgress, h.compareRefunds, h.compareDisputes, h.compareWarnings,

@@ -15,7 +15,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// linkSteps are what donors do with their monthly donations by links that are mailed to them.
+// linkSteps are what donors do with their monthly donations through mailed links.
 func (h *history) linkSteps() []step {
 	return []step{
 		{"a donor asks for a link", 3, h.askForLink},
@@ -28,21 +28,21 @@ func (h *history) linkSteps() []step {
 	}
 }
 
-// monthlyDonation is a donor's own, as the donor has it.
+// monthlyDonation is a monthly donation as its donor knows it.
 type monthlyDonation struct {
 	name string
-	// asked is when the donor first asked for a link; zero before.
+	// asked is when the donor first asked for a link; zero if never.
 	asked time.Time
-	// page proves the donor's page until pageEnds; empty while there is none.
+	// page is the token of the donor's page, valid until pageEnds; empty if there is none.
 	page     string
 	pageEnds time.Time
-	// amounts are what may be given each month: the last amount that was answered, and those without an answer since.
+	// amounts are the possible monthly amounts: the last one that was confirmed, and those that were asked for since.
 	amounts []int64
-	// stopped: the donor was told that it ends.
+	// stopped means that its end was confirmed.
 	stopped bool
 }
 
-// someMonthly draws a monthly donation whose donor was answered to, whether or not it was ever paid.
+// someMonthly draws a monthly donation whose donor got an answer, paid or not.
 func (h *history) someMonthly(is func(*monthlyDonation) bool) (*monthlyDonation, bool) {
 	for _, d := range h.donors {
 		if d.request.GetRecurrence() != donationsv1.Recurrence_RECURRENCE_MONTHLY || d.donation == "" {
@@ -60,10 +60,10 @@ func (h *history) someMonthly(is func(*monthlyDonation) bool) (*monthlyDonation,
 	return some[h.dice.IntN(len(some))], true
 }
 
-// mailWait is how long a donor looks for the mail at once; later ones are found later.
+// mailWait is how long a donor waits for a mail. A later mail is found at the next look.
 const mailWait = 300 * time.Millisecond
 
-// askForLink: when no monthly donation goes on, one is begun before.
+// askForLink asks for a link. If there is no active monthly donation, it begins one first.
 func (h *history) askForLink() {
 	m, ok := h.someMonthly(h.goesOn)
 	if !ok {
@@ -95,7 +95,7 @@ func (h *history) askForLink() {
 	}
 }
 
-// goesOn reports whether Stripe takes money for a donation.
+// goesOn reports whether Stripe still collects a monthly donation.
 func (h *history) goesOn(m *monthlyDonation) bool {
 	return slices.ContainsFunc(h.Sim.Subscriptions(h.account), func(sub stripesim.Subscription) bool {
 		return sub.Metadata["recurring_donation"] == last(m.name) && sub.Status != "canceled"
@@ -104,7 +104,7 @@ func (h *history) goesOn(m *monthlyDonation) bool {
 
 var linkInMail = regexp.MustCompile(`http\S+/monthly/\S+`)
 
-// mailed are the tokens that a donor was mailed, the newest last.
+// mailed returns the tokens that were mailed to a donor, the newest last.
 func (h *history) mailed(m *monthlyDonation) (tokens []string) {
 	for _, mail := range h.box.Mails() {
 		link, err := url.Parse(linkInMail.FindString(mail.Text))
@@ -115,7 +115,7 @@ func (h *history) mailed(m *monthlyDonation) (tokens []string) {
 	return tokens
 }
 
-// openLink opens one of a donor's links: each is good once, and for a day.
+// openLink opens one of a donor's links. A link works once, and for a day.
 func (h *history) openLink() {
 	mailed := func(m *monthlyDonation) bool { return len(h.mailed(m)) > 0 }
 	m, ok := h.someMonthly(mailed)
@@ -151,7 +151,7 @@ func (h *history) openLink() {
 	}
 }
 
-// withPage draws a donation whose page is open, or opens one.
+// withPage draws a monthly donation whose page is open, or opens a page.
 func (h *history) withPage() (*monthlyDonation, bool) {
 	open := func(m *monthlyDonation) bool { return m.page != "" }
 	if m, ok := h.someMonthly(open); ok {
@@ -204,7 +204,7 @@ func (h *history) stopMonthly() {
 	}
 }
 
-// pageRefused: the page was open for too long, or there is nothing to change by now.
+// pageRefused reports whether a change was refused because the page has expired or the donation has ended.
 func (h *history) pageRefused(m *monthlyDonation, err error) {
 	reason := reasonOf(err)
 	switch reason {

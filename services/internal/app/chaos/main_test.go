@@ -10,18 +10,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// seedsFlag is what `make chaos SEEDS=…` sets.
+// seedsFlag has the seeds to play. `make chaos SEEDS=…` sets it.
 var seedsFlag = flag.String("seeds", "1-200", "the seeds to play: one, as in 17, or a range, as in 1-5000")
 
 func TestMain(m *testing.M) {
-	// Histories mostly wait, so more worlds than processors play at once.
+	// Histories mostly wait, so there are more worlds than processors.
 	if err := flag.Set("test.parallel", strconv.Itoa(worlds)); err != nil {
 		panic(err)
 	}
 	apptest.Main(m)
 }
 
-// seedRange reads seedsFlag.
+// seedRange parses seedsFlag.
 func seedRange(text string) (first, last uint64, err error) {
 	from, to, isRange := strings.Cut(text, "-")
 	if !isRange {

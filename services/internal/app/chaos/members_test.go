@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// memberSteps are what members do beside money.
+// memberSteps are the changes that members make to the campaign.
 func (h *history) memberSteps() []step {
 	return []step{
 		{"the campaign is closed", 1, h.closeCampaign},
@@ -19,7 +19,7 @@ func (h *history) memberSteps() []step {
 
 func (h *history) closeCampaign() {
 	if h.dice.IntN(4) > 0 {
-		return // it ends most of what a history can do
+		return // rarely, since a closed campaign leaves few steps
 	}
 	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.owner), 12*time.Second)
 	defer cancel()

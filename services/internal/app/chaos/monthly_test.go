@@ -16,7 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// monthlySteps are what happens to monthly donations.
+// monthlySteps are the events of monthly donations.
 func (h *history) monthlySteps() []step {
 	return []step{
 		{"somebody gives every month", 4, h.giveMonthly},
@@ -41,7 +41,7 @@ func (h *history) giveMonthly() {
 	}
 }
 
-// giveMonthlyElsewhere is by a donor who is shown a price in another currency, which each month is paid in.
+// giveMonthlyElsewhere is a monthly donation for which Stripe shows and collects a price in another currency.
 func (h *history) giveMonthlyElsewhere() {
 	if s, ok := h.beginMonthly(); ok {
 		h.must(h.Sim.Localize(s.ID, "gbp", elsewhereRate))
@@ -51,10 +51,10 @@ func (h *history) giveMonthlyElsewhere() {
 	}
 }
 
-// elsewhereRate is how many pounds a euro is.
+// elsewhereRate is the number of pounds for a euro.
 const elsewhereRate = 0.8637
 
-// beginMonthly is how far a donor comes without paying.
+// beginMonthly starts a monthly donation that is not paid.
 func (h *history) beginMonthly() (page stripesim.Session, open bool) {
 	d := &donor{request: &donationsv1.CreateDonationRequest{
 		Parent: h.campaign, Donation: &donationsv1.Donation{Amount: apptest.Euros(1_00 + h.dice.Int64N(99_00))}, RequestId: uuid.NewString(),
@@ -65,7 +65,7 @@ func (h *history) beginMonthly() (page stripesim.Session, open bool) {
 	return h.pageOf(d)
 }
 
-// someSubscription draws one of the account's.
+// someSubscription draws a subscription of the account.
 func (h *history) someSubscription() (stripesim.Subscription, bool) {
 	all := h.Sim.Subscriptions(h.account)
 	if len(all) == 0 {
@@ -74,7 +74,7 @@ func (h *history) someSubscription() (stripesim.Subscription, bool) {
 	return all[h.dice.IntN(len(all))], true
 }
 
-// changeMethod: to a card that is refused, one that is paid, or some bank account.
+// changeMethod changes the payment method: to a card that is declined, one that works, or a bank account.
 func (h *history) changeMethod() {
 	if sub, ok := h.someSubscription(); ok {
 		var err error
@@ -92,7 +92,7 @@ func (h *history) changeMethod() {
 	}
 }
 
-// openInvoice draws one that is not of a subscription's first month while that is held.
+// openInvoice draws an open invoice, except that of a first month whose debit is held.
 func (h *history) openInvoice() (stripesim.Invoice, bool) {
 	began := map[string]bool{}
 	for _, sub := range h.Sim.Subscriptions(h.account) {
@@ -118,7 +118,7 @@ func (h *history) settleMonth() {
 	}
 }
 
-// closeInvoice, perhaps while its debit is at the bank.
+// closeInvoice voids an open invoice, or marks it as uncollectible, perhaps while its debit is at the bank.
 func (h *history) closeInvoice() {
 	if inv, ok := h.openInvoice(); ok {
 		end := []func(string) error{h.Sim.VoidInvoice, h.Sim.GiveInvoiceUp}[h.dice.IntN(2)]
@@ -126,8 +126,8 @@ func (h *history) closeInvoice() {
 	}
 }
 
-// firstMonthsUnderWay are the donations whose first month Stripe still collects: a debit is at the bank, or to be tried
-// again.
+// firstMonthsUnderWay returns the donations whose first month Stripe still collects: the bank has not answered the debit,
+// or Stripe will try it again.
 func (h *history) firstMonthsUnderWay() map[string]bool {
 	donation, seen, under := map[string]string{}, map[string]bool{}, map[string]bool{}
 	for _, s := range h.Sim.Subscriptions(h.account) {
@@ -177,11 +177,11 @@ func (h *history) monthlyDonations(ctx context.Context) ([]*recurringv1.Recurrin
 	return page.GetRecurringDonations(), err
 }
 
-// month is a monthly donation as both sides should see it.
+// month is a monthly donation as Stripe and the program must both have it.
 type month struct {
 	Status    string
 	NextMinor int64
-	// Paid are the amounts of the months that were, in order of size.
+	// Paid has the amounts of the paid months, sorted.
 	Paid []int64
 }
 
@@ -191,7 +191,7 @@ var monthlyStatus = map[recurringv1.RecurringDonationState]string{
 	recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED: "canceled",
 }
 
-// compareMonthly: each subscription is known as it is, and each month that was charged is one donation.
+// compareMonthly checks that the program has each subscription's state, and one donation for each month that was charged.
 func (h *history) compareMonthly(ctx context.Context) string {
 	want, got := map[string]*month{}, map[string]*month{}
 	for _, sub := range h.Sim.Subscriptions(h.account) {
@@ -237,5 +237,5 @@ func (h *history) compareMonthly(ctx context.Context) string {
 	return ""
 }
 
-// last is the last part of a resource name.
+// last returns the last segment of a resource name.
 func last(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

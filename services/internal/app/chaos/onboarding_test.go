@@ -18,7 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// accountSteps are what happens to the collective's account at Stripe.
+// accountSteps are the events of the collective's account at Stripe.
 func (h *history) accountSteps() []step {
 	return []step{
 		{"the owner asks for a link into Stripe's form", 1, func() { h.startOnboarding(uuid.NewString()) }},
@@ -29,17 +29,17 @@ func (h *history) accountSteps() []step {
 	}
 }
 
-// accountComplete is an account that has told everything.
+// accountComplete is the state of an account of which Stripe requires nothing.
 var accountComplete = stripesim.AccountState{ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true}
 
-// setAccount changes what Stripe says of the account; the event of it may get lost.
+// setAccount changes the account's state at Stripe. The event may get lost.
 func (h *history) setAccount(state stripesim.AccountState) {
 	h.must(h.Sim.SetAccountState(h.account, state))
 	h.accountState = state
 	h.wasUnready = h.wasUnready || !state.ChargesEnabled
 }
 
-// wantToKnow: for some wants no payment is taken meanwhile.
+// wantToKnow makes Stripe require information. For some of it Stripe accepts no payments meanwhile.
 func (h *history) wantToKnow() {
 	h.setAccount(stripesim.AccountState{
 		ChargesEnabled: h.dice.IntN(2) == 0, PayoutsEnabled: h.dice.IntN(2) == 0, DetailsSubmitted: h.accountState.DetailsSubmitted,
@@ -48,7 +48,7 @@ func (h *history) wantToKnow() {
 	})
 }
 
-// openAccount has the program make the collective's account, whatever goes wrong meanwhile: one is made.
+// openAccount lets the program create the collective's account despite faults. One account must be created.
 func (h *history) openAccount() {
 	h.t.Helper()
 	for range h.dice.IntN(3) {
@@ -72,7 +72,7 @@ func (h *history) openAccount() {
 	}
 }
 
-// startOnboarding asks for a link; the same request has the same one.
+// startOnboarding asks for a link. The same request must return the same link.
 func (h *history) startOnboarding(request string) {
 	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.owner), 12*time.Second)
 	defer cancel()
@@ -85,7 +85,7 @@ func (h *history) startOnboarding(request string) {
 		if err == nil && again.GetUrl() != h.link {
 			h.t.Errorf("one request has two links, %s and %s", h.link, again.GetUrl())
 		}
-	// What the program knows of the connection may be of before.
+	// The program's state of the connection may be older.
 	case h.unanswered(err), h.wasDisconnected && status.Code(err) == codes.FailedPrecondition:
 		h.note("  … %s", reasonOf(err))
 	default:
@@ -93,7 +93,7 @@ func (h *history) startOnboarding(request string) {
 	}
 }
 
-// fillInForm follows the last link, which Stripe opens once and for some minutes.
+// fillInForm opens the last link, which works once and for some minutes, and completes the form.
 func (h *history) fillInForm() {
 	if h.link == "" {
 		return
@@ -114,7 +114,7 @@ func (h *history) fillInForm() {
 	}
 }
 
-// compareConnection: the account is known as it is.
+// compareConnection checks that the program has the account's state.
 func (h *history) compareConnection(ctx context.Context) string {
 	k, err := connectv1.NewConnectServiceClient(h.rest).GetConnection(ctx, &connectv1.GetConnectionRequest{
 		Name: "collectives/" + h.slug + "/connection",

@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// operatorSteps are what the operator does, and what else goes on at Stripe.
+// operatorSteps are what the operator does.
 func (h *history) operatorSteps() []step {
 	return []step{
 		{"the API key is rolled, one step further", 1, h.rollKey},
@@ -19,18 +19,17 @@ func (h *history) operatorSteps() []step {
 	}
 }
 
-// roll is how far the replacement of a credential has come: Stripe and the program know one, or two, and in a hurry
-// they have none in common for a while.
+// roll is the state of the replacement of a credential. Stripe and the program each know one or two credentials. In a
+// hasty replacement they have none in common for a while.
 type roll struct {
-	// current is how often it was replaced. next: there is one more. told: the program knows that.
+	// current counts the replacements. next means that there is a newer credential, and told that the program knows it.
 	current    int
 	next, told bool
-	// over: Stripe knows the old one no more.
+	// over means that Stripe no longer accepts the old credential.
 	over bool
 }
 
-// step goes one step further, in the right order or in a hurry: it says whether Stripe's side or the program's
-// changes.
+// step makes the next step, in the right order or in haste. It returns whether Stripe's side changes or the program's.
 func (r *roll) step(hurry bool) (program bool) {
 	switch {
 	case !r.next:
@@ -48,10 +47,10 @@ func (r *roll) step(hurry bool) (program bool) {
 	return false
 }
 
-// locked: Stripe knows none of what the program has.
+// locked reports whether Stripe accepts none of the program's credentials.
 func (r *roll) locked() bool { return r.over && !r.told }
 
-// atStripe and inProgram are the numbers of those that each knows, the newest last.
+// atStripe and inProgram return the numbers of the credentials that each knows, the newest last.
 func (r *roll) atStripe() []int {
 	switch {
 	case r.over:
@@ -69,7 +68,7 @@ func (r *roll) inProgram() []int {
 	return []int{r.current}
 }
 
-// numbered are credentials by their numbers; number 0 is the one that the world began with.
+// numbered returns credentials by their numbers. Number 0 is the credential that the world began with.
 func numbered(first string, numbers []int) (all []string) {
 	for _, n := range numbers {
 		if n == 0 {
@@ -81,8 +80,8 @@ func numbered(first string, numbers []int) (all []string) {
 	return all
 }
 
-// rollKey makes a new key, gives it to the program, revokes the old one and takes it from the program; or revokes it
-// before the program has the new one.
+// rollKey creates a new key, gives it to the program, revokes the old key and removes it from the program. In haste it
+// revokes the old key before the program has the new one.
 func (h *history) rollKey() {
 	program := h.keys.step(h.dice.IntN(3) == 0)
 	h.note("  … %+v", h.keys)
@@ -92,8 +91,8 @@ func (h *history) rollKey() {
 	}
 }
 
-// rollSecrets does the same to both endpoints' signing secrets: while two are in force each webhook has two
-// signatures, and those that the program refuses come to it by Stripe's list of events.
+// rollSecrets does the same with the signing secrets of both endpoints. While two secrets are valid, each webhook has two
+// signatures. The program gets the events of refused webhooks from Stripe's list of events.
 func (h *history) rollSecrets() {
 	program := h.secrets.step(h.dice.IntN(3) == 0)
 	h.note("  … %+v", h.secrets)
@@ -103,7 +102,7 @@ func (h *history) rollSecrets() {
 	}
 }
 
-// useCredentials makes Stripe's side what it is by now, and the program's from its next start on.
+// useCredentials sets the credentials of Stripe at once, and those of the program from its next start on.
 func (w *world) useCredentials() {
 	w.Sim.SetAPIKeys(numbered(apptest.APIKey, w.keys.atStripe())...)
 	w.SetAPIKey(strings.Join(numbered(apptest.APIKey, w.keys.inProgram()), ","))
@@ -115,7 +114,7 @@ func (w *world) useCredentials() {
 	w.SetSecrets(join(apptest.WebhookSecret, w.secrets.inProgram()), join(apptest.ConnectSecret, w.secrets.inProgram()))
 }
 
-// endRolls takes the program through what was begun; it must be started anew.
+// endRolls completes the replacements that were begun. The program must be started again after it.
 func (w *world) endRolls() {
 	for _, r := range []*roll{&w.keys, &w.secrets} {
 		for r.next {
@@ -135,13 +134,13 @@ func (h *history) restartOrKill() {
 	h.restart()
 }
 
-// keyInUse is what Stripe answers while another request under the same idempotency key is under way.
+// keyInUse is Stripe's answer while it works on another request under the same idempotency key.
 // https://docs.stripe.com/api/idempotent_requests
 var keyInUse = stripesim.Fault{
 	Method: http.MethodPost, Status: http.StatusConflict, Code: "idempotency_key_in_use", Type: "idempotency_error",
 }
 
-// crowd makes a crowded Stripe refuse a call now and then: others hold the object, or the key is in use.
+// crowd makes a crowded Stripe refuse a call now and then, because the object or the idempotency key is in use.
 func (h *history) crowd() {
 	if !h.crowded || h.dice.IntN(2) == 0 {
 		return
@@ -154,11 +153,11 @@ func (h *history) crowd() {
 	h.Sim.AddFault(f)
 }
 
-// slowCall outlasts the death of the program and its next start.
+// slowCall takes longer than killing the program and starting it again.
 const slowCall = time.Second
 
-// killWhileStripeWorks has the donor ask again while the key is in use indeed: Stripe goes on with a call whose
-// caller has died.
+// killWhileStripeWorks kills the program during a call. The donor asks again while the idempotency key is still in use,
+// because Stripe continues the call.
 func (h *history) killWhileStripeWorks() {
 	h.Sim.ClearFaults()
 	h.Sim.AddFault(stripesim.Fault{Method: http.MethodPost, PathPrefix: "/v1/checkout/sessions", Times: 1, Delay: slowCall})

@@ -14,29 +14,29 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// paper is what happened without Stripe, as the treasurer's own papers have it: the program must end with the same.
+// paper is the test's own record of what happened without Stripe. The program must end with the same.
 type paper struct {
-	// wants are what the treasurer has asked for and not been answered to, in order.
+	// wants has the treasurer's requests without an answer, in their order.
 	wants     []want
 	donations []*paperDonation
 	pledges   []*pledge
 	invoices  []*invoice
-	// receipts are amounts that nobody could explain, by the name of their bank line.
+	// receipts has the amounts of unknown receipts, by the name of the bank line.
 	receipts map[string]int64
 	bank     bankAccount
 }
 
-// want is something that the treasurer asks for until it is answered, sometimes once more, and notes then. It returns
-// the error that left it unanswered.
+// want is a request that the treasurer repeats until there is an answer, and sometimes once more, and then records. It
+// returns the error if there was no answer.
 type want func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error
 
-// wanted asks for something once all that came before was answered: so the papers are right when the next is chosen.
+// wanted makes a request after all earlier ones were answered, so that the record is complete when a step is chosen.
 func (h *history) wanted(w want) {
 	h.paper.wants = append(h.paper.wants, w)
 	h.answered()
 }
 
-// answered asks again for what was not answered, and reports whether all is.
+// answered repeats the requests without an answer, and reports whether all are answered now.
 func (h *history) answered() bool {
 	for len(h.paper.wants) > 0 {
 		for range 1 + h.dice.IntN(2) {
@@ -53,8 +53,8 @@ func (h *history) answered() bool {
 	return true
 }
 
-// refused tells what an error is: unanswered returns it, a refusal for one of the reasons is noted, and any other
-// is nothing that a treasurer should be told.
+// refused classifies an error: it returns one that means no answer, notes a refusal with one of the reasons, and fails the
+// test for any other.
 func (h *history) refused(what string, err error, reasons ...string) (unanswered error) {
 	if h.unanswered(err) {
 		return err
@@ -67,7 +67,7 @@ func (h *history) refused(what string, err error, reasons ...string) (unanswered
 	return nil
 }
 
-// reasonOf is the word for programs in a refusal.
+// reasonOf returns the reason of an error.
 func reasonOf(err error) string {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
@@ -77,7 +77,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// paperSteps are what a treasurer enters.
+// paperSteps are the treasurer's entries.
 func (h *history) paperSteps() []step {
 	return []step{
 		{"the treasurer enters a donation on paper", 3, h.giveOnPaper},
@@ -90,14 +90,14 @@ func (h *history) paperSteps() []step {
 	}
 }
 
-// paperDonation is a donation without Stripe: one that the treasurer entered, or that a line of the bank's became.
+// paperDonation is a donation without Stripe, which the treasurer entered or a bank line became.
 type paperDonation struct {
 	name   string
 	minor  int64
 	method treasuryv1.OfflineMethod
 	state  treasuryv1.OfflineDonationState
 	pledge *pledge
-	// deposit is the line of the slip that a cheque was banked with.
+	// deposit is the bank line of the slip with which a cheque was deposited.
 	deposit *bankLine
 }
 
@@ -114,18 +114,18 @@ const (
 	donationReversed = treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_REVERSED
 )
 
-// counts reports whether the collective has the donation.
+// counts reports whether the collective still has the donation.
 func (g *paperDonation) counts() bool {
 	return g.state == donationReceived || g.state == donationBanked
 }
 
-// today is the collective's.
+// today returns the day in the collective's time zone.
 func (h *history) today() string { return h.Clock.Now().In(paris).Format(time.DateOnly) }
 
 var paris = func() *time.Location {
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
-		panic(err) // the program has its zones in itself
+		panic(err) // the program contains the time zones
 	}
 	return zone
 }()
@@ -160,7 +160,7 @@ func (h *history) giveOnPaper() {
 	})
 }
 
-// someDonation draws one of those that are so.
+// someDonation draws one of the donations for which a condition holds.
 func (h *history) someDonation(is func(*paperDonation) bool) (*paperDonation, bool) {
 	some := slices.DeleteFunc(slices.Clone(h.paper.donations), func(g *paperDonation) bool { return !is(g) })
 	if len(some) == 0 {
@@ -169,7 +169,7 @@ func (h *history) someDonation(is func(*paperDonation) bool) (*paperDonation, bo
 	return some[h.dice.IntN(len(some))], true
 }
 
-// reverseDonation is refused while the bank shows the money.
+// reverseDonation reverses a donation. It must be refused while a bank line shows the money.
 func (h *history) reverseDonation() {
 	if !h.answered() {
 		return
@@ -253,11 +253,11 @@ type invoice struct {
 	name    string
 	expense *treasuryv1.Expense
 	state   treasuryv1.ExpenseState
-	// source is of the last payment.
+	// source is that of the last payment.
 	source treasuryv1.PaymentSource
-	// byHand is what the treasurer paid from each source, and lines what each of the bank's lines did.
-	byHand map[treasuryv1.PaymentSource]int64
-	lines  map[string]int64
+	// entered has what the treasurer entered as paid from each source, and lines what each bank line paid.
+	entered map[treasuryv1.PaymentSource]int64
+	lines   map[string]int64
 }
 
 // Short for the proto's.
@@ -272,7 +272,7 @@ const (
 
 func (e *invoice) minor() int64 { return e.expense.GetAmount().GetAmountMinor() }
 
-// fromLines is what the bank's lines have paid.
+// fromLines returns what bank lines have paid.
 func (e *invoice) fromLines() (minor int64) {
 	for _, part := range e.lines {
 		minor += part
@@ -280,27 +280,27 @@ func (e *invoice) fromLines() (minor int64) {
 	return minor
 }
 
-// left is what is not paid.
+// left returns what is not paid.
 func (e *invoice) left() int64 {
-	return e.minor() - e.byHand[fromBank] - e.byHand[fromCash] - e.fromLines()
+	return e.minor() - e.entered[fromBank] - e.entered[fromCash] - e.fromLines()
 }
 
-// payByHand pays what is left of an invoice.
-func (h *history) payByHand(e *invoice, source treasuryv1.PaymentSource) {
+// enterPayment enters the payment of what is left of an invoice.
+func (h *history) enterPayment(e *invoice, source treasuryv1.PaymentSource) {
 	left := e.left()
 	e.state, e.source = invoicePaid, source
-	e.byHand[source] += left
+	e.entered[source] += left
 	if source == fromBank {
 		h.bankBooks(&bankLine{minor: -left, text: "VIR CABINET MARTIN"})
 	}
 }
 
-// enterInvoice enters a new one, owed or paid; or, by mistake, one that is in the books.
+// enterInvoice enters a new invoice, owed or paid, or by mistake one that is booked already.
 func (h *history) enterInvoice() {
 	if !h.answered() {
 		return
 	}
-	e := &invoice{state: invoiceOwed, byHand: map[treasuryv1.PaymentSource]int64{}, lines: map[string]int64{}, expense: &treasuryv1.Expense{
+	e := &invoice{state: invoiceOwed, entered: map[treasuryv1.PaymentSource]int64{}, lines: map[string]int64{}, expense: &treasuryv1.Expense{
 		Kind:  []treasuryv1.ExpenseKind{treasuryv1.ExpenseKind_EXPENSE_KIND_LAWYER, treasuryv1.ExpenseKind_EXPENSE_KIND_LITIGATION}[h.dice.IntN(2)],
 		Payee: "Cabinet Martin", Document: fmt.Sprintf("F-%d", len(h.paper.invoices)+1), DocumentDate: h.today(),
 		Amount: apptest.Euros(1 + h.dice.Int64N(500_00)),
@@ -329,7 +329,7 @@ func (h *history) enterInvoice() {
 			e.name = made.GetName()
 			h.paper.invoices = append(h.paper.invoices, e)
 			if source := made.GetSource(); source != 0 {
-				h.payByHand(e, source)
+				h.enterPayment(e, source)
 			}
 		case e.name != made.GetName():
 			h.t.Errorf("one request made two expenses: %s and %s", e.name, made.GetName())
@@ -338,7 +338,7 @@ func (h *history) enterInvoice() {
 	})
 }
 
-// someInvoice draws one of those that are so.
+// someInvoice draws one of the invoices for which a condition holds.
 func (h *history) someInvoice(is func(*invoice) bool) (*invoice, bool) {
 	some := slices.DeleteFunc(slices.Clone(h.paper.invoices), func(e *invoice) bool { return !is(e) })
 	if len(some) == 0 {
@@ -356,7 +356,7 @@ func (h *history) payInvoice() {
 		return
 	}
 	source := []treasuryv1.PaymentSource{fromBank, fromCash}[h.dice.IntN(2)]
-	if h.dice.IntN(3) == 0 { // the bank has paid it, and its line will say so
+	if h.dice.IntN(3) == 0 { // the bank has paid it, and a line will show it
 		parts := []int64{e.left()}
 		if h.dice.IntN(2) == 0 && parts[0] > 1 { // in two instalments
 			first := 1 + h.dice.Int64N(parts[0]-1)
@@ -373,13 +373,13 @@ func (h *history) payInvoice() {
 			return h.refused("a payment", err)
 		}
 		if e.state == invoiceOwed {
-			h.payByHand(e, source)
+			h.enterPayment(e, source)
 		}
 		return nil
 	})
 }
 
-// reverseInvoice is refused while the bank shows its payment.
+// reverseInvoice reverses an invoice. It must be refused while a bank line shows its payment.
 func (h *history) reverseInvoice() {
 	if !h.answered() {
 		return
@@ -398,7 +398,7 @@ func (h *history) reverseInvoice() {
 			return h.refused("a reversal", err, "BANK_LINE_MATCHED")
 		}
 		e.state = invoiceReversed
-		clear(e.byHand)
+		clear(e.entered)
 		return nil
 	})
 }

@@ -12,7 +12,7 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 )
 
-// finishPaper has everything answered, and the whole of the bank's statement imported.
+// finishPaper repeats all requests until they are answered, and imports the whole bank statement.
 func (h *history) finishPaper() {
 	h.t.Helper()
 	deadline := time.Now().Add(settleTime)
@@ -32,7 +32,7 @@ func (h *history) finishPaper() {
 	}
 }
 
-// The accounts of the default chart that paper moves.
+// The accounts of the default chart that offline donations, expenses and bank lines are booked to.
 const (
 	cash      = "530"
 	cheques   = "5112"
@@ -43,10 +43,10 @@ const (
 	unknown   = "4718"
 )
 
-// byHand are the references of what the treasurer books.
-var byHand = []string{"offline-donation:", "deposit:", "expense:", "expense-payment:", "bank-line:"}
+// enteredReferences has the prefixes of the references of what the treasurer books.
+var enteredReferences = []string{"offline-donation:", "deposit:", "expense:", "expense-payment:", "bank-line:"}
 
-// balances are the papers', by account.
+// balances returns the balances of the record, by account.
 func (p *paper) balances() map[string]int64 {
 	b := map[string]int64{}
 	move := func(debit, credit string, minor int64) {
@@ -75,8 +75,8 @@ func (p *paper) balances() map[string]int64 {
 			spent = court
 		}
 		move(spent, suppliers, e.left())
-		move(spent, cash, e.byHand[fromCash])
-		move(spent, bank, e.byHand[fromBank]+e.fromLines())
+		move(spent, cash, e.entered[fromCash])
+		move(spent, bank, e.entered[fromBank]+e.fromLines())
 	}
 	for _, minor := range p.receipts {
 		move(bank, unknown, minor)
@@ -84,7 +84,7 @@ func (p *paper) balances() map[string]int64 {
 	return b
 }
 
-// spent is what the campaign's cause has cost.
+// spent returns what the campaign has spent.
 func (p *paper) spent() (minor int64) {
 	for _, e := range p.invoices {
 		if e.state != invoiceReversed && e.expense.GetCampaign() != "" {
@@ -99,9 +99,9 @@ func (p *paper) spent() (minor int64) {
 	return minor
 }
 
-// comparePaper: what was entered is in the lists once, as it is by now, and in the books to the cent.
+// comparePaper checks that each entry is listed once with its present state, and booked to the cent.
 func (h *history) comparePaper(ctx context.Context) string {
-	// What lines became by themselves is noted first.
+	// What lines became without a member is noted first.
 	if diff := h.compareBank(ctx); diff != "" {
 		return diff
 	}
@@ -111,7 +111,7 @@ func (h *history) comparePaper(ctx context.Context) string {
 	}
 	booked := map[string]int64{}
 	for _, tx := range transactions {
-		if slices.ContainsFunc(byHand, func(prefix string) bool { return strings.HasPrefix(tx.GetReference(), prefix) }) {
+		if slices.ContainsFunc(enteredReferences, func(prefix string) bool { return strings.HasPrefix(tx.GetReference(), prefix) }) {
 			for _, e := range tx.GetEntries() {
 				booked[e.GetAccount()] += e.GetAmount().GetAmountMinor()
 			}
@@ -134,7 +134,7 @@ func (h *history) comparePaper(ctx context.Context) string {
 	return h.compareInvoices(ctx)
 }
 
-// entered is something that the treasurer entered as both sides should see it.
+// entered is an entry of the treasurer's as the record and the program must both have it.
 type entered struct {
 	AmountMinor        int64
 	State, How, Pledge string
@@ -197,7 +197,7 @@ func (h *history) compareInvoices(ctx context.Context) string {
 	return ""
 }
 
-// atBank is a line as both sides should see it.
+// atBank is a bank line as the bank and the program must both have it.
 type atBank struct {
 	Day         string
 	AmountMinor int64
@@ -205,8 +205,8 @@ type atBank struct {
 	Pledge      string
 }
 
-// compareBank: each line that the bank booked is there once, whatever files it was in; what names an open pledge in its
-// amount is its donation; what Stripe paid out is recognised; and the position is the bank's.
+// compareBank checks that each line of the bank exists once, whatever files it was in, that a line with the reference and
+// amount of an open pledge is its donation, that payouts are recognised, and that the bank position is right.
 func (h *history) compareBank(ctx context.Context) string {
 	lines, err := h.bankLines(ctx)
 	if err != nil {
@@ -261,7 +261,7 @@ func (h *history) compareBank(ctx context.Context) string {
 	return ""
 }
 
-// compareRecognised: a payout that is no other movement's double is known when the bank shows it in time.
+// compareRecognised checks that a payout is recognised if the bank books it in time and no other movement equals it.
 func (h *history) compareRecognised(lines []*treasuryv1.BankLine) string {
 	amounts := map[int64]int{}
 	for _, l := range h.paper.bank.lines {

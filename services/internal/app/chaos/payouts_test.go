@@ -10,14 +10,14 @@ import (
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 )
 
-// The accounts of the default chart that a payout passes.
+// The accounts of the default chart that payouts are booked to.
 const (
 	transit = "580"
 	bank    = "51211"
 )
 
-// comparePayouts: each is known as it is, what is inside agrees with the books, the bank has what was paid
-// and what paper says, and in transit is what is on its way.
+// comparePayouts checks that the program has each payout's state, that the contents agree with the books, that the bank
+// account has what was paid out and what was entered, and that the transit account has the payouts on their way.
 func (h *history) comparePayouts(ctx context.Context) string {
 	want, got := map[string]went{}, map[string]went{}
 	var onItsWay int64

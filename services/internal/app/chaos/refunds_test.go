@@ -15,7 +15,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// refundSteps are what members do to give money back.
+// refundSteps are the refunds of members.
 func (h *history) refundSteps() []step {
 	return []step{
 		{"the treasurer gives a donation back", 4, h.refund},
@@ -24,7 +24,7 @@ func (h *history) refundSteps() []step {
 	}
 }
 
-// refund asks for one of a donation that may not be paid, and for more than there may be: a refusal is an answer.
+// refund asks for a refund, perhaps of a donation that is not paid, or of more than is left. A refusal is an answer too.
 func (h *history) refund() {
 	if len(h.donors) == 0 {
 		return
@@ -63,7 +63,7 @@ func (h *history) askRefund(req *refundsv1.CreateRefundRequest) {
 	}
 }
 
-// reviewRefunds approves or rejects what waits for a second member.
+// reviewRefunds approves or rejects the refunds that wait for a second member.
 func (h *history) reviewRefunds() {
 	ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.treasurer), 12*time.Second)
 	defer cancel()
@@ -85,7 +85,7 @@ func (h *history) reviewRefunds() {
 	}
 }
 
-// went is a refund as both sides should see it.
+// went is a refund as Stripe and the program must both have it.
 type went struct {
 	AmountMinor int64
 	Status      string
@@ -100,8 +100,8 @@ var refundStatus = map[refundsv1.RefundState]string{
 	refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL: "awaiting approval",
 }
 
-// compareRefunds: whoever made it, each refund of Stripe's is known as it is there, and none is on its way that
-// Stripe has not.
+// compareRefunds checks that the program has the state of each refund at Stripe, whoever made it, and that no refund is
+// submitted that Stripe does not have.
 func (h *history) compareRefunds(ctx context.Context) string {
 	want, got := map[string]went{}, map[string]went{}
 	for _, r := range h.Sim.Refunds(h.account) {
@@ -132,7 +132,7 @@ func (h *history) compareRefunds(ctx context.Context) string {
 	return ""
 }
 
-// compareDisputes: each is known as it is at Stripe.
+// compareDisputes checks that the program has the state of each dispute at Stripe.
 func (h *history) compareDisputes(ctx context.Context) string {
 	want, got := map[string]went{}, map[string]went{}
 	for _, d := range h.Sim.Disputes(h.account) {

@@ -10,14 +10,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
-// statementFile is one that the bank gives for some whole days.
+// statementFile is a bank statement of some whole days.
 type statementFile struct {
 	lines        []*bankLine
 	openingMinor int64
 	request      *treasuryv1.ImportBankStatementRequest
 }
 
-// statement writes the lines of some days, the last one included. No two files are the same.
+// statement writes the lines of some days, the last one included. No two files are equal.
 func (h *history) statement(from, to string, camt bool) *statementFile {
 	f := &statementFile{openingMinor: openingMinor}
 	closingMinor := int64(openingMinor)
@@ -47,13 +47,13 @@ func (h *history) statement(from, to string, camt bool) *statementFile {
 	return f
 }
 
-// decimal writes what an amount is without its sign.
+// decimal formats the absolute value of an amount.
 func decimal(minor int64, mark string) string {
 	minor = max(minor, -minor)
 	return fmt.Sprintf("%d%s%02d", minor/100, mark, minor%100)
 }
 
-// csv writes a file as French banks do, with the newest line first at some.
+// csv writes a file in the form of French banks; some of them write the newest line first.
 func (f *statementFile) csv(number int, newestFirst bool) string {
 	rows := make([]string, len(f.lines))
 	for i, l := range f.lines {
@@ -70,7 +70,7 @@ func (f *statementFile) csv(number int, newestFirst bool) string {
 	return fmt.Sprintf("Releve no %d\r\nDate;Reference;Libelle;Debit;Credit\r\n%s\r\n", number, strings.Join(rows, "\r\n"))
 }
 
-// camt writes a CAMT.053, with an entry that is announced only.
+// camt writes a CAMT.053 file, with one entry that is pending and must be ignored.
 func (f *statementFile) camt(number int, day string, closingMinor int64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<?xml version="1.0" encoding="UTF-8"?>
@@ -88,7 +88,7 @@ func (f *statementFile) camt(number int, day string, closingMinor int64) string 
 	return b.String()
 }
 
-// opening is a CAMT.053's balance before the lines.
+// opening returns the opening balance of a CAMT.053 file.
 func opening(minor int64) string {
 	return `<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp>` + amountXML(minor) + `</Bal>`
 }

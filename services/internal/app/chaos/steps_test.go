@@ -14,14 +14,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// step is one thing that can happen; weight is how often, beside the others.
+// step is something that can happen. weight is its relative frequency.
 type step struct {
 	name   string
 	weight int
 	do     func()
 }
 
-// donationSteps are those of a donation by card, and of all that can go wrong with everything.
+// donationSteps are the steps of donations by card, and the faults.
 func (h *history) donationSteps() []step {
 	return []step{
 		{"somebody gives", 10, h.give},
@@ -42,10 +42,10 @@ func (h *history) donationSteps() []step {
 	}
 }
 
-// donor is somebody who wants to give, and asks until answered.
+// donor is somebody who repeats a request for a donation until there is an answer.
 type donor struct {
 	request *donationsv1.CreateDonationRequest
-	// donation, page and session are empty until an answer came; session is the id of the page's.
+	// donation, page and session are empty until there is an answer. session is the id of the page's session.
 	donation, page, session string
 }
 
@@ -60,7 +60,7 @@ func (h *history) give() {
 	h.ask(d)
 }
 
-// giveElsewhere is by a donor who is shown a price in another currency.
+// giveElsewhere is a donation for which Stripe shows a price in another currency.
 func (h *history) giveElsewhere() {
 	h.give()
 	if s, ok := h.pageOf(h.donors[len(h.donors)-1]); ok {
@@ -74,7 +74,7 @@ func (h *history) giveAgain() {
 	}
 }
 
-// ask sends the donor's request. No answer is nobody's fault while things go wrong; a refusal is one.
+// ask sends the donor's request. It may stay unanswered because of a fault, but a refusal fails the test.
 func (h *history) ask(d *donor) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
 	defer cancel()
@@ -102,17 +102,17 @@ func (h *history) ask(d *donor) {
 	}
 }
 
-// unanswered tells that the same call may work later.
+// unanswered reports whether the same call may succeed later.
 func (h *history) unanswered(err error) bool {
 	switch status.Code(err) {
-	// Unknown is what a broken connection is to the client.
+	// Unknown is what the client gets when the connection breaks.
 	case codes.Unavailable, codes.Unknown, codes.DeadlineExceeded, codes.Aborted, codes.Canceled:
 		return true
 	}
 	return false
 }
 
-// openPages are the sessions whose address a donor was told, and that can be paid.
+// openPages returns the sessions that can be paid and whose address a donor has.
 func (h *history) openPages() []stripesim.Session {
 	told := map[string]bool{}
 	for _, d := range h.donors {
@@ -127,7 +127,7 @@ func (h *history) openPages() []stripesim.Session {
 	return open
 }
 
-// pageOf is the donor's own.
+// pageOf returns the session of the donor.
 func (h *history) pageOf(d *donor) (stripesim.Session, bool) {
 	for _, s := range h.openPages() {
 		if s.URL == d.page {
@@ -137,7 +137,7 @@ func (h *history) pageOf(d *donor) (stripesim.Session, bool) {
 	return stripesim.Session{}, false
 }
 
-// somePage draws one of them.
+// somePage draws an open page.
 func (h *history) somePage() (stripesim.Session, bool) {
 	open := h.openPages()
 	if len(open) == 0 {
@@ -158,7 +158,7 @@ func (h *history) pay() {
 
 func (h *history) decline() {
 	if s, ok := h.somePage(); ok {
-		// An error by design; the page stays open.
+		// The card is declined on purpose; the page stays open.
 		_ = h.Sim.Pay(s.ID, stripesim.CardDeclined)
 	}
 }
@@ -193,7 +193,7 @@ func (h *history) redeliver() {
 	}
 }
 
-// fault makes the next calls fail in one of the ways that Stripe and networks do.
+// fault makes the next calls to Stripe fail in one of the ways of Stripe and of networks.
 func (h *history) fault() {
 	faults := []stripesim.Fault{
 		{Status: http.StatusTooManyRequests},
@@ -214,22 +214,22 @@ func (h *history) fault() {
 	h.Sim.AddFault(f)
 }
 
-// lostAnswers are more than one, since Go's net/http asks again by itself where a connection breaks that it used before.
+// lostAnswers is more than one, because Go's net/http repeats a request when a connection that it reuses breaks.
 const lostAnswers = 2
 
-// loseSession: Stripe makes the page of a donation, nobody learns of it, and the donor asks again.
+// loseSession makes Stripe create a payment page and lose the answer. Then the donor asks again.
 func (h *history) loseSession() {
 	h.Sim.AddFault(stripesim.Fault{
 		Method: http.MethodPost, PathPrefix: "/v1/checkout/sessions", Times: lostAnswers, LoseReply: true,
 	})
 	h.give()
 	for range lostAnswers {
-		h.advance(time.Minute) // the pause after a failure
+		h.advance(time.Minute) // the pause after a failed attempt
 		h.ask(h.donors[len(h.donors)-1])
 	}
 }
 
-// breathe lets what is under way arrive.
+// breathe waits a moment for what is on its way.
 func (h *history) breathe() {
 	ctx, cancel := context.WithTimeout(h.t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -242,13 +242,13 @@ func (h *history) restart() {
 	h.program.Ready()
 }
 
-// kill ends the program at some moment of something else, or in between.
+// kill kills the program during another step, or between steps.
 func (h *history) kill() {
 	something := []func(){func() {}, h.give, h.pay, h.breathe}
 	h.killDuring(something[h.dice.IntN(len(something))], 30)
 }
 
-// killDuring ends the program some of so many milliseconds after something began, and starts it again.
+// killDuring kills the program within so many milliseconds after the beginning of something, and starts it again.
 func (h *history) killDuring(something func(), milliseconds int) {
 	moment := time.Duration(h.dice.IntN(milliseconds)) * time.Millisecond
 	done := make(chan struct{})

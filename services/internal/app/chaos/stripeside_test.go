@@ -9,7 +9,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// stripeSteps are what banks do, and members in Stripe's dashboard.
+// stripeSteps are what donors' banks do, and what members do in Stripe's dashboard.
 func (h *history) stripeSteps() []step {
 	return []step{
 		{"somebody pays by debit", 4, h.payByDebit},
@@ -29,12 +29,12 @@ func (h *history) stripeSteps() []step {
 	}
 }
 
-// changeFeeDelay: at once, soon, or so late that the sync has gone on meanwhile.
+// changeFeeDelay lets fees be known at once, soon, or so late that the sync has passed the payment.
 func (h *history) changeFeeDelay() {
 	h.Sim.SetFeeDelay([]time.Duration{0, 20 * time.Second, 3 * time.Hour, 40 * time.Hour}[h.dice.IntN(4)])
 }
 
-// newerFirst: one donation's balance transaction becomes visible long after that of a later one.
+// newerFirst makes a balance transaction visible long after that of a later donation.
 func (h *history) newerFirst() {
 	h.Sim.SetFeeDelay(40 * time.Hour)
 	h.give()
@@ -46,7 +46,7 @@ func (h *history) newerFirst() {
 	h.breathe()
 }
 
-// ibans are the banks that donors have.
+// ibans are the accounts of donors, whose banks answer debits differently.
 var ibans = []stripesim.IBAN{
 	stripesim.IBANPaid, stripesim.IBANPaidLate, stripesim.IBANRefused, stripesim.IBANRefusedLate, stripesim.IBANNoFunds,
 	stripesim.IBANDisputed,
@@ -62,14 +62,14 @@ func (h *history) payByDebit() {
 	}
 }
 
-// recover goes back to a page that expired, or to a copy of it, of a donation that nobody has paid and no other page of which is
-// open. A donor was told of the page: nobody has the address of one whose answer was lost.
+// recover opens an expired page again, or a copy of it, for a donation that is not paid and has no other open page. Only
+// pages that a donor has the address of are opened.
 func (h *history) recover() {
 	taken, told, expired := map[string]bool{}, map[string]bool{}, []stripesim.Session{}
 	for _, d := range h.donors {
 		told[d.session] = d.session != ""
 	}
-	sessions := h.Sim.Sessions(h.account) // the copies after those that they copy
+	sessions := h.Sim.Sessions(h.account) // a copy comes after its original
 	for _, s := range sessions {
 		told[s.ID] = told[s.ID] || told[s.RecoveredFrom]
 		taken[s.ClientReferenceID] = taken[s.ClientReferenceID] || s.Status != "expired"
@@ -92,7 +92,7 @@ func (h *history) recover() {
 	}
 }
 
-// turnConnection: the collective takes our access to its account away, and gives it back.
+// turnConnection disconnects the collective's account, or connects it again.
 func (h *history) turnConnection() {
 	h.disconnected, h.wasDisconnected = !h.disconnected, true
 	if h.disconnected {
@@ -102,17 +102,17 @@ func (h *history) turnConnection() {
 	}
 }
 
-// settleDebit takes one that is under way, if there is one.
+// settleDebit makes a bank answer a pending debit, if there is one.
 func (h *history) settleDebit() {
 	for _, s := range h.Sim.Sessions(h.account) {
 		if s.Status == "complete" && s.PaymentStatus == "unpaid" {
-			_ = h.Sim.SettleDebit(s.ID, h.dice.IntN(3) > 0) // an error: the bank has answered
+			_ = h.Sim.SettleDebit(s.ID, h.dice.IntN(3) > 0) // an error means that the bank has answered already
 			return
 		}
 	}
 }
 
-// someCharge draws one that was paid.
+// someCharge draws a charge that was paid.
 func (h *history) someCharge() (id string, amountMinor int64, ok bool) {
 	var paid []stripesim.BalanceTransaction
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
@@ -127,7 +127,7 @@ func (h *history) someCharge() (id string, amountMinor int64, ok bool) {
 	return b.SourceID, b.AmountMinor, true
 }
 
-// refundInDashboard is refused by Stripe when too much has gone back.
+// refundInDashboard refunds a charge at Stripe, which refuses if more would go back than was paid.
 func (h *history) refundInDashboard() {
 	if charge, amount, ok := h.someCharge(); ok {
 		part := int64(0)
@@ -220,8 +220,8 @@ func (h *history) must(err error) {
 	}
 }
 
-// compareProgress: settled is what donations brought, refunds and disputes deducted. One that was paid back twice takes
-// nothing from the others.
+// compareProgress checks that the campaign's settled sum is what donations brought, less refunds and disputes. A donation of
+// which more went back than was paid counts as zero.
 func (h *history) compareProgress(ctx context.Context) string {
 	var want int64
 	for _, b := range h.Sim.BalanceTransactions(h.account) {
