@@ -18,6 +18,7 @@ const (
 	addressKey       = "cagnotte-client-address"
 	originKey        = "cagnotte-origin"
 	requestIDKey     = "cagnotte-request-id"
+	languageKey      = "accept-language"
 )
 
 // An incoming id is kept only in this shape, so that a log line cannot be forged with it.
@@ -31,6 +32,9 @@ func callerMetadata(r *http.Request, requestID string, proxies []netip.Prefix) m
 	}
 	if origin := r.Header.Get("Origin"); printable(origin) {
 		md.Set(originKey, origin)
+	}
+	if languages := r.Header.Get("Accept-Language"); printable(languages) {
+		md.Set(languageKey, languages)
 	}
 	// Two of them are for the other side to refuse, not for us to choose from.
 	for _, authorization := range r.Header.Values("Authorization") {
@@ -50,10 +54,13 @@ func requestID(r *http.Request) string {
 }
 
 // requestIDFrom returns the id that the gateway gave the request.
-func requestIDFrom(ctx context.Context) string {
+func requestIDFrom(ctx context.Context) string { return outgoing(ctx, requestIDKey) }
+
+// outgoing returns what the gateway tells the services of the request under this key; empty for nothing.
+func outgoing(ctx context.Context, key string) string {
 	md, _ := metadata.FromOutgoingContext(ctx)
-	if ids := md.Get(requestIDKey); len(ids) == 1 {
-		return ids[0]
+	if values := md.Get(key); len(values) == 1 {
+		return values[0]
 	}
 	return ""
 }
@@ -77,12 +84,7 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 // networkFrom is the network of who sent the request, whose share of the budget it takes: as much of its address as one
 // household or office has in common. Empty when it is unknown.
 func networkFrom(ctx context.Context) string {
-	md, _ := metadata.FromOutgoingContext(ctx)
-	addresses := md.Get(addressKey)
-	if len(addresses) != 1 {
-		return ""
-	}
-	address, err := netip.ParseAddr(addresses[0])
+	address, err := netip.ParseAddr(outgoing(ctx, addressKey))
 	if err != nil {
 		return ""
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -19,10 +18,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
-)
 
-// errorDomain is the ErrorInfo domain of reasons that the gateway itself gives.
-const errorDomain = "cagnotte"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+)
 
 // httpError is an error with a status that no gRPC code maps to, such as 405 or 413.
 type httpError struct {
@@ -33,11 +31,16 @@ type httpError struct {
 func (e *httpError) Error() string { return e.err.Error() }
 func (e *httpError) Unwrap() error { return e.err }
 
-// failure returns an error that the gateway itself found.
-func failure(answer int, code codes.Code, reason, message string) error {
-	st := &spb.Status{Code: int32(code), Message: message}
-	attach(st, &errdetails.ErrorInfo{Reason: reason, Domain: errorDomain})
-	return &httpError{status: answer, err: status.FromProto(st).Err()}
+// failure returns an error that the gateway itself found. It answers the HTTP status.
+func failure(answer int, reason errorsv1.ErrorReason, message string) error {
+	return &httpError{status: answer, err: status.FromProto(statusOf(reason, message)).Err()}
+}
+
+// statusOf returns a status with a reason and its code.
+func statusOf(reason errorsv1.ErrorReason, message string) *spb.Status {
+	st := &spb.Status{Code: int32(reason.Code()), Message: message}
+	attach(st, &errdetails.ErrorInfo{Reason: reason.String(), Domain: errorsv1.Domain})
+	return st
 }
 
 // retryable adds a hint when to try again, unless the error has one. A failure keeps its HTTP status.
@@ -59,19 +62,24 @@ func httpStatus(err error) int {
 }
 
 var (
-	errNotFound     = failure(http.StatusNotFound, codes.NotFound, "NO_SUCH_ADDRESS", "There is nothing at this address.")
-	errMethod       = failure(http.StatusMethodNotAllowed, codes.Unimplemented, "METHOD_NOT_ALLOWED", "This address does not take this method.")
-	errBodyTooLarge = failure(http.StatusRequestEntityTooLarge, codes.InvalidArgument, "BODY_TOO_LARGE", "The request's body is too large.")
-	errBusy         = retryable(failure(http.StatusServiceUnavailable, codes.Unavailable, "TOO_BUSY", "Too many requests are under way; the same one can be sent again."), 2*time.Second)
-	errBodyCut      = failure(http.StatusBadRequest, codes.InvalidArgument, "BODY_UNREADABLE", "The request's body broke off.")
+	errNotFound     = failure(http.StatusNotFound, errorsv1.ErrorReason_NO_SUCH_ADDRESS, "There is nothing at this address.")
+	errMethod       = failure(http.StatusMethodNotAllowed, errorsv1.ErrorReason_METHOD_NOT_ALLOWED, "This address does not take this method.")
+	errBodyTooLarge = failure(http.StatusRequestEntityTooLarge, errorsv1.ErrorReason_BODY_TOO_LARGE, "The request's body is too large.")
+	errBusy         = retryable(failure(http.StatusServiceUnavailable, errorsv1.ErrorReason_TOO_BUSY, "Too many requests are under way; the same one can be sent again."), 2*time.Second)
+	errBodyCut      = failure(http.StatusBadRequest, errorsv1.ErrorReason_BODY_UNREADABLE, "The request's body broke off.")
 )
 
-// writeError ends a request with the one form of every error: a
-// google.rpc.Status as JSON, with reason, fields, retry hint and request id.
+// writeError answers an error as a google.rpc.Status in JSON, the same form for all: with the reason, a text in the
+// caller's language, the fields, when to try again, and the request id.
 func writeError(ctx context.Context, w http.ResponseWriter, err error) {
 	st := publicStatus(err)
 	if id := requestIDFrom(ctx); id != "" && detail[*errdetails.RequestInfo](st) == nil {
 		attach(st, &errdetails.RequestInfo{RequestId: id})
+	}
+	if info := detail[*errdetails.ErrorInfo](st); detail[*errdetails.LocalizedMessage](st) == nil {
+		if text, language := errorsv1.ReasonOf(info.GetReason()).Text(outgoing(ctx, languageKey)); text != "" {
+			attach(st, &errdetails.LocalizedMessage{Locale: language, Message: text})
+		}
 	}
 	body, merr := protojson.MarshalOptions{UseProtoNames: true}.Marshal(st)
 	if merr != nil {
@@ -94,10 +102,9 @@ func writeError(ctx context.Context, w http.ResponseWriter, err error) {
 	_, _ = w.Write(body)
 }
 
-// publicStatus keeps what was meant for the caller. A status without a reason was
-// not made by our services but by a library on the way, and its text may name
-// sockets and files: only its code survives, save for what grpc-gateway says about
-// the caller's own input.
+// publicStatus returns the part of an error that is for the caller. A status with a reason comes from our services, and
+// passes with the details that are listed here. One without comes from a library: the caller gets a reason and a text of
+// ours, and the library's text only where it is about the caller's own input.
 func publicStatus(err error) *spb.Status {
 	var known *httpError
 	if errors.As(err, &known) {
@@ -111,46 +118,33 @@ func publicStatus(err error) *spb.Status {
 			continue
 		}
 		switch message.(type) {
-		case *errdetails.ErrorInfo, *errdetails.BadRequest, *errdetails.RetryInfo, *errdetails.RequestInfo:
+		case *errdetails.ErrorInfo, *errdetails.LocalizedMessage, *errdetails.BadRequest, *errdetails.RetryInfo, *errdetails.RequestInfo:
 			out.Details = append(out.Details, packed)
 		}
 	}
 	if detail[*errdetails.ErrorInfo](out) != nil {
 		return out
 	}
-	switch code := codes.Code(in.GetCode()); code {
+	// A library's own text may name sockets and files.
+	switch codes.Code(in.GetCode()) {
 	case codes.InvalidArgument:
 		return unreadable(in.GetMessage())
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unimplemented, codes.ResourceExhausted:
-		return libraryStatus(code)
+	case codes.Unavailable:
+		return statusOf(errorsv1.ErrorReason_SERVICE_UNAVAILABLE, "The service cannot be reached at the moment.")
+	case codes.DeadlineExceeded:
+		return statusOf(errorsv1.ErrorReason_DEADLINE_EXCEEDED, "The service took too long to answer.")
+	case codes.Canceled:
+		return statusOf(errorsv1.ErrorReason_CANCELED, "The caller ended the call.")
+	case codes.Unimplemented:
+		return statusOf(errorsv1.ErrorReason_UNKNOWN_METHOD, "The service does not know this method.")
+	case codes.ResourceExhausted:
+		return statusOf(errorsv1.ErrorReason_MESSAGE_TOO_LARGE, "The message is too large.")
 	default:
-		return libraryStatus(codes.Internal)
+		return statusOf(errorsv1.ErrorReason_INTERNAL, "Something went wrong on our side.")
 	}
 }
 
-// libraryMessages are the public sentences for codes that gRPC itself gives.
-var libraryMessages = map[codes.Code]string{
-	codes.Unavailable:       "The service cannot be reached just now.",
-	codes.DeadlineExceeded:  "The service took too long to answer.",
-	codes.Canceled:          "The caller went away.",
-	codes.Unimplemented:     "The service does not know this method.",
-	codes.ResourceExhausted: "The message is too large.",
-	codes.Internal:          "Something went wrong on our side.",
-}
-
-func libraryStatus(code codes.Code) *spb.Status {
-	st := &spb.Status{Code: int32(code), Message: libraryMessages[code]}
-	attach(st, &errdetails.ErrorInfo{Reason: reasonOf(code), Domain: errorDomain})
-	return st
-}
-
-// reasonOf writes a code's name the way reasons are written: "DeadlineExceeded" is DEADLINE_EXCEEDED.
-func reasonOf(code codes.Code) string {
-	return strings.ToUpper(wordStart.ReplaceAllString(code.String(), "${1}_${2}"))
-}
-
 var (
-	wordStart    = regexp.MustCompile(`([a-z])([A-Z])`)
 	unknownField = regexp.MustCompile(`unknown field "([^"]{1,100})"`)
 	// protojson puts a no-break space after "proto:" in some builds, on purpose.
 	protoPrefix = regexp.MustCompile(`^proto:[\s\x{00a0}]*`)
@@ -163,8 +157,7 @@ func unreadable(text string) *spb.Status {
 	if m := unknownField.FindStringSubmatch(text); m != nil {
 		violation.Field, violation.Description = m[1], "There is no such field."
 	}
-	st := &spb.Status{Code: int32(codes.InvalidArgument), Message: "The request cannot be read."}
-	attach(st, &errdetails.ErrorInfo{Reason: "INVALID_REQUEST", Domain: errorDomain})
+	st := statusOf(errorsv1.ErrorReason_INVALID_REQUEST, "The request cannot be read.")
 	attach(st, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{violation}})
 	return st
 }

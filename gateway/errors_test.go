@@ -23,6 +23,8 @@ type parsed struct {
 	reason, message string
 	fields          []string
 	requestID       string
+	// text is for people, in this language.
+	text, language string
 }
 
 func parse(t *testing.T, a answer) parsed {
@@ -45,6 +47,11 @@ func parse(t *testing.T, a answer) parsed {
 			}
 		case *errdetails.RequestInfo:
 			p.requestID = d.GetRequestId()
+		case *errdetails.LocalizedMessage:
+			if p.text != "" {
+				t.Error("it has two texts")
+			}
+			p.text, p.language = d.GetMessage(), d.GetLocale()
 		case *errdetails.RetryInfo:
 		default:
 			t.Errorf("it holds a %T", d)
@@ -118,6 +125,34 @@ func TestErrorForm(t *testing.T) {
 			t.Errorf("it leaks: %s", got.body)
 		}
 	})
+}
+
+// TestErrorsSpeakTheCallersLanguage asks in two languages, for errors of the gateway's own, of a library's and of a service's.
+func TestErrorsSpeakTheCallersLanguage(t *testing.T) {
+	failure := status.Error(codes.Unavailable, "dial unix /run/secret.sock")
+	b := &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) { return nil, failure }}
+	front := serve(t, b, gateway.Options{})
+	for _, c := range []struct{ path, language, reason, want string }{
+		{"/v1/nothing", "fr", "NO_SUCH_ADDRESS", "Il n’y a rien à cette adresse."},
+		{"/v1/nothing", "en", "NO_SUCH_ADDRESS", "There is nothing at this address."},
+		{"/v1/" + campaignName, "fr", "SERVICE_UNAVAILABLE", "Le service est momentanément indisponible. Réessayez dans un instant."},
+		{"/v1/" + campaignName + "?page=1", "fr", "INVALID_REQUEST", "La demande ne peut pas être lue."},
+	} {
+		p := parse(t, send(t, "GET", front.URL+c.path, "", "Accept-Language", c.language))
+		if p.reason != c.reason || p.language != c.language || p.text != c.want {
+			t.Errorf("%s, %s: %+v", c.path, c.language, p)
+		}
+	}
+	large := send(t, "POST", front.URL+"/v1/"+campaignName+"/donations", strings.Repeat("x", 1<<20), "Accept-Language", "fr-FR,fr;q=0.9")
+	if p := parse(t, large); p.reason != "BODY_TOO_LARGE" || p.text != "Votre envoi est trop volumineux." {
+		t.Errorf("a large body: %+v", p)
+	}
+	failure = fail(codes.NotFound, "NOT_FOUND", &errdetails.LocalizedMessage{Locale: "fr", Message: "Un texte du service."})
+	p := parse(t, send(t, "GET", front.URL+"/v1/"+campaignName, "", "Accept-Language", "fr-FR, en;q=0.5"))
+	asked := strings.Join(b.lastMetadata(t).Get("accept-language"), "|")
+	if p.text != "Un texte du service." || asked != "fr-FR, en;q=0.5" {
+		t.Errorf("the service was asked for %q and its text became %q", asked, p.text)
+	}
 }
 
 func TestWhatTheGatewayRefuses(t *testing.T) {

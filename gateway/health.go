@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
 // healthService is the name under which the service reports its health.
@@ -35,7 +36,7 @@ func ready(conn grpc.ClientConnInterface) http.Handler {
 		if err == nil {
 			state = answer.GetStatus()
 		}
-		writeError(r.Context(), w, retryable(failure(http.StatusServiceUnavailable, codes.Unavailable, "NOT_READY",
+		writeError(r.Context(), w, retryable(failure(http.StatusServiceUnavailable, errorsv1.ErrorReason_NOT_READY,
 			"The service is not ready: "+state.String()+"."), 2*time.Second))
 	})
 }

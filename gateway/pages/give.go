@@ -15,6 +15,7 @@ import (
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -156,13 +157,13 @@ func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *cam
 	s.answer(w, r, code, "campaign", p, cacheNever)
 }
 
-// reasonOf reads the reason of the service's error, and how long to wait: a minute when that is not said.
-func reasonOf(err error) (reason string, wait time.Duration) {
+// reasonOf returns the reason of a service's error, and how long to wait: one minute when the error does not say.
+func reasonOf(err error) (reason errorsv1.ErrorReason, wait time.Duration) {
 	wait = time.Minute
 	for _, detail := range status.Convert(err).Details() {
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
-			reason = d.GetReason()
+			reason = errorsv1.ReasonOf(d.GetReason())
 		case *errdetails.RetryInfo:
 			wait = d.GetRetryDelay().AsDuration()
 		}
@@ -174,15 +175,15 @@ func reasonOf(err error) (reason string, wait time.Duration) {
 func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence string) {
 	reason, wait := reasonOf(err)
 	switch reason {
-	case "AMOUNT_TOO_SMALL":
+	case errorsv1.ErrorReason_AMOUNT_TOO_SMALL:
 		return http.StatusBadRequest, w.T("errorTooSmall", "minimum", w.money(c.GetMinimum()))
-	case "AMOUNT_TOO_LARGE":
+	case errorsv1.ErrorReason_AMOUNT_TOO_LARGE:
 		return http.StatusBadRequest, w.T("errorTooLarge", "maximum", w.money(c.GetMaximum()))
-	case "CAMPAIGN_NOT_OPEN", "STRIPE_ACCOUNT_DISCONNECTED", "STRIPE_ACCOUNT_NOT_READY":
+	case errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY:
 		return http.StatusConflict, w.T("errorNotOpen")
-	case "TOO_MANY_DONATIONS":
+	case errorsv1.ErrorReason_TOO_MANY_DONATIONS:
 		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.wait(wait))
-	case "STRIPE_UNAVAILABLE", "TOO_BUSY":
+	case errorsv1.ErrorReason_STRIPE_UNAVAILABLE, errorsv1.ErrorReason_TOO_BUSY:
 		return http.StatusServiceUnavailable, w.T("errorStripe")
 	default:
 		return http.StatusInternalServerError, w.T("errorOther")

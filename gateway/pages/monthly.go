@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -245,21 +246,21 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 	reason, wait := reasonOf(err)
 	code := http.StatusConflict
 	switch reason {
-	case "LINK_INVALID", "MANAGE_TOKEN_INVALID":
+	case errorsv1.ErrorReason_LINK_INVALID, errorsv1.ErrorReason_MANAGE_TOKEN_INVALID:
 		v.Error, v.AskLink, v.Manage = p.T("monthlyErrorLink"), true, ""
-	case "MAIL_NOT_CONFIGURED":
+	case errorsv1.ErrorReason_MAIL_NOT_CONFIGURED:
 		v.Error = p.T("monthlyErrorMail")
-	case "TOO_MANY_LINKS":
+	case errorsv1.ErrorReason_TOO_MANY_LINKS:
 		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorTooMany", "wait", p.wait(wait))
-	case "TOO_MANY_CHANGES":
+	case errorsv1.ErrorReason_TOO_MANY_CHANGES:
 		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorManyChanges", "wait", p.wait(wait))
-	case "RECURRING_NOT_STARTED":
+	case errorsv1.ErrorReason_RECURRING_NOT_STARTED:
 		v.Error = p.T("monthlyErrorNotStarted")
-	case "RECURRING_ENDED":
+	case errorsv1.ErrorReason_RECURRING_ENDED:
 		v.Error, v.Manage = p.T("monthlyErrorEnded"), ""
-	case "STRIPE_ACCOUNT_DISCONNECTED":
+	case errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED:
 		v.Error = p.T("monthlyErrorDisconnected")
-	case "STRIPE_UNAVAILABLE":
+	case errorsv1.ErrorReason_STRIPE_UNAVAILABLE:
 		code, v.Error = http.StatusServiceUnavailable, p.T("errorStripe")
 	default:
 		if isNotFound(err) {

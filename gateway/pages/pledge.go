@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -136,7 +137,7 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		code, sentence := refusal(p.words, c, err)
-		if reason, _ := reasonOf(err); reason == "PLEDGE_METHOD_UNAVAILABLE" {
+		if reason, _ := reasonOf(err); reason == errorsv1.ErrorReason_PLEDGE_METHOD_UNAVAILABLE {
 			code, sentence = http.StatusConflict, p.T("pledgeErrorUnavailable")
 		}
 		again(code, sentence, code == http.StatusBadRequest)

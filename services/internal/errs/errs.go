@@ -1,9 +1,9 @@
-// Package errs holds the one error type of the services.
+// Package errs has the one error type of the services.
 //
-// An [Error] is made where a fact is known, travels up wrapped with %w, and is
-// ended by the interceptor in services/internal/rpc, which sends its code,
-// reason, message and fields, and never the cause. Whoever returns an error
-// does not log it.
+// An [Error] is made where the failure is known, with a reason of the contract (proto/cagnotte/errors/v1), which gives it
+// its code. Callers return it as it is, or wrap it with %w. They do not log it. The interceptor in services/internal/rpc
+// logs it and answers with its code, reason, message and fields, and with a text in the caller's language. The cause is
+// only logged.
 package errs
 
 import (
@@ -11,9 +11,7 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
@@ -21,10 +19,10 @@ import (
 // Reason is what went wrong, as the contract lists it.
 type Reason = errorsv1.ErrorReason
 
-// Error is a classified failure. Everything but Cause may reach the caller, so
-// nothing internal and nobody's identity belongs in Message or Fields.
+// Error is a failure with a reason. Callers get all of it except Cause, so Message and Fields contain no internal detail
+// and no donor's identity.
 type Error struct {
-	// Code is the gRPC code; the gateway derives the HTTP status from it.
+	// Code is the gRPC code of the reason. The gateway answers the HTTP status of it.
 	Code codes.Code
 	// Reason is what went wrong, for programs.
 	Reason Reason
@@ -32,9 +30,9 @@ type Error struct {
 	Message string
 	// Fields name what is wrong in the request, by proto field path.
 	Fields []Field
-	// RetryAfter tells when trying again makes sense; zero when it does not.
+	// RetryAfter is how long to wait before sending the same request again; zero where that does not help.
 	RetryAfter time.Duration
-	// Cause is for the log only.
+	// Cause is the error underneath, for the log; nil for none.
 	Cause error
 }
 
@@ -42,7 +40,7 @@ type Error struct {
 type Field struct {
 	// Field is the path in the request message, such as "campaign.goal.amount_minor".
 	Field string
-	// Description says what would be right.
+	// Description says what is valid: "must be at least 1".
 	Description string
 }
 
@@ -61,8 +59,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Is reports whether target is an *Error with the same reason, so that a
-// package can export a reason as a value to compare with.
+// Is reports whether target is an *Error with the same reason, for errors.Is.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Reason == e.Reason
@@ -70,16 +67,7 @@ func (e *Error) Is(target error) bool {
 
 // New returns an error with a reason, the code that the contract gives it, and a message made by fmt.Sprintf.
 func New(reason Reason, format string, args ...any) *Error {
-	return &Error{Code: CodeOf(reason), Reason: reason, Message: fmt.Sprintf(format, args...)}
-}
-
-// CodeOf returns the code of a reason, as the contract says it.
-func CodeOf(reason Reason) codes.Code {
-	value := reason.Descriptor().Values().ByNumber(reason.Number())
-	if value == nil {
-		return codes.Unknown
-	}
-	return codes.Code(proto.GetExtension(value.Options(), errorsv1.E_Code).(code.Code))
+	return &Error{Code: reason.Code(), Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
 // Invalid returns INVALID_ARGUMENT about one field of the request.
@@ -89,27 +77,28 @@ func Invalid(field, format string, args ...any) *Error {
 	return e
 }
 
-// NotFound returns the one answer for what is missing and for what the caller
-// may not see: both must look alike.
+// NotFound returns NOT_FOUND about the resource of this name. It is the answer for a resource that does not exist and for
+// one that the caller has no right to: a caller cannot tell the two apart.
 func NotFound(name string) *Error {
 	return New(errorsv1.ErrorReason_NOT_FOUND, "%s does not exist, or the caller may not do this with it.", name)
 }
 
-// Unavailable returns a retryable error with a hint when to try again. The reason's code is UNAVAILABLE.
+// Unavailable returns an error that goes away: the caller is told to send the same request again after a while. The
+// reason's code is UNAVAILABLE.
 func Unavailable(reason Reason, after time.Duration, cause error, format string, args ...any) *Error {
 	e := New(reason, format, args...)
 	e.RetryAfter, e.Cause = after, cause
 	return e
 }
 
-// Internal hides a cause that no caller can do anything about.
+// Internal returns INTERNAL around a failure that the caller can do nothing about.
 func Internal(cause error) *Error {
 	e := New(errorsv1.ErrorReason_INTERNAL, "Something went wrong on our side.")
 	e.Cause = cause
 	return e
 }
 
-// As returns the classified error in err's chain, or Internal around it; nil for nil.
+// As returns the first *Error in err's chain, or Internal around err when there is none; nil for nil.
 func As(err error) *Error {
 	if err == nil {
 		return nil
@@ -121,7 +110,7 @@ func As(err error) *Error {
 	return Internal(err)
 }
 
-// Code returns the code of err: OK for nil, INTERNAL for an unclassified one.
+// Code returns the code of err: OK for nil, INTERNAL when there is no *Error in its chain.
 func Code(err error) codes.Code {
 	if err == nil {
 		return codes.OK

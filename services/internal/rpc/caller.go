@@ -13,7 +13,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 )
 
-// The metadata that the gateway sends. Believed in process only.
+// metadataAcceptLanguage is the header of HTTP, in metadata.
+const metadataAcceptLanguage = "accept-language"
+
+// The metadata that the gateway sends. It counts in process only: a client on the network cannot choose its own address.
 const (
 	metadataClientAddress = "cagnotte-client-address"
 	metadataOrigin        = "cagnotte-origin"
@@ -31,6 +34,8 @@ type Caller struct {
 	Origin string
 	// RequestID stands in the log and in the answer.
 	RequestID string
+	// AcceptLanguage is the Accept-Language header or metadata, for the texts of errors; empty when there was none.
+	AcceptLanguage string
 }
 
 // inProcess is the network of a peer that calls by [Server.Conn].
@@ -55,6 +60,7 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
 func newCaller(ctx context.Context) Caller {
 	var c Caller
 	md, _ := metadata.FromIncomingContext(ctx)
+	c.AcceptLanguage = first(md, metadataAcceptLanguage)
 	p, ok := peer.FromContext(ctx)
 	switch {
 	case !ok:

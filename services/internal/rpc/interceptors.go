@@ -168,7 +168,7 @@ func (c *call) end(panicked any, err error) error {
 	}
 	classified := classify(c.ctx, err)
 	c.observe(classified)
-	return toStatus(classified, c.caller.RequestID).Err()
+	return toStatus(classified, c.caller).Err()
 }
 
 // identify is step 6. Without a key the caller is nobody, and public methods stay open.

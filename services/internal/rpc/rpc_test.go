@@ -223,6 +223,26 @@ func errorsEnd(t *testing.T, d *door, conn grpc.ClientConnInterface) {
 			t.Error("the cause is not in the log")
 		}
 	})
+	t.Run("a text for people is in the caller's language", func(t *testing.T) {
+		d.campaigns.get = func(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+			return nil, errs.NotFound("collectives/vallon")
+		}
+		for header, want := range map[string]string{
+			"":                "en: This doesn’t exist, or you don’t have access to it.",
+			"fr-CA, en;q=0.5": "fr: Cet élément n’existe pas, ou vous n’y avez pas accès.",
+		} {
+			_, err := client.GetCampaign(metadata.AppendToOutgoingContext(t.Context(), "accept-language", header), get)
+			got := ""
+			for _, detail := range status.Convert(err).Details() {
+				if v, ok := detail.(*errdetails.LocalizedMessage); ok {
+					got += v.GetLocale() + ": " + v.GetMessage()
+				}
+			}
+			if got != want {
+				t.Errorf("%q: got %q, want %q", header, got, want)
+			}
+		}
+	})
 	t.Run("an unclassified error is INTERNAL without its text", func(t *testing.T) {
 		if s := fails(errors.New("pq: secret detail")); s.Code() != codes.Internal || strings.Contains(s.String(), "secret") {
 			t.Errorf("got %v", s)

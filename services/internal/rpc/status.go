@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -14,11 +15,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// errorDomain says whose reasons they are, as google.rpc.ErrorInfo asks.
-const errorDomain = "cagnotte"
-
-// classify gives every error its code and reason. What a service left
-// unclassified is the database's word, or nobody's: INTERNAL.
+// classify returns the error with its reason. An error without one is of the database, or of the end of the context, or
+// INTERNAL.
 func classify(ctx context.Context, err error) *errs.Error {
 	var classified *errs.Error
 	if errors.As(err, &classified) {
@@ -26,28 +24,45 @@ func classify(ctx context.Context, err error) *errs.Error {
 	}
 	switch ctx.Err() {
 	case context.Canceled:
-		e := errs.New(errorsv1.ErrorReason_CANCELED, "The caller went away.")
-		e.Cause = err
-		return e
+		return because(err, errorsv1.ErrorReason_CANCELED, "The caller ended the call.")
 	case context.DeadlineExceeded:
-		e := errs.New(errorsv1.ErrorReason_DEADLINE_EXCEEDED, "It took too long.")
-		e.Cause = err
-		return e
+		return because(err, errorsv1.ErrorReason_DEADLINE_EXCEEDED, "The call took too long.")
 	}
-	// The handlers of grpc itself (health, reflection) speak in statuses. Only a bare
-	// one counts: a wrapped status is somebody else's, and its text is not for the caller.
+	// The handlers of grpc itself (health, reflection) return statuses. A status that is wrapped comes from another
+	// service, and its text is not for the caller.
 	if s, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
-		return &errs.Error{Code: s.GRPCStatus().Code(), Reason: errorsv1.ErrorReason_RPC, Message: s.GRPCStatus().Message()}
+		if reason, ok := grpcReasons[s.GRPCStatus().Code()]; ok {
+			return because(err, reason, s.GRPCStatus().Message())
+		}
 	}
 	return errs.As(postgres.Error(err))
 }
 
-// toStatus builds the answer from the classified error alone. status.FromError
-// would send the whole text of the chain.
-func toStatus(e *errs.Error, requestID string) *status.Status {
+// grpcReasons are the reasons of the statuses that grpc's own handlers return.
+var grpcReasons = map[codes.Code]errs.Reason{
+	codes.Canceled:          errorsv1.ErrorReason_CANCELED,
+	codes.DeadlineExceeded:  errorsv1.ErrorReason_DEADLINE_EXCEEDED,
+	codes.InvalidArgument:   errorsv1.ErrorReason_UNREADABLE,
+	codes.NotFound:          errorsv1.ErrorReason_NOT_FOUND,
+	codes.ResourceExhausted: errorsv1.ErrorReason_TOO_BUSY,
+	codes.Unavailable:       errorsv1.ErrorReason_TOO_BUSY,
+	codes.Unimplemented:     errorsv1.ErrorReason_UNKNOWN_METHOD,
+}
+
+func because(cause error, reason errs.Reason, message string) *errs.Error {
+	e := errs.New(reason, "%s", message)
+	e.Cause = cause
+	return e
+}
+
+// toStatus makes the answer to a call from the error's own reason, message and fields, and not from the text of its
+// chain, which status.FromError would send. The text for people is in the caller's language.
+func toStatus(e *errs.Error, c Caller) *status.Status {
+	text, language := e.Reason.Text(c.AcceptLanguage)
 	details := []protoadapt.MessageV1{
-		&errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorDomain},
-		&errdetails.RequestInfo{RequestId: requestID},
+		&errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorsv1.Domain},
+		&errdetails.LocalizedMessage{Locale: language, Message: text},
+		&errdetails.RequestInfo{RequestId: c.RequestID},
 	}
 	if len(e.Fields) > 0 {
 		bad := &errdetails.BadRequest{}

@@ -32,544 +32,542 @@ type ErrorReason int32
 const (
 	// No reason: not used.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// Something went wrong on our side.
+	// The service failed. The log tells why, under the request id of the answer.
 	ErrorReason_INTERNAL ErrorReason = 101
-	// The resource does not exist, or the caller may not do this with it.
+	// The resource does not exist, or the caller has no right to it: both get the same answer.
 	ErrorReason_NOT_FOUND ErrorReason = 102
-	// Messages must be sent without compression.
-	ErrorReason_COMPRESSED ErrorReason = 201
-	// The message is larger than this call takes.
-	ErrorReason_MESSAGE_TOO_LARGE ErrorReason = 202
+	// A field of the request is invalid. The field violations name it and say what is valid.
+	ErrorReason_INVALID_FIELD ErrorReason = 103
+	// The request has a value that cannot be stored, such as a number that is too large.
+	ErrorReason_INVALID_VALUE ErrorReason = 104
+	// The `request_id` was sent before with another request. Make a new one for each new request.
+	ErrorReason_REQUEST_ID_REUSED ErrorReason = 105
+	// The resource was changed after it was read. Read it again, then change it.
+	ErrorReason_ETAG_MISMATCH ErrorReason = 106
+	// Another change was made at the same time. Send the same request again.
+	ErrorReason_TRANSACTION_CONFLICT ErrorReason = 107
+	// The caller ended the call before the answer.
+	ErrorReason_CANCELED ErrorReason = 108
+	// The call took longer than it may. A write may have happened: send it again with the same `request_id`.
+	ErrorReason_DEADLINE_EXCEEDED ErrorReason = 109
+	// The database took too long. Send the same request again.
+	ErrorReason_DATABASE_TIMEOUT ErrorReason = 110
+	// The database cannot be reached. Send the same request again.
+	ErrorReason_DATABASE_UNAVAILABLE ErrorReason = 111
+	// Stripe does not answer, or too many calls wait for it. Send the same request again.
+	ErrorReason_STRIPE_UNAVAILABLE ErrorReason = 112
+	// The method needs an API key: `Authorization: Bearer KEY`.
+	ErrorReason_UNAUTHENTICATED ErrorReason = 201
+	// The API key is malformed, unknown or revoked.
+	ErrorReason_INVALID_KEY ErrorReason = 202
+	// The service has no such method.
+	ErrorReason_UNKNOWN_METHOD ErrorReason = 203
+	// Too many calls are under way, or too many of this caller. Send the same request again.
+	ErrorReason_TOO_BUSY ErrorReason = 204
+	// The API key, or the keys of its collective together, write too often.
+	ErrorReason_TOO_MANY_WRITES ErrorReason = 205
+	// The message is compressed. Send it uncompressed.
+	ErrorReason_COMPRESSED ErrorReason = 206
+	// The call ended without its message.
+	ErrorReason_NO_MESSAGE ErrorReason = 207
+	// The message is larger than the method takes.
+	ErrorReason_MESSAGE_TOO_LARGE ErrorReason = 208
 	// The message did not arrive in time.
-	ErrorReason_MESSAGE_TOO_SLOW ErrorReason = 203
-	// The call came without its message.
-	ErrorReason_NO_MESSAGE ErrorReason = 204
-	// To be described.
-	ErrorReason_RPC ErrorReason = 205
-	// To be described.
-	ErrorReason_TOO_BUSY ErrorReason = 206
-	// This key, or its collective, changes too much at once; wait a little.
-	ErrorReason_TOO_MANY_WRITES ErrorReason = 207
-	// The message cannot be read.
-	ErrorReason_UNREADABLE ErrorReason = 208
-	// The caller went away.
-	ErrorReason_CANCELED ErrorReason = 301
-	// To be described.
-	ErrorReason_DATABASE_TIMEOUT ErrorReason = 302
-	// To be described.
-	ErrorReason_DATABASE_UNAVAILABLE ErrorReason = 303
-	// The time for the request is over.
-	ErrorReason_DEADLINE_EXCEEDED ErrorReason = 304
-	// A value of the request cannot be stored.
-	ErrorReason_INVALID_VALUE ErrorReason = 305
-	// Another change was in the way; send the request again.
-	ErrorReason_TRANSACTION_CONFLICT ErrorReason = 307
-	// The request's body is too large.
-	ErrorReason_BODY_TOO_LARGE ErrorReason = 401
-	// The request's body broke off.
-	ErrorReason_BODY_UNREADABLE ErrorReason = 402
-	// The request cannot be read.
-	ErrorReason_INVALID_REQUEST ErrorReason = 403
-	// This address does not take this method.
-	ErrorReason_METHOD_NOT_ALLOWED ErrorReason = 404
-	// The service is not ready to take requests.
-	ErrorReason_NOT_READY ErrorReason = 405
-	// There is nothing at this address.
-	ErrorReason_NO_SUCH_ADDRESS ErrorReason = 406
-	// it exists; its secret is not shown again.
-	ErrorReason_API_KEY_EXISTS ErrorReason = 501
-	// The API key is unknown or was revoked.
-	ErrorReason_INVALID_KEY ErrorReason = 502
-	// This needs an API key: Authorization: Bearer KEY.
-	ErrorReason_UNAUTHENTICATED ErrorReason = 503
-	// There is no method it.
-	ErrorReason_UNKNOWN_METHOD ErrorReason = 504
-	// The Stripe account of it is not its alone; the operator opens it.
-	ErrorReason_ACCOUNT_SHARED ErrorReason = 601
-	// it exists with other settings.
-	ErrorReason_COLLECTIVE_EXISTS ErrorReason = 602
-	// This API key was made after the request. A member whose key is older must approve it.
-	ErrorReason_KEY_TOO_YOUNG ErrorReason = 603
-	// The Stripe key is of another account than the books.
-	ErrorReason_OTHER_STRIPE ErrorReason = 604
-	// Another member than the one who asked must decide. Keys of which one made the other are one member's.
-	ErrorReason_SECOND_MEMBER_NEEDED ErrorReason = 605
-	// The Stripe account of it is not connected any more.
-	ErrorReason_STRIPE_ACCOUNT_DISCONNECTED ErrorReason = 606
-	// Donations were made to the Stripe account of it; it cannot change any more.
-	ErrorReason_STRIPE_ACCOUNT_IN_USE ErrorReason = 607
-	// it has no Stripe account that takes payments yet.
-	ErrorReason_STRIPE_ACCOUNT_NOT_READY ErrorReason = 608
-	// Stripe refuses: the platform must be set up for Connect, and the account be made by it.
-	ErrorReason_STRIPE_CONNECT_REFUSED ErrorReason = 609
-	// it is closed, for ever.
-	ErrorReason_CAMPAIGN_CLOSED ErrorReason = 701
-	// it exists with other content.
-	ErrorReason_CAMPAIGN_EXISTS ErrorReason = 702
-	// it was published before; resume it.
-	ErrorReason_CAMPAIGN_NOT_DRAFT ErrorReason = 703
-	// it takes no donations: it is it.
-	ErrorReason_CAMPAIGN_NOT_OPEN ErrorReason = 704
-	// it is a draft; publish it first.
-	ErrorReason_CAMPAIGN_NOT_PUBLISHED ErrorReason = 705
-	// it was published in it; its currency cannot change any more.
-	ErrorReason_CURRENCY_FIXED ErrorReason = 706
-	// The deadline of it has passed; move it first.
-	ErrorReason_DEADLINE_PASSED ErrorReason = 707
-	// it was changed by somebody else; read it again.
-	ErrorReason_ETAG_MISMATCH ErrorReason = 708
-	// A field of the request is invalid.
-	ErrorReason_INVALID_FIELD ErrorReason = 709
-	// The amount of the Stripe session is not that of the donation.
-	ErrorReason_AMOUNT_DIFFERS ErrorReason = 801
-	// To be described.
-	ErrorReason_AMOUNT_TOO_LARGE ErrorReason = 802
-	// To be described.
-	ErrorReason_AMOUNT_TOO_SMALL ErrorReason = 803
-	// Only the member who asked for a refund can call it off.
-	ErrorReason_ANOTHER_MEMBERS_REFUND ErrorReason = 804
-	// To be described.
-	ErrorReason_CURRENCY_MISMATCH ErrorReason = 805
-	// The donation was paid by SEPA debit. Until it the donor’s bank can take it back as well,
-	ErrorReason_DEBIT_CAN_BE_CLAIMED ErrorReason = 806
-	// The donor's bank disputes the donation, so the money goes its own way.
-	ErrorReason_DONATION_DISPUTED ErrorReason = 807
-	// The donation did not come through Stripe, and cannot go back through it.
-	ErrorReason_DONATION_NOT_AT_STRIPE ErrorReason = 808
-	// The donation is not paid, so there is nothing to give back.
-	ErrorReason_DONATION_NOT_PAID ErrorReason = 809
-	// To be described.
-	ErrorReason_FEE_COVER_UNAVAILABLE ErrorReason = 810
-	// To be described.
-	ErrorReason_FEE_UNKNOWN ErrorReason = 811
-	// The link was used, or is too old; ask for another.
-	ErrorReason_LINK_INVALID ErrorReason = 812
-	// This service sends no mail.
-	ErrorReason_MAIL_NOT_CONFIGURED ErrorReason = 813
-	// The page was open for too long; ask for another link.
-	ErrorReason_MANAGE_TOKEN_INVALID ErrorReason = 814
-	// Pages of this origin may not take donations for it.
-	ErrorReason_ORIGIN_NOT_ALLOWED ErrorReason = 815
-	// To be described.
-	ErrorReason_PAYMENT_UNREAD ErrorReason = 816
-	// it has ended.
-	ErrorReason_RECURRING_ENDED ErrorReason = 817
-	// Nobody has paid the first month of it.
-	ErrorReason_RECURRING_NOT_STARTED ErrorReason = 818
-	// The refund is it: it cannot be called off.
-	ErrorReason_REFUND_ALREADY_SENT ErrorReason = 819
-	// The refund is it: nobody has to approve it.
-	ErrorReason_REFUND_NOT_AWAITING_APPROVAL ErrorReason = 820
-	// Only it of the donation is left to give back at once.
-	ErrorReason_REFUND_TOO_LARGE ErrorReason = 821
-	// The request id stands for another donation.
-	ErrorReason_REQUEST_ID_REUSED ErrorReason = 822
-	// To be described.
-	ErrorReason_RETURN_URL_NOT_ALLOWED ErrorReason = 823
-	// To be described.
-	ErrorReason_SESSION_OPEN ErrorReason = 824
-	// To be described.
-	ErrorReason_STRIPE_UNAVAILABLE ErrorReason = 825
-	// Much was asked for here; wait a little.
-	ErrorReason_TOO_MANY_CHANGES ErrorReason = 826
-	// Many donations were started from here; wait a little.
-	ErrorReason_TOO_MANY_DONATIONS ErrorReason = 827
-	// Many links were asked for from here; wait a little.
-	ErrorReason_TOO_MANY_LINKS ErrorReason = 828
-	// To be described.
-	ErrorReason_BANK_ACCOUNT_MISMATCH ErrorReason = 901
-	// it of it shows it and is booked already; unmatch it, or say that this is another.
-	ErrorReason_BANK_LINE_BOOKED ErrorReason = 902
-	// To be described.
-	ErrorReason_BANK_LINE_DIFFERS ErrorReason = 903
-	// A line of the bank statement shows it; unmatch the line.
-	ErrorReason_BANK_LINE_MATCHED ErrorReason = 904
-	// it was matched or ignored already; unmatch it first.
-	ErrorReason_BANK_LINE_NOT_OPEN ErrorReason = 905
-	// it is neither matched nor ignored.
-	ErrorReason_BANK_LINE_OPEN ErrorReason = 906
-	// it is a draft; publish it first.
-	ErrorReason_CAMPAIGN_IS_DRAFT ErrorReason = 907
-	// it bounced: it is out of the books already.
-	ErrorReason_CHEQUE_BOUNCED ErrorReason = 908
-	// it is no cheque that stands at the bank.
-	ErrorReason_CHEQUE_NOT_BANKED ErrorReason = 909
-	// it is no cheque of the collective's that waits to be banked.
-	ErrorReason_CHEQUE_NOT_HELD ErrorReason = 910
-	// This document of the payee's was entered before: look at the expenses, or reverse that one.
-	ErrorReason_DOCUMENT_EXISTS ErrorReason = 911
-	// it was reversed already.
-	ErrorReason_DONATION_REVERSED ErrorReason = 912
-	// it is not owed.
-	ErrorReason_EXPENSE_NOT_OWED ErrorReason = 913
-	// it was reversed already.
-	ErrorReason_EXPENSE_REVERSED ErrorReason = 914
-	// Another donation fulfils the pledge already.
-	ErrorReason_PLEDGE_FULFILLED ErrorReason = 915
-	// it takes no pledges by this method.
-	ErrorReason_PLEDGE_METHOD_UNAVAILABLE ErrorReason = 916
-	// To be described.
-	ErrorReason_STATEMENT_ACCOUNTS ErrorReason = 917
-	// To be described.
-	ErrorReason_STATEMENT_FORM_CHANGED ErrorReason = 918
-	// To be described.
-	ErrorReason_STATEMENT_UNBALANCED ErrorReason = 919
-	// To be described.
-	ErrorReason_STATEMENT_UNREADABLE ErrorReason = 920
-	// Another bank line shows this transaction already.
-	ErrorReason_TRANSACTION_MATCHED ErrorReason = 921
-	// The chart has another account with this code.
-	ErrorReason_ACCOUNT_EXISTS ErrorReason = 1001
-	// The book has no account for an entry.
-	ErrorReason_ACCOUNT_UNKNOWN ErrorReason = 1002
-	// Roles stay with their accounts once a book has transactions: what was received is read from there.
-	ErrorReason_BOOK_IN_USE ErrorReason = 1003
-	// The collective has no book yet: nothing was posted.
-	ErrorReason_BOOK_MISSING ErrorReason = 1004
-	// The chart has it accounts, and no more can be added.
-	ErrorReason_CHART_FULL ErrorReason = 1005
-	// A conversion has a positive rate and a currency.
-	ErrorReason_CONVERSION_INVALID ErrorReason = 1006
-	// A currency is three capital letters.
-	ErrorReason_CURRENCY_INVALID ErrorReason = 1007
-	// A campaign needs its collective.
-	ErrorReason_DIMENSIONS_INVALID ErrorReason = 1008
-	// A transaction happens at some time.
-	ErrorReason_EFFECTIVE_TIME_INVALID ErrorReason = 1009
-	// The amount of an entry is not zero.
-	ErrorReason_ENTRY_ZERO ErrorReason = 1010
-	// A kind is a word of small letters.
-	ErrorReason_KIND_INVALID ErrorReason = 1011
-	// Only amounts on accounts of income and expense, and receipts that nobody has explained, are reclassified: where money
-	// stands, Stripe and the bank say.
-	ErrorReason_MONEY_ACCOUNT ErrorReason = 1012
-	// Nothing is left of the transaction to reverse.
-	ErrorReason_NOTHING_TO_REVERSE ErrorReason = 1013
-	// A correction is not corrected: reclassify the original again, or take the correction back.
-	ErrorReason_NO_ORIGINAL ErrorReason = 1014
-	// A reclassification moves more than the entry has left.
-	ErrorReason_OVER_RECLASSIFIED ErrorReason = 1015
-	// A reversal takes back more than is left of the transaction.
-	ErrorReason_OVER_REVERSED ErrorReason = 1016
-	// The period that the transaction happened in is closed.
-	ErrorReason_PERIOD_CLOSED ErrorReason = 1017
-	// To be described.
-	ErrorReason_PERIOD_CLOSING ErrorReason = 1018
-	// A reference has 1 to 255 characters.
-	ErrorReason_REFERENCE_INVALID ErrorReason = 1019
-	// The reference stands for another content.
-	ErrorReason_REFERENCE_REUSED ErrorReason = 1020
-	// A reversal is not reversed: post the transaction again under another reference.
-	ErrorReason_REVERSAL_OF_REVERSAL ErrorReason = 1021
-	// This was entered by hand: take it back where it was entered, and enter it again.
-	ErrorReason_REVERSED_ELSEWHERE ErrorReason = 1022
-	// Sealing needs the secret key.
-	ErrorReason_SEAL_KEY_MISSING ErrorReason = 1023
+	ErrorReason_MESSAGE_TOO_SLOW ErrorReason = 209
+	// The message is no message of the method's type.
+	ErrorReason_UNREADABLE ErrorReason = 210
+	// Nothing is served at this path.
+	ErrorReason_NO_SUCH_ADDRESS ErrorReason = 301
+	// The path does not take this HTTP method. The answer is HTTP 405.
+	ErrorReason_METHOD_NOT_ALLOWED ErrorReason = 302
+	// The path, the query or the JSON body does not fit the request message. The field violations say where.
+	ErrorReason_INVALID_REQUEST ErrorReason = 303
+	// The body is larger than this path takes. The answer is HTTP 413.
+	ErrorReason_BODY_TOO_LARGE ErrorReason = 304
+	// The body ended before its announced length.
+	ErrorReason_BODY_UNREADABLE ErrorReason = 305
+	// The service is starting, stopping, or cannot reach its database.
+	ErrorReason_NOT_READY ErrorReason = 306
+	// The gateway cannot reach the service. Send the same request again.
+	ErrorReason_SERVICE_UNAVAILABLE ErrorReason = 307
+	// There is a key with this id. Its secret is not shown again.
+	ErrorReason_API_KEY_EXISTS ErrorReason = 401
+	// A member other than the one who asked must decide. Keys of which one made the other belong to one member.
+	ErrorReason_SECOND_MEMBER_NEEDED ErrorReason = 402
+	// The API key was made after the request that it would approve. A member whose key is older must approve it.
+	ErrorReason_KEY_TOO_YOUNG ErrorReason = 403
+	// There is a collective with this id and other settings.
+	ErrorReason_COLLECTIVE_EXISTS ErrorReason = 501
+	// Several collectives use the Stripe account, so only the operator can do this.
+	ErrorReason_ACCOUNT_SHARED ErrorReason = 502
+	// The collective has no Stripe account that takes payments.
+	ErrorReason_STRIPE_ACCOUNT_NOT_READY ErrorReason = 503
+	// The collective's Stripe account was disconnected from the platform.
+	ErrorReason_STRIPE_ACCOUNT_DISCONNECTED ErrorReason = 504
+	// Donations were made to the Stripe account of the collective, so it cannot change.
+	ErrorReason_STRIPE_ACCOUNT_IN_USE ErrorReason = 505
+	// Stripe refused. Connect must be set up for the platform, and the platform must have made the account.
+	ErrorReason_STRIPE_CONNECT_REFUSED ErrorReason = 506
+	// The Stripe key is of another account, or another mode, than the one that the books were written with.
+	ErrorReason_OTHER_STRIPE ErrorReason = 507
+	// There is a campaign with this id and other content.
+	ErrorReason_CAMPAIGN_EXISTS ErrorReason = 601
+	// The campaign is a draft. Publish it first.
+	ErrorReason_CAMPAIGN_NOT_PUBLISHED ErrorReason = 602
+	// The campaign was published before. A paused one is resumed.
+	ErrorReason_CAMPAIGN_NOT_DRAFT ErrorReason = 603
+	// The campaign is closed for good.
+	ErrorReason_CAMPAIGN_CLOSED ErrorReason = 604
+	// The campaign takes no donations: it is a draft, paused or closed, or its deadline has passed.
+	ErrorReason_CAMPAIGN_NOT_OPEN ErrorReason = 605
+	// The campaign was published, so its currency cannot change.
+	ErrorReason_CURRENCY_FIXED ErrorReason = 606
+	// The deadline of the campaign has passed. Set a later one first.
+	ErrorReason_DEADLINE_PASSED ErrorReason = 607
+	// The amount is below the minimum of the campaign, which the field violation tells.
+	ErrorReason_AMOUNT_TOO_SMALL ErrorReason = 701
+	// The amount is above the maximum of the campaign, or of a card payment; the field violation tells it.
+	ErrorReason_AMOUNT_TOO_LARGE ErrorReason = 702
+	// The amount is in another currency than is needed here, which the field violation tells.
+	ErrorReason_CURRENCY_MISMATCH ErrorReason = 703
+	// `cover_fee` was set and the campaign has no estimate of the fee.
+	ErrorReason_FEE_COVER_UNAVAILABLE ErrorReason = 704
+	// The `return_url` is on none of the campaign's allowed origins.
+	ErrorReason_RETURN_URL_NOT_ALLOWED ErrorReason = 705
+	// The page is on none of the campaign's allowed origins.
+	ErrorReason_ORIGIN_NOT_ALLOWED ErrorReason = 706
+	// Too many donations were started from the caller's network.
+	ErrorReason_TOO_MANY_DONATIONS ErrorReason = 707
+	// Stripe's payment has another amount than the donation.
+	ErrorReason_AMOUNT_DIFFERS ErrorReason = 708
+	// Stripe did not tell yet whose payment it is.
+	ErrorReason_PAYMENT_UNREAD ErrorReason = 709
+	// Stripe has not converted the payment yet, so its fee is not known.
+	ErrorReason_FEE_UNKNOWN ErrorReason = 710
+	// The payment page of the first month is not complete yet.
+	ErrorReason_SESSION_OPEN ErrorReason = 711
+	// The first month of the donation was not paid.
+	ErrorReason_RECURRING_NOT_STARTED ErrorReason = 801
+	// The monthly donation has ended.
+	ErrorReason_RECURRING_ENDED ErrorReason = 802
+	// The link of the mail was used before, or is too old. Ask for another one.
+	ErrorReason_LINK_INVALID ErrorReason = 803
+	// The token that the link brought has expired. Ask for another link.
+	ErrorReason_MANAGE_TOKEN_INVALID ErrorReason = 804
+	// The service has no mail server, so it sends no links.
+	ErrorReason_MAIL_NOT_CONFIGURED ErrorReason = 805
+	// Too many links were asked for from the caller's network.
+	ErrorReason_TOO_MANY_LINKS ErrorReason = 806
+	// Too many changes of monthly donations came from the caller's network.
+	ErrorReason_TOO_MANY_CHANGES ErrorReason = 807
+	// The amount is more than can be refunded at once.
+	ErrorReason_REFUND_TOO_LARGE ErrorReason = 901
+	// The donation was not paid, so there is nothing to refund.
+	ErrorReason_DONATION_NOT_PAID ErrorReason = 902
+	// The donation was not paid through Stripe, so it cannot be refunded through Stripe.
+	ErrorReason_DONATION_NOT_AT_STRIPE ErrorReason = 903
+	// The donor's bank disputes the payment. It decides about the money, so there is no refund.
+	ErrorReason_DONATION_DISPUTED ErrorReason = 904
+	// The donation was paid by SEPA debit, and the donor's bank can still take it back too. `allow_debit` refunds it
+	// anyway.
+	ErrorReason_DEBIT_CAN_BE_CLAIMED ErrorReason = 905
+	// The refund does not wait for an approval.
+	ErrorReason_REFUND_NOT_AWAITING_APPROVAL ErrorReason = 906
+	// The refund was sent to Stripe, so it cannot be canceled.
+	ErrorReason_REFUND_ALREADY_SENT ErrorReason = 907
+	// Only the member who asked for the refund can cancel it.
+	ErrorReason_ANOTHER_MEMBERS_REFUND ErrorReason = 908
+	// The offline donation was reversed before.
+	ErrorReason_DONATION_REVERSED ErrorReason = 1001
+	// The donation is no cheque of the collective that waits to be banked.
+	ErrorReason_CHEQUE_NOT_HELD ErrorReason = 1002
+	// The donation is no cheque that was banked.
+	ErrorReason_CHEQUE_NOT_BANKED ErrorReason = 1003
+	// The cheque bounced, so the donation is no longer in the books.
+	ErrorReason_CHEQUE_BOUNCED ErrorReason = 1004
+	// The collective takes no pledges by this method.
+	ErrorReason_PLEDGE_METHOD_UNAVAILABLE ErrorReason = 1005
+	// Another donation fulfils the pledge.
+	ErrorReason_PLEDGE_FULFILLED ErrorReason = 1006
+	// An expense has this payee and this document number.
+	ErrorReason_DOCUMENT_EXISTS ErrorReason = 1101
+	// The expense is paid or reversed, so there is nothing to pay.
+	ErrorReason_EXPENSE_NOT_OWED ErrorReason = 1102
+	// The expense was reversed before.
+	ErrorReason_EXPENSE_REVERSED ErrorReason = 1103
+	// The file cannot be read as a statement of its format. The field violation says where, or which setting is needed.
+	ErrorReason_STATEMENT_UNREADABLE ErrorReason = 1201
+	// The opening balance and the lines do not sum to the closing balance.
+	ErrorReason_STATEMENT_UNBALANCED ErrorReason = 1202
+	// The file has several accounts, and the request does not say which one.
+	ErrorReason_STATEMENT_ACCOUNTS ErrorReason = 1203
+	// Lines of these days were imported from a file of another form and would count twice.
+	ErrorReason_STATEMENT_FORM_CHANGED ErrorReason = 1204
+	// The statement is of another account than the collective's settings say.
+	ErrorReason_BANK_ACCOUNT_MISMATCH ErrorReason = 1205
+	// The line is matched or ignored. Unmatch it first.
+	ErrorReason_BANK_LINE_NOT_OPEN ErrorReason = 1206
+	// The line is neither matched nor ignored.
+	ErrorReason_BANK_LINE_OPEN ErrorReason = 1207
+	// The line has another amount, currency, direction or date than what it is matched with.
+	ErrorReason_BANK_LINE_DIFFERS ErrorReason = 1208
+	// A bank line shows what would be reversed. Unmatch the line first.
+	ErrorReason_BANK_LINE_MATCHED ErrorReason = 1209
+	// A booked bank line shows this movement. Unmatch it, or set `allow_duplicate`.
+	ErrorReason_BANK_LINE_BOOKED ErrorReason = 1210
+	// Another bank line shows the transaction.
+	ErrorReason_TRANSACTION_MATCHED ErrorReason = 1211
+	// Nothing was posted for the collective, so it has no book.
+	ErrorReason_BOOK_MISSING ErrorReason = 1301
+	// The book has transactions, so the roles of its accounts cannot move.
+	ErrorReason_BOOK_IN_USE ErrorReason = 1302
+	// The chart has this code with another name or type.
+	ErrorReason_ACCOUNT_EXISTS ErrorReason = 1303
+	// The chart has no account with this code.
+	ErrorReason_ACCOUNT_UNKNOWN ErrorReason = 1304
+	// The chart has as many accounts as it may have.
+	ErrorReason_CHART_FULL ErrorReason = 1305
+	// Several collectives use the chart, so only the operator adds accounts to it.
+	ErrorReason_SHARED_CHART ErrorReason = 1306
+	// The period is closed: nothing can be posted in it.
+	ErrorReason_PERIOD_CLOSED ErrorReason = 1307
+	// The period takes no new postings, and one that began before has not ended. Send the same request again.
+	ErrorReason_PERIOD_CLOSING ErrorReason = 1308
+	// The reference, or the `request_id`, stands for another transaction.
+	ErrorReason_REFERENCE_REUSED ErrorReason = 1309
+	// The ledger does not reverse this: Stripe corrects what it reported, and TreasuryService reverses what was entered.
+	ErrorReason_REVERSED_ELSEWHERE ErrorReason = 1310
+	// A reversal cannot be reversed. Post the transaction again under another reference.
+	ErrorReason_REVERSAL_OF_REVERSAL ErrorReason = 1311
+	// Nothing of the transaction is left to reverse.
+	ErrorReason_NOTHING_TO_REVERSE ErrorReason = 1312
+	// The reversal is more than is left of the transaction.
+	ErrorReason_OVER_REVERSED ErrorReason = 1313
+	// A correction cannot be reclassified. Reclassify the original, or reverse the correction.
+	ErrorReason_NO_ORIGINAL ErrorReason = 1314
+	// The reclassification moves more than the entry has left.
+	ErrorReason_OVER_RECLASSIFIED ErrorReason = 1315
+	// Only income, expense and unclassified receipts are reclassified. Stripe and the bank decide what money accounts
+	// hold.
+	ErrorReason_MONEY_ACCOUNT ErrorReason = 1316
+	// A transaction needs an entry.
+	ErrorReason_TRANSACTION_EMPTY ErrorReason = 1317
+	// A transaction has more entries than it may have.
+	ErrorReason_TRANSACTION_TOO_LARGE ErrorReason = 1318
+	// The entries do not sum to zero for each collective and currency.
+	ErrorReason_UNBALANCED ErrorReason = 1319
+	// An entry has the amount zero.
+	ErrorReason_ENTRY_ZERO ErrorReason = 1320
+	// A currency is not three capital letters.
+	ErrorReason_CURRENCY_INVALID ErrorReason = 1321
+	// An entry has a campaign without its collective, or a donation without its campaign.
+	ErrorReason_DIMENSIONS_INVALID ErrorReason = 1322
+	// A transaction has no time, or one that cannot be stored.
+	ErrorReason_EFFECTIVE_TIME_INVALID ErrorReason = 1323
+	// A kind is not a word of small letters.
+	ErrorReason_KIND_INVALID ErrorReason = 1324
+	// A reference does not have 1 to 255 characters.
+	ErrorReason_REFERENCE_INVALID ErrorReason = 1325
+	// A conversion has no positive rate, or no currency.
+	ErrorReason_CONVERSION_INVALID ErrorReason = 1326
+	// Sealing needs CAGNOTTE_SECRET_KEY.
+	ErrorReason_SEAL_KEY_MISSING ErrorReason = 1327
 	// The database counts its transactions from a smaller number than the books have.
-	ErrorReason_SEAL_POSITION_AHEAD ErrorReason = 1024
-	// A transaction has entries.
-	ErrorReason_TRANSACTION_EMPTY ErrorReason = 1025
-	// To be described.
-	ErrorReason_TRANSACTION_TOO_LARGE ErrorReason = 1026
-	// The entries sum to zero for each collective and currency.
-	ErrorReason_UNBALANCED ErrorReason = 1027
-	// The program, the time zone or the name of an account has changed since; ask for the file from its beginning.
-	ErrorReason_EXPORT_CHANGED ErrorReason = 1101
-	// The file is read too slowly, and others wait; go on from where it broke off, with its version and an offset.
-	ErrorReason_EXPORT_READ_TOO_SLOWLY ErrorReason = 1102
-	// The code of an account in a FEC begins with three digits, unlike it.
-	ErrorReason_FEC_ACCOUNT ErrorReason = 1103
-	// A FEC is in euros, and the books have no rate for their entries in it.
-	ErrorReason_FEC_CURRENCY ErrorReason = 1104
-	// The file has it bytes.
-	ErrorReason_OFFSET_BEYOND_END ErrorReason = 1105
-	// Other exports are under way; try again in a moment.
-	ErrorReason_TOO_MANY_EXPORTS ErrorReason = 1106
-	// A sheet has it rows, and there are it entries: ask for fewer days, or for another format.
-	ErrorReason_XLSX_TOO_LARGE ErrorReason = 1107
-	// The event names no session.
-	ErrorReason_EVENT_UNREADABLE ErrorReason = 1301
-	// The signature does not fit, or is too old.
-	ErrorReason_BAD_SIGNATURE ErrorReason = 1401
-	// Several collectives have this book, and so this chart: the operator adds accounts to it.
-	ErrorReason_SHARED_CHART ErrorReason = 1601
+	ErrorReason_SEAL_POSITION_AHEAD ErrorReason = 1328
+	// Other exports are under way.
+	ErrorReason_TOO_MANY_EXPORTS ErrorReason = 1401
+	// The file was read too slowly while others waited. Continue with its version and an offset.
+	ErrorReason_EXPORT_READ_TOO_SLOWLY ErrorReason = 1402
+	// The program, the time zone or the name of an account has changed, so the same bytes cannot be made again. Start
+	// anew.
+	ErrorReason_EXPORT_CHANGED ErrorReason = 1403
+	// The offset is at or after the end of the file.
+	ErrorReason_OFFSET_BEYOND_END ErrorReason = 1404
+	// The code of an account does not begin with three digits, as a FEC needs.
+	ErrorReason_FEC_ACCOUNT ErrorReason = 1405
+	// A FEC is in euros, and the books have no rate for entries in another currency.
+	ErrorReason_FEC_CURRENCY ErrorReason = 1406
+	// The days have more entries than a sheet has rows. Ask for fewer days, or another format.
+	ErrorReason_XLSX_TOO_LARGE ErrorReason = 1407
+	// The signature does not fit the body, or is too old.
+	ErrorReason_BAD_SIGNATURE ErrorReason = 1501
+	// The event does not name the resource that its type is about.
+	ErrorReason_EVENT_UNREADABLE ErrorReason = 1502
+	// The mail server does not take mails now. A later attempt can work.
+	ErrorReason_MAIL_UNAVAILABLE ErrorReason = 1601
 	// The mail server refuses the address.
-	ErrorReason_MAIL_REFUSED ErrorReason = 10001
-	// The mail server did not take the mail; a later attempt can work.
-	ErrorReason_MAIL_UNAVAILABLE ErrorReason = 10002
+	ErrorReason_MAIL_REFUSED ErrorReason = 1602
 )
 
 // Enum value maps for ErrorReason.
 var (
 	ErrorReason_name = map[int32]string{
-		0:     "ERROR_REASON_UNSPECIFIED",
-		101:   "INTERNAL",
-		102:   "NOT_FOUND",
-		201:   "COMPRESSED",
-		202:   "MESSAGE_TOO_LARGE",
-		203:   "MESSAGE_TOO_SLOW",
-		204:   "NO_MESSAGE",
-		205:   "RPC",
-		206:   "TOO_BUSY",
-		207:   "TOO_MANY_WRITES",
-		208:   "UNREADABLE",
-		301:   "CANCELED",
-		302:   "DATABASE_TIMEOUT",
-		303:   "DATABASE_UNAVAILABLE",
-		304:   "DEADLINE_EXCEEDED",
-		305:   "INVALID_VALUE",
-		307:   "TRANSACTION_CONFLICT",
-		401:   "BODY_TOO_LARGE",
-		402:   "BODY_UNREADABLE",
-		403:   "INVALID_REQUEST",
-		404:   "METHOD_NOT_ALLOWED",
-		405:   "NOT_READY",
-		406:   "NO_SUCH_ADDRESS",
-		501:   "API_KEY_EXISTS",
-		502:   "INVALID_KEY",
-		503:   "UNAUTHENTICATED",
-		504:   "UNKNOWN_METHOD",
-		601:   "ACCOUNT_SHARED",
-		602:   "COLLECTIVE_EXISTS",
-		603:   "KEY_TOO_YOUNG",
-		604:   "OTHER_STRIPE",
-		605:   "SECOND_MEMBER_NEEDED",
-		606:   "STRIPE_ACCOUNT_DISCONNECTED",
-		607:   "STRIPE_ACCOUNT_IN_USE",
-		608:   "STRIPE_ACCOUNT_NOT_READY",
-		609:   "STRIPE_CONNECT_REFUSED",
-		701:   "CAMPAIGN_CLOSED",
-		702:   "CAMPAIGN_EXISTS",
-		703:   "CAMPAIGN_NOT_DRAFT",
-		704:   "CAMPAIGN_NOT_OPEN",
-		705:   "CAMPAIGN_NOT_PUBLISHED",
-		706:   "CURRENCY_FIXED",
-		707:   "DEADLINE_PASSED",
-		708:   "ETAG_MISMATCH",
-		709:   "INVALID_FIELD",
-		801:   "AMOUNT_DIFFERS",
-		802:   "AMOUNT_TOO_LARGE",
-		803:   "AMOUNT_TOO_SMALL",
-		804:   "ANOTHER_MEMBERS_REFUND",
-		805:   "CURRENCY_MISMATCH",
-		806:   "DEBIT_CAN_BE_CLAIMED",
-		807:   "DONATION_DISPUTED",
-		808:   "DONATION_NOT_AT_STRIPE",
-		809:   "DONATION_NOT_PAID",
-		810:   "FEE_COVER_UNAVAILABLE",
-		811:   "FEE_UNKNOWN",
-		812:   "LINK_INVALID",
-		813:   "MAIL_NOT_CONFIGURED",
-		814:   "MANAGE_TOKEN_INVALID",
-		815:   "ORIGIN_NOT_ALLOWED",
-		816:   "PAYMENT_UNREAD",
-		817:   "RECURRING_ENDED",
-		818:   "RECURRING_NOT_STARTED",
-		819:   "REFUND_ALREADY_SENT",
-		820:   "REFUND_NOT_AWAITING_APPROVAL",
-		821:   "REFUND_TOO_LARGE",
-		822:   "REQUEST_ID_REUSED",
-		823:   "RETURN_URL_NOT_ALLOWED",
-		824:   "SESSION_OPEN",
-		825:   "STRIPE_UNAVAILABLE",
-		826:   "TOO_MANY_CHANGES",
-		827:   "TOO_MANY_DONATIONS",
-		828:   "TOO_MANY_LINKS",
-		901:   "BANK_ACCOUNT_MISMATCH",
-		902:   "BANK_LINE_BOOKED",
-		903:   "BANK_LINE_DIFFERS",
-		904:   "BANK_LINE_MATCHED",
-		905:   "BANK_LINE_NOT_OPEN",
-		906:   "BANK_LINE_OPEN",
-		907:   "CAMPAIGN_IS_DRAFT",
-		908:   "CHEQUE_BOUNCED",
-		909:   "CHEQUE_NOT_BANKED",
-		910:   "CHEQUE_NOT_HELD",
-		911:   "DOCUMENT_EXISTS",
-		912:   "DONATION_REVERSED",
-		913:   "EXPENSE_NOT_OWED",
-		914:   "EXPENSE_REVERSED",
-		915:   "PLEDGE_FULFILLED",
-		916:   "PLEDGE_METHOD_UNAVAILABLE",
-		917:   "STATEMENT_ACCOUNTS",
-		918:   "STATEMENT_FORM_CHANGED",
-		919:   "STATEMENT_UNBALANCED",
-		920:   "STATEMENT_UNREADABLE",
-		921:   "TRANSACTION_MATCHED",
-		1001:  "ACCOUNT_EXISTS",
-		1002:  "ACCOUNT_UNKNOWN",
-		1003:  "BOOK_IN_USE",
-		1004:  "BOOK_MISSING",
-		1005:  "CHART_FULL",
-		1006:  "CONVERSION_INVALID",
-		1007:  "CURRENCY_INVALID",
-		1008:  "DIMENSIONS_INVALID",
-		1009:  "EFFECTIVE_TIME_INVALID",
-		1010:  "ENTRY_ZERO",
-		1011:  "KIND_INVALID",
-		1012:  "MONEY_ACCOUNT",
-		1013:  "NOTHING_TO_REVERSE",
-		1014:  "NO_ORIGINAL",
-		1015:  "OVER_RECLASSIFIED",
-		1016:  "OVER_REVERSED",
-		1017:  "PERIOD_CLOSED",
-		1018:  "PERIOD_CLOSING",
-		1019:  "REFERENCE_INVALID",
-		1020:  "REFERENCE_REUSED",
-		1021:  "REVERSAL_OF_REVERSAL",
-		1022:  "REVERSED_ELSEWHERE",
-		1023:  "SEAL_KEY_MISSING",
-		1024:  "SEAL_POSITION_AHEAD",
-		1025:  "TRANSACTION_EMPTY",
-		1026:  "TRANSACTION_TOO_LARGE",
-		1027:  "UNBALANCED",
-		1101:  "EXPORT_CHANGED",
-		1102:  "EXPORT_READ_TOO_SLOWLY",
-		1103:  "FEC_ACCOUNT",
-		1104:  "FEC_CURRENCY",
-		1105:  "OFFSET_BEYOND_END",
-		1106:  "TOO_MANY_EXPORTS",
-		1107:  "XLSX_TOO_LARGE",
-		1301:  "EVENT_UNREADABLE",
-		1401:  "BAD_SIGNATURE",
-		1601:  "SHARED_CHART",
-		10001: "MAIL_REFUSED",
-		10002: "MAIL_UNAVAILABLE",
+		0:    "ERROR_REASON_UNSPECIFIED",
+		101:  "INTERNAL",
+		102:  "NOT_FOUND",
+		103:  "INVALID_FIELD",
+		104:  "INVALID_VALUE",
+		105:  "REQUEST_ID_REUSED",
+		106:  "ETAG_MISMATCH",
+		107:  "TRANSACTION_CONFLICT",
+		108:  "CANCELED",
+		109:  "DEADLINE_EXCEEDED",
+		110:  "DATABASE_TIMEOUT",
+		111:  "DATABASE_UNAVAILABLE",
+		112:  "STRIPE_UNAVAILABLE",
+		201:  "UNAUTHENTICATED",
+		202:  "INVALID_KEY",
+		203:  "UNKNOWN_METHOD",
+		204:  "TOO_BUSY",
+		205:  "TOO_MANY_WRITES",
+		206:  "COMPRESSED",
+		207:  "NO_MESSAGE",
+		208:  "MESSAGE_TOO_LARGE",
+		209:  "MESSAGE_TOO_SLOW",
+		210:  "UNREADABLE",
+		301:  "NO_SUCH_ADDRESS",
+		302:  "METHOD_NOT_ALLOWED",
+		303:  "INVALID_REQUEST",
+		304:  "BODY_TOO_LARGE",
+		305:  "BODY_UNREADABLE",
+		306:  "NOT_READY",
+		307:  "SERVICE_UNAVAILABLE",
+		401:  "API_KEY_EXISTS",
+		402:  "SECOND_MEMBER_NEEDED",
+		403:  "KEY_TOO_YOUNG",
+		501:  "COLLECTIVE_EXISTS",
+		502:  "ACCOUNT_SHARED",
+		503:  "STRIPE_ACCOUNT_NOT_READY",
+		504:  "STRIPE_ACCOUNT_DISCONNECTED",
+		505:  "STRIPE_ACCOUNT_IN_USE",
+		506:  "STRIPE_CONNECT_REFUSED",
+		507:  "OTHER_STRIPE",
+		601:  "CAMPAIGN_EXISTS",
+		602:  "CAMPAIGN_NOT_PUBLISHED",
+		603:  "CAMPAIGN_NOT_DRAFT",
+		604:  "CAMPAIGN_CLOSED",
+		605:  "CAMPAIGN_NOT_OPEN",
+		606:  "CURRENCY_FIXED",
+		607:  "DEADLINE_PASSED",
+		701:  "AMOUNT_TOO_SMALL",
+		702:  "AMOUNT_TOO_LARGE",
+		703:  "CURRENCY_MISMATCH",
+		704:  "FEE_COVER_UNAVAILABLE",
+		705:  "RETURN_URL_NOT_ALLOWED",
+		706:  "ORIGIN_NOT_ALLOWED",
+		707:  "TOO_MANY_DONATIONS",
+		708:  "AMOUNT_DIFFERS",
+		709:  "PAYMENT_UNREAD",
+		710:  "FEE_UNKNOWN",
+		711:  "SESSION_OPEN",
+		801:  "RECURRING_NOT_STARTED",
+		802:  "RECURRING_ENDED",
+		803:  "LINK_INVALID",
+		804:  "MANAGE_TOKEN_INVALID",
+		805:  "MAIL_NOT_CONFIGURED",
+		806:  "TOO_MANY_LINKS",
+		807:  "TOO_MANY_CHANGES",
+		901:  "REFUND_TOO_LARGE",
+		902:  "DONATION_NOT_PAID",
+		903:  "DONATION_NOT_AT_STRIPE",
+		904:  "DONATION_DISPUTED",
+		905:  "DEBIT_CAN_BE_CLAIMED",
+		906:  "REFUND_NOT_AWAITING_APPROVAL",
+		907:  "REFUND_ALREADY_SENT",
+		908:  "ANOTHER_MEMBERS_REFUND",
+		1001: "DONATION_REVERSED",
+		1002: "CHEQUE_NOT_HELD",
+		1003: "CHEQUE_NOT_BANKED",
+		1004: "CHEQUE_BOUNCED",
+		1005: "PLEDGE_METHOD_UNAVAILABLE",
+		1006: "PLEDGE_FULFILLED",
+		1101: "DOCUMENT_EXISTS",
+		1102: "EXPENSE_NOT_OWED",
+		1103: "EXPENSE_REVERSED",
+		1201: "STATEMENT_UNREADABLE",
+		1202: "STATEMENT_UNBALANCED",
+		1203: "STATEMENT_ACCOUNTS",
+		1204: "STATEMENT_FORM_CHANGED",
+		1205: "BANK_ACCOUNT_MISMATCH",
+		1206: "BANK_LINE_NOT_OPEN",
+		1207: "BANK_LINE_OPEN",
+		1208: "BANK_LINE_DIFFERS",
+		1209: "BANK_LINE_MATCHED",
+		1210: "BANK_LINE_BOOKED",
+		1211: "TRANSACTION_MATCHED",
+		1301: "BOOK_MISSING",
+		1302: "BOOK_IN_USE",
+		1303: "ACCOUNT_EXISTS",
+		1304: "ACCOUNT_UNKNOWN",
+		1305: "CHART_FULL",
+		1306: "SHARED_CHART",
+		1307: "PERIOD_CLOSED",
+		1308: "PERIOD_CLOSING",
+		1309: "REFERENCE_REUSED",
+		1310: "REVERSED_ELSEWHERE",
+		1311: "REVERSAL_OF_REVERSAL",
+		1312: "NOTHING_TO_REVERSE",
+		1313: "OVER_REVERSED",
+		1314: "NO_ORIGINAL",
+		1315: "OVER_RECLASSIFIED",
+		1316: "MONEY_ACCOUNT",
+		1317: "TRANSACTION_EMPTY",
+		1318: "TRANSACTION_TOO_LARGE",
+		1319: "UNBALANCED",
+		1320: "ENTRY_ZERO",
+		1321: "CURRENCY_INVALID",
+		1322: "DIMENSIONS_INVALID",
+		1323: "EFFECTIVE_TIME_INVALID",
+		1324: "KIND_INVALID",
+		1325: "REFERENCE_INVALID",
+		1326: "CONVERSION_INVALID",
+		1327: "SEAL_KEY_MISSING",
+		1328: "SEAL_POSITION_AHEAD",
+		1401: "TOO_MANY_EXPORTS",
+		1402: "EXPORT_READ_TOO_SLOWLY",
+		1403: "EXPORT_CHANGED",
+		1404: "OFFSET_BEYOND_END",
+		1405: "FEC_ACCOUNT",
+		1406: "FEC_CURRENCY",
+		1407: "XLSX_TOO_LARGE",
+		1501: "BAD_SIGNATURE",
+		1502: "EVENT_UNREADABLE",
+		1601: "MAIL_UNAVAILABLE",
+		1602: "MAIL_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":     0,
 		"INTERNAL":                     101,
 		"NOT_FOUND":                    102,
-		"COMPRESSED":                   201,
-		"MESSAGE_TOO_LARGE":            202,
-		"MESSAGE_TOO_SLOW":             203,
-		"NO_MESSAGE":                   204,
-		"RPC":                          205,
-		"TOO_BUSY":                     206,
-		"TOO_MANY_WRITES":              207,
-		"UNREADABLE":                   208,
-		"CANCELED":                     301,
-		"DATABASE_TIMEOUT":             302,
-		"DATABASE_UNAVAILABLE":         303,
-		"DEADLINE_EXCEEDED":            304,
-		"INVALID_VALUE":                305,
-		"TRANSACTION_CONFLICT":         307,
-		"BODY_TOO_LARGE":               401,
-		"BODY_UNREADABLE":              402,
-		"INVALID_REQUEST":              403,
-		"METHOD_NOT_ALLOWED":           404,
-		"NOT_READY":                    405,
-		"NO_SUCH_ADDRESS":              406,
-		"API_KEY_EXISTS":               501,
-		"INVALID_KEY":                  502,
-		"UNAUTHENTICATED":              503,
-		"UNKNOWN_METHOD":               504,
-		"ACCOUNT_SHARED":               601,
-		"COLLECTIVE_EXISTS":            602,
-		"KEY_TOO_YOUNG":                603,
-		"OTHER_STRIPE":                 604,
-		"SECOND_MEMBER_NEEDED":         605,
-		"STRIPE_ACCOUNT_DISCONNECTED":  606,
-		"STRIPE_ACCOUNT_IN_USE":        607,
-		"STRIPE_ACCOUNT_NOT_READY":     608,
-		"STRIPE_CONNECT_REFUSED":       609,
-		"CAMPAIGN_CLOSED":              701,
-		"CAMPAIGN_EXISTS":              702,
-		"CAMPAIGN_NOT_DRAFT":           703,
-		"CAMPAIGN_NOT_OPEN":            704,
-		"CAMPAIGN_NOT_PUBLISHED":       705,
-		"CURRENCY_FIXED":               706,
-		"DEADLINE_PASSED":              707,
-		"ETAG_MISMATCH":                708,
-		"INVALID_FIELD":                709,
-		"AMOUNT_DIFFERS":               801,
-		"AMOUNT_TOO_LARGE":             802,
-		"AMOUNT_TOO_SMALL":             803,
-		"ANOTHER_MEMBERS_REFUND":       804,
-		"CURRENCY_MISMATCH":            805,
-		"DEBIT_CAN_BE_CLAIMED":         806,
-		"DONATION_DISPUTED":            807,
-		"DONATION_NOT_AT_STRIPE":       808,
-		"DONATION_NOT_PAID":            809,
-		"FEE_COVER_UNAVAILABLE":        810,
-		"FEE_UNKNOWN":                  811,
-		"LINK_INVALID":                 812,
-		"MAIL_NOT_CONFIGURED":          813,
-		"MANAGE_TOKEN_INVALID":         814,
-		"ORIGIN_NOT_ALLOWED":           815,
-		"PAYMENT_UNREAD":               816,
-		"RECURRING_ENDED":              817,
-		"RECURRING_NOT_STARTED":        818,
-		"REFUND_ALREADY_SENT":          819,
-		"REFUND_NOT_AWAITING_APPROVAL": 820,
-		"REFUND_TOO_LARGE":             821,
-		"REQUEST_ID_REUSED":            822,
-		"RETURN_URL_NOT_ALLOWED":       823,
-		"SESSION_OPEN":                 824,
-		"STRIPE_UNAVAILABLE":           825,
-		"TOO_MANY_CHANGES":             826,
-		"TOO_MANY_DONATIONS":           827,
-		"TOO_MANY_LINKS":               828,
-		"BANK_ACCOUNT_MISMATCH":        901,
-		"BANK_LINE_BOOKED":             902,
-		"BANK_LINE_DIFFERS":            903,
-		"BANK_LINE_MATCHED":            904,
-		"BANK_LINE_NOT_OPEN":           905,
-		"BANK_LINE_OPEN":               906,
-		"CAMPAIGN_IS_DRAFT":            907,
-		"CHEQUE_BOUNCED":               908,
-		"CHEQUE_NOT_BANKED":            909,
-		"CHEQUE_NOT_HELD":              910,
-		"DOCUMENT_EXISTS":              911,
-		"DONATION_REVERSED":            912,
-		"EXPENSE_NOT_OWED":             913,
-		"EXPENSE_REVERSED":             914,
-		"PLEDGE_FULFILLED":             915,
-		"PLEDGE_METHOD_UNAVAILABLE":    916,
-		"STATEMENT_ACCOUNTS":           917,
-		"STATEMENT_FORM_CHANGED":       918,
-		"STATEMENT_UNBALANCED":         919,
-		"STATEMENT_UNREADABLE":         920,
-		"TRANSACTION_MATCHED":          921,
-		"ACCOUNT_EXISTS":               1001,
-		"ACCOUNT_UNKNOWN":              1002,
-		"BOOK_IN_USE":                  1003,
-		"BOOK_MISSING":                 1004,
-		"CHART_FULL":                   1005,
-		"CONVERSION_INVALID":           1006,
-		"CURRENCY_INVALID":             1007,
-		"DIMENSIONS_INVALID":           1008,
-		"EFFECTIVE_TIME_INVALID":       1009,
-		"ENTRY_ZERO":                   1010,
-		"KIND_INVALID":                 1011,
-		"MONEY_ACCOUNT":                1012,
-		"NOTHING_TO_REVERSE":           1013,
-		"NO_ORIGINAL":                  1014,
-		"OVER_RECLASSIFIED":            1015,
-		"OVER_REVERSED":                1016,
-		"PERIOD_CLOSED":                1017,
-		"PERIOD_CLOSING":               1018,
-		"REFERENCE_INVALID":            1019,
-		"REFERENCE_REUSED":             1020,
-		"REVERSAL_OF_REVERSAL":         1021,
-		"REVERSED_ELSEWHERE":           1022,
-		"SEAL_KEY_MISSING":             1023,
-		"SEAL_POSITION_AHEAD":          1024,
-		"TRANSACTION_EMPTY":            1025,
-		"TRANSACTION_TOO_LARGE":        1026,
-		"UNBALANCED":                   1027,
-		"EXPORT_CHANGED":               1101,
-		"EXPORT_READ_TOO_SLOWLY":       1102,
-		"FEC_ACCOUNT":                  1103,
-		"FEC_CURRENCY":                 1104,
-		"OFFSET_BEYOND_END":            1105,
-		"TOO_MANY_EXPORTS":             1106,
-		"XLSX_TOO_LARGE":               1107,
-		"EVENT_UNREADABLE":             1301,
-		"BAD_SIGNATURE":                1401,
-		"SHARED_CHART":                 1601,
-		"MAIL_REFUSED":                 10001,
-		"MAIL_UNAVAILABLE":             10002,
+		"INVALID_FIELD":                103,
+		"INVALID_VALUE":                104,
+		"REQUEST_ID_REUSED":            105,
+		"ETAG_MISMATCH":                106,
+		"TRANSACTION_CONFLICT":         107,
+		"CANCELED":                     108,
+		"DEADLINE_EXCEEDED":            109,
+		"DATABASE_TIMEOUT":             110,
+		"DATABASE_UNAVAILABLE":         111,
+		"STRIPE_UNAVAILABLE":           112,
+		"UNAUTHENTICATED":              201,
+		"INVALID_KEY":                  202,
+		"UNKNOWN_METHOD":               203,
+		"TOO_BUSY":                     204,
+		"TOO_MANY_WRITES":              205,
+		"COMPRESSED":                   206,
+		"NO_MESSAGE":                   207,
+		"MESSAGE_TOO_LARGE":            208,
+		"MESSAGE_TOO_SLOW":             209,
+		"UNREADABLE":                   210,
+		"NO_SUCH_ADDRESS":              301,
+		"METHOD_NOT_ALLOWED":           302,
+		"INVALID_REQUEST":              303,
+		"BODY_TOO_LARGE":               304,
+		"BODY_UNREADABLE":              305,
+		"NOT_READY":                    306,
+		"SERVICE_UNAVAILABLE":          307,
+		"API_KEY_EXISTS":               401,
+		"SECOND_MEMBER_NEEDED":         402,
+		"KEY_TOO_YOUNG":                403,
+		"COLLECTIVE_EXISTS":            501,
+		"ACCOUNT_SHARED":               502,
+		"STRIPE_ACCOUNT_NOT_READY":     503,
+		"STRIPE_ACCOUNT_DISCONNECTED":  504,
+		"STRIPE_ACCOUNT_IN_USE":        505,
+		"STRIPE_CONNECT_REFUSED":       506,
+		"OTHER_STRIPE":                 507,
+		"CAMPAIGN_EXISTS":              601,
+		"CAMPAIGN_NOT_PUBLISHED":       602,
+		"CAMPAIGN_NOT_DRAFT":           603,
+		"CAMPAIGN_CLOSED":              604,
+		"CAMPAIGN_NOT_OPEN":            605,
+		"CURRENCY_FIXED":               606,
+		"DEADLINE_PASSED":              607,
+		"AMOUNT_TOO_SMALL":             701,
+		"AMOUNT_TOO_LARGE":             702,
+		"CURRENCY_MISMATCH":            703,
+		"FEE_COVER_UNAVAILABLE":        704,
+		"RETURN_URL_NOT_ALLOWED":       705,
+		"ORIGIN_NOT_ALLOWED":           706,
+		"TOO_MANY_DONATIONS":           707,
+		"AMOUNT_DIFFERS":               708,
+		"PAYMENT_UNREAD":               709,
+		"FEE_UNKNOWN":                  710,
+		"SESSION_OPEN":                 711,
+		"RECURRING_NOT_STARTED":        801,
+		"RECURRING_ENDED":              802,
+		"LINK_INVALID":                 803,
+		"MANAGE_TOKEN_INVALID":         804,
+		"MAIL_NOT_CONFIGURED":          805,
+		"TOO_MANY_LINKS":               806,
+		"TOO_MANY_CHANGES":             807,
+		"REFUND_TOO_LARGE":             901,
+		"DONATION_NOT_PAID":            902,
+		"DONATION_NOT_AT_STRIPE":       903,
+		"DONATION_DISPUTED":            904,
+		"DEBIT_CAN_BE_CLAIMED":         905,
+		"REFUND_NOT_AWAITING_APPROVAL": 906,
+		"REFUND_ALREADY_SENT":          907,
+		"ANOTHER_MEMBERS_REFUND":       908,
+		"DONATION_REVERSED":            1001,
+		"CHEQUE_NOT_HELD":              1002,
+		"CHEQUE_NOT_BANKED":            1003,
+		"CHEQUE_BOUNCED":               1004,
+		"PLEDGE_METHOD_UNAVAILABLE":    1005,
+		"PLEDGE_FULFILLED":             1006,
+		"DOCUMENT_EXISTS":              1101,
+		"EXPENSE_NOT_OWED":             1102,
+		"EXPENSE_REVERSED":             1103,
+		"STATEMENT_UNREADABLE":         1201,
+		"STATEMENT_UNBALANCED":         1202,
+		"STATEMENT_ACCOUNTS":           1203,
+		"STATEMENT_FORM_CHANGED":       1204,
+		"BANK_ACCOUNT_MISMATCH":        1205,
+		"BANK_LINE_NOT_OPEN":           1206,
+		"BANK_LINE_OPEN":               1207,
+		"BANK_LINE_DIFFERS":            1208,
+		"BANK_LINE_MATCHED":            1209,
+		"BANK_LINE_BOOKED":             1210,
+		"TRANSACTION_MATCHED":          1211,
+		"BOOK_MISSING":                 1301,
+		"BOOK_IN_USE":                  1302,
+		"ACCOUNT_EXISTS":               1303,
+		"ACCOUNT_UNKNOWN":              1304,
+		"CHART_FULL":                   1305,
+		"SHARED_CHART":                 1306,
+		"PERIOD_CLOSED":                1307,
+		"PERIOD_CLOSING":               1308,
+		"REFERENCE_REUSED":             1309,
+		"REVERSED_ELSEWHERE":           1310,
+		"REVERSAL_OF_REVERSAL":         1311,
+		"NOTHING_TO_REVERSE":           1312,
+		"OVER_REVERSED":                1313,
+		"NO_ORIGINAL":                  1314,
+		"OVER_RECLASSIFIED":            1315,
+		"MONEY_ACCOUNT":                1316,
+		"TRANSACTION_EMPTY":            1317,
+		"TRANSACTION_TOO_LARGE":        1318,
+		"UNBALANCED":                   1319,
+		"ENTRY_ZERO":                   1320,
+		"CURRENCY_INVALID":             1321,
+		"DIMENSIONS_INVALID":           1322,
+		"EFFECTIVE_TIME_INVALID":       1323,
+		"KIND_INVALID":                 1324,
+		"REFERENCE_INVALID":            1325,
+		"CONVERSION_INVALID":           1326,
+		"SEAL_KEY_MISSING":             1327,
+		"SEAL_POSITION_AHEAD":          1328,
+		"TOO_MANY_EXPORTS":             1401,
+		"EXPORT_READ_TOO_SLOWLY":       1402,
+		"EXPORT_CHANGED":               1403,
+		"OFFSET_BEYOND_END":            1404,
+		"FEC_ACCOUNT":                  1405,
+		"FEC_CURRENCY":                 1406,
+		"XLSX_TOO_LARGE":               1407,
+		"BAD_SIGNATURE":                1501,
+		"EVENT_UNREADABLE":             1502,
+		"MAIL_UNAVAILABLE":             1601,
+		"MAIL_REFUSED":                 1602,
 	}
 )
 
@@ -623,151 +621,183 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x91\x1e\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xf9\x1d\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
-	"\tNOT_FOUND\x10f\x1a\x04\x88\xb5\x18\x05\x12\x15\n" +
+	"\tNOT_FOUND\x10f\x1a\x04\x88\xb5\x18\x05\x12\x17\n" +
+	"\rINVALID_FIELD\x10g\x1a\x04\x88\xb5\x18\x03\x12\x17\n" +
+	"\rINVALID_VALUE\x10h\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
+	"\x11REQUEST_ID_REUSED\x10i\x1a\x04\x88\xb5\x18\x06\x12\x17\n" +
+	"\rETAG_MISMATCH\x10j\x1a\x04\x88\xb5\x18\n" +
+	"\x12\x1e\n" +
+	"\x14TRANSACTION_CONFLICT\x10k\x1a\x04\x88\xb5\x18\n" +
+	"\x12\x12\n" +
+	"\bCANCELED\x10l\x1a\x04\x88\xb5\x18\x01\x12\x1b\n" +
+	"\x11DEADLINE_EXCEEDED\x10m\x1a\x04\x88\xb5\x18\x04\x12\x1a\n" +
+	"\x10DATABASE_TIMEOUT\x10n\x1a\x04\x88\xb5\x18\x0e\x12\x1e\n" +
+	"\x14DATABASE_UNAVAILABLE\x10o\x1a\x04\x88\xb5\x18\x0e\x12\x1c\n" +
+	"\x12STRIPE_UNAVAILABLE\x10p\x1a\x04\x88\xb5\x18\x0e\x12\x1a\n" +
+	"\x0fUNAUTHENTICATED\x10\xc9\x01\x1a\x04\x88\xb5\x18\x10\x12\x16\n" +
+	"\vINVALID_KEY\x10\xca\x01\x1a\x04\x88\xb5\x18\x10\x12\x19\n" +
+	"\x0eUNKNOWN_METHOD\x10\xcb\x01\x1a\x04\x88\xb5\x18\f\x12\x13\n" +
+	"\bTOO_BUSY\x10\xcc\x01\x1a\x04\x88\xb5\x18\x0e\x12\x1a\n" +
+	"\x0fTOO_MANY_WRITES\x10\xcd\x01\x1a\x04\x88\xb5\x18\b\x12\x15\n" +
 	"\n" +
-	"COMPRESSED\x10\xc9\x01\x1a\x04\x88\xb5\x18\f\x12\x1c\n" +
-	"\x11MESSAGE_TOO_LARGE\x10\xca\x01\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
-	"\x10MESSAGE_TOO_SLOW\x10\xcb\x01\x1a\x04\x88\xb5\x18\x04\x12\x15\n" +
+	"COMPRESSED\x10\xce\x01\x1a\x04\x88\xb5\x18\f\x12\x15\n" +
 	"\n" +
-	"NO_MESSAGE\x10\xcc\x01\x1a\x04\x88\xb5\x18\x03\x12\x0e\n" +
-	"\x03RPC\x10\xcd\x01\x1a\x04\x88\xb5\x18\x02\x12\x13\n" +
-	"\bTOO_BUSY\x10\xce\x01\x1a\x04\x88\xb5\x18\x0e\x12\x1a\n" +
-	"\x0fTOO_MANY_WRITES\x10\xcf\x01\x1a\x04\x88\xb5\x18\b\x12\x15\n" +
+	"NO_MESSAGE\x10\xcf\x01\x1a\x04\x88\xb5\x18\x03\x12\x1c\n" +
+	"\x11MESSAGE_TOO_LARGE\x10\xd0\x01\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
+	"\x10MESSAGE_TOO_SLOW\x10\xd1\x01\x1a\x04\x88\xb5\x18\x04\x12\x15\n" +
 	"\n" +
-	"UNREADABLE\x10\xd0\x01\x1a\x04\x88\xb5\x18\x03\x12\x13\n" +
-	"\bCANCELED\x10\xad\x02\x1a\x04\x88\xb5\x18\x01\x12\x1b\n" +
-	"\x10DATABASE_TIMEOUT\x10\xae\x02\x1a\x04\x88\xb5\x18\x0e\x12\x1f\n" +
-	"\x14DATABASE_UNAVAILABLE\x10\xaf\x02\x1a\x04\x88\xb5\x18\x0e\x12\x1c\n" +
-	"\x11DEADLINE_EXCEEDED\x10\xb0\x02\x1a\x04\x88\xb5\x18\x04\x12\x18\n" +
-	"\rINVALID_VALUE\x10\xb1\x02\x1a\x04\x88\xb5\x18\x03\x12\x1f\n" +
-	"\x14TRANSACTION_CONFLICT\x10\xb3\x02\x1a\x04\x88\xb5\x18\n" +
-	"\x12\x19\n" +
-	"\x0eBODY_TOO_LARGE\x10\x91\x03\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
-	"\x0fBODY_UNREADABLE\x10\x92\x03\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
-	"\x0fINVALID_REQUEST\x10\x93\x03\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
-	"\x12METHOD_NOT_ALLOWED\x10\x94\x03\x1a\x04\x88\xb5\x18\f\x12\x14\n" +
-	"\tNOT_READY\x10\x95\x03\x1a\x04\x88\xb5\x18\x0e\x12\x1a\n" +
-	"\x0fNO_SUCH_ADDRESS\x10\x96\x03\x1a\x04\x88\xb5\x18\x05\x12\x19\n" +
-	"\x0eAPI_KEY_EXISTS\x10\xf5\x03\x1a\x04\x88\xb5\x18\x06\x12\x16\n" +
-	"\vINVALID_KEY\x10\xf6\x03\x1a\x04\x88\xb5\x18\x10\x12\x1a\n" +
-	"\x0fUNAUTHENTICATED\x10\xf7\x03\x1a\x04\x88\xb5\x18\x10\x12\x19\n" +
-	"\x0eUNKNOWN_METHOD\x10\xf8\x03\x1a\x04\x88\xb5\x18\f\x12\x19\n" +
-	"\x0eACCOUNT_SHARED\x10\xd9\x04\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11COLLECTIVE_EXISTS\x10\xda\x04\x1a\x04\x88\xb5\x18\x06\x12\x18\n" +
-	"\rKEY_TOO_YOUNG\x10\xdb\x04\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
-	"\fOTHER_STRIPE\x10\xdc\x04\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
-	"\x14SECOND_MEMBER_NEEDED\x10\xdd\x04\x1a\x04\x88\xb5\x18\t\x12&\n" +
-	"\x1bSTRIPE_ACCOUNT_DISCONNECTED\x10\xde\x04\x1a\x04\x88\xb5\x18\t\x12 \n" +
-	"\x15STRIPE_ACCOUNT_IN_USE\x10\xdf\x04\x1a\x04\x88\xb5\x18\t\x12#\n" +
-	"\x18STRIPE_ACCOUNT_NOT_READY\x10\xe0\x04\x1a\x04\x88\xb5\x18\t\x12!\n" +
-	"\x16STRIPE_CONNECT_REFUSED\x10\xe1\x04\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
-	"\x0fCAMPAIGN_CLOSED\x10\xbd\x05\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
-	"\x0fCAMPAIGN_EXISTS\x10\xbe\x05\x1a\x04\x88\xb5\x18\x06\x12\x1d\n" +
-	"\x12CAMPAIGN_NOT_DRAFT\x10\xbf\x05\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11CAMPAIGN_NOT_OPEN\x10\xc0\x05\x1a\x04\x88\xb5\x18\t\x12!\n" +
-	"\x16CAMPAIGN_NOT_PUBLISHED\x10\xc1\x05\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
-	"\x0eCURRENCY_FIXED\x10\xc2\x05\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
-	"\x0fDEADLINE_PASSED\x10\xc3\x05\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
-	"\rETAG_MISMATCH\x10\xc4\x05\x1a\x04\x88\xb5\x18\n" +
-	"\x12\x18\n" +
-	"\rINVALID_FIELD\x10\xc5\x05\x1a\x04\x88\xb5\x18\x03\x12\x19\n" +
-	"\x0eAMOUNT_DIFFERS\x10\xa1\x06\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10AMOUNT_TOO_LARGE\x10\xa2\x06\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
-	"\x10AMOUNT_TOO_SMALL\x10\xa3\x06\x1a\x04\x88\xb5\x18\x03\x12!\n" +
-	"\x16ANOTHER_MEMBERS_REFUND\x10\xa4\x06\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11CURRENCY_MISMATCH\x10\xa5\x06\x1a\x04\x88\xb5\x18\x03\x12\x1f\n" +
-	"\x14DEBIT_CAN_BE_CLAIMED\x10\xa6\x06\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11DONATION_DISPUTED\x10\xa7\x06\x1a\x04\x88\xb5\x18\t\x12!\n" +
-	"\x16DONATION_NOT_AT_STRIPE\x10\xa8\x06\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11DONATION_NOT_PAID\x10\xa9\x06\x1a\x04\x88\xb5\x18\t\x12 \n" +
-	"\x15FEE_COVER_UNAVAILABLE\x10\xaa\x06\x1a\x04\x88\xb5\x18\x03\x12\x16\n" +
-	"\vFEE_UNKNOWN\x10\xab\x06\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
-	"\fLINK_INVALID\x10\xac\x06\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
-	"\x13MAIL_NOT_CONFIGURED\x10\xad\x06\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
-	"\x14MANAGE_TOKEN_INVALID\x10\xae\x06\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
-	"\x12ORIGIN_NOT_ALLOWED\x10\xaf\x06\x1a\x04\x88\xb5\x18\a\x12\x19\n" +
-	"\x0ePAYMENT_UNREAD\x10\xb0\x06\x1a\x04\x88\xb5\x18\x0e\x12\x1a\n" +
-	"\x0fRECURRING_ENDED\x10\xb1\x06\x1a\x04\x88\xb5\x18\t\x12 \n" +
-	"\x15RECURRING_NOT_STARTED\x10\xb2\x06\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
-	"\x13REFUND_ALREADY_SENT\x10\xb3\x06\x1a\x04\x88\xb5\x18\t\x12'\n" +
-	"\x1cREFUND_NOT_AWAITING_APPROVAL\x10\xb4\x06\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10REFUND_TOO_LARGE\x10\xb5\x06\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11REQUEST_ID_REUSED\x10\xb6\x06\x1a\x04\x88\xb5\x18\x06\x12!\n" +
-	"\x16RETURN_URL_NOT_ALLOWED\x10\xb7\x06\x1a\x04\x88\xb5\x18\x03\x12\x17\n" +
-	"\fSESSION_OPEN\x10\xb8\x06\x1a\x04\x88\xb5\x18\x0e\x12\x1d\n" +
-	"\x12STRIPE_UNAVAILABLE\x10\xb9\x06\x1a\x04\x88\xb5\x18\x0e\x12\x1b\n" +
-	"\x10TOO_MANY_CHANGES\x10\xba\x06\x1a\x04\x88\xb5\x18\b\x12\x1d\n" +
-	"\x12TOO_MANY_DONATIONS\x10\xbb\x06\x1a\x04\x88\xb5\x18\b\x12\x19\n" +
-	"\x0eTOO_MANY_LINKS\x10\xbc\x06\x1a\x04\x88\xb5\x18\b\x12 \n" +
-	"\x15BANK_ACCOUNT_MISMATCH\x10\x85\a\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
-	"\x10BANK_LINE_BOOKED\x10\x86\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11BANK_LINE_DIFFERS\x10\x87\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11BANK_LINE_MATCHED\x10\x88\a\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
-	"\x12BANK_LINE_NOT_OPEN\x10\x89\a\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
-	"\x0eBANK_LINE_OPEN\x10\x8a\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11CAMPAIGN_IS_DRAFT\x10\x8b\a\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
-	"\x0eCHEQUE_BOUNCED\x10\x8c\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11CHEQUE_NOT_BANKED\x10\x8d\a\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
-	"\x0fCHEQUE_NOT_HELD\x10\x8e\a\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
-	"\x0fDOCUMENT_EXISTS\x10\x8f\a\x1a\x04\x88\xb5\x18\x06\x12\x1c\n" +
-	"\x11DONATION_REVERSED\x10\x90\a\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10EXPENSE_NOT_OWED\x10\x91\a\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10EXPENSE_REVERSED\x10\x92\a\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10PLEDGE_FULFILLED\x10\x93\a\x1a\x04\x88\xb5\x18\t\x12$\n" +
-	"\x19PLEDGE_METHOD_UNAVAILABLE\x10\x94\a\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
-	"\x12STATEMENT_ACCOUNTS\x10\x95\a\x1a\x04\x88\xb5\x18\x03\x12!\n" +
-	"\x16STATEMENT_FORM_CHANGED\x10\x96\a\x1a\x04\x88\xb5\x18\x03\x12\x1f\n" +
-	"\x14STATEMENT_UNBALANCED\x10\x97\a\x1a\x04\x88\xb5\x18\x03\x12\x1f\n" +
-	"\x14STATEMENT_UNREADABLE\x10\x98\a\x1a\x04\x88\xb5\x18\x03\x12\x1e\n" +
-	"\x13TRANSACTION_MATCHED\x10\x99\a\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
-	"\x0eACCOUNT_EXISTS\x10\xe9\a\x1a\x04\x88\xb5\x18\x06\x12\x1a\n" +
-	"\x0fACCOUNT_UNKNOWN\x10\xea\a\x1a\x04\x88\xb5\x18\x03\x12\x16\n" +
-	"\vBOOK_IN_USE\x10\xeb\a\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
-	"\fBOOK_MISSING\x10\xec\a\x1a\x04\x88\xb5\x18\t\x12\x15\n" +
+	"UNREADABLE\x10\xd2\x01\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
+	"\x0fNO_SUCH_ADDRESS\x10\xad\x02\x1a\x04\x88\xb5\x18\x05\x12\x1d\n" +
+	"\x12METHOD_NOT_ALLOWED\x10\xae\x02\x1a\x04\x88\xb5\x18\f\x12\x1a\n" +
+	"\x0fINVALID_REQUEST\x10\xaf\x02\x1a\x04\x88\xb5\x18\x03\x12\x19\n" +
+	"\x0eBODY_TOO_LARGE\x10\xb0\x02\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
+	"\x0fBODY_UNREADABLE\x10\xb1\x02\x1a\x04\x88\xb5\x18\x03\x12\x14\n" +
+	"\tNOT_READY\x10\xb2\x02\x1a\x04\x88\xb5\x18\x0e\x12\x1e\n" +
+	"\x13SERVICE_UNAVAILABLE\x10\xb3\x02\x1a\x04\x88\xb5\x18\x0e\x12\x19\n" +
+	"\x0eAPI_KEY_EXISTS\x10\x91\x03\x1a\x04\x88\xb5\x18\x06\x12\x1f\n" +
+	"\x14SECOND_MEMBER_NEEDED\x10\x92\x03\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rKEY_TOO_YOUNG\x10\x93\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11COLLECTIVE_EXISTS\x10\xf5\x03\x1a\x04\x88\xb5\x18\x06\x12\x19\n" +
+	"\x0eACCOUNT_SHARED\x10\xf6\x03\x1a\x04\x88\xb5\x18\t\x12#\n" +
+	"\x18STRIPE_ACCOUNT_NOT_READY\x10\xf7\x03\x1a\x04\x88\xb5\x18\t\x12&\n" +
+	"\x1bSTRIPE_ACCOUNT_DISCONNECTED\x10\xf8\x03\x1a\x04\x88\xb5\x18\t\x12 \n" +
+	"\x15STRIPE_ACCOUNT_IN_USE\x10\xf9\x03\x1a\x04\x88\xb5\x18\t\x12!\n" +
+	"\x16STRIPE_CONNECT_REFUSED\x10\xfa\x03\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
+	"\fOTHER_STRIPE\x10\xfb\x03\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fCAMPAIGN_EXISTS\x10\xd9\x04\x1a\x04\x88\xb5\x18\x06\x12!\n" +
+	"\x16CAMPAIGN_NOT_PUBLISHED\x10\xda\x04\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
+	"\x12CAMPAIGN_NOT_DRAFT\x10\xdb\x04\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fCAMPAIGN_CLOSED\x10\xdc\x04\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11CAMPAIGN_NOT_OPEN\x10\xdd\x04\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eCURRENCY_FIXED\x10\xde\x04\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fDEADLINE_PASSED\x10\xdf\x04\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10AMOUNT_TOO_SMALL\x10\xbd\x05\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
+	"\x10AMOUNT_TOO_LARGE\x10\xbe\x05\x1a\x04\x88\xb5\x18\x03\x12\x1c\n" +
+	"\x11CURRENCY_MISMATCH\x10\xbf\x05\x1a\x04\x88\xb5\x18\x03\x12 \n" +
+	"\x15FEE_COVER_UNAVAILABLE\x10\xc0\x05\x1a\x04\x88\xb5\x18\x03\x12!\n" +
+	"\x16RETURN_URL_NOT_ALLOWED\x10\xc1\x05\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
+	"\x12ORIGIN_NOT_ALLOWED\x10\xc2\x05\x1a\x04\x88\xb5\x18\a\x12\x1d\n" +
+	"\x12TOO_MANY_DONATIONS\x10\xc3\x05\x1a\x04\x88\xb5\x18\b\x12\x19\n" +
+	"\x0eAMOUNT_DIFFERS\x10\xc4\x05\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0ePAYMENT_UNREAD\x10\xc5\x05\x1a\x04\x88\xb5\x18\x0e\x12\x16\n" +
+	"\vFEE_UNKNOWN\x10\xc6\x05\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
+	"\fSESSION_OPEN\x10\xc7\x05\x1a\x04\x88\xb5\x18\x0e\x12 \n" +
+	"\x15RECURRING_NOT_STARTED\x10\xa1\x06\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fRECURRING_ENDED\x10\xa2\x06\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
+	"\fLINK_INVALID\x10\xa3\x06\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14MANAGE_TOKEN_INVALID\x10\xa4\x06\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
+	"\x13MAIL_NOT_CONFIGURED\x10\xa5\x06\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eTOO_MANY_LINKS\x10\xa6\x06\x1a\x04\x88\xb5\x18\b\x12\x1b\n" +
+	"\x10TOO_MANY_CHANGES\x10\xa7\x06\x1a\x04\x88\xb5\x18\b\x12\x1b\n" +
+	"\x10REFUND_TOO_LARGE\x10\x85\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11DONATION_NOT_PAID\x10\x86\a\x1a\x04\x88\xb5\x18\t\x12!\n" +
+	"\x16DONATION_NOT_AT_STRIPE\x10\x87\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11DONATION_DISPUTED\x10\x88\a\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14DEBIT_CAN_BE_CLAIMED\x10\x89\a\x1a\x04\x88\xb5\x18\t\x12'\n" +
+	"\x1cREFUND_NOT_AWAITING_APPROVAL\x10\x8a\a\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
+	"\x13REFUND_ALREADY_SENT\x10\x8b\a\x1a\x04\x88\xb5\x18\t\x12!\n" +
+	"\x16ANOTHER_MEMBERS_REFUND\x10\x8c\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11DONATION_REVERSED\x10\xe9\a\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fCHEQUE_NOT_HELD\x10\xea\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11CHEQUE_NOT_BANKED\x10\xeb\a\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eCHEQUE_BOUNCED\x10\xec\a\x1a\x04\x88\xb5\x18\t\x12$\n" +
+	"\x19PLEDGE_METHOD_UNAVAILABLE\x10\xed\a\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10PLEDGE_FULFILLED\x10\xee\a\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fDOCUMENT_EXISTS\x10\xcd\b\x1a\x04\x88\xb5\x18\x06\x12\x1b\n" +
+	"\x10EXPENSE_NOT_OWED\x10\xce\b\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10EXPENSE_REVERSED\x10\xcf\b\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14STATEMENT_UNREADABLE\x10\xb1\t\x1a\x04\x88\xb5\x18\x03\x12\x1f\n" +
+	"\x14STATEMENT_UNBALANCED\x10\xb2\t\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
+	"\x12STATEMENT_ACCOUNTS\x10\xb3\t\x1a\x04\x88\xb5\x18\x03\x12!\n" +
+	"\x16STATEMENT_FORM_CHANGED\x10\xb4\t\x1a\x04\x88\xb5\x18\x03\x12 \n" +
+	"\x15BANK_ACCOUNT_MISMATCH\x10\xb5\t\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
+	"\x12BANK_LINE_NOT_OPEN\x10\xb6\t\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eBANK_LINE_OPEN\x10\xb7\t\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11BANK_LINE_DIFFERS\x10\xb8\t\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11BANK_LINE_MATCHED\x10\xb9\t\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10BANK_LINE_BOOKED\x10\xba\t\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
+	"\x13TRANSACTION_MATCHED\x10\xbb\t\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
+	"\fBOOK_MISSING\x10\x95\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x16\n" +
+	"\vBOOK_IN_USE\x10\x96\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eACCOUNT_EXISTS\x10\x97\n" +
+	"\x1a\x04\x88\xb5\x18\x06\x12\x1a\n" +
+	"\x0fACCOUNT_UNKNOWN\x10\x98\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x15\n" +
 	"\n" +
-	"CHART_FULL\x10\xed\a\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
-	"\x12CONVERSION_INVALID\x10\xee\a\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
-	"\x10CURRENCY_INVALID\x10\xef\a\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
-	"\x12DIMENSIONS_INVALID\x10\xf0\a\x1a\x04\x88\xb5\x18\x03\x12!\n" +
-	"\x16EFFECTIVE_TIME_INVALID\x10\xf1\a\x1a\x04\x88\xb5\x18\x03\x12\x15\n" +
-	"\n" +
-	"ENTRY_ZERO\x10\xf2\a\x1a\x04\x88\xb5\x18\x03\x12\x17\n" +
-	"\fKIND_INVALID\x10\xf3\a\x1a\x04\x88\xb5\x18\x03\x12\x18\n" +
-	"\rMONEY_ACCOUNT\x10\xf4\a\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
-	"\x12NOTHING_TO_REVERSE\x10\xf5\a\x1a\x04\x88\xb5\x18\t\x12\x16\n" +
-	"\vNO_ORIGINAL\x10\xf6\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11OVER_RECLASSIFIED\x10\xf7\a\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
-	"\rOVER_REVERSED\x10\xf8\a\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
-	"\rPERIOD_CLOSED\x10\xf9\a\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
-	"\x0ePERIOD_CLOSING\x10\xfa\a\x1a\x04\x88\xb5\x18\x0e\x12\x1c\n" +
-	"\x11REFERENCE_INVALID\x10\xfb\a\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
-	"\x10REFERENCE_REUSED\x10\xfc\a\x1a\x04\x88\xb5\x18\x06\x12\x1f\n" +
-	"\x14REVERSAL_OF_REVERSAL\x10\xfd\a\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
-	"\x12REVERSED_ELSEWHERE\x10\xfe\a\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10SEAL_KEY_MISSING\x10\xff\a\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
-	"\x13SEAL_POSITION_AHEAD\x10\x80\b\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11TRANSACTION_EMPTY\x10\x81\b\x1a\x04\x88\xb5\x18\x03\x12 \n" +
-	"\x15TRANSACTION_TOO_LARGE\x10\x82\b\x1a\x04\x88\xb5\x18\x03\x12\x15\n" +
-	"\n" +
-	"UNBALANCED\x10\x83\b\x1a\x04\x88\xb5\x18\x03\x12\x19\n" +
-	"\x0eEXPORT_CHANGED\x10\xcd\b\x1a\x04\x88\xb5\x18\t\x12!\n" +
-	"\x16EXPORT_READ_TOO_SLOWLY\x10\xce\b\x1a\x04\x88\xb5\x18\x04\x12\x16\n" +
-	"\vFEC_ACCOUNT\x10\xcf\b\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
-	"\fFEC_CURRENCY\x10\xd0\b\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
-	"\x11OFFSET_BEYOND_END\x10\xd1\b\x1a\x04\x88\xb5\x18\v\x12\x1b\n" +
-	"\x10TOO_MANY_EXPORTS\x10\xd2\b\x1a\x04\x88\xb5\x18\b\x12\x19\n" +
-	"\x0eXLSX_TOO_LARGE\x10\xd3\b\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10EVENT_UNREADABLE\x10\x95\n" +
+	"CHART_FULL\x10\x99\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
+	"\fSHARED_CHART\x10\x9a\n" +
 	"\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
-	"\rBAD_SIGNATURE\x10\xf9\n" +
+	"\rPERIOD_CLOSED\x10\x9b\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0ePERIOD_CLOSING\x10\x9c\n" +
+	"\x1a\x04\x88\xb5\x18\x0e\x12\x1b\n" +
+	"\x10REFERENCE_REUSED\x10\x9d\n" +
+	"\x1a\x04\x88\xb5\x18\x06\x12\x1d\n" +
+	"\x12REVERSED_ELSEWHERE\x10\x9e\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14REVERSAL_OF_REVERSAL\x10\x9f\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
+	"\x12NOTHING_TO_REVERSE\x10\xa0\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rOVER_REVERSED\x10\xa1\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x16\n" +
+	"\vNO_ORIGINAL\x10\xa2\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11OVER_RECLASSIFIED\x10\xa3\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rMONEY_ACCOUNT\x10\xa4\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11TRANSACTION_EMPTY\x10\xa5\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12 \n" +
+	"\x15TRANSACTION_TOO_LARGE\x10\xa6\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x15\n" +
+	"\n" +
+	"UNBALANCED\x10\xa7\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x15\n" +
+	"\n" +
+	"ENTRY_ZERO\x10\xa8\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
+	"\x10CURRENCY_INVALID\x10\xa9\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
+	"\x12DIMENSIONS_INVALID\x10\xaa\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12!\n" +
+	"\x16EFFECTIVE_TIME_INVALID\x10\xab\n" +
 	"\x1a\x04\x88\xb5\x18\x03\x12\x17\n" +
-	"\fSHARED_CHART\x10\xc1\f\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
-	"\fMAIL_REFUSED\x10\x91N\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10MAIL_UNAVAILABLE\x10\x92N\x1a\x04\x88\xb5\x18\x0e:I\n" +
+	"\fKIND_INVALID\x10\xac\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x1c\n" +
+	"\x11REFERENCE_INVALID\x10\xad\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
+	"\x12CONVERSION_INVALID\x10\xae\n" +
+	"\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
+	"\x10SEAL_KEY_MISSING\x10\xaf\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
+	"\x13SEAL_POSITION_AHEAD\x10\xb0\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10TOO_MANY_EXPORTS\x10\xf9\n" +
+	"\x1a\x04\x88\xb5\x18\b\x12!\n" +
+	"\x16EXPORT_READ_TOO_SLOWLY\x10\xfa\n" +
+	"\x1a\x04\x88\xb5\x18\x04\x12\x19\n" +
+	"\x0eEXPORT_CHANGED\x10\xfb\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11OFFSET_BEYOND_END\x10\xfc\n" +
+	"\x1a\x04\x88\xb5\x18\v\x12\x16\n" +
+	"\vFEC_ACCOUNT\x10\xfd\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
+	"\fFEC_CURRENCY\x10\xfe\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eXLSX_TOO_LARGE\x10\xff\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rBAD_SIGNATURE\x10\xdd\v\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
+	"\x10EVENT_UNREADABLE\x10\xde\v\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10MAIL_UNAVAILABLE\x10\xc1\f\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
+	"\fMAIL_REFUSED\x10\xc2\f\x1a\x04\x88\xb5\x18\t:I\n" +
 	"\x04code\x12!.google.protobuf.EnumValueOptions\x18ц\x03 \x01(\x0e2\x10.google.rpc.CodeR\x04codeB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1;errorsv1b\x06proto3"
 
 var (

@@ -62,7 +62,7 @@ const (
 // for ten years.
 type TreasuryServiceClient interface {
 	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
-	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
+	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED,
 	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
 	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateOfflineDonation(ctx context.Context, in *CreateOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
@@ -115,7 +115,7 @@ type TreasuryServiceClient interface {
 	ListBankLines(ctx context.Context, in *ListBankLinesRequest, opts ...grpc.CallOption) (*ListBankLinesResponse, error)
 	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
 	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
-	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
+	// PLEDGE_FULFILLED, CAMPAIGN_NOT_PUBLISHED, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
 	// direction is another, or it was taken back; of an expense a line may pay a part, and no more than what is left),
 	// TRANSACTION_MATCHED.
 	MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
@@ -127,7 +127,7 @@ type TreasuryServiceClient interface {
 	// Compares the bank account in the books with the last statement of each account.
 	GetBankPosition(ctx context.Context, in *GetBankPositionRequest, opts ...grpc.CallOption) (*BankPosition, error)
 	// Books an invoice, paid or owed. ALREADY_EXISTS: DOCUMENT_EXISTS when the payee's document was entered
-	// before. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT. INVALID_ARGUMENT: CURRENCY_MISMATCH, and for
+	// before. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED. INVALID_ARGUMENT: CURRENCY_MISMATCH, and for
 	// a stage that the campaign has not, or an account that is none of expense.
 	CreateExpense(ctx context.Context, in *CreateExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Answers one expense.
@@ -386,7 +386,7 @@ func (c *treasuryServiceClient) ReverseExpense(ctx context.Context, in *ReverseE
 // for ten years.
 type TreasuryServiceServer interface {
 	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
-	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT,
+	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED,
 	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
 	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateOfflineDonation(context.Context, *CreateOfflineDonationRequest) (*OfflineDonation, error)
@@ -439,7 +439,7 @@ type TreasuryServiceServer interface {
 	ListBankLines(context.Context, *ListBankLinesRequest) (*ListBankLinesResponse, error)
 	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
 	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
-	// PLEDGE_FULFILLED, CAMPAIGN_IS_DRAFT, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
+	// PLEDGE_FULFILLED, CAMPAIGN_NOT_PUBLISHED, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
 	// direction is another, or it was taken back; of an expense a line may pay a part, and no more than what is left),
 	// TRANSACTION_MATCHED.
 	MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error)
@@ -451,7 +451,7 @@ type TreasuryServiceServer interface {
 	// Compares the bank account in the books with the last statement of each account.
 	GetBankPosition(context.Context, *GetBankPositionRequest) (*BankPosition, error)
 	// Books an invoice, paid or owed. ALREADY_EXISTS: DOCUMENT_EXISTS when the payee's document was entered
-	// before. FAILED_PRECONDITION: CAMPAIGN_IS_DRAFT. INVALID_ARGUMENT: CURRENCY_MISMATCH, and for
+	// before. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED. INVALID_ARGUMENT: CURRENCY_MISMATCH, and for
 	// a stage that the campaign has not, or an account that is none of expense.
 	CreateExpense(context.Context, *CreateExpenseRequest) (*Expense, error)
 	// Answers one expense.

@@ -1,0 +1,67 @@
+package errorsv1
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+
+	"golang.org/x/text/language"
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+)
+
+// Domain is the domain of an ErrorInfo whose reason is an [ErrorReason].
+const Domain = "cagnotte"
+
+// Code returns the gRPC code that the contract gives the reason: UNKNOWN for a number that is no reason.
+func (r ErrorReason) Code() codes.Code {
+	value := r.Descriptor().Values().ByNumber(r.Number())
+	if value == nil {
+		return codes.Unknown
+	}
+	return codes.Code(proto.GetExtension(value.Options(), E_Code).(code.Code))
+}
+
+// ReasonOf returns the reason of a name, as an ErrorInfo has it; ERROR_REASON_UNSPECIFIED for any other text.
+func ReasonOf(name string) ErrorReason { return ErrorReason(ErrorReason_value[name]) }
+
+// Text returns a sentence for people in the best of our languages for an Accept-Language header, and that language as
+// a BCP 47 tag. Without a header, or for languages that we do not have, it is English. The text is empty for
+// ERROR_REASON_UNSPECIFIED.
+func (r ErrorReason) Text(acceptLanguage string) (text, tag string) {
+	i := 0
+	if acceptLanguage != "" && len(acceptLanguage) <= maxAcceptLanguage {
+		wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+		if err == nil {
+			_, i, _ = matcher.Match(wanted...)
+		}
+	}
+	return texts[i][r.String()], tags[i].String()
+}
+
+// maxAcceptLanguage is more than any browser sends.
+const maxAcceptLanguage = 500
+
+//go:embed strings.*.json
+var catalogues embed.FS
+
+var (
+	// tags are our languages; the first is for callers who want none of them.
+	tags    = []language.Tag{language.English, language.French}
+	matcher = language.NewMatcher(tags)
+	// texts has the sentences of each language, by the names of the reasons.
+	texts = []map[string]string{catalogue("en"), catalogue("fr")}
+)
+
+// catalogue panics on a broken file, which is part of the program.
+func catalogue(tag string) (sentences map[string]string) {
+	raw, err := catalogues.ReadFile("strings." + tag + ".json")
+	if err == nil {
+		err = json.Unmarshal(raw, &sentences)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("errorsv1: strings.%s.json: %v", tag, err))
+	}
+	return sentences
+}
