@@ -32,6 +32,7 @@ var sampleNames = map[string]string{
 	"payouts":       "po_1Example",
 	"apiKeys":       "0123456789ab",
 	"disputes":      "dp_1Example",
+	"fraudWarnings": "issfr_1Example",
 }
 
 // fillPattern writes the segments of a resource name: collectives/* becomes collectives/vallon-contre-cameras.

@@ -84,6 +84,7 @@ var table = map[string]rule{
 
 	"/cagnotte.disputes.v1.DisputesService/GetDispute":        {allow: bookkeepers | operator, field: "name", resource: "disputes"},
 	"/cagnotte.disputes.v1.DisputesService/ListDisputes":      {allow: bookkeepers | operator, field: "parent", resource: "disputes"},
+	"/cagnotte.disputes.v1.DisputesService/GetFraudWarning":   {allow: bookkeepers | operator, field: "name", resource: "fraudWarnings"},
 	"/cagnotte.disputes.v1.DisputesService/ListFraudWarnings": {allow: bookkeepers | operator, field: "parent", resource: "fraudWarnings"},
 
 	"/cagnotte.recurring.v1.RecurringService/GetRecurringDonation": {

@@ -76,6 +76,7 @@ var matrix = map[string]string{
 
 	"cagnotte.disputes.v1.DisputesService/GetDispute":        "UPNPPP",
 	"cagnotte.disputes.v1.DisputesService/ListDisputes":      "UPNPPP",
+	"cagnotte.disputes.v1.DisputesService/GetFraudWarning":   "UPNPPP",
 	"cagnotte.disputes.v1.DisputesService/ListFraudWarnings": "UPNPPP",
 
 	"cagnotte.recurring.v1.RecurringService/GetRecurringDonation":    "UPPPPP",

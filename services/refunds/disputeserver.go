@@ -41,21 +41,34 @@ func (s *disputeServer) ListDisputes(ctx context.Context, req *disputesv1.ListDi
 	return resp, err
 }
 
+func (s *disputeServer) GetFraudWarning(ctx context.Context, req *disputesv1.GetFraudWarningRequest) (*disputesv1.FraudWarning, error) {
+	collective, id, _ := strings.Cut(strings.TrimPrefix(req.GetName(), "collectives/"), "/fraudWarnings/")
+	w, err := s.service.GetFraudWarning(ctx, collective, id)
+	if err != nil {
+		return nil, err
+	}
+	return fraudWarningToProto(w), nil
+}
+
 func (s *disputeServer) ListFraudWarnings(ctx context.Context, req *disputesv1.ListFraudWarningsRequest) (*disputesv1.ListFraudWarningsResponse, error) {
 	resp := &disputesv1.ListFraudWarningsResponse{}
 	found, next, err := listOfStripe(ctx, "fraud warnings of ", req, s.service.ListFraudWarnings,
 		func(w FraudWarning) StripePosition { return StripePosition{w.CreateTime, w.ID} })
 	for _, w := range found {
-		resp.FraudWarnings = append(resp.FraudWarnings, &disputesv1.FraudWarning{
-			Name:       w.Name(),
-			Donation:   donations.Donation{Campaign: w.Campaign, ID: w.Donation}.Name(),
-			FraudType:  w.FraudType,
-			Actionable: w.Actionable,
-			CreateTime: wire.Time(w.CreateTime),
-		})
+		resp.FraudWarnings = append(resp.FraudWarnings, fraudWarningToProto(w))
 	}
 	resp.NextPageToken = next
 	return resp, err
+}
+
+func fraudWarningToProto(w FraudWarning) *disputesv1.FraudWarning {
+	return &disputesv1.FraudWarning{
+		Name:       w.Name(),
+		Donation:   donations.Donation{Campaign: w.Campaign, ID: w.Donation}.Name(),
+		FraudType:  w.FraudType,
+		Actionable: w.Actionable,
+		CreateTime: wire.Time(w.CreateTime),
+	}
 }
 
 // listRequest is what requests for a collective's pages have in common.

@@ -239,7 +239,7 @@ func (e *env) refundIs(id uuid.UUID, want State) Refund {
 
 func (e *env) refundsOf(d donations.Donation) []Refund {
 	e.t.Helper()
-	all, err := e.refunds.List(e.t.Context(), vallon.Collective, d.ID, "", newest, 100)
+	all, err := e.refunds.List(e.t.Context(), vallon.Collective, d.ID, nil, newest, 100)
 	if err != nil {
 		e.t.Fatal(err)
 	}

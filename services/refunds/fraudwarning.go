@@ -2,6 +2,7 @@ package refunds
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/notices"
 )
@@ -88,7 +90,8 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 	})
 }
 
-const listFraudWarningsSQL = `
+// fraudWarningSelect is what scanFraudWarning reads.
+const fraudWarningSelect = `
 SELECT
 	w.id,
 	w.collective,
@@ -98,7 +101,32 @@ SELECT
 	w.actionable,
 	w.created_at
 FROM donations.fraud_warnings AS w
-JOIN donations.donations AS d ON d.id = w.donation
+JOIN donations.donations AS d ON d.id = w.donation`
+
+func scanFraudWarning(row pgx.CollectableRow) (w FraudWarning, err error) {
+	err = row.Scan(&w.ID, &w.Campaign.Collective, &w.Campaign.Campaign, &w.Donation, &w.FraudType, &w.Actionable, &w.CreateTime)
+	w.CreateTime = w.CreateTime.UTC()
+	return w, err
+}
+
+const getFraudWarningSQL = fraudWarningSelect + `
+WHERE w.collective = @collective
+	AND w.id = @id`
+
+// GetFraudWarning returns one warning about a collective's donations; any other is NOT_FOUND.
+func (s *Service) GetFraudWarning(ctx context.Context, collective, id string) (FraudWarning, error) {
+	rows, err := s.cfg.Pool.Query(ctx, getFraudWarningSQL, pgx.NamedArgs{"collective": collective, "id": id})
+	if err != nil {
+		return FraudWarning{}, postgres.Error(err)
+	}
+	w, err := pgx.CollectExactlyOneRow(rows, scanFraudWarning)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return FraudWarning{}, errs.NotFound(FraudWarning{Campaign: campaigns.Name{Collective: collective}, ID: id}.Name())
+	}
+	return w, postgres.Error(err)
+}
+
+const listFraudWarningsSQL = fraudWarningSelect + `
 WHERE w.collective = @collective
 	AND (w.created_at, w.id) < (@before_time, @before_id)
 ORDER BY
@@ -106,8 +134,7 @@ ORDER BY
 	w.id DESC
 LIMIT @count`
 
-// ListFraudWarnings returns up to count warnings about a collective's donations, newest first, those before the given
-// one.
+// ListFraudWarnings returns up to count warnings about a collective's donations, newest first, those before the given one.
 func (s *Service) ListFraudWarnings(ctx context.Context, collective string, before StripePosition, count int) ([]FraudWarning, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listFraudWarningsSQL, pgx.NamedArgs{
 		"collective": collective, "before_time": before.CreateTime, "before_id": before.ID, "count": count,
@@ -115,10 +142,6 @@ func (s *Service) ListFraudWarnings(ctx context.Context, collective string, befo
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w FraudWarning, err error) {
-		err = row.Scan(&w.ID, &w.Campaign.Collective, &w.Campaign.Campaign, &w.Donation, &w.FraudType, &w.Actionable, &w.CreateTime)
-		w.CreateTime = w.CreateTime.UTC()
-		return w, err
-	})
+	found, err := pgx.CollectRows(rows, scanFraudWarning)
 	return found, postgres.Error(err)
 }

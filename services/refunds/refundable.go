@@ -251,7 +251,7 @@ func refundOf(d donations.Donation, in Request, all []refundable, disconnected e
 	}
 	if amount != (money.Amount{}) && !slices.Contains(currencies, string(amount.Currency)) {
 		e := errs.New(errorsv1.ErrorReason_CURRENCY_MISMATCH, "A payment goes back in the currency that it was paid in.")
-		e.Fields = []errs.Field{{Field: "amount.currency_code", Description: "must be what was paid in: " + strings.Join(currencies, " or ")}}
+		e.Fields = []errs.Field{{Field: "refund.amount.currency_code", Description: "must be what was paid in: " + strings.Join(currencies, " or ")}}
 		return payment, amount, e
 	}
 	open, err := checkRefundable(d, payments)

@@ -32,11 +32,14 @@ func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRe
 	if err != nil {
 		return nil, errs.Invalid("request_id", "must be a UUID")
 	}
+	in := req.GetRefund()
+	reason := reasonsFromProto[in.GetReason()]
+	if reason == "" {
+		return nil, errs.Invalid("refund.reason", "is required")
+	}
 	r, err := s.service.Create(ctx, Request{
-		Campaign: campaign, Donation: donation, RequestID: requestID,
-		Amount: wire.Amount(req.GetAmount()),
-		Reason: reasonsFromProto[req.GetReason()], Note: req.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Key,
-		AllowDebit: req.GetAllowDebit(),
+		Campaign: campaign, Donation: donation, RequestID: requestID, Amount: wire.Amount(in.GetAmount()),
+		Reason: reason, Note: in.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Key, AllowDebit: req.GetAllowDebit(),
 	})
 	return refundToProto(r, err)
 }
@@ -84,10 +87,13 @@ func (s *server) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequ
 		}
 		donation = id
 	}
-	state := statesFromProto[req.GetState()]
-	filter := "refunds of " + req.GetParent() + " " + string(state)
+	wanted := make([]State, len(req.GetStates()))
+	for i, state := range req.GetStates() {
+		wanted[i] = statesFromProto[state]
+	}
+	filter := []any{"refunds", req.GetParent(), wanted}
 	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Refund, error) {
-		return s.service.List(ctx, collective, donation, state, before, count)
+		return s.service.List(ctx, collective, donation, wanted, before, count)
 	}, func(r Refund) Position { return Position{r.CreateTime, r.ID} })
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func (s *Service) Get(ctx context.Context, campaign campaigns.Name, donation, id
 
 const listRefundsOfDonationSQL = refundSelect + `
 WHERE r.donation = @donation
-	AND (@state = '' OR r.state = @state)
+	AND (cardinality(@states::text[]) = 0 OR r.state = ANY(@states::text[]))
 	AND (r.created_at, r.id) < (@before_time, @before_id)
 ORDER BY
 	r.created_at DESC,
@@ -117,23 +117,27 @@ var newest = Position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), I
 
 const listRefundsSQL = refundSelect + `
 WHERE r.collective = @collective
-	AND (@state = '' OR r.state = @state)
+	AND (cardinality(@states::text[]) = 0 OR r.state = ANY(@states::text[]))
 	AND (r.created_at, r.id) < (@before_time, @before_id)
 ORDER BY
 	r.created_at DESC,
 	r.id DESC
 LIMIT @count`
 
-// List returns up to count refunds of a collective, newest first, those before the given one; those of
-// one donation unless donation is Nil, and those in one state unless it is empty.
-func (s *Service) List(ctx context.Context, collective string, donation uuid.UUID, state State, before Position, count int) ([]Refund, error) {
+// List returns up to count refunds of a collective, newest first, those after the given position; only those of one donation
+// unless donation is Nil, and only those in some states unless states is empty.
+func (s *Service) List(ctx context.Context, collective string, donation uuid.UUID, states []State, after Position, count int) ([]Refund, error) {
+	named := make([]string, len(states))
+	for i, state := range states {
+		named[i] = string(state)
+	}
 	sql := listRefundsSQL
 	if donation != uuid.Nil {
 		sql = listRefundsOfDonationSQL
 	}
 	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
-		"collective": collective, "donation": donation, "state": string(state),
-		"before_time": before.CreateTime, "before_id": before.ID, "count": count,
+		"collective": collective, "donation": donation, "states": named,
+		"before_time": after.CreateTime, "before_id": after.ID, "count": count,
 	})
 	if err != nil {
 		return nil, postgres.Error(err)

@@ -55,7 +55,8 @@ func (g given) settles(t *testing.T, e *apptest.Env, minor int64) {
 // refund asks for the donation that was given once.
 func (g given) refund() *refundsv1.CreateRefundRequest {
 	return &refundsv1.CreateRefundRequest{
-		Parent: g.once.GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR,
+		Parent: g.once.GetName(), RequestId: uuid.NewString(),
+		Refund: &refundsv1.Refund{Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
@@ -184,6 +185,16 @@ func TestDisputes(t *testing.T) {
 			if w := warning(); w.GetDonation() != d.GetName() || !w.GetActionable() || w.GetFraudType() != "made_with_stolen_card" {
 				t.Errorf("the warning is %v", w)
 			}
+			client := disputesv1.NewDisputesServiceClient(conn)
+			got, err := client.GetFraudWarning(apptest.WithKey(t.Context(), k.audi), &disputesv1.GetFraudWarningRequest{Name: warning().GetName()})
+			if err != nil || !proto.Equal(got, warning()) {
+				t.Errorf("asked for by its name it is %v, %v", got, err)
+			}
+			_, err = client.GetFraudWarning(apptest.WithKey(t.Context(), k.audi), &disputesv1.GetFraudWarningRequest{Name: k.collective + "/fraudWarnings/issfr_none"})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+			_, err = client.GetFraudWarning(apptest.WithKey(t.Context(), e.Key(k.collective, accessv1.Role_ROLE_EDITOR)),
+				&disputesv1.GetFraudWarningRequest{Name: warning().GetName()})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			if !k.donation(t, d).GetFraudWarning() {
 				t.Error("the donation does not show it")
 			}
@@ -191,7 +202,7 @@ func TestDisputes(t *testing.T) {
 				t.Errorf("told of %v", told)
 			}
 			req := ask(d, 0)
-			req.Reason = refundsv1.RefundReason_REFUND_REASON_FRAUDULENT
+			req.Refund.Reason = refundsv1.RefundReason_REFUND_REASON_FRAUDULENT
 			k.becomes(t, k.create(t, k.treasurer, req), succeeded)
 			e.Eventually("nothing is left to do", func() bool { return !warning().GetActionable() })
 			k.settles(t, left)

@@ -159,7 +159,8 @@ func TestAMonthlyDonationGoesOn(t *testing.T) {
 		latest := m.donations()[0]
 		treasurer := e.Key("collectives/vallon", accessv1.Role_ROLE_TREASURER)
 		_, err := refundsv1.NewRefundsServiceClient(e.Conn).CreateRefund(apptest.WithKey(t.Context(), treasurer), &refundsv1.CreateRefundRequest{
-			Parent: latest.GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR,
+			Parent: latest.GetName(), RequestId: uuid.NewString(),
+			Refund: &refundsv1.Refund{Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func TestRefunds(t *testing.T) {
 		if all := k.list(t, &refundsv1.ListRefundsRequest{Parent: d.GetName()}); len(all) != 3 {
 			t.Errorf("%d refunds listed", len(all))
 		}
-		if none := k.list(t, &refundsv1.ListRefundsRequest{Parent: k.collective, State: failed}); len(none) != 0 {
+		if none := k.list(t, &refundsv1.ListRefundsRequest{Parent: k.collective, States: []refundsv1.RefundState{failed}}); len(none) != 0 {
 			t.Errorf("failed: %v", none)
 		}
 	})
@@ -100,7 +101,7 @@ func TestRefunds(t *testing.T) {
 				t.Errorf("%d refunds of %d at Stripe", n, minor)
 			}
 			other := proto.Clone(req).(*refundsv1.CreateRefundRequest)
-			other.Amount = apptest.Euros(6_00)
+			other.Refund.Amount = apptest.Euros(6_00)
 			_, err := client.CreateRefund(apptest.WithKey(t.Context(), k.treasurer), other)
 			wantError(t, err, codes.AlreadyExists, "REQUEST_ID_REUSED", "")
 		})
@@ -126,13 +127,30 @@ func TestRefunds(t *testing.T) {
 		k.settles(t, left)
 	})
 
+	t.Run("needs a reason, and an amount above zero if it has one", func(t *testing.T) {
+		d, _ := k.paid(t, 20_00)
+		left += 20_00
+		for field, change := range map[string]func(*refundsv1.Refund){
+			"refund.reason": func(r *refundsv1.Refund) { r.Reason = refundsv1.RefundReason_REFUND_REASON_UNSPECIFIED },
+			"refund.amount": func(r *refundsv1.Refund) { r.Amount = apptest.Euros(0) },
+			"refund.note":   func(r *refundsv1.Refund) { r.Note = strings.Repeat("x", 201) },
+		} {
+			e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
+				req := ask(d, 5_00)
+				change(req.Refund)
+				_, err := refundsv1.NewRefundsServiceClient(conn).CreateRefund(apptest.WithKey(t.Context(), k.treasurer), req)
+				wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", field)
+			})
+		}
+	})
+
 	t.Run("refuses what is not there to give back", func(t *testing.T) {
 		unpaid := give(t, e.Conn, donationTo(k.campaign))
 		k.refuse(t, ask(unpaid, 5_00), codes.FailedPrecondition, "DONATION_NOT_PAID")
 		d, _ := k.paid(t, 20_00)
 		left += 20_00
 		dollars := ask(d, 5_00)
-		dollars.Amount.CurrencyCode = "USD"
+		dollars.Refund.Amount.CurrencyCode = "USD"
 		k.refuse(t, dollars, codes.InvalidArgument, "CURRENCY_MISMATCH")
 		missing := ask(d, 5_00)
 		missing.Parent = k.campaign + "/donations/" + uuid.NewString()
@@ -153,7 +171,7 @@ func TestRefunds(t *testing.T) {
 		}
 		k.settles(t, left)
 		e.Eventually("both are listed", func() bool {
-			all := k.list(t, &refundsv1.ListRefundsRequest{Parent: d.GetName(), State: succeeded})
+			all := k.list(t, &refundsv1.ListRefundsRequest{Parent: d.GetName(), States: []refundsv1.RefundState{succeeded}})
 			return len(all) == 2 && all[0].GetOrigin() == refundsv1.RefundOrigin_REFUND_ORIGIN_STRIPE && all[0].GetRequester() == "" &&
 				all[1].GetAmount().GetAmountMinor() == 3_50
 		})

@@ -62,10 +62,11 @@ func (k *desk) donation(t *testing.T, d *donationsv1.Donation) *donationsv1.Dona
 // ask is for a refund; of zero, for all that is left.
 func ask(d *donationsv1.Donation, minor int64) *refundsv1.CreateRefundRequest {
 	req := &refundsv1.CreateRefundRequest{
-		Parent: d.GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR,
+		Parent: d.GetName(), RequestId: uuid.NewString(),
+		Refund: &refundsv1.Refund{Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR},
 	}
 	if minor != 0 {
-		req.Amount = apptest.Euros(minor)
+		req.Refund.Amount = apptest.Euros(minor)
 	}
 	return req
 }

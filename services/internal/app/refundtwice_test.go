@@ -48,7 +48,7 @@ func (k *desk) gone(t *testing.T, charge string, minor int64) {
 func (k *desk) known(t *testing.T, d *donationsv1.Donation, n int) {
 	t.Helper()
 	k.e.Eventually("its refunds are known", func() bool {
-		return len(k.list(t, &refundsv1.ListRefundsRequest{Parent: d.GetName(), State: succeeded})) == n
+		return len(k.list(t, &refundsv1.ListRefundsRequest{Parent: d.GetName(), States: []refundsv1.RefundState{succeeded}})) == n
 	})
 }
 

@@ -201,7 +201,8 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 	donation := must(m.donations()[0].GetName(), nil)
 	refunds := refundsv1.NewRefundsServiceClient(e.Conn)
 	back, err := refunds.CreateRefund(apptest.WithKey(t.Context(), theirs.key), &refundsv1.CreateRefundRequest{
-		Parent: m.donations()[0].GetName(), RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, Amount: apptest.Euros(5_00),
+		Parent: m.donations()[0].GetName(), RequestId: uuid.NewString(),
+		Refund: &refundsv1.Refund{Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, Amount: apptest.Euros(5_00)},
 	})
 	refund := must(back.GetName(), err)
 	recurring := must(m.name(), nil)
@@ -215,7 +216,7 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 		},
 		"to give a donation back": func() error {
 			_, err := refunds.CreateRefund(ctx, &refundsv1.CreateRefundRequest{
-				Parent: donation, RequestId: uuid.NewString(), Reason: refundsv1.RefundReason_REFUND_REASON_OTHER,
+				Parent: donation, RequestId: uuid.NewString(), Refund: &refundsv1.Refund{Reason: refundsv1.RefundReason_REFUND_REASON_OTHER},
 			})
 			return err
 		},

@@ -169,6 +169,7 @@ var kinds = map[string]kind{
 
 	"/cagnotte.disputes.v1.DisputesService/GetDispute":        read,
 	"/cagnotte.disputes.v1.DisputesService/ListDisputes":      read,
+	"/cagnotte.disputes.v1.DisputesService/GetFraudWarning":   read,
 	"/cagnotte.disputes.v1.DisputesService/ListFraudWarnings": read,
 
 	"/cagnotte.recurring.v1.RecurringService/GetRecurringDonation":    read,

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/disputes/v1/disputes.proto
 
-// What donors' banks say against donations.
+// Disputes and fraud warnings about donations.
 
 package disputesv1
 
@@ -27,27 +27,27 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How far a dispute is.
+// The state of a dispute.
 type DisputeState int32
 
 const (
-	// Not said.
+	// Not used.
 	DisputeState_DISPUTE_STATE_UNSPECIFIED DisputeState = 0
-	// The bank asks, and no money moved. It becomes a dispute if nobody answers.
+	// An inquiry: the bank asks for evidence, and no money moved. Without an answer it becomes a dispute.
 	DisputeState_DISPUTE_STATE_INQUIRY_NEEDS_RESPONSE DisputeState = 1
-	// The inquiry was answered.
+	// The inquiry was answered, and the bank examines the evidence.
 	DisputeState_DISPUTE_STATE_INQUIRY_UNDER_REVIEW DisputeState = 2
 	// The inquiry ended without a dispute.
 	DisputeState_DISPUTE_STATE_INQUIRY_CLOSED DisputeState = 3
-	// The money was taken back; evidence can be handed in.
+	// The bank took the money back; evidence can be submitted.
 	DisputeState_DISPUTE_STATE_NEEDS_RESPONSE DisputeState = 4
-	// Evidence was handed in.
+	// Evidence was submitted, and the bank examines it.
 	DisputeState_DISPUTE_STATE_UNDER_REVIEW DisputeState = 5
-	// It was decided for the collective, and the money comes back.
+	// The bank decided for the collective, and the money comes back.
 	DisputeState_DISPUTE_STATE_WON DisputeState = 6
-	// It was decided for the donor. `reinstated` tells whether money came back all the same.
+	// The bank decided for the donor. `reinstated` says whether money came back nevertheless.
 	DisputeState_DISPUTE_STATE_LOST DisputeState = 7
-	// It ended before it began: no money moved, and nothing is to be answered.
+	// It was prevented: no money moved, and no answer is needed.
 	DisputeState_DISPUTE_STATE_PREVENTED DisputeState = 8
 )
 
@@ -104,32 +104,32 @@ func (DisputeState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP(), []int{0}
 }
 
-// A donation, or a part of it, that the donor's bank wants back or took back.
+// A donation, or a part of it, that the donor's bank asks about, or took back.
 type Dispute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/disputes/{dispute}`, where the last is Stripe's id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Donation string `protobuf:"bytes,2,opt,name=donation,proto3" json:"donation,omitempty"`
-	// What is disputed.
+	// The disputed amount.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How far it is.
+	// The dispute's state.
 	State DisputeState `protobuf:"varint,4,opt,name=state,proto3,enum=cagnotte.disputes.v1.DisputeState" json:"state,omitempty"`
-	// The bank's reason, Stripe's word, such as `fraudulent`.
+	// The bank's reason, in Stripe's word, such as `fraudulent`.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Until when it can be answered; absent once it cannot.
+	// Until when evidence can be submitted; absent when it cannot.
 	EvidenceDueTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=evidence_due_time,json=evidenceDueTime,proto3" json:"evidence_due_time,omitempty"`
-	// What Stripe took out of its balance for it so far, without the fee; absent while no money moved.
+	// What Stripe took out of the balance so far, without the fee; absent while no money moved.
 	Withdrawn *v1.Money `protobuf:"bytes,7,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
-	// What Stripe put back into its balance; absent while nothing came back.
+	// What Stripe put back into the balance so far; absent for nothing.
 	Reinstated *v1.Money `protobuf:"bytes,8,opt,name=reinstated,proto3" json:"reinstated,omitempty"`
-	// What the dispute cost on top so far, less what of it came back; absent while no money moved.
+	// The dispute's fees so far, less those that were paid back; absent while no money moved.
 	Fee *v1.Money `protobuf:"bytes,9,opt,name=fee,proto3" json:"fee,omitempty"`
-	// Where it is answered: Stripe's dashboard.
+	// Its page in Stripe's dashboard, where members answer it.
 	DashboardUrl string `protobuf:"bytes,10,opt,name=dashboard_url,json=dashboardUrl,proto3" json:"dashboard_url,omitempty"`
 	// When the bank opened it.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it last changed here.
+	// When it was last updated here.
 	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -249,18 +249,19 @@ func (x *Dispute) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// A card network's early word that a donation was paid by fraud, before any dispute.
+// A card network's early warning that a donation was paid by fraud, before any dispute. A refund while it is `actionable`
+// avoids the dispute and its fee.
 type FraudWarning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/fraudWarnings/{warning}`, where the last is Stripe's id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Donation string `protobuf:"bytes,2,opt,name=donation,proto3" json:"donation,omitempty"`
-	// What is said of the payment, Stripe's word, such as `made_with_stolen_card`.
+	// The kind of fraud, in Stripe's word, such as `made_with_stolen_card`.
 	FraudType string `protobuf:"bytes,3,opt,name=fraud_type,json=fraudType,proto3" json:"fraud_type,omitempty"`
-	// The donation is neither disputed nor wholly given back: to give it back now avoids the dispute and its fee.
+	// Whether the payment is neither disputed nor fully refunded.
 	Actionable bool `protobuf:"varint,4,opt,name=actionable,proto3" json:"actionable,omitempty"`
-	// When it came.
+	// When the card network sent it.
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -496,6 +497,52 @@ func (x *ListDisputesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for one early fraud warning.
+type GetFraudWarningRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The warning's name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFraudWarningRequest) Reset() {
+	*x = GetFraudWarningRequest{}
+	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFraudWarningRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFraudWarningRequest) ProtoMessage() {}
+
+func (x *GetFraudWarningRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFraudWarningRequest.ProtoReflect.Descriptor instead.
+func (*GetFraudWarningRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetFraudWarningRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Asks for a page of early fraud warnings.
 type ListFraudWarningsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -511,7 +558,7 @@ type ListFraudWarningsRequest struct {
 
 func (x *ListFraudWarningsRequest) Reset() {
 	*x = ListFraudWarningsRequest{}
-	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[5]
+	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -523,7 +570,7 @@ func (x *ListFraudWarningsRequest) String() string {
 func (*ListFraudWarningsRequest) ProtoMessage() {}
 
 func (x *ListFraudWarningsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[5]
+	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -536,7 +583,7 @@ func (x *ListFraudWarningsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFraudWarningsRequest.ProtoReflect.Descriptor instead.
 func (*ListFraudWarningsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListFraudWarningsRequest) GetParent() string {
@@ -573,7 +620,7 @@ type ListFraudWarningsResponse struct {
 
 func (x *ListFraudWarningsResponse) Reset() {
 	*x = ListFraudWarningsResponse{}
-	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[6]
+	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +632,7 @@ func (x *ListFraudWarningsResponse) String() string {
 func (*ListFraudWarningsResponse) ProtoMessage() {}
 
 func (x *ListFraudWarningsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[6]
+	mi := &file_cagnotte_disputes_v1_disputes_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +645,7 @@ func (x *ListFraudWarningsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFraudWarningsResponse.ProtoReflect.Descriptor instead.
 func (*ListFraudWarningsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListFraudWarningsResponse) GetFraudWarnings() []*FraudWarning {
@@ -657,7 +704,9 @@ const file_cagnotte_disputes_v1_disputes_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"y\n" +
 	"\x14ListDisputesResponse\x129\n" +
 	"\bdisputes\x18\x01 \x03(\v2\x1d.cagnotte.disputes.v1.DisputeR\bdisputes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb4\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x81\x01\n" +
+	"\x16GetFraudWarningRequest\x12g\n" +
+	"\x04name\x18\x01 \x01(\tBS\xbaHPrN2L^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/fraudWarnings/[A-Za-z0-9_]{1,255}$R\x04name\"\xb4\x01\n" +
 	"\x18ListFraudWarningsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -675,11 +724,12 @@ const file_cagnotte_disputes_v1_disputes_proto_rawDesc = "" +
 	"\x1aDISPUTE_STATE_UNDER_REVIEW\x10\x05\x12\x15\n" +
 	"\x11DISPUTE_STATE_WON\x10\x06\x12\x16\n" +
 	"\x12DISPUTE_STATE_LOST\x10\a\x12\x1b\n" +
-	"\x17DISPUTE_STATE_PREVENTED\x10\b2\xd3\x03\n" +
+	"\x17DISPUTE_STATE_PREVENTED\x10\b2\xeb\x04\n" +
 	"\x0fDisputesService\x12\x81\x01\n" +
 	"\n" +
 	"GetDispute\x12'.cagnotte.disputes.v1.GetDisputeRequest\x1a\x1d.cagnotte.disputes.v1.Dispute\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{name=collectives/*/disputes/*}\x12\x92\x01\n" +
-	"\fListDisputes\x12).cagnotte.disputes.v1.ListDisputesRequest\x1a*.cagnotte.disputes.v1.ListDisputesResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=collectives/*}/disputes\x12\xa6\x01\n" +
+	"\fListDisputes\x12).cagnotte.disputes.v1.ListDisputesRequest\x1a*.cagnotte.disputes.v1.ListDisputesResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=collectives/*}/disputes\x12\x95\x01\n" +
+	"\x0fGetFraudWarning\x12,.cagnotte.disputes.v1.GetFraudWarningRequest\x1a\".cagnotte.disputes.v1.FraudWarning\"0\x82\xd3\xe4\x93\x02*\x12(/v1/{name=collectives/*/fraudWarnings/*}\x12\xa6\x01\n" +
 	"\x11ListFraudWarnings\x12..cagnotte.disputes.v1.ListFraudWarningsRequest\x1a/.cagnotte.disputes.v1.ListFraudWarningsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/{parent=collectives/*}/fraudWarningsBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1;disputesv1b\x06proto3"
 
 var (
@@ -695,7 +745,7 @@ func file_cagnotte_disputes_v1_disputes_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_disputes_v1_disputes_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_disputes_v1_disputes_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_cagnotte_disputes_v1_disputes_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_cagnotte_disputes_v1_disputes_proto_goTypes = []any{
 	(DisputeState)(0),                 // 0: cagnotte.disputes.v1.DisputeState
 	(*Dispute)(nil),                   // 1: cagnotte.disputes.v1.Dispute
@@ -703,31 +753,34 @@ var file_cagnotte_disputes_v1_disputes_proto_goTypes = []any{
 	(*GetDisputeRequest)(nil),         // 3: cagnotte.disputes.v1.GetDisputeRequest
 	(*ListDisputesRequest)(nil),       // 4: cagnotte.disputes.v1.ListDisputesRequest
 	(*ListDisputesResponse)(nil),      // 5: cagnotte.disputes.v1.ListDisputesResponse
-	(*ListFraudWarningsRequest)(nil),  // 6: cagnotte.disputes.v1.ListFraudWarningsRequest
-	(*ListFraudWarningsResponse)(nil), // 7: cagnotte.disputes.v1.ListFraudWarningsResponse
-	(*v1.Money)(nil),                  // 8: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),     // 9: google.protobuf.Timestamp
+	(*GetFraudWarningRequest)(nil),    // 6: cagnotte.disputes.v1.GetFraudWarningRequest
+	(*ListFraudWarningsRequest)(nil),  // 7: cagnotte.disputes.v1.ListFraudWarningsRequest
+	(*ListFraudWarningsResponse)(nil), // 8: cagnotte.disputes.v1.ListFraudWarningsResponse
+	(*v1.Money)(nil),                  // 9: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
 }
 var file_cagnotte_disputes_v1_disputes_proto_depIdxs = []int32{
-	8,  // 0: cagnotte.disputes.v1.Dispute.amount:type_name -> cagnotte.money.v1.Money
+	9,  // 0: cagnotte.disputes.v1.Dispute.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 1: cagnotte.disputes.v1.Dispute.state:type_name -> cagnotte.disputes.v1.DisputeState
-	9,  // 2: cagnotte.disputes.v1.Dispute.evidence_due_time:type_name -> google.protobuf.Timestamp
-	8,  // 3: cagnotte.disputes.v1.Dispute.withdrawn:type_name -> cagnotte.money.v1.Money
-	8,  // 4: cagnotte.disputes.v1.Dispute.reinstated:type_name -> cagnotte.money.v1.Money
-	8,  // 5: cagnotte.disputes.v1.Dispute.fee:type_name -> cagnotte.money.v1.Money
-	9,  // 6: cagnotte.disputes.v1.Dispute.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 7: cagnotte.disputes.v1.Dispute.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 8: cagnotte.disputes.v1.FraudWarning.create_time:type_name -> google.protobuf.Timestamp
+	10, // 2: cagnotte.disputes.v1.Dispute.evidence_due_time:type_name -> google.protobuf.Timestamp
+	9,  // 3: cagnotte.disputes.v1.Dispute.withdrawn:type_name -> cagnotte.money.v1.Money
+	9,  // 4: cagnotte.disputes.v1.Dispute.reinstated:type_name -> cagnotte.money.v1.Money
+	9,  // 5: cagnotte.disputes.v1.Dispute.fee:type_name -> cagnotte.money.v1.Money
+	10, // 6: cagnotte.disputes.v1.Dispute.create_time:type_name -> google.protobuf.Timestamp
+	10, // 7: cagnotte.disputes.v1.Dispute.update_time:type_name -> google.protobuf.Timestamp
+	10, // 8: cagnotte.disputes.v1.FraudWarning.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 9: cagnotte.disputes.v1.ListDisputesResponse.disputes:type_name -> cagnotte.disputes.v1.Dispute
 	2,  // 10: cagnotte.disputes.v1.ListFraudWarningsResponse.fraud_warnings:type_name -> cagnotte.disputes.v1.FraudWarning
 	3,  // 11: cagnotte.disputes.v1.DisputesService.GetDispute:input_type -> cagnotte.disputes.v1.GetDisputeRequest
 	4,  // 12: cagnotte.disputes.v1.DisputesService.ListDisputes:input_type -> cagnotte.disputes.v1.ListDisputesRequest
-	6,  // 13: cagnotte.disputes.v1.DisputesService.ListFraudWarnings:input_type -> cagnotte.disputes.v1.ListFraudWarningsRequest
-	1,  // 14: cagnotte.disputes.v1.DisputesService.GetDispute:output_type -> cagnotte.disputes.v1.Dispute
-	5,  // 15: cagnotte.disputes.v1.DisputesService.ListDisputes:output_type -> cagnotte.disputes.v1.ListDisputesResponse
-	7,  // 16: cagnotte.disputes.v1.DisputesService.ListFraudWarnings:output_type -> cagnotte.disputes.v1.ListFraudWarningsResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
+	6,  // 13: cagnotte.disputes.v1.DisputesService.GetFraudWarning:input_type -> cagnotte.disputes.v1.GetFraudWarningRequest
+	7,  // 14: cagnotte.disputes.v1.DisputesService.ListFraudWarnings:input_type -> cagnotte.disputes.v1.ListFraudWarningsRequest
+	1,  // 15: cagnotte.disputes.v1.DisputesService.GetDispute:output_type -> cagnotte.disputes.v1.Dispute
+	5,  // 16: cagnotte.disputes.v1.DisputesService.ListDisputes:output_type -> cagnotte.disputes.v1.ListDisputesResponse
+	2,  // 17: cagnotte.disputes.v1.DisputesService.GetFraudWarning:output_type -> cagnotte.disputes.v1.FraudWarning
+	8,  // 18: cagnotte.disputes.v1.DisputesService.ListFraudWarnings:output_type -> cagnotte.disputes.v1.ListFraudWarningsResponse
+	15, // [15:19] is the sub-list for method output_type
+	11, // [11:15] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
 	11, // [11:11] is the sub-list for extension extendee
 	0,  // [0:11] is the sub-list for field type_name
@@ -744,7 +797,7 @@ func file_cagnotte_disputes_v1_disputes_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_disputes_v1_disputes_proto_rawDesc), len(file_cagnotte_disputes_v1_disputes_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/disputes/v1/disputes.proto
 
-// What donors' banks say against donations.
+// Disputes and fraud warnings about donations.
 
 package disputesv1
 
@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	DisputesService_GetDispute_FullMethodName        = "/cagnotte.disputes.v1.DisputesService/GetDispute"
 	DisputesService_ListDisputes_FullMethodName      = "/cagnotte.disputes.v1.DisputesService/ListDisputes"
+	DisputesService_GetFraudWarning_FullMethodName   = "/cagnotte.disputes.v1.DisputesService/GetFraudWarning"
 	DisputesService_ListFraudWarnings_FullMethodName = "/cagnotte.disputes.v1.DisputesService/ListFraudWarnings"
 )
 
@@ -30,15 +31,16 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells of disputes, inquiries and early fraud warnings. They are answered in Stripe's dashboard, where evidence
-// is handed in; members are told at once of each by a notice.
+// Tells of disputes, inquiries and early fraud warnings. Members answer them in Stripe's dashboard, where evidence is
+// submitted. Each gives members a notice.
 type DisputesServiceClient interface {
-	// Answers one dispute to who reads the money.
+	// Answers one dispute or inquiry.
 	GetDispute(ctx context.Context, in *GetDisputeRequest, opts ...grpc.CallOption) (*Dispute, error)
 	// Lists a collective's disputes and inquiries, newest first.
 	ListDisputes(ctx context.Context, in *ListDisputesRequest, opts ...grpc.CallOption) (*ListDisputesResponse, error)
-	// Lists the early fraud warnings about a collective's donations, newest first. To give such a donation back avoids the
-	// dispute, and its fee.
+	// Answers one early fraud warning.
+	GetFraudWarning(ctx context.Context, in *GetFraudWarningRequest, opts ...grpc.CallOption) (*FraudWarning, error)
+	// Lists the early fraud warnings about a collective's donations, newest first.
 	ListFraudWarnings(ctx context.Context, in *ListFraudWarningsRequest, opts ...grpc.CallOption) (*ListFraudWarningsResponse, error)
 }
 
@@ -70,6 +72,16 @@ func (c *disputesServiceClient) ListDisputes(ctx context.Context, in *ListDisput
 	return out, nil
 }
 
+func (c *disputesServiceClient) GetFraudWarning(ctx context.Context, in *GetFraudWarningRequest, opts ...grpc.CallOption) (*FraudWarning, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FraudWarning)
+	err := c.cc.Invoke(ctx, DisputesService_GetFraudWarning_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *disputesServiceClient) ListFraudWarnings(ctx context.Context, in *ListFraudWarningsRequest, opts ...grpc.CallOption) (*ListFraudWarningsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListFraudWarningsResponse)
@@ -84,15 +96,16 @@ func (c *disputesServiceClient) ListFraudWarnings(ctx context.Context, in *ListF
 // All implementations must embed UnimplementedDisputesServiceServer
 // for forward compatibility.
 //
-// Tells of disputes, inquiries and early fraud warnings. They are answered in Stripe's dashboard, where evidence
-// is handed in; members are told at once of each by a notice.
+// Tells of disputes, inquiries and early fraud warnings. Members answer them in Stripe's dashboard, where evidence is
+// submitted. Each gives members a notice.
 type DisputesServiceServer interface {
-	// Answers one dispute to who reads the money.
+	// Answers one dispute or inquiry.
 	GetDispute(context.Context, *GetDisputeRequest) (*Dispute, error)
 	// Lists a collective's disputes and inquiries, newest first.
 	ListDisputes(context.Context, *ListDisputesRequest) (*ListDisputesResponse, error)
-	// Lists the early fraud warnings about a collective's donations, newest first. To give such a donation back avoids the
-	// dispute, and its fee.
+	// Answers one early fraud warning.
+	GetFraudWarning(context.Context, *GetFraudWarningRequest) (*FraudWarning, error)
+	// Lists the early fraud warnings about a collective's donations, newest first.
 	ListFraudWarnings(context.Context, *ListFraudWarningsRequest) (*ListFraudWarningsResponse, error)
 	mustEmbedUnimplementedDisputesServiceServer()
 }
@@ -109,6 +122,9 @@ func (UnimplementedDisputesServiceServer) GetDispute(context.Context, *GetDisput
 }
 func (UnimplementedDisputesServiceServer) ListDisputes(context.Context, *ListDisputesRequest) (*ListDisputesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDisputes not implemented")
+}
+func (UnimplementedDisputesServiceServer) GetFraudWarning(context.Context, *GetFraudWarningRequest) (*FraudWarning, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFraudWarning not implemented")
 }
 func (UnimplementedDisputesServiceServer) ListFraudWarnings(context.Context, *ListFraudWarningsRequest) (*ListFraudWarningsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListFraudWarnings not implemented")
@@ -170,6 +186,24 @@ func _DisputesService_ListDisputes_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DisputesService_GetFraudWarning_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetFraudWarningRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DisputesServiceServer).GetFraudWarning(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DisputesService_GetFraudWarning_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DisputesServiceServer).GetFraudWarning(ctx, req.(*GetFraudWarningRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DisputesService_ListFraudWarnings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListFraudWarningsRequest)
 	if err := dec(in); err != nil {
@@ -202,6 +236,10 @@ var DisputesService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDisputes",
 			Handler:    _DisputesService_ListDisputes_Handler,
+		},
+		{
+			MethodName: "GetFraudWarning",
+			Handler:    _DisputesService_GetFraudWarning_Handler,
 		},
 		{
 			MethodName: "ListFraudWarnings",

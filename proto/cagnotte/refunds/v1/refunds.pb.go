@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/refunds/v1/refunds.proto
 
-// Donations that go back to their donors.
+// Refunds of donations.
 
 package refundsv1
 
@@ -27,27 +27,27 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How far a refund is.
+// The state of a refund.
 type RefundState int32
 
 const (
-	// Not said.
+	// Not used.
 	RefundState_REFUND_STATE_UNSPECIFIED RefundState = 0
 	// A second member must approve it.
 	RefundState_REFUND_STATE_AWAITING_APPROVAL RefundState = 1
 	// To be sent to Stripe within moments.
 	RefundState_REFUND_STATE_APPROVED RefundState = 2
-	// Sent to Stripe, whose answer is not known yet.
+	// Being sent to Stripe, whose answer is not known yet.
 	RefundState_REFUND_STATE_SUBMITTED RefundState = 3
-	// Accepted by Stripe and not yet on its way, for instance until the balance covers it.
+	// Accepted by Stripe, and waiting there, for instance until the balance covers it.
 	RefundState_REFUND_STATE_PENDING RefundState = 4
 	// On its way to the donor. It can still fail, within about 30 days.
 	RefundState_REFUND_STATE_SUCCEEDED RefundState = 5
-	// It did not happen, or came back: the money is the collective's.
+	// Refused by Stripe, or returned by the donor's bank: the money is the collective's.
 	RefundState_REFUND_STATE_FAILED RefundState = 6
-	// A second member said no.
+	// Rejected by a second member.
 	RefundState_REFUND_STATE_REJECTED RefundState = 7
-	// Called off before anything moved.
+	// Canceled before any money moved.
 	RefundState_REFUND_STATE_CANCELED RefundState = 8
 )
 
@@ -104,11 +104,11 @@ func (RefundState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_refunds_v1_refunds_proto_rawDescGZIP(), []int{0}
 }
 
-// Why a donation is given back.
+// Why a donation is refunded.
 type RefundReason int32
 
 const (
-	// Not said, for one made at Stripe.
+	// Not given, for a refund made at Stripe.
 	RefundReason_REFUND_REASON_UNSPECIFIED RefundReason = 0
 	// The donor asked for it.
 	RefundReason_REFUND_REASON_REQUESTED_BY_DONOR RefundReason = 1
@@ -116,7 +116,7 @@ const (
 	RefundReason_REFUND_REASON_DUPLICATE RefundReason = 2
 	// It was paid with somebody else's card or account.
 	RefundReason_REFUND_REASON_FRAUDULENT RefundReason = 3
-	// Something else, which the note tells.
+	// Another reason, which the note says.
 	RefundReason_REFUND_REASON_OTHER RefundReason = 4
 )
 
@@ -165,11 +165,11 @@ func (RefundReason) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_refunds_v1_refunds_proto_rawDescGZIP(), []int{1}
 }
 
-// Where a refund was asked for.
+// Where a refund was requested.
 type RefundOrigin int32
 
 const (
-	// Not said.
+	// Not used.
 	RefundOrigin_REFUND_ORIGIN_UNSPECIFIED RefundOrigin = 0
 	// Here, by a member.
 	RefundOrigin_REFUND_ORIGIN_MEMBER RefundOrigin = 1
@@ -218,32 +218,33 @@ func (RefundOrigin) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_refunds_v1_refunds_proto_rawDescGZIP(), []int{2}
 }
 
-// Money on its way back to a donor.
+// A refund of one payment of a donation.
 type Refund struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}/refunds/{refund}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What goes back, in the currency that the payment was paid in.
+	// What the donor gets back, in the currency that the payment was paid in, which is the donation's unless Stripe showed the
+	// donor another one. A creation may leave it out, for all that is left of one payment.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How far it is.
+	// The refund's state.
 	State RefundState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.refunds.v1.RefundState" json:"state,omitempty"`
-	// Why it is given back.
+	// Why the donation is refunded. Required for a creation; UNSPECIFIED for a refund made at Stripe without a reason.
 	Reason RefundReason `protobuf:"varint,4,opt,name=reason,proto3,enum=cagnotte.refunds.v1.RefundReason" json:"reason,omitempty"`
-	// What the books should say of it. Never who gave.
+	// A note for the books; may be empty. It must not say who gave.
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
-	// Where it was asked for.
+	// Where it was requested.
 	Origin RefundOrigin `protobuf:"varint,6,opt,name=origin,proto3,enum=cagnotte.refunds.v1.RefundOrigin" json:"origin,omitempty"`
-	// The key that asked for it, `collectives/{collective}/apiKeys/{api_key}`; empty for one made at Stripe.
+	// The key that requested it, `collectives/{collective}/apiKeys/{api_key}`; empty for one made at Stripe.
 	Requester string `protobuf:"bytes,7,opt,name=requester,proto3" json:"requester,omitempty"`
-	// The second member's key, who approved or rejected it; empty when there was none.
+	// The second member's key, which approved or rejected it; empty for none.
 	Reviewer string `protobuf:"bytes,8,opt,name=reviewer,proto3" json:"reviewer,omitempty"`
 	// Stripe's id, re_…; empty until Stripe has answered.
 	StripeRefund string `protobuf:"bytes,9,opt,name=stripe_refund,json=stripeRefund,proto3" json:"stripe_refund,omitempty"`
-	// Why it failed, for a state of FAILED: DONATION_DISPUTED, ALREADY_REFUNDED, REFUND_TOO_LARGE, BALANCE_INSUFFICIENT
-	// and REFUSED_BY_STRIPE say that Stripe did not accept it, and PAID_IN_ANOTHER_CURRENCY that the payment is in
-	// another currency than the refund; other words, in lower case, are Stripe's own, such as expired_or_canceled_card.
+	// Why it failed, for the state FAILED. Stripe did not accept it: DONATION_DISPUTED, ALREADY_REFUNDED, REFUND_TOO_LARGE,
+	// BALANCE_INSUFFICIENT, STRIPE_ACCOUNT_DISCONNECTED, REFUSED_BY_STRIPE. The payment is in another currency than the
+	// refund: PAID_IN_ANOTHER_CURRENCY. Words in lower case are Stripe's own, such as expired_or_canceled_card.
 	FailureReason string `protobuf:"bytes,10,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
-	// When it was asked for.
+	// When it was requested.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
@@ -252,9 +253,10 @@ type Refund struct {
 	// Stripe's id of the payment that it is of, pi_….
 	PaymentIntent string `protobuf:"bytes,14,opt,name=payment_intent,json=paymentIntent,proto3" json:"payment_intent,omitempty"`
 	// Until when the donor's bank can take the same payment back without giving a reason: eight weeks for a SEPA debit.
-	// Absent for another way to pay.
+	// Absent for other payment methods.
 	BankClaimEndTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=bank_claim_end_time,json=bankClaimEndTime,proto3" json:"bank_claim_end_time,omitempty"`
-	// Until when it can if the donor says that the debit was not authorised: thirteen months. Absent for another way to pay.
+	// Until when the bank can take it back if the donor says that the debit was not authorised: thirteen months for a SEPA
+	// debit. Absent for other payment methods.
 	UnauthorizedClaimEndTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=unauthorized_claim_end_time,json=unauthorizedClaimEndTime,proto3" json:"unauthorized_claim_end_time,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
@@ -402,24 +404,20 @@ func (x *Refund) GetUnauthorizedClaimEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Asks to give a donation back.
+// Requests a refund of a donation. `allow_debit` says how it may be made and is not part of it.
 type CreateRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How much, in the currency that the payment was paid in, which is the donation's unless Stripe showed the donor another
-	// one; all that is left of it when absent: of one payment, if it was paid twice.
-	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// Why.
-	Reason RefundReason `protobuf:"varint,3,opt,name=reason,proto3,enum=cagnotte.refunds.v1.RefundReason" json:"reason,omitempty"`
-	// What the books should say of it; may be empty. Never who gave.
-	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
-	// A UUID made by the caller, one for each refund that somebody wants to make, kept for repeats.
-	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The refund: its `reason`, and, where wanted, its `amount` and `note`. Without `amount` it is all that is left of one
+	// payment. All other fields are set by the service, and ignored here.
+	Refund *Refund `protobuf:"bytes,2,opt,name=refund,proto3" json:"refund,omitempty"`
+	// A UUID made by the caller, one for each refund, and repeated with each repeat of the request.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Refunds a SEPA debit although the donor's bank can take it back as well, for eight weeks without a reason, and for
 	// thirteen months as not authorised. Without it such a refund is FAILED_PRECONDITION (DEBIT_CAN_BE_CLAIMED). If both
-	// happen, the donation is paid back twice, and members are told by a notice, `paid_back_twice`.
-	AllowDebit    bool `protobuf:"varint,6,opt,name=allow_debit,json=allowDebit,proto3" json:"allow_debit,omitempty"`
+	// happen, the donation is paid back twice, and members get a notice, `paid_back_twice`.
+	AllowDebit    bool `protobuf:"varint,4,opt,name=allow_debit,json=allowDebit,proto3" json:"allow_debit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,25 +459,11 @@ func (x *CreateRefundRequest) GetParent() string {
 	return ""
 }
 
-func (x *CreateRefundRequest) GetAmount() *v1.Money {
+func (x *CreateRefundRequest) GetRefund() *Refund {
 	if x != nil {
-		return x.Amount
+		return x.Refund
 	}
 	return nil
-}
-
-func (x *CreateRefundRequest) GetReason() RefundReason {
-	if x != nil {
-		return x.Reason
-	}
-	return RefundReason_REFUND_REASON_UNSPECIFIED
-}
-
-func (x *CreateRefundRequest) GetNote() string {
-	if x != nil {
-		return x.Note
-	}
-	return ""
 }
 
 func (x *CreateRefundRequest) GetRequestId() string {
@@ -548,8 +532,8 @@ type ListRefundsRequest struct {
 	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`, or `collectives/{collective}`
 	// for all of its donations.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// Only those that are so far; all when UNSPECIFIED.
-	State RefundState `protobuf:"varint,2,opt,name=state,proto3,enum=cagnotte.refunds.v1.RefundState" json:"state,omitempty"`
+	// The states that are listed; all when empty.
+	States []RefundState `protobuf:"varint,2,rep,packed,name=states,proto3,enum=cagnotte.refunds.v1.RefundState" json:"states,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
@@ -595,11 +579,11 @@ func (x *ListRefundsRequest) GetParent() string {
 	return ""
 }
 
-func (x *ListRefundsRequest) GetState() RefundState {
+func (x *ListRefundsRequest) GetStates() []RefundState {
 	if x != nil {
-		return x.State
+		return x.States
 	}
-	return RefundState_REFUND_STATE_UNSPECIFIED
+	return nil
 }
 
 func (x *ListRefundsRequest) GetPageSize() int32 {
@@ -763,7 +747,7 @@ func (x *RejectRefundRequest) GetName() string {
 	return ""
 }
 
-// Asks to call a refund off.
+// Asks to cancel a refund.
 type CancelRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The refund's name.
@@ -813,13 +797,14 @@ var File_cagnotte_refunds_v1_refunds_proto protoreflect.FileDescriptor
 
 const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/refunds/v1/refunds.proto\x12\x13cagnotte.refunds.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x06\n" +
+	"!cagnotte/refunds/v1/refunds.proto\x12\x13cagnotte.refunds.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x06\n" +
 	"\x06Refund\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x126\n" +
-	"\x05state\x18\x03 \x01(\x0e2 .cagnotte.refunds.v1.RefundStateR\x05state\x129\n" +
-	"\x06reason\x18\x04 \x01(\x0e2!.cagnotte.refunds.v1.RefundReasonR\x06reason\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\x129\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x7f\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyBM\xbaHJ\xba\x01G\n" +
+	"\x16refund.amount.positive\x12\x16must be more than zero\x1a\x15this.amount_minor > 0R\x06amount\x126\n" +
+	"\x05state\x18\x03 \x01(\x0e2 .cagnotte.refunds.v1.RefundStateR\x05state\x12C\n" +
+	"\x06reason\x18\x04 \x01(\x0e2!.cagnotte.refunds.v1.RefundReasonB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06reason\x12\x1c\n" +
+	"\x04note\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04note\x129\n" +
 	"\x06origin\x18\x06 \x01(\x0e2!.cagnotte.refunds.v1.RefundOriginR\x06origin\x12\x1c\n" +
 	"\trequester\x18\a \x01(\tR\trequester\x12\x1a\n" +
 	"\breviewer\x18\b \x01(\tR\breviewer\x12#\n" +
@@ -834,23 +819,19 @@ const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"submitTime\x12%\n" +
 	"\x0epayment_intent\x18\x0e \x01(\tR\rpaymentIntent\x12I\n" +
 	"\x13bank_claim_end_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x10bankClaimEndTime\x12Y\n" +
-	"\x1bunauthorized_claim_end_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x18unauthorizedClaimEndTime\"\xd4\x03\n" +
+	"\x1bunauthorized_claim_end_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x18unauthorizedClaimEndTime\"\xa7\x02\n" +
 	"\x13CreateRefundRequest\x12\x88\x01\n" +
-	"\x06parent\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x06parent\x12\x82\x01\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyBP\xbaHM\xba\x01J\n" +
-	"\x16refund.amount.positive\x12\x19must be more than nothing\x1a\x15this.amount_minor > 0R\x06amount\x12E\n" +
-	"\x06reason\x18\x03 \x01(\x0e2!.cagnotte.refunds.v1.RefundReasonB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06reason\x12\x1c\n" +
-	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04note\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x06parent\x12;\n" +
+	"\x06refund\x18\x02 \x01(\v2\x1b.cagnotte.refunds.v1.RefundB\x06\xbaH\x03\xc8\x01\x01R\x06refund\x12'\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1f\n" +
-	"\vallow_debit\x18\x06 \x01(\bR\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1f\n" +
+	"\vallow_debit\x18\x04 \x01(\bR\n" +
 	"allowDebit\"\xb2\x01\n" +
 	"\x10GetRefundRequest\x12\x9d\x01\n" +
-	"\x04name\x18\x01 \x01(\tB\x88\x01\xbaH\x84\x01r\x81\x012\x7f^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/refunds/[0-9a-f-]{36}$R\x04name\"\xb3\x02\n" +
+	"\x04name\x18\x01 \x01(\tB\x88\x01\xbaH\x84\x01r\x81\x012\x7f^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/refunds/[0-9a-f-]{36}$R\x04name\"\xbe\x02\n" +
 	"\x12ListRefundsRequest\x12\x8b\x01\n" +
-	"\x06parent\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36})?$R\x06parent\x12@\n" +
-	"\x05state\x18\x02 \x01(\x0e2 .cagnotte.refunds.v1.RefundStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
+	"\x06parent\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36})?$R\x06parent\x12K\n" +
+	"\x06states\x18\x02 \x03(\x0e2 .cagnotte.refunds.v1.RefundStateB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x12$\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"t\n" +
@@ -930,27 +911,26 @@ var file_cagnotte_refunds_v1_refunds_proto_depIdxs = []int32{
 	12, // 6: cagnotte.refunds.v1.Refund.submit_time:type_name -> google.protobuf.Timestamp
 	12, // 7: cagnotte.refunds.v1.Refund.bank_claim_end_time:type_name -> google.protobuf.Timestamp
 	12, // 8: cagnotte.refunds.v1.Refund.unauthorized_claim_end_time:type_name -> google.protobuf.Timestamp
-	11, // 9: cagnotte.refunds.v1.CreateRefundRequest.amount:type_name -> cagnotte.money.v1.Money
-	1,  // 10: cagnotte.refunds.v1.CreateRefundRequest.reason:type_name -> cagnotte.refunds.v1.RefundReason
-	0,  // 11: cagnotte.refunds.v1.ListRefundsRequest.state:type_name -> cagnotte.refunds.v1.RefundState
-	3,  // 12: cagnotte.refunds.v1.ListRefundsResponse.refunds:type_name -> cagnotte.refunds.v1.Refund
-	4,  // 13: cagnotte.refunds.v1.RefundsService.CreateRefund:input_type -> cagnotte.refunds.v1.CreateRefundRequest
-	5,  // 14: cagnotte.refunds.v1.RefundsService.GetRefund:input_type -> cagnotte.refunds.v1.GetRefundRequest
-	6,  // 15: cagnotte.refunds.v1.RefundsService.ListRefunds:input_type -> cagnotte.refunds.v1.ListRefundsRequest
-	8,  // 16: cagnotte.refunds.v1.RefundsService.ApproveRefund:input_type -> cagnotte.refunds.v1.ApproveRefundRequest
-	9,  // 17: cagnotte.refunds.v1.RefundsService.RejectRefund:input_type -> cagnotte.refunds.v1.RejectRefundRequest
-	10, // 18: cagnotte.refunds.v1.RefundsService.CancelRefund:input_type -> cagnotte.refunds.v1.CancelRefundRequest
-	3,  // 19: cagnotte.refunds.v1.RefundsService.CreateRefund:output_type -> cagnotte.refunds.v1.Refund
-	3,  // 20: cagnotte.refunds.v1.RefundsService.GetRefund:output_type -> cagnotte.refunds.v1.Refund
-	7,  // 21: cagnotte.refunds.v1.RefundsService.ListRefunds:output_type -> cagnotte.refunds.v1.ListRefundsResponse
-	3,  // 22: cagnotte.refunds.v1.RefundsService.ApproveRefund:output_type -> cagnotte.refunds.v1.Refund
-	3,  // 23: cagnotte.refunds.v1.RefundsService.RejectRefund:output_type -> cagnotte.refunds.v1.Refund
-	3,  // 24: cagnotte.refunds.v1.RefundsService.CancelRefund:output_type -> cagnotte.refunds.v1.Refund
-	19, // [19:25] is the sub-list for method output_type
-	13, // [13:19] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	3,  // 9: cagnotte.refunds.v1.CreateRefundRequest.refund:type_name -> cagnotte.refunds.v1.Refund
+	0,  // 10: cagnotte.refunds.v1.ListRefundsRequest.states:type_name -> cagnotte.refunds.v1.RefundState
+	3,  // 11: cagnotte.refunds.v1.ListRefundsResponse.refunds:type_name -> cagnotte.refunds.v1.Refund
+	4,  // 12: cagnotte.refunds.v1.RefundsService.CreateRefund:input_type -> cagnotte.refunds.v1.CreateRefundRequest
+	5,  // 13: cagnotte.refunds.v1.RefundsService.GetRefund:input_type -> cagnotte.refunds.v1.GetRefundRequest
+	6,  // 14: cagnotte.refunds.v1.RefundsService.ListRefunds:input_type -> cagnotte.refunds.v1.ListRefundsRequest
+	8,  // 15: cagnotte.refunds.v1.RefundsService.ApproveRefund:input_type -> cagnotte.refunds.v1.ApproveRefundRequest
+	9,  // 16: cagnotte.refunds.v1.RefundsService.RejectRefund:input_type -> cagnotte.refunds.v1.RejectRefundRequest
+	10, // 17: cagnotte.refunds.v1.RefundsService.CancelRefund:input_type -> cagnotte.refunds.v1.CancelRefundRequest
+	3,  // 18: cagnotte.refunds.v1.RefundsService.CreateRefund:output_type -> cagnotte.refunds.v1.Refund
+	3,  // 19: cagnotte.refunds.v1.RefundsService.GetRefund:output_type -> cagnotte.refunds.v1.Refund
+	7,  // 20: cagnotte.refunds.v1.RefundsService.ListRefunds:output_type -> cagnotte.refunds.v1.ListRefundsResponse
+	3,  // 21: cagnotte.refunds.v1.RefundsService.ApproveRefund:output_type -> cagnotte.refunds.v1.Refund
+	3,  // 22: cagnotte.refunds.v1.RefundsService.RejectRefund:output_type -> cagnotte.refunds.v1.Refund
+	3,  // 23: cagnotte.refunds.v1.RefundsService.CancelRefund:output_type -> cagnotte.refunds.v1.Refund
+	18, // [18:24] is the sub-list for method output_type
+	12, // [12:18] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_refunds_v1_refunds_proto_init() }

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/refunds/v1/refunds.proto
 
-// Donations that go back to their donors.
+// Refunds of donations.
 
 package refundsv1
 
@@ -33,40 +33,40 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Gives donations back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
-// dashboard.
+// Refunds donations through Stripe, wholly or in part. Refunds that were made in Stripe's dashboard are listed too.
 //
-// A donation that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
-// donation's first, as long as that has enough left and is not disputed, else of the first.
+// A refund is of one payment. A donation that was paid twice has two: its first payment and a surplus payment. A refund takes
+// from the surplus payment, unless that is disputed or has too little left, else from the first payment.
 //
-// Above the collective's `refund_approval`, counted over all that goes back of one donation, a second member must
-// approve: the holder of another key than the one that asked.
+// If all refunds of a donation together exceed the collective's `refund_approval`, a second member must approve: the holder
+// of another key than the one that requested the refund.
 type RefundsServiceClient interface {
-	// Asks to give a donation back. It is sent to Stripe after the answer, unless a second member must approve it
-	// first; how far it is, GetRefund tells.
+	// Requests a refund of a donation. It is sent to Stripe after the answer, or once a second member has approved it;
+	// GetRefund tells its state.
 	//
 	// The same `request_id` answers the same refund, however often it is sent; with another amount, reason or
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
-	// FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE (it did not come through Stripe), DONATION_DISPUTED (the
-	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
-	// that are under way), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, so that the
-	// donor's bank can take it back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE (it was not paid through Stripe), DONATION_DISPUTED (the
+	// donor's bank has or may have the money), REFUND_TOO_LARGE (more than is left of each payment, refunds under way
+	// included), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, which the donor's bank can
+	// take back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(ctx context.Context, in *CreateRefundRequest, opts ...grpc.CallOption) (*Refund, error)
-	// Answers one refund to who reads the money.
+	// Answers one refund.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*Refund, error)
-	// Lists the refunds of a donation, or all of a collective's, newest first.
+	// Lists the refunds of a donation, or of all donations of a collective, newest first.
 	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
 	// Approves a refund as the second member, which sends it to Stripe. Approving it again with the same key
 	// changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked: keys of which one made the other are one member's),
-	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, DONATION_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the caller requested the refund; keys of which one made the other belong to
+	// one member), KEY_TOO_YOUNG (the key was made after the request), REFUND_NOT_AWAITING_APPROVAL, DONATION_DISPUTED,
+	// REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
 	ApproveRefund(ctx context.Context, in *ApproveRefundRequest, opts ...grpc.CallOption) (*Refund, error)
-	// Rejects a refund as the second member; it ends. Rejecting it again with the same key changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked), REFUND_NOT_AWAITING_APPROVAL.
+	// Rejects a refund as the second member, which ends it. Rejecting it again with the same key changes nothing.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the caller requested the refund), REFUND_NOT_AWAITING_APPROVAL.
 	RejectRefund(ctx context.Context, in *RejectRefundRequest, opts ...grpc.CallOption) (*Refund, error)
-	// Calls a refund off, with the key that asked for it, before it is sent to Stripe. Calling it off again changes
+	// Cancels a refund before it is sent to Stripe, by a key of the member who requested it. Canceling it again changes
 	// nothing.
-	// FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND (another key asked), REFUND_ALREADY_SENT.
+	// FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND (another member requested it), REFUND_ALREADY_SENT.
 	CancelRefund(ctx context.Context, in *CancelRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 }
 
@@ -142,40 +142,40 @@ func (c *refundsServiceClient) CancelRefund(ctx context.Context, in *CancelRefun
 // All implementations must embed UnimplementedRefundsServiceServer
 // for forward compatibility.
 //
-// Gives donations back through Stripe, wholly or in part, and tells of refunds that were made in Stripe's own
-// dashboard.
+// Refunds donations through Stripe, wholly or in part. Refunds that were made in Stripe's dashboard are listed too.
 //
-// A donation that was paid twice goes back as two payments. A refund is of one of them: of one that was paid besides the
-// donation's first, as long as that has enough left and is not disputed, else of the first.
+// A refund is of one payment. A donation that was paid twice has two: its first payment and a surplus payment. A refund takes
+// from the surplus payment, unless that is disputed or has too little left, else from the first payment.
 //
-// Above the collective's `refund_approval`, counted over all that goes back of one donation, a second member must
-// approve: the holder of another key than the one that asked.
+// If all refunds of a donation together exceed the collective's `refund_approval`, a second member must approve: the holder
+// of another key than the one that requested the refund.
 type RefundsServiceServer interface {
-	// Asks to give a donation back. It is sent to Stripe after the answer, unless a second member must approve it
-	// first; how far it is, GetRefund tells.
+	// Requests a refund of a donation. It is sent to Stripe after the answer, or once a second member has approved it;
+	// GetRefund tells its state.
 	//
 	// The same `request_id` answers the same refund, however often it is sent; with another amount, reason or
 	// note it is ALREADY_EXISTS (REQUEST_ID_REUSED).
-	// FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE (it did not come through Stripe), DONATION_DISPUTED (the
-	// donor's bank has the money, or may have it), REFUND_TOO_LARGE (more than is left of one payment, counting refunds
-	// that are under way), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, so that the
-	// donor's bank can take it back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE (it was not paid through Stripe), DONATION_DISPUTED (the
+	// donor's bank has or may have the money), REFUND_TOO_LARGE (more than is left of each payment, refunds under way
+	// included), STRIPE_ACCOUNT_DISCONNECTED, DEBIT_CAN_BE_CLAIMED (it was paid by SEPA debit, which the donor's bank can
+	// take back as well: see `allow_debit`). INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateRefund(context.Context, *CreateRefundRequest) (*Refund, error)
-	// Answers one refund to who reads the money.
+	// Answers one refund.
 	GetRefund(context.Context, *GetRefundRequest) (*Refund, error)
-	// Lists the refunds of a donation, or all of a collective's, newest first.
+	// Lists the refunds of a donation, or of all donations of a collective, newest first.
 	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
 	// Approves a refund as the second member, which sends it to Stripe. Approving it again with the same key
 	// changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked: keys of which one made the other are one member's),
-	// KEY_TOO_YOUNG (made after the request), REFUND_NOT_AWAITING_APPROVAL, DONATION_DISPUTED, REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the caller requested the refund; keys of which one made the other belong to
+	// one member), KEY_TOO_YOUNG (the key was made after the request), REFUND_NOT_AWAITING_APPROVAL, DONATION_DISPUTED,
+	// REFUND_TOO_LARGE, STRIPE_ACCOUNT_DISCONNECTED.
 	ApproveRefund(context.Context, *ApproveRefundRequest) (*Refund, error)
-	// Rejects a refund as the second member; it ends. Rejecting it again with the same key changes nothing.
-	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the member that asked), REFUND_NOT_AWAITING_APPROVAL.
+	// Rejects a refund as the second member, which ends it. Rejecting it again with the same key changes nothing.
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED (the caller requested the refund), REFUND_NOT_AWAITING_APPROVAL.
 	RejectRefund(context.Context, *RejectRefundRequest) (*Refund, error)
-	// Calls a refund off, with the key that asked for it, before it is sent to Stripe. Calling it off again changes
+	// Cancels a refund before it is sent to Stripe, by a key of the member who requested it. Canceling it again changes
 	// nothing.
-	// FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND (another key asked), REFUND_ALREADY_SENT.
+	// FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND (another member requested it), REFUND_ALREADY_SENT.
 	CancelRefund(context.Context, *CancelRefundRequest) (*Refund, error)
 	mustEmbedUnimplementedRefundsServiceServer()
 }

@@ -34,11 +34,12 @@ func (h *history) refund() {
 		return
 	}
 	req := &refundsv1.CreateRefundRequest{
-		Parent: d.donation, Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR, RequestId: uuid.NewString(),
+		Parent: d.donation, RequestId: uuid.NewString(),
+		Refund:     &refundsv1.Refund{Reason: refundsv1.RefundReason_REFUND_REASON_REQUESTED_BY_DONOR},
 		AllowDebit: true,
 	}
 	if h.dice.IntN(2) == 0 {
-		req.Amount = apptest.Euros(1 + h.dice.Int64N(d.request.GetDonation().GetAmount().GetAmountMinor()))
+		req.Refund.Amount = apptest.Euros(1 + h.dice.Int64N(d.request.GetDonation().GetAmount().GetAmountMinor()))
 	}
 	h.refunds = append(h.refunds, req)
 	h.askRefund(req)
@@ -69,7 +70,7 @@ func (h *history) reviewRefunds() {
 	defer cancel()
 	client := refundsv1.NewRefundsServiceClient(h.rest)
 	waiting, err := client.ListRefunds(ctx, &refundsv1.ListRefundsRequest{
-		Parent: "collectives/" + h.slug, State: refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL,
+		Parent: "collectives/" + h.slug, States: []refundsv1.RefundState{refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL},
 	})
 	if err != nil {
 		h.note("  … %v", status.Code(err))
