@@ -33,13 +33,13 @@ func (p *pledges) ListPledgeMethods(context.Context, *treasuryv1.ListPledgeMetho
 
 func (p *pledges) CreatePledge(_ context.Context, r *treasuryv1.CreatePledgeRequest) (*treasuryv1.Pledge, error) {
 	p.made = r
-	return p.pledge(r.GetMethod()), p.err
+	return p.pledge(r.GetPledge().GetMethod()), p.err
 }
 
 func (p *pledges) GetPledge(context.Context, *treasuryv1.GetPledgeRequest) (*treasuryv1.Pledge, error) {
 	method := treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER
 	if p.made != nil {
-		method = p.made.GetMethod()
+		method = p.made.GetPledge().GetMethod()
 	}
 	return p.pledge(method), nil
 }

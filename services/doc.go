@@ -9,7 +9,8 @@
 //	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; how often a network may start one
 //	refunds       what happens to a payment later: refunds, disputes, fraud warnings
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
-//	treasury      what a treasurer enters: donations by hand, pledges, bank statements, expenses
+//	treasury      what a treasurer enters: offline donations, deposits of cheques, pledges, expenses
+//	bank          bank statements, and what their lines show; bank/statement reads the files, without a database
 //	webhooks      what Stripe says: events in, applied once, heard again when lost; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances; ledger/proof verifies them without a database
 //	exports       the books as files
@@ -34,6 +35,7 @@
 //	refunds              -> donations, campaigns, connect, collectives, notices, access
 //	exports              -> payouts, ledger, collectives
 //	donations            -> campaigns, ledger, connect, collectives, notices
+//	bank                 -> treasury, campaigns, ledger, collectives
 //	treasury             -> campaigns, ledger, collectives
 //	payouts              -> ledger, collectives, notices
 //	connect              -> collectives, notices, access
@@ -42,10 +44,12 @@
 //	campaigns, ledger    -> no sibling
 //	access, money        -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
+//	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
 //	internal/rpc         -> access, to authenticate and authorise
 //
 // A campaign's progress is what its donations have brought. Donations know campaigns and not the other
 // way round, so app hands campaigns the function that computes it, and the treasury adds to it what was spent.
-// In the same way payouts get the treasury's function that looks for a line of the bank's, once it is booked.
+// In the same way payouts and the treasury get the function of bank that looks for the line of a bank statement, once
+// something is booked that moves the bank account.
 package services

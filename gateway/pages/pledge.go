@@ -132,8 +132,9 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	made, err := s.treasury.CreatePledge(r.Context(), &treasuryv1.CreatePledgeRequest{
-		Parent: c.GetName(), RequestId: uuid.NewString(), Method: method, Locale: p.Lang,
-		Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+		Parent: c.GetName(), RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{
+			Method: method, Locale: p.Lang, Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+		},
 	})
 	if err != nil {
 		code, sentence := refusal(p.words, c, err)

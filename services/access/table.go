@@ -145,31 +145,38 @@ var table = map[string]rule{
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 
-	// The money that comes by hand is the treasurer's; an editor writes texts.
+	// Offline money is for the treasurer; an editor writes texts.
 	"/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation":  {allow: owner | treasurer, field: "parent", resource: "offlineDonations"},
 	"/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation":     {allow: bookkeepers | operator, field: "name", resource: "offlineDonations"},
 	"/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations":   {allow: bookkeepers | operator, field: "parent", resource: "offlineDonations"},
-	"/cagnotte.treasury.v1.TreasuryService/BankCheques":            {allow: owner | treasurer, field: "parent", resource: "deposits"},
+	"/cagnotte.treasury.v1.TreasuryService/CreateDeposit":          {allow: owner | treasurer, field: "parent", resource: "deposits"},
+	"/cagnotte.treasury.v1.TreasuryService/GetDeposit":             {allow: bookkeepers | operator, field: "name", resource: "deposits"},
+	"/cagnotte.treasury.v1.TreasuryService/ListDeposits":           {allow: bookkeepers | operator, field: "parent", resource: "deposits"},
 	"/cagnotte.treasury.v1.TreasuryService/BounceCheque":           {allow: owner | treasurer, field: "name", resource: "offlineDonations"},
 	"/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation": {allow: owner | treasurer, field: "name", resource: "offlineDonations"},
+	"/cagnotte.treasury.v1.TreasuryService/GetClearingItem":        {allow: bookkeepers | operator, field: "name", resource: "clearingItems"},
 	"/cagnotte.treasury.v1.TreasuryService/ListClearingItems":      {allow: bookkeepers | operator, field: "parent", resource: "clearingItems"},
 	"/cagnotte.treasury.v1.TreasuryService/CreatePledge":           {public: true},
 	// The pledge's name cannot be guessed; its giver has no key.
 	"/cagnotte.treasury.v1.TreasuryService/GetPledge": {public: true},
 	// A pledge names nobody, so the editor may see whether the slips are used.
-	"/cagnotte.treasury.v1.TreasuryService/ListPledges":         {allow: members | operator, field: "parent", resource: "pledges"},
-	"/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods":   {public: true},
-	"/cagnotte.treasury.v1.TreasuryService/ImportBankStatement": {allow: owner | treasurer, field: "parent", resource: "bankStatements"},
-	"/cagnotte.treasury.v1.TreasuryService/ListBankLines":       {allow: bookkeepers | operator, field: "parent", resource: "bankLines"},
-	"/cagnotte.treasury.v1.TreasuryService/MatchBankLine":       {allow: owner | treasurer, field: "name", resource: "bankLines"},
-	"/cagnotte.treasury.v1.TreasuryService/UnmatchBankLine":     {allow: owner | treasurer, field: "name", resource: "bankLines"},
-	"/cagnotte.treasury.v1.TreasuryService/IgnoreBankLine":      {allow: owner | treasurer, field: "name", resource: "bankLines"},
-	"/cagnotte.treasury.v1.TreasuryService/GetBankPosition":     {allow: bookkeepers | operator, field: "name", resource: "bankPosition"},
-	"/cagnotte.treasury.v1.TreasuryService/CreateExpense":       {allow: owner | treasurer, field: "parent", resource: "expenses"},
-	"/cagnotte.treasury.v1.TreasuryService/GetExpense":          {allow: bookkeepers | operator, field: "name", resource: "expenses"},
-	"/cagnotte.treasury.v1.TreasuryService/ListExpenses":        {allow: bookkeepers | operator, field: "parent", resource: "expenses"},
-	"/cagnotte.treasury.v1.TreasuryService/PayExpense":          {allow: owner | treasurer, field: "name", resource: "expenses"},
-	"/cagnotte.treasury.v1.TreasuryService/ReverseExpense":      {allow: owner | treasurer, field: "name", resource: "expenses"},
+	"/cagnotte.treasury.v1.TreasuryService/ListPledges":       {allow: members | operator, field: "parent", resource: "pledges"},
+	"/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods": {public: true},
+	"/cagnotte.treasury.v1.TreasuryService/CreateExpense":     {allow: owner | treasurer, field: "parent", resource: "expenses"},
+	"/cagnotte.treasury.v1.TreasuryService/GetExpense":        {allow: bookkeepers | operator, field: "name", resource: "expenses"},
+	"/cagnotte.treasury.v1.TreasuryService/ListExpenses":      {allow: bookkeepers | operator, field: "parent", resource: "expenses"},
+	"/cagnotte.treasury.v1.TreasuryService/PayExpense":        {allow: owner | treasurer, field: "name", resource: "expenses"},
+	"/cagnotte.treasury.v1.TreasuryService/ReverseExpense":    {allow: owner | treasurer, field: "name", resource: "expenses"},
+
+	"/cagnotte.bank.v1.BankService/ImportBankStatement": {allow: owner | treasurer, field: "parent", resource: "bankStatements"},
+	"/cagnotte.bank.v1.BankService/GetBankStatement":    {allow: bookkeepers | operator, field: "name", resource: "bankStatements"},
+	"/cagnotte.bank.v1.BankService/ListBankStatements":  {allow: bookkeepers | operator, field: "parent", resource: "bankStatements"},
+	"/cagnotte.bank.v1.BankService/GetBankLine":         {allow: bookkeepers | operator, field: "name", resource: "bankLines"},
+	"/cagnotte.bank.v1.BankService/ListBankLines":       {allow: bookkeepers | operator, field: "parent", resource: "bankLines"},
+	"/cagnotte.bank.v1.BankService/MatchBankLine":       {allow: owner | treasurer, field: "name", resource: "bankLines"},
+	"/cagnotte.bank.v1.BankService/UnmatchBankLine":     {allow: owner | treasurer, field: "name", resource: "bankLines"},
+	"/cagnotte.bank.v1.BankService/IgnoreBankLine":      {allow: owner | treasurer, field: "name", resource: "bankLines"},
+	"/cagnotte.bank.v1.BankService/GetBankPosition":     {allow: bookkeepers | operator, field: "name", resource: "bankPosition"},
 
 	// Load balancers and orchestrators have no key, and the contract is no secret.
 	"/grpc.health.v1.Health/Check":                                   {public: true},

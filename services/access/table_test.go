@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
@@ -119,7 +120,13 @@ var matrix = map[string]string{
 	"cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation":  "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/GetOfflineDonation":     "UPNPPP",
 	"cagnotte.treasury.v1.TreasuryService/ListOfflineDonations":   "UPNPPP",
-	"cagnotte.treasury.v1.TreasuryService/BankCheques":            "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/CreateDeposit":          "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/GetDeposit":             "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/ListDeposits":           "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/GetClearingItem":        "UPNPPP",
+	"cagnotte.bank.v1.BankService/GetBankStatement":               "UPNPPP",
+	"cagnotte.bank.v1.BankService/ListBankStatements":             "UPNPPP",
+	"cagnotte.bank.v1.BankService/GetBankLine":                    "UPNPPP",
 	"cagnotte.treasury.v1.TreasuryService/BounceCheque":           "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation": "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/ListClearingItems":      "UPNPPP",
@@ -127,12 +134,12 @@ var matrix = map[string]string{
 	"cagnotte.treasury.v1.TreasuryService/GetPledge":              "PPPPPP",
 	"cagnotte.treasury.v1.TreasuryService/ListPledges":            "UPPPPP",
 	"cagnotte.treasury.v1.TreasuryService/ListPledgeMethods":      "PPPPPP",
-	"cagnotte.treasury.v1.TreasuryService/ImportBankStatement":    "UPNPNN",
-	"cagnotte.treasury.v1.TreasuryService/ListBankLines":          "UPNPPP",
-	"cagnotte.treasury.v1.TreasuryService/MatchBankLine":          "UPNPNN",
-	"cagnotte.treasury.v1.TreasuryService/UnmatchBankLine":        "UPNPNN",
-	"cagnotte.treasury.v1.TreasuryService/IgnoreBankLine":         "UPNPNN",
-	"cagnotte.treasury.v1.TreasuryService/GetBankPosition":        "UPNPPP",
+	"cagnotte.bank.v1.BankService/ImportBankStatement":            "UPNPNN",
+	"cagnotte.bank.v1.BankService/ListBankLines":                  "UPNPPP",
+	"cagnotte.bank.v1.BankService/MatchBankLine":                  "UPNPNN",
+	"cagnotte.bank.v1.BankService/UnmatchBankLine":                "UPNPNN",
+	"cagnotte.bank.v1.BankService/IgnoreBankLine":                 "UPNPNN",
+	"cagnotte.bank.v1.BankService/GetBankPosition":                "UPNPPP",
 	"cagnotte.treasury.v1.TreasuryService/CreateExpense":          "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/GetExpense":             "UPNPPP",
 	"cagnotte.treasury.v1.TreasuryService/ListExpenses":           "UPNPPP",

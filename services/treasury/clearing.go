@@ -1,17 +1,14 @@
 package treasury
 
 import (
-	"cmp"
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
-	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -27,18 +24,28 @@ const (
 
 // ClearingItem is something that keeps a clearing account from zero.
 type ClearingItem struct {
-	Kind ClearingKind
-	ID   uuid.UUID
-	// Campaign is of a cheque.
+	Kind       ClearingKind
+	Collective string
+	// ID is that of the offline donation, the bank line or the expense.
+	ID uuid.UUID
+	// Campaign is the slug of a cheque's campaign.
 	Campaign string
-	Amount   money.Amount
-	Since    Day
-	AgeDays  int
+	// Amount is what is still to be cleared.
+	Amount    money.Amount
+	OpenSince calendar.Day
+	AgeDays   int
 	// Document is the number of its paper, or the bank's reference.
 	Document string
 }
 
-// Each part walks its own small index of what is open.
+// Name returns the resource name.
+func (c ClearingItem) Name() string { return clearingName(c.Collective, c.ID) }
+
+func clearingName(collective string, id uuid.UUID) string {
+	return "collectives/" + collective + "/clearingItems/" + id.String()
+}
+
+// Each part reads a small index of its own, which has the open rows only.
 const clearingSQL = `
 SELECT
 	c.kind,
@@ -46,21 +53,21 @@ SELECT
 	c.campaign,
 	c.amount_minor,
 	c.currency,
-	to_char(c.since, 'YYYY-MM-DD'),
+	to_char(c.open_since, 'YYYY-MM-DD'),
 	c.document
 FROM (
 	SELECT
 		'cheque' AS kind,
-		g.id,
-		g.campaign,
-		g.amount_minor,
-		g.currency,
-		g.received_on AS since,
-		g.document
-	FROM treasury.offline_donations AS g
-	WHERE g.collective = @collective
-		AND g.method = 'cheque'
-		AND g.state = 'received'
+		d.id,
+		d.campaign,
+		d.amount_minor,
+		d.currency,
+		d.received_on AS open_since,
+		d.document
+	FROM treasury.offline_donations AS d
+	WHERE d.collective = @collective
+		AND d.method = 'cheque'
+		AND d.state = 'received'
 	UNION ALL
 	SELECT
 		'unknown_receipt',
@@ -70,7 +77,7 @@ FROM (
 		l.currency,
 		l.booked_on,
 		l.bank_reference
-	FROM treasury.bank_lines AS l
+	FROM bank.lines AS l
 	WHERE l.collective = @collective
 		AND l.state = 'matched'
 		AND l.target = 'unknown_receipt'
@@ -87,128 +94,42 @@ FROM (
 	WHERE e.collective = @collective
 		AND e.state = 'owed'
 ) AS c
-WHERE (c.since, c.id) > (@after_day::date, @after_id)
+WHERE (c.open_since, c.id) > (@after_day::date, @after_id)
+	AND (@id = '00000000-0000-0000-0000-000000000000'::uuid OR c.id = @id)
 ORDER BY
-	c.since,
+	c.open_since,
 	c.id
 LIMIT @count`
 
-// Clearing returns up to count items that are to be cleared, the oldest first, after the given one.
-func (s *Service) Clearing(ctx context.Context, collective string, after Position, count int) ([]ClearingItem, error) {
-	days, err := s.calendar(ctx, collective)
+// ClearingItems returns up to count items that are to be cleared, the oldest first, after the given place.
+func (s *Service) ClearingItems(ctx context.Context, collective string, after Position, count int) ([]ClearingItem, error) {
+	return s.clearing(ctx, collective, uuid.Nil, after, count)
+}
+
+// ClearingItem returns one item that is to be cleared; NOT_FOUND when there is none, also once it is cleared.
+func (s *Service) ClearingItem(ctx context.Context, collective string, id uuid.UUID) (ClearingItem, error) {
+	found, err := s.clearing(ctx, collective, id, Position{}, 1)
+	if err == nil && len(found) == 0 {
+		err = errs.NotFound(clearingName(collective, id))
+	}
+	if err != nil {
+		return ClearingItem{}, err
+	}
+	return found[0], nil
+}
+
+// clearing leaves only the item of an id, when that is not uuid.Nil.
+func (s *Service) clearing(ctx context.Context, collective string, id uuid.UUID, after Position, count int) ([]ClearingItem, error) {
+	days, err := s.localDays(ctx, collective)
 	if err != nil {
 		return nil, err
 	}
-	return all(ctx, s.cfg.Pool, func(r pgx.CollectableRow) (c ClearingItem, err error) {
-		err = r.Scan(&c.Kind, &c.ID, &c.Campaign, &c.Amount.Minor, &c.Amount.Currency, &c.Since, &c.Document)
-		c.AgeDays = days.age(c.Since)
+	return postgres.All(ctx, s.cfg.Pool, func(r pgx.CollectableRow) (ClearingItem, error) {
+		c := ClearingItem{Collective: collective}
+		err := r.Scan(&c.Kind, &c.ID, &c.Campaign, &c.Amount.Minor, &c.Amount.Currency, &c.OpenSince, &c.Document)
+		c.AgeDays = c.OpenSince.DaysUntil(days.today)
 		return c, err
 	}, clearingSQL, pgx.NamedArgs{
-		"collective": collective, "after_day": after.Time, "after_id": after.ID, "count": count,
+		"collective": collective, "id": id, "after_day": after.Time, "after_id": after.ID, "count": count,
 	})
-}
-
-// BankPosition is the bank account in the books beside what the bank says.
-type BankPosition struct {
-	Book money.Amount
-	// Statement is nil before the first closing balance, and then its day is empty.
-	Statement   *money.Amount
-	StatementOn Day
-	// Open and Ignored are the lines in those states, added up.
-	Open, Ignored money.Amount
-	OpenCount     int
-}
-
-// The last closing balance of each account; the currency is that of the newest.
-const closingsSQL = `
-SELECT DISTINCT ON (s.account)
-	s.closing_minor,
-	s.currency,
-	to_char(s.closing_on, 'YYYY-MM-DD')
-FROM treasury.statements AS s
-WHERE s.collective = @collective
-	AND s.closing_minor IS NOT NULL
-ORDER BY
-	s.account,
-	s.closing_on DESC,
-	s.created_at DESC,
-	s.id DESC`
-
-const lineSumsSQL = `
-SELECT
-	coalesce(sum(l.amount_minor) FILTER (WHERE l.state <> 'ignored'), 0)::bigint,
-	count(*) FILTER (WHERE l.state <> 'ignored'),
-	coalesce(sum(l.amount_minor) FILTER (WHERE l.state = 'ignored'), 0)::bigint
-FROM treasury.bank_lines AS l
-WHERE l.collective = @collective
-	AND l.currency = @currency
-	AND l.state IN ('unmatched', 'suggested', 'ignored')`
-
-// BankPosition compares the bank account in the books with the last statement of each of the collective's accounts.
-func (s *Service) BankPosition(ctx context.Context, collective string) (p BankPosition, err error) {
-	group, err := s.cfg.Collectives.Get(ctx, collective)
-	if err != nil {
-		return p, err
-	}
-	type closing struct {
-		balance money.Amount
-		on      Day
-	}
-	closings, err := all(ctx, s.cfg.Pool, func(r pgx.CollectableRow) (c closing, err error) {
-		err = r.Scan(&c.balance.Minor, &c.balance.Currency, &c.on)
-		return c, err
-	}, closingsSQL, pgx.NamedArgs{"collective": collective})
-	if err != nil {
-		return p, err
-	}
-	currency, newest := money.EUR, Day("")
-	for _, c := range closings {
-		if c.on >= newest {
-			currency, newest = c.balance.Currency, c.on
-		}
-	}
-	for _, c := range closings {
-		if c.balance.Currency != currency {
-			continue
-		}
-		if p.Statement == nil {
-			p.Statement = &money.Amount{Currency: currency}
-		}
-		p.Statement.Minor += c.balance.Minor
-		if p.StatementOn = cmp.Or(p.StatementOn, c.on); c.on < p.StatementOn {
-			p.StatementOn = c.on
-		}
-	}
-	p.Open.Currency, p.Ignored.Currency = currency, currency
-	if err := s.cfg.Pool.QueryRow(ctx, lineSumsSQL, pgx.NamedArgs{"collective": collective, "currency": string(currency)}).
-		Scan(&p.Open.Minor, &p.OpenCount, &p.Ignored.Minor); err != nil {
-		return p, postgres.Error(err)
-	}
-	p.Book, err = s.bankBalance(ctx, group.StripeAccount, collective, currency)
-	return p, err
-}
-
-// bankBalance is the collective's share of the bank account in a book; zero in one that is not there yet.
-func (s *Service) bankBalance(ctx context.Context, book, collective string, currency money.Currency) (money.Amount, error) {
-	balance := money.Amount{Currency: currency}
-	var code string
-	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) (err error) {
-		code, err = s.cfg.Ledger.RoleCodeTx(ctx, tx, book, ledger.RoleBank)
-		return err
-	})
-	if errs.Code(err) == codes.NotFound {
-		return balance, nil
-	}
-	if err != nil {
-		return balance, err
-	}
-	accounts, err := s.cfg.Ledger.Accounts(ctx, book, collective, time.Time{})
-	for _, account := range accounts {
-		for _, b := range account.Balances {
-			if account.Code == code && b.Currency == currency {
-				balance = b
-			}
-		}
-	}
-	return balance, err
 }

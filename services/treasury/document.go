@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -15,7 +16,7 @@ import (
 type Document struct {
 	// Number is what stands on it; empty when it has none.
 	Number string
-	On     Day
+	On     calendar.Day
 }
 
 // A line of the bank's is on a statement, which has a day and no number; what the bank calls it can be a person's name.
@@ -26,12 +27,12 @@ SELECT
     to_char(d.on_day, 'YYYY-MM-DD')
 FROM (
     SELECT
-        g.id,
-        coalesce(nullif(g.document, ''), p.reference, '') AS document,
-        g.received_on AS on_day
-    FROM treasury.offline_donations AS g
-    LEFT JOIN treasury.pledges AS p ON p.id = g.pledge
-    WHERE g.collective = @collective
+        o.id,
+        coalesce(nullif(o.document, ''), p.reference, '') AS document,
+        o.received_on AS on_day
+    FROM treasury.offline_donations AS o
+    LEFT JOIN treasury.pledges AS p ON p.id = o.pledge
+    WHERE o.collective = @collective
     UNION ALL
     SELECT
         s.id,
@@ -51,7 +52,7 @@ FROM (
         l.id,
         '',
         l.booked_on
-    FROM treasury.bank_lines AS l
+    FROM bank.lines AS l
     WHERE l.collective = @collective
         AND l.ledger_transaction IS NOT NULL
 ) AS d

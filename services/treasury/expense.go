@@ -13,7 +13,9 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -62,15 +64,15 @@ type Expense struct {
 	// Payee is an organisation or a professional, never a donor.
 	Payee        string
 	Document     string
-	DocumentDate Day
+	DocumentDate calendar.Day
 	Amount       money.Amount
 	State        ExpenseState
 	// Remaining is what is still to be paid while it is owed.
 	Remaining money.Amount
 	// PaidOn and Source are of its last payment; empty while it is owed.
-	PaidOn Day
+	PaidOn calendar.Day
 	Source Source
-	// BankLines are the lines of the bank's that show its payments, in the order of their days.
+	// BankLines are the lines of bank statements that show its payments, in the order of their days.
 	BankLines     []uuid.UUID
 	ReverseReason string
 	CreatedBy     string
@@ -81,7 +83,7 @@ type Expense struct {
 	owedFirst bool
 	// payments is how many were ever booked for what was owed, and lastLine the day of the last of BankLines.
 	payments int
-	lastLine Day
+	lastLine calendar.Day
 }
 
 // Name returns the resource name.
@@ -122,27 +124,28 @@ func documentKey(payee, document string) string {
 	return plain(payee) + "\n" + plain(document)
 }
 
-// CreateExpense books an invoice, safely sent twice: paid when it has a PaidOn, else owed. Errors: those of the
+// CreateExpense books an invoice: paid when it has a PaidOn, else owed. Sent twice, it does so once. Errors: those of the
 // proto's method.
 func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expense, error) {
-	days, err := s.calendar(ctx, e.Collective)
+	days, err := s.localDays(ctx, e.Collective)
 	if err != nil {
 		return Expense{}, err
 	}
 	if err := s.checkExpense(ctx, &e, days); err != nil {
 		return Expense{}, err
 	}
-	parts := []string{
-		e.Campaign, e.Stage, string(e.Kind), e.Account, e.Payee, e.Document, string(e.DocumentDate),
-		string(e.Amount.Currency), strconv.FormatInt(e.Amount.Minor, 10), string(e.PaidOn), string(e.Source),
+	fields := fingerprint.Fields{
+		"campaign": e.Campaign, "stage": e.Stage, "kind": string(e.Kind), "account": e.Account, "payee": e.Payee, "document": e.Document,
+		"document_date": string(e.DocumentDate), "currency": string(e.Amount.Currency),
+		"amount_minor": strconv.FormatInt(e.Amount.Minor, 10), "pay_date": string(e.PaidOn), "source": string(e.Source),
 	}
 	e.ID, e.CreatedBy = s.cfg.NewID(), r.By
-	made, err := s.once(ctx, r, e.Collective, "create_expense", e.ID, parts, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	made, err := s.Once(ctx, r, e.Collective, "create_expense", e.ID, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		e.CreateTime = now
 		return s.bookExpenseTx(ctx, tx, e, days)
 	})
 	if err == nil && e.Source == SourceBank {
-		err = s.Recognise(ctx, e.Collective)
+		err = s.cfg.Banked(ctx, e.Collective)
 	}
 	if err != nil {
 		return Expense{}, err
@@ -150,10 +153,10 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 	return s.Expense(ctx, e.Collective, made)
 }
 
-func (s *Service) checkExpense(ctx context.Context, e *Expense, days calendar) error {
+func (s *Service) checkExpense(ctx context.Context, e *Expense, days localDays) error {
 	currency := e.Amount.Currency
 	if e.Campaign != "" {
-		campaign, err := s.booked(ctx, campaigns.Name{Collective: e.Collective, Campaign: e.Campaign})
+		campaign, err := s.BookableCampaign(ctx, campaigns.Name{Collective: e.Collective, Campaign: e.Campaign})
 		if err != nil {
 			return err
 		}
@@ -162,7 +165,7 @@ func (s *Service) checkExpense(ctx context.Context, e *Expense, days calendar) e
 		}
 		currency = campaign.Currency
 	} else if e.Stage != "" {
-		return errs.Invalid("expense.stage", "needs its campaign")
+		return errs.Invalid("expense.stage", "requires campaign")
 	}
 	if !currency.Valid() {
 		return errs.Invalid("expense.amount.currency_code", "must be a currency of ISO 4217")
@@ -174,14 +177,14 @@ func (s *Service) checkExpense(ctx context.Context, e *Expense, days calendar) e
 		return err
 	}
 	if (e.Kind == ExpenseOther) != (e.Account != "") {
-		return errs.Invalid("expense.account", "must be said when the kind is OTHER, and only then")
+		return errs.Invalid("expense.account", "is required when the kind is OTHER, and must be empty otherwise")
 	}
 	if documentKey("", e.Document) == documentKey("", "") || documentKey(e.Payee, "") == documentKey("", "") {
-		return errs.Invalid("expense.document", "payee and document must have letters or digits")
+		return errs.Invalid("expense.document", "must have letters or digits, and so must the payee")
 	}
 	if e.PaidOn == "" {
 		if e.Source != "" {
-			return errs.Invalid("expense.source", "needs its pay_date")
+			return errs.Invalid("expense.source", "requires pay_date")
 		}
 		e.State, e.owedFirst = ExpenseOwed, true
 		return nil
@@ -196,9 +199,9 @@ func (s *Service) checkExpense(ctx context.Context, e *Expense, days calendar) e
 	return nil
 }
 
-// bookExpenseTx stores an expense that was checked and posts it: on the day of its payment when it was paid at
-// once, else on that of the document.
-func (s *Service) bookExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, days calendar) (err error) {
+// bookExpenseTx stores an expense that was checked and posts it: on the day of its payment when it was paid at once,
+// else on the day of the document.
+func (s *Service) bookExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, days localDays) (err error) {
 	if e.book, err = s.openBookTx(ctx, tx, e.Collective); err != nil {
 		return err
 	}
@@ -212,7 +215,7 @@ func (s *Service) bookExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, days 
 	if !e.owedFirst {
 		credit, day, field = ledger.Entry{Role: sourceRoles[e.Source]}, e.PaidOn, "expense.pay_date"
 	}
-	return s.postTx(ctx, tx, e.book, field, pair(e.reference(), ledger.KindExpense, days.start(day), e.entry("", e.Account), credit))
+	return s.postTx(ctx, tx, e.book, field, pair(e.reference(), ledger.KindExpense, day.Start(days.zone), e.entry("", e.Account), credit))
 }
 
 // expenseAccountTx returns the code of the account that the expense belongs on.
@@ -225,21 +228,23 @@ func (s *Service) expenseAccountTx(ctx context.Context, tx pgx.Tx, e Expense) (c
 	}
 	account, err := s.cfg.Ledger.AccountTx(ctx, tx, e.book, e.Account)
 	if err != nil || account.Type != ledger.TypeExpense {
-		return "", errs.Invalid("expense.account", "must be an account of expense in the book's chart")
+		return "", errs.Invalid("expense.account", "must be an expense account in the book's chart")
 	}
 	return account.Code, nil
 }
 
-// PayExpense books the payment of what is still owed of an expense, safely sent twice. Errors: those of the proto's method.
-func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on Day, source Source) (Expense, error) {
-	days, err := s.calendar(ctx, collective)
+// PayExpense books the payment of what is still owed of an expense. Sent twice, it does so once. Errors: those of the
+// proto's method.
+func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on calendar.Day, source Source) (Expense, error) {
+	days, err := s.localDays(ctx, collective)
 	if err != nil {
 		return Expense{}, err
 	}
 	if err := days.check("pay_date", on); err != nil {
 		return Expense{}, err
 	}
-	if _, err := s.once(ctx, r, collective, "pay_expense", id, []string{id.String(), string(on), string(source)},
+	fields := fingerprint.Fields{"id": id.String(), "pay_date": string(on), "source": string(source)}
+	if _, err := s.Once(ctx, r, collective, "pay_expense", id, fields,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			e, err := lockExpenseTx(ctx, tx, collective, id)
 			if err != nil {
@@ -248,65 +253,93 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 			if on < e.DocumentDate {
 				return errs.Invalid("pay_date", "must not be before the document's, %s", e.DocumentDate)
 			}
-			_, err = s.payTx(ctx, tx, e, e.Remaining, on, source, days, "pay_date", now)
+			_, err = s.payTx(ctx, tx, e, payment{amount: e.Remaining, on: on, source: source, effective: on.Start(days.zone), field: "pay_date"}, now)
 			return err
 		}); err != nil {
 		return Expense{}, err
 	}
 	if source == SourceBank {
-		if err := s.Recognise(ctx, collective); err != nil {
+		if err := s.cfg.Banked(ctx, collective); err != nil {
 			return Expense{}, err
 		}
 	}
 	return s.Expense(ctx, collective, id)
 }
 
-// payTx pays some of an expense that is locked, or all that is left of it, and returns the payment's reference.
-func (s *Service) payTx(
-	ctx context.Context, tx pgx.Tx, e Expense, amount money.Amount, on Day, source Source, days calendar, field string, now time.Time,
-) (reference string, err error) {
+// payment is a payment of some of an expense, or of all that is left of it.
+type payment struct {
+	amount    money.Amount
+	on        calendar.Day
+	source    Source
+	effective time.Time
+	// field is the request's field for the day; empty for none.
+	field string
+}
+
+// payTx books a payment of an expense that is locked, and returns the payment's reference.
+func (s *Service) payTx(ctx context.Context, tx pgx.Tx, e Expense, p payment, now time.Time) (reference string, err error) {
 	switch {
 	case e.State != ExpenseOwed:
 		return "", errs.New(errorsv1.ErrorReason_EXPENSE_NOT_OWED, "%s is not owed.", e.Name())
-	case amount.Currency != e.Amount.Currency || amount.Minor <= 0 || amount.Minor > e.Remaining.Minor:
-		return "", errDiffers("A payment of %s is money that went, at most the %s that are left.", e.Name(), e.Remaining)
+	case p.amount.Currency != e.Amount.Currency || p.amount.Minor <= 0 || p.amount.Minor > e.Remaining.Minor:
+		return "", errs.New(errorsv1.ErrorReason_BANK_LINE_DIFFERS, "A payment of %s leaves the account and is at most %s, which is what remains to pay.", e.Name(), e.Remaining)
 	}
 	e.payments++
 	reference = e.paymentReference(e.payments)
-	if e.Remaining.Minor -= amount.Minor; e.Remaining.Minor == 0 {
+	if e.Remaining.Minor -= p.amount.Minor; e.Remaining.Minor == 0 {
 		// Instalments may be matched in any order.
-		e.State, e.PaidOn, e.Source = ExpensePaid, max(on, e.lastLine), source
+		e.State, e.PaidOn, e.Source = ExpensePaid, max(p.on, e.lastLine), p.source
 	}
-	if err := moveExpenseTx(ctx, tx, e, now); err != nil {
+	if err := updateExpenseTx(ctx, tx, e, now); err != nil {
 		return "", err
 	}
 	paid := e.entry(ledger.RoleSuppliers, "")
-	paid.Amount = amount
-	return reference, s.postTx(ctx, tx, e.book, field,
-		pair(reference, ledger.KindExpensePayment, days.start(on), paid, ledger.Entry{Role: sourceRoles[source]}))
+	paid.Amount = p.amount
+	return reference, s.postTx(ctx, tx, e.book, p.field,
+		pair(reference, ledger.KindExpensePayment, p.effective, paid, ledger.Entry{Role: sourceRoles[p.source]}))
 }
 
-// unpayTx takes back what a line paid of an expense that is locked: so much of it is owed again.
-func (s *Service) unpayTx(ctx context.Context, tx pgx.Tx, e Expense, l Line, now time.Time) error {
-	m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, e.book, e.Collective, ledger.RoleBank, l.Transaction, "")
+// PayExpenseTx books a payment of an expense from the bank account, which a line of a bank statement shows, and returns
+// the payment's reference. The amount is positive. The caller holds [LockBankTx].
+//
+// Errors: NOT_FOUND; FAILED_PRECONDITION (EXPENSE_NOT_OWED; BANK_LINE_DIFFERS for more than remains to pay, or another
+// currency; PERIOD_CLOSED).
+func (s *Service) PayExpenseTx(
+	ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID, amount money.Amount, on calendar.Day, effective, now time.Time,
+) (reference string, err error) {
+	e, err := lockExpenseTx(ctx, tx, collective, id)
+	if err != nil {
+		return "", err
+	}
+	return s.payTx(ctx, tx, e, payment{amount: amount, on: on, source: SourceBank, effective: effective}, now)
+}
+
+// UnpayExpenseTx reverses a payment that [Service.PayExpenseTx] made: its amount is owed again. The transaction is that
+// of the payment, and the caller holds [LockBankTx].
+func (s *Service) UnpayExpenseTx(
+	ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID, transaction int64, amount money.Amount, now time.Time,
+) error {
+	e, err := lockExpenseTx(ctx, tx, collective, id)
 	if err != nil {
 		return err
 	}
-	if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
-		Original: m.Reference, Reference: m.Reference + reversedSuffix,
-	}); err != nil {
+	m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, e.book, e.Collective, ledger.RoleBank, transaction, "")
+	if err != nil {
 		return err
 	}
-	e.Remaining.Minor -= l.Amount.Minor
+	if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{Original: m.Reference, Reference: m.Reference + reversedSuffix}); err != nil {
+		return err
+	}
+	e.Remaining.Minor += amount.Minor
 	e.State, e.PaidOn, e.Source = ExpenseOwed, "", ""
-	return moveExpenseTx(ctx, tx, e, now)
+	return updateExpenseTx(ctx, tx, e, now)
 }
 
-// ReverseExpense takes back an expense and its payments, safely sent twice. Errors: those of the proto's method.
+// ReverseExpense reverses an expense and its payments. Sent twice, it does so once. Errors: those of the proto's method.
 func (s *Service) ReverseExpense(ctx context.Context, r Request, collective string, id uuid.UUID, reason string) (Expense, error) {
-	if _, err := s.once(ctx, r, collective, "reverse_expense", id, []string{id.String(), reason},
+	if _, err := s.Once(ctx, r, collective, "reverse_expense", id, fingerprint.Fields{"id": id.String(), "reason": reason},
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			if err := lockBankTx(ctx, tx, collective); err != nil {
+			if err := LockBankTx(ctx, tx, collective); err != nil {
 				return err
 			}
 			e, err := lockExpenseTx(ctx, tx, collective, id)
@@ -318,7 +351,7 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 			case len(e.BankLines) > 0:
 				return errMatched(e.Name())
 			}
-			// Those that lines paid and that were taken back with them are reversed already: again changes nothing.
+			// Payments that were unmatched are reversed already; to reverse them again changes nothing.
 			for n := range e.payments {
 				payment := e.paymentReference(n + 1)
 				if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
@@ -334,7 +367,7 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 			}
 			e.State, e.ReverseReason = ExpenseReversed, reason
 			e.Remaining.Minor = 0
-			return moveExpenseTx(ctx, tx, e, now)
+			return updateExpenseTx(ctx, tx, e, now)
 		}); err != nil {
 		return Expense{}, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
@@ -35,14 +36,14 @@ func (s *server) CreateExpense(ctx context.Context, req *treasuryv1.CreateExpens
 	if err != nil {
 		return nil, err
 	}
-	r, err := request(ctx, req.GetRequestId())
+	r, err := NewRequest(ctx, req.GetRequestId())
 	if err != nil {
 		return nil, err
 	}
 	sent := req.GetExpense()
 	kind, ok := known(expenseKinds, sent.GetKind())
 	if !ok {
-		return nil, errs.Invalid("expense.kind", "must be said")
+		return nil, errs.Invalid("expense.kind", "is required")
 	}
 	source, _ := known(sources, sent.GetSource())
 	slug, err := ownCampaign("expense.campaign", collective, sent.GetCampaign())
@@ -51,8 +52,8 @@ func (s *server) CreateExpense(ctx context.Context, req *treasuryv1.CreateExpens
 	}
 	return expenseAnswer(s.service.CreateExpense(ctx, r, Expense{
 		Collective: collective, Campaign: slug, Stage: sent.GetStage(), Kind: kind, Account: sent.GetAccount(),
-		Payee: sent.GetPayee(), Document: sent.GetDocument(), DocumentDate: Day(sent.GetDocumentDate()),
-		Amount: wire.Amount(sent.GetAmount()), PaidOn: Day(sent.GetPayDate()), Source: source,
+		Payee: sent.GetPayee(), Document: sent.GetDocument(), DocumentDate: calendar.Day(sent.GetDocumentDate()),
+		Amount: wire.Amount(sent.GetAmount()), PaidOn: calendar.Day(sent.GetPayDate()), Source: source,
 	}))
 }
 
@@ -71,7 +72,7 @@ func ownCampaign(field, collective, name string) (slug string, err error) {
 var expenseAnswer = answer(expenseToProto)
 
 func (s *server) GetExpense(ctx context.Context, req *treasuryv1.GetExpenseRequest) (*treasuryv1.Expense, error) {
-	collective, id, err := ofCollective(req.GetName(), "expenses")
+	collective, id, err := ParseExpenseName(req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +88,8 @@ func (s *server) ListExpenses(ctx context.Context, req *treasuryv1.ListExpensesR
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := page.List(req, "expenses of "+collective+"/"+slug, newest, func(at Position, count int) ([]Expense, error) {
-		return s.service.Expenses(ctx, collective, slug, at, count)
+	found, next, err := page.List(req, "expenses of "+collective+"/"+slug, newest, func(after Position, limit int) ([]Expense, error) {
+		return s.service.Expenses(ctx, collective, slug, after, limit)
 	}, func(e Expense) Position { return Position{e.CreateTime, e.ID} })
 	return &treasuryv1.ListExpensesResponse{Expenses: each(found, expenseToProto), NextPageToken: next}, err
 }
@@ -102,7 +103,7 @@ func (s *server) PayExpense(ctx context.Context, req *treasuryv1.PayExpenseReque
 	if source == "" {
 		source = SourceBank
 	}
-	return expenseAnswer(s.service.PayExpense(ctx, r, collective, id, Day(req.GetPayDate()), source))
+	return expenseAnswer(s.service.PayExpense(ctx, r, collective, id, calendar.Day(req.GetPayDate()), source))
 }
 
 func (s *server) ReverseExpense(ctx context.Context, req *treasuryv1.ReverseExpenseRequest) (*treasuryv1.Expense, error) {
@@ -114,12 +115,12 @@ func (s *server) ReverseExpense(ctx context.Context, req *treasuryv1.ReverseExpe
 }
 
 func expenseToProto(e Expense) *treasuryv1.Expense {
-	lines := each(e.BankLines, func(id uuid.UUID) string { return lineName(e.Collective, id) })
+	lines := each(e.BankLines, func(id uuid.UUID) string { return bankLineName(e.Collective, id) })
 	campaign := ""
 	if e.Campaign != "" {
 		campaign = campaigns.Name{Collective: e.Collective, Campaign: e.Campaign}.String()
 	}
-	p := &treasuryv1.Expense{
+	return &treasuryv1.Expense{
 		Name:            e.Name(),
 		Kind:            expenseKinds[e.Kind],
 		Account:         e.Account,
@@ -139,8 +140,4 @@ func expenseToProto(e Expense) *treasuryv1.Expense {
 		CreateTime:      wire.Time(e.CreateTime),
 		UpdateTime:      wire.Time(e.UpdateTime),
 	}
-	if len(lines) > 0 {
-		p.BankLine = lines[len(lines)-1]
-	}
-	return p
 }

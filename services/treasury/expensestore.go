@@ -37,7 +37,7 @@ const expenseColumns = `
 	END,
 	ARRAY(
 		SELECT l.id
-		FROM treasury.bank_lines AS l
+		FROM bank.lines AS l
 		WHERE l.expense = e.id
 		ORDER BY
 			l.booked_on,
@@ -45,7 +45,7 @@ const expenseColumns = `
 	),
 	coalesce((
 		SELECT to_char(max(l.booked_on), 'YYYY-MM-DD')
-		FROM treasury.bank_lines AS l
+		FROM bank.lines AS l
 		WHERE l.expense = e.id
 	), ''),
 	e.reverse_reason,
@@ -76,8 +76,8 @@ func (s *Service) Expense(ctx context.Context, collective string, id uuid.UUID) 
 const lockExpenseSQL = expenseSQL + `
 FOR NO KEY UPDATE OF e`
 
-// lockExpenseTx is Expense for who is going to change it. The row is read again once it is locked, since a line of
-// the bank's is no part of it.
+// lockExpenseTx returns an expense and locks it. The row is read again once it is locked, because the lines of bank
+// statements are read from another table.
 func lockExpenseTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Expense, error) {
 	if _, err := oneExpense(ctx, tx, lockExpenseSQL, collective, id); err != nil {
 		return Expense{}, err
@@ -85,8 +85,8 @@ func lockExpenseTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UU
 	return oneExpense(ctx, tx, expenseSQL, collective, id)
 }
 
-func oneExpense(ctx context.Context, db querier, sql, collective string, id uuid.UUID) (Expense, error) {
-	e, err := one(ctx, db, scanExpense, sql, pgx.NamedArgs{"id": id, "collective": collective})
+func oneExpense(ctx context.Context, db postgres.Querier, sql, collective string, id uuid.UUID) (Expense, error) {
+	e, err := postgres.One(ctx, db, scanExpense, sql, pgx.NamedArgs{"id": id, "collective": collective})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Expense{}, errs.NotFound(expenseName(collective, id))
 	}
@@ -122,7 +122,7 @@ func (s *Service) Expenses(ctx context.Context, collective, campaign string, bef
 	if campaign != "" {
 		statement = listCampaignExpensesSQL
 	}
-	return all(ctx, s.cfg.Pool, scanExpense, statement, pgx.NamedArgs{
+	return postgres.All(ctx, s.cfg.Pool, scanExpense, statement, pgx.NamedArgs{
 		"collective": collective, "campaign": campaign, "before_time": before.Time, "before_id": before.ID, "count": count,
 	})
 }
@@ -174,7 +174,7 @@ VALUES (
 )`
 
 var expenseRefusals = map[string]*errs.Error{
-	"expenses_document_key": errs.New(errorsv1.ErrorReason_DOCUMENT_EXISTS, "This document of the payee's was entered before: look at the expenses, or reverse that one."),
+	"expenses_document_key": errs.New(errorsv1.ErrorReason_DOCUMENT_EXISTS, "This document of the payee was entered before. Look at the list of expenses; reverse the other one if it is wrong."),
 }
 
 func insertExpenseTx(ctx context.Context, tx pgx.Tx, e Expense) error {
@@ -202,7 +202,7 @@ func insertExpenseTx(ctx context.Context, tx pgx.Tx, e Expense) error {
 	return postgres.ErrorFor(err, expenseRefusals)
 }
 
-const moveExpenseSQL = `
+const updateExpenseSQL = `
 UPDATE treasury.expenses
 SET
 	state = @state,
@@ -214,13 +214,13 @@ SET
 	updated_at = @now
 WHERE id = @id`
 
-// moveExpenseTx writes where an expense that is locked has come to.
-func moveExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, now time.Time) error {
+// updateExpenseTx stores the new state of an expense that is locked.
+func updateExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, now time.Time) error {
 	partPaid := int64(0)
 	if e.State == ExpenseOwed {
 		partPaid = e.Amount.Minor - e.Remaining.Minor
 	}
-	_, err := tx.Exec(ctx, moveExpenseSQL, pgx.NamedArgs{
+	_, err := tx.Exec(ctx, updateExpenseSQL, pgx.NamedArgs{
 		"id": e.ID, "state": string(e.State), "payments": e.payments, "paid_on": nullDay(e.PaidOn), "source": string(e.Source),
 		"part_paid_minor": partPaid, "reverse_reason": e.ReverseReason, "now": now,
 	})

@@ -9,7 +9,7 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func TestStatements(t *testing.T) {
-	if n := pgtest.PrepareSQL(t, pgtest.New(t), "."); n < 30 {
+	if n := pgtest.PrepareSQL(t, pgtest.New(t), "."); n < 20 {
 		t.Errorf("only %d statements were found", n)
 	}
 }

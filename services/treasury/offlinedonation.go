@@ -10,7 +10,10 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -28,7 +31,7 @@ const (
 	MethodPayeeCheque Method = "payee_cheque"
 )
 
-// debited is the account where what came by a method is first.
+// debited is the account that a donation of a method is booked on first.
 var debited = map[Method]ledger.AccountRole{
 	MethodCash:        ledger.RoleCash,
 	MethodTransfer:    ledger.RoleBank,
@@ -47,13 +50,13 @@ const (
 	DonationReversed DonationState = "reversed"
 )
 
-// Donation is a donation that did not come through Stripe.
-type Donation struct {
+// OfflineDonation is a donation that did not come through Stripe.
+type OfflineDonation struct {
 	ID         uuid.UUID
 	Campaign   campaigns.Name
 	Amount     money.Amount
 	Method     Method
-	ReceivedOn Day
+	ReceivedOn calendar.Day
 	// Document is the number of the paper; never a name.
 	Document string
 	// Pledge is uuid.Nil for none.
@@ -62,14 +65,15 @@ type Donation struct {
 	OutsideBooks bool
 	Stage        string
 	State        DonationState
-	// Deposit and BankedOn are of a cheque that was banked; BouncedOn of one that came back.
+	// Deposit and BankedOn are of a cheque that was banked; BouncedOn of one that the bank returned.
 	Deposit       uuid.UUID
-	BankedOn      Day
-	BouncedOn     Day
+	BankedOn      calendar.Day
+	BouncedOn     calendar.Day
 	ReverseReason string
-	// Another says of a transfer that is recorded that it is none that a line of the bank's shows already.
-	Another bool
-	// BankLine is the line of the bank's that shows it; uuid.Nil for none.
+	// AllowDuplicate books a transfer although a line of a bank statement that looks like it is booked already. It is part
+	// of the request and not stored.
+	AllowDuplicate bool
+	// BankLine is the line of a bank statement that shows it; uuid.Nil for none.
 	BankLine uuid.UUID
 	// CreatedBy is a key's name; empty when an import entered it.
 	CreatedBy  string
@@ -80,232 +84,265 @@ type Donation struct {
 }
 
 // Name returns the resource name.
-func (g Donation) Name() string { return donationName(g.Campaign, g.ID) }
+func (d OfflineDonation) Name() string { return donationName(d.Campaign, d.ID) }
 
 func donationName(c campaigns.Name, id uuid.UUID) string {
 	return c.String() + "/offlineDonations/" + id.String()
 }
 
-// reference is the donation's in its book.
-func (g Donation) reference() string { return donationReferencePrefix + g.ID.String() }
+// Reference returns the donation's reference in its book.
+func (d OfflineDonation) Reference() string { return donationReferencePrefix + d.ID.String() }
 
 const donationReferencePrefix = "offline-donation:"
 
-// CreateDonation records a donation and books it, safely sent twice. What becomes of it later the caller does not set.
-// Errors: those of the proto's method.
-func (s *Service) CreateDonation(ctx context.Context, r Request, g Donation) (Donation, error) {
-	campaign, err := s.booked(ctx, g.Campaign)
+// CreateOfflineDonation records a donation and books it. Sent twice, it does so once. It ignores the fields that tell
+// what became of the donation later. Errors: those of the proto's method.
+func (s *Service) CreateOfflineDonation(ctx context.Context, r Request, d OfflineDonation) (OfflineDonation, error) {
+	campaign, err := s.BookableCampaign(ctx, d.Campaign)
 	if err != nil {
-		return Donation{}, err
+		return OfflineDonation{}, err
 	}
-	days, err := s.calendar(ctx, g.Campaign.Collective)
+	days, err := s.localDays(ctx, d.Campaign.Collective)
 	if err != nil {
-		return Donation{}, err
+		return OfflineDonation{}, err
 	}
-	if err := s.checkDonation(ctx, g, campaign, days); err != nil {
-		return Donation{}, err
+	if err := s.checkDonation(ctx, d, campaign, days); err != nil {
+		return OfflineDonation{}, err
 	}
-	parts := []string{
-		g.Campaign.Campaign, string(g.Amount.Currency), strconv.FormatInt(g.Amount.Minor, 10), string(g.Method), string(g.ReceivedOn),
-		g.Document, g.Pledge.String(), strconv.FormatBool(g.OutsideBooks), g.Stage,
+	pledge := ""
+	if d.Pledge != uuid.Nil {
+		pledge = d.Pledge.String()
 	}
-	if g.Another {
-		parts = append(parts, "another")
-	}
-	g.ID, g.CreatedBy = s.cfg.NewID(), r.By
-	made, err := s.once(ctx, r, g.Campaign.Collective, "create_donation", g.ID, parts,
-		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			if g.Method == MethodTransfer && !g.Another {
-				if err := lockBankTx(ctx, tx, g.Campaign.Collective); err != nil {
-					return err
-				}
-				if err := s.checkUnbookedTx(ctx, tx, g.Campaign.Collective, g.Amount, g.ReceivedOn, days); err != nil {
-					return err
-				}
+	d.ID, d.CreatedBy = s.cfg.NewID(), r.By
+	made, err := s.Once(ctx, r, d.Campaign.Collective, "create_offline_donation", d.ID, fingerprint.Fields{
+		"campaign": d.Campaign.Campaign, "currency": string(d.Amount.Currency), "amount_minor": strconv.FormatInt(d.Amount.Minor, 10),
+		"method": string(d.Method), "receive_date": string(d.ReceivedOn), "document": d.Document, "pledge": pledge,
+		"outside_books": fingerprint.Flag(d.OutsideBooks), "stage": d.Stage, "allow_duplicate": fingerprint.Flag(d.AllowDuplicate),
+	}, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		if d.Method == MethodTransfer && !d.AllowDuplicate {
+			if err := LockBankTx(ctx, tx, d.Campaign.Collective); err != nil {
+				return err
 			}
-			g.CreateTime = now
-			return s.bookDonationTx(ctx, tx, g, days.start(g.ReceivedOn), "receive_date")
-		})
-	if err == nil && g.Method == MethodTransfer {
-		err = s.Recognise(ctx, g.Campaign.Collective)
+			if err := s.checkUnbookedTx(ctx, tx, d.Campaign.Collective, d.Amount, d.ReceivedOn, days); err != nil {
+				return err
+			}
+		}
+		d.CreateTime = now
+		return s.bookDonationTx(ctx, tx, d, d.ReceivedOn.Start(days.zone), "offline_donation.receive_date")
+	})
+	if err == nil && d.Method == MethodTransfer {
+		err = s.cfg.Banked(ctx, d.Campaign.Collective)
 	}
 	if err != nil {
-		return Donation{}, err
+		return OfflineDonation{}, err
 	}
-	return s.Donation(ctx, g.Campaign, made)
+	return s.OfflineDonation(ctx, d.Campaign, made)
 }
 
-func (s *Service) checkDonation(ctx context.Context, g Donation, campaign campaigns.Campaign, days calendar) error {
-	if err := checkAmount("amount", g.Amount, campaign.Currency); err != nil {
+func (s *Service) checkDonation(ctx context.Context, d OfflineDonation, campaign campaigns.Campaign, days localDays) error {
+	if err := checkAmount("offline_donation.amount", d.Amount, campaign.Currency); err != nil {
 		return err
 	}
-	if err := days.check("receive_date", g.ReceivedOn); err != nil {
+	if err := days.check("offline_donation.receive_date", d.ReceivedOn); err != nil {
 		return err
 	}
-	if g.Method != MethodPayeeCheque && (g.OutsideBooks || g.Stage != "") {
-		return errs.Invalid("method", "must be a cheque written to the lawyer for a donation outside the books or of a stage")
+	if d.Method != MethodPayeeCheque && (d.OutsideBooks || d.Stage != "") {
+		return errs.Invalid("offline_donation.method", "must be a cheque to the payee when outside_books or stage is set")
 	}
-	if err := checkStage(campaign, "stage", g.Stage); err != nil {
+	if err := checkStage(campaign, "offline_donation.stage", d.Stage); err != nil {
 		return err
 	}
-	if g.Pledge == uuid.Nil {
+	if d.Pledge == uuid.Nil {
 		return nil
 	}
-	if _, err := s.Pledge(ctx, g.Campaign, g.Pledge); err != nil {
-		return errs.Invalid("pledge", "must be a pledge of the campaign")
+	if _, err := s.Pledge(ctx, d.Campaign, d.Pledge); err != nil {
+		return errs.Invalid("offline_donation.pledge", "must be a pledge of the campaign")
 	}
 	return nil
 }
 
-// checkUnbookedTx refuses a transfer or a slip that a line of the bank's seems to show and that is booked by it: of its
-// amount, about its day, and no other line of them is open for it. What else was entered and is shown by no line takes one
-// each. The collective's bank is locked.
-func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective string, amount money.Amount, on Day, days calendar) error {
-	lines, err := all(ctx, tx, scanLine, alikeLinesSQL, pgx.NamedArgs{
-		"collective": collective, "amount_minor": amount.Minor, "currency": string(amount.Currency),
-		"day": string(on), "days": daysLater,
+// alikeDays is how many days a line of a bank statement and what is entered by a member may lie apart to be alike.
+const alikeDays = 5
+
+const alikeLinesSQL = `
+SELECT
+	l.id,
+	to_char(l.booked_on, 'YYYY-MM-DD'),
+	l.state IN ('unmatched', 'suggested'),
+	l.offline_donation IS NOT NULL OR l.target = 'unknown_receipt'
+FROM bank.lines AS l
+WHERE l.collective = @collective
+	AND l.booked_on BETWEEN @day::date - @days::integer AND @day::date + @days::integer
+	AND l.amount_minor = @amount_minor
+	AND l.currency = @currency
+ORDER BY
+	l.booked_on,
+	l.id`
+
+// checkUnbookedTx refuses a transfer or a deposit that a line of a bank statement seems to show and that is booked by that
+// line: the line has its amount, is of about its day, and no other such line is open for it. Each movement that a member
+// entered before, and that no line shows, takes one open line. The caller holds [LockBankTx].
+func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective string, amount money.Amount, on calendar.Day, days localDays) error {
+	rows, err := tx.Query(ctx, alikeLinesSQL, pgx.NamedArgs{
+		"collective": collective, "amount_minor": amount.Minor, "currency": string(amount.Currency), "day": string(on), "days": alikeDays,
 	})
 	if err != nil {
-		return err
+		return postgres.Error(err)
 	}
-	var booked *Line
-	left := 0
-	for _, l := range lines {
-		switch {
-		case l.open():
-			left++
-		case l.Donation != uuid.Nil, l.Target == TargetUnknownReceipt:
-			booked = &l
+	var booked, day string
+	var id uuid.UUID
+	var isOpen, isBooked bool
+	open := 0
+	if _, err := pgx.ForEachRow(rows, []any{&id, &day, &isOpen, &isBooked}, func() error {
+		if isOpen {
+			open++
+		} else if isBooked {
+			booked = bankLineName(collective, id) + " of " + day
 		}
-	}
-	if booked == nil {
 		return nil
+	}); err != nil || booked == "" {
+		return postgres.Error(err)
 	}
-	day := days.start(on)
-	movements, err := s.cfg.Ledger.RoleMovementsTx(ctx, tx, days.book, collective, ledger.RoleBank,
-		day.AddDate(0, 0, -daysLater), day.AddDate(0, 0, daysLater+1))
-	if err != nil {
-		return err
-	}
-	taken, err := takenTx(ctx, tx, movements)
+	start := on.Start(days.zone)
+	movements, err := s.BankMovementsTx(ctx, tx, days.book, collective, start.AddDate(0, 0, -alikeDays), start.AddDate(0, 0, alikeDays+1))
 	if err != nil {
 		return err
 	}
 	for _, m := range movements {
-		if m.Amount == amount && !taken[m.TransactionID] {
-			left--
+		if m.Amount == amount && !m.Undone && !m.Shown {
+			open--
 		}
 	}
-	if left > 0 {
+	if open > 0 {
 		return nil
 	}
 	return errs.New(errorsv1.ErrorReason_BANK_LINE_BOOKED,
-		"%s of %s shows %s and is booked already; unmatch it, or say that this is another.", booked.Name(), booked.BookedOn, booked.Amount)
+		"%s shows %s and is booked already. Unmatch the line, or set allow_duplicate when this is other money.", booked, amount)
 }
 
-// bookDonationTx stores a donation that was checked and posts it. field says its day.
-func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, g Donation, effective time.Time, field string) (err error) {
-	if g.book, err = s.openBookTx(ctx, tx, g.Campaign.Collective); err != nil {
+// bookDonationTx stores a donation that was checked, and posts it. Field is the request's field for its day.
+func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, effective time.Time, field string) (err error) {
+	if d.book, err = s.openBookTx(ctx, tx, d.Campaign.Collective); err != nil {
 		return err
 	}
-	if err := insertDonationTx(ctx, tx, g); err != nil {
+	if err := insertDonationTx(ctx, tx, d); err != nil {
 		return err
 	}
-	if g.OutsideBooks {
+	if d.OutsideBooks {
 		return nil
 	}
-	return s.postTx(ctx, tx, g.book, field, pair(g.reference(), ledger.KindDonation, effective, ledger.Entry{
-		Role: debited[g.Method], Amount: g.Amount,
-		Collective: g.Campaign.Collective, Campaign: g.Campaign.Campaign, Donation: g.ID,
+	return s.postTx(ctx, tx, d.book, field, pair(d.Reference(), ledger.KindDonation, effective, ledger.Entry{
+		Role: debited[d.Method], Amount: d.Amount,
+		Collective: d.Campaign.Collective, Campaign: d.Campaign.Campaign, Donation: d.ID,
 	}, ledger.Entry{Role: ledger.RoleDonations}))
 }
 
-// ReverseDonation takes back a donation that was entered wrongly, safely sent twice. Errors: those of the proto's method.
-func (s *Service) ReverseDonation(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, reason string) (Donation, error) {
-	if _, err := s.once(ctx, r, campaign.Collective, "reverse_donation", id, []string{id.String(), reason},
+// BookTransferTx records and books a donation that a line of a bank statement shows, and returns it with its id. It sets
+// the method and ignores what [Service.CreateOfflineDonation] ignores. The campaign was checked with
+// [Service.BookableCampaign], and the caller holds [LockBankTx].
+//
+// Errors: FAILED_PRECONDITION (PLEDGE_FULFILLED, PERIOD_CLOSED, STRIPE_ACCOUNT_NOT_READY).
+func (s *Service) BookTransferTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, effective time.Time) (OfflineDonation, error) {
+	d.ID, d.Method = s.cfg.NewID(), MethodTransfer
+	return d, s.bookDonationTx(ctx, tx, d, effective, "")
+}
+
+// ReverseOfflineDonation reverses a donation that was entered wrongly. Sent twice, it does so once. Errors: those of the
+// proto's method.
+func (s *Service) ReverseOfflineDonation(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, reason string) (OfflineDonation, error) {
+	fields := fingerprint.Fields{"id": id.String(), "reason": reason}
+	if _, err := s.Once(ctx, r, campaign.Collective, "reverse_offline_donation", id, fields,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			if err := lockBankTx(ctx, tx, campaign.Collective); err != nil {
+			if err := LockBankTx(ctx, tx, campaign.Collective); err != nil {
 				return err
 			}
-			g, err := lockDonationTx(ctx, tx, campaign, id)
+			d, err := lockDonationTx(ctx, tx, campaign, id)
 			if err != nil {
 				return err
 			}
-			shown, err := s.shownTx(ctx, tx, g)
+			shown, err := s.shownTx(ctx, tx, d)
 			if err != nil {
 				return err
 			}
 			if shown {
-				return errMatched(g.Name())
+				return errMatched(d.Name())
 			}
-			return s.takeBackTx(ctx, tx, g, reason, now)
+			return s.reverseDonationTx(ctx, tx, d, reason, now)
 		}); err != nil {
-		return Donation{}, err
+		return OfflineDonation{}, err
 	}
-	// A slip may be what the bank shows only now.
-	if err := s.Recognise(ctx, campaign.Collective); err != nil {
-		return Donation{}, err
+	// Without this cheque its deposit may be what a line shows.
+	if err := s.cfg.Banked(ctx, campaign.Collective); err != nil {
+		return OfflineDonation{}, err
 	}
-	return s.Donation(ctx, campaign, id)
+	return s.OfflineDonation(ctx, campaign, id)
 }
 
-// shownTx reports whether a line of the bank's shows the donation, or the deposit that it was banked with: then the money
-// is there, and what is wrong is something else.
-func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, g Donation) (bool, error) {
-	if g.BankLine != uuid.Nil || g.Deposit == uuid.Nil {
-		return g.BankLine != uuid.Nil, nil
+// shownTx reports whether a line of a bank statement shows the donation, or the deposit that it was banked with: then the
+// money is there, and the donation was not entered wrongly.
+func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, d OfflineDonation) (bool, error) {
+	if d.BankLine != uuid.Nil || d.Deposit == uuid.Nil {
+		return d.BankLine != uuid.Nil, nil
 	}
-	m, err := s.movementTx(ctx, tx, g.Campaign.Collective, 0, depositReference(g.Deposit))
+	m, err := s.BankMovementTx(ctx, tx, d.book, d.Campaign.Collective, 0, depositReference(d.Deposit))
+	return m.Shown, err
+}
+
+// ReverseTransferTx reverses a donation that [Service.BookTransferTx] made. The caller holds [LockBankTx].
+//
+// Errors: FAILED_PRECONDITION (DONATION_REVERSED).
+func (s *Service) ReverseTransferTx(ctx context.Context, tx pgx.Tx, campaign campaigns.Name, id uuid.UUID, reason string, now time.Time) error {
+	d, err := lockDonationTx(ctx, tx, campaign, id)
 	if err != nil {
-		return false, err
+		return err
 	}
-	taken, err := takenTx(ctx, tx, []ledger.RoleMovement{m})
-	return taken[m.TransactionID], err
+	return s.reverseDonationTx(ctx, tx, d, reason, now)
 }
 
-// takeBackTx reverses a donation that is locked, in its state and in the books.
-func (s *Service) takeBackTx(ctx context.Context, tx pgx.Tx, g Donation, reason string, now time.Time) error {
-	switch g.State {
+// reverseDonationTx reverses a donation that is locked, in its state and in the books.
+func (s *Service) reverseDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, reason string, now time.Time) error {
+	switch d.State {
 	case DonationReversed:
-		return errs.New(errorsv1.ErrorReason_DONATION_REVERSED, "%s was reversed already.", g.Name())
+		return errs.New(errorsv1.ErrorReason_DONATION_REVERSED, "%s was reversed already.", d.Name())
 	case DonationBounced:
-		return errs.New(errorsv1.ErrorReason_CHEQUE_BOUNCED, "%s bounced: it is out of the books already.", g.Name())
+		return errs.New(errorsv1.ErrorReason_CHEQUE_BOUNCED, "%s bounced and was reversed in the books then.", d.Name())
 	}
-	if !g.OutsideBooks {
-		if err := s.unbookDonationTx(ctx, tx, g, time.Time{}, ""); err != nil {
+	if !d.OutsideBooks {
+		if err := s.unbookDonationTx(ctx, tx, d, time.Time{}, ""); err != nil {
 			return err
 		}
 	}
-	g.State, g.ReverseReason = DonationReversed, reason
-	return moveDonationTx(ctx, tx, g, now)
+	d.State, d.ReverseReason = DonationReversed, reason
+	return updateDonationTx(ctx, tx, d, now)
 }
 
-// unbookDonationTx reverses the donation and, when it was banked, its place in the deposit. A zero time is now.
-func (s *Service) unbookDonationTx(ctx context.Context, tx pgx.Tx, g Donation, effective time.Time, field string) error {
-	if g.Deposit != uuid.Nil {
+// unbookDonationTx reverses the donation in the books and, when it was banked, its part of the deposit. The zero time
+// stands for now.
+func (s *Service) unbookDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, effective time.Time, field string) error {
+	if d.Deposit != uuid.Nil {
 		share := func(role ledger.AccountRole, minor int64) ledger.Entry {
 			return ledger.Entry{
-				Role: role, Amount: money.Amount{Minor: minor, Currency: g.Amount.Currency},
-				Collective: g.Campaign.Collective, Campaign: g.Campaign.Campaign, Donation: g.ID,
+				Role: role, Amount: money.Amount{Minor: minor, Currency: d.Amount.Currency},
+				Collective: d.Campaign.Collective, Campaign: d.Campaign.Campaign, Donation: d.ID,
 			}
 		}
-		if err := s.reverseTx(ctx, tx, g.book, field, ledger.Reversal{
-			Original:  depositReference(g.Deposit),
-			Reference: chequeReference(g.Deposit, g.ID),
+		if err := s.reverseTx(ctx, tx, d.book, field, ledger.Reversal{
+			Original:  depositReference(d.Deposit),
+			Reference: chequeReference(d.Deposit, d.ID),
 			Effective: effective,
-			Entries:   []ledger.Entry{share(ledger.RoleChequesToBank, g.Amount.Minor), share(ledger.RoleBank, -g.Amount.Minor)},
+			Entries:   []ledger.Entry{share(ledger.RoleChequesToBank, d.Amount.Minor), share(ledger.RoleBank, -d.Amount.Minor)},
 		}); err != nil {
 			return err
 		}
 	}
-	return s.reverseTx(ctx, tx, g.book, field, ledger.Reversal{
-		Original: g.reference(), Reference: g.reference() + reversedSuffix, Effective: effective,
+	return s.reverseTx(ctx, tx, d.book, field, ledger.Reversal{
+		Original: d.Reference(), Reference: d.Reference() + reversedSuffix, Effective: effective,
 	})
 }
 
-// reversedSuffix makes the reference of what takes all of a transaction back.
+// reversedSuffix ends the reference of a reversal of a whole transaction.
 const reversedSuffix = ":reversed"
 
 func errMatched(name string) error {
-	return errs.New(errorsv1.ErrorReason_BANK_LINE_MATCHED, "A line of the bank statement shows %s; unmatch the line.", name)
+	return errs.New(errorsv1.ErrorReason_BANK_LINE_MATCHED, "A line of a bank statement shows %s. Unmatch that line first.", name)
 }

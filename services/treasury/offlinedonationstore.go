@@ -10,116 +10,93 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // donationColumns is what scanDonation reads.
 const donationColumns = `
-	g.id,
-	g.collective,
-	g.campaign,
-	g.book,
-	g.amount_minor,
-	g.currency,
-	g.method,
-	to_char(g.received_on, 'YYYY-MM-DD'),
-	g.document,
-	coalesce(g.pledge, '00000000-0000-0000-0000-000000000000'),
-	g.outside_books,
-	g.stage,
-	g.state,
-	coalesce(g.deposit, '00000000-0000-0000-0000-000000000000'),
-	coalesce(to_char(g.banked_on, 'YYYY-MM-DD'), ''),
-	coalesce(to_char(g.bounced_on, 'YYYY-MM-DD'), ''),
-	g.reverse_reason,
+	d.id,
+	d.collective,
+	d.campaign,
+	d.book,
+	d.amount_minor,
+	d.currency,
+	d.method,
+	to_char(d.received_on, 'YYYY-MM-DD'),
+	d.document,
+	coalesce(d.pledge, '00000000-0000-0000-0000-000000000000'),
+	d.outside_books,
+	d.stage,
+	d.state,
+	coalesce(d.deposit, '00000000-0000-0000-0000-000000000000'),
+	coalesce(to_char(d.banked_on, 'YYYY-MM-DD'), ''),
+	coalesce(to_char(d.bounced_on, 'YYYY-MM-DD'), ''),
+	d.reverse_reason,
 	coalesce((
 		SELECT l.id
-		FROM treasury.bank_lines AS l
-		WHERE l.offline_donation = g.id
+		FROM bank.lines AS l
+		WHERE l.offline_donation = d.id
 	), '00000000-0000-0000-0000-000000000000'),
-	g.created_by,
-	g.created_at,
-	g.updated_at`
+	d.created_by,
+	d.created_at,
+	d.updated_at`
 
-func scanDonation(r pgx.CollectableRow) (g Donation, err error) {
-	err = r.Scan(&g.ID, &g.Campaign.Collective, &g.Campaign.Campaign, &g.book, &g.Amount.Minor, &g.Amount.Currency, &g.Method,
-		&g.ReceivedOn, &g.Document, &g.Pledge, &g.OutsideBooks, &g.Stage, &g.State, &g.Deposit, &g.BankedOn, &g.BouncedOn,
-		&g.ReverseReason, &g.BankLine, &g.CreatedBy, &g.CreateTime, &g.UpdateTime)
-	g.CreateTime, g.UpdateTime = g.CreateTime.UTC(), g.UpdateTime.UTC()
-	return g, err
+func scanDonation(r pgx.CollectableRow) (d OfflineDonation, err error) {
+	err = r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.book, &d.Amount.Minor, &d.Amount.Currency, &d.Method,
+		&d.ReceivedOn, &d.Document, &d.Pledge, &d.OutsideBooks, &d.Stage, &d.State, &d.Deposit, &d.BankedOn, &d.BouncedOn,
+		&d.ReverseReason, &d.BankLine, &d.CreatedBy, &d.CreateTime, &d.UpdateTime)
+	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
+	return d, err
 }
 
 const donationSQL = `
 SELECT` + donationColumns + `
-FROM treasury.offline_donations AS g
-WHERE g.id = @id
-	AND g.collective = @collective
-	AND g.campaign = @campaign`
+FROM treasury.offline_donations AS d
+WHERE d.id = @id
+	AND d.collective = @collective
+	AND d.campaign = @campaign`
 
-// Donation returns one donation of a campaign; NOT_FOUND when there is none.
-func (s *Service) Donation(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
+// OfflineDonation returns one donation of a campaign; NOT_FOUND when there is none.
+func (s *Service) OfflineDonation(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (OfflineDonation, error) {
 	return oneDonation(ctx, s.cfg.Pool, donationSQL, campaign, id)
 }
 
 const lockDonationSQL = donationSQL + `
-FOR NO KEY UPDATE OF g`
+FOR NO KEY UPDATE OF d`
 
-// lockDonationTx is Donation for who is going to change it. The row is read again once it is locked, since a line of the
-// bank's is no part of it.
-func lockDonationTx(ctx context.Context, tx pgx.Tx, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
+// lockDonationTx returns a donation and locks it. The row is read again once it is locked, because the line of the bank
+// statement is read from another table.
+func lockDonationTx(ctx context.Context, tx pgx.Tx, campaign campaigns.Name, id uuid.UUID) (OfflineDonation, error) {
 	if _, err := oneDonation(ctx, tx, lockDonationSQL, campaign, id); err != nil {
-		return Donation{}, err
+		return OfflineDonation{}, err
 	}
 	return oneDonation(ctx, tx, donationSQL, campaign, id)
 }
 
-// querier is a pool or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
-func oneDonation(ctx context.Context, db querier, sql string, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
-	g, err := one(ctx, db, scanDonation, sql, pgx.NamedArgs{"id": id, "collective": campaign.Collective, "campaign": campaign.Campaign})
+func oneDonation(ctx context.Context, db postgres.Querier, sql string, campaign campaigns.Name, id uuid.UUID) (OfflineDonation, error) {
+	d, err := postgres.One(ctx, db, scanDonation, sql, pgx.NamedArgs{"id": id, "collective": campaign.Collective, "campaign": campaign.Campaign})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Donation{}, errs.NotFound(donationName(campaign, id))
+		return OfflineDonation{}, errs.NotFound(donationName(campaign, id))
 	}
-	return g, postgres.Error(err)
-}
-
-// one returns pgx.ErrNoRows when there is none.
-func one[T any](ctx context.Context, db querier, scan pgx.RowToFunc[T], sql string, args pgx.NamedArgs) (row T, err error) {
-	rows, err := db.Query(ctx, sql, args)
-	if err != nil {
-		return row, err
-	}
-	return pgx.CollectExactlyOneRow(rows, scan)
-}
-
-// all returns every row.
-func all[T any](ctx context.Context, db querier, scan pgx.RowToFunc[T], sql string, args pgx.NamedArgs) ([]T, error) {
-	rows, err := db.Query(ctx, sql, args)
-	if err != nil {
-		return nil, postgres.Error(err)
-	}
-	found, err := pgx.CollectRows(rows, scan)
-	return found, postgres.Error(err)
+	return d, postgres.Error(err)
 }
 
 const listDonationsSQL = `
 SELECT` + donationColumns + `
-FROM treasury.offline_donations AS g
-WHERE g.collective = @collective
-	AND g.campaign = @campaign
-	AND (g.created_at, g.id) < (@before_time, @before_id)
+FROM treasury.offline_donations AS d
+WHERE d.collective = @collective
+	AND d.campaign = @campaign
+	AND (d.created_at, d.id) < (@before_time, @before_id)
 ORDER BY
-	g.created_at DESC,
-	g.id DESC
+	d.created_at DESC,
+	d.id DESC
 LIMIT @count`
 
-// Donations returns up to count donations of a campaign, those entered last first, before the given one.
-func (s *Service) Donations(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]Donation, error) {
-	return all(ctx, s.cfg.Pool, scanDonation, listDonationsSQL, pgx.NamedArgs{
+// OfflineDonations returns up to count donations of a campaign, those entered last first, before the given one.
+func (s *Service) OfflineDonations(ctx context.Context, campaign campaigns.Name, before Position, count int) ([]OfflineDonation, error) {
+	return postgres.All(ctx, s.cfg.Pool, scanDonation, listDonationsSQL, pgx.NamedArgs{
 		"collective": campaign.Collective, "campaign": campaign.Campaign,
 		"before_time": before.Time, "before_id": before.ID, "count": count,
 	})
@@ -162,25 +139,25 @@ VALUES (
 )`
 
 var donationRefusals = map[string]*errs.Error{
-	"offline_donations_pledge_key": errs.New(errorsv1.ErrorReason_PLEDGE_FULFILLED, "Another donation fulfils the pledge already."),
+	"offline_donations_pledge_key": errs.New(errorsv1.ErrorReason_PLEDGE_FULFILLED, "AllowDuplicate donation fulfils the pledge already."),
 }
 
-func insertDonationTx(ctx context.Context, tx pgx.Tx, g Donation) error {
+func insertDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation) error {
 	_, err := tx.Exec(ctx, insertDonationSQL, pgx.NamedArgs{
-		"id":            g.ID,
-		"collective":    g.Campaign.Collective,
-		"campaign":      g.Campaign.Campaign,
-		"book":          g.book,
-		"amount_minor":  g.Amount.Minor,
-		"currency":      string(g.Amount.Currency),
-		"method":        string(g.Method),
-		"received_on":   string(g.ReceivedOn),
-		"document":      g.Document,
-		"pledge":        nullID(g.Pledge),
-		"outside_books": g.OutsideBooks,
-		"stage":         g.Stage,
-		"created_by":    g.CreatedBy,
-		"now":           g.CreateTime,
+		"id":            d.ID,
+		"collective":    d.Campaign.Collective,
+		"campaign":      d.Campaign.Campaign,
+		"book":          d.book,
+		"amount_minor":  d.Amount.Minor,
+		"currency":      string(d.Amount.Currency),
+		"method":        string(d.Method),
+		"received_on":   string(d.ReceivedOn),
+		"document":      d.Document,
+		"pledge":        nullID(d.Pledge),
+		"outside_books": d.OutsideBooks,
+		"stage":         d.Stage,
+		"created_by":    d.CreatedBy,
+		"now":           d.CreateTime,
 	})
 	return postgres.ErrorFor(err, donationRefusals)
 }
@@ -194,14 +171,14 @@ func nullID(id uuid.UUID) *uuid.UUID {
 }
 
 // nullDay is NULL for no day.
-func nullDay(d Day) *string {
+func nullDay(d calendar.Day) *string {
 	if d == "" {
 		return nil
 	}
 	return (*string)(&d)
 }
 
-const moveDonationSQL = `
+const updateDonationSQL = `
 UPDATE treasury.offline_donations
 SET
 	state = @state,
@@ -212,11 +189,11 @@ SET
 	updated_at = @now
 WHERE id = @id`
 
-// moveDonationTx writes where a donation that is locked has come to.
-func moveDonationTx(ctx context.Context, tx pgx.Tx, g Donation, now time.Time) error {
-	_, err := tx.Exec(ctx, moveDonationSQL, pgx.NamedArgs{
-		"id": g.ID, "state": string(g.State), "deposit": nullID(g.Deposit), "banked_on": nullDay(g.BankedOn),
-		"bounced_on": nullDay(g.BouncedOn), "reverse_reason": g.ReverseReason, "now": now,
+// updateDonationTx stores the new state of a donation that is locked.
+func updateDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, now time.Time) error {
+	_, err := tx.Exec(ctx, updateDonationSQL, pgx.NamedArgs{
+		"id": d.ID, "state": string(d.State), "deposit": nullID(d.Deposit), "banked_on": nullDay(d.BankedOn),
+		"bounced_on": nullDay(d.BouncedOn), "reverse_reason": d.ReverseReason, "now": now,
 	})
 	return postgres.Error(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -26,42 +28,46 @@ type Pledge struct {
 	ID       uuid.UUID
 	Campaign campaigns.Name
 	// Reference is as people write it, CAG-7K3M-9QXT.
-	Reference  string
-	Amount     money.Amount
-	Method     Method
-	Locale     string
-	Fulfilled  bool
+	Reference string
+	Amount    money.Amount
+	Method    Method
+	Locale    string
+	// Donation is the offline donation that fulfils it; uuid.Nil for none yet.
+	Donation   uuid.UUID
 	CreateTime time.Time
 	ExpireTime time.Time
 }
+
+// Fulfilled reports whether the money came.
+func (p Pledge) Fulfilled() bool { return p.Donation != uuid.Nil }
 
 // Name returns the resource name.
 func (p Pledge) Name() string { return pledgeName(p.Campaign, p.ID) }
 
 func pledgeName(c campaigns.Name, id uuid.UUID) string { return c.String() + "/pledges/" + id.String() }
 
-// NewPledge is the wish to make one.
+// NewPledge is what a pledge is made of.
 type NewPledge struct {
 	Campaign campaigns.Name
 	Amount   money.Amount
 	Method   Method
 	// Locale is "fr", also when empty, or "en".
 	Locale string
-	// Origin is that of the page that asks; empty when no browser does.
+	// Origin is that of the page that asks; empty when the caller is no browser.
 	Origin string
 	// Network is where the request comes from; invalid when unknown.
 	Network netip.Prefix
 }
 
-// CreatePledge makes a pledge, safely sent twice: a repeat counts for no limit. Errors: those of the proto's
-// method.
+// CreatePledge makes a pledge. Sent twice, it makes one, and the repeat does not count for the limit of the network.
+// Errors: those of the proto's method.
 func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Pledge, error) {
 	if n.Locale == "" {
 		n.Locale = campaigns.French
 	}
 	campaign, err := s.cfg.Campaigns.Get(ctx, n.Campaign)
 	if err == nil && campaign.State == campaigns.StateDraft {
-		err = errs.NotFound(n.Campaign.String()) // nobody is told that there is one
+		err = errs.NotFound(n.Campaign.String()) // a draft is not public
 	}
 	if err != nil {
 		return Pledge{}, err
@@ -73,13 +79,14 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 	if err != nil {
 		return Pledge{}, err
 	}
-	parts := []string{
-		n.Campaign.Campaign, string(n.Amount.Currency), strconv.FormatInt(n.Amount.Minor, 10), string(n.Method), n.Locale,
+	fields := fingerprint.Fields{
+		"campaign": n.Campaign.Campaign, "currency": string(n.Amount.Currency), "amount_minor": strconv.FormatInt(n.Amount.Minor, 10),
+		"method": string(n.Method), "locale": n.Locale,
 	}
 	id := s.cfg.NewID()
-	made, err := s.once(ctx, r, n.Campaign.Collective, "create_pledge", id, parts,
+	made, err := s.Once(ctx, r, n.Campaign.Collective, "create_pledge", id, fields,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			// Only what is new is checked: a repeat answers whatever became of the campaign.
+			// Only a new pledge is checked: a repeat is answered whatever became of the campaign.
 			if err := s.checkPledge(n, campaign, group); err != nil {
 				return err
 			}
@@ -101,18 +108,18 @@ func (s *Service) checkPledge(n NewPledge, campaign campaigns.Campaign, group co
 	}
 	switch {
 	case !offers(group, n.Method):
-		return errs.New(errorsv1.ErrorReason_PLEDGE_METHOD_UNAVAILABLE, "%s takes no pledges by this method.", group.Name())
+		return errs.New(errorsv1.ErrorReason_PLEDGE_METHOD_UNAVAILABLE, "%s does not take pledges by this method.", group.Name())
 	case n.Amount.Currency != campaign.Currency:
-		return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, "amount.currency_code", "must be the campaign's, "+string(campaign.Currency))
+		return refused(errorsv1.ErrorReason_CURRENCY_MISMATCH, "pledge.amount.currency_code", "must be the campaign's, "+string(campaign.Currency))
 	case n.Amount.Minor < campaign.Minimum.Minor:
-		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_SMALL, "amount.amount_minor", "must be at least "+campaign.Minimum.String())
+		return refused(errorsv1.ErrorReason_AMOUNT_TOO_SMALL, "pledge.amount.amount_minor", "must be at least "+campaign.Minimum.String())
 	case n.Amount.Minor > campaign.Maximum.Minor:
-		return wrong(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "amount.amount_minor", "must be at most "+campaign.Maximum.String())
+		return refused(errorsv1.ErrorReason_AMOUNT_TOO_LARGE, "pledge.amount.amount_minor", "must be at most "+campaign.Maximum.String())
 	}
 	return nil
 }
 
-// offers tells what a collective's settings allow: without an account nobody can transfer to it.
+// offers reports whether a collective's settings allow a method: a transfer needs its bank account, a cheque its payee.
 func offers(c collectives.Collective, m Method) bool {
 	switch m {
 	case MethodCash:
@@ -146,7 +153,7 @@ func (s *Service) PledgeMethods(ctx context.Context, name campaigns.Name) (metho
 	return methods, nil
 }
 
-// Slip is what who made a pledge needs to keep it.
+// Slip is what a giver needs to keep a pledge.
 type Slip struct {
 	// Holder, IBAN, BIC and QR are of a transfer. EPC is the text of the QR code, QR its picture; both may be empty.
 	Holder, IBAN, BIC string
@@ -156,7 +163,7 @@ type Slip struct {
 	PostalAddress []string
 }
 
-// Slip returns a pledge's slip with the collective's settings of now.
+// Slip returns the slip of a pledge, with the current settings of the collective.
 func (s *Service) Slip(ctx context.Context, p Pledge) (slip Slip, err error) {
 	group, err := s.cfg.Collectives.Get(ctx, p.Campaign.Collective)
 	if err != nil {
@@ -185,19 +192,19 @@ const pledgeColumns = `
 	p.currency,
 	p.method,
 	p.locale,
-	EXISTS (
-		SELECT
-		FROM treasury.offline_donations AS g
-		WHERE g.pledge = p.id
-			AND g.state IN ('received', 'banked')
-	),
+	coalesce((
+		SELECT d.id
+		FROM treasury.offline_donations AS d
+		WHERE d.pledge = p.id
+			AND d.state IN ('received', 'banked')
+	), '00000000-0000-0000-0000-000000000000'),
 	p.created_at,
 	p.expires_at`
 
 func scanPledge(r pgx.CollectableRow) (p Pledge, err error) {
 	var code string
 	if err = r.Scan(&p.ID, &p.Campaign.Collective, &p.Campaign.Campaign, &code, &p.Amount.Minor, &p.Amount.Currency, &p.Method,
-		&p.Locale, &p.Fulfilled, &p.CreateTime, &p.ExpireTime); err != nil {
+		&p.Locale, &p.Donation, &p.CreateTime, &p.ExpireTime); err != nil {
 		return p, err
 	}
 	p.Reference = formatReference(code)
@@ -219,9 +226,57 @@ func (s *Service) Pledge(ctx context.Context, campaign campaigns.Name, id uuid.U
 	return p, postgres.Error(err)
 }
 
+// PledgeTx returns a pledge of a collective, of whatever campaign.
+//
+// Errors: NOT_FOUND.
+func (s *Service) PledgeTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Pledge, error) {
+	p, err := pledgeByID(ctx, tx, id)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && p.Campaign.Collective != collective {
+		return Pledge{}, errs.NotFound("collectives/" + collective + "/campaigns/-/pledges/" + id.String())
+	}
+	return p, postgres.Error(err)
+}
+
+const pledgesNamedSQL = `
+SELECT
+	p.id,
+	p.reference
+FROM treasury.pledges AS p
+WHERE p.reference = ANY(@references::text[])
+	AND p.collective = @collective`
+
+// PledgesNamedTx returns, for each text, the pledge of the collective whose reference is in it, however it is written;
+// uuid.Nil for none, and for several.
+func (s *Service) PledgesNamedTx(ctx context.Context, tx pgx.Tx, collective string, texts []string) ([]uuid.UUID, error) {
+	named := make([][]string, len(texts))
+	var references []string
+	for i, text := range texts {
+		named[i] = findReferences(text)
+		references = append(references, named[i]...)
+	}
+	rows, err := tx.Query(ctx, pledgesNamedSQL, pgx.NamedArgs{"references": references, "collective": collective})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	ids := map[string]uuid.UUID{}
+	var id uuid.UUID
+	var code string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &code}, func() error { ids[code] = id; return nil }); err != nil {
+		return nil, postgres.Error(err)
+	}
+	pledges := make([]uuid.UUID, len(texts))
+	for i := range texts {
+		known := slices.DeleteFunc(named[i], func(code string) bool { return ids[code] == uuid.Nil })
+		if len(known) == 1 {
+			pledges[i] = ids[known[0]]
+		}
+	}
+	return pledges, nil
+}
+
 // pledgeByID returns pgx.ErrNoRows when there is none.
-func pledgeByID(ctx context.Context, db querier, id uuid.UUID) (Pledge, error) {
-	return one(ctx, db, scanPledge, pledgeSQL, pgx.NamedArgs{"id": id})
+func pledgeByID(ctx context.Context, db postgres.Querier, id uuid.UUID) (Pledge, error) {
+	return postgres.One(ctx, db, scanPledge, pledgeSQL, pgx.NamedArgs{"id": id})
 }
 
 const listPledgesSQL = `
@@ -243,10 +298,10 @@ func (s *Service) Pledges(ctx context.Context, campaign campaigns.Name, referenc
 	if reference != "" {
 		var ok bool
 		if code, ok = parseReference(reference); !ok {
-			return nil, errs.Invalid("reference", "is no reference of ours: a character is wrong or missing")
+			return nil, errs.Invalid("reference", "must be the reference of a pledge: a character is wrong or missing")
 		}
 	}
-	return all(ctx, s.cfg.Pool, scanPledge, listPledgesSQL, pgx.NamedArgs{
+	return postgres.All(ctx, s.cfg.Pool, scanPledge, listPledgesSQL, pgx.NamedArgs{
 		"collective": campaign.Collective, "campaign": campaign.Campaign, "reference": code,
 		"before_time": before.Time, "before_id": before.ID, "count": count,
 	})

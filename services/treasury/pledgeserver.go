@@ -16,17 +16,18 @@ func (s *server) CreatePledge(ctx context.Context, req *treasuryv1.CreatePledgeR
 	if err != nil {
 		return nil, err
 	}
-	r, err := request(ctx, req.GetRequestId())
+	r, err := NewRequest(ctx, req.GetRequestId())
 	if err != nil {
 		return nil, err
 	}
-	method, ok := known(methods, req.GetMethod())
+	sent := req.GetPledge()
+	method, ok := known(methods, sent.GetMethod())
 	if !ok {
-		return nil, errs.Invalid("method", "must be said")
+		return nil, errs.Invalid("pledge.method", "is required")
 	}
 	caller := rpc.CallerFrom(ctx)
 	p, err := s.service.CreatePledge(ctx, r, NewPledge{
-		Campaign: campaign, Amount: wire.Amount(req.GetAmount()), Method: method, Locale: req.GetLocale(),
+		Campaign: campaign, Amount: wire.Amount(sent.GetAmount()), Method: method, Locale: sent.GetLocale(),
 		Origin: caller.Origin, Network: caller.Network,
 	})
 	if err != nil {
@@ -36,7 +37,7 @@ func (s *server) CreatePledge(ctx context.Context, req *treasuryv1.CreatePledgeR
 }
 
 func (s *server) GetPledge(ctx context.Context, req *treasuryv1.GetPledgeRequest) (*treasuryv1.Pledge, error) {
-	campaign, id, err := ofCampaign(req.GetName(), "pledges")
+	campaign, id, err := ParsePledgeName(req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +54,8 @@ func (s *server) ListPledges(ctx context.Context, req *treasuryv1.ListPledgesReq
 		return nil, err
 	}
 	filter := "pledges of " + campaign.String() + " like " + req.GetReference()
-	found, next, err := page.List(req, filter, newest, func(at Position, count int) ([]Pledge, error) {
-		return s.service.Pledges(ctx, campaign, req.GetReference(), at, count)
+	found, next, err := page.List(req, filter, newest, func(after Position, limit int) ([]Pledge, error) {
+		return s.service.Pledges(ctx, campaign, req.GetReference(), after, limit)
 	}, func(p Pledge) Position { return Position{p.CreateTime, p.ID} })
 	return &treasuryv1.ListPledgesResponse{Pledges: each(found, s.pledgeToProto), NextPageToken: next}, err
 }
@@ -70,7 +71,7 @@ func (s *server) ListPledgeMethods(ctx context.Context, req *treasuryv1.ListPled
 	}, err
 }
 
-// withSlip answers a pledge with what its giver needs, as long as it can be kept.
+// withSlip adds the slip to a pledge that is open.
 func (s *server) withSlip(ctx context.Context, p Pledge) (*treasuryv1.Pledge, error) {
 	answer := s.pledgeToProto(p)
 	if answer.GetState() != treasuryv1.PledgeState_PLEDGE_STATE_OPEN {
@@ -93,7 +94,7 @@ func (s *server) withSlip(ctx context.Context, p Pledge) (*treasuryv1.Pledge, er
 func (s *server) pledgeToProto(p Pledge) *treasuryv1.Pledge {
 	state := treasuryv1.PledgeState_PLEDGE_STATE_OPEN
 	switch {
-	case p.Fulfilled:
+	case p.Fulfilled():
 		state = treasuryv1.PledgeState_PLEDGE_STATE_FULFILLED
 	case !s.service.now().Before(p.ExpireTime):
 		state = treasuryv1.PledgeState_PLEDGE_STATE_EXPIRED

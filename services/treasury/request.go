@@ -3,8 +3,6 @@ package treasury
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,27 +10,28 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
-// Request says who asks for a write, and makes it safe to ask twice.
+// Request tells who asks for a write, and makes it safe to send it twice.
 type Request struct {
 	// ID is the caller's UUID for this write.
 	ID uuid.UUID
-	// By is the name of the key that asks; empty for nobody.
+	// By is the name of the key that asks; empty when no key does.
 	By string
 }
 
-// fingerprint is a hash of what a request id stands for, over an injective encoding.
-func fingerprint(parts ...string) []byte {
-	h := sha256.New()
-	var length [8]byte
-	for _, part := range parts {
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])
-		h.Write([]byte(part))
+// NewRequest returns the request of a call with this request_id.
+//
+// Errors: INVALID_ARGUMENT on request_id.
+func NewRequest(ctx context.Context, id string) (Request, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return Request{}, errs.Invalid("request_id", "must be a UUID")
 	}
-	return h.Sum(nil)
+	return Request{ID: parsed, By: rpc.CallerFrom(ctx).Principal.Key}, nil
 }
 
 const insertRequestSQL = `
@@ -63,16 +62,17 @@ WHERE r.collective = @collective
 	AND r.method = @method
 	AND r.request_id = @request_id`
 
-// once runs do in a transaction, unless the request did it before, and returns the resource that the
-// request stands for: the given one, or that of the first time. Parts are all that was asked.
+// Once calls write in a transaction, unless the request did so before, and returns the id of the resource that the
+// request made or changed: the given one, or that of the first time. Fields are all that was asked. Of two equal requests
+// at the same time the second waits for the first.
 //
-// Errors: ALREADY_EXISTS (REQUEST_ID_REUSED) when the id stands for something else; those of do.
-func (s *Service) once(
-	ctx context.Context, r Request, collective, method string, resource uuid.UUID, parts []string,
-	do func(ctx context.Context, tx pgx.Tx, now time.Time) error,
+// Errors: ALREADY_EXISTS (REQUEST_ID_REUSED) when the id was used for another request; those of write.
+func (s *Service) Once(
+	ctx context.Context, r Request, collective, method string, resource uuid.UUID, fields fingerprint.Fields,
+	write func(ctx context.Context, tx pgx.Tx, now time.Time) error,
 ) (uuid.UUID, error) {
 	now := s.now()
-	asked := fingerprint(parts...)
+	asked := fingerprint.Of(fields)
 	args := pgx.NamedArgs{
 		"collective": collective, "method": method, "request_id": r.ID,
 		"fingerprint": asked, "resource": resource, "now": now,
@@ -85,14 +85,14 @@ func (s *Service) once(
 			return err
 		}
 		if tag.RowsAffected() == 1 {
-			return do(ctx, tx, now)
+			return write(ctx, tx, now)
 		}
 		var before []byte
 		if err := tx.QueryRow(ctx, requestSQL, args).Scan(&before, &made); err != nil {
 			return err
 		}
 		if !bytes.Equal(before, asked) {
-			return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id stands for something else.")
+			return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id was used for another request.")
 		}
 		return nil
 	})

@@ -3,16 +3,15 @@ package treasury
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
-	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
@@ -23,15 +22,6 @@ type server struct {
 
 // NewServer returns the service as gRPC.
 func NewServer(s *Service) treasuryv1.TreasuryServiceServer { return &server{service: s} }
-
-// request reads who asks, and the id of what is asked.
-func request(ctx context.Context, id string) (Request, error) {
-	parsed, err := uuid.Parse(id)
-	if err != nil {
-		return Request{}, errs.Invalid("request_id", "must be a UUID")
-	}
-	return Request{ID: parsed, By: rpc.CallerFrom(ctx).Principal.Key}, nil
-}
 
 // collectiveID reads `collectives/{collective}`.
 func collectiveID(name string) (string, error) {
@@ -72,27 +62,41 @@ func ofCampaign(name, kind string) (campaign campaigns.Name, id uuid.UUID, err e
 	return campaign, id, nil
 }
 
-// change is a request that changes one thing.
+// ParsePledgeName reads `collectives/{collective}/campaigns/{campaign}/pledges/{pledge}`.
+//
+// Errors: NOT_FOUND.
+func ParsePledgeName(name string) (campaigns.Name, uuid.UUID, error) {
+	return ofCampaign(name, "pledges")
+}
+
+// ParseExpenseName reads `collectives/{collective}/expenses/{expense}`.
+//
+// Errors: NOT_FOUND.
+func ParseExpenseName(name string) (collective string, id uuid.UUID, err error) {
+	return ofCollective(name, "expenses")
+}
+
+// change is a request that changes one resource.
 type change interface {
 	GetName() string
 	GetRequestId() string
 }
 
-// ofCollectiveChanged reads what of a collective's a request changes, and the request's own id.
+// ofCollectiveChanged reads the collective's resource that a request changes, and the request itself.
 func ofCollectiveChanged(ctx context.Context, req change, kind string) (collective string, id uuid.UUID, r Request, err error) {
 	if collective, id, err = ofCollective(req.GetName(), kind); err != nil {
 		return collective, id, r, err
 	}
-	r, err = request(ctx, req.GetRequestId())
+	r, err = NewRequest(ctx, req.GetRequestId())
 	return collective, id, r, err
 }
 
-// ofCampaignChanged reads what of a campaign's a request changes, and the request's own id.
+// ofCampaignChanged reads the campaign's resource that a request changes, and the request itself.
 func ofCampaignChanged(ctx context.Context, req change, kind string) (campaign campaigns.Name, id uuid.UUID, r Request, err error) {
 	if campaign, id, err = ofCampaign(req.GetName(), kind); err != nil {
 		return campaign, id, r, err
 	}
-	r, err = request(ctx, req.GetRequestId())
+	r, err = NewRequest(ctx, req.GetRequestId())
 	return campaign, id, r, err
 }
 
@@ -105,7 +109,7 @@ func each[T, P any](list []T, convert func(T) P) []P {
 	return converted
 }
 
-// answer converts what a call of the service returns.
+// answer makes a function that converts what a call of the service returns.
 func answer[T, P any](convert func(T) *P) func(T, error) (*P, error) {
 	return func(item T, err error) (*P, error) {
 		if err != nil {
@@ -115,12 +119,7 @@ func answer[T, P any](convert func(T) *P) func(T, error) (*P, error) {
 	}
 }
 
-func (d Day) time() time.Time {
-	t, _ := time.Parse(time.DateOnly, string(d))
-	return t
-}
-
-// nameOr is the name of what has an id; empty for none.
+// nameOr is the name, or an empty text for no id.
 func nameOr(id uuid.UUID, name string) string {
 	if id == uuid.Nil {
 		return ""
@@ -157,26 +156,27 @@ func (s *server) CreateOfflineDonation(ctx context.Context, req *treasuryv1.Crea
 	if err != nil {
 		return nil, err
 	}
-	r, err := request(ctx, req.GetRequestId())
+	r, err := NewRequest(ctx, req.GetRequestId())
 	if err != nil {
 		return nil, err
 	}
-	method, ok := known(methods, req.GetMethod())
+	sent := req.GetOfflineDonation()
+	method, ok := known(methods, sent.GetMethod())
 	if !ok {
-		return nil, errs.Invalid("method", "must be said")
+		return nil, errs.Invalid("offline_donation.method", "is required")
 	}
-	g := Donation{
-		Campaign: campaign, Amount: wire.Amount(req.GetAmount()), Method: method, ReceivedOn: Day(req.GetReceiveDate()),
-		Document: req.GetDocument(), OutsideBooks: req.GetOutsideBooks(), Stage: req.GetStage(), Another: req.GetAnother(),
+	d := OfflineDonation{
+		Campaign: campaign, Amount: wire.Amount(sent.GetAmount()), Method: method, ReceivedOn: calendar.Day(sent.GetReceiveDate()),
+		Document: sent.GetDocument(), OutsideBooks: sent.GetOutsideBooks(), Stage: sent.GetStage(), AllowDuplicate: sent.GetAllowDuplicate(),
 	}
-	if req.GetPledge() != "" {
-		of, id, err := ofCampaign(req.GetPledge(), "pledges")
+	if sent.GetPledge() != "" {
+		of, id, err := ParsePledgeName(sent.GetPledge())
 		if err != nil || of != campaign {
-			return nil, errs.Invalid("pledge", "must be a pledge of the campaign")
+			return nil, errs.Invalid("offline_donation.pledge", "must be a pledge of the campaign")
 		}
-		g.Pledge = id
+		d.Pledge = id
 	}
-	return donationAnswer(s.service.CreateDonation(ctx, r, g))
+	return donationAnswer(s.service.CreateOfflineDonation(ctx, r, d))
 }
 
 var donationAnswer = answer(donationToProto)
@@ -186,7 +186,7 @@ func (s *server) GetOfflineDonation(ctx context.Context, req *treasuryv1.GetOffl
 	if err != nil {
 		return nil, err
 	}
-	return donationAnswer(s.service.Donation(ctx, campaign, id))
+	return donationAnswer(s.service.OfflineDonation(ctx, campaign, id))
 }
 
 func (s *server) ListOfflineDonations(ctx context.Context, req *treasuryv1.ListOfflineDonationsRequest) (*treasuryv1.ListOfflineDonationsResponse, error) {
@@ -194,39 +194,10 @@ func (s *server) ListOfflineDonations(ctx context.Context, req *treasuryv1.ListO
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := page.List(req, "offline donations of "+campaign.String(), newest, func(at Position, count int) ([]Donation, error) {
-		return s.service.Donations(ctx, campaign, at, count)
-	}, func(g Donation) Position { return Position{g.CreateTime, g.ID} })
+	found, next, err := page.List(req, "offline donations of "+campaign.String(), newest, func(after Position, limit int) ([]OfflineDonation, error) {
+		return s.service.OfflineDonations(ctx, campaign, after, limit)
+	}, func(d OfflineDonation) Position { return Position{d.CreateTime, d.ID} })
 	return &treasuryv1.ListOfflineDonationsResponse{OfflineDonations: each(found, donationToProto), NextPageToken: next}, err
-}
-
-func (s *server) BankCheques(ctx context.Context, req *treasuryv1.BankChequesRequest) (*treasuryv1.Deposit, error) {
-	collective, err := collectiveID(req.GetParent())
-	if err != nil {
-		return nil, err
-	}
-	r, err := request(ctx, req.GetRequestId())
-	if err != nil {
-		return nil, err
-	}
-	var cheques []cheque
-	for _, name := range req.GetCheques() {
-		campaign, id, err := ofCampaign(name, "offlineDonations")
-		if err != nil || campaign.Collective != collective {
-			return nil, errNotHeld(name)
-		}
-		cheques = append(cheques, cheque{campaign: campaign, id: id})
-	}
-	d, err := s.service.BankCheques(ctx, r, Deposit{
-		Collective: collective, BankedOn: Day(req.GetBankDate()), Document: req.GetDocument(), Another: req.GetAnother(),
-	}, cheques)
-	if err != nil {
-		return nil, err
-	}
-	return &treasuryv1.Deposit{
-		Name: d.Name(), Total: wire.Money(d.Total), BankDate: string(d.BankedOn), Document: d.Document, Cheques: d.Cheques,
-		CreateTime: wire.Time(d.CreateTime),
-	}, nil
 }
 
 func (s *server) BounceCheque(ctx context.Context, req *treasuryv1.BounceChequeRequest) (*treasuryv1.OfflineDonation, error) {
@@ -234,7 +205,7 @@ func (s *server) BounceCheque(ctx context.Context, req *treasuryv1.BounceChequeR
 	if err != nil {
 		return nil, err
 	}
-	return donationAnswer(s.service.BounceCheque(ctx, r, campaign, id, Day(req.GetBounceDate())))
+	return donationAnswer(s.service.BounceCheque(ctx, r, campaign, id, calendar.Day(req.GetBounceDate())))
 }
 
 func (s *server) ReverseOfflineDonation(ctx context.Context, req *treasuryv1.ReverseOfflineDonationRequest) (*treasuryv1.OfflineDonation, error) {
@@ -242,28 +213,120 @@ func (s *server) ReverseOfflineDonation(ctx context.Context, req *treasuryv1.Rev
 	if err != nil {
 		return nil, err
 	}
-	return donationAnswer(s.service.ReverseDonation(ctx, r, campaign, id, req.GetReason()))
+	return donationAnswer(s.service.ReverseOfflineDonation(ctx, r, campaign, id, req.GetReason()))
 }
 
-func donationToProto(g Donation) *treasuryv1.OfflineDonation {
-	group := "collectives/" + g.Campaign.Collective
+func donationToProto(d OfflineDonation) *treasuryv1.OfflineDonation {
+	collective := d.Campaign.Collective
 	return &treasuryv1.OfflineDonation{
-		Name:          g.Name(),
-		Amount:        wire.Money(g.Amount),
-		Method:        methods[g.Method],
-		ReceiveDate:   string(g.ReceivedOn),
-		Document:      g.Document,
-		Pledge:        nameOr(g.Pledge, pledgeName(g.Campaign, g.Pledge)),
-		OutsideBooks:  g.OutsideBooks,
-		Stage:         g.Stage,
-		State:         donationStates[g.State],
-		Deposit:       nameOr(g.Deposit, group+"/deposits/"+g.Deposit.String()),
-		BankDate:      string(g.BankedOn),
-		BounceDate:    string(g.BouncedOn),
-		ReverseReason: g.ReverseReason,
-		BankLine:      nameOr(g.BankLine, lineName(g.Campaign.Collective, g.BankLine)),
-		Creator:       g.CreatedBy,
-		CreateTime:    wire.Time(g.CreateTime),
-		UpdateTime:    wire.Time(g.UpdateTime),
+		Name:          d.Name(),
+		Amount:        wire.Money(d.Amount),
+		Method:        methods[d.Method],
+		ReceiveDate:   string(d.ReceivedOn),
+		Document:      d.Document,
+		Pledge:        nameOr(d.Pledge, pledgeName(d.Campaign, d.Pledge)),
+		OutsideBooks:  d.OutsideBooks,
+		Stage:         d.Stage,
+		State:         donationStates[d.State],
+		Deposit:       nameOr(d.Deposit, depositName(collective, d.Deposit)),
+		BankDate:      string(d.BankedOn),
+		BounceDate:    string(d.BouncedOn),
+		ReverseReason: d.ReverseReason,
+		BankLine:      nameOr(d.BankLine, bankLineName(collective, d.BankLine)),
+		Creator:       d.CreatedBy,
+		CreateTime:    wire.Time(d.CreateTime),
+		UpdateTime:    wire.Time(d.UpdateTime),
+	}
+}
+
+func (s *server) CreateDeposit(ctx context.Context, req *treasuryv1.CreateDepositRequest) (*treasuryv1.Deposit, error) {
+	collective, err := collectiveID(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewRequest(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	sent := req.GetDeposit()
+	d := Deposit{
+		Collective: collective, BankedOn: calendar.Day(sent.GetBankDate()), Document: sent.GetDocument(), AllowDuplicate: sent.GetAllowDuplicate(),
+	}
+	for _, name := range sent.GetCheques() {
+		campaign, id, err := ofCampaign(name, "offlineDonations")
+		if err != nil || campaign.Collective != collective {
+			return nil, errNotHeld(name)
+		}
+		d.Cheques = append(d.Cheques, Cheque{campaign, id})
+	}
+	return depositAnswer(s.service.CreateDeposit(ctx, r, d))
+}
+
+var depositAnswer = answer(depositToProto)
+
+func (s *server) GetDeposit(ctx context.Context, req *treasuryv1.GetDepositRequest) (*treasuryv1.Deposit, error) {
+	collective, id, err := ofCollective(req.GetName(), "deposits")
+	if err != nil {
+		return nil, err
+	}
+	return depositAnswer(s.service.Deposit(ctx, collective, id))
+}
+
+func (s *server) ListDeposits(ctx context.Context, req *treasuryv1.ListDepositsRequest) (*treasuryv1.ListDepositsResponse, error) {
+	collective, err := collectiveID(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := page.List(req, "deposits of "+collective, newest, func(after Position, limit int) ([]Deposit, error) {
+		return s.service.Deposits(ctx, collective, after, limit)
+	}, func(d Deposit) Position { return Position{d.CreateTime, d.ID} })
+	return &treasuryv1.ListDepositsResponse{Deposits: each(found, depositToProto), NextPageToken: next}, err
+}
+
+func depositToProto(d Deposit) *treasuryv1.Deposit {
+	return &treasuryv1.Deposit{
+		Name: d.Name(), Cheques: each(d.Cheques, Cheque.Name), BankDate: string(d.BankedOn), Document: d.Document,
+		Total: wire.Money(d.Total), CreateTime: wire.Time(d.CreateTime),
+	}
+}
+
+var clearingKinds = map[ClearingKind]treasuryv1.ClearingKind{
+	ClearingCheque:         treasuryv1.ClearingKind_CLEARING_KIND_CHEQUE,
+	ClearingUnknownReceipt: treasuryv1.ClearingKind_CLEARING_KIND_UNKNOWN_RECEIPT,
+	ClearingExpense:        treasuryv1.ClearingKind_CLEARING_KIND_EXPENSE,
+}
+
+func (s *server) GetClearingItem(ctx context.Context, req *treasuryv1.GetClearingItemRequest) (*treasuryv1.ClearingItem, error) {
+	collective, id, err := ofCollective(req.GetName(), "clearingItems")
+	if err != nil {
+		return nil, err
+	}
+	return clearingAnswer(s.service.ClearingItem(ctx, collective, id))
+}
+
+var clearingAnswer = answer(clearingToProto)
+
+func (s *server) ListClearingItems(ctx context.Context, req *treasuryv1.ListClearingItemsRequest) (*treasuryv1.ListClearingItemsResponse, error) {
+	collective, err := collectiveID(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := page.List(req, "clearing of "+collective, Position{}, func(after Position, limit int) ([]ClearingItem, error) {
+		return s.service.ClearingItems(ctx, collective, after, limit)
+	}, func(c ClearingItem) Position { return Position{c.OpenSince.UTC(), c.ID} })
+	return &treasuryv1.ListClearingItemsResponse{ClearingItems: each(found, clearingToProto), NextPageToken: next}, err
+}
+
+func clearingToProto(c ClearingItem) *treasuryv1.ClearingItem {
+	resource := bankLineName(c.Collective, c.ID)
+	switch c.Kind {
+	case ClearingCheque:
+		resource = donationName(campaigns.Name{Collective: c.Collective, Campaign: c.Campaign}, c.ID)
+	case ClearingExpense:
+		resource = expenseName(c.Collective, c.ID)
+	}
+	return &treasuryv1.ClearingItem{
+		Name: c.Name(), Kind: clearingKinds[c.Kind], Resource: resource, Amount: wire.Money(c.Amount), OpenDate: string(c.OpenSince),
+		AgeDays: int32(c.AgeDays), Document: c.Document,
 	}
 }

@@ -35,15 +35,15 @@ CROSS JOIN LATERAL (
 		AND e.state <> 'reversed'
 	UNION ALL
 	SELECT
-		g.stage,
-		g.currency,
-		g.amount_minor
-	FROM treasury.offline_donations AS g
-	WHERE g.collective = n.collective
-		AND g.campaign = n.campaign
-		AND g.method = 'payee_cheque'
-		AND NOT g.outside_books
-		AND g.state <> 'reversed'
+		d.stage,
+		d.currency,
+		d.amount_minor
+	FROM treasury.offline_donations AS d
+	WHERE d.collective = n.collective
+		AND d.campaign = n.campaign
+		AND d.method = 'payee_cheque'
+		AND NOT d.outside_books
+		AND d.state <> 'reversed'
 ) AS x
 GROUP BY
 	n.collective,

@@ -14,11 +14,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Config is what a Service needs. Everything without a default is required.
+// Config is what a Service needs. A field is required unless its comment tells a default.
 type Config struct {
 	Pool        *pgxpool.Pool
 	Campaigns   *campaigns.Service
@@ -26,13 +27,14 @@ type Config struct {
 	Ledger      *ledger.Service
 	// LimitTx counts one start of a donation by a network, in the transaction of a pledge, or refuses it.
 	LimitTx func(ctx context.Context, tx pgx.Tx, network netip.Prefix) error
-	// PublicURL is where browsers find us, without a slash at its end; its own pages may make pledges.
+	// Banked is called after something was booked or reversed that a line of a bank statement may show. Its error is that
+	// of the call; repeated, the call is safe. Nothing is called when nil.
+	Banked func(ctx context.Context, collective string) error
+	// PublicURL is the address of the public pages, which may make pledges; none may when empty.
 	PublicURL string
-	// SecretKey keys the hashes that bank lines are recognised by.
-	SecretKey []byte
-	// Now tells the time; time.Now when nil.
+	// Now tells the time. Default: time.Now.
 	Now func() time.Time
-	// NewID makes ids; UUIDv7 when nil.
+	// NewID makes ids. Default: UUIDv7.
 	NewID func() uuid.UUID
 }
 
@@ -47,14 +49,17 @@ func New(cfg Config) *Service {
 	if cfg.NewID == nil {
 		cfg.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
+	if cfg.Banked == nil {
+		cfg.Banked = func(context.Context, string) error { return nil }
+	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	return &Service{cfg: cfg}
 }
 
-// now is the time as Postgres keeps it, so that what is answered after a write is what is read later.
+// now is the time with the precision of Postgres, so that a write answers what a read answers later.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// Position is a place in a list: that of a row by its time and id.
+// Position is a place in a list: the time and id of a row.
 type Position struct {
 	Time time.Time
 	ID   uuid.UUID
@@ -71,28 +76,41 @@ func (s *Service) openBookTx(ctx context.Context, tx pgx.Tx, collective string) 
 	return book, s.cfg.Ledger.EnsureBookTx(ctx, tx, book)
 }
 
-// postTx posts one transaction. field is that of the request which says its day.
+// postTx posts one transaction. Field is the request's field for its day; empty for none.
 func (s *Service) postTx(ctx context.Context, tx pgx.Tx, book, field string, t ledger.Transaction) error {
 	_, err := s.cfg.Ledger.PostTx(ctx, tx, book, []ledger.Transaction{t})
 	return dated(err, field)
 }
 
-// reverseTx takes back all of a transaction, or the entries that are said.
+// reverseTx reverses a transaction: all of it, or the entries in the reversal. Field is the request's field for the day.
 func (s *Service) reverseTx(ctx context.Context, tx pgx.Tx, book, field string, r ledger.Reversal) error {
 	_, err := s.cfg.Ledger.ReverseTx(ctx, tx, book, r)
 	return dated(err, field)
 }
 
-// References begins what is booked here. It is reversed here alone, by its own method: so a donation, an expense and what
-// was spent never say something else than the books.
+// References returns how the references of what is booked here begin. The ledger's general reversal refuses them: each is
+// reversed by a method of the treasury, which also changes the state of the donation or the expense.
 func References() []string {
-	return []string{
-		donationReferencePrefix, depositReferencePrefix, expenseReferencePrefix, paymentReferencePrefix, receiptReferencePrefix,
-		topUpReferencePrefix,
-	}
+	return []string{donationReferencePrefix, depositReferencePrefix, expenseReferencePrefix, paymentReferencePrefix}
 }
 
-// dated names the field whose day is in a closed period.
+const lockBankSQL = `
+SELECT pg_advisory_xact_lock(hashtextextended('cagnotte treasury bank ' || @collective::text, 0))`
+
+// LockBankTx lets the transactions of one collective that compare the books with the bank come one after the other:
+// imports, matches, and whatever is entered or reversed that a line may show. It is taken before any row is locked, and
+// held until the transaction ends.
+func LockBankTx(ctx context.Context, tx pgx.Tx, collective string) error {
+	_, err := tx.Exec(ctx, lockBankSQL, pgx.NamedArgs{"collective": collective})
+	return postgres.Error(err)
+}
+
+// bankLineName is the resource name of a line, which bank owns.
+func bankLineName(collective string, id uuid.UUID) string {
+	return "collectives/" + collective + "/bankLines/" + id.String()
+}
+
+// dated names the request's field in the error about a day in a closed period.
 func dated(err error, field string) error {
 	if e := errs.As(err); e != nil && e.Reason == errorsv1.ErrorReason_PERIOD_CLOSED && field != "" {
 		named := *e
@@ -109,8 +127,10 @@ func pair(reference, kind string, effective time.Time, debit, credit ledger.Entr
 	return ledger.Transaction{Reference: reference, Kind: kind, Effective: effective, Entries: []ledger.Entry{debit, credit}}
 }
 
-// booked is a campaign that money may be booked for: any but a draft, whose currency may still change.
-func (s *Service) booked(ctx context.Context, name campaigns.Name) (campaigns.Campaign, error) {
+// BookableCampaign returns a campaign that money may be booked for: any but a draft, whose currency may still change.
+//
+// Errors: NOT_FOUND; FAILED_PRECONDITION (CAMPAIGN_IS_DRAFT).
+func (s *Service) BookableCampaign(ctx context.Context, name campaigns.Name) (campaigns.Campaign, error) {
 	c, err := s.cfg.Campaigns.Get(ctx, name)
 	if err == nil && c.State == campaigns.StateDraft {
 		err = errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_PUBLISHED, "%s is a draft; publish it first.", name)
@@ -118,26 +138,26 @@ func (s *Service) booked(ctx context.Context, name campaigns.Name) (campaigns.Ca
 	return c, err
 }
 
-// checkAmount is an error unless an amount is positive, in the currency, and no slip of the keyboard.
+// checkAmount refuses an amount that is not positive, is in another currency, or is too large to be true.
 func checkAmount(field string, amount money.Amount, currency money.Currency) error {
 	const most = 10_000_000_000_000
 	switch {
 	case amount.Currency != currency:
-		return wrong(errorsv1.ErrorReason_CURRENCY_MISMATCH, field+".currency_code", "must be "+string(currency))
+		return refused(errorsv1.ErrorReason_CURRENCY_MISMATCH, field+".currency_code", "must be "+string(currency))
 	case amount.Minor <= 0 || amount.Minor > most:
 		return errs.Invalid(field+".amount_minor", "must be positive, and at most 10,000,000,000,000")
 	}
 	return nil
 }
 
-// wrong is INVALID_ARGUMENT with a reason of its own.
-func wrong(reason errs.Reason, field, description string) error {
-	e := errs.New(reason, "The request cannot be done like this: %s %s.", field, description)
+// refused is INVALID_ARGUMENT with a reason of its own.
+func refused(reason errs.Reason, field, description string) error {
+	e := errs.New(reason, "The request is invalid: %s %s.", field, description)
 	e.Fields = []errs.Field{{Field: field, Description: description}}
 	return e
 }
 
-// checkStage is an error unless the campaign has the stage; an empty one is none.
+// checkStage refuses a stage that the campaign does not have. An empty stage is none.
 func checkStage(c campaigns.Campaign, field, stage string) error {
 	if stage == "" {
 		return nil

@@ -51,7 +51,8 @@ func (s *seeder) enterOffline(asTreasurer context.Context, d demo, now time.Time
 		{treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE, 30_00, 4},
 	} {
 		made, err := treasury.CreateOfflineDonation(asTreasurer, &treasuryv1.CreateOfflineDonationRequest{
-			Parent: d.campaignName(), RequestId: uuid.NewString(), Amount: euros(g.minor), Method: g.method, ReceiveDate: day(g.ago),
+			Parent: d.campaignName(), RequestId: uuid.NewString(),
+			OfflineDonation: &treasuryv1.OfflineDonation{Amount: euros(g.minor), Method: g.method, ReceiveDate: day(g.ago)},
 		})
 		if err != nil {
 			return err
@@ -61,8 +62,9 @@ func (s *seeder) enterOffline(asTreasurer context.Context, d demo, now time.Time
 			cheques = append(cheques, made.GetName())
 		}
 	}
-	if _, err := treasury.BankCheques(asTreasurer, &treasuryv1.BankChequesRequest{
-		Parent: d.collectiveName(), RequestId: uuid.NewString(), Cheques: cheques, BankDate: day(14), Document: "0000123",
+	if _, err := treasury.CreateDeposit(asTreasurer, &treasuryv1.CreateDepositRequest{
+		Parent: d.collectiveName(), RequestId: uuid.NewString(),
+		Deposit: &treasuryv1.Deposit{Cheques: cheques, BankDate: day(14), Document: "0000123"},
 	}); err != nil {
 		return err
 	}

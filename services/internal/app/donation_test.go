@@ -343,7 +343,7 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 		amount := `"amount":{"currency_code":"EUR","amount_minor":"500"}`
 		for call, what := range map[string]string{
 			"donations": `"donation":{` + amount + `}`,
-			"pledges":   amount + `,"method":"OFFLINE_METHOD_CASH"`,
+			"pledges":   `"pledge":{` + amount + `,"method":"OFFLINE_METHOD_CASH"}`,
 		} {
 			for _, name := range []string{draft.GetName(), "collectives/vallon/campaigns/nothing"} {
 				body := `{"request_id":"` + uuid.NewString() + `",` + what + `}`
@@ -382,7 +382,7 @@ func TestDraftsAndOthersBooksStayHidden(t *testing.T) {
 		_, err := donationsv1.NewDonationsServiceClient(conn).CreateDonation(t.Context(), donationTo(draft.GetName()))
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		_, err = treasuryv1.NewTreasuryServiceClient(conn).CreatePledge(t.Context(), &treasuryv1.CreatePledgeRequest{
-			Parent: draft.GetName(), RequestId: uuid.NewString(), Amount: apptest.Euros(5_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,
+			Parent: draft.GetName(), RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{Amount: apptest.Euros(5_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH},
 		})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		for who, c := range map[string]struct {

@@ -49,7 +49,7 @@ func TestFraudMovedToTheOnePathWithoutALimit(t *testing.T) {
 	pledge := func(rest bool) func() bool {
 		return func() bool {
 			_, err := treasuryv1.NewTreasuryServiceClient(door(e, rest)).CreatePledge(t.Context(), &treasuryv1.CreatePledgeRequest{
-				Parent: campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(20_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,
+				Parent: campaign, RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{Amount: apptest.Euros(20_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH},
 			})
 			return allowed(t, err)
 		}

@@ -188,7 +188,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	a.services.donations.Workers(workers)
 	a.services.refunds.Workers(workers)
 	a.services.webhooks.Workers(workers)
-	a.services.treasury.Workers(workers)
+	a.services.bank.Workers(workers)
 	queues := a.services.donations.Queues()
 	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: jobWorkers}
 	maps.Copy(queues, a.services.refunds.Queues())
@@ -198,7 +198,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		Queues:  queues,
 		Workers: workers,
 		PeriodicJobs: slices.Concat(
-			a.services.connect.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.treasury.PeriodicJobs(),
+			a.services.connect.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.bank.PeriodicJobs(),
 		),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,

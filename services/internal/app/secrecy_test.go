@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
@@ -73,12 +74,12 @@ func TestNobodyIsNamedAndNoSecretIsKept(t *testing.T) {
 
 	y := newTreasury(t, e, "vallon")
 	const payer, iban = "JEANNE DUPONT", "FR1420041010050500013M02606"
-	hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
+	banking := bankv1.NewBankServiceClient(e.Conn)
 	for _, lines := range [][]string{
 		{y.line(2, "VIR SEPA "+payer+" "+iban, "25,00"), y.line(1, "VIREMENT RECU "+payer, "33,00")},
 		{y.line(1, "VIREMENT RECU "+payer, "douze")},
 	} {
-		_, err := hand.ImportBankStatement(y.ctx(t), y.csv(lines...))
+		_, err := banking.ImportBankStatement(y.ctx(t), y.csv(lines...))
 		if err != nil {
 			wantError(t, err, codes.InvalidArgument, "STATEMENT_UNREADABLE", "content")
 			if strings.Contains(err.Error(), payer) {
@@ -87,9 +88,9 @@ func TestNobodyIsNamedAndNoSecretIsKept(t *testing.T) {
 		}
 	}
 	line := y.lines(t, e.Conn)[33_00]
-	if _, err := hand.MatchBankLine(y.ctx(t), &treasuryv1.MatchBankLineRequest{
+	if _, err := banking.MatchBankLine(y.ctx(t), &bankv1.MatchBankLineRequest{
 		Name: line.GetName(), RequestId: uuid.NewString(),
-		Target: &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Campaign{Campaign: y.campaign}},
+		Target: &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Campaign{Campaign: y.campaign}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 		e: e, collective: "collectives/other", campaign: m.campaign, owner: m.owner,
 		key: e.Key("collectives/other", accessv1.Role_ROLE_TREASURER), reader: e.Key("collectives/other", accessv1.Role_ROLE_AUDITOR),
 	}
-	hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
+	hand, banking := treasuryv1.NewTreasuryServiceClient(e.Conn), bankv1.NewBankServiceClient(e.Conn)
 	must := func(name string, err error) string {
 		t.Helper()
 		if err != nil {
@@ -190,12 +191,12 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 	owed, err := hand.CreateExpense(theirs.ctx(t), theirs.invoice("F-9", 90_00))
 	expense := must(owed.GetName(), err)
 	promised, err := hand.CreatePledge(t.Context(), &treasuryv1.CreatePledgeRequest{
-		Parent: theirs.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(25_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,
+		Parent: theirs.campaign, RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{Amount: apptest.Euros(25_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH},
 	})
 	pledge := must(promised.GetName(), err)
 	statement := theirs.csv(theirs.line(1, "VIREMENT", "33,00"))
 	statement.Account = treasuryIBAN
-	_, err = hand.ImportBankStatement(theirs.ctx(t), statement)
+	_, err = banking.ImportBankStatement(theirs.ctx(t), statement)
 	must("", err)
 	line := must(theirs.lines(t, e.Conn)[33_00].GetName(), nil)
 	donation := must(m.donations()[0].GetName(), nil)
@@ -264,14 +265,14 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 			return err
 		},
 		"to match a bank line": func() error {
-			_, err := hand.MatchBankLine(ctx, &treasuryv1.MatchBankLineRequest{
+			_, err := banking.MatchBankLine(ctx, &bankv1.MatchBankLineRequest{
 				Name: line, RequestId: uuid.NewString(),
-				Target: &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
+				Target: &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
 			})
 			return err
 		},
 		"to ignore a bank line": func() error {
-			_, err := hand.IgnoreBankLine(ctx, &treasuryv1.IgnoreBankLineRequest{Name: line, RequestId: uuid.NewString(), Reason: "x"})
+			_, err := banking.IgnoreBankLine(ctx, &bankv1.IgnoreBankLineRequest{Name: line, RequestId: uuid.NewString(), Reason: "x"})
 			return err
 		},
 		"all notices": func() error {
@@ -300,18 +301,18 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 	if code := status.Code(err); code == codes.OK {
 		t.Error("an event of others was applied anew")
 	}
-	for what, target := range map[string]*treasuryv1.BankLineTarget{
-		"a pledge of theirs":    {Target: &treasuryv1.BankLineTarget_Pledge{Pledge: pledge}},
-		"an expense of theirs":  {Target: &treasuryv1.BankLineTarget_Expense{Expense: expense}},
-		"a pledge under theirs": {Target: &treasuryv1.BankLineTarget_Pledge{Pledge: promised.GetName()}},
-		"their campaign":        {Target: &treasuryv1.BankLineTarget_Campaign{Campaign: theirs.campaign}},
+	for what, target := range map[string]*bankv1.BankLineTarget{
+		"a pledge of theirs":    {Target: &bankv1.BankLineTarget_Pledge{Pledge: pledge}},
+		"an expense of theirs":  {Target: &bankv1.BankLineTarget_Expense{Expense: expense}},
+		"a pledge under theirs": {Target: &bankv1.BankLineTarget_Pledge{Pledge: promised.GetName()}},
+		"their campaign":        {Target: &bankv1.BankLineTarget_Campaign{Campaign: theirs.campaign}},
 	} {
 		t.Run("a line of one's own is not "+what, func(t *testing.T) {
 			ours := newTreasury(t, e, "own-"+strings.ReplaceAll(what, " ", "-"))
-			if _, err := hand.ImportBankStatement(ours.ctx(t), ours.csv(ours.line(1, "VIREMENT", "25,00"))); err != nil {
+			if _, err := banking.ImportBankStatement(ours.ctx(t), ours.csv(ours.line(1, "VIREMENT", "25,00"))); err != nil {
 				t.Fatal(err)
 			}
-			_, err := hand.MatchBankLine(ours.ctx(t), &treasuryv1.MatchBankLineRequest{
+			_, err := banking.MatchBankLine(ours.ctx(t), &bankv1.MatchBankLineRequest{
 				Name: ours.lines(t, e.Conn)[25_00].GetName(), RequestId: uuid.NewString(), Target: target,
 			})
 			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "")

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
@@ -10,6 +11,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
@@ -25,6 +27,7 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/bank"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/connect"
@@ -55,6 +58,7 @@ type services struct {
 	donations   *donations.Service
 	refunds     *refunds.Service
 	treasury    *treasury.Service
+	bank        *bank.Service
 	payouts     *payouts.Service
 	webhooks    *webhooks.Service
 }
@@ -95,7 +99,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	})
 	s.campaigns = campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
 	s.ledger = ledger.New(ledger.Config{
-		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: treasury.References(), Metrics: registry,
+		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: slices.Concat(treasury.References(), bank.References()),
+		Metrics: registry,
 	})
 	s.donations = donations.New(donations.Config{
 		Pool:        a.pool,
@@ -123,12 +128,15 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Collectives: s.collectives,
 		Ledger:      s.ledger,
 		LimitTx:     s.donations.LimitTx,
+		Banked:      func(ctx context.Context, collective string) error { return s.bank.Recognise(ctx, collective) },
 		PublicURL:   cfg.PublicURL,
-		SecretKey:   cfg.SecretKey,
 		Now:         cfg.Now,
 	})
+	s.bank = bank.New(bank.Config{
+		Pool: a.pool, Collectives: s.collectives, Ledger: s.ledger, Treasury: s.treasury, SecretKey: cfg.SecretKey, Now: cfg.Now,
+	})
 	s.payouts = payouts.New(payouts.Config{
-		Pool: a.pool, Stripe: s.stripe, Ledger: s.ledger, Collectives: s.collectives, Notices: s.notices, Banked: s.treasury.Recognise,
+		Pool: a.pool, Stripe: s.stripe, Ledger: s.ledger, Collectives: s.collectives, Notices: s.notices, Banked: s.bank.Recognise,
 		Now: cfg.Now, Logger: cfg.Logger, Metrics: registry,
 	})
 	s.webhooks = webhooks.New(webhooks.Config{
@@ -199,6 +207,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	refundsv1.RegisterRefundsServiceServer(a.rpc, refunds.NewServer(s.refunds))
 	disputesv1.RegisterDisputesServiceServer(a.rpc, refunds.NewDisputeServer(s.refunds))
 	treasuryv1.RegisterTreasuryServiceServer(a.rpc, treasury.NewServer(s.treasury))
+	bankv1.RegisterBankServiceServer(a.rpc, bank.NewServer(s.bank))
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(s.webhooks))
 	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(s.ledger, ledger.ServerConfig{
 		BookOf: bookOf, PublicBookOf: publicBookOf, MayAddAccount: mayAddAccount,

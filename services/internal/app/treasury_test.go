@@ -66,14 +66,16 @@ func (y *treasury) day(ago int) string {
 // cash asks to record cash.
 func (y *treasury) cash(minor int64) *treasuryv1.CreateOfflineDonationRequest {
 	return &treasuryv1.CreateOfflineDonationRequest{
-		Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(minor),
-		Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH, ReceiveDate: y.day(3), Document: "carnet 1/12",
+		Parent: y.campaign, RequestId: uuid.NewString(), OfflineDonation: &treasuryv1.OfflineDonation{
+			Amount: apptest.Euros(minor),
+			Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH, ReceiveDate: y.day(3), Document: "carnet 1/12",
+		},
 	}
 }
 
 func (y *treasury) cheque(minor int64) *treasuryv1.CreateOfflineDonationRequest {
 	req := y.cash(minor)
-	req.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
+	req.OfflineDonation.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
 	return req
 }
 
@@ -156,18 +158,18 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 		})
 		t.Run("a transfer", func(t *testing.T) {
 			req := y.cash(30_00)
-			req.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER
+			req.OfflineDonation.Method = treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER
 			wantBooks(t, enter(t, req), map[string]int64{"51211": 30_00, "75411": -30_00})
 		})
 		t.Run("a cheque to the lawyer is a donation and an expense", func(t *testing.T) {
 			req := y.cash(40_00)
-			req.Method, req.Stage = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE, "2"
+			req.OfflineDonation.Method, req.OfflineDonation.Stage = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE, "2"
 			wantBooks(t, enter(t, req), map[string]int64{"6226": 40_00, "75411": -40_00})
 			wantBooks(t, reverse(t), map[string]int64{"6226": -40_00, "75411": 40_00})
 		})
 		t.Run("or is left outside the books", func(t *testing.T) {
 			req := y.cash(40_00)
-			req.Method, req.OutsideBooks = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE, true
+			req.OfflineDonation.Method, req.OfflineDonation.OutsideBooks = treasuryv1.OfflineMethod_OFFLINE_METHOD_PAYEE_CHEQUE, true
 			wantBooks(t, enter(t, req), map[string]int64{})
 			wantBooks(t, reverse(t), map[string]int64{})
 		})
@@ -179,10 +181,10 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			if len(waiting) != 2 || waiting[0].GetAgeDays() != 3 || waiting[0].GetKind() != treasuryv1.ClearingKind_CLEARING_KIND_CHEQUE {
 				t.Errorf("waiting are %v", waiting)
 			}
-			slip := &treasuryv1.BankChequesRequest{
-				Parent: y.collective, RequestId: uuid.NewString(), Cheques: []string{first.GetName(), last.GetName()}, BankDate: y.day(2), Document: "B-7",
+			slip := &treasuryv1.CreateDepositRequest{
+				Parent: y.collective, RequestId: uuid.NewString(), Deposit: &treasuryv1.Deposit{Cheques: []string{first.GetName(), last.GetName()}, BankDate: y.day(2), Document: "B-7"},
 			}
-			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.BankCheques(ctx, slip) }), map[string]int64{"5112": -25_00, "51211": 25_00})
+			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.CreateDeposit(ctx, slip) }), map[string]int64{"5112": -25_00, "51211": 25_00})
 			if waiting := clearing(t, conn, y); len(waiting) != 0 {
 				t.Errorf("still waiting are %v", waiting)
 			}
@@ -191,7 +193,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			}
 			again := proto.CloneOf(slip)
 			again.RequestId = uuid.NewString()
-			_, err := hand.BankCheques(ctx, again)
+			_, err := hand.CreateDeposit(ctx, again)
 			wantError(t, err, codes.FailedPrecondition, "CHEQUE_NOT_HELD", "")
 
 			bounce := &treasuryv1.BounceChequeRequest{Name: first.GetName(), RequestId: uuid.NewString(), BounceDate: y.day(5)}
@@ -204,7 +206,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			wantError(t, err, codes.FailedPrecondition, "CHEQUE_NOT_BANKED", "")
 			wantBooks(t, reverse(t), map[string]int64{"51211": -5_00, "75411": 5_00})
 			got, err := hand.GetOfflineDonation(apptest.WithKey(t.Context(), y.reader), &treasuryv1.GetOfflineDonationRequest{Name: first.GetName()})
-			if err != nil || got.GetState() != treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_BOUNCED || got.GetBankDate() != slip.GetBankDate() {
+			if err != nil || got.GetState() != treasuryv1.OfflineDonationState_OFFLINE_DONATION_STATE_BOUNCED || got.GetBankDate() != slip.GetDeposit().GetBankDate() {
 				t.Errorf("got %v, err = %v", got, err)
 			}
 		})
@@ -263,20 +265,20 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 		t.Run("a request id stands for one thing", func(t *testing.T) {
 			req := y.cash(1_00)
 			enter(t, req)
-			req.Amount = apptest.Euros(2_00)
+			req.OfflineDonation.Amount = apptest.Euros(2_00)
 			_, err := hand.CreateOfflineDonation(ctx, req)
 			wantError(t, err, codes.AlreadyExists, "REQUEST_ID_REUSED", "")
 			reverse(t)
 		})
 		t.Run("days to come and other currencies are refused", func(t *testing.T) {
 			req := y.cash(1_00)
-			req.ReceiveDate = y.day(-1)
+			req.OfflineDonation.ReceiveDate = y.day(-1)
 			_, err := hand.CreateOfflineDonation(ctx, req)
-			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "receive_date")
+			wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "offline_donation.receive_date")
 			req = y.cash(1_00)
-			req.Amount.CurrencyCode = "CHF"
+			req.OfflineDonation.Amount.CurrencyCode = "CHF"
 			_, err = hand.CreateOfflineDonation(ctx, req)
-			wantError(t, err, codes.InvalidArgument, "CURRENCY_MISMATCH", "amount.currency_code")
+			wantError(t, err, codes.InvalidArgument, "CURRENCY_MISMATCH", "offline_donation.amount.currency_code")
 			late := y.invoice("later", 1_00)
 			late.Expense.Stage = "cassation"
 			_, err = hand.CreateExpense(ctx, late)
@@ -355,7 +357,7 @@ func clearing(t *testing.T, conn grpc.ClientConnInterface, y *treasury) []*treas
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.GetItems()
+	return resp.GetClearingItems()
 }
 
 // wantSpent checks what the public campaign says was spent, in all and on its first stage.
@@ -388,13 +390,13 @@ func TestAClosedPeriodNamesTheField(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = hand.CreateOfflineDonation(y.ctx(t), y.cash(1_00))
-	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "receive_date")
+	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "offline_donation.receive_date")
 	_, err = hand.CreateExpense(y.ctx(t), y.invoice("F-2", 10_00))
 	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "expense.document_date")
 	_, err = hand.PayExpense(y.ctx(t), &treasuryv1.PayExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), PayDate: y.day(2)})
 	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "pay_date")
-	_, err = hand.BankCheques(y.ctx(t), &treasuryv1.BankChequesRequest{Parent: y.collective, RequestId: uuid.NewString(), Cheques: []string{held.GetName()}, BankDate: y.day(2)})
-	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "bank_date")
+	_, err = hand.CreateDeposit(y.ctx(t), &treasuryv1.CreateDepositRequest{Parent: y.collective, RequestId: uuid.NewString(), Deposit: &treasuryv1.Deposit{Cheques: []string{held.GetName()}, BankDate: y.day(2)}})
+	wantError(t, err, codes.FailedPrecondition, "PERIOD_CLOSED", "deposit.bank_date")
 	// A correction counts when the books are open again.
 	if _, err := hand.ReverseExpense(y.ctx(t), &treasuryv1.ReverseExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), Reason: "x"}); err != nil {
 		t.Error(err)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/internal/app"
@@ -22,7 +23,7 @@ import (
 func (y *treasury) pledge(t *testing.T, minor int64) *treasuryv1.Pledge {
 	t.Helper()
 	p, err := treasuryv1.NewTreasuryServiceClient(y.e.Conn).CreatePledge(t.Context(), &treasuryv1.CreatePledgeRequest{
-		Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(minor), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER,
+		Parent: y.campaign, RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{Amount: apptest.Euros(minor), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -31,11 +32,11 @@ func (y *treasury) pledge(t *testing.T, minor int64) *treasuryv1.Pledge {
 }
 
 // csv asks to import lines of day, text and amount, as a French bank writes them.
-func (y *treasury) csv(lines ...string) *treasuryv1.ImportBankStatementRequest {
-	return &treasuryv1.ImportBankStatementRequest{
+func (y *treasury) csv(lines ...string) *bankv1.ImportBankStatementRequest {
+	return &bankv1.ImportBankStatementRequest{
 		Parent: y.collective, RequestId: uuid.NewString(),
 		Content: []byte("Compte courant\xe9 n\xb0 1\r\nDate;Libell\xe9;Montant\r\n" + strings.Join(lines, "\r\n") + "\r\n"),
-		Format: &treasuryv1.ImportBankStatementRequest_Csv{Csv: &treasuryv1.CsvFormat{
+		Format: &bankv1.ImportBankStatementRequest_Csv{Csv: &bankv1.CsvFormat{
 			SkipLines: 2, DateColumn: 1, TextColumns: []int32{2}, AmountColumn: 3,
 		}},
 	}
@@ -48,14 +49,14 @@ func (y *treasury) line(ago int, text, amount string) string {
 }
 
 // lines are the collective's bank lines by their amount in cents.
-func (y *treasury) lines(t *testing.T, conn grpc.ClientConnInterface) map[int64]*treasuryv1.BankLine {
+func (y *treasury) lines(t *testing.T, conn grpc.ClientConnInterface) map[int64]*bankv1.BankLine {
 	t.Helper()
-	resp, err := treasuryv1.NewTreasuryServiceClient(conn).ListBankLines(apptest.WithKey(t.Context(), y.reader),
-		&treasuryv1.ListBankLinesRequest{Parent: y.collective})
+	resp, err := bankv1.NewBankServiceClient(conn).ListBankLines(apptest.WithKey(t.Context(), y.reader),
+		&bankv1.ListBankLinesRequest{Parent: y.collective})
 	if err != nil {
 		t.Fatal(err)
 	}
-	byAmount := map[int64]*treasuryv1.BankLine{}
+	byAmount := map[int64]*bankv1.BankLine{}
 	for _, l := range resp.GetBankLines() {
 		byAmount[l.GetAmount().GetAmountMinor()] = l
 	}
@@ -66,10 +67,10 @@ func (y *treasury) lines(t *testing.T, conn grpc.ClientConnInterface) map[int64]
 }
 
 const (
-	lineUnmatched = treasuryv1.BankLineState_BANK_LINE_STATE_UNMATCHED
-	lineSuggested = treasuryv1.BankLineState_BANK_LINE_STATE_SUGGESTED
-	lineMatched   = treasuryv1.BankLineState_BANK_LINE_STATE_MATCHED
-	lineIgnored   = treasuryv1.BankLineState_BANK_LINE_STATE_IGNORED
+	lineUnmatched = bankv1.BankLineState_BANK_LINE_STATE_UNMATCHED
+	lineSuggested = bankv1.BankLineState_BANK_LINE_STATE_SUGGESTED
+	lineMatched   = bankv1.BankLineState_BANK_LINE_STATE_MATCHED
+	lineIgnored   = bankv1.BankLineState_BANK_LINE_STATE_IGNORED
 )
 
 func TestABankStatementIsMatched(t *testing.T) {
@@ -84,15 +85,15 @@ func TestABankStatementIsMatched(t *testing.T) {
 }
 
 func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
-	hand := treasuryv1.NewTreasuryServiceClient(conn)
+	hand, banking := treasuryv1.NewTreasuryServiceClient(conn), bankv1.NewBankServiceClient(conn)
 	ctx := y.ctx(t)
 	fits, differs := y.pledge(t, 25_00), y.pledge(t, 40_00)
 	held, err := hand.CreateOfflineDonation(ctx, y.cheque(70_00))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := hand.BankCheques(ctx, &treasuryv1.BankChequesRequest{
-		Parent: y.collective, RequestId: uuid.NewString(), Cheques: []string{held.GetName()}, BankDate: y.day(3),
+	if _, err := hand.CreateDeposit(ctx, &treasuryv1.CreateDepositRequest{
+		Parent: y.collective, RequestId: uuid.NewString(), Deposit: &treasuryv1.Deposit{Cheques: []string{held.GetName()}, BankDate: y.day(3)},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,14 +114,14 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 
 	t.Run("its lines are booked or recognised, once", func(t *testing.T) {
 		changed := y.books(t, conn, func() (proto.Message, error) {
-			done, err := hand.ImportBankStatement(ctx, file)
+			done, err := banking.ImportBankStatement(ctx, file)
 			// What the first time found is not told again.
 			done.BookedLineCount, done.RecognisedLineCount = 0, 0
 			return done, err
 		})
 		wantBooks(t, changed, map[string]int64{"51211": 25_00, "75411": -25_00})
 		file.RequestId = uuid.NewString()
-		done, err := hand.ImportBankStatement(ctx, file)
+		done, err := banking.ImportBankStatement(ctx, file)
 		if err != nil || done.GetBookedLineCount() != 0 || done.GetBankStatements()[0].GetNewLineCount() != 7 || done.GetOpenLineCount() != 5 {
 			t.Errorf("the same file again: %v, err = %v", done, err)
 		}
@@ -129,11 +130,11 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 			y.line(1, "VIREMENT RECU", "44,00"),
 			y.line(0, "AVOIR", "0,07"),
 		)
-		if done, err = hand.ImportBankStatement(ctx, overlap); err != nil || done.GetBankStatements()[0].GetNewLineCount() != 1 {
+		if done, err = banking.ImportBankStatement(ctx, overlap); err != nil || done.GetBankStatements()[0].GetNewLineCount() != 1 {
 			t.Errorf("an overlapping file: %v, err = %v", done, err)
 		}
 		lines := y.lines(t, conn)
-		for amount, state := range map[int64]treasuryv1.BankLineState{
+		for amount, state := range map[int64]bankv1.BankLineState{
 			25_00: lineMatched, 1234_56: lineSuggested, 70_00: lineMatched, 33_00: lineUnmatched, -90_00: lineUnmatched, 7: lineUnmatched,
 		} {
 			if lines[amount].GetState() != state {
@@ -155,37 +156,37 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: held.GetName(), RequestId: uuid.NewString(), Reason: "x"})
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")
 	})
-	match := func(amount int64, target *treasuryv1.BankLineTarget) *treasuryv1.MatchBankLineRequest {
-		return &treasuryv1.MatchBankLineRequest{Name: y.lines(t, conn)[amount].GetName(), RequestId: uuid.NewString(), Target: target}
+	match := func(amount int64, target *bankv1.BankLineTarget) *bankv1.MatchBankLineRequest {
+		return &bankv1.MatchBankLineRequest{Name: y.lines(t, conn)[amount].GetName(), RequestId: uuid.NewString(), Target: target}
 	}
-	matched := func(t *testing.T, req *treasuryv1.MatchBankLineRequest) map[string]int64 {
+	matched := func(t *testing.T, req *bankv1.MatchBankLineRequest) map[string]int64 {
 		t.Helper()
-		return y.books(t, conn, func() (proto.Message, error) { return hand.MatchBankLine(ctx, req) })
+		return y.books(t, conn, func() (proto.Message, error) { return banking.MatchBankLine(ctx, req) })
 	}
 	unmatched := func(t *testing.T, amount int64) map[string]int64 {
 		t.Helper()
-		req := &treasuryv1.UnmatchBankLineRequest{Name: y.lines(t, conn)[amount].GetName(), RequestId: uuid.NewString(), Reason: "erreur"}
-		return y.books(t, conn, func() (proto.Message, error) { return hand.UnmatchBankLine(ctx, req) })
+		req := &bankv1.UnmatchBankLineRequest{Name: y.lines(t, conn)[amount].GetName(), RequestId: uuid.NewString(), Reason: "erreur"}
+		return y.books(t, conn, func() (proto.Message, error) { return banking.UnmatchBankLine(ctx, req) })
 	}
-	toCampaign := &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Campaign{Campaign: y.campaign}}
-	unknown := &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}}
-	toExpense := &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Expense{Expense: owed.GetName()}}
+	toCampaign := &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Campaign{Campaign: y.campaign}}
+	unknown := &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}}
+	toExpense := &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Expense{Expense: owed.GetName()}}
 
 	t.Run("a donation that named nothing", func(t *testing.T) {
 		wantBooks(t, matched(t, match(33_00, toCampaign)), map[string]int64{"51211": 33_00, "75411": -33_00})
 		given := y.lines(t, conn)[33_00].GetTarget().GetOfflineDonation()
 		_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: given, RequestId: uuid.NewString(), Reason: "x"})
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")
-		_, err = hand.MatchBankLine(ctx, match(33_00, toCampaign))
+		_, err = banking.MatchBankLine(ctx, match(33_00, toCampaign))
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_NOT_OPEN", "")
 		wantBooks(t, unmatched(t, 33_00), map[string]int64{"51211": -33_00, "75411": 33_00})
 		wantBooks(t, matched(t, match(33_00, toCampaign)), map[string]int64{"51211": 33_00, "75411": -33_00})
 	})
 	t.Run("a pledge of another amount is what came", func(t *testing.T) {
-		target := &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Pledge{Pledge: differs.GetName()}}
+		target := &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Pledge{Pledge: differs.GetName()}}
 		wantBooks(t, matched(t, match(1234_56, target)), map[string]int64{"51211": 1234_56, "75411": -1234_56})
-		target = &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Pledge{Pledge: fits.GetName()}}
-		_, err := hand.MatchBankLine(ctx, match(44_00, target))
+		target = &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Pledge{Pledge: fits.GetName()}}
+		_, err := banking.MatchBankLine(ctx, match(44_00, target))
 		wantError(t, err, codes.FailedPrecondition, "PLEDGE_FULFILLED", "")
 	})
 	t.Run("a receipt that nobody can explain", func(t *testing.T) {
@@ -196,16 +197,16 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		}
 		wantBooks(t, unmatched(t, 44_00), map[string]int64{"51211": -44_00, "4718": 44_00})
 		wantBooks(t, matched(t, match(44_00, unknown)), map[string]int64{"51211": 44_00, "4718": -44_00})
-		_, err := hand.MatchBankLine(ctx, match(-2_50, unknown))
+		_, err := banking.MatchBankLine(ctx, match(-2_50, unknown))
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_DIFFERS", "")
 	})
 	t.Run("the payment of an invoice", func(t *testing.T) {
 		wantBooks(t, matched(t, match(-2_50, toExpense)), map[string]int64{"401": 2_50, "51211": -2_50})
 		part, err := hand.GetExpense(ctx, &treasuryv1.GetExpenseRequest{Name: owed.GetName()})
-		if err != nil || part.GetRemainingAmount().GetAmountMinor() != 87_50 || len(part.GetBankLines()) != 1 || part.GetBankLine() != part.GetBankLines()[0] {
+		if err != nil || part.GetRemainingAmount().GetAmountMinor() != 87_50 || len(part.GetBankLines()) != 1 {
 			t.Errorf("an instalment leaves %v, err = %v", part, err)
 		}
-		_, err = hand.MatchBankLine(ctx, match(-90_00, toExpense))
+		_, err = banking.MatchBankLine(ctx, match(-90_00, toExpense))
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_DIFFERS", "")
 		wantBooks(t, unmatched(t, -2_50), map[string]int64{"401": -2_50, "51211": 2_50})
 		wantBooks(t, matched(t, match(-90_00, toExpense)), map[string]int64{"401": 90_00, "51211": -90_00})
@@ -227,22 +228,22 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		if err != nil || len(list.GetTransactions()) != 1 {
 			t.Fatalf("%v, err = %v", list, err)
 		}
-		target := &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Transaction{Transaction: list.GetTransactions()[0].GetName()}}
-		_, err = hand.MatchBankLine(ctx, match(7, target))
+		target := &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Transaction{Transaction: list.GetTransactions()[0].GetName()}}
+		_, err = banking.MatchBankLine(ctx, match(7, target))
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_DIFFERS", "")
 		wantBooks(t, matched(t, match(-2_50, target)), map[string]int64{})
 		_, err = hand.ReverseExpense(ctx, &treasuryv1.ReverseExpenseRequest{Name: made.GetName(), RequestId: uuid.NewString(), Reason: "x"})
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")
 	})
 	t.Run("a line is set aside with its reason", func(t *testing.T) {
-		req := &treasuryv1.IgnoreBankLineRequest{Name: y.lines(t, conn)[7].GetName(), RequestId: uuid.NewString(), Reason: "arrondi"}
-		wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.IgnoreBankLine(ctx, req) }), map[string]int64{})
+		req := &bankv1.IgnoreBankLineRequest{Name: y.lines(t, conn)[7].GetName(), RequestId: uuid.NewString(), Reason: "arrondi"}
+		wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return banking.IgnoreBankLine(ctx, req) }), map[string]int64{})
 		if got := y.lines(t, conn)[7]; got.GetState() != lineIgnored || got.GetIgnoreReason() != "arrondi" {
 			t.Errorf("it is %v", got)
 		}
 	})
 	t.Run("the books stand beside the bank", func(t *testing.T) {
-		p, err := hand.GetBankPosition(apptest.WithKey(t.Context(), y.reader), &treasuryv1.GetBankPositionRequest{Name: y.collective + "/bankPosition"})
+		p, err := banking.GetBankPosition(apptest.WithKey(t.Context(), y.reader), &bankv1.GetBankPositionRequest{Name: y.collective + "/bankPosition"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,19 +255,19 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 	t.Run("a file that is wrong changes nothing", func(t *testing.T) {
 		short := y.csv(y.line(1, "x", "1,00"))
 		short.OpeningBalance, short.ClosingBalance = apptest.Euros(0), apptest.Euros(2_00)
-		_, err := hand.ImportBankStatement(ctx, short)
+		_, err := banking.ImportBankStatement(ctx, short)
 		wantError(t, err, codes.InvalidArgument, "STATEMENT_UNBALANCED", "content")
 		other := y.csv(y.line(1, "x", "1,00"))
 		other.Account = "FR14 2004 1010 0505 0001 3M02 606"
-		_, err = hand.ImportBankStatement(ctx, other)
+		_, err = banking.ImportBankStatement(ctx, other)
 		wantError(t, err, codes.InvalidArgument, "BANK_ACCOUNT_MISMATCH", "content")
 		broken := y.csv(y.line(1, "JEANNE DUPONT", "un euro"))
-		_, err = hand.ImportBankStatement(ctx, broken)
+		_, err = banking.ImportBankStatement(ctx, broken)
 		wantError(t, err, codes.InvalidArgument, "STATEMENT_UNREADABLE", "content")
 		if strings.Contains(fmt.Sprint(err), "DUPONT") {
 			t.Errorf("a name is in the error: %v", err)
 		}
-		_, err = hand.ImportBankStatement(apptest.WithKey(t.Context(), y.reader), y.csv(y.line(1, "x", "1,00")))
+		_, err = banking.ImportBankStatement(apptest.WithKey(t.Context(), y.reader), y.csv(y.line(1, "x", "1,00")))
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 	})
 }
@@ -284,9 +285,9 @@ func TestAPayoutOnTheBankStatementIsRecognised(t *testing.T) {
 	paid := balances(t, e.Conn, y.reader, y.collective)[bank]
 	arrived := e.Sim.Payouts("")[0].ArrivalDate
 	line := fmt.Sprintf("%s;VIR STRIPE;%d,%02d", arrived.Format("02/01/2006"), paid/100, paid%100)
-	hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
+	banking := bankv1.NewBankServiceClient(e.Conn)
 	changed := y.books(t, e.Conn, func() (proto.Message, error) {
-		done, err := hand.ImportBankStatement(y.ctx(t), y.csv(line))
+		done, err := banking.ImportBankStatement(y.ctx(t), y.csv(line))
 		if err == nil && done.GetOpenLineCount() != 0 {
 			t.Errorf("it is not recognised: %v", y.lines(t, e.Conn))
 		}
@@ -323,7 +324,7 @@ func TestAPayoutIsRecognisedOnAStatementFromBefore(t *testing.T) {
 	written := payout.ArrivalDate.Add(-day)
 	e.Clock.Set(written.Add(day / 2))
 	line := fmt.Sprintf("%s;VIR STRIPE;%d,%02d", written.Format("02/01/2006"), payout.AmountMinor/100, payout.AmountMinor%100)
-	done, err := treasuryv1.NewTreasuryServiceClient(e.Conn).ImportBankStatement(y.ctx(t), y.csv(line))
+	done, err := bankv1.NewBankServiceClient(e.Conn).ImportBankStatement(y.ctx(t), y.csv(line))
 	if err != nil || done.GetOpenLineCount() != 1 {
 		t.Fatalf("%v, err = %v", done, err)
 	}
@@ -339,7 +340,7 @@ func TestAPayoutIsRecognisedOnAStatementFromBefore(t *testing.T) {
 		}
 		defer db.Close(context.WithoutCancel(t.Context()))
 		if _, err := db.Exec(t.Context(), `
-			UPDATE treasury.bank_lines AS l
+			UPDATE bank.lines AS l
 			SET
 				state = 'unmatched',
 				target = '',

@@ -22,7 +22,7 @@ func TestAPledgeIsMade(t *testing.T) {
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		hand := treasuryv1.NewTreasuryServiceClient(conn)
 		req := &treasuryv1.CreatePledgeRequest{
-			Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(25_50), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER,
+			Parent: y.campaign, RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{Amount: apptest.Euros(25_50), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_TRANSFER},
 		}
 		p, err := hand.CreatePledge(t.Context(), req)
 		if err != nil {
@@ -53,20 +53,20 @@ func TestAPledgeIsMade(t *testing.T) {
 		if err != nil || len(offered.GetMethods()) != 3 {
 			t.Errorf("offered are %v, err = %v", offered, err)
 		}
-		req.RequestId, req.Method = uuid.NewString(), treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
+		req.RequestId, req.Pledge.Method = uuid.NewString(), treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE
 		if p, err = hand.CreatePledge(t.Context(), req); err != nil || len(p.GetCheque().GetPostalAddress()) != 2 || p.GetTransfer() != nil {
 			t.Errorf("by cheque: %v, err = %v", p, err)
 		}
-		req.RequestId, req.Amount = uuid.NewString(), apptest.Euros(50)
+		req.RequestId, req.Pledge.Amount = uuid.NewString(), apptest.Euros(50)
 		_, err = hand.CreatePledge(t.Context(), req)
-		wantError(t, err, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "amount.amount_minor")
+		wantError(t, err, codes.InvalidArgument, "AMOUNT_TOO_SMALL", "pledge.amount.amount_minor")
 		_, err = hand.ListPledges(t.Context(), &treasuryv1.ListPledgesRequest{Parent: y.campaign})
 		wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
 	})
 	hand := treasuryv1.NewTreasuryServiceClient(e.Conn)
 	req := func() *treasuryv1.CreatePledgeRequest {
 		return &treasuryv1.CreatePledgeRequest{
-			Parent: y.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(5_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH,
+			Parent: y.campaign, RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{Amount: apptest.Euros(5_00), Method: treasuryv1.OfflineMethod_OFFLINE_METHOD_CASH},
 		}
 	}
 	t.Run("from allowed pages only", func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestAPledgeIsMade(t *testing.T) {
 			t.Errorf("it is %v, err = %v", p, err)
 		}
 		late := y.cash(5_00)
-		late.Pledge = name
+		late.OfflineDonation.Pledge = name
 		if _, err := hand.CreateOfflineDonation(y.ctx(t), late); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestAPledgeIsMade(t *testing.T) {
 			t.Errorf("it is %v, err = %v", p, err)
 		}
 		late = y.cash(5_00)
-		late.Pledge = name
+		late.OfflineDonation.Pledge = name
 		_, err = hand.CreateOfflineDonation(y.ctx(t), late)
 		wantError(t, err, codes.FailedPrecondition, "PLEDGE_FULFILLED", "")
 	})

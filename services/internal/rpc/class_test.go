@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
@@ -286,11 +287,11 @@ func TestNoMessageIsReadBeforeItsCallerIsKnown(t *testing.T) {
 	for name, ctx := range map[string]context.Context{
 		"without a key": t.Context(), "with a wrong one": withKey(t.Context(), "nonsense"),
 	} {
-		stream, err := d.tcp.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, treasuryv1.TreasuryService_ImportBankStatement_FullMethodName)
+		stream, err := d.tcp.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, bankv1.BankService_ImportBankStatement_FullMethodName)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := stream.RecvMsg(&treasuryv1.ImportBankStatementResponse{}); status.Code(err) != codes.Unauthenticated {
+		if err := stream.RecvMsg(&bankv1.ImportBankStatementResponse{}); status.Code(err) != codes.Unauthenticated {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -299,9 +300,9 @@ func TestNoMessageIsReadBeforeItsCallerIsKnown(t *testing.T) {
 func TestAMessageIsReadUpToItsMethodsSize(t *testing.T) {
 	d := openWith(t, rpc.Config{})
 	treasurer, editor := withKey(t.Context(), "treasurer-key"), withKey(t.Context(), "editor-key")
-	imports := treasuryv1.NewTreasuryServiceClient(d.tcp)
+	imports := bankv1.NewBankServiceClient(d.tcp)
 	statement := func(size int) error {
-		_, err := imports.ImportBankStatement(treasurer, &treasuryv1.ImportBankStatementRequest{
+		_, err := imports.ImportBankStatement(treasurer, &bankv1.ImportBankStatementRequest{
 			Parent: "collectives/vallon", Content: make([]byte, size),
 		})
 		return err
@@ -381,8 +382,8 @@ func TestWritesByKeyHaveARate(t *testing.T) {
 	// The collective has twice as many for all its keys.
 	client := treasuryv1.NewTreasuryServiceClient(d.tcp)
 	for i, want := range []string{"", "", "", "TOO_MANY_WRITES"} {
-		_, err := client.BankCheques(withKey(t.Context(), "treasurer-key"), &treasuryv1.BankChequesRequest{
-			Parent: "collectives/vallon", RequestId: uuid.NewString(), Cheques: []string{"collectives/vallon/campaigns/a-b/offlineDonations/" + uuid.NewString()}, BankDate: "2026-01-02",
+		_, err := client.CreateDeposit(withKey(t.Context(), "treasurer-key"), &treasuryv1.CreateDepositRequest{
+			Parent: "collectives/vallon", RequestId: uuid.NewString(), Deposit: &treasuryv1.Deposit{Cheques: []string{"collectives/vallon/campaigns/a-b/offlineDonations/" + uuid.NewString()}, BankDate: "2026-01-02"},
 		})
 		reason, _ := reasonOf(err)
 		if (reason == "TOO_MANY_WRITES") != (want != "") {

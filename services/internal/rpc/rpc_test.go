@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
@@ -77,12 +78,12 @@ func (s *donations) CreateDonation(ctx context.Context, _ *donationsv1.CreateDon
 	return s.create(ctx)
 }
 
-type treasury struct {
-	treasuryv1.UnimplementedTreasuryServiceServer
+type bank struct {
+	bankv1.UnimplementedBankServiceServer
 }
 
-func (treasury) ImportBankStatement(context.Context, *treasuryv1.ImportBankStatementRequest) (*treasuryv1.ImportBankStatementResponse, error) {
-	return &treasuryv1.ImportBankStatementResponse{}, nil
+func (bank) ImportBankStatement(context.Context, *bankv1.ImportBankStatementRequest) (*bankv1.ImportBankStatementResponse, error) {
+	return &bankv1.ImportBankStatementResponse{}, nil
 }
 
 type door struct {
@@ -147,7 +148,8 @@ func openWith(t *testing.T, cfg rpc.Config) *door {
 	exportsv1.RegisterExportsServiceServer(server, &d.exports)
 	webhooksv1.RegisterWebhooksServiceServer(server, webhooks{})
 	donationsv1.RegisterDonationsServiceServer(server, &d.donations)
-	treasuryv1.RegisterTreasuryServiceServer(server, treasury{})
+	bankv1.RegisterBankServiceServer(server, bank{})
+	treasuryv1.RegisterTreasuryServiceServer(server, treasuryv1.UnimplementedTreasuryServiceServer{})
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

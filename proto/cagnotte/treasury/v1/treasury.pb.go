@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/treasury/v1/treasury.proto
 
-// What a treasurer enters by hand: donations outside of Stripe, pledges, bank statements, expenses.
+// What a treasurer enters: donations that did not come through Stripe, deposits of cheques, pledges, expenses.
 
 package treasuryv1
 
@@ -31,7 +31,7 @@ const (
 type OfflineMethod int32
 
 const (
-	// Not said.
+	// No method.
 	OfflineMethod_OFFLINE_METHOD_UNSPECIFIED OfflineMethod = 0
 	// Notes and coins.
 	OfflineMethod_OFFLINE_METHOD_CASH OfflineMethod = 1
@@ -88,19 +88,19 @@ func (OfflineMethod) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{0}
 }
 
-// How far an offline donation has come.
+// The states of an offline donation.
 type OfflineDonationState int32
 
 const (
-	// Not said.
+	// No state.
 	OfflineDonationState_OFFLINE_DONATION_STATE_UNSPECIFIED OfflineDonationState = 0
 	// Received; a cheque is still to be banked.
 	OfflineDonationState_OFFLINE_DONATION_STATE_RECEIVED OfflineDonationState = 1
 	// A cheque that was banked.
 	OfflineDonationState_OFFLINE_DONATION_STATE_BANKED OfflineDonationState = 2
-	// A cheque that the bank sent back.
+	// A cheque that the bank returned.
 	OfflineDonationState_OFFLINE_DONATION_STATE_BOUNCED OfflineDonationState = 3
-	// Taken back, because it was entered wrongly.
+	// Reversed, because it was entered wrongly.
 	OfflineDonationState_OFFLINE_DONATION_STATE_REVERSED OfflineDonationState = 4
 )
 
@@ -149,17 +149,17 @@ func (OfflineDonationState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{1}
 }
 
-// What a clearing account waits for.
+// The kinds of what is to be cleared.
 type ClearingKind int32
 
 const (
-	// Not said.
+	// No kind.
 	ClearingKind_CLEARING_KIND_UNSPECIFIED ClearingKind = 0
 	// A cheque that is to be banked.
 	ClearingKind_CLEARING_KIND_CHEQUE ClearingKind = 1
-	// A receipt that is to be explained.
+	// An unknown receipt that is to be classified.
 	ClearingKind_CLEARING_KIND_UNKNOWN_RECEIPT ClearingKind = 2
-	// An invoice that is to be paid.
+	// An expense that is to be paid.
 	ClearingKind_CLEARING_KIND_EXPENSE ClearingKind = 3
 )
 
@@ -206,17 +206,17 @@ func (ClearingKind) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{2}
 }
 
-// What became of a pledge.
+// The states of a pledge.
 type PledgeState int32
 
 const (
-	// Not said.
+	// No state.
 	PledgeState_PLEDGE_STATE_UNSPECIFIED PledgeState = 0
-	// Awaited.
+	// The money is awaited.
 	PledgeState_PLEDGE_STATE_OPEN PledgeState = 1
-	// Received.
+	// The money was received.
 	PledgeState_PLEDGE_STATE_FULFILLED PledgeState = 2
-	// Not received in 90 days.
+	// The money was not received within 90 days.
 	PledgeState_PLEDGE_STATE_EXPIRED PledgeState = 3
 )
 
@@ -263,188 +263,17 @@ func (PledgeState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{3}
 }
 
-// Where a bank line stands.
-type BankLineState int32
-
-const (
-	// Not said.
-	BankLineState_BANK_LINE_STATE_UNSPECIFIED BankLineState = 0
-	// Open: nobody has said what it is.
-	BankLineState_BANK_LINE_STATE_UNMATCHED BankLineState = 1
-	// Open: the target is a guess that somebody has to confirm.
-	BankLineState_BANK_LINE_STATE_SUGGESTED BankLineState = 2
-	// Booked, or seen in the books.
-	BankLineState_BANK_LINE_STATE_MATCHED BankLineState = 3
-	// Set aside.
-	BankLineState_BANK_LINE_STATE_IGNORED BankLineState = 4
-)
-
-// Enum value maps for BankLineState.
-var (
-	BankLineState_name = map[int32]string{
-		0: "BANK_LINE_STATE_UNSPECIFIED",
-		1: "BANK_LINE_STATE_UNMATCHED",
-		2: "BANK_LINE_STATE_SUGGESTED",
-		3: "BANK_LINE_STATE_MATCHED",
-		4: "BANK_LINE_STATE_IGNORED",
-	}
-	BankLineState_value = map[string]int32{
-		"BANK_LINE_STATE_UNSPECIFIED": 0,
-		"BANK_LINE_STATE_UNMATCHED":   1,
-		"BANK_LINE_STATE_SUGGESTED":   2,
-		"BANK_LINE_STATE_MATCHED":     3,
-		"BANK_LINE_STATE_IGNORED":     4,
-	}
-)
-
-func (x BankLineState) Enum() *BankLineState {
-	p := new(BankLineState)
-	*p = x
-	return p
-}
-
-func (x BankLineState) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (BankLineState) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[4].Descriptor()
-}
-
-func (BankLineState) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[4]
-}
-
-func (x BankLineState) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use BankLineState.Descriptor instead.
-func (BankLineState) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{4}
-}
-
-// How the text of a CSV file is written.
-type CsvEncoding int32
-
-const (
-	// UTF-8 when the file is that, else Windows-1252 when it has a character of only that, else ISO 8859-15.
-	CsvEncoding_CSV_ENCODING_UNSPECIFIED CsvEncoding = 0
-	// UTF-8.
-	CsvEncoding_CSV_ENCODING_UTF_8 CsvEncoding = 1
-	// ISO 8859-15, "Latin 9", as many French banks write.
-	CsvEncoding_CSV_ENCODING_ISO_8859_15 CsvEncoding = 2
-	// Windows-1252, as programs on Windows write.
-	CsvEncoding_CSV_ENCODING_WINDOWS_1252 CsvEncoding = 3
-)
-
-// Enum value maps for CsvEncoding.
-var (
-	CsvEncoding_name = map[int32]string{
-		0: "CSV_ENCODING_UNSPECIFIED",
-		1: "CSV_ENCODING_UTF_8",
-		2: "CSV_ENCODING_ISO_8859_15",
-		3: "CSV_ENCODING_WINDOWS_1252",
-	}
-	CsvEncoding_value = map[string]int32{
-		"CSV_ENCODING_UNSPECIFIED":  0,
-		"CSV_ENCODING_UTF_8":        1,
-		"CSV_ENCODING_ISO_8859_15":  2,
-		"CSV_ENCODING_WINDOWS_1252": 3,
-	}
-)
-
-func (x CsvEncoding) Enum() *CsvEncoding {
-	p := new(CsvEncoding)
-	*p = x
-	return p
-}
-
-func (x CsvEncoding) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CsvEncoding) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[5].Descriptor()
-}
-
-func (CsvEncoding) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[5]
-}
-
-func (x CsvEncoding) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CsvEncoding.Descriptor instead.
-func (CsvEncoding) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{5}
-}
-
-// What quotes are in a CSV file.
-type CsvQuotes int32
-
-const (
-	// Found out from the file.
-	CsvQuotes_CSV_QUOTES_UNSPECIFIED CsvQuotes = 0
-	// They stand around fields, as RFC 4180 has it.
-	CsvQuotes_CSV_QUOTES_AROUND_FIELDS CsvQuotes = 1
-	// They are characters of the text: the bank puts none around fields.
-	CsvQuotes_CSV_QUOTES_IN_TEXT CsvQuotes = 2
-)
-
-// Enum value maps for CsvQuotes.
-var (
-	CsvQuotes_name = map[int32]string{
-		0: "CSV_QUOTES_UNSPECIFIED",
-		1: "CSV_QUOTES_AROUND_FIELDS",
-		2: "CSV_QUOTES_IN_TEXT",
-	}
-	CsvQuotes_value = map[string]int32{
-		"CSV_QUOTES_UNSPECIFIED":   0,
-		"CSV_QUOTES_AROUND_FIELDS": 1,
-		"CSV_QUOTES_IN_TEXT":       2,
-	}
-)
-
-func (x CsvQuotes) Enum() *CsvQuotes {
-	p := new(CsvQuotes)
-	*p = x
-	return p
-}
-
-func (x CsvQuotes) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CsvQuotes) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[6].Descriptor()
-}
-
-func (CsvQuotes) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[6]
-}
-
-func (x CsvQuotes) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CsvQuotes.Descriptor instead.
-func (CsvQuotes) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
-}
-
 // What an expense is for.
 type ExpenseKind int32
 
 const (
-	// Not said.
+	// No kind.
 	ExpenseKind_EXPENSE_KIND_UNSPECIFIED ExpenseKind = 0
 	// A lawyer's fees: 6226 in the French charts.
 	ExpenseKind_EXPENSE_KIND_LAWYER ExpenseKind = 1
 	// Acts and costs of litigation: 6227 in the French charts.
 	ExpenseKind_EXPENSE_KIND_LITIGATION ExpenseKind = 2
-	// Anything else, on the account that is said.
+	// Anything else, on the account that `account` names.
 	ExpenseKind_EXPENSE_KIND_OTHER ExpenseKind = 3
 )
 
@@ -475,11 +304,11 @@ func (x ExpenseKind) String() string {
 }
 
 func (ExpenseKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[7].Descriptor()
+	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[4].Descriptor()
 }
 
 func (ExpenseKind) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[7]
+	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[4]
 }
 
 func (x ExpenseKind) Number() protoreflect.EnumNumber {
@@ -488,20 +317,20 @@ func (x ExpenseKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExpenseKind.Descriptor instead.
 func (ExpenseKind) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{4}
 }
 
-// Where an expense stands.
+// The states of an expense.
 type ExpenseState int32
 
 const (
-	// Not said.
+	// No state.
 	ExpenseState_EXPENSE_STATE_UNSPECIFIED ExpenseState = 0
 	// To be paid.
 	ExpenseState_EXPENSE_STATE_OWED ExpenseState = 1
-	// Paid.
+	// Paid in full.
 	ExpenseState_EXPENSE_STATE_PAID ExpenseState = 2
-	// Taken back, because it was entered wrongly.
+	// Reversed, because it was entered wrongly.
 	ExpenseState_EXPENSE_STATE_REVERSED ExpenseState = 3
 )
 
@@ -532,11 +361,11 @@ func (x ExpenseState) String() string {
 }
 
 func (ExpenseState) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[8].Descriptor()
+	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[5].Descriptor()
 }
 
 func (ExpenseState) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[8]
+	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[5]
 }
 
 func (x ExpenseState) Number() protoreflect.EnumNumber {
@@ -545,7 +374,7 @@ func (x ExpenseState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExpenseState.Descriptor instead.
 func (ExpenseState) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{5}
 }
 
 // What an expense is paid from.
@@ -585,11 +414,11 @@ func (x PaymentSource) String() string {
 }
 
 func (PaymentSource) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[9].Descriptor()
+	return file_cagnotte_treasury_v1_treasury_proto_enumTypes[6].Descriptor()
 }
 
 func (PaymentSource) Type() protoreflect.EnumType {
-	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[9]
+	return &file_cagnotte_treasury_v1_treasury_proto_enumTypes[6]
 }
 
 func (x PaymentSource) Number() protoreflect.EnumNumber {
@@ -598,47 +427,51 @@ func (x PaymentSource) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PaymentSource.Descriptor instead.
 func (PaymentSource) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
 }
 
 // A donation that did not come through Stripe.
 type OfflineDonation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}/offlineDonations/{donation}`; in the books the donation is the donation
-	// of the same id.
+	// Output only. `collectives/{collective}/campaigns/{campaign}/offlineDonations/{offline_donation}`. In the books the
+	// donation has the same id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What was given.
+	// What was given, in the campaign's currency.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How it came.
 	Method OfflineMethod `protobuf:"varint,3,opt,name=method,proto3,enum=cagnotte.treasury.v1.OfflineMethod" json:"method,omitempty"`
 	// The day on which it was received.
 	ReceiveDate string `protobuf:"bytes,4,opt,name=receive_date,json=receiveDate,proto3" json:"receive_date,omitempty"`
-	// The number of a receipt, a cheque or a list, so that the paper is found.
+	// The number of a receipt, a cheque or a list, by which the paper is found; may be empty. Never a name.
 	Document string `protobuf:"bytes,5,opt,name=document,proto3" json:"document,omitempty"`
-	// `…/pledges/{pledge}` that it fulfils; empty for none.
+	// `collectives/{collective}/campaigns/{campaign}/pledges/{pledge}` of the same campaign that it fulfils, whatever
+	// amount was pledged; empty for none.
 	Pledge string `protobuf:"bytes,6,opt,name=pledge,proto3" json:"pledge,omitempty"`
-	// A cheque written to the lawyer that was left out of the books: it is recorded, and counts nowhere.
+	// For a cheque written to the lawyer: it is left out of the books, and then it is recorded and counts nowhere. Whether
+	// that is right is for the accountant to decide; false is the safe answer.
 	OutsideBooks bool `protobuf:"varint,7,opt,name=outside_books,json=outsideBooks,proto3" json:"outside_books,omitempty"`
-	// The stage that a cheque written to the lawyer paid for, by its id; empty for none.
+	// For a cheque written to the lawyer: the stage that it paid for, by its id; may be empty.
 	Stage string `protobuf:"bytes,8,opt,name=stage,proto3" json:"stage,omitempty"`
-	// How far it has come.
-	State OfflineDonationState `protobuf:"varint,9,opt,name=state,proto3,enum=cagnotte.treasury.v1.OfflineDonationState" json:"state,omitempty"`
-	// `collectives/{collective}/deposits/{deposit}` that a cheque was banked with; empty until then.
-	Deposit string `protobuf:"bytes,10,opt,name=deposit,proto3" json:"deposit,omitempty"`
-	// The day on which a cheque was banked; empty until then.
-	BankDate string `protobuf:"bytes,11,opt,name=bank_date,json=bankDate,proto3" json:"bank_date,omitempty"`
-	// The day on which the bank sent a cheque back; empty otherwise.
-	BounceDate string `protobuf:"bytes,12,opt,name=bounce_date,json=bounceDate,proto3" json:"bounce_date,omitempty"`
-	// Why it was reversed; empty otherwise.
-	ReverseReason string `protobuf:"bytes,13,opt,name=reverse_reason,json=reverseReason,proto3" json:"reverse_reason,omitempty"`
-	// `collectives/{collective}/bankLines/{line}` that shows it; empty for none.
-	BankLine string `protobuf:"bytes,14,opt,name=bank_line,json=bankLine,proto3" json:"bank_line,omitempty"`
-	// The key that entered it, `collectives/{collective}/apiKeys/{key}`; empty when an import did.
-	Creator string `protobuf:"bytes,15,opt,name=creator,proto3" json:"creator,omitempty"`
-	// When it was entered.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Input only. Books a transfer that was refused with BANK_LINE_BOOKED: it is other money than the line's.
+	AllowDuplicate bool `protobuf:"varint,9,opt,name=allow_duplicate,json=allowDuplicate,proto3" json:"allow_duplicate,omitempty"`
+	// Output only. What became of it.
+	State OfflineDonationState `protobuf:"varint,10,opt,name=state,proto3,enum=cagnotte.treasury.v1.OfflineDonationState" json:"state,omitempty"`
+	// Output only. `collectives/{collective}/deposits/{deposit}` that a cheque was banked with; empty until then.
+	Deposit string `protobuf:"bytes,11,opt,name=deposit,proto3" json:"deposit,omitempty"`
+	// Output only. The day on which a cheque was banked; empty until then.
+	BankDate string `protobuf:"bytes,12,opt,name=bank_date,json=bankDate,proto3" json:"bank_date,omitempty"`
+	// Output only. The day on which the bank returned a cheque; empty otherwise.
+	BounceDate string `protobuf:"bytes,13,opt,name=bounce_date,json=bounceDate,proto3" json:"bounce_date,omitempty"`
+	// Output only. Why it was reversed; empty otherwise.
+	ReverseReason string `protobuf:"bytes,14,opt,name=reverse_reason,json=reverseReason,proto3" json:"reverse_reason,omitempty"`
+	// Output only. `collectives/{collective}/bankLines/{bank_line}` that shows it; empty for none.
+	BankLine string `protobuf:"bytes,15,opt,name=bank_line,json=bankLine,proto3" json:"bank_line,omitempty"`
+	// Output only. The key that entered it, `collectives/{collective}/apiKeys/{api_key}`; empty when an import did.
+	Creator string `protobuf:"bytes,16,opt,name=creator,proto3" json:"creator,omitempty"`
+	// Output only. When it was entered.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Output only. When it last changed.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -729,6 +562,13 @@ func (x *OfflineDonation) GetStage() string {
 	return ""
 }
 
+func (x *OfflineDonation) GetAllowDuplicate() bool {
+	if x != nil {
+		return x.AllowDuplicate
+	}
+	return false
+}
+
 func (x *OfflineDonation) GetState() OfflineDonationState {
 	if x != nil {
 		return x.State
@@ -792,21 +632,23 @@ func (x *OfflineDonation) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Cheques that went to the bank on one slip.
+// Cheques that were banked together, on one slip.
 type Deposit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/deposits/{deposit}`.
+	// Output only. `collectives/{collective}/deposits/{deposit}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What they add up to.
-	Total *v1.Money `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
-	// The day on which they were banked.
+	// The cheques, `collectives/{collective}/campaigns/{campaign}/offlineDonations/{offline_donation}`.
+	Cheques []string `protobuf:"bytes,2,rep,name=cheques,proto3" json:"cheques,omitempty"`
+	// The day on which they were banked; not before any of them was received.
 	BankDate string `protobuf:"bytes,3,opt,name=bank_date,json=bankDate,proto3" json:"bank_date,omitempty"`
-	// The number of the slip.
+	// The number of the slip; may be empty.
 	Document string `protobuf:"bytes,4,opt,name=document,proto3" json:"document,omitempty"`
-	// The cheques, `collectives/{collective}/campaigns/{campaign}/offlineDonations/{donation}`.
-	Cheques []string `protobuf:"bytes,5,rep,name=cheques,proto3" json:"cheques,omitempty"`
-	// When it was entered.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Input only. Books a deposit that was refused with BANK_LINE_BOOKED: it is other money than the line's.
+	AllowDuplicate bool `protobuf:"varint,5,opt,name=allow_duplicate,json=allowDuplicate,proto3" json:"allow_duplicate,omitempty"`
+	// Output only. What the cheques add up to.
+	Total *v1.Money `protobuf:"bytes,6,opt,name=total,proto3" json:"total,omitempty"`
+	// Output only. When it was entered.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -848,9 +690,9 @@ func (x *Deposit) GetName() string {
 	return ""
 }
 
-func (x *Deposit) GetTotal() *v1.Money {
+func (x *Deposit) GetCheques() []string {
 	if x != nil {
-		return x.Total
+		return x.Cheques
 	}
 	return nil
 }
@@ -869,9 +711,16 @@ func (x *Deposit) GetDocument() string {
 	return ""
 }
 
-func (x *Deposit) GetCheques() []string {
+func (x *Deposit) GetAllowDuplicate() bool {
 	if x != nil {
-		return x.Cheques
+		return x.AllowDuplicate
+	}
+	return false
+}
+
+func (x *Deposit) GetTotal() *v1.Money {
+	if x != nil {
+		return x.Total
 	}
 	return nil
 }
@@ -883,21 +732,23 @@ func (x *Deposit) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Something that a clearing account waits for.
+// Something that keeps a clearing account from zero.
 type ClearingItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The offline donation, bank line or expense.
+	// `collectives/{collective}/clearingItems/{clearing_item}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it is.
+	// What has to happen.
 	Kind ClearingKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cagnotte.treasury.v1.ClearingKind" json:"kind,omitempty"`
-	// What stands open.
-	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// Since when.
-	SinceDate string `protobuf:"bytes,4,opt,name=since_date,json=sinceDate,proto3" json:"since_date,omitempty"`
-	// Days since then.
-	AgeDays int32 `protobuf:"varint,5,opt,name=age_days,json=ageDays,proto3" json:"age_days,omitempty"`
-	// The number of its paper, or the bank's reference.
-	Document      string `protobuf:"bytes,6,opt,name=document,proto3" json:"document,omitempty"`
+	// The offline donation, bank line or expense that it is about.
+	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	// What is still to be cleared.
+	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The day since which it is to be cleared.
+	OpenDate string `protobuf:"bytes,5,opt,name=open_date,json=openDate,proto3" json:"open_date,omitempty"`
+	// How many days that is ago.
+	AgeDays int32 `protobuf:"varint,6,opt,name=age_days,json=ageDays,proto3" json:"age_days,omitempty"`
+	// The number of its paper, or the bank's reference; may be empty.
+	Document      string `protobuf:"bytes,7,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -946,6 +797,13 @@ func (x *ClearingItem) GetKind() ClearingKind {
 	return ClearingKind_CLEARING_KIND_UNSPECIFIED
 }
 
+func (x *ClearingItem) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
 func (x *ClearingItem) GetAmount() *v1.Money {
 	if x != nil {
 		return x.Amount
@@ -953,9 +811,9 @@ func (x *ClearingItem) GetAmount() *v1.Money {
 	return nil
 }
 
-func (x *ClearingItem) GetSinceDate() string {
+func (x *ClearingItem) GetOpenDate() string {
 	if x != nil {
-		return x.SinceDate
+		return x.OpenDate
 	}
 	return ""
 }
@@ -977,25 +835,25 @@ func (x *ClearingItem) GetDocument() string {
 // A promise to give, with what its giver needs to keep it.
 type Pledge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}/pledges/{pledge}`.
+	// Output only. `collectives/{collective}/campaigns/{campaign}/pledges/{pledge}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What is promised.
+	// What is promised, in the campaign's currency.
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How it is to come: cash, transfer or cheque.
 	Method OfflineMethod `protobuf:"varint,3,opt,name=method,proto3,enum=cagnotte.treasury.v1.OfflineMethod" json:"method,omitempty"`
-	// What to write on the transfer or the back of the cheque, such as "CAG-7K3M-9QXT".
-	Reference string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
-	// What became of it.
-	State PledgeState `protobuf:"varint,5,opt,name=state,proto3,enum=cagnotte.treasury.v1.PledgeState" json:"state,omitempty"`
-	// What a transfer needs; absent for other methods.
-	Transfer *TransferSlip `protobuf:"bytes,6,opt,name=transfer,proto3" json:"transfer,omitempty"`
-	// What a cheque needs; absent for other methods.
-	Cheque *ChequeSlip `protobuf:"bytes,7,opt,name=cheque,proto3" json:"cheque,omitempty"`
-	// The language that its giver chose.
-	Locale string `protobuf:"bytes,8,opt,name=locale,proto3" json:"locale,omitempty"`
-	// When it was made.
+	// The language of the slip: "fr" when empty, or "en".
+	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
+	// Output only. What to write on the transfer or the back of the cheque, such as "CAG-7K3M-9QXT".
+	Reference string `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Output only. What became of it.
+	State PledgeState `protobuf:"varint,6,opt,name=state,proto3,enum=cagnotte.treasury.v1.PledgeState" json:"state,omitempty"`
+	// Output only. What a transfer needs; absent for other methods, and once the pledge is not open.
+	Transfer *TransferSlip `protobuf:"bytes,7,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// Output only. What a cheque needs; absent for other methods, and once the pledge is not open.
+	Cheque *ChequeSlip `protobuf:"bytes,8,opt,name=cheque,proto3" json:"cheque,omitempty"`
+	// Output only. When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When the slip stops to be good. Money that comes later is a donation all the same.
+	// Output only. When the slip expires. Money that comes later is a donation all the same.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1052,6 +910,13 @@ func (x *Pledge) GetMethod() OfflineMethod {
 	return OfflineMethod_OFFLINE_METHOD_UNSPECIFIED
 }
 
+func (x *Pledge) GetLocale() string {
+	if x != nil {
+		return x.Locale
+	}
+	return ""
+}
+
 func (x *Pledge) GetReference() string {
 	if x != nil {
 		return x.Reference
@@ -1080,13 +945,6 @@ func (x *Pledge) GetCheque() *ChequeSlip {
 	return nil
 }
 
-func (x *Pledge) GetLocale() string {
-	if x != nil {
-		return x.Locale
-	}
-	return ""
-}
-
 func (x *Pledge) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
@@ -1104,15 +962,15 @@ func (x *Pledge) GetExpireTime() *timestamppb.Timestamp {
 // What a transfer needs.
 type TransferSlip struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whose account it is.
+	// The holder of the account.
 	Holder string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
 	// The account.
 	Iban string `protobuf:"bytes,2,opt,name=iban,proto3" json:"iban,omitempty"`
-	// The bank; may be empty, banks of the SEPA do not need it.
+	// The bank; may be empty, since banks of the SEPA do not need it.
 	Bic string `protobuf:"bytes,3,opt,name=bic,proto3" json:"bic,omitempty"`
-	// What to write as the transfer's purpose: the pledge's reference.
+	// What to write as the purpose of the transfer: the pledge's reference.
 	RemittanceText string `protobuf:"bytes,4,opt,name=remittance_text,json=remittanceText,proto3" json:"remittance_text,omitempty"`
-	// The text of the QR code after EPC069-12, version 002; empty unless the amount is in euros.
+	// The text of the QR code by EPC069-12, version 002; empty unless the amount is in euros.
 	EpcPayload string `protobuf:"bytes,5,opt,name=epc_payload,json=epcPayload,proto3" json:"epc_payload,omitempty"`
 	// The same as an SVG picture, black on white, with its quiet zone; empty like the text.
 	EpcQrSvg      string `protobuf:"bytes,6,opt,name=epc_qr_svg,json=epcQrSvg,proto3" json:"epc_qr_svg,omitempty"`
@@ -1247,751 +1105,14 @@ func (x *ChequeSlip) GetPostalAddress() []string {
 	return nil
 }
 
-// One file of the bank's, or several that say the same.
-type BankStatement struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/bankStatements/{statement}`.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The collective's account, as the file or the request calls it: its IBAN, mostly.
-	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// The balance before the lines; absent when the file does not say.
-	OpeningBalance *v1.Money `protobuf:"bytes,3,opt,name=opening_balance,json=openingBalance,proto3" json:"opening_balance,omitempty"`
-	// The balance after the lines; absent when the file does not say.
-	ClosingBalance *v1.Money `protobuf:"bytes,4,opt,name=closing_balance,json=closingBalance,proto3" json:"closing_balance,omitempty"`
-	// The day of the closing balance, or of the last line.
-	ClosingDate string `protobuf:"bytes,5,opt,name=closing_date,json=closingDate,proto3" json:"closing_date,omitempty"`
-	// How many lines the file has.
-	LineCount int32 `protobuf:"varint,6,opt,name=line_count,json=lineCount,proto3" json:"line_count,omitempty"`
-	// How many of them were new when it was imported.
-	NewLineCount int32 `protobuf:"varint,7,opt,name=new_line_count,json=newLineCount,proto3" json:"new_line_count,omitempty"`
-	// When it was imported.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *BankStatement) Reset() {
-	*x = BankStatement{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BankStatement) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BankStatement) ProtoMessage() {}
-
-func (x *BankStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BankStatement.ProtoReflect.Descriptor instead.
-func (*BankStatement) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *BankStatement) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *BankStatement) GetAccount() string {
-	if x != nil {
-		return x.Account
-	}
-	return ""
-}
-
-func (x *BankStatement) GetOpeningBalance() *v1.Money {
-	if x != nil {
-		return x.OpeningBalance
-	}
-	return nil
-}
-
-func (x *BankStatement) GetClosingBalance() *v1.Money {
-	if x != nil {
-		return x.ClosingBalance
-	}
-	return nil
-}
-
-func (x *BankStatement) GetClosingDate() string {
-	if x != nil {
-		return x.ClosingDate
-	}
-	return ""
-}
-
-func (x *BankStatement) GetLineCount() int32 {
-	if x != nil {
-		return x.LineCount
-	}
-	return 0
-}
-
-func (x *BankStatement) GetNewLineCount() int32 {
-	if x != nil {
-		return x.NewLineCount
-	}
-	return 0
-}
-
-func (x *BankStatement) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-// One movement of the bank account.
-type BankLine struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/bankLines/{line}`.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The collective's account.
-	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// The day on which the bank booked it.
-	BookDate string `protobuf:"bytes,3,opt,name=book_date,json=bookDate,proto3" json:"book_date,omitempty"`
-	// Positive for what came, negative for what went.
-	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
-	// The bank's own reference; may be empty.
-	BankReference string `protobuf:"bytes,5,opt,name=bank_reference,json=bankReference,proto3" json:"bank_reference,omitempty"`
-	// Where it stands.
-	State BankLineState `protobuf:"varint,6,opt,name=state,proto3,enum=cagnotte.treasury.v1.BankLineState" json:"state,omitempty"`
-	// What it was matched to, or is thought to be when the state is SUGGESTED.
-	Target *BankLineTarget `protobuf:"bytes,7,opt,name=target,proto3" json:"target,omitempty"`
-	// `collectives/{collective}/campaigns/{campaign}/pledges/{pledge}` that its text names; empty for none.
-	Pledge string `protobuf:"bytes,8,opt,name=pledge,proto3" json:"pledge,omitempty"`
-	// Why it was ignored; empty otherwise.
-	IgnoreReason string `protobuf:"bytes,9,opt,name=ignore_reason,json=ignoreReason,proto3" json:"ignore_reason,omitempty"`
-	// `collectives/{collective}/bankStatements/{statement}` that it was first in.
-	BankStatement string `protobuf:"bytes,10,opt,name=bank_statement,json=bankStatement,proto3" json:"bank_statement,omitempty"`
-	// When it was imported.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *BankLine) Reset() {
-	*x = BankLine{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BankLine) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BankLine) ProtoMessage() {}
-
-func (x *BankLine) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BankLine.ProtoReflect.Descriptor instead.
-func (*BankLine) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *BankLine) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *BankLine) GetAccount() string {
-	if x != nil {
-		return x.Account
-	}
-	return ""
-}
-
-func (x *BankLine) GetBookDate() string {
-	if x != nil {
-		return x.BookDate
-	}
-	return ""
-}
-
-func (x *BankLine) GetAmount() *v1.Money {
-	if x != nil {
-		return x.Amount
-	}
-	return nil
-}
-
-func (x *BankLine) GetBankReference() string {
-	if x != nil {
-		return x.BankReference
-	}
-	return ""
-}
-
-func (x *BankLine) GetState() BankLineState {
-	if x != nil {
-		return x.State
-	}
-	return BankLineState_BANK_LINE_STATE_UNSPECIFIED
-}
-
-func (x *BankLine) GetTarget() *BankLineTarget {
-	if x != nil {
-		return x.Target
-	}
-	return nil
-}
-
-func (x *BankLine) GetPledge() string {
-	if x != nil {
-		return x.Pledge
-	}
-	return ""
-}
-
-func (x *BankLine) GetIgnoreReason() string {
-	if x != nil {
-		return x.IgnoreReason
-	}
-	return ""
-}
-
-func (x *BankLine) GetBankStatement() string {
-	if x != nil {
-		return x.BankStatement
-	}
-	return ""
-}
-
-func (x *BankLine) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-func (x *BankLine) GetUpdateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.UpdateTime
-	}
-	return nil
-}
-
-// What a bank line is.
-type BankLineTarget struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Exactly one.
-	//
-	// Types that are valid to be assigned to Target:
-	//
-	//	*BankLineTarget_Pledge
-	//	*BankLineTarget_Campaign
-	//	*BankLineTarget_Expense
-	//	*BankLineTarget_Transaction
-	//	*BankLineTarget_UnknownReceipt
-	Target isBankLineTarget_Target `protobuf_oneof:"target"`
-	// Answered alone: the offline donation that came of it; empty otherwise.
-	OfflineDonation string `protobuf:"bytes,6,opt,name=offline_donation,json=offlineDonation,proto3" json:"offline_donation,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *BankLineTarget) Reset() {
-	*x = BankLineTarget{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BankLineTarget) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BankLineTarget) ProtoMessage() {}
-
-func (x *BankLineTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BankLineTarget.ProtoReflect.Descriptor instead.
-func (*BankLineTarget) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *BankLineTarget) GetTarget() isBankLineTarget_Target {
-	if x != nil {
-		return x.Target
-	}
-	return nil
-}
-
-func (x *BankLineTarget) GetPledge() string {
-	if x != nil {
-		if x, ok := x.Target.(*BankLineTarget_Pledge); ok {
-			return x.Pledge
-		}
-	}
-	return ""
-}
-
-func (x *BankLineTarget) GetCampaign() string {
-	if x != nil {
-		if x, ok := x.Target.(*BankLineTarget_Campaign); ok {
-			return x.Campaign
-		}
-	}
-	return ""
-}
-
-func (x *BankLineTarget) GetExpense() string {
-	if x != nil {
-		if x, ok := x.Target.(*BankLineTarget_Expense); ok {
-			return x.Expense
-		}
-	}
-	return ""
-}
-
-func (x *BankLineTarget) GetTransaction() string {
-	if x != nil {
-		if x, ok := x.Target.(*BankLineTarget_Transaction); ok {
-			return x.Transaction
-		}
-	}
-	return ""
-}
-
-func (x *BankLineTarget) GetUnknownReceipt() bool {
-	if x != nil {
-		if x, ok := x.Target.(*BankLineTarget_UnknownReceipt); ok {
-			return x.UnknownReceipt
-		}
-	}
-	return false
-}
-
-func (x *BankLineTarget) GetOfflineDonation() string {
-	if x != nil {
-		return x.OfflineDonation
-	}
-	return ""
-}
-
-type isBankLineTarget_Target interface {
-	isBankLineTarget_Target()
-}
-
-type BankLineTarget_Pledge struct {
-	// A pledge that it fulfils: becomes a donation of the line's amount.
-	Pledge string `protobuf:"bytes,1,opt,name=pledge,proto3,oneof"`
-}
-
-type BankLineTarget_Campaign struct {
-	// A campaign that it was given to: becomes a donation of the line's amount.
-	Campaign string `protobuf:"bytes,2,opt,name=campaign,proto3,oneof"`
-}
-
-type BankLineTarget_Expense struct {
-	// An expense that is owed: becomes its payment.
-	Expense string `protobuf:"bytes,3,opt,name=expense,proto3,oneof"`
-}
-
-type BankLineTarget_Transaction struct {
-	// A transaction in the books that moved the bank account by this amount already, such as a payout, a deposit
-	// of cheques, an expense that was entered as paid: nothing is booked. Or a top-up of the Stripe balance, or money
-	// that came back from it without a payout: the bank's side of it is booked, dated as the line.
-	// `collectives/{collective}/ledger/transactions/{transaction}`.
-	Transaction string `protobuf:"bytes,4,opt,name=transaction,proto3,oneof"`
-}
-
-type BankLineTarget_UnknownReceipt struct {
-	// A receipt that nobody can explain yet: booked as such, on 4718 in the French charts.
-	UnknownReceipt bool `protobuf:"varint,5,opt,name=unknown_receipt,json=unknownReceipt,proto3,oneof"`
-}
-
-func (*BankLineTarget_Pledge) isBankLineTarget_Target() {}
-
-func (*BankLineTarget_Campaign) isBankLineTarget_Target() {}
-
-func (*BankLineTarget_Expense) isBankLineTarget_Target() {}
-
-func (*BankLineTarget_Transaction) isBankLineTarget_Target() {}
-
-func (*BankLineTarget_UnknownReceipt) isBankLineTarget_Target() {}
-
-// How to read a CSV file. Columns are counted from 1; zero is none.
-type CsvFormat struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The character between fields: ";" when empty.
-	Separator string `protobuf:"bytes,1,opt,name=separator,proto3" json:"separator,omitempty"`
-	// How its text is written.
-	Encoding CsvEncoding `protobuf:"varint,2,opt,name=encoding,proto3,enum=cagnotte.treasury.v1.CsvEncoding" json:"encoding,omitempty"`
-	// How many lines stand before the first movement.
-	SkipLines int32 `protobuf:"varint,3,opt,name=skip_lines,json=skipLines,proto3" json:"skip_lines,omitempty"`
-	// How days are written: "dd/mm/yyyy" when empty, "yyyy-mm-dd", "dd-mm-yyyy", "dd.mm.yyyy", "dd/mm/yy", "mm/dd/yyyy" or
-	// "yyyymmdd". A time behind the day is taken, and not read.
-	DateFormat string `protobuf:"bytes,4,opt,name=date_format,json=dateFormat,proto3" json:"date_format,omitempty"`
-	// Where the decimals begin: "," when empty, or ".".
-	DecimalMark string `protobuf:"bytes,5,opt,name=decimal_mark,json=decimalMark,proto3" json:"decimal_mark,omitempty"`
-	// The column of the booking day.
-	DateColumn int32 `protobuf:"varint,6,opt,name=date_column,json=dateColumn,proto3" json:"date_column,omitempty"`
-	// The columns of the text, where references are looked for.
-	TextColumns []int32 `protobuf:"varint,7,rep,packed,name=text_columns,json=textColumns,proto3" json:"text_columns,omitempty"`
-	// The column of signed amounts; or use the next two.
-	AmountColumn int32 `protobuf:"varint,8,opt,name=amount_column,json=amountColumn,proto3" json:"amount_column,omitempty"`
-	// The column of what went; its sign is not read.
-	DebitColumn int32 `protobuf:"varint,9,opt,name=debit_column,json=debitColumn,proto3" json:"debit_column,omitempty"`
-	// The column of what came; its sign is not read.
-	CreditColumn int32 `protobuf:"varint,10,opt,name=credit_column,json=creditColumn,proto3" json:"credit_column,omitempty"`
-	// The column of the bank's own reference; none of `text_columns`. It tells a line from others. It is kept only when it
-	// can be no name: digits with two single letters at most, or a UUID.
-	ReferenceColumn int32 `protobuf:"varint,11,opt,name=reference_column,json=referenceColumn,proto3" json:"reference_column,omitempty"`
-	// The column that says which way the money went, where `amount_column` has no signs. A file with a column of such words
-	// is refused without it.
-	SignColumn int32 `protobuf:"varint,12,opt,name=sign_column,json=signColumn,proto3" json:"sign_column,omitempty"`
-	// What stands in `sign_column` for money that went: "Af", "Debet".
-	DebitWord string `protobuf:"bytes,13,opt,name=debit_word,json=debitWord,proto3" json:"debit_word,omitempty"`
-	// What stands in `sign_column` for money that came: "Bij", "Credit".
-	CreditWord string `protobuf:"bytes,14,opt,name=credit_word,json=creditWord,proto3" json:"credit_word,omitempty"`
-	// The column that says how far a movement is: "COMPLETED", "PENDING". A file with a column of such words is refused
-	// without it when not all lines are booked.
-	StateColumn int32 `protobuf:"varint,15,opt,name=state_column,json=stateColumn,proto3" json:"state_column,omitempty"`
-	// What stands in `state_column` for money that moved. Lines in other states are left out, and counted in the answer.
-	BookedStates []string `protobuf:"bytes,16,rep,name=booked_states,json=bookedStates,proto3" json:"booked_states,omitempty"`
-	// The column of the fee that the bank took besides the amount; each becomes a movement of its own.
-	FeeColumn int32 `protobuf:"varint,17,opt,name=fee_column,json=feeColumn,proto3" json:"fee_column,omitempty"`
-	// The line above the movements, as it stands in the file, instead of `skip_lines`: for files that begin with other
-	// lines, of which there are not always as many.
-	Header string `protobuf:"bytes,18,opt,name=header,proto3" json:"header,omitempty"`
-	// For a file of several accounts, each below a header of its own: a text that stands above that of the account meant,
-	// such as its number.
-	Section string `protobuf:"bytes,19,opt,name=section,proto3" json:"section,omitempty"`
-	// What quotes are in the file. When it is not said, it is found out; a file that can be read in two ways is refused
-	// until it is.
-	Quotes        CsvQuotes `protobuf:"varint,20,opt,name=quotes,proto3,enum=cagnotte.treasury.v1.CsvQuotes" json:"quotes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CsvFormat) Reset() {
-	*x = CsvFormat{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CsvFormat) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CsvFormat) ProtoMessage() {}
-
-func (x *CsvFormat) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CsvFormat.ProtoReflect.Descriptor instead.
-func (*CsvFormat) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *CsvFormat) GetSeparator() string {
-	if x != nil {
-		return x.Separator
-	}
-	return ""
-}
-
-func (x *CsvFormat) GetEncoding() CsvEncoding {
-	if x != nil {
-		return x.Encoding
-	}
-	return CsvEncoding_CSV_ENCODING_UNSPECIFIED
-}
-
-func (x *CsvFormat) GetSkipLines() int32 {
-	if x != nil {
-		return x.SkipLines
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetDateFormat() string {
-	if x != nil {
-		return x.DateFormat
-	}
-	return ""
-}
-
-func (x *CsvFormat) GetDecimalMark() string {
-	if x != nil {
-		return x.DecimalMark
-	}
-	return ""
-}
-
-func (x *CsvFormat) GetDateColumn() int32 {
-	if x != nil {
-		return x.DateColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetTextColumns() []int32 {
-	if x != nil {
-		return x.TextColumns
-	}
-	return nil
-}
-
-func (x *CsvFormat) GetAmountColumn() int32 {
-	if x != nil {
-		return x.AmountColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetDebitColumn() int32 {
-	if x != nil {
-		return x.DebitColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetCreditColumn() int32 {
-	if x != nil {
-		return x.CreditColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetReferenceColumn() int32 {
-	if x != nil {
-		return x.ReferenceColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetSignColumn() int32 {
-	if x != nil {
-		return x.SignColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetDebitWord() string {
-	if x != nil {
-		return x.DebitWord
-	}
-	return ""
-}
-
-func (x *CsvFormat) GetCreditWord() string {
-	if x != nil {
-		return x.CreditWord
-	}
-	return ""
-}
-
-func (x *CsvFormat) GetStateColumn() int32 {
-	if x != nil {
-		return x.StateColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetBookedStates() []string {
-	if x != nil {
-		return x.BookedStates
-	}
-	return nil
-}
-
-func (x *CsvFormat) GetFeeColumn() int32 {
-	if x != nil {
-		return x.FeeColumn
-	}
-	return 0
-}
-
-func (x *CsvFormat) GetHeader() string {
-	if x != nil {
-		return x.Header
-	}
-	return ""
-}
-
-func (x *CsvFormat) GetSection() string {
-	if x != nil {
-		return x.Section
-	}
-	return ""
-}
-
-func (x *CsvFormat) GetQuotes() CsvQuotes {
-	if x != nil {
-		return x.Quotes
-	}
-	return CsvQuotes_CSV_QUOTES_UNSPECIFIED
-}
-
-// The bank account in the books beside what the bank says.
-type BankPosition struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/bankPosition`.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The bank account in the books: the collective's share, in the currency of the last statement, now.
-	BookBalance *v1.Money `protobuf:"bytes,2,opt,name=book_balance,json=bookBalance,proto3" json:"book_balance,omitempty"`
-	// The closing balances of the last statement of each account together; absent before the first that says one.
-	StatementBalance *v1.Money `protobuf:"bytes,3,opt,name=statement_balance,json=statementBalance,proto3" json:"statement_balance,omitempty"`
-	// The day of the oldest of those balances; empty before the first.
-	StatementDate string `protobuf:"bytes,4,opt,name=statement_date,json=statementDate,proto3" json:"statement_date,omitempty"`
-	// What the books have more than the bank; absent with the statement's balance.
-	Difference *v1.Money `protobuf:"bytes,5,opt,name=difference,proto3" json:"difference,omitempty"`
-	// The lines that nobody has matched or ignored, added up.
-	OpenLines *v1.Money `protobuf:"bytes,6,opt,name=open_lines,json=openLines,proto3" json:"open_lines,omitempty"`
-	// How many they are.
-	OpenLineCount int32 `protobuf:"varint,7,opt,name=open_line_count,json=openLineCount,proto3" json:"open_line_count,omitempty"`
-	// The lines that were ignored, added up: the bank has them and the books do not.
-	IgnoredLines  *v1.Money `protobuf:"bytes,8,opt,name=ignored_lines,json=ignoredLines,proto3" json:"ignored_lines,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *BankPosition) Reset() {
-	*x = BankPosition{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BankPosition) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BankPosition) ProtoMessage() {}
-
-func (x *BankPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BankPosition.ProtoReflect.Descriptor instead.
-func (*BankPosition) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *BankPosition) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *BankPosition) GetBookBalance() *v1.Money {
-	if x != nil {
-		return x.BookBalance
-	}
-	return nil
-}
-
-func (x *BankPosition) GetStatementBalance() *v1.Money {
-	if x != nil {
-		return x.StatementBalance
-	}
-	return nil
-}
-
-func (x *BankPosition) GetStatementDate() string {
-	if x != nil {
-		return x.StatementDate
-	}
-	return ""
-}
-
-func (x *BankPosition) GetDifference() *v1.Money {
-	if x != nil {
-		return x.Difference
-	}
-	return nil
-}
-
-func (x *BankPosition) GetOpenLines() *v1.Money {
-	if x != nil {
-		return x.OpenLines
-	}
-	return nil
-}
-
-func (x *BankPosition) GetOpenLineCount() int32 {
-	if x != nil {
-		return x.OpenLineCount
-	}
-	return 0
-}
-
-func (x *BankPosition) GetIgnoredLines() *v1.Money {
-	if x != nil {
-		return x.IgnoredLines
-	}
-	return nil
-}
-
-// A document that says what was bought, and what was paid for it.
+// A document that tells what was bought, and what was paid for it.
 type Expense struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/expenses/{expense}`.
+	// Output only. `collectives/{collective}/expenses/{expense}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is for.
 	Kind ExpenseKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cagnotte.treasury.v1.ExpenseKind" json:"kind,omitempty"`
-	// The account that it is booked on, such as "6226". Written only when the kind is OTHER.
+	// The account that it is booked on, such as "6226". Required when the kind is OTHER; set by the server otherwise.
 	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
 	// Who is paid: an organisation or a professional, such as the lawyer. Never a donor.
 	Payee string `protobuf:"bytes,4,opt,name=payee,proto3" json:"payee,omitempty"`
@@ -2005,33 +1126,31 @@ type Expense struct {
 	Campaign string `protobuf:"bytes,8,opt,name=campaign,proto3" json:"campaign,omitempty"`
 	// The stage of the campaign that it is for, by its id; empty for none.
 	Stage string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
-	// Where it stands.
-	State ExpenseState `protobuf:"varint,10,opt,name=state,proto3,enum=cagnotte.treasury.v1.ExpenseState" json:"state,omitempty"`
-	// The day on which it was paid, in full; empty while it is owed.
-	PayDate string `protobuf:"bytes,11,opt,name=pay_date,json=payDate,proto3" json:"pay_date,omitempty"`
-	// What it was paid from.
-	Source PaymentSource `protobuf:"varint,12,opt,name=source,proto3,enum=cagnotte.treasury.v1.PaymentSource" json:"source,omitempty"`
-	// `collectives/{collective}/bankLines/{line}` that shows the payment, the last one when several do; empty for none.
-	BankLine string `protobuf:"bytes,13,opt,name=bank_line,json=bankLine,proto3" json:"bank_line,omitempty"`
-	// Why it was reversed; empty otherwise.
-	ReverseReason string `protobuf:"bytes,14,opt,name=reverse_reason,json=reverseReason,proto3" json:"reverse_reason,omitempty"`
-	// The key that entered it, `collectives/{collective}/apiKeys/{key}`.
-	Creator string `protobuf:"bytes,15,opt,name=creator,proto3" json:"creator,omitempty"`
-	// When it was entered.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it last changed.
-	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// What is still to be paid while it is owed, which may be less than its amount when lines have paid some of it.
-	RemainingAmount *v1.Money `protobuf:"bytes,18,opt,name=remaining_amount,json=remainingAmount,proto3" json:"remaining_amount,omitempty"`
-	// `collectives/{collective}/bankLines/{line}` that show its payments, in the order of their days.
-	BankLines     []string `protobuf:"bytes,19,rep,name=bank_lines,json=bankLines,proto3" json:"bank_lines,omitempty"`
+	// The day on which it was paid in full; empty while it is owed. When it is set on creation, the expense is paid.
+	PayDate string `protobuf:"bytes,10,opt,name=pay_date,json=payDate,proto3" json:"pay_date,omitempty"`
+	// What it was paid from: the bank account when unspecified on creation.
+	Source PaymentSource `protobuf:"varint,11,opt,name=source,proto3,enum=cagnotte.treasury.v1.PaymentSource" json:"source,omitempty"`
+	// Output only. Whether it is paid.
+	State ExpenseState `protobuf:"varint,12,opt,name=state,proto3,enum=cagnotte.treasury.v1.ExpenseState" json:"state,omitempty"`
+	// Output only. What remains to pay while it is owed; less than `amount` when lines of bank statements paid a part.
+	RemainingAmount *v1.Money `protobuf:"bytes,13,opt,name=remaining_amount,json=remainingAmount,proto3" json:"remaining_amount,omitempty"`
+	// Output only. `collectives/{collective}/bankLines/{bank_line}` that show its payments, in the order of their days.
+	BankLines []string `protobuf:"bytes,14,rep,name=bank_lines,json=bankLines,proto3" json:"bank_lines,omitempty"`
+	// Output only. Why it was reversed; empty otherwise.
+	ReverseReason string `protobuf:"bytes,15,opt,name=reverse_reason,json=reverseReason,proto3" json:"reverse_reason,omitempty"`
+	// Output only. The key that entered it, `collectives/{collective}/apiKeys/{api_key}`.
+	Creator string `protobuf:"bytes,16,opt,name=creator,proto3" json:"creator,omitempty"`
+	// Output only. When it was entered.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Output only. When it last changed.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Expense) Reset() {
 	*x = Expense{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +1162,7 @@ func (x *Expense) String() string {
 func (*Expense) ProtoMessage() {}
 
 func (x *Expense) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +1175,7 @@ func (x *Expense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Expense.ProtoReflect.Descriptor instead.
 func (*Expense) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Expense) GetName() string {
@@ -2122,13 +1241,6 @@ func (x *Expense) GetStage() string {
 	return ""
 }
 
-func (x *Expense) GetState() ExpenseState {
-	if x != nil {
-		return x.State
-	}
-	return ExpenseState_EXPENSE_STATE_UNSPECIFIED
-}
-
 func (x *Expense) GetPayDate() string {
 	if x != nil {
 		return x.PayDate
@@ -2143,11 +1255,25 @@ func (x *Expense) GetSource() PaymentSource {
 	return PaymentSource_PAYMENT_SOURCE_UNSPECIFIED
 }
 
-func (x *Expense) GetBankLine() string {
+func (x *Expense) GetState() ExpenseState {
 	if x != nil {
-		return x.BankLine
+		return x.State
 	}
-	return ""
+	return ExpenseState_EXPENSE_STATE_UNSPECIFIED
+}
+
+func (x *Expense) GetRemainingAmount() *v1.Money {
+	if x != nil {
+		return x.RemainingAmount
+	}
+	return nil
+}
+
+func (x *Expense) GetBankLines() []string {
+	if x != nil {
+		return x.BankLines
+	}
+	return nil
 }
 
 func (x *Expense) GetReverseReason() string {
@@ -2178,51 +1304,22 @@ func (x *Expense) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Expense) GetRemainingAmount() *v1.Money {
-	if x != nil {
-		return x.RemainingAmount
-	}
-	return nil
-}
-
-func (x *Expense) GetBankLines() []string {
-	if x != nil {
-		return x.BankLines
-	}
-	return nil
-}
-
 // Asks to record a donation.
 type CreateOfflineDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// A UUID made by the caller, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What was given, in the campaign's currency.
-	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How it came.
-	Method OfflineMethod `protobuf:"varint,4,opt,name=method,proto3,enum=cagnotte.treasury.v1.OfflineMethod" json:"method,omitempty"`
-	// The day on which it was received.
-	ReceiveDate string `protobuf:"bytes,5,opt,name=receive_date,json=receiveDate,proto3" json:"receive_date,omitempty"`
-	// The number of a receipt, a cheque or a list; may be empty. Never a name.
-	Document string `protobuf:"bytes,6,opt,name=document,proto3" json:"document,omitempty"`
-	// `…/pledges/{pledge}` of the same campaign that it fulfils; may be empty. Its amount may be another.
-	Pledge string `protobuf:"bytes,7,opt,name=pledge,proto3" json:"pledge,omitempty"`
-	// For a cheque written to the lawyer: leaves it out of the books. Whether it may be is for the accountant to
-	// say; false is the safe answer, because then it stands in the books, is counted, and can be reversed.
-	OutsideBooks bool `protobuf:"varint,8,opt,name=outside_books,json=outsideBooks,proto3" json:"outside_books,omitempty"`
-	// For a cheque written to the lawyer: the stage that it paid for, by its id; may be empty.
-	Stage string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
-	// For a transfer that was refused with BANK_LINE_BOOKED: says that it is another one than the line's.
-	Another       bool `protobuf:"varint,10,opt,name=another,proto3" json:"another,omitempty"`
+	// The donation.
+	OfflineDonation *OfflineDonation `protobuf:"bytes,2,opt,name=offline_donation,json=offlineDonation,proto3" json:"offline_donation,omitempty"`
+	// A UUID that the caller makes for this request and keeps for repeats.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateOfflineDonationRequest) Reset() {
 	*x = CreateOfflineDonationRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +1331,7 @@ func (x *CreateOfflineDonationRequest) String() string {
 func (*CreateOfflineDonationRequest) ProtoMessage() {}
 
 func (x *CreateOfflineDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +1344,7 @@ func (x *CreateOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateOfflineDonationRequest.ProtoReflect.Descriptor instead.
 func (*CreateOfflineDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateOfflineDonationRequest) GetParent() string {
@@ -2257,6 +1354,13 @@ func (x *CreateOfflineDonationRequest) GetParent() string {
 	return ""
 }
 
+func (x *CreateOfflineDonationRequest) GetOfflineDonation() *OfflineDonation {
+	if x != nil {
+		return x.OfflineDonation
+	}
+	return nil
+}
+
 func (x *CreateOfflineDonationRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
@@ -2264,66 +1368,10 @@ func (x *CreateOfflineDonationRequest) GetRequestId() string {
 	return ""
 }
 
-func (x *CreateOfflineDonationRequest) GetAmount() *v1.Money {
-	if x != nil {
-		return x.Amount
-	}
-	return nil
-}
-
-func (x *CreateOfflineDonationRequest) GetMethod() OfflineMethod {
-	if x != nil {
-		return x.Method
-	}
-	return OfflineMethod_OFFLINE_METHOD_UNSPECIFIED
-}
-
-func (x *CreateOfflineDonationRequest) GetReceiveDate() string {
-	if x != nil {
-		return x.ReceiveDate
-	}
-	return ""
-}
-
-func (x *CreateOfflineDonationRequest) GetDocument() string {
-	if x != nil {
-		return x.Document
-	}
-	return ""
-}
-
-func (x *CreateOfflineDonationRequest) GetPledge() string {
-	if x != nil {
-		return x.Pledge
-	}
-	return ""
-}
-
-func (x *CreateOfflineDonationRequest) GetOutsideBooks() bool {
-	if x != nil {
-		return x.OutsideBooks
-	}
-	return false
-}
-
-func (x *CreateOfflineDonationRequest) GetStage() string {
-	if x != nil {
-		return x.Stage
-	}
-	return ""
-}
-
-func (x *CreateOfflineDonationRequest) GetAnother() bool {
-	if x != nil {
-		return x.Another
-	}
-	return false
-}
-
 // Asks for one offline donation.
 type GetOfflineDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The donation's name.
+	// The name of the offline donation.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2331,7 +1379,7 @@ type GetOfflineDonationRequest struct {
 
 func (x *GetOfflineDonationRequest) Reset() {
 	*x = GetOfflineDonationRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2343,7 +1391,7 @@ func (x *GetOfflineDonationRequest) String() string {
 func (*GetOfflineDonationRequest) ProtoMessage() {}
 
 func (x *GetOfflineDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2356,7 +1404,7 @@ func (x *GetOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOfflineDonationRequest.ProtoReflect.Descriptor instead.
 func (*GetOfflineDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetOfflineDonationRequest) GetName() string {
@@ -2373,7 +1421,7 @@ type ListOfflineDonationsRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
+	// `next_page_token` of the page before; empty for the first page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2381,7 +1429,7 @@ type ListOfflineDonationsRequest struct {
 
 func (x *ListOfflineDonationsRequest) Reset() {
 	*x = ListOfflineDonationsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +1441,7 @@ func (x *ListOfflineDonationsRequest) String() string {
 func (*ListOfflineDonationsRequest) ProtoMessage() {}
 
 func (x *ListOfflineDonationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +1454,7 @@ func (x *ListOfflineDonationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOfflineDonationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOfflineDonationsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListOfflineDonationsRequest) GetParent() string {
@@ -2430,7 +1478,7 @@ func (x *ListOfflineDonationsRequest) GetPageToken() string {
 	return ""
 }
 
-// A page of offline donations.
+// A page of donations.
 type ListOfflineDonationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The donations, those entered last first.
@@ -2443,7 +1491,7 @@ type ListOfflineDonationsResponse struct {
 
 func (x *ListOfflineDonationsResponse) Reset() {
 	*x = ListOfflineDonationsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2455,7 +1503,7 @@ func (x *ListOfflineDonationsResponse) String() string {
 func (*ListOfflineDonationsResponse) ProtoMessage() {}
 
 func (x *ListOfflineDonationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2468,7 +1516,7 @@ func (x *ListOfflineDonationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOfflineDonationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOfflineDonationsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListOfflineDonationsResponse) GetOfflineDonations() []*OfflineDonation {
@@ -2485,105 +1533,14 @@ func (x *ListOfflineDonationsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks to bank cheques.
-type BankChequesRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`.
-	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// A UUID made by the caller, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The cheques on the slip, `collectives/{collective}/campaigns/{campaign}/offlineDonations/{donation}`.
-	Cheques []string `protobuf:"bytes,3,rep,name=cheques,proto3" json:"cheques,omitempty"`
-	// The day on which they were banked; not before any of them was received.
-	BankDate string `protobuf:"bytes,4,opt,name=bank_date,json=bankDate,proto3" json:"bank_date,omitempty"`
-	// The number of the slip; may be empty.
-	Document string `protobuf:"bytes,5,opt,name=document,proto3" json:"document,omitempty"`
-	// For a slip that was refused with BANK_LINE_BOOKED: says that it is another one than the line's.
-	Another       bool `protobuf:"varint,6,opt,name=another,proto3" json:"another,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *BankChequesRequest) Reset() {
-	*x = BankChequesRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BankChequesRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BankChequesRequest) ProtoMessage() {}
-
-func (x *BankChequesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BankChequesRequest.ProtoReflect.Descriptor instead.
-func (*BankChequesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *BankChequesRequest) GetParent() string {
-	if x != nil {
-		return x.Parent
-	}
-	return ""
-}
-
-func (x *BankChequesRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *BankChequesRequest) GetCheques() []string {
-	if x != nil {
-		return x.Cheques
-	}
-	return nil
-}
-
-func (x *BankChequesRequest) GetBankDate() string {
-	if x != nil {
-		return x.BankDate
-	}
-	return ""
-}
-
-func (x *BankChequesRequest) GetDocument() string {
-	if x != nil {
-		return x.Document
-	}
-	return ""
-}
-
-func (x *BankChequesRequest) GetAnother() bool {
-	if x != nil {
-		return x.Another
-	}
-	return false
-}
-
 // Asks to record that a cheque bounced.
 type BounceChequeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The donation's name.
+	// The name of the donation.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, kept for repeats.
+	// A UUID that the caller makes for this request and keeps for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The day on which the bank sent it back; not before it was banked.
+	// The day on which the bank returned it; not before it was banked.
 	BounceDate    string `protobuf:"bytes,3,opt,name=bounce_date,json=bounceDate,proto3" json:"bounce_date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2591,7 +1548,7 @@ type BounceChequeRequest struct {
 
 func (x *BounceChequeRequest) Reset() {
 	*x = BounceChequeRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +1560,7 @@ func (x *BounceChequeRequest) String() string {
 func (*BounceChequeRequest) ProtoMessage() {}
 
 func (x *BounceChequeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2616,7 +1573,7 @@ func (x *BounceChequeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BounceChequeRequest.ProtoReflect.Descriptor instead.
 func (*BounceChequeRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BounceChequeRequest) GetName() string {
@@ -2643,9 +1600,9 @@ func (x *BounceChequeRequest) GetBounceDate() string {
 // Asks to reverse a donation.
 type ReverseOfflineDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The donation's name.
+	// The name of the donation.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, kept for repeats.
+	// A UUID that the caller makes for this request and keeps for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why; never a name.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -2655,7 +1612,7 @@ type ReverseOfflineDonationRequest struct {
 
 func (x *ReverseOfflineDonationRequest) Reset() {
 	*x = ReverseOfflineDonationRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +1624,7 @@ func (x *ReverseOfflineDonationRequest) String() string {
 func (*ReverseOfflineDonationRequest) ProtoMessage() {}
 
 func (x *ReverseOfflineDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +1637,7 @@ func (x *ReverseOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseOfflineDonationRequest.ProtoReflect.Descriptor instead.
 func (*ReverseOfflineDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReverseOfflineDonationRequest) GetName() string {
@@ -2704,6 +1661,281 @@ func (x *ReverseOfflineDonationRequest) GetReason() string {
 	return ""
 }
 
+// Asks to bank cheques.
+type CreateDepositRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The deposit.
+	Deposit *Deposit `protobuf:"bytes,2,opt,name=deposit,proto3" json:"deposit,omitempty"`
+	// A UUID that the caller makes for this request and keeps for repeats.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateDepositRequest) Reset() {
+	*x = CreateDepositRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateDepositRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateDepositRequest) ProtoMessage() {}
+
+func (x *CreateDepositRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateDepositRequest.ProtoReflect.Descriptor instead.
+func (*CreateDepositRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CreateDepositRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CreateDepositRequest) GetDeposit() *Deposit {
+	if x != nil {
+		return x.Deposit
+	}
+	return nil
+}
+
+func (x *CreateDepositRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Asks for one deposit.
+type GetDepositRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the deposit.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDepositRequest) Reset() {
+	*x = GetDepositRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDepositRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDepositRequest) ProtoMessage() {}
+
+func (x *GetDepositRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDepositRequest.ProtoReflect.Descriptor instead.
+func (*GetDepositRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetDepositRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks for a page of deposits.
+type ListDepositsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many at most: 50 when zero, and 200 when more is asked for.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before; empty for the first page.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDepositsRequest) Reset() {
+	*x = ListDepositsRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDepositsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDepositsRequest) ProtoMessage() {}
+
+func (x *ListDepositsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDepositsRequest.ProtoReflect.Descriptor instead.
+func (*ListDepositsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListDepositsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListDepositsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDepositsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of deposits.
+type ListDepositsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deposits, those entered last first.
+	Deposits []*Deposit `protobuf:"bytes,1,rep,name=deposits,proto3" json:"deposits,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDepositsResponse) Reset() {
+	*x = ListDepositsResponse{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDepositsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDepositsResponse) ProtoMessage() {}
+
+func (x *ListDepositsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDepositsResponse.ProtoReflect.Descriptor instead.
+func (*ListDepositsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListDepositsResponse) GetDeposits() []*Deposit {
+	if x != nil {
+		return x.Deposits
+	}
+	return nil
+}
+
+func (x *ListDepositsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for one item that is to be cleared.
+type GetClearingItemRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the item that is to be cleared.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetClearingItemRequest) Reset() {
+	*x = GetClearingItemRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetClearingItemRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetClearingItemRequest) ProtoMessage() {}
+
+func (x *GetClearingItemRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetClearingItemRequest.ProtoReflect.Descriptor instead.
+func (*GetClearingItemRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GetClearingItemRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Asks for a page of what is to be cleared.
 type ListClearingItemsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2711,7 +1943,7 @@ type ListClearingItemsRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
+	// `next_page_token` of the page before; empty for the first page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2719,7 +1951,7 @@ type ListClearingItemsRequest struct {
 
 func (x *ListClearingItemsRequest) Reset() {
 	*x = ListClearingItemsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +1963,7 @@ func (x *ListClearingItemsRequest) String() string {
 func (*ListClearingItemsRequest) ProtoMessage() {}
 
 func (x *ListClearingItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +1976,7 @@ func (x *ListClearingItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClearingItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListClearingItemsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListClearingItemsRequest) GetParent() string {
@@ -2768,11 +2000,11 @@ func (x *ListClearingItemsRequest) GetPageToken() string {
 	return ""
 }
 
-// A page of what is to be cleared.
+// A page of items.
 type ListClearingItemsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The items, the oldest first.
-	Items []*ClearingItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	ClearingItems []*ClearingItem `protobuf:"bytes,1,rep,name=clearing_items,json=clearingItems,proto3" json:"clearing_items,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2781,7 +2013,7 @@ type ListClearingItemsResponse struct {
 
 func (x *ListClearingItemsResponse) Reset() {
 	*x = ListClearingItemsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2793,7 +2025,7 @@ func (x *ListClearingItemsResponse) String() string {
 func (*ListClearingItemsResponse) ProtoMessage() {}
 
 func (x *ListClearingItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2806,12 +2038,12 @@ func (x *ListClearingItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClearingItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListClearingItemsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{19}
 }
 
-func (x *ListClearingItemsResponse) GetItems() []*ClearingItem {
+func (x *ListClearingItemsResponse) GetClearingItems() []*ClearingItem {
 	if x != nil {
-		return x.Items
+		return x.ClearingItems
 	}
 	return nil
 }
@@ -2823,26 +2055,22 @@ func (x *ListClearingItemsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks for a slip.
+// Asks to make a pledge.
 type CreatePledgeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// A UUID made by the caller, one for each pledge that somebody wants to make, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What is promised, in the campaign's currency.
-	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How it is to come: cash, transfer or cheque.
-	Method OfflineMethod `protobuf:"varint,4,opt,name=method,proto3,enum=cagnotte.treasury.v1.OfflineMethod" json:"method,omitempty"`
-	// The language of the slip: "fr" when empty, or "en".
-	Locale        string `protobuf:"bytes,5,opt,name=locale,proto3" json:"locale,omitempty"`
+	// The pledge.
+	Pledge *Pledge `protobuf:"bytes,2,opt,name=pledge,proto3" json:"pledge,omitempty"`
+	// A UUID that the caller makes for this request and keeps for repeats.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreatePledgeRequest) Reset() {
 	*x = CreatePledgeRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +2082,7 @@ func (x *CreatePledgeRequest) String() string {
 func (*CreatePledgeRequest) ProtoMessage() {}
 
 func (x *CreatePledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +2095,7 @@ func (x *CreatePledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePledgeRequest.ProtoReflect.Descriptor instead.
 func (*CreatePledgeRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreatePledgeRequest) GetParent() string {
@@ -2877,6 +2105,13 @@ func (x *CreatePledgeRequest) GetParent() string {
 	return ""
 }
 
+func (x *CreatePledgeRequest) GetPledge() *Pledge {
+	if x != nil {
+		return x.Pledge
+	}
+	return nil
+}
+
 func (x *CreatePledgeRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
@@ -2884,31 +2119,10 @@ func (x *CreatePledgeRequest) GetRequestId() string {
 	return ""
 }
 
-func (x *CreatePledgeRequest) GetAmount() *v1.Money {
-	if x != nil {
-		return x.Amount
-	}
-	return nil
-}
-
-func (x *CreatePledgeRequest) GetMethod() OfflineMethod {
-	if x != nil {
-		return x.Method
-	}
-	return OfflineMethod_OFFLINE_METHOD_UNSPECIFIED
-}
-
-func (x *CreatePledgeRequest) GetLocale() string {
-	if x != nil {
-		return x.Locale
-	}
-	return ""
-}
-
 // Asks for one pledge.
 type GetPledgeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The pledge's name.
+	// The name of the pledge.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2916,7 +2130,7 @@ type GetPledgeRequest struct {
 
 func (x *GetPledgeRequest) Reset() {
 	*x = GetPledgeRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +2142,7 @@ func (x *GetPledgeRequest) String() string {
 func (*GetPledgeRequest) ProtoMessage() {}
 
 func (x *GetPledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +2155,7 @@ func (x *GetPledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPledgeRequest.ProtoReflect.Descriptor instead.
 func (*GetPledgeRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetPledgeRequest) GetName() string {
@@ -2958,9 +2172,9 @@ type ListPledgesRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
+	// `next_page_token` of the page before; empty for the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// The reference as somebody wrote it; empty for all pledges.
+	// The reference of a pledge, however it is written; empty for all pledges.
 	Reference     string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2968,7 +2182,7 @@ type ListPledgesRequest struct {
 
 func (x *ListPledgesRequest) Reset() {
 	*x = ListPledgesRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2980,7 +2194,7 @@ func (x *ListPledgesRequest) String() string {
 func (*ListPledgesRequest) ProtoMessage() {}
 
 func (x *ListPledgesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2993,7 +2207,7 @@ func (x *ListPledgesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgesRequest.ProtoReflect.Descriptor instead.
 func (*ListPledgesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListPledgesRequest) GetParent() string {
@@ -3037,7 +2251,7 @@ type ListPledgesResponse struct {
 
 func (x *ListPledgesResponse) Reset() {
 	*x = ListPledgesResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3049,7 +2263,7 @@ func (x *ListPledgesResponse) String() string {
 func (*ListPledgesResponse) ProtoMessage() {}
 
 func (x *ListPledgesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3062,7 +2276,7 @@ func (x *ListPledgesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgesResponse.ProtoReflect.Descriptor instead.
 func (*ListPledgesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListPledgesResponse) GetPledges() []*Pledge {
@@ -3079,7 +2293,7 @@ func (x *ListPledgesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks how a pledge can be made.
+// Asks for the methods that a pledge can have.
 type ListPledgeMethodsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}`.
@@ -3090,7 +2304,7 @@ type ListPledgeMethodsRequest struct {
 
 func (x *ListPledgeMethodsRequest) Reset() {
 	*x = ListPledgeMethodsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3102,7 +2316,7 @@ func (x *ListPledgeMethodsRequest) String() string {
 func (*ListPledgeMethodsRequest) ProtoMessage() {}
 
 func (x *ListPledgeMethodsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3115,7 +2329,7 @@ func (x *ListPledgeMethodsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgeMethodsRequest.ProtoReflect.Descriptor instead.
 func (*ListPledgeMethodsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{25}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListPledgeMethodsRequest) GetParent() string {
@@ -3125,7 +2339,7 @@ func (x *ListPledgeMethodsRequest) GetParent() string {
 	return ""
 }
 
-// How a pledge can be made.
+// The methods that a pledge can have.
 type ListPledgeMethodsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The methods.
@@ -3136,7 +2350,7 @@ type ListPledgeMethodsResponse struct {
 
 func (x *ListPledgeMethodsResponse) Reset() {
 	*x = ListPledgeMethodsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3148,7 +2362,7 @@ func (x *ListPledgeMethodsResponse) String() string {
 func (*ListPledgeMethodsResponse) ProtoMessage() {}
 
 func (x *ListPledgeMethodsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3161,7 +2375,7 @@ func (x *ListPledgeMethodsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgeMethodsResponse.ProtoReflect.Descriptor instead.
 func (*ListPledgeMethodsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{26}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListPledgeMethodsResponse) GetMethods() []OfflineMethod {
@@ -3171,639 +2385,22 @@ func (x *ListPledgeMethodsResponse) GetMethods() []OfflineMethod {
 	return nil
 }
 
-// Brings a bank statement.
-type ImportBankStatementRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`.
-	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// A UUID made by the caller, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The file, 4 MiB and 10,000 lines at most.
-	Content []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
-	// How to read it.
-	//
-	// Types that are valid to be assigned to Format:
-	//
-	//	*ImportBankStatementRequest_Camt053
-	//	*ImportBankStatementRequest_Csv
-	Format isImportBankStatementRequest_Format `protobuf_oneof:"format"`
-	// Which account it is about: the collective's IBAN when empty. A CAMT.053 says itself, and needs it only when it has
-	// several accounts and the collective has no IBAN.
-	Account string `protobuf:"bytes,6,opt,name=account,proto3" json:"account,omitempty"`
-	// For CSV, the currency of its amounts: "EUR" when empty.
-	CurrencyCode string `protobuf:"bytes,7,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
-	// For CSV, the balance before the lines, when it is known.
-	OpeningBalance *v1.Money `protobuf:"bytes,8,opt,name=opening_balance,json=openingBalance,proto3" json:"opening_balance,omitempty"`
-	// For CSV, the balance after the lines, when it is known.
-	ClosingBalance *v1.Money `protobuf:"bytes,9,opt,name=closing_balance,json=closingBalance,proto3" json:"closing_balance,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *ImportBankStatementRequest) Reset() {
-	*x = ImportBankStatementRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ImportBankStatementRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ImportBankStatementRequest) ProtoMessage() {}
-
-func (x *ImportBankStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ImportBankStatementRequest.ProtoReflect.Descriptor instead.
-func (*ImportBankStatementRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{27}
-}
-
-func (x *ImportBankStatementRequest) GetParent() string {
-	if x != nil {
-		return x.Parent
-	}
-	return ""
-}
-
-func (x *ImportBankStatementRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *ImportBankStatementRequest) GetContent() []byte {
-	if x != nil {
-		return x.Content
-	}
-	return nil
-}
-
-func (x *ImportBankStatementRequest) GetFormat() isImportBankStatementRequest_Format {
-	if x != nil {
-		return x.Format
-	}
-	return nil
-}
-
-func (x *ImportBankStatementRequest) GetCamt053() bool {
-	if x != nil {
-		if x, ok := x.Format.(*ImportBankStatementRequest_Camt053); ok {
-			return x.Camt053
-		}
-	}
-	return false
-}
-
-func (x *ImportBankStatementRequest) GetCsv() *CsvFormat {
-	if x != nil {
-		if x, ok := x.Format.(*ImportBankStatementRequest_Csv); ok {
-			return x.Csv
-		}
-	}
-	return nil
-}
-
-func (x *ImportBankStatementRequest) GetAccount() string {
-	if x != nil {
-		return x.Account
-	}
-	return ""
-}
-
-func (x *ImportBankStatementRequest) GetCurrencyCode() string {
-	if x != nil {
-		return x.CurrencyCode
-	}
-	return ""
-}
-
-func (x *ImportBankStatementRequest) GetOpeningBalance() *v1.Money {
-	if x != nil {
-		return x.OpeningBalance
-	}
-	return nil
-}
-
-func (x *ImportBankStatementRequest) GetClosingBalance() *v1.Money {
-	if x != nil {
-		return x.ClosingBalance
-	}
-	return nil
-}
-
-type isImportBankStatementRequest_Format interface {
-	isImportBankStatementRequest_Format()
-}
-
-type ImportBankStatementRequest_Camt053 struct {
-	// As CAMT.053, versions 02 to 08.
-	Camt053 bool `protobuf:"varint,4,opt,name=camt053,proto3,oneof"`
-}
-
-type ImportBankStatementRequest_Csv struct {
-	// As CSV.
-	Csv *CsvFormat `protobuf:"bytes,5,opt,name=csv,proto3,oneof"`
-}
-
-func (*ImportBankStatementRequest_Camt053) isImportBankStatementRequest_Format() {}
-
-func (*ImportBankStatementRequest_Csv) isImportBankStatementRequest_Format() {}
-
-// What an import found.
-type ImportBankStatementResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The statements in the file; a CAMT.053 may hold several.
-	BankStatements []*BankStatement `protobuf:"bytes,1,rep,name=bank_statements,json=bankStatements,proto3" json:"bank_statements,omitempty"`
-	// How many lines became donations by themselves, of all that were open.
-	BookedLineCount int32 `protobuf:"varint,2,opt,name=booked_line_count,json=bookedLineCount,proto3" json:"booked_line_count,omitempty"`
-	// How many lines were marked as what the books have already.
-	RecognisedLineCount int32 `protobuf:"varint,3,opt,name=recognised_line_count,json=recognisedLineCount,proto3" json:"recognised_line_count,omitempty"`
-	// How many lines of the collective are open now.
-	OpenLineCount int32 `protobuf:"varint,4,opt,name=open_line_count,json=openLineCount,proto3" json:"open_line_count,omitempty"`
-	// The other accounts in the file, which were left out.
-	LeftOutAccounts []string `protobuf:"bytes,5,rep,name=left_out_accounts,json=leftOutAccounts,proto3" json:"left_out_accounts,omitempty"`
-	// How many lines of a CSV file were left out since they are not booked.
-	NotBookedLineCount int32 `protobuf:"varint,6,opt,name=not_booked_line_count,json=notBookedLineCount,proto3" json:"not_booked_line_count,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
-}
-
-func (x *ImportBankStatementResponse) Reset() {
-	*x = ImportBankStatementResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ImportBankStatementResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ImportBankStatementResponse) ProtoMessage() {}
-
-func (x *ImportBankStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ImportBankStatementResponse.ProtoReflect.Descriptor instead.
-func (*ImportBankStatementResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{28}
-}
-
-func (x *ImportBankStatementResponse) GetBankStatements() []*BankStatement {
-	if x != nil {
-		return x.BankStatements
-	}
-	return nil
-}
-
-func (x *ImportBankStatementResponse) GetBookedLineCount() int32 {
-	if x != nil {
-		return x.BookedLineCount
-	}
-	return 0
-}
-
-func (x *ImportBankStatementResponse) GetRecognisedLineCount() int32 {
-	if x != nil {
-		return x.RecognisedLineCount
-	}
-	return 0
-}
-
-func (x *ImportBankStatementResponse) GetOpenLineCount() int32 {
-	if x != nil {
-		return x.OpenLineCount
-	}
-	return 0
-}
-
-func (x *ImportBankStatementResponse) GetLeftOutAccounts() []string {
-	if x != nil {
-		return x.LeftOutAccounts
-	}
-	return nil
-}
-
-func (x *ImportBankStatementResponse) GetNotBookedLineCount() int32 {
-	if x != nil {
-		return x.NotBookedLineCount
-	}
-	return 0
-}
-
-// Asks for a page of bank lines.
-type ListBankLinesRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`.
-	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 when zero, and 200 when more is asked for.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
-	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only lines in this state; all when unspecified.
-	State BankLineState `protobuf:"varint,4,opt,name=state,proto3,enum=cagnotte.treasury.v1.BankLineState" json:"state,omitempty"`
-	// Only lines of this account; all when empty.
-	Account       string `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListBankLinesRequest) Reset() {
-	*x = ListBankLinesRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListBankLinesRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListBankLinesRequest) ProtoMessage() {}
-
-func (x *ListBankLinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListBankLinesRequest.ProtoReflect.Descriptor instead.
-func (*ListBankLinesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{29}
-}
-
-func (x *ListBankLinesRequest) GetParent() string {
-	if x != nil {
-		return x.Parent
-	}
-	return ""
-}
-
-func (x *ListBankLinesRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListBankLinesRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-func (x *ListBankLinesRequest) GetState() BankLineState {
-	if x != nil {
-		return x.State
-	}
-	return BankLineState_BANK_LINE_STATE_UNSPECIFIED
-}
-
-func (x *ListBankLinesRequest) GetAccount() string {
-	if x != nil {
-		return x.Account
-	}
-	return ""
-}
-
-// A page of bank lines.
-type ListBankLinesResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The lines, newest first.
-	BankLines []*BankLine `protobuf:"bytes,1,rep,name=bank_lines,json=bankLines,proto3" json:"bank_lines,omitempty"`
-	// Asks for the next page; empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListBankLinesResponse) Reset() {
-	*x = ListBankLinesResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListBankLinesResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListBankLinesResponse) ProtoMessage() {}
-
-func (x *ListBankLinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListBankLinesResponse.ProtoReflect.Descriptor instead.
-func (*ListBankLinesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{30}
-}
-
-func (x *ListBankLinesResponse) GetBankLines() []*BankLine {
-	if x != nil {
-		return x.BankLines
-	}
-	return nil
-}
-
-func (x *ListBankLinesResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// Says what a bank line is.
-type MatchBankLineRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The line's name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What it is.
-	Target        *BankLineTarget `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *MatchBankLineRequest) Reset() {
-	*x = MatchBankLineRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *MatchBankLineRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*MatchBankLineRequest) ProtoMessage() {}
-
-func (x *MatchBankLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use MatchBankLineRequest.ProtoReflect.Descriptor instead.
-func (*MatchBankLineRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{31}
-}
-
-func (x *MatchBankLineRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *MatchBankLineRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *MatchBankLineRequest) GetTarget() *BankLineTarget {
-	if x != nil {
-		return x.Target
-	}
-	return nil
-}
-
-// Asks to take back what was said of a bank line.
-type UnmatchBankLineRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The line's name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Why; never a name.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UnmatchBankLineRequest) Reset() {
-	*x = UnmatchBankLineRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UnmatchBankLineRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UnmatchBankLineRequest) ProtoMessage() {}
-
-func (x *UnmatchBankLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UnmatchBankLineRequest.ProtoReflect.Descriptor instead.
-func (*UnmatchBankLineRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{32}
-}
-
-func (x *UnmatchBankLineRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *UnmatchBankLineRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *UnmatchBankLineRequest) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-// Asks to set a bank line aside.
-type IgnoreBankLineRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The line's name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Why; never a name.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *IgnoreBankLineRequest) Reset() {
-	*x = IgnoreBankLineRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *IgnoreBankLineRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*IgnoreBankLineRequest) ProtoMessage() {}
-
-func (x *IgnoreBankLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use IgnoreBankLineRequest.ProtoReflect.Descriptor instead.
-func (*IgnoreBankLineRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{33}
-}
-
-func (x *IgnoreBankLineRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *IgnoreBankLineRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *IgnoreBankLineRequest) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-// Asks how the books and the bank compare.
-type GetBankPositionRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/bankPosition`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetBankPositionRequest) Reset() {
-	*x = GetBankPositionRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetBankPositionRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetBankPositionRequest) ProtoMessage() {}
-
-func (x *GetBankPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetBankPositionRequest.ProtoReflect.Descriptor instead.
-func (*GetBankPositionRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{34}
-}
-
-func (x *GetBankPositionRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-// Asks to book an invoice.
+// Asks to book an expense.
 type CreateExpenseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// A UUID made by the caller, kept for repeats.
-	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The expense. With a `pay_date` it is paid then, from its `source`; without, it is owed.
-	Expense       *Expense `protobuf:"bytes,3,opt,name=expense,proto3" json:"expense,omitempty"`
+	// The expense.
+	Expense *Expense `protobuf:"bytes,2,opt,name=expense,proto3" json:"expense,omitempty"`
+	// A UUID that the caller makes for this request and keeps for repeats.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateExpenseRequest) Reset() {
 	*x = CreateExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3815,7 +2412,7 @@ func (x *CreateExpenseRequest) String() string {
 func (*CreateExpenseRequest) ProtoMessage() {}
 
 func (x *CreateExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3828,19 +2425,12 @@ func (x *CreateExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExpenseRequest.ProtoReflect.Descriptor instead.
 func (*CreateExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{35}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateExpenseRequest) GetParent() string {
 	if x != nil {
 		return x.Parent
-	}
-	return ""
-}
-
-func (x *CreateExpenseRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
 	}
 	return ""
 }
@@ -3852,10 +2442,17 @@ func (x *CreateExpenseRequest) GetExpense() *Expense {
 	return nil
 }
 
+func (x *CreateExpenseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Asks for one expense.
 type GetExpenseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The expense's name.
+	// The name of the expense.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3863,7 +2460,7 @@ type GetExpenseRequest struct {
 
 func (x *GetExpenseRequest) Reset() {
 	*x = GetExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3875,7 +2472,7 @@ func (x *GetExpenseRequest) String() string {
 func (*GetExpenseRequest) ProtoMessage() {}
 
 func (x *GetExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3888,7 +2485,7 @@ func (x *GetExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExpenseRequest.ProtoReflect.Descriptor instead.
 func (*GetExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{36}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetExpenseRequest) GetName() string {
@@ -3905,9 +2502,9 @@ type ListExpensesRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
+	// `next_page_token` of the page before; empty for the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// `collectives/{collective}/campaigns/{campaign}`: only its expenses; all when empty.
+	// `collectives/{collective}/campaigns/{campaign}`: only expenses for it; all when empty.
 	Campaign      string `protobuf:"bytes,4,opt,name=campaign,proto3" json:"campaign,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3915,7 +2512,7 @@ type ListExpensesRequest struct {
 
 func (x *ListExpensesRequest) Reset() {
 	*x = ListExpensesRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3927,7 +2524,7 @@ func (x *ListExpensesRequest) String() string {
 func (*ListExpensesRequest) ProtoMessage() {}
 
 func (x *ListExpensesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3940,7 +2537,7 @@ func (x *ListExpensesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExpensesRequest.ProtoReflect.Descriptor instead.
 func (*ListExpensesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{37}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListExpensesRequest) GetParent() string {
@@ -3984,7 +2581,7 @@ type ListExpensesResponse struct {
 
 func (x *ListExpensesResponse) Reset() {
 	*x = ListExpensesResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3996,7 +2593,7 @@ func (x *ListExpensesResponse) String() string {
 func (*ListExpensesResponse) ProtoMessage() {}
 
 func (x *ListExpensesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4009,7 +2606,7 @@ func (x *ListExpensesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExpensesResponse.ProtoReflect.Descriptor instead.
 func (*ListExpensesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{38}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListExpensesResponse) GetExpenses() []*Expense {
@@ -4026,16 +2623,16 @@ func (x *ListExpensesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks to book the payment of what is still owed of an expense.
+// Asks to book the payment of what remains to pay of an expense.
 type PayExpenseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The expense's name.
+	// The name of the expense.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, kept for repeats.
+	// A UUID that the caller makes for this request and keeps for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The day on which it was paid; not before the document's.
+	// The day on which it was paid; not before the day on the document.
 	PayDate string `protobuf:"bytes,3,opt,name=pay_date,json=payDate,proto3" json:"pay_date,omitempty"`
-	// What it was paid from.
+	// What it was paid from: the bank account when unspecified.
 	Source        PaymentSource `protobuf:"varint,4,opt,name=source,proto3,enum=cagnotte.treasury.v1.PaymentSource" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4043,7 +2640,7 @@ type PayExpenseRequest struct {
 
 func (x *PayExpenseRequest) Reset() {
 	*x = PayExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[39]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4055,7 +2652,7 @@ func (x *PayExpenseRequest) String() string {
 func (*PayExpenseRequest) ProtoMessage() {}
 
 func (x *PayExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[39]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4068,7 +2665,7 @@ func (x *PayExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayExpenseRequest.ProtoReflect.Descriptor instead.
 func (*PayExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{39}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PayExpenseRequest) GetName() string {
@@ -4102,9 +2699,9 @@ func (x *PayExpenseRequest) GetSource() PaymentSource {
 // Asks to reverse an expense.
 type ReverseExpenseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The expense's name.
+	// The name of the expense.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, kept for repeats.
+	// A UUID that the caller makes for this request and keeps for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why; never a name.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -4114,7 +2711,7 @@ type ReverseExpenseRequest struct {
 
 func (x *ReverseExpenseRequest) Reset() {
 	*x = ReverseExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[40]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4126,7 +2723,7 @@ func (x *ReverseExpenseRequest) String() string {
 func (*ReverseExpenseRequest) ProtoMessage() {}
 
 func (x *ReverseExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[40]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4139,7 +2736,7 @@ func (x *ReverseExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseExpenseRequest.ProtoReflect.Descriptor instead.
 func (*ReverseExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{40}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReverseExpenseRequest) GetName() string {
@@ -4167,54 +2764,58 @@ var File_cagnotte_treasury_v1_treasury_proto protoreflect.FileDescriptor
 
 const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
-	"#cagnotte/treasury/v1/treasury.proto\x12\x14cagnotte.treasury.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x05\n" +
+	"#cagnotte/treasury/v1/treasury.proto\x12\x14cagnotte.treasury.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\a\n" +
 	"\x0fOfflineDonation\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12;\n" +
-	"\x06method\x18\x03 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodR\x06method\x12!\n" +
-	"\freceive_date\x18\x04 \x01(\tR\vreceiveDate\x12\x1a\n" +
-	"\bdocument\x18\x05 \x01(\tR\bdocument\x12\x16\n" +
-	"\x06pledge\x18\x06 \x01(\tR\x06pledge\x12#\n" +
-	"\routside_books\x18\a \x01(\bR\foutsideBooks\x12\x14\n" +
-	"\x05stage\x18\b \x01(\tR\x05stage\x12@\n" +
-	"\x05state\x18\t \x01(\x0e2*.cagnotte.treasury.v1.OfflineDonationStateR\x05state\x12\x18\n" +
-	"\adeposit\x18\n" +
-	" \x01(\tR\adeposit\x12\x1b\n" +
-	"\tbank_date\x18\v \x01(\tR\bbankDate\x12\x1f\n" +
-	"\vbounce_date\x18\f \x01(\tR\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12G\n" +
+	"\x06method\x18\x03 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06method\x12F\n" +
+	"\freceive_date\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\vreceiveDate\x12#\n" +
+	"\bdocument\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\x12\x89\x01\n" +
+	"\x06pledge\x18\x06 \x01(\tBq\xbaHnrl2j^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36})?$R\x06pledge\x12#\n" +
+	"\routside_books\x18\a \x01(\bR\foutsideBooks\x12.\n" +
+	"\x05stage\x18\b \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x05stage\x12'\n" +
+	"\x0fallow_duplicate\x18\t \x01(\bR\x0eallowDuplicate\x12@\n" +
+	"\x05state\x18\n" +
+	" \x01(\x0e2*.cagnotte.treasury.v1.OfflineDonationStateR\x05state\x12\x18\n" +
+	"\adeposit\x18\v \x01(\tR\adeposit\x12\x1b\n" +
+	"\tbank_date\x18\f \x01(\tR\bbankDate\x12\x1f\n" +
+	"\vbounce_date\x18\r \x01(\tR\n" +
 	"bounceDate\x12%\n" +
-	"\x0ereverse_reason\x18\r \x01(\tR\rreverseReason\x12\x1b\n" +
-	"\tbank_line\x18\x0e \x01(\tR\bbankLine\x12\x18\n" +
-	"\acreator\x18\x0f \x01(\tR\acreator\x12;\n" +
-	"\vcreate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x0ereverse_reason\x18\x0e \x01(\tR\rreverseReason\x12\x1b\n" +
+	"\tbank_line\x18\x0f \x01(\tR\bbankLine\x12\x18\n" +
+	"\acreator\x18\x10 \x01(\tR\acreator\x12;\n" +
+	"\vcreate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
-	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xdd\x01\n" +
+	"\vupdate_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\"\xbc\x03\n" +
 	"\aDeposit\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
-	"\x05total\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05total\x12\x1b\n" +
-	"\tbank_date\x18\x03 \x01(\tR\bbankDate\x12\x1a\n" +
-	"\bdocument\x18\x04 \x01(\tR\bdocument\x12\x18\n" +
-	"\acheques\x18\x05 \x03(\tR\acheques\x12;\n" +
-	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xe2\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x9f\x01\n" +
+	"\acheques\x18\x02 \x03(\tB\x84\x01\xbaH\x80\x01\x92\x01}\b\x01\x10\xc8\x01\x18\x01\"trr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\acheques\x12@\n" +
+	"\tbank_date\x18\x03 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bbankDate\x12#\n" +
+	"\bdocument\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\x12'\n" +
+	"\x0fallow_duplicate\x18\x05 \x01(\bR\x0eallowDuplicate\x12.\n" +
+	"\x05total\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05total\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xfc\x01\n" +
 	"\fClearingItem\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x126\n" +
-	"\x04kind\x18\x02 \x01(\x0e2\".cagnotte.treasury.v1.ClearingKindR\x04kind\x120\n" +
-	"\x06amount\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12\x1d\n" +
-	"\n" +
-	"since_date\x18\x04 \x01(\tR\tsinceDate\x12\x19\n" +
-	"\bage_days\x18\x05 \x01(\x05R\aageDays\x12\x1a\n" +
-	"\bdocument\x18\x06 \x01(\tR\bdocument\"\xee\x03\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\".cagnotte.treasury.v1.ClearingKindR\x04kind\x12\x1a\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource\x120\n" +
+	"\x06amount\x18\x04 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12\x1b\n" +
+	"\topen_date\x18\x05 \x01(\tR\bopenDate\x12\x19\n" +
+	"\bage_days\x18\x06 \x01(\x05R\aageDays\x12\x1a\n" +
+	"\bdocument\x18\a \x01(\tR\bdocument\"\x95\x04\n" +
 	"\x06Pledge\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
-	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12;\n" +
-	"\x06method\x18\x03 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodR\x06method\x12\x1c\n" +
-	"\treference\x18\x04 \x01(\tR\treference\x127\n" +
-	"\x05state\x18\x05 \x01(\x0e2!.cagnotte.treasury.v1.PledgeStateR\x05state\x12>\n" +
-	"\btransfer\x18\x06 \x01(\v2\".cagnotte.treasury.v1.TransferSlipR\btransfer\x128\n" +
-	"\x06cheque\x18\a \x01(\v2 .cagnotte.treasury.v1.ChequeSlipR\x06cheque\x12\x16\n" +
-	"\x06locale\x18\b \x01(\tR\x06locale\x12;\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12I\n" +
+	"\x06method\x18\x03 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodB\f\xbaH\t\x82\x01\x06\x18\x01\x18\x02\x18\x03R\x06method\x12'\n" +
+	"\x06locale\x18\x04 \x01(\tB\x0f\xbaH\fr\n" +
+	"R\x00R\x02frR\x02enR\x06locale\x12\x1c\n" +
+	"\treference\x18\x05 \x01(\tR\treference\x127\n" +
+	"\x05state\x18\x06 \x01(\x0e2!.cagnotte.treasury.v1.PledgeStateR\x05state\x12>\n" +
+	"\btransfer\x18\a \x01(\v2\".cagnotte.treasury.v1.TransferSlipR\btransfer\x128\n" +
+	"\x06cheque\x18\b \x01(\v2 .cagnotte.treasury.v1.ChequeSlipR\x06cheque\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\n" +
@@ -4232,93 +2833,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
 	"ChequeSlip\x12\x14\n" +
 	"\x05payee\x18\x01 \x01(\tR\x05payee\x12%\n" +
-	"\x0epostal_address\x18\x02 \x03(\tR\rpostalAddress\"\xe8\x02\n" +
-	"\rBankStatement\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\x12A\n" +
-	"\x0fopening_balance\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eopeningBalance\x12A\n" +
-	"\x0fclosing_balance\x18\x04 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eclosingBalance\x12!\n" +
-	"\fclosing_date\x18\x05 \x01(\tR\vclosingDate\x12\x1d\n" +
-	"\n" +
-	"line_count\x18\x06 \x01(\x05R\tlineCount\x12$\n" +
-	"\x0enew_line_count\x18\a \x01(\x05R\fnewLineCount\x12;\n" +
-	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x85\x04\n" +
-	"\bBankLine\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x1b\n" +
-	"\tbook_date\x18\x03 \x01(\tR\bbookDate\x120\n" +
-	"\x06amount\x18\x04 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12%\n" +
-	"\x0ebank_reference\x18\x05 \x01(\tR\rbankReference\x129\n" +
-	"\x05state\x18\x06 \x01(\x0e2#.cagnotte.treasury.v1.BankLineStateR\x05state\x12<\n" +
-	"\x06target\x18\a \x01(\v2$.cagnotte.treasury.v1.BankLineTargetR\x06target\x12\x16\n" +
-	"\x06pledge\x18\b \x01(\tR\x06pledge\x12#\n" +
-	"\rignore_reason\x18\t \x01(\tR\fignoreReason\x12%\n" +
-	"\x0ebank_statement\x18\n" +
-	" \x01(\tR\rbankStatement\x12;\n" +
-	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12;\n" +
-	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xe0\x04\n" +
-	"\x0eBankLineTarget\x12\x88\x01\n" +
-	"\x06pledge\x18\x01 \x01(\tBn\xbaHkri2g^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36}$H\x00R\x06pledge\x12v\n" +
-	"\bcampaign\x18\x02 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$H\x00R\bcampaign\x12d\n" +
-	"\aexpense\x18\x03 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$H\x00R\aexpense\x12u\n" +
-	"\vtransaction\x18\x04 \x01(\tBQ\xbaHNrL2J^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger/transactions/[0-9]{1,19}$H\x00R\vtransaction\x122\n" +
-	"\x0funknown_receipt\x18\x05 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x0eunknownReceipt\x12)\n" +
-	"\x10offline_donation\x18\x06 \x01(\tR\x0fofflineDonationB\x0f\n" +
-	"\x06target\x12\x05\xbaH\x02\b\x01\"\x97\b\n" +
-	"\tCsvFormat\x121\n" +
-	"\tseparator\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x00R\x01;R\x01,R\x01\tR\x01|R\tseparator\x12G\n" +
-	"\bencoding\x18\x02 \x01(\x0e2!.cagnotte.treasury.v1.CsvEncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x12(\n" +
-	"\n" +
-	"skip_lines\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tskipLines\x12x\n" +
-	"\vdate_format\x18\x04 \x01(\tBW\xbaHTrRR\x00R\n" +
-	"dd/mm/yyyyR\n" +
-	"yyyy-mm-ddR\n" +
-	"dd-mm-yyyyR\n" +
-	"dd.mm.yyyyR\bdd/mm/yyR\n" +
-	"mm/dd/yyyyR\byyyymmddR\n" +
-	"dateFormat\x120\n" +
-	"\fdecimal_mark\x18\x05 \x01(\tB\r\xbaH\n" +
-	"r\bR\x00R\x01,R\x01.R\vdecimalMark\x12*\n" +
-	"\vdate_column\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\n" +
-	"dateColumn\x123\n" +
-	"\ftext_columns\x18\a \x03(\x05B\x10\xbaH\r\x92\x01\n" +
-	"\x10\n" +
-	"\"\x06\x1a\x04\x18d(\x01R\vtextColumns\x12.\n" +
-	"\ramount_column\x18\b \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\famountColumn\x12,\n" +
-	"\fdebit_column\x18\t \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vdebitColumn\x12.\n" +
-	"\rcredit_column\x18\n" +
-	" \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\fcreditColumn\x124\n" +
-	"\x10reference_column\x18\v \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\x0freferenceColumn\x12*\n" +
-	"\vsign_column\x18\f \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\n" +
-	"signColumn\x12&\n" +
-	"\n" +
-	"debit_word\x18\r \x01(\tB\a\xbaH\x04r\x02\x18(R\tdebitWord\x12(\n" +
-	"\vcredit_word\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18(R\n" +
-	"creditWord\x12,\n" +
-	"\fstate_column\x18\x0f \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vstateColumn\x125\n" +
-	"\rbooked_states\x18\x10 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10\n" +
-	"\"\x06r\x04\x10\x01\x18(R\fbookedStates\x12(\n" +
-	"\n" +
-	"fee_column\x18\x11 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tfeeColumn\x12 \n" +
-	"\x06header\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06header\x12!\n" +
-	"\asection\x18\x13 \x01(\tB\a\xbaH\x04r\x02\x18dR\asection\x12A\n" +
-	"\x06quotes\x18\x14 \x01(\x0e2\x1f.cagnotte.treasury.v1.CsvQuotesB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06quotes\"\xa7\x03\n" +
-	"\fBankPosition\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
-	"\fbook_balance\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\vbookBalance\x12E\n" +
-	"\x11statement_balance\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x10statementBalance\x12%\n" +
-	"\x0estatement_date\x18\x04 \x01(\tR\rstatementDate\x128\n" +
-	"\n" +
-	"difference\x18\x05 \x01(\v2\x18.cagnotte.money.v1.MoneyR\n" +
-	"difference\x127\n" +
-	"\n" +
-	"open_lines\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\topenLines\x12&\n" +
-	"\x0fopen_line_count\x18\a \x01(\x05R\ropenLineCount\x12=\n" +
-	"\rignored_lines\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\fignoredLines\"\x88\b\n" +
+	"\x0epostal_address\x18\x02 \x03(\tR\rpostalAddress\"\xeb\a\n" +
 	"\aExpense\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.cagnotte.treasury.v1.ExpenseKindR\x04kind\x12=\n" +
@@ -4328,35 +2843,25 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\rdocument_date\x18\x06 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\fdocumentDate\x128\n" +
 	"\x06amount\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12w\n" +
 	"\bcampaign\x18\b \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\x12.\n" +
-	"\x05stage\x18\t \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x05stage\x128\n" +
-	"\x05state\x18\n" +
-	" \x01(\x0e2\".cagnotte.treasury.v1.ExpenseStateR\x05state\x12A\n" +
-	"\bpay_date\x18\v \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\apayDate\x12E\n" +
-	"\x06source\x18\f \x01(\x0e2#.cagnotte.treasury.v1.PaymentSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12\x1b\n" +
-	"\tbank_line\x18\r \x01(\tR\bbankLine\x12%\n" +
-	"\x0ereverse_reason\x18\x0e \x01(\tR\rreverseReason\x12\x18\n" +
-	"\acreator\x18\x0f \x01(\tR\acreator\x12;\n" +
-	"\vcreate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x05stage\x18\t \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x05stage\x12A\n" +
+	"\bpay_date\x18\n" +
+	" \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\apayDate\x12E\n" +
+	"\x06source\x18\v \x01(\x0e2#.cagnotte.treasury.v1.PaymentSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x128\n" +
+	"\x05state\x18\f \x01(\x0e2\".cagnotte.treasury.v1.ExpenseStateR\x05state\x12C\n" +
+	"\x10remaining_amount\x18\r \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0fremainingAmount\x12\x1d\n" +
+	"\n" +
+	"bank_lines\x18\x0e \x03(\tR\tbankLines\x12%\n" +
+	"\x0ereverse_reason\x18\x0f \x01(\tR\rreverseReason\x12\x18\n" +
+	"\acreator\x18\x10 \x01(\tR\acreator\x12;\n" +
+	"\vcreate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
-	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x12C\n" +
-	"\x10remaining_amount\x18\x12 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0fremainingAmount\x12\x1d\n" +
-	"\n" +
-	"bank_lines\x18\x13 \x03(\tR\tbankLines\"\xa4\x05\n" +
+	"\vupdate_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\"\x93\x02\n" +
 	"\x1cCreateOfflineDonationRequest\x12p\n" +
-	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12X\n" +
+	"\x10offline_donation\x18\x02 \x01(\v2%.cagnotte.treasury.v1.OfflineDonationB\x06\xbaH\x03\xc8\x01\x01R\x0fofflineDonation\x12'\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x128\n" +
-	"\x06amount\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12G\n" +
-	"\x06method\x18\x04 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06method\x12F\n" +
-	"\freceive_date\x18\x05 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\vreceiveDate\x12#\n" +
-	"\bdocument\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\x12\x89\x01\n" +
-	"\x06pledge\x18\a \x01(\tBq\xbaHnrl2j^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36})?$R\x06pledge\x12#\n" +
-	"\routside_books\x18\b \x01(\bR\foutsideBooks\x12.\n" +
-	"\x05stage\x18\t \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x05stage\x12\x18\n" +
-	"\aanother\x18\n" +
-	" \x01(\bR\aanother\"\xa9\x01\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\xa9\x01\n" +
 	"\x19GetOfflineDonationRequest\x12\x8b\x01\n" +
 	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\x04name\"\xde\x01\n" +
 	"\x1bListOfflineDonationsRequest\x12p\n" +
@@ -4366,15 +2871,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x9a\x01\n" +
 	"\x1cListOfflineDonationsResponse\x12R\n" +
 	"\x11offline_donations\x18\x01 \x03(\v2%.cagnotte.treasury.v1.OfflineDonationR\x10offlineDonations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x03\n" +
-	"\x12BankChequesRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x9f\x01\n" +
-	"\acheques\x18\x03 \x03(\tB\x84\x01\xbaH\x80\x01\x92\x01}\b\x01\x10\xc8\x01\x18\x01\"trr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\acheques\x12@\n" +
-	"\tbank_date\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bbankDate\x12#\n" +
-	"\bdocument\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\bdocument\x12\x18\n" +
-	"\aanother\x18\x06 \x01(\bR\aanother\"\x92\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x92\x02\n" +
 	"\x13BounceChequeRequest\x12\x8b\x01\n" +
 	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
@@ -4386,23 +2883,37 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\xb4\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\xcb\x01\n" +
+	"\x14CreateDepositRequest\x12I\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12?\n" +
+	"\adeposit\x18\x02 \x01(\v2\x1d.cagnotte.treasury.v1.DepositB\x06\xbaH\x03\xc8\x01\x01R\adeposit\x12'\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"q\n" +
+	"\x11GetDepositRequest\x12\\\n" +
+	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/deposits/[0-9a-f-]{36}$R\x04name\"\xaf\x01\n" +
+	"\x13ListDepositsRequest\x12I\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"y\n" +
+	"\x14ListDepositsResponse\x129\n" +
+	"\bdeposits\x18\x01 \x03(\v2\x1d.cagnotte.treasury.v1.DepositR\bdeposits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"{\n" +
+	"\x16GetClearingItemRequest\x12a\n" +
+	"\x04name\x18\x01 \x01(\tBM\xbaHJrH2F^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/clearingItems/[0-9a-f-]{36}$R\x04name\"\xb4\x01\n" +
 	"\x18ListClearingItemsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"}\n" +
-	"\x19ListClearingItemsResponse\x128\n" +
-	"\x05items\x18\x01 \x03(\v2\".cagnotte.treasury.v1.ClearingItemR\x05items\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xde\x02\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
+	"\x19ListClearingItemsResponse\x12I\n" +
+	"\x0eclearing_items\x18\x01 \x03(\v2\".cagnotte.treasury.v1.ClearingItemR\rclearingItems\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xee\x01\n" +
 	"\x13CreatePledgeRequest\x12p\n" +
-	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12<\n" +
+	"\x06pledge\x18\x02 \x01(\v2\x1c.cagnotte.treasury.v1.PledgeB\x06\xbaH\x03\xc8\x01\x01R\x06pledge\x12'\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x128\n" +
-	"\x06amount\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12I\n" +
-	"\x06method\x18\x04 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodB\f\xbaH\t\x82\x01\x06\x18\x01\x18\x02\x18\x03R\x06method\x12'\n" +
-	"\x06locale\x18\x05 \x01(\tB\x0f\xbaH\fr\n" +
-	"R\x00R\x02frR\x02enR\x06locale\"\x97\x01\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x97\x01\n" +
 	"\x10GetPledgeRequest\x12\x82\x01\n" +
 	"\x04name\x18\x01 \x01(\tBn\xbaHkri2g^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36}$R\x04name\"\xfc\x01\n" +
 	"\x12ListPledgesRequest\x12p\n" +
@@ -4417,61 +2928,12 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x18ListPledgeMethodsRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\"Z\n" +
 	"\x19ListPledgeMethodsResponse\x12=\n" +
-	"\amethods\x18\x01 \x03(\x0e2#.cagnotte.treasury.v1.OfflineMethodR\amethods\"\x87\x04\n" +
-	"\x1aImportBankStatementRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12&\n" +
-	"\acontent\x18\x03 \x01(\fB\f\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x02R\acontent\x12#\n" +
-	"\acamt053\x18\x04 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\acamt053\x123\n" +
-	"\x03csv\x18\x05 \x01(\v2\x1f.cagnotte.treasury.v1.CsvFormatH\x00R\x03csv\x12!\n" +
-	"\aaccount\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18(R\aaccount\x129\n" +
-	"\rcurrency_code\x18\a \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{3})?$R\fcurrencyCode\x12A\n" +
-	"\x0fopening_balance\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eopeningBalance\x12A\n" +
-	"\x0fclosing_balance\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eclosingBalanceB\x0f\n" +
-	"\x06format\x12\x05\xbaH\x02\b\x01\"\xd2\x02\n" +
-	"\x1bImportBankStatementResponse\x12L\n" +
-	"\x0fbank_statements\x18\x01 \x03(\v2#.cagnotte.treasury.v1.BankStatementR\x0ebankStatements\x12*\n" +
-	"\x11booked_line_count\x18\x02 \x01(\x05R\x0fbookedLineCount\x122\n" +
-	"\x15recognised_line_count\x18\x03 \x01(\x05R\x13recognisedLineCount\x12&\n" +
-	"\x0fopen_line_count\x18\x04 \x01(\x05R\ropenLineCount\x12*\n" +
-	"\x11left_out_accounts\x18\x05 \x03(\tR\x0fleftOutAccounts\x121\n" +
-	"\x15not_booked_line_count\x18\x06 \x01(\x05R\x12notBookedLineCount\"\x98\x02\n" +
-	"\x14ListBankLinesRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12C\n" +
-	"\x05state\x18\x04 \x01(\x0e2#.cagnotte.treasury.v1.BankLineStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12!\n" +
-	"\aaccount\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18(R\aaccount\"~\n" +
-	"\x15ListBankLinesResponse\x12=\n" +
-	"\n" +
-	"bank_lines\x18\x01 \x03(\v2\x1e.cagnotte.treasury.v1.BankLineR\tbankLines\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe4\x01\n" +
-	"\x14MatchBankLineRequest\x12]\n" +
-	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12D\n" +
-	"\x06target\x18\x03 \x01(\v2$.cagnotte.treasury.v1.BankLineTargetB\x06\xbaH\x03\xc8\x01\x01R\x06target\"\xc4\x01\n" +
-	"\x16UnmatchBankLineRequest\x12]\n" +
-	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\"\n" +
-	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\xc3\x01\n" +
-	"\x15IgnoreBankLineRequest\x12]\n" +
-	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\"\n" +
-	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"l\n" +
-	"\x16GetBankPositionRequest\x12R\n" +
-	"\x04name\x18\x01 \x01(\tB>\xbaH;r927^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankPosition$R\x04name\"\xcb\x01\n" +
+	"\amethods\x18\x01 \x03(\x0e2#.cagnotte.treasury.v1.OfflineMethodR\amethods\"\xcb\x01\n" +
 	"\x14CreateExpenseRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12?\n" +
+	"\aexpense\x18\x02 \x01(\v2\x1d.cagnotte.treasury.v1.ExpenseB\x06\xbaH\x03\xc8\x01\x01R\aexpense\x12'\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12?\n" +
-	"\aexpense\x18\x03 \x01(\v2\x1d.cagnotte.treasury.v1.ExpenseB\x06\xbaH\x03\xc8\x01\x01R\aexpense\"q\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"q\n" +
 	"\x11GetExpenseRequest\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x04name\"\xa8\x02\n" +
 	"\x13ListExpensesRequest\x12I\n" +
@@ -4516,22 +2978,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x18PLEDGE_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PLEDGE_STATE_OPEN\x10\x01\x12\x1a\n" +
 	"\x16PLEDGE_STATE_FULFILLED\x10\x02\x12\x18\n" +
-	"\x14PLEDGE_STATE_EXPIRED\x10\x03*\xa8\x01\n" +
-	"\rBankLineState\x12\x1f\n" +
-	"\x1bBANK_LINE_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
-	"\x19BANK_LINE_STATE_UNMATCHED\x10\x01\x12\x1d\n" +
-	"\x19BANK_LINE_STATE_SUGGESTED\x10\x02\x12\x1b\n" +
-	"\x17BANK_LINE_STATE_MATCHED\x10\x03\x12\x1b\n" +
-	"\x17BANK_LINE_STATE_IGNORED\x10\x04*\x80\x01\n" +
-	"\vCsvEncoding\x12\x1c\n" +
-	"\x18CSV_ENCODING_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12CSV_ENCODING_UTF_8\x10\x01\x12\x1c\n" +
-	"\x18CSV_ENCODING_ISO_8859_15\x10\x02\x12\x1d\n" +
-	"\x19CSV_ENCODING_WINDOWS_1252\x10\x03*]\n" +
-	"\tCsvQuotes\x12\x1a\n" +
-	"\x16CSV_QUOTES_UNSPECIFIED\x10\x00\x12\x1c\n" +
-	"\x18CSV_QUOTES_AROUND_FIELDS\x10\x01\x12\x16\n" +
-	"\x12CSV_QUOTES_IN_TEXT\x10\x02*y\n" +
+	"\x14PLEDGE_STATE_EXPIRED\x10\x03*y\n" +
 	"\vExpenseKind\x12\x1c\n" +
 	"\x18EXPENSE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13EXPENSE_KIND_LAWYER\x10\x01\x12\x1b\n" +
@@ -4545,25 +2992,23 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\rPaymentSource\x12\x1e\n" +
 	"\x1aPAYMENT_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PAYMENT_SOURCE_BANK\x10\x01\x12\x17\n" +
-	"\x13PAYMENT_SOURCE_CASH\x10\x022\xc9\x1b\n" +
+	"\x13PAYMENT_SOURCE_CASH\x10\x022\xce\x17\n" +
 	"\x0fTreasuryService\x12\xb6\x01\n" +
 	"\x15CreateOfflineDonation\x122.cagnotte.treasury.v1.CreateOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"B\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{parent=collectives/*/campaigns/*}/offlineDonations\x12\xad\x01\n" +
 	"\x12GetOfflineDonation\x12/.cagnotte.treasury.v1.GetOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/offlineDonations/*}\x12\xbe\x01\n" +
-	"\x14ListOfflineDonations\x121.cagnotte.treasury.v1.ListOfflineDonationsRequest\x1a2.cagnotte.treasury.v1.ListOfflineDonationsResponse\"?\x82\xd3\xe4\x93\x029\x127/v1/{parent=collectives/*/campaigns/*}/offlineDonations\x12\x86\x01\n" +
-	"\vBankCheques\x12(.cagnotte.treasury.v1.BankChequesRequest\x1a\x1d.cagnotte.treasury.v1.Deposit\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=collectives/*}/deposits\x12\xab\x01\n" +
+	"\x14ListOfflineDonations\x121.cagnotte.treasury.v1.ListOfflineDonationsRequest\x1a2.cagnotte.treasury.v1.ListOfflineDonationsResponse\"?\x82\xd3\xe4\x93\x029\x127/v1/{parent=collectives/*/campaigns/*}/offlineDonations\x12\xab\x01\n" +
 	"\fBounceCheque\x12).cagnotte.treasury.v1.BounceChequeRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"I\x82\xd3\xe4\x93\x02C:\x01*\">/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:bounce\x12\xc0\x01\n" +
-	"\x16ReverseOfflineDonation\x123.cagnotte.treasury.v1.ReverseOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"J\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:reverse\x12\xa6\x01\n" +
+	"\x16ReverseOfflineDonation\x123.cagnotte.treasury.v1.ReverseOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"J\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/{name=collectives/*/campaigns/*/offlineDonations/*}:reverse\x12\x8a\x01\n" +
+	"\rCreateDeposit\x12*.cagnotte.treasury.v1.CreateDepositRequest\x1a\x1d.cagnotte.treasury.v1.Deposit\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=collectives/*}/deposits\x12\x81\x01\n" +
+	"\n" +
+	"GetDeposit\x12'.cagnotte.treasury.v1.GetDepositRequest\x1a\x1d.cagnotte.treasury.v1.Deposit\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{name=collectives/*/deposits/*}\x12\x92\x01\n" +
+	"\fListDeposits\x12).cagnotte.treasury.v1.ListDepositsRequest\x1a*.cagnotte.treasury.v1.ListDepositsResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=collectives/*}/deposits\x12\x95\x01\n" +
+	"\x0fGetClearingItem\x12,.cagnotte.treasury.v1.GetClearingItemRequest\x1a\".cagnotte.treasury.v1.ClearingItem\"0\x82\xd3\xe4\x93\x02*\x12(/v1/{name=collectives/*/clearingItems/*}\x12\xa6\x01\n" +
 	"\x11ListClearingItems\x12..cagnotte.treasury.v1.ListClearingItemsRequest\x1a/.cagnotte.treasury.v1.ListClearingItemsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/{parent=collectives/*}/clearingItems\x12\x92\x01\n" +
 	"\fCreatePledge\x12).cagnotte.treasury.v1.CreatePledgeRequest\x1a\x1c.cagnotte.treasury.v1.Pledge\"9\x82\xd3\xe4\x93\x023:\x01*\"./v1/{parent=collectives/*/campaigns/*}/pledges\x12\x89\x01\n" +
 	"\tGetPledge\x12&.cagnotte.treasury.v1.GetPledgeRequest\x1a\x1c.cagnotte.treasury.v1.Pledge\"6\x82\xd3\xe4\x93\x020\x12./v1/{name=collectives/*/campaigns/*/pledges/*}\x12\x9a\x01\n" +
 	"\vListPledges\x12(.cagnotte.treasury.v1.ListPledgesRequest\x1a).cagnotte.treasury.v1.ListPledgesResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*/campaigns/*}/pledges\x12\xb2\x01\n" +
-	"\x11ListPledgeMethods\x12..cagnotte.treasury.v1.ListPledgeMethodsRequest\x1a/.cagnotte.treasury.v1.ListPledgeMethodsResponse\"<\x82\xd3\xe4\x93\x026\x124/v1/{parent=collectives/*/campaigns/*}/pledgeMethods\x12\xb7\x01\n" +
-	"\x13ImportBankStatement\x120.cagnotte.treasury.v1.ImportBankStatementRequest\x1a1.cagnotte.treasury.v1.ImportBankStatementResponse\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*}/bankStatements:import\x12\x96\x01\n" +
-	"\rListBankLines\x12*.cagnotte.treasury.v1.ListBankLinesRequest\x1a+.cagnotte.treasury.v1.ListBankLinesResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=collectives/*}/bankLines\x12\x92\x01\n" +
-	"\rMatchBankLine\x12*.cagnotte.treasury.v1.MatchBankLineRequest\x1a\x1e.cagnotte.treasury.v1.BankLine\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/bankLines/*}:match\x12\x98\x01\n" +
-	"\x0fUnmatchBankLine\x12,.cagnotte.treasury.v1.UnmatchBankLineRequest\x1a\x1e.cagnotte.treasury.v1.BankLine\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=collectives/*/bankLines/*}:unmatch\x12\x95\x01\n" +
-	"\x0eIgnoreBankLine\x12+.cagnotte.treasury.v1.IgnoreBankLineRequest\x1a\x1e.cagnotte.treasury.v1.BankLine\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/bankLines/*}:ignore\x12\x92\x01\n" +
-	"\x0fGetBankPosition\x12,.cagnotte.treasury.v1.GetBankPositionRequest\x1a\".cagnotte.treasury.v1.BankPosition\"-\x82\xd3\xe4\x93\x02'\x12%/v1/{name=collectives/*/bankPosition}\x12\x8a\x01\n" +
+	"\x11ListPledgeMethods\x12..cagnotte.treasury.v1.ListPledgeMethodsRequest\x1a/.cagnotte.treasury.v1.ListPledgeMethodsResponse\"<\x82\xd3\xe4\x93\x026\x124/v1/{parent=collectives/*/campaigns/*}/pledgeMethods\x12\x8a\x01\n" +
 	"\rCreateExpense\x12*.cagnotte.treasury.v1.CreateExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=collectives/*}/expenses\x12\x81\x01\n" +
 	"\n" +
 	"GetExpense\x12'.cagnotte.treasury.v1.GetExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{name=collectives/*/expenses/*}\x12\x92\x01\n" +
@@ -4584,169 +3029,129 @@ func file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP() []byte {
 	return file_cagnotte_treasury_v1_treasury_proto_rawDescData
 }
 
-var file_cagnotte_treasury_v1_treasury_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_cagnotte_treasury_v1_treasury_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_cagnotte_treasury_v1_treasury_proto_goTypes = []any{
 	(OfflineMethod)(0),                    // 0: cagnotte.treasury.v1.OfflineMethod
 	(OfflineDonationState)(0),             // 1: cagnotte.treasury.v1.OfflineDonationState
 	(ClearingKind)(0),                     // 2: cagnotte.treasury.v1.ClearingKind
 	(PledgeState)(0),                      // 3: cagnotte.treasury.v1.PledgeState
-	(BankLineState)(0),                    // 4: cagnotte.treasury.v1.BankLineState
-	(CsvEncoding)(0),                      // 5: cagnotte.treasury.v1.CsvEncoding
-	(CsvQuotes)(0),                        // 6: cagnotte.treasury.v1.CsvQuotes
-	(ExpenseKind)(0),                      // 7: cagnotte.treasury.v1.ExpenseKind
-	(ExpenseState)(0),                     // 8: cagnotte.treasury.v1.ExpenseState
-	(PaymentSource)(0),                    // 9: cagnotte.treasury.v1.PaymentSource
-	(*OfflineDonation)(nil),               // 10: cagnotte.treasury.v1.OfflineDonation
-	(*Deposit)(nil),                       // 11: cagnotte.treasury.v1.Deposit
-	(*ClearingItem)(nil),                  // 12: cagnotte.treasury.v1.ClearingItem
-	(*Pledge)(nil),                        // 13: cagnotte.treasury.v1.Pledge
-	(*TransferSlip)(nil),                  // 14: cagnotte.treasury.v1.TransferSlip
-	(*ChequeSlip)(nil),                    // 15: cagnotte.treasury.v1.ChequeSlip
-	(*BankStatement)(nil),                 // 16: cagnotte.treasury.v1.BankStatement
-	(*BankLine)(nil),                      // 17: cagnotte.treasury.v1.BankLine
-	(*BankLineTarget)(nil),                // 18: cagnotte.treasury.v1.BankLineTarget
-	(*CsvFormat)(nil),                     // 19: cagnotte.treasury.v1.CsvFormat
-	(*BankPosition)(nil),                  // 20: cagnotte.treasury.v1.BankPosition
-	(*Expense)(nil),                       // 21: cagnotte.treasury.v1.Expense
-	(*CreateOfflineDonationRequest)(nil),  // 22: cagnotte.treasury.v1.CreateOfflineDonationRequest
-	(*GetOfflineDonationRequest)(nil),     // 23: cagnotte.treasury.v1.GetOfflineDonationRequest
-	(*ListOfflineDonationsRequest)(nil),   // 24: cagnotte.treasury.v1.ListOfflineDonationsRequest
-	(*ListOfflineDonationsResponse)(nil),  // 25: cagnotte.treasury.v1.ListOfflineDonationsResponse
-	(*BankChequesRequest)(nil),            // 26: cagnotte.treasury.v1.BankChequesRequest
-	(*BounceChequeRequest)(nil),           // 27: cagnotte.treasury.v1.BounceChequeRequest
-	(*ReverseOfflineDonationRequest)(nil), // 28: cagnotte.treasury.v1.ReverseOfflineDonationRequest
-	(*ListClearingItemsRequest)(nil),      // 29: cagnotte.treasury.v1.ListClearingItemsRequest
-	(*ListClearingItemsResponse)(nil),     // 30: cagnotte.treasury.v1.ListClearingItemsResponse
-	(*CreatePledgeRequest)(nil),           // 31: cagnotte.treasury.v1.CreatePledgeRequest
-	(*GetPledgeRequest)(nil),              // 32: cagnotte.treasury.v1.GetPledgeRequest
-	(*ListPledgesRequest)(nil),            // 33: cagnotte.treasury.v1.ListPledgesRequest
-	(*ListPledgesResponse)(nil),           // 34: cagnotte.treasury.v1.ListPledgesResponse
-	(*ListPledgeMethodsRequest)(nil),      // 35: cagnotte.treasury.v1.ListPledgeMethodsRequest
-	(*ListPledgeMethodsResponse)(nil),     // 36: cagnotte.treasury.v1.ListPledgeMethodsResponse
-	(*ImportBankStatementRequest)(nil),    // 37: cagnotte.treasury.v1.ImportBankStatementRequest
-	(*ImportBankStatementResponse)(nil),   // 38: cagnotte.treasury.v1.ImportBankStatementResponse
-	(*ListBankLinesRequest)(nil),          // 39: cagnotte.treasury.v1.ListBankLinesRequest
-	(*ListBankLinesResponse)(nil),         // 40: cagnotte.treasury.v1.ListBankLinesResponse
-	(*MatchBankLineRequest)(nil),          // 41: cagnotte.treasury.v1.MatchBankLineRequest
-	(*UnmatchBankLineRequest)(nil),        // 42: cagnotte.treasury.v1.UnmatchBankLineRequest
-	(*IgnoreBankLineRequest)(nil),         // 43: cagnotte.treasury.v1.IgnoreBankLineRequest
-	(*GetBankPositionRequest)(nil),        // 44: cagnotte.treasury.v1.GetBankPositionRequest
-	(*CreateExpenseRequest)(nil),          // 45: cagnotte.treasury.v1.CreateExpenseRequest
-	(*GetExpenseRequest)(nil),             // 46: cagnotte.treasury.v1.GetExpenseRequest
-	(*ListExpensesRequest)(nil),           // 47: cagnotte.treasury.v1.ListExpensesRequest
-	(*ListExpensesResponse)(nil),          // 48: cagnotte.treasury.v1.ListExpensesResponse
-	(*PayExpenseRequest)(nil),             // 49: cagnotte.treasury.v1.PayExpenseRequest
-	(*ReverseExpenseRequest)(nil),         // 50: cagnotte.treasury.v1.ReverseExpenseRequest
-	(*v1.Money)(nil),                      // 51: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),         // 52: google.protobuf.Timestamp
+	(ExpenseKind)(0),                      // 4: cagnotte.treasury.v1.ExpenseKind
+	(ExpenseState)(0),                     // 5: cagnotte.treasury.v1.ExpenseState
+	(PaymentSource)(0),                    // 6: cagnotte.treasury.v1.PaymentSource
+	(*OfflineDonation)(nil),               // 7: cagnotte.treasury.v1.OfflineDonation
+	(*Deposit)(nil),                       // 8: cagnotte.treasury.v1.Deposit
+	(*ClearingItem)(nil),                  // 9: cagnotte.treasury.v1.ClearingItem
+	(*Pledge)(nil),                        // 10: cagnotte.treasury.v1.Pledge
+	(*TransferSlip)(nil),                  // 11: cagnotte.treasury.v1.TransferSlip
+	(*ChequeSlip)(nil),                    // 12: cagnotte.treasury.v1.ChequeSlip
+	(*Expense)(nil),                       // 13: cagnotte.treasury.v1.Expense
+	(*CreateOfflineDonationRequest)(nil),  // 14: cagnotte.treasury.v1.CreateOfflineDonationRequest
+	(*GetOfflineDonationRequest)(nil),     // 15: cagnotte.treasury.v1.GetOfflineDonationRequest
+	(*ListOfflineDonationsRequest)(nil),   // 16: cagnotte.treasury.v1.ListOfflineDonationsRequest
+	(*ListOfflineDonationsResponse)(nil),  // 17: cagnotte.treasury.v1.ListOfflineDonationsResponse
+	(*BounceChequeRequest)(nil),           // 18: cagnotte.treasury.v1.BounceChequeRequest
+	(*ReverseOfflineDonationRequest)(nil), // 19: cagnotte.treasury.v1.ReverseOfflineDonationRequest
+	(*CreateDepositRequest)(nil),          // 20: cagnotte.treasury.v1.CreateDepositRequest
+	(*GetDepositRequest)(nil),             // 21: cagnotte.treasury.v1.GetDepositRequest
+	(*ListDepositsRequest)(nil),           // 22: cagnotte.treasury.v1.ListDepositsRequest
+	(*ListDepositsResponse)(nil),          // 23: cagnotte.treasury.v1.ListDepositsResponse
+	(*GetClearingItemRequest)(nil),        // 24: cagnotte.treasury.v1.GetClearingItemRequest
+	(*ListClearingItemsRequest)(nil),      // 25: cagnotte.treasury.v1.ListClearingItemsRequest
+	(*ListClearingItemsResponse)(nil),     // 26: cagnotte.treasury.v1.ListClearingItemsResponse
+	(*CreatePledgeRequest)(nil),           // 27: cagnotte.treasury.v1.CreatePledgeRequest
+	(*GetPledgeRequest)(nil),              // 28: cagnotte.treasury.v1.GetPledgeRequest
+	(*ListPledgesRequest)(nil),            // 29: cagnotte.treasury.v1.ListPledgesRequest
+	(*ListPledgesResponse)(nil),           // 30: cagnotte.treasury.v1.ListPledgesResponse
+	(*ListPledgeMethodsRequest)(nil),      // 31: cagnotte.treasury.v1.ListPledgeMethodsRequest
+	(*ListPledgeMethodsResponse)(nil),     // 32: cagnotte.treasury.v1.ListPledgeMethodsResponse
+	(*CreateExpenseRequest)(nil),          // 33: cagnotte.treasury.v1.CreateExpenseRequest
+	(*GetExpenseRequest)(nil),             // 34: cagnotte.treasury.v1.GetExpenseRequest
+	(*ListExpensesRequest)(nil),           // 35: cagnotte.treasury.v1.ListExpensesRequest
+	(*ListExpensesResponse)(nil),          // 36: cagnotte.treasury.v1.ListExpensesResponse
+	(*PayExpenseRequest)(nil),             // 37: cagnotte.treasury.v1.PayExpenseRequest
+	(*ReverseExpenseRequest)(nil),         // 38: cagnotte.treasury.v1.ReverseExpenseRequest
+	(*v1.Money)(nil),                      // 39: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),         // 40: google.protobuf.Timestamp
 }
 var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
-	51, // 0: cagnotte.treasury.v1.OfflineDonation.amount:type_name -> cagnotte.money.v1.Money
+	39, // 0: cagnotte.treasury.v1.OfflineDonation.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 1: cagnotte.treasury.v1.OfflineDonation.method:type_name -> cagnotte.treasury.v1.OfflineMethod
 	1,  // 2: cagnotte.treasury.v1.OfflineDonation.state:type_name -> cagnotte.treasury.v1.OfflineDonationState
-	52, // 3: cagnotte.treasury.v1.OfflineDonation.create_time:type_name -> google.protobuf.Timestamp
-	52, // 4: cagnotte.treasury.v1.OfflineDonation.update_time:type_name -> google.protobuf.Timestamp
-	51, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
-	52, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
+	40, // 3: cagnotte.treasury.v1.OfflineDonation.create_time:type_name -> google.protobuf.Timestamp
+	40, // 4: cagnotte.treasury.v1.OfflineDonation.update_time:type_name -> google.protobuf.Timestamp
+	39, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
+	40, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 7: cagnotte.treasury.v1.ClearingItem.kind:type_name -> cagnotte.treasury.v1.ClearingKind
-	51, // 8: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
-	51, // 9: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
+	39, // 8: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
+	39, // 9: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 10: cagnotte.treasury.v1.Pledge.method:type_name -> cagnotte.treasury.v1.OfflineMethod
 	3,  // 11: cagnotte.treasury.v1.Pledge.state:type_name -> cagnotte.treasury.v1.PledgeState
-	14, // 12: cagnotte.treasury.v1.Pledge.transfer:type_name -> cagnotte.treasury.v1.TransferSlip
-	15, // 13: cagnotte.treasury.v1.Pledge.cheque:type_name -> cagnotte.treasury.v1.ChequeSlip
-	52, // 14: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
-	52, // 15: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
-	51, // 16: cagnotte.treasury.v1.BankStatement.opening_balance:type_name -> cagnotte.money.v1.Money
-	51, // 17: cagnotte.treasury.v1.BankStatement.closing_balance:type_name -> cagnotte.money.v1.Money
-	52, // 18: cagnotte.treasury.v1.BankStatement.create_time:type_name -> google.protobuf.Timestamp
-	51, // 19: cagnotte.treasury.v1.BankLine.amount:type_name -> cagnotte.money.v1.Money
-	4,  // 20: cagnotte.treasury.v1.BankLine.state:type_name -> cagnotte.treasury.v1.BankLineState
-	18, // 21: cagnotte.treasury.v1.BankLine.target:type_name -> cagnotte.treasury.v1.BankLineTarget
-	52, // 22: cagnotte.treasury.v1.BankLine.create_time:type_name -> google.protobuf.Timestamp
-	52, // 23: cagnotte.treasury.v1.BankLine.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 24: cagnotte.treasury.v1.CsvFormat.encoding:type_name -> cagnotte.treasury.v1.CsvEncoding
-	6,  // 25: cagnotte.treasury.v1.CsvFormat.quotes:type_name -> cagnotte.treasury.v1.CsvQuotes
-	51, // 26: cagnotte.treasury.v1.BankPosition.book_balance:type_name -> cagnotte.money.v1.Money
-	51, // 27: cagnotte.treasury.v1.BankPosition.statement_balance:type_name -> cagnotte.money.v1.Money
-	51, // 28: cagnotte.treasury.v1.BankPosition.difference:type_name -> cagnotte.money.v1.Money
-	51, // 29: cagnotte.treasury.v1.BankPosition.open_lines:type_name -> cagnotte.money.v1.Money
-	51, // 30: cagnotte.treasury.v1.BankPosition.ignored_lines:type_name -> cagnotte.money.v1.Money
-	7,  // 31: cagnotte.treasury.v1.Expense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
-	51, // 32: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
-	8,  // 33: cagnotte.treasury.v1.Expense.state:type_name -> cagnotte.treasury.v1.ExpenseState
-	9,  // 34: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	52, // 35: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
-	52, // 36: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
-	51, // 37: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
-	51, // 38: cagnotte.treasury.v1.CreateOfflineDonationRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 39: cagnotte.treasury.v1.CreateOfflineDonationRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	10, // 40: cagnotte.treasury.v1.ListOfflineDonationsResponse.offline_donations:type_name -> cagnotte.treasury.v1.OfflineDonation
-	12, // 41: cagnotte.treasury.v1.ListClearingItemsResponse.items:type_name -> cagnotte.treasury.v1.ClearingItem
-	51, // 42: cagnotte.treasury.v1.CreatePledgeRequest.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 43: cagnotte.treasury.v1.CreatePledgeRequest.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	13, // 44: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
-	0,  // 45: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
-	19, // 46: cagnotte.treasury.v1.ImportBankStatementRequest.csv:type_name -> cagnotte.treasury.v1.CsvFormat
-	51, // 47: cagnotte.treasury.v1.ImportBankStatementRequest.opening_balance:type_name -> cagnotte.money.v1.Money
-	51, // 48: cagnotte.treasury.v1.ImportBankStatementRequest.closing_balance:type_name -> cagnotte.money.v1.Money
-	16, // 49: cagnotte.treasury.v1.ImportBankStatementResponse.bank_statements:type_name -> cagnotte.treasury.v1.BankStatement
-	4,  // 50: cagnotte.treasury.v1.ListBankLinesRequest.state:type_name -> cagnotte.treasury.v1.BankLineState
-	17, // 51: cagnotte.treasury.v1.ListBankLinesResponse.bank_lines:type_name -> cagnotte.treasury.v1.BankLine
-	18, // 52: cagnotte.treasury.v1.MatchBankLineRequest.target:type_name -> cagnotte.treasury.v1.BankLineTarget
-	21, // 53: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
-	21, // 54: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
-	9,  // 55: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	22, // 56: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
-	23, // 57: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
-	24, // 58: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
-	26, // 59: cagnotte.treasury.v1.TreasuryService.BankCheques:input_type -> cagnotte.treasury.v1.BankChequesRequest
-	27, // 60: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
-	28, // 61: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
-	29, // 62: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
-	31, // 63: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
-	32, // 64: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
-	33, // 65: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
-	35, // 66: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
-	37, // 67: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:input_type -> cagnotte.treasury.v1.ImportBankStatementRequest
-	39, // 68: cagnotte.treasury.v1.TreasuryService.ListBankLines:input_type -> cagnotte.treasury.v1.ListBankLinesRequest
-	41, // 69: cagnotte.treasury.v1.TreasuryService.MatchBankLine:input_type -> cagnotte.treasury.v1.MatchBankLineRequest
-	42, // 70: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:input_type -> cagnotte.treasury.v1.UnmatchBankLineRequest
-	43, // 71: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:input_type -> cagnotte.treasury.v1.IgnoreBankLineRequest
-	44, // 72: cagnotte.treasury.v1.TreasuryService.GetBankPosition:input_type -> cagnotte.treasury.v1.GetBankPositionRequest
-	45, // 73: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
-	46, // 74: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
-	47, // 75: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
-	49, // 76: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
-	50, // 77: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
-	10, // 78: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	10, // 79: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	25, // 80: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
-	11, // 81: cagnotte.treasury.v1.TreasuryService.BankCheques:output_type -> cagnotte.treasury.v1.Deposit
-	10, // 82: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
-	10, // 83: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	30, // 84: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
-	13, // 85: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
-	13, // 86: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
-	34, // 87: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
-	36, // 88: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
-	38, // 89: cagnotte.treasury.v1.TreasuryService.ImportBankStatement:output_type -> cagnotte.treasury.v1.ImportBankStatementResponse
-	40, // 90: cagnotte.treasury.v1.TreasuryService.ListBankLines:output_type -> cagnotte.treasury.v1.ListBankLinesResponse
-	17, // 91: cagnotte.treasury.v1.TreasuryService.MatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	17, // 92: cagnotte.treasury.v1.TreasuryService.UnmatchBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	17, // 93: cagnotte.treasury.v1.TreasuryService.IgnoreBankLine:output_type -> cagnotte.treasury.v1.BankLine
-	20, // 94: cagnotte.treasury.v1.TreasuryService.GetBankPosition:output_type -> cagnotte.treasury.v1.BankPosition
-	21, // 95: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
-	21, // 96: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
-	48, // 97: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
-	21, // 98: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
-	21, // 99: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
-	78, // [78:100] is the sub-list for method output_type
-	56, // [56:78] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	11, // 12: cagnotte.treasury.v1.Pledge.transfer:type_name -> cagnotte.treasury.v1.TransferSlip
+	12, // 13: cagnotte.treasury.v1.Pledge.cheque:type_name -> cagnotte.treasury.v1.ChequeSlip
+	40, // 14: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
+	40, // 15: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 16: cagnotte.treasury.v1.Expense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
+	39, // 17: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
+	6,  // 18: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	5,  // 19: cagnotte.treasury.v1.Expense.state:type_name -> cagnotte.treasury.v1.ExpenseState
+	39, // 20: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
+	40, // 21: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
+	40, // 22: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 23: cagnotte.treasury.v1.CreateOfflineDonationRequest.offline_donation:type_name -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 24: cagnotte.treasury.v1.ListOfflineDonationsResponse.offline_donations:type_name -> cagnotte.treasury.v1.OfflineDonation
+	8,  // 25: cagnotte.treasury.v1.CreateDepositRequest.deposit:type_name -> cagnotte.treasury.v1.Deposit
+	8,  // 26: cagnotte.treasury.v1.ListDepositsResponse.deposits:type_name -> cagnotte.treasury.v1.Deposit
+	9,  // 27: cagnotte.treasury.v1.ListClearingItemsResponse.clearing_items:type_name -> cagnotte.treasury.v1.ClearingItem
+	10, // 28: cagnotte.treasury.v1.CreatePledgeRequest.pledge:type_name -> cagnotte.treasury.v1.Pledge
+	10, // 29: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
+	0,  // 30: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
+	13, // 31: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
+	13, // 32: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
+	6,  // 33: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	14, // 34: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
+	15, // 35: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
+	16, // 36: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
+	18, // 37: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
+	19, // 38: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
+	20, // 39: cagnotte.treasury.v1.TreasuryService.CreateDeposit:input_type -> cagnotte.treasury.v1.CreateDepositRequest
+	21, // 40: cagnotte.treasury.v1.TreasuryService.GetDeposit:input_type -> cagnotte.treasury.v1.GetDepositRequest
+	22, // 41: cagnotte.treasury.v1.TreasuryService.ListDeposits:input_type -> cagnotte.treasury.v1.ListDepositsRequest
+	24, // 42: cagnotte.treasury.v1.TreasuryService.GetClearingItem:input_type -> cagnotte.treasury.v1.GetClearingItemRequest
+	25, // 43: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
+	27, // 44: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
+	28, // 45: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
+	29, // 46: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
+	31, // 47: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
+	33, // 48: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
+	34, // 49: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
+	35, // 50: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
+	37, // 51: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
+	38, // 52: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
+	7,  // 53: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 54: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	17, // 55: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
+	7,  // 56: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 57: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	8,  // 58: cagnotte.treasury.v1.TreasuryService.CreateDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	8,  // 59: cagnotte.treasury.v1.TreasuryService.GetDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	23, // 60: cagnotte.treasury.v1.TreasuryService.ListDeposits:output_type -> cagnotte.treasury.v1.ListDepositsResponse
+	9,  // 61: cagnotte.treasury.v1.TreasuryService.GetClearingItem:output_type -> cagnotte.treasury.v1.ClearingItem
+	26, // 62: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
+	10, // 63: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
+	10, // 64: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
+	30, // 65: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
+	32, // 66: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
+	13, // 67: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
+	13, // 68: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
+	36, // 69: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
+	13, // 70: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
+	13, // 71: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
+	53, // [53:72] is the sub-list for method output_type
+	34, // [34:53] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_treasury_v1_treasury_proto_init() }
@@ -4754,24 +3159,13 @@ func file_cagnotte_treasury_v1_treasury_proto_init() {
 	if File_cagnotte_treasury_v1_treasury_proto != nil {
 		return
 	}
-	file_cagnotte_treasury_v1_treasury_proto_msgTypes[8].OneofWrappers = []any{
-		(*BankLineTarget_Pledge)(nil),
-		(*BankLineTarget_Campaign)(nil),
-		(*BankLineTarget_Expense)(nil),
-		(*BankLineTarget_Transaction)(nil),
-		(*BankLineTarget_UnknownReceipt)(nil),
-	}
-	file_cagnotte_treasury_v1_treasury_proto_msgTypes[27].OneofWrappers = []any{
-		(*ImportBankStatementRequest_Camt053)(nil),
-		(*ImportBankStatementRequest_Csv)(nil),
-	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_treasury_v1_treasury_proto_rawDesc), len(file_cagnotte_treasury_v1_treasury_proto_rawDesc)),
-			NumEnums:      10,
-			NumMessages:   41,
+			NumEnums:      7,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

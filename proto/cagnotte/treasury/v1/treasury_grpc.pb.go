@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/treasury/v1/treasury.proto
 
-// What a treasurer enters by hand: donations outside of Stripe, pledges, bank statements, expenses.
+// What a treasurer enters: donations that did not come through Stripe, deposits of cheques, pledges, expenses.
 
 package treasuryv1
 
@@ -24,20 +24,17 @@ const (
 	TreasuryService_CreateOfflineDonation_FullMethodName  = "/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation"
 	TreasuryService_GetOfflineDonation_FullMethodName     = "/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation"
 	TreasuryService_ListOfflineDonations_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations"
-	TreasuryService_BankCheques_FullMethodName            = "/cagnotte.treasury.v1.TreasuryService/BankCheques"
 	TreasuryService_BounceCheque_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/BounceCheque"
 	TreasuryService_ReverseOfflineDonation_FullMethodName = "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation"
+	TreasuryService_CreateDeposit_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/CreateDeposit"
+	TreasuryService_GetDeposit_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/GetDeposit"
+	TreasuryService_ListDeposits_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/ListDeposits"
+	TreasuryService_GetClearingItem_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/GetClearingItem"
 	TreasuryService_ListClearingItems_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ListClearingItems"
 	TreasuryService_CreatePledge_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/CreatePledge"
 	TreasuryService_GetPledge_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/GetPledge"
 	TreasuryService_ListPledges_FullMethodName            = "/cagnotte.treasury.v1.TreasuryService/ListPledges"
 	TreasuryService_ListPledgeMethods_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods"
-	TreasuryService_ImportBankStatement_FullMethodName    = "/cagnotte.treasury.v1.TreasuryService/ImportBankStatement"
-	TreasuryService_ListBankLines_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/ListBankLines"
-	TreasuryService_MatchBankLine_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/MatchBankLine"
-	TreasuryService_UnmatchBankLine_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/UnmatchBankLine"
-	TreasuryService_IgnoreBankLine_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/IgnoreBankLine"
-	TreasuryService_GetBankPosition_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/GetBankPosition"
 	TreasuryService_CreateExpense_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/CreateExpense"
 	TreasuryService_GetExpense_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/GetExpense"
 	TreasuryService_ListExpenses_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/ListExpenses"
@@ -49,95 +46,70 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Books what does not come from Stripe, and compares the books with the bank.
+// Books what does not come from Stripe.
 //
-// Owners and treasurers write; auditors and the operator read. Pledges are made, and seen by who holds
-// their name, without a key. Days are written "2025-03-31" and begin in the collective's time zone.
+// Owners and treasurers write; auditors and the operator read. Pledges are public: anybody can make one, and read one whose
+// name they have. Days are written "2025-03-31" and begin in the collective's time zone.
 //
-// Every write has a `request_id`: the same one with the same content changes nothing and answers what it
-// made, as it is now; with other content it is ALREADY_EXISTS (REQUEST_ID_REUSED). A day in a closed period is
-// FAILED_PRECONDITION (PERIOD_CLOSED), a day to come INVALID_ARGUMENT; both name the field. Nothing is booked for a
-// collective that must have a Stripe account of its own before it has one: FAILED_PRECONDITION
-// (STRIPE_ACCOUNT_NOT_READY). No text here may hold a donor's name: nothing can check that, and the books are kept
-// for ten years.
+// Every write has a `request_id`. The same id with the same content changes nothing and answers the resource as it is now;
+// with other content it is ALREADY_EXISTS (REQUEST_ID_REUSED). A day in a closed period is FAILED_PRECONDITION
+// (PERIOD_CLOSED), a day after today INVALID_ARGUMENT; both name the field. Nothing is booked for a collective that must
+// have a Stripe account of its own before it has one: FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY). No text may hold the
+// name of a donor. That cannot be checked, and the books are kept for ten years.
 type TreasuryServiceClient interface {
-	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
-	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED,
-	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
-	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other donation. The campaign
+	// may be paused or closed. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED; PLEDGE_FULFILLED; BANK_LINE_BOOKED when a line of a
+	// bank statement seems to show this transfer and is booked already, in which case the message names the line.
+	// INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateOfflineDonation(ctx context.Context, in *CreateOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
-	// Answers one offline donation.
+	// Returns one offline donation.
 	GetOfflineDonation(ctx context.Context, in *GetOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
-	// Lists a campaign's offline donations, those entered last first.
+	// Lists the offline donations of a campaign, those entered last first.
 	ListOfflineDonations(ctx context.Context, in *ListOfflineDonationsRequest, opts ...grpc.CallOption) (*ListOfflineDonationsResponse, error)
-	// Banks cheques on one deposit slip: from the cheques to bank to the bank account. FAILED_PRECONDITION:
-	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's; BANK_LINE_BOOKED
-	// when a line of the bank statement seems to show this slip and was booked as something else; the message names it.
-	// INVALID_ARGUMENT: CURRENCY_MISMATCH when they are in several currencies.
-	BankCheques(ctx context.Context, in *BankChequesRequest, opts ...grpc.CallOption) (*Deposit, error)
-	// Records that the bank sent a banked cheque back: the donation and its place in the deposit are reversed.
+	// Records that the bank returned a cheque: the donation and its part of the deposit are reversed.
 	// FAILED_PRECONDITION: CHEQUE_NOT_BANKED.
 	BounceCheque(ctx context.Context, in *BounceChequeRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
-	// Takes back a donation that was entered wrongly, by reversal. FAILED_PRECONDITION: DONATION_REVERSED,
-	// CHEQUE_BOUNCED, BANK_LINE_MATCHED when a line of the bank statement shows the money: unmatch that one.
+	// Reverses a donation that was entered wrongly. FAILED_PRECONDITION: DONATION_REVERSED, CHEQUE_BOUNCED;
+	// BANK_LINE_MATCHED when a line of a bank statement shows the money: unmatch that line first.
 	ReverseOfflineDonation(ctx context.Context, in *ReverseOfflineDonationRequest, opts ...grpc.CallOption) (*OfflineDonation, error)
-	// Lists what is still to be cleared, the oldest first: cheques that are not banked, receipts that nobody
-	// has explained, invoices that are not paid.
+	// Banks cheques together, on one slip. FAILED_PRECONDITION: CHEQUE_NOT_HELD when one was banked already, bounced, was
+	// reversed, or is no cheque of the collective; BANK_LINE_BOOKED when a line of a bank statement seems to show this
+	// deposit and is booked as something else, in which case the message names the line. INVALID_ARGUMENT:
+	// CURRENCY_MISMATCH when the cheques are in several currencies.
+	CreateDeposit(ctx context.Context, in *CreateDepositRequest, opts ...grpc.CallOption) (*Deposit, error)
+	// Returns one deposit.
+	GetDeposit(ctx context.Context, in *GetDepositRequest, opts ...grpc.CallOption) (*Deposit, error)
+	// Lists deposits, those entered last first.
+	ListDeposits(ctx context.Context, in *ListDepositsRequest, opts ...grpc.CallOption) (*ListDepositsResponse, error)
+	// Returns one item that is to be cleared. NOT_FOUND also once it is cleared.
+	GetClearingItem(ctx context.Context, in *GetClearingItemRequest, opts ...grpc.CallOption) (*ClearingItem, error)
+	// Lists what is still to be cleared, the oldest first: cheques to bank, unknown receipts, expenses to pay.
 	ListClearingItems(ctx context.Context, in *ListClearingItemsRequest, opts ...grpc.CallOption) (*ListClearingItemsResponse, error)
-	// Makes a slip for a transfer, a cheque or cash. Public; nobody's name is asked. FAILED_PRECONDITION:
-	// CAMPAIGN_NOT_OPEN, PLEDGE_METHOD_UNAVAILABLE (the collective says no bank account, or nobody to write
-	// cheques to). INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
+	// Makes a pledge of a transfer, a cheque or cash, with a slip. Public; it asks for no name. FAILED_PRECONDITION:
+	// CAMPAIGN_NOT_OPEN; PLEDGE_METHOD_UNAVAILABLE when the collective's settings have no bank account, or no payee for
+	// cheques. INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH. PERMISSION_DENIED:
+	// ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	CreatePledge(ctx context.Context, in *CreatePledgeRequest, opts ...grpc.CallOption) (*Pledge, error)
-	// Answers a pledge with its slip. Public: its name cannot be guessed, and it says nothing about anybody.
+	// Returns a pledge with its slip. Public: its name cannot be guessed, and it tells nothing about a person.
 	GetPledge(ctx context.Context, in *GetPledgeRequest, opts ...grpc.CallOption) (*Pledge, error)
-	// Lists a campaign's pledges, newest first, to members. With `reference` it finds the one that a slip or a
-	// bank line speaks of, however it was written.
+	// Lists the pledges of a campaign to members, newest first. With `reference` it finds the pledge that a slip or a bank
+	// line names, however the reference is written.
 	ListPledges(ctx context.Context, in *ListPledgesRequest, opts ...grpc.CallOption) (*ListPledgesResponse, error)
-	// Answers the methods that a pledge can have now. Public; empty for a campaign that takes no donations, and for
-	// one that does not exist.
+	// Lists the methods that a pledge can have now. Public; empty for a campaign that takes no donations, and for one that
+	// does not exist.
 	ListPledgeMethods(ctx context.Context, in *ListPledgeMethodsRequest, opts ...grpc.CallOption) (*ListPledgeMethodsResponse, error)
-	// Reads a bank statement: CAMT.053, or CSV. Each of its lines is stored once, whatever files it comes in; a
-	// file that was imported before answers the statement of then. A credit that names a pledge, in its amount and
-	// currency, becomes a donation at once, unless a member entered a donation of that amount about then without its pledge; one
-	// that Stripe's payout or a deposit of cheques explains is marked.
-	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
-	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
-	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
-	// only suggested from then on.
-	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
-	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_ACCOUNTS (it has several
-	// accounts, and nothing says which is meant), STATEMENT_FORM_CHANGED (it has
-	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
-	// reference and text or in another currency: the same movement would be stored twice).
-	ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error)
-	// Lists bank lines, newest first.
-	ListBankLines(ctx context.Context, in *ListBankLinesRequest, opts ...grpc.CallOption) (*ListBankLinesResponse, error)
-	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
-	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
-	// PLEDGE_FULFILLED, CAMPAIGN_NOT_PUBLISHED, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
-	// direction is another, or it was taken back; of an expense a line may pay a part, and no more than what is left),
-	// TRANSACTION_MATCHED.
-	MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
-	// Takes a match or an ignoring back; what the match booked is reversed. FAILED_PRECONDITION:
-	// BANK_LINE_OPEN.
-	UnmatchBankLine(ctx context.Context, in *UnmatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
-	// Sets a line aside that is to be left out of the books, with the reason. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN.
-	IgnoreBankLine(ctx context.Context, in *IgnoreBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
-	// Compares the bank account in the books with the last statement of each account.
-	GetBankPosition(ctx context.Context, in *GetBankPositionRequest, opts ...grpc.CallOption) (*BankPosition, error)
-	// Books an invoice, paid or owed. ALREADY_EXISTS: DOCUMENT_EXISTS when the payee's document was entered
-	// before. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED. INVALID_ARGUMENT: CURRENCY_MISMATCH, and for
-	// a stage that the campaign has not, or an account that is none of expense.
+	// Books an expense, paid or owed. ALREADY_EXISTS: DOCUMENT_EXISTS when the payee's document was entered before.
+	// FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED. INVALID_ARGUMENT: CURRENCY_MISMATCH; also for a stage that the campaign does
+	// not have, and for an account that is no expense account.
 	CreateExpense(ctx context.Context, in *CreateExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
-	// Answers one expense.
+	// Returns one expense.
 	GetExpense(ctx context.Context, in *GetExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(ctx context.Context, in *ListExpensesRequest, opts ...grpc.CallOption) (*ListExpensesResponse, error)
-	// Books the payment of an expense that is owed, or of what lines have left of it. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
+	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
 	PayExpense(ctx context.Context, in *PayExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
-	// Takes back an expense that was entered wrongly, and its payment, by reversal. FAILED_PRECONDITION:
-	// EXPENSE_REVERSED, BANK_LINE_MATCHED when a line of the bank statement shows the payment: unmatch that one.
+	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
+	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first.
 	ReverseExpense(ctx context.Context, in *ReverseExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 }
 
@@ -179,16 +151,6 @@ func (c *treasuryServiceClient) ListOfflineDonations(ctx context.Context, in *Li
 	return out, nil
 }
 
-func (c *treasuryServiceClient) BankCheques(ctx context.Context, in *BankChequesRequest, opts ...grpc.CallOption) (*Deposit, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Deposit)
-	err := c.cc.Invoke(ctx, TreasuryService_BankCheques_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 func (c *treasuryServiceClient) BounceCheque(ctx context.Context, in *BounceChequeRequest, opts ...grpc.CallOption) (*OfflineDonation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OfflineDonation)
@@ -203,6 +165,46 @@ func (c *treasuryServiceClient) ReverseOfflineDonation(ctx context.Context, in *
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OfflineDonation)
 	err := c.cc.Invoke(ctx, TreasuryService_ReverseOfflineDonation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treasuryServiceClient) CreateDeposit(ctx context.Context, in *CreateDepositRequest, opts ...grpc.CallOption) (*Deposit, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Deposit)
+	err := c.cc.Invoke(ctx, TreasuryService_CreateDeposit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treasuryServiceClient) GetDeposit(ctx context.Context, in *GetDepositRequest, opts ...grpc.CallOption) (*Deposit, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Deposit)
+	err := c.cc.Invoke(ctx, TreasuryService_GetDeposit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treasuryServiceClient) ListDeposits(ctx context.Context, in *ListDepositsRequest, opts ...grpc.CallOption) (*ListDepositsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDepositsResponse)
+	err := c.cc.Invoke(ctx, TreasuryService_ListDeposits_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treasuryServiceClient) GetClearingItem(ctx context.Context, in *GetClearingItemRequest, opts ...grpc.CallOption) (*ClearingItem, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClearingItem)
+	err := c.cc.Invoke(ctx, TreasuryService_GetClearingItem_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -253,66 +255,6 @@ func (c *treasuryServiceClient) ListPledgeMethods(ctx context.Context, in *ListP
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPledgeMethodsResponse)
 	err := c.cc.Invoke(ctx, TreasuryService_ListPledgeMethods_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *treasuryServiceClient) ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ImportBankStatementResponse)
-	err := c.cc.Invoke(ctx, TreasuryService_ImportBankStatement_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *treasuryServiceClient) ListBankLines(ctx context.Context, in *ListBankLinesRequest, opts ...grpc.CallOption) (*ListBankLinesResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListBankLinesResponse)
-	err := c.cc.Invoke(ctx, TreasuryService_ListBankLines_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *treasuryServiceClient) MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(BankLine)
-	err := c.cc.Invoke(ctx, TreasuryService_MatchBankLine_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *treasuryServiceClient) UnmatchBankLine(ctx context.Context, in *UnmatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(BankLine)
-	err := c.cc.Invoke(ctx, TreasuryService_UnmatchBankLine_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *treasuryServiceClient) IgnoreBankLine(ctx context.Context, in *IgnoreBankLineRequest, opts ...grpc.CallOption) (*BankLine, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(BankLine)
-	err := c.cc.Invoke(ctx, TreasuryService_IgnoreBankLine_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *treasuryServiceClient) GetBankPosition(ctx context.Context, in *GetBankPositionRequest, opts ...grpc.CallOption) (*BankPosition, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(BankPosition)
-	err := c.cc.Invoke(ctx, TreasuryService_GetBankPosition_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -373,95 +315,70 @@ func (c *treasuryServiceClient) ReverseExpense(ctx context.Context, in *ReverseE
 // All implementations must embed UnimplementedTreasuryServiceServer
 // for forward compatibility.
 //
-// Books what does not come from Stripe, and compares the books with the bank.
+// Books what does not come from Stripe.
 //
-// Owners and treasurers write; auditors and the operator read. Pledges are made, and seen by who holds
-// their name, without a key. Days are written "2025-03-31" and begin in the collective's time zone.
+// Owners and treasurers write; auditors and the operator read. Pledges are public: anybody can make one, and read one whose
+// name they have. Days are written "2025-03-31" and begin in the collective's time zone.
 //
-// Every write has a `request_id`: the same one with the same content changes nothing and answers what it
-// made, as it is now; with other content it is ALREADY_EXISTS (REQUEST_ID_REUSED). A day in a closed period is
-// FAILED_PRECONDITION (PERIOD_CLOSED), a day to come INVALID_ARGUMENT; both name the field. Nothing is booked for a
-// collective that must have a Stripe account of its own before it has one: FAILED_PRECONDITION
-// (STRIPE_ACCOUNT_NOT_READY). No text here may hold a donor's name: nothing can check that, and the books are kept
-// for ten years.
+// Every write has a `request_id`. The same id with the same content changes nothing and answers the resource as it is now;
+// with other content it is ALREADY_EXISTS (REQUEST_ID_REUSED). A day in a closed period is FAILED_PRECONDITION
+// (PERIOD_CLOSED), a day after today INVALID_ARGUMENT; both name the field. Nothing is booked for a collective that must
+// have a Stripe account of its own before it has one: FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY). No text may hold the
+// name of a donor. That cannot be checked, and the books are kept for ten years.
 type TreasuryServiceServer interface {
-	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other. The campaign
-	// may be paused or closed: what arrives, arrived. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED,
-	// PLEDGE_FULFILLED, BANK_LINE_BOOKED when a line of the bank statement seems to show this transfer and was booked
-	// already; the message names it. INVALID_ARGUMENT: CURRENCY_MISMATCH.
+	// Records a donation in cash, by transfer or by cheque, and books it. It counts like any other donation. The campaign
+	// may be paused or closed. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED; PLEDGE_FULFILLED; BANK_LINE_BOOKED when a line of a
+	// bank statement seems to show this transfer and is booked already, in which case the message names the line.
+	// INVALID_ARGUMENT: CURRENCY_MISMATCH.
 	CreateOfflineDonation(context.Context, *CreateOfflineDonationRequest) (*OfflineDonation, error)
-	// Answers one offline donation.
+	// Returns one offline donation.
 	GetOfflineDonation(context.Context, *GetOfflineDonationRequest) (*OfflineDonation, error)
-	// Lists a campaign's offline donations, those entered last first.
+	// Lists the offline donations of a campaign, those entered last first.
 	ListOfflineDonations(context.Context, *ListOfflineDonationsRequest) (*ListOfflineDonationsResponse, error)
-	// Banks cheques on one deposit slip: from the cheques to bank to the bank account. FAILED_PRECONDITION:
-	// CHEQUE_NOT_HELD when one was banked already, bounced, reversed, or is no cheque of the collective's; BANK_LINE_BOOKED
-	// when a line of the bank statement seems to show this slip and was booked as something else; the message names it.
-	// INVALID_ARGUMENT: CURRENCY_MISMATCH when they are in several currencies.
-	BankCheques(context.Context, *BankChequesRequest) (*Deposit, error)
-	// Records that the bank sent a banked cheque back: the donation and its place in the deposit are reversed.
+	// Records that the bank returned a cheque: the donation and its part of the deposit are reversed.
 	// FAILED_PRECONDITION: CHEQUE_NOT_BANKED.
 	BounceCheque(context.Context, *BounceChequeRequest) (*OfflineDonation, error)
-	// Takes back a donation that was entered wrongly, by reversal. FAILED_PRECONDITION: DONATION_REVERSED,
-	// CHEQUE_BOUNCED, BANK_LINE_MATCHED when a line of the bank statement shows the money: unmatch that one.
+	// Reverses a donation that was entered wrongly. FAILED_PRECONDITION: DONATION_REVERSED, CHEQUE_BOUNCED;
+	// BANK_LINE_MATCHED when a line of a bank statement shows the money: unmatch that line first.
 	ReverseOfflineDonation(context.Context, *ReverseOfflineDonationRequest) (*OfflineDonation, error)
-	// Lists what is still to be cleared, the oldest first: cheques that are not banked, receipts that nobody
-	// has explained, invoices that are not paid.
+	// Banks cheques together, on one slip. FAILED_PRECONDITION: CHEQUE_NOT_HELD when one was banked already, bounced, was
+	// reversed, or is no cheque of the collective; BANK_LINE_BOOKED when a line of a bank statement seems to show this
+	// deposit and is booked as something else, in which case the message names the line. INVALID_ARGUMENT:
+	// CURRENCY_MISMATCH when the cheques are in several currencies.
+	CreateDeposit(context.Context, *CreateDepositRequest) (*Deposit, error)
+	// Returns one deposit.
+	GetDeposit(context.Context, *GetDepositRequest) (*Deposit, error)
+	// Lists deposits, those entered last first.
+	ListDeposits(context.Context, *ListDepositsRequest) (*ListDepositsResponse, error)
+	// Returns one item that is to be cleared. NOT_FOUND also once it is cleared.
+	GetClearingItem(context.Context, *GetClearingItemRequest) (*ClearingItem, error)
+	// Lists what is still to be cleared, the oldest first: cheques to bank, unknown receipts, expenses to pay.
 	ListClearingItems(context.Context, *ListClearingItemsRequest) (*ListClearingItemsResponse, error)
-	// Makes a slip for a transfer, a cheque or cash. Public; nobody's name is asked. FAILED_PRECONDITION:
-	// CAMPAIGN_NOT_OPEN, PLEDGE_METHOD_UNAVAILABLE (the collective says no bank account, or nobody to write
-	// cheques to). INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
+	// Makes a pledge of a transfer, a cheque or cash, with a slip. Public; it asks for no name. FAILED_PRECONDITION:
+	// CAMPAIGN_NOT_OPEN; PLEDGE_METHOD_UNAVAILABLE when the collective's settings have no bank account, or no payee for
+	// cheques. INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH. PERMISSION_DENIED:
+	// ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	CreatePledge(context.Context, *CreatePledgeRequest) (*Pledge, error)
-	// Answers a pledge with its slip. Public: its name cannot be guessed, and it says nothing about anybody.
+	// Returns a pledge with its slip. Public: its name cannot be guessed, and it tells nothing about a person.
 	GetPledge(context.Context, *GetPledgeRequest) (*Pledge, error)
-	// Lists a campaign's pledges, newest first, to members. With `reference` it finds the one that a slip or a
-	// bank line speaks of, however it was written.
+	// Lists the pledges of a campaign to members, newest first. With `reference` it finds the pledge that a slip or a bank
+	// line names, however the reference is written.
 	ListPledges(context.Context, *ListPledgesRequest) (*ListPledgesResponse, error)
-	// Answers the methods that a pledge can have now. Public; empty for a campaign that takes no donations, and for
-	// one that does not exist.
+	// Lists the methods that a pledge can have now. Public; empty for a campaign that takes no donations, and for one that
+	// does not exist.
 	ListPledgeMethods(context.Context, *ListPledgeMethodsRequest) (*ListPledgeMethodsResponse, error)
-	// Reads a bank statement: CAMT.053, or CSV. Each of its lines is stored once, whatever files it comes in; a
-	// file that was imported before answers the statement of then. A credit that names a pledge, in its amount and
-	// currency, becomes a donation at once, unless a member entered a donation of that amount about then without its pledge; one
-	// that Stripe's payout or a deposit of cheques explains is marked.
-	// Names and accounts of payers are not kept, and so neither is what they wrote: a line has its
-	// date, amount, the bank's own reference, and the pledge that it names. All lines that are still unmatched are
-	// looked at again, as they are whenever something that moved the bank account is booked; what a member has unmatched is
-	// only suggested from then on.
-	// INVALID_ARGUMENT: STATEMENT_UNREADABLE, STATEMENT_UNBALANCED (opening + lines is not closing),
-	// BANK_ACCOUNT_MISMATCH (the file is about another account than the collective's), STATEMENT_ACCOUNTS (it has several
-	// accounts, and nothing says which is meant), STATEMENT_FORM_CHANGED (it has
-	// days whose lines came as CAMT.053 and it is CSV, or the other way round, or CSV with other columns for day,
-	// reference and text or in another currency: the same movement would be stored twice).
-	ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error)
-	// Lists bank lines, newest first.
-	ListBankLines(context.Context, *ListBankLinesRequest) (*ListBankLinesResponse, error)
-	// Says what a line is, and books what is not booked yet: on the line's day or, when that is in a closed period, when
-	// the books are open again. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN,
-	// PLEDGE_FULFILLED, CAMPAIGN_NOT_PUBLISHED, EXPENSE_NOT_OWED, BANK_LINE_DIFFERS (the target's amount, currency or
-	// direction is another, or it was taken back; of an expense a line may pay a part, and no more than what is left),
-	// TRANSACTION_MATCHED.
-	MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error)
-	// Takes a match or an ignoring back; what the match booked is reversed. FAILED_PRECONDITION:
-	// BANK_LINE_OPEN.
-	UnmatchBankLine(context.Context, *UnmatchBankLineRequest) (*BankLine, error)
-	// Sets a line aside that is to be left out of the books, with the reason. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN.
-	IgnoreBankLine(context.Context, *IgnoreBankLineRequest) (*BankLine, error)
-	// Compares the bank account in the books with the last statement of each account.
-	GetBankPosition(context.Context, *GetBankPositionRequest) (*BankPosition, error)
-	// Books an invoice, paid or owed. ALREADY_EXISTS: DOCUMENT_EXISTS when the payee's document was entered
-	// before. FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED. INVALID_ARGUMENT: CURRENCY_MISMATCH, and for
-	// a stage that the campaign has not, or an account that is none of expense.
+	// Books an expense, paid or owed. ALREADY_EXISTS: DOCUMENT_EXISTS when the payee's document was entered before.
+	// FAILED_PRECONDITION: CAMPAIGN_NOT_PUBLISHED. INVALID_ARGUMENT: CURRENCY_MISMATCH; also for a stage that the campaign does
+	// not have, and for an account that is no expense account.
 	CreateExpense(context.Context, *CreateExpenseRequest) (*Expense, error)
-	// Answers one expense.
+	// Returns one expense.
 	GetExpense(context.Context, *GetExpenseRequest) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(context.Context, *ListExpensesRequest) (*ListExpensesResponse, error)
-	// Books the payment of an expense that is owed, or of what lines have left of it. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
+	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
 	PayExpense(context.Context, *PayExpenseRequest) (*Expense, error)
-	// Takes back an expense that was entered wrongly, and its payment, by reversal. FAILED_PRECONDITION:
-	// EXPENSE_REVERSED, BANK_LINE_MATCHED when a line of the bank statement shows the payment: unmatch that one.
+	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
+	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first.
 	ReverseExpense(context.Context, *ReverseExpenseRequest) (*Expense, error)
 	mustEmbedUnimplementedTreasuryServiceServer()
 }
@@ -482,14 +399,23 @@ func (UnimplementedTreasuryServiceServer) GetOfflineDonation(context.Context, *G
 func (UnimplementedTreasuryServiceServer) ListOfflineDonations(context.Context, *ListOfflineDonationsRequest) (*ListOfflineDonationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOfflineDonations not implemented")
 }
-func (UnimplementedTreasuryServiceServer) BankCheques(context.Context, *BankChequesRequest) (*Deposit, error) {
-	return nil, status.Error(codes.Unimplemented, "method BankCheques not implemented")
-}
 func (UnimplementedTreasuryServiceServer) BounceCheque(context.Context, *BounceChequeRequest) (*OfflineDonation, error) {
 	return nil, status.Error(codes.Unimplemented, "method BounceCheque not implemented")
 }
 func (UnimplementedTreasuryServiceServer) ReverseOfflineDonation(context.Context, *ReverseOfflineDonationRequest) (*OfflineDonation, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReverseOfflineDonation not implemented")
+}
+func (UnimplementedTreasuryServiceServer) CreateDeposit(context.Context, *CreateDepositRequest) (*Deposit, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateDeposit not implemented")
+}
+func (UnimplementedTreasuryServiceServer) GetDeposit(context.Context, *GetDepositRequest) (*Deposit, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDeposit not implemented")
+}
+func (UnimplementedTreasuryServiceServer) ListDeposits(context.Context, *ListDepositsRequest) (*ListDepositsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeposits not implemented")
+}
+func (UnimplementedTreasuryServiceServer) GetClearingItem(context.Context, *GetClearingItemRequest) (*ClearingItem, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetClearingItem not implemented")
 }
 func (UnimplementedTreasuryServiceServer) ListClearingItems(context.Context, *ListClearingItemsRequest) (*ListClearingItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListClearingItems not implemented")
@@ -505,24 +431,6 @@ func (UnimplementedTreasuryServiceServer) ListPledges(context.Context, *ListPled
 }
 func (UnimplementedTreasuryServiceServer) ListPledgeMethods(context.Context, *ListPledgeMethodsRequest) (*ListPledgeMethodsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPledgeMethods not implemented")
-}
-func (UnimplementedTreasuryServiceServer) ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ImportBankStatement not implemented")
-}
-func (UnimplementedTreasuryServiceServer) ListBankLines(context.Context, *ListBankLinesRequest) (*ListBankLinesResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListBankLines not implemented")
-}
-func (UnimplementedTreasuryServiceServer) MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error) {
-	return nil, status.Error(codes.Unimplemented, "method MatchBankLine not implemented")
-}
-func (UnimplementedTreasuryServiceServer) UnmatchBankLine(context.Context, *UnmatchBankLineRequest) (*BankLine, error) {
-	return nil, status.Error(codes.Unimplemented, "method UnmatchBankLine not implemented")
-}
-func (UnimplementedTreasuryServiceServer) IgnoreBankLine(context.Context, *IgnoreBankLineRequest) (*BankLine, error) {
-	return nil, status.Error(codes.Unimplemented, "method IgnoreBankLine not implemented")
-}
-func (UnimplementedTreasuryServiceServer) GetBankPosition(context.Context, *GetBankPositionRequest) (*BankPosition, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetBankPosition not implemented")
 }
 func (UnimplementedTreasuryServiceServer) CreateExpense(context.Context, *CreateExpenseRequest) (*Expense, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateExpense not implemented")
@@ -614,24 +522,6 @@ func _TreasuryService_ListOfflineDonations_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
-func _TreasuryService_BankCheques_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(BankChequesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TreasuryServiceServer).BankCheques(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TreasuryService_BankCheques_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).BankCheques(ctx, req.(*BankChequesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 func _TreasuryService_BounceCheque_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BounceChequeRequest)
 	if err := dec(in); err != nil {
@@ -664,6 +554,78 @@ func _TreasuryService_ReverseOfflineDonation_Handler(srv interface{}, ctx contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TreasuryServiceServer).ReverseOfflineDonation(ctx, req.(*ReverseOfflineDonationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreasuryService_CreateDeposit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateDepositRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).CreateDeposit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_CreateDeposit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).CreateDeposit(ctx, req.(*CreateDepositRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreasuryService_GetDeposit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDepositRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).GetDeposit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_GetDeposit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).GetDeposit(ctx, req.(*GetDepositRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreasuryService_ListDeposits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDepositsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).ListDeposits(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_ListDeposits_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).ListDeposits(ctx, req.(*ListDepositsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreasuryService_GetClearingItem_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetClearingItemRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).GetClearingItem(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_GetClearingItem_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).GetClearingItem(ctx, req.(*GetClearingItemRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -754,114 +716,6 @@ func _TreasuryService_ListPledgeMethods_Handler(srv interface{}, ctx context.Con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TreasuryServiceServer).ListPledgeMethods(ctx, req.(*ListPledgeMethodsRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _TreasuryService_ImportBankStatement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ImportBankStatementRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TreasuryServiceServer).ImportBankStatement(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TreasuryService_ImportBankStatement_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).ImportBankStatement(ctx, req.(*ImportBankStatementRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _TreasuryService_ListBankLines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListBankLinesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TreasuryServiceServer).ListBankLines(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TreasuryService_ListBankLines_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).ListBankLines(ctx, req.(*ListBankLinesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _TreasuryService_MatchBankLine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(MatchBankLineRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TreasuryServiceServer).MatchBankLine(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TreasuryService_MatchBankLine_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).MatchBankLine(ctx, req.(*MatchBankLineRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _TreasuryService_UnmatchBankLine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UnmatchBankLineRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TreasuryServiceServer).UnmatchBankLine(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TreasuryService_UnmatchBankLine_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).UnmatchBankLine(ctx, req.(*UnmatchBankLineRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _TreasuryService_IgnoreBankLine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(IgnoreBankLineRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TreasuryServiceServer).IgnoreBankLine(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TreasuryService_IgnoreBankLine_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).IgnoreBankLine(ctx, req.(*IgnoreBankLineRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _TreasuryService_GetBankPosition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetBankPositionRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TreasuryServiceServer).GetBankPosition(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TreasuryService_GetBankPosition_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TreasuryServiceServer).GetBankPosition(ctx, req.(*GetBankPositionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -976,16 +830,28 @@ var TreasuryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TreasuryService_ListOfflineDonations_Handler,
 		},
 		{
-			MethodName: "BankCheques",
-			Handler:    _TreasuryService_BankCheques_Handler,
-		},
-		{
 			MethodName: "BounceCheque",
 			Handler:    _TreasuryService_BounceCheque_Handler,
 		},
 		{
 			MethodName: "ReverseOfflineDonation",
 			Handler:    _TreasuryService_ReverseOfflineDonation_Handler,
+		},
+		{
+			MethodName: "CreateDeposit",
+			Handler:    _TreasuryService_CreateDeposit_Handler,
+		},
+		{
+			MethodName: "GetDeposit",
+			Handler:    _TreasuryService_GetDeposit_Handler,
+		},
+		{
+			MethodName: "ListDeposits",
+			Handler:    _TreasuryService_ListDeposits_Handler,
+		},
+		{
+			MethodName: "GetClearingItem",
+			Handler:    _TreasuryService_GetClearingItem_Handler,
 		},
 		{
 			MethodName: "ListClearingItems",
@@ -1006,30 +872,6 @@ var TreasuryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPledgeMethods",
 			Handler:    _TreasuryService_ListPledgeMethods_Handler,
-		},
-		{
-			MethodName: "ImportBankStatement",
-			Handler:    _TreasuryService_ImportBankStatement_Handler,
-		},
-		{
-			MethodName: "ListBankLines",
-			Handler:    _TreasuryService_ListBankLines_Handler,
-		},
-		{
-			MethodName: "MatchBankLine",
-			Handler:    _TreasuryService_MatchBankLine_Handler,
-		},
-		{
-			MethodName: "UnmatchBankLine",
-			Handler:    _TreasuryService_UnmatchBankLine_Handler,
-		},
-		{
-			MethodName: "IgnoreBankLine",
-			Handler:    _TreasuryService_IgnoreBankLine_Handler,
-		},
-		{
-			MethodName: "GetBankPosition",
-			Handler:    _TreasuryService_GetBankPosition_Handler,
 		},
 		{
 			MethodName: "CreateExpense",

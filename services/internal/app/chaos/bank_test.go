@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
@@ -66,14 +67,14 @@ type pledge struct {
 	name, reference string
 }
 
-func (p *pledge) minor() int64 { return p.request.GetAmount().GetAmountMinor() }
+func (p *pledge) minor() int64 { return p.request.GetPledge().GetAmount().GetAmountMinor() }
 
 func (h *history) promise() {
 	i := slices.IndexFunc(h.paper.pledges, func(p *pledge) bool { return p.name == "" })
 	if i < 0 {
 		i = len(h.paper.pledges)
 		h.paper.pledges = append(h.paper.pledges, &pledge{request: &treasuryv1.CreatePledgeRequest{
-			Parent: h.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(1_00 + h.dice.Int64N(99_00)), Method: byTransfer,
+			Parent: h.campaign, RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{Amount: apptest.Euros(1_00 + h.dice.Int64N(99_00)), Method: byTransfer},
 		}})
 	}
 	p := h.paper.pledges[i]
@@ -195,12 +196,12 @@ func (h *history) bringStatement(from, to string, twice bool) {
 
 // bring sends a file to be imported.
 func (f *statementFile) bring(h *history) want {
-	req := &treasuryv1.ImportBankStatementRequest{
+	req := &bankv1.ImportBankStatementRequest{
 		Parent: f.request.Parent, RequestId: f.request.RequestId, Content: f.request.Content, Format: f.request.Format,
 		OpeningBalance: f.request.OpeningBalance, ClosingBalance: f.request.ClosingBalance,
 	}
 	return func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-		done, err := client.ImportBankStatement(ctx, req)
+		done, err := bankv1.NewBankServiceClient(h.rest).ImportBankStatement(ctx, req)
 		if err != nil {
 			return h.refused("a bank statement", err)
 		}
@@ -236,7 +237,7 @@ func (h *history) importOtherForm() {
 		}
 	}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-		done, err := client.ImportBankStatement(ctx, f.request)
+		done, err := bankv1.NewBankServiceClient(h.rest).ImportBankStatement(ctx, f.request)
 		if err != nil {
 			return h.refused("a wrong statement", err, reason)
 		}

@@ -8,27 +8,28 @@ import (
 
 	"github.com/google/uuid"
 
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
 // Short for the proto's.
 const (
-	lineUnmatched = treasuryv1.BankLineState_BANK_LINE_STATE_UNMATCHED
-	lineSuggested = treasuryv1.BankLineState_BANK_LINE_STATE_SUGGESTED
-	lineMatched   = treasuryv1.BankLineState_BANK_LINE_STATE_MATCHED
-	lineIgnored   = treasuryv1.BankLineState_BANK_LINE_STATE_IGNORED
+	lineUnmatched = bankv1.BankLineState_BANK_LINE_STATE_UNMATCHED
+	lineSuggested = bankv1.BankLineState_BANK_LINE_STATE_SUGGESTED
+	lineMatched   = bankv1.BankLineState_BANK_LINE_STATE_MATCHED
+	lineIgnored   = bankv1.BankLineState_BANK_LINE_STATE_IGNORED
 )
 
-func isOpen(l *treasuryv1.BankLine) bool {
+func isOpen(l *bankv1.BankLine) bool {
 	return l.GetState() == lineUnmatched || l.GetState() == lineSuggested
 }
 
 // bankLines reads all lines of the program, and notes the donations that it made of some without a member.
-func (h *history) bankLines(ctx context.Context) (all []*treasuryv1.BankLine, err error) {
-	req := &treasuryv1.ListBankLinesRequest{Parent: "collectives/" + h.slug, PageSize: 200}
+func (h *history) bankLines(ctx context.Context) (all []*bankv1.BankLine, err error) {
+	req := &bankv1.ListBankLinesRequest{Parent: "collectives/" + h.slug, PageSize: 200}
 	for {
-		page, err := treasuryv1.NewTreasuryServiceClient(h.rest).ListBankLines(ctx, req)
+		page, err := bankv1.NewBankServiceClient(h.rest).ListBankLines(ctx, req)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +50,7 @@ func (h *history) bankLines(ctx context.Context) (all []*treasuryv1.BankLine, er
 
 // noteBooked notes the donation that a line became. Without a member this may happen only if the line has the pledge's
 // reference and amount, the pledge has no other donation, and no member unmatched the line before.
-func (h *history) noteBooked(l *treasuryv1.BankLine) error {
+func (h *history) noteBooked(l *bankv1.BankLine) error {
 	name := l.GetTarget().GetOfflineDonation()
 	if slices.ContainsFunc(h.paper.donations, func(g *paperDonation) bool { return g.name == name }) {
 		return nil
@@ -82,7 +83,7 @@ func (h *history) fulfilled(p *pledge) bool {
 }
 
 // someLine draws one of the program's lines for which a condition holds.
-func (h *history) someLine(is func(*treasuryv1.BankLine) bool) (*treasuryv1.BankLine, bool) {
+func (h *history) someLine(is func(*bankv1.BankLine) bool) (*bankv1.BankLine, bool) {
 	if !h.answered() {
 		return nil, false
 	}
@@ -95,7 +96,7 @@ func (h *history) someLine(is func(*treasuryv1.BankLine) bool) (*treasuryv1.Bank
 		}
 		return nil, false
 	}
-	lines = slices.DeleteFunc(lines, func(l *treasuryv1.BankLine) bool { return !is(l) })
+	lines = slices.DeleteFunc(lines, func(l *bankv1.BankLine) bool { return !is(l) })
 	if len(lines) == 0 {
 		return nil, false
 	}
@@ -113,9 +114,9 @@ func (h *history) matchLine() {
 		}
 	}
 	if h.dice.IntN(6) == 0 {
-		req := &treasuryv1.IgnoreBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
+		req := &bankv1.IgnoreBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
 		h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-			_, err := client.IgnoreBankLine(ctx, req)
+			_, err := bankv1.NewBankServiceClient(h.rest).IgnoreBankLine(ctx, req)
 			if err != nil {
 				return h.refused("to ignore a line", err, "BANK_LINE_NOT_OPEN")
 			}
@@ -127,9 +128,9 @@ func (h *history) matchLine() {
 	if target == nil {
 		return
 	}
-	req := &treasuryv1.MatchBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Target: target}
+	req := &bankv1.MatchBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Target: target}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-		matched, err := client.MatchBankLine(ctx, req)
+		matched, err := bankv1.NewBankServiceClient(h.rest).MatchBankLine(ctx, req)
 		if err != nil {
 			return h.refused("a match", err, "BANK_LINE_NOT_OPEN", "PLEDGE_FULFILLED", "TRANSACTION_MATCHED", "BANK_LINE_DIFFERS")
 		}
@@ -139,29 +140,29 @@ func (h *history) matchLine() {
 }
 
 // targetFor draws a target for a line, and returns how it is noted once the program has accepted it; nil for none.
-func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget, func(*treasuryv1.BankLine)) {
-	minor, nothing := l.GetAmount().GetAmountMinor(), func(*treasuryv1.BankLine) {}
+func (h *history) targetFor(l *bankv1.BankLine) (*bankv1.BankLineTarget, func(*bankv1.BankLine)) {
+	minor, nothing := l.GetAmount().GetAmountMinor(), func(*bankv1.BankLine) {}
 	suggested := l.GetTarget().GetTransaction()
 	switch {
 	case suggested != "" && h.dice.IntN(3) > 0:
-		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Transaction{Transaction: suggested}}, nothing
+		return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Transaction{Transaction: suggested}}, nothing
 	case minor < 0:
 		e, ok := h.someInvoice(func(e *invoice) bool { return e.state == invoiceOwed && e.left() >= -minor })
 		if !ok {
 			return nil, nil
 		}
-		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Expense{Expense: e.name}},
-			func(l *treasuryv1.BankLine) {
+		return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Expense{Expense: e.name}},
+			func(l *bankv1.BankLine) {
 				if e.lines[l.GetName()] = -minor; e.left() == 0 {
 					e.state, e.source = invoicePaid, fromBank
 				}
 			}
 	case h.dice.IntN(3) == 0:
-		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
-			func(l *treasuryv1.BankLine) { h.paper.receipts[l.GetName()] = minor }
+		return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
+			func(l *bankv1.BankLine) { h.paper.receipts[l.GetName()] = minor }
 	}
 	g := &paperDonation{minor: minor, method: byTransfer}
-	booked := func(l *treasuryv1.BankLine) {
+	booked := func(l *bankv1.BankLine) {
 		if g.name == "" {
 			g.name, g.state = l.GetTarget().GetOfflineDonation(), donationReceived
 			h.paper.donations = append(h.paper.donations, g)
@@ -169,14 +170,14 @@ func (h *history) targetFor(l *treasuryv1.BankLine) (*treasuryv1.BankLineTarget,
 	}
 	if p := h.pledgeNamed(l.GetPledge()); p != nil && !h.fulfilled(p) {
 		g.pledge = p
-		return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Pledge{Pledge: p.name}}, booked
+		return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Pledge{Pledge: p.name}}, booked
 	}
-	return &treasuryv1.BankLineTarget{Target: &treasuryv1.BankLineTarget_Campaign{Campaign: h.campaign}}, booked
+	return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Campaign{Campaign: h.campaign}}, booked
 }
 
 // unmatchLine unmatches a line, and so reverses what was booked for it.
 func (h *history) unmatchLine() {
-	explained := func(l *treasuryv1.BankLine) bool { return !isOpen(l) }
+	explained := func(l *bankv1.BankLine) bool { return !isOpen(l) }
 	l, ok := h.someLine(explained)
 	if !ok {
 		h.matchLine()
@@ -184,9 +185,9 @@ func (h *history) unmatchLine() {
 			return
 		}
 	}
-	req := &treasuryv1.UnmatchBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
+	req := &bankv1.UnmatchBankLineRequest{Name: l.GetName(), RequestId: uuid.NewString(), Reason: "another's"}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-		if _, err := client.UnmatchBankLine(ctx, req); err != nil {
+		if _, err := bankv1.NewBankServiceClient(h.rest).UnmatchBankLine(ctx, req); err != nil {
 			return h.refused("to take a match back", err)
 		}
 		h.paper.bank.takenBack[l.GetName()] = true

@@ -136,10 +136,10 @@ func (h *history) giveOnPaper() {
 		method: []treasuryv1.OfflineMethod{byCash, byTransfer, byCheque, byCheque, byPayeeCheque}[h.dice.IntN(5)],
 	}
 	req := &treasuryv1.CreateOfflineDonationRequest{
-		Parent: h.campaign, RequestId: uuid.NewString(), Amount: apptest.Euros(g.minor), Method: g.method, ReceiveDate: h.today(),
+		Parent: h.campaign, RequestId: uuid.NewString(), OfflineDonation: &treasuryv1.OfflineDonation{Amount: apptest.Euros(g.minor), Method: g.method, ReceiveDate: h.today()},
 	}
 	if p, ok := h.somePledge(); ok && g.method != byPayeeCheque && h.dice.IntN(4) == 0 {
-		g.pledge, req.Pledge = p, p.name
+		g.pledge, req.OfflineDonation.Pledge = p, p.name
 	}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
 		made, err := client.CreateOfflineDonation(ctx, req)
@@ -192,21 +192,23 @@ func (h *history) bankCheques() {
 	if !h.answered() {
 		return
 	}
-	req := &treasuryv1.BankChequesRequest{
-		Parent: "collectives/" + h.slug, RequestId: uuid.NewString(), BankDate: h.today(), Document: "R-" + uuid.NewString()[:8],
+	req := &treasuryv1.CreateDepositRequest{
+		Parent: "collectives/" + h.slug, RequestId: uuid.NewString(),
+		Deposit: &treasuryv1.Deposit{BankDate: h.today(), Document: "R-" + uuid.NewString()[:8]},
 	}
 	slip := &bankLine{text: "REMISE DE CHEQUES", deposit: true}
 	var cheques []*paperDonation
 	for _, g := range h.paper.donations {
 		if g.method == byCheque && g.state == donationReceived && h.dice.IntN(3) > 0 {
-			cheques, req.Cheques, slip.minor = append(cheques, g), append(req.Cheques, g.name), slip.minor+g.minor
+			cheques, slip.minor = append(cheques, g), slip.minor+g.minor
+			req.Deposit.Cheques = append(req.Deposit.Cheques, g.name)
 		}
 	}
 	if len(cheques) == 0 {
 		return
 	}
 	h.wanted(func(ctx context.Context, client treasuryv1.TreasuryServiceClient) error {
-		deposit, err := client.BankCheques(ctx, req)
+		deposit, err := client.CreateDeposit(ctx, req)
 		if err != nil {
 			return h.refused("a deposit", err, "BANK_LINE_BOOKED")
 		}

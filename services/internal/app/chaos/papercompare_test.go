@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 )
 
@@ -249,7 +250,7 @@ func (h *history) compareBank(ctx context.Context) string {
 	if diff := h.compareRecognised(lines); diff != "" {
 		return diff
 	}
-	position, err := treasuryv1.NewTreasuryServiceClient(h.rest).GetBankPosition(ctx, &treasuryv1.GetBankPositionRequest{
+	position, err := bankv1.NewBankServiceClient(h.rest).GetBankPosition(ctx, &bankv1.GetBankPositionRequest{
 		Name: "collectives/" + h.slug + "/bankPosition",
 	})
 	if err != nil {
@@ -262,7 +263,7 @@ func (h *history) compareBank(ctx context.Context) string {
 }
 
 // compareRecognised checks that a payout is recognised if the bank books it in time and no other movement equals it.
-func (h *history) compareRecognised(lines []*treasuryv1.BankLine) string {
+func (h *history) compareRecognised(lines []*bankv1.BankLine) string {
 	amounts := map[int64]int{}
 	for _, l := range h.paper.bank.lines {
 		amounts[l.minor]++

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 )
 
@@ -14,7 +14,7 @@ import (
 type statementFile struct {
 	lines        []*bankLine
 	openingMinor int64
-	request      *treasuryv1.ImportBankStatementRequest
+	request      *bankv1.ImportBankStatementRequest
 }
 
 // statement writes the lines of some days, the last one included. No two files are equal.
@@ -33,13 +33,13 @@ func (h *history) statement(from, to string, camt bool) *statementFile {
 		f.lines = append(f.lines, l)
 	}
 	h.paper.bank.exports++
-	f.request = &treasuryv1.ImportBankStatementRequest{Parent: "collectives/" + h.slug, RequestId: uuid.NewString()}
+	f.request = &bankv1.ImportBankStatementRequest{Parent: "collectives/" + h.slug, RequestId: uuid.NewString()}
 	if camt {
-		f.request.Format = &treasuryv1.ImportBankStatementRequest_Camt053{Camt053: true}
+		f.request.Format = &bankv1.ImportBankStatementRequest_Camt053{Camt053: true}
 		f.request.Content = []byte(f.camt(h.paper.bank.exports, to, closingMinor))
 		return f
 	}
-	f.request.Format = &treasuryv1.ImportBankStatementRequest_Csv{Csv: &treasuryv1.CsvFormat{
+	f.request.Format = &bankv1.ImportBankStatementRequest_Csv{Csv: &bankv1.CsvFormat{
 		SkipLines: 2, DateColumn: 1, ReferenceColumn: 2, TextColumns: []int32{3}, DebitColumn: 4, CreditColumn: 5,
 	}}
 	f.request.OpeningBalance, f.request.ClosingBalance = apptest.Euros(f.openingMinor), apptest.Euros(closingMinor)

@@ -1,4 +1,4 @@
-package treasury
+package bank
 
 import (
 	"context"
@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/bank/statement"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
 // The import has looked at the books before the donation was booked, and commits after.
@@ -19,20 +21,22 @@ func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer importing.Rollback(context.WithoutCancel(t.Context()))
-	if err := lockBankTx(t.Context(), importing, "vallon"); err != nil {
+	if err := treasury.LockBankTx(t.Context(), importing, "vallon"); err != nil {
 		t.Fatal(err)
 	}
-	p := &parsedStatement{
-		account: "FR7630006000011234567890189", currency: money.EUR, closingOn: someDay,
-		lines: []parsedLine{{bookedOn: someDay, amount: eur(30_00), text: "VIR"}},
+	st := statement.Statement{
+		Account: "FR7630006000011234567890189", Currency: money.EUR, ClosingOn: someDay,
+		Movements: []statement.Movement{{BookedOn: someDay, Amount: eur(30_00), Text: "VIR"}},
 	}
-	s.setKeys([]*parsedStatement{p})
-	if err := s.keepStatementTx(t.Context(), importing, "vallon", []byte(strings.Repeat("f", 32)), 1, p, "", s.now()); err != nil {
+	file := fileStatement{
+		Statement: &st, keys: s.lineKeys([]statement.Statement{st})[0], collective: "vallon", hash: []byte(strings.Repeat("f", 32)), ordinal: 1,
+	}
+	if err := s.storeStatementTx(t.Context(), importing, file, s.now()); err != nil {
 		t.Fatal(err)
 	}
 	given := make(chan error, 1)
 	go func() {
-		_, err := s.CreateDonation(t.Context(), ask(), Donation{Campaign: vallon, Amount: eur(30_00), Method: MethodTransfer, ReceivedOn: someDay})
+		_, err := s.treasury.CreateOfflineDonation(t.Context(), ask(), treasury.OfflineDonation{Campaign: vallon, Amount: eur(30_00), Method: treasury.MethodTransfer, ReceivedOn: someDay})
 		given <- err
 	}()
 	pgtest.WaitForLock(t, pool)
@@ -51,8 +55,8 @@ func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
 func TestASlipThatALineIsShowingMeanwhileIsNotTakenBack(t *testing.T) {
 	s, pool := open(t)
 	s.read(t, "09/03/2026;REMISE;;70,00")
-	c := s.give(t, MethodCheque, 70_00)
-	d, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, c.ID}})
+	c := s.give(t, treasury.MethodCheque, 70_00)
+	d, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: c.ID}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,16 +69,16 @@ func TestASlipThatALineIsShowingMeanwhileIsNotTakenBack(t *testing.T) {
 	if err != nil || !l.open() {
 		t.Fatalf("the line is %v, err = %v", l.State, err)
 	}
-	slip, err := s.movementTx(t.Context(), matching, "vallon", 0, depositReference(d.ID))
+	slip, err := s.movementTx(t.Context(), matching, "vallon", 0, "deposit:"+d.ID.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.markLineTx(t.Context(), matching, l, slip.TransactionID, calendar{}, s.now()); err != nil {
+	if err := s.matchTransactionTx(t.Context(), matching, l, slip.TransactionID, place{}, s.now()); err != nil {
 		t.Fatal(err)
 	}
 	reversed := make(chan error, 1)
 	go func() {
-		_, err := s.ReverseDonation(t.Context(), ask(), vallon, c.ID, "wrong")
+		_, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, c.ID, "wrong")
 		reversed <- err
 	}()
 	pgtest.WaitForLock(t, pool)

@@ -1,4 +1,4 @@
-package treasury
+package statement
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
-// Words by which banks say which way money went, and how far it is. A file that has a column of them is not read without
-// it: unsigned, a debit would be a receipt, and what never happened would be money.
+// The words by which banks tell the direction of money, and whether a line is booked. A file with a column of such words
+// is refused when the format leaves it out: without it a debit would be read as a receipt, and a declined payment as money.
 var (
 	debitWords  = []string{"af", "debet", "debit", "débit", "dbit", "soll", "d", "dr", "s"}
 	creditWords = []string{"bij", "credit", "crédit", "crdt", "haben", "c", "cr", "h"}
@@ -20,14 +20,14 @@ var (
 	}
 )
 
-// wordColumns counts, by column, what the words of the lines say.
+// wordColumns counts, for each column, what the words in it say.
 type wordColumns []wordColumn
 
 type wordColumn struct {
 	lines, debits, credits, against, long, booked, others int
 }
 
-// add takes a line that was read as money that came, or went.
+// add counts the words of a line that was read as money that arrived, or left.
 func (w *wordColumns) add(record []string, came bool) {
 	for len(*w) < len(record) {
 		*w = append(*w, wordColumn{})
@@ -57,16 +57,16 @@ func (w *wordColumns) add(record []string, came bool) {
 	}
 }
 
-// check is an error about a column that the format leaves out, and that says otherwise than the lines were read. Single
-// letters count only when both ways are there: alone they may stand for anything.
-func (w wordColumns) check(f csvFormat) error {
+// check refuses a file with a column that the format leaves out and that contradicts how the lines were read. Single
+// letters count only when both directions are there: alone they may mean anything.
+func (w wordColumns) check(f CSVFormat) error {
 	for i, c := range w {
 		switch {
-		case f.sign == 0 && c.against > 0 && c.debits+c.credits == c.lines && (c.long > 0 || c.debits > 0 && c.credits > 0):
-			return wrong(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.sign_column", fmt.Sprintf(
-				"must be %d: that column says which way the money went, and the amounts do not", i+1))
-		case f.state == 0 && c.others > 0 && c.booked+c.others == c.lines:
-			return wrong(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.state_column", fmt.Sprintf(
+		case f.Sign == 0 && c.against > 0 && c.debits+c.credits == c.lines && (c.long > 0 || c.debits > 0 && c.credits > 0):
+			return refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.sign_column", fmt.Sprintf(
+				"must be %d: that column tells the direction of the money, and the amounts have no sign", i+1))
+		case f.State == 0 && c.others > 0 && c.booked+c.others == c.lines:
+			return refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.state_column", fmt.Sprintf(
 				"must be %d: that column says that some of the lines are not booked", i+1))
 		}
 	}

@@ -1,4 +1,4 @@
-package treasury
+package bank
 
 import (
 	"context"
@@ -13,15 +13,15 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// A top-up is money that was sent from the bank to Stripe's balance, or came back from there, and that no payout moved.
-// Stripe tells of its own side alone, which stands in transit: the bank's side is booked by the line that shows it, and
-// dated as that.
+// A top-up is money that was sent from the bank to Stripe's balance, or came back from there without a payout. Stripe
+// reports its own side alone, which stands in transit. The bank's side is booked by the line that shows it, on the line's
+// day.
 
-// topUpReferencePrefix begins the reference of a top-up's bank side. Stripe's id of the balance transaction follows, and a
-// number: what was taken back can be said again.
+// topUpReferencePrefix begins the reference of a top-up's side at the bank. Stripe's id of the balance transaction follows,
+// and a number, since a match can be made again after it was undone.
 const topUpReferencePrefix = "top-up:"
 
-// A transfer to Stripe takes some days, and Stripe books what arrives.
+// topUpDaysEarlier is how many days a line may lie before the day on which Stripe books the arrival.
 const topUpDaysEarlier = 10
 
 // isTopUp reports a movement in transit that waits for a line of the bank.
@@ -30,33 +30,34 @@ func isTopUp(m ledger.RoleMovement) bool {
 }
 
 // bookTopUpTx books the bank's side of a top-up, which a line that is locked shows.
-func (s *Service) bookTopUpTx(ctx context.Context, tx pgx.Tx, l Line, transaction int64, days calendar, now time.Time) error {
-	book, err := s.openBookTx(ctx, tx, l.Collective)
+func (s *Service) bookTopUpTx(ctx context.Context, tx pgx.Tx, l Line, transaction int64, at place, now time.Time) error {
+	book, err := s.cfg.Collectives.MarkInUseTx(ctx, tx, l.Collective)
 	if err != nil {
 		return err
 	}
 	m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, book, l.Collective, ledger.RoleTransit, transaction, "")
 	if errs.Code(err) == codes.NotFound || err == nil && !isTopUp(m) {
-		return errs.Invalid("target.transaction", "must be a transaction of the collective's that moved the bank account, or a top-up of its Stripe balance")
+		return errs.Invalid("target.transaction", "must be a transaction that moved the collective's bank account, or a top-up of its Stripe balance")
 	}
 	if err != nil {
 		return err
 	}
 	if m.Amount != l.Amount {
-		return errDiffers("The bank's side of the top-up is %s.", m.Amount)
+		return errDiffers("The top-up moves the bank account by %s.", m.Amount)
 	}
 	reference, err := s.topUpReferenceTx(ctx, tx, book, l.Collective, m)
 	if err != nil {
 		return err
 	}
-	if err := s.postTx(ctx, tx, book, "name", pair(reference, ledger.KindTopUp, days.start(l.BookedOn),
-		ledger.Entry{Role: ledger.RoleBank, Amount: l.Amount, Collective: l.Collective}, ledger.Entry{Role: ledger.RoleTransit})); err != nil {
+	if err := s.postTx(ctx, tx, l, reference, ledger.KindTopUp, ledger.RoleTransit, at.start(l.BookedOn)); err != nil {
 		return err
 	}
-	return s.matchedTx(ctx, tx, l, TargetTransaction, reference, now)
+	return s.matchBookedTx(ctx, tx, l, TargetTransaction, reference, now)
 }
 
-// topUpReferenceTx is the next reference for the bank's side of a top-up; BANK_LINE_DIFFERS when it is booked already.
+// topUpReferenceTx returns the next reference for the bank's side of a top-up.
+//
+// Errors: FAILED_PRECONDITION (BANK_LINE_DIFFERS) when that side is booked.
 func (s *Service) topUpReferenceTx(ctx context.Context, tx pgx.Tx, book, collective string, m ledger.RoleMovement) (string, error) {
 	for n := 1; ; n++ {
 		reference := fmt.Sprintf("%s%s:%d", topUpReferencePrefix, m.Reference, n)
@@ -67,12 +68,12 @@ func (s *Service) topUpReferenceTx(ctx context.Context, tx pgx.Tx, book, collect
 		case err != nil:
 			return "", err
 		case !before.Reversed:
-			return "", errDiffers("Another line of the bank shows this top-up already.")
+			return "", errDiffers("Another bank line shows this top-up.")
 		}
 	}
 }
 
-// unbookTopUpTx takes back the bank's side of a top-up when that is what a line shows.
+// unbookTopUpTx reverses the bank's side of a top-up, when that is what a line shows.
 func (s *Service) unbookTopUpTx(ctx context.Context, tx pgx.Tx, l Line) error {
 	m, err := s.movementTx(ctx, tx, l.Collective, l.Transaction, "")
 	if errs.Code(err) == codes.NotFound || err == nil && !strings.HasPrefix(m.Reference, topUpReferencePrefix) {
@@ -81,11 +82,7 @@ func (s *Service) unbookTopUpTx(ctx context.Context, tx pgx.Tx, l Line) error {
 	if err != nil {
 		return err
 	}
-	book, err := s.openBookTx(ctx, tx, l.Collective)
-	if err != nil {
-		return err
-	}
-	return s.reverseTx(ctx, tx, book, "", ledger.Reversal{Original: m.Reference, Reference: m.Reference + reversedSuffix})
+	return s.reverseTx(ctx, tx, l.Collective, m.Reference)
 }
 
 // readTopUps reads, once, the top-ups that the open lines may show.
@@ -94,9 +91,9 @@ func (m *matcher) readTopUps(ctx context.Context, lines []Line) error {
 		return nil
 	}
 	m.topUpsRead = true
-	from := m.days.start(lines[0].BookedOn).AddDate(0, 0, -daysLater-1)
-	to := m.days.start(lines[len(lines)-1].BookedOn).AddDate(0, 0, topUpDaysEarlier+2)
-	moved, err := m.cfg.Ledger.RoleMovementsTx(ctx, m.tx, m.days.book, lines[0].Collective, ledger.RoleTransit, from, to)
+	start := m.at.start(lines[0].BookedOn).AddDate(0, 0, -daysLater-1)
+	end := m.at.start(lines[len(lines)-1].BookedOn).AddDate(0, 0, topUpDaysEarlier+2)
+	moved, err := m.cfg.Ledger.RoleMovementsTx(ctx, m.tx, m.at.book, lines[0].Collective, ledger.RoleTransit, start, end)
 	if err != nil {
 		return err
 	}
@@ -104,7 +101,7 @@ func (m *matcher) readTopUps(ctx context.Context, lines []Line) error {
 		if !isTopUp(t) {
 			continue
 		}
-		switch _, err := m.topUpReferenceTx(ctx, m.tx, m.days.book, lines[0].Collective, t); {
+		switch _, err := m.topUpReferenceTx(ctx, m.tx, m.at.book, lines[0].Collective, t); {
 		case err == nil:
 			m.topUps = append(m.topUps, t)
 		case errs.Code(err) != codes.FailedPrecondition:
@@ -114,13 +111,13 @@ func (m *matcher) readTopUps(ctx context.Context, lines []Line) error {
 	return nil
 }
 
-// topUp returns the one top-up that a line may show.
+// topUp returns the one top-up that a line may show. Of several it returns none.
 func (m *matcher) topUp(ctx context.Context, l Line) (best ledger.RoleMovement, found bool, err error) {
 	if err := m.readTopUps(ctx, m.rest); err != nil {
 		return best, false, err
 	}
 	for _, t := range m.topUps {
-		later := daysBetween(m.days.of(t.Effective), l.BookedOn)
+		later := m.at.day(t.Effective).DaysUntil(l.BookedOn)
 		if t.Amount != l.Amount || later < -topUpDaysEarlier || later > daysLater {
 			continue
 		}

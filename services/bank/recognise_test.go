@@ -1,4 +1,4 @@
-package treasury
+package bank
 
 import (
 	"slices"
@@ -8,43 +8,19 @@ import (
 	"github.com/google/uuid"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/bank/statement"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/treasury"
 )
-
-// read imports a CSV file of these lines.
-func (s *Service) read(t *testing.T, lines ...string) Imported {
-	t.Helper()
-	done, err := s.ImportStatement(t.Context(), ask(), StatementFile{
-		Collective: "vallon", Content: []byte("h\n" + strings.Join(lines, "\n") + "\n"), CSV: &frenchCSV, Currency: money.EUR,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return done
-}
-
-// line returns the one line of an amount.
-func (s *Service) line(t *testing.T, minor int64) Line {
-	t.Helper()
-	lines, err := s.Lines(t.Context(), "vallon", "", "", newest, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines = slices.DeleteFunc(lines, func(l Line) bool { return l.Amount.Minor != minor })
-	if len(lines) != 1 {
-		t.Fatalf("%d lines of %d", len(lines), minor)
-	}
-	return lines[0]
-}
 
 func TestWhatAMemberTookBackIsNotSaidAgain(t *testing.T) {
 	s, _ := open(t)
 	p := s.promise(t, 25_00)
-	c := s.give(t, MethodCheque, 70_00)
-	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, c.ID}}); err != nil {
+	c := s.give(t, treasury.MethodCheque, 70_00)
+	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: c.ID}}}); err != nil {
 		t.Fatal(err)
 	}
 	if done := s.read(t, "02/03/2026;"+p.Reference+";;25,00", "03/03/2026;REMISE;;70,00"); done.Booked != 1 || done.Recognised != 1 {
@@ -73,25 +49,25 @@ func TestWhatAMemberTookBackIsNotSaidAgain(t *testing.T) {
 func TestALineFindsWhatIsBookedAfterIt(t *testing.T) {
 	s, _ := open(t)
 	s.read(t, "02/03/2026;REMISE;;70,00", "02/03/2026;VIR;;30,00", "02/03/2026;PRLV;12,00;", "02/03/2026;PRLV;13,00;")
-	c := s.give(t, MethodCheque, 70_00)
-	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, c.ID}}); err != nil {
+	c := s.give(t, treasury.MethodCheque, 70_00)
+	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: c.ID}}}); err != nil {
 		t.Fatal(err)
 	}
 	if l := s.line(t, 70_00); l.State != LineMatched {
 		t.Errorf("the deposit's line is %v", l.State)
 	}
-	s.give(t, MethodTransfer, 30_00)
-	e := Expense{Collective: "vallon", Kind: ExpenseLawyer, Payee: "Martin", Document: "F-1", DocumentDate: someDay, Amount: eur(12_00)}
+	s.give(t, treasury.MethodTransfer, 30_00)
+	e := treasury.Expense{Collective: "vallon", Kind: treasury.ExpenseLawyer, Payee: "Martin", Document: "F-1", DocumentDate: someDay, Amount: eur(12_00)}
 	e.PaidOn = someDay
-	if _, err := s.CreateExpense(t.Context(), ask(), e); err != nil {
+	if _, err := s.treasury.CreateExpense(t.Context(), ask(), e); err != nil {
 		t.Fatal(err)
 	}
 	e.PaidOn, e.Document, e.Amount = "", "F-2", eur(13_00)
-	owed, err := s.CreateExpense(t.Context(), ask(), e)
+	owed, err := s.treasury.CreateExpense(t.Context(), ask(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PayExpense(t.Context(), ask(), "vallon", owed.ID, someDay, SourceBank); err != nil {
+	if _, err := s.treasury.PayExpense(t.Context(), ask(), "vallon", owed.ID, someDay, treasury.SourceBank); err != nil {
 		t.Fatal(err)
 	}
 	for _, minor := range []int64{30_00, -12_00, -13_00} {
@@ -103,8 +79,8 @@ func TestALineFindsWhatIsBookedAfterIt(t *testing.T) {
 
 func TestTwoLinesThatMayBeOneSlipAreForAMember(t *testing.T) {
 	s, _ := open(t)
-	c := s.give(t, MethodCheque, 50_00)
-	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, c.ID}}); err != nil {
+	c := s.give(t, treasury.MethodCheque, 50_00)
+	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: c.ID}}}); err != nil {
 		t.Fatal(err)
 	}
 	p := s.promise(t, 50_00)
@@ -114,7 +90,7 @@ func TestTwoLinesThatMayBeOneSlipAreForAMember(t *testing.T) {
 	if done := s.read(t, "03/03/2026;VIR "+p.Reference+";;50,00"); done.Booked != 1 || done.Recognised != 0 || done.Open != 2 {
 		t.Errorf("a line that names a pledge is no rival, and takes no slip: %+v", done)
 	}
-	lines, err := s.Lines(t.Context(), "vallon", LineSuggested, "", newest, 10)
+	lines, err := s.Lines(t.Context(), "vallon", LineFilter{State: LineSuggested}, newest, 10)
 	if err != nil || len(lines) != 2 {
 		t.Fatalf("%d are suggested, err = %v", len(lines), err)
 	}
@@ -131,20 +107,20 @@ func TestTwoLinesThatMayBeOneSlipAreForAMember(t *testing.T) {
 func TestATransferEnteredWithoutItsPledgeIsNotBookedTwice(t *testing.T) {
 	s, _ := open(t)
 	p, other := s.promise(t, 25_00), s.promise(t, 25_00)
-	wrong := s.give(t, MethodTransfer, 25_00)
-	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, wrong.ID, "another's"); err != nil {
+	wrong := s.give(t, treasury.MethodTransfer, 25_00)
+	if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, wrong.ID, "another's"); err != nil {
 		t.Fatal(err)
 	}
-	entered := s.give(t, MethodTransfer, 25_00)
-	if _, err := s.CreateDonation(t.Context(), ask(), Donation{
-		Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-01", Pledge: other.ID,
+	entered := s.give(t, treasury.MethodTransfer, 25_00)
+	if _, err := s.treasury.CreateOfflineDonation(t.Context(), ask(), treasury.OfflineDonation{
+		Campaign: vallon, Amount: eur(25_00), Method: treasury.MethodTransfer, ReceivedOn: "2026-03-01", Pledge: other.ID,
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if done := s.read(t, "02/03/2026;"+p.Reference+";;25,00", "04/03/2026;VIR;;25,00"); done.Booked != 0 || done.Open != 2 {
 		t.Errorf("%+v", done)
 	}
-	lines, err := s.Lines(t.Context(), "vallon", LineSuggested, "", newest, 10)
+	lines, err := s.Lines(t.Context(), "vallon", LineFilter{State: LineSuggested}, newest, 10)
 	if err != nil || len(lines) != 2 || lines[0].Transaction != lines[1].Transaction || lines[0].Target != TargetTransaction {
 		t.Fatalf("suggested are %+v, err = %v", lines, err)
 	}
@@ -152,7 +128,7 @@ func TestATransferEnteredWithoutItsPledgeIsNotBookedTwice(t *testing.T) {
 	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := s.Donation(t.Context(), vallon, entered.ID); err != nil || g.BankLine != l.ID {
+	if g, err := s.treasury.OfflineDonation(t.Context(), vallon, entered.ID); err != nil || g.BankLine != l.ID {
 		t.Errorf("the donation is %+v, err = %v", g, err)
 	}
 	if named, err := s.Line(t.Context(), "vallon", lines[1].ID); err != nil || named.Target != TargetPledge || named.State != LineMatched || s.balance(t, "51211") != 75_00 {
@@ -187,14 +163,14 @@ func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
 
 func TestAChequeThatCameBackIsItsLine(t *testing.T) {
 	s, _ := open(t)
-	kept, back := s.give(t, MethodCheque, 70_00), s.give(t, MethodCheque, 30_00)
-	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, kept.ID}, {vallon, back.ID}}); err != nil {
+	kept, back := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
+	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: kept.ID}, {Campaign: vallon, ID: back.ID}}}); err != nil {
 		t.Fatal(err)
 	}
 	if done := s.read(t, "03/03/2026;REMISE;;100,00", "06/03/2026;IMPAYE;30,00;"); done.Recognised != 1 {
 		t.Fatalf("%+v", done)
 	}
-	if _, err := s.BounceCheque(t.Context(), ask(), vallon, back.ID, "2026-03-06"); err != nil {
+	if _, err := s.treasury.BounceCheque(t.Context(), ask(), vallon, back.ID, "2026-03-06"); err != nil {
 		t.Fatal(err)
 	}
 	l := s.line(t, -30_00)
@@ -211,14 +187,14 @@ func TestAChequeThatCameBackIsItsLine(t *testing.T) {
 
 func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	s, _ := open(t)
-	var banked [2]Donation
+	var banked [2]treasury.OfflineDonation
 	for i := range banked {
-		banked[i] = s.give(t, MethodCheque, 70_00)
-		if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, banked[i].ID}}); err != nil {
+		banked[i] = s.give(t, treasury.MethodCheque, 70_00)
+		if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: banked[i].ID}}}); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			if _, err := s.ReverseDonation(t.Context(), ask(), vallon, banked[i].ID, "wrong"); err != nil {
+			if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, banked[i].ID, "wrong"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -226,22 +202,22 @@ func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	if done := s.read(t, "02/03/2026;REMISE;;70,00"); done.Recognised != 1 {
 		t.Fatalf("%+v", done)
 	}
-	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, banked[1].ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
+	if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, banked[1].ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
 		t.Errorf("the line shows the other slip: %v", err)
 	}
 }
 
 func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	s, _ := open(t)
-	kept, wrong := s.give(t, MethodCheque, 70_00), s.give(t, MethodCheque, 30_00)
-	if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, kept.ID}, {vallon, wrong.ID}}); err != nil {
+	kept, wrong := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
+	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: kept.ID}, {Campaign: vallon, ID: wrong.ID}}}); err != nil {
 		t.Fatal(err)
 	}
 	today := s.now().Format("02/01/2006")
 	if done := s.read(t, "03/03/2026;REMISE;;70,00", today+";LOYER;30,00;"); done.Recognised != 0 {
 		t.Fatalf("%+v", done)
 	}
-	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, wrong.ID, "not on the slip"); err != nil {
+	if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, wrong.ID, "not on the slip"); err != nil {
 		t.Fatal(err)
 	}
 	l := s.line(t, 70_00)
@@ -251,7 +227,7 @@ func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	if rent := s.line(t, -30_00); rent.State != LineUnmatched {
 		t.Errorf("money that went is %v of %v, as if it were the taking off", rent.State, rent.Target)
 	}
-	if _, err := s.ReverseDonation(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
+	if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
 		t.Errorf("the line shows the other cheque: %v", err)
 	}
 	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
@@ -267,8 +243,8 @@ func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 
 func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 	s, _ := open(t)
-	read := func(content string, format *csvFormat) error {
-		_, err := s.ImportStatement(t.Context(), ask(), StatementFile{Collective: "vallon", Content: []byte(content), CSV: format, Currency: money.EUR})
+	read := func(content string, format *statement.CSVFormat) error {
+		_, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{Content: []byte(content), CSV: format, Currency: money.EUR}})
 		return err
 	}
 	file := func(minor, number string) string {
@@ -285,7 +261,7 @@ func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 	})
 	for rule, c := range map[string]struct {
 		content string
-		format  csvFormat
+		format  statement.CSVFormat
 		reason  errs.Reason
 	}{
 		"a day of the other form":              {"h\n02/03/2026;PRLV;90,50;\n", frenchCSV, errorsv1.ErrorReason_STATEMENT_FORM_CHANGED},
@@ -305,24 +281,24 @@ func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		referenced, untold, dated := frenchCSV, frenchCSV, frenchCSV
-		referenced.reference, untold.text, dated.date = 2, nil, 5
-		for _, other := range []csvFormat{referenced, untold, dated} {
+		referenced.Reference, untold.Text, dated.Date = 2, nil, 5
+		for _, other := range []statement.CSVFormat{referenced, untold, dated} {
 			for _, content := range []string{same, "h\n04/03/2026;VIR;;6,00;04/03/2026\n"} {
 				if err := read(content, &other); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STATEMENT_FORM_CHANGED {
 					t.Errorf("%+v: err = %v", other, err)
 				}
 			}
 		}
-		if _, err := s.ImportStatement(t.Context(), ask(), StatementFile{
-			Collective: "vallon", Content: []byte(same), CSV: &frenchCSV, Currency: "CHF",
-		}); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STATEMENT_FORM_CHANGED {
+		if _, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{
+			Content: []byte(same), CSV: &frenchCSV, Currency: "CHF",
+		}}); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STATEMENT_FORM_CHANGED {
 			t.Errorf("in another money: err = %v", err)
 		}
 		if err := read(same, &frenchCSV); err != nil {
 			t.Errorf("as before: %v", err)
 		}
 	})
-	if lines, err := s.Lines(t.Context(), "vallon", "", "", newest, 100); err != nil || len(lines) != 3 {
+	if lines, err := s.Lines(t.Context(), "vallon", LineFilter{}, newest, 100); err != nil || len(lines) != 3 {
 		t.Errorf("%d lines, err = %v", len(lines), err)
 	}
 }
@@ -336,22 +312,22 @@ func TestALineBooksForItsOwnCollectiveAlone(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.cfg.Campaigns.Create(t.Context(), other, campaigns.Content{
+	if _, err := s.campaigns.Create(t.Context(), other, campaigns.Content{
 		Texts: map[string]campaigns.Text{"fr": {Title: "Une avocate"}}, Goal: eur(800_00), Minimum: eur(1_00), Maximum: eur(800_00),
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.cfg.Campaigns.Publish(t.Context(), other); err != nil {
+	if _, err := s.campaigns.Publish(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := s.CreatePledge(t.Context(), ask(), NewPledge{Campaign: other, Amount: eur(25_00), Method: MethodTransfer})
+	theirs, err := s.treasury.CreatePledge(t.Context(), ask(), treasury.NewPledge{Campaign: other, Amount: eur(25_00), Method: treasury.MethodTransfer})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if done := s.read(t, "02/03/2026;"+theirs.Reference+";;25,00"); done.Booked != 0 || s.line(t, 25_00).Pledge != uuid.Nil {
 		t.Errorf("%+v", done)
 	}
-	if p, err := s.Pledge(t.Context(), other, theirs.ID); err != nil || p.Fulfilled {
+	if p, err := s.treasury.Pledge(t.Context(), other, theirs.ID); err != nil || p.Fulfilled() {
 		t.Errorf("%+v, err = %v", p, err)
 	}
 	t.Run("and a pledge that came twice is fulfilled once", func(t *testing.T) {
@@ -364,9 +340,9 @@ func TestALineBooksForItsOwnCollectiveAlone(t *testing.T) {
 
 func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	s, _ := open(t)
-	donation := Donation{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-04"}
-	enter := func(g Donation) error {
-		_, err := s.CreateDonation(t.Context(), ask(), g)
+	donation := treasury.OfflineDonation{Campaign: vallon, Amount: eur(25_00), Method: treasury.MethodTransfer, ReceivedOn: "2026-03-04"}
+	enter := func(g treasury.OfflineDonation) error {
+		_, err := s.treasury.CreateOfflineDonation(t.Context(), ask(), g)
 		return err
 	}
 	refused := func(l Line) {
@@ -401,10 +377,10 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		t.Fatalf("the bank stands at %d", s.balance(t, "51211"))
 	}
 	t.Run("not what no line of them can be", func(t *testing.T) {
-		for _, other := range []Donation{
-			{Campaign: vallon, Amount: eur(25_00), Method: MethodCash, ReceivedOn: "2026-03-04"},
-			{Campaign: vallon, Amount: eur(24_00), Method: MethodTransfer, ReceivedOn: "2026-03-04"},
-			{Campaign: vallon, Amount: eur(25_00), Method: MethodTransfer, ReceivedOn: "2026-03-08"},
+		for _, other := range []treasury.OfflineDonation{
+			{Campaign: vallon, Amount: eur(25_00), Method: treasury.MethodCash, ReceivedOn: "2026-03-04"},
+			{Campaign: vallon, Amount: eur(24_00), Method: treasury.MethodTransfer, ReceivedOn: "2026-03-04"},
+			{Campaign: vallon, Amount: eur(25_00), Method: treasury.MethodTransfer, ReceivedOn: "2026-03-08"},
 		} {
 			if err := enter(other); err != nil {
 				t.Errorf("%+v: %v", other, err)
@@ -421,30 +397,30 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		s.read(t, "03/03/2026;B;;25,00")
 		r := ask()
 		for range 2 { // sent twice
-			if _, err := s.CreateDonation(t.Context(), r, donation); err != nil {
+			if _, err := s.treasury.CreateOfflineDonation(t.Context(), r, donation); err != nil {
 				t.Fatal(err)
 			}
 		}
-		_, err := s.CreateDonation(t.Context(), ask(), donation)
+		_, err := s.treasury.CreateOfflineDonation(t.Context(), ask(), donation)
 		if e := errs.As(err); e == nil || e.Reason != errorsv1.ErrorReason_BANK_LINE_BOOKED || !strings.Contains(e.Message, first.Name()) {
 			t.Errorf("err = %v", err)
 		}
 	})
 	t.Run("unless it is said to be another, once", func(t *testing.T) {
 		another, r, before := donation, ask(), s.balance(t, "51211")
-		if _, err := s.CreateDonation(t.Context(), r, donation); err == nil {
+		if _, err := s.treasury.CreateOfflineDonation(t.Context(), r, donation); err == nil {
 			t.Fatal("it is booked")
 		}
-		another.Another = true
+		another.AllowDuplicate = true
 		for range 2 {
-			if _, err := s.CreateDonation(t.Context(), r, another); err != nil {
+			if _, err := s.treasury.CreateOfflineDonation(t.Context(), r, another); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if s.balance(t, "51211") != before+25_00 {
 			t.Errorf("the bank stands at %d", s.balance(t, "51211"))
 		}
-		if _, err := s.CreateDonation(t.Context(), r, donation); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_REQUEST_ID_REUSED {
+		if _, err := s.treasury.CreateOfflineDonation(t.Context(), r, donation); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_REQUEST_ID_REUSED {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -452,11 +428,11 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 
 func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 	s, _ := open(t)
-	slip := []cheque{{vallon, s.give(t, MethodCheque, 40_00).ID}, {vallon, s.give(t, MethodCheque, 30_00).ID}}
+	slip := []treasury.Cheque{{Campaign: vallon, ID: s.give(t, treasury.MethodCheque, 40_00).ID}, {Campaign: vallon, ID: s.give(t, treasury.MethodCheque, 30_00).ID}}
 	s.read(t, "04/03/2026;REMISE;;70,00")
 	l := s.line(t, 70_00)
-	bank := func(r Request, another bool) error {
-		_, err := s.BankCheques(t.Context(), r, Deposit{Collective: "vallon", BankedOn: someDay, Another: another}, slip)
+	bank := func(r treasury.Request, another bool) error {
+		_, err := s.treasury.CreateDeposit(t.Context(), r, treasury.Deposit{Collective: "vallon", BankedOn: someDay, AllowDuplicate: another, Cheques: slip})
 		return err
 	}
 	match := func(target Target) {
@@ -499,7 +475,7 @@ func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 	})
 	t.Run("not once the line is open again", func(t *testing.T) {
 		s, _ := open(t)
-		held := s.give(t, MethodCheque, 70_00)
+		held := s.give(t, treasury.MethodCheque, 70_00)
 		s.read(t, "04/03/2026;REMISE;;70,00")
 		l := s.line(t, 70_00)
 		if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetCampaign, Campaign: vallon}); err != nil {
@@ -508,7 +484,7 @@ func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "a slip"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.BankCheques(t.Context(), ask(), Deposit{Collective: "vallon", BankedOn: someDay}, []cheque{{vallon, held.ID}}); err != nil {
+		if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: held.ID}}}); err != nil {
 			t.Fatal(err)
 		}
 		if l = s.line(t, 70_00); l.State != LineSuggested || l.Target != TargetTransaction || s.balance(t, "51211") != 70_00 {

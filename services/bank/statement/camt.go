@@ -1,4 +1,4 @@
-package treasury
+package statement
 
 import (
 	"bytes"
@@ -10,16 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// The part of ISO 20022's camt.053 that we read. Names are matched in any namespace, since versions 02 to 08
-// say the same with few differences. Names and accounts of payers are in the files and not in these types.
+// The part of ISO 20022's camt.053 that is read. Element names are matched in any namespace, since versions 02 to 08
+// differ little. The names and accounts of payers are in the files and deliberately not in these types.
 // https://www.iso20022.org/message-set/camt
 type (
 	camtDocument struct {
@@ -40,16 +40,16 @@ type (
 		Date   camtDate   `xml:"Dt"`
 	}
 	camtEntry struct {
-		// Reference is the bank's for ever. NtryRef is not read: with many banks it counts the entries of one file, and would
-		// make a stranger of the same entry in the next.
+		// Reference is the bank's, and the same in every file. NtryRef is not read: with many banks it counts the entries of
+		// one file, so the same entry would have another one in the next file.
 		Reference string     `xml:"AcctSvcrRef"`
 		Amount    camtAmount `xml:"Amt"`
 		Sign      string     `xml:"CdtDbtInd"`
-		// Reversal: it takes back another entry. Its sign is its own by the standard, and that of the entry it takes back with
-		// some programs; see [camtStatement.parse].
+		// Reversal marks an entry that takes back another one. By the standard the sign is its own; some programs write that
+		// of the entry that is taken back. See [camtStatement.parse].
 		Reversal bool         `xml:"RvslInd"`
 		Back     camtBackCode `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
-		// Status is text in the old versions, and has a code in the new ones.
+		// Status is a text in the old versions and has a code in the new ones.
 		Status camtStatus `xml:"Sts"`
 		Booked camtDate   `xml:"BookgDt"`
 		Value  camtDate   `xml:"ValDt"`
@@ -58,7 +58,7 @@ type (
 		Details []camtDetail `xml:"NtryDtls>TxDtls"`
 	}
 	camtDetail struct {
-		// Returned is there for what came back: many banks say it here and nowhere else.
+		// Returned is present for a payment that came back. Many banks tell it here and nowhere else.
 		Returned  camtThere    `xml:"RtrInf"`
 		Back      camtBackCode `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
 		Reference string       `xml:"Refs>AcctSvcrRef"`
@@ -85,7 +85,7 @@ type (
 	}
 )
 
-// camtTokens bounds what a file makes us keep: empty elements of a few bytes become structs of hundreds.
+// camtTokens bounds the memory that a file costs: an empty element of a few bytes becomes a struct of hundreds.
 type camtTokens struct {
 	*xml.Decoder
 	depth int
@@ -93,13 +93,13 @@ type camtTokens struct {
 }
 
 const (
-	// maxCAMTDepth is more than twice that of the deepest element that we read.
-	maxCAMTDepth = 40
-	// maxCAMTKept lets each line have its entry, its detail and some lines of remarks.
-	maxCAMTKept = 4 * maxStatementLines
+	// maxDepth is more than twice the depth of the deepest element that is read.
+	maxDepth = 40
+	// maxElements leaves each movement its entry, its detail and some lines of remarks.
+	maxElements = 4 * maxMovements
 )
 
-var errTooMuch = errors.New("treasury: a file of more elements than movements need")
+var errTooMuch = errors.New("statement: the file has more elements than movements need")
 
 // Token implements xml.TokenReader; the decoder around it matches ends with beginnings.
 func (r *camtTokens) Token() (xml.Token, error) {
@@ -110,11 +110,11 @@ func (r *camtTokens) Token() (xml.Token, error) {
 		switch name := element.Name.Local; name {
 		case "Stmt", "Bal", "Ntry", "TxDtls", "Ustrd", "Ref":
 			r.kept[name]++
-			if r.kept[name] > maxCAMTKept {
+			if r.kept[name] > maxElements {
 				return nil, errTooMuch
 			}
 		}
-		if r.depth > maxCAMTDepth {
+		if r.depth > maxDepth {
 			return nil, errTooMuch
 		}
 	case xml.EndElement:
@@ -123,20 +123,19 @@ func (r *camtTokens) Token() (xml.Token, error) {
 	return token, err
 }
 
-// parseCAMT reads the statements of one account in a CAMT.053 file, and names the other accounts in it, which are left
-// out. The account may be empty when the file has one only. Some banks join several documents, one behind the other.
-// Go's parser follows no entity and no reference out of the file; the size is bounded by the request, the number of lines
-// and of what else is kept here.
-func parseCAMT(content []byte, account string) (statements []*parsedStatement, leftOut []string, err error) {
-	all, err := readCAMT(content)
+// readCAMT reads the statements of one account in a CAMT.053 file. The account may be empty when the file has only one.
+// Some banks put several documents into one file. Go's parser resolves no entity and no reference out of the file; the
+// size is bounded by the request, and the number of elements by [camtTokens].
+func readCAMT(content []byte, account string) (Contents, error) {
+	all, err := camtStatements(content)
 	if err != nil {
-		return nil, nil, err
+		return Contents{}, err
 	}
 	var accounts []string
 	for i, s := range all {
 		of := s.account()
 		if of == "" || len(of) > 40 {
-			return nil, nil, unreadable("statement %d names no account", i+1)
+			return Contents{}, unreadable("statement %d names no account", i+1)
 		}
 		if !slices.Contains(accounts, of) {
 			accounts = append(accounts, of)
@@ -144,34 +143,35 @@ func parseCAMT(content []byte, account string) (statements []*parsedStatement, l
 	}
 	switch {
 	case account == "" && len(accounts) > 1:
-		return nil, nil, wrong(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account", "must say which account is meant, since the file has several: "+strings.Join(accounts, ", "))
+		return Contents{}, refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account", "is required, since the file has several accounts: "+strings.Join(accounts, ", "))
 	case account == "":
 		account = accounts[0]
 	case !slices.Contains(accounts, account):
-		return nil, nil, errOtherAccount()
+		return Contents{}, errOtherAccount()
 	}
-	lines := 0
+	contents := Contents{OtherAccounts: slices.DeleteFunc(accounts, func(a string) bool { return a == account })}
+	movements := 0
 	for i, s := range all {
 		if s.account() != account {
 			continue
 		}
-		p, err := s.parse(i + 1)
+		parsed, err := s.parse(i + 1)
 		if err != nil {
-			return nil, nil, err
+			return Contents{}, err
 		}
-		if lines += len(p.lines); lines > maxStatementLines {
-			return nil, nil, unreadable("it has more than %d movements", maxStatementLines)
+		if movements += len(parsed.Movements); movements > maxMovements {
+			return Contents{}, unreadable("it has more than %d movements", maxMovements)
 		}
-		statements = append(statements, p)
+		contents.Statements = append(contents.Statements, *parsed)
 	}
-	return statements, slices.DeleteFunc(accounts, func(a string) bool { return a == account }), nil
+	return contents, nil
 }
 
-// camtEncoding is what the first line of a document says of its encoding.
+// camtEncoding finds the encoding in the first line of a document.
 var camtEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']`)
 
-// readCAMT reads all documents of a file.
-func readCAMT(content []byte) (statements []camtStatement, err error) {
+// camtStatements reads the statements in all documents of a file.
+func camtStatements(content []byte) (statements []camtStatement, err error) {
 	kept := map[string]int{}
 	for at := 0; ; {
 		part := content[at:]
@@ -212,9 +212,9 @@ func readCAMT(content []byte) (statements []camtStatement, err error) {
 		if err := xml.NewTokenDecoder(tokens).Decode(&document); err != nil {
 			line, _ := tokens.InputPos()
 			if errors.Is(err, errTooMuch) {
-				return nil, unreadable("it holds more at line %d than %d movements need", first+line-1, maxStatementLines)
+				return nil, unreadable("at line %d it has more elements than %d movements need", first+line-1, maxMovements)
 			}
-			return nil, unreadable("it is no CAMT.053: its XML ends to be understood at line %d", first+line-1)
+			return nil, unreadable("it is no CAMT.053: its XML cannot be read at line %d", first+line-1)
 		}
 		if len(document.Statements) == 0 {
 			return nil, unreadable("the document at line %d is no CAMT.053, or holds no statement", first)
@@ -224,25 +224,25 @@ func readCAMT(content []byte) (statements []camtStatement, err error) {
 	}
 }
 
-// account is that which the statement is about.
-func (s camtStatement) account() string { return compactAccount(s.IBAN + s.Other) }
+// account is the account that the statement is about.
+func (s camtStatement) account() string { return CompactAccount(s.IBAN + s.Other) }
 
-func (s camtStatement) parse(number int) (*parsedStatement, error) {
-	p := &parsedStatement{account: s.account(), currency: money.Currency(s.Currency)}
+func (s camtStatement) parse(number int) (*Statement, error) {
+	p := &Statement{Account: s.account(), Currency: money.Currency(s.Currency)}
 	for _, b := range s.Balances {
 		amount, err := b.Amount.parse(b.Sign)
 		if err != nil {
 			return nil, unreadable("a balance of statement %d is no amount", number)
 		}
-		if p.currency == "" {
-			p.currency = amount.Currency
+		if p.Currency == "" {
+			p.Currency = amount.Currency
 		}
 		switch b.Code {
 		case "OPBD", "PRCD":
-			p.opening = &amount
+			p.Opening = &amount
 		case "CLBD":
-			p.closing = &amount
-			if p.closingOn, err = b.Date.day(); err != nil {
+			p.Closing = &amount
+			if p.ClosingOn, err = b.Date.day(); err != nil {
 				return nil, unreadable("the closing balance of statement %d has no day", number)
 			}
 		}
@@ -253,47 +253,47 @@ func (s camtStatement) parse(number int) (*parsedStatement, error) {
 		case "PDNG", "INFO", "FUTR":
 			continue // announced only
 		default:
-			return nil, unreadable("entry %d of statement %d does not say whether it is booked", i+1, number)
+			return nil, unreadable("entry %d of statement %d does not tell whether it is booked", i+1, number)
 		}
 		lines, err := entry.parse()
 		if err != nil {
 			return nil, unreadable("entry %d of statement %d has no amount or no day", i+1, number)
 		}
-		if p.currency == "" && len(lines) > 0 {
-			p.currency = lines[0].amount.Currency
+		if p.Currency == "" && len(lines) > 0 {
+			p.Currency = lines[0].Amount.Currency
 		}
-		p.lines = append(p.lines, lines...)
+		p.Movements = append(p.Movements, lines...)
 	}
 	err := p.check()
-	if !slices.ContainsFunc(p.lines, func(l parsedLine) bool { return l.reverses }) {
+	if !slices.ContainsFunc(p.Movements, func(l Movement) bool { return l.signOpen }) {
 		return p, err
 	}
-	if p.opening == nil || p.closing == nil {
-		return nil, unreadable("statement %d takes a movement back, and has no balances that tell which way its money went", number)
+	if p.Opening == nil || p.Closing == nil {
+		return nil, unreadable("statement %d reverses a movement and has no balances, which would tell the direction of its money", number)
 	}
 	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_STATEMENT_UNBALANCED {
-		if other := p.turned(); other.check() == nil {
+		if other := p.reversed(); other.check() == nil {
 			return other, nil
 		}
 	}
 	return p, err
 }
 
-// turned is the statement with the money of what takes back another movement going the other way.
-func (p *parsedStatement) turned() *parsedStatement {
-	other := *p
-	other.lines = slices.Clone(p.lines)
-	for i := range other.lines {
-		if l := &other.lines[i]; l.reverses {
-			l.amount.Minor = -l.amount.Minor
+// reversed returns the statement with the other sign on every movement whose sign is open.
+func (s *Statement) reversed() *Statement {
+	other := *s
+	other.Movements = slices.Clone(s.Movements)
+	for i := range other.Movements {
+		if l := &other.Movements[i]; l.signOpen {
+			l.Amount.Minor = -l.Amount.Minor
 		}
 	}
 	return &other
 }
 
-// parse returns one line or, for a batch whose payments add up to it, one for each payment: each may name
-// another pledge.
-func (e camtEntry) parse() ([]parsedLine, error) {
+// parse returns one movement or, for a batch whose payments add up to it, one movement for each payment, since each may
+// name another pledge.
+func (e camtEntry) parse() ([]Movement, error) {
 	whole, err := e.Amount.parse(e.Sign)
 	if err != nil {
 		return nil, err
@@ -304,9 +304,9 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			return nil, err
 		}
 	}
-	line := parsedLine{bookedOn: on, amount: whole, reference: provided(e.Reference), reversal: e.Reversal || bool(e.Back), reverses: e.Reversal}
+	line := Movement{BookedOn: on, Amount: whole, Reference: provided(e.Reference), Reversal: e.Reversal || bool(e.Back), signOpen: e.Reversal}
 	texts := []string{e.Text}
-	var parts []parsedLine
+	var parts []Movement
 	sum := money.Amount{Currency: whole.Currency}
 	for i, d := range e.Details {
 		texts = append(texts, d.text())
@@ -318,12 +318,12 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 			continue
 		}
 		reference := provided(d.Reference)
-		if (reference == "" || reference == line.reference) && line.reference != "" {
-			reference = line.reference + "/" + strconv.Itoa(i+1)
+		if (reference == "" || reference == line.Reference) && line.Reference != "" {
+			reference = line.Reference + "/" + strconv.Itoa(i+1)
 		}
 		part := line
-		part.amount, part.reference, part.text = amount, reference, e.Text+" "+d.text()
-		part.reversal = line.reversal || d.back()
+		part.Amount, part.Reference, part.Text = amount, reference, e.Text+" "+d.text()
+		part.Reversal = line.Reversal || d.back()
 		parts = append(parts, part)
 	}
 	if len(parts) > 1 && len(parts) == len(e.Details) && sum == whole {
@@ -332,25 +332,12 @@ func (e camtEntry) parse() ([]parsedLine, error) {
 	if whole.Minor == 0 {
 		return nil, nil
 	}
-	line.text = strings.Join(texts, " ")
-	line.reversal = line.reversal || slices.ContainsFunc(e.Details, camtDetail.back)
-	return []parsedLine{line}, nil
+	line.Text = strings.Join(texts, " ")
+	line.Reversal = line.Reversal || slices.ContainsFunc(e.Details, camtDetail.back)
+	return []Movement{line}, nil
 }
 
-// provided is a reference that is one, and tells a movement from others; banks write NOTPROVIDED for none. What of it is
-// stored is another matter: see [nameless].
-func provided(reference string) string {
-	reference = strings.TrimSpace(reference)
-	word := !strings.ContainsAny(reference, "0123456789") || strings.ContainsFunc(reference, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	})
-	if word || len(reference) > 100 {
-		return ""
-	}
-	return reference
-}
-
-// camtSign is the first letter of a detail's sign, since a file may have many; zero when it has none.
+// camtSign is the first letter of a detail's sign, which keeps many details small; zero when there is none.
 type camtSign byte
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -366,7 +353,7 @@ func (s *camtSign) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// camtThere tells that there is an element, whatever is in it.
+// camtThere tells that an element is present, whatever is in it.
 type camtThere bool
 
 // UnmarshalXML implements xml.Unmarshaler.
@@ -375,7 +362,7 @@ func (t *camtThere) UnmarshalXML(d *xml.Decoder, _ xml.StartElement) error {
 	return d.Skip()
 }
 
-// camtBackCode tells that a transfer or a debit came back, or was called back.
+// camtBackCode tells that a transfer or a direct debit was returned or recalled.
 // https://www.iso20022.org/catalogue-messages/additional-content-messages/external-code-sets
 type camtBackCode bool
 
@@ -403,19 +390,19 @@ func (d camtDetail) amount(sign string) (money.Amount, error) {
 	return amount, err
 }
 
-// text is where a payer may have written a reference.
+// text is everything in which a payer may have written a reference.
 func (d camtDetail) text() string {
 	return strings.Join(append(append([]string{d.EndToEnd, d.Text}, d.Unstructured...), d.Structured...), " ")
 }
 
 var (
-	errNoAmount = errors.New("treasury: no amount")
-	errNoDay    = errors.New("treasury: no day")
+	errNoAmount = errors.New("statement: no amount")
+	errNoDay    = errors.New("statement: no day")
 )
 
 func (a camtAmount) parse(sign string) (money.Amount, error) {
 	amount, err := parseDecimal(a.Value, money.Currency(a.Currency), ".")
-	// A comma is none of the schema's: it may be meant for decimals.
+	// The schema has no comma: it may be meant as a decimal mark.
 	if err != nil || amount.Minor < 0 || strings.Contains(a.Value, ",") {
 		return money.Amount{}, errNoAmount
 	}
@@ -428,8 +415,8 @@ func (a camtAmount) parse(sign string) (money.Amount, error) {
 	return money.Amount{}, errNoAmount
 }
 
-// day is the date, or that of the time in its own zone, as the bank writes it.
-func (d camtDate) day() (Day, error) {
+// day is the date, or the date of the time in the zone in which the bank writes it.
+func (d camtDate) day() (calendar.Day, error) {
 	text := strings.TrimSpace(d.Date)
 	if text == "" {
 		text = strings.TrimSpace(d.Time)
@@ -441,5 +428,5 @@ func (d camtDate) day() (Day, error) {
 	if _, err := time.Parse(time.DateOnly, text); err != nil {
 		return "", errNoDay
 	}
-	return Day(text), nil
+	return calendar.Day(text), nil
 }

@@ -1,4 +1,4 @@
-package treasury
+package bank
 
 import (
 	"context"
@@ -8,21 +8,24 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// upkeepEvery is how often all open lines are looked at: whoever booked something may have died before it looked.
+// upkeepEvery is how often all open lines are compared with the books: a program may have died between a booking and its
+// call of [Service.Recognise].
 const upkeepEvery = time.Hour
 
-// upkeepArgs asks to look at all open lines again.
+// upkeepArgs asks to compare all open lines with the books.
 type upkeepArgs struct{}
 
 // Kind names the job in River.
-func (upkeepArgs) Kind() string { return "treasury_upkeep" }
+func (upkeepArgs) Kind() string { return "bank_upkeep" }
 
-// InsertOpts: the next one comes soon enough.
+// InsertOpts allows one attempt, since the next job comes within the hour.
 func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
 
-// PeriodicJobs returns what must be inserted on a timer.
+// PeriodicJobs returns the jobs that River inserts on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(
 		river.PeriodicInterval(upkeepEvery),
@@ -31,7 +34,7 @@ func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	)}
 }
 
-// Workers adds the workers of this service's jobs.
+// Workers adds the workers of this package's jobs.
 func (s *Service) Workers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[upkeepArgs]) error {
 		return s.recogniseAll(ctx)
@@ -41,20 +44,20 @@ func (s *Service) Workers(w *river.Workers) {
 const openCollectivesSQL = `
 SELECT DISTINCT
 	l.collective
-FROM treasury.bank_lines AS l
+FROM bank.lines AS l
 WHERE l.state IN ('unmatched', 'suggested')
 ORDER BY l.collective`
 
-// recogniseAll looks at the open lines of every collective. One whose lines cannot be looked at keeps no other from it.
+// recogniseAll compares the open lines of every collective. An error of one collective does not stop the others.
 func (s *Service) recogniseAll(ctx context.Context) error {
-	groups, err := all(ctx, s.cfg.Pool, pgx.RowTo[string], openCollectivesSQL, nil)
+	groups, err := postgres.All(ctx, s.cfg.Pool, pgx.RowTo[string], openCollectivesSQL, nil)
 	if err != nil {
 		return err
 	}
 	var failed []error
 	for _, collective := range groups {
 		if err := s.Recognise(ctx, collective); err != nil {
-			failed = append(failed, fmt.Errorf("look at the bank lines of %s: %w", collective, err))
+			failed = append(failed, fmt.Errorf("compare the bank lines of %s: %w", collective, err))
 		}
 	}
 	return errors.Join(failed...)

@@ -1,4 +1,4 @@
-package treasury
+package statement
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -17,13 +18,13 @@ import (
 func eur(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
 
 // statementsOf reads a CAMT.053 file of one account.
-func statementsOf(content []byte) ([]*parsedStatement, error) {
-	parsed, _, err := parseCAMT(content, "")
-	return parsed, err
+func statementsOf(content []byte) ([]Statement, error) {
+	contents, err := readCAMT(content, "")
+	return contents.Statements, err
 }
 
 // linesOf reads a CSV file.
-func linesOf(content []byte, f csvFormat, currency money.Currency) ([]parsedLine, error) {
+func linesOf(content []byte, f CSVFormat, currency money.Currency) ([]Movement, error) {
 	read, err := readCSV(content, f, currency)
 	return read.lines, err
 }
@@ -58,17 +59,17 @@ func TestCAMT(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := parsed[0]
-		if p.account != "FR7630006000011234567890189" || *p.opening != eur(100_00) || *p.closing != eur(64_50) || p.closingOn != "2026-03-02" {
+		if p.Account != "FR7630006000011234567890189" || *p.Opening != eur(100_00) || *p.Closing != eur(64_50) || p.ClosingOn != "2026-03-02" {
 			t.Errorf("version %s: %+v", version, p)
 		}
 		type line struct {
-			On        Day
+			On        calendar.Day
 			Amount    money.Amount
 			Reference string
 		}
 		var got []line
-		for _, l := range p.lines {
-			got = append(got, line{l.bookedOn, l.amount, l.reference})
+		for _, l := range p.Movements {
+			got = append(got, line{l.BookedOn, l.Amount, l.Reference})
 		}
 		want := []line{
 			{"2026-03-02", eur(25_00), "B-1"}, {"2026-03-02", eur(-90_50), ""}, {"2026-03-02", eur(10_00), "B-3/1"}, {"2026-03-02", eur(20_00), "B-3b"},
@@ -76,7 +77,7 @@ func TestCAMT(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("version %s (-want +got):\n%s", version, diff)
 		}
-		if text := p.lines[0].text; !strings.Contains(text, "CAG-7K3M 9QXT") || strings.Contains(text, "Dupont") || strings.Contains(text, "3M02606") {
+		if text := p.Movements[0].Text; !strings.Contains(text, "CAG-7K3M 9QXT") || strings.Contains(text, "Dupont") || strings.Contains(text, "3M02606") {
 			t.Errorf("the text is %q", text)
 		}
 	}
@@ -113,7 +114,7 @@ func TestWhatIsNoCAMT(t *testing.T) {
 	}
 }
 
-var frenchCSV = csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", skipLines: 1, date: 1, debit: 3, credit: 4, text: []int{2}}
+var frenchCSV = CSVFormat{Separator: ';', DateLayout: "02/01/2006", DecimalMark: ",", SkipLines: 1, Date: 1, Debit: 3, Credit: 4, Text: []int{2}}
 
 func TestCSV(t *testing.T) {
 	content := []byte("Date;Libell\xe9;D\xe9bit;Cr\xe9dit\r\n02/03/2026;\"VIR \xa4; CAG-7K3M-9QXT\";;\"1 234,50\"\r\n03/03/2026;PRLV;-12,5;\r\n;Solde;;\r\n")
@@ -121,7 +122,7 @@ func TestCSV(t *testing.T) {
 	if err != nil || len(lines) != 2 {
 		t.Fatalf("%v, err = %v", lines, err)
 	}
-	if lines[0].bookedOn != "2026-03-02" || lines[0].amount != eur(1234_50) || lines[0].text != "VIR €; CAG-7K3M-9QXT" || lines[1].amount != eur(-12_50) {
+	if lines[0].BookedOn != "2026-03-02" || lines[0].Amount != eur(1234_50) || lines[0].Text != "VIR €; CAG-7K3M-9QXT" || lines[1].Amount != eur(-12_50) {
 		t.Errorf("got %+v", lines)
 	}
 	for rule, text := range map[string]string{
@@ -142,7 +143,7 @@ func TestCSV(t *testing.T) {
 }
 
 func TestCSVWithQuotesThatAreLetters(t *testing.T) {
-	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1, amount: 3, text: []int{2}}
+	columns := CSVFormat{Separator: ';', DateLayout: "02/01/2006", DecimalMark: ",", Date: 1, Amount: 3, Text: []int{2}}
 	for rule, c := range map[string]struct{ text, want string }{
 		"quotes of the bank":          {"\ufeff\"02/03/2026\";\"VIR;\nDON \"\"x\"\"\";\"20,00\"\n", "2000 VIR;\nDON \"x\"|"},
 		"quotes of payers":            {"02/03/2026;\"AMIS\" DON;20,00\n03/03/2026;\"MARTIN\";30,00\n", "2000 'AMIS' DON|3000 'MARTIN'|"},
@@ -158,7 +159,7 @@ func TestCSVWithQuotesThatAreLetters(t *testing.T) {
 			lines, err := linesOf([]byte(c.text), columns, money.EUR)
 			var got strings.Builder
 			for _, l := range lines {
-				fmt.Fprintf(&got, "%d %s|", l.amount.Minor, l.text)
+				fmt.Fprintf(&got, "%d %s|", l.Amount.Minor, l.Text)
 			}
 			if got.String() != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("got %q, err = %v; want %q", got.String(), err, c.want)
@@ -168,7 +169,7 @@ func TestCSVWithQuotesThatAreLetters(t *testing.T) {
 }
 
 func TestAQuoteThatCannotBeReadIsFound(t *testing.T) {
-	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1, amount: 3, text: []int{2}, skipLines: 1}
+	columns := CSVFormat{Separator: ';', DateLayout: "02/01/2006", DecimalMark: ",", Date: 1, Amount: 3, Text: []int{2}, SkipLines: 1}
 	_, err := linesOf([]byte("h\n\"02/03/2026\";\"A\";\"20,00\"\n\"02/03/2026\";\"A \"B\";\"C\"\";\"30,00\"\n"), columns, money.EUR)
 	if err == nil || !strings.Contains(err.Error(), "line 3, column 17") {
 		t.Errorf("err = %v", err)
@@ -177,7 +178,7 @@ func TestAQuoteThatCannotBeReadIsFound(t *testing.T) {
 
 // A bank that quotes every field loses no line by what payers write, and invents none: it is read as it stands, or refused.
 func TestCSVWithEveryFieldQuoted(t *testing.T) {
-	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1, amount: 3, text: []int{2}}
+	columns := CSVFormat{Separator: ';', DateLayout: "02/01/2006", DecimalMark: ",", Date: 1, Amount: 3, Text: []int{2}}
 	rapid.Check(t, func(t *rapid.T) {
 		labels := rapid.SliceOfN(rapid.StringOfN(rapid.SampledFrom([]rune(`""A; `)), 0, 6, -1), 2, 6).Draw(t, "labels")
 		var file strings.Builder
@@ -192,7 +193,7 @@ func TestCSVWithEveryFieldQuoted(t *testing.T) {
 			t.Fatalf("%d of %d lines of %q", len(lines), len(labels), file.String())
 		}
 		for i, line := range lines {
-			if line.amount != eur(int64(i+1)*100) {
+			if line.Amount != eur(int64(i+1)*100) {
 				t.Errorf("%q is %+v", labels[i], line)
 			}
 		}
@@ -201,15 +202,15 @@ func TestCSVWithEveryFieldQuoted(t *testing.T) {
 
 // Whatever payers write, a bank that puts no quotes loses no line by them.
 func TestCSVWithoutQuotes(t *testing.T) {
-	columns := csvFormat{separator: ';', dateLayout: "02/01/2006", decimalMark: ",", date: 1, quotes: quotesInText}
+	columns := CSVFormat{Separator: ';', DateLayout: "02/01/2006", DecimalMark: ",", Date: 1, Quotes: QuotesInText}
 	rapid.Check(t, func(t *rapid.T) {
 		at := rapid.IntRange(1, 3).Draw(t, "column of the text")
-		columns.text, columns.date, columns.amount = []int{at}, 1+at%3, 1+(at+1)%3
+		columns.Text, columns.Date, columns.Amount = []int{at}, 1+at%3, 1+(at+1)%3
 		labels := rapid.SliceOfN(rapid.StringOfN(rapid.SampledFrom([]rune(`""A '`)), 0, 5, -1), 1, 6).Draw(t, "labels")
 		var file strings.Builder
 		for i, label := range labels {
 			record := make([]string, 3)
-			record[at-1], record[columns.date-1], record[columns.amount-1] = label, "02/03/2026", fmt.Sprintf("%d,00", i+1)
+			record[at-1], record[columns.Date-1], record[columns.Amount-1] = label, "02/03/2026", fmt.Sprintf("%d,00", i+1)
 			file.WriteString(strings.Join(record, ";") + "\r\n")
 		}
 		lines, err := linesOf([]byte(file.String()), columns, money.EUR)
@@ -217,7 +218,7 @@ func TestCSVWithoutQuotes(t *testing.T) {
 			t.Fatalf("%d of %d lines of %q, err = %v", len(lines), len(labels), file.String(), err)
 		}
 		for i, line := range lines {
-			if line.amount != eur(int64(i+1)*100) || bare(line.text) != bare(labels[i]) {
+			if line.Amount != eur(int64(i+1)*100) || lettersAndDigits(line.Text) != lettersAndDigits(labels[i]) {
 				t.Errorf("%q is %+v", labels[i], line)
 			}
 		}
@@ -227,16 +228,16 @@ func TestCSVWithoutQuotes(t *testing.T) {
 // A payer may write line breaks, and what looks like a movement, where the bank puts its text in quotes.
 func TestAPayersTextIsNoMovement(t *testing.T) {
 	file := "2026-03-02,10.00,\"VIR DUPONT\n2026-03-02,1000.00,CAG-7K3M-9QXT\"\n2026-03-03,5.00,\"VIR\"\n"
-	f := csvFormat{separator: ',', dateLayout: "2006-01-02", decimalMark: ".", date: 1, amount: 2, text: []int{3}}
+	f := CSVFormat{Separator: ',', DateLayout: "2006-01-02", DecimalMark: ".", Date: 1, Amount: 2, Text: []int{3}}
 	if lines, err := linesOf([]byte(file), f, money.EUR); err == nil || !strings.Contains(err.Error(), "csv.quotes") {
 		t.Errorf("not said: %+v, err = %v", lines, err)
 	}
-	f.quotes = quotesAroundFields
+	f.Quotes = QuotesAroundFields
 	lines, err := linesOf([]byte(file), f, money.EUR)
-	if err != nil || len(lines) != 2 || lines[0].amount != eur(10_00) || lines[1].amount != eur(5_00) {
+	if err != nil || len(lines) != 2 || lines[0].Amount != eur(10_00) || lines[1].Amount != eur(5_00) {
 		t.Errorf("around fields: %+v, err = %v", lines, err)
 	}
-	f.quotes = quotesInText
+	f.Quotes = QuotesInText
 	if lines, err := linesOf([]byte(file), f, money.EUR); err != nil || len(lines) != 3 {
 		t.Errorf("in the text: %+v, err = %v", lines, err)
 	}
@@ -274,7 +275,7 @@ func FuzzStatements(f *testing.F) {
 			wantOurs(t, err)
 		} else {
 			for _, s := range statements {
-				wantLines(t, s.lines)
+				wantLines(t, s.Movements)
 			}
 		}
 		if lines, err := linesOf(content, frenchCSV, money.EUR); err != nil {
@@ -291,10 +292,23 @@ func wantOurs(t *testing.T, err error) {
 	}
 }
 
-func wantLines(t *testing.T, lines []parsedLine) {
+func wantLines(t *testing.T, lines []Movement) {
 	for _, l := range lines {
-		if l.amount.Minor == 0 || !l.amount.Currency.Valid() || len(l.bookedOn) != 10 || len(l.reference) > 100 {
+		if l.Amount.Minor == 0 || !l.Amount.Currency.Valid() || len(l.BookedOn) != 10 || len(l.Reference) > 100 {
 			t.Errorf("a line is %+v", l)
 		}
+	}
+}
+
+// Each payment of a batch has its own sign, and its own mark of coming back.
+func TestPaymentsOfABatchAreReadEach(t *testing.T) {
+	batch := strings.Replace(strings.Replace(camtBatch, "one", "CAG-7K3M-9QXT", 1), "</TxDtls>", "<RtrInf/></TxDtls>", 1)
+	parsed, err := statementsOf(camt("08", "100.00", "130.00", batch))
+	if err != nil || len(parsed[0].Movements) != 2 || !parsed[0].Movements[0].Reversal || parsed[0].Movements[1].Reversal {
+		t.Errorf("one of a batch: %+v, err = %v", parsed, err)
+	}
+	mixed := strings.NewReplacer(`"EUR">30.00`, `"EUR">10.00`, "<TxDtls><AmtDtls>", "<TxDtls><CdtDbtInd> DBIT </CdtDbtInd><AmtDtls>").Replace(camtBatch)
+	if parsed, err := statementsOf(camt("08", "100.00", "110.00", mixed)); err != nil || len(parsed[0].Movements) != 2 || parsed[0].Movements[0].Amount != eur(-10_00) {
+		t.Errorf("a batch of both signs: %+v, err = %v", parsed, err)
 	}
 }

@@ -1,4 +1,4 @@
-package treasury
+package bank
 
 import (
 	"context"
@@ -7,16 +7,17 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 const openCreditsSQL = `
 SELECT s.id
-FROM treasury.statements AS s
+FROM bank.statements AS s
 WHERE s.collective = @collective
 	AND s.file_hash = @file_hash
 	AND EXISTS (
 		SELECT
-		FROM treasury.bank_lines AS l
+		FROM bank.lines AS l
 		WHERE l.collective = s.collective
 			AND l.statement = s.id
 			AND l.state IN ('unmatched', 'suggested')
@@ -24,10 +25,10 @@ WHERE s.collective = @collective
 	)
 ORDER BY s.id`
 
-// tellOpenCreditsTx tells members of each statement of a file that brought money which nobody has matched yet. The
-// same file again tells nothing, and a line of two files belongs to the first.
+// tellOpenCreditsTx sends members a notice of each statement of a file that has money which is not matched yet. The same
+// file again sends none, and a line that is in two files belongs to the first.
 func (s *Service) tellOpenCreditsTx(ctx context.Context, tx pgx.Tx, collective string, hash []byte) error {
-	statements, err := all(ctx, tx, pgx.RowTo[uuid.UUID], openCreditsSQL, pgx.NamedArgs{"collective": collective, "file_hash": hash})
+	statements, err := postgres.All(ctx, tx, pgx.RowTo[uuid.UUID], openCreditsSQL, pgx.NamedArgs{"collective": collective, "file_hash": hash})
 	if err != nil {
 		return err
 	}

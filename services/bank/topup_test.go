@@ -1,4 +1,4 @@
-package treasury
+package bank
 
 import (
 	"context"
@@ -14,15 +14,22 @@ import (
 )
 
 // stripeMoved books what webhooks book of Stripe's balance, with transit at the other side, and returns its id.
-func (s *Service) stripeMoved(t *testing.T, reference, kind string, minor int64, at time.Time) (id int64) {
+func (s *env) stripeMoved(t *testing.T, reference, kind string, minor int64, at time.Time) (id int64) {
 	t.Helper()
 	if err := postgres.InTx(t.Context(), s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		book, err := s.openBookTx(ctx, tx, vallon.Collective)
+		book, err := s.cfg.Collectives.MarkInUseTx(ctx, tx, vallon.Collective)
 		if err != nil {
 			return err
 		}
-		if err := s.postTx(ctx, tx, book, "", pair(reference, kind, at,
-			ledger.Entry{Role: ledger.RoleStripeBalance, Amount: eur(minor), Collective: vallon.Collective}, ledger.Entry{Role: ledger.RoleTransit})); err != nil {
+		if err := s.cfg.Ledger.EnsureBookTx(ctx, tx, book); err != nil {
+			return err
+		}
+		if _, err := s.cfg.Ledger.PostTx(ctx, tx, book, []ledger.Transaction{{
+			Reference: reference, Kind: kind, Effective: at, Entries: []ledger.Entry{
+				{Role: ledger.RoleStripeBalance, Amount: eur(minor), Collective: vallon.Collective},
+				{Role: ledger.RoleTransit, Amount: eur(-minor), Collective: vallon.Collective},
+			},
+		}}); err != nil {
 			return err
 		}
 		m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, book, vallon.Collective, ledger.RoleTransit, 0, reference)
@@ -82,7 +89,7 @@ func TestATopUpIsBookedAtTheBankByItsLine(t *testing.T) {
 	}
 	t.Run("once", func(t *testing.T) {
 		s.read(t, "04/03/2026;VIR STRIPE;100,00;", "04/03/2026;AUTRE;5,00;")
-		lines, err := s.Lines(t.Context(), vallon.Collective, LineUnmatched, "", newest, 100)
+		lines, err := s.Lines(t.Context(), vallon.Collective, LineFilter{State: LineUnmatched}, newest, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

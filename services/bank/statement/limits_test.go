@@ -1,4 +1,4 @@
-package treasury
+package statement
 
 import (
 	"errors"
@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
-	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -33,11 +32,11 @@ func TestFilesThatAreAllStructure(t *testing.T) {
 		"depth":             func() error { _, err := statementsOf(fill("", "<a>")); return err },
 		"depth in an entry": func() error { _, err := statementsOf(fill(entry, "<TxDtls>")); return err },
 		"a quote that nobody closes": func() error {
-			_, err := linesOf(fill(`"`, "\n\";\""), csvFormat{separator: ';', date: 1, amount: 2}, money.EUR)
+			_, err := linesOf(fill(`"`, "\n\";\""), CSVFormat{Separator: ';', Date: 1, Amount: 2}, money.EUR)
 			return err
 		},
 		"columns": func() error {
-			_, err := linesOf(fill("", ";"), csvFormat{separator: ';', date: 1, amount: 2}, money.EUR)
+			_, err := linesOf(fill("", ";"), CSVFormat{Separator: ';', Date: 1, Amount: 2}, money.EUR)
 			return err
 		},
 	}
@@ -97,12 +96,12 @@ func TestReferencesNameNobody(t *testing.T) {
 		"CANARYPAYER-DUPONT-75": "", "DUPONT75": "", "75Li": "", "LI-75": "", "D-U-75": "", "7D-U": "", "Ñ-75": "", "J": "",
 		"FR1420041010050500013M02606": "", strings.Repeat("1", 101): "",
 	} {
-		if got := nameless(provided(reference)); got != want {
+		if got := (Movement{Reference: provided(reference)}).StoredReference(); got != want {
 			t.Errorf("%q is %q, want %q", reference, got, want)
 		}
 	}
-	format := &treasuryv1.CsvFormat{DateColumn: 1, AmountColumn: 3, TextColumns: []int32{2}, ReferenceColumn: 2}
-	if _, err := csvFromProto(format); err == nil {
+	format := CSVFormat{Date: 1, Amount: 3, Text: []int{2}, Reference: 2}
+	if format.Check() == nil {
 		t.Error("the column of texts is taken for that of references")
 	}
 }

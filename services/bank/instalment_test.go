@@ -1,4 +1,4 @@
-package treasury
+package bank
 
 import (
 	"testing"
@@ -7,14 +7,16 @@ import (
 	"github.com/google/uuid"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
 // invoice enters one of the lawyer's that is owed.
-func (s *Service) invoice(t *testing.T, minor int64) Expense {
+func (s *env) invoice(t *testing.T, minor int64) treasury.Expense {
 	t.Helper()
-	e, err := s.CreateExpense(t.Context(), ask(), Expense{
-		Collective: "vallon", Kind: ExpenseLawyer, Payee: "Martin", Document: uuid.NewString(), DocumentDate: "2026-03-01", Amount: eur(minor),
+	e, err := s.treasury.CreateExpense(t.Context(), ask(), treasury.Expense{
+		Collective: "vallon", Kind: treasury.ExpenseLawyer, Payee: "Martin", Document: uuid.NewString(), DocumentDate: "2026-03-01", Amount: eur(minor),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,16 +44,16 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 		}
 	}
 	// wants compares what the expense says with the books.
-	wants := func(state ExpenseState, left int64, on Day, lines int) {
+	wants := func(state treasury.ExpenseState, left int64, on calendar.Day, lines int) {
 		t.Helper()
-		got, err := s.Expense(t.Context(), "vallon", e.ID)
+		got, err := s.treasury.Expense(t.Context(), "vallon", e.ID)
 		if err != nil || got.State != state || got.Remaining != eur(left) || got.PaidOn != on || len(got.BankLines) != lines {
 			t.Errorf("it is %v, %v are left, paid on %q, shown by %d lines; err = %v", got.State, got.Remaining, got.PaidOn, len(got.BankLines), err)
 		}
 		if owed, bank := s.balance(t, "401"), s.balance(t, "51211"); owed != -left || bank != left-100_00 {
 			t.Errorf("401 stands at %d and the bank at %d", owed, bank)
 		}
-		waiting, err := s.Clearing(t.Context(), "vallon", Position{}, 10)
+		waiting, err := s.treasury.ClearingItems(t.Context(), "vallon", treasury.Position{}, 10)
 		if err != nil || (left == 0) != (len(waiting) == 0) || left > 0 && waiting[0].Amount != eur(left) {
 			t.Errorf("waiting are %+v, err = %v", waiting, err)
 		}
@@ -67,35 +69,35 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wants(ExpenseOwed, 30_00, "", 2)
+	wants(treasury.ExpenseOwed, 30_00, "", 2)
 	if err := pay(-30_00); err != nil {
 		t.Fatal(err)
 	}
-	wants(ExpensePaid, 0, "2026-03-04", 3)
+	wants(treasury.ExpensePaid, 0, "2026-03-04", 3)
 	refused(pay(-20_01), errorsv1.ErrorReason_EXPENSE_NOT_OWED)
 	unpay(-20_00)
-	wants(ExpenseOwed, 20_00, "", 2)
+	wants(treasury.ExpenseOwed, 20_00, "", 2)
 	refused(pay(-20_01), errorsv1.ErrorReason_BANK_LINE_DIFFERS)
 	if err := pay(-20_00); err != nil {
 		t.Fatal(err)
 	}
-	wants(ExpensePaid, 0, "2026-03-04", 3)
+	wants(treasury.ExpensePaid, 0, "2026-03-04", 3)
 	unpay(-50_00)
-	wants(ExpenseOwed, 50_00, "", 2)
-	_, err := s.ReverseExpense(t.Context(), ask(), "vallon", e.ID, "x")
+	wants(treasury.ExpenseOwed, 50_00, "", 2)
+	_, err := s.treasury.ReverseExpense(t.Context(), ask(), "vallon", e.ID, "x")
 	refused(err, errorsv1.ErrorReason_BANK_LINE_MATCHED)
 
 	// What is left was paid in cash; then the lines turn out to be another's.
-	if _, err := s.PayExpense(t.Context(), ask(), "vallon", e.ID, "2026-03-06", SourceCash); err != nil {
+	if _, err := s.treasury.PayExpense(t.Context(), ask(), "vallon", e.ID, "2026-03-06", treasury.SourceCash); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Expense(t.Context(), "vallon", e.ID)
-	if err != nil || got.State != ExpensePaid || got.PaidOn != "2026-03-06" || s.balance(t, "530") != -50_00 || s.balance(t, "401") != 0 {
+	got, err := s.treasury.Expense(t.Context(), "vallon", e.ID)
+	if err != nil || got.State != treasury.ExpensePaid || got.PaidOn != "2026-03-06" || s.balance(t, "530") != -50_00 || s.balance(t, "401") != 0 {
 		t.Errorf("%+v, err = %v; 401 stands at %d", got, err, s.balance(t, "401"))
 	}
 	unpay(-20_00)
 	unpay(-30_00)
-	if got, err := s.Expense(t.Context(), "vallon", e.ID); err != nil || got.State != ExpenseOwed || got.Remaining != eur(50_00) {
+	if got, err := s.treasury.Expense(t.Context(), "vallon", e.ID); err != nil || got.State != treasury.ExpenseOwed || got.Remaining != eur(50_00) {
 		t.Errorf("%+v, err = %v", got, err)
 	}
 	if _, err := s.cfg.Ledger.ClosePeriod(t.Context(), "", "vallon", time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)); err != nil {
@@ -103,7 +105,7 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 	}
 	r := ask()
 	for range 2 {
-		if got, err = s.ReverseExpense(t.Context(), r, "vallon", e.ID, "x"); err != nil || got.State != ExpenseReversed || got.Remaining.Minor != 0 {
+		if got, err = s.treasury.ReverseExpense(t.Context(), r, "vallon", e.ID, "x"); err != nil || got.State != treasury.ExpenseReversed || got.Remaining.Minor != 0 {
 			t.Errorf("%+v, err = %v", got, err)
 		}
 	}

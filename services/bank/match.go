@@ -1,0 +1,269 @@
+package bank
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
+	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/treasury"
+)
+
+// Target is what a member says that a line shows.
+type Target struct {
+	Kind TargetKind
+	// Campaign is of a campaign or a pledge.
+	Campaign campaigns.Name
+	// ID is of a pledge or an expense.
+	ID uuid.UUID
+	// Transaction is of a transaction in the books.
+	Transaction int64
+}
+
+// fields are the target's, for the fingerprint of a request.
+func (t Target) fields() fingerprint.Fields {
+	fields := fingerprint.Fields{"kind": string(t.Kind)}
+	if t.Campaign != (campaigns.Name{}) {
+		fields["campaign"] = t.Campaign.String()
+	}
+	if t.ID != uuid.Nil {
+		fields["id"] = t.ID.String()
+	}
+	if t.Transaction != 0 {
+		fields["transaction"] = strconv.FormatInt(t.Transaction, 10)
+	}
+	return fields
+}
+
+// MatchLine matches a line with its target, and books what is not booked. Sent twice, it does so once. Errors: those of
+// the proto's method.
+func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective string, id uuid.UUID, t Target) (Line, error) {
+	at, err := s.place(ctx, collective)
+	if err != nil {
+		return Line{}, err
+	}
+	// What the bank shows of a closed period is booked when the books are open again.
+	if at.open, err = s.cfg.Ledger.ClosedUntil(ctx, at.book, collective); err != nil {
+		return Line{}, err
+	}
+	currency := money.Currency("")
+	if t.Kind == TargetCampaign {
+		campaign, err := s.cfg.Treasury.BookableCampaign(ctx, t.Campaign)
+		if err != nil {
+			return Line{}, err
+		}
+		currency = campaign.Currency
+	}
+	fields := t.fields()
+	fields["line"] = id.String()
+	if _, err := s.cfg.Treasury.Once(ctx, r, collective, "match_line", id, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		l, err := s.lockOpenLineTx(ctx, tx, collective, id)
+		if err != nil {
+			return err
+		}
+		switch t.Kind {
+		case TargetPledge:
+			p, err := s.cfg.Treasury.PledgeTx(ctx, tx, collective, t.ID)
+			if err != nil || p.Campaign != t.Campaign {
+				return errs.Invalid("target.pledge", "must be a pledge of the collective")
+			}
+			return s.bookDonationTx(ctx, tx, l, newDonation{p.Campaign, p.ID, p.Amount.Currency, r.By}, at, now)
+		case TargetCampaign:
+			return s.bookDonationTx(ctx, tx, l, newDonation{campaign: t.Campaign, currency: currency, by: r.By}, at, now)
+		case TargetExpense:
+			return s.payExpenseTx(ctx, tx, l, t.ID, at, now)
+		case TargetTransaction:
+			return s.matchTransactionTx(ctx, tx, l, t.Transaction, at, now)
+		}
+		return s.bookReceiptTx(ctx, tx, l, at, now)
+	}); err != nil {
+		return Line{}, err
+	}
+	// Other lines may have been suggested for what this one shows.
+	if err := s.Recognise(ctx, collective); err != nil {
+		return Line{}, err
+	}
+	return s.Line(ctx, collective, id)
+}
+
+// lockLineTx locks a line, after the collective's imports and matches.
+func (s *Service) lockLineTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Line, error) {
+	if err := treasury.LockBankTx(ctx, tx, collective); err != nil {
+		return Line{}, err
+	}
+	return oneLine(ctx, tx, lockLineSQL, collective, id)
+}
+
+// lockOpenLineTx is lockLineTx for a line that must be open.
+func (s *Service) lockOpenLineTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Line, error) {
+	l, err := s.lockLineTx(ctx, tx, collective, id)
+	if err == nil && !l.open() {
+		err = errs.New(errorsv1.ErrorReason_BANK_LINE_NOT_OPEN, "%s is matched or ignored. Unmatch it first.", l.Name())
+	}
+	return l, err
+}
+
+// errDiffers is about a target that a line cannot show.
+func errDiffers(format string, args ...any) error {
+	return errs.New(errorsv1.ErrorReason_BANK_LINE_DIFFERS, format, args...)
+}
+
+// newDonation is a donation to make of a line.
+type newDonation struct {
+	campaign campaigns.Name
+	// pledge is uuid.Nil for none.
+	pledge   uuid.UUID
+	currency money.Currency
+	// by is the key that says so; empty for an import.
+	by string
+}
+
+// bookDonationTx makes a donation of a line that is locked: of the amount that arrived, whatever was pledged.
+func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, l Line, n newDonation, at place, now time.Time) error {
+	if l.Amount.Minor < 0 || l.Amount.Currency != n.currency {
+		return errDiffers("A donation is money that arrived, in %s.", n.currency)
+	}
+	d, err := s.cfg.Treasury.BookTransferTx(ctx, tx, treasury.OfflineDonation{
+		Campaign: n.campaign, Amount: l.Amount, ReceivedOn: l.BookedOn, Document: l.BankReference, Pledge: n.pledge, CreatedBy: n.by, CreateTime: now,
+	}, at.start(l.BookedOn))
+	if err != nil {
+		return err
+	}
+	l.Donation = d.ID
+	kind := TargetCampaign
+	if n.pledge != uuid.Nil {
+		kind = TargetPledge
+	}
+	return s.matchBookedTx(ctx, tx, l, kind, d.Reference(), now)
+}
+
+// matchBookedTx matches a line that is locked with what was booked for it under a reference.
+func (s *Service) matchBookedTx(ctx context.Context, tx pgx.Tx, l Line, kind TargetKind, reference string, now time.Time) error {
+	m, err := s.movementTx(ctx, tx, l.Collective, 0, reference)
+	if err != nil {
+		return err
+	}
+	l.State, l.Target, l.Transaction = LineMatched, kind, m.TransactionID
+	return updateLineTx(ctx, tx, l, now)
+}
+
+// payExpenseTx makes a line that is locked a payment of an expense: of all that remains to pay, or an instalment.
+func (s *Service) payExpenseTx(ctx context.Context, tx pgx.Tx, l Line, expense uuid.UUID, at place, now time.Time) error {
+	paid := money.Amount{Minor: -l.Amount.Minor, Currency: l.Amount.Currency}
+	reference, err := s.cfg.Treasury.PayExpenseTx(ctx, tx, l.Collective, expense, paid, l.BookedOn, at.start(l.BookedOn), now)
+	if errors.Is(err, errs.NotFound("")) {
+		return errs.Invalid("target.expense", "must be an expense of the collective")
+	}
+	if err != nil {
+		return err
+	}
+	l.Expense = expense
+	return s.matchBookedTx(ctx, tx, l, TargetExpense, reference, now)
+}
+
+// bookReceiptTx books a line that is locked as an unknown receipt.
+func (s *Service) bookReceiptTx(ctx context.Context, tx pgx.Tx, l Line, at place, now time.Time) error {
+	if l.Amount.Minor < 0 {
+		return errDiffers("A receipt is money that arrived.")
+	}
+	l.attempt++
+	if err := s.postTx(ctx, tx, l, l.receiptReference(), ledger.KindReceipt, ledger.RoleUnknownReceipts, at.start(l.BookedOn)); err != nil {
+		return err
+	}
+	return s.matchBookedTx(ctx, tx, l, TargetUnknownReceipt, l.receiptReference(), now)
+}
+
+// matchTransactionTx matches a line that is locked with a transaction in the books. It books nothing but the bank side of
+// a top-up.
+func (s *Service) matchTransactionTx(ctx context.Context, tx pgx.Tx, l Line, transaction int64, at place, now time.Time) error {
+	m, err := s.movementTx(ctx, tx, l.Collective, transaction, "")
+	if errs.Code(err) == codes.NotFound {
+		return s.bookTopUpTx(ctx, tx, l, transaction, at, now)
+	}
+	if err != nil {
+		return err
+	}
+	if m.Amount != l.Amount {
+		return errDiffers("The transaction moved the bank account by %s.", m.Amount)
+	}
+	if m.Undone {
+		return errDiffers("What the transaction booked was reversed.")
+	}
+	return matchMovementTx(ctx, tx, l, m, now)
+}
+
+// matchMovementTx matches a line that is locked with a movement of its amount. When the movement books a donation or an
+// expense, the line is linked to that, so that it is not reversed while the bank shows it.
+func matchMovementTx(ctx context.Context, tx pgx.Tx, l Line, m treasury.BankMovement, now time.Time) error {
+	l.Donation, l.Expense = m.Donation, m.Expense
+	l.State, l.Target, l.Transaction = LineMatched, TargetTransaction, m.TransactionID
+	return updateLineTx(ctx, tx, l, now)
+}
+
+// UnmatchLine opens a line that was matched or ignored, and reverses what the match booked. Sent twice, it does so once.
+// Errors: those of the proto's method.
+func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collective string, id uuid.UUID, reason string) (Line, error) {
+	fields := fingerprint.Fields{"line": id.String(), "reason": reason}
+	if _, err := s.cfg.Treasury.Once(ctx, r, collective, "unmatch_line", id, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		l, err := s.lockLineTx(ctx, tx, collective, id)
+		if err != nil {
+			return err
+		}
+		if l.open() {
+			return errs.New(errorsv1.ErrorReason_BANK_LINE_OPEN, "%s is neither matched nor ignored.", l.Name())
+		}
+		if err := s.unbookTx(ctx, tx, l, reason, now); err != nil {
+			return err
+		}
+		// From now on no import matches the line by itself.
+		l.attempt++
+		l.State, l.Target, l.Donation, l.Expense, l.Transaction, l.IgnoreReason = LineUnmatched, "", uuid.Nil, uuid.Nil, 0, ""
+		return updateLineTx(ctx, tx, l, now)
+	}); err != nil {
+		return Line{}, err
+	}
+	return s.Line(ctx, collective, id)
+}
+
+// unbookTx reverses what the match of a line booked. What was in the books before stays.
+func (s *Service) unbookTx(ctx context.Context, tx pgx.Tx, l Line, reason string, now time.Time) error {
+	switch l.Target {
+	case TargetPledge, TargetCampaign:
+		campaign := campaigns.Name{Collective: l.Collective, Campaign: l.DonationCampaign}
+		return s.cfg.Treasury.ReverseTransferTx(ctx, tx, campaign, l.Donation, reason, now)
+	case TargetExpense:
+		paid := money.Amount{Minor: -l.Amount.Minor, Currency: l.Amount.Currency}
+		return s.cfg.Treasury.UnpayExpenseTx(ctx, tx, l.Collective, l.Expense, l.Transaction, paid, now)
+	case TargetTransaction:
+		return s.unbookTopUpTx(ctx, tx, l)
+	case TargetUnknownReceipt:
+		return s.reverseTx(ctx, tx, l.Collective, l.receiptReference())
+	}
+	return nil
+}
+
+// IgnoreLine leaves a line out of the books. Sent twice, it does so once. Errors: those of the proto's method.
+func (s *Service) IgnoreLine(ctx context.Context, r treasury.Request, collective string, id uuid.UUID, reason string) (Line, error) {
+	fields := fingerprint.Fields{"line": id.String(), "reason": reason}
+	if _, err := s.cfg.Treasury.Once(ctx, r, collective, "ignore_line", id, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		l, err := s.lockOpenLineTx(ctx, tx, collective, id)
+		if err != nil {
+			return err
+		}
+		l.State, l.Target, l.Transaction, l.IgnoreReason = LineIgnored, "", 0, reason
+		return updateLineTx(ctx, tx, l, now)
+	}); err != nil {
+		return Line{}, err
+	}
+	return s.Line(ctx, collective, id)
+}

@@ -1,0 +1,66 @@
+package statement
+
+import (
+	"strings"
+
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// parseDecimal reads an amount as banks write it: a sign and the currency before or after, blanks or the other mark
+// between groups of three, at most the currency's decimals but for zeros, zeros in front or none.
+func parseDecimal(text string, currency money.Currency, mark string) (money.Amount, error) {
+	if !currency.Valid() {
+		return money.Amount{}, errNoAmount
+	}
+	// The currency stands at an end: between digits it may be meant for the decimal mark.
+	plain := func(text string) string {
+		text = strings.Trim(text, "\u00a0\u202f \t\r\n")
+		for _, sign := range []string{"€", string(currency)} {
+			text = strings.TrimSuffix(strings.TrimPrefix(text, sign), sign)
+		}
+		return strings.Trim(text, "\u00a0\u202f \t\r\n")
+	}
+	text = plain(strings.ReplaceAll(text, "−", "-"))
+	negative := false
+	switch {
+	case strings.HasPrefix(text, "-"), strings.HasSuffix(text, "-"):
+		negative, text = true, strings.TrimSuffix(strings.TrimPrefix(text, "-"), "-")
+	case strings.HasPrefix(text, "+"):
+		text = text[1:]
+	}
+	text = plain(text)
+	whole, fraction, _ := strings.Cut(text, mark)
+	group := map[string]string{",": ".", ".": ","}[mark]
+	whole = strings.NewReplacer(" ", group, "\u00a0", group, "\u202f", group).Replace(whole)
+	if strings.Contains(whole, group) {
+		groups := strings.Split(whole, group)
+		for i, g := range groups {
+			if len(g) > 3 || len(g) < 3 && i > 0 || g == "" {
+				return money.Amount{}, errNoAmount
+			}
+		}
+		whole = strings.Join(groups, "")
+	}
+	if whole == "" && fraction == "" {
+		return money.Amount{}, errNoAmount
+	}
+	whole = strings.TrimLeft(whole, "0")
+	exponent := currency.Exponent()
+	for len(fraction) > exponent && strings.HasSuffix(fraction, "0") {
+		fraction = fraction[:len(fraction)-1]
+	}
+	if len(fraction) > exponent || len(whole) > 13 {
+		return money.Amount{}, errNoAmount
+	}
+	amount := money.Amount{Currency: currency}
+	for _, digit := range whole + fraction + strings.Repeat("0", exponent-len(fraction)) {
+		if digit < '0' || digit > '9' {
+			return money.Amount{}, errNoAmount
+		}
+		amount.Minor = 10*amount.Minor + int64(digit-'0')
+	}
+	if negative {
+		amount.Minor = -amount.Minor
+	}
+	return amount, nil
+}
