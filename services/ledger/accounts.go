@@ -14,46 +14,45 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// AccountRole is what code calls an account; the book's chart says which account plays it.
+// AccountRole is the name that code has for an account. The chart of a book says which account has it.
 type AccountRole string
 
 // The roles of accounts. Every shipped chart gives each of them to one account; an account may have several.
 const (
-	// RoleStripeBalance is the money that stands at Stripe.
+	// RoleStripeBalance is the money at Stripe.
 	RoleStripeBalance AccountRole = "stripe_balance"
 	// RoleStripeFees is what Stripe keeps: fees of payments, of disputes, of the account.
 	RoleStripeFees AccountRole = "stripe_fees"
 	// RoleDonations is the income from donations.
 	RoleDonations AccountRole = "donations"
-	// RoleRefunds is what was given back to donors. It counts against donations.
+	// RoleRefunds is what was refunded to donors. It counts against donations.
 	RoleRefunds AccountRole = "refunds"
-	// RoleDisputes is what banks took back, and gave again when a dispute was won. It counts
-	// against donations.
+	// RoleDisputes is what banks took for disputes, less what came back with those that were won. It counts against
+	// donations.
 	RoleDisputes AccountRole = "disputes"
-	// RoleTransit is money on its way between two accounts of the body; it returns to zero.
+	// RoleTransit is money on its way between two accounts of the organisation; it returns to zero.
 	RoleTransit AccountRole = "transit"
 	// RoleBank is the bank account that payouts arrive on.
 	RoleBank AccountRole = "bank"
-	// RoleUnknownReceipts is where money waits that nobody has explained yet.
+	// RoleUnknownReceipts is money that came and is not classified yet.
 	RoleUnknownReceipts AccountRole = "unknown_receipts"
-	// RoleSurplus is where an opening balance has the surplus of earlier years that nobody has
-	// allocated yet.
+	// RoleSurplus is where an opening balance has the surplus of earlier years that is not allocated yet.
 	RoleSurplus AccountRole = "surplus"
-	// RoleDeficit is the same when the earlier years lost.
+	// RoleDeficit is the same for a deficit.
 	RoleDeficit AccountRole = "deficit"
 	// RoleCash is the cash box.
 	RoleCash AccountRole = "cash"
-	// RoleChequesToBank is cheques that were received and are not banked; it returns to zero.
+	// RoleChequesToBank is cheques that were received and are not banked yet; it returns to zero.
 	RoleChequesToBank AccountRole = "cheques_to_bank"
 	// RoleSuppliers is what is owed on invoices.
 	RoleSuppliers AccountRole = "suppliers"
 	// RoleLawyerFees is lawyers' fees.
 	RoleLawyerFees AccountRole = "lawyer_fees"
-	// RoleLitigationCosts is acts, bailiffs and other costs of a case.
+	// RoleLitigationCosts is bailiffs, deeds and other costs of a case.
 	RoleLitigationCosts AccountRole = "litigation_costs"
 )
 
-// AccountType is what kind of account it is, in the words of the chart files.
+// AccountType is the type of an account, in the words of the chart files.
 type AccountType string
 
 // The types of accounts.
@@ -65,30 +64,30 @@ const (
 	TypeExpense   AccountType = "expense"
 )
 
-// Account is an account of a book with the balances of one collective's share.
+// Account is an account of a book, with the balances of one collective's share.
 type Account struct {
 	Code        string
 	DisplayName string
 	Type        AccountType
-	// Roles are those that it plays, sorted; only read where a chart is changed.
+	// Roles are those that it has, sorted. Only [Service.Account], [Service.AccountTx] and changes of a chart read them.
 	Roles []AccountRole
-	// Balances are the sums of the entries, one for each currency that there are entries in, by currency.
+	// Balances are the sums of the entries in each currency that there are entries in, sorted by currency.
 	Balances []money.Amount
 }
 
-// accountRefusals says what the database's refusals mean to whoever changes a chart.
+// accountRefusals says what each refusal of the database means to a caller that changes a chart.
 var accountRefusals = map[string]*errs.Error{
 	"accounts_code_form":           errs.Invalid("account_id", "must be 1 to 32 digits, capital letters and hyphens, and not begin with a hyphen"),
 	"accounts_display_name_length": errs.Invalid("account.display_name", "must have 1 to 255 characters"),
 	"accounts_type_known":          errs.Invalid("account.type", "is required"),
-	"roles_nominal":                errs.Invalid("account.roles", "donations, refunds and disputes are played by accounts of income or expense"),
+	"roles_nominal":                errs.Invalid("account.roles", "must fit the type of the account: donations, refunds and disputes need one of income or expense"),
 	"roles_book_unused":            errs.New(errorsv1.ErrorReason_BOOK_IN_USE, "Roles stay with their accounts once a book has transactions: what was received is read from there."),
 }
 
-// maxAccounts is how many a chart may have. An account stays for ever, and every list of balances has all of them.
+// maxAccounts is how many accounts a chart may have. None is ever removed, and every list of balances has all of them.
 const maxAccounts = 300
 
-// One after the other, so that no two add the last one.
+// Accounts are added one after the other, so that two at once do not exceed the maximum.
 const lockChartSQL = `
 SELECT pg_advisory_xact_lock(hashtextextended('cagnotte ledger chart ' || @book, 0))`
 
@@ -122,9 +121,11 @@ FROM ledger.accounts AS a
 WHERE a.book = @book
     AND a.code = @code`
 
-// AddAccountTx adds an account to a book's chart, which [Service.EnsureBookTx] made. The same again changes
-// nothing; its code and type stay for ever. Errors: ALREADY_EXISTS ACCOUNT_EXISTS when the code stands for
-// another name or type; INVALID_ARGUMENT for a code, name or type that none can have; FAILED_PRECONDITION CHART_FULL.
+// AddAccountTx adds an account to the chart of a book, which [Service.EnsureBookTx] made. Its code and its type can
+// never be changed. A repeat changes nothing.
+//
+// Errors: ALREADY_EXISTS ACCOUNT_EXISTS when the code belongs to an account with another name or type; INVALID_ARGUMENT
+// for a code, name or type that no account can have; FAILED_PRECONDITION CHART_FULL.
 func (s *Service) AddAccountTx(ctx context.Context, tx pgx.Tx, book string, a Account) error {
 	args := pgx.NamedArgs{
 		"book": book, "code": a.Code, "display_name": a.DisplayName, "type": string(a.Type), "max_accounts": maxAccounts,
@@ -198,10 +199,11 @@ WHERE a.book = @book
     AND roles.role = ANY(@roles::text[])
     AND roles.account_id <> a.id`
 
-// ChangeAccountTx gives an account another name, and moves roles to it from the accounts that played
-// them, until the book has its first transaction. So a chart is overridden for one book. It is idempotent.
-// Errors: NOT_FOUND for the account; INVALID_ARGUMENT for a name or role that is none, FAILED_PRECONDITION
-// BOOK_IN_USE.
+// ChangeAccountTx renames an account, and moves roles to it from the accounts that have them, until the book has its
+// first transaction. So a chart can be adapted for one book. It is idempotent.
+//
+// Errors: NOT_FOUND for the account; INVALID_ARGUMENT for a name that no account can have or an unknown role;
+// FAILED_PRECONDITION BOOK_IN_USE.
 func (s *Service) ChangeAccountTx(ctx context.Context, tx pgx.Tx, book, code, displayName string, roles []AccountRole) error {
 	for _, role := range roles {
 		if !slices.Contains(allRoles, role) {
@@ -220,7 +222,7 @@ func (s *Service) ChangeAccountTx(ctx context.Context, tx pgx.Tx, book, code, di
 	return nil
 }
 
-// AccountTx returns an account of a book's chart with its roles, without balances; NOT_FOUND when there is none.
+// AccountTx returns an account of a book with its roles, without balances. NOT_FOUND when there is none.
 func (s *Service) AccountTx(ctx context.Context, tx pgx.Tx, book, code string) (Account, error) {
 	return readAccount(ctx, tx, book, code)
 }
@@ -232,7 +234,7 @@ JOIN ledger.accounts AS a ON a.book = r.book AND a.id = r.account_id
 WHERE r.book = @book
     AND r.role = @role`
 
-// RoleCodeTx returns the code of the account that plays a role in a book; NOT_FOUND when there is no such book.
+// RoleCodeTx returns the code of the account that has a role in a book. NOT_FOUND when there is no such book.
 func (s *Service) RoleCodeTx(ctx context.Context, tx pgx.Tx, book string, role AccountRole) (code string, err error) {
 	err = tx.QueryRow(ctx, roleCodeSQL, pgx.NamedArgs{"book": book, "role": string(role)}).Scan(&code)
 	if errors.Is(err, pgx.ErrNoRows) {

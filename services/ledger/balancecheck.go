@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// balanceKey is a stored sum. Start is YYYY-MM-DD, empty for all of time.
+// balanceKey is what a stored sum is of. Start is YYYY-MM-DD, empty for all of time.
 type balanceKey struct {
 	account              int32
 	code                 string
@@ -28,7 +28,7 @@ func (k balanceKey) String() string {
 	return of
 }
 
-// balanceCheck adds the sums up again.
+// balanceCheck adds the stored sums up again.
 type balanceCheck struct {
 	// numbers are the balance checkpoints, stored what they wrote.
 	numbers map[int64]bool
@@ -98,7 +98,7 @@ func (v *verification) loadBalancesTx(ctx context.Context, tx pgx.Tx) error {
 	return postgres.Error(err)
 }
 
-// add counts a transaction's entries in their spans.
+// add counts the entries of a transaction in their spans.
 func (v *verification) add(r *sealedRow) {
 	at := r.Effective.UTC()
 	for i, e := range r.Entries {
@@ -115,7 +115,7 @@ func (v *verification) add(r *sealedRow) {
 	}
 }
 
-// startText writes a date as Postgres does, which counts no year zero.
+// startText writes a date as Postgres does, which has no year zero.
 func startText(of time.Time, month time.Month, day int) string {
 	year, era := of.Year(), "AD"
 	if year < 1 {
@@ -148,7 +148,7 @@ func (v *verification) compareStored(number int64) {
 	clear(v.balances.changed)
 }
 
-// finishStored reports what was stored at numbers that are no balance checkpoint.
+// finishStored reports what was stored at numbers that are not a balance checkpoint.
 func (v *verification) finishStored() {
 	for number := range v.balances.numbers {
 		v.Differ(fmt.Sprintf("balance checkpoint %d", number), "is at a number that is missing")

@@ -13,9 +13,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// tailPart is what the books have of a book beyond the balance checkpoint, up to a bound or all there is,
-// sealed or not. The order and the OFFSET keep Postgres on the two indexes: it cannot know how
-// short the tail is.
+// tailPart reads the entries of a book after the balance checkpoint, up to a bound or to the end, sealed or not. The
+// order and the OFFSET make Postgres use the two indexes: it cannot know how short the tail is.
 const tailPart = `
 tail AS (
     SELECT
@@ -53,7 +52,7 @@ const tailEndPart = `
     ) AS e
 )`
 
-// What bears a campaign's name; appended where the entry, or the key, is the last condition.
+// The condition on the campaign, for entries and for keys.
 const (
 	entryOfCampaignPart = `
             AND e.campaign = @campaign`
@@ -61,7 +60,7 @@ const (
         AND k.campaign = @campaign`
 )
 
-// Where the balance checkpoint stands; nowhere when there is none.
+// positionPart is where the balance checkpoint stands; no row when there is none.
 const positionPart = `
 WITH position AS (
     SELECT
@@ -142,7 +141,7 @@ const dayKeysPart = `
         AND k.starts_on >= @month::date
         AND k.starts_on < @day::date`
 
-// A key's newest sum up to the balance checkpoint, and the tail.
+// storedPart takes the newest stored sum of each key up to the balance checkpoint, and the tail.
 const storedPart = `
 ),
 parts AS (
@@ -166,7 +165,7 @@ parts AS (
         t.amount
     FROM tail AS t`
 
-// The part of the day, from the index alone unless there is a bound.
+// partOfDayPart reads the entries of the last, incomplete day. Without a bound the index alone is enough.
 const partOfDayPart = `
     WHERE t.effective_at < @day_start::timestamptz
     UNION ALL
@@ -193,8 +192,8 @@ const accountsNowSQL = positionPart + tailPart + tailEndPart + allKeysPart + sto
 const campaignNowSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
 	allKeysPart + keyOfCampaignPart + storedPart + partsEndPart + sumAccountsPart
 
-// Whole years, months and days before the time, the part of its day from the entries themselves,
-// and of the tail what happened before that day.
+// accountsBeforeSQL adds up whole years, months and days before the time, the entries of its own day, and of the tail
+// what happened before that day.
 const accountsBeforeSQL = positionPart + tailPart + tailEndPart + yearKeysPart + monthKeysPart + dayKeysPart +
 	storedPart + partOfDayPart + partsEndPart + sumAccountsPart
 
@@ -205,14 +204,14 @@ const campaignBeforeSQL = positionPart + tailPart + entryOfCampaignPart + tailEn
 // AccountsFilter says which balances to read.
 type AccountsFilter struct {
 	Book string
-	// Collective is a slug. Empty: what of the book belongs to none.
+	// Collective is a slug. Empty: what belongs to no collective.
 	Collective string
 	// Campaign is a slug. Empty: the whole share.
 	Campaign string
 	// End bounds the effective time: only entries from before it count. Zero: no bound.
 	End time.Time
-	// Number is by the order of sealing: only the book's first so many transactions count. Zero: all, those that
-	// have no number yet included.
+	// Number bounds the order of sealing: only the book's first so many transactions count. Zero: all, including those that
+	// have no number yet.
 	Number int64
 }
 
@@ -221,13 +220,13 @@ SELECT coalesce(max(s.number), 0)
 FROM ledger.seals AS s
 WHERE s.book = @book`
 
-// lastNumber is how many transactions of the book are sealed.
+// lastNumber returns how many transactions of the book are sealed.
 func (s *Service) lastNumber(ctx context.Context, book string) (n int64, err error) {
 	err = s.pool.QueryRow(ctx, lastNumberSQL, pgx.NamedArgs{"book": book}).Scan(&n)
 	return n, postgres.Error(err)
 }
 
-// The newest balance checkpoint up to the number, and the position of the number's transaction.
+// boundsSQL finds the newest balance checkpoint up to the number, and where the transaction of that number stands.
 const boundsSQL = `
 SELECT
     coalesce((
@@ -249,8 +248,8 @@ LEFT JOIN (
         AND s.number = @number
 ) AS n ON true`
 
-// boundsOf returns the arguments that bound what a statement adds up: stored, the number of the balance checkpoint
-// to begin with, and where the tail ends.
+// boundsOf returns the arguments that bound what a statement adds up: the number of the balance checkpoint to begin
+// with, and where the tail ends.
 func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.NamedArgs, error) {
 	args := pgx.NamedArgs{"book": book, "number": int64(math.MaxInt64), "bounded": number > 0}
 	if number > 0 {
@@ -276,17 +275,18 @@ func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.
 	return args, nil
 }
 
-// Accounts is [Service.AccountsAt] for a collective's whole share, with all that was written.
+// Accounts is [Service.AccountsAt] for the whole share of a collective, with everything that was written.
 func (s *Service) Accounts(ctx context.Context, book, collective string, end time.Time) ([]Account, error) {
 	return s.AccountsAt(ctx, AccountsFilter{Book: book, Collective: collective, End: end})
 }
 
-// AccountsAt returns the accounts of a book by code, with the balances of one collective's share.
-// Nothing is summed across currencies. A book that does not exist has no accounts. INVALID_ARGUMENT on
-// at_number when the book has not so many.
+// AccountsAt returns the accounts of a book by code, with the balances of one collective's share. Currencies are never
+// summed together. A book that does not exist has no accounts.
 //
-// It adds up stored balances and the tail after them, so what it costs does not grow with the history:
-// it does with the accounts, the campaigns, and, for a time in the past, that one day's entries.
+// It adds up stored balances and the tail after them. So its cost does not grow with the history, but with the
+// accounts, the campaigns and, for a time in the past, the entries of that one day.
+//
+// Errors: INVALID_ARGUMENT on at_number when the book has fewer transactions.
 func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, error) {
 	args, err := s.boundsOf(ctx, f.Book, f.Number)
 	if err != nil {
@@ -333,7 +333,7 @@ func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, 
 	return accounts, nil
 }
 
-// startOf and endOf make a bound that is not given one that excludes nothing.
+// startOf and endOf turn a bound that is not given into one that excludes nothing.
 func startOf(t time.Time) pgtype.Timestamptz { return bound(t, pgtype.NegativeInfinity) }
 
 func endOf(t time.Time) pgtype.Timestamptz { return bound(t, pgtype.Infinity) }
@@ -345,7 +345,7 @@ func bound(t time.Time, open pgtype.InfinityModifier) pgtype.Timestamptz {
 	return pgtype.Timestamptz{Time: t, Valid: true}
 }
 
-// The stored sums, and the tail behind them, in one statement.
+// roleBalanceSQL adds up the stored sums and the tail after them in one statement.
 const roleBalanceSQL = `
 WITH role AS (
     SELECT r.account_id
@@ -398,8 +398,8 @@ SELECT
 FROM parts AS p
 GROUP BY p.currency`
 
-// RoleBalance returns what the account of a role has in a whole book, whoever's it is, by currency and in minor units.
-// It adds up stored balances and the tail after them, as [Service.AccountsAt] does.
+// RoleBalance returns what the account of a role has in a whole book, of all collectives and of none, by currency and
+// in minor units. It adds up stored balances and the tail, as [Service.AccountsAt] does.
 func (s *Service) RoleBalance(ctx context.Context, book string, role AccountRole) (map[money.Currency]int64, error) {
 	rows, err := s.pool.Query(ctx, roleBalanceSQL, pgx.NamedArgs{"book": book, "role": string(role)})
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // booksPrefix begins the name of a book.
 const booksPrefix = "instance/books/"
 
-// platformBook is how the platform's own book is called in names, where the others have a Stripe account's id.
+// platformBook is the platform's own book in names, where other books have the id of a Stripe account.
 const platformBook = "platform"
 
 const bookExistsSQL = `
@@ -26,10 +26,8 @@ SELECT EXISTS (
     WHERE b.id = @book
 )`
 
-// FindBook returns the book of a resource name such as `instance/books/platform` or `instance/books/acct_…`. NOT_FOUND when there
-// is none.
-//
-// What is read of a book without naming a collective is what belongs to none.
+// FindBook returns the book of a resource name such as `instance/books/platform` or `instance/books/acct_…`. NOT_FOUND
+// when there is none. What is read of a book without a collective is what belongs to none.
 func (s *Service) FindBook(ctx context.Context, name string) (book string, err error) {
 	book, ok := strings.CutPrefix(name, booksPrefix)
 	if !ok || book == "" {
@@ -53,7 +51,7 @@ SELECT id
 FROM ledger.books
 ORDER BY id`
 
-// Books returns the names of all books, sorted. The platform's own is empty.
+// Books returns the names of all books, sorted. The name of the platform's own book is empty.
 func (s *Service) Books(ctx context.Context) ([]string, error) {
 	rows, err := s.pool.Query(ctx, booksSQL)
 	if err != nil {
@@ -73,7 +71,7 @@ SELECT chart
 FROM ledger.books
 WHERE id = @book`
 
-// What the book has stays as it is; NOT EXISTS spares the identities that a conflict would use up.
+// Accounts that the book has stay as they are. NOT EXISTS spares the identities that a conflict would use up.
 const insertAccountsSQL = `
 INSERT INTO ledger.accounts (book, code, display_name, type)
 SELECT
@@ -107,11 +105,11 @@ FROM unnest(
 JOIN ledger.accounts AS a ON a.book = @book AND a.code = c.code
 ON CONFLICT (book, role) DO NOTHING`
 
-// EnsureBookTx makes the book with the configured chart and currency if it is not there. If it
-// is, accounts and roles that its own chart has gained since are added, and nothing that
-// is there changes. It is idempotent, and safe to run twice at once: the second waits for the first.
+// EnsureBookTx makes the book with the configured chart and in euros, if it does not exist. If it does, it adds the
+// accounts and roles that the chart has gained since, and changes nothing else. It is idempotent, and safe to run twice
+// at once: the second waits for the first.
 //
-// The book is a Stripe account's id, or empty for the platform's own.
+// The book is the id of a Stripe account, or empty for the platform's own.
 func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) error {
 	if _, err := tx.Exec(ctx, insertBookSQL, pgx.NamedArgs{
 		"book": book, "chart": s.chart, "currency": string(money.EUR),
@@ -164,9 +162,9 @@ ORDER BY
     b.id
 LIMIT 1`
 
-// CheckCounter refuses a cluster that counts its transactions from a smaller number than the books know, as after a
-// dump was restored into another one. What is posted there would stand before what is sealed, and never be numbered
-// nor counted: so ask before the first posting.
+// CheckCounter refuses a cluster whose transaction counter is behind what the books know, as after a dump was restored
+// into another cluster. What is posted there would stand before what is sealed, and would never be numbered or counted.
+// So check before the first posting.
 //
 // Errors: FAILED_PRECONDITION SEAL_POSITION_AHEAD.
 func (s *Service) CheckCounter(ctx context.Context) error {

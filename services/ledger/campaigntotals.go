@@ -14,10 +14,10 @@ type CampaignKey struct {
 	Collective, Campaign string
 }
 
-// Donations are credits, so the sum of what remains is turned round. A campaign's nominal accounts are found by
-// walking the index from one to the next: they tell which books it is in, an earlier one too when its collective
-// has changed the Stripe account. Of each counted one the same index has what comes after its book's kept
-// balances; what others posted since is not touched, and nor is history.
+// Donations are credits, so the sum is negated. A campaign's accounts of income and expense are found by skipping
+// through the index from one account to the next. They tell which books the campaign is in, including an earlier one
+// when its collective has changed the Stripe account. The same index has the entries of each account after the stored
+// balances of its book. Neither other campaigns' entries nor the history are read.
 const campaignTotalsSQL = `
 WITH RECURSIVE asked AS (
     SELECT
@@ -149,13 +149,12 @@ ORDER BY
     p.campaign,
     p.currency`
 
-// CampaignTotals returns what the campaigns received, donations minus what was refunded or taken back
-// in disputes, in minor units of each currency, positive when received. It counts what is in the books, that is settled.
-// A campaign without entries is missing. The roles must be played by
-// accounts of income or expense, as they are in every shipped chart.
+// CampaignTotals returns what the campaigns received: donations less refunds and disputes, in minor units of each
+// currency, positive when received. It counts what is in the books, that is settled. A campaign without entries is
+// missing. The roles must belong to accounts of income or expense, as they do in every shipped chart.
 //
-// It adds up stored balances and the campaigns' own entries that came after: neither history nor a long tail of
-// other campaigns' costs anything.
+// It adds up stored balances and the campaigns' own entries after them, so neither the history nor other campaigns'
+// entries cost anything.
 func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[CampaignKey]map[money.Currency]int64, error) {
 	// Once each, or the join would count a campaign as often as it was asked for.
 	asked := make(map[CampaignKey]bool, len(keys))

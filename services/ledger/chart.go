@@ -13,13 +13,13 @@ import (
 //go:embed charts/*.csv
 var chartFiles embed.FS
 
-// DefaultChart is the French one for associations, as of 2025.
+// DefaultChart is the French chart for associations, in force since 2025.
 const DefaultChart = "fr-associations-2025"
 
 // chartColumns is the first line of every chart file. Roles are separated by spaces.
 var chartColumns = []string{"code", "type", "roles", "display_name"}
 
-// allRoles is what a chart must fill, each once.
+// allRoles are the roles that a chart must give, each once.
 var allRoles = []AccountRole{
 	RoleStripeBalance, RoleStripeFees, RoleDonations, RoleRefunds, RoleDisputes, RoleTransit, RoleBank, RoleUnknownReceipts,
 	RoleSurplus, RoleDeficit,
@@ -48,7 +48,7 @@ func Charts() []string {
 	return names
 }
 
-// readChart reads a shipped chart. Whether codes and types are right, the database says.
+// readChart reads a shipped chart. The database checks codes and types.
 func readChart(name string) ([]chartAccount, error) {
 	file, err := chartFiles.Open("charts/" + name + ".csv")
 	if err != nil {
@@ -74,7 +74,7 @@ func readChart(name string) ([]chartAccount, error) {
 	}
 	want := slices.Sorted(slices.Values(allRoles))
 	if slices.Sort(filled); !slices.Equal(filled, want) {
-		return nil, fmt.Errorf("chart of accounts %s: fills the roles %v, not each of %v once", name, filled, want)
+		return nil, fmt.Errorf("chart of accounts %s: gives the roles %v, not each of %v once", name, filled, want)
 	}
 	return chart, nil
 }

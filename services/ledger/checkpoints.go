@@ -35,7 +35,7 @@ WHERE c.book = @book
 ORDER BY c.size DESC
 LIMIT 1`
 
-// newestCheckpoint returns the last one signed, or nil when the book has none yet.
+// newestCheckpoint returns the last checkpoint, or nil when the book has none yet.
 func newestCheckpoint(ctx context.Context, db querier, book string) (*proof.Checkpoint, error) {
 	rows, err := db.Query(ctx, newestCheckpointSQL, pgx.NamedArgs{"book": book})
 	if err != nil {

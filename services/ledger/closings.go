@@ -12,9 +12,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// closingRefusals says what the database's refusals mean to whoever closes.
+// closingRefusals says what each refusal of the database means to a caller that closes a period.
 var closingRefusals = map[string]*errs.Error{
-	"closings_over": errs.Invalid("end_time", "must be a time that has passed: donations of a period that is not over are still to come"),
+	"closings_over": errs.Invalid("end_time", "must be in the past: donations of a period that is not over are still to come"),
 	// Written by a service that has just been asked for the collective's book.
 	"closings_book_fkey": errs.New(errorsv1.ErrorReason_BOOK_MISSING, "The collective has no book yet: nothing was posted."),
 }
@@ -43,15 +43,16 @@ LIMIT 1`
 const olderRunningSQL = `
 SELECT pg_snapshot_xmin(pg_current_snapshot()) <= @xid`
 
-// ClosePeriod closes what happened before end, in one collective's share of a book or, when the
-// collective is empty, in all of it: from then on a posting with an entry dated there is refused
-// (PERIOD_CLOSED). A mistake found later is corrected by a reversal in the next period. It returns up to
-// when the share is closed, which is later than end if that was done before. Doing it again changes nothing.
+// ClosePeriod closes what happened before end, in the share of one collective or, when the collective is empty, in the
+// whole book. From then on a posting with an entry dated there is refused with PERIOD_CLOSED, and a mistake is
+// corrected in the next period. It returns the end of the closed period, which is later than end if more was closed
+// before. A repeat changes nothing.
 //
-// A closing takes no lock from the posters. Those under way may still commit, and ClosePeriod
-// returns when none is left; so what it closed stays as it is. Errors: INVALID_ARGUMENT when end is
-// in the future; UNAVAILABLE PERIOD_CLOSING when a database transaction stays open too long, and
-// then asking again waits on.
+// It takes no lock that posters wait for. Postings under way may still commit, and ClosePeriod returns when none is
+// left: so what it closed stays as it is.
+//
+// Errors: INVALID_ARGUMENT when end is in the future; FAILED_PRECONDITION BOOK_MISSING; UNAVAILABLE PERIOD_CLOSING when
+// a database transaction stays open too long: then the period is closed, and a repeat waits again.
 func (s *Service) ClosePeriod(ctx context.Context, book, collective string, end time.Time) (closed time.Time, err error) {
 	args := pgx.NamedArgs{"ends_at": end, "book": book, "collective": collective}
 	var xid uint64
@@ -77,7 +78,7 @@ func (s *Service) ClosePeriod(ctx context.Context, book, collective string, end 
 		}
 		if time.Now().After(deadline) {
 			return time.Time{}, errs.Unavailable(errorsv1.ErrorReason_PERIOD_CLOSING, closingPatience, nil,
-				"The period is closed to new postings, and one that began before is still open.")
+				"The period is closed to new postings, but one that began before is still open. Send the request again.")
 		}
 		select {
 		case <-ctx.Done():
@@ -93,8 +94,8 @@ FROM ledger.closings AS c
 WHERE c.book = @book
     AND c.collective IN ('', @collective)`
 
-// ClosedUntil returns the earliest time that may be posted for a collective, zero when nothing is
-// closed. What arrives late is posted there, with its own date in its reference's document.
+// ClosedUntil returns the earliest time that may be posted for a collective, zero when nothing is closed. What arrives
+// late is posted at that time.
 func (s *Service) ClosedUntil(ctx context.Context, book, collective string) (time.Time, error) {
 	var until *time.Time
 	if err := s.pool.QueryRow(ctx, closedUntilSQL, pgx.NamedArgs{"book": book, "collective": collective}).Scan(&until); err != nil {

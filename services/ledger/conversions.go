@@ -11,14 +11,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Conversion is what a transaction was before it was converted to the currency of its entries. It is an
-// explanation and no amount of the books: nothing sums it, and it is not part of what is hashed.
+// Conversion is what a transaction was before Stripe converted it to the currency of its entries. It explains the
+// amounts: nothing sums it, and it is not part of what is hashed.
 type Conversion struct {
 	// Reference is the transaction's.
 	Reference string
 	// Rate is a positive decimal number, as Stripe writes it: Original times Rate is about the gross amount.
 	Rate string
-	// Original is the amount in the currency that it was paid in; the zero Amount when it is not known.
+	// Original is the amount in the currency that was paid; the zero Amount when it is not known.
 	Original money.Amount
 }
 
@@ -38,9 +38,10 @@ FROM unnest(
 JOIN ledger.transactions AS t ON t.book = @book AND t.reference = c.reference
 ON CONFLICT (transaction_id) DO NOTHING`
 
-// KeepConversionsTx keeps conversions of transactions that the book has; what stands there already stays. It
-// is idempotent, and does nothing when there are none. INVALID_ARGUMENT CONVERSION_INVALID for a rate that is
-// no positive number, or a currency that is none.
+// KeepConversionsTx stores conversions of transactions that the book has. A conversion that is stored already stays. It
+// is idempotent, and does nothing when there are none.
+//
+// Errors: INVALID_ARGUMENT CONVERSION_INVALID for a rate that is not a positive number, or an unknown currency.
 func (s *Service) KeepConversionsTx(ctx context.Context, tx pgx.Tx, book string, conversions []Conversion) error {
 	if len(conversions) == 0 {
 		return nil
@@ -59,7 +60,7 @@ func (s *Service) KeepConversionsTx(ctx context.Context, tx pgx.Tx, book string,
 	_, err := tx.Exec(ctx, insertConversionsSQL, pgx.NamedArgs{
 		"book": book, "references": references, "rates": rates, "original_minors": minors, "original_currencies": currencies,
 	})
-	invalid := errs.New(errorsv1.ErrorReason_CONVERSION_INVALID, "A conversion has a positive rate and a currency.")
+	invalid := errs.New(errorsv1.ErrorReason_CONVERSION_INVALID, "A conversion must have a positive rate and a currency.")
 	return postgres.ErrorFor(err, map[string]*errs.Error{
 		"conversions_rate_positive": invalid, "conversions_currency_code": invalid, "conversions_original_whole": invalid,
 	})

@@ -17,11 +17,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
-// reclassificationPrefix keeps references that callers choose apart from Stripe's ids, and tells what can be taken back.
+// reclassificationPrefix separates references that callers choose from Stripe's ids, and tells what can be reversed
+// here.
 const reclassificationPrefix = "reclassification:"
 
-// reversalPrefix keeps references that callers choose apart from Stripe's ids: else somebody could
-// take the place of a balance transaction that is still to come.
+// reversalPrefix separates references that callers choose from Stripe's ids: otherwise a caller could take the
+// reference of a balance transaction that is still to come.
 const reversalPrefix = "reversal:"
 
 func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.ReclassifyTransactionRequest) (*ledgerv1.Transaction, error) {
@@ -30,7 +31,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 		return nil, err
 	}
 	if slices.ContainsFunc(s.service.reversedElsewhere, func(prefix string) bool { return strings.HasPrefix(original, prefix) }) {
-		return nil, errs.New(errorsv1.ErrorReason_REVERSED_ELSEWHERE, "This was entered by hand: take it back where it was entered, and enter it again.")
+		return nil, errs.New(errorsv1.ErrorReason_REVERSED_ELSEWHERE, "A treasurer entered this: reverse it where it was entered, and enter it again.")
 	}
 	from, err := entryFromProto("from", parent, collective, req.GetFrom())
 	if err != nil {
@@ -42,9 +43,9 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	}
 	switch {
 	case req.GetFrom().GetDonation() != "":
-		return nil, errs.Invalid("from.donation", "must be left out: what belongs to a donation counts where the donation does")
+		return nil, errs.Invalid("from.donation", "must be empty: what belongs to a donation counts for the campaign of the donation")
 	case from.Code == to.Code && from.Campaign == to.Campaign:
-		return nil, errs.Invalid("to_account", "must be another account, or the campaign another one")
+		return nil, errs.Invalid("to_account", "must be another account, unless to_campaign is another campaign")
 	}
 	if to.Campaign != "" {
 		if err := s.cfg.KnowsCampaign(ctx, collective, to.Campaign); err != nil {
@@ -72,12 +73,12 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	if err != nil {
 		return nil, err
 	}
-	// Whatever else is in the books, somebody keeps more of it than the books say: Stripe its balance, a donation its state,
-	// the treasury what was entered.
+	// Everything else has a state outside of the books that must change with it: Stripe's balance, a donation, what a
+	// treasurer entered.
 	if !strings.HasPrefix(original, reclassificationPrefix) {
 		return nil, errs.New(errorsv1.ErrorReason_REVERSED_ELSEWHERE,
-			"Only a reclassification is taken back here. What Stripe reported is corrected by Stripe, or reclassified; "+
-				"what was entered by hand is taken back where it was entered.")
+			"Only a reclassification is reversed here. What Stripe reported is corrected by Stripe, or reclassified; "+
+				"what a treasurer entered is reversed where it was entered.")
 	}
 	reversal := Reversal{
 		Original: original, Reference: reversalPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,
@@ -101,7 +102,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	return s.transaction(ctx, parent, collective, book, reversal.Reference)
 }
 
-// entryFromProto reads an entry of one collective's; names of others are refused.
+// entryFromProto reads an entry of one collective. Names of other collectives are refused.
 func entryFromProto(field, parent, collective string, e *ledgerv1.Entry) (Entry, error) {
 	entry := Entry{
 		Code:       e.GetAccount(),

@@ -9,7 +9,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// The names come one after the other from the index: a book's rows are many, its collectives are few.
+// The names come one after the other from the index: a book has many rows and few collectives.
 const shareCountsSQL = `
 WITH RECURSIVE names AS (
     (
@@ -49,7 +49,7 @@ CROSS JOIN LATERAL (
 ) AS l
 ORDER BY n.collective`
 
-// loadCounts returns those of a book's first transactions, up to the number of a checkpoint.
+// loadCounts returns the counts of a book's first transactions, up to the number of a checkpoint.
 func loadCounts(ctx context.Context, db querier, book string, number int64) (proof.Counts, error) {
 	rows, err := db.Query(ctx, shareCountsSQL, pgx.NamedArgs{"book": book, "number": number})
 	if err != nil {
@@ -76,7 +76,8 @@ FROM unnest(
     @hashes::bytea[]
 ) AS s (count, collective, hash)`
 
-// countTransactionsTx adds the leaves, which are being sealed, to the counts of their collectives. It returns the root to sign.
+// countTransactionsTx adds the leaves, which are being sealed, to the counts of their collectives. It returns the root
+// to sign.
 func countTransactionsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf) ([]byte, error) {
 	counts, err := loadCounts(ctx, tx, book, leaves[0].Number-1)
 	if err != nil {

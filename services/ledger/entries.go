@@ -13,14 +13,14 @@ import (
 
 // Filter says which entries of a [View] to read.
 type Filter struct {
-	// Collective is a slug. Empty: what of the book belongs to none.
+	// Collective is a slug. Empty: what belongs to no collective.
 	Collective string
-	// Book is needed without a collective only.
+	// Book is required without a collective, and not read with one.
 	Book string
 	// Start and End bound the effective time, Start included and End not. Zero: no bound.
 	Start, End time.Time
-	// InSealOrder gives the order in which books are sealed, instead of that of effective time, and only what is
-	// sealed: so what stands at a place in one reading stands there in every later one, and new entries come at the end.
+	// InSealOrder gives only what is sealed, in the order of sealing instead of that of effective time. So every later
+	// reading begins with the same entries, and new ones come at the end.
 	InSealOrder bool
 }
 
@@ -31,12 +31,12 @@ type EntryRow struct {
 	Kind          string
 	Effective     time.Time
 	Recorded      time.Time
-	// Sealed is when the first checkpoint was signed that covers it; zero unless the order is that of sealing.
+	// Sealed is when the first checkpoint was signed that has the transaction; zero unless the order is that of sealing.
 	Sealed time.Time
-	// Corrects is the reference of the transaction that this one takes back or reclassifies; empty when it does not, and unless the
+	// Corrects is the reference of the transaction that this one reverses or reclassifies; empty for others, and unless the
 	// order is that of sealing.
 	Corrects string
-	// Line counts the transaction's entries from 1. Lines of other collectives are missing.
+	// Line counts the entries of the transaction from 1. Lines of other collectives are missing.
 	Line int16
 	// Type is the account's.
 	Type AccountType
@@ -81,7 +81,7 @@ ORDER BY
     e.transaction_id,
     e.line`
 
-// The first checkpoint of the watermark's that has the transaction in it.
+// sealPart finds the first checkpoint of the watermark's that has the transaction in it.
 const sealPart = `
     SELECT c.signed_at
     FROM ledger.seals AS s
@@ -93,7 +93,7 @@ const sealPart = `
     ORDER BY c.size
     LIMIT 1`
 
-// A correction of a correction is one of the first.
+// A correction of a correction names the first original.
 const streamInSealOrderSQL = streamColumns + `,
     k.signed_at,
     coalesce(oo.reference, o.reference, '')` + fromPart + `
@@ -153,8 +153,8 @@ func (v *View) StreamEntries(ctx context.Context, f Filter, fn func(*EntryRow) e
 	return postgres.Error(rows.Err())
 }
 
-// From the index alone: what the watermark would leave out is counted too, and of what belongs to no collective
-// that of every book.
+// It reads the index alone. So it also counts what the watermark would leave out, and what belongs to no collective in
+// every book.
 const countSQL = `
 SELECT count(*)
 FROM ledger.entries AS e
@@ -162,7 +162,7 @@ WHERE e.collective = @collective
     AND e.effective_at >= @start
     AND e.effective_at < @end`
 
-// CountEntries tells about how many entries StreamEntries will give, for a progress bar.
+// CountEntries returns about how many entries StreamEntries will give, for a progress bar.
 func (v *View) CountEntries(ctx context.Context, f Filter) (n int64, err error) {
 	arguments := v.arguments(f)
 	delete(arguments, "watermark")
@@ -170,7 +170,7 @@ func (v *View) CountEntries(ctx context.Context, f Filter) (n int64, err error) 
 	return n, postgres.Error(err)
 }
 
-// Opening is what happened to one account in one currency.
+// Opening is the balance of one account in one currency before a span of time, and how many entries the span has.
 type Opening struct {
 	Account
 	// Before is the sum of the entries before the filter's start.
@@ -197,8 +197,8 @@ ORDER BY
     a.id,
     e.currency`
 
-// Openings sums the entries up to the filter's end by account and currency, in the order of the
-// accounts' codes. It reads them all, once. Only Balances of the accounts are empty.
+// Openings sums the entries up to the filter's end by account and currency, in the order of the accounts' codes. It
+// reads them all, once. The Balances of the accounts are empty.
 func (v *View) Openings(ctx context.Context, f Filter) ([]Opening, error) {
 	arguments := v.arguments(f)
 	arguments["from"], arguments["start"], arguments["sealed"] = startOf(f.Start), startOf(time.Time{}), f.InSealOrder

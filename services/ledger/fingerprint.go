@@ -5,17 +5,16 @@ import (
 	"encoding/binary"
 )
 
-// encodingVersion goes first, so that a later encoding can never be taken for this one.
+// encodingVersion comes first, so that a later encoding can never be taken for this one.
 const encodingVersion = 1
 
-// fingerprint is the SHA-256 of the content as the caller asked for it: roles stay roles, so a
-// posting is the same posting after a role moved to another account.
+// fingerprint returns the SHA-256 of the content as the caller asked for it. Roles stay roles, so a posting is the same
+// posting after a role moved to another account.
 func (t *Transaction) fingerprint() [sha256.Size]byte {
 	return sha256.Sum256(t.encode(make([]byte, 0, 512)))
 }
 
-// encode appends an injective encoding: every text with its length, every number in its full
-// width, the entries with their count. No two contents share it.
+// encode appends an injective encoding: each text and list has its length before it, each number its full width.
 func (t *Transaction) encode(b []byte) []byte {
 	b = append(b, encodingVersion)
 	b = appendText(b, t.Reference)

@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// What is below xmin has ended, and so has everything older; nothing can come between any more.
+// What is below xmin has ended, and so has everything older: nothing can come between any more.
 // https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
 const unsealedSQL = `
 SELECT
@@ -33,7 +33,7 @@ ORDER BY
     t.id
 LIMIT @count`
 
-// unsealed returns the next transactions to seal, numbered.
+// unsealed returns the next transactions to seal, with their numbers.
 func unsealed(ctx context.Context, db querier, book string, last sealed, count int) ([]proof.Leaf, error) {
 	rows, err := db.Query(ctx, unsealedSQL, pgx.NamedArgs{
 		"book": book, "xid": pgtype.Uint64{Uint64: last.xid, Valid: true}, "id": last.id, "count": count,
@@ -56,7 +56,7 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	return leaves, fillEntries(ctx, db, leaves, ids)
 }
 
-// The order is the one of the transactions asked for.
+// The order is that of the transactions asked for.
 const leafEntriesSQL = `
 SELECT
     w.place - 1,
@@ -74,6 +74,7 @@ ORDER BY
     w.place,
     e.line`
 
+// fillEntries reads the entries of the leaves, whose transactions have these ids.
 func fillEntries(ctx context.Context, db querier, leaves []proof.Leaf, ids []int64) error {
 	rows, err := db.Query(ctx, leafEntriesSQL, pgx.NamedArgs{"ids": ids})
 	if err != nil {
@@ -153,7 +154,7 @@ func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.L
 	return postgres.Error(err)
 }
 
-// leafSQL finds a sealed transaction by its id or, when a donation is given, the donation that it is.
+// leafSQL finds a sealed transaction by its id or, when a donation is given, the one that booked the donation.
 const leafSQL = `
 SELECT
     t.book,
@@ -173,7 +174,7 @@ WHERE s.book = @book
 ORDER BY s.number
 LIMIT 1`
 
-// sealedLeaf returns a leaf of the book, by one of the two ids.
+// sealedLeaf returns a leaf of the book by one of the two ids. NOT_FOUND, which names name, when there is none.
 func sealedLeaf(ctx context.Context, db querier, book, name string, id int64, donation uuid.UUID) (*proof.Leaf, error) {
 	args := pgx.NamedArgs{"book": book, "id": id, "donation": nil}
 	if donation != uuid.Nil {

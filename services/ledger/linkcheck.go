@@ -9,8 +9,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// The links are not hashed, but the kind of a transaction is: so a link that is gone, or one too many, shows,
-// and so does one that leads to a transaction that cannot have been meant.
+// Links are not hashed, but the kind of a transaction is. So a link that is gone or added shows, and so does one that
+// leads to a transaction that cannot be meant.
 const verifyReversalsSQL = `
 SELECT
     coalesce(r.transaction_id, t.id),

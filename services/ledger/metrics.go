@@ -12,7 +12,7 @@ import (
 // measureTimeout is less than a scraper waits.
 const measureTimeout = 5 * time.Second
 
-// tailMetrics asks when it is scraped: a sealer that is behind has no moment at which to tell.
+// tailMetrics reads the database when it is scraped: a sealer that is behind would have no moment to report it.
 type tailMetrics struct {
 	service       *Service
 	count, oldest *prometheus.Desc
@@ -36,14 +36,14 @@ func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
 	defer cancel()
 	count, oldest, err := m.service.Unsealed(ctx)
-	if err != nil { // said by the alert for a copy without its database; an invalid metric would fail the whole scrape
+	if err != nil { // another alert reports a copy without its database; an invalid metric would fail the whole scrape
 		return
 	}
 	ch <- prometheus.MustNewConstMetric(m.count, prometheus.GaugeValue, float64(count))
 	ch <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, oldest.Seconds())
 }
 
-// Counted from the index alone; the oldest is the first in it.
+// It counts from the index alone; the oldest transaction is the first in it.
 const unsealedTailsSQL = `
 SELECT
     coalesce(sum(n.count), 0)::bigint,
@@ -79,8 +79,8 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS o ON true`
 
-// Unsealed tells how many transactions of all books have no number yet, and how long the first of them has
-// waited; zero when there is none.
+// Unsealed returns how many transactions of all books have no number yet, and how long the oldest of them has waited;
+// zero when there is none.
 func (s *Service) Unsealed(ctx context.Context) (count int64, oldest time.Duration, err error) {
 	var seconds float64
 	err = s.pool.QueryRow(ctx, unsealedTailsSQL).Scan(&count, &seconds)

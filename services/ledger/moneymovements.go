@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// MoneyMovement is what a transaction did to the accounts that money passes through on its way to the bank, for one
+// MoneyMovement is what a transaction changed on the accounts that money passes through on its way to the bank, for one
 // collective and currency. Amounts are in minor units, debit positive.
 type MoneyMovement struct {
 	Reference  string
@@ -22,7 +22,7 @@ type MoneyMovement struct {
 	Campaign string
 	Donation uuid.UUID
 	Currency money.Currency
-	// Balance is Stripe's, [RoleStripeBalance]; the others are those of their roles.
+	// Balance is that of [RoleStripeBalance]; the others are those of [RoleStripeFees], [RoleTransit] and [RoleBank].
 	Balance, Fees, Transit, Bank int64
 }
 
@@ -64,8 +64,8 @@ ORDER BY
     e.collective,
     e.currency`
 
-// MoneyMovements returns what the transactions under these references did, by reference, collective and currency, as of
-// a watermark; empty: now. References that the book does not have are left out.
+// MoneyMovements returns what the transactions of these references changed, by reference, collective and currency, as
+// of a watermark; empty: now. References that the book does not have are left out.
 func (s *Service) MoneyMovements(ctx context.Context, book string, references []string, at Watermark) ([]MoneyMovement, error) {
 	rows, err := s.pool.Query(ctx, moneyMovementsSQL, pgx.NamedArgs{"book": book, "references": references, "watermark": string(at)})
 	if err != nil {
@@ -100,12 +100,12 @@ ORDER BY
     t.reference,
     e.currency`
 
-// MoneyMovementsByPrefix returns what the transactions whose references begin with a prefix did for a collective, in the order
-// of effective time and reference. It reads no others.
+// MoneyMovementsByPrefix returns what the transactions whose references begin with a prefix changed for a collective,
+// in the order of effective time and reference. It reads no others. The prefix ends in an ASCII character.
 func (v *View) MoneyMovementsByPrefix(ctx context.Context, book, prefix string, f Filter) ([]MoneyMovement, error) {
 	arguments := v.arguments(f)
 	arguments["book"], arguments["prefix"] = book, prefix
-	// The next text after all that begin with the prefix, which ends in an ASCII character.
+	// The first text after all that begin with the prefix.
 	arguments["prefix_end"] = prefix[:len(prefix)-1] + string(prefix[len(prefix)-1]+1)
 	rows, err := v.tx.Query(ctx, moneyMovementsByPrefixSQL, arguments)
 	if err != nil {

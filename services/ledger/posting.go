@@ -21,14 +21,14 @@ import (
 
 // Transaction is what [Service.PostTx] posts.
 type Transaction struct {
-	// Reference is the business fact that this records, unique in its book: 1 to 255 characters,
-	// never a person's name or address.
+	// Reference names the business fact that this records, such as the id of a balance transaction of Stripe's. It is unique
+	// in its book, has 1 to 255 characters, and never a person's name or address.
 	Reference string
 	// Kind is one of the Kind constants.
 	Kind string
-	// Effective is when it happened, by Stripe's clock or the document's date; kept to the microsecond.
+	// Effective is when it happened, by Stripe's clock or the date of the document, to the microsecond.
 	Effective time.Time
-	// Entries sum to zero per currency and collective. Their order is kept.
+	// Entries sum to zero for each currency and collective. Their order is stored.
 	Entries []Entry
 }
 
@@ -36,12 +36,11 @@ type Transaction struct {
 type Entry struct {
 	// Role names the account. Empty: Code does.
 	Role AccountRole
-	// Code is the account's number in the book's chart, used when Role is empty.
+	// Code is the code of the account in the book's chart, used when Role is empty.
 	Code string
 	// Amount is positive for a debit, negative for a credit, never zero.
 	Amount money.Amount
-	// Collective and Campaign are slugs; empty when the entry belongs to none. A campaign needs
-	// its collective.
+	// Collective and Campaign are slugs; empty when the entry belongs to none. A campaign needs its collective.
 	Collective, Campaign string
 	// Donation is uuid.Nil when the entry belongs to none. A donation needs its campaign.
 	Donation uuid.UUID
@@ -63,40 +62,40 @@ const (
 	KindDeposit = "deposit"
 	// KindExpense is an invoice, paid at once or owed.
 	KindExpense = "expense"
-	// KindExpensePayment is what was paid for one that was owed.
+	// KindExpensePayment is the payment of an invoice that was owed.
 	KindExpensePayment = "expense_payment"
-	// KindReceipt is money that came and that nobody has explained.
+	// KindReceipt is money that came and is not classified yet.
 	KindReceipt = "receipt"
 	// KindReclassification is for [Service.ReclassifyTx] alone; each is linked to what it corrects.
 	KindReclassification = "reclassification"
 )
 
-// refusals says what each refusal of the database means to whoever posts. The rules are the
-// migration's; Go does not repeat them.
+// refusals says what each refusal of the database means to a caller that posts. The rules are those of the migration;
+// Go does not repeat them.
 var refusals = map[string]*errs.Error{
 	"transactions_reference_reused":    errs.New(errorsv1.ErrorReason_REFERENCE_REUSED, "The reference stands for another content."),
-	"transactions_reference_length":    refusal(errorsv1.ErrorReason_REFERENCE_INVALID, "A reference has 1 to 255 characters."),
-	"transactions_kind_form":           refusal(errorsv1.ErrorReason_KIND_INVALID, "A kind is a word of small letters."),
-	"transactions_effective_at_finite": refusal(errorsv1.ErrorReason_EFFECTIVE_TIME_INVALID, "A transaction happens at some time."),
+	"transactions_reference_length":    refusal(errorsv1.ErrorReason_REFERENCE_INVALID, "A reference must have 1 to 255 characters."),
+	"transactions_kind_form":           refusal(errorsv1.ErrorReason_KIND_INVALID, "A kind must be a word of small letters."),
+	"transactions_effective_at_finite": refusal(errorsv1.ErrorReason_EFFECTIVE_TIME_INVALID, "A transaction must have a time when it happened."),
 	"transactions_period_open":         errs.New(errorsv1.ErrorReason_PERIOD_CLOSED, "The period that the transaction happened in is closed."),
-	"transactions_not_empty":           refusal(errorsv1.ErrorReason_TRANSACTION_EMPTY, "A transaction has entries."),
-	"entries_amount_not_zero":          refusal(errorsv1.ErrorReason_ENTRY_ZERO, "The amount of an entry is not zero."),
-	"entries_currency_code":            refusal(errorsv1.ErrorReason_CURRENCY_INVALID, "A currency is three capital letters."),
-	"entries_balanced":                 refusal(errorsv1.ErrorReason_UNBALANCED, "The entries sum to zero for each collective and currency."),
+	"transactions_not_empty":           refusal(errorsv1.ErrorReason_TRANSACTION_EMPTY, "A transaction must have entries."),
+	"entries_amount_not_zero":          refusal(errorsv1.ErrorReason_ENTRY_ZERO, "The amount of an entry must not be zero."),
+	"entries_currency_code":            refusal(errorsv1.ErrorReason_CURRENCY_INVALID, "A currency must be three capital letters."),
+	"entries_balanced":                 refusal(errorsv1.ErrorReason_UNBALANCED, "The entries must sum to zero for each collective and currency."),
 	"entries_account_known":            refusal(errorsv1.ErrorReason_ACCOUNT_UNKNOWN, "The book has no account for an entry."),
 	"entries_campaign_of_collective":   refusal(errorsv1.ErrorReason_DIMENSIONS_INVALID, "A campaign needs its collective."),
 	"entries_donation_of_campaign":     refusal(errorsv1.ErrorReason_DIMENSIONS_INVALID, "A donation needs its campaign."),
-	"entries_dimensions_length":        refusal(errorsv1.ErrorReason_DIMENSIONS_INVALID, "A slug has 64 characters at most."),
+	"entries_dimensions_length":        refusal(errorsv1.ErrorReason_DIMENSIONS_INVALID, "A slug must have 64 characters at most."),
 }
 
 func refusal(reason errs.Reason, message string) *errs.Error {
 	return errs.New(reason, "%s", message)
 }
 
-// The statement posts everything or, by an error, nothing. An entry names its account by the place of
-// a role or a code, which never look alike, in a list of the names that occur: a batch looks up each
-// once. What the book does not have becomes account 0, which no book has, and is refused with
-// the rest. The arguments have numbers, because names would be searched for in the text by every call.
+// The statement posts everything or, by an error, nothing. An entry names its account by the place of a role or a code,
+// which never look alike, in a list of the names that occur: so a batch looks each up once. A name that the book does
+// not have becomes account 0, which no book has, and is refused with the rest. The arguments have numbers, because pgx
+// would search the text for names with every call.
 const postSQL = `
 WITH posted AS (
     INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
@@ -175,20 +174,18 @@ FROM posted`
 const requireSameContentSQL = `
 SELECT ledger.require_same_content(@book, @reference::text[], @fingerprint::bytea[])`
 
-// PostTx posts transactions to a book, which [Service.EnsureBookTx] made, in the caller's
-// database transaction and in one round trip; a second one follows only when some references
-// were known already. It tells for each transaction, in the order given, whether it is new: false
-// means that the same content stands under its reference, in the book or earlier in txs. So
-// posting twice is safe.
+// PostTx posts transactions to a book, which [Service.EnsureBookTx] made, in one round trip; a second one follows only
+// when some references were known already. It tells for each transaction, in the order given, whether it is new. False
+// means that the same content stands under its reference, in the book or earlier in txs. So posting twice is safe.
 //
-// Errors: ALREADY_EXISTS with [errorsv1.ErrorReason_REFERENCE_REUSED] when another content stands under a
-// reference; INVALID_ARGUMENT with a reason of its own for whatever the books refuse (UNBALANCED,
+// Errors: ALREADY_EXISTS REFERENCE_REUSED when another content stands under a reference; FAILED_PRECONDITION
+// PERIOD_CLOSED; INVALID_ARGUMENT with a reason of its own for everything else that the books refuse (UNBALANCED,
 // ACCOUNT_UNKNOWN, ENTRY_ZERO, TRANSACTION_EMPTY …). After an error nothing is posted: the database transaction can
 // only be rolled back, or back to a savepoint of the caller's.
 //
-// The only lock is on a reference that another database transaction is posting at this moment:
-// PostTx waits for its end. References are taken in one order, so two batches cannot wait for each
-// other; several calls in one database transaction can, and then Postgres gives one up (ABORTED).
+// The only lock is on a reference that another database transaction is posting at this moment: PostTx waits for its
+// end. References are taken in one order, so two batches cannot wait for each other. Several calls in one database
+// transaction can, and then Postgres ends one of them (ABORTED).
 func (s *Service) PostTx(ctx context.Context, tx pgx.Tx, book string, txs []Transaction) (posted []bool, err error) {
 	b, err := newBatch(txs)
 	if err != nil || len(b.items) == 0 {
@@ -244,15 +241,15 @@ type batchItem struct {
 // maxEntries is what entry_count and line can hold.
 const maxEntries = 1<<15 - 1
 
-// newBatch drops what stands in the list twice, and orders the rest by time and reference: every
-// batch meets common references in the same order, and identities of one batch follow time.
+// newBatch drops what stands in the list twice, and orders the rest by time and reference. So every batch meets common
+// references in the same order, and the ids of one batch follow time.
 func newBatch(txs []Transaction) (*batch, error) {
 	b := &batch{items: make([]batchItem, 0, len(txs)), index: make(map[string]int, len(txs))}
 	seen := make(map[string][sha256.Size]byte, len(txs))
 	for i := range txs {
 		t := &txs[i]
 		if len(t.Entries) > maxEntries {
-			return nil, refusal(errorsv1.ErrorReason_TRANSACTION_TOO_LARGE, fmt.Sprintf("A transaction has %d entries at most.", maxEntries))
+			return nil, refusal(errorsv1.ErrorReason_TRANSACTION_TOO_LARGE, fmt.Sprintf("A transaction must have %d entries at most.", maxEntries))
 		}
 		sum := t.fingerprint()
 		first, again := seen[t.Reference]

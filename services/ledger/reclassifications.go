@@ -13,11 +13,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// reclassificationRefusals says what the database's refusals mean to whoever reclassifies.
+// reclassificationRefusals says what each refusal of the database means to a caller that reclassifies.
 var reclassificationRefusals = map[string]*errs.Error{
-	"reclassifications_of_original": errs.New(errorsv1.ErrorReason_NO_ORIGINAL, "A correction is not corrected: reclassify the original again, or take the correction back."),
+	"reclassifications_of_original": errs.New(errorsv1.ErrorReason_NO_ORIGINAL, "A correction is not corrected: reclassify the original again, or reverse the correction."),
 	"reclassifications_no_money": errs.New(errorsv1.ErrorReason_MONEY_ACCOUNT,
-		"Only amounts on accounts of income and expense, and receipts that nobody has explained, are reclassified: where money stands, Stripe and the bank say."),
+		"Only amounts on accounts of income and expense and unclassified receipts are reclassified: where money is, Stripe and the bank say."),
 }
 
 // Reclassification is what [Service.ReclassifyTx] posts.
@@ -26,17 +26,17 @@ type Reclassification struct {
 	Original string
 	// Reference is the reclassification's own; see [Transaction].
 	Reference string
-	// Effective is when the correction counts; in a closed period it is refused. Zero: now, or when the periods of the
-	// collective are open again, if that is later.
+	// Effective is when the correction counts; it is refused in a closed period. Zero: now, or the first instant after the
+	// closed periods of the collective if that is later.
 	Effective  time.Time
 	Collective string
 	// Amount is what to move, with the sign that the original's entry has.
 	Amount money.Amount
-	// FromCode and FromCampaign say where the amount stands, ToCode and ToCampaign where it belongs. A campaign may be empty.
+	// FromCode and FromCampaign say where the amount is, ToCode and ToCampaign where it belongs. A campaign may be empty.
 	FromCode, FromCampaign, ToCode, ToCampaign string
 }
 
-// A transaction with its reversals, its reclassifications and their reversals.
+// familyPart is a transaction with its reversals, its reclassifications and their reversals.
 const familyPart = `
 WITH family AS (
     SELECT @id::bigint AS id
@@ -55,7 +55,7 @@ WITH family AS (
     WHERE c.original_id = @id
 )`
 
-// What they have in one place together, without what belongs to donations.
+// reclassifiableSQL sums what these have in one place together, without what belongs to donations.
 const reclassifiableSQL = familyPart + `
 SELECT coalesce(sum(e.amount), 0)::bigint
 FROM family AS f
@@ -74,7 +74,8 @@ JOIN ledger.transactions AS t ON t.id = r.transaction_id
 WHERE t.book = @book
     AND t.reference = @original`
 
-// Whether less than nothing is left where a reclassification, whose second line says so, had moved its amount.
+// spentOnSQL tells whether less than nothing is left where a reclassification had moved its amount to. Its second line
+// says where.
 const spentOnSQL = familyPart + `
 SELECT EXISTS (
     SELECT
@@ -94,7 +95,8 @@ SELECT EXISTS (
         ) < 0
 )`
 
-// reverseReclassificationTx reverses a reclassification, unless its amount was moved on since: then that is taken back first.
+// reverseReclassificationTx reverses a reclassification, unless its amount was moved on since: then that must be
+// reversed first.
 func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) error {
 	args := pgx.NamedArgs{"book": book, "original": r.Original}
 	if _, err := lockOriginalTx(ctx, tx, correctedSQL, args); err != nil {
@@ -103,12 +105,12 @@ func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book
 	if _, err := s.ReverseTx(ctx, tx, book, r); err != nil {
 		return err
 	}
-	var movedOn bool
-	if err := tx.QueryRow(ctx, spentOnSQL, args).Scan(&movedOn); err != nil {
+	var overdrawn bool
+	if err := tx.QueryRow(ctx, spentOnSQL, args).Scan(&overdrawn); err != nil {
 		return postgres.Error(err)
 	}
-	if movedOn {
-		return errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The amount was moved on since: take that back first.")
+	if overdrawn {
+		return errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The amount was moved on since: reverse that first.")
 	}
 	return nil
 }
@@ -132,15 +134,15 @@ WHERE t.book = @book
     AND t.reference = @reference`
 
 // ReclassifyTx moves an amount of a transaction to another account or campaign of the same collective, by another
-// transaction that is linked to it. It never touches an account that money stands on, such as Stripe's balance, nor what
-// belongs to a donation: where that counts, the donation says. No more is moved than stands there, after all that
-// was moved and taken back before.
+// transaction that is linked to it. It never touches an account that holds money, such as Stripe's balance, nor what
+// belongs to a donation, which counts for the donation's campaign. It moves no more than is there, after everything
+// that was moved and reversed before.
 //
 // It waits for other corrections of the same original. tx must be READ COMMITTED. After an error it can only be rolled
-// back. The same again changes nothing.
+// back. A repeat changes nothing.
 //
-// Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION OVER_RECLASSIFIED, MONEY_ACCOUNT, NO_ORIGINAL
-// or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
+// Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION OVER_RECLASSIFIED, MONEY_ACCOUNT,
+// NO_ORIGINAL or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
 func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Reclassification) error {
 	args := pgx.NamedArgs{
 		"book": book, "original": r.Original, "reference": r.Reference, "collective": r.Collective,
@@ -175,7 +177,7 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 		}
 		if stands > 0 && (r.Amount.Minor < 0 || r.Amount.Minor > stands) || stands < 0 && (r.Amount.Minor > 0 || r.Amount.Minor < stands) || stands == 0 {
 			return errs.New(errorsv1.ErrorReason_OVER_RECLASSIFIED,
-				"Of this transaction %s stand on the account %s for that campaign, without what belongs to donations: no more than that can be moved, with the same sign.",
+				"This transaction has %s on the account %s for that campaign, without what belongs to donations: no more than that can be moved, with the same sign.",
 				money.Amount{Minor: stands, Currency: r.Amount.Currency}, r.FromCode)
 		}
 		if t.Effective.IsZero() {

@@ -14,25 +14,25 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// reversalRefusals says what the database's refusals mean to whoever reverses.
+// reversalRefusals says what each refusal of the database means to a caller that reverses.
 var reversalRefusals = map[string]*errs.Error{
-	"reversals_within_original": errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The reversals of a transaction take back no more than it has, on the same accounts and for the same donations."),
+	"reversals_within_original": errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The reversals of a transaction must not exceed it, on the same accounts and for the same donations."),
 	"reversals_of_original":     errs.New(errorsv1.ErrorReason_REVERSAL_OF_REVERSAL, "A reversal is not reversed: post the transaction again under another reference."),
 }
 
 // Reversal is what [Service.ReverseTx] posts.
 type Reversal struct {
-	// Original is the reference of the transaction to take back, in the same book.
+	// Original is the reference of the transaction to reverse, in the same book.
 	Original string
 	// Reference is the reversal's own; see [Transaction].
 	Reference string
-	// Effective is when the correction counts; in a closed period it is refused. Zero: now, or when the
-	// periods of all concerned are open again, if that is later.
+	// Effective is when the reversal counts; it is refused in a closed period. Zero: now, or the first instant after the
+	// closed periods of all collectives concerned if that is later.
 	Effective time.Time
-	// Collective is whose share to take back. Empty: all of it.
+	// Collective is whose share to reverse. Empty: the whole transaction.
 	Collective string
-	// Entries say what to take back, a credit for each debit of the original's and a debit for each
-	// credit, with the same account, collective, campaign and donation. Empty: whatever is left.
+	// Entries say what to post: a credit for each debit of the original and a debit for each credit, whole or in part, with
+	// the same account, collective, campaign and donation. Empty: what reverses everything that is left.
 	Entries []Entry
 }
 
@@ -45,8 +45,8 @@ WHERE t.book = @book
 const lockOriginalSQL = `
 SELECT ledger.lock_original(@id)`
 
-// lockOriginalTx finds the transaction that args["original"] names, by a statement, and waits for other corrections of it.
-// Its id is added to args.
+// lockOriginalTx finds the transaction that args["original"] names, by a statement, and waits for other corrections of
+// it. It adds the id to args.
 func lockOriginalTx(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedArgs) (id int64, err error) {
 	if err := tx.QueryRow(ctx, sql, args).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
 		return 0, errs.NotFound(args["original"].(string))
@@ -58,7 +58,7 @@ func lockOriginalTx(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedAr
 	return id, postgres.Error(err)
 }
 
-// What was done already under the reference: its id and time, and what it reverses.
+// reversedSQL reads what stands under the reference already: its id and time, and what it reverses.
 const reversedSQL = `
 SELECT
     t.id,
@@ -100,20 +100,20 @@ FROM ledger.transactions AS t
 WHERE t.book = @book
     AND t.reference = @reference`
 
-// reversed is what stands under a reversal's reference.
+// reversed is the transaction that stands under the reference of a reversal.
 type reversed struct {
 	id        int64
 	effective time.Time
 	original  int64
 }
 
-// ReverseTx takes a transaction back, wholly or in part, by another one of [KindReversal] that is linked
-// to it. It works too when the original's period is closed, since the reversal is dated in an open one. fresh is
-// false when the same was done before under the reference: then nothing changes.
+// ReverseTx reverses a transaction, wholly or in part, by another one of [KindReversal] that is linked to it. It also
+// works when the period of the original is closed, since the reversal is dated in an open one. fresh is false when the
+// same was done before under the reference: then nothing changes.
 //
-// It waits for other reversals of the same original, under a lock that posting never takes; the database
-// refuses what would take back more than is left, whoever asks. tx must be READ COMMITTED. After an error
-// it can only be rolled back, as with PostTx.
+// It waits for other reversals of the same original, under a lock that posting never takes. The database refuses what
+// would reverse more than is left, whoever asks. tx must be READ COMMITTED. After an error it can only be rolled back,
+// as with PostTx.
 //
 // Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION OVER_REVERSED, NOTHING_TO_REVERSE,
 // REVERSAL_OF_REVERSAL or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
@@ -172,7 +172,7 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 	return false, nil
 }
 
-// findReversalTx returns nil when nothing stands under the reference. What is no reversal has original 0.
+// findReversalTx returns nil when nothing stands under the reference. original is 0 for what is not a reversal.
 func findReversalTx(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (*reversed, error) {
 	var found reversed
 	var original pgtype.Int8
@@ -184,6 +184,7 @@ func findReversalTx(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (*revers
 	return &found, postgres.Error(err)
 }
 
+// leftOfTx returns entries that reverse what is left of the original, or what was left before a reversal.
 func leftOfTx(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (entries []Entry, err error) {
 	rows, err := tx.Query(ctx, leftSQL, args)
 	if err != nil {
@@ -201,7 +202,7 @@ func leftOfTx(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (entries []Ent
 	return entries, postgres.Error(err)
 }
 
-// openTimeTx is now, or the first instant that is open to all entries.
+// openTimeTx returns now, or the first instant that is open to all entries if that is later.
 func (s *Service) openTimeTx(ctx context.Context, tx pgx.Tx, book string, entries []Entry) (time.Time, error) {
 	var collectives []string
 	for _, e := range entries {

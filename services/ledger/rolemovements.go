@@ -12,18 +12,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// RoleMovement is what one transaction moved on the account of a role, for one collective and in one currency.
+// RoleMovement is what one transaction changed on the account of a role, for one collective and in one currency.
 type RoleMovement struct {
 	TransactionID int64
 	Reference     string
 	Kind          string
 	Effective     time.Time
 	Amount        money.Amount
-	// Reversed: a reversal took it back since, wholly or in part.
+	// Reversed is true when it was reversed since, wholly or in part.
 	Reversed bool
 }
 
-// In the order of time the entries of a collective stand in one index.
+// The entries of a collective stand in one index in the order of time.
 const roleMovementsSQL = `
 SELECT
     t.id,
@@ -40,8 +40,8 @@ SELECT
 FROM ledger.entries AS e
 JOIN ledger.transactions AS t ON t.id = e.transaction_id
 WHERE e.collective = @collective
-    AND e.effective_at >= @from
-    AND e.effective_at < @to
+    AND e.effective_at >= @start
+    AND e.effective_at < @end
     AND e.account_id = (
         SELECT r.account_id
         FROM ledger.roles AS r
@@ -56,13 +56,13 @@ ORDER BY
     t.id,
     e.currency`
 
-// RoleMovementsTx returns what moved the account of a role in a span of effective time, the end not included, for
-// one collective. It reads all entries of the collective in the span.
+// RoleMovementsTx returns what changed the account of a role for one collective, in a span of effective time: start
+// included, end not. It reads all entries of the collective in the span.
 func (s *Service) RoleMovementsTx(
-	ctx context.Context, tx pgx.Tx, book, collective string, role AccountRole, from, to time.Time,
+	ctx context.Context, tx pgx.Tx, book, collective string, role AccountRole, start, end time.Time,
 ) ([]RoleMovement, error) {
 	rows, err := tx.Query(ctx, roleMovementsSQL, pgx.NamedArgs{
-		"book": book, "collective": collective, "role": string(role), "from": from, "to": to,
+		"book": book, "collective": collective, "role": string(role), "start": start, "end": end,
 	})
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -71,7 +71,7 @@ func (s *Service) RoleMovementsTx(
 	return found, postgres.Error(err)
 }
 
-// By its reference when there is one, else by its id.
+// roleMovementSQL finds a transaction by its reference when there is one, else by its id.
 const roleMovementSQL = `
 SELECT
     t.id,
@@ -104,8 +104,8 @@ ORDER BY
     e.currency
 LIMIT 1`
 
-// RoleMovementTx returns what one transaction, named by its id or, when that is zero, by its reference, moved on the
-// account of a role for one collective; NOT_FOUND when it moved nothing there.
+// RoleMovementTx returns what one transaction changed on the account of a role for one collective. The transaction is
+// named by its id or, when that is zero, by its reference. NOT_FOUND when it has no entry there.
 func (s *Service) RoleMovementTx(
 	ctx context.Context, tx pgx.Tx, book, collective string, role AccountRole, id int64, reference string,
 ) (RoleMovement, error) {

@@ -15,15 +15,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// Seal numbers what can be numbered of a book: transactions that no running database transaction
-// can come before any more, [Config.SealBatch] of them at most. It adds them to the tree, keeps
-// balances when the tail has grown long, and signs a checkpoint; all in one database transaction, so
-// a crash repeats nothing and skips nothing. It returns how many it sealed; 0 when there was
-// nothing, or when another sealer is at the book at this moment.
+// Seal numbers the transactions of a book that no running database transaction can come before any more, 2,000 of them
+// at most. It adds them to the tree, stores balances when the tail has grown long, and signs a checkpoint. All of it is
+// one database transaction, so a crash repeats nothing and skips nothing. It returns how many it sealed: 0 when there
+// was nothing, or when another sealer is at work on the book.
 //
-// Errors: FAILED_PRECONDITION SEAL_KEY_MISSING without a secret key; FAILED_PRECONDITION
-// SEAL_POSITION_AHEAD when the database counts its transactions from a smaller number than the
-// books know, which happens when a dump is restored into another cluster.
+// Errors: FAILED_PRECONDITION SEAL_KEY_MISSING without a secret key; FAILED_PRECONDITION SEAL_POSITION_AHEAD when the
+// transaction counter of the database is behind what the books know, as after a dump was restored into another cluster.
 func (s *Service) Seal(ctx context.Context, book string) (n int, err error) {
 	if len(s.secret) == 0 {
 		return 0, errs.New(errorsv1.ErrorReason_SEAL_KEY_MISSING, "Sealing needs the secret key.")
@@ -42,7 +40,7 @@ func (s *Service) Seal(ctx context.Context, book string) (n int, err error) {
 	return n, nil
 }
 
-// SealAll seals every book up to its end, and goes on to the next when one cannot be sealed.
+// SealAll seals every book to its end. When a book cannot be sealed, it goes on to the next.
 func (s *Service) SealAll(ctx context.Context) error {
 	books, err := s.Books(ctx)
 	if err != nil {
@@ -63,9 +61,9 @@ func (s *Service) SealAll(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// KeepSealing seals every book again and again until ctx is done, with a pause between the rounds.
-// A round with nothing to seal costs a few lookups for each book. Any number of programs may do
-// it at once. What fails is told to failed and tried again. Without a secret key it returns at once.
+// KeepSealing seals every book again and again until ctx is done, with a pause between the rounds. A round with nothing
+// to seal costs a few lookups for each book. Any number of programs may run it at once. failed is called with each
+// error, and the next round tries again. Without a secret key it returns at once.
 func (s *Service) KeepSealing(ctx context.Context, pause time.Duration, failed func(error)) {
 	if len(s.secret) == 0 {
 		return
@@ -84,8 +82,8 @@ func (s *Service) KeepSealing(ctx context.Context, pause time.Duration, failed f
 	}
 }
 
-// The lock ends with the database transaction, after its commit can be seen: so the next sealer starts
-// where this one ended, and a sealer that died holds nothing.
+// The lock ends with the database transaction, after its commit can be seen. So the next sealer starts where this one
+// ended, and a sealer that died holds nothing.
 const lockBookSQL = `
 SELECT pg_try_advisory_xact_lock(hashtextextended('cagnotte ledger seal ' || @book, 0))`
 

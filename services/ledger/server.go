@@ -13,16 +13,16 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
-// BookOf tells the book that a collective's money is in; a collective that does not exist is
-// NOT_FOUND. It comes from outside because this package knows no collectives.
+// BookOf returns the book that a collective's money is in; NOT_FOUND when there is no such collective. The program
+// gives it, because this package knows no collectives.
 type BookOf func(ctx context.Context, collective string) (book string, err error)
 
-// ServerConfig is what the calls need to know of others, which this package does not know. All of it is required.
+// ServerConfig is what the calls need from other services. All fields are required.
 type ServerConfig struct {
 	BookOf BookOf
-	// PublicBookOf is the same for calls that anybody may make: NOT_FOUND too for a collective that the caller may not know of.
+	// PublicBookOf is the same for public calls: NOT_FOUND also for a collective that the caller may not know of.
 	PublicBookOf BookOf
-	// MayAddAccount returns an error when the caller may not add to the chart that a collective's book has.
+	// MayAddAccount returns an error when the caller may not add accounts to the book of a collective.
 	MayAddAccount func(ctx context.Context, collective string) error
 	// KnowsCampaign returns NOT_FOUND when the collective has no such campaign.
 	KnowsCampaign func(ctx context.Context, collective, campaign string) error
@@ -39,8 +39,8 @@ func NewServer(s *Service, cfg ServerConfig) ledgerv1.LedgerServiceServer {
 	return &server{service: s, cfg: cfg}
 }
 
-// find returns what a ledger's name says: the parent that begins the names of what is in it, the collective, which is
-// empty for a book, and the book. The name is `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
+// find returns what the name of a ledger says: the parent that begins the names of what is in it, the collective, which
+// is empty for a book, and the book. The name is `collectives/{collective}/ledger` or `instance/books/{book}/ledger`.
 func (s *server) find(ctx context.Context, ledger string) (parent, collective, book string, err error) {
 	parent, ok := strings.CutSuffix(ledger, "/ledger")
 	if !ok {
@@ -58,8 +58,8 @@ func (s *server) find(ctx context.Context, ledger string) (parent, collective, b
 	return parent, collective, book, err
 }
 
-// findPublic finds a collective for anybody. That there is none, that nobody may know of it yet and that it has not what is
-// asked for are one answer, under the name that was asked for.
+// findPublic finds a collective for anybody. It answers NOT_FOUND under the name that was asked for when there is no
+// such collective and when the caller may not know of it.
 func (s *server) findPublic(ctx context.Context, parent, name string) (collective, book string, err error) {
 	collective, ok := strings.CutPrefix(parent, "collectives/")
 	if !ok {
@@ -87,7 +87,7 @@ func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodReque
 	return &ledgerv1.ClosePeriodResponse{ClosedUntil: wire.Time(closed)}, nil
 }
 
-// campaignOf returns the slug of one of the parent's campaigns; empty when none is asked for.
+// campaignOf returns the slug of one of the parent's campaigns; empty for an empty name.
 func campaignOf(field, parent, name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -99,7 +99,7 @@ func campaignOf(field, parent, name string) (string, error) {
 	return campaign, nil
 }
 
-// dimensionNames are empty for what an entry does not belong to.
+// dimensionNames returns the names of a campaign and a donation, empty for what an entry does not belong to.
 func dimensionNames(parent, slug string, id uuid.UUID) (campaign, donation string) {
 	if slug != "" {
 		campaign = parent + "/campaigns/" + slug

@@ -12,7 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// shareSpan is how many numbers of a book are looked at together.
+// shareSpan is how many numbers of a book are read together.
 const shareSpan = 250
 
 // The xid tells what the view shows, and a later view of the same; signing times are not in that order.
@@ -27,7 +27,7 @@ WHERE c.book = @book
 ORDER BY c.size DESC
 LIMIT 1`
 
-// The span is read whole, so Postgres need not guess how many of a book are whose.
+// The span is read whole, so Postgres need not guess how many transactions of a book belong to whom.
 const shareSQL = `
 SELECT
     s.number,

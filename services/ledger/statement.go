@@ -16,14 +16,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// StatementFilter says what to state.
+// StatementFilter says which entries a statement lists.
 type StatementFilter struct {
 	Book, Collective string
 	// Account is a code.
 	Account string
 	// Start and End bound the effective time, Start included and End not. Zero: no bound.
 	Start, End time.Time
-	// Number is the last of the book's transactions to state. Zero: the last that is sealed.
+	// Number is the last of the book's transactions to list. Zero: the last that is sealed.
 	Number int64
 }
 
@@ -38,7 +38,7 @@ type LinePosition struct {
 type Statement struct {
 	// Account has the balances before the page's first line.
 	Account Account
-	// Number is up to which of the book's transactions it states. The next page is of the same.
+	// Number is the last of the book's transactions that is listed. The next page keeps to it.
 	Number int64
 	Lines  []StatementLine
 }
@@ -69,7 +69,7 @@ FROM ledger.accounts AS a
 WHERE a.book = @book
     AND a.code = @account`
 
-// What happened at the very time of the last line, up to it.
+// atPositionSQL sums what happened at the very time of the last line, up to it.
 const atPositionSQL = `
 SELECT
     e.currency,
@@ -83,9 +83,9 @@ WHERE e.collective = @collective
 GROUP BY e.currency
 ORDER BY e.currency`
 
-// The stored sums tell on which days the account has entries: a day more than lines are wanted is enough,
-// since the first may have none after the position. So a page of an account with few entries does not
-// walk over those of the others, nor over a whole day's when that has many.
+// The stored sums tell on which days the account has entries. One day more than the lines wanted is enough, since the
+// first day may have none after the position. So a page reads neither the entries of other accounts nor a whole day's
+// when that has many.
 const statementSQL = positionPart + tailPart + tailEndPart + `,
 account AS (
     SELECT a.id
@@ -167,13 +167,12 @@ ORDER BY
     e.line
 LIMIT @count`
 
-// Statement lists at most count entries of an account in one collective's share, oldest first, from after
-// the position on, each with the balance that it leaves. It states what is sealed, up to a number: so
-// whatever arrives between two pages, back-dated entries included, the second goes on from where the first
-// ended. What it costs does not grow with the history.
+// Statement lists at most count entries of an account in one collective's share, oldest first, from after the position
+// on, each with the balance after it. It lists what is sealed, up to a number. So whatever arrives between two pages,
+// including back-dated entries, the second begins where the first ended. Its cost does not grow with the history.
 //
-// Errors: NOT_FOUND when the book has no such account; INVALID_ARGUMENT on at_number when the book
-// has not so many.
+// Errors: NOT_FOUND when the book has no such account; INVALID_ARGUMENT on at_number when the book has fewer
+// transactions.
 func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePosition, count int) (*Statement, error) {
 	last, err := s.lastNumber(ctx, f.Book)
 	if err != nil {
@@ -197,7 +196,7 @@ func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePo
 		}
 		return nil, postgres.Error(err)
 	}
-	// Number zero would be no bound; a book without numbers has nothing to state.
+	// Number zero would be no bound; a book without numbers has nothing to list.
 	if st.Number == 0 {
 		return st, nil
 	}
@@ -213,7 +212,7 @@ func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePo
 	return st, err
 }
 
-// opening is the account's balance before a page's first line.
+// opening returns the balance of the account before the first line of a page.
 func (s *Service) opening(ctx context.Context, f StatementFilter, number int64, after LinePosition, args pgx.NamedArgs) ([]money.Amount, error) {
 	before := f.Start
 	if after != (LinePosition{}) {
@@ -269,8 +268,7 @@ func (s *Service) statementLines(ctx context.Context, opening []money.Amount, ar
 	return lines, postgres.Error(err)
 }
 
-// addTo adds to the balance of the amount's own currency. Sums of bigint that the database could make
-// do not overflow.
+// addTo adds to the balance of the same currency. Sums of bigint that the database could make do not overflow.
 func addTo(balances []money.Amount, amount money.Amount) (money.Amount, []money.Amount) {
 	for i := range balances {
 		if balances[i].Currency == amount.Currency {

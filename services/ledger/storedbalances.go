@@ -11,11 +11,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What a span of numbers adds to each stored sum. What is being sealed comes added up already: the sealer has it in
-// hand, and reading all entries once more would be a third of its work. Of what was sealed before and
-// not kept there are few. It adds up per day first: four spans of a handful of
-// days are fewer rows than four of each entry. Keys that are new are not yet in the table for the
-// statement that inserts them, so they come from what it returns.
+// It adds a span of numbers to each stored sum. What is being sealed comes added up already, since the sealer has it in
+// memory and reading all entries once more would be a third of its work. What was sealed before and is not stored yet
+// is little, and is read. It adds up per day first: four spans of a handful of days are fewer rows than four of each
+// entry. Keys that are new are not yet in the table for the statement that inserts them, so they come from what it
+// returns.
 const insertBalancesSQL = `
 WITH parts AS (
     SELECT
@@ -149,8 +149,8 @@ const insertBalanceCheckpointSQL = `
 INSERT INTO ledger.balance_checkpoints (number, book)
 VALUES (@upto, @book)`
 
-// storeBalancesTx brings the stored sums from the number after up to that of the last of the leaves, which are
-// being sealed, under the sealer's lock.
+// storeBalancesTx brings the stored sums from the number after up to that of the last of the leaves, which are being
+// sealed, under the sealer's lock.
 func storeBalancesTx(ctx context.Context, tx pgx.Tx, book string, after int64, leaves []proof.Leaf) error {
 	args := pgx.NamedArgs{
 		"book": book, "after": after, "before": leaves[0].Number - 1, "upto": leaves[len(leaves)-1].Number,
@@ -184,7 +184,7 @@ func addSums(args pgx.NamedArgs, leaves []proof.Leaf) {
 			k := key{e.Code, e.Collective, e.Campaign, e.Amount.Currency, day}
 			place, known := places[k]
 			if known {
-				// What does not fit goes on in a row of its own: Postgres adds rows up without a bound.
+				// What would overflow goes on in a row of its own: Postgres adds rows up without a bound.
 				if sum, err := sums[place].Add(e.Amount); err == nil {
 					sums[place] = sum
 					continue

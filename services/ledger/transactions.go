@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Posted is a transaction as one collective sees it: with the entries that carry its name.
+// Posted is a transaction as one collective sees it: with the entries of that collective.
 type Posted struct {
 	// ID is unique among all books. Its order means nothing.
 	ID        int64
@@ -21,11 +21,11 @@ type Posted struct {
 	Kind      string
 	Effective time.Time
 	Recorded  time.Time
-	// Reverses is the id of the transaction that this one takes back; zero when it is no reversal.
+	// Reverses is the id of the transaction that this one reverses; zero when it is not a reversal.
 	Reverses int64
-	// Reclassifies is the id of the transaction that this one corrects; zero when it is no reclassification.
+	// Reclassifies is the id of the transaction that this one reclassifies; zero when it is not a reclassification.
 	Reclassifies int64
-	// Conversion is nil when there is none, or none is known.
+	// Conversion is nil when nothing was converted, or the conversion is not known.
 	Conversion *Conversion
 	Entries    []PostedEntry
 }
@@ -42,9 +42,9 @@ type PostedEntry struct {
 
 // TransactionFilter says which transactions of a collective's share to list.
 type TransactionFilter struct {
-	// Book is needed with Kind and Reference, and without a collective.
+	// Book is required with Kind or Reference, and without a collective.
 	Book string
-	// Collective is a slug. Empty: what of the book belongs to none.
+	// Collective is a slug. Empty: what belongs to no collective.
 	Collective string
 	// Campaign is a slug. Not empty: only transactions with an entry for it.
 	Campaign string
@@ -58,13 +58,14 @@ type TransactionFilter struct {
 	Start, End time.Time
 }
 
-// Position is the key that transactions are listed by. The zero value is before the newest.
+// Position is the key by which transactions are listed. The zero value is before the newest.
 type Position struct {
 	Effective time.Time
 	ID        int64
 }
 
-// What a transaction needs to be found: an entry of the collective's that is all that was asked for.
+// foundEntryPart is the entry that a transaction needs to be found: one of the collective's that matches the whole
+// filter.
 const foundEntryPart = `
 WHERE e.collective = @collective
         AND e.effective_at >= @start
@@ -82,7 +83,7 @@ WHERE e.collective = @collective
             WHERE a.book = @book
         ))`
 
-// entries_time_idx is read backwards until there are enough transactions.
+// It reads entries_time_idx backwards until there are enough transactions.
 const transactionsSQL = `
 WITH found AS (
     SELECT DISTINCT
@@ -95,7 +96,7 @@ WITH found AS (
     LIMIT @count
 )` + listedPart
 
-// As above, and the kind from the transaction. Of donations there are enough to read on until they come.
+// As above, with the kind of the transaction. There are enough donations to read on until they come.
 const donationsSQL = `
 WITH found AS (
     SELECT DISTINCT
@@ -109,7 +110,7 @@ WITH found AS (
     LIMIT @count
 )` + listedPart
 
-// transactions_kind_idx is read backwards until there are enough.
+// It reads transactions_kind_idx backwards until there are enough.
 const kindSQL = `
 WITH found AS (
     SELECT
@@ -180,9 +181,9 @@ ORDER BY
     f.transaction_id DESC,
     e.line`
 
-// Transactions lists at most count transactions with entries of the collective, newest first by
-// effective time and then by id, from after the position on. A page stays right while new
-// transactions arrive: what is newer than the position does not shift it.
+// Transactions lists at most count transactions with entries of the collective, newest first by effective time and then
+// by id, from after the position on. A page stays right while new transactions arrive: what is newer than the position
+// does not shift it.
 func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after Position, count int) ([]Posted, error) {
 	before := pgtype.Timestamptz{Time: after.Effective, Valid: true}
 	if after == (Position{}) {
@@ -241,7 +242,7 @@ type rawEntry struct {
 	donation          pgtype.UUID
 }
 
-// entry has uuid.Nil, which is all zeros, where the database has NULL.
+// entry returns uuid.Nil, which is all zeros, where the database has NULL.
 func (e *rawEntry) entry() PostedEntry {
 	return PostedEntry{
 		Code:        e.code,
@@ -258,9 +259,9 @@ FROM ledger.transactions AS t
 WHERE t.book = @book
     AND t.reference = ANY(@references::text[])`
 
-// KnownReferences tells which of the references the book has. It is for callers that would have to ask
-// elsewhere before they can say a transaction's content: what is known needs no second look.
-// Another poster may add one right after; PostTx finds that out.
+// KnownReferences returns which of the references the book has. It is for callers that would have to ask Stripe before
+// they know the content of a transaction: what is known needs no second look. Another poster may add one right after;
+// PostTx notices that.
 func (s *Service) KnownReferences(ctx context.Context, book string, references []string) (map[string]bool, error) {
 	rows, err := s.pool.Query(ctx, knownReferencesSQL, pgx.NamedArgs{"book": book, "references": references})
 	if err != nil {

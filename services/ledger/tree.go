@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// querier is a pool or a transaction: rows of the tree never change, so both read the same.
+// querier is a pool or a database transaction. Rows of the tree never change, so both read the same.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
@@ -36,8 +36,8 @@ func inclusionPath(ctx context.Context, db querier, book string, number, size in
 	return proofPath(ctx, db, book, nodes)
 }
 
-// consistencyPath proves that the tree of size leaves begins with the one of an earlier size. There
-// is nothing to prove from the empty tree, or from the tree itself.
+// consistencyPath proves that the tree of size leaves begins with the tree of an earlier size. The proof is empty from
+// the empty tree, and from the tree itself.
 func consistencyPath(ctx context.Context, db querier, book string, from, size int64) ([][]byte, error) {
 	if from == 0 || from == size {
 		return [][]byte{}, nil
@@ -61,7 +61,7 @@ func proofPath(ctx context.Context, db querier, book string, nodes merkle.Nodes)
 	return path, nil
 }
 
-// The OFFSET keeps Postgres on the index: it takes spans of a join for a ninth of the table each.
+// The OFFSET makes Postgres use the index: it estimates each span of a join as a ninth of the table.
 const leafHashesSQL = `
 SELECT
     n.node,
@@ -105,8 +105,8 @@ ORDER BY
     n.node,
     s.index`
 
-// nodeHashes returns the hashes of complete subtrees. Each is folded from the 2^r stored ones
-// below it, r < 8: so 128 rows at most, whatever it covers.
+// nodeHashes returns the hashes of complete subtrees. Each is computed from the 2^r stored hashes below it, r < 8: 128
+// rows at most, whatever it covers.
 func nodeHashes(ctx context.Context, db querier, book string, ids []compact.NodeID) ([][]byte, error) {
 	// below are the stored hashes under each node.
 	below := make([][][]byte, len(ids))

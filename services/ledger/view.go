@@ -12,10 +12,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Watermark names what the books held at a moment, for ever: a snapshot of Postgres, as
-// "xmin:xmax:running". A transaction belongs to it when the database transaction that wrote it had
-// ended then; so it holds all that could be read at that moment, and nothing that was still
-// under way can slip in later, which a time or an id cannot promise. Empty: now.
+// Watermark names for ever what the books held at a moment: a snapshot of Postgres, as "xmin:xmax:running". A
+// transaction belongs to it when the database transaction that wrote it had ended then. So it has everything that could
+// be read at that moment, and nothing that was still under way can be added later; a time or an id cannot promise that.
+// Empty: now.
 // https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
 type Watermark string
 
@@ -24,22 +24,21 @@ const maxWatermarkBytes = 16 << 10
 
 var watermarkPattern = regexp.MustCompile(`^[0-9]+:[0-9]+:([0-9]+(,[0-9]+)*)?$`)
 
-// View is a snapshot of the books, for reads that must agree with one another. Its methods are called
-// one after the other.
+// View is a snapshot of the books, for reads that must agree with one another. It is not safe for concurrent use.
 type View struct {
 	tx        pgx.Tx
 	watermark Watermark
 }
 
-// Watermark is what the view shows. A later view of it shows the same.
+// Watermark names what the view shows. A later view of it shows the same.
 func (v *View) Watermark() Watermark { return v.watermark }
 
-// An export takes as long as its reader does; the pool's limit is for questions with short answers.
+// An export takes as long as its reader; the pool's limit is for questions with short answers.
 const noTimeoutSQL = `
 SET LOCAL statement_timeout = 0`
 
-// A workbook is packed when all is read, and then perhaps read again. Compiling a plan costs more than it
-// gains here, and a plan for a collective of average size is not one for the largest.
+// A workbook is packed when everything is read, and then perhaps read again. Compiling a plan costs more than it gains
+// here, and a plan for a collective of average size does not fit the largest.
 const viewSettingsSQL = `
 SELECT
     set_config('idle_in_transaction_session_timeout', '0', true),
@@ -53,11 +52,11 @@ SELECT
     pg_snapshot_xmax(coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))
         <= pg_snapshot_xmax(pg_current_snapshot())`
 
-// View calls read with the books as they are, or as they were at a watermark. While read runs, the
-// view holds a connection and keeps Postgres from removing old versions of rows.
+// View calls read with the books as they are, or as they were at a watermark. While read runs, the view holds a
+// connection and keeps Postgres from removing old versions of rows.
 //
-// Errors: INVALID_ARGUMENT on watermark for one that is none, or that this database has not come
-// to; those of read as they are.
+// Errors: INVALID_ARGUMENT on watermark for text that is not a watermark, or one that this database has not come to;
+// those of read as they are.
 func (s *Service) View(ctx context.Context, watermark Watermark, read func(*View) error) error {
 	if watermark != "" && (len(watermark) > maxWatermarkBytes || !watermarkPattern.MatchString(string(watermark))) {
 		return invalidWatermark()
@@ -92,7 +91,7 @@ func (s *Service) View(ctx context.Context, watermark Watermark, read func(*View
 }
 
 func invalidWatermark() error {
-	return errs.Invalid("watermark", "must be one that an export of this database was answered with")
+	return errs.Invalid("watermark", "must be the version of an export of this database")
 }
 
 const roleSQL = `
@@ -105,8 +104,7 @@ JOIN ledger.accounts AS a ON a.id = r.account_id
 WHERE r.book = @book
     AND r.role = @role`
 
-// Role returns the account that plays a role in a book, without balances; the zero Account when
-// there is no such book.
+// Role returns the account that has a role in a book, without balances; the zero Account when there is no such book.
 func (v *View) Role(ctx context.Context, book string, role AccountRole) (a Account, err error) {
 	err = v.tx.QueryRow(ctx, roleSQL, pgx.NamedArgs{"book": book, "role": role}).Scan(&a.Code, &a.DisplayName, &a.Type)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -124,7 +122,7 @@ FROM ledger.accounts AS a
 WHERE a.book = @book
 ORDER BY a.code`
 
-// Chart returns all accounts of a book, without balances, in the order of their codes.
+// Chart returns all accounts of a book, without balances, sorted by code.
 func (v *View) Chart(ctx context.Context, book string) ([]Account, error) {
 	rows, err := v.tx.Query(ctx, chartSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
