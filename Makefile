@@ -59,8 +59,12 @@ programs: ## install the programs that the tests run (as root on Debian), or pri
 	@.tools/need node npm chromium hledger bean-check promtool
 	@$(TOOL) -n stripe-mock >/dev/null
 
+.PHONY: breaking
+breaking: ## compare the contract with the last commit that landed, or with BASE
+	@.tools/breaking
+
 .PHONY: test
-test: programs ## run all tests, browser included; as root on Debian, Go and Postgres are enough
+test: programs breaking ## run all tests, browser included; as root on Debian, Go and Postgres are enough
 	go test -shuffle=on -timeout 30m ./...
 
 .PHONY: race
@@ -90,16 +94,7 @@ lint: ## vet, staticcheck, gofumpt
 	@files=$$($(TOOL) gofumpt -l $$(git ls-files '*.go' | grep -v '\.pb\.')); \
 		if [ -n "$$files" ]; then echo "gofumpt would change:"; echo "$$files"; exit 1; fi
 
-# The commit that `buf breaking` compares with, when there is one.
-BASE ?= origin/main
-
 .PHONY: verify
-verify: generate ## check that generated code is current, lint the protos, compare them with BASE
+verify: generate breaking ## check that generated code is current, lint the protos
 	@git diff --exit-code --stat -- proto gateway/openapi.swagger.json gateway/reference/contract.binpb.gz || { echo "generated code was not current; commit what make generate wrote"; exit 1; }
 	$(TOOL) buf lint
-	@if git rev-parse --verify --quiet $(BASE)^{commit} >/dev/null; then \
-		base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; \
-		git archive $(BASE) proto buf.yaml | tar -x -C "$$base"; \
-		mkdir -p "$$base/.tools"; cp -r .tools/third_party "$$base/.tools/"; \
-		echo "buf breaking --against $(BASE)"; $(TOOL) buf breaking --against "$$base"; \
-	else echo "no $(BASE): nothing to compare with"; fi
