@@ -13,51 +13,51 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// A payment is a donation's when it was made on the donation's own payment page, and brought what that asks for.
-// Whoever may use a Stripe account, its owner or another product, writes there what they like: metadata, and
-// client_reference_id. So these only say where to look, and what proves it is an id that we know:
+// A payment is a donation's when it was made on the donation's own payment page, and brought what the page asks for.
+// Everybody who may use a Stripe account, such as its owner or another product, can write metadata and client_reference_id.
+// So these only say where to look. The proof is an id that is stored here:
 //
-//   - A Checkout Session is the donation's when its id was stored as that of the session that we made for it, or when
-//     Stripe says that it is a copy of that one, recovered_from, which nobody else can write ([Donation.made]). A page's
-//     address is told to nobody before its id is stored, so nobody pays on one that is not.
-//   - A payment intent is the donation's when such a session names it. It is remembered then: in the donation's row, and
-//     in payments if there is more than one.
-//   - A subscription is a monthly donation's when the session of its first month names it, and an invoice when it is of
+//   - A Checkout Session is the donation's when its id is stored as that of the session made for it, or when Stripe says by
+//     recovered_from, which nobody else can write, that it is a copy of that session ([Donation.made]). A page's address is
+//     disclosed only after its id is stored, so nobody pays on a page that is not.
+//   - A payment intent is the donation's when such a session names it. It is stored then: in the donation's row, and in
+//     payments if there is more than one.
+//   - A subscription is a monthly donation's when the session of its first month names it, and an invoice when it belongs to
 //     that subscription.
 //
-// All paths ask [Service.Find] by what is remembered: charges, refunds, disputes, warnings, declines. What nobody has
-// heard of yet, since a webhook was lost, [Lookup] asks Stripe for before.
+// Charges, refunds, disputes, warnings and declines are all attributed by [Service.Find], from what is stored. If a webhook
+// was lost, [Lookup] asks Stripe first.
 
-// made reports whether the session was made for the donation, by us or as a copy by Stripe.
+// made reports whether the session was made for the donation, by us, or by Stripe as a copy.
 func (d Donation) made(session stripe.Session) bool {
 	is := func(id string) bool { return id != "" && (id == d.CheckoutSession || id == d.recoveredSession) }
 	return is(session.ID) || is(session.RecoveredFrom)
 }
 
-// Clue is what leads from a movement of money to its payment. Any part may be empty.
+// Clue identifies the payment of a movement of money. Any part may be empty.
 type Clue struct {
 	// PaymentIntent and Charge are Stripe's ids.
 	PaymentIntent, Charge string
 }
 
-// Match is the donation that a clue leads to.
+// Match is the donation that a clue leads to; its Donation is Nil for none.
 type Match struct {
 	Donation uuid.UUID
 	Campaign campaigns.Name
 	Amount   money.Amount
-	// Asked is what the payment's page asked for: the Amount, or that in the donor's own currency.
+	// Asked is what the payment's page asked for: the Amount, or its equivalent in the donor's currency.
 	Asked money.Amount
-	// UnderWay: the payment is in transit in the books, since its bank had not answered. Booked: it arrived there.
+	// UnderWay: the payment is in transit in the books, because the bank has not answered. Booked: it is received in the books.
 	UnderWay, Booked bool
-	// HeldTime is when the charge was made that is in transit: the payment can have another one before and after it.
+	// HeldTime is when the charge in transit was made. The payment can have other charges before and after it.
 	HeldTime time.Time
 }
 
-// IsPaidBy reports whether a payment of so much is the donation's. Another amount is not, nor a part of it.
+// IsPaidBy reports whether a payment of this amount pays the donation. Any other amount, also a part, does not.
 func (m Match) IsPaidBy(paid money.Amount) bool { return m.Donation != uuid.Nil && paid == m.Asked }
 
-// The three ways are one bitmap over three indexes. In the order of ids, so that two who book never wait for
-// one another in a circle.
+// The three conditions are one bitmap over three indexes. The rows are locked in the order of ids, so that two bookings never
+// deadlock.
 const findSQL = `
 SELECT
 	d.id,
@@ -89,7 +89,7 @@ WHERE (
 	AND d.livemode = @livemode
 ORDER BY d.id`
 
-// findAndLockSQL is findSQL for who is going to book.
+// findAndLockSQL is findSQL with the locks that booking needs.
 const findAndLockSQL = findSQL + `
 FOR NO KEY UPDATE OF d`
 
@@ -98,8 +98,8 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// Find returns the donation of each clue, in their order; a zero Match for none. A donation of another account or
-// livemode is none.
+// Find returns the donation of each clue, in their order; a zero Match for none. Donations of another account or livemode
+// are not found.
 func (s *Service) Find(ctx context.Context, account string, clues []Clue) ([]Match, error) {
 	return s.find(ctx, s.cfg.Pool, findSQL, account, clues)
 }
@@ -159,7 +159,7 @@ func (s *Service) find(ctx context.Context, q querier, sql, account string, clue
 		return nil, postgres.Error(err)
 	}
 	delete(byIntent, "")
-	// A charge comes before its refunds in the same list: who names it alone is of the same payment.
+	// A clue that has only a charge belongs to the payment of another clue with the same charge.
 	for _, c := range clues {
 		if m, ok := byIntent[c.PaymentIntent]; ok && !differing[c.PaymentIntent] {
 			byCharge[c.Charge] = m
@@ -179,7 +179,7 @@ func (s *Service) find(ctx context.Context, q querier, sql, account string, clue
 	return matches, nil
 }
 
-// paymentNotes are payment intents that sessions of donations name, as far as the donations' own rows will not have them.
+// paymentNotes are payment intents that sessions of donations name and that the donations' own rows will not have.
 type paymentNotes struct {
 	donations  []uuid.UUID
 	intents    []string
@@ -192,14 +192,13 @@ func (n *paymentNotes) add(donation uuid.UUID, intent string, paidIn money.Amoun
 	n.paidIn, n.currencies = append(n.paidIn, paidIn.Minor), append(n.currencies, string(paidIn.Currency))
 }
 
-// addSession notes the payment of a session that was made for the donation. moved: the donation's row is going to
-// have its intent.
+// addSession notes the payment of a session that was made for the donation. moved: the donation's row will have its intent.
 func (n *paymentNotes) addSession(d Donation, session stripe.Session, moved bool) {
 	if session.PaymentIntent == "" {
 		return
 	}
 	if d.PaymentIntent != "" && d.PaymentIntent != session.PaymentIntent {
-		n.add(d.ID, d.PaymentIntent, money.Amount{}) // each may take the other's place in the row
+		n.add(d.ID, d.PaymentIntent, money.Amount{}) // either may replace the other in the row
 		moved = false
 	}
 	if !moved && d.PaymentIntent != session.PaymentIntent || session.ShownCurrency != "" {
@@ -241,7 +240,7 @@ SET
 WHERE p.paid_in_currency = ''
 	AND excluded.paid_in_currency <> ''`
 
-// writeTx keeps them. The caller has locked the donations.
+// writeTx stores them. The caller has locked the donations.
 func (n *paymentNotes) writeTx(ctx context.Context, tx pgx.Tx) error {
 	if len(n.donations) == 0 {
 		return nil

@@ -14,44 +14,43 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// MaxAsks bounds the payments that one step asks for, one after the other, and maxInvoiceAsks the invoices: of
-// monthly donations many are renewed on one day, and each has one. maxCopies are as many sessions as somebody opens one
-// after the other, each as a copy of the one before.
+// MaxAsks bounds the payments that one [Lookup] reads at Stripe one by one, and maxInvoiceAsks the invoices, which are more,
+// since many monthly donations are renewed on one day. maxCopies bounds the copies of copies of a session that are followed.
 const (
 	MaxAsks        = 20
 	maxInvoiceAsks = 100
 	maxCopies      = 5
 )
 
-// Payment is what is known of a payment whose donation is looked for.
+// Payment is what is known of a payment whose donation is wanted.
 type Payment struct {
-	// Intent, Charge and Invoice are Stripe's ids; Charge and Invoice, which is what it paid, are empty when they are not known.
+	// Intent, Charge and Invoice are Stripe's ids, empty when unknown. Invoice is the invoice that it paid.
 	Intent, Charge, Invoice string
 	// Claim is the donation that its metadata names, if that is known.
 	Claim uuid.UUID
-	// Money is what it brought, and then all of these are known; nil when somebody else speaks of the payment, such as a
-	// refund, which names its Intent only.
+	// Money is its balance transaction; then Invoice and Claim are known too. It is nil when only a refund or the like names
+	// the payment.
 	Money *stripe.BalanceTransaction
 }
 
-// Lookup asks Stripe whose payments are that nothing known leads from. It is for one step: of each payment and
-// invoice it asks once, and no more often than one step may. It is for one goroutine.
+// Lookup asks Stripe whose the payments are that [Service.Find] does not know. It is for one batch and one goroutine: it asks
+// once about each payment and invoice, and bounds the calls of a batch.
 type Lookup struct {
 	service           *Service
 	account           string
 	asks, invoiceAsks int
-	// claims are the donations that payments name, as they are here; sessions those of them that were read together.
+	// claims are the donations that payments name, by id; sessions are the sessions that were read together, by intent.
 	claims   map[uuid.UUID]Donation
 	sessions map[string]stripe.Session
-	// told are the payments, and read the invoices, of which all is known.
-	told, read map[string]bool
+	// asked are the payments, and read the invoices, that need no further call.
+	asked, read map[string]bool
 }
 
-// NewLookup begins a step that looks up payments of the account.
+// NewLookup returns a Lookup for one batch of payments of the account.
 func (s *Service) NewLookup(account string) *Lookup {
 	return &Lookup{
 		service: s, account: account, asks: MaxAsks, invoiceAsks: maxInvoiceAsks,
-		claims: map[uuid.UUID]Donation{}, sessions: map[string]stripe.Session{}, told: map[string]bool{}, read: map[string]bool{},
+		claims: map[uuid.UUID]Donation{}, sessions: map[string]stripe.Session{}, asked: map[string]bool{}, read: map[string]bool{},
 	}
 }
 
@@ -62,7 +61,7 @@ WHERE d.id = ANY(@ids::uuid[])
 	AND d.stripe_account = @account
 	AND d.livemode = @livemode`
 
-// claimed returns the donations of the account among those that payments name.
+// claimed returns those of the donations that belong to the account.
 func (s *Service) claimed(ctx context.Context, q querier, account string, ids []uuid.UUID) (map[uuid.UUID]Donation, error) {
 	found := map[uuid.UUID]Donation{}
 	if len(ids) == 0 {
@@ -79,12 +78,12 @@ func (s *Service) claimed(ctx context.Context, q querier, account string, ids []
 	return found, postgres.Error(err)
 }
 
-// interrupted: a page was asked for, and nobody knows what came of it.
+// interrupted reports whether a session was requested and its answer is not known.
 func (d Donation) interrupted() bool {
 	return d.State == StateCreated && d.CheckoutSession == "" && d.attempt > 0
 }
 
-// Interrupted returns those of the donations whose page was asked for and is not known. [Service.ContinuePage] finds out.
+// Interrupted returns those of the donations whose session was requested and is not known. [Service.ContinuePage] completes them.
 func (s *Service) Interrupted(ctx context.Context, account string, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
 	found, err := s.claimed(ctx, s.cfg.Pool, account, ids)
 	interrupted := map[uuid.UUID]bool{}
@@ -96,9 +95,9 @@ func (s *Service) Interrupted(ctx context.Context, account string, ids []uuid.UU
 	return interrupted, err
 }
 
-// ContinuePage goes on where a program was killed before it stored its donation's session: under the same idempotency
-// key Stripe answers with the one that it made. So a payment on that is known as the donation's, as it would be had its
-// donor sent the request again. It must not be called in a transaction.
+// ContinuePage completes a donation whose program was killed before it stored the session: under the same idempotency key
+// Stripe answers the session that it made, so that payments on it are the donation's. It must not be called in a
+// transaction.
 func (s *Service) ContinuePage(ctx context.Context, id uuid.UUID) error {
 	d, err := s.byID(ctx, id)
 	if err != nil {
@@ -112,8 +111,8 @@ func (s *Service) ContinuePage(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// Prepare reads the sessions of the donations that payments name by the pages of their list, where they are many. What
-// is not met, or not now, is read by itself.
+// Prepare reads, by pages of Stripe's list, the sessions of the donations that payments name, if they are many. Ask reads each
+// of the others.
 func (l *Lookup) Prepare(ctx context.Context, payments []Payment) error {
 	var ids []uuid.UUID
 	for _, p := range payments {
@@ -146,35 +145,35 @@ func (l *Lookup) Prepare(ctx context.Context, payments []Payment) error {
 	return nil
 }
 
-// Ask makes sure that the payment is found by [Service.Find] if it is a donation's: its session is read, and applied. Of
-// an invoice of a monthly donation it makes the month. told is false when Stripe cannot tell now, or may not be asked
-// for more in this step: ask again in another. claim is the donation that it says that it is of, if there is one: when
-// the payment is not found, it is not that one's. It must not be called in a transaction. An error is nobody's refusal:
-// the database is away, or time is up.
-func (l *Lookup) Ask(ctx context.Context, p Payment) (claim uuid.UUID, told bool, err error) {
+// Ask makes sure that [Service.Find] finds the payment if it is a donation's: it reads the payment's session and applies it, or
+// the invoice of a monthly donation, of which it makes the month's donation. answered is false when Stripe cannot answer
+// now, or this batch may make no more calls: ask again in another batch. claim is the donation that the payment names; if
+// Find does not find the payment then, it is not that donation's. It must not be called in a transaction. An error means
+// that the database is unavailable or the time is up.
+func (l *Lookup) Ask(ctx context.Context, p Payment) (claim uuid.UUID, answered bool, err error) {
 	if p.Money == nil && p.Claim == uuid.Nil {
-		if p.Intent == "" || l.told[p.Intent] {
+		if p.Intent == "" || l.asked[p.Intent] {
 			return uuid.Nil, true, nil
 		}
-		if told, err = l.readIntent(ctx, &p); err != nil || !told {
+		if answered, err = l.readIntent(ctx, &p); err != nil || !answered {
 			return uuid.Nil, false, err
 		}
 	}
 	switch {
 	case p.Claim != uuid.Nil:
-		claim, told, err = l.readClaim(ctx, p)
+		claim, answered, err = l.readClaim(ctx, p)
 	case p.Invoice != "":
-		claim, told, err = l.makeMonth(ctx, p)
+		claim, answered, err = l.makeMonth(ctx, p)
 	default:
-		told = true
+		answered = true
 	}
-	if told && err == nil {
-		l.told[p.Intent] = true
+	if answered && err == nil {
+		l.asked[p.Intent] = true
 	}
-	return claim, told, err
+	return claim, answered, err
 }
 
-// may counts one more question to Stripe; false when there must be none.
+// may counts one more call to Stripe, and reports false when no more may be made.
 func (l *Lookup) may(asks *int) bool {
 	if *asks == 0 {
 		return false
@@ -183,8 +182,8 @@ func (l *Lookup) may(asks *int) bool {
 	return true
 }
 
-// failed reports whether Stripe could not tell, so that it is to be asked again. When the others may not be asked for
-// now either, none will be.
+// failed reports whether Stripe could not answer, so that it must be asked again. If no other call can succeed now either, no
+// more are made.
 func (l *Lookup) failed(err error) bool {
 	switch stripe.KindOf(err) {
 	case 0, stripe.Missing:
@@ -196,9 +195,9 @@ func (l *Lookup) failed(err error) bool {
 	return true
 }
 
-// readIntent completes what is known of a payment. Of one that may not be read nobody can tell whose it is: a key without
-// that permission must not turn refunds and disputes into unknown receipts.
-func (l *Lookup) readIntent(ctx context.Context, p *Payment) (told bool, err error) {
+// readIntent completes what is known of a payment. A payment that our key may not read is not answered, so that a missing
+// permission does not turn refunds and disputes into unknown receipts.
+func (l *Lookup) readIntent(ctx context.Context, p *Payment) (answered bool, err error) {
 	if !l.may(&l.asks) {
 		return false, nil
 	}
@@ -217,7 +216,7 @@ func (l *Lookup) readIntent(ctx context.Context, p *Payment) (told bool, err err
 }
 
 // readClaim finds out whether a payment that names a donation was made on one of its pages.
-func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, told bool, err error) {
+func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, answered bool, err error) {
 	d, known := l.claims[p.Claim]
 	if !known {
 		found, err := l.service.claimed(ctx, l.service.cfg.Pool, l.account, []uuid.UUID{p.Claim})
@@ -236,16 +235,16 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, tol
 			return d.ID, false, ctx.Err()
 		}
 	}
-	if d.CheckoutSession == "" || p.Intent == "" { // there is no such donation, or nobody was told where to pay
+	if d.CheckoutSession == "" || p.Intent == "" { // there is no such donation, or it has no page
 		return d.ID, true, nil
 	}
 	session, met := l.sessions[p.Intent]
 	if !met {
-		if session, told, err = l.sessionOf(ctx, d, p.Intent); err != nil || !told {
+		if session, answered, err = l.sessionOf(ctx, d, p.Intent); err != nil || !answered {
 			return d.ID, false, err
 		}
 	}
-	// Perhaps it is another donation's, whatever the payment says.
+	// The session may be another donation's, whatever the payment says.
 	err = l.service.applySession(ctx, SessionFact{Account: l.account, Session: session, At: l.service.now()})
 	switch {
 	case err == nil, errs.As(err).Reason == errorsv1.ErrorReason_AMOUNT_DIFFERS:
@@ -258,9 +257,8 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, tol
 	return d.ID, false, nil
 }
 
-// sessionOf reads the session that a payment was made on. Of a copy of a copy it follows Stripe's word to the session
-// that we made.
-func (l *Lookup) sessionOf(ctx context.Context, d Donation, intent string) (session stripe.Session, told bool, err error) {
+// sessionOf reads the session that a payment was made on. It follows copies of copies to the session that we made.
+func (l *Lookup) sessionOf(ctx context.Context, d Donation, intent string) (session stripe.Session, answered bool, err error) {
 	if !l.may(&l.asks) {
 		return stripe.Session{}, false, nil
 	}
@@ -284,9 +282,9 @@ func (l *Lookup) sessionOf(ctx context.Context, d Donation, intent string) (sess
 	return session, true, nil
 }
 
-// makeMonth makes what a payment paid a month, when its invoice is one of a monthly donation. An invoice that may not be
-// read is told of later: a key without that permission must not turn monthly donations into unknown receipts.
-func (l *Lookup) makeMonth(ctx context.Context, p Payment) (claim uuid.UUID, told bool, err error) {
+// makeMonth makes a month's donation of a payment whose invoice belongs to a monthly donation. An invoice that our key may not
+// read is not answered, so that a missing permission does not turn monthly donations into unknown receipts.
+func (l *Lookup) makeMonth(ctx context.Context, p Payment) (claim uuid.UUID, answered bool, err error) {
 	if l.read[p.Invoice] {
 		return uuid.Nil, true, nil
 	}
@@ -312,17 +310,16 @@ func (l *Lookup) makeMonth(ctx context.Context, p Payment) (claim uuid.UUID, tol
 			slog.String("account", l.account), slog.String("invoice", p.Invoice), slog.Any("error", err))
 		return uuid.Nil, false, nil
 	}
-	if ours && !inv.Paid && p.Money == nil { // a debit is under way, or the fee is not known
+	if ours && !inv.Paid && p.Money == nil { // its debit is at the bank, or its fee is not known
 		return uuid.Nil, false, nil
 	}
 	l.read[p.Invoice] = true
 	return inv.Recurring, true, nil
 }
 
-// PaymentOf finds the donation that a payment is of; a zero Match for none. Where nothing known leads there, Stripe is
-// asked, so it must not be called in a transaction. When Stripe cannot tell now, or the payment may not be read, it is
-// UNAVAILABLE (PAYMENT_UNREAD): money can be booked to unknown receipts, but a refund or a dispute that is taken for
-// nobody's is forgotten.
+// PaymentOf returns the donation of a payment; a zero Match for none. It may call Stripe, and must not be called in a
+// transaction. If Stripe cannot answer now, or the payment may not be read, it is UNAVAILABLE (PAYMENT_UNREAD), since a
+// refund or dispute that is attributed to nobody would be lost.
 func (s *Service) PaymentOf(ctx context.Context, account string, p Payment) (Match, error) {
 	clue := Clue{PaymentIntent: p.Intent, Charge: p.Charge}
 	matches, err := s.Find(ctx, account, []Clue{clue})
@@ -330,12 +327,12 @@ func (s *Service) PaymentOf(ctx context.Context, account string, p Payment) (Mat
 		return first(matches), err
 	}
 	lookup := s.NewLookup(account)
-	_, told, err := lookup.Ask(ctx, p)
+	_, answered, err := lookup.Ask(ctx, p)
 	if err != nil {
 		return Match{}, err
 	}
-	if !told {
-		return Match{}, errs.Unavailable(errorsv1.ErrorReason_PAYMENT_UNREAD, firstRetry, nil, "Stripe does not tell now whose payment it is.")
+	if !answered {
+		return Match{}, errs.Unavailable(errorsv1.ErrorReason_PAYMENT_UNREAD, firstRetry, nil, "Stripe does not answer now whose payment it is. It is asked again later.")
 	}
 	matches, err = s.Find(ctx, account, []Clue{clue})
 	return first(matches), err
@@ -348,9 +345,9 @@ func first(matches []Match) Match {
 	return matches[0]
 }
 
-// adopt makes known whose a subscription is that nobody has heard of yet: its metadata says where to look, and the
-// session of the first month tells. UNAVAILABLE (SESSION_OPEN) while that session is not complete. It must not be
-// called in a transaction.
+// adopt stores whose subscription it is, if that is unknown: its metadata says where to look, and the session of the first
+// month proves it. It is UNAVAILABLE (SESSION_OPEN) while that session is not complete. It must not be called in a
+// transaction.
 func (s *Service) adopt(ctx context.Context, account string, recurring uuid.UUID, subscription string) error {
 	if recurring == uuid.Nil || subscription == "" {
 		return nil

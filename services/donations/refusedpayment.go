@@ -12,8 +12,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// Stranger is a payment that says that it is a donation's, or was made on its page, and is not what that asks for.
-type Stranger struct {
+// RefusedPayment is a payment that names a donation, or was made on its page, and does not pay it.
+type RefusedPayment struct {
 	Donation uuid.UUID
 	// PaymentIntent and Transaction are Stripe's ids.
 	PaymentIntent, Transaction string
@@ -42,18 +42,19 @@ VALUES (
 ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET differs = true`
 
-// RefuseTx leaves the donations as they are whose payments these are not, and tells members of each. The caller books
-// the money to nobody in the same transaction. Those that name no donation of the account are nobody's business.
-func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, strangers []Stranger) error {
-	ids := make([]uuid.UUID, len(strangers))
-	for i, p := range strangers {
+// RefuseTx notes that the payments do not pay the donations that they name, and gives members notice of each. The donations
+// stay as they are. The caller books the money to unknown receipts in the same transaction. A payment that names no
+// donation of the account is ignored.
+func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payments []RefusedPayment) error {
+	ids := make([]uuid.UUID, len(payments))
+	for i, p := range payments {
 		ids[i] = p.Donation
 	}
 	named, err := s.claimed(ctx, tx, account, ids)
 	if err != nil {
 		return err
 	}
-	for _, p := range strangers {
+	for _, p := range payments {
 		d, known := named[p.Donation]
 		if !known {
 			continue

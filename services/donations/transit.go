@@ -10,7 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// A payment can have several charges one after the other, as when a debit is tried again. The newest word counts.
+// A payment can have several charges one after the other, as when a debit is tried again. The newest one counts.
 const holdPaymentSQL = `
 INSERT INTO donations.payments AS p (
 	donation,
@@ -43,7 +43,7 @@ SET
 WHERE p.held_at IS NULL
 	OR p.held_at <= excluded.held_at`
 
-// A month after the first has no session that says so.
+// Months after the first have no session, so the books decide.
 const failMonthSQL = `
 UPDATE donations.donations AS d
 SET
@@ -54,22 +54,23 @@ WHERE d.id = @donation
 	AND d.payment_intent_id = @intent
 	AND d.state = 'pending'`
 
-// Transit is how far a payment is that passes through transit in the books.
+// Transit is the stage of a payment that passes through transit in the books.
 type Transit int
 
 // The stages of a [Transit].
 const (
-	// TransitUnderWay: its bank has not answered.
+	// TransitUnderWay: the bank has not answered.
 	TransitUnderWay Transit = iota
 	// TransitArrived: it is received.
 	TransitArrived
-	// TransitFailed: it went out of transit as it came.
+	// TransitFailed: the bank refused it, and the books reversed it.
 	TransitFailed
 )
 
-// HoldTx remembers how far a payment of about then is in transit, and asks for it until it is there no more. The caller
-// posts that in the same transaction, and has locked the donation, whose state it leaves to what the payment's session
-// says; that of a month after the first, which has none, to the books. What is of before the last word changes nothing.
+// HoldTx stores the stage of a payment whose charge was made at that time, and has Stripe asked about it until it has left
+// transit. The caller posts the stage in the same transaction, and has locked the donation. The donation's state follows
+// the payment's session; only that of a month after the first, which has no session, becomes failed here. A stage of an
+// older charge changes nothing.
 func (s *Service) HoldTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID, intent string, transit Transit, at time.Time) error {
 	now := s.now()
 	named := pgx.NamedArgs{

@@ -225,7 +225,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 	}
 	var posted []posting
 	var movements []donations.Movement
-	var strangers []donations.Stranger
+	var strangers []donations.RefusedPayment
 	for i, p := range postings {
 		if !isNew[i] {
 			continue

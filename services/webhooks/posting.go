@@ -27,7 +27,7 @@ type posting struct {
 	held    uuid.UUID
 	transit donations.Transit
 	// stranger is a payment that claims to be a donation's and is not; its Donation is Nil when there is none.
-	stranger donations.Stranger
+	stranger donations.RefusedPayment
 	// undocumented: the type is unknown.
 	undocumented bool
 }
@@ -118,8 +118,8 @@ func paidAmount(t stripe.BalanceTransaction) money.Amount {
 	return money.Amount{Minor: t.Source.Amount, Currency: money.Currency(t.Source.Currency)}
 }
 
-func stranger(t stripe.BalanceTransaction, claim uuid.UUID) donations.Stranger {
-	return donations.Stranger{Donation: claim, PaymentIntent: t.Source.PaymentIntent, Transaction: t.ID, Paid: paidAmount(t)}
+func stranger(t stripe.BalanceTransaction, claim uuid.UUID) donations.RefusedPayment {
+	return donations.RefusedPayment{Donation: claim, PaymentIntent: t.Source.PaymentIntent, Transaction: t.ID, Paid: paidAmount(t)}
 }
 
 // ratePattern is a JSON number that is not negative, with an exponent that no computer minds.
