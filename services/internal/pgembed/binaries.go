@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +49,6 @@ type finder struct {
 	fixed      []string
 	cacheDir   string // downloads, one folder a version
 	repository string // base URL of a Maven repository
-	logger     *slog.Logger
 }
 
 func defaultFinder() finder {
@@ -64,7 +62,6 @@ func defaultFinder() finder {
 		fixed:      []string{"/usr/local/bin"},
 		cacheDir:   downloadDir(),
 		repository: mavenCentral,
-		logger:     slog.New(slog.DiscardHandler),
 	}
 }
 

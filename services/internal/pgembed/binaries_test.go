@@ -89,7 +89,6 @@ func TestFinder(t *testing.T) {
 		t.Run(test.rule, func(t *testing.T) {
 			test.find.repository = closed.URL
 			test.find.cacheDir = filepath.Join(root, "cache")
-			test.find.logger = defaultFinder().logger
 			bin, err := test.find.binaries(testContext(t), test.major, account)
 			if err != nil {
 				if !strings.Contains(err.Error(), test.want) {
@@ -151,7 +150,6 @@ func TestDownload(t *testing.T) {
 	})
 	t.Run("downloads once", func(t *testing.T) {
 		before := requests
-		find.logger = defaultFinder().logger
 		if _, err := find.download(testContext(t), defaultMajor, serverAccount{}); err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,6 @@ func (f finder) fetch(ctx context.Context, version embeddedpostgres.PostgresVers
 	if err != nil {
 		return fmt.Errorf("make the cache: %w", err)
 	}
-	f.logger.Info("downloading postgres", "version", string(version), "from", f.repository)
 
 	// The library takes no context. When ctx ends first, this goroutine continues until the download ends, and then
 	// removes the files.
@@ -106,7 +105,7 @@ func extract(version embeddedpostgres.PostgresVersion, repository, work string) 
 	if err := os.WriteFile(filepath.Join(noCluster, "PG_VERSION"), []byte(version[:2]), 0o600); err != nil {
 		return fmt.Errorf("unpack postgres: %w", err)
 	}
-	port, err := choosePort(0)
+	port, err := freePort()
 	if err != nil {
 		return err
 	}

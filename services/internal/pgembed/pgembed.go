@@ -1,12 +1,10 @@
 package pgembed
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -38,13 +36,9 @@ type Config struct {
 	// Dir is the server's folder; Start creates it if it is missing. When root starts the server, the user that it runs
 	// as must be able to enter each parent (o+x). Empty: a temporary folder, which Stop removes.
 	Dir string
-	// Port on 127.0.0.1. Zero: a free one.
-	Port int
 	// Durable keeps committed data after any crash. False: nothing waits for the disk, so a crash of the server loses the
 	// last commits, and a crash of the machine can lose the cluster.
 	Durable bool
-	// Logger gets one line for each start, stop and download. Nil: they are discarded.
-	Logger *slog.Logger
 	// Settings are parameters of the server; they override those of this package. Nil: none.
 	Settings map[string]string
 }
@@ -55,7 +49,6 @@ type Server struct {
 	temporary bool
 	port      int
 	password  string
-	logger    *slog.Logger
 	lock      *dirLock
 	process   *process
 }
@@ -70,8 +63,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 func start(ctx context.Context, cfg Config, find finder) (_ *Server, err error) {
-	s := &Server{dir: cfg.Dir, temporary: cfg.Dir == "", logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))}
-	find.logger = s.logger
+	s := &Server{dir: cfg.Dir, temporary: cfg.Dir == ""}
 	user, err := serverUser()
 	if err != nil {
 		return nil, err
@@ -97,7 +89,6 @@ func start(ctx context.Context, cfg Config, find finder) (_ *Server, err error) 
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
 	if major == 0 {
 		if err := s.initCluster(ctx, bin, user, cfg.Durable); err != nil {
 			return nil, err
@@ -106,15 +97,12 @@ func start(ctx context.Context, cfg Config, find finder) (_ *Server, err error) 
 	if s.password, err = readPassword(s.dir); err != nil {
 		return nil, err
 	}
-	made := time.Now()
 	if err := removeStalePidFile(s.dataDir()); err != nil {
 		return nil, err
 	}
 	if err := s.run(ctx, bin, user, cfg); err != nil {
 		return nil, err
 	}
-	s.logger.Info("postgres started", "version", bin.version, "dir", s.dir, "port", s.port,
-		"init", made.Sub(began).Round(time.Millisecond), "start", time.Since(made).Round(time.Millisecond))
 	return s, nil
 }
 
@@ -144,7 +132,6 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.process.signal(immediateShutdown)
 		<-s.process.done
 	}
-	s.logger.Info("postgres stopped", "dir", s.dir)
 	return s.cleanUp()
 }
 
@@ -171,7 +158,7 @@ func (s *Server) run(ctx context.Context, bin binaries, user serverAccount, cfg 
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
-		port, err := choosePort(cfg.Port)
+		port, err := freePort()
 		if err != nil {
 			return err
 		}
@@ -185,7 +172,7 @@ func (s *Server) run(ctx context.Context, bin binaries, user serverAccount, cfg 
 		}
 		s.process.signal(immediateShutdown)
 		<-s.process.done
-		if cfg.Port != 0 || attempt == portAttempts || portIsFree(port) == nil {
+		if attempt == portAttempts || portIsFree(port) {
 			return err
 		}
 	}
@@ -222,14 +209,8 @@ func ping(ctx context.Context, databaseURL string) error {
 	return errors.Join(conn.Ping(ctx), conn.Close(ctx))
 }
 
-// choosePort returns the wanted port if it is free. If wanted is 0, it returns any free port.
-func choosePort(wanted int) (int, error) {
-	if wanted != 0 {
-		if err := portIsFree(wanted); err != nil {
-			return 0, fmt.Errorf("port %d on 127.0.0.1 is taken by another program: %w", wanted, err)
-		}
-		return wanted, nil
-	}
+// freePort returns a port on 127.0.0.1 that is free now.
+func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("pick a free port: %w", err)
@@ -237,12 +218,9 @@ func choosePort(wanted int) (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
-func portIsFree(port int) error {
+func portIsFree(port int) bool {
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return err
-	}
-	return listener.Close()
+	return err == nil && listener.Close() == nil
 }
 
 // settings returns the server's parameters. Log messages have no statements and no details, since these would bring

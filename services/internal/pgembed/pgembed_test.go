@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -193,19 +192,6 @@ func TestSecondServerOnTheSameFolderIsRefused(t *testing.T) {
 	}
 	if got := query(t, first, "SELECT 'alive'"); got != "alive" {
 		t.Errorf("the first server says %q", got)
-	}
-}
-
-func TestTakenPortIsNamed(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	port := listener.Addr().(*net.TCPAddr).Port
-	_, err = Start(testContext(t), Config{Port: port})
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d", port)) {
-		t.Errorf("err = %v, want one that names port %d", err, port)
 	}
 }
 
