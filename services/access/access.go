@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -144,8 +142,6 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
-	// Random makes secrets and ids; crypto/rand when nil.
-	Random io.Reader
 	// Tell tells the other members of a key that was made or revoked, in the same transaction; nobody is told when nil.
 	Tell func(ctx context.Context, tx pgx.Tx, change KeyChange) error
 }
@@ -162,23 +158,19 @@ type KeyChange struct {
 // nothing in memory: a revoked key stops at the next call, on every copy of the
 // program.
 type Service struct {
-	pool   *pgxpool.Pool
-	now    func() time.Time
-	random io.Reader
-	tell   func(ctx context.Context, tx pgx.Tx, change KeyChange) error
+	pool *pgxpool.Pool
+	now  func() time.Time
+	tell func(ctx context.Context, tx pgx.Tx, change KeyChange) error
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	s := &Service{pool: c.Pool, now: c.Now, random: c.Random, tell: c.Tell}
+	s := &Service{pool: c.Pool, now: c.Now, tell: c.Tell}
 	if s.tell == nil {
 		s.tell = func(context.Context, pgx.Tx, KeyChange) error { return nil }
 	}
 	if s.now == nil {
 		s.now = time.Now
-	}
-	if s.random == nil {
-		s.random = rand.Reader
 	}
 	return s
 }
@@ -239,23 +231,14 @@ func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	if err := checkDisplayName(k.DisplayName); err != nil {
 		return Key{}, "", err
 	}
-	token, err := s.randomID()
-	if err != nil {
-		return Key{}, "", err
-	}
-	secret, err := s.randomSecret()
-	if err != nil {
-		return Key{}, "", err
-	}
+	token, secret := randomID(), randomSecret()
 	if k.ID == "" {
-		if k.ID, err = s.randomID(); err != nil {
-			return Key{}, "", err
-		}
+		k.ID = randomID()
 	}
 	k.CreateTime = s.now().UTC().Truncate(time.Microsecond)
 	k.LastUseTime, k.RevokeTime = time.Time{}, time.Time{}
 	by := PrincipalFrom(ctx)
-	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
 		k.Maker, k.Root = by.Key, ""
 		if by.Key != "" {
 			maker, err := HoldTx(ctx, tx, by.Key)
@@ -343,18 +326,14 @@ const idBytes = 10
 
 // randomID returns 80 random bits in 16 lower-case letters and digits. Neither the
 // alphabet nor a name's last segment has an underscore, which ends the id in a key.
-func (s *Service) randomID() (string, error) {
+func randomID() string {
 	b := make([]byte, idBytes)
-	if _, err := io.ReadFull(s.random, b); err != nil {
-		return "", fmt.Errorf("make an id: %w", err)
-	}
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)), nil
+	_, _ = rand.Read(b) // it never fails
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
 }
 
-func (s *Service) randomSecret() (string, error) {
+func randomSecret() string {
 	b := make([]byte, secretBytes)
-	if _, err := io.ReadFull(s.random, b); err != nil {
-		return "", fmt.Errorf("make a secret: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(b), nil
+	_, _ = rand.Read(b) // it never fails
+	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -3,7 +3,6 @@ package connect
 import (
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
@@ -29,8 +28,6 @@ type Config struct {
 	PublicURL string
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
-	// NewID makes ids; UUIDv7 when nil.
-	NewID func() uuid.UUID
 }
 
 // Service keeps what is known of accounts at Stripe. It is safe for concurrent use.
@@ -42,9 +39,6 @@ type Service struct {
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.NewID == nil {
-		c.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
 	return &Service{cfg: c}
 }

@@ -162,7 +162,7 @@ WHERE o.collective = @collective
 
 // beginOnboarding stores the intent before Stripe is called, so that whoever continues it uses the same key.
 func (s *Service) beginOnboarding(ctx context.Context, id string) (o onboarding, err error) {
-	_, err = s.cfg.Pool.Exec(ctx, insertOnboardingSQL, pgx.NamedArgs{"collective": id, "id": s.cfg.NewID(), "now": s.nowMicros()})
+	_, err = s.cfg.Pool.Exec(ctx, insertOnboardingSQL, pgx.NamedArgs{"collective": id, "id": uuid.Must(uuid.NewV7()), "now": s.nowMicros()})
 	if err != nil {
 		return onboarding{}, postgres.Error(err)
 	}

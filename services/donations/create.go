@@ -85,7 +85,7 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 	if err := s.checkReturnURL(campaign, in.ReturnURL); err != nil {
 		return Donation{}, err
 	}
-	id := s.cfg.NewID()
+	id := uuid.Must(uuid.NewV7())
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		account, err := s.cfg.Collectives.MarkInUseTx(ctx, tx, in.Campaign.Collective)
 		if err != nil {

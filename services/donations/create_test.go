@@ -252,14 +252,14 @@ func TestARetryHoursLater(t *testing.T) {
 	e.sim.ClearFaults()
 	e.clock.Advance(firstRetry)
 	// The stored end of the session is too near for Stripe by now.
-	e.clock.Advance(defaultSessionLife - minSessionLeft + time.Second)
+	e.clock.Advance(sessionLife - minSessionLeft + time.Second)
 	d := e.create(in)
 	if left := d.ExpireTime.Sub(e.clock.Now()); left < minSessionLeft {
 		t.Errorf("the page closes in %v", left)
 	}
 	oneBodyPerKey(t, e)
 	t.Run("and once the page has closed there is none to pay on", func(t *testing.T) {
-		e.clock.Advance(defaultSessionLife + time.Second)
+		e.clock.Advance(sessionLife + time.Second)
 		if url := e.create(in).PayableURL(e.clock.Now()); url != "" {
 			t.Errorf("payable at %q", url)
 		}

@@ -150,12 +150,8 @@ type Config struct {
 	SecretKey []byte
 	// Limit is how often one network may start a donation. The default is DefaultLimit.
 	Limit Limit
-	// SessionLife is how long a payment page stays open, between 45 minutes and 23 hours. The default is 2 hours.
-	SessionLife time.Duration
 	// Now returns the time, which must agree with Stripe's. The default is time.Now.
 	Now func() time.Time
-	// NewID returns a new id. The default is a UUIDv7.
-	NewID func() uuid.UUID
 	// Logger gets what no caller is told. The default is slog.Default.
 	Logger *slog.Logger
 	// Mail sends donors the links to their monthly donations. None are sent when nil.
@@ -173,27 +169,14 @@ type Service struct {
 	waiting *places.Set
 }
 
-const (
-	defaultSessionLife = 2 * time.Hour
-	minSessionLife     = 45 * time.Minute
-	maxSessionLife     = 23 * time.Hour
-)
-
 // New returns a Service.
 func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.NewID == nil {
-		cfg.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if cfg.SessionLife == 0 {
-		cfg.SessionLife = defaultSessionLife
-	}
-	cfg.SessionLife = min(max(cfg.SessionLife, minSessionLife), maxSessionLife)
 	if cfg.Limit == (Limit{}) {
 		cfg.Limit = DefaultLimit
 	}

@@ -220,7 +220,7 @@ func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv
 		"account": first.StripeAccount, "first_id": first.ID, "first": inv.First,
 		"invoice": inv.ID, "intent": inv.PaymentIntent, "charge": inv.Charge, "amount_minor": inv.Amount.Minor,
 		"at": at, "state": string(state), "poll_at": now.Add(pollAfter), "now": now,
-		"id": s.cfg.NewID(), "request_id": uuid.NewSHA1(first.ID, []byte(inv.ID)), "fingerprint": fingerprint[:],
+		"id": uuid.Must(uuid.NewV7()), "request_id": uuid.NewSHA1(first.ID, []byte(inv.ID)), "fingerprint": fingerprint[:],
 	}
 	tag, err := tx.Exec(ctx, payMonthSQL, named)
 	if err == nil && tag.RowsAffected() == 0 {

@@ -33,6 +33,8 @@ const (
 	firstRetry, longestRetry = 2 * time.Second, 5 * time.Minute
 	// A call that finds its idempotency key in use is made again busyTries times, after busyPause and twice that.
 	busyTries, busyPause = 2, 500 * time.Millisecond
+	// sessionLife is how long a payment page stays open. Stripe permits 30 minutes to 24 hours.
+	sessionLife = 2 * time.Hour
 	// minSessionLeft is Stripe's shortest session, 30 min, with a minute for the difference of two clocks. Stripe would
 	// refuse an attempt that has less left, so a new attempt is made.
 	minSessionLeft = 31 * time.Minute
@@ -164,7 +166,7 @@ func (s *Service) takeTurn(ctx context.Context, id uuid.UUID) (d Donation, mine 
 // sessionEnd is when the session of an attempt that begins now closes, in whole seconds as Stripe counts: the parameters of
 // repeated calls must be equal.
 func (s *Service) sessionEnd(now time.Time) time.Time {
-	return now.Add(s.cfg.SessionLife).Truncate(time.Second)
+	return now.Add(sessionLife).Truncate(time.Second)
 }
 
 const noteSessionFailureSQL = `

@@ -38,7 +38,7 @@ func TestUpkeepLooksUpDonationsWhoseEndWasNeverHeardOf(t *testing.T) {
 	if n := e.upkeep(); n != 0 {
 		t.Errorf("%d looked up while the page is open", n)
 	}
-	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	e.clock.Advance(sessionLife + overdueAfter + time.Second)
 	if n := e.upkeep(); n != 1 {
 		t.Errorf("%d looked up, want 1", n)
 	}
@@ -64,7 +64,7 @@ func TestWhatStripeRefusesIsAskedForMoreAndMoreRarely(t *testing.T) {
 	d := e.create(intent())
 	closed := d.ExpireTime
 	var looks []time.Duration
-	for e.clock.Advance(defaultSessionLife + time.Hour); e.clock.Now().Sub(closed) < 100*24*time.Hour; e.clock.Advance(time.Hour) {
+	for e.clock.Advance(sessionLife + time.Hour); e.clock.Now().Sub(closed) < 100*24*time.Hour; e.clock.Advance(time.Hour) {
 		if e.upkeep() == 1 {
 			looks = append(looks, e.clock.Now().Sub(closed).Round(time.Hour))
 		}
@@ -116,7 +116,7 @@ func TestManyOverdueDonationsAreReadAPageAtATime(t *testing.T) {
 		WHERE id = $2`, gone.ID, ids[0]); err != nil {
 		t.Fatal(err)
 	}
-	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	e.clock.Advance(sessionLife + overdueAfter + time.Second)
 	for range 2 {
 		before := len(e.sim.Requests())
 		if err := e.donations.refreshMany(t.Context(), "", append(ids, gone.ID)); err != nil {
@@ -168,7 +168,7 @@ func TestThoseWhoWaitLongestAreLookedUpFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	e.clock.Advance(sessionLife + overdueAfter + time.Second)
 	if n := e.upkeep(); n != overdueCount {
 		t.Fatalf("%d looked up at once, want %d", n, overdueCount)
 	}
@@ -210,7 +210,7 @@ func TestDonationsOfTheOtherLivemodeAreNotLookedUp(t *testing.T) {
 		WHERE id = $2`, other, d.ID); err != nil {
 		t.Fatal(err)
 	}
-	e.clock.Advance(defaultSessionLife + overdueAfter + time.Second)
+	e.clock.Advance(sessionLife + overdueAfter + time.Second)
 	if n := e.upkeep(); n != 1 || e.reload(d).lookTime.IsZero() {
 		t.Errorf("%d looked up, want the one of this key", n)
 	}
@@ -227,7 +227,7 @@ func TestADonationThatNeverGotAPageExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.clock.Advance(defaultSessionLife + abandonedAfter - time.Minute)
+	e.clock.Advance(sessionLife + abandonedAfter - time.Minute)
 	e.upkeep()
 	e.wantState(d, StateCreated)
 	e.clock.Advance(2 * time.Minute)

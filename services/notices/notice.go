@@ -108,8 +108,6 @@ type Config struct {
 	OperatorEmails []string
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
-	// NewID makes ids; UUIDv7 when nil.
-	NewID func() uuid.UUID
 	// Metrics is where the collectors are registered; nowhere when nil.
 	Metrics prometheus.Registerer
 }
@@ -123,9 +121,6 @@ type Service struct {
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.NewID == nil {
-		c.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
 	s := &Service{cfg: c}
 	if c.Metrics != nil {
@@ -152,7 +147,7 @@ func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n Notice, alsoTo ...str
 	if err := n.check(); err != nil {
 		return errs.Internal(err)
 	}
-	n.ID, n.CreateTime = s.cfg.NewID(), s.nowMicros()
+	n.ID, n.CreateTime = uuid.Must(uuid.NewV7()), s.nowMicros()
 	n.Transactions = n.Transactions[:min(len(n.Transactions), maxTransactions)]
 	told, err := insertTx(ctx, tx, n)
 	if err != nil || !told {

@@ -127,7 +127,7 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 		}
 		switch {
 		case r.ID == uuid.Nil:
-			r.ID = s.cfg.NewID()
+			r.ID = uuid.Must(uuid.NewV7())
 			r.Campaign, r.Donation = d.Campaign, d.ID
 			r.Amount.Minor, r.Amount.Currency = is.AmountMinor, money.Currency(is.Currency)
 			named["id"], named["donation"], named["collective"], named["account"] = r.ID, d.ID, d.Campaign.Collective, account

@@ -3,7 +3,6 @@ package refunds
 import (
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
@@ -27,8 +26,6 @@ type Config struct {
 	Jobs *river.Client[pgx.Tx]
 	// Now tells the time, which must be Stripe's; time.Now when nil.
 	Now func() time.Time
-	// NewID makes ids; UUIDv7 when nil.
-	NewID func() uuid.UUID
 }
 
 // Service refunds donations, and knows what banks and card networks say against them. It is safe for concurrent use.
@@ -40,9 +37,6 @@ type Service struct {
 func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
-	}
-	if cfg.NewID == nil {
-		cfg.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
 	return &Service{cfg: cfg}
 }

@@ -187,7 +187,7 @@ VALUES (
 )`
 
 func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, in Request, intent string, amount money.Amount, state State) (Refund, error) {
-	now, id := s.now(), s.cfg.NewID()
+	now, id := s.now(), uuid.Must(uuid.NewV7())
 	_, err := tx.Exec(ctx, insertRefundSQL, pgx.NamedArgs{
 		"id": id, "donation": d.ID, "collective": d.Campaign.Collective, "account": d.StripeAccount, "intent": intent,
 		"request_id": in.RequestID, "fingerprint": in.fingerprint(), "amount_minor": amount.Minor,

@@ -247,9 +247,6 @@ var kinds = map[string]kind{
 // writes reports whether a method changes something.
 func (k kind) writes() bool { return k == write || k == waits || k == large }
 
-// Writes reports whether a method changes something, and so has a rate when it is called with a key.
-func Writes(method string) bool { return kinds[method].writes() }
-
 // ClassOf says in which class a call of a method is, with a key and without one; false for a method that there is not.
 func ClassOf(method string, withKey bool) (Class, bool) {
 	byWhom := func(public, members Class) Class {
