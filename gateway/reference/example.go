@@ -22,17 +22,20 @@ var pathVariable = regexp.MustCompile(`\{([a-z_.]+)(?:=([^}]+))?\}`)
 
 // sampleNames are the segments of the demo, which `make run` starts.
 var sampleNames = map[string]string{
-	"collectives":   "vallon-contre-cameras",
-	"campaigns":     "avocate",
-	"books":         "acct_1Example",
-	"accounts":      "512",
-	"transactions":  "1",
-	"events":        "evt_1Example",
-	"webhookEvents": "evt_1Example",
-	"payouts":       "po_1Example",
-	"apiKeys":       "0123456789ab",
-	"disputes":      "dp_1Example",
-	"fraudWarnings": "issfr_1Example",
+	"collectives":        "vallon-contre-cameras",
+	"campaigns":          "avocate",
+	"books":              "acct_1Example",
+	"accounts":           "512",
+	"transactions":       "1",
+	"events":             "evt_1Example",
+	"webhookEvents":      "evt_1Example",
+	"webhookHealth":      "acct_1Example",
+	"parkedTransactions": "txn_1Example",
+	"payouts":            "po_1Example",
+	"lines":              "txn_1Example",
+	"apiKeys":            "0123456789ab",
+	"disputes":           "dp_1Example",
+	"fraudWarnings":      "issfr_1Example",
 }
 
 // fillPattern writes the segments of a resource name: collectives/* becomes collectives/vallon-contre-cameras.

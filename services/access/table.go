@@ -105,12 +105,14 @@ var table = map[string]rule{
 
 	// The signature is the proof.
 	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent":     {public: true},
-	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":             {allow: operator, field: "parent", resource: "webhookEvents"},
+	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookEvents":      {allow: bookkeepers | operator, field: "parent", resource: "webhookEvents"},
+	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookEvent":        {allow: bookkeepers | operator, field: "name", resource: "webhookEvents"},
 	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":       {allow: bookkeepers | operator, field: "name", resource: "webhookHealth"},
 	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":      {allow: operator, field: "parent", resource: "webhookHealth"},
-	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvent":            {allow: owner | treasurer | operator, field: "name", resource: "webhookEvents"},
-	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvents":           {allow: owner | treasurer | operator, field: "parent", resource: "webhookEvents"},
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvent":     {allow: owner | treasurer | operator, field: "name", resource: "webhookEvents"},
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvents":    {allow: owner | treasurer | operator, field: "parent", resource: "webhookEvents"},
 	"/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions": {allow: bookkeepers | operator, field: "parent", resource: "parkedTransactions"},
+	"/cagnotte.webhooks.v1.WebhooksService/GetParkedTransaction":   {allow: bookkeepers | operator, field: "name", resource: "parkedTransactions"},
 	"/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions": {
 		allow: owner | treasurer | operator, field: "parent", resource: "parkedTransactions",
 	},
@@ -142,6 +144,7 @@ var table = map[string]rule{
 	"/cagnotte.payouts.v1.PayoutsService/ListPayouts":     {allow: bookkeepers | operator, field: "parent", resource: "payouts"},
 	"/cagnotte.payouts.v1.PayoutsService/GetPayout":       {allow: bookkeepers | operator, field: "name", resource: "payouts"},
 	"/cagnotte.payouts.v1.PayoutsService/ListPayoutLines": {allow: bookkeepers | operator, field: "parent", resource: "payouts"},
+	"/cagnotte.payouts.v1.PayoutsService/GetPayoutLine":   {allow: bookkeepers | operator, field: "name", resource: "payouts"},
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 

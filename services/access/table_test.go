@@ -90,13 +90,15 @@ var matrix = map[string]string{
 	"cagnotte.recurring.v1.RecurringService/CreatePortalSession":     "PPPPPP",
 
 	"cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent": "PPPPPP",
-	"cagnotte.webhooks.v1.WebhooksService/ListEvents":         "UNNNNP",
+	"cagnotte.webhooks.v1.WebhooksService/ListWebhookEvents":  "UPNPPP",
+	"cagnotte.webhooks.v1.WebhooksService/GetWebhookEvent":    "UPNPPP",
 
 	"cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":        "UPNPPP",
 	"cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":       "UNNNNP",
-	"cagnotte.webhooks.v1.WebhooksService/ReplayEvent":             "UPNPNP",
-	"cagnotte.webhooks.v1.WebhooksService/ReplayEvents":            "UPNPNP",
+	"cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvent":      "UPNPNP",
+	"cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvents":     "UPNPNP",
 	"cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions":  "UPNPPP",
+	"cagnotte.webhooks.v1.WebhooksService/GetParkedTransaction":    "UPNPPP",
 	"cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions": "UPNPNP",
 
 	"cagnotte.ledger.v1.LedgerService/GetAccount":            "UPNPPP",
@@ -116,6 +118,7 @@ var matrix = map[string]string{
 	"cagnotte.payouts.v1.PayoutsService/ListPayouts":         "UPNPPP",
 	"cagnotte.payouts.v1.PayoutsService/GetPayout":           "UPNPPP",
 	"cagnotte.payouts.v1.PayoutsService/ListPayoutLines":     "UPNPPP",
+	"cagnotte.payouts.v1.PayoutsService/GetPayoutLine":       "UPNPPP",
 
 	"cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation":  "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/GetOfflineDonation":     "UPNPPP",

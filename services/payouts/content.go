@@ -116,10 +116,33 @@ func (s *Service) contents(ctx context.Context, account, payout, after string, a
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c content, err error) {
-		return c, row.Scan(&c.transaction, &c.kind, &c.net, &c.fee)
-	})
+	page, err := pgx.CollectRows(rows, scanContent)
 	return page, postgres.Error(err)
+}
+
+const contentSQL = `
+SELECT
+	c.transaction,
+	c.type,
+	c.net_minor,
+	c.fee_minor
+FROM payouts.contents AS c
+WHERE c.account = @account
+	AND c.payout = @payout
+	AND c.transaction = @transaction`
+
+// content returns one of a payout's contents, or none.
+func (s *Service) content(ctx context.Context, p Payout, transaction string) ([]content, error) {
+	rows, err := s.cfg.Pool.Query(ctx, contentSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID, "transaction": transaction})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scanContent)
+	return found, postgres.Error(err)
+}
+
+func scanContent(row pgx.CollectableRow) (c content, err error) {
+	return c, row.Scan(&c.transaction, &c.kind, &c.net, &c.fee)
 }
 
 // booked is a content with what the books have of it.

@@ -2,10 +2,12 @@ package payouts
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
@@ -37,19 +39,9 @@ func (s *Service) Lines(ctx context.Context, p Payout, q LineQuery) (lines []Lin
 	if err != nil {
 		return nil, nil, err
 	}
-	pairs, err := s.booked(ctx, p, page, q.At)
+	lines, err = s.linesOf(ctx, p, page, q)
 	if err != nil {
 		return nil, nil, err
-	}
-	for _, b := range pairs {
-		if len(b.moves) == 0 && !b.empty() && q.Collective == Everybody {
-			lines = append(lines, Line{Kind: LineUnclassified, Transaction: b.transaction, Gross: b.net + b.fee, Fee: b.fee, Net: b.net})
-		}
-		for _, m := range b.moves {
-			if m.Currency == p.Amount.Currency && (q.Collective == Everybody || q.Collective == m.Collective) {
-				lines = append(lines, lineOf(m))
-			}
-		}
 	}
 	sum := q.From.Sum
 	for _, l := range lines {
@@ -66,6 +58,80 @@ func (s *Service) Lines(ctx context.Context, p Payout, q LineQuery) (lines []Lin
 		lines = append(lines, Line{Kind: kind, Gross: rest, Net: rest})
 	}
 	return lines, nil, nil
+}
+
+// linesOf returns the lines of contents.
+func (s *Service) linesOf(ctx context.Context, p Payout, page []content, q LineQuery) (lines []Line, err error) {
+	pairs, err := s.booked(ctx, p, page, q.At)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range pairs {
+		if len(b.moves) == 0 && !b.empty() && q.Collective == Everybody {
+			lines = append(lines, Line{Kind: LineUnclassified, Transaction: b.transaction, Gross: b.net + b.fee, Fee: b.fee, Net: b.net})
+		}
+		for _, m := range b.moves {
+			if m.Currency == p.Amount.Currency && (q.Collective == Everybody || q.Collective == m.Collective) {
+				lines = append(lines, lineOf(m))
+			}
+		}
+	}
+	return lines, nil
+}
+
+// remainder is the id of the line without a transaction.
+const remainder = "remainder"
+
+// ID identifies a line among those of its payout that a collective sees: its transaction, under [Everybody] with the
+// collective that the line belongs to, since a returned payout has a line for each collective.
+func (l Line) ID(seenBy string) string {
+	switch {
+	case l.Transaction == "":
+		return remainder
+	case seenBy == Everybody && l.Collective != "":
+		return l.Transaction + "." + l.Collective
+	}
+	return l.Transaction
+}
+
+// Line returns one line of those that [Service.Lines] returns. NOT_FOUND when there is none of that id.
+func (s *Service) Line(ctx context.Context, p Payout, q LineQuery, id string) (Line, error) {
+	if id == remainder {
+		return s.remainder(ctx, p, q)
+	}
+	transaction, _, _ := strings.Cut(id, ".")
+	inside, err := s.content(ctx, p, transaction)
+	if err != nil {
+		return Line{}, err
+	}
+	lines, err := s.linesOf(ctx, p, inside, q)
+	if err != nil {
+		return Line{}, err
+	}
+	for _, l := range lines {
+		if l.ID(q.Collective) == id {
+			return l, nil
+		}
+	}
+	return Line{}, errs.NotFound(nameOf(q.Collective, p.ID) + "/lines/" + id)
+}
+
+// remainder returns what the other lines leave, which needs all of them.
+func (s *Service) remainder(ctx context.Context, p Payout, q LineQuery) (Line, error) {
+	for q.Count = contentsCount; ; {
+		lines, next, err := s.Lines(ctx, p, q)
+		if err != nil {
+			return Line{}, err
+		}
+		if next != nil {
+			q.From = *next
+			continue
+		}
+		if n := len(lines); n > 0 && lines[n-1].Transaction == "" {
+			return lines[n-1], nil
+		}
+		return Line{}, errs.NotFound(nameOf(q.Collective, p.ID) + "/lines/" + remainder)
+	}
 }
 
 func lineOf(m ledger.MoneyMovement) Line {

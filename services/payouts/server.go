@@ -2,6 +2,7 @@ package payouts
 
 import (
 	"context"
+	"strings"
 
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -19,7 +20,6 @@ type server struct {
 // NewServer returns the service as gRPC. The access table decides who may see [Everybody].
 func NewServer(s *Service) payoutsv1.PayoutsServiceServer { return &server{service: s} }
 
-// listFilter and linesFilter keep the tokens of other lists out.
 const (
 	// listFilter and linesFilter keep page tokens of other lists out.
 	listFilter  = "payouts "
@@ -81,9 +81,22 @@ func (s *server) ListPayoutLines(ctx context.Context, req *payoutsv1.ListPayoutL
 		resp.NextPageToken = page.Encode(linesFilter+req.GetParent(), next)
 	}
 	for _, l := range lines {
-		resp.Lines = append(resp.Lines, lineToProto(l, p.Amount.Currency))
+		resp.Lines = append(resp.Lines, lineToProto(l, collective, p))
 	}
 	return resp, nil
+}
+
+func (s *server) GetPayoutLine(ctx context.Context, req *payoutsv1.GetPayoutLineRequest) (*payoutsv1.PayoutLine, error) {
+	parent, id, _ := strings.Cut(req.GetName(), "/lines/")
+	collective, p, err := s.find(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.service.Line(ctx, p, LineQuery{Collective: collective, Share: p.Share.Minor}, id)
+	if err != nil {
+		return nil, err
+	}
+	return lineToProto(l, collective, p), nil
 }
 
 var statesToProto = map[stripe.PayoutStatus]payoutsv1.PayoutState{
@@ -116,7 +129,7 @@ var lineKindsToProto = map[LineKind]payoutsv1.PayoutLineKind{
 	LineFee:          payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_FEE,
 	LinePayout:       payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_PAYOUT,
 	LineUndetailed:   payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNDETAILED,
-	LineUnclassified: payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNEXPLAINED,
+	LineUnclassified: payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNCLASSIFIED,
 }
 
 func toProto(collective string, p Payout) *payoutsv1.Payout {
@@ -151,12 +164,14 @@ func toProto(collective string, p Payout) *payoutsv1.Payout {
 	return out
 }
 
-func lineToProto(l Line, currency money.Currency) *payoutsv1.PayoutLine {
+func lineToProto(l Line, seenBy string, p Payout) *payoutsv1.PayoutLine {
 	kind, known := lineKindsToProto[l.Kind]
 	if !known {
 		kind = payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_OTHER
 	}
+	currency := p.Amount.Currency
 	out := &payoutsv1.PayoutLine{
+		Name:          nameOf(seenBy, p.ID) + "/lines/" + l.ID(seenBy),
 		Kind:          kind,
 		Transaction:   l.Transaction,
 		EffectiveTime: wire.Time(l.Time),

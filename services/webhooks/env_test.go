@@ -255,7 +255,7 @@ func (e *env) progress(name campaigns.Name) (settled, pending int64) {
 // events returns the stored events by type, in one state.
 func (e *env) events(state State) map[string][]Event {
 	e.t.Helper()
-	list, err := e.webhooks.List(e.t.Context(), state, newest, 1000)
+	list, err := e.webhooks.List(e.t.Context(), Scope{All: true}, state, newest, 1000)
 	if err != nil {
 		e.t.Fatal(err)
 	}

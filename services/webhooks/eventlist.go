@@ -2,10 +2,12 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -50,20 +52,79 @@ const listEventsSQL = selectEventsSQL + `
 const listFailedSQL = selectEventsSQL + `
 	AND e.state = 'failed'` + newestEvents
 
-// List returns up to count events before a position, newest first; all states when state is empty.
-func (s *Service) List(ctx context.Context, state State, before Position, count int) ([]Event, error) {
-	sql := listEventsSQL
-	if state == StateFailed {
+const listAccountEventsSQL = selectEventsSQL + `
+	AND e.account = @in_account
+	AND (@state = '' OR e.state = @state)` + newestEvents
+
+const listAccountFailedSQL = selectEventsSQL + `
+	AND e.state = 'failed'
+	AND e.account = @in_account` + newestEvents
+
+// List returns up to count events of the scope before a position, newest first; all states when state is empty.
+func (s *Service) List(ctx context.Context, in Scope, state State, before Position, count int) ([]Event, error) {
+	sql := listAccountEventsSQL
+	switch {
+	case in.All && state == StateFailed:
 		sql = listFailedSQL
+	case in.All:
+		sql = listEventsSQL
+	case state == StateFailed:
+		sql = listAccountFailedSQL
 	}
 	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{
-		"state": string(state), "received_at": before.Received, "account": before.Account, "id": before.ID, "count": count,
+		"state": string(state), "in_account": in.Account,
+		"received_at": before.Received, "account": before.Account, "id": before.ID, "count": count,
 	})
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
 	found, err := pgx.CollectRows(rows, scanEvent)
 	return found, postgres.Error(err)
+}
+
+const getEventSQL = `
+SELECT` + eventColumns + `
+FROM webhooks.events AS e
+WHERE e.account = @account
+	AND e.id = @id`
+
+// findEventSQL looks for an event of any account. The primary key begins with the account, of which there are few: it
+// is probed once for each.
+const findEventSQL = `
+WITH RECURSIVE accounts AS (
+	SELECT min(e.account) AS account
+	FROM webhooks.events AS e
+	UNION ALL
+	SELECT (
+		SELECT min(e.account)
+		FROM webhooks.events AS e
+		WHERE e.account > a.account
+	)
+	FROM accounts AS a
+	WHERE a.account IS NOT NULL
+)
+SELECT` + eventColumns + `
+FROM accounts AS a
+JOIN webhooks.events AS e ON e.account = a.account
+WHERE e.id = @id
+ORDER BY e.account
+LIMIT 1`
+
+// Get returns an event of the scope. NOT_FOUND when there is none of that id.
+func (s *Service) Get(ctx context.Context, in Scope, id string) (Event, error) {
+	sql := getEventSQL
+	if in.All {
+		sql = findEventSQL
+	}
+	rows, err := s.cfg.Pool.Query(ctx, sql, pgx.NamedArgs{"account": in.Account, "id": id})
+	if err != nil {
+		return Event{}, postgres.Error(err)
+	}
+	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Event{}, errs.NotFound("webhookEvents/" + id)
+	}
+	return e, postgres.Error(err)
 }
 
 func scanEvent(r pgx.CollectableRow) (Event, error) {
@@ -73,11 +134,3 @@ func scanEvent(r pgx.CollectableRow) (Event, error) {
 	e.FinishTime = orZero(finished)
 	return e, err
 }
-
-const namedEventSQL = `
-SELECT` + eventColumns + `
-FROM webhooks.events AS e
-WHERE e.account = ANY(@accounts::text[])
-	AND e.id = @id
-ORDER BY e.account
-LIMIT 1`

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -149,29 +150,36 @@ func delayOf(seconds float64) time.Duration {
 	return max(time.Duration(seconds*float64(time.Second)), 0)
 }
 
-const accountFailuresSQL = selectEventsSQL + `
-	AND e.state = 'failed'
-	AND e.account = @in_account` + newestEvents
-
 // Health returns the health of a collective's account. A missing collective is NOT_FOUND.
 func (s *Service) Health(ctx context.Context, collective string) (Health, error) {
 	c, err := s.cfg.Collectives.Get(ctx, collective)
 	if err != nil {
 		return Health{}, err
 	}
-	found, err := s.Healths(ctx, []string{c.StripeAccount})
+	return s.health(ctx, c.StripeAccount)
+}
+
+// AccountHealth returns the health of an account, empty for the platform's own. An account that no collective has is
+// NOT_FOUND.
+func (s *Service) AccountHealth(ctx context.Context, account string) (Health, error) {
+	accounts, err := s.cfg.Connect.StripeAccounts(ctx)
+	if err != nil {
+		return Health{}, err
+	}
+	if !slices.Contains(accounts, account) {
+		return Health{}, errs.NotFound("webhookHealth/" + account)
+	}
+	return s.health(ctx, account)
+}
+
+func (s *Service) health(ctx context.Context, account string) (Health, error) {
+	found, err := s.Healths(ctx, []string{account})
 	if err != nil {
 		return Health{}, err
 	}
 	h := found[0]
-	rows, err := s.cfg.Pool.Query(ctx, accountFailuresSQL, pgx.NamedArgs{
-		"received_at": newest.Received, "account": newest.Account, "id": newest.ID, "in_account": c.StripeAccount, "count": shownFailures,
-	})
-	if err != nil {
-		return Health{}, postgres.Error(err)
-	}
-	h.Failures, err = pgx.CollectRows(rows, scanEvent)
-	return h, postgres.Error(err)
+	h.Failures, err = s.List(ctx, Scope{Account: account}, StateFailed, newest, shownFailures)
+	return h, err
 }
 
 // soleAccount returns the account of a collective that shares it with no other, so that its members act on nobody

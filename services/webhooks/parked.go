@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -221,10 +222,43 @@ func (s *Service) ListParked(ctx context.Context, in Scope, after ParkedPosition
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p Parked, err error) {
-		return p, r.Scan(&p.ID, &p.Account, &p.Reason, &p.Attempts, &p.Since, &p.Next)
-	})
+	found, err := pgx.CollectRows(rows, scanParked)
 	return found, postgres.Error(err)
+}
+
+const getParkedSQL = `
+SELECT
+	p.id,
+	p.account,
+	p.reason,
+	p.attempts,
+	p.parked_at,
+	p.next_attempt_at
+FROM webhooks.parked AS p
+WHERE p.account = ANY(@accounts::text[])
+	AND p.id = @id
+ORDER BY p.account
+LIMIT 1`
+
+// GetParked returns a parked balance transaction of the scope. NOT_FOUND when none of that id is parked.
+func (s *Service) GetParked(ctx context.Context, in Scope, id string) (Parked, error) {
+	accounts, err := s.scopedAccounts(ctx, in)
+	if err != nil {
+		return Parked{}, err
+	}
+	rows, err := s.cfg.Pool.Query(ctx, getParkedSQL, pgx.NamedArgs{"accounts": accounts, "id": id})
+	if err != nil {
+		return Parked{}, postgres.Error(err)
+	}
+	p, err := pgx.CollectExactlyOneRow(rows, scanParked)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Parked{}, errs.NotFound("parkedTransactions/" + id)
+	}
+	return p, postgres.Error(err)
+}
+
+func scanParked(r pgx.CollectableRow) (p Parked, err error) {
+	return p, r.Scan(&p.ID, &p.Account, &p.Reason, &p.Attempts, &p.Since, &p.Next)
 }
 
 const retryParkedNowSQL = `

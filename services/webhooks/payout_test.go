@@ -263,6 +263,10 @@ func TestAManualPayout(t *testing.T) {
 	if diff := cmp.Diff([]payouts.Line{{Kind: payouts.LineUndetailed, Gross: 1000, Net: 1000}}, lines); diff != "" {
 		t.Error(diff)
 	}
+	one, err := e.payouts.Line(t.Context(), p, payouts.LineQuery{Collective: "vallon", Share: 1000}, "remainder")
+	if err != nil || one != lines[0] {
+		t.Errorf("its line is %+v, %v", one, err)
+	}
 }
 
 // The fee of an automatic payout is no part of its amount, and no difference.

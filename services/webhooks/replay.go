@@ -2,13 +2,9 @@ package webhooks
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/cagnotte/cagnotte/services/internal/errs"
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // replayCount is how many events one call replays.
@@ -93,17 +89,8 @@ func (s *Service) ReplayOne(ctx context.Context, in Scope, id string) (Event, er
 	if err != nil {
 		return Event{}, err
 	}
-	args := pgx.NamedArgs{"accounts": accounts, "id": id}
-	if _, err := s.makeDue(ctx, replayEventSQL, args); err != nil {
+	if _, err := s.makeDue(ctx, replayEventSQL, pgx.NamedArgs{"accounts": accounts, "id": id}); err != nil {
 		return Event{}, err
 	}
-	rows, err := s.cfg.Pool.Query(ctx, namedEventSQL, args)
-	if err != nil {
-		return Event{}, postgres.Error(err)
-	}
-	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Event{}, errs.NotFound("webhookEvents/" + id)
-	}
-	return e, postgres.Error(err)
+	return s.Get(ctx, in, id)
 }

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -32,20 +33,36 @@ func (s *server) ReceiveStripeEvent(ctx context.Context, req *webhooksv1.Receive
 	return &webhooksv1.ReceiveStripeEventResponse{}, nil
 }
 
-func (s *server) ListEvents(ctx context.Context, req *webhooksv1.ListEventsRequest) (*webhooksv1.ListEventsResponse, error) {
+func (s *server) ListWebhookEvents(ctx context.Context, req *webhooksv1.ListWebhookEventsRequest) (*webhooksv1.ListWebhookEventsResponse, error) {
+	scope, err := s.scope(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
 	state := statesByProto[req.GetState()]
-	filter := listFilter + string(state)
+	filter := eventsFilter + req.GetParent() + " " + string(state)
 	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Event, error) {
-		return s.service.List(ctx, state, before, count)
+		return s.service.List(ctx, scope, state, before, count)
 	}, func(e Event) Position { return Position{e.Received, e.Account, e.ID} })
 	if err != nil {
 		return nil, err
 	}
-	resp := &webhooksv1.ListEventsResponse{NextPageToken: next}
+	resp := &webhooksv1.ListWebhookEventsResponse{NextPageToken: next}
 	for _, e := range found {
-		resp.Events = append(resp.Events, toProto(e))
+		resp.WebhookEvents = append(resp.WebhookEvents, toProto(req.GetParent(), e))
 	}
 	return resp, nil
+}
+
+func (s *server) GetWebhookEvent(ctx context.Context, req *webhooksv1.GetWebhookEventRequest) (*webhooksv1.WebhookEvent, error) {
+	scope, err := s.scope(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.service.Get(ctx, scope, lastID(req.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	return toProto(parentOf(req.GetName()), e), nil
 }
 
 var statesByProto = map[webhooksv1.EventState]State{
@@ -62,9 +79,10 @@ var statesToProto = map[State]webhooksv1.EventState{
 	StateFailed:   webhooksv1.EventState_EVENT_STATE_FAILED,
 }
 
-func toProto(e Event) *webhooksv1.Event {
-	p := &webhooksv1.Event{
-		Name:          "instance/webhookEvents/" + e.ID,
+// toProto returns an event under a parent, which is a collective's name or the instance.
+func toProto(parent string, e Event) *webhooksv1.WebhookEvent {
+	return &webhooksv1.WebhookEvent{
+		Name:          parent + "/webhookEvents/" + e.ID,
 		Type:          e.Type,
 		StripeAccount: e.Account,
 		State:         statesToProto[e.State],
@@ -72,22 +90,27 @@ func toProto(e Event) *webhooksv1.Event {
 		FailureReason: e.Reason,
 		EventTime:     wire.Time(e.Created),
 		ReceiveTime:   wire.Time(e.Received),
+		FinishTime:    wire.Time(e.FinishTime),
 	}
-	p.FinishTime = wire.Time(e.FinishTime)
-	return p
 }
 
 func (s *server) GetWebhookHealth(ctx context.Context, req *webhooksv1.GetWebhookHealthRequest) (*webhooksv1.WebhookHealth, error) {
-	h, err := s.service.Health(ctx, collectiveIn(req.GetName()))
+	if collective := collectiveIn(req.GetName()); collective != "" {
+		h, err := s.service.Health(ctx, collective)
+		if err != nil {
+			return nil, err
+		}
+		return healthToProto("collectives/"+collective, req.GetName(), h), nil
+	}
+	account := lastID(req.GetName())
+	if account == platform {
+		account = ""
+	}
+	h, err := s.service.AccountHealth(ctx, account)
 	if err != nil {
 		return nil, err
 	}
-	p := healthToProto(h)
-	p.Name = req.GetName()
-	for _, e := range p.GetFailures() {
-		e.Name = strings.TrimSuffix(req.GetName(), "webhookHealth") + "webhookEvents/" + eventIn(e.GetName())
-	}
-	return p, nil
+	return healthToProto(instance, req.GetName(), h), nil
 }
 
 func (s *server) ListWebhookHealth(ctx context.Context, req *webhooksv1.ListWebhookHealthRequest) (*webhooksv1.ListWebhookHealthResponse, error) {
@@ -108,32 +131,30 @@ func (s *server) ListWebhookHealth(ctx context.Context, req *webhooksv1.ListWebh
 		return nil, err
 	}
 	for _, h := range found {
-		resp.Accounts = append(resp.Accounts, healthToProto(h))
+		resp.WebhookHealth = append(resp.WebhookHealth, healthToProto(instance, instance+"/webhookHealth/"+cmp.Or(h.Account, platform), h))
 	}
 	return resp, nil
 }
 
-func (s *server) ReplayEvent(ctx context.Context, req *webhooksv1.ReplayEventRequest) (*webhooksv1.Event, error) {
+func (s *server) ReplayWebhookEvent(ctx context.Context, req *webhooksv1.ReplayWebhookEventRequest) (*webhooksv1.WebhookEvent, error) {
 	scope, err := s.scope(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.service.ReplayOne(ctx, scope, eventIn(req.GetName()))
+	e, err := s.service.ReplayOne(ctx, scope, lastID(req.GetName()))
 	if err != nil {
 		return nil, err
 	}
-	p := toProto(e)
-	p.Name = req.GetName()
-	return p, nil
+	return toProto(parentOf(req.GetName()), e), nil
 }
 
-func (s *server) ReplayEvents(ctx context.Context, req *webhooksv1.ReplayEventsRequest) (*webhooksv1.ReplayEventsResponse, error) {
+func (s *server) ReplayWebhookEvents(ctx context.Context, req *webhooksv1.ReplayWebhookEventsRequest) (*webhooksv1.ReplayWebhookEventsResponse, error) {
 	scope, err := s.scope(ctx, req.GetParent())
 	if err != nil {
 		return nil, err
 	}
 	count, err := s.service.Replay(ctx, scope)
-	return &webhooksv1.ReplayEventsResponse{ReplayedCount: int32(count)}, err
+	return &webhooksv1.ReplayWebhookEventsResponse{ReplayedCount: int32(count)}, err
 }
 
 func (s *server) ListParkedTransactions(ctx context.Context, req *webhooksv1.ListParkedTransactionsRequest) (*webhooksv1.ListParkedTransactionsResponse, error) {
@@ -150,12 +171,33 @@ func (s *server) ListParkedTransactions(ctx context.Context, req *webhooksv1.Lis
 	}
 	resp := &webhooksv1.ListParkedTransactionsResponse{NextPageToken: next}
 	for _, p := range found {
-		resp.Transactions = append(resp.Transactions, &webhooksv1.ParkedTransaction{
-			BalanceTransaction: p.ID, StripeAccount: p.Account, Reason: p.Reason, Attempts: int32(p.Attempts),
-			ParkTime: wire.Time(p.Since), NextAttemptTime: wire.Time(p.Next),
-		})
+		resp.ParkedTransactions = append(resp.ParkedTransactions, parkedToProto(req.GetParent(), p))
 	}
 	return resp, nil
+}
+
+func (s *server) GetParkedTransaction(ctx context.Context, req *webhooksv1.GetParkedTransactionRequest) (*webhooksv1.ParkedTransaction, error) {
+	scope, err := s.scope(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.service.GetParked(ctx, scope, lastID(req.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	return parkedToProto(parentOf(req.GetName()), p), nil
+}
+
+func parkedToProto(parent string, p Parked) *webhooksv1.ParkedTransaction {
+	return &webhooksv1.ParkedTransaction{
+		Name:               parent + "/parkedTransactions/" + p.ID,
+		BalanceTransaction: p.ID,
+		StripeAccount:      p.Account,
+		Reason:             p.Reason,
+		Attempts:           int32(p.Attempts),
+		ParkTime:           wire.Time(p.Since),
+		NextAttemptTime:    wire.Time(p.Next),
+	}
 }
 
 func (s *server) RetryParkedTransactions(ctx context.Context, req *webhooksv1.RetryParkedTransactionsRequest) (*webhooksv1.RetryParkedTransactionsResponse, error) {
@@ -167,9 +209,13 @@ func (s *server) RetryParkedTransactions(ctx context.Context, req *webhooksv1.Re
 	return &webhooksv1.RetryParkedTransactionsResponse{RetriedCount: int32(count)}, err
 }
 
-// healthFilter and parkedFilter keep the tokens of other lists out.
 const (
-	// healthFilter and parkedFilter keep page tokens of other lists out.
+	// instance is the parent of what belongs to no collective.
+	instance = "instance"
+	// platform stands for the platform's own account in names. No account of Stripe's has this id.
+	platform = "platform"
+	// The filters keep page tokens of other lists out.
+	eventsFilter = "events "
 	healthFilter = "webhook health"
 	parkedFilter = "parked "
 )
@@ -194,33 +240,38 @@ func collectiveIn(name string) string {
 	return id
 }
 
-func eventIn(name string) string { return name[strings.LastIndex(name, "/")+1:] }
+// lastID returns the last id in a name, and parentOf the parent of the collection that it is in.
+func lastID(name string) string { return name[strings.LastIndex(name, "/")+1:] }
 
-func healthToProto(h Health) *webhooksv1.WebhookHealth {
+func parentOf(name string) string {
+	collection := name[:strings.LastIndex(name, "/")]
+	return collection[:strings.LastIndex(collection, "/")]
+}
+
+// healthToProto returns a health under its name. parent is that of its failures.
+func healthToProto(parent, name string, h Health) *webhooksv1.WebhookHealth {
 	p := &webhooksv1.WebhookHealth{
-		StripeAccount:     h.Account,
-		LastEventTime:     wire.Time(h.LastEvent),
-		LastReceiveTime:   wire.Time(h.LastReceived),
-		ReceivedCount:     h.Received,
-		MissedCount:       h.Missed,
-		WaitingCount:      h.Waiting,
-		WaitingSince:      wire.Time(h.WaitingSince),
-		FailedCount:       h.Failed,
-		DeadCount:         h.Dead,
-		ParkedCount:       h.Parked,
-		LastSyncTime:      wire.Time(h.LastSync),
-		SyncFailures:      int32(h.SyncFailures),
-		SyncFailureReason: h.SyncFailureReason,
-		HeardUntilTime:    wire.Time(h.BackfilledUntil),
+		Name:                name,
+		StripeAccount:       h.Account,
+		LastEventTime:       wire.Time(h.LastEvent),
+		LastReceiveTime:     wire.Time(h.LastReceived),
+		ReceivedCount:       h.Received,
+		MissedCount:         h.Missed,
+		WaitingCount:        h.Waiting,
+		OldestWaitingTime:   wire.Time(h.WaitingSince),
+		FailedCount:         h.Failed,
+		DeadCount:           h.Dead,
+		ParkedCount:         h.Parked,
+		LastSyncTime:        wire.Time(h.LastSync),
+		SyncFailures:        int32(h.SyncFailures),
+		SyncFailureReason:   h.SyncFailureReason,
+		BackfilledUntilTime: wire.Time(h.BackfilledUntil),
 	}
 	if h.Received > 0 {
 		p.DelayP50, p.DelayP99 = durationpb.New(h.DelayP50), durationpb.New(h.DelayP99)
 	}
 	for _, e := range h.Failures {
-		p.Failures = append(p.Failures, toProto(e))
+		p.Failures = append(p.Failures, toProto(parent, e))
 	}
 	return p
 }
-
-// listFilter keeps page tokens of other lists out.
-const listFilter = "events "

@@ -112,6 +112,18 @@ func TestAPayoutOfTwoCollectives(t *testing.T) {
 		if found, sum := kinds(e.allLines("marseille", again)); sum != 1945 || found[payouts.LinePayout] != 1 || again.Reconciliation != payouts.ReconciliationMatched {
 			t.Errorf("it is %+v with %v", again, found)
 		}
+		ids := map[string]bool{}
+		q := payouts.LineQuery{Collective: payouts.Everybody, Share: 5835}
+		for _, l := range e.allLines(payouts.Everybody, again) {
+			id := l.ID(payouts.Everybody)
+			if one, err := e.payouts.Line(t.Context(), again, q, id); err != nil || one != l || ids[id] {
+				t.Errorf("line %s is %+v, %v; want %+v once", id, one, err, l)
+			}
+			ids[id] = true
+		}
+		if len(ids) < 2 {
+			t.Errorf("its lines are %v", ids)
+		}
 	})
 }
 

@@ -3,11 +3,13 @@ package app_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
@@ -73,22 +75,22 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 		applied := func() bool { h := health(); return h.GetDeadCount() == 0 && h.GetWaitingCount() == 0 }
 		for who, replay := range map[string]func() error{
 			"the owner, one": func() error {
-				_, err := client.ReplayEvent(as(owner), &webhooksv1.ReplayEventRequest{Name: one})
+				_, err := client.ReplayWebhookEvent(as(owner), &webhooksv1.ReplayWebhookEventRequest{Name: one})
 				return err
 			},
 			"the operator, one": func() error {
-				_, err := client.ReplayEvent(as(e.OperatorKey), &webhooksv1.ReplayEventRequest{Name: "instance/webhookEvents/" + id})
+				_, err := client.ReplayWebhookEvent(as(e.OperatorKey), &webhooksv1.ReplayWebhookEventRequest{Name: "instance/webhookEvents/" + id})
 				return err
 			},
 			"the owner, all": func() error {
-				got, err := client.ReplayEvents(as(owner), &webhooksv1.ReplayEventsRequest{Parent: "collectives/vallon"})
+				got, err := client.ReplayWebhookEvents(as(owner), &webhooksv1.ReplayWebhookEventsRequest{Parent: "collectives/vallon"})
 				if err == nil && got.GetReplayedCount() > 1 {
 					t.Errorf("replayed %d", got.GetReplayedCount())
 				}
 				return err
 			},
 			"the operator, all": func() error {
-				_, err := client.ReplayEvents(as(e.OperatorKey), &webhooksv1.ReplayEventsRequest{Parent: "instance"})
+				_, err := client.ReplayWebhookEvents(as(e.OperatorKey), &webhooksv1.ReplayWebhookEventsRequest{Parent: "instance"})
 				return err
 			},
 		} {
@@ -100,7 +102,7 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 			}
 			e.Eventually("it is applied after a replay by "+who, applied)
 		}
-		_, err := client.ReplayEvent(as(owner), &webhooksv1.ReplayEventRequest{Name: "collectives/vallon/webhookEvents/evt_none"})
+		_, err := client.ReplayWebhookEvent(as(owner), &webhooksv1.ReplayWebhookEventRequest{Name: "collectives/vallon/webhookEvents/evt_none"})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 
 		t.Run("parked balance transactions", func(t *testing.T) {
@@ -118,12 +120,21 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 			}
 			first := list(owner, "collectives/vallon", "")
 			second := list(owner, "collectives/vallon", first.GetNextPageToken())
-			if len(first.GetTransactions()) != 1 || len(second.GetTransactions()) != 1 || second.GetNextPageToken() != "" ||
-				first.GetTransactions()[0].GetBalanceTransaction() == second.GetTransactions()[0].GetBalanceTransaction() {
+			if len(first.GetParkedTransactions()) != 1 || len(second.GetParkedTransactions()) != 1 || second.GetNextPageToken() != "" ||
+				first.GetParkedTransactions()[0].GetBalanceTransaction() == second.GetParkedTransactions()[0].GetBalanceTransaction() {
 				t.Errorf("pages %v, %v", first, second)
 			}
-			if len(list(e.OperatorKey, "instance", "").GetTransactions()) != 1 {
+			if len(list(e.OperatorKey, "instance", "").GetParkedTransactions()) != 1 {
 				t.Error("the operator sees none")
+			}
+			for key, parent := range map[string]string{owner: "collectives/vallon", e.OperatorKey: "instance"} {
+				parked := list(key, parent, "").GetParkedTransactions()[0]
+				got, err := client.GetParkedTransaction(as(key), &webhooksv1.GetParkedTransactionRequest{Name: parked.GetName()})
+				if err != nil || !proto.Equal(got, parked) || parked.GetName() != parent+"/parkedTransactions/txn_a" {
+					t.Errorf("got %v, %v; the list has %v", got, err, parked)
+				}
+				_, err = client.GetParkedTransaction(as(key), &webhooksv1.GetParkedTransactionRequest{Name: parent + "/parkedTransactions/txn_c"})
+				wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			}
 			e.Sim.AddFault(stripesim.Fault{PathPrefix: "/v1/balance_transactions/txn_", Status: http.StatusServiceUnavailable})
 			defer e.Sim.ClearFaults()
@@ -142,8 +153,40 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 		})
 		t.Run("the operator sees each account", func(t *testing.T) {
 			all, err := client.ListWebhookHealth(as(e.OperatorKey), &webhooksv1.ListWebhookHealthRequest{Parent: "instance"})
-			if err != nil || len(all.GetAccounts()) != 1 || all.GetAccounts()[0].GetReceivedCount() == 0 {
-				t.Errorf("%v, %v", all, err)
+			if err != nil || len(all.GetWebhookHealth()) != 1 || all.GetWebhookHealth()[0].GetReceivedCount() == 0 {
+				t.Fatalf("%v, %v", all, err)
+			}
+			name := all.GetWebhookHealth()[0].GetName()
+			if h, err := client.GetWebhookHealth(as(e.OperatorKey), &webhooksv1.GetWebhookHealthRequest{Name: name}); err != nil ||
+				name != "instance/webhookHealth/platform" || h.GetName() != name || h.GetReceivedCount() == 0 {
+				t.Errorf("%s is %v, %v", name, h, err)
+			}
+			_, err = client.GetWebhookHealth(as(e.OperatorKey), &webhooksv1.GetWebhookHealthRequest{Name: "instance/webhookHealth/acct_none"})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+			_, err = client.GetWebhookHealth(as(owner), &webhooksv1.GetWebhookHealthRequest{Name: name})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		})
+		t.Run("events are listed and read", func(t *testing.T) {
+			for key, parent := range map[string]string{owner: "collectives/vallon", e.OperatorKey: "instance"} {
+				page, err := client.ListWebhookEvents(as(key), &webhooksv1.ListWebhookEventsRequest{Parent: parent, PageSize: 1})
+				if err != nil || len(page.GetWebhookEvents()) != 1 || page.GetNextPageToken() == "" {
+					t.Fatalf("%s has %v, %v", parent, page, err)
+				}
+				next, err := client.ListWebhookEvents(as(key), &webhooksv1.ListWebhookEventsRequest{Parent: parent, PageSize: 1, PageToken: page.GetNextPageToken()})
+				if err != nil || len(next.GetWebhookEvents()) != 1 || next.GetWebhookEvents()[0].GetName() == page.GetWebhookEvents()[0].GetName() {
+					t.Errorf("%s goes on with %v, %v", parent, next, err)
+				}
+				listed := page.GetWebhookEvents()[0]
+				got, err := client.GetWebhookEvent(as(key), &webhooksv1.GetWebhookEventRequest{Name: listed.GetName()})
+				if err != nil || !proto.Equal(got, listed) || !strings.HasPrefix(listed.GetName(), parent+"/webhookEvents/evt_") {
+					t.Errorf("got %v, %v; the list has %v", got, err, listed)
+				}
+				_, err = client.GetWebhookEvent(as(key), &webhooksv1.GetWebhookEventRequest{Name: parent + "/webhookEvents/evt_none"})
+				wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+				failed, err := client.ListWebhookEvents(as(key), &webhooksv1.ListWebhookEventsRequest{Parent: parent, State: webhooksv1.EventState_EVENT_STATE_FAILED})
+				if err != nil || len(failed.GetWebhookEvents()) != 0 {
+					t.Errorf("failed are %v, %v", failed, err)
+				}
 			}
 		})
 	})
@@ -151,11 +194,17 @@ func TestWebhookHealthAndReplay(t *testing.T) {
 		_, other := e.Campaign("marseille")
 		client := webhooksv1.NewWebhooksServiceClient(e.Conn)
 		ctx := apptest.WithKey(t.Context(), other)
-		_, err := client.ReplayEvents(ctx, &webhooksv1.ReplayEventsRequest{Parent: "collectives/marseille"})
+		_, err := client.ReplayWebhookEvents(ctx, &webhooksv1.ReplayWebhookEventsRequest{Parent: "collectives/marseille"})
 		wantError(t, err, codes.FailedPrecondition, "ACCOUNT_SHARED", "")
-		_, err = client.ReplayEvents(ctx, &webhooksv1.ReplayEventsRequest{Parent: "collectives/vallon"})
+		_, err = client.ListWebhookEvents(ctx, &webhooksv1.ListWebhookEventsRequest{Parent: "collectives/marseille"})
+		wantError(t, err, codes.FailedPrecondition, "ACCOUNT_SHARED", "")
+		_, err = client.GetWebhookEvent(ctx, &webhooksv1.GetWebhookEventRequest{Name: "collectives/marseille/webhookEvents/evt_1"})
+		wantError(t, err, codes.FailedPrecondition, "ACCOUNT_SHARED", "")
+		_, err = client.GetParkedTransaction(ctx, &webhooksv1.GetParkedTransactionRequest{Name: "collectives/marseille/parkedTransactions/txn_a"})
+		wantError(t, err, codes.FailedPrecondition, "ACCOUNT_SHARED", "")
+		_, err = client.ReplayWebhookEvents(ctx, &webhooksv1.ReplayWebhookEventsRequest{Parent: "collectives/vallon"})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
-		_, err = client.ReplayEvents(ctx, &webhooksv1.ReplayEventsRequest{Parent: "instance"})
+		_, err = client.ReplayWebhookEvents(ctx, &webhooksv1.ReplayWebhookEventsRequest{Parent: "instance"})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		editor := e.Key("collectives/vallon", accessv1.Role_ROLE_EDITOR)
 		_, err = client.GetWebhookHealth(apptest.WithKey(t.Context(), editor), &webhooksv1.GetWebhookHealthRequest{Name: name})

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
@@ -92,6 +93,15 @@ func TestPayouts(t *testing.T) {
 				if l.GetKind() != payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_DONATION || !strings.HasPrefix(l.GetDonation(), campaign+"/donations/") {
 					t.Errorf("inside is %v", l)
 				}
+				if one, err := api.GetPayoutLine(apptest.WithKey(t.Context(), treasurer), &payoutsv1.GetPayoutLineRequest{Name: l.GetName()}); err != nil || !proto.Equal(one, l) {
+					t.Errorf("%s is %v, %v; listed as %v", l.GetName(), one, err, l)
+				}
+				_, err = api.GetPayoutLine(apptest.WithKey(t.Context(), stranger), &payoutsv1.GetPayoutLineRequest{Name: l.GetName()})
+				wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+				inInstance := strings.Replace(l.GetName(), collective, "instance", 1) + ".vallon"
+				if one, err := api.GetPayoutLine(apptest.WithKey(t.Context(), e.OperatorKey), &payoutsv1.GetPayoutLineRequest{Name: inInstance}); err != nil || one.GetName() != inInstance || one.GetNet().GetAmountMinor() != l.GetNet().GetAmountMinor() {
+					t.Errorf("%s is %v, %v", inInstance, one, err)
+				}
 			}
 			if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
 				break
@@ -99,6 +109,10 @@ func TestPayouts(t *testing.T) {
 		}
 		if sum != got.GetShareAmount().GetAmountMinor() || sum != 2*1945 {
 			t.Errorf("inside are %d of %v", sum, got.GetShareAmount())
+		}
+		for _, none := range []string{"/lines/txn_none", "/lines/remainder"} {
+			_, err = api.GetPayoutLine(apptest.WithKey(t.Context(), treasurer), &payoutsv1.GetPayoutLineRequest{Name: name + none})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		}
 		_, err = api.GetPayout(apptest.WithKey(t.Context(), stranger), &payoutsv1.GetPayoutRequest{Name: name})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")

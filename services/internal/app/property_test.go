@@ -216,9 +216,9 @@ func (h *history) settle(t *rapid.T) {
 	}
 	h.e.Eventually("what was paid is booked, and no event waits", func() bool {
 		settled, pending := h.progress(t)
-		waiting, err := webhooksv1.NewWebhooksServiceClient(h.e.Conn).ListEvents(apptest.WithKey(h.e.Context(), h.e.OperatorKey),
-			&webhooksv1.ListEventsRequest{Parent: "instance", State: webhooksv1.EventState_EVENT_STATE_RECEIVED})
-		return err == nil && len(waiting.GetEvents()) == 0 && settled == h.paid && pending == 0
+		waiting, err := webhooksv1.NewWebhooksServiceClient(h.e.Conn).ListWebhookEvents(apptest.WithKey(h.e.Context(), h.e.OperatorKey),
+			&webhooksv1.ListWebhookEventsRequest{Parent: "instance", State: webhooksv1.EventState_EVENT_STATE_RECEIVED})
+		return err == nil && len(waiting.GetWebhookEvents()) == 0 && settled == h.paid && pending == 0
 	})
 }
 

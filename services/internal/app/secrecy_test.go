@@ -295,7 +295,7 @@ func TestNamesThatLieAboutTheirCollective(t *testing.T) {
 		})
 	}
 	// Of an account that collectives share, neither may have anything done again.
-	_, err = webhooksv1.NewWebhooksServiceClient(e.Conn).ReplayEvent(ctx, &webhooksv1.ReplayEventRequest{
+	_, err = webhooksv1.NewWebhooksServiceClient(e.Conn).ReplayWebhookEvent(ctx, &webhooksv1.ReplayWebhookEventRequest{
 		Name: "collectives/vallon/webhookEvents/" + e.Sim.Events("")[0].ID,
 	})
 	if code := status.Code(err); code == codes.OK {

@@ -49,15 +49,15 @@ func event(id, kind, extra string) []byte {
 }
 
 // received lists the events that are in a state.
-func received(t *testing.T, e *apptest.Env, state webhooksv1.EventState) map[string]*webhooksv1.Event {
+func received(t *testing.T, e *apptest.Env, state webhooksv1.EventState) map[string]*webhooksv1.WebhookEvent {
 	t.Helper()
-	list, err := webhooksv1.NewWebhooksServiceClient(e.Conn).ListEvents(apptest.WithKey(t.Context(), e.OperatorKey),
-		&webhooksv1.ListEventsRequest{Parent: "instance", State: state, PageSize: 200})
+	list, err := webhooksv1.NewWebhooksServiceClient(e.Conn).ListWebhookEvents(apptest.WithKey(t.Context(), e.OperatorKey),
+		&webhooksv1.ListWebhookEventsRequest{Parent: "instance", State: state, PageSize: 200})
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]*webhooksv1.Event{}
-	for _, ev := range list.GetEvents() {
+	out := map[string]*webhooksv1.WebhookEvent{}
+	for _, ev := range list.GetWebhookEvents() {
 		out[strings.TrimPrefix(ev.GetName(), "instance/webhookEvents/")] = ev
 	}
 	return out
@@ -179,6 +179,6 @@ func TestAnExpiredPage(t *testing.T) {
 func TestOperatorsOnlySeeEvents(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	_, owner := e.Campaign("vallon")
-	_, err := webhooksv1.NewWebhooksServiceClient(e.Conn).ListEvents(apptest.WithKey(t.Context(), owner), &webhooksv1.ListEventsRequest{Parent: "instance"})
+	_, err := webhooksv1.NewWebhooksServiceClient(e.Conn).ListWebhookEvents(apptest.WithKey(t.Context(), owner), &webhooksv1.ListWebhookEventsRequest{Parent: "instance"})
 	wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 }

@@ -182,12 +182,14 @@ var kinds = map[string]kind{
 	"/cagnotte.recurring.v1.RecurringService/CreatePortalSession":     waits,
 
 	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent":      webhook,
-	"/cagnotte.webhooks.v1.WebhooksService/ListEvents":              read,
+	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookEvents":       read,
+	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookEvent":         read,
 	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth":        read,
 	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth":       read,
-	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvent":             write,
-	"/cagnotte.webhooks.v1.WebhooksService/ReplayEvents":            write,
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvent":      write,
+	"/cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvents":     write,
 	"/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions":  read,
+	"/cagnotte.webhooks.v1.WebhooksService/GetParkedTransaction":    read,
 	"/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions": write,
 
 	"/cagnotte.ledger.v1.LedgerService/ListAccounts":       read,
@@ -204,6 +206,7 @@ var kinds = map[string]kind{
 	"/cagnotte.payouts.v1.PayoutsService/ListPayouts":     read,
 	"/cagnotte.payouts.v1.PayoutsService/GetPayout":       read,
 	"/cagnotte.payouts.v1.PayoutsService/ListPayoutLines": read,
+	"/cagnotte.payouts.v1.PayoutsService/GetPayoutLine":   read,
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": file,
 

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/payouts/v1/payouts.proto
 
-// From Stripe's balance to the bank.
+// Payouts: money on its way from Stripe's balance to the bank.
 
 package payoutsv1
 
@@ -27,19 +27,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How far a payout is.
+// The state of a payout.
 type PayoutState int32
 
 const (
 	// Not used.
 	PayoutState_PAYOUT_STATE_UNSPECIFIED PayoutState = 0
-	// Made, and not given to the bank yet.
+	// Made, and not sent to the bank yet.
 	PayoutState_PAYOUT_STATE_PENDING PayoutState = 1
-	// On its way.
+	// On its way to the bank.
 	PayoutState_PAYOUT_STATE_IN_TRANSIT PayoutState = 2
 	// At the bank.
 	PayoutState_PAYOUT_STATE_PAID PayoutState = 3
-	// Refused by the bank, perhaps after it was paid: the money is back in Stripe's balance.
+	// Refused by the bank, possibly after it was paid. The money is back in Stripe's balance.
 	PayoutState_PAYOUT_STATE_FAILED PayoutState = 4
 	// Taken back before it left.
 	PayoutState_PAYOUT_STATE_CANCELED PayoutState = 5
@@ -92,19 +92,19 @@ func (PayoutState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_payouts_v1_payouts_proto_rawDescGZIP(), []int{0}
 }
 
-// Whether a payout is, to the cent, what the books have of its content.
+// Whether the books have a payout's contents to the cent.
 type Reconciliation int32
 
 const (
 	// Not used.
 	Reconciliation_RECONCILIATION_UNSPECIFIED Reconciliation = 0
-	// Stripe has not told yet what is inside, or it is not all in the books yet.
+	// Stripe has not told its contents yet, or not all of them are booked.
 	Reconciliation_RECONCILIATION_PENDING Reconciliation = 1
-	// All is equal.
+	// Everything is equal.
 	Reconciliation_RECONCILIATION_MATCHED Reconciliation = 2
 	// Something differs: see the findings.
 	Reconciliation_RECONCILIATION_DIFFERS Reconciliation = 3
-	// Nobody knows what is inside: it was made by hand.
+	// The contents are unknown, because the payout was made manually.
 	Reconciliation_RECONCILIATION_NOT_APPLICABLE Reconciliation = 4
 )
 
@@ -153,13 +153,13 @@ func (Reconciliation) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_payouts_v1_payouts_proto_rawDescGZIP(), []int{1}
 }
 
-// What differs between a payout and the books.
+// The kind of a difference between a payout and the books.
 type Problem int32
 
 const (
 	// Not used.
 	Problem_PROBLEM_UNSPECIFIED Problem = 0
-	// What is inside does not sum to the payout.
+	// The contents do not sum to the payout.
 	Problem_PROBLEM_SUM Problem = 1
 	// The payout's own balance transaction is booked with another amount.
 	Problem_PROBLEM_OWN Problem = 2
@@ -167,7 +167,7 @@ const (
 	Problem_PROBLEM_AMOUNT Problem = 3
 	// A balance transaction is booked with another fee.
 	Problem_PROBLEM_FEE Problem = 4
-	// A balance transaction is not in the books, days after the payout's arrival.
+	// A balance transaction is not booked, days after the payout's arrival.
 	Problem_PROBLEM_MISSING Problem = 5
 )
 
@@ -218,7 +218,7 @@ func (Problem) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_payouts_v1_payouts_proto_rawDescGZIP(), []int{2}
 }
 
-// What a line of a payout is.
+// The kind of a payout's line.
 type PayoutLineKind int32
 
 const (
@@ -226,20 +226,20 @@ const (
 	PayoutLineKind_PAYOUT_LINE_KIND_UNSPECIFIED PayoutLineKind = 0
 	// A donation.
 	PayoutLineKind_PAYOUT_LINE_KIND_DONATION PayoutLineKind = 1
-	// Money that was given back, or came again because that failed.
+	// A refund, or the return of a failed one.
 	PayoutLineKind_PAYOUT_LINE_KIND_REFUND PayoutLineKind = 2
-	// Money that a donor's bank took back, or gave again.
+	// A dispute, or the return of its money.
 	PayoutLineKind_PAYOUT_LINE_KIND_DISPUTE PayoutLineKind = 3
 	// A fee by itself.
 	PayoutLineKind_PAYOUT_LINE_KIND_FEE PayoutLineKind = 4
-	// An earlier payout that came back.
+	// An earlier payout that was returned.
 	PayoutLineKind_PAYOUT_LINE_KIND_PAYOUT PayoutLineKind = 5
 	// Anything else.
 	PayoutLineKind_PAYOUT_LINE_KIND_OTHER PayoutLineKind = 6
-	// All of a payout of which it is not known what is inside.
+	// The whole payout, while its contents are unknown.
 	PayoutLineKind_PAYOUT_LINE_KIND_UNDETAILED PayoutLineKind = 7
-	// What the known lines leave.
-	PayoutLineKind_PAYOUT_LINE_KIND_UNEXPLAINED PayoutLineKind = 8
+	// A balance transaction that is not booked, or what the other lines leave.
+	PayoutLineKind_PAYOUT_LINE_KIND_UNCLASSIFIED PayoutLineKind = 8
 )
 
 // Enum value maps for PayoutLineKind.
@@ -253,18 +253,18 @@ var (
 		5: "PAYOUT_LINE_KIND_PAYOUT",
 		6: "PAYOUT_LINE_KIND_OTHER",
 		7: "PAYOUT_LINE_KIND_UNDETAILED",
-		8: "PAYOUT_LINE_KIND_UNEXPLAINED",
+		8: "PAYOUT_LINE_KIND_UNCLASSIFIED",
 	}
 	PayoutLineKind_value = map[string]int32{
-		"PAYOUT_LINE_KIND_UNSPECIFIED": 0,
-		"PAYOUT_LINE_KIND_DONATION":    1,
-		"PAYOUT_LINE_KIND_REFUND":      2,
-		"PAYOUT_LINE_KIND_DISPUTE":     3,
-		"PAYOUT_LINE_KIND_FEE":         4,
-		"PAYOUT_LINE_KIND_PAYOUT":      5,
-		"PAYOUT_LINE_KIND_OTHER":       6,
-		"PAYOUT_LINE_KIND_UNDETAILED":  7,
-		"PAYOUT_LINE_KIND_UNEXPLAINED": 8,
+		"PAYOUT_LINE_KIND_UNSPECIFIED":  0,
+		"PAYOUT_LINE_KIND_DONATION":     1,
+		"PAYOUT_LINE_KIND_REFUND":       2,
+		"PAYOUT_LINE_KIND_DISPUTE":      3,
+		"PAYOUT_LINE_KIND_FEE":          4,
+		"PAYOUT_LINE_KIND_PAYOUT":       5,
+		"PAYOUT_LINE_KIND_OTHER":        6,
+		"PAYOUT_LINE_KIND_UNDETAILED":   7,
+		"PAYOUT_LINE_KIND_UNCLASSIFIED": 8,
 	}
 )
 
@@ -295,36 +295,36 @@ func (PayoutLineKind) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_payouts_v1_payouts_proto_rawDescGZIP(), []int{3}
 }
 
-// Money on its way from Stripe's balance to the bank.
+// A payout from Stripe's balance to the bank.
 type Payout struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/payouts/{payout}`, or the operator's `instance/payouts/{payout}`, with Stripe's id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The connected account, acct_…; empty for the platform's own.
 	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
-	// The bank's line: negative when the bank was debited. Absent for a collective whose share is a part of it.
+	// The amount at the bank; negative when the bank was debited. Absent for a collective that has only a share.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// What of it is the collective's. While it is not known, it is the whole for the only collective of the account.
+	// The collective's share. Until it is known, the whole amount for the only collective of the account.
 	ShareAmount *v1.Money `protobuf:"bytes,4,opt,name=share_amount,json=shareAmount,proto3" json:"share_amount,omitempty"`
-	// How far it is. One that is paid can fail, within days.
+	// The state. A paid payout can still fail, within days.
 	State PayoutState `protobuf:"varint,5,opt,name=state,proto3,enum=cagnotte.payouts.v1.PayoutState" json:"state,omitempty"`
-	// Stripe made it by itself, and so knows what is inside.
+	// Stripe made it on its schedule, and tells its contents.
 	Automatic bool `protobuf:"varint,6,opt,name=automatic,proto3" json:"automatic,omitempty"`
-	// The day on which the bank has it, at midnight UTC; it can change until then.
+	// The day on which the bank has it, at midnight UTC. It can change until then.
 	ArrivalTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=arrival_time,json=arrivalTime,proto3" json:"arrival_time,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// The reference of the ledger transaction by which it left Stripe's balance: its balance transaction's id.
+	// The reference of the ledger transaction by which it left Stripe's balance: the id of its balance transaction.
 	Transaction string `protobuf:"bytes,9,opt,name=transaction,proto3" json:"transaction,omitempty"`
-	// The same for the one by which it came back; empty when it did not.
+	// The reference of the ledger transaction by which it was returned; empty when it was not.
 	FailureTransaction string `protobuf:"bytes,10,opt,name=failure_transaction,json=failureTransaction,proto3" json:"failure_transaction,omitempty"`
-	// The reference of the ledger transaction by which it is at the bank; empty when it is not.
+	// The reference of the ledger transaction by which it reached the bank; empty when it has not.
 	BankTransaction string `protobuf:"bytes,11,opt,name=bank_transaction,json=bankTransaction,proto3" json:"bank_transaction,omitempty"`
-	// Whether it is, to the cent, what the books have of its content.
+	// Whether the books have its contents to the cent.
 	Reconciliation Reconciliation `protobuf:"varint,12,opt,name=reconciliation,proto3,enum=cagnotte.payouts.v1.Reconciliation" json:"reconciliation,omitempty"`
-	// When it was compared with the books last; absent before the first time.
+	// When it was last compared with the books; absent before the first time.
 	ReconcileTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=reconcile_time,json=reconcileTime,proto3" json:"reconcile_time,omitempty"`
-	// What differs now. Only answered by GetPayout, to the operator and to whom all of the payout belongs.
+	// The present differences. Only in GetPayout, for the operator and for the owner of the whole payout.
 	Findings      []*Finding `protobuf:"bytes,14,rep,name=findings,proto3" json:"findings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -465,11 +465,11 @@ type Finding struct {
 	Problem Problem `protobuf:"varint,1,opt,name=problem,proto3,enum=cagnotte.payouts.v1.Problem" json:"problem,omitempty"`
 	// The balance transaction in question; empty when it is the payout as a whole.
 	Transaction string `protobuf:"bytes,2,opt,name=transaction,proto3" json:"transaction,omitempty"`
-	// What Stripe says.
+	// The amount at Stripe.
 	Expected *v1.Money `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
-	// What stands in the books.
+	// The amount in the books.
 	Found *v1.Money `protobuf:"bytes,4,opt,name=found,proto3" json:"found,omitempty"`
-	// When it was found.
+	// When it was first found.
 	FindTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=find_time,json=findTime,proto3" json:"find_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -543,23 +543,26 @@ func (x *Finding) GetFindTime() *timestamppb.Timestamp {
 // A part of a payout.
 type PayoutLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// `{payout}/lines/{line}`. The line is the balance transaction's id, followed by a dot and the collective under
+	// `instance` when it belongs to one; or `remainder`.
+	Name string `protobuf:"bytes,10,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is.
 	Kind PayoutLineKind `protobuf:"varint,1,opt,name=kind,proto3,enum=cagnotte.payouts.v1.PayoutLineKind" json:"kind,omitempty"`
-	// The reference of the ledger transaction, which is the balance transaction's id; empty for what has none.
+	// The reference of the ledger transaction, which is the balance transaction's id; empty for the remainder.
 	Transaction string `protobuf:"bytes,2,opt,name=transaction,proto3" json:"transaction,omitempty"`
-	// When it happened; absent for what has no transaction.
+	// When it happened; absent when it is not booked.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
 	// `collectives/{collective}/campaigns/{campaign}`; empty when it belongs to none.
 	Campaign string `protobuf:"bytes,4,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	// `…/donations/{donation}`; empty when it belongs to none. It names nobody.
+	// `…/donations/{donation}`; empty when it belongs to none. It does not identify the donor.
 	Donation string `protobuf:"bytes,5,opt,name=donation,proto3" json:"donation,omitempty"`
-	// Before the fee.
+	// The amount before the fee.
 	Gross *v1.Money `protobuf:"bytes,6,opt,name=gross,proto3" json:"gross,omitempty"`
-	// What Stripe kept; negative when it gave some back.
+	// Stripe's fee; negative when it was returned.
 	Fee *v1.Money `protobuf:"bytes,7,opt,name=fee,proto3" json:"fee,omitempty"`
-	// What of the payout it is: the gross amount less the fee.
+	// The gross amount less the fee.
 	Net *v1.Money `protobuf:"bytes,8,opt,name=net,proto3" json:"net,omitempty"`
-	// Whose it is, `collectives/{collective}`; empty when it belongs to none.
+	// `collectives/{collective}`; empty when it belongs to none.
 	Collective    string `protobuf:"bytes,9,opt,name=collective,proto3" json:"collective,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -593,6 +596,13 @@ func (x *PayoutLine) ProtoReflect() protoreflect.Message {
 // Deprecated: Use PayoutLine.ProtoReflect.Descriptor instead.
 func (*PayoutLine) Descriptor() ([]byte, []int) {
 	return file_cagnotte_payouts_v1_payouts_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PayoutLine) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 func (x *PayoutLine) GetKind() PayoutLineKind {
@@ -722,12 +732,12 @@ func (x *ListPayoutsRequest) GetPageToken() string {
 	return ""
 }
 
-// Answers a page of payouts.
+// A page of payouts.
 type ListPayoutsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The payouts, without findings.
 	Payouts []*Payout `protobuf:"bytes,1,rep,name=payouts,proto3" json:"payouts,omitempty"`
-	// Where the next page begins; empty on the last.
+	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -823,12 +833,13 @@ func (x *GetPayoutRequest) GetName() string {
 	return ""
 }
 
-// Asks for a page of what is inside a payout.
+// Asks for a page of a payout's lines.
 type ListPayoutLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/payouts/{payout}`, or the operator's `instance/payouts/{payout}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many balance transactions to look at: 50 when zero, and 200 when more is asked for. A page has fewer lines where some are others'.
+	// How many balance transactions to look at: 50 when zero, and 200 when more is asked for. A page has fewer lines when
+	// some of them belong to other collectives.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -887,12 +898,12 @@ func (x *ListPayoutLinesRequest) GetPageToken() string {
 	return ""
 }
 
-// Answers a page of what is inside a payout.
+// A page of a payout's lines.
 type ListPayoutLinesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The lines.
 	Lines []*PayoutLine `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
-	// Where the next page begins; empty on the last.
+	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -942,6 +953,52 @@ func (x *ListPayoutLinesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for a line of a payout.
+type GetPayoutLineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/payouts/{payout}/lines/{line}`, or the operator's `instance/payouts/{payout}/lines/{line}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPayoutLineRequest) Reset() {
+	*x = GetPayoutLineRequest{}
+	mi := &file_cagnotte_payouts_v1_payouts_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPayoutLineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPayoutLineRequest) ProtoMessage() {}
+
+func (x *GetPayoutLineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_payouts_v1_payouts_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPayoutLineRequest.ProtoReflect.Descriptor instead.
+func (*GetPayoutLineRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_payouts_v1_payouts_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetPayoutLineRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_cagnotte_payouts_v1_payouts_proto protoreflect.FileDescriptor
 
 const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
@@ -969,9 +1026,11 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"\vtransaction\x18\x02 \x01(\tR\vtransaction\x124\n" +
 	"\bexpected\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\bexpected\x12.\n" +
 	"\x05found\x18\x04 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05found\x127\n" +
-	"\tfind_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bfindTime\"\x8a\x03\n" +
+	"\tfind_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bfindTime\"\x9e\x03\n" +
 	"\n" +
-	"PayoutLine\x127\n" +
+	"PayoutLine\x12\x12\n" +
+	"\x04name\x18\n" +
+	" \x01(\tR\x04name\x127\n" +
 	"\x04kind\x18\x01 \x01(\x0e2#.cagnotte.payouts.v1.PayoutLineKindR\x04kind\x12 \n" +
 	"\vtransaction\x18\x02 \x01(\tR\vtransaction\x12A\n" +
 	"\x0eeffective_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1a\n" +
@@ -1000,7 +1059,9 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"x\n" +
 	"\x17ListPayoutLinesResponse\x125\n" +
 	"\x05lines\x18\x01 \x03(\v2\x1f.cagnotte.payouts.v1.PayoutLineR\x05lines\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xad\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc4\x01\n" +
+	"\x14GetPayoutLineRequest\x12\xab\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x96\x01\xbaH\x92\x01r\x8f\x012\x8c\x01^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/payouts/[A-Za-z0-9_]{1,255}/lines/[A-Za-z0-9_]{1,255}(\\.[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\x04name*\xad\x01\n" +
 	"\vPayoutState\x12\x1c\n" +
 	"\x18PAYOUT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PAYOUT_STATE_PENDING\x10\x01\x12\x1b\n" +
@@ -1020,7 +1081,7 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"\vPROBLEM_OWN\x10\x02\x12\x12\n" +
 	"\x0ePROBLEM_AMOUNT\x10\x03\x12\x0f\n" +
 	"\vPROBLEM_FEE\x10\x04\x12\x13\n" +
-	"\x0fPROBLEM_MISSING\x10\x05*\xa2\x02\n" +
+	"\x0fPROBLEM_MISSING\x10\x05*\xa3\x02\n" +
 	"\x0ePayoutLineKind\x12 \n" +
 	"\x1cPAYOUT_LINE_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19PAYOUT_LINE_KIND_DONATION\x10\x01\x12\x1b\n" +
@@ -1029,12 +1090,13 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"\x14PAYOUT_LINE_KIND_FEE\x10\x04\x12\x1b\n" +
 	"\x17PAYOUT_LINE_KIND_PAYOUT\x10\x05\x12\x1a\n" +
 	"\x16PAYOUT_LINE_KIND_OTHER\x10\x06\x12\x1f\n" +
-	"\x1bPAYOUT_LINE_KIND_UNDETAILED\x10\a\x12 \n" +
-	"\x1cPAYOUT_LINE_KIND_UNEXPLAINED\x10\b2\xab\x04\n" +
+	"\x1bPAYOUT_LINE_KIND_UNDETAILED\x10\a\x12!\n" +
+	"\x1dPAYOUT_LINE_KIND_UNCLASSIFIED\x10\b2\xe6\x05\n" +
 	"\x0ePayoutsService\x12\xad\x01\n" +
 	"\vListPayouts\x12'.cagnotte.payouts.v1.ListPayoutsRequest\x1a(.cagnotte.payouts.v1.ListPayoutsResponse\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{parent=instance}/payouts\x12\"/v1/{parent=collectives/*}/payouts\x12\x9c\x01\n" +
 	"\tGetPayout\x12%.cagnotte.payouts.v1.GetPayoutRequest\x1a\x1b.cagnotte.payouts.v1.Payout\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{name=instance/payouts/*}\x12\"/v1/{name=collectives/*/payouts/*}\x12\xc9\x01\n" +
-	"\x0fListPayoutLines\x12+.cagnotte.payouts.v1.ListPayoutLinesRequest\x1a,.cagnotte.payouts.v1.ListPayoutLinesResponse\"[\x82\xd3\xe4\x93\x02UZ'\x12%/v1/{parent=instance/payouts/*}/lines\x12*/v1/{parent=collectives/*/payouts/*}/linesBBZ@github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1;payoutsv1b\x06proto3"
+	"\x0fListPayoutLines\x12+.cagnotte.payouts.v1.ListPayoutLinesRequest\x1a,.cagnotte.payouts.v1.ListPayoutLinesResponse\"[\x82\xd3\xe4\x93\x02UZ'\x12%/v1/{parent=instance/payouts/*}/lines\x12*/v1/{parent=collectives/*/payouts/*}/lines\x12\xb8\x01\n" +
+	"\rGetPayoutLine\x12).cagnotte.payouts.v1.GetPayoutLineRequest\x1a\x1f.cagnotte.payouts.v1.PayoutLine\"[\x82\xd3\xe4\x93\x02UZ'\x12%/v1/{name=instance/payouts/*/lines/*}\x12*/v1/{name=collectives/*/payouts/*/lines/*}BBZ@github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1;payoutsv1b\x06proto3"
 
 var (
 	file_cagnotte_payouts_v1_payouts_proto_rawDescOnce sync.Once
@@ -1049,7 +1111,7 @@ func file_cagnotte_payouts_v1_payouts_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_payouts_v1_payouts_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_cagnotte_payouts_v1_payouts_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_cagnotte_payouts_v1_payouts_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_cagnotte_payouts_v1_payouts_proto_goTypes = []any{
 	(PayoutState)(0),                // 0: cagnotte.payouts.v1.PayoutState
 	(Reconciliation)(0),             // 1: cagnotte.payouts.v1.Reconciliation
@@ -1063,37 +1125,40 @@ var file_cagnotte_payouts_v1_payouts_proto_goTypes = []any{
 	(*GetPayoutRequest)(nil),        // 9: cagnotte.payouts.v1.GetPayoutRequest
 	(*ListPayoutLinesRequest)(nil),  // 10: cagnotte.payouts.v1.ListPayoutLinesRequest
 	(*ListPayoutLinesResponse)(nil), // 11: cagnotte.payouts.v1.ListPayoutLinesResponse
-	(*v1.Money)(nil),                // 12: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
+	(*GetPayoutLineRequest)(nil),    // 12: cagnotte.payouts.v1.GetPayoutLineRequest
+	(*v1.Money)(nil),                // 13: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
 }
 var file_cagnotte_payouts_v1_payouts_proto_depIdxs = []int32{
-	12, // 0: cagnotte.payouts.v1.Payout.amount:type_name -> cagnotte.money.v1.Money
-	12, // 1: cagnotte.payouts.v1.Payout.share_amount:type_name -> cagnotte.money.v1.Money
+	13, // 0: cagnotte.payouts.v1.Payout.amount:type_name -> cagnotte.money.v1.Money
+	13, // 1: cagnotte.payouts.v1.Payout.share_amount:type_name -> cagnotte.money.v1.Money
 	0,  // 2: cagnotte.payouts.v1.Payout.state:type_name -> cagnotte.payouts.v1.PayoutState
-	13, // 3: cagnotte.payouts.v1.Payout.arrival_time:type_name -> google.protobuf.Timestamp
-	13, // 4: cagnotte.payouts.v1.Payout.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: cagnotte.payouts.v1.Payout.arrival_time:type_name -> google.protobuf.Timestamp
+	14, // 4: cagnotte.payouts.v1.Payout.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: cagnotte.payouts.v1.Payout.reconciliation:type_name -> cagnotte.payouts.v1.Reconciliation
-	13, // 6: cagnotte.payouts.v1.Payout.reconcile_time:type_name -> google.protobuf.Timestamp
+	14, // 6: cagnotte.payouts.v1.Payout.reconcile_time:type_name -> google.protobuf.Timestamp
 	5,  // 7: cagnotte.payouts.v1.Payout.findings:type_name -> cagnotte.payouts.v1.Finding
 	2,  // 8: cagnotte.payouts.v1.Finding.problem:type_name -> cagnotte.payouts.v1.Problem
-	12, // 9: cagnotte.payouts.v1.Finding.expected:type_name -> cagnotte.money.v1.Money
-	12, // 10: cagnotte.payouts.v1.Finding.found:type_name -> cagnotte.money.v1.Money
-	13, // 11: cagnotte.payouts.v1.Finding.find_time:type_name -> google.protobuf.Timestamp
+	13, // 9: cagnotte.payouts.v1.Finding.expected:type_name -> cagnotte.money.v1.Money
+	13, // 10: cagnotte.payouts.v1.Finding.found:type_name -> cagnotte.money.v1.Money
+	14, // 11: cagnotte.payouts.v1.Finding.find_time:type_name -> google.protobuf.Timestamp
 	3,  // 12: cagnotte.payouts.v1.PayoutLine.kind:type_name -> cagnotte.payouts.v1.PayoutLineKind
-	13, // 13: cagnotte.payouts.v1.PayoutLine.effective_time:type_name -> google.protobuf.Timestamp
-	12, // 14: cagnotte.payouts.v1.PayoutLine.gross:type_name -> cagnotte.money.v1.Money
-	12, // 15: cagnotte.payouts.v1.PayoutLine.fee:type_name -> cagnotte.money.v1.Money
-	12, // 16: cagnotte.payouts.v1.PayoutLine.net:type_name -> cagnotte.money.v1.Money
+	14, // 13: cagnotte.payouts.v1.PayoutLine.effective_time:type_name -> google.protobuf.Timestamp
+	13, // 14: cagnotte.payouts.v1.PayoutLine.gross:type_name -> cagnotte.money.v1.Money
+	13, // 15: cagnotte.payouts.v1.PayoutLine.fee:type_name -> cagnotte.money.v1.Money
+	13, // 16: cagnotte.payouts.v1.PayoutLine.net:type_name -> cagnotte.money.v1.Money
 	4,  // 17: cagnotte.payouts.v1.ListPayoutsResponse.payouts:type_name -> cagnotte.payouts.v1.Payout
 	6,  // 18: cagnotte.payouts.v1.ListPayoutLinesResponse.lines:type_name -> cagnotte.payouts.v1.PayoutLine
 	7,  // 19: cagnotte.payouts.v1.PayoutsService.ListPayouts:input_type -> cagnotte.payouts.v1.ListPayoutsRequest
 	9,  // 20: cagnotte.payouts.v1.PayoutsService.GetPayout:input_type -> cagnotte.payouts.v1.GetPayoutRequest
 	10, // 21: cagnotte.payouts.v1.PayoutsService.ListPayoutLines:input_type -> cagnotte.payouts.v1.ListPayoutLinesRequest
-	8,  // 22: cagnotte.payouts.v1.PayoutsService.ListPayouts:output_type -> cagnotte.payouts.v1.ListPayoutsResponse
-	4,  // 23: cagnotte.payouts.v1.PayoutsService.GetPayout:output_type -> cagnotte.payouts.v1.Payout
-	11, // 24: cagnotte.payouts.v1.PayoutsService.ListPayoutLines:output_type -> cagnotte.payouts.v1.ListPayoutLinesResponse
-	22, // [22:25] is the sub-list for method output_type
-	19, // [19:22] is the sub-list for method input_type
+	12, // 22: cagnotte.payouts.v1.PayoutsService.GetPayoutLine:input_type -> cagnotte.payouts.v1.GetPayoutLineRequest
+	8,  // 23: cagnotte.payouts.v1.PayoutsService.ListPayouts:output_type -> cagnotte.payouts.v1.ListPayoutsResponse
+	4,  // 24: cagnotte.payouts.v1.PayoutsService.GetPayout:output_type -> cagnotte.payouts.v1.Payout
+	11, // 25: cagnotte.payouts.v1.PayoutsService.ListPayoutLines:output_type -> cagnotte.payouts.v1.ListPayoutLinesResponse
+	6,  // 26: cagnotte.payouts.v1.PayoutsService.GetPayoutLine:output_type -> cagnotte.payouts.v1.PayoutLine
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -1110,7 +1175,7 @@ func file_cagnotte_payouts_v1_payouts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_payouts_v1_payouts_proto_rawDesc), len(file_cagnotte_payouts_v1_payouts_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

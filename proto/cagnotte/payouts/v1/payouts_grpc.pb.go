@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/payouts/v1/payouts.proto
 
-// From Stripe's balance to the bank.
+// Payouts: money on its way from Stripe's balance to the bank.
 
 package payoutsv1
 
@@ -24,24 +24,27 @@ const (
 	PayoutsService_ListPayouts_FullMethodName     = "/cagnotte.payouts.v1.PayoutsService/ListPayouts"
 	PayoutsService_GetPayout_FullMethodName       = "/cagnotte.payouts.v1.PayoutsService/GetPayout"
 	PayoutsService_ListPayoutLines_FullMethodName = "/cagnotte.payouts.v1.PayoutsService/ListPayoutLines"
+	PayoutsService_GetPayoutLine_FullMethodName   = "/cagnotte.payouts.v1.PayoutsService/GetPayoutLine"
 )
 
 // PayoutsServiceClient is the client API for PayoutsService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows the payouts of Stripe's, each a line of the bank's statement, with everything inside it. A collective sees
-// its own share and nothing else; under `instance` the operator sees all of all accounts. Treasurers, auditors,
-// owners and the operator may read.
+// Shows Stripe's payouts, each a line of the bank's statement, and their contents. A collective sees its own share and
+// nothing else; under `instance` the operator sees all payouts of all accounts. For owners, treasurers, auditors and the
+// operator.
 type PayoutsServiceClient interface {
-	// Lists the payouts that the collective has a share in, the newest arrival first. NOT_FOUND when there is no such
-	// collective; INVALID_ARGUMENT for a token of another list.
+	// Lists the payouts in which the collective has a share, newest arrival first. A missing collective is NOT_FOUND; the
+	// token of another list is INVALID_ARGUMENT.
 	ListPayouts(ctx context.Context, in *ListPayoutsRequest, opts ...grpc.CallOption) (*ListPayoutsResponse, error)
-	// Gets a payout with what differs from the books. NOT_FOUND when the collective has no share in it.
+	// Gets a payout with its differences from the books. NOT_FOUND when the collective has no share in it.
 	GetPayout(ctx context.Context, in *GetPayoutRequest, opts ...grpc.CallOption) (*Payout, error)
-	// Lists what is inside a payout, in the order of the balance transactions' ids. The net amounts of all lines sum to
-	// `share_amount` exactly: what the known ones leave is a last line of its own. NOT_FOUND as for GetPayout.
+	// Lists the lines of a payout, ordered by the ids of their balance transactions. The net amounts of all lines sum to
+	// `share_amount` exactly: what the known ones leave is a last line, `remainder`. NOT_FOUND as for GetPayout.
 	ListPayoutLines(ctx context.Context, in *ListPayoutLinesRequest, opts ...grpc.CallOption) (*ListPayoutLinesResponse, error)
+	// Gets a line of a payout. NOT_FOUND as for GetPayout, and when the payout has no such line.
+	GetPayoutLine(ctx context.Context, in *GetPayoutLineRequest, opts ...grpc.CallOption) (*PayoutLine, error)
 }
 
 type payoutsServiceClient struct {
@@ -82,22 +85,34 @@ func (c *payoutsServiceClient) ListPayoutLines(ctx context.Context, in *ListPayo
 	return out, nil
 }
 
+func (c *payoutsServiceClient) GetPayoutLine(ctx context.Context, in *GetPayoutLineRequest, opts ...grpc.CallOption) (*PayoutLine, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PayoutLine)
+	err := c.cc.Invoke(ctx, PayoutsService_GetPayoutLine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PayoutsServiceServer is the server API for PayoutsService service.
 // All implementations must embed UnimplementedPayoutsServiceServer
 // for forward compatibility.
 //
-// Shows the payouts of Stripe's, each a line of the bank's statement, with everything inside it. A collective sees
-// its own share and nothing else; under `instance` the operator sees all of all accounts. Treasurers, auditors,
-// owners and the operator may read.
+// Shows Stripe's payouts, each a line of the bank's statement, and their contents. A collective sees its own share and
+// nothing else; under `instance` the operator sees all payouts of all accounts. For owners, treasurers, auditors and the
+// operator.
 type PayoutsServiceServer interface {
-	// Lists the payouts that the collective has a share in, the newest arrival first. NOT_FOUND when there is no such
-	// collective; INVALID_ARGUMENT for a token of another list.
+	// Lists the payouts in which the collective has a share, newest arrival first. A missing collective is NOT_FOUND; the
+	// token of another list is INVALID_ARGUMENT.
 	ListPayouts(context.Context, *ListPayoutsRequest) (*ListPayoutsResponse, error)
-	// Gets a payout with what differs from the books. NOT_FOUND when the collective has no share in it.
+	// Gets a payout with its differences from the books. NOT_FOUND when the collective has no share in it.
 	GetPayout(context.Context, *GetPayoutRequest) (*Payout, error)
-	// Lists what is inside a payout, in the order of the balance transactions' ids. The net amounts of all lines sum to
-	// `share_amount` exactly: what the known ones leave is a last line of its own. NOT_FOUND as for GetPayout.
+	// Lists the lines of a payout, ordered by the ids of their balance transactions. The net amounts of all lines sum to
+	// `share_amount` exactly: what the known ones leave is a last line, `remainder`. NOT_FOUND as for GetPayout.
 	ListPayoutLines(context.Context, *ListPayoutLinesRequest) (*ListPayoutLinesResponse, error)
+	// Gets a line of a payout. NOT_FOUND as for GetPayout, and when the payout has no such line.
+	GetPayoutLine(context.Context, *GetPayoutLineRequest) (*PayoutLine, error)
 	mustEmbedUnimplementedPayoutsServiceServer()
 }
 
@@ -116,6 +131,9 @@ func (UnimplementedPayoutsServiceServer) GetPayout(context.Context, *GetPayoutRe
 }
 func (UnimplementedPayoutsServiceServer) ListPayoutLines(context.Context, *ListPayoutLinesRequest) (*ListPayoutLinesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPayoutLines not implemented")
+}
+func (UnimplementedPayoutsServiceServer) GetPayoutLine(context.Context, *GetPayoutLineRequest) (*PayoutLine, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPayoutLine not implemented")
 }
 func (UnimplementedPayoutsServiceServer) mustEmbedUnimplementedPayoutsServiceServer() {}
 func (UnimplementedPayoutsServiceServer) testEmbeddedByValue()                        {}
@@ -192,6 +210,24 @@ func _PayoutsService_ListPayoutLines_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PayoutsService_GetPayoutLine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPayoutLineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutsServiceServer).GetPayoutLine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutsService_GetPayoutLine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutsServiceServer).GetPayoutLine(ctx, req.(*GetPayoutLineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PayoutsService_ServiceDesc is the grpc.ServiceDesc for PayoutsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -210,6 +246,10 @@ var PayoutsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPayoutLines",
 			Handler:    _PayoutsService_ListPayoutLines_Handler,
+		},
+		{
+			MethodName: "GetPayoutLine",
+			Handler:    _PayoutsService_GetPayoutLine_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

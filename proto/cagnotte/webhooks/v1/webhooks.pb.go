@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/webhooks/v1/webhooks.proto
 
-// What Stripe tells us.
+// Stripe's webhooks: the events that arrived, what became of them, and the balance transactions that cannot be booked.
 
 package webhooksv1
 
@@ -27,15 +27,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Where an event came in.
+// A webhook endpoint of this program.
 type Endpoint int32
 
 const (
-	// Not said.
+	// Not used.
 	Endpoint_ENDPOINT_UNSPECIFIED Endpoint = 0
-	// Events of the platform's own account.
+	// Receives events of the platform's own account.
 	Endpoint_ENDPOINT_PLATFORM Endpoint = 1
-	// Events of connected accounts.
+	// Receives events of connected accounts.
 	Endpoint_ENDPOINT_CONNECT Endpoint = 2
 )
 
@@ -84,15 +84,15 @@ func (Endpoint) EnumDescriptor() ([]byte, []int) {
 type EventState int32
 
 const (
-	// Not said.
+	// Not used.
 	EventState_EVENT_STATE_UNSPECIFIED EventState = 0
 	// Stored, to be applied.
 	EventState_EVENT_STATE_RECEIVED EventState = 1
-	// Done.
+	// Applied.
 	EventState_EVENT_STATE_APPLIED EventState = 2
-	// Nothing of ours: an unknown type, another product's object, the other livemode.
+	// Nothing to do: an unknown type, another product's object, or the other livemode.
 	EventState_EVENT_STATE_IGNORED EventState = 3
-	// Tried in vain; it is tried again until it is given up.
+	// Applying it failed. It is retried until it is given up.
 	EventState_EVENT_STATE_FAILED EventState = 4
 )
 
@@ -141,21 +141,21 @@ func (EventState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{1}
 }
 
-// One received event. Its content stays inside.
-type Event struct {
+// A stored event of Stripe's, without its content.
+type WebhookEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `instance/webhookEvents/{event}`, or `collectives/{collective}/webhookEvents/{event}` under a collective, by Stripe's
-	// own id.
+	// `collectives/{collective}/webhookEvents/{event}`, or the operator's `instance/webhookEvents/{event}`, with Stripe's
+	// id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Stripe's word for what happened, such as "checkout.session.completed".
+	// Stripe's event type, such as "checkout.session.completed".
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	// The connected account it is about; empty for the platform's own.
+	// The connected account; empty for the platform's own.
 	StripeAccount string `protobuf:"bytes,3,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
 	// What became of it.
 	State EventState `protobuf:"varint,4,opt,name=state,proto3,enum=cagnotte.webhooks.v1.EventState" json:"state,omitempty"`
-	// How often applying it was tried.
+	// How many attempts were made to apply it.
 	Attempts int32 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// Why the last try failed: a reason, never a text of Stripe's.
+	// The reason of the last failure, or why it was ignored; never a text of Stripe's.
 	FailureReason string `protobuf:"bytes,6,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
 	// When it happened, by Stripe's clock.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
@@ -167,20 +167,20 @@ type Event struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Event) Reset() {
-	*x = Event{}
+func (x *WebhookEvent) Reset() {
+	*x = WebhookEvent{}
 	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Event) String() string {
+func (x *WebhookEvent) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Event) ProtoMessage() {}
+func (*WebhookEvent) ProtoMessage() {}
 
-func (x *Event) ProtoReflect() protoreflect.Message {
+func (x *WebhookEvent) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -192,113 +192,115 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Event.ProtoReflect.Descriptor instead.
-func (*Event) Descriptor() ([]byte, []int) {
+// Deprecated: Use WebhookEvent.ProtoReflect.Descriptor instead.
+func (*WebhookEvent) Descriptor() ([]byte, []int) {
 	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *Event) GetName() string {
+func (x *WebhookEvent) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *Event) GetType() string {
+func (x *WebhookEvent) GetType() string {
 	if x != nil {
 		return x.Type
 	}
 	return ""
 }
 
-func (x *Event) GetStripeAccount() string {
+func (x *WebhookEvent) GetStripeAccount() string {
 	if x != nil {
 		return x.StripeAccount
 	}
 	return ""
 }
 
-func (x *Event) GetState() EventState {
+func (x *WebhookEvent) GetState() EventState {
 	if x != nil {
 		return x.State
 	}
 	return EventState_EVENT_STATE_UNSPECIFIED
 }
 
-func (x *Event) GetAttempts() int32 {
+func (x *WebhookEvent) GetAttempts() int32 {
 	if x != nil {
 		return x.Attempts
 	}
 	return 0
 }
 
-func (x *Event) GetFailureReason() string {
+func (x *WebhookEvent) GetFailureReason() string {
 	if x != nil {
 		return x.FailureReason
 	}
 	return ""
 }
 
-func (x *Event) GetEventTime() *timestamppb.Timestamp {
+func (x *WebhookEvent) GetEventTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.EventTime
 	}
 	return nil
 }
 
-func (x *Event) GetReceiveTime() *timestamppb.Timestamp {
+func (x *WebhookEvent) GetReceiveTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ReceiveTime
 	}
 	return nil
 }
 
-func (x *Event) GetFinishTime() *timestamppb.Timestamp {
+func (x *WebhookEvent) GetFinishTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.FinishTime
 	}
 	return nil
 }
 
-// How well one Stripe account is in step.
+// The state of one Stripe account's events and sync.
 type WebhookHealth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/webhookHealth`; empty in the operator's list.
+	// `collectives/{collective}/webhookHealth`, or the operator's `instance/webhookHealth/{stripe_account}`, with
+	// `platform` for the platform's own account.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The connected account; empty for the platform's own.
 	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
-	// When the newest event happened that is known, by Stripe's clock; absent when there is none.
+	// When the newest stored event happened, by Stripe's clock; absent when there is none.
 	LastEventTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_event_time,json=lastEventTime,proto3" json:"last_event_time,omitempty"`
-	// When it came.
+	// When that event was stored.
 	LastReceiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_receive_time,json=lastReceiveTime,proto3" json:"last_receive_time,omitempty"`
-	// Webhooks that came in the last 24 hours.
+	// Events of the last 24 hours that came by webhook.
 	ReceivedCount int64 `protobuf:"varint,5,opt,name=received_count,json=receivedCount,proto3" json:"received_count,omitempty"`
-	// Events of the last 24 hours that no webhook brought and that were found in Stripe's list.
+	// Events of the last 24 hours that no webhook brought, found in Stripe's list of events.
 	MissedCount int64 `protobuf:"varint,6,opt,name=missed_count,json=missedCount,proto3" json:"missed_count,omitempty"`
-	// Half of those webhooks came within this time after what they tell; absent when none came.
+	// The median time between an event and its webhook; absent when none came.
 	DelayP50 *durationpb.Duration `protobuf:"bytes,7,opt,name=delay_p50,json=delayP50,proto3" json:"delay_p50,omitempty"`
-	// 99 of 100 came within this time.
+	// The 99th percentile of that time.
 	DelayP99 *durationpb.Duration `protobuf:"bytes,8,opt,name=delay_p99,json=delayP99,proto3" json:"delay_p99,omitempty"`
-	// Events that are still to be applied, failed ones that are tried again among them.
+	// Events that are not applied yet, including failed ones that are retried.
 	WaitingCount int64 `protobuf:"varint,9,opt,name=waiting_count,json=waitingCount,proto3" json:"waiting_count,omitempty"`
-	// When the first of those came; absent when there is none.
-	WaitingSince *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=waiting_since,json=waitingSince,proto3" json:"waiting_since,omitempty"`
-	// Events that failed and are tried again.
+	// When the oldest of those was received; absent when there is none.
+	OldestWaitingTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=oldest_waiting_time,json=oldestWaitingTime,proto3" json:"oldest_waiting_time,omitempty"`
+	// Failed events that are retried.
 	FailedCount int64 `protobuf:"varint,11,opt,name=failed_count,json=failedCount,proto3" json:"failed_count,omitempty"`
 	// Events that were given up. Somebody must look, and replay them.
 	DeadCount int64 `protobuf:"varint,12,opt,name=dead_count,json=deadCount,proto3" json:"dead_count,omitempty"`
-	// Balance transactions that cannot be booked so far.
+	// Balance transactions that cannot be booked yet.
 	ParkedCount int64 `protobuf:"varint,13,opt,name=parked_count,json=parkedCount,proto3" json:"parked_count,omitempty"`
-	// When the balance was last read on the timer; absent before the first time.
+	// When the last regular sync of the balance ended; absent before the first one.
 	LastSyncTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_sync_time,json=lastSyncTime,proto3" json:"last_sync_time,omitempty"`
-	// Readings that failed in a row.
+	// How many syncs failed in a row.
 	SyncFailures int32 `protobuf:"varint,15,opt,name=sync_failures,json=syncFailures,proto3" json:"sync_failures,omitempty"`
-	// Why the last one failed: a reason; empty when it did not.
+	// The reason of the last failure; empty when the last sync succeeded.
 	SyncFailureReason string `protobuf:"bytes,16,opt,name=sync_failure_reason,json=syncFailureReason,proto3" json:"sync_failure_reason,omitempty"`
-	// Up to when Stripe's list of events was compared with what came, by Stripe's clock.
-	HeardUntilTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=heard_until_time,json=heardUntilTime,proto3" json:"heard_until_time,omitempty"`
-	// The newest failed events, 20 at most.
-	Failures      []*Event `protobuf:"bytes,18,rep,name=failures,proto3" json:"failures,omitempty"`
+	// The time up to which Stripe's list of events was compared with the stored events, by Stripe's clock; absent before
+	// the first comparison.
+	BackfilledUntilTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=backfilled_until_time,json=backfilledUntilTime,proto3" json:"backfilled_until_time,omitempty"`
+	// The newest failed events, at most 20. Only in GetWebhookHealth.
+	Failures      []*WebhookEvent `protobuf:"bytes,18,rep,name=failures,proto3" json:"failures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -396,9 +398,9 @@ func (x *WebhookHealth) GetWaitingCount() int64 {
 	return 0
 }
 
-func (x *WebhookHealth) GetWaitingSince() *timestamppb.Timestamp {
+func (x *WebhookHealth) GetOldestWaitingTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.WaitingSince
+		return x.OldestWaitingTime
 	}
 	return nil
 }
@@ -445,30 +447,33 @@ func (x *WebhookHealth) GetSyncFailureReason() string {
 	return ""
 }
 
-func (x *WebhookHealth) GetHeardUntilTime() *timestamppb.Timestamp {
+func (x *WebhookHealth) GetBackfilledUntilTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.HeardUntilTime
+		return x.BackfilledUntilTime
 	}
 	return nil
 }
 
-func (x *WebhookHealth) GetFailures() []*Event {
+func (x *WebhookHealth) GetFailures() []*WebhookEvent {
 	if x != nil {
 		return x.Failures
 	}
 	return nil
 }
 
-// A balance transaction of Stripe's that cannot be booked so far.
+// A balance transaction of Stripe's that cannot be booked yet.
 type ParkedTransaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/parkedTransactions/{transaction}`, or the operator's
+	// `instance/parkedTransactions/{transaction}`, with Stripe's id.
+	Name string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
 	// Stripe's id, such as "txn_1".
 	BalanceTransaction string `protobuf:"bytes,1,opt,name=balance_transaction,json=balanceTransaction,proto3" json:"balance_transaction,omitempty"`
 	// The connected account; empty for the platform's own.
 	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
-	// Why: a reason.
+	// Why it cannot be booked: a reason.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// How often booking it was tried.
+	// How many attempts were made to book it.
 	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// When it was parked.
 	ParkTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=park_time,json=parkTime,proto3" json:"park_time,omitempty"`
@@ -506,6 +511,13 @@ func (x *ParkedTransaction) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ParkedTransaction.ProtoReflect.Descriptor instead.
 func (*ParkedTransaction) Descriptor() ([]byte, []int) {
 	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ParkedTransaction) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 func (x *ParkedTransaction) GetBalanceTransaction() string {
@@ -550,14 +562,14 @@ func (x *ParkedTransaction) GetNextAttemptTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// A delivery of Stripe's.
+// Asks to store a delivery of Stripe's.
 type ReceiveStripeEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The raw body, as it came: the signature is over these bytes.
+	// The raw body, unchanged: the signature is over these bytes.
 	Payload []byte `protobuf:"bytes,1,opt,name=payload,proto3" json:"payload,omitempty"`
 	// The Stripe-Signature header.
 	Signature string `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
-	// Which of the two endpoints it came to: each has secrets of its own.
+	// The endpoint that received it. Each has its own secrets.
 	Endpoint      Endpoint `protobuf:"varint,3,opt,name=endpoint,proto3,enum=cagnotte.webhooks.v1.Endpoint" json:"endpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -652,34 +664,34 @@ func (*ReceiveStripeEventResponse) Descriptor() ([]byte, []int) {
 }
 
 // Asks for a page of events.
-type ListEventsRequest struct {
+type ListWebhookEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `instance`.
+	// `collectives/{collective}`, or the operator's `instance`.
 	Parent string `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"`
-	// Only events in this state, when said.
+	// Only events in this state; all when unset.
 	State EventState `protobuf:"varint,1,opt,name=state,proto3,enum=cagnotte.webhooks.v1.EventState" json:"state,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
+	// The `next_page_token` of the page before, with the same other fields.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListEventsRequest) Reset() {
-	*x = ListEventsRequest{}
+func (x *ListWebhookEventsRequest) Reset() {
+	*x = ListWebhookEventsRequest{}
 	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListEventsRequest) String() string {
+func (x *ListWebhookEventsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListEventsRequest) ProtoMessage() {}
+func (*ListWebhookEventsRequest) ProtoMessage() {}
 
-func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
+func (x *ListWebhookEventsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -691,33 +703,33 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
-func (*ListEventsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListWebhookEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListWebhookEventsRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ListEventsRequest) GetParent() string {
+func (x *ListWebhookEventsRequest) GetParent() string {
 	if x != nil {
 		return x.Parent
 	}
 	return ""
 }
 
-func (x *ListEventsRequest) GetState() EventState {
+func (x *ListWebhookEventsRequest) GetState() EventState {
 	if x != nil {
 		return x.State
 	}
 	return EventState_EVENT_STATE_UNSPECIFIED
 }
 
-func (x *ListEventsRequest) GetPageSize() int32 {
+func (x *ListWebhookEventsRequest) GetPageSize() int32 {
 	if x != nil {
 		return x.PageSize
 	}
 	return 0
 }
 
-func (x *ListEventsRequest) GetPageToken() string {
+func (x *ListWebhookEventsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
 	}
@@ -725,30 +737,30 @@ func (x *ListEventsRequest) GetPageToken() string {
 }
 
 // A page of events.
-type ListEventsResponse struct {
+type ListWebhookEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The events, newest first.
-	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	WebhookEvents []*WebhookEvent `protobuf:"bytes,1,rep,name=webhook_events,json=webhookEvents,proto3" json:"webhook_events,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListEventsResponse) Reset() {
-	*x = ListEventsResponse{}
+func (x *ListWebhookEventsResponse) Reset() {
+	*x = ListWebhookEventsResponse{}
 	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListEventsResponse) String() string {
+func (x *ListWebhookEventsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListEventsResponse) ProtoMessage() {}
+func (*ListWebhookEventsResponse) ProtoMessage() {}
 
-func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
+func (x *ListWebhookEventsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -760,29 +772,76 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
-func (*ListEventsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListWebhookEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListWebhookEventsResponse) Descriptor() ([]byte, []int) {
 	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *ListEventsResponse) GetEvents() []*Event {
+func (x *ListWebhookEventsResponse) GetWebhookEvents() []*WebhookEvent {
 	if x != nil {
-		return x.Events
+		return x.WebhookEvents
 	}
 	return nil
 }
 
-func (x *ListEventsResponse) GetNextPageToken() string {
+func (x *ListWebhookEventsResponse) GetNextPageToken() string {
 	if x != nil {
 		return x.NextPageToken
 	}
 	return ""
 }
 
-// Asks how well a collective's account is in step.
+// Asks for an event.
+type GetWebhookEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/webhookEvents/{event}`, or the operator's `instance/webhookEvents/{event}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWebhookEventRequest) Reset() {
+	*x = GetWebhookEventRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWebhookEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWebhookEventRequest) ProtoMessage() {}
+
+func (x *GetWebhookEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWebhookEventRequest.ProtoReflect.Descriptor instead.
+func (*GetWebhookEventRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetWebhookEventRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks for the state of an account.
 type GetWebhookHealthRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/webhookHealth`.
+	// `collectives/{collective}/webhookHealth`, or the operator's `instance/webhookHealth/{stripe_account}`, with `platform`
+	// for the platform's own account.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -790,7 +849,7 @@ type GetWebhookHealthRequest struct {
 
 func (x *GetWebhookHealthRequest) Reset() {
 	*x = GetWebhookHealthRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[7]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +861,7 @@ func (x *GetWebhookHealthRequest) String() string {
 func (*GetWebhookHealthRequest) ProtoMessage() {}
 
 func (x *GetWebhookHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[7]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +874,7 @@ func (x *GetWebhookHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWebhookHealthRequest.ProtoReflect.Descriptor instead.
 func (*GetWebhookHealthRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetWebhookHealthRequest) GetName() string {
@@ -832,7 +891,7 @@ type ListWebhookHealthRequest struct {
 	Parent string `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
+	// The `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -840,7 +899,7 @@ type ListWebhookHealthRequest struct {
 
 func (x *ListWebhookHealthRequest) Reset() {
 	*x = ListWebhookHealthRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[8]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +911,7 @@ func (x *ListWebhookHealthRequest) String() string {
 func (*ListWebhookHealthRequest) ProtoMessage() {}
 
 func (x *ListWebhookHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[8]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +924,7 @@ func (x *ListWebhookHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWebhookHealthRequest.ProtoReflect.Descriptor instead.
 func (*ListWebhookHealthRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListWebhookHealthRequest) GetParent() string {
@@ -892,8 +951,8 @@ func (x *ListWebhookHealthRequest) GetPageToken() string {
 // A page of accounts.
 type ListWebhookHealthResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The accounts, by their ids.
-	Accounts []*WebhookHealth `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// The accounts, ordered by their ids, without failures.
+	WebhookHealth []*WebhookHealth `protobuf:"bytes,1,rep,name=webhook_health,json=webhookHealth,proto3" json:"webhook_health,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -902,7 +961,7 @@ type ListWebhookHealthResponse struct {
 
 func (x *ListWebhookHealthResponse) Reset() {
 	*x = ListWebhookHealthResponse{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[9]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +973,7 @@ func (x *ListWebhookHealthResponse) String() string {
 func (*ListWebhookHealthResponse) ProtoMessage() {}
 
 func (x *ListWebhookHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[9]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,12 +986,12 @@ func (x *ListWebhookHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWebhookHealthResponse.ProtoReflect.Descriptor instead.
 func (*ListWebhookHealthResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *ListWebhookHealthResponse) GetAccounts() []*WebhookHealth {
+func (x *ListWebhookHealthResponse) GetWebhookHealth() []*WebhookHealth {
 	if x != nil {
-		return x.Accounts
+		return x.WebhookHealth
 	}
 	return nil
 }
@@ -944,8 +1003,8 @@ func (x *ListWebhookHealthResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks to apply an event anew.
-type ReplayEventRequest struct {
+// Asks to apply an event again.
+type ReplayWebhookEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/webhookEvents/{event}`, or the operator's `instance/webhookEvents/{event}`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -953,21 +1012,21 @@ type ReplayEventRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ReplayEventRequest) Reset() {
-	*x = ReplayEventRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[10]
+func (x *ReplayWebhookEventRequest) Reset() {
+	*x = ReplayWebhookEventRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ReplayEventRequest) String() string {
+func (x *ReplayWebhookEventRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ReplayEventRequest) ProtoMessage() {}
+func (*ReplayWebhookEventRequest) ProtoMessage() {}
 
-func (x *ReplayEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[10]
+func (x *ReplayWebhookEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,20 +1037,20 @@ func (x *ReplayEventRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ReplayEventRequest.ProtoReflect.Descriptor instead.
-func (*ReplayEventRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{10}
+// Deprecated: Use ReplayWebhookEventRequest.ProtoReflect.Descriptor instead.
+func (*ReplayWebhookEventRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *ReplayEventRequest) GetName() string {
+func (x *ReplayWebhookEventRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-// Asks to apply all failed events anew.
-type ReplayEventsRequest struct {
+// Asks to apply all failed events again.
+type ReplayWebhookEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`, or the operator's `instance`.
 	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
@@ -999,21 +1058,21 @@ type ReplayEventsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ReplayEventsRequest) Reset() {
-	*x = ReplayEventsRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[11]
+func (x *ReplayWebhookEventsRequest) Reset() {
+	*x = ReplayWebhookEventsRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ReplayEventsRequest) String() string {
+func (x *ReplayWebhookEventsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ReplayEventsRequest) ProtoMessage() {}
+func (*ReplayWebhookEventsRequest) ProtoMessage() {}
 
-func (x *ReplayEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[11]
+func (x *ReplayWebhookEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,42 +1083,42 @@ func (x *ReplayEventsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ReplayEventsRequest.ProtoReflect.Descriptor instead.
-func (*ReplayEventsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{11}
+// Deprecated: Use ReplayWebhookEventsRequest.ProtoReflect.Descriptor instead.
+func (*ReplayWebhookEventsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *ReplayEventsRequest) GetParent() string {
+func (x *ReplayWebhookEventsRequest) GetParent() string {
 	if x != nil {
 		return x.Parent
 	}
 	return ""
 }
 
-// Says what was begun.
-type ReplayEventsResponse struct {
+// Says how many events are applied again.
+type ReplayWebhookEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many events are applied anew.
+	// The number of events.
 	ReplayedCount int32 `protobuf:"varint,1,opt,name=replayed_count,json=replayedCount,proto3" json:"replayed_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ReplayEventsResponse) Reset() {
-	*x = ReplayEventsResponse{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[12]
+func (x *ReplayWebhookEventsResponse) Reset() {
+	*x = ReplayWebhookEventsResponse{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ReplayEventsResponse) String() string {
+func (x *ReplayWebhookEventsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ReplayEventsResponse) ProtoMessage() {}
+func (*ReplayWebhookEventsResponse) ProtoMessage() {}
 
-func (x *ReplayEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[12]
+func (x *ReplayWebhookEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,12 +1129,12 @@ func (x *ReplayEventsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ReplayEventsResponse.ProtoReflect.Descriptor instead.
-func (*ReplayEventsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{12}
+// Deprecated: Use ReplayWebhookEventsResponse.ProtoReflect.Descriptor instead.
+func (*ReplayWebhookEventsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *ReplayEventsResponse) GetReplayedCount() int32 {
+func (x *ReplayWebhookEventsResponse) GetReplayedCount() int32 {
 	if x != nil {
 		return x.ReplayedCount
 	}
@@ -1089,7 +1148,7 @@ type ListParkedTransactionsRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
+	// The `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1097,7 +1156,7 @@ type ListParkedTransactionsRequest struct {
 
 func (x *ListParkedTransactionsRequest) Reset() {
 	*x = ListParkedTransactionsRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[13]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1168,7 @@ func (x *ListParkedTransactionsRequest) String() string {
 func (*ListParkedTransactionsRequest) ProtoMessage() {}
 
 func (x *ListParkedTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[13]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1181,7 @@ func (x *ListParkedTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListParkedTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListParkedTransactionsRequest) GetParent() string {
@@ -1150,7 +1209,7 @@ func (x *ListParkedTransactionsRequest) GetPageToken() string {
 type ListParkedTransactionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The transactions, the longest parked first.
-	Transactions []*ParkedTransaction `protobuf:"bytes,1,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	ParkedTransactions []*ParkedTransaction `protobuf:"bytes,1,rep,name=parked_transactions,json=parkedTransactions,proto3" json:"parked_transactions,omitempty"`
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1159,7 +1218,7 @@ type ListParkedTransactionsResponse struct {
 
 func (x *ListParkedTransactionsResponse) Reset() {
 	*x = ListParkedTransactionsResponse{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[14]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1230,7 @@ func (x *ListParkedTransactionsResponse) String() string {
 func (*ListParkedTransactionsResponse) ProtoMessage() {}
 
 func (x *ListParkedTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[14]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,12 +1243,12 @@ func (x *ListParkedTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListParkedTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{15}
 }
 
-func (x *ListParkedTransactionsResponse) GetTransactions() []*ParkedTransaction {
+func (x *ListParkedTransactionsResponse) GetParkedTransactions() []*ParkedTransaction {
 	if x != nil {
-		return x.Transactions
+		return x.ParkedTransactions
 	}
 	return nil
 }
@@ -1197,6 +1256,53 @@ func (x *ListParkedTransactionsResponse) GetTransactions() []*ParkedTransaction 
 func (x *ListParkedTransactionsResponse) GetNextPageToken() string {
 	if x != nil {
 		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for a parked balance transaction.
+type GetParkedTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/parkedTransactions/{transaction}`, or the operator's
+	// `instance/parkedTransactions/{transaction}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetParkedTransactionRequest) Reset() {
+	*x = GetParkedTransactionRequest{}
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetParkedTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetParkedTransactionRequest) ProtoMessage() {}
+
+func (x *GetParkedTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetParkedTransactionRequest.ProtoReflect.Descriptor instead.
+func (*GetParkedTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetParkedTransactionRequest) GetName() string {
+	if x != nil {
+		return x.Name
 	}
 	return ""
 }
@@ -1212,7 +1318,7 @@ type RetryParkedTransactionsRequest struct {
 
 func (x *RetryParkedTransactionsRequest) Reset() {
 	*x = RetryParkedTransactionsRequest{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[15]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1330,7 @@ func (x *RetryParkedTransactionsRequest) String() string {
 func (*RetryParkedTransactionsRequest) ProtoMessage() {}
 
 func (x *RetryParkedTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[15]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1343,7 @@ func (x *RetryParkedTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryParkedTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*RetryParkedTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RetryParkedTransactionsRequest) GetParent() string {
@@ -1247,10 +1353,10 @@ func (x *RetryParkedTransactionsRequest) GetParent() string {
 	return ""
 }
 
-// Says what was begun.
+// Says how many are tried again.
 type RetryParkedTransactionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many are tried again.
+	// The number of transactions.
 	RetriedCount  int32 `protobuf:"varint,1,opt,name=retried_count,json=retriedCount,proto3" json:"retried_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1258,7 +1364,7 @@ type RetryParkedTransactionsResponse struct {
 
 func (x *RetryParkedTransactionsResponse) Reset() {
 	*x = RetryParkedTransactionsResponse{}
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[16]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1376,7 @@ func (x *RetryParkedTransactionsResponse) String() string {
 func (*RetryParkedTransactionsResponse) ProtoMessage() {}
 
 func (x *RetryParkedTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[16]
+	mi := &file_cagnotte_webhooks_v1_webhooks_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1389,7 @@ func (x *RetryParkedTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryParkedTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*RetryParkedTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RetryParkedTransactionsResponse) GetRetriedCount() int32 {
@@ -1297,8 +1403,8 @@ var File_cagnotte_webhooks_v1_webhooks_proto protoreflect.FileDescriptor
 
 const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\n" +
-	"#cagnotte/webhooks/v1/webhooks.proto\x12\x14cagnotte.webhooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n" +
-	"\x05Event\x12\x12\n" +
+	"#cagnotte/webhooks/v1/webhooks.proto\x12\x14cagnotte.webhooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x03\n" +
+	"\fWebhookEvent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12%\n" +
 	"\x0estripe_account\x18\x03 \x01(\tR\rstripeAccount\x126\n" +
@@ -1309,7 +1415,7 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"event_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12=\n" +
 	"\freceive_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\x12;\n" +
 	"\vfinish_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTime\"\xf1\x06\n" +
+	"finishTime\"\x8d\a\n" +
 	"\rWebhookHealth\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0estripe_account\x18\x02 \x01(\tR\rstripeAccount\x12B\n" +
@@ -1319,19 +1425,20 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\fmissed_count\x18\x06 \x01(\x03R\vmissedCount\x126\n" +
 	"\tdelay_p50\x18\a \x01(\v2\x19.google.protobuf.DurationR\bdelayP50\x126\n" +
 	"\tdelay_p99\x18\b \x01(\v2\x19.google.protobuf.DurationR\bdelayP99\x12#\n" +
-	"\rwaiting_count\x18\t \x01(\x03R\fwaitingCount\x12?\n" +
-	"\rwaiting_since\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\fwaitingSince\x12!\n" +
+	"\rwaiting_count\x18\t \x01(\x03R\fwaitingCount\x12J\n" +
+	"\x13oldest_waiting_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x11oldestWaitingTime\x12!\n" +
 	"\ffailed_count\x18\v \x01(\x03R\vfailedCount\x12\x1d\n" +
 	"\n" +
 	"dead_count\x18\f \x01(\x03R\tdeadCount\x12!\n" +
 	"\fparked_count\x18\r \x01(\x03R\vparkedCount\x12@\n" +
 	"\x0elast_sync_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\flastSyncTime\x12#\n" +
 	"\rsync_failures\x18\x0f \x01(\x05R\fsyncFailures\x12.\n" +
-	"\x13sync_failure_reason\x18\x10 \x01(\tR\x11syncFailureReason\x12D\n" +
-	"\x10heard_until_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x0eheardUntilTime\x127\n" +
-	"\bfailures\x18\x12 \x03(\v2\x1b.cagnotte.webhooks.v1.EventR\bfailures\"\xa0\x02\n" +
-	"\x11ParkedTransaction\x12/\n" +
+	"\x13sync_failure_reason\x18\x10 \x01(\tR\x11syncFailureReason\x12N\n" +
+	"\x15backfilled_until_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x13backfilledUntilTime\x12>\n" +
+	"\bfailures\x18\x12 \x03(\v2\".cagnotte.webhooks.v1.WebhookEventR\bfailures\"\xb4\x02\n" +
+	"\x11ParkedTransaction\x12\x12\n" +
+	"\x04name\x18\a \x01(\tR\x04name\x12/\n" +
 	"\x13balance_transaction\x18\x01 \x01(\tR\x12balanceTransaction\x12%\n" +
 	"\x0estripe_account\x18\x02 \x01(\tR\rstripeAccount\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
@@ -1343,44 +1450,46 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tsignature\x12F\n" +
 	"\bendpoint\x18\x03 \x01(\x0e2\x1e.cagnotte.webhooks.v1.EndpointB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bendpoint\"\x1c\n" +
-	"\x1aReceiveStripeEventResponse\"\xcd\x01\n" +
-	"\x11ListEventsRequest\x12'\n" +
-	"\x06parent\x18\x04 \x01(\tB\x0f\xbaH\fr\n" +
-	"\n" +
-	"\binstanceR\x06parent\x12@\n" +
+	"\x1aReceiveStripeEventResponse\"\x81\x02\n" +
+	"\x18ListWebhookEventsRequest\x12T\n" +
+	"\x06parent\x18\x04 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12@\n" +
 	"\x05state\x18\x01 \x01(\x0e2 .cagnotte.webhooks.v1.EventStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"q\n" +
-	"\x12ListEventsResponse\x123\n" +
-	"\x06events\x18\x01 \x03(\v2\x1b.cagnotte.webhooks.v1.EventR\x06events\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n" +
-	"\x17GetWebhookHealthRequest\x12S\n" +
-	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth$R\x04name\"\x92\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
+	"\x19ListWebhookEventsResponse\x12I\n" +
+	"\x0ewebhook_events\x18\x01 \x03(\v2\".cagnotte.webhooks.v1.WebhookEventR\rwebhookEvents\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
+	"\x16GetWebhookEventRequest\x12r\n" +
+	"\x04name\x18\x01 \x01(\tB^\xbaH[rY2W^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/webhookEvents/[A-Za-z0-9_]{1,255}$R\x04name\"\x9c\x01\n" +
+	"\x17GetWebhookHealthRequest\x12\x80\x01\n" +
+	"\x04name\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth|instance/webhookHealth/[A-Za-z0-9_]{1,255})$R\x04name\"\x92\x01\n" +
 	"\x18ListWebhookHealthRequest\x12'\n" +
 	"\x06parent\x18\x03 \x01(\tB\x0f\xbaH\fr\n" +
 	"\n" +
 	"\binstanceR\x06parent\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x84\x01\n" +
-	"\x19ListWebhookHealthResponse\x12?\n" +
-	"\baccounts\x18\x01 \x03(\v2#.cagnotte.webhooks.v1.WebhookHealthR\baccounts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n" +
-	"\x12ReplayEventRequest\x12r\n" +
-	"\x04name\x18\x01 \x01(\tB^\xbaH[rY2W^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/webhookEvents/[A-Za-z0-9_]{1,255}$R\x04name\"k\n" +
-	"\x13ReplayEventsRequest\x12T\n" +
-	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\"=\n" +
-	"\x14ReplayEventsResponse\x12%\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8f\x01\n" +
+	"\x19ListWebhookHealthResponse\x12J\n" +
+	"\x0ewebhook_health\x18\x01 \x03(\v2#.cagnotte.webhooks.v1.WebhookHealthR\rwebhookHealth\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\x01\n" +
+	"\x19ReplayWebhookEventRequest\x12r\n" +
+	"\x04name\x18\x01 \x01(\tB^\xbaH[rY2W^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/webhookEvents/[A-Za-z0-9_]{1,255}$R\x04name\"r\n" +
+	"\x1aReplayWebhookEventsRequest\x12T\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\"D\n" +
+	"\x1bReplayWebhookEventsResponse\x12%\n" +
 	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\xc4\x01\n" +
 	"\x1dListParkedTransactionsRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x95\x01\n" +
-	"\x1eListParkedTransactionsResponse\x12K\n" +
-	"\ftransactions\x18\x01 \x03(\v2'.cagnotte.webhooks.v1.ParkedTransactionR\ftransactions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xa2\x01\n" +
+	"\x1eListParkedTransactionsResponse\x12X\n" +
+	"\x13parked_transactions\x18\x01 \x03(\v2'.cagnotte.webhooks.v1.ParkedTransactionR\x12parkedTransactions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x96\x01\n" +
+	"\x1bGetParkedTransactionRequest\x12w\n" +
+	"\x04name\x18\x01 \x01(\tBc\xbaH`r^2\\^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/parkedTransactions/[A-Za-z0-9_]{1,255}$R\x04name\"v\n" +
 	"\x1eRetryParkedTransactionsRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\"F\n" +
 	"\x1fRetryParkedTransactionsResponse\x12#\n" +
@@ -1395,16 +1504,17 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x14EVENT_STATE_RECEIVED\x10\x01\x12\x17\n" +
 	"\x13EVENT_STATE_APPLIED\x10\x02\x12\x17\n" +
 	"\x13EVENT_STATE_IGNORED\x10\x03\x12\x16\n" +
-	"\x12EVENT_STATE_FAILED\x10\x042\xd6\v\n" +
+	"\x12EVENT_STATE_FAILED\x10\x042\xff\x0f\n" +
 	"\x0fWebhooksService\x12w\n" +
-	"\x12ReceiveStripeEvent\x12/.cagnotte.webhooks.v1.ReceiveStripeEventRequest\x1a0.cagnotte.webhooks.v1.ReceiveStripeEventResponse\x12\x8c\x01\n" +
-	"\n" +
-	"ListEvents\x12'.cagnotte.webhooks.v1.ListEventsRequest\x1a(.cagnotte.webhooks.v1.ListEventsResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=instance}/webhookEvents\x12\x96\x01\n" +
-	"\x10GetWebhookHealth\x12-.cagnotte.webhooks.v1.GetWebhookHealthRequest\x1a#.cagnotte.webhooks.v1.WebhookHealth\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=collectives/*/webhookHealth}\x12\xa1\x01\n" +
-	"\x11ListWebhookHealth\x12..cagnotte.webhooks.v1.ListWebhookHealthRequest\x1a/.cagnotte.webhooks.v1.ListWebhookHealthResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=instance}/webhookHealth\x12\xc1\x01\n" +
-	"\vReplayEvent\x12(.cagnotte.webhooks.v1.ReplayEventRequest\x1a\x1b.cagnotte.webhooks.v1.Event\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{name=instance/webhookEvents/*}:replay\"//v1/{name=collectives/*/webhookEvents/*}:replay\x12\xd2\x01\n" +
-	"\fReplayEvents\x12).cagnotte.webhooks.v1.ReplayEventsRequest\x1a*.cagnotte.webhooks.v1.ReplayEventsResponse\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{parent=instance}/webhookEvents:replay\"//v1/{parent=collectives/*}/webhookEvents:replay\x12\xe6\x01\n" +
-	"\x16ListParkedTransactions\x123.cagnotte.webhooks.v1.ListParkedTransactionsRequest\x1a4.cagnotte.webhooks.v1.ListParkedTransactionsResponse\"a\x82\xd3\xe4\x93\x02[Z*\x12(/v1/{parent=instance}/parkedTransactions\x12-/v1/{parent=collectives/*}/parkedTransactions\x12\xfb\x01\n" +
+	"\x12ReceiveStripeEvent\x12/.cagnotte.webhooks.v1.ReceiveStripeEventRequest\x1a0.cagnotte.webhooks.v1.ReceiveStripeEventResponse\x12\xcd\x01\n" +
+	"\x11ListWebhookEvents\x12..cagnotte.webhooks.v1.ListWebhookEventsRequest\x1a/.cagnotte.webhooks.v1.ListWebhookEventsResponse\"W\x82\xd3\xe4\x93\x02QZ%\x12#/v1/{parent=instance}/webhookEvents\x12(/v1/{parent=collectives/*}/webhookEvents\x12\xbc\x01\n" +
+	"\x0fGetWebhookEvent\x12,.cagnotte.webhooks.v1.GetWebhookEventRequest\x1a\".cagnotte.webhooks.v1.WebhookEvent\"W\x82\xd3\xe4\x93\x02QZ%\x12#/v1/{name=instance/webhookEvents/*}\x12(/v1/{name=collectives/*/webhookEvents/*}\x12\xbd\x01\n" +
+	"\x10GetWebhookHealth\x12-.cagnotte.webhooks.v1.GetWebhookHealthRequest\x1a#.cagnotte.webhooks.v1.WebhookHealth\"U\x82\xd3\xe4\x93\x02OZ%\x12#/v1/{name=instance/webhookHealth/*}\x12&/v1/{name=collectives/*/webhookHealth}\x12\xa1\x01\n" +
+	"\x11ListWebhookHealth\x12..cagnotte.webhooks.v1.ListWebhookHealthRequest\x1a/.cagnotte.webhooks.v1.ListWebhookHealthResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=instance}/webhookHealth\x12\xd6\x01\n" +
+	"\x12ReplayWebhookEvent\x12/.cagnotte.webhooks.v1.ReplayWebhookEventRequest\x1a\".cagnotte.webhooks.v1.WebhookEvent\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{name=instance/webhookEvents/*}:replay\"//v1/{name=collectives/*/webhookEvents/*}:replay\x12\xe7\x01\n" +
+	"\x13ReplayWebhookEvents\x120.cagnotte.webhooks.v1.ReplayWebhookEventsRequest\x1a1.cagnotte.webhooks.v1.ReplayWebhookEventsResponse\"k\x82\xd3\xe4\x93\x02e:\x01*Z/:\x01*\"*/v1/{parent=instance}/webhookEvents:replay\"//v1/{parent=collectives/*}/webhookEvents:replay\x12\xe6\x01\n" +
+	"\x16ListParkedTransactions\x123.cagnotte.webhooks.v1.ListParkedTransactionsRequest\x1a4.cagnotte.webhooks.v1.ListParkedTransactionsResponse\"a\x82\xd3\xe4\x93\x02[Z*\x12(/v1/{parent=instance}/parkedTransactions\x12-/v1/{parent=collectives/*}/parkedTransactions\x12\xd5\x01\n" +
+	"\x14GetParkedTransaction\x121.cagnotte.webhooks.v1.GetParkedTransactionRequest\x1a'.cagnotte.webhooks.v1.ParkedTransaction\"a\x82\xd3\xe4\x93\x02[Z*\x12(/v1/{name=instance/parkedTransactions/*}\x12-/v1/{name=collectives/*/parkedTransactions/*}\x12\xfb\x01\n" +
 	"\x17RetryParkedTransactions\x124.cagnotte.webhooks.v1.RetryParkedTransactionsRequest\x1a5.cagnotte.webhooks.v1.RetryParkedTransactionsResponse\"s\x82\xd3\xe4\x93\x02m:\x01*Z3:\x01*\"./v1/{parent=instance}/parkedTransactions:retry\"3/v1/{parent=collectives/*}/parkedTransactions:retryBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1;webhooksv1b\x06proto3"
 
 var (
@@ -1420,68 +1530,74 @@ func file_cagnotte_webhooks_v1_webhooks_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_webhooks_v1_webhooks_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cagnotte_webhooks_v1_webhooks_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_cagnotte_webhooks_v1_webhooks_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_cagnotte_webhooks_v1_webhooks_proto_goTypes = []any{
 	(Endpoint)(0),                           // 0: cagnotte.webhooks.v1.Endpoint
 	(EventState)(0),                         // 1: cagnotte.webhooks.v1.EventState
-	(*Event)(nil),                           // 2: cagnotte.webhooks.v1.Event
+	(*WebhookEvent)(nil),                    // 2: cagnotte.webhooks.v1.WebhookEvent
 	(*WebhookHealth)(nil),                   // 3: cagnotte.webhooks.v1.WebhookHealth
 	(*ParkedTransaction)(nil),               // 4: cagnotte.webhooks.v1.ParkedTransaction
 	(*ReceiveStripeEventRequest)(nil),       // 5: cagnotte.webhooks.v1.ReceiveStripeEventRequest
 	(*ReceiveStripeEventResponse)(nil),      // 6: cagnotte.webhooks.v1.ReceiveStripeEventResponse
-	(*ListEventsRequest)(nil),               // 7: cagnotte.webhooks.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),              // 8: cagnotte.webhooks.v1.ListEventsResponse
-	(*GetWebhookHealthRequest)(nil),         // 9: cagnotte.webhooks.v1.GetWebhookHealthRequest
-	(*ListWebhookHealthRequest)(nil),        // 10: cagnotte.webhooks.v1.ListWebhookHealthRequest
-	(*ListWebhookHealthResponse)(nil),       // 11: cagnotte.webhooks.v1.ListWebhookHealthResponse
-	(*ReplayEventRequest)(nil),              // 12: cagnotte.webhooks.v1.ReplayEventRequest
-	(*ReplayEventsRequest)(nil),             // 13: cagnotte.webhooks.v1.ReplayEventsRequest
-	(*ReplayEventsResponse)(nil),            // 14: cagnotte.webhooks.v1.ReplayEventsResponse
-	(*ListParkedTransactionsRequest)(nil),   // 15: cagnotte.webhooks.v1.ListParkedTransactionsRequest
-	(*ListParkedTransactionsResponse)(nil),  // 16: cagnotte.webhooks.v1.ListParkedTransactionsResponse
-	(*RetryParkedTransactionsRequest)(nil),  // 17: cagnotte.webhooks.v1.RetryParkedTransactionsRequest
-	(*RetryParkedTransactionsResponse)(nil), // 18: cagnotte.webhooks.v1.RetryParkedTransactionsResponse
-	(*timestamppb.Timestamp)(nil),           // 19: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),             // 20: google.protobuf.Duration
+	(*ListWebhookEventsRequest)(nil),        // 7: cagnotte.webhooks.v1.ListWebhookEventsRequest
+	(*ListWebhookEventsResponse)(nil),       // 8: cagnotte.webhooks.v1.ListWebhookEventsResponse
+	(*GetWebhookEventRequest)(nil),          // 9: cagnotte.webhooks.v1.GetWebhookEventRequest
+	(*GetWebhookHealthRequest)(nil),         // 10: cagnotte.webhooks.v1.GetWebhookHealthRequest
+	(*ListWebhookHealthRequest)(nil),        // 11: cagnotte.webhooks.v1.ListWebhookHealthRequest
+	(*ListWebhookHealthResponse)(nil),       // 12: cagnotte.webhooks.v1.ListWebhookHealthResponse
+	(*ReplayWebhookEventRequest)(nil),       // 13: cagnotte.webhooks.v1.ReplayWebhookEventRequest
+	(*ReplayWebhookEventsRequest)(nil),      // 14: cagnotte.webhooks.v1.ReplayWebhookEventsRequest
+	(*ReplayWebhookEventsResponse)(nil),     // 15: cagnotte.webhooks.v1.ReplayWebhookEventsResponse
+	(*ListParkedTransactionsRequest)(nil),   // 16: cagnotte.webhooks.v1.ListParkedTransactionsRequest
+	(*ListParkedTransactionsResponse)(nil),  // 17: cagnotte.webhooks.v1.ListParkedTransactionsResponse
+	(*GetParkedTransactionRequest)(nil),     // 18: cagnotte.webhooks.v1.GetParkedTransactionRequest
+	(*RetryParkedTransactionsRequest)(nil),  // 19: cagnotte.webhooks.v1.RetryParkedTransactionsRequest
+	(*RetryParkedTransactionsResponse)(nil), // 20: cagnotte.webhooks.v1.RetryParkedTransactionsResponse
+	(*timestamppb.Timestamp)(nil),           // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),             // 22: google.protobuf.Duration
 }
 var file_cagnotte_webhooks_v1_webhooks_proto_depIdxs = []int32{
-	1,  // 0: cagnotte.webhooks.v1.Event.state:type_name -> cagnotte.webhooks.v1.EventState
-	19, // 1: cagnotte.webhooks.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	19, // 2: cagnotte.webhooks.v1.Event.receive_time:type_name -> google.protobuf.Timestamp
-	19, // 3: cagnotte.webhooks.v1.Event.finish_time:type_name -> google.protobuf.Timestamp
-	19, // 4: cagnotte.webhooks.v1.WebhookHealth.last_event_time:type_name -> google.protobuf.Timestamp
-	19, // 5: cagnotte.webhooks.v1.WebhookHealth.last_receive_time:type_name -> google.protobuf.Timestamp
-	20, // 6: cagnotte.webhooks.v1.WebhookHealth.delay_p50:type_name -> google.protobuf.Duration
-	20, // 7: cagnotte.webhooks.v1.WebhookHealth.delay_p99:type_name -> google.protobuf.Duration
-	19, // 8: cagnotte.webhooks.v1.WebhookHealth.waiting_since:type_name -> google.protobuf.Timestamp
-	19, // 9: cagnotte.webhooks.v1.WebhookHealth.last_sync_time:type_name -> google.protobuf.Timestamp
-	19, // 10: cagnotte.webhooks.v1.WebhookHealth.heard_until_time:type_name -> google.protobuf.Timestamp
-	2,  // 11: cagnotte.webhooks.v1.WebhookHealth.failures:type_name -> cagnotte.webhooks.v1.Event
-	19, // 12: cagnotte.webhooks.v1.ParkedTransaction.park_time:type_name -> google.protobuf.Timestamp
-	19, // 13: cagnotte.webhooks.v1.ParkedTransaction.next_attempt_time:type_name -> google.protobuf.Timestamp
+	1,  // 0: cagnotte.webhooks.v1.WebhookEvent.state:type_name -> cagnotte.webhooks.v1.EventState
+	21, // 1: cagnotte.webhooks.v1.WebhookEvent.event_time:type_name -> google.protobuf.Timestamp
+	21, // 2: cagnotte.webhooks.v1.WebhookEvent.receive_time:type_name -> google.protobuf.Timestamp
+	21, // 3: cagnotte.webhooks.v1.WebhookEvent.finish_time:type_name -> google.protobuf.Timestamp
+	21, // 4: cagnotte.webhooks.v1.WebhookHealth.last_event_time:type_name -> google.protobuf.Timestamp
+	21, // 5: cagnotte.webhooks.v1.WebhookHealth.last_receive_time:type_name -> google.protobuf.Timestamp
+	22, // 6: cagnotte.webhooks.v1.WebhookHealth.delay_p50:type_name -> google.protobuf.Duration
+	22, // 7: cagnotte.webhooks.v1.WebhookHealth.delay_p99:type_name -> google.protobuf.Duration
+	21, // 8: cagnotte.webhooks.v1.WebhookHealth.oldest_waiting_time:type_name -> google.protobuf.Timestamp
+	21, // 9: cagnotte.webhooks.v1.WebhookHealth.last_sync_time:type_name -> google.protobuf.Timestamp
+	21, // 10: cagnotte.webhooks.v1.WebhookHealth.backfilled_until_time:type_name -> google.protobuf.Timestamp
+	2,  // 11: cagnotte.webhooks.v1.WebhookHealth.failures:type_name -> cagnotte.webhooks.v1.WebhookEvent
+	21, // 12: cagnotte.webhooks.v1.ParkedTransaction.park_time:type_name -> google.protobuf.Timestamp
+	21, // 13: cagnotte.webhooks.v1.ParkedTransaction.next_attempt_time:type_name -> google.protobuf.Timestamp
 	0,  // 14: cagnotte.webhooks.v1.ReceiveStripeEventRequest.endpoint:type_name -> cagnotte.webhooks.v1.Endpoint
-	1,  // 15: cagnotte.webhooks.v1.ListEventsRequest.state:type_name -> cagnotte.webhooks.v1.EventState
-	2,  // 16: cagnotte.webhooks.v1.ListEventsResponse.events:type_name -> cagnotte.webhooks.v1.Event
-	3,  // 17: cagnotte.webhooks.v1.ListWebhookHealthResponse.accounts:type_name -> cagnotte.webhooks.v1.WebhookHealth
-	4,  // 18: cagnotte.webhooks.v1.ListParkedTransactionsResponse.transactions:type_name -> cagnotte.webhooks.v1.ParkedTransaction
+	1,  // 15: cagnotte.webhooks.v1.ListWebhookEventsRequest.state:type_name -> cagnotte.webhooks.v1.EventState
+	2,  // 16: cagnotte.webhooks.v1.ListWebhookEventsResponse.webhook_events:type_name -> cagnotte.webhooks.v1.WebhookEvent
+	3,  // 17: cagnotte.webhooks.v1.ListWebhookHealthResponse.webhook_health:type_name -> cagnotte.webhooks.v1.WebhookHealth
+	4,  // 18: cagnotte.webhooks.v1.ListParkedTransactionsResponse.parked_transactions:type_name -> cagnotte.webhooks.v1.ParkedTransaction
 	5,  // 19: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:input_type -> cagnotte.webhooks.v1.ReceiveStripeEventRequest
-	7,  // 20: cagnotte.webhooks.v1.WebhooksService.ListEvents:input_type -> cagnotte.webhooks.v1.ListEventsRequest
-	9,  // 21: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:input_type -> cagnotte.webhooks.v1.GetWebhookHealthRequest
-	10, // 22: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:input_type -> cagnotte.webhooks.v1.ListWebhookHealthRequest
-	12, // 23: cagnotte.webhooks.v1.WebhooksService.ReplayEvent:input_type -> cagnotte.webhooks.v1.ReplayEventRequest
-	13, // 24: cagnotte.webhooks.v1.WebhooksService.ReplayEvents:input_type -> cagnotte.webhooks.v1.ReplayEventsRequest
-	15, // 25: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:input_type -> cagnotte.webhooks.v1.ListParkedTransactionsRequest
-	17, // 26: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:input_type -> cagnotte.webhooks.v1.RetryParkedTransactionsRequest
-	6,  // 27: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:output_type -> cagnotte.webhooks.v1.ReceiveStripeEventResponse
-	8,  // 28: cagnotte.webhooks.v1.WebhooksService.ListEvents:output_type -> cagnotte.webhooks.v1.ListEventsResponse
-	3,  // 29: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:output_type -> cagnotte.webhooks.v1.WebhookHealth
-	11, // 30: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:output_type -> cagnotte.webhooks.v1.ListWebhookHealthResponse
-	2,  // 31: cagnotte.webhooks.v1.WebhooksService.ReplayEvent:output_type -> cagnotte.webhooks.v1.Event
-	14, // 32: cagnotte.webhooks.v1.WebhooksService.ReplayEvents:output_type -> cagnotte.webhooks.v1.ReplayEventsResponse
-	16, // 33: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:output_type -> cagnotte.webhooks.v1.ListParkedTransactionsResponse
-	18, // 34: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:output_type -> cagnotte.webhooks.v1.RetryParkedTransactionsResponse
-	27, // [27:35] is the sub-list for method output_type
-	19, // [19:27] is the sub-list for method input_type
+	7,  // 20: cagnotte.webhooks.v1.WebhooksService.ListWebhookEvents:input_type -> cagnotte.webhooks.v1.ListWebhookEventsRequest
+	9,  // 21: cagnotte.webhooks.v1.WebhooksService.GetWebhookEvent:input_type -> cagnotte.webhooks.v1.GetWebhookEventRequest
+	10, // 22: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:input_type -> cagnotte.webhooks.v1.GetWebhookHealthRequest
+	11, // 23: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:input_type -> cagnotte.webhooks.v1.ListWebhookHealthRequest
+	13, // 24: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvent:input_type -> cagnotte.webhooks.v1.ReplayWebhookEventRequest
+	14, // 25: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvents:input_type -> cagnotte.webhooks.v1.ReplayWebhookEventsRequest
+	16, // 26: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:input_type -> cagnotte.webhooks.v1.ListParkedTransactionsRequest
+	18, // 27: cagnotte.webhooks.v1.WebhooksService.GetParkedTransaction:input_type -> cagnotte.webhooks.v1.GetParkedTransactionRequest
+	19, // 28: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:input_type -> cagnotte.webhooks.v1.RetryParkedTransactionsRequest
+	6,  // 29: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:output_type -> cagnotte.webhooks.v1.ReceiveStripeEventResponse
+	8,  // 30: cagnotte.webhooks.v1.WebhooksService.ListWebhookEvents:output_type -> cagnotte.webhooks.v1.ListWebhookEventsResponse
+	2,  // 31: cagnotte.webhooks.v1.WebhooksService.GetWebhookEvent:output_type -> cagnotte.webhooks.v1.WebhookEvent
+	3,  // 32: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:output_type -> cagnotte.webhooks.v1.WebhookHealth
+	12, // 33: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:output_type -> cagnotte.webhooks.v1.ListWebhookHealthResponse
+	2,  // 34: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvent:output_type -> cagnotte.webhooks.v1.WebhookEvent
+	15, // 35: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvents:output_type -> cagnotte.webhooks.v1.ReplayWebhookEventsResponse
+	17, // 36: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:output_type -> cagnotte.webhooks.v1.ListParkedTransactionsResponse
+	4,  // 37: cagnotte.webhooks.v1.WebhooksService.GetParkedTransaction:output_type -> cagnotte.webhooks.v1.ParkedTransaction
+	20, // 38: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:output_type -> cagnotte.webhooks.v1.RetryParkedTransactionsResponse
+	29, // [29:39] is the sub-list for method output_type
+	19, // [19:29] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -1498,7 +1614,7 @@ func file_cagnotte_webhooks_v1_webhooks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_webhooks_v1_webhooks_proto_rawDesc), len(file_cagnotte_webhooks_v1_webhooks_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

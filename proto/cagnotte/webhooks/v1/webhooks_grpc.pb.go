@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/webhooks/v1/webhooks.proto
 
-// What Stripe tells us.
+// Stripe's webhooks: the events that arrived, what became of them, and the balance transactions that cannot be booked.
 
 package webhooksv1
 
@@ -22,12 +22,14 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	WebhooksService_ReceiveStripeEvent_FullMethodName      = "/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent"
-	WebhooksService_ListEvents_FullMethodName              = "/cagnotte.webhooks.v1.WebhooksService/ListEvents"
+	WebhooksService_ListWebhookEvents_FullMethodName       = "/cagnotte.webhooks.v1.WebhooksService/ListWebhookEvents"
+	WebhooksService_GetWebhookEvent_FullMethodName         = "/cagnotte.webhooks.v1.WebhooksService/GetWebhookEvent"
 	WebhooksService_GetWebhookHealth_FullMethodName        = "/cagnotte.webhooks.v1.WebhooksService/GetWebhookHealth"
 	WebhooksService_ListWebhookHealth_FullMethodName       = "/cagnotte.webhooks.v1.WebhooksService/ListWebhookHealth"
-	WebhooksService_ReplayEvent_FullMethodName             = "/cagnotte.webhooks.v1.WebhooksService/ReplayEvent"
-	WebhooksService_ReplayEvents_FullMethodName            = "/cagnotte.webhooks.v1.WebhooksService/ReplayEvents"
+	WebhooksService_ReplayWebhookEvent_FullMethodName      = "/cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvent"
+	WebhooksService_ReplayWebhookEvents_FullMethodName     = "/cagnotte.webhooks.v1.WebhooksService/ReplayWebhookEvents"
 	WebhooksService_ListParkedTransactions_FullMethodName  = "/cagnotte.webhooks.v1.WebhooksService/ListParkedTransactions"
+	WebhooksService_GetParkedTransaction_FullMethodName    = "/cagnotte.webhooks.v1.WebhooksService/GetParkedTransaction"
 	WebhooksService_RetryParkedTransactions_FullMethodName = "/cagnotte.webhooks.v1.WebhooksService/RetryParkedTransactions"
 )
 
@@ -37,30 +39,35 @@ const (
 //
 // Receives Stripe's events and shows what became of them.
 type WebhooksServiceClient interface {
-	// Stores one event, once by its id, and answers before any work is done. Public: the signature
-	// is the proof. A wrong or stale signature is INVALID_ARGUMENT (BAD_SIGNATURE). Over HTTP the
-	// gateway calls it for `POST /v1/webhooks/stripe` and `POST /v1/webhooks/stripe/connect`.
+	// Stores one event, once by its id, before any work is done. Public: the signature authenticates it. A wrong or old
+	// signature is INVALID_ARGUMENT (BAD_SIGNATURE). Over HTTP the gateway calls it for `POST /v1/webhooks/stripe` and
+	// `POST /v1/webhooks/stripe/connect`.
 	ReceiveStripeEvent(ctx context.Context, in *ReceiveStripeEventRequest, opts ...grpc.CallOption) (*ReceiveStripeEventResponse, error)
-	// Lists received events, newest first. Operator only.
-	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
-	// Gets how well a collective's Stripe account is in step: what came, what waits, what failed.
-	// For owners, treasurers and auditors. Collectives that share an account see the same.
+	// Lists stored events, newest first. For the operator, and for owners, treasurers and auditors of the only collective
+	// of the Stripe account: FAILED_PRECONDITION (ACCOUNT_SHARED) where there are others.
+	ListWebhookEvents(ctx context.Context, in *ListWebhookEventsRequest, opts ...grpc.CallOption) (*ListWebhookEventsResponse, error)
+	// Gets a stored event. For the same callers as ListWebhookEvents, with the same errors; NOT_FOUND when there is none.
+	GetWebhookEvent(ctx context.Context, in *GetWebhookEventRequest, opts ...grpc.CallOption) (*WebhookEvent, error)
+	// Gets the state of a Stripe account's events and sync. For owners, treasurers and auditors of each collective that
+	// uses the account, and for the operator; NOT_FOUND when no collective uses it.
 	GetWebhookHealth(ctx context.Context, in *GetWebhookHealthRequest, opts ...grpc.CallOption) (*WebhookHealth, error)
-	// Lists how well each Stripe account is in step, the platform's own first. Operator only.
+	// Lists the state of each Stripe account, the platform's own first. Operator only.
 	ListWebhookHealth(ctx context.Context, in *ListWebhookHealthRequest, opts ...grpc.CallOption) (*ListWebhookHealthResponse, error)
-	// Applies one failed event anew, from its first try on, and answers it. For the operator, and for owners
-	// and treasurers of the only collective of its Stripe account: FAILED_PRECONDITION with ACCOUNT_SHARED
-	// where there are others. An event that has not failed is left as it is, so sending it twice is safe.
-	ReplayEvent(ctx context.Context, in *ReplayEventRequest, opts ...grpc.CallOption) (*Event, error)
-	// Applies all failed events anew, those that were given up among them, at most 1,000 at a time. For whom
-	// ReplayEvent is, with the same errors; sending it twice is safe.
-	ReplayEvents(ctx context.Context, in *ReplayEventsRequest, opts ...grpc.CallOption) (*ReplayEventsResponse, error)
-	// Lists the balance transactions that cannot be booked so far, the longest parked first. For the operator, and
-	// for owners, treasurers and auditors of the only collective of the Stripe account: FAILED_PRECONDITION with
-	// ACCOUNT_SHARED where there are others.
+	// Applies one failed event again, as if for the first time, and returns it. For the operator, and for owners and
+	// treasurers of the only collective of the Stripe account: FAILED_PRECONDITION (ACCOUNT_SHARED) where there are
+	// others. An event that has not failed is left as it is, so repeating the call is safe.
+	ReplayWebhookEvent(ctx context.Context, in *ReplayWebhookEventRequest, opts ...grpc.CallOption) (*WebhookEvent, error)
+	// Applies all failed events again, including those that were given up, at most 1,000 at a time. For the same callers
+	// as ReplayWebhookEvent, with the same errors. Repeating the call is safe.
+	ReplayWebhookEvents(ctx context.Context, in *ReplayWebhookEventsRequest, opts ...grpc.CallOption) (*ReplayWebhookEventsResponse, error)
+	// Lists the balance transactions that cannot be booked yet, the longest parked first. For the same callers as
+	// ListWebhookEvents, with the same errors.
 	ListParkedTransactions(ctx context.Context, in *ListParkedTransactionsRequest, opts ...grpc.CallOption) (*ListParkedTransactionsResponse, error)
-	// Tries all parked balance transactions again at once, instead of after their pause. For whom ReplayEvent
-	// is, with the same errors; sending it twice is safe.
+	// Gets a balance transaction that cannot be booked yet. For the same callers as ListWebhookEvents, with the same
+	// errors; NOT_FOUND when it is not parked, which includes one that was booked since.
+	GetParkedTransaction(ctx context.Context, in *GetParkedTransactionRequest, opts ...grpc.CallOption) (*ParkedTransaction, error)
+	// Tries all parked balance transactions again now, instead of after their pause. For the same callers as
+	// ReplayWebhookEvent, with the same errors. Repeating the call is safe.
 	RetryParkedTransactions(ctx context.Context, in *RetryParkedTransactionsRequest, opts ...grpc.CallOption) (*RetryParkedTransactionsResponse, error)
 }
 
@@ -82,10 +89,20 @@ func (c *webhooksServiceClient) ReceiveStripeEvent(ctx context.Context, in *Rece
 	return out, nil
 }
 
-func (c *webhooksServiceClient) ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error) {
+func (c *webhooksServiceClient) ListWebhookEvents(ctx context.Context, in *ListWebhookEventsRequest, opts ...grpc.CallOption) (*ListWebhookEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListEventsResponse)
-	err := c.cc.Invoke(ctx, WebhooksService_ListEvents_FullMethodName, in, out, cOpts...)
+	out := new(ListWebhookEventsResponse)
+	err := c.cc.Invoke(ctx, WebhooksService_ListWebhookEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhooksServiceClient) GetWebhookEvent(ctx context.Context, in *GetWebhookEventRequest, opts ...grpc.CallOption) (*WebhookEvent, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WebhookEvent)
+	err := c.cc.Invoke(ctx, WebhooksService_GetWebhookEvent_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -112,20 +129,20 @@ func (c *webhooksServiceClient) ListWebhookHealth(ctx context.Context, in *ListW
 	return out, nil
 }
 
-func (c *webhooksServiceClient) ReplayEvent(ctx context.Context, in *ReplayEventRequest, opts ...grpc.CallOption) (*Event, error) {
+func (c *webhooksServiceClient) ReplayWebhookEvent(ctx context.Context, in *ReplayWebhookEventRequest, opts ...grpc.CallOption) (*WebhookEvent, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Event)
-	err := c.cc.Invoke(ctx, WebhooksService_ReplayEvent_FullMethodName, in, out, cOpts...)
+	out := new(WebhookEvent)
+	err := c.cc.Invoke(ctx, WebhooksService_ReplayWebhookEvent_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *webhooksServiceClient) ReplayEvents(ctx context.Context, in *ReplayEventsRequest, opts ...grpc.CallOption) (*ReplayEventsResponse, error) {
+func (c *webhooksServiceClient) ReplayWebhookEvents(ctx context.Context, in *ReplayWebhookEventsRequest, opts ...grpc.CallOption) (*ReplayWebhookEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ReplayEventsResponse)
-	err := c.cc.Invoke(ctx, WebhooksService_ReplayEvents_FullMethodName, in, out, cOpts...)
+	out := new(ReplayWebhookEventsResponse)
+	err := c.cc.Invoke(ctx, WebhooksService_ReplayWebhookEvents_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +153,16 @@ func (c *webhooksServiceClient) ListParkedTransactions(ctx context.Context, in *
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListParkedTransactionsResponse)
 	err := c.cc.Invoke(ctx, WebhooksService_ListParkedTransactions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhooksServiceClient) GetParkedTransaction(ctx context.Context, in *GetParkedTransactionRequest, opts ...grpc.CallOption) (*ParkedTransaction, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ParkedTransaction)
+	err := c.cc.Invoke(ctx, WebhooksService_GetParkedTransaction_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,30 +185,35 @@ func (c *webhooksServiceClient) RetryParkedTransactions(ctx context.Context, in 
 //
 // Receives Stripe's events and shows what became of them.
 type WebhooksServiceServer interface {
-	// Stores one event, once by its id, and answers before any work is done. Public: the signature
-	// is the proof. A wrong or stale signature is INVALID_ARGUMENT (BAD_SIGNATURE). Over HTTP the
-	// gateway calls it for `POST /v1/webhooks/stripe` and `POST /v1/webhooks/stripe/connect`.
+	// Stores one event, once by its id, before any work is done. Public: the signature authenticates it. A wrong or old
+	// signature is INVALID_ARGUMENT (BAD_SIGNATURE). Over HTTP the gateway calls it for `POST /v1/webhooks/stripe` and
+	// `POST /v1/webhooks/stripe/connect`.
 	ReceiveStripeEvent(context.Context, *ReceiveStripeEventRequest) (*ReceiveStripeEventResponse, error)
-	// Lists received events, newest first. Operator only.
-	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
-	// Gets how well a collective's Stripe account is in step: what came, what waits, what failed.
-	// For owners, treasurers and auditors. Collectives that share an account see the same.
+	// Lists stored events, newest first. For the operator, and for owners, treasurers and auditors of the only collective
+	// of the Stripe account: FAILED_PRECONDITION (ACCOUNT_SHARED) where there are others.
+	ListWebhookEvents(context.Context, *ListWebhookEventsRequest) (*ListWebhookEventsResponse, error)
+	// Gets a stored event. For the same callers as ListWebhookEvents, with the same errors; NOT_FOUND when there is none.
+	GetWebhookEvent(context.Context, *GetWebhookEventRequest) (*WebhookEvent, error)
+	// Gets the state of a Stripe account's events and sync. For owners, treasurers and auditors of each collective that
+	// uses the account, and for the operator; NOT_FOUND when no collective uses it.
 	GetWebhookHealth(context.Context, *GetWebhookHealthRequest) (*WebhookHealth, error)
-	// Lists how well each Stripe account is in step, the platform's own first. Operator only.
+	// Lists the state of each Stripe account, the platform's own first. Operator only.
 	ListWebhookHealth(context.Context, *ListWebhookHealthRequest) (*ListWebhookHealthResponse, error)
-	// Applies one failed event anew, from its first try on, and answers it. For the operator, and for owners
-	// and treasurers of the only collective of its Stripe account: FAILED_PRECONDITION with ACCOUNT_SHARED
-	// where there are others. An event that has not failed is left as it is, so sending it twice is safe.
-	ReplayEvent(context.Context, *ReplayEventRequest) (*Event, error)
-	// Applies all failed events anew, those that were given up among them, at most 1,000 at a time. For whom
-	// ReplayEvent is, with the same errors; sending it twice is safe.
-	ReplayEvents(context.Context, *ReplayEventsRequest) (*ReplayEventsResponse, error)
-	// Lists the balance transactions that cannot be booked so far, the longest parked first. For the operator, and
-	// for owners, treasurers and auditors of the only collective of the Stripe account: FAILED_PRECONDITION with
-	// ACCOUNT_SHARED where there are others.
+	// Applies one failed event again, as if for the first time, and returns it. For the operator, and for owners and
+	// treasurers of the only collective of the Stripe account: FAILED_PRECONDITION (ACCOUNT_SHARED) where there are
+	// others. An event that has not failed is left as it is, so repeating the call is safe.
+	ReplayWebhookEvent(context.Context, *ReplayWebhookEventRequest) (*WebhookEvent, error)
+	// Applies all failed events again, including those that were given up, at most 1,000 at a time. For the same callers
+	// as ReplayWebhookEvent, with the same errors. Repeating the call is safe.
+	ReplayWebhookEvents(context.Context, *ReplayWebhookEventsRequest) (*ReplayWebhookEventsResponse, error)
+	// Lists the balance transactions that cannot be booked yet, the longest parked first. For the same callers as
+	// ListWebhookEvents, with the same errors.
 	ListParkedTransactions(context.Context, *ListParkedTransactionsRequest) (*ListParkedTransactionsResponse, error)
-	// Tries all parked balance transactions again at once, instead of after their pause. For whom ReplayEvent
-	// is, with the same errors; sending it twice is safe.
+	// Gets a balance transaction that cannot be booked yet. For the same callers as ListWebhookEvents, with the same
+	// errors; NOT_FOUND when it is not parked, which includes one that was booked since.
+	GetParkedTransaction(context.Context, *GetParkedTransactionRequest) (*ParkedTransaction, error)
+	// Tries all parked balance transactions again now, instead of after their pause. For the same callers as
+	// ReplayWebhookEvent, with the same errors. Repeating the call is safe.
 	RetryParkedTransactions(context.Context, *RetryParkedTransactionsRequest) (*RetryParkedTransactionsResponse, error)
 	mustEmbedUnimplementedWebhooksServiceServer()
 }
@@ -196,8 +228,11 @@ type UnimplementedWebhooksServiceServer struct{}
 func (UnimplementedWebhooksServiceServer) ReceiveStripeEvent(context.Context, *ReceiveStripeEventRequest) (*ReceiveStripeEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReceiveStripeEvent not implemented")
 }
-func (UnimplementedWebhooksServiceServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
+func (UnimplementedWebhooksServiceServer) ListWebhookEvents(context.Context, *ListWebhookEventsRequest) (*ListWebhookEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWebhookEvents not implemented")
+}
+func (UnimplementedWebhooksServiceServer) GetWebhookEvent(context.Context, *GetWebhookEventRequest) (*WebhookEvent, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetWebhookEvent not implemented")
 }
 func (UnimplementedWebhooksServiceServer) GetWebhookHealth(context.Context, *GetWebhookHealthRequest) (*WebhookHealth, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetWebhookHealth not implemented")
@@ -205,14 +240,17 @@ func (UnimplementedWebhooksServiceServer) GetWebhookHealth(context.Context, *Get
 func (UnimplementedWebhooksServiceServer) ListWebhookHealth(context.Context, *ListWebhookHealthRequest) (*ListWebhookHealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListWebhookHealth not implemented")
 }
-func (UnimplementedWebhooksServiceServer) ReplayEvent(context.Context, *ReplayEventRequest) (*Event, error) {
-	return nil, status.Error(codes.Unimplemented, "method ReplayEvent not implemented")
+func (UnimplementedWebhooksServiceServer) ReplayWebhookEvent(context.Context, *ReplayWebhookEventRequest) (*WebhookEvent, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayWebhookEvent not implemented")
 }
-func (UnimplementedWebhooksServiceServer) ReplayEvents(context.Context, *ReplayEventsRequest) (*ReplayEventsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ReplayEvents not implemented")
+func (UnimplementedWebhooksServiceServer) ReplayWebhookEvents(context.Context, *ReplayWebhookEventsRequest) (*ReplayWebhookEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayWebhookEvents not implemented")
 }
 func (UnimplementedWebhooksServiceServer) ListParkedTransactions(context.Context, *ListParkedTransactionsRequest) (*ListParkedTransactionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListParkedTransactions not implemented")
+}
+func (UnimplementedWebhooksServiceServer) GetParkedTransaction(context.Context, *GetParkedTransactionRequest) (*ParkedTransaction, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetParkedTransaction not implemented")
 }
 func (UnimplementedWebhooksServiceServer) RetryParkedTransactions(context.Context, *RetryParkedTransactionsRequest) (*RetryParkedTransactionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryParkedTransactions not implemented")
@@ -256,20 +294,38 @@ func _WebhooksService_ReceiveStripeEvent_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
-func _WebhooksService_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListEventsRequest)
+func _WebhooksService_ListWebhookEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWebhookEventsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(WebhooksServiceServer).ListEvents(ctx, in)
+		return srv.(WebhooksServiceServer).ListWebhookEvents(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: WebhooksService_ListEvents_FullMethodName,
+		FullMethod: WebhooksService_ListWebhookEvents_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(WebhooksServiceServer).ListEvents(ctx, req.(*ListEventsRequest))
+		return srv.(WebhooksServiceServer).ListWebhookEvents(ctx, req.(*ListWebhookEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhooksService_GetWebhookEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetWebhookEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).GetWebhookEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_GetWebhookEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).GetWebhookEvent(ctx, req.(*GetWebhookEventRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -310,38 +366,38 @@ func _WebhooksService_ListWebhookHealth_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
-func _WebhooksService_ReplayEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ReplayEventRequest)
+func _WebhooksService_ReplayWebhookEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayWebhookEventRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(WebhooksServiceServer).ReplayEvent(ctx, in)
+		return srv.(WebhooksServiceServer).ReplayWebhookEvent(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: WebhooksService_ReplayEvent_FullMethodName,
+		FullMethod: WebhooksService_ReplayWebhookEvent_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(WebhooksServiceServer).ReplayEvent(ctx, req.(*ReplayEventRequest))
+		return srv.(WebhooksServiceServer).ReplayWebhookEvent(ctx, req.(*ReplayWebhookEventRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _WebhooksService_ReplayEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ReplayEventsRequest)
+func _WebhooksService_ReplayWebhookEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayWebhookEventsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(WebhooksServiceServer).ReplayEvents(ctx, in)
+		return srv.(WebhooksServiceServer).ReplayWebhookEvents(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: WebhooksService_ReplayEvents_FullMethodName,
+		FullMethod: WebhooksService_ReplayWebhookEvents_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(WebhooksServiceServer).ReplayEvents(ctx, req.(*ReplayEventsRequest))
+		return srv.(WebhooksServiceServer).ReplayWebhookEvents(ctx, req.(*ReplayWebhookEventsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -360,6 +416,24 @@ func _WebhooksService_ListParkedTransactions_Handler(srv interface{}, ctx contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(WebhooksServiceServer).ListParkedTransactions(ctx, req.(*ListParkedTransactionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhooksService_GetParkedTransaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetParkedTransactionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhooksServiceServer).GetParkedTransaction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhooksService_GetParkedTransaction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhooksServiceServer).GetParkedTransaction(ctx, req.(*GetParkedTransactionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -394,8 +468,12 @@ var WebhooksService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _WebhooksService_ReceiveStripeEvent_Handler,
 		},
 		{
-			MethodName: "ListEvents",
-			Handler:    _WebhooksService_ListEvents_Handler,
+			MethodName: "ListWebhookEvents",
+			Handler:    _WebhooksService_ListWebhookEvents_Handler,
+		},
+		{
+			MethodName: "GetWebhookEvent",
+			Handler:    _WebhooksService_GetWebhookEvent_Handler,
 		},
 		{
 			MethodName: "GetWebhookHealth",
@@ -406,16 +484,20 @@ var WebhooksService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _WebhooksService_ListWebhookHealth_Handler,
 		},
 		{
-			MethodName: "ReplayEvent",
-			Handler:    _WebhooksService_ReplayEvent_Handler,
+			MethodName: "ReplayWebhookEvent",
+			Handler:    _WebhooksService_ReplayWebhookEvent_Handler,
 		},
 		{
-			MethodName: "ReplayEvents",
-			Handler:    _WebhooksService_ReplayEvents_Handler,
+			MethodName: "ReplayWebhookEvents",
+			Handler:    _WebhooksService_ReplayWebhookEvents_Handler,
 		},
 		{
 			MethodName: "ListParkedTransactions",
 			Handler:    _WebhooksService_ListParkedTransactions_Handler,
+		},
+		{
+			MethodName: "GetParkedTransaction",
+			Handler:    _WebhooksService_GetParkedTransaction_Handler,
 		},
 		{
 			MethodName: "RetryParkedTransactions",
