@@ -35,7 +35,7 @@
 //	refunds              -> donations, campaigns, connect, collectives, notices, access
 //	exports              -> payouts, ledger, collectives
 //	donations            -> campaigns, ledger, connect, collectives, notices
-//	bank                 -> treasury, campaigns, ledger, collectives
+//	bank                 -> treasury, campaigns, ledger, collectives, notices
 //	treasury             -> campaigns, ledger, collectives
 //	payouts              -> ledger, collectives, notices
 //	connect              -> collectives, notices, access

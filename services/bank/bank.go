@@ -11,6 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/ledger"
+	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
@@ -20,6 +21,7 @@ type Config struct {
 	Collectives *collectives.Service
 	Ledger      *ledger.Service
 	Treasury    *treasury.Service
+	Notices     *notices.Service
 	// SecretKey keys the hashes by which lines are recognised in another file. Another key recognises none of them.
 	SecretKey []byte
 	// Now tells the time. Default: time.Now.

@@ -20,6 +20,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
@@ -54,7 +55,7 @@ func open(t *testing.T) (*env, *pgxpool.Pool) {
 		Banked:  func(ctx context.Context, collective string) error { return e.Recognise(ctx, collective) },
 	})
 	e.Service = New(Config{
-		Pool: pool, Collectives: groups, Ledger: books, Treasury: e.treasury, SecretKey: []byte("0123456789abcdef0123456789abcdef"), Now: now,
+		Pool: pool, Collectives: groups, Ledger: books, Treasury: e.treasury, Notices: notices.New(notices.Config{Pool: pool, Now: now}), SecretKey: []byte("0123456789abcdef0123456789abcdef"), Now: now,
 	})
 	if _, err := groups.Create(t.Context(), collectives.Collective{
 		ID: vallon.Collective, DisplayName: "Vallon",

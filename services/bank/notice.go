@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -33,8 +33,8 @@ func (s *Service) tellOpenCreditsTx(ctx context.Context, tx pgx.Tx, collective s
 		return err
 	}
 	for _, id := range statements {
-		if err := s.cfg.Collectives.TellTx(ctx, tx, collectives.Notice{
-			Collective: collective, Kind: collectives.NoticeBankImportUnmatched, Key: id.String(),
+		if err := s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+			Collective: collective, Kind: notices.BankImportUnmatched, Key: id.String(),
 			Subject: Statement{ID: id, Collective: collective}.Name(),
 		}); err != nil {
 			return err

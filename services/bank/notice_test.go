@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/collectives"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 func TestMoneyThatNobodyMatchedIsToldOnceAStatement(t *testing.T) {
@@ -16,7 +16,7 @@ func TestMoneyThatNobodyMatchedIsToldOnceAStatement(t *testing.T) {
 	told := func(rule string) {
 		t.Helper()
 		rows, err := pool.Query(t.Context(), `SELECT n.subject FROM notices.notices AS n
-			WHERE n.collective = 'vallon' AND n.kind = $1 ORDER BY n.id`, string(collectives.NoticeBankImportUnmatched))
+			WHERE n.collective = 'vallon' AND n.kind = $1 ORDER BY n.id`, string(notices.BankImportUnmatched))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,12 +40,12 @@ func TestNoPayerIsKeptOfAStatement(t *testing.T) {
 	if err != nil || len(lines) != 5 {
 		t.Fatalf("%d lines, %v", len(lines), err)
 	}
-	kept := ""
+	stored := ""
 	for _, l := range lines {
-		kept += l.BankReference
+		stored += l.BankReference
 	}
-	if kept != "2026030400017" {
-		t.Errorf("kept %q", kept)
+	if stored != "2026030400017" {
+		t.Errorf("stored %q", stored)
 	}
 
 	owner := pgtest.Owner(t, pool)

@@ -71,7 +71,7 @@ func TestALineInAClosedPeriodKeepsNoOtherBack(t *testing.T) {
 	}
 }
 
-func TestATransferEnteredByHandIsItsLine(t *testing.T) {
+func TestATransferThatAMemberEnteredIsItsLine(t *testing.T) {
 	s, _ := open(t)
 	p := s.promise(t, 25_00)
 	g, err := s.treasury.CreateOfflineDonation(t.Context(), ask(), treasury.OfflineDonation{Campaign: vallon, Amount: eur(25_00), Method: treasury.MethodTransfer, ReceivedOn: someDay, Pledge: p.ID})

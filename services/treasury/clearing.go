@@ -12,10 +12,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// ClearingKind is what a clearing account waits for.
+// ClearingKind is the kind of what is to be cleared.
 type ClearingKind string
 
-// The kinds of what is to be cleared.
+// The kinds.
 const (
 	ClearingCheque         ClearingKind = "cheque"
 	ClearingUnknownReceipt ClearingKind = "unknown_receipt"

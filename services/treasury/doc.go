@@ -1,68 +1,47 @@
-// Package treasury keeps what a treasurer enters by hand: donations that did not come through Stripe, pledges of
-// such donations, bank statements, and expenses.
+// Package treasury owns what a treasurer enters: donations that did not come through Stripe, deposits of cheques, pledges
+// of such donations, and expenses.
 //
-// The design counts offline donations among the donations. They are here because nothing of a Checkout Session
-// is true of them: they are facts on paper that a member enters, and they are compared with the bank
-// and not with Stripe. What they share with other donations is the ledger.
+// Offline donations are not in package donations because nothing of a Checkout Session is true of them: a member enters
+// them from paper, and they are compared with the bank and not with Stripe.
 //
-// # What it owns
-//
-// The schema treasury. Money facts never change: a mistake is taken back by a reversal in the books, and
-// the row says so. States move as drawn here, and the database refuses any other step.
-//
-//	offline donation   received --> banked (cheques) --> bounced        received, banked --> reversed
-//	expense        owed <--> paid        owed, paid --> reversed        (paid in part, it is owed)
-//	bank line      unmatched <--> suggested --> matched, ignored --> unmatched
-//	pledge         open, fulfilled, expired: told by its donation and by the time, and stored nowhere
-//
-// # What is always true
-//
-//   - What is written here and what is posted for it commit together. References in the books are made of the
-//     row's id, so a donation is booked once whatever happens.
-//   - An offline donation is the donation of its own id in the books: progress, proofs and exports need
-//     nothing else to count it. A pledge is no money and counts nowhere.
-//   - A bank line is stored once, whatever files it is in, and one movement in the books is one line.
-//   - Lines are looked at again whenever the bank account moves in the books, payouts included, and every hour, since
-//     a program can die in between. What a member took back is only suggested from then on: no file books it a second
-//     time. Nor does one book what may be a donation that a member entered without its pledge.
-//   - A transfer that is entered by hand, or a slip, although a line like it was booked is refused, until the member says
-//     that it is another one.
-//   - Stripe tells its own side alone of a top-up of its balance: the line that shows it books the bank's side, when a
-//     member says so (topup.go).
-//   - What is booked here is reversed here alone; the ledger refuses it (References).
-//   - Who did something twice under one request id did it once (request.go).
+//	what              states
+//	offline donation  received -> banked (cheques) -> bounced; received, banked -> reversed
+//	expense           owed <-> paid; owed, paid -> reversed. Paid in part, it is owed
+//	pledge            open, fulfilled, expired: told by its donation and by the time, and stored nowhere
+//	deposit           none
 //
 // # What is booked
 //
-// The accounts are roles of the book's chart; the table is that of the French association charts.
+// The accounts are roles of the book's chart; the codes are those of the French association charts.
 //
-//	cash, transfer             530, 512          to 75411
-//	cheque received            5112              to 75411    then banked: 512 to 5112
-//	cheque bounced             both reversed
-//	cheque to the lawyer       6226              to 75411    or outside the books, and then counted nowhere
-//	invoice                    6226, 6227, other to 512, 530, or 401 when it is owed
-//	invoice paid later         401               to 512, 530, at once or in instalments
-//	unknown receipt            512               to 4718
+//	cash, transfer          530, 512      to 75411
+//	cheque received         5112          to 75411   then banked: 512 to 5112
+//	cheque bounced          both reversed
+//	cheque to the lawyer    6226          to 75411   or outside the books, and then it counts nowhere
+//	expense                 6226, 6227, other   to 512, 530, or 401 while it is owed
+//	expense paid later      401           to 512, 530, at once or in instalments
 //
-// Whether a cheque written to the lawyer belongs in the books is for the accountant to say. In them it is
-// a donation and an expense at once; then the lawyer's invoice is entered for the rest alone.
+// Whether a cheque that was written to the lawyer belongs in the books is for the accountant to decide. In the books it is a
+// donation and an expense at once, and the lawyer's invoice is entered for the rest alone.
 //
-// A day becomes the moment at which it begins in the collective's time zone.
+// # Invariants
 //
-// # Whom it does not know
-//
-// No donor. There is no column for a name, and of a bank statement neither names, nor accounts, nor the text that
-// payers wrote are kept: a line has its day, amount, the bank's reference where that can be no name, the pledge that it names,
-// and a keyed hash that recognises it in another file. The same movement in a CSV file and in a CAMT.053 file, or under
-// other columns, does not hash alike: a file of another form is refused on days that have lines already.
-//
-// # What it does not do
-//
-// A line is matched to a collective's own share. Where collectives share a bank account, lines that are others', or a
-// payout that was divided, are ignored with that reason, and the bank position shows their sum.
+//   - What is written here and what is posted for it commit together. References in the books are made of the row's id, so
+//     that nothing is booked twice.
+//   - What was entered does not change: a mistake is reversed. The database refuses any other step.
+//   - An offline donation has the same id in the books, so progress, proofs and exports count it like any other. A pledge is
+//     no money and counts nowhere.
+//   - What is booked here is reversed by its own method here; the ledger's general reversal refuses it ([References]).
+//   - What a line of a bank statement shows is reversed by unmatching the line. A transfer or a deposit is refused while a
+//     line that looks like it is booked already, unless AllowDuplicate is set.
+//   - A request that is sent twice under one id is done once ([Service.Once]).
+//   - No column holds a donor's name.
+//   - A day becomes the moment at which it begins in the collective's time zone.
 //
 // # Neighbours
 //
-// It imports campaigns, collectives and ledger. Stripe's payouts it sees in the ledger only, as movements of the
-// bank account. The limit on how often a network makes pledges is that of donations, and app hands it over.
+// It imports campaigns, collectives and ledger. Package bank imports it and books through it what a line shows. Treasury
+// does not know bank: after a booking it calls Config.Banked, and in the tables of the schema bank it reads which line
+// shows what, and writes nothing. Stripe's payouts it sees only as movements in the ledger. The limit on how many pledges a
+// network makes is that of donations; app hands it over.
 package treasury

@@ -12,14 +12,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Document is the paper that something entered by hand was booked from.
+// Document is the paper that a transaction was booked from.
 type Document struct {
 	// Number is what stands on it; empty when it has none.
 	Number string
 	On     calendar.Day
 }
 
-// A line of the bank's is on a statement, which has a day and no number; what the bank calls it can be a person's name.
+// The paper of a bank line is its statement, which has a day and no number: the bank's own reference can be a name.
 const documentsSQL = `
 SELECT
     d.id,
@@ -58,7 +58,8 @@ FROM (
 ) AS d
 ORDER BY d.id`
 
-// Documents returns the papers of all that a collective entered by hand, by the id that the references in its book have.
+// Documents returns the papers of everything that a collective entered or matched, by the id in the reference of its
+// transaction.
 func Documents(ctx context.Context, pool *pgxpool.Pool, collective string) (map[uuid.UUID]Document, error) {
 	rows, err := pool.Query(ctx, documentsSQL, pgx.NamedArgs{"collective": collective})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What the guideline allows.
+// The limits of the guideline.
 const (
 	maxEPCName  = 70
 	maxEPCBytes = 331
@@ -19,16 +19,16 @@ const (
 	maxEPCMinor = 99_999_999_999
 )
 
-// transfer is what a bank needs to be told.
+// transfer is what a bank needs to know of a transfer.
 type transfer struct {
 	holder, iban, bic string
 	amount            money.Amount
 	remittance        string
 }
 
-// epcPayload is the text of a QR code that banks' programs fill in a transfer from: EPC069-12, version 002,
-// in UTF-8, with unstructured remittance. It is empty for what the guideline has no form for: another currency
-// than the euro, or a sum that is too large.
+// epcPayload returns the text of a QR code from which banking apps fill in a transfer: EPC069-12, version 002, in UTF-8,
+// with unstructured remittance. It is empty for what the guideline cannot express: another currency than the euro, and an
+// amount that is too large.
 // https://www.europeanpaymentscouncil.eu/document-library/guidance-documents/quick-response-code-guidelines-enable-data-capture-initiation
 func epcPayload(t transfer) string {
 	if t.amount.Currency != money.EUR || t.amount.Minor > maxEPCMinor {
@@ -56,11 +56,11 @@ func epcPayload(t transfer) string {
 	return payload
 }
 
-// singleLine keeps a text from beginning another element.
+// singleLine removes line breaks, which would begin another element.
 func singleLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// qrSVG draws a text as a QR code of level M, as the guideline asks, with the quiet zone around it. The picture needs no script and
-// no style sheet, so it shows on any page.
+// qrSVG draws a text as a QR code of level M, as the guideline asks, with its quiet zone. The picture needs no script and no
+// style sheet, so it can be shown on any page.
 func qrSVG(text string) (string, error) {
 	code, err := qrcode.New(text, qrcode.Medium)
 	if err != nil {

@@ -27,14 +27,14 @@ type ExpenseKind string
 const (
 	ExpenseLawyer     ExpenseKind = "lawyer"
 	ExpenseLitigation ExpenseKind = "litigation"
-	// ExpenseOther is booked on the account that its Account says.
+	// ExpenseOther is booked on the account that Account names.
 	ExpenseOther ExpenseKind = "other"
 )
 
-// ExpenseState is where an expense stands.
+// ExpenseState is the state of an expense.
 type ExpenseState string
 
-// The states; doc.go draws the ways between them.
+// The states; doc.go tells the steps between them.
 const (
 	ExpenseOwed     ExpenseState = "owed"
 	ExpensePaid     ExpenseState = "paid"
@@ -52,7 +52,7 @@ const (
 
 var sourceRoles = map[Source]ledger.AccountRole{SourceBank: ledger.RoleBank, SourceCash: ledger.RoleCash}
 
-// Expense is a document that says what was bought, and what was paid for it.
+// Expense is a document that tells what was bought, and what was paid for it.
 type Expense struct {
 	ID         uuid.UUID
 	Collective string

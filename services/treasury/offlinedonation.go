@@ -39,10 +39,10 @@ var debited = map[Method]ledger.AccountRole{
 	MethodPayeeCheque: ledger.RoleLawyerFees,
 }
 
-// DonationState is how far an offline donation has come.
+// DonationState is the state of an offline donation.
 type DonationState string
 
-// The states; doc.go draws the ways between them.
+// The states; doc.go tells the steps between them.
 const (
 	DonationReceived DonationState = "received"
 	DonationBanked   DonationState = "banked"

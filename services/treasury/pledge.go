@@ -20,14 +20,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// pledgeLife is how long a slip is good.
+// pledgeLife is how long a pledge is open.
 const pledgeLife = 90 * 24 * time.Hour
 
 // Pledge is a promise to give.
 type Pledge struct {
 	ID       uuid.UUID
 	Campaign campaigns.Name
-	// Reference is as people write it, CAG-7K3M-9QXT.
+	// Reference is written as people read it: CAG-7K3M-9QXT.
 	Reference string
 	Amount    money.Amount
 	Method    Method
@@ -93,7 +93,7 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 			if err := s.insertPledgeTx(ctx, tx, id, n, now); err != nil {
 				return err
 			}
-			// Last, since it holds the network's row until the commit.
+			// This comes last, because it locks the network's row until the commit.
 			return s.cfg.LimitTx(ctx, tx, n.Network)
 		})
 	if err != nil {
@@ -132,7 +132,8 @@ func offers(c collectives.Collective, m Method) bool {
 	return false
 }
 
-// PledgeMethods returns how a pledge to a campaign can be made now; none when it takes no donations, or is not there.
+// PledgeMethods returns the methods that a pledge to a campaign can have now: none when the campaign takes no donations, or
+// does not exist.
 func (s *Service) PledgeMethods(ctx context.Context, name campaigns.Name) (methods []Method, err error) {
 	campaign, err := s.cfg.Campaigns.Get(ctx, name)
 	if errors.Is(err, errs.NotFound("")) {
@@ -291,8 +292,10 @@ ORDER BY
 	p.id DESC
 LIMIT @count`
 
-// Pledges returns up to count pledges of a campaign, newest first, before the given one. A reference that is not empty
-// leaves only its own; one that is none, or is mistyped, is INVALID_ARGUMENT.
+// Pledges returns up to count pledges of a campaign, newest first, before the given place. With a reference it returns only
+// the pledge that has it.
+//
+// Errors: INVALID_ARGUMENT for a text that is no reference, or mistyped.
 func (s *Service) Pledges(ctx context.Context, campaign campaigns.Name, reference string, before Position, count int) ([]Pledge, error) {
 	code := ""
 	if reference != "" {
@@ -334,7 +337,7 @@ VALUES (
 )
 ON CONFLICT (reference) DO NOTHING`
 
-// insertPledgeTx draws references until one is free.
+// insertPledgeTx stores a pledge under a new reference: it draws until one is free.
 func (s *Service) insertPledgeTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, n NewPledge, now time.Time) error {
 	for {
 		code, err := newReference(randomness)

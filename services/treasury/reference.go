@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// The alphabet of references has none of 0, O, 1, I, L, S and Z, which hands and eyes take for others, and 29
-// letters: with a prime number of them one check character finds every wrong character and every two that
-// changed places.
+// The alphabet of references has none of 0, O, 1, I, L, S and Z, which are easily confused. It has 29 characters, a prime
+// number, so that one check character finds every wrong character and every exchange of two.
 const alphabet = "23456789ABCDEFGHJKMNPQRTUVWXY"
 
 const (
@@ -16,11 +15,11 @@ const (
 	referenceChars  = 8
 )
 
-// lookAlikes are characters that no reference has, and what was surely meant.
+// lookAlikes replaces characters that no reference has by those that they look like.
 var lookAlikes = strings.NewReplacer("S", "5", "Z", "2")
 
-// newReference makes the eight characters of a reference: seven at random, 17 thousand million of them, and the
-// check character.
+// newReference makes the eight characters of a reference: seven at random, of which there are 17 thousand million, and
+// the check character.
 func newReference(random io.Reader) (string, error) {
 	var code [referenceChars]byte
 	for i := 0; i < referenceChars-1; {
@@ -28,7 +27,7 @@ func newReference(random io.Reader) (string, error) {
 		if _, err := io.ReadFull(random, b[:]); err != nil {
 			return "", err
 		}
-		// Bytes beyond the last whole multiple would make some characters likelier.
+		// Bytes above the last whole multiple would make some characters more likely.
 		if limit := 256 - 256%len(alphabet); int(b[0]) < limit {
 			code[i] = alphabet[int(b[0])%len(alphabet)]
 			i++
@@ -38,12 +37,12 @@ func newReference(random io.Reader) (string, error) {
 	return string(code[:]), nil
 }
 
-// randomness is where references come from.
+// randomness is the source of references.
 var randomness io.Reader = rand.Reader
 
-// weighted is the sum of the characters' values, each times its place from 1; ok is false for a character that
-// is none. A wrong character changes it by place times difference, and two that changed places by the
-// difference of their places times theirs: neither is divisible by 29.
+// weighted returns the sum of the characters' values, each multiplied by its place, from 1, modulo 29. ok is false when a
+// character is not in the alphabet. A wrong character changes the sum by its place times its difference; two exchanged
+// characters change it by the difference of their places times that of their values. Neither is divisible by 29.
 func weighted(code string) (sum int, ok bool) {
 	for i := range len(code) {
 		value := strings.IndexByte(alphabet, code[i])
@@ -55,7 +54,7 @@ func weighted(code string) (sum int, ok bool) {
 	return sum % len(alphabet), true
 }
 
-// checkCharacter is the eighth: it makes the weighted sum zero.
+// checkCharacter returns the eighth character, which makes the weighted sum zero.
 func checkCharacter(seven string) byte {
 	sum, _ := weighted(seven)
 	for value := range len(alphabet) {
@@ -66,13 +65,13 @@ func checkCharacter(seven string) byte {
 	panic("treasury: 8 has an inverse modulo 29")
 }
 
-// formatReference writes eight characters as people see them: CAG-7K3M-9QXT.
+// formatReference writes eight characters as people read them: CAG-7K3M-9QXT.
 func formatReference(code string) string {
 	return referencePrefix + "-" + code[:4] + "-" + code[4:]
 }
 
-// parseReference reads a reference however it was written: in small letters, with other characters between,
-// with look-alikes, without its prefix. ok is false when it is none, or was mistyped.
+// parseReference reads a reference however it is written: in small letters, with other characters between, with
+// characters that look alike, without its prefix. ok is false for what is no reference, or mistyped.
 func parseReference(text string) (code string, ok bool) {
 	code = lookAlikes.Replace(bare(text))
 	if len(code) == len(referencePrefix)+referenceChars {
@@ -81,8 +80,8 @@ func parseReference(text string) (code string, ok bool) {
 	return code, validReference(code)
 }
 
-// findReferences returns the references in a text, each once. Banks put blanks and line breaks anywhere, so
-// only letters and digits count, and the prefix says where one begins.
+// findReferences returns the references in a text, each once. Banks put blanks and line breaks anywhere, so only letters
+// and digits are read, and the prefix tells where a reference begins.
 func findReferences(text string) (codes []string) {
 	seen := map[string]bool{}
 	text = bare(text)
@@ -107,7 +106,7 @@ func validReference(code string) bool {
 	return ok && len(code) == referenceChars && sum == 0
 }
 
-// bare is a text's ASCII letters, made capitals, and digits.
+// bare returns the ASCII letters of a text, as capitals, and its digits.
 func bare(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -10,8 +10,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What is in the books on a campaign's expense accounts, but for Stripe's fees: told by stage, which the books do
-// not know.
+// What the books have on a campaign's expense accounts without Stripe's fees, by stage, which the books do not know.
 const spentSQL = `
 SELECT
 	n.collective,
@@ -56,15 +55,15 @@ ORDER BY
 	x.stage,
 	x.currency`
 
-// WithSpent adds to what a campaign's donations have brought what its cause has cost: invoices, paid or owed, and cheques
-// that donors wrote to the lawyer, as far as they are in the books.
+// WithSpent returns a function that adds to the progress of campaigns what was spent for them: expenses, paid or owed, and
+// cheques that donors wrote to the lawyer, as far as they are in the books.
 func (s *Service) WithSpent(donations campaigns.ProgressFunc) campaigns.ProgressFunc {
 	return func(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
 		progress, err := donations(ctx, names)
 		if err != nil || len(names) == 0 {
 			return progress, err
 		}
-		// Once each, or the join would count a campaign as often as it was asked for.
+		// Each once, because the join counts a campaign as often as it is asked for.
 		asked := make(map[campaigns.Name]bool, len(names))
 		var collectives, slugs []string
 		for _, n := range names {
@@ -81,7 +80,7 @@ func (s *Service) WithSpent(donations campaigns.ProgressFunc) campaigns.Progress
 		var stage string
 		var amount money.Amount
 		_, err = pgx.ForEachRow(rows, []any{&name.Collective, &name.Campaign, &stage, &amount.Currency, &amount.Minor}, func() error {
-			// The currency is one, since a campaign has one.
+			// All amounts are in the one currency of the campaign.
 			p := progress[name]
 			p.Spent = money.Amount{Minor: p.Spent.Minor + amount.Minor, Currency: amount.Currency}
 			if stage != "" {

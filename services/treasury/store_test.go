@@ -69,15 +69,6 @@ func (s *Service) give(t *testing.T, method Method, minor int64) OfflineDonation
 	return g
 }
 
-func (s *Service) promise(t *testing.T, minor int64) Pledge {
-	t.Helper()
-	p, err := s.CreatePledge(t.Context(), ask(), NewPledge{Campaign: vallon, Amount: eur(minor), Method: MethodTransfer})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 // balance is what stands on the account of a role.
 func (s *Service) balance(t *testing.T, code string) int64 {
 	t.Helper()

@@ -129,7 +129,7 @@ func pair(reference, kind string, effective time.Time, debit, credit ledger.Entr
 
 // BookableCampaign returns a campaign that money may be booked for: any but a draft, whose currency may still change.
 //
-// Errors: NOT_FOUND; FAILED_PRECONDITION (CAMPAIGN_IS_DRAFT).
+// Errors: NOT_FOUND; FAILED_PRECONDITION (CAMPAIGN_NOT_PUBLISHED).
 func (s *Service) BookableCampaign(ctx context.Context, name campaigns.Name) (campaigns.Campaign, error) {
 	c, err := s.cfg.Campaigns.Get(ctx, name)
 	if err == nil && c.State == campaigns.StateDraft {

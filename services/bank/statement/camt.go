@@ -89,7 +89,7 @@ type (
 type camtTokens struct {
 	*xml.Decoder
 	depth int
-	kept  map[string]int
+	seen  map[string]int
 }
 
 const (
@@ -109,8 +109,8 @@ func (r *camtTokens) Token() (xml.Token, error) {
 		r.depth++
 		switch name := element.Name.Local; name {
 		case "Stmt", "Bal", "Ntry", "TxDtls", "Ustrd", "Ref":
-			r.kept[name]++
-			if r.kept[name] > maxElements {
+			r.seen[name]++
+			if r.seen[name] > maxElements {
 				return nil, errTooMuch
 			}
 		}
@@ -172,7 +172,7 @@ var camtEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Z
 
 // camtStatements reads the statements in all documents of a file.
 func camtStatements(content []byte) (statements []camtStatement, err error) {
-	kept := map[string]int{}
+	seen := map[string]int{}
 	for at := 0; ; {
 		part := content[at:]
 		if len(statements) > 0 {
@@ -197,7 +197,7 @@ func camtStatements(content []byte) (statements []camtStatement, err error) {
 			bytesOf = func(decoded int) int { return utf8.RuneCount(text[:decoded]) }
 		}
 		first := 1 + bytes.Count(content[:at], []byte("\n"))
-		tokens := &camtTokens{Decoder: xml.NewDecoder(bytes.NewReader(text)), kept: kept}
+		tokens := &camtTokens{Decoder: xml.NewDecoder(bytes.NewReader(text)), seen: seen}
 		tokens.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
 			switch strings.ToLower(label) {
 			case "iso-8859-1", "iso-8859-15", "latin1", "latin9", "windows-1252", "us-ascii":

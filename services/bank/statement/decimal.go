@@ -6,13 +6,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// parseDecimal reads an amount as banks write it: a sign and the currency before or after, blanks or the other mark
-// between groups of three, at most the currency's decimals but for zeros, zeros in front or none.
+// parseDecimal reads an amount as banks write it: with a sign and the currency before or after it, blanks or the other mark
+// between groups of three digits, zeros in front or none, and no more decimals than the currency has, apart from zeros.
 func parseDecimal(text string, currency money.Currency, mark string) (money.Amount, error) {
 	if !currency.Valid() {
 		return money.Amount{}, errNoAmount
 	}
-	// The currency stands at an end: between digits it may be meant for the decimal mark.
+	// The currency may be at either end. Between digits it might be meant as a decimal mark.
 	plain := func(text string) string {
 		text = strings.Trim(text, "\u00a0\u202f \t\r\n")
 		for _, sign := range []string{"€", string(currency)} {

@@ -133,7 +133,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Now:         cfg.Now,
 	})
 	s.bank = bank.New(bank.Config{
-		Pool: a.pool, Collectives: s.collectives, Ledger: s.ledger, Treasury: s.treasury, SecretKey: cfg.SecretKey, Now: cfg.Now,
+		Pool: a.pool, Collectives: s.collectives, Ledger: s.ledger, Treasury: s.treasury, Notices: s.notices,
+		SecretKey: cfg.SecretKey, Now: cfg.Now,
 	})
 	s.payouts = payouts.New(payouts.Config{
 		Pool: a.pool, Stripe: s.stripe, Ledger: s.ledger, Collectives: s.collectives, Notices: s.notices, Banked: s.bank.Recognise,

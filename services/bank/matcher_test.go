@@ -163,8 +163,8 @@ func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
 
 func TestAChequeThatCameBackIsItsLine(t *testing.T) {
 	s, _ := open(t)
-	kept, back := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
-	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: kept.ID}, {Campaign: vallon, ID: back.ID}}}); err != nil {
+	banked, back := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
+	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: banked.ID}, {Campaign: vallon, ID: back.ID}}}); err != nil {
 		t.Fatal(err)
 	}
 	if done := s.read(t, "03/03/2026;REMISE;;100,00", "06/03/2026;IMPAYE;30,00;"); done.Recognised != 1 {
@@ -209,8 +209,8 @@ func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 
 func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	s, _ := open(t)
-	kept, wrong := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
-	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: kept.ID}, {Campaign: vallon, ID: wrong.ID}}}); err != nil {
+	right, wrong := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
+	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: right.ID}, {Campaign: vallon, ID: wrong.ID}}}); err != nil {
 		t.Fatal(err)
 	}
 	today := s.now().Format("02/01/2006")
@@ -227,7 +227,7 @@ func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
 	if rent := s.line(t, -30_00); rent.State != LineUnmatched {
 		t.Errorf("money that went is %v of %v, as if it were the taking off", rent.State, rent.Target)
 	}
-	if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, kept.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
+	if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, right.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
 		t.Errorf("the line shows the other cheque: %v", err)
 	}
 	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
@@ -341,8 +341,8 @@ func TestALineBooksForItsOwnCollectiveAlone(t *testing.T) {
 func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	s, _ := open(t)
 	donation := treasury.OfflineDonation{Campaign: vallon, Amount: eur(25_00), Method: treasury.MethodTransfer, ReceivedOn: "2026-03-04"}
-	enter := func(g treasury.OfflineDonation) error {
-		_, err := s.treasury.CreateOfflineDonation(t.Context(), ask(), g)
+	enter := func(d treasury.OfflineDonation) error {
+		_, err := s.treasury.CreateOfflineDonation(t.Context(), ask(), d)
 		return err
 	}
 	refused := func(l Line) {
@@ -363,7 +363,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	t.Run("that became its pledge's donation", func(*testing.T) { refused(l) })
 	for rule, target := range map[string]Target{
 		"that a member called a donation": {Kind: TargetCampaign, Campaign: vallon},
-		"that a member could not explain": {Kind: TargetUnknownReceipt},
+		"that a member matched as an unknown receipt": {Kind: TargetUnknownReceipt},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
@@ -444,7 +444,7 @@ func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 	r := ask()
 	for rule, target := range map[string]Target{
 		"that a member called a donation": {Kind: TargetCampaign, Campaign: vallon},
-		"that a member could not explain": {Kind: TargetUnknownReceipt},
+		"that a member matched as an unknown receipt": {Kind: TargetUnknownReceipt},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			match(target)
