@@ -67,6 +67,7 @@ func (c *Content) normalise() error {
 	c.checkTexts(&k)
 	c.Currency = c.Goal.Currency
 	smallest, known := smallestDonationMinor[c.Currency]
+	// Amounts can only be judged in a known currency.
 	switch {
 	case c.Goal == money.Amount{}:
 		k.wrong("campaign.goal", "is required")

@@ -216,6 +216,7 @@ func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign,
 		if err := change(&result, now); err != nil {
 			return err
 		}
+		// A repeated request keeps version and update time, and so the etag.
 		if result.State == stored.State && result.equal(stored.Content) {
 			result = stored
 			return nil

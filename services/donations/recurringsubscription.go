@@ -102,6 +102,8 @@ func (s *Service) lockRecurringTx(ctx context.Context, tx pgx.Tx, account, subsc
 	return r, first, err
 }
 
+// A pending change stays, because settleChange removes it once it is applied; an end makes it void. A
+// reading without an amount leaves the stored one.
 const applySubscriptionSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -202,6 +204,7 @@ func (s *Service) applySubscription(ctx context.Context, account string, sub str
 		if err != nil {
 			return postgres.Error(err)
 		}
+		// Members can put another price on a subscription. In another currency it is no donation to this campaign.
 		if sub.Livemode != r.Livemode || sub.Amount.Currency != r.Amount.Currency {
 			return nil
 		}
@@ -217,6 +220,9 @@ func (s *Service) applySubscription(ctx context.Context, account string, sub str
 	return s.ReadSubscription(ctx, account, sub.ID)
 }
 
+// applySubscriptionTx writes a reading to the locked row, and the notices that follow from it. It writes nothing for a status
+// without a state, as of a subscription whose first payment is incomplete, and for a step that the table of states lacks: an
+// event that came late.
 func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription) error {
 	state := recurringState(sub.Status)
 	if sub.Status == stripe.SubscriptionIncompleteExpired {
@@ -238,7 +244,7 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	}
 	if state == RecurringCanceled {
 		end := sub.EndedAt
-		if end.IsZero() {
+		if end.IsZero() { // it is missing at Stripe
 			end = now
 		}
 		named["ended_at"] = end
@@ -299,6 +305,8 @@ func (s *Service) nextLook(state RecurringState, sub stripe.Subscription, now ti
 	case RecurringCanceled, RecurringExpired:
 		return nil
 	case RecurringActive:
+		// After the period's end, unless a debit needs it earlier; and after each time at which the subscription changes
+		// by itself.
 		if renewed := sub.PeriodEnd.Add(renewalSlack); renewed.After(now) && !sub.Latest.UnderWay {
 			look = renewed
 		}

@@ -139,6 +139,8 @@ func (s *Service) endOfClosedCampaigns(ctx context.Context, now time.Time) error
 	}
 }
 
+// A monthly donation whose first donation can no longer be paid on its page has expired. Money that comes all the same makes
+// it active.
 const expireRecurringSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -166,6 +168,7 @@ ORDER BY
 	r.id
 LIMIT @count`
 
+// The rows are claimed for lookPause, so that two copies of the program do not read the same ones.
 const dueLooksSQL = `
 UPDATE donations.recurring AS r
 SET look_at = @again_at
@@ -188,6 +191,7 @@ func (s *Service) each(ctx context.Context, failure, sql string, work func(conte
 	named := pgx.NamedArgs{
 		"now": s.now(), "again_at": s.now().Add(lookPause), "livemode": s.cfg.Stripe.Livemode(), "count": recurringCount,
 	}
+	// By the wall clock, since it bounds the run and not what is due.
 	for began := time.Now(); time.Since(began) < recurringEvery; {
 		rows, err := s.cfg.Pool.Query(ctx, sql, named)
 		if err != nil {
@@ -255,6 +259,7 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 	}
+	// Before the reading, and after the invoices, which changed the row.
 	versions, err := s.subscriptionVersions(ctx, r.StripeAccount, r.Subscription)
 	if err != nil {
 		return err
@@ -263,6 +268,7 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
+	// Only paid invoices are listed. An unpaid one may be a first month that Stripe has given up.
 	if latest := sub.Latest; latest.ID != "" && !latest.Paid && !known[latest.ID] {
 		if _, err := s.ApplyInvoice(ctx, r.StripeAccount, latest); err != nil {
 			return err
