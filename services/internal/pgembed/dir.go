@@ -37,7 +37,7 @@ func serverUser() (serverAccount, error) {
 		}
 		return serverAccount{name: name, uid: uint32(uid), gid: uint32(gid), drop: true}, nil
 	}
-	return serverAccount{}, errors.New("Postgres refuses to run as root, and there is neither a user postgres nor a user nobody to run it")
+	return serverAccount{}, errors.New("as root there must be a user postgres or nobody, because Postgres refuses to run as root")
 }
 
 // own makes the server's user the owner of a file.
@@ -95,7 +95,7 @@ func prepareDir(dir string, account serverAccount) (string, error) {
 			return "", fmt.Errorf("look at the folders above the database: %w", err)
 		}
 		if !account.canEnter(info) {
-			return "", fmt.Errorf("Postgres runs as the user %s, who cannot enter %s (mode %o): "+
+			return "", fmt.Errorf("the server runs as the user %s, who cannot enter %s (mode %o): "+
 				"choose a database folder elsewhere, such as under /var/tmp, or run: chmod o+x %s",
 				account.name, parent, info.Mode().Perm(), parent)
 		}
