@@ -584,7 +584,7 @@ func planted(head, statements string) string {
 const (
 	cost         = "-- On a million rows: a moment."
 	noTx         = cost + "\n-- +goose NO TRANSACTION"
-	unused00009  = cost + "\n-- Unused since 00009: nothing reads it."
+	unused00001  = cost + "\n-- Unused since 00001: nothing reads it."
 	notValidPaid = "ALTER TABLE a.t ADD CONSTRAINT t_paid CHECK (paid IS NOT NULL AND paid > 0) NOT VALID;"
 )
 
@@ -641,9 +641,9 @@ func TestUnsafeMigrationsAreRefused(t *testing.T) {
 		{"a dropped table", "", "DROP TABLE a.t;", "may use what it drops"},
 		{"a dropped function", "", "DROP FUNCTION a.f(bigint);", "may use what it drops"},
 		{"a right that is revoked", "", "REVOKE UPDATE ON a.t FROM cagnotte_service;", "may use what it revokes"},
-		{"a dropped schema with all that is in it", unused00009, "DROP SCHEMA a CASCADE;", "CASCADE"},
+		{"a dropped schema with all that is in it", unused00001, "DROP SCHEMA a CASCADE;", "CASCADE"},
 		{
-			"what is unused since a migration that is not there", cost + "\n-- Unused since 00099: nothing reads it.",
+			"what is unused since a migration that is not there", cost + "\n-- Unused since 99999: nothing reads it.",
 			"ALTER TABLE a.t DROP COLUMN c;", "no such earlier migration",
 		},
 		{"another name of a column", "", "ALTER TABLE a.t RENAME COLUMN c TO d;", "knows the old name"},
@@ -682,8 +682,8 @@ func TestUnsafeMigrationsAreRefused(t *testing.T) {
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			problems := unsafeMigrations(map[string]string{
-				"00009_first.sql":   "-- +goose Up\n",
-				"00020_planted.sql": planted(c.head, c.statements),
+				"00001_first.sql":   "-- +goose Up\n",
+				"90000_planted.sql": planted(c.head, c.statements),
 			})
 			if len(problems) == 0 {
 				t.Fatal("it passes")
@@ -705,7 +705,7 @@ func TestSafeMigrationsPass(t *testing.T) {
 		rule  string
 		files map[string]string
 	}{
-		{"a new table with all that belongs to it", map[string]string{"00020_new.sql": planted("", `
+		{"a new table with all that belongs to it", map[string]string{"90000_new.sql": planted("", `
 CREATE SCHEMA IF NOT EXISTS b;
 CREATE TABLE b.n (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -720,7 +720,7 @@ CREATE FUNCTION b.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM a
 CREATE TRIGGER n_f BEFORE UPDATE ON b.n FOR EACH STATEMENT EXECUTE FUNCTION b.f();
 GRANT SELECT, INSERT ON b.n TO cagnotte_service;
 INSERT INTO b.n (t) VALUES (1), (2);`)}},
-		{"columns that rewrite nothing", map[string]string{"00020_columns.sql": planted("", `
+		{"columns that rewrite nothing", map[string]string{"90000_columns.sql": planted("", `
 ALTER TABLE a.t
     ADD COLUMN c text,
     ADD COLUMN d bigint NOT NULL DEFAULT -1,
@@ -730,15 +730,15 @@ ALTER TABLE a.t
 ALTER TABLE a.t ALTER COLUMN g SET DEFAULT clock_timestamp();
 GRANT UPDATE (c) ON a.t TO cagnotte_service;`)}},
 		{"a check in two steps, and NOT NULL in a third", map[string]string{
-			"00020_add.sql":      planted("", notValidPaid),
-			"00021_validate.sql": planted("", "ALTER TABLE a.t VALIDATE CONSTRAINT t_paid;"),
-			"00022_not_null.sql": planted("", "ALTER TABLE a.t ALTER COLUMN paid SET NOT NULL;\nALTER TABLE a.t DROP CONSTRAINT t_paid;"),
+			"90000_add.sql":      planted("", notValidPaid),
+			"90001_validate.sql": planted("", "ALTER TABLE a.t VALIDATE CONSTRAINT t_paid;"),
+			"90002_not_null.sql": planted("", "ALTER TABLE a.t ALTER COLUMN paid SET NOT NULL;\nALTER TABLE a.t DROP CONSTRAINT t_paid;"),
 		}},
 		{"a unique constraint over an index", map[string]string{
-			"00020_index.sql":  planted(noTx, "SET lock_timeout = 0;\nDROP INDEX CONCURRENTLY IF EXISTS a.t_c;\nCREATE UNIQUE INDEX CONCURRENTLY t_c ON a.t (c);\nRESET lock_timeout;"),
-			"00021_unique.sql": planted("", "ALTER TABLE a.t ADD CONSTRAINT t_c UNIQUE USING INDEX t_c;"),
+			"90000_index.sql":  planted(noTx, "SET lock_timeout = 0;\nDROP INDEX CONCURRENTLY IF EXISTS a.t_c;\nCREATE UNIQUE INDEX CONCURRENTLY t_c ON a.t (c);\nRESET lock_timeout;"),
+			"90001_unique.sql": planted("", "ALTER TABLE a.t ADD CONSTRAINT t_c UNIQUE USING INDEX t_c;"),
 		}},
-		{"batches that commit", map[string]string{"00020_fill.sql": planted(noTx, `
+		{"batches that commit", map[string]string{"90000_fill.sql": planted(noTx, `
 DO $$
 BEGIN
     LOOP
@@ -749,8 +749,8 @@ BEGIN
 END
 $$;`)}},
 		{"a column that nothing uses any more", map[string]string{
-			"00009_first.sql":    "-- +goose Up\n",
-			"00020_contract.sql": planted(unused00009, "ALTER TABLE a.t DROP COLUMN c;\nDROP TABLE a.u;"),
+			"00001_first.sql":    "-- +goose Up\n",
+			"90000_contract.sql": planted(unused00001, "ALTER TABLE a.t DROP COLUMN c;\nDROP TABLE a.u;"),
 		}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
