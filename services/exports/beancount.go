@@ -15,7 +15,7 @@ import (
 // https://beancount.github.io/docs/beancount_language_syntax.html
 const FormatBeancount = "BEANCOUNT"
 
-// beancountRoots are the five names that Beancount wants.
+// beancountRoots are the five names that Beancount requires.
 var beancountRoots = map[ledger.AccountType]string{
 	ledger.TypeAsset:     "Assets:",
 	ledger.TypeLiability: "Liabilities:",
@@ -24,7 +24,7 @@ var beancountRoots = map[ledger.AccountType]string{
 	ledger.TypeExpense:   "Expenses:",
 }
 
-// beancountOpening is when accounts are opened: before anything, as the books do not say when.
+// beancountOpening is the day on which accounts are opened: before everything, as the books do not tell the day.
 const beancountOpening = "1900-01-01"
 
 type beancount struct{}

@@ -13,13 +13,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// csvHeader names the columns. Debit and credit are never negative, with a decimal point; one
-// of them is empty on each line. The date is that of the collective's time zone, the time is UTC.
+// csvHeader names the columns. Debit and credit are never negative and have a decimal point; one of them is empty on
+// each line. The date is in the collective's time zone, the time is UTC.
 const csvHeader = "transaction,reference,kind,effective_date,effective_time,account,account_name," +
 	"debit,credit,currency,campaign,donation\r\n"
 
-// csvWriter is not encoding/csv, which gives no way to defuse a cell and drops carriage returns
-// inside cells when it ends lines with CRLF.
+// csvWriter is used instead of encoding/csv, which cannot defuse a cell and drops carriage returns inside cells when it
+// ends lines with CRLF.
 type csvWriter struct {
 	*chunks
 	zone *time.Location
@@ -72,8 +72,8 @@ func (w csvWriter) appendRow(b []byte, row *ledger.EntryRow) []byte {
 	return append(b, "\r\n"...)
 }
 
-// appendText appends a text cell: defused, and quoted where RFC 4180 asks for it. Semicolons and
-// tabs are quoted too, since spreadsheets guess the separator.
+// appendText appends a text cell: defused, and quoted where RFC 4180 requires it. Semicolons and tabs are quoted too,
+// since spreadsheets guess the separator.
 func appendText(b []byte, text string) []byte {
 	text = defuse(text)
 	if !strings.ContainsAny(text, "\",;\t\r\n") && !strings.HasPrefix(text, " ") && !strings.HasSuffix(text, " ") {
@@ -89,9 +89,8 @@ func appendText(b []byte, text string) []byte {
 	return append(b, '"')
 }
 
-// defuse puts an apostrophe before what a spreadsheet would run as a formula, and before what
-// begins with an apostrophe: so a reader gets every text back by removing one apostrophe
-// from the front, if there is one.
+// defuse puts an apostrophe before a text that a spreadsheet would run as a formula, and before one that begins with an
+// apostrophe. So a reader gets every text back by removing one apostrophe from the front, if there is one.
 // https://owasp.org/www-community/attacks/CSV_Injection
 func defuse(text string) string {
 	if strings.HasPrefix(text, "'") || isFormula(text) {
@@ -100,8 +99,8 @@ func defuse(text string) string {
 	return text
 }
 
-// isFormula looks past what is not seen: spaces, controls, marks of direction, byte order marks. A
-// control at the very beginning is enough by itself.
+// isFormula looks past what cannot be seen: spaces, controls, marks of direction, byte order marks. A control at the
+// very beginning is enough by itself.
 func isFormula(text string) bool {
 	if first, _ := utf8.DecodeRuneInString(text); text != "" && unicode.IsControl(first) {
 		return true

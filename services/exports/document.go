@@ -12,18 +12,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// Document is the paper that something in the books was entered from.
+// Document is the paper that a transaction was entered from, such as an invoice.
 type Document struct {
-	// Number is what stands on it; empty when it has none. It is never a person's name.
+	// Number is the number on the document; empty when it has none. It is never a person's name.
 	Number string
-	// Day is its own, YYYY-MM-DD.
+	// Day is its date, YYYY-MM-DD.
 	Day string
 }
 
-// ReadDocuments returns the papers of a collective.
+// ReadDocuments returns the documents of a collective, by the ids in the references of its book.
 type ReadDocuments func(ctx context.Context, collective string) (map[uuid.UUID]Document, error)
 
-// loadDocuments reads them once.
+// loadDocuments reads the documents once, if the format names them.
 func (x *export) loadDocuments(ctx context.Context) (err error) {
 	if x.format.documents && x.documents == nil && x.readDocuments != nil && x.filter.Collective != "" {
 		x.documents, err = x.readDocuments(ctx, x.filter.Collective)
@@ -31,7 +31,7 @@ func (x *export) loadDocuments(ctx context.Context) (err error) {
 	return err
 }
 
-// hashDocuments adds them to what the bytes depend on.
+// hashDocuments adds the documents to what the bytes depend on.
 func (x *export) hashDocuments(h hash.Hash) {
 	for _, id := range slices.SortedFunc(maps.Keys(x.documents), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }) {
 		d := x.documents[id]
@@ -41,13 +41,14 @@ func (x *export) hashDocuments(h hash.Hash) {
 
 var uuidPattern = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
-// shortNames begin the references of what has no number on its paper, or no paper.
+// shortNames begin the name of what has no document, or one without a number.
 var shortNames = []struct{ prefix, short string }{
 	{"offline-donation:", "DON"}, {"deposit:", "REM"}, {"expense:", "FAC"}, {"expense-payment:", "FAC"}, {"bank-line:", "REL"},
 }
 
-// piece names the paper behind a reference in the books, and its day; an empty day is that of the transaction. Stripe's ids stay
-// as they are. Ids of our own mean nothing to who holds the papers: what has no number gets a short name.
+// piece returns the name of the document behind a reference in the books, and its day; an empty day is that of the
+// transaction. Stripe's ids stay as they are. Our own ids mean nothing to people who have the documents, so what has no
+// number gets a short name.
 func (x *export) piece(reference string) (name, day string) {
 	found := uuidPattern.FindString(reference)
 	if found == "" {

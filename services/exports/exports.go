@@ -21,11 +21,11 @@ import (
 type Config struct {
 	Ledger      *ledger.Service
 	Collectives *collectives.Service
-	// Payouts is for FormatPayouts; it needs no client of Stripe's.
+	// Payouts is for [FormatPayouts]; it needs no client of Stripe's. Nil: that format must not be asked for.
 	Payouts *payouts.Service
-	// Pace is the slowest that a reader may be; as slow as it likes when zero.
+	// Pace is the slowest that a reader may be. Zero: no limit. See [DefaultPace].
 	Pace Pace
-	// Documents are the papers of what a collective entered by hand, by the ids that references in its book have. Nil: none.
+	// Documents reads the documents of what a treasurer entered, by the ids in the references of the book. Nil: none.
 	Documents ReadDocuments
 }
 
@@ -35,18 +35,18 @@ type Service struct {
 	collectives *collectives.Service
 	payouts     *payouts.Service
 	documents   ReadDocuments
-	// places has one for each export under way.
+	// places has one place for each export under way.
 	places *places.Set
 	pace   Pace
 }
 
 const (
-	// Each export holds a connection to the database for as long as its reader reads: maxExports of them at
-	// once leave the others to donations, of one collective or book maxOfOne at most, and none lasts longer than
-	// longestExport. A download that was cut off goes on with its version and an offset.
+	// Each export holds a connection to the database for as long as its reader reads. At most maxExports run at once, which
+	// leaves the other connections to donations, at most maxOfOne of them for one collective or book, and none lasts longer
+	// than longestExport. A download that was cut off continues with its version and an offset.
 	maxExports, maxOfOne = 6, 2
 	longestExport        = 15 * time.Minute
-	// retryFull is when one who was refused may try again.
+	// retryFull is when a caller that was refused may try again.
 	retryFull = 10 * time.Second
 )
 
@@ -60,23 +60,23 @@ func New(cfg Config) *Service {
 
 // Request asks for a file.
 type Request struct {
-	// Collective is a slug. Empty: what of Book belongs to no collective.
+	// Collective is a slug. Empty: what belongs to no collective in Book.
 	Collective string
 	// Book, without a collective, is a name such as `instance/books/platform`.
 	Book string
-	// Format is one of the Format constants; empty is FormatCSV.
+	// Format is one of the Format constants. Empty: [FormatCSV].
 	Format string
 	// StartDate and EndDate are days, YYYY-MM-DD in the collective's time zone, both included. Empty: no bound. For
 	// [FormatFEC] they are those of the financial year.
 	StartDate, EndDate string
-	// SIREN is nine digits, and for the FEC only. Empty: the body has none.
+	// SIREN is the nine digits of the organisation, for [FormatFEC] only. Empty: it has none.
 	SIREN string
-	// Version pins the content, to the one that an earlier [Header] named. Empty: as it is now.
+	// Version pins the content to that of an earlier [Header]. Empty: as it is now.
 	Version string
-	// Offset leaves out so many bytes at the beginning, of a pinned version.
+	// Offset is how many bytes to leave out at the beginning; it requires a version.
 	Offset int64
-	// Progress, when not nil, is called now and then with the entries written and about how many
-	// there are in all, and once at the end.
+	// Progress is called now and then with the number of entries written and about how many there are in all, and once at
+	// the end. Nil: never.
 	Progress func(done, total int64)
 }
 
@@ -84,31 +84,32 @@ type Request struct {
 type Header struct {
 	FileName    string
 	ContentType string
-	// Version names the content: the same request with it gives the same bytes for ever, as long
-	// as the program, the collective's time zone and the accounts' names are the same.
+	// Version names the content: the same request with it gives the same bytes as long as the program, the collective's
+	// time zone and the accounts' names are the same.
 	Version string
-	// Size is that of the whole file in bytes, when there is an offset; else -1.
+	// Size is the size of the whole file in bytes when there is an offset, else -1.
 	Size int64
 }
 
-// Write writes the file to w, in chunks of about 64 KiB. What was written before an error is
-// not a whole file: the caller must not pass it on as one.
+// Write writes the file to w, in chunks of about 64 KiB. What was written before an error is not a whole file: the
+// caller must not pass it on as one.
 //
-// Errors are those of [Service.Export], and those of w as they are.
+// Errors: those of [Service.Export], and those of w as they are.
 func (s *Service) Write(ctx context.Context, w io.Writer, req Request) error {
 	return s.Export(ctx, req, func(Header) (io.Writer, error) { return w, nil })
 }
 
-// Export writes a file to where begin says. With an offset it makes the file twice, once to learn
-// its size.
+// Export writes a file to the writer that begin returns. With an offset it makes the file twice, once to learn its
+// size.
 //
-// Errors before begin is called: NOT_FOUND for the collective; INVALID_ARGUMENT naming format, from,
-// to, siren, version or offset; OUT_OF_RANGE OFFSET_BEYOND_END; FAILED_PRECONDITION EXPORT_CHANGED
-// when the version's bytes cannot be made again; RESOURCE_EXHAUSTED TOO_MANY_EXPORTS when two of the same
-// collective or book, or six in all, are under way; those of the format, which tells them; those of the database. Afterwards
-// the last, DEADLINE_EXCEEDED after a quarter of an hour, DEADLINE_EXCEEDED EXPORT_READ_TOO_SLOWLY when whoever reads is
-// slower than [Pace], and those of begin and its writer as they are. A write that was given up for one of these may still
-// be under way when Export returns; it is the last.
+// Errors before begin is called: NOT_FOUND for the collective or book; INVALID_ARGUMENT on format, start_date,
+// end_date, siren, version or offset; OUT_OF_RANGE OFFSET_BEYOND_END; FAILED_PRECONDITION EXPORT_CHANGED when the bytes
+// of the version cannot be made again; RESOURCE_EXHAUSTED TOO_MANY_EXPORTS when two of the same collective or book, or
+// six in all, are under way; those of the format, which its constant tells; those of the database.
+//
+// Errors afterwards: those of the database; DEADLINE_EXCEEDED after a quarter of an hour; DEADLINE_EXCEEDED
+// EXPORT_READ_TOO_SLOWLY when the reader is slower than [Pace]; those of begin and its writer as they are. The last
+// write may still be under way when Export returns with an error.
 func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (io.Writer, error)) error {
 	x, err := s.prepare(ctx, req)
 	if err != nil {
@@ -159,13 +160,13 @@ func (s *Service) Export(ctx context.Context, req Request, begin func(Header) (i
 	})
 }
 
-// export is a request that was found right.
+// export is a request that has been checked.
 type export struct {
 	format format
 	filter ledger.Filter
 	book   string
 	title  string
-	// name is what its file is called after: a slug, or a Stripe account's id.
+	// name begins the file's name: a slug, or the id of a Stripe account.
 	name     string
 	siren    string
 	zone     *time.Location
@@ -175,7 +176,7 @@ type export struct {
 	progress    func(done, total int64)
 	view        *ledger.View
 	payouts     *payouts.Service
-	// documents are read where the format tells of them.
+	// documents are read when the format names them.
 	readDocuments ReadDocuments
 	documents     map[uuid.UUID]Document
 }
@@ -201,7 +202,7 @@ func (s *Service) prepare(ctx context.Context, req Request) (*export, error) {
 	return x, nil
 }
 
-// prepareShare says what is exported: its book, its title and its days.
+// prepareShare finds what is exported: the book, its title and its time zone.
 func (s *Service) prepareShare(ctx context.Context, req Request) (*export, error) {
 	if req.Collective == "" && req.Book != "" {
 		book, err := s.ledger.FindBook(ctx, req.Book)
@@ -229,7 +230,7 @@ func (s *Service) prepareShare(ctx context.Context, req Request) (*export, error
 	}, nil
 }
 
-// setDays also sets the filter's bounds.
+// setDays sets the days, and the bounds of the filter.
 func (x *export) setDays(start, end string) (err error) {
 	if x.last, err = calendar.ParseDay("end_date", end); err != nil {
 		return err
@@ -242,7 +243,7 @@ func (x *export) setDays(start, end string) (err error) {
 		if x.first == "" {
 			field = "end_date"
 		}
-		return errs.Invalid(field, "must be left out: this format is always of the whole share")
+		return errs.Invalid(field, "must be empty: this format always has the whole share")
 	}
 	if x.format.needsYear {
 		if x.last == "" {

@@ -21,27 +21,26 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// FormatFEC is the fichier des écritures comptables of a financial year, after article A47 A-1 of the
-// Livre des procédures fiscales: 18 columns, tabs between them, in UTF-8.
+// FormatFEC is the fichier des écritures comptables of a financial year, after article A47 A-1 of the Livre des
+// procédures fiscales: 18 columns, separated by tabs, in UTF-8.
 // https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000027804775
 //
-// To is the closing day; without From the year has twelve months. Entries come in the order in which
-// books are sealed, and are numbered in it: so a number, once given, stays in every later file of the
-// year, and what is not sealed, which takes seconds, is left for the next file: the seal is the validation.
+// EndDate is the closing day; without StartDate the year has twelve months. Entries come in the order in which books
+// are sealed and are numbered in it, so an entry has the same number in every later file of the year. The seal is the
+// validation: what is not sealed yet, which takes some seconds, is left for the next file.
 //
-// Errors: FAILED_PRECONDITION FEC_CURRENCY when the year has entries in another currency than the euro,
-// since the books keep no rates; FAILED_PRECONDITION FEC_ACCOUNT for an account whose code does
-// not begin with three digits.
+// Errors: FAILED_PRECONDITION FEC_CURRENCY when the year has entries in another currency than the euro, since the books
+// have no rates; FAILED_PRECONDITION FEC_ACCOUNT for an account whose code does not begin with three digits.
 const FormatFEC = "FEC"
 
 // fecHeader names the columns, in the order of the law.
 const fecHeader = "JournalCode\tJournalLib\tEcritureNum\tEcritureDate\tCompteNum\tCompteLib\tCompAuxNum\tCompAuxLib\t" +
 	"PieceRef\tPieceDate\tEcritureLib\tDebit\tCredit\tEcritureLet\tDateLet\tValidDate\tMontantdevise\tIdevise\r\n"
 
-// fecDay is AAAAMMJJ.
+// fecDay is the format AAAAMMJJ.
 const fecDay = "20060102"
 
-// fecName is that of the law; a body without a SIREN puts ASSO in its place.
+// fecName returns the file name of the law; ASSO replaces the SIREN of an organisation that has none.
 func fecName(x *export) string {
 	return cmp.Or(x.siren, "ASSO") + "FEC" + x.last.Format(fecDay) + ".txt"
 }
@@ -49,13 +48,13 @@ func fecName(x *export) string {
 //go:embed journals.csv
 var journalsFile []byte
 
-// openingKind is that of the opening balances in the file of journals, otherKind that of all kinds that it lacks.
+// openingKind is the kind of the opening balances in the file of journals, otherKind that of all kinds that it lacks.
 const (
 	openingKind = "opening"
 	otherKind   = ledger.KindOther
 )
 
-// fecJournal is where the transactions of a kind are, and what they are called there.
+// fecJournal is the journal that the transactions of a kind are in, and their label there.
 type fecJournal struct{ code, name, label string }
 
 // fecJournals reads the file of journals: by kind, and in its order.
@@ -72,19 +71,19 @@ func fecJournals() (byKind map[string]fecJournal, inOrder []fecJournal, err erro
 	return byKind, inOrder, nil
 }
 
-// fecWriter writes the lines. Days are kept as they are written, and so compare as text.
+// fecWriter writes the lines. Days are text as they are written, so they compare as text.
 type fecWriter struct {
 	*chunks
 	export      *export
 	zone        *time.Location
 	journals    map[string]fecJournal
 	first, last string
-	// number, valid and journal are those of the transaction begun.
+	// number, valid and journal are those of the transaction that is being written, begun is its id.
 	number  int64
 	begun   int64
 	valid   string
 	journal fecJournal
-	// piece and pieceDay are the paper's.
+	// piece and pieceDay are those of its document.
 	piece, pieceDay string
 }
 
@@ -118,10 +117,9 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 	return w, nil
 }
 
-// opening returns the balances that the year begins with: those of the accounts that stand in a
-// balance sheet, and in one what income and expense of all years before left. The books never
-// close those accounts by entries of their own; the body's assembly allocates the result by entries
-// on the account that the chart gives it.
+// opening returns the balances that the year begins with: those of the balance sheet's accounts, and in one line the
+// result of income and expense of all years before. The books never close those accounts by entries of their own. The
+// general assembly allocates the result by entries on the account that the chart gives it.
 func (x *export) opening(ctx context.Context, movements []ledger.Opening) ([]ledger.Opening, error) {
 	var lines []ledger.Opening
 	result := money.Amount{Currency: money.EUR}
@@ -163,10 +161,10 @@ func fecWritable(movements, opening []ledger.Opening) error {
 	}
 	for _, m := range opening {
 		if m.Before.Currency != money.EUR {
-			return errs.New(errorsv1.ErrorReason_FEC_CURRENCY, "A FEC is in euros, and the books have no rate for their entries in %s.", m.Before.Currency)
+			return errs.New(errorsv1.ErrorReason_FEC_CURRENCY, "A FEC must be in euros, and the books have no rate for their entries in %s.", m.Before.Currency)
 		}
 		if !fecAccount.MatchString(m.Code) {
-			return errs.New(errorsv1.ErrorReason_FEC_ACCOUNT, "The code of an account in a FEC begins with three digits, unlike %q.", m.Code)
+			return errs.New(errorsv1.ErrorReason_FEC_ACCOUNT, "The code of an account in a FEC must begin with three digits, and %q does not.", m.Code)
 		}
 	}
 	return nil
@@ -190,9 +188,9 @@ func (w *fecWriter) entry(row *ledger.EntryRow) error {
 
 func (w *fecWriter) end() error { return nil }
 
-// begin sets the day of validation: that of the seal, since which the transaction can no longer be changed without showing. It
-// is not before the transaction's own nor before that of the number before, and inside the year as all days of the file
-// must be: what was sealed after the closing day has that one. The paper's day is its own, unless it is of another year.
+// begin sets the day of validation: that of the seal, since the transaction cannot be changed unnoticed after it. It is
+// not before the transaction's own day nor before that of the number before, and not after the closing day, as all days
+// of the file must be within the year. The document's day is its own, unless it is of another year.
 func (w *fecWriter) begin(row *ledger.EntryRow) {
 	w.begun = row.TransactionID
 	w.number++
@@ -211,8 +209,8 @@ func (w *fecWriter) begin(row *ledger.EntryRow) {
 	w.journal = journal
 }
 
-// line leaves out the columns of subsidiary ledgers, of lettering and of currencies: all of an
-// account's entries are on the account itself, and all are in euros.
+// line leaves out the columns of subsidiary ledgers, of lettering and of currencies: all entries are on the accounts
+// themselves, and all are in euros.
 func (w *fecWriter) line(account ledger.Account, amount money.Amount, piece, pieceDay, day, label string) {
 	debit, credit := strings.ReplaceAll(amount.Decimal(), ".", ","), "0,00"
 	if amount.Minor < 0 {
@@ -232,7 +230,7 @@ func (w *fecWriter) line(account ledger.Account, amount money.Amount, piece, pie
 	w.b = append(b, "\r\n"...)
 }
 
-// fecText has a space for each run of what could end a field or a line, or cannot be seen.
+// fecText puts a space for each run of characters that could end a field or a line, or cannot be seen.
 func fecText(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return r == '|' || unicode.IsSpace(r) || unicode.IsControl(r)

@@ -10,8 +10,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// FormatFECNotice is the description of the FEC's fields, in French, that the same article wants beside
-// the file. It has no entries.
+// FormatFECNotice is the description of the FEC's fields, in French, which the same article requires beside the file.
+// It has no entries.
 const FormatFECNotice = "FEC_NOTICE"
 
 //go:embed fec_notice.txt

@@ -23,25 +23,25 @@ const (
 // format is a way to write books.
 type format struct {
 	contentType string
-	// fileName is made of slugs, digits and days, so it needs no escaping.
+	// fileName has slugs, digits and days only, so it needs no escaping.
 	fileName func(*export) string
-	// needsYear: it is made for a financial year, whose closing day must be given.
+	// needsYear is true when the file is of a financial year, whose closing day must be given.
 	needsYear bool
-	// whole: it is of all time, and days are refused.
+	// whole is true when the file is always of all time, and days are refused.
 	whole bool
-	// inSealOrder: its entries come in the order of sealing, as far as they are sealed.
+	// inSealOrder is true when the file has only what is sealed, in that order.
 	inSealOrder bool
-	// documents: it names the papers behind the entries.
+	// documents is true when the file names the documents behind the entries.
 	documents bool
-	// open returns what takes the entries; nil when the file has none and is in the chunks already. What
-	// it refuses, it refuses before the first byte is sent.
+	// open returns the writer of the entries; nil when the file has none and is in the chunks already. It refuses what it
+	// cannot write before the first byte is sent.
 	open func(context.Context, *export, *chunks) (writer, error)
-	// all, in place of open, makes the file from other things than entries, and refuses nothing.
+	// all is set instead of open when the file is not made of entries. It refuses nothing.
 	all func(context.Context, *export, *chunks) error
 }
 
-// writer takes the entries of a file in their order, then its end. One that is an io.Closer too is closed
-// after, whether the file came to its end or not.
+// writer takes the entries of a file in their order, then its end. A writer that is an io.Closer too is closed
+// afterwards, whether the file came to its end or not.
 type writer interface {
 	entry(*ledger.EntryRow) error
 	end() error
@@ -83,7 +83,7 @@ func formatOf(name string) (format, error) {
 // Formats returns the names of all formats, sorted.
 func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
 
-// spanName names a file after whose it is and its days.
+// spanName returns a file name with the name of the share and its days.
 func spanName(extension string) func(*export) string {
 	return func(x *export) string {
 		name := x.name + "-ledger"
@@ -100,7 +100,8 @@ func spanName(extension string) func(*export) string {
 // progressEvery is how many entries pass between two calls of Progress.
 const progressEvery = 4096
 
-// write makes the file. ready is called before anything leaves the chunks, and not when it cannot be made.
+// write makes the file. It calls ready before any byte leaves the chunks, and does not call it when the file cannot be
+// made. ready is nil when the file is only counted.
 func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error) (err error) {
 	if x.format.all != nil {
 		if ready != nil {
@@ -158,21 +159,21 @@ func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error
 }
 
 const (
-	// chunkBytes is how much is written at a time: few calls, and little to hold.
+	// chunkBytes is how much is written at a time: few calls, and little memory.
 	chunkBytes = 64 << 10
-	// rowBytes is more than a row takes, as long as its texts are of the usual length.
+	// rowBytes is more than a row takes whose texts have the usual length.
 	rowBytes = 1 << 10
 )
 
-// chunks gathers the file. Writers append to b and then spill.
+// chunks buffers the file. Writers append to b and then spill.
 type chunks struct {
 	b   []byte
 	out io.Writer
-	// skip is how many bytes are left out still.
+	// skip is how many bytes are still to be left out.
 	skip int64
 }
 
-// spill passes on what has gathered when it is enough.
+// spill writes the buffer when it is large enough.
 func (c *chunks) spill() error {
 	if len(c.b) < chunkBytes {
 		return nil
@@ -182,7 +183,7 @@ func (c *chunks) spill() error {
 
 func (c *chunks) flush() error {
 	_, err := c.pass(c.b)
-	// What outgrew the usual is not kept.
+	// A buffer that has grown too large is released.
 	if cap(c.b) > 2*chunkBytes {
 		c.b = nil
 	}

@@ -11,11 +11,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// FormatHledger is a journal of hledger's that declares all it uses, so that `hledger check --strict`
-// accepts it. https://hledger.org/hledger.html
+// FormatHledger is a journal for hledger that declares everything it uses, so that `hledger check --strict` accepts it.
+// https://hledger.org/hledger.html
 const FormatHledger = "HLEDGER"
 
-// hledgerRoots are the names that hledger knows account types by.
+// hledgerRoots are the names by which hledger knows types of accounts.
 var hledgerRoots = map[ledger.AccountType]string{
 	ledger.TypeAsset:     "assets:",
 	ledger.TypeLiability: "liabilities:",
@@ -41,8 +41,8 @@ func (hledger) declareAccount(b []byte, name string) []byte {
 	return append(b, '\n')
 }
 
-// declareCurrency shows an amount, from which hledger takes the number of decimals. The mark stays
-// when there are none.
+// declareCurrency shows an amount, from which hledger takes the number of decimals. The decimal mark stays when there are
+// none.
 func (hledger) declareCurrency(b []byte, currency money.Currency) []byte {
 	b = append(b, "commodity 1000."...)
 	b = append(b, strings.Repeat("0", currency.Exponent())...)

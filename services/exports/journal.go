@@ -21,7 +21,7 @@ type dialect interface {
 	posting(b []byte, row *ledger.EntryRow, account string) []byte
 }
 
-// journal writes transactions, and each account and currency before the transaction that has it first.
+// journal writes transactions, and declares each account and currency before the transaction that has it first.
 type journal struct {
 	*chunks
 	dialect
@@ -29,10 +29,10 @@ type journal struct {
 	accounts   map[accountKey]string
 	declared   map[string]bool
 	currencies map[money.Currency]bool
-	// pending is the transaction that is being written, begun the id of it.
+	// pending is the transaction that is being written, begun its id.
 	pending []byte
 	begun   int64
-	// declares: declarations were written for it.
+	// declares is true when declarations were written for it.
 	declares bool
 }
 
@@ -77,7 +77,7 @@ func (j *journal) finish() error {
 	return j.spill()
 }
 
-// account declares what is new in the row and returns the account's name.
+// account declares what is new in the row and returns the name of the account.
 func (j *journal) account(row *ledger.EntryRow) string {
 	if currency := row.Amount.Currency; !j.currencies[currency] {
 		j.currencies[currency], j.declares = true, true
@@ -96,16 +96,16 @@ func (j *journal) account(row *ledger.EntryRow) string {
 	return name
 }
 
-// words keeps letters and digits, and puts a separator between: names of accounts have a narrow
-// grammar here, and people write anything.
+// words returns the letters and digits of a text with a separator between: names of accounts have a narrow grammar
+// here, and people write anything.
 func words(text, separator string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	}), separator)
 }
 
-// appendEscaped percent-encodes the percent sign, controls, and what is special where the text goes;
-// so two texts never become one.
+// appendEscaped percent-encodes the percent sign, controls, and the given special characters. So two texts never become
+// one.
 func appendEscaped(b []byte, text, special string) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := range len(text) {

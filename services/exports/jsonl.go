@@ -10,8 +10,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// jsonEntry is a line. Amounts are in minor units, debit positive; like ids they are strings, as
-// everywhere in the API, since JSON's readers lose digits of large numbers. Times are UTC.
+// jsonEntry is a line. Amounts are in minor units, debit positive. They are strings like ids, as everywhere in the API,
+// since readers of JSON lose digits of large numbers. Times are UTC.
 type jsonEntry struct {
 	Transaction   int64  `json:"transaction,string"`
 	Reference     string `json:"reference"`

@@ -10,22 +10,22 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// Pace is the slowest that a reader may be: Bytes within each Window. Only the time counts in which a reader is waited
-// for; what the database takes is not the reader's.
+// Pace is the slowest that a reader may be: Bytes within each Window. Only the time counts in which the program waits
+// for the reader, not that in which it waits for the database.
 type Pace struct {
 	Bytes  int64
 	Window time.Duration
 }
 
-// DefaultPace is for readers over the network: 16 KiB a second: less than a poor telephone line has, and a minute for those that stall.
+// DefaultPace is for readers over the network: 1 MiB a minute, which is less than a poor telephone line has.
 var DefaultPace = Pace{Bytes: 1 << 20, Window: time.Minute}
 
-// paced writes to out, and gives up when that takes what it gets too slowly.
+// paced writes to out, and gives up when out takes the bytes too slowly.
 type paced struct {
 	ctx  context.Context
 	out  io.Writer
 	pace Pace
-	// written and waited are of the window that runs.
+	// written and waited are those of the current window.
 	written int64
 	waited  time.Duration
 }
@@ -38,7 +38,7 @@ func (p *paced) Write(b []byte) (int, error) {
 		err error
 	}
 	done := make(chan result, 1)
-	// A copy, since the caller goes on with b when this write is given up.
+	// It is a copy, since the caller continues with b when this write is given up.
 	b = bytes.Clone(b)
 	go func() {
 		n, err := p.out.Write(b)
@@ -64,4 +64,4 @@ func (p *paced) Write(b []byte) (int, error) {
 }
 
 var errReadTooSlowly = errs.New(errorsv1.ErrorReason_EXPORT_READ_TOO_SLOWLY,
-	"The file is read too slowly, and others wait; go on from where it broke off, with its version and an offset.")
+	"The file is read too slowly while others wait. Continue where it broke off, with its version and an offset.")

@@ -10,20 +10,20 @@ import (
 	"github.com/cagnotte/cagnotte/services/payouts"
 )
 
-// FormatPayouts is the payout report: each line of the bank's statement that is a payout of Stripe's, with the donations,
-// fees, refunds and disputes inside it, which sum to it; as comma-separated values, like [FormatCSV]. A collective has
+// FormatPayouts is the payout report, as comma-separated values like [FormatCSV]: each line of the bank's statement
+// that is a payout of Stripe's, with the donations, fees, refunds and disputes in it, which sum to it. A collective has
 // its share of each. The days are those of the bank.
 const FormatPayouts = "PAYOUTS"
 
-// payoutsHeader names the columns. Of a payout, line 0 is what the bank has, and the nets of the others sum to it.
-// Amounts have a sign and a decimal point; dates are the collective's.
+// payoutsHeader names the columns. Of a payout, line 0 is the bank's, and the nets of the other lines sum to it.
+// Amounts have a sign and a decimal point; dates are in the collective's time zone.
 const payoutsHeader = "payout,bank_date,line,kind,date,transaction,gross,fee,net,currency,campaign,donation\r\n"
 
-// linesCount is how many balance transactions are looked at together.
+// linesCount is how many balance transactions are read together.
 const linesCount = 500
 
-// payoutsWriter writes the report. The lines at the bank come from the view, and what is inside from whatever was
-// there when it was taken.
+// payoutsWriter writes the report. The lines at the bank come from the view, and what is in them is what was there when
+// the view was taken.
 type payoutsWriter struct {
 	*chunks
 	x *export
@@ -35,7 +35,7 @@ type payoutsWriter struct {
 
 func writePayouts(ctx context.Context, x *export, c *chunks) error {
 	c.b = append(c.b, payoutsHeader...)
-	// As many as there are days at most, however many donations.
+	// At most one a day, however many donations there are.
 	moves, err := x.view.MoneyMovementsByPrefix(ctx, x.book, payouts.ReferencePrefix, x.filter)
 	if err != nil {
 		return err

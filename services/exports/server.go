@@ -23,15 +23,15 @@ type server struct {
 // NewServer returns the service as gRPC.
 func NewServer(s *Service) exportsv1.ExportsServiceServer { return &server{service: s} }
 
-// ExportLedger tells about the file in header metadata, which the gateway passes on: a name for it in
-// content-disposition, its version in cagnotte-export-version, and when only a part was asked for
-// the size of the whole in cagnotte-export-size.
+// ExportLedger tells about the file in header metadata, which the gateway passes on: its name in content-disposition,
+// its version in cagnotte-export-version and, when only a part was asked for, the size of the whole in
+// cagnotte-export-size.
 func (s *server) ExportLedger(req *exportsv1.ExportLedgerRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
 	var book string
 	parent, _ := strings.CutSuffix(req.GetName(), "/ledger")
 	collective, ok := collectives.ParseName(parent)
 	if !ok {
-		// A name that is no book's either is not found.
+		// A name that is not a book's either is not found.
 		collective, book = "", parent
 	}
 	return s.service.Export(stream.Context(), Request{

@@ -2,14 +2,15 @@ package exports
 
 import "github.com/cagnotte/cagnotte/services/internal/errs"
 
-// setSIREN refuses what is no SIREN: nine digits whose last one makes Luhn's sum a multiple of ten, or none.
+// setSIREN refuses what is neither empty nor a SIREN, which is nine digits whose last one makes Luhn's sum a multiple of
+// ten.
 // https://www.insee.fr/fr/metadonnees/definition/c2047
 func (x *export) setSIREN(siren string) error {
 	if siren == "" {
 		return nil
 	}
 	if !x.format.needsYear {
-		return errs.Invalid("siren", "is for the FEC only")
+		return errs.Invalid("siren", "must be empty: it is for the FEC only")
 	}
 	sum := 0
 	for i, digit := range []byte(siren) {

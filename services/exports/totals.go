@@ -33,7 +33,7 @@ func (k totalKey) compare(other totalKey) int {
 // total has the sums of both sides; neither is negative.
 type total struct{ debit, credit money.Amount }
 
-// totals are as many as there are accounts, however many entries.
+// totals has one row for each account and currency, however many entries there are.
 type totals map[totalKey]total
 
 func (s totals) add(row *ledger.EntryRow) error {

@@ -16,6 +16,8 @@ import (
 // A version is "watermark-digest". The watermark pins which entries there are; the digest tells whether
 // they would be written with the same bytes. Only a part of a file needs the second.
 
+// A version is "watermark-digest". The watermark pins which entries there are; the digest tells whether they would be
+// written with the same bytes. Only a part of a file needs the digest.
 func formatVersion(w ledger.Watermark, digest string) string { return string(w) + "-" + digest }
 
 func parseVersion(req Request) (w ledger.Watermark, digest string, err error) {
@@ -24,18 +26,18 @@ func parseVersion(req Request) (w ledger.Watermark, digest string, err error) {
 	}
 	if req.Version == "" {
 		if req.Offset > 0 {
-			return "", "", errs.Invalid("version", "must be given with an offset: only then are the bytes before it the ones that you have")
+			return "", "", errs.Invalid("version", "is required with an offset: only then are the bytes before it the ones that you have")
 		}
 		return "", "", nil
 	}
 	watermark, digest, ok := strings.Cut(req.Version, "-")
 	if !ok || watermark == "" {
-		return "", "", errs.Invalid("version", "must be one that an export was answered with")
+		return "", "", errs.Invalid("version", "must be the version of an earlier export")
 	}
 	return ledger.Watermark(watermark), digest, nil
 }
 
-// digest is of all that the bytes depend on beside the entries; the file's name stands for the request.
+// digest is a hash of everything that the bytes depend on beside the entries; the file's name stands for the request.
 func (x *export) digest(ctx context.Context) (string, error) {
 	accounts, err := x.view.Chart(ctx, x.book)
 	if err != nil {
@@ -53,7 +55,7 @@ func (x *export) digest(ctx context.Context) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
-// revision is the program's; empty when it was built outside version control.
+// revision returns that of the program; empty when it was built outside version control.
 func revision() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

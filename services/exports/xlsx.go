@@ -18,8 +18,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// FormatXLSX is a workbook of two sheets: the entries, with the columns of the CSV, and the totals of each
-// account. Texts are texts, and so no formula; days, times and amounts are numbers of their kind. Amounts of more than
+// FormatXLSX is a workbook of two sheets: the entries, with the columns of the CSV, and the totals of each account.
+// Texts are text cells, so none is a formula; days, times and amounts are numbers with a format. Amounts of more than
 // 15 digits are as exact as spreadsheets are.
 //
 // Errors: FAILED_PRECONDITION XLSX_TOO_LARGE for more entries than a sheet has rows.
@@ -31,10 +31,10 @@ const (
 	maxSheetRows = 1 << 20
 )
 
-// Widths in characters are for what columns usually hold.
+// Widths are in characters, for what columns usually hold.
 var entriesWidths = []float64{12, 34, 10, 12, 20, 10, 32, 14, 14, 9, 24, 38}
 
-// workbook keeps no rows: excelize writes them to a temporary file, and puts that into the archive at the end.
+// workbook holds no rows: excelize writes them to a temporary file, and puts that into the archive at the end.
 type workbook struct {
 	*chunks
 	zone   *time.Location
@@ -70,7 +70,7 @@ func (w *workbook) Close() error { return w.file.Close() }
 
 func (w *workbook) begin() (err error) {
 	w.file.SetZipWriter(func(io.Writer) excelize.ZipWriter { return zip.NewWriter(w.chunks) })
-	// A workbook begins with a sheet of the library's naming.
+	// The library begins a workbook with a sheet of this name.
 	if err := w.file.SetSheetName("Sheet1", entriesSheet); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (w *workbook) begin() (err error) {
 	return w.row(header)
 }
 
-// frozenHeader keeps the first row in sight.
+// frozenHeader keeps the first row visible.
 func frozenHeader() *excelize.Panes {
 	return &excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}
 }

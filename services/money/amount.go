@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	// ErrOverflow says that a result does not fit into int64 minor units.
+	// ErrOverflow is the error for a result that does not fit into int64 minor units.
 	ErrOverflow = errors.New("the amount is too large")
-	// ErrCurrencyMismatch says that two amounts have different currencies.
+	// ErrCurrencyMismatch is the error for two amounts of different currencies.
 	ErrCurrencyMismatch = errors.New("the amounts have different currencies")
-	// ErrWeights says that nothing can be split by these weights.
+	// ErrWeights is the error for weights that nothing can be split by.
 	ErrWeights = errors.New("weights must not be negative, and one must be positive")
 )
 
@@ -72,8 +72,8 @@ func (a Amount) Mul(n int64) (Amount, error) {
 	return Amount{signed(low, negative), a.Currency}, nil
 }
 
-// Part returns part of whole of a, rounded away from zero, so that no part of something is nothing. A negative part
-// has the negative amount. Errors: ErrWeights unless whole is positive, ErrOverflow.
+// Part returns a times part divided by whole, rounded away from zero, so that a part of a positive amount is never zero.
+// A negative part gives the negative amount. Errors: ErrWeights unless whole is positive, ErrOverflow.
 func (a Amount) Part(part, whole int64) (Amount, error) {
 	if whole <= 0 {
 		return Amount{}, ErrWeights
@@ -149,7 +149,7 @@ func magnitude(n int64) uint64 {
 	return uint64(n)
 }
 
-// signed is the reverse of magnitude; the caller knows that the result fits.
+// signed is the reverse of magnitude. The caller knows that the result fits.
 func signed(magnitude uint64, negative bool) int64 {
 	if negative {
 		return int64(-magnitude)

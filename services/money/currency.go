@@ -2,11 +2,10 @@ package money
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 )
 
-// ErrUnknownCurrency says that a code is not one of ISO 4217, or not in upper case.
+// ErrUnknownCurrency is the error for a code that is not one of ISO 4217, or not in upper case.
 var ErrUnknownCurrency = errors.New("unknown currency")
 
 // Currency is an ISO 4217 code in upper case, such as "EUR". The zero value is no currency.
@@ -15,26 +14,17 @@ type Currency string
 // EUR is the currency of the collectives that Cagnotte was made for.
 const EUR Currency = "EUR"
 
-// ParseCurrency accepts codes of ISO 4217 in upper case. Stripe writes them in lower case: convert
-// at that edge.
-func ParseCurrency(code string) (Currency, error) {
-	if _, known := lookUp(Currency(code)); !known {
-		return "", fmt.Errorf("%w: %q", ErrUnknownCurrency, code)
-	}
-	return Currency(code), nil
-}
-
-// Valid reports whether the currency is one that ParseCurrency accepts.
+// Valid reports whether the currency is a code of ISO 4217 in use, in upper case. Stripe writes lower case: convert there.
 func (c Currency) Valid() bool {
 	_, known := lookUp(c)
 	return known
 }
 
-// Exponent is the number of decimals between the minor unit and the major one: 2 for EUR, whose
-// minor unit is the cent, 0 for JPY, 3 for KWD. It is 2 for what is not a currency.
+// Exponent returns the number of decimals of the major unit: 2 for EUR, whose minor unit is the cent, 0 for JPY, 3 for
+// KWD. It returns 2 for an unknown currency.
 //
-// It follows the list of zero-decimal and three-decimal currencies that Stripe counts by, which
-// differs from ISO 4217 for ISK (2 instead of 0) and MGA (0 instead of 2).
+// It follows Stripe's list of zero-decimal and three-decimal currencies, which differs from ISO 4217 for ISK (2 instead of
+// 0) and MGA (0 instead of 2).
 // https://docs.stripe.com/currencies#zero-decimal
 func (c Currency) Exponent() int {
 	exponent, _ := lookUp(c)
@@ -54,7 +44,7 @@ func lookUp(c Currency) (exponent int, known bool) {
 	return 2, listed(twoDecimal, c)
 }
 
-// listed looks for a whole word: without its spaces, "EUR" would also be found across two codes.
+// listed looks for a whole word: without the spaces, "EUR" would also be found across two codes.
 func listed(codes string, c Currency) bool {
 	return !strings.Contains(string(c), " ") && strings.Contains(codes, " "+string(c)+" ")
 }

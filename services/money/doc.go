@@ -1,9 +1,18 @@
 // Package money counts money: whole minor units of one ISO 4217 currency, never a float.
 //
-// An [Amount] is added, split, parsed and formatted here and nowhere else. Every operation that
-// could leave the range of int64 or mix currencies says so with an error. Minor units are those
-// of Stripe, since Stripe's balance transactions are the source of the books: see
-// [Currency.Exponent].
+// # What it owns
 //
-// It is a leaf: it imports the standard library alone, and everybody may import it.
+// [Amount] and [Currency]. Amounts are added, split, parsed and formatted here and nowhere else. The minor units are those
+// of Stripe, since Stripe's balance transactions are the source of the books: see [Currency.Exponent].
+//
+// # What is always true
+//
+//   - An operation whose result does not fit into int64, or that would mix currencies, returns an error.
+//   - The parts of [Amount.Split] sum to the amount exactly.
+//   - [Parse] reads everything that [Amount.Format] writes, and refuses to guess.
+//
+// # Neighbours
+//
+// It imports the standard library alone, and every package may import it. Package wire turns an Amount into the message of
+// the API and back.
 package money

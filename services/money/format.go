@@ -45,8 +45,8 @@ func (a Amount) Format(lang Language) string {
 	return text + noBreakSpace + symbol(a.Currency, French)
 }
 
-// Decimal writes the amount for machines and exports: "-1234.50", without groups or currency, with
-// as many decimals as the currency has.
+// Decimal writes the amount for machines and exports: "-1234.50", without groups or currency, with as many decimals as
+// the currency has.
 func (a Amount) Decimal() string {
 	sign, whole, fraction := a.digits()
 	if fraction != "" {
@@ -55,7 +55,7 @@ func (a Amount) Decimal() string {
 	return sign + whole
 }
 
-// String is Decimal and the code, for logs and test failures.
+// String returns Decimal and the code, for logs and test failures.
 func (a Amount) String() string { return a.Decimal() + " " + string(a.Currency) }
 
 // digits cuts the number at the decimal point; fraction is empty for a currency without decimals.
@@ -85,7 +85,7 @@ func group(digits, separator string) string {
 	return strings.Join(parts, separator)
 }
 
-// symbol is what people write for a currency, or else its code.
+// symbol returns what people write for a currency, or else its code.
 func symbol(c Currency, lang Language) string {
 	english := lang == English
 	switch {

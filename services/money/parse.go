@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// What [Parse] refuses, apart from ErrOverflow and ErrUnknownCurrency.
+// The errors of [Parse], apart from ErrOverflow and ErrUnknownCurrency.
 var (
-	// ErrEmpty says that there is no number.
+	// ErrEmpty is the error for a text without a number.
 	ErrEmpty = errors.New("there is no amount")
-	// ErrSyntax says that the text is not a number.
+	// ErrSyntax is the error for a text that is not a number.
 	ErrSyntax = errors.New("the amount is not a number")
-	// ErrTooPrecise says that there are more decimals than the currency has.
+	// ErrTooPrecise is the error for more decimals than the currency has.
 	ErrTooPrecise = errors.New("the amount has more decimals than the currency")
-	// ErrAmbiguous says that a separator can mean thousands or decimals, as in "1,234" euros.
+	// ErrAmbiguous is the error for a separator that can mean thousands or decimals, as in "1,234" euros.
 	ErrAmbiguous = errors.New("the separator can mean thousands or decimals")
 )
 

@@ -273,21 +273,6 @@ func DecodeLeafShare(data []byte) (*LeafShare, error) {
 	return s, s.check()
 }
 
-// donation is the one donation that the transaction is about, or uuid.Nil if there are none or several.
-func (l *Leaf) donation() uuid.UUID {
-	var one uuid.UUID
-	for _, e := range l.Entries {
-		switch {
-		case e.Donation == uuid.Nil || e.Donation == one:
-		case one != uuid.Nil:
-			return uuid.Nil
-		default:
-			one = e.Donation
-		}
-	}
-	return one
-}
-
 // Donation returns the one donation that the transaction is about, or uuid.Nil when there is none or more than one.
 func (l *Leaf) Donation() uuid.UUID {
 	var one uuid.UUID
