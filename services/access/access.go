@@ -142,8 +142,8 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
-	// Tell tells the other members of a key that was made or revoked, in the same transaction; nobody is told when nil.
-	Tell func(ctx context.Context, tx pgx.Tx, change KeyChange) error
+	// TellTx tells the other members of a key that was made or revoked, in the same transaction; nobody is told when nil.
+	TellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
 }
 
 // KeyChange is a key that was made or revoked just now.
@@ -158,16 +158,16 @@ type KeyChange struct {
 // nothing in memory: a revoked key stops at the next call, on every copy of the
 // program.
 type Service struct {
-	pool *pgxpool.Pool
-	now  func() time.Time
-	tell func(ctx context.Context, tx pgx.Tx, change KeyChange) error
+	pool   *pgxpool.Pool
+	now    func() time.Time
+	tellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	s := &Service{pool: c.Pool, now: c.Now, tell: c.Tell}
-	if s.tell == nil {
-		s.tell = func(context.Context, pgx.Tx, KeyChange) error { return nil }
+	s := &Service{pool: c.Pool, now: c.Now, tellTx: c.TellTx}
+	if s.tellTx == nil {
+		s.tellTx = func(context.Context, pgx.Tx, KeyChange) error { return nil }
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -252,7 +252,7 @@ func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 		if err := insertTx(ctx, tx, k, token, hashSecret(secret)); err != nil {
 			return err
 		}
-		return s.tell(ctx, tx, KeyChange{Key: k, By: by})
+		return s.tellTx(ctx, tx, KeyChange{Key: k, By: by})
 	})
 	if err != nil {
 		return Key{}, "", err
@@ -287,7 +287,7 @@ func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err
 		if k, revoked, err = revokeTx(ctx, tx, collective, id, s.now().UTC().Truncate(time.Microsecond)); err != nil || !revoked {
 			return err
 		}
-		return s.tell(ctx, tx, KeyChange{Key: k, By: by})
+		return s.tellTx(ctx, tx, KeyChange{Key: k, By: by})
 	})
 	if err != nil {
 		return Key{}, err

@@ -11,7 +11,7 @@
 // ([Key.Member]), whatever is revoked later; a key that the operator or the command line made begins a member of its own.
 // So the holder of one key cannot be a second member by making another. Who made a key is told to who may list keys, and
 // the names of the operator's keys to the operator alone. Others are told of each key that is made or revoked, in the same
-// transaction (Config.Tell). What a key decides that must not stand when it was revoked meanwhile holds it ([HoldTx]).
+// transaction (Config.TellTx). What a key decides that must not stand when it was revoked meanwhile holds it ([HoldTx]).
 //
 // May they: [Authorize] reads the one permission table, in table.go. It is the
 // only place where rights are decided; a method without a row cannot be called.

@@ -116,7 +116,7 @@ func TestOthersAreToldOfKeysOnce(t *testing.T) {
 	var told []access.KeyChange
 	boom := errors.New("boom")
 	var fail error
-	s := access.New(access.Config{Pool: pool, Now: clock.now, Tell: func(_ context.Context, _ pgx.Tx, c access.KeyChange) error {
+	s := access.New(access.Config{Pool: pool, Now: clock.now, TellTx: func(_ context.Context, _ pgx.Tx, c access.KeyChange) error {
 		if fail == nil {
 			told = append(told, c)
 		}

@@ -42,7 +42,7 @@ func cut(text string, maxChars int) string {
 	return text
 }
 
-// TellKeyTx tells of an API key that was made or revoked; it is access.Config's Tell. Of the first one, which the operator
+// TellKeyTx tells of an API key that was made or revoked; it is access.Config's TellTx. Of the first one, which the operator
 // makes for a collective, there is nobody to tell.
 func (s *Service) TellKeyTx(ctx context.Context, tx pgx.Tx, change access.KeyChange) error {
 	k := change.Key

@@ -115,7 +115,7 @@ func newEnv(t *testing.T) *env {
 // key makes a key of the collective; its maker is the caller in ctx.
 func (e *env) key(ctx context.Context, id string) (name string) {
 	e.t.Helper()
-	keys := access.New(access.Config{Pool: e.pool, Now: e.clock.Now, Tell: e.notices.TellKeyTx})
+	keys := access.New(access.Config{Pool: e.pool, Now: e.clock.Now, TellTx: e.notices.TellKeyTx})
 	k, _, err := keys.Create(ctx, access.Key{Collective: "vallon", ID: id, DisplayName: id, Role: access.RoleOwner})
 	if err != nil {
 		e.t.Fatal(err)

@@ -90,7 +90,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.notices = notices.New(notices.Config{
 		Pool: a.pool, Jobs: jobs, Mail: sender, OperatorEmails: cfg.AlertEmails, Now: cfg.Now, Metrics: registry,
 	})
-	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, Tell: s.notices.TellKeyTx})
+	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, TellTx: s.notices.TellKeyTx})
 	s.collectives = collectives.New(collectives.Config{
 		Pool: a.pool, Notices: s.notices, Now: cfg.Now,
 	})
