@@ -14,9 +14,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// maxDeclines is how many cards may be refused on one payment page. A donor who mistypes, and then takes
-// another card, needs three or four; who tries stolen numbers wants thousands. With the limit of a network's
-// pages it bounds what can be tried from one address.
+// maxDeclines is how many payments may be refused on one payment page. A donor who mistypes and then takes another card needs
+// three or four; somebody who tests stolen cards wants thousands. Together with the limit of a network's pages it bounds what
+// can be tested from one address.
 const maxDeclines = 8
 
 type metrics struct {
@@ -28,11 +28,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		declines: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "cagnotte", Subsystem: "donations", Name: "declines_total",
-			Help: "Payments of donations that were refused: cards that were declined, debits that did not come.",
+			Help: "Payments of donations that were refused: declined cards and refused debits.",
 		}),
 		closedPages: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "cagnotte", Subsystem: "donations", Name: "pages_closed_for_declines_total",
-			Help: "Payment pages that were closed because too many cards were declined there. Many in an hour are somebody who tries stolen cards.",
+			Help: "Payment pages that were closed because too many cards were declined on them. Many in an hour mean that somebody tests stolen cards.",
 		}),
 	}
 	if r != nil {
@@ -41,7 +41,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// closeArgs asks to close a donation's payment page, the one that the payment was tried on.
+// closeArgs are the arguments of the job that closes the payment page on which a payment was tried.
 type closeArgs struct {
 	Donation      uuid.UUID `json:"donation"`
 	PaymentIntent string    `json:"payment_intent"`
@@ -50,7 +50,7 @@ type closeArgs struct {
 // Kind names the job in River.
 func (closeArgs) Kind() string { return "donation_close_page" }
 
-// InsertOpts: one at a time for a payment, in the queue whose calls to Stripe are bounded.
+// InsertOpts allows one job at a time for a payment, in the queue whose calls to Stripe are bounded.
 func (closeArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: refreshQueue, UniqueOpts: river.UniqueOpts{
 		ByArgs: true,
@@ -71,10 +71,9 @@ WHERE d.id = @id
 	AND d.livemode = @livemode
 RETURNING d.declines`
 
-// CountDeclineTx counts a payment of the donation that was refused, in the caller's transaction, which must be the
-// one that notes the event as applied: so each counts once. After maxDeclines of them a job closes the payment
-// page, and each other one of the donation on which a card is declined after that: a page that closed can be opened
-// again as often as somebody likes. ours is false for a donation that is not there.
+// CountDeclineTx counts a refused payment of the donation. The caller's transaction must also note the event as applied, so that
+// each event counts once. From maxDeclines refused payments on, a job closes the page of each refused payment, since a page
+// that closed can be opened again. ours is false for a donation that does not exist in this account and livemode.
 func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string, donation uuid.UUID, intent string) (ours bool, err error) {
 	var declines int
 	err = tx.QueryRow(ctx, countDeclineSQL, pgx.NamedArgs{
@@ -94,7 +93,7 @@ func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string,
 	return true, postgres.Error(err)
 }
 
-// closePage expires the page on which too many cards were declined. It does nothing when there is none open.
+// closePage expires the page on which the payment was tried. It does nothing when that page is not open.
 func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) error {
 	d, err := s.byID(ctx, args.Donation)
 	if err != nil {
@@ -104,7 +103,7 @@ func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) er
 	if err != nil {
 		return err
 	}
-	// The first month's payment belongs to an invoice, and its session does not name it.
+	// A first month's payment belongs to an invoice, and its session does not name the payment.
 	if session.ID == "" && d.State == StateCreated {
 		session = stripe.Session{ID: d.CheckoutSession, Status: stripe.SessionOpen}
 	}
@@ -112,13 +111,13 @@ func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) er
 		return nil
 	}
 	session, err = s.cfg.Stripe.ExpireSession(ctx, d.StripeAccount, session.ID, attempt)
-	if stripe.KindOf(err) == stripe.Refused { // paid at last, or closed by itself
+	if stripe.KindOf(err) == stripe.Refused { // it was paid or has expired meanwhile
 		return s.Refresh(ctx, d.ID)
 	}
 	if err != nil {
 		return err
 	}
 	s.metrics.closedPages.Inc()
-	s.cfg.Logger.WarnContext(ctx, "a payment page is closed: too many cards were declined there", "donation", d.Name(), "declines", d.declines)
+	s.cfg.Logger.WarnContext(ctx, "a payment page is closed: too many cards were declined on it", "donation", d.Name(), "declines", d.declines)
 	return s.applySession(ctx, SessionFact{Account: d.StripeAccount, Session: session, At: s.now()})
 }

@@ -25,7 +25,7 @@ func (s *Service) Workers(w *river.Workers) {
 	}))
 }
 
-// Queues returns the queues of its own that this service's jobs need.
+// Queues returns the queues that this service's jobs need, besides the default one.
 func (s *Service) Queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{
 		refreshQueue:   {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
@@ -33,7 +33,7 @@ func (s *Service) Queues() map[string]river.QueueConfig {
 	}
 }
 
-// PeriodicJobs returns what must be inserted on a timer.
+// PeriodicJobs returns the jobs that are inserted on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{recurringJob(), river.NewPeriodicJob(
 		river.PeriodicInterval(upkeepEvery),

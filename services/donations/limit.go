@@ -15,29 +15,28 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Limit is how often one network may start a donation: Burst at once, then one each Interval. Repeats of a
-// request id do not count.
+// Limit is how often one network may start a donation: Burst at once, then one each Interval. Repeats of a request id do not
+// count.
 type Limit struct {
 	Burst    int
 	Interval time.Duration
 }
 
-// DefaultLimit lets a village fair behind one address give, and slows down whoever tries stolen cards: it
-// counts payment pages. How many cards are tried on one page is Stripe's to limit.
+// DefaultLimit is 20 donations at once, then one each 30 seconds. A village fair behind one address can give, and somebody who
+// tests stolen cards is slowed down. It counts payment pages; maxDeclines limits the cards on one page.
 var DefaultLimit = Limit{Burst: 20, Interval: 30 * time.Second}
 
-// limitKey names a network for one day. Without the secret it cannot be found out by trying all networks,
-// and tomorrow it is another. Callers whose network is unknown share one key: a path without a limit is the
-// one that fraud moves to.
+// limitKey is the key of a network for one day. It is keyed by a secret, so that networks cannot be guessed from stored keys.
+// Callers whose network is unknown share one key, since fraud would move to a path without a limit.
 func (s *Service) limitKey(network netip.Prefix, now time.Time) []byte {
 	mac := hmac.New(sha256.New, s.cfg.SecretKey)
 	mac.Write([]byte("donations.limits\n" + now.UTC().Format(time.DateOnly) + "\n" + network.String()))
 	return mac.Sum(nil)[:16]
 }
 
-// takeSQL is the generic cell rate algorithm in one statement: the theoretical arrival time moves on by one
-// interval for each donation, and may be at most burst intervals ahead. Of two that come at once the second waits
-// for the row and sees the first.
+// takeSQL is the generic cell rate algorithm in one statement: the theoretical arrival time (tat) moves on by one interval for
+// each donation, and may be at most burst intervals ahead. Of two concurrent donations the second waits for the row and sees
+// the first.
 const takeSQL = `
 INSERT INTO donations.limits AS l (key, tat)
 VALUES (@key, @now::timestamptz + @interval::interval)
@@ -51,9 +50,8 @@ SELECT l.tat
 FROM donations.limits AS l
 WHERE l.key = @key`
 
-// LimitTx counts one start of a donation by a network, in the transaction of what the donor starts: pledges share the
-// limit of payments, so that neither is the way round it. RESOURCE_EXHAUSTED (TOO_MANY_DONATIONS) says when to come
-// again. The network's row is locked until the commit, so it comes last.
+// LimitTx counts one pledge of a network, since pledges share the limit of donations. RESOURCE_EXHAUSTED (TOO_MANY_DONATIONS)
+// has the time to wait. It locks the network's row until the caller's transaction ends, so it is called last.
 func (s *Service) LimitTx(ctx context.Context, tx pgx.Tx, network netip.Prefix) error {
 	return s.takeTx(ctx, tx, network, s.now())
 }
@@ -64,12 +62,12 @@ func (s *Service) takeTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, n
 	if err != nil || wait == 0 {
 		return err
 	}
-	e := errs.New(errorsv1.ErrorReason_TOO_MANY_DONATIONS, "Many donations were started from here; wait a little.")
+	e := errs.New(errorsv1.ErrorReason_TOO_MANY_DONATIONS, "Too many donations were started from this network. Try again later.")
 	e.RetryAfter = wait
 	return e
 }
 
-// takeKeyTx counts one of the key, or returns the time to wait until there may be another.
+// takeKeyTx counts one use of the key, or returns the time to wait until the next one is allowed.
 func takeKeyTx(ctx context.Context, tx pgx.Tx, key []byte, limit Limit, now time.Time) (wait time.Duration, err error) {
 	ahead := time.Duration(limit.Burst) * limit.Interval
 	var tat time.Time
@@ -89,7 +87,7 @@ const forgetLimitsSQL = `
 DELETE FROM donations.limits
 WHERE tat < @now`
 
-// forgetLimits deletes what no longer limits anybody.
+// forgetLimits deletes the rows that limit nobody any more.
 func (s *Service) forgetLimits(ctx context.Context) error {
 	_, err := s.cfg.Pool.Exec(ctx, forgetLimitsSQL, pgx.NamedArgs{"now": s.now()})
 	return postgres.Error(err)

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// A payment page that closed overdueAfter ago should have been heard of; else it is looked up, and again
-	// each time that it has been closed for twice as long, but not in less than overdueSoonest nor in more
-	// than overdueLatest. Of a debit, which takes days, the pauses are debitSoonest at least. Upkeep takes up to
-	// overdueCount such donations, those first that wait longest for it.
+	// A donation is overdue when its payment page closed overdueAfter ago and no event told its end. It is looked up, and
+	// again each time that the page has been closed for twice as long, but not more often than each overdueSoonest (a debit,
+	// which takes days, each debitSoonest), nor less often than each overdueLatest. One run of upkeep takes up to
+	// overdueCount donations, first those that have waited longest.
 	overdueAfter   = 10 * time.Minute
 	overdueSoonest = 6 * time.Hour
 	debitSoonest   = 24 * time.Hour
@@ -25,7 +25,7 @@ const (
 	overdueCount   = 100
 )
 
-// overdueArgs asks to look up an account's donations whose pages closed.
+// overdueArgs are the arguments of the job that looks up overdue donations of an account.
 type overdueArgs struct {
 	Account   string      `json:"account"`
 	Donations []uuid.UUID `json:"donations"`
@@ -34,8 +34,8 @@ type overdueArgs struct {
 // Kind names the job in River.
 func (overdueArgs) Kind() string { return "donations_overdue" }
 
-// InsertOpts: of the same queue as the questions of donors, which bounds what all of them ask of Stripe. The donations
-// become overdue again.
+// InsertOpts uses the queue of the donors' requests, which bounds the calls to Stripe of both. It allows no retries, since the
+// donations become overdue again.
 func (overdueArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1}
 }
@@ -67,7 +67,7 @@ RETURNING
 	d.stripe_account,
 	d.id`
 
-// lookAtOverdue has Stripe asked about the donations whose end was never heard of.
+// lookAtOverdue has Stripe asked about overdue donations.
 func (s *Service) lookAtOverdue(ctx context.Context) error {
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -96,8 +96,8 @@ func (s *Service) lookAtOverdue(ctx context.Context) error {
 	})
 }
 
-// refreshMany is [Service.Refresh] of many donations of one account, whose sessions are read a page at a time, and by
-// themselves where they are not met. Stripe's limit ends it; what else fails holds up no other.
+// refreshMany is [Service.Refresh] for many donations of one account. It reads their sessions by pages of Stripe's list, and one
+// by one where they are not in it. It stops at Stripe's rate limit; any other failure of one donation delays no other.
 func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UUID) error {
 	donations := make([]Donation, 0, len(ids))
 	wanted := make([]stripe.Wanted, 0, len(ids))

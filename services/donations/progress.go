@@ -58,13 +58,12 @@ CROSS JOIN LATERAL (
 		AND d.refunded_minor + d.disputed_minor > d.amount_minor
 ) AS twice`
 
-// Progress is a campaigns.ProgressFunc: settled is what the ledger has in the campaign's currency, pending
-// what is paid or under way and not booked. What landed in a balance of another currency is in the books in that one,
-// and counts here with what the donors gave, as far as it is still there. A donation that was paid back twice is a loss of the
-// collective's, and takes nothing from what others gave: it counts as nothing, while the books have what is missing.
+// Progress is a campaigns.ProgressFunc. Settled is what the ledger has in the campaign's currency, pending what is paid or under
+// way and not booked. Donations that settled in a balance of another currency are in the books in that currency; they count
+// here by their own amount, less what went back. A donation that was paid back twice counts as zero: the books have the
+// loss, and it takes nothing from what other donors gave.
 //
-// Settled is read first: a donation that is booked in between is missing for one reading, rather than counted
-// twice for one. What goes back for the second time in between is settled for one reading.
+// Settled is read first, so that a donation that is booked in between is missing once rather than counted twice.
 func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
 	if len(names) == 0 {
 		return map[campaigns.Name]campaigns.Progress{}, nil
@@ -105,7 +104,7 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 		if _, told := progress[name]; told {
 			continue
 		}
-		// It has donations that did not come through Stripe alone.
+		// It has only donations that did not come through Stripe.
 		campaign, err := s.cfg.Campaigns.Get(ctx, name)
 		if err != nil {
 			return nil, err

@@ -8,13 +8,13 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// A payment page closes after some hours, and people come back after days. So Stripe is asked to keep a
-// recovery URL (https://docs.stripe.com/payments/checkout/abandoned-carts): each visit there opens a copy of the
-// session, with an id of its own, for the same donation. We give it to whoever asks for the donation's status. The database
-// forgets it when the donation is paid or under way (donations.forget_links), and upkeep when it is over.
+// A payment page closes after some hours, and donors may come back after days. So Stripe is asked for a recovery URL
+// (https://docs.stripe.com/payments/checkout/abandoned-carts): each visit there opens a copy of the session, with an id of its
+// own, for the same donation. The donation's status answers it. The database deletes it when the donation is paid or under
+// way (donations.forget_links), and upkeep when it is over.
 
-// whereToPay is the page on which the donation can be paid, or opened again to be paid; empty for none. A closed
-// campaign's pages are not opened again.
+// whereToPay is the page on which the donation can be paid, also one that Stripe opens again; empty for none. Pages of a closed
+// campaign are not opened again.
 func (s *Service) whereToPay(ctx context.Context, d Donation) string {
 	now := s.now()
 	if d.RecoveryURL(now) == "" {
@@ -35,7 +35,7 @@ func (s *Service) applySession(ctx context.Context, f SessionFact) error {
 	})
 }
 
-// forgetLinksCount bounds what one statement of upkeep forgets.
+// forgetLinksCount bounds the links that one statement deletes.
 const forgetLinksCount = 1000
 
 const forgetLinksSQL = `

@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// An open donation is looked up at Stripe while its donor waits, often at first: once in a sixth of its age,
-	// but not in less than lookSoonest nor in more than lookLatest.
+	// While its donor waits, an open donation is looked up at Stripe after each sixth of its age, but not more often than
+	// each lookSoonest, nor less often than each lookLatest.
 	lookSoonest, lookLatest = 10 * time.Second, 5 * time.Minute
-	// Anybody who knows a donation's address may ask for its status, so what that asks of Stripe is bounded, for
-	// each copy of the program: refreshWorkers calls at once, and as many begun in each refreshPause. Stripe
-	// lets 25 a second pass in test mode. The queue is apart from the one that keeps the books in step.
+	// Everybody who knows a donation's address may ask for its status, so the calls to Stripe that this causes are bounded
+	// in each copy of the program: refreshWorkers at once, and as many begun in each refreshPause. Stripe allows 25 a
+	// second in test mode. The queue is apart from the one that keeps the books up to date.
 	refreshQueue   = "donation_refresh"
 	refreshWorkers = 2
 	refreshPause   = 250 * time.Millisecond
 )
 
-// refreshArgs asks for [Service.Refresh].
+// refreshArgs are the arguments of the job that calls [Service.Refresh].
 type refreshArgs struct {
 	Donation uuid.UUID `json:"donation"`
 }
@@ -34,8 +34,7 @@ type refreshArgs struct {
 // Kind names the job in River.
 func (refreshArgs) Kind() string { return "donation_refresh" }
 
-// InsertOpts: a second try comes with the donor's next question, not by itself. While one job of a donation waits or
-// runs, there is no other.
+// InsertOpts allows one job at a time for a donation, without retries: the donor's next request makes another one.
 func (refreshArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{
 		ByArgs: true,
@@ -51,7 +50,7 @@ SET looked_at = @now
 WHERE d.id = @id
 	AND (d.looked_at IS NULL OR d.looked_at <= @before)`
 
-// look makes a job ask Stripe about an open donation, unless one did a short while ago.
+// look inserts a job that asks Stripe about an open donation, unless one was inserted a short while ago.
 func (s *Service) look(ctx context.Context, d Donation) error {
 	now := s.now()
 	before := now.Add(-min(max(now.Sub(d.CreateTime)/6, lookSoonest), lookLatest))
@@ -76,12 +75,12 @@ SET
 WHERE d.id = @id
 	AND d.state = 'created'`
 
-// session is the one to ask Stripe about; empty for none.
+// session is the id of the session to read at Stripe; empty for none.
 func (d Donation) session() string { return cmp.Or(d.recoveredSession, d.CheckoutSession) }
 
-// Refresh reads an open donation's session at Stripe and applies what it says. A session that Stripe does not have
-// is no page to pay on: its donation has expired, unless a payment is under way. A first month by debit is decided by
-// its invoice. It does nothing for a donation whose end is known, or that has no session.
+// Refresh reads an open donation's session at Stripe and applies it, and, for a first month by debit, its invoice. If Stripe does
+// not have the session, the donation has expired, unless a payment is under way. It does nothing for a donation that is not
+// open, or that has no session. It may be called any number of times, outside a transaction.
 func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	d, err := s.byID(ctx, id)
 	if err != nil {
@@ -101,8 +100,7 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	return s.applyRead(ctx, d.StripeAccount, session)
 }
 
-// applyRead applies an open donation's session that was asked for, and, while it has a debit under way, the invoice that
-// tells more of it.
+// applyRead applies a session that was read for an open donation, and, while a debit of it is at the bank, its invoice.
 func (s *Service) applyRead(ctx context.Context, account string, session stripe.Session) error {
 	fact := SessionFact{Account: account, Session: session, At: s.now()}
 	if err := s.applySession(ctx, fact); err != nil || session.Invoice == "" || fact.state() != StatePending {

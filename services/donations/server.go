@@ -22,7 +22,7 @@ type server struct {
 	service *Service
 }
 
-// NewServer returns the service as gRPC.
+// NewServer returns the gRPC service of donations.
 func NewServer(s *Service) donationsv1.DonationsServiceServer { return &server{service: s} }
 
 func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
@@ -61,7 +61,7 @@ func (s *server) GetDonation(ctx context.Context, req *donationsv1.GetDonationRe
 	return answer, s.withSurplus(ctx, []*donationsv1.Donation{answer}, d)
 }
 
-// GetDonationStatus answers what is known now; what Stripe knows more is there when it is asked again.
+// GetDonationStatus answers what is known now. It has Stripe asked in the background, for the next request.
 func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error) {
 	name, ok := strings.CutSuffix(req.GetName(), "/status")
 	if !ok {
@@ -72,8 +72,8 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		return nil, err
 	}
 	if err := s.service.look(ctx, d); err != nil {
-		// The answer is right without it, and the webhook usually comes.
-		s.service.cfg.Logger.WarnContext(ctx, "cannot have Stripe asked about a donation", slog.Any("error", err))
+		// The answer is complete without it, and the webhook usually comes.
+		s.service.cfg.Logger.WarnContext(ctx, "a job that asks Stripe about a donation cannot be inserted", slog.Any("error", err))
 	}
 	return &donationsv1.DonationStatus{
 		Name:              d.Name() + "/status",
@@ -117,7 +117,7 @@ func (s *server) get(ctx context.Context, name string) (Donation, error) {
 	return s.service.Get(ctx, campaign, id)
 }
 
-// ParseName reads `collectives/{collective}/campaigns/{campaign}/donations/{donation}`. What is no such name is NOT_FOUND.
+// ParseName reads `collectives/{collective}/campaigns/{campaign}/donations/{donation}`. Any other text is NOT_FOUND.
 func ParseName(name string) (campaigns.Name, uuid.UUID, error) {
 	parent, id, _ := strings.Cut(name, "/donations/")
 	campaign, err := campaigns.ParseName(parent)
@@ -153,7 +153,7 @@ func (s *server) toProto(d Donation) *donationsv1.Donation {
 	}
 }
 
-// withSurplus adds the surplus payments of donations to what is answered of them.
+// withSurplus adds the surplus payments of donations to their answers.
 func (s *server) withSurplus(ctx context.Context, answers []*donationsv1.Donation, donations ...Donation) error {
 	surplus, err := s.service.SurplusPayments(ctx, donations...)
 	for i, d := range donations {
@@ -180,7 +180,7 @@ var states = map[State]donationsv1.DonationState{
 	StateDisputed:          donationsv1.DonationState_DONATION_STATE_DISPUTED,
 }
 
-// outcome says it in a donor's terms. A part that went back, by a refund or to the donor's bank, leaves a donation received.
+// outcome is the state in a donor's terms. A donation of which only a part went back is received.
 func outcome(d Donation) donationsv1.DonationOutcome {
 	if said := outcomes[d.State]; said != donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED || d.FullyReturned() {
 		return said
@@ -188,7 +188,7 @@ func outcome(d Donation) donationsv1.DonationOutcome {
 	return donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
 }
 
-// outcomes is where each state leads at most.
+// outcomes are the outcomes of the states, for a donation that wholly went back where that matters.
 var outcomes = map[State]donationsv1.DonationOutcome{
 	StateCreated:           donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN,
 	StatePending:           donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING,
@@ -201,7 +201,7 @@ var outcomes = map[State]donationsv1.DonationOutcome{
 	StateDisputed:          donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED,
 }
 
-// recurringOf names the monthly donation; empty for a single one.
+// recurringOf is the name of the monthly donation; empty for a single one.
 func recurringOf(d Donation) string {
 	if d.Recurring == uuid.Nil {
 		return ""
@@ -209,7 +209,7 @@ func recurringOf(d Donation) string {
 	return recurringName(d.Campaign, d.Recurring)
 }
 
-// feeCover leaves out what was not added.
+// feeCover is absent when the donor added nothing for the fee.
 func feeCover(d Donation) *moneyv1.Money {
 	if d.FeeCover.Minor == 0 {
 		return nil
@@ -217,8 +217,8 @@ func feeCover(d Donation) *moneyv1.Money {
 	return wire.Money(d.FeeCover)
 }
 
-// disputed is absent while no bank has any of the donation. One that was paid twice is below zero given back, and a bank takes
-// the other payment first.
+// disputed is what banks took of the donation; absent for nothing. A donation that was paid twice has a negative RefundedMinor,
+// and a dispute counts only beyond the surplus payment.
 func disputed(d Donation) *moneyv1.Money {
 	minor := d.DisputedMinor + min(0, d.RefundedMinor)
 	if minor <= 0 {
@@ -227,7 +227,7 @@ func disputed(d Donation) *moneyv1.Money {
 	return wire.Money(money.Amount{Minor: minor, Currency: d.Amount.Currency})
 }
 
-// refunded is absent while nothing of the donation went back.
+// refunded is what refunds took of the donation; absent for nothing.
 func refunded(d Donation) *moneyv1.Money {
 	if d.RefundedMinor <= 0 {
 		return nil

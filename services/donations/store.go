@@ -90,8 +90,8 @@ func (s *Service) byID(ctx context.Context, id uuid.UUID) (Donation, error) {
 const lockByIDSQL = byIDSQL + `
 FOR NO KEY UPDATE`
 
-// LockTx returns a donation as it is now, and locks it until the caller's transaction ends: who holds the lock counts
-// alone what goes back of it. One that does not exist is pgx.ErrNoRows.
+// LockTx returns a donation, and locks its row until the caller's transaction ends. Whoever counts or changes what went back of a
+// donation holds this lock. A donation that does not exist is pgx.ErrNoRows.
 func (s *Service) LockTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation, error) {
 	return collectOne(tx.Query(ctx, lockByIDSQL, pgx.NamedArgs{"id": id}))
 }

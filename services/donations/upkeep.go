@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// upkeepEvery is how often old limits are deleted and forgotten donations looked up.
+	// upkeepEvery is how often upkeep runs.
 	upkeepEvery = 10 * time.Minute
-	// A donation that never got a page has expired when it is this long past the end of the last one asked for.
+	// A donation without a page expires this long after the end of the last session that was requested for it.
 	abandonedAfter = 24 * time.Hour
 )
 
-// upkeepArgs asks for what must happen now and then.
+// upkeepArgs are the arguments of the upkeep job.
 type upkeepArgs struct{}
 
 // Kind names the job in River.
 func (upkeepArgs) Kind() string { return "donations_upkeep" }
 
-// InsertOpts: the next one comes soon enough.
+// InsertOpts allows no retries: the next run comes soon.
 func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
 
-// A donation for which Stripe was never asked has no end of a page.
+// A donation for which no session was requested has no session_expires_at.
 const expireAbandonedSQL = `
 UPDATE donations.donations AS d
 SET
@@ -37,8 +37,8 @@ WHERE d.state = 'created'
 	AND d.checkout_session_id IS NULL
 	AND coalesce(d.session_expires_at, d.created_at) <= @before`
 
-// upkeep deletes limits that limit nobody and links that are over, ends donations that nobody can pay any more, and has Stripe asked about
-// those whose end was never heard of.
+// upkeep deletes limits and links that are over, expires donations that cannot be paid any more, and has Stripe asked about
+// donations whose end no event told.
 func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.forgetLimits(ctx); err != nil {
 		return fmt.Errorf("forget limits: %w", err)

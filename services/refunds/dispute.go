@@ -18,21 +18,21 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// Dispute is what a donor's bank says against a donation. What it did to the books stands in the ledger.
+// Dispute is a dispute or inquiry of a donor's bank about a donation. The ledger has the money that it moved.
 type Dispute struct {
-	// ID is Stripe's.
+	// ID is Stripe's id.
 	ID            string
 	StripeAccount string
 	Campaign      campaigns.Name
 	Donation      uuid.UUID
-	// Amount may be a part of the donation.
+	// Amount is what is disputed; it may be a part of the donation.
 	Amount money.Amount
-	// Reason is Stripe's word.
+	// Reason is the bank's reason, in Stripe's word.
 	Reason string
 	Status stripe.DisputeStatus
-	// DueTime is until when evidence is taken; zero once it is not.
+	// DueTime is until when evidence can be submitted; zero when it cannot.
 	DueTime time.Time
-	// Withdrawn, Reinstated and Fee are what Stripe's balance lost and got back, in its own currency; they have no
+	// Withdrawn, Reinstated and Fee are what Stripe's balance lost and got back, in the balance's currency. They have no
 	// currency while no money moved.
 	Withdrawn, Reinstated, Fee money.Amount
 	CreateTime, UpdateTime     time.Time
@@ -41,7 +41,7 @@ type Dispute struct {
 // Name returns the resource name, `collectives/{collective}/disputes/{dispute}`.
 func (d Dispute) Name() string { return "collectives/" + d.Campaign.Collective + "/disputes/" + d.ID }
 
-// DashboardURL is where members answer it.
+// DashboardURL is its page in Stripe's dashboard, where members answer it.
 func (d Dispute) DashboardURL(livemode bool) string {
 	url := "https://dashboard.stripe.com/"
 	if d.StripeAccount != "" {
@@ -53,8 +53,8 @@ func (d Dispute) DashboardURL(livemode bool) string {
 	return url + "disputes/" + d.ID
 }
 
-// disputeRank orders the statuses: what is read later at Stripe is never below, unless money moved since. A closed
-// inquiry can still become a dispute, and a lost dispute be won on appeal.
+// disputeRank orders the statuses: a later reading never ranks lower, unless money moved in between. A closed inquiry can still
+// become a dispute, and a lost dispute can be won on appeal.
 var disputeRank = map[stripe.DisputeStatus]int{
 	stripe.InquiryNeedsResponse: 1,
 	stripe.InquiryUnderReview:   2,
@@ -66,7 +66,7 @@ var disputeRank = map[stripe.DisputeStatus]int{
 	stripe.DisputeWon:           8,
 }
 
-// rankOf takes a status that is new to us for one of a dispute that goes on: the last word is one of those known.
+// rankOf ranks an unknown status as one of a dispute that goes on.
 func rankOf(s stripe.DisputeStatus) int {
 	if rank, known := disputeRank[s]; known || s == "" {
 		return rank
@@ -74,7 +74,7 @@ func rankOf(s stripe.DisputeStatus) int {
 	return disputeRank[stripe.DisputeUnderReview]
 }
 
-// disputeOpen reports whether Stripe will have more to say.
+// disputeOpen reports whether the dispute can change before money moves.
 func disputeOpen(s stripe.DisputeStatus) bool {
 	switch s {
 	case stripe.InquiryClosed, stripe.DisputePrevented, stripe.DisputeLost, stripe.DisputeWon:
@@ -83,8 +83,8 @@ func disputeOpen(s stripe.DisputeStatus) bool {
 	return true
 }
 
-// ReadDispute reads a dispute at Stripe and notes it. It may be called any number of times and in any order, with
-// no transaction open. Members are told of what is new, once. ours is false for one of a payment that is no donation.
+// ReadDispute reads a dispute at Stripe and stores it. It may be called any number of times and in any order, outside a
+// transaction. Members get one notice of each change. ours is false for a dispute of a payment that is no donation.
 func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours bool, err error) {
 	is, err := s.cfg.Stripe.GetDispute(ctx, account, id)
 	if err != nil {
@@ -185,9 +185,9 @@ WHERE p.reinstated_minor <= excluded.reinstated_minor
 		excluded.fee_minor
 	)`
 
-// applyDisputeTx notes a reading. One that is older than what is known changes nothing.
+// applyDisputeTx stores a reading. One that is older than what is known changes nothing.
 func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations.Match, account string, is stripe.Dispute) error {
-	// Two readings of one dispute are noted one after the other, and a refund sees all or nothing of it.
+	// The lock orders two readings of one dispute, and keeps refunds from seeing a part of one.
 	d, err := s.cfg.Donations.LockTx(ctx, tx, match.Donation)
 	if err != nil {
 		return postgres.Error(err)
@@ -221,7 +221,7 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations
 	return s.tellDisputeTx(ctx, tx, d, is, was)
 }
 
-// olderDispute reports whether a reading was made before another one. Sums of money only grow, so they tell first.
+// olderDispute reports whether a reading was made before another one. Sums of money only grow, so they are compared first.
 func olderDispute(is, was stripe.Dispute) bool {
 	if is.WithdrawnMinor == was.WithdrawnMinor && is.ReinstatedMinor == was.ReinstatedMinor {
 		return rankOf(is.Status) < rankOf(was.Status)
@@ -229,8 +229,8 @@ func olderDispute(is, was stripe.Dispute) bool {
 	return is.WithdrawnMinor < was.WithdrawnMinor || is.ReinstatedMinor < was.ReinstatedMinor
 }
 
-// tellDisputeTx tells what a new status means, and money that came back without the dispute being won. The end of an
-// inquiry, and a dispute that was prevented, ask nothing of anybody.
+// tellDisputeTx gives members notice of a new status, and of money that came back although the dispute is not won. A closed
+// inquiry and a prevented dispute need no notice, since nobody has to act.
 func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Donation, is, was stripe.Dispute) error {
 	n := notices.Notice{
 		Collective: d.Campaign.Collective, Key: is.ID,
@@ -301,7 +301,7 @@ const getDisputeSQL = disputeSelect + `
 WHERE p.collective = @collective
 	AND p.id = @id`
 
-// GetDispute returns one dispute of a collective's donations; any other is NOT_FOUND.
+// GetDispute returns a dispute of one of a collective's donations; any other is NOT_FOUND.
 func (s *Service) GetDispute(ctx context.Context, collective, id string) (Dispute, error) {
 	rows, err := s.cfg.Pool.Query(ctx, getDisputeSQL, pgx.NamedArgs{"collective": collective, "id": id})
 	if err != nil {
@@ -322,16 +322,16 @@ ORDER BY
 	p.id DESC
 LIMIT @count`
 
-// StripePosition is the place in a list of something that Stripe named.
+// StripePosition is the place in a list of an object that has Stripe's id.
 type StripePosition struct {
 	CreateTime time.Time
 	ID         string
 }
 
-// ListDisputes returns up to count disputes of a collective's donations, newest first, those before the given one.
-func (s *Service) ListDisputes(ctx context.Context, collective string, before StripePosition, count int) ([]Dispute, error) {
+// ListDisputes returns up to count disputes of a collective's donations, newest first, those after the given position.
+func (s *Service) ListDisputes(ctx context.Context, collective string, after StripePosition, count int) ([]Dispute, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listDisputesSQL, pgx.NamedArgs{
-		"collective": collective, "before_time": before.CreateTime, "before_id": before.ID, "count": count,
+		"collective": collective, "before_time": after.CreateTime, "before_id": after.ID, "count": count,
 	})
 	if err != nil {
 		return nil, postgres.Error(err)

@@ -18,7 +18,7 @@ type disputeServer struct {
 	service *Service
 }
 
-// NewDisputeServer returns what banks and card networks say against donations as gRPC.
+// NewDisputeServer returns the gRPC service of disputes and fraud warnings.
 func NewDisputeServer(s *Service) disputesv1.DisputesServiceServer { return &disputeServer{service: s} }
 
 func (s *disputeServer) GetDispute(ctx context.Context, req *disputesv1.GetDisputeRequest) (*disputesv1.Dispute, error) {
@@ -71,13 +71,13 @@ func fraudWarningToProto(w FraudWarning) *disputesv1.FraudWarning {
 	}
 }
 
-// listRequest is what requests for a collective's pages have in common.
+// listRequest is a request for a page of a collective's list.
 type listRequest interface {
 	page.Request
 	GetParent() string
 }
 
-// listOfStripe reads a page of what Stripe named, and the token of the next.
+// listOfStripe reads a page of objects that have Stripe's ids, and the token of the next page.
 func listOfStripe[T any](ctx context.Context, what string, req listRequest,
 	list func(context.Context, string, StripePosition, int) ([]T, error), position func(T) StripePosition,
 ) (found []T, next string, err error) {
@@ -104,7 +104,7 @@ func (s *disputeServer) toProto(d Dispute) *disputesv1.Dispute {
 	}
 }
 
-// movedToProto leaves out what has not happened.
+// movedToProto is absent unless the money moved.
 func movedToProto(a money.Amount, happened bool) *moneyv1.Money {
 	if !happened {
 		return nil

@@ -15,16 +15,16 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// FraudWarning is a card network's early word that a donation was paid by fraud. To give the donation back while it is
-// actionable avoids the dispute, and its fee.
+// FraudWarning is a card network's early warning that a donation was paid by fraud. A refund while it is actionable avoids the
+// dispute and its fee.
 type FraudWarning struct {
-	// ID is Stripe's.
+	// ID is Stripe's id.
 	ID       string
 	Campaign campaigns.Name
 	Donation uuid.UUID
-	// FraudType is Stripe's word.
+	// FraudType is the kind of fraud, in Stripe's word.
 	FraudType string
-	// Actionable: the donation is neither disputed nor wholly given back.
+	// Actionable: the payment is neither disputed nor fully refunded.
 	Actionable bool
 	CreateTime time.Time
 }
@@ -34,7 +34,7 @@ func (w FraudWarning) Name() string {
 	return "collectives/" + w.Campaign.Collective + "/fraudWarnings/" + w.ID
 }
 
-// A warning that has ended does not begin again.
+// A warning that is not actionable does not become so again.
 const putFraudWarningSQL = `
 INSERT INTO donations.fraud_warnings AS w (
 	stripe_account,
@@ -63,9 +63,9 @@ SET
 WHERE w.actionable
 	AND NOT excluded.actionable`
 
-// ReadFraudWarning reads an early fraud warning at Stripe and notes it. It may be called any number of times and
-// in any order, with no transaction open. Members are told once, while they can do something. ours is false for
-// one of a payment that is no donation.
+// ReadFraudWarning reads an early fraud warning at Stripe and stores it. It may be called any number of times and in any order,
+// outside a transaction. Members get one notice, while it is actionable. ours is false for a warning about a payment that is
+// no donation.
 func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (ours bool, err error) {
 	is, err := s.cfg.Stripe.GetFraudWarning(ctx, account, id)
 	if err != nil {
@@ -134,10 +134,11 @@ ORDER BY
 	w.id DESC
 LIMIT @count`
 
-// ListFraudWarnings returns up to count warnings about a collective's donations, newest first, those before the given one.
-func (s *Service) ListFraudWarnings(ctx context.Context, collective string, before StripePosition, count int) ([]FraudWarning, error) {
+// ListFraudWarnings returns up to count warnings about a collective's donations, newest first,
+// those after the given position.
+func (s *Service) ListFraudWarnings(ctx context.Context, collective string, after StripePosition, count int) ([]FraudWarning, error) {
 	rows, err := s.cfg.Pool.Query(ctx, listFraudWarningsSQL, pgx.NamedArgs{
-		"collective": collective, "before_time": before.CreateTime, "before_id": before.ID, "count": count,
+		"collective": collective, "before_time": after.CreateTime, "before_id": after.ID, "count": count,
 	})
 	if err != nil {
 		return nil, postgres.Error(err)

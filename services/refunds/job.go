@@ -13,26 +13,27 @@ import (
 )
 
 const (
-	// What waits for Stripe's word on a refund or a dispute is looked at when it has not changed for a quarter of
-	// its age, but not in less than followSoonest nor in more than followLatest. Events come long before.
+	// Refunds and disputes that can change are read at Stripe after each quarter of their age, but not more often than each
+	// followSoonest, nor less often than each followLatest. Events usually come before.
 	followSoonest, followLatest = 10 * time.Minute, 24 * time.Hour
-	// followCount bounds what one look takes up.
+	// followCount bounds the refunds, and the disputes, of one run of upkeep.
 	followCount = 100
-	// upkeepEvery is how often those that are due are looked for.
+	// upkeepEvery is how often upkeep runs.
 	upkeepEvery = 10 * time.Minute
-	// The queue is apart, so that a long history of refunds, each of which is asked for, delays no donation:
-	// followWorkers calls at once, and as many begun in each followPause.
+	// The queue is apart, so that a long history of refunds, each of which is read, delays no donation: followWorkers calls
+	// at once, and as many begun in each followPause.
 	followQueue   = "refunds"
 	followWorkers = 2
 	followPause   = 100 * time.Millisecond
-	// maxFollowRetry bounds the growing pause after a failure. A refund that cannot be sent for two minutes waits for
-	// the next look, submitTries; what the balance showed may have no row to look at yet, so it is read for hours.
+	// maxFollowRetry bounds the growing pause after a failure. A refund that cannot be sent in submitTries, two minutes, waits
+	// for upkeep. A refund or dispute that only the balance showed has no row that upkeep finds, so it is read for hours,
+	// readTries.
 	maxFollowRetry = 5 * time.Minute
 	submitTries    = 8
 	readTries      = 50
 )
 
-// submitRefundArgs asks for [Service.Submit].
+// submitRefundArgs are the arguments of the job that calls [Service.Submit].
 type submitRefundArgs struct {
 	Refund uuid.UUID `json:"refund"`
 }
@@ -40,12 +41,12 @@ type submitRefundArgs struct {
 // Kind names the job in River.
 func (submitRefundArgs) Kind() string { return "submit_refund" }
 
-// InsertOpts: a second one does no harm, and is there when the first was killed with its program.
+// InsertOpts allows several jobs for one refund: they do no harm, and one may have been killed with its program.
 func (submitRefundArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: followQueue, MaxAttempts: submitTries}
 }
 
-// readRefundArgs asks for [Service.Read].
+// readRefundArgs are the arguments of the job that calls [Service.Read].
 type readRefundArgs struct {
 	Account string `json:"account"`
 	Refund  string `json:"refund"`
@@ -54,12 +55,12 @@ type readRefundArgs struct {
 // Kind names the job in River.
 func (readRefundArgs) Kind() string { return "read_refund" }
 
-// InsertOpts: a second one is no repeat, since the first may have read before what made it.
+// InsertOpts allows several jobs for one refund: an earlier one may have read before the change that made this one.
 func (readRefundArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: followQueue, MaxAttempts: readTries}
 }
 
-// readDisputeArgs asks for [Service.ReadDispute].
+// readDisputeArgs are the arguments of the job that calls [Service.ReadDispute].
 type readDisputeArgs struct {
 	Account string `json:"account"`
 	Dispute string `json:"dispute"`
@@ -68,7 +69,7 @@ type readDisputeArgs struct {
 // Kind names the job in River.
 func (readDisputeArgs) Kind() string { return "read_dispute" }
 
-// InsertOpts: as of [readRefundArgs].
+// InsertOpts is that of [readRefundArgs].
 func (readDisputeArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: followQueue, MaxAttempts: readTries}
 }
@@ -84,18 +85,18 @@ func (w *followWorker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 	return w.work(ctx, job.Args)
 }
 
-// NextRetry implements river.Worker: soon at first, because somebody waits for the money.
+// NextRetry implements river.Worker. The first pauses are short, because a donor waits for the money.
 func (w *followWorker[T]) NextRetry(job *river.Job[T]) time.Time {
 	return time.Now().Add(min(time.Second<<min(job.Attempt-1, 10), maxFollowRetry))
 }
 
-// upkeepArgs asks for what must happen now and then.
+// upkeepArgs are the arguments of the upkeep job.
 type upkeepArgs struct{}
 
 // Kind names the job in River.
 func (upkeepArgs) Kind() string { return "refunds_upkeep" }
 
-// InsertOpts: the next one comes soon enough.
+// InsertOpts allows no retries: the next run comes soon.
 func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
 
 // Workers adds the workers of this service's jobs.
@@ -116,12 +117,12 @@ func (s *Service) Workers(w *river.Workers) {
 	}})
 }
 
-// Queues returns the queues of its own that this service's jobs need.
+// Queues returns the queues that this service's jobs need, besides the default one.
 func (s *Service) Queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{followQueue: {MaxWorkers: followWorkers, FetchCooldown: followPause}}
 }
 
-// PeriodicJobs returns what must be inserted on a timer.
+// PeriodicJobs returns the jobs that are inserted on a timer.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(
 		river.PeriodicInterval(upkeepEvery),
@@ -150,8 +151,8 @@ ORDER BY
 	m.account,
 	m.refund`
 
-// FollowTx has Stripe asked about the refunds and disputes whose money moved, unless what is known of them says
-// so already: so they are known when every event was lost.
+// FollowTx inserts jobs that read the refunds and disputes whose money moved, unless the stored refund shows that already. So
+// they become known even if every event is lost. The caller posts the movements in the same transaction.
 func (s *Service) FollowTx(ctx context.Context, tx pgx.Tx, movements []donations.Movement) error {
 	var jobs []river.InsertManyParams
 	var accounts, refunds []string
@@ -223,7 +224,7 @@ RETURNING
 	p.stripe_account,
 	p.id`
 
-// follow has Stripe asked about refunds and disputes that nothing was heard of for long.
+// follow inserts jobs that send or read the refunds and disputes whose time has come.
 func (s *Service) follow(ctx context.Context) error {
 	named := pgx.NamedArgs{"now": s.now(), "soonest": followSoonest, "latest": followLatest, "count": followCount}
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {

@@ -14,8 +14,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// Read reads a refund at Stripe and brings ours in step with it, whoever made it. It may be called any
-// number of times and in any order, with no transaction open. ours is false for one of a payment that is no donation.
+// Read reads a refund at Stripe and updates the stored one, or adds it if it was made at Stripe. It may be called any number of
+// times and in any order, outside a transaction. ours is false for a refund of a payment that is no donation.
 func (s *Service) Read(ctx context.Context, account, id string) (ours bool, err error) {
 	r, err := s.cfg.Stripe.GetRefund(ctx, account, id)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Service) Read(ctx context.Context, account, id string) (ours bool, err 
 	return s.readRefunds(ctx, account, []stripe.Refund{r})
 }
 
-// ReadOfCharge is Read for all refunds of a charge, which tells no more of them than their sum.
+// ReadOfCharge is Read for all refunds of a charge. An event about a charge has only the sum of its refunds.
 func (s *Service) ReadOfCharge(ctx context.Context, account, charge string) (ours bool, err error) {
 	all, err := s.cfg.Stripe.ListRefundsOfCharge(ctx, account, charge)
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Service) ReadOfCharge(ctx context.Context, account, charge string) (our
 	return s.readRefunds(ctx, account, all)
 }
 
-// notThere takes what Stripe does not have for what is not ours.
+// notThere drops the error of an object that Stripe does not have: it is not ours.
 func notThere(err error) error {
 	if stripe.KindOf(err) == stripe.Missing {
 		return nil
@@ -41,7 +41,7 @@ func notThere(err error) error {
 	return err
 }
 
-// readRefunds is for refunds of one charge.
+// readRefunds applies refunds of one charge.
 func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.Refund) (ours bool, err error) {
 	if len(all) == 0 {
 		return false, nil
@@ -108,8 +108,8 @@ VALUES (
 	@now
 )`
 
-// applyRefund notes what Stripe says of a refund of the donation. What is known, or older than what is known, changes
-// nothing. Members are told of one that failed.
+// applyRefund stores what Stripe says of a refund of the donation. What is known, or older than what is known, changes nothing.
+// Members get a notice of a refund that failed.
 func (s *Service) applyRefund(ctx context.Context, match donations.Match, account string, is stripe.Refund) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		d, err := s.cfg.Donations.LockTx(ctx, tx, match.Donation)
@@ -146,9 +146,9 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 	})
 }
 
-// knownRefundTx finds our row of a refund of Stripe's; a zero Refund for one that was made elsewhere and is new.
-// Stripe's metadata can be written by anybody who may use its dashboard, so a row that it names counts only when
-// it waits for just this answer.
+// knownRefundTx returns the stored refund for one of Stripe's; a zero Refund for one that was made at Stripe and is new.
+// Everybody who may use Stripe's dashboard can write metadata, so a refund that it names counts only if that is submitted,
+// with the same donation, amount and payment.
 func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, account string, is stripe.Refund) (Refund, error) {
 	r, err := collectRefund(tx.Query(ctx, refundByStripeSQL, pgx.NamedArgs{"account": account, "stripe_refund": is.ID}))
 	if !errors.Is(err, pgx.ErrNoRows) {

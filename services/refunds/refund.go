@@ -17,21 +17,21 @@ type State string
 
 // The states of a refund.
 const (
-	// StateAwaitingApproval needs a second member.
+	// StateAwaitingApproval: a second member must approve it.
 	StateAwaitingApproval State = "awaiting_approval"
-	// StateApproved is to be sent to Stripe.
+	// StateApproved: a job sends it to Stripe.
 	StateApproved State = "approved"
-	// StateSubmitted may have reached Stripe.
+	// StateSubmitted: it may have reached Stripe, whose answer is not known.
 	StateSubmitted State = "submitted"
-	// StatePending was accepted; no money moved yet.
+	// StatePending: Stripe accepted it, and no money moved yet.
 	StatePending State = "pending"
-	// StateSucceeded is on its way to the donor, and can still fail.
+	// StateSucceeded: it is on its way to the donor, and can still fail.
 	StateSucceeded State = "succeeded"
-	// StateFailed did not happen, or came back.
+	// StateFailed: Stripe refused it, or the money came back.
 	StateFailed State = "failed"
-	// StateRejected was refused by a second member.
+	// StateRejected: a second member rejected it.
 	StateRejected State = "rejected"
-	// StateCanceled was called off.
+	// StateCanceled: it was canceled, here or at Stripe.
 	StateCanceled State = "canceled"
 )
 
@@ -56,13 +56,13 @@ func (s State) next() []State {
 // CanBecome reports whether a refund can go from s to next in one step. Staying is no step.
 func (s State) CanBecome(next State) bool { return slices.Contains(s.next(), next) }
 
-// Unfinished reports whether Stripe has still to be asked or told: a refund that succeeded is not, since its
-// failure shows in the balance.
+// Unfinished reports whether the refund must still be sent to Stripe or read there. One that succeeded is finished, since a
+// later failure shows in the balance.
 func (s State) Unfinished() bool {
 	return s == StateApproved || s == StateSubmitted || s == StatePending
 }
 
-// refundState is Stripe's word in ours. One that is new to us is not the end.
+// stateOf returns the state for Stripe's status. An unknown status is pending.
 func stateOf(s stripe.RefundStatus) State {
 	switch s {
 	case stripe.RefundSucceeded:
@@ -75,7 +75,7 @@ func stateOf(s stripe.RefundStatus) State {
 	return StatePending
 }
 
-// Reason is why a donation is given back. It is empty for a refund that was made at Stripe without one.
+// Reason is why a donation is refunded. It is empty for a refund that was made at Stripe without one.
 type Reason string
 
 // The reasons.
@@ -86,7 +86,7 @@ const (
 	ReasonOther            Reason = "other"
 )
 
-// stripe is the reason in Stripe's words; empty where it has none.
+// stripe is Stripe's word for the reason; empty for none.
 func (r Reason) stripe() string {
 	switch r {
 	case ReasonRequestedByDonor:
@@ -97,6 +97,7 @@ func (r Reason) stripe() string {
 	return ""
 }
 
+// reasonOf returns the reason for Stripe's word. An unknown word is ReasonOther.
 func reasonOf(stripeWord string) Reason {
 	switch stripeWord {
 	case "requested_by_customer":
@@ -109,35 +110,36 @@ func reasonOf(stripeWord string) Reason {
 	return ReasonOther
 }
 
-// Refund is a donation, or a part of it, on its way back.
+// Refund is a refund of one payment of a donation, or of a part of it.
 type Refund struct {
 	ID       uuid.UUID
 	Campaign campaigns.Name
 	Donation uuid.UUID
 	// StripeAccount is the donation's.
 	StripeAccount string
-	// AtStripe: it was made in Stripe's dashboard, or by Stripe itself, and not by a member here.
+	// AtStripe: it was made in Stripe's dashboard, or by Stripe itself.
 	AtStripe bool
-	Amount   money.Amount
-	Reason   Reason
-	// Note is for the books.
+	// Amount is in the currency that the payment was paid in.
+	Amount money.Amount
+	Reason Reason
+	// Note is for the books. It does not say who gave.
 	Note string
 	// RequestedBy and ReviewedBy are names of API keys; empty for nobody.
 	RequestedBy, ReviewedBy string
 	State                   State
 	// StripeRefund is Stripe's id; empty until Stripe has answered.
 	StripeRefund string
-	// FailureReason is ours, in capitals, when Stripe did not accept it, else Stripe's; empty unless it failed.
+	// FailureReason is ours, in capitals, when Stripe did not accept it, else Stripe's word; empty unless it failed.
 	FailureReason          string
 	CreateTime, UpdateTime time.Time
-	// SubmitTime is zero until it was first sent.
+	// SubmitTime is when it was first sent; zero before.
 	SubmitTime time.Time
 	// Claim is until when the donor's bank can take the same payment back.
 	Claim Claim
 
 	fingerprint []byte
 	attempt     int
-	// paymentIntent is that of the payment that it is of.
+	// paymentIntent is the payment that it is of.
 	paymentIntent string
 }
 

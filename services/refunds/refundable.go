@@ -23,24 +23,24 @@ type refundable struct {
 	intent string
 	// surplus: the donation was paid already.
 	surplus bool
-	// method is how it was paid, Stripe's word; empty when that is not known.
+	// method is the payment method, Stripe's word; empty when it is not known.
 	method string
-	// paid is what the donor paid, which is what Stripe gives back: the donation's amount, or that in the donor's own currency.
+	// paid is what the donor paid, in the currency in which Stripe refunds it.
 	paid money.Amount
 	// converted: paid is in another currency than the donation.
 	converted bool
-	// balanceMinor is what Stripe's balance says went back of the donation, balanceInMinor the same as part of what was paid in
-	// another currency. refundsMinor is the sum of the refunds that are alive, asked for, under way, or succeeded, in the
-	// currency of paid.
+	// balanceMinor is what went back by Stripe's balance, in the donation's currency; balanceInMinor is the same in the currency
+	// of paid if that is another one. refundsMinor is the sum of the refunds that are requested, under way or succeeded, in
+	// the currency of paid.
 	balanceMinor, balanceInMinor, refundsMinor int64
-	// disputedMinor is what the balance says that banks took.
+	// disputedMinor is what banks took by Stripe's balance.
 	disputedMinor int64
-	// barred: a dispute leaves nothing to refund, also one whose money has not been seen to move.
+	// barred: a dispute of it allows no refund, also one whose money is not booked yet.
 	barred bool
 }
 
-// back is how much of what was paid goes back. What Stripe's balance says and what is known of its refunds overlap, and
-// either can be first to know of one made at Stripe: the larger counts. Stripe itself refuses what both do not know yet.
+// back is how much of what was paid went back or is about to. The balance and the stored refunds overlap, and either can be the
+// first to know of a refund that was made at Stripe, so the larger sum counts. Stripe refuses what neither knows yet.
 func (r refundable) back() money.Amount {
 	balance := r.balanceMinor
 	if r.converted {
@@ -49,7 +49,7 @@ func (r refundable) back() money.Amount {
 	return money.Amount{Minor: max(balance, r.refundsMinor), Currency: r.paid.Currency}
 }
 
-// A payment that was converted before anybody kept its currency goes back in Stripe's dashboard only.
+// Refunds in another currency than their payment's do not count here.
 const refundableSQL = `
 SELECT
 	w.intent,
@@ -125,8 +125,8 @@ ORDER BY
 	surplus DESC,
 	w.intent`
 
-// refundableTx returns the payments of a donation, with what goes back of each, the refund except left out: surplus payments
-// first, then the donation's own, then those that are not known to be paid. The caller has locked the donation.
+// refundableTx returns the payments of a donation: surplus payments first, then the donation's own, then those that are not
+// known to be paid. The refund except is not counted. The caller has locked the donation.
 func refundableTx(ctx context.Context, tx pgx.Tx, d donations.Donation, except uuid.UUID) ([]refundable, error) {
 	rows, err := tx.Query(ctx, refundableSQL, pgx.NamedArgs{"donation": d.ID, "except": except})
 	if err != nil {
@@ -144,7 +144,7 @@ func refundableTx(ctx context.Context, tx pgx.Tx, d donations.Donation, except u
 	return withOwn(d, found), postgres.Error(err)
 }
 
-// withOwn sets the donation's own payment among the others: it has what the balance says of the donation and of none of them.
+// withOwn inserts the donation's own payment. Its balances are those of the donation less those of the others.
 func withOwn(d donations.Donation, others []refundable) []refundable {
 	own := refundable{intent: d.PaymentIntent, paid: d.Amount}
 	if i := slices.IndexFunc(others, own.same); i >= 0 {
@@ -165,7 +165,7 @@ func withOwn(d donations.Donation, others []refundable) []refundable {
 
 func (r refundable) same(other refundable) bool { return r.intent == other.intent }
 
-// paidOf returns those of the payments that paid the donation: a refund can be of each.
+// paidOf returns the payments that paid the donation, of which a refund can be.
 func paidOf(d donations.Donation, all []refundable) (paid []refundable) {
 	for _, r := range all {
 		if r.intent == d.PaymentIntent || r.surplus {
@@ -175,18 +175,18 @@ func paidOf(d donations.Donation, all []refundable) (paid []refundable) {
 	return paid
 }
 
-// left is how much of a payment can still be given back, in the currency that the donor paid in.
+// left is how much of the payment can still be refunded, in the currency of paid.
 func (r refundable) left() money.Amount {
 	return money.Amount{Minor: r.paid.Minor - r.back().Minor, Currency: r.paid.Currency}
 }
 
-// checkRefundable returns the payments that Stripe would give back, FAILED_PRECONDITION when there is none.
+// checkRefundable returns the payments that Stripe would refund. FAILED_PRECONDITION if there is none.
 func checkRefundable(d donations.Donation, payments []refundable) (open []refundable, err error) {
 	switch {
 	case d.PayTime.IsZero():
-		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_PAID, "The donation is not paid, so there is nothing to give back.")
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_PAID, "The donation is not paid, so it cannot be refunded.")
 	case d.PaymentIntent == "":
-		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_AT_STRIPE, "The donation did not come through Stripe, and cannot go back through it.")
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_NOT_AT_STRIPE, "The donation was not paid through Stripe, so Stripe cannot refund it.")
 	}
 	for _, r := range payments {
 		if r.disputedMinor <= 0 && !r.barred {
@@ -194,13 +194,13 @@ func checkRefundable(d donations.Donation, payments []refundable) (open []refund
 		}
 	}
 	if len(open) == 0 {
-		return nil, errs.New(errorsv1.ErrorReason_DONATION_DISPUTED, "The donor's bank disputes the donation, so the money goes its own way.")
+		return nil, errs.New(errorsv1.ErrorReason_DONATION_DISPUTED, "The donor's bank disputes the donation. The bank decides whether the money goes back.")
 	}
 	return open, nil
 }
 
-// choose returns the first of the payments in the amount's currency that has so much left, or that has anything left for
-// the zero Amount. FAILED_PRECONDITION for more than is left of each.
+// choose returns the first of the payments of which the amount is left; for the zero Amount, the first of which anything is
+// left. FAILED_PRECONDITION (REFUND_TOO_LARGE) if there is none.
 func choose(d donations.Donation, open []refundable, amount money.Amount) (refundable, error) {
 	most := money.Amount{Currency: cmp.Or(amount.Currency, d.Amount.Currency)}
 	for _, r := range open {
@@ -215,12 +215,12 @@ func choose(d donations.Donation, open []refundable, amount money.Amount) (refun
 			most.Minor = max(most.Minor, left.Minor)
 		}
 	}
-	return refundable{}, errs.New(errorsv1.ErrorReason_REFUND_TOO_LARGE, "Only %s of the donation is left to give back at once.", most)
+	return refundable{}, errs.New(errorsv1.ErrorReason_REFUND_TOO_LARGE, "At most %s of the donation can be refunded at once.", most)
 }
 
-// needsApproval reports whether a second member must agree that so much more of the donation goes back. All that
-// goes back of one donation counts together, so that many small refunds are one large one. A threshold in another
-// currency than what goes back says nothing about it, so then everything needs approval; without one nothing does.
+// needsApproval reports whether a second member must approve a refund of this amount. All refunds of a donation count together,
+// so that many small refunds do not evade the threshold. If the threshold is in another currency than a refund, every refund
+// needs approval; without a threshold none does.
 func needsApproval(all []refundable, amount, threshold money.Amount) bool {
 	if threshold.Currency == "" {
 		return false
@@ -238,8 +238,8 @@ func needsApproval(all []refundable, amount, threshold money.Amount) bool {
 	return amount.Currency != threshold.Currency || amount.Minor > threshold.Minor
 }
 
-// refundOf is the payment that a request is of, and how much: all that is left of it unless the request says how much.
-// A refund is of one payment: of a donation that was paid twice, of one besides the first, as long as enough of that is left.
+// refundOf returns the payment that a request is of, and the amount, which is all that is left of it unless the request has one.
+// A surplus payment with enough left comes before the donation's own.
 func refundOf(d donations.Donation, in Request, all []refundable, disconnected error) (payment refundable, amount money.Amount, err error) {
 	amount = in.Amount
 	payments := paidOf(d, all)
@@ -250,8 +250,8 @@ func refundOf(d donations.Donation, in Request, all []refundable, disconnected e
 		}
 	}
 	if amount != (money.Amount{}) && !slices.Contains(currencies, string(amount.Currency)) {
-		e := errs.New(errorsv1.ErrorReason_CURRENCY_MISMATCH, "A payment goes back in the currency that it was paid in.")
-		e.Fields = []errs.Field{{Field: "refund.amount.currency_code", Description: "must be what was paid in: " + strings.Join(currencies, " or ")}}
+		e := errs.New(errorsv1.ErrorReason_CURRENCY_MISMATCH, "A payment is refunded in the currency that it was paid in.")
+		e.Fields = []errs.Field{{Field: "refund.amount.currency_code", Description: "must be the currency of the payment: " + strings.Join(currencies, " or ")}}
 		return payment, amount, e
 	}
 	open, err := checkRefundable(d, payments)
@@ -267,8 +267,8 @@ func refundOf(d donations.Donation, in Request, all []refundable, disconnected e
 	return payment, amount, err
 }
 
-// claimOn is until when a bank can take one of the donation's payments back. When a surplus one was made is not kept: it is
-// taken for new.
+// claimOn returns the claim on one of the donation's payments. The time of a surplus payment is not stored, so it counts as made
+// now.
 func claimOn(d donations.Donation, payment refundable, now time.Time) Claim {
 	if payment.surplus {
 		return claimOf(payment.method, now)

@@ -20,18 +20,18 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// Request is a member's wish to give a donation back.
+// Request is a member's request for a refund.
 type Request struct {
 	Campaign  campaigns.Name
 	Donation  uuid.UUID
 	RequestID uuid.UUID
-	// Amount is how much; zero for all that is left.
+	// Amount is how much; the zero Amount for all that is left of one payment.
 	Amount money.Amount
 	Reason Reason
 	Note   string
-	// Key is the resource name of the API key that asks.
+	// Key is the resource name of the API key that requests it.
 	Key string
-	// AllowDebit: it may be of a SEPA debit, which the donor's bank can take back as well.
+	// AllowDebit allows the refund of a SEPA debit that the donor's bank can also take back; see [Claim].
 	AllowDebit bool
 }
 
@@ -44,9 +44,9 @@ func (in Request) fingerprint() []byte {
 	return fingerprint.Of(fields)
 }
 
-// Create stores the wish to give a donation back, or returns the refund of the same request id; the same with
-// another content is ALREADY_EXISTS (REQUEST_ID_REUSED). A job sends it to Stripe after the commit, unless a
-// second member must approve it first. A donation that is not there is NOT_FOUND. In this order,
+// Create stores a refund, or returns the one of the same request id; the same id with other content is ALREADY_EXISTS
+// (REQUEST_ID_REUSED). A job sends it to Stripe after the commit, unless a second member must approve it first. A donation
+// that does not exist is NOT_FOUND. Other errors, in this order:
 //
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH
 //   - FAILED_PRECONDITION: DONATION_NOT_PAID, DONATION_NOT_AT_STRIPE, DONATION_DISPUTED, STRIPE_ACCOUNT_DISCONNECTED,
@@ -59,11 +59,11 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 	if err != nil {
 		return Refund{}, err
 	}
-	// Said only when the refund is new.
+	// It matters only if the refund is new.
 	disconnected := s.cfg.Connect.CheckConnected(ctx, in.Campaign.Collective)
 	var refund Refund
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		// Who holds the donation's row counts what goes back of it alone.
+		// The lock makes concurrent requests count one after the other what is left.
 		d, err := s.cfg.Donations.LockTx(ctx, tx, in.Donation)
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 		refund, err = collectRefund(tx.Query(ctx, refundByRequestSQL, pgx.NamedArgs{"donation": d.ID, "request_id": in.RequestID}))
 		switch {
 		case err == nil && !bytes.Equal(refund.fingerprint, in.fingerprint()):
-			return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id stands for another refund.")
+			return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id belongs to another refund.")
 		case !errors.Is(err, pgx.ErrNoRows):
 			return postgres.Error(err)
 		}
@@ -104,8 +104,8 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 	return refund, err
 }
 
-// Cancel calls a refund off, for the member who asked for it, by any key of theirs. FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND,
-// REFUND_ALREADY_SENT.
+// Cancel cancels a refund, for the member who requested it, by any of their keys. Canceling it again changes nothing.
+// FAILED_PRECONDITION: ANOTHER_MEMBERS_REFUND, REFUND_ALREADY_SENT.
 func (s *Service) Cancel(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
 	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
 		same, err := access.SameMemberTx(ctx, tx, r.RequestedBy, key)
@@ -113,11 +113,11 @@ func (s *Service) Cancel(ctx context.Context, campaign campaigns.Name, donation,
 		case err != nil:
 			return err
 		case !same:
-			return errs.New(errorsv1.ErrorReason_ANOTHER_MEMBERS_REFUND, "Only the member who asked for a refund can call it off.")
+			return errs.New(errorsv1.ErrorReason_ANOTHER_MEMBERS_REFUND, "Only the member who requested a refund can cancel it.")
 		case r.State == StateCanceled:
 			return nil
 		case r.State != StateAwaitingApproval && r.State != StateApproved:
-			return errs.New(errorsv1.ErrorReason_REFUND_ALREADY_SENT, "The refund is %s: it cannot be called off.", r.State)
+			return errs.New(errorsv1.ErrorReason_REFUND_ALREADY_SENT, "The refund is %s and cannot be canceled any more.", r.State)
 		}
 		return s.moveRefundTx(ctx, tx, r, StateCanceled, "")
 	})

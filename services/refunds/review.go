@@ -15,10 +15,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// Approve lets a refund go, for a member who did not ask for it, by a key that is older than the request. The same
-// key may say so again. That the key which asked was revoked meanwhile changes nothing: the second member decides.
-// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, and what is wrong with the donation
-// by now.
+// Approve approves a refund, for a member who did not request it, by a key that is older than the request, and has it sent.
+// Approving it again with the same key changes nothing. It does not matter whether the requesting key was revoked meanwhile.
+// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG, REFUND_NOT_AWAITING_APPROVAL, STRIPE_ACCOUNT_DISCONNECTED,
+// DONATION_DISPUTED, REFUND_TOO_LARGE.
 func (s *Service) Approve(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
 	if err := s.cfg.Connect.CheckConnected(ctx, campaign.Collective); err != nil {
 		return Refund{}, err
@@ -49,7 +49,7 @@ func (s *Service) Approve(ctx context.Context, campaign campaigns.Name, donation
 	})
 }
 
-// payment is the one that the refund is of.
+// payment returns the payment that the refund is of.
 func (r Refund) payment(all []refundable) []refundable {
 	own := refundable{intent: r.paymentIntent, paid: r.Amount}
 	if i := slices.IndexFunc(all, own.same); i >= 0 {
@@ -58,7 +58,7 @@ func (r Refund) payment(all []refundable) []refundable {
 	return []refundable{own}
 }
 
-// Reject ends a refund, for a member who did not ask for it. The same member may say so again.
+// Reject ends a refund, for a member who did not request it. Rejecting it again with the same key changes nothing.
 // FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, REFUND_NOT_AWAITING_APPROVAL.
 func (s *Service) Reject(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID, key string) (Refund, error) {
 	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
@@ -73,13 +73,13 @@ func (s *Service) Reject(ctx context.Context, campaign campaigns.Name, donation,
 	})
 }
 
-// review is who decides about a refund, and for whom the keys stand.
+// review is the key that decides about a refund, and the members to whom the requesting and the deciding key belong.
 type review struct{ key, asker, second string }
 
-// reviewByTx is an error unless the key may decide about the refund; see [access.CheckSecondMemberTx].
+// reviewByTx returns an error unless the key may decide about the refund; see [access.CheckSecondMemberTx].
 func (s *Service) reviewByTx(ctx context.Context, tx pgx.Tx, r Refund, key string, since time.Time) (review, error) {
 	if r.State != StateAwaitingApproval {
-		return review{}, errs.New(errorsv1.ErrorReason_REFUND_NOT_AWAITING_APPROVAL, "The refund is %s: nobody has to approve it.", r.State)
+		return review{}, errs.New(errorsv1.ErrorReason_REFUND_NOT_AWAITING_APPROVAL, "The refund is %s and does not await an approval.", r.State)
 	}
 	asker, second, err := access.CheckSecondMemberTx(ctx, tx, r.RequestedBy, key, since)
 	return review{key: key, asker: asker, second: second}, err

@@ -20,7 +20,7 @@ type server struct {
 	service *Service
 }
 
-// NewServer returns the refunds of donations as gRPC.
+// NewServer returns the gRPC service of refunds.
 func NewServer(s *Service) refundsv1.RefundsServiceServer { return &server{service: s} }
 
 func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRequest) (*refundsv1.Refund, error) {
@@ -106,7 +106,7 @@ func (s *server) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequ
 	return resp, nil
 }
 
-// parseRefundName reads a donation's name and `/refunds/{refund}`.
+// parseRefundName reads a donation's name followed by `/refunds/{refund}`. Any other text is NOT_FOUND.
 func parseRefundName(name string) (campaign campaigns.Name, donation, refund uuid.UUID, err error) {
 	parent, id, _ := strings.Cut(name, "/refunds/")
 	if campaign, donation, err = donations.ParseName(parent); err != nil {
@@ -118,7 +118,7 @@ func parseRefundName(name string) (campaign campaigns.Name, donation, refund uui
 	return campaign, donation, refund, nil
 }
 
-// refundToProto passes an error on.
+// refundToProto returns the message of a refund, or the error.
 func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 	if err != nil {
 		return nil, err

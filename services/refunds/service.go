@@ -24,11 +24,11 @@ type Config struct {
 	Stripe      *stripe.Client
 	// Jobs inserts jobs; it need not work them.
 	Jobs *river.Client[pgx.Tx]
-	// Now tells the time, which must be Stripe's; time.Now when nil.
+	// Now returns the time, which must agree with Stripe's. The default is time.Now.
 	Now func() time.Time
 }
 
-// Service refunds donations, and knows what banks and card networks say against them. It is safe for concurrent use.
+// Service refunds donations, and stores disputes and fraud warnings. It is safe for concurrent use.
 type Service struct {
 	cfg Config
 }
@@ -41,5 +41,5 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg}
 }
 
-// now is the time as Postgres keeps it, so that what is answered after a write is what is read later.
+// now is the time with the precision of Postgres, so that a write answers what a later read answers.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }

@@ -80,7 +80,7 @@ func collectRefund(rows pgx.Rows, err error) (Refund, error) {
 const refundByIDSQL = refundSelect + `
 WHERE r.id = @id`
 
-// lockRefundSQL is refundByIDSQL for who is going to change it: a job takes what is approved without the donation's lock.
+// lockRefundSQL is refundByIDSQL with a lock for changes: Submit takes an approved refund without the donation's lock.
 const lockRefundSQL = refundByIDSQL + `
 FOR NO KEY UPDATE OF r`
 
@@ -112,7 +112,7 @@ type Position struct {
 	ID         uuid.UUID
 }
 
-// newest is before every refund.
+// newest is the position before all refunds.
 var newest = Position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
 
 const listRefundsSQL = refundSelect + `
@@ -210,7 +210,7 @@ SET
 	updated_at = @now
 WHERE r.id = @id`
 
-// moveRefundTx takes one step that CanBecome allows. The caller has locked the donation.
+// moveRefundTx moves a refund to a state that CanBecome allows. The caller has locked the donation.
 func (s *Service) moveRefundTx(ctx context.Context, tx pgx.Tx, r Refund, next State, failure string) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, moveRefundSQL, pgx.NamedArgs{
@@ -239,7 +239,7 @@ func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next State,
 	return postgres.Error(err)
 }
 
-// lookAt is when somebody must look at a refund that came so far just now; nil for never.
+// lookAt is when the timer looks next at a refund that has just come to the state; nil for never.
 func lookAt(state State, now time.Time) *time.Time {
 	if !state.Unfinished() {
 		return nil
@@ -248,7 +248,8 @@ func lookAt(state State, now time.Time) *time.Time {
 	return &at
 }
 
-// changeRefund locks the donation, then the refund, as all do who change one, and returns it as it is then.
+// changeRefund locks the donation, then the refund, as every change does, and returns the refund after the change. A refund that
+// does not exist is NOT_FOUND.
 func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID,
 	change func(context.Context, pgx.Tx, donations.Donation, Refund) error,
 ) (refund Refund, err error) {
@@ -277,7 +278,7 @@ func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, don
 	return refund, err
 }
 
-// tellRefundTx tells the members of the collective, once for each kind.
+// tellRefundTx gives members notice of a refund, once for each kind of notice.
 func (s *Service) tellRefundTx(ctx context.Context, tx pgx.Tx, kind notices.Kind, r Refund) error {
 	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 		Collective: r.Campaign.Collective, Kind: kind, Key: r.ID.String(), Subject: r.Name(), Amount: r.Amount,

@@ -14,7 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// submitTx has a refund sent to Stripe once the caller has committed.
+// submitTx inserts the job that sends a refund to Stripe after the commit.
 func (s *Service) submitTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	_, err := s.cfg.Jobs.InsertTx(ctx, tx, submitRefundArgs{Refund: id}, nil)
 	return postgres.Error(err)
@@ -31,11 +31,10 @@ SET
 WHERE r.id = @id
 	AND r.state = 'approved'`
 
-// Submit sends a refund to Stripe, which is noted before, since nobody knows what becomes of a call. A
-// refund that may have reached Stripe is looked for among the payment's refunds first; when it is not there it is
-// sent again under the same idempotency key, or, once Stripe repeats a failure under that, under another.
-// So money goes back once, whatever is lost in between. What Stripe does not accept fails, and members are told.
-// An error means: try again.
+// Submit sends an approved refund to Stripe. It stores the state submitted before the call, whose answer may be lost. A refund
+// that may have reached Stripe is first looked for among the payment's refunds. If it is not there it is sent again under the
+// same idempotency key, or, after Stripe repeated a failure under that key, under another. So the money goes back once. A
+// refund that Stripe does not accept becomes failed, and members get a notice. After an error the caller tries again.
 func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 	now := s.now()
 	taken, err := s.cfg.Pool.Exec(ctx, takeRefundSQL, pgx.NamedArgs{"id": id, "now": now, "look_at": lookAt(StateSubmitted, now)})
@@ -71,15 +70,15 @@ func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 	if failure = refusal(err); failure != "" {
 		return s.refuse(ctx, r, failure)
 	}
-	// A failure that is no repetition may be of what stands before Stripe, and the refund be made behind it.
+	// A failure that is not a repeated answer may come from a proxy before Stripe, while Stripe makes the refund.
 	if failed := new(stripe.Error); errors.As(err, &failed) && failed.Kind == stripe.Failed && failed.Replayed {
 		return errors.Join(err, s.nextAttempt(ctx, r))
 	}
 	return err
 }
 
-// checkPayment is why a refund is not sent: Stripe takes its amount for one in the payment's currency, which is the
-// donor's own when the price was shown in that.
+// checkPayment returns why a refund must not be sent; empty for no reason. Stripe takes the amount of a refund to be in the
+// payment's currency, so both must be the same.
 func (s *Service) checkPayment(ctx context.Context, r Refund) (failure string, err error) {
 	payment, err := s.cfg.Stripe.GetPaymentIntent(ctx, r.StripeAccount, r.paymentIntent)
 	switch {
@@ -93,7 +92,7 @@ func (s *Service) checkPayment(ctx context.Context, r Refund) (failure string, e
 	return "", nil
 }
 
-// findSubmitted looks for a refund that an earlier call made, by the id that Stripe was told.
+// findSubmitted looks for a refund that an earlier call made, by our id in its metadata, and applies it.
 func (s *Service) findSubmitted(ctx context.Context, r Refund) (found bool, err error) {
 	known, err := s.cfg.Stripe.ListRefundsOfPayment(ctx, r.StripeAccount, r.paymentIntent)
 	if err != nil {
@@ -107,8 +106,8 @@ func (s *Service) findSubmitted(ctx context.Context, r Refund) (found bool, err 
 	return false, nil
 }
 
-// refusal is why Stripe does not accept a refund, in our words; empty for a failure that may pass, as a key
-// that may not do this is: it is the operator's to mend, and nothing is wrong with the refund.
+// refusal returns why Stripe does not accept a refund, as a failure reason; empty for a failure that may pass. A key that lacks
+// a permission is such a failure: the operator can correct it.
 func refusal(err error) string {
 	var e *stripe.Error
 	if !errors.As(err, &e) || e.Kind != stripe.Refused && e.Kind != stripe.Missing {
@@ -145,7 +144,7 @@ func (s *Service) nextAttempt(ctx context.Context, r Refund) error {
 	return postgres.Error(err)
 }
 
-// refuse ends a refund that Stripe does not accept, unless it moved on meanwhile, and tells members.
+// refuse ends a refund that Stripe does not accept, unless its state changed meanwhile, and gives members notice.
 func (s *Service) refuse(ctx context.Context, r Refund, failure string) error {
 	_, err := s.changeRefund(ctx, r.Campaign, r.Donation, r.ID, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
 		if r.State != StateSubmitted {
