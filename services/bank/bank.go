@@ -26,8 +26,6 @@ type Config struct {
 	SecretKey []byte
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
-	// NewID makes ids. Default: UUIDv7.
-	NewID func() uuid.UUID
 }
 
 // Service keeps bank statements and matches their lines with the books. It is safe for concurrent use.
@@ -38,11 +36,11 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.NewID == nil {
-		cfg.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	}
 	return &Service{cfg: cfg}
 }
+
+// newID returns an id that sorts by time.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // now is the time with the precision of Postgres, so that a write answers what a read answers later.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }

@@ -127,7 +127,7 @@ FROM unnest(
 ON CONFLICT (collective, account, line_key) DO NOTHING`
 
 // insertLinesTx stores the lines that are new and returns how many they were.
-func (s *Service) insertLinesTx(
+func insertLinesTx(
 	ctx context.Context, tx pgx.Tx, statement uuid.UUID, f fileStatement, pledges []uuid.UUID, now time.Time,
 ) (int64, error) {
 	var (
@@ -138,7 +138,7 @@ func (s *Service) insertLinesTx(
 		named      []*uuid.UUID
 	)
 	for i, m := range f.Movements {
-		ids = append(ids, s.cfg.NewID())
+		ids = append(ids, newID())
 		days = append(days, string(m.BookedOn))
 		amounts = append(amounts, m.Amount.Minor)
 		references = append(references, m.StoredReference())

@@ -362,7 +362,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	l := s.line(t, 25_00)
 	t.Run("that became its pledge's donation", func(*testing.T) { refused(l) })
 	for rule, target := range map[string]Target{
-		"that a member called a donation": {Kind: TargetCampaign, Campaign: vallon},
+		"that a member called a donation":             {Kind: TargetCampaign, Campaign: vallon},
 		"that a member matched as an unknown receipt": {Kind: TargetUnknownReceipt},
 	} {
 		t.Run(rule, func(t *testing.T) {
@@ -443,7 +443,7 @@ func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
 	}
 	r := ask()
 	for rule, target := range map[string]Target{
-		"that a member called a donation": {Kind: TargetCampaign, Campaign: vallon},
+		"that a member called a donation":             {Kind: TargetCampaign, Campaign: vallon},
 		"that a member matched as an unknown receipt": {Kind: TargetUnknownReceipt},
 	} {
 		t.Run(rule, func(t *testing.T) {

@@ -83,7 +83,7 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 	hash := sha256.Sum256(i.File.Content)
 	found := Imported{OtherAccounts: read.OtherAccounts, NotBooked: read.NotBooked}
 	done := found
-	_, err = s.cfg.Treasury.Once(ctx, r, i.Collective, "import_statement", s.cfg.NewID(), fileFields(i.File, hash[:]),
+	_, err = s.cfg.Treasury.Once(ctx, r, i.Collective, "import_statement", newID(), fileFields(i.File, hash[:]),
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			done = found
 			if err := treasury.LockBankTx(ctx, tx, i.Collective); err != nil {
@@ -203,7 +203,7 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	if err := checkFormTx(ctx, tx, f); err != nil {
 		return err
 	}
-	id := s.cfg.NewID()
+	id := newID()
 	inserted, err := insertStatementTx(ctx, tx, id, f, now)
 	if err != nil || !inserted {
 		return err
@@ -219,7 +219,7 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	if err != nil {
 		return err
 	}
-	fresh, err := s.insertLinesTx(ctx, tx, id, f, pledges, now)
+	fresh, err := insertLinesTx(ctx, tx, id, f, pledges, now)
 	if err != nil || fresh == 0 {
 		return err
 	}

@@ -81,7 +81,7 @@ func (s *Service) CreateDeposit(ctx context.Context, r Request, d Deposit) (Depo
 	for _, c := range d.Cheques {
 		cheques = append(cheques, c.Name())
 	}
-	d.ID = s.cfg.NewID()
+	d.ID = newID()
 	made, err := s.Once(ctx, r, d.Collective, "create_deposit", d.ID, fingerprint.Fields{
 		"bank_date": string(d.BankedOn), "document": d.Document, "cheques": fingerprint.List(cheques...),
 		"allow_duplicate": fingerprint.Flag(d.AllowDuplicate),

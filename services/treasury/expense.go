@@ -139,7 +139,7 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 		"document_date": string(e.DocumentDate), "currency": string(e.Amount.Currency),
 		"amount_minor": strconv.FormatInt(e.Amount.Minor, 10), "pay_date": string(e.PaidOn), "source": string(e.Source),
 	}
-	e.ID, e.CreatedBy = s.cfg.NewID(), r.By
+	e.ID, e.CreatedBy = newID(), r.By
 	made, err := s.Once(ctx, r, e.Collective, "create_expense", e.ID, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		e.CreateTime = now
 		return s.bookExpenseTx(ctx, tx, e, days)

@@ -113,7 +113,7 @@ func (s *Service) CreateOfflineDonation(ctx context.Context, r Request, d Offlin
 	if d.Pledge != uuid.Nil {
 		pledge = d.Pledge.String()
 	}
-	d.ID, d.CreatedBy = s.cfg.NewID(), r.By
+	d.ID, d.CreatedBy = newID(), r.By
 	made, err := s.Once(ctx, r, d.Campaign.Collective, "create_offline_donation", d.ID, fingerprint.Fields{
 		"campaign": d.Campaign.Campaign, "currency": string(d.Amount.Currency), "amount_minor": strconv.FormatInt(d.Amount.Minor, 10),
 		"method": string(d.Method), "receive_date": string(d.ReceivedOn), "document": d.Document, "pledge": pledge,
@@ -243,7 +243,7 @@ func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonati
 //
 // Errors: FAILED_PRECONDITION (PLEDGE_FULFILLED, PERIOD_CLOSED, STRIPE_ACCOUNT_NOT_READY).
 func (s *Service) BookTransferTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, effective time.Time) (OfflineDonation, error) {
-	d.ID, d.Method = s.cfg.NewID(), MethodTransfer
+	d.ID, d.Method = newID(), MethodTransfer
 	return d, s.bookDonationTx(ctx, tx, d, effective, "")
 }
 

@@ -83,7 +83,7 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 		"campaign": n.Campaign.Campaign, "currency": string(n.Amount.Currency), "amount_minor": strconv.FormatInt(n.Amount.Minor, 10),
 		"method": string(n.Method), "locale": n.Locale,
 	}
-	id := s.cfg.NewID()
+	id := newID()
 	made, err := s.Once(ctx, r, n.Campaign.Collective, "create_pledge", id, fields,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			// Only a new pledge is checked: a repeat is answered whatever became of the campaign.

@@ -34,8 +34,6 @@ type Config struct {
 	PublicURL string
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
-	// NewID makes ids. Default: UUIDv7.
-	NewID func() uuid.UUID
 }
 
 // Service keeps the treasury. It is safe for concurrent use.
@@ -46,15 +44,15 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.NewID == nil {
-		cfg.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	}
 	if cfg.Banked == nil {
 		cfg.Banked = func(context.Context, string) error { return nil }
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	return &Service{cfg: cfg}
 }
+
+// newID returns an id that sorts by time.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // now is the time with the precision of Postgres, so that a write answers what a read answers later.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }

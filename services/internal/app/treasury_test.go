@@ -181,6 +181,11 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			if len(waiting) != 2 || waiting[0].GetAgeDays() != 3 || waiting[0].GetKind() != treasuryv1.ClearingKind_CLEARING_KIND_CHEQUE {
 				t.Errorf("waiting are %v", waiting)
 			}
+			reader := apptest.WithKey(t.Context(), y.reader)
+			item, err := hand.GetClearingItem(reader, &treasuryv1.GetClearingItemRequest{Name: waiting[0].GetName()})
+			if err != nil || !proto.Equal(item, waiting[0]) || item.GetResource() != first.GetName() || item.GetOpenDate() != first.GetReceiveDate() {
+				t.Errorf("the first to clear is %v, err = %v", item, err)
+			}
 			slip := &treasuryv1.CreateDepositRequest{
 				Parent: y.collective, RequestId: uuid.NewString(), Deposit: &treasuryv1.Deposit{Cheques: []string{first.GetName(), last.GetName()}, BankDate: y.day(2), Document: "B-7"},
 			}
@@ -188,12 +193,27 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			if waiting := clearing(t, conn, y); len(waiting) != 0 {
 				t.Errorf("still waiting are %v", waiting)
 			}
+			_, err = hand.GetClearingItem(reader, &treasuryv1.GetClearingItemRequest{Name: item.GetName()})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+			deposits, err := hand.ListDeposits(reader, &treasuryv1.ListDepositsRequest{Parent: y.collective, PageSize: 1})
+			if err != nil || len(deposits.GetDeposits()) != 1 || len(deposits.GetDeposits()[0].GetCheques()) != 2 || deposits.GetDeposits()[0].GetTotal().GetAmountMinor() != 25_00 {
+				t.Fatalf("deposits are %v, err = %v", deposits, err)
+			}
+			deposit, err := hand.GetDeposit(reader, &treasuryv1.GetDepositRequest{Name: deposits.GetDeposits()[0].GetName()})
+			if err != nil || !proto.Equal(deposit, deposits.GetDeposits()[0]) {
+				t.Errorf("the deposit is %v, err = %v", deposit, err)
+			}
+			if cheque, err := hand.GetOfflineDonation(reader, &treasuryv1.GetOfflineDonationRequest{Name: last.GetName()}); err != nil || cheque.GetDeposit() != deposit.GetName() {
+				t.Errorf("the cheque is %v, err = %v", cheque, err)
+			}
+			_, err = hand.GetDeposit(reader, &treasuryv1.GetDepositRequest{Name: y.collective + "/deposits/" + uuid.NewString()})
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			if held := balances(t, conn, y.reader, y.collective)["5112"]; held != 0 {
 				t.Errorf("5112 stands at %d", held)
 			}
 			again := proto.CloneOf(slip)
 			again.RequestId = uuid.NewString()
-			_, err := hand.CreateDeposit(ctx, again)
+			_, err = hand.CreateDeposit(ctx, again)
 			wantError(t, err, codes.FailedPrecondition, "CHEQUE_NOT_HELD", "")
 
 			bounce := &treasuryv1.BounceChequeRequest{Name: first.GetName(), RequestId: uuid.NewString(), BounceDate: y.day(5)}

@@ -147,6 +147,29 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		if got := lines[1234_56]; got.GetTarget().GetPledge() != differs.GetName() {
 			t.Errorf("suggested is %v", got.GetTarget())
 		}
+		reader := apptest.WithKey(t.Context(), y.reader)
+		statements, err := banking.ListBankStatements(reader, &bankv1.ListBankStatementsRequest{Parent: y.collective, PageSize: 1})
+		if err != nil || len(statements.GetBankStatements()) != 1 || statements.GetBankStatements()[0].GetLineCount() != 3 || statements.GetNextPageToken() == "" {
+			t.Fatalf("the last statement is %v, err = %v", statements, err)
+		}
+		statement, err := banking.GetBankStatement(reader, &bankv1.GetBankStatementRequest{Name: lines[7].GetBankStatement()})
+		if err != nil || !proto.Equal(statement, statements.GetBankStatements()[0]) {
+			t.Errorf("the statement of its new line is %v, err = %v", statement, err)
+		}
+		line, err := banking.GetBankLine(reader, &bankv1.GetBankLineRequest{Name: lines[7].GetName()})
+		if err != nil || !proto.Equal(line, lines[7]) {
+			t.Errorf("the line is %v, err = %v", line, err)
+		}
+		for bounds, want := range map[[2]string]int{
+			{y.day(2), y.day(2)}: 3, {y.day(1), ""}: 5, {"", y.day(1)}: 7, {y.day(0), y.day(0)}: 1, {y.day(-1), ""}: 0,
+		} {
+			some, err := banking.ListBankLines(reader, &bankv1.ListBankLinesRequest{Parent: y.collective, StartDate: bounds[0], EndDate: bounds[1]})
+			if err != nil || len(some.GetBankLines()) != want {
+				t.Errorf("%d lines are of %v, want %d, err = %v", len(some.GetBankLines()), bounds, want, err)
+			}
+		}
+		_, err = banking.ListBankLines(reader, &bankv1.ListBankLinesRequest{Parent: y.collective, EndDate: "2026-02-30"})
+		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "end_date")
 		p, err := hand.GetPledge(ctx, &treasuryv1.GetPledgeRequest{Name: fits.GetName()})
 		if err != nil || p.GetState() != treasuryv1.PledgeState_PLEDGE_STATE_FULFILLED || p.GetTransfer() != nil {
 			t.Errorf("the pledge is %v, err = %v", p, err)
