@@ -31,9 +31,9 @@ type httpError struct {
 func (e *httpError) Error() string { return e.err.Error() }
 func (e *httpError) Unwrap() error { return e.err }
 
-// failure returns an error that the gateway itself found. It answers the HTTP status.
-func failure(answer int, reason errorsv1.ErrorReason, message string) error {
-	return &httpError{status: answer, err: status.FromProto(statusOf(reason, message)).Err()}
+// failure returns an error that the gateway itself found.
+func failure(reason errorsv1.ErrorReason, message string) error {
+	return &httpError{status: reason.HTTPStatus(), err: status.FromProto(statusOf(reason, message)).Err()}
 }
 
 // statusOf returns a status with a reason and its code.
@@ -62,11 +62,11 @@ func httpStatus(err error) int {
 }
 
 var (
-	errNotFound     = failure(http.StatusNotFound, errorsv1.ErrorReason_NO_SUCH_ADDRESS, "There is nothing at this address.")
-	errMethod       = failure(http.StatusMethodNotAllowed, errorsv1.ErrorReason_METHOD_NOT_ALLOWED, "This address does not take this method.")
-	errBodyTooLarge = failure(http.StatusRequestEntityTooLarge, errorsv1.ErrorReason_BODY_TOO_LARGE, "The request's body is too large.")
-	errBusy         = retryable(failure(http.StatusServiceUnavailable, errorsv1.ErrorReason_TOO_BUSY, "Too many requests are under way; the same one can be sent again."), 2*time.Second)
-	errBodyCut      = failure(http.StatusBadRequest, errorsv1.ErrorReason_BODY_UNREADABLE, "The request's body broke off.")
+	errNotFound     = failure(errorsv1.ErrorReason_NO_SUCH_ADDRESS, "There is nothing at this address.")
+	errMethod       = failure(errorsv1.ErrorReason_METHOD_NOT_ALLOWED, "This address does not take this method.")
+	errBodyTooLarge = failure(errorsv1.ErrorReason_BODY_TOO_LARGE, "The request's body is too large.")
+	errBusy         = retryable(failure(errorsv1.ErrorReason_TOO_BUSY, "Too many requests are under way; the same one can be sent again."), 2*time.Second)
+	errBodyCut      = failure(errorsv1.ErrorReason_BODY_UNREADABLE, "The request's body broke off.")
 )
 
 // writeError answers an error as a google.rpc.Status in JSON, the same form for all: with the reason, a text in the

@@ -36,7 +36,7 @@ func ready(conn grpc.ClientConnInterface) http.Handler {
 		if err == nil {
 			state = answer.GetStatus()
 		}
-		writeError(r.Context(), w, retryable(failure(http.StatusServiceUnavailable, errorsv1.ErrorReason_NOT_READY,
+		writeError(r.Context(), w, retryable(failure(errorsv1.ErrorReason_NOT_READY,
 			"The service is not ready: "+state.String()+"."), 2*time.Second))
 	})
 }

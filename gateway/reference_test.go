@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"html"
 	"io"
 	"net/http"
@@ -12,12 +13,14 @@ import (
 	"testing"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/cagnotte/cagnotte/gateway"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
 // recorder is a connection that keeps the last request and answers nothing.
@@ -127,6 +130,25 @@ func TestReferenceOfTheAPI(t *testing.T) {
 			}
 			if err := protovalidate.Validate(conn.request); err != nil {
 				t.Errorf("%s: %v\n%s", method, err, line)
+			}
+		}
+	})
+
+	t.Run("lists every reason with its code, HTTP status and meaning", func(t *testing.T) {
+		values := errorsv1.ErrorReason(0).Descriptor().Values()
+		for i := 1; i < values.Len(); i++ {
+			reason := errorsv1.ErrorReason(values.Get(i).Number())
+			line := fmt.Sprintf(`<dt id="%s"><code>%s</code> <span class="type">%s, HTTP %d</span></dt><dd><p>`,
+				reason, reason, code.Code(reason.Code()), reason.HTTPStatus())
+			if !strings.Contains(pages["/api/errors"], line) {
+				t.Errorf("there is no %s", line)
+			}
+		}
+		for reason, want := range map[errorsv1.ErrorReason]int{
+			errorsv1.ErrorReason_NOT_FOUND: 404, errorsv1.ErrorReason_BODY_TOO_LARGE: 413, errorsv1.ErrorReason_METHOD_NOT_ALLOWED: 405,
+		} {
+			if got := reason.HTTPStatus(); got != want {
+				t.Errorf("%s is HTTP %d, want %d", reason, got, want)
 			}
 		}
 	})

@@ -13,18 +13,20 @@ import (
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"google.golang.org/genproto/googleapis/api/annotations"
-	_ "google.golang.org/genproto/googleapis/rpc/code" // imported by the reasons of errors
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
 //go:embed contract.binpb.gz
 var contract []byte
 
-// group is one proto package: what one page tells.
+// group is one proto package, which has one page.
 type group struct {
 	Name     string // "donations"
 	Services []service
@@ -63,12 +65,23 @@ type message struct {
 type enum struct {
 	Name   string
 	Text   template.HTML
-	Values []value
+	Blocks []block
+	// Reasons: the values are reasons of errors, with codes.
+	Reasons bool
+}
+
+// block are values under one heading, which is empty for values that stand under none.
+type block struct {
+	Heading string
+	Values  []value
 }
 
 type value struct {
 	Name string
 	Text template.HTML
+	// Code and HTTP are what a reason of an error answers over gRPC and over REST; empty for other values.
+	Code string
+	HTTP int
 }
 
 type field struct {
@@ -292,12 +305,37 @@ func constraintsOf(f protoreflect.FieldDescriptor) *validate.FieldRules {
 }
 
 func enumOf(e protoreflect.EnumDescriptor) enum {
-	told := enum{Name: string(e.Name()), Text: render(commentOf(e))}
+	told := enum{
+		Name: string(e.Name()), Text: render(commentOf(e)), Blocks: []block{{}},
+		Reasons: e.FullName() == errorsv1.ErrorReason(0).Descriptor().FullName(),
+	}
 	for i := range e.Values().Len() {
 		v := e.Values().Get(i)
-		told.Values = append(told.Values, value{string(v.Name()), render(commentOf(v))})
+		if heading := headingOf(v); heading != "" {
+			told.Blocks = append(told.Blocks, block{Heading: heading})
+		}
+		of := value{Name: string(v.Name()), Text: render(commentOf(v))}
+		if told.Reasons {
+			if v.Number() == 0 {
+				continue // never answered
+			}
+			reason := errorsv1.ErrorReason(v.Number())
+			of.Code, of.HTTP = code.Code(reason.Code()).String(), reason.HTTPStatus()
+		}
+		last := &told.Blocks[len(told.Blocks)-1]
+		last.Values = append(last.Values, of)
 	}
 	return told
+}
+
+// headingOf returns the comment that stands by itself before a descriptor, without its numbers; empty for none.
+func headingOf(d protoreflect.Descriptor) string {
+	detached := d.ParentFile().SourceLocations().ByDescriptor(d).LeadingDetachedComments
+	if len(detached) == 0 {
+		return ""
+	}
+	heading, _, _ := strings.Cut(strings.TrimSpace(detached[len(detached)-1]), ":")
+	return heading
 }
 
 func commentOf(d protoreflect.Descriptor) string {

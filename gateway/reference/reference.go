@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/cagnotte/cagnotte/gateway/asset"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
 //go:embed templates/*.html style.css
@@ -22,6 +23,8 @@ type view struct {
 	Style  string
 	Groups []group // all of them, for the way round
 	Group  group   // the one that a page is about
+	// Failure is an error as REST answers it.
+	Failure string
 }
 
 // Handler serves /api and what is below it, to GET and HEAD, and hands what is not there to missing.
@@ -40,7 +43,7 @@ func Handler(missing http.Handler) (http.Handler, error) {
 	stylePath := "/api/style-" + style.Version() + ".css"
 	mux.Handle("GET "+stylePath, style)
 
-	index := view{Title: "The API of Cagnotte", Style: stylePath, Groups: groups}
+	index := view{Title: "The API of Cagnotte", Style: stylePath, Groups: groups, Failure: exampleOfAnError()}
 	if err := handlePage(mux, "/api", "index.html", index); err != nil {
 		return nil, err
 	}
@@ -52,6 +55,21 @@ func Handler(missing http.Handler) (http.Handler, error) {
 	}
 	mux.Handle("/", missing)
 	return withPolicy(mux), nil
+}
+
+// exampleOfAnError is the body of an error.
+func exampleOfAnError() string {
+	const reason = errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN
+	text, language := reason.Text("fr")
+	return fmt.Sprintf(`{
+  "code": %d,
+  "message": "collectives/vallon/campaigns/cameras takes no donations.",
+  "details": [
+    {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": %q, "domain": %q},
+    {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": %q, "message": %q},
+    {"@type": "type.googleapis.com/google.rpc.RequestInfo", "request_id": "0198c2a4-7d5e-7c3b-9a41-5d2f6b8e1c07"}
+  ]
+}`, reason.Code(), reason.String(), errorsv1.Domain, language, text)
 }
 
 // handlePage renders a page and routes its address, which may end in a slash.

@@ -4,6 +4,8 @@ import (
 	"html/template"
 	"regexp"
 	"strings"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
 // failure is a gRPC code with the reasons that stand behind it.
@@ -65,16 +67,24 @@ func render(comment string) template.HTML {
 	return template.HTML(out.String()) //nolint:gosec
 }
 
-// inline escapes a text and sets what is code as code.
+// linkReason sets a name in capitals as code, and links it to its meaning when it is the reason of an error.
+func linkReason(name string) string {
+	if errorsv1.ReasonOf(name) == errorsv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		return "<code>" + name + "</code>"
+	}
+	return `<a href="/api/errors#` + name + `"><code>` + name + "</code></a>"
+}
+
+// inline escapes a text, sets what is code as code, and links the reasons of errors.
 func inline(text string) template.HTML {
 	text = template.HTMLEscapeString(strings.Join(strings.Fields(text), " "))
 	var out strings.Builder
 	last := 0
 	for _, at := range quoted.FindAllStringSubmatchIndex(text, -1) {
-		out.WriteString(reasonName.ReplaceAllString(text[last:at[0]], "<code>$0</code>"))
+		out.WriteString(reasonName.ReplaceAllStringFunc(text[last:at[0]], linkReason))
 		out.WriteString("<code>" + text[at[2]:at[3]] + "</code>")
 		last = at[1]
 	}
-	out.WriteString(reasonName.ReplaceAllString(text[last:], "<code>$0</code>"))
+	out.WriteString(reasonName.ReplaceAllStringFunc(text[last:], linkReason))
 	return template.HTML(out.String()) //nolint:gosec
 }

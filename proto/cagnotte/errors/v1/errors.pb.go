@@ -78,11 +78,11 @@ const (
 	ErrorReason_UNREADABLE ErrorReason = 210
 	// Nothing is served at this path.
 	ErrorReason_NO_SUCH_ADDRESS ErrorReason = 301
-	// The path does not take this HTTP method. The answer is HTTP 405.
+	// The path does not take this HTTP method.
 	ErrorReason_METHOD_NOT_ALLOWED ErrorReason = 302
 	// The path, the query or the JSON body does not fit the request message. The field violations say where.
 	ErrorReason_INVALID_REQUEST ErrorReason = 303
-	// The body is larger than this path takes. The answer is HTTP 413.
+	// The body is larger than this path takes.
 	ErrorReason_BODY_TOO_LARGE ErrorReason = 304
 	// The body ended before its announced length.
 	ErrorReason_BODY_UNREADABLE ErrorReason = 305
@@ -607,6 +607,14 @@ var file_cagnotte_errors_v1_errors_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "varint,50001,opt,name=code,enum=google.rpc.Code",
 		Filename:      "cagnotte/errors/v1/errors.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
+		ExtensionType: (*int32)(nil),
+		Field:         50002,
+		Name:          "cagnotte.errors.v1.http_status",
+		Tag:           "varint,50002,opt,name=http_status",
+		Filename:      "cagnotte/errors/v1/errors.proto",
+	},
 }
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -615,13 +623,17 @@ var (
 	//
 	// optional google.rpc.Code code = 50001;
 	E_Code = &file_cagnotte_errors_v1_errors_proto_extTypes[0]
+	// The HTTP status that a reason comes with over REST; that of its code when it is 0.
+	//
+	// optional int32 http_status = 50002;
+	E_HttpStatus = &file_cagnotte_errors_v1_errors_proto_extTypes[1]
 )
 
 var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xf9\x1d\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x83\x1e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -651,10 +663,10 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x10MESSAGE_TOO_SLOW\x10\xd1\x01\x1a\x04\x88\xb5\x18\x04\x12\x15\n" +
 	"\n" +
 	"UNREADABLE\x10\xd2\x01\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
-	"\x0fNO_SUCH_ADDRESS\x10\xad\x02\x1a\x04\x88\xb5\x18\x05\x12\x1d\n" +
-	"\x12METHOD_NOT_ALLOWED\x10\xae\x02\x1a\x04\x88\xb5\x18\f\x12\x1a\n" +
-	"\x0fINVALID_REQUEST\x10\xaf\x02\x1a\x04\x88\xb5\x18\x03\x12\x19\n" +
-	"\x0eBODY_TOO_LARGE\x10\xb0\x02\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
+	"\x0fNO_SUCH_ADDRESS\x10\xad\x02\x1a\x04\x88\xb5\x18\x05\x12\"\n" +
+	"\x12METHOD_NOT_ALLOWED\x10\xae\x02\x1a\t\x88\xb5\x18\f\x90\xb5\x18\x95\x03\x12\x1a\n" +
+	"\x0fINVALID_REQUEST\x10\xaf\x02\x1a\x04\x88\xb5\x18\x03\x12\x1e\n" +
+	"\x0eBODY_TOO_LARGE\x10\xb0\x02\x1a\t\x88\xb5\x18\x03\x90\xb5\x18\x9d\x03\x12\x1a\n" +
 	"\x0fBODY_UNREADABLE\x10\xb1\x02\x1a\x04\x88\xb5\x18\x03\x12\x14\n" +
 	"\tNOT_READY\x10\xb2\x02\x1a\x04\x88\xb5\x18\x0e\x12\x1e\n" +
 	"\x13SERVICE_UNAVAILABLE\x10\xb3\x02\x1a\x04\x88\xb5\x18\x0e\x12\x19\n" +
@@ -798,7 +810,9 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x10EVENT_UNREADABLE\x10\xde\v\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10MAIL_UNAVAILABLE\x10\xc1\f\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
 	"\fMAIL_REFUSED\x10\xc2\f\x1a\x04\x88\xb5\x18\t:I\n" +
-	"\x04code\x12!.google.protobuf.EnumValueOptions\x18ц\x03 \x01(\x0e2\x10.google.rpc.CodeR\x04codeB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1;errorsv1b\x06proto3"
+	"\x04code\x12!.google.protobuf.EnumValueOptions\x18ц\x03 \x01(\x0e2\x10.google.rpc.CodeR\x04code:D\n" +
+	"\vhttp_status\x12!.google.protobuf.EnumValueOptions\x18҆\x03 \x01(\x05R\n" +
+	"httpStatusB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_cagnotte_errors_v1_errors_proto_rawDescOnce sync.Once
@@ -820,11 +834,12 @@ var file_cagnotte_errors_v1_errors_proto_goTypes = []any{
 }
 var file_cagnotte_errors_v1_errors_proto_depIdxs = []int32{
 	1, // 0: cagnotte.errors.v1.code:extendee -> google.protobuf.EnumValueOptions
-	2, // 1: cagnotte.errors.v1.code:type_name -> google.rpc.Code
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	1, // [1:2] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
+	1, // 1: cagnotte.errors.v1.http_status:extendee -> google.protobuf.EnumValueOptions
+	2, // 2: cagnotte.errors.v1.code:type_name -> google.rpc.Code
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	2, // [2:3] is the sub-list for extension type_name
+	0, // [0:2] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -840,7 +855,7 @@ func file_cagnotte_errors_v1_errors_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_errors_v1_errors_proto_rawDesc), len(file_cagnotte_errors_v1_errors_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   0,
-			NumExtensions: 1,
+			NumExtensions: 2,
 			NumServices:   0,
 		},
 		GoTypes:           file_cagnotte_errors_v1_errors_proto_goTypes,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"golang.org/x/text/language"
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
@@ -21,6 +22,16 @@ func (r ErrorReason) Code() codes.Code {
 		return codes.Unknown
 	}
 	return codes.Code(proto.GetExtension(value.Options(), E_Code).(code.Code))
+}
+
+// HTTPStatus returns the HTTP status that REST answers for the reason.
+func (r ErrorReason) HTTPStatus() int {
+	if value := r.Descriptor().Values().ByNumber(r.Number()); value != nil {
+		if status := proto.GetExtension(value.Options(), E_HttpStatus).(int32); status != 0 {
+			return int(status)
+		}
+	}
+	return runtime.HTTPStatusFromCode(r.Code())
 }
 
 // ReasonOf returns the reason of a name, as an ErrorInfo has it; ERROR_REASON_UNSPECIFIED for any other text.
