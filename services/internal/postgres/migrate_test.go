@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -339,7 +340,7 @@ VALUES (DEFAULT);`),
 		}
 		return valid
 	}
-	// During holds a transaction that has written, starts the migration, and calls f once that waits.
+	// during holds a transaction that has written, starts the migration, and calls f once that waits.
 	during := func(f func(end context.CancelFunc)) error {
 		t.Helper()
 		tx, err := pool.Begin(ctx)
@@ -362,13 +363,30 @@ VALUES (DEFAULT);`),
 		return <-done
 	}
 
-	if err := during(func(end context.CancelFunc) { end() }); !errors.Is(err, context.Canceled) {
+	err := during(func(end context.CancelFunc) {
+		end()
+		// The server learns of it later.
+		for building := true; building; time.Sleep(time.Millisecond) {
+			err := owner.QueryRow(ctx, `SELECT EXISTS (
+				SELECT
+				FROM pg_stat_activity AS a
+				WHERE a.datname = current_database()
+					AND a.state = 'active'
+					AND a.pid <> pg_backend_pid()
+					AND a.query LIKE '%CREATE INDEX CONCURRENTLY%'
+			)`).Scan(&building)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("a migration that was broken off: %v", err)
 	}
 	if valid() {
-		t.Fatal("the index of the build that was broken off is valid: nothing waited")
+		t.Fatal("the index of the build that was broken off is valid")
 	}
-	err := during(func(context.CancelFunc) {
+	err = during(func(context.CancelFunc) {
 		// Whoever waited behind a lock would fail after 5 s.
 		if _, err := pool.Exec(ctx, insert, 1001, 2000); err != nil {
 			t.Errorf("a write beside the build: %v", err)
