@@ -102,8 +102,8 @@ func (s *Service) lockRecurringTx(ctx context.Context, tx pgx.Tx, account, subsc
 	return r, first, err
 }
 
-// A pending change stays, because settleChange removes it once it is applied; an end makes it void. A
-// reading without an amount leaves the stored one.
+// A pending change stays, because settleChange removes it once it is applied; an end makes it void. A reading without an
+// amount leaves the stored one.
 const applySubscriptionSQL = `
 UPDATE donations.recurring AS r
 SET
