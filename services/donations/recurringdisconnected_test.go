@@ -179,7 +179,7 @@ func TestMonthlyDonationsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
 	}
 	t.Run("and no link can be mailed, whatever is asked for", func(t *testing.T) {
 		e.donations.cfg.Mail = e.sender()
-		for _, id := range []Donation{first, {ID: e.donationuuid.Must(uuid.NewV7())}} {
+		for _, id := range []Donation{first, {ID: uuid.Must(uuid.NewV7())}} {
 			wantReason(t, e.donations.RequestLink(t.Context(), vallon, id.ID, network), errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 		}
 		if _, err := e.campaigns.Create(t.Context(), campaigns.Name{Collective: "vallon", Campaign: "secret"}, campaigns.Content{
