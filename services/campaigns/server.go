@@ -3,10 +3,9 @@ package campaigns
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
-
-	"time"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
