@@ -71,6 +71,7 @@ func (beancount) posting(b []byte, row *ledger.EntryRow, account string) []byte 
 	b = append(b, ' ')
 	b = append(b, row.Amount.Currency...)
 	b = append(b, '\n')
+	// Metadata of a posting stands below it.
 	if row.Campaign != "" {
 		b = append(b, `    campaign: "`...)
 		b = append(b, row.Campaign...)

@@ -63,6 +63,7 @@ func (j *journal) entry(row *ledger.EntryRow) error {
 
 func (j *journal) end() error { return j.finish() }
 
+// finish writes the pending transaction behind the declarations that it needs.
 func (j *journal) finish() error {
 	if len(j.pending) == 0 {
 		return nil

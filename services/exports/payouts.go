@@ -61,6 +61,7 @@ func (w *payoutsWriter) write(ctx context.Context) error {
 	if err := w.row(payouts.Line{Kind: "bank", Time: w.move.Effective, Transaction: w.move.Reference, Net: w.move.Bank, Gross: w.move.Bank}); err != nil {
 		return err
 	}
+	// A payout that failed comes back to the balance as a whole.
 	if returned {
 		return w.row(payouts.Line{
 			Kind: payouts.LinePayout, Time: w.move.Effective, Transaction: payouts.BankReference(id), Net: w.move.Bank, Gross: w.move.Bank,
@@ -90,6 +91,7 @@ func (w *payoutsWriter) write(ctx context.Context) error {
 	}
 }
 
+// row writes a line of the report. The date of the bank and the payout stand in each, so that a spreadsheet can filter.
 func (w *payoutsWriter) row(l payouts.Line) error {
 	b := appendText(w.b, w.payout)
 	b = append(b, ',')

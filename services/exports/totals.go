@@ -36,6 +36,7 @@ type total struct{ debit, credit money.Amount }
 // totals has one row for each account and currency, however many entries there are.
 type totals map[totalKey]total
 
+// add counts an entry on its side. A credit is stored without its sign.
 func (s totals) add(row *ledger.EntryRow) error {
 	key := totalKey{row.Amount.Currency, accountKey{row.Type, row.Code, row.DisplayName}}
 	zero := money.Amount{Currency: key.currency}
@@ -46,6 +47,7 @@ func (s totals) add(row *ledger.EntryRow) error {
 	return cmp.Or(err, s.addTotal(key, total{zero, credit}))
 }
 
+// addTotal adds sums of one key. Errors are of amounts that do not fit into int64.
 func (s totals) addTotal(key totalKey, more total) error {
 	t, known := s[key]
 	if !known {
@@ -86,6 +88,7 @@ func (w *workbook) writeTotals() error {
 			return err
 		}
 		rows = append(rows, row)
+		// The sum of a currency is a row like the others, after its last account.
 		sum := totalKey{key.currency, accountKey{code: "Total"}}
 		if err := sums.addTotal(sum, w.totals[key]); err != nil {
 			return err
@@ -114,7 +117,9 @@ func (w *workbook) writeTotals() error {
 	return nil
 }
 
+// totalRow returns the cells of a row, in the order of totalsColumns.
 func (w *workbook) totalRow(key totalKey, t total) ([]excelize.Cell, error) {
+	// Debit positive, as everywhere in the books.
 	balance, err := t.debit.Sub(t.credit)
 	if err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("the whole is refused too: %v", err)
 		}
 	})
-	t.Run("refuses what no answer named", func(t *testing.T) {
+	t.Run("refuses a version that no export had", func(t *testing.T) {
 		for _, version := range []string{"x", "-", "1:2", "2:1:-00", "1:2:x-00", "1:5:3,2-00", "1:9999999999999999:-00", "99999999999999999999999:1:-0", strings.Repeat("1", 20_000) + ":1:-0"} {
 			req := exports.Request{Collective: vallon, Version: version}
 			err := service.Write(t.Context(), io.Discard, req)
@@ -141,7 +141,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	})
-	t.Run("tells how far it is", func(t *testing.T) {
+	t.Run("reports its progress", func(t *testing.T) {
 		req := exports.Request{Collective: vallon}
 		var calls int
 		var last, whole int64

@@ -68,6 +68,7 @@ func openXLSX(ctx context.Context, x *export, c *chunks) (writer, error) {
 // Close removes the temporary files.
 func (w *workbook) Close() error { return w.file.Close() }
 
+// begin makes the sheets and styles, and writes the header.
 func (w *workbook) begin() (err error) {
 	w.file.SetZipWriter(func(io.Writer) excelize.ZipWriter { return zip.NewWriter(w.chunks) })
 	// The library begins a workbook with a sheet of this name.
@@ -112,6 +113,7 @@ func frozenHeader() *excelize.Panes {
 	return &excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}
 }
 
+// row writes cells from the first column on. Rows are streamed: none can be written again.
 func (w *workbook) row(cells []any) error {
 	w.rows++
 	at, err := excelize.CoordinatesToCellName(1, w.rows)

@@ -101,7 +101,7 @@ func TestXLSX(t *testing.T) {
 			}
 		}
 	})
-	t.Run("keeps the header in sight", func(t *testing.T) {
+	t.Run("keeps the header visible", func(t *testing.T) {
 		for _, sheet := range book.GetSheetList() {
 			if panes, err := book.GetPanes(sheet); err != nil || !panes.Freeze || panes.YSplit != 1 {
 				t.Errorf("%s: %+v, err = %v", sheet, panes, err)

@@ -107,6 +107,7 @@ func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountR
 		if err != nil {
 			return errs.NotFound(sent.GetName())
 		}
+		// The account as it is, with the fields of the mask from the request.
 		merged := accountToProto(parent, there)
 		if err := fieldmask.Apply(merged, sent, req.GetUpdateMask(), "display_name", "roles"); err != nil {
 			return err
@@ -127,6 +128,7 @@ func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountR
 	return changed, nil
 }
 
+// typeFromProto returns no type for one that is not specified, which the database refuses.
 func typeFromProto(t ledgerv1.AccountType) AccountType {
 	for _, known := range []AccountType{TypeAsset, TypeLiability, TypeEquity, TypeIncome, TypeExpense} {
 		if typeToProto(known) == t {
@@ -136,6 +138,7 @@ func typeFromProto(t ledgerv1.AccountType) AccountType {
 	return ""
 }
 
+// accountToProto has roles and balances as far as they were read.
 func accountToProto(parent string, a Account) *ledgerv1.Account {
 	account := &ledgerv1.Account{
 		Name: accountName(parent, a.Code), Code: a.Code, DisplayName: a.DisplayName, Type: typeToProto(a.Type),

@@ -54,6 +54,7 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 	if _, err := tx.Exec(ctx, noTimeoutSQL); err != nil {
 		return postgres.Error(err)
 	}
+	// The checkpoints come first, so that a reader can compare roots as the tree grows.
 	out := proof.NewWriter(w)
 	if err := out.Book(book); err != nil {
 		return err
@@ -78,6 +79,7 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 	return out.End()
 }
 
+// writeBalancesTx writes the stored sums of all of time, in the order that a reader expects.
 func writeBalancesTx(ctx context.Context, tx pgx.Tx, book string, out *proof.Writer) error {
 	rows, err := tx.Query(ctx, archiveBalancesSQL, pgx.NamedArgs{"book": book})
 	if err != nil {

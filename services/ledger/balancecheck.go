@@ -38,12 +38,14 @@ type balanceCheck struct {
 	changed map[balanceKey]bool
 }
 
+// verifyBalanceCheckpointsSQL reads the numbers at which balances were stored.
 const verifyBalanceCheckpointsSQL = `
 SELECT b.number
 FROM ledger.balance_checkpoints AS b
 WHERE b.book = @book
 ORDER BY b.number`
 
+// verifyBalancesSQL reads every sum that was stored, by the number that it was stored at.
 const verifyBalancesSQL = `
 SELECT
     b.number,
@@ -66,6 +68,7 @@ ORDER BY
     b.number,
     k.id`
 
+// loadBalancesTx reads what is stored. All of it is held in memory: a key has a row for each number at which it changed.
 func (v *verification) loadBalancesTx(ctx context.Context, tx pgx.Tx) error {
 	v.balances = balanceCheck{
 		numbers: map[int64]bool{}, stored: map[int64]map[balanceKey]int64{},
@@ -129,6 +132,7 @@ func (v *verification) compareStored(number int64) {
 	if !v.balances.numbers[number] {
 		return
 	}
+	// Exactly the sums that changed since the balance checkpoint before must be stored.
 	stored := v.balances.stored[number]
 	for k := range v.balances.changed {
 		where := fmt.Sprintf("%s at number %d", k, number)

@@ -63,6 +63,7 @@ func readChart(name string) ([]chartAccount, error) {
 		return nil, fmt.Errorf("chart of accounts %s: the first line must be %s", name, strings.Join(chartColumns, ","))
 	}
 	var chart []chartAccount
+	// filled are the roles of all lines together.
 	var filled []AccountRole
 	for _, line := range lines[1:] {
 		account := chartAccount{code: line[0], accountType: AccountType(line[1]), displayName: line[3]}

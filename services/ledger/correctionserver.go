@@ -47,6 +47,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	case from.Code == to.Code && from.Campaign == to.Campaign:
 		return nil, errs.Invalid("to_account", "must be another account, unless to_campaign is another campaign")
 	}
+	// The campaign of from stands in the books, so it exists; that of to is new to them.
 	if to.Campaign != "" {
 		if err := s.cfg.KnowsCampaign(ctx, collective, to.Campaign); err != nil {
 			return nil, err
@@ -59,6 +60,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	if r.Effective, err = wire.Instant("effective_time", req.GetEffectiveTime()); err != nil {
 		return nil, err
 	}
+	// The database has microseconds; a repeat must compare equal.
 	r.Effective = r.Effective.Truncate(time.Microsecond)
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
 		return s.service.ReclassifyTx(ctx, tx, book, r)

@@ -30,8 +30,8 @@ func transactionOf(t *testing.T, pool *pgxpool.Pool, collective, reference strin
 	return fmt.Sprintf("collectives/%s/ledger/transactions/%d", collective, id)
 }
 
-// unexplained is a payment that nobody has explained: with its fee, and of no donation.
-func unexplained(reference string, minor int64) ledger.Transaction {
+// unclassified is a payment that is not classified yet: with its fee, and of no donation.
+func unclassified(reference string, minor int64) ledger.Transaction {
 	entry := func(role ledger.AccountRole, minor int64) ledger.Entry {
 		return ledger.Entry{Role: role, Amount: money.Amount{Minor: minor, Currency: "EUR"}, Collective: vallon}
 	}
@@ -43,7 +43,7 @@ func unexplained(reference string, minor int64) ledger.Transaction {
 func TestReclassifyTransaction(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
-	mustPost(t, s, pool, donation("txn_donation", day(1), 2000), unexplained("txn_other", 5000))
+	mustPost(t, s, pool, donation("txn_donation", day(1), 2000), unclassified("txn_other", 5000))
 	campaign := "collectives/" + vallon + "/campaigns/" + lawyer
 	balance := func(code string) int64 {
 		t.Helper()
@@ -81,7 +81,7 @@ func TestReclassifyTransaction(t *testing.T) {
 		moved = first
 		total(t, s, 5000)
 		if got := balance("4718"); got != -2000 {
-			t.Errorf("%d are unexplained", got)
+			t.Errorf("%d are unclassified", got)
 		}
 	})
 	for _, c := range []struct {
@@ -162,7 +162,7 @@ func TestReclassifyTransaction(t *testing.T) {
 		_, err := server.ReverseTransaction(t.Context(), &ledgerv1.ReverseTransactionRequest{Name: name, RequestId: uuid.NewString()})
 		return err
 	}
-	t.Run("moves on, and is taken back from the end", func(t *testing.T) {
+	t.Run("moves on, and is reversed from the end", func(t *testing.T) {
 		second, err := server.ReclassifyTransaction(t.Context(), onward)
 		if err != nil {
 			t.Fatal(err)
@@ -181,7 +181,7 @@ func TestReclassifyTransaction(t *testing.T) {
 		}
 		total(t, s, 2000)
 		if got := balance("4718"); got != -5000 {
-			t.Errorf("%d are unexplained", got)
+			t.Errorf("%d are unclassified", got)
 		}
 	})
 	t.Run("moves no more in all when many ask at once", func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestReclassifyTransaction(t *testing.T) {
 func TestReverseTransaction(t *testing.T) {
 	s, pool := openSealing(t)
 	server := serverOf(s)
-	mustPost(t, s, pool, donation("txn_1", day(1), 2000), unexplained("txn_2", 5000))
+	mustPost(t, s, pool, donation("txn_1", day(1), 2000), unclassified("txn_2", 5000))
 	campaign := "collectives/" + vallon + "/campaigns/" + lawyer
 	reclassified, err := server.ReclassifyTransaction(t.Context(), &ledgerv1.ReclassifyTransactionRequest{
 		Name: transactionOf(t, pool, vallon, "txn_2"), RequestId: uuid.NewString(), EffectiveTime: timestamppb.New(day(2)),

@@ -95,6 +95,7 @@ func fillEntries(ctx context.Context, db querier, leaves []proof.Leaf, ids []int
 	return postgres.Error(err)
 }
 
+// insertSealsSQL writes a row for each leaf.
 const insertSealsSQL = `
 INSERT INTO ledger.seals (number, transaction_id, donation, book, leaf_hash, salt)
 SELECT
@@ -125,6 +126,8 @@ FROM unnest(
     @hashes::bytea[]
 ) AS n (index, level, hash)`
 
+// insertSealsTx stores the numbers, hashes and salts of the leaves, and the subtrees that they completed. A seal has the
+// donation of its transaction too, so that the proof of a donation is found by one index.
 func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf, hashes [][]byte, completed []proof.Subtree) error {
 	var numbers, ids []int64
 	var donations []pgtype.UUID

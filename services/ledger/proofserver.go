@@ -59,6 +59,7 @@ func (s *server) GetDonationProof(ctx context.Context, req *ledgerv1.GetDonation
 		return nil, errs.NotFound(req.GetName())
 	}
 	donation, err := uuid.Parse(parts[5])
+	// Nil would find transactions of no donation.
 	if err != nil || donation == uuid.Nil {
 		return nil, errs.NotFound(req.GetName())
 	}
@@ -74,6 +75,7 @@ func (s *server) GetDonationProof(ctx context.Context, req *ledgerv1.GetDonation
 	return &ledgerv1.DonationProof{Name: req.GetName(), Code: included.Code(), VerifierKey: included.Checkpoint.VerifierKey}, nil
 }
 
+// checkpointToProto leaves out the proof of consistency, which only [server.GetCheckpoint] answers.
 func checkpointToProto(c *proof.Checkpoint) *ledgerv1.Checkpoint {
 	return &ledgerv1.Checkpoint{
 		Origin:      c.Origin,

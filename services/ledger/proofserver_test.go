@@ -106,12 +106,12 @@ func TestGetCheckpoint(t *testing.T) {
 			t.Errorf("the key is %s, err = %v", again.GetVerifierKey(), err)
 		}
 	})
-	t.Run("refuses a size that never was", func(t *testing.T) {
+	t.Run("refuses a size that the book never had", func(t *testing.T) {
 		if _, err := get(10); codeOf(err) != codes.InvalidArgument {
 			t.Errorf("err = %v", err)
 		}
 	})
-	t.Run("is not found for a collective that is not", func(t *testing.T) {
+	t.Run("is not found for a collective that does not exist", func(t *testing.T) {
 		if _, err := server.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{Name: "collectives/nobody/ledger/checkpoint"}); codeOf(err) != codes.NotFound {
 			t.Errorf("err = %v", err)
 		}
@@ -222,10 +222,10 @@ func TestGetDonationProof(t *testing.T) {
 		}
 	})
 	for rule, name := range map[string]string{
-		"a donation that is not":        vallonDonations + uuid.NewString(),
-		"another campaign's donation":   "collectives/" + vallon + "/campaigns/other/donations/" + donationOf("txn_002"),
-		"another collective's donation": "collectives/" + marseille + "/campaigns/" + lawyer + "/donations/" + donationOf("txn_002"),
-		"no donation":                   vallonDonations + uuid.Nil.String(),
+		"a donation that does not exist": vallonDonations + uuid.NewString(),
+		"another campaign's donation":    "collectives/" + vallon + "/campaigns/other/donations/" + donationOf("txn_002"),
+		"another collective's donation":  "collectives/" + marseille + "/campaigns/" + lawyer + "/donations/" + donationOf("txn_002"),
+		"no donation":                    vallonDonations + uuid.Nil.String(),
 	} {
 		t.Run("does not find "+rule, func(t *testing.T) {
 			if _, err := get(name); codeOf(err) != codes.NotFound {
@@ -257,7 +257,7 @@ func TestClosePeriod(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	})
-	t.Run("refuses a book that is not", func(t *testing.T) {
+	t.Run("refuses a book that does not exist", func(t *testing.T) {
 		if _, err := closeAt("collectives/empty/ledger", day(2)); errs.As(err).Reason != errorsv1.ErrorReason_BOOK_MISSING {
 			t.Errorf("err = %v", err)
 		}

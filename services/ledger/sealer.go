@@ -144,6 +144,7 @@ func lastSealed(ctx context.Context, db querier, book string) (last sealed, err 
 	return last, postgres.Error(err)
 }
 
+// sealTx does the work of [Service.Seal]. Everything is read and written under the lock of the book.
 func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof.Key) (int, error) {
 	alone, err := tryLockTx(ctx, tx, book)
 	if err != nil || !alone {
@@ -153,6 +154,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err != nil {
 		return 0, err
 	}
+	// An xid that this cluster has not given out yet was given out by another one.
 	if last.xid >= last.nextXID {
 		return 0, errPositionAhead(last.xid, last.nextXID)
 	}
@@ -164,6 +166,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err != nil {
 		return 0, err
 	}
+	// The salts are made here and stored with the seals; without them no hash can be computed again.
 	hashes := make([][]byte, len(leaves))
 	for i := range leaves {
 		leaves[i].Salt = make([]byte, proof.SaltSize)
@@ -181,6 +184,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err := insertSealsTx(ctx, tx, book, leaves, hashes, tree.TakeCompleted()); err != nil {
 		return 0, err
 	}
+	// Balances are stored now and then, not with each seal: a short tail is cheap to add up.
 	size := tree.Size()
 	if size-last.balances >= int64(s.tailLength) {
 		if err := storeBalancesTx(ctx, tx, book, last.balances, leaves); err != nil {
@@ -197,6 +201,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err := key.Sign(&checkpoint); err != nil {
 		return 0, err
 	}
+	// The proof ties this checkpoint to the one before. It reads the hashes that were inserted above.
 	path, err := consistencyPath(ctx, tx, book, last.checkpoint, size)
 	if err != nil {
 		return 0, err

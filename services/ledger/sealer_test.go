@@ -114,7 +114,7 @@ func TestSeal(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	})
-	t.Run("not in a cluster that counts from less", func(t *testing.T) {
+	t.Run("not in a cluster whose counter is behind", func(t *testing.T) {
 		if err := s.CheckCounter(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -107,7 +107,7 @@ func TestListAccounts(t *testing.T) {
 			t.Errorf("in the year 1 there was %v", got)
 		}
 	})
-	t.Run("refuses a time that is none, and a collective that does not exist", func(t *testing.T) {
+	t.Run("refuses an invalid time, and a collective that does not exist", func(t *testing.T) {
 		_, err := server.ListAccounts(t.Context(), &ledgerv1.ListAccountsRequest{Parent: "collectives/" + vallon + "/ledger", EndTime: &timestamppb.Timestamp{Nanos: -1}})
 		if e := errs.As(err); e == nil || e.Code != codes.InvalidArgument || e.Fields[0].Field != "end_time" {
 			t.Errorf("err = %v", err)
@@ -231,7 +231,7 @@ func TestListTransactions(t *testing.T) {
 			}
 		})
 	}
-	t.Run("refuses the token of another question, and nobody's collective", func(t *testing.T) {
+	t.Run("refuses the token of another request, and a collective that does not exist", func(t *testing.T) {
 		resp, err := server.ListTransactions(t.Context(), &ledgerv1.ListTransactionsRequest{Parent: parent + "/ledger", PageSize: 1})
 		if err != nil {
 			t.Fatal(err)

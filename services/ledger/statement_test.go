@@ -177,14 +177,14 @@ func TestListStatementLines(t *testing.T) {
 	})
 	mustSeal(t, s, 3)
 	const whole = "1:txn_1:2000=2000 1:txn_1:-30=1970 2:txn_2:500=2470 2:txn_2:-30=2440 3:txn_3:700=3140 3:txn_3:-30=3110"
-	t.Run("runs on over pages, whatever arrives", func(t *testing.T) {
+	t.Run("continues over pages, whatever arrives", func(t *testing.T) {
 		for size := range int32(3) {
 			if got := list(t, &ledgerv1.ListStatementLinesRequest{Parent: parent, AtNumber: 3 * int64(min(size, 1)), PageSize: size + 1}); got != whole {
 				t.Errorf("pages of %d: %s", size+1, got)
 			}
 		}
 	})
-	t.Run("opens with what was before", func(t *testing.T) {
+	t.Run("begins with the balance before", func(t *testing.T) {
 		resp, err := server.ListStatementLines(t.Context(), &ledgerv1.ListStatementLinesRequest{
 			Parent: parent, AtNumber: 3, StartTime: timestamppb.New(day(2)), EndTime: timestamppb.New(day(3)),
 		})
@@ -206,7 +206,7 @@ func TestListStatementLines(t *testing.T) {
 		field string
 	}{
 		{"does not find an account that is not", &ledgerv1.ListStatementLinesRequest{Parent: vallonLedger + "/accounts/99"}, codes.NotFound, ""},
-		{"does not find a collective that is not", &ledgerv1.ListStatementLinesRequest{Parent: "collectives/nobody/ledger/accounts/51212"}, codes.NotFound, ""},
+		{"does not find a collective that does not exist", &ledgerv1.ListStatementLinesRequest{Parent: "collectives/nobody/ledger/accounts/51212"}, codes.NotFound, ""},
 		{"refuses a number that never was", &ledgerv1.ListStatementLinesRequest{Parent: parent, AtNumber: 1000}, codes.InvalidArgument, "at_number"},
 		{"refuses a forged token", &ledgerv1.ListStatementLinesRequest{Parent: parent, PageToken: "forged"}, codes.InvalidArgument, "page_token"},
 		{"refuses a time that is none", &ledgerv1.ListStatementLinesRequest{Parent: parent, EndTime: &timestamppb.Timestamp{Nanos: -1}}, codes.InvalidArgument, "end_time"},

@@ -26,6 +26,7 @@ func (s *server) GetTransaction(ctx context.Context, req *ledgerv1.GetTransactio
 
 // findTransaction returns what a transaction's name says, and its reference. NOT_FOUND when the collective has no entry in it.
 func (s *server) findTransaction(ctx context.Context, name string) (parent, collective, book, reference string, err error) {
+	// An id of another collective or book is not told apart from one that does not exist.
 	ledger, last, ok := strings.Cut(name, "/transactions/")
 	id, err := strconv.ParseInt(last, 10, 64)
 	if !ok || err != nil {
@@ -92,6 +93,7 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	return resp, nil
 }
 
+// transactionToProto names everything under the parent, which is a collective or a book.
 func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 	transaction := &ledgerv1.Transaction{
 		Name:          transactionName(parent, t.ID),

@@ -49,6 +49,7 @@ func consistencyPath(ctx context.Context, db querier, book string, from, size in
 	return proofPath(ctx, db, book, nodes)
 }
 
+// proofPath reads the hashes of the nodes and folds those that the proof has as one.
 func proofPath(ctx context.Context, db querier, book string, nodes merkle.Nodes) ([][]byte, error) {
 	hashes, err := nodeHashes(ctx, db, book, nodes.IDs)
 	if err != nil {
@@ -110,6 +111,7 @@ ORDER BY
 func nodeHashes(ctx context.Context, db querier, book string, ids []compact.NodeID) ([][]byte, error) {
 	// below are the stored hashes under each node.
 	below := make([][][]byte, len(ids))
+	// read fills below for the nodes of a level, from the leaves or from the stored subtrees.
 	read := func(sql string, wanted func(level uint) bool) error {
 		var nodes, firsts, ends []int64
 		var levels []int16
@@ -147,9 +149,11 @@ func nodeHashes(ctx context.Context, db querier, book string, ids []compact.Node
 	hashes := make([][]byte, len(ids))
 	for i, id := range ids {
 		row := below[i]
+		// A hash that is missing would give a proof that nobody can verify.
 		if len(row) != 1<<(id.Level%proof.Stride) {
 			return nil, fmt.Errorf("the tree of a book lacks hashes under node %d of level %d: run `cagnotte ledger verify`", id.Index, id.Level)
 		}
+		// Each round halves the row, up to the node itself.
 		for len(row) > 1 {
 			for j := range len(row) / 2 {
 				row[j] = rfc6962.DefaultHasher.HashChildren(row[2*j], row[2*j+1])

@@ -86,6 +86,7 @@ func (s *Service) requireKey(report *proof.Report) error {
 	return nil
 }
 
+// loadVerificationTx loads everything that is compared while the transactions stream by.
 func loadVerificationTx(ctx context.Context, tx pgx.Tx, book string) (*verification, error) {
 	checkpoints, err := loadCheckpointsTx(ctx, tx, book)
 	if err != nil {
@@ -135,6 +136,7 @@ SELECT
     coalesce(e.campaign, ''),
     e.donation`
 
+// verifySealedSQL reads a row for each entry, and one for a seal without a transaction and for a transaction without entries.
 const verifySealedSQL = verifyColumnsPart + `
 FROM ledger.seals AS s
 LEFT JOIN ledger.transactions AS t ON t.id = s.transaction_id
@@ -145,6 +147,7 @@ ORDER BY
     s.number,
     e.line`
 
+// verifyUnsealedSQL reads the transactions without a number, in the order in which they would be sealed.
 const verifyUnsealedSQL = verifyColumnsPart + `
 FROM ledger.transactions AS t
 LEFT JOIN ledger.seals AS s ON s.transaction_id = t.id AND s.book = t.book
@@ -181,16 +184,19 @@ func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(
 		if err := rows.Scan(targets...); err != nil {
 			return postgres.Error(err)
 		}
+		// The rows of one transaction follow one another; with the first row of the next it is complete.
 		if r.ID != current.ID || r.Number != current.Number {
 			if current.ID != 0 {
 				if err := each(&current); err != nil {
 					return err
 				}
 			}
+			// The buffers of the scanned bytes belong to the row.
 			current = r
 			current.Book, current.Missing, current.sealDonation = book, !found, uuid.UUID(sealDonation.Bytes)
 			current.LeafHash, current.Fingerprint, current.Salt = bytes.Clone(r.LeafHash), bytes.Clone(r.Fingerprint), bytes.Clone(r.Salt)
 		}
+		// The outer join gives a row of nulls for what has no entry.
 		if e.Line == 0 {
 			continue
 		}
@@ -246,6 +252,7 @@ func (v *verification) row(r *sealedRow) {
 	}
 }
 
+// closing is a closed period. What was written after xid must not be dated before ends.
 type closing struct {
 	collective string
 	ends       time.Time
@@ -263,6 +270,7 @@ ORDER BY
     c.collective,
     c.ends_at`
 
+// loadClosingsTx reads all closings of a book: each had its own time of writing.
 func loadClosingsTx(ctx context.Context, tx pgx.Tx, book string) ([]closing, error) {
 	rows, err := tx.Query(ctx, verifyClosingsSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
@@ -312,6 +320,7 @@ ORDER BY
     n.level,
     n.index`
 
+// loadSubtreesTx reads the stored hashes of the tree above the leaves.
 func loadSubtreesTx(ctx context.Context, tx pgx.Tx, book string) (map[proof.SubtreeID][]byte, error) {
 	rows, err := tx.Query(ctx, verifySubtreesSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
@@ -340,6 +349,7 @@ FROM ledger.checkpoints AS c
 WHERE c.book = @book
 ORDER BY c.size`
 
+// loadCheckpointsTx reads the checkpoints by size. Origin and CountsRoot stay empty: they stand in the notes.
 func loadCheckpointsTx(ctx context.Context, tx pgx.Tx, book string) ([]proof.ChainedCheckpoint, error) {
 	rows, err := tx.Query(ctx, verifyCheckpointsSQL, pgx.NamedArgs{"book": book})
 	if err != nil {
@@ -364,6 +374,7 @@ ORDER BY
     s.number,
     s.collective`
 
+// loadStoredCountsTx reads the counts that changed with each checkpoint, by its size and the collective.
 func loadStoredCountsTx(ctx context.Context, tx pgx.Tx, book string) (map[int64]map[string]proof.Count, error) {
 	rows, err := tx.Query(ctx, verifySharesSQL, pgx.NamedArgs{"book": book})
 	if err != nil {

@@ -114,7 +114,7 @@ func wantTold(t *testing.T, file string, forgeries []forgery) {
 func wantRefused(t *testing.T, files map[string]string) {
 	t.Helper()
 	for rule, forged := range files {
-		t.Run("is none "+rule, func(t *testing.T) {
+		t.Run("is not one "+rule, func(t *testing.T) {
 			if _, err := proof.VerifyArchive(strings.NewReader(forged), ""); err == nil {
 				t.Error("it passes")
 			}

@@ -37,6 +37,7 @@ func hashCount(collective string, transactions int64, salt []byte) []byte {
 // Counts are the counts of a book's collectives, sorted by name.
 type Counts []Count
 
+// find returns where a collective is, or where it would be inserted.
 func (c Counts) find(collective string) (place int, found bool) {
 	return slices.BinarySearchFunc(c, collective, func(count Count, name string) int { return cmp.Compare(count.Collective, name) })
 }

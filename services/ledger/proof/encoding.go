@@ -26,6 +26,7 @@ type decoder struct {
 	failed bool
 }
 
+// bytes returns the next n bytes, which share memory with the data.
 func (d *decoder) bytes(n int) []byte {
 	if d.failed || n < 0 || n > len(d.rest) {
 		d.failed = true
@@ -62,6 +63,7 @@ func (d *decoder) array16() (a [16]byte) {
 	return a
 }
 
+// text reads what appendText wrote.
 func (d *decoder) text() string { return string(d.bytes(int(d.uint32()))) }
 
 // end is an error unless exactly the data was read.

@@ -35,6 +35,8 @@ func (v *shareVerifier) line(line *archiveLine) error {
 	return fmt.Errorf("a share has no line of type %q", line.Type)
 }
 
+// checkpoint takes the one signed checkpoint. When it cannot be opened, signed stays without a root, and the file is read
+// on for the other differences.
 func (v *shareVerifier) checkpoint(line *archiveLine) error {
 	switch {
 	case v.signed != nil:
@@ -59,6 +61,8 @@ func (v *shareVerifier) checkpoint(line *archiveLine) error {
 	return nil
 }
 
+// transaction checks one of the collective's. The tree grows by the hash that the file states, so that one wrong transaction
+// is one difference and not a wrong root too.
 func (v *shareVerifier) transaction(line *archiveLine) error {
 	s, err := line.share(v.Book, v.Collective)
 	if err != nil {
@@ -85,6 +89,8 @@ func (v *shareVerifier) transaction(line *archiveLine) error {
 	return v.tree.Append(line.LeafHash)
 }
 
+// gap takes the hashes of the subtrees between two transactions. Their number follows from the numbers alone; the tree
+// refuses any other.
 func (v *shareVerifier) gap(line *archiveLine) error {
 	if v.signed == nil || line.Number != v.tree.Size()+1 || line.Last < line.Number || line.Last == math.MaxInt64 {
 		return fmt.Errorf("the numbers %d to %d do not follow %d", line.Number, line.Last, v.tree.Size())
@@ -121,6 +127,7 @@ func (v *shareVerifier) end() (*Report, error) {
 	}
 	where = "number of transactions"
 	switch {
+	// Without a transaction there is no salt, so no count can be proven.
 	case v.count == nil || v.Own == 0:
 		v.Differ(where, "the file shows no transaction of the collective, so nothing is proven of it")
 	case v.Own != v.count.Transactions:

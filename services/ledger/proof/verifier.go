@@ -79,6 +79,7 @@ func (v *Verifier) AddCheckpoint(c *ChainedCheckpoint) bool {
 
 // AddSealed checks the transaction of the next number and adds it to the tree.
 func (v *Verifier) AddSealed(s *Sealed) {
+	// A missing number gets a hash of zeros, so that the numbers after it keep their places in the tree.
 	expected := v.number + 1
 	for ; expected < s.Number; expected++ {
 		v.Differ(fmt.Sprintf("number %d", expected), "is missing")
@@ -95,6 +96,7 @@ func (v *Verifier) AddSealed(s *Sealed) {
 		if !bytes.Equal(s.LeafHash, s.Hash()) {
 			v.Differ(s.Name(), "its transaction, an entry or its number is not what was sealed")
 		}
+		// Numbers follow the order of writing: whoever inserts a transaction in the past must break it or leave it unsealed.
 		if !v.last.before(s.position()) {
 			v.Differ(s.Name(), "was written before the one with the number before")
 		}
@@ -114,7 +116,9 @@ func (v *Verifier) AddUnsealed(s *Sealed) {
 	v.checkEntries(s)
 }
 
+// checkEntries checks what must be true of every transaction, sealed or not.
 func (v *Verifier) checkEntries(s *Sealed) {
+	// Lines are compared only when none is missing: else each after the gap would differ.
 	if s.EntryCount != len(s.Entries) {
 		v.Differ(s.Name(), "has %d of %d entries", len(s.Entries), s.EntryCount)
 	} else {
@@ -138,6 +142,7 @@ func (v *Verifier) append(number int64, hash []byte) {
 	if !signed {
 		return
 	}
+	// The tree has exactly the leaves of this checkpoint now: its roots are those that were signed.
 	link := &v.chain[i]
 	where := fmt.Sprintf("checkpoint %d", number)
 	root, err := v.tree.Root()
@@ -154,6 +159,8 @@ func (v *Verifier) append(number int64, hash []byte) {
 	v.compareCounts(number, changed)
 }
 
+// compareSubtrees compares the subtrees that a leaf completed. What was compared is removed, so that [Verifier.Finish] sees
+// what is too much.
 func (v *Verifier) compareSubtrees(completed []Subtree) {
 	if v.stored == nil {
 		return
@@ -170,6 +177,7 @@ func (v *Verifier) compareSubtrees(completed []Subtree) {
 	}
 }
 
+// compareCounts compares the counts that changed since the checkpoint before, in the same way.
 func (v *Verifier) compareCounts(number int64, changed []Count) {
 	if v.stored == nil {
 		return
@@ -245,6 +253,8 @@ func (v *Verifier) finishCheckpoints() {
 	}
 }
 
+// checkNote checks the signature, and that the note says what the checkpoint says. The counts are compared only when the
+// root is right: else the transactions are not those that were signed, and the report says so already.
 func (v *Verifier) checkNote(where string, c *chainLink) {
 	opened, err := OpenCheckpoint(c.Note, c.VerifierKey)
 	switch {
@@ -257,6 +267,7 @@ func (v *Verifier) checkNote(where string, c *chainLink) {
 	}
 }
 
+// checkChain checks that a checkpoint follows the one before it, and that its tree begins with that one's.
 func (v *Verifier) checkChain(where string, before, c *chainLink) {
 	if before == nil {
 		if c.PreviousSize != 0 {
