@@ -12,6 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
@@ -328,5 +329,234 @@ func clearingToProto(c ClearingItem) *treasuryv1.ClearingItem {
 	return &treasuryv1.ClearingItem{
 		Name: c.Name(), Kind: clearingKinds[c.Kind], Resource: resource, Amount: wire.Money(c.Amount), OpenDate: string(c.OpenSince),
 		AgeDays: int32(c.AgeDays), Document: c.Document,
+	}
+}
+
+func (s *server) CreatePledge(ctx context.Context, req *treasuryv1.CreatePledgeRequest) (*treasuryv1.Pledge, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewRequest(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	sent := req.GetPledge()
+	method, ok := known(methods, sent.GetMethod())
+	if !ok {
+		return nil, errs.Invalid("pledge.method", "is required")
+	}
+	caller := rpc.CallerFrom(ctx)
+	p, err := s.service.CreatePledge(ctx, r, NewPledge{
+		Campaign: campaign, Amount: wire.Amount(sent.GetAmount()), Method: method, Locale: sent.GetLocale(),
+		Origin: caller.Origin, Network: caller.Network,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.withSlip(ctx, p)
+}
+
+func (s *server) GetPledge(ctx context.Context, req *treasuryv1.GetPledgeRequest) (*treasuryv1.Pledge, error) {
+	campaign, id, err := ParsePledgeName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.service.Pledge(ctx, campaign, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.withSlip(ctx, p)
+}
+
+func (s *server) ListPledges(ctx context.Context, req *treasuryv1.ListPledgesRequest) (*treasuryv1.ListPledgesResponse, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	filter := "pledges of " + campaign.String() + " like " + req.GetReference()
+	found, next, err := page.List(req, filter, newest, func(after Position, limit int) ([]Pledge, error) {
+		return s.service.Pledges(ctx, campaign, req.GetReference(), after, limit)
+	}, func(p Pledge) Position { return Position{p.CreateTime, p.ID} })
+	return &treasuryv1.ListPledgesResponse{Pledges: each(found, s.pledgeToProto), NextPageToken: next}, err
+}
+
+func (s *server) ListPledgeMethods(ctx context.Context, req *treasuryv1.ListPledgeMethodsRequest) (*treasuryv1.ListPledgeMethodsResponse, error) {
+	campaign, err := campaigns.ParseName(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	offered, err := s.service.PledgeMethods(ctx, campaign)
+	return &treasuryv1.ListPledgeMethodsResponse{
+		Methods: each(offered, func(m Method) treasuryv1.OfflineMethod { return methods[m] }),
+	}, err
+}
+
+// withSlip adds the slip to a pledge that is open.
+func (s *server) withSlip(ctx context.Context, p Pledge) (*treasuryv1.Pledge, error) {
+	answer := s.pledgeToProto(p)
+	if answer.GetState() != treasuryv1.PledgeState_PLEDGE_STATE_OPEN {
+		return answer, nil
+	}
+	slip, err := s.service.Slip(ctx, p)
+	switch {
+	case err != nil:
+		return nil, err
+	case slip.IBAN != "":
+		answer.Transfer = &treasuryv1.TransferSlip{
+			Holder: slip.Holder, Iban: slip.IBAN, Bic: slip.BIC, RemittanceText: p.Reference, EpcPayload: slip.EPC, EpcQrSvg: slip.QR,
+		}
+	case slip.Payee != "":
+		answer.Cheque = &treasuryv1.ChequeSlip{Payee: slip.Payee, PostalAddress: slip.PostalAddress}
+	}
+	return answer, nil
+}
+
+func (s *server) pledgeToProto(p Pledge) *treasuryv1.Pledge {
+	state := treasuryv1.PledgeState_PLEDGE_STATE_OPEN
+	switch {
+	case p.Fulfilled():
+		state = treasuryv1.PledgeState_PLEDGE_STATE_FULFILLED
+	case !s.service.now().Before(p.ExpireTime):
+		state = treasuryv1.PledgeState_PLEDGE_STATE_EXPIRED
+	}
+	return &treasuryv1.Pledge{
+		Name:       p.Name(),
+		Amount:     wire.Money(p.Amount),
+		Method:     methods[p.Method],
+		Reference:  p.Reference,
+		State:      state,
+		Locale:     p.Locale,
+		CreateTime: wire.Time(p.CreateTime),
+		ExpireTime: wire.Time(p.ExpireTime),
+	}
+}
+
+var expenseKinds = map[ExpenseKind]treasuryv1.ExpenseKind{
+	ExpenseLawyer:     treasuryv1.ExpenseKind_EXPENSE_KIND_LAWYER,
+	ExpenseLitigation: treasuryv1.ExpenseKind_EXPENSE_KIND_LITIGATION,
+	ExpenseOther:      treasuryv1.ExpenseKind_EXPENSE_KIND_OTHER,
+}
+
+var expenseStates = map[ExpenseState]treasuryv1.ExpenseState{
+	ExpenseOwed:     treasuryv1.ExpenseState_EXPENSE_STATE_OWED,
+	ExpensePaid:     treasuryv1.ExpenseState_EXPENSE_STATE_PAID,
+	ExpenseReversed: treasuryv1.ExpenseState_EXPENSE_STATE_REVERSED,
+}
+
+var sources = map[Source]treasuryv1.PaymentSource{
+	"":         treasuryv1.PaymentSource_PAYMENT_SOURCE_UNSPECIFIED,
+	SourceBank: treasuryv1.PaymentSource_PAYMENT_SOURCE_BANK,
+	SourceCash: treasuryv1.PaymentSource_PAYMENT_SOURCE_CASH,
+}
+
+func (s *server) CreateExpense(ctx context.Context, req *treasuryv1.CreateExpenseRequest) (*treasuryv1.Expense, error) {
+	collective, err := collectiveID(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewRequest(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	sent := req.GetExpense()
+	kind, ok := known(expenseKinds, sent.GetKind())
+	if !ok {
+		return nil, errs.Invalid("expense.kind", "is required")
+	}
+	source, _ := known(sources, sent.GetSource())
+	slug, err := ownCampaign("expense.campaign", collective, sent.GetCampaign())
+	if err != nil {
+		return nil, err
+	}
+	return expenseAnswer(s.service.CreateExpense(ctx, r, Expense{
+		Collective: collective, Campaign: slug, Stage: sent.GetStage(), Kind: kind, Account: sent.GetAccount(),
+		Payee: sent.GetPayee(), Document: sent.GetDocument(), DocumentDate: calendar.Day(sent.GetDocumentDate()),
+		Amount: wire.Amount(sent.GetAmount()), PaidOn: calendar.Day(sent.GetPayDate()), Source: source,
+	}))
+}
+
+// ownCampaign reads the slug of a campaign of the collective; empty for none.
+func ownCampaign(field, collective, name string) (slug string, err error) {
+	if name == "" {
+		return "", nil
+	}
+	campaign, err := campaigns.ParseName(name)
+	if err != nil || campaign.Collective != collective {
+		return "", errs.Invalid(field, "must be a campaign of the collective")
+	}
+	return campaign.Campaign, nil
+}
+
+var expenseAnswer = answer(expenseToProto)
+
+func (s *server) GetExpense(ctx context.Context, req *treasuryv1.GetExpenseRequest) (*treasuryv1.Expense, error) {
+	collective, id, err := ParseExpenseName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return expenseAnswer(s.service.Expense(ctx, collective, id))
+}
+
+func (s *server) ListExpenses(ctx context.Context, req *treasuryv1.ListExpensesRequest) (*treasuryv1.ListExpensesResponse, error) {
+	collective, err := collectiveID(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	slug, err := ownCampaign("campaign", collective, req.GetCampaign())
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := page.List(req, "expenses of "+collective+"/"+slug, newest, func(after Position, limit int) ([]Expense, error) {
+		return s.service.Expenses(ctx, collective, slug, after, limit)
+	}, func(e Expense) Position { return Position{e.CreateTime, e.ID} })
+	return &treasuryv1.ListExpensesResponse{Expenses: each(found, expenseToProto), NextPageToken: next}, err
+}
+
+func (s *server) PayExpense(ctx context.Context, req *treasuryv1.PayExpenseRequest) (*treasuryv1.Expense, error) {
+	collective, id, r, err := ofCollectiveChanged(ctx, req, "expenses")
+	if err != nil {
+		return nil, err
+	}
+	source, _ := known(sources, req.GetSource())
+	if source == "" {
+		source = SourceBank
+	}
+	return expenseAnswer(s.service.PayExpense(ctx, r, collective, id, calendar.Day(req.GetPayDate()), source))
+}
+
+func (s *server) ReverseExpense(ctx context.Context, req *treasuryv1.ReverseExpenseRequest) (*treasuryv1.Expense, error) {
+	collective, id, r, err := ofCollectiveChanged(ctx, req, "expenses")
+	if err != nil {
+		return nil, err
+	}
+	return expenseAnswer(s.service.ReverseExpense(ctx, r, collective, id, req.GetReason()))
+}
+
+func expenseToProto(e Expense) *treasuryv1.Expense {
+	lines := each(e.BankLines, func(id uuid.UUID) string { return bankLineName(e.Collective, id) })
+	campaign := ""
+	if e.Campaign != "" {
+		campaign = campaigns.Name{Collective: e.Collective, Campaign: e.Campaign}.String()
+	}
+	return &treasuryv1.Expense{
+		Name:            e.Name(),
+		Kind:            expenseKinds[e.Kind],
+		Account:         e.Account,
+		Payee:           e.Payee,
+		Document:        e.Document,
+		DocumentDate:    string(e.DocumentDate),
+		Amount:          wire.Money(e.Amount),
+		Campaign:        campaign,
+		Stage:           e.Stage,
+		State:           expenseStates[e.State],
+		PayDate:         string(e.PaidOn),
+		Source:          sources[e.Source],
+		RemainingAmount: wire.Money(e.Remaining),
+		BankLines:       lines,
+		ReverseReason:   e.ReverseReason,
+		Creator:         e.CreatedBy,
+		CreateTime:      wire.Time(e.CreateTime),
+		UpdateTime:      wire.Time(e.UpdateTime),
 	}
 }

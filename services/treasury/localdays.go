@@ -8,7 +8,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// localDays tells which day it is for a collective, and when days begin.
+// localDays tells which day it is where a collective is, and when its days begin.
 type localDays struct {
 	zone  *time.Location
 	today calendar.Day
