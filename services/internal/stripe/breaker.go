@@ -21,7 +21,7 @@ const (
 )
 
 // errOpen is the error of a call that was not made, because Stripe did not answer the calls before.
-var errOpen = errors.New("Stripe left the calls before unanswered")
+var errOpen = errors.New("the calls before were left unanswered")
 
 // breakers stop calls that would probably stay unanswered. There is one for each account and process, so that one
 // account's trouble does not affect others. [Background] calls pass: nobody waits for them, and they have pauses of

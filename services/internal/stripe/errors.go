@@ -124,7 +124,7 @@ func classify(err error, adv advice) *Error {
 		e.classified = unavailable(max(retrySoon, adv.retryAfter), nil)
 	case status == http.StatusUnauthorized:
 		e.Kind = Unauthorized
-		e.classified = unavailable(retryLater, errors.New("Stripe does not know the API key"))
+		e.classified = unavailable(retryLater, errors.New("the API key is unknown to Stripe"))
 	case status == http.StatusNotFound:
 		e.Kind = Missing
 		e.classified = errs.NotFound("The object at Stripe")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// render shows a French association, by what it has told so far.
+// render shows the account of a French association, as far as it has completed its onboarding.
 func (w *world) render() document {
 	told := w.Onboarding
 	if told == nil {
@@ -90,7 +90,7 @@ func (w *world) render() document {
 
 func (s *Sim) getOwnAccount(c *call) (document, *apiError) { return c.world.render(), nil }
 
-// firstRequirements are what Stripe wants to know of an association that has told nothing.
+// firstRequirements are Stripe's requirements for an account whose onboarding has not begun.
 var firstRequirements = []string{
 	"business_profile.mcc", "business_profile.url", "business_type", "external_account",
 	"representative.first_name", "representative.last_name", "tos_acceptance.date", "tos_acceptance.ip",
@@ -108,7 +108,7 @@ var accountCreateParams = schema{
 	"external_account": elsewhere, "individual": elsewhere, "settings": elsewhere, "tos_acceptance": elsewhere,
 }
 
-// createAccount makes an account that has told nothing yet. Only the platform may.
+// createAccount creates an account whose onboarding has not begun. Only the platform may call it.
 func (s *Sim) createAccount(c *call) (document, *apiError) {
 	if c.world.Connected {
 		return nil, invalid("", "", "Only a platform can create accounts.")
@@ -123,8 +123,7 @@ func (s *Sim) createAccount(c *call) (document, *apiError) {
 	return w.render(), nil
 }
 
-// getAccount answers the platform about itself and its connected accounts, and a connected account about
-// itself.
+// getAccount shows the platform itself and its connected accounts, and a connected account itself.
 func (s *Sim) getAccount(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	w := s.accessible(id)
@@ -143,7 +142,7 @@ func (s *Sim) accessible(account string) *world {
 	return w
 }
 
-// connected finds a connected account for a test's or a person's act.
+// connected returns a connected account for an action of a test or a person.
 func (s *Sim) connected(account string) (*world, error) {
 	w := s.worlds[account]
 	if w == nil || !w.Connected {
@@ -152,7 +151,7 @@ func (s *Sim) connected(account string) (*world, error) {
 	return w, nil
 }
 
-// AccountState is what a connected account may do, and what Stripe wants to know of it.
+// AccountState is what a connected account may do, and what Stripe requires of it.
 type AccountState struct {
 	ChargesEnabled, PayoutsEnabled, DetailsSubmitted bool
 	// CurrentlyDue are requirements, such as "external_account"; DisabledReason is why something is not enabled.
@@ -195,7 +194,7 @@ func (s *Sim) setAccountState(w *world, state AccountState, now time.Time) {
 	s.emit(w, "account.updated", after, previous, request{}, now)
 }
 
-// AccountsMade returns the ids of the accounts that were made through the API with this in their metadata, sorted.
+// AccountsMade returns the ids of the accounts that were created through the API with this metadata, sorted.
 func (s *Sim) AccountsMade(key, value string) (ids []string) {
 	s.lock()
 	defer s.unlock()
@@ -208,8 +207,8 @@ func (s *Sim) AccountsMade(key, value string) (ids []string) {
 	return ids
 }
 
-// Deauthorize takes the platform's access to an account away, as its owner does in the dashboard: the last that
-// the platform hears of it is account.application.deauthorized. Authorize gives it back.
+// Deauthorize withdraws the platform's access to an account, as its owner does in the dashboard. The last event of the
+// account is account.application.deauthorized. Authorize reverses it.
 func (s *Sim) Deauthorize(account string) error { return s.setRevoked(account, true) }
 
 // Authorize connects an account again that was deauthorized.

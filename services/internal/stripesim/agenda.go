@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What can be due. A later feature adds a kind here and its function in happen.
+// The kinds of what can be due. A new feature adds a kind here and its function in perform.
 const (
 	dueSessionExpiry = "session_expiry"
 	dueChargeBalance = "charge_balance"
@@ -17,7 +17,7 @@ const (
 	dueDebitDispute    = "debit_dispute"
 )
 
-// due is something that will happen to an object at a time of the clock.
+// due is something that will happen at a time of the clock.
 type due struct {
 	At      time.Time `json:"at"`
 	Kind    string    `json:"kind"`
@@ -25,7 +25,7 @@ type due struct {
 	ID      string    `json:"id"`
 }
 
-// agenda is ordered by time; equal times keep the order in which they were added.
+// agenda is ordered by time. Equal times keep the order in which they were added.
 type agenda []due
 
 func (a *agenda) add(d due) {
@@ -38,8 +38,8 @@ func (a *agenda) add(d due) {
 	*a = slices.Insert(*a, i, d)
 }
 
-// catchUp makes everything happen that is due at now, each at its own time, so that a long jump of the clock
-// leaves the same world as the same time lived through.
+// catchUp performs everything that is due at now, each at its own time, so that a jump of the clock has the same result
+// as the time passing.
 func (s *Sim) catchUp(now time.Time) {
 	for len(s.agenda) > 0 && !s.agenda[0].At.After(now) {
 		d := s.agenda[0]
@@ -87,7 +87,7 @@ func (s *Sim) SetFeeDelay(delay time.Duration) {
 	s.cfg.FeeDelay = delay
 }
 
-// SettleFees lets every balance transaction that is still to come arrive now.
+// SettleFees makes all pending balance transactions visible now.
 func (s *Sim) SettleFees() {
 	now := s.lock()
 	defer s.unlock()
@@ -103,14 +103,14 @@ func (s *Sim) SettleFees() {
 	s.agenda = rest
 }
 
-// clockChanged makes a moved clock's consequences visible before the move returns.
+// clockChanged performs what became due before the change of the clock returns.
 func (s *Sim) clockChanged() {
 	s.lock()
 	s.unlock()
 	signal(s.wake)
 }
 
-// runAgenda makes things happen on time when nobody calls.
+// runAgenda performs what is due on time when there are no calls.
 func (s *Sim) runAgenda() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

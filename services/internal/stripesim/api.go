@@ -65,7 +65,7 @@ func (s *Sim) routes() http.Handler {
 	return mux
 }
 
-// call is an API request on its way.
+// call is an API request in progress.
 type call struct {
 	http    *http.Request
 	request request
@@ -77,7 +77,7 @@ type call struct {
 	params  params
 }
 
-// answer is what goes back.
+// answer is the response to a call.
 type answer struct {
 	status    int
 	body      []byte
@@ -85,7 +85,7 @@ type answer struct {
 	malformed string
 }
 
-// serveAPI takes a request through its stages: recorded, hit by a fault or not, executed, answered.
+// serveAPI takes a request through its stages: record it, apply a fault, execute it, answer it.
 func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if err != nil {
@@ -159,8 +159,7 @@ func encode(o document) []byte {
 	return b
 }
 
-// answer decides in Stripe's order: may the caller, is it a repetition, are the parameters right, then the
-// endpoint itself.
+// answer checks in Stripe's order: the caller, the idempotency key, the parameters, then the call itself.
 func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 	if err := s.admit(c, e, body); err != nil {
 		return c.fail(err)
@@ -181,7 +180,7 @@ func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 		}
 	}
 	if fault.Delay > 0 {
-		// The client's patience does not matter: Stripe finishes what it began.
+		// Stripe finishes a request that it has begun, also when the client leaves.
 		select {
 		case <-time.After(fault.Delay):
 		case <-s.stop:
@@ -262,7 +261,7 @@ func (s *Sim) admit(c *call, e route, body []byte) *apiError {
 // maxRequests bounds the memory of Requests.
 const maxRequests = 100_000
 
-// Request is an API request as it came in.
+// Request is a received API request.
 type Request struct {
 	Method         string
 	Path           string // with the query, if any
@@ -272,7 +271,7 @@ type Request struct {
 	Body           []byte
 	Status         int // of the answer, also of one that was lost; 0 while executing and after a reset
 	At             time.Time
-	// Malformed is why the request could be right in no state of Stripe's; empty unless it was refused for that.
+	// Malformed is why the request is wrong in every state of Stripe's; empty unless it was refused for that.
 	Malformed string
 }
 

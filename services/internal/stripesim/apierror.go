@@ -22,7 +22,7 @@ type apiError struct {
 	DeclineCode string
 	Param       string
 	Message     string
-	// Malformed: no state of Stripe's would make this request right, so whoever sent it is wrong.
+	// Malformed: the request is wrong in every state of Stripe's, so the sender has a bug.
 	Malformed bool
 }
 
@@ -56,7 +56,7 @@ func invalid(code, param, format string, args ...any) *apiError {
 	return e
 }
 
-// refused is a 400 for the state that things are in.
+// refused is a 400 because of the present state.
 func refused(code, param, format string, args ...any) *apiError {
 	return &apiError{
 		Status:  http.StatusBadRequest,
@@ -72,13 +72,13 @@ func missingParam(param string) *apiError {
 	return invalid("parameter_missing", param, "Missing required param: %s.", param)
 }
 
-// notSimulated refuses what Stripe would accept and this simulator does not know.
+// notSimulated refuses what Stripe accepts and this simulator does not support.
 func notSimulated(param string) *apiError {
 	return invalid("", param, "%s exists at Stripe and is not simulated here.", param)
 }
 
-// noSuch says that an object does not exist in the account. Stripe answers 404 when the id stands in the
-// path, 400 when it is a parameter.
+// noSuch is the error for an object that the account does not have: 404 when the id is in the path, 400 when it is a
+// parameter.
 func noSuch(status int, kind, id, param string) *apiError {
 	e := refused("resource_missing", param, "No such %s: '%s'", kind, id)
 	e.Status = status
@@ -95,7 +95,7 @@ func invalidKey(key string) *apiError {
 	return &apiError{Status: http.StatusUnauthorized, Type: typeInvalid, Message: message}
 }
 
-// noAccess hides whether the account does not exist or is not connected.
+// noAccess does not reveal whether the account exists or is only not connected.
 func noAccess(key, account string) *apiError {
 	return &apiError{
 		Status: http.StatusForbidden,
@@ -116,7 +116,7 @@ func unknownURL(r *http.Request) *apiError {
 	}
 }
 
-// redactKey shows of a key what Stripe shows.
+// redactKey shortens a key as Stripe does.
 func redactKey(key string) string {
 	const head, tail = 8, 4
 	if len(key) <= head+tail {

@@ -15,7 +15,7 @@ type feeDetail struct {
 	Description string `json:"description"`
 }
 
-// balanceTxn is one movement of an account's balance. Nothing in it changes but the payout that takes it.
+// balanceTxn is one movement of an account's balance. Only its payout changes.
 type balanceTxn struct {
 	ID          string      `json:"id"`
 	Created     int64       `json:"created"`
@@ -40,8 +40,8 @@ func (b *balanceTxn) fee() (total int64) {
 	return total
 }
 
-// settle gives a charge its balance transaction. It bears the charge's time even when it comes later: money
-// moved when the card was charged, only its fee was not known.
+// settle creates a charge's balance transaction. It has the time of the charge, even when it is created later: the
+// money moved when the card was charged, and only the fee was unknown.
 //
 // A debit's money moves when the bank has answered; its balance transaction is a payment.
 func (w *world) settle(ch *charge) {
@@ -71,7 +71,7 @@ func (w *world) settle(ch *charge) {
 	ch.BalanceID = b.ID
 }
 
-// fee is Stripe's for a payment by this method.
+// fee is Stripe's fee for a payment by this method.
 func (m *paymentMethod) fee(amount int64, currency string) int64 {
 	if m.IBAN != "" {
 		return debitFeeMinor
@@ -149,7 +149,7 @@ func (s *Sim) listBalanceTransactions(c *call) (document, *apiError) {
 	}, func(b *balanceTxn) document { return b.render(c.now) })
 }
 
-// getBalance sums what the balance transactions say.
+// getBalance sums the balance transactions.
 func (s *Sim) getBalance(c *call) (document, *apiError) {
 	sums := map[string]map[string]int64{"available": {"eur": 0}, "pending": {"eur": 0}}
 	for _, b := range c.world.Balance.rows {
@@ -183,8 +183,8 @@ type BalanceTransaction struct {
 	Created     time.Time `json:"created"`
 }
 
-// BalanceTransactions returns the account's balance transactions ("" for the platform) that exist by now,
-// oldest first; nil for an unknown account. It is what a ledger must agree with.
+// BalanceTransactions returns the account's visible balance transactions ("" for the platform), oldest first; nil for
+// an unknown account. A ledger must agree with them.
 func (s *Sim) BalanceTransactions(account string) []BalanceTransaction {
 	s.lock()
 	defer s.unlock()

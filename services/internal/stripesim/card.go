@@ -51,7 +51,7 @@ type cardFacts struct {
 	challenge      bool // 3-D Secure: the bank asks for one more step
 }
 
-// DeclinedError says that a card was not charged, in Stripe's codes and words.
+// DeclinedError is a declined payment, with Stripe's codes and message.
 type DeclinedError struct {
 	Code        string // for instance card_declined
 	DeclineCode string // the issuer's reason, often empty
@@ -91,8 +91,7 @@ var cards = map[Card]cardFacts{
 		"An error occurred while processing your card. Try again in a little bit."),
 }
 
-// lookup finds a test card. A number that is none is refused before any object is made of it: it may be
-// somebody's real card, and must not be kept.
+// lookup finds a test card. Any other number is refused before anything is stored, because it may be a real card.
 func (c Card) lookup() (Card, cardFacts, error) {
 	number := Card(strings.Map(func(r rune) rune {
 		if r == ' ' || r == '-' || r == '\u00a0' || r == '\u202f' {

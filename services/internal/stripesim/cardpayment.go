@@ -6,10 +6,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Pay pays an open session with a card, as a donor on the hosted page would: the payment intent, the charge
-// and their events exist when it returns, webhooks follow. A card that asks for one more step (3-D Secure) gets
-// it. A card that is refused returns a *DeclinedError and the session stays open; a session that is not open, or
-// not there, a *SessionError.
+// Pay pays an open session with a card, as a donor does on the hosted page. When it returns, the payment intent, the
+// charge and their events exist; webhooks follow. A card that asks for 3-D Secure passes it. A declined card returns a
+// *DeclinedError and leaves the session open; a session that is not open or does not exist returns a *SessionError.
 func (s *Sim) Pay(sessionID string, card Card) error {
 	return s.pay(sessionID, card, "")
 }
@@ -59,10 +58,10 @@ func (s *Sim) pay(sessionID string, card Card, email string) error {
 	return nil
 }
 
-// pageRequest: the payment page is a client of the API too.
+// pageRequest is a request of the payment page, which uses the API too.
 func pageRequest() request { return request{ID: newID("req_", 14), Key: uuid.NewString()} }
 
-// payer is who pays a session: the address that the merchant gave counts before the one that was typed.
+// payer is the payer of a session. The e-mail address that the merchant set takes precedence.
 func (se *session) payer(email, country string) donor {
 	who := donor{Email: se.CustomerEmail, Name: "Simulated Donor", Country: country}
 	if who.Email == "" {
@@ -74,7 +73,7 @@ func (se *session) payer(email, country string) donor {
 	return who
 }
 
-// intentOf returns the session's payment intent, and makes it when nobody has tried to pay yet.
+// intentOf returns the session's payment intent, which the first payment attempt creates.
 func (s *Sim) intentOf(w *world, se *session, by request, now time.Time) *intent {
 	if se.Mode == modeSubscription {
 		return s.subscriptionIntent(w, se, by, now)
@@ -89,7 +88,7 @@ func (s *Sim) intentOf(w *world, se *session, by request, now time.Time) *intent
 	return in
 }
 
-// settleLate brings a charge its balance transaction and says so.
+// settleLate creates a charge's late balance transaction, and announces it.
 func (s *Sim) settleLate(w *world, ch *charge, now time.Time) {
 	w.settle(ch)
 	s.emit(w, "charge.updated", ch.render(), document{"balance_transaction": nil}, request{}, now)

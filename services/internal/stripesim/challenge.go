@@ -2,19 +2,19 @@ package stripesim
 
 import "time"
 
-// errNotAuthenticated is a 3-D Secure step that failed. No charge is made then.
+// errNotAuthenticated is a failed 3-D Secure challenge. No charge is made.
 var errNotAuthenticated = &DeclinedError{
 	Code:    "payment_intent_authentication_failure",
 	Message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
 }
 
-// ask begins the step that the donor's bank wants.
+// ask begins the 3-D Secure challenge.
 func (s *Sim) ask(w *world, se *session, in *intent, by request, now time.Time) {
 	in.Status, in.Challenge = intentNeedsAction, se.URL
 	s.emit(w, "payment_intent.requires_action", in.render(w), nil, by, now)
 }
 
-// challenge begins the step of a card that asks for one, on an open session; false for any other card.
+// challenge begins the 3-D Secure challenge of a card on an open session; false for cards without one.
 func (s *Sim) challenge(sessionID string, card Card) bool {
 	now := s.lock()
 	defer s.unlock()
@@ -33,8 +33,8 @@ func (s *Sim) challenge(sessionID string, card Card) bool {
 	return true
 }
 
-// FailChallenge is a donor who gives the wrong answer to the bank: the session stays open. It returns a
-// *DeclinedError, or a *SessionError when the session is not open.
+// FailChallenge fails the challenge of a card. The session stays open. It returns a *DeclinedError, or a *SessionError
+// when the session is not open.
 func (s *Sim) FailChallenge(sessionID string, card Card) error {
 	now := s.lock()
 	defer s.unlock()

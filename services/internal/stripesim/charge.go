@@ -11,7 +11,7 @@ const (
 	cardExpiryMonth = 5
 )
 
-// donor is who a payment page says is paying.
+// donor is the payer's name and address, as typed on a payment page.
 type donor struct {
 	Email   string `json:"email"`
 	Name    string `json:"name"`
@@ -26,7 +26,7 @@ func (d donor) billingDetails() document {
 	return document{"address": d.address(), "email": d.Email, "name": d.Name, "phone": nil}
 }
 
-// paymentMethod is a card or a bank account as one attempt used it. Its number is a test one.
+// paymentMethod is a test card or test bank account, as used by one attempt.
 type paymentMethod struct {
 	ID      string `json:"id"`
 	Created int64  `json:"created"`
@@ -34,7 +34,7 @@ type paymentMethod struct {
 	// IBAN is set instead of Number for a debit, whose mandate MandateID names.
 	IBAN      IBAN   `json:"iban,omitempty"`
 	MandateID string `json:"mandate_id,omitempty"`
-	// Challenged: the donor's bank asked for one more step, and got it.
+	// Challenged: it passed a 3-D Secure challenge.
 	Challenged bool  `json:"challenged,omitempty"`
 	Donor      donor `json:"donor"`
 }
@@ -67,7 +67,7 @@ func (m *paymentMethod) render() document {
 	}
 }
 
-// charge is one attempt to move money.
+// charge is one payment attempt.
 type charge struct {
 	ID         string         `json:"id"`
 	Created    int64          `json:"created"`

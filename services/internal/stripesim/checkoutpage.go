@@ -151,8 +151,8 @@ func (v *pageView) httpStatus() int {
 	return http.StatusNotFound
 }
 
-// submitPage pays. However often it is sent, a session is paid once: whoever comes after is led to the same
-// place as the first.
+// submitPage pays the session. A session is paid once, however often the form is sent; later senders are redirected to
+// the same place.
 func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	if err := r.ParseForm(); err != nil {
@@ -200,8 +200,8 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 	s.finishPage(w, r)
 }
 
-// finishPage leads on from a session that is complete. It reads it again: another submission, or the clock, may
-// have been faster.
+// finishPage redirects from a complete session. It reads the session again, because another submission or the clock may
+// have completed it.
 func (s *Sim) finishPage(w http.ResponseWriter, r *http.Request) {
 	v := s.view(r)
 	if v.status == sessionComplete {
@@ -213,7 +213,7 @@ func (s *Sim) finishPage(w http.ResponseWriter, r *http.Request) {
 	v.write(w, v.httpStatus())
 }
 
-// check looks at what the form says besides the card.
+// check validates the form's fields other than the card.
 func (v *pageView) check(now time.Time) (field, problem string) {
 	if !isEmail(v.Email) {
 		return "email", v.T.BadEmail
@@ -231,8 +231,8 @@ func (v *pageView) check(now time.Time) (field, problem string) {
 	return "", ""
 }
 
-// fill puts a test card into the form and marks it in the list. Any other number is not shown again: it may
-// be a real one.
+// fill puts a test card into the form and marks it in the list. Any other number is not shown again, because it may be
+// a real one.
 func (v *pageView) fill(number string) {
 	known, _, err := Card(number).lookup()
 	if number == "" {

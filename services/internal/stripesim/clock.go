@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Clock is the time of the simulated world. It runs with wall time from wherever it was last set, unless it
-// is frozen. Moving it makes everything happen that became due, in order, before the call returns. All
-// methods are safe for concurrent use.
+// Clock is the simulated time. It runs with wall time from wherever it was last set, unless it is frozen. A change
+// performs everything that became due, in order, before it returns. All methods are safe for concurrent use.
 type Clock struct {
 	mu        sync.Mutex
 	base      time.Time // simulated time at the moment since
@@ -69,7 +68,7 @@ func (c *Clock) change(to func(now time.Time) time.Time) {
 	c.notify()
 }
 
-// notify runs outside the lock, because a listener reads the clock.
+// notify calls the listeners outside the lock, because they read the clock.
 func (c *Clock) notify() {
 	c.mu.Lock()
 	listeners := make([]func(), 0, len(c.listeners))
@@ -82,8 +81,7 @@ func (c *Clock) notify() {
 	}
 }
 
-// subscribe calls f after every move until the returned function is called. One clock can drive several
-// simulators.
+// subscribe calls f after every change until the returned function is called. One clock can drive several simulators.
 func (c *Clock) subscribe(f func()) (cancel func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

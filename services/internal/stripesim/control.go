@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// controlRoutes lets other programs (browser tests, the demo) do over HTTP what Go calls do. A POST must say
-// that it is JSON, which a form on a foreign web page cannot.
+// controlRoutes offer over HTTP what the Go methods do, for other programs such as browser tests and the demo. A POST
+// must have the content type JSON, which a form on a foreign web page cannot send.
 func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	account := func(r *http.Request) string { return r.URL.Query().Get("account") }
 	mux.HandleFunc("GET /_sim/balance_transactions", func(w http.ResponseWriter, r *http.Request) {
@@ -142,7 +142,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v)
 }
 
-// connectControls are the onboarding page and what a test does to connected accounts.
+// connectControls are the onboarding page and the controls of connected accounts.
 func (s *Sim) connectControls(mux *http.ServeMux) {
 	mux.HandleFunc("GET /onboarding/{account}/{token}", s.visitOnboarding)
 	mux.HandleFunc("POST /onboarding/{account}/{token}", s.submitOnboarding)
@@ -169,7 +169,7 @@ func (s *Sim) connectControls(mux *http.ServeMux) {
 	}))
 }
 
-// payoutControl is the part of the control that is about payouts.
+// payoutControl are the controls of payouts.
 func (s *Sim) payoutControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/payouts", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Payouts(r.URL.Query().Get("account")))
@@ -257,7 +257,8 @@ func (s *Sim) methodControls(mux *http.ServeMux) {
 	}))
 }
 
-// refundControl lets other programs refund, dispute and warn as the dashboard and the banks do.
+// refundControl are the controls of refunds, disputes and fraud warnings, which the dashboard and the banks have in
+// reality.
 func (s *Sim) refundControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/refunds", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Refunds(r.URL.Query().Get("account")))
@@ -327,8 +328,7 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 	}))
 }
 
-// subscriptionControl lets other programs do over HTTP what a donor does in the portal, and members in the
-// dashboard.
+// subscriptionControl are the controls of subscriptions: what a donor does in the portal, and members in the dashboard.
 func (s *Sim) subscriptionControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/subscriptions", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Subscriptions(r.URL.Query().Get("account")))

@@ -26,7 +26,7 @@ var minimumAmount = map[string]int64{
 
 var symbols = map[string]string{"eur": "€", "usd": "$", "gbp": "£", "jpy": "¥"}
 
-// formatAmount writes minor units for people: "1 234,50 €" in French, "€1,234.50" in English.
+// formatAmount formats minor units: "1 234,50 €" in French, "€1,234.50" in English.
 func formatAmount(lang string, minor int64, currency string) string {
 	whole, fraction := strconv.FormatInt(minor, 10), ""
 	if !zeroDecimal[currency] {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// customer is who pays again and again. Checkout makes one for a subscription.
+// customer is the payer of a subscription, which Checkout creates.
 type customer struct {
 	ID      string `json:"id"`
 	Created int64  `json:"created"`

@@ -29,7 +29,7 @@ const (
 	debitDisputeAfter = 3 * 7 * 24 * time.Hour
 )
 
-// debitFacts is what becomes of a debit.
+// debitFacts is the outcome of a test account's debits.
 type debitFacts struct {
 	days    int // business days
 	failure *DeclinedError
@@ -78,8 +78,8 @@ func (i IBAN) bank() (bankCode string, branchCode any) {
 	return string(i[4:12]), nil
 }
 
-// OfferDebits says whether the account ("" for the platform's) offers SEPA debits, as its settings in Stripe's
-// dashboard do. It holds for sessions in euros that are created from now on. An unknown account is an error.
+// OfferDebits sets whether the account ("" for the platform's) offers SEPA debits, as in the settings of Stripe's
+// dashboard. It applies to sessions in euros that are created from now on. An unknown account is an error.
 func (s *Sim) OfferDebits(account string, offered bool) error {
 	s.lock()
 	defer s.unlock()
@@ -91,9 +91,9 @@ func (s *Sim) OfferDebits(account string, offered bool) error {
 	return nil
 }
 
-// PayByDebit completes an open session with a SEPA debit: it is unpaid until the bank's answer, which comes on
-// the clock by the IBAN. A number that is no test account's returns a *DeclinedError and the session stays open;
-// a session that is not open, not there, or does not offer debits, a *SessionError.
+// PayByDebit completes an open session with a SEPA debit. The session is unpaid until the bank answers, which the clock
+// does according to the IBAN. A number that is no test account's returns a *DeclinedError and leaves the session open.
+// A session that is not open, does not exist or does not offer debits returns a *SessionError.
 func (s *Sim) PayByDebit(sessionID string, iban IBAN) error {
 	return s.payByDebit(sessionID, iban, "", "")
 }
@@ -142,8 +142,8 @@ func (s *Sim) beginDebit(w *world, in *intent, m *paymentMethod, by request, now
 	return ch
 }
 
-// SettleDebit brings the bank's answer on a session's debit now, whatever its IBAN stands for. It returns a
-// *SessionError when there is none under way.
+// SettleDebit answers a session's debit now, whatever its IBAN stands for. It returns a *SessionError when no debit is
+// in progress.
 func (s *Sim) SettleDebit(sessionID string, paid bool) error {
 	now := s.lock()
 	defer s.unlock()
@@ -172,15 +172,15 @@ func (s *Sim) settleDebit(w *world, in *intent, paid bool, now time.Time) {
 	s.endDebit(w, ch, failure, now)
 }
 
-// debitAnswered is the bank's answer on time.
+// debitAnswered is the bank's answer when it is due.
 func (s *Sim) debitAnswered(w *world, ch *charge, now time.Time) {
 	if ch.Pending { // else it was answered before its time
 		s.endDebit(w, ch, debits[ch.Method.IBAN].failure, now)
 	}
 }
 
-// endDebit moves charge, intent and session to their end. A failed session looks as it did while it waited: only
-// the event, and the intent, tell.
+// endDebit ends a debit. A session whose debit failed looks the same as before; only the event and the payment intent
+// tell.
 func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Time) {
 	s.changed = true
 	ch.Pending, ch.Failure = false, failure
@@ -214,13 +214,13 @@ func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Ti
 	s.emit(w, kind, se.render(), nil, request{}, now)
 }
 
-// debitDisputed is the account holder's claim, for which the bank asks no reason within eight weeks.
+// debitDisputed is the account holder's claim. Within eight weeks the bank asks for no reason.
 func (s *Sim) debitDisputed(w *world, ch *charge, now time.Time) {
-	// The bank does not know whether it was refunded. An error: somebody disputed it before.
+	// The bank does not know whether it was refunded. An error means that it was disputed before.
 	_, _ = s.disputeCharge(w, ch, Disputed{Reason: "debit_not_authorized"}, now)
 }
 
-// sessionOf finds the session on whose page a debit was begun; nil when it was begun elsewhere, as a later attempt is.
+// sessionOf returns the session on whose page a debit began; nil when it began elsewhere, as a later attempt does.
 func (w *world) sessionOf(ch *charge) *session {
 	for i := len(w.Sessions.rows) - 1; i >= 0; i-- {
 		if se := w.Sessions.rows[i]; se.IntentID == ch.IntentID || se.DebitID == ch.ID {
@@ -230,7 +230,7 @@ func (w *world) sessionOf(ch *charge) *session {
 	return nil
 }
 
-// businessDays counts Mondays to Fridays; bank holidays are not known here.
+// businessDays adds days from Monday to Friday. Bank holidays are not known.
 func businessDays(from time.Time, days int) time.Time {
 	at := from
 	for days > 0 {

@@ -10,27 +10,27 @@ import (
 // shuffleWindow is how far apart events of one moment may leave when shuffled.
 const shuffleWindow = 20 * time.Millisecond
 
-// Delivery says how webhooks travel. The zero value: once, at once, in order for each endpoint, except that
-// a retry lets later events pass.
+// Delivery sets how webhooks are delivered. The zero value delivers each event once, at once, and in order for each
+// endpoint, except that a retry lets later events pass.
 type Delivery struct {
-	// Drop loses every event that happens from now on; DropRate only this share of them (0 to 1). The event
-	// is recorded, and never sent but by Redeliver.
+	// Drop loses every event that happens from now on, DropRate this share of them (0 to 1). A lost event is recorded,
+	// and sent only by Redeliver.
 	Drop     bool
 	DropRate float64
-	// Twice sends each event that happens from now on two times; TwiceRate this share of them.
+	// Twice sends each event that happens from now on twice, TwiceRate this share of them (0 to 1).
 	Twice     bool
 	TwiceRate float64
 	// Delay is the wall time between an event and its first delivery, for events that happen from now on.
 	Delay time.Duration
-	// Shuffle sends what waits in random order and several at a time.
+	// Shuffle sends the waiting events in random order, and several at a time.
 	Shuffle bool
-	// Hold lets nothing leave; what happens meanwhile waits.
+	// Hold delays all deliveries until it is switched off.
 	Hold bool
-	// Seed makes the rates' decisions repeatable.
+	// Seed makes the random choices repeatable.
 	Seed uint64
 }
 
-// SetDelivery changes how webhooks travel from now on.
+// SetDelivery changes how webhooks are delivered from now on.
 func (s *Sim) SetDelivery(mode Delivery) {
 	d := s.dispatcher
 	d.mu.Lock()
@@ -39,8 +39,8 @@ func (s *Sim) SetDelivery(mode Delivery) {
 	d.announce()
 }
 
-// WaitDelivered returns when no delivery waits or is in flight, retries included, or with ctx's error. What
-// is held or was dropped does not count; neither does what will happen later on the clock.
+// WaitDelivered returns when no delivery waits or is in progress, retries included, or with ctx's error. Held and
+// dropped events do not count, nor does what will happen later on the clock.
 func (s *Sim) WaitDelivered(ctx context.Context) error {
 	d := s.dispatcher
 	for {
@@ -66,8 +66,8 @@ func (s *Sim) WaitDelivered(ctx context.Context) error {
 	}
 }
 
-// Redeliver sends an event again to every endpoint of its kind, now, whatever SetDelivery says. It fails
-// when there is no such event.
+// Redeliver sends an event again now to every endpoint that wants it, regardless of SetDelivery. It fails when there is
+// no such event.
 func (s *Sim) Redeliver(eventID string) error {
 	s.lock()
 	defer s.unlock()
@@ -106,7 +106,7 @@ func (d *dispatcher) redeliver(e *event) {
 	}
 }
 
-// dice decides by chance, repeatably. The dispatcher's lock guards it.
+// dice are repeatable random choices. The dispatcher's lock guards them.
 type dice struct{ r *rand.Rand }
 
 func newDice(seed uint64) *dice { return &dice{rand.New(rand.NewPCG(seed, 0))} }

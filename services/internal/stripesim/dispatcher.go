@@ -21,12 +21,12 @@ const (
 	maxAttempts     = 100
 	giveUpAfter     = 3 * 24 * time.Hour // of the clock
 
-	// While shuffled, several deliveries are in flight at once, as in life.
+	// While shuffled, several deliveries are in progress at once, as at Stripe.
 	shuffledInFlight = 8
 )
 
-// dispatcher delivers events to endpoints. Its lock may be taken while the world's is held, never the other
-// way round.
+// dispatcher delivers events to endpoints. Its lock may be taken while the world's lock is held, but not the other way
+// round.
 type dispatcher struct {
 	sim    *Sim
 	client *http.Client
@@ -45,7 +45,7 @@ type dispatcher struct {
 	running    sync.WaitGroup
 }
 
-// queue holds what waits for one endpoint. Its name survives a new URL: "platform 0", "connect 0".
+// queue has the waiting deliveries of one endpoint. Its name survives a change of URL: "platform 0", "connect 0".
 type queue struct {
 	name     string
 	endpoint Endpoint
@@ -55,7 +55,7 @@ type queue struct {
 	stop     chan struct{}
 }
 
-// item is one delivery to be made.
+// item is one delivery to make.
 type item struct {
 	event    *event
 	delivery *delivery
@@ -81,7 +81,7 @@ func newDispatcher(s *Sim, endpoints []Endpoint) *dispatcher {
 	return d
 }
 
-// named makes a queue for each endpoint; those made through the API are named by their ids.
+// named makes a queue for each endpoint. Those that were created through the API are named by their ids.
 func named(endpoints []Endpoint, made map[string]Endpoint) []*queue {
 	var queues []*queue
 	for _, id := range slices.Sorted(maps.Keys(made)) {
@@ -102,7 +102,7 @@ func named(endpoints []Endpoint, made map[string]Endpoint) []*queue {
 	return queues
 }
 
-// start resumes what an earlier simulator with the same state left undelivered.
+// start resumes deliveries that an earlier simulator with the same state did not finish.
 func (d *dispatcher) start() {
 	d.sim.mu.Lock()
 	defer d.sim.mu.Unlock()
@@ -134,7 +134,7 @@ func (d *dispatcher) setEndpoints(endpoints []Endpoint) {
 	d.replace(endpoints, d.sim.platform.enabledWebhookEndpoints())
 }
 
-// replace sets what is configured and what was made. The world is locked.
+// replace sets the configured endpoints and those created through the API. The world is locked.
 func (d *dispatcher) replace(endpoints []Endpoint, made map[string]Endpoint) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -200,7 +200,7 @@ func (d *dispatcher) push(q *queue, it *item) {
 	signal(q.wake)
 }
 
-// announce tells those who wait for deliveries that something changed.
+// announce wakes those who wait for deliveries.
 func (d *dispatcher) announce() {
 	close(d.changed)
 	d.changed = make(chan struct{})
@@ -209,7 +209,7 @@ func (d *dispatcher) announce() {
 	}
 }
 
-// run hands the queue's items out as they become due.
+// run delivers the queue's items as they become due.
 func (d *dispatcher) run(q *queue) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -238,7 +238,7 @@ func (d *dispatcher) run(q *queue) {
 	}
 }
 
-// next removes the item to deliver now, or says how long nothing will be due.
+// next removes and returns the item to deliver now, or returns how long nothing is due.
 func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
 	const longWait = time.Hour // a wake comes sooner
 	limit := 1
@@ -277,7 +277,7 @@ func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
 	return it, 0
 }
 
-// deliver makes one attempt, records it, and puts the item back when it must be tried again.
+// deliver makes one attempt, records it, and queues the item again when it must be retried.
 func (d *dispatcher) deliver(q *queue, target Endpoint, it *item) {
 	s := d.sim
 	s.mu.Lock()

@@ -27,7 +27,7 @@ const (
 	evidenceTime = 9 * 24 * time.Hour
 )
 
-// dispute is what the payer's bank says against a charge.
+// dispute is a dispute or an inquiry of the payer's bank about a charge.
 type dispute struct {
 	ID           string   `json:"id"`
 	Created      int64    `json:"created"`
@@ -53,12 +53,12 @@ var evidenceMembers = []string{
 	"shipping_date", "shipping_documentation", "shipping_tracking_number", "uncategorized_file", "uncategorized_text",
 }
 
-// refundable: an inquiry and a dispute that was won leave the charge to its owner.
+// refundable: the charge of an inquiry or a won dispute can be refunded.
 func (d *dispute) refundable() bool {
 	return slices.Contains([]string{disputeInquiry, disputeInquiryReview, disputeInquiryClosed, disputeWon}, d.Status)
 }
 
-// disputeBars reports whether a charge cannot be refunded for its dispute.
+// disputeBars reports whether a dispute prevents refunds of a charge.
 func (w *world) disputeBars(ch *charge) bool {
 	d, ok := w.Disputes.get(ch.DisputeID)
 	return ok && !d.refundable()
@@ -117,7 +117,7 @@ func (d *dispute) render(w *world, now time.Time) document {
 	return o
 }
 
-// withdraw takes the disputed money and the fee out of the balance.
+// withdraw takes the disputed money and the fee from the balance.
 func (w *world) withdraw(d *dispute, now time.Time) {
 	w.bookDisputed(d, -d.Amount, disputeFee, "dispute", "Chargeback withdrawal for "+d.ChargeID, "Dispute fee", now)
 }
@@ -176,11 +176,11 @@ func (s *Sim) Disputes(account string) []DisputeCopy {
 	return out
 }
 
-// Disputed says how a bank disputes a charge.
+// Disputed describes a dispute.
 type Disputed struct {
-	// AmountMinor is the disputed part; zero is the whole charge.
+	// AmountMinor is the disputed part; zero for the whole charge.
 	AmountMinor int64
-	// Reason is Stripe's word; "fraudulent" when empty.
+	// Reason is in Stripe's words; "fraudulent" when empty.
 	Reason string
 	// Inquiry: the bank only asks, and no money moves.
 	Inquiry bool
@@ -188,8 +188,8 @@ type Disputed struct {
 	Prevented bool
 }
 
-// Dispute makes the payer's bank dispute a charge, also one that was refunded: then its money goes back twice. Unless
-// the bank only asks, or the dispute is prevented, the money and a fee are withdrawn.
+// Dispute makes the payer's bank dispute a charge, also a refunded one, whose money then returns twice. The money and a
+// fee are withdrawn, except for an inquiry and a prevented dispute.
 func (s *Sim) Dispute(charge string, how Disputed) (id string, err error) {
 	now := s.lock()
 	defer s.unlock()
@@ -231,7 +231,7 @@ func (s *Sim) disputeCharge(w *world, ch *charge, how Disputed, now time.Time) (
 	return d.ID, nil
 }
 
-// EscalateDispute makes a dispute of an inquiry, also of a closed one: its money is withdrawn now.
+// EscalateDispute turns an inquiry, also a closed one, into a dispute. Its money is withdrawn now.
 func (s *Sim) EscalateDispute(id string) error {
 	return s.changeDispute(id, []string{disputeInquiry, disputeInquiryReview, disputeInquiryClosed},
 		func(w *world, d *dispute, now time.Time) []string {
@@ -241,7 +241,7 @@ func (s *Sim) EscalateDispute(id string) error {
 		})
 }
 
-// SubmitEvidence answers a dispute or an inquiry, which is under review then.
+// SubmitEvidence answers a dispute or an inquiry, which is then under review.
 func (s *Sim) SubmitEvidence(id, text string) error {
 	return s.changeDispute(id, []string{disputeOpen, disputeInquiry}, func(_ *world, d *dispute, _ time.Time) []string {
 		d.Evidence = text
@@ -250,8 +250,8 @@ func (s *Sim) SubmitEvidence(id, text string) error {
 	})
 }
 
-// CloseDispute ends a dispute, also one that was lost and is won on appeal. Won, its money comes back unless it is back
-// already, and its fee as well with feeBack. Lost, money that came back in between goes once more.
+// CloseDispute ends a dispute, also a lost one that is won on appeal. A won dispute returns its money unless it is
+// returned already, and its fee with feeBack. A lost one takes money again that was returned in between.
 func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 	from := []string{disputeOpen, disputeReview}
 	if won {
@@ -281,8 +281,8 @@ func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 	})
 }
 
-// ReinstateDispute gives the money of a dispute back while it is under review, or after it was lost, and leaves its
-// status as it is.
+// ReinstateDispute returns the money of a dispute while it is under review or after it was lost, and leaves its status
+// unchanged.
 func (s *Sim) ReinstateDispute(id string) error {
 	return s.changeDispute(id, []string{disputeReview, disputeLost}, func(w *world, d *dispute, now time.Time) []string {
 		if w.reinstated(d) {
@@ -297,7 +297,7 @@ func (w *world) reinstate(d *dispute, fee int64, now time.Time) {
 	w.bookDisputed(d, d.Amount, fee, "dispute_reversal", "Chargeback reversal for "+d.ChargeID, "Dispute fee refund", now)
 }
 
-// reinstated reports whether the last thing that happened to the money is that it came back.
+// reinstated reports whether the last movement of a dispute returned its money.
 func (w *world) reinstated(d *dispute) bool {
 	n := len(d.Transactions)
 	return n > 0 && w.Balance.byID[d.Transactions[n-1]].Amount > 0
@@ -311,7 +311,7 @@ func (s *Sim) CloseInquiry(id string) error {
 	})
 }
 
-// moveDispute lets one of the given states be left, and announces it.
+// changeDispute changes a dispute that is in one of the given states, and announces it.
 func (s *Sim) changeDispute(id string, from []string, move func(*world, *dispute, time.Time) []string) error {
 	now := s.lock()
 	defer s.unlock()

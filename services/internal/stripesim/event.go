@@ -12,7 +12,7 @@ import (
 // eventRetention is how long Stripe keeps events, https://docs.stripe.com/api/events.
 const eventRetention = 30 * 24 * time.Hour
 
-// event is something that happened, with the object as it was then.
+// event is something that happened, with the object as it was at that time.
 type event struct {
 	ID         string          `json:"id"`
 	Created    int64           `json:"created"`
@@ -26,7 +26,7 @@ type event struct {
 	Deliveries []*delivery     `json:"deliveries"` // one for each endpoint of its kind
 }
 
-// delivery is what became of an event at one endpoint.
+// delivery is the state of an event at one endpoint.
 type delivery struct {
 	Endpoint string `json:"endpoint"` // its name, see queue
 	State    string `json:"state"`
@@ -44,7 +44,7 @@ const (
 
 func (e *event) key() (string, int64) { return e.ID, e.Created }
 
-// emit records an event; the dispatcher gets it when the world is left.
+// emit records an event. The dispatcher gets it when the world's lock is released.
 func (s *Sim) emit(w *world, kind string, o, previous document, by request, now time.Time) {
 	e := &event{
 		ID: newID("evt_3", 23), Created: now.Unix(), Account: w.ID, Connected: w.Connected, Type: kind, By: by,
@@ -99,8 +99,8 @@ func (e *event) render() document {
 	return o
 }
 
-// payload is the body of a webhook: indented, as Stripe sends it, so that a receiver that verifies a
-// re-encoded body instead of the raw one is found out.
+// payload is the body of a webhook. It is indented as Stripe's is, so that a receiver that verifies a re-encoded body
+// is found out.
 func (e *event) payload() []byte {
 	var b bytes.Buffer
 	if err := json.Indent(&b, mustJSON(e.render()), "", "  "); err != nil {
@@ -141,7 +141,7 @@ func (s *Sim) listEvents(c *call) (document, *apiError) {
 	}, (*event).render)
 }
 
-// matchesType knows the wildcard at the end: charge.* .
+// matchesType supports the wildcard at the end: charge.* .
 func matchesType(pattern, kind string) bool {
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(kind, prefix)

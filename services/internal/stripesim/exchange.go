@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// exchange is where the charges of a currency land: in the balance of another one.
+// exchange is the balance currency that charges of another currency settle in.
 type exchange struct {
 	To   string  `json:"to"`
 	Rate float64 `json:"rate"` // units of To for one unit, in major units
 }
 
-// SetExchange makes the account's ("" for the platform's) charges of a currency land in another currency's
-// balance, at a rate in major units, as they do on an account that has no balance in the charge's currency. It
-// holds for charges that settle from now on; a rate of zero ends it. Fees are those of the balance's currency.
+// SetExchange makes the account's ("" for the platform's) charges of a currency settle in another currency's balance,
+// at a rate in major units, as on an account without a balance in the charge's currency. It applies to charges that
+// settle from now on; a rate of zero ends it. Fees are in the balance's currency.
 func (s *Sim) SetExchange(account, from, to string, rate float64) error {
 	s.lock()
 	defer s.unlock()
@@ -34,7 +34,7 @@ func (s *Sim) SetExchange(account, from, to string, rate float64) error {
 	return nil
 }
 
-// settledAmount is what a charge brings to the balance, and the rate, which is zero when nothing is converted.
+// settledAmount is what a charge adds to the balance, and the rate; zero when nothing is converted.
 func (w *world) settledAmount(ch *charge) (amount int64, currency string, rate float64) {
 	if ch.Source != nil { // Adaptive Pricing: Stripe guarantees the merchant's own amount
 		return ch.Source.Amount, ch.Source.Currency, rateOf(ch)
@@ -46,8 +46,8 @@ func (w *world) settledAmount(ch *charge) (amount int64, currency string, rate f
 	return convert(ch.Amount, ch.Currency, x.To, x.Rate), x.To, x.Rate
 }
 
-// returnedAmount is what a part of a charge takes out of the balance that it landed in: at the rate of [Sim.SetExchange], else
-// at that at which it came. https://docs.stripe.com/currencies/disputes-refunds
+// returnedAmount is what a part of a charge takes from the balance that it settled in: at the rate of
+// [Sim.SetExchange], otherwise at its own rate. https://docs.stripe.com/currencies/disputes-refunds
 func (w *world) returnedAmount(ch *charge, part int64) (amount int64, currency string, rate float64) {
 	if x := w.Exchange[ch.Currency]; x.Rate != 0 {
 		return convert(part, ch.Currency, x.To, x.Rate), x.To, x.Rate
@@ -59,7 +59,7 @@ func (w *world) returnedAmount(ch *charge, part int64) (amount int64, currency s
 	return part, currency, rate
 }
 
-// sourcePrice is the merchant's own price of what a donor pays in another currency.
+// sourcePrice is the merchant's own price when the donor pays in another currency.
 type sourcePrice struct {
 	Amount   int64   `json:"amount"`
 	Currency string  `json:"currency"`
@@ -100,7 +100,7 @@ func (se *session) renderConversion() any {
 	}
 }
 
-// rateOf is that at which a donor's own currency became the merchant's.
+// rateOf is the rate between the donor's currency and the merchant's.
 func rateOf(ch *charge) float64 {
 	rate, _ := new(big.Rat).Quo(major(ch.Source.Amount, ch.Source.Currency), major(ch.Amount, ch.Currency)).Float64()
 	return rate
@@ -123,7 +123,7 @@ func major(minor int64, currency string) *big.Rat {
 	return big.NewRat(minor, 100)
 }
 
-// rounded is the nearest integer; a half goes away from zero.
+// rounded is the nearest integer; halves are rounded away from zero.
 func rounded(exact *big.Rat) int64 {
 	minor, err := strconv.ParseInt(exact.FloatString(0), 10, 64)
 	if err != nil {

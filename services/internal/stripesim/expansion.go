@@ -58,8 +58,7 @@ var expandable = map[string]map[string]string{
 // maxExpandDepth is Stripe's, https://docs.stripe.com/expand.
 const maxExpandDepth = 4
 
-// checkExpand refuses, before anything is executed, a path that leads nowhere. Paths into a list begin with
-// "data".
+// checkExpand refuses unknown paths before anything is executed. Paths into a list begin with "data".
 func checkExpand(kind string, isList bool, paths []string) *apiError {
 	for _, path := range paths {
 		steps := strings.Split(path, ".")
@@ -124,7 +123,7 @@ func (w *world) expandPath(o document, steps []string, now time.Time) {
 	}
 }
 
-// show renders an object that is known to exist.
+// show renders an object that exists.
 func (w *world) show(kind, id string, now time.Time) document {
 	switch kind {
 	case "payment_intent":
@@ -153,7 +152,7 @@ func (w *world) show(kind, id string, now time.Time) document {
 	panic("stripesim: no kind " + kind)
 }
 
-// showSource renders what a balance transaction is about.
+// showSource renders the source of a balance transaction.
 func (w *world) showSource(id string, now time.Time) document {
 	if ch, ok := w.Charges.get(id); ok {
 		return ch.render()

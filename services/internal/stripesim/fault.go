@@ -7,32 +7,31 @@ import (
 	"time"
 )
 
-// Fault makes matching API requests fail. The zero value of a field means: any, or no such failure.
+// Fault makes matching API requests fail. The zero value of a field means any, or no such failure.
 type Fault struct {
 	Method     string // for instance POST
 	PathPrefix string // for instance /v1/checkout/sessions
 	Times      int    // how many requests; 0: until ClearFaults
 
-	// Status is answered instead of executing, with Type and Code. As Stripe documents, a 500 is an answer
-	// that an idempotency key remembers; every other status counts as refused before execution and is not
-	// stored, so that the same key works again afterwards.
+	// Status is answered instead of executing, with Type and Code. As Stripe documents, a 500 is stored under the
+	// idempotency key. Any other status counts as refused before execution and is not stored, so the same key works
+	// afterwards.
 	Status int
 	Code   string // default for 429: rate_limit
 	Type   string // default api_error from 500 on, else invalid_request_error
 	// Headers are added to the answer, for instance Stripe-Should-Retry or Retry-After.
 	Headers map[string]string
 
-	// Delay passes, in wall time, before the request is executed or refused. Meanwhile its idempotency key
-	// is in use.
+	// Delay is wall time before the request is executed or refused. Meanwhile its idempotency key is in use.
 	Delay time.Duration
-	// Reset closes the connection before executing. Mind that Go's HTTP client repeats by itself a request
-	// with an idempotency key whose reused connection broke, so one reset may pass unseen.
+	// Reset closes the connection before executing. Go's HTTP client repeats a request with an idempotency key by
+	// itself when a reused connection breaks, so one reset may pass unnoticed.
 	Reset bool
 	// LoseReply executes, then closes the connection without an answer.
 	LoseReply bool
 }
 
-// AddFault adds a failure. The oldest one that matches a request is the one that hits it.
+// AddFault adds a failure. The oldest one that matches a request is used.
 func (s *Sim) AddFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +45,7 @@ func (s *Sim) ClearFaults() {
 	s.faults = nil
 }
 
-// takeFault returns the failure that hits the request, used up once more; a harmless zero one otherwise.
+// takeFault returns the failure for the request and counts it as used; a zero Fault when there is none.
 func (s *Sim) takeFault(r *http.Request) Fault {
 	for i, f := range s.faults {
 		if f.Method != "" && f.Method != r.Method || !strings.HasPrefix(r.URL.Path, f.PathPrefix) {
@@ -77,8 +76,8 @@ func (f Fault) apiError() *apiError {
 	return e
 }
 
-// LockTimeout is what Stripe answers for an object that something else holds: nothing was done, and it is worth
-// another try. https://docs.stripe.com/rate-limits#object-lock-timeouts
+// LockTimeout is Stripe's answer for an object that is in use: nothing was executed, and a retry makes sense.
+// https://docs.stripe.com/rate-limits#object-lock-timeouts
 func LockTimeout(pathPrefix string, times int) Fault {
 	return Fault{
 		PathPrefix: pathPrefix, Times: times, Status: http.StatusTooManyRequests, Code: "lock_timeout", Type: typeInvalid,

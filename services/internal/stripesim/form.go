@@ -10,8 +10,8 @@ import (
 // maxFormDepth is more than any of Stripe's parameters needs.
 const maxFormDepth = 10
 
-// form is a tree of form-encoded parameters: a[b][0][c]=v. A node has fields or a value; which of the two a
-// parameter must have is the schema's business.
+// form is a tree of form-encoded parameters: a[b][0][c]=v. A node has fields or a value; the schema decides which one a
+// parameter must have.
 type form struct {
 	value  string
 	fields map[string]*form

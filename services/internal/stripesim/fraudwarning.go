@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// warning is a card network's early word that a payment was fraud, before any dispute.
+// warning is a card network's early warning that a payment was fraudulent, before any dispute.
 type warning struct {
 	ID         string `json:"id"`
 	Created    int64  `json:"created"`
@@ -30,7 +30,7 @@ func (n *warning) render(w *world) document {
 	}
 }
 
-// lowerWarnings ends what the warnings of a charge ask for, once it is disputed or wholly refunded.
+// lowerWarnings makes the warnings of a charge no longer actionable, once it is disputed or fully refunded.
 func (s *Sim) lowerWarnings(w *world, ch *charge, now time.Time) {
 	if ch.DisputeID == "" && ch.Refunded < ch.Amount {
 		return
@@ -61,8 +61,8 @@ func (s *Sim) listWarnings(c *call) (document, *apiError) {
 		func(n *warning) bool { return keep(n.ChargeID) }, func(n *warning) document { return n.render(c.world) })
 }
 
-// WarnOfFraud makes the card network warn of a charge. fraudType is Stripe's word; made_with_stolen_card when
-// empty. It can be acted on unless the charge is disputed or wholly refunded.
+// WarnOfFraud makes the card network warn of a charge. fraudType is in Stripe's words; made_with_stolen_card when
+// empty. The warning is actionable unless the charge is disputed or fully refunded.
 func (s *Sim) WarnOfFraud(charge, fraudType string) (id string, err error) {
 	now := s.lock()
 	defer s.unlock()

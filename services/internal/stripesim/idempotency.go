@@ -12,7 +12,7 @@ const (
 	maxIdemKey    = 255
 )
 
-// idemRecord is what is remembered of a key. Status is zero while its first request is executing.
+// idemRecord is the stored result of an idempotency key. Status is zero while its first request is executing.
 type idemRecord struct {
 	Path    string    `json:"path"`
 	Params  string    `json:"params"`
@@ -22,8 +22,8 @@ type idemRecord struct {
 	At      time.Time `json:"at"`
 }
 
-// idemBegin reserves the key, or returns the stored answer, or says why the key cannot be used. Errors found
-// before execution are not stored: the caller must end with idemStore or idemRelease.
+// idemBegin reserves the key, or returns the stored answer or an error. Errors before execution are not stored. The
+// caller must call idemStore or idemRelease.
 func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 	if len(c.request.Key) > maxIdemKey {
 		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Malformed: true, Message: fmt.Sprintf(
@@ -55,7 +55,7 @@ func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 	return old, nil
 }
 
-// idemStore keeps the answer of an executed request, whatever it was.
+// idemStore stores the answer of an executed request.
 func (s *Sim) idemStore(c *call, a answer) {
 	if rec := s.idem[c.idemName()]; c.request.Key != "" && rec != nil {
 		rec.Status, rec.Body = a.status, a.body
@@ -63,7 +63,7 @@ func (s *Sim) idemStore(c *call, a answer) {
 	}
 }
 
-// idemRelease forgets a key whose request was not executed.
+// idemRelease releases the key of a request that was not executed.
 func (s *Sim) idemRelease(c *call) {
 	if c.request.Key != "" {
 		delete(s.idem, c.idemName())
@@ -73,8 +73,8 @@ func (s *Sim) idemRelease(c *call) {
 // idemName keeps accounts apart; an account id has no space.
 func (c *call) idemName() string { return c.world.ID + " " + c.request.Key }
 
-// forgetOld drops what Stripe would no longer know. Events go by the first of their table; keys, which have
-// no order, are looked through once an hour of the clock.
+// forgetOld deletes expired events and idempotency keys. Keys have no order, so they are checked once an hour of the
+// clock.
 func (s *Sim) forgetOld(now time.Time) {
 	for _, w := range s.worlds {
 		if w.Events.dropBefore(now.Add(-eventRetention).Unix()) > 0 {

@@ -14,7 +14,7 @@ const (
 	intentSucceeded   = "succeeded"
 )
 
-// intent is a payment intent. It is made when somebody first tries to pay a session, and kept over declines.
+// intent is a payment intent. The first payment attempt creates it, and later attempts use it again.
 type intent struct {
 	ID         string         `json:"id"`
 	Created    int64          `json:"created"`

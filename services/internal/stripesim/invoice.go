@@ -27,7 +27,7 @@ const (
 // https://docs.stripe.com/billing/revenue-recovery/smart-retries
 var retryAfter = []time.Duration{3 * 24 * time.Hour, 5 * 24 * time.Hour, 7 * 24 * time.Hour}
 
-// invoice is what one period of a subscription costs.
+// invoice is one period of a subscription.
 type invoice struct {
 	ID                 string            `json:"id"`
 	Created            int64             `json:"created"`
@@ -106,7 +106,7 @@ func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 	s.emit(w, "payment_intent.created", in.render(w), nil, by, now)
 }
 
-// attempt charges an open invoice's card. What it leads to for the subscription is the caller's to say.
+// attempt charges an open invoice's card. The caller updates the subscription.
 func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *DeclinedError, by request, now time.Time) *DeclinedError {
 	in := w.Intents.byID[inv.IntentID]
 	ch := newCharge(in, m, decline, now)
@@ -131,7 +131,7 @@ func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *Decline
 	return nil
 }
 
-// emitPaid says it twice, as Stripe does.
+// emitPaid emits both of Stripe's events about a paid invoice.
 func (s *Sim) emitPaid(w *world, inv *invoice, by request, now time.Time) {
 	s.emit(w, "invoice.paid", inv.render(w), nil, by, now)
 	s.emit(w, "invoice.payment_succeeded", inv.render(w), nil, by, now)
@@ -154,7 +154,7 @@ func (s *Sim) chargeAgain(w *world, inv *invoice, now time.Time) {
 	}
 }
 
-// renew charges a renewal with the subscription's card or debit: no donor is there to answer a bank's question.
+// renew charges a renewal with the subscription's card or debit. There is no donor to answer a 3-D Secure challenge.
 func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
 	sub := w.Subscriptions.byID[inv.SubscriptionID]
 	m := w.PaymentMethods.byID[sub.MethodID]
@@ -178,7 +178,7 @@ func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
 	s.invoiceFailed(w, sub, inv, now)
 }
 
-// invoiceFailed says that an attempt failed, and begins the wait for the next, or ends the subscription after the last.
+// invoiceFailed announces a failed attempt and schedules the next one, or ends the subscription after the last.
 func (s *Sim) invoiceFailed(w *world, sub *subscription, inv *invoice, now time.Time) {
 	w.Customers.byID[inv.CustomerID].Delinquent = true
 	last := inv.Attempts > len(retryAfter)
@@ -346,8 +346,8 @@ type Invoice struct {
 	AmountMinor    int64  `json:"amount_minor"`
 	PriceMinor     int64  `json:"price_minor"`
 	Status         string `json:"status"`
-	// Charged: its payment arrived, whatever became of the invoice. Collecting: a debit is at the bank, or another
-	// attempt is to come.
+	// Charged: its payment arrived, whatever the invoice's state. Collecting: a debit is at the bank, or another
+	// attempt is scheduled.
 	Charged    bool `json:"charged"`
 	Collecting bool `json:"collecting"`
 }

@@ -25,8 +25,8 @@ func listParams(own schema) schema {
 	return s
 }
 
-// listPage answers a list: newest first, ten unless told otherwise, from a cursor on. kind names the objects in
-// the error about an unknown cursor.
+// listPage answers a list: newest first, ten by default, from a cursor on. kind names the objects in the error about an
+// unknown cursor.
 func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bool, render func(T) document) (document, *apiError) {
 	limit := 10
 	if n, ok := p.num("limit"); ok {
@@ -46,7 +46,7 @@ func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bo
 		}
 	}
 
-	// Rows stand oldest first; a page walks towards older rows, or from ending_before towards newer ones.
+	// Rows stand oldest first; a page goes towards older rows, or from ending_before towards newer ones.
 	first, step := len(t.rows)-1, -1
 	switch {
 	case after != "":
@@ -72,7 +72,7 @@ func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bo
 	return document{"object": "list", "url": url, "has_more": more, "data": data}, nil
 }
 
-// index finds a row's place: a binary search to its second, then a few steps.
+// index finds a row's position: a binary search for its second, then a few steps.
 func (t *table[T]) index(id string) int {
 	_, created := t.byID[id].key()
 	i, _ := slices.BinarySearchFunc(t.rows, created, func(e T, c int64) int {
@@ -89,7 +89,7 @@ func (t *table[T]) index(id string) int {
 	return i
 }
 
-// listRoutes are lists that nobody pages through yet: they tell a key what it may read.
+// listRoutes are lists that nobody reads page by page. They tell which permissions a key has.
 func (s *Sim) listRoutes() []route {
 	plain := listParams(nil)
 	return []route{

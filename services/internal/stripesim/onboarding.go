@@ -12,8 +12,7 @@ import (
 // https://docs.stripe.com/api/account_links/object#account_link_object-expires_at.
 const linkLife = 5 * time.Minute
 
-// onboarding is what a connected account has told Stripe, and what Stripe lets it do. A world without one is
-// that of an account that was complete when it was connected.
+// onboarding is the state of a connected account's onboarding. A world without one is complete.
 type onboarding struct {
 	Metadata         map[string]string `json:"metadata,omitempty"`
 	Country          string            `json:"country"`
@@ -27,7 +26,7 @@ type onboarding struct {
 	Links            []*accountLink    `json:"links,omitempty"`
 }
 
-// accountLink leads one person, once, to the onboarding of an account.
+// accountLink is a link to the onboarding of an account, for one use.
 type accountLink struct {
 	Token      string `json:"token"`
 	Expires    int64  `json:"expires"`
@@ -80,13 +79,12 @@ func (s *Sim) createAccountLink(c *call) (document, *apiError) {
 	}, nil
 }
 
-// completeOnboarding is that of an account that has told everything.
+// completeOnboarding is the state of a complete account.
 func completeOnboarding() *onboarding {
 	return &onboarding{Country: "FR", ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true}
 }
 
-// CompleteOnboarding tells Stripe all that it wants to know of an account, as a person does on the page that
-// an account link leads to.
+// CompleteOnboarding completes an account's onboarding, as a person does on the page of an account link.
 func (s *Sim) CompleteOnboarding(account string) error {
 	return s.SetAccountState(account, AccountState{ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true})
 }
@@ -104,7 +102,7 @@ func (s *Sim) link(account, token string) (*world, *accountLink) {
 	return w, w.Onboarding.Links[i]
 }
 
-// visitOnboarding opens a link once; later, or a second time, it leads to the refresh URL.
+// visitOnboarding opens a link once. Later, or a second time, it redirects to the refresh URL.
 func (s *Sim) visitOnboarding(w http.ResponseWriter, r *http.Request) {
 	now := s.lock()
 	_, link := s.link(r.PathValue("account"), r.PathValue("token"))
@@ -125,7 +123,7 @@ func (s *Sim) visitOnboarding(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// submitOnboarding completes the account and leads back, however often it is sent.
+// submitOnboarding completes the account and redirects back, however often it is sent.
 func (s *Sim) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 	now := s.lock()
 	account, link := s.link(r.PathValue("account"), r.PathValue("token"))
@@ -148,7 +146,7 @@ func (s *Sim) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// onboardingText are the words of the onboarding in one language.
+// onboardingText is the text of the onboarding page in one language.
 type onboardingText struct{ Lang, Title, Simulated, Hint, Submit string }
 
 var onboardingTexts = map[string]onboardingText{

@@ -2,7 +2,7 @@ package stripesim
 
 import "strings"
 
-// texts are the words of the hosted page in one language.
+// texts are the texts of the hosted page in one language.
 type texts struct {
 	Title, Simulated, NoMoney           string
 	Order, Total, Heading               string
@@ -154,7 +154,7 @@ var catalogue = map[string]texts{
 	},
 }
 
-// language picks the catalogue: the session's locale, or what the browser asks for first when it is auto.
+// language chooses the page's language: the session's locale, or the browser's first choice when that is auto.
 func language(locale, acceptLanguage string) string {
 	if locale == "" || locale == "auto" {
 		locale, _, _ = strings.Cut(acceptLanguage, ",")

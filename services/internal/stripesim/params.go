@@ -44,10 +44,10 @@ type field struct {
 func opt(s spec) field { return field{spec: s} }
 func req(s spec) field { return field{spec: s, required: true} }
 
-// elsewhere stands for a parameter that Stripe has and this simulator has not.
+// elsewhere is a parameter that Stripe has and this simulator does not support.
 var elsewhere = opt(func(name string, _ *form) (any, *apiError) { return nil, notSimulated(name) })
 
-// schema is what an endpoint accepts.
+// schema is what a call accepts.
 type schema map[string]field
 
 // parse checks a whole tree of parameters. Unknown ones come first, in the order sent, then missing ones.

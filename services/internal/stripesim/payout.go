@@ -31,7 +31,7 @@ const (
 	arrivalDays = 2
 )
 
-// payout is money on its way from an account's balance to its bank account, or back when it is negative.
+// payout is a payout from an account's balance to its bank account; a negative one debits the bank.
 type payout struct {
 	ID                string `json:"id"`
 	Created           int64  `json:"created"`
@@ -85,7 +85,8 @@ func (p *payout) render() document {
 	return o
 }
 
-// addPayout makes a payout with its balance transaction, and what will become of it. An automatic one takes held.
+// addPayout creates a payout with its balance transaction, and schedules its next states. An automatic payout takes
+// held.
 func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balanceTxn, automatic bool, now time.Time) *payout {
 	day := now.UTC().Truncate(24 * time.Hour)
 	p := &payout{
@@ -114,7 +115,7 @@ func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balance
 	return p
 }
 
-// addPayoutTransaction adds a balance transaction of a payout's; it is available at once.
+// addPayoutTransaction adds a balance transaction of a payout, which is available at once.
 func (w *world) addPayoutTransaction(p *payout, kind, category string, amount int64, now time.Time) *balanceTxn {
 	b := &balanceTxn{
 		ID: newID("txn_1", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: kind, Category: category,
@@ -124,7 +125,7 @@ func (w *world) addPayoutTransaction(p *payout, kind, category string, amount in
 	return b
 }
 
-// advancePayout moves a payout on, if it is still in a state that leads there.
+// advancePayout changes a payout's state, if its present state allows it.
 func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 	before := document{"status": p.Status}
 	switch {
@@ -141,7 +142,7 @@ func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 	}
 }
 
-// endPayout takes the money of a payout back into the balance, where the next automatic one finds it.
+// endPayout returns a payout's money to the balance, where the next automatic payout finds it.
 func (s *Sim) endPayout(w *world, p *payout, status, kind, code string, now time.Time) {
 	p.Status, p.FailureCode = status, code
 	p.FailureBalanceID = w.addPayoutTransaction(p, kind, "payout_reversal", p.Amount, now).ID
@@ -176,7 +177,7 @@ func (s *Sim) listPayouts(c *call) (document, *apiError) {
 	}, (*payout).render)
 }
 
-// insideOf says which balance transactions a list of a payout's has: before they are reconciled, only its own.
+// insideOf returns which balance transactions the list of a payout has: until it is reconciled, only its own.
 func (w *world) insideOf(id string) (inside func(*balanceTxn) bool, refused *apiError) {
 	p, ok := w.Payouts.get(id)
 	switch {
@@ -200,8 +201,8 @@ func (s *Sim) findPayout(id string) (*world, *payout, error) {
 	return nil, nil, fmt.Errorf("stripesim: no payout %s", id)
 }
 
-// CreatePayout pays out by hand, as in the dashboard: amount in minor units of what is available in the currency
-// (lower case) on the account, "" for the platform's. Stripe cannot tell what is inside such a payout.
+// CreatePayout creates a manual payout, as in the dashboard: an amount in minor units of the available balance in the
+// currency (lower case) of the account, "" for the platform's. Stripe does not tell the contents of such a payout.
 func (s *Sim) CreatePayout(account string, amountMinor int64, currency string) (id string, err error) {
 	now := s.lock()
 	defer s.unlock()
@@ -221,7 +222,7 @@ func (s *Sim) CreatePayout(account string, amountMinor int64, currency string) (
 	return s.addPayout(w, amountMinor, currency, nil, false, now).ID, nil
 }
 
-// FailPayout lets the bank refuse a payout, also days after it was paid. code is Stripe's, such as account_closed.
+// FailPayout makes the bank refuse a payout, also days after it was paid. code is Stripe's, such as account_closed.
 func (s *Sim) FailPayout(id, code string) error {
 	now := s.lock()
 	defer s.unlock()

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// SchedulePayouts switches the account's daily automatic payouts on or off; they are off to begin with. Each
-// midnight, UTC, they take what is available and in no payout yet, a payout for each currency; a negative one
-// debits the bank. Stripe lets the interval be chosen too, which is not simulated.
+// SchedulePayouts switches the account's daily automatic payouts on or off; default off. Each midnight UTC, they pay
+// out what is available and in no payout yet, one payout for each currency. A negative one debits the bank. Other
+// intervals are not simulated.
 func (s *Sim) SchedulePayouts(account string, on bool) error {
 	now := s.lock()
 	defer s.unlock()
@@ -50,8 +50,8 @@ func (s *Sim) payOutDaily(w *world, now time.Time) {
 	}
 }
 
-// SetPayoutFee lets each later automatic payout of the account cost so many minor units, which its own balance
-// transaction bears: the bank gets what is available without it.
+// SetPayoutFee sets a fee, in minor units, of each later automatic payout of the account. The payout's own balance
+// transaction has it; the bank gets the available balance without it.
 func (s *Sim) SetPayoutFee(account string, minor int64) error {
 	s.lock()
 	defer s.unlock()

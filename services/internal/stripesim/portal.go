@@ -16,7 +16,7 @@ var portalCreateParams = schema{
 	"configuration": elsewhere, "flow_data": elsewhere, "on_behalf_of": elsewhere,
 }
 
-// portalSession is a way for one customer into the billing portal, for a short while.
+// portalSession gives one customer access to the billing portal, for a short time.
 type portalSession struct {
 	ID         string `json:"id"`
 	Created    int64  `json:"created"`
@@ -50,8 +50,8 @@ func (s *Sim) createPortalSession(c *call) (document, *apiError) {
 	}, nil
 }
 
-// CancelInPortal ends a subscription with its period, as a customer does in the billing portal: its default is
-// not at once. An unknown or ended subscription is an error.
+// CancelInPortal ends a subscription with its period, as a customer does in the billing portal. An unknown or ended
+// subscription is an error.
 func (s *Sim) CancelInPortal(subscriptionID string) error {
 	now := s.lock()
 	defer s.unlock()
@@ -65,9 +65,9 @@ func (s *Sim) CancelInPortal(subscriptionID string) error {
 	return nil
 }
 
-// SetCard changes the card that a subscription's renewals charge, as a customer does in the billing portal. Any
-// test card is accepted, so that a card can be one whose renewal fails. An unknown or ended subscription, and a
-// number that is no test card, are errors.
+// SetCard changes the card of a subscription's renewals, as a customer does in the billing portal. Any test card is
+// accepted, also one whose renewal fails. An unknown or ended subscription and a number that is no test card are
+// errors.
 func (s *Sim) SetCard(subscriptionID string, card Card) error {
 	now := s.lock()
 	defer s.unlock()
@@ -85,7 +85,7 @@ func (s *Sim) SetCard(subscriptionID string, card Card) error {
 	return nil
 }
 
-// setMethod gives a subscription another card or bank account.
+// setMethod changes a subscription's card or bank account.
 func (s *Sim) setMethod(w *world, sub *subscription, m *paymentMethod, now time.Time) {
 	m.ID, m.Created = newID("pm_1", 23), now.Unix()
 	w.PaymentMethods.add(m)
@@ -110,7 +110,7 @@ func (s *Sim) findRunning(id string) (*world, *subscription, error) {
 // portalLife is how long a portal session opens the portal.
 const portalLife = 30 * time.Minute
 
-// portalText are the words of the portal in one language.
+// portalText is the text of the portal in one language.
 type portalText struct{ Title, Each, Ends, Cancel, Card, Save, Back, Gone string }
 
 var portalTexts = map[string]portalText{
@@ -164,7 +164,7 @@ func (s *Sim) portalRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /portal/{id}", s.submitPortal)
 }
 
-// portalView lists what a portal session shows: nothing, when it does not exist or is over.
+// portalView is what a portal session shows; nothing when it does not exist or has expired.
 func (s *Sim) portalView(r *http.Request) portalView {
 	now := s.lock()
 	defer s.unlock()
@@ -201,7 +201,7 @@ func (s *Sim) showPortal(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// submitPortal does what was chosen to a subscription that the portal session shows.
+// submitPortal applies the customer's choice to a subscription of the portal session.
 func (s *Sim) submitPortal(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	if err := r.ParseForm(); err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// recurrence is how often a price is charged; only months are simulated.
+// recurrence is the interval of a price. Only months are simulated.
 type recurrence struct {
 	Months int64 `json:"months"`
 }
@@ -32,8 +32,8 @@ func (r *recurrence) render() any {
 	}
 }
 
-// after returns the time that many periods behind the anchor: the same day of the month, or the month's last
-// when it is too short. https://docs.stripe.com/billing/subscriptions/billing-cycle
+// after returns the time that many periods after the anchor: the same day of the month, or the month's last when it is
+// shorter. https://docs.stripe.com/billing/subscriptions/billing-cycle
 func (r *recurrence) after(anchor int64, periods int) int64 {
 	from := time.Unix(anchor, 0).UTC()
 	month := time.Date(from.Year(), from.Month(), 1, from.Hour(), from.Minute(), from.Second(), 0, time.UTC).

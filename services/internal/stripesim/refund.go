@@ -16,7 +16,7 @@ const (
 	refundFailed    = "failed"
 )
 
-// refund is money on its way back to who paid.
+// refund is a refund of a charge.
 type refund struct {
 	ID            string            `json:"id"`
 	Created       int64             `json:"created"`
@@ -67,7 +67,7 @@ func (r *refund) render(w *world) document {
 	return o
 }
 
-// isDebit: its money comes out of a bank account, and goes back to one.
+// isDebit: it was paid from a bank account, and is refunded to it.
 func (ch *charge) isDebit() bool { return strings.HasPrefix(ch.ID, "py_") }
 
 var refundCreateParams = schema{
@@ -122,7 +122,7 @@ func (w *world) refundedCharge(p params) (*charge, *apiError) {
 	return nil, invalid("parameter_missing", "", "One of the following params should be provided for this request: payment_intent or charge.")
 }
 
-// refundCharge is what the API and the dashboard do alike.
+// refundCharge is what the API and the dashboard have in common.
 func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, meta map[string]string, by request, now time.Time) (*refund, *apiError) {
 	left := ch.Amount - ch.Refunded
 	switch {
@@ -161,8 +161,8 @@ func inWords(minor int64, currency string) string {
 	return fmt.Sprintf("%d.%02d %s", minor/100, minor%100, strings.ToUpper(currency))
 }
 
-// payRefund takes the money out of the balance. A share of the charge's fee may come back with it, as it does
-// on old accounts.
+// payRefund takes a refund's money from the balance. A share of the charge's fee may be returned with it, as on old
+// accounts.
 func (w *world) payRefund(r *refund, now time.Time) {
 	ch := w.Charges.byID[r.ChargeID]
 	kind := "refund"
@@ -187,7 +187,7 @@ func (w *world) payRefund(r *refund, now time.Time) {
 	r.Status, r.BalanceID = refundSucceeded, b.ID
 }
 
-// tellRefund announces a refund that changed.
+// tellRefund announces a changed refund.
 func (s *Sim) tellRefund(w *world, r *refund, previous document, now time.Time, kinds ...string) {
 	for _, kind := range append(kinds, "charge.refund.updated", "refund.updated") {
 		s.emit(w, kind, r.render(w), previous, request{}, now)

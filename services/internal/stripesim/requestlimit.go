@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// limitWindow is what Stripe counts requests in.
+// limitWindow is the window of Stripe's rate limit.
 const limitWindow = time.Second
 
-// SetLimit refuses, from now on, what exceeds so many requests in any second of wall time, with 429 (rate_limit);
-// zero for no limit. Stripe allows 25 in test mode and 100 in live mode, https://docs.stripe.com/rate-limits.
+// SetLimit refuses requests beyond so many in any second of wall time, with 429 (rate_limit); zero for no limit. Stripe
+// allows 25 in test mode and 100 in live mode, https://docs.stripe.com/rate-limits.
 func (s *Sim) SetLimit(perSecond int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limit, s.recent = perSecond, nil
 }
 
-// Limited returns how many requests the limit has refused since New. What faults refuse does not count.
+// Limited returns how many requests the limit has refused since New. Faults do not count.
 func (s *Sim) Limited() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,7 +37,7 @@ func (s *Sim) overLimit(now time.Time) bool {
 	return false
 }
 
-// SetAPIKeys replaces the keys that are accepted, as when one is rolled or revoked.
+// SetAPIKeys replaces the accepted keys, as when one is rolled or revoked.
 func (s *Sim) SetAPIKeys(keys ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

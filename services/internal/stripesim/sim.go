@@ -14,46 +14,45 @@ import (
 // Version is the only API version spoken here.
 const Version = "2023-10-16"
 
-// Config says how a simulator behaves. The zero value works: one key, wall time, no webhook, fees at once,
-// nothing kept.
+// Config configures a simulator. The zero value works: one key, wall time, no webhooks, fees at once, no saved state.
 type Config struct {
-	// APIKeys are the secret keys that are accepted; default sk_test_simulated. What a restricted key
-	// (rk_test_…) may do is not checked.
+	// APIKeys are the accepted secret keys. Default sk_test_simulated. The permissions of restricted keys (rk_test_…)
+	// are not checked.
 	APIKeys []string
-	// Clock is the simulated time; default NewClock().
+	// Clock is the simulated time. Default NewClock().
 	Clock *Clock
-	// BaseURL is where browsers reach this simulator, for instance http://127.0.0.1:12111. It becomes part of
-	// session.url. Empty: the address that the API request came to.
+	// BaseURL is the address of this simulator for browsers, such as http://127.0.0.1:12111. It becomes part of
+	// session.url. Default: the address of the API request.
 	BaseURL string
-	// Endpoints are the webhook endpoints to begin with.
+	// Endpoints are the initial webhook endpoints. Default none.
 	Endpoints []Endpoint
-	// FeeDelay is how long after a charge, on Clock, its balance transaction exists, announced by
-	// charge.updated. Zero: at once, and charge.succeeded already carries it.
+	// FeeDelay is how long after a charge, on Clock, its balance transaction becomes visible, announced by
+	// charge.updated. Default zero: at once, and charge.succeeded has it already.
 	FeeDelay time.Duration
-	// StatePath names the file that the state is loaded from and saved to: atomically, about a tenth of a
-	// second after a change (later, when there are thousands of donations) and at Close. A kill loses at most what
-	// changed since. Empty: nothing is kept.
+	// StatePath is the file that the state is loaded from and saved to: atomically, about a tenth of a second after a
+	// change (later with thousands of donations) and at Close. A kill loses at most what changed since. Default empty:
+	// the state is not saved.
 	StatePath string
-	// Logger receives failed deliveries and saves; default: nothing is logged.
+	// Logger receives failed deliveries and saves. Default: nothing is logged.
 	Logger *slog.Logger
-	// RetryBase is the wait before the first retry of a webhook, in wall time; it doubles up to 64 times
-	// itself. Default one second.
+	// RetryBase is the pause before the first retry of a webhook, in wall time. It doubles up to 64 times itself.
+	// Default one second.
 	RetryBase time.Duration
-	// OnEvent, when set, is told of each event as it happens, whether or not a webhook reaches anybody; payload
-	// renders the body. It must not call the simulator.
+	// OnEvent is called for each event as it happens, delivered or not; payload renders its body. It must not call the
+	// simulator. Default nil: not called.
 	OnEvent func(kind string, payload func() []byte)
 }
 
 // Endpoint is a webhook endpoint.
 type Endpoint struct {
 	URL string
-	// Secret is the signing secret (whsec_…). Several, separated by commas, give several v1 signatures, as
-	// Stripe does while a secret is being rolled.
+	// Secret is the signing secret (whsec_…). Several, comma-separated, give several v1 signatures, as while a secret
+	// is being rolled.
 	Secret string
-	// Connect: it receives the events of connected accounts, whose envelope has "account"; otherwise the
-	// platform's own.
+	// Connect: it receives the events of connected accounts, whose envelope has "account"; otherwise the platform's
+	// own.
 	Connect bool
-	// Events are the types that it gets; nil: all.
+	// Events are its event types; nil for all.
 	Events []string
 }
 
@@ -87,8 +86,8 @@ type Sim struct {
 	unsub      func()
 }
 
-// New starts a simulator: its timers run and its webhooks are delivered until Close. It fails when the state
-// file exists and cannot be read.
+// New starts a simulator. Its timers run and its webhooks are delivered until Close. It fails when the state file
+// exists and cannot be read.
 func New(cfg Config) (*Sim, error) {
 	if len(cfg.APIKeys) == 0 {
 		cfg.APIKeys = []string{"sk_test_simulated"}
@@ -129,12 +128,12 @@ func New(cfg Config) (*Sim, error) {
 	return s, nil
 }
 
-// Handler serves the API under /v1/, the hosted payment page under /pay/ and the control of the simulator
-// under /_sim/. It must be reachable on loopback only: the control has no password.
+// Handler serves the API under /v1/, the hosted payment page under /pay/ and the controls under /_sim/. It must be
+// reachable on loopback only, because the controls have no password.
 func (s *Sim) Handler() http.Handler { return s.handler }
 
-// Close stops timers and deliveries, waits for what is in flight until ctx ends, and saves the state. What
-// was not delivered is delivered by the next simulator with the same state file. A second Close does nothing.
+// Close stops timers and deliveries, waits for deliveries in progress until ctx ends, and saves the state. Undelivered
+// events are delivered by the next simulator with the same state file. A second Close does nothing.
 func (s *Sim) Close(ctx context.Context) error {
 	var err error
 	s.closeOnce.Do(func() {
@@ -151,8 +150,8 @@ func (s *Sim) Close(ctx context.Context) error {
 	return err
 }
 
-// AddAccount registers a connected account (acct_…), with charges enabled. Requests for an account that is
-// not registered get Stripe's 403. Registering twice does nothing.
+// AddAccount registers a connected account (acct_…) with charges enabled. Requests for an unregistered account get
+// Stripe's 403. Registering twice does nothing.
 func (s *Sim) AddAccount(id string) {
 	now := s.lock()
 	defer s.unlock()
@@ -169,9 +168,9 @@ func (s *Sim) Account() string {
 	return s.platform.ID
 }
 
-// SetEndpoints replaces the webhook endpoints. The first one of a kind (platform, Connect) stays the same
-// endpoint under a new URL and secret, as if it had been edited: what waits for it goes there. So does the
-// second, and so on. Deliveries of an endpoint that is gone wait until there is one in its place again.
+// SetEndpoints replaces the webhook endpoints. The first one of a kind (platform, Connect) stays the same endpoint with
+// a new URL and secret, as if it had been edited, and gets what waits for it; likewise the second, and so on.
+// Deliveries of a removed endpoint wait until there is one in its place again.
 func (s *Sim) SetEndpoints(endpoints []Endpoint) { s.dispatcher.setEndpoints(endpoints) }
 
 // world returns the account's world, the platform's for "", nil when it is not registered.
@@ -182,7 +181,7 @@ func (s *Sim) world(account string) *world {
 	return s.worlds[account]
 }
 
-// lock enters the simulated world and returns its time, after everything due before it has happened.
+// lock locks the simulated world and returns its time, after performing everything that is due.
 func (s *Sim) lock() time.Time {
 	s.mu.Lock()
 	now := s.clock.Now()
@@ -190,8 +189,8 @@ func (s *Sim) lock() time.Time {
 	return now
 }
 
-// unlock leaves the world. Events go to the dispatcher together, so that a flow's events are all waiting
-// when the first one is chosen.
+// unlock unlocks the world. Its events go to the dispatcher together, so that all events of a flow are waiting when the
+// first one is chosen.
 func (s *Sim) unlock() {
 	if len(s.outbox) > 0 {
 		if s.cfg.OnEvent != nil {
@@ -210,7 +209,7 @@ func (s *Sim) unlock() {
 	s.mu.Unlock()
 }
 
-// signal wakes the one reader of c, which may not be waiting just now.
+// signal wakes the one reader of c, if it is waiting.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

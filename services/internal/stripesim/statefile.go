@@ -18,7 +18,7 @@ const (
 	saveDelayTimes = 4 // the duration of the last save
 )
 
-// state is the file. Faults, requests seen and the mode of delivery belong to a run and are not in it.
+// state is the content of the state file. Faults, recorded requests and the delivery mode are not saved.
 type state struct {
 	Format   int                    `json:"format"`
 	Time     time.Time              `json:"time"` // of the clock
@@ -28,7 +28,7 @@ type state struct {
 	Idem     map[string]*idemRecord `json:"idempotency"`
 }
 
-// load takes over a saved state, if there is one. It runs before anybody else knows the simulator.
+// load reads a saved state, if there is one.
 func (s *Sim) load() error {
 	data, err := os.ReadFile(s.cfg.StatePath)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,15 +52,14 @@ func (s *Sim) load() error {
 	if st.Idem != nil {
 		s.idem = st.Idem
 	}
-	// A demo's clock may have been ahead of the wall; objects must not come from the future.
+	// A demo's clock may have been ahead of wall time. Its objects must not lie in the future.
 	if s.clock.Now().Before(st.Time) {
 		s.clock.Set(st.Time)
 	}
 	return nil
 }
 
-// save writes the state beside the file and then puts it in its place, so that a kill leaves the old or the
-// new one.
+// save writes the state to a new file and renames it, so that a kill leaves either the old or the new one.
 func (s *Sim) save() error {
 	s.mu.Lock()
 	st := state{

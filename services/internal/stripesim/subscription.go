@@ -28,7 +28,7 @@ const (
 	reasonPaymentFailed = "payment_failed"
 )
 
-// subscription charges a customer's card each period until it is canceled.
+// subscription charges a customer each period until it is canceled.
 type subscription struct {
 	ID         string            `json:"id"`
 	Created    int64             `json:"created"`
@@ -38,7 +38,7 @@ type subscription struct {
 	ItemID     string            `json:"item_id"`
 	Item       lineItem          `json:"item"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
-	// Periods is how many have begun; the current one goes from Start to End.
+	// Periods is how many periods have begun. The current one lasts from Start to End.
 	Periods           int    `json:"periods"`
 	Start             int64  `json:"start"`
 	End               int64  `json:"end"`
@@ -59,8 +59,8 @@ func (sub *subscription) ended() bool {
 	return sub.Status == subCanceled || sub.Status == subIncompleteExpired
 }
 
-// startSubscription makes what the first attempt to pay a session makes: customer, subscription and its first
-// invoice, open.
+// startSubscription creates what the first attempt to pay a session creates: the customer, the subscription and its
+// first invoice, open.
 func (s *Sim) startSubscription(w *world, se *session, who donor, by request, now time.Time) *subscription {
 	cu := newCustomer(who, se.Currency, now)
 	w.Customers.add(cu)
@@ -84,8 +84,8 @@ func (s *Sim) startSubscription(w *world, se *session, who donor, by request, no
 	return sub
 }
 
-// paySubscription is pay for a session of a subscription. A card that is refused leaves the subscription
-// incomplete, and the next attempt pays the same invoice.
+// paySubscription pays a session of a subscription. A declined card leaves the subscription incomplete, and the next
+// attempt pays the same invoice.
 func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by request, now time.Time) error {
 	sub, inv := w.Subscriptions.byID[se.SubscriptionID], w.Invoices.byID[se.InvoiceID]
 	w.Customers.byID[se.CustomerID].Donor = m.Donor
@@ -101,14 +101,14 @@ func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by reques
 	return nil
 }
 
-// activate begins a subscription whose first payment came, or is under way.
+// activate starts a subscription whose first payment arrived or is in progress.
 func (s *Sim) activate(w *world, sub *subscription, m *paymentMethod, by request, now time.Time) {
 	sub.Status, sub.MethodID = subActive, m.ID
 	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
 	s.emit(w, "customer.subscription.updated", sub.render(), document{"default_payment_method": nil, "status": subIncomplete}, by, now)
 }
 
-// expireSubscription gives up a subscription whose first payment did not come.
+// expireSubscription ends a subscription whose first payment did not arrive.
 func (s *Sim) expireSubscription(w *world, sub *subscription, now time.Time) {
 	inv := w.Invoices.byID[sub.LatestInvoiceID]
 	if sub.Status != subIncomplete || w.Intents.byID[inv.IntentID].Status == intentProcessing {
@@ -120,8 +120,8 @@ func (s *Sim) expireSubscription(w *world, sub *subscription, now time.Time) {
 	s.emit(w, "invoice.voided", inv.render(w), nil, request{}, now)
 }
 
-// cycle begins the next period, or ends a subscription that was to end with this one. Its invoice is a draft for
-// an hour. https://docs.stripe.com/billing/invoices/subscription#subscription-lifecycle
+// cycle begins the next period, or ends a subscription that ends with this one. The invoice is a draft for an hour.
+// https://docs.stripe.com/billing/invoices/subscription#subscription-lifecycle
 func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
 	switch {
 	case sub.ended():
@@ -146,7 +146,7 @@ func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, request{}, now)
 }
 
-// endSubscription ends it now. What is not paid stays so and is not tried again.
+// endSubscription ends a subscription now. Unpaid invoices are not tried again.
 func (s *Sim) endSubscription(w *world, sub *subscription, reason string, by request, now time.Time) {
 	sub.Status, sub.EndedAt, sub.Reason = subCanceled, now.Unix(), reason
 	if sub.CanceledAt == 0 {
@@ -160,7 +160,7 @@ func (s *Sim) endSubscription(w *world, sub *subscription, reason string, by req
 	s.emit(w, "customer.subscription.deleted", sub.render(), nil, by, now)
 }
 
-// setStatus moves a running subscription and says so.
+// setStatus changes a running subscription's status and announces it.
 func (s *Sim) setStatus(w *world, sub *subscription, status string, now time.Time) {
 	if sub.Status == status {
 		return
@@ -254,7 +254,7 @@ var subscriptionUpdateParams = schema{
 	"transfer_data": elsewhere, "trial_end": elsewhere, "trial_from_plan": elsewhere, "trial_settings": elsewhere,
 }
 
-// updateSubscription changes the price of what comes next, and whether the subscription ends with its period.
+// updateSubscription changes the price of later periods, and whether the subscription ends with its period.
 func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err != nil {
@@ -351,7 +351,7 @@ func (s *Sim) subscriptionRoutes() []route {
 	}
 }
 
-// performSubscription makes what is due of a subscription or an invoice happen.
+// performSubscription performs what is due of a subscription or an invoice.
 func (s *Sim) performSubscription(w *world, d due, now time.Time) {
 	if inv, ok := w.Invoices.get(d.ID); ok {
 		switch d.Kind {

@@ -11,7 +11,7 @@ const (
 	dueSubscriptionResume = "subscription_resume"
 )
 
-// PauseBehavior is what becomes of the invoices of a subscription whose collection is paused,
+// PauseBehavior is what happens to the invoices of a paused subscription,
 // https://docs.stripe.com/billing/subscriptions/pause-payment.
 type PauseBehavior string
 
@@ -22,7 +22,7 @@ const (
 	PauseVoidsInvoices   PauseBehavior = "void"
 )
 
-// pause is pause_collection: invoices that a subscription makes meanwhile are not collected.
+// pause is pause_collection. Invoices made during the pause are not collected.
 type pause struct {
 	Behavior  PauseBehavior `json:"behavior"`
 	ResumesAt int64         `json:"resumes_at,omitempty"`
@@ -35,8 +35,8 @@ func (p *pause) render() any {
 	return document{"behavior": string(p.Behavior), "resumes_at": timeOrNull(p.ResumesAt)}
 }
 
-// CancelAt has a subscription end at a time, as members choose in Stripe's dashboard; the zero time takes that back.
-// Stripe would prorate the last period, which is not simulated. An unknown or ended subscription is an error.
+// CancelAt sets when a subscription ends, as members do in Stripe's dashboard; the zero time removes it. Stripe would
+// prorate the last period, which is not simulated. An unknown or ended subscription is an error.
 func (s *Sim) CancelAt(subscriptionID string, at time.Time) error {
 	now := s.lock()
 	defer s.unlock()
@@ -57,9 +57,9 @@ func (s *Sim) CancelAt(subscriptionID string, at time.Time) error {
 	return nil
 }
 
-// PauseCollection has a subscription collect no invoice until a time, or until [Sim.ResumeCollection] when that is zero,
-// as members choose in Stripe's dashboard. Its status does not change. An unknown behavior, and an
-// unknown or ended subscription, are errors.
+// PauseCollection stops collecting a subscription's invoices until a time, or until [Sim.ResumeCollection] when that is
+// zero, as members do in Stripe's dashboard. Its status does not change. An unknown behavior and an unknown or ended
+// subscription are errors.
 func (s *Sim) PauseCollection(subscriptionID string, behavior PauseBehavior, resumes time.Time) error {
 	if !slices.Contains([]PauseBehavior{PauseKeepsDrafts, PauseGivesInvoicesUp, PauseVoidsInvoices}, behavior) {
 		return fmt.Errorf("stripesim: no behavior %q", behavior)
@@ -71,7 +71,8 @@ func (s *Sim) PauseCollection(subscriptionID string, behavior PauseBehavior, res
 	return s.setPause(subscriptionID, next)
 }
 
-// ResumeCollection ends a pause. What was not collected meanwhile stays so. An unknown or ended subscription is an error.
+// ResumeCollection ends a pause. Invoices that were not collected during it stay so. An unknown or ended subscription
+// is an error.
 func (s *Sim) ResumeCollection(subscriptionID string) error { return s.setPause(subscriptionID, nil) }
 
 func (s *Sim) setPause(subscriptionID string, next *pause) error {

@@ -21,8 +21,8 @@ import (
 // Taken to be so, without a source: failed debits are tried again as often as cards; the session tells only of the
 // first attempt; a debit that arrives for an invoice that was voided meanwhile stays, and pays nothing.
 
-// HoldFirstDebits says whether subscriptions of the account ("" for the platform's) stay incomplete while the debit of
-// their first month is under way, instead of becoming active. An unknown account is an error.
+// HoldFirstDebits sets whether subscriptions of the account ("" for the platform's) stay incomplete while their first
+// debit is in progress, instead of becoming active. An unknown account is an error.
 func (s *Sim) HoldFirstDebits(account string, hold bool) error {
 	s.lock()
 	defer s.unlock()
@@ -76,8 +76,8 @@ func (s *Sim) endInvoiceDebit(w *world, inv *invoice, paid bool, now time.Time) 
 	}
 }
 
-// SettleInvoice brings the bank's answer on an invoice's debit now, whatever its IBAN stands for. It is an error when
-// there is none under way.
+// SettleInvoice answers an invoice's debit now, whatever its IBAN stands for. It is an error when no debit is in
+// progress.
 func (s *Sim) SettleInvoice(invoiceID string, paid bool) error {
 	now := s.lock()
 	defer s.unlock()
@@ -93,8 +93,8 @@ func (s *Sim) SettleInvoice(invoiceID string, paid bool) error {
 	return nil
 }
 
-// SetIBAN changes the account that a subscription's renewals debit. An unknown or ended subscription, one that is
-// paid in another currency, and a number that is no test account's, are errors.
+// SetIBAN changes the bank account of a subscription's renewals. An unknown or ended subscription, one in another
+// currency, and a number that is no test account's are errors.
 func (s *Sim) SetIBAN(subscriptionID string, iban IBAN) error {
 	now := s.lock()
 	defer s.unlock()
@@ -115,8 +115,8 @@ func (s *Sim) SetIBAN(subscriptionID string, iban IBAN) error {
 	return nil
 }
 
-// VoidInvoice takes an open invoice back, as members do in Stripe's dashboard; it is never paid then. A debit of it
-// that is at the bank goes on. An invoice that is not open is an error.
+// VoidInvoice voids an open invoice, as members do in Stripe's dashboard. It is never paid; a debit that is at the bank
+// continues. An invoice that is not open is an error.
 func (s *Sim) VoidInvoice(id string) error {
 	return s.closeInvoice(id, func(inv *invoice, now time.Time) string {
 		inv.Status, inv.VoidedAt = invoiceVoid, now.Unix()

@@ -92,7 +92,7 @@ type Subscription struct {
 	AmountMinor       int64             `json:"amount_minor"` // of the next invoice
 	Metadata          map[string]string `json:"metadata"`
 	CancelAtPeriodEnd bool              `json:"cancel_at_period_end"`
-	// CancelAt is when it is to end, with its period or at another time; zero for not. Paused: it collects nothing.
+	// CancelAt is when it ends, with its period or at another time; zero for never. Paused: it collects nothing.
 	CancelAt        time.Time `json:"cancel_at,omitzero"`
 	Paused          bool      `json:"paused,omitempty"`
 	PeriodEnd       time.Time `json:"period_end"`

@@ -23,8 +23,8 @@ type webhookEndpoint struct {
 
 func (h *webhookEndpoint) key() (string, int64) { return h.ID, h.Created }
 
-// render leaves the secret out: it is told once, at creation. Whether the endpoint is for connected accounts is
-// never told.
+// render omits the secret, which is shown only at creation, and whether the endpoint is for connected accounts, which
+// is never shown.
 func (h *webhookEndpoint) render() document {
 	status := "enabled"
 	if h.Disabled {
@@ -49,7 +49,7 @@ func (h *webhookEndpoint) render() document {
 	}
 }
 
-// endpoint is how the dispatcher sees it.
+// endpoint returns it in the dispatcher's form.
 func (h *webhookEndpoint) endpoint() Endpoint {
 	return Endpoint{URL: h.URL, Secret: h.Secret, Connect: h.Connect, Events: h.Events}
 }
@@ -197,7 +197,7 @@ func (w *world) enabledWebhookEndpoints() map[string]Endpoint {
 	return live
 }
 
-// DisableEndpoint switches an endpoint off that was made through the API, as Stripe does after days of failures.
+// DisableEndpoint disables an endpoint that was created through the API, as Stripe does after days of failures.
 func (s *Sim) DisableEndpoint(id string) {
 	s.lock()
 	defer s.unlock()

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// document is a Stripe object as it is shown.
+// document is a Stripe object as JSON.
 type document = map[string]any
 
-// request tells which API request caused an event; zero for what happened by itself.
+// request identifies the API request that caused an event; zero when there was none.
 type request struct {
 	ID  string `json:"id,omitempty"`
 	Key string `json:"key,omitempty"`
@@ -58,9 +58,8 @@ type record interface {
 	key() (id string, created int64)
 }
 
-// table keeps rows by id and in the order of their creation; rows of one second keep the order of their
-// arrival. A row that arrives late takes the place of its creation time, where a cursor may already have
-// passed: that is how Stripe's lists behave.
+// table keeps rows by id and ordered by creation. A row that is added late takes the place of its creation time, which
+// a cursor may have passed already: Stripe's lists behave like that.
 type table[T record] struct {
 	rows []T
 	byID map[string]T
@@ -94,7 +93,7 @@ func (t *table[T]) remove(row T) {
 	delete(t.byID, id)
 }
 
-// dropBefore forgets the rows created before the time.
+// dropBefore deletes the rows created before the time.
 func (t *table[T]) dropBefore(created int64) (dropped int) {
 	for dropped < len(t.rows) {
 		id, c := t.rows[dropped].key()
