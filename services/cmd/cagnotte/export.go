@@ -17,19 +17,19 @@ import (
 func export(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("export", flag.ContinueOnError)
 	var req app.ExportRequest
-	flags.StringVar(&req.Collective, "collective", "", "whose share of the ledger, by its slug (required, or -book)")
-	flags.StringVar(&req.Book, "book", "", "what of a book belongs to no collective: instance/books/platform, or instance/books/acct_…")
-	flags.StringVar(&req.Format, "format", "CSV", "the format: "+strings.Join(app.ExportFormats(), ", "))
-	flags.StringVar(&req.StartDate, "start-date", "", "the first day, YYYY-MM-DD; from the beginning when empty, for the FEC twelve months before the closing")
-	flags.StringVar(&req.EndDate, "end-date", "", "the last day, included; to the end when empty; for the FEC the closing day, required")
-	flags.StringVar(&req.SIREN, "siren", "", "the body's SIREN, for the FEC; empty when it has none")
-	flags.StringVar(&req.Version, "version", "", "pin the content to that of an earlier export, by the version that it was answered with")
-	path := flags.String("o", "", "the file to write, or a folder for a file of the format's own name; standard output when empty")
+	flags.StringVar(&req.Collective, "collective", "", "the slug of the collective whose share of the ledger to export (this or -book is required)")
+	flags.StringVar(&req.Book, "book", "", "the book of which to export what belongs to no collective: instance/books/platform, or instance/books/acct_…")
+	flags.StringVar(&req.Format, "format", "CSV", "one of "+strings.Join(app.ExportFormats(), ", "))
+	flags.StringVar(&req.StartDate, "start-date", "", "the first day, YYYY-MM-DD (default: the first of the ledger; for the FEC, twelve months before the closing day)")
+	flags.StringVar(&req.EndDate, "end-date", "", "the last day, included, YYYY-MM-DD (default: the last of the ledger; for the FEC, the closing day, required)")
+	flags.StringVar(&req.SIREN, "siren", "", "the SIREN of the legal body, for the FEC (default: none)")
+	flags.StringVar(&req.Version, "version", "", "the version of an earlier export, to get the same content again (default: the newest content)")
+	path := flags.String("o", "", "the file to create, or a folder for a file with the format's own name (default: standard output)")
 	if err := parse(flags, args, stderr); err != nil {
 		return ignoreHelp(err)
 	}
 	if (req.Collective == "") == (req.Book == "") {
-		return errors.New("export: needs -collective, or -book")
+		return errors.New("export: -collective or -book is required, and not both")
 	}
 	url, err := app.DatabaseFromEnv(getenv)
 	if err != nil {
@@ -46,8 +46,8 @@ func export(ctx context.Context, args []string, getenv func(string) string, stdo
 	return exportFile(ctx, url, req, *path)
 }
 
-// exportFile makes the file when it can be written, and removes it when it could not be to its end: half
-// an export must not be taken for a whole one.
+// exportFile creates the file once the export begins, and removes it after an error: nobody must take a part of an export
+// for the whole.
 func exportFile(ctx context.Context, url string, req app.ExportRequest, path string) (err error) {
 	var file *os.File
 	defer func() {
