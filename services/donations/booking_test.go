@@ -23,8 +23,8 @@ func (e *env) book(d Donation, movements ...Movement) {
 	}
 }
 
-// The state of a paid donation is what the balance has of it, whatever became of it before.
-func TestWhatBecameOfTheMoney(t *testing.T) {
+// The balance decides the state of a paid donation, in whatever order its movements become known.
+func TestTheBalanceDecidesTheState(t *testing.T) {
 	var (
 		paid        = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
 		again       = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}

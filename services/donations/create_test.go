@@ -135,7 +135,7 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-func TestTwins(t *testing.T) {
+func TestConcurrentEqualRequests(t *testing.T) {
 	e := newEnv(t, Limit{})
 	// Slow enough that all of them are under way at once.
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 300 * time.Millisecond})
@@ -162,7 +162,7 @@ func TestTwins(t *testing.T) {
 }
 
 // Whatever Stripe does, the same request continues the same donation, and the donor gets one payment page.
-func TestStripeInTrouble(t *testing.T) {
+func TestStripeUnavailable(t *testing.T) {
 	for name, fault := range map[string]stripesim.Fault{
 		"down":                          {Status: 503},
 		"failing, and remembering that": {Status: 500},
@@ -341,7 +341,7 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// The bug of others: 18,000 card-testing attempts from one address.
+// Other programs allowed 18,000 attempts with stolen cards from one address.
 func TestAStormFromOneNetwork(t *testing.T) {
 	e := newEnv(t, Limit{Burst: 5, Interval: time.Hour})
 	var mu sync.Mutex
@@ -364,5 +364,20 @@ func TestAStormFromOneNetwork(t *testing.T) {
 	running.Wait()
 	if let != 5 || refused != 75 || len(e.sim.Sessions("")) != 5 {
 		t.Errorf("%d let through, %d refused, %d sessions", let, refused, len(e.sim.Sessions("")))
+	}
+}
+
+// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts: eight digits, also with the fee.
+func TestAnAmountWithFeeTooLargeForStripe(t *testing.T) {
+	e := newEnv(t, Limit{})
+	e.donations.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.DefaultFeeEstimate})
+	in := intent()
+	in.CoverFee, in.Amount.Minor = true, maxWholeMinor
+	_, _, err := e.donations.whole(in)
+	wantReason(t, err, errorsv1.ErrorReason_AMOUNT_TOO_LARGE)
+	in.Amount.Minor = maxWholeMinor / 2
+	whole, cover, err := e.donations.whole(in)
+	if err != nil || whole.Minor > maxWholeMinor || whole.Minor-cover.Minor != in.Amount.Minor || whole.Currency != money.EUR {
+		t.Errorf("%v, of it %v: %v", whole, cover, err)
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// A payment that goes back by a refund and through a bank is told of once, with what is missing, whatever comes first and
-// however many payments the donation has.
-func TestAPaymentThatGoesBackTwice(t *testing.T) {
+// Members get one notice, with the missing amount, of a payment that went back by a refund and by the bank, whichever came first
+// and however many payments the donation has.
+func TestAPaymentThatIsPaidBackTwice(t *testing.T) {
 	var (
 		paid     = Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
 		again    = Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}
@@ -69,8 +69,8 @@ func TestAPaymentThatGoesBackTwice(t *testing.T) {
 	}
 }
 
-// What went back is counted to the cent, away from nothing, also where a float would not tell the difference.
-func TestWhatWentBackIsCountedInIntegers(t *testing.T) {
+// Parts are exact and rounded away from zero, also where a float would not show the difference.
+func TestPartsOfAPaymentAreIntegers(t *testing.T) {
 	for _, c := range []struct{ donation, paidIn, back, want int64 }{
 		{20_00, 18_00, 18_00, 20_00},
 		{20_00, 18_00, 9_00, 10_00},
@@ -87,7 +87,7 @@ func TestWhatWentBackIsCountedInIntegers(t *testing.T) {
 	}
 }
 
-// A list of Stripe's has the newest first, and a session may tell of the other payment.
+// Stripe's lists have the newest first, and a session may name the other payment.
 func TestWhichPaymentIsTheDonationsOwn(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d := e.create(intent())

@@ -37,7 +37,7 @@ func (e *env) look(d Donation, times int) {
 	}
 }
 
-func TestAQuestionWaitsOnlyOnce(t *testing.T) {
+func TestOneRefreshJobAtATime(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d := e.create(intent())
 	for range 5 {
@@ -54,7 +54,7 @@ func TestAQuestionWaitsOnlyOnce(t *testing.T) {
 	}
 }
 
-func TestQuestionsBecomeRarerWithAge(t *testing.T) {
+func TestRefreshesBecomeRarerWithAge(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.clock.Freeze()
 	d := e.create(intent())
@@ -80,8 +80,8 @@ func TestQuestionsBecomeRarerWithAge(t *testing.T) {
 	}
 }
 
-// Status questions are public. What keeps the books in step works on the default queue.
-func TestQuestionsHaveAQueueOfTheirOwn(t *testing.T) {
+// Status requests are public, so their jobs must not delay those of the default queue.
+func TestRefreshesHaveTheirOwnQueue(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.look(e.create(intent()), 1)
 	var queue string

@@ -24,7 +24,7 @@ func (e *env) posts() (n int) {
 	return n
 }
 
-// Repeats of a request id are not limited: so none of them may be a call to Stripe.
+// Repeats of a request id are not limited, so none may be a call to Stripe.
 func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 	for name, fault := range map[string]stripesim.Fault{
 		"refused":            {Status: 403},
@@ -84,7 +84,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 	}
 }
 
-func TestOfManyTwinsOneCallsStripe(t *testing.T) {
+func TestOneOfManyEqualRequestsCallsStripe(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 800 * time.Millisecond})
 	in := intent()
@@ -102,7 +102,7 @@ func TestOfManyTwinsOneCallsStripe(t *testing.T) {
 	}
 }
 
-// patiently is Create by one who comes again when others wait for the same donation already.
+// patiently is Create by a caller that tries again while others wait for the same donation.
 func (e *env) patiently(in Intent) (Donation, error) {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		d, err := e.donations.Create(e.t.Context(), in)
@@ -112,7 +112,7 @@ func (e *env) patiently(in Intent) (Donation, error) {
 	}
 }
 
-func TestOfManyTwinsAFewWait(t *testing.T) {
+func TestFewOfManyEqualRequestsWait(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	in := intent()
@@ -144,8 +144,8 @@ func TestOfManyTwinsAFewWait(t *testing.T) {
 	e.create(in)
 }
 
-// A breaker that keeps a call back says nothing of the donation, whose pause stays short.
-func TestACallThatIsKeptBackIsNoFailureOfTheDonation(t *testing.T) {
+// A call that the circuit breaker held back was no failure of the donation, whose pause stays short.
+func TestACallThatWasNotMadeIsNoFailure(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	for range 5 {
@@ -183,7 +183,7 @@ func TestAStuckCallIsRepeatedTwice(t *testing.T) {
 	}
 }
 
-func TestTwinsLearnOfAFailureAtOnce(t *testing.T) {
+func TestEqualRequestsLearnOfAFailureAtOnce(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 300 * time.Millisecond, Status: 503})
 	in := intent()
@@ -201,7 +201,7 @@ func TestTwinsLearnOfAFailureAtOnce(t *testing.T) {
 	}
 }
 
-// A program that is killed in its turn keeps nobody from the donation for longer than the turn.
+// A program that is killed in its turn blocks the donation no longer than the turn.
 func TestATurnEndsWithoutItsOwner(t *testing.T) {
 	e := newEnv(t, Limit{})
 	in := intent()

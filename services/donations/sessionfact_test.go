@@ -2,6 +2,7 @@ package donations
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -12,11 +13,12 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// What sessions say at once comes to the same as one after the other, in that order. Each history is told to two
-// sets of donations, in which the donations of one place are twins.
-func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
+// Several facts at once have the same effect as one after the other. Each history is applied to two equal sets of donations, once
+// in each way.
+func TestManySessionFactsAreAppliedLikeEach(t *testing.T) {
 	const made, histories, longest = 3, 25, 8
 	e := newEnv(t, Limit{Burst: 10_000, Interval: time.Millisecond})
 	type told struct {
@@ -115,5 +117,36 @@ func TestFactsTogetherAreFactsOneByOne(t *testing.T) {
 		if diff := cmp.Diff(tell(false), tell(true)); diff != "" {
 			t.Fatalf("history %d: (-one by one +together):\n%s", seed, diff)
 		}
+	}
+}
+
+// Other programs took unpaid for failed, and donors paid twice. A donation whose debit is at the bank has no page, and a repeat of
+// its request opens none.
+func TestADebitUnderWayIsNotPaidTwice(t *testing.T) {
+	e := newEnv(t, Limit{})
+	if err := e.sim.OfferDebits("", true); err != nil {
+		t.Fatal(err)
+	}
+	in := intent()
+	d := e.create(in)
+	if err := e.sim.PayByDebit(d.CheckoutSession, stripesim.IBANPaid); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
+		t.Fatal(err)
+	}
+	again := e.create(in)
+	if again.ID != d.ID || again.State != StatePending || again.CheckoutSession != d.CheckoutSession {
+		t.Errorf("repeated it is %+v", again)
+	}
+	if page := e.donations.whereToPay(t.Context(), again); page != "" {
+		t.Errorf("it can be paid again, on %s", page)
+	}
+	var refused *stripesim.SessionError
+	if err := e.sim.Pay(d.CheckoutSession, stripesim.CardOK); !errors.As(err, &refused) {
+		t.Errorf("its page took a card too: %v", err)
+	}
+	if n := len(e.sim.Sessions("")); n != 1 {
+		t.Errorf("%d sessions", n)
 	}
 }

@@ -12,8 +12,8 @@ var allStates = []State{
 	StatePartiallyRefunded, StateRefunded, StateDisputed,
 }
 
-// The table stands twice, and the database has the last word.
-func TestTheDatabaseKnowsTheSameSteps(t *testing.T) {
+// The Go code and the trigger have the same table of transitions.
+func TestTheDatabaseHasTheSameTransitions(t *testing.T) {
 	e := newEnv(t, Limit{})
 	paid := func(s State) string {
 		switch s {
@@ -51,7 +51,7 @@ func TestTheDatabaseKnowsTheSameSteps(t *testing.T) {
 	}
 }
 
-func TestWhatWasAskedForDoesNotChange(t *testing.T) {
+func TestTheIntentDoesNotChange(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.create(intent())
 	for column, value := range map[string]string{

@@ -32,7 +32,7 @@ func (e *env) wantState(d Donation, want State) {
 	}
 }
 
-func TestUpkeepLooksUpDonationsWhoseEndWasNeverHeardOf(t *testing.T) {
+func TestUpkeepLooksUpOverdueDonations(t *testing.T) {
 	e := newEnv(t, Limit{})
 	d := e.create(intent())
 	if n := e.upkeep(); n != 0 {
@@ -57,8 +57,8 @@ func TestUpkeepLooksUpDonationsWhoseEndWasNeverHeardOf(t *testing.T) {
 	}
 }
 
-// Stripe may refuse for ever, as it does for an account that was disconnected.
-func TestWhatStripeRefusesIsAskedForMoreAndMoreRarely(t *testing.T) {
+// Stripe may refuse for good, as for an account that was disconnected.
+func TestRefusedLookupsBecomeRarer(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.clock.Freeze()
 	d := e.create(intent())
@@ -77,7 +77,7 @@ func TestWhatStripeRefusesIsAskedForMoreAndMoreRarely(t *testing.T) {
 	}
 }
 
-// A debit takes days, and Stripe tells when it came.
+// A debit takes days, and an event usually tells its end.
 func TestADebitUnderWayIsAskedForSeldom(t *testing.T) {
 	e := newEnv(t, Limit{})
 	e.clock.Freeze()
@@ -179,7 +179,7 @@ func TestThoseWhoWaitLongestAreLookedUpFirst(t *testing.T) {
 	}
 }
 
-func TestASessionThatStripeDoesNotHaveIsNoPageToPayOn(t *testing.T) {
+func TestADonationWhoseSessionStripeDoesNotHaveExpires(t *testing.T) {
 	e := newEnv(t, Limit{})
 	created, paying := e.create(intent()), e.create(intent())
 	if _, err := e.pool.Exec(t.Context(), "UPDATE donations.donations SET state = 'pending' WHERE id = $1", paying.ID); err != nil {

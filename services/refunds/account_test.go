@@ -12,7 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
+func TestRefundsOfAConnectedAccount(t *testing.T) {
 	const account = "acct_1"
 	e := newEnv(t)
 	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
@@ -29,7 +29,7 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	if err := e.refunds.Submit(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 	}
 
 	t.Run("until it is disconnected", func(t *testing.T) {
-		sent := e.refund(wish(d, 5_00))
+		sent := e.refund(requestFor(d, 5_00))
 		if err := e.sim.Deauthorize(account); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestAConnectedAccountGivesItsOwnDonationsBack(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		again := wish(d, 5_00)
+		again := requestFor(d, 5_00)
 		_, err := e.refunds.Create(t.Context(), again)
 		wantReason(t, err, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 		_, err = e.refunds.Approve(t.Context(), d.Campaign, d.ID, r.ID, ownerKey)

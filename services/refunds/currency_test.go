@@ -13,8 +13,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Stripe takes the amount of a refund for one in the payment's currency: 5 € of a donation that was paid in pounds would
-// go back as £5.
+// Stripe takes the amount of a refund to be in the payment's currency: 5 € of a donation that was paid in pounds would be
+// refunded as £5.
 func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	e := newEnv(t)
 	d := e.create(intent())
@@ -27,10 +27,10 @@ func TestARefundOfADonationPaidInAnotherCurrency(t *testing.T) {
 	if err := e.donations.Refresh(t.Context(), d.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err := e.refunds.Create(t.Context(), wish(d, 5_00))
+	_, err := e.refunds.Create(t.Context(), requestFor(d, 5_00))
 	wantReason(t, err, errorsv1.ErrorReason_CURRENCY_MISMATCH)
 	// £2.00 of £17.20.
-	pounds := wish(d, 0)
+	pounds := requestFor(d, 0)
 	pounds.Amount = money.Amount{Minor: 2_00, Currency: "GBP"}
 	r := e.refund(pounds)
 	if err := e.refunds.Submit(t.Context(), r.ID); err != nil {

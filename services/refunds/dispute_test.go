@@ -12,7 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// Stripe invents statuses.
+// Stripe may add statuses.
 func TestADisputeOfAnUnknownStatus(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
@@ -72,7 +72,7 @@ func TestReadingsOfADisputeInAnyOrder(t *testing.T) {
 		t.Errorf("told of the end of %d, %v", told, err)
 	}
 	// A dispute that is won bars nothing.
-	if _, err := e.refunds.Create(t.Context(), wish(d, 5_00)); err != nil {
+	if _, err := e.refunds.Create(t.Context(), requestFor(d, 5_00)); err != nil {
 		t.Error(err)
 	}
 	t.Run("money that came back tells which reading is the later one", func(t *testing.T) {

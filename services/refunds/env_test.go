@@ -123,7 +123,7 @@ func (e *env) key(ctx context.Context, id string) (name string) {
 	return k.Name()
 }
 
-// intent is a wish to give 20 €, each time another.
+// intent is for a donation of 20 €, another one at each call.
 func intent() donations.Intent {
 	return donations.Intent{
 		Campaign: vallon, RequestID: uuid.New(), Amount: money.Amount{Minor: 20_00, Currency: money.EUR},
@@ -211,8 +211,8 @@ func (e *env) paid() (d donations.Donation, charge string) {
 	return d, charge
 }
 
-// wish is for so many cents of a donation.
-func wish(d donations.Donation, minor int64) Request {
+// requestFor is a request for so many cents of a donation.
+func requestFor(d donations.Donation, minor int64) Request {
 	return Request{
 		Campaign: d.Campaign, Donation: d.ID, RequestID: uuid.New(), Amount: money.Amount{Minor: minor, Currency: money.EUR},
 		Reason: ReasonRequestedByDonor, Key: treasurerKey,

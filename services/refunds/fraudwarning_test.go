@@ -7,8 +7,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// A warning and an inquiry move no money: when they are not attributed at once, nothing brings them back.
-func TestAWarningAboutAMonthThatNobodyToldOf(t *testing.T) {
+// A warning moves no money, so the balance does not bring it back if it is not attributed at once.
+func TestAFraudWarningAboutAnUnknownMonth(t *testing.T) {
 	e := newEnv(t)
 	in := intent()
 	in.Monthly = true

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-func TestWhatNobodyHearsOfIsAskedFor(t *testing.T) {
+func TestUpkeepSendsUnfinishedRefundsAgain(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
-	e.refund(wish(d, 5_00))
+	e.refund(requestFor(d, 5_00))
 	jobs := func(kind string) (n int) {
 		if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM river.river_job WHERE kind = $1", kind).Scan(&n); err != nil {
 			t.Fatal(err)

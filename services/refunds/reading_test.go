@@ -12,9 +12,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// charge.refunded tells how much went back in all, and not by which refunds: they are listed by their charge, and each
-// is known by its id, however often the sum is told.
-func TestASumOfRefundsLeadsToEachOfThem(t *testing.T) {
+// charge.refunded has the sum of a charge's refunds only. They are listed by their charge, and each is stored once by its id.
+func TestRefundsOfAChargeAreReadOneByOne(t *testing.T) {
 	e := newEnv(t)
 	d, charge := e.paid()
 	want := map[string]int64{}
@@ -39,7 +38,7 @@ func TestASumOfRefundsLeadsToEachOfThem(t *testing.T) {
 	}
 }
 
-// What may not be read is no answer: else the refund would be taken for nobody's, and its event for done.
+// A payment that may not be read must not make the refund nobody's, and its event applied.
 func TestARefundWhosePaymentMayNotBeReadWaits(t *testing.T) {
 	e := newEnv(t)
 	d := e.create(intent())
@@ -59,10 +58,10 @@ func TestARefundWhosePaymentMayNotBeReadWaits(t *testing.T) {
 	}
 }
 
-func TestWhatAnotherRefundSaysOfItself(t *testing.T) {
+func TestMetadataOfOtherRefundsIsNotBelieved(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
-	ours := e.refund(wish(d, 5_00))
+	ours := e.refund(requestFor(d, 5_00))
 	said := stripe.Refund{
 		ID: "re_forged", PaymentIntent: d.PaymentIntent, Refund: ours.ID, AmountMinor: 1_00, Currency: "EUR",
 		Status: stripe.RefundSucceeded, Created: e.clock.Now(),

@@ -15,8 +15,8 @@ var allStates = []State{
 	StateCanceled,
 }
 
-// The table stands twice, and the database has the last word.
-func TestTheDatabaseKnowsTheSameStepsOfRefunds(t *testing.T) {
+// The Go code and the trigger have the same table of transitions.
+func TestTheDatabaseHasTheSameTransitionsOfRefunds(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
 	for _, from := range allStates {
@@ -52,10 +52,10 @@ func TestTheDatabaseKnowsTheSameStepsOfRefunds(t *testing.T) {
 	}
 }
 
-func TestWhatTheDatabaseDefendsOfRefunds(t *testing.T) {
+func TestTheDatabaseProtectsRefunds(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	for column, value := range map[string]string{
 		"amount_minor": "1", "currency": "'USD'", "requested_by": "'x'", "note": "'x'", "donation": "gen_random_uuid()",
 		"request_id": "gen_random_uuid()", "origin": "'stripe'",
@@ -76,7 +76,7 @@ func TestWhatTheDatabaseDefendsOfRefunds(t *testing.T) {
 	e.refundIs(r.ID, StateApproved)
 }
 
-func TestEveryRefundStateHasAWord(t *testing.T) {
+func TestEveryStateHasAProtoValue(t *testing.T) {
 	for _, s := range allStates {
 		if states[s] == refundsv1.RefundState_REFUND_STATE_UNSPECIFIED || statesFromProto[states[s]] != s {
 			t.Errorf("%s is %v", s, states[s])

@@ -13,8 +13,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Two payments of one donation go back each by itself: what is known of one says nothing about the other.
-func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
+// Each of two payments of a donation is refunded by itself, and what went back of one does not count for the other.
+func TestWhichOfTwoPaymentsIsRefunded(t *testing.T) {
 	var (
 		paid           = donations.Movement{Charge: "ch_1", PaymentIntent: "pi_1", PaidMinor: 20_00}
 		again          = donations.Movement{Charge: "ch_2", PaymentIntent: "pi_2", PaidMinor: 20_00}
@@ -73,7 +73,7 @@ func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
 			d := e.create(intent())
 			e.book(d, c.movements...)
 			for _, ask := range c.asks {
-				in := wish(d, ask.minor)
+				in := requestFor(d, ask.minor)
 				if ask.minor == 0 {
 					in.Amount = money.Amount{}
 				}
@@ -90,7 +90,7 @@ func TestWhichOfTwoPaymentsGoesBack(t *testing.T) {
 	}
 }
 
-func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
+func TestTwoPaymentsAreCountedApart(t *testing.T) {
 	twice := func(t *testing.T) (*env, donations.Donation) {
 		e := newEnv(t)
 		d := e.create(intent())
@@ -105,10 +105,10 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			if r := e.refund(wish(d, 20_00)); r.paymentIntent != other {
+			if r := e.refund(requestFor(d, 20_00)); r.paymentIntent != other {
 				t.Errorf("of %s one is back, the next one is of %s", payment, r.paymentIntent)
 			}
-			_, err := e.refunds.Create(t.Context(), wish(d, 1))
+			_, err := e.refunds.Create(t.Context(), requestFor(d, 1))
 			wantReason(t, err, errorsv1.ErrorReason_REFUND_TOO_LARGE)
 		}
 	})
@@ -122,14 +122,14 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			if r := e.refund(wish(d, 20_00)); r.paymentIntent != other {
+			if r := e.refund(requestFor(d, 20_00)); r.paymentIntent != other {
 				t.Errorf("%s is disputed, and the refund is of %s", payment, r.paymentIntent)
 			}
 		}
 	})
 	t.Run("an answer about another payment is not that of a refund that waits", func(t *testing.T) {
 		e, d := twice(t)
-		r := e.refund(wish(d, 5_00))
+		r := e.refund(requestFor(d, 5_00))
 		if err := e.exec("UPDATE donations.refunds SET state = 'submitted', attempt = 1, submitted_at = now()"); err != nil {
 			t.Fatal(err)
 		}
@@ -145,10 +145,10 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 		if err := e.exec("UPDATE collectives.collectives SET refund_approval_minor = 2500, refund_approval_currency = 'EUR'"); err != nil {
 			t.Fatal(err)
 		}
-		if r := e.refund(wish(d, 20_00)); r.State != StateApproved {
+		if r := e.refund(requestFor(d, 20_00)); r.State != StateApproved {
 			t.Errorf("the first is %s", r.State)
 		}
-		r := e.refund(wish(d, 10_00))
+		r := e.refund(requestFor(d, 10_00))
 		if r.State != StateAwaitingApproval || r.paymentIntent != "pi_1" {
 			t.Fatalf("the second is %s, of %s", r.State, r.paymentIntent)
 		}
@@ -166,7 +166,7 @@ func TestWhatIsSaidOfOneOfTwoPayments(t *testing.T) {
 	})
 }
 
-func TestWhatIsLeftAndWhoMustAgree(t *testing.T) {
+func TestWhatIsLeftAndNeedsApproval(t *testing.T) {
 	eur := func(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
 	for what, c := range map[string]struct {
 		balance, refunds, ask int64

@@ -9,8 +9,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Who asks for many small refunds at the same moment evades the second member no more than who asks for a large one.
-func TestRefundsAskedForAtOnceCountTogether(t *testing.T) {
+// Many small concurrent refunds need a second member as one large refund does.
+func TestConcurrentRefundsCountTogether(t *testing.T) {
 	e := newEnv(t)
 	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
 		c.RefundApproval = money.Amount{Minor: 10_00, Currency: money.EUR}
@@ -22,7 +22,7 @@ func TestRefundsAskedForAtOnceCountTogether(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 5 {
 		asking.Go(func() {
-			if _, err := e.refunds.Create(t.Context(), wish(d, 4_00)); err != nil {
+			if _, err := e.refunds.Create(t.Context(), requestFor(d, 4_00)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -25,14 +25,14 @@ func (e *env) awaiting() (donations.Donation, Refund) {
 		e.t.Fatal(err)
 	}
 	d, _ := e.paid()
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	if r.State != StateAwaitingApproval {
 		e.t.Fatalf("it is %s", r.State)
 	}
 	return d, r
 }
 
-// A key that was let in, and is revoked before its approval is written, approves nothing.
+// A key that is revoked after it was authenticated, and before its approval is stored, approves nothing.
 func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 	e := newEnv(t)
 	d, r := e.awaiting()
@@ -57,8 +57,8 @@ func TestAKeyThatIsBeingRevokedApprovesNothing(t *testing.T) {
 	e.refundIs(r.ID, StateAwaitingApproval)
 }
 
-// Of many who decide at once one does: the money goes back once, or not at all.
-func TestManyDecideAtOnce(t *testing.T) {
+// One of many concurrent reviews decides: the refund is sent once, or rejected.
+func TestConcurrentReviews(t *testing.T) {
 	e := newEnv(t)
 	third := e.key(t.Context(), "three")
 	d, r := e.awaiting()
@@ -102,8 +102,8 @@ func TestManyDecideAtOnce(t *testing.T) {
 	}
 }
 
-// The database refuses what the program must never do.
-func TestTheDatabaseKnowsTheSecondMember(t *testing.T) {
+// The database refuses reviews by the requesting member, and by keys of no member.
+func TestTheDatabaseRequiresASecondMember(t *testing.T) {
 	e := newEnv(t)
 	_, r := e.awaiting()
 	for what, sql := range map[string]string{
@@ -116,13 +116,13 @@ func TestTheDatabaseKnowsTheSecondMember(t *testing.T) {
 	}
 }
 
-func TestAnApprovalLooksAgain(t *testing.T) {
+func TestApprovalChecksTheDonationAgain(t *testing.T) {
 	e := newEnv(t)
 	if err := e.exec("UPDATE collectives.collectives SET refund_approval_minor = 0, refund_approval_currency = 'EUR'"); err != nil {
 		t.Fatal(err)
 	}
 	d, charge := e.paid()
-	r := e.refund(wish(d, 15_00))
+	r := e.refund(requestFor(d, 15_00))
 	if r.State != StateAwaitingApproval {
 		t.Fatalf("it is %s", r.State)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-func TestWhyStripeRefuses(t *testing.T) {
+func TestRefusalReasons(t *testing.T) {
 	for what, c := range map[string]struct {
 		err  error
 		want string
@@ -45,10 +45,10 @@ func TestWhyStripeRefuses(t *testing.T) {
 	}
 }
 
-func TestARefundIsSentOnceByMany(t *testing.T) {
+func TestConcurrentSubmissionsMakeOneRefund(t *testing.T) {
 	e := newEnv(t)
 	d, charge := e.paid()
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	var sending sync.WaitGroup
 	for range 6 {
 		sending.Go(func() {
@@ -74,10 +74,10 @@ func TestARefundIsSentOnceByMany(t *testing.T) {
 	}
 }
 
-func TestAFailureThatStripeRepeatsIsLeftBehind(t *testing.T) {
+func TestARepeatedFailureNeedsAnotherKey(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/refunds", Times: 1, Status: 500})
 	for attempt := range 2 { // the first may still be under way; when Stripe repeats itself it is not
 		if err := e.refunds.Submit(t.Context(), r.ID); errs.Code(err) != codes.Unavailable {
@@ -96,12 +96,12 @@ func TestAFailureThatStripeRepeatsIsLeftBehind(t *testing.T) {
 	}
 }
 
-// Idempotency keys are kept for a day or so (https://docs.stripe.com/api/idempotent_requests): a refund whose answer was
-// lost before that is looked for, and not made again.
-func TestARefundWhoseKeyStripeForgotIsNotMadeTwice(t *testing.T) {
+// Stripe keeps idempotency keys for a day or so (https://docs.stripe.com/api/idempotent_requests). A refund whose answer was lost
+// earlier is looked for, and not made again.
+func TestAForgottenIdempotencyKeyMakesNoSecondRefund(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	// Twice, since Go asks again by itself where a connection breaks that it used before.
 	e.sim.AddFault(stripesim.Fault{Method: http.MethodPost, PathPrefix: "/v1/refunds", Times: 2, LoseReply: true})
 	if err := e.refunds.Submit(t.Context(), r.ID); err == nil {
@@ -119,11 +119,11 @@ func TestARefundWhoseKeyStripeForgotIsNotMadeTwice(t *testing.T) {
 	}
 }
 
-// Said to be called off, it would be money that goes back all the same, and of which the row says the opposite.
-func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
+// A refund that is canceled here while it is being sent would go back nevertheless.
+func TestARefundThatIsBeingSentCannotBeCanceled(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	// The job has taken it, and is about to say so.
 	job, err := e.pool.Begin(t.Context())
 	if err != nil {
@@ -155,11 +155,11 @@ func TestARefundThatIsBeingSentIsNotCalledOff(t *testing.T) {
 	}
 }
 
-// What stands before Stripe gives up on a call that goes on behind it.
-func TestARefundThatIsMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
+// A proxy before Stripe gives up on a call that goes on behind it.
+func TestARefundMadeBehindAFailureIsNotMadeTwice(t *testing.T) {
 	e := newEnv(t)
 	d, _ := e.paid()
-	r := e.refund(wish(d, 5_00))
+	r := e.refund(requestFor(d, 5_00))
 	late := make(chan *http.Request, 1)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodPost && req.URL.Path == "/v1/refunds" {
