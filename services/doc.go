@@ -11,21 +11,24 @@
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
 //	treasury      what a treasurer enters: offline donations, deposits of cheques, pledges, expenses
 //	bank          bank statements, and what their lines show; bank/statement reads the files, without a database
-//	webhooks      what Stripe says: events in, applied once, heard again when lost; balance transactions into the books
+//	webhooks      what Stripe says: events, applied once and backfilled when lost; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances; ledger/proof verifies them without a database
 //	exports       the books as files
 //	internal/     what they share, and what wires them; see each package
 //	cmd/          cagnotte, the program; cagnotte-dev, the demo
 //
-// Services call one another as Go functions, in process, so that what must be true together commits
-// in one Postgres transaction: a function that ends in Tx works in its caller's. gRPC is the outer
-// edge, and everything from outside passes its interceptors (internal/rpc), REST and pages included.
+// Services call one another as Go functions, in one process, so that what belongs together commits in one Postgres
+// transaction: a function whose name ends in Tx takes its caller's. gRPC is the outer edge. Everything from outside
+// passes its interceptors (internal/rpc), REST and pages included.
 //
-// Each service has the same files: doc.go says what it owns and what never changes about it,
-// <noun>.go holds types and rules without proto or SQL, store.go the SQL, server.go the way from
-// proto to domain and back. The SQL schema and the proto package have the service's name.
+// Each service has these files, and the proto package and the SQL schema have its name. donations also serves the proto
+// package recurring, and refunds also disputes; the tables of refunds are in the schema donations.
 //
-// Who may import whom, kept by imports_test.go:
+//	doc.go                      what it owns, its states, invariants and neighbours; 60 lines at most
+//	server.go, <noun>server.go  from proto to domain and back; no other file knows the messages, and these have no SQL
+//	<noun>.go, store.go         types and rules, and each statement (a constant in ...SQL) in a file that runs it
+//
+// layout_test.go keeps this, transactions_test.go the names in Tx, and imports_test.go who may import whom:
 //
 //	gateway              -> proto, money
 //	cmd/cagnotte         -> internal/app
@@ -48,8 +51,6 @@
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
 //	internal/rpc         -> access, to authenticate and authorise
 //
-// A campaign's progress is what its donations have brought. Donations know campaigns and not the other
-// way round, so app hands campaigns the function that computes it, and the treasury adds to it what was spent.
-// In the same way payouts and the treasury get the function of bank that looks for the line of a bank statement, once
-// something is booked that moves the bank account.
+// Where a lower service needs something of a higher one, app hands it a function: campaigns the progress that donations
+// and treasury compute, payouts and treasury the search of bank for the line of what they have booked.
 package services

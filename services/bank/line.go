@@ -205,9 +205,6 @@ func (s *Service) Line(ctx context.Context, collective string, id uuid.UUID) (Li
 	return oneLine(ctx, s.cfg.Pool, lineSQL, collective, id)
 }
 
-const lockLineSQL = lineSQL + `
-FOR NO KEY UPDATE OF l`
-
 func oneLine(ctx context.Context, db postgres.Querier, sql, collective string, id uuid.UUID) (Line, error) {
 	l, err := postgres.One(ctx, db, scanLine, sql, pgx.NamedArgs{"id": id, "collective": collective})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -246,16 +243,6 @@ func (s *Service) Lines(ctx context.Context, collective string, f LineFilter, be
 		"before_day": before.Time, "before_id": before.ID, "count": count,
 	})
 }
-
-const openLinesSQL = `
-SELECT` + lineColumns + `
-FROM bank.lines AS l
-WHERE l.collective = @collective
-	AND l.state IN ('unmatched', 'suggested')
-ORDER BY
-	l.booked_on,
-	l.id
-FOR NO KEY UPDATE OF l`
 
 const countOpenLinesSQL = `
 SELECT count(*)

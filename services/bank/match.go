@@ -96,6 +96,9 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 	return s.Line(ctx, collective, id)
 }
 
+const lockLineSQL = lineSQL + `
+FOR NO KEY UPDATE OF l`
+
 // lockLineTx locks a line, after the collective's imports and matches.
 func (s *Service) lockLineTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Line, error) {
 	if err := treasury.LockBankTx(ctx, tx, collective); err != nil {

@@ -61,6 +61,16 @@ func (s *Service) Recognise(ctx context.Context, collective string) error {
 	})
 }
 
+const openLinesSQL = `
+SELECT` + lineColumns + `
+FROM bank.lines AS l
+WHERE l.collective = @collective
+	AND l.state IN ('unmatched', 'suggested')
+ORDER BY
+	l.booked_on,
+	l.id
+FOR NO KEY UPDATE OF l`
+
 // matchOpenTx compares all open lines of a collective, the oldest first. A line that names a pledge of its amount becomes
 // a donation. A line of the amount of a payout or a deposit, at about its day, is matched with that when no other line may
 // show it. What may be right is suggested.

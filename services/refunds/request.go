@@ -44,6 +44,10 @@ func (in Request) fingerprint() []byte {
 	return fingerprint.Of(fields)
 }
 
+const refundByRequestSQL = refundSelect + `
+WHERE r.donation = @donation
+	AND r.request_id = @request_id`
+
 // Create stores a refund, or returns the one of the same request id; the same id with other content is ALREADY_EXISTS
 // (REQUEST_ID_REUSED). A job sends it to Stripe after the commit, unless a second member must approve it first. A donation
 // that does not exist is NOT_FOUND. Other errors, in this order:

@@ -84,10 +84,6 @@ WHERE r.id = @id`
 const lockRefundSQL = refundByIDSQL + `
 FOR NO KEY UPDATE OF r`
 
-const refundByRequestSQL = refundSelect + `
-WHERE r.donation = @donation
-	AND r.request_id = @request_id`
-
 // Get returns one refund of a donation; one that does not exist, or is another donation's, is NOT_FOUND.
 func (s *Service) Get(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID) (Refund, error) {
 	r, err := collectRefund(s.cfg.Pool.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
