@@ -36,8 +36,8 @@ const (
 	maxEventBytes = 256 << 10
 )
 
-// Budget is how many bytes the bodies of requests may hold at once. Take takes n of them for somebody, and returns what
-// gives them back; ok is false when there are none. package places has one.
+// Budget limits the bytes that the bodies of requests hold at once. Take takes n bytes in the name of a caller, and returns
+// the function that gives them back; ok is false when there are not enough. Package places has one.
 type Budget interface {
 	Take(ctx context.Context, whom string, n int64) (release func(), ok bool)
 }
@@ -48,8 +48,9 @@ type bodies struct {
 	keys   accessv1.AccessServiceClient
 }
 
-// whole reads the body whole before anything is called, so that what is too large is told from what is not JSON, and
-// says that answers are nobody else's to keep. Before it reads more than anybody may send, it asks whether the key is one.
+// whole reads the whole body before the handler is called, so that a body that is too large and one that is not JSON get
+// different errors. It forbids caches to keep the answer. It checks the key before it reads more than callers without a
+// key may send.
 func (b *bodies) whole(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limit := int64(maxPublicBytes)
@@ -78,9 +79,8 @@ func (b *bodies) whole(next http.Handler) http.Handler {
 	})
 }
 
-// read returns the whole body, a 413 beyond limit bytes, or a 503 beyond the budget. What is held beyond maxPublicBytes
-// is taken from the budget as it arrives, until the caller releases it; how many smaller bodies there are is bounded by
-// the number of connections.
+// read returns the whole body. HTTP 413 beyond limit bytes, 503 beyond the budget. Bytes beyond maxPublicBytes are taken
+// from the budget as they arrive, until the caller releases them; the number of connections limits smaller bodies.
 func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), err error) {
 	if r.ContentLength > limit {
 		return nil, nil, errBodyTooLarge

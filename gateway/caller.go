@@ -21,10 +21,10 @@ const (
 	languageKey      = "accept-language"
 )
 
-// An incoming id is kept only in this shape, so that a log line cannot be forged with it.
+// requestIDPattern is the shape of an incoming id that is kept: it cannot forge a line of the log.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
 
-// callerMetadata says who sent the request, in the words that the services' interceptors read.
+// callerMetadata returns the metadata that tells the services who sent the request.
 func callerMetadata(r *http.Request, requestID string, proxies []netip.Prefix) metadata.MD {
 	md := metadata.Pairs(requestIDKey, requestID)
 	if address := clientAddress(r, proxies); address.IsValid() {
@@ -36,7 +36,7 @@ func callerMetadata(r *http.Request, requestID string, proxies []netip.Prefix) m
 	if languages := r.Header.Get("Accept-Language"); printable(languages) {
 		md.Set(languageKey, languages)
 	}
-	// Two of them are for the other side to refuse, not for us to choose from.
+	// The services refuse a request with two of them.
 	for _, authorization := range r.Header.Values("Authorization") {
 		if printable(authorization) {
 			md.Append(authorizationKey, authorization)
@@ -65,9 +65,9 @@ func outgoing(ctx context.Context, key string) string {
 	return ""
 }
 
-// clientAddress returns the peer, or, when the peer is a trusted proxy, the
-// rightmost address of X-Forwarded-For that is not one: everything left of it
-// was written by the client. Invalid when the peer has no IP address.
+// clientAddress returns the address of the peer. When the peer is a trusted proxy, it is the last address in
+// X-Forwarded-For that is not a trusted proxy's: the client can write everything before it. It is invalid when the peer
+// has no IP address.
 func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	address := parseAddress(r.RemoteAddr)
 	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -81,8 +81,8 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	return address
 }
 
-// networkFrom is the network of who sent the request, whose share of the budget it takes: as much of its address as one
-// household or office has in common. Empty when it is unknown.
+// networkFrom returns the network of the client, /24 for IPv4 and /48 for IPv6, which has one share of the budget. Empty
+// when the address is unknown.
 func networkFrom(ctx context.Context) string {
 	address, err := netip.ParseAddr(outgoing(ctx, addressKey))
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// corsKeep is how long an answer of CheckOrigin is believed: a changed list of
-	// origins shows within it, and a preflight and its request share one answer.
+	// corsKeep is how long an answer of CheckOrigin is kept. A changed list of origins takes effect within it, and a
+	// preflight and its request share one answer.
 	corsKeep = 5 * time.Second
-	// corsMax bounds the memory of invented origins.
+	// corsMax limits the memory that invented origins can take.
 	corsMax = 4096
 )
 
@@ -24,7 +24,7 @@ const (
 var publicCall = regexp.MustCompile(`^/v1/(collectives/[a-z0-9-]{1,40}/campaigns/[a-z0-9-]{1,40})(/donations|/donations/[0-9a-f-]{36}/status)?$`)
 
 // cors lets pages of a campaign's allowed origins read the public calls about it.
-// Every other answer carries no CORS header at all. No credentials: there are no cookies.
+// Other answers have no CORS header. Credentials are never allowed: there are no cookies.
 type cors struct {
 	campaigns campaignsv1.CampaignsServiceClient
 	now       func() time.Time
@@ -78,7 +78,7 @@ func (c *cors) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// allowed asks the campaign's own list. No answer means no.
+// allowed asks whether the campaign allows the origin. An error counts as no.
 func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
 	key := corsKey{campaign, origin}
 	now := c.now()
@@ -90,7 +90,7 @@ func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
 	}
 	ctx, cancel := withTimeout(r.Context())
 	defer cancel()
-	// A key of the caller's must not colour an answer that others are given.
+	// The answer is kept for all callers, so it must not depend on this caller's key.
 	md, _ := metadata.FromOutgoingContext(ctx)
 	md.Delete(authorizationKey)
 	got, err := c.campaigns.CheckOrigin(metadata.NewOutgoingContext(ctx, md), &campaignsv1.CheckOriginRequest{Name: campaign, Origin: origin})

@@ -1,25 +1,23 @@
-// Package gateway is the HTTP side of the service: the REST API, Stripe's
-// webhooks, health, the embeddable widget and the public pages.
+// Package gateway is the HTTP side of the service: the REST API, Stripe's webhooks, health, the embeddable widget and the
+// public pages.
 //
-// It holds nothing but a gRPC connection, so that everything from outside meets
-// the same interceptors: authenticate, authorise, validate, limit. It decides
-// nothing about money, rights or campaigns; it translates, limits sizes, and
-// says who called. What it says about the caller (client address, origin, request
-// id) travels as `cagnotte-*` metadata, which the other side believes because the
-// connection is private: the gateway therefore lets no client header become metadata,
-// `Authorization` aside.
+// It has nothing but a gRPC connection, so that every request passes the interceptors of the services: authenticate,
+// authorise, validate, limit. It decides nothing about money, rights or campaigns. It translates, limits sizes, and tells the
+// services who calls: client address, origin and request id as `cagnotte-*` metadata, and the headers Authorization and
+// Accept-Language. No other header of a client becomes metadata.
 //
-// One request passes, in this order:
+// A request passes these files, in this order:
 //
-//	gateway.go    request id, security headers, the routes
-//	caller.go     who calls -> gRPC metadata
-//	cors.go       may this origin's page read the answer?
-//	rest.go       JSON <-> gRPC by the annotations of proto/cagnotte
-//	export.go     the ledger export, a stream that never looks whole when it is not
-//	webhooks.go   raw bodies from Stripe
-//	errors.go     the one form of every error
+//	gateway.go      request id, security headers, routes
+//	caller.go       who calls -> gRPC metadata
+//	cors.go         whether a page of this origin may read the answer
+//	body.go         how much is read of the body, and when
+//	parameters.go   refuses query parameters that mean nothing
+//	rest.go         JSON <-> gRPC, by the annotations of proto/cagnotte
+//	export.go       the ledger export as a stream; range.go continues one that broke off
+//	webhooks.go     the raw bodies of Stripe's events
+//	errors.go       the one form of all errors
 //
-// Sub-packages: asset serves one embedded file well, widget holds the script for
-// other people's sites, pages the public pages, reference the pages about the API, e2e the browser tests. The gateway
-// imports the protos and services/money of this module, and no service.
+// Packages below it: asset serves an embedded file, widget has the script for other sites, pages the public pages, reference
+// the pages about the API, e2e the browser tests. The gateway imports the protos and services/money, and no service.
 package gateway

@@ -22,7 +22,7 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
-// httpError is an error with a status that no gRPC code maps to, such as 405 or 413.
+// httpError is an error with another HTTP status than its reason has.
 type httpError struct {
 	status int
 	err    error
@@ -33,7 +33,7 @@ func (e *httpError) Unwrap() error { return e.err }
 
 // failure returns an error that the gateway itself found.
 func failure(reason errorsv1.ErrorReason, message string) error {
-	return &httpError{status: reason.HTTPStatus(), err: status.FromProto(statusOf(reason, message)).Err()}
+	return status.FromProto(statusOf(reason, message)).Err()
 }
 
 // statusOf returns a status with a reason and its code.
@@ -43,7 +43,7 @@ func statusOf(reason errorsv1.ErrorReason, message string) *spb.Status {
 	return st
 }
 
-// retryable adds a hint when to try again, unless the error has one. A failure keeps its HTTP status.
+// retryable adds when to try again, unless the error says it. The HTTP status stays.
 func retryable(err error, after time.Duration) error {
 	st := publicStatus(err)
 	if detail[*errdetails.RetryInfo](st) == nil {
@@ -52,13 +52,17 @@ func retryable(err error, after time.Duration) error {
 	return &httpError{status: httpStatus(err), err: status.FromProto(st).Err()}
 }
 
-// httpStatus returns the error's own HTTP status, or the one that its code maps to.
+// httpStatus returns the error's own HTTP status, or that of its reason, or that of its code.
 func httpStatus(err error) int {
 	var known *httpError
 	if errors.As(err, &known) {
 		return known.status
 	}
-	return runtime.HTTPStatusFromCode(codes.Code(publicStatus(err).GetCode()))
+	st := publicStatus(err)
+	if reason := errorsv1.ReasonOf(detail[*errdetails.ErrorInfo](st).GetReason()); reason != 0 {
+		return reason.HTTPStatus()
+	}
+	return runtime.HTTPStatusFromCode(codes.Code(st.GetCode()))
 }
 
 var (
@@ -150,8 +154,8 @@ var (
 	protoPrefix = regexp.MustCompile(`^proto:[\s\x{00a0}]*`)
 )
 
-// unreadable turns grpc-gateway's text about a body, path or query that does not
-// fit the message into a field violation.
+// unreadable makes a field violation of the text in which grpc-gateway says why a body, path or query does not fit the
+// message.
 func unreadable(text string) *spb.Status {
 	violation := &errdetails.BadRequest_FieldViolation{Description: protoPrefix.ReplaceAllString(text, "")}
 	if m := unknownField.FindStringSubmatch(text); m != nil {

@@ -30,16 +30,15 @@ const (
 	dispositionKey = "content-disposition"
 )
 
-// The path's own field is not taken from the query, nor is the offset: a part is asked for by Range,
-// so that no answer without a Content-Range can be one.
+// exportFilter keeps fields out of the query: the name is in the path, and a part of the file is asked for by Range, so that
+// an answer without Content-Range is always the whole file.
 var exportFilter = utilities.NewDoubleArray([][]string{{"name"}, {"offset"}})
 
 // export streams the chunks of ExportLedger as they come.
 //
-// The generated route is of no use: it puts a delimiter between chunks, and ends
-// a stream that broke like one that ended, with some JSON after the last row. Here an
-// error before the first byte is answered like any other, and a later one breaks the
-// connection, so that no client takes a cut file for a whole one.
+// It replaces the generated route, which puts a delimiter between chunks, and ends a broken stream with JSON after the last
+// row. Here an error before the first byte is answered like any other. A later one breaks the connection, so that no
+// client takes a part of the file for the whole.
 func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerFunc {
 	client := exportsv1.NewExportsServiceClient(conn)
 	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
@@ -55,7 +54,7 @@ func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerF
 			stream, chunk, err = firstChunk(r.Context(), client, request)
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			writeError(r.Context(), w, rangeError(err))
+			writeError(r.Context(), w, err)
 			return
 		}
 		header, _ := stream.Header() // there was an answer, so there is a header

@@ -20,35 +20,34 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
 
-// callTimeout ends a call that the services do not answer: longer than the ten
-// seconds in which starting a donation gives up on Stripe by itself.
+// callTimeout ends a call that the services do not answer. It is longer than the ten seconds after which CreateDonation
+// stops waiting for Stripe.
 const callTimeout = 15 * time.Second
 
 //go:embed openapi.swagger.json
 var openAPI []byte
 
-// Options are the gateway's settings. The zero value works on loopback.
+// Options configure the gateway. The zero value works on loopback.
 type Options struct {
 	// PublicURL is where browsers reach the gateway, such as "https://dons.example"; with https,
 	// answers ask browsers to stay with https.
 	PublicURL string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. None when empty.
 	TrustedProxies []netip.Prefix
-	// CheckoutOrigins are where a donation may be paid: the pages' forms may redirect there and nowhere
-	// else. "https://checkout.stripe.com" when empty.
+	// CheckoutOrigins are the origins of the payment pages, to which the forms of the pages may redirect.
+	// "https://checkout.stripe.com" when empty.
 	CheckoutOrigins []string
-	// PortalOrigins are where Stripe lets donors of monthly donations change their card: the same for the form that leads
-	// there. "https://billing.stripe.com" when empty.
+	// PortalOrigins are the origins of the pages where donors change the card of a monthly donation, to which the form may
+	// redirect. "https://billing.stripe.com" when empty.
 	PortalOrigins []string
-	// Bodies is the process's budget of what requests may hold in memory; unlimited when nil.
+	// Bodies limits the memory that bodies of requests take in the process; no limit when nil.
 	Bodies Budget
-	// Logger gets what no caller is told: slog.Default when nil.
+	// Logger gets what callers are not told; slog.Default when nil.
 	Logger *slog.Logger
 }
 
-// New returns the whole HTTP surface over one gRPC connection, which stays the
-// caller's to close. The handler keeps nothing that another copy of it needs.
-// Reading and writing timeouts belong to the http.Server around it.
+// New returns the handler of all addresses. It calls the services over conn, which the caller closes. The handler has no
+// state that another copy of it needs. The http.Server around it sets timeouts for reading and writing.
 func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if conn == nil {
 		return nil, errors.New("gateway: no gRPC connection")
@@ -73,7 +72,7 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	return withHeaders(o, withCaller(o, mux)), nil
 }
 
-// route is one address, or many that begin alike.
+// route is one address, or all addresses with one prefix.
 type route struct {
 	pattern string
 	// takes says what body the address reads.
@@ -81,7 +80,7 @@ type route struct {
 	handler http.Handler
 }
 
-// routes are all addresses. A test holds them against a list.
+// routes returns all addresses. A test compares them with a list.
 func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 	b := &bodies{budget: o.Bodies, keys: accessv1.NewAccessServiceClient(conn)}
 	rest, err := newREST(conn, b, o.Logger)
@@ -123,8 +122,8 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 	}, nil
 }
 
-// withCaller gives the request its id and its gRPC metadata, and takes away every
-// header that could pretend to be either.
+// withCaller gives the request its id and its gRPC metadata, and removes all headers of the client that would become
+// metadata.
 func withCaller(o Options, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(r)
@@ -157,7 +156,7 @@ func withHeaders(o Options, next http.Handler) http.Handler {
 	})
 }
 
-// orJSON gives people the page for what is missing, and programs the error that they read.
+// orJSON answers what is not there: browsers get the page for it, programs the error in JSON.
 func orJSON(site http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept"), "text/html") {

@@ -14,8 +14,7 @@ import (
 // healthService is the name under which the service reports its health.
 const healthService = "cagnotte"
 
-// alive says that the process answers, and nothing about what it depends on:
-// restarting it would not bring a database back.
+// alive answers that the process runs. It checks no dependency: a restart would not bring a database back.
 func alive(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, "SERVING")
 }

@@ -18,9 +18,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// parameters knows, for each annotated route, which query parameters mean
-// something. grpc-gateway ignores the others, and a mistyped `form=` would silently
-// export everything. The key is the method, a space, and the path template.
+// parameters has the query parameters of each annotated route, by the HTTP method, a space, and the path template.
+// grpc-gateway ignores all others, so that a mistyped `form=` would export everything.
 type parameters map[string][]protoreflect.Name
 
 var (
@@ -29,7 +28,7 @@ var (
 	pathVariableOpen = regexp.MustCompile(`\{[a-z_.]+=`)
 )
 
-// newParameters reads all of our protos that the program holds, and so those of every route.
+// newParameters reads the parameters from all our protos that are linked into the program.
 func newParameters() (parameters, error) {
 	p := parameters{}
 	var err error
@@ -78,8 +77,8 @@ func (p parameters) add(method protoreflect.MethodDescriptor) error {
 	return nil
 }
 
-// methods returns what a path takes, for the Allow header that a 405 must have
-// (RFC 9110, 15.5.6) and that grpc-gateway leaves out.
+// methods returns the HTTP methods of a path. An answer 405 must have them in Allow (RFC 9110, 15.5.6), which grpc-gateway
+// leaves out.
 func (p parameters) methods(path string) []string {
 	var found []string
 	for route := range p {
@@ -104,7 +103,7 @@ func binds(template string, name protoreflect.Name) bool {
 	return false
 }
 
-// refuseUnknown answers 400, naming the parameter, where one means nothing.
+// refuseUnknown answers HTTP 400 to a query parameter that the route does not have, and names it.
 func (p parameters) refuseUnknown(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
 		pattern, _ := runtime.HTTPPattern(r.Context())

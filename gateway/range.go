@@ -21,14 +21,13 @@ const (
 	sizeKey = "cagnotte-export-size"
 )
 
-// The one form of ranges that downloads go on with. All others are ignored, as RFC 9110 (14.2) allows.
+// openRange is the form of Range with which downloads continue. Others are ignored, as RFC 9110 (14.2) allows.
 var openRange = regexp.MustCompile(`^bytes=([0-9]{1,18})-$`)
 
-// setRange asks for the part that a download is missing: `Range: bytes=N-` of the version in the query,
-// or of the one that If-Range has from the ETag of the answer that broke off. Without a version the bytes
-// before N need not be those that the client has, and the answer is the whole file. conditional
-// tells that it must also be the whole, of now, when the version cannot be continued.
-// https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5
+// setRange asks for the part of a file that a broken download lacks: `Range: bytes=N-`, of the version in the query or in
+// If-Range, which is the ETag of the broken answer. Without a version the range is ignored, since the first N bytes may be
+// others now. Conditional: when the version cannot be continued, the answer must be the whole file as it is now
+// (https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5).
 func setRange(request *exportsv1.ExportLedgerRequest, h http.Header) (conditional bool) {
 	found := openRange.FindStringSubmatch(h.Get("Range"))
 	if found == nil {
@@ -54,21 +53,13 @@ func setRange(request *exportsv1.ExportLedgerRequest, h http.Header) (conditiona
 	return conditional
 }
 
-// cannotContinue tells the errors that a condition turns into the whole file.
+// cannotContinue reports whether the part cannot be answered, so that a conditional request gets the whole file.
 func cannotContinue(err error) bool {
 	code := status.Code(err)
 	return code == codes.FailedPrecondition || code == codes.InvalidArgument
 }
 
-// rangeError is the answer to a part that begins behind the end.
-func rangeError(err error) error {
-	if status.Code(err) == codes.OutOfRange {
-		return &httpError{status: http.StatusRequestedRangeNotSatisfiable, err: err}
-	}
-	return err
-}
-
-// setVersionHeaders returns the answer's status.
+// setVersionHeaders sets the headers of the version and of the part, and returns the HTTP status: 200 or 206.
 func setVersionHeaders(h http.Header, md metadata.MD, offset int64) int {
 	if versions := md.Get(versionKey); len(versions) == 1 {
 		h.Set("Accept-Ranges", "bytes")

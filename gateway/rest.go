@@ -33,10 +33,8 @@ import (
 // empty lists said, and absent messages left out.
 var marshalOptions = protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}
 
-// newREST translates the annotated methods of every service.
-//
-// The generated clients go over the connection; the generated in-process servers
-// would pass by every interceptor.
+// newREST returns the routes of all annotated methods. They call the services over the connection. (The generated in-process
+// servers would skip the interceptors.)
 func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (http.Handler, error) {
 	none := func(string) (string, bool) { return "", false }
 	parameters, err := newParameters()

@@ -13,16 +13,15 @@ import (
 )
 
 const (
-	// webhookRetry is the hint when the database is away; Stripe keeps to its own plan.
+	// webhookRetry is the Retry-After while the database is away. Stripe retries by its own schedule.
 	webhookRetry = 10 * time.Second
 
 	platformEndpoint = webhooksv1.Endpoint_ENDPOINT_PLATFORM
 	connectEndpoint  = webhooksv1.Endpoint_ENDPOINT_CONNECT
 )
 
-// receive passes one of Stripe's deliveries on, byte by byte as it came: the
-// signature is over the raw body. Any answer but 2xx makes Stripe send it again
-// (https://docs.stripe.com/webhooks#retries).
+// receive passes an event of Stripe's on with its raw body, over which the signature is. Stripe sends an event again after
+// any answer other than 2xx (https://docs.stripe.com/webhooks#retries).
 func receive(conn grpc.ClientConnInterface, b *bodies, endpoint webhooksv1.Endpoint) http.Handler {
 	client := webhooksv1.NewWebhooksServiceClient(conn)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

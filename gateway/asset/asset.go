@@ -17,7 +17,7 @@ type Asset struct {
 	etag, contentType, policy string
 }
 
-// New prepares a file with its media type and its Cache-Control.
+// New returns the file with this media type and Cache-Control.
 func New(body []byte, contentType, cacheControl string) *Asset {
 	sum := sha256.Sum256(body)
 	var packed bytes.Buffer
@@ -37,7 +37,7 @@ func New(body []byte, contentType, cacheControl string) *Asset {
 // Version returns a short name of the content, for addresses that may be cached for ever.
 func (a *Asset) Version() string { return a.etag }
 
-// ServeHTTP answers the file, gzipped to whoever takes it, or 304.
+// ServeHTTP answers the file, with gzip when the client accepts it, or 304 when the client has it.
 func (a *Asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, etag := a.plain, `"`+a.etag+`"`
 	h := w.Header()

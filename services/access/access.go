@@ -17,7 +17,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Role is what a key may do. The zero Role may nothing.
+// Role is what a key may do. The zero Role has no rights.
 type Role string
 
 // The roles. All but the operator act within one collective.
@@ -34,7 +34,7 @@ const (
 	RoleOperator Role = "operator"
 )
 
-// Principal is who calls. The zero Principal is nobody: a call without a key.
+// Principal is the holder of the key that a call came with. The zero Principal is a call without a key.
 type Principal struct {
 	// Key is the resource name of the key: `collectives/{collective}/apiKeys/{api_key}`
 	// or `instance/apiKeys/{api_key}`.
@@ -49,30 +49,28 @@ type Principal struct {
 	Member string
 }
 
-// IsZero reports whether p is nobody.
+// IsZero reports whether the call came without a key.
 func (p Principal) IsZero() bool { return p == Principal{} }
 
-// Sees reports whether p reads as a member does what belongs to the collective of
-// this id: its own members and the operator do.
+// Sees reports whether p may read what members of the collective with this id may read: its members and the operator may.
 func (p Principal) Sees(collective string) bool {
 	return p.Role == RoleOperator || p.Collective != "" && p.Collective == collective
 }
 
 type principalKey struct{}
 
-// WithPrincipal returns a context that carries the caller. The rpc package sets it
-// once for each call, after the key was checked.
+// WithPrincipal returns a context with the caller. The rpc package sets it once for each call, after it checked the key.
 func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// PrincipalFrom returns the caller; nobody when the context carries none.
+// PrincipalFrom returns the caller of a context; the zero Principal when it has none.
 func PrincipalFrom(ctx context.Context) Principal {
 	p, _ := ctx.Value(principalKey{}).(Principal)
 	return p
 }
 
-// Key is what is kept of an API key: everything but its secret.
+// Key is an API key as it is stored, without its secret.
 type Key struct {
 	// Collective is the owning collective's id; empty for the instance's keys.
 	Collective string
@@ -90,13 +88,13 @@ type Key struct {
 	RevokeTime time.Time
 	// Maker is the resource name of the key that made it; empty for the command line.
 	Maker string
-	// Root is the id of the key, of the same collective, that stands for the member; empty for the key itself.
+	// Root is the id of the first key of the member, which is of the same collective; empty when this key is the first.
 	Root string
 }
 
-// Member returns the resource name of the key that stands for whoever holds this one: the first key of a chain of keys of
-// which each made the next. A key that the operator or the command line made begins a member of its own. It never changes,
-// whatever is revoked.
+// Member returns the resource name of the member's first key: the beginning of the chain of keys in which each made the
+// next. Two keys with the same Member belong to one member. A key that the operator or the command line made is a first
+// key. Revoking keys changes no Member.
 func (k Key) Member() string { return keyName(k.Collective, cmp.Or(k.Root, k.ID)) }
 
 // MadeByOperator reports whether the key was made by the operator's key, or on the command line.
@@ -136,27 +134,26 @@ func parseScope(parent string) (collective string, ok bool) {
 	return collective, ok && collective != "" && !strings.Contains(collective, "/")
 }
 
-// Config is what a Service needs. The zero value of everything but Pool works.
+// Config configures a Service. Pool is required.
 type Config struct {
 	// Pool is the database.
 	Pool *pgxpool.Pool
-	// Now tells the time; time.Now when nil.
+	// Now returns the time; time.Now when nil.
 	Now func() time.Time
-	// TellTx tells the other members of a key that was made or revoked, in the same transaction; nobody is told when nil.
+	// TellTx tells the other members that a key was made or revoked, in the same transaction. When nil, nobody is told.
 	TellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
 }
 
-// KeyChange is a key that was made or revoked just now.
+// KeyChange is the making or revoking of a key.
 type KeyChange struct {
 	// Key is the key as it is now: it has a RevokeTime when it was revoked.
 	Key Key
-	// By is who did it; nobody for the command line.
+	// By is who did it; the zero Principal for the command line.
 	By Principal
 }
 
-// Service keeps the keys and checks them. It is safe for concurrent use and keeps
-// nothing in memory: a revoked key stops at the next call, on every copy of the
-// program.
+// Service stores keys and checks them. It is safe for concurrent use. It caches nothing: a revoked key fails from the
+// next call on, on every copy of the program.
 type Service struct {
 	pool   *pgxpool.Pool
 	now    func() time.Time
@@ -175,13 +172,11 @@ func New(c Config) *Service {
 	return s
 }
 
-// Authenticate returns whose key the bearer is: the credential of the
-// Authorization header, without the word "Bearer". Whoever sends no such header is
-// nobody and is not asked about here. A key that is malformed, unknown, wrong or
-// revoked is UNAUTHENTICATED (INVALID_KEY), always the same.
+// Authenticate returns the holder of a key. Bearer is the credential of the Authorization header, without the word
+// "Bearer". A key that is malformed, unknown, wrong or revoked is UNAUTHENTICATED (INVALID_KEY), in each case with the
+// same answer.
 //
-// It writes down the use of the key at most once a minute. That never makes it
-// wait for another call, and when it fails the call goes on.
+// It writes the time of use at most once a minute. That waits for no other call, and its failure does not fail the call.
 func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, error) {
 	invalid := invalidKey()
 	token, secret, ok := splitKey(bearer)
@@ -192,8 +187,8 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, e
 	if err != nil {
 		return Principal{}, err
 	}
-	// An unknown id is compared as well, with a hash that nothing has, so that time
-	// does not tell a wrong secret from an unknown id.
+	// An unknown id is compared too, with a hash that no secret has: the time of the answer is the same for a wrong secret
+	// and an unknown id.
 	matches := secretMatches(secret, row.hash)
 	if !found || !matches || !row.key.RevokeTime.IsZero() {
 		return Principal{}, invalid
@@ -214,16 +209,15 @@ func invalidKey() error {
 	return errs.New(errorsv1.ErrorReason_INVALID_KEY, "The API key is unknown or was revoked.")
 }
 
-// useInterval is how exactly a key's last use is known: the busiest key costs one
-// write a minute.
+// useInterval is how exactly the last use of a key is known. A busy key costs one write in this time.
 const useInterval = time.Minute
 
-// Create makes a key and returns it with its secret, which is kept nowhere. An
-// empty id is made up. An id that is taken is ALREADY_EXISTS (API_KEY_EXISTS), a
-// missing collective NOT_FOUND, a role of the wrong kind INVALID_ARGUMENT.
+// Create makes a key and returns it with its secret, which is not stored. The id is generated when it is empty. The
+// caller in the context is the maker. Other members are told in the same transaction.
 //
-// The caller in the context is its maker, and a maker that was revoked meanwhile is
-// UNAUTHENTICATED (INVALID_KEY). Other members are told in the same transaction.
+// Errors: ALREADY_EXISTS (API_KEY_EXISTS) when the id is taken, also by the same request sent before; NOT_FOUND for a
+// collective that does not exist; INVALID_ARGUMENT for a role or a name that is invalid; UNAUTHENTICATED (INVALID_KEY)
+// when the maker's own key was revoked since the call began.
 func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	if err := checkRole(k); err != nil {
 		return Key{}, "", err
@@ -260,18 +254,18 @@ func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	return k, joinKey(token, secret), nil
 }
 
-// CreateOperatorKey makes a key of the instance, for the first login and for who
-// has locked themself out. The display name is for people; the key is returned
-// this once.
+// CreateOperatorKey makes a key of the operator, for the first login and for operators who lost theirs. The display name
+// is for people. The key is returned once and cannot be read again.
 func (s *Service) CreateOperatorKey(ctx context.Context, displayName string) (string, error) {
 	_, secret, err := s.Create(ctx, Key{DisplayName: displayName, Role: RoleOperator})
 	return secret, err
 }
 
-// Revoke ends a key for ever, and tells other members in the same transaction. A
-// second time it changes nothing and answers the same. A missing one is NOT_FOUND.
-// A caller in the context whose own key was revoked meanwhile is UNAUTHENTICATED
-// (INVALID_KEY): of two keys that revoke each other, one stays.
+// Revoke ends a key for good, and tells other members in the same transaction. Revoking it again changes nothing and
+// returns the same key. An empty collective is the instance.
+//
+// Errors: NOT_FOUND for a key that does not exist; UNAUTHENTICATED (INVALID_KEY) when the caller's own key was revoked
+// since the call began. So when two keys revoke each other, one of them stays.
 func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err error) {
 	by := PrincipalFrom(ctx)
 	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -295,8 +289,8 @@ func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err
 	return k, nil
 }
 
-// checkRole keeps the two kinds of keys apart, so that no owner can make itself
-// the operator and no operator's key looks like a collective's.
+// checkRole allows OPERATOR for keys of the instance only, and the other roles for keys of a collective only. So no owner
+// can make an operator's key.
 func checkRole(k Key) error {
 	switch k.Role {
 	case RoleOwner, RoleEditor, RoleTreasurer, RoleAuditor:
@@ -324,8 +318,8 @@ func checkDisplayName(name string) error {
 
 const idBytes = 10
 
-// randomID returns 80 random bits in 16 lower-case letters and digits. Neither the
-// alphabet nor a name's last segment has an underscore, which ends the id in a key.
+// randomID returns 80 random bits as 16 lower-case letters and digits. The alphabet has no underscore, which ends the id
+// in a key.
 func randomID() string {
 	b := make([]byte, idBytes)
 	_, _ = rand.Read(b) // it never fails

@@ -10,15 +10,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// Authorize decides whether p may call the method ("/package.Service/Method") with
-// this request. It reads the permission table and the request, and nothing else, so
-// it can run before the request is validated. For a public method req may be nil.
+// Authorize decides whether p may call the method ("/package.Service/Method") with this request. It reads the permission
+// table and the request only, so it can run before the request is validated. For a public method req may be nil.
 //
-// Nobody is UNAUTHENTICATED (UNAUTHENTICATED) where a key is needed. No rights are
-// NOT_FOUND about the resource that the request names, which is what the method
-// answers when that does not exist. A method without a row in the table is
-// UNIMPLEMENTED (UNKNOWN_METHOD) for everybody, which is what gRPC says of one that
-// no service has.
+// Errors: UNAUTHENTICATED without a key where one is needed; NOT_FOUND about the resource that the request names without
+// the right to it, as when it does not exist; UNIMPLEMENTED (UNKNOWN_METHOD) for a method without a row in the table.
 func Authorize(p Principal, fullMethod string, req proto.Message) error {
 	if err := AuthorizeUnread(p, fullMethod); err != nil {
 		return err
@@ -40,7 +36,8 @@ func Authorize(p Principal, fullMethod string, req proto.Message) error {
 	return errs.NotFound(name)
 }
 
-// AuthorizeUnread is the part of Authorize that needs no request: nobody's request is read where a key is needed.
+// AuthorizeUnread is the part of Authorize that needs no request. It lets the server refuse a call without a key before it
+// reads the request.
 func AuthorizeUnread(p Principal, fullMethod string) error {
 	r, ok := table[fullMethod]
 	if !ok {
@@ -68,9 +65,8 @@ func grantOf(r Role) grant {
 	return 0
 }
 
-// collectiveOf returns the collective's id in a resource name, or nothing. The name
-// has not been validated yet: it counts by its first two segments only, and those
-// are compared whole.
+// collectiveOf returns the collective's id in a resource name; empty for a name of anything else. The name is not
+// validated yet: only its first two segments count.
 func collectiveOf(name string) string {
 	rest, ok := strings.CutPrefix(name, "collectives/")
 	if !ok {
@@ -80,8 +76,8 @@ func collectiveOf(name string) string {
 	return id
 }
 
-// fieldAt reads the text at a path of message fields. ok is false when the request
-// has no such field, and then there is no collective that anybody could belong to.
+// fieldAt returns the text at a path of fields. ok is false when the request has no such field: then no member has a right
+// to it.
 func fieldAt(req proto.Message, path string) (value string, ok bool) {
 	if req == nil || path == "" {
 		return "", false

@@ -1,36 +1,41 @@
-// Package access answers two questions: who is calling, and may they.
+// Package access answers two questions: who is calling, and may they do this.
 //
-// Who: a caller sends an API key, `cag_<id>_<secret>`. The id finds the row, the
-// secret is compared by its SHA-256 in constant time. The secret holds 32 random
-// bytes, so a plain hash is enough: there is nothing to guess, and a slow hash
-// would only cost every call. A key is shown once, named for people, revocable
-// for ever, and remembers to the minute when it was last used. Keys belong to one
-// collective (owner, editor, treasurer, auditor) or to the instance (operator).
+// # Who is calling
 //
-// A key remembers which key made it. Keys of which one made the other, directly or through others, are one member's
-// ([Key.Member]), whatever is revoked later; a key that the operator or the command line made begins a member of its own.
-// So the holder of one key cannot be a second member by making another. Who made a key is told to who may list keys, and
-// the names of the operator's keys to the operator alone. Others are told of each key that is made or revoked, in the same
-// transaction (Config.TellTx). What a key decides that must not stand when it was revoked meanwhile holds it ([HoldTx]).
+// A caller sends an API key, `cag_<id>_<secret>`. The id finds the row. The SHA-256 of the secret is compared in constant
+// time; the secret has 32 random bytes, so a slow hash would add nothing. A key belongs to one collective (owner, editor,
+// treasurer, auditor) or to the instance (operator).
 //
-// May they: [Authorize] reads the one permission table, in table.go. It is the
-// only place where rights are decided; a method without a row cannot be called.
-// The collective is taken from the request itself, by the field that the row
-// names, before anything is validated or looked up. Whoever has no right gets the
-// same NOT_FOUND as for what does not exist; whoever shows no key gets
-// UNAUTHENTICATED, because that answer depends on the method alone.
+//	state     the key         how it gets there
+//	working   works           created; its secret is shown once, in the answer
+//	revoked   never works     revoked by an owner or the operator; there is no way back
 //
-// The table is finer than a role in two places, and there the server concerned
-// decides on its own: which collectives ListCollectives lists, and that only the
-// operator changes a collective's Stripe account.
+// A key remembers the key that made it. Keys of which one made the other, directly or through others, belong to one
+// member ([Key.Member]), even when some of them are revoked. A key that the operator or the command line made begins a new
+// member. So the holder of one key cannot become a second member by making another key.
 //
-// The operator runs the instance: collectives, all keys, webhook events. For
-// support it reads everything too, since donors' identities are not kept. It does
-// not write campaigns: who must can create a key of the collective, which its
-// owners then see in their list.
+// # May they
 //
-// Access imports no sibling. Its neighbours are services/internal/rpc, which
-// calls [Service.Authenticate] and [Authorize] around every RPC and hands the
-// principal on with [WithPrincipal], and services/internal/app. In the database
-// its keys refer to collectives.collectives.
+// [Authorize] reads the permission table in table.go. It is the only place where rights are decided, and a method without
+// a row cannot be called. The row names the field of the request that names the resource; the collective is read from
+// there, before anything is validated or looked up. A caller without the right gets the same NOT_FOUND as for a resource
+// that does not exist. A caller without a key gets UNAUTHENTICATED where a key is needed.
+//
+// Two rights are finer than a role and are decided by the services: which collectives ListCollectives answers, and that
+// only the operator changes the Stripe account of a collective. The operator reads everything, and does not write
+// campaigns.
+//
+// # Invariants
+//
+//   - A secret is never stored and never shown a second time.
+//   - The other members of a collective are told of each key that is made or revoked, in the same transaction
+//     (Config.TellTx).
+//   - The maker of a key is shown to those who may list keys. The names of the operator's keys are shown to the operator
+//     only.
+//   - A decision of a key counts only while the key works: the transaction that writes the decision holds the key ([HoldTx]).
+//
+// # Neighbours
+//
+// The package imports no other service. services/internal/rpc calls [Service.Authenticate] and [Authorize] around each
+// RPC and passes the caller on with [WithPrincipal]. The table access.api_keys refers to collectives.collectives.
 package access

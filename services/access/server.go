@@ -14,8 +14,8 @@ type server struct {
 	service *Service
 }
 
-// NewServer returns the service as gRPC. The caller is read with [PrincipalFrom];
-// rights are the interceptors' business.
+// NewServer returns the gRPC server of the service. It reads the caller with [PrincipalFrom]. It checks no rights: the
+// interceptors of package rpc do.
 func NewServer(s *Service) accessv1.AccessServiceServer { return &server{service: s} }
 
 func (s *server) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
@@ -90,7 +90,7 @@ func keyToProto(k Key) *accessv1.ApiKey {
 	}
 }
 
-// maker keeps the names of the instance's keys from the members of a collective, who may not list them.
+// maker returns the name of the key that made k, or nothing when members of the collective may not see that name.
 func maker(k Key) string {
 	if k.Collective != "" && k.MadeByOperator() {
 		return ""
@@ -106,7 +106,7 @@ var roleToProto = map[Role]accessv1.Role{
 	RoleOperator:  accessv1.Role_ROLE_OPERATOR,
 }
 
-// roleFromProto returns the empty role, which may nothing, for an unknown one.
+// roleFromProto returns the zero Role for an unknown one.
 func roleFromProto(r accessv1.Role) Role {
 	for role, wire := range roleToProto {
 		if wire == r {

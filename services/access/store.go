@@ -19,8 +19,8 @@ type tokenRow struct {
 	hash [sha256.Size]byte
 }
 
-const findTokenSQL = `
-SELECT
+// keyColumns is what scanKey reads first.
+const keyColumns = `
 	k.collective,
 	k.id,
 	k.display_name,
@@ -29,13 +29,15 @@ SELECT
 	k.last_used_at,
 	k.revoked_at,
 	k.maker,
-	k.member,
+	k.member`
+
+const findTokenSQL = `
+SELECT` + keyColumns + `,
 	k.secret_hash
 FROM access.api_keys AS k
 WHERE k.token = @token`
 
-// findToken reads the key of a token. When there is none, found is false and the row
-// is empty: its hash is the hash of nothing.
+// findToken returns the key with this token. When there is none, found is false and the row is empty.
 func (s *Service) findToken(ctx context.Context, token string) (row tokenRow, found bool, err error) {
 	rows, err := s.pool.Query(ctx, findTokenSQL, pgx.NamedArgs{"token": token})
 	if err != nil {
@@ -57,7 +59,7 @@ func (s *Service) findToken(ctx context.Context, token string) (row tokenRow, fo
 	return row, err == nil, postgres.Error(err)
 }
 
-// touchSQL skips a row that another call holds: that one is writing the same minute.
+// touchSQL skips a row that another call has locked: that call writes the same minute.
 const touchSQL = `
 UPDATE access.api_keys
 SET last_used_at = @now
@@ -72,9 +74,8 @@ WHERE token = (
 // touchTimeout bounds what a slow database can cost a call for this.
 const touchTimeout = time.Second
 
-// touch notes that the key was used. The time of last use is a help for people who
-// tidy up keys, so its failure is nobody's failure: were the database away, the
-// call itself would say so.
+// touch writes the time of last use, which helps people to find unused keys. Its failure is ignored: without a database
+// the call itself fails.
 func (s *Service) touch(ctx context.Context, token string, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, touchTimeout)
 	defer cancel()
@@ -128,32 +129,24 @@ func insertTx(ctx context.Context, tx pgx.Tx, k Key, token string, hash [sha256.
 }
 
 const keyByNameSQL = `
-SELECT
-	k.collective,
-	k.id,
-	k.display_name,
-	k.role,
-	k.created_at,
-	k.last_used_at,
-	k.revoked_at,
-	k.maker,
-	k.member
+SELECT` + keyColumns + `
 FROM access.api_keys AS k
 WHERE coalesce(k.collective, '') = @collective
 	AND k.id = @id`
 
-// KeyTx returns the key of a resource name, whether it works or was revoked; one that is not there is NOT_FOUND.
+// KeyTx returns the key with this resource name, working or revoked; NOT_FOUND when there is none.
 func KeyTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
 	return keyTx(ctx, tx, keyByNameSQL, name)
 }
 
-// holdSQL lets a revocation wait, and writing down the last use go on elsewhere: that skips locked rows.
+// holdSQL makes a revocation wait. Writing the last use does not wait: it skips locked rows.
 const holdSQL = keyByNameSQL + `
 FOR SHARE OF k`
 
-// HoldTx returns the key of a resource name and keeps it from being revoked until the transaction ends. One that was
-// revoked since the call was let in is UNAUTHENTICATED (INVALID_KEY). Whoever decides something that a revoked key must
-// not decide calls it in the transaction that writes the decision.
+// HoldTx returns the key with this resource name and locks it until the transaction ends, so that nobody revokes it
+// before. It is called in the transaction that writes a decision of the key's.
+//
+// Errors: UNAUTHENTICATED (INVALID_KEY) when the key was revoked since the call began; NOT_FOUND when there is none.
 func HoldTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
 	k, err := keyTx(ctx, tx, holdSQL, name)
 	if err == nil && !k.RevokeTime.IsZero() {
@@ -181,8 +174,8 @@ func keyTx(ctx context.Context, tx pgx.Tx, sql, name string) (Key, error) {
 const lockRevocationsSQL = `
 SELECT pg_advisory_xact_lock(hashtextextended('cagnotte access revoke ' || @collective::text, 0))`
 
-// lockRevocationsTx lets the revocations of one collective come one after the other: two keys that revoke each other
-// would else wait for each other's rows.
+// lockRevocationsTx makes the revocations of one collective wait for each other. Otherwise two keys that revoke each other
+// would deadlock on their rows.
 func lockRevocationsTx(ctx context.Context, tx pgx.Tx, collective string) error {
 	_, err := tx.Exec(ctx, lockRevocationsSQL, pgx.NamedArgs{"collective": collective})
 	return postgres.Error(err)
@@ -194,16 +187,7 @@ SET revoked_at = @now
 WHERE coalesce(k.collective, '') = @collective
 	AND k.id = @id
 	AND k.revoked_at IS NULL
-RETURNING
-	k.collective,
-	k.id,
-	k.display_name,
-	k.role,
-	k.created_at,
-	k.last_used_at,
-	k.revoked_at,
-	k.maker,
-	k.member`
+RETURNING` + keyColumns
 
 // revokeTx reports false for a key that was revoked before, whose time stays.
 func revokeTx(ctx context.Context, tx pgx.Tx, collective, id string, now time.Time) (k Key, revoked bool, err error) {
@@ -229,8 +213,8 @@ SELECT EXISTS (
 		AND k.revoked_at IS NULL
 )`
 
-// OtherMemberTx reports whether a key of the collective (the instance, when empty) and of one of the roles works that is
-// of another member than the one of this name.
+// OtherMemberTx reports whether another member than the one with this name has a working key with one of the roles, in the
+// collective or, when that is empty, in the instance.
 func OtherMemberTx(ctx context.Context, tx pgx.Tx, collective, member string, roles ...Role) (other bool, err error) {
 	of, id, _ := parseKeyName(member)
 	if of != collective {
@@ -241,16 +225,7 @@ func OtherMemberTx(ctx context.Context, tx pgx.Tx, collective, member string, ro
 }
 
 const listKeysSQL = `
-SELECT
-	k.collective,
-	k.id,
-	k.display_name,
-	k.role,
-	k.created_at,
-	k.last_used_at,
-	k.revoked_at,
-	k.maker,
-	k.member
+SELECT` + keyColumns + `
 FROM access.api_keys AS k
 WHERE coalesce(k.collective, '') = @collective
 	AND (k.created_at, k.id) < (@before_time, @before_id)
@@ -285,7 +260,7 @@ func (s *Service) list(ctx context.Context, collective string, before position, 
 
 func rowToKey(r pgx.CollectableRow) (Key, error) { return scanKey(r) }
 
-// scanKey reads the columns that all statements here begin with, then the rest.
+// scanKey reads keyColumns, then the rest.
 func scanKey(r pgx.CollectableRow, rest ...any) (Key, error) {
 	var (
 		k                 Key

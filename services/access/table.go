@@ -20,25 +20,22 @@ const (
 
 // rule says who may call one method.
 type rule struct {
-	// public lets everybody call, without a key too.
+	// public: everybody may call, also without a key.
 	public bool
-	// anyKey lets every principal call; the server answers only what is its own.
+	// anyKey: every key may call. The server answers only what is the caller's own.
 	anyKey bool
-	// allow are the roles that may call: the operator everywhere, a member when the
-	// collective of the request is its own.
+	// allow are the roles that may call. A member may call it for its own collective, the operator for all.
 	allow grant
-	// field is the path in the request of the resource name, whose first two segments
-	// are the collective. Empty when the method is about no collective; then only the
-	// operator can be allowed.
+	// field is the path in the request to the name of a resource, which begins with the collective. It is empty when the
+	// method is about no collective; then only the operator can be allowed.
 	field string
-	// resource is what NOT_FOUND speaks of when the request names nothing.
+	// resource is what NOT_FOUND names when the request names nothing.
 	resource string
 }
 
-// table is who may call what: one row for each RPC, in the order of the protos.
-// What is named under `instance` belongs to no collective, so it is for the operator alone.
-// A method without a row cannot be called; a test holds the rows against the
-// registered services, and the whole matrix of roles against a second writing.
+// table says who may call what: one row for each RPC, in the order of the protos. A method without a row cannot be called.
+// A name under `instance` belongs to no collective, so only the operator may use it. Tests compare the rows with the
+// registered services, and all rights of all roles with a second table.
 var table = map[string]rule{
 	"/cagnotte.access.v1.AccessService/GetPrincipal": {anyKey: true},
 	"/cagnotte.access.v1.AccessService/CreateApiKey": {allow: owner | operator, field: "parent", resource: "apiKeys"},

@@ -23,7 +23,7 @@ const (
 	metadataRequestID     = "cagnotte-request-id"
 )
 
-// Caller is what is known of who calls.
+// Caller is what is known of the caller.
 type Caller struct {
 	// Principal is the holder of the key; the zero Principal without one.
 	Principal access.Principal

@@ -13,45 +13,45 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/places"
 )
 
-// Class is what calls have in common that share their places, so that no other class can take them.
+// Class is a group of calls with places of their own, which other classes cannot take.
 type Class string
 
 // The classes; doc.go has them as a table.
 const (
-	// ClassHealth answers from memory and needs no place: readiness is told whatever else is full.
+	// ClassHealth answers from memory and needs no place, so that readiness is known when all else is full.
 	ClassHealth Class = "health"
-	// ClassWebhooks is what Stripe tells us.
+	// ClassWebhooks is the events that Stripe sends.
 	ClassWebhooks Class = "webhooks"
-	// ClassPublic is what anybody may do without a key, and ClassPublicStripe the part of it that waits for Stripe.
+	// ClassPublic is calls without a key, and ClassPublicStripe those of them that wait for Stripe.
 	ClassPublic       Class = "public"
 	ClassPublicStripe Class = "public, waits for Stripe"
-	// ClassMembers is what is done with a key, and ClassMembersStripe the part of it that waits for Stripe.
+	// ClassMembers is calls with a key, and ClassMembersStripe those of them that wait for Stripe.
 	ClassMembers       Class = "members"
 	ClassMembersStripe Class = "members, waits for Stripe"
 	// ClassImports is the few calls with a large message.
 	ClassImports Class = "imports"
-	// ClassExports streams a file. Its places are those of package exports, for each holds a connection to the database.
+	// ClassExports streams a file. Package exports has its places, since each holds a connection to the database.
 	ClassExports Class = "exports"
-	// ClassOpen are streams that somebody keeps open.
+	// ClassOpen is streams that the client keeps open: reflection, and watching health.
 	ClassOpen Class = "open"
 
-	// classKeys is looking up whose a key is, before a call has any other class.
+	// classKeys is the look-up of a key, before the class of its call is known.
 	classKeys Class = "keys"
 )
 
-// limits are what a class may use. The zero value of a number is no bound of its own.
+// limits are what a class may use. A number that is zero is no limit.
 type limits struct {
 	places places.Config
-	// share is whose share of the places a call takes.
+	// share returns the name of the caller whose share of the places a call takes.
 	share func(caller Caller, req proto.Message) string
-	// network is the part of the places, and of the line, that calls of one network may take. It is for a class whose share
-	// is by what a call is about: that is the caller's to choose, and so is no bound for it.
+	// network is how many of the places, and of the line, calls of one network may take. Classes need it whose share is by
+	// what a call is about, since the caller chooses that.
 	network int64
 	// maxBytes is the largest message. REST has the same bounds for bodies, in package gateway.
 	maxBytes int
 	// timeout is how long a call may take.
 	timeout time.Duration
-	// full is the answer to those for whom there is no place.
+	// full is the answer when there is no place.
 	full error
 }
 
@@ -70,7 +70,7 @@ const (
 
 var (
 	errBusy = errs.Unavailable(errorsv1.ErrorReason_TOO_BUSY, 2*time.Second, nil, "Too many calls are under way; the same request can be sent again.")
-	// errStripeBusy is the answer that there is when Stripe is away, since that is what fills these places.
+	// errStripeBusy says that Stripe does not answer: nothing else fills the places that wait for it.
 	errStripeBusy = errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, 2*time.Second, nil, "Stripe does not answer; the same request can be sent again.")
 )
 
@@ -114,7 +114,7 @@ var classes = map[Class]limits{
 type kind int
 
 const (
-	// read changes nothing, write does. What is done without a key is bounded by where it comes from, by the services.
+	// read changes nothing, write does. The services limit writes without a key by network.
 	read kind = iota + 1
 	write
 	// waits is a write that waits for Stripe's answer.

@@ -22,8 +22,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/places"
 )
 
-// chain is the order of doc.go. A unary call in process runs it around its handler. Over the network every call is a
-// stream to it, so that no request is read before its caller is known; the last steps come when the request arrives.
+// chain runs the steps of doc.go. A unary call in process has them around its handler. Over the network every call is run
+// as a stream, so that no request is read before its caller is known; steps 7 to 10 come when the request arrives.
 type chain struct {
 	authenticate func(ctx context.Context, key string) (access.Principal, error)
 	validator    protovalidate.Validator
@@ -59,8 +59,7 @@ func (c *chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	return c.run(srv, ss, info, handler, func(_ context.Context, _ *call, m any) error { return ss.RecvMsg(m) })
 }
 
-// network runs a call that came over the network. What its caller may send before it is read is taken from the budget
-// as long as it lasts.
+// network runs a call that came over the network. It takes from the budget what the caller may send before it is read.
 func (c *chain) network(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	return c.run(srv, ss, info, handler, func(ctx context.Context, call *call, m any) error {
 		if call.received {
@@ -113,7 +112,7 @@ func (c *chain) run(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, 
 	}})
 }
 
-// admittedStream lets no request reach the handler unadmitted.
+// admittedStream admits each request before the handler gets it.
 type admittedStream struct {
 	grpc.ServerStream
 	ctx     context.Context
@@ -132,7 +131,7 @@ type call struct {
 	method string
 	start  time.Time
 	caller Caller
-	// bound is what its class may use; without a key until the key is known.
+	// bound is what its class may use: the class of a call without a key until the key is known.
 	bound *bound
 	// inProcess: it came by [Server.Conn]. received: its first message is there.
 	inProcess, received bool
@@ -171,7 +170,7 @@ func (c *call) end(panicked any, err error) error {
 	return toStatus(classified, c.caller).Err()
 }
 
-// identify is step 6. Without a key the caller is nobody, and public methods stay open.
+// identify is step 6. Without a key the caller is the zero Principal, who may call public methods.
 func (c *call) identify(ctx context.Context) (context.Context, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	if values := md.Get("authorization"); len(values) > 0 {
@@ -189,7 +188,7 @@ func (c *call) identify(ctx context.Context) (context.Context, error) {
 	return ctx, access.AuthorizeUnread(c.caller.Principal, c.method)
 }
 
-// lookUp asks whose a key is. Keys that are none have places of their own to be found out in.
+// lookUp returns the holder of a key. Look-ups have places of their own, so that invalid keys take none of the calls'.
 func (c *call) lookUp(ctx context.Context, key string) (access.Principal, error) {
 	keys := c.chain.bounds[classKeys]
 	ctx, cancel := context.WithTimeout(ctx, keys.timeout)
@@ -202,7 +201,7 @@ func (c *call) lookUp(ctx context.Context, key string) (access.Principal, error)
 	return c.chain.authenticate(ctx, key)
 }
 
-// admit is steps 7 to 10. What it returns gives the call's place back.
+// admit is steps 7 to 10. The returned function gives the call's place back.
 func (c *call) admit(ctx context.Context, req any) (leave func(), err error) {
 	if err := c.chain.check(ctx, c.method, req); err != nil {
 		return nil, err
@@ -228,7 +227,7 @@ func (c *chain) check(ctx context.Context, method string, req any) error {
 	return c.validate(msg)
 }
 
-// observe logs who called what and how it ended: never what was said.
+// observe logs and measures who called what, and how it ended. It logs nothing of the request or the answer.
 func (c *call) observe(e *errs.Error) {
 	took := time.Since(c.start)
 	code, level := codes.OK, slog.LevelInfo

@@ -30,16 +30,16 @@ var (
 	errCompressed = errs.New(errorsv1.ErrorReason_COMPRESSED, "Messages must be sent without compression.")
 )
 
-// messageReader is what grpc's own stream reads by. Its public interface has one largest size for all methods, set for
-// the server; a caller without a key could make us hold as much as an import. So the size, which comes first, is looked
-// at here. TestAMessageIsReadUpToItsMethodsSize fails should grpc change it.
+// messageReader is how grpc's own stream reads. The public interface of grpc has one largest size for all methods of a
+// server, so a caller without a key could make us hold as much as an import does. Here the size, which comes first, is
+// compared with the method's. TestAMessageIsReadUpToItsMethodsSize fails when grpc changes this interface.
 type messageReader interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
 }
 
-// readMessage reads a call's next message from the network into m, or is an error before more than its size was read.
-// Its bytes are taken from the budget until it is there. io.EOF tells that there is none.
+// readMessage reads the next message of a call from the network into m. It refuses one that is too large before it reads
+// it. The bytes are taken from the budget while it reads. io.EOF: there is no message.
 func (c *chain) readMessage(ctx context.Context, most int, m any) error {
 	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(messageReader)
 	if !ok {
@@ -87,7 +87,7 @@ func readError(err error) error {
 	return e
 }
 
-// inTime is readMessage within messageTimeout: what still reads then ends with the call.
+// inTime is readMessage within messageTimeout. A read that is not over by then ends with the call.
 func (c *chain) inTime(ctx context.Context, most int, m any) error {
 	read := make(chan error, 1)
 	go func() { read <- c.readMessage(ctx, most, m) }()

@@ -11,21 +11,21 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// WriteLimit is how often one key may change something: Burst at once, then PerSecond. All keys of a collective may
-// together do so twice as often.
+// WriteLimit is how often one key may write: Burst times at once, then PerSecond. All keys of a collective together may
+// write twice as often.
 type WriteLimit struct {
 	PerSecond float64
 	Burst     int
 }
 
-// DefaultWriteLimit lets a treasurer's script enter a box of receipts, and no key fill the books.
+// DefaultWriteLimit is enough for a script that enters a box of receipts, and stops a key that would fill the books.
 var DefaultWriteLimit = WriteLimit{PerSecond: 10, Burst: 300}
 
 // rememberedWriters bounds the memory of who has written lately.
 const rememberedWriters = 10_000
 
-// writers counts writes by key and by collective. It protects this process and the database behind it, so each copy of
-// the program counts by itself: with three copies a key may write three times as often. No rule about money is kept here.
+// writers counts writes by key and by collective. It protects this process and its database. Each copy of the program
+// counts for itself, so with three copies a key may write three times as often.
 type writers struct {
 	limit WriteLimit
 
@@ -40,7 +40,7 @@ func newWriters(limit WriteLimit) *writers {
 	return &writers{limit: limit, seen: map[string]*rate.Limiter{}}
 }
 
-// count counts a write, or is RESOURCE_EXHAUSTED (TOO_MANY_WRITES) with the time to wait.
+// count counts a write. RESOURCE_EXHAUSTED (TOO_MANY_WRITES), with the time to wait, when there were too many.
 func (w *writers) count(p access.Principal, now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,7 +71,7 @@ func (w *writers) of(whom string, times int) *rate.Limiter {
 	return w.seen[whom]
 }
 
-// forget drops those whose limit is as if they had never written.
+// forget drops the writers whose whole burst is available again.
 func (w *writers) forget(now time.Time) {
 	for whom, l := range w.seen {
 		if l.TokensAt(now) >= float64(l.Burst()) {

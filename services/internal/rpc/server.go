@@ -38,7 +38,7 @@ const (
 	allCalls = 1 << 30
 )
 
-// Config is what the door needs. Authenticate, Logger and Metrics are required.
+// Config configures a Server. Authenticate, Logger and Metrics are required.
 type Config struct {
 	// Authenticate tells whose key it is; access.Service has it.
 	Authenticate func(ctx context.Context, key string) (access.Principal, error)
@@ -52,14 +52,14 @@ type Config struct {
 	WriteLimit WriteLimit
 }
 
-// Server is a gRPC server with the chain and reflection, whose services can be called in process as well.
+// Server is a gRPC server with the chain and reflection. Its services can also be called in process, by Conn.
 type Server struct {
 	*grpc.Server
 	chain     *chain
 	inProcess channel
 }
 
-// NewBodies returns the budget for what the bodies of requests hold in memory, by the caller's network.
+// NewBodies returns the budget of memory for the bodies of requests, with a share for each network.
 func NewBodies() *places.Set {
 	return places.New(places.Config{All: BodyBytes, Each: BodyShare, Wait: 2 * time.Second, Line: BodyBytes})
 }
@@ -139,12 +139,12 @@ func (c *chain) streaming(desc *grpc.ServiceDesc) *grpc.ServiceDesc {
 	return &all
 }
 
-// Conn calls the services through the chain and no socket. What its metadata says of the caller is believed, so it is
-// the gateway's alone. Calls end with the context that they were made with.
+// Conn returns a connection that calls the services through the chain, without a socket. Its metadata says who calls, and
+// is believed: only the gateway may have it. A call ends with its context.
 func (s *Server) Conn() grpc.ClientConnInterface { return &s.inProcess }
 
-// Wait returns when no call in process is under way any more, also none whose caller has left, or with ctx's error.
-// No other begins after it.
+// Wait lets no new call in process begin, and returns when all have ended, also those whose caller has left. It returns
+// ctx's error when that ends first.
 func (s *Server) Wait(ctx context.Context) error { return s.inProcess.calls.Acquire(ctx, allCalls) }
 
 // NewServer returns a server. The caller registers the services, serves, and stops it.

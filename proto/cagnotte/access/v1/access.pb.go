@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/access/v1/access.proto
 
-// Who may do what: API keys and their roles.
+// API keys and their roles.
 
 package accessv1
 
@@ -108,10 +108,10 @@ type ApiKey struct {
 	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	// When it was revoked; absent while it works.
 	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
-	// The name of the key that made it. Empty when the operator made it, or the command line.
+	// The name of the key that made it; empty when the operator or the command line made it.
 	Maker string `protobuf:"bytes,8,opt,name=maker,proto3" json:"maker,omitempty"`
-	// The name of the key that stands for the member who holds it: the first of the chain of keys of which each made the
-	// next. Keys with the same are one member: what needs a second member needs a key with another.
+	// The name of the member's first key. Keys of which one made the other belong to one member. What needs a second member
+	// needs a key with another value here.
 	Member        string `protobuf:"bytes,9,opt,name=member,proto3" json:"member,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/access/v1/access.proto
 
-// Who may do what: API keys and their roles.
+// API keys and their roles.
 
 package accessv1
 
@@ -31,22 +31,24 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages the keys that members of a collective, and the operator, call with.
+// Manages the API keys of members and of the operator.
 //
-// A key is sent as `Authorization: Bearer KEY`. What a caller may not do is answered like what does
-// not exist: NOT_FOUND. A missing or revoked key is UNAUTHENTICATED.
+// A key is sent as `Authorization: Bearer KEY`. A caller without the right to a resource gets NOT_FOUND, as for a resource
+// that does not exist. A call without a key, or with a revoked one, is UNAUTHENTICATED.
 type AccessServiceClient interface {
-	// Tells who the caller is. Any valid key may ask.
+	// Gets who the caller is. Every valid key may call it.
 	GetPrincipal(ctx context.Context, in *GetPrincipalRequest, opts ...grpc.CallOption) (*Principal, error)
-	// Creates a key and answers its secret, this once. Sent twice with the same `api_key_id`, the
-	// second is ALREADY_EXISTS (API_KEY_EXISTS): a secret is never shown again. An owner creates keys of its
-	// collective, which count as one member with its own; each key that the operator creates is a member. Other
-	// members are told.
+	// Creates a key. Owner, or operator. The answer has the secret, which is never shown again. A key that an owner
+	// creates belongs to the same member as the owner's key; a key that the operator creates belongs to a new member. The
+	// other members are told.
+	//
+	// ALREADY_EXISTS: API_KEY_EXISTS when there is a key with this `api_key_id`, also when the same request was sent
+	// before.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
-	// Revokes a key for ever, and no key that it made. Revoking a revoked key changes nothing. The last owner key of a
-	// collective may be revoked: the operator can create another. Other members are told.
+	// Revokes a key for good. Owner, or operator. Keys that it made keep working. Revoking a revoked key changes nothing.
+	// The last key of an owner can be revoked too: the operator can create another. The other members are told.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 }
 
@@ -102,22 +104,24 @@ func (c *accessServiceClient) RevokeApiKey(ctx context.Context, in *RevokeApiKey
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
 //
-// Manages the keys that members of a collective, and the operator, call with.
+// Manages the API keys of members and of the operator.
 //
-// A key is sent as `Authorization: Bearer KEY`. What a caller may not do is answered like what does
-// not exist: NOT_FOUND. A missing or revoked key is UNAUTHENTICATED.
+// A key is sent as `Authorization: Bearer KEY`. A caller without the right to a resource gets NOT_FOUND, as for a resource
+// that does not exist. A call without a key, or with a revoked one, is UNAUTHENTICATED.
 type AccessServiceServer interface {
-	// Tells who the caller is. Any valid key may ask.
+	// Gets who the caller is. Every valid key may call it.
 	GetPrincipal(context.Context, *GetPrincipalRequest) (*Principal, error)
-	// Creates a key and answers its secret, this once. Sent twice with the same `api_key_id`, the
-	// second is ALREADY_EXISTS (API_KEY_EXISTS): a secret is never shown again. An owner creates keys of its
-	// collective, which count as one member with its own; each key that the operator creates is a member. Other
-	// members are told.
+	// Creates a key. Owner, or operator. The answer has the secret, which is never shown again. A key that an owner
+	// creates belongs to the same member as the owner's key; a key that the operator creates belongs to a new member. The
+	// other members are told.
+	//
+	// ALREADY_EXISTS: API_KEY_EXISTS when there is a key with this `api_key_id`, also when the same request was sent
+	// before.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
-	// Revokes a key for ever, and no key that it made. Revoking a revoked key changes nothing. The last owner key of a
-	// collective may be revoked: the operator can create another. Other members are told.
+	// Revokes a key for good. Owner, or operator. Keys that it made keep working. Revoking a revoked key changes nothing.
+	// The last key of an owner can be revoked too: the operator can create another. The other members are told.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*ApiKey, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }

@@ -31,35 +31,35 @@ const (
 // A group that raises money.
 type Collective struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}`; the slug stands in public addresses and never changes.
+	// `collectives/{collective}`. The slug is part of public addresses and never changes.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What people call it.
+	// Its name for people.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// The connected Stripe account (`acct_…`) that its donations go to; empty for the platform's own.
 	StripeAccount string `protobuf:"bytes,3,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
-	// The IANA time zone in which its days begin, for dates in exports: "Europe/Paris" when empty.
+	// The IANA time zone of its days, such as in exports. "Europe/Paris" when empty.
 	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Sent back in an update, it refuses to overwrite somebody else's change.
+	// Changes with each update. Sent in an update, it makes the update fail when somebody else changed the collective since.
 	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	// The language of mails to its members: "fr" when empty, or "en".
 	Language string `protobuf:"bytes,8,opt,name=language,proto3" json:"language,omitempty"`
-	// Where notices are mailed to, 20 bare addresses at most. Only owners and the operator see them.
+	// The addresses that notices are mailed to, without names, 20 at most. Only owners and the operator see them.
 	AlertEmails []string `protobuf:"bytes,9,rep,name=alert_emails,json=alertEmails,proto3" json:"alert_emails,omitempty"`
-	// A refund above this needs a second member's approval; without it none does.
+	// A refund above this amount needs the approval of a second member. Without it no refund does.
 	RefundApproval *v1.Money `protobuf:"bytes,10,opt,name=refund_approval,json=refundApproval,proto3" json:"refund_approval,omitempty"`
-	// Where donors' transfers go; absent for none.
+	// The bank account for transfers of donors; absent when it takes none.
 	BankAccount *BankAccount `protobuf:"bytes,11,opt,name=bank_account,json=bankAccount,proto3" json:"bank_account,omitempty"`
-	// To whom cheques are written; may be empty.
+	// The payee that donors write on cheques; may be empty.
 	ChequePayee string `protobuf:"bytes,12,opt,name=cheque_payee,json=chequePayee,proto3" json:"cheque_payee,omitempty"`
-	// Where cheques are sent to, line by line, 7 lines at most.
+	// The postal address for cheques, one item a line, 7 lines at most.
 	PostalAddress []string `protobuf:"bytes,13,rep,name=postal_address,json=postalAddress,proto3" json:"postal_address,omitempty"`
-	// Says that the collective is not the operator's own. Other people's money must not stand on the platform's
-	// account, so no donation is taken before the collective has a connected one (ConnectService.StartOnboarding), and
-	// nothing that a treasurer enters is booked.
+	// Whether the collective must have a Stripe account of its own, because it is not the operator's own collective and
+	// other people's money must not be on the platform's account. Until it has one (ConnectService.StartOnboarding), it takes
+	// no donations, and what a treasurer enters is not booked.
 	OwnAccountRequired bool `protobuf:"varint,14,opt,name=own_account_required,json=ownAccountRequired,proto3" json:"own_account_required,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -198,9 +198,9 @@ type BankAccount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its holder's name, as the bank knows it.
 	Holder string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
-	// The IBAN; spaces and small letters are taken, and answered without.
+	// The IBAN. Spaces and small letters are accepted; the answer is without.
 	Iban string `protobuf:"bytes,2,opt,name=iban,proto3" json:"iban,omitempty"`
-	// The BIC; may be empty, since within the European Economic Area the IBAN is enough.
+	// The BIC; may be empty: in the European Economic Area the IBAN is enough.
 	Bic           string `protobuf:"bytes,3,opt,name=bic,proto3" json:"bic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

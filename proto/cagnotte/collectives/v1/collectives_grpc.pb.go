@@ -33,16 +33,19 @@ const (
 //
 // Manages collectives and their settings.
 type CollectivesServiceClient interface {
-	// Creates a collective. Operator only. The same id with the same content answers the collective
-	// that exists; with other content it is ALREADY_EXISTS (COLLECTIVE_EXISTS).
+	// Creates a collective. Operator only. When it exists with the same settings, the answer is that collective.
+	//
+	// ALREADY_EXISTS: COLLECTIVE_EXISTS when it exists with other settings.
 	CreateCollective(ctx context.Context, in *CreateCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
-	// Answers one collective to its members and the operator.
+	// Gets a collective. For its members and the operator.
 	GetCollective(ctx context.Context, in *GetCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(ctx context.Context, in *ListCollectivesRequest, opts ...grpc.CallOption) (*ListCollectivesResponse, error)
-	// Changes the masked fields. Owner or operator; `stripe_account` and `own_account_required` only by the
-	// operator, and the account only while no donation has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
-	// stale `etag` is ABORTED (ETAG_MISMATCH). Another bank account is told to the alert addresses of before.
+	// Changes a collective. Owner or operator. Only the operator changes `stripe_account` and `own_account_required`. When
+	// the bank account changes, the alert addresses from before the change are told too.
+	//
+	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when another Stripe account is set after a donation was made. ABORTED:
+	// ETAG_MISMATCH when the collective was changed since its `etag` was read.
 	UpdateCollective(ctx context.Context, in *UpdateCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
 }
 
@@ -100,16 +103,19 @@ func (c *collectivesServiceClient) UpdateCollective(ctx context.Context, in *Upd
 //
 // Manages collectives and their settings.
 type CollectivesServiceServer interface {
-	// Creates a collective. Operator only. The same id with the same content answers the collective
-	// that exists; with other content it is ALREADY_EXISTS (COLLECTIVE_EXISTS).
+	// Creates a collective. Operator only. When it exists with the same settings, the answer is that collective.
+	//
+	// ALREADY_EXISTS: COLLECTIVE_EXISTS when it exists with other settings.
 	CreateCollective(context.Context, *CreateCollectiveRequest) (*Collective, error)
-	// Answers one collective to its members and the operator.
+	// Gets a collective. For its members and the operator.
 	GetCollective(context.Context, *GetCollectiveRequest) (*Collective, error)
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(context.Context, *ListCollectivesRequest) (*ListCollectivesResponse, error)
-	// Changes the masked fields. Owner or operator; `stripe_account` and `own_account_required` only by the
-	// operator, and the account only while no donation has been made (FAILED_PRECONDITION, STRIPE_ACCOUNT_IN_USE). A
-	// stale `etag` is ABORTED (ETAG_MISMATCH). Another bank account is told to the alert addresses of before.
+	// Changes a collective. Owner or operator. Only the operator changes `stripe_account` and `own_account_required`. When
+	// the bank account changes, the alert addresses from before the change are told too.
+	//
+	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when another Stripe account is set after a donation was made. ABORTED:
+	// ETAG_MISMATCH when the collective was changed since its `etag` was read.
 	UpdateCollective(context.Context, *UpdateCollectiveRequest) (*Collective, error)
 	mustEmbedUnimplementedCollectivesServiceServer()
 }

@@ -31,25 +31,25 @@ type Connection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/connection`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The account (`acct_…`); empty for the platform's own, of which nothing else is told here.
+	// The account (`acct_…`); empty for the platform's own account, of which this shows nothing else.
 	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
-	// Whether the account is connected to the platform. Once it is not, no donation is taken; the books stay.
+	// Whether the account is connected to the platform. A collective whose account is not takes no donations. Its books stay.
 	Connected bool `protobuf:"varint,3,opt,name=connected,proto3" json:"connected,omitempty"`
-	// Whether it takes payments. Until it does, no donation is taken.
+	// Whether it takes payments. Until then the collective takes no donations.
 	ChargesEnabled bool `protobuf:"varint,4,opt,name=charges_enabled,json=chargesEnabled,proto3" json:"charges_enabled,omitempty"`
-	// Whether its money can go to its bank.
+	// Whether Stripe pays its money out to its bank account.
 	PayoutsEnabled bool `protobuf:"varint,5,opt,name=payouts_enabled,json=payoutsEnabled,proto3" json:"payouts_enabled,omitempty"`
-	// Whether its onboarding was finished once.
+	// Whether its onboarding was completed.
 	DetailsSubmitted bool `protobuf:"varint,6,opt,name=details_submitted,json=detailsSubmitted,proto3" json:"details_submitted,omitempty"`
-	// Stripe's codes of what it wants to know now, such as "external_account".
+	// Stripe's codes for the information that it needs now, such as "external_account".
 	RequirementsDue []string `protobuf:"bytes,7,rep,name=requirements_due,json=requirementsDue,proto3" json:"requirements_due,omitempty"`
-	// Until when; absent when nothing is pressing.
+	// When Stripe needs it; absent for no deadline.
 	RequirementsDeadline *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=requirements_deadline,json=requirementsDeadline,proto3" json:"requirements_deadline,omitempty"`
-	// Stripe's code of why something is not enabled, such as "requirements.past_due"; may be empty.
+	// Stripe's code for the reason why something is not enabled, such as "requirements.past_due"; may be empty.
 	DisabledReason string `protobuf:"bytes,9,opt,name=disabled_reason,json=disabledReason,proto3" json:"disabled_reason,omitempty"`
-	// Whether real money moves.
+	// Whether it is in Stripe's live mode, in which real money moves.
 	Livemode bool `protobuf:"varint,10,opt,name=livemode,proto3" json:"livemode,omitempty"`
-	// When Stripe said so; absent while it has not.
+	// When this was read at Stripe; absent before the first time.
 	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -162,10 +162,10 @@ func (x *Connection) GetReadTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// A way into the onboarding of an account.
+// A link to the onboarding of an account.
 type OnboardingLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where one person goes, once.
+	// The address, which works once.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// When it stops working.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -222,7 +222,7 @@ type StartOnboardingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/connection`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A UUID made by the caller, one for each link that somebody wants, kept for repeats.
+	// A UUID that the caller makes for each new link. The same one answers the same link.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -29,20 +29,19 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Opens a collective's account at Stripe, and tells what it may do.
+// Opens the Stripe account of a collective, and shows what Stripe lets it do.
 type ConnectServiceClient interface {
-	// Makes a Standard account for the collective, unless it has one, and answers a link into its onboarding. Owner
-	// or operator. Whoever follows the link can set the bank account that donations are paid out to: hand it to nobody
-	// else. It works once, for some minutes; another `request_id` answers another link, the same one the same.
+	// Creates a Standard account at Stripe for the collective, unless it has one, and answers a link to its onboarding. Owner
+	// or operator. Whoever follows the link can set the bank account that donations are paid out to, so do not pass it on.
+	// It works once, for a few minutes. The same `request_id` answers the same link, another one another link.
 	//
-	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (donations went to the platform's own account),
-	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), ACCOUNT_SHARED (other collectives have the same
-	// account: it is the operator's to open), STRIPE_CONNECT_REFUSED (the platform is not set up for Connect, or did
-	// not make the account). UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again
-	// continues.
+	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when donations went to the platform's own account,
+	// STRIPE_ACCOUNT_DISCONNECTED until it is connected again, ACCOUNT_SHARED when other collectives have the same account
+	// and the caller is not the operator, STRIPE_CONNECT_REFUSED when the platform is not set up for Connect or did not
+	// create the account. UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; send the same request again.
 	StartOnboarding(ctx context.Context, in *StartOnboardingRequest, opts ...grpc.CallOption) (*OnboardingLink, error)
-	// Answers to members what Stripe lets the collective's account do. Asked for one that is not ready, it makes the
-	// service read the account again, at most once a minute.
+	// Gets what Stripe lets the collective's account do. For members and the operator. While the account is not ready, this
+	// makes the service read it at Stripe again, at most once a minute.
 	GetConnection(ctx context.Context, in *GetConnectionRequest, opts ...grpc.CallOption) (*Connection, error)
 }
 
@@ -78,20 +77,19 @@ func (c *connectServiceClient) GetConnection(ctx context.Context, in *GetConnect
 // All implementations must embed UnimplementedConnectServiceServer
 // for forward compatibility.
 //
-// Opens a collective's account at Stripe, and tells what it may do.
+// Opens the Stripe account of a collective, and shows what Stripe lets it do.
 type ConnectServiceServer interface {
-	// Makes a Standard account for the collective, unless it has one, and answers a link into its onboarding. Owner
-	// or operator. Whoever follows the link can set the bank account that donations are paid out to: hand it to nobody
-	// else. It works once, for some minutes; another `request_id` answers another link, the same one the same.
+	// Creates a Standard account at Stripe for the collective, unless it has one, and answers a link to its onboarding. Owner
+	// or operator. Whoever follows the link can set the bank account that donations are paid out to, so do not pass it on.
+	// It works once, for a few minutes. The same `request_id` answers the same link, another one another link.
 	//
-	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE (donations went to the platform's own account),
-	// STRIPE_ACCOUNT_DISCONNECTED (connect it again first), ACCOUNT_SHARED (other collectives have the same
-	// account: it is the operator's to open), STRIPE_CONNECT_REFUSED (the platform is not set up for Connect, or did
-	// not make the account). UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again
-	// continues.
+	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when donations went to the platform's own account,
+	// STRIPE_ACCOUNT_DISCONNECTED until it is connected again, ACCOUNT_SHARED when other collectives have the same account
+	// and the caller is not the operator, STRIPE_CONNECT_REFUSED when the platform is not set up for Connect or did not
+	// create the account. UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; send the same request again.
 	StartOnboarding(context.Context, *StartOnboardingRequest) (*OnboardingLink, error)
-	// Answers to members what Stripe lets the collective's account do. Asked for one that is not ready, it makes the
-	// service read the account again, at most once a minute.
+	// Gets what Stripe lets the collective's account do. For members and the operator. While the account is not ready, this
+	// makes the service read it at Stripe again, at most once a minute.
 	GetConnection(context.Context, *GetConnectionRequest) (*Connection, error)
 	mustEmbedUnimplementedConnectServiceServer()
 }

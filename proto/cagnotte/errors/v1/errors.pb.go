@@ -633,7 +633,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x83\x1e\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x88\x1e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -797,9 +797,9 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x16EXPORT_READ_TOO_SLOWLY\x10\xfa\n" +
 	"\x1a\x04\x88\xb5\x18\x04\x12\x19\n" +
 	"\x0eEXPORT_CHANGED\x10\xfb\n" +
-	"\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12!\n" +
 	"\x11OFFSET_BEYOND_END\x10\xfc\n" +
-	"\x1a\x04\x88\xb5\x18\v\x12\x16\n" +
+	"\x1a\t\x88\xb5\x18\v\x90\xb5\x18\xa0\x03\x12\x16\n" +
 	"\vFEC_ACCOUNT\x10\xfd\n" +
 	"\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
 	"\fFEC_CURRENCY\x10\xfe\n" +

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/notices/v1/notices.proto
 
-// What members of a collective, or the operator, must be told.
+// What members of a collective, or the operator, must know.
 
 package noticesv1
 
@@ -27,38 +27,38 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Something that members must know of. It never says who gave.
+// Something that members must know. It never names a donor.
 type Notice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/notices/{notice}`, or `instance/notices/{notice}` for the operator's.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it says, a stable word such as "dispute_opened" or "payout_failed". New ones are added.
+	// What happened: a word that keeps its meaning, such as "dispute_opened" or "payout_failed". New words may be added.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The name of the resource that it is about; may be empty.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
-	// The money in question; absent for none.
+	// The amount that it is about; absent for none.
 	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
-	// Until when something can be done; absent for no limit.
+	// Until when something can be done; absent for no deadline.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
-	// When it was told.
+	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When somebody saw to it; absent until then.
+	// When it was acknowledged; absent until then.
 	AcknowledgeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=acknowledge_time,json=acknowledgeTime,proto3" json:"acknowledge_time,omitempty"`
-	// The API key with which they said so; empty until then.
+	// The name of the API key that acknowledged it; empty until then.
 	AcknowledgedBy string `protobuf:"bytes,8,opt,name=acknowledged_by,json=acknowledgedBy,proto3" json:"acknowledged_by,omitempty"`
-	// Stripe's ids of the balance transactions in question, the first 20 of them; what the subject names has
-	// them all. Empty where it is not about any.
+	// Stripe's ids of the balance transactions that it is about: the first 20. Empty for none.
 	Transactions []string `protobuf:"bytes,9,rep,name=transactions,proto3" json:"transactions,omitempty"`
-	// Since when what it is about went on, such as a monthly donation that ended; absent where that does not matter.
+	// When the thing that it is about began, such as a monthly donation that ended; absent where that does not matter.
 	SinceTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
-	// Who changed something: the name of the API key. Empty for the operator, whose keys only the operator sees, and for
-	// what is no change of a member's.
+	// The name of the API key that made a change. Empty when it is about no change, and, for members, when the operator made
+	// the change.
 	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
-	// What people call that key.
+	// The display name of that key.
 	ActorDisplayName string `protobuf:"bytes,11,opt,name=actor_display_name,json=actorDisplayName,proto3" json:"actor_display_name,omitempty"`
-	// What it was before; empty for nothing. An IBAN is shortened, and so are addresses, which only owners and the operator see.
+	// The value before the change; empty for none. IBANs and email addresses are shortened, and only owners and the operator
+	// see addresses.
 	Before string `protobuf:"bytes,12,opt,name=before,proto3" json:"before,omitempty"`
-	// What it is now, written in the same way.
+	// The value after the change, in the same form.
 	After         string `protobuf:"bytes,13,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -201,7 +201,7 @@ type ListNoticesRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Leaves out what somebody saw to.
+	// Lists only notices that nobody has acknowledged.
 	Unacknowledged bool `protobuf:"varint,4,opt,name=unacknowledged,proto3" json:"unacknowledged,omitempty"`
 	// With the parent `instance`, adds the notices of all collectives. INVALID_ARGUMENT with another parent.
 	IncludeCollectives bool `protobuf:"varint,5,opt,name=include_collectives,json=includeCollectives,proto3" json:"include_collectives,omitempty"`
@@ -329,7 +329,7 @@ func (x *ListNoticesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks to note that somebody saw to a notice.
+// Asks to acknowledge a notice.
 type AcknowledgeNoticeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The notice's name.

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/notices/v1/notices.proto
 
-// What members of a collective, or the operator, must be told.
+// What members of a collective, or the operator, must know.
 
 package noticesv1
 
@@ -29,14 +29,15 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists notices, and notes who saw to them. The service makes them; each is mailed to the collective's
-// `alert_emails` as well.
+// Lists notices, and records who acknowledged them. The service makes the notices, and mails each to the collective's
+// `alert_emails`.
 type NoticesServiceClient interface {
 	// Lists notices, newest first, to owners, treasurers, auditors and the operator.
 	ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error)
-	// Notes that the caller saw to a notice. Owner, treasurer or operator. Who was first stays: a second time
-	// changes nothing and answers the same. Of a change that a member made another one says so, while there is another
-	// who can (FAILED_PRECONDITION, SECOND_MEMBER_NEEDED).
+	// Acknowledges a notice. Owner, treasurer or operator. The first to do so is recorded: a second call changes nothing and
+	// answers the same. A change that a member made must be acknowledged by another member, as long as there is one who can.
+	//
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED.
 	AcknowledgeNotice(ctx context.Context, in *AcknowledgeNoticeRequest, opts ...grpc.CallOption) (*Notice, error)
 }
 
@@ -72,14 +73,15 @@ func (c *noticesServiceClient) AcknowledgeNotice(ctx context.Context, in *Acknow
 // All implementations must embed UnimplementedNoticesServiceServer
 // for forward compatibility.
 //
-// Lists notices, and notes who saw to them. The service makes them; each is mailed to the collective's
-// `alert_emails` as well.
+// Lists notices, and records who acknowledged them. The service makes the notices, and mails each to the collective's
+// `alert_emails`.
 type NoticesServiceServer interface {
 	// Lists notices, newest first, to owners, treasurers, auditors and the operator.
 	ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error)
-	// Notes that the caller saw to a notice. Owner, treasurer or operator. Who was first stays: a second time
-	// changes nothing and answers the same. Of a change that a member made another one says so, while there is another
-	// who can (FAILED_PRECONDITION, SECOND_MEMBER_NEEDED).
+	// Acknowledges a notice. Owner, treasurer or operator. The first to do so is recorded: a second call changes nothing and
+	// answers the same. A change that a member made must be acknowledged by another member, as long as there is one who can.
+	//
+	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED.
 	AcknowledgeNotice(context.Context, *AcknowledgeNoticeRequest) (*Notice, error)
 	mustEmbedUnimplementedNoticesServiceServer()
 }
