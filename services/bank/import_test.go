@@ -20,7 +20,7 @@ func (s *env) take(t *testing.T, content string) Imported {
 
 // Two givers of 20 € who write nothing are two lines, whatever statements they are in; a movement that is in two
 // statements is one.
-func TestLinesThatAreAlike(t *testing.T) {
+func TestAlikeLinesAreCountedAndRepeatedOnesAreNot(t *testing.T) {
 	alike := strings.Replace(camtCredit, "<AcctSvcrRef>B-1</AcctSvcrRef>", "", 1)
 	const tail = "</BkToCstmrStmt></Document>"
 	first, second := string(camt("08", "100.00", "150.00", alike, alike)), string(camt("08", "150.00", "175.00", alike))
@@ -43,7 +43,7 @@ func TestLinesThatAreAlike(t *testing.T) {
 	}
 }
 
-func TestWhatComesBackOfAPaymentIsNoDonation(t *testing.T) {
+func TestAReturnedPaymentIsNoDonation(t *testing.T) {
 	s, _ := open(t)
 	p := s.promise(t, 25_00)
 	named := strings.Replace(camtCredit, "<Ustrd>CAG-7K3M</Ustrd><Ustrd>9QXT</Ustrd>", "<Ustrd>"+p.Reference+"</Ustrd>", 1)

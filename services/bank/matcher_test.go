@@ -16,7 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
-func TestWhatAMemberTookBackIsNotSaidAgain(t *testing.T) {
+func TestALineThatAMemberUnmatchedIsOnlySuggested(t *testing.T) {
 	s, _ := open(t)
 	p := s.promise(t, 25_00)
 	c := s.give(t, treasury.MethodCheque, 70_00)
@@ -77,7 +77,7 @@ func TestALineFindsWhatIsBookedAfterIt(t *testing.T) {
 	}
 }
 
-func TestTwoLinesThatMayBeOneSlipAreForAMember(t *testing.T) {
+func TestADepositThatTwoLinesMayShowIsOnlySuggested(t *testing.T) {
 	s, _ := open(t)
 	c := s.give(t, treasury.MethodCheque, 50_00)
 	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: c.ID}}}); err != nil {
@@ -136,7 +136,7 @@ func TestATransferEnteredWithoutItsPledgeIsNotBookedTwice(t *testing.T) {
 	}
 }
 
-func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
+func TestAReversedTransactionIsShownByNoLine(t *testing.T) {
 	s, _ := open(t)
 	s.read(t, "02/03/2026;VIR;;44,00")
 	l := s.line(t, 44_00)
@@ -161,7 +161,7 @@ func TestWhatWasTakenBackIsShownByNoLine(t *testing.T) {
 	}
 }
 
-func TestAChequeThatCameBackIsItsLine(t *testing.T) {
+func TestABouncedChequeIsSuggestedForItsLine(t *testing.T) {
 	s, _ := open(t)
 	banked, back := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
 	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: banked.ID}, {Campaign: vallon, ID: back.ID}}}); err != nil {
@@ -185,7 +185,7 @@ func TestAChequeThatCameBackIsItsLine(t *testing.T) {
 	}
 }
 
-func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
+func TestAReversedDepositIsShownByNoLine(t *testing.T) {
 	s, _ := open(t)
 	var banked [2]treasury.OfflineDonation
 	for i := range banked {
@@ -207,7 +207,7 @@ func TestASlipThatWasEnteredWronglyIsNoLine(t *testing.T) {
 	}
 }
 
-func TestASlipIsWhatIsLeftOfItOnceAChequeWasTakenOff(t *testing.T) {
+func TestADepositCountsWithoutItsReversedCheques(t *testing.T) {
 	s, _ := open(t)
 	right, wrong := s.give(t, treasury.MethodCheque, 70_00), s.give(t, treasury.MethodCheque, 30_00)
 	if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: right.ID}, {Campaign: vallon, ID: wrong.ID}}}); err != nil {
@@ -426,7 +426,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	})
 }
 
-func TestASlipBankedAfterItsLineWasBookedIsRefused(t *testing.T) {
+func TestADepositEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	s, _ := open(t)
 	slip := []treasury.Cheque{{Campaign: vallon, ID: s.give(t, treasury.MethodCheque, 40_00).ID}, {Campaign: vallon, ID: s.give(t, treasury.MethodCheque, 30_00).ID}}
 	s.read(t, "04/03/2026;REMISE;;70,00")

@@ -9,7 +9,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-func TestMoneyThatNobodyMatchedIsToldOnceAStatement(t *testing.T) {
+func TestOpenCreditsAreToldOncePerStatement(t *testing.T) {
 	s, pool := open(t)
 	p := s.promise(t, 25_00)
 	want := []string{}

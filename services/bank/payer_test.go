@@ -10,7 +10,7 @@ import (
 )
 
 // No payer's name is anywhere in the database, wherever in a file it stood.
-func TestNoPayerIsKeptOfAStatement(t *testing.T) {
+func TestNoPayerIsStoredOfAStatement(t *testing.T) {
 	s, pool := open(t)
 	p := s.promise(t, 25_00)
 	const canary = "CANARYPAYER"

@@ -14,7 +14,7 @@ import (
 )
 
 // The import has looked at the books before the donation was booked, and commits after.
-func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
+func TestADonationWaitsForAnImportThatIsUnderWay(t *testing.T) {
 	s, pool := open(t)
 	importing, err := pool.Begin(t.Context())
 	if err != nil {
@@ -52,7 +52,7 @@ func TestALineIsFoundThatIsImportedMeanwhile(t *testing.T) {
 }
 
 // A cheque is not taken back while a line is being said to show its slip: the money is there.
-func TestASlipThatALineIsShowingMeanwhileIsNotTakenBack(t *testing.T) {
+func TestAChequeIsNotReversedWhileItsDepositIsBeingMatched(t *testing.T) {
 	s, pool := open(t)
 	s.read(t, "09/03/2026;REMISE;;70,00")
 	c := s.give(t, treasury.MethodCheque, 70_00)

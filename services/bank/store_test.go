@@ -19,8 +19,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
-// TestNoPayerIsKept reads every column of every table after an import.
-func TestNoPayerIsKept(t *testing.T) {
+// TestNoPayerIsStored reads every column of every table after an import.
+func TestNoPayerIsStored(t *testing.T) {
 	s, pool := open(t)
 	p := s.promise(t, 25_00)
 	content := camt("08", "0", "25.00", strings.NewReplacer("<Ustrd>CAG-7K3M</Ustrd><Ustrd>9QXT</Ustrd>", "<Ustrd>Jeanne Dupont "+p.Reference+"</Ustrd>").Replace(camtCredit))
@@ -90,7 +90,7 @@ func TestATransferThatAMemberEnteredIsItsLine(t *testing.T) {
 
 // The book of a collective is fixed by the first money in it: that of the platform must not be the one of somebody
 // else's collective, whose own account came too late then.
-func TestOthersMoneyIsNotBookedOnThePlatformsAccount(t *testing.T) {
+func TestNothingIsBookedBeforeARequiredStripeAccountExists(t *testing.T) {
 	s, _ := open(t)
 	set := func(change func(*collectives.Collective)) {
 		t.Helper()

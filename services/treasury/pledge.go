@@ -233,7 +233,7 @@ func (s *Service) Pledge(ctx context.Context, campaign campaigns.Name, id uuid.U
 func (s *Service) PledgeTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Pledge, error) {
 	p, err := pledgeByID(ctx, tx, id)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && p.Campaign.Collective != collective {
-		return Pledge{}, errs.NotFound("collectives/" + collective + "/campaigns/-/pledges/" + id.String())
+		return Pledge{}, errs.NotFound("collectives/" + collective + "/pledges/" + id.String())
 	}
 	return p, postgres.Error(err)
 }

@@ -184,7 +184,7 @@ func TestManyAtOnceDoItOnce(t *testing.T) {
 
 // The book of a collective is fixed by the first money in it: that of the platform must not be the one of somebody
 // else's collective, whose own account came too late then.
-func TestOthersMoneyIsNotBookedOnThePlatformsAccount(t *testing.T) {
+func TestNothingIsBookedBeforeARequiredStripeAccountExists(t *testing.T) {
 	s, _ := open(t)
 	set := func(change func(*collectives.Collective)) {
 		t.Helper()
