@@ -94,32 +94,32 @@ SELECT pg_advisory_xact_lock(hashtextextended('cagnotte ledger chart ' || @book,
 const insertAccountSQL = `
 INSERT INTO ledger.accounts (book, code, display_name, type)
 SELECT
-    @book,
-    @code,
-    @display_name,
-    @type
+	@book,
+	@code,
+	@display_name,
+	@type
 WHERE (
-    SELECT count(*)
-    FROM ledger.accounts AS a
-    WHERE a.book = @book
+	SELECT count(*)
+	FROM ledger.accounts AS a
+	WHERE a.book = @book
 ) < @max_accounts
 ON CONFLICT (book, code) DO NOTHING`
 
 const accountSQL = `
 SELECT
-    a.code,
-    a.display_name,
-    a.type,
-    ARRAY(
-        SELECT r.role
-        FROM ledger.roles AS r
-        WHERE r.book = a.book
-            AND r.account_id = a.id
-        ORDER BY r.role
-    )
+	a.code,
+	a.display_name,
+	a.type,
+	ARRAY(
+		SELECT r.role
+		FROM ledger.roles AS r
+		WHERE r.book = a.book
+			AND r.account_id = a.id
+		ORDER BY r.role
+	)
 FROM ledger.accounts AS a
 WHERE a.book = @book
-    AND a.code = @code`
+	AND a.code = @code`
 
 // AddAccountTx adds an account to the chart of a book, which [Service.EnsureBookTx] made. Its code and its type can
 // never be changed. A repeat changes nothing.
@@ -187,17 +187,17 @@ const renameAccountSQL = `
 UPDATE ledger.accounts
 SET display_name = @display_name
 WHERE book = @book
-    AND code = @code`
+	AND code = @code`
 
 const moveRolesSQL = `
 UPDATE ledger.roles
 SET account_id = a.id
 FROM ledger.accounts AS a
 WHERE a.book = @book
-    AND a.code = @code
-    AND roles.book = a.book
-    AND roles.role = ANY(@roles::text[])
-    AND roles.account_id <> a.id`
+	AND a.code = @code
+	AND roles.book = a.book
+	AND roles.role = ANY(@roles::text[])
+	AND roles.account_id <> a.id`
 
 // ChangeAccountTx renames an account, and moves roles to it from the accounts that have them, until the book has its
 // first transaction. So a chart can be adapted for one book. It is idempotent.
@@ -232,7 +232,7 @@ SELECT a.code
 FROM ledger.roles AS r
 JOIN ledger.accounts AS a ON a.book = r.book AND a.id = r.account_id
 WHERE r.book = @book
-    AND r.role = @role`
+	AND r.role = @role`
 
 // RoleCodeTx returns the code of the account that has a role in a book. NOT_FOUND when there is no such book.
 func (s *Service) RoleCodeTx(ctx context.Context, tx pgx.Tx, book string, role AccountRole) (code string, err error) {

@@ -13,31 +13,31 @@ import (
 // The newest sum of each key of all time, at the newest balance checkpoint.
 const archiveBalancesSQL = `
 SELECT
-    (
-        SELECT max(b.number)
-        FROM ledger.balance_checkpoints AS b
-        WHERE b.book = @book
-    ),
-    a.code,
-    n.balance,
-    k.currency,
-    k.collective,
-    k.campaign
+	(
+		SELECT max(b.number)
+		FROM ledger.balance_checkpoints AS b
+		WHERE b.book = @book
+	),
+	a.code,
+	n.balance,
+	k.currency,
+	k.collective,
+	k.campaign
 FROM ledger.accounts AS a
 JOIN ledger.balance_keys AS k ON k.account_id = a.id AND k.span = 'all'
 CROSS JOIN LATERAL (
-    SELECT b.balance
-    FROM ledger.balances AS b
-    WHERE b.key_id = k.id
-    ORDER BY b.number DESC
-    LIMIT 1
+	SELECT b.balance
+	FROM ledger.balances AS b
+	WHERE b.key_id = k.id
+	ORDER BY b.number DESC
+	LIMIT 1
 ) AS n
 WHERE a.book = @book
 ORDER BY
-    a.code COLLATE "C",
-    k.collective COLLATE "C",
-    k.campaign COLLATE "C",
-    k.currency COLLATE "C"`
+	a.code COLLATE "C",
+	k.collective COLLATE "C",
+	k.campaign COLLATE "C",
+	k.currency COLLATE "C"`
 
 // WriteArchive writes everything that is sealed of a book as JSON Lines: its checkpoints, the stored balances, and each
 // transaction with everything that was hashed. [proof.VerifyArchive] verifies it without a database. A book with several

@@ -48,25 +48,25 @@ ORDER BY b.number`
 // verifyBalancesSQL reads every sum that was stored, by the number that it was stored at.
 const verifyBalancesSQL = `
 SELECT
-    b.number,
-    b.balance,
-    k.account_id,
-    a.code,
-    k.collective,
-    k.campaign,
-    k.currency,
-    k.span,
-    CASE k.span
-        WHEN 'all' THEN ''
-        ELSE to_char(k.starts_on, 'YYYY-MM-DD BC')
-    END
+	b.number,
+	b.balance,
+	k.account_id,
+	a.code,
+	k.collective,
+	k.campaign,
+	k.currency,
+	k.span,
+	CASE k.span
+		WHEN 'all' THEN ''
+		ELSE to_char(k.starts_on, 'YYYY-MM-DD BC')
+	END
 FROM ledger.balance_keys AS k
 JOIN ledger.accounts AS a ON a.id = k.account_id
 JOIN ledger.balances AS b ON b.key_id = k.id
 WHERE a.book = @book
 ORDER BY
-    b.number,
-    k.id`
+	b.number,
+	k.id`
 
 // loadBalancesTx reads what is stored. All of it is held in memory: a key has a row for each number at which it changed.
 func (v *verification) loadBalancesTx(ctx context.Context, tx pgx.Tx) error {

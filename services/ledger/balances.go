@@ -17,35 +17,35 @@ import (
 // order and the OFFSET make Postgres use the two indexes: it cannot know how short the tail is.
 const tailPart = `
 tail AS (
-    SELECT
-        e.account_id,
-        e.currency,
-        e.amount,
-        e.effective_at
-    FROM (
-        SELECT t.id
-        FROM ledger.transactions AS t
-        WHERE t.book = @book
-            AND (t.xid, t.id) > (
-                coalesce((SELECT p.xid FROM position AS p), '0'),
-                coalesce((SELECT p.id FROM position AS p), 0)
-            )
-            AND (t.xid, t.id) <= (@upto_xid, @upto_id)
-        ORDER BY
-            t.book,
-            t.xid,
-            t.id
-        OFFSET 0
-    ) AS t
-    CROSS JOIN LATERAL (
-        SELECT
-            e.account_id,
-            e.currency,
-            e.amount,
-            e.effective_at
-        FROM ledger.entries AS e
-        WHERE e.transaction_id = t.id
-            AND e.collective = @collective`
+	SELECT
+		e.account_id,
+		e.currency,
+		e.amount,
+		e.effective_at
+	FROM (
+		SELECT t.id
+		FROM ledger.transactions AS t
+		WHERE t.book = @book
+			AND (t.xid, t.id) > (
+				coalesce((SELECT p.xid FROM position AS p), '0'),
+				coalesce((SELECT p.id FROM position AS p), 0)
+			)
+			AND (t.xid, t.id) <= (@upto_xid, @upto_id)
+		ORDER BY
+			t.book,
+			t.xid,
+			t.id
+		OFFSET 0
+	) AS t
+	CROSS JOIN LATERAL (
+		SELECT
+			e.account_id,
+			e.currency,
+			e.amount,
+			e.effective_at
+		FROM ledger.entries AS e
+		WHERE e.transaction_id = t.id
+			AND e.collective = @collective`
 
 const tailEndPart = `
         OFFSET 0
@@ -55,134 +55,134 @@ const tailEndPart = `
 // The condition on the campaign, for entries and for keys.
 const (
 	entryOfCampaignPart = `
-            AND e.campaign = @campaign`
+			AND e.campaign = @campaign`
 	keyOfCampaignPart = `
-        AND k.campaign = @campaign`
+		AND k.campaign = @campaign`
 )
 
 // positionPart is where the balance checkpoint stands; no row when there is none.
 const positionPart = `
 WITH position AS (
-    SELECT
-        t.xid,
-        t.id
-    FROM ledger.seals AS s
-    JOIN ledger.transactions AS t ON t.id = s.transaction_id
-    WHERE s.book = @book
-        AND s.number = @stored
+	SELECT
+		t.xid,
+		t.id
+	FROM ledger.seals AS s
+	JOIN ledger.transactions AS t ON t.id = s.transaction_id
+	WHERE s.book = @book
+		AND s.number = @stored
 ),`
 
 // A chart has some dozens of accounts.
 const sumAccountsPart = `
 SELECT
-    a.code,
-    a.display_name,
-    a.type,
-    coalesce(b.currency, ''),
-    coalesce(b.balance, 0)
+	a.code,
+	a.display_name,
+	a.type,
+	coalesce(b.currency, ''),
+	coalesce(b.balance, 0)
 FROM ledger.accounts AS a
 LEFT JOIN (
-    SELECT
-        p.account_id,
-        p.currency,
-        sum(p.amount)::bigint AS balance
-    FROM parts AS p
-    GROUP BY
-        p.account_id,
-        p.currency
+	SELECT
+		p.account_id,
+		p.currency,
+		sum(p.amount)::bigint AS balance
+	FROM parts AS p
+	GROUP BY
+		p.account_id,
+		p.currency
 ) AS b ON b.account_id = a.id
 WHERE a.book = @book
 ORDER BY
-    a.code COLLATE "C",
-    b.currency`
+	a.code COLLATE "C",
+	b.currency`
 
 const allKeysPart = `,
 keys AS (
-    SELECT
-        k.id,
-        k.account_id,
-        k.currency
-    FROM ledger.balance_keys AS k
-    WHERE k.collective = @collective
-        AND k.span = 'all'`
+	SELECT
+		k.id,
+		k.account_id,
+		k.currency
+	FROM ledger.balance_keys AS k
+	WHERE k.collective = @collective
+		AND k.span = 'all'`
 
 const yearKeysPart = `,
 keys AS (
-    SELECT
-        k.id,
-        k.account_id,
-        k.currency
-    FROM ledger.balance_keys AS k
-    WHERE k.collective = @collective
-        AND k.span = 'year'
-        AND k.starts_on < @year::date`
+	SELECT
+		k.id,
+		k.account_id,
+		k.currency
+	FROM ledger.balance_keys AS k
+	WHERE k.collective = @collective
+		AND k.span = 'year'
+		AND k.starts_on < @year::date`
 
 const monthKeysPart = `
-    UNION ALL
-    SELECT
-        k.id,
-        k.account_id,
-        k.currency
-    FROM ledger.balance_keys AS k
-    WHERE k.collective = @collective
-        AND k.span = 'month'
-        AND k.starts_on >= @year::date
-        AND k.starts_on < @month::date`
+	UNION ALL
+	SELECT
+		k.id,
+		k.account_id,
+		k.currency
+	FROM ledger.balance_keys AS k
+	WHERE k.collective = @collective
+		AND k.span = 'month'
+		AND k.starts_on >= @year::date
+		AND k.starts_on < @month::date`
 
 const dayKeysPart = `
-    UNION ALL
-    SELECT
-        k.id,
-        k.account_id,
-        k.currency
-    FROM ledger.balance_keys AS k
-    WHERE k.collective = @collective
-        AND k.span = 'day'
-        AND k.starts_on >= @month::date
-        AND k.starts_on < @day::date`
+	UNION ALL
+	SELECT
+		k.id,
+		k.account_id,
+		k.currency
+	FROM ledger.balance_keys AS k
+	WHERE k.collective = @collective
+		AND k.span = 'day'
+		AND k.starts_on >= @month::date
+		AND k.starts_on < @day::date`
 
 // storedPart takes the newest stored sum of each key up to the balance checkpoint, and the tail.
 const storedPart = `
 ),
 parts AS (
-    SELECT
-        k.account_id,
-        k.currency,
-        n.balance AS amount
-    FROM keys AS k
-    CROSS JOIN LATERAL (
-        SELECT b.balance
-        FROM ledger.balances AS b
-        WHERE b.key_id = k.id
-            AND b.number <= @stored
-        ORDER BY b.number DESC
-        LIMIT 1
-    ) AS n
-    UNION ALL
-    SELECT
-        t.account_id,
-        t.currency,
-        t.amount
-    FROM tail AS t`
+	SELECT
+		k.account_id,
+		k.currency,
+		n.balance AS amount
+	FROM keys AS k
+	CROSS JOIN LATERAL (
+		SELECT b.balance
+		FROM ledger.balances AS b
+		WHERE b.key_id = k.id
+			AND b.number <= @stored
+		ORDER BY b.number DESC
+		LIMIT 1
+	) AS n
+	UNION ALL
+	SELECT
+		t.account_id,
+		t.currency,
+		t.amount
+	FROM tail AS t`
 
 // partOfDayPart reads the entries of the last, incomplete day. Without a bound the index alone is enough.
 const partOfDayPart = `
-    WHERE t.effective_at < @day_start::timestamptz
-    UNION ALL
-    SELECT
-        e.account_id,
-        e.currency,
-        e.amount
-    FROM ledger.entries AS e
-    WHERE e.collective = @collective
-        AND e.effective_at >= @day_start::timestamptz
-        AND e.effective_at < @end::timestamptz
-        AND (NOT @bounded OR EXISTS (
-            SELECT
-            FROM ledger.transactions AS t
-            WHERE t.id = e.transaction_id
-                AND (t.xid, t.id) <= (@upto_xid, @upto_id)
-        ))`
+	WHERE t.effective_at < @day_start::timestamptz
+	UNION ALL
+	SELECT
+		e.account_id,
+		e.currency,
+		e.amount
+	FROM ledger.entries AS e
+	WHERE e.collective = @collective
+		AND e.effective_at >= @day_start::timestamptz
+		AND e.effective_at < @end::timestamptz
+		AND (NOT @bounded OR EXISTS (
+			SELECT
+			FROM ledger.transactions AS t
+			WHERE t.id = e.transaction_id
+				AND (t.xid, t.id) <= (@upto_xid, @upto_id)
+		))`
 
 const partsEndPart = `
 )`
@@ -229,23 +229,23 @@ func (s *Service) lastNumber(ctx context.Context, book string) (n int64, err err
 // boundsSQL finds the newest balance checkpoint up to the number, and where the transaction of that number stands.
 const boundsSQL = `
 SELECT
-    coalesce((
-        SELECT max(b.number)
-        FROM ledger.balance_checkpoints AS b
-        WHERE b.book = @book
-            AND b.number <= @number
-    ), 0),
-    n.xid,
-    n.id
+	coalesce((
+		SELECT max(b.number)
+		FROM ledger.balance_checkpoints AS b
+		WHERE b.book = @book
+			AND b.number <= @number
+	), 0),
+	n.xid,
+	n.id
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN (
-    SELECT
-        t.xid,
-        t.id
-    FROM ledger.seals AS s
-    JOIN ledger.transactions AS t ON t.id = s.transaction_id
-    WHERE s.book = @book
-        AND s.number = @number
+	SELECT
+		t.xid,
+		t.id
+	FROM ledger.seals AS s
+	JOIN ledger.transactions AS t ON t.id = s.transaction_id
+	WHERE s.book = @book
+		AND s.number = @number
 ) AS n ON true`
 
 // boundsOf returns the arguments that bound what a statement adds up: the number of the balance checkpoint to begin
@@ -348,53 +348,53 @@ func bound(t time.Time, open pgtype.InfinityModifier) pgtype.Timestamptz {
 // roleBalanceSQL adds up the stored sums and the tail after them in one statement.
 const roleBalanceSQL = `
 WITH role AS (
-    SELECT r.account_id
-    FROM ledger.roles AS r
-    WHERE r.book = @book
-        AND r.role = @role
+	SELECT r.account_id
+	FROM ledger.roles AS r
+	WHERE r.book = @book
+		AND r.role = @role
 ),
 stored AS (
-    SELECT
-        b.number,
-        t.xid,
-        t.id
-    FROM ledger.balance_checkpoints AS b
-    JOIN ledger.seals AS s ON s.book = b.book AND s.number = b.number
-    JOIN ledger.transactions AS t ON t.id = s.transaction_id
-    WHERE b.book = @book
-    ORDER BY b.number DESC
-    LIMIT 1
+	SELECT
+		b.number,
+		t.xid,
+		t.id
+	FROM ledger.balance_checkpoints AS b
+	JOIN ledger.seals AS s ON s.book = b.book AND s.number = b.number
+	JOIN ledger.transactions AS t ON t.id = s.transaction_id
+	WHERE b.book = @book
+	ORDER BY b.number DESC
+	LIMIT 1
 ),
 parts AS (
-    SELECT
-        k.currency,
-        n.balance AS amount
-    FROM role AS r
-    JOIN ledger.balance_keys AS k ON k.account_id = r.account_id AND k.span = 'all'
-    CROSS JOIN LATERAL (
-        SELECT b.balance
-        FROM ledger.balances AS b
-        WHERE b.key_id = k.id
-            AND b.number <= (SELECT p.number FROM stored AS p)
-        ORDER BY b.number DESC
-        LIMIT 1
-    ) AS n
-    UNION ALL
-    SELECT
-        e.currency,
-        e.amount
-    FROM ledger.transactions AS t
-    JOIN ledger.entries AS e ON e.transaction_id = t.id
-    JOIN role AS r ON r.account_id = e.account_id
-    WHERE t.book = @book
-        AND (t.xid, t.id) > (
-            coalesce((SELECT p.xid FROM stored AS p), '0'),
-            coalesce((SELECT p.id FROM stored AS p), 0)
-        )
+	SELECT
+		k.currency,
+		n.balance AS amount
+	FROM role AS r
+	JOIN ledger.balance_keys AS k ON k.account_id = r.account_id AND k.span = 'all'
+	CROSS JOIN LATERAL (
+		SELECT b.balance
+		FROM ledger.balances AS b
+		WHERE b.key_id = k.id
+			AND b.number <= (SELECT p.number FROM stored AS p)
+		ORDER BY b.number DESC
+		LIMIT 1
+	) AS n
+	UNION ALL
+	SELECT
+		e.currency,
+		e.amount
+	FROM ledger.transactions AS t
+	JOIN ledger.entries AS e ON e.transaction_id = t.id
+	JOIN role AS r ON r.account_id = e.account_id
+	WHERE t.book = @book
+		AND (t.xid, t.id) > (
+			coalesce((SELECT p.xid FROM stored AS p), '0'),
+			coalesce((SELECT p.id FROM stored AS p), 0)
+		)
 )
 SELECT
-    p.currency,
-    sum(p.amount)::bigint
+	p.currency,
+	sum(p.amount)::bigint
 FROM parts AS p
 GROUP BY p.currency`
 

@@ -21,9 +21,9 @@ const platformBook = "platform"
 
 const bookExistsSQL = `
 SELECT EXISTS (
-    SELECT
-    FROM ledger.books AS b
-    WHERE b.id = @book
+	SELECT
+	FROM ledger.books AS b
+	WHERE b.id = @book
 )`
 
 // FindBook returns the book of a resource name such as `instance/books/platform` or `instance/books/acct_…`. NOT_FOUND
@@ -75,32 +75,32 @@ WHERE id = @book`
 const insertAccountsSQL = `
 INSERT INTO ledger.accounts (book, code, display_name, type)
 SELECT
-    @book,
-    c.code,
-    c.display_name,
-    c.type
+	@book,
+	c.code,
+	c.display_name,
+	c.type
 FROM unnest(
-    @codes::text[],
-    @display_names::text[],
-    @types::text[]
+	@codes::text[],
+	@display_names::text[],
+	@types::text[]
 ) AS c (code, display_name, type)
 WHERE NOT EXISTS (
-    SELECT
-    FROM ledger.accounts AS a
-    WHERE a.book = @book
-        AND a.code = c.code
+	SELECT
+	FROM ledger.accounts AS a
+	WHERE a.book = @book
+		AND a.code = c.code
 )
 ON CONFLICT (book, code) DO NOTHING`
 
 const insertRolesSQL = `
 INSERT INTO ledger.roles (book, role, account_id)
 SELECT
-    @book,
-    c.role,
-    a.id
+	@book,
+	c.role,
+	a.id
 FROM unnest(
-    @roles::text[],
-    @codes::text[]
+	@roles::text[],
+	@codes::text[]
 ) AS c (role, code)
 JOIN ledger.accounts AS a ON a.book = @book AND a.code = c.code
 ON CONFLICT (book, role) DO NOTHING`
@@ -145,21 +145,21 @@ func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) erro
 
 const newestXIDSQL = `
 SELECT
-    newest.xid,
-    pg_snapshot_xmax(pg_current_snapshot())
+	newest.xid,
+	pg_snapshot_xmax(pg_current_snapshot())
 FROM ledger.books AS b
 CROSS JOIN LATERAL (
-    SELECT t.xid
-    FROM ledger.transactions AS t
-    WHERE t.book = b.id
-    ORDER BY
-        t.xid DESC,
-        t.id DESC
-    LIMIT 1
+	SELECT t.xid
+	FROM ledger.transactions AS t
+	WHERE t.book = b.id
+	ORDER BY
+		t.xid DESC,
+		t.id DESC
+	LIMIT 1
 ) AS newest
 ORDER BY
-    newest.xid DESC,
-    b.id
+	newest.xid DESC,
+	b.id
 LIMIT 1`
 
 // CheckCounter refuses a cluster whose transaction counter is behind what the books know, as after a dump was restored

@@ -20,134 +20,134 @@ type CampaignKey struct {
 // balances of its book. Neither other campaigns' entries nor the history are read.
 const campaignTotalsSQL = `
 WITH RECURSIVE asked AS (
-    SELECT
-        k.collective,
-        k.campaign
-    FROM unnest(
-        @collectives::text[],
-        @campaigns::text[]
-    ) AS k (collective, campaign)
+	SELECT
+		k.collective,
+		k.campaign
+	FROM unnest(
+		@collectives::text[],
+		@campaigns::text[]
+	) AS k (collective, campaign)
 ),
 used AS (
-    SELECT
-        k.collective,
-        k.campaign,
-        (
-            SELECT e.account_id
-            FROM ledger.entries AS e
-            WHERE e.collective = k.collective
-                AND e.campaign = k.campaign
-                AND e.nominal
-            ORDER BY e.account_id
-            LIMIT 1
-        ) AS account_id
-    FROM asked AS k
-    UNION ALL
-    SELECT
-        u.collective,
-        u.campaign,
-        (
-            SELECT e.account_id
-            FROM ledger.entries AS e
-            WHERE e.collective = u.collective
-                AND e.campaign = u.campaign
-                AND e.nominal
-                AND e.account_id > u.account_id
-            ORDER BY e.account_id
-            LIMIT 1
-        )
-    FROM used AS u
-    WHERE u.account_id IS NOT NULL
+	SELECT
+		k.collective,
+		k.campaign,
+		(
+			SELECT e.account_id
+			FROM ledger.entries AS e
+			WHERE e.collective = k.collective
+				AND e.campaign = k.campaign
+				AND e.nominal
+			ORDER BY e.account_id
+			LIMIT 1
+		) AS account_id
+	FROM asked AS k
+	UNION ALL
+	SELECT
+		u.collective,
+		u.campaign,
+		(
+			SELECT e.account_id
+			FROM ledger.entries AS e
+			WHERE e.collective = u.collective
+				AND e.campaign = u.campaign
+				AND e.nominal
+				AND e.account_id > u.account_id
+			ORDER BY e.account_id
+			LIMIT 1
+		)
+	FROM used AS u
+	WHERE u.account_id IS NOT NULL
 ),
 counted AS (
-    SELECT
-        u.collective,
-        u.campaign,
-        u.account_id,
-        p.xid,
-        p.id
-    FROM used AS u
-    CROSS JOIN LATERAL (
-        SELECT a.book
-        FROM ledger.accounts AS a
-        WHERE a.id = u.account_id
-            AND EXISTS (
-                SELECT
-                FROM ledger.roles AS r
-                WHERE r.book = a.book
-                    AND r.role = ANY(@roles::text[])
-                    AND r.account_id = a.id
-            )
-        OFFSET 0
-    ) AS a
-    LEFT JOIN LATERAL (
-        SELECT
-            t.xid,
-            t.id
-        FROM ledger.seals AS s
-        JOIN ledger.transactions AS t ON t.id = s.transaction_id
-        WHERE s.book = a.book
-            AND s.number = (
-                SELECT max(c.number)
-                FROM ledger.balance_checkpoints AS c
-                WHERE c.book = a.book
-            )
-    ) AS p ON true
+	SELECT
+		u.collective,
+		u.campaign,
+		u.account_id,
+		p.xid,
+		p.id
+	FROM used AS u
+	CROSS JOIN LATERAL (
+		SELECT a.book
+		FROM ledger.accounts AS a
+		WHERE a.id = u.account_id
+			AND EXISTS (
+				SELECT
+				FROM ledger.roles AS r
+				WHERE r.book = a.book
+					AND r.role = ANY(@roles::text[])
+					AND r.account_id = a.id
+			)
+		OFFSET 0
+	) AS a
+	LEFT JOIN LATERAL (
+		SELECT
+			t.xid,
+			t.id
+		FROM ledger.seals AS s
+		JOIN ledger.transactions AS t ON t.id = s.transaction_id
+		WHERE s.book = a.book
+			AND s.number = (
+				SELECT max(c.number)
+				FROM ledger.balance_checkpoints AS c
+				WHERE c.book = a.book
+			)
+	) AS p ON true
 ),
 parts AS (
-    SELECT
-        c.collective,
-        c.campaign,
-        k.currency,
-        n.balance AS amount
-    FROM counted AS c
-    JOIN ledger.balance_keys AS k
-        ON k.collective = c.collective
-        AND k.span = 'all'
-        AND k.starts_on = '-infinity'
-        AND k.campaign = c.campaign
-        AND k.account_id = c.account_id
-    CROSS JOIN LATERAL (
-        SELECT b.balance
-        FROM ledger.balances AS b
-        WHERE b.key_id = k.id
-        ORDER BY b.number DESC
-        LIMIT 1
-    ) AS n
-    UNION ALL
-    SELECT
-        c.collective,
-        c.campaign,
-        e.currency,
-        e.amount
-    FROM counted AS c
-    CROSS JOIN LATERAL (
-        SELECT
-            e.currency,
-            e.amount
-        FROM ledger.entries AS e
-        WHERE e.collective = c.collective
-            AND e.campaign = c.campaign
-            AND e.account_id = c.account_id
-            AND e.nominal
-            AND (e.xid, e.transaction_id) > (coalesce(c.xid, '0'), coalesce(c.id, 0))
-        OFFSET 0
-    ) AS e
+	SELECT
+		c.collective,
+		c.campaign,
+		k.currency,
+		n.balance AS amount
+	FROM counted AS c
+	JOIN ledger.balance_keys AS k
+		ON k.collective = c.collective
+		AND k.span = 'all'
+		AND k.starts_on = '-infinity'
+		AND k.campaign = c.campaign
+		AND k.account_id = c.account_id
+	CROSS JOIN LATERAL (
+		SELECT b.balance
+		FROM ledger.balances AS b
+		WHERE b.key_id = k.id
+		ORDER BY b.number DESC
+		LIMIT 1
+	) AS n
+	UNION ALL
+	SELECT
+		c.collective,
+		c.campaign,
+		e.currency,
+		e.amount
+	FROM counted AS c
+	CROSS JOIN LATERAL (
+		SELECT
+			e.currency,
+			e.amount
+		FROM ledger.entries AS e
+		WHERE e.collective = c.collective
+			AND e.campaign = c.campaign
+			AND e.account_id = c.account_id
+			AND e.nominal
+			AND (e.xid, e.transaction_id) > (coalesce(c.xid, '0'), coalesce(c.id, 0))
+		OFFSET 0
+	) AS e
 )
 SELECT
-    p.collective,
-    p.campaign,
-    p.currency,
-    -sum(p.amount)::bigint
+	p.collective,
+	p.campaign,
+	p.currency,
+	-sum(p.amount)::bigint
 FROM parts AS p
 GROUP BY
-    p.collective,
-    p.campaign,
-    p.currency
+	p.collective,
+	p.campaign,
+	p.currency
 ORDER BY
-    p.collective,
-    p.campaign,
-    p.currency`
+	p.collective,
+	p.campaign,
+	p.currency`
 
 // CampaignTotals returns what the campaigns received: donations less refunds and disputes, in minor units of each
 // currency, positive when received. It counts what is in the books, that is settled. A campaign without entries is

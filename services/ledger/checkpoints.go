@@ -25,11 +25,11 @@ func insertCheckpointTx(ctx context.Context, tx pgx.Tx, book string, c *proof.Ch
 
 const newestCheckpointSQL = `
 SELECT
-    c.size,
-    c.root,
-    c.signed_at,
-    c.note,
-    c.verifier_key
+	c.size,
+	c.root,
+	c.signed_at,
+	c.note,
+	c.verifier_key
 FROM ledger.checkpoints AS c
 WHERE c.book = @book
 ORDER BY c.size DESC

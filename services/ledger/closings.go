@@ -32,11 +32,11 @@ ON CONFLICT (book, collective, ends_at) DO NOTHING`
 
 const closingSQL = `
 SELECT
-    c.ends_at,
-    c.xid
+	c.ends_at,
+	c.xid
 FROM ledger.closings AS c
 WHERE c.book = @book
-    AND c.collective = @collective
+	AND c.collective = @collective
 ORDER BY c.ends_at DESC
 LIMIT 1`
 
@@ -92,7 +92,7 @@ const closedUntilSQL = `
 SELECT max(c.ends_at)
 FROM ledger.closings AS c
 WHERE c.book = @book
-    AND c.collective IN ('', @collective)`
+	AND c.collective IN ('', @collective)`
 
 // ClosedUntil returns the earliest time that may be posted for a collective, zero when nothing is closed. What arrives
 // late is posted at that time.

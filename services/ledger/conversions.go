@@ -25,15 +25,15 @@ type Conversion struct {
 const insertConversionsSQL = `
 INSERT INTO ledger.conversions (transaction_id, rate, original_minor, original_currency)
 SELECT
-    t.id,
-    c.rate::numeric,
-    c.original_minor,
-    nullif(c.original_currency, '')
+	t.id,
+	c.rate::numeric,
+	c.original_minor,
+	nullif(c.original_currency, '')
 FROM unnest(
-    @references::text[],
-    @rates::text[],
-    @original_minors::bigint[],
-    @original_currencies::text[]
+	@references::text[],
+	@rates::text[],
+	@original_minors::bigint[],
+	@original_currencies::text[]
 ) AS c (reference, rate, original_minor, original_currency)
 JOIN ledger.transactions AS t ON t.book = @book AND t.reference = c.reference
 ON CONFLICT (transaction_id) DO NOTHING`

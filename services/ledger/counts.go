@@ -12,40 +12,40 @@ import (
 // The names come one after the other from the index: a book has many rows and few collectives.
 const shareCountsSQL = `
 WITH RECURSIVE names AS (
-    (
-        SELECT s.collective
-        FROM ledger.shares AS s
-        WHERE s.book = @book
-        ORDER BY s.collective
-        LIMIT 1
-    )
-    UNION ALL
-    SELECT (
-        SELECT s.collective
-        FROM ledger.shares AS s
-        WHERE s.book = @book
-            AND s.collective > n.collective
-        ORDER BY s.collective
-        LIMIT 1
-    )
-    FROM names AS n
-    WHERE n.collective IS NOT NULL
+	(
+		SELECT s.collective
+		FROM ledger.shares AS s
+		WHERE s.book = @book
+		ORDER BY s.collective
+		LIMIT 1
+	)
+	UNION ALL
+	SELECT (
+		SELECT s.collective
+		FROM ledger.shares AS s
+		WHERE s.book = @book
+			AND s.collective > n.collective
+		ORDER BY s.collective
+		LIMIT 1
+	)
+	FROM names AS n
+	WHERE n.collective IS NOT NULL
 )
 SELECT
-    n.collective,
-    l.count,
-    l.hash
+	n.collective,
+	l.count,
+	l.hash
 FROM names AS n
 CROSS JOIN LATERAL (
-    SELECT
-        s.count,
-        s.hash
-    FROM ledger.shares AS s
-    WHERE s.book = @book
-        AND s.collective = n.collective
-        AND s.number <= @number
-    ORDER BY s.number DESC
-    LIMIT 1
+	SELECT
+		s.count,
+		s.hash
+	FROM ledger.shares AS s
+	WHERE s.book = @book
+		AND s.collective = n.collective
+		AND s.number <= @number
+	ORDER BY s.number DESC
+	LIMIT 1
 ) AS l
 ORDER BY n.collective`
 
@@ -65,15 +65,15 @@ func loadCounts(ctx context.Context, db querier, book string, number int64) (pro
 const insertShareCountsSQL = `
 INSERT INTO ledger.shares (number, count, book, collective, hash)
 SELECT
-    @number,
-    s.count,
-    @book,
-    s.collective,
-    s.hash
+	@number,
+	s.count,
+	@book,
+	s.collective,
+	s.hash
 FROM unnest(
-    @counts::bigint[],
-    @collectives::text[],
-    @hashes::bytea[]
+	@counts::bigint[],
+	@collectives::text[],
+	@hashes::bytea[]
 ) AS s (count, collective, hash)`
 
 // countTransactionsTx adds the leaves, which are being sealed, to the counts of their collectives. It returns the root

@@ -45,19 +45,19 @@ type EntryRow struct {
 
 const streamColumns = `
 SELECT
-    t.id,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    t.recorded_at,
-    e.line,
-    a.type,
-    a.code,
-    a.display_name,
-    e.amount,
-    e.currency,
-    e.campaign,
-    e.donation`
+	t.id,
+	t.reference,
+	t.kind,
+	t.effective_at,
+	t.recorded_at,
+	e.line,
+	a.type,
+	a.code,
+	a.display_name,
+	e.amount,
+	e.currency,
+	e.campaign,
+	e.donation`
 
 const fromPart = `
 FROM ledger.entries AS e
@@ -66,10 +66,10 @@ JOIN ledger.accounts AS a ON a.id = e.account_id`
 
 const ofSharePart = `
 WHERE e.collective = @collective
-    AND e.effective_at >= @start
-    AND e.effective_at < @end
-    AND (@collective <> '' OR t.book = @book)
-    AND pg_visible_in_snapshot(t.xid, @watermark)`
+	AND e.effective_at >= @start
+	AND e.effective_at < @end
+	AND (@collective <> '' OR t.book = @book)
+	AND pg_visible_in_snapshot(t.xid, @watermark)`
 
 const fromShare = fromPart + ofSharePart
 
@@ -83,15 +83,15 @@ ORDER BY
 
 // sealPart finds the first checkpoint of the watermark's that has the transaction in it.
 const sealPart = `
-    SELECT c.signed_at
-    FROM ledger.seals AS s
-    JOIN ledger.checkpoints AS c
-        ON c.book = s.book
-        AND c.size >= s.number
-        AND pg_visible_in_snapshot(c.xid, @watermark)
-    WHERE s.transaction_id = t.id
-    ORDER BY c.size
-    LIMIT 1`
+	SELECT c.signed_at
+	FROM ledger.seals AS s
+	JOIN ledger.checkpoints AS c
+		ON c.book = s.book
+		AND c.size >= s.number
+		AND pg_visible_in_snapshot(c.xid, @watermark)
+	WHERE s.transaction_id = t.id
+	ORDER BY c.size
+	LIMIT 1`
 
 // A correction of a correction names the first original.
 const streamInSealOrderSQL = streamColumns + `,
@@ -159,8 +159,8 @@ const countSQL = `
 SELECT count(*)
 FROM ledger.entries AS e
 WHERE e.collective = @collective
-    AND e.effective_at >= @start
-    AND e.effective_at < @end`
+	AND e.effective_at >= @start
+	AND e.effective_at < @end`
 
 // CountEntries returns about how many entries StreamEntries will give, for a progress bar.
 func (v *View) CountEntries(ctx context.Context, f Filter) (n int64, err error) {
@@ -181,13 +181,13 @@ type Opening struct {
 
 const openingsSQL = `
 SELECT
-    a.code,
-    a.display_name,
-    a.type,
-    e.currency,
-    coalesce(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
-    count(*) FILTER (WHERE e.effective_at >= @from)` + fromShare + `
-    AND (NOT @sealed OR EXISTS (` + sealPart + `
+	a.code,
+	a.display_name,
+	a.type,
+	e.currency,
+	coalesce(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
+	count(*) FILTER (WHERE e.effective_at >= @from)` + fromShare + `
+	AND (NOT @sealed OR EXISTS (` + sealPart + `
     ))
 GROUP BY
     a.id,

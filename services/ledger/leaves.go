@@ -17,20 +17,20 @@ import (
 // https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
 const unsealedSQL = `
 SELECT
-    t.id,
-    t.xid,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    t.recorded_at,
-    t.fingerprint
+	t.id,
+	t.xid,
+	t.reference,
+	t.kind,
+	t.effective_at,
+	t.recorded_at,
+	t.fingerprint
 FROM ledger.transactions AS t
 WHERE t.book = @book
-    AND (t.xid, t.id) > (@xid, @id)
-    AND t.xid < pg_snapshot_xmin(pg_current_snapshot())
+	AND (t.xid, t.id) > (@xid, @id)
+	AND t.xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY
-    t.xid,
-    t.id
+	t.xid,
+	t.id
 LIMIT @count`
 
 // unsealed returns the next transactions to seal, with their numbers.
@@ -59,20 +59,20 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 // The order is that of the transactions asked for.
 const leafEntriesSQL = `
 SELECT
-    w.place - 1,
-    e.line,
-    a.code,
-    e.amount,
-    e.currency,
-    e.collective,
-    e.campaign,
-    e.donation
+	w.place - 1,
+	e.line,
+	a.code,
+	e.amount,
+	e.currency,
+	e.collective,
+	e.campaign,
+	e.donation
 FROM unnest(@ids::bigint[]) WITH ORDINALITY AS w (id, place)
 JOIN ledger.entries AS e ON e.transaction_id = w.id
 JOIN ledger.accounts AS a ON a.id = e.account_id
 ORDER BY
-    w.place,
-    e.line`
+	w.place,
+	e.line`
 
 // fillEntries reads the entries of the leaves, whose transactions have these ids.
 func fillEntries(ctx context.Context, db querier, leaves []proof.Leaf, ids []int64) error {
@@ -99,31 +99,31 @@ func fillEntries(ctx context.Context, db querier, leaves []proof.Leaf, ids []int
 const insertSealsSQL = `
 INSERT INTO ledger.seals (number, transaction_id, donation, book, leaf_hash, salt)
 SELECT
-    l.number,
-    l.transaction_id,
-    l.donation,
-    @book,
-    l.hash,
-    l.salt
+	l.number,
+	l.transaction_id,
+	l.donation,
+	@book,
+	l.hash,
+	l.salt
 FROM unnest(
-    @numbers::bigint[],
-    @ids::bigint[],
-    @donations::uuid[],
-    @hashes::bytea[],
-    @salts::bytea[]
+	@numbers::bigint[],
+	@ids::bigint[],
+	@donations::uuid[],
+	@hashes::bytea[],
+	@salts::bytea[]
 ) AS l (number, transaction_id, donation, hash, salt)`
 
 const insertSubtreesSQL = `
 INSERT INTO ledger.subtrees (index, level, book, hash)
 SELECT
-    n.index,
-    n.level,
-    @book,
-    n.hash
+	n.index,
+	n.level,
+	@book,
+	n.hash
 FROM unnest(
-    @indexes::bigint[],
-    @levels::smallint[],
-    @hashes::bytea[]
+	@indexes::bigint[],
+	@levels::smallint[],
+	@hashes::bytea[]
 ) AS n (index, level, hash)`
 
 // insertSealsTx stores the numbers, hashes and salts of the leaves, and the subtrees that they completed. A seal has the
@@ -160,20 +160,20 @@ func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.L
 // leafSQL finds a sealed transaction by its id or, when a donation is given, the one that booked the donation.
 const leafSQL = `
 SELECT
-    t.book,
-    s.number,
-    t.id,
-    t.xid,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    t.recorded_at,
-    t.fingerprint,
-    s.salt
+	t.book,
+	s.number,
+	t.id,
+	t.xid,
+	t.reference,
+	t.kind,
+	t.effective_at,
+	t.recorded_at,
+	t.fingerprint,
+	s.salt
 FROM ledger.seals AS s
 JOIN ledger.transactions AS t ON t.id = s.transaction_id
 WHERE s.book = @book
-    AND (s.transaction_id = @id OR (s.donation = @donation AND t.kind = 'donation'))
+	AND (s.transaction_id = @id OR (s.donation = @donation AND t.kind = 'donation'))
 ORDER BY s.number
 LIMIT 1`
 

@@ -13,60 +13,60 @@ import (
 // leads to a transaction that cannot be meant.
 const verifyReversalsSQL = `
 SELECT
-    coalesce(r.transaction_id, t.id),
-    CASE
-        WHEN t.id IS NULL THEN 'is a reversal, and is missing'
-        WHEN t.kind <> 'reversal' THEN 'is linked as a reversal, and is none'
-        WHEN r.original_id IS NULL THEN 'is a reversal, and does not say of what'
-        WHEN o.id IS NULL THEN 'reverses a transaction that is missing'
-        WHEN o.book <> t.book THEN 'reverses a transaction of another book'
-        WHEN o.kind = 'reversal' THEN 'reverses a reversal'
-        ELSE 'takes back, with other reversals, more than its original has'
-    END
+	coalesce(r.transaction_id, t.id),
+	CASE
+		WHEN t.id IS NULL THEN 'is a reversal, and is missing'
+		WHEN t.kind <> 'reversal' THEN 'is linked as a reversal, and is none'
+		WHEN r.original_id IS NULL THEN 'is a reversal, and does not say of what'
+		WHEN o.id IS NULL THEN 'reverses a transaction that is missing'
+		WHEN o.book <> t.book THEN 'reverses a transaction of another book'
+		WHEN o.kind = 'reversal' THEN 'reverses a reversal'
+		ELSE 'takes back, with other reversals, more than its original has'
+	END
 FROM (
-    SELECT
-        x.id,
-        x.book,
-        x.kind
-    FROM ledger.transactions AS x
-    WHERE x.book = @book
+	SELECT
+		x.id,
+		x.book,
+		x.kind
+	FROM ledger.transactions AS x
+	WHERE x.book = @book
 ) AS t
 FULL JOIN ledger.reversals AS r ON r.transaction_id = t.id
 LEFT JOIN ledger.transactions AS o ON o.id = r.original_id
 WHERE (t.kind = 'reversal' OR r.transaction_id IS NOT NULL)
-    AND (t.id IS NOT NULL OR NOT EXISTS (
-        SELECT
-        FROM ledger.transactions AS y
-        WHERE y.id = r.transaction_id
-    ))
-    AND (
-        t.id IS NULL
-        OR t.kind <> 'reversal'
-        OR o.id IS NULL
-        OR o.book <> t.book
-        OR o.kind = 'reversal'
-        OR EXISTS (
-            SELECT
-            FROM ledger.left_of(o.id, 9223372036854775807) AS l
-            WHERE (l.amount > 0) = l.debit
-        )
-    )
+	AND (t.id IS NOT NULL OR NOT EXISTS (
+		SELECT
+		FROM ledger.transactions AS y
+		WHERE y.id = r.transaction_id
+	))
+	AND (
+		t.id IS NULL
+		OR t.kind <> 'reversal'
+		OR o.id IS NULL
+		OR o.book <> t.book
+		OR o.kind = 'reversal'
+		OR EXISTS (
+			SELECT
+			FROM ledger.left_of(o.id, 9223372036854775807) AS l
+			WHERE (l.amount > 0) = l.debit
+		)
+	)
 ORDER BY 1`
 
 const verifyReclassificationsSQL = `
 SELECT
-    t.id,
-    CASE
-        WHEN r.original_id IS NULL THEN 'is a reclassification, and does not say of what'
-        WHEN t.kind <> 'reclassification' THEN 'is linked as a reclassification, and is none'
-        ELSE 'reclassifies a transaction that is missing, or of another book'
-    END
+	t.id,
+	CASE
+		WHEN r.original_id IS NULL THEN 'is a reclassification, and does not say of what'
+		WHEN t.kind <> 'reclassification' THEN 'is linked as a reclassification, and is none'
+		ELSE 'reclassifies a transaction that is missing, or of another book'
+	END
 FROM ledger.transactions AS t
 LEFT JOIN ledger.reclassifications AS r ON r.transaction_id = t.id
 LEFT JOIN ledger.transactions AS o ON o.id = r.original_id
 WHERE t.book = @book
-    AND (t.kind = 'reclassification' OR r.transaction_id IS NOT NULL)
-    AND (t.kind <> 'reclassification' OR o.id IS NULL OR o.book <> t.book)
+	AND (t.kind = 'reclassification' OR r.transaction_id IS NOT NULL)
+	AND (t.kind <> 'reclassification' OR o.id IS NULL OR o.book <> t.book)
 ORDER BY t.id`
 
 // checkLinksTx checks the links of both kinds of corrections.

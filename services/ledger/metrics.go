@@ -46,37 +46,37 @@ func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
 // It counts from the index alone; the oldest transaction is the first in it.
 const unsealedTailsSQL = `
 SELECT
-    coalesce(sum(n.count), 0)::bigint,
-    greatest(coalesce(extract(epoch FROM clock_timestamp() - min(o.recorded_at)), 0), 0)::float8
+	coalesce(sum(n.count), 0)::bigint,
+	greatest(coalesce(extract(epoch FROM clock_timestamp() - min(o.recorded_at)), 0), 0)::float8
 FROM ledger.books AS b
 LEFT JOIN LATERAL (
-    SELECT
-        t.xid,
-        t.id
-    FROM ledger.seals AS s
-    JOIN ledger.transactions AS t ON t.id = s.transaction_id
-    WHERE s.book = b.id
-        AND s.number = (
-            SELECT max(m.number)
-            FROM ledger.seals AS m
-            WHERE m.book = b.id
-        )
+	SELECT
+		t.xid,
+		t.id
+	FROM ledger.seals AS s
+	JOIN ledger.transactions AS t ON t.id = s.transaction_id
+	WHERE s.book = b.id
+		AND s.number = (
+			SELECT max(m.number)
+			FROM ledger.seals AS m
+			WHERE m.book = b.id
+		)
 ) AS p ON true
 CROSS JOIN LATERAL (
-    SELECT count(*) AS count
-    FROM ledger.transactions AS t
-    WHERE t.book = b.id
-        AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
+	SELECT count(*) AS count
+	FROM ledger.transactions AS t
+	WHERE t.book = b.id
+		AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
 ) AS n
 LEFT JOIN LATERAL (
-    SELECT t.recorded_at
-    FROM ledger.transactions AS t
-    WHERE t.book = b.id
-        AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
-    ORDER BY
-        t.xid,
-        t.id
-    LIMIT 1
+	SELECT t.recorded_at
+	FROM ledger.transactions AS t
+	WHERE t.book = b.id
+		AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
+	ORDER BY
+		t.xid,
+		t.id
+	LIMIT 1
 ) AS o ON true`
 
 // Unsealed returns how many transactions of all books have no number yet, and how long the oldest of them has waited;

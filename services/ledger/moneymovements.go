@@ -28,41 +28,41 @@ type MoneyMovement struct {
 
 const moneyMovementColumns = `
 SELECT
-    t.reference,
-    t.kind,
-    t.effective_at,
-    e.collective,
-    max(e.campaign),
-    max(e.donation::text)::uuid,
-    e.currency,
-    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_balance), 0)::bigint,
-    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_fees), 0)::bigint,
-    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.transit), 0)::bigint,
-    coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.bank), 0)::bigint
+	t.reference,
+	t.kind,
+	t.effective_at,
+	e.collective,
+	max(e.campaign),
+	max(e.donation::text)::uuid,
+	e.currency,
+	coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_balance), 0)::bigint,
+	coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.stripe_fees), 0)::bigint,
+	coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.transit), 0)::bigint,
+	coalesce(sum(e.amount) FILTER (WHERE e.account_id = r.bank), 0)::bigint
 FROM ledger.transactions AS t
 JOIN ledger.entries AS e ON e.transaction_id = t.id
 CROSS JOIN (
-    SELECT
-        max(o.account_id) FILTER (WHERE o.role = 'stripe_balance') AS stripe_balance,
-        max(o.account_id) FILTER (WHERE o.role = 'stripe_fees') AS stripe_fees,
-        max(o.account_id) FILTER (WHERE o.role = 'transit') AS transit,
-        max(o.account_id) FILTER (WHERE o.role = 'bank') AS bank
-    FROM ledger.roles AS o
-    WHERE o.book = @book
+	SELECT
+		max(o.account_id) FILTER (WHERE o.role = 'stripe_balance') AS stripe_balance,
+		max(o.account_id) FILTER (WHERE o.role = 'stripe_fees') AS stripe_fees,
+		max(o.account_id) FILTER (WHERE o.role = 'transit') AS transit,
+		max(o.account_id) FILTER (WHERE o.role = 'bank') AS bank
+	FROM ledger.roles AS o
+	WHERE o.book = @book
 ) AS r
 WHERE t.book = @book
-    AND pg_visible_in_snapshot(t.xid, coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))`
+	AND pg_visible_in_snapshot(t.xid, coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))`
 
 const moneyMovementsSQL = moneyMovementColumns + `
-    AND t.reference = ANY(@references::text[])
+	AND t.reference = ANY(@references::text[])
 GROUP BY
-    t.id,
-    e.collective,
-    e.currency
+	t.id,
+	e.collective,
+	e.currency
 ORDER BY
-    t.reference,
-    e.collective,
-    e.currency`
+	t.reference,
+	e.collective,
+	e.currency`
 
 // MoneyMovements returns what the transactions of these references changed, by reference, collective and currency, as
 // of a watermark; empty: now. References that the book does not have are left out.
@@ -86,19 +86,19 @@ func scanMoneyMovement(row pgx.CollectableRow) (m MoneyMovement, err error) {
 }
 
 const moneyMovementsByPrefixSQL = moneyMovementColumns + `
-    AND t.reference >= @prefix
-    AND t.reference < @prefix_end
-    AND e.collective = @collective
-    AND t.effective_at >= @start
-    AND t.effective_at < @end
+	AND t.reference >= @prefix
+	AND t.reference < @prefix_end
+	AND e.collective = @collective
+	AND t.effective_at >= @start
+	AND t.effective_at < @end
 GROUP BY
-    t.id,
-    e.collective,
-    e.currency
+	t.id,
+	e.collective,
+	e.currency
 ORDER BY
-    t.effective_at,
-    t.reference,
-    e.currency`
+	t.effective_at,
+	t.reference,
+	e.currency`
 
 // MoneyMovementsByPrefix returns what the transactions whose references begin with a prefix changed for a collective,
 // in the order of effective time and reference. It reads no others. The prefix ends in an ASCII character.

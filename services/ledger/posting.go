@@ -98,75 +98,75 @@ func refusal(reason errs.Reason, message string) *errs.Error {
 // would search the text for names with every call.
 const postSQL = `
 WITH posted AS (
-    INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
-    SELECT
-        t.effective_at,
-        t.entry_count,
-        $1,
-        t.reference,
-        t.kind,
-        t.fingerprint
-    FROM unnest(
-        $2::timestamptz[],
-        $3::smallint[],
-        $4::text[],
-        $5::text[],
-        $6::bytea[]
-    ) AS t (effective_at, entry_count, reference, kind, fingerprint)
-    ON CONFLICT (book, reference) DO NOTHING
-    RETURNING
-        id,
-        effective_at,
-        reference
+	INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
+	SELECT
+		t.effective_at,
+		t.entry_count,
+		$1,
+		t.reference,
+		t.kind,
+		t.fingerprint
+	FROM unnest(
+		$2::timestamptz[],
+		$3::smallint[],
+		$4::text[],
+		$5::text[],
+		$6::bytea[]
+	) AS t (effective_at, entry_count, reference, kind, fingerprint)
+	ON CONFLICT (book, reference) DO NOTHING
+	RETURNING
+		id,
+		effective_at,
+		reference
 ),
 chart AS (
-    SELECT
-        n.place,
-        a.id,
-        a.type IN ('income', 'expense') AS nominal
-    FROM unnest($7::text[]) WITH ORDINALITY AS n (name, place)
-    JOIN ledger.accounts AS a ON a.id = coalesce(
-        (
-            SELECT r.account_id
-            FROM ledger.roles AS r
-            WHERE r.book = $1
-                AND r.role = n.name
-        ),
-        (
-            SELECT c.id
-            FROM ledger.accounts AS c
-            WHERE c.book = $1
-                AND c.code = n.name
-        )
-    )
+	SELECT
+		n.place,
+		a.id,
+		a.type IN ('income', 'expense') AS nominal
+	FROM unnest($7::text[]) WITH ORDINALITY AS n (name, place)
+	JOIN ledger.accounts AS a ON a.id = coalesce(
+		(
+			SELECT r.account_id
+			FROM ledger.roles AS r
+			WHERE r.book = $1
+				AND r.role = n.name
+		),
+		(
+			SELECT c.id
+			FROM ledger.accounts AS c
+			WHERE c.book = $1
+				AND c.code = n.name
+		)
+	)
 ),
 written AS (
-    INSERT INTO ledger.entries (
-        transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign
-    )
-    SELECT
-        p.id,
-        e.amount,
-        p.effective_at,
-        coalesce(c.id, 0),
-        e.line,
-        coalesce(c.nominal, false),
-        e.donation,
-        e.currency,
-        e.collective,
-        e.campaign
-    FROM unnest(
-        $8::text[],
-        $9::smallint[],
-        $10::bigint[],
-        $11::bigint[],
-        $12::text[],
-        $13::text[],
-        $14::text[],
-        $15::uuid[]
-    ) AS e (reference, line, name, amount, currency, collective, campaign, donation)
-    JOIN posted AS p ON p.reference = e.reference
-    LEFT JOIN chart AS c ON c.place = e.name
+	INSERT INTO ledger.entries (
+		transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign
+	)
+	SELECT
+		p.id,
+		e.amount,
+		p.effective_at,
+		coalesce(c.id, 0),
+		e.line,
+		coalesce(c.nominal, false),
+		e.donation,
+		e.currency,
+		e.collective,
+		e.campaign
+	FROM unnest(
+		$8::text[],
+		$9::smallint[],
+		$10::bigint[],
+		$11::bigint[],
+		$12::text[],
+		$13::text[],
+		$14::text[],
+		$15::uuid[]
+	) AS e (reference, line, name, amount, currency, collective, campaign, donation)
+	JOIN posted AS p ON p.reference = e.reference
+	LEFT JOIN chart AS c ON c.place = e.name
 )
 SELECT reference
 FROM posted`

@@ -39,20 +39,20 @@ type Reclassification struct {
 // familyPart is a transaction with its reversals, its reclassifications and their reversals.
 const familyPart = `
 WITH family AS (
-    SELECT @id::bigint AS id
-    UNION
-    SELECT r.transaction_id
-    FROM ledger.reversals AS r
-    WHERE r.original_id = @id
-    UNION
-    SELECT c.transaction_id
-    FROM ledger.reclassifications AS c
-    WHERE c.original_id = @id
-    UNION
-    SELECT r.transaction_id
-    FROM ledger.reclassifications AS c
-    JOIN ledger.reversals AS r ON r.original_id = c.transaction_id
-    WHERE c.original_id = @id
+	SELECT @id::bigint AS id
+	UNION
+	SELECT r.transaction_id
+	FROM ledger.reversals AS r
+	WHERE r.original_id = @id
+	UNION
+	SELECT c.transaction_id
+	FROM ledger.reclassifications AS c
+	WHERE c.original_id = @id
+	UNION
+	SELECT r.transaction_id
+	FROM ledger.reclassifications AS c
+	JOIN ledger.reversals AS r ON r.original_id = c.transaction_id
+	WHERE c.original_id = @id
 )`
 
 // reclassifiableSQL sums what these have in one place together, without what belongs to donations.
@@ -62,37 +62,37 @@ FROM family AS f
 JOIN ledger.entries AS e ON e.transaction_id = f.id
 JOIN ledger.accounts AS a ON a.id = e.account_id
 WHERE a.code = @code
-    AND e.collective = @collective
-    AND e.campaign = @campaign
-    AND e.currency = @currency
-    AND e.donation IS NULL`
+	AND e.collective = @collective
+	AND e.campaign = @campaign
+	AND e.currency = @currency
+	AND e.donation IS NULL`
 
 const correctedSQL = `
 SELECT r.original_id
 FROM ledger.reclassifications AS r
 JOIN ledger.transactions AS t ON t.id = r.transaction_id
 WHERE t.book = @book
-    AND t.reference = @original`
+	AND t.reference = @original`
 
 // spentOnSQL tells whether less than nothing is left where a reclassification had moved its amount to. Its second line
 // says where.
 const spentOnSQL = familyPart + `
 SELECT EXISTS (
-    SELECT
-    FROM ledger.transactions AS t
-    JOIN ledger.entries AS m ON m.transaction_id = t.id AND m.line = 2
-    WHERE t.book = @book
-        AND t.reference = @original
-        AND sign(m.amount) * (
-            SELECT sum(e.amount)
-            FROM family AS f
-            JOIN ledger.entries AS e ON e.transaction_id = f.id
-            WHERE e.account_id = m.account_id
-                AND e.collective = m.collective
-                AND e.campaign = m.campaign
-                AND e.currency = m.currency
-                AND e.donation IS NULL
-        ) < 0
+	SELECT
+	FROM ledger.transactions AS t
+	JOIN ledger.entries AS m ON m.transaction_id = t.id AND m.line = 2
+	WHERE t.book = @book
+		AND t.reference = @original
+		AND sign(m.amount) * (
+			SELECT sum(e.amount)
+			FROM family AS f
+			JOIN ledger.entries AS e ON e.transaction_id = f.id
+			WHERE e.account_id = m.account_id
+				AND e.collective = m.collective
+				AND e.campaign = m.campaign
+				AND e.currency = m.currency
+				AND e.donation IS NULL
+		) < 0
 )`
 
 // reverseReclassificationTx reverses a reclassification, unless its amount was moved on since: then that must be
@@ -117,21 +117,21 @@ func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book
 
 const reclassifiedSQL = `
 SELECT
-    t.effective_at,
-    coalesce(c.original_id, 0)
+	t.effective_at,
+	coalesce(c.original_id, 0)
 FROM ledger.transactions AS t
 LEFT JOIN ledger.reclassifications AS c ON c.transaction_id = t.id
 WHERE t.book = @book
-    AND t.reference = @reference`
+	AND t.reference = @reference`
 
 const insertReclassificationSQL = `
 INSERT INTO ledger.reclassifications (transaction_id, original_id)
 SELECT
-    t.id,
-    @id
+	t.id,
+	@id
 FROM ledger.transactions AS t
 WHERE t.book = @book
-    AND t.reference = @reference`
+	AND t.reference = @reference`
 
 // ReclassifyTx moves an amount of a transaction to another account or campaign of the same collective, by another
 // transaction that is linked to it. It never touches an account that holds money, such as Stripe's balance, nor what

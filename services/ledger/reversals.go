@@ -40,7 +40,7 @@ const originalSQL = `
 SELECT t.id
 FROM ledger.transactions AS t
 WHERE t.book = @book
-    AND t.reference = @original`
+	AND t.reference = @original`
 
 const lockOriginalSQL = `
 SELECT ledger.lock_original(@id)`
@@ -61,44 +61,44 @@ func lockOriginalTx(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedAr
 // reversedSQL reads what stands under the reference already: its id and time, and what it reverses.
 const reversedSQL = `
 SELECT
-    t.id,
-    t.effective_at,
-    r.original_id
+	t.id,
+	t.effective_at,
+	r.original_id
 FROM ledger.transactions AS t
 LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
 WHERE t.book = @book
-    AND t.reference = @reference`
+	AND t.reference = @reference`
 
 const leftSQL = `
 SELECT
-    a.code,
-    l.amount,
-    l.currency,
-    l.collective,
-    l.campaign,
-    l.donation
+	a.code,
+	l.amount,
+	l.currency,
+	l.collective,
+	l.campaign,
+	l.donation
 FROM ledger.left_of(@id, @before_id) AS l
 JOIN ledger.accounts AS a ON a.id = l.account_id
 WHERE @collective = ''
-    OR l.collective = @collective
+	OR l.collective = @collective
 ORDER BY
-    l.line,
-    l.debit`
+	l.line,
+	l.debit`
 
 const openAgainSQL = `
 SELECT max(c.ends_at)
 FROM ledger.closings AS c
 WHERE c.book = @book
-    AND (c.collective = '' OR c.collective = ANY(@collectives::text[]))`
+	AND (c.collective = '' OR c.collective = ANY(@collectives::text[]))`
 
 const insertReversalSQL = `
 INSERT INTO ledger.reversals (transaction_id, original_id)
 SELECT
-    t.id,
-    @id
+	t.id,
+	@id
 FROM ledger.transactions AS t
 WHERE t.book = @book
-    AND t.reference = @reference`
+	AND t.reference = @reference`
 
 // reversed is the transaction that stands under the reference of a reversal.
 type reversed struct {

@@ -26,35 +26,35 @@ type RoleMovement struct {
 // The entries of a collective stand in one index in the order of time.
 const roleMovementsSQL = `
 SELECT
-    t.id,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    e.currency,
-    sum(e.amount)::bigint,
-    EXISTS (
-        SELECT
-        FROM ledger.reversals AS v
-        WHERE v.original_id = t.id
-    )
+	t.id,
+	t.reference,
+	t.kind,
+	t.effective_at,
+	e.currency,
+	sum(e.amount)::bigint,
+	EXISTS (
+		SELECT
+		FROM ledger.reversals AS v
+		WHERE v.original_id = t.id
+	)
 FROM ledger.entries AS e
 JOIN ledger.transactions AS t ON t.id = e.transaction_id
 WHERE e.collective = @collective
-    AND e.effective_at >= @start
-    AND e.effective_at < @end
-    AND e.account_id = (
-        SELECT r.account_id
-        FROM ledger.roles AS r
-        WHERE r.book = @book
-            AND r.role = @role
-    )
+	AND e.effective_at >= @start
+	AND e.effective_at < @end
+	AND e.account_id = (
+		SELECT r.account_id
+		FROM ledger.roles AS r
+		WHERE r.book = @book
+			AND r.role = @role
+	)
 GROUP BY
-    t.id,
-    e.currency
+	t.id,
+	e.currency
 ORDER BY
-    t.effective_at,
-    t.id,
-    e.currency`
+	t.effective_at,
+	t.id,
+	e.currency`
 
 // RoleMovementsTx returns what changed the account of a role for one collective, in a span of effective time: start
 // included, end not. It reads all entries of the collective in the span.
@@ -74,34 +74,34 @@ func (s *Service) RoleMovementsTx(
 // roleMovementSQL finds a transaction by its reference when there is one, else by its id.
 const roleMovementSQL = `
 SELECT
-    t.id,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    e.currency,
-    sum(e.amount)::bigint,
-    EXISTS (
-        SELECT
-        FROM ledger.reversals AS v
-        WHERE v.original_id = t.id
-    )
+	t.id,
+	t.reference,
+	t.kind,
+	t.effective_at,
+	e.currency,
+	sum(e.amount)::bigint,
+	EXISTS (
+		SELECT
+		FROM ledger.reversals AS v
+		WHERE v.original_id = t.id
+	)
 FROM ledger.transactions AS t
 JOIN ledger.entries AS e ON e.transaction_id = t.id
 WHERE t.book = @book
-    AND (t.reference = @reference OR t.id = @id)
-    AND e.collective = @collective
-    AND e.account_id = (
-        SELECT r.account_id
-        FROM ledger.roles AS r
-        WHERE r.book = @book
-            AND r.role = @role
-    )
+	AND (t.reference = @reference OR t.id = @id)
+	AND e.collective = @collective
+	AND e.account_id = (
+		SELECT r.account_id
+		FROM ledger.roles AS r
+		WHERE r.book = @book
+			AND r.role = @role
+	)
 GROUP BY
-    t.id,
-    e.currency
+	t.id,
+	e.currency
 ORDER BY
-    t.id,
-    e.currency
+	t.id,
+	e.currency
 LIMIT 1`
 
 // RoleMovementTx returns what one transaction changed on the account of a role for one collective. The transaction is

@@ -106,28 +106,28 @@ type sealed struct {
 
 const lastSealedSQL = `
 SELECT
-    s.number,
-    t.xid,
-    t.id,
-    pg_snapshot_xmax(pg_current_snapshot()),
-    coalesce((
-        SELECT max(b.number)
-        FROM ledger.balance_checkpoints AS b
-        WHERE b.book = @book
-    ), 0),
-    coalesce((
-        SELECT max(c.size)
-        FROM ledger.checkpoints AS c
-        WHERE c.book = @book
-    ), 0)
+	s.number,
+	t.xid,
+	t.id,
+	pg_snapshot_xmax(pg_current_snapshot()),
+	coalesce((
+		SELECT max(b.number)
+		FROM ledger.balance_checkpoints AS b
+		WHERE b.book = @book
+	), 0),
+	coalesce((
+		SELECT max(c.size)
+		FROM ledger.checkpoints AS c
+		WHERE c.book = @book
+	), 0)
 FROM ledger.seals AS s
 JOIN ledger.transactions AS t ON t.id = s.transaction_id
 WHERE s.book = @book
-    AND s.number = (
-        SELECT max(m.number)
-        FROM ledger.seals AS m
-        WHERE m.book = @book
-    )`
+	AND s.number = (
+		SELECT max(m.number)
+		FROM ledger.seals AS m
+		WHERE m.book = @book
+	)`
 
 func lastSealed(ctx context.Context, db querier, book string) (last sealed, err error) {
 	rows, err := db.Query(ctx, lastSealedSQL, pgx.NamedArgs{"book": book})

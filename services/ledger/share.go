@@ -18,51 +18,51 @@ const shareSpan = 250
 // The xid tells what the view shows, and a later view of the same; signing times are not in that order.
 const shareCheckpointSQL = `
 SELECT
-    c.size,
-    c.note,
-    c.verifier_key
+	c.size,
+	c.note,
+	c.verifier_key
 FROM ledger.checkpoints AS c
 WHERE c.book = @book
-    AND pg_visible_in_snapshot(c.xid, @watermark)
+	AND pg_visible_in_snapshot(c.xid, @watermark)
 ORDER BY c.size DESC
 LIMIT 1`
 
 // The span is read whole, so Postgres need not guess how many transactions of a book belong to whom.
 const shareSQL = `
 SELECT
-    s.number,
-    s.leaf_hash,
-    s.salt,
-    t.id,
-    t.xid,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    t.recorded_at,
-    t.fingerprint
+	s.number,
+	s.leaf_hash,
+	s.salt,
+	t.id,
+	t.xid,
+	t.reference,
+	t.kind,
+	t.effective_at,
+	t.recorded_at,
+	t.fingerprint
 FROM ledger.seals AS s
 CROSS JOIN LATERAL (
-    SELECT
-        t.id,
-        t.xid,
-        t.reference,
-        t.kind,
-        t.effective_at,
-        t.recorded_at,
-        t.fingerprint
-    FROM ledger.transactions AS t
-    WHERE t.id = s.transaction_id
-    OFFSET 0
+	SELECT
+		t.id,
+		t.xid,
+		t.reference,
+		t.kind,
+		t.effective_at,
+		t.recorded_at,
+		t.fingerprint
+	FROM ledger.transactions AS t
+	WHERE t.id = s.transaction_id
+	OFFSET 0
 ) AS t
 CROSS JOIN LATERAL (
-    SELECT bool_or(e.collective = @collective) AS own
-    FROM ledger.entries AS e
-    WHERE e.transaction_id = t.id
+	SELECT bool_or(e.collective = @collective) AS own
+	FROM ledger.entries AS e
+	WHERE e.transaction_id = t.id
 ) AS e
 WHERE s.book = @book
-    AND s.number > @after
-    AND s.number <= @upto
-    AND e.own
+	AND s.number > @after
+	AND s.number <= @upto
+	AND e.own
 ORDER BY s.number`
 
 // WriteShare writes a collective's share of what is sealed of a book as JSON Lines, which [proof.VerifyArchive] verifies

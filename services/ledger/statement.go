@@ -62,24 +62,24 @@ type StatementLine struct {
 
 const statementAccountSQL = `
 SELECT
-    a.code,
-    a.display_name,
-    a.type
+	a.code,
+	a.display_name,
+	a.type
 FROM ledger.accounts AS a
 WHERE a.book = @book
-    AND a.code = @account`
+	AND a.code = @account`
 
 // atPositionSQL sums what happened at the very time of the last line, up to it.
 const atPositionSQL = `
 SELECT
-    e.currency,
-    sum(e.amount)::bigint
+	e.currency,
+	sum(e.amount)::bigint
 FROM ledger.entries AS e
 JOIN ledger.seals AS s ON s.transaction_id = e.transaction_id AND s.number <= @number
 JOIN ledger.accounts AS a ON a.id = e.account_id AND a.book = @book AND a.code = @account
 WHERE e.collective = @collective
-    AND e.effective_at = @after_at
-    AND (e.transaction_id, e.line) <= (@after_id, @after_line)
+	AND e.effective_at = @after_at
+	AND (e.transaction_id, e.line) <= (@after_id, @after_line)
 GROUP BY e.currency
 ORDER BY e.currency`
 
@@ -88,83 +88,83 @@ ORDER BY e.currency`
 // when that has many.
 const statementSQL = positionPart + tailPart + tailEndPart + `,
 account AS (
-    SELECT a.id
-    FROM ledger.accounts AS a
-    WHERE a.book = @book
-        AND a.code = @account
+	SELECT a.id
+	FROM ledger.accounts AS a
+	WHERE a.book = @book
+		AND a.code = @account
 ),
 days AS (
-    SELECT d.day
-    FROM (
-        SELECT k.starts_on AS day
-        FROM ledger.balance_keys AS k
-        WHERE k.collective = @collective
-            AND k.span = 'day'
-            AND k.starts_on >= (@from::timestamptz AT TIME ZONE 'UTC')::date
-            AND k.starts_on <= (@end::timestamptz AT TIME ZONE 'UTC')::date
-            AND k.account_id = (SELECT a.id FROM account AS a)
-            AND EXISTS (
-                SELECT
-                FROM ledger.balances AS b
-                WHERE b.key_id = k.id
-                    AND b.number <= @stored
-            )
-        UNION
-        SELECT (t.effective_at AT TIME ZONE 'UTC')::date
-        FROM tail AS t
-        WHERE t.account_id = (SELECT a.id FROM account AS a)
-            AND t.effective_at >= @from::timestamptz
-            AND t.effective_at < @end::timestamptz
-    ) AS d
-    ORDER BY d.day
-    LIMIT @count::bigint + 1
+	SELECT d.day
+	FROM (
+		SELECT k.starts_on AS day
+		FROM ledger.balance_keys AS k
+		WHERE k.collective = @collective
+			AND k.span = 'day'
+			AND k.starts_on >= (@from::timestamptz AT TIME ZONE 'UTC')::date
+			AND k.starts_on <= (@end::timestamptz AT TIME ZONE 'UTC')::date
+			AND k.account_id = (SELECT a.id FROM account AS a)
+			AND EXISTS (
+				SELECT
+				FROM ledger.balances AS b
+				WHERE b.key_id = k.id
+					AND b.number <= @stored
+			)
+		UNION
+		SELECT (t.effective_at AT TIME ZONE 'UTC')::date
+		FROM tail AS t
+		WHERE t.account_id = (SELECT a.id FROM account AS a)
+			AND t.effective_at >= @from::timestamptz
+			AND t.effective_at < @end::timestamptz
+	) AS d
+	ORDER BY d.day
+	LIMIT @count::bigint + 1
 )
 SELECT
-    e.transaction_id,
-    e.number,
-    t.reference,
-    t.kind,
-    e.effective_at,
-    e.line,
-    e.amount,
-    e.currency,
-    e.campaign,
-    e.donation
+	e.transaction_id,
+	e.number,
+	t.reference,
+	t.kind,
+	e.effective_at,
+	e.line,
+	e.amount,
+	e.currency,
+	e.campaign,
+	e.donation
 FROM days AS d
 CROSS JOIN LATERAL (
-    SELECT
-        e.transaction_id,
-        s.number,
-        e.effective_at,
-        e.line,
-        e.amount,
-        e.currency,
-        e.campaign,
-        e.donation
-    FROM ledger.entries AS e
-    CROSS JOIN LATERAL (
-        SELECT s.number
-        FROM ledger.seals AS s
-        WHERE s.transaction_id = e.transaction_id
-            AND s.number <= @number
-        OFFSET 0
-    ) AS s
-    WHERE e.collective = @collective
-        AND e.effective_at >= greatest(d.day::timestamp AT TIME ZONE 'UTC', @from::timestamptz)
-        AND e.effective_at < least((d.day + 1)::timestamp AT TIME ZONE 'UTC', @end::timestamptz)
-        AND e.account_id = (SELECT a.id FROM account AS a)
-        AND (e.effective_at, e.transaction_id, e.line) > (@after_at, @after_id, @after_line)
-    ORDER BY
-        e.effective_at,
-        e.transaction_id,
-        e.line
-    LIMIT @count
+	SELECT
+		e.transaction_id,
+		s.number,
+		e.effective_at,
+		e.line,
+		e.amount,
+		e.currency,
+		e.campaign,
+		e.donation
+	FROM ledger.entries AS e
+	CROSS JOIN LATERAL (
+		SELECT s.number
+		FROM ledger.seals AS s
+		WHERE s.transaction_id = e.transaction_id
+			AND s.number <= @number
+		OFFSET 0
+	) AS s
+	WHERE e.collective = @collective
+		AND e.effective_at >= greatest(d.day::timestamp AT TIME ZONE 'UTC', @from::timestamptz)
+		AND e.effective_at < least((d.day + 1)::timestamp AT TIME ZONE 'UTC', @end::timestamptz)
+		AND e.account_id = (SELECT a.id FROM account AS a)
+		AND (e.effective_at, e.transaction_id, e.line) > (@after_at, @after_id, @after_line)
+	ORDER BY
+		e.effective_at,
+		e.transaction_id,
+		e.line
+	LIMIT @count
 ) AS e
 JOIN ledger.transactions AS t ON t.id = e.transaction_id
 ORDER BY
-    e.effective_at,
-    e.transaction_id,
-    e.line
+	e.effective_at,
+	e.transaction_id,
+	e.line
 LIMIT @count`
 
 // Statement lists at most count entries of an account in one collective's share, oldest first, from after the position

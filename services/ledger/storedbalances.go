@@ -18,130 +18,130 @@ import (
 // returns.
 const insertBalancesSQL = `
 WITH parts AS (
-    SELECT
-        e.account_id,
-        e.collective,
-        e.campaign,
-        e.currency,
-        (e.effective_at AT TIME ZONE 'UTC')::date AS day,
-        e.amount
-    FROM ledger.seals AS s
-    JOIN ledger.entries AS e ON e.transaction_id = s.transaction_id
-    WHERE s.book = @book
-        AND s.number > @after
-        AND s.number <= @before
-    UNION ALL
-    SELECT
-        a.id,
-        n.collective,
-        n.campaign,
-        n.currency,
-        n.day,
-        n.amount
-    FROM unnest(
-        @codes::text[],
-        @collectives::text[],
-        @campaigns::text[],
-        @currencies::text[],
-        @days::date[],
-        @amounts::bigint[]
-    ) AS n (code, collective, campaign, currency, day, amount)
-    JOIN ledger.accounts AS a ON a.book = @book AND a.code = n.code
+	SELECT
+		e.account_id,
+		e.collective,
+		e.campaign,
+		e.currency,
+		(e.effective_at AT TIME ZONE 'UTC')::date AS day,
+		e.amount
+	FROM ledger.seals AS s
+	JOIN ledger.entries AS e ON e.transaction_id = s.transaction_id
+	WHERE s.book = @book
+		AND s.number > @after
+		AND s.number <= @before
+	UNION ALL
+	SELECT
+		a.id,
+		n.collective,
+		n.campaign,
+		n.currency,
+		n.day,
+		n.amount
+	FROM unnest(
+		@codes::text[],
+		@collectives::text[],
+		@campaigns::text[],
+		@currencies::text[],
+		@days::date[],
+		@amounts::bigint[]
+	) AS n (code, collective, campaign, currency, day, amount)
+	JOIN ledger.accounts AS a ON a.book = @book AND a.code = n.code
 ),
 by_day AS (
-    SELECT
-        p.account_id,
-        p.collective,
-        p.campaign,
-        p.currency,
-        p.day,
-        sum(p.amount) AS amount
-    FROM parts AS p
-    GROUP BY
-        p.account_id,
-        p.collective,
-        p.campaign,
-        p.currency,
-        p.day
+	SELECT
+		p.account_id,
+		p.collective,
+		p.campaign,
+		p.currency,
+		p.day,
+		sum(p.amount) AS amount
+	FROM parts AS p
+	GROUP BY
+		p.account_id,
+		p.collective,
+		p.campaign,
+		p.currency,
+		p.day
 ),
 changed AS (
-    SELECT
-        d.account_id,
-        d.collective,
-        d.campaign,
-        d.currency,
-        p.span,
-        p.starts_on,
-        sum(d.amount) AS amount
-    FROM by_day AS d
-    CROSS JOIN LATERAL (
-        VALUES
-            ('all', date '-infinity'),
-            ('year', date_trunc('year', d.day::timestamp)::date),
-            ('month', date_trunc('month', d.day::timestamp)::date),
-            ('day', d.day)
-    ) AS p (span, starts_on)
-    GROUP BY
-        d.account_id,
-        d.collective,
-        d.campaign,
-        d.currency,
-        p.span,
-        p.starts_on
+	SELECT
+		d.account_id,
+		d.collective,
+		d.campaign,
+		d.currency,
+		p.span,
+		p.starts_on,
+		sum(d.amount) AS amount
+	FROM by_day AS d
+	CROSS JOIN LATERAL (
+		VALUES
+			('all', date '-infinity'),
+			('year', date_trunc('year', d.day::timestamp)::date),
+			('month', date_trunc('month', d.day::timestamp)::date),
+			('day', d.day)
+	) AS p (span, starts_on)
+	GROUP BY
+		d.account_id,
+		d.collective,
+		d.campaign,
+		d.currency,
+		p.span,
+		p.starts_on
 ),
 added AS (
-    INSERT INTO ledger.balance_keys (account_id, collective, campaign, currency, span, starts_on)
-    SELECT
-        c.account_id,
-        c.collective,
-        c.campaign,
-        c.currency,
-        c.span,
-        c.starts_on
-    FROM changed AS c
-    WHERE NOT EXISTS (
-        SELECT
-        FROM ledger.balance_keys AS k
-        WHERE k.collective = c.collective
-            AND k.span = c.span
-            AND k.starts_on = c.starts_on
-            AND k.campaign = c.campaign
-            AND k.account_id = c.account_id
-            AND k.currency = c.currency
-    )
-    RETURNING
-        id,
-        account_id,
-        collective,
-        campaign,
-        currency,
-        span,
-        starts_on
+	INSERT INTO ledger.balance_keys (account_id, collective, campaign, currency, span, starts_on)
+	SELECT
+		c.account_id,
+		c.collective,
+		c.campaign,
+		c.currency,
+		c.span,
+		c.starts_on
+	FROM changed AS c
+	WHERE NOT EXISTS (
+		SELECT
+		FROM ledger.balance_keys AS k
+		WHERE k.collective = c.collective
+			AND k.span = c.span
+			AND k.starts_on = c.starts_on
+			AND k.campaign = c.campaign
+			AND k.account_id = c.account_id
+			AND k.currency = c.currency
+	)
+	RETURNING
+		id,
+		account_id,
+		collective,
+		campaign,
+		currency,
+		span,
+		starts_on
 )
 INSERT INTO ledger.balances (key_id, number, balance)
 SELECT
-    k.id,
-    @upto::bigint,
-    c.amount + coalesce((
-        SELECT b.balance
-        FROM ledger.balances AS b
-        WHERE b.key_id = k.id
-        ORDER BY b.number DESC
-        LIMIT 1
-    ), 0)
+	k.id,
+	@upto::bigint,
+	c.amount + coalesce((
+		SELECT b.balance
+		FROM ledger.balances AS b
+		WHERE b.key_id = k.id
+		ORDER BY b.number DESC
+		LIMIT 1
+	), 0)
 FROM changed AS c
 JOIN ledger.balance_keys AS k
-    ON k.collective = c.collective
-    AND k.span = c.span
-    AND k.starts_on = c.starts_on
-    AND k.campaign = c.campaign
-    AND k.account_id = c.account_id
-    AND k.currency = c.currency
+	ON k.collective = c.collective
+	AND k.span = c.span
+	AND k.starts_on = c.starts_on
+	AND k.campaign = c.campaign
+	AND k.account_id = c.account_id
+	AND k.currency = c.currency
 UNION ALL
 SELECT
-    a.id,
-    @upto::bigint,
-    c.amount
+	a.id,
+	@upto::bigint,
+	c.amount
 FROM changed AS c
 JOIN added AS a USING (account_id, collective, campaign, currency, span, starts_on)`
 

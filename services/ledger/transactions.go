@@ -68,28 +68,28 @@ type Position struct {
 // filter.
 const foundEntryPart = `
 WHERE e.collective = @collective
-        AND e.effective_at >= @start
-        AND e.effective_at < @end
-        AND (e.effective_at, e.transaction_id) < (@before_at, @before_id)
-        AND (@campaign = '' OR e.campaign = @campaign)
-        AND (@account = '' OR e.account_id IN (
-            SELECT a.id
-            FROM ledger.accounts AS a
-            WHERE a.code = @account
-        ))
-        AND (@collective <> '' OR e.account_id IN (
-            SELECT a.id
-            FROM ledger.accounts AS a
-            WHERE a.book = @book
-        ))`
+		AND e.effective_at >= @start
+		AND e.effective_at < @end
+		AND (e.effective_at, e.transaction_id) < (@before_at, @before_id)
+		AND (@campaign = '' OR e.campaign = @campaign)
+		AND (@account = '' OR e.account_id IN (
+			SELECT a.id
+			FROM ledger.accounts AS a
+			WHERE a.code = @account
+		))
+		AND (@collective <> '' OR e.account_id IN (
+			SELECT a.id
+			FROM ledger.accounts AS a
+			WHERE a.book = @book
+		))`
 
 // It reads entries_time_idx backwards until there are enough transactions.
 const transactionsSQL = `
 WITH found AS (
-    SELECT DISTINCT
-        e.effective_at,
-        e.transaction_id
-    FROM ledger.entries AS e` + foundEntryPart + `
+	SELECT DISTINCT
+		e.effective_at,
+		e.transaction_id
+	FROM ledger.entries AS e` + foundEntryPart + `
     ORDER BY
         e.effective_at DESC,
         e.transaction_id DESC
@@ -99,11 +99,11 @@ WITH found AS (
 // As above, with the kind of the transaction. There are enough donations to read on until they come.
 const donationsSQL = `
 WITH found AS (
-    SELECT DISTINCT
-        e.effective_at,
-        e.transaction_id
-    FROM ledger.entries AS e
-    JOIN ledger.transactions AS t ON t.id = e.transaction_id AND t.kind = @kind` + foundEntryPart + `
+	SELECT DISTINCT
+		e.effective_at,
+		e.transaction_id
+	FROM ledger.entries AS e
+	JOIN ledger.transactions AS t ON t.id = e.transaction_id AND t.kind = @kind` + foundEntryPart + `
     ORDER BY
         e.effective_at DESC,
         e.transaction_id DESC
@@ -113,62 +113,62 @@ WITH found AS (
 // It reads transactions_kind_idx backwards until there are enough.
 const kindSQL = `
 WITH found AS (
-    SELECT
-        t.effective_at,
-        t.id AS transaction_id
-    FROM ledger.transactions AS t
-    WHERE t.book = @book
-        AND t.kind = @kind
-        AND t.kind <> 'donation'
-        AND t.effective_at >= @start
-        AND t.effective_at < @end
-        AND (t.effective_at, t.id) < (@before_at, @before_id)
-        AND EXISTS (
-            SELECT
-            FROM ledger.entries AS e` + foundEntryPart + `
-                AND e.transaction_id = t.id
-        )
-    ORDER BY
-        t.effective_at DESC,
-        t.id DESC
-    LIMIT @count
+	SELECT
+		t.effective_at,
+		t.id AS transaction_id
+	FROM ledger.transactions AS t
+	WHERE t.book = @book
+		AND t.kind = @kind
+		AND t.kind <> 'donation'
+		AND t.effective_at >= @start
+		AND t.effective_at < @end
+		AND (t.effective_at, t.id) < (@before_at, @before_id)
+		AND EXISTS (
+			SELECT
+			FROM ledger.entries AS e` + foundEntryPart + `
+				AND e.transaction_id = t.id
+		)
+	ORDER BY
+		t.effective_at DESC,
+		t.id DESC
+	LIMIT @count
 )` + listedPart
 
 const referenceSQL = `
 WITH found AS (
-    SELECT
-        t.effective_at,
-        t.id AS transaction_id
-    FROM ledger.transactions AS t
-    WHERE t.book = @book
-        AND t.reference = @reference
-        AND (@kind = '' OR t.kind = @kind)
-        AND EXISTS (
-            SELECT
-            FROM ledger.entries AS e` + foundEntryPart + `
-                AND e.transaction_id = t.id
-        )
-    LIMIT @count
+	SELECT
+		t.effective_at,
+		t.id AS transaction_id
+	FROM ledger.transactions AS t
+	WHERE t.book = @book
+		AND t.reference = @reference
+		AND (@kind = '' OR t.kind = @kind)
+		AND EXISTS (
+			SELECT
+			FROM ledger.entries AS e` + foundEntryPart + `
+				AND e.transaction_id = t.id
+		)
+	LIMIT @count
 )` + listedPart
 
 const listedPart = `
 SELECT
-    t.id,
-    t.reference,
-    t.kind,
-    t.effective_at,
-    t.recorded_at,
-    coalesce(r.original_id, 0),
-    coalesce(m.original_id, 0),
-    coalesce(c.rate::text, ''),
-    coalesce(c.original_minor, 0),
-    coalesce(c.original_currency, ''),
-    a.code,
-    a.display_name,
-    e.amount,
-    e.currency,
-    e.campaign,
-    e.donation
+	t.id,
+	t.reference,
+	t.kind,
+	t.effective_at,
+	t.recorded_at,
+	coalesce(r.original_id, 0),
+	coalesce(m.original_id, 0),
+	coalesce(c.rate::text, ''),
+	coalesce(c.original_minor, 0),
+	coalesce(c.original_currency, ''),
+	a.code,
+	a.display_name,
+	e.amount,
+	e.currency,
+	e.campaign,
+	e.donation
 FROM found AS f
 JOIN ledger.transactions AS t ON t.id = f.transaction_id
 JOIN ledger.entries AS e ON e.transaction_id = f.transaction_id AND e.collective = @collective
@@ -177,9 +177,9 @@ LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
 LEFT JOIN ledger.reclassifications AS m ON m.transaction_id = t.id
 LEFT JOIN ledger.conversions AS c ON c.transaction_id = t.id
 ORDER BY
-    f.effective_at DESC,
-    f.transaction_id DESC,
-    e.line`
+	f.effective_at DESC,
+	f.transaction_id DESC,
+	e.line`
 
 // Transactions lists at most count transactions with entries of the collective, newest first by effective time and then
 // by id, from after the position on. A page stays right while new transactions arrive: what is newer than the position
@@ -257,7 +257,7 @@ const knownReferencesSQL = `
 SELECT t.reference
 FROM ledger.transactions AS t
 WHERE t.book = @book
-    AND t.reference = ANY(@references::text[])`
+	AND t.reference = ANY(@references::text[])`
 
 // KnownReferences returns which of the references the book has. It is for callers that would have to ask Stripe before
 // they know the content of a transaction: what is known needs no second look. Another poster may add one right after;
@@ -280,13 +280,13 @@ const referenceOfSQL = `
 SELECT t.reference
 FROM ledger.transactions AS t
 WHERE t.id = @id
-    AND t.book = @book
-    AND EXISTS (
-        SELECT
-        FROM ledger.entries AS e
-        WHERE e.transaction_id = t.id
-            AND e.collective = @collective
-    )`
+	AND t.book = @book
+	AND EXISTS (
+		SELECT
+		FROM ledger.entries AS e
+		WHERE e.transaction_id = t.id
+			AND e.collective = @collective
+	)`
 
 // referenceOf returns pgx.ErrNoRows when the collective has no entry in the transaction.
 func (s *Service) referenceOf(ctx context.Context, book, collective string, id int64) (reference string, err error) {

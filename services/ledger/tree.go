@@ -65,46 +65,46 @@ func proofPath(ctx context.Context, db querier, book string, nodes merkle.Nodes)
 // The OFFSET makes Postgres use the index: it estimates each span of a join as a ninth of the table.
 const leafHashesSQL = `
 SELECT
-    n.node,
-    l.leaf_hash
+	n.node,
+	l.leaf_hash
 FROM unnest(
-    @nodes::bigint[],
-    @firsts::bigint[],
-    @ends::bigint[]
+	@nodes::bigint[],
+	@firsts::bigint[],
+	@ends::bigint[]
 ) AS n (node, first, "end")
 CROSS JOIN LATERAL (
-    SELECT
-        s.number,
-        s.leaf_hash
-    FROM ledger.seals AS s
-    WHERE s.book = @book
-        AND s.number > n.first
-        AND s.number <= n."end"
-    ORDER BY s.number
-    OFFSET 0
+	SELECT
+		s.number,
+		s.leaf_hash
+	FROM ledger.seals AS s
+	WHERE s.book = @book
+		AND s.number > n.first
+		AND s.number <= n."end"
+	ORDER BY s.number
+	OFFSET 0
 ) AS l
 ORDER BY
-    n.node,
-    l.number`
+	n.node,
+	l.number`
 
 const subtreeHashesSQL = `
 SELECT
-    n.node,
-    s.hash
+	n.node,
+	s.hash
 FROM unnest(
-    @nodes::bigint[],
-    @levels::smallint[],
-    @firsts::bigint[],
-    @ends::bigint[]
+	@nodes::bigint[],
+	@levels::smallint[],
+	@firsts::bigint[],
+	@ends::bigint[]
 ) AS n (node, level, first, "end")
 JOIN ledger.subtrees AS s
-    ON s.book = @book
-    AND s.level = n.level
-    AND s.index >= n.first
-    AND s.index < n."end"
+	ON s.book = @book
+	AND s.level = n.level
+	AND s.index >= n.first
+	AND s.index < n."end"
 ORDER BY
-    n.node,
-    s.index`
+	n.node,
+	s.index`
 
 // nodeHashes returns the hashes of complete subtrees. Each is computed from the 2^r stored hashes below it, r < 8: 128
 // rows at most, whatever it covers.

@@ -111,30 +111,30 @@ func loadVerificationTx(ctx context.Context, tx pgx.Tx, book string) (*verificat
 
 const verifyColumnsPart = `
 SELECT
-    coalesce(s.number, 0),
-    coalesce(s.transaction_id, t.id),
-    s.leaf_hash,
-    s.salt,
-    s.donation,
-    t.id IS NOT NULL AND t.book = @book,
-    coalesce(t.xid, '0'),
-    coalesce(t.entry_count, 0::smallint),
-    coalesce(t.reference, ''),
-    coalesce(t.kind, ''),
-    coalesce(t.effective_at, 'epoch'),
-    coalesce(t.recorded_at, 'epoch'),
-    t.fingerprint,
-    coalesce(e.line, 0::smallint),
-    coalesce(a.id, 0),
-    coalesce(a.code, ''),
-    coalesce(a.book = @book, false),
-    coalesce(e.nominal = (a.type IN ('income', 'expense')), false),
-    coalesce(e.effective_at = t.effective_at AND e.xid = t.xid, false),
-    coalesce(e.amount, 0),
-    coalesce(e.currency, ''),
-    coalesce(e.collective, ''),
-    coalesce(e.campaign, ''),
-    e.donation`
+	coalesce(s.number, 0),
+	coalesce(s.transaction_id, t.id),
+	s.leaf_hash,
+	s.salt,
+	s.donation,
+	t.id IS NOT NULL AND t.book = @book,
+	coalesce(t.xid, '0'),
+	coalesce(t.entry_count, 0::smallint),
+	coalesce(t.reference, ''),
+	coalesce(t.kind, ''),
+	coalesce(t.effective_at, 'epoch'),
+	coalesce(t.recorded_at, 'epoch'),
+	t.fingerprint,
+	coalesce(e.line, 0::smallint),
+	coalesce(a.id, 0),
+	coalesce(a.code, ''),
+	coalesce(a.book = @book, false),
+	coalesce(e.nominal = (a.type IN ('income', 'expense')), false),
+	coalesce(e.effective_at = t.effective_at AND e.xid = t.xid, false),
+	coalesce(e.amount, 0),
+	coalesce(e.currency, ''),
+	coalesce(e.collective, ''),
+	coalesce(e.campaign, ''),
+	e.donation`
 
 // verifySealedSQL reads a row for each entry, and one for a seal without a transaction and for a transaction without entries.
 const verifySealedSQL = verifyColumnsPart + `
@@ -144,8 +144,8 @@ LEFT JOIN ledger.entries AS e ON e.transaction_id = t.id
 LEFT JOIN ledger.accounts AS a ON a.id = e.account_id
 WHERE s.book = @book
 ORDER BY
-    s.number,
-    e.line`
+	s.number,
+	e.line`
 
 // verifyUnsealedSQL reads the transactions without a number, in the order in which they would be sealed.
 const verifyUnsealedSQL = verifyColumnsPart + `
@@ -154,11 +154,11 @@ LEFT JOIN ledger.seals AS s ON s.transaction_id = t.id AND s.book = t.book
 LEFT JOIN ledger.entries AS e ON e.transaction_id = t.id
 LEFT JOIN ledger.accounts AS a ON a.id = e.account_id
 WHERE t.book = @book
-    AND s.number IS NULL
+	AND s.number IS NULL
 ORDER BY
-    t.xid,
-    t.id,
-    e.line`
+	t.xid,
+	t.id,
+	e.line`
 
 // streamSealedTx calls each for one transaction after the other. An error of each comes back as it is.
 func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(*sealedRow) error) error {
@@ -261,14 +261,14 @@ type closing struct {
 
 const verifyClosingsSQL = `
 SELECT
-    c.collective,
-    c.ends_at,
-    c.xid
+	c.collective,
+	c.ends_at,
+	c.xid
 FROM ledger.closings AS c
 WHERE c.book = @book
 ORDER BY
-    c.collective,
-    c.ends_at`
+	c.collective,
+	c.ends_at`
 
 // loadClosingsTx reads all closings of a book: each had its own time of writing.
 func loadClosingsTx(ctx context.Context, tx pgx.Tx, book string) ([]closing, error) {
@@ -289,11 +289,11 @@ SELECT DISTINCT e.transaction_id
 FROM ledger.entries AS e
 LEFT JOIN ledger.accounts AS a ON a.id = e.account_id
 WHERE (a.book = @book OR a.id IS NULL)
-    AND NOT EXISTS (
-        SELECT
-        FROM ledger.transactions AS t
-        WHERE t.id = e.transaction_id
-    )
+	AND NOT EXISTS (
+		SELECT
+		FROM ledger.transactions AS t
+		WHERE t.id = e.transaction_id
+	)
 ORDER BY e.transaction_id`
 
 func (v *verification) checkOrphansTx(ctx context.Context, tx pgx.Tx) error {
@@ -311,14 +311,14 @@ func (v *verification) checkOrphansTx(ctx context.Context, tx pgx.Tx) error {
 
 const verifySubtreesSQL = `
 SELECT
-    n.level,
-    n.index,
-    n.hash
+	n.level,
+	n.index,
+	n.hash
 FROM ledger.subtrees AS n
 WHERE n.book = @book
 ORDER BY
-    n.level,
-    n.index`
+	n.level,
+	n.index`
 
 // loadSubtreesTx reads the stored hashes of the tree above the leaves.
 func loadSubtreesTx(ctx context.Context, tx pgx.Tx, book string) (map[proof.SubtreeID][]byte, error) {
@@ -338,13 +338,13 @@ func loadSubtreesTx(ctx context.Context, tx pgx.Tx, book string) (map[proof.Subt
 
 const verifyCheckpointsSQL = `
 SELECT
-    c.size,
-    c.previous_size,
-    c.signed_at,
-    c.root,
-    c.consistency,
-    c.note,
-    c.verifier_key
+	c.size,
+	c.previous_size,
+	c.signed_at,
+	c.root,
+	c.consistency,
+	c.note,
+	c.verifier_key
 FROM ledger.checkpoints AS c
 WHERE c.book = @book
 ORDER BY c.size`
@@ -364,15 +364,15 @@ func loadCheckpointsTx(ctx context.Context, tx pgx.Tx, book string) ([]proof.Cha
 
 const verifySharesSQL = `
 SELECT
-    s.number,
-    s.collective,
-    s.count,
-    s.hash
+	s.number,
+	s.collective,
+	s.count,
+	s.hash
 FROM ledger.shares AS s
 WHERE s.book = @book
 ORDER BY
-    s.number,
-    s.collective`
+	s.number,
+	s.collective`
 
 // loadStoredCountsTx reads the counts that changed with each checkpoint, by its size and the collective.
 func loadStoredCountsTx(ctx context.Context, tx pgx.Tx, book string) (map[int64]map[string]proof.Count, error) {

@@ -41,16 +41,16 @@ SET LOCAL statement_timeout = 0`
 // here, and a plan for a collective of average size does not fit the largest.
 const viewSettingsSQL = `
 SELECT
-    set_config('idle_in_transaction_session_timeout', '0', true),
-    set_config('jit', 'off', true),
-    set_config('plan_cache_mode', 'force_custom_plan', true),
-    set_config('work_mem', '32MB', true)`
+	set_config('idle_in_transaction_session_timeout', '0', true),
+	set_config('jit', 'off', true),
+	set_config('plan_cache_mode', 'force_custom_plan', true),
+	set_config('work_mem', '32MB', true)`
 
 const watermarkSQL = `
 SELECT
-    pg_current_snapshot()::text,
-    pg_snapshot_xmax(coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))
-        <= pg_snapshot_xmax(pg_current_snapshot())`
+	pg_current_snapshot()::text,
+	pg_snapshot_xmax(coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))
+		<= pg_snapshot_xmax(pg_current_snapshot())`
 
 // View calls read with the books as they are, or as they were at a watermark. While read runs, the view holds a
 // connection and keeps Postgres from removing old versions of rows.
@@ -96,13 +96,13 @@ func invalidWatermark() error {
 
 const roleSQL = `
 SELECT
-    a.code,
-    a.display_name,
-    a.type
+	a.code,
+	a.display_name,
+	a.type
 FROM ledger.roles AS r
 JOIN ledger.accounts AS a ON a.id = r.account_id
 WHERE r.book = @book
-    AND r.role = @role`
+	AND r.role = @role`
 
 // Role returns the account that has a role in a book, without balances; the zero Account when there is no such book.
 func (v *View) Role(ctx context.Context, book string, role AccountRole) (a Account, err error) {
@@ -115,9 +115,9 @@ func (v *View) Role(ctx context.Context, book string, role AccountRole) (a Accou
 
 const chartSQL = `
 SELECT
-    a.code,
-    a.display_name,
-    a.type
+	a.code,
+	a.display_name,
+	a.type
 FROM ledger.accounts AS a
 WHERE a.book = @book
 ORDER BY a.code`

@@ -22,39 +22,39 @@ type Document struct {
 // The paper of a bank line is its statement, which has a day and no number: the bank's own reference can be a name.
 const documentsSQL = `
 SELECT
-    d.id,
-    d.document,
-    to_char(d.on_day, 'YYYY-MM-DD')
+	d.id,
+	d.document,
+	to_char(d.on_day, 'YYYY-MM-DD')
 FROM (
-    SELECT
-        o.id,
-        coalesce(nullif(o.document, ''), p.reference, '') AS document,
-        o.received_on AS on_day
-    FROM treasury.offline_donations AS o
-    LEFT JOIN treasury.pledges AS p ON p.id = o.pledge
-    WHERE o.collective = @collective
-    UNION ALL
-    SELECT
-        s.id,
-        s.document,
-        s.banked_on
-    FROM treasury.deposits AS s
-    WHERE s.collective = @collective
-    UNION ALL
-    SELECT
-        e.id,
-        e.document,
-        e.documented_on
-    FROM treasury.expenses AS e
-    WHERE e.collective = @collective
-    UNION ALL
-    SELECT
-        l.id,
-        '',
-        l.booked_on
-    FROM bank.lines AS l
-    WHERE l.collective = @collective
-        AND l.ledger_transaction IS NOT NULL
+	SELECT
+		o.id,
+		coalesce(nullif(o.document, ''), p.reference, '') AS document,
+		o.received_on AS on_day
+	FROM treasury.offline_donations AS o
+	LEFT JOIN treasury.pledges AS p ON p.id = o.pledge
+	WHERE o.collective = @collective
+	UNION ALL
+	SELECT
+		s.id,
+		s.document,
+		s.banked_on
+	FROM treasury.deposits AS s
+	WHERE s.collective = @collective
+	UNION ALL
+	SELECT
+		e.id,
+		e.document,
+		e.documented_on
+	FROM treasury.expenses AS e
+	WHERE e.collective = @collective
+	UNION ALL
+	SELECT
+		l.id,
+		'',
+		l.booked_on
+	FROM bank.lines AS l
+	WHERE l.collective = @collective
+		AND l.ledger_transaction IS NOT NULL
 ) AS d
 ORDER BY d.id`
 

@@ -8,29 +8,29 @@ import (
 
 const loginOwnsSQL = `
 SELECT
-    r.rolsuper
-    OR r.rolcreaterole
-    OR EXISTS (
-        SELECT
-        FROM pg_catalog.pg_database AS d
-        WHERE d.datname = current_database()
-            AND pg_has_role(session_user, d.datdba, 'MEMBER')
-    )
-    OR EXISTS (
-        SELECT
-        FROM pg_catalog.pg_namespace AS n
-        WHERE n.nspname NOT LIKE 'pg\_%'
-            AND n.nspname <> 'information_schema'
-            AND pg_has_role(session_user, n.nspowner, 'MEMBER')
-    )
-    OR EXISTS (
-        SELECT
-        FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname NOT LIKE 'pg\_%'
-            AND n.nspname <> 'information_schema'
-            AND pg_has_role(session_user, c.relowner, 'MEMBER')
-    )
+	r.rolsuper
+	OR r.rolcreaterole
+	OR EXISTS (
+		SELECT
+		FROM pg_catalog.pg_database AS d
+		WHERE d.datname = current_database()
+			AND pg_has_role(session_user, d.datdba, 'MEMBER')
+	)
+	OR EXISTS (
+		SELECT
+		FROM pg_catalog.pg_namespace AS n
+		WHERE n.nspname NOT LIKE 'pg\_%'
+			AND n.nspname <> 'information_schema'
+			AND pg_has_role(session_user, n.nspowner, 'MEMBER')
+	)
+	OR EXISTS (
+		SELECT
+		FROM pg_catalog.pg_class AS c
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname NOT LIKE 'pg\_%'
+			AND n.nspname <> 'information_schema'
+			AND pg_has_role(session_user, c.relowner, 'MEMBER')
+	)
 FROM pg_catalog.pg_roles AS r
 WHERE r.rolname = session_user`
 

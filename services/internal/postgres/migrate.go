@@ -157,11 +157,11 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) 
 const grantServiceSQL = `
 DO $$
 BEGIN
-    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO cagnotte_service;
-    GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO cagnotte_service;
-    REVOKE INSERT, UPDATE, DELETE ON river.river_migration FROM cagnotte_service;
-    GRANT USAGE ON SCHEMA migrations TO cagnotte_service;
-    GRANT SELECT ON migrations.cagnotte TO cagnotte_service;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO cagnotte_service;
+	GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO cagnotte_service;
+	REVOKE INSERT, UPDATE, DELETE ON river.river_migration FROM cagnotte_service;
+	GRANT USAGE ON SCHEMA migrations TO cagnotte_service;
+	GRANT SELECT ON migrations.cagnotte TO cagnotte_service;
 END
 $$`
 
@@ -172,17 +172,17 @@ func grantService(ctx context.Context, conn *pgxpool.Conn) error {
 
 const schemaStateSQL = `
 SELECT
-    (
-        SELECT count(*)
-        FROM migrations.cagnotte
-        WHERE is_applied
-            AND version_id = ANY(@own)
-    ) + (
-        SELECT count(*)
-        FROM river.river_migration
-        WHERE line = 'main'
-            AND version = ANY(@river)
-    )`
+	(
+		SELECT count(*)
+		FROM migrations.cagnotte
+		WHERE is_applied
+			AND version_id = ANY(@own)
+	) + (
+		SELECT count(*)
+		FROM river.river_migration
+		WHERE line = 'main'
+			AND version = ANY(@river)
+	)`
 
 // SchemaState returns how many of the migrations that this program needs, its own and River's, are applied. The schema
 // is right when current equals wanted. Migrations of a newer program are not counted, so a program that is being replaced
