@@ -21,5 +21,5 @@
 //
 // It imports neither Postgres nor package ledger, nor anything under services/internal; imports_test.go keeps that. So
 // the compiler proves that a file or a code can be verified without a database. Package ledger seals and stores, exports
-// writes shares, and the commands `cagnotte ledger verify -from` and `cagnotte ledger verify-proof` verify.
+// writes shares, and the commands `cagnotte ledger verify -from-export` and `cagnotte ledger verify-proof` verify.
 package proof
