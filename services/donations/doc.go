@@ -3,9 +3,8 @@
 //
 // # What it owns
 //
-// The schema donations, but for the tables of package refunds in it: donations, payments (where one donation has several,
-// or one was paid in another currency), recurring donations, the tokens of donors' links, and the limits of networks.
-// Nothing in it tells who gave.
+// The schema donations: donations, payments (where one donation has several, or one was paid in another currency), monthly
+// donations, the tokens of donors' links, and the limits of networks. Nothing in it tells who gave.
 //
 // # States of a donation
 //

@@ -38,7 +38,7 @@ const columns = `
 	d.disputed_minor,
 	EXISTS (
 		SELECT
-		FROM donations.fraud_warnings AS w
+		FROM refunds.fraud_warnings AS w
 		WHERE w.donation = d.id
 			AND w.actionable
 	),

@@ -104,12 +104,12 @@ SELECT
 	p.status,
 	p.withdrawn_minor,
 	p.reinstated_minor
-FROM donations.disputes AS p
+FROM refunds.disputes AS p
 WHERE p.stripe_account = @account
 	AND p.id = @id`
 
 const putDisputeSQL = `
-INSERT INTO donations.disputes AS p (
+INSERT INTO refunds.disputes AS p (
 	stripe_account,
 	id,
 	donation,
@@ -282,7 +282,7 @@ SELECT
 	p.balance_currency,
 	p.created_at,
 	p.updated_at
-FROM donations.disputes AS p
+FROM refunds.disputes AS p
 JOIN donations.donations AS d ON d.id = p.donation`
 
 func scanDispute(row pgx.CollectableRow) (Dispute, error) {

@@ -2,9 +2,9 @@
 //
 // # What it owns
 //
-// The tables refunds, disputes and fraud_warnings of the schema donations, beside the donations that they belong to. They
-// inform members and limit refunds. They do not decide about money: a donation's state and the books follow Stripe's
-// balance alone, through donations.BookTx.
+// The schema refunds: refunds, disputes and fraud_warnings. They inform members and limit refunds. They do not decide about
+// money: a donation's state and the books follow Stripe's balance alone, through donations.BookTx. Package donations reads
+// one fact of this schema, whether a donation has an actionable fraud warning.
 //
 // # States of a refund
 //

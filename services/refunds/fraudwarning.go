@@ -36,7 +36,7 @@ func (w FraudWarning) Name() string {
 
 // A warning that is not actionable does not become so again.
 const putFraudWarningSQL = `
-INSERT INTO donations.fraud_warnings AS w (
+INSERT INTO refunds.fraud_warnings AS w (
 	stripe_account,
 	id,
 	donation,
@@ -100,7 +100,7 @@ SELECT
 	w.fraud_type,
 	w.actionable,
 	w.created_at
-FROM donations.fraud_warnings AS w
+FROM refunds.fraud_warnings AS w
 JOIN donations.donations AS d ON d.id = w.donation`
 
 func scanFraudWarning(row pgx.CollectableRow) (w FraudWarning, err error) {

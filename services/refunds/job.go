@@ -142,7 +142,7 @@ FROM unnest(
 ) AS m (account, refund, back)
 WHERE NOT EXISTS (
 	SELECT
-	FROM donations.refunds AS r
+	FROM refunds.refunds AS r
 	WHERE r.stripe_account = m.account
 		AND r.stripe_refund_id = m.refund
 		AND (r.state IN ('failed', 'canceled') OR (r.state = 'succeeded' AND NOT m.back))
@@ -187,11 +187,11 @@ func (s *Service) FollowTx(ctx context.Context, tx pgx.Tx, movements []donations
 }
 
 const dueRefundsSQL = `
-UPDATE donations.refunds AS r
+UPDATE refunds.refunds AS r
 SET look_at = @now + least(greatest((@now - r.created_at) / 4, @soonest::interval), @latest::interval)
 WHERE r.id IN (
 	SELECT o.id
-	FROM donations.refunds AS o
+	FROM refunds.refunds AS o
 	WHERE o.look_at <= @now
 	ORDER BY
 		o.look_at,
@@ -205,13 +205,13 @@ RETURNING
 	coalesce(r.stripe_refund_id, '')`
 
 const dueDisputesSQL = `
-UPDATE donations.disputes AS p
+UPDATE refunds.disputes AS p
 SET look_at = @now + least(greatest((@now - p.created_at) / 4, @soonest::interval), @latest::interval)
 WHERE (p.stripe_account, p.id) IN (
 	SELECT
 		o.stripe_account,
 		o.id
-	FROM donations.disputes AS o
+	FROM refunds.disputes AS o
 	WHERE o.look_at <= @now
 	ORDER BY
 		o.look_at,

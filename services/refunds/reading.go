@@ -63,7 +63,7 @@ WHERE r.stripe_account = @account
 	AND r.stripe_refund_id = @stripe_refund`
 
 const applyRefundSQL = `
-UPDATE donations.refunds AS r
+UPDATE refunds.refunds AS r
 SET
 	state = @state,
 	stripe_refund_id = @stripe_refund,
@@ -73,7 +73,7 @@ SET
 WHERE r.id = @id`
 
 const addRefundSQL = `
-INSERT INTO donations.refunds (
+INSERT INTO refunds.refunds (
 	id,
 	donation,
 	collective,

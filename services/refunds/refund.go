@@ -35,7 +35,7 @@ const (
 	StateCanceled State = "canceled"
 )
 
-// next returns the states that a refund can go to from s. The trigger donations.check_refund_change has the same
+// next returns the states that a refund can go to from s. The trigger refunds.check_refund_change has the same
 // table.
 func (s State) next() []State {
 	switch s {

@@ -30,14 +30,14 @@ func TestTheDatabaseHasTheSameTransitionsOfRefunds(t *testing.T) {
 				stripeID = "'re_1'"
 			}
 			_, err = tx.Exec(t.Context(), fmt.Sprintf(`
-				INSERT INTO donations.refunds (id, donation, collective, stripe_account, origin, request_id, fingerprint, amount_minor,
+				INSERT INTO refunds.refunds (id, donation, collective, stripe_account, origin, request_id, fingerprint, amount_minor,
 					currency, reason, requested_by, state, stripe_refund_id, created_at, updated_at)
 				VALUES (gen_random_uuid(), $1, 'vallon', '', 'member', gen_random_uuid(), sha256(''), 1, 'EUR', 'other', 'a', '%s', %s,
 					now(), now())`, from, stripeID), d.ID)
 			if err != nil {
 				t.Fatalf("%s: %v", from, err)
 			}
-			_, err = tx.Exec(t.Context(), fmt.Sprintf("UPDATE donations.refunds SET state = '%s'", to))
+			_, err = tx.Exec(t.Context(), fmt.Sprintf("UPDATE refunds.refunds SET state = '%s'", to))
 			if rollback := tx.Rollback(t.Context()); rollback != nil {
 				t.Fatal(rollback)
 			}
@@ -60,17 +60,17 @@ func TestTheDatabaseProtectsRefunds(t *testing.T) {
 		"amount_minor": "1", "currency": "'USD'", "requested_by": "'x'", "note": "'x'", "donation": "gen_random_uuid()",
 		"request_id": "gen_random_uuid()", "origin": "'stripe'",
 	} {
-		if err := e.exec(fmt.Sprintf("UPDATE donations.refunds SET %s = %s", column, value)); err == nil {
+		if err := e.exec(fmt.Sprintf("UPDATE refunds.refunds SET %s = %s", column, value)); err == nil {
 			t.Errorf("%s can change", column)
 		}
 	}
-	if err := e.exec("UPDATE donations.refunds SET reviewed_by = requested_by"); !postgres.Constraint(err, "refunds_second_member") {
+	if err := e.exec("UPDATE refunds.refunds SET reviewed_by = requested_by"); !postgres.Constraint(err, "refunds_second_member") {
 		t.Errorf("who asked can approve: %v", err)
 	}
-	if err := e.exec("UPDATE donations.refunds SET stripe_refund_id = 're_1'"); !postgres.Constraint(err, "refunds_unsent") {
+	if err := e.exec("UPDATE refunds.refunds SET stripe_refund_id = 're_1'"); !postgres.Constraint(err, "refunds_unsent") {
 		t.Errorf("what was not sent is at Stripe: %v", err)
 	}
-	if err := e.exec("DELETE FROM donations.refunds"); err == nil {
+	if err := e.exec("DELETE FROM refunds.refunds"); err == nil {
 		t.Error("the service can delete refunds")
 	}
 	e.refundIs(r.ID, StateApproved)

@@ -95,7 +95,7 @@ FROM (
 			r.amount_minor,
 			r.currency,
 			d.currency AS own_currency
-		FROM donations.refunds AS r
+		FROM refunds.refunds AS r
 		JOIN donations.donations AS d ON d.id = r.donation
 		WHERE r.donation = @donation
 			AND r.id <> @except
@@ -115,7 +115,7 @@ FROM (
 		0,
 		0,
 		true
-	FROM donations.disputes AS p
+	FROM refunds.disputes AS p
 	JOIN donations.donations AS d ON d.id = p.donation
 	WHERE p.donation = @donation
 		AND NOT p.refundable

@@ -130,7 +130,7 @@ func TestTwoPaymentsAreCountedApart(t *testing.T) {
 	t.Run("an answer about another payment is not that of a refund that waits", func(t *testing.T) {
 		e, d := twice(t)
 		r := e.refund(requestFor(d, 5_00))
-		if err := e.exec("UPDATE donations.refunds SET state = 'submitted', attempt = 1, submitted_at = now()"); err != nil {
+		if err := e.exec("UPDATE refunds.refunds SET state = 'submitted', attempt = 1, submitted_at = now()"); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.refunds.applyRefund(t.Context(), donations.Match{Donation: d.ID}, "", stripe.Refund{

@@ -96,7 +96,7 @@ func TestConcurrentReviews(t *testing.T) {
 	if want := map[bool]int{true: 1, false: 0}[decided[StateApproved]]; jobs != want {
 		t.Errorf("%d jobs send it, decided %v", jobs, decided)
 	}
-	err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM donations.refunds WHERE reviewed_by = requested_by OR reviewed_member = requested_member").Scan(&asker)
+	err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM refunds.refunds WHERE reviewed_by = requested_by OR reviewed_member = requested_member").Scan(&asker)
 	if err != nil || asker != 0 {
 		t.Errorf("%d were reviewed by who asked, %v", asker, err)
 	}
@@ -107,8 +107,8 @@ func TestTheDatabaseRequiresASecondMember(t *testing.T) {
 	e := newEnv(t)
 	_, r := e.awaiting()
 	for what, sql := range map[string]string{
-		"another key of the same member": "UPDATE donations.refunds SET state = 'approved', reviewed_by = 'collectives/vallon/apiKeys/x', requested_member = 'm', reviewed_member = 'm' WHERE id = $1",
-		"a key of nobody":                "UPDATE donations.refunds SET state = 'approved', reviewed_by = 'collectives/vallon/apiKeys/x' WHERE id = $1",
+		"another key of the same member": "UPDATE refunds.refunds SET state = 'approved', reviewed_by = 'collectives/vallon/apiKeys/x', requested_member = 'm', reviewed_member = 'm' WHERE id = $1",
+		"a key of nobody":                "UPDATE refunds.refunds SET state = 'approved', reviewed_by = 'collectives/vallon/apiKeys/x' WHERE id = $1",
 	} {
 		if _, err := e.pool.Exec(t.Context(), sql, r.ID); err == nil {
 			t.Errorf("%s approved", what)

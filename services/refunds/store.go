@@ -48,7 +48,7 @@ SELECT
 	r.submitted_at,
 	r.created_at,
 	r.updated_at
-FROM donations.refunds AS r
+FROM refunds.refunds AS r
 JOIN donations.donations AS d ON d.id = r.donation`
 
 func scanRefund(row pgx.CollectableRow) (Refund, error) {
@@ -143,7 +143,7 @@ func (s *Service) List(ctx context.Context, collective string, donation uuid.UUI
 }
 
 const insertRefundSQL = `
-INSERT INTO donations.refunds (
+INSERT INTO refunds.refunds (
 	id,
 	donation,
 	collective,
@@ -198,7 +198,7 @@ func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Don
 }
 
 const moveRefundSQL = `
-UPDATE donations.refunds AS r
+UPDATE refunds.refunds AS r
 SET
 	state = @state,
 	failure_reason = @failure_reason,
@@ -216,7 +216,7 @@ func (s *Service) moveRefundTx(ctx context.Context, tx pgx.Tx, r Refund, next St
 }
 
 const reviewRefundSQL = `
-UPDATE donations.refunds AS r
+UPDATE refunds.refunds AS r
 SET
 	state = @state,
 	reviewed_by = @key,

@@ -21,7 +21,7 @@ func (s *Service) submitTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 }
 
 const takeRefundSQL = `
-UPDATE donations.refunds AS r
+UPDATE refunds.refunds AS r
 SET
 	state = 'submitted',
 	attempt = 1,
@@ -131,7 +131,7 @@ func refusal(err error) string {
 }
 
 const nextAttemptSQL = `
-UPDATE donations.refunds AS r
+UPDATE refunds.refunds AS r
 SET
 	attempt = r.attempt + 1,
 	updated_at = @now

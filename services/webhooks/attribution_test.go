@@ -113,7 +113,7 @@ func TestAPaymentThatOnlyNamesADonation(t *testing.T) {
 					t.Fatal(err)
 				}
 				step()
-				if n := one[int](e, "SELECT count(*) FROM donations.refunds"); n != 0 {
+				if n := one[int](e, "SELECT count(*) FROM refunds.refunds"); n != 0 {
 					t.Errorf("the donation has %d refunds", n)
 				}
 				if len(e.refused()) != len(told) {
@@ -156,7 +156,7 @@ func TestADisputeOfAPaymentThatOnlyNamesADonation(t *testing.T) {
 		e.run("")
 	}
 	e.want(d, donations.StateSucceeded, true)
-	if n := one[int](e, "SELECT count(*) FROM donations.disputes"); n != 0 {
+	if n := one[int](e, "SELECT count(*) FROM refunds.disputes"); n != 0 {
 		t.Errorf("the donation has %d disputes", n)
 	}
 	if n := one[int](e, "SELECT count(*) FROM notices.notices WHERE kind = 'paid_twice'"); n != 0 {

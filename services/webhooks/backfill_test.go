@@ -386,7 +386,7 @@ func TestAFraudWarningThatNoWebhookBroughtIsHeard(t *testing.T) {
 	}
 	e.later(time.Hour)
 	e.run(connected)
-	if n := one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings"); n != 1 {
+	if n := one[int](e, "SELECT count(*)::integer FROM refunds.fraud_warnings"); n != 1 {
 		t.Errorf("%d warnings are known, want %s", n, warning)
 	}
 }

@@ -118,7 +118,7 @@ func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.delivered()
-			warnings := func() int { return one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings") }
+			warnings := func() int { return one[int](e, "SELECT count(*)::integer FROM refunds.fraud_warnings") }
 			if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 				t.Fatal(err)
 			}
@@ -185,7 +185,7 @@ func TestWhatAnAccountDidMeanwhileIsHeardOnceItIsBack(t *testing.T) {
 	e.sim.ClearFaults()
 	e.tellConnection("evt_on", typeAuthorized, connected, false, e.clock.Now())
 	e.run(connected)
-	if n := one[int](e, "SELECT count(*)::integer FROM donations.fraud_warnings"); n != 1 {
+	if n := one[int](e, "SELECT count(*)::integer FROM refunds.fraud_warnings"); n != 1 {
 		t.Errorf("%d warnings are known, want 1", n)
 	}
 }

@@ -9,7 +9,7 @@
 //
 // # Migrations
 //
-// A schema belongs to the service of its name. The first set, the files up to 00012, creates one schema in
+// A schema belongs to the service of its name. The first set, the files up to 00013, creates one schema in
 // each file, for an empty database. River's own migrations create its tables in the schema river.
 //
 // Later migrations run while the program of the version before serves, on tables with millions of rows. They only add: a

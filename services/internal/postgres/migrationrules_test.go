@@ -20,7 +20,7 @@ import (
 
 // firstSet is the last version of the migrations that run on an empty database. Every later one runs while the program
 // serves, on tables that may have millions of rows, and beside a program of the version before.
-const firstSet = 12
+const firstSet = 13
 
 var (
 	costLine     = regexp.MustCompile(`(?m)^-- On a million rows: \S.*$`)
@@ -75,7 +75,7 @@ func (c *migrationChecker) file(name, text string) {
 	c.created, c.dropped, c.waits = map[string]bool{}, map[string]bool{}, false
 	version := migrationNam.FindStringSubmatch(name)
 	if version == nil {
-		c.problem(0, "the name is not of the form 00010_what_it_does.sql")
+		c.problem(0, "the name is not of the form 00014_what_it_does.sql")
 		return
 	}
 	defer func() { c.versions[version[1]] = true }()
