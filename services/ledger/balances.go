@@ -48,8 +48,8 @@ tail AS (
 			AND e.collective = @collective`
 
 const tailEndPart = `
-        OFFSET 0
-    ) AS e
+		OFFSET 0
+	) AS e
 )`
 
 // The condition on the campaign, for entries and for keys.

@@ -74,12 +74,12 @@ WHERE e.collective = @collective
 const fromShare = fromPart + ofSharePart
 
 const streamSQL = streamColumns + `,
-    NULL::timestamptz,
-    ''` + fromShare + `
+	NULL::timestamptz,
+	''` + fromShare + `
 ORDER BY
-    e.effective_at,
-    e.transaction_id,
-    e.line`
+	e.effective_at,
+	e.transaction_id,
+	e.line`
 
 // sealPart finds the first checkpoint of the watermark's that has the transaction in it.
 const sealPart = `
@@ -95,8 +95,8 @@ const sealPart = `
 
 // A correction of a correction names the first original.
 const streamInSealOrderSQL = streamColumns + `,
-    k.signed_at,
-    coalesce(oo.reference, o.reference, '')` + fromPart + `
+	k.signed_at,
+	coalesce(oo.reference, o.reference, '')` + fromPart + `
 CROSS JOIN LATERAL (` + sealPart + `
 ) AS k
 LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
@@ -105,9 +105,9 @@ LEFT JOIN ledger.transactions AS o ON o.id = coalesce(r.original_id, m.original_
 LEFT JOIN ledger.reclassifications AS mm ON mm.transaction_id = o.id
 LEFT JOIN ledger.transactions AS oo ON oo.id = mm.original_id` + ofSharePart + `
 ORDER BY
-    t.xid,
-    t.id,
-    e.line`
+	t.xid,
+	t.id,
+	e.line`
 
 func (v *View) arguments(f Filter) pgx.NamedArgs {
 	return pgx.NamedArgs{
@@ -188,14 +188,14 @@ SELECT
 	coalesce(sum(e.amount) FILTER (WHERE e.effective_at < @from), 0)::bigint,
 	count(*) FILTER (WHERE e.effective_at >= @from)` + fromShare + `
 	AND (NOT @sealed OR EXISTS (` + sealPart + `
-    ))
+	))
 GROUP BY
-    a.id,
-    e.currency
+	a.id,
+	e.currency
 ORDER BY
-    a.code,
-    a.id,
-    e.currency`
+	a.code,
+	a.id,
+	e.currency`
 
 // Openings sums the entries up to the filter's end by account and currency, in the order of the accounts' codes. It
 // reads them all, once. The Balances of the accounts are empty.

@@ -90,10 +90,10 @@ WITH found AS (
 		e.effective_at,
 		e.transaction_id
 	FROM ledger.entries AS e` + foundEntryPart + `
-    ORDER BY
-        e.effective_at DESC,
-        e.transaction_id DESC
-    LIMIT @count
+	ORDER BY
+		e.effective_at DESC,
+		e.transaction_id DESC
+	LIMIT @count
 )` + listedPart
 
 // As above, with the kind of the transaction. There are enough donations to read on until they come.
@@ -104,10 +104,10 @@ WITH found AS (
 		e.transaction_id
 	FROM ledger.entries AS e
 	JOIN ledger.transactions AS t ON t.id = e.transaction_id AND t.kind = @kind` + foundEntryPart + `
-    ORDER BY
-        e.effective_at DESC,
-        e.transaction_id DESC
-    LIMIT @count
+	ORDER BY
+		e.effective_at DESC,
+		e.transaction_id DESC
+	LIMIT @count
 )` + listedPart
 
 // It reads transactions_kind_idx backwards until there are enough.
